@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import ssh2 from "ssh2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { PATIENCE_MS } from "#process/patience.ts";
 import { silentLog } from "#testing/log.ts";
 import { shellEnvironment } from "./shell-environment.ts";
 import { newSshKey } from "./ssh-host-key.ts";
@@ -61,7 +62,7 @@ async function api(method: string, path: string, body?: unknown): Promise<Job> {
 }
 
 async function jobThat(id: string, holds: (job: Job) => boolean): Promise<Job> {
-  const end = performance.now() + 60_000;
+  const end = performance.now() + PATIENCE_MS;
   for (;;) {
     const job = await api("GET", `/v1/jobs/${id}`);
     if (holds(job)) return job;

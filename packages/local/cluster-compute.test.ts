@@ -15,8 +15,18 @@ const uid = "a".repeat(32);
 const name = `${uid}-r1`;
 const [first, second] = ["ssh-ed25519 AAAA", "ssh-ed25519 BBBB"] as const;
 const pod: Observation = {
-  ...{ state: "ready", started: true, exitCode: null, endedAt: null, reason: null, nodes: [], isolation: "pod" },
-  ...{ limits: "none", sessions: 0, terminating: false, notes: [], jupyter: null },
+  state: "ready",
+  started: true,
+  exitCode: null,
+  endedAt: null,
+  reason: null,
+  nodes: [],
+  isolation: "pod",
+  limits: "none",
+  sessions: 0,
+  terminating: false,
+  notes: [],
+  jupyter: null,
   address: { ip: "10.0.0.9", port: null },
   ports: [
     { port: 8080, kind: "http", address: "10.1.0.7:8080", answers: true },

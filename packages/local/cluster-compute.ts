@@ -87,17 +87,23 @@ async function jupyterHere(
   jupyter: JupyterSight | null,
 ): Promise<JupyterSight | null> {
   if (!jupyter?.origin) return jupyter;
-  const address = await addressHere(access, entry, Number(new URL(jupyter.origin).port));
+  // Open to all: Jupyter asks for its token.
+  const address = await addressHere(access, entry, Number(new URL(jupyter.origin).port), true);
   return address === null
     ? { ...jupyter, state: "starting", origin: null }
     : { ...jupyter, origin: `http://${address}` };
 }
 
 /** null where this machine has no port or no room for it: a run that cannot be looked at would be ended by nobody. */
-async function addressHere({ entries, ports }: Opening, entry: Entry, port: number): Promise<string | null> {
+async function addressHere(
+  { entries, ports }: Opening,
+  entry: Entry,
+  port: number,
+  isOpenToAll = false,
+): Promise<string | null> {
   try {
     const kept = entry.kept.ports[port];
-    const number = await ports.open(nameOfRun(entry.id), port, kept);
+    const number = await ports.open(nameOfRun(entry.id), port, kept, isOpenToAll);
     if (number !== kept) entries.keep(entry, { ports: { ...entry.kept.ports, [port]: number } });
     return `127.0.0.1:${number}`;
   } catch {

@@ -17,17 +17,23 @@ let now: number;
 let log: ReturnType<typeof recordingLog>;
 /** What happens while a start waits. */
 let meanwhile: () => Promise<unknown>;
+/** So many of the next readings fail. */
+let failures: number;
 
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), "berth-lease-"));
   mkdirSync(join(directory, "first"));
   cpSync(join(directory, "first"), join(directory, "copy"), { recursive: true });
-  [stored, now, log] = [undefined, Date.UTC(2026, 0, 1), recordingLog()];
+  [stored, now, log, failures] = [undefined, Date.UTC(2026, 0, 1), recordingLog(), 0];
   meanwhile = async () => undefined;
   server = await loopbackServer((request, response) => {
     const parts: Buffer[] = [];
     request.on("data", (part: Buffer) => parts.push(part));
     request.on("end", () => {
+      if (request.method === "GET" && failures > 0) {
+        failures -= 1;
+        return refuse(response, 503, "ServiceUnavailable");
+      }
       if (request.method === "GET") return stored ? answerJson(response, stored) : refuse(response, 404, "NotFound");
       const { metadata, spec } = JSON.parse(Buffer.concat(parts).toString());
       const version = Number(stored?.metadata.resourceVersion ?? 0);
@@ -113,6 +119,43 @@ test("a home is not taken over while it lives, however wrong the clock of its ma
 
   await expect(take("copy")).rejects.toThrow("and only one may");
   await expect(first.confirm()).resolves.toBeUndefined();
+});
+
+test("a home that lives is not taken over after minutes in which the API server answered nobody", async () => {
+  const first = await take("first", { behindMs: 10 * minuteMs });
+  const before = now;
+  const isAway = () => now - before >= 20_000 && now - before < 175_000;
+  meanwhile = async () => {
+    failures = isAway() ? 1 : 0;
+    // It lists its machines once a minute.
+    if ((now - before) % minuteMs === 10_000 && !isAway()) await first.confirm();
+  };
+
+  await expect(take("copy")).rejects.toThrow("and only one may");
+  await expect(first.confirm()).resolves.toBeUndefined();
+});
+
+test("a reading that fails does not end the wait for a silent home, also the last one", async () => {
+  await take("first", { behindMs: 10 * minuteMs });
+  let sleeps = 0;
+  meanwhile = async () => {
+    sleeps += 1;
+    failures = sleeps === 3 || sleeps === 18 ? 1 : 0;
+  };
+
+  const copy = await take("copy");
+
+  await expect(copy.confirm()).resolves.toBeUndefined();
+  expect([sleeps, failures]).toEqual([30, 0]);
+});
+
+test("an API server that does not answer for three minutes ends the wait", async () => {
+  await take("first", { behindMs: 10 * minuteMs });
+  meanwhile = async () => {
+    failures = 1;
+  };
+
+  await expect(take("copy")).rejects.toThrow("503");
 });
 
 test("a home that is silent is taken over after three minutes of it, which the start says", async () => {

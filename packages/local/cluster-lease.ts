@@ -7,7 +7,9 @@ import { ApiRefused, ApiUnreachable, isAnother, isNotFound } from "#kubernetes/a
 import { deploymentLabels } from "#kubernetes/names.ts";
 import type { KubeObject } from "#kubernetes/objects.ts";
 
-/** A Lease that says which home directory drives the runs of a deployment: a copy of the home would drive the same ones. */
+/**
+ * A Lease that says which home directory drives the runs of a deployment: a copy of the home would drive the same ones.
+ */
 export interface ClusterLease {
   /** Throws in words once another home has it, and after it was released. Renews it where that is due. */
   confirm(): Promise<void>;
@@ -26,8 +28,11 @@ export interface LeaseOptions {
   readonly signal: AbortSignal;
 }
 
-/** A stack confirms its lease whenever it lists the machines, once a minute. */
-const heldForMs = 180_000;
+/** A stack confirms its lease whenever it lists the machines. */
+const confirmedEveryMs = 60_000;
+const heldForMs = 3 * confirmedEveryMs;
+/** Who could not renew while the API server was away does so within this once it answers, though a first try hangs. */
+const renewsWithinMs = 2 * confirmedEveryMs;
 const heldForMinutes = heldForMs / 60_000;
 const renewedEveryMs = 30_000;
 /** A lease that is being waited for is read this often. */
@@ -114,15 +119,40 @@ async function waitForOther(options: LeaseOptions, own: string): Promise<Lease |
   if (wasJustRenewed(found, clock.now())) throw inUseError(found, home);
   const other = nameOther(found);
   log.warn(`${other} drove these environments: they are taken over once it is silent for ${heldForMinutes} minutes`);
-  const since = clock.monotonic();
-  while (clock.monotonic() - since < heldForMs) {
+  let answeredAt = clock.monotonic();
+  let watchedUntil = answeredAt + heldForMs;
+  // Its version tells of every write since, also of those between two readings. But a time in which nobody was answered is
+  // no silence of the other one: it could not write either.
+  while (answeredAt < watchedUntil) {
     await clock.sleep(readEveryMs, signal);
     if (signal.aborted) throw new Error(`${other} may still drive the environments of ${home}.`);
-    const seen = await client.find<Lease>(path);
+    const isSilent = clock.monotonic() - answeredAt >= heldForMs;
+    const answer = await readLease(options, isSilent);
+    if (!answer) {
+      watchedUntil = Math.max(watchedUntil, clock.monotonic() + renewsWithinMs);
+      continue;
+    }
+    const seen = answer.lease;
     if (!seen || !isOthers(seen, own)) return undefined;
     if (!isSame(seen, found)) throw inUseError(seen, home);
+    answeredAt = clock.monotonic();
   }
   return found;
+}
+
+/** undefined: the API server did not answer, or is in trouble, which passes; throws where it `isSilent` for too long. */
+async function readLease(
+  options: LeaseOptions,
+  isSilent: boolean,
+): Promise<{ readonly lease: Lease | undefined } | undefined> {
+  try {
+    return { lease: await options.client.find<Lease>(placeOf(options).path) };
+  } catch (error) {
+    const passes = error instanceof ApiUnreachable || (error instanceof ApiRefused && error.status >= 500);
+    if (isSilent || !passes) throw error;
+    options.log.warn("lease not read: it is watched on", { error: error.message });
+    return undefined;
+  }
 }
 
 /** Only for an answer without a wait: it compares the clocks of two machines, of which either may be ahead. */

@@ -1,11 +1,15 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { type Duplex, pipeline } from "node:stream";
+import { isOwnPeer } from "#process/own-peer.ts";
 
 /** Ports of this machine, on 127.0.0.1, that lead to ports of runs elsewhere. */
 export interface LocalPorts {
-  /** The number of the one that leads there: this one, where it is free, and the same one at every call. */
-  open(run: string, port: number, wanted: number | undefined): Promise<number>;
+  /**
+   * The number of the one that leads there: this one, where it is free, and the same one at every call. It is for our own
+   * user alone, and for everybody once it was opened to all: only where what is there asks for a token itself.
+   */
+  open(run: string, port: number, wanted: number | undefined, isOpenToAll: boolean): Promise<number>;
   /** Those of one run, and what is connected by them. */
   close(run: string): void;
   stop(): void;
@@ -18,6 +22,8 @@ const restMs = 60_000;
 
 interface OpenPort {
   readonly number: number;
+  /** See `open`. */
+  isOpenToAll: boolean;
   close(): void;
 }
 
@@ -33,13 +39,15 @@ export function localPorts(dial: (run: string, port: number) => Promise<Duplex>)
     runs.delete(run);
   };
   return {
-    open: async (run, port, wanted) => {
+    open: async (run, port, wanted, isOpenToAll) => {
       const ports = runs.get(run) ?? new Map<number, Promise<OpenPort>>();
       runs.set(run, ports);
       const opening = ports.get(port) ?? openPort(() => dial(run, port), wanted);
       ports.set(port, opening);
       try {
-        return (await opening).number;
+        const open = await opening;
+        if (isOpenToAll) open.isOpenToAll = true;
+        return open.number;
       } catch (error) {
         ports.delete(port);
         throw error;
@@ -54,9 +62,10 @@ export function localPorts(dial: (run: string, port: number) => Promise<Duplex>)
 
 async function openPort(dial: () => Promise<Duplex>, wanted = 0): Promise<OpenPort> {
   const sockets = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, async (socket) => {
     sockets.add(socket);
     socket.on("error", () => socket.destroy()).once("close", () => sockets.delete(socket));
+    if (!open.isOpenToAll && !(await isOwnPeer(socket))) return void socket.destroy();
     dial().then(
       (stream) => join(socket, stream),
       () => socket.destroy(),
@@ -64,13 +73,15 @@ async function openPort(dial: () => Promise<Duplex>, wanted = 0): Promise<OpenPo
   });
   server.maxConnections = mostConnections;
   await listen(server, wanted);
-  return {
+  const open: OpenPort = {
     number: (server.address() as AddressInfo).port,
+    isOpenToAll: false,
     close: () => {
       server.close();
       for (const socket of sockets) socket.destroy();
     },
   };
+  return open;
 }
 
 async function listen(server: Server, wanted: number): Promise<void> {

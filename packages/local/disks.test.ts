@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseDisk } from "#core/disks/parse.ts";
 import type { Disk } from "#core/disks/record.ts";
 import { apiKeyKey, disksOf } from "#core/keys.ts";
+import { PATIENCE_MS } from "#process/patience.ts";
 import { silentLog } from "#testing/log.ts";
 import { shellEnvironment } from "./shell-environment.ts";
 import { type Stack, startStack } from "./stack.ts";
@@ -37,9 +38,9 @@ async function call(method: string, path: string, body?: object): Promise<Answer
   return (await response.json()) as Answer;
 }
 
-/** Asks until the answer holds what was waited for; fails after a minute. */
+/** Asks until the answer holds what was waited for; fails after the patience of all tests. */
 async function until(path: string, holds: (answer: Answer) => boolean): Promise<Answer> {
-  const end = performance.now() + 60_000;
+  const end = performance.now() + PATIENCE_MS;
   for (;;) {
     const answer = await call("GET", path);
     if (holds(answer)) return answer;
@@ -76,7 +77,7 @@ describe("a disk on the local stack", () => {
     expect(readdirSync(join(home, "snapshots")).filter((name) => name.startsWith("snap-"))).toHaveLength(2);
     const notes = (second.timeline as readonly { readonly reason: string | null }[]).map(({ reason }) => reason ?? "");
     expect(notes.some((note) => note.includes("disk at $WORKSPACE, its size not enforced"))).toBe(true);
-  }, 120_000);
+  });
 
   it("lists what the last job left on it", async () => {
     await run("mkdir $WORKSPACE/deep && echo kept > $WORKSPACE/deep/file");
@@ -84,7 +85,7 @@ describe("a disk on the local stack", () => {
     const { content } = await until("/v1/disks/data/content", (answer) => typeof answer.content === "string");
 
     expect(String(content).split("\n")).toEqual(expect.arrayContaining(["./deep:", "file"]));
-  }, 120_000);
+  });
 
   it("comes back from its backup where its volume is gone", async () => {
     await run("mkdir -p $WORKSPACE/deep && echo kept > $WORKSPACE/deep/file");
@@ -95,7 +96,7 @@ describe("a disk on the local stack", () => {
 
     expect(status).toBe("completed");
     expect(JSON.stringify(timeline)).toContain("restored from its backup");
-  }, 120_000);
+  });
 
   it("is there after a restart of the stack", async () => {
     await run("echo kept > $WORKSPACE/file");
@@ -104,7 +105,7 @@ describe("a disk on the local stack", () => {
     await start();
 
     expect(await run('test "$(cat $WORKSPACE/file)" = kept')).toMatchObject({ status: "completed" });
-  }, 120_000);
+  });
 
   it("that was deleted takes no job until it is undeleted, with everything in it", async () => {
     await run("echo kept > $WORKSPACE/file");
@@ -118,7 +119,7 @@ describe("a disk on the local stack", () => {
     expect(deletion).toMatchObject({ status: "completed", is_deleted: true, error: null });
     expect(refused).toContain("Disk 'data' is marked for deletion");
     expect(await run('test "$(cat $WORKSPACE/file)" = kept')).toMatchObject({ status: "completed" });
-  }, 120_000);
+  });
 
   it("of 200 MB does not keep the next job from its GPU: its backup may even begin later", async () => {
     const { volumes } = stack.runtime.ports;
@@ -143,7 +144,7 @@ describe("a disk on the local stack", () => {
     await backups(1);
     const snapshot = readdirSync(join(home, "snapshots")).find((name) => name.startsWith("snap-")) ?? "";
     expect(statSync(join(home, "snapshots", snapshot, "data/large")).size).toBe(200_000_000);
-  }, 120_000);
+  });
 });
 
 /** As if somebody had removed the volume and corrected the disk's record, between two looks at it. */

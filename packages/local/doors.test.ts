@@ -20,7 +20,7 @@ let port: number;
 let key: string;
 
 beforeAll(async () => {
-  home = mkdtempSync("/var/tmp/berth-doors-");
+  home = mkdtempSync("/var/tmp/berth-access-");
   stack = await startStack({ environment: { BERTH_HOME: home, PORT: "0", BERTH_OPEN: "1" }, log });
   port = Number(new URL(stack.url).port);
   key = /API_KEY='([^']+)'/.exec(await shellEnvironment({ home, fresh: false }))?.[1] ?? "";
@@ -96,7 +96,7 @@ describe("the page of a session", () => {
   });
 });
 
-describe("a workspace's doors", () => {
+describe("a workspace's access", () => {
   const path = "/api/v1/environments";
   const body = {
     workspaceId: "its-doors-are-open",

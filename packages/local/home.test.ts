@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -100,6 +100,37 @@ describe("a home", () => {
       new RegExp(`^${directory} was written by an earlier version of Berth .*\\nMove it away, or set BERTH_HOME`),
     );
     expect(readdirSync(directory)).toEqual(["db"]);
+  });
+
+  it.each([
+    ["an empty format", ["format", "lock"]],
+    ["the draft of a format", ["format.1234"]],
+    ["the draft of a lock", ["lock.1234"]],
+  ])("is used where nothing but %s is in it, as a start leaves that was cut off", (_, names) => {
+    mkdirSync(directory, { recursive: true });
+    for (const name of names) writeFileSync(join(directory, name), "");
+
+    openHome(directory).release();
+
+    openHome(directory).release();
+    expect(readFileSync(join(directory, "format"), "utf8")).toBe("4\n");
+  });
+
+  it.each([
+    ["empty", ""],
+    ["empty", " \n"],
+    ["no number", "\0\0"],
+  ])("whose format is %s is refused by that name, with what to do, and left as it is", (what, text) => {
+    mkdirSync(join(directory, "volumes"), { recursive: true });
+    const file = join(directory, "format");
+    writeFileSync(file, text);
+
+    expect(() => openHome(directory)).toThrow(
+      `${file} is damaged: it is ${what}, and should say which version of Berth wrote the directory.\n` +
+        `Put it back from a copy. Where it was this version: echo 4 > ${file}\n` +
+        `Or move ${directory} away: the next start makes a new one, without environments, disks and keys.`,
+    );
+    expect(readFileSync(file, "utf8")).toBe(text);
   });
 
   it("of a later form is refused as well", () => {

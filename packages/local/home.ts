@@ -1,9 +1,10 @@
-import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { findLocking, lockFile, takeLock } from "#process/lock.ts";
 import { findProcess, isAlive, type ProcessIdentity } from "#process/process-identity.ts";
 import { makeDirectory, reasonOf } from "./make-directory.ts";
 import { replaceFile, writeOnce } from "./secret-file.ts";
+import { shellWord } from "./start-lines.ts";
 
 /** What a running stack tells other processes, in `stack.json`. */
 export interface StackRecord {
@@ -41,8 +42,13 @@ export function openHome(directory: string): Home {
   return {
     path,
     earlier: readRecord(path),
-    writeRecord: (record) =>
-      replaceFile(recordPath(path), JSON.stringify({ ...record, process: { pid, startedAt, boot } })),
+    writeRecord(record) {
+      try {
+        replaceFile(recordPath(path), JSON.stringify({ ...record, process: { pid, startedAt, boot } }));
+      } catch (error) {
+        throw withAdvice(path, error);
+      }
+    },
     release: lock.release,
   };
 }
@@ -72,7 +78,7 @@ function withAdvice(path: string, error: unknown): unknown {
 
 /** A home is closed to other users, and what else lies in one may be somebody's. */
 function refuseOtherFiles(path: string): void {
-  const names = readdirSync(path).filter((name) => name !== "lost+found");
+  const names = readdirSync(path).filter((name) => name !== "lost+found" && !isDraft(name));
   if (names.length === 0 || names.some((name) => signsOfHome.includes(name))) return;
   throw new Error(
     `${path} holds other files (${names.slice(0, 3).join(", ")}), and a stack needs a directory of its own.\n` +
@@ -88,15 +94,43 @@ const HOME_FORMAT = "4";
 /** A home says its format from its first start on; those of before there was one do not. */
 function refuseOtherFormat(path: string): void {
   const file = join(path, "format");
-  const isUsed = existsSync(recordPath(path)) || existsSync(join(path, "db"));
-  const isNew = !existsSync(file) && !isUsed;
-  if (isNew) writeOnce(file, () => `${HOME_FORMAT}\n`);
-  const format = existsSync(file) ? readFileSync(file, "utf8").trim() : "1";
+  if (isNew(path)) {
+    rmSync(file, { force: true });
+    writeOnce(file, () => `${HOME_FORMAT}\n`);
+  }
+  const format = readFormat(file) ?? "1";
   if (format === HOME_FORMAT) return;
+  if (!/^\d+$/.test(format)) throw damagedFormat(path, file, format);
   const age = Number(format) > Number(HOME_FORMAT) ? "a later" : "an earlier";
   throw new Error(
     `${path} was written by ${age} version of Berth (format ${format}, this one reads ${HOME_FORMAT}).\n` +
       "Move it away, or set BERTH_HOME to another directory. Environments, disks and keys in it are not carried over.",
+  );
+}
+
+/** Whether nothing is in it, or only what a first start made that a power cut interrupted. */
+function isNew(path: string): boolean {
+  const names = readdirSync(path).filter(
+    (name) => !["format", lockFile, "lost+found"].includes(name) && !isDraft(name),
+  );
+  return names.length === 0 && !readFormat(join(path, "format"));
+}
+
+/** What a first start that was killed leaves of a file that it wrote (secret-file.ts). */
+function isDraft(name: string): boolean {
+  return /^(?:format|lock)\.\d+$/.test(name);
+}
+
+function readFormat(file: string): string | undefined {
+  return existsSync(file) ? readFileSync(file, "utf8").trim() : undefined;
+}
+
+function damagedFormat(path: string, file: string, format: string): Error {
+  const what = format === "" ? "empty" : "no number";
+  return new Error(
+    `${file} is damaged: it is ${what}, and should say which version of Berth wrote the directory.\n` +
+      `Put it back from a copy. Where it was this version: echo ${HOME_FORMAT} > ${shellWord(file)}\n` +
+      `Or move ${path} away: the next start makes a new one, without environments, disks and keys.`,
   );
 }
 

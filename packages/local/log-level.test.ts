@@ -1,4 +1,5 @@
 import { expect, it, test } from "vitest";
+import { jsonLog } from "#aws/log.ts";
 import { recordingLog } from "#testing/log.ts";
 import { atLevel } from "./log-level.ts";
 
@@ -19,6 +20,19 @@ it.each([
   levelled.error("look failed", { error: "x" });
 
   expect(log.lines.map(({ event }) => event)).toEqual(expected);
+});
+
+test("an idle plan is told by its own level, where a log has that", () => {
+  const lines: string[] = [];
+  const levelled = atLevel(
+    jsonLog((line) => lines.push(line)),
+    "debug",
+  );
+
+  levelled.info("plan", idlePlan);
+  levelled.info("plan", { ...idlePlan, granted: 1 });
+
+  expect(lines.map((line) => (JSON.parse(line) as { level: string }).level)).toEqual(["debug", "info"]);
 });
 
 test("a plan and a sweep that did something are no idle ones", () => {

@@ -6,7 +6,10 @@ export function atLevel(log: Log, level: Config["LOG_LEVEL"]): Log {
   const least = levels.indexOf(level);
   return {
     info: (event, fields) => {
-      if (least <= levels.indexOf(isIdle(event, fields) ? "debug" : "info")) log.info(event, fields);
+      const isDebug = isIdle(event, fields);
+      if (least > levels.indexOf(isDebug ? "debug" : "info")) return;
+      if (isDebug && log.debug) log.debug(event, fields);
+      else log.info(event, fields);
     },
     warn: (event, fields) => {
       if (least <= levels.indexOf("warn")) log.warn(event, fields);

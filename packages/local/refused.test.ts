@@ -1,10 +1,11 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
-import { type AddressInfo, connect } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { seededIds } from "#testing/ids.ts";
-import { refuseInWords } from "./refused.ts";
+import { recordingLog } from "#testing/log.ts";
+import { isUpgradeRefused, refuseInWords, unreadableRequest } from "./refused.ts";
 
 let server: Server;
 let port: number;
@@ -40,4 +41,35 @@ test.each([
   expect(head).toMatch(/\r\nX-Request-ID: [0-9a-f]{32}\r\n/);
   expect(head).toMatch(/\r\nConnection: close$/);
   expect(body).toBe('{"detail":"Request Timeout"}');
+});
+
+const forNobody = `GET * HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+
+test.each([
+  ["a tunnel", "CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n"],
+  ["an upgrade for nobody", forNobody],
+])("%s whose client sends on is answered, and ended at both ends", async (_, sent) => {
+  server.on("upgrade", (request) => isUpgradeRefused(request, seededIds(2)));
+  const accepted = once(server, "connection") as Promise<[Socket]>;
+  const client = connect({ port, host: "127.0.0.1", allowHalfOpen: true }).on("error", () => undefined);
+  client.write(sent);
+  const [socket] = await accepted;
+  const gone = once(socket, "close");
+
+  const answer = await text(client);
+  client.end("nobody reads this");
+  await gone;
+
+  expect(answer).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
+});
+
+test("what fails for no fault of the request is in the log under the id that the client is told", () => {
+  const log = recordingLog();
+
+  const answer = unreadableRequest({ ids: seededIds(1), log })(new Error("broken"));
+
+  const requestId = answer.headers.get("x-request-id");
+  expect(answer.status).toBe(500);
+  const error = expect.stringContaining("Error: broken");
+  expect(log.lines).toEqual([{ level: "error", event: "request failed", fields: { requestId, error } }]);
 });

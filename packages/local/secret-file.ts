@@ -25,7 +25,11 @@ export function writeOnce(path: string, makeText: () => string): void {
 /** Replaces a file, mode 600, in one step: whole also after a power cut. */
 export function replaceFile(path: string, text: string): void {
   const draft = `${path}.${process.pid}`;
-  writeFileSync(draft, text, { mode: 0o600 });
-  syncNow(draft);
-  renameSync(draft, path);
+  try {
+    writeFileSync(draft, text, { mode: 0o600 });
+    syncNow(draft);
+    renameSync(draft, path);
+  } finally {
+    rmSync(draft, { force: true });
+  }
 }

@@ -1,10 +1,12 @@
 import { once } from "node:events";
 import { connect } from "node:net";
+import { text } from "node:stream/consumers";
 import { afterEach, expect, test } from "vitest";
 import * as z from "zod";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import type { Runtime } from "#http/runtime.ts";
+import { testSettings } from "#testing/settings.ts";
 import { key, trialRuntime } from "#testing/trial-endpoints.ts";
 import { type RunningServer, startServer } from "./server.ts";
 
@@ -19,11 +21,21 @@ const me = gpuDev.get("/v1/me", { summary: "Me", uses: [], reply }, async ({ ctx
   user: ctx.actor.username,
   id: "-",
 }));
+/** The ids that were removed by the tests here. */
+const removed: string[] = [];
 const remove = dev8.delete(
   "/api/v1/environments",
   { summary: "Delete", uses: [], body: z.object({ workspaceId: z.string() }), reply },
-  async ({ ctx, body }) => ({ user: ctx.actor.username, id: body.workspaceId }),
+  async ({ ctx, body }) => {
+    removed.push(body.workspaceId);
+    return { user: ctx.actor.username, id: body.workspaceId };
+  },
 );
+
+/** How many connections this process holds, at either end. */
+function openSockets(): number {
+  return process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length;
+}
 
 /** Sound because the endpoints here use the table alone. */
 function withAllPorts<Given>(runtime: Given): Given & Runtime {
@@ -34,7 +46,7 @@ function withAllPorts<Given>(runtime: Given): Given & Runtime {
 async function trial() {
   const runtime = withAllPorts(await trialRuntime());
   const entries = [me, remove].map((thing) => ({ name: thing.path, file: "x", thing }));
-  const server = await startServer(() => runtime, entries, { port: 0, setting: "PORT" });
+  const server = await startServer(() => runtime, entries, { port: 0, setting: "PORT", pages: true });
   servers.push(server);
   const send = async (text: string) => {
     const socket = connect(Number(new URL(server.url).port), "127.0.0.1");
@@ -145,6 +157,21 @@ test.each([
     501,
     "Not Implemented",
   ],
+  [
+    "a transfer coding that nobody knows, and its body",
+    "POST /v1/me HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    501,
+    "Not Implemented",
+  ],
+  ["a host outside of ASCII", "GET /v1/me HTTP/1.1\r\nHost: h\u00e4\r\nConnection: close\r\n\r\n", 400, "Bad Request"],
+  ["a host with half a port", "GET /v1/me HTTP/1.1\r\nHost: A:\r\nConnection: close\r\n\r\n", 400, "Bad Request"],
+  ["a tunnel to somewhere", "CONNECT elsewhere:443 HTTP/1.1\r\nHost: elsewhere:443\r\n\r\n", 400, "Bad Request"],
+  [
+    "a body that is in no chunks",
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    400,
+    "Bad Request",
+  ],
   ["no HTTP at all", "hello\r\n\r\n", 400, "Bad Request"],
 ])("%s is refused in words, with the headers of every answer", async (_, text, status, detail) => {
   const { send } = await trial();
@@ -157,6 +184,120 @@ test.each([
     expect(head).toContain(name);
   }
   expect(body).toContain(JSON.stringify({ detail }));
+  expect(answer.match(/HTTP\/1\.1 /g)).toHaveLength(1);
+});
+
+test("what is behind a request is not answered in the place of that request", async () => {
+  const { send } = await trial();
+
+  const answer = await send(`GET /k/${key}/v1/me HTTP/1.1\r\nHost: localhost\r\n\r\nhello\r\n\r\n`);
+
+  expect(answer.match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 200"]);
+});
+
+const path = `/k/${key}/api/v1/environments`;
+const removal = (id: string) => {
+  const body = JSON.stringify({ workspaceId: id });
+  return `DELETE ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+};
+
+test("the server stops while a client whose tunnel was refused keeps its end open", async () => {
+  const { url } = await trial();
+  const client = connect({ port: Number(new URL(url).port), host: "127.0.0.1", allowHalfOpen: true });
+  client.on("error", () => undefined).resume();
+  client.write("CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n");
+  await once(client, "end");
+
+  await servers.pop()?.stop();
+
+  client.destroy();
+});
+
+test.each([
+  ["of the API", "localhost"],
+  ["of a page", `x.${testSettings().domain}`],
+])("a WebSocket %s that is refused is let go of, though its client sends on", async (_, host) => {
+  const { url } = await trial();
+  const client = connect({ port: Number(new URL(url).port), host: "127.0.0.1", allowHalfOpen: true });
+  client.write(`GET /nowhere HTTP/1.1\r\nHost: ${host}\r\n${upgrade}\r\n`);
+
+  const answer = await text(client);
+  client.end("nobody reads this");
+
+  expect(answer).toMatch(/^HTTP\/1\.1 4\d\d /);
+  await expect.poll(openSockets).toBe(0);
+});
+
+test.each([
+  ["no chunks", "POST /v1/me HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"],
+  ["a tunnel", "CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n"],
+  ["an upgrade for nobody", `GET * HTTP/1.1\r\nHost: a\r\n${upgrade}\r\n`],
+  ["an upgrade at a path that has none", `GET / HTTP/1.1\r\nHost: a\r\n${upgrade}\r\n`],
+  ["an upgrade of a page", `GET / HTTP/1.1\r\nHost: x.${testSettings().domain}\r\n${upgrade}\r\n`],
+])("%s behind what is being done is not answered in its place, and that is answered", async (_, broken) => {
+  const { send } = await trial();
+
+  const one = await send(removal("one") + broken);
+  const two = await send(removal("one") + removal("two") + broken);
+
+  expect([one, two].map((answer) => answer.match(/HTTP\/1\.1 \d+|"id":"\w+"/g))).toEqual([
+    ["HTTP/1.1 200", '"id":"one"'],
+    ["HTTP/1.1 200", '"id":"one"', "HTTP/1.1 200", '"id":"two"'],
+  ]);
+});
+
+test("a body that is too large is answered 413, and who still sends it is not cut off", async () => {
+  const { url } = await trial();
+  const socket = connect({ port: Number(new URL(url).port), host: "127.0.0.1", allowHalfOpen: true });
+  const faults: unknown[] = [];
+  socket.on("error", (error) => faults.push(error));
+  let answer = "";
+  socket.on("data", (chunk) => {
+    answer += chunk;
+  });
+  const chunk = `10000\r\n${"x".repeat(65_536)}\r\n`;
+  socket.write(`DELETE ${path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(32)}`);
+
+  await once(socket, "end");
+  for (let n = 0; n < 16; n += 1) await new Promise((resolve) => socket.write(chunk, resolve));
+  socket.end("0\r\n\r\n");
+  await once(socket, "close");
+
+  expect([answer.slice(0, 12), faults]).toEqual(["HTTP/1.1 413", []]);
+});
+
+const chunks = `10000\r\n${"x".repeat(65_536)}\r\n`.repeat(32);
+
+test.each([
+  ["a request for nobody", "GET / HTTP/1.1\r\nHost:\r\n\r\n", "", 400],
+  ["an unknown coding", "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x, chunked\r\n\r\n", "0\r\n\r\n", 501],
+  ["an expectation", "GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n", "", 417],
+  [
+    "a body that is too large",
+    `DELETE ${path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`,
+    "0\r\n\r\n",
+    413,
+  ],
+])("behind the last answer of a connection, to %s, nothing is done", async (_, first, rest, status) => {
+  const { url } = await trial();
+  removed.length = 0;
+  for (const isAtOnce of [true, false]) {
+    const socket = connect({ port: Number(new URL(url).port), host: "127.0.0.1", allowHalfOpen: true });
+    let answer = "";
+    socket.on("data", (chunk) => {
+      answer += chunk;
+    });
+    socket.on("error", () => undefined);
+    const gone = once(socket, "close");
+    socket.write(isAtOnce ? first + rest + removal("at once") : first);
+    await once(socket, "end");
+    socket.end(rest + removal("afterwards"));
+    await gone;
+    expect(answer.match(/HTTP\/1\.1 \d+/g)).toEqual([`HTTP/1.1 ${status}`]);
+  }
+
+  await fetch(`${url}${path}`, { method: "DELETE", body: '{"workspaceId":"last"}' });
+  expect(removed).toEqual(["last"]);
 });
 
 test("a client of HTTP/1.0 need not say a host", async () => {

@@ -236,6 +236,33 @@ describe("the web shell", () => {
     expect(trial.sockets.count()).toBe(0);
   });
 
+  it("lets a user have 32 connections, and another once one of them is closed", async () => {
+    const more = await trial.key("alice");
+    const clients = await Promise.all(Array.from({ length: 32 }, connected));
+    const full = { status: 409, body: '{"detail":"You have 32 shells open, at most 32 may be: close one first"}' };
+
+    expect([await trial.ask(path(key)), await trial.ask(path(more))]).toEqual([full, full]);
+    expect(trial.sockets.count()).toBe(32);
+
+    await trial.workspace("bob", "ws-demo-bob-1756062811");
+    await trial.world.deliver();
+    const other = trial.connect(path(await trial.key("bob"), "ws-demo-bob-1756062811"));
+    expect(await other.next()).toMatchObject({ type: "welcome" });
+
+    clients[0]?.send({ type: "exit" });
+    await clients[0]?.closed;
+    await expect.poll(() => trial.sockets.count()).toBe(32);
+    expect(await (await connected()).ws.readyState).toBe(1);
+  });
+
+  it("counts connections that are asked for at once", async () => {
+    const clients = Array.from({ length: 40 }, () => trial.connect(path(key)));
+
+    await Promise.all(clients.map((client) => Promise.race([client.next(), client.closed])));
+
+    expect(trial.sockets.count()).toBe(32);
+  });
+
   it("takes the key in every place of its own and of the others", async () => {
     const plain = `/v1/cloudrun/workspaces/${ID}/shell`;
     const ways: readonly (readonly [string, Record<string, string>])[] = [

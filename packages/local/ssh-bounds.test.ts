@@ -1,9 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { connect as dial, type Socket } from "node:net";
 import { Duplex } from "node:stream";
 import ssh2, { type Client, type ClientChannel, type ServerChannel } from "ssh2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { PATIENCE_MS } from "#process/patience.ts";
 import { eventually } from "#process/trial.ts";
 import { silentLog } from "#testing/log.ts";
 import { type SshServer, startSsh } from "./ssh.ts";
@@ -71,7 +73,7 @@ describe("what the clients of an SSH server may have at once", () => {
         close: () => undefined,
       }),
     };
-    server = await startSsh({ home, runs, port: 0, log: silentLog() });
+    server = await startSsh({ home, runs, port: 0, log: silentLog(), loginWithinMs: 2 * PATIENCE_MS });
   });
   afterEach(async () => {
     for (const client of clients) client.destroy();
@@ -84,7 +86,8 @@ describe("what the clients of an SSH server may have at once", () => {
     const client = new ssh2.Client();
     clients.add(client);
     const ready = once(client, "ready");
-    client.connect({ host: "127.0.0.1", port: server.port, username, privateKey: key.private });
+    const readyTimeout = 2 * PATIENCE_MS;
+    client.connect({ host: "127.0.0.1", port: server.port, username, privateKey: key.private, readyTimeout });
     await ready;
     return client.on("error", () => undefined);
   };
@@ -224,6 +227,43 @@ describe("what the clients of an SSH server may have at once", () => {
       () => told,
       (count) => count === 1,
     );
+  });
+
+  const silent = async (localAddress = "127.0.0.1"): Promise<Socket> => {
+    const socket = dial({ port: server.port, host: "127.0.0.1", localAddress }).on("error", () => undefined);
+    await once(socket, "connect");
+    return socket.resume();
+  };
+
+  it("keeps nobody out however many connections say nothing, whatever their address: the oldest make room", async () => {
+    const open = new Set<Socket>();
+    const strangers: Socket[] = [];
+    for (let n = 0; n < 2_000; n += 1) {
+      const socket = await silent(`127.0.1.${n % 200}`);
+      strangers.push(socket);
+      open.add(socket);
+      socket.once("close", () => open.delete(socket));
+    }
+
+    const several = await Promise.all(times(10, () => connect()));
+
+    await eventually(
+      async () => open.size,
+      (size) => size <= 500,
+    );
+    expect(strangers.filter((socket) => open.has(socket))).toEqual(strangers.slice(-open.size));
+    expect((await outcomes(several.map((client) => exec(client, "true")))).opened).toBe(10);
+    for (const socket of strangers) socket.destroy();
+  });
+
+  it("is a time to log in, after which a client that did not is cut off", async () => {
+    await server.stop();
+    const runs: SshRuns = { find: () => [] } as Partial<SshRuns> as SshRuns;
+    server = await startSsh({ home, runs, port: 0, log: silentLog(), loginWithinMs: 50 });
+
+    const socket = await silent();
+
+    await once(socket, "close");
   });
 
   it("is looked at once for all the connections of one key", async () => {

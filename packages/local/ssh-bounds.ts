@@ -43,7 +43,10 @@ const MOST_FORWARDS = 128;
 /** The limits of one run, over all its connections. */
 const OF_RUN = { connections: 256, sessions: 128, forwards: 512 };
 
-/** Returns a function that makes the bounds of a new connection into `run`, counted with the run's; it throws when that is full. */
+/**
+ * Returns a function that makes the bounds of a new connection into `run`, counted with the run's; it throws when that
+ * is full.
+ */
 export function sshBounds(): (run: string) => SshBounds {
   const runs = new Map<string, Places & { readonly sessions: Places; readonly forwards: Places }>();
   return (run) => {

@@ -4,7 +4,10 @@ import { dialPort, joinChannel } from "./ssh-forward.ts";
 import type { SshRuns } from "./ssh-runs.ts";
 import { letGo, serveSession } from "./ssh-session.ts";
 
-/** Serves what a client opens once it is let in: sessions, and forwards to its run and back. All end with its connection. */
+/**
+ * Serves what a client opens once it is let in: sessions, and forwards to its run and back. All end with its
+ * connection.
+ */
 export function serveChannels(connection: Connection, runs: SshRuns, run: string, bounds: SshBounds): void {
   const relays = runs.relaysOf(run, connection);
   const channels = new Set<ServerChannel>();

@@ -26,4 +26,14 @@ describe.each(["bubblewrap", "none"] as const)("a run whose variables would chan
     expect(listed).toMatchObject({ code: 0, out: expect.stringContaining("Remote working directory") });
     expect(String(up)).toBe("up\n");
   });
+
+  it("has the documented variables and nothing of ours besides, in a command and in a terminal", async () => {
+    const shows = "env; printenv OLDPWD || echo OLDPWD=unset";
+    const plain = await trial.ssh([], shows);
+    const shown = await trial.ssh(["-tt"], shows);
+
+    const ours = (text: string) => text.match(/^(BERTH_\w+|OLDPWD=\w+)/gm)?.toSorted();
+    const documented = ["BERTH_GPUS", "BERTH_RUN", "OLDPWD=unset"];
+    expect([ours(plain.out), ours(shown.out)]).toEqual([documented, documented]);
+  });
 });

@@ -55,6 +55,16 @@ describe.each(["bubblewrap", "none"] as const)("the OpenSSH client, isolation %s
     expect({ code, out }).toEqual({ code: 0, out: "tty\r\n" });
   });
 
+  it("has a terminal that knows its name, which is one", async ({ skip }) => {
+    const { stdout } = spawnSync("/bin/sh", ["-c", "script --version"], { encoding: "utf8" });
+    if (isolation === "bubblewrap" && !stdout.includes("util-linux")) return skip("this machine has no script(1)");
+    const asked = 'tty && test "$(tty)" -ef /dev/fd/0 && test -c "$(tty)" && echo same';
+
+    const { code, out } = await run("ssh", ["-tt", "-p", String(trial.server.port), ...options, address(), asked]);
+
+    expect({ code, out }).toEqual({ code: 0, out: expect.stringMatching(/^\/dev\/pts\/\d+\r\nsame\r\n$/) });
+  });
+
   it("copies files there and back, big ones and whole trees, with their modes", async () => {
     const bytes = randomBytes(3_000_000);
     const [there, back] = [join(trial.root, "there"), join(trial.root, "back")];

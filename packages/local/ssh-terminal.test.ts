@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import type { ServerChannel } from "ssh2";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -15,11 +16,7 @@ beforeEach(async () => {
 afterEach(() => trial.close());
 
 it("a terminal whose process has just ended takes a new size, and its client is told of the end", async () => {
-  const inside = await enterRun(trial.home, `${trial.uid}-r1`);
-  const { promise: exited, resolve: exit } = Promise.withResolvers<number>();
-  const channel = Object.assign(new PassThrough(), { exit }) as unknown as ServerChannel;
-  const window = { term: "xterm", cols: 80, rows: 24, width: 0, height: 0, modes: {} };
-  const terminal = await startTerminal(channel, inside, ["sleep", "600"], window, () => undefined);
+  const { terminal, exited } = await open(["sleep", "600"]);
 
   // In one turn: nothing can tell this process of the end before it sends the size.
   const holder = holderOfTerminal();
@@ -29,6 +26,39 @@ it("a terminal whose process has just ended takes a new size, and its client is 
 
   expect(await exited).toBe(255);
 });
+
+it("a terminal that a command has closed before its end takes a new size, and its client is told its exit code", async () => {
+  const wait = join(trial.root, "wait");
+  writeFileSync(wait, "");
+  const script = `trap '' HUP; exec <&- >&- 2>&-; while test -e '${wait}'; do sleep 0.02; done; exit 7`;
+  const { terminal, exited } = await open(["sh", "-c", script]);
+  const holder = holderOfTerminal();
+  await eventually(
+    () => terminalsOf(holder),
+    (held) => held.length === 0,
+  );
+
+  terminal.resize(100, 30);
+  rmSync(wait);
+
+  expect(await exited).toBe(7);
+});
+
+/** A terminal of the run in which `words` run, and the exit code that its client is told. */
+async function open(words: readonly string[]) {
+  const inside = await enterRun(trial.home, `${trial.uid}-r1`);
+  const { promise: exited, resolve: exit } = Promise.withResolvers<number>();
+  const channel = Object.assign(new PassThrough(), { exit }) as unknown as ServerChannel;
+  const window = { term: "xterm", cols: 80, rows: 24, width: 0, height: 0, modes: {} };
+  const terminal = await startTerminal(channel, inside, words, window, () => undefined);
+  return { terminal, exited };
+}
+
+/** The masters of terminals that a process has open. */
+function terminalsOf(pid: number): string[] {
+  const files = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+  return files.filter((file) => file.endsWith("/ptmx"));
+}
 
 /** The one process of this one that holds a terminal. */
 function holderOfTerminal(): number {

@@ -4,6 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import ssh2, { type Client, type ClientChannel, type ConnectConfig } from "ssh2";
 import type { Run } from "#core/ports/compute.ts";
+import { PATIENCE_MS } from "#process/patience.ts";
 import type { Isolation } from "#process/records.ts";
 import { eventually, openTrial, type Trial } from "#process/trial.ts";
 import { silentLog } from "#testing/log.ts";
@@ -32,14 +33,22 @@ export interface SshTrial extends Trial {
 
 export async function openSshTrial(isolation: Isolation): Promise<SshTrial> {
   const trial = openTrial({ isolation });
-  const server = await startSsh({ home: trial.home, runs: machineSshRuns(trial.home), port: 0, log: silentLog() });
+  const runs = machineSshRuns(trial.home);
+  const server = await startSsh({ home: trial.home, runs, port: 0, log: silentLog(), loginWithinMs: 2 * PATIENCE_MS });
   const login = `gpu-dev-${randomBytes(4).toString("hex")}`;
   const key = newSshKey();
   const connections = new Set<Client>();
   const connect = async (changes: ConnectConfig = {}) => {
     const client = new ssh2.Client();
     connections.add(client);
-    const options = { host: "127.0.0.1", port: server.port, username: login, privateKey: key.private, ...changes };
+    const options = {
+      host: "127.0.0.1",
+      port: server.port,
+      username: login,
+      privateKey: key.private,
+      ...slow,
+      ...changes,
+    };
     const ready = once(client, "ready");
     client.connect(options);
     await ready;
@@ -65,6 +74,9 @@ export async function openSshTrial(isolation: Isolation): Promise<SshTrial> {
     },
   };
 }
+
+/** On a busy machine a hundred logins at once take longer than a client waits by itself. */
+const slow = { readyTimeout: 2 * PATIENCE_MS };
 
 /** A file with a private key, as the OpenSSH client wants it. */
 export function keyFile(directory: string, { private: own }: SshKeyPair): string {

@@ -413,7 +413,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     const answers = await Promise.all(channels.map((channel) => said(channel, "hello\n")));
 
     expect(answers.map(({ out }) => out)).toEqual(answers.map((_, n) => `hello ${n}\n`));
-  }, 120_000);
+  });
 
   it("listens on the loopback address alone", async () => {
     const socket = dial(trial.server.port, "127.0.0.2");

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -11,7 +11,6 @@ import { environmentKey, keyText } from "#core/keys.ts";
 import type { Run } from "#core/ports/compute.ts";
 import { endpoint as health } from "#functions/shared/health.ts";
 import { novita } from "#http/dialects/novita.ts";
-import { PATIENCE_MS } from "#process/patience.ts";
 import { silentLog } from "#testing/log.ts";
 import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { shellEnvironment } from "./shell-environment.ts";
@@ -57,7 +56,7 @@ describe("the local stack", () => {
     const response = await fetch(`${stack.url}/v1/jobs`, { headers: { authorization: `Bearer ${API_KEY}` } });
 
     expect(await response.json()).toEqual({ seen: true });
-    await expect.poll(() => catalog.ticks(), { timeout: PATIENCE_MS }).toBeGreaterThanOrEqual(2);
+    await expect.poll(() => catalog.ticks()).toBeGreaterThanOrEqual(2);
   });
 
   it("says while nothing can be stored that it is not healthy and why, and is healthy again after", async () => {
@@ -76,7 +75,7 @@ describe("the local stack", () => {
       status: "unhealthy",
       reason: "Another program writes to the records of this stack: nothing can be stored until it is done",
     });
-    await expect.poll(ask, { timeout: PATIENCE_MS, interval: 100 }).toMatchObject({ status: "healthy" });
+    await expect.poll(ask, { interval: 100 }).toMatchObject({ status: "healthy" });
   });
 
   it("listens on the loopback address alone", async () => {
@@ -212,7 +211,7 @@ describe("environments on the local stack", () => {
     const { compute, table } = stack.runtime.ports;
     await table.put(await recordOf(uid, "holds"));
     await compute.apply(runOf(uid));
-    await expect.poll(async () => (await compute.observe(uid, 1))?.state, { timeout: PATIENCE_MS }).toBe("ready");
+    await expect.poll(async () => (await compute.observe(uid, 1))?.state).toBe("ready");
 
     await stop(stack);
 
@@ -263,6 +262,56 @@ describe("a home that lost a part", () => {
 
     expect(said).toContain(`${join(home, "sealer.key")} is`);
     expect(said).toContain(`the records in ${join(home, "records.db")} were sealed with`);
+    expect((await start()).url).toContain("http");
+  });
+});
+
+describe("a home without its records", () => {
+  const files = ["stack.json", "sealer.key", "mark"];
+  const directories = ["volumes", "snapshots", "runs", "blobs"];
+  const lose = () => {
+    for (const suffix of ["", "-wal", "-shm", "-synced"]) rmSync(join(home, `records.db${suffix}`), { force: true });
+  };
+
+  it.each([...files, ...directories])(
+    "is refused where there is %s of an earlier stack, with what to do, and keeps it",
+    async (name) => {
+      await stop(await start());
+      lose();
+      for (const other of [...files, ...directories])
+        if (other !== name) rmSync(join(home, other), { recursive: true, force: true });
+      if (directories.includes(name)) mkdirSync(join(home, name, "of-before"), { recursive: true });
+      const before = readdirSync(home);
+
+      const said = String(await start().catch((error) => error));
+
+      expect(said).toContain(
+        `The records in ${join(home, "records.db")} are missing, and ${join(home, name)} is of an earlier stack.`,
+      );
+      expect(said).toContain(
+        `Put them back from a copy. To give up all environments, disks and keys, move ${home} away`,
+      );
+      expect(readdirSync(home)).toEqual(before);
+    },
+  );
+
+  it("is used where no stack was ever ready in it", async () => {
+    await stop(await start());
+    lose();
+    for (const name of [...files, ...directories]) rmSync(join(home, name), { recursive: true, force: true });
+    mkdirSync(join(home, "volumes", "lost+found"), { recursive: true });
+
+    expect((await start()).url).toContain("http");
+  });
+
+  it("is used again once they were put back", async () => {
+    await stop(await start());
+    const copy = readFileSync(join(home, "records.db"));
+    lose();
+    await start().catch(() => undefined);
+
+    writeFileSync(join(home, "records.db"), copy);
+
     expect((await start()).url).toContain("http");
   });
 });

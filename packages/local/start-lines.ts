@@ -50,7 +50,10 @@ const meanings: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** What Ctrl-C ends, at the moment it does; `names`, which users chose, are those of the environments that run, where they are known. */
+/**
+ * What Ctrl-C ends, at the moment it does; `names`, which users chose, are those of the environments that run, where
+ * they are known.
+ */
 export function stopLine(names: readonly string[] | undefined, isCluster = false): string {
   if (names === undefined) return "Stopping.";
   if (names.length === 0) return "Stopping. No environment runs.";
@@ -63,6 +66,6 @@ export function stopLine(names: readonly string[] | undefined, isCluster = false
 const mostNamed = 5;
 
 /** As it is where it holds plain characters alone. */
-function shellWord(path: string): string {
+export function shellWord(path: string): string {
   return /^[\w./@%+:,-]+$/.test(path) ? path : quoted(path);
 }

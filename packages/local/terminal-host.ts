@@ -1,5 +1,5 @@
 import { Socket } from "node:net";
-import { spawn } from "@lydell/node-pty";
+import { type IPty, spawn } from "@lydell/node-pty";
 import { terminalInput } from "./terminal-input.ts";
 
 /**
@@ -44,14 +44,19 @@ function hold({ file, args, cwd, env, columns, lines }: WantedTerminal): void {
   });
   shown.on("drain", () => pty.resume());
   typed.pipe(terminalInput(pty));
-  let isOver = false;
-  process.on("message", (next: TerminalSize) => {
-    if (!isOver) pty.resize(next.columns, next.lines);
-  });
+  process.on("message", (next: TerminalSize) => resize(pty, next));
   pty.onExit(({ exitCode, signal }) => {
-    isOver = true;
     const news: TerminalNews = { exitCode: signal ? 128 + signal : exitCode };
     shown.end(() => process.send?.(news, () => process.exit()));
   });
   process.send?.({ pid: pty.pid } satisfies TerminalNews);
+}
+
+/** The terminal is closed some time before the exit code of its process is known, and a closed one has no size. */
+function resize(pty: IPty, { columns, lines }: TerminalSize): void {
+  try {
+    pty.resize(columns, lines);
+  } catch {
+    return;
+  }
 }

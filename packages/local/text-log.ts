@@ -8,7 +8,7 @@ export interface TextLogOptions {
   /** Takes one line, with its end. */
   readonly write: (line: string) => void;
   readonly hasColors: boolean;
-  /** How wide the terminal is now; undefined: what is told of an environment is as long as it is. */
+  /** How wide the terminal is now; undefined: what is told of an environment is one line, as long as it is. */
   readonly columns?: () => number | undefined;
   /** Whether each request, look and plan is shown as well. */
   readonly isDetailed: boolean;
@@ -29,14 +29,17 @@ export function textLog({ write, hasColors, isDetailed, columns }: TextLogOption
   const line = (at: number, text: string) => write(`${style("dim", timeOf(at))}  ${text}\n`);
   const say = (words: string, fields: Fields = {}) => line(Date.now(), `${words}${printable(detailsOf(fields))}`);
   return {
-    tell: ({ at, name, words, tone }) => {
-      const width = columns?.();
+    tell: ({ at, name, id, words, tone }) => {
+      // 0 is what a terminal says that does not know.
+      const width = columns?.() || Number.POSITIVE_INFINITY;
       const whole = printable(name);
-      const label = (width === undefined ? whole : withoutMiddle(whole)).padEnd(nameWidth);
-      const room = Math.max(leastWords, (width ?? Number.POSITIVE_INFINITY) - timeWidth - label.length - 2);
-      const said = shortened(printable(words), room);
+      const hasId = whole.includes(id);
+      const called = hasId || width === Number.POSITIVE_INFINITY ? whole : withoutMiddle(whole);
+      const label = (hasId ? called : `${called} ${printable(id)}`).padEnd(nameWidth);
+      const rows = rowsOf(printable(words), width - timeWidth - label.length - 2, width - indent.length);
       const color = ({ good: "green", bad: "red", plain: undefined } as const)[tone];
-      line(at, `${style("bold", label)}  ${color ? style(color, said) : said}`);
+      const [first = "", ...others] = rows.map((row) => (color ? style(color, row) : row));
+      line(at, [`${style("bold", label)}  ${first}`, ...others.map((row) => indent + row)].join("\n"));
     },
     info: (event, fields = {}) => {
       const found = sentences[event]?.(fields);
@@ -55,16 +58,29 @@ type Fields = Readonly<Record<string, unknown>>;
 const timeWidth = 10;
 /** As long as `developer/gpu-dev-9e41c7d3`, what a job is called without a name of its own. */
 const nameWidth = 26;
-const leastWords = 40;
+/** Before what goes on from the row above. */
+const indent = " ".repeat(timeWidth + 2);
+const leastWords = 20;
+const mostRows = 5;
 
 /** Of a long name its beginning, whose it is, and its end, which tells it from others. */
 function withoutMiddle(name: string): string {
   return name.length <= nameWidth ? name : `${name.slice(0, nameWidth - 12)}…${name.slice(-11)}`;
 }
 
-/** One thing is one row of the terminal: the whole of it is in the timeline that the API shows. */
-function shortened(text: string, room: number): string {
-  return text.length <= room ? text : `${text.slice(0, room - 1)}…`;
+/** A reason is read to its end, in as many rows of the terminal as it takes: at most five, for whatever users send. */
+function rowsOf(text: string, firstRoom: number, room: number): string[] {
+  const rows: string[] = firstRoom < leastWords && text.length > firstRoom ? [""] : [];
+  let rest = text;
+  while (rows.length < mostRows) {
+    const most = Math.max(leastWords, rows.length === 0 ? firstRoom : room);
+    if (rest.length <= most) return [...rows, rest];
+    const blank = rest.lastIndexOf(" ", most);
+    const end = blank > 0 ? blank : most;
+    rows.push(rest.slice(0, end));
+    rest = rest.slice(end).trimStart();
+  }
+  return [...rows.slice(0, -1), `${rows.at(-1)?.slice(0, -1)}…`];
 }
 
 /** Log lines that say something of environments. */

@@ -84,8 +84,13 @@ beforeEach(async () => {
 it("finds nothing lost where all is as it was answered", async () => {
   expect(await answers.lost(client)).toEqual([]);
   expect(answers.count()).toEqual({
-    ...{ submitted: 1, extended: 1, cancelled: 1 },
-    ...{ created: 2, renamed: 1, deleted: 2, undeleted: 1 },
+    submitted: 1,
+    extended: 1,
+    cancelled: 1,
+    created: 2,
+    renamed: 1,
+    deleted: 2,
+    undeleted: 1,
   });
 });
 

@@ -33,6 +33,7 @@ describe("the local stack", () => {
 
   it("keeps what is on a disk when it is killed while disks are backed up", {
     timeout: 600_000,
+    retry: 0,
   }, async () => {
     const { answered, copying, key } = await crashAgainAndAgain();
 

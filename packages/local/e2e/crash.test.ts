@@ -17,9 +17,13 @@ const settings = {
   LOCAL_NODES: "g5.12xlarge=2,g4dn.2xlarge=1,c7i.8xlarge=2,g6.12xlarge=2",
 };
 const slots = {
-  ...{ "g5-12xlarge-1": 4, "g5-12xlarge-2": 4 },
-  ...{ "g4dn-2xlarge-1": 1, "c7i-8xlarge-1": 1, "c7i-8xlarge-2": 1 },
-  ...{ "g6-12xlarge-1": 4, "g6-12xlarge-2": 4 },
+  "g5-12xlarge-1": 4,
+  "g5-12xlarge-2": 4,
+  "g4dn-2xlarge-1": 1,
+  "c7i-8xlarge-1": 1,
+  "c7i-8xlarge-2": 1,
+  "g6-12xlarge-1": 4,
+  "g6-12xlarge-2": 4,
 };
 const sizes = [
   { instance_type: "g5.12xlarge", gpu_count: 1 },
@@ -83,6 +87,7 @@ describe("the local stack", () => {
 
   it(`loses nothing it answered when it is killed ${rounds} times while jobs are submitted and changed (CRASH_SEED=${seed})`, {
     timeout: limitMs,
+    retry: 0,
   }, async () => {
     const { answered, instances, lost, key } = await crashAgainAndAgain();
 

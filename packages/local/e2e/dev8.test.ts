@@ -54,7 +54,7 @@ describe("the document's quick start", () => {
     ["a stack that is open to its own machine", () => stack.url],
   ] as const;
 
-  it.for(ways)("runs from a shell as it is printed, with %s", { timeout: 120_000 }, async ([, address], { skip }) => {
+  it.for(ways)("runs from a shell as it is printed, with %s", async ([, address], { skip }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
     writeFileSync(join(trial.home, ".curlrc"), 'silent\nshow-error\nwrite-out = "\\n%{http_code}\\n"\n');
     const env = { PATH: process.env.PATH, HOME: trial.home, CURL_HOME: trial.home };
@@ -187,7 +187,7 @@ describe("a workspace", () => {
     await ask("DELETE", path, { ...body, force: true });
   });
 
-  it("whose container dies is ERROR, and is started again", { timeout: 120_000 }, async () => {
+  it("whose container dies is ERROR, and is started again", async () => {
     const body = quickStart("its-container-dies");
     await ask("POST", path, body);
     const own = trial.processes().filter(({ environment }) => environment.get("WORKSPACE_ID") === body.workspaceId);

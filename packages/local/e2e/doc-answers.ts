@@ -47,6 +47,7 @@ export const furtherJobKeys = [
   "ssh_host_key",
   "launched_at",
   "jupyter_port",
+  "jupyter_error",
   "current_detailed_status",
   "warning",
 ];

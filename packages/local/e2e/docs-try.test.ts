@@ -12,9 +12,7 @@ beforeAll(async () => {
 afterAll(() => trial.close());
 
 describe("/docs for somebody who knows nothing", () => {
-  it("says at its top how to get a key, and takes each proposed request as it stands", { timeout: 300_000 }, async ({
-    skip,
-  }) => {
+  it("says at its top how to get a key, and takes each proposed request as it stands", async ({ skip }) => {
     skip(chromium === undefined, "there is no Chromium on this machine");
     const { API_KEY: key = "" } = await stack.env();
     const page = await openPage(`${stack.url}/docs`);

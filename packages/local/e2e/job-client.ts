@@ -13,6 +13,9 @@ export interface Job {
   readonly queue_position: number | null;
   readonly isolation: string | null;
   readonly limits: string | null;
+  readonly jupyter_url: string | null;
+  readonly jupyter_port: number | null;
+  readonly jupyter_token: string | null;
   readonly actions: readonly { readonly action: string; readonly status: string; readonly error: string | null }[];
   readonly timeline: readonly TimelineEntry[];
 }

@@ -1,9 +1,13 @@
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { findFreePorts } from "#process/free-port.ts";
-import { canListProcesses } from "./processes.ts";
-import { openStackTrial, type StackTrial } from "./stack-trial.ts";
+import { jupyterStub } from "#process/jupyter-stub.ts";
+import { canSandbox } from "#process/sandbox-probe.ts";
+import { type AskOptions, ask } from "../ingress-trial.ts";
+import { callApi, jobClient } from "./job-client.ts";
+import { canListProcesses, eventually } from "./processes.ts";
+import { openStackTrial, type StackProcess, type StackTrial } from "./stack-trial.ts";
 
 let trial: StackTrial;
 
@@ -21,13 +25,106 @@ describe("the local stack", () => {
 
     const stack = await trial.start({ SSH_PORT: String(sshPort), ...settings });
 
-    const { stsUrl } = JSON.parse(readFileSync(join(trial.home, "stack.json"), "utf8")) as { stsUrl: string };
-    const ports = [stack.url, stsUrl].map((url) => Number(new URL(url).port));
-    const expected = [...ports, sshPort, ...(hasMetrics ? [metricsPort] : [])].map((port) => `tcp 0100007F:${port}`);
-    const found = trial.processes().flatMap(({ pid }) => listenersOf(pid));
-    expect(found.sort()).toEqual(expected.sort());
+    const ports = [...ownPorts(stack), sshPort, ...(hasMetrics ? [metricsPort] : [])];
+    expect(listeners()).toEqual(onLoopback(ports));
+  });
+
+  it("listens for a job's Jupyter as well, which asks for its token, and for nothing of it once that is turned off", async ({
+    skip,
+  }) => {
+    if (!canListProcesses) skip("this machine has no /proc to look for listeners in");
+    const shown = mkdtempSync("/var/tmp/berth-listeners-");
+    onTestFinished(() => rmSync(shown, { recursive: true }));
+    chmodSync(shown, 0o755);
+    const [sshPort = 0] = await findFreePorts(1);
+    const isolation = canSandbox() ? "bubblewrap" : "none";
+    const { PATH = "", ...variables } = jupyterStub({ shown, home: trial.home, compute: { isolation } });
+    const stack = await trial.start({ SSH_PORT: String(sshPort), LOCAL_PATH: PATH });
+    const { API_KEY: key = "" } = await stack.env();
+    const client = jobClient(stack.url, key);
+    const ports = [...ownPorts(stack), sshPort];
+    const change = (id: string, verb: "enable" | "disable") =>
+      callApi(stack.url, key, { method: "POST", path: `/v1/jobs/${id}/jupyter/${verb}` });
+    const open = async (port: number | null, token: string) =>
+      (await fetch(`http://127.0.0.1:${port}/lab?token=${token}`)).status;
+
+    const id = await client.submit({ instance_type: "c7i.8xlarge", command: "sleep 3600", env_vars: variables });
+    await client.until(id, ({ status }) => status === "active");
+    const before = listeners();
+    await change(id, "enable");
+    const { jupyter_port, jupyter_token } = await client.until(id, (job) => job.jupyter_url !== null);
+    const meanwhile = listeners();
+    const answers = [
+      await open(jupyter_port, ""),
+      await open(jupyter_port, "x"),
+      await open(jupyter_port, `${jupyter_token}`),
+    ];
+    await change(id, "disable");
+    await client.until(id, (job) => job.jupyter_url === null);
+
+    expect(before).toEqual(onLoopback(ports));
+    expect(meanwhile).toEqual(onLoopback([...ports, Number(jupyter_port)]));
+    expect(answers).toEqual([403, 403, 200]);
+    await eventually(listeners, (found) => found.join() === before.join());
+  });
+
+  it("says that it is well each time that it is asked while clients keep it busy", async () => {
+    const stack = await trial.start();
+    const headers = { authorization: `Bearer ${(await stack.env()).API_KEY}` };
+    const submit = (body: string): [string, AskOptions] => ["/v1/jobs/submit", { method: "POST", headers, body }];
+    const manyKeys = Object.fromEntries(Array.from({ length: 60_000 }, (_, n) => [`key${n}`, n]));
+    const asked: [string, AskOptions][] = [
+      submit(JSON.stringify({ image: "python", instance_type: "c7i.8xlarge" })),
+      submit(JSON.stringify(manyKeys)),
+      ["/v1/jobs?limit=500", { headers }],
+      ["/health", {}],
+      ["/ready", {}],
+    ];
+    const [clients, rounds] = [6, 4];
+    const answers = new Map<string, number>();
+    // Each by a connection of its own: one that waits for the next request may be closed under it by a busy server.
+    const { port, host } = new URL(stack.url);
+    const count = async (path: string, options: AskOptions) => {
+      const { status } = await ask(Number(port), host, { path, ...options });
+      answers.set(`${status} ${path}`, (answers.get(`${status} ${path}`) ?? 0) + 1);
+    };
+
+    await Promise.all(
+      Array.from({ length: clients }, async () => {
+        for (let round = 0; round < rounds; round += 1) await Promise.all(asked.map((one) => count(...one)));
+      }),
+    );
+
+    const each = clients * rounds;
+    expect(Object.fromEntries(answers)).toEqual({
+      "200 /health": each,
+      "200 /ready": each,
+      "200 /v1/jobs/submit": each,
+      "400 /v1/jobs/submit": each,
+      "200 /v1/jobs?limit=500": each,
+    });
   });
 });
+
+/** Of its API and of its STS. */
+function ownPorts(stack: StackProcess): number[] {
+  const { stsUrl } = JSON.parse(readFileSync(join(trial.home, "stack.json"), "utf8")) as { stsUrl: string };
+  return [stack.url, stsUrl].map((url) => Number(new URL(url).port));
+}
+
+function onLoopback(ports: readonly number[]): string[] {
+  return ports.map((port) => `tcp 0100007F:${port}`).sort();
+}
+
+/** Of the stack and of all that runs in its environments, in the machine's own network. */
+function listeners(): string[] {
+  const own = linkOf("/proc/self/ns/net");
+  const pids = trial.processes().map(({ pid }) => pid);
+  return pids
+    .filter((pid) => linkOf(`/proc/${pid}/ns/net`) === own)
+    .flatMap(listenersOf)
+    .sort();
+}
 
 /** The state LISTEN of a line of /proc/net/tcp; of UDP every socket hears (proc_pid_net(5)). */
 const listening = { tcp: "0A", tcp6: "0A", udp: "07", udp6: "07" } as const;

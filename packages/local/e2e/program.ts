@@ -1,4 +1,5 @@
 import { type SpawnOptionsWithoutStdio, spawn, spawnSync } from "node:child_process";
+import { PATIENCE_MS } from "#process/patience.ts";
 
 export interface ProgramResult {
   readonly code: number | null;
@@ -6,14 +7,14 @@ export interface ProgramResult {
   readonly stderr: string;
 }
 
-/** Runs a program to its end, at most a minute unless the options say otherwise, without standing in the way of what else this process does. */
+/** Runs a program to its end, for as long as a test waits unless the options say otherwise, without standing in the way of what else this process does. */
 export async function runProgram(
   program: string,
   words: readonly string[],
   options: SpawnOptionsWithoutStdio,
 ): Promise<ProgramResult> {
   const { promise, resolve, reject } = Promise.withResolvers<number | null>();
-  const child = spawn(program, words, { timeout: 60_000, killSignal: "SIGKILL", ...options });
+  const child = spawn(program, words, { timeout: PATIENCE_MS, killSignal: "SIGKILL", ...options });
   const [stdout, stderr]: [string[], string[]] = [[], []];
   child.stdout.on("data", (part) => stdout.push(String(part)));
   child.stderr.on("data", (part) => stderr.push(String(part)));

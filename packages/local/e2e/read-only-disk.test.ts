@@ -28,9 +28,9 @@ afterEach(async () => {
 
 const image = () => join(root, "image");
 
-it("answers 503 with the reason once its disk is read-only, goes on, and has all that it had when that is mended", async ({
-  skip,
-}) => {
+it("answers 503 with the reason once its disk is read-only, goes on, and has all that it had when that is mended", {
+  retry: 0,
+}, async ({ skip }) => {
   if (device === undefined) return skip("this user cannot mount a file system here that fails");
   const stack = await trial.start();
   const jobs = await clientOf(stack);
@@ -49,14 +49,23 @@ it("answers 503 with the reason once its disk is read-only, goes on, and has all
   const found = await after.get(before);
   const next = await after.submit({ instance_type: "g4dn.2xlarge" });
 
-  const reason = "The disk of this stack is read-only: nothing can be stored";
-  expect(refusal).toContain(`503 {"detail":"${reason}"}`);
-  expect(health).toMatchObject({ status: 503, body: { status: "unhealthy", reason } });
+  const refusals = reasons.map((reason) => `POST /v1/jobs/submit: 503 {"detail":"${reason}"}`);
+  expect(refusal).toBeOneOf(refusals);
+  expect(health).toMatchObject({ status: 503, body: { status: "unhealthy", reason: expect.toBeOneOf(reasons) } });
   expect([meanwhile.status, code]).toEqual(["active", 0]);
   expect(found.job_id).toBe(before);
   expect((await after.until(next, ({ status }) => status === "active")).job_id).toBe(next);
   expect(await healthOf(again)).toMatchObject({ status: 200, body: { status: "healthy" } });
 });
+
+/**
+ * The second where something was stored just as the disk became read-only: nobody knows what of that is there
+ * (packages/sqlite has tests of each alone).
+ */
+const reasons = [
+  "The disk of this stack is read-only: nothing can be stored",
+  "The disk of this stack failed while something was stored: start the stack again",
+];
 
 /** What a submit is answered, which the first one is after the error. */
 function refusalOf(jobs: JobClient): Promise<string> {

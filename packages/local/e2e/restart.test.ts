@@ -18,7 +18,7 @@ async function clientOf(stack: StackProcess) {
   return jobClient(stack.url, (await stack.env()).API_KEY ?? "");
 }
 
-describe("the local stack", () => {
+describe("the local stack", { retry: 0 }, () => {
   if (!canListProcesses) {
     it("needs a list of all processes", ({ skip }) => skip("this machine has no /proc"));
     return;

@@ -58,6 +58,23 @@ describe("npm run --silent env", () => {
     expect(await jobClient(stack.url, values.API_KEY ?? "").list()).toEqual([]);
   });
 
+  it("is found by the very line that npm start prints, where its home has blanks and an apostrophe", async () => {
+    const odd = openStackTrial("berth it's a home-");
+    try {
+      // What `start` appends are arguments of the shell, which it does not use.
+      const { url, output } = await odd.start({}, { under: ["/bin/sh", "-c", "exec npm start --silent"] });
+      const [, line = ""] = /^ {2}API key +(eval .+\)") /m.exec(output()) ?? [];
+      const { BERTH_HOME: _, ...env } = environmentFor(odd.home);
+
+      const pasted = await runProgram("/bin/sh", ["-c", `${line}; echo "$API_URL"`], { cwd: root, env });
+
+      expect(odd.home).toContain("berth it's a home-");
+      expect(pasted).toEqual({ code: 0, stdout: `${url}\n`, stderr: "" });
+    } finally {
+      await odd.close();
+    }
+  });
+
   it("prints the same key again, and a new one with --fresh", async () => {
     const first = await stack.env();
 

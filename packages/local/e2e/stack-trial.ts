@@ -39,8 +39,8 @@ interface StartOptions {
 
 export const root = join(import.meta.dirname, "../../..");
 
-export function openStackTrial(prefix = "berth-e2e-"): StackTrial {
-  const home = mkdtempSync(join(tmpdir(), prefix));
+export function openStackTrial(prefix = "berth-e2e-", place = tmpdir()): StackTrial {
+  const home = mkdtempSync(join(place, prefix));
   const children: ChildProcess[] = [];
   const outputs: (() => string)[] = [];
   const starting = new Map<ChildProcess, () => string>();

@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { requestDelete } from "#core/environments/verbs/delete.ts";
+import { MOST_CONNECTIONS } from "#http/connection-limit.ts";
 import { openShellStack, type ShellStack } from "./shell-trial.ts";
 
 describe("the web shell of the local stack", () => {
   let shells: ShellStack;
   beforeAll(async () => {
     shells = await openShellStack();
-  }, 120_000);
+  });
   afterAll(() => shells.close());
 
   it("runs what a user types, and stays where it went", async () => {
@@ -22,17 +23,20 @@ describe("the web shell of the local stack", () => {
     expect(await typed("cat file; cat nothing")).toEqual([
       ...["hello\n", "cat: nothing: No such file or directory\n", 1, "/workspace/a b"],
     ]);
-    expect(await typed("echo begun; sleep 30", { timeout: 1 })).toEqual([
-      ...["begun\n", "Command timed out after 1s", 124, "/workspace/a b"],
-    ]);
+    const late = (timeout: number) => typed("echo begun; sleep 300", { timeout });
+    let [seconds, cut] = [1, await late(1)];
+    // A busy machine may take longer until it has begun.
+    if (cut[0] === "") [seconds, cut] = [60, await late(60)];
+    expect(cut).toEqual(["begun\n", `Command timed out after ${seconds}s`, 124, "/workspace/a b"]);
     expect(await typed("rm -r ../'a b'")).toEqual(["", "", 0, "/workspace/a b"]);
     expect((await typed("echo lost")).slice(2)).toEqual([2, "/workspace"]);
     expect(await typed("echo found")).toEqual(["found\n", "", 0, "/workspace"]);
   });
 
-  it("serves 500 idle connections and 200 that work at the same time, without one error", async () => {
-    const idle = await Promise.all(Array.from({ length: 500 }, () => shells.connect()));
-    const working = await Promise.all(Array.from({ length: 200 }, () => shells.connect()));
+  it("serves as many connections as a user may have, idle and at work at the same time, without one error", async () => {
+    // The other two tests have one each, which may still be open.
+    const idle = await Promise.all(Array.from({ length: 12 }, () => shells.connect()));
+    const working = await Promise.all(Array.from({ length: MOST_CONNECTIONS - 14 }, () => shells.connect()));
 
     const results = await Promise.all(
       working.map(async ({ send, next }, n) => {
@@ -41,7 +45,7 @@ describe("the web shell of the local stack", () => {
       }),
     );
     const idleResults = await Promise.all(
-      idle.slice(0, 20).map(({ send, next }) => {
+      idle.map(({ send, next }) => {
         send({ type: "ping" });
         return next();
       }),
@@ -49,10 +53,10 @@ describe("the web shell of the local stack", () => {
 
     const wanted = working.map((_, n) => [`${n}\n`, `error ${n}\n`, 0, "/tmp"]);
     expect(results.map((one) => [one.stdout, one.stderr, one.returncode, one.current_directory])).toEqual(wanted);
-    expect(idleResults.filter(({ type }) => type === "pong")).toHaveLength(20);
-    expect([...idle, ...working].filter(({ ws }) => ws.readyState === ws.OPEN)).toHaveLength(700);
+    expect(idleResults.filter(({ type }) => type === "pong")).toHaveLength(12);
+    expect([...idle, ...working].filter(({ ws }) => ws.readyState === ws.OPEN)).toHaveLength(MOST_CONNECTIONS - 2);
     for (const { ws } of [...idle, ...working]) ws.close();
-  }, 120_000);
+  });
 
   it("is closed soon after its workspace was deleted", async () => {
     const { closed, send } = await shells.connect();
@@ -61,5 +65,5 @@ describe("the web shell of the local stack", () => {
     await requestDelete(shells.ctx, shells.id);
 
     expect(await closed).toBe(1001);
-  }, 120_000);
+  });
 });
