@@ -41,7 +41,7 @@ export async function pauseAdmission(ctx: Context<"table" | "queue">, isPaused: 
   return admission;
 }
 
-/** What the operator wants; nothing in particular while he never said. */
+/** What the operator wants: pools are open until one says otherwise. */
 export async function readAdmission(ctx: Context<"table">): Promise<Admission> {
   const item = await ctx.table.get(admissionKey);
   return item ? parseAdmission(item) : { ...admissionKey, writers: [], kind: "admission", paused: false, drained: [] };

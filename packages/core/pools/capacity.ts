@@ -156,9 +156,9 @@ async function writeNodes(
 }
 
 /**
- * Writes machines that came together with `makeable`, of which as a rule nothing but its writer changes: a planner that has not
- * seen them would give somebody else a machine in their place, of which the group makes one less now, and loses that
- * write. Answers how many were written.
+ * Writes machines that came together with `makeable`, of which as a rule nothing but its writer changes: a planner that
+ * has not seen them would give somebody else a machine in their place, of which the group makes one less now, and loses
+ * that write. Answers how many were written.
  */
 async function writeCame(
   ctx: Context<"table">,
@@ -178,8 +178,9 @@ async function writeCame(
 }
 
 /**
- * What is written with a machine that came: nothing where `makeable` is damaged, since nobody is given anything in it then.
- * Undefined: it cannot be written now. In one of a newer format newer workers go on giving, so the machine is theirs to add.
+ * What is written with a machine that came: nothing where `makeable` is damaged, since nobody is given anything in it
+ * then. Undefined: it cannot be written now. In one of a newer format newer workers go on giving, so the machine is
+ * theirs to add.
  */
 async function makeableFor(
   ctx: Context<"table">,

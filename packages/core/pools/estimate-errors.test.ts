@@ -61,7 +61,7 @@ test("they are read with the ledgers in one batch, and a forecast that cannot be
   expect(estimateErrors).toEqual([{ type: "h100", starts: 1, covered: 0, medianError: 0.75 }]);
 });
 
-test("they add at most 8 KB of each type to what a status reads, however many wait", { timeout: 240_000 }, async () => {
+test("they add at most 8 KB of each type to what a status reads, however many wait", async () => {
   const weight = { heads: 0, bytes: 0 };
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
   for (let n = 0; n < 2_000; n++) await createEnvironment(world.as(`owner${n % 20}`), newEnvironment(`job${n}`));

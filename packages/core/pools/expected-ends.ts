@@ -1,7 +1,10 @@
 import type { FreeUnits, Need } from "./free-units.ts";
 import { REMOVAL_MS, type Reservation } from "./future.ts";
 
-/** Units in use and when they are expected back, by node, kept as things start and end: what a reserved start is made of. */
+/**
+ * Units in use and when they are expected back, by node, kept as things start and end: what a reserved start is made
+ * of.
+ */
 export interface ExpectedEnds {
   /** The number of the share, for `remove`. */
   add(node: number, units: number, endsAt: number): number;

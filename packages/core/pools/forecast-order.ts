@@ -3,7 +3,8 @@ import type { ForecastPool, Line } from "./forecast-pool.ts";
 /** Those who wait in a run forward, in the order of fair-order.ts. */
 export interface WaitingOwners {
   /**
-   * The first in order of those who are there now that wants at most the time that its need has as limit, negative for none at all; -1: nobody.
+   * The first in order of those who are there now that wants at most the time that its need has as limit, negative for
+   * none at all; -1: nobody.
    */
   next(limits: readonly number[], now: number): number;
   /** It has got what it waits for, and its owner is charged. */

@@ -37,6 +37,8 @@ export interface FreeUnits {
   total(): number;
   /** The most that is free on one node. */
   largest(): number;
+  /** What is free on those nodes that have most of it, at most so many, most first; the full ones are left out. */
+  most(count: number): readonly number[];
   /** The same once more, to go on from here separately. */
   copy(): FreeUnits;
 }
@@ -139,6 +141,14 @@ function freeAs(nodes: readonly FreeNode[], free: number[]): FreeUnits {
         counts.findLastIndex((count) => count > 0),
         0,
       ),
+    most: (count) => {
+      const found: number[] = [];
+      for (let units = counts.length - 1; units > 0 && found.length < count; units--) {
+        const many = Math.min(counts[units] ?? 0, count - found.length);
+        found.push(...Array.from({ length: many }, () => units));
+      }
+      return found;
+    },
     copy: () => freeAs(nodes, [...free]),
   };
 }

@@ -385,8 +385,12 @@ describe("where only so many machines still to be made may be given", () => {
     const occupied = [held("x", "n1", 8, 1)];
 
     const { grants, head } = planOf({
-      ...{ nodes: [node("n1")], occupied, makeable: 3, mostUnpinned },
-      ...{ waiting: [big, small], head: "big" },
+      nodes: [node("n1")],
+      occupied,
+      makeable: 3,
+      mostUnpinned,
+      waiting: [big, small],
+      head: "big",
     });
 
     expect([grants.map(({ uid }) => uid), head]).toEqual([["small"], "big"]);

@@ -76,7 +76,12 @@ export interface Plan {
   readonly places: readonly Place[];
   readonly head: string | null;
   readonly freeUnits: number;
+  /** What is free on those machines that have most of it, most first: as many as a job may have. */
+  readonly mostFree: readonly number[];
 }
+
+/** No size is on more. */
+const MOST_MACHINES = 8;
 
 /**
  * Admission, pure (docs/architecture.md#admission): who is given what now, and for the rest position, earliest start
@@ -95,7 +100,9 @@ export function plan(input: PlanInput): Plan {
   const tried = new Map<string, Tried>();
   let reserved: Reservation | undefined;
   let unpinnedLeft = input.mostUnpinned ?? Number.POSITIVE_INFINITY;
-  /** For the head, where it would fit but for that limit: it never comes to its turn while others take what is returned. */
+  /**
+   * For the head, where it would fit but for that limit: it never comes to its turn while others take what is returned.
+   */
   let keptUnpinned = 0;
   const mayTake = (need: Need, endsAt: number) => {
     const beside = reserved && passes(reserved, free, need, endsAt);
@@ -143,7 +150,7 @@ export function plan(input: PlanInput): Plan {
   const head = input.head !== null && unread.has(input.head) ? input.head : (reserved?.uid ?? null);
   const found = { nodes, unpinned, free, left, hopeless, unread, given, usage, unpinnedLeft };
   const places = placesOf({ ...input, head }, found);
-  return { grants, places, head, freeUnits: free.total() };
+  return { grants, places, head, freeUnits: free.total(), mostFree: free.most(MOST_MACHINES) };
 }
 
 function needOf(entry: Waiting): Need {

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewForecast, viewPool } from "#testing/pool-view.ts";
 import { reservation } from "../environments/record/policy.ts";
@@ -152,19 +153,50 @@ test("many submits in one batch are one plan", async () => {
   expect(await viewPool(world.ctx, "h100")).toMatchObject({ plans: 1, summary: { waiting: 50, waitingUnits: 400 } });
 });
 
-test("a pool whose plan fails keeps no other pool of its batch from its plan", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 1, t4: 1 }) });
+test("a pool whose plan fails keeps no other pool of its batch from its plan, and comes again alone", async () => {
+  const log = recordingLog();
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1, t4: 1 }), log });
   const job = await createEnvironment(world.as("alice"), newEnvironment("one"));
   const query: Table["query"] = async (asked) => {
     if ("pk" in asked && asked.pk.startsWith("pool#t4#")) throw new Error("cannot be read now");
     return world.table.query(asked);
   };
   world.clock.advance(61_000);
-  const looks = [{ look: keyText(poolKey("t4")) }, { look: poolLook, for: [keyText(job)] }];
+  const bad = { look: keyText(poolKey("t4")) };
 
-  const planned = planPools({ ...world.ctx, table: { ...world.table, query } }, looks);
+  const again = await planPools({ ...world.ctx, table: { ...world.table, query } }, [
+    bad,
+    { look: poolLook, for: [keyText(job)] },
+  ]);
 
-  await expect(planned).rejects.toThrow("cannot be read now");
+  expect(again).toEqual([bad]);
+  expect(log.lines.filter(({ event }) => event === "look failed")).toMatchObject([
+    { level: "error", fields: { look: bad.look, error: expect.stringContaining("cannot be read now") } },
+  ]);
+  expect((await viewPool(world.ctx, "h100"))?.granted.map(({ uid }) => uid)).toEqual([job.uid]);
+});
+
+test("a batch that took long hands back the pools that it did not begin, with all of their messages", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1, t4: 1 }) });
+  const job = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  const query: Table["query"] = async (asked) => {
+    if ("pk" in asked && asked.pk.startsWith("pool#t4#")) world.clock.advance(6_000);
+    return world.table.query(asked);
+  };
+  world.clock.advance(61_000);
+  const [slow, behind, named] = [
+    { look: keyText(poolKey("t4")) },
+    { look: poolLook },
+    { look: poolLook, for: [keyText(job)] },
+  ];
+
+  const left = await planPools({ ...world.ctx, table: { ...world.table, query } }, [slow, behind, slow, named]);
+  const granted = (await viewPool(world.ctx, "h100"))?.granted;
+  const after = await planPools(world.ctx, left);
+
+  expect(left).toEqual([behind, named]);
+  expect(granted).toEqual([]);
+  expect(after).toEqual([]);
   expect((await viewPool(world.ctx, "h100"))?.granted.map(({ uid }) => uid)).toEqual([job.uid]);
 });
 

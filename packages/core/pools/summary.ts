@@ -19,6 +19,7 @@ export function summarize(ctx: Context, ledger: Ledger, list: Lines, planned: Pl
       sum(presentNodes(ledger).map((node) => node.units)) +
       (unreadableNodes(ledger) + makeable(ctx, ledger).nodes) * units,
     free: isBlind(ledger) ? 0 : planned.freeUnits,
+    mostFree: isBlind(ledger) ? [] : planned.mostFree,
     inUse: sum(running.map(({ size }) => size.machines * size.units)),
     waiting: notYet.length + list.behind.count,
     waitingUnits: sum(notYet.map((uid) => unitsOf(sizes.get(uid)))) + list.behind.units,

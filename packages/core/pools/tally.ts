@@ -7,7 +7,8 @@ export const waitBounds = [1, 5, 15, 60, 300, 900, 3600, 14_400, 43_200] as cons
 
 /**
  * What came and went since the pool began: counters that only grow. A planner counts what left the ledger items by its own
- * writes, so that each life is counted once, whoever plans and how often; one that dies before it wrote the head counts nothing.
+ * writes, so that each life is counted once, whoever plans and how often; one that dies before it wrote the head counts
+ * nothing.
  */
 export interface Tally {
   /** Of those who took a grant: how many waited at most each bound and longer than the one before; then the rest. */
