@@ -44,6 +44,8 @@ export interface RemoveOptions {
 }
 
 const deadlineMs = 5_000;
+/** A call that only shows whether the server lives: what is away costs little more than one deadline. */
+const peekMs = 2_000;
 /** The store takes objects of 1.5 MiB (etcd, `--max-request-bytes`): a page with more than 40 of such is too long. */
 const mostBytes = 64 * 1024 ** 2;
 const fieldManager = "berth";
@@ -52,8 +54,10 @@ export function apiClient(access: ApiAccess): ApiClient {
   const agent = new https.Agent({ keepAlive: true, maxSockets: 32, ...tlsOf(access) });
   const { mostBytes: most = mostBytes } = access;
   const limit = () => AbortSignal.timeout(access.deadlineMs ?? deadlineMs);
+  let answers = 0;
   const call = async <Body>(outgoing: Outgoing, deadline = limit()): Promise<Body> => {
     const response = await exchange({ access, agent, deadline }, outgoing, deadline);
+    answers += 1;
     return parsed<Body>(await textOf(response, nameOf(outgoing), deadline, most), nameOf(outgoing));
   };
   const get = <Body>(path: string) => call<Body>({ method: "GET", path });
@@ -65,7 +69,11 @@ export function apiClient(access: ApiAccess): ApiClient {
     list: (path, keep, options) => {
       const read = <Body>(page: string, part?: "metadata") =>
         call<Body>({ method: "GET", path: page, ...(part && { accept: metadataOnly }) });
-      return listPages(read, path, keep, options);
+      const peek = (page: string) => {
+        const deadline = AbortSignal.any([limit(), AbortSignal.timeout(peekMs)]);
+        return call({ method: "GET", path: page, accept: metadataOnly }, deadline);
+      };
+      return listPages({ read, peek, answers: () => answers }, path, keep, options);
     },
     create: <Body>(path: string, body: object, deadline = limit()) => {
       const outgoing = { method: "POST", path: withQuery(path, `fieldManager=${fieldManager}`), body } as const;

@@ -34,7 +34,7 @@ it(`reads the capacity of ${NODES} nodes and ${PODS} pods within ${MOST_MB} MB`,
 const reading = `
   import { apiClient } from "#kubernetes/api-client.ts";
   import { listNodes } from "#kubernetes/capacity.ts";
-  import { pathsOf } from "#kubernetes/names.ts";
+  import { pathsOf } from "#kubernetes/paths.ts";
   const [, url, ca] = process.argv;
   const client = apiClient({ url, ca, token: async () => "token", deadlineMs: 60_000 });
   const nodes = await listNodes({ client, paths: pathsOf("environments"), deployment: "one" });

@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Removal } from "#core/ports/compute.ts";
+import { recordingLog } from "#testing/log.ts";
 import { type ApiClient, apiClient } from "./api-client.ts";
 import { kubernetesCompute } from "./compute.ts";
 import { answerJson, type LoopbackServer, loopbackServer, refuse } from "./loopback-trial.ts";
@@ -8,6 +10,11 @@ const uid = "a".repeat(32);
 const now = Date.parse("2026-01-01T00:10:00Z");
 let server: LoopbackServer;
 let client: ApiClient;
+let log: ReturnType<typeof recordingLog>;
+
+beforeEach(() => {
+  log = recordingLog();
+});
 
 afterEach(async () => {
   client.close();
@@ -70,7 +77,7 @@ async function opened(answers: Readonly<Record<string, Answer>>, at = () => now)
   });
   client = apiClient(server.access);
   const machineOf = async () => "unknown" as const;
-  return kubernetesCompute({ client, namespace: "environments", deployment: "one", now: at, machineOf });
+  return kubernetesCompute({ client, namespace: "environments", deployment: "one", now: at, machineOf, log });
 }
 
 const asked = (method: string, kind: string) =>
@@ -283,5 +290,145 @@ describe("the list of runs", () => {
     expect(await compute.listRuns()).toEqual([{ uid, run: 1, key: "" }]);
     const metadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
     expect(accepted).toEqual([metadataOnly, metadataOnly]);
+  });
+});
+
+describe("what a look asks for", () => {
+  const ready = { ...node, status: { conditions: [{ type: "Ready", status: "True" }] } };
+  const answers = (seen: object) => ({
+    "GET jobs": object(job),
+    "GET pods": object({ metadata: { resourceVersion: "1" }, items: [pod] }),
+    "GET nodes": object(seen),
+    "PATCH jobs": object(job),
+  });
+
+  it("reads a node that answers at most every two seconds, for all of its runs", async () => {
+    let at = now;
+    const compute = await opened(answers(ready), () => at);
+
+    for (const ms of [0, 500, 1_999]) {
+      at = now + ms;
+      await compute.observe(uid, 1);
+    }
+    const within = asked("GET", "nodes");
+    at = now + 2_000;
+    const seen = await compute.observe(uid, 1);
+
+    expect([within, asked("GET", "nodes")]).toEqual([1, 2]);
+    expect(seen?.nodes).toMatchObject([{ name: "one", silent: null }]);
+  });
+
+  it("reads a node that does not answer each time", async () => {
+    const compute = await opened(answers(node));
+
+    for (const _ of ["once", "twice"]) await compute.observe(uid, 1);
+
+    expect(asked("GET", "nodes")).toBe(2);
+  });
+
+  it("does not ask for the Job of a removed run by its name", async () => {
+    const empty = { metadata: { resourceVersion: "1" }, items: [] };
+    const compute = await opened({
+      "GET jobs": (response, { url = "" }) => answerJson(response, url.includes("/jobs/") ? job : empty),
+      "GET pods": object(empty),
+      "DELETE jobs": object({}),
+      "DELETE undefined": object({}),
+    });
+    await compute.remove(uid, 1, { graceSeconds: 10, force: false });
+    const before = server.requests.length;
+
+    expect(await compute.observe(uid, 1)).toBeUndefined();
+
+    const paths = server.requests.slice(before).map(({ url }) => url.split("?")[0]);
+    expect(paths).toEqual(["/apis/batch/v1/namespaces/environments/jobs", "/api/v1/namespaces/environments/pods"]);
+  });
+
+  const gently: Removal = { graceSeconds: 10, force: false };
+  it.each<[string, Answer, Removal]>([
+    ["the run lives on", object({}), { ...gently, unlessBound: true }],
+    ["its Job could not be deleted", refused(500, "InternalError"), gently],
+  ])("asks for the Job by its name after a removal that failed since %s", async (_, deletion, removal) => {
+    const compute = await opened({ ...answers(ready), "DELETE jobs": deletion });
+    await compute.observe(uid, 1);
+    await expect(compute.remove(uid, 1, removal)).rejects.toThrow();
+    const before = server.requests.length;
+
+    expect(await compute.observe(uid, 1)).toMatchObject({ state: "image" });
+
+    const reads = server.requests.slice(before).filter(({ method, url }) => method === "GET" && url.includes("/jobs"));
+    expect(reads.map(({ url }) => url)).toEqual([`/apis/batch/v1/namespaces/environments/jobs/${uid}-r1`]);
+  });
+});
+
+describe("a control plane with old rights", () => {
+  /** Of an upgraded control plane, before deploy/kubernetes is applied anew. */
+  const lacking = /\/(persistentvolumeclaims|persistentvolumes|secrets|services|networkpolicies|ingresses)/;
+  const nothing = object({ metadata: { resourceVersion: "1" }, items: [] });
+  const noRight = 'secrets is forbidden: User "berth" cannot list resource "secrets" in API group ""';
+  const openWithFew = async (said = noRight) => {
+    const refused: Answer = (response, { url = "" }) =>
+      lacking.test(url) ? refuse(response, 403, "Forbidden", said) : nothing(response, {} as IncomingMessage);
+    return opened({
+      "GET jobs": (response, { url = "" }) =>
+        url.includes("/jobs/") ? refuse(response, 404, "NotFound") : answerJson(response, noItems),
+      "GET pods": (response) => answerJson(response, noItems),
+      "GET undefined": refused,
+      "DELETE undefined": refused,
+    });
+  };
+  const noItems = { metadata: { resourceVersion: "1" }, items: [] };
+
+  it("ends a run all the same, and the log says which rights are missing", async () => {
+    const compute = await openWithFew();
+
+    await compute.remove(uid, 1, { graceSeconds: 1, force: false });
+
+    expect(log.lines.map(({ event, fields }) => [event, fields.refused])).toContainEqual([
+      "a right on the cluster is missing: apply deploy/kubernetes anew",
+      "GET /api/v1/persistentvolumes: 403 Forbidden",
+    ]);
+  });
+
+  it("does not let what is left of a run pass for removed, once the rest of it is asked to go", async () => {
+    const compute = await openWithFew();
+
+    const removal = compute.remove(uid, 1, { graceSeconds: 0, force: false, leftovers: true });
+
+    await expect(removal).rejects.toThrow(/^DELETE .*: 403 Forbidden$/);
+    const deleted = server.requests.filter(({ method }) => method === "DELETE").map(({ url }) => url.split("/").at(-2));
+    expect(deleted).toEqual(expect.arrayContaining(["secrets", "services", "networkpolicies", "ingresses"]));
+  });
+
+  it("tells once of each kind of call that is refused, however many runs are removed", async () => {
+    const compute = await openWithFew();
+
+    for (const run of [1, 2, 3]) await compute.remove(uid, run, { graceSeconds: 1, force: false });
+
+    const refused = log.lines.map(({ fields }) => String(fields.refused));
+    expect(refused.filter((call) => call.startsWith("DELETE") && call.includes("/services/"))).toHaveLength(1);
+    expect(refused.filter((call) => call.includes("/persistentvolumes"))).toHaveLength(1);
+  });
+
+  it("tells in the server's words what an admission policy refuses, and of no missing right", async () => {
+    const said = `admission webhook "keep.example" denied the request: ${"keep it ".repeat(100)}`;
+    const compute = await openWithFew(said);
+
+    await compute.remove(uid, 1, { graceSeconds: 1, force: false });
+
+    expect(log.lines).not.toEqual([]);
+    for (const { event, fields } of log.lines) {
+      expect([event, fields.said]).toEqual(["the cluster refuses a call", said.slice(0, 300)]);
+    }
+  });
+
+  it("lists what is left of runs, as far as its rights go", async () => {
+    const compute = await openWithFew();
+
+    const parts = await compute.listParts();
+
+    expect(parts).toEqual([]);
+    const refused = log.lines.map(({ fields }) => String(fields.refused).replace(/.*\//, ""));
+    expect(refused).toContain("secrets: 403 Forbidden");
+    expect(refused).toContain("persistentvolumeclaims: 403 Forbidden");
   });
 });

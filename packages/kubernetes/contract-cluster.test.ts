@@ -38,6 +38,7 @@ const leftOut = {
     "whose container dies is ERROR, and is started again",
     "finds its files again after a stop, and nothing of it is left when it is deleted",
   ],
+  "a command is the user of its image there": ["are never root's in a sandbox, nor of any of its groups"],
   "Jupyter is not started on clusters": ["turn Jupyter on, or leave the reason why not"],
   "it counts the examples that the tests before it ran, those that are left out too": [
     "are all among these, and there are 20",

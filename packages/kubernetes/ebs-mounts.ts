@@ -1,8 +1,9 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Mount, Run, RunRef } from "#core/ports/compute.ts";
 import { RunNotTaken, RunRefused } from "#core/problem.ts";
 import { ApiRefused } from "./api-error.ts";
 import { type Claim, type PersistentVolume, volumePath, volumesPath } from "./claim.ts";
+import { unlessForbidden } from "./forbidden.ts";
+import { lookWithin, usuallyGoneMs } from "./look-within.ts";
 import { deploymentLabels, everyRunOf, isEbsVolume, labelledRun, type Marks, marksOf, type RunId } from "./names.ts";
 import type { KubeObject, Metadata } from "./objects.ts";
 import { type Place, readRun } from "./read-run.ts";
@@ -13,10 +14,6 @@ import { type Place, readRun } from "./read-run.ts";
  * the run: of two claims for one volume each would let a pod write to it.
  */
 const driver = "ebs.csi.aws.com";
-
-/** The objects of a run that is over are gone within a tenth of this, unless a node still has the volume. */
-const goneWithinMs = 2_000;
-const lookEveryMs = 50;
 
 /**
  * EBS knows how large a volume is, and the cluster asks nobody: these two have to agree with each other alone, so that
@@ -47,14 +44,13 @@ async function makeMount(
   volume: Mount["volume"],
   deadline: AbortSignal,
 ): Promise<void> {
-  const endsAt = performance.now() + goneWithinMs;
-  for (;;) {
+  const isMade = await lookWithin(usuallyGoneMs, async () => {
     const found = await makeOrFindBoth(place, run, volume, deadline);
-    if (!found) return;
+    if (!found) return true;
     await removeLeft(place, run, found);
-    if (performance.now() > endsAt) throw new RunNotTaken(`its volume ${volume.id} is still on its last machine`);
-    await sleep(lookEveryMs);
-  }
+    return undefined;
+  });
+  if (!isMade) throw new RunNotTaken(`its volume ${volume.id} is still on its last machine`);
 }
 
 /** What is in the way: it is being removed, is another run's, or belongs to a claim that somebody deleted by hand. */
@@ -149,12 +145,16 @@ async function isThere(place: Place, id: RunId): Promise<boolean> {
  * Takes away what lets a run mount volumes of EBS; never the volumes, which are not the cluster's. The claim stays until
  * the pod is gone, and the PersistentVolume until its node has let go of it. Answers the names of the latter.
  */
-export async function removeEbsMounts(place: Place, { uid, run }: RunId): Promise<string[]> {
+export async function removeEbsMounts(
+  place: Place,
+  { uid, run }: RunId,
+  refused: ApiRefused[] = [],
+): Promise<string[]> {
   const { claims, volumes } = await listObjects(place, uid);
   const ofRun = (metadata: Metadata) => labelledRun(metadata)?.run === run;
   const own = volumes.filter(ofRun);
-  await Promise.all(claims.filter(ofRun).map((claim) => removeClaim(place, claim)));
-  await Promise.all(own.map((volume) => removeVolume(place, volume)));
+  await Promise.all(claims.filter(ofRun).map((claim) => removeClaim(place, claim, refused)));
+  await Promise.all(own.map((volume) => removeVolume(place, volume, refused)));
   return own.map(({ name }) => name);
 }
 
@@ -165,11 +165,14 @@ export async function listEbsMounts(place: Place): Promise<RunRef[]> {
 }
 
 /** Of one uid, where that is given. */
-async function listObjects({ client, paths, deployment }: Place, uid?: string) {
+async function listObjects(place: Place, uid?: string) {
+  const { client, paths, deployment } = place;
   const selector = everyRunOf(deployment, uid);
   const list = async (path: string, isNamed: (name: string) => boolean) => {
     const keep = ({ metadata }: KubeObject) => (isNamed(metadata.name) ? [metadata] : []);
-    return (await client.list(`${path}?${selector}`, keep, { part: "metadata" })).items;
+    const found = client.list(`${path}?${selector}`, keep, { part: "metadata" }).then(({ items }) => items);
+    // Whoever was never allowed to list them has made none either.
+    return unlessForbidden(place, found, []);
   };
   const [claims, volumes] = await Promise.all([
     list(paths.claims, isEbsVolume),
@@ -178,12 +181,13 @@ async function listObjects({ client, paths, deployment }: Place, uid?: string) {
   return { claims, volumes };
 }
 
-async function removeClaim({ client, paths }: Place, { name, uid }: Metadata): Promise<void> {
-  await client.remove(`${paths.claims}/${name}`, { uid });
+async function removeClaim(place: Place, { name, uid }: Metadata, refused?: ApiRefused[]): Promise<void> {
+  const { client, paths } = place;
+  await unlessForbidden(place, client.remove(`${paths.claims}/${name}`, { uid }), undefined, refused);
 }
 
-async function removeVolume({ client }: Place, { name, uid }: Metadata): Promise<void> {
-  await client.remove(volumePath(name), { uid });
+async function removeVolume(place: Place, { name, uid }: Metadata, refused?: ApiRefused[]): Promise<void> {
+  await unlessForbidden(place, place.client.remove(volumePath(name), { uid }), undefined, refused);
 }
 
 function volumeObject({ id, zone }: Mount["volume"], marks: Marks, namespace: string): object {

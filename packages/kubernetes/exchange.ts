@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import https from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ApiRefused, ApiUnreachable, isTooLong, type StatusBody, tooLong } from "./api-error.ts";
+import { ApiRefused, ApiUnreachable, isTooLong, type StatusBody, timedOut, tooLong } from "./api-error.ts";
 
 /** How an API server is reached, and as whom. */
 export interface ApiAccess {
@@ -85,7 +85,7 @@ export function authorization(token: string | undefined): { authorization?: stri
 /** Whoever gives out tokens may hang too. */
 export function inTime<Value>(waited: Promise<Value>, call: string, deadline: AbortSignal): Promise<Value> {
   return new Promise((resolve, reject) => {
-    const stop = () => reject(new ApiUnreachable(call, "timed out"));
+    const stop = () => reject(new ApiUnreachable(call, timedOut));
     if (deadline.aborted) stop();
     deadline.addEventListener("abort", stop);
     void waited.then(resolve, reject).finally(() => deadline.removeEventListener("abort", stop));
@@ -202,7 +202,7 @@ export async function statusBodyOf(
 }
 
 function unreachable(call: string, error: unknown, deadline: AbortSignal): ApiUnreachable {
-  return new ApiUnreachable(call, deadline.aborted ? "timed out" : codeOf(error));
+  return new ApiUnreachable(call, deadline.aborted ? timedOut : codeOf(error));
 }
 
 function codeOf(error: unknown): string {

@@ -1,7 +1,10 @@
 import type { IncomingMessage } from "node:http";
-import { afterEach, expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { type ApiClient, apiClient } from "./api-client.ts";
-import { answerJson, type LoopbackServer, loopbackServer } from "./loopback-trial.ts";
+import { ApiUnreachable, timedOut } from "./api-error.ts";
+import type { ApiAccess } from "./exchange.ts";
+import { listPages } from "./list-pages.ts";
+import { type Answering, answerJson, type LoopbackServer, loopbackServer } from "./loopback-trial.ts";
 import type { KubeObject } from "./objects.ts";
 
 const KIB = 1024;
@@ -11,15 +14,20 @@ const MOST = 64 * KIB;
 let server: LoopbackServer;
 let client: ApiClient;
 
-afterEach(async () => {
-  client.close();
-  await server.close();
-});
+/** A server that answers so, and a client of it, until the test is over. */
+async function open(answer: Answering, options: Partial<ApiAccess>): Promise<void> {
+  server = await loopbackServer(answer, options);
+  client = apiClient(server.access);
+  onTestFinished(async () => {
+    client.close();
+    await server.close();
+  });
+}
 
 /** Serves pods of these sizes, as an API server does: whole, or as their metadata alone. */
 async function serve(sizes: readonly number[]): Promise<void> {
   const part = (request: IncomingMessage) => request.headers.accept?.includes("PartialObjectMetadataList") ?? false;
-  server = await loopbackServer(
+  await open(
     (request, response) => {
       const { searchParams } = new URL(request.url ?? "", server.access.url);
       const from = Number(searchParams.get("continue") ?? 0);
@@ -33,7 +41,6 @@ async function serve(sizes: readonly number[]): Promise<void> {
     },
     { deadlineMs: 600_000, mostBytes: MOST },
   );
-  client = apiClient(server.access);
 }
 
 const nameOf = ({ metadata }: KubeObject): string[] => [metadata.name];
@@ -49,6 +56,98 @@ it("a page that is too long is asked for in smaller ones, which grow again behin
   expect(items).toEqual(pods.map((_, at) => `pod-${at}`));
   expect(resourceVersion).toBe("7");
   expect(limits()).toEqual([500, 125, 250, 500, 500]);
+});
+
+/** 300 pods of a server that finds so many of them in time: a page of more is late. */
+function slowPages(inTime: number) {
+  const asked: number[] = [];
+  const pods = Array.from({ length: 300 }, (_, at) => ({ metadata: { name: `pod-${at}` } }));
+  const read = async <Body>(path: string): Promise<Body> => {
+    const { searchParams } = new URL(path, "https://server");
+    const [from, limit] = [Number(searchParams.get("continue") ?? 0), Number(searchParams.get("limit"))];
+    asked.push(limit);
+    if (limit > inTime) throw new ApiUnreachable("GET /api/v1/pods", timedOut);
+    const to = Math.min(pods.length, from + limit);
+    const metadata = { resourceVersion: "7", ...(to < pods.length && { continue: String(to) }) };
+    return { metadata, items: pods.slice(from, to) } as Body;
+  };
+  const list = (answers: () => number) => listPages({ read, peek: read, answers }, "/api/v1/pods", nameOf);
+  return { asked, list };
+}
+
+/** Of a server that answers somebody all the time. */
+function living(): () => number {
+  let answers = 0;
+  return () => ++answers;
+}
+
+it("a page that comes too late is asked for in smaller ones, which stay as small", async () => {
+  const { asked, list } = slowPages(125);
+
+  const { items } = await list(living());
+
+  expect(items).toEqual(Array.from({ length: 300 }, (_, at) => `pod-${at}`));
+  expect(asked).toEqual([500, 125, 125, 125]);
+});
+
+it("pages that come too late however small they are end the list soon", async () => {
+  const { asked, list } = slowPages(0);
+
+  await expect(list(living())).rejects.toThrow("GET /api/v1/pods: timed out");
+
+  expect(asked).toEqual([500, 125, 32]);
+});
+
+it("a server that accepted nothing since the list began, not even a page of one, is asked for no smaller page", async () => {
+  const { asked, list } = slowPages(0);
+
+  await expect(list(() => 7)).rejects.toThrow("GET /api/v1/pods: timed out");
+
+  expect(asked).toEqual([500, 1]);
+});
+
+it("a server that accepted nothing since the list began is asked for smaller pages where one of one item comes", async () => {
+  const { asked, list } = slowPages(125);
+
+  const { items } = await list(() => 7);
+
+  expect(items).toHaveLength(300);
+  expect(asked).toEqual([500, 1, 125, 125, 125]);
+});
+
+/** Two pods of a server, which the call of this number, counted from 1, does not come to in time. */
+async function openLate(late: number): Promise<void> {
+  const answer: Answering = (request, response) => {
+    const { searchParams } = new URL(request.url ?? "", server.access.url);
+    const [from, limit] = [Number(searchParams.get("continue") ?? 0), Number(searchParams.get("limit"))];
+    const items = [{ metadata: { name: `pod-${from}` } }];
+    answerJson(response, { metadata: { resourceVersion: "7", continue: from === 0 && limit > 1 ? "1" : "" }, items });
+  };
+  let tokens = 0;
+  const token = () => (++tokens === late ? new Promise<never>(() => undefined) : Promise.resolve("secret-token"));
+  await open(answer, { token, deadlineMs: 3_000 });
+}
+
+it("a page that came shows that the server lives: the one behind it may be late", async () => {
+  await openLate(2);
+
+  const { items } = await client.list("/api/v1/pods", nameOf);
+
+  expect([items, limits()]).toEqual([
+    ["pod-0", "pod-1"],
+    [500, 125],
+  ]);
+});
+
+it("the first call of a client may be a page that comes too late", async () => {
+  await openLate(1);
+
+  const { items } = await client.list("/api/v1/pods", nameOf);
+
+  expect([items, limits()]).toEqual([
+    ["pod-0", "pod-1"],
+    [1, 125, 125],
+  ]);
 });
 
 it("an object that is too large by itself is named, and the others are listed", async () => {

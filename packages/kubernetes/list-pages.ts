@@ -1,4 +1,4 @@
-import { ApiUnreachable, isExpired, isTooLong, tooLong } from "./api-error.ts";
+import { ApiUnreachable, isExpired, isLate, isTooLong, tooLong } from "./api-error.ts";
 import { nameOf, withQuery } from "./exchange.ts";
 import type { KubeObject } from "./objects.ts";
 
@@ -18,23 +18,32 @@ export interface ListOptions {
   readonly leaveOut?: ((name: string) => void) | undefined;
 }
 
-type Read = <Body>(path: string, part?: "metadata") => Promise<Body>;
+/** The server that a list is of. */
+interface Server {
+  read<Body>(path: string, part?: "metadata"): Promise<Body>;
+  /** A read of a page of one item, which is given up sooner than others. */
+  peek(path: string): Promise<unknown>;
+  /** How many calls it has accepted so far, of lists and of anything else. */
+  answers(): number;
+}
 
-/** So many items come in one page, unless they are too large for one. */
+/** So many items come in one page, unless they are too large for one, or the server too slow. */
 const pageSize = 500;
+/** So many pages of one list may come too late: the next one says that nobody answers. */
+const mostLatePages = 2;
 /** A list whose pages expired is begun again this often. */
 const mostListings = 3;
 
 /** Half a list is no answer: where its later pages are forgotten it is begun again. */
 export async function listPages<Item, Kept>(
-  read: Read,
+  server: Server,
   path: string,
   keep: (item: Item) => readonly Kept[],
   options: ListOptions = {},
 ): Promise<Listed<Kept>> {
   for (let listings = 1; ; listings += 1) {
     try {
-      return await listOnce(read, path, keep, options);
+      return await listOnce(server, path, keep, options);
     } catch (error) {
       if (!isExpired(error) || listings === mostListings) throw error;
     }
@@ -46,39 +55,57 @@ interface Page<Item> {
   readonly items: readonly Item[] | null;
 }
 
-/** A page that is too long is asked for again with fewer items, and the pages after it grow again. */
+/**
+ * A page that is too long is asked for again with fewer items, and the pages after it grow again; behind one that came too
+ * late they do not, since each that is late again costs the whole deadline. Where the server has accepted nothing since the
+ * list began, and answers no page of one item either, it is away, and a smaller page would be late too.
+ */
 async function listOnce<Item, Kept>(
-  read: Read,
+  server: Server,
   path: string,
   keep: (item: Item) => readonly Kept[],
   options: ListOptions,
 ): Promise<Listed<Kept>> {
   const kept: Kept[] = [];
+  const answersBefore = server.answers();
   let next = "";
   let size = pageSize;
+  let mostSize = pageSize;
+  let latePages = 0;
   for (;;) {
     const query = new URLSearchParams({ limit: String(size), ...(next === "" ? {} : { continue: next }) });
     const at = withQuery(path, String(query));
-    const page = await read<Page<Item>>(at, options.part).catch(noneIfTooLong);
+    const page = await server.read<Page<Item>>(at, options.part).catch(async (error: unknown) => {
+      if (isTooLong(error)) return undefined;
+      if (!isLate(error) || latePages === mostLatePages) throw error;
+      if (server.answers() === answersBefore && !(await lives(server, path))) throw error;
+      latePages += 1;
+      mostSize = Math.ceil(size / 4);
+      return undefined;
+    });
     if (!page && size > 1) {
       size = Math.ceil(size / 4);
       continue;
     }
-    const { metadata, items } = page ?? (await leaveOne<Item>(read, at, options));
+    const { metadata, items } = page ?? (await leaveOne<Item>(server, at, options));
     for (const item of items ?? []) kept.push(...keep(item));
     next = metadata.continue ?? "";
     if (next === "") return { items: kept, resourceVersion: metadata.resourceVersion };
-    size = Math.min(2 * size, pageSize);
+    size = Math.min(2 * size, mostSize);
   }
 }
 
-function noneIfTooLong(error: unknown): undefined {
-  if (!isTooLong(error)) throw error;
+/** It needs no right but the list's own, and the server's store as well, without which no list would come. */
+async function lives(server: Server, path: string): Promise<boolean> {
+  return server.peek(withQuery(path, "limit=1")).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** A page of one item that is too large, without it: its metadata says which one it is, and where the next one begins. */
-async function leaveOne<Item>(read: Read, path: string, { leaveOut }: ListOptions): Promise<Page<Item>> {
-  const { metadata, items } = await read<Page<KubeObject>>(path, "metadata");
+async function leaveOne<Item>(server: Server, path: string, { leaveOut }: ListOptions): Promise<Page<Item>> {
+  const { metadata, items } = await server.read<Page<KubeObject>>(path, "metadata");
   const name = (items ?? []).map((item) => `${item.metadata.namespace ?? ""}/${item.metadata.name}`).join();
   if (!leaveOut) throw new ApiUnreachable(`${nameOf({ method: "GET", path })}: ${name}`, tooLong);
   leaveOut(name);

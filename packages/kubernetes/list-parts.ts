@@ -1,5 +1,7 @@
 import type { RunRef } from "#core/ports/compute.ts";
+import { listArchives } from "./archive-parts.ts";
 import { listEbsMounts } from "./ebs-mounts.ts";
+import { unlessForbidden } from "./forbidden.ts";
 import { everyRunOf, labelledRun, nameOfRun, networkNameOf, type RunId, sshServiceOf, webNameOf } from "./names.ts";
 import type { KubeObject } from "./objects.ts";
 import type { Place } from "./read-run.ts";
@@ -16,9 +18,12 @@ export async function listParts(place: Place): Promise<RunRef[]> {
   ];
   const lists = await Promise.all([
     listEbsMounts(place),
+    // Without the right to list Jobs nobody lists the runs either, and nothing is compared.
+    listArchives(place),
     ...kinds.map(async ({ path, names }) => {
       const keep = (part: KubeObject) => refsOf(part, names);
-      return (await client.list(`${path}?${selector}`, keep, { part: "metadata" })).items;
+      const list = client.list(`${path}?${selector}`, keep, { part: "metadata" }).then(({ items }) => items);
+      return unlessForbidden(place, list, []);
     }),
   ]);
   const all = lists.flat();

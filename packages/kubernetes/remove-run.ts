@@ -1,8 +1,11 @@
 import type { Blobs } from "#core/ports/blobs.ts";
 import type { Compute, Removal } from "#core/ports/compute.ts";
+import type { ApiRefused } from "./api-error.ts";
+import { removeArchives } from "./archive-parts.ts";
 import { detachFromLost } from "./attachments.ts";
 import { boundNodes, nodeNamesOf, type RunObjects } from "./bound-nodes.ts";
 import { removeEbsMounts } from "./ebs-mounts.ts";
+import { unlessForbidden } from "./forbidden.ts";
 import { keepListing } from "./listing.ts";
 import { machineOf, type RunId, sharesOf } from "./names.ts";
 import { holds, type Job, type Node, type Pod } from "./objects.ts";
@@ -28,7 +31,7 @@ interface Removing {
 export async function removeRun(
   place: Place,
   id: RunId,
-  { graceSeconds, force, unlessBound }: Removal,
+  { graceSeconds, force, unlessBound, leftovers }: Removal,
   { stateOf, recent, blobs }: Removing,
 ): Promise<void> {
   const { client, paths } = place;
@@ -43,10 +46,17 @@ export async function removeRun(
   if (blobs && !unlessBound && !force) await keepListing(place, blobs, id, firstOf(objects));
   await Promise.all(others.map((job) => job && removeJob(place, job)));
   if (first) await removeJob(place, first);
+  recent.markRemoved(id);
   // Its Job may have made one since, which was bound before the Job was gone.
   if (unlessBound && pods.every(isBound)) await keepUnbound(place, id);
-  await Promise.all(partPathsOf(id, objects, paths).map((path) => client.remove(path, { uid: undefined })));
-  const volumes = mayHaveEbs(objects) ? await removeEbsMounts(place, id) : [];
+  const refused: ApiRefused[] = [];
+  await Promise.all(
+    partPathsOf(id, objects, paths).map(async (path) =>
+      unlessForbidden(place, client.remove(path, { uid: undefined }), undefined, refused),
+    ),
+  );
+  await removeArchives(place, id);
+  const volumes = mayHaveEbs(objects) ? await removeEbsMounts(place, id, refused) : [];
   const held = force ? await heldPods(objects, await readNodes(client, nodeNamesOf(objects)), stateOf) : [];
   const asked = pods.flatMap((pod) => {
     const seconds = force ? forcedSeconds(pod, held) : Math.max(1, graceSeconds);
@@ -59,6 +69,7 @@ export async function removeRun(
   );
   // While a pod is there the cluster would attach them again.
   if (force && volumes.length > 0) await detachFromLost(place, volumes, nodeNamesOf({ jobs: [], pods: held }));
+  if (leftovers && refused[0]) throw refused[0];
 }
 
 /** The newest pod of the first machine, which has the disk. */

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import type { Observation, Run } from "#core/ports/compute.ts";
 import { RunBound } from "#core/problem.ts";
 import { must } from "#testing/cluster/objects.ts";
@@ -34,6 +34,12 @@ async function applied(changes: Partial<Run>, holds: (seen: Observation) => bool
 function until({ uid, run }: Run, holds: (seen: Observation | undefined) => boolean) {
   return trial.eventually(() => trial.compute.observe(uid, run), holds);
 }
+
+const ofTwoGpus = {
+  name: "main",
+  image: "berth.test/any:1",
+  resources: { limits: { "nvidia.com/gpu": "2", cpu: "1", memory: "1Gi" } },
+};
 
 const podOf = async ({ uid }: Run) => {
   const path = `${core}/pods?labelSelector=berth/uid=${uid}`;
@@ -381,13 +387,19 @@ describe("what goes wrong is said in words", () => {
   });
 
   it("of a quota, which only an event tells", async () => {
+    const { admin } = trial.cluster;
     const quotas = `${core}/resourcequotas`;
     const hard = { "requests.nvidia.com/gpu": "1" };
-    must(await trial.cluster.admin.post(quotas, { metadata: { name: "gpus" }, spec: { hard } }));
+    must(await admin.post(quotas, { metadata: { name: "gpus" }, spec: { hard } }));
+    onTestFinished(async () => void (await admin.remove(`${quotas}/gpus`)));
     const two = { shares: [{ node: "one", units: 2 }], gpusPerMachine: 2 };
+    // The API server holds pods to a quota some time after it was made.
+    await trial.eventually(
+      () => admin.post(`${core}/pods?dryRun=All`, { metadata: { name: "two" }, spec: { containers: [ofTwoGpus] } }),
+      ({ status, body }) => status === 403 && JSON.stringify(body).includes("exceeded quota"),
+    );
 
     const { seen } = await applied(two, ({ reason }) => reason !== null);
-    must(await trial.cluster.admin.remove(`${quotas}/gpus`));
 
     expect(seen).toMatchObject({ state: "unbound", reason: expect.stringContaining("exceeded quota: gpus") });
   });

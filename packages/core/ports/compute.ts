@@ -46,7 +46,7 @@ export interface Mount {
 /** A port that an environment serves. */
 export interface RunPort {
   readonly port: number;
-  /** `ssh` and `jupyter` are the doors of every run; `http` and `tcp` are served by what runs inside. */
+  /** `ssh` and `jupyter` are access that every run has; `http` and `tcp` are served by what runs inside. */
   readonly kind: "ssh" | "jupyter" | "http" | "tcp";
 }
 
@@ -119,7 +119,7 @@ export interface JupyterSight {
 export interface Access {
   /** Never lower for what was wanted later. */
   readonly revision: number;
-  /** The user name at its SSH door: `gpu-dev-9e41c7d3`. */
+  /** The user name by which SSH finds it: `gpu-dev-9e41c7d3`. */
   readonly login: string;
   /** Public keys, each `<type> <base64>`. */
   readonly keys: readonly string[];
@@ -199,6 +199,11 @@ export interface Removal {
    * it is there.
    */
   readonly unlessBound?: true;
+  /**
+   * Only what `listParts` shows of it is left. Nothing else waits for that: where a right to delete some of it is missing,
+   * the rest goes, and it throws.
+   */
+  readonly leftovers?: true;
 }
 
 /**
@@ -256,7 +261,10 @@ export interface Compute {
   changes(signal: AbortSignal, from?: string): AsyncIterable<RunRef | SignalledUpTo>;
   /** Every node, of all types; throws rather than answer with a part of them. */
   listNodes(): Promise<ComputeNode[]>;
-  /** What `observe` says of a node that a run is bound to, for one that nothing is bound to any more; never from a cache. */
+  /**
+   * What `observe` says of a node that a run is bound to, for one that nothing is bound to any more; never from a
+   * cache.
+   */
   silenceOf(node: NodeRef): Promise<Silence | null>;
   /** Asks the provider; answers `unknown` where it throws or there is none. */
   machineOf(node: NodeRef): Promise<MachineState>;

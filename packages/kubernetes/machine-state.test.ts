@@ -1,0 +1,14 @@
+import { expect, test } from "vitest";
+import { machineStates } from "./machine-state.ts";
+
+const node = { name: "n", uid: "u", providerId: null };
+
+test("a machine is what its provider says, and unknown where the provider throws, however it does", async () => {
+  const gone = machineStates(async () => "gone");
+  const rejects = machineStates(() => Promise.reject(new Error("timeout")));
+  const throws = machineStates(() => {
+    throw new Error("no id");
+  });
+
+  expect([await gone(node), await rejects(node), await throws(node)]).toEqual(["gone", "unknown", "unknown"]);
+});
