@@ -50,7 +50,10 @@ const KEPT_MONTHS = 13;
 const KEPT_SECONDS = 400 * 24 * 3600;
 const LONGEST_TEXT = 200;
 
-/** Does what an operator asks for, with a record written before, without which nothing is done, and completed after; `note` says what came of it. */
+/**
+ * Does what an operator asks for, with a record written before, without which nothing is done, and completed after;
+ * `note` says what came of it.
+ */
 export async function audited<Result>(
   ctx: UserContext<"table">,
   deed: Deed,

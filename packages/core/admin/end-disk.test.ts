@@ -6,6 +6,7 @@ import { requestCancel } from "../environments/verbs/requests.ts";
 import { keyText } from "../keys.ts";
 import type { Item } from "../ports/table.ts";
 import { endRecord } from "./end-record.ts";
+import { findOrphans, readOrphans } from "./orphans.ts";
 
 const MINUTE = 60_000;
 
@@ -49,6 +50,20 @@ test("a disk whose record cannot be read is ended: its name is free, and its vol
   expect(await world.volumes.findVolume(volume.id)).toMatchObject({ id: volume.id });
   for (const { id } of snapshots) expect(await world.volumes.findSnapshot(id)).toMatchObject({ id });
   expect(world.table.all().find(({ kind }) => kind === "ended-disk")?.record).toMatchObject({ uid: disk.uid });
+});
+
+test("what an ended disk leaves is listed as such, not as of a disk that nobody knows", async () => {
+  const { world, end } = await brokenDisk();
+  await requestCancel(world.as("alice"), "one");
+  const { volume, snapshots } = (await end()) ?? { volume: undefined, snapshots: [] };
+
+  await findOrphans(world.ctx);
+
+  const why = "its record could not be read, and was ended";
+  const report = await readOrphans(world.ctx);
+  expect(report?.volumes).toMatchObject([{ volume, why }]);
+  expect(report?.snapshots).toMatchObject(snapshots.map((snapshot) => ({ snapshot, why })));
+  expect(snapshots).toHaveLength(1);
 });
 
 test("who repeats the end of a disk is answered the same", async () => {

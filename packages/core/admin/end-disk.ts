@@ -2,7 +2,7 @@ import type { Context } from "../context.ts";
 import { changeDirectory, nameOf, readDirectory, without } from "../disks/directory.ts";
 import { readHolders } from "../disks/lease.ts";
 import { isHolder, parseDisk } from "../disks/parse.ts";
-import { endedDiskKey, environmentsOf, keyText } from "../keys.ts";
+import { endedDiskKey, environmentsOf, keyText, ownerOfDisk } from "../keys.ts";
 import { readNamed } from "../pools/named.ts";
 import type { Item, Key, Stored } from "../ports/table.ts";
 import { Conflict, Problem } from "../problem.ts";
@@ -25,12 +25,12 @@ interface EndedDisk extends Stored {
 
 /**
  * Frees the name of a disk whose record cannot be read. The record is kept under another key, volume and snapshots stay
- * as they are, and jobs that wait for the disk end as if it had been deleted. The name of a record that is missing is freed
- * as well. A repeat answers the same. Throws
- * `notFound`, or `conflict` when the record can be read or a job still uses the disk.
+ * as they are, and jobs that wait for the disk end as if it had been deleted. The name of a record that is missing is
+ * freed as well. A repeat answers the same. Throws `notFound`, or `conflict` when the record can be read or a job still
+ * uses the disk.
  */
 export async function endDisk(ctx: Context<"table">, key: Key): Promise<Kept> {
-  const owner = ownerOf(key);
+  const owner = ownerOfDisk(key);
   const endedKey = endedDiskKey(owner, key.sk);
   const item = await ctx.table.get(key);
   const before = await ctx.table.get(endedKey);
@@ -71,7 +71,7 @@ async function refuseInUse(ctx: Context<"table">, item: Item): Promise<void> {
 
 /** The record does not say who has the disk, so each living job of its owner is asked whether it began with it. */
 async function refuseUsed(ctx: Context<"table">, item: Item): Promise<void> {
-  const ofOwner = environmentsOf(ownerOf(item), "");
+  const ofOwner = environmentsOf(ownerOfDisk(item), "");
   const keys = (await listLivingKeys(ctx)).filter(({ pk }) => pk.startsWith(ofOwner));
   const { records, unreadable } = await readNamed(ctx, keys.map(keyText));
   const user = records.find(
@@ -95,8 +95,4 @@ function keptOf(record: unknown): Kept {
 function idOf(thing: unknown): string | undefined {
   const id = typeof thing === "object" && thing !== null && "id" in thing ? thing.id : undefined;
   return typeof id === "string" ? id : undefined;
-}
-
-function ownerOf({ pk }: Key): string {
-  return pk.slice("owner#".length, -"#disk".length);
 }

@@ -1,60 +1,72 @@
 import type { Context } from "../context.ts";
-import { keyOfText, keyText, kindOfKey } from "../keys.ts";
 import type { OwnedVolume } from "../ports/volumes.ts";
+import { count, listOf, number, optional, orNull, shape, type Table, text } from "../shape.ts";
+import { findUnowned, MOST_UNOWNED_LISTED, type Unowned } from "./unowned.ts";
 
-/** A volume without a record. It is reported and never removed: a table restored from a backup costs nobody their work. */
-export interface OrphanVolume {
+/** A volume without a record. */
+export interface OrphanVolume extends Omit<Unowned, "id"> {
   readonly volume: string;
-  /** The key in a message of the record that it was made for; null: nothing says it. */
-  readonly key: string | null;
-  readonly why: string;
-  readonly firstSeenAt: number;
-  /** Comparisons in a row that found it. */
-  readonly sightings: number;
 }
 
-/** What a cluster answers may be longer; keys of records are shorter. */
-const LONGEST = 200;
+/** Absent in a report from before volumes were compared. */
+export interface VolumesReport {
+  readonly volumes?: readonly OrphanVolume[] | undefined;
+  /** How many there were before the list was cut. */
+  readonly volumeCount?: number | undefined;
+  /** Of all of them, as far as their sizes are known. */
+  readonly volumeGb?: number | undefined;
+  /** When they were listed last; absent: with this report. */
+  readonly volumesListedAt?: number | undefined;
+  /**
+   * What volumes without a record have taken since they were first counted, as far as their sizes are known: between two
+   * comparisons as much as both of them found.
+   */
+  readonly gbHours?: number | undefined;
+}
 
-/** Compares the volumes that there are with the records; none where they are not listed, which the log says. */
-export async function findOrphanVolumes(
+export const volumesReport: Table<VolumesReport> = {
+  volumes: optional(
+    listOf(shape<OrphanVolume>({ volume: text, key: orNull(text), why: text, firstSeenAt: number, sightings: count })),
+  ),
+  volumeCount: optional(count),
+  volumeGb: optional(number),
+  volumesListedAt: optional(number),
+  gbHours: optional(number),
+};
+
+const HOUR_MS = 3_600_000;
+
+/**
+ * Compares the volumes that there are with the records. Those of the report before where they are not listed, which the
+ * log says: none of them is gone by that.
+ */
+export async function reportVolumes(
   ctx: Context<"table" | "volumes">,
-  before: readonly OrphanVolume[],
+  before: (VolumesReport & { readonly checkedAt: number }) | undefined,
   now: number,
-): Promise<OrphanVolume[]> {
-  // Listed first: a record is there before its volume is.
-  const volumes = await listOwned(ctx);
-  const keys = volumes.flatMap((volume) => recordKeyOf(volume) ?? []);
-  const items = keys.length === 0 ? [] : await ctx.table.getMany(keys);
-  const there = new Set(items.map(keyText));
-  return volumes.flatMap((volume) => {
-    const why = whyNot(volume, there);
-    if (why === undefined) return [];
-    const known = before.find((one) => one.volume === volume.id);
-    const key = volume.key === null ? null : volume.key.slice(0, LONGEST);
-    const sightings = (known?.sightings ?? 0) + 1;
-    return [{ volume: volume.id.slice(0, LONGEST), key, why, firstSeenAt: known?.firstSeenAt ?? now, sightings }];
-  });
+): Promise<VolumesReport> {
+  const { volumes = [], volumeCount = 0, volumeGb = 0, gbHours = 0, checkedAt = now } = before ?? {};
+  const listedAt = before?.volumesListedAt ?? checkedAt;
+  const owned = await listOwned(ctx);
+  if (!owned) return { volumes, volumeCount, volumeGb, gbHours, volumesListedAt: listedAt };
+  const known = volumes.map(({ volume, ...one }) => ({ ...one, id: volume }));
+  const found = await findUnowned(ctx, owned, known, now);
+  const sizes = new Map(owned.map(({ id, sizeGb = 0 }) => [id, sizeGb]));
+  const gb = found.reduce((sum, { id }) => sum + (sizes.get(id) ?? 0), 0);
+  return {
+    volumes: found.slice(0, MOST_UNOWNED_LISTED).map(({ id, ...one }) => ({ volume: id, ...one })),
+    volumeCount: found.length,
+    volumeGb: gb,
+    gbHours: gbHours + (Math.min(gb, volumeGb) * (now - listedAt)) / HOUR_MS,
+  };
 }
 
 /** A right to list them that is missing keeps no run from being compared. */
-async function listOwned(ctx: Context<"volumes">): Promise<readonly OwnedVolume[]> {
+async function listOwned(ctx: Context<"volumes">): Promise<readonly OwnedVolume[] | undefined> {
   try {
     return await ctx.volumes.listOwned();
   } catch (error) {
     ctx.log.warn("volumes not listed", { error: String(error) });
-    return [];
+    return undefined;
   }
-}
-
-function whyNot(volume: OwnedVolume, there: ReadonlySet<string>): string | undefined {
-  if (volume.key === null) return "nothing says whose it is";
-  if (!recordKeyOf(volume)) return "its key is that of no disk or environment";
-  return there.has(volume.key) ? undefined : "it has no record";
-}
-
-function recordKeyOf({ key }: OwnedVolume) {
-  const named = key === null || key.length > LONGEST ? undefined : keyOfText(key);
-  const kind = named && kindOfKey(named);
-  return kind === "environment" || kind === "disk" ? named : undefined;
 }

@@ -6,7 +6,7 @@ import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
 import { requestStart } from "../environments/verbs/start.ts";
 import { requestStop } from "../environments/verbs/stop.ts";
-import { environmentKey, keyText } from "../keys.ts";
+import { diskKey, environmentKey, keyText } from "../keys.ts";
 import type { Compute } from "../ports/compute.ts";
 import type { Item } from "../ports/table.ts";
 import { findOrphans, readOrphans } from "./orphans.ts";
@@ -119,6 +119,53 @@ test("a volume without a record is listed and stays, and those of disks and envi
   expect(world.volumes.volumeIds()).toHaveLength(4);
 });
 
+test("volumes without a record count their GB-hours from the comparison that found them first", async () => {
+  const world = await memoryWorld();
+  await world.volumes.createVolume({ token: "t", sizeGb: 20, zone: "z", snapshotId: undefined });
+  const hours: unknown[] = [];
+
+  for (const ms of [0, HOUR, HOUR / 2]) {
+    world.clock.advance(ms);
+    await findOrphans(world.ctx);
+    hours.push((await readOrphans(world.ctx))?.gbHours);
+  }
+
+  expect(hours).toEqual([0, 20, 30]);
+});
+
+test("volumes that the report does not list count their GB-hours too, and none of those before the comparison", async () => {
+  const world = await memoryWorld();
+  const make = async (token: string) =>
+    world.volumes.createVolume({ token, sizeGb: 20, zone: "z", snapshotId: undefined });
+  for (let made = 0; made < 150; made += 1) await make(`${made}`);
+  await findOrphans(world.ctx);
+
+  world.clock.advance(HOUR);
+  await make("new");
+  await findOrphans(world.ctx);
+
+  const report = await readOrphans(world.ctx);
+  expect(report).toMatchObject({ gbHours: 150 * 20, volumeCount: 151 });
+  expect(report?.volumes).toHaveLength(50);
+});
+
+test("volumes that are listed stay so while they are there, whatever order the next list has", async () => {
+  const world = await memoryWorld();
+  for (let made = 0; made < 150; made += 1) {
+    await world.volumes.createVolume({ token: `${made}`, sizeGb: 20, zone: "z", snapshotId: undefined });
+  }
+  await findOrphans(world.ctx);
+  const before = await readOrphans(world.ctx);
+  const listOwned = async () => (await world.volumes.listOwned()).toReversed();
+
+  await findOrphans({ ...world.ctx, volumes: { ...world.volumes, listOwned } });
+
+  const ids = (report = before) => report?.volumes?.map(({ volume }) => volume).toSorted();
+  const after = await readOrphans(world.ctx);
+  expect(ids(after)).toEqual(ids());
+  expect(new Set(after?.volumes?.map(({ sightings }) => sightings))).toEqual(new Set([2]));
+});
+
 test("volumes that cannot be listed keep no run from being compared", async () => {
   const world = await memoryWorld();
   await runOf(world, { uid: "1".repeat(32), key: keyText(environmentKey("0".repeat(32), "gpu-dev", "gone")) });
@@ -127,6 +174,81 @@ test("volumes that cannot be listed keep no run from being compared", async () =
   await findOrphans({ ...world.ctx, volumes });
 
   expect(await readOrphans(world.ctx)).toMatchObject({ runCount: 1, volumeCount: 0 });
+});
+
+test("volumes that cannot be listed for a while stay in the report as they were, and their GB-hours are counted later", async () => {
+  const world = await memoryWorld();
+  const { id } = await world.volumes.createVolume({ token: "t", sizeGb: 20, zone: "z", snapshotId: undefined });
+  const volumes = { ...world.volumes, listOwned: () => Promise.reject(new Error("away")) };
+  const firstSeenAt = world.clock.now();
+  await findOrphans(world.ctx);
+  const reports: unknown[] = [];
+
+  for (const ctx of [{ ...world.ctx, volumes }, { ...world.ctx, volumes }, world.ctx, world.ctx]) {
+    world.clock.advance(HOUR);
+    await findOrphans(ctx);
+    const { volumes: listed, volumeCount, gbHours } = (await readOrphans(world.ctx)) ?? {};
+    reports.push({ listed, volumeCount, gbHours });
+  }
+
+  const seen = (sightings: number) => [
+    { volume: id, key: null, why: "nothing says whose it is", firstSeenAt, sightings },
+  ];
+  expect(reports).toEqual([
+    { listed: seen(1), volumeCount: 1, gbHours: 0 },
+    { listed: seen(1), volumeCount: 1, gbHours: 0 },
+    { listed: seen(2), volumeCount: 1, gbHours: 60 },
+    { listed: seen(3), volumeCount: 1, gbHours: 80 },
+  ]);
+});
+
+test("a snapshot whose disk has no record is listed and stays, one that names none is not, nor those of disks", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+  await world.advance(2 * 60_000);
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(5 * 60_000);
+  const [backup] = world.volumes.snapshotIds();
+  const { id: volume } = await world.volumes.createVolume({ token: "t", sizeGb: 1, zone: "z", snapshotId: undefined });
+  const tags = { name: "gone", disk: "y", attempt: "a-r1-1" };
+  const key = "owner#x#disk|y";
+  const gone = await world.volumes.createSnapshot(volume, { ...tags, key });
+  const odd = await world.volumes.createSnapshot(volume, { ...tags, key: "user#x|-" });
+  await world.volumes.createSnapshot(volume, tags);
+
+  for (let again = 0; again < 2; again++) await findOrphans(world.ctx);
+
+  const report = await readOrphans(world.ctx);
+  expect(report?.snapshots).toMatchObject([
+    { snapshot: gone.id, key, why: "it has no record", sightings: 2 },
+    { snapshot: odd.id, key: "user#x|-", why: "its key is that of no disk or environment" },
+  ]);
+  expect(report?.snapshotCount).toBe(2);
+  expect(world.volumes.snapshotIds()).toHaveLength(4);
+  const uid = (await world.volumes.findSnapshot(backup ?? ""))?.tags.disk ?? "";
+  const owner = world.as("alice").actor.uid;
+  expect((await world.volumes.listOwnedSnapshots())[0]).toEqual({ id: backup, key: keyText(diskKey(owner, uid)) });
+});
+
+test("snapshots that cannot be listed stay in the report as they were, and keep nothing else from being compared", async () => {
+  const world = await memoryWorld();
+  const { id } = await world.volumes.createVolume({ token: "t", sizeGb: 1, zone: "z", snapshotId: undefined });
+  const tags = { name: "gone", disk: "y", attempt: "a-r1-1", key: "owner#x#disk|y" };
+  await world.volumes.createSnapshot(id, tags);
+  const listOwnedSnapshots = () => Promise.reject(new Error("forbidden"));
+  await findOrphans(world.ctx);
+  const before = await readOrphans(world.ctx);
+  world.clock.advance(HOUR);
+
+  await findOrphans({ ...world.ctx, volumes: { ...world.volumes, listOwnedSnapshots } });
+
+  const after = await readOrphans(world.ctx);
+  expect(before?.snapshots).toHaveLength(1);
+  expect(after).toMatchObject({
+    snapshots: before?.snapshots,
+    snapshotCount: 1,
+    volumes: [{ volume: id, sightings: 2 }],
+  });
 });
 
 test("GPU-hours of compute without a record are those that it has on the machines", async () => {
@@ -427,6 +549,31 @@ describe("what is left beside a run", () => {
     expect(await world.compute.listParts()).toEqual([]);
   });
 
+  test("stays listed where the cluster refuses to delete it, and keeps no other from being removed", async () => {
+    const { world } = await strayWorld(1);
+    for (let n = 0; n < 25; n += 1) {
+      const key = keyText(environmentKey("0".repeat(32), "gpu-dev", `parts-${n}`));
+      world.compute.applyParts({ uid: String(n).padStart(32, "e"), run: 1, key });
+    }
+    const refused = (await world.compute.listParts()).slice(0, 22).map(({ uid }) => uid);
+    const remove: Compute["remove"] = async (uid, run, removal) => {
+      if (removal.leftovers && refused.includes(uid)) throw new Error("DELETE secrets: 403 Forbidden");
+      await world.compute.remove(uid, run, removal);
+    };
+    const ctx = { ...world.ctx, compute: { ...world.ctx.compute, remove } };
+    for (let times = 0; times < 6; times += 1) {
+      await findOrphans(ctx);
+      world.clock.advance(TEN_MINUTES);
+    }
+
+    const left = await world.compute.listParts();
+    const report = await readOrphans(world.ctx);
+
+    expect(left.map(({ uid }) => uid)).toEqual(refused);
+    expect(report?.runs.map(({ uid, sightings }) => [uid, sightings])).toEqual(refused.map((uid) => [uid, 6]));
+    expect(report?.removedCount).toBe(4);
+  });
+
   test("keeps nobody from comparing the rest where the cluster does not list it", async () => {
     const { world, living } = await strayWorld(1);
     const listParts = () => Promise.reject(new Error("forbidden"));
@@ -462,5 +609,26 @@ describe("what is left beside a run", () => {
 
     expect([living, kept]).toEqual([[of(1)], [of(1)]]);
     expect(await world.compute.listParts()).toEqual([of(2)]);
+  });
+
+  test("is not reported while an archive of its record is made, which is of a run above all others", async () => {
+    const world = await memoryWorld();
+    const { uid, ...key } = await partsOf(world, 1);
+    world.compute.applyParts({ uid, run: 999_999, key: keyText(key) });
+    const putArchive = async (settled: boolean) => {
+      const read = await world.read("alice", "one");
+      const archive = { blob: "archives/alice/one", file: "one.zip", startedAt: world.clock.now(), settled };
+      const ended = { ...read, end: { ...read.end, archive } };
+      await world.table.put(ended as never, { ifWriter: read.writers[0] ?? null });
+    };
+
+    await putArchive(false);
+    await findOrphans(world.ctx);
+    const meanwhile = await readOrphans(world.ctx);
+    await putArchive(true);
+    await findOrphans(world.ctx);
+
+    expect(meanwhile).toMatchObject({ runs: [], runCount: 0 });
+    expect((await readOrphans(world.ctx))?.runs).toMatchObject([{ uid, run: 999_999, sightings: 1 }]);
   });
 });

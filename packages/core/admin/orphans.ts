@@ -1,4 +1,5 @@
 import type { Context } from "../context.ts";
+import { isArchiving } from "../environments/record/archive-use.ts";
 import { parseEnvironment } from "../environments/record/parse.ts";
 import { type Environment, holdsCapacity, isEnded, keyOf } from "../environments/record/record.ts";
 import { findInstanceType } from "../fleet.ts";
@@ -6,11 +7,12 @@ import { keyOfText, keyText, kindOfKey, orphansKey } from "../keys.ts";
 import type { ComputeNode, RunRef } from "../ports/compute.ts";
 import type { Item, Stored } from "../ports/table.ts";
 import { readable, readEach, unlessUnreadable } from "../readable.ts";
-import { count, listOf, number, optional, orNull, shape, type Table, text } from "../shape.ts";
+import { count, listOf, number, orNull, shape, type Table, text } from "../shape.ts";
 import { parserOf } from "../unreadable.ts";
 import { writeRecord } from "../write-record.ts";
 import { listLivingKeys } from "./living.ts";
-import { findOrphanVolumes, type OrphanVolume } from "./orphan-volumes.ts";
+import { reportSnapshots, type SnapshotsReport, snapshotsReport } from "./orphan-snapshots.ts";
+import { reportVolumes, type VolumesReport, volumesReport } from "./orphan-volumes.ts";
 import { type RemovedRun, removeOrphans } from "./remove-orphans.ts";
 
 interface Sighting {
@@ -33,18 +35,15 @@ export interface OrphanRun extends Sighting {
 }
 
 /** What the latest comparison of cluster and records found, both ways, and what was removed. */
-export interface OrphanReport extends Stored {
+export interface OrphanReport extends Stored, VolumesReport, SnapshotsReport {
   readonly kind: "orphans";
   readonly checkedAt: number;
   readonly runs: readonly OrphanRun[];
   /** Records whose compute is not there. */
   readonly records: readonly Sighting[];
-  /** Absent in a report from before volumes were compared. */
-  readonly volumes?: readonly OrphanVolume[] | undefined;
   /** How many there were before the lists were cut. */
   readonly runCount: number;
   readonly recordCount: number;
-  readonly volumeCount?: number | undefined;
   /** The runs removed last, the newest first, and how many there ever were. */
   readonly removed: readonly RemovedRun[];
   readonly removedCount: number;
@@ -55,7 +54,6 @@ export interface OrphanReport extends Stored {
 /** More of each would not fit an item. */
 const MOST_LISTED = 500;
 const MOST_REMOVED_LISTED = 50;
-const MOST_VOLUMES_LISTED = 100;
 /** Keys of environments are shorter; what a cluster answers as the key of a run may have 256 KB. */
 const LONGEST_KEY = 200;
 /** A run that was just made is missing in a listing from before. */
@@ -77,7 +75,8 @@ export async function findOrphans(ctx: Context<"table" | "compute" | "volumes">)
   const parts = await listParts(ctx);
   const runs = await ctx.compute.listRuns();
   const lost = await lostRecords(ctx, runs, now);
-  const volumes = await findOrphanVolumes(ctx, before?.volumes ?? [], now);
+  const volumes = await reportVolumes(ctx, before, now);
+  const snapshots = await reportSnapshots(ctx, before, now);
   const leftovers = parts.filter((part) => !runs.some(({ uid, run }) => uid === part.uid && run === part.run));
   // Read last, since what is removed is decided on it.
   const readAt = ctx.clock.monotonic();
@@ -95,16 +94,18 @@ export async function findOrphans(ctx: Context<"table" | "compute" | "volumes">)
     checkedAt: now,
     runs: left.slice(0, MOST_LISTED),
     records: records.slice(0, MOST_LISTED),
-    volumes: volumes.slice(0, MOST_VOLUMES_LISTED),
     runCount: left.length,
     recordCount: records.length,
-    volumeCount: volumes.length,
+    ...volumes,
+    ...snapshots,
     removed: [...removed, ...(before?.removed ?? [])].slice(0, MOST_REMOVED_LISTED),
     removedCount: (before?.removedCount ?? 0) + removed.length,
     gpuHours: (before?.gpuHours ?? 0) + used,
   };
-  if (seen.length + records.length + volumes.length > 0) {
-    ctx.log.warn("orphans", { runs: seen.length, records: records.length, volumes: volumes.length });
+  const { volumeCount = 0, snapshotCount = 0 } = report;
+  if (seen.length + records.length + volumeCount + snapshotCount > 0) {
+    const counts = { runs: seen.length, records: records.length, volumes: volumeCount, snapshots: snapshotCount };
+    ctx.log.warn("orphans", counts);
   }
   await writeRecord(ctx, report);
 }
@@ -130,12 +131,10 @@ const parseOrphans: (item: Item) => OrphanReport = parserOf("orphans", {
     shape<OrphanRun>({ ...sighting, pool: orNull(text), gpus: orNull(number), uselessSince: orNull(number) }),
   ),
   records: listOf(shape(sighting)),
-  volumes: optional(
-    listOf(shape<OrphanVolume>({ volume: text, key: orNull(text), why: text, firstSeenAt: number, sightings: count })),
-  ),
+  ...volumesReport,
+  ...snapshotsReport,
   runCount: count,
   recordCount: count,
-  volumeCount: optional(count),
   removed: listOf(shape<RemovedRun>({ uid: text, run: number, key: text, why: text, at: number })),
   removedCount: count,
   gpuHours: number,
@@ -166,7 +165,13 @@ async function orphanRuns(
     const { pool, gpus } = record.size;
     return [{ ...unknown, why: whyNot(record, uid, run), pool, gpus, isUseless: isOwn && isOver(record, run) }];
   };
-  return [...runs.flatMap(compare), ...leftovers.flatMap(compare).map(leftover)];
+  // The parts of an archive are those of a run above every other one, which no record holds.
+  const isOfArchive = ({ uid, run, key }: RunRef) => {
+    const record = records.get(key);
+    return record?.uid === uid && run > record.run.n && isArchiving(record);
+  };
+  const unwanted = leftovers.filter((ref) => !isOfArchive(ref));
+  return [...runs.flatMap(compare), ...unwanted.flatMap(compare).map(leftover)];
 }
 
 /** Nothing starts this run again: what was stopped, or given back to the queue, is started under a higher number. */

@@ -16,7 +16,8 @@ const BUDGET_MS = 20_000;
 /**
  * Removes the runs whose records were read as beyond them or missing twice, ten minutes apart, now for the second time; none
  * where there are more than 20, or once the read, at `readAt` of the monotonic clock, is older than 20 s. Of leftovers,
- * with which nothing runs, 20 go at a time however many there are. Answers those whose removal the cluster accepted.
+ * with which nothing runs, 20 are tried at a time however many there are, others each ten minutes: those that cannot go
+ * keep none from going. Answers those whose removal the cluster accepted.
  */
 export async function removeOrphans(
   ctx: Context<"compute">,
@@ -29,11 +30,13 @@ export async function removeOrphans(
   const isTooMany = runs.length > MOST_REMOVED;
   if (isTooMany) ctx.log.error("too many orphans to remove", { runs: runs.length });
   const removed: RemovedRun[] = [];
-  const chosen = [...(isTooMany ? [] : runs), ...useless.filter(isLeftover).slice(0, MOST_REMOVED)];
-  for (const { uid, run, key, why } of chosen) {
+  const chosen = [...(isTooMany ? [] : runs), ...inTurn(useless.filter(isLeftover), now)];
+  for (const one of chosen) {
+    const { uid, run, key, why } = one;
     if (ctx.clock.monotonic() - readAt > BUDGET_MS) break;
     try {
-      await ctx.compute.remove(uid, run, { graceSeconds: 0, force: false });
+      const how = { graceSeconds: 0, force: false };
+      await ctx.compute.remove(uid, run, isLeftover(one) ? { ...how, leftovers: true } : how);
       removed.push({ uid, run, key, why, at: now });
       ctx.log.warn("orphan removed", { look: key, uid, run, why });
     } catch (error) {
@@ -41,4 +44,9 @@ export async function removeOrphans(
     }
   }
   return removed;
+}
+
+function inTurn(leftovers: readonly OrphanRun[], now: number): readonly OrphanRun[] {
+  const first = (Math.floor(now / USELESS_MS) * MOST_REMOVED) % Math.max(1, leftovers.length);
+  return [...leftovers.slice(first), ...leftovers.slice(0, first)].slice(0, MOST_REMOVED);
 }

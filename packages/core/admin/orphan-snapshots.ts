@@ -1,0 +1,56 @@
+import type { Context } from "../context.ts";
+import type { Owned } from "../ports/volumes.ts";
+import { count, listOf, number, optional, orNull, shape, type Table, text } from "../shape.ts";
+import { findUnowned, MOST_UNOWNED_LISTED, type Unowned } from "./unowned.ts";
+
+/** A snapshot whose tags name a record that is not there. */
+export interface OrphanSnapshot extends Omit<Unowned, "id"> {
+  readonly snapshot: string;
+}
+
+/** Absent in a report from before snapshots were compared. */
+export interface SnapshotsReport {
+  readonly snapshots?: readonly OrphanSnapshot[] | undefined;
+  /** How many there were before the list was cut. */
+  readonly snapshotCount?: number | undefined;
+}
+
+export const snapshotsReport: Table<SnapshotsReport> = {
+  snapshots: optional(
+    listOf(
+      shape<OrphanSnapshot>({ snapshot: text, key: orNull(text), why: text, firstSeenAt: number, sightings: count }),
+    ),
+  ),
+  snapshotCount: optional(count),
+};
+
+/**
+ * Compares the snapshots that there are with the records. One that names none is no orphan: its disk's next look may not
+ * have tagged it yet, or somebody took its tags off. Those of the report before where they are not listed.
+ */
+export async function reportSnapshots(
+  ctx: Context<"table" | "volumes">,
+  before: SnapshotsReport | undefined,
+  now: number,
+): Promise<SnapshotsReport> {
+  const { snapshots = [], snapshotCount = 0 } = before ?? {};
+  const owned = await listOwned(ctx);
+  if (!owned) return { snapshots, snapshotCount };
+  const named = owned.filter(({ key }) => key !== null);
+  const known = snapshots.map(({ snapshot, ...one }) => ({ ...one, id: snapshot }));
+  const found = await findUnowned(ctx, named, known, now);
+  return {
+    snapshots: found.slice(0, MOST_UNOWNED_LISTED).map(({ id, ...one }) => ({ snapshot: id, ...one })),
+    snapshotCount: found.length,
+  };
+}
+
+/** A right to list them that is missing keeps nothing else from being compared. */
+async function listOwned(ctx: Context<"volumes">): Promise<readonly Owned[] | undefined> {
+  try {
+    return await ctx.volumes.listOwnedSnapshots();
+  } catch (error) {
+    ctx.log.warn("snapshots not listed", { error: String(error) });
+    return undefined;
+  }
+}
