@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
-import type { Item } from "../ports/table.ts";
+import type { Item, Key } from "../ports/table.ts";
 import { restoreDisk } from "./from-snapshot.ts";
 import type { Disk } from "./record.ts";
 import { deleteDisk } from "./requests.ts";
@@ -70,6 +70,23 @@ describe("a disk that is made of another one's snapshot", () => {
     expect(found).toBe("first");
     expect(await use("before")).toBe("changed");
     expect(await use("data")).toBe("second");
+  });
+
+  test("is read once by the next restore, which asks both whether it needs its snapshot and whether it makes anything", async () => {
+    const uid = world.ctx.ids.uid();
+    await restore(oldest, "before", uid);
+    const { sk } = await diskOf("before");
+    const { get } = world.table;
+    const read: string[] = [];
+    const noting = async (key: Key) => {
+      read.push(key.sk);
+      return get(key);
+    };
+    Object.assign(world.table, { get: noting });
+
+    await restore(oldest, "another");
+
+    expect(read.filter((one) => one === sk)).toHaveLength(1);
   });
 
   test("keeps the snapshot while it has a volume and no backup of its own", async () => {
@@ -177,6 +194,28 @@ describe("a disk that is made of another one's snapshot", () => {
     await use("copy-1");
 
     expect((await restore(oldest, "copy-11")).source.id).toBe(oldest);
+  });
+
+  test("is refused for none of those that are deleted, or lost with their snapshot, which are promised it all the same", async () => {
+    for (let n = 1; n <= 10; n++) await restore(oldest, `copy-${n}`);
+    await deleteDisk(world.as("alice"), "copy-1");
+    const copy = await diskOf("copy-2");
+    const lost = { lostAt: world.clock.now(), source: { id: oldest, at: 1, missedAt: world.clock.now() } };
+    await world.table.put({ ...copy, ...lost });
+
+    for (const n of [11, 12]) await restore(oldest, `copy-${n}`);
+
+    await expect(restore(oldest, "copy-13")).rejects.toThrow("10 disks that were restored from this one");
+    expect((await diskOf("data")).restores).toHaveLength(12);
+  });
+
+  test("is refused where forty are promised a snapshot, whatever became of them", async () => {
+    for (let n = 1; n <= 40; n++) {
+      await restore(oldest, `copy-${n}`);
+      await deleteDisk(world.as("alice"), `copy-${n}`);
+    }
+
+    await expect(restore(oldest, "copy-41")).rejects.toThrow("40 disks that were restored from this one");
   });
 
   test("is one disk for one request, however often that is repeated", async () => {

@@ -4,7 +4,7 @@ import { viewPool } from "#testing/pool-view.ts";
 import { waitingFields } from "../environments/record/record.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
-import { keyText, poolKey } from "../keys.ts";
+import { diskKey, keyText, poolKey } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import { Problem } from "../problem.ts";
 import { createDisk } from "./create.ts";
@@ -233,6 +233,21 @@ describe("names", () => {
     expect((await world.volumes.findSnapshot(id ?? ""))?.tags).toMatchObject({ name: "data" });
   });
 
+  test("a snapshot that was tagged before tags named records names its disk's within a day", async () => {
+    const world = await memoryWorld();
+    await usedOnce(world, "one");
+    const [id] = world.volumes.snapshotIds();
+    const { key, disk = "" } = (await world.volumes.findSnapshot(id ?? ""))?.tags ?? {};
+    world.volumes.stripTags(id ?? "");
+    await world.volumes.tagSnapshot(id ?? "", { name: "data", disk });
+
+    await world.advance(DAY + 60_000);
+
+    const { owner, uid } = (await getDisk(world.as("alice"), "data")).disk;
+    expect(await world.volumes.listOwnedSnapshots()).toEqual([{ id, key: keyText(diskKey(owner, uid)) }]);
+    expect(key).toBe(keyText(diskKey(owner, uid)));
+  });
+
   test("another owner's disk is not there, and names like those of an object's own are only names", async () => {
     const world = await memoryWorld();
     await createDisk(world.as("alice"), { name: "data", sizeGb: 10 });
@@ -261,7 +276,9 @@ describe("deletion", () => {
 
     expect(disk?.purgeAt).toBe((disk?.deletedAt ?? 0) + 30 * DAY);
     expect(again).toBe("gone: Disk 'data' is already marked for deletion");
-    expect(create).toBe("conflict: Disk 'data' already exists");
+    expect(create).toMatch(
+      /^conflict: Disk 'data' already exists: it is deleted, and an undelete brings it back until \d{4}-\d\d-\d\d \d\d:\d\d UTC$/,
+    );
     expect(submit).toBe("gone: Disk 'data' is marked for deletion");
     expect(still).toBe("deleted");
     expect(await refusal(getDisk(world.as("alice"), "data"))).toBe("notFound: Disk 'data' not found");

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { StepTooOld } from "../budget.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
 import { directoryKey } from "../keys.ts";
@@ -32,11 +33,15 @@ async function use(world: MemoryWorld, ids: readonly string[]): Promise<string[]
   return phases;
 }
 
+/** So many removals are refused, so that a test of what tries without a pause comes to its end and fails. */
+const MOST_REFUSALS = 2000;
+
 /** Removing this snapshot is refused, as EC2 does for one that an AMI uses; the answer allows it again. */
-function lock(world: MemoryWorld, locked: string | undefined): () => void {
+function lock(world: MemoryWorld, locked: string | undefined, why = new Error(IN_USE)): () => void {
   const { removeSnapshot } = world.volumes;
+  let left = MOST_REFUSALS;
   const refusing: typeof removeSnapshot = async (id) => {
-    if (id === locked) throw new Error(IN_USE);
+    if (id === locked && left-- > 0) throw why;
     await removeSnapshot(id);
   };
   Object.assign(world.volumes, { removeSnapshot: refusing });
@@ -83,6 +88,23 @@ describe("a backup that cannot be removed", () => {
     expect(inOneDay).toBeGreaterThan(20);
     expect(inOneDay).toBeLessThan(30);
     expect(diskOf(world)).toMatchObject({ fault: null, snapshots: [{}, {}, {}] });
+    expect(world.volumes.snapshotIds()).not.toContain(oldest);
+  });
+
+  test("since no worker gets to it in time, is tried again after seconds and not at once", async () => {
+    const log = recordingLog();
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), log });
+    await use(world, ["one", "two", "three"]);
+    const [oldest] = world.volumes.snapshotIds();
+    const unlock = lock(world, oldest, new StepTooOld());
+
+    await use(world, ["four"]);
+    const tries = log.lines.filter(({ event }) => event === "act failed").length;
+    unlock();
+    await world.advance(MINUTE);
+
+    expect(tries).toBeGreaterThan(10);
+    expect(tries).toBeLessThan(100);
     expect(world.volumes.snapshotIds()).not.toContain(oldest);
   });
 

@@ -3,6 +3,8 @@ import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
+import { keyText } from "../keys.ts";
+import { reconcile } from "../reconcile.ts";
 import { type Disk, seenBackups } from "./record.ts";
 import { getDisk } from "./view.ts";
 
@@ -276,6 +278,27 @@ describe("a disk whose volume is gone", () => {
 
     const { formerVolumes, volumeMissedAt } = await diskOf(world);
     expect([formerVolumes, volumeMissedAt]).toEqual([[before], undefined]);
+  });
+
+  test("leaves that volume alone also where it is seen again while its own making is still looked for", async () => {
+    const world = await worldOfThree();
+    const before = await volumeOf(world);
+    const { findVolume } = world.volumes;
+    Object.assign(world.volumes, { findVolume: async (id: string) => (id === before ? undefined : findVolume(id)) });
+    await submit(world, "four");
+    await world.advance(GONE);
+    const { zone = "" } = (await diskOf(world)).volume ?? {};
+    const tokens = world.volumes.existing().flatMap(({ id, token = "" }) => (id === before ? [token] : []));
+    const at = world.clock.now() - LISTED;
+    const making = tokens.map((token) => ({ kind: "volume", token, zone, sizeGb: 10, from: null, at }) as const);
+    const disk = { ...(await diskOf(world)), making, dueAt: world.clock.now() };
+    await world.table.put(disk);
+
+    await reconcile(world.ctx, { look: keyText(disk) });
+
+    const { formerVolumes, making: left } = await diskOf(world);
+    expect([tokens.length, formerVolumes, left]).toEqual([1, [before], []]);
+    expect(world.volumes.volumeIds()).toContain(before);
   });
 
   test("says so once, although the worker that restored it died before it wrote that", async () => {

@@ -47,7 +47,7 @@ beforeEach(async () => {
 });
 
 describe("a disk whose snapshot is gone before it has a volume", () => {
-  test("is lost, in words, and its job fails with them; nothing else is kept for it", async () => {
+  test("is lost, in words, and its job fails with them; it is promised the snapshot still, should that be seen again", async () => {
     await restore();
     world.volumes.loseSnapshot(source);
 
@@ -65,7 +65,35 @@ describe("a disk whose snapshot is gone before it has a volume", () => {
     ]);
     expect([fault, volume]).toEqual(["The snapshot that it was to be made of is gone", null]);
     expect(world.volumes.volumeIds()).toHaveLength(1);
-    expect((await diskOf("data")).restores).toBeUndefined();
+    expect((await diskOf("data")).restores).toMatchObject([{ snapshot: source }]);
+  });
+
+  test("gets it all the same where it comes back, however many backups were made meanwhile", async () => {
+    await restore();
+    world.volumes.hideSnapshot(source, 20 * MINUTE);
+    await begin("reader", "before");
+    await world.advance(GONE);
+    const { lostAt } = await diskOf("before");
+    for (const id of ["third", "fourth"]) await use(id);
+    await world.advance(10 * MINUTE);
+    for (const id of ["fifth", "sixth"]) await use(id);
+
+    await begin("reader-2", "before");
+
+    expect(lostAt).toEqual(expect.any(Number));
+    const { volume } = await diskOf("before");
+    expect(world.volumes.contentOf(volume?.id ?? "")?.from).toBe(source);
+  });
+
+  test("is no more lost where only its volume was refused when that came back", async () => {
+    await restore();
+    const lost = { ...(await diskOf("before")), lostAt: world.clock.now(), dueAt: world.clock.now() };
+    await world.table.put(lost);
+
+    await world.advance(2 * MINUTE);
+
+    const { lostAt, fault } = await diskOf("before");
+    expect([lostAt, fault]).toEqual([undefined, null]);
   });
 
   test("is lost no more once that is seen again, though no job comes", async () => {
