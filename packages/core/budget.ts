@@ -58,6 +58,7 @@ export function budgeted({ compute, volumes }: Changing, clock: Clock, readAt: R
       removeSnapshot: inTime(volumes.removeSnapshot),
       tagSnapshot: inTime(volumes.tagSnapshot),
       startArchive: inTime(volumes.startArchive),
+      endArchive: inTime(volumes.endArchive),
     },
   };
 }

@@ -14,7 +14,10 @@ const SAID_EVERY_MS = 60_000;
  */
 type DelayOf = (key: string) => number | undefined;
 
-/** Holds hints to a pace, so that nothing in the world causes looks without a bound (docs/architecture.md#level-triggering). */
+/**
+ * Holds hints to a pace, so that nothing in the world causes looks without a bound
+ * (docs/architecture.md#level-triggering).
+ */
 export function hintLimit({ clock, log }: Context): DelayOf {
   /** When all signals of a record may be passed on at once again; the record that had none for longest is first. */
   const restedAt = new Map<string, number>();

@@ -146,7 +146,10 @@ test("a create whose environment was hidden again is refused to a repeat, not sh
   const uid = world.ctx.ids.uid();
   const made = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), uid });
   await world.table.put({
-    ...{ ...made, phase: "deleted", waitPool: undefined, waitOrder: undefined },
+    ...made,
+    phase: "deleted",
+    waitPool: undefined,
+    waitOrder: undefined,
     end: { ...made.end, at: 1, outcome: { phase: "deleted", reason: null, at: 1 } },
   } as typeof made);
 

@@ -6,7 +6,9 @@ import type { Item, Key } from "./ports/table.ts";
 export type Reading = "over" | "again";
 
 const MOST_READINGS = 3;
-/** A message that is at most this early comes back, since hosts' clocks differ; one that is earlier is of another chain. */
+/**
+ * A message that is at most this early comes back, since hosts' clocks differ; one that is earlier is of another chain.
+ */
 export const EARLY_MS = 2000;
 
 /**

@@ -235,14 +235,16 @@ describe("with more living environments than the queue may be deep", () => {
     const hours = (n: number) => (n === 7 ? 1 : 8);
     for (let n = 0; n < 60; n++) {
       await createEnvironment(world.as("alice"), newEnvironment(`job-${n}`, { hours: hours(n) }));
-      // Their looks, five minutes apart, are spread over all that time: more than the queue may be deep are always sent ahead.
+      // Their looks, five minutes apart, are spread over all that time: more than the queue may be deep are always sent
+      // ahead.
       await world.advance(5_000);
     }
     await world.advance(5 * MINUTE);
     const { endsAt } = (await world.read("alice", "job-7")).times;
     const found: unknown[] = [];
 
-    // At moments spread over the three minutes that a sweep sends ahead: were it off while those are there, some would wait for it.
+    // At moments spread over the three minutes that a sweep sends ahead: were it off while those are there, some would
+    // wait for it.
     for (const id of ["job-7", "job-16", "job-25", "job-34", "job-43", "job-52"]) {
       const { phase, dueAt = 0 } = await world.read("alice", id);
       await world.advance(dueAt - world.clock.now() - 1_000);
@@ -267,9 +269,7 @@ describe("with 50,000 living environments", () => {
   const EVERY = 5 * MINUTE;
 
   // Only counts: on a busy machine the half million index entries take their time.
-  it("each moment is sent once, a lost message again within 90 s, and a run reads what is due alone", {
-    timeout: 90_000,
-  }, async () => {
+  it("each moment is sent once, a lost message again within 90 s, and a run reads what is due alone", async () => {
     const world = await sweptWorld();
     const start = world.clock.now();
     const records = Array.from({ length: COUNT }, (_, n) => due(world, n, start + MINUTE + ((n * 7_919) % EVERY)));

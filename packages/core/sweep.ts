@@ -15,7 +15,10 @@ const OVERDUE_MS = 30_000;
 const DEEPEST_QUEUE = 5_000;
 const OVERDUE_WHEN_DEEP_MS = 180_000;
 const MOST_WHEN_DEEP = 1_000;
-/** Of one shard in one run, of what is overdue and of what falls due. What is left is found as overdue, in the runs after. */
+/**
+ * Of one shard in one run, of what is overdue and of what falls due. What is left is found as overdue, in the runs
+ * after.
+ */
 const MOST_PER_SHARD = 2_000;
 /** The clocks of hosts differ by less. */
 const CLOCKS_APART_MS = 60_000;

@@ -26,7 +26,11 @@ function trial() {
     return followed({ changed, wakes, cluster }, signal, from);
   };
   return {
-    ...{ time, table, queue, log, cluster },
+    time,
+    table,
+    queue,
+    log,
+    cluster,
     change: async (...names: readonly string[]) => {
       changed.push(...names);
       for (const wake of wakes) wake();

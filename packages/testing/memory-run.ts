@@ -19,7 +19,7 @@ export type Outcome =
   | { readonly kind: "fails"; readonly reason: string; readonly afterMs: number }
   | { readonly kind: "imageFails"; readonly reason: string }
   /** `first`: so many of several machines are bound all the same. */
-  | { readonly kind: "neverBinds"; readonly reason: string; readonly first?: number }
+  | { readonly kind: "neverBinds"; readonly reason: string | null; readonly first?: number }
   /** It is not taken at all. */
   | { readonly kind: "refused"; readonly reason: string };
 

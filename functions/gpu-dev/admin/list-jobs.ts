@@ -7,7 +7,8 @@ import { readAdvice } from "#core/pools/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/query.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { jobStatuses, statusOf, toJobSummary } from "../jobs/wire.ts";
+import { jobStatuses, statusOf } from "../jobs/parts/status.ts";
+import { toJobSummary } from "../jobs/wire.ts";
 import { AdminJob } from "./wire.ts";
 
 const ListJobs = z.object({
@@ -39,7 +40,7 @@ export const endpoint = gpuDev.get(
       const now = ctx.clock.now();
       const jobs = shown.map((job) => {
         const username = names.get(job.owner) ?? job.owner;
-        return toJobSummary(job, { username, told: told.get(job.uid), now });
+        return toJobSummary(job, { username, told: told.get(job.uid), now, settings: ctx.settings });
       });
       return { jobs, total, limit, offset };
     });

@@ -1,6 +1,6 @@
 import { sealer } from "#aws/kms-sealer.ts";
 import { table } from "#aws/table.ts";
-import { openJupyter } from "#core/environments/record/doors.ts";
+import { openJupyter } from "#core/environments/record/access.ts";
 import { getEnvironment } from "#core/environments/record/read.ts";
 import { readAdvice } from "#core/pools/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
@@ -14,7 +14,8 @@ export const endpoint = gpuDev.get(
   async ({ ctx, params }) => {
     const job = await getEnvironment(ctx, await findJobId(ctx, params));
     const [told, jupyter] = await Promise.all([readAdvice(ctx, [job]), openJupyter(ctx, job)]);
-    return toJob(job, { username: ctx.actor.username, told: told.get(job.uid), jupyter, now: ctx.clock.now() });
+    const [now, { settings }] = [ctx.clock.now(), ctx];
+    return toJob(job, { username: ctx.actor.username, told: told.get(job.uid), jupyter, now, settings });
   },
 );
 

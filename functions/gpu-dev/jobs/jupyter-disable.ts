@@ -5,7 +5,8 @@ import { requestJupyter } from "#core/environments/verbs/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { findJobId } from "./parts/job-id.ts";
-import { ActionRequested, JobRef, statusOf, toActionRequested } from "./wire.ts";
+import { statusOf } from "./parts/status.ts";
+import { ActionRequested, JobRef, toActionRequested } from "./wire.ts";
 
 export const endpoint = gpuDev.post(
   "/v1/jobs/{job_id}/jupyter/disable",

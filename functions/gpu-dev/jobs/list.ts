@@ -1,13 +1,14 @@
 import * as z from "zod";
 import { sealer } from "#aws/kms-sealer.ts";
 import { table } from "#aws/table.ts";
-import { openJupyter } from "#core/environments/record/doors.ts";
+import { openJupyter } from "#core/environments/record/access.ts";
 import { type Brief, listEnvironments } from "#core/environments/record/read.ts";
 import { readAdvice } from "#core/pools/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/query.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { JobSummary, jobStatuses, statusOf, toJobSummary } from "./wire.ts";
+import { jobStatuses, statusOf } from "./parts/status.ts";
+import { JobSummary, toJobSummary } from "./wire.ts";
 
 const words: readonly string[] = [...jobStatuses, "pending"];
 
@@ -37,10 +38,11 @@ export const endpoint = gpuDev.get(
     const matches = (job: Brief) => !status || status.includes(statusOf(job));
     const { shown, total } = await listEnvironments(ctx, { matches, offset, limit });
     const told = await readAdvice(ctx, shown);
+    const { settings } = ctx;
     const { username } = ctx.actor;
     const now = ctx.clock.now();
     const summaries = shown.map(async (job) =>
-      toJobSummary(job, { username, told: told.get(job.uid), jupyter: await openJupyter(ctx, job), now }),
+      toJobSummary(job, { username, told: told.get(job.uid), jupyter: await openJupyter(ctx, job), now, settings }),
     );
     const jobs = await Promise.all(summaries);
     return { jobs, total, limit, offset };

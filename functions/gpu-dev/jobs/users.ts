@@ -5,8 +5,9 @@ import { requestGuest, requestKey } from "#core/environments/verbs/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { findJobId } from "./parts/job-id.ts";
+import { statusOf } from "./parts/status.ts";
 import { GithubName, PublicKey } from "./parts/submission.ts";
-import { ActionRequested, JobRef, statusOf, toActionRequested } from "./wire.ts";
+import { ActionRequested, JobRef, toActionRequested } from "./wire.ts";
 
 const NewUser = z.object({ github_username: GithubName.nullish(), public_key: PublicKey.nullish() }).superRefine(
   ({ github_username, public_key }, ctx) => {
@@ -19,7 +20,7 @@ const NewUser = z.object({ github_username: GithubName.nullish(), public_key: Pu
       code: "custom",
       params: { type: "missing" },
       path: ["github_username"],
-      message: "Field required",
+      message: "Field required: github_username, or public_key in its place",
     });
   },
   { when: ({ issues, value }) => issues.length === 0 && typeof value === "object" && value !== null },

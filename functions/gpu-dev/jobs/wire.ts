@@ -1,5 +1,4 @@
 import * as z from "zod";
-import type { Action, ActionKind } from "#core/environments/record/actions.ts";
 import {
   jupyterUrl,
   LOST_TOKEN,
@@ -7,20 +6,16 @@ import {
   type OpenJupyter,
   retriedGuests,
   secondaryGuests,
-} from "#core/environments/record/doors.ts";
+} from "#core/environments/record/access.ts";
+import type { Action, ActionKind } from "#core/environments/record/actions.ts";
 import { hiddenMs } from "#core/environments/record/extensions.ts";
-import { type End, type Environment, isEnded, type Phase } from "#core/environments/record/record.ts";
+import type { Environment } from "#core/environments/record/record.ts";
 import type { TimelineEntry } from "#core/environments/record/timeline.ts";
 import type { ChosenIds } from "#core/idempotency.ts";
 import type { Told } from "#core/pools/advice.ts";
-import { moveText } from "#core/pools/moves.ts";
-import { reasonText } from "#core/pools/reasons.ts";
+import type { Settings } from "#core/settings.ts";
 import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
-
-/** The words of docs/apis/gpu-dev.md#statuses; `pending` is accepted in filters and matches nothing. */
-export const jobStatuses = ["queued", "preparing", "active", "completed", "expired", "cancelled", "failed"] as const;
-
-type JobStatus = (typeof jobStatuses)[number];
+import { jobStatuses, retryReason, statusOf, statusReason } from "./parts/status.ts";
 
 const Status = z.enum(jobStatuses);
 
@@ -78,6 +73,7 @@ export const JobSummary = z.object({
   ssh_host_key: z.string().nullable(),
   launched_at: Timestamp.nullable(),
   jupyter_port: z.int().nullable(),
+  jupyter_error: z.string().nullable(),
   current_detailed_status: z.string().nullable(),
   warning: z.string().nullable(),
   /** Left out where there is no estimate: the predecessor's client would print a null as "None min". */
@@ -114,7 +110,7 @@ export function podNameOf(jobId: string): string {
 }
 
 /**
- * The user name at a job's SSH door. Its end is the server's choice: who could take another's whole name, and let the
+ * The user name by which SSH finds a job. Its end is the server's choice: who could take another's whole name, and let the
  * other's public key in, would be where the other arrives.
  */
 export function loginOf({ id, uid }: ChosenIds): string {
@@ -130,6 +126,7 @@ interface Beside {
   readonly told: Told | undefined;
   readonly jupyter?: OpenJupyter | undefined;
   readonly now: number;
+  readonly settings: Pick<Settings, "maxQueueHours" | "nodeGroups">;
 }
 
 export function toJob(environment: Environment, beside: Beside): z.infer<typeof Job> {
@@ -142,21 +139,21 @@ export function toJob(environment: Environment, beside: Beside): z.infer<typeof 
 
 export function toJobSummary(
   environment: Environment,
-  { username, told, jupyter, now }: Beside,
+  { username, told, jupyter, now, settings }: Beside,
 ): z.infer<typeof JobSummary> {
   const {
     id,
     size,
     labels,
     times: { endsAt, firstActiveAt },
-    access: doors,
+    access,
   } = environment;
   const status = statusOf(environment);
   const address = status === "active" ? environment.run.address : null;
   const { place, start } = (status === "queued" && environment.phase === "queued" && told) || {};
   const hidden = hiddenMs(environment);
   const startsAt = start ? start.p50 : place?.startsAt;
-  const reason = statusReason(environment, told, now) ?? (jupyter?.token === null ? LOST_TOKEN : null);
+  const reason = statusReason(environment, { told, now, settings }) ?? (jupyter?.token === null ? LOST_TOKEN : null);
   return {
     job_id: id,
     reservation_id: id,
@@ -173,10 +170,10 @@ export function toJobSummary(
     node_ip: address?.ip ?? null,
     node_port: address?.port ?? null,
     ssh_command:
-      address?.port && letsSomebodyIn(doors, environment.run.n)
-        ? `ssh -p ${address.port} ${doors.login}@${address.ip}`
+      address?.port && letsSomebodyIn(access, environment.run.n)
+        ? `ssh -p ${address.port} ${access.login}@${address.ip}`
         : null,
-    jupyter_enabled: status === "active" && Boolean(doors.jupyter?.origin),
+    jupyter_enabled: status === "active" && Boolean(access.jupyter?.origin),
     jupyter_url: jupyter ? jupyterUrl(jupyter) : null,
     jupyter_token: jupyter?.token ?? null,
     github_user: labels.github_user ?? null,
@@ -187,90 +184,15 @@ export function toJobSummary(
     disk_name: environment.disk?.name ?? null,
     isolation: environment.run.isolation,
     limits: environment.run.limits,
-    secondary_users: secondaryGuests(doors),
+    secondary_users: secondaryGuests(access),
     ssh_host_key: address?.hostKey ?? null,
     launched_at: firstActiveAt === null ? null : wholeSeconds(firstActiveAt),
     jupyter_port: jupyter ? portOf(jupyter.origin) : null,
+    jupyter_error: status === "active" ? (access.jupyterFault ?? null) : null,
     current_detailed_status: reason,
     warning: status === "active" ? warningOf(environment) : null,
     ...(startsAt && { estimated_wait_minutes: Math.max(0, Math.ceil((startsAt - now) / MINUTE_MS)) }),
   };
-}
-
-const statuses = {
-  queued: "queued",
-  preparing: "preparing",
-  active: "active",
-  stopping: "cancelled",
-  stopped: "failed",
-  completed: "completed",
-  expired: "expired",
-  cancelled: "cancelled",
-  failed: "failed",
-  deleted: "cancelled",
-} as const satisfies Record<Phase, JobStatus>;
-
-/** The final word as soon as it is decided; queued until a pod is bound (docs/apis/common.md#phases-and-words). */
-export function statusOf(environment: At): JobStatus {
-  if (environment.end.outcome) return statuses[environment.end.outcome.phase];
-  if (environment.phase === "preparing" && isUnbound(environment)) return "queued";
-  return statuses[environment.phase];
-}
-
-/** Where a job is, or was at an entry of its timeline. */
-type At = Pick<Environment, "phase" | "step"> & { readonly end: Pick<End, "outcome"> };
-
-/** No pod of it is bound to a machine yet. */
-function isUnbound({ step }: Pick<Environment, "step">): boolean {
-  return step === null || step === "disk" || step === "pod";
-}
-
-function statusReason(environment: Environment, told: Told | undefined, now: number): string | null {
-  const {
-    end: { outcome },
-    phase,
-    step,
-    attempts,
-  } = environment;
-  if (outcome) return [outcome.reason, endWaitsFor(environment, outcome.at, now)].filter(Boolean).join("; ") || null;
-  if (attempts > 0) return `The cluster does not answer as it should; trying again (attempt ${attempts + 1})`;
-  if (phase === "preparing") {
-    if (step === "disk" && environment.reason) return environment.reason;
-    if (isUnbound(environment)) return `Capacity granted, preparing ${step ?? "pod"}`;
-    return `Preparing ${step}${environment.reason ? `: ${environment.reason}` : ""}`;
-  }
-  if (phase !== "queued")
-    return environment.reason ?? sshProblem(environment) ?? retryReason(retriedGuests(environment.access));
-  if (environment.waitPool === undefined && environment.reason) return environment.reason;
-  if (told?.place) return [reasonText(told.place, environment.size.pool), ...movedBy(told)].join("; ");
-  return told?.farBack ? "Many are waiting before it; its place is far back in the queue" : "Waiting to be placed";
-}
-
-/** Of nobody's concern where no key would get in. */
-function sshProblem({ phase, run, access }: Environment): string | null {
-  return phase === "active" && letsSomebodyIn(access, run.n) ? (run.address?.problem ?? null) : null;
-}
-
-/** As a rule its compute and its disk are let go sooner. */
-const LONG_END_MS = 60_000;
-
-/** What an end waits for that takes long, to be read after its reason. */
-function endWaitsFor(environment: Environment, since: number, now: number): string | null {
-  const {
-    attempts,
-    end: { waitsFor },
-  } = environment;
-  if (isEnded(environment) || now - since < LONG_END_MS) return null;
-  if (attempts > 0) return `a step of its end fails; trying again (attempt ${attempts + 1})`;
-  return waitsFor && `${waitsFor.slice(0, 1).toLowerCase()}${waitsFor.slice(1)}`;
-}
-
-/** What may move its start, where the forecast says. */
-function movedBy({ start, lateSince }: Told): string[] {
-  const late = lateSince === undefined ? [] : [`it was to start by ${wholeSeconds(lateSince)} and is late`];
-  if (!start) return late;
-  if (start.p50 === null && start.later !== null) return [`starts later than ${wholeSeconds(start.later)}`];
-  return [...late, moveText(start.move)].filter(Boolean);
 }
 
 function toTimelineEntry(entry: TimelineEntry, environment: Environment): z.infer<typeof Job>["timeline"][number] {
@@ -284,17 +206,27 @@ function portOf(origin: string): number {
   return Number(port) || (protocol === "https:" ? 443 : 80);
 }
 
-/** Why the newest request failed, or is tried again: the predecessor's client reads no `actions`, but shows a warning. */
+/**
+ * Why requests failed, or are tried again, unless the same was asked for anew; the newest first. Then why there is no
+ * Jupyter though the submit asked for one. The predecessor's client reads no `actions`, but shows a warning.
+ */
 function warningOf(environment: Environment): string | null {
-  const newest = environment.requests.list.at(-1);
-  const [shown] = newest ? toJobAction(newest, environment) : [];
-  if (!shown?.error) return null;
-  return `${shown.action} (request ${shown.id})${shown.status === "failed" ? " failed" : ""}: ${shown.error}`;
+  const newest = new Map(environment.requests.list.map((action) => [subjectOf(action), action]));
+  const failures = [...newest.values()]
+    .toSorted((a, b) => b.id - a.id)
+    .flatMap((action) => toJobAction(action, environment))
+    .filter(({ error }) => error !== null);
+  const texts = failures.map(
+    ({ action, id, status, error }) => `${action} (request ${id})${status === "failed" ? " failed" : ""}: ${error}`,
+  );
+  const { jupyterFault } = environment.access;
+  const isSaid = jupyterFault === undefined || failures.some(({ action }) => action === "enable_jupyter");
+  return [...texts, ...(isSaid ? [] : [`Jupyter could not be started: ${jupyterFault}`])].join("; ") || null;
 }
 
-/** Why the keys of these GitHub users are not there yet; null where nobody waits for any. */
-function retryReason(users: readonly string[]): string | null {
-  return users.length === 0 ? null : `GitHub does not answer; asking again for the SSH keys of ${users.join(", ")}`;
+/** What a later request of the same settles: of users each one, of Jupyter that it is or is not there. */
+function subjectOf({ kind, subject }: Action): string {
+  return kind.endsWith("_jupyter") ? "jupyter" : `${kind} ${subject}`;
 }
 
 function toJobAction({ kind, ...action }: Action, { access }: Environment): z.infer<typeof JobAction>[] {

@@ -3,7 +3,7 @@ import { isEnded } from "#core/environments/record/record.ts";
 import type { Delivery } from "#core/webhooks/delivery.ts";
 import { type DeliveryEvent, eventIdOf } from "#core/webhooks/event.ts";
 import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
-import { statusOf } from "../jobs/wire.ts";
+import { statusOf } from "../jobs/parts/status.ts";
 
 export const DeliveryRef = z.object({
   delivery_id: z.string().meta({ example: "evt_1768933800000_0123456789abcdef0123456789abcdef_3" }),
@@ -48,11 +48,12 @@ export function toWebhookDelivery(delivery: Delivery): z.infer<typeof WebhookDel
 }
 
 /** The body that a job's receiver is sent. While it is on its way to its end, nothing new is to be told. */
-export function toJobEvent({ id, entry, environment }: DeliveryEvent): object | undefined {
+export function toJobEvent({ id, entry, environment, username }: DeliveryEvent): object | undefined {
   if (entry.phase === "stopping") return undefined;
   return {
     event_id: id,
     job_id: environment.id,
+    user_id: username,
     status: statusOf({ phase: entry.phase, step: entry.step, end: { outcome: null } }),
     timestamp: wholeSeconds(entry.at),
     reason: isEnded(entry) ? (environment.end.outcome?.reason ?? entry.reason) : entry.reason,

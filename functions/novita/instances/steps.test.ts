@@ -41,6 +41,7 @@ test("a step that only has another reason is not told again", async () => {
     entry,
     previous,
     environment: head(),
+    username: "alice",
     jupyter: undefined,
   });
 

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { jupyterUrl, LOST_TOKEN, type OpenJupyter } from "#core/environments/record/doors.ts";
+import { jupyterUrl, LOST_TOKEN, type OpenJupyter } from "#core/environments/record/access.ts";
 import type { End, Environment, Goal, Phase, RunState, Step } from "#core/environments/record/record.ts";
 import type { Told } from "#core/pools/advice.ts";
 import { reasonText } from "#core/pools/reasons.ts";
@@ -64,14 +64,17 @@ export function toInstance(instance: Environment, told?: Told, jupyter?: OpenJup
   const { id, name, labels } = instance;
   const status = statusOf(instance);
   return {
-    ...{ id, instanceId: id, name, status },
+    id,
+    instanceId: id,
+    name,
+    status,
     statusReason: reasonOf(instance, told) ?? (jupyter?.token === null ? LOST_TOKEN : null),
     productName: labels.productName ?? "",
     templateId: labels.templateId ?? "",
     gpuNum: Number(labels.gpuNum ?? instance.size.gpus),
     rootfsSize: Number(labels.rootfsSize ?? 0),
     region: labels.region ?? "",
-    ...doorsOf(instance, status, jupyter),
+    ...connectionOf(instance, status, jupyter),
     createdAt: milliseconds(instance.createdAt),
     startedAt: momentOf(instance.run.preparingAt),
     readyAt: momentOf(instance.run.startedAt),
@@ -98,11 +101,11 @@ export function statusOf(at: Standing): InstanceStatus {
   return at.end?.outcome ? "terminated" : statuses[at.phase](at);
 }
 
-type Doors = Pick<Environment, "ports" | "run" | "access">;
+type Reachable = Pick<Environment, "ports" | "run" | "access">;
 
 /** How it is reached: exactly while it is ready. */
-export function doorsOf(
-  { ports, run: { ports: portSights, address }, access: doors }: Doors,
+export function connectionOf(
+  { ports, run: { ports: portSights, address }, access }: Reachable,
   status: InstanceStatus,
   jupyter: OpenJupyter | undefined,
 ): Pick<z.infer<typeof Instance>, "portMappings" | "connectionDetails"> {
@@ -112,7 +115,7 @@ export function doorsOf(
   return {
     portMappings: portSights.flatMap(toPortMapping),
     connectionDetails: {
-      ssh: hasSsh ? `ssh -p ${address?.port} ${doors.login}@${address?.ip}` : null,
+      ssh: hasSsh ? `ssh -p ${address?.port} ${access.login}@${address?.ip}` : null,
       jupyter: jupyter ? jupyterUrl(jupyter) : page ? urlOf(page.address ?? "") : null,
       webTerminal: null,
     },

@@ -1,7 +1,7 @@
 import type { Settings } from "#core/settings.ts";
 import { catalogueOf } from "./catalogue.ts";
-import { instanceDoors } from "./instance-doors.ts";
 import type { CacheNumbers } from "./lookup-cache.ts";
+import { openedJupyter } from "./opened-jupyter.ts";
 
 export interface CacheTotals extends CacheNumbers {
   readonly caches: number;
@@ -13,7 +13,7 @@ export interface CacheTotals extends CacheNumbers {
 export function readCaches(settings: Settings): Readonly<Record<"instances" | "products" | "templates", CacheNumbers>> {
   const { products, templates } = catalogueOf(settings);
   return {
-    instances: instanceDoors(settings).numbers(),
+    instances: openedJupyter(settings).numbers(),
     products: products.numbers(),
     templates: templates.numbers(),
   };

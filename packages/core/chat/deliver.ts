@@ -13,10 +13,15 @@ const CLAIM_MS = 45_000;
 /** docs/apis/session-manager.md#effects-and-times. */
 const POST_MS = 5_000;
 const LONGEST_WAIT_MS = 60_000;
-/** Bytes in the item, which has 400 kB (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html). */
+/**
+ * Bytes in the item, which has 400 kB
+ * (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html).
+ */
 const LONGEST_REPLY = 256 * 1024;
 
-/** Claims a message in the inbox; whoever wrote that posts it. A post cannot be repeated unseen, so it is claimed first. */
+/**
+ * Claims a message in the inbox; whoever wrote that posts it. A post cannot be repeated unseen, so it is claimed first.
+ */
 export function claimDelivery(environment: Environment, inbox: Inbox, message: Message, now: number): Step<Inbox> {
   const attempt = inbox.claims + 1;
   const claim = { n: message.n, attempt, until: now + CLAIM_MS };

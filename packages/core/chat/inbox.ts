@@ -19,7 +19,10 @@ export async function newestNumber(ctx: Context<"table">, uid: string, inbox: In
   return Math.max(newest, inbox?.settled ?? 0);
 }
 
-/** Whether this message is still to be delivered. Sleep drops what waits before it stops: a wake asks this after its read. */
+/**
+ * Whether this message is still to be delivered. Sleep drops what waits before it stops: a wake asks this after its
+ * read.
+ */
 export async function stillWaits(
   ctx: Context<"table">,
   { uid }: Pick<Environment, "uid">,

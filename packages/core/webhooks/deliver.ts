@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import { openJupyter } from "../environments/record/doors.ts";
+import { openJupyter } from "../environments/record/access.ts";
 import { withinReach } from "../hidden.ts";
 import { keyOfText, keyText, kindOfKey } from "../keys.ts";
 import { SWEEP_REACH_MS, sendLook } from "../look.ts";
@@ -8,6 +8,7 @@ import { poisoned } from "../poison.ts";
 import type { Look } from "../ports/queue.ts";
 import type { Item, Key } from "../ports/table.ts";
 import { Unreadable } from "../unreadable.ts";
+import { findUser } from "../users/record.ts";
 import { changeRecord, removeRecord, writeRecord } from "../write-record.ts";
 import { PATIENCE_MS, postAttempt } from "./attempt.ts";
 import { findPassage, receiverStateKey, tellAnswered, tellFailed } from "./circuit.ts";
@@ -131,8 +132,9 @@ async function open(
     const { entry, previous, environment } = delivery;
     const url = await openReceiver(ctx, environment, delivery.receiver);
     if (delivery.body) return { url, body: await ctx.sealer.open(delivery.body, keyText(delivery)) };
-    const jupyter = await openJupyter(ctx, environment);
-    const body = bodyOf({ id: eventIdOf(delivery), entry, previous, environment, jupyter });
+    const [jupyter, user] = await Promise.all([openJupyter(ctx, environment), findUser(ctx, delivery.owner)]);
+    const username = user?.username ?? null;
+    const body = bodyOf({ id: eventIdOf(delivery), entry, previous, environment, username, jupyter });
     return body ? { url, body: JSON.stringify(body) } : "unwanted";
   } catch (error) {
     ctx.log.error("delivery cannot be sent", { look: keyText(delivery), error: String(error) });

@@ -1,4 +1,4 @@
-import type { OpenJupyter } from "../environments/record/doors.ts";
+import type { OpenJupyter } from "../environments/record/access.ts";
 import type { Environment } from "../environments/record/record.ts";
 import type { TimelineEntry } from "../environments/record/timeline.ts";
 import type { Key } from "../ports/table.ts";
@@ -14,6 +14,11 @@ export interface DeliveryEvent {
   /** The entry before it; undefined: it is the first. */
   readonly previous: Pick<TimelineEntry, "phase" | "step"> | undefined;
   readonly environment: EventSubject;
+  /**
+   * Of its owner. Ids that a client chose are its owner's own: a receiver knows by this name alone whose event it is.
+   * Null where the owner has no record: a receiver takes that for nobody's.
+   */
+  readonly username: string | null;
   /** Where Jupyter answers and the token that opens it, where the event found it on. */
   readonly jupyter: OpenJupyter | undefined;
 }

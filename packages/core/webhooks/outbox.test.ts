@@ -8,6 +8,7 @@ import { requestStop } from "#core/environments/verbs/stop.ts";
 import { reconcile } from "#core/reconcile.ts";
 import { actorOf, type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { deliveriesOf, environmentKey, keyText } from "../keys.ts";
+import type { Item } from "../ports/table.ts";
 import { parseDelivery } from "./delivery.ts";
 
 const always = "https://always.example/";
@@ -56,6 +57,38 @@ test("what happened is told at once, whenever the record would have been looked 
   } = await world.read("alice", "a");
   expect(Number(toldAt.get("active")) - Number(startedAt)).toBeLessThan(1_000);
   expect(Number(toldAt.get("expired")) - Number(endedAt)).toBeLessThan(1_000);
+});
+
+test("a job that has to wait tells so with its submit, for one message, and without a receiver for none", async () => {
+  const sentFor = async (id: string, receiver: string | undefined) => {
+    const world = await memoryWorld({ nodes: [] });
+    await createEnvironment(world.as("alice"), { ...newEnvironment(id), receiver });
+    const sent = world.queue.sent();
+    await world.deliver();
+    return { sent, told: toldBy(world).map(({ phase }) => phase) };
+  };
+
+  const [without, told] = [await sentFor("a", undefined), await sentFor("b", always)];
+
+  expect(told.told).toEqual(["queued"]);
+  expect(told.sent).toBe(without.sent + 1);
+  expect(without).toEqual({ sent: 1, told: [] });
+});
+
+test("a submit is no error where only what its receiver hears first could not be written: its next look tells that", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  const { put } = world.table;
+  const throttled: typeof put = async (item, options) => {
+    if ((item as Item).kind === "delivery") throw new Error("throttled");
+    await put(item, options);
+  };
+  Object.assign(world.table, { put: throttled });
+
+  const { phase } = await createEnvironment(world.as("alice"), { ...newEnvironment("a"), receiver: always });
+  Object.assign(world.table, { put });
+  await world.advance(2 * 60_000);
+
+  expect([phase, toldBy(world).map((told) => told.phase)]).toEqual(["queued", ["queued"]]);
 });
 
 test("without a receiver nothing is told and nothing more is written", async () => {

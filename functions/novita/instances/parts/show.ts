@@ -1,9 +1,9 @@
 import type * as z from "zod";
 import type { UserContext } from "#core/context.ts";
-import { type OpenJupyter, openJupyter } from "#core/environments/record/doors.ts";
+import { type OpenJupyter, openJupyter } from "#core/environments/record/access.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { readAdvice } from "#core/pools/advice.ts";
-import { instanceDoors } from "../../parts/instance-doors.ts";
+import { openedJupyter } from "../../parts/opened-jupyter.ts";
 import { type Instance, toInstance } from "../wire.ts";
 
 /** Instances as they are now, with what the plan says to those that wait: one batch read for all of them. */
@@ -33,11 +33,11 @@ async function jupyterOf(ctx: UserContext<"sealer">, instance: Environment): Pro
     uid,
     phase,
     end: { outcome },
-    access: doors,
+    access,
   } = instance;
-  if (phase !== "active" || outcome || !doors.jupyter?.origin) return undefined;
-  const kept = instanceDoors(ctx.settings);
-  const key = JSON.stringify([uid, doors.jupyter.origin, doors.jupyter.token]);
+  if (phase !== "active" || outcome || !access.jupyter?.origin) return undefined;
+  const kept = openedJupyter(ctx.settings);
+  const key = JSON.stringify([uid, access.jupyter.origin, access.jupyter.token]);
   const known = kept.get(key);
   if (known) return known;
   const opened = await openJupyter(ctx, instance);

@@ -1,5 +1,5 @@
 import type { DeliveryEvent } from "#core/webhooks/event.ts";
-import { doorsOf, type InstanceStatus, milliseconds, statusOf } from "../wire.ts";
+import { connectionOf, type InstanceStatus, milliseconds, statusOf } from "../wire.ts";
 
 /** Those that a receiver is told: `creating` is the answer of the create, and to stop is told when it is done. */
 const told: readonly InstanceStatus[] = ["starting", "running", "health_checking", "ready", "failed", "stopped"];
@@ -11,7 +11,8 @@ const reasons: Partial<Record<InstanceStatus, (said: string | null, broken: stri
 };
 
 /** The body that an instance's receiver is sent (docs/apis/novita.md#webhooks): once for each step of a run. */
-export function toInstanceEvent({ entry, previous, environment, jupyter }: DeliveryEvent): object | undefined {
+export function toInstanceEvent(event: DeliveryEvent): object | undefined {
+  const { entry, previous, environment, username, jupyter } = event;
   const {
     id,
     name,
@@ -20,11 +21,12 @@ export function toInstanceEvent({ entry, previous, environment, jupyter }: Deliv
   const status = statusOf({ ...entry, run: { n: run, error: broken } });
   const before = previous && statusOf({ ...previous, run: { n: run, error: broken } });
   if (!told.includes(status) || status === before) return undefined;
-  const doors = doorsOf(environment, status, jupyter);
+  const connection = connectionOf(environment, status, jupyter);
   return {
     instanceId: id,
+    userId: username,
     status,
     timestamp: milliseconds(entry.at),
-    data: { id, name, status, ...doors, reason: reasons[status]?.(entry.reason, broken) ?? null },
+    data: { id, name, status, ...connection, reason: reasons[status]?.(entry.reason, broken) ?? null },
   };
 }

@@ -1,3 +1,4 @@
+import { ECDH, generateKeyPairSync, type JsonWebKey } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { ownKeys, publicKeyOf, usableKeys } from "./ssh-keys.ts";
 
@@ -82,6 +83,47 @@ describe("keys that were sent one by one", () => {
   });
 });
 
+/** A key of these parts, each behind its length. */
+function keyOfParts(type: string, ...parts: readonly (string | Uint8Array)[]): string {
+  const bytes = [type, ...parts].map((part) => Buffer.from(part as string));
+  const sized = bytes.flatMap((part) => [Buffer.from([0, 0, part.length >> 8, part.length & 255]), part]);
+  return `${type} ${Buffer.concat(sized).toString("base64")}`;
+}
+
+const names = { nistp256: "prime256v1", nistp384: "secp384r1", nistp521: "secp521r1" } as const;
+
+function pointOn(curve: keyof typeof names): Buffer {
+  const { publicKey } = generateKeyPairSync("ec", { namedCurve: names[curve] });
+  const { x = "", y = "" } = publicKey.export({ format: "jwk" }) as JsonWebKey;
+  return Buffer.concat([Buffer.from([4]), Buffer.from(x, "base64url"), Buffer.from(y, "base64url")]);
+}
+
+/** The same point, with a zero before each coordinate: the same numbers, in more bytes than SEC 1 has for them. */
+function padded(point: Buffer): Buffer {
+  const length = (point.length - 1) / 2;
+  const zero = Buffer.alloc(1);
+  return Buffer.concat([point.subarray(0, 1), zero, point.subarray(1, 1 + length), zero, point.subarray(1 + length)]);
+}
+
+function edwardsPoint(): Buffer {
+  const { publicKey } = generateKeyPairSync("ed25519");
+  return Buffer.from(publicKey.export({ format: "jwk" }).x ?? "", "base64url");
+}
+
+/** Made by node:crypto once; its modulus without the byte of its sign has 128 bytes. */
+const { n: modulusText = "" } = generateKeyPairSync("rsa", { modulusLength: 1_024 }).publicKey.export({
+  format: "jwk",
+});
+const modulus = Buffer.concat([Buffer.alloc(1), Buffer.from(modulusText, "base64url")]);
+const exponent = Buffer.from([1, 0, 1]);
+
+/** The same bytes, one of them changed. */
+function changed(bytes: Uint8Array, at: number, to = (bytes.at(at) ?? 0) ^ 1): Buffer {
+  const copy = Buffer.from(bytes);
+  copy[at < 0 ? copy.length + at : at] = to;
+  return copy;
+}
+
 /** A key of this type with parts of these lengths, as its bytes say them. */
 function keyWith(type: string, ...lengths: number[]): string {
   const parts = [Buffer.from(type), ...lengths.map((length) => Buffer.alloc(length, 7))];
@@ -95,17 +137,20 @@ describe("one public key", () => {
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKyIfIKesG74ewOtTC3tBQqxMFN0b59wd+tI//HxmJ0E",
     "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBNEp0Z30PUIcEb0t1SXUvmo97TBihL12NSAspQeQ4tTYwuCaS1Tm6swMFO5EcmpFlIFaWt5+h+dImFeWqb0Aio8=",
     "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQCfpbN+UKEQ/YXrOgE3K1+rg4LrFEc8N8fLJrTKUhCgLk7qiEXEJkM8GfEtb9wVPagDMDEfQR0mQPVE+2FnJT+qnJDqIZfm8T5ifig4aytwMEwnGiMuOzhkdVlGJG6iTCbLh/DaqJtJFJJ4iWr56bllBZ3Ql8XDKYh1OLC/LmM3YjAGK4R7hQscU4DDFQ7FHb092VCmW4kz949YIpSy36ybUIIpkVCZ3S0THzZd3QtP21GciMo8XZoVdZLlupeKw6xuKoPQPzswHCLhHA9qLoqHcqID/xazMgCTKzKDWF9PUvhGRPe1wdW7EHx7LgUZ1/jicvBanKLbh42GihqLuaSjTXMVScbEzDhQi6HITS+drxMY/ByemHvH4QHktZoTVjRgAEWupSpWO2xqLDVwfpqcMb125rJ6iOdUSeOVuK/mDpATb1P9DpoDvVg1/pEIKxDo9v3GvXQGuElByqs2crqfyKp1xaKeKlxS5Ld997TqNsEG+qIesUELoEKORNA5Umk=",
-    keyWith("ecdsa-sha2-nistp384", 8, 97),
-    keyWith("ecdsa-sha2-nistp521", 8, 133),
-    keyWith("ssh-rsa", 3, 2_049),
-    keyWith("sk-ssh-ed25519@openssh.com", 32, 4),
-    keyWith("sk-ecdsa-sha2-nistp256@openssh.com", 8, 65, 40),
+    keyOfParts("ecdsa-sha2-nistp384", "nistp384", pointOn("nistp384")),
+    keyOfParts("ecdsa-sha2-nistp521", "nistp521", pointOn("nistp521")),
+    keyOfParts("ssh-rsa", exponent, modulus),
+    keyOfParts("ssh-rsa", exponent, Buffer.concat([Buffer.from([0]), Buffer.alloc(2_048, 255)])),
+    keyOfParts("sk-ssh-ed25519@openssh.com", edwardsPoint(), "ssh:"),
+    keyOfParts("sk-ecdsa-sha2-nistp256@openssh.com", "nistp256", pointOn("nistp256"), "ssh:me"),
   ])("is %s, with a comment too", (key) => {
     expect([key, `${key} me@laptop`, `${key} -oProxyCommand=sh\n`].map(publicKeyOf)).toEqual([key, key, key]);
   });
 
   it.each([
     ["it was cut off", keyWith("ssh-ed25519", 31)],
+    ["its point is padded", keyOfParts("ecdsa-sha2-nistp256", "nistp256", padded(pointOn("nistp256")))],
+    ["its long point is padded", keyOfParts("ecdsa-sha2-nistp521", "nistp521", padded(pointOn("nistp521")))],
     ["its end was cut off", keyWith("ssh-rsa", 3, 257).slice(0, -8)],
     ["its padding was cut off", keyWith("ssh-rsa", 3, 258).replace(/=+$/, "")],
     ["something comes after it", keyWith("ssh-ed25519", 32, 4)],
@@ -115,6 +160,45 @@ describe("one public key", () => {
       `ssh-ed25519 ${Buffer.from("\0\0\0\x0bssh-ed25519\xff\xff\xff\xff".padEnd(51, "a"), "latin1").toString("base64")}`,
     ],
     ["it has too few bits", keyWith("ssh-rsa", 3, 97)],
+    [
+      "zeros stand in for its bits",
+      keyOfParts("ssh-rsa", exponent, Buffer.concat([Buffer.alloc(200), Buffer.from([15])])),
+    ],
+    ["its modulus is even", keyOfParts("ssh-rsa", exponent, changed(modulus, -1))],
+    ["its modulus is negative", keyOfParts("ssh-rsa", exponent, modulus.subarray(1))],
+    ["its exponent is even", keyOfParts("ssh-rsa", Buffer.from([1, 0, 0]), modulus)],
+    ["its exponent is 1", keyOfParts("ssh-rsa", Buffer.from([1]), modulus)],
+    ["its exponent is nothing", keyOfParts("ssh-rsa", "", modulus)],
+    ["its exponent is longer than a server takes", keyOfParts("ssh-rsa", Buffer.alloc(9, 1), modulus)],
+    ...(["nistp256", "nistp384", "nistp521"] as const).flatMap((curve): [string, string][] => {
+      const point = pointOn(curve);
+      const type = `ecdsa-sha2-${curve}`;
+      return [
+        [`its point is beside ${curve}`, keyOfParts(type, curve, changed(point, -1))],
+        [
+          `its point on ${curve} is nowhere`,
+          keyOfParts(type, curve, Buffer.concat([Buffer.from([4]), point.subarray(1).fill(0)])),
+        ],
+        [`its point on ${curve} is too large`, keyOfParts(type, curve, Buffer.alloc(point.length, 255).fill(4, 0, 1))],
+        [`its curve is another than ${curve}`, keyOfParts(type, "nistp999", pointOn(curve))],
+        [
+          `its point on ${curve} is compressed`,
+          keyOfParts(
+            type,
+            curve,
+            ECDH.convertKey(pointOn(curve), names[curve], undefined, undefined, "compressed") as Buffer,
+          ),
+        ],
+      ];
+    }),
+    ["its point is beside edwards25519", keyWith("ssh-ed25519", 32)],
+    ["its number is no point of edwards25519", keyOfParts("ssh-ed25519", Buffer.alloc(32, 255))],
+    ["it is 33 bytes of a point", keyOfParts("ssh-ed25519", Buffer.concat([edwardsPoint(), Buffer.alloc(1)]))],
+    ["the key in its token is none", keyOfParts("sk-ssh-ed25519@openssh.com", Buffer.alloc(32, 7), "ssh:")],
+    [
+      "what it is for is missing",
+      keyOfParts("sk-ecdsa-sha2-nistp256@openssh.com", "nistp256", pointOn("nistp256"), ""),
+    ],
     ["it is a certificate", keyWith("ssh-ed25519-cert-v01@openssh.com", 32, 32)],
     ["it has options", `command="sh" ${keyWith("ssh-ed25519", 32)}`],
     ["it is an option of ssh", "-oProxyCommand=sh"],

@@ -1,37 +1,57 @@
-type Length = readonly [least: number, most: number];
+import { isEd25519Point, isPoint, numberOf } from "./curve-point.ts";
 
-const CURVE: Length = [8, 8];
-const ED25519: Length = [32, 32];
+/** What the parts of a key have to be, after its type. */
+type Judge = (parts: readonly Uint8Array[]) => boolean;
+
 /** What a security key is for: `ssh:`, or a name of its owner's. */
-const APPLICATION: Length = [1, 256];
+const isApplication = ({ length }: Uint8Array) => length >= 1 && length <= 256;
 
-/**
- * How many bytes each part of a key has after its type: RFC 4253, 6.6; RFC 8709, 4; RFC 5656, 3.1, of points that are
- * not compressed; OpenSSH's PROTOCOL.u2f. Fewer than 1,024 bits of RSA no server takes.
- */
-const parts: Readonly<Record<string, readonly Length[]>> = {
-  "ssh-rsa": [
-    [1, 8],
-    [128, 2_049],
-  ],
-  "ssh-ed25519": [ED25519],
-  "ecdsa-sha2-nistp256": [CURVE, [65, 65]],
-  "ecdsa-sha2-nistp384": [CURVE, [97, 97]],
-  "ecdsa-sha2-nistp521": [CURVE, [133, 133]],
-  "sk-ssh-ed25519@openssh.com": [ED25519, APPLICATION],
-  "sk-ecdsa-sha2-nistp256@openssh.com": [CURVE, [65, 65], APPLICATION],
+const ecdsa = (wanted: string, applications = 0): Judge => {
+  return ([curve = none, point = none, ...more]) =>
+    textOf(curve) === wanted && isPoint(wanted, point) && more.length === applications && more.every(isApplication);
 };
 
-/** Whether `<type> <base64>` has all parts of such a key and nothing behind them: a cut one would open nothing. */
+const ed25519 = (applications = 0): Judge => {
+  return ([point = none, ...more]) =>
+    isEd25519Point(point) && more.length === applications && more.every(isApplication);
+};
+
+/** By type: RFC 4253, 6.6; RFC 8709, 4; RFC 5656, 3.1, of points that are not compressed; OpenSSH's PROTOCOL.u2f. */
+const judges: Readonly<Record<string, Judge>> = {
+  "ssh-rsa": isRsa,
+  "ssh-ed25519": ed25519(),
+  "ecdsa-sha2-nistp256": ecdsa("nistp256"),
+  "ecdsa-sha2-nistp384": ecdsa("nistp384"),
+  "ecdsa-sha2-nistp521": ecdsa("nistp521"),
+  "sk-ssh-ed25519@openssh.com": ed25519(1),
+  "sk-ecdsa-sha2-nistp256@openssh.com": ecdsa("nistp256", 1),
+};
+
+const none = new Uint8Array();
+/** With fewer bits no server takes it; with more it is too long a line. */
+const RSA_BITS = { least: 1_024, most: 16_384 };
+
+/**
+ * Whether `<type> <base64>` has all parts of such a key and nothing behind them, and these can be one: a cut one, a point
+ * beside its curve and an RSA exponent that is even would open nothing.
+ */
 export function isWholeKey(key: string): boolean {
   const [type = "", blob = ""] = key.split(" ");
   const bytes = bytesOf(blob);
-  const lengths = bytes && lengthsIn(bytes);
-  const wanted: readonly Length[] = [[type.length, type.length], ...(parts[type] ?? [])];
-  return (
-    lengths?.length === wanted.length &&
-    wanted.every(([least, most], at) => Number(lengths[at]) >= least && Number(lengths[at]) <= most)
-  );
+  const [name = none, ...parts] = (bytes && partsIn(bytes)) ?? [];
+  return textOf(name) === type && judges[type]?.(parts) === true;
+}
+
+/** The exponent and the modulus are odd. Numbers are written as RFC 4251, 5 has it: positive, and no byte too many. */
+function isRsa([exponent = none, modulus = none, ...more]: readonly Uint8Array[]): boolean {
+  if (more.length > 0 || exponent.length > 8 || ![exponent, modulus].every(isPositive)) return false;
+  const [e, n] = [numberOf(exponent), numberOf(modulus)];
+  const bits = n.toString(2).length;
+  return e >= 3n && e % 2n === 1n && n % 2n === 1n && bits >= RSA_BITS.least && bits <= RSA_BITS.most;
+}
+
+function isPositive([first = 0, second = 0]: Uint8Array): boolean {
+  return first === 0 ? second >= 128 : first < 128;
 }
 
 /** Only of text that is written as servers write it: they compare the text. */
@@ -45,14 +65,18 @@ function bytesOf(base64: string): Uint8Array | undefined {
 }
 
 /** Each part stands behind its length in four bytes; undefined where they do not end where the bytes do. */
-function lengthsIn(bytes: Uint8Array): number[] | undefined {
+function partsIn(bytes: Uint8Array): Uint8Array[] | undefined {
   const view = new DataView(bytes.buffer);
-  const lengths: number[] = [];
+  const parts: Uint8Array[] = [];
   let at = 0;
   while (at + 4 <= bytes.length) {
-    const length = view.getUint32(at);
-    lengths.push(length);
-    at += 4 + length;
+    const end = at + 4 + view.getUint32(at);
+    parts.push(bytes.subarray(at + 4, end));
+    at = end;
   }
-  return at === bytes.length ? lengths : undefined;
+  return at === bytes.length ? parts : undefined;
+}
+
+function textOf(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes);
 }

@@ -13,9 +13,9 @@ export function unreadableDisk(name: string): string {
   return `The record of disk '${name}' cannot be read; waiting until it can be`;
 }
 
-/** Why an environment waits whose disk has no volume yet: `refusal` is what the volume service says. */
-export function refusedVolume(name: string, refusal: string): string {
-  return `${refusal}; the volume of disk '${name}' is asked for again`.slice(0, LONGEST_REASON);
+/** Why an environment waits that has no such volume yet: `refusal` is what the volume service says. */
+export function refusedVolume(volume: string, refusal: string): string {
+  return `${refusal}; ${volume} is asked for again`.slice(0, LONGEST_REASON);
 }
 
 const LONGEST_REASON = 120;

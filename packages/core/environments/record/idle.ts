@@ -12,7 +12,10 @@ export interface IdleSignals {
   readonly decidedAt: number;
 }
 
-/** What decided, in the words of the signals; `unknown sessions`: nobody could tell whether it is used, or nobody looked. */
+/**
+ * What decided, in the words of the signals; `unknown sessions`: nobody could tell whether it is used, or nobody
+ * looked.
+ */
 export type IdleSignal = "start" | "heartbeat" | "exec" | "sessions" | "unknown sessions" | "gpus";
 
 export interface IdleDecision {

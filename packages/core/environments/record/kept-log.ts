@@ -22,7 +22,7 @@ export interface KeptLog {
 }
 
 /** Whether somebody has read it lately. */
-export function isWanted({ logWantedUntil }: Environment, now: number): boolean {
+export function isLogWanted({ logWantedUntil }: Environment, now: number): boolean {
   return (logWantedUntil ?? 0) > now;
 }
 

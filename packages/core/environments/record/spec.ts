@@ -81,9 +81,9 @@ export async function forgetSpec(ctx: Context<"table">, environment: Key, spec: 
  * `Conflict` when one of them changed meanwhile.
  */
 export async function forgetSecrets(ctx: Context<"table">, environment: Environment): Promise<Environment> {
-  const { uid, access: doors } = environment;
-  const access = await ctx.table.get(accessKey(environment, uid));
-  if (access) await removeSecret(ctx, access);
+  const { uid, access } = environment;
+  const guestKeys = await ctx.table.get(accessKey(environment, uid));
+  if (guestKeys) await removeSecret(ctx, guestKeys);
   let after: string | undefined;
   do {
     const query = { pk: specKey(environment, uid).pk, prefix: uid };
@@ -91,7 +91,7 @@ export async function forgetSecrets(ctx: Context<"table">, environment: Environm
     await Promise.all(page.items.map((item) => removeSecret(ctx, item)));
     after = page.next;
   } while (after !== undefined);
-  return { ...environment, spec: null, access: { ...doors, jupyter: null } };
+  return { ...environment, spec: null, access: { ...access, jupyter: null } };
 }
 
 async function removeSecret(ctx: Context<"table">, item: Item): Promise<void> {

@@ -22,7 +22,7 @@ import { nextWarningAt, warn } from "./warnings.ts";
 const EVERY_MS = 300_000;
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** Ends it when its time or its command is over, warns before, closes extensions, opens its doors. */
+/** Ends it when its time or its command is over, warns before, closes extensions, gives access. */
 export async function stepActive(
   ctx: WorkerContext,
   read: Environment,
@@ -67,7 +67,7 @@ function goOn(environment: Environment, now: number): Step<Environment> {
   return until(environment, Math.min(nextLookAt(environment, now), nextAccessAt(environment)), "active");
 }
 
-/** Beside what is to be done for its doors. */
+/** Beside what is due for its access. */
 function nextLookAt(environment: Environment, now: number): number {
   const { times, run } = environment;
   const further = [nextCopyAt(environment, now), nextExtendAt(environment, now), run.resizing?.nextAt ?? NEVER];

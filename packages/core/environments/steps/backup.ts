@@ -1,4 +1,5 @@
-import { type Disk, findDisk, NO_BACKUPS, seenBackups, withSnapshot } from "../../disks/record.ts";
+import { type Disk, findDisk, NO_BACKUPS, seenBackups, tagsOf, withSnapshot } from "../../disks/record.ts";
+import { withWork } from "../../disks/source.ts";
 import { unlessUnreadable } from "../../readable.ts";
 import { CLAIM_MS, MOST_ATTEMPTS, nextTry, pauseMs, refusalOf, triedOf } from "../../snapshot-claim.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
@@ -131,7 +132,9 @@ async function resolveClaim(
   if (mine) {
     const { id, at, state, tags } = mine;
     const snapshot = { id, at, completed: state === "completed" };
-    await releaseDisk(ctx, environment, (disk) => ({ ...withSnapshot(disk, snapshot, tags.attempt), lost: undefined }));
+    await releaseDisk(ctx, environment, (disk) =>
+      withWork({ ...withSnapshot(disk, snapshot, tags.attempt), lost: undefined }),
+    );
     return released(environment, use, now, "backed up its disk");
   }
   // A snapshot of this very claim that failed: whoever claimed has acted, so there is nobody to wait for.
@@ -156,7 +159,7 @@ async function claimSnapshot(
   claim: BackupClaim,
   now: number,
 ): Promise<Step<Environment>> {
-  const tags = { name: disk.name, disk: disk.uid, attempt: tagOf(environment, claim) };
+  const tags = { ...tagsOf(disk, disk.name), attempt: tagOf(environment, claim) };
   await listSnapshotMaking(ctx, disk, tags.attempt, volumeId);
   const claimed = { ...environment, end: { ...environment.end, backup: claim } };
   return {
@@ -208,7 +211,9 @@ function prefix({ uid, run: { n: run } }: Environment): string {
   return `${uid}-r${run}`;
 }
 
-/** Lets the disk go: its own looks ask for as long as three attempts take whether a backup is possible (lost-backup.ts). */
+/**
+ * Lets the disk go: its own looks ask for as long as three attempts take whether a backup is possible (lost-backup.ts).
+ */
 async function leaveToDisk(
   ctx: WorkerContext,
   environment: Environment,
@@ -221,7 +226,7 @@ async function leaveToDisk(
   const { attempt, since } = claim ?? { attempt: 1, since: now };
   const of = prefix(environment);
   const again = { tried: nextTry(claim), since, until: null, notBefore: now + pauseMs(0), refused: NO_BACKUPS };
-  await releaseDisk(ctx, environment, (disk) => ({ ...disk, lost: { of, attempt, ...again, gaveUp: null } }));
+  await releaseDisk(ctx, environment, (disk) => withWork({ ...disk, lost: { of, attempt, ...again, gaveUp: null } }));
   return released(environment, use, now, "leaves its backup to its disk");
 }
 
@@ -238,7 +243,7 @@ async function release(
   const gaveUp = note === NOT_BACKED_UP ? LATEST_NOT_MADE : undefined;
   ctx.log.error("disk not backed up", { disk: use.uid, reason: gaveUp ?? note });
   const lost = gaveUp && { of: prefix(environment), attempt: MOST_ATTEMPTS, until: null, gaveUp };
-  await releaseDisk(ctx, environment, (disk) => (lost ? { ...disk, lost } : disk));
+  await releaseDisk(ctx, environment, (disk) => withWork(lost ? { ...disk, lost } : disk));
   return released(environment, use, now, "lets its disk go");
 }
 

@@ -4,6 +4,7 @@ import { ledgerItemsOf, readLedgerItems } from "../../pools/ledger.ts";
 import type { LedgerItem } from "../../pools/record.ts";
 import type { Observation } from "../../ports/compute.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
+import { isArchiving } from "../record/archive-use.ts";
 import { logEndsAt } from "../record/kept-log.ts";
 import type { Machine } from "../record/machine.ts";
 import { changed, tellingDisk, tellingPool, until, waitMs } from "../record/pace.ts";
@@ -31,7 +32,8 @@ export async function stepStopping(ctx: WorkerContext, read: Environment, now: n
   const removal = environment.run.applyingAt === null ? undefined : await removeRun(ctx, environment, now);
   if (removal) return removal;
   if (environment.run.grant) return release(environment, now);
-  const held = await detachOwn(ctx, environment, now);
+  // What is made of a volume has it until it is settled.
+  const held = isArchiving(environment) ? undefined : await detachOwn(ctx, environment, now);
   if (held) return held;
   const { disk } = environment;
   if (disk && mayHaveWritten(disk) && !disk.released) return backUp(ctx, environment, disk, now);
@@ -122,10 +124,10 @@ function mayForce({ run: { removedAt } }: Environment, lost: Machine | undefined
 export async function stepEnded(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const {
     spec,
-    access: doors,
+    access,
     end: { cleanLooks },
   } = environment;
-  const bare = spec === null && doors.jupyter === null ? environment : await forgetSecrets(ctx, environment);
+  const bare = spec === null && access.jupyter === null ? environment : await forgetSecrets(ctx, environment);
   const look = await lookAfterEnd(ctx, bare, now);
   if (look !== "done") return look;
   if (cleanLooks >= LOOKS_AFTER_END_MS.length) return forget(ctx, bare, now);

@@ -41,9 +41,7 @@ function headsIn(world: MemoryWorld): Environment[] {
   return world.table.all().filter(({ kind }) => kind === "environment") as unknown as Environment[];
 }
 
-test("of 1,100 ended environments the newest 1,000 are kept, and of those that go nothing is left", {
-  timeout: 120_000,
-}, async () => {
+test("of 1,100 ended environments the newest 1,000 are kept, and of those that go nothing is left", async () => {
   const { world, alice } = await endedWorld(1_100);
   await createEnvironment(alice, newEnvironment("lives"));
 

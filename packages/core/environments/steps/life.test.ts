@@ -185,6 +185,57 @@ test("a grant that nothing binds is withdrawn, its node set aside, and the envir
   expect(moved.run.grant?.shares[0]?.node).not.toBe("h100-1");
 });
 
+test("a try of which the cluster said nothing is not counted, and sets no machine aside", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  world.compute.program(uid, { kind: "neverBinds", reason: null });
+  await world.advance(8 * MINUTE);
+  const waits = await world.read("alice", "one");
+
+  world.compute.program(uid, { kind: "lives" });
+  await world.advance(2 * MINUTE);
+
+  expect(waits.run.n).toBeGreaterThan(4);
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", placement: { withdrawals: 0 } });
+  expect((await world.read("alice", "one")).events.timeline.map(({ reason }) => reason)).toContain(
+    "The cluster said nothing of it within a minute; waiting again",
+  );
+});
+
+test("a job of which the cluster never says anything fails after thirteen tries, and says so", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  world.compute.program(uid, { kind: "neverBinds", reason: null });
+
+  await world.advance(60 * MINUTE);
+
+  expect(await world.read("alice", "one")).toMatchObject({
+    phase: "failed",
+    run: { n: 13 },
+    end: { outcome: { reason: "No machine could start it, 13 times: the cluster said nothing of it" } },
+  });
+});
+
+test("a try on a machine that does not answer is not counted", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 5 }) });
+  const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  world.compute.program(uid, { kind: "neverBinds", reason: "0/5 nodes are available" });
+  const { apply } = world.compute;
+  world.compute.apply = async (run) => {
+    if (run.run <= 4) world.compute.loseNode(run.shares[0]?.node ?? "");
+    else world.compute.program(uid, { kind: "lives" });
+    await apply(run);
+  };
+
+  await world.advance(10 * MINUTE);
+
+  expect(await world.read("alice", "one")).toMatchObject({
+    phase: "active",
+    run: { n: 5 },
+    placement: { withdrawals: 0 },
+  });
+});
+
 test("of two machines one that binds nothing gives both back, though a command began on the other, and starts elsewhere", async () => {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 3 }), refusesSecondStart: false });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one", { gpus: 16, hours: 24 }));
@@ -204,7 +255,7 @@ test("of two machines one that binds nothing gives both back, though a command b
   expect(await world.read("alice", "one")).toMatchObject({
     phase: "active",
     run: { n: 2 },
-    placement: { withdrawals: 1 },
+    placement: { withdrawals: 0 },
   });
   expect([1, 2].map((run) => world.compute.isLive(uid, run))).toEqual([false, true]);
 });

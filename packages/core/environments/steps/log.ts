@@ -1,6 +1,6 @@
 import type { Context } from "../../context.ts";
 import type { Step } from "../../worker.ts";
-import { COPIED_EVERY_MS, isWanted, type KeptLog } from "../record/kept-log.ts";
+import { COPIED_EVERY_MS, isLogWanted, type KeptLog } from "../record/kept-log.ts";
 import type { Environment } from "../record/record.ts";
 import { addEntry } from "../record/timeline.ts";
 
@@ -14,12 +14,12 @@ export async function followLog(ctx: LogContext, environment: Environment, now: 
   if (!hasCommand || now - log.at < COPIED_EVERY_MS) return environment;
   const copied = await copyLog(ctx, environment, now);
   const isNews = copied.log?.blob !== log.blob || copied.log.failed !== log.failed;
-  return isNews || isWanted(environment, now) ? copied : environment;
+  return isNews || isLogWanted(environment, now) ? copied : environment;
 }
 
 /** When it is copied again because somebody reads it. */
 export function nextCopyAt(environment: Environment, now: number): number {
-  return environment.hasCommand && isWanted(environment, now) ? now + COPIED_EVERY_MS : Number.POSITIVE_INFINITY;
+  return environment.hasCommand && isLogWanted(environment, now) ? now + COPIED_EVERY_MS : Number.POSITIVE_INFINITY;
 }
 
 /** Whether a run that is being ended has not been copied since; a copy that failed counts. */

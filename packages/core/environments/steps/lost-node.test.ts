@@ -538,7 +538,7 @@ test("what was never bound is not lost with the machine that it was granted: its
   expect(await world.read("alice", "job")).toMatchObject({
     phase: "queued",
     end: { outcome: null },
-    placement: { withdrawals: 1 },
+    placement: { withdrawals: 0 },
   });
 });
 

@@ -1,4 +1,5 @@
 import { readMakeable } from "../../pools/ledger.ts";
+import { queueHours } from "../../pools/queue-hours.ts";
 import { findPool, type Pool } from "../../pools/record.ts";
 import { unlessUnreadable } from "../../readable.ts";
 import { Unreadable } from "../../unreadable.ts";
@@ -48,8 +49,8 @@ async function passedDeadline(
 
 /**
  * Nobody leaves the queue while the operator has closed the pool, or while it gives nothing since its ledger cannot be
- * read. Who has its reserved start or was granted is about to
- * get what it waits for, and may wait as long again: that start may move for ever.
+ * read. Who has its reserved start or was granted is about to get what it waits for, and may wait as long again: that
+ * start may move for ever.
  */
 async function keptPlace(ctx: WorkerContext, { size, uid }: Environment): Promise<"closed" | "first" | undefined> {
   try {
@@ -69,8 +70,8 @@ async function isHalted(ctx: WorkerContext, { type, summary }: Pool): Promise<bo
   return (await unlessUnreadable(ctx, () => readMakeable(ctx, type))) === undefined;
 }
 
-function firstInLineLimit({ queuedAt }: Environment, { maxQueueHours }: Limits): Deadline {
-  const hours = 2 * maxQueueHours;
+function firstInLineLimit({ queuedAt }: Environment, settings: Limits): Deadline {
+  const hours = queueHours(settings, true);
   const reason = `Waited in the queue for ${hours} hours, at last as the first in line`;
   return { at: queuedAt + hours * HOUR_MS, outcome: "cancelled", reason };
 }

@@ -18,7 +18,10 @@ import { lacksVolumes } from "./own-volumes.ts";
 
 /** The pool looks at itself every minute, finds in the index who waits, and repeats what it granted. */
 const KNOWN_MS = 300_000;
-/** The least while its disk is being backed up. More than a little early (reconcile.ts), or doubled looks would never die out. */
+/**
+ * The least while its disk is being backed up. More than a little early (reconcile.ts), or doubled looks would never
+ * die out.
+ */
 const DISK_MS = 5_000;
 /** Until it says a second time that it waits: the first word may be lost, and the index late. */
 const UNKNOWN_MS = 5_000;
@@ -117,8 +120,8 @@ export async function endInQueue(
 
 /**
  * Its disk is still being backed up after the environment before it, or cannot be read: it is granted nothing until
- * then. Who leaves the line comes back to it under another number: a planner that saw it outside may drop its grant at any later moment, so
- * that grant must not be taken any more.
+ * then. Who leaves the line comes back to it under another number: a planner that saw it outside may drop its grant at
+ * any later moment, so that grant must not be taken any more.
  */
 function outOfLine(environment: Environment, reason: string): Environment {
   const run = environment.waitPool === undefined ? environment.run.n : environment.run.n + 1;

@@ -14,7 +14,10 @@ const SECOND = 1_000;
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
-/** An active job without signals that a look has found as a listing shows it, and what the cluster is asked from then on. */
+/**
+ * An active job without signals that a look has found as a listing shows it, and what the cluster is asked from then
+ * on.
+ */
 async function quietJob(more: Partial<NewEnvironment> = {}, doors: WorldOptions["doors"] = {}) {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), signals: false, doors });
   const { uid, pk, sk } = await createEnvironment(world.as("alice"), {

@@ -26,8 +26,8 @@ export async function removeStrays(
 }
 
 /**
- * A started again environment has no looks after an end: they are taken beside its new run. What cannot be removed is tried
- * again, and keeps nothing of the new run waiting.
+ * A started again environment has no looks after an end: they are taken beside its new run. What cannot be removed is
+ * tried again, and keeps nothing of the new run waiting.
  */
 export async function lookForStrays(
   ctx: WorkerContext,

@@ -26,7 +26,7 @@ export function startAgain(environment: Environment, now: number, run: NewRun): 
 
 /** A new run of a stopped environment: nothing is left in it of the one before, which was seen gone. */
 export function queueAgain(environment: Environment, now: number, run: NewRun): Environment {
-  const { access: doors, resources } = environment;
+  const { access, resources } = environment;
   const size = run.size ?? environment.size;
   const fresh: Environment = {
     ...environment,
@@ -53,9 +53,9 @@ export function queueAgain(environment: Environment, now: number, run: NewRun): 
     zone: zonePinnedBy(environment.volumes.find(({ volume }) => volume)?.volume),
     queuedAt: now,
     end: { ...environment.end, at: null, cleanSince: null, cleanLooks: 0 },
-    placement: { ...environment.placement, withdrawals: 0 },
+    placement: { ...environment.placement, withdrawals: 0, unseen: undefined },
     use: { ...environment.use, busyUntil: null, idle: null, gpus: undefined },
-    access: { ...doors, jupyter: doors.jupyter && { ...doors.jupyter, origin: null } },
+    access: { ...access, jupyter: access.jupyter && { ...access.jupyter, origin: null } },
   };
   return enter(fresh, "queued", now, null);
 }

@@ -29,8 +29,12 @@ test("a command answers what it wrote, how it ended and where it was left", asyn
   const result = await executeIn(world.as("alice"), "one", echo);
 
   expect(result).toEqual({
-    ...{ stdout: "out\n", stderr: "err\n", returncode: 3, timedOut: false },
-    ...{ timeoutSeconds: 30, directory: "/workspace/x" },
+    stdout: "out\n",
+    stderr: "err\n",
+    returncode: 3,
+    timedOut: false,
+    timeoutSeconds: 30,
+    directory: "/workspace/x",
   });
 });
 
@@ -38,7 +42,10 @@ test("words, input and directory reach the run as they are, and no shell is made
   const world = await activeWorld();
 
   await executeIn(world.as("alice"), "one", {
-    ...{ words: ["python3", "-"], stdin: 'print("$HOME")', directory: "/workspace/a b", timeoutSeconds: 7 },
+    words: ["python3", "-"],
+    stdin: 'print("$HOME")',
+    directory: "/workspace/a b",
+    timeoutSeconds: 7,
   });
 
   expect(world.compute.execs()).toMatchObject([
@@ -65,8 +72,10 @@ test("what the wait took is taken from the time-out, which the result tells", as
   expect(result.timeoutSeconds).toBeLessThanOrEqual(90);
   expect(result.timeoutSeconds).toBeGreaterThan(80);
   expect(result).toMatchObject({
-    ...{ stdout: "partial", stderr: `Command timed out after ${result.timeoutSeconds}s` },
-    ...{ returncode: 124, timedOut: true },
+    stdout: "partial",
+    stderr: `Command timed out after ${result.timeoutSeconds}s`,
+    returncode: 124,
+    timedOut: true,
   });
   expect(world.clock.now() - begunAt).toBeLessThan(112_000);
 });

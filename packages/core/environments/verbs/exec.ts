@@ -164,7 +164,9 @@ function resultOf(sight: ExecSight | undefined, timeoutSeconds: number, end: str
     stdout: withLines(sight.stdout, sight.stdoutCut ? [cut] : []),
     stderr: withLines(sight.stderr, stderr),
     returncode: timedOut ? TIMED_OUT : (sight.exitCode ?? KILLED),
-    ...{ timedOut, timeoutSeconds, directory },
+    timedOut,
+    timeoutSeconds,
+    directory,
   };
 }
 

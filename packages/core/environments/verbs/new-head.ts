@@ -25,7 +25,7 @@ export function newHead(
   ctx: UserContext,
   key: Key,
   input: NewEnvironment,
-  { uid, access: doors, receiver, note }: HeadParts,
+  { uid, access, receiver, note }: HeadParts,
   lease: ProposedLease | undefined,
 ): Environment {
   const now = ctx.clock.now();
@@ -95,7 +95,7 @@ export function newHead(
     createdAt: now,
     queuedAt: now,
     placement: { withdrawn: null, withdrawals: 0, ledgers: [] },
-    access: doors,
+    access,
     requests: { list: [], count: CREATION },
     looks: 0,
     attempts: 0,

@@ -1,7 +1,7 @@
 import type { UserContext } from "../../context.ts";
 import { Problem } from "../../problem.ts";
 import { changeEnvironment } from "../record/change.ts";
-import { COPIED_EVERY_MS, isWanted, logEndsAt } from "../record/kept-log.ts";
+import { COPIED_EVERY_MS, isLogWanted, logEndsAt } from "../record/kept-log.ts";
 import { getEnvironment } from "../record/read.ts";
 import type { Environment } from "../record/record.ts";
 import { waitForEnvironment } from "../record/wait.ts";
@@ -29,7 +29,7 @@ async function waitForCopy(ctx: UserContext<"table" | "queue">, id: string, envi
   const now = ctx.clock.now();
   if (!isPrinting(environment) || now - (environment.log?.at ?? 0) < COPIED_EVERY_MS) return;
   try {
-    if (!isWanted(environment, now + WANTED_AGAIN_MS)) {
+    if (!isLogWanted(environment, now + WANTED_AGAIN_MS)) {
       await changeEnvironment(ctx, id, (before) => ({ ...before, logWantedUntil: now + WANTED_MS }));
     }
     const isFresh = ({ log }: Environment) => (log?.at ?? 0) >= now;

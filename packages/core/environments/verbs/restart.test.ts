@@ -176,7 +176,13 @@ describe("stop and start", () => {
     await world.advance(45_000);
     const now = await world.read("alice", "one");
     await world.compute.apply({
-      ...{ uid: first.uid, run: 1, key: "", name: "one", pool: "h100", instanceType: "p5.48xlarge", image: "" },
+      uid: first.uid,
+      run: 1,
+      key: "",
+      name: "one",
+      pool: "h100",
+      instanceType: "p5.48xlarge",
+      image: "",
       ...{
         command: undefined,
         env: {},
@@ -185,7 +191,8 @@ describe("stop and start", () => {
         mounts: [],
         ports: [],
       },
-      ...{ resources: null, until: world.clock.now() + 60 * MINUTE },
+      resources: null,
+      until: world.clock.now() + 60 * MINUTE,
     });
 
     await world.advance(40_000);

@@ -97,9 +97,9 @@ function blankOf(ctx: Context, item: Item, entry: Grant | undefined): Environmen
   const uid = [item.uid, entry?.uid, formerUid, specUid].find(isUid) ?? ctx.ids.uid();
   const asOwner: UserContext = { ...ctx, actor, dialect: createdBy, noun: "environment" };
   const input = { id, name: id, labels: {}, size: entry?.size ?? unknownSize, image: "", command: undefined, env: {} };
-  const doors = { login: id, guests: [], jupyter: null, keyed: false, revision: 0, told: null };
+  const access = { login: id, guests: [], jupyter: null, keyed: false, revision: 0, told: null };
   const key = { pk: item.pk, sk: item.sk };
-  return newHead(asOwner, key, input, { uid, access: doors, receiver: null, note: null }, undefined);
+  return newHead(asOwner, key, input, { uid, access, receiver: null, note: null }, undefined);
 }
 
 /** Of what holds nothing in any ledger. */

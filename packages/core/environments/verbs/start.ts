@@ -6,9 +6,9 @@ import { Problem } from "../../problem.ts";
 import { WrongSeal } from "../../sealed.ts";
 import { sealReceiver } from "../../webhooks/receiver.ts";
 import { KEY_REFUSED, ownKeys } from "../access/ssh-keys.ts";
+import type { AccessState } from "../record/access.ts";
 import { changeEnvironment, refuseUnlessRestartable } from "../record/change.ts";
 import { isCleared } from "../record/cleared.ts";
-import type { Doors } from "../record/doors.ts";
 import type { Policy } from "../record/policy.ts";
 import { type Environment, keyOf, type Size } from "../record/record.ts";
 import { forgetSpec, type OpenSpec, readSpec, writeSpec } from "../record/spec.ts";
@@ -145,7 +145,7 @@ async function knownSpec(
 }
 
 /** The next run is told all that is wanted, which may be nothing yet. */
-function withKeys(doors: Doors, { sshKeys = [] }: OpenSpec): Doors {
+function withKeys(access: AccessState, { sshKeys = [] }: OpenSpec): AccessState {
   const keyed = sshKeys.length > 0;
-  return { ...doors, keyed, revision: keyed ? doors.revision + 1 : doors.revision };
+  return { ...access, keyed, revision: keyed ? access.revision + 1 : access.revision };
 }

@@ -1,12 +1,12 @@
-import type { OpenJupyter } from "#core/environments/record/doors.ts";
+import type { OpenJupyter } from "#core/environments/record/access.ts";
 import type { Settings } from "#core/settings.ts";
 import { type KeptValues, keptValues } from "./lookup-cache.ts";
 
 /**
- * What this process keeps of instances: the opened doors of Jupyter, which do not change while their sealed form is the
+ * What this process keeps of instances: the opened tokens of Jupyter, which do not change while their sealed form is the
  * same. Nothing else of an instance is kept, since it would be shown when it is so no more.
  */
-export function instanceDoors(settings: Settings): KeptValues<OpenJupyter> {
+export function openedJupyter(settings: Settings): KeptValues<OpenJupyter> {
   const known = kept.get(settings) ?? keptValues<OpenJupyter>();
   kept.set(settings, known);
   return known;

@@ -1,0 +1,89 @@
+import { letsSomebodyIn, retriedGuests } from "#core/environments/record/access.ts";
+import { type End, type Environment, isEnded, type Phase } from "#core/environments/record/record.ts";
+import type { Told } from "#core/pools/advice.ts";
+import type { Settings } from "#core/settings.ts";
+import { waitReason } from "#http/wait-reason.ts";
+
+/** The words of docs/apis/gpu-dev.md#statuses; `pending` is accepted in filters and matches nothing. */
+export const jobStatuses = ["queued", "preparing", "active", "completed", "expired", "cancelled", "failed"] as const;
+
+type JobStatus = (typeof jobStatuses)[number];
+
+const statuses = {
+  queued: "queued",
+  preparing: "preparing",
+  active: "active",
+  stopping: "cancelled",
+  stopped: "failed",
+  completed: "completed",
+  expired: "expired",
+  cancelled: "cancelled",
+  failed: "failed",
+  deleted: "cancelled",
+} as const satisfies Record<Phase, JobStatus>;
+
+/** The final word as soon as it is decided; queued until a pod is bound (docs/apis/common.md#phases-and-words). */
+export function statusOf(environment: At): JobStatus {
+  if (environment.end.outcome) return statuses[environment.end.outcome.phase];
+  if (environment.phase === "preparing" && isUnbound(environment)) return "queued";
+  return statuses[environment.phase];
+}
+
+/** Where a job is, or was at an entry of its timeline. */
+type At = Pick<Environment, "phase" | "step"> & { readonly end: Pick<End, "outcome"> };
+
+/** No pod of it is bound to a machine yet. */
+function isUnbound({ step }: Pick<Environment, "step">): boolean {
+  return step === null || step === "disk" || step === "pod";
+}
+
+interface Waiting {
+  readonly told: Told | undefined;
+  readonly now: number;
+  readonly settings: Pick<Settings, "maxQueueHours" | "nodeGroups">;
+}
+
+/** Why the job waits or how it ended, in words. */
+export function statusReason(environment: Environment, { told, now, settings }: Waiting): string | null {
+  const {
+    end: { outcome },
+    phase,
+    step,
+    attempts,
+  } = environment;
+  if (outcome) return [outcome.reason, endWaitsFor(environment, outcome.at, now)].filter(Boolean).join("; ") || null;
+  if (attempts > 0) return `The cluster does not answer as it should; trying again (attempt ${attempts + 1})`;
+  if (phase === "preparing") {
+    if (step === "disk" && environment.reason) return environment.reason;
+    if (isUnbound(environment)) return `Capacity granted, preparing ${step ?? "pod"}`;
+    return `Preparing ${step}${environment.reason ? `: ${environment.reason}` : ""}`;
+  }
+  if (phase !== "queued")
+    return environment.reason ?? sshProblem(environment) ?? retryReason(retriedGuests(environment.access));
+  if (environment.waitPool === undefined && environment.reason) return environment.reason;
+  return waitReason(environment, told, settings);
+}
+
+/** Of nobody's concern where no key would get in. */
+function sshProblem({ phase, run, access }: Environment): string | null {
+  return phase === "active" && letsSomebodyIn(access, run.n) ? (run.address?.problem ?? null) : null;
+}
+
+/** As a rule its compute and its disk are let go sooner. */
+const LONG_END_MS = 60_000;
+
+/** What an end waits for that takes long, to be read after its reason. */
+function endWaitsFor(environment: Environment, since: number, now: number): string | null {
+  const {
+    attempts,
+    end: { waitsFor },
+  } = environment;
+  if (isEnded(environment) || now - since < LONG_END_MS) return null;
+  if (attempts > 0) return `a step of its end fails; trying again (attempt ${attempts + 1})`;
+  return waitsFor && `${waitsFor.slice(0, 1).toLowerCase()}${waitsFor.slice(1)}`;
+}
+
+/** Why the keys of these GitHub users are not there yet; null where nobody waits for any. */
+export function retryReason(users: readonly string[]): string | null {
+  return users.length === 0 ? null : `GitHub does not answer; asking again for the SSH keys of ${users.join(", ")}`;
+}
