@@ -133,6 +133,38 @@ describe.each(["the group", "the service account"])("%s", (who) => {
   });
 });
 
+describe("the group of requests that run commands", () => {
+  const client = () => cluster.clientOf("commands");
+
+  it.each([
+    `get jobs.batch ${namespace}`,
+    `patch jobs.batch ${namespace}`,
+    `list pods ${namespace}`,
+    `get pods/exec ${namespace}`,
+    `create pods/exec ${namespace}`,
+  ])("may %s", async (action) => {
+    expect(await may(client(), action)).toBe(true);
+  });
+
+  it.each([
+    `create jobs.batch ${namespace}`,
+    `delete jobs.batch ${namespace}`,
+    `delete pods ${namespace}`,
+    `get pods/log ${namespace}`,
+    `create pods/portforward ${namespace}`,
+    `patch pods/resize ${namespace}`,
+    `list secrets ${namespace}`,
+    `create services ${namespace}`,
+    `delete persistentvolumeclaims ${namespace}`,
+    "create pods/exec kube-system",
+    "list pods",
+    "list nodes",
+    "patch persistentvolumes",
+  ])("may not %s", async (action) => {
+    expect(await may(client(), action)).toBe(false);
+  });
+});
+
 describe("an environment", () => {
   it("is made, looked into and removed with these rights", async () => {
     const { metadata: job } = await makeJob(berth, namespace, "work", {

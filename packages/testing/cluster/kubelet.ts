@@ -11,7 +11,7 @@ import type { Container, Pod } from "./pod.ts";
 import { eventTeller } from "./pod-events.ts";
 import { type PodRun, podRun } from "./pod-run.ts";
 import { type PretendDisks, pretendDisks, withDisks } from "./pretend-disks.ts";
-import { addPretendNode, type NodeOptions, type PretendNode } from "./pretend-node.ts";
+import { addPretendNode, type NodeObject, type NodeOptions, type PretendNode } from "./pretend-node.ts";
 import { annotatedScript, type PodScript, scriptOfContainer } from "./script.ts";
 import { provideSnapshots } from "./snapshots.ts";
 import { follow } from "./watch.ts";
@@ -125,6 +125,14 @@ export async function startKubelet(controlPlane: ControlPlane, options: KubeletO
   };
 
   const following = Promise.all([
+    follow<NodeObject>(
+      client,
+      "/api/v1/nodes",
+      (type, node) => {
+        if (type !== "DELETED") nodes.get(node.metadata.name)?.seen(node);
+      },
+      ending.signal,
+    ),
     follow<Pod>(client, "/api/v1/pods?fieldSelector=spec.nodeName!=", onPod, ending.signal),
     provisionGp3(client, disks, ending.signal),
     ...(options.snapshots ? [provideSnapshots(client, disks, ending.signal)] : []),

@@ -85,6 +85,19 @@ describe("a node that is lost", () => {
     expect(ended.status).toMatchObject({ containerStatuses: [{ state: { terminated: { exitCode: 7 } } }] });
   });
 
+  it("says that it is ready for as long as the API server has something else", async () => {
+    cluster = await startCluster();
+    await cluster.addNodes([{ name: "shared", instanceType: "m7i.8xlarge" }]);
+    await seen<Node>(cluster.admin, "/api/v1/nodes", isReady("True"));
+    const conditions = [{ type: "Ready", status: "Unknown", reason: "NodeStatusUnknown" }];
+
+    // As the controllers do where they read a lease late.
+    must(await cluster.admin.patch("/api/v1/nodes/shared/status", { status: { conditions } }, "strategic-merge"));
+    const again = await seen<Node>(cluster.admin, "/api/v1/nodes", isReady("True"));
+
+    expect(again.metadata.name).toBe("shared");
+  });
+
   it("leaves with its object", async () => {
     cluster = await startCluster();
     const [node] = await cluster.addNodes([{ name: "shared", instanceType: "m7i.8xlarge" }]);

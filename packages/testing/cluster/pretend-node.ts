@@ -23,7 +23,13 @@ export interface PretendNode {
   recover(): Promise<void>;
   /** The object goes, as when its machine was terminated. */
   remove(): Promise<void>;
+  /** Takes the object as the API server has it now. */
+  seen(node: NodeObject): void;
   stopBeating(): void;
+}
+
+export interface NodeObject extends KubeObject {
+  readonly status: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
 }
 
 export interface NodePlace {
@@ -34,8 +40,8 @@ export interface NodePlace {
 }
 
 /**
- * Once the API server was away the controllers may have given the node up, and may do so for a moment after it is back: a
- * kubelet says again and again that it is ready, and its pods too.
+ * A kubelet says that it is ready, and its pods too, for as long as the API server has something else, and so many
+ * heartbeats longer: the controllers that gave a node up go on marking its pods for a moment after it is back.
  */
 const BEATS_UNTIL_SURE = 20;
 
@@ -49,6 +55,7 @@ export async function addPretendNode(options: NodeOptions, place: NodePlace): Pr
   await must(client.post(leases, { metadata: { name }, spec: leaseSpec(name, graceSeconds) }));
   let isAlive = true;
   let unsureBeats = 0;
+  let isSeenReady = true;
   let renewedAt = performance.now();
   const beatOnce = async () => {
     // On a machine that has too much to do it may be late itself, and be given up for it.
@@ -58,7 +65,7 @@ export async function addPretendNode(options: NodeOptions, place: NodePlace): Pr
       .then(({ status }) => status < 300)
       .catch(() => false);
     if (renewed) renewedAt = performance.now();
-    unsureBeats = renewed && !isLate ? Math.max(0, unsureBeats - 1) : BEATS_UNTIL_SURE;
+    unsureBeats = renewed && !isLate && isSeenReady ? Math.max(0, unsureBeats - 1) : BEATS_UNTIL_SURE;
     if (!renewed || unsureBeats === 0 || !isAlive) return;
     await client.patch(`/api/v1/nodes/${name}/status`, { status: { conditions: nodeConditions() } }, "strategic-merge");
     place.recovered();
@@ -92,6 +99,9 @@ export async function addPretendNode(options: NodeOptions, place: NodePlace): Pr
       await must(client.remove(`/api/v1/nodes/${name}`));
       // The node owns it: it would go a moment later, and a node of that name may come before.
       await must(client.remove(`${leases}/${name}`));
+    },
+    seen({ status: { conditions = [] } }) {
+      isSeenReady = conditions.some(({ type, status }) => type === "Ready" && status === "True");
     },
     stopBeating: () => clearInterval(beat),
   };

@@ -36,7 +36,7 @@ export function statusWriter(client: KubeClient, state: PodState, mayWrite: () =
 async function writeOnce(client: KubeClient, state: PodState): Promise<boolean> {
   const body = { metadata: { uid: state.pod.metadata.uid }, status: podStatus(state) };
   const answer = await client.patch(`${podPath(state.pod)}/status`, body, "strategic-merge").catch(() => undefined);
-  if (answer === undefined || answer.status >= 500) {
+  if (answer === undefined || isForNow(answer.status)) {
     await sleep(200);
     return false;
   }
@@ -45,12 +45,17 @@ async function writeOnce(client: KubeClient, state: PodState): Promise<boolean> 
   throw new Error(`The status of a pretend pod was refused: ${JSON.stringify(answer.body)}`);
 }
 
+/** The server has too much to do, or its store is away. */
+function isForNow(status: number): boolean {
+  return status === 429 || status >= 500;
+}
+
 /** The last word of a kubelet: the object goes, if it is still this pod. False when it may no longer try. */
 export async function removePod(client: KubeClient, pod: Pod, mayTry: () => boolean): Promise<boolean> {
   while (mayTry()) {
     const options = { gracePeriodSeconds: 0, preconditions: { uid: pod.metadata.uid } };
     const answer = await client.remove(podPath(pod), options).catch(() => undefined);
-    if (answer !== undefined && answer.status < 500) return true;
+    if (answer !== undefined && !isForNow(answer.status)) return true;
     await sleep(200);
   }
   return false;
