@@ -23,8 +23,8 @@ const keptMs = 5 * 60_000;
 const mostUses = 2 ** 20;
 const mostKept = 1_000;
 /**
- * So many Decrypts go on at a time. Each process of the last hours sealed under a key of its own, so a list of 500 jobs may
- * need 500 keys, and the rate that KMS allows (KMS Developer Guide, "Request quotas") is that of the whole account.
+ * So many Decrypts go on at a time. Each process of the last hours sealed under a key of its own, so a list of 500 jobs
+ * may need 500 keys, and the rate that KMS allows (KMS Developer Guide, "Request quotas") is that of the whole account.
  */
 const openedAtOnce = 20;
 
@@ -88,7 +88,8 @@ async function openKey(kms: Kms, encrypted: string): Promise<KeyObject> {
   try {
     return keyOf(await kms.openDataKey(Buffer.from(encrypted, "base64url")));
   } catch (error) {
-    // Only this error says that the text is not ours. Denied, disabled and throttled pass: no sealed data is given up for them.
+    // Only this error says that the text is not ours. Denied, disabled and throttled pass: no sealed data is given up
+    // for them.
     if (error instanceof AwsServiceError && error.name === "InvalidCiphertextException") throw new WrongSeal();
     throw error;
   }

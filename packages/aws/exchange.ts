@@ -3,7 +3,9 @@ import type { LookupFunction } from "node:net";
 import type { FetchAnswer, FetchRequest } from "#core/ports/fetch.ts";
 import { AddressRefused, NoAnswer } from "#core/problem.ts";
 
-/** The answer's body is of no use to anybody: so much of it is read, and for so long, that the other end is not cut off. */
+/**
+ * The answer's body is of no use to anybody: so much of it is read, and for so long, that the other end is not cut off.
+ */
 const MOST_BODY_BYTES = 64 * 1024;
 const BODY_MS = 1_000;
 

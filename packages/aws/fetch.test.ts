@@ -33,7 +33,7 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-function posting(url: string, timeoutMs = 2_000) {
+function posting(url: string, timeoutMs = 60_000) {
   return { url, headers: { "Content-Type": "application/json", "webhook-id": "evt_1" }, body: '{"a":"ü"}', timeoutMs };
 }
 

@@ -52,6 +52,7 @@ describe("the queue on ElasticMQ", () => {
     return {
       queue: sqsQueue({ client, urls }),
       receive: (queue, options) => receiveAll(client, urls[queue], options),
+      now: () => Date.now(),
       pass: (ms) => sleep(ms),
     };
   });

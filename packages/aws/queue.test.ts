@@ -33,6 +33,7 @@ describe("the queue on SQS", () => {
     return {
       queue: sqsQueue({ client, urls }),
       receive: (queue, options) => receiveAll(client, urls[queue], options),
+      now: () => Date.now(),
       pass: (ms) => sleep(ms),
     };
   });

@@ -54,7 +54,8 @@ describe("blobs in S3", () => {
       Array(3).fill(["AccessDenied", false]),
     );
     expect(noBucket).toMatchObject({ message: "S3 GetObject: NoSuchBucket: Why: NoSuchBucket" });
-    expect(s3.calls).toHaveLength(4);
+    await expect(blobsIn("another").sizeOf("logs/a")).rejects.toThrow("NoSuchBucket");
+    expect(s3.calls).toHaveLength(5);
   });
 
   it("are written with credentials that were renewed in the middle, and are out of reach with expired ones", async () => {

@@ -29,9 +29,15 @@ export function wrongSignature(request: Arrived, service: string, keys: readonly
   if (now < signedAt - 900_000 || now > signedAt + parts.seconds * 1000) return "AccessDenied";
   if (!parts.signedHeaders.includes("host")) return "SignatureDoesNotMatch";
   const lines = parts.signedHeaders.map((name) => `${name}:${(request.headers[name] ?? "").trim()}\n`);
+  // Every service but S3 escapes a path once more.
+  const path = service === "s3" ? request.path : request.path.split("/").map(encodeURIComponent).join("/");
   const canonical = [
-    ...[request.method, request.path, parts.query, lines.join("")],
-    ...[parts.signedHeaders.join(";"), parts.payload],
+    request.method,
+    path,
+    parts.query,
+    lines.join(""),
+    parts.signedHeaders.join(";"),
+    parts.payload,
   ].join("\n");
   const text = ["AWS4-HMAC-SHA256", parts.date, scope.join("/"), sha256(canonical)].join("\n");
   const signing = scope.reduce<Buffer | string>((under, part) => hmac(under, part), `AWS4${key.secretAccessKey}`);
@@ -48,7 +54,10 @@ function partsOf(request: Arrived) {
   if (authorization) {
     const field = (name: string) => new RegExp(`${name}=([^,]+)`).exec(authorization)?.[1] ?? "";
     return {
-      ...{ credential: field("Credential"), signature: field("Signature"), seconds: 900, query: pairs.join("&") },
+      credential: field("Credential"),
+      signature: field("Signature"),
+      seconds: 900,
+      query: pairs.join("&"),
       signedHeaders: field("SignedHeaders").split(";"),
       date: request.headers["x-amz-date"] ?? "",
       token: request.headers["x-amz-security-token"],
@@ -58,7 +67,9 @@ function partsOf(request: Arrived) {
   const signature = query.get("X-Amz-Signature");
   if (signature === null) return undefined;
   return {
-    ...{ credential: query.get("X-Amz-Credential") ?? "", signature, seconds: Number(query.get("X-Amz-Expires")) },
+    credential: query.get("X-Amz-Credential") ?? "",
+    signature,
+    seconds: Number(query.get("X-Amz-Expires")),
     query: pairs.filter((pair) => !pair.startsWith("X-Amz-Signature=")).join("&"),
     signedHeaders: (query.get("X-Amz-SignedHeaders") ?? "").split(";"),
     date: query.get("X-Amz-Date") ?? "",

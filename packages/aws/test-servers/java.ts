@@ -21,8 +21,8 @@ export interface JavaServer {
 type ServerVariable = "TEST_DYNAMODB_URL" | "TEST_SQS_URL";
 
 /**
- * Starts it on 127.0.0.1 and a free port, or takes the one that the variable names; a string says what is missing. Its jars
- * are kept in the user's cache, by version: BERTH_CACHE, else XDG_CACHE_HOME, else ~/.cache.
+ * Starts it on 127.0.0.1 and a free port, or takes the one that the variable names; a string says what is missing. Its
+ * jars are kept in the user's cache, by version: BERTH_CACHE, else XDG_CACHE_HOME, else ~/.cache.
  */
 export async function startJava(server: JavaServer, variable: ServerVariable): Promise<TestServer | string> {
   const running = process.env[variable];

@@ -58,6 +58,8 @@ function list(objects: Map<string, Uint8Array>, query: URLSearchParams): FakeAns
   const keys = [...objects.keys()].filter((key) => key.startsWith(prefix) && (after === null || key > after)).sort();
   const page = keys.slice(0, pageLength);
   const next = keys.length > pageLength ? `<NextContinuationToken>${page.at(-1)}</NextContinuationToken>` : "";
-  const contents = page.map((key) => `<Contents><Key>${key}</Key></Contents>`).join("");
-  return { status: 200, body: `<ListBucketResult>${next}${contents}</ListBucketResult>` };
+  const contents = page.map((key) => {
+    return `<Contents><Key>${key}</Key><Size>${objects.get(key)?.byteLength}</Size></Contents>`;
+  });
+  return { status: 200, body: `<ListBucketResult>${next}${contents.join("")}</ListBucketResult>` };
 }

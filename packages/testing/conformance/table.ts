@@ -13,7 +13,7 @@ let partitionCount = 0;
  */
 export function tableConformance(
   open: () => Promise<Table>,
-  { hasTransactions = true, isolatesTransactions = true } = {},
+  { hasTransactions = true, isolatesWrites = true } = {},
 ): void {
   let table: Table;
   let pk: string;
@@ -33,7 +33,8 @@ export function tableConformance(
 
   writerRules(() => table, key, item);
   if (hasTransactions) transactions(() => table, key, item);
-  if (hasTransactions && isolatesTransactions) overlappingTransactions(() => table, key, item);
+  if (isolatesWrites) overlappingWrites(() => table, key, item);
+  if (hasTransactions && isolatesWrites) overlappingTransactions(() => table, key, item);
   roundTrips(() => table, key, item);
   partitionQueries(
     () => table,
@@ -128,33 +129,6 @@ function writerRules(table: () => Table, key: MakeKey, item: MakeItem): void {
       await expect(table().remove(key(), { ifWriter: NOBODY })).rejects.toThrow(Conflict);
       await expect(table().put(item(), { ifWriter: NOBODY })).rejects.toThrow(Conflict);
     });
-
-    it("lets one of 20 parallel writers of a new item win", async () => {
-      const writes = Array.from({ length: 20 }, (_, n) =>
-        table()
-          .put(item({ n }), { ifWriter: null })
-          .then(() => n),
-      );
-
-      const { won, conflicts } = await raceOf(writes);
-
-      expect(conflicts).toBe(19);
-      expect(await table().get(key())).toEqual(item({ n: won }));
-    });
-
-    it("lets one of 20 parallel writers of the same item win", async () => {
-      await table().put(item());
-      const writes = Array.from({ length: 20 }, (_, n) =>
-        table()
-          .put(item({ n }, "-", "w2"), { ifWriter: "w1" })
-          .then(() => n),
-      );
-
-      const { won, conflicts } = await raceOf(writes);
-
-      expect(conflicts).toBe(19);
-      expect(await table().get(key())).toEqual(item({ n: won }, "-", "w2"));
-    });
   });
 }
 
@@ -216,6 +190,37 @@ function transactions(table: () => Table, key: MakeKey, item: MakeItem): void {
 
       await expect(table().putAll([{ item: item({ a: 2 }), ifWriter: null }])).rejects.toThrow(Conflict);
       expect(await table().get(key())).toEqual(item({ a: 1 }));
+    });
+  });
+}
+
+function overlappingWrites(table: () => Table, key: MakeKey, item: MakeItem): void {
+  describe("writes at once", () => {
+    it("lets one of 20 parallel writers of a new item win", async () => {
+      const writes = Array.from({ length: 20 }, (_, n) =>
+        table()
+          .put(item({ n }), { ifWriter: null })
+          .then(() => n),
+      );
+
+      const { won, conflicts } = await raceOf(writes);
+
+      expect(conflicts).toBe(19);
+      expect(await table().get(key())).toEqual(item({ n: won }));
+    });
+
+    it("lets one of 20 parallel writers of the same item win", async () => {
+      await table().put(item());
+      const writes = Array.from({ length: 20 }, (_, n) =>
+        table()
+          .put(item({ n }, "-", "w2"), { ifWriter: "w1" })
+          .then(() => n),
+      );
+
+      const { won, conflicts } = await raceOf(writes);
+
+      expect(conflicts).toBe(19);
+      expect(await table().get(key())).toEqual(item({ n: won }, "-", "w2"));
     });
   });
 }
