@@ -1,10 +1,11 @@
 import { parseArgs } from "node:util";
 import { type CampaignResult, runSchedules, unreached } from "#testing/simulator/campaign.ts";
 import { runInJobs } from "#testing/simulator/jobs.ts";
-import { catchPlanted, type PlantedBug } from "#testing/simulator/plant.ts";
+import { type Catch, copyCore, type PlantedBug } from "#testing/simulator/plant.ts";
 import { plantedBugs } from "#testing/simulator/planted.ts";
+import { readSeeds, writeSeeds } from "#testing/simulator/planted-seeds.ts";
 import { simulatePopulation } from "#testing/simulator/population.ts";
-import { tableOf } from "#testing/simulator/population-figures.ts";
+import { tableOf, tooFew } from "#testing/simulator/population-figures.ts";
 import { type Omitted, simulate } from "#testing/simulator/schedule.ts";
 import type { FaultRates } from "#testing/simulator/scheduler.ts";
 import { type Shrunk, shrink } from "#testing/simulator/shrink.ts";
@@ -16,7 +17,7 @@ const { values } = parseArgs({
     from: { type: "string", default: "1" },
     schedules: { type: "string", default: "2000" },
     jobs: { type: "string", default: "2" },
-    /** Red unless the schedules came to every interesting state. */
+    /** Red unless the schedules came to every interesting state, or a population to enough of all that is judged. */
     reach: { type: "boolean", default: false },
     /** Adds one line to the committed summary. */
     append: { type: "boolean", default: false },
@@ -36,6 +37,8 @@ const { values } = parseArgs({
     /** What went before the first violation, and no more than that. */
     story: { type: "boolean", default: false },
     planted: { type: "boolean", default: false },
+    /** Writes the seeds that caught mistakes, for the next time. */
+    remember: { type: "boolean", default: false },
     /** Only the planted mistakes whose name has this in it. */
     only: { type: "string", default: "" },
   },
@@ -83,23 +86,46 @@ function replayCommand(seed: number, { actions, faults }: Shrunk): string {
   return ["npm run simulate --", `--replay ${seed}`, ...left].join(" ");
 }
 
-/** As many mistakes at a time as there are jobs, each in a copy and a process of its own. */
+/** As many mistakes at a time as there are jobs, each job with a copy of its own. */
 async function planted(): Promise<void> {
   const begun = performance.now();
   const asked = plantedBugs.filter(({ name }) => name.includes(values.only));
+  const seeds = await readSeeds();
+  const found = new Map<string, number>();
   const left = [...asked];
+  const tried = new Set<string>();
   let missed = 0;
+  process.once("SIGTERM", () => {
+    console.log(`Ended while it tried ${[...tried].join(", ")}; ${left.length} were left`);
+    process.exit(1);
+  });
   async function work(): Promise<void> {
-    for (let bug = left.shift(); bug; bug = left.shift()) {
-      const caught = await catchPlanted(bug, count);
-      console.log(caught ? `caught  ${bug.name}: ${caught}` : `MISSED  ${bug.name}${howTried(bug)}`);
-      if (!caught) missed += 1;
+    const copy = await copyCore();
+    try {
+      for (let bug = left.shift(); bug; bug = left.shift()) {
+        tried.add(bug.name);
+        const caught = await copy.catchPlanted(bug, count, seeds.get(bug.name));
+        tried.delete(bug.name);
+        console.log(caught ? `caught  ${bug.name}: ${textOf(caught)}` : `MISSED  ${bug.name}${howTried(bug)}`);
+        if (!caught) missed += 1;
+        if (caught?.by === "schedule" && !bug.population) found.set(bug.name, caught.seed);
+      }
+    } finally {
+      await copy.remove();
     }
   }
   await Promise.all(Array.from({ length: Number(values.jobs) }, work));
   const seconds = Math.round((performance.now() - begun) / 1000);
   console.log(`${asked.length - missed} caught, ${missed} missed, in ${seconds} s`);
+  const others = [...found].filter(([name, seed]) => seeds.get(name) !== seed);
+  if (values.remember) await writeSeeds(new Map([...seeds, ...found]));
+  else if (others.length > 0) console.log(`${others.length} took a search, which --remember spares the next time`);
   process.exitCode = missed > 0 || asked.length === 0 ? 1 : 0;
+}
+
+function textOf(caught: Catch): string {
+  if (caught.by === "test") return `${caught.test.file}: ${caught.test.title}`;
+  return `seed ${caught.seed}: ${caught.violation}`;
 }
 
 function howTried({ caughtBy, population: asked }: PlantedBug): string {
@@ -116,7 +142,9 @@ async function population(people: number): Promise<void> {
   for (const line of [...tableOf(figures), ...bad.map((hour) => `bad hour: ${hour}`)]) console.log(line);
   for (const violation of violations) console.log(`seed ${from}: ${violation}`);
   console.log(`${violations.length} violations, ${Math.round((user + system) / 1e6)} s of CPU`);
-  process.exitCode = violations.length > 0 ? 1 : 0;
+  const missing = values.reach ? tooFew(figures, bad.length) : [];
+  for (const what of missing) console.log(`too few to judge: ${what}`);
+  process.exitCode = violations.length + missing.length > 0 ? 1 : 0;
 }
 
 async function slice(): Promise<void> {

@@ -13,6 +13,10 @@ export interface DiskWatch {
   watching(volumes: Volumes): Volumes;
   /** No volume is mounted by two runs, whoever of them lives: that would write into one file system twice. */
   checkMounts(): void;
+  /** Whether a run has written to its present volume. */
+  hasWork(disk: Disk): boolean;
+  /** Whether one may have: somebody was about to make a run with it. */
+  mayHaveWork(disk: Disk): boolean;
 }
 
 const allowed: Readonly<Record<Disk["phase"], readonly Disk["phase"][]>> = {
@@ -40,6 +44,8 @@ export function diskWatch(options: {
   /** The snapshots that were made of each end. */
   const backups = new Map<string, string[]>();
   const openedVolumes = new Map<string, string>();
+  /** Runs, as those of `openedVolumes`, that somebody was about to make. */
+  const applied = new Set<string>();
   /** Disks that had a volume at any time: there is nothing to be backed up of another. */
   const used = new Set<string>();
   /** Of what was listed before that: a call that was begun then may take effect after it, and what it makes is removed. */
@@ -94,6 +100,7 @@ export function diskWatch(options: {
       violated(`${next.id} opened a disk that is not its own`);
     const volume = disks.get(disk.uid)?.volume;
     if (opens && volume) openedVolumes.set(`${next.uid}-r${next.run.n}`, volume.id);
+    if (disk.attached && next.run.applyingAt !== null) applied.add(`${next.uid}-r${next.run.n}`);
     // Who has let it go and died before it wrote so has no compute any more.
     const open = [...environments.values()].filter(
       (one) => one.disk?.uid === disk.uid && one.disk.attached && !one.disk.released && mayWrite(one),
@@ -103,6 +110,14 @@ export function diskWatch(options: {
     if (!ends || ended.has(next.uid)) return;
     ended.add(next.uid);
     if ((disk.attached || compute.hasBegun(next.uid)) && used.has(disk.uid)) checkBackedUp(next);
+  }
+
+  function runsWith({ volume }: Disk): string[] {
+    return [...openedVolumes].flatMap(([run, id]) => (id === volume?.id ? [run] : []));
+  }
+
+  function hasWork(disk: Disk): boolean {
+    return runsWith(disk).some((run) => compute.hasBegun(run.replace(/-r\d+$/, "")));
   }
 
   /** A worker that slept may make a volume that nobody waits for any more. */
@@ -142,6 +157,8 @@ export function diskWatch(options: {
     all: () => disks,
     wroteDisk,
     wroteEnvironment,
+    hasWork,
+    mayHaveWork: (disk) => runsWith(disk).some((run) => applied.has(run)),
     checkMounts() {
       for (const { name, volume } of disks.values()) {
         const runs = volume ? compute.mounting(volume.id).length : 0;
@@ -159,7 +176,7 @@ export function diskWatch(options: {
         if (disk && !isMade && wanted.snapshotId === undefined && used.has(disk.uid))
           violated(`disk ${disk.name} was replaced by an empty one`);
         const volume = await volumes.createVolume(wanted);
-        const origin = newest?.id ?? (disk && !used.has(disk.uid) ? disk.source?.id : undefined);
+        const origin = newest?.id ?? (disk && !hasWork(disk) ? disk.source?.id : undefined);
         if (disk && !isMade && isOpening(disk) && wanted.snapshotId !== origin) {
           violated(`disk ${disk.name} was restored from ${wanted.snapshotId}, and ${origin} is the newest`);
         }
@@ -186,8 +203,7 @@ export function diskWatch(options: {
         const disk = [...disks.values()].find((one) => one.snapshots.some((snapshot) => snapshot.id === id));
         const at = disk?.snapshots.find((snapshot) => snapshot.id === id)?.at ?? 0;
         const others = disk?.snapshots.filter((snapshot) => snapshot.id !== id && snapshot.at >= at) ?? [];
-        const states = await Promise.all(others.map(async (one) => (await volumes.findSnapshot(one.id))?.state));
-        const left = states.filter((state) => state === "completed").length;
+        const left = others.filter((one) => snapshotState(one.id) === "completed").length;
         // Of one that failed, or that is there no more, nothing is lost.
         const state = (await volumes.findSnapshot(id))?.state ?? "failed";
         if (disk && disk.phase !== "purging" && state !== "failed" && left < 3)

@@ -15,7 +15,9 @@ const documented = /^Not ready (after|in)|^No machine could start it|^Its machin
 
 const CAME_LATE = /^Its machine came while/;
 
-const DISK_LOST = /^Disk '.*' is lost: its volume is gone and there is no backup/;
+const DISK_LOST = /^Disk '.*' is lost: its volume is gone/;
+
+const SOURCE_LOST = /^Disk '.*' is lost: the snapshot that it was to be made of is gone/;
 
 export function failureWatch(options: {
   readonly compute: MemoryCompute;
@@ -23,8 +25,10 @@ export function failureWatch(options: {
   readonly environments: ReadonlyMap<string, Environment>;
   readonly disks: ReadonlyMap<string, Disk>;
   readonly violated: (text: string) => void;
+  /** Whether what a disk is made of is there, and was not out of sight for long just now. */
+  readonly isSourceSeen: (disk: Disk) => boolean;
 }): FailureWatch {
-  const { compute, volumes, environments, disks, violated } = options;
+  const { compute, volumes, environments, disks, violated, isSourceSeen } = options;
 
   /** Somebody took its volume away, and there is nothing that it could be restored from. */
   function isLost({ uid }: DiskUse): boolean {
@@ -33,11 +37,17 @@ export function failureWatch(options: {
     return wasTaken && !snapshots.some(({ id }) => volumes.snapshotState(id) === "completed");
   }
 
+  function isSourceLost({ uid }: DiskUse): boolean {
+    const disk = disks.get(uid);
+    return disk?.source !== undefined && !isSourceSeen(disk);
+  }
+
   return {
     wroteEnvironment(before, next) {
       const reason = failureOf(before, next);
       if (reason === undefined || documented.test(reason)) return;
       if (DISK_LOST.test(reason) && before.disk && isLost(before.disk)) return;
+      if (SOURCE_LOST.test(reason) && before.disk && isSourceLost(before.disk)) return;
       const {
         uid,
         run: { n: run },

@@ -182,9 +182,16 @@ export function watch(
 
   const followed = isLarge ? living : environments;
   const disks = diskWatch({ compute, volumes, environments: followed, violated });
-  const restores = restoreWatch({ disks: disks.all(), volumes, violated });
+  const restores = restoreWatch({ disks, volumes, violated, now });
   const diskCallers: ((disk: Disk) => void)[] = [];
-  const failures = failureWatch({ compute, volumes, environments, disks: disks.all(), violated });
+  const failures = failureWatch({
+    compute,
+    volumes,
+    environments,
+    disks: disks.all(),
+    violated,
+    isSourceSeen: restores.isSourceSeen,
+  });
   const machines = machineWatch({ compute, environments, violated, reached });
   const latency = latencyWatch({ environments, violated, now, calmness });
   const clocksMs = () => (reached.all().includes("wall clock stepped") ? STEPPED_CLOCKS_MS : CLOCKS_MS);

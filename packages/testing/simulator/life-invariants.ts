@@ -15,7 +15,7 @@ export interface AnsweredUse {
 /** The part of the watch that knows environments which are stopped and started, and their own volumes. */
 export interface LifeWatch {
   wroteEnvironment(before: Environment | undefined, next: Environment): void;
-  watching(volumes: Volumes): Pick<Volumes, "createVolume" | "removeVolume">;
+  watching(volumes: Volumes): Pick<Volumes, "createVolume" | "removeVolume" | "endArchive">;
   answered(use: AnsweredUse): void;
   /** Has this called at every look at a run and as a volume is made, while whoever does that has still to write. */
   whenLookedAt(call: (environment: Environment) => void): void;
@@ -26,6 +26,8 @@ export interface LifeWatch {
 
 /** After a start: faults and late sweeps included. */
 const FOUND_MS = 5 * 60_000;
+/** As long as a deletion waits for its archive. */
+const ARCHIVED_MS = 60_000;
 /** A mark that moves by less than this is not written. */
 const MOVES_MS = 60_000;
 const ends: readonly string[] = ["completed", "expired", "cancelled", "failed", "deleted"];
@@ -106,6 +108,14 @@ export function lifeWatch(options: {
         const volume = owner && (await volumes.findVolume(id));
         if (volume?.attached) violated(`a volume of ${owner?.id} was removed under its run`);
         return volumes.removeVolume(id);
+      },
+      async endArchive(blob, by) {
+        const { id, end } = environments.get(by.uid) ?? {};
+        const since = end?.archive?.startedAt ?? now();
+        const isWanted = end?.archive?.blob === blob && now() - since < ARCHIVED_MS - clocksMs();
+        const isCut = isWanted && (await volumes.findArchive(blob))?.state === "pending";
+        if (isCut) violated(`the archive of ${id} was cut short before its minute was over`);
+        return volumes.endArchive(blob, by);
       },
     }),
     whenLookedAt: (call) => void callers.push(call),

@@ -2,39 +2,84 @@ import { execFile } from "node:child_process";
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type CoreTest, newTestRunner } from "./planted-tests.ts";
 
 /** One mistake: texts of the core's source, each of which stands there exactly once, and what it becomes. */
 export interface PlantedBug {
   readonly name: string;
   readonly edits: readonly { readonly file: string; readonly find: string; readonly replace: string }[];
   /** The core's test that catches it, where it takes more than a schedule has: long lines, days, a setting. */
-  readonly caughtBy?: { readonly file: string; readonly title: string };
+  readonly caughtBy?: CoreTest;
   /** It takes so many people for so many virtual days, where few environments show nothing. */
   readonly population?: { readonly people: number; readonly days: number };
+}
+
+/** What showed a mistake: the test that it names, or a schedule by its seed. */
+export type Catch =
+  | { readonly by: "test"; readonly test: CoreTest }
+  | { readonly by: "schedule"; readonly seed: number; readonly violation: string };
+
+/** A copy of the core, which holds one mistake at a time. */
+export interface CoreCopy {
+  /**
+   * Puts the mistake into the copy, runs the simulator on it, or the test that the mistake names, and takes it out.
+   * `seed` is tried before the seeds from 1 on. Undefined when nothing showed it in so many schedules. Throws when the
+   * source has changed under the mistake, or nothing ran.
+   */
+  catchPlanted(bug: PlantedBug, schedules: number, seed?: number): Promise<Catch | undefined>;
+  remove(): Promise<void>;
 }
 
 const root = join(import.meta.dirname, "../../..");
 
 const copied = ["package.json", "vitest.config.ts", "packages/core", "packages/http", "packages/testing"];
 
-/**
- * Puts the mistake into a copy of the core and runs the simulator on that copy, or the test that the mistake names.
- * Answers the first violation, or the test that fails; undefined when there was none in so many schedules. Throws when
- * the source has changed under the mistake, or nothing ran.
- */
-export async function catchPlanted(bug: PlantedBug, schedules: number): Promise<string | undefined> {
+/** Makes a copy. One for many mistakes is read and compiled once, but for what each mistake changes. */
+export async function copyCore(): Promise<CoreCopy> {
   const copy = await mkdtemp(join(tmpdir(), "berth-planted-"));
   try {
-    for (const part of [...copied, "scripts/simulate.ts"]) {
-      await cp(join(root, part), join(copy, part), { recursive: true });
-    }
-    await symlink(join(root, "node_modules"), join(copy, "node_modules"));
-    for (const edit of bug.edits) await applyEdit(join(copy, "packages/core", edit.file), edit, bug.name);
-    if (bug.caughtBy) return await failedTest(copy, bug.caughtBy);
-    return await firstViolation(copy, argumentsOf(bug, schedules));
-  } finally {
+    await fill(copy);
+  } catch (error) {
     await rm(copy, { recursive: true, force: true });
+    throw error;
   }
+  const tests = newTestRunner(copy);
+
+  async function caught(bug: PlantedBug, schedules: number, seed?: number): Promise<Catch | undefined> {
+    const { caughtBy: test } = bug;
+    if (test) return (await tests.fails(test, sourcesOf(copy, bug))) ? { by: "test", test } : undefined;
+    if (bug.population) return await firstViolation(copy, populationOf(bug.population));
+    const known = seed !== undefined && (await firstViolation(copy, ["--from", String(seed), "--schedules", "1"]));
+    return known || (await firstViolation(copy, ["--schedules", String(schedules)]));
+  }
+
+  return {
+    async catchPlanted(bug, schedules, seed) {
+      const sources = new Map<string, string>();
+      for (const file of sourcesOf(copy, bug)) sources.set(file, await readFile(file, "utf8"));
+      try {
+        for (const edit of bug.edits) await applyEdit(join(copy, "packages/core", edit.file), edit, bug.name);
+        return await caught(bug, schedules, seed);
+      } finally {
+        for (const [file, source] of sources) await writeFile(file, source);
+      }
+    },
+    async remove() {
+      await tests.close();
+      await rm(copy, { recursive: true, force: true });
+    },
+  };
+}
+
+async function fill(copy: string): Promise<void> {
+  for (const part of [...copied, "scripts/simulate.ts"]) {
+    await cp(join(root, part), join(copy, part), { recursive: true });
+  }
+  await symlink(join(root, "node_modules"), join(copy, "node_modules"));
+}
+
+function sourcesOf(copy: string, { edits }: PlantedBug): string[] {
+  return [...new Set(edits.map(({ file }) => join(copy, "packages/core", file)))];
 }
 
 async function applyEdit(file: string, edit: { find: string; replace: string }, name: string): Promise<void> {
@@ -44,34 +89,19 @@ async function applyEdit(file: string, edit: { find: string; replace: string }, 
   await writeFile(file, parts.join(edit.replace));
 }
 
-function argumentsOf({ population }: PlantedBug, schedules: number): string[] {
-  if (!population) return ["--schedules", String(schedules)];
-  return ["--population", String(population.people), "--days", String(population.days)];
+function populationOf({ people, days }: { readonly people: number; readonly days: number }): string[] {
+  return ["--population", String(people), "--days", String(days)];
 }
 
-function firstViolation(directory: string, asked: readonly string[]): Promise<string | undefined> {
+function firstViolation(directory: string, asked: readonly string[]): Promise<Catch | undefined> {
   const args = ["scripts/simulate.ts", ...asked, "--first"];
+  const env = { ...process.env, NODE_COMPILE_CACHE: join(directory, "compiled") };
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, args, { cwd: directory }, (error, stdout, stderr) => {
-      const violation = /^seed \d+: .*$/m.exec(stdout)?.[0];
-      if (violation) return resolve(violation);
+    execFile(process.execPath, args, { cwd: directory, env }, (error, stdout, stderr) => {
+      const [, seed, violation] = /^seed (\d+): (.*)$/m.exec(stdout) ?? [];
+      if (violation !== undefined) return resolve({ by: "schedule", seed: Number(seed), violation });
       if (error) return reject(new Error(`The planted copy did not run: ${stderr.slice(-500)}`));
       resolve(undefined);
-    });
-  });
-}
-
-/** Runs exactly that test. One that passes and one that is not there both end without an error: only its line differs. */
-function failedTest(directory: string, { file, title }: { file: string; title: string }): Promise<string | undefined> {
-  const vitest = join(root, "node_modules/vitest/vitest.mjs");
-  const only = ["--testNamePattern", `(^| )${title.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}$`];
-  const args = [vitest, "run", "--project", "memory", "--reporter", "tap-flat", ...only, join("packages/core", file)];
-  return new Promise((resolve, reject) => {
-    execFile(process.execPath, args, { cwd: directory }, (_, stdout, stderr) => {
-      const lines = stdout.split("\n").filter((line) => line.includes(title) && !line.includes("# SKIP"));
-      if (lines.some((line) => line.startsWith("not ok "))) return resolve(`${file}: ${title}`);
-      if (lines.some((line) => line.startsWith("ok "))) return resolve(undefined);
-      reject(new Error(`'${title}' of ${file} did not run: ${`${stdout}${stderr}`.slice(-500)}`));
     });
   });
 }

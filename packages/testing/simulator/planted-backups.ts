@@ -120,8 +120,8 @@ export const backupBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/record.ts",
-        find: "if (isSeen) return { ...withVolume(disk, now), ",
-        replace: "if (isSeen) return { ...disk, ",
+        find: "{ ...withVolume(disk, now), ",
+        replace: "{ ...disk, ",
       },
     ],
   },

@@ -342,8 +342,8 @@ export const diskBugs: readonly PlantedBug[] = [
       },
       {
         file: "environments/steps/disk.ts",
-        find: "if (disk.volume && !backup) return loseDisk(",
-        replace: "if (disk.volume && !backup && disk.snapshots.length === 0) return loseDisk(",
+        find: "if (disk.volume && !backup && !source)",
+        replace: "if (disk.volume && !backup && disk.snapshots.length === 0)",
       },
     ],
   },
@@ -357,8 +357,8 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/disk.ts",
-        find: "if (disk.volume && !backup) return loseDisk",
-        replace: "if (!disk && !backup) return loseDisk",
+        find: "if (disk.volume && !backup && !source)",
+        replace: "if (!disk && !backup && !source)",
       },
     ],
   },
@@ -427,8 +427,8 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/step.ts",
-        find: "if (!volume || (volumeMissedAt === undefined && lostAt === undefined)) return disk;",
-        replace: "if (!volume || volumeMissedAt !== null || lostAt !== null) return disk;",
+        find: "if (volume && (volumeMissedAt !== undefined || isLost || isAlone)) {",
+        replace: "if (volume && volumeMissedAt === null) {",
       },
     ],
   },
@@ -441,8 +441,8 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/record.ts",
-        find: "volumeMissedAt: undefined, lostAt: undefined };",
-        replace: "volumeMissedAt: undefined };",
+        find: "volumeMissedAt: undefined, lostAt: undefined, ...",
+        replace: "volumeMissedAt: undefined, ...",
       },
     ],
   },

@@ -56,7 +56,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "a zip that is whole after all listed as late",
     edits: [
       {
-        file: "environments/verbs/archive.ts",
+        file: "environments/steps/keep-archive.ts",
         find: "return isOvertaken ? { ...item, writers: known.writers } : undefined;",
         replace: "return isOvertaken && item.bytes < 0 ? { ...item, writers: known.writers } : undefined;",
       },
@@ -65,6 +65,97 @@ export const endBugs: readonly PlantedBug[] = [
       file: "environments/verbs/delete.test.ts",
       title:
         "an archive that is whole once its minute is over is listed as that, though a look that got no further wrote it down as late",
+    },
+  },
+  {
+    name: "a zip listed as late because nobody answered",
+    edits: [
+      {
+        file: "environments/steps/keep-archive.ts",
+        find: "  await endArchive(ctx, environment);",
+        replace: "  await endArchive(ctx, environment).catch(() => undefined);",
+      },
+      {
+        file: "environments/steps/keep-archive.ts",
+        find: "const found = await ctx.volumes.findArchive(archive.blob);",
+        replace: "const found = await ctx.volumes.findArchive(archive.blob).catch(() => undefined);",
+      },
+    ],
+    caughtBy: {
+      file: "environments/verbs/delete.test.ts",
+      title: "an archive is not late because nobody answers: its volume waits until it is known",
+    },
+  },
+  {
+    name: "a zip cut short by the deletion that waits for it",
+    edits: [
+      {
+        file: "environments/steps/ending.ts",
+        find: "isArchiving(environment) ? undefined : await",
+        replace: "await",
+      },
+    ],
+    caughtBy: {
+      file: "environments/verbs/delete.test.ts",
+      title:
+        "an archive that takes its time is made of the volume that it holds, and nothing ends it before its minute is over",
+    },
+  },
+  {
+    name: "a zip begun before anything names it",
+    edits: [
+      {
+        file: "environments/steps/keep-archive.ts",
+        find: "if (!archive.named) return",
+        replace: "if (archive.settled) return",
+      },
+    ],
+    caughtBy: {
+      file: "environments/verbs/delete.test.ts",
+      title:
+        "an archive ends whose worker died before its minute began, though its machine is lost and it never ends by itself",
+    },
+  },
+  {
+    name: "a machine that only zips a volume unknown to the operator's word",
+    edits: [
+      {
+        file: "pools/node-gone.ts",
+        find: "machines.find(({ silent }) => silent) ?? hosts[0] ?? machines[0]",
+        replace: "machines.find(({ silent }) => silent) ?? machines[0]",
+      },
+    ],
+    caughtBy: {
+      file: "environments/verbs/delete.test.ts",
+      title: "the operator's word counts for a machine that nothing but an archive has, and that no pool has",
+    },
+  },
+  {
+    name: "a zip listed as late while its last is sent",
+    edits: [
+      {
+        file: "environments/steps/keep-archive.ts",
+        find: "const held = isLate ? await detachOwn(ctx, environment, now) : undefined;",
+        replace: "const held = undefined;",
+      },
+    ],
+    caughtBy: {
+      file: "environments/verbs/delete.test.ts",
+      title: "an archive that sends the last of itself while it is ended is whole, that of what was stopped too",
+    },
+  },
+  {
+    name: "a late archive begun once more",
+    edits: [
+      {
+        file: "environments/steps/keep-archive.ts",
+        find: "const sight = isLate ? undefined : await begin(",
+        replace: "const sight = await begin(",
+      },
+    ],
+    caughtBy: {
+      file: "environments/verbs/delete.test.ts",
+      title: "an archive whose minute is over is not begun once more",
     },
   },
   {
@@ -174,6 +265,16 @@ export const endBugs: readonly PlantedBug[] = [
         find: 'why: "its record cannot be read" }]',
         replace: 'why: "its record cannot be read", isUseless: true }]',
       },
+    ],
+  },
+  {
+    name: "what a cluster refuses to delete of a run taken for removed",
+    caughtBy: {
+      file: "admin/orphans.test.ts",
+      title: "stays listed where the cluster refuses to delete it, and keeps no other from being removed",
+    },
+    edits: [
+      { file: "admin/remove-orphans.ts", find: "isLeftover(one) ? { ...how, leftovers: true } : how", replace: "how" },
     ],
   },
   {

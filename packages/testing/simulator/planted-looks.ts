@@ -11,6 +11,14 @@ export const lookBugs: readonly PlantedBug[] = [
     edits: [{ file: "reconcile.ts", find: "...(message.hint && { isHint: true })", replace: "" }],
   },
   {
+    name: "what a step does is tried again at once when it fails",
+    caughtBy: {
+      file: "disks/removal.test.ts",
+      title: "since no worker gets to it in time, is tried again after seconds and not at once",
+    },
+    edits: [{ file: "reconcile.ts", find: "hasActed ? 0 : ACT_PAUSE_MS", replace: "0" }],
+  },
+  {
     name: "a listing believed however old it is",
     caughtBy: {
       file: "environments/steps/quiet.test.ts",
@@ -226,8 +234,8 @@ export const lookBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/log.ts",
-        find: "return isNews || isWanted(environment, now) ? copied : environment;",
-        replace: "return isNews || isWanted(environment, now) || copied ? copied : environment;",
+        find: "return isNews || isLogWanted(environment, now) ? copied : environment;",
+        replace: "return isNews || isLogWanted(environment, now) || copied ? copied : environment;",
       },
     ],
   },

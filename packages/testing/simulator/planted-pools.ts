@@ -173,9 +173,37 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/crowded.ts",
-        find: "othersOn(one, uid) + units > one.units",
-        replace: "othersOn(one, uid) + units > one.units * 9",
+        file: "pools/uncounted-try.ts",
+        find: "othersOn(node, environment.uid) + units > node.units",
+        replace: "othersOn(node, environment.uid) + units > node.units * 9",
+      },
+    ],
+  },
+  {
+    name: "a run blamed for a cluster that said nothing of it",
+    caughtBy: {
+      file: "environments/steps/life.test.ts",
+      title: "a try of which the cluster said nothing is not counted, and sets no machine aside",
+    },
+    edits: [
+      {
+        file: "pools/uncounted-try.ts",
+        find: "return isPinned && reason === null",
+        replace: 'return isPinned && reason === ""',
+      },
+    ],
+  },
+  {
+    name: "a run blamed for a machine that does not answer",
+    caughtBy: {
+      file: "environments/steps/life.test.ts",
+      title: "a try on a machine that does not answer is not counted",
+    },
+    edits: [
+      {
+        file: "pools/uncounted-try.ts",
+        find: "!node.ready || node.gone",
+        replace: "node.gone",
       },
     ],
   },
@@ -217,8 +245,8 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/overdue.ts",
-        find: "const hours = 2 * maxQueueHours;",
-        replace: "const hours = 2_000 * maxQueueHours;",
+        find: "const hours = queueHours(settings, true);",
+        replace: "const hours = 1_000 * queueHours(settings, true);",
       },
     ],
   },
@@ -405,9 +433,17 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "a pool whose plan fails stops the rest of its batch",
     caughtBy: {
       file: "pools/planner.test.ts",
-      title: "a pool whose plan fails keeps no other pool of its batch from its plan",
+      title: "a pool whose plan fails keeps no other pool of its batch from its plan, and comes again alone",
     },
-    edits: [{ file: "pools/planner.ts", find: ".catch((error) => errors.push(error))", replace: "" }],
+    edits: [{ file: "pools/planner.ts", find: "failed.add(look);", replace: "throw error;" }],
+  },
+  {
+    name: "a pool whose plan failed waits for the sweep",
+    caughtBy: {
+      file: "pools/planner.test.ts",
+      title: "a pool whose plan fails keeps no other pool of its batch from its plan, and comes again alone",
+    },
+    edits: [{ file: "pools/planner.ts", find: "failed.has(look) || left", replace: "left" }],
   },
   {
     name: "advice waits for the moment of a clock that was ahead",

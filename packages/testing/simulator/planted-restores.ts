@@ -11,8 +11,9 @@ export const restoreBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/thinning.ts",
-        find: "      if (!mayBeRemoved(one, now)) return { ...one, removingUntil: now + 2 * CLAIM_MS };\n",
-        replace: "",
+        find: "  if (claimed.length === 0) return { disk: thinned };",
+        replace:
+          "  if (claimed.length === 0) return { disk: thinned };\n  await Promise.all(claimed.map((one) => removeSnapshot(ctx, disk, one, now)));",
       },
     ],
   },
@@ -34,7 +35,8 @@ export const restoreBugs: readonly PlantedBug[] = [
     name: "a disk whose snapshot is gone waited for",
     caughtBy: {
       file: "disks/source.test.ts",
-      title: "is lost, in words, and its job fails with them; nothing else is kept for it",
+      title:
+        "is lost, in words, and its job fails with them; it is promised the snapshot still, should that be seen again",
     },
     edits: [
       {
@@ -53,8 +55,117 @@ export const restoreBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/from-snapshot.ts",
-        find: "return !isAbandoned || (await isNamed(ctx, found));",
+        find: "return !isAbandoned || (await hasName(ctx, found));",
         replace: "return !isAbandoned || found.phase !== null;",
+      },
+    ],
+  },
+  {
+    name: "a promise ended by a mark that nobody looked after",
+    edits: [
+      {
+        file: "disks/from-snapshot.ts",
+        find: "snapshots.some(({ id }) => id === snapshot);",
+        replace: "snapshots.some(({ id, missedAt = now }) => id === snapshot && now - missedAt < 600_000);",
+      },
+    ],
+  },
+  {
+    name: "a promise ended by a new disk that is lost for now",
+    caughtBy: {
+      file: "disks/source.test.ts",
+      title: "gets it all the same where it comes back, however many backups were made meanwhile",
+    },
+    edits: [
+      {
+        file: "disks/from-snapshot.ts",
+        find: "  if (isLostForLong(found, now)) return false;\n",
+        replace: "  if (found.lostAt !== undefined) return false;\n",
+      },
+    ],
+  },
+  {
+    name: "a disk that stays lost although its snapshot is seen",
+    caughtBy: {
+      file: "disks/source.test.ts",
+      title: "is no more lost where only its volume was refused when that came back",
+    },
+    edits: [
+      {
+        file: "disks/step.ts",
+        find: "if (!isLost && originOf(disk)?.missedAt === undefined) return disk;",
+        replace: "if (originOf(disk)?.missedAt === undefined) return disk;",
+      },
+    ],
+  },
+  {
+    name: "a copy that is lost only once a job opens it",
+    caughtBy: {
+      file: "disks/promised.test.ts",
+      title: "is lost, and its thirty days begin, though no job ever opens it again",
+    },
+    edits: [
+      { file: "disks/step.ts", find: "if (isAlone && !isLost) return", replace: "if (isAlone && isLost) return" },
+    ],
+  },
+  {
+    name: "a copy without a backup whose volume nobody looks for",
+    caughtBy: {
+      file: "disks/promised.test.ts",
+      title: "is lost in the same way where its volume goes long after the last try to back it up",
+    },
+    edits: [{ file: "disks/step.ts", find: "hasOnlyVolume(disk) ? now + TAGS_MS : null,", replace: "null," }],
+  },
+  {
+    name: "a disk lost whose volume nobody had written to",
+    edits: [
+      {
+        file: "disks/source.ts",
+        find: "const isSeen = volume !== null && volumeMissedAt === undefined;",
+        replace: "const isSeen = volume !== null || volumeMissedAt !== undefined;",
+      },
+    ],
+  },
+  {
+    name: "what was written replaced in silence by what it began with",
+    caughtBy: {
+      file: "disks/promised.test.ts",
+      title: "is lost where one may have, in words that say what to do, and the snapshot waits for that",
+    },
+    edits: [
+      {
+        file: "disks/source.ts",
+        find: "return disk.source ? { ...disk, written: true } : disk;",
+        replace: "return disk;",
+      },
+    ],
+  },
+  {
+    name: "a snapshot kept for ever for a disk that is lost",
+    caughtBy: {
+      file: "disks/promised.test.ts",
+      title: "keeps that snapshot for thirty days after it was lost, and no longer",
+    },
+    edits: [
+      {
+        file: "disks/from-snapshot.ts",
+        find: "  if (isLostForLong(found, now)) return false;\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "a backup claimed and left to a later look",
+    caughtBy: {
+      file: "disks/promised.test.ts",
+      title: "goes although each look comes long after the one before",
+    },
+    edits: [
+      {
+        file: "disks/thinning.ts",
+        find: "  if (claimed.length === 0) return { disk: thinned };",
+        replace:
+          "  if (claimed.length === 0 || !disk.snapshots.some((one) => (one.removingUntil ?? 0) > now)) return { disk: thinned };",
       },
     ],
   },

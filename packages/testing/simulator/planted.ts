@@ -17,6 +17,8 @@ import { weatherBugs } from "./planted-weather.ts";
  * invariant and fault of the simulator. Each must be caught.
  */
 export const plantedBugs: readonly PlantedBug[] = [
+  // They take longest: begun last, one job would still have some while the others have nothing left.
+  ...populationBugs,
   ...recordBugs,
   ...environmentBugs,
   ...machineBugs,
@@ -28,5 +30,4 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...lookBugs,
   ...endBugs,
   ...weatherBugs,
-  ...populationBugs,
 ];

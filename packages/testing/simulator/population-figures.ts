@@ -61,6 +61,24 @@ export interface Figures {
   readonly sends: Samples;
 }
 
+/** What there was too little of for it to be judged, in words; it asks what 40 people come to in a day. */
+export function tooFew(figures: Figures, badHours: number): string[] {
+  const { waits, granting, taking, estimates, gpuHours } = figures;
+  const met: [what: string, count: number, least: number][] = [
+    ["environments", figures.environments, 150],
+    ["most waiting", figures.mostWaiting, 100],
+    ["waits with few jobs", waits.light.count(), 10],
+    ["waits for a first job", waits.first.count(), 10],
+    ["waits with many jobs", waits.heavy.count(), 50],
+    ["grants in quiet hours", granting.count(), 50],
+    ["grants taken in quiet hours", taking.count(), 50],
+    ["estimates", estimates.count(), 50],
+    ["GPU-hours used", Math.round(gpuHours.used), 100],
+    ["bad hours", badHours, 0],
+  ];
+  return met.flatMap(([what, count, least]) => (count > least ? [] : [`${what}: ${count}, of more than ${least}`]));
+}
+
 const HOUR = 3_600_000;
 const KB = 1024;
 

@@ -7,6 +7,7 @@ import { actorOf, newEnvironment } from "../memory-world.ts";
 import { asUser } from "./as-user.ts";
 import type { ClientAction } from "./clients.ts";
 import type { Scheduler } from "./scheduler.ts";
+import { sourceActions } from "./source-weather.ts";
 import { loseBackup } from "./volume-weather.ts";
 import type { SimulatedWorld } from "./world.ts";
 
@@ -16,7 +17,7 @@ const APART_MS = 60_000;
 const MOST_COPIES = 3;
 
 /** Everything that one seed's restores are asked for with: a repeat has the same. */
-interface Copy {
+export interface Copy {
   readonly name: string;
   readonly snapshotId: string;
   readonly ids: { readonly id: string; readonly uid: string };
@@ -47,7 +48,8 @@ export function restoreActions(sim: Scheduler, world: SimulatedWorld): ClientAct
     const failing = { at: start + sim.random() * count * APART_MS, run: () => world.volumes.failSnapshotsLater(1) };
     actions.push(failing);
   }
-  return actions;
+  const users = { owner: OWNER, disk: DISK, copies, shortJob };
+  return [...actions, ...sourceActions(sim, world, users, start + (count - 1) * APART_MS)];
 }
 
 /** Lists the snapshots, and asks for a disk of the oldest, at the write after which that is one too many. */

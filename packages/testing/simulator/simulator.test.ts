@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { runSchedules } from "./campaign.ts";
-import { catchPlanted } from "./plant.ts";
+import { copyCore } from "./plant.ts";
 import { plantedBugs } from "./planted.ts";
 import { simulate } from "./schedule.ts";
 
@@ -75,11 +75,25 @@ test.each(plantedBugs.map(({ name, edits }) => [name, edits] as const))(
   },
 );
 
-test("a planted bug is caught", async () => {
-  const [bug] = plantedBugs.filter(({ name }) => name === "end of life in another order");
-  if (!bug) throw new Error("The bug is not in the list");
+test("planted mistakes are caught one after the other in one copy, by a seed or by a test, and taken out again", async () => {
+  const copy = await copyCore();
+  onTestFinished(() => copy.remove());
+  const named = (wanted: string) => {
+    const bug = plantedBugs.find(({ name }) => name === wanted);
+    if (!bug) throw new Error("The bug is not in the list");
+    return bug;
+  };
+  const [order, signal] = [named("end of life in another order"), named("a signal answered from a listing")];
 
-  const caught = await catchPlanted(bug, 50);
+  const byKnownSeed = await copy.catchPlanted(order, 0, 1);
+  const bySearch = await copy.catchPlanted(order, 50, 3);
+  const byTest = await copy.catchPlanted(signal, 0);
+  const withoutBySeed = await copy.catchPlanted({ ...order, edits: [] }, 0, 1);
+  const withoutByTest = await copy.catchPlanted({ ...signal, edits: [] }, 0);
 
-  expect(caught).toMatch(/gave back capacity that is in use/);
+  const violation = expect.stringMatching(/ gave back capacity that is in use/);
+  expect(byKnownSeed).toEqual({ by: "schedule", seed: 1, violation });
+  expect(bySearch).toEqual(byKnownSeed);
+  expect(byTest).toEqual({ by: "test", test: signal.caughtBy });
+  expect([withoutBySeed, withoutByTest]).toEqual([undefined, undefined]);
 });

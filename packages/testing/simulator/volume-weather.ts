@@ -13,6 +13,8 @@ const MOST_PENDING_MS = 100_000;
 const VERY_LONG = 0.75;
 /** Longer than a deletion waits for one. */
 const MOST_ARCHIVE_MS = 120_000;
+/** Beyond this share one never ends by itself: its machine is lost, and it has the volume until somebody ends it. */
+const ENDLESS = 0.7;
 
 /** What volumes take in a world, ms. */
 export interface VolumeTimes {
@@ -29,10 +31,14 @@ export function drawnVolumes(sim: Scheduler): VolumeTimes {
   const listedAfterMs = listedLate * LATEST_LISTED_MS.volume;
   return {
     snapshotMs: sim.random() < 0.5 ? sim.random() * 2_000 : share * MOST_PENDING_MS * (share > VERY_LONG ? 10 : 1),
-    archiveMs: sim.random() < 0.7 ? 0 : sim.random() * MOST_ARCHIVE_MS,
+    archiveMs: sim.random() < 0.7 ? 0 : drawnArchive(sim.random()),
     listedAfterMs,
     snapshotListedAfterMs: listedLate > VERY_LATE ? sim.random() * LATEST_LISTED_MS.snapshot : listedAfterMs,
   };
+}
+
+function drawnArchive(share: number): number {
+  return share > ENDLESS ? Number.POSITIVE_INFINITY : share * MOST_ARCHIVE_MS;
 }
 
 /** Volumes and backups that fail for good, in use or not, or that somebody with a console deletes. */
