@@ -81,7 +81,7 @@ test("a rename under a key that died after any of its writes is finished by the 
   }
 });
 
-const keyBytes = [0, 0, 0, 11, ...Buffer.from("ssh-ed25519"), 0, 0, 0, 32, ...Buffer.alloc(32, "k")];
+const keyBytes = [0, 0, 0, 11, ...Buffer.from("ssh-ed25519"), 0, 0, 0, 32, ...Buffer.alloc(32, "b")];
 const publicKey = `ssh-ed25519 ${Buffer.from(keyBytes).toString("base64")}`;
 
 test.each([

@@ -122,6 +122,8 @@ const good = {
   new_name: "data",
   snapshot_id: keptSnapshot,
   github_username: "octocat",
+  // Beside it the one above is not misspelt.
+  github_user: "octocat",
   user_id: "user@example.com",
   message: "Hi",
   scale: "up",

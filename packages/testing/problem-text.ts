@@ -6,10 +6,15 @@ export function problemText(path: string, body: string): unknown {
   return readers[dialectOfPath(path).name](JSON.parse(body));
 }
 
-/** What the machinery says there in a situation, by the dialect's own table. */
-export function situationText(method: string, path: string, situation: Situation): string {
+/** What the machinery says there in a situation, by the dialect's own table; of a body that is none, what a field says. */
+export function situationText(
+  method: string,
+  path: string,
+  situation: Situation,
+  fieldText = "JSON decode error",
+): string {
   const { name, texts }: Dialect = dialectOfPath(path);
-  if (situation === "badJson" && name === "gpu-dev") return "JSON decode error";
+  if (situation === "badJson" && name === "gpu-dev") return fieldText;
   return texts[situation].replace("{method}", method).replace("{path}", path);
 }
 

@@ -168,7 +168,7 @@ describe("the eight secrets", () => {
     expect(sealedItems(world)).toHaveLength(1);
   });
 
-  test("open the workspace's SSH door with the public key among them, until it is stopped", async () => {
+  test("have a public key whose owner gets into the workspace by SSH, until it is stopped", async () => {
     const blob = Buffer.concat([Buffer.from([0, 0, 0, 11]), Buffer.from("ssh-ed25519"), Buffer.alloc(36, "k")]);
     const key = `ssh-ed25519 ${blob.toString("base64")}`;
     const world = await watchedWorld();

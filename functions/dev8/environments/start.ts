@@ -6,7 +6,7 @@ import { isStartedBy, requestStart } from "#core/environments/verbs/start.ts";
 import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { StartWorkspace } from "./parts/fields.ts";
+import { checkLines, StartWorkspace } from "./parts/fields.ts";
 import { newRun } from "./parts/new-workspace.ts";
 import { containerExists, findWorkspace, isToRun, told, waitUntilRunning } from "./parts/workspace.ts";
 import { statusOf, success, toWorkspace, Workspace } from "./wire.ts";
@@ -36,6 +36,7 @@ export const endpoint = dev8.post(
     if (!known || known.end.outcome) throw noVolume;
     if (!isStartedBy(known, thing.uid)) {
       if (known.phase !== "stopped" || known.goal.desired === "active") throw containerExists(id);
+      checkLines(body, { name: known.name, userId: String(known.labels.userId) });
       const changes = newRun(ctx, body, known.labels);
       const started = await told(noVolume, requestStart(ctx, id, changes, { token: thing.uid }));
       // What somebody else started runs something else.

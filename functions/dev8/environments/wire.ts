@@ -115,12 +115,12 @@ function pageOf({ scheme, domain }: Settings, fqdn: string): string {
 }
 
 /**
- * The contract's form is for a domain that has a door of its own at that port. Names below localhost have none: there
- * it is the command that works, once that is known.
+ * The contract's form is for a domain that has an SSH endpoint of its own at that port. Names below localhost have
+ * none: there it is the command that works, once that is known.
  */
-function sshOf({ domain }: Settings, { run: { address }, access: doors }: Environment, fqdn: string): string {
+function sshOf({ domain }: Settings, { run: { address }, access }: Environment, fqdn: string): string {
   const isLocal = hostOf(domain).endsWith(".localhost") && address?.ip === "127.0.0.1";
-  if (isLocal && address.port !== null) return `ssh -p ${address.port} ${doors.login}@${address.ip}`;
+  if (isLocal && address.port !== null) return `ssh -p ${address.port} ${access.login}@${address.ip}`;
   return `ssh -p 2222 dev8@${fqdn}`;
 }
 

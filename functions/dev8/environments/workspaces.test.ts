@@ -235,6 +235,22 @@ describe("create", () => {
 });
 
 describe("start", () => {
+  test("takes a name that the workspace has from before it was refused, and no other of that kind", async () => {
+    const world = await workspaceWorld();
+    await world.create();
+    await world.stop();
+    await world.deliver();
+    const [name, userId] = ["a\u200bb", "c\u2028d"];
+    const item = { ...world.head(), name, labels: { ...world.head().labels, userId } };
+    await world.table.put(item as never);
+
+    const other = await world.start({ name: "b\u200bc", userId });
+    const same = await world.start({ name, userId });
+
+    expect([other.status, other.body.message]).toEqual([400, "name must not contain control characters"]);
+    expect([same.status, same.body.data?.environment]).toMatchObject([200, { name, userId }]);
+  });
+
   test("brings a new container to the same volumes, id and address, with what was sent", async () => {
     const world = await workspaceWorld();
     const created = (await world.create()).body.data.environment;
@@ -437,7 +453,7 @@ describe("two owners with the same id", () => {
     const ofOther = () => world.ask("GET", `${path}/${workspaceId}`, undefined, stranger);
     const before = await ofOther();
     const heads = world.table.all().filter(({ kind }) => kind === "environment");
-    const doors = heads.map((item) => parseEnvironment(item).access.login);
+    const logins = heads.map((item) => parseEnvironment(item).access.login);
 
     await world.stop();
     await world.remove();
@@ -447,7 +463,7 @@ describe("two owners with the same id", () => {
       `ws-${workspaceId}.centralindia.preview.localhost`,
       expect.stringMatching(/^ws-test-workspace-001-[0-9a-f]{6}\.centralindia\.preview\.localhost$/),
     ]);
-    expect(new Set(doors).size).toBe(2);
+    expect(new Set(logins).size).toBe(2);
     expect(await ofOther()).toEqual(before);
     expect(await world.status()).toBeUndefined();
   });
@@ -572,7 +588,7 @@ test.each([
   ["preview.localhost:8080", null, `ssh -p 2222 dev8@ws-${workspaceId}.eastus.preview.localhost`],
   ["dev.example.com", 2201, `ssh -p 2222 dev8@ws-${workspaceId}.eastus.dev.example.com`],
   ["notlocalhost", 2201, `ssh -p 2222 dev8@ws-${workspaceId}.eastus.notlocalhost`],
-])("the command for SSH below %s, with a door at %s", async (domain, sshPort, ssh) => {
+])("the command for SSH below %s, where SSH listens at %s", async (domain, sshPort, ssh) => {
   const world = await workspaceWorld({ settings: { domain }, doors: { sshPort } });
 
   const { body } = await world.create({ cloudRegion: "eastus" });

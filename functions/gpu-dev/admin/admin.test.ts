@@ -341,17 +341,24 @@ test("orphans are listed both ways, as of the latest comparison", async () => {
   });
 
   const { id: volume } = await world.volumes.createVolume({
-    ...{ token: "t", sizeGb: 1, zone: "z", snapshotId: undefined },
+    token: "t",
+    sizeGb: 1,
+    zone: "z",
+    snapshotId: undefined,
     key: "owner#x#disk|y",
   });
+  const tags = { name: "data", disk: "y", attempt: "a-r1-1", key: "owner#x#disk|y" };
+  const { id: snapshot } = await world.volumes.createSnapshot(volume, tags);
   await findOrphans(world.ctx);
   const after = await ask("GET", "/v1/admin/orphans", admin);
 
   expect(before.body).toMatchObject({ checked_at: null, run_count: 0, runs: [], record_count: 0, records: [] });
-  expect(before.body).toMatchObject({ volume_count: 0, volumes: [] });
+  expect(before.body).toMatchObject({ volume_count: 0, volumes: [], snapshot_count: 0, snapshots: [] });
   expect(after.body).toMatchObject({
     volume_count: 1,
     volumes: [{ record: "owner#x#disk|y", volume, why: "it has no record", sightings: 1 }],
+    snapshot_count: 1,
+    snapshots: [{ record: "owner#x#disk|y", snapshot, why: "it has no record", sightings: 1 }],
   });
   expect(after.body).toMatchObject({
     run_count: 1,
@@ -367,7 +374,7 @@ test("orphans are listed both ways, as of the latest comparison", async () => {
   await findOrphans(world.ctx);
   const { body } = await ask("GET", "/v1/admin/orphans", admin);
 
-  expect(body).toMatchObject({ run_count: 0, runs: [], removed_count: 1 });
+  expect(body).toMatchObject({ run_count: 0, runs: [], removed_count: 1, orphan_gb_hours: 0.167 });
   const removed_at = expect.stringMatching(/^2026-.*Z$/);
   expect(body.removed).toEqual([{ record: key, uid: "1".repeat(32), run: 1, why: "it has no record", removed_at }]);
   expect(world.compute.isLive("1".repeat(32), 1)).toBe(false);

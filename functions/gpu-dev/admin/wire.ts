@@ -81,17 +81,29 @@ export const Orphans = z.object({
       sightings: z.int(),
     }),
   ),
+  snapshot_count: z.int(),
+  snapshots: z.array(
+    z.object({
+      record: z.string().nullable(),
+      snapshot: z.string(),
+      why: z.string(),
+      first_seen_at: Timestamp,
+      sightings: z.int(),
+    }),
+  ),
   removed_count: z.int(),
   removed: z.array(
     z.object({ record: z.string(), uid: z.string(), run: z.int(), why: z.string(), removed_at: Timestamp }),
   ),
   orphan_gpu_hours: z.number(),
+  orphan_gb_hours: z.number(),
 });
 
 /** The latest report, as empty as can be before the first comparison. */
 export function toOrphans(report: OrphanReport | undefined): z.infer<typeof Orphans> {
-  const { runs = [], records = [], runCount = 0, recordCount = 0, gpuHours = 0 } = report ?? {};
+  const { runs = [], records = [], runCount = 0, recordCount = 0, gpuHours = 0, gbHours = 0 } = report ?? {};
   const { removed = [], removedCount = 0, volumes = [], volumeCount = 0 } = report ?? {};
+  const { snapshots = [], snapshotCount = 0 } = report ?? {};
   return {
     checked_at: report ? wholeSeconds(report.checkedAt) : null,
     run_count: runCount,
@@ -104,9 +116,16 @@ export function toOrphans(report: OrphanReport | undefined): z.infer<typeof Orph
       ...one,
       first_seen_at: wholeSeconds(firstSeenAt),
     })),
+    snapshot_count: snapshotCount,
+    snapshots: snapshots.map(({ key, firstSeenAt, ...one }) => ({
+      record: key,
+      ...one,
+      first_seen_at: wholeSeconds(firstSeenAt),
+    })),
     removed_count: removedCount,
     removed: removed.map(({ key, at, ...one }) => ({ record: key, ...one, removed_at: wholeSeconds(at) })),
     orphan_gpu_hours: Math.round(gpuHours * 1000) / 1000,
+    orphan_gb_hours: Math.round(gbHours * 1000) / 1000,
   };
 }
 

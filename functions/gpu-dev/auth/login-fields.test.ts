@@ -19,13 +19,32 @@ const long = (field: string, n: number): Told => [
   `String should have at most ${n} characters`,
   "***",
 ];
+const unsendable = (field: string): Told => [
+  "string_pattern_mismatch",
+  field,
+  "Must be printable ASCII without spaces",
+  "***",
+];
 const id = "aws_access_key_id";
 const secret = "aws_secret_access_key";
 const token = "aws_session_token";
 
 const rows: readonly (readonly [why: string, body: unknown, told: readonly Told[]])[] = [
   ["neither form", {}, [missing(id, {}), missing(secret, {})]],
-  ["fields nobody knows", { user: "x" }, [missing(id, { user: "x" }), missing(secret, { user: "x" })]],
+  ["fields nobody knows", { user: "x" }, [missing(id, { user: "***" }), missing(secret, { user: "***" })]],
+  [
+    "a misspelt secret",
+    { aws_secret_acces_key: "s3cret" },
+    [
+      ...[id, secret].map((field) => missing(field, { aws_secret_acces_key: "***" })),
+      [
+        "value_error",
+        "aws_secret_acces_key",
+        "There is no field of this name. Did you mean aws_secret_access_key?",
+        "***",
+      ],
+    ],
+  ],
   ["no secret", { [id]: "A".repeat(16) }, [missing(secret, { [id]: "***" })]],
   [
     "only a token",
@@ -38,6 +57,11 @@ const rows: readonly (readonly [why: string, body: unknown, told: readonly Told[
   ["a long secret", { ...good, [secret]: "s".repeat(129) }, [long(secret, 128)]],
   ["a short token", { ...good, [token]: "t".repeat(99) }, [short(token, 100)]],
   ["a long token", { ...good, [token]: "t".repeat(2049) }, [long(token, 2048)]],
+  ["an id in two lines", { ...good, [id]: `AKIA${"A".repeat(12)}\nX-Evil: 1` }, [unsendable(id)]],
+  ["an id beyond ASCII", { ...good, [id]: "\u00c4".repeat(16) }, [unsendable(id)]],
+  ["an id with a space", { ...good, [id]: `${"A".repeat(15)} ` }, [unsendable(id)]],
+  ["a token in two lines", { ...good, [token]: `${"t".repeat(100)}\r\nX-Evil: 1` }, [unsendable(token)]],
+  ["a token beyond ASCII", { ...good, [token]: "\u2028".repeat(100) }, [unsendable(token)]],
   [
     "all of it wrong, in the order of the table",
     { [token]: 1, [secret]: "s", [id]: [] },

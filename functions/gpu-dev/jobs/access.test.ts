@@ -72,11 +72,11 @@ describe("POST /v1/jobs/{job_id}/users", () => {
   });
 
   it.each([
-    [{}, "missing", "Field required"],
+    [{}, "missing", "Field required: github_username, or public_key in its place"],
     [{ github_username: 7 }, "string_type", "Input should be a valid string"],
-    [{ github_username: "" }, "string_pattern_mismatch", expect.stringContaining("String should match pattern")],
-    [{ github_username: "../x" }, "string_pattern_mismatch", expect.stringContaining("String should match pattern")],
-    [{ github_username: "a?b" }, "string_pattern_mismatch", expect.stringContaining("String should match pattern")],
+    [{ github_username: "" }, "string_pattern_mismatch", expect.stringContaining("A GitHub name has 1 to 39")],
+    [{ github_username: "../x" }, "string_pattern_mismatch", expect.stringContaining("A GitHub name has 1 to 39")],
+    [{ github_username: "a?b" }, "string_pattern_mismatch", expect.stringContaining("A GitHub name has 1 to 39")],
     [{ github_username: "a".repeat(40) }, "string_pattern_mismatch", expect.any(String)],
   ])("refuses %j before it looks for the job", async (body, type, msg) => {
     const { status, text } = await post(`/v1/jobs/${unknown}/users`, body);
@@ -84,6 +84,51 @@ describe("POST /v1/jobs/{job_id}/users", () => {
     expect(status).toBe(400);
     expect(JSON.parse(text)).toMatchObject({ detail: [{ type, loc: ["body", "github_username"], msg }] });
   });
+
+  it.each([
+    [{ github_user: "octocat" }, "github_user", "github_username"],
+    [{ ssh_public_key: "ssh-ed25519 AAAA" }, "ssh_public_key", "public_key"],
+  ])("says of %j also which field was meant", async (body, name, meant) => {
+    const { status, text } = await post(`/v1/jobs/${unknown}/users`, body);
+
+    const msg = `There is no field of this name. Did you mean ${meant}?`;
+    expect(status).toBe(400);
+    expect(JSON.parse(text)).toMatchObject({ detail: [{ type: "missing" }, { loc: ["body", name], msg }] });
+  });
+
+  it.each([
+    [1_000_000, 400, "String should have at most 4096 characters"],
+    [1_048_576, 413, "Request body too large"],
+  ])(
+    "refuses a public key of %i characters in words, keeps the job as it was and repeats no key",
+    async (length, status, words) => {
+      const id = await active();
+      const before = await job(id);
+
+      const told = await post(`/v1/jobs/${id}/users`, { public_key: "k".repeat(length) });
+      await world.deliver();
+
+      expect([told.status, told.text]).toEqual([status, expect.stringContaining(words)]);
+      expect(told.text).not.toContain("kkkk");
+      expect(await job(id)).toEqual(before);
+    },
+  );
+
+  it.each([
+    [1_000_000, 400, "String should have at most 4096 characters"],
+    [1_048_576, 413, "Request body too large"],
+  ])(
+    "a job with a public key of %i characters is refused in words, and none is begun",
+    async (length, status, words) => {
+      const body = { image: "busybox", instance_type: "p5.48xlarge", ssh_public_keys: ["k".repeat(length)] };
+
+      const told = await post("/v1/jobs/submit", body);
+
+      expect([told.status, told.text]).toEqual([status, expect.stringContaining(words)]);
+      expect(told.text).not.toContain("kkkk");
+      expect(await (await world.request("GET", "/v1/jobs", { key })).json()).toMatchObject({ total: 0 });
+    },
+  );
 
   it("asks for a key first, then for the fields, the job and its status", async () => {
     const queued = await submit();
@@ -261,6 +306,45 @@ describe("a job", () => {
       });
     },
   );
+
+  it.each(["true", "True", "1", "yes", " on ", 1, true])("has Jupyter from the start for %j", async (wish) => {
+    const id = await active({ env_vars: { JUPYTER_ENABLED: wish } });
+
+    expect(await job(id)).toMatchObject({ jupyter_enabled: true });
+  });
+
+  it("says beside Jupyter's address why there is none, until it is wanted anew or no more", async () => {
+    const reason = "Jupyter is not on the PATH of this environment";
+    world = await httpWorld({ doors: { jupyterFault: reason } });
+    key = await world.login();
+    const id = await active({ env_vars: { JUPYTER_ENABLED: "true" } });
+
+    const failed = await job(id);
+    const { jobs } = (await (await world.request("GET", "/v1/jobs", { key })).json()) as { jobs: unknown[] };
+    await post(`/v1/jobs/${id}/users`, { github_username: "nobody" });
+    await world.deliver();
+    const beside = await job(id);
+    await post(`/v1/jobs/${id}/jupyter/disable`);
+    const unwanted = await job(id);
+
+    const unknown = "add_user (request 2) failed: GitHub user 'nobody' not found";
+    const warning = `Jupyter could not be started: ${reason}`;
+    expect(failed).toMatchObject({ jupyter_enabled: false, jupyter_url: null, jupyter_error: reason, warning });
+    expect(jobs).toMatchObject([{ jupyter_error: reason }]);
+    expect(beside).toMatchObject({ warning: `${unknown}; ${warning}` });
+    expect(unwanted).toMatchObject({ jupyter_error: null, warning: unknown });
+  });
+
+  it("may be submitted again as it is read, with its Jupyter, unless a variable says otherwise", async () => {
+    const first = await job(await active({ gpu_count: 2, env_vars: { JUPYTER_ENABLED: "true" } }));
+
+    const again = await active({ ...first, image: "busybox" });
+    const without = await active({ ...first, image: "busybox", env_vars: { JUPYTER_ENABLED: "false" } });
+
+    expect(first).toMatchObject({ status: "active", jupyter_enabled: true });
+    expect(await job(again)).toMatchObject({ status: "active", jupyter_enabled: true });
+    expect(await job(without)).toMatchObject({ status: "active", jupyter_enabled: false });
+  });
 
   it("has Jupyter from the start when an old client says so", async () => {
     const id = await active({ env_vars: { JUPYTER_ENABLED: "true" } });

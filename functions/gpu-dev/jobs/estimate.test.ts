@@ -7,6 +7,7 @@ import { type Occupied, type PlanInput, plan } from "#core/pools/plan.ts";
 import type { Item } from "#core/ports/table.ts";
 import { plainJob, submitJob } from "#testing/catalog-requests.ts";
 import { type HttpWorld, httpWorld } from "#testing/http-world.ts";
+import { nodesOf } from "#testing/memory-world.ts";
 
 const HOUR = 3_600_000;
 
@@ -182,7 +183,8 @@ describe("an estimate for a job not yet submitted", () => {
 
     const { body } = await ask(world, key);
 
-    const reason = `Starts later than ${at(now + 20_000 + 7 * 24 * HOUR)}`;
+    const ends = "it ends by itself after 96 hours, before it would start";
+    const reason = `Starts later than ${at(now + 20_000 + 7 * 24 * HOUR)}; ${ends}`;
     expect(body).toMatchObject({ estimated_start_time: null, estimated_start_latest: null, reason });
   });
 
@@ -197,11 +199,49 @@ describe("an estimate for a job not yet submitted", () => {
     expect((await ask(world, key)).body).toMatchObject({ reason: `Starts later than ${at(now + 20_000)}` });
   });
 
-  test("is none before the first forecast, and from one of long ago", async () => {
+  test("says that there is no such machine, and when a job that waits for one ends", async () => {
+    const { world, key } = await forecastWorld();
+    const ends = "this deployment has no such machine now: unless one comes, it ends by itself after 48 hours";
+    const asked = { instance_type: "p4d.24xlarge" };
+
+    const before = await ask(world, key, asked);
+    await submitJob(world, key, asked);
+    await world.advance(12_000);
+
+    expect(before.body).toMatchObject({ queue_position: null, reason: `No A100 nodes available; ${ends}` });
+    const reason = `No A100 nodes available - position #2 in queue; ${ends}`;
+    expect((await ask(world, key, asked)).body).toMatchObject({ estimated_start_time: null, reason });
+  });
+
+  test("says nothing of a type's end without a machine where its node group would make one", async () => {
+    const group = { pool: "h100", mostNodes: 1, startupMs: 5 * 60_000, zones: [] };
+    const world = await httpWorld({ nodes: [], settings: { nodeGroups: [group] } });
+    const key = await world.login();
+
+    expect((await ask(world, key)).body).toMatchObject({ queue_position: null, reason: "No estimate was made yet" });
+    await submitJob(world, key);
+    await world.advance(12_000);
+    expect((await ask(world, key)).body).toMatchObject({ estimated_start_time: expect.any(String) });
+  });
+
+  test("says nothing of the end of a wait while the one machine of a node group is not ready", async () => {
+    const group = { pool: "h100", mostNodes: 1, startupMs: 5 * 60_000, zones: [] };
+    const nodes = nodesOf({ h100: 1 }).map((node) => ({ ...node, ready: false }));
+    const world = await httpWorld({ nodes, settings: { nodeGroups: [group] } });
+    const key = await world.login();
+    const id = await submitJob(world, key);
+    await world.advance(12_000);
+
+    const shown = await world.request("GET", `/v1/jobs/${id}`, { key });
+
+    expect(await shown.json()).toMatchObject({ status_reason: "No H100 nodes available - position #1 in queue" });
+    expect((await ask(world, key)).body).toMatchObject({ reason: "No H100 nodes available - position #2 in queue" });
+  });
+
+  test("is none from a forecast of long ago", async () => {
     const none = { estimated_start_time: null, queue_position: null, reason: "No estimate was made yet" };
     const { world, key } = await forecastWorld();
 
-    expect((await ask(world, key, { instance_type: "p4d.24xlarge" })).body).toMatchObject(none);
     world.clock.advance(11 * 60_000);
     expect((await ask(world, key)).body).toMatchObject(none);
   });
@@ -240,6 +280,82 @@ describe("an estimate for a job not yet submitted", () => {
     expect([status, body]).toEqual([409, { detail: "There can be at most 500 disks, deleted ones included" }]);
   });
 
+  test("promises nothing that a burst of jobs took since the last forecast, and that availability does not have", async () => {
+    const world = await httpWorld({ nodes: nodesOf({ h100: 2 }) });
+    const key = await world.login();
+    await submitJob(world, key, { gpu_count: 1 });
+    await world.advance(15_000);
+    expect((await ask(world, key)).body).toMatchObject({ reason: "Would start now" });
+
+    for (const gpu_count of [8, 4, 2]) await submitJob(world, key, { gpu_count });
+    await world.advance(2_000);
+
+    const shown = await world.request("GET", "/v1/gpu/availability", { key });
+    expect(await shown.json()).toMatchObject({ availability: { h100: { available: 1 } } });
+    expect(await ask(world, key)).toEqual({
+      status: 200,
+      body: {
+        estimated_start_time: null,
+        estimated_start_latest: null,
+        queue_position: null,
+        reason:
+          "Need 8 H100 GPUs, only 1 available; others came since the last estimate, the next one follows in seconds",
+        alternatives: [
+          { gpu_count: 1, estimated_start_time: expect.any(String), estimated_start_latest: expect.any(String) },
+        ],
+      },
+    });
+    await world.advance(15_000);
+    expect((await ask(world, key)).body).toMatchObject({
+      estimated_start_time: expect.any(String),
+      queue_position: 1,
+      reason: "Need 8 H100 GPUs, only 1 available - position #1",
+    });
+  });
+
+  test("promises no whole machine where a burst left as many GPUs on several", async () => {
+    const world = await httpWorld({ nodes: nodesOf({ h100: 4 }) });
+    const key = await world.login();
+    const ids: string[] = [];
+    for (let n = 0; n < 5; n++) {
+      ids.push(await submitJob(world, key, { gpu_count: 4 }));
+      await world.advance(2_000);
+    }
+    for (const id of [ids[0], ids[2]]) await world.request("POST", `/v1/jobs/${id}/cancel`, { key });
+    await world.advance(120_000);
+    // Three machines are free in half; with this job comes the forecast.
+    await submitJob(world, key, { gpu_count: 1 });
+    await world.advance(2_000);
+    expect((await ask(world, key)).body).toMatchObject({ reason: "Would start now" });
+
+    await submitJob(world, key, { gpu_count: 8 });
+    await world.advance(2_000);
+
+    const shown = await world.request("GET", "/v1/gpu/availability", { key });
+    expect(await shown.json()).toMatchObject({ availability: { h100: { available: 11 } } });
+    expect((await ask(world, key)).body).toMatchObject({
+      estimated_start_time: null,
+      reason:
+        "Need 8 H100 GPUs, and as many are free only on machines that it could not start on; others came since the last estimate, the next one follows in seconds",
+      alternatives: [{ gpu_count: 4 }],
+    });
+  });
+
+  test("promises nothing of a type that the operator has just closed", async () => {
+    const world = await httpWorld({ nodes: nodesOf({ h100: 2 }), settings: { adminUsers: ["developer"] } });
+    const key = await world.login();
+    await submitJob(world, key, { gpu_count: 1 });
+    await world.advance(15_000);
+
+    await world.request("POST", "/v1/admin/pools/h100/drain", { key });
+
+    expect((await ask(world, key)).body).toMatchObject({
+      estimated_start_time: null,
+      reason: "No new H100 jobs are started at the moment: drained by the operator - position #1",
+      alternatives: [],
+    });
+  });
+
   test("writes nothing", async () => {
     const { world, key } = await forecastWorld();
 
@@ -252,16 +368,18 @@ describe("an estimate for a job not yet submitted", () => {
   });
 });
 
-/** A world with a job that waits behind two, and what the ledger's planner would hand over for its forecast. */
-async function waitingWorld(endsInHours: number, awayMs = 0) {
+/** A world with a job that waits behind two, or is the second of those, and what the planner would hand over of it. */
+async function waitingWorld(endsInHours: number, awayMs = 0, isFirst = true) {
   const world = await httpWorld();
   const key = await world.login();
   for (let n = 0; n < 2; n++) await submitJob(world, key);
   await world.advance(2_000);
+  if (!isFirst) await submitJob(world, key);
+  await world.advance(2_000);
   const id = await submitJob(world, key);
   await world.advance(2_000);
   const { items } = await world.ctx.table.query({ index: "waiting", partition: "h100" });
-  const { uid } = z.object({ uid: z.string() }).parse(items[0]);
+  const uids = z.array(z.object({ uid: z.string() })).parse(items);
   // The planner makes a forecast at most every 10 s.
   world.clock.advance(10_000);
   const now = world.clock.now();
@@ -271,7 +389,9 @@ async function waitingWorld(endsInHours: number, awayMs = 0) {
   const input: PlanInput = {
     nodes: [{ name: "n1", zone: "zone-a", units: 8 }],
     occupied: [{ owner, shares, endsAt: now + endsInHours * HOUR, at: now + (endsInHours - 1) * HOUR, size }],
-    waiting: [{ uid, owner: "me", zone: null, queuedAt: now, size: { machines: 1, units: 8, ...size } }],
+    waiting: uids.map(({ uid }, n) => {
+      return { uid, owner: "me", zone: null, queuedAt: now + n, size: { machines: 1, units: 8, ...size } };
+    }),
     makeable: 0,
     unitsPerNode: 8,
     startupMs: 0,
@@ -315,10 +435,30 @@ describe("a job that waits", () => {
     });
   });
 
-  test("shows how far the forecast reaches when its start lies behind that", async () => {
+  test("shows the reserved start of the first in line also where the forecast does not reach it", async () => {
     const { now, job } = await waitingWorld(10 * 24);
 
-    const reason = `Need 8 H100 GPUs, only 0 available - position #1; starts later than ${at(now + 7 * 24 * HOUR)}`;
-    expect(job).toMatchObject({ estimated_start_time: null, estimated_start_latest: null, status_reason: reason });
+    expect(job).toMatchObject({
+      estimated_start_time: at(now + 10 * 24 * HOUR),
+      estimated_start_latest: at(now + 10 * 24 * HOUR),
+      status_reason: expect.stringContaining("position #1; its start is reserved"),
+    });
+  });
+
+  test.each([
+    ["the first in line, twice 48 hours", 10 * 24, true, "; it ends by itself at <end>, before it would start"],
+    ["the first in line that starts within those", 60, true, "the jobs it waits for"],
+    [
+      "another one, 48 hours",
+      60,
+      false,
+      "; it ends by itself at <end>, before it would start, unless it is the first in line by then",
+    ],
+    ["another one that starts within those", 40, false, "- position #2"],
+  ])("is told that its wait ends before its start: %s", async (_, hours, isFirst, words) => {
+    const { job } = await waitingWorld(hours, 0, isFirst);
+
+    const end = at(Date.parse(String(job.created_at)) + (isFirst ? 96 : 48) * HOUR);
+    expect(job.status_reason).toMatch(new RegExp(`${words.replace("<end>", end)}$`));
   });
 });

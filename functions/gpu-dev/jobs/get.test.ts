@@ -14,7 +14,7 @@ async function show(world: HttpWorld, key: string, id: string): Promise<Shown> {
 const documented =
   "job_id, reservation_id, user_id, status, gpu_type, gpu_count, instance_type, duration_hours, created_at, expires_at, name, pod_name, node_ip, node_port, ssh_command, jupyter_enabled, jupyter_url, jupyter_token, github_user";
 const ours =
-  "status_reason, queue_position, estimated_start_time, estimated_start_latest, disk_name, isolation, limits, secondary_users, ssh_host_key, launched_at, jupyter_port, current_detailed_status, warning, actions, timeline";
+  "status_reason, queue_position, estimated_start_time, estimated_start_latest, disk_name, isolation, limits, secondary_users, ssh_host_key, launched_at, jupyter_port, jupyter_error, current_detailed_status, warning, actions, timeline";
 
 test("a job that is active has the documented keys, then ours, and no other", async () => {
   const world = await httpWorld();
@@ -119,12 +119,14 @@ test("a type without machines says so", async () => {
   await world.advance(3_000);
 
   const job = await show(world, key, id);
+  const endsAt = new Date(Date.parse(String(job.created_at)) + 48 * 3_600_000).toISOString().replace(".000", "");
+  const reason = `No A100 nodes available - position #1 in queue; this deployment has no such machine now: unless one comes, it ends by itself at ${endsAt}`;
   expect(job).not.toHaveProperty("estimated_wait_minutes");
   expect(job).toMatchObject({
     status: "queued",
     queue_position: 1,
-    status_reason: "No A100 nodes available - position #1 in queue",
-    current_detailed_status: "No A100 nodes available - position #1 in queue",
+    status_reason: reason,
+    current_detailed_status: reason,
     estimated_start_time: null,
   });
 });

@@ -102,6 +102,7 @@ const wrong = [
   ["limit", "1e2", "int_type", "Input should be a valid integer"],
   ["offset", "-1", "greater_than_equal", "Input should be greater than or equal to 0"],
   ["offset", "x", "int_type", "Input should be a valid integer"],
+  ["statuss", "queued", "value_error", "There is no parameter of this name. Did you mean status?"],
 ] as const;
 
 test.each(wrong)("400 for %s=%s", async (name, input, type, msg) => {

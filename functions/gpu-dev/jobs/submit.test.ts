@@ -115,6 +115,20 @@ test("the stored request holds every variable as text, those of old clients too,
   expect(JSON.parse(opened)).toEqual({ command: "python train.py", env });
 });
 
+test.each(["", " ", "\n\t "])(
+  "a job with the blank command %j has none, and lives until its time is over",
+  async (command) => {
+    const world = await httpWorld();
+    const key = await world.login();
+
+    await submitJob(world, key, { command });
+
+    const spec = world.table.all().find((item) => item.kind === "spec");
+    const opened = await world.ctx.sealer.open(spec?.sealed as never, `${spec?.pk}|${spec?.sk}`);
+    expect(JSON.parse(opened)).toEqual({ env: {} });
+  },
+);
+
 test("a submit whose message is lost is answered as any other, and the sweep brings it to life", async () => {
   const queue = { send: async () => Promise.reject(new Error("SQS is away")) };
   const world = await httpWorld({ wrap: (ports) => ({ ...ports, queue: { ...ports.queue, ...queue } }) });

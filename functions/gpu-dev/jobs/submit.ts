@@ -12,7 +12,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { idTaken } from "#http/keyed-create.ts";
 import { Timestamp } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { diskOf, nameOf, reservationIdOf, Submission, sizeOf } from "./parts/submission.ts";
+import { commandOf, diskOf, nameOf, reservationIdOf, Submission, sizeOf, wantsJupyter } from "./parts/submission.ts";
 import { loginOf, podNameOf } from "./wire.ts";
 
 const Submitted = z.object({
@@ -43,13 +43,13 @@ export const endpoint = gpuDev.post(
       labels: github ? { github_user: github } : {},
       size: sizeOf(body),
       image: body.image,
-      command: body.command ?? undefined,
+      command: commandOf(body),
       env: body.env_vars ?? {},
       disk: diskOf(body),
       login: loginOf(thing),
       guest: github || undefined,
       sshKeys: body.ssh_public_keys ?? [],
-      jupyter: body.env_vars?.JUPYTER_ENABLED === "true",
+      jupyter: wantsJupyter(body),
       receiver,
     };
     const job = await createEnvironment(ctx, asked).catch(async (error: unknown) => {

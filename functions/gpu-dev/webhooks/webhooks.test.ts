@@ -51,10 +51,26 @@ test("a job with a webhook_url tells it what happens, with the job's own words",
   expect(bodies.at(-1)).toEqual({
     event_id: world.fetch.posts.at(-1)?.headers["webhook-id"],
     job_id: ids[0],
+    user_id: "developer",
     status: "cancelled",
     timestamp: expect.stringMatching(/^2026-.*Z$/),
     reason: "Cancelled by its owner",
   });
+});
+
+test("a body names its owner: who gives a job another's id and receiver says so there", async () => {
+  const { world, ids } = await worldWithJobs();
+  const before = world.fetch.posts.length;
+  const id = String(ids[0]);
+
+  const job = { ...smallJob, webhook_url: url, env_vars: { RESERVATION_ID: id } };
+  expect(await submit(world, await world.login(second), job)).toBe(id);
+  await world.advance(10_000);
+
+  const bodies = world.fetch.posts.map(({ body }) => JSON.parse(body) as Record<string, unknown>);
+  const owners = (all: typeof bodies) => [...new Set(all.map(({ job_id, user_id }) => `${job_id} ${user_id}`))];
+  expect(owners(bodies.slice(0, before))).toEqual([`${id} developer`]);
+  expect(owners(bodies.slice(before))).toEqual([`${id} second`]);
 });
 
 test("deliveries are listed newest first, page by page, of one job or of all, and of nobody else", async () => {
@@ -103,7 +119,10 @@ test.each([
   const response = await world.request("POST", "/v1/jobs/submit", { key, body: { ...smallJob, webhook_url } });
 
   expect(response.status).toBe(400);
-  expect(await response.text()).toContain(text);
+  const told = await response.text();
+  expect(told).toContain(text);
+  const estimate = await world.request("POST", "/v1/jobs/estimate", { key, body: { ...smallJob, webhook_url } });
+  expect([estimate.status, await estimate.text()]).toEqual([400, told]);
   const jobs = await world.request("GET", "/v1/jobs", { key });
   expect(await jobs.json()).toMatchObject({ total: 0 });
 });

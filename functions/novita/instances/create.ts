@@ -8,7 +8,7 @@ import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { catalogueOf } from "../parts/catalogue.ts";
 import { NewInstance, newInstance } from "./parts/new-instance.ts";
-import { readyTimeOf } from "./parts/operation.ts";
+import { expectReady } from "./parts/operation.ts";
 import { refuseBadReceiver } from "./parts/receiver.ts";
 import { Timestamp } from "./wire.ts";
 
@@ -35,8 +35,7 @@ export const endpoint = novita.post(
     return {
       instanceId: instance.id,
       status: "creating" as const,
-      message: "Instance creation initiated successfully",
-      estimatedReadyTime: await readyTimeOf(ctx, instance),
+      ...(await expectReady(ctx, instance, "Instance creation initiated successfully")),
     };
   },
 );

@@ -36,6 +36,22 @@ describe("POST /api/instances", () => {
     expect(Math.floor(Date.parse(body.estimatedReadyTime) / SECOND) * SECOND).toBe(startsAt + 5 * MINUTE);
   });
 
+  test("says when it fails, where that is before its estimated time, and then it does", async () => {
+    const { world, create, show } = await instanceWorld({ nodes: nodesOf({ a10g: 1 }) });
+    await world.advance(90 * SECOND);
+    const failsAt = new Date(world.clock.now() + 10 * MINUTE).toISOString();
+
+    const { body } = await create({ gpuNum: 4 });
+    const other = await create({ gpuNum: 1 });
+    await world.advance(10 * MINUTE + SECOND);
+
+    expect(body.message).toBe(
+      `Instance creation initiated successfully; it fails at ${failsAt}, before its estimated time, unless it is ready by then`,
+    );
+    expect(other.body.message).toBe("Instance creation initiated successfully");
+    expect((await show(body.instanceId)).status).toBe("failed");
+  });
+
   test("is made whether or not its estimate can be read", async () => {
     const isAway = { now: false };
     const { world, create, show } = await instanceWorld({

@@ -63,6 +63,10 @@ describe("start", () => {
     const soon = world.clock.now() + 6 * MINUTE;
     expect([start.status, start.body.status]).toEqual([202, "starting"]);
     expect(Date.parse(start.body.estimatedReadyTime)).toBeGreaterThan(soon);
+    const failsAt = new Date(world.clock.now() + 10 * MINUTE).toISOString();
+    expect(start.body.message).toBe(
+      `${initiated}; it fails at ${failsAt}, before its estimated time, unless it is ready by then`,
+    );
   });
 
   test("is a new run on the same storage, with another operation", async () => {

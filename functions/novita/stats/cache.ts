@@ -18,7 +18,10 @@ export const endpoint = novita.get(
       cacheManager: { cacheNames: Object.keys(caches), stats: Object.fromEntries(stats) },
       services: { instance: { instanceDetailsCache: { size: instances.size, hitRatio: hitRatioOf(instances) } } },
       summary: {
-        ...{ totalCaches, totalEntries: size, totalHits: hits, totalMisses: misses },
+        totalCaches,
+        totalEntries: size,
+        totalHits: hits,
+        totalMisses: misses,
         overallHitRatio: hitRatio,
       },
     };

@@ -93,7 +93,10 @@ export function toSession(
   } = session;
   const { provider = "", namespace = "", user = "", template = "", ttl_minutes } = labels;
   return {
-    ...{ id, provider, namespace, user },
+    id,
+    provider,
+    namespace,
+    user,
     status: statusOf(session),
     ...toConnection(settings, session),
     details: {

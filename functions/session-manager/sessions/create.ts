@@ -4,6 +4,7 @@ import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
+import { shownText } from "#http/shown-text.ts";
 import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { withFreeId } from "./parts/free-id.ts";
@@ -15,7 +16,7 @@ const UserId = z
   .string()
   .min(1)
   .max(320)
-  .regex(/^\P{Cc}*$/u, "user_id must not contain control characters")
+  .regex(shownText, "user_id must not contain control characters")
   .meta({ pattern: "^[^\\x00-\\x1f\\x7f-\\x9f]*$" });
 const CreateSession = z.object({ user_id: UserId });
 const Created = z.object({

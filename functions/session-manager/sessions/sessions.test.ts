@@ -55,7 +55,7 @@ describe("POST /session/create", () => {
   test("asks for a pod of one CPU and one GiB with a volume and a port, in the room of two", async () => {
     const { head, state } = await sessionWorld();
 
-    const { size, resources, volumes, ports, policy, labels, name, access: doors } = head();
+    const { size, resources, volumes, ports, policy, labels, name, access } = head();
 
     expect({ pool: size.pool, units: size.units, resources }).toEqual({
       pool: "cpu-shared",
@@ -65,7 +65,7 @@ describe("POST /session/create", () => {
     expect(volumes).toMatchObject([{ name: "workspace", path: "/workspace", sizeGb: 5 }]);
     expect(ports).toEqual([{ port: 8080, kind: "http" }]);
     expect(policy).toMatchObject({ time: "none", restarts: true, idle: null, archives: "workspace" });
-    expect([labels, `${name}${doors.login}`.includes("user")]).toEqual([{ user_id: "user@example.com" }, false]);
+    expect([labels, `${name}${access.login}`.includes("user")]).toEqual([{ user_id: "user@example.com" }, false]);
     expect(await state()).toMatchObject({ replicas: 1, queue_length: 0 });
   });
 

@@ -13,7 +13,10 @@ export const EnvVars = fewEntries(
     .record(
       z
         .string()
-        .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
+        .regex(
+          /^[A-Za-z_][A-Za-z0-9_]*$/,
+          "Names of variables must contain only letters, numbers, and underscores, and not begin with a number",
+        )
         .refine((name) => !reserved.test(name), "This name is reserved"),
       z
         .union([z.string(), z.number(), z.boolean()])

@@ -2,10 +2,11 @@ import type { DeliveryEvent } from "#core/webhooks/event.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
 
 /** An event in the core's own words, for dialects whose contract says nothing of webhooks. */
-export function toEnvironmentEvent({ id, entry, environment }: DeliveryEvent): object {
+export function toEnvironmentEvent({ id, entry, environment, username }: DeliveryEvent): object {
   return {
     event_id: id,
     environment_id: environment.id,
+    user_id: username,
     name: environment.name,
     phase: entry.phase,
     step: entry.step,

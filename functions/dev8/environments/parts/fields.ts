@@ -1,9 +1,12 @@
 import * as z from "zod";
+import { Problem } from "#core/problem.ts";
 import type { Settings } from "#core/settings.ts";
+import { shownText } from "#http/shown-text.ts";
 
 const bases = ["node", "python", "go", "rust", "java"] as const;
 const providers = ["AZURE", "AWS", "GCP"] as const;
 const LONGEST_LINE = 128;
+const withoutControls = /^\P{Cc}*$/u;
 const MOST_SECRET_BYTES = 16 * 1024;
 
 /** docs/apis/common.md#ids-and-times: the client's own choice, unique for its owner alone. */
@@ -23,12 +26,13 @@ export const variableOf = {
 
 /** The body of a create. Of several faults the first in the order of docs/apis/dev8.md#fields is told. */
 export function CreateWorkspace(settings: Settings) {
-  const given = { userId: line("userId").default("default-user"), baseImage: Base.default("node") };
+  const named = { name: line("name", shownText), userId: line("userId", shownText).default("default-user") };
+  const given = { ...named, baseImage: Base.default("node") };
   const provider = z.enum(providers).default("AZURE");
   return offered(settings, z.object({ ...fields, ...given, ...secrets, cloudProvider: provider }));
 }
 
-/** The body of a start: all that a new container needs. */
+/** The body of a start: all that a new container needs. Its lines are judged when the stored ones are known. */
 export function StartWorkspace(settings: Settings) {
   return offered(settings, z.object({ ...fields, ...secrets }));
 }
@@ -53,8 +57,8 @@ const Base = z.enum(bases, {
 
 const fields = {
   workspaceId: workspaceId(),
-  name: line("name"),
-  userId: line("userId"),
+  name: line("name", withoutControls),
+  userId: line("userId", withoutControls),
   cloudRegion: z.string().min(1).meta({ example: "centralindia" }),
   cpuCores: between("cpuCores", 1, 4),
   memoryGB: between("memoryGB", 2, 16),
@@ -99,14 +103,25 @@ function workspaceId() {
     .meta({ example: "test-workspace-001" });
 }
 
+/** Throws where a line of a start is none that people may see, unless the workspace has it since an earlier version. */
+export function checkLines(body: StartWorkspace, known: { readonly name: string; readonly userId: string }): void {
+  for (const name of ["name", "userId"] as const) {
+    if (body[name] !== known[name] && !shownText.test(body[name])) throw new Problem("invalid", noControls(name));
+  }
+}
+
 /** It becomes a variable of the workspace, or a label that people see. */
-function line(name: string) {
+function line(name: string, form: RegExp) {
   return z
     .string()
     .min(1)
     .max(LONGEST_LINE)
-    .regex(/^\P{Cc}*$/u, `${name} must not contain control characters`)
+    .regex(form, noControls(name))
     .meta({ pattern: "^[^\\x00-\\x1f\\x7f-\\x9f]*$" });
+}
+
+function noControls(name: string): string {
+  return `${name} must not contain control characters`;
 }
 
 /** Whatever is wrong with it, the row has one message. */
@@ -120,6 +135,6 @@ function secret(name: string) {
     .string()
     .max(MOST_SECRET_BYTES)
     .refine((text) => Buffer.byteLength(text) <= MOST_SECRET_BYTES, `${name} is too long`)
-    .refine((text) => !/\p{Cc}/u.test(text.replace(/[\t\n\r]/g, "")), `${name} must not contain control characters`)
+    .refine((text) => !/\p{Cc}/u.test(text.replace(/[\t\n\r]/g, "")), noControls(name))
     .optional();
 }

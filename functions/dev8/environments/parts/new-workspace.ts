@@ -52,7 +52,7 @@ export function newWorkspace(
     command: undefined,
     env: variables(ctx, body),
     sshKeys: sshKeysOf(body),
-    // The client's own id may be that of others as well, and a door is found by its user name.
+    // The client's own id may be that of others as well, and SSH finds a workspace by its user name.
     login: addressLabel,
     policy,
     volumes: [

@@ -13,10 +13,17 @@ const SignedUrl = z
   .refine((text) => !isPresigned(text), { error: "The signature must be in the headers", abort: true })
   .max(2048);
 
+/** Both are sent on in headers, which hold nothing else. */
+const inHeader = /^[!-~]*$/;
+const inHeaderWords = "Must be printable ASCII without spaces";
+
 const Fields = z.object({
-  aws_access_key_id: z.string().min(16).max(128).nullish(),
+  aws_access_key_id: z.string().min(16).max(128).regex(inHeader, inHeaderWords).nullish(),
   aws_secret_access_key: z.string().min(40).max(128).nullish(),
-  aws_session_token: z.preprocess(blankAsAbsent, z.string().min(100).max(2048).optional()),
+  aws_session_token: z.preprocess(
+    blankAsAbsent,
+    z.string().min(100).max(2048).regex(inHeader, inHeaderWords).optional(),
+  ),
   iam_request_url: SignedUrl.nullish(),
   iam_request_headers: fewEntries(MOST_HEADERS, tooManyHeaders, z.record(z.string(), z.string())).nullish(),
   iam_request_body: z.string().max(256).nullish(),

@@ -166,3 +166,18 @@ test.each(["20260120T175500Z", "20260120T180500Z"])("a date 5 min away is still 
 
   expect(status).toBe(200);
 });
+
+test.each([
+  ["a line break in a value", { "x-amz-security-token": "a\r\nX-Evil: 1" }],
+  ["a value beyond ASCII", { "content-type": "\u2028" }],
+  ["a NUL in a value", { accept: "a\u007f" }],
+  ["a name that is none", { "x-amz-\r\nevil": "1" }],
+  ["an empty name", { "": "1" }],
+  ["a line break in what is not sent on", { "x-other": "a\nb" }],
+])("400 for headers with %s, before anybody is asked", async (_, more) => {
+  const [status, { detail }] = await answerTo({ ...good, iam_request_headers: { ...signed.headers, ...more } });
+
+  const msg = "Headers must be printable ASCII, without line breaks";
+  expect([status, detail]).toMatchObject([400, [{ loc: ["body", "iam_request_headers"], msg }]]);
+  expect(JSON.stringify(detail)).not.toContain("Evil");
+});

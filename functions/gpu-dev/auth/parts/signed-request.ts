@@ -18,6 +18,7 @@ export function signedRequestOf(ctx: Context, body: LoginBody): LoginProof {
   const content = method === "POST" ? (body.iam_request_body ?? ACTION) : undefined;
   if (method === "POST" && content !== ACTION) throw badField("iam_request_body", `Input should be '${ACTION}'`);
   if (method === "GET" && body.iam_request_body) throw badField("iam_request_body", "A GET request has no body");
+  checkForm(headers);
   checkSignature(ctx, headers);
   return { kind: "request", request: { url, method, headers, body: content } };
 }
@@ -33,6 +34,14 @@ function checkedUrl(ctx: Context, text: string, method: "GET" | "POST"): string 
   if (query !== (method === "GET" ? ACTION : ""))
     throw badField("iam_request_url", "URL must ask for GetCallerIdentity");
   return url.href;
+}
+
+/** What cannot be sent on is the caller's mistake, and no fault of STS (RFC 9110, 5.1 and 5.5). */
+function checkForm(headers: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(headers)) {
+    if (/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name) && /^[\t -~]*$/.test(value)) continue;
+    throw badField("iam_request_headers", "Headers must be printable ASCII, without line breaks");
+  }
 }
 
 function checkSignature(ctx: Context, headers: Readonly<Record<string, string>>): void {

@@ -93,7 +93,9 @@ export const document: NounDocument = {
       reply: "DiskRequested",
       requests: { "500 GB": { disk_name: "my-training-data", size_gb: 500 } },
       replies: { 200: requested("create", "Disk creation request queued successfully", "op-123-abc") },
-      problems: { 409: "A disk of this name exists, or the Idempotency-Key was used with another request" },
+      problems: {
+        409: "A disk of this name exists, there are 500 already, or the Idempotency-Key was used with another request",
+      },
     },
     list: {
       id: "listDisks",
@@ -195,7 +197,7 @@ export const document: NounDocument = {
       },
       problems: {
         404: "There is no such disk, or no such snapshot of it",
-        409: "The snapshot is not completed, or a disk of the new name exists",
+        409: "The snapshot is not completed, a disk of the new name exists, or there are 500 already",
       },
     },
     delete: {

@@ -36,6 +36,7 @@ export const summary = {
   ssh_host_key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGfsCoS5UjAy7HiBBGNyDsGJMwkDBCcPVNGtvJnbjDTi",
   launched_at: "2026-01-20T18:01:00Z",
   jupyter_port: 443,
+  jupyter_error: null,
   current_detailed_status: null,
   warning: null,
 };
@@ -104,7 +105,7 @@ export const document: NounDocument = {
     disk_size_gb: "Size in GB of a disk that this submit creates; ignored for an existing disk.",
     env_vars:
       "Variables of the job's processes: at most 100, 32 KiB in all. Numbers and booleans become texts. `PATH`, `LD_*`, " +
-      "`KUBERNETES_*` and `AWS_*` are refused.",
+      "`KUBERNETES_*`, `AWS_*` and `__proto__` are refused.",
     command:
       "Run by a shell inside the job, at most 16 KiB. When it ends the job ends; without one it lives until its time is over.",
     gpu_type: "The type of GPU, for example `h100`. A submit may leave it out; it must match the instance type.",
@@ -141,7 +142,8 @@ export const document: NounDocument = {
     node_ip: "The address of SSH; null unless the job is active.",
     node_port: "The port of SSH; null unless the job is active.",
     ssh_command: "A command that connects to the job; null unless the job is active and some key would get in.",
-    jupyter_enabled: "Whether Jupyter answers. What was asked for is in `actions`.",
+    jupyter_enabled:
+      "Whether Jupyter answers; in a submit, whether it is wanted. What was asked for later is in `actions`.",
     jupyter_url: "The address of Jupyter; null until it answers.",
     jupyter_token: "The token that opens Jupyter; null until it answers.",
     status_reason: "Why the job waits or how it ended, in words.",
@@ -150,8 +152,10 @@ export const document: NounDocument = {
     secondary_users: "The GitHub users that were added to the job and whose SSH keys get in.",
     launched_at: "When the job became active; null until then.",
     jupyter_port: "The port of `jupyter_url`; null until Jupyter answers.",
+    jupyter_error: "Why there is no Jupyter on an active job that was to have one; null otherwise.",
     current_detailed_status: "Same as `status_reason`, for existing clients.",
-    warning: "Why the newest request on an active job failed, or is tried again; null where it did not fail.",
+    warning:
+      "Why requests on an active job failed, or are tried again, the newest first; null where none did, or the same was asked for anew.",
     estimated_wait_minutes: "Whole minutes until `estimated_start_time`; left out where there is no estimate.",
     isolation: "How the job is isolated from the machine, on a local stack.",
     limits: "How the job's memory and processors are limited, on a local stack.",
@@ -197,7 +201,9 @@ export const document: NounDocument = {
         200: { examples: { Queued: submitted, [AS_PRINTED]: { ...submitted, job_id: printed.job_id } } },
       },
       problems: {
-        409: "The disk is in use, there is a job of the `RESERVATION_ID`, or the Idempotency-Key was used with another request",
+        409:
+          "The disk is in use, there are 500 disks already, there is a job of the `RESERVATION_ID`, or the Idempotency-Key " +
+          "was used with another request",
         410: "The disk is marked for deletion",
       },
       refusals: {
@@ -250,6 +256,10 @@ export const document: NounDocument = {
             },
           },
         },
+      },
+      problems: {
+        409: "The disk is in use, or there are 500 disks already",
+        410: "The disk is marked for deletion",
       },
     },
     get: {

@@ -29,7 +29,9 @@ const pattern = (text: string) => ["string_pattern_mismatch", text];
 const types =
   "g4dn.12xlarge, g4dn.2xlarge, g6.12xlarge, g5.12xlarge, p4d.24xlarge, p5.48xlarge, p5e.48xlarge, p6-b200.48xlarge, c7i.8xlarge, c7g.8xlarge";
 const noSuchType = ["enum", `Input should be one of: ${types}`];
-const github = pattern("String should match pattern '^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$'");
+const github = pattern(
+  "A GitHub name has 1 to 39 letters, numbers, and single hyphens, and begins and ends with a letter or number",
+);
 const diskName = pattern("Disk name must contain only letters, numbers, hyphens, and underscores");
 const eight = value("p5.48xlarge offers 1, 2, 4, 8, 16 GPUs");
 
@@ -38,9 +40,9 @@ const rows: readonly (readonly [field: string, input: unknown, told: readonly st
   ["image", null, string],
   ["image", "", short],
   ["image", "x".repeat(513), long(512)],
-  ["image", "a b", pattern("Image must not contain white space")],
-  ["image", "a\u0000b", pattern("Image must not contain white space")],
-  ["image", "a\u00a0b", pattern("Image must not contain white space")],
+  ["image", "a b", pattern("Image must not contain white space or control characters")],
+  ["image", "a\u0000b", pattern("Image must not contain white space or control characters")],
+  ["image", "a\u00a0b", pattern("Image must not contain white space or control characters")],
   ["instance_type", "p3.2xlarge", noSuchType],
   ["instance_type", "P5.48XLARGE", noSuchType],
   ["instance_type", "__proto__", noSuchType],
@@ -78,6 +80,11 @@ const rows: readonly (readonly [field: string, input: unknown, told: readonly st
   ["name", "", short],
   ["name", 5, string],
   ["name", "a\nb", pattern("Name must be printable")],
+  ["name", "a\u2028b", pattern("Name must be printable")],
+  ["name", "\u3164", pattern("Name must be printable")],
+  ["name", "\u2800", pattern("Name must be printable")],
+  ["name", " ", value("Name must not be blank")],
+  ["name", "\u2003 ", value("Name must not be blank")],
   ["name", "a\u0000b", pattern("Name must be printable")],
   ["github_user", "-a", github],
   ["github_user", "a-", github],
@@ -94,7 +101,9 @@ test.each(rows)("400 for %s: %j", async (field, input, [type, msg]) => {
   expect(problems).toEqual([{ type, loc: ["body", field], msg, input: shown }]);
 });
 
-const badName = pattern("String should match pattern '^[A-Za-z_][A-Za-z0-9_]*$'");
+const badName = pattern(
+  "Names of variables must contain only letters, numbers, and underscores, and not begin with a number",
+);
 const reserved = value("This name is reserved");
 const variables: readonly (readonly [name: string, input: unknown, told: readonly string[]])[] = [
   ...["", "1A", "A B", "A-B", "Ä", "A\u0000", "💥", ".."].map((name) => [name, "hunter2", badName] as const),
@@ -103,9 +112,13 @@ const variables: readonly (readonly [name: string, input: unknown, told: readonl
   ),
   ...[null, {}, ["hunter2"]].map((input) => ["A", input, string] as const),
   ["A", "hunter2\u0000", value("Must not contain NUL")],
+  ["__proto__", "hunter2", value("This name is reserved")],
   ["GPU_TYPE", "a100", value("p5.48xlarge has GPUs of type h100")],
   ...["3", "x", "", "-1", "8.0", " 8", "08x"].map((count) => ["GPU_COUNT", count, eight] as const),
   ["GITHUB_USER", "-hunter2", github],
+  ...["maybe", "2", "truee", "✓"].map(
+    (text) => ["JUPYTER_ENABLED", text, value("JUPYTER_ENABLED must be true or false")] as const,
+  ),
 ];
 
 test.each(variables)("400 for the variable %j: %j, whose value is not told", async (name, input, [type, msg]) => {
@@ -158,6 +171,69 @@ test("without a required field the whole body is told, but for its secrets", asy
 });
 
 test.each([
+  ["gpus", "gpu_count"],
+  ["gpu_cnt", "gpu_count"],
+  ["enable_jupyter", "jupyter_enabled"],
+])("a field %s is taken for a misspelt %s, and its value is not told", async (name, meant) => {
+  const problems = await problemsOf({ ...plainJob, [name]: "hunter2", gpu_type: "a100", [`x_${name}`]: 1 });
+
+  const msg = `There is no field of this name. Did you mean ${meant}?`;
+  expect(problems.map(({ type, loc, input }) => [type, loc[1], input])).toEqual([
+    ["value_error", "gpu_type", "a100"],
+    ["value_error", name, "***"],
+  ]);
+  expect(problems[1]?.msg).toBe(msg);
+});
+
+test("an unknown field that is near none of ours is taken, as from a newer client", async () => {
+  const body = { ...plainJob, cli_version: "0.9.1", preserve_entrypoint: true, cpu_count: 4 };
+
+  expect((await world.request("POST", "/v1/jobs/submit", { key, body })).status).toBe(200);
+});
+
+test.each(["environment", "env-vars", "webhook_ur", "hf_token", "constructor", "toString"])(
+  "what is sent as %s is told by no item",
+  async (name) => {
+    const problems = await problemsOf({ [name]: { TOKEN: "hunter2" }, image: { [name]: "hunter2" }, name: "shown" });
+
+    expect(problems.find(({ type }) => type === "missing")?.input).toEqual({
+      [name]: "***",
+      image: { [name]: "***" },
+      name: "shown",
+    });
+    expect(JSON.stringify(problems)).not.toContain("hunter2");
+  },
+);
+
+test("a job as GET shows it can be submitted again, with its image", async () => {
+  const first = await world.request("POST", "/v1/jobs/submit", { key, body: plainJob });
+  const { job_id } = (await first.json()) as { readonly job_id: string };
+  const job = (await (await world.request("GET", `/v1/jobs/${job_id}`, { key })).json()) as object;
+
+  const again = await world.request("POST", "/v1/jobs/submit", { key, body: { ...job, image: plainJob.image } });
+
+  expect([again.status, await again.json()]).toMatchObject([200, { status: "queued" }]);
+});
+
+test.each([" ", "\t", "\n", ""])("a blank POD_NAME is none: %j", async (POD_NAME) => {
+  const body = { ...plainJob, env_vars: { POD_NAME } };
+  const response = await world.request("POST", "/v1/jobs/submit", { key, body });
+  const { job_id } = (await response.json()) as { readonly job_id: string };
+
+  const job = (await (await world.request("GET", `/v1/jobs/${job_id}`, { key })).json()) as { readonly name: string };
+  expect([response.status, job.name]).toEqual([200, `gpu-dev-${job_id.slice(0, 8)}`]);
+});
+
+test("more fields of unknown names than anybody sends are refused in words", async () => {
+  const many = Object.fromEntries(Array.from({ length: 101 }, (_, n) => [`x${n}`, "hunter2"]));
+
+  const problems = await problemsOf({ ...plainJob, ...many });
+
+  const msg = "At most 100 fields of unknown names are allowed";
+  expect(problems).toEqual([{ type: "value_error", loc: ["body"], msg, input: "***" }]);
+});
+
+test.each([
   ["c7i.8xlarge", 1, "c7i.8xlarge offers 0 GPUs"],
   ["g5.12xlarge", 8, "g5.12xlarge offers 1, 2, 4 GPUs"],
   ["g5.12xlarge", 16, "g5.12xlarge offers 1, 2, 4 GPUs"],
@@ -199,7 +275,7 @@ const blobOf = (bytes: number) => {
     Buffer.from([0, 0, 0, type.length]),
     type,
     Buffer.from([0, 0, 0, bytes]),
-    Buffer.alloc(bytes, "k"),
+    Buffer.alloc(bytes, "b"),
   ]);
 };
 const keyOf = (comment = "") => `ssh-ed25519 ${blobOf(32).toString("base64")}${comment}`;

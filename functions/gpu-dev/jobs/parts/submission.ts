@@ -6,12 +6,12 @@ import { findInstanceType, type InstanceType, instanceTypes, unitsPerNode } from
 import type { Settings } from "#core/settings.ts";
 import { isReceiverUrl } from "#core/webhooks/receiver.ts";
 import { publishedGithubName, withoutControls } from "#http/published-patterns.ts";
+import { shownText } from "#http/shown-text.ts";
 import { EnvVars } from "../../../shared/parts/env-vars.ts";
 import { DEFAULT_SIZE_GB, DiskName, DiskSizeGb } from "../../disks/wire.ts";
 
 const typeNames = instanceTypes.map((type) => type.name) as [string, ...string[]];
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-const printable = /^\P{C}+$/u;
 const LONGEST_NAME = 128;
 const MOST_COMMAND_BYTES = 16 * 1024;
 const HOUR_MS = 3_600_000;
@@ -19,7 +19,10 @@ const HOUR_MS = 3_600_000;
 /** GitHub's own rule for names (docs/apis/gpu-dev.md#job-actions). */
 const githubName = /^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$/;
 
-export const GithubName = z.string().regex(githubName).meta(publishedGithubName);
+const githubNameRule =
+  "A GitHub name has 1 to 39 letters, numbers, and single hyphens, and begins and ends with a letter or number";
+
+export const GithubName = z.string().regex(githubName, githubNameRule).meta(publishedGithubName);
 
 const MOST_KEYS = 10;
 /** An RSA key of 16,384 bits and a comment. */
@@ -53,7 +56,10 @@ export function Submission(settings: Settings) {
         .string()
         .min(1)
         .max(512)
-        .regex(/^[^\s\p{Cc}]+$/u, "Image must not contain white space")
+        .regex(
+          /^[^\s\p{C}\p{Default_Ignorable_Code_Point}\u2800]+$/u,
+          "Image must not contain white space or control characters",
+        )
         .meta({ pattern: "^[^\\s\\x00-\\x1f\\x7f-\\x9f]+$" }),
       instance_type: z.enum(typeNames),
       duration_hours: durationHours(settings).default(1),
@@ -71,12 +77,14 @@ export function Submission(settings: Settings) {
         .string()
         .min(1)
         .max(LONGEST_NAME)
-        .regex(printable, "Name must be printable")
+        .regex(shownText, "Name must be printable")
+        .refine((text) => text.trim() !== "", "Name must not be blank")
         .meta({ pattern: withoutControls })
         .nullish(),
       github_user: GithubName.nullish(),
       ssh_public_keys: z.array(PublicKey).max(MOST_KEYS).nullish(),
       webhook_url: z.string().refine(isReceiverUrl, "webhook_url must be a valid http or https URL").nullish(),
+      jupyter_enabled: z.boolean().nullish(),
     })
     .superRefine(
       (body, ctx) => {
@@ -116,9 +124,35 @@ export function reservationIdOf({ env_vars }: Submission): string | undefined {
   return env_vars?.RESERVATION_ID?.toLowerCase();
 }
 
+/** A blank one, of a variable that was empty, is none: a shell would end with it at once. */
+export function commandOf({ command }: Submission): string | undefined {
+  return command?.trim() ? command : undefined;
+}
+
 /** What the job is to be called, if anybody says. */
-export function nameOf({ name, env_vars }: Submission): string | undefined {
-  return name ?? (env_vars?.POD_NAME || undefined);
+export function nameOf(body: Submission): string | undefined {
+  return body.name ?? oldNameOf(body);
+}
+
+/** A blank variable is none. */
+function oldNameOf({ env_vars }: Submission): string | undefined {
+  return env_vars?.POD_NAME?.trim() || undefined;
+}
+
+/** Whether Jupyter is asked for. The variable wins: a job sent back as it was read says false until Jupyter answers. */
+export function wantsJupyter({ env_vars, jupyter_enabled }: Submission): boolean {
+  const variable = env_vars?.JUPYTER_ENABLED;
+  return variable === undefined ? jupyter_enabled === true : truthOf(variable) === true;
+}
+
+const truths = new Map([
+  ...["true", "1", "yes", "on"].map((word) => [word, true] as const),
+  ...["false", "0", "no", "off", ""].map((word) => [word, false] as const),
+]);
+
+/** As people write it in variables: `True` of Python, `1` of a shell. Undefined: it is no truth. */
+function truthOf(text: string): boolean | undefined {
+  return truths.get(text.trim().toLowerCase());
 }
 
 /** What is asked for: a body field wins, then what old clients put into `env_vars`, then the table. */
@@ -154,7 +188,7 @@ interface Contradiction {
 function contradictions(body: Submission): Contradiction[] {
   const type = typeOf(body.instance_type);
   const { GPU_TYPE: oldType, GPU_COUNT: oldCount, GITHUB_USER: oldUser } = body.env_vars ?? {};
-  const { POD_NAME: oldName, RESERVATION_ID: oldId } = body.env_vars ?? {};
+  const { RESERVATION_ID: oldId, JUPYTER_ENABLED: oldJupyter } = body.env_vars ?? {};
   const found: Contradiction[] = [];
   if (!isAbsent(body.gpu_type) && body.gpu_type !== type.pool) {
     found.push({ path: ["gpu_type"], message: `${type.name} has GPUs of type ${type.pool}` });
@@ -168,15 +202,18 @@ function contradictions(body: Submission): Contradiction[] {
   if (oldCount !== undefined && isAbsent(body.gpu_count) && !fits(type, numberIn(oldCount) ?? -1)) {
     found.push({ path: ["env_vars", "GPU_COUNT"], message: countsOf(type) });
   }
-  if (oldName && isAbsent(body.name) && !(oldName.length <= LONGEST_NAME && printable.test(oldName))) {
+  const oldName = oldNameOf(body);
+  if (oldName && isAbsent(body.name) && !(oldName.length <= LONGEST_NAME && shownText.test(oldName))) {
     found.push({ path: ["env_vars", "POD_NAME"], message: "Name must be printable and at most 128 characters" });
   }
   if (oldId !== undefined && !uuid.test(oldId)) {
     found.push({ path: ["env_vars", "RESERVATION_ID"], message: "RESERVATION_ID must be a UUID" });
   }
+  if (oldJupyter !== undefined && truthOf(oldJupyter) === undefined) {
+    found.push({ path: ["env_vars", "JUPYTER_ENABLED"], message: "JUPYTER_ENABLED must be true or false" });
+  }
   if (oldUser && isAbsent(body.github_user) && !githubName.test(oldUser)) {
-    const message = `String should match pattern '${githubName.source}'`;
-    found.push({ type: "string_pattern_mismatch", path: ["env_vars", "GITHUB_USER"], message });
+    found.push({ type: "string_pattern_mismatch", path: ["env_vars", "GITHUB_USER"], message: githubNameRule });
   }
   return found;
 }

@@ -15,12 +15,20 @@ const refused = { number: 1, at: "2026-01-20T18:30:00Z", status: 503, error: nul
 const taken = { number: 2, at: "2026-01-20T18:30:01Z", status: 204, error: null };
 
 const delivered = {
-  ...{ ...delivery, state: "delivered", attempt_count: 2, attempts: [refused, taken] },
-  ...{ next_attempt_at: null, ended_at: taken.at },
+  ...delivery,
+  state: "delivered",
+  attempt_count: 2,
+  attempts: [refused, taken],
+  next_attempt_at: null,
+  ended_at: taken.at,
 };
 const waiting = {
-  ...{ ...delivery, state: "waiting", attempt_count: 2, attempts: [refused, taken] },
-  ...{ next_attempt_at: "2026-01-20T18:35:00Z", ended_at: null },
+  ...delivery,
+  state: "waiting",
+  attempt_count: 2,
+  attempts: [refused, taken],
+  next_attempt_at: "2026-01-20T18:35:00Z",
+  ended_at: null,
 };
 
 export const document: NounDocument = {

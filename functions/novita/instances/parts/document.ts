@@ -94,7 +94,8 @@ export const document: NounDocument = {
     idleSince: "Since when the instance is unused.",
     checkedAt: "When the decision was made.",
     dryRun: "Whether the decision is only recorded and not carried out.",
-    estimatedReadyTime: "When the instance is expected to be ready, or was.",
+    estimatedReadyTime:
+      "When the instance is expected to be ready, or was. `message` says where its run fails before that.",
     targetPort: "A further port that must answer before the instance is ready.",
     healthCheckConfig: "How the ports of this run are probed.",
     timeoutMs: "Time limit of one probe in milliseconds.",

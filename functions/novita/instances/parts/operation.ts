@@ -1,6 +1,7 @@
 import * as z from "zod";
 import type { Context } from "#core/context.ts";
 import type { Environment } from "#core/environments/record/record.ts";
+import { deadlineOf } from "#core/environments/steps/deadlines.ts";
 import { readExpectedStart } from "#core/pools/expected-start.ts";
 import { type InstanceStatus, instanceStatuses, milliseconds, Timestamp } from "../wire.ts";
 
@@ -29,8 +30,23 @@ export function toOperation(
   return { instanceId: id, novitaInstanceId: id, operationId, ...told };
 }
 
-/** When it is ready: it was, or plan and forecast say when its machine is free, or soon. */
-export async function readyTimeOf(ctx: Context<"table">, instance: Environment): Promise<string> {
+interface Expected {
+  readonly message: string;
+  readonly estimatedReadyTime: string;
+}
+
+/** When it is expected to be ready, and `words`: with what comes first, where its run ends before that. */
+export async function expectReady(ctx: Context<"table">, instance: Environment, words: string): Promise<Expected> {
+  const estimatedReadyTime = await readyTimeOf(ctx, instance);
+  const isOnItsWay = instance.phase === "queued" || instance.phase === "preparing";
+  const deadline = isOnItsWay ? deadlineOf(instance, ctx.settings) : undefined;
+  if (!deadline || deadline.at >= Date.parse(estimatedReadyTime)) return { message: words, estimatedReadyTime };
+  const first = `it fails at ${milliseconds(deadline.at)}, before its estimated time, unless it is ready by then`;
+  return { message: `${words}; ${first}`, estimatedReadyTime };
+}
+
+/** It was, or plan and forecast say when its machine is free, or soon. */
+async function readyTimeOf(ctx: Context<"table">, instance: Environment): Promise<string> {
   const { phase, end, run } = instance;
   const now = ctx.clock.now();
   if (phase === "active" && run.startedAt !== null) return milliseconds(run.startedAt);

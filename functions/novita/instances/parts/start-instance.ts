@@ -6,7 +6,7 @@ import { Problem } from "#core/problem.ts";
 import { catalogueOf } from "../../parts/catalogue.ts";
 import { type InstanceStatus, statusOf } from "../wire.ts";
 import { policyFor, portsOf, WebhookUrl } from "./new-instance.ts";
-import { readyTimeOf, type StartOperation, toOperation } from "./operation.ts";
+import { expectReady, type StartOperation, toOperation } from "./operation.ts";
 import { refuseBadReceiver } from "./receiver.ts";
 
 const TargetPort = z.int().min(1).max(65_535).optional();
@@ -42,8 +42,8 @@ export async function startInstance(
   await refuseBadReceiver(ctx, body.webhookUrl);
   const started = await requestStart(ctx, instance.id, changesOf(ctx, instance, body));
   const status = statusOf(started);
-  const message = status === "ready" ? "Instance is already running" : "Instance start initiated successfully";
-  const estimatedReadyTime = await readyTimeOf(ctx, started);
+  const words = status === "ready" ? "Instance is already running" : "Instance start initiated successfully";
+  const { message, estimatedReadyTime } = await expectReady(ctx, started, words);
   return { ...toOperation(ctx, started, "start", { status, message }), estimatedReadyTime };
 }
 

@@ -27,6 +27,7 @@ describe("a receiver", () => {
     expect(words()).toEqual(["starting", "running", "health_checking", "ready"]);
     expect(ready).toEqual({
       instanceId: id,
+      userId: "developer",
       status: "ready",
       timestamp: expect.stringMatching(/^2026-01-20T18:00:\d\d\.\d{3}Z$/),
       data: {

@@ -19,14 +19,22 @@ const templates = Object.keys(images) as (keyof typeof images)[];
 const providers = ["auto", "cloud_run", "gke", "workstations"] as const;
 type Provider = Exclude<(typeof providers)[number], "auto">;
 
-const Name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$/);
+function name(field: string) {
+  const rule = `${field} must have 1 to 40 letters, numbers, hyphens, and underscores, and begin with a letter or number`;
+  const form = z
+    .string()
+    .min(1)
+    .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$/, rule);
+  return form.transform((text) => text.toLowerCase());
+}
+
 const TtlMinutes = z.int().min(1).max(MOST_TTL_MINUTES);
 
 /** What a create of either family says (docs/apis/onmemos.md#sessions and docs/apis/onmemos.md#workspaces). */
 const shared = {
   template: z.enum(templates, `template must be one of: ${templates.join(", ")}`).meta({ example: "python" }),
-  namespace: Name.transform((name) => name.toLowerCase()).meta({ example: "my-project" }),
-  user: Name.transform((name) => name.toLowerCase()).meta({ example: "developer" }),
+  namespace: name("namespace").meta({ example: "my-project" }),
+  user: name("user").meta({ example: "developer" }),
 };
 
 /** The printed body lists every provider in one text: of several the first is taken. */

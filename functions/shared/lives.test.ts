@@ -1,0 +1,3 @@
+import { lifeCases } from "#testing/life-cases.ts";
+
+lifeCases(async () => ({}));
