@@ -1,3 +1,5 @@
+import { disksOf, environmentKey } from "#core/keys.ts";
+import { findApiKey } from "#core/users/record.ts";
 import type { Endpoint } from "#http/endpoint.ts";
 import {
   callerNamed,
@@ -65,7 +67,9 @@ const bodies: Readonly<Record<string, (world: HttpWorld, key: string) => unknown
   "POST /v1/disks": (world) => ({ disk_name: freshName(world) }),
   "POST /v1/disks/{disk_name}/restore": (world) => ({ snapshot_id: keptSnapshot, new_name: freshName(world) }),
   "POST /v1/disks/{disk_name}/rename": (world) => ({ new_name: freshName(world) }),
-  "POST /v1/admin/records/end": async (world, key) => ({ key: await breakRecord(world, await submitJob(world, key)) }),
+  "POST /v1/admin/records/end": async (world, key) => ({
+    key: await breakRecord(world, key, await submitJob(world, key)),
+  }),
   "POST /session/create": () => newUser,
   "POST /v1/sessions": () => plainSession,
   "POST /v1/sessions/{session_id}/execute": () => ({ command: "python --version" }),
@@ -84,10 +88,10 @@ const bodies: Readonly<Record<string, (world: HttpWorld, key: string) => unknown
 };
 
 /** Leaves of a job a record that nobody can read, and answers its key. */
-async function breakRecord({ table }: HttpWorld, id: string): Promise<string> {
-  const item = table.all().find(({ kind, sk }) => kind === "environment" && sk === id);
+async function breakRecord(world: HttpWorld, key: string, id: string): Promise<string> {
+  const item = await world.table.get(environmentKey(await ownerOf(world, key), "gpu-dev", id));
   if (!item) throw new Error(`No record of job ${id}`);
-  await table.put({ ...item, phase: "hibernating" } as typeof item);
+  await world.table.put({ ...item, phase: "hibernating" } as typeof item);
   return `${item.pk}|${item.sk}`;
 }
 
@@ -142,8 +146,8 @@ const makersOfPath: Readonly<Record<string, Maker>> = {
   "/api/instances/start": nameInstance,
   "/api/instances/stop": nameInstance,
   "/api/instances/{instanceId}/stop": stopInstance,
-  // One of many: nobody misses it.
-  "/v1/admin/nodes/{name}/gone": async () => ({ name: `cpu-x86-${SMALL_MACHINES}` }),
+  // The last of many, and so one that nobody misses.
+  "/v1/admin/nodes/{name}/gone": async ({ compute }) => ({ name: (await compute.listNodes()).at(-1)?.name ?? "" }),
   "/v1/jobs/{job_id}/users": startJob,
   "/v1/jobs/{job_id}/jupyter/enable": startJob,
   "/v1/jobs/{job_id}/jupyter/disable": startJob,
@@ -277,11 +281,19 @@ export const keptSnapshot = "snap-0fedcba9876543210";
 /** A disk whose record has a backup. */
 async function backUpDisk(world: HttpWorld, key: string): Promise<Things> {
   const things = await createDisk(world, key);
-  const item = world.table.all().find(({ kind, name }) => kind === "disk" && name === things.disk_name);
+  const { items } = await world.table.query({ pk: disksOf(await ownerOf(world, key)) });
+  const item = items.find(({ kind, name }) => kind === "disk" && name === things.disk_name);
   if (!item) throw new Error(`No record of disk ${things.disk_name}`);
   const snapshots = [{ id: keptSnapshot, at: world.clock.now(), completed: true }];
   await world.table.put({ ...item, snapshots } as typeof item);
   return things;
+}
+
+/** The uid of the one whose key it is. */
+async function ownerOf({ ctx }: HttpWorld, key: string): Promise<string> {
+  const found = await findApiKey(ctx, ctx.ids.hash(key));
+  if (!found) throw new Error("Nobody has this key");
+  return found.uid;
 }
 
 function freshName({ ctx }: HttpWorld): string {

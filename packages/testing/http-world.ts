@@ -69,7 +69,7 @@ export function callerNamed(session: string, given: Partial<Caller> = {}): Calle
   return {
     accessKeyId: `ASIA${id}`.slice(0, 128),
     secretAccessKey: `secret-of-${session}-`.padEnd(40, "S").slice(0, 128),
-    sessionToken: `token-of-${session}-`.padEnd(100, "T"),
+    sessionToken: `token-of-${encodeURIComponent(session)}-`.padEnd(100, "T"),
     account,
     arn: `arn:aws:sts::${account}:assumed-role/SSOCloudDevGpuReservation/${session}`,
     ...given,

@@ -58,7 +58,7 @@ export interface MemoryCompute extends Compute, MemoryPosts, MemoryExecs, Memory
   hasBegun(uid: string): boolean;
   /** Everything that happened, in the order of its time. */
   history(): readonly ComputeEvent[];
-  /** Runs that changed since this was last asked, by itself up to now or by somebody's call: what \`changes\` tells as well. */
+  /** Runs that changed since this was last asked, by itself up to now or by somebody's call: what `changes` tells as well. */
   takeChanged(): RunRef[];
   /** When something happens by itself next; infinite: never. */
   nextChangeAt(): number;

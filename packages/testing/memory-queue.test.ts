@@ -14,6 +14,7 @@ describe("the memory queue", () => {
         if (!keep) for (const { id } of received) queue.acknowledge(name, id);
         return received.map(({ look }) => look);
       },
+      now: () => clock.now(),
       pass: async (ms) => clock.advance(ms),
     };
   });

@@ -1,3 +1,4 @@
+import { createECDH, createPrivateKey, createPublicKey } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { disksOf } from "#core/keys.ts";
 import { getUserByName } from "#core/users/record.ts";
@@ -21,21 +22,40 @@ async function diskPartition({ ctx }: HttpWorld): Promise<string> {
 
 /** A public key that nobody holds, another one for each name. */
 function keyLine(name: string, type: keyof typeof keyParts = "ssh-ed25519"): string {
-  const parts = [Buffer.from(type), ...keyParts[type].map((length) => Buffer.alloc(length, name))];
+  const parts = [Buffer.from(type), ...keyParts[type](name)];
   const blob = Buffer.concat(parts.flatMap((part) => [Buffer.from([0, 0, part.length >> 8, part.length]), part]));
   return `${type} ${blob.toString("base64")}`;
 }
 
-/** The lengths of what follows the type. */
+const application = Buffer.from("ssh:");
+
+/** What follows the type. */
 const keyParts = {
-  "ssh-rsa": [3, 257],
-  "ssh-ed25519": [32],
-  "ecdsa-sha2-nistp256": [8, 65],
-  "ecdsa-sha2-nistp384": [8, 97],
-  "ecdsa-sha2-nistp521": [8, 133],
-  "sk-ssh-ed25519@openssh.com": [32, 4],
-  "sk-ecdsa-sha2-nistp256@openssh.com": [8, 65, 4],
+  "ssh-rsa": (name: string) => [Buffer.from([1, 0, 1]), Buffer.alloc(257, `\u0001${name}k`).fill("k", 256)],
+  "ssh-ed25519": (name: string) => [pointOfEd25519(name)],
+  "ecdsa-sha2-nistp256": (name: string) => [Buffer.from("nistp256"), pointOf(name, "prime256v1", 32)],
+  "ecdsa-sha2-nistp384": (name: string) => [Buffer.from("nistp384"), pointOf(name, "secp384r1", 48)],
+  "ecdsa-sha2-nistp521": (name: string) => [Buffer.from("nistp521"), pointOf(name, "secp521r1", 66)],
+  "sk-ssh-ed25519@openssh.com": (name: string) => [pointOfEd25519(name), application],
+  "sk-ecdsa-sha2-nistp256@openssh.com": (name: string) => [
+    Buffer.from("nistp256"),
+    pointOf(name, "prime256v1", 32),
+    application,
+  ],
 } as const;
+
+function pointOf(name: string, curve: string, bytes: number): Buffer {
+  const pair = createECDH(curve);
+  // Below the order of each of the curves.
+  pair.setPrivateKey(Buffer.alloc(bytes, name).fill(0, 0, 2));
+  return pair.getPublicKey();
+}
+
+function pointOfEd25519(name: string): Buffer {
+  const head = Buffer.from("302e020100300506032b657004220420", "hex");
+  const secret = createPrivateKey({ key: Buffer.concat([head, Buffer.alloc(32, name)]), format: "der", type: "pkcs8" });
+  return Buffer.from(createPublicKey(secret).export({ format: "jwk" }).x ?? "", "base64url");
+}
 
 const SECRET = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW";
 
@@ -101,6 +121,16 @@ export function predecessorCases(makeWorld: () => Promise<HttpWorld>): void {
       expect(theirs).toMatchObject({ status: 200, body: { job_id: OWN_ID } });
       expect((await ask("GET", `/v1/jobs/${OWN_ID}`)).body).toMatchObject({ user_id: "developer", name: "mine" });
       expect((await ask("GET", `/v1/jobs/${OWN_ID}`, undefined, stranger)).body).toMatchObject({ name: "theirs" });
+    });
+
+    test("once in upper and once in lower case is the same job", async () => {
+      const { ask } = await startWorld();
+
+      const once = await ask("POST", "/v1/jobs/submit", reserve(OWN_ID.toUpperCase()));
+      const again = await ask("POST", "/v1/jobs/submit", reserve(OWN_ID));
+
+      expect([once.status, again]).toEqual([200, once]);
+      expect((await ask("GET", "/v1/jobs")).body.total).toBe(1);
     });
 
     test("in upper case is the same id", async () => {
@@ -450,28 +480,32 @@ export function predecessorCases(makeWorld: () => Promise<HttpWorld>): void {
     });
   });
 
-  test("what its newest request failed for is the warning of an active job, until the next one succeeds", async () => {
+  test("what requests failed for is the warning of an active job, until the same succeeds", async () => {
     const { ask, world } = await startWorld();
     const path = `/v1/jobs/${OWN_ID}`;
-    const outcomeOf = async (github_username: string) => {
+    const warning = async () => (await ask("GET", path)).body.warning;
+    const letIn = async (github_username: string) => {
       await ask("POST", `${path}/users`, { github_username });
       await world.deliver();
-      return (await ask("GET", path)).body.warning;
+      return warning();
     };
     await ask("POST", "/v1/jobs/submit", reserve(OWN_ID));
     await world.deliver();
     world.githubKeys.publish("octocat", keyLine("octocat"));
     world.githubKeys.publish("hubot", new Error("GitHub is away"));
-    const atFirst = (await ask("GET", path)).body.warning;
+    const atFirst = await warning();
 
-    const unknown = await outcomeOf("nobody");
-    const known = await outcomeOf("octocat");
-    const retried = await outcomeOf("hubot");
+    const unknown = await letIn("nobody");
+    const another = await letIn("octocat");
+    const retried = await letIn("hubot");
+    world.githubKeys.publish("nobody", keyLine("nobody"));
+    const both = await letIn("nobody");
     await ask("POST", `${path}/cancel`);
 
-    expect([atFirst, known, (await ask("GET", path)).body.warning]).toEqual([null, null, null]);
-    expect(unknown).toBe("add_user (request 2) failed: GitHub user 'nobody' not found");
-    expect(retried).toBe("add_user (request 4): GitHub does not answer; asking again for the SSH keys of hubot");
+    const failed = "add_user (request 2) failed: GitHub user 'nobody' not found";
+    const away = "add_user (request 4): GitHub does not answer; asking again for the SSH keys of hubot";
+    expect([atFirst, unknown, another]).toEqual([null, failed, failed]);
+    expect([retried, both, await warning()]).toEqual([`${away}; ${failed}`, away, null]);
   });
 
   test("Jupyter is enabled only while its address answers", async () => {

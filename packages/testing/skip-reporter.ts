@@ -4,10 +4,12 @@ import { leftOut } from "./left-out.ts";
 /** The scripts of npm that run whole suites (npm-scripts, "environment"); a run of single files leaves out what it likes. */
 const wholeSuites = ["test", "test:stack"];
 
-/** Prints why something was not tested, which vitest's own reporters do not where many files are run. */
+/** Prints why something was not tested, and what passed on its second try alone: vitest's own reporters do not for many files. */
 export default class SkipReporter implements Reporter {
   onTestCaseResult(test: TestCase): void {
     const result = test.result();
+    const { retryCount = 0 } = test.diagnostic() ?? {};
+    if (retryCount > 0) process.stdout.write(`Tried again, and ${result.state}: ${test.fullName}\n`);
     if (result.state !== "skipped" || result.note === undefined) return;
     process.stdout.write(`Skipped: ${test.fullName}: ${result.note}\n`);
   }

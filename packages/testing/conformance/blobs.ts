@@ -30,6 +30,22 @@ export function blobsConformance(open: () => Promise<Blobs>, { hasUrls = false }
       expect([...((await blobs.get("logs/b")) ?? [])]).toEqual([2]);
     });
 
+    it("knows the size of what is there, of nothing else, and of what was put last", async () => {
+      const blobs = await open();
+      await blobs.put("logs/a", Uint8Array.of(1, 2, 3));
+      await blobs.put("logs/a-b", Uint8Array.of(1));
+      await blobs.put("logs/c/d", new Uint8Array());
+
+      const first = await Promise.all(["logs/a", "logs/a-b", "logs/c/d"].map((name) => blobs.sizeOf(name)));
+      await blobs.put("logs/a", Uint8Array.of(1));
+      const later = await Promise.all(["logs/a", "logs/b", "logs/c", "other"].map((name) => blobs.sizeOf(name)));
+
+      expect([first, later]).toEqual([
+        [3, 1, 0],
+        [1, undefined, undefined, undefined],
+      ]);
+    });
+
     it("never shows a half of what is being put", async () => {
       const blobs = await open();
       const whole = [new Uint8Array(300_000).fill(1), new Uint8Array(300_000).fill(2)] as const;
@@ -78,6 +94,7 @@ export function blobsConformance(open: () => Promise<Blobs>, { hasUrls = false }
 
         await expect(blobs.put(name, Uint8Array.of(1))).rejects.toThrow();
         await expect(blobs.get(name)).rejects.toThrow();
+        await expect(blobs.sizeOf(name)).rejects.toThrow();
         await expect(blobs.remove(name)).rejects.toThrow();
         await expect(blobs.removeUnder(name)).rejects.toThrow();
         await expect(blobs.urlToGet(name, zip)).rejects.toThrow();

@@ -64,7 +64,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
   const eventually = async <Value>(read: () => Promise<Value>, holds: (value: Value) => boolean): Promise<Value> => {
     let value = await read();
-    for (let tries = 0; tries < 1_500 && !holds(value); tries += 1) {
+    for (let tries = 0; tries < 6_000 && !holds(value); tries += 1) {
       await test.pass(20);
       value = await read();
     }

@@ -48,7 +48,7 @@ export function execConformance(open: () => Promise<ExecUnderTest>): void {
     stdin: "",
     env: {},
     directory: undefined,
-    timeoutMs: 20_000,
+    timeoutMs: 120_000,
     ...changes,
   });
   const start = ({ uid, run }: { uid: string; run: number }, exec: Exec) => compute.startExec(uid, run, exec);
@@ -101,7 +101,10 @@ export function execConformance(open: () => Promise<ExecUnderTest>): void {
     });
 
     it("are ended at their time-out with 124, with what they wrote", async () => {
-      const sight = await ran({ stdout: "partial", takesMs: null }, { timeoutMs: 3_000 });
+      const until = (timeoutMs: number) => ran({ stdout: "partial", takesMs: null }, { timeoutMs });
+      let sight = await until(3_000);
+      // A busy machine may take longer until it has written.
+      if (sight.stdout === "") sight = await until(60_000);
 
       expect(sight).toMatchObject({ exitCode: 124, timedOut: true, stdout: "partial" });
     });
@@ -146,7 +149,7 @@ export function execConformance(open: () => Promise<ExecUnderTest>): void {
       await start(test.applied, exec);
 
       await compute.remove(test.applied.uid, test.applied.run, { graceSeconds: 10, force: false });
-      for (let tries = 0; tries < 400 && (await read(exec.id))?.state === "running"; tries += 1) await test.pass(20);
+      for (let tries = 0; tries < 6_000 && (await read(exec.id))?.state === "running"; tries += 1) await test.pass(20);
 
       expect((await read(exec.id))?.state ?? "ended").toBe("ended");
       await expect(start(test.applied, execOf({}))).rejects.toThrow(RunGone);

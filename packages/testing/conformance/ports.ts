@@ -43,7 +43,7 @@ export function portsConformance(open: () => Promise<PortsUnderTest>): void {
   });
   const observe = () => test.compute.observe(uid, 1);
   const seen = async (holds: (observation: Observation | undefined) => boolean) => {
-    for (let tries = 0; tries < 400; tries += 1) {
+    for (let tries = 0; tries < 6_000; tries += 1) {
       const observation = await observe();
       if (holds(observation)) return observation;
       await test.pass(20);

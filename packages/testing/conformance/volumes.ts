@@ -13,7 +13,8 @@ export interface VolumesUnderTest {
   close(): Promise<void>;
 }
 
-const tags: SnapshotTags = { name: "data", disk: "d".repeat(32), attempt: "a-r1-1" };
+const disk = "d".repeat(32);
+const tags: SnapshotTags = { name: "data", disk, attempt: "a-r1-1", key: `owner#${"0".repeat(32)}#disk|${disk}` };
 /** Has none of the volumes. */
 const machine = { name: "n1", uid: "u1", providerId: "p1" };
 /** None of these is the id of anything; some would be paths. */
@@ -84,11 +85,13 @@ export function emptyVolumesConformance(
       expect(listed).toHaveLength(2);
       expect(listed).toEqual(
         expect.arrayContaining([
-          { id, key },
-          { id: other.id, key: null },
+          expect.objectContaining({ id, key }),
+          expect.objectContaining({ id: other.id, key: null }),
         ]),
       );
-      expect(await volumes.listOwned()).toEqual([{ id: other.id, key: null }]);
+      // Where a listing tells sizes.
+      expect(listed.map(({ sizeGb = wanted.sizeGb }) => sizeGb)).toEqual([wanted.sizeGb, wanted.sizeGb]);
+      expect(await volumes.listOwned()).toMatchObject([{ id: other.id, key: null }]);
     });
 
     it("are gone once removed, however often, and their token then makes a new one", async () => {
@@ -151,7 +154,7 @@ function withSnapshotsConformance(open: () => Promise<VolumesUnderTest>): void {
     return id;
   };
   const ended = async (id: string): Promise<VolumeSnapshot> => {
-    for (let tries = 0; tries < 400; tries += 1) {
+    for (let tries = 0; tries < 6_000; tries += 1) {
       const found = await test.volumes.findSnapshot(id);
       if (found && found.state !== "pending") return found;
       await test.pass(20);
@@ -287,6 +290,25 @@ function makesSnapshots(test: () => Subject & { ended(id: string): Promise<Volum
 
       expect(await volumes.listSnapshots(id)).toEqual([]);
       expect(await volumes.findSnapshot(unfinished)).toBeUndefined();
+    });
+
+    it("are listed with the record of their disk, also when its volume is gone, until they are removed", async () => {
+      const { volumes, newVolume, newSnapshot, ended } = test();
+      const [id, other] = [await newVolume(), await newVolume()];
+      const { key, ...before } = tags;
+      const snapshot = await newSnapshot(id);
+      const untagged = (await volumes.createSnapshot(other, before)).id;
+      await ended(untagged);
+      await volumes.removeVolume(id);
+
+      const listed = await volumes.listOwnedSnapshots();
+      await volumes.tagSnapshot(untagged, { name: "data", disk, key: "owner#é b#disk|y" });
+      await volumes.removeSnapshot(snapshot);
+
+      const rows = [snapshot, untagged].map((one) => ({ id: one, key: one === snapshot ? key : null }));
+      expect(listed).toHaveLength(2);
+      expect(listed).toEqual(expect.arrayContaining(rows));
+      expect(await volumes.listOwnedSnapshots()).toEqual([{ id: untagged, key: "owner#é b#disk|y" }]);
     });
 
     it("are not made of a volume that does not exist", async () => {

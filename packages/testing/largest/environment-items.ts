@@ -54,7 +54,7 @@ export const environment = {
   starts: 1_000_000,
   end: {
     outcome: { phase: "completed", reason, at, isLimit: true },
-    archive: { blob, file, startedAt: at, settled: false },
+    archive: { blob, file, named: true, startedAt: at, silent: machine, settled: false },
     backup: { attempt: 3, tried: 100, since: at, until: at, refused: reason },
     at,
     stoppingAt: at,
@@ -148,6 +148,7 @@ export const environment = {
     revision: 1e6,
     told: { run: 1e6, revision: 1e6 },
     jupyter: { token: sealed(64), origin: `http://${line}:65535` },
+    jupyterFault: "r".repeat(120),
     refused: { run: 1e6, request: 1e6, tries: 1e6, nextAt: at },
   },
   requests: {

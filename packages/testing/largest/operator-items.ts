@@ -32,7 +32,14 @@ const sighting = {
 
 const longestWhy = "only parts of it are left: its key is that of no environment";
 
-/** 500 runs, 500 records, 100 volumes and 50 that were removed. */
+const unowned = {
+  key: "k".repeat(200),
+  why: "its key is that of no disk or environment",
+  firstSeenAt: at,
+  sightings: 1_000_000,
+};
+
+/** 500 runs, 500 records, 50 volumes, 50 snapshots and 50 that were removed. */
 export const orphans = {
   ...base,
   ...orphansKey,
@@ -44,15 +51,14 @@ export const orphans = {
   runs: many(500, () => ({ ...sighting, why: longestWhy, pool: "cpu-shared", gpus: 16, uselessSince: at })),
   records: many(500, () => sighting),
   volumeCount: 1e6,
-  volumes: many(100, () => ({
-    volume: "v".repeat(200),
-    key: "k".repeat(200),
-    why: "its key is that of no disk or environment",
-    firstSeenAt: at,
-    sightings: 1_000_000,
-  })),
+  volumeGb: 1e9,
+  volumesListedAt: at,
+  volumes: many(50, () => ({ volume: "v".repeat(200), ...unowned })),
+  snapshotCount: 1e6,
+  snapshots: many(50, () => ({ snapshot: "s".repeat(200), ...unowned })),
   removed: many(50, () => ({ uid, run: 1_000_000, key: homeText, why: longestWhy, at })),
   gpuHours: 123_456.123_456_789,
+  gbHours: 123_456.123_456_789,
 } satisfies Written<OrphanReport>;
 
 /** A place in each shard, as long as the one that DynamoDB answers. */

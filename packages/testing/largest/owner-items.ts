@@ -37,7 +37,10 @@ const name = "d".repeat(64);
 const holder = { uid, key: homeText, id };
 const snapshot = "snap-0123456789abcdef0";
 
-/** 40 snapshots that cannot be removed and 3 backups, 40 things that may have been made, 10 volumes of before. */
+/**
+ * 40 snapshots that cannot be removed and 3 backups, 40 things that may have been made, 10 volumes of before, 40 disks
+ * made of it.
+ */
 export const disk = {
   ...base,
   ...diskKey(uid, uid),
@@ -61,7 +64,8 @@ export const disk = {
   })),
   restored: { by: uid, at },
   source: { id: snapshot, at, missedAt: at },
-  restores: many(10, () => ({ snapshot, disk: uid, at })),
+  written: true,
+  restores: many(40, () => ({ snapshot, disk: uid, at })),
   snapshots: many(43, () => ({
     id: snapshot,
     at,

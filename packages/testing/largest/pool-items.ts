@@ -78,6 +78,7 @@ export const pool = {
   summary: {
     total: 1e6,
     free: 1e6,
+    mostFree: many(8, () => 8),
     inUse: 1e6,
     waiting: 1e6,
     waitingUnits: 1e6,
@@ -131,7 +132,7 @@ const standing = {
   closed: "unreadable",
   freeUnits: 1e6,
   waiting: 2_000,
-  room: many(56, () => ({ ...times, machines: 4, units: 32, zone })),
+  room: many(56, () => ({ ...times, machines: 4, units: 32, zone, gaps: many(4, () => [at, at, at] as const) })),
   turns: many(400, () => ({ ...times, position: 2_000, units: 100_000, need: { machines: 4, units: 32 } })),
   owners: Object.fromEntries(many(400, (n) => [uidOf(n), 100_000])),
   machines: many(48, () => [zone, 32, 10_000] as const),
