@@ -37,7 +37,7 @@ interface RouteOf {
 }
 
 /** An HTTP API matches methods exactly: where GET answers, HEAD does too, by the same function. */
-export function routesOf(functions: FunctionsFile): RouteOf[] {
+function routesOf(functions: FunctionsFile): RouteOf[] {
   return functions.flatMap((entry): RouteOf[] => {
     if (entry.kind === "fallback") return [{ route: entry.route, entry }];
     if (entry.kind !== "endpoint" || entry.functionUrl) return [];

@@ -1,47 +1,89 @@
 import { join } from "node:path";
 import functionsFile from "../functions.json" with { type: "json" };
+import { makeAlarms } from "./alarms.ts";
 import { makeApi } from "./api.ts";
 import { makeBlobs, makeSealerKey } from "./blobs.ts";
 import { subscribeConsumers } from "./consumers.ts";
+import { makeDashboard } from "./dashboard.ts";
 import { makeEdge } from "./edge.ts";
-import { functionArguments, logicalName, type Surroundings } from "./functions.ts";
+import { makeFirewall } from "./firewall.ts";
+import { functionArguments, logicalName, makeLogGroup, type Surroundings, servesRequests } from "./functions.ts";
 import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
 import { arnsOf, makeRoles } from "./identities.ts";
 import { makeQueues } from "./queues.ts";
 import { makeSchedules, reservedConcurrency } from "./schedules.ts";
+import { readSecret } from "./secrets.ts";
+import { makeSocketApi, makeSockets } from "./sockets.ts";
 import type { Stage } from "./stage.ts";
 import { makeTable } from "./storage.ts";
 
 /** All of one stage, from the stores outwards. `root` is the project. */
 export function makeApp(stage: Stage, root: string): { readonly url: $util.Output<string> } {
-  // The web shell has no handler yet.
-  const functions = (functionsFile as FunctionsFile).filter(({ kind }) => kind !== "socket");
+  const functions: FunctionsFile = functionsFile as FunctionsFile;
   const table = makeTable(stage);
-  const queues = makeQueues(functions);
-  const bucket = makeBlobs(stage);
   const sealerKey = makeSealerKey(stage);
-  const originSecrets = new sst.Secret("OriginSecrets").value;
-  const webhookSecret = new sst.Secret("WebhookSecret").value;
+  const { queues, deadLetterQueues } = makeQueues(functions, sealerKey);
+  const bucket = makeBlobs(stage);
+  const originSecrets = readSecret("OriginSecrets");
+  const webhookSecret = readSecret("WebhookSecret");
   const { work, pools, webhooks } = queues;
   const roleFor = makeRoles(
+    stage.eksCluster,
     arnsOf({
-      ...{ deployment: stage.tableName, table, bucket, sealerKey, eksCluster: stage.eksCluster },
+      deployment: stage.tableName,
+      stage: stage.name,
+      table,
+      bucket,
+      sealerKey,
+      eksCluster: stage.eksCluster,
+      inNetwork: stage.network !== undefined,
       queues: { work: work.arn, pools: pools.arn, webhooks: webhooks.arn },
     }),
   );
+  const socketApi = makeSocketApi();
   const around: Surroundings = {
-    ...{ stage, originSecrets, webhookSecret, bundles: join(root, "dist") },
-    ...{ bucketName: bucket.name, sealerKeyId: sealerKey.arn },
+    stage,
+    originSecrets,
+    webhookSecret,
+    bundles: join(root, "dist"),
+    deployedAt: new Date().toISOString(),
+    bucketName: bucket.name,
+    sealerKeyId: sealerKey.arn,
+    socketApiUrl: socketApi.url,
+    shellQueueUrl: queues.shell.url,
     queueUrls: { WORK_QUEUE_URL: work.url, POOLS_QUEUE_URL: pools.url, WEBHOOKS_QUEUE_URL: webhooks.url },
   };
   const made = new Map(functions.map((entry) => [entry.name, makeFunction(entry, around, roleFor(entry))]));
   const functionOf = (entry: FunctionEntry) => made.get(entry.name) as sst.aws.Function;
   const api = makeApi(functions, functionOf);
   subscribeConsumers(functions, queues, functionOf);
-  makeSchedules(functions, functionOf);
+  for (const entry of functions.filter((each) => each.kind === "socket")) {
+    makeSockets(socketApi, {
+      entry,
+      made: functionOf(entry),
+      role: roleFor(entry),
+      queue: queues.shell,
+      key: sealerKey,
+    });
+  }
+  const failedSchedules = makeSchedules(functions, functionOf);
+  const monitored = {
+    queues,
+    deadLetterQueues: { ...deadLetterQueues, schedules: failedSchedules },
+    apiId: api.nodes.api.id,
+    schedules: new Map(functions.flatMap((each) => (each.kind === "schedule" ? [[each, functionOf(each)]] : []))),
+  };
+  makeAlarms(stage, monitored);
+  makeDashboard(stage, monitored);
   const edge = makeEdge({
-    ...{ functions, root, originSecrets, domain: stage.domain },
+    functions,
+    root,
+    originSecrets,
+    domain: stage.domain,
+    firewallArn: makeFirewall(stage, functions).arn,
+    served: functions.filter(servesRequests).map(functionOf),
     apiUrl: api.url,
+    socketUrl: socketApi.url,
     urlOf: (entry) => functionOf(entry).url,
   });
   return { url: $util.interpolate`https://${stage.domain?.name ?? edge.domainName}` };
@@ -49,8 +91,15 @@ export function makeApp(stage: Stage, root: string): { readonly url: $util.Outpu
 
 function makeFunction(entry: FunctionEntry, around: Surroundings, role: $util.Output<string>): sst.aws.Function {
   const reserved = entry.kind === "schedule" ? reservedConcurrency(entry) : undefined;
+  const logs = makeLogGroup(entry, around.stage);
   return new sst.aws.Function(logicalName(entry), {
-    ...functionArguments(entry, around, role),
+    ...functionArguments(entry, around, { role, logGroup: logs.name }),
     ...(reserved !== undefined && { concurrency: { reserved } }),
+    transform: {
+      // The role may not make a log group: lines that the function writes before there is one would be lost.
+      function: (_, options) => {
+        options.dependsOn = logs;
+      },
+    },
   });
 }

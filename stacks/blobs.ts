@@ -17,7 +17,7 @@ export function makeBlobs({ isProduction }: Stage): sst.aws.Bucket {
   return bucket;
 }
 
-/** The key under which commands, variables and tokens are sealed: without it they cannot be read any more. */
+/** The key of what is sealed (commands, variables, tokens) and of the web shell's queues: without it nobody reads them. */
 export function makeSealerKey({ isProduction }: Stage): aws.kms.Key {
   return new aws.kms.Key("Sealer", {
     description: "Berth: seals commands, variables and tokens",

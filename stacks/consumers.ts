@@ -1,8 +1,22 @@
 import type { ConsumerEntry, FunctionEntry, FunctionsFile } from "./functions-file.ts";
 import type { Queues } from "./queues.ts";
 
-/** How many batches of a queue are dealt with at once, at most: what is behind the consumers has limits too. */
-const most: Readonly<Record<ConsumerEntry["queue"], number>> = { work: 50, pools: 20, webhooks: 20 };
+interface Receiving {
+  /** So many messages come at once, and have the timeout of the consumer between them. */
+  readonly batch: number;
+  /** So many batches are dealt with at once, at most: what is behind the consumers has limits too. */
+  readonly most: number;
+}
+
+/**
+ * Ten messages of one pool are one plan; a planner hands back the pools that it had no time for
+ * (core/pools/planner.ts).
+ */
+const receiving: Readonly<Record<ConsumerEntry["queue"], Receiving>> = {
+  work: { batch: 10, most: 50 },
+  pools: { batch: 10, most: 20 },
+  webhooks: { batch: 10, most: 20 },
+};
 
 /** Each consumer receives from its queue, and only what failed comes again. */
 export function subscribeConsumers(
@@ -12,11 +26,12 @@ export function subscribeConsumers(
 ): void {
   for (const entry of functions) {
     if (entry.kind !== "consumer") continue;
+    const { batch, most } = receiving[entry.queue];
     queues[entry.queue].subscribe(functionOf(entry).arn, {
-      batch: { size: 10, partialResponses: true },
+      batch: { size: batch, partialResponses: true },
       transform: {
         eventSourceMapping: (mapping) => {
-          mapping.scalingConfig = { maximumConcurrency: most[entry.queue] };
+          mapping.scalingConfig = { maximumConcurrency: most };
         },
       },
     });

@@ -1,6 +1,6 @@
 /**
  * Runs at the edge before each request (CloudFront Functions, cloudfront-js-2.0): takes the key off the path, and says
- * who asks and that the request came this way (docs/architecture.md#at-the-edge).
+ * what the path was, who asks and that the request came this way (docs/architecture.md#at-the-edge).
  */
 // biome-ignore lint/correctness/noUnusedVariables: CloudFront calls it by this name
 function handler(event) {
@@ -15,6 +15,16 @@ function handler(event) {
     // No key is "-": an empty one is refused as any other that is none.
     request.headers["x-berth-key"] = { value: found[1] || "-" };
     request.uri = found[2] || "/";
+  }
+  if (/^\/v1\/cloudrun\/workspaces\/[^/]+\/shell$/.test(request.uri)) {
+    // A WebSocket API has no paths.
+    request.headers["x-berth-path"] = { value: request.uri };
+    request.uri = "/";
+  }
+  if (request.uri.includes("%")) {
+    // An HTTP API decodes a path before it looks for a route: an escaped slash would divide it.
+    request.headers["x-berth-path"] = { value: request.uri };
+    request.uri = request.uri.replace(/%2f/gi, (slash) => `%25${slash.slice(1)}`);
   }
   request.headers["x-berth-viewer"] = { value: event.viewer.ip };
   request.headers["x-berth-origin"] = { value: "<origin secret>" };

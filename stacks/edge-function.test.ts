@@ -28,7 +28,11 @@ test("it says who asks and that the request came this way, and nobody else can",
   const forged = { value: "forged" };
 
   const { uri, headers } = requestAfter("/v1/jobs", {
-    ...{ host, "x-berth-viewer": forged, "x-berth-origin": forged, "x-berth-key": forged, "x-berth-other": forged },
+    host,
+    "x-berth-viewer": forged,
+    "x-berth-origin": forged,
+    "x-berth-key": forged,
+    "x-berth-other": forged,
   });
 
   expect(uri).toBe("/v1/jobs");
@@ -56,6 +60,28 @@ test.each(["/", "/k", "/keys", "/v1/k/abc"])("%s has no key in front", (sent) =>
   const { uri, headers } = requestAfter(sent);
 
   expect([uri, headers["x-berth-key"]]).toEqual([sent, undefined]);
+});
+
+test.each([
+  ["/v1/disks/a%2Fb", "/v1/disks/a%252Fb", "/v1/disks/a%2Fb"],
+  ["/v1/disks/a%2fb%3Fc", "/v1/disks/a%252fb%3Fc", "/v1/disks/a%2fb%3Fc"],
+  ["/k/a%2Fb/v1/%2541", "/v1/%2541", "/v1/%2541"],
+  ["/v1/jobs", "/v1/jobs", undefined],
+])("of %s, an escaped slash divides no path, and a header says what was sent", (sent, uri, path) => {
+  const request = requestAfter(sent, { "x-berth-path": { value: "/forged" } });
+
+  expect([request.uri, request.headers["x-berth-path"]?.value]).toEqual([uri, path]);
+});
+
+test.each([
+  ["/v1/cloudrun/workspaces/ws-1/shell", "/", "/v1/cloudrun/workspaces/ws-1/shell"],
+  ["/k/abc/v1/cloudrun/workspaces/a%2Fb/shell", "/", "/v1/cloudrun/workspaces/a%2Fb/shell"],
+  ["/v1/cloudrun/workspaces/a/b/shell", "/v1/cloudrun/workspaces/a/b/shell", undefined],
+  ["/v1/cloudrun/workspaces/shell", "/v1/cloudrun/workspaces/shell", undefined],
+])("of %s, a WebSocket API without paths is told what was asked for", (sent, uri, path) => {
+  const request = requestAfter(sent, { "x-berth-path": { value: "/forged" } });
+
+  expect([request.uri, request.headers["x-berth-path"]?.value]).toEqual([uri, path]);
 });
 
 test("it is smaller than the 10 KB that CloudFront takes", () => {

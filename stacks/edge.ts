@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { edgeCode } from "./edge-code.ts";
 import { logicalName } from "./functions.ts";
-import type { EndpointEntry, FunctionsFile } from "./functions-file.ts";
+import type { EndpointEntry, FunctionsFile, SocketEntry } from "./functions-file.ts";
+import { SOCKET_STAGE } from "./sockets.ts";
 
 /** Managed policies of CloudFront, by the ids that AWS gives them everywhere (CloudFront Developer Guide). */
 const CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad";
@@ -14,25 +15,36 @@ const FAST_SECONDS = 35;
 
 export interface EdgeOptions {
   readonly functions: FunctionsFile;
+  /** Those that ask for the secret: all take it before the edge sends it, or they would answer 403 meanwhile. */
+  readonly served: readonly sst.aws.Function[];
   readonly apiUrl: $util.Input<string>;
+  /** With its stage, as the path. */
+  readonly socketUrl: $util.Input<string>;
   readonly urlOf: (entry: EndpointEntry) => $util.Input<string>;
   /** With a comma between them while they are exchanged; the first is the one to add. */
   readonly originSecrets: $util.Input<string>;
   /** A host name with its certificate in us-east-1; without it the distribution has a name of its own. */
   readonly domain: { readonly name: string; readonly certificateArn: string } | undefined;
+  readonly firewallArn: $util.Input<string>;
   /** The project, where edge-function.js is. */
   readonly root: string;
 }
 
 /** The one distribution in front of all that serves requests. Nothing is cached, and each behaviour has the function. */
-export function makeEdge({ functions, apiUrl, urlOf, originSecrets, domain, root }: EdgeOptions) {
+export function makeEdge(options: EdgeOptions) {
+  const { functions, served, apiUrl, socketUrl, urlOf, originSecrets, domain, firewallArn, root } = options;
+  const sockets = functions.filter((entry) => entry.kind === "socket");
   const slow = slowEndpoints(functions);
   const code = readFileSync(join(root, "stacks/edge-function.js"), "utf8");
-  const edgeFunction = new aws.cloudfront.Function("Edge", {
-    runtime: "cloudfront-js-2.0",
-    comment: "Berth: the key off the path, the origin secret on",
-    code: $util.output(originSecrets).apply((secrets) => edgeCode(code, secrets)),
-  });
+  const edgeFunction = new aws.cloudfront.Function(
+    "Edge",
+    {
+      runtime: "cloudfront-js-2.0",
+      comment: "Berth: the key off the path, the origin secret on",
+      code: $util.output(originSecrets).apply((secrets) => edgeCode(code, secrets)),
+    },
+    { dependsOn: served.map(({ nodes }) => nodes.function) },
+  );
   const behaviour = (targetOriginId: string) => ({
     targetOriginId,
     viewerProtocolPolicy: "https-only",
@@ -45,6 +57,7 @@ export function makeEdge({ functions, apiUrl, urlOf, originSecrets, domain, root
   });
   return new aws.cloudfront.Distribution("Edge", {
     enabled: true,
+    webAclId: firewallArn,
     comment: "Berth",
     httpVersion: "http2and3",
     isIpv6Enabled: true,
@@ -52,9 +65,16 @@ export function makeEdge({ functions, apiUrl, urlOf, originSecrets, domain, root
     origins: [
       origin("api", apiUrl, FAST_SECONDS),
       ...slow.map((entry) => origin(logicalName(entry), urlOf(entry), SLOW_SECONDS)),
+      ...sockets.map((entry) => ({
+        ...origin(logicalName(entry), socketUrl, FAST_SECONDS),
+        originPath: `/${SOCKET_STAGE}`,
+      })),
     ],
     defaultCacheBehavior: behaviour("api"),
-    orderedCacheBehaviors: slow.map((entry) => ({ pathPattern: patternOf(entry), ...behaviour(logicalName(entry)) })),
+    orderedCacheBehaviors: [...slow, ...sockets].map((entry) => ({
+      pathPattern: patternOf(entry),
+      ...behaviour(logicalName(entry)),
+    })),
     restrictions: { geoRestriction: { restrictionType: "none" } },
     viewerCertificate: domain
       ? {
@@ -71,7 +91,7 @@ function slowEndpoints(functions: FunctionsFile): EndpointEntry[] {
 }
 
 /** The viewer's path decides, before the function runs: so a key may stand in front of it. */
-function patternOf({ path }: EndpointEntry): string {
+function patternOf({ path }: EndpointEntry | SocketEntry): string {
   return `*${path.replaceAll(/\{\w+\}/g, "*")}`;
 }
 

@@ -8,9 +8,14 @@ type Text = $util.Input<string>;
 /** What functions are told of the rest of the deployment. */
 export interface Surroundings {
   readonly stage: Stage;
+  /** When this deployment began, as ISO 8601. */
+  readonly deployedAt: string;
   /** `dist`, where `npm run bundle` writes. */
   readonly bundles: string;
   readonly queueUrls: Readonly<Record<"WORK_QUEUE_URL" | "POOLS_QUEUE_URL" | "WEBHOOKS_QUEUE_URL", Text>>;
+  /** For the web shell alone. */
+  readonly shellQueueUrl: Text;
+  readonly socketApiUrl: Text;
   readonly bucketName: Text;
   readonly sealerKeyId: Text;
   /** With a comma between them while they are exchanged. */
@@ -19,7 +24,11 @@ export interface Surroundings {
 }
 
 /** The arguments of one entry of functions.json. Throws where it was not bundled: SST would deploy an empty zip. */
-export function functionArguments(entry: FunctionEntry, around: Surroundings, role: Text): sst.aws.FunctionArgs {
+export function functionArguments(
+  entry: FunctionEntry,
+  around: Surroundings,
+  { role, logGroup }: { readonly role: Text; readonly logGroup: Text },
+): sst.aws.FunctionArgs {
   const bundle = join(around.bundles, entry.name);
   if (!existsSync(join(bundle, "index.mjs"))) {
     throw new Error(`${bundle} has no index.mjs: run \`npm run bundle\` before a deployment`);
@@ -33,33 +42,64 @@ export function functionArguments(entry: FunctionEntry, around: Surroundings, ro
     timeout: `${entry.timeoutSeconds} seconds`,
     memory: `${entry.memoryMb} MB`,
     environment: environmentOf(entry, around),
-    logging: { retention: around.stage.isProduction ? "3 months" : "1 week", format: "json" },
+    logging: { logGroup, format: "json" },
+    // Its next call comes anyway, and a call that Lambda repeats would be counted as three that failed.
+    ...(entry.kind === "schedule" && { retries: 0 }),
+    ...(entry.uses.includes("compute") && around.stage.network && { vpc: { ...around.stage.network } }),
     // Its address is behind the edge, whose answers say what browsers of other origins may do: nothing.
     ...(entry.kind === "endpoint" && entry.functionUrl && { url: { authorization: "none", cors: false } }),
   };
+}
+
+/**
+ * The log of a function, under a name that its role's policy knows: of long ones SST leaves out the app or half the
+ * stage, and `berth-dev-*` would take in the stage `dev-2`.
+ */
+export function makeLogGroup(entry: FunctionEntry, stage: Stage): aws.cloudwatch.LogGroup {
+  return new aws.cloudwatch.LogGroup(`${logicalName(entry)}Logs`, {
+    name: `/${metricsNamespace(stage)}/${entry.name}`,
+    retentionInDays: stage.isProduction ? 90 : 7,
+  });
+}
+
+/** The name of the log groups without slash and function: packages/lambda/metrics.ts reads it out of theirs. */
+export function metricsNamespace({ name }: Stage): string {
+  return `berth/${name}`;
 }
 
 /** What a function needs and no more: a secret is only where it is used. */
 export function environmentOf(entry: FunctionEntry, around: Surroundings): Record<string, Text> {
   const { stage } = around;
   const uses = (...ports: FunctionEntry["uses"]) => ports.some((port) => entry.uses.includes(port));
-  const serves = entry.kind === "endpoint" || entry.kind === "fallback";
   const parts: readonly (false | Readonly<Record<string, Text>> | Settings)[] = [
     stage.settings,
     uses("table", "volumes", "compute") && { TABLE_NAME: stage.tableName },
+    // Of the one that says how long Berth has been up: in all, each deployment would change every function.
+    entry.name === "shared/health" && { DEPLOYED_AT: around.deployedAt },
     uses("queue") && around.queueUrls,
     uses("blobs") && { BLOBS_BUCKET: around.bucketName },
     uses("sealer") && { SEALER_KEY_ID: around.sealerKeyId },
     uses("compute") && stage.clusterSettings,
     uses("githubKeys") && stage.keysSettings,
     uses("fetch") && stage.receiverSettings,
-    serves && { ORIGIN_SECRETS: around.originSecrets },
+    entry.kind === "socket" && { SHELL_QUEUE_URL: around.shellQueueUrl, SOCKET_API_URL: around.socketApiUrl },
+    servesRequests(entry) && { ORIGIN_SECRETS: around.originSecrets },
     entry.kind === "consumer" && uses("fetch") && { WEBHOOK_SECRET: around.webhookSecret },
   ];
   return Object.assign({}, ...parts);
 }
 
+/** With its first letter in upper case. */
+export function capitalize(text: string): string {
+  return `${text[0]?.toUpperCase()}${text.slice(1)}`;
+}
+
+/** Whether it stands behind the edge, whose secret it asks for. */
+export function servesRequests({ kind }: FunctionEntry): boolean {
+  return kind === "endpoint" || kind === "fallback" || kind === "socket";
+}
+
 /** The name of an entry in the stack: `gpu-dev/jobs/cancel` is `GpuDevJobsCancel`. */
-export function logicalName({ name }: FunctionEntry): string {
+export function logicalName({ name }: Pick<FunctionEntry, "name">): string {
   return name.replaceAll(/(?:^|[/-])([a-z0-9])/g, (_, first: string) => first.toUpperCase());
 }

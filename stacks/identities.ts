@@ -1,5 +1,5 @@
 import type { FunctionEntry } from "./functions-file.ts";
-import { type Arns, type RoleKind, roleOf, statementsOf } from "./roles.ts";
+import { type Arns, onlyRunsCommands, type RoleKind, roleOf, statementsOf } from "./roles.ts";
 
 /** Only Lambda takes on a role of ours: in SST's own the whole account is trusted too, for its live functions. */
 const trust = {
@@ -7,13 +7,35 @@ const trust = {
   Statement: [{ Effect: "Allow", Principal: { Service: "lambda.amazonaws.com" }, Action: "sts:AssumeRole" }],
 };
 
-/** Answers the role of a function; each role is made once, when it is first asked for. */
-export function makeRoles(arns: Arns<$util.Input<string>>): (entry: FunctionEntry) => $util.Output<string> {
+/** As deploy/kubernetes binds it to what Berth does in a cluster. */
+function clusterGroupOf({ kind }: RoleKind): string {
+  return onlyRunsCommands(kind) ? "berth:commands" : "berth:controller";
+}
+
+/**
+ * Answers the role of a function; each role is made once, when it is first asked for. Those that use compute are let
+ * into the cluster, whose authentication mode has to take access entries (EKS User Guide, "Grant IAM users access to
+ * Kubernetes with EKS access entries").
+ */
+export function makeRoles(
+  eksCluster: string,
+  arns: Arns<$util.Input<string>>,
+): (entry: FunctionEntry) => $util.Output<string> {
   const made = new Map<string, aws.iam.Role>();
   return (entry) => {
     const kind = roleOf(entry);
-    const role = made.get(kind.name) ?? makeRole(kind, arns);
+    const known = made.get(kind.name);
+    if (known) return known.arn;
+    const role = makeRole(kind, arns);
     made.set(kind.name, role);
+    if (kind.uses.includes("compute")) {
+      new aws.eks.AccessEntry(`${kind.name}Access`, {
+        clusterName: eksCluster,
+        principalArn: role.arn,
+        kubernetesGroups: [clusterGroupOf(kind)],
+        type: "STANDARD",
+      });
+    }
     return role.arn;
   };
 }
@@ -29,11 +51,13 @@ function makeRole(kind: RoleKind, arns: Arns<$util.Input<string>>): aws.iam.Role
 /** The ARNs of a deployment, from what was made and the account it is made in. */
 export function arnsOf(made: {
   readonly deployment: string;
+  readonly stage: string;
   readonly table: sst.aws.Dynamo;
   readonly queues: Arns<$util.Input<string>>["queues"];
   readonly bucket: sst.aws.Bucket;
   readonly sealerKey: aws.kms.Key;
   readonly eksCluster: string;
+  readonly inNetwork: boolean;
 }): Arns<$util.Input<string>> {
   const region = aws.getRegionOutput().name;
   const account = aws.getCallerIdentityOutput().accountId;
@@ -48,11 +72,12 @@ export function arnsOf(made: {
     bucketObjects: $util.interpolate`${made.bucket.arn}/*`,
     sealerKey: made.sealerKey.arn,
     cluster: arn("eks", `cluster/${made.eksCluster}`),
-    logGroups: arn("logs", `log-group:/aws/lambda/${made.deployment}-*:*`),
+    logGroups: arn("logs", `log-group:/berth/${made.stage}/*:*`),
     volumes: arn("ec2", "volume/*"),
     // A snapshot's ARN names no account.
     snapshots: $util.interpolate`arn:${partition}:ec2:${region}::snapshot/*`,
     instances: arn("ec2", "instance/*"),
     deployment: made.deployment,
+    inNetwork: made.inNetwork,
   };
 }

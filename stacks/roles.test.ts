@@ -12,11 +12,12 @@ const arns: Arns<string> = {
   bucketObjects: "arn:bucket/*",
   sealerKey: "arn:key",
   cluster: "arn:cluster",
-  logGroups: "arn:log-group:/aws/lambda/berth-dev-*:*",
+  logGroups: "arn:log-group:/berth/dev/*:*",
   volumes: "arn:volume/*",
   snapshots: "arn:snapshot/*",
   instances: "arn:instance/*",
   deployment: "berth-dev",
+  inNetwork: false,
 };
 
 function entryNamed(name: string): FunctionEntry {
@@ -37,7 +38,7 @@ test("a function that uses nothing may write its own log, and do nothing else", 
       Sid: "OwnLogs",
       Effect: "Allow",
       Action: ["logs:CreateLogStream", "logs:PutLogEvents"],
-      Resource: ["arn:log-group:/aws/lambda/berth-dev-*:*"],
+      Resource: ["arn:log-group:/berth/dev/*:*"],
     },
   ]);
 });
@@ -51,9 +52,14 @@ test("an endpoint that sends looks cannot receive any; the consumer of a queue r
   expect(received).toMatchObject({ Sid: "Receive", Resource: ["arn:pools"] });
 });
 
-test("a request that runs commands asks EC2 nothing, and one that renames a disk only changes tags of ours", () => {
-  expect(actionsOf("onmemos/sessions/execute").filter((action) => action.startsWith("ec2:"))).toEqual([]);
-  expect(actionsOf("gpu-dev/disks/rename").filter((action) => action.startsWith("ec2:"))).toEqual(["ec2:CreateTags"]);
+test.each(["onmemos/sessions/execute", "socket/shell"])("%s, which only runs commands, asks EC2 nothing", (name) => {
+  expect(actionsOf(name).filter((action) => action.startsWith("ec2:"))).toEqual([]);
+});
+
+test("a request that renames a disk only changes tags", () => {
+  expect(new Set(actionsOf("gpu-dev/disks/rename").filter((action) => action.startsWith("ec2:")))).toEqual(
+    new Set(["ec2:CreateTags"]),
+  );
 });
 
 test("what changes something of EC2 asks for the tag of the deployment, but where the machine or the source is named", () => {
@@ -65,6 +71,83 @@ test("what changes something of EC2 asks for the tag of the deployment, but wher
 
   expect(changing.length).toBeGreaterThan(5);
   expect(free).toEqual(["OfSnapshot", "OffMachine"]);
+});
+
+test("who reads blobs or compares volumes changes none of them", () => {
+  const blobs = (name: string) => actionsOf(name).filter((action) => action.startsWith("s3:"));
+  const volumes = actionsOf("cron/orphans").filter((action) => action.startsWith("ec2:"));
+
+  const readers = functions.filter(({ kind, uses }) => kind === "endpoint" && uses.includes("blobs"));
+  expect(readers).not.toEqual([]);
+  for (const { name } of readers) expect(blobs(name), name).toEqual(["s3:GetObject", "s3:ListBucket"]);
+  expect(volumes).toEqual(expect.arrayContaining(["ec2:DescribeVolumes", "ec2:DescribeSnapshots"]));
+  expect(volumes.filter((action) => !action.startsWith("ec2:Describe"))).toEqual([]);
+  expect(blobs("work/look")).toContain("s3:PutObject");
+});
+
+type Tags = Record<string, string>;
+
+function mayTag(name: string, has: Tags, writes: Tags): boolean {
+  return may(name, "ec2:CreateTags", has, writes);
+}
+
+/** What IAM says to an action on a snapshot with these tags, for a call that writes those. */
+function may(name: string, action: string, has: Tags, writes: Tags = {}): boolean {
+  const values: Record<string, string> = {
+    ...Object.fromEntries(Object.entries(has).map(([key, value]) => [`aws:ResourceTag/${key}`, value])),
+    ...Object.fromEntries(Object.entries(writes).map(([key, value]) => [`aws:RequestTag/${key}`, value])),
+  };
+  const holds: Record<string, (key: string, wanted: readonly string[]) => boolean> = {
+    StringEquals: (key, wanted) => wanted.includes(values[key] ?? ""),
+    Null: (key, [wanted]) => String(values[key] === undefined) === wanted,
+    "ForAllValues:StringEquals": (_, wanted) => Object.keys(writes).every((key) => wanted.includes(key)),
+  };
+  return statementsOf(roleOf(entryNamed(name)), arns)
+    .filter(({ Action, Resource }) => Action.includes(action) && Resource.includes("arn:snapshot/*"))
+    .some(({ Condition = {} }) =>
+      Object.entries(Condition).every(([operator, keys]) =>
+        Object.entries(keys).every(([key, wanted]) => holds[operator]?.(key, [wanted].flat())),
+      ),
+    );
+}
+
+test.each(["gpu-dev/disks/rename", "work/look"])(
+  "%s puts tags back that somebody took off, and takes no snapshot of others",
+  (name) => {
+    // As packages/aws/ebs-snapshots.ts writes them.
+    const tags = { "berth:deployment": "berth-dev", "berth:disk": "d", "berth:record": "k", Name: "data" };
+
+    expect(mayTag(name, { "berth:deployment": "berth-dev" }, tags)).toBe(true);
+    expect(mayTag(name, {}, tags)).toBe(true);
+    expect(mayTag(name, { "berth:deployment": "berth-prod" }, tags)).toBe(false);
+    expect(mayTag(name, {}, { ...tags, "berth:deployment": "berth-prod" })).toBe(false);
+    expect(mayTag(name, {}, { ...tags, owner: "mallory" })).toBe(false);
+  },
+);
+
+test("a role can make no snapshot of others one that it may remove, whatever it writes to it", () => {
+  const written = { "berth:deployment": "berth-dev", "berth:disk": "d", Name: "data" };
+  const made = { ...written, "berth:attempt": "a-r1-1" };
+
+  expect(may("work/look", "ec2:DeleteSnapshot", made)).toBe(true);
+  expect(may("work/look", "ec2:DeleteSnapshot", { ...made, "berth:deployment": "berth-prod" })).toBe(false);
+  expect(may("work/look", "ec2:DeleteSnapshot", written)).toBe(false);
+  for (const has of [{}, written, made]) expect(mayTag("work/look", has, made)).toBe(false);
+});
+
+test("in a network Lambda makes the interfaces of a function, and the code of the function cannot", () => {
+  const statements = statementsOf(roleOf(entryNamed("work/look")), { ...arns, inNetwork: true });
+  const interfaces = /NetworkInterface|PrivateIpAddresses|DescribeSubnets/;
+  const actionsWith = (effect: string) =>
+    statements
+      .filter(({ Effect }) => Effect === effect)
+      .flatMap(({ Action }) => Action.filter((action) => interfaces.test(action)));
+  const denied = statements.filter(({ Effect }) => Effect === "Deny");
+
+  expect(actionsWith("Allow").length).toBeGreaterThan(0);
+  expect(actionsWith("Deny")).toEqual(actionsWith("Allow"));
+  // The key is there only where a function's own code calls.
+  expect(denied.map(({ Condition }) => Condition)).toEqual([{ Null: { "lambda:SourceFunctionArn": "false" } }]);
 });
 
 test("no action has a star, and a name of a role leaves AWS room for its own end", () => {

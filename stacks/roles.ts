@@ -1,3 +1,4 @@
+import { capitalize } from "./functions.ts";
 import type { ConsumerEntry, FunctionEntry, PortName } from "./functions-file.ts";
 
 /** What a role is for: what its functions are, and which ports they use. A consumer is told by its queue. */
@@ -12,7 +13,7 @@ export interface RoleKind {
 /** Of a policy; `Text` is what a name is before it is deployed. */
 export interface Statement<Text> {
   readonly Sid: string;
-  readonly Effect: "Allow";
+  readonly Effect: "Allow" | "Deny";
   readonly Action: readonly string[];
   readonly Resource: readonly Text[];
   readonly Condition?: Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>>;
@@ -33,26 +34,34 @@ export interface Arns<Text> {
   readonly instances: Text;
   /** The name of the deployment, as volumes are tagged with it. */
   readonly deployment: string;
+  /** Those that use compute run in the network of the cluster. */
+  readonly inNetwork: boolean;
 }
 
 /** Every resource with a star, and why it has one. */
 export const wildcards: Readonly<Record<string, string>> = {
-  "*": "EC2 has no resources for Describe calls",
+  "*": "EC2 has no resources for Describe calls, and Lambda chooses the interfaces in a network",
   "table/<name>/index/*": "the indexes of the one table",
   "<bucket>/*": "blobs are named by what they hold",
-  "log-group:/aws/lambda/berth-<stage>-*:*": "functions of one role, each with a group of its own",
+  "log-group:/berth/<stage>/*:*": "functions of one role, each with a group of its own",
   "volume/*": "EBS chooses the ids; the tag of the deployment is asked for",
-  "snapshot/*": "EBS chooses the ids; the tag of the deployment is asked for, but where a disk is made of one",
+  "snapshot/*":
+    "EBS chooses the ids; the tag of the deployment is asked for, but where a disk is made of one, or one without it gets it back",
   "instance/*": "a volume is taken off whichever lost machine has it",
 };
 
 /** The role of a function: one for each pair of what it is and what it uses. */
 export function roleOf(entry: FunctionEntry): RoleKind {
   const { kind, uses } = entry;
-  if (kind === "consumer") return { name: `Consumer${capital(entry.queue)}`, kind, uses, queue: entry.queue };
+  if (kind === "consumer") return { name: `Consumer${capitalize(entry.queue)}`, kind, uses, queue: entry.queue };
   // What serves requests without a port is one role, whether it is an endpoint or the fallback.
   const shown = kind === "fallback" ? "endpoint" : kind;
-  return { name: [shown, ...uses].map(capital).join(""), kind: shown, uses };
+  return { name: [shown, ...uses].map(capitalize).join(""), kind: shown, uses };
+}
+
+/** Requests and the web shell run commands in what is there, and change nothing of a cluster. */
+export function onlyRunsCommands(kind: RoleKind["kind"]): boolean {
+  return kind === "endpoint" || kind === "socket";
 }
 
 /** What a role may do: only what the adapters of its ports call. */
@@ -73,8 +82,9 @@ const statementsOfPort: Readonly<Record<PortName, OfPort>> = {
     allow("TableIndexes", ["dynamodb:Query"], [tableIndexes]),
   ],
   queue: ({ queues }) => [allow("Send", ["SendMessage", "GetQueueAttributes"].map(of("sqs")), Object.values(queues))],
-  blobs: ({ bucket, bucketObjects }) => [
-    allow("Blobs", ["GetObject", "PutObject", "DeleteObject"].map(of("s3")), [bucketObjects]),
+  blobs: ({ bucket, bucketObjects }, { kind }) => [
+    // Requests read what looks have written, or sign an address that does.
+    allow("Blobs", (kind === "endpoint" ? readsBlobs : changesBlobs).map(of("s3")), [bucketObjects]),
     // Without it S3 answers 403 for what is not there, and a list is needed to remove all of a disk's.
     allow("BlobList", ["s3:ListBucket"], [bucket]),
   ],
@@ -83,41 +93,92 @@ const statementsOfPort: Readonly<Record<PortName, OfPort>> = {
       StringEquals: { "kms:EncryptionContext:berth": "data-key" },
     }),
   ],
-  compute: ({ cluster }, { kind }) => [
+  compute: ({ cluster, inNetwork }, { kind }) => [
+    // Lambda makes the interfaces of a function by the function's own role (AWSLambdaVPCAccessExecutionRole).
+    ...(inNetwork ? [allow("Interfaces", interfaces, ["*"]), interfacesNotByCode] : []),
     allow("Cluster", ["eks:DescribeCluster"], [cluster]),
-    // Requests run commands in what is there, and ask nobody what became of a machine.
-    ...(kind === "endpoint" ? [] : [allow("Machines", ["ec2:DescribeInstances"], ["*"])]),
+    // Whoever only runs commands asks nobody what became of a machine.
+    ...(onlyRunsCommands(kind) ? [] : [allow("Machines", ["ec2:DescribeInstances"], ["*"])]),
   ],
-  volumes: (arns, { kind }) => (kind === "endpoint" ? [retag(arns)] : volumeStatements(arns)),
+  volumes: (arns, { kind }) => volumeStatements[kind](arns),
   // Signed by the caller's own credentials, or by nobody.
   identity: () => [],
   githubKeys: () => [],
   fetch: () => [],
 };
 
-function volumeStatements(arns: Arns<unknown>): Statement<unknown>[] {
+const interfaces = [
+  "CreateNetworkInterface",
+  "DescribeNetworkInterfaces",
+  "DeleteNetworkInterface",
+  "DescribeSubnets",
+  "AssignPrivateIpAddresses",
+  "UnassignPrivateIpAddresses",
+].map(of("ec2"));
+
+/**
+ * Lambda's own service makes the interfaces, and the code of a function never does. Only a call with the credentials of
+ * a function's environment names its function (Lambda Developer Guide, "Giving Lambda functions access to resources in
+ * an Amazon VPC" and "Using source function ARN to control function access behavior").
+ */
+const interfacesNotByCode: Statement<string> = {
+  Sid: "InterfacesNotByCode",
+  Effect: "Deny",
+  Action: interfaces,
+  Resource: ["*"],
+  Condition: { Null: { "lambda:SourceFunctionArn": "false" } },
+};
+
+const readsBlobs = ["GetObject"];
+const changesBlobs = ["GetObject", "PutObject", "DeleteObject"];
+
+const findVolumes = allow("FindVolumes", ["DescribeVolumes", "DescribeSnapshots"].map(of("ec2")), ["*"]);
+
+/** A request renames a disk, and a schedule compares volumes and snapshots with records. Looks do the rest. */
+const volumeStatements: Readonly<Record<RoleKind["kind"], (arns: Arns<unknown>) => Statement<unknown>[]>> = {
+  endpoint: retag,
+  schedule: () => [findVolumes],
+  consumer: changeVolumes,
+  socket: () => [],
+  fallback: () => [],
+};
+
+function changeVolumes(arns: Arns<unknown>): Statement<unknown>[] {
   const { volumes, snapshots, instances, deployment } = arns;
   const made = { StringEquals: { "aws:RequestTag/berth:deployment": deployment } };
   const ours = { StringEquals: { "aws:ResourceTag/berth:deployment": deployment } };
+  // Written at its making alone: no role can make somebody else's snapshot one that it may remove.
+  const madeHere = { ...ours, Null: { "aws:ResourceTag/berth:attempt": "false" } };
   const atMaking = { StringEquals: { "ec2:CreateAction": ["CreateVolume", "CreateSnapshot"] } };
   return [
-    allow("FindVolumes", ["DescribeVolumes", "DescribeSnapshots"].map(of("ec2")), ["*"]),
+    findVolumes,
     allow("MakeVolume", ["ec2:CreateVolume"], [volumes], made),
     // That the snapshot is ours was asked before: whose tags somebody took off is ours all the same.
     allow("OfSnapshot", ["ec2:CreateVolume"], [snapshots]),
     allow("MakeSnapshot", ["ec2:CreateSnapshot"], [snapshots], made),
     allow("OfVolume", ["CreateSnapshot", "DeleteVolume", "DetachVolume"].map(of("ec2")), [volumes], ours),
     allow("OffMachine", ["ec2:DetachVolume"], [instances]),
-    allow("RemoveSnapshot", ["ec2:DeleteSnapshot"], [snapshots], ours),
+    allow("RemoveSnapshot", ["ec2:DeleteSnapshot"], [snapshots], madeHere),
     allow("TagMade", ["ec2:CreateTags"], [volumes, snapshots], atMaking),
-    retag(arns),
+    ...retag(arns),
   ];
 }
 
-/** A renamed disk's backups say its new name. */
-function retag({ snapshots, deployment }: Arns<unknown>): Statement<unknown> {
-  const ours = { StringEquals: { "aws:ResourceTag/berth:deployment": deployment } };
-  return allow("TagSnapshot", ["ec2:CreateTags"], [snapshots], ours);
+/**
+ * A renamed disk's backups say its new name, and one that lost its tags gets them back: only a snapshot that is no
+ * deployment's becomes ours by that. Which of those was made here its description says, and a policy cannot ask for it.
+ */
+function retag({ snapshots, deployment }: Arns<unknown>): Statement<unknown>[] {
+  const written = { "aws:RequestTag/berth:deployment": deployment };
+  const keys = {
+    "ForAllValues:StringEquals": { "aws:TagKeys": ["berth:deployment", "berth:disk", "berth:record", "Name"] },
+  };
+  const ours = { StringEquals: { ...written, "aws:ResourceTag/berth:deployment": deployment }, ...keys };
+  const lost = { StringEquals: written, Null: { "aws:ResourceTag/berth:deployment": "true" }, ...keys };
+  return [
+    allow("TagSnapshot", ["ec2:CreateTags"], [snapshots], ours),
+    allow("TagLostSnapshot", ["ec2:CreateTags"], [snapshots], lost),
+  ];
 }
 
 function receive<Text>(queue: Text): Statement<Text> {
@@ -136,8 +197,4 @@ function allow<Text>(
 
 function of(service: string): (action: string) => string {
   return (action) => `${service}:${action}`;
-}
-
-function capital(text: string): string {
-  return `${text[0]?.toUpperCase()}${text.slice(1)}`;
 }

@@ -1,20 +1,38 @@
 import { logicalName } from "./functions.ts";
 import type { FunctionEntry, FunctionsFile, ScheduleEntry } from "./functions-file.ts";
 
-/** The schedules. A call that could not be made is tried again, and then kept where an operator sees it. */
-export function makeSchedules(functions: FunctionsFile, functionOf: (entry: FunctionEntry) => sst.aws.Function): void {
+/** The schedules. A call that could not be made is tried again, and then kept in the queue that is answered. */
+export function makeSchedules(
+  functions: FunctionsFile,
+  functionOf: (entry: FunctionEntry) => sst.aws.Function,
+): sst.aws.Queue {
   const dead = new sst.aws.Queue("SchedulesDead", {
     transform: { queue: { messageRetentionSeconds: 14 * 86_400 } },
   });
   for (const entry of functions) {
     if (entry.kind !== "schedule") continue;
-    new sst.aws.CronV2(`${logicalName(entry)}Schedule`, {
-      function: functionOf(entry).arn,
+    const { arn } = functionOf(entry);
+    const cron = new sst.aws.CronV2(`${logicalName(entry)}Schedule`, {
+      function: arn,
       schedule: entry.minutes === 1 ? "rate(1 minute)" : `rate(${entry.minutes} minutes)`,
       retries: 2,
       dlq: dead.arn,
     });
+    // One that runs all the time is called at once when it is first made, and later another one is on its way already.
+    if (entry.atStart && reservedConcurrency(entry) === undefined) {
+      new aws.scheduler.Schedule(`${logicalName(entry)}Start`, {
+        scheduleExpression: arn.apply(onceSoon),
+        flexibleTimeWindow: { mode: "OFF" },
+        target: cron.nodes.schedule.target,
+      });
+    }
   }
+  return dead;
+}
+
+/** Asked when the function is there as this deployment has it; until then the call itself has to be there. In UTC. */
+function onceSoon(): string {
+  return `at(${new Date(Date.now() + 120_000).toISOString().slice(0, 19)})`;
 }
 
 /** Of a schedule whose next call begins before the last one has ended: the two, and no third. */

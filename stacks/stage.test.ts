@@ -2,7 +2,13 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { readStage } from "./stage.ts";
 
-const given = { DOMAIN: "berth.dev", ALLOWED_ACCOUNTS: "111111111111", ALLOWED_ROLES: "Dev", EKS_CLUSTER: "gpus" };
+const given = {
+  DOMAIN: "berth.dev",
+  ALLOWED_ACCOUNTS: "111111111111",
+  ALLOWED_ROLES: "Dev",
+  EKS_CLUSTER: "gpus",
+  LOGIN_SERVER_ID: "berth.dev",
+};
 
 test("a stage is named by everything that it lacks, at once", () => {
   expect(() => readStage("Prod", { API_DOMAIN: "api.berth.dev" })).toThrow(
@@ -10,37 +16,81 @@ test("a stage is named by everything that it lacks, at once", () => {
   DOMAIN must be set
   ALLOWED_ACCOUNTS must be set
   ALLOWED_ROLES must be set
-  EKS_CLUSTER must be set
-  the stage must be 1 to 20 of a-z, 0-9 and -
+  LOGIN_SERVER_ID must be set
+  EKS_CLUSTER must be the name of an EKS cluster
+  the stage must be 1 to 20 of a-z, 0-9 and -, a letter first and no - at its end
   API_DOMAIN needs API_CERTIFICATE_ARN`,
   );
 });
 
+test.each([
+  ["production", {}, "ALARM_EMAIL must be set"],
+  // The label of the deployment on the cluster, `berth-dev-`, would be refused by every function that uses it.
+  ["dev-", {}, "no - at its end"],
+  ["dev", { MONTHLY_BUDGET_USD: "500" }, "ALARM_EMAIL must be set"],
+  ["dev", { EXEC_CAP_SECONDS: "150" }, "EXEC_CAP_SECONDS must be at most 115 on Lambda"],
+  ["dev", { KEY_TTL_HOURS: "x" }, "KEY_TTL_HOURS must be a whole number from 1 to 168"],
+  ["dev", { LOGIN_SERVER_ID: "a b" }, "LOGIN_SERVER_ID must be 1 to 128 letters"],
+  ["dev", { NODE_TYPES: "a=b" }, "NODE_TYPES must name known types"],
+  ["dev", { WEBHOOK_ALLOW: "a b" }, "WEBHOOK_ALLOW must be hosts"],
+  ["dev", { VPC_SUBNETS: "subnet-1" }, "VPC_SUBNETS and VPC_SECURITY_GROUPS need EKS_ACCESS=private"],
+  ["dev", { EKS_ACCESS: "public", VPC_SECURITY_GROUPS: "sg-1" }, "need EKS_ACCESS=private"],
+  ["dev", { EKS_ACCESS: "privat" }, "EKS_ACCESS must be public or private"],
+  ["dev", { EKS_ACCESS: "private", VPC_SUBNETS: "subnet-1" }, "needs VPC_SECURITY_GROUPS"],
+  ["dev", { EKS_ACCESS: "private", VPC_SUBNETS: "subnet-1,", VPC_SECURITY_GROUPS: "sg-1" }, "needs VPC_SUBNETS"],
+  ["dev", { ALLOWED_ROLES: Array(300).fill("Developers").join() }, "settings for functions take 33"],
+  ["dev", { ALARM_EMAIL: "nobody" }, "ALARM_EMAIL must be an address"],
+  ["dev", { ALARM_EMAIL: "a@b.dev", MONTHLY_BUDGET_USD: "much" }, "MONTHLY_BUDGET_USD must be"],
+])("%s with %j is told what it lacks", (name, more, says) => {
+  expect(() => readStage(name, { ...given, ...more })).toThrow(says);
+});
+
 test("settings reach the functions that read them, and a secret none", () => {
-  const stage = readStage("dev", { ...given, WEBHOOK_SECRET: "secret", NODE_TYPES: "a=b", GITHUB_KEYS_URL: "" });
+  const stage = readStage("dev", {
+    ...given,
+    WEBHOOK_SECRET: "secret",
+    NODE_TYPES: "a=b=p5.48xlarge",
+    GITHUB_KEYS_URL: "",
+  });
 
   expect(stage.settings).toEqual({
-    LOGIN_SERVER_ID: "berth-dev",
+    LOGIN_SERVER_ID: "berth.dev",
     DOMAIN: "berth.dev",
     ALLOWED_ACCOUNTS: "111111111111",
     ALLOWED_ROLES: "Dev",
   });
-  expect(stage.clusterSettings).toEqual({ EKS_CLUSTER: "gpus", NODE_TYPES: "a=b" });
+  expect(stage.clusterSettings).toEqual({ EKS_CLUSTER: "gpus", NODE_TYPES: "a=b=p5.48xlarge" });
   expect(stage.keysSettings).toEqual({});
   expect(JSON.stringify(stage)).not.toContain("secret");
 });
 
-/** Of the laptop alone, of one function's environment, or secret. */
+/** What the laptop alone reads, what one function is told, and secrets. */
 const elsewhere = `PORT METRICS_PORT SSH_PORT BERTH_HOME LOG_FORMAT LOG_LEVEL BERTH_OPEN LOCAL_USERS LOCAL_NODES
   COMPUTE KUBECONFIG KUBE_CONTEXT CLUSTER_SSH INGRESS_CLASS INGRESS_ANNOTATIONS LOCAL_PATH SWEEP_SECONDS
   NOVITA_CATALOGUE TABLE_NAME WORK_QUEUE_URL POOLS_QUEUE_URL WEBHOOKS_QUEUE_URL ORIGIN_SECRETS WEBHOOK_SECRET
   SEALER_KEY_ID BLOBS_BUCKET AWS_REGION AWS_ENDPOINT_URL_STS AWS_ENDPOINT_URL_KMS AWS_ENDPOINT_URL_S3
-  AWS_ENDPOINT_URL_EKS`.split(/\s+/);
+  AWS_ENDPOINT_URL_EKS SHELL_QUEUE_URL SOCKET_API_URL`.split(/\s+/);
+
+/** For those that have no value there. */
+const valid = {
+  ADMIN_USERS: "ada",
+  ADMIN_ROLES: "Admin",
+  NODE_GROUPS: "p5.48xlarge=1",
+  NODE_TYPES: "a=p5.48xlarge",
+  EKS_ENDPOINT: "https://eks.example",
+  EKS_CA: "YQ==",
+  TOOLS_IMAGE: "tools",
+  WEBHOOK_ALLOW: "10.0.0.0/8",
+  STS_ORIGINS: "https://sts.amazonaws.com",
+  IDLE_GPU_MINUTES: "30",
+  ALARM_EMAIL: "a@b.dev",
+};
 
 test("every setting of .env.example is passed on, or is none of a stage", () => {
   const example = readFileSync(new URL("../.env.example", import.meta.url), "utf8");
-  const names = [...example.matchAll(/^([A-Z][A-Z0-9_]*)=/gm)].map(([, name = ""]) => name);
-  const all = Object.fromEntries(names.map((name) => [name, "x"]));
+  const written = [...example.matchAll(/^([A-Z][A-Z0-9_]*)=(.*)$/gm)].map(([, name = "", value = ""]) => [name, value]);
+  const names = written.map(([name = ""]) => name);
+  const all = { ...Object.fromEntries(written), ...given, ...valid };
 
   const { settings, clusterSettings, keysSettings, receiverSettings } = readStage("dev", all);
 

@@ -1,12 +1,22 @@
+import { problemsOnLambda } from "../packages/aws/config.ts";
+
 /** What one stage is deployed with. */
 export interface Stage {
   readonly name: string;
   readonly isProduction: boolean;
-  /** Of the table; on the cluster, and on volumes, it is the name of the deployment. */
+  /** The name of the table, and on the cluster and on volumes that of the deployment. */
   readonly tableName: string;
   readonly eksCluster: string;
   /** Where the API is served: API_DOMAIN with API_CERTIFICATE_ARN, in us-east-1. Without it CloudFront gives it a name. */
   readonly domain: { readonly name: string; readonly certificateArn: string } | undefined;
+  /**
+   * Where the cluster's API server answers in its own network alone: EKS_ACCESS=private with VPC_SUBNETS,
+   * VPC_SECURITY_GROUPS.
+   */
+  readonly network: { readonly privateSubnets: string[]; readonly securityGroups: string[] } | undefined;
+  /** Where alarms go, and what the account may cost a month before they do: ALARM_EMAIL, MONTHLY_BUDGET_USD. */
+  readonly alarmEmail: string | undefined;
+  readonly monthlyBudgetUsd: number | undefined;
   /** By the names of .env.example: for every function, for those that reach the cluster, the keys of GitHub, receivers. */
   readonly settings: Settings;
   readonly clusterSettings: Settings;
@@ -15,31 +25,57 @@ export interface Stage {
 }
 
 export type Settings = Readonly<Record<string, string>>;
+type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What has no default on Lambda (packages/aws/config.ts), or names the cluster. */
-const required = ["DOMAIN", "ALLOWED_ACCOUNTS", "ALLOWED_ROLES", "EKS_CLUSTER"];
-
-/** For every function: those of packages/aws/config.ts that verbs read from their context, but for secrets. */
-const plain = `
-  DOMAIN SCHEME ALLOWED_ACCOUNTS ALLOWED_ROLES ADMIN_USERS ADMIN_ROLES LOGIN_SERVER_ID STS_ORIGINS
-  KEY_TTL_HOURS KEY_CHAIN_HOURS KEY_OVERLAP_SECONDS MIN_DURATION_HOURS MAX_DURATION_HOURS MAX_TOTAL_HOURS
-  MAX_QUEUE_HOURS MAX_WAITING_PER_USER PREPARING_MINUTES NODE_GROUPS DISK_RETENTION_DAYS SESSION_IMAGE SESSION_BACKUP
-  DEV8_REGIONS DEV8_IMAGE EXEC_CAP_SECONDS IDLE_GPU_MINUTES AUTO_STOP_DRY_RUN`
-  .trim()
-  .split(/\s+/);
-const cluster = ["EKS_CLUSTER", "EKS_ENDPOINT", "EKS_CA", "NODE_TYPES", "TOOLS_IMAGE"];
+/** Of every function: what packages/aws/settings.ts reads for verbs, but for secrets. */
+const forAll = [
+  "DOMAIN",
+  "SCHEME",
+  "ALLOWED_ACCOUNTS",
+  "ALLOWED_ROLES",
+  "ADMIN_USERS",
+  "ADMIN_ROLES",
+  "LOGIN_SERVER_ID",
+  "STS_ORIGINS",
+  "KEY_TTL_HOURS",
+  "KEY_CHAIN_HOURS",
+  "KEY_OVERLAP_SECONDS",
+  "MIN_DURATION_HOURS",
+  "MAX_DURATION_HOURS",
+  "MAX_TOTAL_HOURS",
+  "MAX_QUEUE_HOURS",
+  "MAX_WAITING_PER_USER",
+  "PREPARING_MINUTES",
+  "NODE_GROUPS",
+  "DISK_RETENTION_DAYS",
+  "SESSION_IMAGE",
+  "SESSION_BACKUP",
+  "DEV8_REGIONS",
+  "DEV8_IMAGE",
+  "EXEC_CAP_SECONDS",
+  "IDLE_GPU_MINUTES",
+  "AUTO_STOP_DRY_RUN",
+] as const;
+const cluster = ["EKS_CLUSTER", "EKS_ENDPOINT", "EKS_CA", "NODE_TYPES", "TOOLS_IMAGE"] as const;
+const keys = ["GITHUB_KEYS_URL"] as const;
+const receiver = ["WEBHOOK_ALLOW"] as const;
 
 /**
  * Reads a stage from the environment, into which SST has put `.env` and `.env.<stage>`. Throws one message that names
- * everything that is missing.
+ * everything that is missing, and what a function would refuse at its init: with that the whole API would answer 5xx.
  */
-export function readStage(name: string, environment: Readonly<Record<string, string | undefined>>): Stage {
-  const missing = required.filter((each) => !environment[each]).map((each) => `  ${each} must be set`);
-  // It is part of the names of all that is made, and of a label on the cluster.
-  if (!/^[a-z][a-z0-9-]{0,19}$/.test(name)) missing.push("  the stage must be 1 to 20 of a-z, 0-9 and -");
+export function readStage(name: string, environment: Environment): Stage {
+  const problems = problemsOnLambda([...forAll, ...cluster, ...keys, ...receiver], environment);
+  // It is part of the names of all that is made, and the end of a label on the cluster.
+  if (!/^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$/.test(name)) {
+    problems.push("  the stage must be 1 to 20 of a-z, 0-9 and -, a letter first and no - at its end");
+  }
   const { API_DOMAIN, API_CERTIFICATE_ARN } = environment;
-  if (Boolean(API_DOMAIN) !== Boolean(API_CERTIFICATE_ARN)) missing.push("  API_DOMAIN needs API_CERTIFICATE_ARN");
-  if (missing.length > 0) throw new Error(`Stage ${name} cannot be deployed:\n${missing.join("\n")}`);
+  if (Boolean(API_DOMAIN) !== Boolean(API_CERTIFICATE_ARN)) problems.push("  API_DOMAIN needs API_CERTIFICATE_ARN");
+  problems.push(...alarmProblems(name, environment), ...networkProblems(environment));
+  const size = [...forAll, ...cluster].reduce((sum, each) => sum + sizeIn(environment, each), 0);
+  if (size > MOST_OF_SETTINGS) problems.push(`  settings for functions take ${size} bytes, of ${MOST_OF_SETTINGS}`);
+  if (problems.length > 0) throw new Error(`Stage ${name} cannot be deployed:\n${problems.join("\n")}`);
   const pick = (names: readonly string[]) =>
     Object.fromEntries(names.flatMap((each) => (environment[each] ? [[each, environment[each]]] : []))) as Settings;
   return {
@@ -48,9 +84,52 @@ export function readStage(name: string, environment: Readonly<Record<string, str
     tableName: `berth-${name}`,
     eksCluster: environment.EKS_CLUSTER ?? "",
     domain: API_DOMAIN && API_CERTIFICATE_ARN ? { name: API_DOMAIN, certificateArn: API_CERTIFICATE_ARN } : undefined,
-    settings: { LOGIN_SERVER_ID: `berth-${name}`, ...pick(plain) },
+    network: networkOf(environment),
+    alarmEmail: environment.ALARM_EMAIL || undefined,
+    monthlyBudgetUsd: environment.MONTHLY_BUDGET_USD ? Number(environment.MONTHLY_BUDGET_USD) : undefined,
+    settings: pick(forAll),
     clusterSettings: pick(cluster),
-    keysSettings: pick(["GITHUB_KEYS_URL"]),
-    receiverSettings: pick(["WEBHOOK_ALLOW"]),
+    keysSettings: pick(keys),
+    receiverSettings: pick(receiver),
   };
+}
+
+/** Lambda takes 4 KB of variables ("Lambda quotas"), and what is told to functions of the deployment itself is 1 KB. */
+const MOST_OF_SETTINGS = 3_000;
+
+function sizeIn(environment: Environment, name: string): number {
+  const value = environment[name];
+  return value ? Buffer.byteLength(name) + Buffer.byteLength(value) : 0;
+}
+
+function alarmProblems(name: string, { ALARM_EMAIL, MONTHLY_BUDGET_USD }: Environment): string[] {
+  const isMissing = !ALARM_EMAIL && (name === "production" || Boolean(MONTHLY_BUDGET_USD));
+  const isBad = Boolean(ALARM_EMAIL) && !/^[^\s@]+@[^\s@]+$/.test(ALARM_EMAIL ?? "");
+  return [
+    ...(isMissing ? ["  ALARM_EMAIL must be set in production, and where a budget is"] : []),
+    ...(isBad ? ["  ALARM_EMAIL must be an address"] : []),
+    ...(/^([1-9]\d{0,8})?$/.test(MONTHLY_BUDGET_USD ?? "") ? [] : ["  MONTHLY_BUDGET_USD must be a whole number"]),
+  ];
+}
+
+function networkProblems({ EKS_ACCESS, VPC_SUBNETS = "", VPC_SECURITY_GROUPS = "" }: Environment): string[] {
+  if (!["", "public", "private"].includes(EKS_ACCESS ?? "")) return ["  EKS_ACCESS must be public or private"];
+  if (EKS_ACCESS !== "private") {
+    return VPC_SUBNETS || VPC_SECURITY_GROUPS ? ["  VPC_SUBNETS and VPC_SECURITY_GROUPS need EKS_ACCESS=private"] : [];
+  }
+  return [
+    ...(isListOf("subnet", VPC_SUBNETS)
+      ? []
+      : ["  EKS_ACCESS=private needs VPC_SUBNETS, like subnet-0a1b,subnet-2c3d"]),
+    ...(isListOf("sg", VPC_SECURITY_GROUPS) ? [] : ["  EKS_ACCESS=private needs VPC_SECURITY_GROUPS, like sg-0a1b"]),
+  ];
+}
+
+function isListOf(kind: "subnet" | "sg", text: string): boolean {
+  return text.split(",").every((id) => new RegExp(`^${kind}-[0-9a-f]+$`).test(id));
+}
+
+function networkOf({ EKS_ACCESS, VPC_SUBNETS = "", VPC_SECURITY_GROUPS = "" }: Environment): Stage["network"] {
+  if (EKS_ACCESS !== "private") return undefined;
+  return { privateSubnets: VPC_SUBNETS.split(","), securityGroups: VPC_SECURITY_GROUPS.split(",") };
 }

@@ -1,0 +1,195 @@
+import { makeBudget } from "./budget.ts";
+import { capitalize, logicalName, metricsNamespace } from "./functions.ts";
+import type { ScheduleEntry } from "./functions-file.ts";
+import type { QueueName, Queues } from "./queues.ts";
+import type { Stage } from "./stage.ts";
+
+type Text = $util.Input<string>;
+
+/** An alarm that fires when the statistic of a metric over a period is greater than the threshold. */
+interface Alarm {
+  readonly description: string;
+  readonly namespace: string;
+  readonly metric: string;
+  readonly dimensions?: Readonly<Record<string, Text>>;
+  /** `Sum` unless it says otherwise. */
+  readonly statistic?: "Maximum";
+  /** 5 unless it says otherwise. */
+  readonly periodMinutes?: number;
+  readonly threshold: number;
+}
+
+/** What alarms and the dashboard show of a deployment. */
+export interface Monitored {
+  readonly queues: Queues;
+  /** By the name of the queue that they belong to; `schedules` is that of EventBridge Scheduler. */
+  readonly deadLetterQueues: Readonly<Record<string, sst.aws.Queue>>;
+  /** The function of each schedule. */
+  readonly schedules: ReadonlyMap<ScheduleEntry, sst.aws.Function>;
+  readonly apiId: Text;
+}
+
+/**
+ * An alarm fires when the oldest message of a queue is older than this. A message of a pool means that somebody waits
+ * for a free machine. Messages in flight count too (SQS Developer Guide, "Available CloudWatch metrics"): a command of
+ * the web shell may take all of its function's 900 s, and another one waits behind it.
+ */
+const oldestMessageSeconds: Readonly<Record<QueueName, number>> = {
+  work: 300,
+  pools: 120,
+  webhooks: 900,
+  shell: 1_800,
+};
+
+/** All alarms go to one topic, and from there to ALARM_EMAIL. */
+export function makeAlarms(stage: Stage, monitored: Monitored): void {
+  const topic = new aws.sns.Topic("Alarms");
+  const { alarmEmail } = stage;
+  if (alarmEmail !== undefined) {
+    new aws.sns.TopicSubscription("AlarmsMail", { topic: topic.arn, protocol: "email", endpoint: alarmEmail });
+  }
+  const actions = { alarmActions: [topic.arn], okActions: [topic.arn] };
+  for (const [name, alarm] of Object.entries(alarmsOf(stage, monitored))) {
+    new aws.cloudwatch.MetricAlarm(`${name}Alarm`, { ...argumentsOf(alarm), ...actions });
+  }
+  for (const [entry, { name }] of monitored.schedules) {
+    if (entry.name !== "cron/sweep") continue;
+    new aws.cloudwatch.MetricAlarm("SweepAlarm", { ...missedSweepArguments(name), ...actions });
+  }
+  if (stage.monthlyBudgetUsd !== undefined && alarmEmail !== undefined) makeBudget(stage.monthlyBudgetUsd, alarmEmail);
+}
+
+function alarmsOf(stage: Stage, { queues, deadLetterQueues, schedules, apiId }: Monitored): Record<string, Alarm> {
+  const namespace = metricsNamespace(stage);
+  const ofTable = { namespace: "AWS/DynamoDB", dimensions: { TableName: stage.tableName }, threshold: 0 };
+  return {
+    ...Object.fromEntries(
+      Object.entries(deadLetterQueues).map(([name, queue]) => [
+        `${capitalize(name)}Dead`,
+        deadLetterAlarm(name, queue),
+      ]),
+    ),
+    ...Object.fromEntries(
+      Object.entries(queues).map(([name, queue]) => [`${capitalize(name)}Age`, ageAlarm(name as QueueName, queue)]),
+    ),
+    ...Object.fromEntries(
+      [...schedules].map(([entry, made]) => [`${logicalName(entry)}Errors`, scheduleErrorsAlarm(entry, made)]),
+    ),
+    SendsFailed: {
+      description:
+        'Messages were not sent, and what they named waits for the sweep: search the logs for "send failed".',
+      namespace,
+      metric: "SendsFailed",
+      threshold: 5,
+    },
+    LooksFailed: {
+      description: 'Looks failed, and are repeated: search the logs for "look failed" and "batch failed".',
+      namespace,
+      metric: "LooksFailed",
+      threshold: 20,
+    },
+    RecordsPoisoned: {
+      description: "A record cannot be read, or cannot be written as it would have to be.",
+      namespace,
+      metric: "RecordsPoisoned",
+      threshold: 0,
+    },
+    Answers5xx: {
+      description: "Functions answered with 5xx.",
+      namespace,
+      metric: "Answers",
+      dimensions: { Status: "5xx" },
+      threshold: 5,
+    },
+    // Counts functions too that ended without an answer, and so without a line in the log.
+    Api5xx: {
+      description: "The HTTP API answered with 5xx.",
+      namespace: "AWS/ApiGateway",
+      metric: "5xx",
+      dimensions: { ApiId: apiId },
+      threshold: 5,
+    },
+    // Without a dimension the metric is of the account, whose functions share one concurrency.
+    Throttles: {
+      description: "Lambda throttles functions of this account.",
+      namespace: "AWS/Lambda",
+      metric: "Throttles",
+      threshold: 0,
+    },
+    TableReads: { description: "DynamoDB throttles reads of the table.", metric: "ReadThrottleEvents", ...ofTable },
+    TableWrites: { description: "DynamoDB throttles writes to the table.", metric: "WriteThrottleEvents", ...ofTable },
+  };
+}
+
+function deadLetterAlarm(name: string, queue: sst.aws.Queue): Alarm {
+  return {
+    ...ofQueue(queue),
+    description: `The dead-letter queue of ${name} holds messages: see docs/deploy.md.`,
+    metric: "ApproximateNumberOfMessagesVisible",
+    threshold: 0,
+  };
+}
+
+function ageAlarm(name: QueueName, queue: sst.aws.Queue): Alarm {
+  return {
+    ...ofQueue(queue),
+    description: `A message of ${name} waits for a consumer.`,
+    metric: "ApproximateAgeOfOldestMessage",
+    threshold: oldestMessageSeconds[name],
+  };
+}
+
+function ofQueue({ nodes }: sst.aws.Queue): Pick<Alarm, "namespace" | "dimensions" | "statistic" | "periodMinutes"> {
+  return {
+    namespace: "AWS/SQS",
+    dimensions: { QueueName: nodes.queue.name },
+    statistic: "Maximum",
+    periodMinutes: 1,
+  };
+}
+
+/** More than every third call of at least three: the next call makes good for most causes of a single failure. */
+function scheduleErrorsAlarm(entry: ScheduleEntry, { name }: sst.aws.Function): Alarm {
+  const calls = Math.max(3, Math.floor(15 / entry.minutes));
+  return {
+    description: `${entry.name} fails again and again, runs out of time, or does not start.`,
+    namespace: "AWS/Lambda",
+    metric: "Errors",
+    dimensions: { FunctionName: name },
+    periodMinutes: calls * entry.minutes,
+    threshold: Math.floor(calls / 3),
+  };
+}
+
+function argumentsOf(alarm: Alarm): aws.cloudwatch.MetricAlarmArgs {
+  const { description, namespace, metric, dimensions, statistic = "Sum", periodMinutes = 5, threshold } = alarm;
+  return {
+    alarmDescription: description,
+    namespace,
+    metricName: metric,
+    ...(dimensions && { dimensions }),
+    statistic,
+    period: 60 * periodMinutes,
+    evaluationPeriods: 1,
+    comparisonOperator: "GreaterThanThreshold",
+    threshold,
+    treatMissingData: "notBreaching",
+  };
+}
+
+/** Counts calls less those that failed. Where nobody calls the sweep there is no metric, and the alarm fires as well. */
+function missedSweepArguments(FunctionName: Text): aws.cloudwatch.MetricAlarmArgs {
+  const sum = (id: string, metricName: string) => ({
+    id,
+    metric: { namespace: "AWS/Lambda", metricName, dimensions: { FunctionName }, stat: "Sum", period: 60 },
+  });
+  const done = { id: "done", expression: "calls - failed", label: "Sweeps that were done", returnData: true };
+  return {
+    alarmDescription: "No sweep was done for two minutes: what fell due without a message is not looked at.",
+    metricQueries: [done, sum("calls", "Invocations"), sum("failed", "Errors")],
+    threshold: 1,
+    evaluationPeriods: 2,
+    comparisonOperator: "LessThanThreshold",
+    treatMissingData: "breaching",
+  };
+}

@@ -1,0 +1,16 @@
+/** Of all that the account costs: AWS tells Berth's share by tags that the account's owner has to activate first. */
+export function makeBudget(monthlyBudgetUsd: number, alarmEmail: string): void {
+  new aws.budgets.Budget("Budget", {
+    budgetType: "COST",
+    timeUnit: "MONTHLY",
+    limitAmount: String(monthlyBudgetUsd),
+    limitUnit: "USD",
+    notifications: ["ACTUAL", "FORECASTED"].map((notificationType) => ({
+      notificationType,
+      comparisonOperator: "GREATER_THAN",
+      threshold: 100,
+      thresholdType: "PERCENTAGE",
+      subscriberEmailAddresses: [alarmEmail],
+    })),
+  });
+}

@@ -1,0 +1,81 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import type { FunctionsFile } from "../functions-file.ts";
+import { alarmMetricsOf, costsOf, type Load, type Prices } from "./costs.ts";
+
+const prices = JSON.parse(readFileSync(new URL("prices.json", import.meta.url), "utf8")) as Prices;
+const functions = JSON.parse(readFileSync(new URL("../../functions.json", import.meta.url), "utf8")) as FunctionsFile;
+const made = { "aws:cloudwatch/metricAlarm:MetricAlarm": 18, "aws:kms/key:Key": 1 };
+
+function total(load: Partial<Load>): number {
+  const lines = costsOf({ requestsPerDay: 0, activeEnvironments: 0, ...load }, functions, made, prices);
+  return lines.reduce((sum, { usd }) => sum + usd, 0);
+}
+
+test("a line is the amount by the price, and what is fixed does not grow with requests", () => {
+  const lines = costsOf({ requestsPerDay: 1_000_000, activeEnvironments: 0 }, functions, made, prices);
+  const usdOf = (name: string) => lines.find(({ what }) => what === name)?.usd;
+
+  // 30.4 million requests at one dollar a million, and 18 metrics of alarms at ten cents.
+  expect(usdOf("requests at the HTTP API")).toBeCloseTo(30.4);
+  expect(usdOf("metrics of alarms")).toBeCloseTo(1.8);
+  expect(usdOf("the firewall and its rule")).toBe(6);
+});
+
+test("an alarm that reads two metrics counts as two", () => {
+  const [calls, failed] = [{ metric: { metricName: "Invocations" } }, { metric: { metricName: "Errors" } }];
+
+  expect(alarmMetricsOf({})).toBe(1);
+  expect(alarmMetricsOf({ metricQueries: [{}, calls, failed] })).toBe(2);
+});
+
+test("the watch of the cluster runs all the time, and costs so", () => {
+  const watch = functions.filter(({ name }) => name === "cron/watch");
+  const [{ amount } = { amount: 0 }] = costsOf({ requestsPerDay: 0, activeEnvironments: 0 }, watch, made, prices);
+
+  // 30.4 days of 144 runs, each 720 s with half a GB.
+  expect(amount).toBeCloseTo(30.4 * 144 * 720 * 0.5);
+});
+
+test("looks and plans cost the memory that their functions have", () => {
+  const larger = functions.map((entry) =>
+    entry.name === "work/plan" ? { ...entry, memoryMb: 2 * entry.memoryMb } : entry,
+  );
+  const timeOf = (all: FunctionsFile, name: string) =>
+    costsOf({ requestsPerDay: 0, activeEnvironments: 100 }, all, made, prices).find(({ what }) => what === name)
+      ?.amount;
+
+  expect(timeOf(functions, "plans, their time")).toBeGreaterThan(0);
+  expect(timeOf(larger, "plans, their time")).toBe(2 * (timeOf(functions, "plans, their time") ?? 0));
+  expect(timeOf(larger, "looks, their time")).toBe(timeOf(functions, "looks, their time"));
+});
+
+test("web shells cost their messages, the minutes of their connections, and the polls of their queue", () => {
+  const linesOf = (all: FunctionsFile) =>
+    costsOf({ requestsPerDay: 0, activeEnvironments: 1_000 }, all, made, prices).filter(({ amount }) => amount > 0);
+  const amountOf = (all: FunctionsFile, name: string) => linesOf(all).find(({ what }) => what === name)?.amount ?? 0;
+  const without = functions.filter(({ kind }) => kind !== "socket");
+
+  // Of 1,000 environments each has a web shell for three minutes of an hour, in which three commands are typed.
+  expect(amountOf(functions, "open web shells, minutes")).toBeCloseTo(1_000 * 30.4 * 24 * 3);
+  expect(amountOf(functions, "messages of web shells")).toBeCloseTo(1_000 * 30.4 * 24 * 3 * 2.5);
+  expect(amountOf(functions, "commands of web shells, their time")).toBeCloseTo(1_000 * 30.4 * 24 * 3 * 5 * 0.5);
+  const polls = amountOf(functions, "polls of queues") - amountOf(without, "polls of queues");
+  expect(polls).toBeCloseTo(30.4 * 1440 * 15);
+});
+
+test("each load costs more than none, in proportion", () => {
+  const idle = total({});
+  const requests = [1_000, 1_000_000].map((requestsPerDay) => total({ requestsPerDay }) - idle);
+
+  expect(idle).toBeGreaterThan(0);
+  expect((requests[1] ?? 0) / (requests[0] ?? 1)).toBeCloseTo(1_000);
+  expect(total({ activeEnvironments: 1_000 }) - idle).toBeCloseTo(10 * (total({ activeEnvironments: 100 }) - idle));
+});
+
+test("each price has a day, a unit and where it was read", () => {
+  expect(prices.date).toMatch(/^\d{4}-\d{2}-\d{2}$/);
+  for (const { usd, per, source } of Object.values(prices.prices)) {
+    expect([usd > 0, per >= 1, source.startsWith("https://")]).toEqual([true, true, true]);
+  }
+});

@@ -1,0 +1,167 @@
+import type { FunctionEntry, FunctionsFile } from "../functions-file.ts";
+
+/** What each thing costs, in US dollars, by its name in prices.json. */
+export type PriceName =
+  | ("lambdaRequest" | "lambdaGbSecond" | "apiRequest" | "cloudFrontRequest" | "cloudFrontFunction" | "wafRequest")
+  | ("wafFixed" | "transferGb" | "tableWrite" | "tableRead" | "queueRequest" | "logGb" | "metric" | "alarm")
+  | ("dashboard" | "kmsKey" | "kmsRequest" | "socketMessage" | "socketMinute");
+
+export interface Prices {
+  /** The day on which they were read. */
+  readonly date: string;
+  readonly region: string;
+  readonly prices: Readonly<Record<PriceName, { readonly usd: number; readonly per: number; readonly source: string }>>;
+}
+
+export interface Load {
+  readonly requestsPerDay: number;
+  readonly activeEnvironments: number;
+}
+
+/** `amount × usd / per`. */
+export interface CostLine {
+  readonly what: string;
+  readonly price: PriceName;
+  readonly amount: number;
+  readonly usd: number;
+}
+
+/** What nobody has measured on AWS, and what was taken for it. */
+const assumed = {
+  /** Of a request in its function, most of it waiting for the table. */
+  requestSeconds: 0.05,
+  requestReads: 3,
+  /** Most requests read; those that change something write a record of some KB. */
+  requestWrites: 1,
+  requestTransferKb: 4,
+  requestLogKb: 0.8,
+  /** Of requests: those that seal or open something under a data key which the function has not yet opened. */
+  requestKeyCalls: 0.1,
+  /** A look at an environment, with the calls to its cluster. */
+  lookSeconds: 0.5,
+  lookReads: 5,
+  lookLogKb: 0.6,
+  lookKeyCalls: 1,
+  /** A look that changes what is granted or returned is told to the pool; most looks change nothing. */
+  plansPerLook: 0.2,
+  planSeconds: 0.3,
+  /** Taken, and measured by nobody: a write of a record every four minutes. Each of 3 KB counts three times. */
+  writesPerHour: 16.25 * 3,
+  looksPerHour: 20,
+  /** Of an hour of an environment: so long a web shell is open in it, and so many commands are typed. */
+  shellMinutesPerHour: 3,
+  commandsPerHour: 3,
+  commandSeconds: 5,
+  /** The record of its connection, its key and what it runs in. A write of the record follows. */
+  commandReads: 5,
+  /** One from the client and the result, of which API Gateway counts each 32 KB. */
+  messagesPerCommand: 2.5,
+  /** Of a message: sent, received, removed. */
+  requestsPerMessage: 3,
+  /** A schedule that has little to do, but for those that use all of their time. */
+  scheduleSeconds: 1,
+  scheduleReads: 20,
+  /** Lambda asks each queue with five long polls of 20 s ("Using Lambda with Amazon SQS"). */
+  pollsPerMinute: 15,
+  metrics: 20,
+} as const;
+
+const DAYS = 30.4;
+const MINUTES = DAYS * 1440;
+const KB_PER_GB = 1_048_576;
+
+/** An alarm costs as much for each metric that it reads: one of a sum of metrics costs several times. */
+export function alarmMetricsOf(inputs: { readonly metricQueries?: readonly { readonly metric?: unknown }[] }): number {
+  return inputs.metricQueries?.filter(({ metric }) => metric !== undefined).length ?? 1;
+}
+
+/**
+ * What a month costs, line by line, without what AWS gives for nothing. `made`: how many of each type a stage has, and of
+ * alarms how many metrics they read.
+ */
+export function costsOf(
+  { requestsPerDay, activeEnvironments }: Load,
+  functions: FunctionsFile,
+  made: Readonly<Record<string, number>>,
+  { prices }: Prices,
+): CostLine[] {
+  const requests = requestsPerDay * DAYS;
+  const hours = activeEnvironments * DAYS * 24;
+  const looks = hours * assumed.looksPerHour;
+  const plans = looks * assumed.plansPerLook;
+  const runs = scheduledRuns(functions);
+  const calls = runs.reduce((sum, { times }) => sum + times, 0);
+  const commands = hours * assumed.commandsPerHour;
+  // The web shell's function receives from a queue as well.
+  const queues = functions.filter(({ kind }) => kind === "consumer" || kind === "socket").length;
+  const logKb = requests * assumed.requestLogKb + looks * assumed.lookLogKb;
+  const reads =
+    requests * assumed.requestReads +
+    looks * assumed.lookReads +
+    calls * assumed.scheduleReads +
+    commands * assumed.commandReads;
+  const writes = requests * assumed.requestWrites + hours * assumed.writesPerHour + commands;
+  const gbSeconds = runs.reduce((sum, { gbSeconds: each }) => sum + each, 0);
+  const line = (what: string, price: PriceName, amount: number): CostLine => ({
+    ...{ what, price, amount },
+    usd: (amount * prices[price].usd) / prices[price].per,
+  });
+  return [
+    line("schedules, their time", "lambdaGbSecond", gbSeconds),
+    line(
+      "requests, their time",
+      "lambdaGbSecond",
+      requests * assumed.requestSeconds * gbOf(functions, ({ kind }) => kind === "endpoint"),
+    ),
+    line(
+      "looks, their time",
+      "lambdaGbSecond",
+      looks * assumed.lookSeconds * gbOf(functions, ({ name }) => name === "work/look"),
+    ),
+    line("plans, their time", "lambdaGbSecond", plans * assumed.planSeconds * gbOf(functions, isPlan)),
+    line(
+      "commands of web shells, their time",
+      "lambdaGbSecond",
+      commands * assumed.commandSeconds * gbOf(functions, ({ kind }) => kind === "socket"),
+    ),
+    line("calls of functions", "lambdaRequest", calls + requests + looks + plans + commands),
+    line("requests at the HTTP API", "apiRequest", requests),
+    line("messages of web shells", "socketMessage", commands * assumed.messagesPerCommand),
+    line("open web shells, minutes", "socketMinute", hours * assumed.shellMinutesPerHour),
+    line("requests at CloudFront", "cloudFrontRequest", requests),
+    line("the edge function", "cloudFrontFunction", requests),
+    line("answers", "transferGb", (requests * assumed.requestTransferKb) / KB_PER_GB),
+    line("the firewall and its rule", "wafFixed", 1),
+    line("requests at the firewall", "wafRequest", requests),
+    line("writes to the table", "tableWrite", writes),
+    line("reads of the table", "tableRead", reads),
+    line("messages", "queueRequest", (requests + looks + plans + commands) * assumed.requestsPerMessage),
+    line("polls of queues", "queueRequest", queues * assumed.pollsPerMinute * MINUTES),
+    line("logs", "logGb", logKb / KB_PER_GB),
+    line("metrics", "metric", assumed.metrics),
+    line("metrics of alarms", "alarm", made["aws:cloudwatch/metricAlarm:MetricAlarm"] ?? 0),
+    line("dashboards", "dashboard", made["aws:cloudwatch/dashboard:Dashboard"] ?? 0),
+    line("the key", "kmsKey", made["aws:kms/key:Key"] ?? 0),
+    line("calls of the key", "kmsRequest", requests * assumed.requestKeyCalls + looks * assumed.lookKeyCalls),
+  ];
+}
+
+/** The memory in GB of the largest of these functions. */
+function gbOf(functions: FunctionsFile, isMeant: (entry: FunctionEntry) => boolean): number {
+  return Math.max(0, ...functions.filter(isMeant).map(({ memoryMb }) => memoryMb)) / 1024;
+}
+
+function isPlan({ name }: FunctionEntry): boolean {
+  return name === "work/plan";
+}
+
+/** One whose time is longer than its interval runs all the time, twice at the changes: it uses what it may. */
+function scheduledRuns(functions: FunctionsFile): { times: number; gbSeconds: number }[] {
+  return functions.flatMap((entry) => {
+    if (entry.kind !== "schedule") return [];
+    const times = MINUTES / entry.minutes;
+    const isEndless = entry.timeoutSeconds > entry.minutes * 60;
+    const seconds = isEndless ? entry.timeoutSeconds : assumed.scheduleSeconds;
+    return [{ times, gbSeconds: (times * seconds * entry.memoryMb) / 1024 }];
+  });
+}

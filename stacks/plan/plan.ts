@@ -1,0 +1,60 @@
+import { existsSync, readFileSync } from "node:fs";
+import { parseArgs, parseEnv } from "node:util";
+import type { FunctionsFile } from "../functions-file.ts";
+import { synthesize } from "../synthesis/synthesize.ts";
+import { alarmMetricsOf, costsOf, type Load, type Prices } from "./costs.ts";
+
+/**
+ * `npm run deploy:plan -- --stage dev`: what a deployment would make, and what a month of it would cost. Without an
+ * account, and so without what is there already. What neither `.env` nor `.env.<stage>` says is made up, and named.
+ */
+const { stage } = parseArgs({ options: { stage: { type: "string", default: "dev" } } }).values;
+const madeUp = {
+  ...{ DOMAIN: "berth.example", ALLOWED_ACCOUNTS: "111111111111", ALLOWED_ROLES: "Developer" },
+  ...{ EKS_CLUSTER: "cluster", LOGIN_SERVER_ID: "berth.example", ALARM_EMAIL: "operator@berth.example" },
+};
+// The stage's own file says it last, as in a deployment.
+const files = [".env", `.env.${stage}`].filter((file) => existsSync(file));
+const given = Object.assign({}, ...files.map((file) => parseEnv(readFileSync(file, "utf8")))) as Record<string, string>;
+// An empty one counts as not set (stacks/stage.ts).
+const unset = Object.entries(madeUp).filter(([name]) => !given[name]);
+const resources = await synthesize(stage, { ...given, ...Object.fromEntries(unset) });
+
+const print = (line: string) => process.stdout.write(`${line}\n`);
+if (unset.length > 0) {
+  print(`Made up, since no file says them: ${unset.map(([name, value]) => `${name}=${value}`).join(", ")}.`);
+  print("A deployment needs them, but for ALARM_EMAIL outside of production and without a budget.\n");
+}
+const made: Record<string, number> = {};
+for (const { type, read } of resources) if (type.startsWith("aws:") && !read) made[type] = (made[type] ?? 0) + 1;
+print(`Stage ${stage} would have:`);
+for (const [type, count] of Object.entries(made)) print(`${String(count).padStart(6)}  ${type}`);
+
+const loads: Readonly<Record<string, Load>> = {
+  "Nobody asks": { requestsPerDay: 0, activeEnvironments: 0 },
+  "1,000 requests a day": { requestsPerDay: 1_000, activeEnvironments: 0 },
+  "1,000,000 requests a day": { requestsPerDay: 1_000_000, activeEnvironments: 0 },
+  "1,000 active environments": { requestsPerDay: 0, activeEnvironments: 1_000 },
+};
+const alarmType = "aws:cloudwatch/metricAlarm:MetricAlarm";
+const alarms = resources.filter(({ type, read }) => type === alarmType && !read);
+const priced = { ...made, [alarmType]: alarms.reduce((sum, { inputs }) => sum + alarmMetricsOf(inputs), 0) };
+const functions = JSON.parse(readFileSync("functions.json", "utf8")) as FunctionsFile;
+const prices = JSON.parse(readFileSync(new URL("prices.json", import.meta.url), "utf8")) as Prices;
+const places = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
+const dollars = (usd: number) => `$${usd.toLocaleString("en", places)}`;
+print(`\nA month in ${prices.region} by the prices of ${prices.date}, free tiers left out, and without machines,`);
+print(
+  "volumes, snapshots and the cluster itself. How long requests, looks and plans take, how many plans and calls of the",
+);
+print("key they need, how much web shells are used: guesses of stacks/plan/costs.ts, measured by nobody:");
+for (const [name, load] of Object.entries(loads)) {
+  const lines = costsOf(load, functions, priced, prices).filter(({ amount }) => amount > 0);
+  print(`\n${name}: ${dollars(lines.reduce((sum, { usd }) => sum + usd, 0))}`);
+  for (const { what, price, amount, usd } of lines) {
+    const { usd: unit, per } = prices.prices[price];
+    const each = per === 1 ? `$${unit}` : `$${unit} / ${per.toLocaleString("en")}`;
+    const sum = `${amount.toLocaleString("en", { maximumFractionDigits: 1 })} × ${each}`;
+    print(`  ${dollars(usd).padStart(10)}  ${what.padEnd(35)}  ${sum}`);
+  }
+}

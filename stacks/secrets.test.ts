@@ -1,0 +1,24 @@
+import { expect, test } from "vitest";
+import { checkedSecret } from "./secrets.ts";
+
+const [newer, older] = ["n".repeat(32), "o".repeat(64)];
+
+test.each([
+  ["OriginSecrets", `${newer},`],
+  ["OriginSecrets", `${newer},short`],
+  ["OriginSecrets", `${newer};${older}`],
+  ["OriginSecrets", ""],
+  ["WebhookSecret", "short"],
+  ["WebhookSecret", "whsec_not base64"],
+  ["WebhookSecret", ""],
+] as const)("%s is refused as %j, which functions would refuse too, without its value", (name, value) => {
+  const refused = () => checkedSecret(name, value);
+
+  expect(refused).toThrow(`The secret ${name} cannot be deployed:\n  `);
+  if (value !== "") expect(refused).not.toThrow(value);
+});
+
+test("two origin secrets are taken while they are exchanged, and any long webhook secret", () => {
+  expect(checkedSecret("OriginSecrets", `${newer},${older}`)).toBe(`${newer},${older}`);
+  expect(checkedSecret("WebhookSecret", newer)).toBe(newer);
+});

@@ -1,0 +1,169 @@
+import { logicalName } from "./functions.ts";
+import type { SocketEntry } from "./functions-file.ts";
+
+/** Of the one stage of the API, below which its clients and the Management API are. */
+export const SOCKET_STAGE = "socket";
+
+/** So many connections have a command run at the same time, at most: each holds a function until its end. */
+const MOST_COMMANDS = 200;
+
+/** Of all clients together: API Gateway knows no limit for one connection, and has the account's other APIs in one limit. */
+const MOST_FRAMES_A_SECOND = 500;
+const MOST_FRAMES_AT_ONCE = 1_000;
+
+/** The form that SQS takes. Its group and its id are API Gateway's own: no client can name another's connection. */
+const message = [
+  "Action=SendMessage",
+  "MessageGroupId=$util.urlEncode($context.connectionId)",
+  "MessageDeduplicationId=$util.urlEncode($context.requestId)",
+  "MessageBody=$util.urlEncode($input.body)",
+].join("&");
+
+export interface SocketApi {
+  readonly api: aws.apigatewayv2.Api;
+  /** `https` and the stage: what is posted to connections goes there. */
+  readonly url: $util.Output<string>;
+}
+
+export interface SocketParts {
+  readonly entry: SocketEntry;
+  readonly made: sst.aws.Function;
+  /** The ARN of the function's role. */
+  readonly role: $util.Output<string>;
+  readonly queue: sst.aws.Queue;
+  /** What the queue's messages are encrypted under. */
+  readonly key: aws.kms.Key;
+}
+
+/** The WebSocket API, without a route: its function is told where it is. */
+export function makeSocketApi(): SocketApi {
+  const api = new aws.apigatewayv2.Api("Socket", {
+    protocolType: "WEBSOCKET",
+    routeSelectionExpression: "$request.body.type",
+  });
+  const url = $util.output(api.apiEndpoint).apply((at) => `${at.replace(/^wss:/, "https:")}/${SOCKET_STAGE}`);
+  return { api, url };
+}
+
+/**
+ * The routes of the web shell (docs/architecture.md#the-web-shell): `$connect` and `$disconnect` to its function, every
+ * frame into its queue by API Gateway itself, and the queue to the same function.
+ */
+export function makeSockets({ api }: SocketApi, { entry, made, role, queue, key }: SocketParts): void {
+  const rights = allowSockets(api, { entry, role, queue, key });
+  const region = aws.getRegionOutput().name;
+  const partition = aws.getPartitionOutput().partition;
+  const by = (service: $util.Input<string>) => $util.interpolate`arn:${partition}:apigateway:${region}:${service}`;
+  const connections = new aws.apigatewayv2.Integration("SocketConnections", {
+    apiId: api.id,
+    integrationType: "AWS_PROXY",
+    integrationMethod: "POST",
+    integrationUri: by($util.interpolate`lambda:path/2015-03-31/functions/${made.arn}/invocations`),
+  });
+  const sender = senderOf(queue, key);
+  const account = aws.getCallerIdentityOutput().accountId;
+  const frames = new aws.apigatewayv2.Integration("SocketFrames", {
+    apiId: api.id,
+    integrationType: "AWS",
+    integrationMethod: "POST",
+    credentialsArn: sender.arn,
+    integrationUri: by($util.interpolate`sqs:path/${account}/${queue.nodes.queue.name}`),
+    requestParameters: { "integration.request.header.Content-Type": "'application/x-www-form-urlencoded'" },
+    passthroughBehavior: "NEVER",
+    templateSelectionExpression: "\\$default",
+    requestTemplates: { $default: message },
+  });
+  const target = ({ id }: aws.apigatewayv2.Integration) => $util.interpolate`integrations/${id}`;
+  const routes = [
+    { name: "SocketConnect", routeKey: "$connect", target: target(connections) },
+    { name: "SocketDisconnect", routeKey: "$disconnect", target: target(connections) },
+    { name: "SocketDefault", routeKey: "$default", target: target(frames) },
+  ].map(({ name, ...route }) => new aws.apigatewayv2.Route(name, { apiId: api.id, ...route }));
+  new aws.lambda.Permission("SocketInvoke", {
+    action: "lambda:InvokeFunction",
+    function: made.name,
+    principal: "apigateway.amazonaws.com",
+    sourceArn: $util.interpolate`${api.executionArn}/${SOCKET_STAGE}/*`,
+  });
+  // A deployment is what the API is at its moment; the stage makes one after each change.
+  new aws.apigatewayv2.Stage(
+    "Socket",
+    {
+      apiId: api.id,
+      name: SOCKET_STAGE,
+      autoDeploy: true,
+      defaultRouteSettings: { throttlingRateLimit: MOST_FRAMES_A_SECOND, throttlingBurstLimit: MOST_FRAMES_AT_ONCE },
+    },
+    { dependsOn: [...routes, rights] },
+  );
+  queue.subscribe(made.arn, {
+    batch: { size: 1, partialResponses: true },
+    transform: {
+      eventSourceMapping: (mapping, options) => {
+        mapping.scalingConfig = { maximumConcurrency: MOST_COMMANDS };
+        options.dependsOn = rights;
+      },
+    },
+  });
+}
+
+/** What the function may do besides what its ports take (roles.ts): its queue, and its connections, whatever their ids. */
+function allowSockets(
+  { executionArn }: aws.apigatewayv2.Api,
+  { entry, role, queue, key }: Omit<SocketParts, "made">,
+): aws.iam.RolePolicy {
+  const receive = ["ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes", "SendMessage"];
+  return new aws.iam.RolePolicy(`${logicalName(entry)}Rights`, {
+    role: role.apply((arn) => arn.slice(arn.lastIndexOf("/") + 1)),
+    policy: $util.jsonStringify({
+      Version: "2012-10-17",
+      Statement: [
+        {
+          Sid: "Frames",
+          Effect: "Allow",
+          Resource: [queue.arn],
+          Action: receive.map((action) => `sqs:${action}`),
+        },
+        useOf(key),
+        {
+          Sid: "Connections",
+          Effect: "Allow",
+          Action: ["execute-api:ManageConnections"],
+          Resource: [$util.interpolate`${executionArn}/${SOCKET_STAGE}/*/@connections/*`],
+        },
+      ],
+    }),
+  });
+}
+
+/**
+ * What SQS asks of who sends to a queue under a key and who receives from it (SQS Developer Guide, "Key management"):
+ * the key opens nothing else for them.
+ */
+function useOf(key: aws.kms.Key) {
+  return {
+    Sid: "OpenFrames",
+    Effect: "Allow",
+    Action: ["kms:GenerateDataKey", "kms:Decrypt"],
+    Resource: [key.arn],
+    Condition: {
+      StringEquals: { "kms:ViaService": $util.interpolate`sqs.${aws.getRegionOutput().name}.amazonaws.com` },
+    },
+  };
+}
+
+/** As whom API Gateway puts frames into the queue. */
+function senderOf(queue: sst.aws.Queue, key: aws.kms.Key): aws.iam.Role {
+  const trust = {
+    Effect: "Allow",
+    Principal: { Service: "apigateway.amazonaws.com" },
+    Action: "sts:AssumeRole",
+  };
+  const send = { Sid: "Send", Effect: "Allow", Action: ["sqs:SendMessage"], Resource: [queue.arn] };
+  return new aws.iam.Role("SocketSender", {
+    assumeRolePolicy: JSON.stringify({ Version: "2012-10-17", Statement: [trust] }),
+    inlinePolicies: [
+      { name: "send", policy: $util.jsonStringify({ Version: "2012-10-17", Statement: [send, useOf(key)] }) },
+    ],
+  });
+}
