@@ -1,24 +1,61 @@
-import { readdirSync } from "node:fs";
-import { beforeAll, describe, expect, test } from "vitest";
+import { readdirSync, readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import functionsFile from "../functions.json" with { type: "json" };
-import type { FunctionsFile } from "./functions-file.ts";
-import { type Check, checks, ofType } from "./synthesis/checks.ts";
+import { MOTO_MISSING, startMoto } from "../packages/aws/test-servers/moto.ts";
+import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
+import { alarmChecks } from "./synthesis/alarm-checks.ts";
+import { type Check, checks, entryOf, ofType } from "./synthesis/checks.ts";
+import { edgeChecks } from "./synthesis/edge-checks.ts";
+import { refusalOfIam } from "./synthesis/iam.ts";
 import { permissionChecks } from "./synthesis/permission-checks.ts";
+import { type Fault, faults, networkFaults, stage } from "./synthesis/planted-faults.ts";
+import { type MadePolicy, rolePolicies, trustPolicies } from "./synthesis/policies.ts";
+import { roleChecks } from "./synthesis/role-checks.ts";
+import { socketChecks } from "./synthesis/socket-checks.ts";
 import { type Resource, synthesize } from "./synthesis/synthesize.ts";
+import { callsOf, originSecret } from "./synthesis/zip-calls.ts";
+import { callZip, canUnpack } from "./synthesis/zips.ts";
 
-const functions = (functionsFile as FunctionsFile).filter(({ kind }) => kind !== "socket");
-const settings = { DOMAIN: "berth.dev", ALLOWED_ACCOUNTS: "111111111111", ALLOWED_ROLES: "Dev", EKS_CLUSTER: "gpus" };
-const all: Readonly<Record<string, Check>> = { ...checks, ...permissionChecks };
+const functions = functionsFile as FunctionsFile;
+const settings = {
+  DOMAIN: "berth.dev",
+  ALLOWED_ACCOUNTS: "111111111111",
+  ALLOWED_ROLES: "Dev",
+  EKS_CLUSTER: "gpus",
+  LOGIN_SERVER_ID: "berth.dev",
+  ALARM_EMAIL: "oncall@berth.dev",
+};
+const all: Readonly<Record<string, Check>> = {
+  ...alarmChecks,
+  ...checks,
+  ...edgeChecks,
+  ...permissionChecks,
+  ...roleChecks,
+  ...socketChecks,
+};
 /** A minute where nothing else runs. */
 const LONG_MS = 600_000;
 let resources: readonly Resource[];
+/** Of a stage that is kept, with a private cluster. */
+let production: readonly Resource[];
+const moto = await startMoto();
 
 beforeAll(async () => {
-  resources = await synthesize("ci", settings);
+  const network = { EKS_ACCESS: "private", VPC_SUBNETS: "subnet-1,subnet-2", VPC_SECURITY_GROUPS: "sg-1" };
+  resources = await synthesize(stage, settings);
+  production = await synthesize("production", { ...settings, ...network, MONTHLY_BUDGET_USD: "500" });
 }, LONG_MS);
 
 test.each(Object.keys(all))("%s are as they should be", (name) => {
   expect(all[name]?.(resources, functions)).toEqual([]);
+});
+
+test("a secret that functions would refuse at their init ends the deployment", { timeout: LONG_MS }, async () => {
+  const half = { SST_SECRET_OriginSecrets: `${"s".repeat(32)},old` };
+
+  await expect(synthesize(stage, { ...settings, ...half })).rejects.toThrow(
+    "The secret OriginSecrets cannot be deployed",
+  );
 });
 
 test("every bundle is a module and what it reads, without a source map", () => {
@@ -28,153 +65,135 @@ test("every bundle is a module and what it reads, without a source map", () => {
 });
 
 test(
-  "a production stage keeps its table",
-  async () => {
-    const [table] = ofType(await synthesize("production", settings), "aws:dynamodb/table:Table");
+  "every zip is loaded as Lambda does, with its own environment, and answers what AWS sends",
+  async ({ skip }) => {
+    if (!canUnpack) skip("this machine has no unzip");
+    const wrong: string[] = [];
+    const call = async (entry: FunctionEntry) => {
+      const [made] = ofType(resources, "aws:lambda/function:Function").filter(
+        (each) => entryOf(each, functions) === entry,
+      );
+      const calls = callsOf(entry);
+      const environment = {
+        ...made?.inputs.environment?.variables,
+        ...(made?.inputs.environment?.variables.ORIGIN_SECRETS && { ORIGIN_SECRETS: originSecret }),
+        // What Lambda sets by itself.
+        ...{ AWS_LAMBDA_FUNCTION_NAME: made?.name ?? "", AWS_REGION: "us-east-1", PATH: "/var/lang/bin" },
+        ...{ AWS_ACCESS_KEY_ID: "key", AWS_SECRET_ACCESS_KEY: "secret", AWS_SESSION_TOKEN: "token" },
+      };
+      const answers = await callZip(
+        entry,
+        environment,
+        calls.map(({ event }) => event),
+      ).catch((error) => [{ error: String(error) }]);
+      if (answers.length !== calls.length) wrong.push(`${entry.name}: ${JSON.stringify(answers).slice(0, 600)}`);
+      for (const [n, answer] of answers.entries()) {
+        if ("value" in answer && calls[n]?.isRight(answer.value)) continue;
+        wrong.push(`${entry.name}: ${JSON.stringify(answer).slice(0, 600)}`);
+      }
+    };
+    const waiting = [...functions];
+    const work = async () => {
+      for (let next = waiting.shift(); next; next = waiting.shift()) await call(next);
+    };
+    await Promise.all([work(), work()]);
 
-    expect(table?.inputs).toMatchObject({ name: "berth-production", deletionProtectionEnabled: true });
+    expect(wrong).toEqual([]);
   },
   LONG_MS,
 );
 
+test("the provider of AWS is the one that this SST was made with", () => {
+  const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
+  const { dependencies } = JSON.parse(read(".sst/platform/package.json"));
+
+  const [, pinned] = /version: "([0-9.]+)"/.exec(read("sst.config.ts")) ?? [];
+
+  expect(pinned).toBe(dependencies["@pulumi/aws"]);
+});
+
+describe("a production stage with a private cluster", () => {
+  test("keeps its table, and says when it costs too much", () => {
+    const [table] = ofType(production, "aws:dynamodb/table:Table");
+    const [budget] = ofType(production, "aws:budgets/budget:Budget");
+
+    expect(table?.inputs).toMatchObject({ name: "berth-production", deletionProtectionEnabled: true });
+    expect(budget?.inputs).toMatchObject({ limitAmount: "500", limitUnit: "USD", timeUnit: "MONTHLY" });
+  });
+
+  test("has in its network what reaches the cluster, and nothing else", () => {
+    const inside = ofType(production, "aws:lambda/function:Function").filter(({ inputs }) => inputs.vpcConfig);
+
+    expect(inside.map(({ inputs }) => inputs.vpcConfig)).toContainEqual({
+      subnetIds: ["subnet-1", "subnet-2"],
+      securityGroupIds: ["sg-1"],
+    });
+    expect(all.network?.(production, functions)).toEqual([]);
+    expect(all.roles?.(production, functions)).toEqual([]);
+    expect(all.policySizes?.(production, functions)).toEqual([]);
+  });
+
+  test.each(Object.entries(networkFaults))("%s is caught", (_, fault) => {
+    expectCaught("network", fault, production);
+  });
+});
+
+describe("IAM as moto plays it, which reads the grammar of policies", () => {
+  if (!moto) {
+    test("needs moto", ({ skip }) => skip(MOTO_MISSING));
+    return;
+  }
+  const { endpoint, stop } = moto;
+  afterAll(stop);
+  const make = ({ of, document }: MadePolicy) =>
+    refusalOfIam(endpoint, { Action: "CreateRole", RoleName: of, AssumeRolePolicyDocument: document });
+  const allow = ({ of, document }: MadePolicy) =>
+    refusalOfIam(endpoint, { Action: "PutRolePolicy", RoleName: of, PolicyName: "ports", PolicyDocument: document });
+
+  test("takes every role, and what it may do", async () => {
+    for (const [n, made] of [resources, production].entries()) {
+      const named = ({ of, document }: MadePolicy) => ({ of: `${of}${n}`, document });
+      const [roles, policies] = [trustPolicies(made), rolePolicies(made)];
+      expect(policies.length).toBeGreaterThanOrEqual(roles.length);
+      for (const role of roles) expect([role.of, await make(named(role))]).toEqual([role.of, undefined]);
+      for (const policy of policies) expect([policy.of, await allow(named(policy))]).toEqual([policy.of, undefined]);
+    }
+  });
+
+  test.each([
+    ["an operator that there is not", '"StringEquals"', '"StringEqual"'],
+    ["a resource that is no ARN", '"arn:aws:sqs:', '"aws:sqs:'],
+    ["an effect of another name", '"Allow"', '"Permit"'],
+    ["an action without its service", '"sqs:SendMessage"', '"SendMessage"'],
+  ])("refuses %s", async (_, from, to) => {
+    const sender = rolePolicies(resources).find(({ of }) => of === "SocketSender");
+    const { document = "" } = sender ?? {};
+    await make({ of: "Sender", document: trustPolicies(resources)[0]?.document ?? "" });
+
+    expect(await allow({ of: "Sender", document })).toBeUndefined();
+    expect(document.replace(from, to)).not.toBe(document);
+    expect(await allow({ of: "Sender", document: document.replace(from, to) })).toBeDefined();
+  });
+});
+
 test(
   "a stage without its settings is not made",
   async () => {
-    await expect(synthesize("ci", {})).rejects.toThrow("ALLOWED_ACCOUNTS must be set");
+    await expect(synthesize(stage, {})).rejects.toThrow("ALLOWED_ACCOUNTS must be set");
   },
   LONG_MS,
 );
 
 describe("a planted fault is caught", () => {
-  /** What one of the resources is changed to; undefined: it is not made. */
-  type Fault = (resource: Resource) => Resource | undefined;
-
-  const change = (
-    type: string,
-    name: RegExp,
-    to: (inputs: Resource["inputs"]) => Resource["inputs"] | undefined,
-  ): Fault => {
-    return (resource) => {
-      if (resource.type !== type || !name.test(resource.name)) return resource;
-      const inputs = to(structuredClone(resource.inputs));
-      return inputs && { ...resource, inputs };
-    };
-  };
-  const route = "aws:apigatewayv2/route:Route";
-  const distribution = "aws:cloudfront/distribution:Distribution";
-  const lambda = "aws:lambda/function:Function";
-  const role = "aws:iam/role:Role";
-  const queue = "aws:sqs/queue:Queue";
-  const table = "aws:dynamodb/table:Table";
-  const unless = (isFault: boolean, inputs: Resource["inputs"]) => (isFault ? undefined : inputs);
-  const widen = (inputs: Resource["inputs"], from: string, to: string) => {
-    inputs.inlinePolicies[0].policy = inputs.inlinePolicies[0].policy.replace(from, to);
-    return inputs;
-  };
-
-  const faults: Readonly<Record<string, readonly [keyof typeof all, Fault]>> = {
-    "a removed DLQ": ["queues", change(queue, /^WorkQueue$/, ({ redrivePolicy, ...inputs }) => inputs)],
-    "a queue for nobody": ["queues", change(queue, /^ShellDeadQueue$/, () => undefined)],
-    "a pool held back": [
-      "queues",
-      change(queue, /^PoolsQueue$/, (inputs) => ({ ...inputs, visibilityTimeoutSeconds: 360 })),
-    ],
-    "a missing route": [
-      "routes",
-      change(route, /./, (inputs) => unless(inputs.routeKey === "POST /v1/jobs/submit", inputs)),
-    ],
-    "no route for HEAD": [
-      "routes",
-      change(route, /./, (inputs) => unless(inputs.routeKey === "HEAD /v1/jobs", inputs)),
-    ],
-    "no default route": ["routes", change(route, /./, (inputs) => unless(inputs.routeKey === "$default", inputs))],
-    "a wrong index": [
-      "table",
-      change(table, /./, (inputs) => {
-        inputs.globalSecondaryIndexes[0].hashKey = "pk";
-        return inputs;
-      }),
-    ],
-    "no TTL": ["table", change(table, /./, ({ ttl, ...inputs }) => inputs)],
-    "a cache": [
-      "edge",
-      change(distribution, /./, (inputs) => {
-        inputs.orderedCacheBehaviors[0].cachePolicyId = "658327ea-f89d-4fab-a63d-7e88639e58f6";
-        return inputs;
-      }),
-    ],
-    "a behaviour without the edge's function": [
-      "edge",
-      change(distribution, /./, (inputs) => {
-        inputs.orderedCacheBehaviors[1].functionAssociations = [];
-        return inputs;
-      }),
-    ],
-    "an action with a star": [
-      "roles",
-      change(role, /^EndpointTable$/, (inputs) => widen(inputs, "dynamodb:GetItem", "dynamodb:*")),
-    ],
-    "a role for any table": [
-      "roles",
-      change(role, /^EndpointTable$/, (inputs) => widen(inputs, "table/berth-ci/index/*", "table/*")),
-    ],
-    "the account trusted": [
-      "roles",
-      change(role, /^EndpointTable$/, (inputs) => ({
-        ...inputs,
-        assumeRolePolicy: inputs.assumeRolePolicy.replace(
-          /"Service":"[^"]*"/,
-          '"AWS":"arn:aws:iam::123456789012:root"',
-        ),
-      })),
-    ],
-    "a table without a name": [
-      "environments",
-      change(lambda, /^GpuDevJobsGetFunction$/, (inputs) => {
-        delete inputs.environment.variables.TABLE_NAME;
-        return inputs;
-      }),
-    ],
-    "a secret where nobody uses it": [
-      "environments",
-      change(lambda, /^SharedLiveFunction$/, (inputs) => {
-        inputs.environment.variables.WEBHOOK_SECRET = "secret";
-        return inputs;
-      }),
-    ],
-    "pages of other origins": [
-      "urls",
-      change("aws:lambda/functionUrl:FunctionUrl", /Runsh/, (inputs) => ({ ...inputs, cors: { allowOrigins: ["*"] } })),
-    ],
-    "whole batches again": [
-      "consumers",
-      change(
-        "aws:lambda/eventSourceMapping:EventSourceMapping",
-        /^Work/,
-        ({ functionResponseTypes, ...inputs }) => inputs,
-      ),
-    ],
-    "a schedule that is lost": [
-      "schedules",
-      change("aws:scheduler/schedule:Schedule", /Sweep/, ({ target, ...inputs }) => ({
-        ...inputs,
-        target: { ...target, deadLetterConfig: undefined },
-      })),
-    ],
-    "paths in the log": [
-      "accessLog",
-      change("aws:apigatewayv2/stage:Stage", /./, (inputs) => ({
-        ...inputs,
-        accessLogSettings: { format: "$context.path" },
-      })),
-    ],
-    "a function less": ["functions", change(lambda, /^GpuDevJobsGetFunction$/, () => undefined)],
-  };
-
   test.each(Object.entries(faults))("%s", (_, [check, fault]) => {
-    const faulty = resources.flatMap((resource) => fault(resource) ?? []);
-
-    expect(JSON.stringify(faulty)).not.toBe(JSON.stringify(resources));
-    expect(all[check]?.(faulty, functions)).not.toEqual([]);
+    expectCaught(check, fault, resources);
   });
 });
+
+function expectCaught(check: string, fault: Fault, made: readonly Resource[]): void {
+  const faulty = made.flatMap((resource) => fault(resource) ?? []);
+
+  expect(JSON.stringify(faulty)).not.toBe(JSON.stringify(made));
+  expect(all[check]?.(made, functions)).toEqual([]);
+  expect(all[check]?.(faulty, functions)).not.toEqual([]);
+}

@@ -1,7 +1,6 @@
 import { tableDefinition } from "../../packages/aws/table-definition.ts";
-import { routesOf } from "../api.ts";
 import { logicalName } from "../functions.ts";
-import type { EndpointEntry, FunctionEntry, FunctionsFile } from "../functions-file.ts";
+import type { FunctionEntry, FunctionsFile } from "../functions-file.ts";
 import type { Resource } from "./synthesize.ts";
 
 /** What is wrong with the resources of a stage, in words; nothing: they are as they should be. */
@@ -15,24 +14,40 @@ export const checks = {
       ...made.flatMap(({ name, inputs }) => {
         const entry = functions.find((each) => `${logicalName(each)}Function` === name);
         const as = [inputs.handler, inputs.runtime, inputs.architectures?.[0], inputs.timeout, inputs.memorySize];
-        return different(name, as, ["index.handler", "nodejs24.x", "arm64", entry?.timeoutSeconds, entry?.memoryMb]);
+        return differentInOrder(name, as, [
+          "index.handler",
+          "nodejs24.x",
+          "arm64",
+          entry?.timeoutSeconds,
+          entry?.memoryMb,
+        ]);
       }),
     ];
   },
 
-  routes(resources, functions) {
-    const made = ofType(resources, "aws:apigatewayv2/route:Route").map(({ inputs }) => inputs.routeKey);
-    return different(
-      "routes",
-      made,
-      routesOf(functions).map(({ route }) => route),
-    );
-  },
-
-  accessLog(resources) {
-    const [stage] = ofType(resources, "aws:apigatewayv2/stage:Stage");
-    const format: string = stage?.inputs.accessLogSettings?.format ?? "none";
-    return /path|query|userAgent|identity|header|none/i.test(format) ? [`the access log holds ${format}`] : [];
+  /** A path may hold a key, a frame of a web shell a command: neither gets into a log of AWS's own. */
+  logsOfRequests(resources) {
+    const stages = ofType(resources, "aws:apigatewayv2/stage:Stage");
+    const [distribution] = ofType(resources, "aws:cloudfront/distribution:Distribution");
+    const { defaultCacheBehavior, orderedCacheBehaviors = [], loggingConfig } = distribution?.inputs ?? {};
+    const behaviours: Resource["inputs"][] = [defaultCacheBehavior ?? {}, ...orderedCacheBehaviors];
+    return [
+      ...(stages.some(({ inputs }) => inputs.accessLogSettings) ? [] : ["no request is logged"]),
+      ...stages.flatMap(({ name, inputs }) => [
+        ...(/path|query|userAgent|identity|header/i.test(inputs.accessLogSettings?.format ?? "")
+          ? [`the access log of ${name} holds ${inputs.accessLogSettings.format}`]
+          : []),
+        ...[inputs.defaultRouteSettings, ...(inputs.routeSettings ?? [])]
+          .filter((each) => each?.dataTraceEnabled || /INFO/.test(each?.loggingLevel ?? ""))
+          .map(() => `${name} logs what it is sent`),
+      ]),
+      ...(loggingConfig || behaviours.some(({ realtimeLogConfigArn }) => realtimeLogConfigArn)
+        ? ["the edge logs paths"]
+        : []),
+      ...resources
+        .filter(({ type }) => /^aws:(wafv2\/webAclLoggingConfiguration|cloudwatch\/logDelivery)/.test(type))
+        .map(({ name }) => `${name} logs requests before the key is off their path`),
+    ];
   },
 
   queues(resources, functions) {
@@ -48,7 +63,9 @@ export const checks = {
       ),
       ...queues.flatMap(({ name, inputs }) => {
         if (dead.includes(name))
-          return inputs.messageRetentionSeconds === 1_209_600 ? [] : [`${name} forgets too soon`];
+          return inputs.messageRetentionSeconds === (name === "ShellDeadQueue" ? 86_400 : 1_209_600)
+            ? []
+            : [`${name} keeps messages for ${inputs.messageRetentionSeconds} s`];
         const target = JSON.parse(inputs.redrivePolicy ?? "{}").deadLetterTargetArn ?? "";
         return target.includes(`-${name.replace("Queue", "DeadQueue")}-`)
           ? visibility(name, inputs, functions)
@@ -78,7 +95,7 @@ export const checks = {
     );
     const types = (inputs.attributes ?? []).map(({ name, type }: Resource["inputs"]) => `${name} ${type}`);
     return [
-      ...different("keys", [inputs.hashKey, inputs.rangeKey], ["pk", "sk"]),
+      ...differentInOrder("keys", [inputs.hashKey, inputs.rangeKey], ["pk", "sk"]),
       ...different("indexes", indexes, wantedIndexes ?? []),
       ...different(
         "attributes",
@@ -94,12 +111,15 @@ export const checks = {
 
   consumers(resources, functions) {
     const mappings = ofType(resources, "aws:lambda/eventSourceMapping:EventSourceMapping");
-    const consumers = functions.filter(({ kind }) => kind === "consumer");
+    const consumers = functions.flatMap((entry) => {
+      if (entry.kind === "consumer") return [{ queue: entry.queue, name: entry.name }];
+      return entry.kind === "socket" ? [{ queue: "shell", name: entry.name }] : [];
+    });
     return [
       ...different(
         "consumers",
-        mappings.map(({ inputs }) => functionIn(inputs.functionName)),
-        consumers.map(logicalName),
+        mappings.map(({ inputs }) => `${queueIn(inputs.eventSourceArn)} ${functionIn(inputs.functionName)}`),
+        consumers.map((each) => `${each.queue} ${logicalName(each)}`),
       ),
       ...mappings
         .filter(({ inputs }) => !inputs.functionResponseTypes?.includes("ReportBatchItemFailures"))
@@ -107,17 +127,30 @@ export const checks = {
       ...mappings
         .filter(({ inputs }) => !(inputs.scalingConfig?.maximumConcurrency >= 2))
         .map(({ name }) => `${name} has no limit`),
+      ...mappings
+        .filter(({ inputs }) => !(inputs.batchSize <= (/:[^:]*ShellQueue/.test(inputs.eventSourceArn) ? 1 : 10)))
+        .map(({ name, inputs }) => `${name} takes ${inputs.batchSize} at once, which do not fit in its time`),
     ];
   },
 
   schedules(resources, functions) {
     const made = ofType(resources, "aws:scheduler/schedule:Schedule");
-    const wanted = functions.filter(({ kind }) => kind === "schedule");
+    const wanted = functions.filter((entry) => entry.kind === "schedule");
+    const once = made.filter(({ inputs }) => /^at\(\d{4}(-\d\d){2}T\d\d(:\d\d){2}\)$/.test(inputs.scheduleExpression));
     return [
       ...different(
+        "calls after a deployment",
+        once.map(({ inputs }) => functionIn(inputs.target?.arn)),
+        wanted
+          .filter(({ atStart, timeoutSeconds, minutes }) => atStart && timeoutSeconds <= minutes * 60)
+          .map(logicalName),
+      ),
+      ...different(
         "schedules",
-        made.map(({ inputs }) => `${minutesOf(inputs.scheduleExpression)} ${functionIn(inputs.target?.arn)}`),
-        wanted.map((entry) => `${entry.kind === "schedule" && entry.minutes} ${logicalName(entry)}`),
+        made
+          .filter((each) => !once.includes(each))
+          .map(({ inputs }) => `${minutesOf(inputs.scheduleExpression)} ${functionIn(inputs.target?.arn)}`),
+        wanted.map((entry) => `${entry.minutes} ${logicalName(entry)}`),
       ),
       ...made
         .filter(
@@ -127,81 +160,57 @@ export const checks = {
         .map(({ name }) => `${name} is lost where it fails`),
     ];
   },
-
-  urls(resources, functions) {
-    const made = ofType(resources, "aws:lambda/functionUrl:FunctionUrl");
-    return [
-      ...different(
-        "function URLs",
-        made.map(({ name }) => name.replace(/Url$/, "")),
-        slowEndpoints(functions).map(logicalName),
-      ),
-      ...made.filter(({ inputs }) => inputs.cors).map(({ name }) => `${name} answers pages of other origins`),
-    ];
-  },
-
-  edge(resources, functions) {
-    const [distribution] = ofType(resources, "aws:cloudfront/distribution:Distribution");
-    const { defaultCacheBehavior, orderedCacheBehaviors = [] } = distribution?.inputs ?? {};
-    const behaviours: Resource["inputs"][] = [
-      { pathPattern: "the rest", ...defaultCacheBehavior },
-      ...orderedCacheBehaviors,
-    ];
-    const patterns = slowEndpoints(functions).map(({ path }) => `*${path.replaceAll(/\{\w+\}/g, "*")}`);
-    return [
-      ...different(
-        "behaviours",
-        behaviours.map(({ pathPattern }) => pathPattern),
-        ["the rest", ...patterns],
-      ),
-      ...behaviours.flatMap(
-        ({ pathPattern, cachePolicyId, originRequestPolicyId, functionAssociations, allowedMethods }) =>
-          different(
-            pathPattern,
-            [cachePolicyId, originRequestPolicyId, functionAssociations?.[0]?.eventType, allowedMethods?.length],
-            ["4135ea2d-6df8-44a3-9df3-4b5a84be39ad", "b689b0a8-53d0-40ab-baf2-68738e2966ac", "viewer-request", 7],
-          ),
-      ),
-    ];
-  },
 } as const satisfies Record<string, Check>;
 
 export function ofType(resources: readonly Resource[], type: string): Resource[] {
   return resources.filter((resource) => resource.type === type && !resource.read);
 }
 
+/** Behind a message of a FIFO queue waits its group: it is hidden hardly longer than its function may run. */
 function visibility(name: string, inputs: Resource["inputs"], functions: FunctionsFile): string[] {
-  const consumer = functions.find((entry) => entry.kind === "consumer" && `${entry.queue}queue` === name.toLowerCase());
+  const timeout = functions.find((entry) => {
+    if (entry.kind === "socket") return name === "ShellQueue";
+    return entry.kind === "consumer" && `${entry.queue}queue` === name.toLowerCase();
+  })?.timeoutSeconds;
+  if (timeout === undefined) return [`${name} has no receiver`];
   const seconds: number = inputs.visibilityTimeoutSeconds ?? 30;
-  if (seconds < 6 * (consumer?.timeoutSeconds ?? 900))
-    return [`${name} shows messages again before they are dealt with`];
-  return name === "PoolsQueue" && seconds > 90 ? [`${name}: a dead planner holds its pool back for ${seconds} s`] : [];
-}
-
-function slowEndpoints(functions: FunctionsFile): EndpointEntry[] {
-  return functions.filter((entry) => entry.kind === "endpoint").filter(({ functionUrl }) => functionUrl === true);
+  const [least, most] = inputs.fifoQueue ? [timeout + 5, timeout + 30] : [6 * timeout, 43_200];
+  if (seconds < least) return [`${name} shows messages again before they are dealt with`];
+  return seconds > most ? [`${name}: a dead process holds its group back for ${seconds} s`] : [];
 }
 
 function nameOfFunction({ name }: { readonly name: string }): string {
   return name.replace(/Function$/, "");
 }
 
-/** The function that an ARN names: SST gives it the names of app and stage in front, and something random at the end. */
-function functionIn(arn: unknown): string {
-  return /:function:berth-[a-z]+-(\w+)Function-\w+$/.exec(String(arn))?.[1] ?? String(arn);
+/** The function that an ARN names: SST puts app and stage in front as far as they fit, and something random at the end. */
+export function functionIn(arn: unknown): string {
+  return /([A-Za-z0-9]+)Function-[a-z]+$/.exec(String(arn))?.[1] ?? String(arn);
+}
+
+function queueIn(arn: unknown): string {
+  return (/([A-Za-z]+)Queue-[a-z]+(\.fifo)?$/.exec(String(arn))?.[1] ?? String(arn)).toLowerCase();
 }
 
 function minutesOf(expression: string): string {
   return /^rate\((\d+) minutes?\)$/.exec(expression)?.[1] ?? expression;
 }
 
+/** What one list has and the other lacks, in any order; of two that are alike each counts. */
 export function different(what: string, found: readonly unknown[], wanted: readonly unknown[]): string[] {
-  const [one, other] = [found, wanted].map((all) => all.map(String).toSorted());
-  const extra = one?.filter((each) => !other?.includes(each)) ?? [];
-  const missing = other?.filter((each) => !one?.includes(each)) ?? [];
-  if (extra.length > 0 || missing.length > 0)
-    return [`${what}: missing ${missing.join(", ")}; extra ${extra.join(", ")}`];
-  return one?.length === other?.length ? [] : [`${what}: ${one?.length} instead of ${other?.length}`];
+  const missing = wanted.map(String);
+  const extra = found.map(String).filter((each) => {
+    const at = missing.indexOf(each);
+    if (at >= 0) missing.splice(at, 1);
+    return at < 0;
+  });
+  if (extra.length === 0 && missing.length === 0) return [];
+  return [`${what}: missing ${missing.join(", ")}; extra ${extra.join(", ")}`];
+}
+
+export function differentInOrder(what: string, found: readonly unknown[], wanted: readonly unknown[]): string[] {
+  const [one, other] = [found, wanted].map((all) => JSON.stringify(all));
+  return one === other ? [] : [`${what}: ${one} instead of ${other}`];
 }
 
 export function entryOf(resource: Resource, functions: FunctionsFile): FunctionEntry | undefined {

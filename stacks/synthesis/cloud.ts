@@ -12,6 +12,12 @@ export function outputsOf(type: string, name: string, inputs: Inputs): Record<st
     case "aws:lambda/functionUrl:FunctionUrl":
       return { functionUrl: `https://${name.toLowerCase()}.lambda-url.${REGION}.on.aws/` };
     case "aws:apigatewayv2/api:Api":
+      if (inputs.protocolType === "WEBSOCKET") {
+        return {
+          executionArn: arn("execute-api", "socket"),
+          apiEndpoint: `wss://socket.execute-api.${REGION}.amazonaws.com`,
+        };
+      }
       return {
         executionArn: arn("execute-api", "api"),
         apiEndpoint: `https://api.execute-api.${REGION}.amazonaws.com`,
@@ -29,6 +35,10 @@ export function outputsOf(type: string, name: string, inputs: Inputs): Record<st
       return { arn: `arn:aws:iam::${ACCOUNT}:role/${inputs.name ?? name}`, name: inputs.name ?? name };
     case "aws:cloudwatch/logGroup:LogGroup":
       return { arn: arn("logs", `log-group:${inputs.name ?? name}`), name: inputs.name ?? name };
+    case "aws:sns/topic:Topic":
+      return { arn: arn("sns", name) };
+    case "aws:cloudfront/function:Function":
+      return { arn: `arn:aws:cloudfront::${ACCOUNT}:function/${name}` };
     case "aws:cloudfront/distribution:Distribution":
       return { domainName: "d111111abcdef8.cloudfront.net", hostedZoneId: "Z2FDTNDATAQYW2" };
     default:
@@ -48,8 +58,44 @@ export function answerOf(token: string, inputs: Inputs): Record<string, unknown>
     case "aws:index/getCallerIdentity:getCallerIdentity":
       return { accountId: ACCOUNT, arn: `arn:aws:iam::${ACCOUNT}:user/deployer`, userId: "deployer" };
     case "aws:iam/getPolicyDocument:getPolicyDocument":
-      return { json: JSON.stringify(inputs), statements: inputs.statements };
+      return { json: JSON.stringify(documentOf(inputs)), statements: inputs.statements };
     default:
       throw new Error(`${token} was asked for`);
   }
+}
+
+interface GivenStatement {
+  readonly sid?: string;
+  readonly effect?: string;
+  readonly actions?: readonly string[];
+  readonly resources?: readonly string[];
+  readonly principals?: readonly { readonly type: string; readonly identifiers: readonly string[] }[];
+  readonly conditions?: readonly {
+    readonly test: string;
+    readonly variable: string;
+    readonly values: readonly string[];
+  }[];
+}
+
+/** A policy as the provider of AWS writes it out of statements in its own form. */
+function documentOf({ statements }: Inputs): object {
+  return {
+    Version: "2012-10-17",
+    Statement: (statements as readonly GivenStatement[]).map((given) => ({
+      ...(given.sid && { Sid: given.sid }),
+      Effect: given.effect ?? "Allow",
+      ...(given.actions && { Action: given.actions }),
+      ...(given.resources && { Resource: given.resources }),
+      ...(given.principals && {
+        Principal: Object.fromEntries(given.principals.map((one) => [one.type, one.identifiers])),
+      }),
+      ...(given.conditions && { Condition: conditionsOf(given.conditions) }),
+    })),
+  };
+}
+
+function conditionsOf(conditions: NonNullable<GivenStatement["conditions"]>): Record<string, Record<string, unknown>> {
+  const made: Record<string, Record<string, unknown>> = {};
+  for (const { test, variable, values } of conditions) made[test] = { ...made[test], [variable]: values };
+  return made;
 }

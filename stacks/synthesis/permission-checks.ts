@@ -1,7 +1,9 @@
-import { type ConfigName, readConfig, readSettings } from "../../packages/aws/config.ts";
+import { type ConfigName, readConfig } from "../../packages/aws/config.ts";
+import { readSettings } from "../../packages/aws/settings.ts";
 import type { FunctionEntry, PortName } from "../functions-file.ts";
 import { roleOf } from "../roles.ts";
 import { type Check, different, entryOf, ofType } from "./checks.ts";
+import { rolePolicies, trustPolicies } from "./policies.ts";
 import type { Resource } from "./synthesize.ts";
 
 /** Resources that may end with a star (`wildcards` of roles.ts says why each may). */
@@ -9,13 +11,48 @@ const starred = [
   /^\*$/,
   /:table\/[a-z0-9-]+\/index\/\*$/,
   /^arn:aws:s3:::[^*/]+\/\*$/,
-  /:log-group:\/aws\/lambda\/berth-[a-z0-9-]+-\*:\*$/,
+  /:log-group:\/berth\/[a-z0-9-]+\/\*:\*$/,
   /^arn:aws:ec2:[^*]*:(volume|snapshot|instance)\/\*$/,
 ];
-/** Actions that EC2 knows no resource for. */
-const onAnything = /^ec2:Describe[A-Z][A-Za-z]+$/;
+/** Actions that EC2 knows no resource for, and those by which Lambda gets into a network. */
+const onAnything = /^ec2:(Describe[A-Z][A-Za-z]+|(Create|Delete)NetworkInterface|(Una|A)ssignPrivateIpAddresses)$/;
+
+/** All that any role may do: what is not here is more than Berth needs, or is added with a reason in roles.ts. */
+const known = {
+  dynamodb: ["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query"],
+  ec2: [
+    ...["CreateSnapshot", "CreateTags", "CreateVolume", "DeleteSnapshot", "DeleteVolume", "DetachVolume"],
+    ...["DescribeInstances", "DescribeSnapshots", "DescribeVolumes"],
+    ...["CreateNetworkInterface", "DeleteNetworkInterface", "DescribeNetworkInterfaces", "DescribeSubnets"],
+    ...["AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"],
+  ],
+  eks: ["DescribeCluster"],
+  "execute-api": ["ManageConnections"],
+  kms: ["Decrypt", "GenerateDataKey"],
+  lambda: ["InvokeFunction"],
+  logs: ["CreateLogStream", "PutLogEvents"],
+  s3: ["DeleteObject", "GetObject", "ListBucket", "PutObject"],
+  sqs: ["ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage"],
+} as const;
+const knownActions = Object.entries(known).flatMap(([service, names]) => names.map((name) => `${service}:${name}`));
 
 export const permissionChecks = {
+  /** A policy that AWS keeps, or one apart, would say more than the texts that the other checks read. */
+  actions(resources) {
+    const attached = ofType(resources, "aws:iam/role:Role").filter(
+      ({ inputs }) => inputs.managedPolicyArns?.length > 0,
+    );
+    const apart = resources.filter(({ type }) => /^aws:iam\/.*[aA]ttachment/.test(type));
+    return [
+      ...[...attached, ...apart].map(({ name }) => `${name} has a policy that no check reads`),
+      ...rolePolicies(resources).flatMap(({ of, document }) =>
+        statementsIn(JSON.parse(document)).flatMap(({ actions }) =>
+          [actions].flat().flatMap((action) => (knownActions.includes(action) ? [] : [`${of} may ${action}`])),
+        ),
+      ),
+    ];
+  },
+
   roles(resources, functions) {
     const roles = ofType(resources, "aws:iam/role:Role");
     const ours = roles.filter(({ inputs }) => inputs.inlinePolicies?.[0]?.name === "ports");
@@ -25,8 +62,22 @@ export const permissionChecks = {
         ours.map(({ name }) => name),
         [...new Set(functions.map((entry) => roleOf(entry).name))],
       ),
-      ...roles.flatMap(trustedOf).filter((line) => !/: (lambda|scheduler)\.amazonaws\.com$/.test(line)),
+      ...roles.flatMap(trustedOf).filter((line) => !/: (lambda|scheduler|apigateway)\.amazonaws\.com$/.test(line)),
       ...roles.flatMap(wideOf),
+    ];
+  },
+
+  policySizes(resources) {
+    const sizes = new Map<string, number>();
+    for (const { of, document } of rolePolicies(resources)) sizes.set(of, (sizes.get(of) ?? 0) + sizeOf(document));
+    return [
+      ...[...sizes].filter(([, size]) => size > MOST_OF_A_ROLE).map(([of, size]) => `${of} may what ${size} bytes say`),
+      ...trustPolicies(resources)
+        .filter(({ document }) => sizeOf(document) > MOST_OF_A_TRUST)
+        .map(({ of, document }) => `${of} trusts what ${sizeOf(document)} bytes say`),
+      ...ofType(resources, "aws:iam/policy:Policy").map(
+        ({ name }) => `${name} has a size of its own that nobody checks`,
+      ),
     ];
   },
 
@@ -37,6 +88,17 @@ export const permissionChecks = {
     });
   },
 } as const satisfies Record<string, Check>;
+
+/**
+ * IAM takes 10,240 and 2,048 characters without white space ("IAM and AWS STS quotas"). The names of some regions are
+ * five longer than the one of these resources, and of some partitions six, in each of their ARNs.
+ */
+const MOST_OF_A_ROLE = 9_000;
+const MOST_OF_A_TRUST = 1_900;
+
+function sizeOf(policy: string): number {
+  return policy.replaceAll(/\s/g, "").length;
+}
 
 /** Who may take on a role, a line each. */
 function trustedOf({ name, inputs }: Resource): string[] {
@@ -62,14 +124,8 @@ function wideOf({ name, inputs }: Resource): string[] {
     });
 }
 
-/** Of a policy of ours, or of one that SST asked AWS to write. */
-function statementsIn({
-  Statement,
-  statements = [],
-}: Resource["inputs"]): { actions: string[]; resources: string[] }[] {
-  return Statement
-    ? Statement.map(({ Action, Resource }: Resource["inputs"]) => ({ actions: Action, resources: Resource }))
-    : statements;
+function statementsIn({ Statement }: Resource["inputs"]): { actions: string[]; resources: string[] }[] {
+  return Statement.map(({ Action, Resource }: Resource["inputs"]) => ({ actions: Action, resources: Resource }));
 }
 
 /** What the adapter of each port reads at init. */
@@ -85,19 +141,27 @@ const settingsOfPort: Readonly<Record<PortName, readonly ConfigName[]>> = {
   fetch: ["WEBHOOK_ALLOW"],
 };
 
+/** What stage.ts keeps free for what a function is told of the deployment, and the settings of this stage. */
+const MOST_OF_AN_ENVIRONMENT = 1_000;
+
 /** An init that would end, and a secret where nobody uses it. */
 function environmentProblems({ name, inputs }: Resource, entry: FunctionEntry): string[] {
   const given: Readonly<Record<string, string>> = inputs.environment?.variables ?? {};
-  const serves = entry.kind === "endpoint" || entry.kind === "fallback";
+  const serves = ["endpoint", "fallback", "socket"].includes(entry.kind);
   const names = [
     ...entry.uses.flatMap((port) => settingsOfPort[port]),
     ...(serves ? (["ORIGIN_SECRETS"] as const) : []),
+    ...(entry.kind === "socket" ? (["SHELL_QUEUE_URL", "SOCKET_API_URL"] as const) : []),
   ];
   const secrets = [
     ...(serves ? ["ORIGIN_SECRETS"] : []),
     ...(name === "WorkDeliverFunction" ? ["WEBHOOK_SECRET"] : []),
   ];
+  const size = Object.entries(given).reduce((sum, [key, value]) => sum + key.length + value.length, 0);
+  if (size > MOST_OF_AN_ENVIRONMENT) return [`${name} is told ${size} bytes`];
   const environment = { ...given, AWS_LAMBDA_FUNCTION_NAME: name, AWS_REGION: "us-east-1" };
+  const saysUptime = name === "SharedHealthFunction";
+  if (saysUptime !== Number.isFinite(Date.parse(given.DEPLOYED_AT ?? ""))) return [`${name}: DEPLOYED_AT`];
   const has = Object.keys(given).filter((each) => each.includes("SECRET"));
   try {
     readSettings(environment);

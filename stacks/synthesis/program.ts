@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { runtime } from "@pulumi/pulumi";
+import { MockMonitor } from "@pulumi/pulumi/runtime/mocks.js";
 import "./globals.ts";
 import { run } from "../../.sst/platform/src/auto/run.ts";
 import config from "../../sst.config.ts";
@@ -13,14 +14,25 @@ interface Recorded {
   readonly name: string;
   readonly read: boolean;
   readonly inputs: unknown;
+  /** What is made before it, as `<type> <name>`. */
+  readonly after: readonly string[];
 }
 
 /** Runs sst.config.ts as SST does, with its real components, and writes down every resource that Pulumi would make. */
 const recorded: Recorded[] = [];
+const after = new Map<string, readonly string[]>();
+// What mocks are told of a resource leaves out what it waits for.
+const { registerResource } = MockMonitor.prototype;
+MockMonitor.prototype.registerResource = function (request, callback) {
+  const names = request.getDependenciesList().map((urn: string) => urn.split("::").slice(2));
+  const made = names.map(([types = "", name = ""]) => `${types.split("$").pop()} ${name}`);
+  after.set(`${request.getType()} ${request.getName()}`, made.toSorted());
+  return registerResource.call(this, request, callback);
+};
 runtime.setMocks(
   {
     newResource: ({ type, name, id, inputs }) => {
-      recorded.push({ type, name, read: Boolean(id), inputs });
+      recorded.push({ type, name, read: Boolean(id), inputs, after: after.get(`${type} ${name}`) ?? [] });
       return { id: id || `${name}-id`, state: { ...inputs, ...outputsOf(type, name, inputs) } };
     },
     call: ({ token, inputs }) => answerOf(token, inputs),
@@ -41,6 +53,8 @@ const server = createServer((request, response) => {
     response.end(JSON.stringify({ result: serverAnswer(method, params) }));
   });
 });
+// On a busy machine these limits would end a connection that SST is about to use.
+Object.assign(server, { keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0 });
 await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 process.env.SST_SERVER = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 

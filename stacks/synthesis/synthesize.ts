@@ -13,6 +13,8 @@ export interface Resource {
   readonly read: boolean;
   // biome-ignore lint/suspicious/noExplicitAny: each type of resource has inputs of its own
   readonly inputs: Record<string, any>;
+  /** What is made before it, as `<type> <name>`. */
+  readonly after: readonly string[];
 }
 
 const root = fileURLToPath(new URL("../../", import.meta.url));

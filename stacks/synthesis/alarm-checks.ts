@@ -1,0 +1,131 @@
+import { namespaceOf, writtenMetrics } from "../../packages/lambda/metrics.ts";
+import { logicalName } from "../functions.ts";
+import type { ScheduleEntry } from "../functions-file.ts";
+import { type Check, different, differentInOrder, functionIn, ofType } from "./checks.ts";
+import type { Resource } from "./synthesize.ts";
+
+const alarmType = "aws:cloudwatch/metricAlarm:MetricAlarm";
+
+/** Alarms and the dashboard: what they read, when alarms fire, and whom they notify. */
+export const alarmChecks = {
+  alarms(resources, functions) {
+    const alarms = ofType(resources, alarmType);
+    const [topic] = ofType(resources, "aws:sns/topic:Topic");
+    const [mail] = ofType(resources, "aws:sns/topicSubscription:TopicSubscription");
+    const queues = ofType(resources, "aws:sqs/queue:Queue");
+    const queuesWithAlarm = (metric: string) =>
+      alarms
+        .filter(({ inputs }) => inputs.metricName === metric)
+        .map(({ inputs }) => queues.find((queue) => queue.inputs.name === inputs.dimensions?.QueueName)?.name);
+    const names = queues.map(({ name }) => name);
+    const deadLetter = names.filter((name) => name.endsWith("DeadQueue"));
+    const others = names.filter((name) => !deadLetter.includes(name));
+    return [
+      ...different("DLQs with an alarm", queuesWithAlarm("ApproximateNumberOfMessagesVisible"), deadLetter),
+      ...different("queues with an alarm of age", queuesWithAlarm("ApproximateAgeOfOldestMessage"), others),
+      ...alarms
+        .filter(({ inputs }) => inputs.metricName === "ApproximateAgeOfOldestMessage")
+        .filter(({ name, inputs }) => !(inputs.threshold > (name === "ShellAgeAlarm" ? 900 : 60)))
+        .map(({ name }) => `${name} fires while a message is dealt with`),
+      ...alarms
+        .filter(({ inputs }) => !inputs.alarmActions?.[0]?.endsWith(`:${topic?.name}`))
+        .map(({ name }) => `${name} tells nobody`),
+      ...(mail?.inputs.endpoint && mail.inputs.topic?.endsWith(`:${topic?.name}`) ? [] : ["alarms reach nobody"]),
+      ...sweepProblems(alarms),
+      ...functions.flatMap((entry) => (entry.kind === "schedule" ? scheduleProblems(entry, resources) : [])),
+      ...alarms.flatMap(({ inputs }) => metricsOf(inputs).flatMap((each) => unknownMetric(each, resources))),
+    ];
+  },
+
+  dashboard(resources) {
+    const [dashboard, ...others] = ofType(resources, "aws:cloudwatch/dashboard:Dashboard");
+    if (!dashboard || others.length > 0) return ["there is not one dashboard"];
+    const { widgets } = JSON.parse(dashboard.inputs.dashboardBody);
+    const metrics: string[][] = widgets.flatMap(({ properties }: Resource["inputs"]) => properties.metrics);
+    const cut = metrics.filter((line) => line.length % 2 !== 0 || line.some((part) => !part));
+    return [
+      ...cut.map((line) => `${line} is not a metric with whole dimensions`),
+      ...metrics.flatMap(([namespace = "", name = "", ...dimensions]) =>
+        unknownMetric({ namespace, name, dimensions: dimensions.filter((_, at) => at % 2 === 0) }, resources),
+      ),
+      ...(metrics.length > 10 ? [] : ["the dashboard shows next to nothing"]),
+    ];
+  },
+} as const satisfies Record<string, Check>;
+
+/** A sweep that failed was not done, and one that is not called has no metric at all. */
+function sweepProblems(alarms: readonly Resource[]): string[] {
+  const sweep = alarms.find(({ name }) => name === "SweepAlarm");
+  const {
+    metricQueries = [],
+    treatMissingData,
+    comparisonOperator,
+    threshold,
+    evaluationPeriods,
+  } = sweep?.inputs ?? {};
+  const found = metricQueries.map(({ id, expression, returnData, metric }: Resource["inputs"]) =>
+    metric ? [id, metric.metricName, functionIn(metric.dimensions.FunctionName)] : [id, expression, returnData],
+  );
+  const wanted = [
+    ["done", "calls - failed", true],
+    ["calls", "Invocations", "CronSweep"],
+    ["failed", "Errors", "CronSweep"],
+  ];
+  return [
+    ...differentInOrder("what the alarm of the sweep counts", found, wanted),
+    ...differentInOrder(
+      "the alarm of the sweep",
+      [treatMissingData, comparisonOperator, threshold, evaluationPeriods],
+      ["breaching", "LessThanThreshold", 1, 2],
+    ),
+  ];
+}
+
+/** Each has an alarm of its own, which fires before every call in its time has failed. */
+function scheduleProblems(entry: ScheduleEntry, resources: readonly Resource[]): string[] {
+  const isOf = (arn: unknown) => functionIn(arn) === logicalName(entry);
+  const alarm = ofType(resources, alarmType).find(
+    ({ inputs }) => inputs.metricName === "Errors" && isOf(inputs.dimensions?.FunctionName),
+  );
+  if (!alarm) return [`nobody is told when ${entry.name} fails`];
+  const { namespace, statistic, comparisonOperator, period, evaluationPeriods, threshold } = alarm.inputs;
+  const calls = period / 60 / entry.minutes;
+  const repeats = ofType(resources, "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig").find(
+    ({ inputs }) => isOf(inputs.functionName),
+  );
+  return [
+    ...differentInOrder(
+      alarm.name,
+      [namespace, statistic, comparisonOperator, evaluationPeriods],
+      ["AWS/Lambda", "Sum", "GreaterThanThreshold", 1],
+    ),
+    ...(threshold > 0 && threshold < calls - 1 ? [] : [`${alarm.name}: ${threshold} of ${calls} calls`]),
+    ...(repeats?.inputs.maximumRetryAttempts === 0 ? [] : [`a call of ${entry.name} fails more than once`]),
+  ];
+}
+
+interface Metric {
+  readonly namespace: string;
+  readonly name: string;
+  /** Their names. */
+  readonly dimensions: readonly string[];
+}
+
+/** The metrics that an alarm reads. */
+function metricsOf(inputs: Resource["inputs"]): Metric[] {
+  const queried = inputs.metricQueries?.flatMap(({ metric }: Resource["inputs"]) => (metric ? [metric] : []));
+  return (queried ?? [inputs]).map(({ namespace, metricName, dimensions = {} }: Resource["inputs"]) => ({
+    namespace,
+    name: metricName,
+    dimensions: Object.keys(dimensions),
+  }));
+}
+
+/** A metric of ours has to be one that functions write, with its dimensions, in the namespace of their logs. */
+function unknownMetric({ namespace, name, dimensions }: Metric, resources: readonly Resource[]): string[] {
+  if (namespace.startsWith("AWS/")) return [];
+  const [lambda] = ofType(resources, "aws:lambda/function:Function");
+  const isWritten = String(writtenMetrics().get(name)) === String(dimensions);
+  const isOurs = namespace === namespaceOf(lambda?.inputs.loggingConfig.logGroup);
+  return isWritten && isOurs ? [] : [`nobody writes ${namespace} ${name} by ${dimensions.join() || "no dimension"}`];
+}

@@ -1,0 +1,167 @@
+import { readFileSync } from "node:fs";
+import { runInNewContext } from "node:vm";
+import { type Shown, sharedTexts } from "../../packages/http/dialect.ts";
+import { gpuDevDialect } from "../../packages/http/dialects/gpu-dev.ts";
+import { logicalName } from "../functions.ts";
+import type { EndpointEntry, FunctionsFile } from "../functions-file.ts";
+import { type Check, different, differentInOrder, functionIn, ofType } from "./checks.ts";
+import type { Resource } from "./synthesize.ts";
+
+const lambda = "aws:lambda/function:Function";
+
+/** What the log-in itself would say. */
+const tooMany: Shown = {
+  status: 429,
+  text: sharedTexts.tooMany,
+  hint: undefined,
+  category: "",
+  code: undefined,
+  fields: [],
+  requestId: "",
+  correlationId: undefined,
+  now: 0,
+};
+
+/** The way of a request: from the edge to the function that answers it. */
+export const edgeChecks = {
+  routes(resources, functions) {
+    const integrations = ofType(resources, "aws:apigatewayv2/integration:Integration");
+    const routes = ofType(resources, "aws:apigatewayv2/route:Route").filter(
+      ({ inputs }) => inputs.apiId !== "Socket-id",
+    );
+    const made = routes.map(({ inputs }) => {
+      const integration = integrations.find(({ name }) => inputs.target === `integrations/${name}-id`);
+      return `${inputs.routeKey} by ${functionIn(integration?.inputs.integrationUri)}`;
+    });
+    const wanted = endpoints(functions)
+      .filter(({ functionUrl }) => !functionUrl)
+      .flatMap((entry) => {
+        const { method, path } = entry;
+        const methods = method === "get" ? ["GET", "HEAD"] : [method.toUpperCase()];
+        return methods.map((each) => `${each} ${path} by ${logicalName(entry)}`);
+      });
+    return different("routes", made, [...wanted, "$default by SharedFallback"]);
+  },
+
+  /** Of the document that clients are made from, whatever functions.json says. */
+  documentedPaths(resources, functions) {
+    const document = JSON.parse(readFileSync("openapi.json", "utf8"));
+    const documented = Object.entries<object>(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods)
+        .filter((method) => /^(get|post|put|patch|delete)$/.test(method))
+        .map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    const routes = ofType(resources, "aws:apigatewayv2/route:Route").map(({ inputs }) => inputs.routeKey);
+    const slow = slowEndpoints(functions).map(({ route }) => route);
+    if (documented.length < 50) return ["openapi.json documents next to nothing"];
+    return documented.filter((route) => ![...routes, ...slow].includes(route)).map((route) => `${route} goes nowhere`);
+  },
+
+  urls(resources, functions) {
+    const made = ofType(resources, "aws:lambda/functionUrl:FunctionUrl");
+    return [
+      ...different(
+        "function URLs",
+        made.map(({ inputs }) => functionIn(inputs.functionName)),
+        slowEndpoints(functions).map(logicalName),
+      ),
+      ...made.filter(({ inputs }) => inputs.cors).map(({ name }) => `${name} answers pages of other origins`),
+    ];
+  },
+
+  behaviours(resources, functions) {
+    const { inputs } = ofType(resources, "aws:cloudfront/distribution:Distribution")[0] ?? { inputs: {} };
+    const { defaultCacheBehavior, orderedCacheBehaviors = [], origins = [] } = inputs;
+    const made: Resource["inputs"][] = [{ pathPattern: "the rest", ...defaultCacheBehavior }, ...orderedCacheBehaviors];
+    const wanted = [
+      { pattern: "the rest", host: "api.execute-api.us-east-1.amazonaws.com", seconds: 35 },
+      ...slowEndpoints(functions).map((entry) => ({
+        pattern: `*${entry.path.replaceAll(/\{\w+\}/g, "*")}`,
+        host: `${logicalName(entry).toLowerCase()}url.lambda-url.us-east-1.on.aws`,
+        seconds: 120,
+      })),
+      {
+        pattern: "*/v1/cloudrun/workspaces/*/shell",
+        host: "socket.execute-api.us-east-1.amazonaws.com",
+        seconds: 35,
+      },
+    ];
+    const originOf = (id: string) => origins.find((each: Resource["inputs"]) => each.originId === id) ?? {};
+    return differentInOrder(
+      "behaviours",
+      made.map(({ pathPattern, targetOriginId, ...each }) => {
+        const { domainName, customOriginConfig } = originOf(targetOriginId);
+        const { originReadTimeout, originProtocolPolicy } = customOriginConfig ?? {};
+        const where = [pathPattern, domainName, originReadTimeout, originProtocolPolicy];
+        const policies = [each.cachePolicyId, each.originRequestPolicyId, each.viewerProtocolPolicy];
+        return [...where, ...policies, each.allowedMethods?.join(), each.functionAssociations];
+      }),
+      wanted.map(({ pattern, host, seconds }) => [
+        ...[pattern, host, seconds, "https-only"],
+        // CachingDisabled and AllViewerExceptHostHeader (CloudFront Developer Guide).
+        ...["4135ea2d-6df8-44a3-9df3-4b5a84be39ad", "b689b0a8-53d0-40ab-baf2-68738e2966ac", "https-only"],
+        "GET,HEAD,OPTIONS,PUT,POST,PATCH,DELETE",
+        [{ eventType: "viewer-request", functionArn: "arn:aws:cloudfront::123456789012:function/Edge" }],
+      ]),
+    );
+  },
+
+  firewall(resources, functions) {
+    const [firewall] = ofType(resources, "aws:wafv2/webAcl:WebAcl");
+    const [distribution] = ofType(resources, "aws:cloudfront/distribution:Distribution");
+    const { rules = [], scope, region, visibilityConfig } = firewall?.inputs ?? {};
+    const [rule] = rules;
+    const answer = rule?.action.block?.customResponse;
+    const body = firewall?.inputs.customResponseBodies?.find(
+      ({ key }: Resource["inputs"]) => key === answer?.customResponseBodyKey,
+    );
+    const tooManyBody = JSON.stringify(gpuDevDialect.envelope(tooMany));
+    const limited = rule?.statement.rateBasedStatement;
+    const match = limited?.scopeDownStatement?.byteMatchStatement;
+    const { path } = endpoints(functions).find(({ name }) => name === "gpu-dev/auth/aws-login") ?? {};
+    const samples = [visibilityConfig, ...rules.map((each: Resource["inputs"]) => each.visibilityConfig)].map(
+      (each) => each?.sampledRequestsEnabled,
+    );
+    return [
+      ...differentInOrder("the firewall", [scope, region, ...samples], ["CLOUDFRONT", "us-east-1", false, false]),
+      ...differentInOrder("where it counts", [match?.searchString, match?.positionalConstraint], [path, "ENDS_WITH"]),
+      ...differentInOrder("how it counts", [limited?.aggregateKeyType, limited?.limit], ["IP", 60]),
+      ...differentInOrder("what it answers", [answer?.responseCode, body?.content], [429, tooManyBody]),
+      ...(firewall && distribution?.inputs.webAclId?.endsWith(`:${firewall.name}`) ? [] : ["it stands nowhere"]),
+    ];
+  },
+
+  edgeFunction(resources, functions) {
+    const [edge, ...others] = ofType(resources, "aws:cloudfront/function:Function");
+    if (!edge || others.length > 0) return ["there is not one function at the edge"];
+    const { code, publish = true, runtime } = edge.inputs;
+    const headers = { "x-berth-origin": { value: "forged" }, "x-berth-path": { value: "forged" } };
+    const event = { viewer: { ip: "198.51.100.11" }, request: { uri: "/k/key/v1/jobs", headers } };
+    const sent = runInNewContext(`${code}\nJSON.stringify(handler(event))`, { event });
+    const values = {
+      "x-berth-key": { value: "key" },
+      "x-berth-viewer": { value: "198.51.100.11" },
+      "x-berth-origin": { value: "s".repeat(32) },
+    };
+    const waited = edge.after.filter((each) => each.startsWith(`${lambda} `));
+    const served = functions.filter(({ kind }) => ["endpoint", "fallback", "socket"].includes(kind));
+    return [
+      ...differentInOrder("the edge's function", [publish, runtime], [true, "cloudfront-js-2.0"]),
+      ...differentInOrder("what it sends", [sent], [JSON.stringify({ uri: "/v1/jobs", headers: values })]),
+      // Or functions that do not know a new secret yet would answer 403.
+      ...different(
+        "what takes the secret before it",
+        waited,
+        served.map((entry) => `${lambda} ${logicalName(entry)}Function`),
+      ),
+    ];
+  },
+} as const satisfies Record<string, Check>;
+
+function endpoints(functions: FunctionsFile): EndpointEntry[] {
+  return functions.filter((entry) => entry.kind === "endpoint");
+}
+
+function slowEndpoints(functions: FunctionsFile): EndpointEntry[] {
+  return endpoints(functions).filter(({ functionUrl }) => functionUrl === true);
+}

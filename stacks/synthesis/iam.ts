@@ -1,0 +1,17 @@
+/**
+ * Asks an IAM on this machine, by the Query API of 2010-05-08. Answers why it refused; undefined where it did what was
+ * asked for.
+ */
+export async function refusalOfIam(
+  endpoint: string,
+  fields: Readonly<Record<string, string>>,
+): Promise<string | undefined> {
+  const response = await fetch(endpoint, {
+    method: "POST",
+    // Only the name of the service is read out of it.
+    headers: { authorization: "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/iam/aws4_request" },
+    body: new URLSearchParams({ Version: "2010-05-08", ...fields }),
+  });
+  const text = await response.text();
+  return response.ok ? undefined : (/<Message>([^<]*)/.exec(text)?.[1] ?? `${response.status}`);
+}

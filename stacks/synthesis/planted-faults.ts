@@ -1,0 +1,474 @@
+import type { Resource } from "./synthesize.ts";
+
+/** The longest that may be: SST leaves things out of the names of what it makes then. */
+export const stage = "feature-branch-12345";
+
+/** What one of the resources is changed to; undefined: it is not made. */
+export type Fault = (resource: Resource) => Resource | undefined;
+
+const change = (
+  type: string,
+  name: RegExp,
+  to: (inputs: Resource["inputs"]) => Resource["inputs"] | undefined,
+): Fault => {
+  return (resource) => {
+    if (resource.type !== type || !name.test(resource.name)) return resource;
+    const inputs = to(structuredClone(resource.inputs));
+    return inputs && { ...resource, inputs };
+  };
+};
+const route = "aws:apigatewayv2/route:Route";
+const distribution = "aws:cloudfront/distribution:Distribution";
+const alarm = "aws:cloudwatch/metricAlarm:MetricAlarm";
+const edge = "aws:cloudfront/function:Function";
+const lambda = "aws:lambda/function:Function";
+const logGroup = "aws:cloudwatch/logGroup:LogGroup";
+const role = "aws:iam/role:Role";
+const queue = "aws:sqs/queue:Queue";
+const apiStage = "aws:apigatewayv2/stage:Stage";
+const table = "aws:dynamodb/table:Table";
+const unless = (isFault: boolean, inputs: Resource["inputs"]) => (isFault ? undefined : inputs);
+const widen = (inputs: Resource["inputs"], from: string | RegExp, to: string) => {
+  inputs.inlinePolicies[0].policy = inputs.inlinePolicies[0].policy.replace(from, to);
+  return inputs;
+};
+
+/** Mistakes of stacks/ in a stage whose functions are in no network, and the check that finds each. */
+export const faults: Readonly<Record<string, readonly [check: string, fault: Fault]>> = {
+  "a removed DLQ": ["queues", change(queue, /^WorkQueue$/, ({ redrivePolicy, ...inputs }) => inputs)],
+  "a queue for nobody": ["queues", change(queue, /^ShellDeadQueue$/, () => undefined)],
+  "a pool held back": [
+    "queues",
+    change(queue, /^PoolsQueue$/, (inputs) => ({ ...inputs, visibilityTimeoutSeconds: 90 })),
+  ],
+  "a shell held back": [
+    "queues",
+    change(queue, /^ShellQueue$/, (inputs) => ({ ...inputs, visibilityTimeoutSeconds: 5_400 })),
+  ],
+  "a command shown again while it runs": [
+    "queues",
+    change(queue, /^ShellQueue$/, (inputs) => ({ ...inputs, visibilityTimeoutSeconds: 900 })),
+  ],
+  "a missing route": [
+    "routes",
+    change(route, /./, (inputs) => unless(inputs.routeKey === "POST /v1/jobs/submit", inputs)),
+  ],
+  "no route for HEAD": ["routes", change(route, /./, (inputs) => unless(inputs.routeKey === "HEAD /v1/jobs", inputs))],
+  "no default route": ["routes", change(route, /./, (inputs) => unless(inputs.routeKey === "$default", inputs))],
+  "a wrong index": [
+    "table",
+    change(table, /./, (inputs) => {
+      inputs.globalSecondaryIndexes[0].hashKey = "pk";
+      return inputs;
+    }),
+  ],
+  "a table whose partition key and sort key are exchanged": [
+    "table",
+    change(table, /./, (inputs) => ({ ...inputs, hashKey: inputs.rangeKey, rangeKey: inputs.hashKey })),
+  ],
+  "no TTL": ["table", change(table, /./, ({ ttl, ...inputs }) => inputs)],
+  "a cache": [
+    "behaviours",
+    change(distribution, /./, (inputs) => {
+      inputs.orderedCacheBehaviors[0].cachePolicyId = "658327ea-f89d-4fab-a63d-7e88639e58f6";
+      return inputs;
+    }),
+  ],
+  "a behaviour without the edge's function": [
+    "behaviours",
+    change(distribution, /./, (inputs) => {
+      inputs.orderedCacheBehaviors[1].functionAssociations = [];
+      return inputs;
+    }),
+  ],
+  "another function at the edge": [
+    "behaviours",
+    change(distribution, /./, (inputs) => {
+      inputs.defaultCacheBehavior.functionAssociations[0].functionArn += "2";
+      return inputs;
+    }),
+  ],
+  "policies of each other's kind": [
+    "behaviours",
+    change(distribution, /./, (inputs) => {
+      const { cachePolicyId, originRequestPolicyId } = inputs.defaultCacheBehavior;
+      Object.assign(inputs.defaultCacheBehavior, {
+        cachePolicyId: originRequestPolicyId,
+        originRequestPolicyId: cachePolicyId,
+      });
+      return inputs;
+    }),
+  ],
+  "two function URLs that take each other's requests": [
+    "behaviours",
+    change(distribution, /./, (inputs) => {
+      const [, one, other] = inputs.origins;
+      [one.originId, other.originId] = [other.originId, one.originId];
+      return inputs;
+    }),
+  ],
+  "an edge that says no secret": [
+    "edgeFunction",
+    change(edge, /./, (inputs) => ({ ...inputs, code: inputs.code.replace("s".repeat(32), "<origin secret>") })),
+  ],
+  "an edge that lets through what clients forge": [
+    "edgeFunction",
+    change(edge, /./, (inputs) => ({ ...inputs, code: inputs.code.replace("delete request", "void request") })),
+  ],
+  "a secret before a function takes it": [
+    "edgeFunction",
+    (resource) => (resource.type === edge ? { ...resource, after: resource.after.slice(0, -9) } : resource),
+  ],
+  "a route by another function": [
+    "routes",
+    change("aws:apigatewayv2/integration:Integration", /./, (inputs) => ({
+      ...inputs,
+      integrationUri: inputs.integrationUri.replace("GpuDevJobsGetF", "GpuDevJobsListF"),
+    })),
+  ],
+  "a documented path that goes nowhere": [
+    "documentedPaths",
+    change(route, /./, (inputs) => unless(inputs.routeKey === "GET /v1/jobs/{job_id}", inputs)),
+  ],
+  "an action with a star": [
+    "roles",
+    change(role, /^EndpointTable$/, (inputs) => widen(inputs, "dynamodb:GetItem", "dynamodb:*")),
+  ],
+  "another function's role": [
+    "rolesOfFunctions",
+    change(lambda, /^GpuDevJobsGetFunction$/, (inputs) => ({ ...inputs, role: inputs.role.replace("Sealer", "") })),
+  ],
+  "a function that uses nothing with the role of one that uses queue and table": [
+    "rolesOfFunctions",
+    change(lambda, /^SharedLiveFunction$/, (inputs) => ({ ...inputs, role: `${inputs.role}QueueTable` })),
+  ],
+  "a consumer of another queue": [
+    "rolesOfFunctions",
+    change(lambda, /^WorkDeliverFunction$/, (inputs) => ({
+      ...inputs,
+      role: inputs.role.replace("Webhooks", "Work"),
+    })),
+  ],
+  "a log that may not be written": [
+    "logs",
+    change(role, /^EndpointTable$/, (inputs) => widen(inputs, "log-group:/berth", "log-group:/aws/lambda/berth")),
+  ],
+  "a log of another name": ["logs", change(logGroup, /^SharedLive/, (inputs) => ({ ...inputs, name: "/berth/x" }))],
+  "a role for any table": [
+    "roles",
+    change(role, /^EndpointTable$/, (inputs) => widen(inputs, `table/berth-${stage}/index/*`, "table/*")),
+  ],
+  "the account trusted": [
+    "roles",
+    change(role, /^EndpointTable$/, (inputs) => ({
+      ...inputs,
+      assumeRolePolicy: inputs.assumeRolePolicy.replace(/"Service":"[^"]*"/, '"AWS":"arn:aws:iam::123456789012:root"'),
+    })),
+  ],
+  "a table without a name": [
+    "environments",
+    change(lambda, /^GpuDevJobsGetFunction$/, (inputs) => {
+      delete inputs.environment.variables.TABLE_NAME;
+      return inputs;
+    }),
+  ],
+  "a secret where nobody uses it": [
+    "environments",
+    change(lambda, /^SharedLiveFunction$/, (inputs) => {
+      inputs.environment.variables.WEBHOOK_SECRET = "secret";
+      return inputs;
+    }),
+  ],
+  "pages of other origins": [
+    "urls",
+    change("aws:lambda/functionUrl:FunctionUrl", /Runsh/, (inputs) => ({ ...inputs, cors: { allowOrigins: ["*"] } })),
+  ],
+  "whole batches again": [
+    "consumers",
+    change(
+      "aws:lambda/eventSourceMapping:EventSourceMapping",
+      /^Work/,
+      ({ functionResponseTypes, ...inputs }) => inputs,
+    ),
+  ],
+  "a hundred plans at once": [
+    "consumers",
+    change("aws:lambda/eventSourceMapping:EventSourceMapping", /^Pools/, (inputs) => ({ ...inputs, batchSize: 100 })),
+  ],
+  "a batch of nobody's size": [
+    "consumers",
+    change("aws:lambda/eventSourceMapping:EventSourceMapping", /^Pools/, ({ batchSize, ...inputs }) => inputs),
+  ],
+  "a schedule that is lost": [
+    "schedules",
+    change("aws:scheduler/schedule:Schedule", /Sweep/, ({ target, ...inputs }) => ({
+      ...inputs,
+      target: { ...target, deadLetterConfig: undefined },
+    })),
+  ],
+  "a schedule that waits after a deployment": [
+    "schedules",
+    change("aws:scheduler/schedule:Schedule", /^CronSweepStart$/, () => undefined),
+  ],
+  "an uptime since the last cold start": [
+    "environments",
+    change(lambda, /^SharedHealthFunction$/, (inputs) => {
+      delete inputs.environment.variables.DEPLOYED_AT;
+      return inputs;
+    }),
+  ],
+  ...Object.fromEntries(
+    ["Api", "Socket"].map((name) => [
+      `paths in the log of ${name}`,
+      [
+        "logsOfRequests",
+        change(apiStage, new RegExp(`^${name}`), (inputs) => ({
+          ...inputs,
+          accessLogSettings: { format: "$context.path" },
+        })),
+      ],
+    ]),
+  ),
+  "no log of requests": ["logsOfRequests", change(apiStage, /./, ({ accessLogSettings, ...inputs }) => inputs)],
+  "commands in a log": [
+    "logsOfRequests",
+    change(apiStage, /^Socket/, (inputs) => ({
+      ...inputs,
+      defaultRouteSettings: { ...inputs.defaultRouteSettings, dataTraceEnabled: true },
+    })),
+  ],
+  "a log of the edge": [
+    "logsOfRequests",
+    change(distribution, /./, (inputs) => ({ ...inputs, loggingConfig: { bucket: "logs" } })),
+  ],
+  "a log of the firewall": [
+    "logsOfRequests",
+    // A fault changes a resource: this one stands for one more.
+    (resource) =>
+      resource.type === "aws:cloudfront/function:Function"
+        ? { ...resource, type: "aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration" }
+        : resource,
+  ],
+  "a policy that AWS keeps": [
+    "actions",
+    change(role, /^EndpointTable$/, (inputs) => ({
+      ...inputs,
+      managedPolicyArns: ["arn:aws:iam::aws:policy/AdministratorAccess"],
+    })),
+  ],
+  "a policy attached to a role": [
+    "actions",
+    (resource) =>
+      resource.type === "aws:iam/rolePolicy:RolePolicy"
+        ? { ...resource, type: "aws:iam/rolePolicyAttachment:RolePolicyAttachment" }
+        : resource,
+  ],
+  "a role that deletes the table": [
+    "actions",
+    change(role, /^EndpointTable$/, (inputs) => widen(inputs, "dynamodb:GetItem", "dynamodb:DeleteTable")),
+  ],
+  "more than a function may be told": [
+    "environments",
+    change(lambda, /^GpuDevJobsGetFunction$/, (inputs) => {
+      inputs.environment.variables.ALLOWED_ROLES = Array.from({ length: 400 }, (_, n) => `Role${n}`).join();
+      return inputs;
+    }),
+  ],
+  "a timeout in place of memory": [
+    "functions",
+    change(lambda, /^GpuDevJobsGetFunction$/, (inputs) => ({
+      ...inputs,
+      timeout: inputs.memorySize,
+      memorySize: inputs.timeout,
+    })),
+  ],
+  "a firewall that stands nowhere": ["firewall", change(distribution, /./, ({ webAclId, ...inputs }) => inputs)],
+  "a firewall that answers in another form": [
+    "firewall",
+    change("aws:wafv2/webAcl:WebAcl", /./, (inputs) => {
+      inputs.customResponseBodies[0].content = '{"error":"Too many requests"}';
+      return inputs;
+    }),
+  ],
+  "a firewall that keeps samples of requests, whose paths may hold keys": [
+    "firewall",
+    change("aws:wafv2/webAcl:WebAcl", /./, (inputs) => {
+      inputs.rules[0].visibilityConfig.sampledRequestsEnabled = true;
+      return inputs;
+    }),
+  ],
+  "a role that the cluster does not know": [
+    "clusterAccess",
+    change("aws:eks/accessEntry:AccessEntry", /^ConsumerWork/, () => undefined),
+  ],
+  "a role with more than its group": [
+    "clusterAccess",
+    change("aws:eks/accessEntry:AccessEntry", /^ConsumerWork/, (inputs) => ({
+      ...inputs,
+      kubernetesGroups: ["system:masters"],
+    })),
+  ],
+  "an access entry whose cluster and type are exchanged": [
+    "clusterAccess",
+    change("aws:eks/accessEntry:AccessEntry", /^ConsumerWork/, (inputs) => ({
+      ...inputs,
+      clusterName: inputs.type,
+      type: inputs.clusterName,
+    })),
+  ],
+  "requests that may do all on the cluster": [
+    "clusterAccess",
+    change("aws:eks/accessEntry:AccessEntry", /^Endpoint/, (inputs) => ({
+      ...inputs,
+      kubernetesGroups: ["berth:controller"],
+    })),
+  ],
+  "a web shell that may do all on the cluster": [
+    "clusterAccess",
+    change("aws:eks/accessEntry:AccessEntry", /^Socket/, (inputs) => ({
+      ...inputs,
+      kubernetesGroups: ["berth:controller"],
+    })),
+  ],
+  "a DLQ without an alarm": ["alarms", change(alarm, /^SchedulesDeadAlarm$/, () => undefined)],
+  "an alarm that tells nobody": ["alarms", change(alarm, /^ThrottlesAlarm$/, ({ alarmActions, ...inputs }) => inputs)],
+  "an alarm of a metric that nobody writes": [
+    "alarms",
+    change(alarm, /^SendsFailedAlarm$/, (inputs) => ({ ...inputs, metricName: "SendFailed" })),
+  ],
+  "an alarm that takes the name of a dimension for a metric": [
+    "alarms",
+    change(alarm, /^SendsFailedAlarm$/, (inputs) => ({ ...inputs, metricName: "Status" })),
+  ],
+  "an alarm without the dimension of its metric": [
+    "alarms",
+    change(alarm, /^Answers5xxAlarm$/, ({ dimensions, ...inputs }) => inputs),
+  ],
+  "a command that is as old as it may take": [
+    "alarms",
+    change(alarm, /^ShellAgeAlarm$/, (inputs) => ({ ...inputs, threshold: 60 })),
+  ],
+  "a sweep that is not missed": [
+    "alarms",
+    change(alarm, /^SweepAlarm$/, (inputs) => ({ ...inputs, treatMissingData: "notBreaching" })),
+  ],
+  "a sweep that fails and counts": [
+    "alarms",
+    change(alarm, /^SweepAlarm$/, (inputs) => {
+      inputs.metricQueries[0].expression = "calls";
+      return inputs;
+    }),
+  ],
+  "a schedule that fails unseen": ["alarms", change(alarm, /^CronOrphansErrorsAlarm$/, () => undefined)],
+  "an alarm that cannot fire": [
+    "alarms",
+    change(alarm, /^CronWatchErrorsAlarm$/, (inputs) => ({ ...inputs, threshold: 5 })),
+  ],
+  "a call that fails three times": [
+    "alarms",
+    change("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig", /^CronSweepEvent/, () => undefined),
+  ],
+  "alarms without an address": ["alarms", change("aws:sns/topicSubscription:TopicSubscription", /./, () => undefined)],
+  "a graph of another stage": [
+    "dashboard",
+    change("aws:cloudwatch/dashboard:Dashboard", /./, (inputs) => ({
+      ...inputs,
+      dashboardBody: inputs.dashboardBody.replace(`berth/${stage}`, "berth/other"),
+    })),
+  ],
+  "frames in another's name": [
+    "socketFrames",
+    change("aws:apigatewayv2/integration:Integration", /^SocketFrames$/, (inputs) => {
+      inputs.requestTemplates.$default = inputs.requestTemplates.$default.replace(
+        "$context.connectionId",
+        "$input.path('$.id')",
+      );
+      return inputs;
+    }),
+  ],
+  "frames into another queue": [
+    "socketRoutes",
+    change("aws:apigatewayv2/integration:Integration", /^SocketFrames$/, (inputs) => ({
+      ...inputs,
+      integrationUri: inputs.integrationUri.replace("ShellQueue", "ShellDeadQueue"),
+    })),
+  ],
+  "a shell that nobody lets in": ["socketRoutes", change(route, /^SocketConnect$/, () => undefined)],
+  "a shell for every queue": [
+    "socketRights",
+    change("aws:iam/rolePolicy:RolePolicy", /./, (inputs) => ({
+      ...inputs,
+      policy: inputs.policy.replace(/"arn:aws:sqs[^"]*"/, '"*"'),
+    })),
+  ],
+  "a throughput for all connections together": [
+    "socketLimits",
+    change(queue, /^ShellQueue$/, ({ fifoThroughputLimit, ...inputs }) => inputs),
+  ],
+  "a stage that takes any number of frames": [
+    "socketLimits",
+    change("aws:apigatewayv2/stage:Stage", /^Socket$/, ({ defaultRouteSettings, ...inputs }) => inputs),
+  ],
+  "more than a role may be told": [
+    "policySizes",
+    change("aws:iam/rolePolicy:RolePolicy", /./, (inputs) => {
+      const document = JSON.parse(inputs.policy);
+      const more = Array.from({ length: 20 }, (_, n) => ({ ...document.Statement[0], Sid: `Frames${n}` }));
+      const policy = JSON.stringify({ ...document, Statement: [...document.Statement, ...more, ...more] });
+      return { ...inputs, policy };
+    }),
+  ],
+  "commands for whoever receives them": [
+    "socketSecrecy",
+    change(queue, /^ShellQueue$/, ({ kmsMasterKeyId, ...inputs }) => inputs),
+  ],
+  "given up commands for whoever receives them": [
+    "socketSecrecy",
+    change(queue, /^ShellDeadQueue$/, (inputs) => ({ ...inputs, kmsMasterKeyId: "alias/aws/sqs" })),
+  ],
+  "a shell that opens what was sealed": [
+    "socketRights",
+    change("aws:iam/rolePolicy:RolePolicy", /./, (inputs) => ({
+      ...inputs,
+      policy: inputs.policy.replace("kms:ViaService", "kms:CallerAccount"),
+    })),
+  ],
+  "commands kept for days": [
+    "socketLimits",
+    change(queue, /^ShellQueue$/, ({ messageRetentionSeconds, ...inputs }) => inputs),
+  ],
+  "two frames at once": [
+    "consumers",
+    change("aws:lambda/eventSourceMapping:EventSourceMapping", /^Shell/, (inputs) => ({ ...inputs, batchSize: 10 })),
+  ],
+  "a shell that does not know its queue": [
+    "environments",
+    change(lambda, /^SocketShellFunction$/, (inputs) => {
+      delete inputs.environment.variables.SHELL_QUEUE_URL;
+      return inputs;
+    }),
+  ],
+  "a function less": ["functions", change(lambda, /^GpuDevJobsGetFunction$/, () => undefined)],
+};
+
+/** Of a stage in a network, which the check `network` finds. */
+export const networkFaults: Readonly<Record<string, Fault>> = {
+  "a function in it for nothing": change(lambda, /^SharedLiveFunction$/, (inputs) => ({
+    ...inputs,
+    vpcConfig: { subnetIds: ["subnet-1"] },
+  })),
+  "a function that cannot reach the cluster": change(
+    lambda,
+    /^WorkLookFunction$/,
+    ({ vpcConfig, ...inputs }) => inputs,
+  ),
+  "code that may do what Lambda does for it": change(role, /^ConsumerWork$/, (inputs) =>
+    widen(inputs, '"Effect":"Deny"', '"Effect":"Allow"'),
+  ),
+  "a denial that leaves code an interface": change(role, /^ConsumerWork$/, (inputs) =>
+    widen(inputs, /(?<=InterfacesNotByCode.*)"ec2:DeleteNetworkInterface",/, ""),
+  ),
+  "a denial that keeps Lambda out": change(role, /^ConsumerWork$/, (inputs) =>
+    widen(inputs, '"lambda:SourceFunctionArn":"false"', '"lambda:SourceFunctionArn":"true"'),
+  ),
+};

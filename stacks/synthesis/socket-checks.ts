@@ -1,0 +1,132 @@
+import { type Check, different, differentInOrder, functionIn, ofType } from "./checks.ts";
+import type { Resource } from "./synthesize.ts";
+
+const apiId = "Socket-id";
+const keyArn = "arn:aws:kms:us-east-1:123456789012:key/Sealer";
+
+/** The way of the web shell: to its function, through its queue and back to its connections. */
+export const socketChecks = {
+  socketRoutes(resources) {
+    const [api, ...others] = ofType(resources, "aws:apigatewayv2/api:Api").filter(isSocket);
+    if (!api || others.length > 0) return ["there is not one WebSocket API"];
+    const integrations = ofType(resources, "aws:apigatewayv2/integration:Integration");
+    const routes = ofType(resources, "aws:apigatewayv2/route:Route").filter(({ inputs }) => inputs.apiId === apiId);
+    const made = routes.map(({ inputs }) => {
+      const found = integrations.find(({ name }) => inputs.target === `integrations/${name}-id`);
+      return `${inputs.routeKey} by ${targetOf(found?.inputs.integrationUri)}`;
+    });
+    const permission = ofType(resources, "aws:lambda/permission:Permission").find(
+      ({ name }) => name === "SocketInvoke",
+    );
+    const { function: invoked, sourceArn } = permission?.inputs ?? {};
+    return [
+      ...different("routes of the web shell", made, [
+        "$connect by SocketShell",
+        "$disconnect by SocketShell",
+        "$default by ShellQueue",
+      ]),
+      ...differentInOrder(
+        "who may call the web shell",
+        [functionIn(invoked), sourceArn],
+        ["SocketShell", "arn:aws:execute-api:us-east-1:123456789012:socket/socket/*"],
+      ),
+    ];
+  },
+
+  /** What a client sends names neither the queue's group nor whose message it is. */
+  socketFrames(resources) {
+    const frames = ofType(resources, "aws:apigatewayv2/integration:Integration").find(
+      ({ name }) => name === "SocketFrames",
+    );
+    const { requestTemplates, credentialsArn, passthroughBehavior } = frames?.inputs ?? {};
+    const fields = String(requestTemplates?.$default).split("&").toSorted();
+    return [
+      ...differentInOrder("a frame in the queue", fields, [
+        "Action=SendMessage",
+        "MessageBody=$util.urlEncode($input.body)",
+        "MessageDeduplicationId=$util.urlEncode($context.requestId)",
+        "MessageGroupId=$util.urlEncode($context.connectionId)",
+      ]),
+      ...differentInOrder(
+        "who sends it",
+        [credentialsArn, passthroughBehavior],
+        ["arn:aws:iam::123456789012:role/SocketSender", "NEVER"],
+      ),
+    ];
+  },
+
+  /** One client takes neither the queue's nor the stage's throughput from all others, and its commands are soon gone. */
+  socketLimits(resources) {
+    const queue = ofType(resources, "aws:sqs/queue:Queue").find(({ name }) => name === "ShellQueue")?.inputs ?? {};
+    const [stage] = ofType(resources, "aws:apigatewayv2/stage:Stage").filter(({ inputs }) => inputs.apiId === apiId);
+    const { throttlingRateLimit, throttlingBurstLimit } = stage?.inputs.defaultRouteSettings ?? {};
+    return [
+      ...differentInOrder(
+        "the throughput of the queue",
+        [queue.deduplicationScope, queue.fifoThroughputLimit],
+        ["messageGroup", "perMessageGroupId"],
+      ),
+      ...(queue.messageRetentionSeconds <= 4 * 3600 ? [] : ["commands are kept longer than their connections"]),
+      ...(throttlingRateLimit > 0 && throttlingBurstLimit > 0 ? [] : ["the stage has no limit"]),
+    ];
+  },
+
+  /** Who may receive commands, or sees the disks that they lie on, does not read them by that. */
+  socketSecrecy(resources) {
+    const queues = ofType(resources, "aws:sqs/queue:Queue").filter(({ name }) => /^Shell/.test(name));
+    return different(
+      "keys of the web shell's queues",
+      queues.map(({ name, inputs }) => `${name} ${inputs.kmsMasterKeyId}`),
+      ["ShellQueue", "ShellDeadQueue"].map((name) => `${name} ${keyArn}`),
+    );
+  },
+
+  socketRights(resources) {
+    const sender = ofType(resources, "aws:iam/role:Role").find(({ name }) => name === "SocketSender");
+    const rights = ofType(resources, "aws:iam/rolePolicy:RolePolicy").find(({ name }) => name === "SocketShellRights");
+    const made = ofType(resources, "aws:lambda/function:Function").find(({ name }) => name === "SocketShellFunction");
+    const [stage] = ofType(resources, "aws:apigatewayv2/stage:Stage").filter(({ inputs }) => inputs.apiId === apiId);
+    return [
+      ...different("what API Gateway may", linesOf(sender?.inputs.inlinePolicies?.[0]?.policy), [
+        "sqs:SendMessage ShellQueue",
+        ...useOfKey,
+      ]),
+      ...different("what the web shell may besides", linesOf(rights?.inputs.policy), [
+        ...["ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes", "SendMessage"].map(
+          (action) => `sqs:${action} ShellQueue`,
+        ),
+        ...useOfKey,
+        "execute-api:ManageConnections arn:aws:execute-api:us-east-1:123456789012:socket/socket/*/@connections/*",
+      ]),
+      ...(made?.inputs.role?.endsWith(`/${rights?.inputs.role}`) ? [] : ["the rights are another role's"]),
+      ...differentInOrder("the stage", [stage?.inputs.name, stage?.inputs.autoDeploy], ["socket", true]),
+    ];
+  },
+} as const satisfies Record<string, Check>;
+
+const useOfKey = ["kms:GenerateDataKey", "kms:Decrypt"].map(
+  (action) => `${action} ${keyArn} {"StringEquals":{"kms:ViaService":"sqs.us-east-1.amazonaws.com"}}`,
+);
+
+function isSocket({ inputs }: Resource): boolean {
+  return inputs.protocolType === "WEBSOCKET";
+}
+
+/** The queue or the function that an integration leads to. */
+function targetOf(uri: unknown): string {
+  const [, queue] = /:sqs:path\/\d+\/[^/]*?-?([A-Za-z]+Queue)-[a-z]+\.fifo$/.exec(String(uri)) ?? [];
+  return queue ?? functionIn(/functions\/(.*)\/invocations$/.exec(String(uri))?.[1]);
+}
+
+/** An action and a resource each, and on what condition. */
+function linesOf(policy: unknown): string[] {
+  const { Statement } = JSON.parse(String(policy ?? '{"Statement":[]}'));
+  return Statement.flatMap(({ Action, Resource, Condition }: Resource["inputs"]) =>
+    Action.flatMap((action: string) =>
+      Resource.map((arn: string) => {
+        const what = `${action} ${/([A-Za-z]+Queue)-[a-z]+\.fifo$/.exec(arn)?.[1] ?? arn}`;
+        return Condition ? `${what} ${JSON.stringify(Condition)}` : what;
+      }),
+    ),
+  );
+}
