@@ -12,6 +12,8 @@ export default $config({
       protect: isProduction,
       providers: {
         aws: {
+          // What SST 4.17.1 brings and was made with.
+          version: "7.20.0",
           ...(AWS_REGION && { region: AWS_REGION as "us-east-1" }),
           // A deployment into another account than the stage's own is refused before anything is made.
           ...(DEPLOY_ACCOUNT && { allowedAccountIds: [DEPLOY_ACCOUNT] }),

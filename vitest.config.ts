@@ -7,7 +7,9 @@ if (Number(process.versions.node.split(".")[0]) < 22) {
 }
 
 const schedules = ["packages/testing/simulator/schedules-*.test.ts"];
-/** The real stack from end to end, by the documents' own programs, and crash after crash: minutes, so not in `npm test`. */
+/**
+ * The real stack from end to end, by the documents' own programs, and crash after crash: minutes, so not in `npm test`.
+ */
 const stack = [
   "packages/local/e2e/!(life|quick-start|sts).test.ts",
   "packages/local/{access,disks,doors,interrupted-start,logs,session-run,ssh-openssh,ssh-openssh-*}.test.ts",
@@ -16,15 +18,23 @@ const stack = [
 /** They start processes, or change what their own process holds: each file has one to itself. */
 const processes = [
   "packages/{local,process}/**/*.test.ts",
-  "packages/lambda/lambda.test.ts",
+  "packages/lambda/{lambda,socket}.test.ts",
+  "packages/aws/socket-gateway.test.ts",
   "packages/http/comments.test.ts",
-  "packages/testing/simulator/{simulator,tools}.test.ts",
+  "packages/testing/simulator/{population-figures,simulator,tools}.test.ts",
   "functions/work/plan-stack.test.ts",
   "scripts/**/*.test.ts",
 ];
 
-/** They need more than Node: moto and the servers of Maven Central, which play AWS. */
-const aws = ["packages/aws/{java,moto*}.test.ts", "functions/gpu-dev/two-machines-aws.test.ts"];
+/**
+ * They need more than Node: moto and the servers of Maven Central, which play AWS. Or they run every dialect over the
+ * adapters of table and queue, which takes minutes where memory takes seconds.
+ */
+const aws = [
+  "packages/aws/{java,moto*}.test.ts",
+  "functions/gpu-dev/two-machines-aws.test.ts",
+  "functions/shared/{catalog-answers,lives}-aws.test.ts",
+];
 
 /** They need a Kubernetes control plane, which `npm run test:cluster` builds: each file starts one of 500 MB. */
 const cluster = ["packages/testing/cluster/**/*.test.ts", "packages/kubernetes/*-cluster.test.ts"];
@@ -32,14 +42,24 @@ const cluster = ["packages/testing/cluster/**/*.test.ts", "packages/kubernetes/*
 /** The real components of SST, which `npm run test:infra` installs: 400 MB. */
 const infra = ["stacks/synthesis.test.ts"];
 
-/** These measure real time beside others: in CI one that missed a limit is run once more, and nowhere else. */
+/**
+ * These wait for real processes beside others: in CI one that missed a limit is run once more, and said so
+ * (packages/testing/skip-reporter.ts). What must never happen even once, a loss or an escape, has no second try.
+ */
 const retry = process.env.CI ? 1 : 0;
 
-/** Vitest takes projects in the order of their names. */
+/** A minute and more each, most of it waiting: begun last, they would run on when everything else is over. */
+const longest = [
+  ...["crash", "crash-disks", "docs-try", "novita", "ssh-openssh-forwards", "compute-conformance"],
+  ...["core", "contract", "stack", "stack-access", "soak", "compute"].map((name) => `${name}-cluster`),
+];
+
+/** Vitest takes projects in the order of their names, and the files of a fresh checkout by their sizes. */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const order = ["schedules", "processes", "memory", "stack", "aws", "infra", "cluster"];
-    const place = ({ project }: TestSpecification) => order.indexOf(project.name);
+    const isLong = ({ moduleId }: TestSpecification) => longest.some((name) => moduleId.endsWith(`/${name}.test.ts`));
+    const place = (file: TestSpecification) => 2 * order.indexOf(file.project.name) + (isLong(file) ? 0 : 1);
     return (await super.sort(files)).toSorted((one, other) => place(one) - place(other));
   }
 }
@@ -51,9 +71,11 @@ export default defineConfig({
     reporters: ["default", "./packages/testing/skip-reporter.ts"],
     // Hundreds of supervisors and stacks are started, each in a home of its own: compiled once, they cost a third.
     env: { NODE_COMPILE_CACHE: fileURLToPath(new URL("node_modules/.cache/compiled", import.meta.url)) },
-    // Long enough for a machine that does ten other things: a test waits for events, and a limit only ends one that hangs.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    // Long enough for a machine that does twenty other things, where a test that computes for ten seconds takes three
+    // minutes: a test waits for events, and a limit only ends one that hangs.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 120_000 } },
     sequence: { sequencer: LongestFirst },
     projects: [
       {
@@ -77,7 +99,7 @@ export default defineConfig({
       { extends: true, test: { name: "stack", include: stack, retry } },
       { extends: true, test: { name: "aws", include: aws } },
       { extends: true, test: { name: "infra", include: infra } },
-      { extends: true, test: { name: "cluster", include: cluster, maxWorkers: 2 } },
+      { extends: true, test: { name: "cluster", include: cluster, maxWorkers: 3 } },
     ],
   },
 });

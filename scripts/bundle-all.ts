@@ -9,13 +9,10 @@ const entries: readonly Entry[] = JSON.parse(readFileSync(pathOf("functions.json
 interface Entry {
   readonly name: string;
   readonly file: string;
-  readonly kind: string;
 }
 
 const [outdir, mapsdir] = [pathOf("dist"), pathOf("dist-maps")];
 for (const directory of [outdir, mapsdir]) rmSync(directory, { recursive: true, force: true });
-// The web shell has no handler yet.
-const deployed = entries.filter(({ kind }) => kind !== "socket");
-const bundles = await bundleFunctions(deployed, { outdir, mapsdir });
+const bundles = await bundleFunctions(entries, { outdir, mapsdir });
 const largest = Math.max(...bundles.map(({ bytes }) => bytes));
 console.log(`${bundles.length} bundles in dist, the largest of ${Math.round(largest / 1000)} kB.`);

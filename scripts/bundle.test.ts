@@ -150,9 +150,9 @@ test("in one run each function has a directory of its own, and the source maps a
 });
 
 test("a function without a handler is not bundled for a deployment", async () => {
-  const shell = { name: "socket/shell", file: "functions/socket/shell.ts" };
+  const wire = { name: "socket/wire", file: "functions/socket/wire.ts" };
 
-  const bundling = bundleFunctions([shell], { outdir: join(outdir, "shell"), mapsdir: join(outdir, "shell-maps") });
+  const bundling = bundleFunctions([wire], { outdir: join(outdir, "wire"), mapsdir: join(outdir, "wire-maps") });
 
-  await expect(bundling).rejects.toThrow("functions/socket/shell.ts exports no handler");
+  await expect(bundling).rejects.toThrow("functions/socket/wire.ts exports no handler");
 });

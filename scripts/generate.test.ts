@@ -15,7 +15,12 @@ const show = gpuDev.get("/v1/x/{id}", { summary: "Show", uses: [], params, reply
 const make = novita.post(
   "/api/x",
   {
-    ...{ summary: "Make", uses: ["queue"], reply, status: 201, timeoutSeconds: 29, public: true },
+    summary: "Make",
+    uses: ["queue"],
+    reply,
+    status: 201,
+    timeoutSeconds: 29,
+    public: true,
     query: z.object({ limit: wholeNumber(1, 500).default(50) }),
     body: z.object({
       name: z
@@ -61,22 +66,49 @@ const documents: NounDocuments = new Map([
 test("functions.json has a row for each function, by name", () => {
   expect(functionList(catalog)).toEqual([
     {
-      ...{ name: "cron/capacity", file: "functions/cron/capacity.ts", kind: "schedule", uses: ["table"] },
-      ...{ timeoutSeconds: 50, memoryMb: 512, minutes: 1, atStart: true },
+      name: "cron/capacity",
+      file: "functions/cron/capacity.ts",
+      kind: "schedule",
+      uses: ["table"],
+      timeoutSeconds: 50,
+      memoryMb: 512,
+      minutes: 1,
+      atStart: true,
     },
     {
-      ...{ name: "gpu-dev/x/show", file: "functions/gpu-dev/x/show.ts", kind: "endpoint", uses: ["table"] },
-      ...{ timeoutSeconds: 10, memoryMb: 512, dialect: "gpu-dev" },
-      ...{ route: "GET /v1/x/{id}", method: "get", path: "/v1/x/{id}", public: false },
+      name: "gpu-dev/x/show",
+      file: "functions/gpu-dev/x/show.ts",
+      kind: "endpoint",
+      uses: ["table"],
+      timeoutSeconds: 10,
+      memoryMb: 512,
+      dialect: "gpu-dev",
+      route: "GET /v1/x/{id}",
+      method: "get",
+      path: "/v1/x/{id}",
+      public: false,
     },
     {
-      ...{ name: "novita/x/make-one", file: "functions/novita/x/make-one.ts", kind: "endpoint", uses: ["queue"] },
-      ...{ timeoutSeconds: 29, memoryMb: 512, dialect: "novita" },
-      ...{ route: "POST /api/x", method: "post", path: "/api/x", public: true },
+      name: "novita/x/make-one",
+      file: "functions/novita/x/make-one.ts",
+      kind: "endpoint",
+      uses: ["queue"],
+      timeoutSeconds: 29,
+      memoryMb: 512,
+      dialect: "novita",
+      route: "POST /api/x",
+      method: "post",
+      path: "/api/x",
+      public: true,
     },
     {
-      ...{ name: "work/pools", file: "functions/work/pools.ts", kind: "consumer", uses: ["table"] },
-      ...{ timeoutSeconds: 60, memoryMb: 512, queue: "pools" },
+      name: "work/pools",
+      file: "functions/work/pools.ts",
+      kind: "consumer",
+      uses: ["table"],
+      timeoutSeconds: 60,
+      memoryMb: 512,
+      queue: "pools",
     },
   ]);
 });
@@ -86,7 +118,10 @@ test("the document says how each endpoint is called and answered", () => {
 
   expect(Object.keys(document.paths)).toEqual(["/v1/x/{id}", "/api/x"]);
   expect(document.paths["/api/x"].post).toMatchObject({
-    ...{ operationId: "makeX", summary: "Make", tags: ["Instances"], security: [] },
+    operationId: "makeX",
+    summary: "Make",
+    tags: ["Instances"],
+    security: [],
     parameters: [{ name: "limit", in: "query", required: false, schema: { minimum: 1, maximum: 500, default: 50 } }],
     requestBody: {
       required: true,
@@ -99,7 +134,9 @@ test("the document says how each endpoint is called and answered", () => {
     responses: { 201: {}, 400: {}, 413: {}, default: {} },
   });
   expect(document.paths["/v1/x/{id}"].get).toMatchObject({
-    ...{ operationId: "showX", tags: ["Jobs"], security: [{ bearer: [] }, { apiKey: [] }] },
+    operationId: "showX",
+    tags: ["Jobs"],
+    security: [{ bearer: [] }, { apiKey: [] }],
     parameters: [{ name: "id", in: "path", required: true, description: "Its id." }],
     responses: { 200: {}, 401: {}, 403: {}, 404: {}, default: {} },
   });

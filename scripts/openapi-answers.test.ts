@@ -90,8 +90,10 @@ test("health, readiness, a sleeping session's chat and logs as text have the sta
   const ready = await ask("GET /ready", "/ready", {});
 
   expect({ chat, logs, health, ready }).toEqual({
-    ...{ chat: [202, undefined], logs: [200, undefined] },
-    ...{ health: [503, undefined], ready: [503, undefined] },
+    chat: [202, undefined],
+    logs: [200, undefined],
+    health: [503, undefined],
+    ready: [503, undefined],
   });
 });
 

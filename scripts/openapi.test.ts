@@ -84,7 +84,12 @@ test("what is always whole is an integer: these alone may be fractions", () => {
 
   expect([...new Set(names)].toSorted()).toEqual([
     ...["covered", "cpuCores", "duration_hours", "extension_hours", "hitRatio", "items", "median_error", "memoryGB"],
-    ...["orphan_gpu_hours", "overallHitRatio", "rate", "uptime", "usage"],
+    "orphan_gb_hours",
+    "orphan_gpu_hours",
+    "overallHitRatio",
+    "rate",
+    "uptime",
+    "usage",
   ]);
 });
 
@@ -250,6 +255,17 @@ test("every example fits its schema, and every body has one", () => {
   expect(faultOf({ $ref: "#/components/schemas/Job" }, { job_id: 1 })).toContain("job_id must be string");
   expect([...faults, ...ofSchemas]).toEqual([]);
   expect(bare.map(({ route }) => route)).toEqual([]);
+});
+
+test("an estimate is refused with each status with which a submit is", () => {
+  const statusesOf = (path: string) => {
+    return Object.keys(operations.find(({ route }) => route === `POST ${path}`)?.responses ?? {});
+  };
+
+  const submit = statusesOf("/v1/jobs/submit");
+
+  expect(submit).toEqual(expect.arrayContaining(["400", "409", "410"]));
+  expect(statusesOf("/v1/jobs/estimate")).toEqual(expect.arrayContaining(submit));
 });
 
 test("every success that is JSON has an example", () => {

@@ -55,37 +55,64 @@ async function api(method: string, path: string, body?: object) {
   const [, key = ""] = /API_KEY='([^']+)'/.exec(variables) ?? [];
   const headers = { authorization: `Bearer ${key}` };
   const response = await fetch(url + path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
-  return (await response.json()) as { readonly job_id: string };
+  return (await response.json()) as { readonly job_id: string; readonly status_reason: string | null };
 }
 
-/** Lines that begin with a time of day. */
-const events = (text: string) => text.split("\n").filter((line) => /^\d\d:\d\d:\d\d {2}/.test(line));
+/** What begins with a time of day, with the rows in which it goes on, as one line. */
+const events = (text: string) =>
+  text
+    .replace(/\n {12}(?=\S)/g, " ")
+    .split("\n")
+    .filter((line) => /^\d\d:\d\d:\d\d {2}/.test(line));
 
 describe("npm start on a terminal", () => {
   it("shows a short block, one plain line for each thing that happens, and what Ctrl-C ends", async () => {
     const { pty, text, ended } = await startOnTerminal();
     const job = { image: "busybox", instance_type: "g4dn.2xlarge", command: "exec sleep 3600", name: "my-train" };
 
-    await api("POST", "/v1/jobs/submit", job);
+    const { job_id } = await api("POST", "/v1/jobs/submit", job);
     await expect.poll(text, patience).toContain("active until");
     pty.write("\u0003");
     const code = await ended;
 
+    const name = `developer/my-train ${job_id.slice(0, 8)}`;
     const [block = "", rest = ""] = text().split(/(?<= data .*\n)/);
     expect(block.trim().split("\n").length).toBeLessThan(15);
     expect(block).toMatch(/^ {2}docs +http:\/\/127\.0\.0\.1:\d+\/docs$/m);
     expect(block).toContain(`eval "$(BERTH_HOME='${home.replace("'", "'\\''")}' npm run --silent env)"`);
-    expect(events(rest).map((line) => line.slice(10).replace(/ +/, " "))).toEqual([
-      "developer/my-train queued: 1 t4-small of g4dn.2xlarge",
-      expect.stringMatching(/^developer\/my-train preparing: Capacity granted on /),
-      expect.stringMatching(/^developer\/my-train active until (\w+ \d+ )?\d\d:\d\d$/),
+    expect(events(rest).map((line) => line.slice(10).replace(/ {2,}/, " "))).toEqual([
+      `${name} queued: 1 t4-small of g4dn.2xlarge`,
+      expect.stringMatching(new RegExp(`^${name} preparing: Capacity granted on \\S+$`)),
+      expect.stringMatching(new RegExp(`^${name} active until (\\w+ \\d+ )?\\d\\d:\\d\\d$`)),
     ]);
     expect(rest).not.toContain('{"');
-    expect(events(rest).filter((line) => line.length > 80)).toEqual([]);
+    expect(rest.split("\n").filter((line) => /^[\d ]/.test(line) && line.length > 80)).toEqual([]);
     expect(rest).toMatch(
       /Stopping 1 environment: developer\/my-train\nStopped: every environment that ran has ended\./,
     );
     expect(code).toBe(0);
+  });
+
+  it("says once why a job waits and when it is expected to start, as its answer does", async () => {
+    const { pty, text, ended } = await startOnTerminal();
+    const job = { image: "busybox", instance_type: "g4dn.2xlarge", command: "exec sleep 3600" };
+    await api("POST", "/v1/jobs/submit", { ...job, name: "first" });
+
+    const { job_id } = await api("POST", "/v1/jobs/submit", { ...job, name: "second" });
+    await expect.poll(() => events(text()).filter((line) => / waiting/.test(line)), patience).toHaveLength(1);
+    const { status_reason } = await api("GET", `/v1/jobs/${job_id}`);
+    await sweeps(3);
+    // A stack that is killed leaves its environments running.
+    pty.write("\u0003");
+    await ended;
+
+    const told = events(text()).filter((line) => / waiting/.test(line));
+    expect(told).toEqual([
+      expect.stringMatching(
+        / developer\/second \w{8} {2,}waiting, expected to start at .*, at the latest at .*: Need 1 /,
+      ),
+    ]);
+    expect(told[0]).toContain(`: ${status_reason}`);
   });
 
   it.each(["text", "json"])("is silent in %s while nothing happens", async (format) => {
@@ -102,7 +129,7 @@ describe("npm start on a terminal", () => {
     const { text } = await startOnTerminal({ LOG_FORMAT: "json", LOG_LEVEL: "debug" });
 
     await expect.poll(text, patience).toMatch(/^\{"time":.*"event":"started","url":"http.*\}$/m);
-    await expect.poll(text, patience).toMatch(/^\{"time":.*"event":"sweep".*"sent":0,.*\}$/m);
+    await expect.poll(text, patience).toMatch(/^\{"time":.*"level":"debug","event":"sweep".*"sent":0,.*\}$/m);
   });
 
   it("says in one line which of its settings is wrong", async () => {

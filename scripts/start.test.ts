@@ -1,13 +1,14 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
-  copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -16,6 +17,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { PATIENCE_MS } from "#process/patience.ts";
 
 const root = join(import.meta.dirname, "..");
 let home: string;
@@ -48,6 +50,10 @@ async function start(more: NodeJS.ProcessEnv = {}, options: readonly string[] = 
   }
   throw new Error(output);
 }
+
+/** Has a process print which parts of Node it has loaded when it is stopped. */
+const tellsParts =
+  '--import=data:text/javascript,process.once("SIGTERM", () => console.error(process.moduleLoadList.join("\\n")))';
 
 describe("npm start", () => {
   it.each([
@@ -134,21 +140,33 @@ describe("npm start", () => {
     expect(paths.map(loads)).toEqual([true, false, false]);
   });
 
-  it.each(["in NODE_COMPILE_CACHE", "in its usual place"])(
-    "does not hold Node's stripper of types (20 MB), not even when nothing is compiled yet %s",
-    async (place) => {
-      const tellsParts = 'process.once("SIGTERM", () => console.error(process.moduleLoadList.join("\\n")))';
-      const isUsual = place === "in its usual place";
-      const compiled = { NODE_COMPILE_CACHE: isUsual ? undefined : `${home}-compiled` };
-      const cwd = isUsual ? freshCheckout(`${home}-compiled`) : root;
-      const { process: running } = await start(compiled, [`--import=data:text/javascript,${tellsParts}`], cwd);
+  it("does not hold Node's stripper of types (20 MB), not even when nothing is compiled yet", async () => {
+    const { process: running } = await start({ NODE_COMPILE_CACHE: `${home}-compiled` }, [tellsParts]);
 
+    running.kill("SIGTERM");
+    const parts = await text(running.stderr);
+
+    expect([parts.includes("NativeModule sqlite"), parts.includes("amaro")]).toEqual([true, false]);
+  });
+
+  it("does not hold it after the first start of a checkout and after an update, for which it compiles once", async () => {
+    const cwd = freshCheckout(`${home}-compiled`);
+    const file = join(cwd, "packages/local/printable.ts");
+    const startOnce = async () => {
+      const { process: running } = await start({ NODE_COMPILE_CACHE: undefined }, [tellsParts], cwd);
       running.kill("SIGTERM");
-      const parts = await text(running.stderr);
+      return { holdsIt: (await text(running.stderr)).includes("amaro"), compiled: compiledIn(cwd) };
+    };
 
-      expect([parts.includes("NativeModule sqlite"), parts.includes("amaro")]).toEqual([true, false]);
-    },
-  );
+    const first = await startOnce();
+    writeFileSync(file, `${readFileSync(file, "utf8")}// Changed.\n`);
+    const updated = await startOnce();
+    const again = await startOnce();
+
+    expect([first, updated, again].map(({ holdsIt }) => holdsIt)).toEqual([false, false, false]);
+    expect(updated.compiled).not.toEqual(first.compiled);
+    expect(again.compiled).toEqual(updated.compiled);
+  });
 
   it("says in one line what is wrong and fails", () => {
     const env = { ...environment(), KEY_TTL_HOURS: "soon" };
@@ -182,7 +200,7 @@ describe("npm start", () => {
     // Still root, who may read this checkout wherever it is, but without the right to such ports.
     const powerless = process.getuid?.() === 0 ? ["setpriv", "--bounding-set=-net_bind_service"] : [];
     const env = { ...environment(), BERTH_HOME: join(home, "inner"), [setting]: "80" };
-    const options = { cwd: root, env, encoding: "utf8", timeout: 30_000 } as const;
+    const options = { cwd: root, env, encoding: "utf8", timeout: PATIENCE_MS } as const;
     const [program = "", ...words] = [...powerless, process.execPath, "scripts/start.mjs"];
 
     const { status, stderr } = spawnSync(program, words, options);
@@ -194,16 +212,21 @@ describe("npm start", () => {
 
 /** This project, but with a directory of installed packages in which nothing was compiled. Answers where it is. */
 function freshCheckout(path: string): string {
-  const link = (from: string, to: string, names: readonly string[]) => {
-    mkdirSync(to);
-    for (const name of names) symlinkSync(join(from, name), join(to, name));
-  };
-  const packages = readdirSync(join(root, "node_modules")).filter((name) => name !== ".cache");
-  link(root, path, ["packages", "functions", "package.json"]);
-  link(join(root, "node_modules"), join(path, "node_modules"), packages);
-  mkdirSync(join(path, "scripts"));
-  for (const name of ["start.mjs", "start.ts"]) copyFileSync(join(root, "scripts", name), join(path, "scripts", name));
+  const installed = join(root, "node_modules");
+  mkdirSync(join(path, "node_modules"), { recursive: true });
+  for (const name of readdirSync(installed).filter((each) => each !== ".cache"))
+    symlinkSync(join(installed, name), join(path, "node_modules", name));
+  for (const name of ["packages", "functions", "scripts", "package.json"])
+    cpSync(join(root, name), join(path, name), { recursive: true });
   return path;
+}
+
+/** When all was compiled there. */
+function compiledIn(checkout: string): string[] {
+  const cache = join(checkout, "node_modules/.cache/stack");
+  return readdirSync(cache, { recursive: true, encoding: "utf8" })
+    .filter((name) => /files-\d+$/.test(name))
+    .map((name) => `${name} ${statSync(join(cache, name)).mtimeMs}`);
 }
 
 /** Elsewhere than on Linux it is not known, and taken for none. */

@@ -2,7 +2,10 @@ import { spawn } from "node:child_process";
 import { binaryPath, buildBinary, KUBERNETES_VERSION, whyNotBuilt } from "#testing/cluster/binary.ts";
 import { buildTools } from "#testing/cluster/tools-binaries.ts";
 
-/** `npm run test:cluster`: builds the control plane and the programs of images/tools once, then runs what is tested on it. */
+/**
+ * `npm run test:cluster`: builds the control plane and the programs of images/tools once, then runs what is tested on
+ * it.
+ */
 const reason = await whyNotBuilt(process.env);
 if (reason === undefined) await runTests();
 else console.log(`skipped: the tests on a Kubernetes control plane need Go to build it: ${reason}`);

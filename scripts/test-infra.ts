@@ -4,7 +4,8 @@ import { fileURLToPath } from "node:url";
 
 /**
  * `npm run test:infra`: what is deployed to AWS, without an account. Installs SST (once), bundles the functions, checks
- * the types of stacks/, and runs what is asserted of the resources that SST's own components make of them.
+ * the types of stacks/, and runs what is asserted of the resources that SST's own components make of them. With `--plan`
+ * (`npm run deploy:plan`) it says what these are and what they cost instead.
  */
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
@@ -13,9 +14,15 @@ const version: string = JSON.parse(readFileSync("tools/sst/package.json", "utf8"
 const installed = ".sst/installed";
 // Pulumi's own program and an account are needed by a deployment alone.
 const offline = {
-  ...{ SST_SKIP_DEPENDENCY_CHECK: "1", SST_NO_BUN: "1", SST_TELEMETRY_DISABLED: "1" },
+  SST_SKIP_DEPENDENCY_CHECK: "1",
+  SST_NO_BUN: "1",
+  SST_TELEMETRY_DISABLED: "1",
   AWS_EC2_METADATA_DISABLED: "true",
+  // SST installs its own packages in the project: hundreds, whose registry would be asked about each one again.
+  npm_config_prefer_offline: "true",
+  npm_config_audit: "false",
 };
+const [plan, ...rest] = process.argv.slice(2);
 
 if (!existsSync(installed) || readFileSync(installed, "utf8") !== version) {
   console.log(`Installing SST ${version}`);
@@ -25,7 +32,8 @@ if (!existsSync(installed) || readFileSync(installed, "utf8") !== version) {
 }
 run("node", ["scripts/bundle-all.ts"]);
 run("tsc", ["-p", "stacks"]);
-run("vitest", ["run", "--project", "infra", ...process.argv.slice(2)]);
+if (plan === "--plan") run("node", ["stacks/plan/plan.ts", ...rest]);
+else run("vitest", ["run", "--project", "infra", ...process.argv.slice(2)]);
 
 /** Ends this process where the command fails. */
 function run(command: string, args: readonly string[], cwd = "."): void {

@@ -250,7 +250,7 @@ async function snapshotElsewhere(volume: string, meanwhile: () => Promise<void>)
     const { processVolumes } = await import(${JSON.stringify(module)});
     const copy = async (from, to) => {
       writeFileSync(to + "/half", "half of it");
-      await new Promise((resolve) => setTimeout(resolve, 60_000));
+      await new Promise((resolve) => setTimeout(resolve, 3_600_000));
     };
     const volumes = processVolumes({ home: ${JSON.stringify(home)}, copy });
     const { id } = await volumes.createSnapshot(${JSON.stringify(volume)}, ${JSON.stringify(tags)});

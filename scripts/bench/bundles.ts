@@ -66,7 +66,9 @@ async function largestBundle(directory: string): Promise<{ readonly file: string
   return sizes.reduce((one, other) => (other.bytes > one.bytes ? other : one));
 }
 
-/** What somebody would write without Berth: the stock clients, bundled and minified, made at init or by the first event. */
+/**
+ * What somebody would write without Berth: the stock clients, bundled and minified, made at init or by the first event.
+ */
 async function bareHandler(directory: string, made: "at init" | "later"): Promise<string> {
   const outfile = join(directory, `bare-${made === "later" ? "later" : "init"}.mjs`);
   const clients = "[DynamoDBDocumentClient.from(new DynamoDBClient({})), new SQSClient({})]";

@@ -15,13 +15,19 @@ const handed = 8;
 const atOnce = 16;
 const big = "p5.48xlarge";
 const one = "p5e.48xlarge";
-/** What ends sooner is given back when nobody can start it any more: 43 s after it became active (docs/architecture.md#claims). */
+/**
+ * What ends sooner is given back when nobody can start it any more: 43 s after it became active
+ * (docs/architecture.md#claims).
+ */
 const longRunMs = 45_000;
 /** A machine that does ten other things, and ten thousand jobs. */
 const patienceMs = 120_000 + jobs * 100;
 const leastRatio = 0.5;
 
-/** The embedded stack on a real control plane with pretend nodes; BERTH_BENCH_NODES=1000 BERTH_BENCH_JOBS=10000 is its full size. */
+/**
+ * The embedded stack on a real control plane with pretend nodes; BERTH_BENCH_NODES=1000 BERTH_BENCH_JOBS=10000 is its
+ * full size.
+ */
 export const kubernetes: Measure = {
   name: "kubernetes",
   async run() {

@@ -5,15 +5,19 @@ import { join } from "node:path";
 import type { Item } from "#core/ports/table.ts";
 import { openDatabase } from "#sqlite/database.ts";
 import { sqliteTable } from "#sqlite/table.ts";
-import { cancelJob, submitJob, untilActive, untilOver, wholeNode } from "./jobs.ts";
-import { cpuOf, type LocalStack, withStack } from "./local-stack.ts";
+import { cancelJob, submitJob, untilActive, wholeNode } from "./jobs.ts";
+import { cpuOf, type LocalStack, until, withStack } from "./local-stack.ts";
 import { type Measure, median, type Row } from "./measure.ts";
 
 const starts = 5;
 const owned = 5_000;
 const lists = 200;
+const page = 50;
 
-/** How soon the stack answers, beside a Node that does nothing in the same minute, and what a list costs among many jobs. */
+/**
+ * How soon the stack answers, beside a Node that does nothing in the same minute, and what a list costs among many
+ * jobs.
+ */
 export const ready: Measure = {
   name: "ready",
   async run() {
@@ -55,7 +59,9 @@ function nothingMs(): number {
 
 async function listed(home: string): Promise<Row> {
   const measure = async ({ pid, call }: LocalStack) => {
-    const list = () => call("GET", "/v1/jobs?limit=50");
+    const list = () => call<{ jobs: unknown[] }>("GET", `/v1/jobs?limit=${page}`);
+    const { jobs } = await list();
+    if (jobs.length !== page) throw new Error(`The list shows ${jobs.length} jobs, not ${page}`);
     for (let n = 0; n < lists / 10; n += 1) await list();
     const before = cpuOf(pid);
     for (let n = 0; n < lists; n += 1) await list();
@@ -63,7 +69,7 @@ async function listed(home: string): Promise<Row> {
   };
   const cpuMs = await withStack(`${wholeNode.type}=1`, measure, {}, { home, withoutNpm: true });
   return {
-    name: `CPU of a list of 50 of ${owned} jobs`,
+    name: `CPU of a list of ${page} of ${owned} jobs`,
     value: cpuMs,
     unit: "ms",
     limit: 30,
@@ -77,7 +83,8 @@ async function fill(home: string): Promise<void> {
     const id = await submitJob(stack, 1);
     await untilActive(stack, id);
     await cancelJob(stack, id);
-    await untilOver(stack, id);
+    // Its status says so before all of it has ended.
+    await until(() => stack.lines.find(({ event, phase }) => event === "look" && phase === "cancelled"));
   };
   await withStack(`${wholeNode.type}=1`, lived, {}, { home, withoutNpm: true });
   const database = openDatabase(join(home, "records.db"));
@@ -91,7 +98,7 @@ async function fill(home: string): Promise<void> {
   database.close();
 }
 
-function likeIt({ dueShard: _, dueAt: __, ...job }: Item, owner: string, n: number): Item {
+function likeIt({ dueAt: _, ...job }: Item, owner: string, n: number): Item {
   const uid = n.toString(16).padStart(32, owner.slice(0, 4));
   const id = `${String(job.sk).slice(0, 24)}${n.toString(16).padStart(12, "0")}`;
   const pk = job.pk.replace(String(job.owner), owner);

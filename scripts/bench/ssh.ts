@@ -9,7 +9,7 @@ import type { Measure } from "./measure.ts";
 
 const sessions = 100;
 
-interface Door {
+interface SshTarget {
   readonly port: number;
   readonly username: string;
   readonly key: SshKeyPair;
@@ -32,9 +32,9 @@ export const ssh: Measure = {
 };
 
 async function enterAll(stack: LocalStack, key: SshKeyPair) {
-  const door = { ...(await openDoor(stack)), key };
+  const target = { ...(await openTarget(stack)), key };
   const begun = performance.now();
-  const entered = await Promise.allSettled(Array.from({ length: sessions }, () => enter(door)));
+  const entered = await Promise.allSettled(Array.from({ length: sessions }, () => enter(target)));
   const enteredMs = performance.now() - begun;
   const clients = entered.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
   const ran = await Promise.allSettled(clients.map(runTrue));
@@ -51,7 +51,7 @@ async function enterAll(stack: LocalStack, key: SshKeyPair) {
 }
 
 /** A job that a GitHub user may enter, by its printed command. */
-async function openDoor(stack: LocalStack): Promise<Omit<Door, "key">> {
+async function openTarget(stack: LocalStack): Promise<Omit<SshTarget, "key">> {
   const id = await submitJob(stack, 1);
   await untilActive(stack, id);
   await stack.call("POST", `/v1/jobs/${id}/users`, { github_username: "octocat" });
@@ -62,7 +62,7 @@ async function openDoor(stack: LocalStack): Promise<Omit<Door, "key">> {
   });
 }
 
-async function enter({ port, username, key }: Door): Promise<Client> {
+async function enter({ port, username, key }: SshTarget): Promise<Client> {
   const client = new ssh2.Client();
   const ready = once(client, "ready");
   client.connect({ host: "127.0.0.1", port, username, privateKey: key.private });

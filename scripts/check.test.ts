@@ -1,0 +1,96 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+const fileOf = (name: string) => fileURLToPath(new URL(`../.ci/${name}`, import.meta.url));
+
+let place: string;
+
+beforeEach(() => {
+  place = mkdtempSync(join(tmpdir(), "berth-check-"));
+});
+
+afterEach(() => rmSync(place, { recursive: true }));
+
+describe("a step of the check", () => {
+  /** What the check prints of this step, and at its end. */
+  const check = (...step: string[]) => {
+    const line = `passed=0 failed=0 reports=$1; . "$2"; step "\${@:3}"; finish`;
+    return spawnSync("bash", ["-c", line, "check", place, fileOf("steps.sh"), ...step], { encoding: "utf8" });
+  };
+
+  it("that its limit ended is too slow to judge, and has not passed", () => {
+    const { stdout, status } = check("waits", "1", "sleep", "600");
+
+    expect(stdout).toMatch(/^=== waits: too slow to judge, ended at its limit of 1 s, \d+ s$/m);
+    expect(stdout).toContain("\nNot passed:\nstep: waits: too slow to judge");
+    expect([stdout.includes("FAILED"), status]).toEqual([false, 1]);
+  });
+
+  it.each(["exit 1", "exit 124", "kill -9 $$"])("that ended by itself with `%s` has failed", (line) => {
+    const { stdout, status } = check("ends", "600", "sh", "-c", line);
+
+    expect(stdout).toMatch(/^=== ends: FAILED, \d+ s$/m);
+    expect([stdout.includes("0 passed, 1 failed"), status]).toEqual([true, 1]);
+  });
+
+  it("that succeeded has passed", () => {
+    const { stdout, status } = check("ends", "600", "true");
+
+    expect(stdout).toMatch(/^=== ends: ok, \d+ s$/m);
+    expect([stdout.includes("1 passed, 0 failed"), status]).toEqual([true, 0]);
+  });
+});
+
+describe("the count of tests", () => {
+  const ofRoot =
+    "how environments are limited is said openly, and holds one that starts processes without end while others are served";
+  const ofPlain = "docs/log-in.md logs in without sending a secret, in Python";
+  const ofAll = "the table on DynamoDB Local needs Java";
+
+  it.each([
+    { title: "counts what passed and failed", userId: 1000, tests: { a: "passed", b: "failed" }, counts: "1 1" },
+    { title: "counts a skipped one as failed", userId: 0, tests: { a: "passed", b: "skipped" }, counts: "1 1" },
+    { title: "lets anybody skip what a machine may lack", userId: 1000, tests: { [ofAll]: "skipped" }, counts: "0 0" },
+    { title: "lets root skip what root cannot do", userId: 0, tests: { [ofRoot]: "skipped" }, counts: "0 0" },
+    {
+      title: "lets a plain user skip what lies with root",
+      userId: 1000,
+      tests: { [ofPlain]: "skipped" },
+      counts: "0 0",
+    },
+    { title: "does not let root skip that", userId: 0, tests: { [ofPlain]: "skipped" }, counts: "0 1" },
+    { title: "lets nobody else skip what root cannot do", userId: 1000, tests: { [ofRoot]: "skipped" }, counts: "0 1" },
+  ])("$title", ({ userId, tests, counts }) => {
+    const assertionResults = Object.entries(tests).map(([fullName, status]) => ({ fullName, status }));
+    const report = join(place, "report.json");
+    writeFileSync(report, JSON.stringify({ testResults: [{ name: "file", status: "passed", assertionResults }] }));
+
+    expect(count(report, userId).stdout).toBe(`${counts}\n`);
+  });
+
+  it("names a test that failed, and begins to say why", () => {
+    const messages = [`\u001b[31mError: ${"x".repeat(5000)}\u001b[39m\n    at here`, ...Array(100).fill("more")];
+    const failed = { fullName: "a test", status: "failed", failureMessages: messages };
+    const report = join(place, "report.json");
+    writeFileSync(report, JSON.stringify({ testResults: [{ name: "file", assertionResults: [failed] }] }));
+
+    const lines = count(report, 0).stderr.trimEnd().split("\n");
+
+    expect(lines.slice(0, 3)).toEqual(["Failed: a test", `  Error: ${"x".repeat(393)}`, "      at here"]);
+    expect(lines).toHaveLength(13);
+  });
+
+  it("says so where there is no report", () => {
+    const { stderr, status } = count(join(place, "none.json"), 0);
+
+    expect([stderr, status]).toEqual(["No report: the tests were ended before they were through\n", 1]);
+  });
+
+  function count(report: string, userId: number) {
+    return spawnSync(process.execPath, [fileOf("count-tests.mjs"), report, String(userId)], { encoding: "utf8" });
+  }
+});
