@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { ApiError, type JobClient, jobClient } from "./job-client.ts";
+import { eventually } from "./processes.ts";
 import { openStackTrial, type StackProcess, type StackTrial } from "./stack-trial.ts";
 
 let trial: StackTrial;
@@ -42,7 +43,7 @@ it("answers 503 with the reason once its disk is read-only, goes on, and has all
   const meanwhile = await jobs.get(before);
   const health = await healthOf(stack);
   const code = await stack.kill("SIGTERM");
-  run("umount", trial.home);
+  await unmount(device);
   device = mount();
   const again = await trial.start();
   const after = await clientOf(again);
@@ -82,6 +83,16 @@ async function healthOf({ url }: StackProcess): Promise<{ readonly status: numbe
 
 async function clientOf(stack: StackProcess): Promise<JobClient> {
   return jobClient(stack.url, (await stack.env()).API_KEY ?? "");
+}
+
+/**
+ * Whoever copied the list of mounts, as each new sandbox does for a moment, keeps the file system in use after it, and a
+ * second mount of the same image would find that one, read-only as it is.
+ */
+async function unmount(device: string): Promise<void> {
+  run("umount", trial.home);
+  const isInUse = () => existsSync(`/sys/fs/ext4/${device}`);
+  await eventually(isInUse, (value) => !value);
 }
 
 /** The device that the image is, where this user may mount one. */
