@@ -19,6 +19,7 @@ describe("the configuration", () => {
       maxQueueHours: 48,
       preparingMinutes: 30,
       sweepSeconds: 60,
+      messagePath: "/chat",
     });
     expect(settings.stsOrigins).toContain("https://sts.eu-central-1.amazonaws.com");
     expect(() => readConfig(["WORK_QUEUE_URL"], {})).toThrow("WORK_QUEUE_URL must be the URL of a queue");

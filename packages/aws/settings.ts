@@ -1,9 +1,21 @@
 import type { Settings } from "#core/settings.ts";
-import { type ConfigName, type Environment, readConfig } from "./config.ts";
+import { type Config, type ConfigName, type Environment, readConfig } from "./config.ts";
 
-/** The numbers and lists that verbs read from their context. */
-export function readSettings(environment: Environment = process.env): Settings {
+/**
+ * The numbers and lists that verbs read from their context: those of the core, and those of the dialects
+ * (packages/http/dialects/settings.ts). They are read together, so that one message names every bad one.
+ */
+export function readSettings(environment: Environment = process.env): Settings & DialectSettings {
   const config = readConfig(settingNames, environment);
+  return { ...coreSettings(config), ...dialectSettings(config) };
+}
+
+type DialectSettings = ReturnType<typeof dialectSettings>;
+
+/** The path that a session's image serves (docs/apis/session-manager.md#effects-and-times). */
+const MESSAGE_PATH = "/chat";
+
+function coreSettings(config: KnownConfig): Settings {
   return {
     allowedRoles: config.ALLOWED_ROLES,
     allowedAccounts: config.ALLOWED_ACCOUNTS,
@@ -26,17 +38,26 @@ export function readSettings(environment: Environment = process.env): Settings {
     domain: config.DOMAIN,
     scheme: config.SCHEME,
     webhookSecret: config.WEBHOOK_SECRET,
-    sessionImage: config.SESSION_IMAGE,
-    sessionBackup: config.SESSION_BACKUP === "1",
-    regions: config.DEV8_REGIONS,
-    workspaceImage: config.DEV8_IMAGE,
-    catalogueFile: config.NOVITA_CATALOGUE,
+    messagePath: MESSAGE_PATH,
     execCapSeconds: config.EXEC_CAP_SECONDS,
     idleGpuMinutes: config.IDLE_GPU_MINUTES,
     idleDryRun: config.AUTO_STOP_DRY_RUN === "1",
     open: config.BERTH_OPEN === "1",
   };
 }
+
+/** Its type is what it returns: packages/http is not to be imported here, and whoever composes a runtime compares them. */
+function dialectSettings(config: KnownConfig) {
+  return {
+    sessionImage: config.SESSION_IMAGE,
+    sessionBackup: config.SESSION_BACKUP === "1",
+    regions: config.DEV8_REGIONS,
+    workspaceImage: config.DEV8_IMAGE,
+    catalogueFile: config.NOVITA_CATALOGUE,
+  };
+}
+
+type KnownConfig = Pick<Config, (typeof settingNames)[number]>;
 
 const settingNames = [
   "ALLOWED_ROLES",

@@ -3,7 +3,7 @@ import type { Resources } from "./ports/compute.ts";
 /** One kind of machine that can be asked for (docs/apis/gpu-dev.md#instance-types). */
 export interface InstanceType {
   readonly name: string;
-  /** The pool it belongs to, and what the wire calls its GPU type. */
+  /** The pool it belongs to; whoever asks for a machine names the pool. */
   readonly pool: string;
   readonly gpus: number;
   readonly vcpus: number;
@@ -25,7 +25,7 @@ export const instanceTypes = [
   { name: "c7g.8xlarge", pool: "cpu-arm", gpus: 0, vcpus: 32, memoryGb: 64 },
 ] as const satisfies readonly InstanceType[];
 
-/** What sessions and workspaces share: not offered as a reservation. */
+/** The machine that environments share by vCPU: nobody may reserve a whole one. */
 export const sharedType = {
   name: "m7i.8xlarge",
   pool: "cpu-shared",

@@ -10,7 +10,10 @@ export interface NodeGroup {
   readonly zones: readonly string[];
 }
 
-/** Numbers and lists a deployment sets; parsed once, in packages/aws/settings.ts. */
+/**
+ * Numbers and lists a deployment sets; parsed once, in packages/aws/settings.ts. The core carries no setting of a dialect:
+ * those are in packages/http/dialects/settings.ts.
+ */
 export interface Settings {
   readonly allowedRoles: readonly string[];
   readonly allowedAccounts: readonly string[];
@@ -43,16 +46,8 @@ export interface Settings {
   readonly scheme: "http" | "https";
   /** Signs webhooks; undefined: they are not signed. */
   readonly webhookSecret: string | undefined;
-  /** What a session of an IDE runs; it serves port 8080 and takes `POST /chat` there. */
-  readonly sessionImage: string;
-  /** Whether the volume of a session is kept as a zip when it is deleted. */
-  readonly sessionBackup: boolean;
-  /** Where workspaces are offered: `centralindia`. */
-  readonly regions: readonly string[];
-  /** What a workspace runs, with `<base>` for the base that was asked for; it serves port 8080. */
-  readonly workspaceImage: string;
-  /** A file of products and templates in place of those that come with Berth; undefined: those. */
-  readonly catalogueFile: string | undefined;
+  /** The path of an environment's first HTTP port at which its program takes messages. */
+  readonly messagePath: string;
   /** How long an exec call may wait and run, seconds. */
   readonly execCapSeconds: number;
   /** What leaves its GPUs idle for so long is ended; undefined: nothing is. */

@@ -5,6 +5,7 @@ import { trialRuntime } from "#testing/trial-endpoints.ts";
 import { answer } from "./answer.ts";
 import { buildApp } from "./app.ts";
 import { gpuDev } from "./dialects/gpu-dev.ts";
+import type { Served } from "./runtime.ts";
 
 const Status = z.object({ status: z.enum(["on", "off"]) });
 test("an endpoint is plain data with the documented defaults", () => {
@@ -55,7 +56,7 @@ test("a verb's types come from its options", () => {
     expectTypeOf(input.params).toEqualTypeOf<{ id: string }>();
     expectTypeOf(input.body).toEqualTypeOf<{ hours: number }>();
     expectTypeOf(input.query).toEqualTypeOf<undefined>();
-    expectTypeOf(input.ctx).toEqualTypeOf<UserContext<"queue">>();
+    expectTypeOf(input.ctx).toEqualTypeOf<Served<UserContext<"queue">>>();
     return answer({ status: "on" as const }, { status: 201 });
   });
   gpuDev.get("/v1/open", { summary: "X", uses: [], public: true, reply: Status }, async ({ ctx }) => {

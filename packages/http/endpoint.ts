@@ -1,10 +1,10 @@
 import type * as z from "zod";
 import type { Context, PortName, UserContext } from "#core/context.ts";
 import type { NewThing } from "#core/idempotency.ts";
-import type { Settings } from "#core/settings.ts";
 import type { Answer } from "./answer.ts";
 import type { Dialect } from "./dialect.ts";
-import type { Deployment } from "./runtime.ts";
+import type { ServedSettings } from "./dialects/settings.ts";
+import type { Deployment, Served } from "./runtime.ts";
 import type { IdForm } from "./wire-id.ts";
 
 export type Method = "get" | "post" | "put" | "delete";
@@ -12,7 +12,7 @@ export type Method = "get" | "post" | "put" | "delete";
 export type Schema = z.ZodType;
 
 /** A schema whose bounds a deployment sets. */
-export type SchemaOfSettings<S extends Schema = Schema> = (settings: Settings) => S;
+export type SchemaOfSettings<S extends Schema = Schema> = (settings: ServedSettings) => S;
 
 /**
  * One endpoint as data. `Needs` are the ports it cannot do without: those it uses, and the table its key is read from.
@@ -115,7 +115,7 @@ export interface VerbInput<Ctx, Params, Query, Body, Thing> {
 
 /** A verb as `buildApp` calls it: with what the endpoint's own schemas made of the request. */
 export type AnyVerb = (
-  input: VerbInput<Context<PortName>, unknown, unknown, unknown, NewThing | undefined>,
+  input: VerbInput<Served<Context<PortName>>, unknown, unknown, unknown, NewThing | undefined>,
 ) => Promise<unknown>;
 
 /** The four ways to declare an endpoint of a dialect: `gpuDev.post(path, options, verb)`. */
@@ -169,9 +169,9 @@ export function endpointsIn(dialect: Dialect) {
   return { get: declaring("get"), post: declaring("post"), put: declaring("put"), delete: declaring("delete") };
 }
 
-type ContextFor<Uses extends PortName, Public extends boolean> = Public extends true
-  ? Context<Uses>
-  : UserContext<Uses>;
+type ContextFor<Uses extends PortName, Public extends boolean> = Served<
+  Public extends true ? Context<Uses> : UserContext<Uses>
+>;
 
 type NeedsOf<Uses extends PortName, Public extends boolean> = Public extends true ? Uses : Uses | "table";
 
@@ -190,6 +190,6 @@ function withoutTypes(verb: (input: never) => Promise<unknown>): AnyVerb {
 }
 
 /** The schema of a request's body under these settings. */
-export function bodySchema(endpoint: Pick<Endpoint, "body">, settings: Settings): Schema | undefined {
+export function bodySchema(endpoint: Pick<Endpoint, "body">, settings: ServedSettings): Schema | undefined {
   return typeof endpoint.body === "function" ? endpoint.body(settings) : endpoint.body;
 }

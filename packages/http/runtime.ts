@@ -2,7 +2,7 @@ import type { Actor, Context, PortName, Ports } from "#core/context.ts";
 import type { Clock } from "#core/ports/clock.ts";
 import type { Ids } from "#core/ports/ids.ts";
 import type { Log } from "#core/ports/log.ts";
-import type { Settings } from "#core/settings.ts";
+import type { ServedSettings } from "./dialects/settings.ts";
 import type { KeyMemory } from "./key-check.ts";
 
 /** What is known about this deployment, for /health. */
@@ -24,7 +24,7 @@ export interface Runtime<Uses extends PortName = PortName> {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Log;
-  readonly settings: Settings;
+  readonly settings: ServedSettings;
   readonly deployment: Deployment;
   /** What every check of a key in this process remembers; each its own unless given. */
   readonly keys?: KeyMemory | undefined;
@@ -32,8 +32,11 @@ export interface Runtime<Uses extends PortName = PortName> {
   readonly localUser?: (() => Promise<Actor>) | undefined;
 }
 
+/** A context with what the dialects set for themselves. */
+export type Served<Ctx> = Ctx & { readonly settings: ServedSettings };
+
 /** The context of a verb that no user called: consumers, schedules, public endpoints. */
-export function contextOf<Uses extends PortName>(runtime: Runtime<Uses>): Context<Uses> {
+export function contextOf<Uses extends PortName>(runtime: Runtime<Uses>): Served<Context<Uses>> {
   const { ports, clock, ids, log, settings } = runtime;
   return { ...ports, clock, ids, log, settings };
 }

@@ -11,9 +11,9 @@ import { jsonLog } from "#aws/log.ts";
 import { readSettings } from "#aws/settings.ts";
 import type { Clock } from "#core/ports/clock.ts";
 import type { Log } from "#core/ports/log.ts";
-import type { Settings } from "#core/settings.ts";
 import { freeWatch } from "#core/watch.ts";
 import { type Catalog, loadCatalog } from "#http/catalog.ts";
+import type { ServedSettings } from "#http/dialects/settings.ts";
 import { keyMemory } from "#http/key-check.ts";
 import { contextOf, type Runtime } from "#http/runtime.ts";
 import { version } from "#http/version.ts";
@@ -176,7 +176,7 @@ interface Plan {
     readonly hasDomain: boolean;
   };
   readonly environment: Environment;
-  readonly settings: Settings;
+  readonly settings: ServedSettings;
   readonly home: Home;
   readonly log: Log;
   readonly onNews: StackOptions["onNews"];
@@ -302,7 +302,7 @@ interface RuntimeParts {
   readonly clock: Clock;
   readonly stores: Stores;
   readonly stsUrl: string;
-  readonly settings: Settings;
+  readonly settings: ServedSettings;
   readonly log: Log;
   readonly config: Plan["config"];
   readonly blobs: string;

@@ -11,11 +11,12 @@ import type { Log } from "#core/ports/log.ts";
 import type { QueueName } from "#core/ports/queue.ts";
 import type { Table } from "#core/ports/table.ts";
 import { reconcile } from "#core/reconcile.ts";
-import type { Settings } from "#core/settings.ts";
 import { sweep, sweepDeliveries } from "#core/sweep.ts";
 import { deliver as deliverWebhook } from "#core/webhooks/deliver.ts";
 import type { BodyOf } from "#core/webhooks/event.ts";
 import type { WorkerContext } from "#core/worker.ts";
+import type { ServedSettings } from "#http/dialects/settings.ts";
+import type { Served } from "#http/runtime.ts";
 import { type Carrier, carriedQueue } from "./carried-queue.ts";
 import { type ManualClock, manualClock } from "./clock.ts";
 import { seededIds } from "./ids.ts";
@@ -40,7 +41,7 @@ export interface MemoryWorld {
   readonly blobs: MemoryBlobs;
   readonly githubKeys: MemoryGithubKeys;
   readonly fetch: MemoryFetch;
-  readonly ctx: WorkerContext & Context<"fetch">;
+  readonly ctx: Served<WorkerContext & Context<"fetch">>;
   /** The context of a request by this user. */
   as(name: string): UserContext<"table" | "queue" | "sealer" | "volumes" | "compute" | "blobs" | "fetch">;
   /** Delivers every message that is visible now, and those that they lead to. */
@@ -52,7 +53,7 @@ export interface MemoryWorld {
 
 export interface WorldOptions {
   readonly nodes?: readonly ComputeNode[];
-  readonly settings?: Partial<Settings>;
+  readonly settings?: Partial<ServedSettings>;
   readonly delays?: Partial<StepDelays>;
   readonly doors?: Partial<DoorOptions>;
   readonly log?: Log;
@@ -96,7 +97,7 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
   const githubKeys = memoryGithubKeys();
   const fetch = memoryFetch();
   const ports = { table, queue, compute, githubKeys, volumes, blobs, sealer: memorySealer(), fetch };
-  const ctx: WorkerContext & Context<"fetch"> = { ...ports, clock, ids, log, settings };
+  const ctx: Served<WorkerContext & Context<"fetch">> = { ...ports, clock, ids, log, settings };
   let nextSweep = clock.now();
 
   async function signalChanges(): Promise<void> {

@@ -1,7 +1,7 @@
-import type { Settings } from "#core/settings.ts";
+import type { ServedSettings } from "#http/dialects/settings.ts";
 
 /** The defaults of the local stack, for tests; any of them may be replaced. */
-export function testSettings(overrides: Partial<Settings> = {}): Settings {
+export function testSettings(overrides: Partial<ServedSettings> = {}): ServedSettings {
   return {
     allowedRoles: ["SSOCloudDevGpuReservation"],
     allowedAccounts: ["000000000000"],
@@ -29,6 +29,7 @@ export function testSettings(overrides: Partial<Settings> = {}): Settings {
     regions: ["centralindia", "eastus"],
     workspaceImage: "codercom/code-server:latest",
     catalogueFile: undefined,
+    messagePath: "/chat",
     execCapSeconds: 110,
     idleGpuMinutes: undefined,
     idleDryRun: false,

@@ -1,4 +1,4 @@
-import type { Settings } from "#core/settings.ts";
+import type { ServedSettings } from "#http/dialects/settings.ts";
 import { catalogueOf } from "./catalogue.ts";
 import type { CacheNumbers } from "./lookup-cache.ts";
 import { openedJupyter } from "./opened-jupyter.ts";
@@ -10,7 +10,9 @@ export interface CacheTotals extends CacheNumbers {
 }
 
 /** Each cache of this process, by its name on the wire. */
-export function readCaches(settings: Settings): Readonly<Record<"instances" | "products" | "templates", CacheNumbers>> {
+export function readCaches(
+  settings: ServedSettings,
+): Readonly<Record<"instances" | "products" | "templates", CacheNumbers>> {
   const { products, templates } = catalogueOf(settings);
   return {
     instances: openedJupyter(settings).numbers(),

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import * as z from "zod";
 import { findInstanceType } from "#core/fleet.ts";
-import type { Settings } from "#core/settings.ts";
+import type { ServedSettings } from "#http/dialects/settings.ts";
 import bundled from "../catalogue.json" with { type: "json" };
 import { type LookupCache, lookupCache } from "./lookup-cache.ts";
 
@@ -54,7 +54,7 @@ export interface Catalogue {
  * The catalogue of a deployment, read once: the file beside this one, which is part of every bundle, unless
  * NOVITA_CATALOGUE names another. Throws one message that names every fault of that file.
  */
-export function catalogueOf(settings: Pick<Settings, "catalogueFile">): Catalogue {
+export function catalogueOf(settings: Pick<ServedSettings, "catalogueFile">): Catalogue {
   const known = read.get(settings);
   if (known) return known;
   const { products, templates, regions } = parseCatalogue(settings.catalogueFile);

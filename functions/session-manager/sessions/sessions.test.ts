@@ -284,12 +284,13 @@ describe("scale", () => {
 
 describe("chat", () => {
   test("with one who is awake is processed, with the pod's answer", async () => {
-    const { ask, uuid, state } = await sessionWorld();
+    const { world, ask, uuid, head, state } = await sessionWorld();
 
     const answered = await ask("POST", `/session/${uuid}/chat`, { message: "Hi" });
 
     const pod_response = { reply: "Hi" };
     expect(answered).toEqual({ status: 200, body: { uuid, status: "processed", pod_response } });
+    expect(world.compute.posts(head().uid).map(({ request }) => request.path)).toEqual(["/chat"]);
     expect((await state()).queue_length).toBe(0);
   });
 

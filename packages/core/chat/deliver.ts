@@ -37,7 +37,7 @@ async function deliver(
 ): Promise<void> {
   const body = JSON.stringify({ message: message.text });
   try {
-    const request = { port: portOf({ ports }) ?? 0, path: "/chat", body, timeoutMs: POST_MS };
+    const request = { port: portOf({ ports }) ?? 0, path: ctx.settings.messagePath, body, timeoutMs: POST_MS };
     const answer = await ctx.compute.postToPort(uid, run, request);
     const settled = settledAs(message, "delivered", ctx.clock.now(), replyOf(answer));
     if (!(await writeRecord(ctx, settled))) throw new Conflict(`message ${message.n} of ${uid}`);

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { Problem } from "#core/problem.ts";
-import type { Settings } from "#core/settings.ts";
+import type { ServedSettings } from "#http/dialects/settings.ts";
 import { shownText } from "#http/shown-text.ts";
 
 const bases = ["node", "python", "go", "rust", "java"] as const;
@@ -25,7 +25,7 @@ export const variableOf = {
 } as const;
 
 /** The body of a create. Of several faults the first in the order of docs/apis/dev8.md#fields is told. */
-export function CreateWorkspace(settings: Settings) {
+export function CreateWorkspace(settings: ServedSettings) {
   const named = { name: line("name", shownText), userId: line("userId", shownText).default("default-user") };
   const given = { ...named, baseImage: Base.default("node") };
   const provider = z.enum(providers).default("AZURE");
@@ -33,17 +33,17 @@ export function CreateWorkspace(settings: Settings) {
 }
 
 /** The body of a start: all that a new container needs. Its lines are judged when the stored ones are known. */
-export function StartWorkspace(settings: Settings) {
+export function StartWorkspace(settings: ServedSettings) {
   return offered(settings, z.object({ ...fields, ...secrets }));
 }
 
 /** The body of a stop. */
-export function NamedWorkspace(settings: Settings) {
+export function NamedWorkspace(settings: ServedSettings) {
   return offered(settings, z.object({ workspaceId: fields.workspaceId, cloudRegion: fields.cloudRegion }));
 }
 
 /** The body of a delete. */
-export function DeleteWorkspace(settings: Settings) {
+export function DeleteWorkspace(settings: ServedSettings) {
   const { workspaceId, cloudRegion } = fields;
   const force = z.boolean("force must be a boolean").default(false);
   return offered(settings, z.object({ workspaceId, cloudRegion, force }));
@@ -80,7 +80,7 @@ const secrets = {
 /** Told after a region that is not offered. */
 const lateFields: ReadonlySet<unknown> = new Set([...Object.keys(secrets), "cloudProvider", "force"]);
 
-function offered<S extends z.ZodType<{ readonly cloudRegion: string }>>({ regions }: Settings, schema: S): S {
+function offered<S extends z.ZodType<{ readonly cloudRegion: string }>>({ regions }: ServedSettings, schema: S): S {
   return schema.superRefine(
     ({ cloudRegion }, ctx) => {
       if (regions.includes(cloudRegion)) return;

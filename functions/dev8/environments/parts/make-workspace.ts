@@ -10,13 +10,14 @@ import type { NewThing } from "#core/idempotency.ts";
 import { environmentKey } from "#core/keys.ts";
 import { Conflict, Problem } from "#core/problem.ts";
 import { Refusal } from "#http/refusal.ts";
+import type { Served } from "#http/runtime.ts";
 import { statusOf, type WorkspaceStatus } from "../wire.ts";
 import { hostLabelsOf } from "./host-label.ts";
 import { newWorkspace } from "./new-workspace.ts";
 import { containerExists, waitUntilRunning } from "./workspace.ts";
 
 type NewBody = Parameters<typeof newWorkspace>[1];
-type CreateContext = UserContext<"table" | "queue" | "sealer">;
+type CreateContext = Served<UserContext<"table" | "queue" | "sealer">>;
 
 /**
  * Makes a workspace and waits for it as long as a call may. Throws `conflict` where the id is in use, and `unexpected`

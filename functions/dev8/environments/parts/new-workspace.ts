@@ -6,6 +6,7 @@ import type { StartChanges } from "#core/environments/verbs/start.ts";
 import { sharedType, sharedUnits } from "#core/fleet.ts";
 import type { NewThing } from "#core/idempotency.ts";
 import type { Resources } from "#core/ports/compute.ts";
+import type { Served } from "#http/runtime.ts";
 import type { WorkspaceLabels } from "../wire.ts";
 import { type StartWorkspace, variableOf } from "./fields.ts";
 
@@ -35,7 +36,7 @@ const policy: Policy = {
 
 /** What a workspace is in the words of the core, under one of the host labels that it may have. */
 export function newWorkspace(
-  ctx: UserContext,
+  ctx: Served<UserContext>,
   body: StartWorkspace & { readonly cloudProvider: string },
   { uid, isRepeat }: Pick<NewThing, "uid" | "isRepeat">,
   addressLabel: string,
@@ -70,7 +71,11 @@ export function newWorkspace(
 }
 
 /** What a start brings: everything but the volumes, which keep their size. */
-export function newRun(ctx: UserContext, body: StartWorkspace, labels: Readonly<Record<string, string>>): StartChanges {
+export function newRun(
+  ctx: Served<UserContext>,
+  body: StartWorkspace,
+  labels: Readonly<Record<string, string>>,
+): StartChanges {
   const { cloudProvider = "", storageGB } = labels;
   const resources = resourcesOf(body);
   return {
@@ -105,7 +110,7 @@ function sizeOf(resources: Resources): Size {
   return { pool, instanceType, machines: 1, units: sharedUnits(resources), gpus: 0, wantedMs: USUAL_MS };
 }
 
-function imageOf({ settings }: UserContext, { baseImage }: StartWorkspace): string {
+function imageOf({ settings }: Served<UserContext>, { baseImage }: StartWorkspace): string {
   return settings.workspaceImage.replaceAll("<base>", baseImage);
 }
 

@@ -3,6 +3,7 @@ import type { UserContext } from "#core/context.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { requestStart } from "#core/environments/verbs/start.ts";
 import { Problem } from "#core/problem.ts";
+import type { Served } from "#http/runtime.ts";
 import { catalogueOf } from "../../parts/catalogue.ts";
 import { type InstanceStatus, statusOf } from "../wire.ts";
 import { policyFor, portsOf, WebhookUrl } from "./new-instance.ts";
@@ -30,7 +31,7 @@ const notStartable: readonly InstanceStatus[] = ["stopping", "terminated"];
 
 /** Starts it where it is stopped or failed, and tells of the running start else. Throws `conflict` while it stops. */
 export async function startInstance(
-  ctx: UserContext<"table" | "queue" | "sealer" | "fetch">,
+  ctx: Served<UserContext<"table" | "queue" | "sealer" | "fetch">>,
   instance: Environment,
   body: z.output<typeof StartInstance>,
 ): Promise<z.infer<typeof StartOperation>> {
@@ -48,7 +49,7 @@ export async function startInstance(
 }
 
 /** Of this run alone: the next start has the defaults again, unless it says otherwise. */
-function changesOf({ settings }: UserContext, instance: Environment, body: z.output<typeof StartInstance>) {
+function changesOf({ settings }: Served<UserContext>, instance: Environment, body: z.output<typeof StartInstance>) {
   const { healthCheckConfig, webhookUrl } = body;
   const { healthCheck: _, ...labels } = instance.labels;
   const template = catalogueOf(settings).templates.find(labels.templateId ?? "");

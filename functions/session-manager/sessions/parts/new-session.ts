@@ -3,7 +3,7 @@ import type { Size } from "#core/environments/record/record.ts";
 import type { NewEnvironment } from "#core/environments/verbs/create.ts";
 import { sharedType, sharedUnits } from "#core/fleet.ts";
 import type { NewThing } from "#core/idempotency.ts";
-import type { Settings } from "#core/settings.ts";
+import type { ServedSettings } from "#http/dialects/settings.ts";
 import { hostLabelOf, resourcesOf } from "../wire.ts";
 
 /** No end of its own: a guess for the plan alone. */
@@ -37,7 +37,7 @@ const policy: Policy = {
 };
 
 /** What a session is in the words of the core. The user is a label: never an identity, never part of a name. */
-export function newSession(settings: Settings, thing: NewThing, userId: string): NewEnvironment {
+export function newSession(settings: ServedSettings, thing: NewThing, userId: string): NewEnvironment {
   return {
     ...thing,
     name: hostLabelOf(thing.id),
