@@ -156,3 +156,13 @@ test("a function without a handler is not bundled for a deployment", async () =>
 
   await expect(bundling).rejects.toThrow("functions/socket/wire.ts exports no handler");
 });
+
+test("what only tests are made of is never bundled", async () => {
+  const catalog = { name: "trial", file: "packages/local/trial-catalog.ts" };
+  const world = "packages/testing/http-world.ts";
+
+  const bundling = bundleFunctions([catalog], { outdir: join(outdir, "trial"), mapsdir: join(outdir, "trial-maps") });
+
+  await expect(bundling).rejects.toThrow("for tests alone: packages/local/trial-catalog.ts");
+  await expect(bundleFunction(world, join(outdir, "world"))).rejects.toThrow(world);
+});

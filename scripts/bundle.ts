@@ -3,6 +3,7 @@ import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
 import { type AssetName, assetSources } from "#http/asset.ts";
+import { isForTests } from "./layer-rules.ts";
 
 export interface Bundle {
   /** The module that Lambda imports. */
@@ -14,6 +15,7 @@ export interface Bundle {
 export async function bundleFunction(file: string, outdir: string): Promise<Bundle> {
   const outfile = join(outdir, `${basename(file, ".ts")}.mjs`);
   const { metafile } = await build({ ...options(), entryPoints: [file], outfile });
+  checkShipped(metafile);
   copyAssets(metafile, outfile);
   return { file: outfile, bytes: statSync(outfile).size };
 }
@@ -28,6 +30,7 @@ export async function bundleFunctions(
 ): Promise<Bundle[]> {
   const entryPoints = functions.map(({ name, file }) => ({ in: file, out: `${name}/index` }));
   const { metafile } = await build({ ...options(), entryPoints, outdir, outExtension: { ".js": ".mjs" } });
+  checkShipped(metafile);
   return functions.map(({ name, file }) => {
     const bundle = join(outdir, name, "index.mjs");
     const output = outputOf(metafile, bundle);
@@ -168,6 +171,12 @@ const versionsAlone: Plugin = {
     });
   },
 };
+
+/** Throws where a bundle would hold what only tests are made of. */
+function checkShipped(metafile: Metafile): void {
+  const wrong = Object.keys(metafile.inputs).filter((input) => !input.includes("node_modules/") && isForTests(input));
+  if (wrong.length > 0) throw new Error(`A bundle would hold what is for tests alone: ${wrong.join(", ")}`);
+}
 
 /** Those that a file of ours in the bundle names, besides the table of all of them. */
 function copyAssets(metafile: Metafile, bundle: string): void {

@@ -14,7 +14,12 @@ test.each([
   ["packages/testing/x.ts", 'import { bundle } from "../../scripts/bundle.ts";'],
   ["packages/core/environments/record/x.ts", 'import { step } from "../steps/step.ts";'],
   ["packages/core/environments/verbs/x.ts", 'import { step } from "#core/environments/steps/step.ts";'],
-  ["functions/gpu-dev/jobs/x.ts", 'import { memoryTable } from "#testing/memory-table.ts";'],
+  ["packages/local/x.ts", 'import { openSshTrial } from "./ssh-trial.ts";'],
+  ["packages/local/x.ts", 'import { openTrial } from "#process/trial.ts";'],
+  ["packages/process/x.ts", 'const { jupyterStub } = await import("./jupyter-stub.ts");'],
+  ["packages/aws/x.ts", 'import { startMoto } from "./test-servers/moto.ts";'],
+  ["functions/gpu-dev/jobs/x.ts", 'import { submitted } from "./submit.test.ts";'],
+  ["scripts/start.ts", 'import { memoryWorld } from "#testing/memory-world.ts";'],
 ])("%s is refused %s", (file, text) => {
   expect(wrongImports(file, text)).toHaveLength(1);
 });
@@ -27,6 +32,9 @@ test.each([
   ["packages/lambda/x.ts", 'import { systemClock } from "#aws/clock.ts";'],
   ["functions/gpu-dev/jobs/x.ts", 'import { HOME } from "#functions/socket/wire.ts";'],
   ["packages/http/x.test.ts", 'import { manualClock } from "#testing/clock.ts";'],
+  ["packages/local/x-trial.ts", 'import { openTrial } from "#process/trial.ts";'],
+  ["packages/local/e2e/x.ts", 'import { root } from "./stack-trial.ts";'],
+  ["packages/aws/test-servers/x.ts", 'import { patient } from "./patient.ts";'],
   ["scripts/x.ts", 'import { memoryWorld } from "#testing/memory-world.ts";'],
 ])("%s may hold %s", (file, text) => {
   expect(wrongImports(file, text)).toEqual([]);

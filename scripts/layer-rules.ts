@@ -22,6 +22,14 @@ const environmentFolders = ["record", "access", "verbs", "steps"];
 /** The domain does without packages too, those of Node among them. */
 const withoutPackages: readonly string[] = ["core"];
 
+/** Files that tests are made of, wherever they stand: tests, trials, cases, stubs, and folders that hold nothing else. */
+const ofTests = /(\.test|-cases|-stub)\.ts$|(^|[/-])trial[.-]|(^|\/)(e2e|test-servers)\//;
+
+/** Whether a file (its path from the root) is for tests alone: nothing that is shipped may import or hold it. */
+export function isForTests(file: string): boolean {
+  return ofTests.test(file) || file.startsWith("packages/testing/");
+}
+
 /** Which imports of a file (its path from the root, and its text) its room may not have, in words. */
 export function wrongImports(file: string, text: string): string[] {
   const room = roomOf(file) ?? "";
@@ -48,7 +56,18 @@ export function wrongImports(file: string, text: string): string[] {
       .map(
         (source) => `${file} imports ${source}: environments/ may import in the order ${environmentFolders.join(", ")}`,
       ),
+    ...(isShipped(file) ? sources : [])
+      .filter((source) => mayImport(source) && isForTests(pathOf(file, source)))
+      .map((source) => `${file} imports ${source}, which is for tests alone`),
   ];
+}
+
+/** What measures, simulates or writes documents may drive what tests drive; of the scripts these alone run Berth. */
+const runningScripts: readonly string[] = ["start", "env", "record", "bundle", "bundle-all", "function-list"];
+
+function isShipped(file: string): boolean {
+  if (!file.startsWith("scripts/")) return !isForTests(file);
+  return runningScripts.some((name) => file === `scripts/${name}.ts`);
 }
 
 function importsIn(text: string): string[] {
@@ -64,7 +83,8 @@ function targetRoom(file: string, source: string): string | undefined {
 
 /** Where a file's import leads, from the root; of a package, its name. */
 function pathOf(file: string, source: string): string {
-  if (source.startsWith("#core/")) return source.replace("#core/", "packages/core/");
+  if (source.startsWith("#functions/")) return source.slice(1);
+  if (source.startsWith("#")) return source.replace("#", "packages/");
   return source.startsWith(".") ? join(dirname(file), source) : source;
 }
 
