@@ -1,4 +1,5 @@
 import type { Context } from "../context.ts";
+import { dateDisks } from "../disks/undated.ts";
 import { endedDiskKey, keyOfText, keyText, kindOfKey, ownerOfDisk } from "../keys.ts";
 import type { Key } from "../ports/table.ts";
 import type { Owned } from "../ports/volumes.ts";
@@ -22,7 +23,7 @@ const LONGEST = 200;
 
 /**
  * Those whose records are not there, of the report before first. `owned` was listed before: a record is there before
- * anything is made for it.
+ * anything is made for it. The disks that it reads are dated where they have no next look.
  */
 export async function findUnowned(
   ctx: Context<"table">,
@@ -32,6 +33,7 @@ export async function findUnowned(
 ): Promise<readonly Unowned[]> {
   const keys = new Map(owned.flatMap((one) => recordKeyOf(one) ?? []).map((key) => [keyText(key), key]));
   const items = keys.size === 0 ? [] : await ctx.table.getMany([...keys.values()]);
+  await dateDisks(ctx, items, now);
   const there = new Set(items.map(keyText));
   const ended = await endedDisks(
     ctx,

@@ -1,6 +1,5 @@
 import { diskKey, keyOfText, keyText } from "../keys.ts";
 import { firstSettles } from "../making.ts";
-import { patienceMs } from "../patience.ts";
 import type { Item } from "../ports/table.ts";
 import type { SnapshotTags, VolumeSnapshot } from "../ports/volumes.ts";
 import { sameData } from "../same-data.ts";
@@ -8,9 +7,10 @@ import type { Step, WorkerContext } from "../worker.ts";
 import { changeDirectory, type Directory, nameOf, readDirectory, without } from "./directory.ts";
 import { settleRestores } from "./from-snapshot.ts";
 import { readHolders } from "./lease.ts";
-import { followSnapshots, isBackupWanted, makeAgain, warningOf } from "./lost-backup.ts";
+import { followSnapshots, makeAgain, warningOf } from "./lost-backup.ts";
 import { settleMaking } from "./making.ts";
 import { missedLookAt } from "./missed-look.ts";
+import { HELD_MS, nextLook } from "./next-look.ts";
 import { closeOperation } from "./operations.ts";
 import { parseDisk } from "./parse.ts";
 import {
@@ -19,23 +19,17 @@ import {
   GONE_MS,
   hasPendingSnapshot,
   isClaimed,
-  isPending,
   sighted,
   tagsOf,
   volumeSighted,
 } from "./record.ts";
-import { removalAgainAt, removalPauseMs, reportUnremoved, sourcesOf, whyNot } from "./removal.ts";
+import { removalPauseMs, reportUnremoved, sourcesOf, whyNot } from "./removal.ts";
 import { tagSnapshots } from "./rename.ts";
 import { hasOnlyVolume, originOf, seekSource } from "./source.ts";
-import { thinOut, unclaimAt } from "./thinning.ts";
+import { thinOut } from "./thinning.ts";
 
-const PENDING_MS = 5_000;
-const HELD_MS = 60_000;
 /** How often a purge asks whether another disk has been made of its backup. */
 const RESTORED_MS = 3_600_000;
-/** How often tags that somebody removed are put back. */
-const TAGS_MS = 24 * 3_600_000;
-const TAGS_AGAIN_MS = 600_000;
 const KEPT_SECONDS = 30 * 24 * 3600;
 
 /** The one next step of a disk: requests closed, snapshots followed, thinned out and tagged, or all of it purged. */
@@ -102,30 +96,6 @@ function over(record: Disk, did: string, fault = record.lost?.gaveUp ?? null): S
 
 function noted(disk: Disk, now: number, did: string): Step<Disk> {
   return over({ ...disk, dueAt: now }, did, warningOf(disk, now));
-}
-
-function nextLook(disk: Disk, now: number): number | undefined {
-  if (disk.snapshots.some((snapshot) => snapshot.failed && isPending(snapshot))) return now;
-  if (hasPendingSnapshot(disk)) {
-    const since = disk.snapshots.findLast(isPending)?.at ?? now;
-    return now + Math.max(PENDING_MS, patienceMs(now - since));
-  }
-  const againAt = disk.lost?.notBefore ?? now;
-  const wanted = againAt > now ? againAt : now + HELD_MS;
-  const tags = now + (disk.taggedAs === null ? TAGS_AGAIN_MS : TAGS_MS);
-  const made = disk.making.length > 0 ? firstSettles(disk.making) : null;
-  const moments = [
-    isBackupWanted(disk) ? wanted : null,
-    disk.phase === "deleted" ? disk.purgeAt : null,
-    disk.snapshots.length > 0 ? tags : null,
-    hasOnlyVolume(disk) ? now + TAGS_MS : null,
-    made,
-    missedLookAt(disk, now),
-    unclaimAt(disk),
-    ...disk.snapshots.map(({ unremoved }) => (unremoved ? removalAgainAt(unremoved) : null)),
-  ];
-  const coming = moments.filter((at) => at !== null);
-  return coming.length > 0 ? Math.min(...coming) : undefined;
 }
 
 /** Clears the mark of what was missed of its contents: nobody else may look for it before the next job does. */

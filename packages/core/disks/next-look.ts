@@ -1,0 +1,40 @@
+import { firstSettles } from "../making.ts";
+import { patienceMs } from "../patience.ts";
+import { isBackupWanted } from "./lost-backup.ts";
+import { missedLookAt } from "./missed-look.ts";
+import { type Disk, hasPendingSnapshot, isPending } from "./record.ts";
+import { removalAgainAt } from "./removal.ts";
+import { hasOnlyVolume } from "./source.ts";
+import { unclaimAt } from "./thinning.ts";
+
+/** How often a disk is looked at that somebody has to let go of first. */
+export const HELD_MS = 60_000;
+const PENDING_MS = 5_000;
+/** How often tags that somebody removed are put back. */
+const TAGS_MS = 24 * 3_600_000;
+const TAGS_AGAIN_MS = 600_000;
+
+/** When a disk is looked at next, ms; undefined: nothing of it changes by itself. */
+export function nextLook(disk: Disk, now: number): number | undefined {
+  if (disk.snapshots.some((snapshot) => snapshot.failed && isPending(snapshot))) return now;
+  if (hasPendingSnapshot(disk)) {
+    const since = disk.snapshots.findLast(isPending)?.at ?? now;
+    return now + Math.max(PENDING_MS, patienceMs(now - since));
+  }
+  const againAt = disk.lost?.notBefore ?? now;
+  const wanted = againAt > now ? againAt : now + HELD_MS;
+  const tags = now + (disk.taggedAs === null ? TAGS_AGAIN_MS : TAGS_MS);
+  const made = disk.making.length > 0 ? firstSettles(disk.making) : null;
+  const moments = [
+    isBackupWanted(disk) ? wanted : null,
+    disk.phase === "deleted" ? disk.purgeAt : null,
+    disk.snapshots.length > 0 ? tags : null,
+    hasOnlyVolume(disk) ? now + TAGS_MS : null,
+    made,
+    missedLookAt(disk, now),
+    unclaimAt(disk),
+    ...disk.snapshots.map(({ unremoved }) => (unremoved ? removalAgainAt(unremoved) : null)),
+  ];
+  const coming = moments.filter((at) => at !== null);
+  return coming.length > 0 ? Math.min(...coming) : undefined;
+}
