@@ -12,7 +12,7 @@ const schedules = ["packages/testing/simulator/schedules-*.test.ts"];
  */
 const stack = [
   "packages/local/e2e/!(life|quick-start|sts).test.ts",
-  "packages/local/{access,disks,doors,interrupted-start,logs,session-run,ssh-openssh,ssh-openssh-*}.test.ts",
+  "packages/local/{access,disks,interrupted-start,logs,page-access,session-run,ssh-openssh,ssh-openssh-*}.test.ts",
   "scripts/start-terminal.test.ts",
 ];
 /** They start processes, or change what their own process holds: each file has one to itself. */

@@ -4,6 +4,7 @@ const gone: readonly (readonly [word: RegExp, instead: string])[] = [
   [/entrance/i, "access, or SSH run"],
   [/stand-in/i, "placeholder"],
   [/confess/i, "unexpected problem"],
+  [/\bdoors\b|Doors?[A-Z]/, "access, or ports"],
 ];
 
 /** Where a text says one of them, in words. */

@@ -27,7 +27,7 @@ predecessorCases(async () => {
   const tableName = `berth-${worlds++}`;
   await ensureTable(dynamo, tableName);
   const table = dynamoTable({ client: dynamo, tableName });
-  const world = await httpWorld({ doors: { sshPort: 2222 }, wrap: (ports) => ({ ...ports, table }) });
+  const world = await httpWorld({ access: { sshPort: 2222 }, wrap: (ports) => ({ ...ports, table }) });
   Object.assign(world.ctx, { table });
   await refreshCapacity(world.ctx);
   return world;

@@ -1,4 +1,4 @@
 import { httpWorld } from "#testing/http-world.ts";
 import { predecessorCases } from "#testing/predecessor-cases.ts";
 
-predecessorCases(() => httpWorld({ doors: { sshPort: 2222 } }));
+predecessorCases(() => httpWorld({ access: { sshPort: 2222 } }));

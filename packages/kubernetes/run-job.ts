@@ -196,7 +196,7 @@ function shellOf(command: string): string[] {
   return ["/bin/sh", "-c", literal(command)];
 }
 
-/** Those that the run itself serves; `ssh` and `jupyter` are doors of every run. */
+/** The ports that the run itself serves: Berth serves `ssh` and `jupyter` for every run. */
 function served(ports: readonly RunPort[]): RunPort[] {
   return ports.filter(({ kind }) => kind === "http" || kind === "tcp");
 }

@@ -1,8 +1,8 @@
 import type { Clock } from "#core/ports/clock.ts";
 import type { ComputeNode, MachineState, NodeRef, RunRef, Silence } from "#core/ports/compute.ts";
 import {
+  type AccessOptions,
   bindable,
-  type DoorOptions,
   type MemoryRun,
   nextTransition,
   type Outcome,
@@ -29,7 +29,7 @@ const logBytes = 1024 * 1024;
 export interface World {
   readonly clock: Clock;
   readonly delays: StepDelays;
-  readonly doors: DoorOptions;
+  readonly access: AccessOptions;
   readonly nodes: Map<string, ComputeNode>;
   /** Nodes as they were last set, by name. */
   readonly known: Map<string, ComputeNode>;

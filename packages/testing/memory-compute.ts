@@ -17,7 +17,7 @@ import { type MemoryExecs, memoryExecs, type RunLife } from "./memory-exec.ts";
 import { leaveBehind, listNodes, type MemoryNodes, memoryNodes } from "./memory-nodes.ts";
 import { type MemoryPosts, memoryPosts } from "./memory-posts.ts";
 import {
-  type DoorOptions,
+  type AccessOptions,
   goneAfterRemoval,
   isAnswering,
   type MemoryRun,
@@ -65,7 +65,7 @@ export interface MemoryCompute extends Compute, MemoryPosts, MemoryExecs, Memory
 }
 
 export type MemoryComputeOptions = Partial<StepDelays> & {
-  readonly doors?: Partial<DoorOptions>;
+  readonly access?: Partial<AccessOptions>;
   readonly clock: Clock;
   readonly nodes: readonly ComputeNode[];
   /** Whether a volume of this id is there to be attached; each is, unless said. */
@@ -81,12 +81,20 @@ export type MemoryComputeOptions = Partial<StepDelays> & {
  * share is bound whatever else its node holds, so that a slot held twice shows in `liveUnits` and `peakUnits`.
  */
 export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
-  const { clock, nodes, doors, hasVolume = () => true, refusesSecondStart = false, gates = false, ...delays } = options;
+  const {
+    clock,
+    nodes,
+    access,
+    hasVolume = () => true,
+    refusesSecondStart = false,
+    gates = false,
+    ...delays
+  } = options;
   const signals = memorySignals(() => [...world.runs.values()].map(refOf));
   const world: World = {
     clock,
     delays: { bindMs: 0, imageMs: 0, containerMs: 0, probeMs: 0, removeMs: 0, ...delays },
-    doors: { sshPort: null, jupyterFault: null, ...doors },
+    access: { sshPort: null, jupyterFault: null, ...access },
     nodes: new Map(nodes.map((node) => [node.name, node])),
     known: new Map(nodes.map((node) => [node.name, node])),
     machines: new Map(nodes.map((node) => [node.uid, "running"])),
@@ -155,7 +163,7 @@ function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs
     observe: async (uid, run) => {
       settle(world);
       const it = world.runs.get(runName(uid, run));
-      return it && observationOf(it, world.doors, (node) => silenceOf(world, node));
+      return it && observationOf(it, world.access, (node) => silenceOf(world, node));
     },
     begin: async (uid, run) => {
       settle(world);

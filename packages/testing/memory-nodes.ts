@@ -75,7 +75,7 @@ export function listNodes(world: World): ComputeNode[] {
 /** What of a run is on each of its nodes, by the uid of that. */
 function boundRuns(world: World, it: MemoryRun): { readonly node: string; readonly run: BoundRun }[] {
   const { uid, run, shares } = it.run;
-  const { nodes } = observationOf(it, world.doors, (one) => silenceOf(world, one));
+  const { nodes } = observationOf(it, world.access, (one) => silenceOf(world, one));
   return nodes.map(({ uid: node, mark }, at) => ({ node, run: { uid, run, units: shares[at]?.units ?? 0, mark } }));
 }
 

@@ -69,8 +69,8 @@ export interface MemoryRun {
   readonly silent: ReadonlySet<number>;
 }
 
-/** What the runs of this twin offer at their doors. */
-export interface DoorOptions {
+/** What lets people into the runs of this fake cluster. */
+export interface AccessOptions {
   /** Where SSH answers; null: nowhere. */
   readonly sshPort: number | null;
   /** Of its SSH server; none when not given. */
@@ -107,7 +107,7 @@ export function goneAfterRemoval(it: MemoryRun, now: number, options: Removal, d
 /** The run as the port shows it. */
 export function observationOf(
   it: MemoryRun,
-  doors: DoorOptions,
+  access: AccessOptions,
   silenceOf: (node: NodeRef) => Silence | null,
 ): Observation {
   const seen = {
@@ -116,9 +116,9 @@ export function observationOf(
     exitCode: it.exitCode,
     endedAt: it.state === "ended" ? it.since : null,
     reason: it.reason,
-    address: it.started ? addressOf(doors) : null,
+    address: it.started ? addressOf(access) : null,
     isolation: "memory",
-    jupyter: jupyterOf(it, doors),
+    jupyter: jupyterOf(it, access),
     ports: it.run.ports.map((port) => seePort(it, port)),
     limits: "memory",
     sessions: 0,
@@ -146,8 +146,8 @@ function seePort(it: MemoryRun, { port, kind }: RunPort): PortSight {
   return { port, kind, address: isNowhere ? null : "127.0.0.1:40124", answers: isAnswering(it, port) };
 }
 
-/** A Jupyter that works is seen with the run's other doors; one that cannot, as soon as it was tried. */
-function jupyterOf({ access, state }: MemoryRun, { jupyterFault }: DoorOptions): Observation["jupyter"] {
+/** A Jupyter that works is seen once the run is ready, as SSH is; one that cannot start, as soon as it was tried. */
+function jupyterOf({ access, state }: MemoryRun, { jupyterFault }: AccessOptions): Observation["jupyter"] {
   const isTried = state === "ready" || (state === "probe" && jupyterFault !== null);
   if (!access?.jupyter || !isTried) return null;
   if (jupyterFault !== null) return { state: "failed", origin: null, reason: jupyterFault };
@@ -206,7 +206,7 @@ function removal(it: MemoryRun): Transition | undefined {
   return it.goneAt === undefined ? undefined : { at: it.goneAt, to: "gone" };
 }
 
-function addressOf({ sshPort, sshHostKey: hostKey, sshProblem }: DoorOptions): Observation["address"] {
+function addressOf({ sshPort, sshHostKey: hostKey, sshProblem }: AccessOptions): Observation["address"] {
   const problem = sshProblem?.();
   if (problem !== undefined) return { ip: "127.0.0.1", port: null, problem };
   return { ip: "127.0.0.1", port: sshPort, ...(hostKey && { hostKey }) };

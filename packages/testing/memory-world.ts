@@ -26,7 +26,7 @@ import { type MemoryCompute, memoryCompute } from "./memory-compute.ts";
 import { type MemoryFetch, memoryFetch } from "./memory-fetch.ts";
 import { type MemoryGithubKeys, memoryGithubKeys } from "./memory-github-keys.ts";
 import { type MemoryQueue, memoryQueue } from "./memory-queue.ts";
-import type { DoorOptions, StepDelays } from "./memory-run.ts";
+import type { AccessOptions, StepDelays } from "./memory-run.ts";
 import { memorySealer } from "./memory-sealer.ts";
 import { type MemoryTable, memoryTable } from "./memory-table.ts";
 import { type MemoryVolumes, memoryVolumes } from "./memory-volumes.ts";
@@ -55,7 +55,7 @@ export interface WorldOptions {
   readonly nodes?: readonly ComputeNode[];
   readonly settings?: Partial<ServedSettings>;
   readonly delays?: Partial<StepDelays>;
-  readonly doors?: Partial<DoorOptions>;
+  readonly access?: Partial<AccessOptions>;
   readonly log?: Log;
   /** It does, as the process driver, unless said: then what ends soon after it began is given back at once. */
   readonly refusesSecondStart?: boolean;
@@ -84,8 +84,8 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
   const table = options.table ? { ...options.table, all: allOfForeign } : memoryTable({ sharesItems: "frozen" });
   const { carrier } = options;
   const queue = carrier ? carriedQueue({ clock, carrier }) : memoryQueue({ clock });
-  const { nodes = nodesOf({ h100: 2 }), doors = {}, refusesSecondStart = true, gates = false } = options;
-  const compute = memoryCompute({ clock, nodes, doors, refusesSecondStart, gates, ...options.delays });
+  const { nodes = nodesOf({ h100: 2 }), access = {}, refusesSecondStart = true, gates = false } = options;
+  const compute = memoryCompute({ clock, nodes, access, refusesSecondStart, gates, ...options.delays });
   const isMounted = (id: string) => compute.mounting(id).length > 0;
   const blobs = memoryBlobs();
   const { snapshotMs = 0, archiveMs = 0, listedAfterMs = 0 } = options;

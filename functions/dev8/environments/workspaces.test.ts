@@ -589,7 +589,7 @@ test.each([
   ["dev.example.com", 2201, `ssh -p 2222 dev8@ws-${workspaceId}.eastus.dev.example.com`],
   ["notlocalhost", 2201, `ssh -p 2222 dev8@ws-${workspaceId}.eastus.notlocalhost`],
 ])("the command for SSH below %s, where SSH listens at %s", async (domain, sshPort, ssh) => {
-  const world = await workspaceWorld({ settings: { domain }, doors: { sshPort } });
+  const world = await workspaceWorld({ settings: { domain }, access: { sshPort } });
 
   const { body } = await world.create({ cloudRegion: "eastus" });
 

@@ -6,7 +6,7 @@ let world: HttpWorld;
 let key: string;
 
 beforeEach(async () => {
-  world = await httpWorld({ doors: { sshPort: 2222, sshHostKey: "ssh-ed25519 AAAA" } });
+  world = await httpWorld({ access: { sshPort: 2222, sshHostKey: "ssh-ed25519 AAAA" } });
   key = await world.login();
 });
 
@@ -274,7 +274,7 @@ describe("a job", () => {
 
   it("says why a job that lives cannot be entered, where somebody could, and tries again", async () => {
     let problem: string | undefined = "No port for SSH is free";
-    world = await httpWorld({ doors: { sshPort: 2222, sshProblem: () => problem } });
+    world = await httpWorld({ access: { sshPort: 2222, sshProblem: () => problem } });
     key = await world.login();
     world.githubKeys.publish("octocat", octocat);
     const [keyed, keyless] = [await active({ github_user: "octocat" }), await active()];
@@ -315,7 +315,7 @@ describe("a job", () => {
 
   it("says beside Jupyter's address why there is none, until it is wanted anew or no more", async () => {
     const reason = "Jupyter is not on the PATH of this environment";
-    world = await httpWorld({ doors: { jupyterFault: reason } });
+    world = await httpWorld({ access: { jupyterFault: reason } });
     key = await world.login();
     const id = await active({ env_vars: { JUPYTER_ENABLED: "true" } });
 

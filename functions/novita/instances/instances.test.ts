@@ -218,7 +218,7 @@ describe("an instance", () => {
   });
 
   test("that is ready is shown whole", async () => {
-    const { id, show } = await instanceWorld({ doors: { sshPort: 30022 } });
+    const { id, show } = await instanceWorld({ access: { sshPort: 30022 } });
 
     expect(await show()).toEqual({
       id,
@@ -250,7 +250,7 @@ describe("an instance", () => {
   });
 
   test("without Jupyter shows the page on its port, and without SSH none", async () => {
-    const { show } = await instanceWorld({ doors: { jupyterFault: "Jupyter is not there", sshPort: null } });
+    const { show } = await instanceWorld({ access: { jupyterFault: "Jupyter is not there", sshPort: null } });
 
     const { status, connectionDetails } = await show();
 
@@ -297,7 +297,7 @@ describe("an instance", () => {
 
   test("whose Jupyter cannot run has failed for that reason, and tries it again with the next start", async () => {
     const reason = "Jupyter ended at once (exit code 9)";
-    const { world, ask, id, head, show } = await instanceWorld({ waitMs: 0, doors: { jupyterFault: reason } });
+    const { world, ask, id, head, show } = await instanceWorld({ waitMs: 0, access: { jupyterFault: reason } });
     world.compute.setSilent(head().uid, 8888, true);
 
     await world.advance(MINUTE);
@@ -315,7 +315,7 @@ describe("an instance", () => {
 
   test("whose Jupyter was given up while it was ready tries it again with the next start", async () => {
     const reason = "Jupyter ended at once (exit code 9)";
-    const { world, ask, id, head, show } = await instanceWorld({ doors: { jupyterFault: reason } });
+    const { world, ask, id, head, show } = await instanceWorld({ access: { jupyterFault: reason } });
     const first = await show();
     world.compute.setSilent(head().uid, 8888, true);
 

@@ -29,7 +29,7 @@ type Start = (
 
 function itsLife(start: Start): void {
   it("is active on both machines, says how to enter it, and gives both back at its end", async () => {
-    const { world, uidOf, submit, job, free } = await start({ doors: { sshPort: 2222 } });
+    const { world, uidOf, submit, job, free } = await start({ access: { sshPort: 2222 } });
     world.githubKeys.publish("octocat", `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${"A".repeat(43)}`);
     const id = await submit({ command: "train", duration_hours: 1, github_user: "octocat" });
     const uid = uidOf(id);
@@ -41,13 +41,13 @@ function itsLife(start: Start): void {
     await world.advance(MINUTE);
 
     const pod = `gpu-dev-${id.slice(0, 8)}`;
-    const door = {
+    const access = {
       pod_name: pod,
       node_ip: "127.0.0.1",
       node_port: 2222,
       ssh_command: `ssh -p 2222 ${pod}-${uid.slice(0, 8)}@127.0.0.1`,
     };
-    expect(active).toMatchObject({ status: "active", gpu_count: 16, status_reason: null, ...door });
+    expect(active).toMatchObject({ status: "active", gpu_count: 16, status_reason: null, ...access });
     expect(reasonsOf(active)).toContain("Capacity granted on h100-1, h100-2");
     expect(during).toEqual({ total: 16, available: 0, in_use: 16 });
     expect(held).toEqual({ "h100-1": [`${uid} held`], "h100-2": [`${uid} held`] });

@@ -394,7 +394,7 @@ test("what is so already is done at once, and changes no token", async () => {
 
 test("an environment without Jupyter says why, and may be asked again", async () => {
   const reason = "Jupyter is not on the PATH of this environment";
-  const world = await activeWorld({ doors: { jupyterFault: reason } });
+  const world = await activeWorld({ access: { jupyterFault: reason } });
 
   await world.jupyter(true);
   await world.deliver();
@@ -448,7 +448,7 @@ test("what a submit wanted is there when it is active, without a request", async
 
 test("what a submit wanted and cannot be is told in the timeline, and the environment lives on", async () => {
   const world = await activeWorld(
-    { doors: { jupyterFault: "Jupyter is missing" } },
+    { access: { jupyterFault: "Jupyter is missing" } },
     { guest: "nobody", jupyter: true },
   );
 

@@ -18,8 +18,8 @@ const HOUR = 60 * MINUTE;
  * An active job without signals that a look has found as a listing shows it, and what the cluster is asked from then
  * on.
  */
-async function quietJob(more: Partial<NewEnvironment> = {}, doors: WorldOptions["doors"] = {}) {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), signals: false, doors });
+async function quietJob(more: Partial<NewEnvironment> = {}, access: WorldOptions["access"] = {}) {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), signals: false, access });
   const { uid, pk, sk } = await createEnvironment(world.as("alice"), {
     ...newEnvironment("job", { hours: 24 }),
     ...more,

@@ -99,9 +99,9 @@ describe("the page of a session", () => {
 describe("a workspace's access", () => {
   const path = "/api/v1/environments";
   const body = {
-    workspaceId: "its-doors-are-open",
+    workspaceId: "its-access-is-open",
     userId: "user123",
-    name: "Doors",
+    name: "Access",
     cloudRegion: "centralindia",
     cpuCores: 2,
     memoryGB: 4,
@@ -109,7 +109,7 @@ describe("a workspace's access", () => {
     baseImage: "node",
   };
 
-  it("are opened by the printed address and command, with the key that was sent, until it is stopped", async () => {
+  it("is opened by the printed address and command, with the key that was sent, until it is stopped", async () => {
     const created = await api("POST", path, { ...body, sshPublicKey: `${ssh.public} me@laptop\n` });
     const { connectionUrls } = created.data.environment;
     const home = await eventually(
@@ -130,7 +130,7 @@ describe("a workspace's access", () => {
     );
     await api("DELETE", path, { ...body, force: true });
 
-    const label = "ws-its-doors-are-open.centralindia";
+    const label = "ws-its-access-is-open.centralindia";
     expect(connectionUrls).toEqual({
       vscode: `http://${label}.preview.localhost:${port}`,
       ssh: expect.stringMatching(new RegExp(`^ssh -p \\d+ ${label}@127\\.0\\.0\\.1$`)),
