@@ -39,7 +39,7 @@ export const endpoint = gpuDev.post(
       reason: [
         reasonOf(answer, size),
         ...(answer.code === "none" && !isMade ? [noMachine] : []),
-        ...endsFirst(answer.code === "later" ? answer.a : answer.p50, waitEndOf(ctx, answer.position === 1)),
+        ...endsFirst(answer.code === "later" ? answer.after : answer.p50, waitEndOf(ctx, answer.position === 1)),
       ].join("; "),
       alternatives: alternatives.map((one) => ({ gpu_count: one.size.gpus, ...timesOf(one.answer) })),
     };
@@ -65,9 +65,9 @@ function waitEndOf({ clock, settings }: Context, isFirst: boolean): WaitEnd {
   return { at: clock.now() + hours * HOUR_MS, when: `after ${hours} hours`, isFirst };
 }
 
-function reasonOf({ code, position, a, b }: Answer, { pool }: Size): string {
+function reasonOf({ code, position, needed, available, after }: Answer, { pool }: Size): string {
   if (code === "now") return "Would start now";
-  if (code === "later") return `Starts later than ${wholeSeconds(a)}`;
-  if (code === "taken") return takenText({ a, b }, pool);
-  return reasonText({ code, position, a, b }, pool);
+  if (code === "later") return `Starts later than ${wholeSeconds(after)}`;
+  if (code === "taken") return takenText({ needed, available }, pool);
+  return reasonText({ code, position, needed, available }, pool);
 }

@@ -8,10 +8,8 @@ import { unlessUnreadable } from "../readable.ts";
 import { flag, listOf, text } from "../shape.ts";
 import { parserOf, Unreadable } from "../unreadable.ts";
 import { changeRecord } from "../write-record.ts";
+import type { Closure } from "./plan.ts";
 import { findPool, type Pool } from "./record.ts";
-
-/** Why a pool grants nothing new. What was granted or is held already stays. */
-export type Closure = "drained" | "paused";
 
 /**
  * What the operator wants of admission: the one item that decides. Each ledger carries what it says for its pool, so

@@ -6,7 +6,7 @@ import { number, oneOf, ordinal, orNull } from "../shape.ts";
 import type { PlannerContext } from "../worker.ts";
 import type { Advice } from "./decide.ts";
 import { type StartTold, startToldBy } from "./forecast-items.ts";
-import type { Place } from "./plan.ts";
+import { type Place, type ReasonCode, reasonCodes } from "./plan.ts";
 import type { Pool } from "./record.ts";
 
 /** What one who waits is told. `place` undefined: the plan does not reach it. */
@@ -35,9 +35,9 @@ export async function writeAdvice(
   now: number,
 ): Promise<void> {
   const byDigit = new Map([...before, ...pool.advised].map((digit) => [digit, {} as Record<string, unknown[]>]));
-  for (const { uid, position, startsAt, code, a, b } of advice.places) {
+  for (const { uid, position, startsAt, code, needed, available } of advice.places) {
     const entries = byDigit.get(uid.slice(0, 1));
-    if (entries) entries[uid] = [position, startsAt, code, a, b];
+    if (entries) entries[uid] = [position, startsAt, code, needed, available];
   }
   await Promise.all(
     [...byDigit].map(async ([digit, entries]) => {
@@ -98,28 +98,17 @@ function toldBy(item: Item | undefined, uid: string): Pick<Told, "place" | "farB
   const told: unknown = entries.get(uid);
   const entry = isEntry(told) ? told : undefined;
   if (!entry) return { place: undefined, farBack: item?.complete === false };
-  const [position, startsAt, code, a, b] = entry;
-  return { place: { position, startsAt, code, a, b }, farBack: false };
+  const [position, startsAt, code, needed, available] = entry;
+  return { place: { position, startsAt, code, needed, available }, farBack: false };
 }
 
-type Entry = readonly [position: number, startsAt: number | null, code: Place["code"], a: number, b: number];
+type Entry = readonly [position: number, startsAt: number | null, code: ReasonCode, needed: number, available: number];
 
-const isCode = oneOf<Place["code"]>(
-  "none",
-  "never",
-  "short",
-  "split",
-  "making",
-  "elsewhere",
-  "behind",
-  "drained",
-  "paused",
-  "unreadable",
-);
+const isCode = oneOf(...reasonCodes);
 
 /** Advice that cannot be read is none: nothing but words hangs on it. */
 function isEntry(value: unknown): value is Entry {
   if (!Array.isArray(value)) return false;
-  const [position, startsAt, code, a, b] = value;
-  return ordinal(position) && orNull(number)(startsAt) && isCode(code) && number(a) && number(b);
+  const [position, startsAt, code, needed, available] = value;
+  return ordinal(position) && orNull(number)(startsAt) && isCode(code) && number(needed) && number(available);
 }

@@ -111,7 +111,7 @@ function toldPlaces({ pool: { closed }, granted }: Ledger, { places }: Plan): re
   const oldest = granted.toSorted((a, b) => a.at - b.at).slice(0, MOST_TOLD);
   const first = oldest.map(({ uid, size }, index) => {
     const place = { uid, position: index + 1, startsAt: null };
-    return { ...place, code: closed, a: size.machines * size.units, b: 0 };
+    return { ...place, code: closed, needed: size.machines * size.units, available: 0 };
   });
   return [...first, ...places.map((place) => ({ ...place, position: first.length + place.position }))];
 }

@@ -112,11 +112,11 @@ function asOffered(answer: Answer, { machines, units, zone }: Need, offer: Offer
   const asked = machines * units;
   if (!isNow(answer) || !offer) return answer;
   const { closed, free, mostFree } = offer;
-  if (closed) return { ...answer, p50: null, p90: null, code: closed, a: asked, b: 0 };
+  if (closed) return { ...answer, p50: null, p90: null, code: closed, needed: asked, available: 0 };
   // An earlier version wrote no such list, which does not say that nothing is free.
   if (!mostFree) return answer;
   const isThere = (mostFree[machines - 1] ?? 0) >= units && (zone === null || free >= before);
-  return isThere ? answer : { ...answer, p50: null, p90: null, code: "taken", a: asked, b: free };
+  return isThere ? answer : { ...answer, p50: null, p90: null, code: "taken", needed: asked, available: free };
 }
 
 function isNow({ code }: Answer): boolean {
@@ -128,6 +128,6 @@ function asNow(answer: Answer, now: number): Answer {
 }
 
 function fromNow(answer: Answer, now: number): Answer {
-  const { p50, p90, code, a } = answer;
-  return { ...answer, p50: notBefore(now, p50), p90: notBefore(now, p90), a: code === "later" ? Math.max(a, now) : a };
+  const { p50, p90, after } = answer;
+  return { ...answer, p50: notBefore(now, p50), p90: notBefore(now, p90), after: Math.max(after, now) };
 }

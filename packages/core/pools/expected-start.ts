@@ -21,6 +21,6 @@ export async function readExpectedStart(ctx: Context<"table">, waiting: Environm
   const standing = standingIn(stored.get(whole.pk), now);
   if (!standing) return null;
   const { machines, units, wantedMs } = size;
-  const { p50, code, a } = placeOneMore(standing, { owner, zone, machines, units, wantedMs }, now);
-  return notBefore(now, p50 ?? (code === "later" ? a : null));
+  const { p50, code, after } = placeOneMore(standing, { owner, zone, machines, units, wantedMs }, now);
+  return notBefore(now, p50 ?? (code === "later" ? after : null));
 }

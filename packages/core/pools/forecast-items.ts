@@ -9,9 +9,9 @@ import type { Durations } from "./durations.ts";
 import { type Expected, type Forecast, forecast } from "./forecast.ts";
 import { freeUnits, type Need } from "./free-units.ts";
 import type { Gap } from "./gaps.ts";
-import { type Move, movesOf } from "./moves.ts";
+import { type Move, moveCodes, movesOf } from "./moves.ts";
 import { type Standing, standingOf } from "./one-more.ts";
-import { allNodes, type Halt, type Plan, type PlanInput } from "./plan.ts";
+import { allNodes, halts, type Plan, type PlanInput } from "./plan.ts";
 
 /** What a plan hands over, as it came, once the ledger is written. */
 export interface ForecastOutset {
@@ -264,7 +264,7 @@ const isPassing = shape<Passing>({
 const isStanding = shape<Standing>({
   at: number,
   later: isTime,
-  closed: orNull(oneOf<Halt>("drained", "paused", "unreadable")),
+  closed: orNull(oneOf(...halts)),
   freeUnits: count,
   waiting: count,
   room: listOf(
@@ -298,7 +298,7 @@ function isMachines(value: unknown): value is Standing["machines"][number] {
   return orNull(text)(zone) && count(units) && count(machines);
 }
 
-const isCode = oneOf<Move["code"]>("ends", "owners", "none");
+const isCode = oneOf(...moveCodes);
 
 function rounded(time: number | null): number | null {
   return time === null ? null : Math.round(time);

@@ -1,8 +1,11 @@
 import type { Place, PlanInput } from "./plan.ts";
 
+/** What moves a start: the ends that it waits for, new jobs of owners who hold less, or nothing. */
+export const moveCodes = ["ends", "owners", "none"] as const;
+
 /** What may move the start of somebody who waits: a code and a number, put into words by `moveText`. */
 export interface Move {
-  readonly code: "ends" | "owners" | "none";
+  readonly code: (typeof moveCodes)[number];
   readonly count: number;
 }
 

@@ -51,7 +51,15 @@ describe("a question about a job not yet submitted", () => {
   test("is answered by now where there is room", () => {
     const now = standing({ occupied: [held("n-a", 4, 3)] });
 
-    expect(placeOneMore(now, ask(8))).toEqual({ position: 1, p50: NOW, p90: NOW, code: "now", a: 8, b: 12 });
+    expect(placeOneMore(now, ask(8))).toEqual({
+      position: 1,
+      p50: NOW,
+      p90: NOW,
+      code: "now",
+      needed: 8,
+      available: 12,
+      after: NOW,
+    });
     expect(placeOneMore(now, ask(8, { zone: "a" }))).toMatchObject({ p50: NOW + 3 * HOUR, code: "elsewhere" });
   });
 
@@ -60,7 +68,7 @@ describe("a question about a job not yet submitted", () => {
 
     const answer = placeOneMore(standing(input), ask(8));
 
-    expect(answer).toMatchObject({ position: 2, p50: NOW + 4 * HOUR, code: "short", a: 8, b: 0 });
+    expect(answer).toMatchObject({ position: 2, p50: NOW + 4 * HOUR, code: "short", needed: 8, available: 0 });
     expect(answer.p50).toBe(realStart(input, ask(8)));
   });
 
@@ -85,8 +93,8 @@ describe("a question about a job not yet submitted", () => {
     expect(placeOneMore(standing({}), ask(8, { machines: 3 }))).toMatchObject({
       p50: null,
       code: "never",
-      a: 24,
-      b: 2,
+      needed: 24,
+      available: 2,
     });
     expect(placeOneMore(standing({ nodes: [] }), ask(8))).toMatchObject({ p50: null, code: "none" });
     expect(placeOneMore(standing({ closed: "drained" }), ask(1))).toMatchObject({ p50: null, code: "drained" });
@@ -132,7 +140,7 @@ describe("a question about a job not yet submitted", () => {
 
     const answer = placeOneMore(standing(input), ask(8));
 
-    expect(answer).toMatchObject({ p50: null, p90: null, code: "later", a: NOW + 7 * 24 * HOUR });
+    expect(answer).toMatchObject({ p50: null, p90: null, code: "later", after: NOW + 7 * 24 * HOUR });
   });
 });
 

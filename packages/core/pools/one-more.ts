@@ -35,14 +35,16 @@ export interface Question extends Need {
 }
 
 /**
- * `code`, `a` and `b` as in a place of the plan; "now" when it would start at once, "later" than `a`, "taken" where that
- * went to others since the forecast and `b` is left.
+ * `code`, `needed` and `available` as in a place of the plan; "now" when it would start at once, "later" than `after`,
+ * "taken" where that went to others since the forecast and `available` is left.
  */
 export interface Answer extends Expected {
   readonly position: number;
   readonly code: ReasonCode | "now" | "later" | "taken";
-  readonly a: number;
-  readonly b: number;
+  readonly needed: number;
+  readonly available: number;
+  /** It starts no sooner than this, ms: the moment of the forecast, or, where the code is "later", how far that reaches. */
+  readonly after: number;
 }
 
 const MOST_TURNS = 400;
@@ -54,22 +56,23 @@ export function placeOneMore(standing: Standing, question: Question, now = stand
   const { at, later, closed, freeUnits, waiting, turns } = standing;
   const held = Object.hasOwn(standing.owners, question.owner) ? (standing.owners[question.owner] ?? 0) : 0;
   const next = turns.find(({ units }) => units > held);
-  const [position, asked] = [next?.position ?? waiting + 1, question.machines * question.units];
-  const [a, b] = [asked, freeUnits];
-  if (closed) return { position, p50: null, p90: null, code: closed, a, b: 0 };
+  const position = next?.position ?? waiting + 1;
+  const needed = question.machines * question.units;
+  const base = { position, needed, available: freeUnits, after: at };
+  if (closed) return { ...base, p50: null, p90: null, code: closed, available: 0 };
   if (!everFits(standing, question)) {
     const count = standing.machines.reduce((sum, [, , machines]) => sum + machines, 0);
-    return { position, p50: null, p90: null, code: count === 0 ? "none" : "never", a, b: count };
+    return { ...base, p50: null, p90: null, code: count === 0 ? "none" : "never", available: count };
   }
   // Who comes later in order and wants as much cannot start before this one.
   const taken = turns.find((turn) => turn.units > held && includes(turn.need, question));
   const room = roomFor(standing, question, now);
   const found = { p50: earlier(taken?.p50, room?.p50), p90: earlier(taken?.p90, room?.p90) };
-  if (found.p50 === null) return { position, ...found, code: "later", a: later ?? at, b: 0 };
-  if (found.p50 <= at) return { position, p50: at, p90: at, code: "now", a, b };
-  if (freeUnits < asked) return { position, ...found, code: "short", a, b };
+  if (found.p50 === null) return { ...base, ...found, code: "later", available: 0, after: later ?? at };
+  if (found.p50 <= at) return { ...base, p50: at, p90: at, code: "now" };
+  if (freeUnits < needed) return { ...base, ...found, code: "short" };
   // Nobody is before it: parts of machines are free, others than those of its zone, or ones that are still to be made.
-  return { position, ...found, code: position === 1 ? "elsewhere" : "behind", a, b };
+  return { ...base, ...found, code: position === 1 ? "elsewhere" : "behind" };
 }
 
 /** Which of these smaller ones would start earlier, soonest first: of those that start at once the largest. */

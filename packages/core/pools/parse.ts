@@ -18,6 +18,7 @@ import {
 } from "../shape.ts";
 import { type Agreements, parserOf } from "../unreadable.ts";
 import type { Reach } from "./lines.ts";
+import { closures } from "./plan.ts";
 import type {
   Entry,
   HeldEntry,
@@ -117,7 +118,7 @@ export const parsePool: (item: Item) => Pool = parserOf(
     advisedAt: number,
     advised: text,
     plans: count,
-    closed: orNull(oneOf("drained", "paused")),
+    closed: orNull(oneOf(...closures)),
     openedAt: optional(number),
     tally: optional(tally),
     dueShard: text,

@@ -36,13 +36,14 @@ export function placesOf(input: PlanInput, planned: Planned): Place[] {
   return ordered.map((entry, index) => {
     const { machines, units } = entry.size;
     const base = { uid: entry.uid, position: index + 1, startsAt: starts.get(entry.uid) ?? null };
-    if (input.closed) return { ...base, startsAt: null, code: input.closed, a: machines * units, b: 0 };
-    if (unread.has(entry.uid)) return { ...base, code: "unreadable", a: machines * units, b: nodes.length };
-    if (nodes.length === 0) return { ...base, code: "none", a: machines * units, b: 0 };
-    if (hopeless.has(entry.uid)) return { ...base, code: "never", a: machines * units, b: nodes.length };
-    if (total < machines * units) return { ...base, code: "short", a: machines * units, b: total };
-    if (largest < units) return { ...base, code: "split", a: units, b: largest };
-    return { ...base, code: why({ machines, units, zone: entry.zone }), a: machines * units, b: total };
+    if (input.closed) return { ...base, startsAt: null, code: input.closed, needed: machines * units, available: 0 };
+    if (unread.has(entry.uid))
+      return { ...base, code: "unreadable", needed: machines * units, available: nodes.length };
+    if (nodes.length === 0) return { ...base, code: "none", needed: machines * units, available: 0 };
+    if (hopeless.has(entry.uid)) return { ...base, code: "never", needed: machines * units, available: nodes.length };
+    if (total < machines * units) return { ...base, code: "short", needed: machines * units, available: total };
+    if (largest < units) return { ...base, code: "split", needed: units, available: largest };
+    return { ...base, code: why({ machines, units, zone: entry.zone }), needed: machines * units, available: total };
   });
 }
 

@@ -37,7 +37,7 @@ describe("who is given what", () => {
     const { grants, places } = planOf({ occupied, waiting: [waiting("a", 8)] });
 
     expect(grants).toEqual([]);
-    expect(places[0]).toMatchObject({ position: 1, code: "split", a: 8, b: 4, startsAt: NOW + HOUR });
+    expect(places[0]).toMatchObject({ position: 1, code: "split", needed: 8, available: 4, startsAt: NOW + HOUR });
   });
 
   test("a small one goes where least is left over", () => {
@@ -236,7 +236,7 @@ describe("the head of the queue", () => {
     const { grants, places } = planOf({ occupied, waiting: [big, long] });
 
     expect(grants).toEqual([]);
-    expect(places[1]).toMatchObject({ uid: "long", position: 2, code: "behind", a: 4, b: 4 });
+    expect(places[1]).toMatchObject({ uid: "long", position: 2, code: "behind", needed: 4, available: 4 });
   });
 
   test("keeps its place before somebody who holds less and came later", () => {
@@ -270,7 +270,7 @@ describe("what somebody is told who has nobody before it", () => {
     const { grants, places } = planOf({ ...input, waiting: [entry] });
 
     expect(grants).toEqual([]);
-    expect(places[0]).toMatchObject({ position: 1, code: "elsewhere", a: 8, b: 8 });
+    expect(places[0]).toMatchObject({ position: 1, code: "elsewhere", needed: 8, available: 8 });
   });
 
   test("is in no pool that anything is kept for those before it", () => {

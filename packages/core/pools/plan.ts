@@ -1,6 +1,5 @@
 import type { Size } from "../environments/record/record.ts";
 import type { Share } from "../ports/compute.ts";
-import type { Closure } from "./admission.ts";
 import { fairOrder } from "./fair-order.ts";
 import { type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-units.ts";
 import { type Reservation, releasesOf, reserve } from "./future.ts";
@@ -54,11 +53,17 @@ export interface PlanInput {
   readonly now: number;
 }
 
-/** Why nothing may be granted: the operator closed the pool, or what waits for its new machines cannot be read. */
-export type Halt = Closure | "unreadable";
+/** How the operator closed a pool: it grants nothing new. What was granted or is held already stays. */
+export const closures = ["drained", "paused"] as const;
+export type Closure = (typeof closures)[number];
 
-/** Why somebody waits: a code and two numbers, put into words by reasons.ts. */
-export type ReasonCode = "none" | "never" | "short" | "split" | "making" | "elsewhere" | "behind" | Halt;
+/** Why nothing may be granted: the operator closed the pool, or what waits for its new machines cannot be read. */
+export const halts = [...closures, "unreadable"] as const;
+export type Halt = (typeof halts)[number];
+
+/** Why somebody waits; put into words by reasons.ts, with what is needed and available. */
+export const reasonCodes = ["none", "never", "short", "split", "making", "elsewhere", "behind", ...halts] as const;
+export type ReasonCode = (typeof reasonCodes)[number];
 
 export interface Place {
   readonly uid: string;
@@ -66,8 +71,10 @@ export interface Place {
   readonly position: number;
   readonly startsAt: number | null;
   readonly code: ReasonCode;
-  readonly a: number;
-  readonly b: number;
+  /** Units that it asks for: on each machine where the code is "split", else in all. */
+  readonly needed: number;
+  /** Units that are free for it; where the code is "never" or "unreadable", the machines that there are. */
+  readonly available: number;
 }
 
 export interface Plan {

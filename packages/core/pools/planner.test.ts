@@ -261,7 +261,13 @@ test("those who wait read their place, start and reason from the plan", async ()
   const two = await world.read("bob", "two");
   const told = (await readAdvice(world.ctx, [two])).get(two.uid);
   const one = await world.read("alice", "one");
-  expect(told?.place).toMatchObject({ position: 1, code: "short", a: 8, b: 0, startsAt: one.times.endsAt });
+  expect(told?.place).toMatchObject({
+    position: 1,
+    code: "short",
+    needed: 8,
+    available: 0,
+    startsAt: one.times.endsAt,
+  });
 });
 
 test("the first who waits is told at once, the next within two seconds", async () => {

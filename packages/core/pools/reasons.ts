@@ -1,32 +1,33 @@
 import type { Place, ReasonCode } from "./plan.ts";
 
-type Words = (place: Pick<Place, "position" | "a" | "b">, kind: string, unit: string) => string;
+type Words = (place: Pick<Place, "position" | "needed" | "available">, kind: string, unit: string) => string;
 
 const words = {
   none: ({ position }, kind) => `No ${kind} nodes available - position #${position} in queue`,
-  never: ({ position, a }, kind, unit) =>
-    `Need ${a} ${kind} ${unit}, more than the present nodes can give - position #${position} in queue`,
-  short: ({ position, a, b }, kind, unit) => `Need ${a} ${kind} ${unit}, only ${b} available - position #${position}`,
-  split: ({ position, a, b }, kind, unit) =>
-    `Need ${a} ${kind} ${unit} on one machine, at most ${b} are free on one - position #${position}`,
-  making: ({ position, a }, kind, unit) =>
-    `Need ${a} ${kind} ${unit}, and as many as possible wait for new machines already - position #${position}`,
-  elsewhere: ({ position, a }, kind, unit) =>
-    `Need ${a} ${kind} ${unit}, and no machines that it could start on have them free - position #${position}`,
-  behind: ({ position, a }, kind, unit) =>
-    `Need ${a} ${kind} ${unit}, which are kept for those before it - position #${position}`,
+  never: ({ position, needed }, kind, unit) =>
+    `Need ${needed} ${kind} ${unit}, more than the present nodes can give - position #${position} in queue`,
+  short: ({ position, needed, available }, kind, unit) =>
+    `Need ${needed} ${kind} ${unit}, only ${available} available - position #${position}`,
+  split: ({ position, needed, available }, kind, unit) =>
+    `Need ${needed} ${kind} ${unit} on one machine, at most ${available} are free on one - position #${position}`,
+  making: ({ position, needed }, kind, unit) =>
+    `Need ${needed} ${kind} ${unit}, and as many as possible wait for new machines already - position #${position}`,
+  elsewhere: ({ position, needed }, kind, unit) =>
+    `Need ${needed} ${kind} ${unit}, and no machines that it could start on have them free - position #${position}`,
+  behind: ({ position, needed }, kind, unit) =>
+    `Need ${needed} ${kind} ${unit}, which are kept for those before it - position #${position}`,
   drained: ({ position }, kind) =>
     `No new ${kind} jobs are started at the moment: drained by the operator - position #${position}`,
   paused: ({ position }, kind) =>
     `No new ${kind} jobs are started at the moment: paused by the operator - position #${position}`,
-  unreadable: ({ position, a, b }, kind, unit) =>
-    b > 0
-      ? `Need ${a} ${kind} ${unit}, more than those nodes can give whose records can be read - position #${position}`
+  unreadable: ({ position, needed, available }, kind, unit) =>
+    available > 0
+      ? `Need ${needed} ${kind} ${unit}, more than those nodes can give whose records can be read - position #${position}`
       : `No new ${kind} jobs are started at the moment: a record of who has ${kind} capacity cannot be read - position #${position}`,
 } satisfies Record<ReasonCode, Words>;
 
 /** Why somebody waits, in words: `Need 8 H100 GPUs, only 3 available - position #1`. */
-export function reasonText(place: Pick<Place, "position" | "code" | "a" | "b">, pool: string): string {
+export function reasonText(place: Pick<Place, "position" | "code" | "needed" | "available">, pool: string): string {
   const unit = unitOf(pool);
   return words[place.code](place, pool.toUpperCase(), unit);
 }
@@ -57,9 +58,12 @@ export function endsFirst(startsAt: number | null | undefined, { at, when, isFir
 }
 
 /** Why somebody who asks would not start now although the last forecast had room. */
-export function takenText({ a, b }: Pick<Place, "a" | "b">, pool: string): string {
-  const need = `Need ${a} ${pool.toUpperCase()} ${unitOf(pool)}`;
-  const left = b < a ? `only ${b} available` : "and as many are free only on machines that it could not start on";
+export function takenText({ needed, available }: Pick<Place, "needed" | "available">, pool: string): string {
+  const need = `Need ${needed} ${pool.toUpperCase()} ${unitOf(pool)}`;
+  const left =
+    available < needed
+      ? `only ${available} available`
+      : "and as many are free only on machines that it could not start on";
   return `${need}, ${left}; others came since the last estimate, the next one follows in seconds`;
 }
 

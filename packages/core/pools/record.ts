@@ -4,9 +4,9 @@ import type { Environment, Size } from "../environments/record/record.ts";
 import { poolKey } from "../keys.ts";
 import type { NodeRef, Share } from "../ports/compute.ts";
 import type { Key, Stored } from "../ports/table.ts";
-import type { Closure } from "./admission.ts";
 import { isBehind, type Reach } from "./lines.ts";
 import { parsePool } from "./parse.ts";
+import type { Closure } from "./plan.ts";
 import type { Tally } from "./tally.ts";
 
 /** A machine of the pool as the cluster last showed it. */
