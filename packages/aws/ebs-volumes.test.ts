@@ -94,6 +94,21 @@ describe("EBS", () => {
     expect(await volumes.findSnapshot(elsewhere)).toMatchObject({ id: elsewhere });
   });
 
+  it("lists with their records no snapshots of another control plane, and none whose tags somebody removed", async () => {
+    const others = ebsVolumes({ ...opened.clients, deployment: "other" });
+    const key = `owner#x#disk|${tags.disk}`;
+    const { id } = await volumes.createVolume(wanted);
+    const own = await volumes.createSnapshot(id, { ...tags, key });
+    const stripped = await volumes.createSnapshot(id, { ...tags, attempt: "a-r1-2" });
+    Object.assign(ec2.snapshots.get(stripped.id) ?? {}, { tags: {} });
+    const theirs = await others.createSnapshot((await others.createVolume(wanted)).id, { ...tags, key });
+
+    const listed = await volumes.listOwnedSnapshots();
+
+    expect(listed).toEqual([{ id: own.id, key }]);
+    expect(await others.listOwnedSnapshots()).toEqual([{ id: theirs.id, key }]);
+  });
+
   it("knows the attempt of a snapshot whose tags somebody removed, and tags it again", async () => {
     const { id } = await volumes.createVolume(wanted);
     const { id: snapshot } = await volumes.createSnapshot(id, tags);

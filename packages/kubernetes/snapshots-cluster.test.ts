@@ -131,6 +131,19 @@ describe("a backup of a claim", () => {
     await clear();
   });
 
+  it("is listed with its disk's record by its own control plane alone", async () => {
+    const others = kubernetesVolumes({ client: trial.client, paths, deployment: "other" }, unhurried);
+    const id = await newVolume("one");
+    const key = `owner#x#disk|${tags.disk}`;
+    const own = await volumes.createSnapshot(id, { ...tags, key });
+
+    const listed = await volumes.listOwnedSnapshots();
+
+    expect(listed).toEqual([{ id: own.id, key }]);
+    expect(await others.listOwnedSnapshots()).toEqual([]);
+    await clear();
+  });
+
   it("is unneeded before a claim has a volume, and refused then", async () => {
     const place = { client: trial.client, paths, deployment: "trial" };
     const waiting = kubernetesVolumes(place, unhurried);

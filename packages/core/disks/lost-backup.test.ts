@@ -3,7 +3,8 @@ import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-w
 import { takeAway } from "#testing/take-away.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
-import type { VolumeSnapshot } from "../ports/volumes.ts";
+import { diskKey, keyText } from "../keys.ts";
+import type { SnapshotTags, VolumeSnapshot } from "../ports/volumes.ts";
 import { writeRecord } from "../write-record.ts";
 import type { Disk } from "./record.ts";
 import { deleteDisk, undeleteDisk } from "./requests.ts";
@@ -57,6 +58,23 @@ describe("a backup that fails after it was recorded", () => {
     expect(snapshots).toMatchObject([{ completed: true }]);
     expect(snapshots[0]?.id).not.toBe(recorded[0]?.id);
     expect([snapshotsMade(world), lost, fault]).toEqual([2, undefined, null]);
+  });
+
+  test("is made again with the words of the first: the disk and its record", async () => {
+    const world = await worldOfFailing(1);
+    const { createSnapshot } = world.volumes;
+    const made: SnapshotTags[] = [];
+    const watched: typeof createSnapshot = (volume, tags) => {
+      made.push(tags);
+      return createSnapshot(volume, tags);
+    };
+    Object.assign(world.volumes, { createSnapshot: watched });
+
+    await world.advance(3 * PENDING_MS);
+
+    const { owner, uid } = await diskOf(world);
+    const key = keyText(diskKey(owner, uid));
+    expect(made).toEqual([{ name: "data", disk: uid, key, attempt: expect.any(String) }]);
   });
 
   test("has not failed because one look does not see it", async () => {

@@ -3,6 +3,8 @@ import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { takeAway } from "#testing/take-away.ts";
 import { getDisk } from "../../disks/view.ts";
+import { diskKey, keyText } from "../../keys.ts";
+import type { SnapshotTags } from "../../ports/volumes.ts";
 import { VolumeRefused } from "../../problem.ts";
 import { createEnvironment } from "../verbs/create.ts";
 import { requestCancel } from "../verbs/requests.ts";
@@ -110,6 +112,25 @@ test("a disk that its provider makes no backups of is let go at once, both recor
     fault: null,
     snapshots: [{ completed: true }],
   });
+});
+
+test("a backup names its disk and the disk's record from the call on that makes it", async () => {
+  const world = await memoryWorld();
+  await usedBy(world, "one");
+  const { createSnapshot } = world.volumes;
+  const made: SnapshotTags[] = [];
+  const watched: typeof createSnapshot = (volume, tags) => {
+    made.push(tags);
+    return createSnapshot(volume, tags);
+  };
+  Object.assign(world.volumes, { createSnapshot: watched });
+
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(MINUTE);
+
+  const { owner, uid } = (await getDisk(world.as("alice"), "data")).disk;
+  const key = keyText(diskKey(owner, uid));
+  expect(made).toEqual([{ name: "data", disk: uid, key, attempt: expect.any(String) }]);
 });
 
 test("one answer that no backup is possible gives none up: it is made once one is, though no job has the disk again", async () => {
