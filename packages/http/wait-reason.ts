@@ -1,5 +1,5 @@
 import type { Environment } from "#core/environments/record/record.ts";
-import type { Told } from "#core/pools/advice.ts";
+import type { WaitAdvice } from "#core/pools/advice.ts";
 import { groupOf } from "#core/pools/groups.ts";
 import { moveText } from "#core/pools/moves.ts";
 import type { ReasonCode } from "#core/pools/plan.ts";
@@ -13,15 +13,15 @@ type Limits = Pick<Settings, "maxQueueHours" | "nodeGroups">;
 const HOUR_MS = 3_600_000;
 
 /** Why one that stands in line waits, what may move its start, and when its wait ends by itself where that comes first. */
-export function waitReason(environment: Environment, told: Told | undefined, settings: Limits): string {
-  const ends = told ? endOf(environment, told, settings) : [];
-  if (told?.place) {
+export function waitReason(environment: Environment, advice: WaitAdvice | undefined, settings: Limits): string {
+  const ends = advice ? endOf(environment, advice, settings) : [];
+  if (advice?.place) {
     const { pool } = environment.size;
-    const isHopeless = told.place.code === "none" && !groupOf({ settings }, pool);
+    const isHopeless = advice.place.code === "none" && !groupOf({ settings }, pool);
     const missing = isHopeless ? [noMachineText(queueEndOf(environment, settings, false).when)] : [];
-    return [reasonText(told.place, pool), ...missing, ...movedBy(told), ...(isHopeless ? [] : ends)].join("; ");
+    return [reasonText(advice.place, pool), ...missing, ...movedBy(advice), ...(isHopeless ? [] : ends)].join("; ");
   }
-  const where = told?.farBack
+  const where = advice?.farBack
     ? "Many are waiting before it; its place is far back in the queue"
     : "Waiting to be placed";
   return [where, ...ends].join("; ");
@@ -36,17 +36,17 @@ function queueEndOf({ queuedAt }: Environment, settings: Limits, isFirst: boolea
 /** Codes of whose wait nothing ends (core's overdue.ts). */
 const withoutEnd: ReadonlySet<string> = new Set(["drained", "paused", "unreadable"] satisfies ReasonCode[]);
 
-/** When its wait ends by itself, where that is before the start that is told. */
-function endOf(environment: Environment, { place, start }: Told, settings: Limits): string[] {
+/** When its wait ends by itself, where that is before the start that is expected. */
+function endOf(environment: Environment, { place, start }: WaitAdvice, settings: Limits): string[] {
   if (place && withoutEnd.has(place.code)) return [];
   const startsAt = start ? (start.p50 ?? start.later) : place?.startsAt;
   const isFirst = place?.position === 1 || start?.move.code === "ends";
-  // As it is told, in whole seconds: an end in the same second is not before it.
+  // Both are shown in whole seconds: an end in the same second is not before it.
   return endsFirst(startsAt && startsAt - (startsAt % 1000), queueEndOf(environment, settings, isFirst));
 }
 
 /** What may move its start, where the forecast says. */
-function movedBy({ start, lateSince }: Told): string[] {
+function movedBy({ start, lateSince }: WaitAdvice): string[] {
   const late = lateSince === undefined ? [] : [`it was to start by ${wholeSeconds(lateSince)} and is late`];
   if (!start) return late;
   if (start.p50 === null && start.later !== null) return [`starts later than ${wholeSeconds(start.later)}`];

@@ -2,7 +2,7 @@ import type { Context } from "#core/context.ts";
 import { type Environment, isWaiting } from "#core/environments/record/record.ts";
 import { poolTypes } from "#core/fleet.ts";
 import { forecastKey } from "#core/keys.ts";
-import { readAdvice, type Told } from "#core/pools/advice.ts";
+import { readAdvice, type WaitAdvice } from "#core/pools/advice.ts";
 import type { ReasonCode } from "#core/pools/plan.ts";
 import type { Key } from "#core/ports/table.ts";
 import type { Settings } from "#core/settings.ts";
@@ -50,11 +50,11 @@ export function waitsOf(ctx: Pick<Context<"table">, "table" | "clock">, settings
     const waiting = [...followed.values()]
       .map(({ environment }) => environment)
       .filter(({ size }) => size.pool === pool);
-    const told = await readAdvice(ctx, waiting);
+    const advice = await readAdvice(ctx, waiting);
     const now = ctx.clock.now();
     return waiting.flatMap((environment) => {
       const known = followed.get(environment.uid);
-      const said = told.get(environment.uid);
+      const said = advice.get(environment.uid);
       if (!known || !said || !(said.place || said.farBack)) return [];
       const snapshot = snapshotOf(said, now);
       if (known.last && !isNews(known.last, snapshot)) return [];
@@ -91,7 +91,7 @@ const kinds: Readonly<Partial<Record<ReasonCode, string>>> = {
   elsewhere: "turn",
 };
 
-function snapshotOf({ place, start, lateSince }: Told, at: number): Snapshot {
+function snapshotOf({ place, start, lateSince }: WaitAdvice, at: number): Snapshot {
   const kind = place ? (kinds[place.code] ?? place.code) : "turn";
   const isLate = lateSince !== undefined;
   return {
@@ -102,7 +102,7 @@ function snapshotOf({ place, start, lateSince }: Told, at: number): Snapshot {
   };
 }
 
-function startOf({ place, start }: Pick<Told, "place" | "start">): number | null {
+function startOf({ place, start }: Pick<WaitAdvice, "place" | "start">): number | null {
   return (start ? start.p50 : place?.startsAt) ?? null;
 }
 
@@ -124,10 +124,10 @@ function isOtherPlace(last: number, now: number): boolean {
   return now !== last && (now * 2 <= last || now >= last * 2);
 }
 
-function wordsOf(environment: Environment, told: Told, settings: WaitSettings): string {
-  const startsAt = startOf(told);
-  const latest = told.start?.p90 ?? null;
+function wordsOf(environment: Environment, advice: WaitAdvice, settings: WaitSettings): string {
+  const startsAt = startOf(advice);
+  const latest = advice.start?.p90 ?? null;
   const start = startsAt === null ? "" : `, expected to start at ${clockTime(startsAt)}`;
   const end = startsAt === null || latest === null ? "" : `, at the latest at ${clockTime(latest)}`;
-  return `waiting${start}${end}: ${waitReason(environment, told, settings)}`;
+  return `waiting${start}${end}: ${waitReason(environment, advice, settings)}`;
 }

@@ -6,7 +6,7 @@ import { dev8 } from "#http/dialects/dev8.ts";
 import { Timestamp } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { ActivityReport, Snapshot, toReport } from "./parts/activity-report.ts";
-import { told, unknownWorkspace, workspaceOf } from "./parts/workspace.ts";
+import { refusedAs, unknownWorkspace, workspaceOf } from "./parts/workspace.ts";
 import { success, WorkspaceRef } from "./wire.ts";
 
 const Recorded = success(
@@ -30,7 +30,7 @@ export const endpoint = dev8.post(
     }
     const { lastUsedAt, ...reported } = toReport(body, ctx.clock.now());
     const { id } = await workspaceOf(ctx, params.id);
-    if (lastUsedAt !== undefined) await told(unknownWorkspace(id), touchEnvironment(ctx, id, lastUsedAt));
+    if (lastUsedAt !== undefined) await refusedAs(unknownWorkspace(id), touchEnvironment(ctx, id, lastUsedAt));
     const data = { environmentId: id, ...reported };
     return { success: true as const, message: "Activity recorded successfully" as const, data };
   },

@@ -7,7 +7,7 @@ import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { DeleteWorkspace } from "./parts/fields.ts";
-import { findWorkspace, hasContainer, told, unknownWorkspace } from "./parts/workspace.ts";
+import { findWorkspace, hasContainer, refusedAs, unknownWorkspace } from "./parts/workspace.ts";
 import { statusOf, success } from "./wire.ts";
 
 const removed = "All data and resources have been permanently removed";
@@ -35,7 +35,7 @@ export const endpoint = dev8.delete(
       const why = `workspace ${workspaceId} is still running. Stop it first or use force=true`;
       throw new Problem("conflict", why);
     }
-    await told(unknown, requestDelete(ctx, workspaceId));
+    await refusedAs(unknown, requestDelete(ctx, workspaceId));
     await waitForEnvironment(ctx, workspaceId, (seen) => seen === undefined);
     const data = { workspaceId, message: removed } as const;
     return { success: true as const, message: "Workspace deleted permanently" as const, data };

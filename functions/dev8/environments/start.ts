@@ -8,7 +8,7 @@ import { dev8 } from "#http/dialects/dev8.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { checkLines, StartWorkspace } from "./parts/fields.ts";
 import { newRun } from "./parts/new-workspace.ts";
-import { containerExists, findWorkspace, isToRun, told, waitUntilRunning } from "./parts/workspace.ts";
+import { containerExists, findWorkspace, isToRun, refusedAs, waitUntilRunning } from "./parts/workspace.ts";
 import { statusOf, success, toWorkspace, Workspace } from "./wire.ts";
 
 const Started = success(
@@ -38,7 +38,7 @@ export const endpoint = dev8.post(
       if (known.phase !== "stopped" || known.goal.desired === "active") throw containerExists(id);
       checkLines(body, { name: known.name, userId: String(known.labels.userId) });
       const changes = newRun(ctx, body, known.labels);
-      const started = await told(noVolume, requestStart(ctx, id, changes, { token: thing.uid }));
+      const started = await refusedAs(noVolume, requestStart(ctx, id, changes, { token: thing.uid }));
       // What somebody else started runs something else.
       if (!isStartedBy(started, thing.uid)) throw containerExists(id);
     }

@@ -9,7 +9,7 @@ import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { NamedWorkspace } from "./parts/fields.ts";
-import { findWorkspace, hasContainer, isToRun, told } from "./parts/workspace.ts";
+import { findWorkspace, hasContainer, isToRun, refusedAs } from "./parts/workspace.ts";
 import { statusOf, success } from "./wire.ts";
 
 const preserved = "Container deleted, volumes preserved. Restart anytime to resume work.";
@@ -40,7 +40,7 @@ export const endpoint = dev8.post(
     if (!isAsked) {
       if (!known || !hasContainer[statusOf(known)]) throw noContainer;
       const stop = requestStop(ctx, workspaceId, { reason: "Stopped by its owner", token: thing.uid });
-      await told(noContainer, stop);
+      await refusedAs(noContainer, stop);
     }
     const isDone = (seen: Environment) => isToRun(seen) || (seen.phase === "stopped" && seen.spec === null);
     await waitForEnvironment(ctx, workspaceId, (seen) => !seen || isDone(seen));

@@ -36,11 +36,11 @@ export const endpoint = gpuDev.get(
       const matches = (job: Brief) => status === undefined || status === statusOf(job);
       const { shown, total } = await listAnybodys(ctx, user, { matches, offset, limit });
       const owners = shown.map((job) => job.owner);
-      const [told, names] = await Promise.all([readAdvice(ctx, shown), readUsernames(ctx, owners)]);
+      const [advice, names] = await Promise.all([readAdvice(ctx, shown), readUsernames(ctx, owners)]);
       const now = ctx.clock.now();
       const jobs = shown.map((job) => {
         const username = names.get(job.owner) ?? job.owner;
-        return toJobSummary(job, { username, told: told.get(job.uid), now, settings: ctx.settings });
+        return toJobSummary(job, { username, advice: advice.get(job.uid), now, settings: ctx.settings });
       });
       return { jobs, total, limit, offset };
     });

@@ -13,9 +13,9 @@ export const endpoint = gpuDev.get(
   { summary: "Show a job", uses: ["table", "sealer"], params: JobRef, reply: Job },
   async ({ ctx, params }) => {
     const job = await getEnvironment(ctx, await findJobId(ctx, params));
-    const [told, jupyter] = await Promise.all([readAdvice(ctx, [job]), openJupyter(ctx, job)]);
+    const [advice, jupyter] = await Promise.all([readAdvice(ctx, [job]), openJupyter(ctx, job)]);
     const [now, { settings }] = [ctx.clock.now(), ctx];
-    return toJob(job, { username: ctx.actor.username, told: told.get(job.uid), jupyter, now, settings });
+    return toJob(job, { username: ctx.actor.username, advice: advice.get(job.uid), jupyter, now, settings });
   },
 );
 

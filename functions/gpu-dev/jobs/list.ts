@@ -37,12 +37,18 @@ export const endpoint = gpuDev.get(
     const { status, limit, offset } = query;
     const matches = (job: Brief) => !status || status.includes(statusOf(job));
     const { shown, total } = await listEnvironments(ctx, { matches, offset, limit });
-    const told = await readAdvice(ctx, shown);
+    const advice = await readAdvice(ctx, shown);
     const { settings } = ctx;
     const { username } = ctx.actor;
     const now = ctx.clock.now();
     const summaries = shown.map(async (job) =>
-      toJobSummary(job, { username, told: told.get(job.uid), jupyter: await openJupyter(ctx, job), now, settings }),
+      toJobSummary(job, {
+        username,
+        advice: advice.get(job.uid),
+        jupyter: await openJupyter(ctx, job),
+        now,
+        settings,
+      }),
     );
     const jobs = await Promise.all(summaries);
     return { jobs, total, limit, offset };

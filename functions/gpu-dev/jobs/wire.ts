@@ -12,7 +12,7 @@ import { hiddenMs } from "#core/environments/record/extensions.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import type { TimelineEntry } from "#core/environments/record/timeline.ts";
 import type { ChosenIds } from "#core/idempotency.ts";
-import type { Told } from "#core/pools/advice.ts";
+import type { WaitAdvice } from "#core/pools/advice.ts";
 import type { Settings } from "#core/settings.ts";
 import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { jobStatuses, retryReason, statusOf, statusReason } from "./parts/status.ts";
@@ -123,7 +123,7 @@ const MINUTE_MS = 60_000;
 /** What a job is shown with that its record does not say. */
 interface Beside {
   readonly username: string;
-  readonly told: Told | undefined;
+  readonly advice: WaitAdvice | undefined;
   readonly jupyter?: OpenJupyter | undefined;
   readonly now: number;
   readonly settings: Pick<Settings, "maxQueueHours" | "nodeGroups">;
@@ -139,7 +139,7 @@ export function toJob(environment: Environment, beside: Beside): z.infer<typeof 
 
 export function toJobSummary(
   environment: Environment,
-  { username, told, jupyter, now, settings }: Beside,
+  { username, advice, jupyter, now, settings }: Beside,
 ): z.infer<typeof JobSummary> {
   const {
     id,
@@ -150,10 +150,10 @@ export function toJobSummary(
   } = environment;
   const status = statusOf(environment);
   const address = status === "active" ? environment.run.address : null;
-  const { place, start } = (status === "queued" && environment.phase === "queued" && told) || {};
+  const { place, start } = (status === "queued" && environment.phase === "queued" && advice) || {};
   const hidden = hiddenMs(environment);
   const startsAt = start ? start.p50 : place?.startsAt;
-  const reason = statusReason(environment, { told, now, settings }) ?? (jupyter?.token === null ? LOST_TOKEN : null);
+  const reason = statusReason(environment, { advice, now, settings }) ?? (jupyter?.token === null ? LOST_TOKEN : null);
   return {
     job_id: id,
     reservation_id: id,

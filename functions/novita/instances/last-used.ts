@@ -23,10 +23,10 @@ export const endpoint = novita.put(
   async ({ ctx, params, body }) => {
     const { id } = await instanceOf(ctx, params);
     const now = ctx.clock.now();
-    const told = body.lastUsedAt ? Date.parse(body.lastUsedAt) : now;
+    const usedAt = body.lastUsedAt ? Date.parse(body.lastUsedAt) : now;
     const {
       use: { lastUsedAt },
-    } = await touchEnvironment(ctx, id, told);
+    } = await touchEnvironment(ctx, id, usedAt);
     const message = "Last used time updated successfully";
     return { instanceId: id, lastUsedAt: milliseconds(lastUsedAt ?? now), message };
   },

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { jupyterUrl, LOST_TOKEN, type OpenJupyter } from "#core/environments/record/access.ts";
 import type { End, Environment, Goal, Phase, RunState, Step } from "#core/environments/record/record.ts";
-import type { Told } from "#core/pools/advice.ts";
+import type { WaitAdvice } from "#core/pools/advice.ts";
 import { reasonText } from "#core/pools/reasons.ts";
 import type { PortSight, RunPort } from "#core/ports/compute.ts";
 
@@ -60,7 +60,11 @@ export function milliseconds(at: number): string {
   return new Date(at).toISOString();
 }
 
-export function toInstance(instance: Environment, told?: Told, jupyter?: OpenJupyter): z.infer<typeof Instance> {
+export function toInstance(
+  instance: Environment,
+  advice?: WaitAdvice,
+  jupyter?: OpenJupyter,
+): z.infer<typeof Instance> {
   const { id, name, labels } = instance;
   const status = statusOf(instance);
   return {
@@ -68,7 +72,7 @@ export function toInstance(instance: Environment, told?: Told, jupyter?: OpenJup
     instanceId: id,
     name,
     status,
-    statusReason: reasonOf(instance, told) ?? (jupyter?.token === null ? LOST_TOKEN : null),
+    statusReason: reasonOf(instance, advice) ?? (jupyter?.token === null ? LOST_TOKEN : null),
     productName: labels.productName ?? "",
     templateId: labels.templateId ?? "",
     gpuNum: Number(labels.gpuNum ?? instance.size.gpus),
@@ -151,7 +155,7 @@ const statuses = {
   deleted: () => "terminated",
 } as const satisfies Record<Phase, (at: Standing) => InstanceStatus>;
 
-function reasonOf(instance: Environment, told: Told | undefined): string | null {
+function reasonOf(instance: Environment, advice: WaitAdvice | undefined): string | null {
   const {
     phase,
     reason,
@@ -162,7 +166,7 @@ function reasonOf(instance: Environment, told: Told | undefined): string | null 
   if (outcome) return outcome.reason;
   if (phase === "stopped" || phase === "stopping") return broken ?? reason;
   if (phase !== "queued" || reason !== null) return reason;
-  return told?.place ? reasonText(told.place, size.pool) : "Waiting to be placed";
+  return advice?.place ? reasonText(advice.place, size.pool) : "Waiting to be placed";
 }
 
 function isFirstPage({ port }: RunPort, ports: readonly RunPort[]): boolean {

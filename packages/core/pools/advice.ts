@@ -5,17 +5,17 @@ import type { Item, Key } from "../ports/table.ts";
 import { number, oneOf, ordinal, orNull } from "../shape.ts";
 import type { PlannerContext } from "../worker.ts";
 import type { Advice } from "./decide.ts";
-import { type StartTold, startToldBy } from "./forecast-items.ts";
+import { type StartForecast, startForecastIn } from "./forecast-items.ts";
 import { type Place, type ReasonCode, reasonCodes } from "./plan.ts";
 import type { Pool } from "./record.ts";
 
-/** What one who waits is told. `place` undefined: the plan does not reach it. */
-export interface Told {
+/** What plan and forecast say to one that waits. `place` undefined: the plan does not reach it. */
+export interface WaitAdvice {
   readonly place: Omit<Place, "uid"> | undefined;
   /** Whether there are more waiting than the plan reaches. */
   readonly farBack: boolean;
   /** What the last forecast says; undefined while there is none of it. */
-  readonly start: StartTold | undefined;
+  readonly start: StartForecast | undefined;
   /** By when it was to start, ms, where that is over for long: the planner does not come, or what was expected did not. */
   readonly lateSince: number | undefined;
 }
@@ -53,7 +53,7 @@ export async function writeAdvice(
 export async function readAdvice(
   ctx: Pick<Context<"table">, "table" | "clock">,
   environments: readonly Environment[],
-): Promise<ReadonlyMap<string, Told>> {
+): Promise<ReadonlyMap<string, WaitAdvice>> {
   const waiting = environments.filter((one) => one.phase === "queued" && one.end.outcome === null);
   const keys = waiting.flatMap(adviceKeysOf);
   if (keys.length === 0) return new Map();
@@ -70,10 +70,10 @@ export function adviceKeysOf({ size, uid }: Environment): [plan: Key, forecast: 
 }
 
 /** What they say, in the items as they were read, by `pk`. Nothing is said to start before now. */
-export function adviceIn(stored: ReadonlyMap<string, Item>, one: Environment, now: number): Told {
+export function adviceIn(stored: ReadonlyMap<string, Item>, one: Environment, now: number): WaitAdvice {
   const [plan, forecast] = adviceKeysOf(one);
-  const { place, farBack } = toldBy(stored.get(plan.pk), one.uid);
-  const start = startToldBy(stored.get(forecast.pk), one.uid, now);
+  const { place, farBack } = placeIn(stored.get(plan.pk), one.uid);
+  const start = startForecastIn(stored.get(forecast.pk), one.uid, now);
   const startsAt = (start ? start.p50 : place?.startsAt) ?? now;
   return {
     place: place && { ...place, startsAt: notBefore(now, place.startsAt) },
@@ -93,10 +93,10 @@ export function notBefore(now: number, time: number | null): number | null {
   return time === null ? null : Math.max(time, now);
 }
 
-function toldBy(item: Item | undefined, uid: string): Pick<Told, "place" | "farBack"> {
+function placeIn(item: Item | undefined, uid: string): Pick<WaitAdvice, "place" | "farBack"> {
   const entries = new Map(Object.entries(item?.entries ?? {}));
-  const told: unknown = entries.get(uid);
-  const entry = isEntry(told) ? told : undefined;
+  const stored: unknown = entries.get(uid);
+  const entry = isEntry(stored) ? stored : undefined;
   if (!entry) return { place: undefined, farBack: item?.complete === false };
   const [position, startsAt, code, needed, available] = entry;
   return { place: { position, startsAt, code, needed, available }, farBack: false };

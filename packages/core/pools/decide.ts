@@ -79,7 +79,7 @@ export function headAfter(
     oldest.some(({ uid }) => !Object.hasOwn(pool.offered, uid)) || hasNews(pool, { seen, summary, reach: list.reach });
   const digits = digitsOf(toldPlaces(decided, planned));
   const advise = advises(pool, now);
-  const tells = digits !== "" || pool.advised !== "";
+  const hasAdvice = digits !== "" || pool.advised !== "";
   const wait = Math.min(
     isPart ? PART_MS : IDLE_MS,
     isNews ? CHANGED_MS : IDLE_MS,
@@ -94,7 +94,7 @@ export function headAfter(
     head: pool.head && unread.has(pool.head.key) ? pool.head : headOf(list.candidates, planned),
     summary,
     plans: pool.plans + 1,
-    advisedAt: advise && tells ? now : pool.advisedAt,
+    advisedAt: advise && hasAdvice ? now : pool.advisedAt,
     advised: advise ? digits : pool.advised,
     dueAt: advise || isPart ? now + wait : pool.advisedAt + ADVICE_MS,
   };

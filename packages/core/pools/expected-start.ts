@@ -16,8 +16,8 @@ export async function readExpectedStart(ctx: Context<"table">, waiting: Environm
   const stored = new Map(items.map((item) => [item.pk, item]));
   const now = ctx.clock.now();
   const { place, start } = adviceIn(stored, waiting, now);
-  const told = start?.p50 ?? place?.startsAt ?? start?.later ?? null;
-  if (told !== null || start) return notBefore(now, told);
+  const startsAt = start?.p50 ?? place?.startsAt ?? start?.later ?? null;
+  if (startsAt !== null || start) return notBefore(now, startsAt);
   const standing = standingIn(stored.get(whole.pk), now);
   if (!standing) return null;
   const { machines, units, wantedMs } = size;

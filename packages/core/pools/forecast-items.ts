@@ -28,8 +28,8 @@ export interface ForecastOutset {
   readonly started: readonly (Omit<Arrival, "zone"> & { readonly uid: string })[];
 }
 
-/** What somebody who waits is told of its start. */
-export interface StartTold extends Expected {
+/** What the forecast says of the start of somebody who waits. */
+export interface StartForecast extends Expected {
   readonly move: Move;
   /** What is null comes later than this; null: never, as far as is known. */
   readonly later: number | null;
@@ -62,9 +62,9 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
   }, starts);
   const open = planned.places.flatMap(({ uid }) => promised.get(uid) ?? []);
   const factor = widening(known, open, now);
-  const told = new Set(items.flatMap((item) => entriesOf(item).map(([uid]) => uid)));
+  const forecasted = new Set(items.flatMap((item) => entriesOf(item).map(([uid]) => uid)));
   const since = before && number(before.at) ? before.at : null;
-  const arrivals = addArrivals(readArrivals(before?.arrivals), cameSince(since, outset, told));
+  const arrivals = addArrivals(readArrivals(before?.arrivals), cameSince(since, outset, forecasted));
   const durations = await outset.durations();
   const found = withReserved(forecast({ plan, durations, arrivals, seed: outset.number, clock: ctx.clock }), planned);
   const kept = planned.places.filter(() => !isClosed(plan)).map(({ uid }) => uid);
@@ -155,7 +155,7 @@ export function standingIn(item: Item | undefined, now: number): Standing | unde
 }
 
 /** What the stored forecast says to one of this uid. One that cannot be read, or is old, says nothing. */
-export function startToldBy(item: Item | undefined, uid: string, now: number): StartTold | undefined {
+export function startForecastIn(item: Item | undefined, uid: string, now: number): StartForecast | undefined {
   if (!item || !number(item.at) || now - item.at > OLDEST_MS) return undefined;
   const [p50, p90, code, many] = new Map(entriesOf(item)).get(uid) ?? [];
   const { later } = item;
@@ -222,9 +222,13 @@ function headFirst(standing: Standing, head: string | null): Standing {
 }
 
 /** Who asked for capacity since the last forecast, those included who got it at once. Before the first: who waits. */
-function cameSince(since: number | null, { plan, started }: ForecastOutset, told: ReadonlySet<string>): Arrival[] {
-  const known = new Set([...told, ...plan.waiting.map(({ uid }) => uid)]);
-  const waiting = plan.waiting.filter(({ uid, queuedAt }) => !told.has(uid) && queuedAt > (since ?? 0));
+function cameSince(
+  since: number | null,
+  { plan, started }: ForecastOutset,
+  forecasted: ReadonlySet<string>,
+): Arrival[] {
+  const known = new Set([...forecasted, ...plan.waiting.map(({ uid }) => uid)]);
+  const waiting = plan.waiting.filter(({ uid, queuedAt }) => !forecasted.has(uid) && queuedAt > (since ?? 0));
   const begun = started.filter(({ uid, at }) => since !== null && at > since && !known.has(uid));
   return [
     ...waiting.map(({ owner, size, zone, queuedAt }) => ({ at: queuedAt, owner, size, zone })),

@@ -7,7 +7,7 @@ import { writeRecord } from "../write-record.ts";
 import { newDelivery, recordKeyOf } from "./delivery.ts";
 
 /** Whether some of its entries have not become deliveries yet. */
-export function hasUntold({ events: { emitted, count: timelineCount } }: Pick<Environment, "events">): boolean {
+export function hasEventsToEmit({ events: { emitted, count: timelineCount } }: Pick<Environment, "events">): boolean {
   return emitted < timelineCount;
 }
 
@@ -17,8 +17,8 @@ export async function tellReceiver(
   environment: Environment,
   now: number,
 ): Promise<Step<Environment>> {
-  const { told, deliveries } = await emitEvents(ctx, environment, now);
-  return { record: { ...told, dueAt: now }, sends: deliveries.map((key) => ({ key })), did: "told its receiver" };
+  const { emitted, deliveries } = await emitEvents(ctx, environment, now);
+  return { record: { ...emitted, dueAt: now }, sends: deliveries.map((key) => ({ key })), did: "told its receiver" };
 }
 
 /**
@@ -30,19 +30,19 @@ export async function emitEvents(
   ctx: Context<"table">,
   environment: Environment,
   now: number,
-): Promise<{ readonly told: Environment; readonly deliveries: readonly Key[] }> {
-  if (!hasUntold(environment)) return { told: environment, deliveries: [] };
+): Promise<{ readonly emitted: Environment; readonly deliveries: readonly Key[] }> {
+  if (!hasEventsToEmit(environment)) return { emitted: environment, deliveries: [] };
   const receiver = receiverOf(environment);
-  const untold = environment.events.timeline.filter(({ n }) => n > environment.events.emitted);
-  const events = receiver ? untold.map((entry) => newDelivery(ctx, environment, entry, receiver, now)) : [];
+  const entries = environment.events.timeline.filter(({ n }) => n > environment.events.emitted);
+  const events = receiver ? entries.map((entry) => newDelivery(ctx, environment, entry, receiver, now)) : [];
   await Promise.all(events.map((event) => writeRecord(ctx, event)));
   return {
-    told: { ...environment, events: { ...environment.events, emitted: environment.events.count } },
+    emitted: { ...environment, events: { ...environment.events, emitted: environment.events.count } },
     deliveries: events.map(recordKeyOf),
   };
 }
 
 /** The record is due while there are entries above its cursor. */
-export function dueWhileUntold(step: Step<Environment>, now: number): Step<Environment> {
-  return hasUntold(step.record) ? { ...step, record: { ...step.record, dueAt: now } } : step;
+export function dueWhileEventsWait(step: Step<Environment>, now: number): Step<Environment> {
+  return hasEventsToEmit(step.record) ? { ...step, record: { ...step.record, dueAt: now } } : step;
 }

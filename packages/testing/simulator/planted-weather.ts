@@ -37,8 +37,8 @@ export const weatherBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/lost-node.ts",
-        find: "const told = machines.find(({ uid }) => gone.has(uid));",
-        replace: "const told = machines.find(({ uid }) => gone.has(uid.toUpperCase()));",
+        find: "const known = machines.find(({ uid }) => gone.has(uid));",
+        replace: "const known = machines.find(({ uid }) => gone.has(uid.toUpperCase()));",
       },
     ],
   },

@@ -35,12 +35,12 @@ export interface Report {
 
 /** What a report says. One that says nothing of connections and times says that the workspace is in use. */
 export function toReport({ snapshot, timestamp }: z.infer<typeof ActivityReport>, now: number): Report {
-  const told = timeOf(timestamp, now) ?? now;
+  const reportedAt = timeOf(timestamp, now) ?? now;
   const [ide, ssh] = [timeOf(snapshot?.lastIDEActivity, now), timeOf(snapshot?.lastSSHActivity, now)];
   const counts = [snapshot?.activeIDEConnections, snapshot?.activeSSHConnections].filter(isGiven);
   const times = [ide, ssh].filter(isGiven);
   const isInUse = counts.some((connections) => connections > 0) || counts.length + times.length === 0;
-  const uses = isInUse ? [...times, told] : times;
+  const uses = isInUse ? [...times, reportedAt] : times;
   return {
     snapshot: {
       ...(isGiven(ide) && { lastIDEActivity: wholeSeconds(ide) }),
@@ -48,7 +48,7 @@ export function toReport({ snapshot, timestamp }: z.infer<typeof ActivityReport>
       ...(isGiven(snapshot?.activeIDEConnections) && { activeIDEConnections: snapshot.activeIDEConnections }),
       ...(isGiven(snapshot?.activeSSHConnections) && { activeSSHConnections: snapshot.activeSSHConnections }),
     },
-    timestamp: wholeSeconds(told),
+    timestamp: wholeSeconds(reportedAt),
     lastUsedAt: uses.length > 0 ? Math.max(...uses) : undefined,
   };
 }

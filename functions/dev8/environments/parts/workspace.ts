@@ -36,8 +36,8 @@ export function containerExists(id: string): Problem {
   return new Problem("conflict", `container already exists for workspace ${id}. Use stop first if needed.`);
 }
 
-/** What was found out a moment later is told as if it had been so from the start. */
-export async function told<Done>(problem: Problem, deed: Promise<Done>): Promise<Done> {
+/** Answers a problem that was found a moment later as if it had been so from the start: with the same words. */
+export async function refusedAs<Done>(problem: Problem, deed: Promise<Done>): Promise<Done> {
   return deed.catch((error: unknown) => {
     throw error instanceof Problem && (error.kind === "notFound" || error.kind === "conflict") ? problem : error;
   });

@@ -1,6 +1,6 @@
 import { letsSomebodyIn, retriedGuests } from "#core/environments/record/access.ts";
 import { type End, type Environment, isEnded, type Phase } from "#core/environments/record/record.ts";
-import type { Told } from "#core/pools/advice.ts";
+import type { WaitAdvice } from "#core/pools/advice.ts";
 import type { Settings } from "#core/settings.ts";
 import { waitReason } from "#http/wait-reason.ts";
 
@@ -38,13 +38,13 @@ function isUnbound({ step }: Pick<Environment, "step">): boolean {
 }
 
 interface Waiting {
-  readonly told: Told | undefined;
+  readonly advice: WaitAdvice | undefined;
   readonly now: number;
   readonly settings: Pick<Settings, "maxQueueHours" | "nodeGroups">;
 }
 
 /** Why the job waits or how it ended, in words. */
-export function statusReason(environment: Environment, { told, now, settings }: Waiting): string | null {
+export function statusReason(environment: Environment, { advice, now, settings }: Waiting): string | null {
   const {
     end: { outcome },
     phase,
@@ -61,7 +61,7 @@ export function statusReason(environment: Environment, { told, now, settings }: 
   if (phase !== "queued")
     return environment.reason ?? sshProblem(environment) ?? retryReason(retriedGuests(environment.access));
   if (environment.waitPool === undefined && environment.reason) return environment.reason;
-  return waitReason(environment, told, settings);
+  return waitReason(environment, advice, settings);
 }
 
 /** Of nobody's concern where no key would get in. */

@@ -24,10 +24,10 @@ export function toOperation(
   { ids }: Pick<Context, "ids">,
   { id, uid, starts }: Environment,
   kind: "start" | "stop",
-  told: { readonly status: InstanceStatus; readonly message: string },
+  answer: { readonly status: InstanceStatus; readonly message: string },
 ): z.infer<typeof Operation> {
   const operationId = `op_${shortHash(ids.hash(`${uid}#${kind}#${starts}`))}`;
-  return { instanceId: id, novitaInstanceId: id, operationId, ...told };
+  return { instanceId: id, novitaInstanceId: id, operationId, ...answer };
 }
 
 interface Expected {

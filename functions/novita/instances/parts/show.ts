@@ -11,9 +11,9 @@ export async function showInstances(
   ctx: UserContext<"table" | "sealer">,
   instances: readonly Environment[],
 ): Promise<z.infer<typeof Instance>[]> {
-  const told = await readAdvice(ctx, instances);
+  const advice = await readAdvice(ctx, instances);
   const shown = instances.map(async (instance) =>
-    toInstance(instance, told.get(instance.uid), await jupyterOf(ctx, instance)),
+    toInstance(instance, advice.get(instance.uid), await jupyterOf(ctx, instance)),
   );
   return Promise.all(shown);
 }
@@ -23,8 +23,8 @@ export async function showInstance(
   ctx: UserContext<"table" | "sealer">,
   instance: Environment,
 ): Promise<z.infer<typeof Instance>> {
-  const [told, jupyter] = await Promise.all([readAdvice(ctx, [instance]), jupyterOf(ctx, instance)]);
-  return toInstance(instance, told.get(instance.uid), jupyter);
+  const [advice, jupyter] = await Promise.all([readAdvice(ctx, [instance]), jupyterOf(ctx, instance)]);
+  return toInstance(instance, advice.get(instance.uid), jupyter);
 }
 
 /** To unseal costs a call to the key service: a token that was opened is kept for as long as it is the same. */

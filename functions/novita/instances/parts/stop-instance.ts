@@ -22,11 +22,11 @@ export async function stopInstance(
     return toOperation(ctx, instance, "stop", { status, message: "Instance is already stopped" });
   }
   await refuseBadReceiver(ctx, webhookUrl);
-  const told = { status: "stopping", message: "Instance stop completed successfully" } as const;
+  const answer = { status: "stopping", message: "Instance stop completed successfully" } as const;
   return toOperation(
     ctx,
     await requestStop(ctx, instance.id, { reason: "requested", receiver: webhookUrl }),
     "stop",
-    told,
+    answer,
   );
 }

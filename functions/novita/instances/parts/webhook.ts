@@ -1,8 +1,8 @@
 import type { DeliveryEvent } from "#core/webhooks/event.ts";
 import { connectionOf, type InstanceStatus, milliseconds, statusOf } from "../wire.ts";
 
-/** Those that a receiver is told: `creating` is the answer of the create, and to stop is told when it is done. */
-const told: readonly InstanceStatus[] = ["starting", "running", "health_checking", "ready", "failed", "stopped"];
+/** The statuses that a receiver is sent: `creating` is the answer of the create, and a stop is sent when it is done. */
+const sent: readonly InstanceStatus[] = ["starting", "running", "health_checking", "ready", "failed", "stopped"];
 
 /** Why it came to this, where that is told. */
 const reasons: Partial<Record<InstanceStatus, (said: string | null, broken: string | null) => string | null>> = {
@@ -20,7 +20,7 @@ export function toInstanceEvent(event: DeliveryEvent): object | undefined {
   } = environment;
   const status = statusOf({ ...entry, run: { n: run, error: broken } });
   const before = previous && statusOf({ ...previous, run: { n: run, error: broken } });
-  if (!told.includes(status) || status === before) return undefined;
+  if (!sent.includes(status) || status === before) return undefined;
   const connection = connectionOf(environment, status, jupyter);
   return {
     instanceId: id,

@@ -26,14 +26,14 @@ export async function changeEnvironment(
       // Before the receiver may become another: what happened so far goes to whom it was meant for.
       return { now, ...(await emitEvents(ctx, await getEnvironment(ctx, id), now)) };
     },
-    decide: async ({ told, now }, token) => {
-      const decided = await decide(told, now, token);
-      return decided === told ? undefined : { ...decided, dueAt: now, looks: 0 };
+    decide: async ({ emitted, now }, token) => {
+      const decided = await decide(emitted, now, token);
+      return decided === emitted ? undefined : { ...decided, dueAt: now, looks: 0 };
     },
     what: `The ${ctx.noun} ${id} is`,
   });
-  if (!record) return read.told;
-  await Promise.all([tell(ctx, read.told, record), ...read.deliveries.map((delivery) => sendLook(ctx, delivery))]);
+  if (!record) return read.emitted;
+  await Promise.all([tell(ctx, read.emitted, record), ...read.deliveries.map((delivery) => sendLook(ctx, delivery))]);
   return record;
 }
 

@@ -52,8 +52,8 @@ export async function keepArchive(
   await record(ctx, environment, archive, { state, bytes, at: now });
   const settled = noting({ ...archive, settled: true });
   const note = state === "failed" ? "could not be made" : "was not made in time";
-  const told = state === "completed" ? settled : addEntry(settled, now, `The archive of its volume ${note}`);
-  return changed(told, now, `archive ${state}`);
+  const noted = state === "completed" ? settled : addEntry(settled, now, `The archive of its volume ${note}`);
+  return changed(noted, now, `archive ${state}`);
 }
 
 /** One that has failed is, until nothing has its volume. */

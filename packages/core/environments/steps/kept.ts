@@ -2,7 +2,7 @@ import type { Context } from "../../context.ts";
 import { endedKey, formerKey } from "../../keys.ts";
 import type { Item, Key } from "../../ports/table.ts";
 import { readable } from "../../readable.ts";
-import { hasUntold } from "../../webhooks/outbox.ts";
+import { hasEventsToEmit } from "../../webhooks/outbox.ts";
 import { removeRecord, writeRecord } from "../../write-record.ts";
 import { parseEnvironment } from "../record/parse.ts";
 import { MOST_KEPT } from "../record/read.ts";
@@ -58,5 +58,7 @@ async function removeEnded(ctx: Context<"table" | "blobs">, pk: string, listed: 
 }
 
 function isOver(environment: Environment): boolean {
-  return isEnded(environment) && environment.end.cleanLooks >= LOOKS_AFTER_END_MS.length && !hasUntold(environment);
+  return (
+    isEnded(environment) && environment.end.cleanLooks >= LOOKS_AFTER_END_MS.length && !hasEventsToEmit(environment)
+  );
 }

@@ -32,8 +32,8 @@ export async function lookAtMachines(
     now,
   );
   const machines = bound.map((node) => machineOf(node, before, now));
-  const told = machines.find(({ uid }) => gone.has(uid));
-  if (told) return { machines, lost: told, waitsFor: null };
+  const known = machines.find(({ uid }) => gone.has(uid));
+  if (known) return { machines, lost: known, waitsFor: null };
   // All at once: one after the other could take longer than a step may.
   const words = await Promise.all(
     machines.flatMap((machine) => (machine.silent ? [wordOf(ctx, machine, machine.silent, now)] : [])),

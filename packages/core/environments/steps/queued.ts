@@ -81,9 +81,9 @@ async function findGrant(
   named: readonly string[],
   now: number,
 ): Promise<Offer | undefined> {
-  const told = named.filter((item) => isLedgerOf(size.pool, item));
+  const inPool = named.filter((item) => isLedgerOf(size.pool, item));
   const isDue = (dueAt ?? now) <= now;
-  const ledgers = told.length === 0 && isDue ? ((await findPool(ctx, size.pool))?.offered[uid] ?? []) : told;
+  const ledgers = inPool.length === 0 && isDue ? ((await findPool(ctx, size.pool))?.offered[uid] ?? []) : inPool;
   if (ledgers.length === 0) return undefined;
   const { records: items } = await readLedgerItems(ctx, ledgers);
   const grant = wholeGrants(items).find((one) => one.uid === uid && one.run === run.n);

@@ -1,7 +1,7 @@
 import { isLedgerOf, keyOfText, kindOfKey, nodeGoneKey } from "../../keys.ts";
 import type { Look } from "../../ports/queue.ts";
 import type { Item } from "../../ports/table.ts";
-import { dueWhileUntold, hasUntold, tellReceiver } from "../../webhooks/outbox.ts";
+import { dueWhileEventsWait, hasEventsToEmit, tellReceiver } from "../../webhooks/outbox.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
 import { parseEnvironment } from "../record/parse.ts";
 import type { Environment, Phase } from "../record/record.ts";
@@ -51,7 +51,7 @@ export async function stepEnvironment(
   const { record } = step;
   const dueAt = record.dueAt && Math.min(record.dueAt, latestLook(record, ctx.settings, now));
   const over = { ...step, record: { ...record, dueAt, attempts: 0, fault: null } };
-  return dueWhileUntold(droppingOldCopy(environment, over), now);
+  return dueWhileEventsWait(droppingOldCopy(environment, over), now);
 }
 
 async function nextStep(
@@ -60,7 +60,7 @@ async function nextStep(
   now: number,
   message: Look,
 ): Promise<EnvironmentStep | undefined> {
-  if (hasUntold(environment)) return tellReceiver(ctx, environment, now);
+  if (hasEventsToEmit(environment)) return tellReceiver(ctx, environment, now);
   const settled = await settleVolumes(ctx, environment, now);
   if (settled) return settled;
   const mayStray = environment.run.straysAt !== null && now >= environment.run.straysAt && isUnderWay(environment);
