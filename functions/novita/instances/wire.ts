@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { jupyterUrl, LOST_TOKEN, type OpenJupyter } from "#core/environments/record/access.ts";
-import type { End, Environment, Goal, Phase, RunState, Step } from "#core/environments/record/record.ts";
+import type { End, Environment, Goal, Phase, PreparingStep, RunState } from "#core/environments/record/record.ts";
 import type { WaitAdvice } from "#core/pools/advice.ts";
 import { reasonText } from "#core/pools/reasons.ts";
 import type { PortSight, RunPort } from "#core/ports/compute.ts";
@@ -136,7 +136,7 @@ const statusOfStep = {
   image: () => "starting",
   container: () => "running",
   probe: () => "health_checking",
-} as const satisfies Record<Step, (at: Standing) => InstanceStatus>;
+} as const satisfies Record<PreparingStep, (at: Standing) => InstanceStatus>;
 
 const statuses = {
   queued: early,

@@ -21,7 +21,7 @@ export const phases = ["queued", "preparing", "active", "stopping", "stopped", .
 export type Phase = (typeof phases)[number];
 
 /** Where preparing is; before `image` no pod is bound to a machine. */
-export type Step = "disk" | "pod" | "image" | "container" | "probe";
+export type PreparingStep = "disk" | "pod" | "image" | "container" | "probe";
 
 export interface Size {
   readonly pool: string;
@@ -239,7 +239,7 @@ export interface Environment extends Stored {
   readonly goal: Goal;
   readonly end: End;
   readonly phase: Phase;
-  readonly step: Step | null;
+  readonly step: PreparingStep | null;
   readonly reason: string | null;
   readonly run: RunState;
   readonly size: Size;

@@ -1,12 +1,12 @@
 import type { Sealed } from "../../sealed.ts";
-import type { Environment, Phase, Step } from "./record.ts";
+import type { Environment, Phase, PreparingStep } from "./record.ts";
 
 export interface TimelineEntry {
   /** Without gaps from 1: also the number of the event it becomes. */
   readonly n: number;
   readonly at: number;
   readonly phase: Phase;
-  readonly step: Step | null;
+  readonly step: PreparingStep | null;
   readonly reason: string | null;
 }
 

@@ -8,7 +8,7 @@ import type { Step, WorkerContext } from "../../worker.ts";
 import { awaitAccess, stepAccess } from "../access/access.ts";
 import { wantJupyter } from "../record/access.ts";
 import { changed, noLaterThan, tellingPool, until, waited, waitedForStart, waitedSince } from "../record/pace.ts";
-import { type DiskUse, type Environment, noRun, type Step as PreparingStep, waitingFields } from "../record/record.ts";
+import { type DiskUse, type Environment, noRun, type PreparingStep, waitingFields } from "../record/record.ts";
 import { addEntry } from "../record/timeline.ts";
 import { enter } from "../record/transitions.ts";
 import { openDisk } from "./disk.ts";
