@@ -1,4 +1,7 @@
-/** A binary heap in an array: the item that comes before all others is at its front. */
+/**
+ * A binary heap in an array: the item that comes before all others is at its front. It is written by hand: the core
+ * imports no package, and the platform has no heap.
+ */
 export function pushHeap<T>(heap: T[], item: T, before: (a: T, b: T) => boolean): void {
   let at = heap.push(item) - 1;
   while (at > 0) {

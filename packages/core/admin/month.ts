@@ -1,7 +1,10 @@
 const DAY_MS = 86_400_000;
 const lengths = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const;
 
-/** The month of a moment (ms since the epoch), in UTC: `2026-01`. */
+/**
+ * The month of a moment (ms since the epoch), in UTC: `2026-01`. It is counted by hand since the core has no `Date`, by
+ * which a clock of its own could come in.
+ */
 export function monthOf(ms: number): string {
   let days = Math.floor(ms / DAY_MS);
   let year = 1970;
