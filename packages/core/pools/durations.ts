@@ -6,7 +6,7 @@ export interface Durations {
   readonly all: readonly number[];
   /** How long those that took the whole of it kept their capacity beyond that, on average: made ready, removed. */
   readonly overMs: number;
-  /** Of the owners with the most runs. */
+  /** The durations of the owners with the most runs. */
   readonly owners: Readonly<Record<string, readonly number[]>>;
 }
 

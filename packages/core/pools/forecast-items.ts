@@ -18,7 +18,7 @@ export interface ForecastOutset {
   readonly type: string;
   readonly plan: PlanInput;
   readonly planned: Plan;
-  /** Of the plan. */
+  /** The number of the plan. */
   readonly number: number;
   /** Asked for only when a forecast is made. */
   readonly durations: () => Promise<Durations>;

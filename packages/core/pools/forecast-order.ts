@@ -13,7 +13,7 @@ export interface WaitingOwners {
   gaveBack(owner: number, units: number, at: number, now: number): void;
   /** How many wait for a need. */
   wanting(need: number): number;
-  /** Of those who were there from the beginning, how many wait still, and how many have started. */
+  /** How many of those who were there from the beginning wait still, and how many have started. */
   left(): number;
   started(): number;
 }

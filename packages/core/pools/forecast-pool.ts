@@ -34,7 +34,7 @@ export interface ForecastPool {
   readonly owners: readonly string[];
   /** What is asked for, each once. */
   readonly needs: readonly Need[];
-  /** Of each need: the least time that somebody wants it for. */
+  /** The least time that somebody wants each need for. */
   readonly leastMs: readonly number[];
   /** Oldest first, then those who will come. */
   readonly waiters: readonly Waiter[];
@@ -55,7 +55,7 @@ export interface ForecastPool {
 export interface Line {
   readonly need: number;
   readonly waiters: readonly number[];
-  /** Of all lines. */
+  /** Its place among all lines. */
   readonly index: number;
 }
 

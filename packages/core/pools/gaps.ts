@@ -12,7 +12,7 @@ export type Gap = readonly [lastsMs: number, p50: number, p90: number | null];
 
 /** As many are kept of each size: who wants it for a time between two of them is told the later start. */
 const MOST_GAPS = 4;
-/** Of one run. */
+/** So many gaps of one run are kept. */
 const MOST_FOUND = 8;
 
 /** Whether room that lasts so long is news, where each one found later lasts longer. */
@@ -20,7 +20,7 @@ export function isLonger(found: readonly FoundGap[], lastsMs: number): boolean {
   return found.length < MOST_FOUND && lastsMs > (found.at(-1)?.lastsMs ?? 0);
 }
 
-/** Of what all runs found: the shortest first, each later than the one before, and all before there is room for good. */
+/** Merges what all runs found: the shortest first, each later than the last, and all before there is room for good. */
 export function gapsOf(
   runs: readonly { readonly found: readonly FoundGap[]; readonly roomAt: number }[],
   room: Expected,

@@ -8,7 +8,7 @@ import type { Waiting } from "./plan.ts";
 
 /** Somebody who is proposed for a grant. */
 export interface Candidate extends Waiting {
-  /** Of its record, as a message carries it. */
+  /** The key of its record, as a message carries it. */
   readonly key: string;
   readonly size: Size;
 }

@@ -64,8 +64,9 @@ function entryOf(node: ComputeNode, ledger: NodeLedger | undefined, saidAt: numb
 }
 
 /**
- * Of runs of ours that are bound there, what the ledger does not name: placed by the cluster, or made again too late. By
- * uid, since an earlier run of it may be there beside the one that the ledger names.
+ * Counts the units of our runs that are bound there and that the ledger does not name: the cluster placed them, or they
+ * were made again too late. They are counted by uid, since an earlier run of an environment may be there beside the one
+ * that the ledger names.
  */
 function strayUnitsOn({ runs = [] }: ComputeNode, ledger: NodeLedger | undefined): number {
   const bound = unitsByUid(runs);
@@ -100,7 +101,7 @@ function claim(owners: Map<string, Owner>, owner: Owner): void {
   for (const identity of identitiesOf(owner)) owners.set(identity, owner);
 }
 
-/** Of another type it is another owner: a node that changes its pool is in neither for one refresh. */
+/** Names who clashes. Another type is another owner: a node that changes its pool is in neither for one refresh. */
 function clashOf(owners: ReadonlyMap<string, Owner>, mine: Owner): string | undefined {
   const others = identitiesOf(mine).flatMap((identity) => owners.get(identity) ?? []);
   const other = others.find(

@@ -28,7 +28,7 @@ export interface PoolNode extends NodeRef {
 
 /** What a ledger item says of a run that was given some of it, and has not taken it yet. */
 export interface Entry {
-  /** Of the environment, in a message. */
+  /** The key of the environment, as a message carries it. */
   readonly key: string;
   readonly uid: string;
   readonly run: number;

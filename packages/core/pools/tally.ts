@@ -11,7 +11,7 @@ export const waitBounds = [1, 5, 15, 60, 300, 900, 3600, 14_400, 43_200] as cons
  * nothing.
  */
 export interface Tally {
-  /** Of those who took a grant: how many waited at most each bound and longer than the one before; then the rest. */
+  /** How many of those who took a grant waited at most each bound and longer than the one before; then the rest. */
   readonly waits: readonly number[];
   readonly waitedSeconds: number;
   /** Lives that gave their capacity back, by their last word, failures by cause: `failed:image`. */

@@ -19,7 +19,10 @@ export type Excuse =
  */
 const MOST_UNSEEN = 10;
 
-/** Of a run whose grant is withdrawn; undefined: it asks for what the cluster does not have, and each try counts. */
+/**
+ * Why a try whose grant is withdrawn does not count. Undefined: it asks for what the cluster does not have, so each try
+ * counts.
+ */
 export async function whyUncounted(
   ctx: Context<"table">,
   environment: Pick<Environment, "uid" | "run" | "placement" | "reason">,

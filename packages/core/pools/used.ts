@@ -25,7 +25,7 @@ export interface Used {
 
 const HOUR_MS = 3_600_000;
 const HALF_LIFE_MS = 24 * HOUR_MS;
-/** Of each item, the largest; the rest is as good as nothing. */
+/** An item has the owners who used most; the rest is as good as nothing. */
 const MOST_OWNERS = 512;
 const LEAST_HOURS = 0.01;
 
