@@ -13,7 +13,7 @@ import type { Environment } from "../record/record.ts";
 import { addEntry } from "../record/timeline.ts";
 import { usableKeys } from "./ssh-keys.ts";
 
-/** Of the keys of one environment in all: they are one item. */
+/** The keys of one environment have at most so many bytes in all: they are one item. */
 const MOST_KEY_BYTES = 128 * 1024;
 const MOST_TRIES = 5;
 

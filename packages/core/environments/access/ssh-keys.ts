@@ -27,8 +27,8 @@ export function usableKeys(text: string): string[] {
 export const KEY_REFUSED = "An SSH key was not let in: it is no public key of a known type in one line";
 
 /**
- * Of texts that are one key each, those that are: a line break at the end is no part of it, one inside makes it more than
- * one key.
+ * Picks the texts that are one key each: a line break at the end is no part of a key, one inside makes the text more
+ * than one key.
  */
 export function ownKeys(texts: readonly string[] = []): { readonly keys: string[]; readonly areAllUsable: boolean } {
   const lines = texts.map((text) => text.replace(/\s+$/, ""));

@@ -13,7 +13,7 @@ import type { Environment } from "./record.ts";
 interface HostClaim extends Stored {
   readonly kind: "host";
   readonly uid: string;
-  /** Of the environment's record, as a message carries it. */
+  /** The key of the environment's record, as a message carries it. */
   readonly key: string;
   readonly at: number;
 }

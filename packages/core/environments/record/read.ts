@@ -67,7 +67,7 @@ export async function listEnvironments(ctx: UserContext<"table">, asked: Asked =
   return { shown: keys.flatMap(({ sk }) => found.get(sk) ?? []).filter(isShownStill), total };
 }
 
-/** Of all the part that was asked for, the newest first. */
+/** Answers the part of all heads that was asked for, the newest first. */
 export function partOf<Head extends Brief>(
   all: readonly Head[],
   { matches = () => true, offset = 0, limit = all.length }: Asked,

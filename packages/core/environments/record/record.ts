@@ -27,7 +27,7 @@ export interface Size {
   readonly pool: string;
   readonly instanceType: string;
   readonly machines: number;
-  /** Of the pool, per machine: GPUs, or 1 for a CPU machine. */
+  /** What it takes of each machine, in units of the pool: GPUs, or 1 for a CPU machine. */
   readonly units: number;
   /** GPUs in all; 0 on CPU machines. */
   readonly gpus: number;
@@ -200,7 +200,7 @@ export interface Use {
   readonly busyUntil: number | null;
   /** What was last decided about its idleness, and by which signal. */
   readonly idle: IdleSight | null;
-  /** Of its present run, where the deployment ends what leaves its GPUs idle. */
+  /** The use of its GPUs in its present run, where the deployment ends what leaves them idle. */
   readonly gpus?: GpuSight | undefined;
 }
 

@@ -11,7 +11,7 @@ import type { Environment } from "./record.ts";
  */
 export interface RunMarks extends Stored {
   readonly kind: "run-marks";
-  /** Of a higher one only a newer version knows what it says. */
+  /** Only a newer version knows what an item of a higher format says. */
   readonly format: number;
   /** When the listing began, ms: what changed since is not in it. */
   readonly at: number;
@@ -27,7 +27,7 @@ type RunId = { readonly uid: string; readonly run: number };
 const MOST_OLD_MS = 75_000;
 /** How far the clocks of two hosts may be apart: what is said to come from later is not believed. */
 const CLOCKS_MS = 17_000;
-/** Of one item. A run that is left out is observed. */
+/** One item has so many marks. A run that is left out is observed. */
 const MOST_MARKS = 2_000;
 
 /**
@@ -106,7 +106,7 @@ function marksIn(ctx: Context, listed: readonly ComputeNode[]): [RunId, string][
   });
 }
 
-/** Of 64 random bits, which no two of so many runs share. */
+/** Names a run by 64 random bits, which no two of so many runs share. */
 function nameOf({ uid, run }: RunId): string {
   return `${uid.slice(0, 16)}.${run}`;
 }

@@ -59,7 +59,7 @@ export async function backUp(
   return claimSnapshot(ctx, environment, disk, volume.id, next, now);
 }
 
-/** Of a disk whose volume is gone. */
+/** Says what is left of a disk whose volume is gone. */
 function whatIsLeft(disk: Disk): string {
   if (seenBackups(disk).length > 0) return VOLUME_GONE;
   return disk.snapshots.some(({ completed }) => completed) ? NONE_SEEN : ALL_GONE;

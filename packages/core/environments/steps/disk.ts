@@ -85,7 +85,7 @@ export async function openDisk(
   const read = use ? await findDisk(ctx, environment.owner, use.uid) : undefined;
   if (!use || read?.heldBy?.uid !== environment.uid) return undefined;
   const now = ctx.clock.now();
-  // Of a withdrawn run the first machine may have written to it: what that began is not made anew.
+  // The first machine of a withdrawn run may have written to it: what that began is not made anew.
   const isNews = use.written === true && read.source !== undefined && !read.written;
   const disk = await lookAround(ctx, isNews ? await written(ctx, withWork(read)) : read);
   if (disk.volume && disk.volumeMissedAt === undefined) return { kind: "open", disk };

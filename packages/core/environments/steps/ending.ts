@@ -115,7 +115,7 @@ function endedByItself(environment: Environment, { exitCode, endedAt }: Observat
   return { ...environment, end: { ...environment.end, outcome: { ...endOf(exitCode), at: endedAt } } };
 }
 
-/** Of several machines those that are not lost have their grace. */
+/** Whether the run may be removed by force: those of its machines that are not lost have their grace first. */
 function mayForce({ run: { removedAt } }: Environment, lost: Machine | undefined, now: number): boolean {
   return lost !== undefined && now - (removedAt ?? now) >= GRACE_SECONDS * 1000;
 }

@@ -8,7 +8,7 @@ const MOST_BYTES = 1024 * 1024;
 
 type LogContext = Context<"compute" | "blobs">;
 
-/** Of a run that lives: at most every 2 s. While nobody reads it only what is new is noted. */
+/** Copies the log of a run that lives, at most every 2 s. While nobody reads the log only what is new is noted. */
 export async function followLog(ctx: LogContext, environment: Environment, now: number): Promise<Environment> {
   const { hasCommand, log = none } = environment;
   if (!hasCommand || now - log.at < COPIED_EVERY_MS) return environment;
@@ -28,9 +28,9 @@ export function lacksLastLog({ hasCommand, run, log = none }: Environment): bool
 }
 
 /**
- * Of a run that is being removed, as long as it is seen: neither a deleted pod nor a removed run directory has a log
- * left to read. It costs the GPUs at most one read and one write, 5 s together, however they fail; what failed is told
- * in the timeline.
+ * Copies the log of a run that is being removed, as long as the run is seen: neither a deleted pod nor a removed run
+ * directory has a log left to read. The copy costs the GPUs at most one read and one write, 5 s together, however they
+ * fail; the timeline says what failed.
  */
 export async function copyLastLog(ctx: LogContext, environment: Environment, now: number): Promise<Environment> {
   if (!environment.hasCommand || environment.run.appliedAt === null) return environment;

@@ -67,7 +67,7 @@ export async function stepLostMachine(
 }
 
 /**
- * Of a run that is gone: waits until these volumes are detached, which only a machine that answers does by itself; from
+ * Waits until these volumes of a run that is gone are detached. Only a machine that answers does that by itself; from
  * one that is lost they are taken by force. Undefined: none of them is attached.
  */
 export async function detachVolumes(

@@ -123,8 +123,8 @@ async function removeOwn(ctx: WorkerContext, own: OwnVolume): Promise<{ own: Own
 }
 
 /**
- * Of one whose run is gone: waits until no machine has its volumes, however well the machine was when it was last looked
- * at. Its next run could not start with them anywhere. Undefined: none has.
+ * Waits until no machine has the volumes of an environment whose run is gone, however well the machine was when it was
+ * last looked at. The next run could not start with them anywhere. Undefined: no machine has them.
  */
 export async function detachOwn(
   ctx: WorkerContext,

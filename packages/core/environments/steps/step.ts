@@ -72,7 +72,7 @@ function isUnderWay({ phase }: Environment): boolean {
   return phase === "queued" || phase === "preparing" || phase === "active";
 }
 
-/** Of one that waits or is over no run says anything new. */
+/** Whether a run may say something new: one that waits or is over has none. */
 function hasRun({ phase, dueAt }: Item): boolean {
   return dueAt !== undefined && (phase === "preparing" || phase === "active" || phase === "stopping");
 }

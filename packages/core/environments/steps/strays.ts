@@ -46,7 +46,7 @@ export async function lookForStrays(
   return { ...step, record: { ...step.record, looks: environment.looks } };
 }
 
-/** Also true where nobody can tell. */
+/** Removes earlier runs and answers whether there was one; true too where nobody can tell. */
 async function removeEarlier(ctx: WorkerContext, environment: Environment): Promise<boolean> {
   try {
     return await removeStrays(ctx, environment, "earlier");

@@ -49,7 +49,7 @@ export interface NewEnvironment {
   /** Volumes of its own, made with its first run and removed with it. */
   readonly volumes?: readonly Omit<OwnVolume, "volume">[] | undefined;
   readonly ports?: readonly RunPort[] | undefined;
-  /** Of a shared machine, at most what its size says. */
+  /** Its part of a shared machine, at most what its size says. */
   readonly resources?: Resources | undefined;
   /** Where its events go: a URL that was checked. */
   readonly receiver?: string | undefined;

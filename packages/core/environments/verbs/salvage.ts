@@ -49,7 +49,7 @@ export async function salvage(ctx: Context<"table">, item: Item, named: Grant | 
   return parseEnvironment(addEntry(stopping, now, ENDED_UNREADABLE) as unknown as Item);
 }
 
-/** Of the fields that a table knows, those that are whole. */
+/** Picks those of the fields that a table knows that are whole. */
 function wholeIn(table: object, value: unknown): Readonly<Record<string, unknown>> {
   const fields = (typeof value === "object" && value !== null ? value : {}) as Readonly<Record<string, unknown>>;
   const checks = Object.entries(table) as [string, Check<unknown>][];
@@ -102,7 +102,7 @@ function blankOf(ctx: Context, item: Item, entry: Grant | undefined): Environmen
   return newHead(asOwner, key, input, { uid, access, receiver: null, note: null }, undefined);
 }
 
-/** Of what holds nothing in any ledger. */
+/** The size of what holds nothing in any ledger. */
 const unknownSize: Size = { pool: "cpu-x86", instanceType: "c7i.8xlarge", machines: 1, units: 1, gpus: 0, wantedMs: 0 };
 
 /** The disk whose lease names this life. */
