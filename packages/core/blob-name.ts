@@ -1,7 +1,7 @@
 // No dot, no empty part: no name leads out of a directory, to a draft, or to another path of a URL.
 const form = /^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9-]*)*$/;
 
-/** Also where a name is a path of files, whose parts have at most 255 bytes. */
+/** Whether a blob may have this name, also where blobs are files, whose names have at most 255 bytes. */
 export function isBlobName(name: string): boolean {
   return form.test(name) && name.length < 256;
 }

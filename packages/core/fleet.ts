@@ -66,7 +66,7 @@ export function sharedUnits({ cpus, memoryMb }: Resources): number {
   return Math.max(1, Math.ceil(cpus), Math.ceil(memoryMb / MB_PER_UNIT));
 }
 
-/** Of these at most what so many units of a shared machine are. */
+/** Caps resources at what so many units of a shared machine are. */
 export function withinUnits({ cpus, memoryMb }: Resources, units: number): Resources {
   return { cpus: Math.min(cpus, units), memoryMb: Math.min(memoryMb, units * MB_PER_UNIT) };
 }

@@ -1,9 +1,9 @@
 import type { Context } from "./context.ts";
 
-/** Of one record so many signals are passed on at once, where an ordinary life has about five; then one in the pause. */
+/** So many signals of one record are passed on at once, where an ordinary life has about five; then one in a pause. */
 const MOST_OF_ONE = 10;
 const PAUSE_MS = 2_000;
-/** Of all records together: each living run of a large cluster that forgot where a watch was. Then one a millisecond. */
+/** So many signals of all records: a cluster that forgot where a watch was signals each living run. Then one a ms. */
 const MOST_AT_ONCE = 10_000;
 const PACE_MS = 1;
 const SAID_EVERY_MS = 60_000;

@@ -128,7 +128,7 @@ function follow(known: KeyedCreate, fresh: KeyedCreate): Begun {
   return { kind: "goOn", create: known, isRepeat: true };
 }
 
-/** Of several at work on one thing, what the higher of them found out stays, whoever comes first. */
+/** Where several work on one thing, what the higher of them found out stays, whoever comes first. */
 const rank = { open: 0, refused: 1, unsure: 2, done: 3 } as const satisfies Record<State, number>;
 
 async function settle(ctx: Context<"table">, settled: KeyedCreate): Promise<void> {

@@ -60,7 +60,7 @@ export function endedDiskKey(owner: string, uid: string): Key {
   return { pk: `owner#${owner}#ended-disk`, sk: uid };
 }
 
-/** Of the key of a disk. */
+/** Answers the owner that the key of a disk names. */
 export function ownerOfDisk({ pk }: Key): string {
   return pk.slice("owner#".length, -"#disk".length);
 }

@@ -45,7 +45,7 @@ export interface SnapshotMaking {
 
 export type Making = VolumeMaking | SnapshotMaking;
 
-/** Of a record that is read. */
+/** Whether a record that is read holds the making of a volume. */
 export const isVolumeMaking: Check<VolumeMaking> = shape<VolumeMaking>({
   kind: oneOf("volume"),
   token: text,

@@ -1,6 +1,6 @@
 /** What makes machines of one type when somebody waits for them: an autoscaled group. */
 export interface NodeGroup {
-  /** Of machines of this type. */
+  /** The pool that its machines belong to. */
   readonly pool: string;
   /** Machines that it may have in all. */
   readonly mostNodes: number;
@@ -40,7 +40,7 @@ export interface Settings {
   readonly adminUsers: readonly string[];
   /** AWS roles that may log in and whose keys are those of an operator. */
   readonly adminRoles: readonly string[];
-  /** Of the addresses that environments are served under: `preview.localhost:8080`. */
+  /** The domain below which environments are served: `preview.localhost:8080`. */
   readonly domain: string;
   /** `http` on a laptop. */
   readonly scheme: "http" | "https";

@@ -12,7 +12,7 @@ export const flag: Check<boolean> = (value) => typeof value === "boolean";
 /** A mark that is there or not. */
 export const mark: Check<true | undefined> = (value): value is true | undefined =>
   value === true || value === undefined;
-/** Of milliseconds, and of whatever may be a fraction; NaN and infinities are none. */
+/** Checks milliseconds, and whatever may be a fraction; NaN and infinities are no numbers. */
 export const number: Check<number> = (value): value is number => Number.isFinite(value);
 /** How many: whole and not negative. */
 export const count: Check<number> = (value): value is number => Number.isSafeInteger(value) && (value as number) >= 0;

@@ -16,8 +16,8 @@ const DEEPEST_QUEUE = 5_000;
 const OVERDUE_WHEN_DEEP_MS = 180_000;
 const MOST_WHEN_DEEP = 1_000;
 /**
- * Of one shard in one run, of what is overdue and of what falls due. What is left is found as overdue, in the runs
- * after.
+ * One run takes so many records of a shard, of what is overdue and of what falls due. What is left is found as overdue,
+ * in the runs after.
  */
 const MOST_PER_SHARD = 2_000;
 /** The clocks of hosts differ by less. */
@@ -121,7 +121,7 @@ function placesOf(cursor: Item | undefined, to: number): Places {
 interface DueRange {
   readonly from?: number;
   readonly to: number;
-  /** Of each shard. */
+  /** How many records of each shard are asked for. */
   readonly most: number;
   /** Where to go on; absent: what is beyond `most` is not asked for. */
   readonly places?: Places;

@@ -10,7 +10,7 @@ export const FORMAT = 1;
 export class Unreadable extends Error {
   readonly kind: string;
   readonly item: Item;
-  /** Of a higher format than this version's: it is left alone. */
+  /** Whether its format is higher than this version's: it is left alone. */
   readonly isNewer: boolean;
 
   constructor(kind: string, item: Item, why: string) {

@@ -77,7 +77,7 @@ interface Change<Record extends Stored, Read> {
   /** What is changing too fast, as the subject of a sentence: `Disk 'data' is`. */
   readonly what: string;
   readonly tries?: number;
-  /** Of this change, where an earlier request may have made it already. */
+  /** The token of this change, where an earlier request may have made it already. */
   readonly token?: string | undefined;
 }
 

@@ -13,7 +13,7 @@ export interface VolumesReport {
   readonly volumes?: readonly OrphanVolume[] | undefined;
   /** How many there were before the list was cut. */
   readonly volumeCount?: number | undefined;
-  /** Of all of them, as far as their sizes are known. */
+  /** The sizes of all of them together, as far as they are known. */
   readonly volumeGb?: number | undefined;
   /** When they were listed last; absent: with this report. */
   readonly volumesListedAt?: number | undefined;

@@ -7,7 +7,7 @@ import { parserOf, Unreadable } from "../unreadable.ts";
 /** Which chat message of an environment is delivered next: the one item that decides it. Times are ms. */
 export interface Inbox extends Stored {
   readonly kind: "inbox";
-  /** Of the environment. */
+  /** The uid of the environment. */
   readonly uid: string;
   readonly owner: string;
   /** The key of the environment's record in a message. */
@@ -34,7 +34,7 @@ export interface Inbox extends Stored {
 /** One chat message: written once when it is posted and once when it is settled. */
 export interface Message extends Stored {
   readonly kind: "message";
-  /** Of the environment. */
+  /** The uid of the environment. */
   readonly uid: string;
   /** Without gaps from 1. */
   readonly n: number;

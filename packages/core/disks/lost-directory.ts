@@ -60,7 +60,7 @@ function whatIsSaid({ uid, name, createdAt, phase, volume, snapshots }: Disk): S
   return { uid, name, createdAt, weight: phase === "purging" ? 0 : contents };
 }
 
-/** Of a record that cannot be read: nobody knows that its disk is empty. */
+/** Answers what a record that cannot be read still says; it counts as full: nobody knows that its disk is empty. */
 function whatMayBeSaid(item: Item): Said[] {
   const { sk: uid, name, createdAt, phase } = item;
   const unreadable = new Unreadable("disk", item, "its name is wanted for the directory of its owner's disks");

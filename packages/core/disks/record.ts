@@ -13,7 +13,7 @@ export type OperationKind = "create" | "delete" | "undelete";
 /** The environment that has the disk, valid only while that lives (docs/architecture.md#the-table). */
 export interface Holder {
   readonly uid: string;
-  /** Of its record, as a message carries it. */
+  /** The key of its record, as a message carries it. */
   readonly key: string;
   /** What its dialect calls it. */
   readonly id: string;

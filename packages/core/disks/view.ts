@@ -79,7 +79,7 @@ export async function findDiskWithDirectory(
   const { items } = await ctx.table.query({ pk: disksOf(owner) });
   const directory = await directoryAmong(ctx, owner, items);
   const item = items.find(({ sk }) => sk === uidOf(directory, name));
-  // Of more disks than a page holds it may be on another one.
+  // An owner may have more disks than a page holds, and this one on another page.
   if (!item) return { directory, view: await findDiskIn(ctx, directory, name) };
   return { directory, view: await viewWithHolder(ctx, parseDisk(item), name) };
 }

@@ -142,7 +142,7 @@ export interface SignalledUpTo {
 /** A machine as the cluster and its provider name it. */
 export interface NodeRef {
   readonly name: string;
-  /** Of the node object: a name may come back with another machine, a uid never does. */
+  /** The uid of the node object: a name may come back with another machine, a uid never does. */
   readonly uid: string;
   /** `aws:///us-east-2a/i-0123456789abcdef0`; null: no provider knows it. */
   readonly providerId: string | null;
@@ -246,7 +246,7 @@ export interface Compute {
   postToPort(uid: string, run: number, request: PortRequest): Promise<PortAnswer>;
   /** Output of the command, both streams as one text, the newest MiB; "" before it began. Given up after 3 s. */
   readLog(uid: string, run: number): Promise<string>;
-  /** Of one uid, where that is given. */
+  /** Lists all runs, or those of one uid. */
   listRuns(uid?: string): Promise<RunRef[]>;
   /**
    * The runs that have something which neither `observe` nor `listRuns` shows, as the variables of a command that waits to

@@ -18,7 +18,7 @@ export interface ExecSight {
   /** 128 + signal where one killed it, 124 at its time-out; null while it runs. */
   readonly exitCode: number | null;
   readonly timedOut: boolean;
-  /** Of each stream the first MiB, as UTF-8 with bad bytes replaced. */
+  /** The first MiB of each stream, as UTF-8 with bad bytes replaced. */
   readonly stdout: string;
   readonly stderr: string;
   readonly stdoutCut: boolean;

@@ -19,6 +19,6 @@ export interface FetchRequest {
 
 export interface FetchAnswer {
   readonly status: number;
-  /** Of a Retry-After header that can be read. */
+  /** What a Retry-After header says, where it can be read. */
   readonly retryAfterMs: number | null;
 }

@@ -119,6 +119,6 @@ export interface ArchiveOwner {
 
 export interface Archive {
   readonly state: "pending" | "completed" | "failed";
-  /** Of the zip, once it is completed. */
+  /** The size of the zip, once it is completed. */
   readonly bytes: number;
 }

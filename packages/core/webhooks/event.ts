@@ -15,7 +15,8 @@ export interface DeliveryEvent {
   readonly previous: Pick<TimelineEntry, "phase" | "step"> | undefined;
   readonly environment: EventSubject;
   /**
-   * Of its owner. Ids that a client chose are its owner's own: a receiver knows by this name alone whose event it is.
+   * The name of its owner. Ids that a client chose are its owner's own: a receiver knows by this name alone whose event
+   * it is.
    * Null where the owner has no record: a receiver takes that for nobody's.
    */
   readonly username: string | null;

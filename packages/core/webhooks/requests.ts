@@ -12,7 +12,7 @@ export interface DeliveryFilter {
   readonly limit: number;
   /** The id of the last one of the page before. */
   readonly after?: string | undefined;
-  /** Of this environment alone: its wire id. */
+  /** The wire id of the environment whose deliveries alone are asked for. */
   readonly environment?: string | undefined;
 }
 
@@ -22,7 +22,10 @@ export interface DeliveryPage {
   readonly next: string | null;
 }
 
-/** Of one page: with a filter it may be shorter than asked for. What the pages before it held is not counted. */
+/**
+ * One page reads so many, so with a filter it may be shorter than asked for. What the pages before it held is not
+ * counted.
+ */
 const MOST_READ = 1000;
 const QUERY_SIZE = 200;
 
