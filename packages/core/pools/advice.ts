@@ -5,9 +5,9 @@ import type { Item, Key } from "../ports/table.ts";
 import { number, oneOf, ordinal, orNull } from "../shape.ts";
 import type { PlannerContext } from "../worker.ts";
 import type { Advice } from "./decide.ts";
-import { type StartForecast, startForecastIn } from "./forecast-items.ts";
 import { type Place, type ReasonCode, reasonCodes } from "./plan.ts";
 import type { Pool } from "./record.ts";
+import { type StartForecast, startForecastIn } from "./stored-forecast.ts";
 
 /** What plan and forecast say to one that waits. `place` undefined: the plan does not reach it. */
 export interface WaitAdvice {

@@ -6,8 +6,9 @@ import { forecastKey, poolKey } from "../keys.ts";
 import type { Item } from "../ports/table.ts";
 import { noDurations } from "./durations.ts";
 import { estimateStart } from "./estimate.ts";
-import { passesAt, passingIn, refreshForecast } from "./forecast-items.ts";
+import { refreshForecast } from "./forecast-items.ts";
 import { type PlanInput, plan, type Waiting } from "./plan.ts";
+import { passesAt, passingIn } from "./stored-forecast.ts";
 
 const MINUTE = 60_000;
 

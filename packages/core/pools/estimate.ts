@@ -6,12 +6,12 @@ import type { Item } from "../ports/table.ts";
 import { readable } from "../readable.ts";
 import { notBefore } from "./advice.ts";
 import { ELSEWHERE } from "./forecast.ts";
-import { passesAt, passingIn, standingIn } from "./forecast-items.ts";
 import type { Need } from "./free-units.ts";
 import { groupOf } from "./groups.ts";
 import { type Answer, alternativesTo, MOST_ALTERNATIVES, placeOneMore } from "./one-more.ts";
 import { parsePool } from "./parse.ts";
 import type { Pool, PoolSummary } from "./record.ts";
+import { passesAt, passingIn, standingIn } from "./stored-forecast.ts";
 import { refuseFullLine } from "./waiting-limit.ts";
 
 export type Estimate =

@@ -2,8 +2,8 @@ import type { Context } from "../context.ts";
 import type { Environment } from "../environments/record/record.ts";
 import { forecastKey } from "../keys.ts";
 import { adviceIn, adviceKeysOf, notBefore } from "./advice.ts";
-import { standingIn } from "./forecast-items.ts";
 import { placeOneMore } from "./one-more.ts";
+import { standingIn } from "./stored-forecast.ts";
 
 /**
  * When one that waits starts, ms: as forecast or plan say of it, and while they say nothing as one more in the last

@@ -2,16 +2,16 @@ import type { Context } from "../context.ts";
 import { forecastKey, forecastStartsKey } from "../keys.ts";
 import type { Item } from "../ports/table.ts";
 import { sameData } from "../same-data.ts";
-import { count, listOf, mapOf, number, oneOf, optional, ordinal, orNull, shape, text } from "../shape.ts";
+import { number } from "../shape.ts";
 import { type Arrival, addArrivals, readArrivals, toStored } from "./arrivals.ts";
 import { addStart, type Calibration, latestOf, type Promised, readCalibration, widening } from "./calibration.ts";
 import type { Durations } from "./durations.ts";
-import { type Expected, type Forecast, forecast } from "./forecast.ts";
-import { freeUnits, type Need } from "./free-units.ts";
-import type { Gap } from "./gaps.ts";
-import { type Move, moveCodes, movesOf } from "./moves.ts";
+import { type Forecast, forecast } from "./forecast.ts";
+import { freeUnits } from "./free-units.ts";
+import { type Move, movesOf } from "./moves.ts";
 import { type Standing, standingOf } from "./one-more.ts";
-import { allNodes, halts, type Plan, type PlanInput } from "./plan.ts";
+import { allNodes, type Plan, type PlanInput } from "./plan.ts";
+import { entriesOf, isStanding, nonePasses, type Passing, promisesOf } from "./stored-forecast.ts";
 
 /** What a plan hands over, as it came, once the ledger is written. */
 export interface ForecastOutset {
@@ -28,17 +28,8 @@ export interface ForecastOutset {
   readonly started: readonly (Omit<Arrival, "zone"> & { readonly uid: string })[];
 }
 
-/** What the forecast says of the start of somebody who waits. */
-export interface StartForecast extends Expected {
-  readonly move: Move;
-  /** What is null comes later than this; null: never, as far as is known. */
-  readonly later: number | null;
-}
-
 const EVERY_MS = 10_000;
 const STILL_EVERY_MS = 5 * 60_000;
-/** A planner makes a forecast every minute at least: this old, it says nothing of now. */
-const OLDEST_MS = 10 * 60_000;
 const DIGITS = [..."0123456789abcdef"];
 
 /**
@@ -118,19 +109,6 @@ function hasChanged({ standing, at }: Item, { plan, planned, started, isPartial 
   return !isPartial && (standing.waiting !== places.length || plan.waiting.some((one) => one.queuedAt > Number(at)));
 }
 
-/** What there is room for now, for whoever ends before the reserved start: the least that is asked for and fits. */
-export interface Passing {
-  readonly until: number;
-  readonly fits: readonly Need[];
-}
-
-/** Whether one of this size that comes at that moment starts at once, since it ends before the reserved start. */
-export function passesAt({ until, fits }: Passing, need: Need & { readonly wantedMs: number }, now: number): boolean {
-  const { machines, units, zone, wantedMs } = need;
-  const isRoom = fits.some((one) => one.machines >= machines && one.units >= units && one.zone === zone);
-  return isRoom && now + wantedMs <= until;
-}
-
 /** Machines that are still to be made are room for nobody now. */
 function passingOf(plan: PlanInput, { places }: Plan, { room }: Forecast): Passing {
   const until = places.find(({ uid }) => uid === plan.head)?.startsAt ?? null;
@@ -139,28 +117,6 @@ function passingOf(plan: PlanInput, { places }: Plan, { room }: Forecast): Passi
   const free = freeUnits(nodes.filter(({ name }) => name !== null));
   const fits = room.filter((need) => free.find(need)).map(({ machines, units, zone }) => ({ machines, units, zone }));
   return { until, fits };
-}
-
-const nonePasses: Passing = { until: 0, fits: [] };
-
-/** Who may pass the head, in the forecast that was read. */
-export function passingIn(item: Item | undefined): Passing {
-  return isPassing(item?.passing) ? item.passing : nonePasses;
-}
-
-/** What a question about a job of this pool is answered from; undefined without a forecast, or with an old one. */
-export function standingIn(item: Item | undefined, now: number): Standing | undefined {
-  if (!item || !isStanding(item.standing)) return undefined;
-  return now - item.standing.at > OLDEST_MS ? undefined : item.standing;
-}
-
-/** What the stored forecast says to one of this uid. One that cannot be read, or is old, says nothing. */
-export function startForecastIn(item: Item | undefined, uid: string, now: number): StartForecast | undefined {
-  if (!item || !number(item.at) || now - item.at > OLDEST_MS) return undefined;
-  const [p50, p90, code, many] = new Map(entriesOf(item)).get(uid) ?? [];
-  const { later } = item;
-  if (!isTime(p50) || !isTime(p90) || !isTime(later) || !isCode(code) || !count(many)) return undefined;
-  return { p50, p90, later, move: { code, count: many } };
 }
 
 /**
@@ -247,62 +203,6 @@ function afterGrants(plan: PlanInput, { grants, head }: Plan): PlanInput {
   const waiting = plan.waiting.filter(({ uid }) => !given.has(uid));
   return { ...plan, occupied: [...plan.occupied, ...occupied], waiting, head };
 }
-
-function entriesOf({ entries }: Item): [string, readonly unknown[]][] {
-  if (typeof entries !== "object" || entries === null) return [];
-  return Object.entries(entries).filter((entry): entry is [string, unknown[]] => Array.isArray(entry[1]));
-}
-
-function promisesOf(item: Item): [string, Promised][] {
-  return entriesOf(item).flatMap(([uid, [, , , , at, p50, p90, latest]]): [string, Promised][] =>
-    number(at) && number(p50) && number(p90) && number(latest) ? [[uid, { at, p50, p90, latest }]] : [],
-  );
-}
-
-const isTime = orNull(number);
-const times = { p50: isTime, p90: isTime };
-const isPassing = shape<Passing>({
-  until: number,
-  fits: listOf(shape<Need>({ machines: ordinal, units: ordinal, zone: orNull(text) })),
-});
-const isStanding = shape<Standing>({
-  at: number,
-  later: isTime,
-  closed: orNull(oneOf(...halts)),
-  freeUnits: count,
-  waiting: count,
-  room: listOf(
-    shape<Standing["room"][number]>({
-      machines: ordinal,
-      units: ordinal,
-      zone: orNull(text),
-      ...times,
-      gaps: optional(listOf(isGap)),
-    }),
-  ),
-  turns: listOf(
-    shape<Standing["turns"][number]>({
-      ...times,
-      position: ordinal,
-      units: count,
-      need: shape<Standing["turns"][number]["need"]>({ machines: ordinal, units: ordinal }),
-    }),
-  ),
-  owners: mapOf(number),
-  machines: listOf(isMachines),
-});
-
-function isGap(value: unknown): value is Gap {
-  return Array.isArray(value) && value.length === 3 && number(value[0]) && number(value[1]) && isTime(value[2]);
-}
-
-function isMachines(value: unknown): value is Standing["machines"][number] {
-  if (!Array.isArray(value) || value.length !== 3) return false;
-  const [zone, units, machines] = value;
-  return orNull(text)(zone) && count(units) && count(machines);
-}
-
-const isCode = oneOf(...moveCodes);
 
 function rounded(time: number | null): number | null {
   return time === null ? null : Math.round(time);
