@@ -409,6 +409,56 @@ describe("a control plane with old rights", () => {
     expect(refused.filter((call) => call.includes("/persistentvolumes"))).toHaveLength(1);
   });
 
+  it("tells again of a right that was given and is missing again", async () => {
+    let isGiven = false;
+    const answer: Answer = (response, { url = "" }) =>
+      isGiven || !lacking.test(url)
+        ? nothing(response, {} as IncomingMessage)
+        : refuse(response, 403, "Forbidden", noRight);
+    const compute = await opened({ "GET undefined": answer, "GET jobs": nothing });
+    const count = () => log.lines.filter(({ fields }) => String(fields.refused).includes("/persistentvolumes:")).length;
+    const counts: number[] = [];
+
+    for (const given of [false, false, true, false, false]) {
+      isGiven = given;
+      await compute.listParts();
+      counts.push(count());
+    }
+
+    expect(counts).toEqual([1, 1, 1, 2, 2]);
+  });
+
+  it("tells once of a policy that refuses one object and lets others go, and again once it let that one go", async () => {
+    const said = 'admission webhook "keep.example" denied the request: keep it';
+    let keeps: string | undefined = "-r1";
+    const policy: Answer = (response, { method, url = "" }) =>
+      method === "DELETE" && /\/secrets\//.test(url) && keeps !== undefined && url.includes(keeps)
+        ? refuse(response, 403, "Forbidden", said)
+        : nothing(response, {} as IncomingMessage);
+    const compute = await opened({
+      "GET jobs": (response, { url = "" }) =>
+        url.includes("/jobs/") ? refuse(response, 404, "NotFound") : answerJson(response, noItems),
+      "GET pods": (response) => answerJson(response, noItems),
+      "GET undefined": policy,
+      "DELETE undefined": policy,
+    });
+    const counts: number[] = [];
+
+    for (const [kept, run] of [
+      ["-r1", 1],
+      ["-r1", 2],
+      ["-r1", 1],
+      [undefined, 1],
+      ["-r1", 1],
+    ] as const) {
+      keeps = kept;
+      await compute.remove(uid, run, { graceSeconds: 1, force: false });
+      counts.push(log.lines.length);
+    }
+
+    expect(counts).toEqual([1, 1, 1, 1, 2]);
+  });
+
   it("tells in the server's words what an admission policy refuses, and of no missing right", async () => {
     const said = `admission webhook "keep.example" denied the request: ${"keep it ".repeat(100)}`;
     const compute = await openWithFew(said);

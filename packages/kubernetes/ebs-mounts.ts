@@ -172,7 +172,7 @@ async function listObjects(place: Place, uid?: string) {
     const keep = ({ metadata }: KubeObject) => (isNamed(metadata.name) ? [metadata] : []);
     const found = client.list(`${path}?${selector}`, keep, { part: "metadata" }).then(({ items }) => items);
     // Whoever was never allowed to list them has made none either.
-    return unlessForbidden(place, found, []);
+    return unlessForbidden(place, `GET ${path}`, found, []);
   };
   const [claims, volumes] = await Promise.all([
     list(paths.claims, isEbsVolume),
@@ -182,12 +182,15 @@ async function listObjects(place: Place, uid?: string) {
 }
 
 async function removeClaim(place: Place, { name, uid }: Metadata, refused?: ApiRefused[]): Promise<void> {
-  const { client, paths } = place;
-  await unlessForbidden(place, client.remove(`${paths.claims}/${name}`, { uid }), undefined, refused);
+  await remove(place, `${place.paths.claims}/${name}`, uid, refused);
 }
 
 async function removeVolume(place: Place, { name, uid }: Metadata, refused?: ApiRefused[]): Promise<void> {
-  await unlessForbidden(place, place.client.remove(volumePath(name), { uid }), undefined, refused);
+  await remove(place, volumePath(name), uid, refused);
+}
+
+async function remove(place: Place, path: string, uid: string | undefined, refused?: ApiRefused[]): Promise<void> {
+  await unlessForbidden(place, `DELETE ${path}`, place.client.remove(path, { uid }), undefined, refused);
 }
 
 function volumeObject({ id, zone }: Mount["volume"], marks: Marks, namespace: string): object {

@@ -6,41 +6,59 @@ import type { Place } from "./read-run.ts";
 const mostSaid = 300;
 
 /**
- * What was asked for, or `instead` where the cluster forbids it (403): neither rights from before nor an admission policy
- * ends a look or keeps a run from ending, and the log says which it is. Only for reading and deleting, and for what can be
- * left to a later look; `refused` is given the refusal, for whoever has nothing else to do.
+ * What was asked for with this call (`DELETE /api/…`), or `instead` where the cluster forbids it (403): neither rights from
+ * before nor an admission policy ends a look or keeps a run from ending, and the log says which it is. Only for reading and
+ * deleting, and for what can be left to a later look; `refused` is given the refusal, for whoever has nothing else to do.
  */
 export async function unlessForbidden<Value>(
   { log }: Pick<Place, "log">,
+  call: string,
   asked: Promise<Value>,
   instead: Value,
   refused: ApiRefused[] = [],
 ): Promise<Value> {
   try {
-    return await asked;
+    const answer = await asked;
+    if (log) forget(log, call);
+    return answer;
   } catch (error) {
     if (!(error instanceof ApiRefused) || error.status !== 403) throw error;
     refused.push(error);
-    if (log) warnOnce(log, error);
+    if (log) warnOnce(log, call, error);
     return instead;
   }
 }
 
-/** The refusals that a log was told of already. */
-const told = new WeakMap<Pick<Log, "warn">, Set<string>>();
+/** The refusals that a log was told of, by their kind, and the call of each. */
+const told = new WeakMap<Pick<Log, "warn">, Map<string, string>>();
+
+const RIGHT_MISSING = "a right on the cluster is missing: apply deploy/kubernetes anew";
+const REFUSED = "the cluster refuses a call";
 
 /** Objects have their run's name: of each kind of them one refusal is told, and not each one of each removal. */
-function warnOnce(log: Pick<Log, "warn">, { message, said }: ApiRefused): void {
-  const isMissing = isRightMissing(said);
-  const event = isMissing
-    ? "a right on the cluster is missing: apply deploy/kubernetes anew"
-    : "the cluster refuses a call";
-  const kind = `${event} ${message.replace(/^(DELETE .*\/).*/, "$1")}`;
-  const before = told.get(log) ?? new Set();
+function warnOnce(log: Pick<Log, "warn">, call: string, { message, said }: ApiRefused): void {
+  const event = isRightMissing(said) ? RIGHT_MISSING : REFUSED;
+  const kind = kindOf(event, call);
+  const before = told.get(log) ?? new Map<string, string>();
   if (before.has(kind)) return;
-  told.set(log, before.add(kind));
+  told.set(log, before.set(kind, call));
   // What is read or deleted was sent nothing that is secret, which the server might repeat.
-  log.warn(event, { refused: message, ...(!isMissing && { said: said.slice(0, mostSaid) }) });
+  log.warn(event, { refused: message, ...(event === REFUSED && { said: said.slice(0, mostSaid) }) });
+}
+
+/**
+ * What was mended is told when it comes again. A right is one for all objects of a kind; an admission policy may refuse a
+ * single one of them, so only the very call that it refused shows that it does not any more.
+ */
+function forget(log: Pick<Log, "warn">, call: string): void {
+  const before = told.get(log);
+  before?.delete(kindOf(RIGHT_MISSING, call));
+  const refused = kindOf(REFUSED, call);
+  if (before?.get(refused) === call) before.delete(refused);
+}
+
+function kindOf(event: string, call: string): string {
+  return `${event} ${call.replace(/^(DELETE .*\/).*/, "$1")}`;
 }
 
 /**

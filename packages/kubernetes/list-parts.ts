@@ -23,7 +23,7 @@ export async function listParts(place: Place): Promise<RunRef[]> {
     ...kinds.map(async ({ path, names }) => {
       const keep = (part: KubeObject) => refsOf(part, names);
       const list = client.list(`${path}?${selector}`, keep, { part: "metadata" }).then(({ items }) => items);
-      return unlessForbidden(place, list, []);
+      return unlessForbidden(place, `GET ${path}`, list, []);
     }),
   ]);
   const all = lists.flat();

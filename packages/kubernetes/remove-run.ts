@@ -52,7 +52,7 @@ export async function removeRun(
   const refused: ApiRefused[] = [];
   await Promise.all(
     partPathsOf(id, objects, paths).map(async (path) =>
-      unlessForbidden(place, client.remove(path, { uid: undefined }), undefined, refused),
+      unlessForbidden(place, `DELETE ${path}`, client.remove(path, { uid: undefined }), undefined, refused),
     ),
   );
   await removeArchives(place, id);
