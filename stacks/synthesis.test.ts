@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import functionsFile from "../functions.json" with { type: "json" };
 import { MOTO_MISSING, startMoto } from "../packages/aws/test-servers/moto.ts";
@@ -62,6 +62,16 @@ test("every bundle is a module and what it reads, without a source map", () => {
   const files = functions.flatMap(({ name }) => readdirSync(new URL(`../dist/${name}`, import.meta.url)));
 
   expect([...new Set(files)].toSorted()).toEqual(["assets", "index.mjs"]);
+});
+
+test("every bundle that a request waits for is at most 450 kB", () => {
+  const awaited = functions.filter(({ kind }) => kind !== "consumer" && kind !== "schedule");
+  const sizes = awaited.map(({ name }) => {
+    const { size } = statSync(new URL(`../dist/${name}/index.mjs`, import.meta.url));
+    return { name, size };
+  });
+
+  expect(sizes.filter(({ size }) => size > 450_000)).toEqual([]);
 });
 
 test(
