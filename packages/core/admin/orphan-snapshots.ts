@@ -24,6 +24,12 @@ export const snapshotsReport: Table<SnapshotsReport> = {
   snapshotCount: optional(count),
 };
 
+/** What the report before says, for one in which the snapshots are not listed yet. */
+export function snapshotsBefore(before: SnapshotsReport | undefined): Required<SnapshotsReport> {
+  const { snapshots = [], snapshotCount = 0 } = before ?? {};
+  return { snapshots, snapshotCount };
+}
+
 /**
  * Compares the snapshots that there are with the records. One that names none is no orphan: its disk's next look may not
  * have tagged it yet, or somebody took its tags off. Those of the report before where they are not listed.
@@ -32,12 +38,12 @@ export async function reportSnapshots(
   ctx: Context<"table" | "volumes">,
   before: SnapshotsReport | undefined,
   now: number,
-): Promise<SnapshotsReport> {
-  const { snapshots = [], snapshotCount = 0 } = before ?? {};
+): Promise<Required<SnapshotsReport>> {
+  const noted = snapshotsBefore(before);
   const owned = await listOwned(ctx);
-  if (!owned) return { snapshots, snapshotCount };
+  if (!owned) return noted;
   const named = owned.filter(({ key }) => key !== null);
-  const known = snapshots.map(({ snapshot, ...one }) => ({ ...one, id: snapshot }));
+  const known = (noted.snapshots ?? []).map(({ snapshot, ...one }) => ({ ...one, id: snapshot }));
   const found = await findUnowned(ctx, named, known, now);
   return {
     snapshots: found.slice(0, MOST_UNOWNED_LISTED).map(({ id, ...one }) => ({ snapshot: id, ...one })),

@@ -36,28 +36,38 @@ export const volumesReport: Table<VolumesReport> = {
 
 const HOUR_MS = 3_600_000;
 
+/** A report before, and when it was made. */
+type Before = (VolumesReport & { readonly checkedAt: number }) | undefined;
+
+/** What the report before says, for one in which the volumes are not listed yet. */
+export function volumesBefore(before: Before, now: number): Required<VolumesReport> {
+  const { volumes = [], volumeCount = 0, volumeGb = 0, gbHours = 0, checkedAt = now } = before ?? {};
+  return { volumes, volumeCount, volumeGb, gbHours, volumesListedAt: before?.volumesListedAt ?? checkedAt };
+}
+
 /**
  * Compares the volumes that there are with the records. Those of the report before where they are not listed, which the
  * log says: none of them is gone by that.
  */
 export async function reportVolumes(
   ctx: Context<"table" | "volumes">,
-  before: (VolumesReport & { readonly checkedAt: number }) | undefined,
+  before: Before,
   now: number,
-): Promise<VolumesReport> {
-  const { volumes = [], volumeCount = 0, volumeGb = 0, gbHours = 0, checkedAt = now } = before ?? {};
-  const listedAt = before?.volumesListedAt ?? checkedAt;
+): Promise<Required<VolumesReport>> {
+  const noted = volumesBefore(before, now);
   const owned = await listOwned(ctx);
-  if (!owned) return { volumes, volumeCount, volumeGb, gbHours, volumesListedAt: listedAt };
-  const known = volumes.map(({ volume, ...one }) => ({ ...one, id: volume }));
+  if (!owned) return noted;
+  const known = (noted.volumes ?? []).map(({ volume, ...one }) => ({ ...one, id: volume }));
   const found = await findUnowned(ctx, owned, known, now);
   const sizes = new Map(owned.map(({ id, sizeGb = 0 }) => [id, sizeGb]));
   const gb = found.reduce((sum, { id }) => sum + (sizes.get(id) ?? 0), 0);
+  const { volumeGb = 0, gbHours = 0, volumesListedAt = now } = noted;
   return {
     volumes: found.slice(0, MOST_UNOWNED_LISTED).map(({ id, ...one }) => ({ volume: id, ...one })),
     volumeCount: found.length,
     volumeGb: gb,
-    gbHours: gbHours + (Math.min(gb, volumeGb) * (now - listedAt)) / HOUR_MS,
+    volumesListedAt: undefined,
+    gbHours: gbHours + (Math.min(gb, volumeGb) * (now - volumesListedAt)) / HOUR_MS,
   };
 }
 

@@ -251,6 +251,70 @@ test("snapshots that cannot be listed stay in the report as they were, and keep 
   });
 });
 
+/** A comparison as far as this list, which never answers: on Lambda its time ends there. */
+async function untilHangs(world: MemoryWorld, list: "listOwned" | "listOwnedSnapshots"): Promise<void> {
+  const asked = Promise.withResolvers<void>();
+  const hang = () => {
+    asked.resolve();
+    return new Promise<never>(() => undefined);
+  };
+  const compared = findOrphans({ ...world.ctx, volumes: { ...world.volumes, [list]: hang } });
+  await Promise.race([asked.promise, compared]);
+}
+
+test("a list of volumes that hangs keeps nothing from being removed and noted, and loses no sighting of before", async () => {
+  const { world, uids, living } = await strayWorld(1);
+  await world.volumes.createVolume({ token: "t", sizeGb: 20, zone: "z", snapshotId: undefined });
+  await findOrphans(world.ctx);
+  const before = await readOrphans(world.ctx);
+  world.clock.advance(TEN_MINUTES - 1);
+  await runOf(world, { uid: "2".repeat(32), key: "no key at all" });
+
+  await untilHangs(world, "listOwned");
+  const early = await readOrphans(world.ctx);
+  world.clock.advance(1);
+  await untilHangs(world, "listOwned");
+  const late = await readOrphans(world.ctx);
+  world.clock.advance(HOUR);
+  await findOrphans(world.ctx);
+  const after = await readOrphans(world.ctx);
+
+  expect(early?.runs.map(({ uid, sightings }) => [uid, sightings])).toEqual(
+    expect.arrayContaining([
+      [uids[0], 2],
+      ["2".repeat(32), 1],
+    ]),
+  );
+  expect(living()).toBe(0);
+  expect(late).toMatchObject({ runCount: 1, removedCount: 1, removed: [{ uid: uids[0] }] });
+  expect(late?.volumes).toEqual(before?.volumes);
+  expect(late?.volumesListedAt).toBe(before?.checkedAt);
+  expect(after?.volumes).toMatchObject([{ firstSeenAt: before?.checkedAt, sightings: 2 }]);
+  expect(after?.gbHours).toBeCloseTo((20 * (HOUR + TEN_MINUTES)) / HOUR);
+});
+
+test("a list of snapshots that hangs keeps the volumes from nothing", async () => {
+  const world = await memoryWorld();
+  const { id } = await world.volumes.createVolume({ token: "t", sizeGb: 20, zone: "z", snapshotId: undefined });
+
+  await untilHangs(world, "listOwnedSnapshots");
+
+  expect(await readOrphans(world.ctx)).toMatchObject({ volumes: [{ volume: id }], volumeCount: 1, snapshotCount: 0 });
+});
+
+test("a comparison writes its report three times: before the volumes, before the snapshots and at its end", async () => {
+  const world = await memoryWorld();
+  let writes = 0;
+  const put: typeof world.table.put = (item, ...condition) => {
+    writes += 1;
+    return world.table.put(item, ...condition);
+  };
+
+  await findOrphans({ ...world.ctx, table: { ...world.table, put } });
+
+  expect(writes).toBe(3);
+});
+
 test("GPU-hours of compute without a record are those that it has on the machines", async () => {
   const world = await memoryWorld();
   const key = keyText(environmentKey("0".repeat(32), "gpu-dev", "gone"));

@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 import type { RunRef } from "../ports/compute.ts";
-import type { OrphanRun } from "./orphans.ts";
+import type { OrphanRun } from "./orphan-runs.ts";
 
 /** A run that was removed because its record was beyond it or missing, twice. */
 export interface RemovedRun extends Pick<OrphanRun, "uid" | "run" | "key" | "why"> {

@@ -261,7 +261,7 @@ export const endBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "admin/orphans.ts",
+        file: "admin/orphan-runs.ts",
         find: 'why: "its record cannot be read" }]',
         replace: 'why: "its record cannot be read", isUseless: true }]',
       },
