@@ -1,7 +1,8 @@
 import type { Context } from "../context.ts";
 import type { Owned } from "../ports/volumes.ts";
 import { count, listOf, number, optional, orNull, shape, type Table, text } from "../shape.ts";
-import { findUnowned, MOST_UNOWNED_LISTED, type Unowned } from "./unowned.ts";
+import { firstThatFit } from "./listed.ts";
+import { findUnowned, UNOWNED_LISTED, type Unowned } from "./unowned.ts";
 
 /** A snapshot whose tags name a record that is not there. */
 export interface OrphanSnapshot extends Omit<Unowned, "id"> {
@@ -46,7 +47,10 @@ export async function reportSnapshots(
   const known = (noted.snapshots ?? []).map(({ snapshot, ...one }) => ({ ...one, id: snapshot }));
   const found = await findUnowned(ctx, named, known, now);
   return {
-    snapshots: found.slice(0, MOST_UNOWNED_LISTED).map(({ id, ...one }) => ({ snapshot: id, ...one })),
+    snapshots: firstThatFit(
+      found.map(({ id, ...one }) => ({ snapshot: id, ...one })),
+      UNOWNED_LISTED,
+    ),
     snapshotCount: found.length,
   };
 }

@@ -1,7 +1,8 @@
 import type { Context } from "../context.ts";
 import type { OwnedVolume } from "../ports/volumes.ts";
 import { count, listOf, number, optional, orNull, shape, type Table, text } from "../shape.ts";
-import { findUnowned, MOST_UNOWNED_LISTED, type Unowned } from "./unowned.ts";
+import { firstThatFit } from "./listed.ts";
+import { findUnowned, UNOWNED_LISTED, type Unowned } from "./unowned.ts";
 
 /** A volume without a record. */
 export interface OrphanVolume extends Omit<Unowned, "id"> {
@@ -63,7 +64,10 @@ export async function reportVolumes(
   const gb = found.reduce((sum, { id }) => sum + (sizes.get(id) ?? 0), 0);
   const { volumeGb = 0, gbHours = 0, volumesListedAt = now } = noted;
   return {
-    volumes: found.slice(0, MOST_UNOWNED_LISTED).map(({ id, ...one }) => ({ volume: id, ...one })),
+    volumes: firstThatFit(
+      found.map(({ id, ...one }) => ({ volume: id, ...one })),
+      UNOWNED_LISTED,
+    ),
     volumeCount: found.length,
     volumeGb: gb,
     volumesListedAt: undefined,

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { reservation } from "../environments/record/policy.ts";
 import type { Environment } from "../environments/record/record.ts";
@@ -562,6 +563,28 @@ test("compute with a key that is as long as the cluster takes is listed by its b
   const report = await readOrphans(world.ctx);
   const long = { key: (unknown + "x".repeat(200)).slice(0, 200), why: "its key is that of no environment" };
   expect(report?.runs).toMatchObject([long, long, { key: unknown, why: "it has no record" }]);
+});
+
+test("a report whose names are long in bytes lists what fits an item, counts all, and the log says how many it leaves out", async () => {
+  const world = await memoryWorld();
+  const log = recordingLog();
+  const named = (n: number) => `${"漢".repeat(190)}-${n}`;
+  const owned = Array.from({ length: 100 }, (_, n) => ({ id: named(n), key: named(n), sizeGb: 1 }));
+  const runs = Array.from({ length: 500 }, (_, n) => ({ uid: String(n).padStart(32, "f"), run: 1, key: named(n) }));
+  const endless = { uid: "漢".repeat(100_000), run: 1, key: "k" };
+  const compute = { ...world.compute, listRuns: async () => [endless, ...runs] };
+  const volumes = { ...world.volumes, listOwned: async () => owned, listOwnedSnapshots: async () => owned };
+
+  await findOrphans({ ...world.ctx, compute, volumes, log });
+
+  const report = await readOrphans(world.ctx);
+  const listed = [report?.runs, report?.volumes, report?.snapshots].map((list = []) => list.length);
+  const counts = { runs: 501, records: 0, volumes: 100, snapshots: 100 };
+  expect(report).toMatchObject({ runCount: 501, volumeCount: 100, snapshotCount: 100 });
+  for (const [at, least] of [200, 15, 15].entries()) expect(listed[at]).toBeGreaterThan(least);
+  expect(report?.runs[0]).toMatchObject({ uid: runs[0]?.uid, key: named(0) });
+  const unlisted = 701 - listed.reduce((sum, one) => sum + one, 0);
+  expect(log.lines.find(({ event }) => event === "orphans")?.fields).toEqual({ ...counts, unlisted });
 });
 
 describe("what is left beside a run", () => {

@@ -8,6 +8,7 @@ import { readable, unlessUnreadable } from "../readable.ts";
 import { count, listOf, number, orNull, shape, type Table, text } from "../shape.ts";
 import { parserOf } from "../unreadable.ts";
 import { writeRecord } from "../write-record.ts";
+import { firstThatFit } from "./listed.ts";
 import { listLivingKeys } from "./living.ts";
 import { type Found, type OrphanRun, orphanRuns, type Sighting, withGpus } from "./orphan-runs.ts";
 import { reportSnapshots, type SnapshotsReport, snapshotsBefore, snapshotsReport } from "./orphan-snapshots.ts";
@@ -31,9 +32,10 @@ export interface OrphanReport extends Stored, VolumesReport, SnapshotsReport {
   readonly gpuHours: number;
 }
 
-/** More of each would not fit an item. */
-const MOST_LISTED = 500;
-const MOST_REMOVED_LISTED = 50;
+/** What fits an item, which has 400 kB, with 50 volumes and as many snapshots. */
+const RUNS_LISTED = { most: 500, bytes: 183_000 };
+const RECORDS_LISTED = { most: 500, bytes: 142_500 };
+const REMOVED_LISTED = { most: 50, bytes: 13_900 };
 /** A run that was just made is missing in a listing from before. */
 const SETTLED_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -90,11 +92,15 @@ const parseOrphans: (item: Item) => OrphanReport = parserOf("orphans", {
   gpuHours: number,
 });
 
-/** Those that were removed just now are told with the others. */
+/** Those that were removed just now are told with the others, and how many the report does not list. */
 function logFound(ctx: Context, report: OrphanReport, removed: number): void {
   const { runCount, recordCount, volumeCount = 0, snapshotCount = 0 } = report;
   const counts = { runs: runCount + removed, records: recordCount, volumes: volumeCount, snapshots: snapshotCount };
-  if (Object.values(counts).some((each) => each > 0)) ctx.log.warn("orphans", counts);
+  const found = Object.values(counts).reduce((sum, each) => sum + each, 0);
+  if (found === 0) return;
+  const lists = [report.runs, report.records, report.volumes ?? [], report.snapshots ?? []];
+  const unlisted = found - removed - lists.reduce((sum, { length }) => sum + length, 0);
+  ctx.log.warn("orphans", { ...counts, ...(unlisted > 0 && { unlisted }) });
 }
 
 /** What there is of runs now, with the volumes and snapshots of the report before. */
@@ -122,13 +128,13 @@ async function reportRuns(
     writers: before?.writers ?? [],
     kind: "orphans",
     checkedAt: now,
-    runs: left.slice(0, MOST_LISTED),
-    records: records.slice(0, MOST_LISTED),
+    runs: firstThatFit(left, RUNS_LISTED),
+    records: firstThatFit(records, RECORDS_LISTED),
     runCount: left.length,
     recordCount: records.length,
     ...volumesBefore(before, now),
     ...snapshotsBefore(before),
-    removed: [...removed, ...(before?.removed ?? [])].slice(0, MOST_REMOVED_LISTED),
+    removed: firstThatFit([...removed, ...(before?.removed ?? [])], REMOVED_LISTED),
     removedCount: (before?.removedCount ?? 0) + removed.length,
     gpuHours: (before?.gpuHours ?? 0) + used,
   };

@@ -16,7 +16,7 @@ export interface Unowned extends Owned {
 export type SeenBefore = Pick<Unowned, "id" | "firstSeenAt" | "sightings">;
 
 /** A report has the first ones. */
-export const MOST_UNOWNED_LISTED = 50;
+export const UNOWNED_LISTED = { most: 50, bytes: 26_200 };
 
 /** What a cluster answers may be longer; keys of records are shorter. */
 const LONGEST = 200;
