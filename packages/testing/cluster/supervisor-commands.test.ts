@@ -127,14 +127,19 @@ describe("a command beside that of the run", () => {
   });
 
   it("ends with the run, and nothing is started any more", async () => {
-    const run = await trial.run(sh('trap "sleep 1; exit 0" TERM; echo began; while :; do sleep 0.05; done'));
+    const released = trial.file("released");
+    const last = `echo ending; while [ ! -e ${released} ]; do sleep 0.05; done; exit 0`;
+    const run = await trial.run(sh(`trap "${last}" TERM; echo began; while :; do sleep 0.05; done`));
     await trial.exec({ id: "with", words: sh(`echo $$; ${staying}`) });
     await until(async () => (await trial.read("with")).stdout !== "");
     const { stdout } = await trial.read("with");
 
     run.child.kill("SIGTERM");
-    await until(async () => (await trial.exec({ id: "after", words: ["true"] })).code !== 0);
+    await until(() => run.output().includes("ending"));
+    const refused = await trial.exec({ id: "after", words: ["true"] });
+    writeFileSync(released, "");
 
+    expect(refused).toEqual({ code: 71, stdout: "", stderr: "Nothing is started here any more" });
     expect(await run.exit).toBe(0);
     expect(existsSync(trial.file("commands/after"))).toBe(false);
     await until(() => !isAlive(Number(stdout)));
