@@ -209,6 +209,22 @@ describe("a backup of a claim", () => {
     await clear();
   });
 
+  it("takes what was cut for it along where the API server lost its finalizer as it removed it", async () => {
+    const { id } = await volumes.createSnapshot(await newVolume("one"), tags);
+    await completed(id);
+    const path = `${paths.snapshots}/${id.split(".")[0]}`;
+
+    must(await trial.cluster.admin.patch(path, { metadata: { finalizers: null } }));
+    must(await trial.cluster.admin.remove(path));
+
+    await trial.eventually(
+      () => trial.cluster.kubelet.disks.handles("snapshots"),
+      (handles) => handles.length === 0,
+    );
+    expect(await state(id)()).toBeUndefined();
+    await clear();
+  });
+
   it("is impossible where no class is its driver's", async () => {
     const id = await newVolume("one");
     must(await trial.cluster.admin.patch(`${classes}/ebs`, { driver: "yet.another.example" }));

@@ -11,9 +11,13 @@ export interface PretendDisks {
   make(volume: string, snapshot: string | undefined): Promise<void>;
   directoryOf(volume: string): string;
   remove(volume: string): Promise<void>;
-  /** Answers the handle of a copy of what the volume holds now: the same one for the same snapshot, which is cut once. */
-  cut(volume: string, snapshot: string): Promise<string>;
-  removeSnapshot(snapshot: string): Promise<void>;
+  /**
+   * Answers the handle of a copy of what the volume holds now, for the snapshot of this uid: the same one for the same
+   * snapshot, which is cut once.
+   */
+  cut(volume: string, uid: string): Promise<string>;
+  /** Removes what was cut for the snapshot of this uid, whether or not anybody wrote its handle down. */
+  removeSnapshot(uid: string): Promise<void>;
   handles(kind: "volumes" | "snapshots"): Promise<string[]>;
 }
 
@@ -34,14 +38,18 @@ export function pretendDisks(home: string): PretendDisks {
       await mkdir(directoryOf(volume), { recursive: true });
     },
     remove: (volume) => rm(directoryOf(volume), { recursive: true, force: true }),
-    async cut(volume, snapshot) {
-      const handle = `snap-0${createHash("sha256").update(snapshot).digest("hex").slice(0, 16)}`;
+    async cut(volume, uid) {
+      const handle = snapshotHandle(uid);
       await copy(directoryOf(volume), snapshotOf(handle));
       return handle;
     },
-    removeSnapshot: (snapshot) => rm(snapshotOf(snapshot), { recursive: true, force: true }),
+    removeSnapshot: (uid) => rm(snapshotOf(snapshotHandle(uid)), { recursive: true, force: true }),
     handles: (kind) => readdir(join(home, kind)).catch(() => []),
   };
+}
+
+function snapshotHandle(uid: string): string {
+  return `snap-0${createHash("sha256").update(uid).digest("hex").slice(0, 16)}`;
 }
 
 /** Variables that hold the path of a mounted disk hold that of its directory in place of it. */

@@ -44,9 +44,8 @@ const contents = `${snapshotPath}/volumesnapshotcontents`;
  */
 export function provideSnapshots(client: KubeClient, disks: PretendDisks, signal: AbortSignal): Promise<void> {
   const work = controllerWork(signal);
-  const look = (type: string, snapshot: Snapshot) => {
-    if (type !== "DELETED") work(snapshot.metadata.uid, () => provide({ client, disks }, snapshot));
-  };
+  const look = (_type: string, snapshot: Snapshot) =>
+    work(snapshot.metadata.uid, () => provide({ client, disks }, snapshot));
   return follow<Snapshot>(client, `${snapshotPath}/volumesnapshots`, look, signal);
 }
 
@@ -58,7 +57,11 @@ interface Place {
 /** True: there is nothing left to do about it. */
 async function provide(place: Place, { metadata }: Snapshot): Promise<boolean> {
   const snapshot = found(await place.client.get<Snapshot>(pathOf(metadata)));
-  if (snapshot?.metadata.uid !== metadata.uid) return true;
+  if (snapshot?.metadata.uid !== metadata.uid) {
+    // An API server removes an object although a finalizer came to it between the read and the write of its removal.
+    await removeContent(place, metadata.uid);
+    return true;
+  }
   if (snapshot.metadata.deletionTimestamp !== undefined) return removeSnapshot(place, snapshot);
   return snapshot.status?.readyToUse === true || makeSnapshot(place, snapshot);
 }
@@ -122,18 +125,23 @@ async function cut({ client, disks }: Place, snapshot: Snapshot, used: SnapshotC
 }
 
 /** Never done: the next step finds it gone. */
-async function removeSnapshot({ client, disks }: Place, snapshot: Snapshot): Promise<boolean> {
+async function removeSnapshot(place: Place, snapshot: Snapshot): Promise<boolean> {
+  const { client } = place;
   const { uid } = snapshot.metadata;
   const used = await classOf(client, snapshot);
   if (used?.parameters?.stays !== undefined || (await isSource(client, snapshot))) return false;
-  const path = `${contents}/snapcontent-${uid}`;
-  const content = found(await client.get<Content>(path));
-  if (content?.spec.deletionPolicy === "Delete") {
-    await disks.removeSnapshot(content.status?.snapshotHandle ?? "none");
-    found(await client.remove(path));
-  }
+  await removeContent(place, uid);
   found(await client.patch(pathOf(snapshot.metadata), { metadata: { uid, finalizers: null } }));
   return false;
+}
+
+async function removeContent({ client, disks }: Place, uid: string): Promise<void> {
+  const path = `${contents}/snapcontent-${uid}`;
+  const content = found(await client.get<Content>(path));
+  if (content?.spec.deletionPolicy !== "Delete") return;
+  // By the uid: the handle is not written down where that failed after the cut.
+  await disks.removeSnapshot(uid);
+  found(await client.remove(path));
 }
 
 /** Whether a claim waits for its volume to be made of it. */
