@@ -43,8 +43,8 @@ const cluster = ["packages/testing/cluster/**/*.test.ts", "packages/kubernetes/*
 const infra = ["stacks/synthesis.test.ts"];
 
 /**
- * These wait for real processes beside others: in CI one that missed a limit is run once more, and said so
- * (packages/testing/skip-reporter.ts). What must never happen even once, a loss or an escape, has no second try.
+ * These wait for real processes, or a control plane, beside others: in CI one that missed a limit is run once more, and
+ * said so (packages/testing/skip-reporter.ts). What must never happen even once, a loss or an escape, has no second try.
  */
 const retry = process.env.CI ? 1 : 0;
 
@@ -99,7 +99,7 @@ export default defineConfig({
       { extends: true, test: { name: "stack", include: stack, retry } },
       { extends: true, test: { name: "aws", include: aws } },
       { extends: true, test: { name: "infra", include: infra } },
-      { extends: true, test: { name: "cluster", include: cluster, maxWorkers: 3 } },
+      { extends: true, test: { name: "cluster", include: cluster, maxWorkers: 3, retry } },
     ],
   },
 });

@@ -36,7 +36,7 @@ describe("claims of a cluster without snapshots as every Volumes", () => {
   emptyVolumesConformance(async () => ({ volumes: claims, close: clear }));
 });
 
-describe("a claim", () => {
+describe("a claim", { retry: 0 }, () => {
   afterEach(clear);
 
   const runWith = (id: string): Run =>

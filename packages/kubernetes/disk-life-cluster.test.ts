@@ -49,6 +49,7 @@ async function over(id: string): Promise<{ readonly printed: string; readonly no
 
 it("lives through jobs, backups, a new name, a loss and an undelete, and leaves nothing", {
   timeout: LONGEST_MS,
+  retry: 0,
 }, async () => {
   await createDisk(core.as, { name: "data", sizeGb: 10 });
   const forever = 'echo one >> "$WORKSPACE/file"; while :; do sleep 0.2; done';

@@ -153,6 +153,7 @@ async function left(): Promise<unknown[]> {
 
 it("a disk lives on EBS through jobs, backups, a new name, a restore and an undelete, and leaves nothing", {
   timeout: LONGEST_MS,
+  retry: 0,
 }, async ({ skip }) => {
   if (!moto) skip(MOTO_MISSING);
   await createDisk(core.as, { name: "data", sizeGb: 10 });

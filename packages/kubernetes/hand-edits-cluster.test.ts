@@ -104,6 +104,7 @@ async function active(id: string): Promise<Objects> {
 
 it("says of each job that a hand on the cluster has ended how it ended, and leaves nothing of any", {
   timeout: LONGEST_MS,
+  retry: 0,
 }, async () => {
   const nodes = await Promise.all(
     deeds.map(async ({ title, does }) => {
@@ -141,6 +142,7 @@ it("says of each job that a hand on the cluster has ended how it ended, and leav
 
 it("goes on with a job whose labels a hand took away, and removes it like any other", {
   timeout: LONGEST_MS,
+  retry: 0,
 }, async () => {
   const { job, pod } = await active("labels");
   const labels = { "berth/uid": null, "berth/run": null, "berth/deployment": null };

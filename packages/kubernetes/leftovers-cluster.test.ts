@@ -47,7 +47,9 @@ async function partsThere(): Promise<string[]> {
 
 const twoMachines = { env: { TOKEN: "secret" }, shares: ["one", "two"].map((node) => ({ node, units: 1 })) };
 
-it("finds what a worker that slept wrote after everybody had removed it, and removes it as other orphans", async () => {
+it("finds what a worker that slept wrote after everybody had removed it, and removes it as other orphans", {
+  retry: 0,
+}, async () => {
   const ctx = await strangerTo("trial");
   const run = trialRun(twoMachines);
   for (const { path, body } of partsOf(run, { paths, deployment: "trial" })) await trial.client.apply(path, body);
@@ -63,7 +65,9 @@ it("finds what a worker that slept wrote after everybody had removed it, and rem
   expect(await readOrphans(ctx)).toMatchObject({ runCount: 0, removedCount: 1, gpuHours: 0 });
 });
 
-it("lets go of a volume of EBS that such a worker took for a run that nobody will start, and leaves the volume", async () => {
+it("lets go of a volume of EBS that such a worker took for a run that nobody will start, and leaves the volume", {
+  retry: 0,
+}, async () => {
   const ctx = await strangerTo("trial");
   const volume = { id: "vol-0123456789abcdef0", zone: "us-east-1a" };
   const run = trialRun({ mounts: [{ volume, path: "/workspace" }] });
@@ -83,7 +87,7 @@ it("lets go of a volume of EBS that such a worker took for a run that nobody wil
   expect(report?.removed).toContainEqual(expect.objectContaining({ uid: run.uid, key: run.key }));
 });
 
-it("leaves no port of the nodes open whose Job a hand deleted without what it owns", async () => {
+it("leaves no port of the nodes open whose Job a hand deleted without what it owns", { retry: 0 }, async () => {
   const run = trialRun();
   const place = { client: trial.client, paths, deployment: "trial" };
   await trial.compute.apply(run);
@@ -108,7 +112,9 @@ it("leaves no port of the nodes open whose Job a hand deleted without what it ow
   expect(await partsThere()).toEqual([]);
 });
 
-it("leaves the runs and the leftovers of another control plane alone, and removes its own by their GPUs", async () => {
+it("leaves the runs and the leftovers of another control plane alone, and removes its own by their GPUs", {
+  retry: 0,
+}, async () => {
   const [ours, theirs] = [await strangerTo("trial"), kubernetesCompute({ ...trial.options, deployment: "other" })];
   const [own, living, left] = [trialRun(twoMachines), trialRun(twoMachines), trialRun(twoMachines)];
   await trial.compute.apply(own);

@@ -25,7 +25,7 @@ async function open() {
   return { run, ready, until, bound, isSilent: (seen?: Observation) => (seen?.nodes[0]?.silent ?? null) !== null };
 }
 
-describe("a node that does not answer", () => {
+describe("a node that does not answer", { retry: 0 }, () => {
   it("keeps its run, which goes on once the node is back", async () => {
     const { ready, until, bound, isSilent } = await open();
     const [lost] = trial.pretendNodes;

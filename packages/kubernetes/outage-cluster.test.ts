@@ -14,7 +14,10 @@ let trial: ClusterTrial;
 
 afterEach(() => trial.stop());
 
-it("loses and doubles nothing while the API server and its store are killed", { timeout: LONGEST_MS }, async () => {
+it("loses and doubles nothing while the API server and its store are killed", {
+  timeout: LONGEST_MS,
+  retry: 0,
+}, async () => {
   trial = await openClusterTrial(["one", "two", "three"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
   const runs = Array.from({ length: RUNS }, (_, at) => runOf(at));
 
