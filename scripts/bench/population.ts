@@ -39,6 +39,8 @@ async function measure(stack: LocalStack): Promise<Found> {
   await sleep(restSeconds * 1000);
   const cpu = (ticksOf(stack.home) - before) / ticksPerSecond / restSeconds;
   const pids = processesOf(stack.home);
+  if (pids.length < environments)
+    throw new Error(`${environments} environments run, and ${pids.length} processes were found`);
   const megabytes = pids.reduce((sum, pid) => sum + pssOf(pid), 0) / 1024;
   return { pids, megabytes, startedMs, cpu };
 }
@@ -93,8 +95,12 @@ function isForHome(pid: number, home: string, runs: ReadonlySet<string>): boolea
   return runs.has(run) || read(`/proc/${pid}/cmdline`).includes(home);
 }
 
+/** In KiB. */
 function pssOf(pid: number): number {
-  return Number(/^Pss:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0);
+  const [, kibibytes] = /^Pss:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/smaps_rollup`)) ?? [];
+  if (kibibytes === undefined && findProcess(pid) !== undefined)
+    throw new Error(`Memory of process ${pid} is unreadable`);
+  return Number(kibibytes ?? 0);
 }
 
 function ticksOf(home: string): number {

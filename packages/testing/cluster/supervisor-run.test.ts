@@ -102,7 +102,7 @@ describe("the command of a run", () => {
 
   it("is killed within the grace where it does not end", async () => {
     const run = await trial.run(sh('trap "echo asked" TERM; echo began; while :; do sleep 0.05; done'), {
-      flags: ["--grace", "600ms"],
+      flags: ["--grace", "4s"],
     });
     await until(() => run.output().includes("began"));
 
