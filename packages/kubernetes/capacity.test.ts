@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
+import type { ComputeNode } from "#core/ports/compute.ts";
 import { type ApiClient, apiClient } from "./api-client.ts";
 import { listNodes } from "./capacity.ts";
 import { answerJson, type LoopbackServer, loopbackServer } from "./loopback-trial.ts";
@@ -139,15 +140,25 @@ describe("the nodes of a cluster", () => {
     );
   });
 
-  it.each<[string, Shape]>([
-    ["not ready", { ready: "False" }],
-    ["not heard of", { ready: "Unknown" }],
-    ["cordoned", { spec: { unschedulable: true } }],
-    ["kept for others", { spec: { taints: [{ key: "team", value: "x", effect: "NoSchedule" }] } }],
-    ["closed to GPU jobs that run", { spec: { taints: [{ key: "nvidia.com/gpu", effect: "NoExecute" }] } }],
-    ["being drained", { spec: { taints: [{ key: "x", effect: "NoExecute" }] } }],
-  ])("are not offered while they are %s", async (_, shape) => {
-    expect(await listed([nodeOf("a", shape)])).toMatchObject([{ name: "a", ready: false }]);
+  it.each<[string, Shape, ComputeNode["unready"]]>([
+    ["not ready", { ready: "False" }, "notReady"],
+    ["not heard of", { ready: "Unknown" }, "notReady"],
+    ["cordoned", { spec: { unschedulable: true } }, "cordoned"],
+    ["kept for others", { spec: { taints: [{ key: "team", value: "x", effect: "NoSchedule" }] } }, "tainted"],
+    ["closed to GPU jobs that run", { spec: { taints: [{ key: "nvidia.com/gpu", effect: "NoExecute" }] } }, "tainted"],
+    ["being drained", { spec: { taints: [{ key: "x", effect: "NoExecute" }] } }, "tainted"],
+    [
+      "cordoned, which the cluster marks with a taint",
+      { spec: { unschedulable: true, taints: [{ key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" }] } },
+      "cordoned",
+    ],
+    [
+      "not ready and cordoned",
+      { ready: "Unknown", spec: { unschedulable: true, taints: [{ key: "x", effect: "NoExecute" }] } },
+      "notReady",
+    ],
+  ])("are not offered while they are %s, and say why", async (_, shape, unready) => {
+    expect(await listed([nodeOf("a", shape)])).toMatchObject([{ name: "a", ready: false, unready }]);
   });
 
   it("are offered with the taint that GPUs have, and with one that only advises", async () => {

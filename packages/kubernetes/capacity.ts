@@ -1,5 +1,5 @@
 import type { InstanceType } from "#core/fleet.ts";
-import type { BoundRun, ComputeNode } from "#core/ports/compute.ts";
+import type { BoundRun, ComputeNode, Unready } from "#core/ports/compute.ts";
 import type { ListOptions } from "./list-pages.ts";
 import { label, runOf } from "./names.ts";
 import { type NodeTypeRule, typeOfNode, zoneOfNode } from "./node-type.ts";
@@ -66,7 +66,7 @@ function offersOf(node: Node, nodeTypes: readonly NodeTypeRule[]): Offer[] {
     providerId: node.spec.providerID ?? null,
     instanceType: type.name,
     zone: zoneOfNode(node),
-    ready: holds(node, "Ready") && isOpen(node),
+    ...readinessOf(node),
     units: unitsOf(allocatable, type),
   };
   return [{ type, node: offered, allocatable, mark: markOfNode(node) }];
@@ -83,10 +83,21 @@ function computeNode({ type, node, allocatable, mark }: Offer, taken: readonly T
   };
 }
 
-/** Nothing new comes to a node that is cordoned, drained or kept for others: pods of runs tolerate one taint alone. */
-function isOpen({ spec }: Node): boolean {
-  const foreign = (spec.taints ?? []).filter(
+function readinessOf(node: Node): Pick<ComputeNode, "ready" | "unready"> {
+  const unready = whyUnready(node);
+  return unready ? { ready: false, unready } : { ready: true };
+}
+
+/** The cluster itself taints a node that is not ready, and one that is cordoned. */
+function whyUnready(node: Node): Unready | undefined {
+  if (!holds(node, "Ready")) return "notReady";
+  if (node.spec.unschedulable === true) return "cordoned";
+  return isKeptForOthers(node) ? "tainted" : undefined;
+}
+
+/** Pods of runs tolerate one taint alone. */
+function isKeptForOthers({ spec }: Node): boolean {
+  return (spec.taints ?? []).some(
     ({ key, effect }) => effect !== "PreferNoSchedule" && !(key === "nvidia.com/gpu" && effect === "NoSchedule"),
   );
-  return spec.unschedulable !== true && foreign.length === 0;
 }

@@ -35,7 +35,7 @@ export function memoryNodes(world: World): MemoryNodes {
     loseNode: (name) =>
       change(() => {
         const node = world.nodes.get(name);
-        if (node) world.nodes.set(name, { ...node, ready: false });
+        if (node) world.nodes.set(name, { ...node, ready: false, unready: "notReady" });
       }),
     removeNode: (name) => change(() => world.nodes.delete(name)),
     returnNode: (name) =>

@@ -207,6 +207,27 @@ test("a machine that turns bad while somebody runs on it stays theirs and is giv
   expect((await viewPool(world.ctx, "h100"))?.nodes).toMatchObject([{ name: "h100-1", ready: false, units: 8 }]);
 });
 
+test("a cordoned machine is not called cordoned once what it says of itself cannot be believed, or it is open again", async () => {
+  const { world } = await badWorld([one]);
+  await submit(world, "runs");
+  const refreshed = async (changes: Partial<ComputeNode>) => {
+    world.compute.setNode({ ...one, ...changes });
+    await refreshCapacity(world.ctx);
+    return world.table.all().find(({ kind }) => kind === "node");
+  };
+
+  const cordoned = await refreshed({ ready: false, unready: "cordoned" });
+  const bad = await refreshed({ units: Number.NaN });
+  await refreshed({ ready: false, unready: "cordoned" });
+  const open = await refreshed({});
+
+  expect([cordoned, bad, open].map((item) => [item?.ready, item?.unready])).toEqual([
+    [false, "cordoned"],
+    [false, undefined],
+    [true, undefined],
+  ]);
+});
+
 test("a listing that is too old when it comes to be written changes nothing", async () => {
   const { world } = await badWorld([one]);
   const slow = async () => {

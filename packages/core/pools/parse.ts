@@ -1,4 +1,5 @@
 import { makeableKey, nodeIdentity, poolKey } from "../keys.ts";
+import { unreadies } from "../ports/compute.ts";
 import type { Item } from "../ports/table.ts";
 import {
   count,
@@ -57,6 +58,7 @@ const node: Table<PoolNode> = {
   providerId: orNull(text),
   zone: text,
   ready: flag,
+  unready: optional(oneOf(...unreadies)),
   units: count,
   foreignUnits: count,
   strayUnits: count,

@@ -57,9 +57,9 @@ export function poolNodes(
 
 /** `saidAt`: when the operator called it gone, whatever the list says of it. */
 function entryOf(node: ComputeNode, ledger: NodeLedger | undefined, saidAt: number | undefined): PoolNode {
-  const { name, uid, providerId, zone, ready, units, foreignUnits } = node;
+  const { name, uid, providerId, zone, ready, unready, units, foreignUnits } = node;
   const strayUnits = strayUnitsOn(node, ledger);
-  const entry = { name, uid, providerId, zone, ready, units, foreignUnits, strayUnits };
+  const entry = { name, uid, providerId, zone, ready, unready, units, foreignUnits, strayUnits };
   return saidAt === undefined ? entry : { ...entry, ready: false, gone: true, saidAt };
 }
 

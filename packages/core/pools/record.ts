@@ -2,7 +2,7 @@ import type { Context } from "../context.ts";
 import { dueShardOf } from "../due.ts";
 import type { Environment, Size } from "../environments/record/record.ts";
 import { poolKey } from "../keys.ts";
-import type { NodeRef, Share } from "../ports/compute.ts";
+import type { NodeRef, Share, Unready } from "../ports/compute.ts";
 import type { Key, Stored } from "../ports/table.ts";
 import { isBehind, type Reach } from "./lines.ts";
 import { parsePool } from "./parse.ts";
@@ -13,6 +13,8 @@ import type { Tally } from "./tally.ts";
 export interface PoolNode extends NodeRef {
   readonly zone: string;
   readonly ready: boolean;
+  /** Why it is not ready, while it is not; absent where nobody can tell, and in what an earlier version wrote. */
+  readonly unready?: Unready | undefined;
   readonly units: number;
   readonly foreignUnits: number;
   /** Units of runs of ours that the cluster shows there and its ledger does not name. */

@@ -97,7 +97,7 @@ export async function settle(
     return {
       ...node,
       ...(asideUntil === undefined ? {} : { asideUntil }),
-      ...(silent.has(node.uid) ? { ready: false } : {}),
+      ...(silent.has(node.uid) ? { ready: false, unready: "notReady" as const } : {}),
     };
   });
   const held = [...kept, ...taken].map((one) => onItsMachines(ctx, before, one, known.get(one.key)));

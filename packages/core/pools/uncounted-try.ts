@@ -1,16 +1,17 @@
 import type { Context } from "../context.ts";
 import type { Environment } from "../environments/record/record.ts";
 import { nodeNameOf } from "../keys.ts";
+import type { Unready } from "../ports/compute.ts";
 import { readLedgerItems } from "./ledger.ts";
 import type { NodeLedger } from "./record.ts";
 
 /**
  * Why a run that nothing bound is not to blame: others fill the machine that it was granted (`full`), or may fill it
- * (`unreadable`: its ledger item is), or that machine does not answer (`silent`), or the cluster was away or too slow to
- * say anything of the run (`unseen`).
+ * (`unreadable`: its ledger item is), or nothing new comes to that machine, for what is known of it (`closed`: nothing),
+ * or the cluster was away or too slow to say anything of the run (`unseen`).
  */
 export type Excuse =
-  | { readonly why: "full" | "unreadable" | "silent"; readonly name: string }
+  | { readonly why: "full" | "unreadable" | "gone" | Unready | "closed"; readonly name: string }
   | { readonly why: "unseen" };
 
 /**
@@ -40,8 +41,8 @@ export async function whyUncounted(
   const hidden = new Set([...unreadable].map(nodeNameOf));
   const unread = shares.find(({ node }) => node !== null && hidden.has(node))?.node;
   if (unread) return { why: "unreadable", name: unread };
-  const silent = granted.find(({ node }) => !node.ready || node.gone)?.node;
-  if (silent) return { why: "silent", name: silent.name };
+  const closed = granted.find(({ node }) => !node.ready || node.gone)?.node;
+  if (closed) return { why: closed.gone ? "gone" : (closed.unready ?? "closed"), name: closed.name };
   // Whoever waits for a machine that is still to be made waits for longer than for the cluster's word.
   const isPinned = shares.every(({ node }) => node !== null) && (placement.unseen ?? 0) < MOST_UNSEEN;
   return isPinned && reason === null ? { why: "unseen" } : undefined;

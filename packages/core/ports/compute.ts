@@ -152,6 +152,8 @@ export interface ComputeNode extends NodeRef {
   readonly instanceType: string;
   readonly zone: string;
   readonly ready: boolean;
+  /** Why it is not ready; absent where it is, and where nobody can tell. */
+  readonly unready?: Unready | undefined;
   /** What it offers: GPUs, vCPUs of a shared machine, 1 for another CPU machine. */
   readonly units: number;
   /** Those of them that are in use by pods that are not ours. */
@@ -159,6 +161,13 @@ export interface ComputeNode extends NodeRef {
   /** Our runs that are bound there and have not ended; absent where every run is on the nodes of its shares. */
   readonly runs?: readonly BoundRun[];
 }
+
+/**
+ * Why nothing new comes to a node. One that is cordoned or tainted answers: somebody closed it, or keeps it for others.
+ * `notReady`: its machine does not answer, or says itself that it is not ready.
+ */
+export const unreadies = ["notReady", "cordoned", "tainted"] as const;
+export type Unready = (typeof unreadies)[number];
 
 /** A run, or one machine of it, as the node that it is bound to is listed. */
 export interface BoundRun {

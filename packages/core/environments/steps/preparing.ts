@@ -1,6 +1,6 @@
 import { type Disk, zonePinnedBy } from "../../disks/record.ts";
 import { longestToBindMs } from "../../pools/groups.ts";
-import { type Excuse, whyUncounted } from "../../pools/uncounted-try.ts";
+import { whyUncounted } from "../../pools/uncounted-try.ts";
 import type { Observation } from "../../ports/compute.ts";
 import { RunBound } from "../../problem.ts";
 import { utcText } from "../../utc.ts";
@@ -18,10 +18,10 @@ import { extendRun, makeRun, nextExtendAt } from "./make-run.ts";
 import { missRun, seesAgain } from "./missing.ts";
 import { lacksVolumes, makeVolumes } from "./own-volumes.ts";
 import { noStartFrom, releasableAt } from "./release.ts";
+import { isUsable, reasonOfReturn } from "./return-reason.ts";
 import { passedWarning } from "./warnings.ts";
 
 const REMOVAL_GRACE_SECONDS = 10;
-const MINUTE_MS = 60_000;
 /** A run that never binds must not block one machine after the other. */
 const MOST_WITHDRAWALS = 2;
 
@@ -282,7 +282,7 @@ async function withdraw(
     disk: environment.disk && givenBack(environment.disk, environment.size.machines),
     placement: {
       ...environment.placement,
-      withdrawn: { run, nodes: excuse && isAble[excuse.why] ? [] : nodes, at: now },
+      withdrawn: { run, nodes: excuse && isUsable(excuse) ? [] : nodes, at: now },
       withdrawals: environment.placement.withdrawals + (excuse ? 0 : 1),
       ...(excuse?.why === "unseen" && { unseen: (environment.placement.unseen ?? 0) + 1 }),
     },
@@ -299,25 +299,6 @@ function givenBack(use: DiskUse, machines: number): DiskUse {
 /** Whether all its machines are there: a run on only some of them does not count as begun. */
 function isWhole({ run: { grant } }: Environment, { nodes }: Observation): boolean {
   return nodes.length >= (grant?.shares.length ?? 1);
-}
-
-/** Whether another run could start on that machine at once: it is not set aside. */
-const isAble = { full: true, unreadable: false, silent: false, unseen: true } satisfies Record<Excuse["why"], boolean>;
-
-function reasonOfReturn(excuse: Excuse | undefined, nodes: readonly string[], withinMs: number): string {
-  const within = withinMs <= MINUTE_MS ? "a minute" : `${Math.round(withinMs / MINUTE_MS)} minutes`;
-  switch (excuse?.why) {
-    case undefined:
-      return `Nothing could start on ${nodes.join(", ") || "a new machine"} within ${within}; waiting again`;
-    case "full":
-      return `Others were put on ${excuse.name}, which has no room left; waiting again`;
-    case "unreadable":
-      return `Nothing could start on ${excuse.name}, and who else is there cannot be read; waiting again`;
-    case "silent":
-      return `Nothing could start on ${excuse.name}, which does not answer; waiting again`;
-    case "unseen":
-      return `The cluster said nothing of it within ${within}; waiting again`;
-  }
 }
 
 /** False when it was bound since it was seen: its command may run already, and it must not be run again. */
