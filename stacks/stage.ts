@@ -55,6 +55,7 @@ const forAll = [
   "EXEC_CAP_SECONDS",
   "IDLE_GPU_MINUTES",
   "AUTO_STOP_DRY_RUN",
+  "ORPHANS_DRY_RUN",
 ] as const;
 const cluster = ["EKS_CLUSTER", "EKS_ENDPOINT", "EKS_CA", "NODE_TYPES", "TOOLS_IMAGE"] as const;
 const keys = ["GITHUB_KEYS_URL"] as const;

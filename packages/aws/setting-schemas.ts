@@ -81,6 +81,7 @@ export const settingSchemas = {
   EXEC_CAP_SECONDS: () => number({ min: 1, max: 170, whole: true }).default(110),
   IDLE_GPU_MINUTES: () => number({ min: 1, max: 10_080 }).optional(),
   AUTO_STOP_DRY_RUN: () => z.enum(["0", "1"], { error: "must be 0 or 1" }).default("0"),
+  ORPHANS_DRY_RUN: () => z.enum(["0", "1"], { error: "must be 0 or 1" }).default("0"),
   BERTH_OPEN: () => z.enum(["0", "1"], { error: "must be 0 or 1" }).default("0"),
   METRICS_PORT: () => number({ min: 0, max: 65_535, whole: true }).optional(),
   PORT: () => number({ min: 0, max: 65_535, whole: true }).default(8080),

@@ -42,6 +42,7 @@ function coreSettings(config: KnownConfig): Settings {
     execCapSeconds: config.EXEC_CAP_SECONDS,
     idleGpuMinutes: config.IDLE_GPU_MINUTES,
     idleDryRun: config.AUTO_STOP_DRY_RUN === "1",
+    orphansDryRun: config.ORPHANS_DRY_RUN === "1",
     open: config.BERTH_OPEN === "1",
   };
 }
@@ -89,5 +90,6 @@ const settingNames = [
   "EXEC_CAP_SECONDS",
   "IDLE_GPU_MINUTES",
   "AUTO_STOP_DRY_RUN",
+  "ORPHANS_DRY_RUN",
   "BERTH_OPEN",
 ] as const satisfies readonly ConfigName[];

@@ -33,6 +33,7 @@ export function testSettings(overrides: Partial<ServedSettings> = {}): ServedSet
     execCapSeconds: 110,
     idleGpuMinutes: undefined,
     idleDryRun: false,
+    orphansDryRun: false,
     open: false,
     ...overrides,
   };

@@ -391,6 +391,22 @@ describe("what is removed", () => {
     expect(await readOrphans(world.ctx)).toMatchObject({ removedCount: 1, removed: [{ at: report?.checkedAt }] });
   });
 
+  test("nothing is while it is only to be reported, and all of it at the next comparison after that", async () => {
+    const { world, living } = await strayWorld(2);
+    const ctx = { ...world.ctx, settings: { ...world.ctx.settings, orphansDryRun: true } };
+    await findOrphans(ctx);
+    world.clock.advance(TEN_MINUTES);
+
+    await findOrphans(ctx);
+    const report = await readOrphans(ctx);
+    const left = living();
+    await findOrphans(world.ctx);
+
+    expect(left).toBe(2);
+    expect(report).toMatchObject({ runCount: 2, removedCount: 0, runs: [{ sightings: 2 }, { sightings: 2 }] });
+    expect(living()).toBe(0);
+  });
+
   test("one whose record could be read once only is not: the two readings are in a row", async () => {
     const { world, uids, living } = await strayWorld(1);
     const key = environmentKey("0".repeat(32), "gpu-dev", "gone-0");

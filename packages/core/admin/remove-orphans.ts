@@ -15,7 +15,7 @@ const BUDGET_MS = 20_000;
 
 /**
  * Removes the runs whose records were read as beyond them or missing twice, ten minutes apart, now for the second time; none
- * where there are more than 20, or once the read, at `readAt` of the monotonic clock, is older than 20 s. Of leftovers,
+ * with `orphansDryRun`, where there are more than 20, or once the read, at `readAt` of the monotonic clock, is older than 20 s. Of leftovers,
  * with which nothing runs, 20 are tried at a time however many there are, others each ten minutes: those that cannot go
  * keep none from going. Answers those whose removal the cluster accepted.
  */
@@ -24,6 +24,7 @@ export async function removeOrphans(
   seen: readonly OrphanRun[],
   { now, readAt, leftovers }: { readonly now: number; readonly readAt: number; readonly leftovers: readonly RunRef[] },
 ): Promise<RemovedRun[]> {
+  if (ctx.settings.orphansDryRun) return [];
   const useless = seen.filter(({ uselessSince }) => uselessSince !== null && now - uselessSince >= USELESS_MS);
   const isLeftover = ({ uid, run }: OrphanRun) => leftovers.some((part) => part.uid === uid && part.run === run);
   const runs = useless.filter((one) => !isLeftover(one));
