@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import functionsFile from "../functions.json" with { type: "json" };
 import { MOTO_MISSING, startMoto } from "../packages/aws/test-servers/moto.ts";
+import deployerPolicy from "./deployer-policy.json" with { type: "json" };
 import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
 import { alarmChecks } from "./synthesis/alarm-checks.ts";
 import { type Check, checks, entryOf, ofType } from "./synthesis/checks.ts";
@@ -113,6 +114,27 @@ test(
   LONG_MS,
 );
 
+test("whoever deploys is allowed each service that a stage is made of, and passes roles to no other", () => {
+  const { Statement } = deployerPolicy;
+  const allowed = new Set(Statement.flatMap(({ Action }) => Action).map((action) => action.split(":")[0]));
+  const made = [...resources, ...production].filter(({ type, read }) => type.startsWith("aws:") && !read);
+  const passed = Statement.flatMap(({ Condition }) => Condition?.StringEquals?.["iam:PassedToService"] ?? []);
+  const trusted = trustPolicies([...resources, ...production]).flatMap(({ document }) =>
+    JSON.parse(document).Statement.map(({ Principal }: { Principal: { Service: string } }) => Principal.Service),
+  );
+
+  expect([...new Set(made.map(serviceOf))].filter((service) => !allowed.has(service))).toEqual([]);
+  expect([...new Set(trusted)].toSorted()).toEqual(passed);
+  expect(ofType(made, "aws:iam/role:Role").flatMap(({ inputs }) => inputs.managedPolicyArns ?? [])).toEqual([]);
+});
+
+/** As actions of IAM name the service of a resource: the provider of AWS has another name for two. */
+function serviceOf({ type }: Resource): string {
+  if (type.startsWith("aws:cloudwatch/log")) return "logs";
+  const [, service = ""] = /^aws:([a-z0-9]+)/.exec(type) ?? [];
+  return service === "apigatewayv2" ? "apigateway" : service;
+}
+
 test("the provider of AWS is the one that this SST was made with", () => {
   const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
   const { dependencies } = JSON.parse(read(".sst/platform/package.json"));
@@ -168,6 +190,12 @@ describe("IAM as moto plays it, which reads the grammar of policies", () => {
       for (const role of roles) expect([role.of, await make(named(role))]).toEqual([role.of, undefined]);
       for (const policy of policies) expect([policy.of, await allow(named(policy))]).toEqual([policy.of, undefined]);
     }
+  });
+
+  test("takes the policy of whoever deploys", async () => {
+    await make({ of: "Deployer", document: trustPolicies(resources)[0]?.document ?? "" });
+
+    expect(await allow({ of: "Deployer", document: JSON.stringify(deployerPolicy) })).toBeUndefined();
   });
 
   test.each([
