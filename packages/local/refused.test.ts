@@ -1,8 +1,8 @@
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import { createServer, type Server, type ServerOptions } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { seededIds } from "#testing/ids.ts";
 import { recordingLog } from "#testing/log.ts";
 import { isUpgradeRefused, refuseInWords, unreadableRequest } from "./refused.ts";
@@ -10,15 +10,13 @@ import { isUpgradeRefused, refuseInWords, unreadableRequest } from "./refused.ts
 let server: Server;
 let port: number;
 
-/** Node's own limits of a minute and five, so short that a client which stops in between is told at once. */
-beforeEach(async () => {
-  const limits = { headersTimeout: 1, requestTimeout: 1, connectionsCheckingInterval: 10 };
+async function serve(limits: ServerOptions): Promise<void> {
   server = createServer(limits, (request) => request.resume());
   refuseInWords(server, seededIds(1));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   port = (server.address() as AddressInfo).port;
-});
+}
 
 afterEach(() => {
   server.closeAllConnections();
@@ -29,6 +27,8 @@ test.each([
   ["whose headers never end", "POST / HTTP/1.1\r\nHost: localhost\r\n"],
   ["whose body never ends", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"],
 ])("a request %s is answered 408 in words, with the headers of every answer, and let go of", async (_, sent) => {
+  // Node's own limits of a minute and five, so short that a client which stops in between is told at once.
+  await serve({ headersTimeout: 1, requestTimeout: 1, connectionsCheckingInterval: 10 });
   const socket = connect(port, "127.0.0.1").on("error", () => undefined);
   socket.write(sent);
 
@@ -49,6 +49,7 @@ test.each([
   ["a tunnel", "CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n"],
   ["an upgrade for nobody", forNobody],
 ])("%s whose client sends on is answered, and ended at both ends", async (_, sent) => {
+  await serve({});
   server.on("upgrade", (request) => isUpgradeRefused(request, seededIds(2)));
   const accepted = once(server, "connection") as Promise<[Socket]>;
   const client = connect({ port, host: "127.0.0.1", allowHalfOpen: true }).on("error", () => undefined);
