@@ -11,7 +11,7 @@ import { type ProcessVolumes, processVolumes } from "./volumes.ts";
 
 const resources = { cpus: 1, memoryMb: 512 };
 
-describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation %s", (isolation) => {
+describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation %s", { retry: 0 }, (isolation) => {
   if (isolation === "bubblewrap" && !canSandbox()) {
     it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
     return;

@@ -17,7 +17,7 @@ const outer = Object.values(networkInterfaces())
 
 const lacking = lacks("own");
 
-describe("a network of its own", () => {
+describe("a network of its own", { retry: 0 }, () => {
   if (lacking) {
     it("needs slirp4netns", ({ skip }) => skip(lacking));
     return;

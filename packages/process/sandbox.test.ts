@@ -24,7 +24,7 @@ it("shows what a linked entry of a PATH leads to", () => {
 
 const lacking = lacks("shared");
 
-describe("the sandbox", () => {
+describe("the sandbox", { retry: 0 }, () => {
   if (lacking) {
     it("needs bubblewrap", ({ skip }) => skip(lacking));
     return;

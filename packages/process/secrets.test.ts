@@ -7,7 +7,7 @@ import { openTrial, processesOf, type Trial } from "./trial.ts";
 
 const secret = "open-sesame-7f3a";
 
-describe.each(["bubblewrap", "none"] as const)("what a run is given, isolation %s", (isolation) => {
+describe.each(["bubblewrap", "none"] as const)("what a run is given, isolation %s", { retry: 0 }, (isolation) => {
   if (isolation === "bubblewrap" && !canSandbox()) {
     it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
     return;
