@@ -48,7 +48,8 @@ export function openSocket(directory: string, name: string, onConnection: (socke
   };
 }
 
-const patienceMs = 3_000;
+/** A machine that is busy takes seconds to start what a run is to start; whoever asked is not kept waiting for ever. */
+const patienceMs = 30_000;
 const mostWaiting = 1_024;
 
 /** How to start a process inside a living run; throws when it does not answer. */

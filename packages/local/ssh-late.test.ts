@@ -1,0 +1,22 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { openSshTrial, type SshTrial } from "./ssh-trial.ts";
+
+/** Longer than a launcher on a busy machine was waited for once, when sessions and forwards failed there. */
+const LATE_MS = 4_000;
+
+let trial: SshTrial;
+beforeEach(async () => {
+  trial = await openSshTrial("none");
+  await trial.begin();
+});
+afterEach(() => trial.close());
+
+it("a session waits for an environment whose launcher is late, as on a busy machine", async () => {
+  process.kill(trial.launcherPid(), "SIGSTOP");
+  const said = trial.say("echo hello");
+  await sleep(LATE_MS);
+  process.kill(trial.launcherPid(), "SIGCONT");
+
+  expect(await said).toMatchObject({ code: 0, out: "hello\n" });
+});
