@@ -2,6 +2,7 @@ import { execFile, spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { shellWords } from "#core/environments/record/shell-words.ts";
 import { type Answer, isAlive, openSupervisor, type SupervisorTrial, staying, until } from "./supervisor-trial.ts";
 
 let trial: SupervisorTrial;
@@ -39,6 +40,17 @@ describe("a command beside that of the run", () => {
     await trial.exec({ id: "a", words: sh('pwd; cd /usr; pwd >"$BERTH_DIRECTORY_FILE"'), directory: "/var" });
 
     expect(await trial.ended("a")).toMatchObject({ stdout: "/var\n", directory: "/usr", end: { exitCode: 0 } });
+  });
+
+  it("of a shell has no variable that only says where it was left", async () => {
+    await trial.run([]);
+
+    await trial.exec({ id: "a", words: shellWords("cd /usr; env"), directory: "/var" });
+
+    const told = await trial.ended("a");
+    expect(told).toMatchObject({ directory: "/usr", end: { exitCode: 0 } });
+    expect(told.stdout).toContain("PWD=/usr\n");
+    expect(told.stdout).not.toContain("BERTH_DIRECTORY_FILE");
   });
 
   it.each([
