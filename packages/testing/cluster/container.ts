@@ -38,8 +38,11 @@ export interface ContainerPlace {
 
 /** A kubelet looks again for what its container lacks; a real one takes longer. */
 const configAgainMs = 200;
-/** And pulls again what it could not pull: a real one after 10 s, then after twice as long each time. */
-const pullAgainMs = 600;
+/**
+ * And pulls again what it could not pull: a real one after 10 s, then after twice as long each time. Long enough to be seen
+ * meanwhile on a busy machine.
+ */
+const pullAgainMs = 3_000;
 
 export function pretendContainer(spec: Container, script: ContainerScript, place: ContainerPlace): RunningContainer {
   const log = containerLog();
