@@ -3,12 +3,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { seededRandom } from "#testing/random.ts";
 import { type Answers, type Kind, noteAnswers } from "./answers.ts";
+import { type BegunCommands, begunTwice, noteBegunCommands } from "./begun-commands.ts";
 import { type InstanceAnswers, type InstanceKind, noteInstanceAnswers } from "./instance-answers.ts";
 import { type InstanceClient, instanceClient } from "./instance-client.ts";
 import { ApiError, isOver, type Job, type JobClient, jobClient } from "./job-client.ts";
 import { canListProcesses, eventually } from "./processes.ts";
 import { watchSlots } from "./slot-watch.ts";
-import { openStackTrial, type StackTrial } from "./stack-trial.ts";
+import { openStackTrial, type StackProcess, type StackTrial } from "./stack-trial.ts";
 
 const seed = Number(process.env.CRASH_SEED ?? randomInt(1_000_000));
 const settings = {
@@ -32,7 +33,7 @@ const sizes = [
   { instance_type: "g4dn.2xlarge" },
   { instance_type: "c7i.8xlarge" },
 ];
-const lives = [
+const lives: readonly { readonly command?: string; readonly duration_hours: number }[] = [
   { command: "sleep 0.2", duration_hours: 1 },
   { command: "sleep 0.5", duration_hours: 1 },
   { command: "sleep 1; exit 4", duration_hours: 1 },
@@ -59,24 +60,27 @@ const isSeenFirst = (round: number) => round % 2 === 0;
 const longestPauseMs = 150;
 const longestLifeMs = 1_200;
 /** Lives for some seconds, so that whoever looks now and then sees it. */
-const seenJob = { instance_type: "c7i.8xlarge", duration_hours: 0.001 };
+const seenJob = { instance_type: "c7i.8xlarge", command: "sleep 60", duration_hours: 0.001 };
 /** Has not ended before it is changed. */
-const changedJob = { instance_type: "g4dn.2xlarge", duration_hours: 0.004 };
+const changedJob = { instance_type: "g4dn.2xlarge", command: "sleep 60", duration_hours: 0.004 };
 
 let trial: StackTrial;
 let random: () => number;
 let watch: ReturnType<typeof watchSlots>;
+let begun: BegunCommands;
 
 // Anew for each try: a home that another stack still uses would say nothing of this one.
 beforeEach(() => {
   trial = openStackTrial("berth-crash-");
   random = seededRandom(seed);
   watch = watchSlots(trial.home, slots);
+  begun = noteBegunCommands();
 });
 
 afterEach(async () => {
   watch.stop();
   await trial.close();
+  begun.close();
 });
 
 describe("the local stack", () => {
@@ -91,7 +95,7 @@ describe("the local stack", () => {
   }, async () => {
     const { answered, instances, lost, key } = await crashAgainAndAgain();
 
-    const stack = await trial.start(settings);
+    const stack = await start();
     const jobs = jobClient(stack.url, key);
     for (const answers of answered.slice(-roundsAtEnd)) lost.push(...(await answers.lost(jobs, patienceMs)));
     const instancesNow = instanceClient(stack.url, key);
@@ -111,7 +115,9 @@ describe("the local stack", () => {
     const { seen, conflicts, runsByKey } = watch.stop();
     const code = await stack.kill("SIGTERM");
     const counts = { ...sumOf(kinds, answered), ...sumOf(instanceKinds, instances) };
-    process.stdout.write(`Killed ${rounds} times, ${seen.runs} runs seen; answered: ${JSON.stringify(counts)}\n`);
+    const commands = begun.read();
+    const said = `${seen.runs} runs seen, ${commands.length} commands begun`;
+    process.stdout.write(`Killed ${rounds} times, ${said}; answered: ${JSON.stringify(counts)}\n`);
 
     expect(lost).toEqual([]);
     for (const kind of [...kinds, ...instanceKinds]) expect(counts[kind], kind).toBeGreaterThanOrEqual(rounds);
@@ -120,6 +126,8 @@ describe("the local stack", () => {
     expect(all.flatMap(wrongFailure)).toEqual([]);
     expect(seen.runs).toBeGreaterThanOrEqual(Math.ceil(rounds / 2));
     expect(conflicts).toEqual([]);
+    expect(begunTwice(commands)).toEqual([]);
+    expect(commands.length).toBeGreaterThanOrEqual(all.filter(({ status }) => status === "completed").length);
     expect(runTooOften(runsByKey, instances)).toEqual([]);
     expect(Object.keys(free)).toEqual(["a10g", "cpu-x86", "l4", "t4-small"]);
     expect([code, trial.processes()]).toEqual([0, []]);
@@ -136,6 +144,10 @@ interface Crashed {
   readonly key: string;
 }
 
+function start(): Promise<StackProcess> {
+  return trial.start({ ...settings, LOCAL_PATH: begun.directory });
+}
+
 /** Stacks in one home, one after the other, each killed at a random moment while several clients submit and change. */
 async function crashAgainAndAgain(): Promise<Crashed> {
   const answered: Answers[] = [];
@@ -143,7 +155,7 @@ async function crashAgainAndAgain(): Promise<Crashed> {
   const lost: string[] = [];
   let key = "";
   for (let round = 0; round < rounds; round += 1) {
-    const stack = await trial.start(settings);
+    const stack = await start();
     key ||= (await stack.env()).API_KEY ?? "";
     const jobs = jobClient(stack.url, key);
     lost.push(...((await answered.at(-1)?.lost(jobs, patienceMs)) ?? []));
@@ -171,6 +183,7 @@ async function crashAgainAndAgain(): Promise<Crashed> {
     await sleep(random() * (isSeenFirst(round) ? longestLifeMs : longestPauseMs));
     await stack.kill("SIGKILL");
     await Promise.all([...submitting, ...changing]);
+    begun.read();
   }
   return { answered, instances, lost, key };
 }
@@ -178,7 +191,7 @@ async function crashAgainAndAgain(): Promise<Crashed> {
 /** Waits until a run was seen to live that was not seen before. */
 async function seeRun(jobs: JobClient, answers: Answers): Promise<void> {
   const { runs } = watch.seen();
-  await answers.submit(jobs, seenJob);
+  await answers.submit(jobs, saying(seenJob));
   await eventually(
     () => watch.seen().runs,
     (now) => now > runs,
@@ -200,11 +213,16 @@ async function untilDead(most: number, act: (n: number) => Promise<void>): Promi
 }
 
 async function submitOne(jobs: JobClient, answers: Answers): Promise<void> {
-  await answers.submit(jobs, { ...pick(sizes), ...pick(lives) });
+  await answers.submit(jobs, saying({ ...pick(sizes), ...pick(lives) }));
+}
+
+/** The same job, whose command says that it began. */
+function saying<Submitted extends { readonly command?: string }>(job: Submitted): Submitted {
+  return job.command === undefined ? job : { ...job, command: begun.saying(job.command) };
 }
 
 async function changeOne(jobs: JobClient, answers: Answers): Promise<void> {
-  const id = await answers.submit(jobs, changedJob);
+  const id = await answers.submit(jobs, saying(changedJob));
   await answers.extend(jobs, id, 0.001);
   await sleep(random() * longestPauseMs);
   await answers.extend(jobs, id, 0.002);
