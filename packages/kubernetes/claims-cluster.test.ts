@@ -282,23 +282,7 @@ describe("a claim", { retry: 0 }, () => {
     const { id } = await newClaim();
     const [name = "", uid = ""] = id.split(".");
     const path = "/api/v1/persistentvolumes/foreign";
-    must(
-      await admin.post("/api/v1/persistentvolumes", {
-        metadata: { name: "foreign" },
-        spec: {
-          capacity: { storage: "10Gi" },
-          accessModes: ["ReadWriteOncePod"],
-          storageClassName: "berth-gp3",
-          persistentVolumeReclaimPolicy: "Delete",
-          claimRef: { apiVersion: "v1", kind: "PersistentVolumeClaim", namespace, name, uid },
-          csi: { driver: "another.csi.example", volumeHandle: "v" },
-        },
-      }),
-    );
-    await trial.eventually(
-      () => volumeNameOf(id),
-      (bound) => bound === "foreign",
-    );
+    await bindTo("foreign", { name, uid, policy: "Delete" });
     await forbidChanges("foreign", "Berth");
 
     await claims.findVolume(id);
@@ -308,6 +292,46 @@ describe("a claim", { retry: 0 }, () => {
     await admin.remove(path);
     await removed(admin, path);
   });
+
+  it("is made again for a volume that no provisioner named, among the volumes of others", async () => {
+    const { id } = await newClaim();
+    const [name = "", uid = ""] = id.split(".");
+    await bindTo("theirs", { name, uid, policy: "Retain" });
+    await claims.findVolume(id);
+    await trial.cluster.admin.remove(`${claimsPath}/${name}`);
+    await removed(trial.cluster.admin, `${claimsPath}/${name}`);
+
+    const found = await claims.findVolume(id);
+    const after = await volumeNameOf(id);
+    await claims.removeVolume(id);
+    await removed(trial.cluster.admin, `${claimsPath}/${name}`);
+    await trial.cluster.admin.remove("/api/v1/persistentvolumes/theirs");
+    await removed(trial.cluster.admin, "/api/v1/persistentvolumes/theirs");
+
+    expect(found).toMatchObject({ id, attached: false });
+    expect(after).toBe("theirs");
+  });
+
+  /** To a volume that somebody made by hand, of a driver that nobody runs. */
+  async function bindTo(volume: string, { policy, ...claim }: Record<"name" | "uid" | "policy", string>) {
+    must(
+      await trial.cluster.admin.post("/api/v1/persistentvolumes", {
+        metadata: { name: volume },
+        spec: {
+          capacity: { storage: "10Gi" },
+          accessModes: ["ReadWriteOncePod"],
+          storageClassName: "berth-gp3",
+          persistentVolumeReclaimPolicy: policy,
+          claimRef: { apiVersion: "v1", kind: "PersistentVolumeClaim", namespace, ...claim },
+          csi: { driver: "another.csi.example", volumeHandle: "v" },
+        },
+      }),
+    );
+    await trial.eventually(
+      () => volumeNameOf(`${claim.name}.${claim.uid}`),
+      (bound) => bound === volume,
+    );
+  }
 
   it("is gone with its volume", async () => {
     const { id } = await newClaim();

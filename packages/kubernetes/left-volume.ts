@@ -17,6 +17,8 @@ import type { Place } from "./read-run.ts";
 const removing = "berth/removing";
 /** On one that is claimed again: the id that it has for the core, which the uid of its first claim is part of. */
 const volume = claimAnnotation.volume;
+/** The label of a kept volume: the uid of its first claim. */
+const firstClaim = "berth/claim";
 
 /**
  * The claim of a volume whose own was deleted by hand, made again: the volume outlives it, and so does what was written.
@@ -80,18 +82,31 @@ async function markRemoving({ client }: Place, { metadata, spec }: PersistentVol
   });
 }
 
-/** A claim that somebody deletes by hand does not take its volume along from now on. Whoever may not say so does not. */
-export function keepVolume(place: Place, claim: Claim): Promise<void> {
+/**
+ * A claim that somebody deletes by hand does not take its volume along from now on, and its volume is found without it.
+ * Whoever may not say so does not.
+ */
+export async function keepVolume(place: Place, claim: Claim): Promise<void> {
+  const ofClaim = claimOf(idOf(claim))?.uid;
+  if (ofClaim === undefined) return;
   const read = async () => {
     const found = await readVolume(place, claim);
-    return found?.spec.persistentVolumeReclaimPolicy === "Delete" && !isRemoving(found) ? found : undefined;
+    return found && !isRemoving(found) && !isKept(found, ofClaim) ? found : undefined;
   };
-  return changeVolume(read, (found) => retain(place, found));
+  await changeVolume(read, (found) => keep(place, found, ofClaim));
 }
 
-async function retain({ client }: Place, { metadata }: PersistentVolume): Promise<void> {
+function isKept({ metadata, spec }: PersistentVolume, ofClaim: string): boolean {
+  const isFound = metadata.name === provisionedNameOf(ofClaim) || metadata.labels?.[firstClaim] === ofClaim;
+  return isFound && spec.persistentVolumeReclaimPolicy !== "Delete";
+}
+
+async function keep({ client }: Place, { metadata }: PersistentVolume, ofClaim: string): Promise<void> {
   const { name, uid, resourceVersion } = metadata;
-  const body = { metadata: { uid, resourceVersion }, spec: { persistentVolumeReclaimPolicy: "Retain" } };
+  const body = {
+    metadata: { uid, resourceVersion, labels: { [firstClaim]: ofClaim } },
+    spec: { persistentVolumeReclaimPolicy: "Retain" },
+  };
   await client.patch(volumePath(name), body).catch((error: unknown) => {
     if (!isForGood(error)) throw error;
   });
@@ -124,14 +139,32 @@ function isRemoving({ metadata }: PersistentVolume): boolean {
   return metadata.annotations?.[removing] !== undefined || metadata.deletionTimestamp !== undefined;
 }
 
-/** Which claim a volume had is said by nothing but the volumes themselves. */
+/**
+ * Which claim a volume had is said by the volume alone. It is asked for by the name that provisioners give it, then by
+ * the label that it has where it is called otherwise: a cluster has the volumes of others by the thousand.
+ */
 async function leftVolume({ client }: Place, id: string): Promise<PersistentVolume | undefined> {
   const uid = claimOf(id)?.uid;
-  const { items } = await client.list<PersistentVolume, PersistentVolume>(volumesPath, (one) => {
-    const isIts = one.spec.claimRef?.uid === uid || one.metadata.annotations?.[volume] === id;
-    return isIts && one.spec.persistentVolumeReclaimPolicy === "Retain" && !isRemoving(one) ? [one] : [];
-  });
+  if (uid === undefined) return undefined;
+  const isIts = ({ metadata, spec }: PersistentVolume) =>
+    spec.claimRef?.uid === uid || metadata.annotations?.[volume] === id;
+  const named = await client.find<PersistentVolume>(volumePath(provisionedNameOf(uid)));
+  if (named && isIts(named)) return isLeft(named) ? named : undefined;
+  const selector = encodeURIComponent(`${firstClaim}=${uid}`);
+  const { items } = await client.list<PersistentVolume, PersistentVolume>(
+    `${volumesPath}?labelSelector=${selector}`,
+    (one) => (isIts(one) && isLeft(one) ? [one] : []),
+  );
   return items[0];
+}
+
+/** So every provisioner names what it makes unless its operator says otherwise (external-provisioner, `--volume-name-prefix`). */
+function provisionedNameOf(ofClaim: string): string {
+  return `pvc-${ofClaim}`;
+}
+
+function isLeft(one: PersistentVolume): boolean {
+  return one.spec.persistentVolumeReclaimPolicy === "Retain" && !isRemoving(one);
 }
 
 /** For a claim of that name to come, whatever its uid; as it was read, so that one that is being removed stays so. */
