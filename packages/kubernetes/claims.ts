@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { OwnedVolume, Volume, VolumeRef, Volumes } from "#core/ports/volumes.ts";
+import { VolumeRefused } from "#core/problem.ts";
 import { ApiRefused } from "./api-error.ts";
 import { isAttached } from "./attachments.ts";
 import { type Claim, claimAnnotation, claimPath, idOf, readClaim, readVolume, zoneOf } from "./claim.ts";
@@ -9,6 +10,7 @@ import { annotation, claimOf, deploymentLabels, label, mountLabel } from "./name
 import type { Pod } from "./objects.ts";
 import { amountOf } from "./quantities.ts";
 import type { Place } from "./read-run.ts";
+import { refusalIn } from "./refusal.ts";
 import { readyNameOf } from "./snapshots.ts";
 
 /** Volumes as claims of a namespace. */
@@ -75,9 +77,15 @@ async function makeOrFind(place: ClassedPlace, making: Making, deadline: AbortSi
   try {
     return await client.create<Claim>(paths.claims, claimObject(making, place), deadline);
   } catch (error) {
-    if (!(error instanceof ApiRefused) || error.code !== "AlreadyExists") throw error;
-    return findOf(place, making.wanted, deadline);
+    if (!(error instanceof ApiRefused)) throw error;
+    if (error.code === "AlreadyExists") return findOf(place, making.wanted, deadline);
+    const refusal = refusalIn(error.said);
+    throw refusal ? new VolumeRefused(asSentence(refusal.words)) : error;
   }
+}
+
+function asSentence(words: string): string {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}`;
 }
 
 /** A claim that was made again for its volume does not say whose it is, but only a record asks for that. */

@@ -17,6 +17,7 @@ import { listParts } from "./list-parts.ts";
 import { listRuns } from "./list-runs.ts";
 import { sightOf } from "./machine-sight.ts";
 import { machineStates } from "./machine-state.ts";
+import { missingVolumes } from "./missing-volumes.ts";
 import { annotation, machineOf, portsOf, type RunId } from "./names.ts";
 import type { NodeTypeRule } from "./node-type.ts";
 import type { Job, Pod } from "./objects.ts";
@@ -67,7 +68,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   const { client, deployment, now, sshPort, watchesGpus = false } = options;
   const machineStateOf = machineStates(options.machineOf);
   const place: Place = { client, paths: pathsOf(options.namespace), deployment, log: options.log };
-  const [refusals, pulls] = [podRefusals(place, now), failedPulls(place, now)];
+  const [refusals, pulls, missing] = [podRefusals(place, now), failedPulls(place, now), missingVolumes(place, now)];
   const recent = recentRuns(now);
   const nodesOf = recentNodes(client, now);
   return {
@@ -86,7 +87,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
         throw asRefused(error, run);
       }),
     observe: async (uid, run) =>
-      observeRun(place, { uid, run }, { now: now(), refusals, pulls, sshPort, recent, nodesOf, watchesGpus }),
+      observeRun(place, { uid, run }, { now: now(), refusals, pulls, missing, sshPort, recent, nodesOf, watchesGpus }),
     begin: async (uid, run) => openGate(place, await readRun(place, { uid, run })),
     remove: async (uid, run, removal) =>
       removeRun(place, { uid, run }, removal, { stateOf: machineStateOf, recent, blobs: options.blobs }),
@@ -111,6 +112,7 @@ interface Looking {
   readonly now: number;
   readonly refusals: ReturnType<typeof podRefusals>;
   readonly pulls: ReturnType<typeof failedPulls>;
+  readonly missing: ReturnType<typeof missingVolumes>;
   readonly sshPort: number | undefined;
   readonly recent: RecentRuns;
   readonly nodesOf: ReadNodes;
@@ -121,22 +123,23 @@ interface Looking {
 async function observeRun(
   place: Place,
   id: RunId,
-  { now, refusals, pulls, sshPort, recent, nodesOf, watchesGpus }: Looking,
+  { now, refusals, pulls, missing, sshPort, recent, nodesOf, watchesGpus }: Looking,
 ): Promise<Observation | undefined> {
   const objects = await withSshPort(place, id, await readRun(place, id, recent.wasRemoved(id)), sshPort);
   recent.keep(id, objects);
   const { jobs, pods } = objects;
   const [job] = jobs;
   const idle = jobs.find((one, at) => one && isLiving(one) && !pods.some((pod) => machineOf(pod) === at));
-  const [nodes, podRefusal, failed] = await Promise.all([
+  const [nodes, podRefusal, failed, missingVolume] = await Promise.all([
     // Why something ends is read as it is now: a machine that is taken back says so seconds before its pods go.
     pods.every(isStaying) ? nodesOf(nodeNamesOf(objects)) : readNodes(place.client, nodeNamesOf(objects)),
     idle ? refusals(idle) : null,
     pulls(pods.filter((pod) => sightOf(pod).unpulled !== null)),
+    missing(pods),
   ]);
   const unkept = unkeptNodes(job, boundNodes(objects, nodes));
   if (job && unkept !== undefined) await keepNodes(place, job, unkept);
-  const seen = observationOf(objects, { now, nodes, podRefusal, failedPulls: failed });
+  const seen = observationOf(objects, { now, nodes, podRefusal, missingVolume, failedPulls: failed });
   const { [annotation.execs]: execs, [annotation.ssh]: ssh } = job?.metadata.annotations ?? {};
   const isAsked = (execs !== undefined || (ssh !== undefined && pods.some(isSupervised))) && seen?.sessions === 0;
   if (!seen || !job || seen.state === "ended") return seen;

@@ -3,7 +3,8 @@ import type { KubeObject } from "./objects.ts";
 import type { Place } from "./read-run.ts";
 
 export interface KubeEvent extends KubeObject {
-  readonly involvedObject: { readonly uid?: string };
+  readonly involvedObject: { readonly name?: string; readonly uid?: string };
+  readonly reason?: string;
   readonly message?: string;
   readonly lastTimestamp?: string | null;
   /** How often it happened: the same words are written down once. */
@@ -11,22 +12,22 @@ export interface KubeEvent extends KubeObject {
 }
 
 export interface EventListing<Kept> {
-  /** As the events name it. */
-  readonly reason: string;
+  /** By their fields: `reason=FailedCreate`. */
+  readonly selector: string;
   readonly keptMs: number;
   keep(event: KubeEvent): readonly Kept[];
 }
 
 /**
- * Events of one reason, at most so old; none where they may not be read. The API server reads all events of the namespace
+ * Events of one kind, listed at most so long ago; none where they may not be read. The API server reads all events of the namespace
  * to find some of them: it is asked once for everybody who wants to know.
  */
 export function eventListing<Kept>(
   { client, paths }: Place,
   now: () => number,
-  { reason, keptMs, keep }: EventListing<Kept>,
+  { selector, keptMs, keep }: EventListing<Kept>,
 ): () => Promise<readonly Kept[]> {
-  const path = `${paths.events}?fieldSelector=${encodeURIComponent(`reason=${reason}`)}`;
+  const path = `${paths.events}?fieldSelector=${encodeURIComponent(selector)}`;
   let newest: { readonly at: number; readonly answer: Promise<readonly Kept[]> } | undefined;
   const list = async () => {
     try {

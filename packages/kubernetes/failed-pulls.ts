@@ -7,7 +7,7 @@ import type { Place } from "./read-run.ts";
  * the next pull goes on, which may take minutes.
  */
 export function failedPulls(place: Place, now: () => number): (pods: readonly Pod[]) => Promise<number> {
-  const list = eventListing(place, now, { reason: "Failed", keptMs: 3_000, keep: pullsIn });
+  const list = eventListing(place, now, { selector: "reason=Failed", keptMs: 3_000, keep: pullsIn });
   return async (pods) => {
     if (pods.length === 0) return 0;
     const pulls = await list();

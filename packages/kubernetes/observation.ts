@@ -16,6 +16,8 @@ export interface Surroundings {
   readonly nodes: readonly Node[];
   /** Why the cluster makes no pod for its Job, where it says so. */
   readonly podRefusal: Refusal | null;
+  /** Why a pod of it waits for a volume, where the cluster says so. */
+  readonly missingVolume: string | null;
   /** How often an image that may never come could not be pulled. */
   readonly failedPulls: number;
 }
@@ -38,7 +40,10 @@ export function observationOf(objects: RunObjects, surroundings: Surroundings): 
     endedAt: end?.endedAt ?? null,
     reason: end
       ? withNotice(end.reason, surroundings.nodes)
-      : (sights.find(({ reason }) => reason !== null)?.reason ?? surroundings.podRefusal?.words ?? null),
+      : (surroundings.missingVolume ??
+        sights.find(({ reason }) => reason !== null)?.reason ??
+        surroundings.podRefusal?.words ??
+        null),
     address: addressOf(machines[0], surroundings.nodes),
     nodes: nodes.map(({ index: _, ...node }) => node),
     isolation: "pod",

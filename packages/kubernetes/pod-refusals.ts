@@ -15,7 +15,7 @@ interface Said {
 
 /** Why the cluster makes no pod for a Job (a quota, an admission webhook), which only an event says; null: it does not. */
 export function podRefusals(place: Place, now: () => number): (job: Job) => Promise<Refusal | null> {
-  const list = eventListing(place, now, { reason: "FailedCreate", keptMs: 10_000, keep: saidIn });
+  const list = eventListing(place, now, { selector: "reason=FailedCreate", keptMs: 10_000, keep: saidIn });
   return async ({ metadata }) => {
     const age = now() - (timeOf(metadata.creationTimestamp) ?? 0);
     if (age >= 0 && age < youngMs) return null;

@@ -17,6 +17,11 @@ describe("a refusal that stays", () => {
       "The cluster refuses the run: spec.template.spec.containers[0].image: Required value",
     ],
     [
+      403,
+      'persistentvolumeclaims "x" is forbidden: maximum storage usage per PersistentVolumeClaim is 1Gi, but request is 2Gi',
+      "Refused by the cluster's limits: maximum storage usage per PersistentVolumeClaim is 1Gi, but request is 2Gi",
+    ],
+    [
       422,
       `jobs.batch "x-r1" is forbidden: ValidatingAdmissionPolicy 'images' with binding 'b' denied request: only ours`,
       "Refused by the cluster's policy images: only ours",

@@ -21,7 +21,7 @@ const phrases: readonly (readonly [RegExp, (found: RegExpExecArray) => Refusal])
   [/Validating\w*Policy '([^']+)' with binding '[^']*' denied request: (.*)/s, byPolicy],
   [/violates PodSecurity "[^"]*": (.*)/s, ([, why]) => forGood(`Refused by the cluster's pod security: ${why}`)],
   [
-    /((?:minimum|maximum) \S+ usage per (?:Container|Pod) is .*)/s,
+    /((?:minimum|maximum) \S+ usage per (?:Container|Pod|PersistentVolumeClaim) is .*)/s,
     ([, why]) => forGood(`Refused by the cluster's limits: ${why}`),
   ],
   [/\bPod "[^"]*" is invalid: (.*)/s, ([, why]) => forGood(`The cluster refuses the run: ${why}`)],

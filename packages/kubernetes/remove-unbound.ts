@@ -33,7 +33,7 @@ export function isBound({ spec }: Pod): boolean {
 
 /** As an observation shows it; of the beginning of a run, which is not shown, nothing may be bound. */
 function isUnbound(objects: RunObjects): boolean {
-  const seen = observationOf(objects, { now: 0, nodes: [], podRefusal: null, failedPulls: 0 });
+  const seen = observationOf(objects, { now: 0, nodes: [], podRefusal: null, missingVolume: null, failedPulls: 0 });
   if (seen) return seen.state === "unbound";
   return objects.pods.every((pod) => sightOf(pod).state === "unbound");
 }

@@ -42,7 +42,10 @@ function seen(change: { readonly pod?: Partial<Pod["status"]>; readonly node?: N
   const metadata = change.deleted ? { ...pod.metadata, deletionTimestamp: "2026-01-01T13:00:00Z" } : pod.metadata;
   const pods = [{ ...pod, metadata, status: { ...pod.status, ...change.pod } }];
   const nodes = change.node === null ? [] : [change.node ?? node];
-  const observed = observationOf({ jobs: [job], pods }, { now: 0, nodes, podRefusal: null, failedPulls: 0 });
+  const observed = observationOf(
+    { jobs: [job], pods },
+    { now: 0, nodes, podRefusal: null, missingVolume: null, failedPulls: 0 },
+  );
   return { mark: observed?.nodes[0]?.mark, rest: withoutMarks(observed) };
 }
 
@@ -94,7 +97,10 @@ describe("the mark of a run", () => {
   it("is none where there are two pods of one machine", () => {
     const pods = [pod, { ...pod, metadata: { ...pod.metadata, uid: "u-other" } }];
 
-    const observed = observationOf({ jobs: [job], pods }, { now: 0, nodes: [node], podRefusal: null, failedPulls: 0 });
+    const observed = observationOf(
+      { jobs: [job], pods },
+      { now: 0, nodes: [node], podRefusal: null, missingVolume: null, failedPulls: 0 },
+    );
 
     expect(observed?.nodes.map(({ mark }) => mark)).toEqual([undefined, undefined]);
   });
