@@ -10,11 +10,14 @@ const path = (key: string, id = ID) => `/v1/cloudrun/workspaces/${id}/shell?api_
 describe("the web shell", () => {
   let trial: SocketTrial;
   let key: string;
-  beforeEach(async () => {
-    trial = await openSocketTrial({ lookMs: 20, pingMs: 200 });
+  const begin = async (times: { readonly pingMs?: number } = {}) => {
+    trial = await openSocketTrial({ lookMs: 20, ...times });
     await trial.workspace("alice", ID);
     await trial.world.deliver();
     key = await trial.key("alice");
+  };
+  beforeEach(async () => {
+    await begin();
   });
   afterEach(async () => {
     await trial.close();
@@ -339,6 +342,8 @@ describe("the web shell", () => {
   });
 
   it("lets a client go that does not answer pings, and no other", async () => {
+    await trial.close();
+    await begin({ pingMs: 200 });
     const [client, deaf] = await Promise.all([connected(), connected()]);
     stopReading(deaf);
 
