@@ -1,6 +1,6 @@
 import { promisify } from "node:util";
 import { deflateRaw, inflateRaw } from "node:zlib";
-import { briefFields, type Item, type Stored } from "#core/ports/table.ts";
+import { briefOf, type Item, type Stored } from "#core/ports/table.ts";
 import { withNewestWriter } from "#core/writers.ts";
 import { indexFields } from "./table-definition.ts";
 
@@ -42,8 +42,7 @@ export async function fromAttributes(attributes: Attributes): Promise<Item> {
 
 function plainPart(item: Stored): Attributes {
   const fields = item as Stored & Attributes;
-  const plain: Attributes = { pk: item.pk, sk: item.sk, writers: item.writers };
-  for (const name of briefFields) if (fields[name] !== undefined) plain[name] = fields[name];
+  const plain: Attributes = { pk: item.pk, sk: item.sk, writers: item.writers, ...briefOf(item) };
   for (const { partition, sort, sortType, projected } of Object.values(indexFields)) {
     if (!isFit(fields[partition], "S") || !isFit(fields[sort], sortType)) continue;
     for (const name of [partition, sort, ...projected]) plain[name] = fields[name];

@@ -1,6 +1,6 @@
 import { type DynamoDBDocumentClient, QueryCommand, type QueryCommandInput } from "@aws-sdk/lib-dynamodb";
 import {
-  briefFields,
+  briefPaths,
   type IndexQuery,
   type IndexRange,
   type Item,
@@ -59,8 +59,8 @@ function partitionInput({ pk, prefix, after, newestFirst = false, brief = false 
 
 /** Behind names of its own, since some of them are reserved words of DynamoDB. */
 const briefProjection = {
-  ProjectionExpression: ["pk", "sk", ...briefFields.map((_, n) => `#brief${n}`)].join(", "),
-  ExpressionAttributeNames: Object.fromEntries(briefFields.map((name, n) => [`#brief${n}`, name])),
+  ProjectionExpression: ["pk", "sk", ...briefPaths.map((path) => path.map((name) => `#${name}`).join("."))].join(", "),
+  ExpressionAttributeNames: Object.fromEntries(briefPaths.flat().map((name) => [`#${name}`, name])),
 };
 
 function indexInput({ index, partition, from, to, after }: IndexQuery): Input {

@@ -1,6 +1,6 @@
 import type { SQLInputValue, SQLOutputValue } from "node:sqlite";
 import {
-  briefFields,
+  briefOf,
   type IndexQuery,
   type IndexRange,
   type Item,
@@ -101,15 +101,8 @@ function rowOf(item: Stored): SQLInputValue[] {
   const isWaiting = isName(waitPool) && isName(waitOrder);
   const projected = { waitPool, waitOrder, uid, owner, size, zone, createdAt };
   const waiting = isWaiting ? [waitPool, waitOrder, JSON.stringify(projected)] : [null, null, null];
-  const plain = [item.pk, item.sk, newestWriterOf(item) ?? NOBODY, ...due, ...waiting, briefOf(item)];
+  const plain = [item.pk, item.sk, newestWriterOf(item) ?? NOBODY, ...due, ...waiting, JSON.stringify(briefOf(item))];
   return [...plain, checksumOf(plain, bytes), bytes];
-}
-
-function briefOf(item: Stored): string {
-  const fields = briefFields.flatMap((name) =>
-    (item as Item)[name] === undefined ? [] : [[name, (item as Item)[name]]],
-  );
-  return JSON.stringify(Object.fromEntries(fields));
 }
 
 function isName(value: unknown): value is string {

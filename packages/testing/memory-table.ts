@@ -1,6 +1,6 @@
 import type { Clock } from "#core/ports/clock.ts";
 import {
-  briefFields,
+  briefOf,
   type ConditionalPut,
   type Item,
   type Key,
@@ -94,15 +94,14 @@ export function memoryTable({
     query: async (query) =>
       "index" in query
         ? indexes[query.index].query(query)
-        : pageOf(partitions.get(query.pk), query, query.brief ? briefOf : handOut),
+        : pageOf(partitions.get(query.pk), query, query.brief ? briefItem : handOut),
     count: async (range) => indexes[range.index].count(range),
     all: () => [...partitions.values()].flatMap((partition) => [...partition.values()].map(copy)),
   };
 }
 
-function briefOf(item: Item): Item {
-  const fields = briefFields.flatMap((name) => (item[name] === undefined ? [] : [[name, copyOfData(item[name])]]));
-  return { pk: item.pk, sk: item.sk, writers: [], ...Object.fromEntries(fields) };
+function briefItem(item: Item): Item {
+  return { pk: item.pk, sk: item.sk, writers: [], ...(copyOfData(briefOf(item)) as object) };
 }
 
 function requireWriter(found: Item | undefined, ifWriter: string | null | undefined, { pk, sk }: Key): void {

@@ -25,12 +25,38 @@ export interface PartitionQuery {
   readonly after?: string;
   readonly limit?: number;
   readonly newestFirst?: boolean;
-  /** Answers of each item only its key and its `briefFields`: what a list of many sorts and filters by. */
+  /** Answers of each item only its key and `briefOf` it: what a list of many sorts and filters by. */
   readonly brief?: boolean;
 }
 
-/** Small fields that every table keeps apart from the rest of an item, whatever its kind. */
-export const briefFields = ["kind", "uid", "phase", "step", "end", "createdAt", "ttl"] as const;
+/** Small fields, and fields of a field, that every table keeps apart from the rest of an item, whatever its kind. */
+export const briefPaths = [
+  ["kind"],
+  ["uid"],
+  ["phase"],
+  ["step"],
+  ["createdAt"],
+  ["ttl"],
+  // A list parses these of everything that its owner ever had, and the rest of `end` is as much again.
+  ["end", "at"],
+  ["end", "outcome"],
+] as readonly (readonly [field: string, ...inner: string[]])[];
+
+/** Those of them that the item has. */
+export function briefOf(item: Stored): Readonly<Record<string, unknown>> {
+  const brief: Record<string, unknown> = {};
+  for (const [field, inner] of briefPaths) {
+    const value = (item as Item)[field];
+    if (inner === undefined && value !== undefined) brief[field] = value;
+    if (inner === undefined || !hasField(value, inner)) continue;
+    brief[field] = { ...(brief[field] as object | undefined), [inner]: value[inner] };
+  }
+  return brief;
+}
+
+function hasField<Name extends string>(value: unknown, name: Name): value is Readonly<Record<Name, unknown>> {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, name);
+}
 
 export type IndexName = "due" | "waiting";
 

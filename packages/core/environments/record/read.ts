@@ -54,8 +54,8 @@ export interface Listed<Head = Environment> {
 }
 
 /**
- * The caller's environments that match, or a part of them, the newest first. It costs the reading of every
- * `briefFields`, and of the heads only those that are shown. What cannot be read is not shown, and counts.
+ * The caller's environments that match, or a part of them, the newest first. It costs the reading of every one in
+ * brief, and of the heads only those that are shown. What cannot be read is not shown, and counts.
  */
 export async function listEnvironments(ctx: UserContext<"table">, asked: Asked = {}): Promise<Listed> {
   const briefs = kept((await readBriefs(ctx)).filter(isBrief), ctx.clock.now());
