@@ -53,7 +53,7 @@ const open = (url: string, authorization?: string) =>
     ...(authorization === undefined ? {} : { headers: { authorization } }),
   });
 
-describe("the page of a session", () => {
+describe("the page of a session", { retry: 0 }, () => {
   it("is at its workspace_url for a key of its owner, also when it was asleep, and for nobody else", async () => {
     const { uuid, workspace_url } = await api("POST", "/session/create", { user_id: "user@example.com" });
     const isServed = () => open(workspace_url, basic(key));
@@ -160,7 +160,7 @@ describe("a workspace's access", () => {
   }
 });
 
-describe("a WebSocket to a page", () => {
+describe("a WebSocket to a page", { retry: 0 }, () => {
   it("is what the page makes of it: a placeholder has none, and none comes so far without a key", async () => {
     const { uuid, workspace_url } = await api("POST", "/session/create", { user_id: "user@example.com" });
     await eventually(

@@ -16,7 +16,7 @@ beforeEach(() => {
 
 afterEach(() => trial.close());
 
-describe("how environments are kept apart", () => {
+describe("how environments are kept apart", { retry: 0 }, () => {
   it.each([
     ["none", "bwrap is not here", without("bwrap")],
     // A sandbox that starts: what is run in it later could not enter it.

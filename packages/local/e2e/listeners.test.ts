@@ -17,7 +17,7 @@ beforeEach(() => {
 
 afterEach(() => trial.close());
 
-describe("the local stack", () => {
+describe("the local stack", { retry: 0 }, () => {
   it.for([true, false])("listens for its API, STS and SSH alone, with metrics: %s", async (hasMetrics, { skip }) => {
     if (!canListProcesses) skip("this machine has no /proc to look for listeners in");
     const [sshPort = 0, metricsPort = 0] = await findFreePorts(2);
