@@ -121,6 +121,17 @@ test("after a fault it is free for another request, and the same one goes on wit
   expect(await begin("other")).toMatchObject({ isRepeat: false, create: { thing: { id: "id-3" } } });
 });
 
+test("what a newer version adds while a request is at work stays beside its answer", async () => {
+  const { world, ctx, begin } = await keyedWorld();
+  const [one, two] = [going(await begin()), going(await begin())];
+  const added = { by: "a newer version" };
+  await world.table.put({ ...two, added } as typeof two);
+
+  await keepReply(ctx, one, reply);
+
+  expect(await world.table.get(two)).toMatchObject({ state: "done", reply, added });
+});
+
 test("the answer of one whose key was given to another request since then is not kept", async () => {
   const { ctx, begin } = await keyedWorld();
   const one = going(await begin());

@@ -138,7 +138,8 @@ async function settle(ctx: Context<"table">, settled: KeyedCreate): Promise<void
     decide(known): KeyedCreate | undefined {
       if (known?.thing.uid !== settled.thing.uid) return undefined;
       const state = stateOf(settled, known);
-      return rank[known.state] >= rank[state] ? undefined : { ...settled, state, writers: known.writers };
+      // Of what was found: others may have written since, among them a newer version that added a field.
+      return rank[known.state] >= rank[state] ? undefined : { ...known, state, reply: settled.reply };
     },
     what: "What this Idempotency-Key stands for is",
   });
