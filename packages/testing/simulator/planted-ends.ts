@@ -57,8 +57,8 @@ export const endBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/keep-archive.ts",
-        find: "return isOvertaken ? { ...item, writers: known.writers } : undefined;",
-        replace: "return isOvertaken && item.bytes < 0 ? { ...item, writers: known.writers } : undefined;",
+        find: "return isOvertaken ? { ...known, blob, ...what } : undefined;",
+        replace: "return isOvertaken && known.bytes < 0 ? { ...known, blob, ...what } : undefined;",
       },
     ],
     caughtBy: {

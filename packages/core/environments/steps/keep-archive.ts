@@ -100,7 +100,7 @@ async function record(
     read: () => unlessUnreadable(ctx, () => findStored(ctx, item)),
     decide(known): StoredArchive | undefined {
       const isOvertaken = known?.uid === uid && known.state !== "completed" && what.state === "completed";
-      return isOvertaken ? { ...item, writers: known.writers } : undefined;
+      return isOvertaken ? { ...known, blob, ...what } : undefined;
     },
     what: `The archive ${file} is`,
   });
