@@ -234,8 +234,8 @@ describe("a list", () => {
 
     expect(listed).toEqual({ items: ["a", "c"], resourceVersion: "7" });
     expect(server.requests.map(({ url }) => url)).toEqual([
-      "/api/v1/pods?labelSelector=a&limit=500",
-      "/api/v1/pods?labelSelector=a&limit=500&continue=x%26y",
+      "/api/v1/pods?labelSelector=a&limit=1000",
+      "/api/v1/pods?labelSelector=a&limit=2000&continue=x%26y",
     ]);
   });
 

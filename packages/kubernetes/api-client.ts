@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { WebSocket } from "ws";
 import { ApiUnreachable, isAnother, isNotFound } from "./api-error.ts";
 import { type ApiAccess, exchange, nameOf, type Outgoing, textOf, tlsOf, withQuery } from "./exchange.ts";
-import { type Listed, type ListOptions, listPages } from "./list-pages.ts";
+import { type Answer, type Listed, type ListOptions, listPages } from "./list-pages.ts";
 import { openSocket, type StreamProtocol } from "./socket.ts";
 
 export type PatchKind = "merge" | "strategic-merge";
@@ -55,11 +55,13 @@ export function apiClient(access: ApiAccess): ApiClient {
   const { mostBytes: most = mostBytes } = access;
   const limit = () => AbortSignal.timeout(access.deadlineMs ?? deadlineMs);
   let answers = 0;
-  const call = async <Body>(outgoing: Outgoing, deadline = limit()): Promise<Body> => {
+  const answerTo = async <Body>(outgoing: Outgoing, deadline: AbortSignal): Promise<Answer<Body>> => {
     const response = await exchange({ access, agent, deadline }, outgoing, deadline);
     answers += 1;
-    return parsed<Body>(await textOf(response, nameOf(outgoing), deadline, most), nameOf(outgoing));
+    const text = await textOf(response, nameOf(outgoing), deadline, most);
+    return { body: parsed<Body>(text, nameOf(outgoing)), bytes: text.length };
   };
+  const call = async <Body>(outgoing: Outgoing, deadline = limit()) => (await answerTo<Body>(outgoing, deadline)).body;
   const get = <Body>(path: string) => call<Body>({ method: "GET", path });
   return {
     deadline: limit,
@@ -68,7 +70,7 @@ export function apiClient(access: ApiAccess): ApiClient {
       unlessNotFound(call<Body>({ method: "GET", path }, deadline)),
     list: (path, keep, options) => {
       const read = <Body>(page: string, part?: "metadata") =>
-        call<Body>({ method: "GET", path: page, ...(part && { accept: metadataOnly }) });
+        answerTo<Body>({ method: "GET", path: page, ...(part && { accept: metadataOnly }) }, limit());
       const peek = (page: string) => {
         const deadline = AbortSignal.any([limit(), AbortSignal.timeout(peekMs)]);
         return call({ method: "GET", path: page, accept: metadataOnly }, deadline);
@@ -109,7 +111,7 @@ export function apiClient(access: ApiAccess): ApiClient {
   };
 }
 
-/** A spec may have a command of 16 KiB, and a page 500 of them (Kubernetes, API concepts, "Metadata-only fetches"). */
+/** A spec may have a command of 16 KiB, and a page a thousand of them (Kubernetes, API concepts, "Metadata-only fetches"). */
 const metadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 
 /** How long another one that is made at the same moment is let go first, at most. */

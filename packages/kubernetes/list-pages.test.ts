@@ -3,7 +3,7 @@ import { expect, it, onTestFinished } from "vitest";
 import { type ApiClient, apiClient } from "./api-client.ts";
 import { ApiUnreachable, timedOut } from "./api-error.ts";
 import type { ApiAccess } from "./exchange.ts";
-import { listPages } from "./list-pages.ts";
+import { type Answer, listPages } from "./list-pages.ts";
 import { type Answering, answerJson, type LoopbackServer, loopbackServer } from "./loopback-trial.ts";
 import type { KubeObject } from "./objects.ts";
 
@@ -48,28 +48,34 @@ const limits = () =>
   server.requests.map(({ url }) => Number(new URL(url, server.access.url).searchParams.get("limit")));
 
 it("a page that is too long is asked for in smaller ones, which grow again behind it", async () => {
-  const pods = Array.from({ length: 900 }, (_, at) => (at < 500 ? 140 : 0));
+  const pods = Array.from({ length: 900 }, (_, at) => (at < 500 ? 100 : 0));
   await serve(pods);
 
   const { items, resourceVersion } = await client.list("/api/v1/pods", nameOf);
 
   expect(items).toEqual(pods.map((_, at) => `pod-${at}`));
   expect(resourceVersion).toBe("7");
-  expect(limits()).toEqual([500, 125, 250, 500, 500]);
+  expect(limits()).toEqual([1_000, 250, 500, 1_000]);
 });
 
-/** 300 pods of a server that finds so many of them in time: a page of more is late. */
-function slowPages(inTime: number) {
+interface Pods {
+  readonly count?: number;
+  /** Of each. */
+  readonly bytes?: number;
+}
+
+/** Pods of a server that finds so many of them in time: a page of more is late. */
+function slowPages(inTime: number, { count = 300, bytes = 1 }: Pods = {}) {
   const asked: number[] = [];
-  const pods = Array.from({ length: 300 }, (_, at) => ({ metadata: { name: `pod-${at}` } }));
-  const read = async <Body>(path: string): Promise<Body> => {
+  const pods = Array.from({ length: count }, (_, at) => ({ metadata: { name: `pod-${at}` } }));
+  const read = async <Body>(path: string): Promise<Answer<Body>> => {
     const { searchParams } = new URL(path, "https://server");
     const [from, limit] = [Number(searchParams.get("continue") ?? 0), Number(searchParams.get("limit"))];
     asked.push(limit);
     if (limit > inTime) throw new ApiUnreachable("GET /api/v1/pods", timedOut);
     const to = Math.min(pods.length, from + limit);
     const metadata = { resourceVersion: "7", ...(to < pods.length && { continue: String(to) }) };
-    return { metadata, items: pods.slice(from, to) } as Body;
+    return { body: { metadata, items: pods.slice(from, to) } as Body, bytes: (to - from) * bytes };
   };
   const list = (answers: () => number) => listPages({ read, peek: read, answers }, "/api/v1/pods", nameOf);
   return { asked, list };
@@ -82,12 +88,12 @@ function living(): () => number {
 }
 
 it("a page that comes too late is asked for in smaller ones, which stay as small", async () => {
-  const { asked, list } = slowPages(125);
+  const { asked, list } = slowPages(250);
 
   const { items } = await list(living());
 
   expect(items).toEqual(Array.from({ length: 300 }, (_, at) => `pod-${at}`));
-  expect(asked).toEqual([500, 125, 125, 125]);
+  expect(asked).toEqual([1_000, 250, 250]);
 });
 
 it("pages that come too late however small they are end the list soon", async () => {
@@ -95,7 +101,7 @@ it("pages that come too late however small they are end the list soon", async ()
 
   await expect(list(living())).rejects.toThrow("GET /api/v1/pods: timed out");
 
-  expect(asked).toEqual([500, 125, 32]);
+  expect(asked).toEqual([1_000, 250, 63]);
 });
 
 it("a server that accepted nothing since the list began, not even a page of one, is asked for no smaller page", async () => {
@@ -103,16 +109,27 @@ it("a server that accepted nothing since the list began, not even a page of one,
 
   await expect(list(() => 7)).rejects.toThrow("GET /api/v1/pods: timed out");
 
-  expect(asked).toEqual([500, 1]);
+  expect(asked).toEqual([1_000, 1]);
 });
 
 it("a server that accepted nothing since the list began is asked for smaller pages where one of one item comes", async () => {
-  const { asked, list } = slowPages(125);
+  const { asked, list } = slowPages(250);
 
   const { items } = await list(() => 7);
 
   expect(items).toHaveLength(300);
-  expect(asked).toEqual([500, 1, 125, 125, 125]);
+  expect(asked).toEqual([1_000, 1, 250, 250]);
+});
+
+it.each([
+  ["grow to a bound while they are short", { count: 12_000, bytes: KIB }, [1_000, 2_000, 4_000, 4_000, 4_000]],
+  ["grow to what is read at ease", { count: 6_000, bytes: 8 * KIB }, [1_000, 2_000, 2_048, 2_048]],
+  ["are fewer items where these are large", { count: 2_500, bytes: 32 * KIB }, [1_000, 512, 512, 512]],
+])("pages %s", async (_, pods, limits) => {
+  const { asked, list } = slowPages(Number.POSITIVE_INFINITY, pods);
+
+  expect((await list(living())).items).toHaveLength(pods.count);
+  expect(asked).toEqual(limits);
 });
 
 /** Two pods of a server, which the call of this number, counted from 1, does not come to in time. */
@@ -135,7 +152,7 @@ it("a page that came shows that the server lives: the one behind it may be late"
 
   expect([items, limits()]).toEqual([
     ["pod-0", "pod-1"],
-    [500, 125],
+    [1_000, 500],
   ]);
 });
 
@@ -146,7 +163,7 @@ it("the first call of a client may be a page that comes too late", async () => {
 
   expect([items, limits()]).toEqual([
     ["pod-0", "pod-1"],
-    [1, 125, 125],
+    [1, 250, 250],
   ]);
 });
 

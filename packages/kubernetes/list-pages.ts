@@ -18,17 +18,28 @@ export interface ListOptions {
   readonly leaveOut?: ((name: string) => void) | undefined;
 }
 
+export interface Answer<Body> {
+  readonly body: Body;
+  /** How long its text is. */
+  readonly bytes: number;
+}
+
 /** The server that a list is of. */
 interface Server {
-  read<Body>(path: string, part?: "metadata"): Promise<Body>;
+  read<Body>(path: string, part?: "metadata"): Promise<Answer<Body>>;
   /** A read of a page of one item, which is given up sooner than others. */
   peek(path: string): Promise<unknown>;
   /** How many calls it has accepted so far, of lists and of anything else. */
   answers(): number;
 }
 
-/** So many items come in one page, unless they are too large for one, or the server too slow. */
-const pageSize = 500;
+/**
+ * So many items come in the first page, unless they are too large for one, or the server too slow, and at most so many in
+ * a later one: a thousand environments with the pods of their machines are listed each minute, and each page is a request.
+ */
+const pageSize = { first: 1_000, largest: 4_000 };
+/** Longer pages would take more memory than the others leave: what is parsed takes several times its text. */
+const bytesOfPage = 16 * 1024 ** 2;
 /** So many pages of one list may come too late: the next one says that nobody answers. */
 const mostLatePages = 2;
 /** A list whose pages expired is begun again this often. */
@@ -56,9 +67,10 @@ interface Page<Item> {
 }
 
 /**
- * A page that is too long is asked for again with fewer items, and the pages after it grow again; behind one that came too
- * late they do not, since each that is late again costs the whole deadline. Where the server has accepted nothing since the
- * list began, and answers no page of one item either, it is away, and a smaller page would be late too.
+ * Pages grow as long as they are short. One that is too long is asked for again with fewer items, and the pages after it
+ * grow again; behind one that came too late they do not, since each that is late again costs the whole deadline. Where the
+ * server has accepted nothing since the list began, and answers no page of one item either, it is away, and a smaller page
+ * would be late too.
  */
 async function listOnce<Item, Kept>(
   server: Server,
@@ -69,8 +81,8 @@ async function listOnce<Item, Kept>(
   const kept: Kept[] = [];
   const answersBefore = server.answers();
   let next = "";
-  let size = pageSize;
-  let mostSize = pageSize;
+  let size = pageSize.first;
+  let mostSize = pageSize.largest;
   let latePages = 0;
   for (;;) {
     const query = new URLSearchParams({ limit: String(size), ...(next === "" ? {} : { continue: next }) });
@@ -87,11 +99,12 @@ async function listOnce<Item, Kept>(
       size = Math.ceil(size / 4);
       continue;
     }
-    const { metadata, items } = page ?? (await leaveOne<Item>(server, at, options));
+    const { metadata, items } = page?.body ?? (await leaveOne<Item>(server, at, options));
     for (const item of items ?? []) kept.push(...keep(item));
     next = metadata.continue ?? "";
     if (next === "") return { items: kept, resourceVersion: metadata.resourceVersion };
-    size = Math.min(2 * size, mostSize);
+    const fitting = Math.max(1, Math.floor((size * bytesOfPage) / (page?.bytes ?? 0)));
+    size = Math.min(2 * size, mostSize, fitting);
   }
 }
 
@@ -105,7 +118,7 @@ async function lives(server: Server, path: string): Promise<boolean> {
 
 /** A page of one item that is too large, without it: its metadata says which one it is, and where the next one begins. */
 async function leaveOne<Item>(server: Server, path: string, { leaveOut }: ListOptions): Promise<Page<Item>> {
-  const { metadata, items } = await server.read<Page<KubeObject>>(path, "metadata");
+  const { metadata, items } = (await server.read<Page<KubeObject>>(path, "metadata")).body;
   const name = (items ?? []).map((item) => `${item.metadata.namespace ?? ""}/${item.metadata.name}`).join();
   if (!leaveOut) throw new ApiUnreachable(`${nameOf({ method: "GET", path })}: ${name}`, tooLong);
   leaveOut(name);

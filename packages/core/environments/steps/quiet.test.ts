@@ -84,7 +84,7 @@ test("an hour of a hundred idle environments costs one listing a minute: 500 req
 });
 
 /** Of a thousand, on Kubernetes, with as many pods of others (packages/kubernetes/capacity.test.ts). */
-const REQUESTS_OF_A_LISTING = 5;
+const REQUESTS_OF_A_LISTING = 3;
 
 test("where a command runs its looks ask for its log alone", async () => {
   const { world, uid, asked, read } = await quietJob({ command: "train" });

@@ -1,0 +1,125 @@
+import { expect, it } from "vitest";
+import { findOrphans } from "#core/admin/orphans.ts";
+import { createEnvironment } from "#core/environments/verbs/create.ts";
+import { followChanges } from "#core/watch.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { kubernetesCompute } from "./compute.ts";
+import { type MemoryApi, memoryApi } from "./memory-api-trial.ts";
+import type { Node, Pod } from "./objects.ts";
+
+const MINUTE = 60_000;
+const namespace = "environments";
+const ENVIRONMENTS = 1_000;
+const NODES = 1_000;
+/** Network, proxy, disks, GPUs and logs: a cluster on EKS has about as many on each node. */
+const DAEMONS = 5;
+/** About what `kubectl get pod -o json` shows of one, with who wrote which field. */
+const BYTES_OF_OBJECT = 8 * 1024;
+
+it(`an hour of ${ENVIRONMENTS} idle environments on ${NODES} nodes costs an API server at most 500 requests`, async () => {
+  const { world, api } = await cluster();
+  await createAll(world);
+  // The first one who follows hints every run, which is looked at then.
+  await followForTenMinutes(world, api);
+  const before = await active(world);
+  api.requests.length = 0;
+
+  for (let ended = 0; ended < 6; ended += 1) await followForTenMinutes(world, api);
+
+  const listings = countOf(api, "list /api/v1/nodes") + countOf(api, "list /api/v1/pods");
+  const watches = api.requests.filter((one) => one.startsWith("watch ")).length;
+  const handovers = countOf(api, "get ");
+  const sweeps = api.requests.length - listings - watches - handovers;
+  expect({ listings, watches, handovers, sweeps }).toEqual({
+    listings: 60 * (1 + 4),
+    watches: 12 * 2,
+    handovers: 6 * 2,
+    sweeps: 12 * 9,
+  });
+  expect(api.requests.length).toBeLessThanOrEqual(500);
+  const after = await active(world);
+  expect([before.length, after.length]).toEqual([ENVIRONMENTS, ENVIRONMENTS]);
+  // Each was looked at every five minutes all the same.
+  expect(Math.min(...after)).toBeGreaterThan(world.clock.now());
+});
+
+async function cluster(): Promise<{ readonly world: MemoryWorld; readonly api: MemoryApi }> {
+  const world = await memoryWorld({ nodes: [] });
+  const { now } = world.clock;
+  // Berth knows nothing of the other types: other people's pods run there.
+  const nodes = Array.from({ length: NODES }, (_, at) =>
+    nodeAt(at, at < ENVIRONMENTS / 8 ? "p5.48xlarge" : "r9.large"),
+  );
+  const pods = nodes.flatMap(daemonsOf);
+  const api = memoryApi({ namespace, nodes, pods, bytesOfObject: BYTES_OF_OBJECT, now });
+  const machineOf = async () => "running" as const;
+  const compute = kubernetesCompute({ client: api.client, namespace, deployment: "one", now, machineOf });
+  Object.assign(world.ctx, { compute });
+  return { world, api };
+}
+
+async function createAll(world: MemoryWorld): Promise<void> {
+  await world.advance(MINUTE);
+  for (let n = 0; n < ENVIRONMENTS; n += 1) {
+    const user = world.as(`owner-${n % 100}`);
+    await createEnvironment(user, newEnvironment(`job-${n}`, { gpus: 1, hours: 24 }));
+    if (n % 40 === 39) await world.deliver();
+  }
+  await world.advance(MINUTE);
+}
+
+/** One holder of the watch, from its beginning until the next one has it, with both schedules beside it. */
+async function followForTenMinutes(world: MemoryWorld, api: MemoryApi): Promise<void> {
+  const ending = new AbortController();
+  const beganAt = world.clock.now();
+  const passed = () => world.clock.now() - beganAt;
+  const sleep = async (ms: number) => {
+    await api.watched(2);
+    await world.advance(ms);
+    api.endWatches();
+    if (passed() % (5 * MINUTE) === 0) await findOrphans(world.ctx);
+    if (passed() >= 10 * MINUTE) ending.abort();
+  };
+  await followChanges({ ...world.ctx, clock: { ...world.clock, sleep } }, ending.signal);
+}
+
+function countOf({ requests }: MemoryApi, what: string): number {
+  return requests.filter((one) => (what.endsWith(" ") ? one.startsWith(what) : one === what)).length;
+}
+
+/** When each active environment is looked at next. */
+async function active({ table }: MemoryWorld): Promise<number[]> {
+  const items = await table.all();
+  return items.flatMap(({ phase, dueAt }) => (phase === "active" ? [Number(dueAt ?? 0)] : []));
+}
+
+function nodeAt(at: number, type: string): Node {
+  return {
+    metadata: {
+      name: `node-${at}`,
+      uid: `node-uid-${at}`,
+      resourceVersion: "1",
+      creationTimestamp: "2026-01-01T00:00:00Z",
+      labels: { "node.kubernetes.io/instance-type": type, "topology.kubernetes.io/zone": "us-east-1a" },
+    },
+    spec: { providerID: `aws:///us-east-1a/i-${at}` },
+    status: {
+      allocatable: { cpu: "191", memory: "2000Gi", "nvidia.com/gpu": "8", "ephemeral-storage": "1000Gi" },
+      conditions: [{ type: "Ready", status: "True" }],
+    },
+  };
+}
+
+function daemonsOf({ metadata: { name } }: Node): Pod[] {
+  return Array.from({ length: DAEMONS }, (_, at) => ({
+    metadata: {
+      name: `daemon-${at}-${name}`,
+      namespace: "kube-system",
+      uid: `daemon-${at}-${name}`,
+      resourceVersion: "1",
+      creationTimestamp: "2026-01-01T00:00:00Z",
+    },
+    spec: { nodeName: name, containers: [{ name: "main", resources: { requests: { cpu: "100m" } } }] },
+    status: { phase: "Running" as const },
+  }));
+}
