@@ -115,6 +115,14 @@ const attempts: Attempts = {
     "unshare -Uru hostname taken",
   ),
   "changes the kernel": inside("echo 1 >/proc/sys/kernel/panic", "echo 500 >/proc/self/oom_score_adj"),
+  "changes how many segments it may have": inside(
+    "echo 30000 >/proc/sys/kernel/shmmni",
+    "echo 500 >/proc/self/oom_score_adj",
+  ),
+  "changes how long its message queues may be": inside(
+    "echo 1000 >/proc/sys/fs/mqueue/msg_max",
+    "echo 500 >/proc/self/oom_score_adj",
+  ),
   "reads the kernel's memory": inside("head -c 1 /proc/kcore", "head -c 1 /proc/version"),
   "asks the kernel to sync": inside("echo s >/proc/sysrq-trigger", "echo 500 >/proc/self/oom_score_adj"),
   "changes what the kernel says of devices": inside("echo 1 >/sys/devices/system/cpu/cpu0/online", "echo 1 >more"),
@@ -150,6 +158,10 @@ const grouped: Attempts = {
   ),
 };
 
+/** As many in one set as Linux allows: 2 MiB of the kernel's memory. */
+const semaphores = (count: number) =>
+  `perl -e '$id = semget(0, ${count}, 0600); defined $id or exit 1; semctl($id, 0, 0, 0)'`;
+
 /** What only a control group could count. */
 const uncounted: Attempts = {
   "makes a file in memory": outside(calls(`${call.memfd}, $name, 0`, '$name = "file"')),
@@ -160,6 +172,8 @@ const uncounted: Attempts = {
     exit($sum < 1200000000)'`,
     "perl -e 'defined($id = shmget(0, 4096, 0600)) or exit 1; shmctl($id, 0, 0) or exit 1'",
   ),
+  "has memory in semaphores": inside(semaphores(32_000), semaphores(32)),
+  "has memory in messages": outside("perl -e 'defined($id = msgget(0, 0600)) or exit 1; msgctl($id, 0, 0) or exit 1'"),
 };
 
 /** Only root can make a program that makes others root. */

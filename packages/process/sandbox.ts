@@ -72,7 +72,7 @@ export function sandboxOptions({
     ...limitsSeen(group),
     ...nameResolution(home, network),
     ...usersInside(home),
-    ...["--proc", "/proc", "--dev", "/dev"],
+    ...["--proc", "/proc", ...kernelSettings.flatMap((path) => ["--ro-bind-try", path, path]), "--dev", "/dev"],
     ...["/dev/shm", "/tmp", "/var/tmp"].flatMap((path) => ownDirectory(path, Math.min(tmpMb, memoryMb ?? tmpMb))),
     // Where GNU Screen has its sockets, and refuses to start without.
     ...["/run/screen"].filter(isFree(binds)).flatMap((path) => [...openWays(path), ...ownDirectory(path, 1)]),
@@ -90,6 +90,12 @@ export function sandboxOptions({
     ...Object.entries(env).flatMap(([name, value]) => ["--setenv", name, value]),
   ];
 }
+
+/**
+ * Some are of the sandbox's own namespaces, and Linux lets whoever made these change them (ipc_namespaces(7)): that is the
+ * user whose id a plain user's environments have outside. What is counted for a user (/proc/sys/user) is set on the way in.
+ */
+const kernelSettings = ["/proc/sys/kernel", "/proc/sys/fs/mqueue"];
 
 /** A volume's place is the volume's alone, with what the machine has there. */
 function isFree(binds: readonly Bind[]): (path: string) => boolean {

@@ -10,7 +10,8 @@ import { hasUserNamespace } from "./sandbox-user.ts";
  * asynchronous reads (fs.aio-max-nr in proc(5)), which one run could take all of; with performance events, where a
  * machine lets everybody have those (perf_event_open(2)), a run sees what the others do; and eBPF is nothing for
  * strangers. Where no control group counts the memory of a run, it gets none but what its processes may have, and that
- * of its /tmp, /dev/shm and (a megabyte) /run/screen.
+ * of its /tmp, /dev/shm and (a megabyte) /run/screen: messages and sets of semaphores (sysvipc(7)) are the kernel's own
+ * memory, which no end of a process frees.
  */
 export function refusedCalls(home: string, { isCounted }: { readonly isCounted: boolean }): string {
   const directory = join(home, "sandbox");
@@ -35,48 +36,52 @@ export const refusing = ["--seccomp", "9"] as const;
 /**
  * By their numbers for each way in which a program of this machine may call. Refused are add_key, request_key, keyctl,
  * io_uring_setup, io_setup (x32 has a number of its own), perf_event_open and bpf, and where memory is not counted
- * memfd_create and memfd_secret; of the others it depends on what they are given. A 32-bit program of x86 may still
+ * memfd_create, memfd_secret and msgget; of the others it depends on what they are given. A 32-bit program of x86 may still
  * open VM sockets by socketcall.
  */
 const ways = [
   {
     arch: 0xc000003e,
     refused: [248, 249, 250, 425, 206, 543, 298, 321],
-    files: [319, 447],
+    uncounted: [319, 447, 68],
     socket: 41,
     clone: 56,
     unshare: 272,
     shmget: 29,
+    semget: 64,
     ipc: null,
   },
   {
     arch: 0x40000003,
     refused: [286, 287, 288, 425, 245, 336, 357],
-    files: [356, 447],
+    uncounted: [356, 447, 399],
     socket: 359,
     clone: 120,
     unshare: 310,
     shmget: 395,
+    semget: 393,
     ipc: 117,
   },
   {
     arch: 0xc00000b7,
     refused: [217, 218, 219, 425, 0, 241, 280],
-    files: [279, 447],
+    uncounted: [279, 447, 186],
     socket: 198,
     clone: 220,
     unshare: 97,
     shmget: 194,
+    semget: 190,
     ipc: null,
   },
   {
     arch: 0x40000028,
     refused: [309, 310, 311, 425, 243, 364, 386],
-    files: [385, 447],
+    uncounted: [385, 447, 303],
     socket: 281,
     clone: 120,
     unshare: 337,
     shmget: 307,
+    semget: 299,
     ipc: 117,
   },
 ] as const;
@@ -87,10 +92,12 @@ type Way = (typeof ways)[number];
 const clone3 = 435;
 /** Of clone(2) and unshare(2). */
 const newUserNamespace = 0x1000_0000;
-/** Of ipc(2): its shmget. */
-const segmentCall = 23;
+/** Of ipc(2): its semget, msgget and shmget. */
+const olderCalls = [2, 13, 23];
 /** A sandbox has 4,096 segments (SHMMNI): of this size they are as much as its /tmp. */
 const mostSegmentBytes = 256 * 1024;
+/** In one set, of 32,000 (SEMMNI): each takes 64 bytes. Who uses them as locks needs few. */
+const mostSemaphores = 32;
 
 /** Of struct seccomp_data (seccomp(2)), and what a filter answers. */
 const [nr, arch, firstArgument, secondArgument, secondArgumentHigh] = [0, 4, 16, 24, 28];
@@ -105,13 +112,13 @@ function program(isCounted: boolean): Buffer {
 }
 
 function refusedBy(way: Way, isCounted: boolean): Buffer[] {
-  const always = [...way.refused, ...(isCounted ? [] : way.files), ...(hasUserNamespace ? [] : [clone3])];
+  const always = [...way.refused, ...(isCounted ? [] : way.uncounted), ...(hasUserNamespace ? [] : [clone3])];
   const rules = [
     ...[load(nr), and(withoutX32)],
     ...always.flatMap((call) => [skipUnless(call, 1), answer(refuseWith(noSuchCall))]),
     ...forCall(way.socket, [load(firstArgument), skipUnless(vsock, 1), answer(refuseWith(noSuchFamily))]),
     ...(hasUserNamespace ? [] : [way.clone, way.unshare].flatMap((call) => forCall(call, noUserNamespace()))),
-    ...(isCounted ? [] : noSegments(way)),
+    ...(isCounted ? [] : littleShared(way)),
     answer(allow),
   ];
   return [load(arch), skipUnless(way.arch, rules.length), ...rules];
@@ -122,14 +129,24 @@ function noUserNamespace(): Buffer[] {
   return [load(firstArgument), skipUnlessAny(newUserNamespace, 1), answer(refuseWith(notPermitted))];
 }
 
-function noSegments({ shmget, ipc }: Way): Buffer[] {
-  const refused = answer(refuseWith(noSpace));
-  const tooLarge = [
-    ...[load(secondArgumentHigh), skipUnlessAbove(0, 1), refused],
-    ...[load(secondArgument), skipUnlessAbove(mostSegmentBytes, 1), refused],
+/** What outlives whoever made it, and is counted for nobody. */
+function littleShared({ shmget, semget, ipc }: Way): Buffer[] {
+  const refusedOlder = olderCalls.flatMap((call) => [skipUnless(call, 1), answer(refuseWith(noSuchCall))]);
+  const older = [load(firstArgument), and(0xffff), ...refusedOlder];
+  return [
+    ...forCall(shmget, noMoreThan(mostSegmentBytes)),
+    ...forCall(semget, noMoreThan(mostSemaphores)),
+    ...(ipc === null ? [] : forCall(ipc, older)),
   ];
-  const older = [load(firstArgument), and(0xffff), skipUnless(segmentCall, 1), answer(refuseWith(noSuchCall))];
-  return [...forCall(shmget, tooLarge), ...(ipc === null ? [] : forCall(ipc, older))];
+}
+
+/** Of the second argument. */
+function noMoreThan(most: number): Buffer[] {
+  const refused = answer(refuseWith(noSpace));
+  return [
+    ...[load(secondArgumentHigh), skipUnlessAbove(0, 1), refused],
+    ...[load(secondArgument), skipUnlessAbove(most, 1), refused],
+  ];
 }
 
 /** What looks at an argument no longer knows the number of the call. */
