@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Observation, Run } from "#core/ports/compute.ts";
+import { removed } from "#testing/cluster/cluster.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { kubernetesClaims } from "./claims.ts";
 import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
@@ -190,24 +191,33 @@ describe("a machine", () => {
     expect(seen).toMatchObject({ state: "unbound", reason: expect.stringContaining("Insufficient nvidia.com/gpu") });
   });
 
-  it("is offered as far as what others ask of its processors leaves room, and no further", async () => {
-    const resources = { requests: { cpu: "150" } };
-    const spec = {
-      nodeName: "two",
-      tolerations: [{ operator: "Exists" }],
-      containers: [{ name: "main", image: "berth.test/any:1", resources }],
-    };
-    must(await trial.cluster.admin.post("/api/v1/namespaces/default/pods", { metadata: { name: "theirs" }, spec }));
-    const offered = await node();
-    const fits = { shares: [{ node: "two", units: 1 }] };
-    const tooMuch = { shares: [{ node: "two", units: 2 }], gpusPerMachine: 2 };
+  const asked = { resources: { requests: { cpu: "150" } } };
 
-    const { seen } = await applied(fits, ({ state }) => state === "ready");
-    const { seen: refused } = await applied(tooMuch, ({ reason }) => reason !== null);
-    must(await trial.cluster.admin.remove("/api/v1/namespaces/default/pods/theirs", { gracePeriodSeconds: 0 }));
+  it.each([
+    ["by its containers", { ofPod: {}, ofContainer: asked }],
+    ["as a whole", { ofPod: asked, ofContainer: {} }],
+  ])(
+    "is offered as far as what another pod asks of its processors %s leaves room, and no further",
+    async (_, theirs) => {
+      const spec = {
+        nodeName: "two",
+        tolerations: [{ operator: "Exists" }],
+        containers: [{ name: "main", image: "berth.test/any:1", ...theirs.ofContainer }],
+        ...theirs.ofPod,
+      };
+      must(await trial.cluster.admin.post("/api/v1/namespaces/default/pods", { metadata: { name: "theirs" }, spec }));
+      const offered = await node();
+      const fits = { shares: [{ node: "two", units: 1 }] };
+      const tooMuch = { shares: [{ node: "two", units: 2 }], gpusPerMachine: 2 };
 
-    expect(offered).toMatchObject({ units: 8, foreignUnits: 7 });
-    expect(seen).toMatchObject({ nodes: [{ name: "two" }] });
-    expect(refused).toMatchObject({ state: "unbound", reason: expect.stringContaining("Insufficient cpu") });
-  });
+      const { seen } = await applied(fits, ({ state }) => state === "ready");
+      const { seen: refused } = await applied(tooMuch, ({ reason }) => reason !== null);
+      must(await trial.cluster.admin.remove("/api/v1/namespaces/default/pods/theirs", { gracePeriodSeconds: 0 }));
+      await removed(trial.cluster.admin, "/api/v1/namespaces/default/pods/theirs");
+
+      expect(offered).toMatchObject({ units: 8, foreignUnits: 7 });
+      expect(seen).toMatchObject({ nodes: [{ name: "two" }] });
+      expect(refused).toMatchObject({ state: "unbound", reason: expect.stringContaining("Insufficient cpu") });
+    },
+  );
 });

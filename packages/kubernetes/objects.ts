@@ -46,6 +46,10 @@ export interface Pod extends KubeObject {
     readonly containers?: readonly PodContainer[];
     readonly initContainers?: readonly PodContainer[];
     readonly volumes?: readonly PodVolume[];
+    /** Of the pod as a whole, in place of what its containers ask for. */
+    readonly resources?: { readonly requests?: Quantities };
+    /** What its runtime takes beside them. */
+    readonly overhead?: Quantities;
   };
   readonly status?: {
     readonly phase?: "Pending" | "Running" | "Succeeded" | "Failed" | "Unknown";
@@ -62,7 +66,7 @@ interface PodVolume {
   readonly persistentVolumeClaim?: { readonly claimName: string };
 }
 
-interface PodContainer {
+export interface PodContainer {
   readonly name: string;
   readonly command?: readonly string[];
   readonly envFrom?: readonly object[];

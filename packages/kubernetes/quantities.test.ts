@@ -50,6 +50,31 @@ it("counts an init container by itself where it asks for more than all others", 
   expect(requestsOf(pod)).toEqual({ gpus: 0, cpus: 4, memoryMb: 1024 });
 });
 
+it("counts an init container with the sidecars that were started before it, and no others", () => {
+  const sidecar = container({ cpu: "1" }, { restartPolicy: "Always" });
+  const pod = podOf({
+    containers: [container({ cpu: "1" })],
+    initContainers: [sidecar, container({ cpu: "4" }), sidecar],
+  });
+
+  expect(requestsOf(pod)).toMatchObject({ cpus: 5 });
+});
+
+it("counts what a pod asks for as a whole in place of what its containers do, and those where it asks for nothing", () => {
+  const pod = podOf({
+    resources: { requests: { cpu: "6" } },
+    containers: [container({ cpu: "1", memory: "1Gi" }), container()],
+  });
+
+  expect(requestsOf(pod)).toEqual({ gpus: 0, cpus: 6, memoryMb: 1024 });
+});
+
+it("counts what the runtime of a pod takes beside its containers", () => {
+  const pod = podOf({ overhead: { cpu: "250m", memory: "120Mi" }, containers: [container({ cpu: "1" })] });
+
+  expect(requestsOf(pod)).toEqual({ gpus: 0, cpus: 1.25, memoryMb: 120 });
+});
+
 it("counts a pod that asks for nothing as nothing", () => {
   expect(requestsOf(podOf({ containers: [container()] }))).toEqual({ gpus: 0, cpus: 0, memoryMb: 0 });
 });

@@ -1,4 +1,4 @@
-import type { Pod, Quantities } from "./objects.ts";
+import type { Pod, PodContainer } from "./objects.ts";
 
 const factors: Readonly<Record<string, number>> = {
   n: 1e-9,
@@ -32,21 +32,33 @@ export interface Requests {
   readonly memoryMb: number;
 }
 
-/**
- * What the scheduler reckons for a pod: its containers with the sidecars beside them, or where that is more the largest
- * init container.
- */
-export function requestsOf({ spec }: Pod): Requests {
-  const { containers = [], initContainers = [] } = spec;
-  const sidecars = initContainers.filter(({ restartPolicy }) => restartPolicy === "Always");
-  const inits = initContainers.filter(({ restartPolicy }) => restartPolicy !== "Always");
-  const requestsIn = (list: typeof containers) => list.map(({ resources }) => resources?.requests ?? {});
-  const [together, alone] = [requestsIn([...containers, ...sidecars]), requestsIn(inits)];
-  const most = (resource: string) =>
-    Math.max(sumOf(together, resource), ...alone.map((requests) => amountOf(requests[resource])));
+/** What the scheduler reckons for a pod (k8s.io/component-helpers/resource, `PodRequests`). */
+export function requestsOf(pod: Pod): Requests {
+  const most = (resource: string) => ofWhole(pod, resource) + amountOf(pod.spec.overhead?.[resource]);
   return { gpus: most("nvidia.com/gpu"), cpus: most("cpu"), memoryMb: most("memory") / 1024 ** 2 };
 }
 
-function sumOf(all: readonly Quantities[], resource: string): number {
-  return all.reduce((sum, requests) => sum + amountOf(requests[resource]), 0);
+/** A pod may ask for a resource as a whole, whatever its containers ask for. */
+function ofWhole({ spec }: Pod, resource: string): number {
+  const whole = spec.resources?.requests?.[resource];
+  return whole === undefined ? ofContainers(spec, resource) : amountOf(whole);
+}
+
+/**
+ * Its containers with all sidecars beside them, or where that is more the largest init container with those sidecars that
+ * were started before it.
+ */
+function ofContainers({ containers = [], initContainers = [] }: Pod["spec"], resource: string): number {
+  let [sidecars, most] = [0, 0];
+  for (const container of initContainers) {
+    const own = requestOf(container, resource);
+    if (container.restartPolicy === "Always") sidecars += own;
+    else most = Math.max(most, sidecars + own);
+  }
+  const together = containers.reduce((sum, container) => sum + requestOf(container, resource), sidecars);
+  return Math.max(together, most);
+}
+
+function requestOf({ resources }: PodContainer, resource: string): number {
+  return amountOf(resources?.requests?.[resource]);
 }
