@@ -85,6 +85,11 @@ describe("whose an object is", () => {
 
   it.each<[string, "Job" | "Pod", object]>([
     ["a Job of a machine that is none", "Job", { name: `${uid}-r3-m0` }],
+    [
+      "a Job of a machine that no run has, however long a list of so many would be",
+      "Job",
+      { name: `${uid}-r3-m4294967296` },
+    ],
     ["a Job of another name", "Job", { name: "mine" }],
     ["a Job of another run", "Job", { name: `${uid}-r4` }],
     ["a Job with a uid that is none", "Job", { name: "x-r3", labels: { [label.uid]: "x", [label.run]: "3" } }],

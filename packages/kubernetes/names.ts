@@ -185,7 +185,8 @@ export function machineOf({ metadata }: KubeObject): number {
   return Number(machine);
 }
 
-const machinePart = /-m([1-9]\d*)$/;
+/** No run has a hundred machines: a Job of a higher number is somebody else's, and no list is made as long. */
+const machinePart = /-m([1-9]\d?)$/;
 
 /** The nodes that were granted, in their order; null where the cluster chose. */
 export function sharesOf({ metadata }: KubeObject): Run["shares"] {
