@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import type { Observation, PortSight, RunState } from "#core/ports/compute.ts";
 import { boundNodes, type RunObjects, wasBound } from "./bound-nodes.ts";
 import { type MachineEnd, timeOf, withNotice } from "./end-reason.ts";
@@ -102,7 +103,9 @@ function addressOf(machine: SeenMachine | undefined, nodes: readonly Node[]): Ob
   if (!pod || !sight?.started) return null;
   const node = nodes.find(({ metadata }) => metadata.name === pod.spec.nodeName);
   const addresses = node?.status?.addresses ?? [];
-  const found = ["ExternalIP", "InternalIP"].flatMap((type) => addresses.find((one) => one.type === type) ?? []);
+  // Whatever a node says of itself, people put it into a command.
+  const usable = addresses.filter(({ address }) => isIP(address) !== 0);
+  const found = ["ExternalIP", "InternalIP"].flatMap((type) => usable.find((one) => one.type === type) ?? []);
   return found[0] ? { ip: found[0].address, ...(job ? sshPortOf(job) : { port: null }) } : null;
 }
 
