@@ -56,7 +56,7 @@ export function endOfPod(pod: Pod, terminated: Terminated | undefined): MachineE
 /** A runtime puts what it was doing, from the outside in, before what went wrong. */
 function whyNotStarted(message: string | undefined): string {
   const [, program] = /exec: "([^"]+)": (?:stat .*no such file|executable file not found)/.exec(message ?? "") ?? [];
-  if (program !== undefined) return `its image has no ${program}`;
+  if (program !== undefined) return `its image has no ${inWords(program)}`;
   return inWords(message?.split(/unable to start container process: (?:error during container init: )?/).at(-1));
 }
 
@@ -115,9 +115,12 @@ function endedByCluster(reason: string, message: string | undefined): string {
   return `ended by the cluster: ${inWords(message ?? reason)}`;
 }
 
-/** One line that a person can read; the cluster's own may be long. */
+/**
+ * One line that a person can read; the cluster's own may be long. A registry, or whoever writes a pod's last words, may put
+ * into it what moves the cursor of a terminal.
+ */
 export function inWords(message: string | undefined): string {
-  const line = (message ?? "").replaceAll(/\s+/g, " ").trim();
+  const line = (message ?? "").replaceAll(/[\s\p{Cc}\p{Cf}]+/gu, " ").trim();
   return line.length > 300 ? `${line.slice(0, 299)}…` : line || "the cluster says no more";
 }
 

@@ -57,6 +57,16 @@ describe("a machine that lives", () => {
       reason: "The image could not be pulled yet: dial tcp: i/o timeout",
     });
   });
+
+  it("says nothing that moves a terminal's cursor, whatever a registry or a runtime says", () => {
+    const [unpulled, unstarted] = [
+      waiting("ErrImagePull", "try\u001b[2J again\u202e\u0085later"),
+      over({ exitCode: 128, reason: "StartError", message: 'exec: "a\u001b[2Jb": executable file not found' }),
+    ];
+
+    expect(sightOf(unpulled).reason).toBe("The image could not be pulled yet: try [2J again later");
+    expect(sightOf(unstarted).reason).toBe("The command could not be started: its image has no a [2Jb");
+  });
 });
 
 describe("a machine that never starts", () => {

@@ -3,7 +3,7 @@ import type { Owned, SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/v
 import { VolumeRefused } from "#core/problem.ts";
 import { ApiRefused, isAnother, isForGood, isNotFound } from "./api-error.ts";
 import { readClaim, readVolume } from "./claim.ts";
-import { timeOf } from "./end-reason.ts";
+import { inWords, timeOf } from "./end-reason.ts";
 import { lookWithin, usuallyGoneMs } from "./look-within.ts";
 import { annotation, claimOf, deploymentLabels, label, labelValue } from "./names.ts";
 import type { KubeObject } from "./objects.ts";
@@ -90,7 +90,7 @@ async function createSnapshot(place: Place, volumeId: string, tags: SnapshotTags
     const body = { apiVersion: snapshotApi, kind: "VolumeSnapshot", metadata, spec };
     return await place.client.create<Snapshot>(place.paths.snapshots, body, deadline);
   } catch (error) {
-    if (isForGood(error)) throw new VolumeRefused(`The cluster refused it: ${(error as ApiRefused).said}`);
+    if (isForGood(error)) throw new VolumeRefused(`The cluster refused it: ${inWords((error as ApiRefused).said)}`);
     if (!(error instanceof ApiRefused) || error.code !== "AlreadyExists") throw error;
     const found = await place.client.find<Snapshot>(`${place.paths.snapshots}/${name}`, deadline);
     if (!found || found.metadata.deletionTimestamp !== undefined) throw error;
