@@ -7,6 +7,8 @@ import { waitForEnvironment } from "#core/environments/record/wait.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { sharedType } from "#core/fleet.ts";
 import { apiKeyKey } from "#core/keys.ts";
+import { issueKey } from "#core/users/issue.ts";
+import { findOrCreateUser } from "#core/users/register.ts";
 import { contextOf } from "#http/runtime.ts";
 import { silentLog } from "#testing/log.ts";
 import { shellEnvironment } from "../shell-environment.ts";
@@ -20,6 +22,8 @@ export interface ShellStack {
   readonly id: string;
   /** A connection to its shell that was welcomed. */
   connect(): Promise<Client>;
+  /** The same for another user, who gets a workspace too. */
+  another(session: string): Promise<() => Promise<Client>>;
   close(): Promise<void>;
 }
 
@@ -30,6 +34,31 @@ export async function openShellStack(): Promise<ShellStack> {
   const [, key = ""] = /API_KEY='([^']+)'/.exec(await shellEnvironment({ home, fresh: false })) ?? [];
   const ctx = await contextOfKey(stack, key);
   const id = "ws-demo-developer-1756062811";
+  return {
+    stack,
+    ctx,
+    id,
+    connect: await shellOf(stack, ctx, { id, key }),
+    another: async (session) => {
+      const user = await findOrCreateUser(contextOf(stack.runtime), { account: ACCOUNT, role: "Developers", session });
+      const { secret } = await issueKey(contextOf(stack.runtime), user, "Developers");
+      return shellOf(stack, await contextOfKey(stack, secret), { id: `ws-demo-${session}-1756062811`, key: secret });
+    },
+    close: async () => {
+      await stack.stop();
+      rmSync(home, { recursive: true });
+    },
+  };
+}
+
+const ACCOUNT = "111122223333";
+
+/** Makes a workspace and waits until it is active; what it answers connects to its shell. */
+async function shellOf(
+  { url }: Stack,
+  ctx: ShellStack["ctx"],
+  { id, key }: { readonly id: string; readonly key: string },
+): Promise<() => Promise<Client>> {
   await createEnvironment(ctx, {
     id,
     name: id,
@@ -42,21 +71,12 @@ export async function openShellStack(): Promise<ShellStack> {
   });
   const active = await waitForEnvironment(ctx, id, (it) => it?.phase === "active");
   if (active?.phase !== "active") throw new Error(`The workspace is ${active?.phase}`);
-  const url = `${stack.url.replace("http", "ws")}/v1/cloudrun/workspaces/${id}/shell?api_key=${key}`;
-  return {
-    stack,
-    ctx,
-    id,
-    connect: async () => {
-      const client = clientOf(new WebSocket(url));
-      const welcome = await Promise.race([client.next(), client.closed]);
-      if (typeof welcome === "number") throw new Error(`Closed with ${welcome}`);
-      return client;
-    },
-    close: async () => {
-      await stack.stop();
-      rmSync(home, { recursive: true });
-    },
+  const address = `${url.replace("http", "ws")}/v1/cloudrun/workspaces/${id}/shell?api_key=${key}`;
+  return async () => {
+    const client = clientOf(new WebSocket(address));
+    const welcome = await Promise.race([client.next(), client.closed]);
+    if (typeof welcome === "number") throw new Error(`Closed with ${welcome}`);
+    return client;
   };
 }
 
