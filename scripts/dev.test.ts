@@ -1,0 +1,38 @@
+import { once } from "node:events";
+import { readFileSync, utimesSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { freshCheckout, openStartTrial, root, type StartTrial } from "./start-trial.ts";
+
+let trial: StartTrial;
+beforeEach(() => {
+  trial = openStartTrial();
+});
+afterEach(() => trial.close());
+
+describe("npm run dev", () => {
+  it("starts the stack again when a file that it loaded has changed", async () => {
+    const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+    const words = String(scripts.dev).split(" && exec node ")[1]?.split(" ") ?? ["--version"];
+    // In this checkout a changed file would make every stack that another test starts compile everything again.
+    const checkout = freshCheckout(trial.beside);
+    const running = trial.run(words, checkout);
+    let output = "";
+    // Who watches hears of a file from the stack, and on a busy machine after the stack says that it is up.
+    const changing = setInterval(() => {
+      const isUp = output.includes("Ctrl-C ends") && !output.includes("Restarting");
+      if (isUp) utimesSync(join(checkout, "functions/shared/live.ts"), new Date(), new Date());
+    }, 500);
+    const read = (chunk: unknown) => {
+      output += String(chunk);
+      if (output.split("Ctrl-C ends").length > 2) running.kill("SIGTERM");
+    };
+    running.stdout.on("data", read);
+    running.stderr.on("data", read);
+
+    await once(running, "close");
+    clearInterval(changing);
+
+    expect(output).toMatch(/Ctrl-C ends.*Restarting.*Stopped: every environment that ran has ended.*Ctrl-C ends/s);
+  });
+});
