@@ -26,6 +26,11 @@ export function isLogWanted({ logWantedUntil }: Environment, now: number): boole
   return (logWantedUntil ?? 0) > now;
 }
 
+/** Whether a run that is being ended has not been copied since; a copy that failed counts. */
+export function lacksLastLog({ hasCommand, run, log }: Environment): boolean {
+  return hasCommand && run.appliedAt !== null && log?.lastOf !== run.n;
+}
+
 /** When the log of an ended environment goes; undefined where there is none. */
 export function logEndsAt({ log, end: { at: endedAt } }: Environment): number | undefined {
   return log?.blob && endedAt !== null ? endedAt + KEPT_AFTER_END_MS : undefined;

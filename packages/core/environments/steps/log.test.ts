@@ -26,6 +26,16 @@ async function printing(ends?: { code: number; afterMs: number }) {
   return { world, uid: environment.uid, print, shown };
 }
 
+/** One whose command has printed `last` and ended, and who has seen that has done no more than say so. */
+async function justEnded() {
+  const { world, print, shown } = await printing({ code: 0, afterMs: 7 * SECOND });
+  await world.advance(6 * SECOND);
+  print("last\n");
+  world.clock.advance(2 * SECOND);
+  await reconcile(world.ctx, { look: keyText(keyOf(await world.read("alice", "one"))), hint: true });
+  return { world, shown };
+}
+
 /** One look at what became due long ago. */
 async function lookLater(world: MemoryWorld, ms: number): Promise<void> {
   world.clock.advance(ms);
@@ -125,6 +135,28 @@ describe("the log of a command", () => {
 
     expect((await world.read("alice", "one")).phase).toBe("completed");
     expect((await shown()).text).toBe("first\nlast\n");
+  });
+
+  test("has its last line for whoever reads it as soon as its end is shown", async () => {
+    const { world, shown } = await justEnded();
+    const { phase, end, log } = await world.read("alice", "one");
+    expect([phase, end.outcome?.phase, log?.lastOf]).toEqual(["stopping", "completed", undefined]);
+    const askedAt = world.clock.now();
+
+    expect((await shown()).text).toBe("first\nlast\n");
+    expect(world.clock.now() - askedAt).toBeLessThanOrEqual(2 * SECOND);
+  });
+
+  test("of a run whose end nobody looks at is read after 2 s as it was copied last", async () => {
+    const { world } = await justEnded();
+    const askedAt = world.clock.now();
+    // Time passes, and no worker looks.
+    const clock = { ...world.clock, sleep: async (ms: number) => world.clock.advance(ms) };
+
+    const log = await readLog({ ...world.as("alice"), blobs: world.blobs, clock }, "one");
+
+    expect(log.text).toBe("first\n");
+    expect(world.clock.now() - askedAt).toBe(2 * SECOND);
   });
 
   test("has what it printed before a cancellation", async () => {

@@ -22,11 +22,6 @@ export function nextCopyAt(environment: Environment, now: number): number {
   return environment.hasCommand && isLogWanted(environment, now) ? now + COPIED_EVERY_MS : Number.POSITIVE_INFINITY;
 }
 
-/** Whether a run that is being ended has not been copied since; a copy that failed counts. */
-export function lacksLastLog({ hasCommand, run, log = none }: Environment): boolean {
-  return hasCommand && run.appliedAt !== null && log.lastOf !== run.n;
-}
-
 /**
  * Copies the log of a run that is being removed, as long as the run is seen: neither a deleted pod nor a removed run
  * directory has a log left to read. The copy costs the GPUs at most one read and one write, 5 s together, however they

@@ -1,7 +1,7 @@
 import type { UserContext } from "../../context.ts";
 import { Problem } from "../../problem.ts";
 import { changeEnvironment } from "../record/change.ts";
-import { COPIED_EVERY_MS, isLogWanted, logEndsAt } from "../record/kept-log.ts";
+import { COPIED_EVERY_MS, isLogWanted, lacksLastLog, logEndsAt } from "../record/kept-log.ts";
 import { getEnvironment } from "../record/read.ts";
 import type { Environment } from "../record/record.ts";
 import { waitForEnvironment } from "../record/wait.ts";
@@ -18,7 +18,8 @@ export interface LogText {
 
 /**
  * The output of the caller's environment; "" before it began and 7 days after its end. Of one that runs it has it copied
- * for the next two minutes, and waits up to 2 s for a fresh copy. Throws `notFound`.
+ * for the next two minutes, and waits up to 2 s for a fresh copy; of one that has just ended, for its last one: whoever
+ * saw the end asks now. Throws `notFound`.
  */
 export async function readLog(ctx: UserContext<"table" | "queue" | "blobs">, id: string): Promise<LogText> {
   await waitForCopy(ctx, id, await getEnvironment(ctx, id));
@@ -27,17 +28,24 @@ export async function readLog(ctx: UserContext<"table" | "queue" | "blobs">, id:
 
 async function waitForCopy(ctx: UserContext<"table" | "queue">, id: string, environment: Environment): Promise<void> {
   const now = ctx.clock.now();
-  if (!isPrinting(environment) || now - (environment.log?.at ?? 0) < COPIED_EVERY_MS) return;
+  if (isCopied(environment, now - COPIED_EVERY_MS + 1)) return;
   try {
-    if (!isLogWanted(environment, now + WANTED_AGAIN_MS)) {
+    if (isPrinting(environment) && !isLogWanted(environment, now + WANTED_AGAIN_MS)) {
       await changeEnvironment(ctx, id, (before) => ({ ...before, logWantedUntil: now + WANTED_MS }));
     }
-    const isFresh = ({ log }: Environment) => (log?.at ?? 0) >= now;
-    await waitForEnvironment(ctx, id, (read) => !read || !isPrinting(read) || isFresh(read), COPIED_EVERY_MS);
+    await waitForEnvironment(ctx, id, (read) => !read || isCopied(read, now), COPIED_EVERY_MS);
   } catch (error) {
     // Others were always faster to write: then it is read as it was copied last.
     if (!(error instanceof Problem && error.kind === "unavailable")) throw error;
   }
+}
+
+/** Since then while it prints; whole once it has ended, as long as its run is there to be copied from. */
+function isCopied(environment: Environment, since: number): boolean {
+  if (isPrinting(environment)) return (environment.log?.at ?? 0) >= since;
+  const { phase, end, run } = environment;
+  const isEnding = (phase === "active" || phase === "stopping") && end.outcome !== null && run.removedAt === null;
+  return !isEnding || !lacksLastLog(environment);
 }
 
 function isPrinting({ phase, hasCommand, end: { outcome } }: Environment): boolean {
