@@ -54,7 +54,10 @@ export interface Settings {
   readonly idleGpuMinutes: number | undefined;
   /** An idle environment is told so and not stopped. */
   readonly idleDryRun: boolean;
-  /** A run whose record is missing or over is reported and not removed: after records were restored from a backup. */
+  /**
+   * A run whose record is missing or over is reported and not removed, and no purge of a disk begins: after records were
+   * restored from a backup.
+   */
   readonly orphansDryRun: boolean;
   /** A local stack serves the dialects without a slot for a key to its own machine without one. */
   readonly open: boolean;

@@ -299,6 +299,28 @@ describe("deletion", () => {
     expect(world.volumes.volumeIds()).toHaveLength(1);
   });
 
+  test("in a record from before it was undone purges nothing while the operator keeps what is orphaned", async () => {
+    const world = await memoryWorld({ settings: { orphansDryRun: true } });
+    await usedOnce(world, "one");
+    await deleteDisk(world.as("alice"), "data");
+    const { disk: restored } = await getDisk(world.as("alice"), "data");
+    await undeleteDisk(world.as("alice"), "data");
+    await world.advance(29 * DAY);
+    const { writers } = (await getDisk(world.as("alice"), "data")).disk;
+    await world.table.put({ ...restored, writers: ["restored", ...writers.slice(0, 7)] });
+    await world.advance(2 * DAY);
+
+    const { disk: kept } = await getDisk(world.as("alice"), "data");
+    const left = [world.volumes.volumeIds(), world.volumes.snapshotIds()];
+    await undeleteDisk(world.as("alice"), "data");
+    await world.advance(DAY);
+
+    expect(kept).toMatchObject({ phase: "deleted", fault: "It is not purged while ORPHANS_DRY_RUN is set" });
+    expect(left).toEqual([[expect.any(String)], [expect.any(String)]]);
+    expect((await getDisk(world.as("alice"), "data")).disk).toMatchObject({ phase: "available", fault: null });
+    expect([world.volumes.volumeIds(), world.volumes.snapshotIds()]).toEqual(left);
+  });
+
   test("of a disk in use is refused", async () => {
     const world = await memoryWorld();
     await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));

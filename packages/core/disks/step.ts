@@ -28,9 +28,11 @@ import { tagSnapshots } from "./rename.ts";
 import { hasOnlyVolume, originOf, seekSource } from "./source.ts";
 import { thinOut } from "./thinning.ts";
 
-/** How often a purge asks whether another disk has been made of its backup. */
-const RESTORED_MS = 3_600_000;
+/** How often a purge that may not begin asks again: another disk is made of its backup, or the operator keeps it. */
+const KEPT_MS = 3_600_000;
 const KEPT_SECONDS = 30 * 24 * 3600;
+/** Records that were restored from a backup have deletions again that were undone since. */
+const KEPT_BY_OPERATOR = "It is not purged while ORPHANS_DRY_RUN is set";
 
 /** The one next step of a disk: requests closed, snapshots followed, thinned out and tagged, or all of it purged. */
 export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Promise<Step<Disk>> {
@@ -44,6 +46,7 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
     const holders = (await readHolders(ctx, [disk])).get(disk.uid);
     // Deleted while its job was ending: that still has to be backed up and to let it go.
     if (holders?.current) return over({ ...disk, dueAt: now + HELD_MS }, "is still held");
+    if (ctx.settings.orphansDryRun) return over({ ...disk, dueAt: now + KEPT_MS }, "is kept", KEPT_BY_OPERATOR);
     if (disk.restores?.length) return stillRestoredFrom(ctx, disk, now);
     return over({ ...disk, phase: "purging", dueAt: now }, "begins its purge");
   }
@@ -77,7 +80,7 @@ async function stillRestoredFrom(ctx: WorkerContext, disk: Disk, now: number): P
   const isGone = ({ missedAt }: DiskSnapshot) => missedAt !== undefined && now - missedAt >= GONE_MS;
   const isLeft = (one: DiskSnapshot) => disk.restores?.some(({ snapshot }) => snapshot === one.id) && !isGone(one);
   if (!looked.snapshots.some(isLeft)) return over({ ...looked, phase: "purging", dueAt: now }, "begins its purge");
-  const dueAt = Math.min(now + RESTORED_MS, missedLookAt(looked, now) ?? Number.POSITIVE_INFINITY);
+  const dueAt = Math.min(now + KEPT_MS, missedLookAt(looked, now) ?? Number.POSITIVE_INFINITY);
   return over({ ...looked, dueAt }, "is still restored from");
 }
 
