@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { runInNewContext } from "node:vm";
+import { transform } from "esbuild";
 import { expect, test } from "vitest";
 import { edgeCode } from "./edge-code.ts";
 
@@ -82,6 +83,37 @@ test.each([
   const request = requestAfter(sent, { "x-berth-path": { value: "/forged" } });
 
   expect([request.uri, request.headers["x-berth-path"]?.value]).toEqual([uri, path]);
+});
+
+/** What the edge knows beyond ES 5.1 (CloudFront Developer Guide, "JavaScript runtime 2.0 features"). */
+const syntax = {
+  ...{ arrow: true, "async-await": true, "const-and-let": true, "exponent-operator": true },
+  ...{ "rest-argument": true, "template-literal": true },
+};
+
+test("it is written in the syntax that the edge knows", async () => {
+  const atTheEdge = await transform(source, { target: "es5", supported: syntax });
+
+  // What the edge does not know would be written anew, or refused.
+  expect(atTheEdge.code).toBe((await transform(source, { target: "esnext" })).code);
+});
+
+test("it asks for globals and methods that the edge has, and no others", () => {
+  const asked = new Set<string>();
+  const scope = new Proxy({}, { has: (_, name) => !asked.add(String(name)) });
+  const paths = ["/k/abc/v1/jobs", "/v1/cloudrun/workspaces/ws-1/shell", "/v1/disks/a%2Fb"];
+
+  for (const uri of paths) {
+    const request = { uri, headers: { "x-berth-key": { value: "forged" } } };
+    const event = { viewer: { ip: "198.51.100.11" }, request };
+    runInNewContext(`with (scope) { ${source}; handler(event); }`, { scope, event });
+  }
+
+  const methods = new Set([...source.matchAll(/\.(\w+)\(/g)].map(([, name]) => name));
+  expect([...asked].sort()).toEqual(["Object", "event"]);
+  expect([...methods].sort()).toEqual([
+    ...["exec", "filter", "forEach", "includes", "keys", "replace", "slice", "startsWith", "test"],
+  ]);
 });
 
 test("it is smaller than the 10 KB that CloudFront takes", () => {
