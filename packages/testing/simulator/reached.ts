@@ -149,7 +149,7 @@ const told = [
 
 type State = keyof typeof ofEnvironments | keyof typeof ofDisks | keyof typeof ofItems | (typeof told)[number];
 
-/** Each is to be reached in 20,000 schedules. */
+/** Each is to be reached in 10,000 schedules. */
 export const interestingStates = [
   ...Object.keys(ofEnvironments),
   ...Object.keys(ofDisks),

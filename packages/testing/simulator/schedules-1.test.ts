@@ -2,7 +2,7 @@ import { constants, setPriority } from "node:os";
 import { expect, test } from "vitest";
 import { runSchedules } from "./campaign.ts";
 
-/** Half of the 500 schedules that every test run goes through; `.ci/run` goes through 20,000. */
+/** Half of the 500 schedules that every test run goes through; `.ci/run` goes through 10,000. */
 const FROM = 1;
 const COUNT = 250;
 
