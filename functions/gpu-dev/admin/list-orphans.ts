@@ -10,7 +10,7 @@ export const endpoint = gpuDev.get(
   "/v1/admin/orphans",
   {
     summary:
-      "Compute without a living record, removed after ten minutes, records without their compute, and volumes and snapshots without a record",
+      "Compute without a living record, removed after ten minutes, records without their compute, and volumes and snapshots that no record names",
     uses: ["table"],
     admin: true,
     reply: Orphans,

@@ -4,7 +4,7 @@ import { count, listOf, number, optional, orNull, shape, type Table, text } from
 import { firstThatFit } from "./listed.ts";
 import { findUnowned, UNOWNED_LISTED, type Unowned } from "./unowned.ts";
 
-/** A snapshot whose tags name a record that is not there. */
+/** A snapshot whose tags name a record that is not there, or does not name it. */
 export interface OrphanSnapshot extends Omit<Unowned, "id"> {
   readonly snapshot: string;
 }

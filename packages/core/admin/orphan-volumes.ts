@@ -4,7 +4,7 @@ import { count, listOf, number, optional, orNull, shape, type Table, text } from
 import { firstThatFit } from "./listed.ts";
 import { findUnowned, UNOWNED_LISTED, type Unowned } from "./unowned.ts";
 
-/** A volume without a record. */
+/** A volume that no record names. */
 export interface OrphanVolume extends Omit<Unowned, "id"> {
   readonly volume: string;
 }

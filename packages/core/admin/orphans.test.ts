@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import type { Disk } from "../disks/record.ts";
+import { deleteDisk } from "../disks/requests.ts";
+import { getDisk } from "../disks/view.ts";
 import { reservation } from "../environments/record/policy.ts";
 import type { Environment } from "../environments/record/record.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
@@ -229,6 +232,40 @@ test("a snapshot whose disk has no record is listed and stays, one that names no
   const uid = (await world.volumes.findSnapshot(backup ?? ""))?.tags.disk ?? "";
   const owner = world.as("alice").actor.uid;
   expect((await world.volumes.listOwnedSnapshots())[0]).toEqual({ id: backup, key: keyText(diskKey(owner, uid)) });
+});
+
+test("what a disk that was purged has left is listed, and so is what a restored record does not know of its disk", async () => {
+  const world = await memoryWorld({ settings: { diskRetentionDays: 0 } });
+  const alice = world.as("alice");
+  await createEnvironment(alice, newEnvironment("one", { disk: "purged" }));
+  await createEnvironment(alice, newEnvironment("two", { disk: "kept" }));
+  await world.advance(HOUR / 4);
+  const restored = (await getDisk(alice, "kept")).disk;
+  for (const id of ["one", "two"]) await requestCancel(alice, id);
+  await world.advance(HOUR / 4);
+  const { disk } = await getDisk(alice, "purged");
+  const owned = await world.volumes.listOwned();
+  const snapshots = await world.volumes.listOwnedSnapshots();
+  await deleteDisk(alice, "purged");
+  await world.advance(HOUR);
+  const { writers } = (await getDisk(alice, "kept")).disk;
+  const early: Disk = { ...restored, volume: null, making: [], snapshots: [], heldBy: null, writers };
+  await world.table.put(early);
+  const volumes = {
+    ...world.volumes,
+    listOwned: async () => owned,
+    listOwnedSnapshots: async () => snapshots,
+  };
+
+  await findOrphans({ ...world.ctx, volumes });
+
+  const report = await readOrphans(world.ctx);
+  const why = "its record does not name it";
+  expect(await world.table.get(disk)).toMatchObject({ phase: "purged" });
+  expect(owned).toHaveLength(2);
+  expect(report?.volumes).toMatchObject(owned.map(({ id, key }) => ({ volume: id, key, why })));
+  expect(report?.snapshots).toMatchObject(snapshots.map(({ id, key }) => ({ snapshot: id, key, why })));
+  expect([report?.volumeCount, report?.snapshotCount]).toEqual([2, 2]);
 });
 
 test("snapshots that cannot be listed stay in the report as they were, and keep nothing else from being compared", async () => {

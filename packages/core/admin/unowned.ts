@@ -1,10 +1,13 @@
 import type { Context } from "../context.ts";
+import { parseDisk } from "../disks/parse.ts";
 import { dateDisks } from "../disks/undated.ts";
+import { parseEnvironment } from "../environments/record/parse.ts";
 import { endedDiskKey, keyOfText, keyText, kindOfKey, ownerOfDisk } from "../keys.ts";
-import type { Key } from "../ports/table.ts";
+import type { Item, Key } from "../ports/table.ts";
 import type { Owned } from "../ports/volumes.ts";
+import { Unreadable } from "../unreadable.ts";
 
-/** What exists without a record. It is reported and never removed: a table restored from a backup costs nobody their work. */
+/** What exists and no record names. It is reported and never removed: a table restored from a backup costs nobody their work. */
 export interface Unowned extends Owned {
   readonly why: string;
   readonly firstSeenAt: number;
@@ -22,8 +25,8 @@ export const UNOWNED_LISTED = { most: 50, bytes: 26_200 };
 const LONGEST = 200;
 
 /**
- * Those whose records are not there, of the report before first. `owned` was listed before: a record is there before
- * anything is made for it. The disks that it reads are dated where they have no next look.
+ * Those whose records are not there or do not name them, of the report before first. `owned` was listed before: a record
+ * is there, and says so, before anything is made for it. The disks that it reads are dated where they have no next look.
  */
 export async function findUnowned(
   ctx: Context<"table">,
@@ -34,7 +37,7 @@ export async function findUnowned(
   const keys = new Map(owned.flatMap((one) => recordKeyOf(one) ?? []).map((key) => [keyText(key), key]));
   const items = keys.size === 0 ? [] : await ctx.table.getMany([...keys.values()]);
   await dateDisks(ctx, items, now);
-  const there = new Set(items.map(keyText));
+  const there = new Map(items.map((item) => [keyText(item), namesOf(item)]));
   const ended = await endedDisks(
     ctx,
     [...keys.values()].filter((key) => !there.has(keyText(key))),
@@ -65,10 +68,39 @@ async function endedDisks(ctx: Context<"table">, missing: readonly Key[]): Promi
   return new Set(keys.flatMap(({ key, ended }) => (there.has(keyText(ended)) ? [key] : [])));
 }
 
-function whyNot(owned: Owned, there: ReadonlySet<string>, ended: ReadonlySet<string>): string | undefined {
+/** The ids that a record names. Undefined: it may name any, since it cannot be read, or something is being made for it. */
+function namesOf(item: Item): ReadonlySet<string> | undefined {
+  try {
+    const { making, ids } = kindOfKey(item) === "disk" ? namesOfDisk(item) : namesOfEnvironment(item);
+    return making.length > 0 ? undefined : new Set(ids);
+  } catch (error) {
+    // Whoever looks at the record says so.
+    if (error instanceof Unreadable) return undefined;
+    throw error;
+  }
+}
+
+function namesOfDisk(item: Item) {
+  const { volume, formerVolumes = [], snapshots, making } = parseDisk(item);
+  return { making, ids: [...(volume ? [volume.id] : []), ...formerVolumes, ...snapshots.map(({ id }) => id)] };
+}
+
+function namesOfEnvironment(item: Item) {
+  const { volumes, making } = parseEnvironment(item);
+  return { making, ids: volumes.flatMap(({ volume }) => volume?.id ?? []) };
+}
+
+function whyNot(
+  owned: Owned,
+  there: ReadonlyMap<string, ReadonlySet<string> | undefined>,
+  ended: ReadonlySet<string>,
+): string | undefined {
   if (owned.key === null) return "nothing says whose it is";
   if (!recordKeyOf(owned)) return "its key is that of no disk or environment";
-  if (there.has(owned.key)) return undefined;
+  if (there.has(owned.key)) {
+    const names = there.get(owned.key);
+    return !names || names.has(owned.id) ? undefined : "its record does not name it";
+  }
   return ended.has(owned.key) ? "its record could not be read, and was ended" : "it has no record";
 }
 
