@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { RunRef } from "#core/ports/compute.ts";
+import { followChanges } from "./changes.ts";
 import { eventually, openTrial, type Trial } from "./trial.ts";
 
 let trial: Trial;
@@ -19,11 +20,11 @@ afterEach(async () => {
   await trial.close();
 });
 
-function follow(): void {
+function follow(changes = (): AsyncIterable<object> => trial.compute.changes(aborted.signal)): void {
   aborted = new AbortController();
   told = [];
   following = (async () => {
-    for await (const change of trial.compute.changes(aborted.signal)) if ("uid" in change) told.push(change);
+    for await (const change of changes()) if ("uid" in change) told.push(change as RunRef);
   })();
 }
 
@@ -59,6 +60,21 @@ it("signals every run of a supervisor that was killed", async () => {
   process.kill(trial.launcherPid(), "SIGKILL");
 
   await Promise.all([signalled(1, before[0]), signalled(2, before[1])]);
+});
+
+it("signals every run of a supervisor that was killed when it had only just begun", async () => {
+  const any: RunRef = { uid: "f".repeat(32), run: 1, key: "k|1" };
+  const runs = join(trial.home, "runs");
+  const followed = { home: trial.home, runs, all: () => [any], isStarting: async () => true };
+  follow(() => followChanges(followed, aborted.signal));
+  const countOf = (uid: string) => () => told.filter((ref) => ref.uid === uid).length;
+  await trial.compute.apply(trial.runOf());
+  await eventually(countOf(trial.uid), (found) => found > 0);
+
+  process.kill(trial.launcherPid(), "SIGKILL");
+
+  // Once at the beginning, and once more.
+  await eventually(countOf(any.uid), (found) => found > 1);
 });
 
 it("signals that a run is ready once its ports answer, however long after it began", async () => {

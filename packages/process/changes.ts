@@ -38,9 +38,10 @@ export async function* followChanges(followed: FollowedRuns, signal: AbortSignal
   const isAnyKilled = followSupervisors(followed.home);
   let isFirst = true;
   while (!signal.aborted) {
-    const isUnsure = isAnyKilled() || isFirst;
+    const noted = takeNotes(followed.runs);
+    const isUnsure = isAnyKilled(noted.length > 0) || isFirst;
     isFirst = false;
-    const changed = [...takeNotes(followed.runs), ...(isUnsure ? followed.all() : [])];
+    const changed = [...noted, ...(isUnsure ? followed.all() : [])];
     for (const ref of changed) starts.add(ref);
     for (const ref of [...changed, ...starts.takeReady()]) yield ref;
     await sleep(lookEveryMs, undefined, { signal }).catch(() => undefined);
@@ -75,12 +76,15 @@ function namesIn(directory: string): string[] {
   }
 }
 
-/** Whether one of the supervisors that were there has ended since it was last asked. */
-function followSupervisors(home: string): () => boolean {
+/**
+ * Whether one of the supervisors that were there has ended since it was last asked. It is seen that they are there once a
+ * second, and when a run has changed: one that began it only now may be killed before the second is over.
+ */
+function followSupervisors(home: string): (hasNews: boolean) => boolean {
   let known = livingSupervisors(home);
   let nextAt = 0;
-  return () => {
-    if (performance.now() < nextAt) return false;
+  return (hasNews) => {
+    if (!hasNews && performance.now() < nextAt) return false;
     nextAt = performance.now() + supervisorsEveryMs;
     const isOneGone = !known.every(isAlive);
     known = livingSupervisors(home);
