@@ -3,11 +3,20 @@ import { join } from "node:path";
 import ssh2 from "ssh2";
 import { writeOnce } from "./secret-file.ts";
 
-/** The key by which clients know this stack again: made on its first start, kept in `ssh-host-key`, mode 600. */
+/**
+ * The key by which clients know this stack again: made on its first start, kept in `ssh-host-key`, mode 600. Throws, with
+ * what to do, where that file is damaged.
+ */
 export function sshHostKey(home: string): string {
   const path = join(home, "ssh-host-key");
   writeOnce(path, () => newSshKey().private);
-  return readFileSync(path, "utf8");
+  const key = readFileSync(path, "utf8");
+  if (!(ssh2.utils.parseKey(key) instanceof Error)) return key;
+  throw new Error(
+    `${path} is damaged: it holds no private key.\n` +
+      "Put it back from a copy, or remove it: the next start makes a new one, which clients that know this stack refuse " +
+      "until their known_hosts forgets it.",
+  );
 }
 
 /** What clients know of it, `<type> <base64>`. */

@@ -1,5 +1,14 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -388,6 +397,16 @@ describe("a damaged file", () => {
       for (const [file, bytes] of [...copies, [files().mark, marked] as const]) writeFileSync(file, bytes);
 
       expect(await itemsLeft()).toBe(2);
+    });
+
+    it.each(["-wal", "-synced"])("is named where the file beside it that ends in %s cannot be read", async (suffix) => {
+      await crash(1);
+      rmSync(path + suffix);
+      mkdirSync(path + suffix);
+
+      expect(errorOf(() => openDatabase(path))).toBe(
+        `Error: The records in ${path} cannot be opened: EISDIR: illegal operation on a directory, read.`,
+      );
     });
 
     it("is a new one where the records were moved away and the rest was left", async () => {

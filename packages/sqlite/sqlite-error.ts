@@ -38,12 +38,19 @@ function isReadOnly(path: string): boolean {
   }
 }
 
-/** What to tell of an error of SQLite while it opened this file; any other, itself. */
+/**
+ * What to tell of an error of SQLite, or of the file system, while this file and those beside it were opened; any other,
+ * itself. Of a read that failed Node says neither file nor directory.
+ */
 export function unopened(path: string, error: unknown): unknown {
-  if (codeOf(error) === undefined) return error;
+  if (codeOf(error) === undefined && !isOfFileSystem(error)) return error;
   // What of a full disk it notices first may be its index of the log, which it calls an error of the disk.
   const reason = isFull(dirname(path)) ? "its disk is full. Make room on it" : (error as Error).message;
   return new Error(`The records in ${path} cannot be opened: ${reason}.`, { cause: error });
+}
+
+function isOfFileSystem(error: unknown): boolean {
+  return typeof (error as NodeJS.ErrnoException).syscall === "string";
 }
 
 function isFull(directory: string): boolean {

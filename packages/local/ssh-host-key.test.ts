@@ -1,0 +1,32 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { publicKeyOf, sshHostKey } from "./ssh-host-key.ts";
+
+let home: string;
+
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "berth-host-key-"));
+});
+
+afterEach(() => rmSync(home, { recursive: true }));
+
+it("is the same at every start", () => {
+  const first = sshHostKey(home);
+
+  expect(sshHostKey(home)).toBe(first);
+  expect(publicKeyOf(first)).toMatch(/^ssh-ed25519 /);
+});
+
+it.each([
+  ["is empty", ""],
+  ["holds something else", "no key\n"],
+])("is named with what to do where its file %s", (_, text) => {
+  const path = join(home, "ssh-host-key");
+  writeFileSync(path, text);
+
+  expect(() => sshHostKey(home)).toThrow(
+    `${path} is damaged: it holds no private key.\nPut it back from a copy, or remove it`,
+  );
+});
