@@ -25,7 +25,10 @@ export function readAtNow(clock: Clock): ReadAt {
   return { now: clock.now(), monotonic: clock.monotonic() };
 }
 
-/** By the time of day as well: the monotonic clock stands still while its machine is suspended. */
+/**
+ * Whether a read is too old to act on. The time of day counts too: the monotonic clock stands still while its machine is
+ * suspended.
+ */
 export function isTooOld(clock: Clock, { now, monotonic }: ReadAt, mostMs = STEP_BUDGET_MS): boolean {
   return Math.max(clock.monotonic() - monotonic, clock.now() - now) > mostMs;
 }

@@ -5,7 +5,7 @@ import { sendLook } from "./look.ts";
 
 interface Following {
   readonly signal: AbortSignal;
-  /** Where somebody left off; null: nobody did. */
+  /** The version up to which somebody followed before; null: nobody did. */
   readonly from: string | null;
   /** Is told up to where every change has been passed on. */
   readonly reached: (version: string) => void;

@@ -128,7 +128,7 @@ function follow(known: KeyedCreate, fresh: KeyedCreate): Begun {
   return { kind: "goOn", create: known, isRepeat: true };
 }
 
-/** Where several work on one thing, what the higher of them found out stays, whoever comes first. */
+/** Several requests may work on one thing: the state of the highest rank stays, whichever comes first. */
 const rank = { open: 0, refused: 1, unsure: 2, done: 3 } as const satisfies Record<State, number>;
 
 async function settle(ctx: Context<"table">, settled: KeyedCreate): Promise<void> {
@@ -138,7 +138,7 @@ async function settle(ctx: Context<"table">, settled: KeyedCreate): Promise<void
     decide(known): KeyedCreate | undefined {
       if (known?.thing.uid !== settled.thing.uid) return undefined;
       const state = stateOf(settled, known);
-      // Of what was found: others may have written since, among them a newer version that added a field.
+      // Changes the record that was found: others may have written since, among them a newer version that added a field.
       return rank[known.state] >= rank[state] ? undefined : { ...known, state, reply: settled.reply };
     },
     what: "What this Idempotency-Key stands for is",

@@ -31,7 +31,7 @@ export function endedKey(owner: string, createdBy: string, at: number, uid: stri
   return { pk: endedOf(owner, createdBy), sk: `${String(at).padStart(13, "0")}#${uid}` };
 }
 
-/** Where the record of a deleted environment goes once a new one has its id. */
+/** The key that the record of a deleted environment moves to once a new one has its id. */
 export function formerKey(environment: Key, uid: string): Key {
   return { pk: environment.pk, sk: `${environment.sk}~${uid}` };
 }
@@ -55,7 +55,7 @@ export function diskKey(owner: string, uid: string): Key {
   return { pk: disksOf(owner), sk: uid };
 }
 
-/** Where the record of a disk is kept that could not be read and was ended by the operator. */
+/** The key under which the record of a disk is kept that could not be read and that the operator ended. */
 export function endedDiskKey(owner: string, uid: string): Key {
   return { pk: `owner#${owner}#ended-disk`, sk: uid };
 }

@@ -4,9 +4,9 @@ export interface NodeGroup {
   readonly pool: string;
   /** Machines that it may have in all. */
   readonly mostNodes: number;
-  /** From the moment somebody waits until the machine is ready. */
+  /** How long a machine takes to be ready, from the moment somebody waits for it. */
   readonly startupMs: number;
-  /** Where it makes them; none: anywhere. */
+  /** The zones that it makes machines in; an empty list: any zone. */
   readonly zones: readonly string[];
 }
 

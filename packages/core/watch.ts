@@ -5,7 +5,7 @@ import { HELD_MS, readWatch, type WatchItem, writeWatch } from "./watch-item.ts"
 
 /** The schedule starts a caller this often: the next one is there before this one ends, and waits for it. */
 export const WATCH_MINUTES = 10;
-/** From the beginning of a call, with its wait, to its end. */
+/** How long a call takes at most, with its wait. */
 const LONGEST_MS = (WATCH_MINUTES + 1) * 60_000;
 /** Longer than a dead holder blocks the watch, and than two callers overlap. */
 const LONGEST_WAIT_MS = 120_000;

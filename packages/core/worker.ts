@@ -11,7 +11,7 @@ export type PlannerContext = Context<"table" | "queue">;
 export interface Step<Record> {
   readonly record: Record;
   readonly sends: readonly StepSend[];
-  /** For the log line: what was done. */
+  /** What was done, for the log line. */
   readonly did: string;
   /**
    * What cannot be repeated: done once the record that claims it is written, by whoever wrote it. What it throws is

@@ -82,7 +82,7 @@ interface Change<Record extends Stored, Read> {
 }
 
 export interface Changed<Record, Read> {
-  /** As stored by this change; undefined: `decide` had nothing to write. */
+  /** The record that this change stored; undefined: `decide` had nothing to write. */
   readonly record: Record | undefined;
   /** What that decision was made on. */
   readonly read: Read;

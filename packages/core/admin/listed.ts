@@ -1,6 +1,6 @@
 interface Room {
   readonly most: number;
-  /** Of all of them as JSON, which is longer than what DynamoDB counts. */
+  /** What all entries may take as JSON, which is longer than what DynamoDB counts. */
   readonly bytes: number;
 }
 
@@ -18,7 +18,7 @@ export function firstThatFit<One>(all: readonly One[], { most, bytes }: Room): O
   return listed;
 }
 
-/** With the comma behind it. */
+/** Counts the comma behind the value too. */
 function bytesOf(value: unknown): number {
   return new TextEncoder().encode(JSON.stringify(value)).length + 1;
 }

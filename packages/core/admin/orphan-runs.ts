@@ -68,7 +68,7 @@ function isOver(record: Environment, run: number): boolean {
   return isEnded(record) || run < record.run.n || (record.phase === "stopped" && run === record.run.n);
 }
 
-/** Where no record says how many it has, the machines do; null: they do not either. */
+/** Asks the listed machines how many GPUs a run has where no record says it; null: they do not say it either. */
 export async function withGpus(ctx: Context<"compute">, found: readonly Found[]): Promise<readonly Found[]> {
   if (!found.some(({ gpus }) => gpus === null)) return found;
   const nodes = await ctx.compute.listNodes().catch(() => []);

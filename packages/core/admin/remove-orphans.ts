@@ -10,14 +10,14 @@ export interface RemovedRun extends Pick<OrphanRun, "uid" | "run" | "key" | "why
 const USELESS_MS = 600_000;
 /** More than this many at once is no leak but a table that lost its records: their work is left alone. */
 const MOST_REMOVED = 20;
-/** As for every step: what was read is too old to act on then. */
+/** What was read longer ago than this is too old to act on, as for every step. */
 const BUDGET_MS = 20_000;
 
 /**
- * Removes the runs whose records were read as beyond them or missing twice, ten minutes apart, now for the second time; none
- * with `orphansDryRun`, where there are more than 20, or once the read, at `readAt` of the monotonic clock, is older than 20 s. Of leftovers,
- * with which nothing runs, 20 are tried at a time however many there are, others each ten minutes: those that cannot go
- * keep none from going. Answers those whose removal the cluster accepted.
+ * Removes the runs whose records were read as beyond them or missing twice, ten minutes apart, now for the second time.
+ * Removes none with `orphansDryRun`, where there are more than 20, or once the read, at `readAt` of the monotonic clock,
+ * is older than 20 s. Of leftovers, with which nothing runs, 20 are tried at a time however many there are, others each
+ * ten minutes: those that cannot go keep none from going. Answers those whose removal the cluster accepted.
  */
 export async function removeOrphans(
   ctx: Context<"compute">,

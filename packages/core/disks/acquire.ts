@@ -36,7 +36,7 @@ export async function proposeLease(ctx: UserContext<"table">, input: NewDisk, ho
 }
 
 /**
- * Where an environment with the disk of this name would have to run; null: anywhere, as where there is no such disk yet.
+ * The zone that an environment with the disk of this name would have to run in; null: any, also where there is no such disk.
  * Writes nothing. Throws what a submit would.
  */
 export async function zoneWith(ctx: UserContext<"table">, name: string): Promise<string | null> {

@@ -3,7 +3,7 @@ import { getDisk } from "./view.ts";
 
 /** What a disk held when it was backed up last. */
 export interface DiskContent {
-  /** As `ls -R` prints it; null: nobody listed it. */
+  /** Its files as `ls -R` prints them; null: nobody listed them. */
   readonly listing: string | null;
   /** When that backup was made, ms; null: there is none. */
   readonly at: number | null;
@@ -14,7 +14,10 @@ export interface DiskContent {
 /** Longer ones are cut, with a last line that says so. */
 export const MOST_LISTING_BYTES = 1024 * 1024;
 
-/** Where whoever makes a snapshot leaves the list of its files, if they can: UTF-8 text. Names of blobs have no points. */
+/**
+ * Names the blob in which the maker of a snapshot may leave the list of its files: UTF-8 text. Names of blobs have no
+ * points.
+ */
 export function listingBlob(snapshotId: string): string {
   return `listings/${snapshotId.replaceAll(".", "-")}`;
 }

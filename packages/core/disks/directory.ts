@@ -18,7 +18,9 @@ export interface Directory extends Stored {
 
 const MOST_DISKS = 500;
 
-/** Without writers where the owner never had a disk. Throws `Unreadable`: a name that cannot be read is taken. */
+/**
+ * Answers one without writers where the owner never had a disk. Throws `Unreadable`: a name that cannot be read is taken.
+ */
 export async function readDirectory(ctx: Context<"table">, owner: string): Promise<Directory> {
   const item = await ctx.table.get(directoryKey(owner));
   if (item) return parseDirectory(item);

@@ -11,9 +11,9 @@ import { sourceKeptUntil } from "./source.ts";
 import { getDisk } from "./view.ts";
 
 const MOST_RESTORES = 10;
-/** With those that have come to nothing for now: bounds the size of the disk's record. */
+/** Counts restores that came to nothing too: this bounds the size of the disk's record. */
 const MOST_NOTED = 40;
-/** After this, a restore without its new disk, or with one that has no name, is abandoned: its request died on the way. */
+/** A restore that has no new disk after this, or one without a name, is abandoned: its request died on the way. */
 const ABANDONED_MS = 15 * 60_000;
 
 export interface Restoring {

@@ -2,7 +2,7 @@ import type { Blobs } from "../ports/blobs.ts";
 import type { Volumes } from "../ports/volumes.ts";
 import { listingBlob } from "./content.ts";
 
-/** Where the list of the files of a volume is left when a run that had it ends: UTF-8 text, its first line the run. */
+/** Names the blob in which a run that ends leaves the list of a volume's files: UTF-8 text, its first line the run. */
 export function listedOf(volume: string): string {
   return `listings/${volume}`;
 }
@@ -21,7 +21,7 @@ export function withListings(
     async createSnapshot(volumeId, tags) {
       const made = await volumes.createSnapshot(volumeId, tags);
       const volume = nameOf(volumeId);
-      // Without the list it is a backup all the same.
+      // A backup without the list is a backup all the same.
       if (volume !== undefined) await passListing(blobs, volume, made.id, tags.attempt).catch(() => undefined);
       return made;
     },

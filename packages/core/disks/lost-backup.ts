@@ -107,7 +107,7 @@ export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Pr
   );
 }
 
-/** Where no backup was possible to the last, that says more than their number. */
+/** Says that no backup was possible, where that held to the last: it says more than the number of attempts. */
 function whyGivenUp({ refused }: LostBackup): string {
   return refused === NO_BACKUPS ? NO_BACKUPS : `Its latest backup failed ${MOST_ATTEMPTS} times; ${KEPT}`;
 }

@@ -39,7 +39,7 @@ export interface DiskSnapshot {
 
 /** A removal that was refused. */
 export interface Unremoved {
-  /** In at most 120 characters. */
+  /** The reason, in at most 120 characters. */
   readonly why: string;
   /** How often it was tried, and when last, ms. */
   readonly tries: number;
@@ -71,7 +71,7 @@ export const MISSED_LOOK_MS = 60_000;
 export const LONGEST_PENDING_MS = 24 * 3_600_000;
 const PENDING_TOLD_MS = 15 * 60_000;
 
-/** Where a disk that was made of another one's backup begins. */
+/** The backup of another disk that this one was made of. */
 export interface DiskSource {
   /** The snapshot. */
   readonly id: string;
@@ -234,7 +234,7 @@ export function volumeSighted(disk: Disk, isSeen: boolean, now: number): Disk {
   return { ...disk, volumeMissedAt: disk.volumeMissedAt ?? now, dueAt };
 }
 
-/** With a volume nobody looks for it any more: a mark that stayed would be taken for an absence since then. */
+/** Takes the mark off: a disk with a volume is not looked for in its snapshot, and the mark would count as an absence. */
 function unmissedSource({ source }: Disk): Pick<Disk, "source"> | undefined {
   return source && { source: { ...source, missedAt: undefined } };
 }
@@ -255,7 +255,7 @@ export function withAttemptAnew(disk: Disk, now: number): Disk {
   return lost?.since === undefined ? disk : { ...disk, lost: { ...lost, since: now } };
 }
 
-/** Where what uses this volume has to run; null: anywhere, as there is none yet or its zone was not known. */
+/** The zone that whatever uses this volume has to run in; null: any, since there is no volume yet or its zone is unknown. */
 export function zonePinnedBy(volume: VolumeRef | null | undefined): string | null {
   return volume?.zone || null;
 }

@@ -40,8 +40,8 @@ export async function removeSnapshot(
 }
 
 /**
- * Without the oldest of too many that cannot be removed or are gone: what of them exists is found by its volume when the
- * disk is purged.
+ * Leaves out the oldest snapshots that cannot be removed or are gone, where there are too many of them. Those that exist
+ * all the same are found by their volume when the disk is purged.
  */
 export function withoutOldest(ctx: WorkerContext, disk: Disk, snapshots: readonly DiskSnapshot[]): DiskSnapshot[] {
   const sources = sourcesOf(disk);

@@ -97,8 +97,8 @@ async function request(
   const { record, read } = await changeRecord(ctx, {
     read: () => getDisk(ctx, name),
     async decide(view): Promise<Disk | undefined> {
-      // After the disk: an earlier request that changed that has written its own before. Whoever was faster than this one
-      // may have been its own repeat, and that may be closed by now.
+      // Read after the disk: an earlier request that changed the disk has written its operation before. The one that was
+      // faster may have been a repeat of this one, and may be closed by now.
       operation = (await findAsked(ctx, operation && asked ? { ...asked, isRepeat: true } : asked)) ?? operation;
       if (operation && (isClosed(operation) || names(view.disk, operation))) return undefined;
       refuseOther(view, operation);

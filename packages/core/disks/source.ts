@@ -13,7 +13,7 @@ export async function seekSource(ctx: Context<"volumes">, disk: Disk): Promise<D
   if (!source) return disk;
   const found = await ctx.volumes.findSnapshot(source.id);
   if (found?.state === "completed") return { ...disk, source: { ...source, missedAt: undefined }, lostAt: undefined };
-  // As of the answer: an absence in which nobody looked is none.
+  // The absence counts from the answer: a time in which nobody looked is none.
   return { ...disk, source: { ...source, missedAt: source.missedAt ?? ctx.clock.now() } };
 }
 

@@ -118,7 +118,7 @@ async function seekContents(ctx: WorkerContext, disk: Disk, now: number): Promis
 /** Nobody may ever open it: the time for which its snapshot is kept begins here too. */
 function missOnlyVolume(ctx: WorkerContext, disk: Disk): Disk {
   const { uid, volume, volumeMissedAt } = disk;
-  // As of the answer: an absence in which nobody looked is none.
+  // The absence counts from the answer: a time in which nobody looked is none.
   const now = ctx.clock.now();
   if (volumeMissedAt === undefined) return volumeSighted(disk, false, now);
   if (now - volumeMissedAt < GONE_MS) return disk;

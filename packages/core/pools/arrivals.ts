@@ -36,7 +36,7 @@ export function drawArrivals(arrivals: Arrivals, now: number, drawn: () => numbe
   return expected;
 }
 
-/** As it is stored: without names of fields. */
+/** The form in which arrivals are stored: without names of fields. */
 export function toStored(arrivals: Arrivals): unknown[][] {
   return arrivals.map(({ at, owner, zone, size }) => [at, owner, zone, size.machines, size.units, size.wantedMs]);
 }

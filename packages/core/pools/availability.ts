@@ -62,7 +62,7 @@ function capacityOf(ctx: Context, items: readonly Item[]): CapacityReport {
       pool: pool.type,
       gpusPerMachine,
       total: gpus(total),
-      // As the plan counted it: what still runs on a node that is gone is in use, but takes nothing from the others.
+      // Counted as by the plan: what still runs on a node that is gone is in use, but takes nothing from the others.
       available: pool.closed ? 0 : gpus(free),
       inUse: gpus(inUse),
       queued: gpus(waitingUnits),

@@ -21,7 +21,7 @@ export interface Advice {
 
 /** What a plan gives, over a ledger that was compared with its records, and what it says of those who wait. */
 export interface Decision {
-  /** With the new grants. */
+  /** The ledger with the new grants. */
   readonly ledger: Ledger;
   /** What the plan was made of. */
   readonly input: PlanInput;
@@ -34,7 +34,7 @@ export interface Decision {
 
 const OPEN_GRANTS_MS = 5_000;
 const CHANGED_MS = 2_000;
-/** After a plan of which a part could not be written: somebody else was faster, or it was too much at once. */
+/** The next plan comes so soon where a part of one was not written: somebody was faster, or it was too much at once. */
 const PART_MS = 1_000;
 const IDLE_MS = 60_000;
 /** More items than these have room in no head: whose grants lie in others is told by looks alone. */
@@ -137,7 +137,7 @@ function advises({ advisedAt }: Pool, now: number): boolean {
   return now - advisedAt >= ADVICE_MS || advisedAt > now;
 }
 
-/** Until the first machine that is set aside may be given again, to who waits for it. */
+/** How long until the first machine that is set aside may be given again. */
 function asideMs({ nodes }: Ledger, now: number): number {
   return Math.min(...nodes.flatMap(({ asideUntil = 0 }) => (asideUntil > now ? [asideUntil - now] : [])));
 }
@@ -156,7 +156,7 @@ function isWhole({ last, cut }: Reach): boolean {
   return last === null && Object.keys(cut).length === 0;
 }
 
-/** Where each plan reads other owners, the next one is only soon needed while there is something to give. */
+/** Whether the next plan is needed soon. Where each plan reads other owners, it is only while there is something to give. */
 function hasNews(before: Pool, { seen, summary, reach }: Pick<Pool, "seen" | "summary" | "reach">): boolean {
   if (reach.last !== null) return summary.free > 0 && !before.closed;
   // Who stands far back makes no plan by asking for one, but is counted.

@@ -7,7 +7,7 @@ export interface EstimateErrors extends PromiseErrors {
   readonly type: string;
 }
 
-/** Where they are stored, to be read in one batch with the ledgers. */
+/** The key that they are stored under, to be read in one batch with the ledgers. */
 export function estimateErrorsKey(type: string): Key {
   return forecastStartsKey(type);
 }

@@ -19,7 +19,7 @@ export interface WaitingOwners {
 }
 
 const HOUR_MS = 3_600_000;
-/** As in used.ts. */
+/** The half-life in used.ts. */
 const HALF_LIFE_MS = 24 * HOUR_MS;
 
 export function waitingOwners(pool: ForecastPool, begin: number): WaitingOwners {
@@ -31,7 +31,7 @@ export function waitingOwners(pool: ForecastPool, begin: number): WaitingOwners 
   const wanting = needs.map(() => 0);
   for (const { need } of waiters) wanting[need] = (wanting[need] ?? 0) + 1;
   const isStarted = new Uint8Array(waiters.length);
-  /** By line: how many at its beginning have started. */
+  /** How many at the beginning of each line have started. */
   const passed = new Int32Array(lines.reduce((sum, ofOwner) => sum + ofOwner.length, 0));
   const present = waiters.filter(({ comesAt }) => comesAt === undefined).length;
   let started = 0;

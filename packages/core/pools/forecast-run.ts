@@ -22,11 +22,11 @@ export interface RunOptions {
 }
 
 export interface Run {
-  /** By waiter; Infinity: not as far as the run went. */
+  /** When each waiter starts; Infinity: not as far as the run went. */
   readonly startsAt: Float64Array;
-  /** By what was asked after. */
+  /** When there is room for each of `asked`. */
   readonly roomAt: Float64Array;
-  /** By what was asked after: where there is room for a short time before that. */
+  /** The gaps before that in which each of `asked` has room for a short time. */
   readonly gaps: readonly (readonly FoundGap[])[];
   /** Infinity: to the end, what has not started then never will. */
   readonly wentTo: number;

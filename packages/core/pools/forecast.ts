@@ -12,7 +12,7 @@ import type { PlanInput } from "./plan.ts";
 import { expectedOf } from "./rank.ts";
 
 export interface ForecastInput {
-  /** As `plan` gets it. */
+  /** The input that `plan` gets. */
   readonly plan: PlanInput;
   readonly durations: Durations;
   /** Who came lately: in each run others like them come, as many. */
@@ -27,7 +27,7 @@ export interface ForecastInput {
 
 /** When something is to be expected. Times are ms. */
 export interface Expected {
-  /** By when it has come in half, and in nine of ten, of the runs; null: in fewer of them, as far as they went. */
+  /** When it has come in half of the runs, and in nine of ten; null: in fewer of them, as far as they went. */
   readonly p50: number | null;
   readonly p90: number | null;
 }
@@ -39,7 +39,7 @@ export interface Room extends Expected, Need {
 
 export interface Forecast {
   readonly at: number;
-  /** In the order of age, without those who do not fit whatever comes free. */
+  /** Who waits, the oldest first, without those who fit nowhere whatever comes free. */
   readonly waiting: readonly (Expected & { readonly uid: string })[];
   /** When there is room behind all who wait, for what is usually asked for. */
   readonly room: readonly Room[];
@@ -89,7 +89,7 @@ export function forecast(input: ForecastInput): Forecast {
   const finding = Array.from({ length: ROOM_RUNS }, (_, run) =>
     runOf(runs + run, [], { asked, isOver: isOverAt((run + 1) / ROOM_RUNS), leastEnds: LEAST_ENDS }),
   );
-  // Where nobody waits, nobody starts: most plans are of such a pool.
+  // Nobody starts where nobody waits: most plans are of such a pool.
   const starting = pool.waiters.length === 0 ? 0 : runs;
   const spent = (clock.monotonic() - begun) / budgetMs;
   const starts = Array.from({ length: starting }, (_, run) => {

@@ -10,7 +10,7 @@ export interface FoundGap {
 /** Who wants it for no longer than this may start then. */
 export type Gap = readonly [lastsMs: number, p50: number, p90: number | null];
 
-/** As many are kept of each size: who wants it for a time between two of them is told the later start. */
+/** So many are kept of each size: who wants it for a time between two of them is told the later start. */
 const MOST_GAPS = 4;
 /** So many gaps of one run are kept. */
 const MOST_FOUND = 8;

@@ -15,7 +15,7 @@ export interface HeldByRecords {
   isUnsure(item: string): boolean;
 }
 
-/** Where no item was lost. */
+/** What records hold where no item was lost. */
 export const nothingHeld: HeldByRecords = { of: () => [], isUnsure: () => false };
 
 /** So many records are in memory at once, and asked of the table at once. */
@@ -46,7 +46,7 @@ export async function readHeldByRecords(
       for (const item of new Set(items)) found.set(item, [...(found.get(item) ?? []), entry]);
     }
   }
-  // By the uid as well: a run that was granted no machine names only the node object that it is bound to.
+  // Looks for the uid as well: a run that was granted no machine names only the node object that it is bound to.
   const isUnsure = (item: string) => texts.some((text) => text.includes(item) || text.includes(quotedUid(item)));
   return { of: (item) => found.get(item) ?? [], isUnsure };
 }

@@ -20,7 +20,7 @@ import {
   type Pool,
 } from "./record.ts";
 
-/** Where the ledger item of this node object is. */
+/** The key of the ledger item of this node object. */
 export function nodeLedgerKey(ctx: Context, type: string, node: { readonly name: string; readonly uid: string }): Key {
   const identity = nodeIdentity(node);
   return nodeKey(type, ctx.ids.hash(identity).slice(0, 1), identity);
@@ -129,7 +129,7 @@ function parseLedgerItem(item: Item): LedgerItem {
   return item.kind === "makeable" ? parseMakeable(item) : parseNodeLedger(item);
 }
 
-/** Where the ledger may name this environment: what its grants named, and the machines that its run was bound to. */
+/** The ledger items that may name this environment: those of its grants, and of the machines that its run was bound to. */
 export function ledgerItemsOf(ctx: Context, { placement, run, size }: Environment): readonly string[] {
   const bound = run.machines.map((machine) => keyText(nodeLedgerKey(ctx, size.pool, machine)));
   return [...new Set([...placement.ledgers, ...bound])];

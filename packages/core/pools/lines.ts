@@ -19,7 +19,7 @@ export interface Reach {
   readonly begin: string | null;
   /** The owner whose line it read last, where more owners wait than one plan reads; null: it read them all. */
   readonly last: string | null;
-  /** By owner, where a line is longer than what was read: since when the first of the rest waits. */
+  /** Since when the first that was not read waits, by its owner, whose line is longer than what was read. */
   readonly cut: Readonly<Record<string, number>>;
 }
 

@@ -47,7 +47,7 @@ export async function declareNodeGone(ctx: UserContext<"table" | "queue">, name:
   const key = nodeGoneKey(found.machine.uid);
   const ttl = Math.ceil((now + WORD_MS) / 1000);
   const word: GoneNode = { ...key, writers: [], kind: "node-gone", node: name, at: now, ttl };
-  // Without a condition: the operator's newest word holds, and all that it says is the time.
+  // Needs no condition: the operator's newest word holds, and all that it says is the time.
   await ctx.table.put(word);
   if (node) await markGone(ctx, node, now);
   const runs = found.runs.flatMap((text) => keyOfText(text) ?? []);
@@ -119,7 +119,7 @@ export function heedingWords(
   };
 }
 
-/** In its ledger item, so that nothing is granted there until a listing comes. */
+/** Marks its ledger item, so that nothing is granted there until a listing comes. */
 async function markGone(ctx: UserContext<"table">, { pk, sk, name }: NodeLedger, now: number): Promise<void> {
   await changeRecord(ctx, {
     async read() {

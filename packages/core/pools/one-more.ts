@@ -21,7 +21,7 @@ export interface Standing {
   /** How many wait. */
   readonly waiting: number;
   readonly room: readonly Room[];
-  /** As many as are kept: of more, every second, third, … */
+  /** The turns that are kept: every second, third, … where there are too many. */
   readonly turns: readonly Turn[];
   /** Units that each owner holds or waits for; who is not in it has none. */
   readonly owners: Readonly<Record<string, number>>;

@@ -10,7 +10,7 @@ export interface LeftOut {
 }
 
 export interface Listing {
-  /** By pool, sorted by name. */
+  /** The nodes of each pool, sorted by name. */
   readonly nodes: ReadonlyMap<string, readonly PoolNode[]>;
   readonly leftOut: readonly LeftOut[];
 }

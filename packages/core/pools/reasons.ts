@@ -44,7 +44,7 @@ export function noMachineText(when: string): string {
 export interface WaitEnd {
   /** ms. */
   readonly at: number;
-  /** In words, as above. */
+  /** The same in words. */
   readonly when: string;
   /** It is the first in line, and so its wait ends later than others'. */
   readonly isFirst: boolean;

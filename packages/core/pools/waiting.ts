@@ -34,7 +34,7 @@ export async function readWaiting(
   return { ...rest, candidates: [...candidates.values()], unread: unreadable };
 }
 
-/** As its record says it now. */
+/** What the record says of who waits now. */
 export function candidateOf(record: Environment): Candidate {
   const { uid, owner, size, zone, queuedAt } = record;
   return { uid, owner, size, zone, queuedAt, key: keyText(keyOf(record)) };

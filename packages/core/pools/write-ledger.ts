@@ -8,7 +8,7 @@ import type { Grant, HeldEntry, Holding, Ledger, LedgerItem, MakeableLedger, Nod
 
 /** What became of a plan once it was written. */
 export interface Written {
-  /** As it stands now: what was refused is as it was read. */
+  /** The ledger as it stands now: items whose write was refused are as they were read. */
   readonly ledger: Ledger;
   /** Whether some item was not as it was read, or too much belonged together: the next plan is wanted soon. */
   readonly isPart: boolean;
@@ -91,7 +91,7 @@ function itemsAfter(before: Ledger, after: Ledger): (item: LedgerItem) => Ledger
   };
 }
 
-/** In one order, so that an item that nothing changed in is the same as before. */
+/** Sorts the grants, so that an item in which nothing changed is the same as before. */
 function byItem<One extends Grant>(grants: readonly One[]): Map<string, One[]> {
   const found = new Map<string, One[]>();
   for (const grant of grants.toSorted((a, b) => (a.id < b.id ? -1 : 1))) {

@@ -6,7 +6,7 @@ export interface Blobs {
   /** Replaces what was there. */
   put(name: string, bytes: Uint8Array): Promise<void>;
   get(name: string): Promise<Uint8Array | undefined>;
-  /** In bytes; undefined: there is none. */
+  /** Its size in bytes; undefined: there is none. */
   sizeOf(name: string): Promise<number | undefined>;
   /** Nothing happens when it is gone. */
   remove(name: string): Promise<void>;
@@ -24,7 +24,7 @@ export interface Blobs {
   urlToPut(name: string): Promise<BlobUpload | undefined>;
 }
 
-/** As what somebody's browser is given it. */
+/** What a browser is told of a blob that it gets. */
 export interface BlobKind {
   readonly contentType: string;
   /** It is saved under this name and not shown. */

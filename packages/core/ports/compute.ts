@@ -75,7 +75,7 @@ export interface Observation {
   readonly exitCode: number | null;
   /** When it ended, ms; null while it lives, and where nobody saw it end. */
   readonly endedAt: number | null;
-  /** In words, for the user: `command was killed by signal SIGKILL`, `Image not found`. */
+  /** The reason in words, for the user: `command was killed by signal SIGKILL`, `Image not found`. */
   readonly reason: string | null;
   /** Where it listens, of the first machine. */
   readonly address: RunAddress | null;
@@ -135,7 +135,7 @@ export interface RunRef {
 
 /** Every change up to there was signalled before this; a compute that cannot go on from anywhere never says it. */
 export interface SignalledUpTo {
-  /** At most 1,000 characters that nobody else understands. */
+  /** Text of at most 1,000 characters that nobody else understands. */
   readonly upTo: string;
 }
 
@@ -185,7 +185,7 @@ export interface BoundRun {
 export interface BoundNode extends NodeRef {
   /** null: it answers. */
   readonly silent: Silence | null;
-  /** As a listing says it of this run while nothing changes. */
+  /** The mark that a listing shows of this run while nothing changes. */
   readonly mark?: string | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** Where an item lives. Both parts are plain text; `answers` of what they hold are in keys.ts. */
+/** The key of an item. Both parts are plain text; `answers` of what they hold are in keys.ts. */
 export interface Key {
   readonly pk: string;
   readonly sk: string;

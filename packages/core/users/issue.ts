@@ -28,7 +28,7 @@ const MOST_LIVE_KEYS = 10;
 const HOUR_MS = 3_600_000;
 /** Kept past its end, so that expired is not unknown (docs/apis/common.md#keys). */
 const KEPT_MS = 7 * 24 * HOUR_MS;
-/** After this long the user's record is looked at: nobody still writes the key then, and a rotated one is over. */
+/** The user's record is looked at so much later: nobody still writes the key then, and a rotated one is over. */
 const SETTLED_MS = 60_000;
 const TRIES = 10;
 

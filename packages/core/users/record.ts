@@ -45,7 +45,7 @@ export interface ApiKey extends Stored {
   readonly disabled: boolean;
   /** Up to which change of its user `disabled` is right. */
   readonly accessChanges?: number | undefined;
-  /** To the hour; the login that issued it counts. */
+  /** When it was used last, to the hour; the login that issued it counts. */
   readonly lastUsedAt?: number | undefined;
   /** When the AWS login was that this chain of keys began with. */
   readonly loginAt: number;

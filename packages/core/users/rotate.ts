@@ -22,7 +22,7 @@ export async function rotateKey(ctx: UserContext<"table" | "queue">): Promise<{ 
     throw new Problem("unauthenticated", "API key can no longer be rotated. Log in with AWS again");
   }
   const key = await issueKey(ctx, user, old.role, { loginAt: old.loginAt, endsAt, replaces: keyHash });
-  // From now on, however long that took: other processes of the user still work with the old one.
+  // The overlap begins now, however long that took: other processes of the user still work with the old key.
   const overlapEndsAt = ctx.clock.now() + ctx.settings.keyOverlapSeconds * 1000;
   if ((await endKey(ctx, keyHash, overlapEndsAt)) === "over") {
     // Revoked while it was being rotated: what nobody was shown must not outlive it.

@@ -122,7 +122,7 @@ interface Opened {
   readonly body: string;
 }
 
-/** Where to and what: rendered for the first attempt, the same bytes ever after. */
+/** Answers the URL and the body, which is rendered for the first attempt and keeps its bytes ever after. */
 async function open(
   ctx: DelivererContext,
   delivery: Delivery,

@@ -24,7 +24,7 @@ export interface Delivery extends Stored {
   readonly kind: "delivery";
   readonly owner: string;
   readonly entry: TimelineEntry;
-  /** Where the entry before it was: what is no change to its receiver is not told twice. */
+  /** Phase and step of the entry before: what is no change to its receiver is not told twice. */
   readonly previous?: Pick<TimelineEntry, "phase" | "step"> | undefined;
   readonly environment: EventSubject;
   /** Sealed for the environment's record, from which it was copied, under the key that this had then. */

@@ -13,7 +13,7 @@ import { PATIENCE_MS } from "./attempt.ts";
  */
 interface Share extends Stored {
   readonly kind: "share";
-  /** As of `at`, ms; it wears off. */
+  /** What it was at `at`, in ms; it wears off. */
   readonly heldMs: number;
   readonly at: number;
   /** Seconds since the epoch. */

@@ -317,7 +317,7 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/disk.ts",
-        find: "  // As of the answer: an absence in which nobody looked is none.\n  const now = ctx.clock.now();\n",
+        find: "  // The absence counts from the answer: a time in which nobody looked is none.\n  const now = ctx.clock.now();\n",
         replace: "",
       },
       {

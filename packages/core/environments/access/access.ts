@@ -134,7 +134,7 @@ async function tell(ctx: WorkerContext, environment: Environment, now: number): 
   const told = {
     ...environment,
     access: { ...access, guests, told: { run, revision: access.revision }, refused: undefined },
-    // Where it is reached may have changed with who is let in: the next look asks.
+    // Its addresses may have changed with the people who are let in: the next look asks.
     run: { ...environment.run, mark: undefined },
   };
   const entered = new Set(guests.filter(({ state }) => state === "in").map(({ name }) => name));

@@ -47,7 +47,7 @@ export function isEd25519Point(bytes: Uint8Array): boolean {
   return power(square % ED25519_PRIME, (ED25519_PRIME - 1n) / 2n, ED25519_PRIME) <= 1n;
 }
 
-/** With the first byte as the greatest. */
+/** Reads bytes as a number, the most significant byte first. */
 export function numberOf(bytes: Uint8Array): bigint {
   return BigInt(`0x0${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`);
 }

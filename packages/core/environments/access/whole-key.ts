@@ -16,7 +16,10 @@ const ed25519 = (applications = 0): Judge => {
     isEd25519Point(point) && more.length === applications && more.every(isApplication);
 };
 
-/** By type: RFC 4253, 6.6; RFC 8709, 4; RFC 5656, 3.1, of points that are not compressed; OpenSSH's PROTOCOL.u2f. */
+/**
+ * The judge of each type of key: RFC 4253, 6.6; RFC 8709, 4; RFC 5656, 3.1, of points that are not compressed; OpenSSH's
+ * PROTOCOL.u2f.
+ */
 const judges: Readonly<Record<string, Judge>> = {
   "ssh-rsa": isRsa,
   "ssh-ed25519": ed25519(),
@@ -28,7 +31,7 @@ const judges: Readonly<Record<string, Judge>> = {
 };
 
 const none = new Uint8Array();
-/** With fewer bits no server takes it; with more it is too long a line. */
+/** Servers take no key of fewer bits, and one of more is too long a line. */
 const RSA_BITS = { least: 1_024, most: 16_384 };
 
 /**

@@ -18,7 +18,7 @@ export interface Guest {
   readonly nextAt: number;
 }
 
-/** By whom and how an environment is to be reached, and what its run was told of that. */
+/** Who is to reach an environment, and how, and what its run was told of that. */
 export interface AccessState {
   /** The user name by which SSH finds it. */
   readonly login: string;
@@ -118,7 +118,7 @@ export interface OpenJupyter {
 export const LOST_TOKEN =
   "Jupyter's token cannot be opened: it was sealed with another key, or changed. Disable Jupyter and enable it for a new one";
 
-/** Without its token, where that cannot be opened, it asks for one. */
+/** Leaves the token out where it cannot be opened: the page then asks for one. */
 export function jupyterUrl({ origin, token }: OpenJupyter): string {
   return token === null ? `${origin}/lab` : `${origin}/lab?token=${token}`;
 }

@@ -43,7 +43,7 @@ export async function claimLabel(ctx: Context<"table">, label: string, uid: stri
 }
 
 /**
- * After the head is written: a create that slept may have lost its claim, and none is taken over once this is done.
+ * To be called once the head is written: a create that slept may have lost its claim, and nobody takes it over after this.
  * Throws `Conflict` when another environment has it.
  */
 export async function confirmLabel(

@@ -4,7 +4,7 @@ import type { IdlePolicy } from "./policy.ts";
 export interface IdleSignals {
   readonly startedAt: number;
   readonly lastUsedAt: number | null;
-  /** Until when a running exec counts as use. */
+  /** A running exec counts as use until then. */
   readonly busyUntil: number | null;
   /** Open terminals and running execs; null: nobody can tell. */
   readonly sessions: number | null;

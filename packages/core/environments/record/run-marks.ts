@@ -15,7 +15,7 @@ export interface RunMarks extends Stored {
   readonly format: number;
   /** When the listing began, ms: what changed since is not in it. */
   readonly at: number;
-  /** By uid and number of the run, both shortened. */
+  /** The mark of each run, by its uid and number, both shortened. */
   readonly marks: Readonly<Record<string, string>>;
 }
 

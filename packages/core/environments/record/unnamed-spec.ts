@@ -8,7 +8,7 @@ import { parseEnvironment } from "./parse.ts";
 import { type EnvironmentSpec, isEnded } from "./record.ts";
 import { parseSpec } from "./spec.ts";
 
-/** As long as what cannot be read is put off. */
+/** A record that cannot be read is put off for this long, too. */
 const UNREADABLE_MS = 3_600_000;
 
 /**

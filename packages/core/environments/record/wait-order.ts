@@ -1,4 +1,4 @@
-/** Where somebody stands in the `waiting` index of a pool. */
+/** The place of an environment in the `waiting` index of a pool. */
 export interface Standing {
   readonly owner: string;
   readonly queuedAt: number;
@@ -23,7 +23,7 @@ export function lineOf(owner: string): { readonly from: string; readonly to: str
   return { from: `${owner}#`, to: endOfLine(owner) };
 }
 
-/** After everybody of this owner and before everybody of the next one: `$` is the character after `#`. */
+/** Sorts behind everybody of this owner and before everybody of the next one: `$` is the character after `#`. */
 export function endOfLine(owner: string): string {
   return `${owner}$`;
 }

@@ -98,7 +98,7 @@ export async function endAttempt(
   return changed(withAttempt(environment, now, backup.attempt + 1), now, "its backup took too long");
 }
 
-/** With the time of this attempt begun now; the present one where none is named. */
+/** Begins the time of an attempt now: of the present one where no number is given. */
 function withAttempt(environment: Environment, now: number, attempt?: number): Environment {
   const { end } = environment;
   if (!end.backup) return environment;

@@ -118,7 +118,7 @@ export async function openDisk(
 /** The disk as a look for its volume leaves it, and for its backups where that is not seen: all are missed from now on. */
 async function lookAround(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   const isSeen = disk.volume !== null && (await ctx.volumes.findVolume(disk.volume.id)) !== undefined;
-  // As of the answer: an absence in which nobody looked is none.
+  // The absence counts from the answer: a time in which nobody looked is none.
   const now = ctx.clock.now();
   if (isSeen && disk.volumeMissedAt === undefined && disk.lostAt === undefined) return disk;
   if (isSeen) return written(ctx, volumeSighted(disk, true, now));

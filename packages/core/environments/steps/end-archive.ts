@@ -17,7 +17,7 @@ export async function endArchive(ctx: WorkerContext, environment: Environment): 
     : undefined;
 }
 
-/** By which an archive of it is found again. */
+/** What an archive of the environment is found again by. */
 export function archiveOwnerOf(environment: Environment): ArchiveOwner {
   return { uid: environment.uid, key: keyText(keyOf(environment)) };
 }

@@ -63,7 +63,7 @@ function end(bare: Environment, { phase, reason }: Outcome, now: number): Step<E
   return until(closeOwn(closed, now), now + (LOOKS_AFTER_END_MS[0] ?? 0), phase);
 }
 
-/** Where its policy says so: a start that came meanwhile has brought a new specification already. */
+/** Drops the secrets where the policy says so. A start that came meanwhile has brought a new specification already. */
 export async function withoutSecrets(ctx: WorkerContext, environment: Environment): Promise<Environment> {
   const {
     policy,

@@ -12,7 +12,7 @@ import { removeCopies } from "./log.ts";
 
 /** How long an ended environment is kept (docs/architecture.md#the-table). */
 const KEPT_SECONDS = 90 * 24 * 3600;
-/** At one look: one ends and one goes, so more are only left after a change of the number. */
+/** One look removes so many. As a rule one ends and one goes; more are left only after a change of the number. */
 const MOST_REMOVED = 25;
 
 /** When an ended record goes, in seconds since the epoch. */

@@ -133,7 +133,7 @@ export async function detachOwn(
 ): Promise<Step<Environment> | undefined> {
   const ids = idsOf(environment);
   if (!(await areAttached(ctx, ids))) return undefined;
-  // To a run that a sleeping worker made again, perhaps: nobody else looks for it before the end.
+  // A worker that slept may have made a run again that has them: nobody else looks for it before the end.
   await removeStrays(ctx, environment, "all");
   const silent = await endArchive(ctx, environment);
   const step = await detachVolumes(ctx, environment, ids, now);

@@ -91,7 +91,7 @@ async function attachDisk(
   return changed(note ? addEntry(attached, now, note) : attached, now, "opened its disk");
 }
 
-/** Where the last end left no backup, says from when the latest backup is. */
+/** Says from when the latest backup is, where the last end left none. */
 function olderNote(name: string, { lost, snapshots }: Disk): string | undefined {
   if (!lost?.gaveUp && lost?.refused === undefined) return undefined;
   const latest = snapshots.findLast(({ completed }) => completed);

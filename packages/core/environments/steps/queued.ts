@@ -23,7 +23,7 @@ const KNOWN_MS = 300_000;
  * die out.
  */
 const DISK_MS = 5_000;
-/** Until it says a second time that it waits: the first word may be lost, and the index late. */
+/** It says so late a second time that it waits: the first message may be lost, and the index late. */
 const UNKNOWN_MS = 5_000;
 const FIRST_LOOKS = 0;
 /** More than the machines of several runs: an item that named it longer ago has let it go since. */

@@ -144,7 +144,7 @@ async function wordsOfEnd(
   return now?.uid === uid && now.run.n === run && isUsable(now) ? undefined : words;
 }
 
-/** From here on an exit code is 128 + the number of a signal (POSIX, Shell Command Language, 2.8.2). */
+/** A higher exit code is 128 + the number of a signal (POSIX, Shell Command Language, 2.8.2). */
 const SIGNALLED = 128;
 const KILLED = 137;
 const TIMED_OUT = 124;

@@ -26,9 +26,9 @@ export interface StartChanges {
   readonly image?: string | undefined;
   readonly command?: string | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
-  /** In place of those it had; what is none is left out, and its timeline says so. */
+  /** These replace the keys that it had. What is no key is left out, and the timeline says so. */
   readonly sshKeys?: readonly string[] | undefined;
-  /** Where the events of this run go instead. */
+  /** The URL that gets the events of this run in place of the usual one. */
   readonly receiver?: string | undefined;
 }
 
@@ -70,7 +70,7 @@ export async function requestStart(
     const again = startAgain(changed, now, { size, receiver: sealed });
     return { ...again, goal: { ...again.goal, startedBy: token } };
   }).catch(async (error) => {
-    // After any other failure nobody knows whether a head names it (unnamed-spec.ts).
+    // Any other failure leaves unknown whether a head names the specification (unnamed-spec.ts).
     if (error instanceof Problem) await forgetSpecs(ctx, id, written);
     throw error;
   });

@@ -53,7 +53,7 @@ export function stopNow(environment: Environment, now: number, reason: string | 
   return phase === "queued" ? asStopped(wanted, now, reason) : wanted;
 }
 
-/** Without compute: seen gone, or never made. */
+/** Answers the record of an environment whose compute was seen gone, or never made. */
 export function asStopped(environment: Environment, now: number, reason: string | null): Environment {
   const stopped = closeActions(enter(environment, "stopped", now, reason), ["resize"], now);
   return {
