@@ -1,8 +1,7 @@
+import { MOST_LOGINS } from "../packages/core/users/login-count.ts";
 import type { FunctionsFile } from "./functions-file.ts";
 import type { Stage } from "./stage.ts";
 
-/** Of one address in a minute; an office may have one address. */
-const MOST_LOGINS = 60;
 const WINDOW_SECONDS = 60;
 
 /** What the edge lets nobody do too often: to log in, which asks STS. The answer is of the dialect's form. */

@@ -183,6 +183,11 @@ export function openConnectionsKey(owner: string): Key {
   return single(`connections#${owner}`);
 }
 
+/** How often somebody tried to log in from one network in one minute, which is counted from 1970. */
+export function loginsKey(network: string, minute: number): Key {
+  return single(`logins#${network}#${minute}`);
+}
+
 export function userKey(uid: string): Key {
   return single(`user#${uid}`);
 }

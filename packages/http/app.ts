@@ -12,6 +12,18 @@ import { requestHandler } from "./request-handler.ts";
 import { honoPath, inRoutingOrder, methodsOf, type Route } from "./routes.ts";
 import type { Runtime } from "./runtime.ts";
 
+/** What the edge says of a request, beside the request. */
+export interface Edge {
+  /** The client's address. */
+  readonly viewer?: string | undefined;
+}
+
+interface AppEnv {
+  Bindings: Edge;
+}
+
+export type App = Hono<AppEnv>;
+
 /**
  * A plain Hono app that serves these endpoints: one on Lambda, all on a laptop and in tests. A request that no endpoint
  * serves is answered 404, or 405 if one of `routes` (by default the endpoints') has its path with another method.
@@ -20,14 +32,20 @@ export function buildApp<Needs extends PortName>(
   runtime: Runtime<Needs>,
   endpoints: readonly Endpoint<Needs>[],
   routes: readonly Route[] = endpoints,
-): Hono {
+): App {
   const withKeys = assumeAllPorts({ ...runtime, keys: runtime.keys ?? keyMemory() });
   const check = endpoints.every((endpoint) => endpoint.public) ? admitNobody : keyCheckOf(withKeys);
-  const app = new Hono({ getPath: (request) => splitPathKey(request).path });
+  const app = new Hono<AppEnv>({ getPath: (request) => splitPathKey(request).path });
   for (const endpoint of inRoutingOrder(endpoints)) {
     const serve = requestHandler(withKeys, endpoint, check);
     app.on(endpoint.method.toUpperCase(), honoPath(endpoint.path), (c) =>
-      serve({ request: c.req.raw, path: c.req.path, params: c.req.param(), keyInPath: splitPathKey(c.req.raw).key }),
+      serve({
+        request: c.req.raw,
+        path: c.req.path,
+        params: c.req.param(),
+        keyInPath: splitPathKey(c.req.raw).key,
+        viewer: c.env?.viewer,
+      }),
     );
   }
   app.notFound((c) => refuse(withKeys, c, noRoute(routes, c.req.path)));
@@ -55,7 +73,7 @@ function noRoute(routes: readonly Route[], path: string): Refusal {
   return allow.length > 0 ? new Refusal("wrongMethod", { allow }) : new Refusal("unknownPath");
 }
 
-function refuse(runtime: Runtime, c: HonoContext, error: unknown): Response {
+function refuse(runtime: Runtime, c: HonoContext<AppEnv>, error: unknown): Response {
   const { path, raw } = c.req;
   const exchange = openExchange(runtime, raw, { path, route: undefined, dialect: dialectOfPath(path) });
   const response = problemResponse(runtime, exchange, error);

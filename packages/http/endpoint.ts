@@ -111,6 +111,8 @@ export interface VerbInput<Ctx, Params, Query, Body, Thing> {
   readonly deployment: Deployment;
   /** Of the answer's X-Request-ID. */
   readonly requestId: string;
+  /** The client's address, as the edge says it. Undefined where there is no edge, as on a laptop. */
+  readonly viewer: string | undefined;
 }
 
 /** A verb as `buildApp` calls it: with what the endpoint's own schemas made of the request. */

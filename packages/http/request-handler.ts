@@ -26,6 +26,8 @@ export interface Routed {
   readonly params: Readonly<Record<string, string>>;
   /** What stood between `/k/` and the path. */
   readonly keyInPath?: string | undefined;
+  /** The client's address, where the edge says it. */
+  readonly viewer?: string | undefined;
 }
 
 /**
@@ -42,7 +44,7 @@ export function requestHandler(
   const schema = bodySchema(endpoint, runtime.settings);
   const admit = dialect.keylessLocally ? allowKeyless(runtime.localUser, check) : check;
 
-  return async ({ request, path, params, keyInPath }) => {
+  return async ({ request, path, params, keyInPath, viewer }) => {
     const exchange = openExchange(runtime, request, { path, route, dialect });
     const response = await respond().catch((error: unknown) => problemResponse(runtime, exchange, error));
     logExchange(runtime, exchange, response.status);
@@ -61,7 +63,7 @@ export function requestHandler(
       const accept = request.headers.get("accept") ?? "";
       const make = async (thing: NewThing | undefined) => {
         try {
-          const result = await endpoint.verb({ ctx, ...input, thing, accept, deployment, requestId });
+          const result = await endpoint.verb({ ctx, ...input, thing, accept, deployment, requestId, viewer });
           return replyResponse(endpoint, exchange, result);
         } finally {
           if (endpoint.endsKeys) runtime.keys?.forget();

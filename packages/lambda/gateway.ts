@@ -4,6 +4,9 @@ import { ORIGIN_HEADER } from "./origin.ts";
 /** In it the edge says the path as the client sent it, where something in it is escaped. */
 const PATH_HEADER = "x-berth-path";
 
+/** In it the edge says the client's address. */
+export const VIEWER_HEADER = "x-berth-viewer";
+
 /** The parts of an event of an HTTP API or a function URL (payload format 2.0) that are read here. */
 export type GatewayEvent = z.output<typeof GatewayEvent>;
 
@@ -87,7 +90,7 @@ function keyPrefix({ headers }: GatewayEvent): string {
 }
 
 /** For this adapter alone. */
-const ofTheEdge: readonly string[] = [ORIGIN_HEADER, PATH_HEADER];
+const ofTheEdge: readonly string[] = [ORIGIN_HEADER, PATH_HEADER, VIEWER_HEADER];
 
 function headersOfEvent(event: GatewayEvent): Headers {
   const headers = new Headers();

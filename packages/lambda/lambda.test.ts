@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import * as z from "zod";
+import { buildApp } from "#http/app.ts";
 import { cron } from "#http/cron.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { eachLook, pools, work } from "#http/work.ts";
@@ -85,6 +86,23 @@ test("the path that the edge says counts, and nobody else can say one", async ()
   expect(await handler(event)).toMatchObject({ statusCode: 200, body: '{"user":"alice"}' });
   event.headers["x-berth-origin"] = "guessed";
   expect(await handler(event)).toMatchObject({ statusCode: 403 });
+});
+
+test("the client's address is the one that the edge says, and a header of it is not the request's", async () => {
+  const seen: unknown[] = [];
+  const reply = z.object({});
+  const verb = gpuDev.get("/v1/me", { summary: "Me", uses: [], public: true, reply }, async ({ viewer }) => {
+    seen.push(viewer);
+    return {};
+  });
+  const handler = lambda(verb, {});
+
+  await handler(eventOf("GET", "/v1/me", { "x-berth-viewer": "203.0.113.7" }));
+  await handler(eventOf("GET", "/v1/me"));
+  const onLaptop = buildApp(await trialRuntime(), [verb]);
+  await onLaptop.request("/v1/me", { headers: { "x-berth-viewer": "203.0.113.8" } });
+
+  expect(seen).toEqual(["203.0.113.7", undefined, undefined]);
 });
 
 test("an event of an unknown shape is refused, and its log line has names of fields alone", async () => {

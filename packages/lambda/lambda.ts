@@ -4,7 +4,7 @@ import { systemIds } from "#aws/ids.ts";
 import { readSettings } from "#aws/settings.ts";
 import type { PortName, Ports } from "#core/context.ts";
 import type { Log } from "#core/ports/log.ts";
-import { buildApp } from "#http/app.ts";
+import { buildApp, type Edge } from "#http/app.ts";
 import { runSchedule, type Schedule } from "#http/cron.ts";
 import type { Endpoint } from "#http/endpoint.ts";
 import type { Route } from "#http/routes.ts";
@@ -12,7 +12,7 @@ import { contextOf, type Runtime } from "#http/runtime.ts";
 import { version } from "#http/version.ts";
 import { type Consumer, consume } from "#http/work.ts";
 import { functionLog } from "./function-log.ts";
-import { type GatewayResult, gatewayEventOf, requestOfEvent, resultOfResponse } from "./gateway.ts";
+import { type GatewayResult, gatewayEventOf, requestOfEvent, resultOfResponse, VIEWER_HEADER } from "./gateway.ts";
 import { ORIGIN_HEADER, originCheck } from "./origin.ts";
 import { allFailed, lagMs, type SqsResult, sqsEventOf } from "./sqs.ts";
 
@@ -82,7 +82,9 @@ export function scheduleLambda<Uses extends PortName>(
   };
 }
 
-function gatewayHandler(makeFetch: (log: Log) => (request: Request) => Response | Promise<Response>): GatewayHandler {
+function gatewayHandler(
+  makeFetch: (log: Log) => (request: Request, edge: Edge) => Response | Promise<Response>,
+): GatewayHandler {
   const log = functionLog();
   const init = atInit(() => {
     // The first Request loads undici, which takes about 15 ms: at init, not in a user's request.
@@ -96,7 +98,7 @@ function gatewayHandler(makeFetch: (log: Log) => (request: Request) => Response 
     if (!event) return refuse(log, given, refusal(400, "Bad Request"));
     // A client that finds the address behind the edge could go around the firewall and forge the headers of the edge.
     if (!isFromEdge(event.headers[ORIGIN_HEADER])) return refusal(403, "Forbidden");
-    return resultOfResponse(await fetch(requestOfEvent(event)));
+    return resultOfResponse(await fetch(requestOfEvent(event), { viewer: event.headers[VIEWER_HEADER] }));
   };
 }
 

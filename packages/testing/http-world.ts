@@ -1,7 +1,6 @@
-import type { Hono } from "hono";
 import type { Ports } from "#core/context.ts";
 import type { AwsCredentials, CallerIdentity } from "#core/ports/identity.ts";
-import { buildApp } from "#http/app.ts";
+import { type App, buildApp } from "#http/app.ts";
 import { loadCatalog } from "#http/catalog.ts";
 import type { Endpoint } from "#http/endpoint.ts";
 import { version } from "#http/version.ts";
@@ -10,7 +9,7 @@ import { memoryIdentity } from "./memory-identity.ts";
 import { type MemoryWorld, memoryWorld, type WorldOptions } from "./memory-world.ts";
 
 export interface HttpWorld extends MemoryWorld {
-  readonly app: Hono;
+  readonly app: App;
   readonly endpoints: readonly Endpoint[];
   readonly log: ReturnType<typeof recordingLog>;
   /** One request to the composed app. A body that is no text is sent as JSON. */

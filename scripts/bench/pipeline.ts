@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { jsonLog } from "#aws/log.ts";
 import type { Ports } from "#core/context.ts";
-import { buildApp } from "#http/app.ts";
+import { type App, buildApp } from "#http/app.ts";
 import { version } from "#http/version.ts";
 import { httpWorld } from "#testing/http-world.ts";
 import { memoryIdentity } from "#testing/memory-identity.ts";
@@ -50,7 +50,7 @@ async function realJobRow() {
   return rowOf("GET job, with its verb", ours, bare, make);
 }
 
-async function rowOf(name: string, ours: Hono, bare: Hono, make: () => Request) {
+async function rowOf(name: string, ours: App, bare: Hono, make: () => Request) {
   const pairs: { readonly ours: number; readonly bare: number }[] = [];
   for (let round = -2; round < rounds; round++) {
     const pair = { bare: await microseconds(bare, make), ours: await microseconds(ours, make) };
@@ -63,7 +63,7 @@ async function rowOf(name: string, ours: Hono, bare: Hono, make: () => Request) 
 }
 
 /** Processor time of one request, in all threads of this process, garbage collection included. */
-async function microseconds(app: Hono, make: () => Request): Promise<number> {
+async function microseconds(app: App | Hono, make: () => Request): Promise<number> {
   const begun = process.cpuUsage();
   for (let n = 0; n < perRound; n++) {
     const response = await app.fetch(make());

@@ -198,3 +198,30 @@ test.each([
 
   expect(answer).toEqual([500, { detail }]);
 });
+
+test("429 to the 61st login in a minute from one address, before STS is asked, and to no other", async () => {
+  let asked = 0;
+  const wrap: HttpWorldOptions["wrap"] = (ports) => ({
+    ...ports,
+    identity: {
+      ...ports.identity,
+      callerOfCredentials: async (credentials) => {
+        asked += 1;
+        return ports.identity.callerOfCredentials(credentials);
+      },
+    },
+  });
+  const world = await httpWorld({ wrap });
+  const body = JSON.stringify({ ...loginBody(developer), aws_secret_access_key: "w".repeat(40) });
+  const logIn = (viewer: string | undefined) =>
+    world.app.fetch(new Request(`https://berth.dev${path}`, { method: "POST", body }), { viewer });
+  for (let n = 0; n < 60; n += 1) expect((await logIn("203.0.113.7")).status).toBe(401);
+
+  const refused = await logIn("203.0.113.7");
+
+  expect(asked).toBe(60);
+  expect([refused.status, await refused.json()]).toEqual([429, { detail: "Too many requests" }]);
+  expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+  expect((await logIn("203.0.113.8")).status).toBe(401);
+  expect((await logIn(undefined)).status).toBe(401);
+});

@@ -3,6 +3,7 @@ import { identity } from "#aws/identity.ts";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { login } from "#core/users/login.ts";
+import { countLogin } from "#core/users/login-count.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
@@ -29,7 +30,8 @@ export const endpoint = gpuDev.post(
     reply: LoggedIn,
     timeoutSeconds: 20,
   },
-  async ({ ctx, body }) => {
+  async ({ ctx, body, viewer }) => {
+    if (viewer !== undefined) await countLogin(ctx, viewer);
     const proof = hasRequest(body) ? signedRequestOf(ctx, body) : credentialsOf(body);
     const { user, arn, key } = await login(ctx, proof);
     return {

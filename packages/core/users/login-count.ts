@@ -1,0 +1,52 @@
+import type { Context } from "../context.ts";
+import { loginsKey } from "../keys.ts";
+import type { Item, Stored } from "../ports/table.ts";
+import { Problem } from "../problem.ts";
+import { writeRecord } from "../write-record.ts";
+
+/** Of one network in a minute; an office may have one address. The firewall lets as many pass (stacks/firewall.ts). */
+export const MOST_LOGINS = 60;
+const MINUTE_MS = 60_000;
+/** The record is of no use once its minute is over. */
+const KEPT_SECONDS = 120;
+
+interface Logins extends Stored {
+  readonly kind: "logins";
+  readonly count: number;
+  readonly ttl: number;
+}
+
+/**
+ * Counts an attempt to log in from this address. Throws `tooMany` where this minute has had enough of them from there. Of
+ * attempts at the same instant it may count one alone, so that counting holds nobody up.
+ */
+export async function countLogin(ctx: Context<"table">, address: string): Promise<void> {
+  const now = ctx.clock.now();
+  const minute = Math.floor(now / MINUTE_MS);
+  const key = loginsKey(networkOf(address), minute);
+  const item = await ctx.table.get(key);
+  const count = countOf(item);
+  if (count >= MOST_LOGINS) {
+    const retryAfterSeconds = Math.ceil(((minute + 1) * MINUTE_MS - now) / 1000);
+    throw new Problem("tooMany", "Too many requests", { retryAfterSeconds });
+  }
+  const writers = item?.writers ?? [];
+  const ttl = Math.floor(now / 1000) + KEPT_SECONDS;
+  await writeRecord<Logins>(ctx, { ...key, writers, kind: "logins", count: count + 1, ttl });
+}
+
+function countOf(item: Item | undefined): number {
+  return typeof item?.count === "number" ? item.count : 0;
+}
+
+/** Whoever has one address of IPv6 has the other 2^64 of its network too (RFC 4291, 2.5.4). */
+function networkOf(address: string): string {
+  const url = `http://[${address.split("%")[0]}]`;
+  if (!URL.canParse(url)) return address;
+  // As a host one of IPv6 is written in hexadecimal groups, without leading zeros and in small letters (WHATWG URL Standard).
+  const [head = "", tail] = new URL(url).hostname.slice(1, -1).split("::");
+  const [first, last] = [head, tail ?? ""].map((part) => (part === "" ? [] : part.split(":")));
+  const left = 8 - (first?.length ?? 0) - (last?.length ?? 0);
+  const zeros = Array<string>(tail === undefined ? 0 : left).fill("0");
+  return [...(first ?? []), ...zeros, ...(last ?? [])].slice(0, 4).join(":");
+}
