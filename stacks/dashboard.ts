@@ -52,6 +52,8 @@ function graphsOf(stage: Stage, { queues, deadLetterQueues, schedules, apiId }: 
     { title: "Time of a plan, 99th percentile", stat: "p99", lines: [[own, "BatchMs", "Queue", "pools"]] },
     { title: "Wait of a look at a pool, 99th percentile", stat: "p99", lines: [[own, "LagMs", "Queue", "pools"]] },
     { title: "Failed", stat: "Sum", lines: failures.map((metric) => [own, metric]) },
+    // Looked at every five minutes.
+    { title: "Snapshots being made", stat: "Maximum", lines: [[own, "SnapshotsPending"]] },
     { title: "Schedules called", stat: "Sum", lines: ofSchedules("Invocations") },
     { title: "Schedules failed", stat: "Sum", lines: ofSchedules("Errors") },
     { title: "Concurrent executions of Lambda", stat: "Maximum", lines: [["AWS/Lambda", "ConcurrentExecutions"]] },

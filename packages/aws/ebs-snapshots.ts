@@ -6,7 +6,7 @@ import {
   type Snapshot as Ec2Snapshot,
   paginateDescribeSnapshots,
 } from "@aws-sdk/client-ec2";
-import type { Owned, SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
+import type { OwnedSnapshot, SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
 import { type EbsOptions, isId } from "./ebs-options.ts";
 import { hasTag, recordOf, recordTag, specified, tagged, tagName, tagValue } from "./ebs-tags.ts";
@@ -69,14 +69,18 @@ async function listSnapshots({ client, deployment }: EbsOptions, volumeId: strin
 }
 
 /** One whose tags somebody took off is not among them, and would name no record. */
-async function listOwnedSnapshots({ client, deployment }: EbsOptions): Promise<Owned[]> {
-  const found: Owned[] = [];
+async function listOwnedSnapshots({ client, deployment }: EbsOptions): Promise<OwnedSnapshot[]> {
+  const found: OwnedSnapshot[] = [];
   const query = { OwnerIds: ["self"], Filters: [hasTag(tagName.deployment, deployment)] };
   for await (const { Snapshots = [] } of paginateDescribeSnapshots({ client, pageSize: 500 }, query)) {
     const own = Snapshots.flatMap((one) => ownOf(one, deployment));
-    found.push(...own.map(({ id, tags }) => ({ id, key: tags.key ?? null })));
+    found.push(...own.map(({ id, tags, state }) => ownedOf(id, tags.key, state === "pending")));
   }
   return found;
+}
+
+function ownedOf(id: string, key: string | undefined, isPending: boolean): OwnedSnapshot {
+  return { id, key: key ?? null, ...(isPending && { isPending }) };
 }
 
 function ownOf(snapshot: Ec2Snapshot, deployment: string): VolumeSnapshot[] {

@@ -105,8 +105,8 @@ describe("EBS", () => {
 
     const listed = await volumes.listOwnedSnapshots();
 
-    expect(listed).toEqual([{ id: own.id, key }]);
-    expect(await others.listOwnedSnapshots()).toEqual([{ id: theirs.id, key }]);
+    expect(listed).toEqual([{ id: own.id, key, isPending: true }]);
+    expect(await others.listOwnedSnapshots()).toEqual([{ id: theirs.id, key, isPending: true }]);
   });
 
   it("knows the attempt of a snapshot whose tags somebody removed, and tags it again", async () => {

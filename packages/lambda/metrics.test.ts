@@ -43,6 +43,7 @@ test("all metrics that may be written are listed, each with the names of its dim
     SendsFailed: [],
     RecordsPoisoned: [],
     SchedulesFailed: [],
+    SnapshotsPending: [],
   });
 });
 

@@ -24,6 +24,7 @@ const countedOf: Readonly<Record<string, (fields: Fields) => Counted>> = {
   "unreadable messages": ({ count }) => ({ values: { MessagesUnreadable: Number(count) } }),
   "send failed": () => ({ values: { SendsFailed: 1 } }),
   "poisoned record": () => ({ values: { RecordsPoisoned: 1 } }),
+  "snapshots pending": ({ count }) => ({ values: { SnapshotsPending: Number(count) } }),
   "schedule failed": () => ({ values: { SchedulesFailed: 1 } }),
 };
 

@@ -184,7 +184,10 @@ export function memoryVolumes(options: {
     listSnapshots: async (volume) =>
       [...snapshots.values()].filter((one) => one.volume === volume && isShown(one)).map(shown),
     listOwnedSnapshots: async () =>
-      [...snapshots.values()].filter(isShown).map(({ id, tags }) => ({ id, key: tags.key ?? null })),
+      [...snapshots.values()].filter(isShown).map((one) => {
+        const owned = { id: one.id, key: one.tags.key ?? null };
+        return shown(one).state === "pending" ? { ...owned, isPending: true as const } : owned;
+      }),
     async findSnapshot(id) {
       const snapshot = snapshots.get(id);
       return isShown(snapshot) ? shown(snapshot) : undefined;

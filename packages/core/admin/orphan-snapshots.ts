@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import type { Owned } from "../ports/volumes.ts";
+import type { OwnedSnapshot } from "../ports/volumes.ts";
 import { count, listOf, number, optional, orNull, shape, type Table, text } from "../shape.ts";
 import { firstThatFit } from "./listed.ts";
 import { findUnowned, UNOWNED_LISTED, type Unowned } from "./unowned.ts";
@@ -43,6 +43,8 @@ export async function reportSnapshots(
   const noted = snapshotsBefore(before);
   const owned = await listOwned(ctx);
   if (!owned) return noted;
+  const pending = owned.filter(({ isPending }) => isPending).length;
+  if (pending > 0) ctx.log.info("snapshots pending", { count: pending });
   const named = owned.filter(({ key }) => key !== null);
   const known = (noted.snapshots ?? []).map(({ snapshot, ...one }) => ({ ...one, id: snapshot }));
   const found = await findUnowned(ctx, named, known, now);
@@ -56,7 +58,7 @@ export async function reportSnapshots(
 }
 
 /** A right to list them that is missing keeps nothing else from being compared. */
-async function listOwned(ctx: Context<"volumes">): Promise<readonly Owned[] | undefined> {
+async function listOwned(ctx: Context<"volumes">): Promise<readonly OwnedSnapshot[] | undefined> {
   try {
     return await ctx.volumes.listOwnedSnapshots();
   } catch (error) {

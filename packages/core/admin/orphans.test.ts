@@ -207,7 +207,7 @@ test("volumes that cannot be listed for a while stay in the report as they were,
 });
 
 test("a snapshot whose disk has no record is listed and stays, one that names none is not, nor those of disks", async () => {
-  const world = await memoryWorld();
+  const world = await memoryWorld({ snapshotMs: 60_000 });
   await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
   await world.advance(2 * 60_000);
   await requestCancel(world.as("alice"), "one");
@@ -220,7 +220,8 @@ test("a snapshot whose disk has no record is listed and stays, one that names no
   const odd = await world.volumes.createSnapshot(volume, { ...tags, key: "user#x|-" });
   await world.volumes.createSnapshot(volume, tags);
 
-  for (let again = 0; again < 2; again++) await findOrphans(world.ctx);
+  const log = recordingLog();
+  for (let again = 0; again < 2; again++) await findOrphans({ ...world.ctx, log });
 
   const report = await readOrphans(world.ctx);
   expect(report?.snapshots).toMatchObject([
@@ -228,6 +229,9 @@ test("a snapshot whose disk has no record is listed and stays, one that names no
     { snapshot: odd.id, key: "user#x|-", why: "its key is that of no disk or environment" },
   ]);
   expect(report?.snapshotCount).toBe(2);
+  // Beside the backup, which was completed.
+  const pending = log.lines.filter(({ event }) => event === "snapshots pending").map(({ fields }) => fields);
+  expect(pending).toEqual([{ count: 3 }, { count: 3 }]);
   expect(world.volumes.snapshotIds()).toHaveLength(4);
   const uid = (await world.volumes.findSnapshot(backup ?? ""))?.tags.disk ?? "";
   const owner = world.as("alice").actor.uid;

@@ -28,6 +28,11 @@ export interface OwnedVolume extends Owned {
   readonly sizeGb?: number | undefined;
 }
 
+export interface OwnedSnapshot extends Owned {
+  /** It is still being made. Absent: it is not, or a listing does not tell. */
+  readonly isPending?: true;
+}
+
 /** What is written on a snapshot for people; nothing is decided by it but which attempt made it. */
 export interface SnapshotTags {
   /** The disk's name. */
@@ -86,7 +91,7 @@ export interface Volumes {
   /** Every snapshot of this volume that was made through here, whatever became of its tags. */
   listSnapshots(volumeId: string): Promise<VolumeSnapshot[]>;
   /** Every snapshot of this deployment, with its disk's record as its tags say it; throws rather than answer with a part. */
-  listOwnedSnapshots(): Promise<Owned[]>;
+  listOwnedSnapshots(): Promise<OwnedSnapshot[]>;
   findSnapshot(id: string): Promise<VolumeSnapshot | undefined>;
   /** Nothing happens when it is gone. */
   removeSnapshot(id: string): Promise<void>;
