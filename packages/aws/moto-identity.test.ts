@@ -1,0 +1,107 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { AwsCredentials } from "#core/ports/identity.ts";
+import { identityConformance } from "#testing/conformance/identity.ts";
+import { systemClock } from "./clock.ts";
+import { eksAccess } from "./eks-access.ts";
+import { stsIdentity } from "./identity.ts";
+import { signIdentityRequest } from "./identity-signature.ts";
+import { type AwsService, callService } from "./service-call.ts";
+import { MOTO_ACCOUNT, MOTO_MISSING, startMoto } from "./test-servers/moto.ts";
+import { patientCalls } from "./test-servers/patient.ts";
+
+const region = "us-east-1";
+const [developer, other] = ["SSOCloudDevGpuReservation", "Other"];
+const roles = [developer, other];
+const cluster = "berth-1";
+const Statement = [{ Effect: "Allow", Action: "eks:DescribeCluster", Resource: "*" }];
+const describing = JSON.stringify({ Version: "2012-10-17", Statement });
+const nobody = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
+const moto = await startMoto();
+
+describe("who somebody is, and where a cluster is, against moto", () => {
+  if (!moto) {
+    it("needs moto", ({ skip }) => skip(MOTO_MISSING));
+    return;
+  }
+  const { endpoint, stop } = moto;
+  const serviceOf = (name: string, credentials: AwsCredentials = nobody) =>
+    ({ name, region, url: endpoint, credentials: () => credentials, patience: patientCalls }) satisfies AwsService;
+  const assumed = { developer: nobody, other: nobody } as Record<"developer" | "other", AwsCredentials>;
+
+  beforeAll(async () => {
+    for (const one of roles) await callIam({ Action: "CreateRole", RoleName: one, AssumeRolePolicyDocument: "{}" });
+    await callIam({ Action: "PutRolePolicy", RoleName: developer, PolicyName: "describe", PolicyDocument: describing });
+    assumed.developer = await assume(developer);
+    assumed.other = await assume(other);
+    const roleArn = arnOf("workers");
+    const body = JSON.stringify({ name: cluster, roleArn, resourcesVpcConfig: {} });
+    await callService(serviceOf("eks"), { name: "CreateCluster", method: "POST", path: "/clusters", body });
+    // From here on it checks what is signed, and by whom (its documentation, "IAM-like Access Control").
+    await fetch(`${endpoint}/moto-api/reset-auth`, { method: "POST", body: "0" });
+  });
+
+  afterAll(stop);
+
+  describe("the identity on STS", () => {
+    identityConformance(async () => {
+      const { sessionToken = "", ...key } = assumed.developer;
+      const arn = `arn:aws:sts::${MOTO_ACCOUNT}:assumed-role/${developer}/alice`;
+      return {
+        identity: stsIdentity({ endpoint, region }),
+        known: { ...key, sessionToken, account: MOTO_ACCOUNT, arn },
+        sign: (credentials) => signIdentityRequest(credentials, { endpoint, region }),
+      };
+    });
+  });
+
+  describe("the address of an EKS cluster", () => {
+    const accessOf = (name: string, credentials: AwsCredentials) =>
+      eksAccess({ eks: serviceOf("eks", credentials), cluster: name, clock: systemClock() });
+
+    it("is what EKS says to whoever may ask, with its authority", async () => {
+      const { url, ca } = await accessOf(cluster, assumed.developer);
+
+      expect(url).toMatch(/^https:\/\/\w+\.\w+\.us-east-1\.eks\.amazonaws\.com\/?$/);
+      expect(ca).not.toBe("");
+    });
+
+    it("is not known of a cluster that is not there", async () => {
+      await expect(accessOf("berth-2", assumed.developer)).rejects.toMatchObject({ name: "ResourceNotFoundException" });
+    });
+
+    it("is refused to a role that may not ask, and to who signs with another secret", async () => {
+      const forged = { ...assumed.developer, secretAccessKey: "w".repeat(40) };
+
+      await expect(accessOf(cluster, assumed.other)).rejects.toMatchObject({
+        // EKS itself says AccessDeniedException.
+        name: "AccessDenied",
+      });
+      await expect(accessOf(cluster, forged)).rejects.toMatchObject({ name: "SignatureDoesNotMatch" });
+    });
+  });
+
+  function callIam(words: Readonly<Record<string, string>>): Promise<string> {
+    return query(serviceOf("iam"), { Version: "2010-05-08", ...words });
+  }
+
+  async function assume(role: string): Promise<AwsCredentials> {
+    const words = { Action: "AssumeRole", RoleArn: arnOf(role), RoleSessionName: "alice" };
+    const answer = await query(serviceOf("sts"), { Version: "2011-06-15", ...words });
+    const [accessKeyId, secretAccessKey, sessionToken] = ["AccessKeyId", "SecretAccessKey", "SessionToken"].map(
+      (name) => new RegExp(`<${name}>([^<]+)</${name}>`).exec(answer)?.[1],
+    );
+    if (!accessKeyId || !secretAccessKey) throw new Error(`No credentials in ${answer}`);
+    return { accessKeyId, secretAccessKey, sessionToken };
+  }
+});
+
+function arnOf(role: string): string {
+  return `arn:aws:iam::${MOTO_ACCOUNT}:role/${role}`;
+}
+
+async function query(service: AwsService, words: Readonly<Record<string, string>>): Promise<string> {
+  const headers = { "content-type": "application/x-www-form-urlencoded" };
+  const body = new URLSearchParams(words).toString();
+  const call = { name: words.Action ?? "", method: "POST", path: "/", headers, body } as const;
+  return Buffer.from(await callService(service, call)).toString();
+}
