@@ -1,8 +1,16 @@
-import { DescribeVolumesCommand, type EC2Client } from "@aws-sdk/client-ec2";
-import { afterAll, describe, it } from "vitest";
+import {
+  DescribeImagesCommand,
+  DescribeVolumesCommand,
+  type EC2Client,
+  RunInstancesCommand,
+  StopInstancesCommand,
+  TerminateInstancesCommand,
+} from "@aws-sdk/client-ec2";
+import { afterAll, describe, expect, it } from "vitest";
 import { volumesConformance } from "#testing/conformance/volumes.ts";
 import { ebsVolumes } from "./ebs-volumes.ts";
 import { ec2Clients } from "./ec2-client.ts";
+import { ec2Machines } from "./ec2-machines.ts";
 import { MOTO_MISSING, startMoto } from "./test-servers/moto.ts";
 import { honourTokens } from "./test-servers/moto-tokens.ts";
 import { patient } from "./test-servers/patient.ts";
@@ -12,7 +20,7 @@ const moto = await startMoto();
 const zones = ["zone-a", "zone-b", "z", "elsewhere"];
 
 // What moto leaves out (client tokens, snapshots that take time, pages) the fake EC2 of ebs-volumes.test.ts has.
-describe("volumes on the EC2 of moto, which nobody of us wrote", () => {
+describe("volumes and machines on the EC2 of moto, which nobody of us wrote", () => {
   if (!moto) {
     it("needs moto", ({ skip }) => skip(MOTO_MISSING));
     return;
@@ -47,7 +55,36 @@ describe("volumes on the EC2 of moto, which nobody of us wrote", () => {
       close: async () => undefined,
     };
   });
+
+  describe("a machine", () => {
+    const { client } = clients;
+    const machineOf = ec2Machines(client);
+    const stateOf = (id: string) => machineOf({ name: "n", uid: "u", providerId: `aws:///us-east-1a/${id}` });
+
+    it("is running until it is stopped or terminated, and gone then", async () => {
+      const [one, other] = await startMachines(client);
+      const started = [await stateOf(one), await stateOf(other)];
+      await client.send(new StopInstancesCommand({ InstanceIds: [one] }));
+      await client.send(new TerminateInstancesCommand({ InstanceIds: [other] }));
+
+      expect(started).toEqual(["running", "running"]);
+      expect([await stateOf(one), await stateOf(other)]).toEqual(["gone", "gone"]);
+    });
+
+    it("that EC2 does not know is gone", async () => {
+      expect(await stateOf("i-0fedcba9876543210")).toBe("gone");
+    });
+  });
 });
+
+async function startMachines(client: EC2Client): Promise<[string, string]> {
+  const { Images = [] } = await client.send(new DescribeImagesCommand({ Owners: ["amazon"] }));
+  const wanted = { ImageId: Images[0]?.ImageId, InstanceType: "m5.large", MinCount: 2, MaxCount: 2 } as const;
+  const { Instances = [] } = await client.send(new RunInstancesCommand(wanted));
+  const [one, other] = Instances.map(({ InstanceId }) => InstanceId);
+  if (!one || !other) throw new Error("moto started no two machines");
+  return [one, other];
+}
 
 /** The suite's zones on the way in, and again on the way out. */
 function nameZones(client: EC2Client): void {
