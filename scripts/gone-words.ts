@@ -3,6 +3,7 @@ const gone: readonly (readonly [word: RegExp, instead: string])[] = [
   [/keeper/i, "supervisor"],
   [/entrance/i, "access, or SSH run"],
   [/stand-in/i, "placeholder"],
+  [/[a-z]Sight\b|\bsightOf\b/, "status"],
   [/confess/i, "unexpected problem"],
   [/\bdoors\b|Doors?[A-Z]/, "access, or ports"],
 ];

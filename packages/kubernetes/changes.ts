@@ -1,6 +1,6 @@
 import type { RunRef, SignalledUpTo } from "#core/ports/compute.ts";
 import { isRunning } from "./gate.ts";
-import { sightOf } from "./machine-sight.ts";
+import { machineStatusOf } from "./machine-status.ts";
 import { everyRunOf, nameOfRun, runOf } from "./names.ts";
 import { holds, type Job, type KubeObject, type Pod } from "./objects.ts";
 import type { Place } from "./read-run.ts";
@@ -130,7 +130,7 @@ function hasNoVerdict(job: Job): boolean {
  * command has ended is not emitted.
  */
 function podMark(pod: Pod): string {
-  const { state, reason, end, deleted } = sightOf(pod);
+  const { state, reason, end, deleted } = machineStatusOf(pod);
   const why = state === "unbound" ? reason !== null : reason;
   const { nodeName } = pod.spec;
   const isOrphan = (pod.metadata.ownerReferences ?? []).length === 0;
@@ -141,7 +141,7 @@ function podMark(pod: Pod): string {
 }
 
 function isJustMade(pod: Pod): boolean {
-  const { state, reason } = sightOf(pod);
+  const { state, reason } = machineStatusOf(pod);
   return state === "unbound" && reason === null && !isDeleted(pod);
 }
 

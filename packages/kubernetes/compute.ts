@@ -15,8 +15,8 @@ import { openGate } from "./gate.ts";
 import { isJupyterWanted, observeJupyter } from "./jupyter.ts";
 import { listParts } from "./list-parts.ts";
 import { listRuns } from "./list-runs.ts";
-import { sightOf } from "./machine-sight.ts";
 import { machineStates } from "./machine-state.ts";
+import { machineStatusOf } from "./machine-status.ts";
 import { missingVolumes } from "./missing-volumes.ts";
 import { annotation, machineOf, portsOf, type RunId } from "./names.ts";
 import type { NodeTypeRule } from "./node-type.ts";
@@ -134,7 +134,7 @@ async function observeRun(
     // Why something ends is read as it is now: a machine that is taken back says so seconds before its pods go.
     pods.every(isStaying) ? nodesOf(nodeNamesOf(objects)) : readNodes(place.client, nodeNamesOf(objects)),
     idle ? refusals(idle) : null,
-    pulls(pods.filter((pod) => sightOf(pod).unpulled !== null)),
+    pulls(pods.filter((pod) => machineStatusOf(pod).unpulled !== null)),
     missing(pods),
   ]);
   const unkept = unkeptNodes(job, boundNodes(objects, nodes));

@@ -1,4 +1,4 @@
-import type { ExecSight } from "#core/ports/exec.ts";
+import type { ExecStatus } from "#core/ports/exec.ts";
 
 /** Of each stream this much is told, and one byte more where there was more. */
 export const keptBytes = 1024 * 1024;
@@ -17,7 +17,7 @@ export interface ExecAnswer {
   readonly stderr: Buffer;
 }
 
-export function sightOf({ exitCode, timedOut, directory, stdout, stderr }: ExecAnswer): ExecSight {
+export function machineStatusOf({ exitCode, timedOut, directory, stdout, stderr }: ExecAnswer): ExecStatus {
   return {
     state: exitCode === null ? "running" : "ended",
     exitCode,

@@ -67,12 +67,12 @@ describe("a command beside the run's own", () => {
     const id = randomBytes(8).toString("hex");
     const plain = { id, words: ["true"], stdin: "", env: {}, directory: undefined, timeoutMs: 20_000 };
     await trial.compute.startExec(applied.uid, 1, { ...plain, ...changes });
-    const sight = await trial.eventually(
+    const status = await trial.eventually(
       () => trial.compute.readExec(applied.uid, 1, id, 1_000),
       (seen) => seen?.state === "ended",
     );
     await close(applied);
-    return sight;
+    return status;
   };
 
   it("has its words, its input, its variables and those of the run to the letter", async () => {
@@ -81,10 +81,10 @@ describe("a command beside the run's own", () => {
       "let s = ''; process.stdin.on('data', (d) => (s += d)).on('end', () => console.log(JSON.stringify([process.argv.slice(1), s, process.env.A, process.env.B])))";
     const words = ["node", "-e", script, odd, "", "-n"];
 
-    const sight = await ran({ words, stdin: `${odd}${"x".repeat(100_000)}`, env: { A: odd } }, { B: odd });
+    const status = await ran({ words, stdin: `${odd}${"x".repeat(100_000)}`, env: { A: odd } }, { B: odd });
 
-    expect(sight).toMatchObject({ exitCode: 0, stderr: "" });
-    const [args, input, ...variables] = JSON.parse(sight?.stdout ?? "") as [string[], string, string, string];
+    expect(status).toMatchObject({ exitCode: 0, stderr: "" });
+    const [args, input, ...variables] = JSON.parse(status?.stdout ?? "") as [string[], string, string, string];
     expect(args).toEqual([odd, "", "-n"]);
     expect(input).toBe(`${odd}${"x".repeat(100_000)}`);
     expect(variables).toEqual([odd, odd]);
@@ -93,9 +93,9 @@ describe("a command beside the run's own", () => {
   it("works where it is told to, and says where a shell was left", async () => {
     const script = 'pwd; cd /usr; pwd >"$BERTH_DIRECTORY_FILE"';
 
-    const sight = await ran({ words: ["sh", "-c", script], directory: "/var" });
+    const status = await ran({ words: ["sh", "-c", script], directory: "/var" });
 
-    expect(sight).toMatchObject({ stdout: "/var\n", directory: "/usr", exitCode: 0 });
+    expect(status).toMatchObject({ stdout: "/var\n", directory: "/usr", exitCode: 0 });
   });
 
   it("that is not there, or ends by a signal, says so as a shell would", async () => {
@@ -118,13 +118,13 @@ describe("a command beside the run's own", () => {
     const plain = { id: "large", words, stdin: "", env: {}, directory: undefined, timeoutMs: 20_000 };
 
     await trial.compute.startExec(applied.uid, 1, plain);
-    const sight = await trial.eventually(
+    const status = await trial.eventually(
       () => watched.readExec(applied.uid, 1, "large", 1_000),
       (seen) => seen?.state === "ended",
     );
     await close(applied);
 
-    expect(sight).toMatchObject({ stdout: "said\n", directory: null });
+    expect(status).toMatchObject({ stdout: "said\n", directory: null });
     expect(bytes).toBeLessThan(100_000);
   });
 
@@ -151,9 +151,9 @@ describe("a command beside the run's own", () => {
   it("is not held up by what it leaves behind with its output open", async () => {
     const words = ["sh", "-c", "sleep 600 & echo $!"];
 
-    const sight = await ran({ words });
+    const status = await ran({ words });
 
-    expect(sight).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^\d+\n$/) });
+    expect(status).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^\d+\n$/) });
   });
 
   it.each<[string, Partial<Exec>]>([

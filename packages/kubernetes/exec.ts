@@ -1,6 +1,6 @@
-import type { Exec, ExecSight } from "#core/ports/exec.ts";
+import type { Exec, ExecStatus } from "#core/ports/exec.ts";
 import { RunGone } from "#core/problem.ts";
-import { answerBytes, type ExecAnswer, sightOf } from "./exec-answer.ts";
+import { answerBytes, type ExecAnswer, machineStatusOf } from "./exec-answer.ts";
 import { countScript, readScript, refusal, startScript } from "./exec-script.ts";
 import { nameOfRun, type RunId } from "./names.ts";
 import type { Pod } from "./objects.ts";
@@ -35,7 +35,7 @@ export async function readExec(
   id: RunId,
   execId: string,
   waitMs: number,
-): Promise<ExecSight | undefined> {
+): Promise<ExecStatus | undefined> {
   if (!isExecId(execId)) return undefined;
   const pod = await livingPod(place, id).catch((error: unknown) => {
     if (error instanceof RunGone) return undefined;
@@ -49,7 +49,7 @@ export async function readExec(
   const result = await runScript(place, pod, { script: readScript, args, stdin: Buffer.alloc(0), timeoutMs });
   if (result.exitCode === refusal.unknown) return undefined;
   if (result.exitCode !== 0) throw new Error("Nobody can say what became of the command");
-  return sightOf(answerIn(result));
+  return machineStatusOf(answerIn(result));
 }
 
 /** How many commands run; null: nobody can tell. */

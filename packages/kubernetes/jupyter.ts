@@ -1,4 +1,4 @@
-import type { JupyterSight, Observation } from "#core/ports/compute.ts";
+import type { JupyterStatus, Observation } from "#core/ports/compute.ts";
 import { annotation, portsOf } from "./names.ts";
 import type { Job, KubeObject, Pod } from "./objects.ts";
 import type { ServiceStatus, StatusOf } from "./supervisor-status.ts";
@@ -38,10 +38,10 @@ export async function observeJupyter(
   const address = pod.status?.podIP;
   if (!status || address === undefined) return starting;
   const host = address.includes(":") ? `[${address}]` : address;
-  return sightIn(status.jupyter, `http://${host}:${portOf(job)}`);
+  return statusIn(status.jupyter, `http://${host}:${portOf(job)}`);
 }
 
-function sightIn(jupyter: ServiceStatus | undefined, origin: string): JupyterSight {
+function statusIn(jupyter: ServiceStatus | undefined, origin: string): JupyterStatus {
   if (jupyter?.answers) return { state: "on", origin, reason: null };
   if (!jupyter || jupyter.failures === 0) return starting;
   if (jupyter.lastCode === notFound) return failed("Jupyter is not on the PATH of this environment");
@@ -49,8 +49,8 @@ function sightIn(jupyter: ServiceStatus | undefined, origin: string): JupyterSig
   return failed(`Jupyter ended at once (exit code ${jupyter.lastCode})`);
 }
 
-const starting: JupyterSight = { state: "starting", origin: null, reason: null };
+const starting: JupyterStatus = { state: "starting", origin: null, reason: null };
 
-function failed(reason: string): JupyterSight {
+function failed(reason: string): JupyterStatus {
   return { state: "failed", origin: null, reason };
 }

@@ -2,7 +2,7 @@ import { isForGood } from "./api-error.ts";
 import { type Claim, claimPath } from "./claim.ts";
 import { inWords, timeOf } from "./end-reason.ts";
 import { eventListing, type KubeEvent } from "./event-listing.ts";
-import { sightOf } from "./machine-sight.ts";
+import { machineStatusOf } from "./machine-status.ts";
 import type { Pod } from "./objects.ts";
 import type { Place } from "./read-run.ts";
 
@@ -37,7 +37,7 @@ export function missingVolumes(place: Place, now: () => number): (pods: readonly
     const own = said.filter(({ of }) => unbound.some((claim) => claim?.metadata.uid === of));
     const failure = own.findLast(({ hasFailed }) => hasFailed);
     // What keeps the pod from every node comes before what would be waited for on one.
-    return failure?.words ?? (sightOf(pod).reason === null ? (own.at(-1)?.words ?? null) : null);
+    return failure?.words ?? (machineStatusOf(pod).reason === null ? (own.at(-1)?.words ?? null) : null);
   };
   return async (pods) => {
     const waiting = pods.filter((pod) => mayWait(pod, now()));
@@ -47,7 +47,7 @@ export function missingVolumes(place: Place, now: () => number): (pods: readonly
 }
 
 function mayWait(pod: Pod, now: number): boolean {
-  const { state, reason, deleted } = sightOf(pod);
+  const { state, reason, deleted } = machineStatusOf(pod);
   if (state !== "unbound" || deleted || claimNamesOf(pod).length === 0) return false;
   return reason !== null || now - (timeOf(pod.metadata.creationTimestamp) ?? 0) >= youngMs;
 }

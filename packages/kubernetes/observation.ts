@@ -1,9 +1,9 @@
 import { isIP } from "node:net";
-import type { Observation, PortSight, RunState } from "#core/ports/compute.ts";
+import type { Observation, PortStatus, RunState } from "#core/ports/compute.ts";
 import { boundNodes, type RunObjects, wasBound } from "./bound-nodes.ts";
 import { type MachineEnd, timeOf, withNotice } from "./end-reason.ts";
 import { gatedPods } from "./gate.ts";
-import { type MachineSight, sightOf } from "./machine-sight.ts";
+import { type MachineStatus, machineStatusOf } from "./machine-status.ts";
 import { machineOf, portsOf, sharesOf } from "./names.ts";
 import { holds, type KubeObject, type Node, type Pod } from "./objects.ts";
 import type { Refusal } from "./refusal.ts";
@@ -31,18 +31,18 @@ export function observationOf(objects: RunObjects, surroundings: Surroundings): 
   const of: KubeObject | undefined = [...objects.jobs, ...objects.pods].find((one) => one !== undefined);
   if (!of || isDraft(objects, surroundings.now)) return undefined;
   const machines = machinesOf(of, objects);
-  const sights = machines.map(({ sight }) => sight);
-  const end = endOfRun(machines) ?? endOfUnstarted(sights, surroundings);
+  const statuses = machines.map(({ status }) => status);
+  const end = endOfRun(machines) ?? endOfUnstarted(statuses, surroundings);
   const nodes = boundNodes(objects, surroundings.nodes);
   return {
-    state: end ? "ended" : livingState(sights),
-    started: sights.some(({ started }) => started) || end?.started === true,
+    state: end ? "ended" : livingState(statuses),
+    started: statuses.some(({ started }) => started) || end?.started === true,
     exitCode: end?.exitCode ?? null,
     endedAt: end?.endedAt ?? null,
     reason: end
       ? withNotice(end.reason, surroundings.nodes)
       : (surroundings.missingVolume ??
-        sights.find(({ reason }) => reason !== null)?.reason ??
+        statuses.find(({ reason }) => reason !== null)?.reason ??
         surroundings.podRefusal?.words ??
         null),
     address: addressOf(machines[0], surroundings.nodes),
@@ -50,7 +50,7 @@ export function observationOf(objects: RunObjects, surroundings: Surroundings): 
     isolation: "pod",
     // Asked of the run itself, where it is wanted.
     jupyter: null,
-    ports: portSights(of, machines[0]?.pod),
+    ports: portStatuses(of, machines[0]?.pod),
     limits: "cgroup-v2 (cpu, memory)",
     sessions: 0,
     terminating: !job || job.metadata.deletionTimestamp !== undefined,
@@ -64,10 +64,11 @@ const MOST_PULLS = 2;
 
 /** The cluster goes on asking for a pod that it never gets, and for an image that never comes. */
 function endOfUnstarted(
-  sights: readonly MachineSight[],
+  statuses: readonly MachineStatus[],
   { podRefusal, failedPulls }: Surroundings,
 ): MachineEnd | undefined {
-  const unpulled = failedPulls >= MOST_PULLS ? sights.find((sight) => sight.unpulled !== null)?.unpulled : undefined;
+  const unpulled =
+    failedPulls >= MOST_PULLS ? statuses.find((status) => status.unpulled !== null)?.unpulled : undefined;
   const reason = unpulled ?? (podRefusal?.isForGood ? podRefusal.words : undefined);
   return reason === undefined ? undefined : { started: false, exitCode: null, reason, endedAt: null };
 }
@@ -86,21 +87,21 @@ function machinesOf(of: KubeObject, { jobs, pods }: RunObjects): SeenMachine[] {
   return Array.from({ length: Math.max(1, sharesOf(of).length) }, (_, machine) => {
     const own = pods.filter((pod) => machineOf(pod) === machine);
     const pod = own.toSorted((a, b) => a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp)).at(-1);
-    return { job: jobs[machine], pod, sight: sightOf(pod), wasBound: wasBound(jobs[0], machine) };
+    return { job: jobs[machine], pod, status: machineStatusOf(pod), wasBound: wasBound(jobs[0], machine) };
   });
 }
 
 const order: readonly RunState[] = ["unbound", "image", "container", "probe", "ready"];
 
 /** A run is as far as the last of its machines; what has ended was ready. */
-function livingState(sights: readonly MachineSight[]): RunState {
-  return order.find((state) => sights.some((sight) => sight.state === state)) ?? "ready";
+function livingState(statuses: readonly MachineStatus[]): RunState {
+  return order.find((state) => statuses.some((status) => status.state === state)) ?? "ready";
 }
 
 /** Of the first machine: where a node has an address for the world, that one. */
 function addressOf(machine: SeenMachine | undefined, nodes: readonly Node[]): Observation["address"] {
-  const { job, pod, sight } = machine ?? {};
-  if (!pod || !sight?.started) return null;
+  const { job, pod, status } = machine ?? {};
+  if (!pod || !status?.started) return null;
   const node = nodes.find(({ metadata }) => metadata.name === pod.spec.nodeName);
   const addresses = node?.status?.addresses ?? [];
   // Whatever a node says of itself, people put it into a command.
@@ -109,7 +110,7 @@ function addressOf(machine: SeenMachine | undefined, nodes: readonly Node[]): Ob
   return found[0] ? { ip: found[0].address, ...(job ? sshPortOf(job) : { port: null }) } : null;
 }
 
-function portSights(of: KubeObject, pod: Pod | undefined): PortSight[] {
+function portStatuses(of: KubeObject, pod: Pod | undefined): PortStatus[] {
   const ip = pod?.status?.podIP;
   const answers = pod !== undefined && holds(pod, "Ready");
   return portsOf(of).map((port) => ({

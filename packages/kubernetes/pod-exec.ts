@@ -72,7 +72,7 @@ export function execPath(
   return `${pod}/exec?${query}`;
 }
 
-interface ExecStatus {
+interface StatusMessage {
   readonly status?: string;
   readonly message?: string;
   readonly reason?: string;
@@ -81,7 +81,7 @@ interface ExecStatus {
 
 /** How a command ended, by what the API server says of it. */
 export function endOf(text: string): Pick<PodCommandResult, "exitCode" | "problem"> {
-  const { status, message, reason, details } = JSON.parse(text) as ExecStatus;
+  const { status, message, reason, details } = JSON.parse(text) as StatusMessage;
   if (status === "Success") return { exitCode: 0, problem: null };
   const cause = details?.causes?.find((one) => one.reason === "ExitCode")?.message;
   if (reason === "NonZeroExitCode" && cause !== undefined) return { exitCode: Number(cause), problem: null };

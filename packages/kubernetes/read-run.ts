@@ -2,7 +2,7 @@ import type { Log } from "#core/ports/log.ts";
 import { RunGone } from "#core/problem.ts";
 import type { ApiClient } from "./api-client.ts";
 import type { RunObjects } from "./bound-nodes.ts";
-import { sightOf } from "./machine-sight.ts";
+import { machineStatusOf } from "./machine-status.ts";
 import { jobNameOf, machineOf, type RunId, runOf, selectorOf, sharesOf } from "./names.ts";
 import { holds, type Job, type Pod } from "./objects.ts";
 import type { Paths } from "./paths.ts";
@@ -64,9 +64,9 @@ export async function livingPod(place: Place, id: RunId): Promise<Pod> {
     pods,
   } = await readRun(place, id);
   const pod = pods.find(
-    (one) => machineOf(one) === 0 && one.metadata.deletionTimestamp === undefined && sightOf(one).started,
+    (one) => machineOf(one) === 0 && one.metadata.deletionTimestamp === undefined && machineStatusOf(one).started,
   );
-  if (!job || !isLiving(job) || !pod || sightOf(pod).end) throw new RunGone();
+  if (!job || !isLiving(job) || !pod || machineStatusOf(pod).end) throw new RunGone();
   return pod;
 }
 

@@ -1,7 +1,7 @@
 import { RunBound } from "#core/problem.ts";
 import { isAnother } from "./api-error.ts";
 import type { RunObjects } from "./bound-nodes.ts";
-import { sightOf } from "./machine-sight.ts";
+import { machineStatusOf } from "./machine-status.ts";
 import type { RunId } from "./names.ts";
 import type { Pod } from "./objects.ts";
 import { observationOf } from "./observation.ts";
@@ -35,7 +35,7 @@ export function isBound({ spec }: Pod): boolean {
 function isUnbound(objects: RunObjects): boolean {
   const seen = observationOf(objects, { now: 0, nodes: [], podRefusal: null, missingVolume: null, failedPulls: 0 });
   if (seen) return seen.state === "unbound";
-  return objects.pods.every((pod) => sightOf(pod).state === "unbound");
+  return objects.pods.every((pod) => machineStatusOf(pod).state === "unbound");
 }
 
 /** False: it has changed since. */

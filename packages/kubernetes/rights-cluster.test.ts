@@ -213,7 +213,7 @@ it("a request runs commands with the rights of its own group, and uses each of t
   await commands.startExec(run.uid, 1, exec);
   const seen = await trial.eventually(
     () => commands.readExec(run.uid, 1, "y", 1_000),
-    (sight) => sight?.exitCode === 0,
+    (status) => status?.exitCode === 0,
   );
   const gone = await commands.readExec("0".repeat(32), 1, "y", 0);
   client.close();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { sightOf } from "./machine-sight.ts";
+import { machineStatusOf } from "./machine-status.ts";
 import type { Job, Pod } from "./objects.ts";
 import { endOfRun } from "./run-end.ts";
 
@@ -17,7 +17,7 @@ const podOf = (exitCode: number | "lives", more: object = {}, metadata: object =
 const deleted = { deletionTimestamp: at };
 type Machine = readonly [job: Job | undefined, pod: Pod | undefined, wasBound?: boolean];
 const endOfAll = (...machines: readonly Machine[]) =>
-  endOfRun(machines.map(([job, pod, wasBound = false]) => ({ job, pod, sight: sightOf(pod), wasBound })));
+  endOfRun(machines.map(([job, pod, wasBound = false]) => ({ job, pod, status: machineStatusOf(pod), wasBound })));
 const endOf = (job: Job | undefined, pod: Pod | undefined) => endOfAll([job, pod]);
 const failed = { type: "Failed", reason: "BackoffLimitExceeded" };
 

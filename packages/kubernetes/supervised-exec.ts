@@ -1,5 +1,5 @@
-import type { Exec, ExecSight } from "#core/ports/exec.ts";
-import { answerBytes, type ExecAnswer, sightOf } from "./exec-answer.ts";
+import type { Exec, ExecStatus } from "#core/ports/exec.ts";
+import { answerBytes, type ExecAnswer, machineStatusOf } from "./exec-answer.ts";
 import type { Pod } from "./objects.ts";
 import { execInPod, type PodCommandResult } from "./pod-exec.ts";
 import type { Place } from "./read-run.ts";
@@ -27,12 +27,12 @@ export async function readSupervised(
   place: Place,
   pod: Pod,
   { id, waitMs, timeoutMs }: { readonly id: string; readonly waitMs: number; readonly timeoutMs: number },
-): Promise<ExecSight | undefined> {
+): Promise<ExecStatus | undefined> {
   const asked = { words: askSupervisor("read", id, String(Math.ceil(waitMs))), timeoutMs };
   const { exitCode, stdout } = await askPod(place, pod, asked);
   if (exitCode === refusal.unknown) return undefined;
   if (exitCode !== 0) throw new Error("Nobody can say what became of the command");
-  return sightOf(answerIn(stdout));
+  return machineStatusOf(answerIn(stdout));
 }
 
 /** How many commands and terminals there are. Throws where nobody can tell. */
@@ -59,7 +59,7 @@ export async function askPod(
 }
 
 interface First {
-  readonly end: { readonly state: ExecSight["state"]; readonly exitCode: number; readonly timedOut: boolean };
+  readonly end: { readonly state: ExecStatus["state"]; readonly exitCode: number; readonly timedOut: boolean };
   readonly directory: string;
   readonly stdout: number;
   readonly stderr: number;

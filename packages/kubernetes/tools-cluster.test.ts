@@ -48,9 +48,9 @@ describe("a command beside it", () => {
       "process.stdin.on('data', (d) => console.log(JSON.stringify([process.argv.slice(1), String(d), process.env.A, process.env.FROM_RUN])))";
 
     const words = [process.execPath, "-e", script, odd, "", "-n"];
-    const sight = await ran(run, { words, stdin: odd, env: { A: odd } });
+    const status = await ran(run, { words, stdin: odd, env: { A: odd } });
 
-    expect(JSON.parse(sight?.stdout ?? "")).toEqual([[odd, "", "-n"], odd, odd, odd]);
+    expect(JSON.parse(status?.stdout ?? "")).toEqual([[odd, "", "-n"], odd, odd, odd]);
     expect(await ran(run, { id: "b", words: ["no-such-program"] })).toMatchObject({ exitCode: 127 });
   });
 
@@ -59,7 +59,7 @@ describe("a command beside it", () => {
     await trial.ready(run);
     const words = ["/bin/sh", "-c", "echo $$; (trap '' TERM; while :; do sleep 0.1; done) & wait"];
     await trial.compute.startExec(run.uid, 1, { ...plain, words });
-    const sight = await trial.eventually(
+    const status = await trial.eventually(
       () => trial.compute.readExec(run.uid, 1, "a", 100),
       (seen) => seen?.stdout !== "",
     );
@@ -67,7 +67,7 @@ describe("a command beside it", () => {
     await trial.compute.remove(run.uid, 1, { graceSeconds: 10, force: false });
     await trial.until(run, (seen) => seen === undefined);
 
-    expect(existsSync(`/proc/${sight?.stdout.trim()}`)).toBe(false);
+    expect(existsSync(`/proc/${status?.stdout.trim()}`)).toBe(false);
     expect(globSync(`/tmp/.berth-${run.uid}*`)).toEqual([]);
   });
 

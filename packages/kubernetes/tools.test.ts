@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
-import { sightOf } from "./machine-sight.ts";
+import { machineStatusOf } from "./machine-status.ts";
 import type { Pod, Terminated } from "./objects.ts";
 import { jobOfRun } from "./run-job.ts";
 
@@ -85,7 +85,7 @@ describe("the end of a command", () => {
   const seen = (message: string | undefined, terminated: Partial<Terminated> = {}, spec = podOf()) => {
     const state = { terminated: { exitCode: 137, message, ...terminated } };
     const status = { phase: "Failed", containerStatuses: [{ name: "main", state }] };
-    return sightOf({ metadata: {}, spec: { ...spec, nodeName: "one" }, status } as unknown as Pod).end;
+    return machineStatusOf({ metadata: {}, spec: { ...spec, nodeName: "one" }, status } as unknown as Pod).end;
   };
   const killed = "command was killed by signal SIGKILL";
 
@@ -123,7 +123,7 @@ describe("a machine that waits", () => {
   const seen = (started: boolean, changes: Partial<Run>) => {
     const main = { name: "main", started, state: { running: {} } };
     const status = { phase: "Running", containerStatuses: [main] };
-    return sightOf({ metadata: {}, spec: { ...podOf(changes), nodeName: "one" }, status } as unknown as Pod);
+    return machineStatusOf({ metadata: {}, spec: { ...podOf(changes), nodeName: "one" }, status } as unknown as Pod);
   };
 
   it("has not started before its command begins", () => {
@@ -141,7 +141,7 @@ describe("a machine that waits", () => {
     };
     const pod = { metadata: {}, spec: { ...podOf(), nodeName: "one" }, status } as unknown as Pod;
 
-    expect(sightOf(pod)).toMatchObject({
+    expect(machineStatusOf(pod)).toMatchObject({
       state: "image",
       end: undefined,
       reason: expect.stringContaining("TOOLS_IMAGE"),

@@ -1,4 +1,4 @@
-import type { Compute, JupyterSight, Observation, RunAddress } from "#core/ports/compute.ts";
+import type { Compute, JupyterStatus, Observation, RunAddress } from "#core/ports/compute.ts";
 import { nameOfRun } from "#kubernetes/names.ts";
 import type { ClusterEntries, Entry } from "./cluster-entries.ts";
 import type { LocalPorts } from "./cluster-ports.ts";
@@ -84,8 +84,8 @@ function hostAndPort(address: RunAddress | null): string | null {
 async function jupyterHere(
   access: ClusterAccess,
   entry: Entry,
-  jupyter: JupyterSight | null,
-): Promise<JupyterSight | null> {
+  jupyter: JupyterStatus | null,
+): Promise<JupyterStatus | null> {
   if (!jupyter?.origin) return jupyter;
   // Open to all: Jupyter asks for its token.
   const address = await addressHere(access, entry, Number(new URL(jupyter.origin).port), true);

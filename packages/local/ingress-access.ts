@@ -67,10 +67,10 @@ async function targetOf(runtime: Runtime, actor: Actor, { label }: IngressHost):
   const {
     phase,
     end: { outcome },
-    run: { ports: portSights },
+    run: { ports: portStatuses },
     uid,
   } = environment;
-  const page = portSights.find(({ kind, address }) => kind === "http" && address !== null);
+  const page = portStatuses.find(({ kind, address }) => kind === "http" && address !== null);
   const [, port] = /^127\.0\.0\.1:(\d+)$/.exec(page?.address ?? "") ?? [];
   if (phase !== "active" || outcome || port === undefined) return notRunning(environment);
   return { actor, uid, port: Number(port) };

@@ -75,9 +75,9 @@ export async function openIngressTrial(times: Partial<IngressTimes> = {}): Promi
       });
       await world.deliver();
       const item = await world.table.get(environmentKey(actorOf("alice").uid, "gpu-dev", label));
-      const sight = { port: 8080, kind: "http", address: at === null ? null : `127.0.0.1:${at}`, answers: true };
+      const page = { port: 8080, kind: "http", address: at === null ? null : `127.0.0.1:${at}`, answers: true };
       const ssh = { port: 22, kind: "ssh", address: "127.0.0.1:1", answers: true };
-      const run = { ...(item?.run as object), ports: [ssh, sight] };
+      const run = { ...(item?.run as object), ports: [ssh, page] };
       const served = item?.phase === "active" ? { ...item, run } : undefined;
       if (served) await world.table.put(served);
     },

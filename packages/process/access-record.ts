@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import type { Access, JupyterSight } from "#core/ports/compute.ts";
+import type { Access, JupyterStatus } from "#core/ports/compute.ts";
 import { readObject } from "./records.ts";
 import { writeWhole } from "./run-directory.ts";
 import { forgetLogin, noteLogin } from "./ssh-logins.ts";
@@ -43,8 +43,8 @@ export function forgetAccess(directory: string): void {
 }
 
 /** Writes what became of the Jupyter of this token to `jupyter.json`. */
-export function writeJupyter(directory: string, token: string, sight: JupyterSight): void {
-  writeWhole(directory, jupyterFile, JSON.stringify({ token: hashOf(token), ...sight }));
+export function writeJupyter(directory: string, token: string, status: JupyterStatus): void {
+  writeWhole(directory, jupyterFile, JSON.stringify({ token: hashOf(token), ...status }));
 }
 
 /** Nothing of Jupyter is left. */
@@ -53,7 +53,7 @@ export function forgetJupyter(directory: string): void {
 }
 
 /** Jupyter as it is: what was written for another token counts as not yet dealt with. */
-export function seeJupyter(directory: string): JupyterSight | null {
+export function seeJupyter(directory: string): JupyterStatus | null {
   const token = readAccess(directory)?.jupyter?.token;
   const record = readObject(directory, jupyterFile);
   if (token === undefined && !record) return null;

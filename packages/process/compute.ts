@@ -215,11 +215,11 @@ async function removeDraft(place: RunPlace): Promise<void> {
 async function observeRun({ options }: Host, place: RunPlace): Promise<Observation | undefined> {
   const { directory, name } = place;
   if (!isDirectory(directory)) return undefined;
-  const sight = lookAt(directory);
-  if (sight.removal !== undefined) await carryOn(place, sight);
-  if (isDraft(sight) && Date.now() > madeAt(directory) + draftMs) await forgetDraft(place);
-  if (sight.end && sight.unwitnessed && (await killTree(treeOf(name, directory, sight.launcher), 200))) {
-    writeEnd(directory, sight.end);
+  const status = lookAt(directory);
+  if (status.removal !== undefined) await carryOn(place, status);
+  if (isDraft(status) && Date.now() > madeAt(directory) + draftMs) await forgetDraft(place);
+  if (status.end && status.unwitnessed && (await killTree(treeOf(name, directory, status.launcher), 200))) {
+    writeEnd(directory, status.end);
   }
   const seen = lookAt(directory);
   // The end of this process may undo it: whoever took it for made would take it for lost.
@@ -236,9 +236,9 @@ function followedBy(host: Host): FollowedRuns {
     all: () => listRunNames(runs).flatMap((name) => refOf(host, name)),
     isStarting: async (name) => {
       const { directory } = placeOf(host, name);
-      const sight = lookAt(directory);
-      if (!sight.launcherLives || isAnswered(directory)) return false;
-      return (await observationOf(directory, sight, options)).state === "probe";
+      const status = lookAt(directory);
+      if (!status.launcherLives || isAnswered(directory)) return false;
+      return (await observationOf(directory, status, options)).state === "probe";
     },
   };
 }
@@ -248,11 +248,11 @@ async function adopt({ runs, options }: Host): Promise<void> {
   forgetSupervisors(options.home);
   for (const name of listRunNames(runs)) {
     const place = { name, directory: join(runs, name), locking: options.locking };
-    const [sight, record] = [lookAt(place.directory), readRun(place.directory)];
-    await carryOn(place, sight);
-    if (isDraft(sight)) await forgetDraft(place);
-    if (sight.launcherLives) noteAccess(place.directory);
-    if (record && !sight.launcherLives) await removeLimits(record.limits, 0);
+    const [status, record] = [lookAt(place.directory), readRun(place.directory)];
+    await carryOn(place, status);
+    if (isDraft(status)) await forgetDraft(place);
+    if (status.launcherLives) noteAccess(place.directory);
+    if (record && !status.launcherLives) await removeLimits(record.limits, 0);
   }
 }
 

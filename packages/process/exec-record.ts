@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ExecSight } from "#core/ports/exec.ts";
+import type { ExecStatus } from "#core/ports/exec.ts";
 import { readObject } from "./records.ts";
 import { isDirectory, readBytes, readWhole, writeWhole } from "./run-directory.ts";
 
@@ -45,7 +45,7 @@ export function writeExecEnd(place: string, end: ExecEnd): void {
 }
 
 /** What is known of an exec; undefined when there is none of this id. */
-export function seeExec(directory: string, id: string): ExecSight | undefined {
+export function seeExec(directory: string, id: string): ExecStatus | undefined {
   const place = execDirectory(directory, id);
   if (!isDirectory(place)) return undefined;
   const end = readObject(place, "ended.json");

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync 
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { shellWords } from "#core/environments/record/shell-words.ts";
-import type { Exec, ExecSight } from "#core/ports/exec.ts";
+import type { Exec, ExecStatus } from "#core/ports/exec.ts";
 import { processCompute } from "./compute.ts";
 import { forgetOldExecs } from "./exec-record.ts";
 import type { Locking } from "./lock.ts";
@@ -52,28 +52,28 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
   const ended = (id: string) =>
     eventually(
       () => trial.compute.readExec(trial.uid, 1, id, 4_000),
-      (sight) => sight?.state === "ended",
-    ) as Promise<ExecSight>;
-  const sh = async (script: string, changes: Partial<Exec> = {}): Promise<ExecSight> =>
+      (status) => status?.state === "ended",
+    ) as Promise<ExecStatus>;
+  const sh = async (script: string, changes: Partial<Exec> = {}): Promise<ExecStatus> =>
     ended(await start(["/bin/sh", "-c", "--", script], changes));
   /**
    * With the shortest deadline before which it comes so far on this machine, busy as it is; with the longest otherwise.
    */
-  const shUntil = async (script: string, cameFar: (sight: ExecSight) => boolean): Promise<ExecSight> => {
+  const shUntil = async (script: string, cameFar: (status: ExecStatus) => boolean): Promise<ExecStatus> => {
     for (const timeoutMs of [3_000, 15_000]) {
-      const sight = await sh(script, { timeoutMs });
-      if (cameFar(sight)) return sight;
+      const status = await sh(script, { timeoutMs });
+      if (cameFar(status)) return status;
     }
     return sh(script, { timeoutMs: PATIENCE_MS });
   };
 
   it("has the run's environment and place, and variables and input of its own", async () => {
-    const sight = await sh('echo "$GREETING $WHOM"; cat; cat /dev/stdin >/dev/null; pwd', {
+    const status = await sh('echo "$GREETING $WHOM"; cat; cat /dev/stdin >/dev/null; pwd', {
       stdin: "from stdin\n",
       env: { WHOM: "world" },
     });
 
-    expect(sight.stdout).toBe(`hello world\nfrom stdin\n${join(trial.directory, "0/work")}\n`);
+    expect(status.stdout).toBe(`hello world\nfrom stdin\n${join(trial.directory, "0/work")}\n`);
   });
 
   it("has no variables but the run's, those of its own and where it is, as the run's command has", async () => {
@@ -111,9 +111,9 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
   });
 
   it("may write bytes that are no text, and open its streams again", async () => {
-    const sight = await sh("printf 'a\\377\\000b'; echo again >/dev/stdout; echo error >/dev/stderr");
+    const status = await sh("printf 'a\\377\\000b'; echo again >/dev/stdout; echo error >/dev/stderr");
 
-    expect(sight).toMatchObject({ stdout: "a\uFFFD\0bagain\n", stderr: "error\n", exitCode: 0 });
+    expect(status).toMatchObject({ stdout: "a\uFFFD\0bagain\n", stderr: "error\n", exitCode: 0 });
   });
 
   it("that a signal ended is told as 128 + the signal", async () => {
@@ -122,9 +122,9 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
   });
 
   it("is not held up by what it leaves in the background, of which nothing survives the deadline", async () => {
-    const sight = await shUntil("sleep 3651 & (sleep 3651 >/dev/null 2>&1 &); echo done", ({ timedOut }) => !timedOut);
+    const status = await shUntil("sleep 3651 & (sleep 3651 >/dev/null 2>&1 &); echo done", ({ timedOut }) => !timedOut);
 
-    expect(sight).toMatchObject({ stdout: "done\n", exitCode: 0, timedOut: false });
+    expect(status).toMatchObject({ stdout: "done\n", exitCode: 0, timedOut: false });
     // They are ended at the deadline: so it answered before.
     await eventually(
       () => pidsOf(trial, "sleep 3651"),
@@ -140,16 +140,16 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
 
   it("is killed at its deadline with all of its session, whatever it ignores", async () => {
     const script = 'trap "" TERM; set -m; sleep 3652 & echo before; while :; do sleep 1; done';
-    const sight = await shUntil(script, ({ stdout }) => stdout === "before\n");
+    const status = await shUntil(script, ({ stdout }) => stdout === "before\n");
 
-    expect(sight).toMatchObject({ exitCode: 124, timedOut: true, stdout: "before\n" });
+    expect(status).toMatchObject({ exitCode: 124, timedOut: true, stdout: "before\n" });
     expect(pidsOf(trial, "sleep 3652")).toEqual([]);
   });
 
   it("may write for ever in the background, and ends all the same", async () => {
-    const sight = await shUntil("yes & echo started >&2", ({ timedOut }) => !timedOut);
+    const status = await shUntil("yes & echo started >&2", ({ timedOut }) => !timedOut);
 
-    expect(sight).toMatchObject({ stderr: "started\n", exitCode: 0 });
+    expect(status).toMatchObject({ stderr: "started\n", exitCode: 0 });
     expect(
       await eventually(
         () => pidsOf(trial, "yes"),
@@ -183,7 +183,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     expect(
       await eventually(
         () => other.readExec(trial.uid, 1, id, 4_000),
-        (sight) => sight?.state === "ended",
+        (status) => status?.state === "ended",
       ),
     ).toMatchObject({ stdout: "survived\n", exitCode: 0 });
   });
@@ -192,7 +192,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     const id = await start(["/bin/sh", "-c", "echo partial; sleep 3654"]);
     await eventually(
       () => trial.compute.readExec(trial.uid, 1, id, 0),
-      (sight) => sight?.stdout === "partial\n",
+      (status) => status?.stdout === "partial\n",
     );
 
     process.kill(trial.launcherPid(), "SIGKILL");
@@ -243,12 +243,12 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     const exec = execOf(shellWords("mkdir -p deep; cd deep; echo $PWD; pwd -P >$BERTH_DIRECTORY_FILE; kill -9 $$"));
 
     await trial.compute.startExec(trial.uid, 2, { ...exec, directory: "/workspace" });
-    const sight = await eventually(
+    const status = await eventually(
       () => trial.compute.readExec(trial.uid, 2, exec.id, 4_000),
       (seen) => seen?.state === "ended",
     );
 
-    expect(sight).toMatchObject({ exitCode: 137, stderr: "", directory: "/workspace/deep" });
+    expect(status).toMatchObject({ exitCode: 137, stderr: "", directory: "/workspace/deep" });
   });
 
   it("that says nonsense about its place is not believed", async () => {

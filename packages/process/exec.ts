@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Exec, ExecSight } from "#core/ports/exec.ts";
+import type { Exec, ExecStatus } from "#core/ports/exec.ts";
 import { Problem, RunGone } from "#core/problem.ts";
 import { askControlSocket } from "./control-socket.ts";
 import { hasEnded, isExecId, seeExec } from "./exec-record.ts";
@@ -22,14 +22,14 @@ export async function startExec(directory: string, exec: Exec): Promise<void> {
 }
 
 /** What became of a command, after waiting for its end (see Compute). */
-export async function readExec(directory: string, id: string, waitMs: number): Promise<ExecSight | undefined> {
+export async function readExec(directory: string, id: string, waitMs: number): Promise<ExecStatus | undefined> {
   if (!isExecId(id)) return undefined;
   await waitForEnd(directory, id, Math.min(waitMs, longestWaitMs));
   const isAlive = lookAt(directory).launcherLives;
-  const sight = seeExec(directory, id);
-  if (sight?.state !== "running" || isAlive) return sight;
+  const status = seeExec(directory, id);
+  if (status?.state !== "running" || isAlive) return status;
   // Nobody was left to write down its end: it died with its run.
-  return { ...sight, state: "ended", exitCode: killed };
+  return { ...status, state: "ended", exitCode: killed };
 }
 
 function diskFull(): Problem {

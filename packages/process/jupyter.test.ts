@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { JupyterSight } from "#core/ports/compute.ts";
+import type { JupyterStatus } from "#core/ports/compute.ts";
 import { processCompute } from "./compute.ts";
 import { systemPath } from "./environment.ts";
 import { jupyterStub } from "./jupyter-stub.ts";
@@ -27,9 +27,9 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
   const want = (jupyter: { token: string } | null) =>
     trial.compute.setAccess(trial.uid, 1, { revision: 1, login: "gpu-dev-12345678", keys: [], jupyter });
   const seen = async () => (await trial.observe())?.jupyter ?? null;
-  const inState = (state: JupyterSight["state"]) => eventually(seen, (sight) => sight?.state === state);
-  const status = async (sight: JupyterSight | null, secret = "") =>
-    (await fetch(`${sight?.origin}/lab?token=${secret}`)).status;
+  const inState = (state: JupyterStatus["state"]) => eventually(seen, (status) => status?.state === state);
+  const status = async (jupyter: JupyterStatus | null, secret = "") =>
+    (await fetch(`${jupyter?.origin}/lab?token=${secret}`)).status;
   const stubs = () => {
     const node = isolation === "none" ? process.execPath : join(trial.home, "tools/node");
     return pidsOf(trial, `${node} ${join(trial.shown, "bin/jupyter.cjs")}`);
@@ -43,7 +43,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
     const on = await inState("on");
     const answers = [await status(on, token), await status(on), await status(on, "other")];
     await want(null);
-    await eventually(seen, (sight) => sight === null);
+    await eventually(seen, (status) => status === null);
 
     expect(on?.origin).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     expect(answers).toEqual([200, 403, 403]);
@@ -83,7 +83,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
 
     expect((await later.observe(trial.uid, 1))?.jupyter).toEqual(before);
     await later.setAccess(trial.uid, 1, { revision: 1, login: "gpu-dev-12345678", keys: [], jupyter: null });
-    await eventually(seen, (sight) => sight === null);
+    await eventually(seen, (status) => status === null);
   });
 
   it("takes a new token", async () => {
@@ -166,7 +166,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
     await trial.compute.apply(trial.runOf());
 
     await want({ token });
-    const on = await eventually(seen, (sight) => sight !== null && sight.state !== "starting");
+    const on = await eventually(seen, (status) => status !== null && status.state !== "starting");
 
     expect(on).toMatchObject({ state: "on" });
     expect(await status(on, token)).toBeLessThan(400);

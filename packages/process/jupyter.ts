@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { JupyterSight } from "#core/ports/compute.ts";
+import type { JupyterStatus } from "#core/ports/compute.ts";
 import { forgetJupyter, readAccess, writeJupyter } from "./access-record.ts";
 import type { Forwards } from "./forwards.ts";
 import { findFreePort } from "./free-port.ts";
@@ -37,7 +37,7 @@ export function superviseJupyter(
     const { signal } = stop;
     serving = serving.then(async () => {
       if (wanted === undefined || signal.aborted) return forgetJupyter(directory);
-      const tell = (sight: JupyterSight) => signal.aborted || writeJupyter(directory, wanted, sight);
+      const tell = (status: JupyterStatus) => signal.aborted || writeJupyter(directory, wanted, status);
       await serve({ place, forwards, plan, token: wanted, tell, signal }).catch(() =>
         tell(failed("Jupyter could not be started")),
       );
@@ -57,7 +57,7 @@ interface Serving {
   readonly forwards: Pick<Forwards, "open" | "shut">;
   readonly plan: Pick<LaunchPlan, "env" | "programs">;
   readonly token: string;
-  readonly tell: (sight: JupyterSight) => void;
+  readonly tell: (status: JupyterStatus) => void;
   readonly signal: AbortSignal;
 }
 
@@ -171,6 +171,6 @@ function signalGroup({ pid, exitCode, signalCode }: ChildProcess, signal: NodeJS
   }
 }
 
-function failed(reason: string): JupyterSight {
+function failed(reason: string): JupyterStatus {
   return { state: "failed", origin: null, reason };
 }

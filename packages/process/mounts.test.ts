@@ -77,7 +77,7 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
 
     const said = await eventually(
       () => trial.compute.readExec(trial.uid, 1, "e", 1_000),
-      (sight) => sight?.state === "ended",
+      (status) => status?.state === "ended",
     );
 
     const inSandbox = isolation === "bubblewrap";

@@ -60,7 +60,7 @@ describe("a network of its own", { retry: 0 }, () => {
     await trial.compute.startExec(trial.uid, 1, { ...exec, timeoutMs: PATIENCE_MS });
     const ended = await eventually(
       () => trial.compute.readExec(trial.uid, 1, "later", 1_000),
-      (sight) => sight?.state === "ended",
+      (status) => status?.state === "ended",
     );
     return ended?.stdout ?? "";
   };

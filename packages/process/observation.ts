@@ -1,11 +1,11 @@
 import { dirname } from "node:path";
-import type { Observation, PortSight, RunState } from "#core/ports/compute.ts";
+import type { Observation, PortStatus, RunState } from "#core/ports/compute.ts";
 import { seeJupyter } from "./access-record.ts";
 import { killedFromOutside, stackStopped } from "./exit.ts";
 import { limitsInWords, noLimits } from "./limits.ts";
 import { readPorts } from "./local-ports.ts";
 import { isolationWords } from "./network.ts";
-import { seePorts, unansweredPorts } from "./port-sight.ts";
+import { seePorts, unansweredPorts } from "./port-status.ts";
 import { nodeRef } from "./pretend-node.ts";
 import { bootId, isAlive } from "./process-identity.ts";
 import type { ProcessTree } from "./process-tree.ts";
@@ -24,7 +24,7 @@ import { countSessions } from "./sessions.ts";
 import { volumeData } from "./volume-directory.ts";
 
 /** What the files and the process table say about a run. */
-export interface Sight {
+export interface RunStatus {
   readonly launcher: LauncherRecord | undefined;
   /** Its supervisor lives, and still has it. */
   readonly launcherLives: boolean;
@@ -39,7 +39,7 @@ export interface Sight {
  * Looks at a run once. The end is read last: a supervisor that was seen dead has written all that it ever will, and one
  * that has written the end of a run has no more to do with it.
  */
-export function lookAt(directory: string): Sight {
+export function lookAt(directory: string): RunStatus {
   const launcher = readLauncher(directory);
   const isSupervised = launcher !== undefined && isAlive(launcher.launcher);
   const written = readEnd(directory);
@@ -58,7 +58,7 @@ export interface SshEntry {
 /** The run as the port shows it; asks its ports. */
 export async function observationOf(
   directory: string,
-  { launcher, end, removal }: Sight,
+  { launcher, end, removal }: RunStatus,
   { sshPort, sshHostKey: hostKey }: SshEntry,
 ): Promise<Observation> {
   const run = readRun(directory);
@@ -124,7 +124,7 @@ function volumesOf(directory: string): string[] {
 }
 
 /** It is ready once all its ports have answered, and stays so when one of them falls silent. */
-function livingState(directory: string, started: boolean, ports: readonly PortSight[]): RunState {
+function livingState(directory: string, started: boolean, ports: readonly PortStatus[]): RunState {
   if (!started) return "container";
   if (ports.length === 0 || isAnswered(directory)) return "ready";
   if (!ports.every(({ answers }) => answers)) return "probe";

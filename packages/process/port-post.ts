@@ -3,7 +3,7 @@ import type { PortAnswer, PortRequest } from "#core/ports/compute.ts";
 import { RunGone } from "#core/problem.ts";
 import { readPorts } from "./local-ports.ts";
 import { lookAt } from "./observation.ts";
-import { findLocal } from "./port-sight.ts";
+import { findLocal } from "./port-status.ts";
 
 /** Posts to a port that a living run serves by itself. Throws `RunGone` when it does not live. */
 export async function postToPort(directory: string, request: PortRequest): Promise<PortAnswer> {

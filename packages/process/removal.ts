@@ -4,7 +4,7 @@ import { forgetAccess } from "./access-record.ts";
 import { isSilent } from "./control-socket.ts";
 import { removeLimits } from "./limits.ts";
 import { type Locking, takeLock } from "./lock.ts";
-import { lookAt, type Sight, treeOf } from "./observation.ts";
+import { lookAt, type RunStatus, treeOf } from "./observation.ts";
 import { signalProcess } from "./process-identity.ts";
 import { killTree } from "./process-tree.ts";
 import { forgetMark, readMark, writeMark } from "./records.ts";
@@ -36,7 +36,7 @@ export async function requestRemoval(place: RunPlace, killAt: number, withinMs: 
 }
 
 /** Takes the next step of a removal that was asked for: whoever looks at the run does, so none can be forgotten. */
-export async function carryOn(place: RunPlace, { removal, launcherLives }: Sight): Promise<void> {
+export async function carryOn(place: RunPlace, { removal, launcherLives }: RunStatus): Promise<void> {
   if (removal === undefined) return;
   if (!launcherLives) return bury(place);
   if (Date.now() <= removal + supervisorLateMs) return;
@@ -85,7 +85,7 @@ export async function forgetDraft({ directory, locking }: RunPlace): Promise<voi
 }
 
 /** Neither begun nor ended, and nobody asked for its removal. */
-export function isDraft({ launcher, end, removal }: Sight): boolean {
+export function isDraft({ launcher, end, removal }: RunStatus): boolean {
   return !launcher && !end && removal === undefined;
 }
 

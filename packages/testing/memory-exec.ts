@@ -1,6 +1,6 @@
 import type { Clock } from "#core/ports/clock.ts";
 import type { Compute, Observation } from "#core/ports/compute.ts";
-import type { Exec, ExecSight } from "#core/ports/exec.ts";
+import type { Exec, ExecStatus } from "#core/ports/exec.ts";
 import { RunGone } from "#core/problem.ts";
 
 /** What becomes of a command; what is not said is empty, 0 and now. */
@@ -66,7 +66,7 @@ export function memoryExecs(
     const waits = Math.min(waitMs, endOf(known, lifeOf(uid, run)) - clock.now());
     if (waits > 0) await clock.sleep(waits);
     const life = lifeOf(uid, run);
-    return life && sightOf(known, life, clock.now());
+    return life && statusOf(known, life, clock.now());
   };
   return {
     startExec,
@@ -91,7 +91,7 @@ function endOf({ endsAt, timesOutAt }: Begun, life: RunLife | undefined): number
   return Math.min(endsAt, timesOutAt, life?.endedAt ?? Number.POSITIVE_INFINITY);
 }
 
-function sightOf(it: Begun, life: RunLife, now: number): ExecSight {
+function statusOf(it: Begun, life: RunLife, now: number): ExecStatus {
   const { outcome, endsAt, timesOutAt } = it;
   const [out, err] = [outcome.stdout ?? "", outcome.stderr ?? ""].map(firstMebibyte) as [Kept, Kept];
   const written = { stdout: out.text, stderr: err.text, stdoutCut: out.isCut, stderrCut: err.isCut };

@@ -2,7 +2,7 @@ import type {
   Access,
   NodeRef,
   Observation,
-  PortSight,
+  PortStatus,
   Removal,
   Resources,
   Run,
@@ -141,7 +141,7 @@ export function isAnswering({ state, silent }: MemoryRun, port: number): boolean
 }
 
 /** The port of a Jupyter that does not answer has no address: nothing stands in for it. */
-function seePort(it: MemoryRun, { port, kind }: RunPort): PortSight {
+function seePort(it: MemoryRun, { port, kind }: RunPort): PortStatus {
   const isNowhere = kind === "jupyter" && it.silent.has(port);
   return { port, kind, address: isNowhere ? null : "127.0.0.1:40124", answers: isAnswering(it, port) };
 }

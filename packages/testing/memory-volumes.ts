@@ -115,7 +115,7 @@ export function memoryVolumes(options: {
     one !== undefined &&
     clock.now() >= one.at + snapshotListedAfterMs &&
     clock.now() >= (hidden.get(one.id)?.until ?? Number.NEGATIVE_INFINITY);
-  const sightOf = ({ id, zone }: VolumeRef): Volume => ({
+  const volumeOf = ({ id, zone }: VolumeRef): Volume => ({
     id,
     zone,
     attached: isMounted(id) || archives.isReading(id),
@@ -141,10 +141,10 @@ export function memoryVolumes(options: {
     },
     async findVolume(id) {
       const volume = volumes.get(id);
-      return volume && isListed(volume) ? { ...sightOf(volume), ...(noBackup && { noBackup }) } : undefined;
+      return volume && isListed(volume) ? { ...volumeOf(volume), ...(noBackup && { noBackup }) } : undefined;
     },
     listVolumes: async (token) =>
-      [...volumes.values()].filter((one) => one.wanted.token === token && isListed(one)).map(sightOf),
+      [...volumes.values()].filter((one) => one.wanted.token === token && isListed(one)).map(volumeOf),
     listOwned: async () =>
       [...volumes.values()]
         .filter(isListed)

@@ -59,8 +59,8 @@ async function runTrue(compute: ReturnType<typeof openTrial>["compute"], uid: st
     directory: undefined,
     timeoutMs: 10_000,
   });
-  const sight = await compute.readExec(uid, 1, id, 4_000);
-  if (sight?.exitCode !== 0) throw new Error(`true ended with ${sight?.exitCode}`);
+  const status = await compute.readExec(uid, 1, id, 4_000);
+  if (status?.exitCode !== 0) throw new Error(`true ended with ${status?.exitCode}`);
 }
 
 /** One user may have so many and no more (docs/apis/onmemos.md): as many users as it takes. */

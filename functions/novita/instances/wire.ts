@@ -3,7 +3,7 @@ import { jupyterUrl, LOST_TOKEN, type OpenJupyter } from "#core/environments/rec
 import type { End, Environment, Goal, Phase, PreparingStep, RunState } from "#core/environments/record/record.ts";
 import type { WaitAdvice } from "#core/pools/advice.ts";
 import { reasonText } from "#core/pools/reasons.ts";
-import type { PortSight, RunPort } from "#core/ports/compute.ts";
+import type { PortStatus, RunPort } from "#core/ports/compute.ts";
 
 /** The words of docs/apis/novita.md#statuses. */
 export const instanceStatuses = [
@@ -109,15 +109,15 @@ type Reachable = Pick<Environment, "ports" | "run" | "access">;
 
 /** How it is reached: exactly while it is ready. */
 export function connectionOf(
-  { ports, run: { ports: portSights, address }, access }: Reachable,
+  { ports, run: { ports: portStatuses, address }, access }: Reachable,
   status: InstanceStatus,
   jupyter: OpenJupyter | undefined,
 ): Pick<z.infer<typeof Instance>, "portMappings" | "connectionDetails"> {
   if (status !== "ready") return { portMappings: [], connectionDetails: null };
   const hasSsh = ports.some(({ kind }) => kind === "ssh") && typeof address?.port === "number";
-  const page = portSights.find(({ port, kind, address }) => address !== null && isFirstPage({ port, kind }, ports));
+  const page = portStatuses.find(({ port, kind, address }) => address !== null && isFirstPage({ port, kind }, ports));
   return {
-    portMappings: portSights.flatMap(toPortMapping),
+    portMappings: portStatuses.flatMap(toPortMapping),
     connectionDetails: {
       ssh: hasSsh ? `ssh -p ${address?.port} ${access.login}@${address?.ip}` : null,
       jupyter: jupyter ? jupyterUrl(jupyter) : page ? urlOf(page.address ?? "") : null,
@@ -173,7 +173,7 @@ function isFirstPage({ port }: RunPort, ports: readonly RunPort[]): boolean {
   return ports.find(({ kind }) => kind === "http" || kind === "jupyter")?.port === port;
 }
 
-function toPortMapping({ port, kind, address }: PortSight): z.infer<typeof PortMapping>[] {
+function toPortMapping({ port, kind, address }: PortStatus): z.infer<typeof PortMapping>[] {
   if (address === null) return [];
   const isPage = kind === "http" || kind === "jupyter";
   return [{ port, endpoint: isPage ? urlOf(address) : address, type: isPage ? "http" : "tcp" }];

@@ -33,8 +33,8 @@ export const endpoint = sessionManager.post(
     const posted = await postMessage(ctx, uuid, body.message);
     await touchEnvironment(ctx, uuid, ctx.clock.now());
     const isAwake = session.phase === "active" && session.goal.desired === "active";
-    const sight = isAwake ? await waitForDelivery(ctx, posted, WAIT_MS) : undefined;
-    if (sight?.state === "delivered") return { uuid, status: "processed" as const, pod_response: sight.reply };
+    const status = isAwake ? await waitForDelivery(ctx, posted, WAIT_MS) : undefined;
+    if (status?.state === "delivered") return { uuid, status: "processed" as const, pod_response: status.reply };
     const message = isAwake ? "Pod has not answered yet, message queued" : "Pod is waking up, message queued";
     return answer({ uuid, status: "queued" as const, message }, { status: 202 });
   },

@@ -58,11 +58,11 @@ test("a message for who is awake is delivered at once, and its answer can be rea
 
   const posted = await say("hello");
   const before = await waiting();
-  const sight = await waitForDelivery(alice, posted, 5_000);
+  const status = await waitForDelivery(alice, posted, 5_000);
 
   expect(posted).toEqual({ uid: made.uid, n: 1 });
   expect(before).toBe(1);
-  expect(sight).toEqual({ state: "delivered", reply: { reply: "hello" } });
+  expect(status).toEqual({ state: "delivered", reply: { reply: "hello" } });
   expect([heard(), await waiting()]).toEqual([["hello"], 0]);
 });
 

@@ -5,14 +5,14 @@ import { findInbox, newestNumber } from "./inbox.ts";
 import { findMessage, type Message } from "./record.ts";
 
 /** What became of a message. */
-export interface MessageSight {
+export interface MessageStatus {
   readonly state: Message["state"];
   /** JSON that the environment answered with; null where it answered something else, or an error. */
   readonly reply: unknown;
 }
 
 /** What became of a message that was posted; undefined when it is not known any more. */
-export async function readMessage(ctx: Context<"table">, uid: string, n: number): Promise<MessageSight | undefined> {
+export async function readMessage(ctx: Context<"table">, uid: string, n: number): Promise<MessageStatus | undefined> {
   const message = await findMessage(ctx, uid, n);
   return message && { state: message.state, reply: message.reply === null ? null : JSON.parse(message.reply) };
 }

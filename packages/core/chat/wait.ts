@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 import type { Posted } from "./post.ts";
-import { type MessageSight, readMessage } from "./read.ts";
+import { type MessageStatus, readMessage } from "./read.ts";
 
 const FIRST_LOOK_MS = 25;
 const SLOWEST_LOOK_MS = 250;
@@ -10,12 +10,12 @@ export async function waitForDelivery(
   ctx: Context<"table">,
   { uid, n }: Posted,
   budgetMs: number,
-): Promise<MessageSight | undefined> {
+): Promise<MessageStatus | undefined> {
   const begun = ctx.clock.monotonic();
   for (let wait = FIRST_LOOK_MS; ; wait = Math.min(wait * 2, SLOWEST_LOOK_MS)) {
     await ctx.clock.sleep(wait);
-    const sight = await readMessage(ctx, uid, n);
+    const status = await readMessage(ctx, uid, n);
     const left = budgetMs - (ctx.clock.monotonic() - begun);
-    if (sight?.state !== "waiting" || left < SLOWEST_LOOK_MS) return sight;
+    if (status?.state !== "waiting" || left < SLOWEST_LOOK_MS) return status;
   }
 }

@@ -19,9 +19,9 @@ import {
   NO_BACKUPS,
   tagsOf,
   VOLUME_GONE_TOO,
-  volumeSighted,
   withAttemptAnew,
   withSnapshot,
+  withVolumeSeen,
 } from "./record.ts";
 import { isPutOff, removeSnapshot } from "./removal.ts";
 import { lossOf } from "./source.ts";
@@ -86,10 +86,10 @@ export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Pr
   const found = volume ? await ctx.volumes.findVolume(volume.id) : undefined;
   if (!found && volume && isFirstMiss(disk, now)) {
     const answeredAt = ctx.clock.now();
-    return later(volumeSighted(disk, false, answeredAt), answeredAt + MISSED_LOOK_MS, now, "does not see its volume");
+    return later(withVolumeSeen(disk, false, answeredAt), answeredAt + MISSED_LOOK_MS, now, "does not see its volume");
   }
   if (!found) return giveUp(ctx, disk, lost, now, VOLUME_GONE_TOO);
-  const seen = volumeSighted(disk, true, now);
+  const seen = withVolumeSeen(disk, true, now);
   if (found.attached) return later(seen, now + CLAIMED_LOOK_MS, now, "waits until it is detached");
   // Made again from an older backup, and nothing written since.
   if (found.noBackup === "unneeded") return later({ ...seen, lost: undefined }, now, now, "has nothing to back up");

@@ -227,7 +227,7 @@ export function sighted(snapshot: DiskSnapshot, isSeen: boolean, now: number): D
  * The disk after a look for its volume: one that is seen is not lost, one that is not is looked for again in a minute,
  * so that two looks that missed it, days apart, are never taken for one long absence.
  */
-export function volumeSighted(disk: Disk, isSeen: boolean, now: number): Disk {
+export function withVolumeSeen(disk: Disk, isSeen: boolean, now: number): Disk {
   if (isSeen)
     return { ...withVolume(disk, now), volumeMissedAt: undefined, lostAt: undefined, ...unmissedSource(disk) };
   const dueAt = Math.min(disk.dueAt ?? Number.POSITIVE_INFINITY, now + MISSED_LOOK_MS);

@@ -21,7 +21,7 @@ import {
   isClaimed,
   sighted,
   tagsOf,
-  volumeSighted,
+  withVolumeSeen,
 } from "./record.ts";
 import { removalPauseMs, reportUnremoved, sourcesOf, whyNot } from "./removal.ts";
 import { tagSnapshots } from "./rename.ts";
@@ -107,7 +107,7 @@ async function seekContents(ctx: WorkerContext, disk: Disk, now: number): Promis
   const isLost = lostAt !== undefined;
   const isAlone = hasOnlyVolume(disk);
   if (volume && (volumeMissedAt !== undefined || isLost || isAlone)) {
-    if (await ctx.volumes.findVolume(volume.id)) return volumeSighted(disk, true, now);
+    if (await ctx.volumes.findVolume(volume.id)) return withVolumeSeen(disk, true, now);
     if (isAlone && !isLost) return missOnlyVolume(ctx, disk);
   }
   if (!isLost && originOf(disk)?.missedAt === undefined) return disk;
@@ -120,7 +120,7 @@ function missOnlyVolume(ctx: WorkerContext, disk: Disk): Disk {
   const { uid, volume, volumeMissedAt } = disk;
   // The absence counts from the answer: a time in which nobody looked is none.
   const now = ctx.clock.now();
-  if (volumeMissedAt === undefined) return volumeSighted(disk, false, now);
+  if (volumeMissedAt === undefined) return withVolumeSeen(disk, false, now);
   if (now - volumeMissedAt < GONE_MS) return disk;
   ctx.log.error("disk lost", { disk: uid, volume: volume?.id });
   return { ...disk, lostAt: now };

@@ -1,4 +1,4 @@
-import type { Exec, ExecSight } from "./exec.ts";
+import type { Exec, ExecStatus } from "./exec.ts";
 import type { VolumeRef } from "./volumes.ts";
 
 /** A part of one machine: `node` is null where the node is still to be made by its group. */
@@ -83,9 +83,9 @@ export interface Observation {
   readonly nodes: readonly BoundNode[];
   readonly isolation: string;
   /** Jupyter as the run serves it; null when it was not asked for, or is off again. */
-  readonly jupyter: JupyterSight | null;
+  readonly jupyter: JupyterStatus | null;
   /** Where its ports are reached from outside, as far as that is known. */
-  readonly ports: readonly PortSight[];
+  readonly ports: readonly PortStatus[];
   /** In words, how CPU, memory and processes are limited; `none` where nothing can. */
   readonly limits: string;
   /** Open terminals and running execs; null: nobody can tell, which counts as somebody at work. */
@@ -100,14 +100,14 @@ export interface Observation {
   readonly waitsToBegin?: true | undefined;
 }
 
-export interface PortSight extends RunPort {
+export interface PortStatus extends RunPort {
   /** `127.0.0.1:40123`; null until it is known. */
   readonly address: string | null;
   /** Whether it answered when last asked. */
   readonly answers: boolean;
 }
 
-export interface JupyterSight {
+export interface JupyterStatus {
   readonly state: "starting" | "on" | "failed";
   /** Where it answers, without a path: `http://127.0.0.1:40123`; null until it is on. */
   readonly origin: string | null;
@@ -250,7 +250,7 @@ export interface Compute {
    */
   startExec(uid: string, run: number, exec: Exec): Promise<void>;
   /** Answers when it has ended, or after `waitMs` (at most 4 s); undefined when no such exec is known. */
-  readExec(uid: string, run: number, id: string, waitMs: number): Promise<ExecSight | undefined>;
+  readExec(uid: string, run: number, id: string, waitMs: number): Promise<ExecStatus | undefined>;
   /** One POST of JSON to a port of the run, given up after `timeoutMs` (at most 5 s). Throws when nothing answered. */
   postToPort(uid: string, run: number, request: PortRequest): Promise<PortAnswer>;
   /** Output of the command, both streams as one text, the newest MiB; "" before it began. Given up after 3 s. */

@@ -13,7 +13,7 @@ export interface Exec {
 }
 
 /** What became of an exec. */
-export interface ExecSight {
+export interface ExecStatus {
   readonly state: "running" | "ended";
   /** 128 + signal where one killed it, 124 at its time-out; null while it runs. */
   readonly exitCode: number | null;

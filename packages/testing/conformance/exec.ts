@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Compute } from "#core/ports/compute.ts";
-import type { Exec, ExecSight } from "#core/ports/exec.ts";
+import type { Exec, ExecStatus } from "#core/ports/exec.ts";
 import { RunGone } from "#core/problem.ts";
 
 /** What a command does, for every kind of Compute to act out in its own way. */
@@ -53,15 +53,15 @@ export function execConformance(open: () => Promise<ExecUnderTest>): void {
   });
   const start = ({ uid, run }: { uid: string; run: number }, exec: Exec) => compute.startExec(uid, run, exec);
   const read = (id: string, waitMs = 0) => compute.readExec(test.applied.uid, test.applied.run, id, waitMs);
-  const ended = async (id: string): Promise<ExecSight> => {
+  const ended = async (id: string): Promise<ExecStatus> => {
     for (let tries = 0; tries < 400; tries += 1) {
-      const sight = await read(id, 1_000);
-      if (sight?.state === "ended") return sight;
+      const status = await read(id, 1_000);
+      if (status?.state === "ended") return status;
       await test.pass(10);
     }
     throw new Error("It did not end");
   };
-  const ran = async (behaviour: ExecBehaviour, changes: Partial<Exec> = {}): Promise<ExecSight> => {
+  const ran = async (behaviour: ExecBehaviour, changes: Partial<Exec> = {}): Promise<ExecStatus> => {
     const exec = execOf(behaviour, changes);
     await start(test.applied, exec);
     return ended(exec.id);
@@ -69,10 +69,10 @@ export function execConformance(open: () => Promise<ExecUnderTest>): void {
 
   describe("its commands", () => {
     it("tell what they wrote, each stream by itself, and how they ended", async () => {
-      const sight = await ran({ stdout: "out\n", stderr: "err\n", exits: 3 });
+      const status = await ran({ stdout: "out\n", stderr: "err\n", exits: 3 });
 
-      expect(sight).toMatchObject({ state: "ended", stdout: "out\n", stderr: "err\n", exitCode: 3, timedOut: false });
-      expect([sight.stdoutCut, sight.stderrCut]).toEqual([false, false]);
+      expect(status).toMatchObject({ state: "ended", stdout: "out\n", stderr: "err\n", exitCode: 3, timedOut: false });
+      expect([status.stdoutCut, status.stderrCut]).toEqual([false, false]);
     });
 
     it("may write nothing at all", async () => {
@@ -86,11 +86,11 @@ export function execConformance(open: () => Promise<ExecUnderTest>): void {
     });
 
     it("keep the first MiB of each stream, whole characters only, and are not held up by the rest", async () => {
-      const sight = await ran({ stdout: `xé${"é".repeat(mebibyte)}`, stderr: "e".repeat(mebibyte), exits: 0 });
+      const status = await ran({ stdout: `xé${"é".repeat(mebibyte)}`, stderr: "e".repeat(mebibyte), exits: 0 });
 
-      expect([sight.stdoutCut, sight.stderrCut, sight.exitCode]).toEqual([true, false, 0]);
-      expect(sight.stdout).toBe(`x${"é".repeat(mebibyte / 2 - 1)}`);
-      expect(sight.stderr).toHaveLength(mebibyte);
+      expect([status.stdoutCut, status.stderrCut, status.exitCode]).toEqual([true, false, 0]);
+      expect(status.stdout).toBe(`x${"é".repeat(mebibyte / 2 - 1)}`);
+      expect(status.stderr).toHaveLength(mebibyte);
     });
 
     it("are running until they have ended, and answered at the latest after the wait", async () => {
@@ -102,11 +102,11 @@ export function execConformance(open: () => Promise<ExecUnderTest>): void {
 
     it("are ended at their time-out with 124, with what they wrote", async () => {
       const until = (timeoutMs: number) => ran({ stdout: "partial", takesMs: null }, { timeoutMs });
-      let sight = await until(3_000);
+      let status = await until(3_000);
       // A busy machine may take longer until it has written.
-      if (sight.stdout === "") sight = await until(60_000);
+      if (status.stdout === "") status = await until(60_000);
 
-      expect(sight).toMatchObject({ exitCode: 124, timedOut: true, stdout: "partial" });
+      expect(status).toMatchObject({ exitCode: 124, timedOut: true, stdout: "partial" });
     });
 
     it("are run once under one id, also at the same time and after their end", async () => {

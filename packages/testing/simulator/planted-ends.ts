@@ -149,8 +149,8 @@ export const endBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/keep-archive.ts",
-        find: "const sight = isLate ? undefined : await begin(",
-        replace: "const sight = await begin(",
+        find: "const status = isLate ? undefined : await begin(",
+        replace: "const status = await begin(",
       },
     ],
     caughtBy: {

@@ -26,7 +26,7 @@ export interface IdleDecision {
 }
 
 /** A decision as the record shows it. */
-export interface IdleSight extends IdleDecision {
+export interface RecordedIdle extends IdleDecision {
   readonly at: number;
   /** It would have been stopped, were this no dry run. */
   readonly dryRun: boolean;
@@ -48,7 +48,7 @@ export function decideIdle(signals: IdleSignals, { afterMs, everyMs }: IdlePolic
 }
 
 /** The use of a run's GPUs, as of one look. Times are ms. */
-export interface GpuSight {
+export interface GpuUse {
   /** Idle since then; the moment of the look where they were used, or nobody could tell. */
   readonly since: number;
   readonly at: number;

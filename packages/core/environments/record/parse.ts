@@ -1,6 +1,6 @@
 import { environmentsOf } from "../../keys.ts";
 import { isVolumeMaking } from "../../making.ts";
-import type { NodeRef, PortSight, Resources, RunAddress, RunPort, Share } from "../../ports/compute.ts";
+import type { NodeRef, PortStatus, Resources, RunAddress, RunPort, Share } from "../../ports/compute.ts";
 import type { Item } from "../../ports/table.ts";
 import type { VolumeRef } from "../../ports/volumes.ts";
 import type { Sealed } from "../../sealed.ts";
@@ -24,7 +24,7 @@ import {
 import { type Common, parserOf } from "../../unreadable.ts";
 import type { AccessState, Guest, Refusal } from "./access.ts";
 import type { Action } from "./actions.ts";
-import type { GpuSight, IdleSight } from "./idle.ts";
+import type { GpuUse, RecordedIdle } from "./idle.ts";
 import type { KeptLog } from "./kept-log.ts";
 import type { Machine } from "./machine.ts";
 import type { IdlePolicy, Policy } from "./policy.ts";
@@ -102,7 +102,7 @@ const access = shape<AccessState>({
   refused: optional(shape<Refusal>({ run: ordinal, request: ordinal, tries: ordinal, nextAt: number })),
 });
 
-const idle = shape<IdleSight>({
+const idle = shape<RecordedIdle>({
   verdict: oneOf("keep", "stop"),
   signal: oneOf("start", "heartbeat", "exec", "sessions", "unknown sessions", "gpus"),
   since: number,
@@ -167,7 +167,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     address: orNull(
       shape<RunAddress>({ ip: text, port: orNull(number), hostKey: optional(text), problem: optional(text) }),
     ),
-    ports: listOf(shape<PortSight>({ ...runPort, address: orNull(text), answers: flag })),
+    ports: listOf(shape<PortStatus>({ ...runPort, address: orNull(text), answers: flag })),
     isolation: orNull(text),
     limits: orNull(text),
   },
@@ -210,7 +210,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     lastUsedAt: moment,
     busyUntil: moment,
     idle: orNull(idle),
-    gpus: optional(shape<GpuSight>({ since: number, at: number, warnedAt: moment })),
+    gpus: optional(shape<GpuUse>({ since: number, at: number, warnedAt: moment })),
   },
   requests: { list: listOf(action), count },
   events: {

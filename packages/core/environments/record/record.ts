@@ -1,11 +1,11 @@
 import type { VolumeMaking } from "../../making.ts";
-import type { NodeRef, PortSight, Resources, RunAddress, RunPort, Share } from "../../ports/compute.ts";
+import type { NodeRef, PortStatus, Resources, RunAddress, RunPort, Share } from "../../ports/compute.ts";
 import type { Key, Stored } from "../../ports/table.ts";
 import type { VolumeRef } from "../../ports/volumes.ts";
 import type { Sealed } from "../../sealed.ts";
 import type { AccessState } from "./access.ts";
 import type { Action } from "./actions.ts";
-import type { GpuSight, IdleSight } from "./idle.ts";
+import type { GpuUse, RecordedIdle } from "./idle.ts";
 import type { KeptLog } from "./kept-log.ts";
 import type { Machine } from "./machine.ts";
 import type { Policy } from "./policy.ts";
@@ -169,7 +169,7 @@ export interface RunState {
   /** What listings say of this run (run-marks.ts) while it is as a look saw it that had nothing left to do. */
   readonly mark?: string | undefined;
   readonly address: RunAddress | null;
-  readonly ports: readonly PortSight[];
+  readonly ports: readonly PortStatus[];
   readonly isolation: string | null;
   readonly limits: string | null;
 }
@@ -199,9 +199,9 @@ export interface Use {
   /** An exec or a shell may run until then, ms. */
   readonly busyUntil: number | null;
   /** What was last decided about its idleness, and by which signal. */
-  readonly idle: IdleSight | null;
+  readonly idle: RecordedIdle | null;
   /** The use of its GPUs in its present run, where the deployment ends what leaves them idle. */
-  readonly gpus?: GpuSight | undefined;
+  readonly gpus?: GpuUse | undefined;
 }
 
 /** What became of grants that nothing could start with. */

@@ -47,7 +47,7 @@ export async function stepActive(
   if (silent) return noLaterThan(silent, nextExtendAt(silent.record, now));
   const resized = await resizeRun(ctx, extended, now);
   if (resized) return resized;
-  const used = lookForUse(ctx, withSight(ctx, extended, observed), observed, now);
+  const used = lookForUse(ctx, withObservation(ctx, extended, observed), observed, now);
   const judged = used.phase === "active" ? lookAtGpus(ctx, used, observed, now) : used;
   if (judged.phase !== "active") return changed(judged, now, "unused");
   const warning = warningBetween(used, judged);
@@ -74,7 +74,7 @@ function nextLookAt(environment: Environment, now: number): number {
   return Math.min(nextWarningAt(times.endsAt ?? NEVER, now), now + EVERY_MS, ...further);
 }
 
-function withSight(ctx: WorkerContext, environment: Environment, observed: Observation): Environment {
+function withObservation(ctx: WorkerContext, environment: Environment, observed: Observation): Environment {
   const { run } = environment;
   const { address, ports, limits, isolation, nodes } = observed;
   // What is about to go is looked at, whatever a listing shows: its last change may not be signalled.

@@ -1,6 +1,6 @@
 import type { Context } from "../../context.ts";
 import type { Observation } from "../../ports/compute.ts";
-import { decideIdle, type IdleSight } from "../record/idle.ts";
+import { decideIdle, type RecordedIdle } from "../record/idle.ts";
 import type { Environment } from "../record/record.ts";
 import { stopNow } from "../verbs/stop.ts";
 
@@ -30,6 +30,6 @@ export function nextUseLookAt({ policy, run: { startedAt }, use: { idle } }: Env
   return lastUseLookAt(startedAt, idle) + policy.idle.everyMs;
 }
 
-function lastUseLookAt(startedAt: number, idle: IdleSight | null): number {
+function lastUseLookAt(startedAt: number, idle: RecordedIdle | null): number {
   return Math.max(startedAt, idle?.at ?? startedAt);
 }

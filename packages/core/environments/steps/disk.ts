@@ -11,8 +11,8 @@ import {
   mayHold,
   seenBackups,
   sighted,
-  volumeSighted,
   withMaking,
+  withVolumeSeen,
   zonePinnedBy,
 } from "../../disks/record.ts";
 import { lossOf, originOf, seekSource, withWork } from "../../disks/source.ts";
@@ -121,11 +121,11 @@ async function lookAround(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   // The absence counts from the answer: a time in which nobody looked is none.
   const now = ctx.clock.now();
   if (isSeen && disk.volumeMissedAt === undefined && disk.lostAt === undefined) return disk;
-  if (isSeen) return written(ctx, volumeSighted(disk, true, now));
+  if (isSeen) return written(ctx, withVolumeSeen(disk, true, now));
   const look = async (one: DiskSnapshot) =>
     one.completed ? sighted(one, (await ctx.volumes.findSnapshot(one.id)) !== undefined, ctx.clock.now()) : one;
   const snapshots = await Promise.all(disk.snapshots.map(look));
-  const { volumeMissedAt, ...missing } = { ...volumeSighted(disk, false, now), snapshots };
+  const { volumeMissedAt, ...missing } = { ...withVolumeSeen(disk, false, now), snapshots };
   const looked = await seekSource(ctx, { ...missing, volumeMissedAt: disk.volume ? volumeMissedAt : undefined });
   return sameData({ ...looked, dueAt: disk.dueAt }, disk) ? disk : written(ctx, looked);
 }
@@ -183,7 +183,7 @@ function lossText(disk: Disk, now: number): string {
 /** The disk without the volume that is gone, which stays named: it may only have been out of sight. */
 function replaced(ctx: WorkerContext, disk: Disk): Disk {
   const { uid, volume, formerVolumes = [] } = disk;
-  const seen = volumeSighted(disk, true, ctx.clock.now());
+  const seen = withVolumeSeen(disk, true, ctx.clock.now());
   if (!volume) return seen;
   ctx.log.error("a disk's volume is gone", { disk: uid, volume: volume.id });
   return { ...seen, lost: disk.lost, formerVolumes: [volume.id, ...formerVolumes].slice(0, MOST_FORMER) };
@@ -200,7 +200,7 @@ export async function lookForVolume(
   const { volumeMissedAt: missedAt } = disk;
   if (!volume && missedAt !== undefined && askedAt - missedAt >= GONE_MS) return "gone";
   const isNews = volume ? missedAt !== undefined || disk.lostAt !== undefined : missedAt === undefined;
-  if (isNews) await written(ctx, volumeSighted(disk, volume !== undefined, ctx.clock.now()));
+  if (isNews) await written(ctx, withVolumeSeen(disk, volume !== undefined, ctx.clock.now()));
   return volume ?? "missed";
 }
 

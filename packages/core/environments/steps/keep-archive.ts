@@ -36,8 +36,8 @@ export async function keepArchive(
   }
   const isLate = now - archive.startedAt >= LONGEST_MS;
   // One that is late is not begun again: by now nobody may know that it ever was.
-  const sight = isLate ? undefined : await begin(ctx, environment, own.volume.id, archive.blob);
-  if (!isLate && (await isUnderWay(ctx, own.volume.id, sight))) {
+  const status = isLate ? undefined : await begin(ctx, environment, own.volume.id, archive.blob);
+  if (!isLate && (await isUnderWay(ctx, own.volume.id, status))) {
     return waited(environment, now, "waits for its archive");
   }
   await endArchive(ctx, environment);
@@ -47,7 +47,7 @@ export async function keepArchive(
   // No answer is no word that it is not there.
   const found = await ctx.volumes.findArchive(archive.blob);
   const isWhole = found?.state === "completed";
-  const state = isWhole ? "completed" : sight ? "failed" : "late";
+  const state = isWhole ? "completed" : status ? "failed" : "late";
   const bytes = isWhole ? found.bytes : 0;
   await record(ctx, environment, archive, { state, bytes, at: now });
   const settled = noting({ ...archive, settled: true });
@@ -57,9 +57,9 @@ export async function keepArchive(
 }
 
 /** One that has failed is, until nothing has its volume. */
-async function isUnderWay(ctx: WorkerContext, volume: string, sight: Archive | undefined): Promise<boolean> {
-  if (sight?.state === "failed") return await areAttached(ctx, [volume]);
-  return sight?.state !== "completed";
+async function isUnderWay(ctx: WorkerContext, volume: string, status: Archive | undefined): Promise<boolean> {
+  if (status?.state === "failed") return await areAttached(ctx, [volume]);
+  return status?.state !== "completed";
 }
 
 /** What fails is tried again until it is late; both calls may be repeated. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { ExecSight } from "#core/ports/exec.ts";
+import type { ExecStatus } from "#core/ports/exec.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, type WorldOptions } from "#testing/memory-world.ts";
 import { shellWords } from "../record/shell-words.ts";
 import { createEnvironment } from "./create.ts";
@@ -205,7 +205,7 @@ test("a run that is gone before its record says so is not ready", async () => {
 test("a command that nothing can end is given up soon after its time-out", async () => {
   const world = await activeWorld();
   const streams = { stdout: "", stderr: "", stdoutCut: false, stderrCut: false };
-  const running: ExecSight = { state: "running", exitCode: null, timedOut: false, ...streams, directory: null };
+  const running: ExecStatus = { state: "running", exitCode: null, timedOut: false, ...streams, directory: null };
   const compute = { ...world.compute, readExec: async () => running };
   const begunAt = world.clock.now();
 
@@ -220,9 +220,9 @@ test("a command that ended while nobody asked is answered as it ended, however l
   world.compute.programExec(() => true, { stdout: "done", takesMs: 10_000 });
   const { readExec } = world.compute;
   const sleepy: typeof readExec = async (...asked) => {
-    const sight = await readExec(...asked);
+    const status = await readExec(...asked);
     world.clock.advance(3_600_000);
-    return sight;
+    return status;
   };
 
   const result = await executeIn(

@@ -1,5 +1,5 @@
 import type { UserContext } from "../../context.ts";
-import type { ExecSight } from "../../ports/exec.ts";
+import type { ExecStatus } from "../../ports/exec.ts";
 import { Problem, RunGone } from "../../problem.ts";
 import { findEnvironment, getEnvironment } from "../record/read.ts";
 import { type Environment, isEnded } from "../record/record.ts";
@@ -60,8 +60,8 @@ export async function executeIn(ctx: ExecContext, id: string, request: ExecReque
   const environment = refuseUnlessActive(ctx, await markBusy(ctx, id, until));
   const execId = request.execId ?? ctx.ids.uid();
   await start(ctx, environment, execId, request, timeoutSeconds);
-  const sight = await readUntilEnded(ctx, environment, execId, timeoutSeconds);
-  return resultOf(sight, timeoutSeconds, await wordsOfEnd(ctx, environment, sight));
+  const status = await readUntilEnded(ctx, environment, execId, timeoutSeconds);
+  return resultOf(status, timeoutSeconds, await wordsOfEnd(ctx, environment, status));
 }
 
 async function waitUntilActive(ctx: ExecContext, id: string, budgetMs: number): Promise<void> {
@@ -118,15 +118,15 @@ async function readUntilEnded(
   { uid, run: { n: run } }: Environment,
   execId: string,
   timeoutSeconds: number,
-): Promise<ExecSight | undefined> {
+): Promise<ExecStatus | undefined> {
   const deadline = ctx.clock.monotonic() + timeoutSeconds * 1000 + LATE_MS;
   for (;;) {
     const askedAt = ctx.clock.monotonic();
     // Asked once more past the deadline: who slept until then knows nothing of how it ended.
     const isLast = askedAt > deadline;
-    const sight = await ctx.compute.readExec(uid, run, execId, isLast ? 0 : READ_MS);
-    if (sight?.state !== "running") return sight;
-    if (isLast) return { ...sight, timedOut: true };
+    const status = await ctx.compute.readExec(uid, run, execId, isLast ? 0 : READ_MS);
+    if (status?.state !== "running") return status;
+    if (isLast) return { ...status, timedOut: true };
     if (ctx.clock.monotonic() - askedAt < PAUSE_MS) await ctx.clock.sleep(PAUSE_MS);
   }
 }
@@ -135,11 +135,11 @@ async function readUntilEnded(
 async function wordsOfEnd(
   ctx: ExecContext,
   { uid, run: { n: run }, id }: Environment,
-  sight: ExecSight | undefined,
+  status: ExecStatus | undefined,
 ): Promise<string | undefined> {
   const words = `The ${ctx.noun} ended before the command did`;
-  if (!sight) return words;
-  if (sight.timedOut || (sight.exitCode ?? 0) <= SIGNALLED) return undefined;
+  if (!status) return words;
+  if (status.timedOut || (status.exitCode ?? 0) <= SIGNALLED) return undefined;
   const now = await findEnvironment(ctx, id);
   return now?.uid === uid && now.run.n === run && isUsable(now) ? undefined : words;
 }
@@ -149,21 +149,21 @@ const SIGNALLED = 128;
 const KILLED = 137;
 const TIMED_OUT = 124;
 
-function resultOf(sight: ExecSight | undefined, timeoutSeconds: number, end: string | undefined): ExecResult {
-  if (!sight) {
+function resultOf(status: ExecStatus | undefined, timeoutSeconds: number, end: string | undefined): ExecResult {
+  if (!status) {
     return { stdout: "", stderr: end ?? "", returncode: KILLED, timedOut: false, timeoutSeconds, directory: null };
   }
-  const { timedOut, directory } = sight;
+  const { timedOut, directory } = status;
   const cut = "[output truncated]";
   const stderr = [
-    ...(sight.stderrCut ? [cut] : []),
+    ...(status.stderrCut ? [cut] : []),
     ...(timedOut ? [`Command timed out after ${timeoutSeconds}s`] : []),
     ...(end === undefined ? [] : [end]),
   ];
   return {
-    stdout: withLines(sight.stdout, sight.stdoutCut ? [cut] : []),
-    stderr: withLines(sight.stderr, stderr),
-    returncode: timedOut ? TIMED_OUT : (sight.exitCode ?? KILLED),
+    stdout: withLines(status.stdout, status.stdoutCut ? [cut] : []),
+    stderr: withLines(status.stderr, stderr),
+    returncode: timedOut ? TIMED_OUT : (status.exitCode ?? KILLED),
     timedOut,
     timeoutSeconds,
     directory,

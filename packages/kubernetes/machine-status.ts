@@ -6,7 +6,7 @@ import { MAIN } from "./run-job.ts";
 import { isGated } from "./tools.ts";
 
 /** How far one machine of a run has come. */
-export interface MachineSight {
+export interface MachineStatus {
   readonly state: RunState;
   readonly started: boolean;
   /** In words, why it goes no further or how it ended. */
@@ -19,12 +19,12 @@ export interface MachineSight {
 }
 
 /** undefined: there is no pod for it. */
-export function sightOf(pod: Pod | undefined): MachineSight {
+export function machineStatusOf(pod: Pod | undefined): MachineStatus {
   if (!pod) return { ...living("unbound"), deleted: false };
   return { ...seen(pod), deleted: pod.metadata.deletionTimestamp !== undefined };
 }
 
-type Seen = Omit<MachineSight, "deleted">;
+type Seen = Omit<MachineStatus, "deleted">;
 
 function seen(pod: Pod): Seen {
   const main = pod.status?.containerStatuses?.find(({ name }) => name === MAIN);

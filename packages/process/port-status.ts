@@ -1,5 +1,5 @@
 import { createConnection } from "node:net";
-import type { JupyterSight, PortSight, RunPort } from "#core/ports/compute.ts";
+import type { JupyterStatus, PortStatus, RunPort } from "#core/ports/compute.ts";
 import { listensInside } from "./listening.ts";
 import { type LocalPort, readPorts } from "./local-ports.ts";
 
@@ -7,19 +7,19 @@ import { type LocalPort, readPorts } from "./local-ports.ts";
 export interface RunAccess {
   /** Where this machine's SSH answers for all runs; null: nowhere. */
   readonly sshPort: number | null;
-  readonly jupyter: JupyterSight | null;
+  readonly jupyter: JupyterStatus | null;
   /** First process of the run's sandbox, where that has a network of its own. */
   readonly networkOf: number | null;
 }
 
 /** Asks every port of a living run whether it answers. */
-export function seePorts(directory: string, ports: readonly RunPort[], access: RunAccess): Promise<PortSight[]> {
+export function seePorts(directory: string, ports: readonly RunPort[], access: RunAccess): Promise<PortStatus[]> {
   const locals = readPorts(directory);
   return Promise.all(ports.map((port) => seePort(port, findLocal(locals, port.port), access)));
 }
 
 /** The ports of a run that is not there yet, or not any more. */
-export function unansweredPorts(ports: readonly RunPort[]): PortSight[] {
+export function unansweredPorts(ports: readonly RunPort[]): PortStatus[] {
   return ports.map(({ port, kind }) => ({ port, kind, address: null, answers: false }));
 }
 
@@ -27,7 +27,7 @@ export function findLocal(locals: readonly LocalPort[], port: number): LocalPort
   return locals.find((one) => one.port === port);
 }
 
-async function seePort({ port, kind }: RunPort, local: LocalPort | undefined, access: RunAccess): Promise<PortSight> {
+async function seePort({ port, kind }: RunPort, local: LocalPort | undefined, access: RunAccess): Promise<PortStatus> {
   const { sshPort, jupyter, networkOf } = access;
   if (kind === "ssh")
     return { port, kind, address: sshPort === null ? null : addressOf(sshPort), answers: sshPort !== null };
