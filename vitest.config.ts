@@ -8,20 +8,25 @@ if (Number(process.versions.node.split(".")[0]) < 22) {
 
 const schedules = ["packages/testing/simulator/schedules-*.test.ts"];
 /**
- * The real stack from end to end, by the documents' own programs, and crash after crash: minutes, so not in `npm test`.
+ * The sandbox, and the real stack from end to end, by the documents' own programs, and crash after crash: minutes, so not
+ * in `npm test`, which has the first hours of a stack. Beside them two that compute as long.
  */
 const stack = [
+  "packages/process/**/*.test.ts",
   "packages/local/e2e/!(life|quick-start|sts).test.ts",
-  "packages/local/{access,disks,interrupted-start,logs,page-access,session-run,ssh-openssh,ssh-openssh-*}.test.ts",
-  "scripts/start-terminal.test.ts",
+  "packages/local/{access,disks,interrupted-start,local-users,logs,page-access,session-run,sockets,stack}.test.ts",
+  "packages/local/{ssh,ssh-bounds,ssh-openssh,ssh-openssh-*}.test.ts",
+  "scripts/{dev,start,start-compiled,start-terminal}.test.ts",
+  "packages/kubernetes/idle-requests.test.ts",
+  "packages/testing/simulator/tools.test.ts",
 ];
 /** They start processes, or change what their own process holds: each file has one to itself. */
 const processes = [
-  "packages/{local,process}/**/*.test.ts",
+  "packages/local/**/*.test.ts",
   "packages/lambda/{lambda,socket}.test.ts",
   "packages/aws/socket-gateway.test.ts",
   "packages/http/comments.test.ts",
-  "packages/testing/simulator/{population-figures,simulator,tools}.test.ts",
+  "packages/testing/simulator/{population-figures,simulator}.test.ts",
   "functions/work/plan-stack.test.ts",
   "scripts/**/*.test.ts",
 ];
@@ -30,11 +35,7 @@ const processes = [
  * They need more than Node: moto and the servers of Maven Central, which play AWS. Or they run every dialect over the
  * adapters of table and queue, which takes minutes where memory takes seconds.
  */
-const aws = [
-  "packages/aws/{java,moto*}.test.ts",
-  "functions/gpu-dev/two-machines-aws.test.ts",
-  "functions/shared/{catalog-answers,lives}-aws.test.ts",
-];
+const aws = ["packages/aws/{java,moto*}.test.ts", "functions/**/*-aws.test.ts"];
 
 /** They need a Kubernetes control plane, which `npm run test:cluster` builds: each file starts one of 500 MB. */
 const cluster = ["packages/testing/cluster/**/*.test.ts", "packages/kubernetes/*-cluster.test.ts"];
@@ -92,7 +93,7 @@ export default defineConfig({
         test: {
           name: "memory",
           include: ["{packages,functions,stacks}/**/*.test.ts"],
-          exclude: [...schedules, ...processes, ...aws, ...cluster, ...infra],
+          exclude: [...schedules, ...processes, ...stack, ...aws, ...cluster, ...infra],
           isolate: false,
         },
       },
