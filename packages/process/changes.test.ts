@@ -5,22 +5,22 @@ import type { RunRef } from "#core/ports/compute.ts";
 import { followChanges } from "./changes.ts";
 import { eventually, openTrial, type Trial } from "./trial.ts";
 
-let trial: Trial;
+let fixture: Trial;
 let aborted: AbortController;
 let told: RunRef[];
 let following: Promise<void>;
 
 beforeEach(() => {
-  trial = openTrial();
+  fixture = openTrial();
 });
 
 afterEach(async () => {
   aborted.abort();
   await following;
-  await trial.close();
+  await fixture.close();
 });
 
-function follow(changes = (): AsyncIterable<object> => trial.compute.changes(aborted.signal)): void {
+function follow(changes = (): AsyncIterable<object> => fixture.compute.changes(aborted.signal)): void {
   aborted = new AbortController();
   told = [];
   following = (async () => {
@@ -36,83 +36,83 @@ const signalled = (run: number, more = 0) =>
   );
 const ready = (run = 1) =>
   eventually(
-    () => trial.compute.observe(trial.uid, run),
+    () => fixture.compute.observe(fixture.uid, run),
     (seen) => seen?.state === "ready",
   );
 
 it("signals all runs that there are to whoever begins to follow them", async () => {
-  await Promise.all([1, 2].map((run) => trial.compute.apply(trial.runOf({ run }))));
+  await Promise.all([1, 2].map((run) => fixture.compute.apply(fixture.runOf({ run }))));
   await Promise.all([ready(1), ready(2)]);
 
   follow();
 
   await Promise.all([signalled(1), signalled(2)]);
-  expect(told.every(({ uid, key }) => uid === trial.uid && key === "k|1")).toBe(true);
+  expect(told.every(({ uid, key }) => uid === fixture.uid && key === "k|1")).toBe(true);
 });
 
 it("signals every run of a supervisor that was killed", async () => {
-  await Promise.all([1, 2].map((run) => trial.compute.apply(trial.runOf({ run }))));
+  await Promise.all([1, 2].map((run) => fixture.compute.apply(fixture.runOf({ run }))));
   await Promise.all([ready(1), ready(2)]);
   follow();
   await Promise.all([signalled(1), signalled(2)]);
   const before = [count(1), count(2)];
 
-  process.kill(trial.launcherPid(), "SIGKILL");
+  process.kill(fixture.launcherPid(), "SIGKILL");
 
   await Promise.all([signalled(1, before[0]), signalled(2, before[1])]);
 });
 
 it("signals every run of a supervisor that was killed when it had only just begun", async () => {
   const any: RunRef = { uid: "f".repeat(32), run: 1, key: "k|1" };
-  const runs = join(trial.home, "runs");
-  const followed = { home: trial.home, runs, all: () => [any], isStarting: async () => true };
+  const runs = join(fixture.home, "runs");
+  const followed = { home: fixture.home, runs, all: () => [any], isStarting: async () => true };
   follow(() => followChanges(followed, aborted.signal));
   const countOf = (uid: string) => () => told.filter((ref) => ref.uid === uid).length;
-  await trial.compute.apply(trial.runOf());
-  await eventually(countOf(trial.uid), (found) => found > 0);
+  await fixture.compute.apply(fixture.runOf());
+  await eventually(countOf(fixture.uid), (found) => found > 0);
 
-  process.kill(trial.launcherPid(), "SIGKILL");
+  process.kill(fixture.launcherPid(), "SIGKILL");
 
   // Once at the beginning, and once more.
   await eventually(countOf(any.uid), (found) => found > 1);
 });
 
 it("signals that a run is ready once its ports answer, however long after it began", async () => {
-  const go = join(trial.shown, "go");
-  const server = join(trial.shown, "server.cjs");
+  const go = join(fixture.shown, "go");
+  const server = join(fixture.shown, "server.cjs");
   writeFileSync(server, 'require("node:http").createServer().listen(Number(process.env.PORT), "127.0.0.1");');
-  const node = trial.compute.isolation === "none" ? process.execPath : join(trial.home, "tools/node");
+  const node = fixture.compute.isolation === "none" ? process.execPath : join(fixture.home, "tools/node");
   follow();
 
   const command = `until [ -e ${go} ]; do sleep 0.1; done; exec ${node} ${server}`;
-  await trial.compute.apply(trial.runOf({ command, ports: [{ port: 8000, kind: "http" }] }));
+  await fixture.compute.apply(fixture.runOf({ command, ports: [{ port: 8000, kind: "http" }] }));
   await signalled(1);
-  const begun = await trial.compute.observe(trial.uid, 1);
+  const begun = await fixture.compute.observe(fixture.uid, 1);
   writeFileSync(go, "");
 
   const seen = await eventually(
-    () => (count(1) > 1 ? trial.compute.observe(trial.uid, 1) : undefined),
+    () => (count(1) > 1 ? fixture.compute.observe(fixture.uid, 1) : undefined),
     (found) => found?.state === "ready",
   );
   expect([begun?.state, seen?.state]).toEqual(["probe", "ready"]);
 });
 
 it("passes over what is no note, and goes on", async () => {
-  const notes = join(trial.home, "runs", ".changed");
+  const notes = join(fixture.home, "runs", ".changed");
   mkdirSync(join(notes, `${"0".repeat(32)}-r1`), { recursive: true });
   writeFileSync(join(notes, "no run"), "k|1");
   writeFileSync(join(notes, `${"1".repeat(32)}-r1`), "");
   follow();
 
-  await trial.compute.apply(trial.runOf());
+  await fixture.compute.apply(fixture.runOf());
   await signalled(1);
 
-  expect(new Set(told.map(({ uid }) => uid))).toEqual(new Set([trial.uid]));
+  expect(new Set(told.map(({ uid }) => uid))).toEqual(new Set([fixture.uid]));
   expect(readdirSync(notes)).not.toContain(`${"1".repeat(32)}-r1`);
 });
 
 it("passes a hundred notes of a run on as one, and runs that never were twice at most", async () => {
-  const notes = join(trial.home, "runs", ".changed");
+  const notes = join(fixture.home, "runs", ".changed");
   mkdirSync(notes, { recursive: true });
   const never = Array.from({ length: 100 }, (_, n) => String(n).padStart(32, "0"));
   follow();
@@ -120,16 +120,16 @@ it("passes a hundred notes of a run on as one, and runs that never were twice at
   // Nothing else runs in this process meanwhile, so nobody takes a note before the last one is left.
   for (let n = 0; n < 100; n++) writeFileSync(join(notes, `${never[0]}-r1`), `k|${n}`);
   for (const uid of never.slice(1)) writeFileSync(join(notes, `${uid}-r1`), "k|1");
-  await trial.compute.apply(trial.runOf());
+  await fixture.compute.apply(fixture.runOf());
   await Promise.all([ready(), signalled(1, 2 * never.length)]);
-  const before = told.filter(({ uid }) => uid === trial.uid).length;
-  await trial.compute.remove(trial.uid, 1, { graceSeconds: 0, force: false });
+  const before = told.filter(({ uid }) => uid === fixture.uid).length;
+  await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: false });
   await eventually(
-    () => told.filter(({ uid }) => uid === trial.uid).length,
+    () => told.filter(({ uid }) => uid === fixture.uid).length,
     (found) => found > before,
   );
 
-  const others = told.filter(({ uid }) => uid !== trial.uid);
+  const others = told.filter(({ uid }) => uid !== fixture.uid);
   expect(new Set(others.map(({ uid }) => uid)).size).toBe(never.length);
   expect(others).toHaveLength(2 * never.length);
   expect(others.find(({ uid }) => uid === never[0])?.key).toBe("k|99");

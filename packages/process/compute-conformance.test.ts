@@ -19,15 +19,15 @@ describe.each(ways)("process compute as every Compute, isolation %s, lock by %s"
   }
 
   computeConformance(async () => {
-    const trial = openTrial(options);
+    const fixture = openTrial(options);
     return {
-      compute: trial.compute,
-      nodes: trial.nodes,
+      compute: fixture.compute,
+      nodes: fixture.nodes,
       now: Date.now,
       pass: sleep,
-      close: trial.close,
+      close: fixture.close,
       command: (_, { prints, exits, ignoresTerm }) => {
-        const print = prints.length > 0 ? printing(trial.shown, prints) : ":";
+        const print = prints.length > 0 ? printing(fixture.shown, prints) : ":";
         if (exits !== undefined) return `${print}; exit ${exits}`;
         return `${ignoresTerm ? 'trap "" TERM;' : ""} ${print}; while :; do sleep 1; done`;
       },

@@ -25,30 +25,30 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     return;
   }
 
-  let trial: Trial;
+  let fixture: Trial;
   beforeEach(() => {
-    trial = openTrial(options);
+    fixture = openTrial(options);
   });
   afterEach(async () => {
-    await trial.close();
+    await fixture.close();
   });
-  const log = () => trial.compute.readLog(trial.uid, 1);
+  const log = () => fixture.compute.readLog(fixture.uid, 1);
   /** On a busy machine an apply answers before the run is there. */
-  const ready = () => eventually(trial.observe, (seen) => seen?.state === "ready");
+  const ready = () => eventually(fixture.observe, (seen) => seen?.state === "ready");
 
   it("says when it is ready how it is isolated, and that no image was pulled", async () => {
-    await trial.compute.apply(trial.runOf());
+    await fixture.compute.apply(fixture.runOf());
 
     expect(await ready()).toMatchObject({
-      isolation: isolationWords(isolation, trial.compute.network),
+      isolation: isolationWords(isolation, fixture.compute.network),
       notes: ["image recorded, not pulled: the command runs with this machine's own tools"],
     });
   });
 
   it("names the signal of a command that was killed from outside", async () => {
-    await trial.compute.apply(trial.runOf({ command: "sleep 3611" }));
+    await fixture.compute.apply(fixture.runOf({ command: "sleep 3611" }));
     const [pid = 0] = await eventually(
-      () => pidsOf(trial, "sleep 3611"),
+      () => pidsOf(fixture, "sleep 3611"),
       (pids) => pids.length > 0,
     );
 
@@ -56,68 +56,68 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
 
     // Whether the machine was out of memory meanwhile is for other runs to say: those of other tests may have been.
     const reason = expect.stringMatching(/^command was killed by signal SIGKILL/);
-    expect(await trial.ended()).toMatchObject({ started: true, exitCode: null, reason });
+    expect(await fixture.ended()).toMatchObject({ started: true, exitCode: null, reason });
   });
 
   it("notices that the launcher was killed, and leaves nothing of the run alive", async () => {
-    await trial.compute.apply(trial.runOf());
+    await fixture.compute.apply(fixture.runOf());
     await ready();
 
-    process.kill(trial.launcherPid(), "SIGKILL");
+    process.kill(fixture.launcherPid(), "SIGKILL");
 
     const reason = "the environment's process was killed from outside";
-    expect(await trial.ended()).toMatchObject({ started: true, exitCode: null, reason });
-    expect(await trial.observe()).toMatchObject({ reason });
+    expect(await fixture.ended()).toMatchObject({ started: true, exitCode: null, reason });
+    expect(await fixture.observe()).toMatchObject({ reason });
     await eventually(
-      () => processesOf(trial.home, trial.uid),
+      () => processesOf(fixture.home, fixture.uid),
       (pids) => pids.length === 0,
     );
-    await trial.compute.apply(trial.runOf());
-    expect(await trial.observe()).toMatchObject({ state: "ended", reason });
+    await fixture.compute.apply(fixture.runOf());
+    expect(await fixture.observe()).toMatchObject({ state: "ended", reason });
   });
 
   it("ends the command when the launcher is asked to end", async () => {
-    await trial.compute.apply(trial.runOf());
+    await fixture.compute.apply(fixture.runOf());
     await ready();
 
-    process.kill(trial.launcherPid(), "SIGTERM");
+    process.kill(fixture.launcherPid(), "SIGTERM");
 
-    expect(await trial.ended()).toMatchObject({ reason: "the environment's process was killed from outside" });
+    expect(await fixture.ended()).toMatchObject({ reason: "the environment's process was killed from outside" });
   });
 
   it("is seen and removed by a later owner of the same home, which starts nothing twice", async () => {
-    const run = trial.runOf({ command: "echo begun >> begun; sleep 3600" });
-    await trial.compute.apply(run);
-    const later = processCompute(trial.options);
+    const run = fixture.runOf({ command: "echo begun >> begun; sleep 3600" });
+    await fixture.compute.apply(run);
+    const later = processCompute(fixture.options);
 
     await later.adopt();
     await later.apply(run);
 
     expect(await ready()).toMatchObject({ started: true });
     expect(await eventually(begun, (text) => text !== "")).toBe("begun\n");
-    await later.remove(trial.uid, 1, gently);
-    await eventually(trial.observe, (seen) => seen === undefined);
+    await later.remove(fixture.uid, 1, gently);
+    await eventually(fixture.observe, (seen) => seen === undefined);
     expect(await later.listRuns()).toEqual([]);
   });
 
   it("starts a run once when two processes apply it at the same moment", async () => {
-    const run = trial.runOf({ command: "echo begun >> begun; sleep 3600" });
+    const run = fixture.runOf({ command: "echo begun >> begun; sleep 3600" });
 
-    await Promise.all([1, 2, 3].map(() => applyElsewhere(trial, run)));
+    await Promise.all([1, 2, 3].map(() => applyElsewhere(fixture, run)));
     await eventually(begun, (text) => text !== "");
     await sleep(300);
 
     expect(begun()).toBe("begun\n");
-    expect(await trial.observe()).toMatchObject({ state: "ready" });
+    expect(await fixture.observe()).toMatchObject({ state: "ready" });
   });
 
   it("gives the machines of a run their ranks and an address to meet at", async () => {
     const shares = trialNodes.map(({ name }) => ({ node: name, units: 8 }));
     const command = 'echo "$NODE_RANK of $NNODES at $MASTER_ADDR:$MASTER_PORT with $BERTH_GPUS"';
 
-    await trial.compute.apply(trial.runOf({ shares, gpusPerMachine: 8, command }));
+    await fixture.compute.apply(fixture.runOf({ shares, gpusPerMachine: 8, command }));
 
-    expect(await trial.ended()).toMatchObject({ exitCode: 0, nodes: [{ name: "one" }, { name: "two" }] });
+    expect(await fixture.ended()).toMatchObject({ exitCode: 0, nodes: [{ name: "one" }, { name: "two" }] });
     const [, port] = /:(\d+)/.exec(await log()) ?? [];
     const lines = (await log()).trimEnd().split("\n");
     expect(lines.toSorted()).toEqual([0, 1].map((rank) => `${rank} of 2 at 127.0.0.1:${port} with 8`));
@@ -127,23 +127,23 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     const shares = trialNodes.map(({ name }) => ({ node: name, units: 8 }));
     const command = 'if [ "$NODE_RANK" = 1 ]; then exit 7; fi; sleep 3600';
 
-    await trial.compute.apply(trial.runOf({ shares, command }));
+    await fixture.compute.apply(fixture.runOf({ shares, command }));
 
-    expect(await trial.ended()).toMatchObject({ exitCode: 7, reason: null });
+    expect(await fixture.ended()).toMatchObject({ exitCode: 7, reason: null });
   });
 
   it("takes along whatever the command has put in the background by the time it ends", async () => {
-    const elsewhere = `cd /; setsid sleep 3600 & env -i sh -c 'sleep 3600; : ${trial.uid}' &`;
+    const elsewhere = `cd /; setsid sleep 3600 & env -i sh -c 'sleep 3600; : ${fixture.uid}' &`;
     const command = `setsid sleep 3600 & setsid env -i sleep 3600 & (${elsewhere}); sleep 0.1; exit 4`;
-    await trial.compute.apply(
-      trial.runOf({
+    await fixture.compute.apply(
+      fixture.runOf({
         command,
       }),
     );
 
-    expect(await trial.ended()).toMatchObject({ exitCode: 4 });
+    expect(await fixture.ended()).toMatchObject({ exitCode: 4 });
     await eventually(
-      () => processesOf(trial.home, trial.uid),
+      () => processesOf(fixture.home, fixture.uid),
       (pids) => pids.length === 0,
     );
   });
@@ -151,56 +151,56 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
   it("removes what forks, changes its session, clears its environment and ignores SIGTERM", async () => {
     const stubborn = `trap "" TERM; while :; do sleep 1; done`;
     const command = `${stubborn} & setsid sh -c '${stubborn}' & (setsid env -i sh -c '${stubborn}' &); ${stubborn}`;
-    await trial.compute.apply(trial.runOf({ command }));
+    await fixture.compute.apply(fixture.runOf({ command }));
     await eventually(
-      () => pidsOf(trial, "sleep").length,
+      () => pidsOf(fixture, "sleep").length,
       (count) => count >= 4,
     );
     await ready();
-    const launcher = trial.launcherPid();
+    const launcher = fixture.launcherPid();
 
-    await trial.compute.remove(trial.uid, 1, { graceSeconds: 0.3, force: false });
+    await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0.3, force: false });
 
-    await eventually(trial.observe, (seen) => seen === undefined);
-    expect(processesOf(trial.home, trial.uid).filter((pid) => pid !== launcher)).toEqual([]);
+    await eventually(fixture.observe, (seen) => seen === undefined);
+    expect(processesOf(fixture.home, fixture.uid).filter((pid) => pid !== launcher)).toEqual([]);
   });
 
   it("lets a command finish its work on SIGTERM within the grace", async () => {
-    const [saved, read] = ["saved", "read"].map((name) => join(trial.directory, "0/work", name)) as [string, string];
+    const [saved, read] = ["saved", "read"].map((name) => join(fixture.directory, "0/work", name)) as [string, string];
     const save = `echo saved > ${saved}; until [ -e ${read} ]; do sleep 0.05; done; exit 0`;
     const command = `trap '${save}' TERM; echo set; while :; do sleep 0.05; done`;
-    await trial.compute.apply(trial.runOf({ command }));
+    await fixture.compute.apply(fixture.runOf({ command }));
     await eventually(log, (text) => text === "set\n");
 
-    await trial.compute.remove(trial.uid, 1, gently);
+    await fixture.compute.remove(fixture.uid, 1, gently);
 
     await eventually(
       () => existsSync(saved) && readFileSync(saved, "utf8"),
       (text) => text === "saved\n",
     );
     writeFileSync(read, "");
-    await eventually(trial.observe, (seen) => seen === undefined);
+    await eventually(fixture.observe, (seen) => seen === undefined);
   });
 
   it("finishes a removal although the launcher is frozen", async () => {
-    await trial.compute.apply(trial.runOf());
+    await fixture.compute.apply(fixture.runOf());
     await ready();
-    process.kill(trial.launcherPid(), "SIGSTOP");
+    process.kill(fixture.launcherPid(), "SIGSTOP");
 
-    await trial.compute.remove(trial.uid, 1, { graceSeconds: 0.1, force: false });
-    const meanwhile = await trial.observe();
+    await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0.1, force: false });
+    const meanwhile = await fixture.observe();
 
     expect(meanwhile).toMatchObject({ terminating: true });
-    await eventually(trial.observe, (seen) => seen === undefined);
+    await eventually(fixture.observe, (seen) => seen === undefined);
   });
 
   it("finishes at the next start a removal that nobody is left to finish", async () => {
-    await trial.compute.apply(trial.runOf());
+    await fixture.compute.apply(fixture.runOf());
     await ready();
-    process.kill(trial.launcherPid(), "SIGSTOP");
-    await trial.compute.remove(trial.uid, 1, { graceSeconds: 60, force: false });
-    const launcher = readLauncher(trial.directory)?.launcher;
-    process.kill(trial.launcherPid(), "SIGKILL");
+    process.kill(fixture.launcherPid(), "SIGSTOP");
+    await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 60, force: false });
+    const launcher = readLauncher(fixture.directory)?.launcher;
+    process.kill(fixture.launcherPid(), "SIGKILL");
     await eventually(
       () => launcher && isAlive(launcher),
       (lives) => lives === false,
@@ -209,8 +209,8 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     // A start waits for no process that is slow to die.
     const left = await eventually(
       async () => {
-        await processCompute(trial.options).adopt();
-        return trial.compute.listRuns();
+        await processCompute(fixture.options).adopt();
+        return fixture.compute.listRuns();
       },
       (runs) => runs.length === 0,
     );
@@ -219,91 +219,91 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
   });
 
   it("begins anew, at the next start, what was made and never begun", async () => {
-    await trial.compute.apply(trial.runOf());
+    await fixture.compute.apply(fixture.runOf());
     await ready();
-    process.kill(trial.launcherPid(), "SIGKILL");
-    await trial.ended();
-    await trial.observe();
-    rmSync(join(trial.directory, "launcher.json"));
-    rmSync(join(trial.directory, "end.json"));
-    const half = await trial.observe();
+    process.kill(fixture.launcherPid(), "SIGKILL");
+    await fixture.ended();
+    await fixture.observe();
+    rmSync(join(fixture.directory, "launcher.json"));
+    rmSync(join(fixture.directory, "end.json"));
+    const half = await fixture.observe();
 
-    await processCompute(trial.options).adopt();
+    await processCompute(fixture.options).adopt();
 
     expect(half).toBeUndefined();
-    expect(await trial.compute.listRuns()).toEqual([]);
-    await trial.compute.apply(trial.runOf());
+    expect(await fixture.compute.listRuns()).toEqual([]);
+    await fixture.compute.apply(fixture.runOf());
     expect(await ready()).toMatchObject({ started: true });
   });
 
   it("does not say that a run is made before its supervisor has begun it, since the next start would forget it", async () => {
-    await trial.compute.apply(trial.runOf());
-    process.kill(trial.launcherPid(), "SIGSTOP");
+    await fixture.compute.apply(fixture.runOf());
+    process.kill(fixture.launcherPid(), "SIGSTOP");
 
-    const impatient = processCompute({ ...trial.options, startedWithinMs: 500 });
-    const applied = impatient.apply(trial.runOf({ run: 2 }));
+    const impatient = processCompute({ ...fixture.options, startedWithinMs: 500 });
+    const applied = impatient.apply(fixture.runOf({ run: 2 }));
 
     await expect(applied).rejects.toThrow("The run has not begun");
-    expect(await trial.compute.listRuns()).toHaveLength(2);
-    expect(await trial.compute.observe(trial.uid, 2)).toBeUndefined();
-    process.kill(trial.launcherPid(), "SIGCONT");
+    expect(await fixture.compute.listRuns()).toHaveLength(2);
+    expect(await fixture.compute.observe(fixture.uid, 2)).toBeUndefined();
+    process.kill(fixture.launcherPid(), "SIGCONT");
     await eventually(
-      () => trial.compute.observe(trial.uid, 2),
+      () => fixture.compute.observe(fixture.uid, 2),
       (seen) => seen?.state === "ready",
     );
   });
 
   it("kills by name what has lost its directory", async () => {
-    await trial.compute.apply(trial.runOf());
-    rmSync(trial.directory, { recursive: true });
+    await fixture.compute.apply(fixture.runOf());
+    rmSync(fixture.directory, { recursive: true });
 
-    await trial.compute.endRun(trial.uid, 1);
+    await fixture.compute.endRun(fixture.uid, 1);
 
     await eventually(
-      () => processesOf(trial.home, trial.uid),
+      () => processesOf(fixture.home, fixture.uid),
       (pids) => pids.length === 0,
     );
   });
 
   it("ends every run when the stack stops, whatever it ignores, and tells the next one why", async () => {
-    const other = trial.runOf({ run: 2, command: 'trap "" TERM; while :; do sleep 1; done' });
-    await Promise.all([trial.compute.apply(trial.runOf()), trial.compute.apply(other)]);
+    const other = fixture.runOf({ run: 2, command: 'trap "" TERM; while :; do sleep 1; done' });
+    await Promise.all([fixture.compute.apply(fixture.runOf()), fixture.compute.apply(other)]);
 
-    await trial.compute.shutdown();
+    await fixture.compute.shutdown();
 
-    expect(processesOf(trial.home, trial.uid)).toEqual([]);
-    const later = processCompute(trial.options);
-    const ends = await Promise.all([1, 2].map((run) => later.observe(trial.uid, run)));
+    expect(processesOf(fixture.home, fixture.uid)).toEqual([]);
+    const later = processCompute(fixture.options);
+    const ends = await Promise.all([1, 2].map((run) => later.observe(fixture.uid, run)));
     expect(ends.map((seen) => [seen?.state, seen?.exitCode, seen?.reason])).toEqual([
       ["ended", null, "The local stack was stopped"],
       ["ended", null, "The local stack was stopped"],
     ]);
-    await expect(trial.compute.apply(trial.runOf({ run: 3 }))).rejects.toThrow("being stopped");
+    await expect(fixture.compute.apply(fixture.runOf({ run: 3 }))).rejects.toThrow("being stopped");
   });
 
   it("does not change how a run ended that had ended before the stack stopped", async () => {
-    await trial.compute.apply(trial.runOf({ command: "exit 5" }));
-    await trial.ended();
+    await fixture.compute.apply(fixture.runOf({ command: "exit 5" }));
+    await fixture.ended();
 
-    await trial.compute.shutdown();
+    await fixture.compute.shutdown();
 
-    expect(await trial.observe()).toMatchObject({ exitCode: 5, reason: null });
+    expect(await fixture.observe()).toMatchObject({ exitCode: 5, reason: null });
   });
 
   const begun = () => {
     try {
-      return readFileSync(join(trial.directory, "0/work/begun"), "utf8");
+      return readFileSync(join(fixture.directory, "0/work/begun"), "utf8");
     } catch {
       return "";
     }
   };
 });
 
-function applyElsewhere(trial: Trial, run: unknown): Promise<void> {
+function applyElsewhere(fixture: Trial, run: unknown): Promise<void> {
   const compute = fileURLToPath(new URL("./compute.ts", import.meta.url));
   const text = `const { processCompute } = await import(process.argv[1]);
     await processCompute(JSON.parse(process.argv[2])).apply(JSON.parse(process.argv[3]));`;
-  const words = ["--input-type=module", "-e", text, compute, JSON.stringify(trial.options), JSON.stringify(run)];
+  const words = ["--input-type=module", "-e", text, compute, JSON.stringify(fixture.options), JSON.stringify(run)];
   const child = spawn(process.execPath, words, { stdio: ["ignore", "ignore", "inherit"] });
   return new Promise((resolve, reject) => {
     child.once("exit", (code) => (code === 0 ? resolve() : reject(new Error(`It ended with ${code}`))));

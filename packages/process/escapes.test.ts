@@ -209,46 +209,46 @@ describe.each(ways)("a sandbox $where", { retry: 0 }, ({ where, limits, tried })
     return;
   }
 
-  let trial: Trial;
+  let fixture: Trial;
   let shared: string;
   const got: Record<"first" | "later", Map<string, Got>> = { first: new Map(), later: new Map() };
   const nullMode = statSync("/dev/null").mode;
 
   beforeAll(async () => {
-    trial = openTrial({ isolation: "bubblewrap", limits });
-    const other = join(trial.home, "runs", `${trial.uid}-r2`, "0/work");
+    fixture = openTrial({ isolation: "bubblewrap", limits });
+    const other = join(fixture.home, "runs", `${fixture.uid}-r2`, "0/work");
     const env = {
-      HOST: trial.home,
+      HOST: fixture.home,
       OTHER: other,
-      MARK: join(trial.root, "mark"),
-      SHOWN: trial.shown,
-      WORK: join(trial.directory, "0/work"),
-      PLACE: join(trial.root, "place"),
-      SHARED: `berth-${trial.uid}`,
+      MARK: join(fixture.root, "mark"),
+      SHOWN: fixture.shown,
+      WORK: join(fixture.directory, "0/work"),
+      PLACE: join(fixture.root, "place"),
+      SHARED: `berth-${fixture.uid}`,
     };
     mkdirSync(env.PLACE);
     shared = join("/dev/shm", env.SHARED);
-    for (const file of [join(trial.home, "secret"), env.MARK, shared]) writeFileSync(file, secret);
+    for (const file of [join(fixture.home, "secret"), env.MARK, shared]) writeFileSync(file, secret);
     for (const file of [env.MARK, shared]) chmodSync(file, 0o644);
-    writeFileSync(join(trial.shown, "file"), "shown");
-    copyFileSync("/usr/bin/id", join(trial.shown, "id"));
-    chmodSync(join(trial.shown, "id"), 0o4755);
-    await trial.compute.apply(trial.runOf({ run: 2 }));
+    writeFileSync(join(fixture.shown, "file"), "shown");
+    copyFileSync("/usr/bin/id", join(fixture.shown, "id"));
+    chmodSync(join(fixture.shown, "id"), 0o4755);
+    await fixture.compute.apply(fixture.runOf({ run: 2 }));
     await eventually(
       () => existsSync(other),
       (is) => is,
     );
     writeFileSync(join(other, "file"), secret);
-    mkdirSync(join(trial.home, "blobs"), { recursive: true });
+    mkdirSync(join(fixture.home, "blobs"), { recursive: true });
     const script = `cd "$WORK"; echo "a key of its own" >mine\n${scriptOf(tried)}`;
-    await trial.compute.apply(trial.runOf({ env, command: `${script}\nexec sleep 3600` }));
-    got.first = gotBy(await trial.seenScript(), tried, env);
+    await fixture.compute.apply(fixture.runOf({ env, command: `${script}\nexec sleep 3600` }));
+    got.first = gotBy(await fixture.seenScript(), tried, env);
     rmSync(join(env.PLACE, "copy"), { force: true });
     const words = ["/bin/sh", "-c", `rm -f *; ${script}`];
     const exec = { id: "later", words, env, stdin: "", directory: env.WORK, timeoutMs: LONGEST_MS };
-    await trial.compute.startExec(trial.uid, 1, exec);
+    await fixture.compute.startExec(fixture.uid, 1, exec);
     const later = await seenAtEnd(async () => {
-      const { stdout = "", state, timedOut } = (await trial.compute.readExec(trial.uid, 1, "later", 1_000)) ?? {};
+      const { stdout = "", state, timedOut } = (await fixture.compute.readExec(fixture.uid, 1, "later", 1_000)) ?? {};
       return { output: stdout, isRunning: state === "running" || timedOut === true };
     });
     got.later = gotBy(later, tried, env);
@@ -257,7 +257,7 @@ describe.each(ways)("a sandbox $where", { retry: 0 }, ({ where, limits, tried })
   afterAll(async () => {
     for (const when of ["first", "later"] as const) printGot(`A sandbox ${where}, started ${when}`, got[when]);
     rmSync(shared, { force: true });
-    await trial.close();
+    await fixture.close();
   });
 
   describe.each(["first", "later"] as const)("started %s", (when) => {
@@ -273,7 +273,7 @@ describe.each(ways)("a sandbox $where", { retry: 0 }, ({ where, limits, tried })
     expect(statSync("/dev/null").mode).toBe(nullMode);
     expect(["/more", "/usr/more", "/etc/more", "/opt/more", "/dev/more"].filter(existsSync)).toEqual([]);
     expect(existsSync("/usr/bin/berth-copy")).toBe(false);
-    expect(readdirSync(trial.home)).not.toContain("more");
+    expect(readdirSync(fixture.home)).not.toContain("more");
   });
 });
 

@@ -21,20 +21,20 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
   }
 
   execConformance(async () => {
-    const trial = openTrial({ isolation, locking });
-    await trial.compute.apply(trial.runOf());
-    await eventually(trial.observe, (seen) => seen?.state === "ready");
+    const fixture = openTrial({ isolation, locking });
+    await fixture.compute.apply(fixture.runOf());
+    await eventually(fixture.observe, (seen) => seen?.state === "ready");
     const writing = (text: string) => {
-      const file = join(trial.shown, randomBytes(4).toString("hex"));
+      const file = join(fixture.shown, randomBytes(4).toString("hex"));
       writeFileSync(file, text);
       return `cat ${file}`;
     };
-    const work = join(trial.directory, "0/work");
+    const work = join(fixture.directory, "0/work");
     return {
-      compute: trial.compute,
-      applied: { uid: trial.uid, run: 1 },
+      compute: fixture.compute,
+      applied: { uid: fixture.uid, run: 1 },
       pass: sleep,
-      close: trial.close,
+      close: fixture.close,
       words: ({ stdout = "", stderr = "", exits = 0, takesMs = 0 }) => {
         const count = `echo x >>${join(work, `times-${randomBytes(4).toString("hex")}`)}`;
         const rest = takesMs === null ? "while :; do sleep 1; done" : `sleep ${takesMs / 1000}`;

@@ -25,14 +25,14 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     return;
   }
 
-  let trial: Trial;
+  let fixture: Trial;
   beforeEach(async () => {
-    trial = openTrial({ isolation, locking });
-    await trial.compute.apply(trial.runOf({ env: { GREETING: "hello" } }));
-    await eventually(trial.observe, (seen) => seen?.state === "ready");
+    fixture = openTrial({ isolation, locking });
+    await fixture.compute.apply(fixture.runOf({ env: { GREETING: "hello" } }));
+    await eventually(fixture.observe, (seen) => seen?.state === "ready");
   });
   afterEach(async () => {
-    await trial.close();
+    await fixture.close();
   });
 
   const execOf = (words: readonly string[], changes: Partial<Exec> = {}): Exec => ({
@@ -46,12 +46,12 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
   });
   const start = async (words: readonly string[], changes: Partial<Exec> = {}): Promise<string> => {
     const exec = execOf(words, changes);
-    await trial.compute.startExec(trial.uid, 1, exec);
+    await fixture.compute.startExec(fixture.uid, 1, exec);
     return exec.id;
   };
   const ended = (id: string) =>
     eventually(
-      () => trial.compute.readExec(trial.uid, 1, id, 4_000),
+      () => fixture.compute.readExec(fixture.uid, 1, id, 4_000),
       (status) => status?.state === "ended",
     ) as Promise<ExecStatus>;
   const sh = async (script: string, changes: Partial<Exec> = {}): Promise<ExecStatus> =>
@@ -73,7 +73,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
       env: { WHOM: "world" },
     });
 
-    expect(status.stdout).toBe(`hello world\nfrom stdin\n${join(trial.directory, "0/work")}\n`);
+    expect(status.stdout).toBe(`hello world\nfrom stdin\n${join(fixture.directory, "0/work")}\n`);
   });
 
   it("has no variables but the run's, those of its own and where it is, as the run's command has", async () => {
@@ -83,11 +83,11 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
       namesIn(text)
         .filter((name) => !ofShells.includes(name))
         .toSorted();
-    await trial.compute.apply(
-      trial.runOf({ run: 2, env: { GREETING: "hello" }, command: "env; echo end; sleep 3600" }),
+    await fixture.compute.apply(
+      fixture.runOf({ run: 2, env: { GREETING: "hello" }, command: "env; echo end; sleep 3600" }),
     );
     const log = await eventually(
-      () => trial.compute.readLog(trial.uid, 2),
+      () => fixture.compute.readLog(fixture.uid, 2),
       (text) => text.includes("end"),
     );
 
@@ -127,12 +127,12 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     expect(status).toMatchObject({ stdout: "done\n", exitCode: 0, timedOut: false });
     // They are ended at the deadline: so it answered before.
     await eventually(
-      () => pidsOf(trial, "sleep 3651"),
+      () => pidsOf(fixture, "sleep 3651"),
       (pids) => pids.length === 2,
     );
     expect(
       await eventually(
-        () => pidsOf(trial, "sleep 3651"),
+        () => pidsOf(fixture, "sleep 3651"),
         (pids) => pids.length === 0,
       ),
     ).toEqual([]);
@@ -143,7 +143,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     const status = await shUntil(script, ({ stdout }) => stdout === "before\n");
 
     expect(status).toMatchObject({ exitCode: 124, timedOut: true, stdout: "before\n" });
-    expect(pidsOf(trial, "sleep 3652")).toEqual([]);
+    expect(pidsOf(fixture, "sleep 3652")).toEqual([]);
   });
 
   it("may write for ever in the background, and ends all the same", async () => {
@@ -152,7 +152,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     expect(status).toMatchObject({ stderr: "started\n", exitCode: 0 });
     expect(
       await eventually(
-        () => pidsOf(trial, "yes"),
+        () => pidsOf(fixture, "yes"),
         (pids) => pids.length === 0,
       ),
     ).toEqual([]);
@@ -161,15 +161,15 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
   it("ends with its run though it left its session", async () => {
     await sh("setsid sleep 3653 & echo x");
     await eventually(
-      () => pidsOf(trial, "sleep 3653"),
+      () => pidsOf(fixture, "sleep 3653"),
       (pids) => pids.length === 1,
     );
 
-    await trial.compute.remove(trial.uid, 1, { graceSeconds: 1, force: false });
+    await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 1, force: false });
 
     expect(
       await eventually(
-        () => pidsOf(trial, "sleep 3653"),
+        () => pidsOf(fixture, "sleep 3653"),
         (pids) => pids.length === 0,
       ),
     ).toEqual([]);
@@ -177,12 +177,12 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
 
   it("survives the process that asked for it, and is told to another one", async () => {
     const id = await start(["/bin/sh", "-c", "sleep 1; echo survived"]);
-    const other = processCompute(trial.options);
+    const other = processCompute(fixture.options);
     await other.adopt();
 
     expect(
       await eventually(
-        () => other.readExec(trial.uid, 1, id, 4_000),
+        () => other.readExec(fixture.uid, 1, id, 4_000),
         (status) => status?.state === "ended",
       ),
     ).toMatchObject({ stdout: "survived\n", exitCode: 0 });
@@ -191,11 +191,11 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
   it("is told as killed when the run's launcher was, with what it had written", async () => {
     const id = await start(["/bin/sh", "-c", "echo partial; sleep 3654"]);
     await eventually(
-      () => trial.compute.readExec(trial.uid, 1, id, 0),
+      () => fixture.compute.readExec(fixture.uid, 1, id, 0),
       (status) => status?.stdout === "partial\n",
     );
 
-    process.kill(trial.launcherPid(), "SIGKILL");
+    process.kill(fixture.launcherPid(), "SIGKILL");
 
     expect(await ended(id)).toMatchObject({ exitCode: 137, timedOut: false, stdout: "partial\n" });
   });
@@ -203,9 +203,11 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
   it("leaves no file with what it was given", async () => {
     const id = await start(["cat"], { stdin: "s3cret-input", env: { TOKEN: "s3cret-value" } });
     await ended(id);
-    rmSync(join(trial.directory, "execs", id, "stdout"));
+    rmSync(join(fixture.directory, "execs", id, "stdout"));
 
-    const files = readdirSync(trial.directory, { recursive: true, withFileTypes: true }).filter((one) => one.isFile());
+    const files = readdirSync(fixture.directory, { recursive: true, withFileTypes: true }).filter((one) =>
+      one.isFile(),
+    );
 
     expect(files.length).toBeGreaterThan(3);
     for (const { parentPath, name } of files)
@@ -233,18 +235,18 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
   });
 
   it("sees a volume at its place, also where that is only a link", async () => {
-    const volumes = processVolumes({ home: trial.home });
+    const volumes = processVolumes({ home: fixture.home });
     const volume = await volumes.createVolume({ token: "v", sizeGb: 1, zone: "local", snapshotId: undefined });
-    await trial.compute.apply(trial.runOf({ run: 2, mounts: [{ volume, path: "/workspace" }] }));
+    await fixture.compute.apply(fixture.runOf({ run: 2, mounts: [{ volume, path: "/workspace" }] }));
     await eventually(
-      () => trial.compute.observe(trial.uid, 2),
+      () => fixture.compute.observe(fixture.uid, 2),
       (seen) => seen?.state === "ready",
     );
     const exec = execOf(shellWords("mkdir -p deep; cd deep; echo $PWD; pwd -P >$BERTH_DIRECTORY_FILE; kill -9 $$"));
 
-    await trial.compute.startExec(trial.uid, 2, { ...exec, directory: "/workspace" });
+    await fixture.compute.startExec(fixture.uid, 2, { ...exec, directory: "/workspace" });
     const status = await eventually(
-      () => trial.compute.readExec(trial.uid, 2, exec.id, 4_000),
+      () => fixture.compute.readExec(fixture.uid, 2, exec.id, 4_000),
       (seen) => seen?.state === "ended",
     );
 
@@ -262,31 +264,31 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
   });
 
   it("is one session of its run among others, and no longer than its process lives", async () => {
-    const close = openSession(trial.directory, process.pid);
-    openSession(trial.directory, 2 ** 22 + 1);
-    const go = join(trial.directory, "0/work/go");
+    const close = openSession(fixture.directory, process.pid);
+    openSession(fixture.directory, 2 ** 22 + 1);
+    const go = join(fixture.directory, "0/work/go");
     const id = await start(["/bin/sh", "-c", "until [ -e go ]; do sleep 0.05; done"]);
-    const during = (await trial.observe())?.sessions;
+    const during = (await fixture.observe())?.sessions;
     writeFileSync(go, "");
     await ended(id);
-    const after = (await trial.observe())?.sessions;
+    const after = (await fixture.observe())?.sessions;
     close();
 
-    expect([during, after, (await trial.observe())?.sessions]).toEqual([2, 1, 0]);
+    expect([during, after, (await fixture.observe())?.sessions]).toEqual([2, 1, 0]);
   });
 
   it("is forgotten after ten minutes, the newest 200 and those that somebody may still read excepted", async () => {
-    const place = join(trial.directory, "execs");
+    const place = join(fixture.directory, "execs");
     const ids = await Promise.all(Array.from({ length: 3 }, () => start(["true"])));
     await Promise.all(ids.map(ended));
     const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000);
     utimesSync(join(place, ids[0] ?? "", "ended.json"), minutesAgo(11), minutesAgo(11));
     utimesSync(join(place, ids[1] ?? "", "ended.json"), minutesAgo(9), minutesAgo(9));
 
-    forgetOldExecs(trial.directory, Date.now());
+    forgetOldExecs(fixture.directory, Date.now());
 
     expect(readdirSync(place).toSorted()).toEqual(ids.slice(1).toSorted());
-    expect(await trial.compute.readExec(trial.uid, 1, ids[0] ?? "", 1_000)).toBeUndefined();
+    expect(await fixture.compute.readExec(fixture.uid, 1, ids[0] ?? "", 1_000)).toBeUndefined();
     expect(statSync(join(place, ids[1] ?? "")).mode & 0o077).toBe(0);
   });
 });

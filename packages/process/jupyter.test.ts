@@ -17,26 +17,26 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
     return;
   }
 
-  let trial: Trial;
+  let fixture: Trial;
   beforeEach(() => {
-    trial = openTrial({ isolation });
+    fixture = openTrial({ isolation });
   });
   afterEach(async () => {
-    await trial.close();
+    await fixture.close();
   });
   const want = (jupyter: { token: string } | null) =>
-    trial.compute.setAccess(trial.uid, 1, { revision: 1, login: "gpu-dev-12345678", keys: [], jupyter });
-  const seen = async () => (await trial.observe())?.jupyter ?? null;
+    fixture.compute.setAccess(fixture.uid, 1, { revision: 1, login: "gpu-dev-12345678", keys: [], jupyter });
+  const seen = async () => (await fixture.observe())?.jupyter ?? null;
   const inState = (state: JupyterStatus["state"]) => eventually(seen, (status) => status?.state === state);
   const status = async (jupyter: JupyterStatus | null, secret = "") =>
     (await fetch(`${jupyter?.origin}/lab?token=${secret}`)).status;
   const stubs = () => {
-    const node = isolation === "none" ? process.execPath : join(trial.home, "tools/node");
-    return pidsOf(trial, `${node} ${join(trial.shown, "bin/jupyter.cjs")}`);
+    const node = isolation === "none" ? process.execPath : join(fixture.home, "tools/node");
+    return pidsOf(fixture, `${node} ${join(fixture.shown, "bin/jupyter.cjs")}`);
   };
 
   it("is there when it is wanted, opens with the token alone, and goes when it is not wanted", async () => {
-    await trial.compute.apply(trial.runOf({ env: jupyterStub(trial) }));
+    await fixture.compute.apply(fixture.runOf({ env: jupyterStub(fixture) }));
     expect(await seen()).toBeNull();
 
     await want({ token });
@@ -52,15 +52,15 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
   });
 
   it("works where the run works", async () => {
-    await trial.compute.apply(trial.runOf({ env: jupyterStub(trial) }));
+    await fixture.compute.apply(fixture.runOf({ env: jupyterStub(fixture) }));
     await want({ token });
     const on = await inState("on");
 
-    expect(await (await fetch(`${on?.origin}/lab?token=${token}`)).text()).toBe(join(trial.directory, "0", "work"));
+    expect(await (await fetch(`${on?.origin}/lab?token=${token}`)).text()).toBe(join(fixture.directory, "0", "work"));
   });
 
   it("comes back at its address when its process dies", async () => {
-    await trial.compute.apply(trial.runOf({ env: jupyterStub(trial) }));
+    await fixture.compute.apply(fixture.runOf({ env: jupyterStub(fixture) }));
     await want({ token });
     const before = await inState("on");
 
@@ -74,20 +74,20 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
   });
 
   it("outlives the stack, and a later one can turn it off", async () => {
-    await trial.compute.apply(trial.runOf({ env: jupyterStub(trial) }));
+    await fixture.compute.apply(fixture.runOf({ env: jupyterStub(fixture) }));
     await want({ token });
     const before = await inState("on");
 
-    const later = processCompute(trial.options);
+    const later = processCompute(fixture.options);
     await later.adopt();
 
-    expect((await later.observe(trial.uid, 1))?.jupyter).toEqual(before);
-    await later.setAccess(trial.uid, 1, { revision: 1, login: "gpu-dev-12345678", keys: [], jupyter: null });
+    expect((await later.observe(fixture.uid, 1))?.jupyter).toEqual(before);
+    await later.setAccess(fixture.uid, 1, { revision: 1, login: "gpu-dev-12345678", keys: [], jupyter: null });
     await eventually(seen, (status) => status === null);
   });
 
   it("takes a new token", async () => {
-    await trial.compute.apply(trial.runOf({ env: jupyterStub(trial) }));
+    await fixture.compute.apply(fixture.runOf({ env: jupyterStub(fixture) }));
     await want({ token });
     await inState("on");
 
@@ -103,9 +103,9 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
     ["the whole of it", "/nowhere:/usr/bin/nowhere", "/nowhere:/usr/bin/nowhere"],
     ["the beginning of a long one", `/${"x".repeat(600)}`, `/${"x".repeat(499)}…`],
   ])("says on which PATH there is none: %s", async (_, path, shown) => {
-    await trial.close();
-    trial = openTrial({ isolation, programs: { path, shown: [] } });
-    await trial.compute.apply(trial.runOf({ command: "/bin/sleep 3600" }));
+    await fixture.close();
+    fixture = openTrial({ isolation, programs: { path, shown: [] } });
+    await fixture.compute.apply(fixture.runOf({ command: "/bin/sleep 3600" }));
 
     await want({ token });
 
@@ -113,7 +113,9 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
   });
 
   it("says that there is none on the PATH that the run was given, and shows no value of its variables", async () => {
-    await trial.compute.apply(trial.runOf({ env: { PATH: "/nowhere:/usr/bin/nowhere" }, command: "/bin/sleep 3600" }));
+    await fixture.compute.apply(
+      fixture.runOf({ env: { PATH: "/nowhere:/usr/bin/nowhere" }, command: "/bin/sleep 3600" }),
+    );
 
     await want({ token });
 
@@ -121,7 +123,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
   });
 
   it("is given up when it ends at once, again and again", async () => {
-    await trial.compute.apply(trial.runOf({ env: jupyterStub(trial, "process.exit(9)") }));
+    await fixture.compute.apply(fixture.runOf({ env: jupyterStub(fixture, "process.exit(9)") }));
 
     await want({ token });
 
@@ -132,30 +134,30 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
     const stubborn = `process.on("SIGTERM", () => {}); process.on("SIGHUP", () => {});
       require("node:http").createServer((_, response) => response.end()).listen(
         Number(process.argv.find((word) => word.startsWith("--port=")).slice(7)), "127.0.0.1");`;
-    await trial.compute.apply(trial.runOf({ env: jupyterStub(trial, stubborn) }));
+    await fixture.compute.apply(fixture.runOf({ env: jupyterStub(fixture, stubborn) }));
     await want({ token });
     await inState("on");
 
-    await trial.compute.remove(trial.uid, 1, { graceSeconds: 1, force: false });
+    await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 1, force: false });
 
-    await eventually(trial.observe, (observation) => observation === undefined);
+    await eventually(fixture.observe, (observation) => observation === undefined);
     await eventually(
-      () => processesOf(trial.home, trial.uid),
+      () => processesOf(fixture.home, fixture.uid),
       (pids) => pids.length === 0,
     );
   });
 
   it("keeps its token from other users: in no argument, and in a file of mode 600 alone", async () => {
-    await trial.compute.apply(trial.runOf({ env: jupyterStub(trial) }));
+    await fixture.compute.apply(fixture.runOf({ env: jupyterStub(fixture) }));
     await want({ token });
     await inState("on");
 
-    const files = readdirSync(trial.directory).filter((name) => statSync(join(trial.directory, name)).isFile());
-    const holding = files.filter((name) => readFileSync(join(trial.directory, name), "latin1").includes(token));
-    const lines = processesOf(trial.home, trial.uid).map((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1"));
+    const files = readdirSync(fixture.directory).filter((name) => statSync(join(fixture.directory, name)).isFile());
+    const holding = files.filter((name) => readFileSync(join(fixture.directory, name), "latin1").includes(token));
+    const lines = processesOf(fixture.home, fixture.uid).map((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1"));
 
     expect(holding).toEqual(["access.json"]);
-    expect(statSync(join(trial.directory, "access.json")).mode & 0o777).toBe(0o600);
+    expect(statSync(join(fixture.directory, "access.json")).mode & 0o777).toBe(0o600);
     expect(lines.length).toBeGreaterThan(2);
     expect(lines.filter((line) => line.includes(token))).toEqual([]);
   });
@@ -163,7 +165,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
   it("is the real one where the machine has it", async ({ skip }) => {
     const works = spawnSync("/bin/sh", ["-c", "jupyter lab --version"], { env: { PATH: systemPath } }).status === 0;
     if (!works) skip("this machine has no jupyter on its system path that this user may run");
-    await trial.compute.apply(trial.runOf());
+    await fixture.compute.apply(fixture.runOf());
 
     await want({ token });
     const on = await eventually(seen, (status) => status !== null && status.state !== "starting");

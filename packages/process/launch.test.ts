@@ -13,29 +13,29 @@ import { makeRunDirectory } from "./run-directory.ts";
 import { eventually, openTrial, type Trial } from "./trial.ts";
 
 describe.each<Locking>(["flock", "file"])("the launcher, lock by %s", { retry: 0 }, (locking) => {
-  let trial: Trial;
+  let fixture: Trial;
   let plan: LaunchPlan;
 
   beforeEach(() => {
-    trial = openTrial({ isolation: "none", locking });
-    const run = trial.runOf({ command: "echo begun >> begun; sleep 3600" });
-    plan = planOf(run, `${trial.uid}-r1`, {
-      home: trial.home,
+    fixture = openTrial({ isolation: "none", locking });
+    const run = fixture.runOf({ command: "echo begun >> begun; sleep 3600" });
+    plan = planOf(run, `${fixture.uid}-r1`, {
+      home: fixture.home,
       isolation: "none",
       network: "shared",
       locking,
       limits: { groups: null, rlimits: null, processes: 1_024 },
       programs: { path: "/usr/bin:/bin", shown: [] },
     });
-    makeRunDirectory(trial.directory, 1, { "run.json": "{}", lock: "" });
+    makeRunDirectory(fixture.directory, 1, { "run.json": "{}", lock: "" });
   });
   afterEach(async () => {
-    await trial.close();
+    await fixture.close();
   });
 
   const start = () => launch(plan, PATIENCE_MS);
   const begun = () => {
-    const file = join(trial.directory, "0/work/begun");
+    const file = join(fixture.directory, "0/work/begun");
     return existsSync(file) ? readFileSync(file, "utf8") : "";
   };
 
@@ -49,8 +49,8 @@ describe.each<Locking>(["flock", "file"])("the launcher, lock by %s", { retry: 0
 
   it("starts nothing that an earlier launcher began, although that one is dead", async () => {
     await start();
-    process.kill(trial.launcherPid(), "SIGKILL");
-    await trial.ended();
+    process.kill(fixture.launcherPid(), "SIGKILL");
+    await fixture.ended();
 
     expect(await start()).toBe("known");
   });
@@ -68,16 +68,16 @@ describe.each<Locking>(["flock", "file"])("the launcher, lock by %s", { retry: 0
   });
 
   it("starts nothing in a directory that is gone", async () => {
-    rmSync(trial.directory, { recursive: true });
+    rmSync(fixture.directory, { recursive: true });
 
     expect(await start()).toBe("gone");
   });
 
   it.each(["removal", "stopped"] as const)("starts nothing once there is word of its %s", async (mark) => {
-    writeMark(trial.directory, mark, Date.now());
+    writeMark(fixture.directory, mark, Date.now());
 
     expect(await start()).toBe("ended");
-    const seen = await eventually(trial.observe, (observed) => observed === undefined || observed.state === "ended");
+    const seen = await eventually(fixture.observe, (observed) => observed === undefined || observed.state === "ended");
     expect(seen?.started ?? false).toBe(false);
   });
 });

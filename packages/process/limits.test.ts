@@ -157,7 +157,7 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
     return;
   }
 
-  let trial: Trial;
+  let fixture: Trial;
   const found = form === "rlimit" ? { groups: null, rlimits: findRlimits(isolation) } : findLimits(isolation);
   const way: LimitWay = { ...found, processes };
   // What a form does not do has no test in it.
@@ -165,26 +165,26 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
   const [inGroups, ofEach] = form === "rlimit" ? [none, it] : [it, none];
   const counting = way.groups?.places.pids !== undefined || way.rlimits?.processes === true ? it : none;
   beforeEach(() => {
-    trial = openTrial({ isolation, limits: way });
+    fixture = openTrial({ isolation, limits: way });
   });
-  afterEach(() => trial.close());
-  const ready = () => eventually(trial.observe, (seen) => seen?.state === "ready");
+  afterEach(() => fixture.close());
+  const ready = () => eventually(fixture.observe, (seen) => seen?.state === "ready");
   const shared = { instanceType: "m7i.8xlarge", shares: [{ node: "one", units: 1 }], gpusPerMachine: 0 };
   const groups = () => Object.values(way.groups?.places ?? {}).flatMap((place) => readdirSync(place));
-  const ownGroups = () => groups().filter((name) => name.includes(trial.uid));
+  const ownGroups = () => groups().filter((name) => name.includes(fixture.uid));
 
   inGroups(
     "says what holds, is moved while it lives, never to what was wanted earlier, and leaves nothing",
     async () => {
-      await trial.compute.apply(trial.runOf({ ...shared, resources }));
+      await fixture.compute.apply(fixture.runOf({ ...shared, resources }));
       const seen = await ready();
       const made = ownGroups().length;
 
-      await trial.compute.resize(trial.uid, 1, { cpus: 1e6, memoryMb: 1e9 }, 2);
-      await trial.compute.resize(trial.uid, 1, resources, 1);
-      const raised = await trial.observe();
-      await trial.compute.remove(trial.uid, 1, { graceSeconds: 0, force: true });
-      await eventually(trial.observe, (now) => now === undefined);
+      await fixture.compute.resize(fixture.uid, 1, { cpus: 1e6, memoryMb: 1e9 }, 2);
+      await fixture.compute.resize(fixture.uid, 1, resources, 1);
+      const raised = await fixture.observe();
+      await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });
+      await eventually(fixture.observe, (now) => now === undefined);
 
       expect(seen?.limits).toBe(`${form} (memory, cpu, processes)`);
       expect(raised?.limits).toBe(`${form} (processes; memory and cpu: all that this machine has)`);
@@ -193,45 +193,45 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
   );
 
   inGroups("is killed when it takes more memory than it may, and says so", async () => {
-    await trial.compute.apply(trial.runOf({ ...shared, resources, command: hog }));
+    await fixture.compute.apply(fixture.runOf({ ...shared, resources, command: hog }));
 
-    const seen = await trial.ended();
+    const seen = await fixture.ended();
 
     expect(seen?.reason).toBe("command was killed by signal SIGKILL: it used more memory than it may");
   });
 
   inGroups("may have files in memory, and is killed when they take more than it may have", async () => {
     const command = `${memoryFile(1)} && exec ${memoryFile(200)}`;
-    await trial.compute.apply(trial.runOf({ ...shared, resources, command }));
+    await fixture.compute.apply(fixture.runOf({ ...shared, resources, command }));
 
-    const seen = await trial.ended();
+    const seen = await fixture.ended();
 
-    expect(await trial.compute.readLog(trial.uid, 1)).toBe("1 MB\n");
+    expect(await fixture.compute.readLog(fixture.uid, 1)).toBe("1 MB\n");
     expect(seen?.reason).toBe("command was killed by signal SIGKILL: it used more memory than it may");
   });
 
   inGroups("may take more once it may have more", async () => {
     const command =
       'until [ -e "$WORKSPACE/more" ]; do sleep 0.05; done; head -c 150000000 /dev/zero | tail -c 149000000 | wc -c';
-    await trial.compute.apply(trial.runOf({ ...shared, resources, command }));
+    await fixture.compute.apply(fixture.runOf({ ...shared, resources, command }));
     await ready();
 
-    await trial.compute.resize(trial.uid, 1, { cpus: 1, memoryMb: 512 }, 1);
+    await fixture.compute.resize(fixture.uid, 1, { cpus: 1, memoryMb: 512 }, 1);
     const exec = { id: "more", words: ["/bin/sh", "-c", 'touch "$WORKSPACE/more"'], stdin: "", env: {} };
-    await trial.compute.startExec(trial.uid, 1, { ...exec, directory: undefined, timeoutMs: PATIENCE_MS });
-    const seen = await trial.ended();
+    await fixture.compute.startExec(fixture.uid, 1, { ...exec, directory: undefined, timeoutMs: PATIENCE_MS });
+    const seen = await fixture.ended();
 
-    expect([seen?.exitCode, await trial.compute.readLog(trial.uid, 1)]).toEqual([0, "149000000\n"]);
+    expect([seen?.exitCode, await fixture.compute.readLog(fixture.uid, 1)]).toEqual([0, "149000000\n"]);
   });
 
   inGroups("leaves no group of a launcher that was killed, once the stack starts again", async () => {
-    await trial.compute.apply(trial.runOf({ ...shared, resources }));
+    await fixture.compute.apply(fixture.runOf({ ...shared, resources }));
     await ready();
-    process.kill(trial.launcherPid(), "SIGKILL");
-    await trial.ended();
+    process.kill(fixture.launcherPid(), "SIGKILL");
+    await fixture.ended();
 
     await eventually(
-      () => trial.compute.adopt(),
+      () => fixture.compute.adopt(),
       () => ownGroups().length === 0,
     );
 
@@ -240,10 +240,10 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
 
   ofEach("says what holds of each of its processes, which have it", async () => {
     const asked = "prlimit --noheadings --output RESOURCE,HARD --data --nproc; sleep 3600";
-    await trial.compute.apply(trial.runOf({ ...shared, resources, command: asked }));
+    await fixture.compute.apply(fixture.runOf({ ...shared, resources, command: asked }));
     const seen = await ready();
     const lines = await eventually(
-      () => trial.compute.readLog(trial.uid, 1),
+      () => fixture.compute.readLog(fixture.uid, 1),
       (log) => log.includes("NPROC"),
     );
 
@@ -254,16 +254,16 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
   });
 
   counting("that starts processes without end is held, and is still seen and ended", async () => {
-    await trial.compute.apply(trial.runOf({ ...shared, resources, command: bomb }));
+    await fixture.compute.apply(fixture.runOf({ ...shared, resources, command: bomb }));
     await eventually(
-      () => trial.compute.readLog(trial.uid, 1),
+      () => fixture.compute.readLog(fixture.uid, 1),
       (log) => /fork|unheld/i.test(log),
     );
 
-    const seen = await trial.observe();
-    const running = processesOf(trial.home, trial.uid).length;
-    await trial.compute.remove(trial.uid, 1, { graceSeconds: 0, force: true });
-    await eventually(trial.observe, (now) => now === undefined);
+    const seen = await fixture.observe();
+    const running = processesOf(fixture.home, fixture.uid).length;
+    await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });
+    await eventually(fixture.observe, (now) => now === undefined);
 
     expect(seen).toMatchObject({ state: "ready", limits: expect.stringContaining("processes") });
     // A few of ours are not in it: who made the sandbox, and who keeps it.
@@ -278,22 +278,22 @@ describe.each(isolations)("a run whose groups are plain directories, isolation %
     return;
   }
 
-  let trial: Trial;
+  let fixture: Trial;
   let root: string;
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), "berth-groups-"));
     const places = { memory: join(root, "memory"), cpu: join(root, "cpu"), pids: join(root, "pids") };
-    trial = openTrial({ isolation, limits: { processes, groups: { version: 1, places }, rlimits: null } });
+    fixture = openTrial({ isolation, limits: { processes, groups: { version: 1, places }, rlimits: null } });
   });
   afterEach(async () => {
-    await trial.close();
+    await fixture.close();
     rmSync(root, { recursive: true });
   });
-  const ready = () => eventually(trial.observe, (seen) => seen?.state === "ready");
-  const place = (controller: string) => join(root, controller, `berth-${trial.uid}-r1`);
+  const ready = () => eventually(fixture.observe, (seen) => seen?.state === "ready");
+  const place = (controller: string) => join(root, controller, `berth-${fixture.uid}-r1`);
 
   it("joins each of them before it runs", async () => {
-    await trial.compute.apply(trial.runOf({ resources }));
+    await fixture.compute.apply(fixture.runOf({ resources }));
     const seen = await ready();
 
     // Whoever writes 0 is moved himself (cgroups(7)); in a directory like this one that is all that happens.
@@ -309,7 +309,7 @@ describe.each(isolations)("a run whose groups are plain directories, isolation %
   it("runs with what limits can be written, and says those", async () => {
     mkdirSync(join(place("cpu"), "cpu.cfs_period_us"), { recursive: true });
 
-    await trial.compute.apply(trial.runOf({ resources }));
+    await fixture.compute.apply(fixture.runOf({ resources }));
     const seen = await ready();
 
     expect(seen?.limits).toBe("cgroup-v1 (memory, processes)");

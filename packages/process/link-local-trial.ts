@@ -26,20 +26,20 @@ async function main(): Promise<void> {
   });
   await once(server.listen(0, "0.0.0.0"), "listening");
   const { port } = server.address() as { port: number };
-  const trial = openTrial({ isolation: "bubblewrap", network: "own" });
+  const fixture = openTrial({ isolation: "bubblewrap", network: "own" });
   try {
     // Silence is how an attempt is kept out: one that came through late is seen by the listener.
     const ask = (way: string, host: string, seconds: number) => `curl -sS -m ${seconds} ${way} http://${host}:${port}/`;
     const attempts = Object.fromEntries(
       Object.entries(ways).map(([name, way]) => [name, inside(ask(way, linkLocal, 1), ask(way, allowed, 30))]),
     );
-    await trial.compute.apply(trial.runOf({ command: scriptOf(attempts) }));
-    const got = Object.fromEntries(gotBy(await trial.seenScript(), attempts, {}));
+    await fixture.compute.apply(fixture.runOf({ command: scriptOf(attempts) }));
+    const got = Object.fromEntries(gotBy(await fixture.seenScript(), attempts, {}));
     await (await fetch(`http://${linkLocal}:${port}/`)).text();
     process.stdout.write(JSON.stringify({ got, came } satisfies LinkLocalOutcome));
   } finally {
     server.close();
-    await trial.close();
+    await fixture.close();
   }
 }
 

@@ -17,16 +17,16 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
     return;
   }
 
-  let trial: Trial;
+  let fixture: Trial;
   let volumes: ProcessVolumes;
 
   beforeEach(() => {
-    trial = openTrial({ isolation });
-    volumes = processVolumes({ home: trial.home });
+    fixture = openTrial({ isolation });
+    volumes = processVolumes({ home: fixture.home });
   });
   afterEach(async () => {
     await volumes.shutdown();
-    await trial.close();
+    await fixture.close();
   });
 
   const mountsAt = (...paths: readonly string[]): Promise<Mount[]> =>
@@ -36,11 +36,12 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
         return { volume: await volumes.createVolume(wanted), path };
       }),
     );
-  const onDisk = (mount: Mount | undefined, name: string) => join(volumeData(trial.home, mount?.volume.id ?? ""), name);
+  const onDisk = (mount: Mount | undefined, name: string) =>
+    join(volumeData(fixture.home, mount?.volume.id ?? ""), name);
   const run = async (changes: Partial<Run>) => {
-    await trial.compute.apply(trial.runOf(changes));
-    await trial.ended();
-    return trial.compute.readLog(trial.uid, 1);
+    await fixture.compute.apply(fixture.runOf(changes));
+    await fixture.ended();
+    return fixture.compute.readLog(fixture.uid, 1);
   };
 
   it("are each at their place, one inside another too, and the first is where it works", async () => {
@@ -50,8 +51,8 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
 
     const [place, workspace, first, content] = (await run({ mounts, resources, command })).split("\n");
 
-    const link = join(trial.directory, "0/work/workspace");
-    const asItIs = volumeData(trial.home, mounts[0]?.volume.id ?? "");
+    const link = join(fixture.directory, "0/work/workspace");
+    const asItIs = volumeData(fixture.home, mounts[0]?.volume.id ?? "");
     const bare = [asItIs, link, link, "in-first"];
     const inSandbox = [...[1, 2, 3].map(() => "/home/dev8/workspace"), "in-first"];
     expect([place, workspace, first, content]).toEqual(isolation === "bubblewrap" ? inSandbox : bare);
@@ -61,10 +62,10 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
 
   it("hold what it writes into its home where one of them is at a home, and what comes in later finds that", async () => {
     const mounts = await mountsAt("/home/dev8/workspace", "/home/dev8", "/home/dev8/workspace/more");
-    await trial.compute.apply(
-      trial.runOf({ mounts, resources, command: 'echo kept > "$HOME/.profile"; exec sleep 3600' }),
+    await fixture.compute.apply(
+      fixture.runOf({ mounts, resources, command: 'echo kept > "$HOME/.profile"; exec sleep 3600' }),
     );
-    await eventually(trial.observe, (seen) => seen?.state === "ready");
+    await eventually(fixture.observe, (seen) => seen?.state === "ready");
     const exec = {
       id: "e",
       words: ["/bin/sh", "-c", `until cat "$HOME/.profile"; do sleep 0.1; done 2>&-; echo "$HOME"`],
@@ -73,57 +74,57 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
       directory: undefined,
       timeoutMs: PATIENCE_MS,
     };
-    await trial.compute.startExec(trial.uid, 1, exec);
+    await fixture.compute.startExec(fixture.uid, 1, exec);
 
     const said = await eventually(
-      () => trial.compute.readExec(trial.uid, 1, "e", 1_000),
+      () => fixture.compute.readExec(fixture.uid, 1, "e", 1_000),
       (status) => status?.state === "ended",
     );
 
     const inSandbox = isolation === "bubblewrap";
-    expect(said?.stdout).toBe(`kept\n${inSandbox ? "/home/dev8" : join(trial.directory, "0/work")}\n`);
+    expect(said?.stdout).toBe(`kept\n${inSandbox ? "/home/dev8" : join(fixture.directory, "0/work")}\n`);
     expect(existsSync(onDisk(mounts[1], ".profile"))).toBe(inSandbox);
   });
 
   it("are all attached while it lives, and none is given to another run", async () => {
     const [free, ...mounts] = await mountsAt("/free", "/workspace", "/data");
-    await trial.compute.apply(trial.runOf({ mounts }));
+    await fixture.compute.apply(fixture.runOf({ mounts }));
     const attached = async () =>
       Promise.all(mounts.map(async ({ volume }) => (await volumes.findVolume(volume.id))?.attached));
     const during = await attached();
 
     const both = [free, mounts[1]].filter((mount) => mount !== undefined);
-    const other = trial.compute.apply(trial.runOf({ uid: "e".repeat(32), mounts: both }));
+    const other = fixture.compute.apply(fixture.runOf({ uid: "e".repeat(32), mounts: both }));
 
     await expect(other).rejects.toThrow("The volume is in use by another run");
     expect(during).toEqual([true, true]);
-    await trial.compute.remove(trial.uid, 1, { graceSeconds: 0, force: true });
+    await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });
     await eventually(attached, (now) => now.every((one) => one === false));
   });
 
   it("are refused at a place that the machine itself needs, or that is none", async () => {
     const [mount] = await mountsAt("/workspace");
     for (const path of ["/", "/etc", "/usr/lib", "/proc/x", "workspace", "/a/../etc", "/a//b", "/a\0", ""]) {
-      const applying = trial.compute.apply(trial.runOf({ mounts: mount ? [{ ...mount, path }] : [] }));
+      const applying = fixture.compute.apply(fixture.runOf({ mounts: mount ? [{ ...mount, path }] : [] }));
 
       await expect(applying, path).rejects.toThrow("The place of the volume is not valid");
     }
-    expect(await trial.compute.listRuns()).toEqual([]);
+    expect(await fixture.compute.listRuns()).toEqual([]);
   });
 
   it("hold nobody who hides in them when the run ends, and the next one of them is left alone", async () => {
     const mounts = await mountsAt("/workspace");
     const hides = `(setsid env -i /bin/sleep 3617 &); sleep 0.3; exit 3`;
-    await trial.compute.apply(trial.runOf({ mounts, resources, command: hides }));
-    await trial.ended();
-    const left = pidsOf(trial, "/bin/sleep 3617");
+    await fixture.compute.apply(fixture.runOf({ mounts, resources, command: hides }));
+    await fixture.ended();
+    const left = pidsOf(fixture, "/bin/sleep 3617");
 
-    await trial.compute.apply(trial.runOf({ run: 2, mounts, resources, command: "exec env -i /bin/sleep 3618" }));
-    await trial.compute.remove(trial.uid, 1, { graceSeconds: 0, force: true });
-    await eventually(trial.observe, (seen) => seen === undefined);
+    await fixture.compute.apply(fixture.runOf({ run: 2, mounts, resources, command: "exec env -i /bin/sleep 3618" }));
+    await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });
+    await eventually(fixture.observe, (seen) => seen === undefined);
 
     expect(left).toEqual([]);
-    expect(await trial.compute.observe(trial.uid, 2)).toMatchObject({ state: "ready" });
+    expect(await fixture.compute.observe(fixture.uid, 2)).toMatchObject({ state: "ready" });
   });
 
   // As a run can: in a mount namespace of its own without the inner volume, its place is a directory like any other.
@@ -133,7 +134,7 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
     ["the sandbox's own programs", "/workspace"],
   ])("lead nowhere else when one inside another has become a link: %s", async (what, inner) => {
     const mounts = await mountsAt(`/home/dev8${inner}`, "/home/dev8");
-    const outside = join(trial.root, "outside");
+    const outside = join(fixture.root, "outside");
     mkdirSync(outside);
     const target = what.startsWith("the sandbox") ? "/newroot/usr/local/sbin" : `/oldroot${outside}`;
     const [, place = ""] = inner.split("/");
@@ -153,7 +154,7 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
   });
 
   it("do not move the stack's home when one of them holds that, and has become a link there", async () => {
-    const mounts = await mountsAt(trial.root);
+    const mounts = await mountsAt(fixture.root);
     symlinkSync("/oldroot/usr", onDisk(mounts[0], "home"));
 
     const seen = await run({ mounts, command: 'ls "$HOME" && echo ran' });
@@ -165,17 +166,17 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
     const seen = await run({ resources, command: 'echo x > file; cat "$WORKSPACE/file"' });
 
     expect(seen).toBe("x\n");
-    expect(existsSync(join(trial.directory, "0/work/workspace/file"))).toBe(true);
+    expect(existsSync(join(fixture.directory, "0/work/workspace/file"))).toBe(true);
   });
 });
 
 describe("what a sandbox shows beside its volumes", () => {
   it("is the system's own programs, and of /opt all but what a volume lies in", () => {
-    const trial = openTrial({ isolation: "none" });
+    const fixture = openTrial({ isolation: "none" });
     const [first = "none"] = readdirSync("/opt");
 
     const words = sandboxOptions({
-      home: trial.home,
+      home: fixture.home,
       work: undefined,
       start: undefined,
       programs: [],
@@ -193,14 +194,14 @@ describe("what a sandbox shows beside its volumes", () => {
     for (const hidden of ["/root", "/home", "/var", "/srv", "/mnt", "/etc", "/etc/shadow"]) {
       expect(words).not.toContain(`-bind-try ${hidden} `);
     }
-    return trial.close();
+    return fixture.close();
   });
 
   it("has volumes that hold others first", () => {
-    const trial = openTrial({ isolation: "none" });
+    const fixture = openTrial({ isolation: "none" });
 
     const words = sandboxOptions({
-      home: trial.home,
+      home: fixture.home,
       work: undefined,
       start: undefined,
       programs: [],
@@ -214,6 +215,6 @@ describe("what a sandbox shows beside its volumes", () => {
     }).join(" ");
 
     expect(words.indexOf("/from/outer")).toBeLessThan(words.indexOf("/from/inner"));
-    return trial.close();
+    return fixture.close();
   });
 });

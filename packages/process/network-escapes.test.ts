@@ -97,7 +97,7 @@ describe("a command in a network of its own", { retry: 0 }, () => {
     return;
   }
 
-  let trial: Trial;
+  let fixture: Trial;
   let got: Map<string, Got>;
   const servers: Server[] = [];
   const datagrams = ["127.0.0.1", outer].map((address) => ({ address, socket: createSocket("udp4") }));
@@ -120,7 +120,7 @@ describe("a command in a network of its own", { retry: 0 }, () => {
   };
 
   beforeAll(async () => {
-    trial = openTrial({ isolation: "bubblewrap" });
+    fixture = openTrial({ isolation: "bubblewrap" });
     const port = await listen({ host: "127.0.0.1", port: 0 });
     for (const host of ["::1", "127.1.2.3"]) await listen({ host, port });
     await listen({ host: outer, port }, () => undefined);
@@ -131,31 +131,31 @@ describe("a command in a network of its own", { retry: 0 }, () => {
       });
       await once(socket.bind(port, address), "listening");
     }
-    const name = `berth-${trial.uid}`;
+    const name = `berth-${fixture.uid}`;
     await listen({ path: `\0${name}` });
-    writeFileSync(join(trial.shown, "reach.cjs"), reaching);
-    writeFileSync(join(trial.shown, "send.pl"), sending);
-    writeFileSync(join(trial.shown, "own.cjs"), listeningInside);
-    await trial.compute.apply(trial.runOf({ run: 2, command: undefined, ports: [{ port: 8080, kind: "http" }] }));
+    writeFileSync(join(fixture.shown, "reach.cjs"), reaching);
+    writeFileSync(join(fixture.shown, "send.pl"), sending);
+    writeFileSync(join(fixture.shown, "own.cjs"), listeningInside);
+    await fixture.compute.apply(fixture.runOf({ run: 2, command: undefined, ports: [{ port: 8080, kind: "http" }] }));
     const other = await eventually(
-      () => trial.compute.observe(trial.uid, 2),
+      () => fixture.compute.observe(fixture.uid, 2),
       (seen) => seen?.state === "ready",
     );
     const [, otherPort = ""] = other?.ports[0]?.address?.split(":") ?? [];
-    const node = join(trial.home, "tools/node");
+    const node = join(fixture.home, "tools/node");
     const env = {
-      REACH: `${node} ${join(trial.shown, "reach.cjs")}`,
-      SEND: `perl ${join(trial.shown, "send.pl")}`,
+      REACH: `${node} ${join(fixture.shown, "reach.cjs")}`,
+      SEND: `perl ${join(fixture.shown, "send.pl")}`,
       PORT: String(port),
       OTHER: otherPort,
       NAME: name,
       OUTER: outer ?? "",
     };
-    const own = `${node} ${join(trial.shown, "own.cjs")} >port & until [ -s port ]; do sleep 0.1; done; OWN=$(cat port)`;
-    await trial.compute.apply(trial.runOf({ env, command: `${own}\n${scriptOf(attempts)}\nkill $!` }));
-    const seen = await trial.seenScript();
+    const own = `${node} ${join(fixture.shown, "own.cjs")} >port & until [ -s port ]; do sleep 0.1; done; OWN=$(cat port)`;
+    await fixture.compute.apply(fixture.runOf({ env, command: `${own}\n${scriptOf(attempts)}\nkill $!` }));
+    const seen = await fixture.seenScript();
     // Outside there are no tools of a sandbox.
-    const envOutside = { ...env, REACH: `${process.execPath} ${join(trial.shown, "reach.cjs")}` };
+    const envOutside = { ...env, REACH: `${process.execPath} ${join(fixture.shown, "reach.cjs")}` };
     got = gotBy(seen, attempts, envOutside);
     reachOutside = async (line) =>
       void (await promisify(execFile)("/bin/sh", ["-c", line], { env: { PATH: systemPath, ...envOutside } }));
@@ -165,7 +165,7 @@ describe("a command in a network of its own", { retry: 0 }, () => {
     for (const server of servers) server.close();
     for (const { socket } of datagrams) socket.close();
     printGot("A command in a network of its own", got);
-    await trial.close();
+    await fixture.close();
   });
 
   it.each(Object.keys(attempts))("gets nothing when it %s", (name) => {

@@ -23,7 +23,7 @@ describe("a network of its own", { retry: 0 }, () => {
     return;
   }
 
-  let trial: Trial;
+  let fixture: Trial;
   let server: Server;
   let port: number;
   const seen: (string | undefined)[] = [];
@@ -35,41 +35,41 @@ describe("a network of its own", { retry: 0 }, () => {
     );
 
   beforeEach(async () => {
-    trial = openTrial({ isolation: "bubblewrap" });
+    fixture = openTrial({ isolation: "bubblewrap" });
     seen.length = 0;
     server = createServer((socket) => {
       seen.push(socket.localAddress);
       socket.end();
     });
     port = await portOf(server, "0.0.0.0");
-    writeFileSync(join(trial.shown, "reach.cjs"), reaching);
+    writeFileSync(join(fixture.shown, "reach.cjs"), reaching);
   });
   afterEach(async () => {
     server.close();
-    await trial.close();
+    await fixture.close();
   });
 
-  const node = (file: string) => `${join(trial.home, "tools/node")} ${join(trial.shown, file)}`;
+  const node = (file: string) => `${join(fixture.home, "tools/node")} ${join(fixture.shown, file)}`;
   const outputOf = async (command: string) => {
-    await trial.compute.apply(trial.runOf({ command }));
-    await trial.ended();
-    return trial.compute.readLog(trial.uid, 1);
+    await fixture.compute.apply(fixture.runOf({ command }));
+    await fixture.ended();
+    return fixture.compute.readLog(fixture.uid, 1);
   };
   const laterOutputOf = async (command: string) => {
     const exec = { id: "later", words: ["/bin/sh", "-c", command], env: {}, stdin: "", directory: undefined };
-    await trial.compute.startExec(trial.uid, 1, { ...exec, timeoutMs: PATIENCE_MS });
+    await fixture.compute.startExec(fixture.uid, 1, { ...exec, timeoutMs: PATIENCE_MS });
     const ended = await eventually(
-      () => trial.compute.readExec(trial.uid, 1, "later", 1_000),
+      () => fixture.compute.readExec(fixture.uid, 1, "later", 1_000),
       (status) => status?.state === "ended",
     );
     return ended?.stdout ?? "";
   };
-  const cables = () => processesOf(trial.home, trial.uid).filter((pid) => nameOf(pid) === "slirp4netns");
+  const cables = () => processesOf(fixture.home, fixture.uid).filter((pid) => nameOf(pid) === "slirp4netns");
 
   it("is said of the run, and has an interface, a way out and a name server that is not the loopback's", async () => {
     const output = await outputOf("cat /proc/net/dev /etc/resolv.conf");
 
-    expect(await trial.observe()).toMatchObject({ isolation: "bubblewrap, own network" });
+    expect(await fixture.observe()).toMatchObject({ isolation: "bubblewrap, own network" });
     expect(output).toContain("tap0:");
     expect(output).not.toMatch(/^nameserver 127\./m);
   });
@@ -85,35 +85,35 @@ describe("a network of its own", { retry: 0 }, () => {
   });
 
   it("is one for the machines of a job", async () => {
-    writeFileSync(join(trial.shown, "meet.cjs"), meeting);
+    writeFileSync(join(fixture.shown, "meet.cjs"), meeting);
     const shares = ["one", "two"].map((name) => ({ node: name, units: 8 }));
 
-    await trial.compute.apply(trial.runOf({ command: node("meet.cjs"), shares }));
+    await fixture.compute.apply(fixture.runOf({ command: node("meet.cjs"), shares }));
 
-    expect(await trial.ended()).toMatchObject({ exitCode: 0 });
-    expect(await trial.compute.readLog(trial.uid, 1)).toContain("met 1");
+    expect(await fixture.ended()).toMatchObject({ exitCode: 0 });
+    expect(await fixture.compute.readLog(fixture.uid, 1)).toContain("met 1");
   });
 
   it("stays for what a command has still to do when it is asked to end, and goes with it", async () => {
     const command = "trap 'grep -c tap0 /proc/net/dev; exit 3' TERM; echo on; while :; do sleep 0.1; done";
-    await trial.compute.apply(trial.runOf({ command }));
+    await fixture.compute.apply(fixture.runOf({ command }));
     await eventually(
-      () => trial.compute.readLog(trial.uid, 1),
+      () => fixture.compute.readLog(fixture.uid, 1),
       (log) => log.includes("on"),
     );
 
-    writeMark(trial.directory, "until", Date.now());
-    await trial.ended();
+    writeMark(fixture.directory, "until", Date.now());
+    await fixture.ended();
 
-    expect(await trial.compute.readLog(trial.uid, 1)).toMatch(/^1$/m);
+    expect(await fixture.compute.readLog(fixture.uid, 1)).toMatch(/^1$/m);
     await eventually(cables, (pids) => pids.length === 0);
   });
 
   it("goes with its sandbox, also when the supervisor was killed", async () => {
-    await trial.compute.apply(trial.runOf());
+    await fixture.compute.apply(fixture.runOf());
     const before = cables();
 
-    process.kill(trial.launcherPid(), "SIGKILL");
+    process.kill(fixture.launcherPid(), "SIGKILL");
 
     expect(before).toHaveLength(1);
     await eventually(cables, (pids) => pids.length === 0);
@@ -122,12 +122,12 @@ describe("a network of its own", { retry: 0 }, () => {
   it("is joined again when what joins it was killed, and reaches no more than before", async ({ skip }) => {
     if (outer === undefined) return skip("this machine has no address but the loopback's");
     const places = [`127.0.0.1:${port}`, `10.0.2.2:${port}`, `${outer}:${port}`].join(" ");
-    await trial.compute.apply(trial.runOf());
+    await fixture.compute.apply(fixture.runOf());
     const [killed = 0] = cables();
 
     process.kill(killed, "SIGKILL");
     await eventually(cables, (pids) => pids.length === 1 && pids[0] !== killed);
-    const again = await eventually(trial.observe, (observed) => observed?.isolation === "bubblewrap, own network");
+    const again = await eventually(fixture.observe, (observed) => observed?.isolation === "bubblewrap, own network");
     const output = await laterOutputOf(`${node("reach.cjs")} ${places}; ip route`);
 
     expect(again?.state).toBe("ready");
@@ -137,9 +137,9 @@ describe("a network of its own", { retry: 0 }, () => {
   });
 
   it("says that it is cut off for as long as it cannot be joined again", async () => {
-    await trial.compute.apply(trial.runOf());
+    await fixture.compute.apply(fixture.runOf());
     const inNetwork = (...words: readonly string[]) => {
-      const pid = String(readLauncher(trial.directory)?.machines[0]?.sandbox?.pid);
+      const pid = String(readLauncher(fixture.directory)?.machines[0]?.sandbox?.pid);
       const [file = "", ...args] = [...enteringNetwork(pid), "ip", ...words];
       execFileSync(file, args, { stdio: "pipe" });
     };
@@ -148,9 +148,9 @@ describe("a network of its own", { retry: 0 }, () => {
     inNetwork("tuntap", "add", "dev", "tap0", "mode", "tun");
 
     for (const pid of cables()) process.kill(pid, "SIGKILL");
-    const cutOff = await eventually(trial.observe, (observed) => observed?.isolation.includes("cut off") === true);
+    const cutOff = await eventually(fixture.observe, (observed) => observed?.isolation.includes("cut off") === true);
     inNetwork("tuntap", "del", "dev", "tap0", "mode", "tun");
-    const again = await eventually(trial.observe, (observed) => observed?.isolation.includes("cut off") === false);
+    const again = await eventually(fixture.observe, (observed) => observed?.isolation.includes("cut off") === false);
 
     expect(cutOff).toMatchObject({ state: "ready", isolation: "bubblewrap, own network (cut off)" });
     expect(again).toMatchObject({ state: "ready", isolation: "bubblewrap, own network" });
@@ -159,11 +159,11 @@ describe("a network of its own", { retry: 0 }, () => {
 
   it("reaches a name server at a link-local address by its port alone, also when it is joined again", async () => {
     const server = "169.254.169.254";
-    await trial.compute.apply(trial.runOf());
-    const pid = String(readLauncher(trial.directory)?.machines[0]?.sandbox?.pid);
+    await fixture.compute.apply(fixture.runOf());
+    const pid = String(readLauncher(fixture.directory)?.machines[0]?.sandbox?.pid);
     const [file = "", ...args] = [...enteringNetwork(pid), "ip", "-batch", "-"];
     for (let n = 0; n < 2; n += 1) execFileSync(file, args, { input: closedRoutes([server]), stdio: "pipe" });
-    writeFileSync(join(trial.shown, "ways.cjs"), findingWays);
+    writeFileSync(join(fixture.shown, "ways.cjs"), findingWays);
 
     const ways = `${node("ways.cjs")} ${server}:53 ${server}:80 169.254.1.1:53 192.0.2.1:80`;
     const past = `curl -sm 2 -w '%{http_code}' --interface 'if!tap0' http://${server}/`;
@@ -173,17 +173,17 @@ describe("a network of its own", { retry: 0 }, () => {
   });
 
   it("is entered for connections that are wanted, many at once, by a process that does not stay", async () => {
-    writeFileSync(join(trial.shown, "serve.cjs"), serving);
+    writeFileSync(join(fixture.shown, "serve.cjs"), serving);
     const ports = [{ port: 8080, kind: "http" }] as const;
-    await trial.compute.apply(trial.runOf({ command: node("serve.cjs"), ports }));
-    const ready = await eventually(trial.observe, (observed) => observed?.state === "ready");
-    const before = connectors(trial);
+    await fixture.compute.apply(fixture.runOf({ command: node("serve.cjs"), ports }));
+    const ready = await eventually(fixture.observe, (observed) => observed?.state === "ready");
+    const before = connectors(fixture);
 
     const url = `http://${ready?.ports[0]?.address}/`;
     // Looked at all the while: on a busy machine it may be gone before the last answer is read.
     let most = 0;
     const looking = setInterval(() => {
-      most = Math.max(most, connectors(trial).length);
+      most = Math.max(most, connectors(fixture).length);
     }, 50);
     const texts = await Promise.all(
       Array.from({ length: 40 }, async (_, n) => (await fetch(url, { method: "POST", body: `${n}` })).text()),
@@ -192,18 +192,18 @@ describe("a network of its own", { retry: 0 }, () => {
     expect(before).toEqual([]);
     expect(texts).toEqual(texts.map((_, n) => `${n}`));
     await eventually(
-      () => most > 0 && connectors(trial).length === 0,
+      () => most > 0 && connectors(fixture).length === 0,
       (isGone) => isGone,
     );
     clearInterval(looking);
     expect(most).toBe(1);
-    const sandbox = readLauncher(trial.directory)?.machines[0]?.sandbox;
+    const sandbox = readLauncher(fixture.directory)?.machines[0]?.sandbox;
     expect(sandbox && isAlive(sandbox)).toBe(true);
   });
 });
 
-function connectors(trial: Trial): number[] {
-  return pidsOf(trial, process.execPath).filter((pid) => commandOf(pid).includes("connector.ts"));
+function connectors(fixture: Trial): number[] {
+  return pidsOf(fixture, process.execPath).filter((pid) => commandOf(pid).includes("connector.ts"));
 }
 
 function commandOf(pid: number): string {

@@ -26,21 +26,21 @@ describe.each([
     return;
   }
 
-  let trial: Trial;
+  let fixture: Trial;
   beforeEach(() => {
-    trial = openTrial({ isolation, network });
+    fixture = openTrial({ isolation, network });
   });
   afterEach(async () => {
-    await trial.close();
+    await fixture.close();
   });
 
-  const apply = (changes: Partial<Run>) => trial.compute.apply(trial.runOf({ command: undefined, ...changes }));
-  const ready = () => eventually(trial.observe, (seen) => seen?.state === "ready");
+  const apply = (changes: Partial<Run>) => fixture.compute.apply(fixture.runOf({ command: undefined, ...changes }));
+  const ready = () => eventually(fixture.observe, (seen) => seen?.state === "ready");
   const addressOf = async (port = 8080) => (await ready())?.ports.find((one) => one.port === port)?.address ?? "";
-  const node = () => (isolation === "none" ? process.execPath : join(trial.home, "tools/node"));
+  const node = () => (isolation === "none" ? process.execPath : join(fixture.home, "tools/node"));
   const serving = (text: string) => {
-    writeFileSync(join(trial.shown, "server.cjs"), text);
-    return `exec ${node()} ${join(trial.shown, "server.cjs")}`;
+    writeFileSync(join(fixture.shown, "server.cjs"), text);
+    return `exec ${node()} ${join(fixture.shown, "server.cjs")}`;
   };
 
   it("are told to the command, which serves them under the addresses shown", async () => {
@@ -55,7 +55,7 @@ describe.each([
     const address = await addressOf();
 
     expect(await (await fetch(`http://${address}/`)).json()).toEqual({ isFirst: true, hasSsh: false });
-    expect((await trial.observe())?.notes.join()).not.toContain("placeholder");
+    expect((await fixture.observe())?.notes.join()).not.toContain("placeholder");
   });
 
   it("keep a run that answered once ready, and show which of them has fallen silent", async () => {
@@ -66,11 +66,11 @@ describe.each([
     await apply({ command, ports: [http] });
     await ready();
 
-    for (const pid of pidsOf(trial, node())) process.kill(pid, "SIGUSR1");
+    for (const pid of pidsOf(fixture, node())) process.kill(pid, "SIGUSR1");
 
-    const silent = await eventually(trial.observe, (seen) => seen?.ports[0]?.answers === false);
+    const silent = await eventually(fixture.observe, (seen) => seen?.ports[0]?.answers === false);
     expect(silent).toMatchObject({ state: "ready" });
-    expect(await processCompute(trial.options).observe(trial.uid, 1)).toMatchObject({ state: "ready" });
+    expect(await processCompute(fixture.options).observe(fixture.uid, 1)).toMatchObject({ state: "ready" });
   });
 
   it("are served by a placeholder where there is no command, which says so and is no process of the run", async () => {
@@ -82,8 +82,8 @@ describe.each([
     expect(page).toContain("port 8080");
     expect(page).toContain("&#60;script&#62;&#34;x&#34;");
     expect(page).not.toContain("<script>");
-    expect((await trial.observe())?.notes).toContain("a placeholder answers on port 8080: it has no command");
-    const others = processesOf(trial.home, trial.uid).filter((pid) => pid !== trial.launcherPid());
+    expect((await fixture.observe())?.notes).toContain("a placeholder answers on port 8080: it has no command");
+    const others = processesOf(fixture.home, fixture.uid).filter((pid) => pid !== fixture.launcherPid());
     expect(others.map(programOf).filter((program) => program.includes("node"))).toEqual([]);
   });
 
@@ -115,8 +115,8 @@ describe.each([
     await apply({ ports: [http] });
     const address = await addressOf();
 
-    await trial.compute.remove(trial.uid, 1, { graceSeconds: 0, force: true });
-    await eventually(trial.observe, (seen) => seen === undefined);
+    await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });
+    await eventually(fixture.observe, (seen) => seen === undefined);
 
     await expect(fetch(`http://${address}/`)).rejects.toThrow("fetch failed");
   });
@@ -132,7 +132,7 @@ describe.each([
     await Promise.all(clients.map((client) => once(client.resume(), "close")));
 
     expect((await fetch(`http://${address}/`)).status).toBe(200);
-    expect(await trial.observe()).toMatchObject({ state: "ready" });
+    expect(await fixture.observe()).toMatchObject({ state: "ready" });
   });
 
   it("answer a chat from the placeholder, and refuse what is none", async () => {
@@ -152,17 +152,17 @@ describe.each([
   });
 
   it("are as ready as the access they stand for: SSH where the stack has it, Jupyter once it is on", async () => {
-    const compute = processCompute({ ...trial.options, sshPort: 2222 });
+    const compute = processCompute({ ...fixture.options, sshPort: 2222 });
     const ports: RunPort[] = [
       { port: 22, kind: "ssh" },
       { port: 8888, kind: "jupyter" },
     ];
-    const env = jupyterStub(trial);
-    await compute.apply(trial.runOf({ command: undefined, env, ports }));
-    const observe = () => compute.observe(trial.uid, 1);
+    const env = jupyterStub(fixture);
+    await compute.apply(fixture.runOf({ command: undefined, env, ports }));
+    const observe = () => compute.observe(fixture.uid, 1);
     const before = await eventually(observe, (seen) => seen?.state === "probe");
 
-    await compute.setAccess(trial.uid, 1, {
+    await compute.setAccess(fixture.uid, 1, {
       revision: 1,
       login: "l-12345678",
       keys: [],
@@ -175,7 +175,7 @@ describe.each([
       { port: 8888, kind: "jupyter", address: null, answers: false },
     ]);
     expect(after?.ports[1]).toMatchObject({ answers: true, address: after?.jupyter?.origin?.slice("http://".length) });
-    expect((await trial.observe())?.ports[0]).toMatchObject({ address: null, answers: false });
+    expect((await fixture.observe())?.ports[0]).toMatchObject({ address: null, answers: false });
   });
 
   it("have a placeholder for a Jupyter that the machine has not got, beside a command", async () => {
@@ -185,7 +185,9 @@ describe.each([
     const address = await addressOf(8888);
 
     expect(await (await fetch(`http://${address}/lab`)).text()).toContain("port 8888");
-    expect((await trial.observe())?.notes).toContain("a placeholder answers on port 8888: this machine has no Jupyter");
+    expect((await fixture.observe())?.notes).toContain(
+      "a placeholder answers on port 8888: this machine has no Jupyter",
+    );
   });
 
   it("are asked in the first machine alone, and end with the run", async () => {
@@ -193,8 +195,8 @@ describe.each([
     await apply({ shares, ports: [http] });
     const address = await addressOf();
 
-    await trial.compute.remove(trial.uid, 1, { graceSeconds: 0, force: true });
-    await eventually(trial.observe, (seen) => seen === undefined);
+    await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });
+    await eventually(fixture.observe, (seen) => seen === undefined);
 
     await expect(fetch(`http://${address}/`)).rejects.toThrow("fetch failed");
   });

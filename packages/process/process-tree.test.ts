@@ -17,25 +17,25 @@ describe("a sandbox in which somebody outside started something", () => {
     return;
   }
 
-  let trial: Trial;
+  let fixture: Trial;
   let outside: ChildProcess | undefined;
   beforeEach(() => {
-    trial = openTrial({ isolation: "bubblewrap" });
+    fixture = openTrial({ isolation: "bubblewrap" });
   });
   afterEach(async () => {
     outside?.kill("SIGKILL");
-    await trial.close();
+    await fixture.close();
   });
 
   it("is at its end although that is never reaped, and nothing in it lives", async () => {
-    await trial.compute.apply(trial.runOf());
-    await eventually(trial.observe, (seen) => seen?.state === "ready");
-    const sandbox = readLauncher(trial.directory)?.machines[0]?.sandbox?.pid ?? 0;
+    await fixture.compute.apply(fixture.runOf());
+    await eventually(fixture.observe, (seen) => seen?.state === "ready");
+    const sandbox = readLauncher(fixture.directory)?.machines[0]?.sandbox?.pid ?? 0;
     outside = startWithin(sandbox);
     const inside = await childOf(outside.pid ?? 0);
 
-    await trial.compute.remove(trial.uid, 1, { graceSeconds: 10, force: false });
-    await eventually(trial.observe, (seen) => seen === undefined);
+    await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 10, force: false });
+    await eventually(fixture.observe, (seen) => seen === undefined);
 
     expect(stateOf(inside)).toBe("Z");
     expect(existsSync(`/proc/${sandbox}`)).toBe(true);

@@ -8,18 +8,18 @@ import { lacks, openTrial, type Trial } from "./trial.ts";
 const has = (program: string) => systemPath.split(":").some((directory) => existsSync(`${directory}/${program}`));
 
 describe.each(["bubblewrap", "none"] as const)("the programs of a run, isolation %s", (isolation) => {
-  let trial: Trial;
+  let fixture: Trial;
   beforeEach(() => {
-    trial = openTrial({ isolation });
+    fixture = openTrial({ isolation });
   });
   afterEach(async () => {
-    await trial.close();
+    await fixture.close();
   });
 
   const outputOf = async (command: string): Promise<string> => {
-    await trial.compute.apply(trial.runOf({ command, image: "python:3.13" }));
-    await trial.ended();
-    return trial.compute.readLog(trial.uid, 1);
+    await fixture.compute.apply(fixture.runOf({ command, image: "python:3.13" }));
+    await fixture.ended();
+    return fixture.compute.readLog(fixture.uid, 1);
   };
   const lacking = has("python3") ? isolation === "bubblewrap" && lacks("shared") : "this machine has no python3";
   if (lacking) {
@@ -36,24 +36,24 @@ describe.each(["bubblewrap", "none"] as const)("the programs of a run, isolation
   });
 
   it("have the python of a virtual environment in LOCAL_PATH, and no note of another", async () => {
-    const bin = join(trial.shown, "venv/bin");
+    const bin = join(fixture.shown, "venv/bin");
     mkdirSync(bin, { recursive: true });
     writeFileSync(join(bin, "python"), "#!/bin/sh\necho own\n", { mode: 0o755 });
-    const programs = { path: `${bin}:${systemPath}`, shown: [trial.shown] };
-    await processCompute({ ...trial.options, programs }).apply(
-      trial.runOf({ command: "python", image: "python:3.13" }),
+    const programs = { path: `${bin}:${systemPath}`, shown: [fixture.shown] };
+    await processCompute({ ...fixture.options, programs }).apply(
+      fixture.runOf({ command: "python", image: "python:3.13" }),
     );
 
-    const seen = await trial.ended();
+    const seen = await fixture.ended();
 
-    expect(await trial.compute.readLog(trial.uid, 1)).toBe("own\n");
+    expect(await fixture.compute.readLog(fixture.uid, 1)).toBe("own\n");
     expect(seen?.notes.join()).not.toContain("python3");
   });
 
   it("are said to be so in its notes, where it is not the machine's own", async () => {
     await outputOf("true");
 
-    const notes = (await trial.observe())?.notes ?? [];
+    const notes = (await fixture.observe())?.notes ?? [];
     expect(notes.some((note) => note.startsWith("python runs python3"))).toBe(!has("python"));
   });
 });

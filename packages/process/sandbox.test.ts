@@ -30,28 +30,28 @@ describe("the sandbox", { retry: 0 }, () => {
     return;
   }
 
-  let trial: Trial;
+  let fixture: Trial;
 
   beforeEach(() => {
-    trial = openTrial({ isolation: "bubblewrap" });
+    fixture = openTrial({ isolation: "bubblewrap" });
   });
   afterEach(async () => {
-    await trial.close();
+    await fixture.close();
   });
 
   const outputOf = async (command: string, env: Record<string, string> = {}) => {
-    await trial.compute.apply(trial.runOf({ command, env }));
-    await trial.ended();
-    return trial.compute.readLog(trial.uid, 1);
+    await fixture.compute.apply(fixture.runOf({ command, env }));
+    await fixture.ended();
+    return fixture.compute.readLog(fixture.uid, 1);
   };
 
   it("shows nothing of the home but the run's own work directory", async () => {
-    writeFileSync(join(trial.home, "sealing-key"), "the key");
-    mkdirSync(join(trial.home, "database-of-the-stack"));
-    await trial.compute.apply(trial.runOf({ run: 2 }));
+    writeFileSync(join(fixture.home, "sealing-key"), "the key");
+    mkdirSync(join(fixture.home, "database-of-the-stack"));
+    await fixture.compute.apply(fixture.runOf({ run: 2 }));
 
     const seen = await outputOf(
-      `cat ${trial.home}/sealing-key; ls -A ${trial.home} ${trial.home}/runs ${trial.directory}`,
+      `cat ${fixture.home}/sealing-key; ls -A ${fixture.home} ${fixture.home}/runs ${fixture.directory}`,
     );
 
     expect(seen).not.toContain("the key");
@@ -61,15 +61,15 @@ describe("the sandbox", { retry: 0 }, () => {
   });
 
   it("lets it write to its work directory and /tmp, and to nothing else that lasts", async () => {
-    const inTmp = `/tmp/berth-${trial.uid}`;
+    const inTmp = `/tmp/berth-${fixture.uid}`;
 
     const seen = await outputOf(
-      `for f in here ${inTmp} ${trial.home}/more /usr/more /more /etc/more /opt/more /var/more /dev/more; do echo x > $f && echo "wrote $f"; done`,
+      `for f in here ${inTmp} ${fixture.home}/more /usr/more /more /etc/more /opt/more /var/more /dev/more; do echo x > $f && echo "wrote $f"; done`,
     );
 
     const wrote = seen.split("\n").filter((line) => line.startsWith("wrote"));
     expect(wrote).toEqual(["wrote here", `wrote ${inTmp}`]);
-    expect([inTmp, join(trial.home, "more")].filter(existsSync)).toEqual([]);
+    expect([inTmp, join(fixture.home, "more")].filter(existsSync)).toEqual([]);
   });
 
   it("sees no process of the machine, and keeps no capability", async () => {
@@ -78,7 +78,7 @@ describe("the sandbox", { retry: 0 }, () => {
     const [processes, capabilities] = seen.split("\n");
     expect(Number(processes)).toBeLessThan(8);
     expect(capabilities).toMatch(/CapEff:\s+0+$/);
-    expect(await trial.ended()).toMatchObject({ state: "ended" });
+    expect(await fixture.ended()).toMatchObject({ state: "ended" });
   });
 
   it("is not undone by what the environment asks of the loader", async () => {
@@ -100,13 +100,13 @@ describe.each([
 
   it("shows a page without its own sandbox, for which it would need a user namespace", async ({ skip }) => {
     if (lacking) return skip("this machine has no chromium, or no bubblewrap that works");
-    const trial = openTrial({ isolation: "bubblewrap", ...(limits && { limits }) });
+    const fixture = openTrial({ isolation: "bubblewrap", ...(limits && { limits }) });
     const words = "chromium --headless --no-sandbox --disable-gpu --dump-dom 'data:text/html,<h1>hello</h1>' 2>errors";
 
-    await trial.compute.apply(trial.runOf({ command: `${words} || cat errors` }));
-    const seen = await trial.ended();
-    const output = await trial.compute.readLog(trial.uid, 1);
-    await trial.close();
+    await fixture.compute.apply(fixture.runOf({ command: `${words} || cat errors` }));
+    const seen = await fixture.ended();
+    const output = await fixture.compute.readLog(fixture.uid, 1);
+    await fixture.close();
 
     expect(output).toContain("<h1>hello</h1>");
     expect(seen?.exitCode).toBe(0);

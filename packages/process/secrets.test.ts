@@ -12,14 +12,14 @@ describe.each(["bubblewrap", "none"] as const)("what a run is given, isolation %
     it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
     return;
   }
-  let trial: Trial | undefined;
+  let fixture: Trial | undefined;
   const open = (): Trial => {
-    trial = openTrial({ isolation });
-    return trial;
+    fixture = openTrial({ isolation });
+    return fixture;
   };
 
   afterEach(async () => {
-    await trial?.close();
+    await fixture?.close();
   });
 
   it("is in no file of the home and in no argument: values of the environment", async () => {

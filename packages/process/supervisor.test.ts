@@ -18,19 +18,19 @@ import { eventually, openTrial, processesOf, type Trial } from "./trial.ts";
 const supervisor = join(import.meta.dirname, "supervisor.ts");
 
 describe("the supervisor of a home", () => {
-  let trial: Trial;
+  let fixture: Trial;
   beforeEach(() => {
-    trial = openTrial();
+    fixture = openTrial();
   });
   afterEach(async () => {
-    await trial.close();
+    await fixture.close();
   });
 
   const applyAll = (commands: readonly (string | undefined)[]) =>
-    Promise.all(commands.map((command, n) => trial.compute.apply(trial.runOf({ run: n + 1, command }))));
-  const directoryOf = (run: number) => join(trial.home, "runs", `${trial.uid}-r${run}`);
+    Promise.all(commands.map((command, n) => fixture.compute.apply(fixture.runOf({ run: n + 1, command }))));
+  const directoryOf = (run: number) => join(fixture.home, "runs", `${fixture.uid}-r${run}`);
   const launcherOf = (run: number) => readLauncher(directoryOf(run))?.launcher;
-  const seen = (run: number) => trial.compute.observe(trial.uid, run);
+  const seen = (run: number) => fixture.compute.observe(fixture.uid, run);
   const ready = (run: number) =>
     eventually(
       () => seen(run),
@@ -41,10 +41,10 @@ describe("the supervisor of a home", () => {
       () => seen(run),
       (found) => found?.state === "ended",
     );
-  const supervisors = () => processesOf(trial.home, trial.uid).filter((pid) => wordsOf(pid).includes(supervisor));
+  const supervisors = () => processesOf(fixture.home, fixture.uid).filter((pid) => wordsOf(pid).includes(supervisor));
 
   const spawned = async (place: string, locking: Locking) => {
-    const env = { PATH: systemPath, NODE_COMPILE_CACHE: compileCache(trial.home) };
+    const env = { PATH: systemPath, NODE_COMPILE_CACHE: compileCache(fixture.home) };
     const words = [supervisor, place, locking];
     const child = spawn(process.execPath, words, { env, stdio: ["ignore", "ignore", "ignore", "pipe"] });
     const [word] = await once(child.stdio[3] ?? child, "data");
@@ -64,10 +64,10 @@ describe("the supervisor of a home", () => {
   };
 
   it("is one process for all runs, whoever applies them at the same moment", async () => {
-    const others = [1, 2].map(() => processCompute(trial.options));
-    const runs = [1, 2, 3, 4, 5, 6].map((run) => trial.runOf({ run }));
+    const others = [1, 2].map(() => processCompute(fixture.options));
+    const runs = [1, 2, 3, 4, 5, 6].map((run) => fixture.runOf({ run }));
 
-    await Promise.all(runs.map((run, n) => (others[n % 3] ?? trial.compute).apply(run)));
+    await Promise.all(runs.map((run, n) => (others[n % 3] ?? fixture.compute).apply(run)));
     await Promise.all(runs.map(({ run }) => ready(run)));
 
     expect(new Set(runs.map(({ run }) => launcherOf(run)?.pid)).size).toBe(1);
@@ -75,7 +75,7 @@ describe("the supervisor of a home", () => {
   });
 
   it.each(["flock", "file"] as const)("has its place alone, of many that are started (%s)", async (locking) => {
-    const place = openSupervisorPlace(trial.home);
+    const place = openSupervisorPlace(fixture.home);
 
     const all = await Promise.all([1, 2, 3, 4].map(() => startHeld(place, locking)));
     for (const { child } of all) child.kill("SIGKILL");
@@ -92,7 +92,7 @@ describe("the supervisor of a home", () => {
     const first = launcherOf(1);
     await eventually(supervisors, (pids) => pids.length === 0);
 
-    await trial.compute.apply(trial.runOf({ run: 2 }));
+    await fixture.compute.apply(fixture.runOf({ run: 2 }));
 
     expect(await ready(2)).toMatchObject({ state: "ready" });
     expect(first && isAlive(first)).toBe(false);
@@ -109,44 +109,44 @@ describe("the supervisor of a home", () => {
     );
 
     process.kill(launcherOf(1)?.pid ?? 0, "SIGKILL");
-    await Promise.all([1, 2, 3].map((run) => trial.compute.apply(trial.runOf({ run, command }))));
+    await Promise.all([1, 2, 3].map((run) => fixture.compute.apply(fixture.runOf({ run, command }))));
 
     for (const run of [1, 2, 3]) {
       expect(await ended(run)).toMatchObject({ reason: "the environment's process was killed from outside" });
       expect(begun(run)).toBe("begun\n");
     }
-    await trial.compute.apply(trial.runOf({ run: 4 }));
+    await fixture.compute.apply(fixture.runOf({ run: 4 }));
     expect(await ready(4)).toMatchObject({ state: "ready" });
   });
 
   it("goes on with its runs beside one of newer code, which is asked for all others", async () => {
-    const older = join(trial.home, "supervisors", "older");
+    const older = join(fixture.home, "supervisors", "older");
     mkdirSync(older, { recursive: true });
     writeFileSync(join(older, lockFile), "");
     expect(await start(older, "flock")).toBe("ready");
-    const run = trial.runOf();
-    const name = `${trial.uid}-r1`;
-    const { isolation, network } = trial.compute;
-    const given = { home: trial.home, isolation, network, locking: "flock" } as const;
+    const run = fixture.runOf();
+    const name = `${fixture.uid}-r1`;
+    const { isolation, network } = fixture.compute;
+    const given = { home: fixture.home, isolation, network, locking: "flock" } as const;
     const limits = { groups: null, rlimits: null, processes: 1_024 };
     makeRunDirectory(directoryOf(1), 1, { "run.json": "{}", lock: "" });
     const plan = planOf(run, name, { ...given, limits, programs: { path: systemPath, shown: [] } });
     expect(await askControlSocket(older, plan, 10_000)).toBe("started");
 
-    await processCompute(trial.options).adopt();
-    await trial.compute.apply(run);
-    await trial.compute.apply(trial.runOf({ run: 2 }));
+    await processCompute(fixture.options).adopt();
+    await fixture.compute.apply(run);
+    await fixture.compute.apply(fixture.runOf({ run: 2 }));
 
     expect([await ready(1), await ready(2)]).toMatchObject([{ state: "ready" }, { state: "ready" }]);
     expect(supervisors().toSorted()).toEqual([launcherOf(1)?.pid, launcherOf(2)?.pid].toSorted());
-    await trial.compute.remove(trial.uid, 1, { graceSeconds: 0, force: true });
+    await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });
     await eventually(
       () => seen(1),
       (found) => found === undefined,
     );
     await eventually(supervisors, (pids) => pids.length === 1);
     expect(await seen(2)).toMatchObject({ state: "ready" });
-    await processCompute(trial.options).adopt();
+    await processCompute(fixture.options).adopt();
     expect(existsSync(older)).toBe(false);
   });
 
@@ -158,7 +158,7 @@ describe("the supervisor of a home", () => {
     const inTheWay = join(directoryOf(1), "execs/one/ended.json");
     mkdirSync(inTheWay, { recursive: true });
 
-    await trial.compute.startExec(trial.uid, 1, { id: "one", ...exec });
+    await fixture.compute.startExec(fixture.uid, 1, { id: "one", ...exec });
     // Its room is given back just before the end is written.
     await eventually(
       async () => existsSync(join(inTheWay, "../reserve")),
@@ -166,7 +166,7 @@ describe("the supervisor of a home", () => {
     );
     rmSync(inTheWay, { recursive: true });
 
-    const read = () => trial.compute.readExec(trial.uid, 1, "one", 1_000);
+    const read = () => fixture.compute.readExec(fixture.uid, 1, "one", 1_000);
     expect(await eventually(read, (found) => found?.state === "ended")).toMatchObject({ exitCode: 0 });
     expect(await seen(1)).toMatchObject({ state: "ready" });
   });
@@ -180,21 +180,21 @@ describe("the supervisor of a home", () => {
     expect(await ended(1)).toMatchObject({ reason: "the environment could not be supervised any longer" });
     expect(await seen(2)).toMatchObject({ state: "ready" });
     expect([launcherOf(2)].map((one) => one && isAlive(one))).toEqual([true]);
-    const noted = read(join(openSupervisorPlace(trial.home), "errors"));
+    const noted = read(join(openSupervisorPlace(fixture.home), "errors"));
     expect(noted).toContain("readMark");
-    expect(noted).not.toContain(trial.home);
+    expect(noted).not.toContain(fixture.home);
   });
 
   it("ends a run that cannot be started, and takes no harm from what is no plan", async () => {
     await applyAll(["sleep 3600"]);
     await ready(1);
 
-    for (const plan of [{}, { home: trial.home, name: "../.." }, { home: "/nowhere", name: `${trial.uid}-r9` }]) {
-      await expect(askControlSocket(openSupervisorPlace(trial.home), plan, 5_000)).rejects.toThrow();
+    for (const plan of [{}, { home: fixture.home, name: "../.." }, { home: "/nowhere", name: `${fixture.uid}-r9` }]) {
+      await expect(askControlSocket(openSupervisorPlace(fixture.home), plan, 5_000)).rejects.toThrow();
     }
 
     expect(await seen(1)).toMatchObject({ state: "ready" });
-    await trial.compute.apply(trial.runOf({ run: 2 }));
+    await fixture.compute.apply(fixture.runOf({ run: 2 }));
     expect(await ready(2)).toMatchObject({ state: "ready" });
     expect(supervisors()).toHaveLength(1);
   });
@@ -204,8 +204,8 @@ describe("the supervisor of a home", () => {
     await ready(1);
     process.kill(launcherOf(1)?.pid ?? 0, "SIGSTOP");
 
-    const impatient = processCompute({ ...trial.options, startedWithinMs: 500 });
-    await expect(impatient.apply(trial.runOf({ run: 2 }))).rejects.toThrow("The run has not begun");
+    const impatient = processCompute({ ...fixture.options, startedWithinMs: 500 });
+    await expect(impatient.apply(fixture.runOf({ run: 2 }))).rejects.toThrow("The run has not begun");
 
     expect(await ready(2)).toMatchObject({ state: "ready" });
     expect(await ended(1)).toMatchObject({ reason: "the environment's process was killed from outside" });
@@ -216,11 +216,11 @@ describe("the supervisor of a home", () => {
     await Promise.all([1, 2, 3].map(ready));
 
     const exec = { words: ["/bin/echo", "heard"], stdin: "", env: {}, directory: undefined, timeoutMs: PATIENCE_MS };
-    await trial.compute.startExec(trial.uid, 3, { id: "one", ...exec });
+    await fixture.compute.startExec(fixture.uid, 3, { id: "one", ...exec });
 
-    const read = () => trial.compute.readExec(trial.uid, 3, "one", 1_000);
+    const read = () => fixture.compute.readExec(fixture.uid, 3, "one", 1_000);
     expect(await eventually(read, (found) => found?.state === "ended")).toMatchObject({ stdout: "heard\n" });
-    await trial.compute.remove(trial.uid, 1, { graceSeconds: 0, force: true });
+    await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });
     await eventually(
       () => seen(1),
       (found) => found === undefined,
@@ -232,18 +232,18 @@ describe("the supervisor of a home", () => {
     await applyAll(["sleep 3600"]);
     await ready(1);
 
-    writeMark(trial.directory, "until", Date.now() - 1);
+    writeMark(fixture.directory, "until", Date.now() - 1);
 
     expect((await ended(1))?.reason).toContain("DeadlineExceeded");
   });
 
   it("keeps what is secret out of every file and argument", async () => {
     const secret = "s3cret-of-the-run";
-    await trial.compute.apply(trial.runOf({ env: { TOKEN: secret }, command: "sleep 3600" }));
+    await fixture.compute.apply(fixture.runOf({ env: { TOKEN: secret }, command: "sleep 3600" }));
     await ready(1);
 
-    const words = processesOf(trial.home, trial.uid).map((pid) => read(`/proc/${pid}/cmdline`));
-    const files = readdirSync(trial.home, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    const words = processesOf(fixture.home, fixture.uid).map((pid) => read(`/proc/${pid}/cmdline`));
+    const files = readdirSync(fixture.home, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
     const texts = files.map(({ parentPath, name }) => read(join(parentPath, name)));
 
     expect(words.length).toBeGreaterThan(1);

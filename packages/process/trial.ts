@@ -44,7 +44,7 @@ export interface Trial {
   ended(): Promise<Observation | undefined>;
   /** Where its command is a script of attempts (attempts.ts): what is seen of that at its end. */
   seenScript(): Promise<SeenScript>;
-  /** Of the trial's run. */
+  /** Of the fixture's run. */
   launcherPid(): number;
   close(): Promise<void>;
 }
@@ -152,8 +152,8 @@ export function processesOf(home: string, uid: string): number[] {
 }
 
 /** The pids of the run's processes whose arguments hold this text. */
-export function pidsOf(trial: Trial, text: string): number[] {
-  return processesOf(trial.home, trial.uid).filter((pid) =>
+export function pidsOf(fixture: Trial, text: string): number[] {
+  return processesOf(fixture.home, fixture.uid).filter((pid) =>
     readOr("", () => readFileSync(`/proc/${pid}/cmdline`, "latin1"))
       .replaceAll("\0", " ")
       .startsWith(text),

@@ -24,42 +24,42 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
     return;
   }
 
-  let trial: Trial;
+  let fixture: Trial;
   let volumes: ProcessVolumes;
   let volume: VolumeRef;
 
   beforeEach(async () => {
-    trial = openTrial({ isolation, locking });
-    volumes = processVolumes({ home: trial.home });
+    fixture = openTrial({ isolation, locking });
+    volumes = processVolumes({ home: fixture.home });
     volume = await volumes.createVolume({ token: "t", sizeGb: 10, zone: "z", snapshotId: undefined });
   });
   afterEach(async () => {
     await volumes.shutdown();
-    await trial.close();
+    await fixture.close();
   });
 
   const onVolume = () => [{ volume, path: "/workspace" }];
-  const onDisk = (name: string, id = volume.id) => join(volumeData(trial.home, id), name);
+  const onDisk = (name: string, id = volume.id) => join(volumeData(fixture.home, id), name);
   const run = async (changes: Partial<Run>) => {
-    const { uid, run: n } = trial.runOf(changes);
-    await trial.compute.apply(trial.runOf(changes));
+    const { uid, run: n } = fixture.runOf(changes);
+    await fixture.compute.apply(fixture.runOf(changes));
     await eventually(
-      () => trial.compute.observe(uid, n),
+      () => fixture.compute.observe(uid, n),
       (seen) => seen?.state === "ended",
     );
-    return trial.compute.readLog(uid, n);
+    return fixture.compute.readLog(uid, n);
   };
   /** An apply answers after half a second at the latest, which on a busy machine is before the run is there. */
-  const ready = (uid = trial.uid) =>
+  const ready = (uid = fixture.uid) =>
     eventually(
-      () => trial.compute.observe(uid, 1),
+      () => fixture.compute.observe(uid, 1),
       (seen) => seen?.state === "ready",
     );
   const attached = async () => (await volumes.findVolume(volume.id))?.attached;
-  const gone = async (uid = trial.uid) => {
-    await trial.compute.remove(uid, 1, { graceSeconds: 0, force: true });
+  const gone = async (uid = fixture.uid) => {
+    await fixture.compute.remove(uid, 1, { graceSeconds: 0, force: true });
     await eventually(
-      () => trial.compute.observe(uid, 1),
+      () => fixture.compute.observe(uid, 1),
       (seen) => seen === undefined,
     );
   };
@@ -72,14 +72,14 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
     await gone();
     const seen = await run({ run: 2, mounts: onVolume(), command: "cat $WORKSPACE/file" });
 
-    expect(named.trim()).toBe(isolation === "bubblewrap" ? "/workspace" : join(trial.directory, "0/work/workspace"));
+    expect(named.trim()).toBe(isolation === "bubblewrap" ? "/workspace" : join(fixture.directory, "0/work/workspace"));
     expect(readFileSync(onDisk("file"), "utf8")).toBe("one\ntwo\n");
     expect(seen).toBe("one\ntwo\n");
   });
 
   it("is a directory that ends with the run where it has no disk", async () => {
     const seen = await run({ command: "echo x > $WORKSPACE/file && cat workspace/file" });
-    const scratch = join(trial.directory, "0/work/workspace/file");
+    const scratch = join(fixture.directory, "0/work/workspace/file");
 
     expect(seen).toBe("x\n");
     expect(existsSync(scratch)).toBe(true);
@@ -105,12 +105,12 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
     const seen = await run({ mounts: onVolume(), env: { WORKSPACE: "/elsewhere" }, command: "echo $WORKSPACE" });
 
     expect(seen).not.toContain("elsewhere");
-    expect((await trial.observe())?.notes).toContain("disk at $WORKSPACE, its size not enforced");
+    expect((await fixture.observe())?.notes).toContain("disk at $WORKSPACE, its size not enforced");
   });
 
   it("makes its volume attached while anything of the run lives: no backup and no removal then", async () => {
     const before = await attached();
-    await trial.compute.apply(trial.runOf({ mounts: onVolume() }));
+    await fixture.compute.apply(fixture.runOf({ mounts: onVolume() }));
 
     const during = await attached();
     const snapshot = volumes.createSnapshot(volume.id, tags);
@@ -125,12 +125,12 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
   });
 
   it("stays attached when its launcher was killed, until nothing of the run lives", async () => {
-    await trial.compute.apply(trial.runOf({ mounts: onVolume() }));
+    await fixture.compute.apply(fixture.runOf({ mounts: onVolume() }));
     await ready();
 
-    process.kill(trial.launcherPid(), "SIGKILL");
+    process.kill(fixture.launcherPid(), "SIGKILL");
     const justKilled = await attached();
-    await trial.ended();
+    await fixture.ended();
 
     expect(justKilled).toBe(true);
     // It is told as ended before that, since nobody is left to say how it ended.
@@ -139,40 +139,40 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
 
   it("is never one volume for two runs, also when both are applied at the same moment", async () => {
     const uids = [1, 2, 3].map(() => randomBytes(16).toString("hex"));
-    const computes = uids.map(() => processCompute(trial.options));
+    const computes = uids.map(() => processCompute(fixture.options));
 
     const applied = await Promise.allSettled(
-      uids.map((uid, at) => computes[at]?.apply(trial.runOf({ uid, mounts: onVolume() }))),
+      uids.map((uid, at) => computes[at]?.apply(fixture.runOf({ uid, mounts: onVolume() }))),
     );
 
     const refused = applied.filter((one) => one.status === "rejected").map((one) => String(one.reason));
     expect(refused.length).toBeGreaterThanOrEqual(2);
     expect(new Set(refused)).toEqual(new Set(["Error: The volume is in use by another run"]));
-    expect((await trial.compute.listRuns()).length).toBe(3 - refused.length);
+    expect((await fixture.compute.listRuns()).length).toBe(3 - refused.length);
   });
 
   it("is given to the next run once the first is gone", async () => {
-    await trial.compute.apply(trial.runOf({ mounts: onVolume() }));
+    await fixture.compute.apply(fixture.runOf({ mounts: onVolume() }));
     const uid = randomBytes(16).toString("hex");
-    await expect(trial.compute.apply(trial.runOf({ uid, mounts: onVolume() }))).rejects.toThrow(
+    await expect(fixture.compute.apply(fixture.runOf({ uid, mounts: onVolume() }))).rejects.toThrow(
       "in use by another run",
     );
     await gone();
 
-    await trial.compute.apply(trial.runOf({ uid, mounts: onVolume() }));
+    await fixture.compute.apply(fixture.runOf({ uid, mounts: onVolume() }));
 
     expect(await ready(uid)).toMatchObject({ state: "ready" });
   });
 
   it("is refused for a volume that is not there, or whose id would be a path", async () => {
     for (const id of ["vol-0123456789abcdef", "..", "../../runs", "vol-\0", ""]) {
-      const applying = trial.compute.apply(
-        trial.runOf({ mounts: [{ volume: { id, zone: "z" }, path: "/workspace" }] }),
+      const applying = fixture.compute.apply(
+        fixture.runOf({ mounts: [{ volume: { id, zone: "z" }, path: "/workspace" }] }),
       );
 
       await expect(applying, id).rejects.toThrow(/volume/);
     }
-    expect(await trial.compute.listRuns()).toEqual([]);
+    expect(await fixture.compute.listRuns()).toEqual([]);
   });
 
   // Without a sandbox a run sees what its user sees: there is nothing to hold it to.
@@ -184,7 +184,7 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
 
     const seen = await run({
       mounts: onVolume(),
-      command: `cat ${onDisk("secret", other.id)}; ls -A ${trial.home}; ls -A /workspace`,
+      command: `cat ${onDisk("secret", other.id)}; ls -A ${fixture.home}; ls -A /workspace`,
     });
 
     expect(seen).not.toContain("of another disk");

@@ -6,38 +6,38 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { descendantsOf } from "./descendants.ts";
 import { isAlive, openSupervisor, type SupervisorTrial, staying, until } from "./supervisor-trial.ts";
 
-let trial: SupervisorTrial;
+let fixture: SupervisorTrial;
 
 beforeEach(async () => {
-  trial = await openSupervisor();
+  fixture = await openSupervisor();
 });
 
-afterEach(() => trial.close());
+afterEach(() => fixture.close());
 
 const sh = (script: string) => ["/bin/sh", "-c", script];
 const linesOf = (name: string) =>
-  existsSync(trial.file(name)) ? readFileSync(trial.file(name), "utf8").trim().split("\n").filter(Boolean) : [];
-const status = async () => JSON.parse((await trial.ask("status")).stdout);
-const setAccess = (access: object) => trial.ask("access", [], JSON.stringify(access));
+  existsSync(fixture.file(name)) ? readFileSync(fixture.file(name), "utf8").trim().split("\n").filter(Boolean) : [];
+const status = async () => JSON.parse((await fixture.ask("status")).stdout);
+const setAccess = (access: object) => fixture.ask("access", [], JSON.stringify(access));
 /** Adds a line to a file whenever it starts, with the token that it was given. */
-const server = (name: string, then = staying) => sh(`echo "$$ $TOKEN" >>${trial.file(name)}; ${then}`);
+const server = (name: string, then = staying) => sh(`echo "$$ $TOKEN" >>${fixture.file(name)}; ${then}`);
 
 describe("access to a run", () => {
   it("changes while it runs, whole and by revision", async () => {
-    await trial.run([]);
+    await fixture.run([]);
     const keys = (revision: number, text: string) => setAccess({ revision, files: { authorized_keys: text } });
 
     await keys(2, "ssh-ed25519 first\n");
     await keys(1, "ssh-ed25519 late\n");
-    expect(readFileSync(trial.file("access/authorized_keys"), "utf8")).toBe("ssh-ed25519 first\n");
+    expect(readFileSync(fixture.file("access/authorized_keys"), "utf8")).toBe("ssh-ed25519 first\n");
     await keys(3, "");
 
-    expect(readFileSync(trial.file("access/authorized_keys"), "utf8")).toBe("");
+    expect(readFileSync(fixture.file("access/authorized_keys"), "utf8")).toBe("");
     expect(await status()).toMatchObject({ revision: 3 });
   });
 
   it("starts a program, again whenever it ends, and goes on with it where it is still wanted", async () => {
-    await trial.run([]);
+    await fixture.run([]);
     const wanted = (revision: number, token: string) =>
       setAccess({ revision, services: { jupyter: { words: server("starts"), env: { TOKEN: token }, port: 1 } } });
 
@@ -59,11 +59,11 @@ describe("access to a run", () => {
   });
 
   it("is changed quickly by one program after the other: none begins before the one in its place has ended", async () => {
-    await trial.run([]);
+    await fixture.run([]);
     // Takes its time to end, as Jupyter does, and says when.
     const slow = (token: string) =>
-      sh(`trap 'sleep 0.3; echo "end ${token}" >>${trial.file("life")}; exit' TERM
-        echo "begin ${token}" >>${trial.file("life")}; ${staying}`);
+      sh(`trap 'sleep 0.3; echo "end ${token}" >>${fixture.file("life")}; exit' TERM
+        echo "begin ${token}" >>${fixture.file("life")}; ${staying}`);
     const wanted = (revision: number, token?: string) =>
       setAccess({ revision, services: token ? { jupyter: { words: slow(token), port: 1 } } : {} });
     await wanted(1, "a");
@@ -82,7 +82,7 @@ describe("access to a run", () => {
   });
 
   it("is what was wanted last, whichever arrives first, also where a program does not end by itself", async () => {
-    await trial.run([]);
+    await fixture.run([]);
     const stubborn = { jupyter: { words: server("starts", `trap '' TERM; ${staying}`), env: { TOKEN: "a" }, port: 1 } };
     await setAccess({ revision: 1, services: stubborn });
     await until(() => linesOf("starts").length === 1);
@@ -112,7 +112,7 @@ describe("access to a run", () => {
     const listener = createServer();
     await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
     const { port } = listener.address() as { port: number };
-    await trial.run([]);
+    await fixture.run([]);
 
     await setAccess({
       revision: 1,
@@ -132,8 +132,8 @@ describe("access to a run", () => {
     const listener = createServer((socket) => visitors.push(socket));
     await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
     const { port } = listener.address() as { port: number };
-    const count = async () => (await trial.ask("count")).stdout;
-    await trial.run([]);
+    const count = async () => (await fixture.ask("count")).stdout;
+    await fixture.run([]);
     await setAccess({ revision: 1, services: { ssh: { words: sh(staying), port } } });
     expect(await count()).toBe("0\n");
 
@@ -146,30 +146,30 @@ describe("access to a run", () => {
   });
 
   it("goes on where what keeps it is killed: it ends with that, and is started anew", async () => {
-    const run = await trial.run([]);
+    const run = await fixture.run([]);
     await setAccess({ revision: 5, services: { jupyter: { words: server("starts"), env: { TOKEN: "a" }, port: 1 } } });
     await until(() => linesOf("starts").length === 1);
     const attendant = descendantsOf(run.child.pid ?? 0).find((pid) =>
-      readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith(trial.file("attendant")),
+      readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith(fixture.file("attendant")),
     );
 
     process.kill(attendant ?? 0, "SIGKILL");
 
     await until(() => linesOf("starts").length === 2);
     expect(isAlive(Number(linesOf("starts")[0]?.split(" ")[0]))).toBe(false);
-    await until(async () => (await trial.ask("status")).code === 0);
+    await until(async () => (await fixture.ask("status")).code === 0);
     expect(await status()).toMatchObject({ revision: 5, services: { jupyter: { failures: 0 } } });
   });
 
   it("survives a restart of the container", async () => {
-    const first = await trial.run([]);
+    const first = await fixture.run([]);
     const services = { jupyter: { words: server("starts", "exec sleep 1"), env: { TOKEN: "a" }, port: 1 } };
     await setAccess({ revision: 5, files: { authorized_keys: "key\n" }, services });
     await until(() => linesOf("starts").length === 1);
     await first.kill();
-    writeFileSync(trial.file("starts"), "");
+    writeFileSync(fixture.file("starts"), "");
 
-    await trial.run([]);
+    await fixture.run([]);
 
     await until(() => linesOf("starts").length > 0);
     expect(await status()).toMatchObject({ revision: 5 });
@@ -179,7 +179,7 @@ describe("access to a run", () => {
     ["a file elsewhere", { revision: 1, files: { "../opened": "" } }],
     ["no object", []],
   ])("with %s is refused", async (_, access) => {
-    await trial.run([]);
+    await fixture.run([]);
 
     expect((await setAccess(access)).code).toBeGreaterThanOrEqual(64);
     expect(await status()).toMatchObject({ revision: 0 });
@@ -188,36 +188,36 @@ describe("access to a run", () => {
 
 describe("the use of GPUs", () => {
   const withTool = async (script: string, flags: readonly string[] = []) => {
-    writeFileSync(trial.file("nvidia-smi"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-    await trial.run([], {
+    writeFileSync(fixture.file("nvidia-smi"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    await fixture.run([], {
       flags: ["--attended", ["--gpu-every=100ms", ...flags].join(" ")],
-      env: { PATH: `${trial.home}:${process.env.PATH}`, USE: trial.file("use") },
+      env: { PATH: `${fixture.home}:${process.env.PATH}`, USE: fixture.file("use") },
     });
   };
 
   it("is told as the time since one was busy", async () => {
-    writeFileSync(trial.file("use"), "0\n0\n");
+    writeFileSync(fixture.file("use"), "0\n0\n");
     await withTool('cat "$USE"');
     await until(async () => (await status()).gpuIdleSeconds >= 2);
 
-    writeFileSync(trial.file("use"), "0\n3\n");
+    writeFileSync(fixture.file("use"), "0\n3\n");
 
     await until(async () => (await status()).gpuIdleSeconds === 0);
   });
 
   it("is asked for every few seconds, so that what is short is not missed", async () => {
-    const said = await promisify(execFile)(trial.file("attendant"), ["-h"]);
+    const said = await promisify(execFile)(fixture.file("attendant"), ["-h"]);
 
     expect(said.stderr).toMatch(/gpu-every duration\n.*\(default 5s\)/);
   });
 
   it("of one moment counts, whatever the tool says after it", async () => {
-    writeFileSync(trial.file("use"), "0\n");
+    writeFileSync(fixture.file("use"), "0\n");
     await withTool('cat "$USE"; [ ! -e "$USE.burst" ] || { rm "$USE.burst"; echo 90; }; echo x >>"$USE.asked"');
     await until(async () => (await status()).gpuIdleSeconds >= 3);
 
     const before = Date.now();
-    writeFileSync(trial.file("use.burst"), "");
+    writeFileSync(fixture.file("use.burst"), "");
     const asked = linesOf("use.asked").length;
     await until(() => linesOf("use.asked").length > asked + 1);
 
@@ -236,17 +236,17 @@ describe("the use of GPUs", () => {
   });
 
   it("is not told any more once the tool hangs, as it does with a driver that has failed", async () => {
-    writeFileSync(trial.file("use"), "0\n");
+    writeFileSync(fixture.file("use"), "0\n");
     await withTool('cat "$USE"; [ ! -e "$USE.hangs" ] || sleep 600', ["--gpu-within=4s"]);
     await until(async () => (await status()).gpuIdleSeconds >= 1);
 
-    writeFileSync(trial.file("use.hangs"), "");
+    writeFileSync(fixture.file("use.hangs"), "");
 
     await until(async () => (await status()).gpuIdleSeconds === undefined);
   });
 
   it("is not told where there is no tool", async () => {
-    await trial.run([], { env: { PATH: "/nowhere" } });
+    await fixture.run([], { env: { PATH: "/nowhere" } });
 
     expect(await status()).not.toHaveProperty("gpuIdleSeconds");
   });

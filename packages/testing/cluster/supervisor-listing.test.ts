@@ -8,24 +8,24 @@ import { openSupervisor, type SupervisorTrial } from "./supervisor-trial.ts";
 
 const mebibyte = 1024 * 1024;
 const cut = "The rest is left out\n";
-let trial: SupervisorTrial;
+let fixture: SupervisorTrial;
 let disk: string;
 
 beforeEach(async () => {
-  trial = await openSupervisor();
-  disk = trial.file("disk");
+  fixture = await openSupervisor();
+  disk = fixture.file("disk");
   mkdirSync(disk);
 });
 
-afterEach(() => trial.close());
+afterEach(() => fixture.close());
 
 async function listed(): Promise<string> {
-  const { stdout } = await promisify(execFile)(trial.file("files"), [disk], { maxBuffer: 2 * mebibyte });
+  const { stdout } = await promisify(execFile)(fixture.file("files"), [disk], { maxBuffer: 2 * mebibyte });
   return stdout;
 }
 
 async function lastListed(directory = disk): Promise<string | undefined> {
-  const run = await trial.run(["true"], { flags: ["--list", directory], isShort: true });
+  const run = await fixture.run(["true"], { flags: ["--list", directory], isShort: true });
   expect(await run.exit).toBe(0);
   const { files } = run.lastWords() as { files?: string };
   return files && gunzipSync(Buffer.from(files, "base64")).toString();
@@ -60,7 +60,7 @@ it("cuts what is longer, and says so in the last line; the last words hold the b
 });
 
 it("says how the command ended where nothing can be listed", async () => {
-  rmSync(trial.file("files"));
+  rmSync(fixture.file("files"));
 
   expect(await lastListed("/no/such/disk")).toBeUndefined();
 });

@@ -8,13 +8,13 @@ import { descendantsOf } from "./descendants.ts";
 import { isAlive, openSupervisor, type SupervisorTrial, staying, until } from "./supervisor-trial.ts";
 import { toolsSources } from "./tools-binaries.ts";
 
-let trial: SupervisorTrial;
+let fixture: SupervisorTrial;
 
 beforeEach(async () => {
-  trial = await openSupervisor();
+  fixture = await openSupervisor();
 });
 
-afterEach(() => trial.close());
+afterEach(() => fixture.close());
 
 const sh = (script: string) => ["/bin/sh", "-c", script];
 /** Its own process, and everything in it, in a process namespace of its own. */
@@ -35,13 +35,13 @@ describe("the command of a run", () => {
     const long = "x".repeat(16 * 1024);
     const script = 'printf "%s|" "$@" "$ODD" | tee "$OUT"; echo problem >&2; exit 7';
 
-    const run = await trial.run([...sh(script), "sh", odd, "", "-n", long], {
-      env: { ODD: odd, OUT: trial.file("out") },
+    const run = await fixture.run([...sh(script), "sh", odd, "", "-n", long], {
+      env: { ODD: odd, OUT: fixture.file("out") },
       isShort: true,
     });
 
     expect(await run.exit).toBe(7);
-    expect(readFileSync(trial.file("out"), "utf8")).toBe([odd, "", "-n", long, odd, ""].join("|"));
+    expect(readFileSync(fixture.file("out"), "utf8")).toBe([odd, "", "-n", long, odd, ""].join("|"));
     expect(run.output()).toContain(`|-n|${long}|`);
     expect(run.output()).toContain("problem\n");
     expect(run.lastWords()).toEqual({ started: true, exitCode: 7 });
@@ -52,7 +52,7 @@ describe("the command of a run", () => {
     ["with the code that a signal would have", sh("exit 137"), 137, { started: true, exitCode: 137 }],
     ["well", ["true"], 0, { started: true, exitCode: 0 }],
   ])("that ends %s is told from the others", async (_, words, code, lastWords) => {
-    const run = await trial.run(words, { isShort: true });
+    const run = await fixture.run(words, { isShort: true });
 
     expect(await run.exit).toBe(code);
     expect(run.lastWords()).toEqual(lastWords);
@@ -64,7 +64,7 @@ describe("the command of a run", () => {
     ["is no program", ["/etc/passwd"], 126],
     ["is a directory", ["/etc"], 126],
   ])("that %s says so, and that it never began", async (_, words, code) => {
-    const run = await trial.run(words, { isShort: true });
+    const run = await fixture.run(words, { isShort: true });
 
     expect(await run.exit).toBe(code);
     expect(run.output()).toContain(words[0]);
@@ -72,24 +72,24 @@ describe("the command of a run", () => {
   });
 
   it("has the shell of busybox where its image has none", async () => {
-    writeFileSync(trial.file("busybox"), '#!/bin/bash\necho "busybox as $0 with $*"\n', { mode: 0o755 });
+    writeFileSync(fixture.file("busybox"), '#!/bin/bash\necho "busybox as $0 with $*"\n', { mode: 0o755 });
 
-    const run = await trial.run(["/missing/sh", "-c", "true"], { isShort: true });
+    const run = await fixture.run(["/missing/sh", "-c", "true"], { isShort: true });
 
     expect(await run.exit).toBe(0);
     expect(run.output()).toContain("with -c true");
   });
 
   it("has no input and none of its supervisor's files", async () => {
-    const run = await trial.run(sh("cat; ls -l /proc/self/fd; trap"), { isShort: true });
+    const run = await fixture.run(sh("cat; ls -l /proc/self/fd; trap"), { isShort: true });
 
     expect(await run.exit).toBe(0);
     expect(run.output()).toContain("/dev/null");
-    expect(run.output()).not.toContain(`${trial.home}/`);
+    expect(run.output()).not.toContain(`${fixture.home}/`);
   });
 
   it("ends, with its whole group, when the supervisor is asked to", async () => {
-    const run = await trial.run(sh('trap "echo saved; exit 3" TERM; sleep 30 & echo $!; wait'));
+    const run = await fixture.run(sh('trap "echo saved; exit 3" TERM; sleep 30 & echo $!; wait'));
     await until(() => run.output().includes("\n"));
     const child = Number(run.output());
 
@@ -101,7 +101,7 @@ describe("the command of a run", () => {
   });
 
   it("is killed within the grace where it does not end", async () => {
-    const run = await trial.run(sh('trap "echo asked" TERM; echo began; while :; do sleep 0.05; done'), {
+    const run = await fixture.run(sh('trap "echo asked" TERM; echo began; while :; do sleep 0.05; done'), {
       flags: ["--grace", "4s"],
     });
     await until(() => run.output().includes("began"));
@@ -114,7 +114,7 @@ describe("the command of a run", () => {
   });
 
   it("hears other signals too", async () => {
-    const run = await trial.run(sh('trap "echo heard; exit 0" USR1; echo began; while :; do sleep 0.05; done'));
+    const run = await fixture.run(sh('trap "echo heard; exit 0" USR1; echo began; while :; do sleep 0.05; done'));
     await until(() => run.output().includes("began"));
 
     run.child.kill("SIGUSR1");
@@ -124,9 +124,9 @@ describe("the command of a run", () => {
   });
 
   it("that is none goes on until the supervisor is asked to end", async () => {
-    const run = await trial.run([]);
+    const run = await fixture.run([]);
 
-    expect((await trial.ask("ready")).code).toBe(0);
+    expect((await fixture.ask("ready")).code).toBe(0);
     run.child.kill("SIGTERM");
 
     expect(await run.exit).toBe(0);
@@ -135,23 +135,23 @@ describe("the command of a run", () => {
 
 describe("a run of several machines", () => {
   it("begins once all of them are there, and need not be told again after a restart of its container", async () => {
-    const run = await trial.run(sh(`echo began; ${staying}`), { flags: ["--gated"] });
-    expect((await trial.ask("ready")).code).toBe(75);
+    const run = await fixture.run(sh(`echo began; ${staying}`), { flags: ["--gated"] });
+    expect((await fixture.ask("ready")).code).toBe(75);
     expect(run.output()).toBe("");
 
-    await trial.ask("open");
-    await trial.ask("open");
+    await fixture.ask("open");
+    await fixture.ask("open");
     await until(() => run.output() === "began\n");
-    expect((await trial.ask("ready")).code).toBe(0);
+    expect((await fixture.ask("ready")).code).toBe(0);
     await run.kill();
 
-    const again = await trial.run(sh("echo again"), { flags: ["--gated"], isShort: true });
+    const again = await fixture.run(sh("echo again"), { flags: ["--gated"], isShort: true });
     expect(await again.exit).toBe(0);
     expect(again.output()).toBe("again\n");
   });
 
   it("that is ended before never began", async () => {
-    const run = await trial.run(sh("echo began"), { flags: ["--gated"] });
+    const run = await fixture.run(sh("echo began"), { flags: ["--gated"] });
 
     run.child.kill("SIGTERM");
 
@@ -169,58 +169,58 @@ it("is ready when every port is listened on", async () => {
       return (server.address() as { port: number }).port;
     }),
   );
-  await trial.run([], { flags: ["--ports", ports.join(",")] });
-  expect((await trial.ask("ready")).code).toBe(0);
+  await fixture.run([], { flags: ["--ports", ports.join(",")] });
+  expect((await fixture.ask("ready")).code).toBe(0);
 
   await new Promise((resolve) => servers[1]?.close(resolve));
-  expect((await trial.ask("ready")).code).toBe(75);
+  expect((await fixture.ask("ready")).code).toBe(75);
 
   await new Promise((resolve) => servers[0]?.close(resolve));
 });
 
 describe("beside another supervisor", () => {
   it("does nothing, and the other one goes on", async () => {
-    await trial.run([]);
+    await fixture.run([]);
 
-    const second = await trial.run(["true"], { isShort: true });
+    const second = await fixture.run(["true"], { isShort: true });
 
     expect(await second.exit).toBe(70);
     expect(second.output()).toContain("Another supervisor runs here");
-    expect((await trial.ask("count")).code).toBe(0);
+    expect((await fixture.ask("count")).code).toBe(0);
   });
 
   it("that was killed takes its place", async () => {
-    const first = await trial.run([]);
+    const first = await fixture.run([]);
     await first.kill();
 
     // What it was about to start holds its place until that has begun to run.
-    let next = await trial.run([]);
-    while (next.child.exitCode !== null) next = await trial.run([]);
+    let next = await fixture.run([]);
+    while (next.child.exitCode !== null) next = await fixture.run([]);
 
-    expect((await trial.ask("count")).stdout).toBe("0\n");
+    expect((await fixture.ask("count")).stdout).toBe("0\n");
   });
 });
 
 it("answers who asked before it listened: a container runs from its first moment", async () => {
-  const early = trial.ask("count");
+  const early = fixture.ask("count");
 
-  await trial.run([], { isShort: true });
+  await fixture.run([], { isShort: true });
 
   expect(await early).toMatchObject({ code: 0, stdout: "0\n" });
 });
 
 it("is spoken to by its own user alone", async () => {
-  await trial.run([]);
+  await fixture.run([]);
 
-  expect((statSync(trial.file("socket")).mode & 0o777).toString(8)).toBe("600");
-  expect((await trial.ask("no-such-question")).code).toBe(64);
+  expect((statSync(fixture.file("socket")).mode & 0o777).toString(8)).toBe("600");
+  expect((await fixture.ask("no-such-question")).code).toBe(64);
 });
 
 it("works in an image that has nothing", async ({ skip }) => {
   const bare = [
     "bwrap",
     "--bind",
-    trial.home,
+    fixture.home,
     "/.berth",
     "--dev",
     "/dev",
@@ -238,13 +238,13 @@ it("works in an image that has nothing", async ({ skip }) => {
   ]).catch(() => undefined);
   if (!canNest) skip("this machine has no bubblewrap that works, which makes the bare image");
   const run = spawn("bwrap", words.slice(1), { stdio: "ignore" });
-  await until(async () => (await trial.ask("count")).code === 0);
+  await until(async () => (await fixture.ask("count")).code === 0);
 
-  await trial.exec({ id: "own", words: ["/.berth/supervisor", "count"] });
-  await trial.exec({ id: "none", words: ["/bin/sh", "-c", "true"] });
+  await fixture.exec({ id: "own", words: ["/.berth/supervisor", "count"] });
+  await fixture.exec({ id: "none", words: ["/bin/sh", "-c", "true"] });
 
-  expect(await trial.ended("own")).toMatchObject({ stdout: expect.stringMatching(/^\d+\n$/), end: { exitCode: 0 } });
-  expect(await trial.ended("none")).toMatchObject({ end: { exitCode: 127 } });
+  expect(await fixture.ended("own")).toMatchObject({ stdout: expect.stringMatching(/^\d+\n$/), end: { exitCode: 0 } });
+  expect(await fixture.ended("none")).toMatchObject({ end: { exitCode: 127 } });
   const [first = 0] = descendantsOf(run.pid ?? 0);
   process.kill(first, "SIGTERM");
   expect((await once(run, "exit"))[0]).toBe(0);
@@ -254,7 +254,7 @@ it("as the first process of a container waits for whom nobody waits, and leaves 
   const canNest = await promisify(execFile)("bwrap", [...asFirst.slice(1), "true"]).catch(() => undefined);
   if (!canNest) skip("this machine has no bubblewrap that works, which makes a process the first one");
   const orphans = "for n in 1 2 3 4 5; do (setsid sh -c 'sleep 0.1; exit 3' &) ; done";
-  const run = await trial.run(sh(`${orphans}; (setsid sleep 600 &); echo began; exec sleep 600`), { by: asFirst });
+  const run = await fixture.run(sh(`${orphans}; (setsid sleep 600 &); echo began; exec sleep 600`), { by: asFirst });
   await until(() => run.output().includes("began"));
   const [first = 0] = descendantsOf(run.child.pid ?? 0);
   const inside = () => descendantsOf(first);

@@ -4,17 +4,17 @@ import { existsSync } from "node:fs";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { openSupervisor, type SupervisorTrial, until } from "./supervisor-trial.ts";
 
-let trial: SupervisorTrial;
+let fixture: SupervisorTrial;
 
 beforeEach(async () => {
-  trial = await openSupervisor();
-  await trial.run([]);
+  fixture = await openSupervisor();
+  await fixture.run([]);
 });
 
-afterEach(() => trial.close());
+afterEach(() => fixture.close());
 
 function open(script: string) {
-  const child: ChildProcessWithoutNullStreams = spawn(trial.file("terminal"), ["100", "30", "/bin/sh", "-c", script]);
+  const child: ChildProcessWithoutNullStreams = spawn(fixture.file("terminal"), ["100", "30", "/bin/sh", "-c", script]);
   let shown = "";
   child.stdout.on("data", (data: Buffer) => {
     shown += data;
@@ -60,19 +60,19 @@ it("becomes larger, and has its own signals", async () => {
 
 it("counts while it is there, and its command ends with whoever opened it", async () => {
   const polite = open(
-    'trap "echo bye >left; exit 0" HUP; echo $$; while :; do sleep 0.05; done'.replace("left", trial.file("left")),
+    'trap "echo bye >left; exit 0" HUP; echo $$; while :; do sleep 0.05; done'.replace("left", fixture.file("left")),
   );
   const stubborn = open('trap "" HUP; echo $$; while :; do sleep 0.05; done');
   await until(() => polite.shown() !== "" && stubborn.shown() !== "");
-  await until(async () => (await trial.ask("count")).stdout === "2\n");
+  await until(async () => (await fixture.ask("count")).stdout === "2\n");
 
   polite.child.stdin.end();
   stubborn.child.stdin.end();
 
   expect(await polite.exit).toBe(0);
-  expect(existsSync(trial.file("left"))).toBe(true);
+  expect(existsSync(fixture.file("left"))).toBe(true);
   expect(await stubborn.exit).toBe(137);
-  await until(async () => (await trial.ask("count")).stdout === "0\n");
+  await until(async () => (await fixture.ask("count")).stdout === "0\n");
 });
 
 it("is not held open by what its command leaves behind", async () => {
@@ -83,7 +83,7 @@ it("is not held open by what its command leaves behind", async () => {
 });
 
 it("of a program that is not there ends at once", async () => {
-  const child = spawn(trial.file("terminal"), ["80", "24", "/no/such/program"]);
+  const child = spawn(fixture.file("terminal"), ["80", "24", "/no/such/program"]);
 
   expect((await once(child, "close"))[0]).toBe(127);
 });

@@ -22,7 +22,7 @@ export interface ReadAnswer {
   readonly stderr: string;
 }
 
-/** A script that goes on until the directory of its trial is removed, where it works. */
+/** A script that goes on until the directory of its fixture is removed, where it works. */
 export const staying = "while [ -e lock ]; do sleep 0.05; done";
 
 /** A supervisor as a plain process, installed into a directory of its own as an init container does it. */
