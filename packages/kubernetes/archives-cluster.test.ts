@@ -27,7 +27,7 @@ import { kubernetesVolumes } from "./volumes.ts";
 const paths = pathsOf(namespace);
 const owner = { uid: "a".repeat(32), key: "owner#o#env#session-manager|one" };
 const isArchive = "labelSelector=berth/archive";
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 let s3: FakeS3;
 let volumes: Volumes;
 /** Of the next pod: long enough that a Job that was begun is seen before its end. */
@@ -38,14 +38,14 @@ let machine: MachineState = "running";
 beforeAll(async () => {
   const nodes = ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" }));
   const script = () => ({ process: true, startMs }) as const;
-  trial = await openClusterTrial(nodes, script, { tools: await toolsPath(process.env) });
+  fixture = await openClusterTrial(nodes, script, { tools: await toolsPath(process.env) });
   s3 = await startS3("bucket");
-  volumes = volumesOf(trial.client);
+  volumes = volumesOf(fixture.client);
 });
 
 afterAll(async () => {
   await s3.stop();
-  await trial.stop();
+  await fixture.stop();
 });
 
 function volumesOf(client: ApiClient): Volumes {
@@ -58,8 +58,8 @@ function options() {
 }
 
 /** The zips of one volume of EBS, which is there. */
-async function openEbs(volume: VolumeRef, client = trial.client): Promise<Archives> {
-  await trial.cluster.kubelet.disks.make(volume.id, undefined);
+async function openEbs(volume: VolumeRef, client = fixture.client): Promise<Archives> {
+  await fixture.cluster.kubelet.disks.make(volume.id, undefined);
   return ebsArchives(
     { client, paths, deployment: "trial" },
     { ...options(), findVolume: async (id) => (id === volume.id ? { ...volume, attached: false } : undefined) },
@@ -70,35 +70,35 @@ async function openEbs(volume: VolumeRef, client = trial.client): Promise<Archiv
 async function sweep(): Promise<void> {
   const { ctx } = await memoryWorld();
   for (let times = 0; times < 4; times += 1) {
-    await findOrphans({ ...ctx, compute: trial.compute });
+    await findOrphans({ ...ctx, compute: fixture.compute });
     await ctx.clock.sleep(300_000);
   }
 }
 
 const podsOf = async (blob: string) => {
   const selector = `labelSelector=berth/archive=${archiveName("trial", blob)}`;
-  return must(await trial.cluster.admin.get<{ items: Pod[] }>(`${paths.pods}?${selector}`)).items;
+  return must(await fixture.cluster.admin.get<{ items: Pod[] }>(`${paths.pods}?${selector}`)).items;
 };
 
 async function clear(): Promise<void> {
-  const { admin } = trial.cluster;
+  const { admin } = fixture.cluster;
   s3.objects.clear();
   for (const path of [paths.jobs, paths.claims]) {
     const selector = path === paths.jobs ? `?${isArchive}` : "";
     const { items } = must(await admin.get<{ items: KubeObject[] }>(`${path}${selector}`));
     // Whatever its status is by now.
-    const remove = ({ metadata: { name, uid } }: KubeObject) => trial.client.remove(`${path}/${name}`, { uid });
+    const remove = ({ metadata: { name, uid } }: KubeObject) => fixture.client.remove(`${path}/${name}`, { uid });
     await Promise.all(items.map(remove));
     await Promise.all(items.map(({ metadata }) => removed(admin, `${path}/${metadata.name}`)));
   }
 }
 
 const jobPath = (blob: string) => `${paths.jobs}/${archiveName("trial", blob)}`;
-const jobOf = async (blob: string) => must(await trial.cluster.admin.get<Job>(jobPath(blob)));
+const jobOf = async (blob: string) => must(await fixture.cluster.admin.get<Job>(jobPath(blob)));
 const newVolume = (token: string) =>
   volumes.createVolume({ token, sizeGb: 5, zone: "us-east-1a", snapshotId: undefined });
 const ended = (blob: string) =>
-  trial.eventually(
+  fixture.eventually(
     () => volumes.findArchive(blob),
     (archive) => archive !== undefined && archive.state !== "pending",
   );
@@ -117,10 +117,10 @@ describe("the zip of a volume of EBS", () => {
   it("is made by a pod that mounts it until it is ended, which takes away all that it needed", async () => {
     const volume = { id: "vol-0123456789abcdef0", zone: "us-east-1a" };
     const archives = await openEbs(volume);
-    await writeFile(join(trial.cluster.kubelet.disks.directoryOf(volume.id), "notes"), "what was written");
+    await writeFile(join(fixture.cluster.kubelet.disks.directoryOf(volume.id), "notes"), "what was written");
 
     await archives.startArchive(volume.id, "archives/o/ebs", owner);
-    const archive = await trial.eventually(
+    const archive = await fixture.eventually(
       () => archives.findArchive("archives/o/ebs"),
       (seen) => seen !== undefined && seen.state !== "pending",
     );
@@ -137,7 +137,7 @@ describe("the zip of a volume of EBS", () => {
       `${paths.claims}/${volume.id}`,
       `/api/v1/persistentvolumes/berth-${volume.id}`,
     ];
-    await Promise.all(objects.map((path) => removed(trial.cluster.admin, path)));
+    await Promise.all(objects.map((path) => removed(fixture.cluster.admin, path)));
     expect(await archives.findArchive("archives/o/ebs")).toEqual(archive);
     await clear();
   });
@@ -146,21 +146,21 @@ describe("the zip of a volume of EBS", () => {
     const volume = { id: "vol-0123456789abcdef1", zone: "us-east-1a" };
     const archives = await openEbs(volume);
     await archives.startArchive(volume.id, "archives/o/kept", owner);
-    await trial.eventually(async () => s3.objects.has("archives/o/kept"), Boolean);
+    await fixture.eventually(async () => s3.objects.has("archives/o/kept"), Boolean);
     const list = () => Promise.reject(new Error("no answer"));
-    const away = await openEbs(volume, { ...trial.client, list });
+    const away = await openEbs(volume, { ...fixture.client, list });
 
     await expect(away.endArchive("archives/o/kept", owner)).rejects.toThrow("no answer");
 
     expect(await away.findArchive("archives/o/kept")).toMatchObject({ state: "completed" });
     await archives.endArchive("archives/o/kept", owner);
-    await removed(trial.cluster.admin, `${paths.claims}/${volume.id}`);
+    await removed(fixture.cluster.admin, `${paths.claims}/${volume.id}`);
     await clear();
   });
 
   it("that nobody ended is removed as what else is left of an environment without a record", async () => {
     const volume = { id: "vol-0123456789abcdef2", zone: "us-east-1a" };
-    const interrupted = await openEbs(volume, { ...trial.client, apply: () => Promise.reject(new Error("died")) });
+    const interrupted = await openEbs(volume, { ...fixture.client, apply: () => Promise.reject(new Error("died")) });
     await expect(interrupted.startArchive(volume.id, "archives/o/left", owner)).rejects.toThrow("died");
 
     await sweep();
@@ -170,7 +170,7 @@ describe("the zip of a volume of EBS", () => {
       `${paths.claims}/${volume.id}`,
       `/api/v1/persistentvolumes/berth-${volume.id}`,
     ];
-    await Promise.all(objects.map((path) => removed(trial.cluster.admin, path)));
+    await Promise.all(objects.map((path) => removed(fixture.cluster.admin, path)));
   });
 });
 
@@ -179,8 +179,8 @@ describe("the zip of a claim", () => {
     const { id } = await newVolume("read");
     await volumes.startArchive(id, "archives/first", owner);
     await ended("archives/first");
-    const handle = await handleOf(trial.cluster.admin, namespace, claimOf(id)?.name ?? "");
-    await writeFile(join(trial.cluster.kubelet.disks.directoryOf(handle ?? ""), "notes"), "what was written");
+    const handle = await handleOf(fixture.cluster.admin, namespace, claimOf(id)?.name ?? "");
+    await writeFile(join(fixture.cluster.kubelet.disks.directoryOf(handle ?? ""), "notes"), "what was written");
 
     await volumes.startArchive(id, "archives/o/workspace-1", owner);
     const { state, bytes } = (await ended("archives/o/workspace-1")) ?? {};
@@ -206,8 +206,8 @@ describe("the zip of a claim", () => {
       "karpenter.sh/do-not-disrupt": "true",
     });
     // The zip is whole a moment before its pod says so.
-    const log = await trial.eventually(
-      async () => must(await trial.cluster.admin.get<string>(`${paths.pods}/${pod?.metadata.name}/log`)),
+    const log = await fixture.eventually(
+      async () => must(await fixture.cluster.admin.get<string>(`${paths.pods}/${pod?.metadata.name}/log`)),
       (text) => text.includes('"bytes":'),
     );
     const shown = JSON.stringify([pod, await jobOf("archives/o/workspace-1"), log]);
@@ -222,7 +222,7 @@ describe("the zip of a claim", () => {
       const upload = await blobs.urlToPut(name);
       return upload && { ...upload, url: upload.url.replace(/Signature=[0-9a-f]{4}/, "Signature=0000") };
     };
-    const place = { client: trial.client, paths, deployment: "trial" };
+    const place = { client: fixture.client, paths, deployment: "trial" };
     const archives = { ...more, blobs: { ...blobs, urlToPut } };
     const refused = kubernetesVolumes(place, { ...unhurried, archives });
 
@@ -236,8 +236,8 @@ describe("the zip of a claim", () => {
 
   it("is finished by the next call where one was interrupted, and its address goes with the Job", async () => {
     const { id } = await newVolume("interrupted");
-    const broken = volumesOf({ ...trial.client, apply: () => Promise.reject(new Error("died")) });
-    const late = volumesOf({ ...trial.client, patch: () => Promise.reject(new Error("died later")) });
+    const broken = volumesOf({ ...fixture.client, apply: () => Promise.reject(new Error("died")) });
+    const late = volumesOf({ ...fixture.client, patch: () => Promise.reject(new Error("died later")) });
     await expect(broken.startArchive(id, "archives/late", owner)).rejects.toThrow("died");
     await expect(late.startArchive(id, "archives/late", owner)).rejects.toThrow("died later");
     const before = await volumes.findArchive("archives/late");
@@ -248,22 +248,22 @@ describe("the zip of a claim", () => {
     expect(await ended("archives/late")).toMatchObject({ state: "completed" });
     const job = await jobOf("archives/late");
     const secret = `${paths.secrets}/${job.metadata.name}`;
-    must(await trial.cluster.admin.get(secret));
+    must(await fixture.cluster.admin.get(secret));
     await clear();
-    await removed(trial.cluster.admin, secret);
+    await removed(fixture.cluster.admin, secret);
   });
 
   it("is known however long ago it was made, and is not made once more", async () => {
     const { id } = await newVolume("forgotten");
     await volumes.startArchive(id, "archives/forgotten", owner);
     const whole = await ended("archives/forgotten");
-    await trial.client.remove(jobPath("archives/forgotten"), { uid: undefined });
-    await removed(trial.cluster.admin, jobPath("archives/forgotten"));
+    await fixture.client.remove(jobPath("archives/forgotten"), { uid: undefined });
+    await removed(fixture.cluster.admin, jobPath("archives/forgotten"));
 
     await volumes.startArchive(id, "archives/forgotten", owner);
 
     expect(await volumes.findArchive("archives/forgotten")).toEqual(whole);
-    expect((await trial.cluster.admin.get(jobPath("archives/forgotten"))).status).toBe(404);
+    expect((await fixture.cluster.admin.get(jobPath("archives/forgotten"))).status).toBe(404);
     await clear();
   });
 
@@ -277,12 +277,12 @@ describe("the zip of a claim", () => {
       ttlSecondsAfterFinished: 300,
       backoffLimit: 0,
     });
-    await trial.eventually(
+    await fixture.eventually(
       () => volumes.findVolume(id),
       (volume) => volume?.attached === true,
     );
     await ended("archives/bounded");
-    await trial.eventually(
+    await fixture.eventually(
       () => volumes.findVolume(id),
       (volume) => volume?.attached === false,
     );
@@ -293,18 +293,18 @@ describe("the zip of a claim", () => {
     const { id } = await newVolume("lost");
     startMs = 3_600_000;
     await volumes.startArchive(id, "archives/lost", owner);
-    const [pod] = await trial.eventually(
+    const [pod] = await fixture.eventually(
       () => podsOf("archives/lost"),
       ([one]) => one?.spec.nodeName !== undefined,
     );
     const name = pod?.spec.nodeName ?? "";
-    trial.pretendNodes.find((one) => one.name === name)?.lose();
-    await trial.eventually(
-      async () => must(await trial.cluster.admin.get<Node>(`/api/v1/nodes/${name}`)),
+    fixture.pretendNodes.find((one) => one.name === name)?.lose();
+    await fixture.eventually(
+      async () => must(await fixture.cluster.admin.get<Node>(`/api/v1/nodes/${name}`)),
       (node) => !holds(node, "Ready"),
     );
     await volumes.endArchive("archives/lost", owner);
-    await trial.eventually(
+    await fixture.eventually(
       () => podsOf("archives/lost"),
       ([one]) => one?.metadata.deletionTimestamp !== undefined,
     );
@@ -316,7 +316,7 @@ describe("the zip of a claim", () => {
 
     expect(held.length).toBe(1);
     expect([waitsFor, after]).toEqual([expect.objectContaining({ name, uid: expect.any(String) }), undefined]);
-    await trial.eventually(
+    await fixture.eventually(
       () => podsOf("archives/lost"),
       (pods) => pods.length === 0,
     );

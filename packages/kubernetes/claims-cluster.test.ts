@@ -12,24 +12,24 @@ import { pathsOf } from "./paths.ts";
 import { kubernetesVolumes } from "./volumes.ts";
 
 const claimsPath = `/api/v1/namespaces/${namespace}/persistentvolumeclaims`;
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 let claims: Volumes;
 
 beforeAll(async () => {
-  trial = await openClusterTrial(
+  fixture = await openClusterTrial(
     ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge", zone: "us-east-1b" })),
   );
-  const place = { client: trial.client, paths: pathsOf(namespace), deployment: "trial" };
+  const place = { client: fixture.client, paths: pathsOf(namespace), deployment: "trial" };
   claims = kubernetesVolumes(place, unhurried);
 });
 
-afterAll(() => trial.stop());
+afterAll(() => fixture.stop());
 
 async function clear(): Promise<void> {
-  await trial.clear();
-  const { items } = must(await trial.cluster.admin.get<{ items: Claim[] }>(claimsPath));
+  await fixture.clear();
+  const { items } = must(await fixture.cluster.admin.get<{ items: Claim[] }>(claimsPath));
   await Promise.all(items.map((claim) => claims.removeVolume(idOf(claim))));
-  await Promise.all(items.map(({ metadata }) => removed(trial.cluster.admin, `${claimsPath}/${metadata.name}`)));
+  await Promise.all(items.map(({ metadata }) => removed(fixture.cluster.admin, `${claimsPath}/${metadata.name}`)));
 }
 
 describe("claims of a cluster without snapshots as every Volumes", () => {
@@ -46,27 +46,27 @@ describe("a claim", { retry: 0 }, () => {
   const newClaim = (volumes = claims) =>
     volumes.createVolume({ token: `disk-${++made}`, sizeGb: 10, zone: "us-east-1b", snapshotId: undefined });
   const ready = ({ uid }: Run) =>
-    trial.eventually(
-      () => trial.compute.observe(uid, 1),
+    fixture.eventually(
+      () => fixture.compute.observe(uid, 1),
       (seen) => seen?.state === "ready",
     );
   const gone = ({ uid }: Run) =>
-    trial.eventually(
-      () => trial.compute.observe(uid, 1),
+    fixture.eventually(
+      () => fixture.compute.observe(uid, 1),
       (seen) => seen === undefined,
     );
-  const remove = ({ uid }: Run) => trial.compute.remove(uid, 1, { graceSeconds: 1, force: false });
+  const remove = ({ uid }: Run) => fixture.compute.remove(uid, 1, { graceSeconds: 1, force: false });
 
   it("is attached while a run has it, outlives the run, and is had by one run at a time", async () => {
     const { id } = await newClaim();
     const [first, second] = [runWith(id), runWith(id)];
 
-    await trial.compute.apply(first);
+    await fixture.compute.apply(first);
     await ready(first);
     const during = await claims.findVolume(id);
-    await trial.compute.apply(second);
-    const waits = await trial.eventually(
-      () => trial.compute.observe(second.uid, 1),
+    await fixture.compute.apply(second);
+    const waits = await fixture.eventually(
+      () => fixture.compute.observe(second.uid, 1),
       (seen) => seen?.reason != null,
     );
     await remove(first);
@@ -83,15 +83,15 @@ describe("a claim", { retry: 0 }, () => {
   it("is attached until its node has let go of it, whatever became of its run", async () => {
     const { id } = await newClaim();
     const run = runWith(id);
-    await trial.compute.apply(run);
+    await fixture.compute.apply(run);
     await ready(run);
     const path = `/api/v1/persistentvolumes/${await volumeNameOf(id)}`;
     const { spec } = must(
-      await trial.cluster.admin.get<KubeObject & { spec: { csi: { volumeHandle: string } } }>(path),
+      await fixture.cluster.admin.get<KubeObject & { spec: { csi: { volumeHandle: string } } }>(path),
     );
     const name = `kubernetes.io/csi/ebs.csi.aws.com^${spec.csi.volumeHandle}`;
     const told = async (status: object) => {
-      must(await trial.cluster.admin.patch("/api/v1/nodes/one/status", { status }));
+      must(await fixture.cluster.admin.patch("/api/v1/nodes/one/status", { status }));
       return (await claims.findVolume(id))?.attached;
     };
     const attachedTo = [{ name, devicePath: "" }];
@@ -111,7 +111,7 @@ describe("a claim", { retry: 0 }, () => {
     const name = `csi-${id.split(".")[1]}`;
     const source = { persistentVolumeName: await volumeNameOf(id) };
     must(
-      await trial.cluster.admin.post("/apis/storage.k8s.io/v1/volumeattachments", {
+      await fixture.cluster.admin.post("/apis/storage.k8s.io/v1/volumeattachments", {
         metadata: { name, finalizers: ["attacher.test/detaches"] },
         spec: { attacher: "ebs.csi.aws.com", nodeName: "one", source },
       }),
@@ -123,17 +123,17 @@ describe("a claim", { retry: 0 }, () => {
     const { id } = await newClaim();
     await use(id);
     const path = await attach(id);
-    const { metadata } = must(await trial.cluster.admin.get("/api/v1/nodes/one"));
+    const { metadata } = must(await fixture.cluster.admin.get("/api/v1/nodes/one"));
     const machine = { name: "one", uid: metadata.uid, providerId: "p" };
-    const isGoing = async () => must(await trial.cluster.admin.get(path)).metadata.deletionTimestamp !== undefined;
+    const isGoing = async () => must(await fixture.cluster.admin.get(path)).metadata.deletionTimestamp !== undefined;
 
     await claims.detachVolume(id, { ...machine, name: "two" });
     await claims.detachVolume(id, { ...machine, uid: "that of another machine" });
     const spared = await isGoing();
     await claims.detachVolume(id, machine);
     const going = [await isGoing(), (await claims.findVolume(id))?.attached];
-    must(await trial.cluster.admin.patch(path, { metadata: { finalizers: null } }));
-    await removed(trial.cluster.admin, path);
+    must(await fixture.cluster.admin.patch(path, { metadata: { finalizers: null } }));
+    await removed(fixture.cluster.admin, path);
 
     expect([spared, ...going]).toEqual([false, true, true]);
     expect((await claims.findVolume(id))?.attached).toBe(false);
@@ -144,7 +144,7 @@ describe("a claim", { retry: 0 }, () => {
     const shares = ["two", "one"].map((node) => ({ node, units: 8 }));
     const run = { ...runWith(id), shares, gpusPerMachine: 8 };
 
-    await trial.compute.apply(run);
+    await fixture.compute.apply(run);
 
     expect(await ready(run)).toMatchObject({ nodes: [{ name: "two" }, { name: "one" }] });
     await remove(run);
@@ -154,20 +154,20 @@ describe("a claim", { retry: 0 }, () => {
   it("takes its volume along when it is removed, and leaves it when somebody deletes it by hand", async () => {
     const [ours, theirs] = await Promise.all([newClaim(), newClaim()]);
     const runs = [ours, theirs].map(({ id }) => runWith(id));
-    await Promise.all(runs.map((run) => trial.compute.apply(run)));
+    await Promise.all(runs.map((run) => fixture.compute.apply(run)));
     await Promise.all(runs.map(ready));
     await Promise.all(runs.map(remove));
     await Promise.all(runs.map(gone));
     const [oursName, theirsName] = await Promise.all([ours, theirs].map(({ id }) => volumeNameOf(id)));
 
     await claims.removeVolume(ours.id);
-    await trial.cluster.admin.remove(`${claimsPath}/${theirs.id.split(".")[0]}`);
-    await removed(trial.cluster.admin, `/api/v1/persistentvolumes/${oursName}`);
+    await fixture.cluster.admin.remove(`${claimsPath}/${theirs.id.split(".")[0]}`);
+    await removed(fixture.cluster.admin, `/api/v1/persistentvolumes/${oursName}`);
 
-    const left = must(await trial.cluster.admin.get(`/api/v1/persistentvolumes/${theirsName}`));
+    const left = must(await fixture.cluster.admin.get(`/api/v1/persistentvolumes/${theirsName}`));
     expect(left.metadata.deletionTimestamp).toBeUndefined();
     await claims.removeVolume(theirs.id);
-    await removed(trial.cluster.admin, `/api/v1/persistentvolumes/${theirsName}`);
+    await removed(fixture.cluster.admin, `/api/v1/persistentvolumes/${theirsName}`);
   });
 
   /** A volume that a run had, whose claim somebody deleted as often as is said. */
@@ -177,15 +177,15 @@ describe("a claim", { retry: 0 }, () => {
     const before = await volumeNameOf(id);
     for (let left = times; left > 0; left--) {
       await volumes.findVolume(id);
-      await trial.cluster.admin.remove(`${claimsPath}/${id.split(".")[0]}`);
-      await removed(trial.cluster.admin, `${claimsPath}/${id.split(".")[0]}`);
+      await fixture.cluster.admin.remove(`${claimsPath}/${id.split(".")[0]}`);
+      await removed(fixture.cluster.admin, `${claimsPath}/${id.split(".")[0]}`);
     }
     return { id, before };
   }
 
   async function use(id: string): Promise<void> {
     const run = runWith(id);
-    await trial.compute.apply(run);
+    await fixture.compute.apply(run);
     await ready(run);
     await remove(run);
     await gone(run);
@@ -198,8 +198,8 @@ describe("a claim", { retry: 0 }, () => {
     const after = await volumeNameOf(id);
     await use(id);
     await claims.removeVolume(id);
-    await removed(trial.cluster.admin, `${claimsPath}/${id.split(".")[0]}`);
-    await removed(trial.cluster.admin, `/api/v1/persistentvolumes/${before}`);
+    await removed(fixture.cluster.admin, `${claimsPath}/${id.split(".")[0]}`);
+    await removed(fixture.cluster.admin, `/api/v1/persistentvolumes/${before}`);
 
     expect(found).toMatchObject({ id, zone: "us-east-1b", attached: false });
     expect(after).toBe(before);
@@ -211,8 +211,8 @@ describe("a claim", { retry: 0 }, () => {
     [
       ", and somebody deleted that claim too",
       async (id: string) => {
-        await trial.cluster.admin.remove(`${claimsPath}/${id.split(".")[0]}`);
-        await removed(trial.cluster.admin, `${claimsPath}/${id.split(".")[0]}`);
+        await fixture.cluster.admin.remove(`${claimsPath}/${id.split(".")[0]}`);
+        await removed(fixture.cluster.admin, `${claimsPath}/${id.split(".")[0]}`);
       },
     ],
   ])("takes its volume along where the cluster has not bound the claim that was made again%s", async (_, andThen) => {
@@ -225,14 +225,14 @@ describe("a claim", { retry: 0 }, () => {
     await claims.removeVolume(id);
     await allow();
 
-    await removed(trial.cluster.admin, `${claimsPath}/${id.split(".")[0]}`);
-    await removed(trial.cluster.admin, path);
+    await removed(fixture.cluster.admin, `${claimsPath}/${id.split(".")[0]}`);
+    await removed(fixture.cluster.admin, path);
   });
 
   describe("of a class whose volumes go with their claims", () => {
     beforeAll(async () => {
       must(
-        await trial.cluster.admin.post("/apis/storage.k8s.io/v1/storageclasses", {
+        await fixture.cluster.admin.post("/apis/storage.k8s.io/v1/storageclasses", {
           metadata: { name: "going", annotations: { "storageclass.kubernetes.io/is-default-class": "true" } },
           provisioner: "ebs.csi.aws.com",
           volumeBindingMode: "WaitForFirstConsumer",
@@ -254,10 +254,10 @@ describe("a claim", { retry: 0 }, () => {
       expect(await volumes.findVolume(id)).toMatchObject({ id, attached: false });
       expect(await volumeNameOf(id)).toBe(before);
       await volumes.removeVolume(id);
-      await removed(trial.cluster.admin, `/api/v1/persistentvolumes/${before}`);
+      await removed(fixture.cluster.admin, `/api/v1/persistentvolumes/${before}`);
     }
 
-    it("leaves its volume all the same", () => expectLeft(volumesBy(trial.client)));
+    it("leaves its volume all the same", () => expectLeft(volumesBy(fixture.client)));
 
     it("leaves it, and takes it along in the end, also where somebody else writes to it meanwhile", async () => {
       const overtaken: Record<string, number> = { Retain: 0, Delete: 0 };
@@ -266,19 +266,19 @@ describe("a claim", { retry: 0 }, () => {
         const times = (overtaken[policy] ?? 2) + 1;
         if (times <= 2) {
           overtaken[policy] = times;
-          must(await trial.cluster.admin.patch(path, { metadata: { annotations: { [policy]: `${times}` } } }));
+          must(await fixture.cluster.admin.patch(path, { metadata: { annotations: { [policy]: `${times}` } } }));
         }
-        return trial.client.patch(path, body, kind);
+        return fixture.client.patch(path, body, kind);
       };
 
-      await expectLeft(volumesBy({ ...trial.client, patch }));
+      await expectLeft(volumesBy({ ...fixture.client, patch }));
 
       expect(overtaken).toEqual({ Retain: 2, Delete: 2 });
     });
   });
 
   it("goes where nobody may change its volume, which goes with it by its class", async () => {
-    const { admin } = trial.cluster;
+    const { admin } = fixture.cluster;
     const { id } = await newClaim();
     const [name = "", uid = ""] = id.split(".");
     const path = "/api/v1/persistentvolumes/foreign";
@@ -298,15 +298,15 @@ describe("a claim", { retry: 0 }, () => {
     const [name = "", uid = ""] = id.split(".");
     await bindTo("theirs", { name, uid, policy: "Retain" });
     await claims.findVolume(id);
-    await trial.cluster.admin.remove(`${claimsPath}/${name}`);
-    await removed(trial.cluster.admin, `${claimsPath}/${name}`);
+    await fixture.cluster.admin.remove(`${claimsPath}/${name}`);
+    await removed(fixture.cluster.admin, `${claimsPath}/${name}`);
 
     const found = await claims.findVolume(id);
     const after = await volumeNameOf(id);
     await claims.removeVolume(id);
-    await removed(trial.cluster.admin, `${claimsPath}/${name}`);
-    await trial.cluster.admin.remove("/api/v1/persistentvolumes/theirs");
-    await removed(trial.cluster.admin, "/api/v1/persistentvolumes/theirs");
+    await removed(fixture.cluster.admin, `${claimsPath}/${name}`);
+    await fixture.cluster.admin.remove("/api/v1/persistentvolumes/theirs");
+    await removed(fixture.cluster.admin, "/api/v1/persistentvolumes/theirs");
 
     expect(found).toMatchObject({ id, attached: false });
     expect(after).toBe("theirs");
@@ -315,7 +315,7 @@ describe("a claim", { retry: 0 }, () => {
   /** To a volume that somebody made by hand, of a driver that nobody runs. */
   async function bindTo(volume: string, { policy, ...claim }: Record<"name" | "uid" | "policy", string>) {
     must(
-      await trial.cluster.admin.post("/api/v1/persistentvolumes", {
+      await fixture.cluster.admin.post("/api/v1/persistentvolumes", {
         metadata: { name: volume },
         spec: {
           capacity: { storage: "10Gi" },
@@ -327,7 +327,7 @@ describe("a claim", { retry: 0 }, () => {
         },
       }),
     );
-    await trial.eventually(
+    await fixture.eventually(
       () => volumeNameOf(`${claim.name}.${claim.uid}`),
       (bound) => bound === volume,
     );
@@ -337,16 +337,16 @@ describe("a claim", { retry: 0 }, () => {
     const { id } = await newClaim();
     await use(id);
     const path = `/api/v1/persistentvolumes/${await volumeNameOf(id)}`;
-    await trial.cluster.admin.remove(path);
-    await trial.cluster.admin.patch(path, { metadata: { finalizers: null } });
-    await removed(trial.cluster.admin, path);
+    await fixture.cluster.admin.remove(path);
+    await fixture.cluster.admin.patch(path, { metadata: { finalizers: null } });
+    await removed(fixture.cluster.admin, path);
 
     expect(await claims.findVolume(id)).toBeUndefined();
   });
 
   /** By a policy, as a cluster may have one of its own; from when it holds until what is answered was called. */
   async function forbidChanges(volume: string, by: "Berth" | "everybody else"): Promise<() => Promise<void>> {
-    const { admin } = trial.cluster;
+    const { admin } = fixture.cluster;
     const admission = "/apis/admissionregistration.k8s.io/v1";
     const resources = { apiGroups: [""], apiVersions: ["v1"], resources: ["persistentvolumes"] };
     const isBerth = "'berth:controller' in request.userInfo.groups";
@@ -363,8 +363,8 @@ describe("a claim", { retry: 0 }, () => {
     const path = `/api/v1/persistentvolumes/${volume}?dryRun=All`;
     const change = { metadata: { annotations: { a: "b" } } };
     const patch =
-      by === "Berth" ? trial.client.patch : async (...of: [string, object]) => must(await admin.patch(...of));
-    await trial.eventually(
+      by === "Berth" ? fixture.client.patch : async (...of: [string, object]) => must(await admin.patch(...of));
+    await fixture.eventually(
       () => patch(path, change).catch(() => "refused"),
       (answer) => answer === "refused",
     );
@@ -376,7 +376,7 @@ describe("a claim", { retry: 0 }, () => {
 
   async function volumeNameOf(id: string): Promise<string | undefined> {
     const path = `${claimsPath}/${id.split(".")[0]}`;
-    const { spec } = must(await trial.cluster.admin.get<KubeObject & { spec: { volumeName?: string } }>(path));
+    const { spec } = must(await fixture.cluster.admin.get<KubeObject & { spec: { volumeName?: string } }>(path));
     return spec.volumeName;
   }
 });

@@ -8,27 +8,27 @@ import { computeConformance } from "#testing/conformance/compute.ts";
 import { type ClusterTrial, openClusterTrial } from "./cluster-trial.ts";
 import { kubernetesCompute } from "./compute.ts";
 
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 
 beforeAll(async () => {
   const nodes = ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" }));
-  trial = await openClusterTrial(nodes, undefined, { tools: await toolsPath(process.env) });
+  fixture = await openClusterTrial(nodes, undefined, { tools: await toolsPath(process.env) });
 });
 
-afterAll(() => trial.stop());
+afterAll(() => fixture.stop());
 
 describe.each([
   ["kubernetes compute", undefined],
   ["kubernetes compute with the tools image", "berth.test/tools:1"],
 ])("%s as every Compute", (_, toolsImage) => {
   computeConformance(async () => ({
-    compute: kubernetesCompute({ ...trial.options, toolsImage }),
-    nodes: trial.nodes,
+    compute: kubernetesCompute({ ...fixture.options, toolsImage }),
+    nodes: fixture.nodes,
     now: Date.now,
     pass: sleep,
-    close: trial.clear,
+    close: fixture.clear,
     command: (_, { prints, exits, ignoresTerm }) => {
-      const print = prints.length > 0 ? `cat ${linesIn(trial.files, prints)}` : ":";
+      const print = prints.length > 0 ? `cat ${linesIn(fixture.files, prints)}` : ":";
       if (exits !== undefined) return `${print}; exit ${exits}`;
       return `${ignoresTerm ? 'trap "" TERM;' : ""} ${print}; while :; do sleep 1; done`;
     },

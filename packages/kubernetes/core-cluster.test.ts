@@ -18,7 +18,7 @@ const LONGEST_MS = 300_000;
 /** Each object is made once and its removal asked for once; the note says on which node it is. */
 const oneLife = ["apply secrets", "create jobs", "patch jobs", "remove jobs", "remove secrets"];
 
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 let counted: CountedClient;
 let core: CoreTrial;
 /** What was read, in its order. */
@@ -26,10 +26,10 @@ let reads: string[];
 let calls: readonly AskingCall[];
 
 beforeEach(async () => {
-  trial = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
+  fixture = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
   reads = [];
-  counted = countedClient(notingReads(trial.client));
-  const asking = askingCompute(counted.client, (client) => kubernetesCompute({ ...trial.options, client }));
+  counted = countedClient(notingReads(fixture.client));
+  const asking = askingCompute(counted.client, (client) => kubernetesCompute({ ...fixture.options, client }));
   calls = asking.calls;
   core = await startCore(asking.compute);
 });
@@ -50,7 +50,7 @@ function notingReads(client: ApiClient): ApiClient {
 
 afterEach(async () => {
   await core.stop();
-  await trial.stop();
+  await fixture.stop();
 });
 
 it("runs jobs to their ends, with log, exit code and words, and leaves nothing of them", {
@@ -69,7 +69,7 @@ it("runs jobs to their ends, with log, exit code and words, and leaves nothing o
   expect(new TextDecoder().decode(await core.ctx.blobs.get(done.log?.blob ?? ""))).toBe("hello\n");
   expect(fails.reason).toContain("3");
   expect(typo.reason).toContain("Image not found");
-  expect(await trial.compute.listRuns()).toEqual([]);
+  expect(await fixture.compute.listRuns()).toEqual([]);
   const changes = counted.changesOf(done.uid);
   expect(changes.slice(0, oneLife.length)).toEqual(oneLife);
   // A slow cluster still has its pod when the next look comes, which asks for its removal again.
@@ -123,7 +123,7 @@ it("extends, then cancels a job, and starts the one that waited for its GPUs", {
   expect(first.run.machines).toMatchObject([{ name: "one", providerId: "aws:///us-east-1a/i-one", silent: null }]);
   expect(waiting.run.grant).toBeNull();
   expect(extended.times.endsAt).toBe((first.times.endsAt ?? 0) + 3_600_000);
-  expect(await trial.compute.listRuns()).toMatchObject([{ uid: second.uid }]);
+  expect(await fixture.compute.listRuns()).toMatchObject([{ uid: second.uid }]);
 });
 
 it("asks nothing of a job that goes on as the listing of the machines shows it", { timeout: LONGEST_MS }, async () => {
@@ -143,7 +143,7 @@ it("asks nothing of a job that goes on as the listing of the machines shows it",
   };
   const [spared, after] = [await readsOf({ look }), await core.until("idle", () => true)];
   const signalled = await readsOf({ look, hint: true });
-  await trial.client.remove(`/api/v1/namespaces/${namespace}/pods/${await podOf(uid)}`, { uid: undefined });
+  await fixture.client.remove(`/api/v1/namespaces/${namespace}/pods/${await podOf(uid)}`, { uid: undefined });
   core.skip((after.dueAt ?? 0) - core.ctx.clock.now());
   await refreshCapacity(core.ctx);
   const changed = await readsOf({ look });
@@ -156,6 +156,6 @@ it("asks nothing of a job that goes on as the listing of the machines shows it",
 
 async function podOf(uid: string): Promise<string> {
   const path = `/api/v1/namespaces/${namespace}/pods?labelSelector=berth/uid=${uid}`;
-  const { items } = await trial.client.list(path, (pod: KubeObject) => [pod.metadata.name]);
+  const { items } = await fixture.client.list(path, (pod: KubeObject) => [pod.metadata.name]);
   return items[0] ?? "";
 }

@@ -18,25 +18,25 @@ const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 const paths = pathsOf(namespace);
 const persistentVolumes = "/api/v1/persistentvolumes";
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 let core: CoreTrial;
 
 beforeAll(async () => {
-  trial = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }], undefined, { snapshots: true });
+  fixture = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }], undefined, { snapshots: true });
   const made = { metadata: { name: "ebs" }, driver: "ebs.csi.aws.com", deletionPolicy: "Delete" };
   const body = { apiVersion: "snapshot.storage.k8s.io/v1", kind: "VolumeSnapshotClass", ...made };
-  must(await trial.cluster.admin.post(`${snapshotPath}/volumesnapshotclasses`, body));
-  const place = { client: trial.client, paths, deployment: "trial" };
-  core = await startCore(trial.compute, kubernetesVolumes(place, { now: Date.now }));
+  must(await fixture.cluster.admin.post(`${snapshotPath}/volumesnapshotclasses`, body));
+  const place = { client: fixture.client, paths, deployment: "trial" };
+  core = await startCore(fixture.compute, kubernetesVolumes(place, { now: Date.now }));
 });
 
 afterAll(async () => {
   await core.stop();
-  await trial.stop();
+  await fixture.stop();
 });
 
 async function objects(path: string): Promise<KubeObject[]> {
-  return must(await trial.cluster.admin.get<{ items: KubeObject[] }>(path)).items;
+  return must(await fixture.cluster.admin.get<{ items: KubeObject[] }>(path)).items;
 }
 
 /** What it said until its end, and what is said of it. */
@@ -82,7 +82,7 @@ it("lives through jobs, backups, a new name, a loss and an undelete, and leaves 
   await deleteDisk(core.as, "work");
   core.skip(40 * DAY);
   const key = diskKey(core.as.actor.uid, uid);
-  await trial.eventually(
+  await fixture.eventually(
     () => core.ctx.table.get(key),
     (item) => item?.phase === "purged",
   );
@@ -91,12 +91,12 @@ it("lives through jobs, backups, a new name, a loss and an undelete, and leaves 
   expect([second.printed, third.printed]).toEqual(["one\n", "one\ntwo\n"]);
   expect(third.notes).toContainEqual(expect.stringMatching(/^Disk 'work' restored from its backup of /));
   expect(kept).toHaveLength(3);
-  await trial.eventually(left, (objects) => objects.length === 0);
+  await fixture.eventually(left, (objects) => objects.length === 0);
 });
 
 /** The claim and what it is bound to, as with a console. */
 async function loseVolume(id: string): Promise<void> {
-  const { admin } = trial.cluster;
+  const { admin } = fixture.cluster;
   const claim = `${paths.claims}/${id.split(".")[0]}`;
   const { spec } = must(await admin.get<KubeObject & { spec: { volumeName: string } }>(claim));
   await admin.remove(claim);
@@ -108,5 +108,5 @@ async function loseVolume(id: string): Promise<void> {
 async function left(): Promise<string[]> {
   const lists = [paths.claims, paths.snapshots, persistentVolumes, `${snapshotPath}/volumesnapshotcontents`];
   const found = (await Promise.all(lists.map(objects))).flat().map(({ metadata }) => metadata.name);
-  return [...found, ...(await trial.cluster.kubelet.disks.handles("snapshots"))];
+  return [...found, ...(await fixture.cluster.kubelet.disks.handles("snapshots"))];
 }

@@ -41,28 +41,28 @@ const copies = new Map<string, string>();
 let clients: Ec2Clients;
 /** Of whoever looks from outside. */
 let observer: EC2Client;
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 let core: CoreTrial;
 
 beforeAll(async () => {
   if (!moto) return;
-  trial = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge", zone: "us-east-1b" }]);
+  fixture = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge", zone: "us-east-1b" }]);
   // A snapshot whose answer comes late is looked for ten minutes later.
   clients = ec2Clients(address, patient);
   observer = ec2Clients(address, patient).client;
   honourTokens(clients.client);
   for (const client of [clients.client, clients.once]) {
-    keepContents(client, trial.cluster.kubelet.disks);
+    keepContents(client, fixture.cluster.kubelet.disks);
     note(client);
   }
-  core = await startCore(trial.compute, ebsVolumes({ ...clients, deployment: "trial" }));
+  core = await startCore(fixture.compute, ebsVolumes({ ...clients, deployment: "trial" }));
 });
 
 afterAll(async () => {
   if (!moto) return;
   await core.stop();
   for (const client of [clients.client, clients.once, observer]) client.destroy();
-  await trial.stop();
+  await fixture.stop();
   await moto.stop();
 });
 
@@ -117,8 +117,8 @@ async function printed(id: string, disk: string, command: string): Promise<strin
 
 /** Waits until the only volume has it: a job has begun before the first line of its command has run. */
 async function written(name: string, text: string): Promise<void> {
-  const { disks } = trial.cluster.kubelet;
-  await trial.eventually(
+  const { disks } = fixture.cluster.kubelet;
+  await fixture.eventually(
     async () => {
       const [volume = ""] = await disks.handles("volumes");
       return readFile(join(disks.directoryOf(volume), name), "utf8").catch(() => "");
@@ -129,7 +129,7 @@ async function written(name: string, text: string): Promise<void> {
 
 async function purged({ uid }: Disk): Promise<void> {
   const key = diskKey(core.as.actor.uid, uid);
-  await trial.eventually(
+  await fixture.eventually(
     () => core.ctx.table.get(key),
     (item) => item?.phase === "purged",
   );
@@ -145,7 +145,7 @@ async function snapshotNames(): Promise<(string | undefined)[]> {
 async function left(): Promise<unknown[]> {
   const { Volumes = [] } = await observer.send(new DescribeVolumesCommand({}));
   const lists = [paths.claims, "/api/v1/persistentvolumes"].map((path) =>
-    trial.cluster.admin.get<{ items: KubeObject[] }>(path),
+    fixture.cluster.admin.get<{ items: KubeObject[] }>(path),
   );
   const objects = (await Promise.all(lists)).flatMap((list) => must(list).items.map(({ metadata }) => metadata.name));
   return [...Volumes, ...(await snapshotNames()), ...objects];
@@ -189,7 +189,7 @@ it("a disk lives on EBS through jobs, backups, a new name, a restore and an unde
 
   expect([renamed.updated, renamed.errors, shown]).toEqual([1, [], ["work"]]);
   expect([second, third, fourth]).toEqual(["one\n", "one\n", "one\ntwo\n"]);
-  await trial.eventually(left, (all) => all.length === 0);
+  await fixture.eventually(left, (all) => all.length === 0);
   const names = [...calls].map((call) => call.split(" ")[0] ?? "");
   expect(Object.fromEntries(names.map((name) => [name, names.filter((one) => one === name).length]))).toEqual({
     ...{ CreateVolume: 2, CreateSnapshot: 4, CreateTags: 1, DeleteSnapshot: 4, DeleteVolume: 2 },

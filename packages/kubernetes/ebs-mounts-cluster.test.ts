@@ -13,17 +13,17 @@ import { kubernetesVolumes } from "./volumes.ts";
 const zone = "us-east-1b";
 const paths = pathsOf(namespace);
 const gently = { graceSeconds: 1, force: false };
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 let count = 0;
 
 beforeAll(async () => {
   const nodes = ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge", zone }));
   const elsewhere = { name: "three", instanceType: "p5.48xlarge", zone: "us-east-1a" };
-  trial = await openClusterTrial([...nodes, elsewhere]);
+  fixture = await openClusterTrial([...nodes, elsewhere]);
 });
 
-afterEach(() => trial.clear());
-afterAll(() => trial.stop());
+afterEach(() => fixture.clear());
+afterAll(() => fixture.stop());
 
 /** A volume of EBS of its own for each test, and where the cluster has its objects. */
 function newVolume() {
@@ -40,43 +40,43 @@ function runWith({ id }: Ebs, changes: Partial<Run> = {}): Run {
 }
 
 const until = ({ uid }: Run, holds: (seen: Observation | undefined) => boolean) =>
-  trial.eventually(() => trial.compute.observe(uid, 1), holds);
+  fixture.eventually(() => fixture.compute.observe(uid, 1), holds);
 const statuses = ({ path, claimPath }: Ebs) =>
-  Promise.all([path, claimPath].map(async (one) => (await trial.cluster.admin.get(one)).status));
+  Promise.all([path, claimPath].map(async (one) => (await fixture.cluster.admin.get(one)).status));
 
 /** As the core does it: what the run before has left may take longer to go than one try waits. */
 async function applied(run: Run): Promise<void> {
   const tried = () =>
-    trial.compute.apply(run).then(
+    fixture.compute.apply(run).then(
       () => true,
       (error: unknown) => {
         if (!(error instanceof RunNotTaken)) throw error;
         return false;
       },
     );
-  await trial.eventually(tried, (isTaken) => isTaken);
+  await fixture.eventually(tried, (isTaken) => isTaken);
 }
 
 async function finished(run: Run): Promise<string> {
   await applied(run);
   const end = await until(run, (seen) => seen?.state === "ended");
-  const log = await trial.compute.readLog(run.uid, 1);
-  await trial.compute.remove(run.uid, 1, gently);
+  const log = await fixture.compute.readLog(run.uid, 1);
+  await fixture.compute.remove(run.uid, 1, gently);
   await until(run, (seen) => seen === undefined);
   return `${log}exit ${end?.exitCode}`;
 }
 
 async function gone(ebs: Ebs): Promise<void> {
-  for (const path of [ebs.claimPath, ebs.path]) await removed(trial.cluster.admin, path);
+  for (const path of [ebs.claimPath, ebs.path]) await removed(fixture.cluster.admin, path);
 }
 
 /** Ends before its Job is made, as a worker that dies: what a pod would mount is there by then. */
 async function interrupted(run: Run): Promise<void> {
   const create = ((path: string, ...rest: [object]) =>
-    path === paths.jobs ? Promise.reject(new Error("interrupted")) : trial.client.create(path, ...rest)) as (
+    path === paths.jobs ? Promise.reject(new Error("interrupted")) : fixture.client.create(path, ...rest)) as (
     ...args: unknown[]
   ) => Promise<never>;
-  const compute = kubernetesCompute({ ...trial.options, client: { ...trial.client, create } });
+  const compute = kubernetesCompute({ ...fixture.options, client: { ...fixture.client, create } });
   await expect(compute.apply(run)).rejects.toThrow("interrupted");
 }
 
@@ -90,17 +90,17 @@ it("keeps what a run wrote for the next one on another machine, and has no objec
   await gone(ebs);
 
   expect([first, second]).toEqual(["exit 0", "one\nexit 0"]);
-  expect(await trial.cluster.kubelet.disks.handles("volumes")).toContain(ebs.id);
+  expect(await fixture.cluster.kubelet.disks.handles("volumes")).toContain(ebs.id);
 });
 
 it("is mounted by one pod at a time, where it is, and stays when its claim goes", async () => {
   const ebs = newVolume();
   const run = runWith(ebs, { shares: [{ node: null, units: 1 }] });
 
-  await trial.compute.apply(run);
+  await fixture.compute.apply(run);
   const seen = await until(run, (one) => one?.state === "ready");
 
-  const found = must(await trial.cluster.admin.get<PersistentVolume>(ebs.path));
+  const found = must(await fixture.cluster.admin.get<PersistentVolume>(ebs.path));
   const expression = { key: "topology.kubernetes.io/zone", operator: "In", values: [zone] };
   expect(found).toMatchObject({
     metadata: {
@@ -117,7 +117,7 @@ it("is mounted by one pod at a time, where it is, and stays when its claim goes"
   });
   expect(seen?.nodes[0]?.name).toMatch(/^(one|two)$/);
   // It is EC2's, and no volume of the cluster.
-  const volumes = kubernetesVolumes({ client: trial.client, paths, deployment: "trial" }, { now: Date.now });
+  const volumes = kubernetesVolumes({ client: fixture.client, paths, deployment: "trial" }, { now: Date.now });
   expect(await volumes.listOwned()).toEqual([]);
 });
 
@@ -125,7 +125,7 @@ it("waits in words on a machine of another zone", async () => {
   const ebs = newVolume();
   const run = runWith(ebs, { shares: [{ node: "three", units: 1 }] });
 
-  await trial.compute.apply(run);
+  await fixture.compute.apply(run);
   const seen = await until(run, (one) => one?.reason?.includes("node affinity") ?? false);
 
   expect(seen).toMatchObject({ state: "unbound", nodes: [] });
@@ -134,14 +134,14 @@ it("waits in words on a machine of another zone", async () => {
 it("is had by one run at a time, also where both are told to have it", async () => {
   const ebs = newVolume();
   const [first, second] = [runWith(ebs), runWith(ebs)];
-  await trial.compute.apply(first);
+  await fixture.compute.apply(first);
   await until(first, (seen) => seen?.state === "ready");
 
-  const taking = trial.compute.apply(second);
+  const taking = fixture.compute.apply(second);
 
   await expect(taking).rejects.toMatchObject({ name: "RunNotTaken", message: "its volume is in use by another run" });
-  expect(await trial.compute.observe(second.uid, 1)).toBeUndefined();
-  expect(await trial.compute.observe(first.uid, 1)).toMatchObject({ state: "ready", terminating: false });
+  expect(await fixture.compute.observe(second.uid, 1)).toBeUndefined();
+  expect(await fixture.compute.observe(first.uid, 1)).toMatchObject({ state: "ready", terminating: false });
   expect(await statuses(ebs)).toEqual([200, 200]);
 });
 
@@ -150,14 +150,16 @@ it("goes on to the next run where the one before was interrupted, whose late rem
   const [first, second] = [runWith(ebs), runWith(ebs)];
   await interrupted(first);
   // What the cluster has not removed yet of the tests before is there too.
-  const parts = (await trial.compute.listParts()).filter(({ uid }) => uid === first.uid);
+  const parts = (await fixture.compute.listParts()).filter(({ uid }) => uid === first.uid);
 
   await applied(second);
   await until(second, (seen) => seen?.state === "ready");
-  await trial.compute.remove(first.uid, 1, gently);
+  await fixture.compute.remove(first.uid, 1, gently);
 
   expect(parts).toEqual([{ uid: first.uid, run: 1, key: first.key }]);
-  const objects = await Promise.all([ebs.path, ebs.claimPath].map((path) => trial.cluster.admin.get<KubeObject>(path)));
+  const objects = await Promise.all(
+    [ebs.path, ebs.claimPath].map((path) => fixture.cluster.admin.get<KubeObject>(path)),
+  );
   expect(objects.map((one) => must(one).metadata)).toMatchObject([
     { labels: { "berth/uid": second.uid } },
     { labels: { "berth/uid": second.uid } },
@@ -170,22 +172,22 @@ it("is let go with what an interrupted run has left, though no Job says that it 
   const run = runWith(ebs);
   await interrupted(run);
 
-  await trial.compute.remove(run.uid, 1, gently);
+  await fixture.compute.remove(run.uid, 1, gently);
 
   await gone(ebs);
-  expect(await trial.compute.listParts()).toEqual([]);
+  expect(await fixture.compute.listParts()).toEqual([]);
 });
 
 it("is claimed anew where somebody deleted the claim before its run was made", async () => {
   const ebs = newVolume();
   const run = runWith(ebs);
   await interrupted(run);
-  await trial.eventually(
-    async () => must(await trial.cluster.admin.get<PersistentVolume>(ebs.path)).spec.claimRef?.uid,
+  await fixture.eventually(
+    async () => must(await fixture.cluster.admin.get<PersistentVolume>(ebs.path)).spec.claimRef?.uid,
     (uid) => uid !== undefined,
   );
-  await trial.cluster.admin.remove(ebs.claimPath);
-  await removed(trial.cluster.admin, ebs.claimPath);
+  await fixture.cluster.admin.remove(ebs.claimPath);
+  await removed(fixture.cluster.admin, ebs.claimPath);
 
   await applied(run);
 
@@ -215,34 +217,34 @@ it.each([
   const size = { capacity: { storage: "1Gi" }, accessModes: ["ReadWriteOncePod"], storageClassName: "" };
   const spec = { ...size, persistentVolumeReclaimPolicy: "Retain", ...specOf(ebs) };
   const made = must(
-    await trial.cluster.admin.post(ebs.path.replace(/\/[^/]+$/, ""), {
+    await fixture.cluster.admin.post(ebs.path.replace(/\/[^/]+$/, ""), {
       metadata: { name: `berth-${ebs.id}`, labels },
       spec,
     }),
   );
   const run = runWith(ebs);
 
-  const applying = trial.compute.apply(run);
+  const applying = fixture.compute.apply(run);
 
   const message = `The cluster has a PersistentVolume berth-${ebs.id} that is not Berth's`;
   await expect(applying).rejects.toMatchObject({ name: "RunRefused", message });
-  await trial.compute.remove(run.uid, 1, gently);
-  const { metadata } = must(await trial.cluster.admin.get(ebs.path));
+  await fixture.compute.remove(run.uid, 1, gently);
+  const { metadata } = must(await fixture.cluster.admin.get(ebs.path));
   expect([metadata.uid, metadata.deletionTimestamp]).toEqual([made.metadata.uid, undefined]);
 });
 
 it("is not taken by a claim of its name that somebody else made", async () => {
   const ebs = newVolume();
   const spec = { storageClassName: "", accessModes: ["ReadWriteOncePod"], resources: { requests: { storage: "1Gi" } } };
-  const made = must(await trial.cluster.admin.post(paths.claims, { metadata: { name: ebs.id, labels: ours }, spec }));
+  const made = must(await fixture.cluster.admin.post(paths.claims, { metadata: { name: ebs.id, labels: ours }, spec }));
   const run = runWith(ebs);
 
-  const applying = trial.compute.apply(run);
+  const applying = fixture.compute.apply(run);
 
   await expect(applying).rejects.toMatchObject({ name: "RunRefused", message: expect.stringContaining(ebs.id) });
-  await trial.compute.remove(run.uid, 1, gently);
-  expect((await trial.cluster.admin.get(ebs.path)).status).toBe(404);
-  expect(must(await trial.cluster.admin.get(ebs.claimPath)).metadata.uid).toBe(made.metadata.uid);
+  await fixture.compute.remove(run.uid, 1, gently);
+  expect((await fixture.cluster.admin.get(ebs.path)).status).toBe(404);
+  expect(must(await fixture.cluster.admin.get(ebs.claimPath)).metadata.uid).toBe(made.metadata.uid);
 });
 
 function claimOf(name: string, where = namespace): object {

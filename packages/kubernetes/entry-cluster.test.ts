@@ -11,7 +11,7 @@ import { type RunEntry, runEntry } from "./run-entry.ts";
 
 /** What a pod's port 8080 is here. */
 const echo = createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket));
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 let entry: RunEntry;
 let run: Run;
 
@@ -22,24 +22,24 @@ beforeAll(async () => {
   await once(closed, "listening");
   const { port: nobodys } = closed.address() as AddressInfo;
   closed.close();
-  trial = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }], () => ({
+  fixture = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }], () => ({
     process: true,
     ports: { 8080: port, 9: nobodys },
   }));
-  entry = runEntry(trial.options);
+  entry = runEntry(fixture.options);
   run = await begun();
 });
 
 afterAll(async () => {
-  await trial.stop();
+  await fixture.stop();
   echo.close();
 });
 
 async function begun(): Promise<Run> {
   const made = trialRun({ env: { GREETING: "hello" } });
-  await trial.compute.apply(made);
-  await trial.eventually(
-    () => trial.compute.observe(made.uid, 1),
+  await fixture.compute.apply(made);
+  await fixture.eventually(
+    () => fixture.compute.observe(made.uid, 1),
     (seen) => seen?.state === "ready",
   );
   return made;
@@ -61,13 +61,13 @@ function shownBy({ output }: PodSession) {
     all += part.toString();
   });
   return (words: string) =>
-    trial.eventually(
+    fixture.eventually(
       async () => all,
       (shown) => shown.includes(words),
     );
 }
 
-const isThere = (file: string) => trial.eventually(async () => existsSync(file), Boolean);
+const isThere = (file: string) => fixture.eventually(async () => existsSync(file), Boolean);
 
 describe("a session in a pod", () => {
   it("has three streams apart, the run's variables and those given, and an exit code", async () => {
@@ -108,7 +108,7 @@ describe("a session in a pod", () => {
     ["without a terminal", undefined],
     ["in a terminal", { columns: 80, rows: 24 }],
   ])("hangs up on what runs %s when its client goes, and on nothing that was to stay", async (name, terminal) => {
-    const file = (what: string) => join(trial.files, `${name}-${what}`.replaceAll(" ", "-"));
+    const file = (what: string) => join(fixture.files, `${name}-${what}`.replaceAll(" ", "-"));
     const script = `trap 'echo > ${file("hung-up")}; exit' HUP
       nohup sh -c 'echo > ${file("kept")}; while [ ! -e ${file("hung-up")} ]; do sleep 0.05; done; echo > ${file("stayed")}' >/dev/null 2>&1 &
       while [ ! -e ${file("kept")} ]; do sleep 0.05; done; echo > ${file("begun")}; while :; do sleep 0.05; done`;
@@ -122,7 +122,7 @@ describe("a session in a pod", () => {
   });
 
   it("holds its command up while nobody reads, and loses nothing", async () => {
-    const file = join(trial.files, "written");
+    const file = join(fixture.files, "written");
     const bytes = 32 * 1024 * 1024;
     const session = await sh(`head -c ${bytes} /dev/zero; echo > ${file}`);
     await once(session.output, "readable");
@@ -170,7 +170,7 @@ describe("a port of a pod", () => {
 
 it("what a user wrote is in no address that the API server logs", async () => {
   const paths: string[] = [];
-  const { client } = trial.options;
+  const { client } = fixture.options;
   const seen = {
     ...client,
     socket: (...given: Parameters<typeof client.socket>) => {
@@ -179,7 +179,7 @@ it("what a user wrote is in no address that the API server logs", async () => {
     },
   };
 
-  const session = await runEntry({ ...trial.options, client: seen }).open(run, {
+  const session = await runEntry({ ...fixture.options, client: seen }).open(run, {
     words: ["/bin/sh", "-c", "--"],
     text: "echo top-secret",
     env: {},
@@ -194,9 +194,9 @@ it("there is a way into a living run alone", async () => {
   const other = await begun();
   const request = { words: ["/bin/true"], env: {} };
   await said(await entry.open(other, request));
-  await trial.clear();
+  await fixture.clear();
 
   await expect(entry.open(other, request)).rejects.toMatchObject({ name: "RunGone" });
-  await expect(runEntry(trial.options).open(other, request)).rejects.toMatchObject({ name: "RunGone" });
+  await expect(runEntry(fixture.options).open(other, request)).rejects.toMatchObject({ name: "RunGone" });
   await expect(entry.dial(other, 8080)).rejects.toMatchObject({ name: "RunGone" });
 });

@@ -13,21 +13,21 @@ import { pathsOf } from "./paths.ts";
 import { execInPod } from "./pod-exec.ts";
 import { livingPod } from "./read-run.ts";
 
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 
 beforeAll(async () => {
-  trial = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
+  fixture = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
 });
 
-afterAll(() => trial.stop());
+afterAll(() => fixture.stop());
 
 /** A new run that is ready. */
 async function readyRun(env: Run["env"] = {}): Promise<{ uid: string; run: number }> {
   const run = trialRun({ command: undefined, env });
   const { uid } = run;
-  await trial.compute.apply(run);
-  await trial.eventually(
-    () => trial.compute.observe(uid, 1),
+  await fixture.compute.apply(run);
+  await fixture.eventually(
+    () => fixture.compute.observe(uid, 1),
     (seen) => seen?.state === "ready",
   );
   return { uid, run: 1 };
@@ -35,7 +35,7 @@ async function readyRun(env: Run["env"] = {}): Promise<{ uid: string; run: numbe
 
 /** Here a container is no more than its processes: what outlives them is ended, as its end would on a node. */
 async function close({ uid }: { readonly uid: string }): Promise<void> {
-  await trial.clear();
+  await fixture.clear();
   const base = `/tmp/.berth-${uid}-r1`;
   for (const file of globSync(`${base}/*/pid`)) {
     try {
@@ -52,11 +52,11 @@ describe("kubernetes compute", () => {
   execConformance(async () => {
     const applied = await readyRun();
     return {
-      compute: trial.compute,
+      compute: fixture.compute,
       applied,
       pass: sleep,
       close: () => close(applied),
-      ...behavioursIn(trial.files),
+      ...behavioursIn(fixture.files),
     };
   });
 });
@@ -66,9 +66,9 @@ describe("a command beside the run's own", () => {
     const applied = await readyRun(env);
     const id = randomBytes(8).toString("hex");
     const plain = { id, words: ["true"], stdin: "", env: {}, directory: undefined, timeoutMs: 20_000 };
-    await trial.compute.startExec(applied.uid, 1, { ...plain, ...changes });
-    const status = await trial.eventually(
-      () => trial.compute.readExec(applied.uid, 1, id, 1_000),
+    await fixture.compute.startExec(applied.uid, 1, { ...plain, ...changes });
+    const status = await fixture.eventually(
+      () => fixture.compute.readExec(applied.uid, 1, id, 1_000),
       (seen) => seen?.state === "ended",
     );
     await close(applied);
@@ -105,20 +105,20 @@ describe("a command beside the run's own", () => {
 
   it("makes nobody read more than it may say, whatever it leaves behind", async () => {
     let bytes = 0;
-    const socket = (async (...args: Parameters<typeof trial.client.socket>) => {
-      const opened = await trial.client.socket(...args);
+    const socket = (async (...args: Parameters<typeof fixture.client.socket>) => {
+      const opened = await fixture.client.socket(...args);
       opened.on("message", (message: Buffer) => {
         bytes += message.length;
       });
       return opened;
-    }) as typeof trial.client.socket;
-    const watched = kubernetesCompute({ ...trial.options, client: { ...trial.client, socket } });
+    }) as typeof fixture.client.socket;
+    const watched = kubernetesCompute({ ...fixture.options, client: { ...fixture.client, socket } });
     const applied = await readyRun();
     const words = ["sh", "-c", 'truncate -s 32M "$BERTH_DIRECTORY_FILE"; echo said'];
     const plain = { id: "large", words, stdin: "", env: {}, directory: undefined, timeoutMs: 20_000 };
 
-    await trial.compute.startExec(applied.uid, 1, plain);
-    const status = await trial.eventually(
+    await fixture.compute.startExec(applied.uid, 1, plain);
+    const status = await fixture.eventually(
       () => watched.readExec(applied.uid, 1, "large", 1_000),
       (seen) => seen?.state === "ended",
     );
@@ -131,11 +131,11 @@ describe("a command beside the run's own", () => {
   it("is not listened to any longer where the shell of its image says more than was asked", async () => {
     const applied = await readyRun();
     const paths = pathsOf(namespace);
-    const { metadata } = await livingPod({ client: trial.client, paths, deployment: "trial" }, applied);
+    const { metadata } = await livingPod({ client: fixture.client, paths, deployment: "trial" }, applied);
     const pod = `${paths.pods}/${metadata.name}`;
     const endless = ["/bin/sh", "-c", "head -c 16777216 /dev/zero"];
 
-    const said = execInPod(trial.client, {
+    const said = execInPod(fixture.client, {
       pod,
       container: "main",
       words: endless,
@@ -164,7 +164,7 @@ describe("a command beside the run's own", () => {
     const plain = { id: "a", words: ["true"], stdin: "", env: {}, directory: undefined, timeoutMs: 1_000 };
     const applied = await readyRun();
 
-    await expect(trial.compute.startExec(applied.uid, 1, { ...plain, ...changes })).rejects.toThrow();
+    await expect(fixture.compute.startExec(applied.uid, 1, { ...plain, ...changes })).rejects.toThrow();
 
     expect(existsSync(`/tmp/.berth-${applied.uid}-r1`)).toBe(false);
     await close(applied);

@@ -8,27 +8,27 @@ import type { Pod } from "./objects.ts";
 import { pathsOf } from "./paths.ts";
 
 const core = `/api/v1/namespaces/${namespace}`;
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 
 beforeAll(async () => {
-  trial = await openClusterTrial([
+  fixture = await openClusterTrial([
     { name: "one", instanceType: "p5.48xlarge" },
     { name: "two", instanceType: "p5.48xlarge", zone: "us-east-1b" },
   ]);
 });
 
-afterEach(() => trial.clear());
-afterAll(() => trial.stop());
+afterEach(() => fixture.clear());
+afterAll(() => fixture.stop());
 
 async function applied(changes: Partial<Run>, holds: (seen: Observation) => boolean) {
   const run = trialRun(changes);
-  await trial.compute.apply(run);
+  await fixture.compute.apply(run);
   return { run, seen: await until(run, holds) };
 }
 
 async function until({ uid, run }: Run, holds: (seen: Observation) => boolean) {
-  const seen = await trial.eventually(
-    () => trial.compute.observe(uid, run),
+  const seen = await fixture.eventually(
+    () => fixture.compute.observe(uid, run),
     (observed) => observed !== undefined && holds(observed),
   );
   return must({ status: 200, body: seen });
@@ -36,7 +36,7 @@ async function until({ uid, run }: Run, holds: (seen: Observation) => boolean) {
 
 async function podOf({ uid }: Run): Promise<Pod> {
   const { items } = must(
-    await trial.cluster.admin.get<{ items: Pod[] }>(`${core}/pods?labelSelector=berth/uid=${uid}`),
+    await fixture.cluster.admin.get<{ items: Pod[] }>(`${core}/pods?labelSelector=berth/uid=${uid}`),
   );
   const [pod] = items;
   if (!pod) throw new Error("It has no pod");
@@ -90,7 +90,7 @@ describe("a run that fits nowhere says why", () => {
   });
 
   it("of a disk in another zone", async () => {
-    const claims = kubernetesClaims({ client: trial.client, paths: pathsOf(namespace), deployment: "trial" });
+    const claims = kubernetesClaims({ client: fixture.client, paths: pathsOf(namespace), deployment: "trial" });
     const { id } = await claims.createVolume({
       token: "zones",
       sizeGb: 1,
@@ -100,8 +100,8 @@ describe("a run that fits nowhere says why", () => {
     const mounts = [{ volume: { id, zone: "us-east-1b" }, path: "/workspace" }];
     const there = { shares: [{ node: "two", units: 1 }], mounts };
     const { run } = await applied(there, ({ state }) => state === "ready");
-    await trial.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
-    await trial.clear();
+    await fixture.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
+    await fixture.clear();
 
     const { seen } = await applied({ mounts }, ({ reason }) => reason !== null);
 
@@ -117,7 +117,7 @@ describe("a run whose machine", () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
     const status = { phase: "Failed", reason: "Evicted", message: "The node was low on resource: memory." };
     const { name } = (await podOf(run)).metadata;
-    must(await trial.cluster.admin.patch(`${core}/pods/${name}/status`, { status }, "strategic-merge"));
+    must(await fixture.cluster.admin.patch(`${core}/pods/${name}/status`, { status }, "strategic-merge"));
 
     expect(await until(run, ({ state }) => state === "ended")).toMatchObject({
       exitCode: null,
@@ -128,14 +128,14 @@ describe("a run whose machine", () => {
   it("is a spot machine that is taken back says so", async () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
     const taints = [{ key: "aws-node-termination-handler/spot-itn", value: "spot-itn-1", effect: "NoSchedule" }];
-    must(await trial.cluster.admin.patch("/api/v1/nodes/one", { spec: { taints, unschedulable: true } }));
+    must(await fixture.cluster.admin.patch("/api/v1/nodes/one", { spec: { taints, unschedulable: true } }));
     const { name } = (await podOf(run)).metadata;
     const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name, namespace } };
-    must(await trial.cluster.admin.post(`${core}/pods/${name}/eviction`, eviction));
+    must(await fixture.cluster.admin.post(`${core}/pods/${name}/eviction`, eviction));
 
     const seen = await until(run, ({ state }) => state === "ended");
-    const offered = (await trial.compute.listNodes()).find((node) => node.name === "one");
-    must(await trial.cluster.admin.patch("/api/v1/nodes/one", { spec: { taints: null, unschedulable: null } }));
+    const offered = (await fixture.compute.listNodes()).find((node) => node.name === "one");
+    must(await fixture.cluster.admin.patch("/api/v1/nodes/one", { spec: { taints: null, unschedulable: null } }));
 
     expect(seen).toMatchObject({
       exitCode: null,
@@ -146,8 +146,8 @@ describe("a run whose machine", () => {
 });
 
 describe("a machine", () => {
-  const node = async () => (await trial.compute.listNodes()).find(({ name }) => name === "two");
-  const change = async (spec: object) => must(await trial.cluster.admin.patch("/api/v1/nodes/two", { spec }));
+  const node = async () => (await fixture.compute.listNodes()).find(({ name }) => name === "two");
+  const change = async (spec: object) => must(await fixture.cluster.admin.patch("/api/v1/nodes/two", { spec }));
   const gpuTaint = { key: "nvidia.com/gpu", value: "true", effect: "NoSchedule" };
 
   it.each([
@@ -163,21 +163,21 @@ describe("a machine", () => {
     await change(open);
 
     expect(during).toMatchObject({ ready: false });
-    expect(await trial.eventually(node, (seen) => seen?.ready ?? false)).toMatchObject({ units: 8, foreignUnits: 0 });
+    expect(await fixture.eventually(node, (seen) => seen?.ready ?? false)).toMatchObject({ units: 8, foreignUnits: 0 });
   });
 
   it("whose labels lie is offered as what it has, and a run that went there by them says why it does not begin", async () => {
     const [typeLabel, zoneLabel] = ["node.kubernetes.io/instance-type", "topology.kubernetes.io/zone"];
     const types = { "says-gpus": "p5.48xlarge", "says-less": "g5.12xlarge", "says-odd": "constructor" };
-    const liars = await trial.cluster.addNodes(
+    const liars = await fixture.cluster.addNodes(
       Object.entries(types).map(([name, type]) => ({
         name,
         instanceType: name === "says-gpus" ? "m7i.8xlarge" : "p5.48xlarge",
         labels: { [typeLabel]: type, [zoneLabel]: "of.nobody_at-all" },
       })),
     );
-    const offered = await trial.eventually(
-      async () => (await trial.compute.listNodes()).filter(({ name }) => name in types),
+    const offered = await fixture.eventually(
+      async () => (await fixture.compute.listNodes()).filter(({ name }) => name in types),
       (nodes) => nodes.every(({ ready }) => ready),
     );
 
@@ -205,15 +205,15 @@ describe("a machine", () => {
         containers: [{ name: "main", image: "berth.test/any:1", ...theirs.ofContainer }],
         ...theirs.ofPod,
       };
-      must(await trial.cluster.admin.post("/api/v1/namespaces/default/pods", { metadata: { name: "theirs" }, spec }));
+      must(await fixture.cluster.admin.post("/api/v1/namespaces/default/pods", { metadata: { name: "theirs" }, spec }));
       const offered = await node();
       const fits = { shares: [{ node: "two", units: 1 }] };
       const tooMuch = { shares: [{ node: "two", units: 2 }], gpusPerMachine: 2 };
 
       const { seen } = await applied(fits, ({ state }) => state === "ready");
       const { seen: refused } = await applied(tooMuch, ({ reason }) => reason !== null);
-      must(await trial.cluster.admin.remove("/api/v1/namespaces/default/pods/theirs", { gracePeriodSeconds: 0 }));
-      await removed(trial.cluster.admin, "/api/v1/namespaces/default/pods/theirs");
+      must(await fixture.cluster.admin.remove("/api/v1/namespaces/default/pods/theirs", { gracePeriodSeconds: 0 }));
+      await removed(fixture.cluster.admin, "/api/v1/namespaces/default/pods/theirs");
 
       expect(offered).toMatchObject({ units: 8, foreignUnits: 7 });
       expect(seen).toMatchObject({ nodes: [{ name: "two" }] });

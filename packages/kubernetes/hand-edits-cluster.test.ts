@@ -15,17 +15,17 @@ const GIVEN_BACK_MS = 60_000;
 /** Longer than until a run that a look did not see is looked for again. */
 const MISSED_AGAIN_MS = 30_000;
 const { pods, jobs } = pathsOf(namespace);
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 let core: CoreTrial;
 
 beforeAll(async () => {
-  trial = await openClusterTrial(["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
-  core = await startCore(trial.compute);
+  fixture = await openClusterTrial(["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
+  core = await startCore(fixture.compute);
 });
 
 afterAll(async () => {
   await core.stop();
-  await trial.stop();
+  await fixture.stop();
 });
 
 /** Of a job of one GPU with variables, which is active. */
@@ -35,8 +35,8 @@ interface Objects {
   readonly node: string;
 }
 
-const patch = async (path: string, body: object) => must(await trial.cluster.admin.patch(path, body));
-const remove = async (path: string, options = {}) => must(await trial.cluster.admin.remove(path, options));
+const patch = async (path: string, body: object) => must(await fixture.cluster.admin.patch(path, body));
+const remove = async (path: string, options = {}) => must(await fixture.cluster.admin.remove(path, options));
 
 const podDeleted = "the environment's pod was deleted from outside";
 const jobDeleted = "the environment's Job was deleted from outside";
@@ -86,7 +86,7 @@ const deeds: readonly {
       await patch(`/api/v1/nodes/${node}`, { spec: { unschedulable: true } });
       const name = pod.split("/").at(-1);
       const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name, namespace } };
-      must(await trial.cluster.admin.post(`${pod}/eviction`, eviction));
+      must(await fixture.cluster.admin.post(`${pod}/eviction`, eviction));
     },
     phase: "failed",
     reason: "it was evicted from its machine",
@@ -97,7 +97,7 @@ async function active(id: string): Promise<Objects> {
   await core.create(id, { command: "while :; do sleep 1; done", env: { A: "b" }, gpus: 1 });
   const { uid, run } = await core.until(id, ({ phase }) => phase === "active");
   const path = `${pods}?labelSelector=berth/uid=${uid}`;
-  const { items } = must(await trial.cluster.admin.get<{ readonly items: readonly KubeObject[] }>(path));
+  const { items } = must(await fixture.cluster.admin.get<{ readonly items: readonly KubeObject[] }>(path));
   const node = run.machines[0]?.name ?? "";
   return { job: `${jobs}/${uid}-r1`, pod: `${pods}/${items[0]?.metadata.name}`, node };
 }
@@ -137,7 +137,7 @@ it("says of each job that a hand on the cluster has ended how it ended, and leav
   );
   // Nobody is sent to a machine that was cordoned to be drained.
   expect(next.node).not.toBe(nodes[deeds.findIndex(({ title }) => title === "drained")]);
-  expect(await leftovers(trial.cluster.admin, namespace)).toEqual([]);
+  expect(await leftovers(fixture.cluster.admin, namespace)).toEqual([]);
 });
 
 it("goes on with a job whose labels a hand took away, and removes it like any other", {
@@ -148,10 +148,10 @@ it("goes on with a job whose labels a hand took away, and removes it like any ot
   const labels = { "berth/uid": null, "berth/run": null, "berth/deployment": null };
   await patch(job, { metadata: { labels } });
   const image = { spec: { template: { spec: { containers: [{ name: "main", image: "other" }] } } } };
-  const refused = await trial.cluster.admin.patch(job, image, "strategic-merge");
+  const refused = await fixture.cluster.admin.patch(job, image, "strategic-merge");
 
   await core.until("labels", ({ phase }) => phase === "active");
-  const { metadata } = must(await trial.cluster.admin.get(pod));
+  const { metadata } = must(await fixture.cluster.admin.get(pod));
   await requestCancel(core.as, "labels");
   await core.until("labels", ({ phase }) => phase !== "active");
   core.skip(GIVEN_BACK_MS);
@@ -160,5 +160,5 @@ it("goes on with a job whose labels a hand took away, and removes it like any ot
   expect(refused.status).toBe(422);
   expect(metadata.deletionTimestamp).toBeUndefined();
   expect(end.reason).toBe("Cancelled by its owner");
-  expect(await leftovers(trial.cluster.admin, namespace)).toEqual([]);
+  expect(await leftovers(fixture.cluster.admin, namespace)).toEqual([]);
 });

@@ -15,18 +15,18 @@ import { openSshService } from "./ssh-service.ts";
 
 const FIVE_MINUTES = 300_000;
 const paths = pathsOf(namespace);
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 
 beforeAll(async () => {
-  trial = await openClusterTrial(["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
+  fixture = await openClusterTrial(["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
 });
 
-afterAll(() => trial.stop());
+afterAll(() => fixture.stop());
 
 /** A control plane that has no record of anything, on this cluster. */
 async function strangerTo(deployment: string): Promise<MemoryWorld["ctx"]> {
   const { ctx } = await memoryWorld();
-  return { ...ctx, compute: kubernetesCompute({ ...trial.options, deployment }) };
+  return { ...ctx, compute: kubernetesCompute({ ...fixture.options, deployment }) };
 }
 
 /** Compares four times, five minutes apart: what is useless is gone then. */
@@ -39,7 +39,7 @@ async function compareOften(ctx: MemoryWorld["ctx"]): Promise<void> {
 
 async function partsThere(): Promise<string[]> {
   const kinds = [paths.secrets, paths.services, paths.networkPolicies];
-  const lists = await Promise.all(kinds.map((path) => trial.cluster.admin.get<{ items: KubeObject[] }>(path)));
+  const lists = await Promise.all(kinds.map((path) => fixture.cluster.admin.get<{ items: KubeObject[] }>(path)));
   const names = lists.flatMap((list) => must(list).items.map(({ metadata }) => metadata.name));
   // The policy of deploy/kubernetes is no run's.
   return names.filter((name) => name !== "environments").sort();
@@ -52,7 +52,7 @@ it("finds what a worker that slept wrote after everybody had removed it, and rem
 }, async () => {
   const ctx = await strangerTo("trial");
   const run = trialRun(twoMachines);
-  for (const { path, body } of partsOf(run, { paths, deployment: "trial" })) await trial.client.apply(path, body);
+  for (const { path, body } of partsOf(run, { paths, deployment: "trial" })) await fixture.client.apply(path, body);
   const written = await partsThere();
   await findOrphans(ctx);
   const report = await readOrphans(ctx);
@@ -71,15 +71,15 @@ it("lets go of a volume of EBS that such a worker took for a run that nobody wil
   const ctx = await strangerTo("trial");
   const volume = { id: "vol-0123456789abcdef0", zone: "us-east-1a" };
   const run = trialRun({ mounts: [{ volume, path: "/workspace" }] });
-  const place = { client: trial.client, paths, deployment: "trial" };
-  await makeEbsMounts(place, run, trial.client.deadline());
+  const place = { client: fixture.client, paths, deployment: "trial" };
+  await makeEbsMounts(place, run, fixture.client.deadline());
   const claim = `${paths.claims}/${volume.id}`;
   const held = [claim, `/api/v1/persistentvolumes/berth-${volume.id}`];
-  const made = must(await trial.cluster.admin.get<PersistentVolume>(held[1] ?? ""));
+  const made = must(await fixture.cluster.admin.get<PersistentVolume>(held[1] ?? ""));
 
   await compareOften(ctx);
 
-  await Promise.all(held.map((path) => removed(trial.cluster.admin, path)));
+  await Promise.all(held.map((path) => removed(fixture.cluster.admin, path)));
   await findOrphans(ctx);
   const report = await readOrphans(ctx);
   expect(made.spec.persistentVolumeReclaimPolicy).toBe("Retain");
@@ -89,21 +89,21 @@ it("lets go of a volume of EBS that such a worker took for a run that nobody wil
 
 it("leaves no port of the nodes open whose Job a hand deleted without what it owns", { retry: 0 }, async () => {
   const run = trialRun();
-  const place = { client: trial.client, paths, deployment: "trial" };
-  await trial.compute.apply(run);
+  const place = { client: fixture.client, paths, deployment: "trial" };
+  await fixture.compute.apply(run);
   const job = await findJob(place, run);
   if (!job) throw new Error("It has no Job");
   await openSshService(place, run, job, 2222);
-  must(await trial.cluster.admin.remove(`${paths.jobs}/${job.metadata.name}`, { propagationPolicy: "Orphan" }));
-  await trial.eventually(
+  must(await fixture.cluster.admin.remove(`${paths.jobs}/${job.metadata.name}`, { propagationPolicy: "Orphan" }));
+  await fixture.eventually(
     () => findJob(place, run),
     (found) => found === undefined,
   );
-  const [open, listed] = [await partsThere(), await trial.compute.listParts()];
+  const [open, listed] = [await partsThere(), await fixture.compute.listParts()];
 
-  await trial.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
-  await trial.eventually(
-    () => trial.compute.observe(run.uid, 1),
+  await fixture.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
+  await fixture.eventually(
+    () => fixture.compute.observe(run.uid, 1),
     (seen) => seen === undefined,
   );
 
@@ -115,14 +115,14 @@ it("leaves no port of the nodes open whose Job a hand deleted without what it ow
 it("leaves the runs and the leftovers of another control plane alone, and removes its own by their GPUs", {
   retry: 0,
 }, async () => {
-  const [ours, theirs] = [await strangerTo("trial"), kubernetesCompute({ ...trial.options, deployment: "other" })];
+  const [ours, theirs] = [await strangerTo("trial"), kubernetesCompute({ ...fixture.options, deployment: "other" })];
   const [own, living, left] = [trialRun(twoMachines), trialRun(twoMachines), trialRun(twoMachines)];
-  await trial.compute.apply(own);
+  await fixture.compute.apply(own);
   await theirs.apply(living);
-  for (const { path, body } of partsOf(left, { paths, deployment: "other" })) await trial.client.apply(path, body);
+  for (const { path, body } of partsOf(left, { paths, deployment: "other" })) await fixture.client.apply(path, body);
   await Promise.all(
-    ([trial.compute, theirs] as const).map((compute, at) =>
-      trial.eventually(
+    ([fixture.compute, theirs] as const).map((compute, at) =>
+      fixture.eventually(
         () => compute.observe((at === 0 ? own : living).uid, 1),
         (seen) => seen?.state === "ready",
       ),
@@ -133,8 +133,8 @@ it("leaves the runs and the leftovers of another control plane alone, and remove
   const report = await readOrphans(ours);
 
   await compareOften(ours);
-  await trial.eventually(
-    () => trial.compute.observe(own.uid, 1),
+  await fixture.eventually(
+    () => fixture.compute.observe(own.uid, 1),
     (seen) => seen === undefined,
   );
 

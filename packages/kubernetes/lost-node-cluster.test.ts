@@ -7,19 +7,19 @@ import { kubernetesCompute } from "./compute.ts";
 /** Where all nodes of a zone are lost, the controllers hold back: that looks like a fault of their own. */
 const names = ["one", "two", "three"];
 const gently = { graceSeconds: 10, force: false };
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 
-afterEach(() => trial.stop());
+afterEach(() => fixture.stop());
 
 /** A run that is ready on the first node. */
 async function open() {
-  trial = await openClusterTrial(names.map((name) => ({ name, instanceType: "p5.48xlarge" })));
+  fixture = await openClusterTrial(names.map((name) => ({ name, instanceType: "p5.48xlarge" })));
   const run = trialRun({ shares: [{ node: "one", units: 8 }], gpusPerMachine: 8 });
-  await trial.compute.apply(run);
+  await fixture.compute.apply(run);
   const until = (holds: (seen: Observation | undefined) => boolean) =>
-    trial.eventually(() => trial.compute.observe(run.uid, 1), holds);
+    fixture.eventually(() => fixture.compute.observe(run.uid, 1), holds);
   const ready = await until((seen) => seen?.state === "ready");
-  const node = trial.nodes.find(({ name }) => name === "one");
+  const node = fixture.nodes.find(({ name }) => name === "one");
   if (!node) throw new Error("There is no such node");
   const bound = { name: "one", uid: node.uid, providerId: node.providerId };
   return { run, ready, until, bound, isSilent: (seen?: Observation) => (seen?.nodes[0]?.silent ?? null) !== null };
@@ -28,12 +28,12 @@ async function open() {
 describe("a node that does not answer", { retry: 0 }, () => {
   it("keeps its run, which goes on once the node is back", async () => {
     const { ready, until, bound, isSilent } = await open();
-    const [lost] = trial.pretendNodes;
+    const [lost] = fixture.pretendNodes;
 
     lost?.lose();
     const silent = await until(isSilent);
-    const asked = await trial.compute.silenceOf(bound);
-    const offered = (await trial.compute.listNodes()).find(({ name }) => name === "one");
+    const asked = await fixture.compute.silenceOf(bound);
+    const offered = (await fixture.compute.listNodes()).find(({ name }) => name === "one");
     await lost?.recover();
     const back = await until((seen) => seen?.nodes[0]?.silent === null && seen.state === "ready");
 
@@ -46,15 +46,15 @@ describe("a node that does not answer", { retry: 0 }, () => {
 
   it("lets go of its run by force alone", async () => {
     const { run, until, isSilent } = await open();
-    const [lost] = trial.pretendNodes;
+    const [lost] = fixture.pretendNodes;
     lost?.lose();
     await until(isSilent);
 
-    await trial.compute.remove(run.uid, 1, gently);
+    await fixture.compute.remove(run.uid, 1, gently);
     const asked = await until((seen) => seen?.terminating === true);
-    await trial.compute.remove(run.uid, 1, gently);
-    const waits = await trial.compute.observe(run.uid, 1);
-    await trial.compute.remove(run.uid, 1, { ...gently, force: true });
+    await fixture.compute.remove(run.uid, 1, gently);
+    const waits = await fixture.compute.observe(run.uid, 1);
+    await fixture.compute.remove(run.uid, 1, { ...gently, force: true });
 
     expect([asked, waits]).toMatchObject([
       { terminating: true },
@@ -65,13 +65,13 @@ describe("a node that does not answer", { retry: 0 }, () => {
 
   it("gives up the run's volume of EBS with its pod, where its driver has it, and not before", async () => {
     const zone = "us-east-1b";
-    trial = await openClusterTrial(names.map((name) => ({ name, instanceType: "p5.48xlarge", zone })));
-    const { admin } = trial.cluster;
+    fixture = await openClusterTrial(names.map((name) => ({ name, instanceType: "p5.48xlarge", zone })));
+    const { admin } = fixture.cluster;
     const id = "vol-0123456789abcdef0";
     const run = trialRun({ mounts: [{ volume: { id, zone }, path: "/workspace" }] });
     const until = (holds: (seen: Observation | undefined) => boolean) =>
-      trial.eventually(() => trial.compute.observe(run.uid, 1), holds);
-    await trial.compute.apply(run);
+      fixture.eventually(() => fixture.compute.observe(run.uid, 1), holds);
+    await fixture.compute.apply(run);
     await until((seen) => seen?.state === "ready");
     const attachments = "/apis/storage.k8s.io/v1/volumeattachments";
     const source = { persistentVolumeName: `berth-${id}` };
@@ -85,12 +85,12 @@ describe("a node that does not answer", { retry: 0 }, () => {
           async (name) => must(await admin.get(`${attachments}/${name}`)).metadata.deletionTimestamp !== undefined,
         ),
       );
-    trial.pretendNodes[0]?.lose();
+    fixture.pretendNodes[0]?.lose();
     await until((seen) => seen?.nodes[0]?.silent === "notReady");
 
-    await trial.compute.remove(run.uid, 1, gently);
+    await fixture.compute.remove(run.uid, 1, gently);
     const before = await going();
-    await trial.compute.remove(run.uid, 1, { ...gently, force: true });
+    await fixture.compute.remove(run.uid, 1, { ...gently, force: true });
 
     expect([before, await going()]).toEqual([
       [false, false],
@@ -100,15 +100,15 @@ describe("a node that does not answer", { retry: 0 }, () => {
   });
 
   it("keeps what runs there where another machine of its run is lost", async () => {
-    trial = await openClusterTrial(names.map((name) => ({ name, instanceType: "p5.48xlarge" })));
-    const { options, cluster } = trial;
+    fixture = await openClusterTrial(names.map((name) => ({ name, instanceType: "p5.48xlarge" })));
+    const { options, cluster } = fixture;
     const compute = kubernetesCompute({
       ...options,
       machineOf: async ({ name }) => (name === "one" ? "gone" : "running"),
     });
     const run = trialRun({ shares: ["one", "two"].map((node) => ({ node, units: 8 })), gpusPerMachine: 8 });
     const until = (holds: (seen: Observation | undefined) => boolean) =>
-      trial.eventually(() => compute.observe(run.uid, 1), holds);
+      fixture.eventually(() => compute.observe(run.uid, 1), holds);
     const nodesOfPods = async () => {
       const path = `/api/v1/namespaces/${namespace}/pods?labelSelector=berth/uid=${run.uid}`;
       const { items } = must(await cluster.admin.get<{ items: { spec: { nodeName: string } }[] }>(path));
@@ -116,16 +116,16 @@ describe("a node that does not answer", { retry: 0 }, () => {
     };
     await compute.apply(run);
     await until((seen) => seen?.state === "ready");
-    for (const node of trial.pretendNodes.slice(0, 2)) node.lose();
+    for (const node of fixture.pretendNodes.slice(0, 2)) node.lose();
     await until((seen) => seen?.nodes.every(({ silent }) => silent === "notReady") ?? false);
     await compute.remove(run.uid, 1, gently);
     await until((seen) => seen?.terminating === true);
 
     await compute.remove(run.uid, 1, { ...gently, force: true });
-    await trial.eventually(nodesOfPods, (nodes) => !nodes.includes("one"));
+    await fixture.eventually(nodesOfPods, (nodes) => !nodes.includes("one"));
     await compute.remove(run.uid, 1, { ...gently, force: true });
     const left = await nodesOfPods();
-    await trial.pretendNodes[1]?.recover();
+    await fixture.pretendNodes[1]?.recover();
 
     expect(left).toEqual(["two"]);
     expect(await until((seen) => seen === undefined)).toBeUndefined();
@@ -133,16 +133,16 @@ describe("a node that does not answer", { retry: 0 }, () => {
 
   it("is known by its uid when its name comes back with another machine", async () => {
     const { until, bound, isSilent } = await open();
-    const [lost] = trial.pretendNodes;
+    const [lost] = fixture.pretendNodes;
     await lost?.remove();
     await until(isSilent);
 
-    await trial.cluster.addNodes([{ name: "one", instanceType: "p5.48xlarge" }]);
-    const listed = await trial.compute.listNodes();
+    await fixture.cluster.addNodes([{ name: "one", instanceType: "p5.48xlarge" }]);
+    const listed = await fixture.compute.listNodes();
     const seen = await until(() => true);
 
     expect(listed.find(({ name }) => name === "one")?.uid).not.toBe(bound.uid);
     expect(seen?.nodes).toEqual([{ ...bound, silent: "missing" }]);
-    expect(await trial.compute.silenceOf(bound)).toBe("missing");
+    expect(await fixture.compute.silenceOf(bound)).toBe("missing");
   });
 });

@@ -12,21 +12,21 @@ import { kubernetesVolumes } from "./volumes.ts";
 const LONGEST_MS = 300_000;
 const core = `/api/v1/namespaces/${namespace}`;
 const classes = "/apis/storage.k8s.io/v1/storageclasses";
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 let place: Place;
 
 beforeAll(async () => {
-  trial = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
-  place = { client: trial.client, paths: pathsOf(namespace), deployment: "trial" };
+  fixture = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
+  place = { client: fixture.client, paths: pathsOf(namespace), deployment: "trial" };
 });
 
-afterAll(() => trial.stop());
+afterAll(() => fixture.stop());
 
 describe("a job whose new disk gets no volume", () => {
   let jobs: CoreTrial;
 
   beforeAll(async () => {
-    jobs = await startCore(trial.compute, kubernetesVolumes(place, { now: Date.now }));
+    jobs = await startCore(fixture.compute, kubernetesVolumes(place, { now: Date.now }));
   });
 
   afterAll(() => jobs.stop());
@@ -37,13 +37,13 @@ describe("a job whose new disk gets no volume", () => {
 
   it("says so while its storage class is not there, and begins once it is", { timeout: LONGEST_MS }, async () => {
     const path = `${classes}/berth-gp3`;
-    const { metadata, ...rest } = must(await trial.cluster.admin.get(path));
-    must(await trial.cluster.admin.remove(path));
-    await removed(trial.cluster.admin, path);
+    const { metadata, ...rest } = must(await fixture.cluster.admin.get(path));
+    must(await fixture.cluster.admin.remove(path));
+    await removed(fixture.cluster.admin, path);
     await jobs.create("classless", { command: forever, disk: "data", gpus: 1 });
 
     const reason = await reasonOf("classless", /volume could not be made/);
-    must(await trial.cluster.admin.post(classes, { ...rest, metadata: { name: metadata.name } }));
+    must(await fixture.cluster.admin.post(classes, { ...rest, metadata: { name: metadata.name } }));
     const active = await jobs.until("classless", ({ phase }) => phase === "active");
 
     expect(reason).toMatch(/^Its volume could not be made: .*"berth-gp3" not found$/);
@@ -53,15 +53,15 @@ describe("a job whose new disk gets no volume", () => {
   it("says so while a quota is used up, and begins once there is room", { timeout: LONGEST_MS }, async () => {
     const path = `${core}/resourcequotas/disks`;
     const spec = { hard: { persistentvolumeclaims: "0" } };
-    must(await trial.cluster.admin.post(`${core}/resourcequotas`, { metadata: { name: "disks" }, spec }));
-    await trial.eventually(
-      async () => must(await trial.cluster.admin.get<{ status?: { hard?: object }; metadata: never }>(path)),
+    must(await fixture.cluster.admin.post(`${core}/resourcequotas`, { metadata: { name: "disks" }, spec }));
+    await fixture.eventually(
+      async () => must(await fixture.cluster.admin.get<{ status?: { hard?: object }; metadata: never }>(path)),
       ({ status }) => status?.hard !== undefined,
     );
     await jobs.create("quota", { command: forever, disk: "more", gpus: 1 });
 
     const reason = await reasonOf("quota", /quota/);
-    must(await trial.cluster.admin.remove(path));
+    must(await fixture.cluster.admin.remove(path));
     const active = await jobs.until("quota", ({ phase }) => phase === "active");
 
     expect(reason).toBe("The quota disks of the cluster is used up; the volume of disk 'more' is asked for again");
@@ -76,7 +76,7 @@ describe("a run whose volume is another program's to make", () => {
 
   beforeAll(async () => {
     must(
-      await trial.cluster.admin.post(classes, {
+      await fixture.cluster.admin.post(classes, {
         metadata: { name: "unserved", annotations: { "storageclass.kubernetes.io/is-default-class": "true" } },
         provisioner,
         volumeBindingMode: "WaitForFirstConsumer",
@@ -87,12 +87,12 @@ describe("a run whose volume is another program's to make", () => {
     const [name = "", uid = ""] = id.split(".");
     claim = { name, uid };
     run = trialRun({ mounts: [{ volume: { id, zone: "us-east-1a" }, path: "/workspace" }] });
-    await trial.compute.apply(run);
+    await fixture.compute.apply(run);
   });
 
   const until = (holds: (reason: string | null, state: string) => boolean) =>
-    trial.eventually(
-      () => trial.compute.observe(run.uid, run.run),
+    fixture.eventually(
+      () => fixture.compute.observe(run.uid, run.run),
       (seen) => seen !== undefined && holds(seen.reason, seen.state),
     );
 
@@ -100,7 +100,7 @@ describe("a run whose volume is another program's to make", () => {
   async function sayFailed(message: string): Promise<void> {
     const at = `${new Date().toISOString().slice(0, 19)}Z`;
     must(
-      await trial.cluster.admin.post(`${core}/events`, {
+      await fixture.cluster.admin.post(`${core}/events`, {
         metadata: { generateName: `${claim.name}.` },
         involvedObject: { apiVersion: "v1", kind: "PersistentVolumeClaim", namespace, ...claim },
         type: "Warning",
@@ -116,7 +116,7 @@ describe("a run whose volume is another program's to make", () => {
 
   async function makeVolume(): Promise<void> {
     must(
-      await trial.cluster.admin.post("/api/v1/persistentvolumes", {
+      await fixture.cluster.admin.post("/api/v1/persistentvolumes", {
         metadata: { name: `pvc-${claim.uid}`, annotations: { "pv.kubernetes.io/provisioned-by": provisioner } },
         spec: {
           capacity: { storage: "1Gi" },

@@ -10,21 +10,21 @@ import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./clus
 const RUNS = 12;
 /** Three restarts of a control plane, on a machine that does ten other things. */
 const LONGEST_MS = 400_000;
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 
-afterEach(() => trial.stop());
+afterEach(() => fixture.stop());
 
 it("loses and doubles nothing while the API server and its store are killed", {
   timeout: LONGEST_MS,
   retry: 0,
 }, async () => {
-  trial = await openClusterTrial(["one", "two", "three"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
+  fixture = await openClusterTrial(["one", "two", "three"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
   const runs = Array.from({ length: RUNS }, (_, at) => runOf(at));
 
   let areAllOver = false;
   const kill = async () => {
     for (let times = 0; !areAllOver && times < 3; times += 1) {
-      await trial.cluster.controlPlane.restart(times === 1 ? "etcd" : "apiserver");
+      await fixture.cluster.controlPlane.restart(times === 1 ? "etcd" : "apiserver");
       await sleep(500);
     }
   };
@@ -33,17 +33,17 @@ it("loses and doubles nothing while the API server and its store are killed", {
   });
   await Promise.all([lives, kill()]);
 
-  const begun = await Promise.all(runs.map(({ uid }) => readFile(join(trial.files, uid), "utf8")));
+  const begun = await Promise.all(runs.map(({ uid }) => readFile(join(fixture.files, uid), "utf8")));
   expect(begun).toEqual(runs.map(() => "begun\n"));
-  expect(await trial.compute.listRuns()).toEqual([]);
+  expect(await fixture.compute.listRuns()).toEqual([]);
   for (const path of [
     `/apis/batch/v1/namespaces/${namespace}/jobs`,
     `/api/v1/namespaces/${namespace}/pods`,
     `/api/v1/namespaces/${namespace}/secrets`,
   ]) {
-    expect(must(await trial.cluster.admin.get<{ items: unknown[] }>(path)).items, path).toEqual([]);
+    expect(must(await fixture.cluster.admin.get<{ items: unknown[] }>(path)).items, path).toEqual([]);
   }
-  const nodes = await trial.compute.listNodes();
+  const nodes = await fixture.compute.listNodes();
   expect(nodes.map(({ runs: left }) => left)).toEqual([[], [], []]);
 });
 
@@ -51,7 +51,7 @@ function runOf(at: number): Run {
   const uid = randomBytes(16).toString("hex");
   return trialRun({
     uid,
-    command: `echo begun >>${join(trial.files, uid)}; while :; do sleep 1; done`,
+    command: `echo begun >>${join(fixture.files, uid)}; while :; do sleep 1; done`,
     env: { TOKEN: "secret" },
     shares: [{ node: ["one", "two", "three"][at % 3] ?? null, units: 1 }],
   });
@@ -59,11 +59,11 @@ function runOf(at: number): Run {
 
 /** As the core would have it: each call again until it was answered, and applied only while nothing is seen. */
 async function live(run: Run): Promise<void> {
-  const { compute } = trial;
+  const { compute } = fixture;
   const observe = () => again(() => compute.observe(run.uid, 1));
   while ((await observe()) === undefined) await compute.apply(run).catch(() => sleep(50));
   while ((await observe())?.state !== "ready") await sleep(50);
-  while ((await readFile(join(trial.files, run.uid), "utf8").catch(() => "")) === "") await sleep(20);
+  while ((await readFile(join(fixture.files, run.uid), "utf8").catch(() => "")) === "") await sleep(20);
   do {
     await again(() => compute.remove(run.uid, 1, { graceSeconds: 1, force: false }));
     await sleep(50);

@@ -10,7 +10,7 @@ import { type ClusterTrial, openClusterTrial } from "./cluster-trial.ts";
 const never = 600_000;
 const silent = new Set<string>();
 let server: Server;
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 
 beforeAll(async () => {
   server = createServer((request, response) => {
@@ -21,28 +21,28 @@ beforeAll(async () => {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
-  trial = await openClusterTrial([{ name: "one", instanceType: "m7i.8xlarge" }], ({ metadata }) => {
+  fixture = await openClusterTrial([{ name: "one", instanceType: "m7i.8xlarge" }], ({ metadata }) => {
     const isSilent = silent.has(metadata.labels?.["berth/uid"] ?? "");
     return { ports: { 8080: port, 8888: port }, ...(isSilent ? { readyMs: never } : {}) };
   });
 });
 
 afterAll(async () => {
-  await trial.stop();
+  await fixture.stop();
   server.close();
 });
 
 describe("kubernetes compute", () => {
   portsConformance(async () => ({
-    compute: trial.compute,
-    nodes: trial.nodes,
+    compute: fixture.compute,
+    nodes: fixture.nodes,
     now: Date.now,
     pass: sleep,
     silence: (uid) => silent.add(uid),
     command: () => "sleep 3600",
     async close() {
       silent.clear();
-      await trial.clear();
+      await fixture.clear();
     },
   }));
 });

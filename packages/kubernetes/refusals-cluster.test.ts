@@ -8,18 +8,18 @@ import { kubernetesCompute } from "./compute.ts";
 import { type AdmissionRequest, type Denial, openAdmissionWebhook } from "./webhook-trial.ts";
 
 const admission = "/apis/admissionregistration.k8s.io/v1";
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 let webhook: Awaited<ReturnType<typeof openAdmissionWebhook>>;
 /** What the webhook says of a run of this name. */
 const denials = new Map<string, (kind: string) => Denial | undefined>();
 
 beforeAll(async () => {
-  trial = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
-  webhook = await openAdmissionWebhook(trial.cluster.controlPlane, ({ kind, object }: AdmissionRequest) =>
+  fixture = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
+  webhook = await openAdmissionWebhook(fixture.cluster.controlPlane, ({ kind, object }: AdmissionRequest) =>
     denials.get(object.metadata.annotations?.["berth/name"] ?? "")?.(kind.kind),
   );
   must(
-    await trial.cluster.admin.post(
+    await fixture.cluster.admin.post(
       `${admission}/validatingwebhookconfigurations`,
       webhook.configuration("runs", namespace),
     ),
@@ -27,27 +27,27 @@ beforeAll(async () => {
   // A configuration holds some time after it was made.
   denials.set("probe", () => ({ message: "it holds" }));
   const probe = { metadata: { name: "probe", annotations: { "berth/name": "probe" } }, spec: podSpec };
-  await trial.eventually(
-    () => trial.cluster.admin.post(`/api/v1/namespaces/${namespace}/pods?dryRun=All`, probe),
+  await fixture.eventually(
+    () => fixture.cluster.admin.post(`/api/v1/namespaces/${namespace}/pods?dryRun=All`, probe),
     ({ status }) => status >= 400,
   );
 });
 
-afterEach(() => trial.clear());
+afterEach(() => fixture.clear());
 afterAll(async () => {
-  await trial.stop();
+  await fixture.stop();
   await webhook.close();
 });
 
 const podSpec = { containers: [{ name: "main", image: "berth.test/any:1" }] };
 const refusalOf = (run: Run) =>
-  trial.compute.apply(run).then(
+  fixture.compute.apply(run).then(
     () => "taken",
     (error: unknown) => error as Error,
   );
 const until = ({ uid, run }: Run, state: string) =>
-  trial.eventually(
-    () => trial.compute.observe(uid, run),
+  fixture.eventually(
+    () => fixture.compute.observe(uid, run),
     (seen) => seen?.state === state,
   );
 
@@ -76,15 +76,15 @@ describe("a run that the cluster's admission refuses", () => {
         ],
       },
     };
-    must(await trial.cluster.admin.post(`${admission}/validatingadmissionpolicies`, policy));
+    must(await fixture.cluster.admin.post(`${admission}/validatingadmissionpolicies`, policy));
     const binding = { metadata: { name: "images" }, spec: { policyName: "images", validationActions: ["Deny"] } };
-    must(await trial.cluster.admin.post(`${admission}/validatingadmissionpolicybindings`, binding));
+    must(await fixture.cluster.admin.post(`${admission}/validatingadmissionpolicybindings`, binding));
     const run = trialRun({ name: "secretive", command: "train --key s3cret-value" });
 
-    const refusal = await trial.eventually(
+    const refusal = await fixture.eventually(
       async () => {
         const found = await refusalOf(run);
-        await trial.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
+        await fixture.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
         return found;
       },
       (found) => found !== "taken",
@@ -98,7 +98,7 @@ describe("a run that the cluster's admission refuses", () => {
 
   it("is not refused where it was taken before", async () => {
     const run = trialRun({ name: "taken" });
-    await trial.compute.apply(run);
+    await fixture.compute.apply(run);
     denials.set("taken", (kind) => (kind === "Job" ? { message: "not any more" } : undefined));
 
     expect(await refusalOf(run)).toBe("taken");
@@ -109,7 +109,7 @@ describe("a run that the cluster's admission refuses", () => {
     denials.set("podless", (kind) => (kind === "Pod" ? { message: "no such team" } : undefined));
     const run = trialRun({ name: "podless" });
 
-    await trial.compute.apply(run);
+    await fixture.compute.apply(run);
 
     expect(await until(run, "ended")).toMatchObject({
       started: false,
@@ -130,7 +130,7 @@ describe("a run that the cluster's admission refuses", () => {
   it("for what no pod may be ends before it began, in the API server's words", async () => {
     const run = trialRun({ image: " berth.test/any:1" });
 
-    await trial.compute.apply(run);
+    await fixture.compute.apply(run);
 
     expect(await until(run, "ended")).toMatchObject({
       started: false,
@@ -158,19 +158,19 @@ describe("a run that is refused for now", () => {
     const quotas = `/api/v1/namespaces/${namespace}/resourcequotas`;
     const run = trialRun();
     must(
-      await trial.cluster.admin.post(quotas, {
+      await fixture.cluster.admin.post(quotas, {
         metadata: { name: "jobs" },
         spec: { hard: { "count/jobs.batch": "0" } },
       }),
     );
-    await trial.eventually(
-      () => trial.cluster.admin.get<{ status?: { hard?: object } }>(`${quotas}/jobs`),
+    await fixture.eventually(
+      () => fixture.cluster.admin.get<{ status?: { hard?: object } }>(`${quotas}/jobs`),
       ({ body }) => body.status?.hard !== undefined,
     );
 
     const refusal = await refusalOf(run);
-    must(await trial.cluster.admin.remove(`${quotas}/jobs`));
-    await trial.eventually(
+    must(await fixture.cluster.admin.remove(`${quotas}/jobs`));
+    await fixture.eventually(
       () => refusalOf(run),
       (found) => found === "taken",
     );
@@ -195,28 +195,28 @@ describe("a run that is refused for now", () => {
   });
 
   it("by a webhook that does not answer says so", async () => {
-    const other = await openAdmissionWebhook(trial.cluster.controlPlane, () => undefined);
+    const other = await openAdmissionWebhook(fixture.cluster.controlPlane, () => undefined);
     const path = `${admission}/validatingwebhookconfigurations`;
-    must(await trial.cluster.admin.post(path, other.configuration("away", namespace)));
+    must(await fixture.cluster.admin.post(path, other.configuration("away", namespace)));
     await other.close();
     const run = trialRun();
 
-    const refusal = await trial.eventually(
+    const refusal = await fixture.eventually(
       async () => {
         const found = await refusalOf(run);
-        await trial.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
+        await fixture.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
         return found;
       },
       (found) => found !== "taken",
     );
-    must(await trial.cluster.admin.remove(`${path}/away`));
+    must(await fixture.cluster.admin.remove(`${path}/away`));
 
     expect(refusal).toMatchObject({
       name: "RunNotTaken",
       message: "the cluster's webhook away.berth.test does not answer",
     });
     // Whoever comes next waits until it is gone for everybody.
-    await trial.eventually(
+    await fixture.eventually(
       () => refusalOf(run),
       (found) => found === "taken",
     );
@@ -225,7 +225,7 @@ describe("a run that is refused for now", () => {
 
 describe("who asks", () => {
   it("with a token that has run out asks with a new one, and nothing is lost or doubled", async () => {
-    const { url, ca, token } = trial.cluster.controlPlane.accessOf("berth");
+    const { url, ca, token } = fixture.cluster.controlPlane.accessOf("berth");
     const refused: (string | undefined)[] = [];
     const client = apiClient({
       url,
@@ -235,11 +235,11 @@ describe("who asks", () => {
         return stale === undefined ? "expired" : token;
       },
     });
-    const compute = kubernetesCompute({ ...trial.options, client });
+    const compute = kubernetesCompute({ ...fixture.options, client });
     const run = trialRun({ env: { A: "b" } });
 
     await compute.apply(run);
-    const seen = await trial.eventually(
+    const seen = await fixture.eventually(
       () => compute.observe(run.uid, 1),
       (found) => found?.state === "ready",
     );
@@ -247,7 +247,7 @@ describe("who asks", () => {
 
     expect(seen).toMatchObject({ nodes: [{ name: "one" }] });
     expect(refused.length).toBeGreaterThan(2);
-    expect((await trial.compute.listRuns()).length).toBe(1);
+    expect((await fixture.compute.listRuns()).length).toBe(1);
   });
 
   it("five times at once makes one run of it", async () => {
@@ -259,6 +259,6 @@ describe("who asks", () => {
 
     expect(answers).toEqual(["taken", "taken", "taken", "taken", "taken"]);
     const path = `/apis/batch/v1/namespaces/${namespace}/jobs`;
-    expect(must(await trial.cluster.admin.get<{ items: unknown[] }>(path)).items.length).toBe(1);
+    expect(must(await fixture.cluster.admin.get<{ items: unknown[] }>(path)).items.length).toBe(1);
   });
 });

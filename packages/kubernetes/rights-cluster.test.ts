@@ -19,7 +19,7 @@ import type { KubeObject } from "./objects.ts";
 import { pathsOf } from "./paths.ts";
 import { kubernetesVolumes } from "./volumes.ts";
 
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 /** What the driver, and that part of it which requests have, asked for so far, as the rules of a role name it. */
 const used = new Set<string>();
 const usedByCommands = new Set<string>();
@@ -27,13 +27,13 @@ const usedByCommands = new Set<string>();
 const note = (message: unknown) => {
   const { request } = message as { readonly request: ClientRequest };
   const isOf = (user: ClusterUser) =>
-    request.getHeader("authorization") === `Bearer ${trial.cluster.controlPlane.accessOf(user).token}`;
+    request.getHeader("authorization") === `Bearer ${fixture.cluster.controlPlane.accessOf(user).token}`;
   for (const right of isOf("berth") ? rightsOf(request) : []) used.add(right);
   for (const right of isOf("commands") ? rightsOf(request) : []) usedByCommands.add(right);
 };
 
 beforeAll(async () => {
-  trial = await openClusterTrial(
+  fixture = await openClusterTrial(
     ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" })),
     ({ spec }) => (spec.containers[0]?.image === "berth.test/serves:1" ? {} : undefined),
     { snapshots: true },
@@ -43,7 +43,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   unsubscribe("http.client.request.start", note);
-  await trial.stop();
+  await fixture.stop();
 });
 
 /** `get pods/log berth-environments`: of a request to the API server, what somebody must be allowed to send it. */
@@ -81,8 +81,8 @@ interface Role {
 
 async function granted(): Promise<string[]> {
   const [inside, everywhere] = await Promise.all([
-    trial.cluster.admin.get<Role>(`${rbac}/namespaces/${namespace}/roles/berth`),
-    trial.cluster.admin.get<Role>(`${rbac}/clusterroles/berth`),
+    fixture.cluster.admin.get<Role>(`${rbac}/namespaces/${namespace}/roles/berth`),
+    fixture.cluster.admin.get<Role>(`${rbac}/clusterroles/berth`),
   ]);
   return [...rightsIn(must(inside), ` ${namespace}`), ...rightsIn(must(everywhere), "")];
 }
@@ -97,9 +97,9 @@ function rightsIn({ rules }: Role, where: string): string[] {
 
 async function applied(changes: Partial<Run>, holds: (seen: Observation) => boolean) {
   const run = trialRun(changes);
-  await trial.compute.apply(run);
-  await trial.eventually(
-    () => trial.compute.observe(run.uid, 1),
+  await fixture.compute.apply(run);
+  await fixture.eventually(
+    () => fixture.compute.observe(run.uid, 1),
     (seen) => seen !== undefined && holds(seen),
   );
   return run;
@@ -110,7 +110,7 @@ async function watched(changes: AsyncIterable<unknown>): Promise<void> {
 }
 
 it("one right less would not be enough: the driver uses each of them", { retry: 0 }, async () => {
-  const { compute, client } = trial;
+  const { compute, client } = fixture;
   const gently = { graceSeconds: 0, force: false };
 
   const home = await mkdtemp(join(tmpdir(), "berth-rights-"));
@@ -118,7 +118,7 @@ it("one right less would not be enough: the driver uses each of them", { retry: 
   const environments = await clusterEnvironments({
     home,
     isUsed: false,
-    kubeconfig: join(trial.cluster.controlPlane.home, "berth.kubeconfig"),
+    kubeconfig: join(fixture.cluster.controlPlane.home, "berth.kubeconfig"),
     context: undefined,
     environment: {},
     nodeTypes: [],
@@ -136,7 +136,7 @@ it("one right less would not be enough: the driver uses each of them", { retry: 
   await rm(home, { recursive: true });
   const ending = new AbortController();
   const watching = watched(compute.changes(ending.signal));
-  await trial.eventually(
+  await fixture.eventually(
     async () => used.has(`watch pods ${namespace}`) && used.has(`watch jobs ${namespace}`),
     (both) => both,
   );
@@ -157,35 +157,35 @@ it("one right less would not be enough: the driver uses each of them", { retry: 
     .postToPort(serves.uid, 1, { port: 8080, path: "/", body: "{}", timeoutMs: 1_000 })
     .catch(() => "silent");
   await applied({ image: "berth.test/none:1" }, ({ state }) => state === "ended");
-  const pages = kubernetesCompute({ ...trial.options, web: { domain: "gpu.example", ingressClass: "nginx" } });
+  const pages = kubernetesCompute({ ...fixture.options, web: { domain: "gpu.example", ingressClass: "nginx" } });
   await pages.apply(trialRun({ ports, addressLabel: "demo", image: "berth.test/serves:1" }));
   const unbound = await applied({ shares: [{ node: "none", units: 1 }] }, ({ reason }) => reason !== null);
   await compute.remove(unbound.uid, 1, { ...gently, unlessBound: true });
-  await trial.clear();
+  await fixture.clear();
 
   const volumes = kubernetesVolumes({ client, paths: pathsOf(namespace), deployment: "trial" }, unhurried);
   const { id, zone } = await volumes.createVolume({ token: "t", sizeGb: 1, zone: "us-east-1a", snapshotId: undefined });
   await applied({ mounts: [{ volume: { id, zone }, path: "/workspace" }] }, ({ state }) => state === "ready");
-  await trial.clear();
+  await fixture.clear();
   await volumes.findVolume(id);
   await volumes.listOwned();
   const ofEbs = { id: "vol-0123456789abcdef0", zone: "us-east-1a" };
   const mounted = { mounts: [{ volume: ofEbs, path: "/workspace" }] };
   await applied(mounted, ({ state }) => state === "ready");
-  await trial.clear();
-  const { items } = must(await trial.cluster.admin.get<{ items: KubeObject[] }>("/api/v1/persistentvolumes"));
+  await fixture.clear();
+  const { items } = must(await fixture.cluster.admin.get<{ items: KubeObject[] }>("/api/v1/persistentvolumes"));
   const claimed = items.find(({ metadata }) => metadata.name.startsWith("pvc-"));
   const source = { persistentVolumeName: claimed?.metadata.name };
   const stuck = { metadata: { name: "stuck" }, spec: { attacher: "ebs.csi.aws.com", nodeName: "two", source } };
-  must(await trial.cluster.admin.post("/apis/storage.k8s.io/v1/volumeattachments", stuck));
+  must(await fixture.cluster.admin.post("/apis/storage.k8s.io/v1/volumeattachments", stuck));
   const lost = (await compute.listNodes()).find(({ name }) => name === "two");
   if (lost) await volumes.detachVolume(id, lost);
   const classBody = { metadata: { name: "ebs" }, driver: "ebs.csi.aws.com", deletionPolicy: "Delete" };
   const kinds = { apiVersion: "snapshot.storage.k8s.io/v1", kind: "VolumeSnapshotClass" };
-  must(await trial.cluster.admin.post(`${snapshotPath}/volumesnapshotclasses`, { ...kinds, ...classBody }));
+  must(await fixture.cluster.admin.post(`${snapshotPath}/volumesnapshotclasses`, { ...kinds, ...classBody }));
   const tags = { name: "data", disk: "d".repeat(32), attempt: "a-r1-1" };
   const snapshot = await volumes.createSnapshot(id, tags);
-  await trial.eventually(
+  await fixture.eventually(
     () => volumes.findSnapshot(snapshot.id),
     (seen) => seen?.state === "completed",
   );
@@ -194,7 +194,7 @@ it("one right less would not be enough: the driver uses each of them", { retry: 
   await volumes.removeSnapshot(snapshot.id);
   await volumes.removeVolume(id);
   // Its claim is looked for among all volumes once it is gone.
-  await trial.eventually(
+  await fixture.eventually(
     () => volumes.findVolume(id),
     (found) => found === undefined && used.has("list persistentvolumes"),
   );
@@ -204,21 +204,21 @@ it("one right less would not be enough: the driver uses each of them", { retry: 
 });
 
 it("a request runs commands with the rights of its own group, and uses each of them", { retry: 0 }, async () => {
-  const { url, ca, token } = trial.cluster.controlPlane.accessOf("commands");
+  const { url, ca, token } = fixture.cluster.controlPlane.accessOf("commands");
   const client = apiClient({ url, ca, token: async () => token });
   const commands = kubernetesCommands({ client, paths: pathsOf(namespace), deployment: "trial" });
   const run = await applied({}, ({ state }) => state === "ready");
   const exec = { id: "y", words: ["echo", "hello"], stdin: "", env: {}, directory: undefined, timeoutMs: 5_000 };
 
   await commands.startExec(run.uid, 1, exec);
-  const seen = await trial.eventually(
+  const seen = await fixture.eventually(
     () => commands.readExec(run.uid, 1, "y", 1_000),
     (status) => status?.exitCode === 0,
   );
   const gone = await commands.readExec("0".repeat(32), 1, "y", 0);
   client.close();
 
-  const role = must(await trial.cluster.admin.get<Role>(`${rbac}/namespaces/${namespace}/roles/berth-commands`));
+  const role = must(await fixture.cluster.admin.get<Role>(`${rbac}/namespaces/${namespace}/roles/berth-commands`));
   expect([seen?.exitCode, gone]).toEqual([0, undefined]);
   expect([...usedByCommands].toSorted()).toEqual(rightsIn(role, ` ${namespace}`).toSorted());
 });

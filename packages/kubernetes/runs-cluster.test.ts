@@ -10,29 +10,29 @@ import { kubernetesCompute } from "./compute.ts";
 
 const core = `/api/v1/namespaces/${namespace}`;
 const jobs = `/apis/batch/v1/namespaces/${namespace}/jobs`;
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 
 beforeAll(async () => {
-  trial = await openClusterTrial([
+  fixture = await openClusterTrial([
     { name: "one", instanceType: "p5.48xlarge" },
     { name: "two", instanceType: "p5.48xlarge" },
     { name: "shared", instanceType: "m7i.8xlarge" },
   ]);
 });
 
-afterEach(() => trial.clear());
-afterAll(() => trial.stop());
+afterEach(() => fixture.clear());
+afterAll(() => fixture.stop());
 
 /** Applies it and waits until it looks so. */
 async function applied(changes: Partial<Run>, holds: (seen: Observation) => boolean) {
   const run = trialRun(changes);
-  await trial.compute.apply(run);
+  await fixture.compute.apply(run);
   const seen = await until(run, (observation) => observation !== undefined && holds(observation));
   return { run, seen };
 }
 
 function until({ uid, run }: Run, holds: (seen: Observation | undefined) => boolean) {
-  return trial.eventually(() => trial.compute.observe(uid, run), holds);
+  return fixture.eventually(() => fixture.compute.observe(uid, run), holds);
 }
 
 const ofTwoGpus = {
@@ -43,7 +43,7 @@ const ofTwoGpus = {
 
 const podOf = async ({ uid }: Run) => {
   const path = `${core}/pods?labelSelector=berth/uid=${uid}`;
-  const { items } = must(await trial.cluster.admin.get<{ items: PodSeen[] }>(path));
+  const { items } = must(await fixture.cluster.admin.get<{ items: PodSeen[] }>(path));
   const [pod] = items;
   if (!pod) throw new Error("It has no pod");
   return pod;
@@ -61,22 +61,22 @@ describe("a command", () => {
 
     const { run } = await applied({ env, command }, ({ state }) => state === "ended");
 
-    const log = await trial.compute.readLog(run.uid, run.run);
+    const log = await fixture.compute.readLog(run.uid, run.run);
     const end = log.lastIndexOf("}") + 1;
     expect(JSON.parse(log.slice(0, end))).toMatchObject(env);
     expect(log.slice(end)).toBe(" = $(C)\n");
-    expect(await trial.compute.observe(run.uid, run.run)).toMatchObject({ exitCode: 5 });
+    expect(await fixture.compute.observe(run.uid, run.run)).toMatchObject({ exitCode: 5 });
   });
 
   it.each(["with its Job", "after its Job was deleted by hand"])("leaves no Secret behind %s", async (how) => {
     const { run } = await applied({ env: { TOKEN: "secret" } }, ({ state }) => state === "ready");
     const path = `${core}/secrets/${run.uid}-r1`;
-    const status = async () => (await trial.cluster.admin.get(path)).status;
+    const status = async () => (await fixture.cluster.admin.get(path)).status;
     const there = await status();
     const isByHand = how !== "with its Job";
-    if (isByHand) await trial.cluster.admin.remove(`${jobs}/${run.uid}-r1`, { propagationPolicy: "Background" });
+    if (isByHand) await fixture.cluster.admin.remove(`${jobs}/${run.uid}-r1`, { propagationPolicy: "Background" });
 
-    await trial.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
+    await fixture.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
 
     expect([there, await status()]).toEqual([200, 404]);
   });
@@ -84,13 +84,13 @@ describe("a command", () => {
   it.each(["apply", "create"])("has its environment although whoever applied it could not %s", async (call) => {
     const run = trialRun({ env: { TOKEN: "secret" }, command: 'test "$TOKEN" = secret' });
     const interrupted = kubernetesCompute({
-      ...trial.options,
-      client: { ...trial.client, [call]: () => Promise.reject(new Error("interrupted")) },
+      ...fixture.options,
+      client: { ...fixture.client, [call]: () => Promise.reject(new Error("interrupted")) },
     });
 
     await expect(interrupted.apply(run)).rejects.toThrow("interrupted");
-    const between = await trial.compute.observe(run.uid, 1);
-    await trial.compute.apply(run);
+    const between = await fixture.compute.observe(run.uid, 1);
+    await fixture.compute.apply(run);
 
     expect(between).toBeUndefined();
     expect(await until(run, (seen) => seen?.state === "ended")).toMatchObject({ exitCode: 0 });
@@ -101,13 +101,13 @@ describe("a command", () => {
     const resources = { cpus: 1, memoryMb: 1024 };
     const { run } = await applied({ ...shared, resources }, ({ state }) => state === "ready");
 
-    await trial.compute.resize(run.uid, 1, { cpus: 2, memoryMb: 4096 }, 2);
-    await trial.compute.resize(run.uid, 1, resources, 1);
+    await fixture.compute.resize(run.uid, 1, { cpus: 2, memoryMb: 4096 }, 2);
+    await fixture.compute.resize(run.uid, 1, resources, 1);
 
     const amounts = { cpu: "2", memory: "4Gi" };
     expect((await podOf(run)).spec.containers[0].resources).toMatchObject({ limits: amounts, requests: amounts });
-    expect(await trial.compute.observe(run.uid, 1)).toMatchObject({ state: "ready" });
-    expect(await trial.compute.listNodes()).toContainEqual(
+    expect(await fixture.compute.observe(run.uid, 1)).toMatchObject({ state: "ready" });
+    expect(await fixture.compute.listNodes()).toContainEqual(
       expect.objectContaining({
         name: "shared",
         units: 32,
@@ -129,36 +129,36 @@ describe("the life of a run", () => {
   });
 
   it("does not begin where its parts took all the time that one call has", async () => {
-    const { url, ca, token } = trial.cluster.controlPlane.accessOf("berth");
+    const { url, ca, token } = fixture.cluster.controlPlane.accessOf("berth");
     const deadlineMs = 1_000;
     const client = apiClient({ url, ca, token: async () => token, deadlineMs });
     const apply = (async (...args: Parameters<typeof client.apply>) => {
       const [made] = await Promise.all([client.apply(...args), sleep(deadlineMs + 500)]);
       return made;
     }) as typeof client.apply;
-    const slow = kubernetesCompute({ ...trial.options, client: { ...client, apply } });
+    const slow = kubernetesCompute({ ...fixture.options, client: { ...client, apply } });
     const run = trialRun({ env: { TOKEN: "secret" } });
 
     await expect(slow.apply(run)).rejects.toMatchObject({ name: "ApiUnreachable" });
     client.close();
 
-    expect((await trial.cluster.admin.get(`${jobs}/${run.uid}-r1`)).status).toBe(404);
-    await trial.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
+    expect((await fixture.cluster.admin.get(`${jobs}/${run.uid}-r1`)).status).toBe(404);
+    await fixture.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
   });
 
   it("ends with no pod left that could go on with nobody to see it", async () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
 
-    await trial.compute.remove(run.uid, 1, { graceSeconds: 10, force: false });
+    await fixture.compute.remove(run.uid, 1, { graceSeconds: 10, force: false });
     await until(run, (seen) => seen === undefined);
 
     const path = `${core}/pods?labelSelector=berth/uid=${run.uid}`;
-    expect(must(await trial.cluster.admin.get<{ items: unknown[] }>(path)).items).toEqual([]);
+    expect(must(await fixture.cluster.admin.get<{ items: unknown[] }>(path)).items).toEqual([]);
   });
 
   it("costs one request for each object that is made, one for each that is removed, and few others", async () => {
     const made: string[] = [];
-    const { create, apply, patch, remove } = trial.client;
+    const { create, apply, patch, remove } = fixture.client;
     const counted =
       <Args extends [string, ...unknown[]], Answer>(call: (...args: Args) => Answer, verb: string) =>
       (...args: Args) => {
@@ -167,9 +167,9 @@ describe("the life of a run", () => {
       };
     const run = trialRun({ env: { A: "b" } });
     const compute = kubernetesCompute({
-      ...trial.options,
+      ...fixture.options,
       client: {
-        ...trial.client,
+        ...fixture.client,
         create: counted(create, "create") as typeof create,
         apply: counted(apply, "apply") as typeof apply,
         patch: counted(patch, "patch") as typeof patch,
@@ -179,9 +179,9 @@ describe("the life of a run", () => {
     const observe = () => compute.observe(run.uid, 1);
 
     await compute.apply(run);
-    for (let looks = 0; looks < 3; looks += 1) await trial.eventually(observe, (seen) => seen?.state === "ready");
+    for (let looks = 0; looks < 3; looks += 1) await fixture.eventually(observe, (seen) => seen?.state === "ready");
     await compute.remove(run.uid, 1, { graceSeconds: 10, force: false });
-    await trial.eventually(observe, (seen) => seen === undefined);
+    await fixture.eventually(observe, (seen) => seen === undefined);
 
     expect(made).toEqual([
       "apply secrets",
@@ -201,19 +201,19 @@ describe("a run of two machines", () => {
     `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies/run-${uid}-r1`,
   ];
   const statuses = (run: Run) =>
-    Promise.all(parts(run).map(async (path) => (await trial.cluster.admin.get(path)).status));
+    Promise.all(parts(run).map(async (path) => (await fixture.cluster.admin.get(path)).status));
 
   it("tells each of them which it is and where the first one is, and takes its network along", async () => {
-    const file = `${trial.files}/ranks`;
+    const file = `${fixture.files}/ranks`;
     const command = `echo "$NODE_RANK of $NNODES at $MASTER_ADDR:$MASTER_PORT with $BERTH_GPUS" >>${file}; sleep 3600`;
     const { run, seen } = await applied({ shares, gpusPerMachine: 8, command }, ({ state }) => state === "ready");
     const there = await statuses(run);
-    const lines = await trial.eventually(
+    const lines = await fixture.eventually(
       async () => (await readFile(file, "utf8").catch(() => "")).trim().split("\n").toSorted(),
       ({ length }) => length === 2,
     );
 
-    await trial.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
+    await fixture.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
 
     const at = `machine-0.run-${run.uid}-r1:29500`;
     expect(lines).toEqual([`0 of 2 at ${at} with 8`, `1 of 2 at ${at} with 8`]);
@@ -228,14 +228,14 @@ describe("a run of two machines", () => {
     const run = trialRun({ shares, gpusPerMachine: 8 });
     const create = ((path: string, job: { metadata: { name: string } }) =>
       job.metadata.name.endsWith("-m1")
-        ? trial.client.create(path, job)
-        : Promise.reject(new Error("interrupted"))) as typeof trial.client.create;
-    const interrupted = kubernetesCompute({ ...trial.options, client: { ...trial.client, create } });
-    const later = kubernetesCompute({ ...trial.options, now: () => Date.now() + 901_000 });
+        ? fixture.client.create(path, job)
+        : Promise.reject(new Error("interrupted"))) as typeof fixture.client.create;
+    const interrupted = kubernetesCompute({ ...fixture.options, client: { ...fixture.client, create } });
+    const later = kubernetesCompute({ ...fixture.options, now: () => Date.now() + 901_000 });
 
     await expect(interrupted.apply(run)).rejects.toThrow("interrupted");
-    const [draft, leftover] = [await trial.compute.observe(run.uid, 1), await later.observe(run.uid, 1)];
-    await trial.compute.apply(run);
+    const [draft, leftover] = [await fixture.compute.observe(run.uid, 1), await later.observe(run.uid, 1)];
+    await fixture.compute.apply(run);
     const made = await until(run, (seen) => seen?.state === "ready");
 
     expect(draft).toBeUndefined();
@@ -245,28 +245,28 @@ describe("a run of two machines", () => {
 
   it("leaves nothing of what nobody finished making", async () => {
     const run = trialRun({ shares, gpusPerMachine: 8, env: { A: "b" } });
-    await trial.compute.apply(run);
+    await fixture.compute.apply(run);
     await until(run, (seen) => seen?.state === "ready");
-    await trial.cluster.admin.remove(`${jobs}/${run.uid}-r1`, { propagationPolicy: "Background" });
+    await fixture.cluster.admin.remove(`${jobs}/${run.uid}-r1`, { propagationPolicy: "Background" });
 
-    const beheaded = await trial.eventually(
-      () => kubernetesCompute({ ...trial.options, now: () => Date.now() + 901_000 }).observe(run.uid, 1),
+    const beheaded = await fixture.eventually(
+      () => kubernetesCompute({ ...fixture.options, now: () => Date.now() + 901_000 }).observe(run.uid, 1),
       (seen) => seen?.reason?.includes("deleted from outside") ?? false,
     );
-    await trial.compute.remove(run.uid, 1, { graceSeconds: 1, force: false });
+    await fixture.compute.remove(run.uid, 1, { graceSeconds: 1, force: false });
     await until(run, (seen) => seen === undefined);
 
     expect(beheaded).toMatchObject({ exitCode: null, reason: expect.stringContaining("deleted from outside") });
     expect(await statuses(run)).toEqual([404, 404]);
-    expect((await trial.cluster.admin.get(`${core}/secrets/${run.uid}-r1`)).status).toBe(404);
-    expect((await trial.cluster.admin.get(`${jobs}/${run.uid}-r1-m1`)).status).toBe(404);
+    expect((await fixture.cluster.admin.get(`${core}/secrets/${run.uid}-r1`)).status).toBe(404);
+    expect((await fixture.cluster.admin.get(`${jobs}/${run.uid}-r1-m1`)).status).toBe(404);
   });
 
   it("is removed as an unbound one while one of them has no machine, though the other began", async () => {
     const halves = ["one", "no-such-node"].map((node) => ({ node, units: 8 }));
     const { run, seen } = await applied({ shares: halves, gpusPerMachine: 8 }, ({ started }) => started);
 
-    await trial.compute.remove(run.uid, 1, { graceSeconds: 10, force: false, unlessBound: true });
+    await fixture.compute.remove(run.uid, 1, { graceSeconds: 10, force: false, unlessBound: true });
     await until(run, (left) => left === undefined);
 
     expect(seen).toMatchObject({ state: "unbound", nodes: [{ name: "one" }], terminating: false });
@@ -286,7 +286,7 @@ describe("a run of two machines", () => {
     const { run, seen } = await applied({ shares, gpusPerMachine: 8 }, ({ reason }) => reason !== null);
 
     expect(seen).toMatchObject({ state: "unbound", reason: expect.stringContaining("Insufficient nvidia.com/gpu") });
-    expect((await trial.compute.observe(run.uid, 1))?.nodes.map(({ name }) => name)).toEqual(["one"]);
+    expect((await fixture.compute.observe(run.uid, 1))?.nodes.map(({ name }) => name)).toEqual(["one"]);
   });
 });
 
@@ -297,26 +297,26 @@ describe("a run that is removed only unless it is bound", () => {
   const listing = (seen: <Listed>(listed: Listed) => Promise<Listed>) => {
     let isFirst = true;
     const list = (async (path: string, keep: (item: object) => readonly object[]) => {
-      const listed = await trial.client.list(path, keep);
+      const listed = await fixture.client.list(path, keep);
       if (!isFirst || !path.includes("/pods?")) return listed;
       isFirst = false;
       return seen(listed);
-    }) as typeof trial.client.list;
-    return kubernetesCompute({ ...trial.options, client: { ...trial.client, list } });
+    }) as typeof fixture.client.list;
+    return kubernetesCompute({ ...fixture.options, client: { ...fixture.client, list } });
   };
 
   it("goes on where it was bound just after it was seen unbound", async () => {
     const { run: neighbour } = await applied(whole("one"), ({ state }) => state === "ready");
     const { run } = await applied({}, ({ reason }) => reason !== null);
     const late = listing(async (listed) => {
-      await trial.compute.remove(neighbour.uid, 1, { graceSeconds: 0, force: false });
+      await fixture.compute.remove(neighbour.uid, 1, { graceSeconds: 0, force: false });
       await until(run, (seen) => seen?.state === "ready");
       return listed;
     });
 
     await expect(late.remove(run.uid, 1, unlessBound)).rejects.toThrow(RunBound);
 
-    expect(await trial.compute.observe(run.uid, 1)).toMatchObject({ state: "ready", terminating: false });
+    expect(await fixture.compute.observe(run.uid, 1)).toMatchObject({ state: "ready", terminating: false });
   });
 
   it("is said to be bound where its pod came after it was seen to have none", async () => {
@@ -332,7 +332,7 @@ describe("a run that is removed only unless it is bound", () => {
     const half = { shares, gpusPerMachine: 8, image: "berth.test/endless-pull:1" };
     const { run, seen } = await applied(half, ({ nodes, reason }) => nodes.length === 1 && reason !== null);
 
-    await trial.compute.remove(run.uid, 1, unlessBound);
+    await fixture.compute.remove(run.uid, 1, unlessBound);
 
     expect(seen).toMatchObject({ state: "unbound", started: false });
     expect(await until(run, (left) => left === undefined)).toBeUndefined();
@@ -343,14 +343,14 @@ describe("a run that is removed by force", () => {
   it("has a moment to end, and is seen as long, where its node answers", async () => {
     const command = "trap '' TERM; echo deaf; while :; do sleep 1; done";
     const { run } = await applied({ command }, ({ state }) => state === "ready");
-    await trial.eventually(
-      () => trial.compute.readLog(run.uid, 1),
+    await fixture.eventually(
+      () => fixture.compute.readLog(run.uid, 1),
       (text) => text !== "",
     );
 
-    await trial.compute.remove(run.uid, 1, { graceSeconds: 60, force: true });
+    await fixture.compute.remove(run.uid, 1, { graceSeconds: 60, force: true });
 
-    expect(await trial.compute.observe(run.uid, 1)).toMatchObject({ terminating: true });
+    expect(await fixture.compute.observe(run.uid, 1)).toMatchObject({ terminating: true });
     expect(await until(run, (seen) => seen === undefined)).toBeUndefined();
   });
 });
@@ -387,14 +387,14 @@ describe("what goes wrong is said in words", () => {
   });
 
   it("of a quota, which only an event tells", async () => {
-    const { admin } = trial.cluster;
+    const { admin } = fixture.cluster;
     const quotas = `${core}/resourcequotas`;
     const hard = { "requests.nvidia.com/gpu": "1" };
     must(await admin.post(quotas, { metadata: { name: "gpus" }, spec: { hard } }));
     onTestFinished(async () => void (await admin.remove(`${quotas}/gpus`)));
     const two = { shares: [{ node: "one", units: 2 }], gpusPerMachine: 2 };
     // The API server holds pods to a quota some time after it was made.
-    await trial.eventually(
+    await fixture.eventually(
       () => admin.post(`${core}/pods?dryRun=All`, { metadata: { name: "two" }, spec: { containers: [ofTwoGpus] } }),
       ({ status, body }) => status === 403 && JSON.stringify(body).includes("exceeded quota"),
     );
@@ -407,7 +407,7 @@ describe("what goes wrong is said in words", () => {
   it("of a pod that somebody deleted", async () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
 
-    await trial.cluster.admin.remove(`${core}/pods/${(await podOf(run)).metadata.name}`);
+    await fixture.cluster.admin.remove(`${core}/pods/${(await podOf(run)).metadata.name}`);
 
     expect(await until(run, (seen) => seen?.state === "ended")).toMatchObject({
       exitCode: null,
@@ -421,7 +421,7 @@ describe("what goes wrong is said in words", () => {
     const { name } = (await podOf(run)).metadata;
 
     const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name, namespace } };
-    must(await trial.cluster.admin.post(`${core}/pods/${name}/eviction`, eviction));
+    must(await fixture.cluster.admin.post(`${core}/pods/${name}/eviction`, eviction));
 
     expect(await until(run, (seen) => seen?.state === "ended")).toMatchObject({
       exitCode: null,
@@ -432,7 +432,7 @@ describe("what goes wrong is said in words", () => {
 
 describe("two control planes in one namespace", () => {
   it("see and count their own runs alone", async () => {
-    const other = kubernetesCompute({ ...trial.options, deployment: "other" });
+    const other = kubernetesCompute({ ...fixture.options, deployment: "other" });
     const { run } = await applied({ env: { A: "b" } }, ({ state }) => state === "ready");
     const one = async () => (await other.listNodes()).find(({ name }) => name === "one");
 
@@ -443,14 +443,14 @@ describe("two control planes in one namespace", () => {
     await other.apply(theirs);
     const { value: first } = await other.changes(ending.signal)[Symbol.asyncIterator]().next();
     ending.abort();
-    const [ofOther, ofTrial] = [await other.listRuns(), await trial.compute.listRuns()];
+    const [ofOther, ofTrial] = [await other.listRuns(), await fixture.compute.listRuns()];
     await other.remove(theirs.uid, 1, { graceSeconds: 0, force: false });
 
     expect(listed).toEqual([]);
     expect(counted).toMatchObject({ foreignUnits: 1, runs: [] });
     expect(first).toMatchObject({ uid: theirs.uid });
     expect([ofOther, ofTrial].map((refs) => refs.map(({ uid }) => uid))).toEqual([[theirs.uid], [run.uid]]);
-    const { metadata } = must(await trial.cluster.admin.get(`${core}/secrets/${run.uid}-r1`));
+    const { metadata } = must(await fixture.cluster.admin.get(`${core}/secrets/${run.uid}-r1`));
     expect(metadata.labels).toMatchObject({ "berth/deployment": "trial" });
   });
 });
@@ -461,23 +461,23 @@ describe("objects of others that carry a run's labels", () => {
     const labels = { "app.kubernetes.io/managed-by": "berth", "berth/uid": run.uid, "berth/run": "1" };
     const container = { name: "main", image: "berth.test/any:1" };
     must(
-      await trial.cluster.admin.post(`${core}/pods`, {
+      await fixture.cluster.admin.post(`${core}/pods`, {
         metadata: { name: "foreign", labels },
         spec: { containers: [container] },
       }),
     );
     const template = { metadata: { labels }, spec: { restartPolicy: "Never", containers: [container] } };
-    must(await trial.cluster.admin.post(jobs, { metadata: { name: "foreign", labels }, spec: { template } }));
+    must(await fixture.cluster.admin.post(jobs, { metadata: { name: "foreign", labels }, spec: { template } }));
 
-    await trial.compute.remove(run.uid, 1, { graceSeconds: 0, force: true });
+    await fixture.compute.remove(run.uid, 1, { graceSeconds: 0, force: true });
     await until(run, (seen) => seen === undefined);
-    const listed = await trial.compute.listRuns();
+    const listed = await fixture.compute.listRuns();
 
     expect(listed).toEqual([]);
     for (const path of [`${core}/pods/foreign`, `${jobs}/foreign`]) {
-      const { metadata } = must(await trial.cluster.admin.get(path));
+      const { metadata } = must(await fixture.cluster.admin.get(path));
       expect(metadata.deletionTimestamp).toBeUndefined();
-      await trial.cluster.admin.remove(path, { propagationPolicy: "Background" });
+      await fixture.cluster.admin.remove(path, { propagationPolicy: "Background" });
     }
   });
 });
@@ -486,10 +486,10 @@ describe("signals", () => {
   it("go on through an API server that was away, with what changed meanwhile", async () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
     const ending = new AbortController();
-    const changes = trial.compute.changes(ending.signal)[Symbol.asyncIterator]();
+    const changes = fixture.compute.changes(ending.signal)[Symbol.asyncIterator]();
     expect((await changes.next()).value).toEqual({ uid: run.uid, run: 1, key: run.key });
 
-    await trial.cluster.controlPlane.restart("apiserver");
+    await fixture.cluster.controlPlane.restart("apiserver");
     const { run: later } = await applied({}, ({ state }) => state === "ready");
 
     for (;;) {

@@ -17,12 +17,12 @@ import { kubernetesVolumes } from "./volumes.ts";
 const paths = pathsOf(namespace);
 const classes = `${snapshotPath}/volumesnapshotclasses`;
 const tags: SnapshotTags = { name: "My data 🚀", disk: "d".repeat(32), attempt: "a-r1-1" };
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 let volumes: Volumes;
 
 beforeAll(async () => {
-  trial = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }], undefined, { snapshots: true });
-  const { admin } = trial.cluster;
+  fixture = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }], undefined, { snapshots: true });
+  const { admin } = fixture.cluster;
   must(
     await admin.post("/apis/storage.k8s.io/v1/storageclasses", {
       metadata: { name: "at-once", annotations: { "storageclass.kubernetes.io/is-default-class": "true" } },
@@ -48,15 +48,15 @@ beforeAll(async () => {
   volumes = volumesOf({});
 });
 
-afterAll(() => trial.stop());
+afterAll(() => fixture.stop());
 
 function volumesOf(options: { patienceMs?: number; goneWithinMs?: number }): Volumes {
-  const place = { client: trial.client, paths, deployment: "trial" };
+  const place = { client: fixture.client, paths, deployment: "trial" };
   return kubernetesVolumes(place, { storageClass: null, ...unhurried, ...options });
 }
 
 async function clear(): Promise<void> {
-  const { admin } = trial.cluster;
+  const { admin } = fixture.cluster;
   await become(null);
   for (const path of [paths.snapshots, paths.claims]) {
     const { items } = must(await admin.get<{ items: KubeObject[] }>(path));
@@ -69,17 +69,17 @@ async function clear(): Promise<void> {
 
 /** What becomes of snapshots from now on. */
 async function become(parameters: Record<string, string> | null): Promise<void> {
-  must(await trial.cluster.admin.patch(`${classes}/ebs`, { parameters: null }));
-  must(await trial.cluster.admin.patch(`${classes}/ebs`, { parameters }));
+  must(await fixture.cluster.admin.patch(`${classes}/ebs`, { parameters: null }));
+  must(await fixture.cluster.admin.patch(`${classes}/ebs`, { parameters }));
 }
 
 async function directoryOf(volume: string): Promise<string> {
   const name = claimOf(volume)?.name ?? "";
-  const handle = await trial.eventually(
-    () => handleOf(trial.cluster.admin, namespace, name),
+  const handle = await fixture.eventually(
+    () => handleOf(fixture.cluster.admin, namespace, name),
     (found) => found !== undefined,
   );
-  return trial.cluster.kubelet.disks.directoryOf(handle ?? "");
+  return fixture.cluster.kubelet.disks.directoryOf(handle ?? "");
 }
 
 const content = {
@@ -112,7 +112,7 @@ describe("a backup of a claim", () => {
     (id: string, of = volumes) =>
     async () =>
       (await of.findSnapshot(id))?.state;
-  const completed = (id: string) => trial.eventually(state(id), (now) => now === "completed");
+  const completed = (id: string) => fixture.eventually(state(id), (now) => now === "completed");
 
   it("is one for each attempt, whoever asks again, and carries its words", async () => {
     const id = await newVolume("one");
@@ -123,7 +123,7 @@ describe("a backup of a claim", () => {
 
     expect(new Set(made.map((one) => one.id)).size).toBe(1);
     expect(await volumes.listSnapshots(id)).toHaveLength(1);
-    const { items } = must(await trial.cluster.admin.get<{ items: KubeObject[] }>(paths.snapshots));
+    const { items } = must(await fixture.cluster.admin.get<{ items: KubeObject[] }>(paths.snapshots));
     expect(items[0]?.metadata).toMatchObject({
       labels: { "berth/name": "My_data", "berth/disk": tags.disk, "berth/deployment": "trial" },
       annotations: { "berth/name": tags.name, "berth/attempt": tags.attempt },
@@ -132,7 +132,7 @@ describe("a backup of a claim", () => {
   });
 
   it("is listed with its disk's record by its own control plane alone", async () => {
-    const others = kubernetesVolumes({ client: trial.client, paths, deployment: "other" }, unhurried);
+    const others = kubernetesVolumes({ client: fixture.client, paths, deployment: "other" }, unhurried);
     const id = await newVolume("one");
     const key = `owner#x#disk|${tags.disk}`;
     const own = await volumes.createSnapshot(id, { ...tags, key });
@@ -145,7 +145,7 @@ describe("a backup of a claim", () => {
   });
 
   it("is unneeded before a claim has a volume, and refused then", async () => {
-    const place = { client: trial.client, paths, deployment: "trial" };
+    const place = { client: fixture.client, paths, deployment: "trial" };
     const waiting = kubernetesVolumes(place, unhurried);
     const { id } = await waiting.createVolume({ token: "w", sizeGb: 10, zone: "z", snapshotId: undefined });
 
@@ -161,7 +161,7 @@ describe("a backup of a claim", () => {
 
     const { id: snapshot } = await volumes.createSnapshot(id, tags);
     const impatient = volumesOf({ patienceMs: 0 });
-    await trial.eventually(state(snapshot, impatient), (now) => now === "failed");
+    await fixture.eventually(state(snapshot, impatient), (now) => now === "failed");
     const patient = await volumes.findSnapshot(snapshot);
     await become({});
     const end = await completed(snapshot);
@@ -198,12 +198,12 @@ describe("a backup of a claim", () => {
     });
     await become({});
     await volumes.removeSnapshot(kept);
-    must(await trial.cluster.admin.remove(`${paths.snapshots}/${taken.split(".")[0]}`));
-    await trial.eventually(state(taken), (now) => now === undefined);
+    must(await fixture.cluster.admin.remove(`${paths.snapshots}/${taken.split(".")[0]}`));
+    await fixture.eventually(state(taken), (now) => now === undefined);
 
     expect(await volumes.listSnapshots(id)).toEqual([]);
-    await trial.eventually(
-      () => trial.cluster.kubelet.disks.handles("snapshots"),
+    await fixture.eventually(
+      () => fixture.cluster.kubelet.disks.handles("snapshots"),
       (handles) => handles.length === 0,
     );
     await clear();
@@ -214,11 +214,11 @@ describe("a backup of a claim", () => {
     await completed(id);
     const path = `${paths.snapshots}/${id.split(".")[0]}`;
 
-    must(await trial.cluster.admin.patch(path, { metadata: { finalizers: null } }));
-    must(await trial.cluster.admin.remove(path));
+    must(await fixture.cluster.admin.patch(path, { metadata: { finalizers: null } }));
+    must(await fixture.cluster.admin.remove(path));
 
-    await trial.eventually(
-      () => trial.cluster.kubelet.disks.handles("snapshots"),
+    await fixture.eventually(
+      () => fixture.cluster.kubelet.disks.handles("snapshots"),
       (handles) => handles.length === 0,
     );
     expect(await state(id)()).toBeUndefined();
@@ -227,14 +227,14 @@ describe("a backup of a claim", () => {
 
   it("is impossible where no class is its driver's", async () => {
     const id = await newVolume("one");
-    must(await trial.cluster.admin.patch(`${classes}/ebs`, { driver: "yet.another.example" }));
+    must(await fixture.cluster.admin.patch(`${classes}/ebs`, { driver: "yet.another.example" }));
 
     const found = await volumes.findVolume(id);
     const refused = volumes.createSnapshot(id, tags);
 
     await expect(refused).rejects.toMatchObject({ name: "VolumeRefused" });
     expect(found).toMatchObject({ noBackup: "impossible" });
-    must(await trial.cluster.admin.patch(`${classes}/ebs`, { driver: "ebs.csi.aws.com" }));
+    must(await fixture.cluster.admin.patch(`${classes}/ebs`, { driver: "ebs.csi.aws.com" }));
     await clear();
   });
 });

@@ -32,15 +32,15 @@ const gpus = 8 * nodes.length;
 const longestEndMs = 300_000;
 
 let cluster: ClusterTrial;
-let trial: StackTrial;
+let fixture: StackTrial;
 
 beforeEach(async () => {
   cluster = await openClusterTrial(nodes.map((name) => ({ name, instanceType: "p5.48xlarge" })));
-  trial = openStackTrial("berth-soak-");
+  fixture = openStackTrial("berth-soak-");
 });
 
 afterEach(async () => {
-  await trial.close();
+  await fixture.close();
   await cluster.stop();
 });
 
@@ -52,7 +52,7 @@ it(`loses and leaks nothing while stack, API server and etcd are killed for ${mi
   const { admin, controlPlane } = cluster.cluster;
   const metadata = { annotations: { "storageclass.kubernetes.io/is-default-class": "true" } };
   must(await admin.patch("/apis/storage.k8s.io/v1/storageclasses/berth-gp3", { metadata }));
-  const stack = await startMortalStack(trial, {
+  const stack = await startMortalStack(fixture, {
     COMPUTE: "kubernetes",
     KUBECONFIG: join(controlPlane.home, "berth.kubeconfig"),
     SWEEP_SECONDS: "1",

@@ -17,12 +17,12 @@ export interface MortalStack {
 const pauseMs = 200;
 
 export async function startMortalStack(
-  trial: StackTrial,
+  fixture: StackTrial,
   settings: Readonly<Record<string, string>>,
 ): Promise<MortalStack> {
   const stacks: StackProcess[] = [];
   const start = async () => {
-    const stack = await trial.start(settings);
+    const stack = await fixture.start(settings);
     stacks.push(stack);
     return stack;
   };

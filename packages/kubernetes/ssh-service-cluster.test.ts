@@ -8,19 +8,19 @@ import type { KubeObject } from "./objects.ts";
 /** All that there are on this cluster. */
 const ports = [30_200, 30_201];
 const sshPort = 2222;
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 let compute: Compute;
 
 beforeAll(async () => {
-  trial = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }], undefined, {
+  fixture = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }], undefined, {
     nodePorts: ports.join("-"),
   });
-  compute = kubernetesCompute({ ...trial.options, sshPort });
+  compute = kubernetesCompute({ ...fixture.options, sshPort });
 });
 
-afterAll(() => trial.stop());
+afterAll(() => fixture.stop());
 
-afterEach(() => trial.clear());
+afterEach(() => fixture.clear());
 
 interface Service extends KubeObject {
   readonly spec: {
@@ -32,7 +32,7 @@ interface Service extends KubeObject {
 
 const servicesThere = async () => {
   const { items } = must(
-    await trial.cluster.admin.get<{ items: Service[] }>(`/api/v1/namespaces/${namespace}/services`),
+    await fixture.cluster.admin.get<{ items: Service[] }>(`/api/v1/namespaces/${namespace}/services`),
   );
   return items;
 };
@@ -43,7 +43,7 @@ const key = ["ssh-ed25519 AAAA"];
 async function begun(changes: Partial<Run> = {}): Promise<Run> {
   const run = trialRun(changes);
   await compute.apply(run);
-  await trial.eventually(
+  await fixture.eventually(
     () => compute.observe(run.uid, 1),
     (seen) => seen?.state === "ready",
   );
@@ -61,7 +61,7 @@ it("a node has a port for SSH while a key would get in, and never another one fo
   await compute.setAccess(run.uid, 1, access(3, [...key, "ssh-ed25519 BBBB"]));
   const again = await addressOf(run);
   await compute.setAccess(run.uid, 1, access(4, []));
-  await trial.eventually(servicesThere, (left) => left.length === 0);
+  await fixture.eventually(servicesThere, (left) => left.length === 0);
 
   expect([before, atFirst]).toEqual([[], { ip: "127.0.0.1", port: null }]);
   expect(others).toEqual([]);
@@ -84,7 +84,7 @@ it("lets a run live for which no port is free, says so, and opens one once there
   const full = await Promise.all([first, second, third].map(addressOf));
   const state = (await compute.observe(third.uid, 1))?.state;
   await compute.remove(first.uid, 1, { graceSeconds: 0, force: false });
-  const freed = await trial.eventually(
+  const freed = await fixture.eventually(
     () => addressOf(third),
     (address) => address?.port !== null,
   );
@@ -99,11 +99,11 @@ it("leaves no port behind when the run ends, not even one that was opened too la
   await compute.setAccess(run.uid, 1, access(1, key));
   const [service] = await servicesThere();
 
-  await trial.clear();
-  await trial.eventually(servicesThere, (left) => left.length === 0);
+  await fixture.clear();
+  await fixture.eventually(servicesThere, (left) => left.length === 0);
   const { name, labels, ownerReferences } = service?.metadata ?? {};
   const late = { apiVersion: "v1", kind: "Service", metadata: { name, labels, ownerReferences }, spec: service?.spec };
-  await trial.client.apply(`/api/v1/namespaces/${namespace}/services/${name}`, late);
+  await fixture.client.apply(`/api/v1/namespaces/${namespace}/services/${name}`, late);
 
-  expect(await trial.eventually(servicesThere, (left) => left.length === 0)).toEqual([]);
+  expect(await fixture.eventually(servicesThere, (left) => left.length === 0)).toEqual([]);
 });

@@ -21,7 +21,7 @@ const page = createServer((request, response) => response.end(`the page at ${req
 const key = newSshKey();
 const clients = new Set<Client>();
 let cluster: ClusterTrial;
-let trial: StackTrial;
+let fixture: StackTrial;
 
 beforeAll(async () => {
   await once(page.listen(0, "127.0.0.1"), "listening");
@@ -41,14 +41,14 @@ afterAll(async () => {
 });
 
 beforeEach(() => {
-  trial = openStackTrial("berth-access-");
+  fixture = openStackTrial("berth-access-");
 });
 
 afterEach(async () => {
   for (const client of clients) client.destroy();
   clients.clear();
   await endAll();
-  await trial.close();
+  await fixture.close();
 });
 
 /** The stack leaves environments to the cluster, and here they are processes of this machine. */
@@ -92,7 +92,7 @@ async function connect(job: Job): Promise<Client> {
 async function copyByOpenSsh(job: Job): Promise<unknown[]> {
   expect(missingPrograms("ssh", "scp", "rsync")).toEqual([]);
   const [, port = "", address = ""] = /^ssh -p (\d+) (\S+)$/.exec((job as SshJob).ssh_command ?? "") ?? [];
-  const place = trial.home;
+  const place = fixture.home;
   const known = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes"];
   const options = ["-F", "/dev/null", "-i", keyFile(place, key), ...known.flatMap((one) => ["-o", one])];
   const bytes = randomBytes(3 * 1024 * 1024);
@@ -109,7 +109,7 @@ async function copyByOpenSsh(job: Job): Promise<unknown[]> {
 
 describe("an environment on a cluster, from this machine", { timeout: 3 * PATIENCE_MS }, () => {
   it("is entered by SSH with a key of its own until it ends, also after the stack was started anew", async () => {
-    const first = await trial.start(settings());
+    const first = await fixture.start(settings());
     const before = await apiOf(first);
     const lives = "while :; do sleep 1; done";
     const wanted = { instance_type: "p5.48xlarge", gpu_count: 1, name: "train", command: lives };
@@ -136,7 +136,7 @@ describe("an environment on a cluster, from this machine", { timeout: 3 * PATIEN
     ).rejects.toThrow("authentication methods failed");
     const copies = await copyByOpenSsh(job);
     await first.kill("SIGTERM");
-    const second = await trial.start(settings());
+    const second = await fixture.start(settings());
     const after = await apiOf(second);
     const again = await connect(job);
     const later = await said(await exec(again, "echo still here"));
@@ -157,7 +157,7 @@ describe("an environment on a cluster, from this machine", { timeout: 3 * PATIEN
   });
 
   it("serves its page under its own name", async () => {
-    const stack = await trial.start(settings());
+    const stack = await fixture.start(settings());
     const { API_KEY = "" } = await stack.env();
     const call = async (path: string, body?: object) => {
       const init = body ? { method: "POST", body: JSON.stringify(body) } : {};
@@ -183,15 +183,15 @@ describe("an environment on a cluster, from this machine", { timeout: 3 * PATIEN
 
   it("has the README's first session", async () => {
     expect(missingPrograms("curl", "jq", "npm")).toEqual([]);
-    await trial.start(settings());
+    await fixture.start(settings());
     const [session = "", enter = ""] = blocksOf("README.md", "## A first session", "sh");
-    const file = join(trial.home, "id_ed25519.pub");
+    const file = join(fixture.home, "id_ed25519.pub");
     writeFileSync(file, `${key.public} me@laptop\n`);
     const block = `${session}\n${enter.replaceAll("~/.ssh/id_ed25519.pub", file)}`;
 
     const { code, stdout, stderr } = await runProgram("/bin/sh", ["-c", block], {
       cwd: root,
-      env: environmentFor(trial.home),
+      env: environmentFor(fixture.home),
       timeout: 2 * PATIENCE_MS,
     });
 

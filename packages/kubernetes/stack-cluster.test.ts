@@ -9,7 +9,7 @@ import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.
 import type { KubeObject } from "./objects.ts";
 
 let cluster: ClusterTrial;
-let trial: StackTrial;
+let fixture: StackTrial;
 
 beforeAll(async () => {
   cluster = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
@@ -18,14 +18,14 @@ beforeAll(async () => {
 afterAll(() => cluster.stop());
 
 beforeEach(() => {
-  trial = openStackTrial("berth-on-cluster-");
+  fixture = openStackTrial("berth-on-cluster-");
 });
 
-afterEach(() => trial.close());
+afterEach(() => fixture.close());
 
 const kubeconfigOf = (user: string) => join(cluster.cluster.controlPlane.home, `${user}.kubeconfig`);
 const start = (user = "berth") =>
-  trial.start({ COMPUTE: "kubernetes", KUBECONFIG: kubeconfigOf(user), SWEEP_SECONDS: "1" });
+  fixture.start({ COMPUTE: "kubernetes", KUBECONFIG: kubeconfigOf(user), SWEEP_SECONDS: "1" });
 
 async function clientOf(stack: StackProcess) {
   return jobClient(stack.url, (await stack.env()).API_KEY ?? "");
@@ -105,7 +105,7 @@ describe("the embedded stack on a cluster", { timeout: 3 * PATIENCE_MS }, () => 
   it("drives the environments of a home once: a copy of it is refused until the first one has stopped", async () => {
     const first = await start();
     const copy = openStackTrial("berth-copy-");
-    cpSync(trial.home, copy.home, { recursive: true, filter: (file) => !lstatSync(file).isSocket() });
+    cpSync(fixture.home, copy.home, { recursive: true, filter: (file) => !lstatSync(file).isSocket() });
     const settings = { COMPUTE: "kubernetes", KUBECONFIG: kubeconfigOf("berth") };
 
     const refused = await copy.start(settings).catch((error: Error) => error.message);
@@ -136,6 +136,8 @@ describe("the embedded stack on a cluster", { timeout: 3 * PATIENCE_MS }, () => 
 
   it("starts neither as somebody without rights nor without a kubeconfig, and says why", async () => {
     await expect(start("nobody")).rejects.toThrow(/may not get namespaces in berth-environments, .*kubectl apply -k/s);
-    await expect(trial.start({ COMPUTE: "kubernetes", KUBECONFIG: "" })).rejects.toThrow("KUBECONFIG must name a file");
+    await expect(fixture.start({ COMPUTE: "kubernetes", KUBECONFIG: "" })).rejects.toThrow(
+      "KUBECONFIG must name a file",
+    );
   });
 });

@@ -10,15 +10,15 @@ import { conditionOf, type Pod } from "./objects.ts";
 /** A job waits for capacity that is listed each minute, on a machine that does ten other things. */
 const PATIENCE_MS = 180_000;
 let cluster: ClusterTrial;
-let trial: StackTrial;
+let fixture: StackTrial;
 let stack: StackProcess;
 let client: JobClient;
 let key: string;
 
 beforeAll(async () => {
   cluster = await openClusterTrial([]);
-  trial = openStackTrial("berth-submit-");
-  stack = await trial.start({
+  fixture = openStackTrial("berth-submit-");
+  stack = await fixture.start({
     COMPUTE: "kubernetes",
     KUBECONFIG: join(cluster.cluster.controlPlane.home, "berth.kubeconfig"),
     SWEEP_SECONDS: "1",
@@ -30,7 +30,7 @@ beforeAll(async () => {
 }, PATIENCE_MS);
 
 afterAll(async () => {
-  await trial.close();
+  await fixture.close();
   await cluster.stop();
 }, PATIENCE_MS);
 

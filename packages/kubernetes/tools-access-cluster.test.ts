@@ -6,14 +6,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { kubernetesCompute } from "./compute.ts";
 import { listening, openToolsTrial, podsOf, type ToolsTrial } from "./tools-trial.ts";
 
-let trial: ToolsTrial;
+let fixture: ToolsTrial;
 
 beforeAll(async () => {
-  trial = await openToolsTrial();
+  fixture = await openToolsTrial();
 });
 
-afterEach(() => trial.clear());
-afterAll(() => trial.stop());
+afterEach(() => fixture.clear());
+afterAll(() => fixture.stop());
 
 describe("Jupyter", () => {
   /** Answers with the token that it was given, where it was told to listen. */
@@ -24,10 +24,10 @@ describe("Jupyter", () => {
     const { port, close } = await listening();
     await close();
     const env = { PATH: programs };
-    const run = await trial.applied({ command: undefined, env, ports: [{ port, kind: "jupyter" }] });
-    await trial.ready(run);
+    const run = await fixture.applied({ command: undefined, env, ports: [{ port, kind: "jupyter" }] });
+    await fixture.ready(run);
     const wanted = (revision: number, token: string | null) =>
-      trial.compute.setAccess(run.uid, 1, {
+      fixture.compute.setAccess(run.uid, 1, {
         revision,
         login: "l",
         keys: [],
@@ -38,24 +38,24 @@ describe("Jupyter", () => {
   };
 
   it("is started with its token, and with another one, and ended", async () => {
-    writeFileSync(join(trial.files, "jupyter"), server, { mode: 0o755 });
-    const { run, port, wanted, told } = await withJupyter(`${trial.files}:/bin`);
+    writeFileSync(join(fixture.files, "jupyter"), server, { mode: 0o755 });
+    const { run, port, wanted, told } = await withJupyter(`${fixture.files}:/bin`);
 
     await wanted(1, "first");
-    const on = await trial.until(run, (seen) => seen?.jupyter?.state === "on");
+    const on = await fixture.until(run, (seen) => seen?.jupyter?.state === "on");
     expect(on?.jupyter?.origin).toBe(`http://${on?.ports[0]?.address}`);
     expect([await told(), on?.ports[0]?.port]).toEqual(["first", port]);
 
     await wanted(2, "second");
     await wanted(1, "late");
-    await trial.eventually(
+    await fixture.eventually(
       () => told().catch(() => ""),
       (text) => text === "second",
     );
 
     await wanted(3, null);
-    expect((await trial.compute.observe(run.uid, 1))?.jupyter).toBeNull();
-    await trial.eventually(
+    expect((await fixture.compute.observe(run.uid, 1))?.jupyter).toBeNull();
+    await fixture.eventually(
       () => told().catch(() => "ended"),
       (text) => text === "ended",
     );
@@ -65,24 +65,26 @@ describe("Jupyter", () => {
     ["is not there", "", "Jupyter is not on the PATH of this environment"],
     ["ends at once", "#!/bin/sh\nexit 5\n", "Jupyter ended at once (exit code 5)"],
   ])("that %s says so", async (_, program, reason) => {
-    const programs = join(trial.files, randomBytes(4).toString("hex"));
+    const programs = join(fixture.files, randomBytes(4).toString("hex"));
     mkdirSync(programs);
     if (program !== "") writeFileSync(join(programs, "jupyter"), program, { mode: 0o755 });
     const { run, wanted } = await withJupyter(`${programs}:/bin`);
 
     await wanted(1, "first");
 
-    expect(await trial.until(run, (seen) => seen?.jupyter?.state === "failed")).toMatchObject({ jupyter: { reason } });
+    expect(await fixture.until(run, (seen) => seen?.jupyter?.state === "failed")).toMatchObject({
+      jupyter: { reason },
+    });
   });
 });
 
 it("keeps the keys of those who may enter, serves SSH while there are any, and counts who is there", async () => {
   const server = await listening();
-  const compute = kubernetesCompute({ ...trial.options, sshPort: server.port });
-  const run = await trial.applied({ command: undefined });
-  await trial.ready(run);
-  const { body } = await trial.cluster.admin.get<{ items: { metadata: { uid: string } }[] }>(podsOf(run));
-  const pod = join(trial.cluster.controlPlane.home, "pods", body.items[0]?.metadata.uid ?? "");
+  const compute = kubernetesCompute({ ...fixture.options, sshPort: server.port });
+  const run = await fixture.applied({ command: undefined });
+  await fixture.ready(run);
+  const { body } = await fixture.cluster.admin.get<{ items: { metadata: { uid: string } }[] }>(podsOf(run));
+  const pod = join(fixture.cluster.controlPlane.home, "pods", body.items[0]?.metadata.uid ?? "");
   const kept = (name: string) => readFileSync(join(pod, "berth", name), "utf8");
   const enter = (revision: number, keys: readonly string[]) =>
     compute.setAccess(run.uid, 1, { revision, login: "gpu-dev-1", keys, jupyter: null });
@@ -92,7 +94,7 @@ it("keeps the keys of those who may enter, serves SSH while there are any, and c
   expect(kept("access/authorized_keys")).toBe("ssh-ed25519 AAAA\nssh-rsa BBBB\n");
   expect(JSON.parse(kept("access.json")).services).toEqual({ ssh: { words, env: {}, port: server.port } });
   const client = connect(server.port, "127.0.0.1");
-  await trial.eventually(
+  await fixture.eventually(
     () => compute.observe(run.uid, 1),
     (seen) => seen?.sessions === 1,
   );

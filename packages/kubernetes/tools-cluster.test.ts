@@ -7,25 +7,25 @@ import { execConformance } from "#testing/conformance/exec.ts";
 import { behavioursIn } from "./behaviours-trial.ts";
 import { openToolsTrial, type ToolsTrial } from "./tools-trial.ts";
 
-let trial: ToolsTrial;
+let fixture: ToolsTrial;
 
 beforeAll(async () => {
-  trial = await openToolsTrial();
+  fixture = await openToolsTrial();
 });
 
-afterEach(() => trial.clear());
-afterAll(() => trial.stop());
+afterEach(() => fixture.clear());
+afterAll(() => fixture.stop());
 
 describe("kubernetes compute with the tools image", () => {
   execConformance(async () => {
-    const run = await trial.applied({ command: undefined });
-    await trial.ready(run);
+    const run = await fixture.applied({ command: undefined });
+    await fixture.ready(run);
     return {
-      compute: trial.compute,
+      compute: fixture.compute,
       applied: { uid: run.uid, run: 1 },
       pass: sleep,
-      close: trial.clear,
-      ...behavioursIn(trial.files),
+      close: fixture.clear,
+      ...behavioursIn(fixture.files),
     };
   });
 });
@@ -33,17 +33,17 @@ describe("kubernetes compute with the tools image", () => {
 describe("a command beside it", () => {
   const plain = { id: "a", words: ["true"], stdin: "", env: {}, directory: undefined, timeoutMs: 20_000 };
   const ran = async (run: Run, changes: Partial<Exec>) => {
-    await trial.compute.startExec(run.uid, 1, { ...plain, ...changes });
-    return trial.eventually(
-      () => trial.compute.readExec(run.uid, 1, changes.id ?? plain.id, 1_000),
+    await fixture.compute.startExec(run.uid, 1, { ...plain, ...changes });
+    return fixture.eventually(
+      () => fixture.compute.readExec(run.uid, 1, changes.id ?? plain.id, 1_000),
       (seen) => seen?.state === "ended",
     );
   };
 
   it("needs nothing of its image, and has what it was given to the letter", async () => {
     const odd = "a b\n'\"$(id) `id` \\ $HOME * é🚀\n";
-    const run = await trial.applied({ command: undefined, env: { PATH: "/nowhere", FROM_RUN: odd } });
-    await trial.ready(run);
+    const run = await fixture.applied({ command: undefined, env: { PATH: "/nowhere", FROM_RUN: odd } });
+    await fixture.ready(run);
     const script =
       "process.stdin.on('data', (d) => console.log(JSON.stringify([process.argv.slice(1), String(d), process.env.A, process.env.FROM_RUN])))";
 
@@ -55,17 +55,17 @@ describe("a command beside it", () => {
   });
 
   it("leaves nothing of it behind when its run is gone", async () => {
-    const run = await trial.applied({ command: undefined });
-    await trial.ready(run);
+    const run = await fixture.applied({ command: undefined });
+    await fixture.ready(run);
     const words = ["/bin/sh", "-c", "echo $$; (trap '' TERM; while :; do sleep 0.1; done) & wait"];
-    await trial.compute.startExec(run.uid, 1, { ...plain, words });
-    const status = await trial.eventually(
-      () => trial.compute.readExec(run.uid, 1, "a", 100),
+    await fixture.compute.startExec(run.uid, 1, { ...plain, words });
+    const status = await fixture.eventually(
+      () => fixture.compute.readExec(run.uid, 1, "a", 100),
       (seen) => seen?.stdout !== "",
     );
 
-    await trial.compute.remove(run.uid, 1, { graceSeconds: 10, force: false });
-    await trial.until(run, (seen) => seen === undefined);
+    await fixture.compute.remove(run.uid, 1, { graceSeconds: 10, force: false });
+    await fixture.until(run, (seen) => seen === undefined);
 
     expect(existsSync(`/proc/${status?.stdout.trim()}`)).toBe(false);
     expect(globSync(`/tmp/.berth-${run.uid}*`)).toEqual([]);
@@ -76,9 +76,9 @@ describe("a command beside it", () => {
     ["a variable that is none", { env: { "A=B;": "c" } }],
     ["a NUL character", { words: ["a\0b"] }],
   ])("is refused with %s", async (_, changes) => {
-    const run = await trial.applied({ command: undefined });
-    await trial.ready(run);
+    const run = await fixture.applied({ command: undefined });
+    await fixture.ready(run);
 
-    await expect(trial.compute.startExec(run.uid, 1, { ...plain, ...changes })).rejects.toThrow();
+    await expect(fixture.compute.startExec(run.uid, 1, { ...plain, ...changes })).rejects.toThrow();
   });
 });

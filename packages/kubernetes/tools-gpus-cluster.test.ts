@@ -7,59 +7,59 @@ import { kubernetesCompute } from "./compute.ts";
 import { type CoreTrial, startCore } from "./core-trial.ts";
 import { openToolsTrial, type ToolsTrial } from "./tools-trial.ts";
 
-let trial: ToolsTrial;
+let fixture: ToolsTrial;
 let core: CoreTrial | undefined;
 
 beforeAll(async () => {
-  trial = await openToolsTrial();
+  fixture = await openToolsTrial();
 });
 
 afterEach(async () => {
   await core?.stop();
   core = undefined;
-  await trial.clear();
+  await fixture.clear();
 });
-afterAll(() => trial.stop());
+afterAll(() => fixture.stop());
 
 /** A directory with an nvidia-smi that says this. */
 function withTool(says: string): string {
-  const programs = join(trial.files, "programs");
+  const programs = join(fixture.files, "programs");
   mkdirSync(programs, { recursive: true });
   writeFileSync(join(programs, "nvidia-smi"), `#!/bin/sh\necho "${says}"\n`, { mode: 0o755 });
   return `${programs}:/bin:/usr/bin`;
 }
 
-const watching = () => kubernetesCompute({ ...trial.options, watchesGpus: true });
+const watching = () => kubernetesCompute({ ...fixture.options, watchesGpus: true });
 
 it("is told since when no GPU of any machine was used, where it is wanted", async () => {
   const shares = ["one", "two"].map((node) => ({ node, units: 8 }));
   const env = { PATH: withTool("0") };
-  const run = await trial.applied({ command: undefined, shares, gpusPerMachine: 8, env });
-  await trial.until(run, (seen) => seen?.waitsToBegin === true);
-  await trial.compute.begin(run.uid, 1);
-  await trial.ready(run);
+  const run = await fixture.applied({ command: undefined, shares, gpusPerMachine: 8, env });
+  await fixture.until(run, (seen) => seen?.waitsToBegin === true);
+  await fixture.compute.begin(run.uid, 1);
+  await fixture.ready(run);
 
-  const seen = await trial.eventually(
+  const seen = await fixture.eventually(
     () => watching().observe(run.uid, 1),
     (one) => one?.gpuIdleSince !== undefined,
   );
 
   expect(seen?.gpuIdleSince).toBeLessThanOrEqual(Date.now());
   expect(seen?.gpuIdleSince).toBeGreaterThan(Date.now() - 3_600_000);
-  expect((await trial.compute.observe(run.uid, 1))?.gpuIdleSince).toBeUndefined();
+  expect((await fixture.compute.observe(run.uid, 1))?.gpuIdleSince).toBeUndefined();
 });
 
 it("asks a supervisor once, whether GPUs, Jupyter or both are wanted", async () => {
-  const run = await trial.applied({ command: undefined, gpusPerMachine: 8, env: { PATH: withTool("0") } });
-  await trial.ready(run);
+  const run = await fixture.applied({ command: undefined, gpusPerMachine: 8, env: { PATH: withTool("0") } });
+  await fixture.ready(run);
   const told = { revision: 1, login: "gpu-dev-1", keys: [], jupyter: { token: "t" } };
-  await trial.compute.setAccess(run.uid, 1, told);
+  await fixture.compute.setAccess(run.uid, 1, told);
   const asked: string[] = [];
   const socket: ApiClient["socket"] = (path, protocol) => {
     asked.push(path);
-    return trial.client.socket(path, protocol);
+    return fixture.client.socket(path, protocol);
   };
-  const compute = kubernetesCompute({ ...trial.options, client: { ...trial.client, socket }, watchesGpus: true });
+  const compute = kubernetesCompute({ ...fixture.options, client: { ...fixture.client, socket }, watchesGpus: true });
 
   const seen = await compute.observe(run.uid, 1);
 
@@ -69,12 +69,12 @@ it("asks a supervisor once, whether GPUs, Jupyter or both are wanted", async () 
 
 it("is not told of a run without such a tool, or without GPUs", async () => {
   const [bare, cpu] = await Promise.all([
-    trial.applied({ command: undefined, env: { PATH: "/bin" } }),
-    trial.applied({ command: undefined, gpusPerMachine: 0, env: { PATH: withTool("0") } }),
+    fixture.applied({ command: undefined, env: { PATH: "/bin" } }),
+    fixture.applied({ command: undefined, gpusPerMachine: 0, env: { PATH: withTool("0") } }),
   ]);
 
   for (const run of [bare, cpu]) {
-    await trial.ready(run);
+    await fixture.ready(run);
     expect((await watching().observe(run.uid, 1))?.gpuIdleSince).toBeUndefined();
   }
 });

@@ -14,31 +14,31 @@ import { openToolsTrial, type ToolsTrial } from "./tools-trial.ts";
 import { kubernetesVolumes } from "./volumes.ts";
 
 const blobs = memoryBlobs();
-let trial: ToolsTrial;
+let fixture: ToolsTrial;
 let compute: Compute;
 let volumes: Volumes;
 let disks = 0;
 
 beforeAll(async () => {
-  trial = await openToolsTrial({ snapshots: true });
+  fixture = await openToolsTrial({ snapshots: true });
   const made = { metadata: { name: "ebs" }, driver: "ebs.csi.aws.com", deletionPolicy: "Delete" };
   const body = { apiVersion: "snapshot.storage.k8s.io/v1", kind: "VolumeSnapshotClass", ...made };
-  must(await trial.cluster.admin.post(`${snapshotPath}/volumesnapshotclasses`, body));
-  compute = kubernetesCompute({ ...trial.options, blobs });
-  const { client, namespace, deployment } = trial.options;
+  must(await fixture.cluster.admin.post(`${snapshotPath}/volumesnapshotclasses`, body));
+  compute = kubernetesCompute({ ...fixture.options, blobs });
+  const { client, namespace, deployment } = fixture.options;
   volumes = kubernetesVolumes({ client, paths: pathsOf(namespace), deployment }, { now: Date.now, blobs });
 });
 
-afterEach(() => trial.clear());
-afterAll(() => trial.stop());
+afterEach(() => fixture.clear());
+afterAll(() => fixture.stop());
 
 /** A run with a disk, which here is a directory of this machine with a file of an odd name. */
 async function withDisk(changes: Partial<Run>): Promise<{ run: Run; volume: string; path: string }> {
   disks += 1;
-  const path = join(trial.files, `disk-${disks} $(HOME)`);
+  const path = join(fixture.files, `disk-${disks} $(HOME)`);
   mkdirSync(join(path, "deep"), { recursive: true });
   writeFileSync(join(path, "two\nlines\u001b[2J"), "");
-  const zone = trial.nodes[0]?.zone ?? "";
+  const zone = fixture.nodes[0]?.zone ?? "";
   const volume = await volumes.createVolume({ token: `t-${disks}`, sizeGb: 10, zone, snapshotId: undefined });
   const run = trialRun({ mounts: [{ volume, path }], ...changes });
   await compute.apply(run);
@@ -46,7 +46,7 @@ async function withDisk(changes: Partial<Run>): Promise<{ run: Run; volume: stri
 }
 
 async function removed({ uid }: Run): Promise<void> {
-  await trial.eventually(
+  await fixture.eventually(
     async () => {
       await compute.remove(uid, 1, { graceSeconds: 10, force: false });
       return compute.observe(uid, 1);
@@ -65,7 +65,7 @@ const backedUp = (volume: string, { uid }: Run) =>
 
 it("lists the files of a disk whose run is ended, as they were then, for as long as its backup is there", async () => {
   const { run, volume } = await withDisk({ command: undefined });
-  await trial.ready(run);
+  await fixture.ready(run);
 
   await removed(run);
   const { id } = await backedUp(volume, run);
@@ -77,7 +77,7 @@ it("lists the files of a disk whose run is ended, as they were then, for as long
 
 it("lists those of a run whose command ended by itself", async () => {
   const { run, volume } = await withDisk({ command: "exit 3" });
-  await trial.ended(run);
+  await fixture.ended(run);
 
   await removed(run);
 
@@ -86,7 +86,7 @@ it("lists those of a run whose command ended by itself", async () => {
 
 it("gives no backup the list of an earlier run, and keeps none of a volume that is gone", async () => {
   const { run, volume } = await withDisk({ command: undefined });
-  await trial.ready(run);
+  await fixture.ready(run);
   await removed(run);
 
   const { id } = await backedUp(volume, trialRun());
@@ -100,8 +100,8 @@ it("gives no backup the list of an earlier run, and keeps none of a volume that 
 it("ends a run whose blobs do not answer, and backs its disk up", async () => {
   const put = () => Promise.reject(new Error("away"));
   const { run, volume } = await withDisk({ command: undefined });
-  await trial.ready(run);
-  const without = kubernetesCompute({ ...trial.options, blobs: { ...blobs, put } });
+  await fixture.ready(run);
+  const without = kubernetesCompute({ ...fixture.options, blobs: { ...blobs, put } });
 
   await without.remove(run.uid, 1, { graceSeconds: 10, force: false });
   await removed(run);

@@ -14,23 +14,24 @@ export interface ToolsTrial extends ClusterTrial {
 
 export async function openToolsTrial(options: { readonly snapshots?: boolean } = {}): Promise<ToolsTrial> {
   const nodes = ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" }));
-  const trial = await openClusterTrial(nodes, undefined, { ...options, tools: await toolsPath(process.env) });
-  const until: ToolsTrial["until"] = ({ uid }, holds) => trial.eventually(() => trial.compute.observe(uid, 1), holds);
+  const fixture = await openClusterTrial(nodes, undefined, { ...options, tools: await toolsPath(process.env) });
+  const until: ToolsTrial["until"] = ({ uid }, holds) =>
+    fixture.eventually(() => fixture.compute.observe(uid, 1), holds);
   return {
-    ...trial,
+    ...fixture,
     async applied(changes) {
       const run = trialRun(changes);
-      await trial.compute.apply(run);
+      await fixture.compute.apply(run);
       return run;
     },
     until,
     ready: (run) => until(run, (seen) => seen?.state === "ready"),
     ended: (run) => until(run, (seen) => seen?.state === "ended"),
-    log: ({ uid }) => trial.compute.readLog(uid, 1),
+    log: ({ uid }) => fixture.compute.readLog(uid, 1),
   };
 }
 
-/** A port of this machine, which a process in a container of the trial has too. */
+/** A port of this machine, which a process in a container of the fixture has too. */
 export async function listening(): Promise<{ readonly port: number; close(): Promise<unknown> }> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -2,31 +2,31 @@ import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import { type ClusterTrial, openClusterTrial, trialRun } from "./cluster-trial.ts";
 
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 
 beforeAll(async () => {
-  trial = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
+  fixture = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
 });
 
-afterEach(() => trial.clear());
+afterEach(() => fixture.clear());
 
-afterAll(() => trial.stop());
+afterAll(() => fixture.stop());
 
 /** Applies a run and waits until the Job, too, counts its pod as ready: then nothing more is written to either. */
 async function rested(run: Run = trialRun()): Promise<Run> {
-  await trial.compute.apply(run);
+  await fixture.compute.apply(run);
   const job = `/apis/batch/v1/namespaces/berth-environments/jobs/${run.uid}-r1`;
-  await trial.eventually(
-    () => trial.client.get<{ readonly status?: { readonly ready?: number } }>(job),
+  await fixture.eventually(
+    () => fixture.client.get<{ readonly status?: { readonly ready?: number } }>(job),
     ({ status }) => status?.ready === 1,
   );
   return run;
 }
 
 async function removed({ uid }: Run): Promise<void> {
-  await trial.compute.remove(uid, 1, { graceSeconds: 0, force: false });
-  await trial.eventually(
-    () => trial.compute.observe(uid, 1),
+  await fixture.compute.remove(uid, 1, { graceSeconds: 0, force: false });
+  await fixture.eventually(
+    () => fixture.compute.observe(uid, 1),
     (seen) => seen === undefined,
   );
 }
@@ -38,7 +38,7 @@ async function following(from: string | undefined, wanted: readonly Run[], meanw
   let upTo: string | undefined;
   const isAll = () => wanted.every(({ uid }) => told.includes(uid));
   const work = (async () => {
-    for await (const change of trial.compute.changes(ending.signal, from)) {
+    for await (const change of fixture.compute.changes(ending.signal, from)) {
       if ("uid" in change) told.push(change.uid);
       else upTo = isAll() ? change.upTo : undefined;
       if (upTo !== undefined) return;
@@ -60,7 +60,7 @@ it("hands the watch over: what changes while nobody follows is told once, and no
   const made = await rested();
   const next = await following(first.upTo, [gone, made]);
   const later = trialRun();
-  const last = await following(next.upTo, [later], () => trial.compute.apply(later));
+  const last = await following(next.upTo, [later], () => fixture.compute.apply(later));
 
   expect(first.told).toEqual(uidsOf(kept, gone));
   expect(next.told).toEqual(uidsOf(gone, made));
@@ -74,7 +74,7 @@ it("goes on from a place in front of a restart of the API server", async () => {
   const { upTo } = await following(undefined, [kept]);
   const made = await rested();
 
-  await trial.cluster.controlPlane.restart("apiserver");
+  await fixture.cluster.controlPlane.restart("apiserver");
   const next = await following(upTo, [made]);
 
   expect(next.told).toContain(made.uid);

@@ -7,23 +7,23 @@ import type { KubeObject } from "./objects.ts";
 
 const services = `/api/v1/namespaces/${namespace}/services`;
 const ingresses = `/apis/networking.k8s.io/v1/namespaces/${namespace}/ingresses`;
-let trial: ClusterTrial;
+let fixture: ClusterTrial;
 let compute: Compute;
 
 beforeAll(async () => {
-  trial = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
+  fixture = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
   const annotations = { "nginx.ingress.kubernetes.io/auth-url": "https://berth.example/allowed" };
   const web = { domain: "gpu.example:8443", ingressClass: "nginx", annotations };
-  compute = kubernetesCompute({ ...trial.options, web });
+  compute = kubernetesCompute({ ...fixture.options, web });
 });
 
-afterAll(() => trial.stop());
+afterAll(() => fixture.stop());
 
-afterEach(() => trial.clear());
+afterEach(() => fixture.clear());
 
 const there = async () => {
   const lists = await Promise.all(
-    [services, ingresses].map((path) => trial.cluster.admin.get<{ items: Part[] }>(path)),
+    [services, ingresses].map((path) => fixture.cluster.admin.get<{ items: Part[] }>(path)),
   );
   return lists.map((list) => must(list).items);
 };
@@ -91,7 +91,7 @@ it("both go with the run, also where its Job was deleted by hand or was never ma
   const before = (await there()).map((parts) => parts.length);
   const parts = (await compute.listParts()).map(({ uid }) => uid);
   must(
-    await trial.cluster.admin.remove(`/apis/batch/v1/namespaces/${namespace}/jobs/${byHand.uid}-r1`, {
+    await fixture.cluster.admin.remove(`/apis/batch/v1/namespaces/${namespace}/jobs/${byHand.uid}-r1`, {
       propagationPolicy: "Background",
     }),
   );
