@@ -4,19 +4,19 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { freshCheckout, openStartTrial, root, type StartTrial } from "./start-trial.ts";
 
-let trial: StartTrial;
+let fixture: StartTrial;
 beforeEach(() => {
-  trial = openStartTrial();
+  fixture = openStartTrial();
 });
-afterEach(() => trial.close());
+afterEach(() => fixture.close());
 
 describe("npm run dev", () => {
   it("starts the stack again when a file that it loaded has changed", async () => {
     const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
     const words = String(scripts.dev).split(" && exec node ")[1]?.split(" ") ?? ["--version"];
     // In this checkout a changed file would make every stack that another test starts compile everything again.
-    const checkout = freshCheckout(trial.beside);
-    const running = trial.run(words, checkout);
+    const checkout = freshCheckout(fixture.beside);
+    const running = fixture.run(words, checkout);
     let output = "";
     // Who watches hears of a file from the stack, and on a busy machine after the stack says that it is up.
     const changing = setInterval(() => {

@@ -2,20 +2,20 @@ import { spawnSync } from "node:child_process";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openStartTrial, root, type StartTrial } from "./start-trial.ts";
 
-let trial: StartTrial;
+let fixture: StartTrial;
 beforeEach(() => {
-  trial = openStartTrial();
+  fixture = openStartTrial();
 });
-afterEach(() => trial.close());
+afterEach(() => fixture.close());
 
 describe("npm run env", () => {
   it("prints nothing for a shell to run when no stack runs", () => {
-    const options = { cwd: root, env: trial.environment(), encoding: "utf8" } as const;
+    const options = { cwd: root, env: fixture.environment(), encoding: "utf8" } as const;
 
     const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/env.ts", "--wait", "0"], options);
 
     expect([status, stdout]).toEqual([1, ""]);
-    expect(stderr).toBe(`No local stack is running in ${trial.home}. Start one with: npm start\n`);
+    expect(stderr).toBe(`No local stack is running in ${fixture.home}. Start one with: npm start\n`);
   });
 
   it.each([
@@ -23,7 +23,7 @@ describe("npm run env", () => {
     [["--wait", "soon"], 1, /^--wait must be a number of seconds\n$/],
     [["--lots"], 1, /Unknown option '--lots'/],
   ] as const)("says with %j what it takes, and prints nothing for a shell to run", (words, code, saying) => {
-    const options = { cwd: root, env: trial.environment(), encoding: "utf8" } as const;
+    const options = { cwd: root, env: fixture.environment(), encoding: "utf8" } as const;
 
     const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/env.ts", ...words], options);
 

@@ -22,8 +22,8 @@ const environmentFolders = ["record", "access", "verbs", "steps"];
 /** The domain does without packages too, those of Node among them. */
 const withoutPackages: readonly string[] = ["core"];
 
-/** Files that tests are made of, wherever they stand: tests, trials, cases, stubs, and folders that hold nothing else. */
-const ofTests = /(\.test|-cases|-stub)\.ts$|(^|[/-])trial[.-]|(^|\/)(e2e|test-servers)\//;
+/** Files that tests are made of, wherever they stand: tests, fixtures, cases, stubs, and folders that hold nothing else. */
+const ofTests = /(\.test|-cases|-stub)\.ts$|(^|[/-])fixture[.-]|(^|\/)(e2e|test-servers)\//;
 
 /** Whether a file (its path from the root) is for tests alone: nothing that is shipped may import or hold it. */
 export function isForTests(file: string): boolean {

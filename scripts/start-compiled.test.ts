@@ -5,11 +5,11 @@ import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { freshCheckout, openStartTrial, type StartTrial } from "./start-trial.ts";
 
-let trial: StartTrial;
+let fixture: StartTrial;
 beforeEach(() => {
-  trial = openStartTrial();
+  fixture = openStartTrial();
 });
-afterEach(() => trial.close());
+afterEach(() => fixture.close());
 
 /** Has a process print which parts of Node it has loaded when it is stopped. */
 const tellsParts =
@@ -17,8 +17,8 @@ const tellsParts =
 
 describe("npm start", () => {
   it("loads the endpoints without the clients of AWS and the texts of zod, which it never asks", async () => {
-    const directory = trial.beside;
-    const { process: running } = await trial.start({ NODE_V8_COVERAGE: directory });
+    const directory = fixture.beside;
+    const { process: running } = await fixture.start({ NODE_V8_COVERAGE: directory });
 
     running.kill("SIGTERM");
     await once(running, "exit");
@@ -30,7 +30,7 @@ describe("npm start", () => {
   });
 
   it("does not hold Node's stripper of types (20 MB), not even when nothing is compiled yet", async () => {
-    const { process: running } = await trial.start({ NODE_COMPILE_CACHE: trial.beside }, [tellsParts]);
+    const { process: running } = await fixture.start({ NODE_COMPILE_CACHE: fixture.beside }, [tellsParts]);
 
     running.kill("SIGTERM");
     const parts = await text(running.stderr);
@@ -39,10 +39,10 @@ describe("npm start", () => {
   });
 
   it("does not hold it after the first start of a checkout and after an update, for which it compiles once", async () => {
-    const cwd = freshCheckout(trial.beside);
+    const cwd = freshCheckout(fixture.beside);
     const file = join(cwd, "packages/local/printable.ts");
     const startOnce = async () => {
-      const { process: running } = await trial.start({ NODE_COMPILE_CACHE: undefined }, [tellsParts], cwd);
+      const { process: running } = await fixture.start({ NODE_COMPILE_CACHE: undefined }, [tellsParts], cwd);
       running.kill("SIGTERM");
       return { holdsIt: (await text(running.stderr)).includes("amaro"), compiled: compiledIn(cwd) };
     };

@@ -12,7 +12,7 @@ export interface StartTrial {
   readonly beside: string;
   /** What a program gets that starts a stack in the home, at any free port. */
   environment(more?: NodeJS.ProcessEnv): NodeJS.ProcessEnv;
-  /** Ends the process, and all that it started, with the trial. */
+  /** Ends the process, and all that it started, with the fixture. */
   run(words: readonly string[], cwd?: string, more?: NodeJS.ProcessEnv): ChildProcessWithoutNullStreams;
   /** Starts a stack and waits until it listens; throws with what it printed where it ends before. */
   start(more?: NodeJS.ProcessEnv, options?: readonly string[], cwd?: string): Promise<StartedStack>;

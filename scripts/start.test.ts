@@ -6,11 +6,11 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PATIENCE_MS } from "#process/patience.ts";
 import { openStartTrial, root, type StartTrial } from "./start-trial.ts";
 
-let trial: StartTrial;
+let fixture: StartTrial;
 beforeEach(() => {
-  trial = openStartTrial();
+  fixture = openStartTrial();
 });
-afterEach(() => trial.close());
+afterEach(() => fixture.close());
 
 describe("npm start", () => {
   it.each([
@@ -19,15 +19,15 @@ describe("npm start", () => {
   ])("%s starts nothing, and says where settings are", (argument, code) => {
     const { status, stderr } = spawnSync(process.execPath, ["scripts/start.mjs", argument], {
       cwd: root,
-      env: trial.environment(),
+      env: fixture.environment(),
     });
 
     expect([status, String(stderr)]).toEqual([code, expect.stringContaining(".env.example has all of them")]);
-    expect(readdirSync(trial.home)).toEqual([]);
+    expect(readdirSync(fixture.home)).toEqual([]);
   });
 
   it.each(["SIGTERM", "SIGINT"] as const)("is healthy, and ends on %s in good order", async (signal) => {
-    const { process: running, url } = await trial.start();
+    const { process: running, url } = await fixture.start();
     const response = await fetch(`${url}/live`);
 
     running.kill(signal);
@@ -38,16 +38,16 @@ describe("npm start", () => {
   });
 
   it("refuses damaged records: it names the file, says what to do, and leaves it as it is", async () => {
-    const { process: running } = await trial.start();
+    const { process: running } = await fixture.start();
     running.kill("SIGTERM");
     await once(running, "exit");
-    const path = join(trial.home, "records.db");
+    const path = join(fixture.home, "records.db");
     const damaged = readFileSync(path).fill("x", 0, 4096);
     writeFileSync(path, damaged);
 
     const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/start.mjs"], {
       cwd: root,
-      env: trial.environment(),
+      env: fixture.environment(),
       encoding: "utf8",
     });
 
@@ -59,7 +59,7 @@ describe("npm start", () => {
   });
 
   it("writes nothing but JSON to a pipe, and the words for people beside it", async () => {
-    const running = trial.run(["scripts/start.mjs"]);
+    const running = fixture.run(["scripts/start.mjs"]);
     let [output, notes] = ["", ""];
     running.stdout.on("data", (chunk) => {
       output += String(chunk);
@@ -75,15 +75,15 @@ describe("npm start", () => {
     const lines = output.trimEnd().split("\n");
     const events = lines.map((line) => (JSON.parse(line) as { event: string }).event);
     expect(events).toEqual(expect.arrayContaining(["started", "stopping", "stopped"]));
-    expect(notes).toContain(`eval "$(BERTH_HOME=${trial.home} npm run --silent env)"`);
+    expect(notes).toContain(`eval "$(BERTH_HOME=${fixture.home} npm run --silent env)"`);
     expect(notes).toContain("Stopping. No environment runs.");
     expect(notes).toContain(
-      `Stopped: every environment that ran has ended. Disks and records are in ${trial.home}; what still waited starts`,
+      `Stopped: every environment that ran has ended. Disks and records are in ${fixture.home}; what still waited starts`,
     );
   });
 
   it("says in one line what is wrong and fails", () => {
-    const env = trial.environment({ KEY_TTL_HOURS: "soon" });
+    const env = fixture.environment({ KEY_TTL_HOURS: "soon" });
     const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/start.mjs"], {
       cwd: root,
       env,
@@ -95,9 +95,9 @@ describe("npm start", () => {
   });
 
   it("says it without a command to the terminal, whatever a setting holds", () => {
-    const file = join(trial.home, "\u001b]0;title\u0007\u009b2J");
+    const file = join(fixture.home, "\u001b]0;title\u0007\u009b2J");
     writeFileSync(file, "");
-    const env = trial.environment({ BERTH_HOME: file });
+    const env = fixture.environment({ BERTH_HOME: file });
     const { status, stderr } = spawnSync(process.execPath, ["scripts/start.mjs"], { cwd: root, env, encoding: "utf8" });
 
     expect(status).toBe(1);
@@ -113,7 +113,7 @@ describe("npm start", () => {
     if (firstPortOfUsers() <= 80) return skip("on this machine every user may listen on port 80");
     // Still root, who may read this checkout wherever it is, but without the right to such ports.
     const powerless = process.getuid?.() === 0 ? ["setpriv", "--bounding-set=-net_bind_service"] : [];
-    const env = trial.environment({ BERTH_HOME: join(trial.home, "inner"), [setting]: "80" });
+    const env = fixture.environment({ BERTH_HOME: join(fixture.home, "inner"), [setting]: "80" });
     const options = { cwd: root, env, encoding: "utf8", timeout: PATIENCE_MS } as const;
     const [program = "", ...words] = [...powerless, process.execPath, "scripts/start.mjs"];
 

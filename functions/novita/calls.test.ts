@@ -6,7 +6,7 @@ import { instanceWorld } from "#testing/instance-world.ts";
 /** An instance that is ready, and the calls that a request makes to the table and the queue. */
 async function countedWorld(options: Parameters<typeof instanceWorld>[0] = {}) {
   const calls: string[] = [];
-  const trial = await instanceWorld({
+  const fixture = await instanceWorld({
     ...options,
     wrap: (ports) => ({
       ...ports,
@@ -16,13 +16,13 @@ async function countedWorld(options: Parameters<typeof instanceWorld>[0] = {}) {
   });
   /** Sent after the 30 s in which a key is not read again. */
   const during = async (method: string, path: string, body?: unknown) => {
-    trial.world.clock.advance(31_000);
+    fixture.world.clock.advance(31_000);
     calls.length = 0;
-    const { status } = await trial.ask(method, path, body);
+    const { status } = await fixture.ask(method, path, body);
     expect(status).toBeLessThan(300);
     return [...calls];
   };
-  return { ...trial, during };
+  return { ...fixture, during };
 }
 
 const keyRead = "table.get";

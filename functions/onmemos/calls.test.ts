@@ -8,7 +8,7 @@ const id = "ws-my-project-developer-1768932000";
 /** A world with a session that runs, and what a request of its user calls, sent after the key's 30 s. */
 async function countedWorld() {
   const calls: string[] = [];
-  const trial = await onmemosWorld({
+  const fixture = await onmemosWorld({
     wrap: (ports) => ({
       ...ports,
       table: countedPort("table", ports.table, calls),
@@ -16,11 +16,11 @@ async function countedWorld() {
       compute: countedPort("compute", ports.compute, calls),
     }),
   });
-  await trial.create();
+  await fixture.create();
   return async (method: string, path: string, body?: unknown) => {
-    trial.world.clock.advance(31_000);
+    fixture.world.clock.advance(31_000);
     calls.length = 0;
-    const { status } = await trial.ask(method, path, body);
+    const { status } = await fixture.ask(method, path, body);
     expect(status).toBeLessThan(300);
     return [...calls];
   };

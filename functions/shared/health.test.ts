@@ -10,7 +10,7 @@ import { endpoint as health } from "./health.ts";
 import { endpoint as ready } from "./ready.ts";
 
 /** The app of both, with some port calls replaced, 2 h 30 min 15 s after the start. */
-async function trial(replaced: Replaced = {}) {
+async function fixture(replaced: Replaced = {}) {
   const runtime = await trialRuntime();
   runtime.clock.advance(9_015_900);
   const ports = {
@@ -32,7 +32,7 @@ const broken = async () => {
 };
 
 test("a healthy Berth answers the union of five documents, key for key", async () => {
-  const { app } = await trial();
+  const { app } = await fixture();
 
   const response = await app.request("/health");
 
@@ -46,7 +46,7 @@ test("a healthy Berth answers the union of five documents, key for key", async (
 });
 
 test("without its table it is 503 with the same keys, and says nothing of what went wrong", async () => {
-  const { app, log } = await trial({ table: { get: broken } });
+  const { app, log } = await fixture({ table: { get: broken } });
 
   const response = await app.request("/health");
 
@@ -64,7 +64,7 @@ test("without its table it is 503 with the same keys, and says nothing of what w
 });
 
 test("without its queue it is 503 too", async () => {
-  const { app } = await trial({ queue: { depth: broken } });
+  const { app } = await fixture({ queue: { depth: broken } });
 
   const response = await app.request("/health");
 
@@ -79,7 +79,7 @@ test("without its queue it is 503 too", async () => {
 });
 
 test("a store that does not answer is down", async () => {
-  const { app } = await trial({ table: { get: () => new Promise(() => {}) } });
+  const { app } = await fixture({ table: { get: () => new Promise(() => {}) } });
 
   const response = await app.request("/health");
 
@@ -96,7 +96,7 @@ test("a store whose answer is there is well, however busy this process was meanw
     await answered;
     return undefined;
   };
-  const { app } = await trial({ table: { get } });
+  const { app } = await fixture({ table: { get } });
 
   const { status } = await app.request("/health");
 
@@ -105,7 +105,7 @@ test("a store whose answer is there is well, however busy this process was meanw
 
 test("while nothing can be stored it is 503 with the reason, and well again once a write works", async () => {
   let refusal: string | undefined = "The disk of this stack is full: nothing can be stored until there is room";
-  const { app, log } = await trial({ deployment: { whyNothingIsStored: async () => refusal } });
+  const { app, log } = await fixture({ deployment: { whyNothingIsStored: async () => refusal } });
 
   const [ill, notReady] = [await app.request("/health"), await app.request("/ready")];
   refusal = undefined;
@@ -124,8 +124,8 @@ test("while nothing can be stored it is 503 with the reason, and well again once
 });
 
 test("ready follows the same checks", async () => {
-  const well = await (await trial()).app.request("/ready");
-  const ill = await (await trial({ queue: { depth: broken } })).app.request("/ready");
+  const well = await (await fixture()).app.request("/ready");
+  const ill = await (await fixture({ queue: { depth: broken } })).app.request("/ready");
 
   expect([well.status, await well.text()]).toEqual([200, '{"status":"ready"}']);
   expect([ill.status, await ill.text()]).toEqual([503, '{"status":"not ready"}']);

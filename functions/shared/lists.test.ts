@@ -88,12 +88,12 @@ async function weighedWorld(dialect: keyof typeof kinds) {
 
 /** Of an owner 2,000 have ended, as the dialect lets them end, and one lives. */
 async function longLife(dialect: keyof typeof kinds) {
-  const trial = await weighedWorld(dialect);
-  const ended = await trial.endOf(await trial.make());
+  const fixture = await weighedWorld(dialect);
+  const ended = await fixture.endOf(await fixture.make());
   expect(ended).toMatchObject({ end: { cleanLooks: 2 } });
-  await putCopies(trial.world.table, ended, LIVES - 1);
-  await trial.make();
-  return trial;
+  await putCopies(fixture.world.table, ended, LIVES - 1);
+  await fixture.make();
+  return fixture;
 }
 
 test.each([

@@ -15,7 +15,7 @@ import { followChanges, freeWatch } from "./watch.ts";
 const MINUTE = 60_000;
 
 /** A cluster that remembers its changes from `oldest` on, and hosts that follow them, each by its own clock. */
-function trial() {
+function fixture() {
   const time = sleepers();
   const [table, queue, log] = [memoryTable(), memoryQueue({ clock: time.clock }), recordingLog()];
   const changed: string[] = [];
@@ -72,7 +72,7 @@ async function* followed(
     changed,
     wakes,
     cluster,
-  }: { changed: string[]; wakes: Set<() => void>; cluster: ReturnType<typeof trial>["cluster"] },
+  }: { changed: string[]; wakes: Set<() => void>; cluster: ReturnType<typeof fixture>["cluster"] },
   signal: AbortSignal,
   from: string | undefined,
 ): AsyncGenerator<RunRef | SignalledUpTo> {
@@ -138,7 +138,7 @@ function sleepers() {
 }
 
 test("the first one begins with every living run, and the next one goes on where it ended: nobody is hinted twice", async () => {
-  const { time, cluster, change, hinted, host } = trial();
+  const { time, cluster, change, hinted, host } = fixture();
   cluster.living = ["a", "b", "c"];
   const first = host();
   await time.advance(MINUTE);
@@ -162,7 +162,7 @@ test("the first one begins with every living run, and the next one goes on where
 });
 
 test("what changes between the end of one and the beginning of the next is hinted once", async () => {
-  const { time, change, hinted, host } = trial();
+  const { time, change, hinted, host } = fixture();
   const first = host();
   await time.advance(MINUTE);
   await change("a");
@@ -177,7 +177,7 @@ test("what changes between the end of one and the beginning of the next is hinte
 });
 
 test("every living run is hinted where the cluster no longer knows where the last one was", async () => {
-  const { time, cluster, change, hinted, host } = trial();
+  const { time, cluster, change, hinted, host } = fixture();
   cluster.living = ["a", "b"];
   const first = host();
   await time.advance(MINUTE);
@@ -194,7 +194,7 @@ test("every living run is hinted where the cluster no longer knows where the las
 });
 
 test("a holder that was killed is replaced once it has not written for 90 s, from where it last noted", async () => {
-  const { time, cluster, change, hinted, host, table } = trial();
+  const { time, cluster, change, hinted, host, table } = fixture();
   let isDead = false;
   const put: typeof table.put = (item, options) => (isDead ? new Promise(() => {}) : table.put(item, options));
   host(0, { table: { ...table, put } });
@@ -221,7 +221,7 @@ test.each([
   ["an hour ahead", 3_600_000],
   ["an hour behind", -3_600_000],
 ])("a holder whose clock is %s hands over all the same, and nothing is missed", async (_, aheadMs) => {
-  const { time, cluster, change, hinted, host } = trial();
+  const { time, cluster, change, hinted, host } = fixture();
   cluster.living = ["z"];
   const first = host(aheadMs);
   await time.advance(10 * MINUTE);
@@ -239,7 +239,7 @@ test.each([
 });
 
 test("of several that begin at once one follows, and the others end", async () => {
-  const { time, cluster, change, hinted, host } = trial();
+  const { time, cluster, change, hinted, host } = fixture();
   const hosts = [host(), host(1), host(2)];
   await time.advance(3 * MINUTE);
   await change("a");
@@ -251,7 +251,7 @@ test("of several that begin at once one follows, and the others end", async () =
 });
 
 test("a holder that slept while another one took its place ends as it wakes", async () => {
-  const { time, change, hinted, host, table, item } = trial();
+  const { time, change, hinted, host, table, item } = fixture();
   const first = host();
   await time.advance(1_000);
   const others = { ...(await item()), writers: ["other"], holder: "other", until: Number.MAX_SAFE_INTEGER };
@@ -266,7 +266,7 @@ test("a holder that slept while another one took its place ends as it wakes", as
 });
 
 test("a cluster and a table that are away end nobody, and nothing is missed", async () => {
-  const { time, cluster, change, hinted, host, table, log } = trial();
+  const { time, cluster, change, hinted, host, table, log } = fixture();
   let isAway = false;
   const put: typeof table.put = (item, options) =>
     isAway ? Promise.reject(new Error("away")) : table.put(item, options);
@@ -289,7 +289,7 @@ test("a cluster and a table that are away end nobody, and nothing is missed", as
 });
 
 test("a quiet hour of the watch costs a write each half minute and a few reads", async () => {
-  const { time, host, table } = trial();
+  const { time, host, table } = fixture();
   const calls = { get: 0, put: 0 };
   const counted: typeof table = {
     ...table,
@@ -313,7 +313,7 @@ test("a quiet hour of the watch costs a write each half minute and a few reads",
 });
 
 test("what a hand wrote into the item keeps nobody from following; what a newer version wrote does", async () => {
-  const { time, hinted, host, table, cluster } = trial();
+  const { time, hinted, host, table, cluster } = fixture();
   cluster.living = ["a"];
   await table.put({ ...watchKey, writers: ["w"], kind: "watch", holder: 7, until: "never", version: {} } as never);
   const one = host();
@@ -329,7 +329,7 @@ test("what a hand wrote into the item keeps nobody from following; what a newer 
 });
 
 test("what a newer version wrote keeps nobody from beginning, stays as it is, and is said once", async () => {
-  const { time, hinted, host, table, log } = trial();
+  const { time, hinted, host, table, log } = fixture();
   const newer = { ...watchKey, writers: ["w"], kind: "watch", format: 99, place: "somewhere" };
   await table.put(newer as never);
   const one = host();
@@ -345,7 +345,7 @@ test("what a newer version wrote keeps nobody from beginning, stays as it is, an
 });
 
 test("changes that end without an error are asked for again no more often than each second", async () => {
-  const { time, cluster, host } = trial();
+  const { time, cluster, host } = fixture();
   let asked = 0;
   const compute = {
     async *changes(): AsyncGenerator<SignalledUpTo> {
@@ -364,7 +364,7 @@ test("changes that end without an error are asked for again no more often than e
 });
 
 test("where it is known that nobody follows, a killed one is not waited for", async () => {
-  const { time, cluster, host } = trial();
+  const { time, cluster, host } = fixture();
   const killed = host(0);
   await time.advance(1_000);
 

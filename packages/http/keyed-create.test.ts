@@ -10,7 +10,7 @@ import { onmemos } from "./dialects/onmemos.ts";
 const Made = z.object({ id: z.string() });
 
 /** Two creates whose verb does not take the chosen id as it is, and what they made: uid by id. */
-async function trial({ dies = () => false }: { readonly dies?: (pk: string) => boolean } = {}) {
+async function fixture({ dies = () => false }: { readonly dies?: (pk: string) => boolean } = {}) {
   const runtime = await trialRuntime();
   const things = new Map<string, string>();
   const asked: boolean[] = [];
@@ -62,7 +62,7 @@ const first = { id: "ws-a-1768932000" };
 const next = { id: "ws-a-1768932001" };
 
 test("creates within one second get ids one after another, and a repeat the one it had", async () => {
-  const { post, things, clock } = await trial();
+  const { post, things, clock } = await fixture();
 
   const one = await post("/v1/sessions", { user: "a" });
   const two = await post("/v1/sessions", { user: "a" }, "k-1");
@@ -75,7 +75,7 @@ test("creates within one second get ids one after another, and a repeat the one 
 });
 
 test("a repeat of a create whose answer was lost finds what was made, though its id is another one", async () => {
-  const { post, things, asked, clock } = await trial({ dies: (pk) => pk.startsWith("idem#") });
+  const { post, things, asked, clock } = await fixture({ dies: (pk) => pk.startsWith("idem#") });
   await post("/v1/sessions", { user: "a" });
   await post("/v1/sessions", { user: "a" }, "k-1");
 
@@ -90,7 +90,7 @@ test("a repeat of a create whose answer was lost finds what was made, though its
 test("where the client names the thing, a repeat is no conflict with itself, lost answer or not", async () => {
   const fields = { workspaceId: "test-workspace-001" };
   for (const dies of [() => false, (pk: string) => pk.startsWith("idem#")]) {
-    const { post } = await trial({ dies });
+    const { post } = await fixture({ dies });
     const one = await post("/api/v1/environments", fields, "k-1");
 
     const again = await post("/api/v1/environments", fields, "k-1");
@@ -107,7 +107,7 @@ test("where the client names the thing, a repeat is no conflict with itself, los
 });
 
 test("a refused create leaves nothing: the same key works once the reason is gone", async () => {
-  const { post, things } = await trial();
+  const { post, things } = await fixture();
   const fields = { workspaceId: "test-workspace-001" };
   await post("/api/v1/environments", fields);
   const refused = await post("/api/v1/environments", fields, "k-1");
@@ -119,7 +119,7 @@ test("a refused create leaves nothing: the same key works once the reason is gon
 });
 
 test("the key in the base URL is no part of what is asked", async () => {
-  const { post } = await trial();
+  const { post } = await fixture();
   await post("/v1/sessions", { user: "a" }, "k-1");
 
   const again = await post("/k/anything/v1/sessions", { user: "a" }, "k-1");

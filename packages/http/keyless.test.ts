@@ -16,7 +16,7 @@ const options = { summary: "Who asks", uses: [], reply } as const;
 const local: Actor = { uid: "u9", username: "local", number: 9, keyPrefix: "", keyHash: "", isAdmin: false };
 
 /** Who is seen to ask at a path, or the status of the refusal. */
-async function trial(localUser?: () => Promise<Actor>) {
+async function fixture(localUser?: () => Promise<Actor>) {
   const runtime = await trialRuntime();
   const endpoints = [
     gpuDev.get("/v1/me", options, async ({ ctx }) => ({ user: ctx.actor.username })),
@@ -33,14 +33,14 @@ async function trial(localUser?: () => Promise<Actor>) {
 }
 
 test("open, the dialects without a slot for a key are served to this machine as the local user, and no others", async () => {
-  const ask = await trial(async () => local);
+  const ask = await fixture(async () => local);
 
   expect([await ask("/api/me"), await ask("/api/v1/me")]).toEqual(["local", "local"]);
   expect([await ask("/v1/me"), await ask("/session/me"), await ask("/v1/sessions/me")]).toEqual([401, 401, 401]);
 });
 
 test("closed, as by default, nobody is let in", async () => {
-  const ask = await trial();
+  const ask = await fixture();
 
   expect([await ask("/api/me"), await ask("/api/v1/me")]).toEqual([401, 401]);
 });
@@ -66,7 +66,7 @@ test.each([
   ["localhost:8080", "", 401],
   ["localhost:8080", "file://", 401],
 ])("the host %j with the origin %j: %s", async (host, origin, seen) => {
-  const ask = await trial(async () => local);
+  const ask = await fixture(async () => local);
 
   expect(await ask("/api/me", { Host: host, ...(origin !== undefined && { Origin: origin }) })).toBe(seen);
 });
@@ -84,7 +84,7 @@ async function openApp() {
 }
 
 test("a key that is presented counts, wherever it stands and whatever it is", async () => {
-  const ask = await trial(async () => local);
+  const ask = await fixture(async () => local);
 
   expect([await ask("/api/me", asAlice), await ask(`/k/${key}/api/me`)]).toEqual(["alice", "alice"]);
   expect([await ask("/api/me", { "X-API-Key": "wrong" }), await ask("/k/wrong/api/v1/me")]).toEqual([401, 401]);
@@ -93,7 +93,7 @@ test("a key that is presented counts, wherever it stands and whatever it is", as
 });
 
 test("a local user who is disabled is refused", async () => {
-  const ask = await trial(async () => {
+  const ask = await fixture(async () => {
     throw new Refusal("disabledUser");
   });
 

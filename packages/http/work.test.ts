@@ -4,7 +4,7 @@ import { trialRuntime } from "#testing/trial-endpoints.ts";
 import { contextOf } from "./runtime.ts";
 import { consume, eachLook, pools, work } from "./work.ts";
 
-async function trial() {
+async function fixture() {
   const runtime = await trialRuntime();
   return { ctx: contextOf(runtime), log: runtime.log };
 }
@@ -26,7 +26,7 @@ test("a consumer is plain data of its queue", () => {
 });
 
 test("the verb gets the looks of a batch in order, with whom they name", async () => {
-  const { ctx } = await trial();
+  const { ctx } = await fixture();
   const got: Look[] = [];
   const consumer = pools.consume({ uses: ["table"] }, async (given, looks) => {
     expect(given.table).toBe(ctx.table);
@@ -40,14 +40,14 @@ test("the verb gets the looks of a batch in order, with whom they name", async (
 });
 
 test("what the verb hands back comes again, even of two equal messages only the one", async () => {
-  const { ctx } = await trial();
+  const { ctx } = await fixture();
   const consumer = work.consume({ uses: [] }, async (_, looks) => looks.slice(1, 2));
 
   expect(await consume(consumer, ctx, ['{"look":"a"}', '{"look":"a"}', '{"look":"a"}'])).toEqual([1]);
 });
 
 test("a verb that throws has all of them come again", async () => {
-  const { ctx, log } = await trial();
+  const { ctx, log } = await fixture();
   const consumer = work.consume({ uses: [] }, async () => {
     throw new Error("down");
   });
@@ -57,7 +57,7 @@ test("a verb that throws has all of them come again", async () => {
 });
 
 test("looks on their own fail on their own, and all are tried", async () => {
-  const { ctx, log } = await trial();
+  const { ctx, log } = await fixture();
   const tried: string[] = [];
   const consumer = work.consume(
     { uses: [] },
@@ -73,7 +73,7 @@ test("looks on their own fail on their own, and all are tried", async () => {
 });
 
 test("what is no look is logged once without its text and counts as done", async () => {
-  const { ctx, log } = await trial();
+  const { ctx, log } = await fixture();
   const got: string[] = [];
   const consumer = work.consume(
     { uses: [] },
@@ -88,7 +88,7 @@ test("what is no look is logged once without its text and counts as done", async
 });
 
 test("positions are those of the bodies, whatever lies between", async () => {
-  const { ctx } = await trial();
+  const { ctx } = await fixture();
   const consumer = work.consume({ uses: [] }, async (_, looks) => looks);
 
   expect(await consume(consumer, ctx, ["junk", '{"look":"a"}', "junk", '{"look":"b"}'])).toEqual([1, 3]);

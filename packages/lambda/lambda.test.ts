@@ -38,7 +38,7 @@ function eventOf(method: string, rawPath: string, headers: Record<string, string
 }
 
 /** An endpoint, and a factory that counts how often it made its port. */
-async function trial() {
+async function fixture() {
   const { ports, clock } = await trialRuntime({ expiresAt: Number.MAX_SAFE_INTEGER });
   const made: string[] = [];
   const table = () => {
@@ -53,7 +53,7 @@ async function trial() {
 }
 
 test("an event is answered by the endpoint, its port made once", async () => {
-  const { endpoint, table, made } = await trial();
+  const { endpoint, table, made } = await fixture();
   const handler = lambda(endpoint, { table });
 
   const good = await handler(eventOf("GET", "/v1/me", asAlice));
@@ -66,7 +66,7 @@ test("an event is answered by the endpoint, its port made once", async () => {
 });
 
 test("what did not come through the edge is refused before anything is looked up", async () => {
-  const { endpoint, table } = await trial();
+  const { endpoint, table } = await fixture();
   const handler = lambda(endpoint, { table });
 
   const guessed = await handler(eventOf("GET", "/v1/me", { ...asAlice, "x-berth-origin": "guessed" }));
@@ -79,7 +79,7 @@ test("what did not come through the edge is refused before anything is looked up
 });
 
 test("the path that the edge says counts, and nobody else can say one", async () => {
-  const { endpoint, table } = await trial();
+  const { endpoint, table } = await fixture();
   const handler = lambda(endpoint, { table });
   const event = eventOf("GET", "/v1/else", { ...asAlice, "x-berth-path": "/v1/m%65" });
 
@@ -106,7 +106,7 @@ test("the client's address is the one that the edge says, and a header of it is 
 });
 
 test("an event of an unknown shape is refused, and its log line has names of fields alone", async () => {
-  const { endpoint, table } = await trial();
+  const { endpoint, table } = await fixture();
   const lines: string[] = [];
   const write = vi.spyOn(process.stdout, "write").mockImplementation((line) => lines.push(String(line)) > 0);
   const handler = lambda(endpoint, { table });
@@ -124,7 +124,7 @@ test("an event of an unknown shape is refused, and its log line has names of fie
 test("every line says whose invocation it is of, and answers and batches are counted", async () => {
   process.env.AWS_LAMBDA_LOG_GROUP_NAME = "/berth/dev/me";
   process.env._X_AMZN_TRACE_ID = "Root=1-a-b";
-  const { endpoint, table } = await trial();
+  const { endpoint, table } = await fixture();
   const lines: string[] = [];
   const write = vi.spyOn(process.stdout, "write").mockImplementation((line) => lines.push(String(line)) > 0);
   const consumer = work.consume({ uses: ["table"] }, async () => {});
@@ -148,7 +148,7 @@ test("every line says whose invocation it is of, and answers and batches are cou
 });
 
 test("a key in the base URL is taken off the event's path", async () => {
-  const { endpoint, table } = await trial();
+  const { endpoint, table } = await fixture();
   const handler = lambda(endpoint, { table });
 
   const good = await handler(eventOf("GET", `/k/${key}/v1/me`));
@@ -161,7 +161,7 @@ test("a key in the base URL is taken off the event's path", async () => {
 });
 
 test("a deployed function refuses to start where requests would need no key", async () => {
-  const { endpoint, table, made } = await trial();
+  const { endpoint, table, made } = await fixture();
   deploy({ BERTH_OPEN: "1" });
 
   expect(() => lambda(endpoint, { table })).toThrow("BERTH_OPEN is for the local stack");
@@ -170,7 +170,7 @@ test("a deployed function refuses to start where requests would need no key", as
 });
 
 test("ports are made at init on Lambda, and elsewhere not before the first event", async () => {
-  const { endpoint, table, made } = await trial();
+  const { endpoint, table, made } = await fixture();
 
   lambda(endpoint, { table });
   expect(made).toEqual([]);
@@ -181,7 +181,7 @@ test("ports are made at init on Lambda, and elsewhere not before the first event
 });
 
 test("the init of a deployed function ends with the names of the settings that it lacks", async () => {
-  const { endpoint, table } = await trial();
+  const { endpoint, table } = await fixture();
   deploy({ ORIGIN_SECRETS: "", LOGIN_SERVER_ID: "" });
 
   expect(() => lambda(endpoint, { table })).toThrow("LOGIN_SERVER_ID must be set");
@@ -201,7 +201,7 @@ test("the fallback knows all routes and serves none", async () => {
 });
 
 test("a consumer reports the messages that failed, and no others", async () => {
-  const { table } = await trial();
+  const { table } = await fixture();
   const consumer = work.consume(
     { uses: ["table"] },
     eachLook(async (_, { look }) => {
@@ -217,7 +217,7 @@ test("a consumer reports the messages that failed, and no others", async () => {
 
 test("how long a look at a pool has waited is counted, and of no queue whose messages may be delayed", async () => {
   process.env.AWS_LAMBDA_LOG_GROUP_NAME = "/berth/dev/work/plan";
-  const { table } = await trial();
+  const { table } = await fixture();
   const lines: string[] = [];
   const write = vi.spyOn(process.stdout, "write").mockImplementation((line) => lines.push(String(line)) > 0);
   const sent = [2_000, 5_000].map((ago) => ({ SentTimestamp: String(Date.now() - ago) }));
@@ -238,7 +238,7 @@ test("how long a look at a pool has waited is counted, and of no queue whose mes
 });
 
 test("a batch that is none of SQS comes again whole", async () => {
-  const { table } = await trial();
+  const { table } = await fixture();
   const consumer = work.consume({ uses: ["table"] }, async () => {});
 
   const result = await consumerLambda(consumer, { table })({ Records: [{ kinesis: {} }] });
@@ -247,7 +247,7 @@ test("a batch that is none of SQS comes again whole", async () => {
 });
 
 test("a schedule is run with its ports", async () => {
-  const { table } = await trial();
+  const { table } = await fixture();
   const seen: unknown[] = [];
   const schedule = cron.every({ minutes: 1, uses: ["table"] }, async (ctx) => {
     seen.push(await ctx.table.get({ pk: "none", sk: "-" }));
@@ -259,7 +259,7 @@ test("a schedule is run with its ports", async () => {
 });
 
 test("a schedule that fails is an error to Lambda, whose alarms count those", async () => {
-  const { table } = await trial();
+  const { table } = await fixture();
   const schedule = cron.every({ minutes: 1, uses: ["table"] }, async () => {
     throw new Error("no cluster");
   });

@@ -12,27 +12,27 @@ const path = (key: string, id = ID) => `/v1/cloudrun/workspaces/${id}/shell?api_
 const command = (text: string, more: object = {}) => ({ type: "command", command: text, ...more });
 
 describe("the web shell behind API Gateway", () => {
-  let trial: SocketTrial;
+  let fixture: SocketTrial;
   let gateway: GatewayTrial;
   let key: string;
 
   beforeEach(async () => {
     delete process.env.AWS_LAMBDA_FUNCTION_NAME;
     process.env.ORIGIN_SECRETS = edgeSecret;
-    trial = await openSocketTrial();
-    await trial.workspace("alice", ID);
-    await trial.world.deliver();
+    fixture = await openSocketTrial();
+    await fixture.workspace("alice", ID);
+    await fixture.world.deliver();
     // The handler goes by the time of day.
-    key = await trial.key("alice", { expiresAt: Number.MAX_SAFE_INTEGER });
-    gateway = await openGatewayTrial(trial.world);
+    key = await fixture.key("alice", { expiresAt: Number.MAX_SAFE_INTEGER });
+    gateway = await openGatewayTrial(fixture.world);
   });
 
   afterEach(async () => {
     process.env = { ...before };
-    await Promise.all([trial.close(), gateway.close()]);
+    await Promise.all([fixture.close(), gateway.close()]);
   });
 
-  const record = () => trial.world.table.get(connectionKey(one));
+  const record = () => fixture.world.table.get(connectionKey(one));
   const connected = async (): Promise<void> => {
     await gateway.connect(one, path(key));
     await gateway.deliver();
@@ -43,8 +43,8 @@ describe("the web shell behind API Gateway", () => {
     await gateway.deliver();
     return gateway.sent.get(one)?.splice(0);
   };
-  const program = (text: string, outcome: Parameters<typeof trial.world.compute.programExec>[1]) =>
-    trial.world.compute.programExec(({ words }) => words.at(-1) === text, outcome);
+  const program = (text: string, outcome: Parameters<typeof fixture.world.compute.programExec>[1]) =>
+    fixture.world.compute.programExec(({ words }) => words.at(-1) === text, outcome);
 
   it("sends the frames that the local server sends", async () => {
     program("cd deep", { directory: "/workspace/deep" });
@@ -64,7 +64,7 @@ describe("the web shell behind API Gateway", () => {
       command("pwd"),
       { type: "exit" },
     ];
-    const client = trial.connect(path(key));
+    const client = fixture.connect(path(key));
     const local = [await client.next()];
     for (const frame of script) {
       client.send(frame);
@@ -102,7 +102,7 @@ describe("the web shell behind API Gateway", () => {
 
     expect([first, second, third]).toEqual([1, 0, 0]);
     expect(gateway.sent.get(one)).toMatchObject([{ type: "command_result", command: "once" }]);
-    expect(trial.world.compute.execs()).toHaveLength(1);
+    expect(fixture.world.compute.execs()).toHaveLength(1);
   });
 
   it("has a frame that fails come again soon, and closes its connection after the fourth time", async () => {
@@ -136,13 +136,13 @@ describe("the web shell behind API Gateway", () => {
     await connected();
     const found = await record();
     const usedAt = Date.now() - 700_000;
-    if (found) await trial.world.table.put({ ...found, state: { ...(found.state as object), usedAt } } as never);
+    if (found) await fixture.world.table.put({ ...found, state: { ...(found.state as object), usedAt } } as never);
     const message = gateway.send(one, command("late"));
     const attributes = { ...message.attributes, SentTimestamp: String(usedAt + 60_000) };
 
     await gateway.hand({ ...message, attributes });
 
-    expect([gateway.closed, trial.world.compute.execs().length]).toEqual([[], 1]);
+    expect([gateway.closed, fixture.world.compute.execs().length]).toEqual([[], 1]);
   });
 
   it("sends a long result in frames of at most 32 KB, which make up the whole", async () => {
@@ -175,7 +175,7 @@ describe("the web shell behind API Gateway", () => {
 
     await answers(command("long", { timeout: 3_600 }));
 
-    expect(trial.world.compute.execs().map(({ timeoutMs }) => timeoutMs)).toEqual([840_000]);
+    expect(fixture.world.compute.execs().map(({ timeoutMs }) => timeoutMs)).toEqual([840_000]);
   });
 
   it("is refused in the words of its dialect, and keeps nothing then", async () => {
@@ -201,7 +201,7 @@ describe("the web shell behind API Gateway", () => {
     const full = [409, '{"detail":"You have 32 shells open, at most 32 may be: close one first"}'];
     const ids = Array.from({ length: 32 }, (_, n) => `connection-${n}`);
     for (const id of ids) expect(await connect(id)).toBe(200);
-    const second = await trial.key("alice", { expiresAt: Number.MAX_SAFE_INTEGER });
+    const second = await fixture.key("alice", { expiresAt: Number.MAX_SAFE_INTEGER });
 
     expect([await connect(one), await connect(one, second)]).toEqual([full, full]);
     expect(await record()).toBeUndefined();
@@ -210,8 +210,8 @@ describe("the web shell behind API Gateway", () => {
     expect([await connect("connection-0"), await connect(one)]).toEqual([200, full]);
 
     // Nobody said that it is gone, and DynamoDB has not removed it yet.
-    const late = await trial.world.table.get(connectionKey("connection-1"));
-    if (late) await trial.world.table.put({ ...late, ttl: Math.floor(Date.now() / 1000) - 1 } as never);
+    const late = await fixture.world.table.get(connectionKey("connection-1"));
+    if (late) await fixture.world.table.put({ ...late, ttl: Math.floor(Date.now() / 1000) - 1 } as never);
     expect([await connect(one), await connect("connection-32")]).toEqual([200, full]);
   });
 
@@ -246,26 +246,26 @@ describe("the web shell behind API Gateway", () => {
 
   it("closes once the key was revoked, and runs nothing of it any more", async () => {
     await connected();
-    const item = await trial.world.table.get(apiKeyKey(trial.world.ctx.ids.hash(key)));
+    const item = await fixture.world.table.get(apiKeyKey(fixture.world.ctx.ids.hash(key)));
     const revoked = { revokedAt: 1 };
-    if (item) await trial.world.table.put({ ...item, ...revoked });
-    const fresh = await openGatewayTrial(trial.world);
+    if (item) await fixture.world.table.put({ ...item, ...revoked });
+    const fresh = await openGatewayTrial(fixture.world);
 
     // Another instance, which has not read the key lately.
     await fresh.hand(gateway.send(one, command("late")));
 
-    expect([await record(), trial.world.compute.execs()]).toEqual([undefined, []]);
+    expect([await record(), fixture.world.compute.execs()]).toEqual([undefined, []]);
     await fresh.close();
   });
 
   it.each([
-    ["its workspace ends", () => requestCancel({ ...trial.world.as("alice"), dialect: "onmemos" }, ID)],
+    ["its workspace ends", () => requestCancel({ ...fixture.world.as("alice"), dialect: "onmemos" }, ID)],
     [
       "it was quiet for ten minutes",
       async () => {
         const found = await record();
         const quiet = { state: { ...(found?.state as object), usedAt: Date.now() - 600_001 } };
-        if (found) await trial.world.table.put({ ...found, ...quiet });
+        if (found) await fixture.world.table.put({ ...found, ...quiet });
       },
     ],
   ])("closes when %s", async (_, change) => {
@@ -273,7 +273,7 @@ describe("the web shell behind API Gateway", () => {
     await change();
 
     expect(await answers(command("late"))).toEqual([]);
-    expect([gateway.closed, await record(), trial.world.compute.execs()]).toEqual([[one], undefined, []]);
+    expect([gateway.closed, await record(), fixture.world.compute.execs()]).toEqual([[one], undefined, []]);
   });
 
   it("runs nothing of a client that hung up", async () => {
@@ -283,7 +283,7 @@ describe("the web shell behind API Gateway", () => {
     await gateway.disconnect(one);
     await gateway.deliver();
 
-    expect([await record(), trial.world.compute.execs()]).toEqual([undefined, []]);
+    expect([await record(), fixture.world.compute.execs()]).toEqual([undefined, []]);
   });
 
   it("welcomes a client whose connection stands later than its message is there", async () => {

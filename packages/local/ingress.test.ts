@@ -13,27 +13,27 @@ import { upgrade } from "./socket-trial.ts";
 const LABEL = "vs-code-abc12345";
 const HOST = `${LABEL}.preview.localhost:8080`;
 
-let trial: IngressTrial;
+let fixture: IngressTrial;
 let bearer: { readonly authorization: string };
 /** Times as short as a test needs: those of a running stack are of minutes. */
 async function begin(times: Parameters<typeof openIngressTrial>[0] = {}): Promise<void> {
-  trial = await openIngressTrial({ lookMs: 50, ...times });
-  await trial.environment(LABEL);
-  bearer = { authorization: `Bearer ${trial.key}` };
+  fixture = await openIngressTrial({ lookMs: 50, ...times });
+  await fixture.environment(LABEL);
+  bearer = { authorization: `Bearer ${fixture.key}` };
 }
 beforeEach(() => begin());
-afterEach(() => trial.close());
+afterEach(() => fixture.close());
 
 async function beginAnew(times: Parameters<typeof openIngressTrial>[0]): Promise<void> {
-  await trial.close();
+  await fixture.close();
   await begin(times);
 }
 
-const get = (headers: Record<string, string> = bearer, host = HOST) => trial.ask(host, { headers });
+const get = (headers: Record<string, string> = bearer, host = HOST) => fixture.ask(host, { headers });
 
 describe("who sees a page", () => {
   it("is whoever has a key of its owner, in each of its places", async () => {
-    const { key } = trial;
+    const { key } = fixture;
     const ways = [bearer, { "x-api-key": key }, { authorization: basic(key) }, { authorization: basic(key, "") }];
 
     const answers = await Promise.all(ways.map((headers) => get(headers)));
@@ -42,11 +42,11 @@ describe("who sees a page", () => {
   });
 
   it("is nobody else: a browser is told to ask for a key, whether or not there is such a page", async () => {
-    const expired = await trial.keyOf("alice", { expiresAt: 1 });
-    const bad = ["x".repeat(40), expired, "", `${trial.key}x`].flatMap((key) => [
+    const expired = await fixture.keyOf("alice", { expiresAt: 1 });
+    const bad = ["x".repeat(40), expired, "", `${fixture.key}x`].flatMap((key) => [
       ...[{ authorization: basic(key) }, { authorization: `Bearer ${key}` }],
     ]);
-    const ways = [{}, ...bad, { authorization: `Basic ${trial.key}` }, { authorization: basic("", trial.key) }];
+    const ways = [{}, ...bad, { authorization: `Basic ${fixture.key}` }, { authorization: basic("", fixture.key) }];
 
     const answers = await Promise.all([...ways.map((headers) => get(headers)), get({}, "nobody.preview.localhost")]);
 
@@ -55,11 +55,11 @@ describe("who sees a page", () => {
     expect(answers.map(({ headers }) => headers["www-authenticate"])).toEqual(answers.map(() => 'Basic realm="Berth"'));
     expect([...texts].join()).toMatch(/^<!doctype html>.*API key as the password.*<\/html>\n$/s);
     expect(texts.size).toBe(1);
-    expect((await get({ authorization: basic(await trial.keyOf("alice", { disabled: true })) })).status).toBe(403);
+    expect((await get({ authorization: basic(await fixture.keyOf("alice", { disabled: true })) })).status).toBe(403);
   });
 
   it("finds another owner's page as little as one that is not there", async () => {
-    const theirs = { authorization: basic(await trial.keyOf("bob")) };
+    const theirs = { authorization: basic(await fixture.keyOf("bob")) };
     const odd = ["nobody", "a..b", `${LABEL}.more`, "%2e", "x".repeat(250), "host#x", `${LABEL}|-`];
 
     const [other, ...missing] = await Promise.all([
@@ -72,15 +72,15 @@ describe("who sees a page", () => {
   });
 
   it("finds nothing where the label is claimed for a life that is over", async () => {
-    const claim = await trial.world.table.get(hostKey(LABEL));
+    const claim = await fixture.world.table.get(hostKey(LABEL));
     const left = claim && { ...claim, uid: "0".repeat(32) };
-    if (left) await trial.world.table.put(left);
+    if (left) await fixture.world.table.put(left);
 
     expect((await get()).status).toBe(404);
   });
 
   it("is no other site by the hand of a browser that knows the key", async () => {
-    const from = (origin: string, authorization = basic(trial.key)) => get({ authorization, origin });
+    const from = (origin: string, authorization = basic(fixture.key)) => get({ authorization, origin });
 
     const answers = await Promise.all([
       ...["https://evil.example", "http://other.preview.localhost:8080", "null", ""].map((origin) => from(origin)),
@@ -105,14 +105,14 @@ describe("a host name", () => {
     const pages = [HOST, `${LABEL}.preview.localhost`, `${HOST.toUpperCase()}`, `${LABEL}.preview.localhost.:8080`];
 
     const answers = await Promise.all([...api, ...pages].map((host) => get(bearer, host)));
-    const absolute = await trial.ask("localhost", { path: `http://${HOST}/v1/me`, headers: bearer });
+    const absolute = await fixture.ask("localhost", { path: `http://${HOST}/v1/me`, headers: bearer });
 
     expect(answers.map(({ status }) => status)).toEqual([...api.map(() => 418), ...pages.map(() => 200)]);
     expect(absolute.body).toBe("the page");
   });
 
   it("may have several parts before the domain", async () => {
-    await trial.environment("ws-one.centralindia");
+    await fixture.environment("ws-one.centralindia");
 
     expect((await get(bearer, "ws-one.centralindia.preview.localhost:8080")).body).toBe("the page");
   });
@@ -120,12 +120,12 @@ describe("a host name", () => {
 
 describe("what is not running", () => {
   it("says so in words", async () => {
-    await trial.environment("silent", { at: null });
-    await trial.environment("sleeps", { policy: { ...reservation, restarts: true } });
-    await requestStop(trial.world.as("alice"), "sleeps");
+    await fixture.environment("silent", { at: null });
+    await fixture.environment("sleeps", { policy: { ...reservation, restarts: true } });
+    await requestStop(fixture.world.as("alice"), "sleeps");
     const stopping = await get(bearer, "sleeps.preview.localhost");
-    await trial.world.advance(5_000);
-    await trial.environment("waits", { size: huge });
+    await fixture.world.advance(5_000);
+    await fixture.environment("waits", { size: huge });
 
     const answers = [
       ...[await get(bearer, "waits.preview.localhost"), stopping],
@@ -143,10 +143,10 @@ describe("what is not running", () => {
   const huge = { pool: "h100", instanceType: "p5.48xlarge", machines: 2, units: 8, gpus: 16, wantedMs: 3_600_000 };
 
   it("is 502 where nothing listens", async () => {
-    await trial.environment("closed", { at: 1 });
+    await fixture.environment("closed", { at: 1 });
 
     const closed = await get(bearer, "closed.preview.localhost");
-    const posted = await trial.ask("closed.preview.localhost", {
+    const posted = await fixture.ask("closed.preview.localhost", {
       method: "POST",
       body: "x".repeat(2_000_000),
       headers: bearer,
@@ -157,7 +157,7 @@ describe("what is not running", () => {
 
   it("is 504 where nothing comes", async () => {
     await beginAnew({ answerMs: 400 });
-    trial.serve(() => undefined);
+    fixture.serve(() => undefined);
 
     expect((await get()).status).toBe(504);
   });
@@ -166,7 +166,7 @@ describe("what is not running", () => {
 describe("a request", () => {
   const seen = () => {
     const { promise, resolve } = Promise.withResolvers<IncomingMessage & { readonly text: string }>();
-    trial.serve(async (incoming, outgoing) => {
+    fixture.serve(async (incoming, outgoing) => {
       const text = (await incoming.setEncoding("utf8").toArray()).join("");
       resolve(Object.assign(incoming, { text }));
       outgoing.end();
@@ -176,7 +176,7 @@ describe("a request", () => {
 
   it("arrives as it was, without what let the request in, what is of one connection, and what others could make up", async () => {
     const arrived = seen();
-    await trial.ask(HOST, {
+    await fixture.ask(HOST, {
       method: "PUT",
       path: "//a%20b/../c?x=%2f&y",
       body: "text",
@@ -221,7 +221,7 @@ describe("a request", () => {
 
   it("keeps its end, in chunks and where its own header would hide its length", async () => {
     const begun = (head: string, body: string) => {
-      const socket = connect(trial.port, "127.0.0.1");
+      const socket = connect(fixture.port, "127.0.0.1");
       socket.end(`${head} / HTTP/1.1\r\nHost: ${HOST}\r\nAuthorization: ${bearer.authorization}\r\n${body}`);
       return once(socket.resume(), "close");
     };
@@ -242,20 +242,20 @@ describe("a request", () => {
   });
 
   it("leaves neither key nor path in the log", async () => {
-    await get({ authorization: basic(trial.key) });
-    await trial.ask(HOST, { path: `/?token=hunter2&k=${trial.key}` });
-    const pages = () => trial.log.lines.filter(({ event }) => event === "page");
+    await get({ authorization: basic(fixture.key) });
+    await fixture.ask(HOST, { path: `/?token=hunter2&k=${fixture.key}` });
+    const pages = () => fixture.log.lines.filter(({ event }) => event === "page");
     await expect.poll(() => pages().length).toBe(2);
 
     const lines = pages();
     expect(lines).toMatchObject([{ fields: { status: 200, user: "alice" } }, { fields: { status: 401 } }]);
-    expect(JSON.stringify(trial.log.lines)).not.toMatch(new RegExp(`${trial.key}|hunter2|${basic(trial.key)}`));
+    expect(JSON.stringify(fixture.log.lines)).not.toMatch(new RegExp(`${fixture.key}|hunter2|${basic(fixture.key)}`));
   });
 });
 
 describe("an answer", () => {
   it("comes back as it is, without what is of one connection", async () => {
-    trial.serve((_, outgoing) => {
+    fixture.serve((_, outgoing) => {
       outgoing.writeHead(302, { Location: "/x", "Set-Cookie": ["a=1", "b=2"], "Keep-Alive": "timeout=9" });
       outgoing.end("moved");
     });
@@ -269,7 +269,7 @@ describe("an answer", () => {
 
   it("is streamed, headers before the first byte, and ends with whichever side goes", async () => {
     const pages: ServerResponse[] = [];
-    trial.serve((_, outgoing) => {
+    fixture.serve((_, outgoing) => {
       pages.push(outgoing);
       outgoing.writeHead(200).flushHeaders();
     });
@@ -290,7 +290,7 @@ describe("an answer", () => {
 
   it("ends where its page says nothing for too long", async () => {
     await beginAnew({ idleMs: 400 });
-    trial.serve((_, outgoing) => void outgoing.writeHead(200).flushHeaders());
+    fixture.serve((_, outgoing) => void outgoing.writeHead(200).flushHeaders());
 
     const quiet = await ask();
     await closed(quiet);
@@ -299,7 +299,7 @@ describe("an answer", () => {
   });
 
   const ask = async () => {
-    const options = { host: "127.0.0.1", port: trial.port, agent: false, headers: { host: HOST, ...bearer } };
+    const options = { host: "127.0.0.1", port: fixture.port, agent: false, headers: { host: HOST, ...bearer } };
     const asked = request(options).end();
     const [answer] = (await once(asked, "response")) as [IncomingMessage];
     return answer.on("error", () => undefined);
@@ -311,12 +311,12 @@ describe("an answer", () => {
     ["that comes before the request was read", HOST, 413],
     ["that is our own", "closed.preview.localhost", 502],
   ])("%s is given, and the connection is good for another", async (_, host, status) => {
-    await trial.environment("closed", { at: 1 });
-    trial.serve((incoming, outgoing) => {
+    await fixture.environment("closed", { at: 1 });
+    fixture.serve((incoming, outgoing) => {
       if (incoming.method === "GET") return outgoing.end("next");
       outgoing.writeHead(413, { Connection: "close" }).end("too much");
     });
-    const socket = connect(trial.port, "127.0.0.1");
+    const socket = connect(fixture.port, "127.0.0.1");
     let text = "";
     socket.on("data", (part) => {
       text += String(part);
@@ -337,15 +337,15 @@ describe("an answer", () => {
   });
 
   it("that no server may give ends that request alone", async () => {
-    trial.page.removeAllListeners("request");
-    trial.page.on("request", ({ socket }: IncomingMessage) => socket.end("HTTP/1.1 099 Odd\r\n\r\n"));
+    fixture.page.removeAllListeners("request");
+    fixture.page.on("request", ({ socket }: IncomingMessage) => socket.end("HTTP/1.1 099 Odd\r\n\r\n"));
     const odd = await get();
-    trial.page.removeAllListeners("request");
-    trial.page.on("request", ({ socket }: IncomingMessage) => socket.end("nonsense\r\n\r\n"));
+    fixture.page.removeAllListeners("request");
+    fixture.page.on("request", ({ socket }: IncomingMessage) => socket.end("nonsense\r\n\r\n"));
     const nonsense = await get();
-    trial.page.removeAllListeners("request");
+    fixture.page.removeAllListeners("request");
     const switching = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: other\r\n\r\n";
-    trial.page.on("request", ({ socket }: IncomingMessage) => socket.write(switching));
+    fixture.page.on("request", ({ socket }: IncomingMessage) => socket.write(switching));
     const switched = await get();
 
     expect([odd.status, nonsense.status, switched.status]).toEqual([502, 502, 502]);
@@ -355,7 +355,7 @@ describe("an answer", () => {
 
 describe("a WebSocket", () => {
   const open = (headers: Record<string, string> = bearer) =>
-    new WebSocket(`ws://127.0.0.1:${trial.port}/socket?x=1`, ["echo"], { headers: { host: HOST, ...headers } });
+    new WebSocket(`ws://127.0.0.1:${fixture.port}/socket?x=1`, ["echo"], { headers: { host: HOST, ...headers } });
   const refused = async (headers: Record<string, string>) => {
     const [, answer] = (await once(
       open(headers).on("error", () => undefined),
@@ -367,7 +367,7 @@ describe("a WebSocket", () => {
   const urls: (string | undefined)[] = [];
   beforeEach(() => {
     urls.length = 0;
-    server = new WebSocketServer({ server: trial.page });
+    server = new WebSocketServer({ server: fixture.page });
     server.on("connection", (ws, { url, headers }) => {
       urls.push(url, headers.authorization, headers.host);
       ws.on("message", (data, isBinary) => ws.send(data, { binary: isBinary }));
@@ -392,7 +392,7 @@ describe("a WebSocket", () => {
   });
 
   it("loses nothing that is said before it was agreed to", async () => {
-    const socket = connect(trial.port, "127.0.0.1");
+    const socket = connect(fixture.port, "127.0.0.1");
     const asked = { ...upgrade, Host: HOST, Authorization: bearer.authorization };
     const head = Object.entries(asked).map(([name, value]) => `${name}: ${value}\r\n`);
     // A masked frame of the text "hi" (RFC 6455, 5.2).
@@ -413,15 +413,15 @@ describe("a WebSocket", () => {
   });
 
   it("is refused before the upgrade as a page is, and where the environment says no", async () => {
-    const bob = await trial.keyOf("bob");
+    const bob = await fixture.keyOf("bob");
     const statuses = [
       await refused({}),
       await refused({ authorization: basic(bob) }),
-      await refused({ authorization: basic(trial.key), origin: "https://evil.example" }),
+      await refused({ authorization: basic(fixture.key), origin: "https://evil.example" }),
     ];
-    await trial.environment("closed", { at: 1 });
+    await fixture.environment("closed", { at: 1 });
     server.close();
-    trial.page.removeAllListeners("upgrade");
+    fixture.page.removeAllListeners("upgrade");
 
     expect([...statuses, await refused({ ...bearer, host: "closed.preview.localhost" })]).toEqual([401, 404, 403, 502]);
     expect(await refused(bearer)).toBe(200);
@@ -435,27 +435,27 @@ describe("a WebSocket", () => {
     );
 
   it("ends with its key, and no other does", async () => {
-    const [one, other] = [open(), open({ "x-api-key": await trial.keyOf("alice") })];
+    const [one, other] = [open(), open({ "x-api-key": await fixture.keyOf("alice") })];
     await Promise.all([one, other].map((ws) => once(ws, "open")));
     const closed = closing(one);
 
-    const item = await trial.world.table.get(apiKeyKey(trial.world.ctx.ids.hash(trial.key)));
-    const revoked = item && { ...item, revokedAt: trial.world.clock.now() };
-    if (revoked) await trial.world.table.put(revoked);
-    trial.world.clock.advance(5_001);
+    const item = await fixture.world.table.get(apiKeyKey(fixture.world.ctx.ids.hash(fixture.key)));
+    const revoked = item && { ...item, revokedAt: fixture.world.clock.now() };
+    if (revoked) await fixture.world.table.put(revoked);
+    fixture.world.clock.advance(5_001);
     await closed;
 
     expect(other.readyState).toBe(other.OPEN);
     const otherClosed = closing(other);
     other.close();
     await otherClosed;
-    const lines = () => trial.log.lines.filter(({ fields }) => fields?.status === 101);
+    const lines = () => fixture.log.lines.filter(({ fields }) => fields?.status === 101);
     await eventually(lines, ({ length }) => length === 2);
   });
 
   it("ends when nobody says anything", async () => {
     await beginAnew({ idleMs: 400 });
-    const echoes = new WebSocketServer({ server: trial.page });
+    const echoes = new WebSocketServer({ server: fixture.page });
     const ws = open();
     await once(ws, "open");
 

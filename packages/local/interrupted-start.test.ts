@@ -16,28 +16,28 @@ import { adoptRuns } from "./adoption.ts";
 /** The world's clock stands in some year, and the run's own limit is by the machine's. */
 const aCentury = 100 * 365 * 24;
 
-let trial: Trial;
+let fixture: Trial;
 let impatient: ProcessComputeOptions;
 let world: MemoryWorld;
 
 beforeEach(async () => {
-  trial = openTrial({ isolation: "none" });
+  fixture = openTrial({ isolation: "none" });
   // Its supervisor is stopped on purpose: a start that waited for it longer would still wait when the stack is there again.
-  impatient = { ...trial.options, startedWithinMs: 1_500 };
+  impatient = { ...fixture.options, startedWithinMs: 1_500 };
   world = await memoryWorld();
 });
 
-afterEach(() => trial.close());
+afterEach(() => fixture.close());
 
 it("completes a job whose stack was killed while two looks at it were starting its run", async () => {
   const look = await jobThatStartsNow();
-  await trial.compute.apply(trial.runOf());
-  const supervisor = trial.launcherPid();
+  await fixture.compute.apply(fixture.runOf());
+  const supervisor = fixture.launcherPid();
   process.kill(supervisor, "SIGSTOP");
 
   void reconcile(killedBeforeItWrites(world.ctx), look);
   await eventually(
-    () => listRunNames(join(trial.home, "runs")).length,
+    () => listRunNames(join(fixture.home, "runs")).length,
     (count) => count === 2,
   );
   await reconcile(world.ctx, look);

@@ -21,7 +21,7 @@ export interface OpenSshTrial extends SshTrial {
   readonly nodeInside: string;
   /** Options, and then the words of a command there. */
   ssh(options: readonly string[], ...words: string[]): Promise<Answer>;
-  /** One that stays; it is killed when the trial is closed. */
+  /** One that stays; it is killed when the fixture is closed. */
   stay(options: readonly string[], ...words: string[]): ChildProcess;
   scp(...words: string[]): Promise<Answer>;
   /** The words before the address, for programs that start the client themselves. */
@@ -29,7 +29,7 @@ export interface OpenSshTrial extends SshTrial {
   /** A program of this machine, at most as long as any of the others. */
   run(file: string, words: readonly string[], input?: string, env?: Record<string, string>): Promise<Answer>;
   sftp(batch: string): Promise<Answer>;
-  /** Starts an agent that holds the key of the trial; answers its socket. It ends with the trial. */
+  /** Starts an agent that holds the key of the fixture; answers its socket. It ends with the fixture. */
   startAgent(): Promise<string>;
 }
 
@@ -42,7 +42,7 @@ const programs = {
   "ssh-keygen": ["-?"],
 };
 
-/** What this machine lacks for such a trial; undefined: nothing. */
+/** What this machine lacks for such a fixture; undefined: nothing. */
 export function openSshLacks(isolation: Isolation): string | undefined {
   const missing = Object.entries(programs).find(([name, words]) => spawnSync(name, words, { stdio: "ignore" }).error);
   if (missing) return `this machine has no ${missing[0]}`;
@@ -54,24 +54,24 @@ export async function openOpenSshTrial(
   isolation: Isolation,
   env: Readonly<Record<string, string>> = {},
 ): Promise<OpenSshTrial> {
-  const trial = await openSshTrial(isolation);
-  await trial.begin({ env });
+  const fixture = await openSshTrial(isolation);
+  await fixture.begin({ env });
   const settings = [
     ...["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "LogLevel=ERROR"],
     ...["BatchMode=yes", "ExitOnForwardFailure=yes"],
   ];
-  const identity = ["-F", "/dev/null", "-i", keyFile(trial.root, trial.key)];
+  const identity = ["-F", "/dev/null", "-i", keyFile(fixture.root, fixture.key)];
   const options = [...identity, ...settings.flatMap((setting) => ["-o", setting])];
-  const address = `${trial.login}@127.0.0.1`;
-  const port = String(trial.server.port);
+  const address = `${fixture.login}@127.0.0.1`;
+  const port = String(fixture.server.port);
   const staying = new Set<ChildProcess>();
   const sshWords = (own: readonly string[], words: readonly string[]) => {
     return ["-p", port, ...options, ...own, ...["-o", "IdentityAgent=none"], address, ...words];
   };
   return {
-    ...trial,
+    ...fixture,
     address,
-    nodeInside: isolation === "none" ? process.execPath : join(trial.home, "tools/node"),
+    nodeInside: isolation === "none" ? process.execPath : join(fixture.home, "tools/node"),
     sshLine: ["ssh", "-p", port, ...options, "-o", "IdentityAgent=none"].join(" "),
     run,
     ssh: (own, ...words) => run("ssh", sshWords(own, words)),
@@ -83,18 +83,18 @@ export async function openOpenSshTrial(
     scp: (...words) => run("scp", ["-P", port, ...options, ...words]),
     sftp: (batch) => run("sftp", ["-P", port, ...options, "-b", "-", address], batch),
     startAgent: async () => {
-      const socket = join(trial.root, "agent");
+      const socket = join(fixture.root, "agent");
       staying.add(spawn("ssh-agent", ["-D", "-a", socket], { stdio: "ignore" }));
       await eventually(
         () => existsSync(socket),
         (isThere) => isThere,
       );
-      await run("ssh-add", ["-q", keyFile(trial.root, trial.key)], "", { SSH_AUTH_SOCK: socket });
+      await run("ssh-add", ["-q", keyFile(fixture.root, fixture.key)], "", { SSH_AUTH_SOCK: socket });
       return socket;
     },
     close: async () => {
       for (const child of staying) child.kill();
-      await trial.close();
+      await fixture.close();
     },
   };
 }

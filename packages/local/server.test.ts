@@ -43,7 +43,7 @@ function withAllPorts<Given>(runtime: Given): Given & Runtime {
 }
 
 /** A server, its log, and a way to send it bytes that no client would and to read all that it answers. */
-async function trial() {
+async function fixture() {
   const runtime = withAllPorts(await trialRuntime());
   const entries = [me, remove].map((thing) => ({ name: thing.path, file: "x", thing }));
   const server = await startServer(() => runtime, entries, { port: 0, setting: "PORT", pages: true });
@@ -63,7 +63,7 @@ async function trial() {
 }
 
 test("a key in the base URL is taken off before routing, however the target is written", async () => {
-  const { get } = await trial();
+  const { get } = await fixture();
   const encoded = [...key].map((letter) => `%${letter.charCodeAt(0).toString(16)}`).join("");
 
   const answers = await Promise.all([
@@ -84,7 +84,7 @@ test("a key in the base URL is taken off before routing, however the target is w
 });
 
 test("a request line that is too long is refused, and neither answer nor log shows the key in it", async () => {
-  const { get, log } = await trial();
+  const { get, log } = await fixture();
 
   const [long, longHeader, fits] = [
     await get(`/k/${key}/v1/me?x=${"x".repeat(10_240)}`),
@@ -97,7 +97,7 @@ test("a request line that is too long is refused, and neither answer nor log sho
 });
 
 test("a raw space in the request line is refused by the parser, without a word of what was sent", async () => {
-  const { get } = await trial();
+  const { get } = await fixture();
 
   const answer = await get(`/k/${key}/v1/me?command=print(1) x`);
 
@@ -106,7 +106,7 @@ test("a raw space in the request line is refused by the parser, without a word o
 });
 
 test("a DELETE carries its body in one piece or in chunks, and the next request on the connection is whole", async () => {
-  const { send, url } = await trial();
+  const { send, url } = await fixture();
   const head = `DELETE /k/${key}/api/v1/environments HTTP/1.1\r\nHost: localhost\r\n`;
   const body = '{"workspaceId":"abc"}';
   const whole = `${head}Content-Length: ${body.length}\r\n\r\n${body}`;
@@ -174,7 +174,7 @@ test.each([
   ],
   ["no HTTP at all", "hello\r\n\r\n", 400, "Bad Request"],
 ])("%s is refused in words, with the headers of every answer", async (_, text, status, detail) => {
-  const { send } = await trial();
+  const { send } = await fixture();
 
   const answer = await send(text);
 
@@ -188,7 +188,7 @@ test.each([
 });
 
 test("what is behind a request is not answered in the place of that request", async () => {
-  const { send } = await trial();
+  const { send } = await fixture();
 
   const answer = await send(`GET /k/${key}/v1/me HTTP/1.1\r\nHost: localhost\r\n\r\nhello\r\n\r\n`);
 
@@ -202,7 +202,7 @@ const removal = (id: string) => {
 };
 
 test("the server stops while a client whose tunnel was refused keeps its end open", async () => {
-  const { url } = await trial();
+  const { url } = await fixture();
   const client = connect({ port: Number(new URL(url).port), host: "127.0.0.1", allowHalfOpen: true });
   client.on("error", () => undefined).resume();
   client.write("CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n");
@@ -217,7 +217,7 @@ test.each([
   ["of the API", "localhost"],
   ["of a page", `x.${testSettings().domain}`],
 ])("a WebSocket %s that is refused is let go of, though its client sends on", async (_, host) => {
-  const { url } = await trial();
+  const { url } = await fixture();
   const client = connect({ port: Number(new URL(url).port), host: "127.0.0.1", allowHalfOpen: true });
   client.write(`GET /nowhere HTTP/1.1\r\nHost: ${host}\r\n${upgrade}\r\n`);
 
@@ -235,7 +235,7 @@ test.each([
   ["an upgrade at a path that has none", `GET / HTTP/1.1\r\nHost: a\r\n${upgrade}\r\n`],
   ["an upgrade of a page", `GET / HTTP/1.1\r\nHost: x.${testSettings().domain}\r\n${upgrade}\r\n`],
 ])("%s behind what is being done is not answered in its place, and that is answered", async (_, broken) => {
-  const { send } = await trial();
+  const { send } = await fixture();
 
   const one = await send(removal("one") + broken);
   const two = await send(removal("one") + removal("two") + broken);
@@ -247,7 +247,7 @@ test.each([
 });
 
 test("a body that is too large is answered 413, and who still sends it is not cut off", async () => {
-  const { url } = await trial();
+  const { url } = await fixture();
   const socket = connect({ port: Number(new URL(url).port), host: "127.0.0.1", allowHalfOpen: true });
   const faults: unknown[] = [];
   socket.on("error", (error) => faults.push(error));
@@ -279,7 +279,7 @@ test.each([
     413,
   ],
 ])("behind the last answer of a connection, to %s, nothing is done", async (_, first, rest, status) => {
-  const { url } = await trial();
+  const { url } = await fixture();
   removed.length = 0;
   for (const isAtOnce of [true, false]) {
     const socket = connect({ port: Number(new URL(url).port), host: "127.0.0.1", allowHalfOpen: true });
@@ -301,7 +301,7 @@ test.each([
 });
 
 test("a client of HTTP/1.0 need not say a host", async () => {
-  const { send } = await trial();
+  const { send } = await fixture();
 
   expect(await send("GET /v1/me HTTP/1.0\r\n\r\n")).toMatch(/^HTTP\/1\.1 401 /);
 });

@@ -8,33 +8,33 @@ const ID = "ws-demo-alice-1756062811";
 const path = (key: string, id = ID) => `/v1/cloudrun/workspaces/${id}/shell?api_key=${key}`;
 
 describe("the web shell", () => {
-  let trial: SocketTrial;
+  let fixture: SocketTrial;
   let key: string;
   const begin = async (times: { readonly pingMs?: number } = {}) => {
-    trial = await openSocketTrial({ lookMs: 20, ...times });
-    await trial.workspace("alice", ID);
-    await trial.world.deliver();
-    key = await trial.key("alice");
+    fixture = await openSocketTrial({ lookMs: 20, ...times });
+    await fixture.workspace("alice", ID);
+    await fixture.world.deliver();
+    key = await fixture.key("alice");
   };
   beforeEach(async () => {
     await begin();
   });
   afterEach(async () => {
-    await trial.close();
+    await fixture.close();
   });
 
   const connected = async (): Promise<Client> => {
-    const client = trial.connect(path(key));
+    const client = fixture.connect(path(key));
     await client.next();
     return client;
   };
   const command = (text: string, more: object = {}) => ({ type: "command", command: text, ...more });
-  const program = (text: string, outcome: Parameters<typeof trial.world.compute.programExec>[1]) =>
-    trial.world.compute.programExec(({ words }) => words.at(-1) === text, outcome);
+  const program = (text: string, outcome: Parameters<typeof fixture.world.compute.programExec>[1]) =>
+    fixture.world.compute.programExec(({ words }) => words.at(-1) === text, outcome);
 
   it("welcomes, runs a command and says goodbye, in the documented frames", async () => {
     program("ls -la", { stdout: "out\n", stderr: "err\n", exitCode: 2, directory: "/workspace" });
-    const client = trial.connect(path(key));
+    const client = fixture.connect(path(key));
 
     const welcome = await client.next();
     client.send(command("ls -la"));
@@ -73,7 +73,7 @@ describe("the web shell", () => {
     }
 
     expect(shown).toEqual(["/workspace/deep", "/workspace/deep", "/workspace", "/workspace"]);
-    const began = trial.world.compute.execs().map(({ directory }) => directory);
+    const began = fixture.world.compute.execs().map(({ directory }) => directory);
     expect(began).toEqual(["/workspace", "/workspace/deep", "/workspace/deep", "/workspace"]);
   });
 
@@ -83,7 +83,7 @@ describe("the web shell", () => {
     const texts = Array.from({ length: 100 }, (_, n) => `command ${n}`);
     for (const [n, text] of texts.entries()) {
       program(text, () => {
-        began.push(trial.world.clock.now());
+        began.push(fixture.world.clock.now());
         return { stdout: text, takesMs: (n % 3) * 1_000 };
       });
     }
@@ -112,7 +112,7 @@ describe("the web shell", () => {
   it("answers a ping at once, also while a command runs that nothing ends", async () => {
     const client = await connected();
     const started = Promise.withResolvers<void>();
-    const { compute } = trial.world;
+    const { compute } = fixture.world;
     compute.programExec(
       () => true,
       () => {
@@ -172,7 +172,7 @@ describe("the web shell", () => {
     await client.next();
     await client.next();
 
-    expect(trial.world.compute.execs().map(({ timeoutMs }) => timeoutMs)).toEqual([300_000, 3_600_000]);
+    expect(fixture.world.compute.execs().map(({ timeoutMs }) => timeoutMs)).toEqual([300_000, 3_600_000]);
   });
 
   it("sends a long result in several frames below 1 MiB, which make up the whole", async () => {
@@ -193,7 +193,7 @@ describe("the web shell", () => {
   });
 
   it("asks again under the same id when the run could not be reached, so that nobody sees that and it is run once", async () => {
-    const { compute } = trial.world;
+    const { compute } = fixture.world;
     const { startExec } = compute;
     const asked: string[] = [];
     Object.assign(compute, {
@@ -213,13 +213,13 @@ describe("the web shell", () => {
   });
 
   it("says that a workspace is not ready, and serves it once it is", async () => {
-    await trial.workspace("alice", "ws-demo-new-1756062812");
-    const client = trial.connect(path(key, "ws-demo-new-1756062812"));
+    await fixture.workspace("alice", "ws-demo-new-1756062812");
+    const client = fixture.connect(path(key, "ws-demo-new-1756062812"));
     await client.next();
 
     client.send(command("early"));
     const early = await client.next();
-    await trial.world.deliver();
+    await fixture.world.deliver();
     client.send(command("late"));
 
     expect(early).toEqual({ type: "error", message: "Workspace is not ready yet" });
@@ -227,43 +227,43 @@ describe("the web shell", () => {
   });
 
   it("is refused before the upgrade without a good key", async () => {
-    const expired = await trial.key("alice", { expiresAt: 1 });
+    const expired = await fixture.key("alice", { expiresAt: 1 });
     const statuses = async (asked: string, headers: Record<string, string> = {}) =>
-      trial.ask(asked, { ...upgrade, ...headers });
+      fixture.ask(asked, { ...upgrade, ...headers });
     const plain = `/v1/cloudrun/workspaces/${ID}/shell`;
 
     expect(await statuses(plain)).toEqual({ status: 401, body: '{"detail":"Not authenticated"}' });
     expect(await statuses(path("x"))).toEqual({ status: 401, body: '{"detail":"Invalid API key"}' });
     expect(await statuses(path(expired))).toEqual({ status: 401, body: '{"detail":"API key has expired"}' });
     expect(await statuses(path(key), { "X-API-Key": "bad" })).toMatchObject({ status: 401 });
-    expect(trial.sockets.count()).toBe(0);
+    expect(fixture.sockets.count()).toBe(0);
   });
 
   it("lets a user have 32 connections, and another once one of them is closed", async () => {
-    const more = await trial.key("alice");
+    const more = await fixture.key("alice");
     const clients = await Promise.all(Array.from({ length: 32 }, connected));
     const full = { status: 409, body: '{"detail":"You have 32 shells open, at most 32 may be: close one first"}' };
 
-    expect([await trial.ask(path(key)), await trial.ask(path(more))]).toEqual([full, full]);
-    expect(trial.sockets.count()).toBe(32);
+    expect([await fixture.ask(path(key)), await fixture.ask(path(more))]).toEqual([full, full]);
+    expect(fixture.sockets.count()).toBe(32);
 
-    await trial.workspace("bob", "ws-demo-bob-1756062811");
-    await trial.world.deliver();
-    const other = trial.connect(path(await trial.key("bob"), "ws-demo-bob-1756062811"));
+    await fixture.workspace("bob", "ws-demo-bob-1756062811");
+    await fixture.world.deliver();
+    const other = fixture.connect(path(await fixture.key("bob"), "ws-demo-bob-1756062811"));
     expect(await other.next()).toMatchObject({ type: "welcome" });
 
     clients[0]?.send({ type: "exit" });
     await clients[0]?.closed;
-    await expect.poll(() => trial.sockets.count()).toBe(32);
+    await expect.poll(() => fixture.sockets.count()).toBe(32);
     expect(await (await connected()).ws.readyState).toBe(1);
   });
 
   it("counts connections that are asked for at once", async () => {
-    const clients = Array.from({ length: 40 }, () => trial.connect(path(key)));
+    const clients = Array.from({ length: 40 }, () => fixture.connect(path(key)));
 
     await Promise.all(clients.map((client) => Promise.race([client.next(), client.closed])));
 
-    expect(trial.sockets.count()).toBe(32);
+    expect(fixture.sockets.count()).toBe(32);
   });
 
   it("takes the key in every place of its own and of the others", async () => {
@@ -275,29 +275,29 @@ describe("the web shell", () => {
       [`/k/${key}${plain}`, {}],
     ];
 
-    for (const [at, headers] of ways) expect((await trial.connect(at, headers).next()).type).toBe("welcome");
+    for (const [at, headers] of ways) expect((await fixture.connect(at, headers).next()).type).toBe("welcome");
   });
 
   it("is not found for what is not there, is another's, or is over, and needs a WebSocket", async () => {
-    await trial.workspace("bob", "ws-demo-bob-1756062813");
-    await trial.world.deliver();
+    await fixture.workspace("bob", "ws-demo-bob-1756062813");
+    await fixture.world.deliver();
     const missing = { status: 404, body: '{"detail":"Workspace not found"}' };
 
-    expect(await trial.ask(path(key, "ws-nobody"))).toEqual(missing);
-    expect(await trial.ask(path(key, "ws-demo-bob-1756062813"))).toEqual(missing);
-    expect(await trial.ask(`/v1/jobs/x/shell?api_key=${key}`)).toMatchObject({ status: 404 });
-    expect(await trial.ask(path(key, "%E0%A4%A"))).toEqual(missing);
-    await requestCancel({ ...trial.world.as("alice"), dialect: "onmemos" }, ID);
-    expect(await trial.ask(path(key))).toEqual(missing);
+    expect(await fixture.ask(path(key, "ws-nobody"))).toEqual(missing);
+    expect(await fixture.ask(path(key, "ws-demo-bob-1756062813"))).toEqual(missing);
+    expect(await fixture.ask(`/v1/jobs/x/shell?api_key=${key}`)).toMatchObject({ status: 404 });
+    expect(await fixture.ask(path(key, "%E0%A4%A"))).toEqual(missing);
+    await requestCancel({ ...fixture.world.as("alice"), dialect: "onmemos" }, ID);
+    expect(await fixture.ask(path(key))).toEqual(missing);
   });
 
   it("writes no key into a log", async () => {
     const client = await connected();
-    await trial.ask(path(`${key}x`));
+    await fixture.ask(path(`${key}x`));
     client.send({ type: "exit" });
     await client.closed;
 
-    const lines = JSON.stringify(trial.log.lines);
+    const lines = JSON.stringify(fixture.log.lines);
 
     expect(lines).toContain('"status":101');
     expect(lines).not.toContain(key);
@@ -306,7 +306,7 @@ describe("the web shell", () => {
   it("closes with 1001 when its workspace ends", async () => {
     const client = await connected();
 
-    await requestCancel({ ...trial.world.as("alice"), dialect: "onmemos" }, ID);
+    await requestCancel({ ...fixture.world.as("alice"), dialect: "onmemos" }, ID);
 
     expect(await client.closed).toBe(1001);
   });
@@ -314,20 +314,20 @@ describe("the web shell", () => {
   it("closes with 1008 once its key is revoked, which is known for five seconds more", async () => {
     const client = await connected();
 
-    const item = await trial.world.table.get(apiKeyKey(trial.world.ctx.ids.hash(key)));
-    const revoked = { revokedAt: trial.world.clock.now() };
-    if (item) await trial.world.table.put({ ...item, ...revoked });
-    trial.world.clock.advance(5_001);
+    const item = await fixture.world.table.get(apiKeyKey(fixture.world.ctx.ids.hash(key)));
+    const revoked = { revokedAt: fixture.world.clock.now() };
+    if (item) await fixture.world.table.put({ ...item, ...revoked });
+    fixture.world.clock.advance(5_001);
 
     expect(await client.closed).toBe(1008);
   });
 
   it("closes a connection without a command for ten minutes, and no other", async () => {
     const [quiet, busy] = await Promise.all([connected(), connected()]);
-    trial.world.clock.advance(590_000);
+    fixture.world.clock.advance(590_000);
     busy.send(command("x"));
     await busy.next();
-    trial.world.clock.advance(11_000);
+    fixture.world.clock.advance(11_000);
 
     expect(await quiet.closed).toBe(1000);
     expect(busy.ws.readyState).toBe(busy.ws.OPEN);
@@ -342,14 +342,14 @@ describe("the web shell", () => {
   });
 
   it("lets a client go that does not answer pings, and no other", async () => {
-    await trial.close();
+    await fixture.close();
     await begin({ pingMs: 200 });
     const [client, deaf] = await Promise.all([connected(), connected()]);
     stopReading(deaf);
 
-    for (let tries = 0; tries < 3_000 && trial.sockets.count() > 1; tries += 1) await sleep(20);
+    for (let tries = 0; tries < 3_000 && fixture.sockets.count() > 1; tries += 1) await sleep(20);
 
-    expect(trial.sockets.count()).toBe(1);
+    expect(fixture.sockets.count()).toBe(1);
     client.send({ type: "ping" });
     expect(await client.next()).toEqual({ type: "pong" });
   });

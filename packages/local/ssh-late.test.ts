@@ -5,18 +5,18 @@ import { openSshTrial, type SshTrial } from "./ssh-trial.ts";
 /** Longer than a launcher on a busy machine was waited for once, when sessions and forwards failed there. */
 const LATE_MS = 4_000;
 
-let trial: SshTrial;
+let fixture: SshTrial;
 beforeEach(async () => {
-  trial = await openSshTrial("none");
-  await trial.begin();
+  fixture = await openSshTrial("none");
+  await fixture.begin();
 });
-afterEach(() => trial.close());
+afterEach(() => fixture.close());
 
 it("a session waits for an environment whose launcher is late, as on a busy machine", async () => {
-  process.kill(trial.launcherPid(), "SIGSTOP");
-  const said = trial.say("echo hello");
+  process.kill(fixture.launcherPid(), "SIGSTOP");
+  const said = fixture.say("echo hello");
   await sleep(LATE_MS);
-  process.kill(trial.launcherPid(), "SIGCONT");
+  process.kill(fixture.launcherPid(), "SIGCONT");
 
   expect(await said).toMatchObject({ code: 0, out: "hello\n" });
 });

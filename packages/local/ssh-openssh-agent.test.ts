@@ -10,20 +10,20 @@ describe.each(["bubblewrap", "none"] as const)("the agent of an OpenSSH client, 
     return;
   }
 
-  let trial: OpenSshTrial;
+  let fixture: OpenSshTrial;
   let forwarded: string[];
   beforeEach(async () => {
-    trial = await openOpenSshTrial(isolation);
-    forwarded = ["-A", "-o", `IdentityAgent=${await trial.startAgent()}`];
+    fixture = await openOpenSshTrial(isolation);
+    forwarded = ["-A", "-o", `IdentityAgent=${await fixture.startAgent()}`];
   });
   afterEach(async () => {
-    await trial.close();
+    await fixture.close();
   });
-  const blob = () => trial.key.public.split(" ")[1];
+  const blob = () => fixture.key.public.split(" ")[1];
 
   it("is reached from inside, time and again, by the user of the run alone", async () => {
     const asked = "ssh-add -L; ssh-add -L; stat -c %a $SSH_AUTH_SOCK; stat -c %a $(dirname $SSH_AUTH_SOCK)";
-    const { code, out, err } = await trial.ssh(forwarded, asked);
+    const { code, out, err } = await fixture.ssh(forwarded, asked);
 
     const [first, second, ...modes] = out.split("\n");
     expect({ code, err }).toEqual({ code: 0, err: "" });
@@ -31,24 +31,24 @@ describe.each(["bubblewrap", "none"] as const)("the agent of an OpenSSH client, 
   });
 
   it("is not there for a client that forwards none", async () => {
-    const { out } = await trial.ssh([], "printenv SSH_AUTH_SOCK || echo none");
+    const { out } = await fixture.ssh([], "printenv SSH_AUTH_SOCK || echo none");
 
     expect(out).toBe("none\n");
   });
 
   it("goes with its client, who vanishes, and its socket with it", async () => {
-    const before = processesOf(trial.home, trial.uid).length;
-    const staying = trial.stay(forwarded, "echo $SSH_AUTH_SOCK; exec sleep 600");
+    const before = processesOf(fixture.home, fixture.uid).length;
+    const staying = fixture.stay(forwarded, "echo $SSH_AUTH_SOCK; exec sleep 600");
     const [socket] = (await once(staying.stdout ?? staying, "data")) as [Buffer];
     const path = socket.toString().trim();
-    const during = await trial.ssh([], `SSH_AUTH_SOCK=${path} ssh-add -L`);
+    const during = await fixture.ssh([], `SSH_AUTH_SOCK=${path} ssh-add -L`);
 
     staying.kill("SIGKILL");
     await eventually(
-      () => processesOf(trial.home, trial.uid).length,
+      () => processesOf(fixture.home, fixture.uid).length,
       (count) => count <= before,
     );
-    const later = await trial.ssh([], `test -e $(dirname ${path})`);
+    const later = await fixture.ssh([], `test -e $(dirname ${path})`);
 
     // Whoever else gets into the job is the same user there, as with one account of a machine.
     expect(during.out.split(" ")[1]).toBe(blob());

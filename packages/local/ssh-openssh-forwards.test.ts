@@ -13,15 +13,15 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
     return;
   }
 
-  let trial: OpenSshTrial;
+  let fixture: OpenSshTrial;
   const servers = new Set<Server>();
   beforeEach(async () => {
-    trial = await openOpenSshTrial(isolation);
+    fixture = await openOpenSshTrial(isolation);
   });
   afterEach(async () => {
     for (const server of servers) server.close();
     servers.clear();
-    await trial.close();
+    await fixture.close();
   });
   /** On the client's side: it answers a line in capitals. */
   const listen = async (): Promise<number> => {
@@ -31,22 +31,22 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
     return (server.address() as AddressInfo).port;
   };
   /** In a place that the run and, without a sandbox, nobody else has. */
-  const pathInside = (name: string) => (isolation === "none" ? join(trial.root, name) : `/tmp/${name}`);
+  const pathInside = (name: string) => (isolation === "none" ? join(fixture.root, name) : `/tmp/${name}`);
   /** A line to a port or a path inside, and what is answered. */
   const ask = (place: string, line: string) => {
     const program = `const s = net.connect(${JSON.stringify(place)}); s.write("${line}\\n"); s.pipe(process.stdout); s.on("error", (e) => console.log(e.code))`;
-    return `${trial.nodeInside} -e '${program}'`;
+    return `${fixture.nodeInside} -e '${program}'`;
   };
 
   it("lead a port of the environment to the client, until the client goes", async () => {
     const [port, inside] = [await listen(), await freePort()];
-    const staying = trial.stay(["-R", `${inside}:127.0.0.1:${port}`], "echo up; exec sleep 600");
+    const staying = fixture.stay(["-R", `${inside}:127.0.0.1:${port}`], "echo up; exec sleep 600");
     await once(staying.stdout ?? staying, "data");
 
-    const answer = await trial.ssh([], ask(String(inside), "hello"));
+    const answer = await fixture.ssh([], ask(String(inside), "hello"));
     staying.kill("SIGKILL");
     const later = await eventually(
-      () => trial.ssh([], ask(String(inside), "hello")),
+      () => fixture.ssh([], ask(String(inside), "hello")),
       ({ out }) => out !== "HELLO\n",
     );
 
@@ -56,7 +56,7 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
 
   it("lead a port that is chosen inside to the client", async () => {
     const port = await listen();
-    const staying = trial.stay(["-v", "-R", `0:127.0.0.1:${port}`, "-N"]);
+    const staying = fixture.stay(["-v", "-R", `0:127.0.0.1:${port}`, "-N"]);
     let said = "";
     staying.stderr?.on("data", (part: Buffer) => {
       said += part.toString();
@@ -66,20 +66,20 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
       (found) => found !== undefined,
     );
 
-    const answer = await trial.ssh([], ask(chosen ?? "", "hello"));
+    const answer = await fixture.ssh([], ask(chosen ?? "", "hello"));
 
     expect(answer.out).toBe("HELLO\n");
   });
 
   it("lead a path of the environment to the client, for its user alone, until the client goes", async () => {
     const [port, path] = [await listen(), pathInside("there")];
-    const staying = trial.stay(["-R", `${path}:127.0.0.1:${port}`], "echo up; exec sleep 600");
+    const staying = fixture.stay(["-R", `${path}:127.0.0.1:${port}`], "echo up; exec sleep 600");
     await once(staying.stdout ?? staying, "data");
 
-    const answer = await trial.ssh([], `stat -c %a ${path} 2>&1; ${ask(path, "hello")}`);
+    const answer = await fixture.ssh([], `stat -c %a ${path} 2>&1; ${ask(path, "hello")}`);
     staying.kill("SIGKILL");
     const later = await eventually(
-      () => trial.ssh([], `test -e ${path}`),
+      () => fixture.ssh([], `test -e ${path}`),
       ({ code }) => code !== 0,
     );
 
@@ -91,23 +91,23 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
     const [port, inside, silent] = [await freePort(), await freePort(), await freePort()];
     const program = `net.createServer({ allowHalfOpen: true }, (s) => { let n = 0; s.on("data", (d) => { n += d.length; }); s.on("end", () => s.end(String(n))); }).listen(${inside}, "127.0.0.1", () => console.log("up"))`;
     const forward = ["-L", `127.0.0.1:${port}:127.0.0.1:${inside}`];
-    const staying = trial.stay(forward, `exec ${trial.nodeInside} -e '${program}'`);
+    const staying = fixture.stay(forward, `exec ${fixture.nodeInside} -e '${program}'`);
     await once(staying.stdout ?? staying, "data");
 
     const many = Buffer.alloc(5_000_000, "x");
     const answer = await heard(connect({ port, host: "127.0.0.1", allowHalfOpen: true }), many);
-    const refused = await trial.ssh(["-W", `127.0.0.1:${silent}`]);
+    const refused = await fixture.ssh(["-W", `127.0.0.1:${silent}`]);
 
     expect(answer).toBe("5000000");
     expect(refused).toMatchObject({ code: 255, out: "", err: expect.stringMatching(/forwarding failed/) });
   });
 
   it("lead a port and a path of the client to a path of the environment", async () => {
-    const [port, path, local] = [await freePort(), pathInside("here"), join(trial.root, "local")];
+    const [port, path, local] = [await freePort(), pathInside("here"), join(fixture.root, "local")];
     const program = `net.createServer({ allowHalfOpen: true }, (s) => { let n = 0; s.on("data", (d) => { n += d.length; }); s.on("end", () => s.end(String(n))); }).listen("${path}", () => console.log("up"))`;
-    const staying = trial.stay(
+    const staying = fixture.stay(
       [...["-L", `127.0.0.1:${port}:${path}`], ...["-L", `${local}:${path}`]],
-      `exec ${trial.nodeInside} -e '${program}'`,
+      `exec ${fixture.nodeInside} -e '${program}'`,
     );
     await once(staying.stdout ?? staying, "data");
 
@@ -123,16 +123,16 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
   it("refuse a port that is taken and a path that exists", async () => {
     const [port, path] = [await listen(), pathInside("taken")];
     const inside = await freePort();
-    const staying = trial.stay(["-R", `${inside}:127.0.0.1:${port}`], `touch ${path}; echo up; exec sleep 600`);
+    const staying = fixture.stay(["-R", `${inside}:127.0.0.1:${port}`], `touch ${path}; echo up; exec sleep 600`);
     await once(staying.stdout ?? staying, "data");
 
     const answers = await Promise.all([
-      trial.ssh(["-R", `${inside}:127.0.0.1:${port}`], "true"),
-      trial.ssh(["-R", `${path}:127.0.0.1:${port}`], "true"),
-      trial.ssh(["-R", `/nowhere/there:127.0.0.1:${port}`], "true"),
-      trial.ssh(["-R", `192.0.2.1:0:127.0.0.1:${port}`], "true"),
+      fixture.ssh(["-R", `${inside}:127.0.0.1:${port}`], "true"),
+      fixture.ssh(["-R", `${path}:127.0.0.1:${port}`], "true"),
+      fixture.ssh(["-R", `/nowhere/there:127.0.0.1:${port}`], "true"),
+      fixture.ssh(["-R", `192.0.2.1:0:127.0.0.1:${port}`], "true"),
     ]);
-    const privileged = await trial.ssh(["-R", `81:127.0.0.1:${port}`], "true");
+    const privileged = await fixture.ssh(["-R", `81:127.0.0.1:${port}`], "true");
 
     for (const { code, err } of answers) expect([code, err]).toEqual([255, expect.stringMatching(/forward/)]);
     // Without a sandbox a run has all rights of who started the stack.
@@ -141,8 +141,8 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
   });
 
   it("are at most sixteen of one client, and all go with it", async () => {
-    const client = await trial.connect();
-    const before = processesOf(trial.home, trial.uid).length;
+    const client = await fixture.connect();
+    const before = processesOf(fixture.home, fixture.uid).length;
     const asking = Array.from({ length: 1_000 }, () => {
       return new Promise((resolve) => client.forwardIn("127.0.0.1", 0, (error) => resolve(error === undefined)));
     });
@@ -150,7 +150,7 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
     const answers = await Promise.all(asking);
     client.destroy();
     await eventually(
-      () => processesOf(trial.home, trial.uid).length,
+      () => processesOf(fixture.home, fixture.uid).length,
       (count) => count <= before,
     );
 
@@ -158,7 +158,7 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
   });
 
   it("ask a client that answers nothing for a hundred and twenty-eight channels, and turn away who comes next", async () => {
-    const client = await trial.connect();
+    const client = await fixture.connect();
     let asked = 0;
     client.on("tcp connection", () => {
       asked += 1;
@@ -174,20 +174,20 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
         socket.on("error", () => {}).on("close", () => last ? console.log("turned away") : next());
       };
       next();`;
-    const { out } = await trial.ssh([], `${trial.nodeInside} -e '${program}'`);
+    const { out } = await fixture.ssh([], `${fixture.nodeInside} -e '${program}'`);
 
     expect([asked, out]).toEqual([128, "turned away\n"]);
   });
 
   it("end with the key of their client, though that client never closes its end", async () => {
-    const [port, before] = [await listen(), processesOf(trial.home, trial.uid).length];
-    const staying = trial.stay(["-R", `${pathInside("kept")}:127.0.0.1:${port}`], "echo up; exec sleep 600");
+    const [port, before] = [await listen(), processesOf(fixture.home, fixture.uid).length];
+    const staying = fixture.stay(["-R", `${pathInside("kept")}:127.0.0.1:${port}`], "echo up; exec sleep 600");
     await once(staying.stdout ?? staying, "data");
 
     staying.kill("SIGSTOP");
-    await trial.compute.setAccess(trial.uid, 1, { revision: 1, login: trial.login, keys: [], jupyter: null });
+    await fixture.compute.setAccess(fixture.uid, 1, { revision: 1, login: fixture.login, keys: [], jupyter: null });
     const left = await eventually(
-      () => processesOf(trial.home, trial.uid).length,
+      () => processesOf(fixture.home, fixture.uid).length,
       (count) => count <= before,
     ).finally(() => staying.kill("SIGKILL"));
 
@@ -197,7 +197,7 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
   it("lead to the ports of the environment, by SOCKS", async () => {
     const [port, inside] = [await freePort(), await freePort()];
     const program = `net.createServer((s) => s.end("inside")).listen(${inside}, "127.0.0.1", () => console.log("up"))`;
-    const staying = trial.stay(["-D", `127.0.0.1:${port}`], `exec ${trial.nodeInside} -e '${program}'`);
+    const staying = fixture.stay(["-D", `127.0.0.1:${port}`], `exec ${fixture.nodeInside} -e '${program}'`);
     await once(staying.stdout ?? staying, "data");
 
     const socks = connect({ port, host: "127.0.0.1" });

@@ -12,12 +12,12 @@ describe("an OpenSSH client with a key made by ssh-keygen", () => {
     return;
   }
 
-  let trial: OpenSshTrial;
+  let fixture: OpenSshTrial;
   beforeAll(async () => {
-    trial = await openOpenSshTrial("none");
+    fixture = await openOpenSshTrial("none");
   });
   afterAll(async () => {
-    await trial.close();
+    await fixture.close();
   });
 
   const kinds = ["rsa 2048", "ecdsa 256", "ecdsa 384", "ecdsa 521", "ed25519 256"];
@@ -25,12 +25,12 @@ describe("an OpenSSH client with a key made by ssh-keygen", () => {
     "of %s gets in, by the public key that a job takes",
     async (kind, revision) => {
       const [type = "", bits = ""] = kind.split(" ");
-      const file = join(trial.root, `${type}-${bits}`);
+      const file = join(fixture.root, `${type}-${bits}`);
       execFileSync("ssh-keygen", ["-q", "-t", type, "-b", bits, "-N", "", "-C", "me at a laptop", "-f", file]);
       const key = publicKeyOf(readFileSync(`${file}.pub`, "utf8")) ?? "none";
-      await trial.compute.setAccess(trial.uid, 1, { revision, login: trial.login, keys: [key], jupyter: null });
+      await fixture.compute.setAccess(fixture.uid, 1, { revision, login: fixture.login, keys: [key], jupyter: null });
 
-      const answer = await trial.ssh(["-i", file], "echo in");
+      const answer = await fixture.ssh(["-i", file], "echo in");
 
       expect(answer).toEqual({ code: 0, out: "in\n", err: "" });
     },

@@ -16,24 +16,25 @@ describe.each(["bubblewrap", "none"] as const)("over the OpenSSH client, isolati
     return;
   }
 
-  let trial: OpenSshTrial;
+  let fixture: OpenSshTrial;
   beforeEach(async () => {
-    trial = await openOpenSshTrial(isolation);
+    fixture = await openOpenSshTrial(isolation);
   });
   afterEach(async () => {
-    await trial.close();
+    await fixture.close();
   });
 
   it("rsync carries a tree there and back, and the second time nothing", async () => {
-    const [up, down] = [join(trial.root, "up"), join(trial.root, "down")];
+    const [up, down] = [join(fixture.root, "up"), join(fixture.root, "down")];
     mkdirSync(join(up, "d"), { recursive: true });
     const bytes = randomBytes(1_000_000);
     writeFileSync(join(up, "d/big"), bytes);
-    const rsync = (from: string, to: string) => trial.run("rsync", ["-a", "--stats", "-e", trial.sshLine, from, to]);
+    const rsync = (from: string, to: string) =>
+      fixture.run("rsync", ["-a", "--stats", "-e", fixture.sshLine, from, to]);
 
-    const first = await rsync(`${up}/`, `${trial.address}:tree/`);
-    const second = await rsync(`${up}/`, `${trial.address}:tree/`);
-    const back = await rsync(`${trial.address}:tree/`, down);
+    const first = await rsync(`${up}/`, `${fixture.address}:tree/`);
+    const second = await rsync(`${up}/`, `${fixture.address}:tree/`);
+    const back = await rsync(`${fixture.address}:tree/`, down);
 
     expect([first, second, back].map(({ code, err }) => [code, err])).toEqual(Array(3).fill([0, ""]));
     expect(first.out).toContain("regular files transferred: 1");
@@ -42,31 +43,38 @@ describe.each(["bubblewrap", "none"] as const)("over the OpenSSH client, isolati
   });
 
   it("git clones out of it and pushes back", async () => {
-    const clone = join(trial.root, "clone");
-    const git = (...words: string[]) => trial.run("git", words, "", { ...ours, GIT_SSH_COMMAND: trial.sshLine });
-    await trial.ssh([], "git init -q --bare work.git");
+    const clone = join(fixture.root, "clone");
+    const git = (...words: string[]) => fixture.run("git", words, "", { ...ours, GIT_SSH_COMMAND: fixture.sshLine });
+    await fixture.ssh([], "git init -q --bare work.git");
 
-    await git("clone", "-q", `${trial.address}:work.git`, clone);
+    await git("clone", "-q", `${fixture.address}:work.git`, clone);
     await git("-C", clone, "commit", "-q", "--allow-empty", "-m", "one");
     const pushed = await git("-C", clone, "push", "-q", "origin", "HEAD");
 
     expect(pushed).toEqual({ code: 0, out: "", err: "" });
-    expect((await trial.ssh([], "git -C work.git log --all --format=%s")).out).toBe("one\n");
+    expect((await fixture.ssh([], "git -C work.git log --all --format=%s")).out).toBe("one\n");
   });
 
   it("screen keeps a session from one client to the next", async () => {
-    const name = `kept-${trial.uid.slice(0, 8)}`;
+    const name = `kept-${fixture.uid.slice(0, 8)}`;
     const until = (not = "") => `until ${not} screen -ls | grep ${name}; do sleep 0.1; done`;
-    const begun = await trial.ssh(["-tt"], `screen -dmS ${name} sh -c 'exec cat'; ${until()}`);
-    const found = await trial.ssh(["-tt"], `${until()}; screen -S ${name} -X quit; ${until("!")}`);
+    const begun = await fixture.ssh(["-tt"], `screen -dmS ${name} sh -c 'exec cat'; ${until()}`);
+    const found = await fixture.ssh(["-tt"], `${until()}; screen -S ${name} -X quit; ${until("!")}`);
 
     expect([begun.out, found.out]).toEqual([expect.stringContaining(name), expect.stringContaining(name)]);
   });
 
   it("a shell without a terminal runs what comes on its input, as VS Code begins", async () => {
-    const words = [...trial.sshLine.split(" ").slice(1), "-T", "-D", String(await freePort()), trial.address, "bash"];
+    const words = [
+      ...fixture.sshLine.split(" ").slice(1),
+      "-T",
+      "-D",
+      String(await freePort()),
+      fixture.address,
+      "bash",
+    ];
 
-    const answer = await trial.run("ssh", words, "echo start\nuname -s\necho end $?\n");
+    const answer = await fixture.run("ssh", words, "echo start\nuname -s\necho end $?\n");
 
     expect(answer).toEqual({ code: 0, out: "start\nLinux\nend 0\n", err: "" });
   });

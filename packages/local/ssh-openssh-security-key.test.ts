@@ -13,26 +13,26 @@ describe.each(types)("an OpenSSH client with %s", (type) => {
     return;
   }
 
-  let trial: OpenSshTrial;
+  let fixture: OpenSshTrial;
   let key: SecurityKey;
   let stop = () => {};
   beforeEach(async () => {
-    trial = await openOpenSshTrial("none");
+    fixture = await openOpenSshTrial("none");
     key = newSecurityKey(type);
-    const login = { revision: 1, login: trial.login, keys: [key.public], jupyter: null };
-    await trial.compute.setAccess(trial.uid, 1, login);
+    const login = { revision: 1, login: fixture.login, keys: [key.public], jupyter: null };
+    await fixture.compute.setAccess(fixture.uid, 1, login);
   });
   afterEach(async () => {
     stop();
-    await trial.close();
+    await fixture.close();
   });
 
   /** What the client does with an agent that holds a security key and says that it was touched, or was not. */
   async function askWith(held: SecurityKey, flags?: number) {
-    const [agent, shown] = [join(trial.root, "agent"), join(trial.root, "shown.pub")];
+    const [agent, shown] = [join(fixture.root, "agent"), join(fixture.root, "shown.pub")];
     stop = await serveSecurityKey(agent, held, flags);
     writeFileSync(shown, `${key.public}\n`, { mode: 0o600 });
-    return await trial.ssh(["-i", shown, "-o", `IdentityAgent=${agent}`], "echo in");
+    return await fixture.ssh(["-i", shown, "-o", `IdentityAgent=${agent}`], "echo in");
   }
 
   it("gets in", async () => {

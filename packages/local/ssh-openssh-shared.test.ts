@@ -13,31 +13,31 @@ describe.each(["bubblewrap", "none"] as const)(
       return;
     }
 
-    let trial: OpenSshTrial;
+    let fixture: OpenSshTrial;
     beforeEach(async () => {
-      trial = await openOpenSshTrial(isolation);
+      fixture = await openOpenSshTrial(isolation);
     });
     afterEach(async () => {
-      await trial.close();
+      await fixture.close();
     });
     const begun = async (options: readonly string[]) => {
-      const client = trial.stay(options, "echo up; exec sleep 600");
+      const client = fixture.stay(options, "echo up; exec sleep 600");
       await once(client.stdout ?? client, "data");
       return client;
     };
 
     it("has ten sessions at once, the next a connection of its own, and a place again once one has ended", async () => {
-      const control = join(trial.root, "control");
+      const control = join(fixture.root, "control");
       await begun(["-M", "-S", control]);
       // Of these none can make a connection of its own.
       const shared = ["-S", control, "-o", "ProxyCommand=false"];
       const held = await Promise.all(Array.from({ length: 9 }, () => begun(shared)));
 
-      const refused = await trial.ssh(shared, "echo in");
-      const own = await trial.ssh(["-S", control], "echo in");
+      const refused = await fixture.ssh(shared, "echo in");
+      const own = await fixture.ssh(["-S", control], "echo in");
       held[0]?.kill();
       const later = await eventually(
-        () => trial.ssh(shared, "echo in; exit 3"),
+        () => fixture.ssh(shared, "echo in; exit 3"),
         ({ code }) => code !== 255,
       );
 

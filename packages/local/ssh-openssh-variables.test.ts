@@ -9,17 +9,17 @@ describe.each(["bubblewrap", "none"] as const)("a run whose variables would chan
     return;
   }
 
-  let trial: OpenSshTrial;
+  let fixture: OpenSshTrial;
   beforeEach(async () => {
     // Each Node that has it ends at once.
-    trial = await openOpenSshTrial(isolation, { NODE_OPTIONS: "--require /nowhere.cjs" });
+    fixture = await openOpenSshTrial(isolation, { NODE_OPTIONS: "--require /nowhere.cjs" });
   });
-  afterEach(() => trial.close());
+  afterEach(() => fixture.close());
 
   it("has them in its commands, and neither in its SFTP server nor in what forwards its ports", async () => {
-    const said = await trial.ssh([], "echo $NODE_OPTIONS");
-    const listed = await trial.sftp("pwd\n");
-    const staying = trial.stay(["-R", "0:127.0.0.1:9"], "echo up; exec sleep 600");
+    const said = await fixture.ssh([], "echo $NODE_OPTIONS");
+    const listed = await fixture.sftp("pwd\n");
+    const staying = fixture.stay(["-R", "0:127.0.0.1:9"], "echo up; exec sleep 600");
     const [up] = await once(staying.stdout ?? staying, "data");
 
     expect(said.out).toBe("--require /nowhere.cjs\n");
@@ -29,8 +29,8 @@ describe.each(["bubblewrap", "none"] as const)("a run whose variables would chan
 
   it("has the documented variables and nothing of ours besides, in a command and in a terminal", async () => {
     const shows = "env; printenv OLDPWD || echo OLDPWD=unset";
-    const plain = await trial.ssh([], shows);
-    const shown = await trial.ssh(["-tt"], shows);
+    const plain = await fixture.ssh([], shows);
+    const shown = await fixture.ssh(["-tt"], shows);
 
     const ours = (text: string) => text.match(/^(BERTH_\w+|OLDPWD=\w+)/gm)?.toSorted();
     const documented = ["BERTH_GPUS", "BERTH_RUN", "OLDPWD=unset"];

@@ -15,26 +15,26 @@ describe.each(["bubblewrap", "none"] as const)("the OpenSSH client, isolation %s
     return;
   }
 
-  let trial: SshTrial;
+  let fixture: SshTrial;
   let options: string[];
   beforeEach(async () => {
-    trial = await openSshTrial(isolation);
-    await trial.begin();
+    fixture = await openSshTrial(isolation);
+    await fixture.begin();
     const settings = [
       ...["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "LogLevel=ERROR"],
       ...["BatchMode=yes", "IdentityAgent=none"],
     ];
-    const identity = ["-F", "/dev/null", "-i", keyFile(trial.root, trial.key)];
+    const identity = ["-F", "/dev/null", "-i", keyFile(fixture.root, fixture.key)];
     options = [...identity, ...settings.flatMap((setting) => ["-o", setting])];
   });
   afterEach(async () => {
-    await trial.close();
+    await fixture.close();
   });
-  const address = () => `${trial.login}@127.0.0.1`;
-  const ssh = (...words: string[]) => run("ssh", ["-p", String(trial.server.port), ...options, address(), ...words]);
-  const scp = (...words: string[]) => run("scp", ["-P", String(trial.server.port), ...options, ...words]);
+  const address = () => `${fixture.login}@127.0.0.1`;
+  const ssh = (...words: string[]) => run("ssh", ["-p", String(fixture.server.port), ...options, address(), ...words]);
+  const scp = (...words: string[]) => run("scp", ["-P", String(fixture.server.port), ...options, ...words]);
   const sftp = (batch: string) =>
-    run("sftp", ["-P", String(trial.server.port), ...options, "-b", "-", address()], batch);
+    run("sftp", ["-P", String(fixture.server.port), ...options, "-b", "-", address()], batch);
 
   it("runs a command and passes its exit code on", async () => {
     const { code, out, err } = await ssh("echo $((6 * 7)); echo oh >&2; exit 5");
@@ -46,7 +46,7 @@ describe.each(["bubblewrap", "none"] as const)("the OpenSSH client, isolation %s
     const { code, out } = await run("ssh", [
       "-tt",
       "-p",
-      String(trial.server.port),
+      String(fixture.server.port),
       ...options,
       address(),
       "test -t 1 && echo tty",
@@ -60,14 +60,14 @@ describe.each(["bubblewrap", "none"] as const)("the OpenSSH client, isolation %s
     if (isolation === "bubblewrap" && !stdout.includes("util-linux")) return skip("this machine has no script(1)");
     const asked = 'tty && test "$(tty)" -ef /dev/fd/0 && test -c "$(tty)" && echo same';
 
-    const { code, out } = await run("ssh", ["-tt", "-p", String(trial.server.port), ...options, address(), asked]);
+    const { code, out } = await run("ssh", ["-tt", "-p", String(fixture.server.port), ...options, address(), asked]);
 
     expect({ code, out }).toEqual({ code: 0, out: expect.stringMatching(/^\/dev\/pts\/\d+\r\nsame\r\n$/) });
   });
 
   it("copies files there and back, big ones and whole trees, with their modes", async () => {
     const bytes = randomBytes(3_000_000);
-    const [there, back] = [join(trial.root, "there"), join(trial.root, "back")];
+    const [there, back] = [join(fixture.root, "there"), join(fixture.root, "back")];
     mkdirSync(join(there, "deep er"), { recursive: true });
     writeFileSync(join(there, "deep er", "big"), bytes);
     writeFileSync(join(there, "script"), "#!/bin/sh\necho ran\n", { mode: 0o755 });
@@ -83,7 +83,7 @@ describe.each(["bubblewrap", "none"] as const)("the OpenSSH client, isolation %s
   });
 
   it("lists, renames, links, changes and removes by sftp", async () => {
-    const local = join(trial.root, "local");
+    const local = join(fixture.root, "local");
     writeFileSync(local, "some text");
 
     const { code, out, err } = await sftp(
@@ -95,7 +95,7 @@ describe.each(["bubblewrap", "none"] as const)("the OpenSSH client, isolation %s
 
     expect({ code, err }).toEqual({ code: 0, err: "" });
     expect(out).toMatch(/-rw------- .* 9 .* d\/two|-rw------- .* 9 .* two/);
-    expect(out).toContain(`Remote working directory: ${trial.directory}/0/work`);
+    expect(out).toContain(`Remote working directory: ${fixture.directory}/0/work`);
     expect(readFileSync(`${local}.back`, "utf8")).toBe("some text");
   });
 
@@ -117,7 +117,7 @@ describe.each(["bubblewrap", "none"] as const)("the OpenSSH client, isolation %s
 
     const [, sizes = ""] = out.split("\n").filter((line) => !line.startsWith("sftp>"));
     const [size = 0, used = 0, free = 0] = sizes.trim().split(/\s+/).map(Number);
-    const { blocks, bavail, bfree, bsize } = statfsSync(join(trial.directory, "0", "work"));
+    const { blocks, bavail, bfree, bsize } = statfsSync(join(fixture.directory, "0", "work"));
     expect({ code, err }).toEqual({ code: 0, err: "" });
     expect(missing.code).toBe(1);
     expect(size).toBe(Math.floor((blocks * bsize) / 1024));
@@ -129,11 +129,11 @@ describe.each(["bubblewrap", "none"] as const)("the OpenSSH client, isolation %s
 
   if (isolation === "bubblewrap") {
     it("sees by sftp what the run sees, whatever a link says", async () => {
-      const secret = join(trial.home, "secret");
+      const secret = join(fixture.home, "secret");
       writeFileSync(secret, "of the stack");
-      symlinkSync(secret, join(trial.directory, "0", "work", "link"));
+      symlinkSync(secret, join(fixture.directory, "0", "work", "link"));
 
-      const { code, err } = await sftp(`get link ${join(trial.root, "stolen")}\n`);
+      const { code, err } = await sftp(`get link ${join(fixture.root, "stolen")}\n`);
 
       expect(code).toBe(1);
       expect(err).toMatch(/not found|No such file/);

@@ -7,13 +7,13 @@ import { enterRun } from "#process/ssh-runs.ts";
 import { eventually, openTrial, type Trial } from "#process/trial.ts";
 import { startTerminal } from "./ssh-terminal.ts";
 
-let trial: Trial;
+let fixture: Trial;
 beforeEach(async () => {
-  trial = openTrial({ isolation: "none" });
-  await trial.compute.apply(trial.runOf({ command: undefined }));
-  await eventually(trial.observe, (seen) => seen?.state === "ready");
+  fixture = openTrial({ isolation: "none" });
+  await fixture.compute.apply(fixture.runOf({ command: undefined }));
+  await eventually(fixture.observe, (seen) => seen?.state === "ready");
 });
-afterEach(() => trial.close());
+afterEach(() => fixture.close());
 
 it("a terminal whose process has just ended takes a new size, and its client is told of the end", async () => {
   const { terminal, exited } = await open(["sleep", "600"]);
@@ -28,7 +28,7 @@ it("a terminal whose process has just ended takes a new size, and its client is 
 });
 
 it("a terminal that a command has closed before its end takes a new size, and its client is told its exit code", async () => {
-  const wait = join(trial.root, "wait");
+  const wait = join(fixture.root, "wait");
   writeFileSync(wait, "");
   const script = `trap '' HUP; exec <&- >&- 2>&-; while test -e '${wait}'; do sleep 0.02; done; exit 7`;
   const { terminal, exited } = await open(["sh", "-c", script]);
@@ -46,7 +46,7 @@ it("a terminal that a command has closed before its end takes a new size, and it
 
 /** A terminal of the run in which `words` run, and the exit code that its client is told. */
 async function open(words: readonly string[]) {
-  const inside = await enterRun(trial.home, `${trial.uid}-r1`);
+  const inside = await enterRun(fixture.home, `${fixture.uid}-r1`);
   const { promise: exited, resolve: exit } = Promise.withResolvers<number>();
   const channel = Object.assign(new PassThrough(), { exit }) as unknown as ServerChannel;
   const window = { term: "xterm", cols: 80, rows: 24, width: 0, height: 0, modes: {} };

@@ -24,7 +24,7 @@ export interface SshTrial extends Trial {
   readonly server: SshServer;
   readonly login: string;
   readonly key: SshKeyPair;
-  /** Starts the run and lets the trial's key in. */
+  /** Starts the run and lets the fixture's key in. */
   begin(changes?: Partial<Run>): Promise<void>;
   connect(changes?: ConnectConfig): Promise<Client>;
   /** One command on a connection of its own. */
@@ -32,9 +32,15 @@ export interface SshTrial extends Trial {
 }
 
 export async function openSshTrial(isolation: Isolation): Promise<SshTrial> {
-  const trial = openTrial({ isolation });
-  const runs = machineSshRuns(trial.home);
-  const server = await startSsh({ home: trial.home, runs, port: 0, log: silentLog(), loginWithinMs: 2 * PATIENCE_MS });
+  const fixture = openTrial({ isolation });
+  const runs = machineSshRuns(fixture.home);
+  const server = await startSsh({
+    home: fixture.home,
+    runs,
+    port: 0,
+    log: silentLog(),
+    loginWithinMs: 2 * PATIENCE_MS,
+  });
   const login = `gpu-dev-${randomBytes(4).toString("hex")}`;
   const key = newSshKey();
   const connections = new Set<Client>();
@@ -56,21 +62,21 @@ export async function openSshTrial(isolation: Isolation): Promise<SshTrial> {
     return client;
   };
   return {
-    ...trial,
+    ...fixture,
     server,
     login,
     key,
     connect,
     begin: async (changes) => {
-      await trial.compute.apply(trial.runOf({ command: undefined, ...changes }));
-      await eventually(trial.observe, (seen) => seen?.state === "ready");
-      await trial.compute.setAccess(trial.uid, 1, { revision: 1, login, keys: [key.public], jupyter: null });
+      await fixture.compute.apply(fixture.runOf({ command: undefined, ...changes }));
+      await eventually(fixture.observe, (seen) => seen?.state === "ready");
+      await fixture.compute.setAccess(fixture.uid, 1, { revision: 1, login, keys: [key.public], jupyter: null });
     },
     say: async (command, input = "") => said(await exec(await connect(), command), input),
     close: async () => {
       for (const client of connections) client.destroy();
       await server.stop();
-      await trial.close();
+      await fixture.close();
     },
   };
 }

@@ -37,60 +37,60 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     return;
   }
 
-  let trial: SshTrial;
-  const served = () => ({ home: trial.home, runs: machineSshRuns(trial.home) });
+  let fixture: SshTrial;
+  const served = () => ({ home: fixture.home, runs: machineSshRuns(fixture.home) });
   beforeEach(async () => {
-    trial = await openSshTrial(isolation);
+    fixture = await openSshTrial(isolation);
   });
   afterEach(async () => {
-    await trial.close();
+    await fixture.close();
   });
 
   it("runs a command with its exit code, its two streams apart, and what it is given to read", async () => {
-    await trial.begin();
+    await fixture.begin();
 
-    const answer = await trial.say("cat; echo bad >&2; exit 7", "good");
+    const answer = await fixture.say("cat; echo bad >&2; exit 7", "good");
 
     expect(answer).toEqual({ code: 7, signal: undefined, out: "good", err: "bad\n" });
   });
 
   it("is where the run's own command is: its directory, its variables, its files, its processes", async () => {
     const env = { TOKEN: "it's $HOME\n`x`", GREETING: "hello" };
-    await trial.begin({ command: "echo here > file; exec sleep 3613", env });
+    await fixture.begin({ command: "echo here > file; exec sleep 3613", env });
 
-    const { out } = await trial.say(
+    const { out } = await fixture.say(
       'cat "$HOME/file"; pwd; printf "%s|" "$TOKEN" "$GREETING" "$BERTH_RUN"; env | grep -c __berth_',
     );
 
-    const run = `${trial.uid}-r1`;
-    const work = `${trial.directory}/0/work`;
+    const run = `${fixture.uid}-r1`;
+    const work = `${fixture.directory}/0/work`;
     expect(out).toBe(`here\n${work}\n${env.TOKEN}|hello|${run}|0\n`);
     if (isolation === "bubblewrap") {
-      expect((await trial.say("tr '\\0' ' ' < /proc/2/cmdline")).out).toContain("sleep 3613");
+      expect((await fixture.say("tr '\\0' ' ' < /proc/2/cmdline")).out).toContain("sleep 3613");
     }
   });
 
   if (isolation === "bubblewrap") {
     it("has no more rights than the run: no capability, nothing of the home", async () => {
-      await trial.begin();
+      await fixture.begin();
 
-      const { out } = await trial.say(
-        `grep -h -E "^(CapEff|CapBnd|NoNewPrivs)" /proc/self/status; umount /tmp || echo kept; ls ${trial.home}/runs; ls ${trial.home}`,
+      const { out } = await fixture.say(
+        `grep -h -E "^(CapEff|CapBnd|NoNewPrivs)" /proc/self/status; umount /tmp || echo kept; ls ${fixture.home}/runs; ls ${fixture.home}`,
       );
 
       const none = "0".repeat(16);
       expect(out).toContain(`CapEff:\t${none}`);
       expect(out).toContain("NoNewPrivs:\t1");
       expect(out).toContain("kept");
-      expect(out).toContain(`${trial.uid}-r1\n`);
+      expect(out).toContain(`${fixture.uid}-r1\n`);
       expect(out).not.toContain("ssh-host-key");
       expect(out).not.toContain("access.json");
     });
   }
 
   it("gives a shell in a terminal of the wanted size, which can be changed", async () => {
-    await trial.begin();
-    const client = await trial.connect();
+    await fixture.begin();
+    const client = await fixture.connect();
     const shell = await new Promise<ClientChannel>((resolve, reject) => {
       client.shell({ term: "vt100", cols: 91, rows: 17 }, (error, channel) =>
         error ? reject(error) : resolve(channel),
@@ -116,7 +116,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
   });
 
   const terminalOf = async (command: string) => {
-    const client = await trial.connect();
+    const client = await fixture.connect();
     const channel = await new Promise<ClientChannel>((resolve, reject) => {
       client.exec(command, { pty: { term: "vt100" } }, (error, opened) => (error ? reject(error) : resolve(opened)));
     });
@@ -133,7 +133,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
   };
 
   it("serves others while nobody reads what a client types into a terminal, and gives it to who reads at last", async () => {
-    await trial.begin();
+    await fixture.begin();
     const { channel, shown } = await terminalOf(
       "stty raw -echo; echo ready; until [ -e go ]; do sleep 0.05; done; head -c 300000 | sha256sum",
     );
@@ -141,30 +141,30 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
 
     const typed = randomBytes(300_000);
     channel.write(typed);
-    const other = await trial.say("echo served; touch go");
+    const other = await fixture.say("echo served; touch go");
     await shown(createHash("sha256").update(typed).digest("hex"));
 
     expect(other.out).toBe("served\n");
   });
 
   it("hangs up a terminal whose client goes while nobody has read what it typed", async () => {
-    await trial.begin();
+    await fixture.begin();
     const { client, channel, shown } = await terminalOf("stty raw -echo; echo ready; sleep 3627");
     await shown("ready");
     channel.write(randomBytes(300_000));
-    await trial.say("true");
+    await fixture.say("true");
 
     client.end();
 
     await eventually(
-      () => pidsOf(trial, "sleep 3627"),
+      () => pidsOf(fixture, "sleep 3627"),
       ({ length }) => length === 0,
     );
   });
 
   it("cuts off a client that has room for everything by its own word, and reads nothing", async () => {
-    await trial.begin();
-    const client = await trial.connect();
+    await fixture.begin();
+    const client = await fixture.connect();
     const channel = await exec(client, "echo ready; exec cat /dev/zero");
     await once(channel, "data");
     const { _protocol: protocol, _sock: socket } = client as unknown as RawClient;
@@ -173,18 +173,18 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     socket.pause();
 
     await eventually(
-      () => pidsOf(trial, "cat /dev/zero"),
+      () => pidsOf(fixture, "cat /dev/zero"),
       ({ length }) => length === 0,
     );
   });
 
   it("leaves nobody's terminal open to what others start", async () => {
-    await trial.begin();
+    await fixture.begin();
     const { shown } = await terminalOf("echo ready; sleep 3628");
     await shown("ready");
 
     const files = "for file in /proc/self/fd/*; do readlink $file; done";
-    const command = await trial.say(files);
+    const command = await fixture.say(files);
     const { shown: shownToo } = await terminalOf(`${files}; echo all of them`);
     const terminal = await shownToo("all of them");
 
@@ -192,8 +192,8 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
   });
 
   it("gives that terminal a name, passes interrupts on, and hangs up what runs in it", async () => {
-    await trial.begin({ env: { SHELL: "/no/such/shell" } });
-    const client = await trial.connect();
+    await fixture.begin({ env: { SHELL: "/no/such/shell" } });
+    const client = await fixture.connect();
     const shell = await new Promise<ClientChannel>((resolve, reject) => {
       client.shell({ term: "vt100" }, (error, channel) => (error ? reject(error) : resolve(channel)));
     });
@@ -212,19 +212,19 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     shell.write('echo "at $(tty)"; echo said >/dev/tty; echo "interrupt $((1 + 1))"; sleep 3625\n');
     await shown("interrupt 2\r");
     await eventually(
-      () => pidsOf(trial, "sleep 3625"),
+      () => pidsOf(fixture, "sleep 3625"),
       ({ length }) => length === 1,
     );
     shell.write("\x03");
     shell.write('echo "ended $?"; sleep 3626\n');
     await shown("ended 130\r");
     await eventually(
-      () => pidsOf(trial, "sleep 3626"),
+      () => pidsOf(fixture, "sleep 3626"),
       ({ length }) => length === 1,
     );
     client.destroy();
     await eventually(
-      () => [...pidsOf(trial, "sleep 3626"), ...pidsOf(trial, "bash"), ...pidsOf(trial, "-bash")],
+      () => [...pidsOf(fixture, "sleep 3626"), ...pidsOf(fixture, "bash"), ...pidsOf(fixture, "-bash")],
       ({ length }) => length === 0,
     );
 
@@ -233,32 +233,32 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
   });
 
   it("refuses other keys, other names, passwords and none at all", async () => {
-    await trial.begin();
+    await fixture.begin();
 
-    await expect(trial.connect({ privateKey: newSshKey().private })).rejects.toThrow("authentication methods failed");
-    await expect(trial.connect({ username: "gpu-dev-00000000" })).rejects.toThrow("authentication methods failed");
-    await expect(trial.connect({ username: "../.." })).rejects.toThrow("authentication methods failed");
-    await expect(trial.connect({ privateKey: "", password: "x" })).rejects.toThrow("authentication methods failed");
-    await expect(trial.connect({ privateKey: "" })).rejects.toThrow("authentication methods failed");
+    await expect(fixture.connect({ privateKey: newSshKey().private })).rejects.toThrow("authentication methods failed");
+    await expect(fixture.connect({ username: "gpu-dev-00000000" })).rejects.toThrow("authentication methods failed");
+    await expect(fixture.connect({ username: "../.." })).rejects.toThrow("authentication methods failed");
+    await expect(fixture.connect({ privateKey: "", password: "x" })).rejects.toThrow("authentication methods failed");
+    await expect(fixture.connect({ privateKey: "" })).rejects.toThrow("authentication methods failed");
   });
 
   it("believes nobody who shows a key and signs with another", async () => {
-    await trial.begin();
-    const agent = forger(trial.key.public, newSshKey().private);
+    await fixture.begin();
+    const agent = forger(fixture.key.public, newSshKey().private);
 
-    await expect(trial.connect({ privateKey: "", agent })).rejects.toThrow("authentication methods failed");
+    await expect(fixture.connect({ privateKey: "", agent })).rejects.toThrow("authentication methods failed");
 
     expect(agent.signed()).toBe(1);
-    const honest = forger(trial.key.public, trial.key.private);
-    await trial.connect({ privateKey: "", agent: honest });
+    const honest = forger(fixture.key.public, fixture.key.private);
+    await fixture.connect({ privateKey: "", agent: honest });
     expect(honest.signed()).toBe(1);
   });
 
   it("is still there when the server was started anew", async () => {
-    await trial.begin({ command: "echo kept > file; exec sleep 3623" });
+    await fixture.begin({ command: "echo kept > file; exec sleep 3623" });
     const later = await startSsh({ ...served(), port: 0, log: silentLog() });
 
-    const answer = await said(await exec(await trial.connect({ port: later.port }), "cat file"));
+    const answer = await said(await exec(await fixture.connect({ port: later.port }), "cat file"));
     await later.stop();
 
     expect(answer.out).toBe("kept\n");
@@ -279,42 +279,42 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
   });
 
   it("says that its port is in use when that was asked for, and takes another when it was not", async () => {
-    const { port } = trial.server;
+    const { port } = fixture.server;
     const options = { ...served(), log: silentLog() };
 
     await expect(startSsh({ ...options, port })).rejects.toThrow(`Port ${port} is in use`);
-    writeFileSync(join(trial.home, "ssh-port"), String(port));
+    writeFileSync(join(fixture.home, "ssh-port"), String(port));
     const other = await startSsh({ ...options, port: undefined });
     await other.stop();
 
     expect(other.port).not.toBe(port);
-    expect(readFileSync(join(trial.home, "ssh-port"), "utf8")).toBe(String(other.port));
+    expect(readFileSync(join(fixture.home, "ssh-port"), "utf8")).toBe(String(other.port));
   });
 
   it("keeps the keys of two jobs apart", async () => {
-    await trial.begin();
+    await fixture.begin();
     const other = { login: "gpu-dev-0badcafe", keys: [newSshKey()] };
-    await trial.compute.apply(trial.runOf({ run: 2, command: undefined }));
+    await fixture.compute.apply(fixture.runOf({ run: 2, command: undefined }));
     const [key] = other.keys;
     const access = { revision: 1, login: other.login, keys: [key?.public ?? ""], jupyter: null };
     await eventually(
-      () => trial.compute.observe(trial.uid, 2),
+      () => fixture.compute.observe(fixture.uid, 2),
       (seen) => seen?.state === "ready",
     );
-    await trial.compute.setAccess(trial.uid, 2, access);
+    await fixture.compute.setAccess(fixture.uid, 2, access);
 
-    await expect(trial.connect({ username: other.login })).rejects.toThrow("authentication methods failed");
-    await expect(trial.connect({ privateKey: key?.private ?? "" })).rejects.toThrow("authentication methods failed");
-    const client = await trial.connect({ username: other.login, privateKey: key?.private ?? "" });
-    expect((await said(await exec(client, "echo $BERTH_RUN"))).out).toBe(`${trial.uid}-r2\n`);
+    await expect(fixture.connect({ username: other.login })).rejects.toThrow("authentication methods failed");
+    await expect(fixture.connect({ privateKey: key?.private ?? "" })).rejects.toThrow("authentication methods failed");
+    const client = await fixture.connect({ username: other.login, privateKey: key?.private ?? "" });
+    expect((await said(await exec(client, "echo $BERTH_RUN"))).out).toBe(`${fixture.uid}-r2\n`);
   });
 
   it("forwards ports to the environment's loopback and nowhere else", async () => {
-    const node = isolation === "none" ? process.execPath : join(trial.home, "tools/node");
+    const node = isolation === "none" ? process.execPath : join(fixture.home, "tools/node");
     const [port = 0, sixth = 0] = await findFreePorts(2);
-    writeFileSync(join(trial.shown, "serve.cjs"), greeting);
-    await trial.begin({ command: `exec ${node} ${join(trial.shown, "serve.cjs")} ${port} ${sixth}` });
-    const client = await trial.connect();
+    writeFileSync(join(fixture.shown, "serve.cjs"), greeting);
+    await fixture.begin({ command: `exec ${node} ${join(fixture.shown, "serve.cjs")} ${port} ${sixth}` });
+    const client = await fixture.connect();
     const forward = (host: string, to: number) =>
       new Promise<ClientChannel>((resolve, reject) => {
         client.forwardOut("127.0.0.1", 1, host, to, (error, channel) => (error ? reject(error) : resolve(channel)));
@@ -338,13 +338,13 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     it("forwards to nothing of the machine where the environment has a network of its own", async ({ skip }) => {
       const lacking = lacks("own");
       if (lacking) return skip(lacking);
-      await trial.begin();
+      await fixture.begin();
       const server = createServer((_, response) => response.end("outside")).listen(0, "127.0.0.1");
       await once(server, "listening");
       const { port } = server.address() as AddressInfo;
-      const client = await trial.connect();
+      const client = await fixture.connect();
 
-      const attempts = [port, trial.server.port].map(
+      const attempts = [port, fixture.server.port].map(
         (to) => new Promise((resolve) => client.forwardOut("127.0.0.1", 1, "127.0.0.1", to, resolve)),
       );
       const refusals = await Promise.all(attempts);
@@ -355,60 +355,60 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
   }
 
   it("ends its sessions with the run, and lets nobody in afterwards", async () => {
-    await trial.begin();
-    const client = await trial.connect();
+    await fixture.begin();
+    const client = await fixture.connect();
     const closed = once(client, "close");
     const channel = await exec(client, "setsid sleep 3617 & sleep 3617");
     const over = said(channel);
     await eventually(
-      () => processesOf(trial.home, trial.uid).length,
+      () => processesOf(fixture.home, fixture.uid).length,
       (count) => count >= 4,
     );
 
-    await trial.compute.remove(trial.uid, 1, { graceSeconds: 1, force: false });
+    await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 1, force: false });
 
     await over;
     await closed;
     await eventually(
-      () => processesOf(trial.home, trial.uid),
+      () => processesOf(fixture.home, fixture.uid),
       (pids) => pids.length === 0,
     );
-    await expect(trial.connect()).rejects.toThrow("authentication methods failed");
+    await expect(fixture.connect()).rejects.toThrow("authentication methods failed");
   });
 
   it("ends a connection whose key is taken away", async () => {
-    await trial.begin();
-    const client = await trial.connect();
+    await fixture.begin();
+    const client = await fixture.connect();
     const closed = once(client, "close");
 
-    await trial.compute.setAccess(trial.uid, 1, { revision: 1, login: trial.login, keys: [], jupyter: null });
+    await fixture.compute.setAccess(fixture.uid, 1, { revision: 1, login: fixture.login, keys: [], jupyter: null });
 
     await closed;
-    await expect(trial.connect()).rejects.toThrow("authentication methods failed");
+    await expect(fixture.connect()).rejects.toThrow("authentication methods failed");
   });
 
   it("hangs up on what a client leaves behind", async () => {
-    await trial.begin();
-    const client = await trial.connect();
-    const before = processesOf(trial.home, trial.uid).length;
+    await fixture.begin();
+    const client = await fixture.connect();
+    const before = processesOf(fixture.home, fixture.uid).length;
     await exec(client, "sleep 3619");
     await eventually(
-      () => processesOf(trial.home, trial.uid).length,
+      () => processesOf(fixture.home, fixture.uid).length,
       (count) => count > before,
     );
 
     client.destroy();
 
     await eventually(
-      () => processesOf(trial.home, trial.uid).length,
+      () => processesOf(fixture.home, fixture.uid).length,
       (count) => count <= before,
     );
   });
 
   it("carries a hundred sessions at once", async () => {
-    await trial.begin();
+    await fixture.begin();
 
-    const clients = await Promise.all(Array.from({ length: 100 }, () => trial.connect()));
+    const clients = await Promise.all(Array.from({ length: 100 }, () => fixture.connect()));
     const channels = await Promise.all(clients.map((client, n) => exec(client, `read line; echo $line ${n}`)));
     const answers = await Promise.all(channels.map((channel) => said(channel, "hello\n")));
 
@@ -416,7 +416,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
   });
 
   it("listens on the loopback address alone", async () => {
-    const socket = dial(trial.server.port, "127.0.0.2");
+    const socket = dial(fixture.server.port, "127.0.0.2");
 
     const [error] = (await once(socket, "error")) as [NodeJS.ErrnoException];
 

@@ -26,16 +26,16 @@ export const exec: Measure = {
 
 /** One after another, in turns, so that both meet the same machine. */
 async function overheadRows(): Promise<Row[]> {
-  const trial = openTrial();
+  const fixture = openTrial();
   try {
-    await trial.compute.apply(trial.runOf());
-    await eventually(trial.observe, (seen) => seen?.state === "ready");
+    await fixture.compute.apply(fixture.runOf());
+    await eventually(fixture.observe, (seen) => seen?.state === "ready");
     const [bare, inside]: [number[], number[]] = [[], []];
     for (let n = 0; n < samples; n += 1) {
       bare.push(await timed(() => once(spawn("/bin/true"), "exit")));
-      inside.push(await timed(() => runTrue(trial.compute, trial.uid, `exec-${n}`)));
+      inside.push(await timed(() => runTrue(fixture.compute, fixture.uid, `exec-${n}`)));
     }
-    const note = `${samples} of \`true\`, isolation ${trial.compute.isolation}; bare ${median(bare).toFixed(1)} ms`;
+    const note = `${samples} of \`true\`, isolation ${fixture.compute.isolation}; bare ${median(bare).toFixed(1)} ms`;
     return [
       {
         name: "exec overhead over a bare spawn p50",
@@ -46,7 +46,7 @@ async function overheadRows(): Promise<Row[]> {
       },
     ];
   } finally {
-    await trial.close();
+    await fixture.close();
   }
 }
 

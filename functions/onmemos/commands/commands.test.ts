@@ -8,9 +8,9 @@ const session = `/v1/sessions/${id}/execute`;
 const workspace = `/v1/cloudrun/workspaces/${id}`;
 
 async function runningWorld(options: Parameters<typeof onmemosWorld>[0] = {}): Promise<OnmemosWorld> {
-  const trial = await onmemosWorld(options);
-  await trial.create();
-  return trial;
+  const fixture = await onmemosWorld(options);
+  await fixture.create();
+  return fixture;
 }
 
 describe("a command", () => {

@@ -214,9 +214,9 @@ test("a message for who is not active yet waits until then", async () => {
 });
 
 test("a message for who sleeps wakes it, and all that was kept arrives in order", async () => {
-  const trial = await chatWorld();
-  const { world, made, say, heard, waiting } = trial;
-  await sleep(trial);
+  const fixture = await chatWorld();
+  const { world, made, say, heard, waiting } = fixture;
+  await sleep(fixture);
   const asleep = (await world.read("alice", "talks")).phase;
 
   await say("one");
@@ -232,13 +232,13 @@ test("a message for who sleeps wakes it, and all that was kept arrives in order"
 });
 
 test("a message whose inbox is looked at before its handler wakes who sleeps arrives once it is awake", async () => {
-  const trial = await chatWorld();
-  const { world, alice, made, heard } = trial;
-  await sleep(trial);
+  const fixture = await chatWorld();
+  const { world, alice, made, heard } = fixture;
+  await sleep(fixture);
   const asleepBefore = await world.table.get(made);
   await requestStart(alice, "talks");
   await world.advance(10_000);
-  await sleep(trial);
+  await sleep(fixture);
   let isRead = false;
   let isKept = false;
   const table = {
@@ -275,16 +275,16 @@ describe("a wake that comes late", () => {
   };
 
   test.each(Object.entries(doers))("%s, starts nothing that its owner put to sleep since", async (_, wake) => {
-    const trial = await chatWorld();
-    const { world, alice, heard } = trial;
-    await sleep(trial);
+    const fixture = await chatWorld();
+    const { world, alice, heard } = fixture;
+    await sleep(fixture);
 
     await wake(
-      trial,
-      beforeSecondRead(trial, async () => {
+      fixture,
+      beforeSecondRead(fixture, async () => {
         await requestStart(alice, "talks");
         await world.advance(30_000);
-        await sleep(trial);
+        await sleep(fixture);
       }),
     );
     await world.advance(3_600_000);
@@ -294,13 +294,13 @@ describe("a wake that comes late", () => {
   });
 
   test.each(Object.entries(doers))("%s, starts nothing for a message that was dropped since", async (_, wake) => {
-    const trial = await chatWorld();
-    const { world, heard } = trial;
-    await sleep(trial);
+    const fixture = await chatWorld();
+    const { world, heard } = fixture;
+    await sleep(fixture);
 
     await wake(
-      trial,
-      beforeSecondRead(trial, () => sleep(trial)),
+      fixture,
+      beforeSecondRead(fixture, () => sleep(fixture)),
     );
     await world.advance(3_600_000);
 
@@ -309,13 +309,13 @@ describe("a wake that comes late", () => {
   });
 
   test.each(Object.entries(doers))("%s, starts no other life under its id", async (_, wake) => {
-    const trial = await chatWorld();
-    const { world, alice } = trial;
-    await sleep(trial);
+    const fixture = await chatWorld();
+    const { world, alice } = fixture;
+    await sleep(fixture);
 
     await wake(
-      trial,
-      beforeSecondRead(trial, async () => {
+      fixture,
+      beforeSecondRead(fixture, async () => {
         await requestDelete(alice, "talks");
         await world.advance(60_000);
         await createEnvironment(alice, { ...newEnvironment("talks", { gpus: 1 }), policy, ports });
@@ -343,9 +343,9 @@ describe("a wake that comes late", () => {
 });
 
 test("where the handler that kept the message dies before it wakes its environment, the inbox wakes it", async () => {
-  const trial = await chatWorld();
-  const { world, alice, heard } = trial;
-  await sleep(trial);
+  const fixture = await chatWorld();
+  const { world, alice, heard } = fixture;
+  await sleep(fixture);
   const dying = { ...alice, table: { ...alice.table, put: failsFor(world, "#env#") } };
 
   const answered = postMessage(dying, "talks", "left behind");
@@ -356,9 +356,9 @@ test("where the handler that kept the message dies before it wakes its environme
 });
 
 test("what cannot be started is woken once for a message, not for ever", async () => {
-  const trial = await chatWorld();
-  const { world, made, say, waiting, heard } = trial;
-  await sleep(trial);
+  const fixture = await chatWorld();
+  const { world, made, say, waiting, heard } = fixture;
+  await sleep(fixture);
   world.compute.program(made.uid, { kind: "imageFails", reason: "Image not found" });
 
   await say("anybody there?");
@@ -373,8 +373,8 @@ test("what cannot be started is woken once for a message, not for ever", async (
 });
 
 test("sleep drops what waits, and forgets its text", async () => {
-  const trial = await chatWorld();
-  const { world, alice, made, say, waiting, heard } = trial;
+  const fixture = await chatWorld();
+  const { world, alice, made, say, waiting, heard } = fixture;
   world.compute.answerPosts(made.uid, () => {
     throw new Error("not now");
   });
@@ -382,7 +382,7 @@ test("sleep drops what waits, and forgets its text", async () => {
   for (const text of texts) await say(text);
   await world.advance(1_000);
 
-  await sleep(trial);
+  await sleep(fixture);
   const dropped = await waiting();
   world.compute.answerPosts(made.uid, () => ({ status: 200, body: "{}" }));
   await requestStart(alice, "talks");
@@ -397,14 +397,14 @@ test("sleep drops what waits, and forgets its text", async () => {
 });
 
 test("asleep it stays asleep, although messages were dropped", async () => {
-  const trial = await chatWorld();
-  const { world, made, say } = trial;
+  const fixture = await chatWorld();
+  const { world, made, say } = fixture;
   world.compute.answerPosts(made.uid, () => {
     throw new Error("not now");
   });
   await say("hello");
 
-  await sleep(trial);
+  await sleep(fixture);
   await world.advance(3_600_000);
 
   expect(await world.read("alice", "talks")).toMatchObject({
@@ -415,8 +415,8 @@ test("asleep it stays asleep, although messages were dropped", async () => {
 });
 
 test("when it is deleted nothing of what was said is kept", async () => {
-  const trial = await chatWorld();
-  const { world, alice, made, say } = trial;
+  const fixture = await chatWorld();
+  const { world, alice, made, say } = fixture;
   for (let n = 0; n < 30; n++) await say(`told ${n}`);
   await world.advance(30_000);
   world.compute.answerPosts(made.uid, () => {
@@ -433,14 +433,14 @@ test("when it is deleted nothing of what was said is kept", async () => {
 });
 
 test("who deletes takes no messages any more, and who has no HTTP port never did", async () => {
-  const trial = await chatWorld();
+  const fixture = await chatWorld();
   const mute = await chatWorld({ ports: [] });
 
-  await requestDelete(trial.alice, "talks");
+  await requestDelete(fixture.alice, "talks");
 
-  await expect(trial.say("hello")).rejects.toMatchObject({ kind: "notFound" });
+  await expect(fixture.say("hello")).rejects.toMatchObject({ kind: "notFound" });
   await expect(mute.say("hello")).rejects.toMatchObject({ kind: "conflict" });
-  await expect(postMessage(trial.world.as("bob"), "talks", "hello")).rejects.toMatchObject({ kind: "notFound" });
+  await expect(postMessage(fixture.world.as("bob"), "talks", "hello")).rejects.toMatchObject({ kind: "notFound" });
 });
 
 /** A put that fails for keys that hold this text. */
@@ -478,8 +478,8 @@ test("a message that cannot be read is passed over with an alarm, and those afte
 });
 
 test("sleep drops what waits behind a message that cannot be read", async () => {
-  const trial = await chatWorld();
-  const { world, made, say, waiting } = trial;
+  const fixture = await chatWorld();
+  const { world, made, say, waiting } = fixture;
   world.compute.answerPosts(made.uid, () => {
     throw new Error("not now");
   });
@@ -487,10 +487,10 @@ test("sleep drops what waits behind a message that cannot be read", async () => 
   await spoil(world, made.uid, 2);
   const { n } = await say("after it");
 
-  await sleep(trial);
+  await sleep(fixture);
 
   expect(await waiting()).toBe(0);
-  expect(await readMessage(trial.alice, made.uid, n)).toEqual({ state: "dropped", reply: null });
+  expect(await readMessage(fixture.alice, made.uid, n)).toEqual({ state: "dropped", reply: null });
 });
 
 test("settled messages that the store removed before the inbox knew of them hold up nobody", async () => {

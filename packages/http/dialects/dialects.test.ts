@@ -10,7 +10,7 @@ import { novita } from "./novita.ts";
 import { onmemos } from "./onmemos.ts";
 import { sessionManager } from "./session-manager.ts";
 
-const trials = {
+const fixtures = {
   "gpu-dev": { declare: gpuDev, path: "/v1/trial" },
   "session-manager": { declare: sessionManager, path: "/session/trial" },
   onmemos: { declare: onmemos, path: "/v1/sessions/trial" },
@@ -20,7 +20,7 @@ const trials = {
 
 /** An app with one endpoint of the dialect, whose verb throws what the body asks for. */
 async function trialOf(dialect: DialectName, record = {}) {
-  const { declare, path } = trials[dialect];
+  const { declare, path } = fixtures[dialect];
   const runtime = await trialRuntime(record);
   const body = z.object({ name: z.string().min(2).optional(), refuse: z.string().optional() });
   const endpoint = declare.post(path, { summary: "Trial", uses: [], body, reply: z.object({}) }, async (input) => {
@@ -129,7 +129,7 @@ const rows: Row[] = [
 
 /** A request that ends in the situation. */
 async function provoke(dialect: DialectName, situation: Situation): Promise<Response> {
-  const { path } = trials[dialect];
+  const { path } = fixtures[dialect];
   const app = await trialOf(dialect, situation === "disabledUser" ? { disabled: true } : {});
   const post = (body: string, headers: Record<string, string> = asAlice, to: string = path) =>
     app.request(to, { method: "POST", body, headers: { "X-Request-ID": "r1", ...headers } });
@@ -209,7 +209,7 @@ test("comments in JSON are taken by novita and dev8 alone", async () => {
   const statuses = await Promise.all(
     dialectNames.map(async (dialect) => {
       const app = await trialOf(dialect);
-      return (await app.request(trials[dialect].path, { method: "POST", body, headers: asAlice })).status;
+      return (await app.request(fixtures[dialect].path, { method: "POST", body, headers: asAlice })).status;
     }),
   );
 

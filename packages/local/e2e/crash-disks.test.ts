@@ -16,14 +16,14 @@ const machine = { instance_type: "p5.48xlarge", gpu_count: 1 };
 /** A claim that a dead stack left is respected for a minute. */
 const backedUpWithinMs = 60_000 + PATIENCE_MS;
 
-let trial: StackTrial;
+let fixture: StackTrial;
 
 // Anew for each try: a home that another stack still uses would say nothing of this one.
 beforeEach(() => {
-  trial = openStackTrial("berth-crash-disks-");
+  fixture = openStackTrial("berth-crash-disks-");
 });
 
-afterEach(() => trial.close());
+afterEach(() => fixture.close());
 
 describe("the local stack", () => {
   if (!canListProcesses) {
@@ -37,7 +37,7 @@ describe("the local stack", () => {
   }, async () => {
     const { answered, copying, key } = await crashAgainAndAgain();
 
-    const stack = await trial.start(settings);
+    const stack = await fixture.start(settings);
     const jobs = jobClient(stack.url, key);
     const found = await Promise.all([...answered.values()].map((id) => jobs.until(id, hasEnded, backedUpWithinMs)));
     const names = [...answered.keys()];
@@ -68,7 +68,7 @@ async function crashAgainAndAgain(): Promise<Crashed> {
   const answered = new Map<string, string>();
   let [copying, key] = [0, ""];
   for (let round = 0; round < rounds; round += 1) {
-    const stack = await trial.start(settings);
+    const stack = await fixture.start(settings);
     key ||= (await stack.env()).API_KEY ?? "";
     const held = await holdCopy(jobClient(stack.url, key), round, answered);
     try {
@@ -96,7 +96,7 @@ async function holdCopy(jobs: JobClient, round: number, answered: Map<string, st
 
 /** Of the stack in this home. While it is stopped its snapshot stays unfinished. */
 async function stopCopy(): Promise<ProcessIdentity | undefined> {
-  const into = join(trial.home, "snapshots");
+  const into = join(fixture.home, "snapshots");
   const copies = listProcesses().filter(({ command }) => command.startsWith("cp ") && command.includes(into));
   const copy = copies.find((each) => signalProcess(each, "SIGSTOP"));
   if (!copy) return undefined;
@@ -136,7 +136,7 @@ function hasEnded({ status }: { readonly status: string }): boolean {
 }
 
 function snapshotsWith(part: string): string[] {
-  const home = join(trial.home, "snapshots");
+  const home = join(fixture.home, "snapshots");
   return namesIn(home).filter((name) => name.startsWith("snap-") && namesIn(join(home, name)).includes(part));
 }
 
@@ -144,7 +144,7 @@ function snapshotsWith(part: string): string[] {
 function snapshotsByDisk(): Map<string, string[]> {
   const found = new Map<string, string[]>();
   for (const name of snapshotsWith("data")) {
-    const directory = join(trial.home, "snapshots", name);
+    const directory = join(fixture.home, "snapshots", name);
     const tags = JSON.parse(readFileSync(join(directory, "tags.json"), "utf8")) as { name: string };
     found.set(tags.name, [...(found.get(tags.name) ?? []), join(directory, "data")]);
   }

@@ -64,22 +64,22 @@ const seenJob = { instance_type: "c7i.8xlarge", command: "sleep 60", duration_ho
 /** Has not ended before it is changed. */
 const changedJob = { instance_type: "g4dn.2xlarge", command: "sleep 60", duration_hours: 0.004 };
 
-let trial: StackTrial;
+let fixture: StackTrial;
 let random: () => number;
 let watch: ReturnType<typeof watchSlots>;
 let begun: BegunCommands;
 
 // Anew for each try: a home that another stack still uses would say nothing of this one.
 beforeEach(() => {
-  trial = openStackTrial("berth-crash-");
+  fixture = openStackTrial("berth-crash-");
   random = seededRandom(seed);
-  watch = watchSlots(trial.home, slots);
+  watch = watchSlots(fixture.home, slots);
   begun = noteBegunCommands();
 });
 
 afterEach(async () => {
   watch.stop();
-  await trial.close();
+  await fixture.close();
   begun.close();
 });
 
@@ -130,7 +130,7 @@ describe("the local stack", () => {
     expect(commands.length).toBeGreaterThanOrEqual(all.filter(({ status }) => status === "completed").length);
     expect(runTooOften(runsByKey, instances)).toEqual([]);
     expect(Object.keys(free)).toEqual(["a10g", "cpu-x86", "l4", "t4-small"]);
-    expect([code, trial.processes()]).toEqual([0, []]);
+    expect([code, fixture.processes()]).toEqual([0, []]);
   });
 });
 
@@ -145,7 +145,7 @@ interface Crashed {
 }
 
 function start(): Promise<StackProcess> {
-  return trial.start({ ...settings, LOCAL_PATH: begun.directory });
+  return fixture.start({ ...settings, LOCAL_PATH: begun.directory });
 }
 
 /** Stacks in one home, one after the other, each killed at a random moment while several clients submit and change. */

@@ -11,17 +11,17 @@ const documentPath = join(root, "../shared/seeds/003-dev8.md");
 const missing = missingPrograms("bash", "curl");
 const printedAddress = "http://localhost:8080";
 const path = "/api/v1/environments";
-const trial = openStackTrial("berth-dev8-");
+const fixture = openStackTrial("berth-dev8-");
 let stack: StackProcess;
 let key: string;
 
 beforeAll(async () => {
   // The domain that the document prints, so that its answers can be compared whole.
-  stack = await trial.start({ DOMAIN: "azurecontainer.io", SCHEME: "http", BERTH_OPEN: "1" });
+  stack = await fixture.start({ DOMAIN: "azurecontainer.io", SCHEME: "http", BERTH_OPEN: "1" });
   key = (await stack.env()).API_KEY ?? "";
 });
 
-afterAll(() => trial.close());
+afterAll(() => fixture.close());
 
 interface Told {
   readonly status: number;
@@ -56,8 +56,8 @@ describe("the document's quick start", () => {
 
   it.for(ways)("runs from a shell as it is printed, with %s", async ([, address], { skip }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
-    writeFileSync(join(trial.home, ".curlrc"), 'silent\nshow-error\nwrite-out = "\\n%{http_code}\\n"\n');
-    const env = { PATH: process.env.PATH, HOME: trial.home, CURL_HOME: trial.home };
+    writeFileSync(join(fixture.home, ".curlrc"), 'silent\nshow-error\nwrite-out = "\\n%{http_code}\\n"\n');
+    const env = { PATH: process.env.PATH, HOME: fixture.home, CURL_HOME: fixture.home };
     const commands = script.replaceAll(printedAddress, address());
 
     const { code, stdout, stderr } = await runProgram("bash", ["--norc", "-eu", "-c", commands], { env });
@@ -168,7 +168,7 @@ describe("a workspace", () => {
     const created = await ask("POST", path, body);
     const files = volumes()
       .filter((name) => !before.has(name))
-      .map((name) => join(trial.home, "volumes", name, "data/kept.txt"));
+      .map((name) => join(fixture.home, "volumes", name, "data/kept.txt"));
     for (const file of files) writeFileSync(file, "what was written before the stop");
 
     const stopped = await ask("POST", `${path}/stop`, body);
@@ -190,7 +190,7 @@ describe("a workspace", () => {
   it("whose container dies is ERROR, and is started again", async () => {
     const body = quickStart("its-container-dies");
     await ask("POST", path, body);
-    const own = trial.processes().filter(({ environment }) => environment.get("WORKSPACE_ID") === body.workspaceId);
+    const own = fixture.processes().filter(({ environment }) => environment.get("WORKSPACE_ID") === body.workspaceId);
     for (const { pid } of own) process.kill(pid, "SIGKILL");
 
     await eventually(
@@ -206,7 +206,7 @@ describe("a workspace", () => {
   });
 
   function volumes(): string[] {
-    return readdirSync(join(trial.home, "volumes")).filter((name) => name.startsWith("vol-"));
+    return readdirSync(join(fixture.home, "volumes")).filter((name) => name.startsWith("vol-"));
   }
 });
 

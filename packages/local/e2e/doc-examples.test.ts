@@ -28,7 +28,7 @@ import { openStackTrial, root, type StackProcess } from "./stack-trial.ts";
 
 const documentPath = join(root, "../shared/seeds/004-gpu-dev-api.md");
 const missing = missingPrograms("bash", "curl", "jq");
-const trial = openStackTrial("berth-examples-");
+const fixture = openStackTrial("berth-examples-");
 const ran = new Set<number>();
 let github: Server;
 let stack: StackProcess;
@@ -42,13 +42,13 @@ beforeAll(async () => {
   }).listen(0, "127.0.0.1");
   await once(github, "listening");
   const { port } = github.address() as AddressInfo;
-  stack = await trial.start({ GITHUB_KEYS_URL: `http://127.0.0.1:${port}/<user>.keys` });
+  stack = await fixture.start({ GITHUB_KEYS_URL: `http://127.0.0.1:${port}/<user>.keys` });
   key = (await stack.env()).API_KEY ?? "";
   jobs = jobClient(stack.url, key);
 });
 
 afterAll(async () => {
-  await trial.close();
+  await fixture.close();
   github.close();
 });
 
@@ -236,7 +236,7 @@ async function answerOf(number: number, words: Words = {}): Promise<Body> {
 async function answersOf(number: number, words: Words = {}, presented = key): Promise<Body[]> {
   ran.add(number);
   const variables = { API_URL: stack.url, API_KEY: presented };
-  const answers = await runExample(trial.home, number, { words, variables });
+  const answers = await runExample(fixture.home, number, { words, variables });
   expect(answers.map(({ status, body }) => (status === 200 ? status : { status, body }))).toEqual(
     answers.map(() => 200),
   );

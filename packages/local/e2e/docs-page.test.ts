@@ -6,18 +6,18 @@ import { chromium } from "./browser-trial.ts";
 import { runProgram } from "./program.ts";
 import { openStackTrial, root, type StackProcess } from "./stack-trial.ts";
 
-const trial = openStackTrial("berth-docs-");
+const fixture = openStackTrial("berth-docs-");
 let profile: string;
 let stack: StackProcess;
 
 beforeAll(async () => {
   profile = mkdtempSync(join(tmpdir(), "berth-browser-"));
-  stack = await trial.start();
+  stack = await fixture.start();
 });
 
 afterAll(async () => {
   rmSync(profile, { recursive: true });
-  await trial.close();
+  await fixture.close();
 });
 
 describe("/docs in a browser", () => {

@@ -2,14 +2,14 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type BrowserPage, chromium, openPage } from "./browser-trial.ts";
 import { openStackTrial, type StackProcess } from "./stack-trial.ts";
 
-const trial = openStackTrial("berth-try-");
+const fixture = openStackTrial("berth-try-");
 let stack: StackProcess;
 
 beforeAll(async () => {
-  stack = await trial.start();
+  stack = await fixture.start();
 });
 
-afterAll(() => trial.close());
+afterAll(() => fixture.close());
 
 describe("/docs for somebody who knows nothing", () => {
   it("says at its top how to get a key, and takes each proposed request as it stands", async ({ skip }) => {

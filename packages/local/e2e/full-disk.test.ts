@@ -9,21 +9,21 @@ import { openStackTrial, type StackProcess, type StackTrial } from "./stack-tria
 
 /** A file system of 24 MB that whoever runs this may write to, for a user who cannot mount one. */
 const { SMALL_DISK } = process.env;
-let trial: StackTrial;
+let fixture: StackTrial;
 let isMounted: boolean;
 let isSmall: boolean;
 
 /** A small disk for the home: to mount one takes root, and a machine that lets root mount. */
 beforeEach(() => {
-  trial = openStackTrial("berth-full-", SMALL_DISK);
-  isMounted = SMALL_DISK === undefined && run("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", trial.home);
+  fixture = openStackTrial("berth-full-", SMALL_DISK);
+  isMounted = SMALL_DISK === undefined && run("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", fixture.home);
   isSmall = isMounted || SMALL_DISK !== undefined;
 });
 
 afterEach(async () => {
-  await trial.close({ keepsHome: true });
-  if (isMounted) run("umount", trial.home);
-  rmSync(trial.home, { recursive: true });
+  await fixture.close({ keepsHome: true });
+  if (isMounted) run("umount", fixture.home);
+  rmSync(fixture.home, { recursive: true });
 });
 
 const reason = "this user cannot mount a small disk here";
@@ -32,7 +32,7 @@ it("answers 503 with the reason while its disk is full, goes on, and keeps all t
   retry: 0,
 }, async ({ skip }) => {
   if (!isSmall) skip(reason);
-  const stack = await trial.start();
+  const stack = await fixture.start();
   const jobs = await clientOf(stack);
   const before = await jobs.submit({ instance_type: "c7i.8xlarge" });
   await jobs.until(before, ({ status }) => status === "active");
@@ -54,7 +54,7 @@ it("answers 503 with the reason while its disk is full, goes on, and keeps all t
     (id) => !(id instanceof ApiError),
   );
   const code = await stack.kill("SIGTERM");
-  const again = await clientOf(await trial.start());
+  const again = await clientOf(await fixture.start());
   const found = await again.list();
 
   const text = "The disk of this stack is full: nothing can be stored until there is room";
@@ -68,7 +68,7 @@ it("answers 503 with the reason while its disk is full, goes on, and keeps all t
 
 it("says that its disk is full before anybody was refused", { retry: 0 }, async ({ skip }) => {
   if (!isSmall) skip(reason);
-  const stack = await trial.start();
+  const stack = await fixture.start();
   await healthOf(stack);
 
   fill();
@@ -84,18 +84,18 @@ it("says at the start which directory is on a full disk, ends, and starts with a
   retry: 0,
 }, async ({ skip }) => {
   if (!isSmall) skip(reason);
-  const first = await trial.start();
+  const first = await fixture.start();
   const before = await (await clientOf(first)).submit({ instance_type: "c7i.8xlarge" });
   await first.kill("SIGTERM");
-  const files = readdirSync(trial.home);
+  const files = readdirSync(fixture.home);
 
   fill();
-  const refused = await errorOf(trial.start());
-  const left = readdirSync(trial.home).filter((name) => !files.includes(name) && !name.startsWith("records.db-"));
+  const refused = await errorOf(fixture.start());
+  const left = readdirSync(fixture.home).filter((name) => !files.includes(name) && !name.startsWith("records.db-"));
   rmSync(filler());
-  const again = await clientOf(await trial.start());
+  const again = await clientOf(await fixture.start());
 
-  expect(refused).toContain(trial.home);
+  expect(refused).toContain(fixture.home);
   expect(refused).toMatch(/disk is full/);
   expect(left).toEqual(["filler"]);
   expect((await again.list()).map(({ job_id }) => job_id)).toContain(before);
@@ -103,11 +103,11 @@ it("says at the start which directory is on a full disk, ends, and starts with a
 
 it("says at the start that its disk is read-only, and ends", { retry: 0 }, async ({ skip }) => {
   if (!canSandbox()) skip("there is no bubblewrap that works here, which shows a directory as a disk of that kind");
-  const first = await trial.start();
+  const first = await fixture.start();
   await first.kill("SIGTERM");
 
-  const under = ["bwrap", "--dev-bind", "/", "/", "--ro-bind", trial.home, trial.home];
-  const started = trial.start({}, { under });
+  const under = ["bwrap", "--dev-bind", "/", "/", "--ro-bind", fixture.home, fixture.home];
+  const started = fixture.start({}, { under });
 
   await expect(started).rejects.toThrow(/read-only/);
 });
@@ -128,7 +128,7 @@ async function errorOf(work: Promise<unknown>): Promise<string> {
   );
 }
 
-const filler = () => join(trial.home, "filler");
+const filler = () => join(fixture.home, "filler");
 
 /** Writes until there is room for nothing more. */
 function fill(): void {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { missingPrograms, runProgram } from "./program.ts";
 import { openStackTrial, root, type StackProcess } from "./stack-trial.ts";
 
-const trial = openStackTrial("berth-clients-");
+const fixture = openStackTrial("berth-clients-");
 const tools = join(root, "tools/openapi");
 let stack: StackProcess;
 let key: string;
@@ -13,13 +13,13 @@ let scratch: string;
 
 beforeAll(async () => {
   scratch = mkdtempSync(join(tmpdir(), "berth-generated-"));
-  stack = await trial.start();
+  stack = await fixture.start();
   key = (await stack.env()).API_KEY ?? "";
 });
 
 afterAll(async () => {
   rmSync(scratch, { recursive: true });
-  await trial.close();
+  await fixture.close();
 });
 
 /** Generators and compilers need a minute of a processor where many others want it too. */

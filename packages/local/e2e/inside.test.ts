@@ -26,13 +26,13 @@ const ways = [
   { network: "shared", under: withoutProgram("slirp4netns") },
 ] as const;
 
-let trial: StackTrial;
+let fixture: StackTrial;
 
 beforeEach(() => {
-  trial = openStackTrial("berth-inside-");
+  fixture = openStackTrial("berth-inside-");
 });
 
-afterEach(() => trial.close());
+afterEach(() => fixture.close());
 
 describe.each(ways)("a job of a running stack, with its $network network", { retry: 0 }, ({ network, under }) => {
   const lacking = lacks(network);
@@ -40,13 +40,13 @@ describe.each(ways)("a job of a running stack, with its $network network", { ret
   it("gets nothing of the stack", async ({ skip }) => {
     if (lacking) skip(lacking);
     const metricsPort = await findFreePort();
-    const stack = await trial.start({ METRICS_PORT: String(metricsPort) }, { under });
+    const stack = await fixture.start({ METRICS_PORT: String(metricsPort) }, { under });
     const env = await stack.env();
     const disk = await diskOfAnother(stack, env);
-    const { stsUrl } = JSON.parse(readFileSync(join(trial.home, "stack.json"), "utf8")) as { stsUrl: string };
-    const ssh = `http://127.0.0.1:${readFileSync(join(trial.home, "ssh-port"), "utf8")}`;
+    const { stsUrl } = JSON.parse(readFileSync(join(fixture.home, "stack.json"), "utf8")) as { stsUrl: string };
+    const ssh = `http://127.0.0.1:${readFileSync(join(fixture.home, "ssh-port"), "utf8")}`;
     const urls = { api: stack.url, sts: stsUrl, ssh, metrics: `http://127.0.0.1:${metricsPort}/metrics` };
-    const attempts = { ...filesOf(trial.home, disk), ...(network === "own" ? ports(urls) : answers(urls)) };
+    const attempts = { ...filesOf(fixture.home, disk), ...(network === "own" ? ports(urls) : answers(urls)) };
 
     const { got, isolation } = await tryInside(stack, env.API_KEY ?? "", attempts);
     printGot(`A job of a running stack, ${network} network`, got);
@@ -115,7 +115,7 @@ async function diskOfAnother(stack: StackProcess, env: Readonly<Record<string, s
   const { api_key: key } = await logIn(env, "BERTH_SECOND_");
   const command = `echo "${note}" >"$WORKSPACE/note"; exec sleep 3600`;
   await jobClient(stack.url, String(key)).submit({ ...machine, disk_name: "theirs", command });
-  const volumes = join(trial.home, "volumes");
+  const volumes = join(fixture.home, "volumes");
   const find = () =>
     readdirSync(volumes, { recursive: true })
       .map(String)
@@ -130,7 +130,7 @@ interface Tried {
 
 async function tryInside(stack: StackProcess, key: string, attempts: Attempts): Promise<Tried> {
   const jobs = jobClient(stack.url, key);
-  const command = `${listeningBy(join(trial.home, "tools/node"))}\n${scriptOf(attempts)}\nexec sleep 3600`;
+  const command = `${listeningBy(join(fixture.home, "tools/node"))}\n${scriptOf(attempts)}\nexec sleep 3600`;
   const id = await jobs.submit({ instance_type: "g4dn.2xlarge", command });
   const { isolation } = await jobs.until(id, ({ status }) => status !== "queued" && status !== "preparing");
   const headers = { authorization: `Bearer ${key}`, accept: "text/plain" };

@@ -3,16 +3,16 @@ import { instanceClient } from "./instance-client.ts";
 import { eventually } from "./processes.ts";
 import { openStackTrial, type StackTrial } from "./stack-trial.ts";
 
-let trial: StackTrial;
+let fixture: StackTrial;
 
 beforeEach(() => {
-  trial = openStackTrial("berth-instance-");
+  fixture = openStackTrial("berth-instance-");
 });
 
-afterEach(() => trial.close());
+afterEach(() => fixture.close());
 
 it("an instance without Jupyter becomes ready, is stopped, and nothing of it runs on", async () => {
-  const stack = await trial.start({ LOCAL_NODES: "g6.12xlarge=1" });
+  const stack = await fixture.start({ LOCAL_NODES: "g6.12xlarge=1" });
   const instances = instanceClient(stack.url, (await stack.env()).API_KEY ?? "");
 
   const id = await instances.create("plain");
@@ -22,7 +22,7 @@ it("an instance without Jupyter becomes ready, is stopped, and nothing of it run
 
   expect([ready, stopped]).toMatchObject([{ status: "ready" }, { status: "stopped" }]);
   await eventually(
-    () => trial.runs(),
+    () => fixture.runs(),
     (runs) => runs.length === 0,
   );
 });

@@ -8,13 +8,13 @@ import { withoutProgram } from "./without-program.ts";
 const hasSandbox = canSandbox();
 const network = hasSandbox ? findNetwork() : "shared";
 const without = (program: string): string[] => (hasSandbox ? withoutProgram(program) : []);
-let trial: StackTrial;
+let fixture: StackTrial;
 
 beforeEach(() => {
-  trial = openStackTrial("berth-isolation-");
+  fixture = openStackTrial("berth-isolation-");
 });
 
-afterEach(() => trial.close());
+afterEach(() => fixture.close());
 
 describe("how environments are kept apart", { retry: 0 }, () => {
   it.each([
@@ -25,7 +25,7 @@ describe("how environments are kept apart", { retry: 0 }, () => {
     [`bubblewrap, ${network} network`, "all that this machine has is here", []],
   ])("is said openly: %s, where %s", async (isolation, _, under) => {
     const expected = hasSandbox ? isolation : "none";
-    const stack = await trial.start({}, { under });
+    const stack = await fixture.start({}, { under });
     const jobs = jobClient(stack.url, (await stack.env()).API_KEY ?? "");
     const id = await jobs.submit({ instance_type: "c7i.8xlarge" });
 

@@ -7,19 +7,19 @@ import { isOver, type Job, type JobClient, jobClient } from "./job-client.ts";
 import { canListProcesses, eventually, listProcesses } from "./processes.ts";
 import { openStackTrial, type StackProcess } from "./stack-trial.ts";
 
-const trial = openStackTrial("berth-life-");
+const fixture = openStackTrial("berth-life-");
 const nodes = "p5.48xlarge=2,p4d.24xlarge=1,g5.12xlarge=1,g4dn.2xlarge=1,g6.12xlarge=1,c7i.8xlarge=1";
 let stack: StackProcess;
 let env: Record<string, string>;
 let jobs: JobClient;
 
 beforeAll(async () => {
-  stack = await trial.start({ MIN_DURATION_HOURS: "0.001", SWEEP_SECONDS: "1", LOCAL_NODES: nodes });
+  stack = await fixture.start({ MIN_DURATION_HOURS: "0.001", SWEEP_SECONDS: "1", LOCAL_NODES: nodes });
   env = await stack.env();
   jobs = jobClient(stack.url, env.API_KEY ?? "");
 });
 
-afterAll(() => trial.close());
+afterAll(() => fixture.close());
 
 // Each has machines of its own, so that they can live side by side.
 describe.concurrent("a job on the local stack", () => {
@@ -79,10 +79,10 @@ describe.concurrent("a job on the local stack", () => {
 
   it("says so when it is killed from outside", async ({ skip }) => {
     skip(!canListProcesses, "there is no /proc here");
-    const [command, env_vars] = ["sleep 600; true", { BERTH_TRIAL: trial.home }];
+    const [command, env_vars] = ["sleep 600; true", { BERTH_TRIAL: fixture.home }];
     const id = await jobs.submit({ instance_type: "g5.12xlarge", command, env_vars });
     await jobs.until(id, ({ status }) => status === "active");
-    const ours = listProcesses().filter(({ environment }) => environment.get("BERTH_TRIAL") === trial.home);
+    const ours = listProcesses().filter(({ environment }) => environment.get("BERTH_TRIAL") === fixture.home);
 
     for (const process of ours) signalProcess(process, "SIGKILL");
 
@@ -120,7 +120,7 @@ describe.concurrent("a job on the local stack", () => {
     const told = await eventually(
       () =>
         [0, 1].map((rank) =>
-          trial
+          fixture
             .runs()
             .map((run) => readIfThere(run, rank))
             .join(""),
@@ -171,7 +171,7 @@ function secondOf({ at }: { readonly at: string }): number {
 
 function readIfThere(run: string, rank: number): string {
   try {
-    return readFileSync(join(trial.home, "runs", run, String(rank), "work", "told"), "utf8");
+    return readFileSync(join(fixture.home, "runs", run, String(rank), "work", "told"), "utf8");
   } catch {
     return "";
   }

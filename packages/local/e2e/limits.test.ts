@@ -7,18 +7,18 @@ import { openStackTrial, type StackTrial } from "./stack-trial.ts";
 
 const way = findLimits(canSandbox() ? "bubblewrap" : "none");
 const limits = wayInWords(way);
-let trial: StackTrial;
+let fixture: StackTrial;
 
 beforeEach(() => {
-  trial = openStackTrial("berth-limits-");
+  fixture = openStackTrial("berth-limits-");
 });
 
-afterEach(() => trial.close());
+afterEach(() => fixture.close());
 
 describe("how environments are limited", () => {
   it("is said openly, and holds one that starts processes without end while others are served", async ({ skip }) => {
     if (!limits.includes("processes")) skip(`this machine limits no processes of ours: ${limits}`);
-    const stack = await trial.start();
+    const stack = await fixture.start();
     const key = (await stack.env()).API_KEY ?? "";
     const jobs = jobClient(stack.url, key);
     // It stops by itself where nothing holds it.

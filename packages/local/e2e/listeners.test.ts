@@ -9,13 +9,13 @@ import { callApi, jobClient } from "./job-client.ts";
 import { canListProcesses, eventually } from "./processes.ts";
 import { openStackTrial, type StackProcess, type StackTrial } from "./stack-trial.ts";
 
-let trial: StackTrial;
+let fixture: StackTrial;
 
 beforeEach(() => {
-  trial = openStackTrial("berth-listeners-");
+  fixture = openStackTrial("berth-listeners-");
 });
 
-afterEach(() => trial.close());
+afterEach(() => fixture.close());
 
 describe("the local stack", { retry: 0 }, () => {
   it.for([true, false])("listens for its API, STS and SSH alone, with metrics: %s", async (hasMetrics, { skip }) => {
@@ -23,7 +23,7 @@ describe("the local stack", { retry: 0 }, () => {
     const [sshPort = 0, metricsPort = 0] = await findFreePorts(2);
     const settings = hasMetrics ? { METRICS_PORT: String(metricsPort) } : {};
 
-    const stack = await trial.start({ SSH_PORT: String(sshPort), ...settings });
+    const stack = await fixture.start({ SSH_PORT: String(sshPort), ...settings });
 
     const ports = [...ownPorts(stack), sshPort, ...(hasMetrics ? [metricsPort] : [])];
     expect(listeners()).toEqual(onLoopback(ports));
@@ -38,8 +38,8 @@ describe("the local stack", { retry: 0 }, () => {
     chmodSync(shown, 0o755);
     const [sshPort = 0] = await findFreePorts(1);
     const isolation = canSandbox() ? "bubblewrap" : "none";
-    const { PATH = "", ...variables } = jupyterStub({ shown, home: trial.home, compute: { isolation } });
-    const stack = await trial.start({ SSH_PORT: String(sshPort), LOCAL_PATH: PATH });
+    const { PATH = "", ...variables } = jupyterStub({ shown, home: fixture.home, compute: { isolation } });
+    const stack = await fixture.start({ SSH_PORT: String(sshPort), LOCAL_PATH: PATH });
     const { API_KEY: key = "" } = await stack.env();
     const client = jobClient(stack.url, key);
     const ports = [...ownPorts(stack), sshPort];
@@ -69,7 +69,7 @@ describe("the local stack", { retry: 0 }, () => {
   });
 
   it("says that it is well each time that it is asked while clients keep it busy", async () => {
-    const stack = await trial.start();
+    const stack = await fixture.start();
     const headers = { authorization: `Bearer ${(await stack.env()).API_KEY}` };
     const submit = (body: string): [string, AskOptions] => ["/v1/jobs/submit", { method: "POST", headers, body }];
     const manyKeys = Object.fromEntries(Array.from({ length: 60_000 }, (_, n) => [`key${n}`, n]));
@@ -108,7 +108,7 @@ describe("the local stack", { retry: 0 }, () => {
 
 /** Of its API and of its STS. */
 function ownPorts(stack: StackProcess): number[] {
-  const { stsUrl } = JSON.parse(readFileSync(join(trial.home, "stack.json"), "utf8")) as { stsUrl: string };
+  const { stsUrl } = JSON.parse(readFileSync(join(fixture.home, "stack.json"), "utf8")) as { stsUrl: string };
   return [stack.url, stsUrl].map((url) => Number(new URL(url).port));
 }
 
@@ -119,7 +119,7 @@ function onLoopback(ports: readonly number[]): string[] {
 /** Of the stack and of all that runs in its environments, in the machine's own network. */
 function listeners(): string[] {
   const own = linkOf("/proc/self/ns/net");
-  const pids = trial.processes().map(({ pid }) => pid);
+  const pids = fixture.processes().map(({ pid }) => pid);
   return pids
     .filter((pid) => linkOf(`/proc/${pid}/ns/net`) === own)
     .flatMap(listenersOf)

@@ -5,17 +5,17 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { isOver, jobClient } from "./job-client.ts";
 import { openStackTrial, type StackTrial } from "./stack-trial.ts";
 
-let trial: StackTrial;
+let fixture: StackTrial;
 let place: string;
 
 beforeEach(() => {
-  trial = openStackTrial("berth-local-path-");
+  fixture = openStackTrial("berth-local-path-");
   place = mkdtempSync(join(tmpdir(), "berth-programs-"));
   chmodSync(place, 0o755);
 });
 
 afterEach(async () => {
-  await trial.close();
+  await fixture.close();
   rmSync(place, { recursive: true });
 });
 
@@ -33,7 +33,7 @@ it.each([
 ])("a job finds a program by %s", async (_, isSet, code) => {
   const [inPath, inLocalPath] = [programs("path", 41), programs("local-path", 42)];
   const settings = { PATH: `${inPath}:${process.env.PATH}`, LOCAL_PATH: isSet ? inLocalPath : "" };
-  const stack = await trial.start(settings);
+  const stack = await fixture.start(settings);
   const jobs = jobClient(stack.url, (await stack.env()).API_KEY ?? "");
 
   const id = await jobs.submit({ instance_type: "c7i.8xlarge", command: "berth-tool" });

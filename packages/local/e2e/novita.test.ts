@@ -29,7 +29,7 @@ const lacksPython = missingPrograms("python3");
 const secretBytes = Buffer.from("the bytes of a webhook secret");
 const secret = `whsec_${secretBytes.toString("base64")}`;
 const sshKey = newSshKey();
-const trial = openStackTrial("berth-novita-");
+const fixture = openStackTrial("berth-novita-");
 
 interface Post {
   readonly headers: IncomingHttpHeaders;
@@ -54,17 +54,17 @@ beforeAll(async () => {
   await once(receiver, "listening");
   const origin = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`;
   receiverUrl = `${origin}/webhook`;
-  stack = await trial.start({
+  stack = await fixture.start({
     LOCAL_NODES: "g5.12xlarge=4",
     WEBHOOK_SECRET: secret,
     GITHUB_KEYS_URL: `${origin}/<user>.keys`,
   });
   const key = (await stack.env()).API_KEY ?? "";
-  staging = { home: trial.home, base: `${stack.url}/k/${key}`, words: { [printedReceiver]: receiverUrl } };
+  staging = { home: fixture.home, base: `${stack.url}/k/${key}`, words: { [printedReceiver]: receiverUrl } };
 });
 
 afterAll(async () => {
-  await trial.close();
+  await fixture.close();
   receiver.close();
 });
 
@@ -146,7 +146,7 @@ describe("the document's programs", () => {
     skip,
   }) => {
     skip(lacksPython.length > 0, "not on this machine: python3");
-    const modules = join(trial.home, "python");
+    const modules = join(fixture.home, "python");
     mkdirSync(modules);
     const { code: lacksRequests } = await runProgram("python3", ["-c", "import requests"], {});
     if (lacksRequests !== 0) writeFileSync(join(modules, "requests.py"), requestsFake);
@@ -296,7 +296,7 @@ describe("the printed ssh command", () => {
     const run = async (command: string) => {
       const { connectionDetails } = await untilStatus(id, "ready");
       const [program = "", ...words] = connectionDetails.ssh.split(" ");
-      const own = ["-F", "/dev/null", "-i", keyFile(trial.home, sshKey)];
+      const own = ["-F", "/dev/null", "-i", keyFile(fixture.home, sshKey)];
       const settings = [
         "StrictHostKeyChecking=no",
         "UserKnownHostsFile=/dev/null",

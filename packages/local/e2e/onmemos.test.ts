@@ -14,19 +14,19 @@ const documentPath = join(root, "../shared/seeds/001-onmemos.md");
 const printed = { address: "localhost:8080", key: "your-api-key", id: "ws-test-developer-123" };
 const plain = { template: "python", namespace: "my-project", user: "developer" };
 const [noBash, noPython] = [missingPrograms("bash", "curl"), missingPrograms("python3")];
-const trial = openStackTrial("berth-onmemos-");
+const fixture = openStackTrial("berth-onmemos-");
 let stack: StackProcess;
 let key: string;
 let isSandboxed: boolean;
 
 beforeAll(async () => {
-  stack = await trial.start();
+  stack = await fixture.start();
   key = (await stack.env()).API_KEY ?? "";
   const health = await (await fetch(`${stack.url}/health`)).json();
   isSandboxed = (health as { isolation: string }).isolation !== "none";
 });
 
-afterAll(() => trial.close());
+afterAll(() => fixture.close());
 
 /** What a command printed, with the name that its workspace has in a sandbox: without one it is a long path. */
 function inWorkspace(text: unknown): string {
@@ -161,8 +161,8 @@ describe("the curl examples of the document", () => {
   });
 
   async function curl(name: string, id?: string): Promise<Told> {
-    writeFileSync(join(trial.home, ".curlrc"), 'silent\nshow-error\nwrite-out = "\\n%{http_code}"\n');
-    const env = { PATH: process.env.PATH, HOME: trial.home, CURL_HOME: trial.home };
+    writeFileSync(join(fixture.home, ".curlrc"), 'silent\nshow-error\nwrite-out = "\\n%{http_code}"\n');
+    const env = { PATH: process.env.PATH, HOME: fixture.home, CURL_HOME: fixture.home };
     const command = here(exampleAt(`cURL Examples / ${name}`), id);
     const { code, stdout, stderr } = await runProgram("bash", ["--norc", "-eu", "-c", command], { env });
     expect([code, stderr]).toEqual([0, ""]);
@@ -237,8 +237,8 @@ print("done")
 
   async function python(text: string) {
     const path = join(root, "packages/python");
-    const env = { PATH: process.env.PATH, HOME: trial.home, PYTHONDONTWRITEBYTECODE: "1", PYTHONPATH: path };
-    return runProgram("python3", ["-c", text], { cwd: trial.home, env });
+    const env = { PATH: process.env.PATH, HOME: fixture.home, PYTHONDONTWRITEBYTECODE: "1", PYTHONPATH: path };
+    return runProgram("python3", ["-c", text], { cwd: fixture.home, env });
   }
 });
 
@@ -363,7 +363,7 @@ describe("commands", () => {
     // A busy machine may take longer until it has begun.
     if (!String(body.stderr).startsWith("half")) [seconds, { status, body }] = [60, await until(60)];
     const left = await eventually(
-      () => trial.processes().filter((seen) => seen.command.startsWith("sleep 4711")),
+      () => fixture.processes().filter((seen) => seen.command.startsWith("sleep 4711")),
       (seen) => seen.length === 0,
     );
 

@@ -8,22 +8,22 @@ import { environmentFor, openStackTrial, root, type StackTrial } from "./stack-t
 const script = readFileSync(join(import.meta.dirname, "quick-start.sh"), "utf8");
 const documentPath = join(root, "../shared/seeds/004-gpu-dev-api.md");
 const missing = missingPrograms("bash", "curl", "jq");
-let trial: StackTrial;
+let fixture: StackTrial;
 
 beforeEach(() => {
-  trial = openStackTrial("berth-quick-start-");
+  fixture = openStackTrial("berth-quick-start-");
 });
 
-afterEach(() => trial.close());
+afterEach(() => fixture.close());
 
 describe("the document's quick start", () => {
   it("prints a key, a job and the state of the job", async ({ skip }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
-    const stack = await trial.start();
+    const stack = await fixture.start();
     const env = await stack.env();
 
     const { code, stdout, stderr } = await runProgram("bash", [await prepared(stack.url, env)], {
-      env: { ...environmentFor(trial.home), PATH: `${join(trial.home, "bin")}${delimiter}${process.env.PATH}` },
+      env: { ...environmentFor(fixture.home), PATH: `${join(fixture.home, "bin")}${delimiter}${process.env.PATH}` },
     });
 
     const [, prefix, jobId = "", state = ""] = /^API Key: (\S{8})\.\.\.\nJob ID: (\S+)\n([\s\S]*)$/.exec(stdout) ?? [];
@@ -54,13 +54,13 @@ const asked = { gpu_type: "h100", gpu_count: 8, instance_type: "p5.48xlarge", du
 
 /** The script with its address changed, beside a `cloud_corp` that hands out the local identity. Answers its path. */
 async function prepared(url: string, env: Readonly<Record<string, string>>): Promise<string> {
-  const bin = join(trial.home, "bin");
+  const bin = join(fixture.home, "bin");
   const names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
   const lines = names.map((name) => `export ${name}=${env[name]}`);
   mkdirSync(bin);
   writeFileSync(join(bin, "cloud_corp"), `#!/bin/sh\ncat <<'END'\n${lines.join("\n")}\nEND\n`);
   chmodSync(join(bin, "cloud_corp"), 0o755);
-  const path = join(trial.home, "quick-start.sh");
+  const path = join(fixture.home, "quick-start.sh");
   writeFileSync(path, script.replace(/^API_URL=.*$/m, `API_URL="${url}"`));
   return path;
 }

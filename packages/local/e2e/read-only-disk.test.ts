@@ -7,13 +7,13 @@ import { ApiError, type JobClient, jobClient } from "./job-client.ts";
 import { eventually } from "./processes.ts";
 import { openStackTrial, type StackProcess, type StackTrial } from "./stack-trial.ts";
 
-let trial: StackTrial;
+let fixture: StackTrial;
 let root: string;
 let device: string | undefined;
 
 /** A file system of its own for the home, which Linux makes read-only when it finds an error in it (ext4(5)). */
 beforeEach(() => {
-  trial = openStackTrial("berth-read-only-");
+  fixture = openStackTrial("berth-read-only-");
   root = mkdtempSync(join(tmpdir(), "berth-image-"));
   writeFileSync(image(), "");
   truncateSync(image(), 64 * 1024 * 1024);
@@ -22,9 +22,9 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  await trial.close({ keepsHome: true });
-  if (device !== undefined) run("umount", trial.home);
-  for (const directory of [trial.home, root]) rmSync(directory, { recursive: true });
+  await fixture.close({ keepsHome: true });
+  if (device !== undefined) run("umount", fixture.home);
+  for (const directory of [fixture.home, root]) rmSync(directory, { recursive: true });
 });
 
 const image = () => join(root, "image");
@@ -33,7 +33,7 @@ it("answers 503 with the reason once its disk is read-only, goes on, and has all
   retry: 0,
 }, async ({ skip }) => {
   if (device === undefined) return skip("this user cannot mount a file system here that fails");
-  const stack = await trial.start();
+  const stack = await fixture.start();
   const jobs = await clientOf(stack);
   const before = await jobs.submit({ instance_type: "c7i.8xlarge" });
   await jobs.until(before, ({ status }) => status === "active");
@@ -45,7 +45,7 @@ it("answers 503 with the reason once its disk is read-only, goes on, and has all
   const code = await stack.kill("SIGTERM");
   await unmount(device);
   device = mount();
-  const again = await trial.start();
+  const again = await fixture.start();
   const after = await clientOf(again);
   const found = await after.get(before);
   const next = await after.submit({ instance_type: "g4dn.2xlarge" });
@@ -90,15 +90,15 @@ async function clientOf(stack: StackProcess): Promise<JobClient> {
  * second mount of the same image would find that one, read-only as it is.
  */
 async function unmount(device: string): Promise<void> {
-  run("umount", trial.home);
+  run("umount", fixture.home);
   const isInUse = () => existsSync(`/sys/fs/ext4/${device}`);
   await eventually(isInUse, (value) => !value);
 }
 
 /** The device that the image is, where this user may mount one. */
 function mount(): string | undefined {
-  if (run("mount", "-o", "loop,errors=remount-ro", image(), trial.home) === undefined) return undefined;
-  const source = run("findmnt", "-n", "-o", "SOURCE", trial.home);
+  if (run("mount", "-o", "loop,errors=remount-ro", image(), fixture.home) === undefined) return undefined;
+  const source = run("findmnt", "-n", "-o", "SOURCE", fixture.home);
   return source === undefined ? undefined : basename(source.trim());
 }
 

@@ -7,18 +7,18 @@ import { environmentFor, openStackTrial, root, type StackProcess } from "./stack
 import { withoutProgram } from "./without-program.ts";
 
 // A path with a blank, as many have one.
-const trial = openStackTrial("berth readme's-");
+const fixture = openStackTrial("berth readme's-");
 const missing = missingPrograms("curl", "jq", "npm", "ssh-keygen");
 let stack: StackProcess;
 
 beforeAll(async () => {
-  stack = await trial.start({ LOCAL_USERS: "ada" });
+  stack = await fixture.start({ LOCAL_USERS: "ada" });
 });
 
-afterAll(() => trial.close());
+afterAll(() => fixture.close());
 
 /** Runs a block as whoever pastes it into a shell of this checkout. */
-const paste = (block: string, home = trial.home, settings: Readonly<Record<string, string>> = {}) =>
+const paste = (block: string, home = fixture.home, settings: Readonly<Record<string, string>> = {}) =>
   runProgram("/bin/sh", ["-c", block], { cwd: root, env: environmentFor(home, settings) });
 
 describe("the README", () => {
@@ -26,7 +26,7 @@ describe("the README", () => {
     skip,
   }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
-    await expectFirstSession(trial.home);
+    await expectFirstSession(fixture.home);
   });
 
   it("has a first session that works on a machine without bubblewrap", async ({ skip }) => {
@@ -71,7 +71,7 @@ describe("the README", () => {
   it("lets another user in by their file", async ({ skip }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
     const logIn = blocksOf("README.md", "### Share a machine", "sh").at(-1) ?? "";
-    const file = `${trial.home}/users/ada.env`.replace("'", "'\\''");
+    const file = `${fixture.home}/users/ada.env`.replace("'", "'\\''");
 
     const { stdout } = await paste(`${logIn.replace("./ada.env", `'${file}'`)}printf %s "$API_KEY"`);
 
@@ -85,7 +85,7 @@ describe("docs/log-in.md", () => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
     const [curl = ""] = blocksOf("docs/log-in.md", "## With your credentials", "sh");
 
-    await expectKey(await paste(curl, trial.home, await stack.env()));
+    await expectKey(await paste(curl, fixture.home, await stack.env()));
   });
 
   it("logs in without sending a secret, in Node", async () => {
@@ -124,7 +124,7 @@ async function expectFirstSession(home: string): Promise<void> {
 }
 
 async function run(program: string, words: readonly string[]) {
-  return runProgram(program, words, { cwd: trial.home, env: environmentFor(trial.home, await stack.env()) });
+  return runProgram(program, words, { cwd: fixture.home, env: environmentFor(fixture.home, await stack.env()) });
 }
 
 async function expectKey({ code, stdout, stderr }: { code: number | null; stdout: string; stderr: string }) {

@@ -6,13 +6,13 @@ import { isOver, jobClient } from "./job-client.ts";
 import { canListProcesses, eventually, processesOfRun } from "./processes.ts";
 import { openStackTrial, type StackProcess, type StackTrial } from "./stack-trial.ts";
 
-let trial: StackTrial;
+let fixture: StackTrial;
 
 beforeEach(() => {
-  trial = openStackTrial("berth-restart-");
+  fixture = openStackTrial("berth-restart-");
 });
 
-afterEach(() => trial.close());
+afterEach(() => fixture.close());
 
 async function clientOf(stack: StackProcess) {
   return jobClient(stack.url, (await stack.env()).API_KEY ?? "");
@@ -27,7 +27,7 @@ describe("the local stack", { retry: 0 }, () => {
   it.each(["SIGTERM", "SIGINT"] as const)(
     "leaves nothing behind after %s, and the next start says what it found",
     async (signal) => {
-      const first = await trial.start();
+      const first = await fixture.start();
       const before = await clientOf(first);
       const ids = await Promise.all([
         before.submit({ instance_type: "g4dn.2xlarge" }),
@@ -38,10 +38,10 @@ describe("the local stack", { retry: 0 }, () => {
       const waiting = await before.submit({ instance_type: "g4dn.2xlarge" });
 
       const code = await first.kill(signal);
-      const left = trial.processes();
+      const left = fixture.processes();
 
       expect([code, left]).toEqual([0, []]);
-      const second = await trial.start();
+      const second = await fixture.start();
       expect(second.output()).toContain('"event":"runs found","adopted":0,"over":3,"ended":0');
       const after = await clientOf(second);
       const jobs = await Promise.all(ids.map((id) => after.until(id, isOver)));
@@ -53,47 +53,47 @@ describe("the local stack", { retry: 0 }, () => {
   );
 
   it("goes on with what lived through SIGKILL: a command ends once, with its own exit code", async () => {
-    const first = await trial.start();
+    const first = await fixture.start();
     const before = await clientOf(first);
     const command = "echo began >> told; while ! test -e go; do sleep 0.05; done; exit 7";
     const id = await before.submit({ instance_type: "g4dn.2xlarge", command });
     const idle = await before.submit({ instance_type: "c7i.8xlarge" });
     await Promise.all([id, idle].map((one) => before.until(one, ({ status }) => status === "active")));
     const [run = ""] = await eventually(
-      () => trial.runs().filter((name) => wordsTold(name) === "began\n"),
+      () => fixture.runs().filter((name) => wordsTold(name) === "began\n"),
       (began) => began.length === 1,
     );
     const living = processesOfRun(run).map(({ pid }) => pid);
 
     await first.kill("SIGKILL");
-    const second = await trial.start();
+    const second = await fixture.start();
     const after = await clientOf(second);
 
     expect((await after.get(id)).status).toBe("active");
     expect(processesOfRun(run).map(({ pid }) => pid)).toEqual(expect.arrayContaining(living.slice(0, 1)));
     expect(second.output()).toContain('"event":"runs found","adopted":2,"over":0,"ended":0');
-    expect([trial.runs().length, wordsTold(run)]).toEqual([2, "began\n"]);
-    writeFileSync(join(trial.home, "runs", run, "0", "work", "go"), "");
+    expect([fixture.runs().length, wordsTold(run)]).toEqual([2, "began\n"]);
+    writeFileSync(join(fixture.home, "runs", run, "0", "work", "go"), "");
     const job = await after.until(id, isOver);
     expect([job.status, job.status_reason]).toEqual(["failed", "command exited with code 7"]);
-    expect(trial.runs().every((name) => name.endsWith("-r1"))).toBe(true);
+    expect(fixture.runs().every((name) => name.endsWith("-r1"))).toBe(true);
     expect((await after.get(idle)).status).toBe("active");
   });
 
   it("notices at its next start what died while it was not there", async () => {
-    const first = await trial.start();
+    const first = await fixture.start();
     const before = await clientOf(first);
     const id = await before.submit({ instance_type: "g4dn.2xlarge" });
     await before.until(id, ({ status }) => status === "active");
-    const [run = ""] = trial.runs();
+    const [run = ""] = fixture.runs();
 
     await first.kill("SIGKILL");
     for (const process of processesOfRun(run)) signalProcess(process, "SIGKILL");
     await eventually(
-      () => trial.processes().length,
+      () => fixture.processes().length,
       (left) => left === 0,
     );
-    const after = await clientOf(await trial.start());
+    const after = await clientOf(await fixture.start());
 
     const job = await after.until(id, isOver);
     expect([job.status, job.status_reason]).toEqual(["failed", "the environment's process was killed from outside"]);
@@ -102,7 +102,7 @@ describe("the local stack", { retry: 0 }, () => {
 
 function wordsTold(run: string): string {
   try {
-    return readFileSync(join(trial.home, "runs", run, "0", "work", "told"), "utf8");
+    return readFileSync(join(fixture.home, "runs", run, "0", "work", "told"), "utf8");
   } catch {
     return "";
   }

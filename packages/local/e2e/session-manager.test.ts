@@ -12,16 +12,16 @@ const missing = missingPrograms("bash", "curl", "grep", "cut");
 const printed = { address: "http://34.46.174.78", key: "your-secure-api-key-change-in-production" };
 /** In place of 45, 10 and 30 seconds. */
 const SLEEP_SECONDS = 5;
-const trial = openStackTrial("berth-session-");
+const fixture = openStackTrial("berth-session-");
 let stack: StackProcess;
 let key: string;
 
 beforeAll(async () => {
-  stack = await trial.start();
+  stack = await fixture.start();
   key = (await stack.env()).API_KEY ?? "";
 });
 
-afterAll(() => trial.close());
+afterAll(() => fixture.close());
 
 interface Told {
   readonly status: number;
@@ -61,8 +61,8 @@ describe("the document's test commands", () => {
       .replaceAll(printed.address, stack.url)
       .replaceAll(printed.key, key)
       .replaceAll(/^sleep \d+$/gm, `sleep ${SLEEP_SECONDS}`);
-    writeFileSync(join(trial.home, ".curlrc"), 'silent\nshow-error\nwrite-out = "\\n%{http_code}\\n"\n');
-    const env = { PATH: process.env.PATH, HOME: trial.home, CURL_HOME: trial.home };
+    writeFileSync(join(fixture.home, ".curlrc"), 'silent\nshow-error\nwrite-out = "\\n%{http_code}\\n"\n');
+    const env = { PATH: process.env.PATH, HOME: fixture.home, CURL_HOME: fixture.home };
 
     const { code, stdout, stderr } = await runProgram("bash", ["--norc", "-eu", "-c", commands], { env });
 
@@ -138,7 +138,7 @@ describe("a session", () => {
     const before = new Set(volumes());
     const uuid = await newSession();
     const [volume = ""] = volumes().filter((name) => !before.has(name));
-    const file = join(trial.home, "volumes", volume, "data/kept.txt");
+    const file = join(fixture.home, "volumes", volume, "data/kept.txt");
     writeFileSync(file, "what was written before the sleep");
 
     await ask("POST", `/session/${uuid}/sleep`);
@@ -162,7 +162,7 @@ describe("a session", () => {
   });
 
   function volumes(): string[] {
-    return readdirSync(join(trial.home, "volumes")).filter((name) => name.startsWith("vol-"));
+    return readdirSync(join(fixture.home, "volumes")).filter((name) => name.startsWith("vol-"));
   }
 });
 

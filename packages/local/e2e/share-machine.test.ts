@@ -16,20 +16,20 @@ describe("a user on another machine, by the README's section on sharing one", ()
   }
 
   const [, throughSsh = "", logIn = ""] = blocksOf("README.md", "### Share a machine", "sh");
-  const trial = openStackTrial("berth-shared-");
+  const fixture = openStackTrial("berth-shared-");
   const ports = { api: 0, ssh: 0 };
   let laptop: SecondMachine;
 
   beforeAll(async () => {
     ports.api = await freePort();
     ports.ssh = await freePort();
-    await trial.start({ LOCAL_USERS: "ada,grace", PORT: String(ports.api), SSH_PORT: String(ports.ssh) });
+    await fixture.start({ LOCAL_USERS: "ada,grace", PORT: String(ports.api), SSH_PORT: String(ports.ssh) });
     laptop = await openSecondMachine();
-    copyFileSync(join(trial.home, "users/ada.env"), join(laptop.home, "ada.env"));
+    copyFileSync(join(fixture.home, "users/ada.env"), join(laptop.home, "ada.env"));
   });
   afterAll(async () => {
     await laptop?.close();
-    await trial.close();
+    await fixture.close();
   });
 
   /** Pastes the log-in of the README and what its first session defines after its first line, and then this. */

@@ -6,7 +6,7 @@ import { runProgram } from "./program.ts";
 import { environmentFor, exportedIn, openStackTrial, root, type StackProcess } from "./stack-trial.ts";
 
 // A home that a careless shell would stumble over.
-const trial = openStackTrial("berth e2e's $HOME-");
+const fixture = openStackTrial("berth e2e's $HOME-");
 const names = [
   ...["API_URL", "API_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_STS"],
   ...["ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"].map((name) => `BERTH_SECOND_AWS_${name}`),
@@ -14,13 +14,13 @@ const names = [
 let stack: StackProcess;
 
 beforeAll(async () => {
-  stack = await trial.start();
+  stack = await fixture.start();
 });
 
-afterAll(() => trial.close());
+afterAll(() => fixture.close());
 
 const npmRunEnv = (...words: string[]) =>
-  runProgram("npm", ["run", "--silent", "env", ...words], { cwd: root, env: environmentFor(trial.home) });
+  runProgram("npm", ["run", "--silent", "env", ...words], { cwd: root, env: environmentFor(fixture.home) });
 
 describe("npm run --silent env", () => {
   it("prints export lines and nothing else", async () => {
@@ -37,9 +37,9 @@ describe("npm run --silent env", () => {
   it("gives a shell that evaluates it the very values", async () => {
     const show = `eval "$(npm run --silent env)"; printf '%s\\n' ${names.map((name) => `"$${name}"`).join(" ")}`;
 
-    const { stdout } = await runProgram("/bin/sh", ["-c", show], { cwd: root, env: environmentFor(trial.home) });
+    const { stdout } = await runProgram("/bin/sh", ["-c", show], { cwd: root, env: environmentFor(fixture.home) });
 
-    const [developer, second] = JSON.parse(readFileSync(join(trial.home, "identities.json"), "utf8"));
+    const [developer, second] = JSON.parse(readFileSync(join(fixture.home, "identities.json"), "utf8"));
     const values = Object.fromEntries(
       stdout
         .trimEnd()
@@ -105,7 +105,7 @@ describe("npm run --silent env", () => {
   it("makes a shell the second user's by one line", async () => {
     const line = `eval "$(npm run --silent env -- --user second)"; printf '%s\\n' "$API_KEY" "$AWS_ACCESS_KEY_ID"`;
 
-    const { stdout } = await runProgram("/bin/sh", ["-c", line], { cwd: root, env: environmentFor(trial.home) });
+    const { stdout } = await runProgram("/bin/sh", ["-c", line], { cwd: root, env: environmentFor(fixture.home) });
 
     const [key = "", accessKeyId] = stdout.split("\n");
     const { BERTH_SECOND_AWS_ACCESS_KEY_ID, API_KEY } = await stack.env();
@@ -141,10 +141,10 @@ describe("npm run --silent env", () => {
 
 describe("a second npm start", () => {
   it("says who has the home", async () => {
-    const { code, stderr } = await npmStart(environmentFor(trial.home));
+    const { code, stderr } = await npmStart(environmentFor(fixture.home));
 
     expect(code).toBe(1);
-    expect(stderr).toContain(`Another local stack is using ${trial.home}. It listens on ${stack.url}, pid `);
+    expect(stderr).toContain(`Another local stack is using ${fixture.home}. It listens on ${stack.url}, pid `);
     expect(stderr).toContain("Stop it, or set BERTH_HOME to another directory.");
   });
 

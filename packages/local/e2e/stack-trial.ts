@@ -85,7 +85,7 @@ export async function removeHome(home: string): Promise<void> {
   rmSync(home, { recursive: true });
 }
 
-/** The settings of a trial, and nothing of Berth or AWS that whoever runs the tests has set. */
+/** The settings of a fixture, and nothing of Berth or AWS that whoever runs the tests has set. */
 export function environmentFor(home: string, settings: Settings = {}): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(AWS_|BERTH_|NODE_OPTIONS$|VITEST)/.test(name));
   return { ...Object.fromEntries(inherited), PORT: "0", BERTH_HOME: home, ...settings };

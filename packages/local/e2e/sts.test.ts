@@ -4,13 +4,13 @@ import { signIdentityRequest } from "#aws/identity-signature.ts";
 import { jobClient } from "./job-client.ts";
 import { openStackTrial, type StackProcess } from "./stack-trial.ts";
 
-const trial = openStackTrial("berth-sts-");
+const fixture = openStackTrial("berth-sts-");
 const arn = "arn:aws:sts::000000000000:assumed-role/SSOCloudDevGpuReservation/developer";
 let stack: StackProcess;
 let env: Record<string, string>;
 
 beforeAll(async () => {
-  stack = await trial.start();
+  stack = await fixture.start();
   env = await stack.env();
 });
 
@@ -18,7 +18,7 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-afterAll(() => trial.close());
+afterAll(() => fixture.close());
 
 describe("the local STS", () => {
   it("tells the real client who it is, with nothing but what npm run env exports", async () => {
