@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocketServer } from "ws";
-import { loopbackServer } from "#kubernetes/loopback-trial.ts";
+import { loopbackServer } from "#kubernetes/loopback-fixture.ts";
 import { bundleFunction, bundleFunctions } from "./bundle.ts";
 
 let outdir: string;
@@ -158,11 +158,14 @@ test("a function without a handler is not bundled for a deployment", async () =>
 });
 
 test("what only tests are made of is never bundled", async () => {
-  const catalog = { name: "trial", file: "packages/local/trial-catalog.ts" };
+  const catalog = { name: "fixture", file: "packages/local/fixture-catalog.ts" };
   const world = "packages/testing/http-world.ts";
 
-  const bundling = bundleFunctions([catalog], { outdir: join(outdir, "trial"), mapsdir: join(outdir, "trial-maps") });
+  const bundling = bundleFunctions([catalog], {
+    outdir: join(outdir, "fixture"),
+    mapsdir: join(outdir, "fixture-maps"),
+  });
 
-  await expect(bundling).rejects.toThrow("for tests alone: packages/local/trial-catalog.ts");
+  await expect(bundling).rejects.toThrow("for tests alone: packages/local/fixture-catalog.ts");
   await expect(bundleFunction(world, join(outdir, "world"))).rejects.toThrow(world);
 });

@@ -2,11 +2,11 @@ import { once } from "node:events";
 import { readFileSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { freshCheckout, openStartTrial, root, type StartTrial } from "./start-trial.ts";
+import { freshCheckout, openStartFixture, root, type StartFixture } from "./start-fixture.ts";
 
-let fixture: StartTrial;
+let fixture: StartFixture;
 beforeEach(() => {
-  fixture = openStartTrial();
+  fixture = openStartFixture();
 });
 afterEach(() => fixture.close());
 

@@ -1,10 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { openStartTrial, root, type StartTrial } from "./start-trial.ts";
+import { openStartFixture, root, type StartFixture } from "./start-fixture.ts";
 
-let fixture: StartTrial;
+let fixture: StartFixture;
 beforeEach(() => {
-  fixture = openStartTrial();
+  fixture = openStartFixture();
 });
 afterEach(() => fixture.close());
 

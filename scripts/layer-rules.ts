@@ -35,7 +35,7 @@ export function wrongImports(file: string, text: string): string[] {
   const room = roomOf(file) ?? "";
   const allowed = rooms[room];
   if (!allowed) throw new Error(`packages/${room} is not in the table of rooms`);
-  if (/(\.test|-trial)\.ts$/.test(file)) return [];
+  if (/(\.test|-fixture)\.ts$/.test(file)) return [];
   const mayImport = (source: string) => {
     const target = targetRoom(file, source);
     if (target === undefined) return !withoutPackages.includes(room);

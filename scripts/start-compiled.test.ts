@@ -3,11 +3,11 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { freshCheckout, openStartTrial, type StartTrial } from "./start-trial.ts";
+import { freshCheckout, openStartFixture, type StartFixture } from "./start-fixture.ts";
 
-let fixture: StartTrial;
+let fixture: StartFixture;
 beforeEach(() => {
-  fixture = openStartTrial();
+  fixture = openStartFixture();
 });
 afterEach(() => fixture.close());
 

@@ -4,11 +4,11 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PATIENCE_MS } from "#process/patience.ts";
-import { openStartTrial, root, type StartTrial } from "./start-trial.ts";
+import { openStartFixture, root, type StartFixture } from "./start-fixture.ts";
 
-let fixture: StartTrial;
+let fixture: StartFixture;
 beforeEach(() => {
-  fixture = openStartTrial();
+  fixture = openStartFixture();
 });
 afterEach(() => fixture.close());
 

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { buildApp } from "#http/app.ts";
-import { trialRuntime } from "#testing/trial-endpoints.ts";
+import { fixtureRuntime } from "#testing/fixture-endpoints.ts";
 import { endpoint } from "./root.ts";
 
 test("the root says exactly what the document prints", async () => {
-  const response = await buildApp(await trialRuntime(), [endpoint]).request("/");
+  const response = await buildApp(await fixtureRuntime(), [endpoint]).request("/");
 
   expect(response.status).toBe(200);
   expect(await response.text()).toBe(

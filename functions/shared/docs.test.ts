@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import { buildApp } from "#http/app.ts";
-import { trialRuntime } from "#testing/trial-endpoints.ts";
+import { fixtureRuntime } from "#testing/fixture-endpoints.ts";
 import { endpoint as docs } from "./docs.ts";
 import { endpoint as asset } from "./docs-asset.ts";
 import { endpoint as openapi } from "./openapi.ts";
 
 async function get(path: string): Promise<Response> {
-  return buildApp(await trialRuntime(), [docs, asset, openapi]).request(path);
+  return buildApp(await fixtureRuntime(), [docs, asset, openapi]).request(path);
 }
 
 test("every file that the page names is served, and none by another host", async () => {

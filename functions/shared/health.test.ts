@@ -5,13 +5,13 @@ import type { Queue } from "#core/ports/queue.ts";
 import type { Table } from "#core/ports/table.ts";
 import { buildApp } from "#http/app.ts";
 import type { Deployment } from "#http/runtime.ts";
-import { trialRuntime } from "#testing/trial-endpoints.ts";
+import { fixtureRuntime } from "#testing/fixture-endpoints.ts";
 import { endpoint as health } from "./health.ts";
 import { endpoint as ready } from "./ready.ts";
 
 /** The app of both, with some port calls replaced, 2 h 30 min 15 s after the start. */
 async function fixture(replaced: Replaced = {}) {
-  const runtime = await trialRuntime();
+  const runtime = await fixtureRuntime();
   runtime.clock.advance(9_015_900);
   const ports = {
     table: { ...runtime.ports.table, ...replaced.table },

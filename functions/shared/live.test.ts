@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { buildApp } from "#http/app.ts";
-import { trialRuntime } from "#testing/trial-endpoints.ts";
+import { fixtureRuntime } from "#testing/fixture-endpoints.ts";
 import { endpoint } from "./live.ts";
 
 test("alive, whatever the stores do", async () => {
-  const response = await buildApp(await trialRuntime(), [endpoint]).request("/live");
+  const response = await buildApp(await fixtureRuntime(), [endpoint]).request("/live");
 
   expect([response.status, await response.text()]).toEqual([200, '{"status":"alive"}']);
 });

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { removeHome } from "#local/e2e/stack-trial.ts";
+import { removeHome } from "#local/e2e/stack-fixture.ts";
 import { shellEnvironment } from "#local/shell-environment.ts";
 import { type Stack, startStack } from "#local/stack.ts";
 import { PATIENCE_MS } from "#process/patience.ts";

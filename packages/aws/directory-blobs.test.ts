@@ -13,13 +13,13 @@ beforeAll(() => {
 
 afterAll(() => rmSync(root, { recursive: true }));
 
-const open = async () => directoryBlobs(mkdtempSync(join(root, "trial-")));
+const open = async () => directoryBlobs(mkdtempSync(join(root, "fixture-")));
 
 describe("blobs in a directory", () => {
   blobsConformance(open);
 
   it("are readable for their owner alone, and leave no drafts", async () => {
-    const directory = mkdtempSync(join(root, "trial-"));
+    const directory = mkdtempSync(join(root, "fixture-"));
 
     await directoryBlobs(directory).put("logs/a", Uint8Array.of(1));
 
@@ -28,7 +28,7 @@ describe("blobs in a directory", () => {
   });
 
   it("say so when they cannot be written, and leave no drafts", async () => {
-    const directory = mkdtempSync(join(root, "trial-"));
+    const directory = mkdtempSync(join(root, "fixture-"));
     const blobs = directoryBlobs(directory);
     await blobs.put("logs/a", Uint8Array.of(1));
 

@@ -1,20 +1,20 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { Conflict, Problem } from "#core/problem.ts";
-import { asAlice, key, things, trialRuntime } from "#testing/trial-endpoints.ts";
+import { asAlice, fixtureRuntime, key, things } from "#testing/fixture-endpoints.ts";
 import { buildApp } from "./app.ts";
 import { gpuDev } from "./dialects/gpu-dev.ts";
 
 const Nothing = z.object({});
 
-async function trialApp() {
-  const runtime = await trialRuntime();
+async function fixtureApp() {
+  const runtime = await fixtureRuntime();
   return { ...runtime, app: buildApp(runtime, Object.values(things)) };
 }
 
 /** An app whose one endpoint throws this. */
 async function throwingApp(error: unknown) {
-  const runtime = await trialRuntime();
+  const runtime = await fixtureRuntime();
   const endpoint = gpuDev.get("/v1/throw", { summary: "Throws", uses: [], public: true, reply: Nothing }, async () => {
     throw error;
   });
@@ -22,7 +22,7 @@ async function throwingApp(error: unknown) {
 }
 
 test("a good key reaches the verb, and the reply holds only what its schema names, in compact JSON", async () => {
-  const { app } = await trialApp();
+  const { app } = await fixtureApp();
 
   const response = await app.request("/v1/things/t1", { headers: asAlice });
 
@@ -31,7 +31,7 @@ test("a good key reaches the verb, and the reply holds only what its schema name
 });
 
 test("every answer has its five headers, good or bad", async () => {
-  const { app } = await trialApp();
+  const { app } = await fixtureApp();
   const headers = { "X-Request-ID": "a.B_c-1", "X-Correlation-ID": "corr-1" };
 
   for (const [path, status] of [
@@ -54,7 +54,7 @@ test("every answer has its five headers, good or bad", async () => {
 });
 
 test("a request id that is not well formed is replaced, a correlation id that is not is dropped", async () => {
-  const { app } = await trialApp();
+  const { app } = await fixtureApp();
 
   for (const bad of ["", "a b", "é", "x".repeat(129)]) {
     const headers = { ...asAlice, "X-Request-ID": bad, "X-Correlation-ID": bad };
@@ -66,7 +66,7 @@ test("a request id that is not well formed is replaced, a correlation id that is
 });
 
 test("checks come in order: route, key, size, JSON, fields, id", async () => {
-  const runtime = await trialRuntime();
+  const runtime = await fixtureRuntime();
   const params = z.object({ id: z.string().regex(/^t\d$/) });
   const options = { summary: "X", uses: [], params, body: z.object({ n: z.int() }), reply: Nothing } as const;
   const app = buildApp(runtime, [gpuDev.post("/v1/x/{id}", options, async () => ({}))]);
@@ -88,7 +88,7 @@ test("checks come in order: route, key, size, JSON, fields, id", async () => {
 });
 
 test("401 says how to log in, and a public endpoint never looks at a key", async () => {
-  const { app } = await trialApp();
+  const { app } = await fixtureApp();
 
   const closed = await app.request("/v1/things/t1");
   const open = await app.request("/v1/page", { headers: { Authorization: "Bearer ???", "X-API-Key": "???" } });
@@ -98,7 +98,7 @@ test("401 says how to log in, and a public endpoint never looks at a key", async
 });
 
 test("an unknown path is 404, a known one with another method 405 with all that are allowed", async () => {
-  const { app } = await trialApp();
+  const { app } = await fixtureApp();
 
   const unknown = await app.request("/v1/things/", { headers: asAlice });
   const wrong = await app.request("/v1/things/make", { method: "DELETE" });
@@ -111,7 +111,7 @@ test("an unknown path is 404, a known one with another method 405 with all that 
 });
 
 test("HEAD is GET without a body", async () => {
-  const { app } = await trialApp();
+  const { app } = await fixtureApp();
 
   const response = await app.request("/v1/things/t1", { method: "HEAD", headers: asAlice });
 
@@ -119,7 +119,7 @@ test("HEAD is GET without a body", async () => {
 });
 
 test("static segments win over parameters whatever the order of registration", async () => {
-  const runtime = await trialRuntime();
+  const runtime = await fixtureRuntime();
   const reply = z.object({ got: z.string() });
   const params = z.object({ id: z.string() });
   const byId = gpuDev.get("/v1/x/{id}", { summary: "X", uses: [], params, reply }, async () => ({ got: "id" }));
@@ -136,7 +136,7 @@ test("static segments win over parameters whatever the order of registration", a
 });
 
 test("odd paths and headers are ordinary unknown ids", async () => {
-  const { app } = await trialApp();
+  const { app } = await fixtureApp();
   const ids = ["{instanceId}", "%E0%A4%A", "%zz", "%25", "a%2Fb", "💥", "x".repeat(10_000), "%2e%2e%2f", "..."];
   const garbage = { ...asAlice, Accept: "}{", "Content-Type": ";;;", Host: "\u00ff", "X-Request-ID": "<script>" };
 
@@ -149,7 +149,7 @@ test("odd paths and headers are ordinary unknown ids", async () => {
 });
 
 test("an id with a NUL names nothing, and no verb sees it", async () => {
-  const { app } = await trialApp();
+  const { app } = await fixtureApp();
 
   const response = await app.request("/v1/things/a%00", { headers: asAlice });
 
@@ -157,7 +157,7 @@ test("an id with a NUL names nothing, and no verb sees it", async () => {
 });
 
 test("an endpoint without a body takes none, and one that is there must still be an object", async () => {
-  const runtime = await trialRuntime();
+  const runtime = await fixtureRuntime();
   const cancel = gpuDev.post("/v1/cancel", { summary: "X", uses: [], reply: Nothing }, async () => ({}));
   const app = buildApp(runtime, [cancel]);
   const post = async (body: string | null) =>
@@ -169,7 +169,7 @@ test("an endpoint without a body takes none, and one that is there must still be
 });
 
 test("a query is read from the raw URL and validated under its own place", async () => {
-  const { app } = await trialApp();
+  const { app } = await fixtureApp();
   const get = async (query: string) => (await app.request(`/v1/things${query}`, { headers: asAlice })).json();
 
   expect(await get("")).toEqual({ limit: 50, status: null });
@@ -181,7 +181,7 @@ test("a query is read from the raw URL and validated under its own place", async
 });
 
 test("an answer may have a status, a content type and headers of its own", async () => {
-  const { app } = await trialApp();
+  const { app } = await fixtureApp();
 
   const response = await app.request("/v1/page");
 
@@ -244,7 +244,7 @@ test("an outage of a store is 503, and so is a record that would not stand still
 });
 
 test("a reply that its schema refuses is our failure, not the caller's", async () => {
-  const runtime = await trialRuntime();
+  const runtime = await fixtureRuntime();
   const wrong = { n: "secret-value" } as unknown as { n: number };
   const reply = z.object({ n: z.number() });
   const endpoint = gpuDev.get("/v1/x", { summary: "X", uses: [], public: true, reply }, async () => wrong);
@@ -256,7 +256,7 @@ test("a reply that its schema refuses is our failure, not the caller's", async (
 });
 
 test("one log line for each request, with the route's pattern and without any key", async () => {
-  const { app, log } = await trialApp();
+  const { app, log } = await fixtureApp();
 
   await app.request(`/v1/things/t1?api_key=${key}`, { headers: { ...asAlice, "X-Request-ID": "r1" } });
   await app.request(`/k/${key}/x`, { headers: { "X-API-Key": key, "X-Request-ID": "r2" } });
@@ -271,7 +271,7 @@ test("one log line for each request, with the route's pattern and without any ke
 });
 
 test("what a verb logs carries the request id", async () => {
-  const runtime = await trialRuntime();
+  const runtime = await fixtureRuntime();
   const options = { summary: "X", uses: [], public: true, reply: Nothing } as const;
   const endpoint = gpuDev.get("/v1/x", options, async ({ ctx }) => {
     ctx.log.warn("send failed", { look: "a|b" });
@@ -284,7 +284,7 @@ test("what a verb logs carries the request id", async () => {
 });
 
 test("given the routes of others, an app knows a wrong method from an unknown path", async () => {
-  const app = buildApp(await trialRuntime(), [], [{ method: "get", path: "/api/instances/{id}" }]);
+  const app = buildApp(await fixtureRuntime(), [], [{ method: "get", path: "/api/instances/{id}" }]);
 
   const [wrong, unknown] = [await app.request("/api/instances/1", { method: "PUT" }), await app.request("/api/x")];
 
@@ -293,7 +293,7 @@ test("given the routes of others, an app knows a wrong method from an unknown pa
 });
 
 test("a key in the base URL is as good as one in a header, whatever the endpoint", async () => {
-  const { app } = await trialApp();
+  const { app } = await fixtureApp();
   const at = (path: string, headers = {}) => app.request(path, { headers });
 
   const shown = await at(`/k/${key}/v1/things/t1?x=/k/y`);
@@ -323,7 +323,7 @@ test("a key in the base URL is as good as one in a header, whatever the endpoint
 });
 
 test("a key in the query is none", async () => {
-  const { app } = await trialApp();
+  const { app } = await fixtureApp();
 
   const response = await app.request(`/v1/things?api_key=${key}`);
 
@@ -331,7 +331,7 @@ test("a key in the query is none", async () => {
 });
 
 test("no error, in whichever envelope, and no log line repeats a key of the base URL", async () => {
-  const { app, log } = await trialApp();
+  const { app, log } = await fixtureApp();
   const paths = ["/api/nope", "/api/v1/nope", "/session/nope", "/v1/sessions/nope", "/v1/nope", ""];
   const encoded = key.replaceAll(/[a-z]/g, (letter) => `%${letter.charCodeAt(0).toString(16)}`);
   const prefixes = [`/k/${key}`, `/%6b/${encoded}`, `/k/x/k/${key}`, `/api/k/${key}`, `/api/api_key=${key}`];

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { trialRuntime } from "#testing/trial-endpoints.ts";
+import { fixtureRuntime } from "#testing/fixture-endpoints.ts";
 import { buildApp } from "./app.ts";
 import { loadCatalog } from "./catalog.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -25,7 +25,7 @@ test("the catalog holds what the function files declare, by name", async () => {
 
 test("what the catalog imports is what everybody else imports", async () => {
   const { endpoints } = await loadCatalog();
-  const app = buildApp(await trialRuntime(), endpoints.map(({ thing }) => thing).filter(isOpen));
+  const app = buildApp(await fixtureRuntime(), endpoints.map(({ thing }) => thing).filter(isOpen));
 
   const response = await app.request("/docs/nothing.js");
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { trialRuntime } from "#testing/trial-endpoints.ts";
+import { fixtureRuntime } from "#testing/fixture-endpoints.ts";
 import { cron, runSchedule } from "./cron.ts";
 import { contextOf } from "./runtime.ts";
 
@@ -18,7 +18,7 @@ test("a schedule is plain data", () => {
 });
 
 test("a schedule that fails is logged, and the next time comes anyway", async () => {
-  const runtime = await trialRuntime();
+  const runtime = await fixtureRuntime();
   const schedule = cron.every({ minutes: 1, uses: [] }, async () => {
     throw new Error("no cluster");
   });

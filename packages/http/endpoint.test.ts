@@ -1,7 +1,7 @@
 import { expect, expectTypeOf, test } from "vitest";
 import * as z from "zod";
 import type { UserContext } from "#core/context.ts";
-import { trialRuntime } from "#testing/trial-endpoints.ts";
+import { fixtureRuntime } from "#testing/fixture-endpoints.ts";
 import { answer } from "./answer.ts";
 import { buildApp } from "./app.ts";
 import { gpuDev } from "./dialects/gpu-dev.ts";
@@ -77,7 +77,7 @@ test("the compiler refuses to compose an endpoint without its ports", async () =
   const login = gpuDev.get("/v1/a", { summary: "A", uses: ["identity"], reply: Status }, async () => ({
     status: "on" as const,
   }));
-  const runtime = await trialRuntime();
+  const runtime = await fixtureRuntime();
 
   // @ts-expect-error the runtime has no identity port
   const app = buildApp(runtime, [login]);

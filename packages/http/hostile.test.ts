@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { asAlice, things, trialRuntime } from "#testing/trial-endpoints.ts";
+import { asAlice, fixtureRuntime, things } from "#testing/fixture-endpoints.ts";
 import { buildApp } from "./app.ts";
 
-const app = buildApp(await trialRuntime(), Object.values(things));
+const app = buildApp(await fixtureRuntime(), Object.values(things));
 
 const methods = fc.constantFrom("GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "BREW");
 const unit = fc.oneof(

@@ -3,15 +3,15 @@ import { apiKeyKey } from "#core/keys.ts";
 import type { Table } from "#core/ports/table.ts";
 import type { Settings } from "#core/settings.ts";
 import { FORMAT, Unreadable } from "#core/unreadable.ts";
-import { aliceUid, key, trialRuntime } from "#testing/trial-endpoints.ts";
+import { aliceUid, fixtureRuntime, key } from "#testing/fixture-endpoints.ts";
 import { keyCheck } from "./key-check.ts";
 
 /** A key check, its clock, and how often it read the table. */
-async function trialCheck(
+async function fixtureCheck(
   record: Readonly<Record<string, unknown>> = {},
   admins: Partial<Pick<Settings, "adminUsers" | "adminRoles">> = {},
 ) {
-  const { ports, ids, clock, settings } = await trialRuntime(record);
+  const { ports, ids, clock, settings } = await fixtureRuntime(record);
   const reads: string[] = [];
   const table: Table = {
     ...ports.table,
@@ -29,7 +29,7 @@ async function trialCheck(
 const HOUR_MS = 3_600_000;
 
 test("a key is found in either place, whatever the case of Bearer", async () => {
-  const { present, hash } = await trialCheck();
+  const { present, hash } = await fixtureCheck();
   const alice = {
     uid: aliceUid,
     username: "alice",
@@ -45,7 +45,7 @@ test("a key is found in either place, whatever the case of Bearer", async () => 
 });
 
 test("a scheme other than Bearer and an empty value count as no key, so the next place is looked at", async () => {
-  const { present } = await trialCheck();
+  const { present } = await fixtureCheck();
 
   for (const none of ["Basic YTpi", "Bearer", "Bearer ", "", key]) {
     await expect(present({ Authorization: none })).rejects.toMatchObject({ situation: "noKey" });
@@ -55,7 +55,7 @@ test("a scheme other than Bearer and an empty value count as no key, so the next
 });
 
 test("a bad key in the first place is not rescued by a good one in the second", async () => {
-  const { present } = await trialCheck();
+  const { present } = await fixtureCheck();
 
   const refused = present({ Authorization: "Bearer wrong", "X-API-Key": key });
 
@@ -63,7 +63,7 @@ test("a bad key in the first place is not rescued by a good one in the second", 
 });
 
 test("places after the headers are looked at in their order, and an empty one is none", async () => {
-  const { present } = await trialCheck();
+  const { present } = await fixtureCheck();
 
   await expect(present({}, [key])).resolves.toMatchObject({ uid: aliceUid });
   await expect(present({ "X-API-Key": "" }, ["", undefined, key])).resolves.toMatchObject({ uid: aliceUid });
@@ -74,7 +74,7 @@ test("places after the headers are looked at in their order, and an empty one is
 });
 
 test("what has not the form of a key is refused without a look at the table", async () => {
-  const { present, reads } = await trialCheck();
+  const { present, reads } = await fixtureCheck();
 
   for (const bad of [
     "x".repeat(15),
@@ -89,7 +89,7 @@ test("what has not the form of a key is refused without a look at the table", as
 });
 
 test("an unknown key is invalid, and read again each time", async () => {
-  const { present, reads } = await trialCheck();
+  const { present, reads } = await fixtureCheck();
 
   for (const _ of [1, 2]) {
     await expect(present({ "X-API-Key": `${key}x` })).rejects.toMatchObject({ situation: "badKey", message: "" });
@@ -98,7 +98,7 @@ test("an unknown key is invalid, and read again each time", async () => {
 });
 
 test("an expired key says so, from its very millisecond on, cached or not", async () => {
-  const { present1, clock } = await trialCheck();
+  const { present1, clock } = await fixtureCheck();
   clock.advance(2 * HOUR_MS - 1);
   await present1();
   clock.advance(1);
@@ -107,7 +107,7 @@ test("an expired key says so, from its very millisecond on, cached or not", asyn
 });
 
 test("a key revoked ahead of time works until then, cached or not", async () => {
-  const { present1, clock } = await trialCheck({ revokedAt: Date.UTC(2026, 0, 20, 18) + 10_000 });
+  const { present1, clock } = await fixtureCheck({ revokedAt: Date.UTC(2026, 0, 20, 18) + 10_000 });
   clock.advance(9_999);
   await present1();
   clock.advance(1);
@@ -116,14 +116,14 @@ test("a key revoked ahead of time works until then, cached or not", async () => 
 });
 
 test("of expiry and revocation the earlier one is told", async () => {
-  const { present1, clock } = await trialCheck({ revokedAt: Date.UTC(2026, 0, 20, 21) });
+  const { present1, clock } = await fixtureCheck({ revokedAt: Date.UTC(2026, 0, 20, 21) });
   clock.advance(4 * HOUR_MS);
 
   await expect(present1()).rejects.toMatchObject({ message: "API key has expired" });
 });
 
 test("a disabled user is refused, but an expired key of one is just expired", async () => {
-  const { present1, clock } = await trialCheck({ disabled: true });
+  const { present1, clock } = await fixtureCheck({ disabled: true });
 
   await expect(present1()).rejects.toMatchObject({ kind: "forbidden", situation: "disabledUser" });
   clock.advance(2 * HOUR_MS);
@@ -131,7 +131,7 @@ test("a disabled user is refused, but an expired key of one is just expired", as
 });
 
 test("a good key is read once in 5 seconds, and a change is seen after that", async () => {
-  const { present1, clock, reads, table, hash } = await trialCheck();
+  const { present1, clock, reads, table, hash } = await fixtureCheck();
   await present1();
   const item = await table.get({ pk: `key#${hash}`, sk: "-" });
   if (!item) throw new Error("no key record");
@@ -147,7 +147,7 @@ test("a good key is read once in 5 seconds, and a change is seen after that", as
 });
 
 test("a clock that was set back does not keep a key for longer", async () => {
-  const { present1, clock, reads } = await trialCheck();
+  const { present1, clock, reads } = await fixtureCheck();
   await present1();
 
   clock.step(-HOUR_MS);
@@ -157,7 +157,7 @@ test("a clock that was set back does not keep a key for longer", async () => {
 });
 
 test("a refused key is not remembered", async () => {
-  const { present1, reads } = await trialCheck({ disabled: true });
+  const { present1, reads } = await fixtureCheck({ disabled: true });
 
   await expect(present1()).rejects.toMatchObject({ kind: "forbidden" });
   await expect(present1()).rejects.toMatchObject({ kind: "forbidden" });
@@ -166,8 +166,8 @@ test("a refused key is not remembered", async () => {
 });
 
 test("the memory is bounded: after a thousand other keys the first is read again", async () => {
-  const { present, present1, reads, table, hash } = await trialCheck();
-  const { ids } = await trialRuntime();
+  const { present, present1, reads, table, hash } = await fixtureCheck();
+  const { ids } = await fixtureRuntime();
   const item = await table.get({ pk: `key#${hash}`, sk: "-" });
   if (!item) throw new Error("no key record");
   const others = Array.from({ length: 1_000 }, (_, at) => `other-key_${String(at).padStart(8, "0")}`);
@@ -182,7 +182,7 @@ test("the memory is bounded: after a thousand other keys the first is read again
 });
 
 test("a use is noted when the last one known is more than an hour ago, and not again for an hour", async () => {
-  const { present1, clock, table, hash } = await trialCheck();
+  const { present1, clock, table, hash } = await fixtureCheck();
   const lastUse = async () => (await table.get({ pk: `key#${hash}`, sk: "-" }))?.lastUsedAt;
   clock.advance(HOUR_MS);
   await present1();
@@ -198,7 +198,7 @@ test("a use is noted when the last one known is more than an hour ago, and not a
 });
 
 test("a use that cannot be noted costs nobody anything", async () => {
-  const { ports, ids, clock, settings } = await trialRuntime();
+  const { ports, ids, clock, settings } = await fixtureRuntime();
   const table: Table = { ...ports.table, put: async () => Promise.reject(new Error("down")) };
   const check = keyCheck({ table, ids, clock, settings });
   clock.advance(HOUR_MS + 1);
@@ -209,14 +209,14 @@ test("a use that cannot be noted costs nobody anything", async () => {
 });
 
 test("a key record that cannot be read admits nobody", async () => {
-  const { present1 } = await trialCheck({ disabled: "no" });
+  const { present1 } = await fixtureCheck({ disabled: "no" });
 
   await expect(present1()).rejects.toThrow();
 });
 
 test("an operator is who the settings say at the time of the request: by name, or by the role of the login", async () => {
   const isAdmin = async (record: object, admins: Partial<Pick<Settings, "adminUsers" | "adminRoles">>) => {
-    const { present1 } = await trialCheck({ ...record }, admins);
+    const { present1 } = await fixtureCheck({ ...record }, admins);
     return (await present1()).isAdmin;
   };
 
@@ -232,7 +232,7 @@ test.each([
   ["whose login nobody knows", { loginAt: undefined }],
   ["of a newer format", { format: FORMAT + 1 }],
 ])("a key %s is let in nowhere, since nobody could revoke it, and is left as it is", async (_, record) => {
-  const { present1, clock, table, hash } = await trialCheck(record);
+  const { present1, clock, table, hash } = await fixtureCheck(record);
   clock.advance(HOUR_MS + 1);
   const before = await table.get(apiKeyKey(hash));
 

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import * as z from "zod";
 import type { Table } from "#core/ports/table.ts";
 import { Problem } from "#core/problem.ts";
-import { asAlice, trialRuntime } from "#testing/trial-endpoints.ts";
+import { asAlice, fixtureRuntime } from "#testing/fixture-endpoints.ts";
 import { buildApp } from "./app.ts";
 import { dev8 } from "./dialects/dev8.ts";
 import { onmemos } from "./dialects/onmemos.ts";
@@ -11,7 +11,7 @@ const Made = z.object({ id: z.string() });
 
 /** Two creates whose verb does not take the chosen id as it is, and what they made: uid by id. */
 async function fixture({ dies = () => false }: { readonly dies?: (pk: string) => boolean } = {}) {
-  const runtime = await trialRuntime();
+  const runtime = await fixtureRuntime();
   const things = new Map<string, string>();
   const asked: boolean[] = [];
   const { table } = runtime.ports;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
 import type { Actor } from "#core/context.ts";
-import { asAlice, key, trialRuntime } from "#testing/trial-endpoints.ts";
+import { asAlice, fixtureRuntime, key } from "#testing/fixture-endpoints.ts";
 import { buildApp } from "./app.ts";
 import { dev8 } from "./dialects/dev8.ts";
 import { gpuDev } from "./dialects/gpu-dev.ts";
@@ -17,7 +17,7 @@ const local: Actor = { uid: "u9", username: "local", number: 9, keyPrefix: "", k
 
 /** Who is seen to ask at a path, or the status of the refusal. */
 async function fixture(localUser?: () => Promise<Actor>) {
-  const runtime = await trialRuntime();
+  const runtime = await fixtureRuntime();
   const endpoints = [
     gpuDev.get("/v1/me", options, async ({ ctx }) => ({ user: ctx.actor.username })),
     sessionManager.get("/session/me", options, async ({ ctx }) => ({ user: ctx.actor.username })),
@@ -78,7 +78,7 @@ test("a request without a host needs a key", async () => {
 });
 
 async function openApp() {
-  const runtime = await trialRuntime();
+  const runtime = await fixtureRuntime();
   const endpoint = novita.get("/api/me", options, async ({ ctx }) => ({ user: ctx.actor.username }));
   return { app: buildApp({ ...runtime, localUser: async () => local }, [endpoint]) };
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { Problem } from "#core/problem.ts";
-import { asAlice, trialRuntime } from "#testing/trial-endpoints.ts";
+import { asAlice, fixtureRuntime } from "#testing/fixture-endpoints.ts";
 import { buildApp } from "./app.ts";
 import { dev8 } from "./dialects/dev8.ts";
 import { novita } from "./dialects/novita.ts";
@@ -11,7 +11,7 @@ import { wholeNumber } from "./query.ts";
 const Nothing = z.object({});
 
 test("the fields of a form endpoint come from the query, and what it lacks from a form or from JSON", async () => {
-  const runtime = await trialRuntime();
+  const runtime = await fixtureRuntime();
   const body = z.object({ command: z.string().min(1), timeout: wholeNumber(1, 3600).default(120) });
   const options = { summary: "Run", uses: [], form: true, body, reply: z.unknown() } as const;
   const app = buildApp(runtime, [onmemos.post("/v1/sessions/run", options, async (input) => input.body)]);
@@ -33,7 +33,7 @@ test("the fields of a form endpoint come from the query, and what it lacks from 
 });
 
 test("a DELETE that asks for a body reads it, with comments where the dialect takes them", async () => {
-  const runtime = await trialRuntime();
+  const runtime = await fixtureRuntime();
   const body = z.object({ workspaceId: z.string("workspaceId is required (UUID from database)").min(1) });
   const options = { summary: "Delete", uses: [], body, reply: z.object({ id: z.string() }) } as const;
   const path = "/api/v1/environments";
@@ -47,7 +47,7 @@ test("a DELETE that asks for a body reads it, with comments where the dialect ta
 });
 
 test("a problem's own code is shown by novita and by nobody else", async () => {
-  const runtime = await trialRuntime();
+  const runtime = await fixtureRuntime();
   const options = { summary: "X", uses: [], reply: Nothing } as const;
   const fail = async () => {
     throw new Problem("notFound", "Instance a not found", { code: "INSTANCE_NOT_FOUND" });
@@ -65,7 +65,7 @@ test("a problem's own code is shown by novita and by nobody else", async () => {
 });
 
 test("novita tells all bad fields, what is missing without what was sent beside it, and no secret", async () => {
-  const runtime = await trialRuntime();
+  const runtime = await fixtureRuntime();
   const body = z.object({
     name: z.string("Name is required"),
     productName: z.string(),

@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import type { Look } from "#core/ports/queue.ts";
-import { trialRuntime } from "#testing/trial-endpoints.ts";
+import { fixtureRuntime } from "#testing/fixture-endpoints.ts";
 import { contextOf } from "./runtime.ts";
 import { consume, eachLook, pools, work } from "./work.ts";
 
 async function fixture() {
-  const runtime = await trialRuntime();
+  const runtime = await fixtureRuntime();
   return { ctx: contextOf(runtime), log: runtime.log };
 }
 

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { type ApiClient, apiClient } from "./api-client.ts";
 import { ApiRefused, ApiUnreachable } from "./api-error.ts";
 import type { ApiAccess } from "./exchange.ts";
-import { type Answering, answerJson, type LoopbackServer, loopbackServer, refuse } from "./loopback-trial.ts";
+import { type Answering, answerJson, type LoopbackServer, loopbackServer, refuse } from "./loopback-fixture.ts";
 
 let server: LoopbackServer;
 let client: ApiClient;

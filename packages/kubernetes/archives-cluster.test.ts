@@ -17,7 +17,7 @@ import { memoryWorld } from "#testing/memory-world.ts";
 import type { ApiClient } from "./api-client.ts";
 import { archiveName } from "./archive-job.ts";
 import type { Archives } from "./archives.ts";
-import { type ClusterTrial, namespace, openClusterTrial, unhurried } from "./cluster-trial.ts";
+import { type ClusterFixture, namespace, openClusterFixture, unhurried } from "./cluster-fixture.ts";
 import { ebsArchives } from "./ebs-archives.ts";
 import { claimOf } from "./names.ts";
 import { holds, type Job, type KubeObject, type Node, type Pod } from "./objects.ts";
@@ -27,7 +27,7 @@ import { kubernetesVolumes } from "./volumes.ts";
 const paths = pathsOf(namespace);
 const owner = { uid: "a".repeat(32), key: "owner#o#env#session-manager|one" };
 const isArchive = "labelSelector=berth/archive";
-let fixture: ClusterTrial;
+let fixture: ClusterFixture;
 let s3: FakeS3;
 let volumes: Volumes;
 /** Of the next pod: long enough that a Job that was begun is seen before its end. */
@@ -38,7 +38,7 @@ let machine: MachineState = "running";
 beforeAll(async () => {
   const nodes = ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" }));
   const script = () => ({ process: true, startMs }) as const;
-  fixture = await openClusterTrial(nodes, script, { tools: await toolsPath(process.env) });
+  fixture = await openClusterFixture(nodes, script, { tools: await toolsPath(process.env) });
   s3 = await startS3("bucket");
   volumes = volumesOf(fixture.client);
 });
@@ -49,7 +49,7 @@ afterAll(async () => {
 });
 
 function volumesOf(client: ApiClient): Volumes {
-  return kubernetesVolumes({ client, paths, deployment: "trial" }, { ...unhurried, archives: options() });
+  return kubernetesVolumes({ client, paths, deployment: "fixture" }, { ...unhurried, archives: options() });
 }
 
 function options() {
@@ -61,7 +61,7 @@ function options() {
 async function openEbs(volume: VolumeRef, client = fixture.client): Promise<Archives> {
   await fixture.cluster.kubelet.disks.make(volume.id, undefined);
   return ebsArchives(
-    { client, paths, deployment: "trial" },
+    { client, paths, deployment: "fixture" },
     { ...options(), findVolume: async (id) => (id === volume.id ? { ...volume, attached: false } : undefined) },
   );
 }
@@ -76,7 +76,7 @@ async function sweep(): Promise<void> {
 }
 
 const podsOf = async (blob: string) => {
-  const selector = `labelSelector=berth/archive=${archiveName("trial", blob)}`;
+  const selector = `labelSelector=berth/archive=${archiveName("fixture", blob)}`;
   return must(await fixture.cluster.admin.get<{ items: Pod[] }>(`${paths.pods}?${selector}`)).items;
 };
 
@@ -93,7 +93,7 @@ async function clear(): Promise<void> {
   }
 }
 
-const jobPath = (blob: string) => `${paths.jobs}/${archiveName("trial", blob)}`;
+const jobPath = (blob: string) => `${paths.jobs}/${archiveName("fixture", blob)}`;
 const jobOf = async (blob: string) => must(await fixture.cluster.admin.get<Job>(jobPath(blob)));
 const newVolume = (token: string) =>
   volumes.createVolume({ token, sizeGb: 5, zone: "us-east-1a", snapshotId: undefined });
@@ -222,7 +222,7 @@ describe("the zip of a claim", () => {
       const upload = await blobs.urlToPut(name);
       return upload && { ...upload, url: upload.url.replace(/Signature=[0-9a-f]{4}/, "Signature=0000") };
     };
-    const place = { client: fixture.client, paths, deployment: "trial" };
+    const place = { client: fixture.client, paths, deployment: "fixture" };
     const archives = { ...more, blobs: { ...blobs, urlToPut } };
     const refused = kubernetesVolumes(place, { ...unhurried, archives });
 

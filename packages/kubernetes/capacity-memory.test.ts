@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { afterEach, expect, it } from "vitest";
-import { answerJson, type LoopbackServer, loopbackServer } from "./loopback-trial.ts";
+import { answerJson, type LoopbackServer, loopbackServer } from "./loopback-fixture.ts";
 
 const NODES = 1_000;
 const PODS = 10_000;

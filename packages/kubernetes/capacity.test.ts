@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { ComputeNode } from "#core/ports/compute.ts";
 import { type ApiClient, apiClient } from "./api-client.ts";
 import { listNodes } from "./capacity.ts";
-import { answerJson, type LoopbackServer, loopbackServer } from "./loopback-trial.ts";
+import { answerJson, type LoopbackServer, loopbackServer } from "./loopback-fixture.ts";
 import type { NodeTypeRule } from "./node-type.ts";
 import { pathsOf } from "./paths.ts";
 

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { RunRef, SignalledUpTo } from "#core/ports/compute.ts";
 import { type ApiClient, apiClient } from "./api-client.ts";
 import { followRuns } from "./changes.ts";
-import { answerJson, type LoopbackServer, loopbackServer, refuse } from "./loopback-trial.ts";
+import { answerJson, type LoopbackServer, loopbackServer, refuse } from "./loopback-fixture.ts";
 import { pathsOf } from "./paths.ts";
 
 const digits = (digit: string) => digit.repeat(32);

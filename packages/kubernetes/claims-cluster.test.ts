@@ -6,20 +6,20 @@ import { must } from "#testing/cluster/objects.ts";
 import { emptyVolumesConformance } from "#testing/conformance/volumes.ts";
 import type { ApiClient } from "./api-client.ts";
 import { type Claim, idOf, type PersistentVolume } from "./claim.ts";
-import { type ClusterTrial, namespace, openClusterTrial, trialRun, unhurried } from "./cluster-trial.ts";
+import { type ClusterFixture, fixtureRun, namespace, openClusterFixture, unhurried } from "./cluster-fixture.ts";
 import type { KubeObject } from "./objects.ts";
 import { pathsOf } from "./paths.ts";
 import { kubernetesVolumes } from "./volumes.ts";
 
 const claimsPath = `/api/v1/namespaces/${namespace}/persistentvolumeclaims`;
-let fixture: ClusterTrial;
+let fixture: ClusterFixture;
 let claims: Volumes;
 
 beforeAll(async () => {
-  fixture = await openClusterTrial(
+  fixture = await openClusterFixture(
     ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge", zone: "us-east-1b" })),
   );
-  const place = { client: fixture.client, paths: pathsOf(namespace), deployment: "trial" };
+  const place = { client: fixture.client, paths: pathsOf(namespace), deployment: "fixture" };
   claims = kubernetesVolumes(place, unhurried);
 });
 
@@ -40,7 +40,7 @@ describe("a claim", { retry: 0 }, () => {
   afterEach(clear);
 
   const runWith = (id: string): Run =>
-    trialRun({ mounts: [{ volume: { id, zone: "us-east-1b" }, path: "/workspace" }] });
+    fixtureRun({ mounts: [{ volume: { id, zone: "us-east-1b" }, path: "/workspace" }] });
   let made = 0;
   /** Of a name of its own: a scheduler that lags behind takes a claim for the one that had its name before. */
   const newClaim = (volumes = claims) =>
@@ -244,7 +244,7 @@ describe("a claim", { retry: 0 }, () => {
     /** Of that class, which is the default one. */
     const volumesBy = (client: ApiClient) =>
       kubernetesVolumes(
-        { client, paths: pathsOf(namespace), deployment: "trial" },
+        { client, paths: pathsOf(namespace), deployment: "fixture" },
         { ...unhurried, storageClass: null },
       );
 

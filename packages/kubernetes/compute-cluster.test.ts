@@ -5,14 +5,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe } from "vitest";
 import { toolsPath } from "#testing/cluster/tools-binaries.ts";
 import { computeConformance } from "#testing/conformance/compute.ts";
-import { type ClusterTrial, openClusterTrial } from "./cluster-trial.ts";
+import { type ClusterFixture, openClusterFixture } from "./cluster-fixture.ts";
 import { kubernetesCompute } from "./compute.ts";
 
-let fixture: ClusterTrial;
+let fixture: ClusterFixture;
 
 beforeAll(async () => {
   const nodes = ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" }));
-  fixture = await openClusterTrial(nodes, undefined, { tools: await toolsPath(process.env) });
+  fixture = await openClusterFixture(nodes, undefined, { tools: await toolsPath(process.env) });
 });
 
 afterAll(() => fixture.stop());

@@ -4,7 +4,7 @@ import type { Removal } from "#core/ports/compute.ts";
 import { recordingLog } from "#testing/log.ts";
 import { type ApiClient, apiClient } from "./api-client.ts";
 import { kubernetesCompute } from "./compute.ts";
-import { answerJson, type LoopbackServer, loopbackServer, refuse } from "./loopback-trial.ts";
+import { answerJson, type LoopbackServer, loopbackServer, refuse } from "./loopback-fixture.ts";
 
 const uid = "a".repeat(32);
 const now = Date.parse("2026-01-01T00:10:00Z");

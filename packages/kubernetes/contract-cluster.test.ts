@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { runProgram } from "#local/e2e/program.ts";
-import { root } from "#local/e2e/stack-trial.ts";
+import { root } from "#local/e2e/stack-fixture.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { snapshotPath } from "#testing/cluster/snapshot-api.ts";
-import { type ClusterTrial, openClusterTrial } from "./cluster-trial.ts";
+import { type ClusterFixture, openClusterFixture } from "./cluster-fixture.ts";
 
 /**
  * The documents' own programs and requests, as they are run against the stack on this machine. Those of session-manager
@@ -57,13 +57,13 @@ const nodes = {
 /** One file after the other, since a stack sees a minute late what another one took; on a machine that does ten other things. */
 const LONGEST_MS = 600_000;
 
-let cluster: ClusterTrial;
+let cluster: ClusterFixture;
 
 beforeAll(async () => {
   const wanted = Object.entries(nodes).flatMap(([instanceType, count]) =>
     Array.from({ length: count }, (_, at) => ({ name: `${instanceType}-${at}`, instanceType })),
   );
-  cluster = await openClusterTrial(wanted, undefined, { snapshots: true });
+  cluster = await openClusterFixture(wanted, undefined, { snapshots: true });
   const metadata = { annotations: { "storageclass.kubernetes.io/is-default-class": "true" } };
   must(await cluster.cluster.admin.patch("/apis/storage.k8s.io/v1/storageclasses/berth-gp3", { metadata }));
   const kind = { apiVersion: "snapshot.storage.k8s.io/v1", kind: "VolumeSnapshotClass" };

@@ -5,11 +5,11 @@ import { refreshCapacity } from "#core/pools/capacity.ts";
 import type { Look } from "#core/ports/queue.ts";
 import { reconcile } from "#core/reconcile.ts";
 import type { ApiClient } from "./api-client.ts";
-import { type AskingCall, askingCompute } from "./asking-compute-trial.ts";
-import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
+import { type AskingCall, askingCompute } from "./asking-compute-fixture.ts";
+import { type ClusterFixture, namespace, openClusterFixture } from "./cluster-fixture.ts";
 import { kubernetesCompute } from "./compute.ts";
-import { type CoreTrial, startCore } from "./core-trial.ts";
-import { type CountedClient, countedClient } from "./counted-client-trial.ts";
+import { type CoreFixture, startCore } from "./core-fixture.ts";
+import { type CountedClient, countedClient } from "./counted-client-fixture.ts";
 import type { KubeObject } from "./objects.ts";
 
 /** What a run that may have been started gives back is given back 43 s later: twice that is not long on a busy machine. */
@@ -18,15 +18,15 @@ const LONGEST_MS = 300_000;
 /** Each object is made once and its removal asked for once; the note says on which node it is. */
 const oneLife = ["apply secrets", "create jobs", "patch jobs", "remove jobs", "remove secrets"];
 
-let fixture: ClusterTrial;
+let fixture: ClusterFixture;
 let counted: CountedClient;
-let core: CoreTrial;
+let core: CoreFixture;
 /** What was read, in its order. */
 let reads: string[];
 let calls: readonly AskingCall[];
 
 beforeEach(async () => {
-  fixture = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
+  fixture = await openClusterFixture([{ name: "one", instanceType: "p5.48xlarge" }]);
   reads = [];
   counted = countedClient(notingReads(fixture.client));
   const asking = askingCompute(counted.client, (client) => kubernetesCompute({ ...fixture.options, client }));

@@ -7,8 +7,8 @@ import { diskKey } from "#core/keys.ts";
 import { removed } from "#testing/cluster/cluster.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { snapshotPath } from "#testing/cluster/snapshot-api.ts";
-import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
-import { backups, type CoreTrial, startCore } from "./core-trial.ts";
+import { type ClusterFixture, namespace, openClusterFixture } from "./cluster-fixture.ts";
+import { backups, type CoreFixture, startCore } from "./core-fixture.ts";
 import type { KubeObject } from "./objects.ts";
 import { pathsOf } from "./paths.ts";
 import { kubernetesVolumes } from "./volumes.ts";
@@ -18,15 +18,15 @@ const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 const paths = pathsOf(namespace);
 const persistentVolumes = "/api/v1/persistentvolumes";
-let fixture: ClusterTrial;
-let core: CoreTrial;
+let fixture: ClusterFixture;
+let core: CoreFixture;
 
 beforeAll(async () => {
-  fixture = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }], undefined, { snapshots: true });
+  fixture = await openClusterFixture([{ name: "one", instanceType: "p5.48xlarge" }], undefined, { snapshots: true });
   const made = { metadata: { name: "ebs" }, driver: "ebs.csi.aws.com", deletionPolicy: "Delete" };
   const body = { apiVersion: "snapshot.storage.k8s.io/v1", kind: "VolumeSnapshotClass", ...made };
   must(await fixture.cluster.admin.post(`${snapshotPath}/volumesnapshotclasses`, body));
-  const place = { client: fixture.client, paths, deployment: "trial" };
+  const place = { client: fixture.client, paths, deployment: "fixture" };
   core = await startCore(fixture.compute, kubernetesVolumes(place, { now: Date.now }));
 });
 

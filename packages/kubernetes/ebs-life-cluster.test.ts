@@ -16,8 +16,8 @@ import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { diskKey } from "#core/keys.ts";
 import { must } from "#testing/cluster/objects.ts";
 import type { PretendDisks } from "#testing/cluster/pretend-disks.ts";
-import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
-import { backups, type CoreTrial, startCore } from "./core-trial.ts";
+import { type ClusterFixture, namespace, openClusterFixture } from "./cluster-fixture.ts";
+import { backups, type CoreFixture, startCore } from "./core-fixture.ts";
 import type { KubeObject } from "./objects.ts";
 import { pathsOf } from "./paths.ts";
 
@@ -41,12 +41,12 @@ const copies = new Map<string, string>();
 let clients: Ec2Clients;
 /** Of whoever looks from outside. */
 let observer: EC2Client;
-let fixture: ClusterTrial;
-let core: CoreTrial;
+let fixture: ClusterFixture;
+let core: CoreFixture;
 
 beforeAll(async () => {
   if (!moto) return;
-  fixture = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge", zone: "us-east-1b" }]);
+  fixture = await openClusterFixture([{ name: "one", instanceType: "p5.48xlarge", zone: "us-east-1b" }]);
   // A snapshot whose answer comes late is looked for ten minutes later.
   clients = ec2Clients(address, patient);
   observer = ec2Clients(address, patient).client;
@@ -55,7 +55,7 @@ beforeAll(async () => {
     keepContents(client, fixture.cluster.kubelet.disks);
     note(client);
   }
-  core = await startCore(fixture.compute, ebsVolumes({ ...clients, deployment: "trial" }));
+  core = await startCore(fixture.compute, ebsVolumes({ ...clients, deployment: "fixture" }));
 });
 
 afterAll(async () => {

@@ -4,7 +4,7 @@ import { RunNotTaken } from "#core/problem.ts";
 import { removed } from "#testing/cluster/cluster.ts";
 import { must } from "#testing/cluster/objects.ts";
 import type { PersistentVolume } from "./claim.ts";
-import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
+import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "./cluster-fixture.ts";
 import { kubernetesCompute } from "./compute.ts";
 import type { KubeObject } from "./objects.ts";
 import { pathsOf } from "./paths.ts";
@@ -13,13 +13,13 @@ import { kubernetesVolumes } from "./volumes.ts";
 const zone = "us-east-1b";
 const paths = pathsOf(namespace);
 const gently = { graceSeconds: 1, force: false };
-let fixture: ClusterTrial;
+let fixture: ClusterFixture;
 let count = 0;
 
 beforeAll(async () => {
   const nodes = ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge", zone }));
   const elsewhere = { name: "three", instanceType: "p5.48xlarge", zone: "us-east-1a" };
-  fixture = await openClusterTrial([...nodes, elsewhere]);
+  fixture = await openClusterFixture([...nodes, elsewhere]);
 });
 
 afterEach(() => fixture.clear());
@@ -36,7 +36,7 @@ function newVolume() {
 type Ebs = ReturnType<typeof newVolume>;
 
 function runWith({ id }: Ebs, changes: Partial<Run> = {}): Run {
-  return trialRun({ mounts: [{ volume: { id, zone }, path: "/workspace" }], ...changes });
+  return fixtureRun({ mounts: [{ volume: { id, zone }, path: "/workspace" }], ...changes });
 }
 
 const until = ({ uid }: Run, holds: (seen: Observation | undefined) => boolean) =>
@@ -104,7 +104,7 @@ it("is mounted by one pod at a time, where it is, and stays when its claim goes"
   const expression = { key: "topology.kubernetes.io/zone", operator: "In", values: [zone] };
   expect(found).toMatchObject({
     metadata: {
-      labels: { "berth/uid": run.uid, "berth/run": "1", "berth/deployment": "trial" },
+      labels: { "berth/uid": run.uid, "berth/run": "1", "berth/deployment": "fixture" },
       annotations: { "berth/key": run.key },
     },
     spec: {
@@ -117,7 +117,7 @@ it("is mounted by one pod at a time, where it is, and stays when its claim goes"
   });
   expect(seen?.nodes[0]?.name).toMatch(/^(one|two)$/);
   // It is EC2's, and no volume of the cluster.
-  const volumes = kubernetesVolumes({ client: fixture.client, paths, deployment: "trial" }, { now: Date.now });
+  const volumes = kubernetesVolumes({ client: fixture.client, paths, deployment: "fixture" }, { now: Date.now });
   expect(await volumes.listOwned()).toEqual([]);
 });
 
@@ -195,7 +195,7 @@ it("is claimed anew where somebody deleted the claim before its run was made", a
 });
 
 const ours = {
-  ...{ "app.kubernetes.io/managed-by": "berth", "berth/deployment": "trial" },
+  ...{ "app.kubernetes.io/managed-by": "berth", "berth/deployment": "fixture" },
   ...{ "berth/uid": "f".repeat(32), "berth/run": "1" },
 };
 const csi = (volumeHandle: string, driver = "ebs.csi.aws.com") => ({ driver, volumeHandle });

@@ -5,13 +5,13 @@ import { join } from "node:path";
 import { buffer, text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
-import { type ClusterTrial, openClusterTrial, trialRun } from "./cluster-trial.ts";
+import { type ClusterFixture, fixtureRun, openClusterFixture } from "./cluster-fixture.ts";
 import type { PodSession, PodSessionRequest } from "./pod-session.ts";
 import { type RunEntry, runEntry } from "./run-entry.ts";
 
 /** What a pod's port 8080 is here. */
 const echo = createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket));
-let fixture: ClusterTrial;
+let fixture: ClusterFixture;
 let entry: RunEntry;
 let run: Run;
 
@@ -22,7 +22,7 @@ beforeAll(async () => {
   await once(closed, "listening");
   const { port: nobodys } = closed.address() as AddressInfo;
   closed.close();
-  fixture = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }], () => ({
+  fixture = await openClusterFixture([{ name: "one", instanceType: "p5.48xlarge" }], () => ({
     process: true,
     ports: { 8080: port, 9: nobodys },
   }));
@@ -36,7 +36,7 @@ afterAll(async () => {
 });
 
 async function begun(): Promise<Run> {
-  const made = trialRun({ env: { GREETING: "hello" } });
+  const made = fixtureRun({ env: { GREETING: "hello" } });
   await fixture.compute.apply(made);
   await fixture.eventually(
     () => fixture.compute.observe(made.uid, 1),

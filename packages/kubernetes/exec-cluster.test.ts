@@ -6,24 +6,24 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import type { Exec } from "#core/ports/exec.ts";
 import { execConformance } from "#testing/conformance/exec.ts";
-import { behavioursIn } from "./behaviours-trial.ts";
-import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
+import { behavioursIn } from "./behaviours-fixture.ts";
+import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "./cluster-fixture.ts";
 import { kubernetesCompute } from "./compute.ts";
 import { pathsOf } from "./paths.ts";
 import { execInPod } from "./pod-exec.ts";
 import { livingPod } from "./read-run.ts";
 
-let fixture: ClusterTrial;
+let fixture: ClusterFixture;
 
 beforeAll(async () => {
-  fixture = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
+  fixture = await openClusterFixture([{ name: "one", instanceType: "p5.48xlarge" }]);
 });
 
 afterAll(() => fixture.stop());
 
 /** A new run that is ready. */
 async function readyRun(env: Run["env"] = {}): Promise<{ uid: string; run: number }> {
-  const run = trialRun({ command: undefined, env });
+  const run = fixtureRun({ command: undefined, env });
   const { uid } = run;
   await fixture.compute.apply(run);
   await fixture.eventually(
@@ -131,7 +131,7 @@ describe("a command beside the run's own", () => {
   it("is not listened to any longer where the shell of its image says more than was asked", async () => {
     const applied = await readyRun();
     const paths = pathsOf(namespace);
-    const { metadata } = await livingPod({ client: fixture.client, paths, deployment: "trial" }, applied);
+    const { metadata } = await livingPod({ client: fixture.client, paths, deployment: "fixture" }, applied);
     const pod = `${paths.pods}/${metadata.name}`;
     const endless = ["/bin/sh", "-c", "head -c 16777216 /dev/zero"];
 

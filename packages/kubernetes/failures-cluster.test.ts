@@ -3,15 +3,15 @@ import type { Observation, Run } from "#core/ports/compute.ts";
 import { removed } from "#testing/cluster/cluster.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { kubernetesClaims } from "./claims.ts";
-import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
+import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "./cluster-fixture.ts";
 import type { Pod } from "./objects.ts";
 import { pathsOf } from "./paths.ts";
 
 const core = `/api/v1/namespaces/${namespace}`;
-let fixture: ClusterTrial;
+let fixture: ClusterFixture;
 
 beforeAll(async () => {
-  fixture = await openClusterTrial([
+  fixture = await openClusterFixture([
     { name: "one", instanceType: "p5.48xlarge" },
     { name: "two", instanceType: "p5.48xlarge", zone: "us-east-1b" },
   ]);
@@ -21,7 +21,7 @@ afterEach(() => fixture.clear());
 afterAll(() => fixture.stop());
 
 async function applied(changes: Partial<Run>, holds: (seen: Observation) => boolean) {
-  const run = trialRun(changes);
+  const run = fixtureRun(changes);
   await fixture.compute.apply(run);
   return { run, seen: await until(run, holds) };
 }
@@ -90,7 +90,7 @@ describe("a run that fits nowhere says why", () => {
   });
 
   it("of a disk in another zone", async () => {
-    const claims = kubernetesClaims({ client: fixture.client, paths: pathsOf(namespace), deployment: "trial" });
+    const claims = kubernetesClaims({ client: fixture.client, paths: pathsOf(namespace), deployment: "fixture" });
     const { id } = await claims.createVolume({
       token: "zones",
       sizeGb: 1,

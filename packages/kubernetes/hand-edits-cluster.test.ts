@@ -4,10 +4,10 @@ import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { refreshCapacity } from "#core/pools/capacity.ts";
 import type { KubeObject } from "#testing/cluster/client.ts";
 import { must } from "#testing/cluster/objects.ts";
-import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
-import { type CoreTrial, startCore } from "./core-trial.ts";
+import { type ClusterFixture, namespace, openClusterFixture } from "./cluster-fixture.ts";
+import { type CoreFixture, startCore } from "./core-fixture.ts";
 import { pathsOf } from "./paths.ts";
-import { leftovers } from "./soak-leftovers-trial.ts";
+import { leftovers } from "./soak-leftovers-fixture.ts";
 
 const LONGEST_MS = 300_000;
 /** Longer than what a run may have started waits until it is given back. */
@@ -15,11 +15,11 @@ const GIVEN_BACK_MS = 60_000;
 /** Longer than until a run that a look did not see is looked for again. */
 const MISSED_AGAIN_MS = 30_000;
 const { pods, jobs } = pathsOf(namespace);
-let fixture: ClusterTrial;
-let core: CoreTrial;
+let fixture: ClusterFixture;
+let core: CoreFixture;
 
 beforeAll(async () => {
-  fixture = await openClusterTrial(["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
+  fixture = await openClusterFixture(["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
   core = await startCore(fixture.compute);
 });
 

@@ -4,7 +4,7 @@ import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { followChanges } from "#core/watch.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { kubernetesCompute } from "./compute.ts";
-import { type MemoryApi, memoryApi } from "./memory-api-trial.ts";
+import { type MemoryApi, memoryApi } from "./memory-api-fixture.ts";
 import type { Node, Pod } from "./objects.ts";
 
 const MINUTE = 60_000;

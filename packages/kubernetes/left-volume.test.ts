@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { type ApiClient, apiClient } from "./api-client.ts";
 import type { Claim, PersistentVolume } from "./claim.ts";
 import { claimAgain, keepVolume } from "./left-volume.ts";
-import { answerJson, type LoopbackServer, loopbackServer, refuse } from "./loopback-trial.ts";
+import { answerJson, type LoopbackServer, loopbackServer, refuse } from "./loopback-fixture.ts";
 import { pathsOf } from "./paths.ts";
 
 const uid = "11111111-2222-3333-4444-555555555555";

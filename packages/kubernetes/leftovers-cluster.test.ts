@@ -5,7 +5,7 @@ import { removed } from "#testing/cluster/cluster.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { type MemoryWorld, memoryWorld } from "#testing/memory-world.ts";
 import type { PersistentVolume } from "./claim.ts";
-import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
+import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "./cluster-fixture.ts";
 import { kubernetesCompute } from "./compute.ts";
 import { makeEbsMounts } from "./ebs-mounts.ts";
 import { pathsOf } from "./paths.ts";
@@ -15,10 +15,10 @@ import { openSshService } from "./ssh-service.ts";
 
 const FIVE_MINUTES = 300_000;
 const paths = pathsOf(namespace);
-let fixture: ClusterTrial;
+let fixture: ClusterFixture;
 
 beforeAll(async () => {
-  fixture = await openClusterTrial(["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
+  fixture = await openClusterFixture(["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
 });
 
 afterAll(() => fixture.stop());
@@ -50,9 +50,9 @@ const twoMachines = { env: { TOKEN: "secret" }, shares: ["one", "two"].map((node
 it("finds what a worker that slept wrote after everybody had removed it, and removes it as other orphans", {
   retry: 0,
 }, async () => {
-  const ctx = await strangerTo("trial");
-  const run = trialRun(twoMachines);
-  for (const { path, body } of partsOf(run, { paths, deployment: "trial" })) await fixture.client.apply(path, body);
+  const ctx = await strangerTo("fixture");
+  const run = fixtureRun(twoMachines);
+  for (const { path, body } of partsOf(run, { paths, deployment: "fixture" })) await fixture.client.apply(path, body);
   const written = await partsThere();
   await findOrphans(ctx);
   const report = await readOrphans(ctx);
@@ -68,10 +68,10 @@ it("finds what a worker that slept wrote after everybody had removed it, and rem
 it("lets go of a volume of EBS that such a worker took for a run that nobody will start, and leaves the volume", {
   retry: 0,
 }, async () => {
-  const ctx = await strangerTo("trial");
+  const ctx = await strangerTo("fixture");
   const volume = { id: "vol-0123456789abcdef0", zone: "us-east-1a" };
-  const run = trialRun({ mounts: [{ volume, path: "/workspace" }] });
-  const place = { client: fixture.client, paths, deployment: "trial" };
+  const run = fixtureRun({ mounts: [{ volume, path: "/workspace" }] });
+  const place = { client: fixture.client, paths, deployment: "fixture" };
   await makeEbsMounts(place, run, fixture.client.deadline());
   const claim = `${paths.claims}/${volume.id}`;
   const held = [claim, `/api/v1/persistentvolumes/berth-${volume.id}`];
@@ -88,8 +88,8 @@ it("lets go of a volume of EBS that such a worker took for a run that nobody wil
 });
 
 it("leaves no port of the nodes open whose Job a hand deleted without what it owns", { retry: 0 }, async () => {
-  const run = trialRun();
-  const place = { client: fixture.client, paths, deployment: "trial" };
+  const run = fixtureRun();
+  const place = { client: fixture.client, paths, deployment: "fixture" };
   await fixture.compute.apply(run);
   const job = await findJob(place, run);
   if (!job) throw new Error("It has no Job");
@@ -115,8 +115,8 @@ it("leaves no port of the nodes open whose Job a hand deleted without what it ow
 it("leaves the runs and the leftovers of another control plane alone, and removes its own by their GPUs", {
   retry: 0,
 }, async () => {
-  const [ours, theirs] = [await strangerTo("trial"), kubernetesCompute({ ...fixture.options, deployment: "other" })];
-  const [own, living, left] = [trialRun(twoMachines), trialRun(twoMachines), trialRun(twoMachines)];
+  const [ours, theirs] = [await strangerTo("fixture"), kubernetesCompute({ ...fixture.options, deployment: "other" })];
+  const [own, living, left] = [fixtureRun(twoMachines), fixtureRun(twoMachines), fixtureRun(twoMachines)];
   await fixture.compute.apply(own);
   await theirs.apply(living);
   for (const { path, body } of partsOf(left, { paths, deployment: "other" })) await fixture.client.apply(path, body);

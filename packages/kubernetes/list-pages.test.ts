@@ -4,7 +4,7 @@ import { type ApiClient, apiClient } from "./api-client.ts";
 import { ApiUnreachable, timedOut } from "./api-error.ts";
 import type { ApiAccess } from "./exchange.ts";
 import { type Answer, listPages } from "./list-pages.ts";
-import { type Answering, answerJson, type LoopbackServer, loopbackServer } from "./loopback-trial.ts";
+import { type Answering, answerJson, type LoopbackServer, loopbackServer } from "./loopback-fixture.ts";
 import type { KubeObject } from "./objects.ts";
 
 const KIB = 1024;

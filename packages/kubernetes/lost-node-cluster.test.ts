@@ -1,20 +1,20 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { Observation } from "#core/ports/compute.ts";
 import { must } from "#testing/cluster/objects.ts";
-import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
+import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "./cluster-fixture.ts";
 import { kubernetesCompute } from "./compute.ts";
 
 /** Where all nodes of a zone are lost, the controllers hold back: that looks like a fault of their own. */
 const names = ["one", "two", "three"];
 const gently = { graceSeconds: 10, force: false };
-let fixture: ClusterTrial;
+let fixture: ClusterFixture;
 
 afterEach(() => fixture.stop());
 
 /** A run that is ready on the first node. */
 async function open() {
-  fixture = await openClusterTrial(names.map((name) => ({ name, instanceType: "p5.48xlarge" })));
-  const run = trialRun({ shares: [{ node: "one", units: 8 }], gpusPerMachine: 8 });
+  fixture = await openClusterFixture(names.map((name) => ({ name, instanceType: "p5.48xlarge" })));
+  const run = fixtureRun({ shares: [{ node: "one", units: 8 }], gpusPerMachine: 8 });
   await fixture.compute.apply(run);
   const until = (holds: (seen: Observation | undefined) => boolean) =>
     fixture.eventually(() => fixture.compute.observe(run.uid, 1), holds);
@@ -65,10 +65,10 @@ describe("a node that does not answer", { retry: 0 }, () => {
 
   it("gives up the run's volume of EBS with its pod, where its driver has it, and not before", async () => {
     const zone = "us-east-1b";
-    fixture = await openClusterTrial(names.map((name) => ({ name, instanceType: "p5.48xlarge", zone })));
+    fixture = await openClusterFixture(names.map((name) => ({ name, instanceType: "p5.48xlarge", zone })));
     const { admin } = fixture.cluster;
     const id = "vol-0123456789abcdef0";
-    const run = trialRun({ mounts: [{ volume: { id, zone }, path: "/workspace" }] });
+    const run = fixtureRun({ mounts: [{ volume: { id, zone }, path: "/workspace" }] });
     const until = (holds: (seen: Observation | undefined) => boolean) =>
       fixture.eventually(() => fixture.compute.observe(run.uid, 1), holds);
     await fixture.compute.apply(run);
@@ -100,13 +100,13 @@ describe("a node that does not answer", { retry: 0 }, () => {
   });
 
   it("keeps what runs there where another machine of its run is lost", async () => {
-    fixture = await openClusterTrial(names.map((name) => ({ name, instanceType: "p5.48xlarge" })));
+    fixture = await openClusterFixture(names.map((name) => ({ name, instanceType: "p5.48xlarge" })));
     const { options, cluster } = fixture;
     const compute = kubernetesCompute({
       ...options,
       machineOf: async ({ name }) => (name === "one" ? "gone" : "running"),
     });
-    const run = trialRun({ shares: ["one", "two"].map((node) => ({ node, units: 8 })), gpusPerMachine: 8 });
+    const run = fixtureRun({ shares: ["one", "two"].map((node) => ({ node, units: 8 })), gpusPerMachine: 8 });
     const until = (holds: (seen: Observation | undefined) => boolean) =>
       fixture.eventually(() => compute.observe(run.uid, 1), holds);
     const nodesOfPods = async () => {

@@ -3,8 +3,8 @@ import type { Run } from "#core/ports/compute.ts";
 import { removed } from "#testing/cluster/cluster.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { kubernetesClaims } from "./claims.ts";
-import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
-import { type CoreTrial, startCore } from "./core-trial.ts";
+import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "./cluster-fixture.ts";
+import { type CoreFixture, startCore } from "./core-fixture.ts";
 import { pathsOf } from "./paths.ts";
 import type { Place } from "./read-run.ts";
 import { kubernetesVolumes } from "./volumes.ts";
@@ -12,18 +12,18 @@ import { kubernetesVolumes } from "./volumes.ts";
 const LONGEST_MS = 300_000;
 const core = `/api/v1/namespaces/${namespace}`;
 const classes = "/apis/storage.k8s.io/v1/storageclasses";
-let fixture: ClusterTrial;
+let fixture: ClusterFixture;
 let place: Place;
 
 beforeAll(async () => {
-  fixture = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
-  place = { client: fixture.client, paths: pathsOf(namespace), deployment: "trial" };
+  fixture = await openClusterFixture([{ name: "one", instanceType: "p5.48xlarge" }]);
+  place = { client: fixture.client, paths: pathsOf(namespace), deployment: "fixture" };
 });
 
 afterAll(() => fixture.stop());
 
 describe("a job whose new disk gets no volume", () => {
-  let jobs: CoreTrial;
+  let jobs: CoreFixture;
 
   beforeAll(async () => {
     jobs = await startCore(fixture.compute, kubernetesVolumes(place, { now: Date.now }));
@@ -86,7 +86,7 @@ describe("a run whose volume is another program's to make", () => {
     const { id } = await claims.createVolume({ token: "t", sizeGb: 1, zone: "us-east-1a", snapshotId: undefined });
     const [name = "", uid = ""] = id.split(".");
     claim = { name, uid };
-    run = trialRun({ mounts: [{ volume: { id, zone: "us-east-1a" }, path: "/workspace" }] });
+    run = fixtureRun({ mounts: [{ volume: { id, zone: "us-east-1a" }, path: "/workspace" }] });
     await fixture.compute.apply(run);
   });
 

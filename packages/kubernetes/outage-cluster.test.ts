@@ -5,12 +5,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import { must } from "#testing/cluster/objects.ts";
-import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
+import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "./cluster-fixture.ts";
 
 const RUNS = 12;
 /** Three restarts of a control plane, on a machine that does ten other things. */
 const LONGEST_MS = 400_000;
-let fixture: ClusterTrial;
+let fixture: ClusterFixture;
 
 afterEach(() => fixture.stop());
 
@@ -18,7 +18,7 @@ it("loses and doubles nothing while the API server and its store are killed", {
   timeout: LONGEST_MS,
   retry: 0,
 }, async () => {
-  fixture = await openClusterTrial(["one", "two", "three"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
+  fixture = await openClusterFixture(["one", "two", "three"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
   const runs = Array.from({ length: RUNS }, (_, at) => runOf(at));
 
   let areAllOver = false;
@@ -49,7 +49,7 @@ it("loses and doubles nothing while the API server and its store are killed", {
 
 function runOf(at: number): Run {
   const uid = randomBytes(16).toString("hex");
-  return trialRun({
+  return fixtureRun({
     uid,
     command: `echo begun >>${join(fixture.files, uid)}; while :; do sleep 1; done`,
     env: { TOKEN: "secret" },

@@ -4,13 +4,13 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe } from "vitest";
 import { portsConformance } from "#testing/conformance/ports.ts";
-import { type ClusterTrial, openClusterTrial } from "./cluster-trial.ts";
+import { type ClusterFixture, openClusterFixture } from "./cluster-fixture.ts";
 
 /** Longer than any test waits. */
 const never = 600_000;
 const silent = new Set<string>();
 let server: Server;
-let fixture: ClusterTrial;
+let fixture: ClusterFixture;
 
 beforeAll(async () => {
   server = createServer((request, response) => {
@@ -21,7 +21,7 @@ beforeAll(async () => {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
-  fixture = await openClusterTrial([{ name: "one", instanceType: "m7i.8xlarge" }], ({ metadata }) => {
+  fixture = await openClusterFixture([{ name: "one", instanceType: "m7i.8xlarge" }], ({ metadata }) => {
     const isSilent = silent.has(metadata.labels?.["berth/uid"] ?? "");
     return { ports: { 8080: port, 8888: port }, ...(isSilent ? { readyMs: never } : {}) };
   });

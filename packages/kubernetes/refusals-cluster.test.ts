@@ -3,18 +3,18 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { apiClient } from "./api-client.ts";
-import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
+import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "./cluster-fixture.ts";
 import { kubernetesCompute } from "./compute.ts";
-import { type AdmissionRequest, type Denial, openAdmissionWebhook } from "./webhook-trial.ts";
+import { type AdmissionRequest, type Denial, openAdmissionWebhook } from "./webhook-fixture.ts";
 
 const admission = "/apis/admissionregistration.k8s.io/v1";
-let fixture: ClusterTrial;
+let fixture: ClusterFixture;
 let webhook: Awaited<ReturnType<typeof openAdmissionWebhook>>;
 /** What the webhook says of a run of this name. */
 const denials = new Map<string, (kind: string) => Denial | undefined>();
 
 beforeAll(async () => {
-  fixture = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
+  fixture = await openClusterFixture([{ name: "one", instanceType: "p5.48xlarge" }]);
   webhook = await openAdmissionWebhook(fixture.cluster.controlPlane, ({ kind, object }: AdmissionRequest) =>
     denials.get(object.metadata.annotations?.["berth/name"] ?? "")?.(kind.kind),
   );
@@ -55,7 +55,7 @@ describe("a run that the cluster's admission refuses", () => {
   it("by a webhook is refused for good, in the webhook's words", async () => {
     denials.set("unwanted", (kind) => (kind === "Job" ? { code: 403, message: "no jobs on Sundays" } : undefined));
 
-    const refusal = await refusalOf(trialRun({ name: "unwanted", env: { TOKEN: "s3cret-value" } }));
+    const refusal = await refusalOf(fixtureRun({ name: "unwanted", env: { TOKEN: "s3cret-value" } }));
 
     expect(refusal).toMatchObject({
       name: "RunRefused",
@@ -79,7 +79,7 @@ describe("a run that the cluster's admission refuses", () => {
     must(await fixture.cluster.admin.post(`${admission}/validatingadmissionpolicies`, policy));
     const binding = { metadata: { name: "images" }, spec: { policyName: "images", validationActions: ["Deny"] } };
     must(await fixture.cluster.admin.post(`${admission}/validatingadmissionpolicybindings`, binding));
-    const run = trialRun({ name: "secretive", command: "train --key s3cret-value" });
+    const run = fixtureRun({ name: "secretive", command: "train --key s3cret-value" });
 
     const refusal = await fixture.eventually(
       async () => {
@@ -97,7 +97,7 @@ describe("a run that the cluster's admission refuses", () => {
   });
 
   it("is not refused where it was taken before", async () => {
-    const run = trialRun({ name: "taken" });
+    const run = fixtureRun({ name: "taken" });
     await fixture.compute.apply(run);
     denials.set("taken", (kind) => (kind === "Job" ? { message: "not any more" } : undefined));
 
@@ -107,7 +107,7 @@ describe("a run that the cluster's admission refuses", () => {
 
   it("as its pod ends before it began, in words that only an event has", async () => {
     denials.set("podless", (kind) => (kind === "Pod" ? { message: "no such team" } : undefined));
-    const run = trialRun({ name: "podless" });
+    const run = fixtureRun({ name: "podless" });
 
     await fixture.compute.apply(run);
 
@@ -119,7 +119,7 @@ describe("a run that the cluster's admission refuses", () => {
   });
 
   it("for what no object may hold is refused for good, in the API server's words", async () => {
-    const refusal = await refusalOf(trialRun({ env: { "no name": "s3cret-value" } }));
+    const refusal = await refusalOf(fixtureRun({ env: { "no name": "s3cret-value" } }));
 
     expect(refusal).toMatchObject({
       name: "RunRefused",
@@ -128,7 +128,7 @@ describe("a run that the cluster's admission refuses", () => {
   });
 
   it("for what no pod may be ends before it began, in the API server's words", async () => {
-    const run = trialRun({ image: " berth.test/any:1" });
+    const run = fixtureRun({ image: " berth.test/any:1" });
 
     await fixture.compute.apply(run);
 
@@ -147,7 +147,7 @@ describe("a run that is refused for now", () => {
       asked += 1;
       return asked === 1 ? { code: 429, message: "not so fast" } : undefined;
     });
-    const run = trialRun({ name: "hurried" });
+    const run = fixtureRun({ name: "hurried" });
 
     expect(await refusalOf(run)).toBe("taken");
     expect(asked).toBe(2);
@@ -156,7 +156,7 @@ describe("a run that is refused for now", () => {
 
   it("by a quota of Jobs says so, and is taken once there is room", async () => {
     const quotas = `/api/v1/namespaces/${namespace}/resourcequotas`;
-    const run = trialRun();
+    const run = fixtureRun();
     must(
       await fixture.cluster.admin.post(quotas, {
         metadata: { name: "jobs" },
@@ -187,7 +187,7 @@ describe("a run that is refused for now", () => {
       const message = "Operation cannot be fulfilled on resourcequotas";
       return asked < 3 ? { code: 409, reason: "Conflict", message } : undefined;
     });
-    const run = trialRun({ name: "crowded" });
+    const run = fixtureRun({ name: "crowded" });
 
     expect(await refusalOf(run)).toBe("taken");
     expect(asked).toBe(3);
@@ -199,7 +199,7 @@ describe("a run that is refused for now", () => {
     const path = `${admission}/validatingwebhookconfigurations`;
     must(await fixture.cluster.admin.post(path, other.configuration("away", namespace)));
     await other.close();
-    const run = trialRun();
+    const run = fixtureRun();
 
     const refusal = await fixture.eventually(
       async () => {
@@ -236,7 +236,7 @@ describe("who asks", () => {
       },
     });
     const compute = kubernetesCompute({ ...fixture.options, client });
-    const run = trialRun({ env: { A: "b" } });
+    const run = fixtureRun({ env: { A: "b" } });
 
     await compute.apply(run);
     const seen = await fixture.eventually(
@@ -251,7 +251,7 @@ describe("who asks", () => {
   });
 
   it("five times at once makes one run of it", async () => {
-    const run = trialRun({ env: { A: "b" } });
+    const run = fixtureRun({ env: { A: "b" } });
 
     const answers = await Promise.all(Array.from({ length: 5 }, () => refusalOf(run)));
     await until(run, "ready");

@@ -12,14 +12,14 @@ import { snapshotPath } from "#testing/cluster/snapshot-api.ts";
 import { silentLog } from "#testing/log.ts";
 import { memoryBlobs } from "#testing/memory-blobs.ts";
 import { apiClient } from "./api-client.ts";
-import { type ClusterTrial, namespace, openClusterTrial, trialRun, unhurried } from "./cluster-trial.ts";
+import { type ClusterFixture, fixtureRun, namespace, openClusterFixture, unhurried } from "./cluster-fixture.ts";
 import { kubernetesCommands } from "./commands.ts";
 import { kubernetesCompute } from "./compute.ts";
 import type { KubeObject } from "./objects.ts";
 import { pathsOf } from "./paths.ts";
 import { kubernetesVolumes } from "./volumes.ts";
 
-let fixture: ClusterTrial;
+let fixture: ClusterFixture;
 /** What the driver, and that part of it which requests have, asked for so far, as the rules of a role name it. */
 const used = new Set<string>();
 const usedByCommands = new Set<string>();
@@ -33,7 +33,7 @@ const note = (message: unknown) => {
 };
 
 beforeAll(async () => {
-  fixture = await openClusterTrial(
+  fixture = await openClusterFixture(
     ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" })),
     ({ spec }) => (spec.containers[0]?.image === "berth.test/serves:1" ? {} : undefined),
     { snapshots: true },
@@ -96,7 +96,7 @@ function rightsIn({ rules }: Role, where: string): string[] {
 }
 
 async function applied(changes: Partial<Run>, holds: (seen: Observation) => boolean) {
-  const run = trialRun(changes);
+  const run = fixtureRun(changes);
   await fixture.compute.apply(run);
   await fixture.eventually(
     () => fixture.compute.observe(run.uid, 1),
@@ -158,12 +158,12 @@ it("one right less would not be enough: the driver uses each of them", { retry: 
     .catch(() => "silent");
   await applied({ image: "berth.test/none:1" }, ({ state }) => state === "ended");
   const pages = kubernetesCompute({ ...fixture.options, web: { domain: "gpu.example", ingressClass: "nginx" } });
-  await pages.apply(trialRun({ ports, addressLabel: "demo", image: "berth.test/serves:1" }));
+  await pages.apply(fixtureRun({ ports, addressLabel: "demo", image: "berth.test/serves:1" }));
   const unbound = await applied({ shares: [{ node: "none", units: 1 }] }, ({ reason }) => reason !== null);
   await compute.remove(unbound.uid, 1, { ...gently, unlessBound: true });
   await fixture.clear();
 
-  const volumes = kubernetesVolumes({ client, paths: pathsOf(namespace), deployment: "trial" }, unhurried);
+  const volumes = kubernetesVolumes({ client, paths: pathsOf(namespace), deployment: "fixture" }, unhurried);
   const { id, zone } = await volumes.createVolume({ token: "t", sizeGb: 1, zone: "us-east-1a", snapshotId: undefined });
   await applied({ mounts: [{ volume: { id, zone }, path: "/workspace" }] }, ({ state }) => state === "ready");
   await fixture.clear();
@@ -206,7 +206,7 @@ it("one right less would not be enough: the driver uses each of them", { retry: 
 it("a request runs commands with the rights of its own group, and uses each of them", { retry: 0 }, async () => {
   const { url, ca, token } = fixture.cluster.controlPlane.accessOf("commands");
   const client = apiClient({ url, ca, token: async () => token });
-  const commands = kubernetesCommands({ client, paths: pathsOf(namespace), deployment: "trial" });
+  const commands = kubernetesCommands({ client, paths: pathsOf(namespace), deployment: "fixture" });
   const run = await applied({}, ({ state }) => state === "ready");
   const exec = { id: "y", words: ["echo", "hello"], stdin: "", env: {}, directory: undefined, timeoutMs: 5_000 };
 

@@ -55,7 +55,7 @@ const nodeWith = (storage: string) =>
 
 describe("the disk that a node keeps containers on", () => {
   const resourcesOn = (nodes: readonly Node[], changes: Partial<Run> = {}) => {
-    const { spec } = (jobOfRun(runOf(changes), 0, { deployment: "trial", now, nodes }) as Made).spec.template;
+    const { spec } = (jobOfRun(runOf(changes), 0, { deployment: "fixture", now, nodes }) as Made).spec.template;
     const [main] = spec.containers as { resources: Record<"limits" | "requests", Record<string, string>> }[];
     return [main?.resources.limits["ephemeral-storage"], main?.resources.requests["ephemeral-storage"]];
   };

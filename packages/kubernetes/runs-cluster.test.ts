@@ -5,15 +5,15 @@ import type { Observation, Run } from "#core/ports/compute.ts";
 import { RunBound } from "#core/problem.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { apiClient } from "./api-client.ts";
-import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
+import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "./cluster-fixture.ts";
 import { kubernetesCompute } from "./compute.ts";
 
 const core = `/api/v1/namespaces/${namespace}`;
 const jobs = `/apis/batch/v1/namespaces/${namespace}/jobs`;
-let fixture: ClusterTrial;
+let fixture: ClusterFixture;
 
 beforeAll(async () => {
-  fixture = await openClusterTrial([
+  fixture = await openClusterFixture([
     { name: "one", instanceType: "p5.48xlarge" },
     { name: "two", instanceType: "p5.48xlarge" },
     { name: "shared", instanceType: "m7i.8xlarge" },
@@ -25,7 +25,7 @@ afterAll(() => fixture.stop());
 
 /** Applies it and waits until it looks so. */
 async function applied(changes: Partial<Run>, holds: (seen: Observation) => boolean) {
-  const run = trialRun(changes);
+  const run = fixtureRun(changes);
   await fixture.compute.apply(run);
   const seen = await until(run, (observation) => observation !== undefined && holds(observation));
   return { run, seen };
@@ -82,7 +82,7 @@ describe("a command", () => {
   });
 
   it.each(["apply", "create"])("has its environment although whoever applied it could not %s", async (call) => {
-    const run = trialRun({ env: { TOKEN: "secret" }, command: 'test "$TOKEN" = secret' });
+    const run = fixtureRun({ env: { TOKEN: "secret" }, command: 'test "$TOKEN" = secret' });
     const interrupted = kubernetesCompute({
       ...fixture.options,
       client: { ...fixture.client, [call]: () => Promise.reject(new Error("interrupted")) },
@@ -137,7 +137,7 @@ describe("the life of a run", () => {
       return made;
     }) as typeof client.apply;
     const slow = kubernetesCompute({ ...fixture.options, client: { ...client, apply } });
-    const run = trialRun({ env: { TOKEN: "secret" } });
+    const run = fixtureRun({ env: { TOKEN: "secret" } });
 
     await expect(slow.apply(run)).rejects.toMatchObject({ name: "ApiUnreachable" });
     client.close();
@@ -165,7 +165,7 @@ describe("the life of a run", () => {
         made.push(`${verb} ${args[0].split("/").at(-2)}`);
         return call(...args);
       };
-    const run = trialRun({ env: { A: "b" } });
+    const run = fixtureRun({ env: { A: "b" } });
     const compute = kubernetesCompute({
       ...fixture.options,
       client: {
@@ -225,7 +225,7 @@ describe("a run of two machines", () => {
   });
 
   it("is not seen before its first Job is made, unless nobody goes on with it", async () => {
-    const run = trialRun({ shares, gpusPerMachine: 8 });
+    const run = fixtureRun({ shares, gpusPerMachine: 8 });
     const create = ((path: string, job: { metadata: { name: string } }) =>
       job.metadata.name.endsWith("-m1")
         ? fixture.client.create(path, job)
@@ -244,7 +244,7 @@ describe("a run of two machines", () => {
   });
 
   it("leaves nothing of what nobody finished making", async () => {
-    const run = trialRun({ shares, gpusPerMachine: 8, env: { A: "b" } });
+    const run = fixtureRun({ shares, gpusPerMachine: 8, env: { A: "b" } });
     await fixture.compute.apply(run);
     await until(run, (seen) => seen?.state === "ready");
     await fixture.cluster.admin.remove(`${jobs}/${run.uid}-r1`, { propagationPolicy: "Background" });
@@ -439,19 +439,19 @@ describe("two control planes in one namespace", () => {
     const listed = await other.listRuns();
     const counted = await one();
     const ending = new AbortController();
-    const theirs = trialRun();
+    const theirs = fixtureRun();
     await other.apply(theirs);
     const { value: first } = await other.changes(ending.signal)[Symbol.asyncIterator]().next();
     ending.abort();
-    const [ofOther, ofTrial] = [await other.listRuns(), await fixture.compute.listRuns()];
+    const [ofOther, ofFixture] = [await other.listRuns(), await fixture.compute.listRuns()];
     await other.remove(theirs.uid, 1, { graceSeconds: 0, force: false });
 
     expect(listed).toEqual([]);
     expect(counted).toMatchObject({ foreignUnits: 1, runs: [] });
     expect(first).toMatchObject({ uid: theirs.uid });
-    expect([ofOther, ofTrial].map((refs) => refs.map(({ uid }) => uid))).toEqual([[theirs.uid], [run.uid]]);
+    expect([ofOther, ofFixture].map((refs) => refs.map(({ uid }) => uid))).toEqual([[theirs.uid], [run.uid]]);
     const { metadata } = must(await fixture.cluster.admin.get(`${core}/secrets/${run.uid}-r1`));
-    expect(metadata.labels).toMatchObject({ "berth/deployment": "trial" });
+    expect(metadata.labels).toMatchObject({ "berth/deployment": "fixture" });
   });
 });
 

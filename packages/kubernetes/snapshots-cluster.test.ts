@@ -8,7 +8,7 @@ import { must } from "#testing/cluster/objects.ts";
 import { handleOf } from "#testing/cluster/pretend-disks.ts";
 import { snapshotPath } from "#testing/cluster/snapshot-api.ts";
 import { volumesConformance } from "#testing/conformance/volumes.ts";
-import { type ClusterTrial, namespace, openClusterTrial, unhurried } from "./cluster-trial.ts";
+import { type ClusterFixture, namespace, openClusterFixture, unhurried } from "./cluster-fixture.ts";
 import { claimOf } from "./names.ts";
 import type { KubeObject } from "./objects.ts";
 import { pathsOf } from "./paths.ts";
@@ -17,11 +17,11 @@ import { kubernetesVolumes } from "./volumes.ts";
 const paths = pathsOf(namespace);
 const classes = `${snapshotPath}/volumesnapshotclasses`;
 const tags: SnapshotTags = { name: "My data 🚀", disk: "d".repeat(32), attempt: "a-r1-1" };
-let fixture: ClusterTrial;
+let fixture: ClusterFixture;
 let volumes: Volumes;
 
 beforeAll(async () => {
-  fixture = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }], undefined, { snapshots: true });
+  fixture = await openClusterFixture([{ name: "one", instanceType: "p5.48xlarge" }], undefined, { snapshots: true });
   const { admin } = fixture.cluster;
   must(
     await admin.post("/apis/storage.k8s.io/v1/storageclasses", {
@@ -51,7 +51,7 @@ beforeAll(async () => {
 afterAll(() => fixture.stop());
 
 function volumesOf(options: { patienceMs?: number; goneWithinMs?: number }): Volumes {
-  const place = { client: fixture.client, paths, deployment: "trial" };
+  const place = { client: fixture.client, paths, deployment: "fixture" };
   return kubernetesVolumes(place, { storageClass: null, ...unhurried, ...options });
 }
 
@@ -125,7 +125,7 @@ describe("a backup of a claim", () => {
     expect(await volumes.listSnapshots(id)).toHaveLength(1);
     const { items } = must(await fixture.cluster.admin.get<{ items: KubeObject[] }>(paths.snapshots));
     expect(items[0]?.metadata).toMatchObject({
-      labels: { "berth/name": "My_data", "berth/disk": tags.disk, "berth/deployment": "trial" },
+      labels: { "berth/name": "My_data", "berth/disk": tags.disk, "berth/deployment": "fixture" },
       annotations: { "berth/name": tags.name, "berth/attempt": tags.attempt },
     });
     await clear();
@@ -145,7 +145,7 @@ describe("a backup of a claim", () => {
   });
 
   it("is unneeded before a claim has a volume, and refused then", async () => {
-    const place = { client: fixture.client, paths, deployment: "trial" };
+    const place = { client: fixture.client, paths, deployment: "fixture" };
     const waiting = kubernetesVolumes(place, unhurried);
     const { id } = await waiting.createVolume({ token: "w", sizeGb: 10, zone: "z", snapshotId: undefined });
 

@@ -6,13 +6,13 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { noteAnswers } from "#local/e2e/answers.ts";
 import { isOver, type Job } from "#local/e2e/job-client.ts";
 import { eventually } from "#local/e2e/processes.ts";
-import { openStackTrial, type StackTrial } from "#local/e2e/stack-trial.ts";
+import { openStackFixture, type StackFixture } from "#local/e2e/stack-fixture.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { seededRandom } from "#testing/random.ts";
-import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
-import { isMeantToBeCancelled, soakUsers, wrongEnd } from "./soak-jobs-trial.ts";
-import { leftovers, seenClaims } from "./soak-leftovers-trial.ts";
-import { startMortalStack } from "./soak-stack-trial.ts";
+import { type ClusterFixture, namespace, openClusterFixture } from "./cluster-fixture.ts";
+import { isMeantToBeCancelled, soakUsers, wrongEnd } from "./soak-jobs-fixture.ts";
+import { leftovers, seenClaims } from "./soak-leftovers-fixture.ts";
+import { startMortalStack } from "./soak-stack-fixture.ts";
 
 const seed = Number(process.env.SOAK_SEED ?? randomInt(1_000_000));
 const minutes = Number(process.env.SOAK_MINUTES ?? 1);
@@ -31,12 +31,12 @@ const gpus = 8 * nodes.length;
 /** What is still to come to its end after the last kill may wait for others before it. */
 const longestEndMs = 300_000;
 
-let cluster: ClusterTrial;
-let fixture: StackTrial;
+let cluster: ClusterFixture;
+let fixture: StackFixture;
 
 beforeEach(async () => {
-  cluster = await openClusterTrial(nodes.map((name) => ({ name, instanceType: "p5.48xlarge" })));
-  fixture = openStackTrial("berth-soak-");
+  cluster = await openClusterFixture(nodes.map((name) => ({ name, instanceType: "p5.48xlarge" })));
+  fixture = openStackFixture("berth-soak-");
 });
 
 afterEach(async () => {

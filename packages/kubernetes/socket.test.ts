@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { WebSocketServer } from "ws";
 import { type ApiClient, apiClient } from "./api-client.ts";
 import type { ApiAccess } from "./exchange.ts";
-import { type LoopbackServer, loopbackServer } from "./loopback-trial.ts";
+import { type LoopbackServer, loopbackServer } from "./loopback-fixture.ts";
 import { execInPod } from "./pod-exec.ts";
 import { postToPod } from "./pod-port.ts";
 

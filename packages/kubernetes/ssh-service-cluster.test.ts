@@ -1,18 +1,18 @@
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { Compute, Run } from "#core/ports/compute.ts";
 import { must } from "#testing/cluster/objects.ts";
-import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
+import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "./cluster-fixture.ts";
 import { kubernetesCompute } from "./compute.ts";
 import type { KubeObject } from "./objects.ts";
 
 /** All that there are on this cluster. */
 const ports = [30_200, 30_201];
 const sshPort = 2222;
-let fixture: ClusterTrial;
+let fixture: ClusterFixture;
 let compute: Compute;
 
 beforeAll(async () => {
-  fixture = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }], undefined, {
+  fixture = await openClusterFixture([{ name: "one", instanceType: "p5.48xlarge" }], undefined, {
     nodePorts: ports.join("-"),
   });
   compute = kubernetesCompute({ ...fixture.options, sshPort });
@@ -41,7 +41,7 @@ const access = (revision: number, keys: readonly string[]) => ({ revision, login
 const key = ["ssh-ed25519 AAAA"];
 
 async function begun(changes: Partial<Run> = {}): Promise<Run> {
-  const run = trialRun(changes);
+  const run = fixtureRun(changes);
   await compute.apply(run);
   await fixture.eventually(
     () => compute.observe(run.uid, 1),
@@ -71,7 +71,7 @@ it("a node has a port for SSH while a key would get in, and never another one fo
     selector: { "batch.kubernetes.io/job-name": `${run.uid}-r1` },
     ports: [{ nodePort: expect.any(Number), targetPort: sshPort }],
   });
-  expect(service?.metadata.labels).toMatchObject({ "berth/deployment": "trial", "berth/uid": run.uid });
+  expect(service?.metadata.labels).toMatchObject({ "berth/deployment": "fixture", "berth/uid": run.uid });
   expect(ports).toContain(opened?.port);
   expect(again).toEqual(opened);
   expect(await addressOf(run)).toEqual({ ip: "127.0.0.1", port: null });

@@ -9,19 +9,25 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { blocksOf } from "#local/e2e/doc-blocks.ts";
 import { isOver, type Job, jobClient } from "#local/e2e/job-client.ts";
 import { missingPrograms, runProgram } from "#local/e2e/program.ts";
-import { environmentFor, openStackTrial, root, type StackProcess, type StackTrial } from "#local/e2e/stack-trial.ts";
-import { ask } from "#local/ingress-trial.ts";
+import {
+  environmentFor,
+  openStackFixture,
+  root,
+  type StackFixture,
+  type StackProcess,
+} from "#local/e2e/stack-fixture.ts";
+import { ask } from "#local/ingress-fixture.ts";
+import { exec, keyFile, said } from "#local/ssh-fixture.ts";
 import { newSshKey } from "#local/ssh-host-key.ts";
-import { exec, keyFile, said } from "#local/ssh-trial.ts";
 import { must } from "#testing/cluster/objects.ts";
-import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
+import { type ClusterFixture, namespace, openClusterFixture } from "./cluster-fixture.ts";
 
 /** What every pod serves at its port 8080. */
 const page = createServer((request, response) => response.end(`the page at ${request.url}`));
 const key = newSshKey();
 const clients = new Set<Client>();
-let cluster: ClusterTrial;
-let fixture: StackTrial;
+let cluster: ClusterFixture;
+let fixture: StackFixture;
 
 beforeAll(async () => {
   await once(page.listen(0, "127.0.0.1"), "listening");
@@ -30,7 +36,7 @@ beforeAll(async () => {
     { name: "one", instanceType: "p5.48xlarge" },
     { name: "two", instanceType: "m7i.8xlarge" },
   ];
-  cluster = await openClusterTrial(nodes, () => ({ process: true, ports: { 8080: port } }));
+  cluster = await openClusterFixture(nodes, () => ({ process: true, ports: { 8080: port } }));
   const metadata = { annotations: { "storageclass.kubernetes.io/is-default-class": "true" } };
   must(await cluster.cluster.admin.patch("/apis/storage.k8s.io/v1/storageclasses/berth-gp3", { metadata }));
 });
@@ -41,7 +47,7 @@ afterAll(async () => {
 });
 
 beforeEach(() => {
-  fixture = openStackTrial("berth-access-");
+  fixture = openStackFixture("berth-access-");
 });
 
 afterEach(async () => {

@@ -3,22 +3,22 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { networkWords } from "#local/cluster-network.ts";
 import { isOver, jobClient } from "#local/e2e/job-client.ts";
-import { openStackTrial, type StackProcess, type StackTrial } from "#local/e2e/stack-trial.ts";
+import { openStackFixture, type StackFixture, type StackProcess } from "#local/e2e/stack-fixture.ts";
 import { must } from "#testing/cluster/objects.ts";
-import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
+import { type ClusterFixture, namespace, openClusterFixture } from "./cluster-fixture.ts";
 import type { KubeObject } from "./objects.ts";
 
-let cluster: ClusterTrial;
-let fixture: StackTrial;
+let cluster: ClusterFixture;
+let fixture: StackFixture;
 
 beforeAll(async () => {
-  cluster = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
+  cluster = await openClusterFixture([{ name: "one", instanceType: "p5.48xlarge" }]);
 });
 
 afterAll(() => cluster.stop());
 
 beforeEach(() => {
-  fixture = openStackTrial("berth-on-cluster-");
+  fixture = openStackFixture("berth-on-cluster-");
 });
 
 afterEach(() => fixture.close());
@@ -104,7 +104,7 @@ describe("the embedded stack on a cluster", { timeout: 3 * PATIENCE_MS }, () => 
 
   it("drives the environments of a home once: a copy of it is refused until the first one has stopped", async () => {
     const first = await start();
-    const copy = openStackTrial("berth-copy-");
+    const copy = openStackFixture("berth-copy-");
     cpSync(fixture.home, copy.home, { recursive: true, filter: (file) => !lstatSync(file).isSocket() });
     const settings = { COMPUTE: "kubernetes", KUBECONFIG: kubeconfigOf("berth") };
 

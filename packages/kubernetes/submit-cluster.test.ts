@@ -2,22 +2,22 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isOver, type Job, type JobClient, jobClient } from "#local/e2e/job-client.ts";
-import { openStackTrial, type StackProcess, type StackTrial } from "#local/e2e/stack-trial.ts";
+import { openStackFixture, type StackFixture, type StackProcess } from "#local/e2e/stack-fixture.ts";
 import { must } from "#testing/cluster/objects.ts";
-import { type ClusterTrial, namespace, openClusterTrial } from "./cluster-trial.ts";
+import { type ClusterFixture, namespace, openClusterFixture } from "./cluster-fixture.ts";
 import { conditionOf, type Pod } from "./objects.ts";
 
 /** A job waits for capacity that is listed each minute, on a machine that does ten other things. */
 const PATIENCE_MS = 180_000;
-let cluster: ClusterTrial;
-let fixture: StackTrial;
+let cluster: ClusterFixture;
+let fixture: StackFixture;
 let stack: StackProcess;
 let client: JobClient;
 let key: string;
 
 beforeAll(async () => {
-  cluster = await openClusterTrial([]);
-  fixture = openStackTrial("berth-submit-");
+  cluster = await openClusterFixture([]);
+  fixture = openStackFixture("berth-submit-");
   stack = await fixture.start({
     COMPUTE: "kubernetes",
     KUBECONFIG: join(cluster.cluster.controlPlane.home, "berth.kubeconfig"),

@@ -4,12 +4,12 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { kubernetesCompute } from "./compute.ts";
-import { listening, openToolsTrial, podsOf, type ToolsTrial } from "./tools-trial.ts";
+import { listening, openToolsFixture, podsOf, type ToolsFixture } from "./tools-fixture.ts";
 
-let fixture: ToolsTrial;
+let fixture: ToolsFixture;
 
 beforeAll(async () => {
-  fixture = await openToolsTrial();
+  fixture = await openToolsFixture();
 });
 
 afterEach(() => fixture.clear());

@@ -4,13 +4,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import type { Exec } from "#core/ports/exec.ts";
 import { execConformance } from "#testing/conformance/exec.ts";
-import { behavioursIn } from "./behaviours-trial.ts";
-import { openToolsTrial, type ToolsTrial } from "./tools-trial.ts";
+import { behavioursIn } from "./behaviours-fixture.ts";
+import { openToolsFixture, type ToolsFixture } from "./tools-fixture.ts";
 
-let fixture: ToolsTrial;
+let fixture: ToolsFixture;
 
 beforeAll(async () => {
-  fixture = await openToolsTrial();
+  fixture = await openToolsFixture();
 });
 
 afterEach(() => fixture.clear());

@@ -3,12 +3,12 @@ import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { listening, openToolsTrial, podsOf, type ToolsTrial } from "./tools-trial.ts";
+import { listening, openToolsFixture, podsOf, type ToolsFixture } from "./tools-fixture.ts";
 
-let fixture: ToolsTrial;
+let fixture: ToolsFixture;
 
 beforeAll(async () => {
-  fixture = await openToolsTrial();
+  fixture = await openToolsFixture();
 });
 
 afterEach(() => fixture.clear());

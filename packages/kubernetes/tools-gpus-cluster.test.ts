@@ -4,14 +4,14 @@ import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { Compute } from "#core/ports/compute.ts";
 import type { ApiClient } from "./api-client.ts";
 import { kubernetesCompute } from "./compute.ts";
-import { type CoreTrial, startCore } from "./core-trial.ts";
-import { openToolsTrial, type ToolsTrial } from "./tools-trial.ts";
+import { type CoreFixture, startCore } from "./core-fixture.ts";
+import { openToolsFixture, type ToolsFixture } from "./tools-fixture.ts";
 
-let fixture: ToolsTrial;
-let core: CoreTrial | undefined;
+let fixture: ToolsFixture;
+let core: CoreFixture | undefined;
 
 beforeAll(async () => {
-  fixture = await openToolsTrial();
+  fixture = await openToolsFixture();
 });
 
 afterEach(async () => {

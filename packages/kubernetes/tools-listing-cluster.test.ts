@@ -7,20 +7,20 @@ import type { Volumes } from "#core/ports/volumes.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { snapshotPath } from "#testing/cluster/snapshot-api.ts";
 import { memoryBlobs } from "#testing/memory-blobs.ts";
-import { trialRun } from "./cluster-trial.ts";
+import { fixtureRun } from "./cluster-fixture.ts";
 import { kubernetesCompute } from "./compute.ts";
 import { pathsOf } from "./paths.ts";
-import { openToolsTrial, type ToolsTrial } from "./tools-trial.ts";
+import { openToolsFixture, type ToolsFixture } from "./tools-fixture.ts";
 import { kubernetesVolumes } from "./volumes.ts";
 
 const blobs = memoryBlobs();
-let fixture: ToolsTrial;
+let fixture: ToolsFixture;
 let compute: Compute;
 let volumes: Volumes;
 let disks = 0;
 
 beforeAll(async () => {
-  fixture = await openToolsTrial({ snapshots: true });
+  fixture = await openToolsFixture({ snapshots: true });
   const made = { metadata: { name: "ebs" }, driver: "ebs.csi.aws.com", deletionPolicy: "Delete" };
   const body = { apiVersion: "snapshot.storage.k8s.io/v1", kind: "VolumeSnapshotClass", ...made };
   must(await fixture.cluster.admin.post(`${snapshotPath}/volumesnapshotclasses`, body));
@@ -40,7 +40,7 @@ async function withDisk(changes: Partial<Run>): Promise<{ run: Run; volume: stri
   writeFileSync(join(path, "two\nlines\u001b[2J"), "");
   const zone = fixture.nodes[0]?.zone ?? "";
   const volume = await volumes.createVolume({ token: `t-${disks}`, sizeGb: 10, zone, snapshotId: undefined });
-  const run = trialRun({ mounts: [{ volume, path }], ...changes });
+  const run = fixtureRun({ mounts: [{ volume, path }], ...changes });
   await compute.apply(run);
   return { run, volume: volume.id, path };
 }
@@ -89,7 +89,7 @@ it("gives no backup the list of an earlier run, and keeps none of a volume that 
   await fixture.ready(run);
   await removed(run);
 
-  const { id } = await backedUp(volume, trialRun());
+  const { id } = await backedUp(volume, fixtureRun());
   expect(await contentOf(id)).toBeUndefined();
   await volumes.removeSnapshot(id);
   await volumes.removeVolume(volume);

@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
-import { type ClusterTrial, openClusterTrial, trialRun } from "./cluster-trial.ts";
+import { type ClusterFixture, fixtureRun, openClusterFixture } from "./cluster-fixture.ts";
 
-let fixture: ClusterTrial;
+let fixture: ClusterFixture;
 
 beforeAll(async () => {
-  fixture = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
+  fixture = await openClusterFixture([{ name: "one", instanceType: "p5.48xlarge" }]);
 });
 
 afterEach(() => fixture.clear());
@@ -13,7 +13,7 @@ afterEach(() => fixture.clear());
 afterAll(() => fixture.stop());
 
 /** Applies a run and waits until the Job, too, counts its pod as ready: then nothing more is written to either. */
-async function rested(run: Run = trialRun()): Promise<Run> {
+async function rested(run: Run = fixtureRun()): Promise<Run> {
   await fixture.compute.apply(run);
   const job = `/apis/batch/v1/namespaces/berth-environments/jobs/${run.uid}-r1`;
   await fixture.eventually(
@@ -59,7 +59,7 @@ it("hands the watch over: what changes while nobody follows is told once, and no
   await removed(gone);
   const made = await rested();
   const next = await following(first.upTo, [gone, made]);
-  const later = trialRun();
+  const later = fixtureRun();
   const last = await following(next.upTo, [later], () => fixture.compute.apply(later));
 
   expect(first.told).toEqual(uidsOf(kept, gone));

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
 import { type ApiClient, apiClient } from "./api-client.ts";
-import { answerJson, type LoopbackServer, loopbackServer, refuse } from "./loopback-trial.ts";
+import { answerJson, type LoopbackServer, loopbackServer, refuse } from "./loopback-fixture.ts";
 import { type FollowOptions, follow, type Versioned } from "./watch.ts";
 
 interface Thing extends Versioned {

@@ -1,17 +1,17 @@
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { Compute, Run } from "#core/ports/compute.ts";
 import { must } from "#testing/cluster/objects.ts";
-import { type ClusterTrial, namespace, openClusterTrial, trialRun } from "./cluster-trial.ts";
+import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "./cluster-fixture.ts";
 import { kubernetesCompute } from "./compute.ts";
 import type { KubeObject } from "./objects.ts";
 
 const services = `/api/v1/namespaces/${namespace}/services`;
 const ingresses = `/apis/networking.k8s.io/v1/namespaces/${namespace}/ingresses`;
-let fixture: ClusterTrial;
+let fixture: ClusterFixture;
 let compute: Compute;
 
 beforeAll(async () => {
-  fixture = await openClusterTrial([{ name: "one", instanceType: "p5.48xlarge" }]);
+  fixture = await openClusterFixture([{ name: "one", instanceType: "p5.48xlarge" }]);
   const annotations = { "nginx.ingress.kubernetes.io/auth-url": "https://berth.example/allowed" };
   const web = { domain: "gpu.example:8443", ingressClass: "nginx", annotations };
   compute = kubernetesCompute({ ...fixture.options, web });
@@ -42,14 +42,14 @@ const page: Partial<Run> = {
 };
 
 it("a run that serves a page is at its own name, by the class and with the annotations of the setting", async () => {
-  const run = trialRun(page);
+  const run = fixtureRun(page);
 
   await compute.apply(run);
   await compute.apply(run);
   const [[service, ...more] = [], [ingress, ...others] = []] = await there();
 
   const name = `web-${run.uid}-r1`;
-  const labels = { "berth/deployment": "trial", "berth/uid": run.uid };
+  const labels = { "berth/deployment": "fixture", "berth/uid": run.uid };
   expect([more, others]).toEqual([[], []]);
   expect(service).toMatchObject({
     metadata: { name, labels },
@@ -74,16 +74,16 @@ it("a run that serves a page is at its own name, by the class and with the annot
 });
 
 it("what serves no page, or has no name that a host can have, has neither", async () => {
-  await compute.apply(trialRun({ ...page, ports: [{ port: 22, kind: "ssh" }] }));
-  await compute.apply(trialRun({ ports: page.ports ?? [] }));
-  await compute.apply(trialRun({ ...page, addressLabel: "*.demo" }));
-  await compute.apply(trialRun({ ...page, addressLabel: "demo\n" }));
+  await compute.apply(fixtureRun({ ...page, ports: [{ port: 22, kind: "ssh" }] }));
+  await compute.apply(fixtureRun({ ports: page.ports ?? [] }));
+  await compute.apply(fixtureRun({ ...page, addressLabel: "*.demo" }));
+  await compute.apply(fixtureRun({ ...page, addressLabel: "demo\n" }));
 
   expect(await there()).toEqual([[], []]);
 });
 
 it("both go with the run, also where its Job was deleted by hand or was never made", async () => {
-  const [ended, byHand, half] = [trialRun(page), trialRun(page), trialRun(page)];
+  const [ended, byHand, half] = [fixtureRun(page), fixtureRun(page), fixtureRun(page)];
   const other = (label: string) => ({ addressLabel: label });
   await compute.apply(ended);
   await compute.apply({ ...byHand, ...other("by-hand") });

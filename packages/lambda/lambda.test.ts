@@ -4,7 +4,7 @@ import { buildApp } from "#http/app.ts";
 import { cron } from "#http/cron.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { eachLook, pools, work } from "#http/work.ts";
-import { asAlice, key, trialRuntime } from "#testing/trial-endpoints.ts";
+import { asAlice, fixtureRuntime, key } from "#testing/fixture-endpoints.ts";
 import { consumerLambda, fallbackLambda, lambda, scheduleLambda } from "./lambda.ts";
 
 const before = { ...process.env };
@@ -39,7 +39,7 @@ function eventOf(method: string, rawPath: string, headers: Record<string, string
 
 /** An endpoint, and a factory that counts how often it made its port. */
 async function fixture() {
-  const { ports, clock } = await trialRuntime({ expiresAt: Number.MAX_SAFE_INTEGER });
+  const { ports, clock } = await fixtureRuntime({ expiresAt: Number.MAX_SAFE_INTEGER });
   const made: string[] = [];
   const table = () => {
     made.push("table");
@@ -99,7 +99,7 @@ test("the client's address is the one that the edge says, and a header of it is 
 
   await handler(eventOf("GET", "/v1/me", { "x-berth-viewer": "203.0.113.7" }));
   await handler(eventOf("GET", "/v1/me"));
-  const onLaptop = buildApp(await trialRuntime(), [verb]);
+  const onLaptop = buildApp(await fixtureRuntime(), [verb]);
   await onLaptop.request("/v1/me", { headers: { "x-berth-viewer": "203.0.113.8" } });
 
   expect(seen).toEqual(["203.0.113.7", undefined, undefined]);

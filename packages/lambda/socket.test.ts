@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { apiKeyKey, connectionKey } from "#core/keys.ts";
-import { openSocketTrial, type SocketTrial } from "#local/socket-trial.ts";
-import { edgeSecret, type GatewayTrial, openGatewayTrial } from "./socket-trial.ts";
+import { openSocketFixture, type SocketFixture } from "#local/socket-fixture.ts";
+import { edgeSecret, type GatewayFixture, openGatewayFixture } from "./socket-fixture.ts";
 
 const ID = "ws-demo-alice-1756062811";
 /** Ids of API Gateway hold what a path does not. */
@@ -12,19 +12,19 @@ const path = (key: string, id = ID) => `/v1/cloudrun/workspaces/${id}/shell?api_
 const command = (text: string, more: object = {}) => ({ type: "command", command: text, ...more });
 
 describe("the web shell behind API Gateway", () => {
-  let fixture: SocketTrial;
-  let gateway: GatewayTrial;
+  let fixture: SocketFixture;
+  let gateway: GatewayFixture;
   let key: string;
 
   beforeEach(async () => {
     delete process.env.AWS_LAMBDA_FUNCTION_NAME;
     process.env.ORIGIN_SECRETS = edgeSecret;
-    fixture = await openSocketTrial();
+    fixture = await openSocketFixture();
     await fixture.workspace("alice", ID);
     await fixture.world.deliver();
     // The handler goes by the time of day.
     key = await fixture.key("alice", { expiresAt: Number.MAX_SAFE_INTEGER });
-    gateway = await openGatewayTrial(fixture.world);
+    gateway = await openGatewayFixture(fixture.world);
   });
 
   afterEach(async () => {
@@ -249,7 +249,7 @@ describe("the web shell behind API Gateway", () => {
     const item = await fixture.world.table.get(apiKeyKey(fixture.world.ctx.ids.hash(key)));
     const revoked = { revokedAt: 1 };
     if (item) await fixture.world.table.put({ ...item, ...revoked });
-    const fresh = await openGatewayTrial(fixture.world);
+    const fresh = await openGatewayFixture(fixture.world);
 
     // Another instance, which has not read the key lately.
     await fresh.hand(gateway.send(one, command("late")));

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "vitest";
 import { apiClient } from "#kubernetes/api-client.ts";
-import { answerJson, type LoopbackServer, loopbackServer, refuse } from "#kubernetes/loopback-trial.ts";
+import { answerJson, type LoopbackServer, loopbackServer, refuse } from "#kubernetes/loopback-fixture.ts";
 import { checkCluster } from "./cluster-check.ts";
 
 const closing: (() => unknown)[] = [];

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { answerJson, type LoopbackServer, loopbackServer, refuse } from "#kubernetes/loopback-trial.ts";
+import { answerJson, type LoopbackServer, loopbackServer, refuse } from "#kubernetes/loopback-fixture.ts";
 import { silentLog } from "#testing/log.ts";
 import { memoryBlobs } from "#testing/memory-blobs.ts";
 import { clusterEnvironments } from "./cluster-environments.ts";

@@ -3,7 +3,7 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type ApiClient, apiClient } from "#kubernetes/api-client.ts";
-import { answerJson, type LoopbackServer, loopbackServer, refuse } from "#kubernetes/loopback-trial.ts";
+import { answerJson, type LoopbackServer, loopbackServer, refuse } from "#kubernetes/loopback-fixture.ts";
 import { recordingLog } from "#testing/log.ts";
 import { takeLease } from "./cluster-lease.ts";
 

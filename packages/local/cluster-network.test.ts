@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "vitest";
 import { type ApiClient, apiClient } from "#kubernetes/api-client.ts";
-import { answerJson, type LoopbackServer, loopbackServer } from "#kubernetes/loopback-trial.ts";
+import { answerJson, type LoopbackServer, loopbackServer } from "#kubernetes/loopback-fixture.ts";
 import { networkWords } from "./cluster-network.ts";
 
 let server: LoopbackServer;

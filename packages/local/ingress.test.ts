@@ -6,25 +6,25 @@ import { WebSocket, WebSocketServer } from "ws";
 import { reservation } from "#core/environments/record/policy.ts";
 import { requestStop } from "#core/environments/verbs/stop.ts";
 import { apiKeyKey, hostKey } from "#core/keys.ts";
-import { eventually } from "#process/trial.ts";
-import { basic, type IngressTrial, openIngressTrial } from "./ingress-trial.ts";
-import { upgrade } from "./socket-trial.ts";
+import { eventually } from "#process/fixture.ts";
+import { basic, type IngressFixture, openIngressFixture } from "./ingress-fixture.ts";
+import { upgrade } from "./socket-fixture.ts";
 
 const LABEL = "vs-code-abc12345";
 const HOST = `${LABEL}.preview.localhost:8080`;
 
-let fixture: IngressTrial;
+let fixture: IngressFixture;
 let bearer: { readonly authorization: string };
 /** Times as short as a test needs: those of a running stack are of minutes. */
-async function begin(times: Parameters<typeof openIngressTrial>[0] = {}): Promise<void> {
-  fixture = await openIngressTrial({ lookMs: 50, ...times });
+async function begin(times: Parameters<typeof openIngressFixture>[0] = {}): Promise<void> {
+  fixture = await openIngressFixture({ lookMs: 50, ...times });
   await fixture.environment(LABEL);
   bearer = { authorization: `Bearer ${fixture.key}` };
 }
 beforeEach(() => begin());
 afterEach(() => fixture.close());
 
-async function beginAnew(times: Parameters<typeof openIngressTrial>[0]): Promise<void> {
+async function beginAnew(times: Parameters<typeof openIngressFixture>[0]): Promise<void> {
   await fixture.close();
   await begin(times);
 }

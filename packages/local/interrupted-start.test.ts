@@ -7,8 +7,8 @@ import type { Look } from "#core/ports/queue.ts";
 import { reconcile } from "#core/reconcile.ts";
 import type { WorkerContext } from "#core/worker.ts";
 import { type ProcessComputeOptions, processCompute } from "#process/compute.ts";
+import { eventually, type Fixture, openFixture } from "#process/fixture.ts";
 import { listRunNames } from "#process/run-directory.ts";
-import { eventually, openTrial, type Trial } from "#process/trial.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { takeAway } from "#testing/take-away.ts";
 import { adoptRuns } from "./adoption.ts";
@@ -16,12 +16,12 @@ import { adoptRuns } from "./adoption.ts";
 /** The world's clock stands in some year, and the run's own limit is by the machine's. */
 const aCentury = 100 * 365 * 24;
 
-let fixture: Trial;
+let fixture: Fixture;
 let impatient: ProcessComputeOptions;
 let world: MemoryWorld;
 
 beforeEach(async () => {
-  fixture = openTrial({ isolation: "none" });
+  fixture = openFixture({ isolation: "none" });
   // Its supervisor is stopped on purpose: a start that waited for it longer would still wait when the stack is there again.
   impatient = { ...fixture.options, startedWithinMs: 1_500 };
   world = await memoryWorld();

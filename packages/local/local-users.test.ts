@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { PATIENCE_MS } from "#process/patience.ts";
 import { silentLog } from "#testing/log.ts";
-import { exportedIn } from "./e2e/stack-trial.ts";
+import { exportedIn } from "./e2e/stack-fixture.ts";
 import { shellEnvironment } from "./shell-environment.ts";
 import { type Stack, startStack } from "./stack.ts";
 

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { internal } from "#functions/shared/metrics.ts";
 import { silentLog } from "#testing/log.ts";
+import { fixtureCatalog } from "./fixture-catalog.ts";
 import { type Stack, startStack } from "./stack.ts";
-import { trialCatalog } from "./trial-catalog.ts";
 
 let home: string;
 let stack: Stack | undefined;
@@ -22,7 +22,7 @@ afterEach(async () => {
 });
 
 async function start(settings: Record<string, string>): Promise<Stack> {
-  const catalog = { ...trialCatalog(), internal: [{ name: "metrics", file: "metrics.ts", thing: internal }] };
+  const catalog = { ...fixtureCatalog(), internal: [{ name: "metrics", file: "metrics.ts", thing: internal }] };
   stack = await startStack({
     environment: { BERTH_HOME: home, PORT: "0", ...settings },
     log: silentLog(),

@@ -3,13 +3,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import ssh2 from "ssh2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import { eventually } from "#process/trial.ts";
+import { eventually } from "#process/fixture.ts";
 import { recordingLog } from "#testing/log.ts";
 import { localIdentities } from "./identities.ts";
-import { ask, basic } from "./ingress-trial.ts";
+import { ask, basic } from "./ingress-fixture.ts";
 import { shellEnvironment } from "./shell-environment.ts";
+import { exec, said } from "./ssh-fixture.ts";
 import { newSshKey } from "./ssh-host-key.ts";
-import { exec, said } from "./ssh-trial.ts";
 import { type Stack, startStack } from "./stack.ts";
 
 const log = recordingLog();

@@ -6,8 +6,8 @@ import * as z from "zod";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import type { Runtime } from "#http/runtime.ts";
+import { fixtureRuntime, key } from "#testing/fixture-endpoints.ts";
 import { testSettings } from "#testing/settings.ts";
-import { key, trialRuntime } from "#testing/trial-endpoints.ts";
 import { type RunningServer, startServer } from "./server.ts";
 
 const servers: RunningServer[] = [];
@@ -44,7 +44,7 @@ function withAllPorts<Given>(runtime: Given): Given & Runtime {
 
 /** A server, its log, and a way to send it bytes that no client would and to read all that it answers. */
 async function fixture() {
-  const runtime = withAllPorts(await trialRuntime());
+  const runtime = withAllPorts(await fixtureRuntime());
   const entries = [me, remove].map((thing) => ({ name: thing.path, file: "x", thing }));
   const server = await startServer(() => runtime, entries, { port: 0, setting: "PORT", pages: true });
   servers.push(server);

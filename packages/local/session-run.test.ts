@@ -5,8 +5,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import { PATIENCE_MS } from "#process/patience.ts";
 import { silentLog } from "#testing/log.ts";
+import { fixtureCatalog } from "./fixture-catalog.ts";
 import { type Stack, startStack } from "./stack.ts";
-import { trialCatalog } from "./trial-catalog.ts";
 
 const uid = "5e".repeat(16);
 const patience = { timeout: PATIENCE_MS, interval: 50 };
@@ -17,7 +17,7 @@ let stack: Stack;
 beforeAll(async () => {
   home = mkdtempSync(join(tmpdir(), "berth-session-"));
   const environment = { BERTH_HOME: home, PORT: "0" };
-  stack = await startStack({ environment, log: silentLog(), catalog: trialCatalog() });
+  stack = await startStack({ environment, log: silentLog(), catalog: fixtureCatalog() });
 });
 
 afterAll(async () => {

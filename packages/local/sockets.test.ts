@@ -2,16 +2,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { apiKeyKey } from "#core/keys.ts";
-import { type Client, openSocketTrial, type SocketTrial, upgrade } from "./socket-trial.ts";
+import { type Client, openSocketFixture, type SocketFixture, upgrade } from "./socket-fixture.ts";
 
 const ID = "ws-demo-alice-1756062811";
 const path = (key: string, id = ID) => `/v1/cloudrun/workspaces/${id}/shell?api_key=${key}`;
 
 describe("the web shell", () => {
-  let fixture: SocketTrial;
+  let fixture: SocketFixture;
   let key: string;
   const begin = async (times: { readonly pingMs?: number } = {}) => {
-    fixture = await openSocketTrial({ lookMs: 20, ...times });
+    fixture = await openSocketFixture({ lookMs: 20, ...times });
     await fixture.workspace("alice", ID);
     await fixture.world.deliver();
     key = await fixture.key("alice");
@@ -355,7 +355,7 @@ describe("the web shell", () => {
   });
 
   it("lets a client go that does not read its results, and holds no more than some of them", async () => {
-    const patient = await openSocketTrial();
+    const patient = await openSocketFixture();
     await patient.workspace("alice", ID);
     await patient.world.deliver();
     const much = "x".repeat(1024 * 1024);

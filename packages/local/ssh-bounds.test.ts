@@ -5,13 +5,13 @@ import { connect as dial, type Socket } from "node:net";
 import { Duplex } from "node:stream";
 import ssh2, { type Client, type ClientChannel, type ServerChannel } from "ssh2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { eventually } from "#process/fixture.ts";
 import { PATIENCE_MS } from "#process/patience.ts";
-import { eventually } from "#process/trial.ts";
 import { silentLog } from "#testing/log.ts";
 import { type SshServer, startSsh } from "./ssh.ts";
+import { exec } from "./ssh-fixture.ts";
 import { newSshKey, type SshKeyPair } from "./ssh-host-key.ts";
 import type { SshRuns, WantedSession } from "./ssh-runs.ts";
-import { exec } from "./ssh-trial.ts";
 
 /** A connection into a run at which nobody reads what comes, or says anything. */
 const deaf = () => new Duplex({ read: () => undefined, write: () => undefined });

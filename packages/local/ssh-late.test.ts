@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { openSshTrial, type SshTrial } from "./ssh-trial.ts";
+import { openSshFixture, type SshFixture } from "./ssh-fixture.ts";
 
 /** Longer than a launcher on a busy machine was waited for once, when sessions and forwards failed there. */
 const LATE_MS = 4_000;
 
-let fixture: SshTrial;
+let fixture: SshFixture;
 beforeEach(async () => {
-  fixture = await openSshTrial("none");
+  fixture = await openSshFixture("none");
   await fixture.begin();
 });
 afterEach(() => fixture.close());

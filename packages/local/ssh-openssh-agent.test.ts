@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { eventually, processesOf } from "#process/trial.ts";
-import { type OpenSshTrial, openOpenSshTrial, openSshLacks } from "./openssh-trial.ts";
+import { eventually, processesOf } from "#process/fixture.ts";
+import { type OpenSshFixture, openOpenSshFixture, openSshLacks } from "./openssh-fixture.ts";
 
 describe.each(["bubblewrap", "none"] as const)("the agent of an OpenSSH client, isolation %s", (isolation) => {
   const lack = openSshLacks(isolation);
@@ -10,10 +10,10 @@ describe.each(["bubblewrap", "none"] as const)("the agent of an OpenSSH client, 
     return;
   }
 
-  let fixture: OpenSshTrial;
+  let fixture: OpenSshFixture;
   let forwarded: string[];
   beforeEach(async () => {
-    fixture = await openOpenSshTrial(isolation);
+    fixture = await openOpenSshFixture(isolation);
     forwarded = ["-A", "-o", `IdentityAgent=${await fixture.startAgent()}`];
   });
   afterEach(async () => {

@@ -2,9 +2,9 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { eventually, processesOf } from "#process/trial.ts";
+import { eventually, processesOf } from "#process/fixture.ts";
 import { freePort } from "#testing/free-port.ts";
-import { type OpenSshTrial, openOpenSshTrial, openSshLacks } from "./openssh-trial.ts";
+import { type OpenSshFixture, openOpenSshFixture, openSshLacks } from "./openssh-fixture.ts";
 
 describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, isolation %s", (isolation) => {
   const lack = openSshLacks(isolation);
@@ -13,10 +13,10 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
     return;
   }
 
-  let fixture: OpenSshTrial;
+  let fixture: OpenSshFixture;
   const servers = new Set<Server>();
   beforeEach(async () => {
-    fixture = await openOpenSshTrial(isolation);
+    fixture = await openOpenSshFixture(isolation);
   });
   afterEach(async () => {
     for (const server of servers) server.close();

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { publicKeyOf } from "#core/environments/access/ssh-keys.ts";
-import { type OpenSshTrial, openOpenSshTrial, openSshLacks } from "./openssh-trial.ts";
+import { type OpenSshFixture, openOpenSshFixture, openSshLacks } from "./openssh-fixture.ts";
 
 describe("an OpenSSH client with a key made by ssh-keygen", () => {
   const lack = openSshLacks("none");
@@ -12,9 +12,9 @@ describe("an OpenSSH client with a key made by ssh-keygen", () => {
     return;
   }
 
-  let fixture: OpenSshTrial;
+  let fixture: OpenSshFixture;
   beforeAll(async () => {
-    fixture = await openOpenSshTrial("none");
+    fixture = await openOpenSshFixture("none");
   });
   afterAll(async () => {
     await fixture.close();

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { freePort } from "#testing/free-port.ts";
-import { type OpenSshTrial, openOpenSshTrial, openSshLacks } from "./openssh-trial.ts";
+import { type OpenSshFixture, openOpenSshFixture, openSshLacks } from "./openssh-fixture.ts";
 
 const programs = ["rsync", "git", "screen"];
 
@@ -16,9 +16,9 @@ describe.each(["bubblewrap", "none"] as const)("over the OpenSSH client, isolati
     return;
   }
 
-  let fixture: OpenSshTrial;
+  let fixture: OpenSshFixture;
   beforeEach(async () => {
-    fixture = await openOpenSshTrial(isolation);
+    fixture = await openOpenSshFixture(isolation);
   });
   afterEach(async () => {
     await fixture.close();

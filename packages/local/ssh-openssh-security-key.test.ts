@@ -1,8 +1,13 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type OpenSshTrial, openOpenSshTrial, openSshLacks } from "./openssh-trial.ts";
-import { newSecurityKey, type SecurityKey, type SecurityKeyType, serveSecurityKey } from "./ssh-security-key-trial.ts";
+import { type OpenSshFixture, openOpenSshFixture, openSshLacks } from "./openssh-fixture.ts";
+import {
+  newSecurityKey,
+  type SecurityKey,
+  type SecurityKeyType,
+  serveSecurityKey,
+} from "./ssh-security-key-fixture.ts";
 
 const types: readonly SecurityKeyType[] = ["sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"];
 
@@ -13,11 +18,11 @@ describe.each(types)("an OpenSSH client with %s", (type) => {
     return;
   }
 
-  let fixture: OpenSshTrial;
+  let fixture: OpenSshFixture;
   let key: SecurityKey;
   let stop = () => {};
   beforeEach(async () => {
-    fixture = await openOpenSshTrial("none");
+    fixture = await openOpenSshFixture("none");
     key = newSecurityKey(type);
     const login = { revision: 1, login: fixture.login, keys: [key.public], jupyter: null };
     await fixture.compute.setAccess(fixture.uid, 1, login);

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { eventually } from "#process/trial.ts";
-import { type OpenSshTrial, openOpenSshTrial, openSshLacks } from "./openssh-trial.ts";
+import { eventually } from "#process/fixture.ts";
+import { type OpenSshFixture, openOpenSshFixture, openSshLacks } from "./openssh-fixture.ts";
 
 describe.each(["bubblewrap", "none"] as const)(
   "one connection of several OpenSSH clients, isolation %s",
@@ -13,9 +13,9 @@ describe.each(["bubblewrap", "none"] as const)(
       return;
     }
 
-    let fixture: OpenSshTrial;
+    let fixture: OpenSshFixture;
     beforeEach(async () => {
-      fixture = await openOpenSshTrial(isolation);
+      fixture = await openOpenSshFixture(isolation);
     });
     afterEach(async () => {
       await fixture.close();

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type OpenSshTrial, openOpenSshTrial, openSshLacks } from "./openssh-trial.ts";
+import { type OpenSshFixture, openOpenSshFixture, openSshLacks } from "./openssh-fixture.ts";
 
 describe.each(["bubblewrap", "none"] as const)("a run whose variables would change Node, isolation %s", (isolation) => {
   const lack = openSshLacks(isolation);
@@ -9,10 +9,10 @@ describe.each(["bubblewrap", "none"] as const)("a run whose variables would chan
     return;
   }
 
-  let fixture: OpenSshTrial;
+  let fixture: OpenSshFixture;
   beforeEach(async () => {
     // Each Node that has it ends at once.
-    fixture = await openOpenSshTrial(isolation, { NODE_OPTIONS: "--require /nowhere.cjs" });
+    fixture = await openOpenSshFixture(isolation, { NODE_OPTIONS: "--require /nowhere.cjs" });
   });
   afterEach(() => fixture.close());
 

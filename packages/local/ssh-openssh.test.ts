@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PATIENCE_MS } from "#process/patience.ts";
 import { canSandbox } from "#process/sandbox-probe.ts";
-import { keyFile, openSshTrial, type SshTrial } from "./ssh-trial.ts";
+import { keyFile, openSshFixture, type SshFixture } from "./ssh-fixture.ts";
 
 const hasOpenSsh = ["ssh", "sftp", "scp"].every((name) => !spawnSync(name, [], { stdio: "ignore" }).error);
 
@@ -15,10 +15,10 @@ describe.each(["bubblewrap", "none"] as const)("the OpenSSH client, isolation %s
     return;
   }
 
-  let fixture: SshTrial;
+  let fixture: SshFixture;
   let options: string[];
   beforeEach(async () => {
-    fixture = await openSshTrial(isolation);
+    fixture = await openSshFixture(isolation);
     await fixture.begin();
     const settings = [
       ...["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "LogLevel=ERROR"],

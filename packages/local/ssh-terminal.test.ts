@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import type { ServerChannel } from "ssh2";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { eventually, type Fixture, openFixture } from "#process/fixture.ts";
 import { enterRun } from "#process/ssh-runs.ts";
-import { eventually, openTrial, type Trial } from "#process/trial.ts";
 import { startTerminal } from "./ssh-terminal.ts";
 
-let fixture: Trial;
+let fixture: Fixture;
 beforeEach(async () => {
-  fixture = openTrial({ isolation: "none" });
+  fixture = openFixture({ isolation: "none" });
   await fixture.compute.apply(fixture.runOf({ command: undefined }));
   await eventually(fixture.observe, (seen) => seen?.state === "ready");
 });

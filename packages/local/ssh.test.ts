@@ -12,14 +12,14 @@ import ssh2, {
   type SignCallback,
 } from "ssh2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { eventually, lacks, pidsOf, processesOf } from "#process/fixture.ts";
 import { findFreePorts } from "#process/free-port.ts";
 import { canSandbox } from "#process/sandbox-probe.ts";
-import { eventually, lacks, pidsOf, processesOf } from "#process/trial.ts";
 import { silentLog } from "#testing/log.ts";
 import { machineSshRuns } from "./machine-ssh.ts";
 import { startSsh } from "./ssh.ts";
+import { exec, openSshFixture, type SshFixture, said } from "./ssh-fixture.ts";
 import { newSshKey } from "./ssh-host-key.ts";
-import { exec, openSshTrial, type SshTrial, said } from "./ssh-trial.ts";
 
 /** What ssh2 has and does not offer: a client that does not keep to the protocol. */
 interface RawClient {
@@ -37,10 +37,10 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     return;
   }
 
-  let fixture: SshTrial;
+  let fixture: SshFixture;
   const served = () => ({ home: fixture.home, runs: machineSshRuns(fixture.home) });
   beforeEach(async () => {
-    fixture = await openSshTrial(isolation);
+    fixture = await openSshFixture(isolation);
   });
   afterEach(async () => {
     await fixture.close();

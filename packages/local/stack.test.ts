@@ -13,9 +13,9 @@ import { endpoint as health } from "#functions/shared/health.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { silentLog } from "#testing/log.ts";
 import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { fixtureCatalog } from "./fixture-catalog.ts";
 import { shellEnvironment } from "./shell-environment.ts";
 import { type Stack, startStack } from "./stack.ts";
-import { trialCatalog } from "./trial-catalog.ts";
 
 let home: string;
 let stacks: Stack[];
@@ -30,7 +30,7 @@ afterEach(async () => {
   rmSync(home, { recursive: true });
 });
 
-async function start(environment: Record<string, string> = {}, catalog = trialCatalog()): Promise<Stack> {
+async function start(environment: Record<string, string> = {}, catalog = fixtureCatalog()): Promise<Stack> {
   const settings = { BERTH_HOME: home, PORT: "0", ...environment };
   const stack = await startStack({ environment: settings, log: silentLog(), catalog });
   stacks.push(stack);
@@ -49,7 +49,7 @@ async function shell(fresh = false): Promise<Record<string, string>> {
 
 describe("the local stack", () => {
   it("serves the catalog, with its consumers and schedules running", async () => {
-    const catalog = trialCatalog();
+    const catalog = fixtureCatalog();
     const stack = await start({ SWEEP_SECONDS: "1" }, catalog);
     const { API_KEY } = await shell();
 
@@ -62,7 +62,7 @@ describe("the local stack", () => {
   it("says while nothing can be stored that it is not healthy and why, and is healthy again after", async () => {
     const { url } = await start(
       {},
-      { ...trialCatalog(), endpoints: [{ name: "health", file: "health.ts", thing: health }] },
+      { ...fixtureCatalog(), endpoints: [{ name: "health", file: "health.ts", thing: health }] },
     );
     const ask = async () => (await fetch(`${url}/health`)).json() as Promise<Readonly<Record<string, unknown>>>;
     const other = new DatabaseSync(join(home, "records.db"));
@@ -127,7 +127,7 @@ describe("the local stack", () => {
     const reply = z.object({ user: z.string() });
     const options = { summary: "Who asks", uses: [], reply } as const;
     const thing = novita.get("/api/me", options, async ({ ctx }) => ({ user: ctx.actor.username }));
-    const catalog = { ...trialCatalog(), endpoints: [{ name: "me", file: "me.ts", thing }] };
+    const catalog = { ...fixtureCatalog(), endpoints: [{ name: "me", file: "me.ts", thing }] };
     const open = await start({ BERTH_OPEN: "1" }, catalog);
 
     const answers = [

@@ -6,14 +6,14 @@ import { systemClock } from "#aws/clock.ts";
 import { watchKey } from "#core/keys.ts";
 import type { WatchItem } from "#core/watch-item.ts";
 import { silentLog } from "#testing/log.ts";
+import { fixtureCatalog } from "./fixture-catalog.ts";
 import { startStack } from "./stack.ts";
 import { openStores } from "./stores.ts";
-import { trialCatalog } from "./trial-catalog.ts";
 
 it("waits for no stack that was killed while it followed the changes, and goes on where that one was", async () => {
   const home = mkdtempSync(join(tmpdir(), "berth-watch-"));
   const start = () =>
-    startStack({ environment: { BERTH_HOME: home, PORT: "0" }, log: silentLog(), catalog: trialCatalog() });
+    startStack({ environment: { BERTH_HOME: home, PORT: "0" }, log: silentLog(), catalog: fixtureCatalog() });
   await (await start()).stop();
   const before = openStores(home, systemClock());
   const until = Date.now() + 90_000;

@@ -3,10 +3,10 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { eventually } from "./fixture.ts";
 import { findProcess } from "./process-identity.ts";
 import { writeEnd } from "./records.ts";
 import { makeRunDirectory } from "./run-directory.ts";
-import { eventually } from "./trial.ts";
 import { volumeData } from "./volume-directory.ts";
 import { type ProcessVolumes, processVolumes } from "./volumes.ts";
 

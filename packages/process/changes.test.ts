@@ -3,15 +3,15 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { RunRef } from "#core/ports/compute.ts";
 import { followChanges } from "./changes.ts";
-import { eventually, openTrial, type Trial } from "./trial.ts";
+import { eventually, type Fixture, openFixture } from "./fixture.ts";
 
-let fixture: Trial;
+let fixture: Fixture;
 let aborted: AbortController;
 let told: RunRef[];
 let following: Promise<void>;
 
 beforeEach(() => {
-  fixture = openTrial();
+  fixture = openFixture();
 });
 
 afterEach(async () => {

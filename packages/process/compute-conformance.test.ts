@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, it } from "vitest";
 import { computeConformance } from "#testing/conformance/compute.ts";
+import { openFixture, printing } from "./fixture.ts";
 import type { Locking } from "./lock.ts";
 import type { Isolation } from "./records.ts";
 import { canSandbox } from "./sandbox-probe.ts";
-import { openTrial, printing } from "./trial.ts";
 
 const ways: readonly (readonly [Isolation, Locking])[] = [
   ["bubblewrap", "flock"],
@@ -19,7 +19,7 @@ describe.each(ways)("process compute as every Compute, isolation %s, lock by %s"
   }
 
   computeConformance(async () => {
-    const fixture = openTrial(options);
+    const fixture = openFixture(options);
     return {
       compute: fixture.compute,
       nodes: fixture.nodes,

@@ -5,12 +5,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { processCompute } from "./compute.ts";
+import { eventually, type Fixture, fixtureNodes, openFixture, pidsOf, processesOf } from "./fixture.ts";
 import type { Locking } from "./lock.ts";
 import { isolationWords } from "./network.ts";
 import { isAlive } from "./process-identity.ts";
 import { type Isolation, readLauncher } from "./records.ts";
 import { canSandbox } from "./sandbox-probe.ts";
-import { eventually, openTrial, pidsOf, processesOf, type Trial, trialNodes } from "./trial.ts";
 
 const ways: readonly (readonly [Isolation, Locking])[] = [
   ["bubblewrap", "flock"],
@@ -25,9 +25,9 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     return;
   }
 
-  let fixture: Trial;
+  let fixture: Fixture;
   beforeEach(() => {
-    fixture = openTrial(options);
+    fixture = openFixture(options);
   });
   afterEach(async () => {
     await fixture.close();
@@ -112,7 +112,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
   });
 
   it("gives the machines of a run their ranks and an address to meet at", async () => {
-    const shares = trialNodes.map(({ name }) => ({ node: name, units: 8 }));
+    const shares = fixtureNodes.map(({ name }) => ({ node: name, units: 8 }));
     const command = 'echo "$NODE_RANK of $NNODES at $MASTER_ADDR:$MASTER_PORT with $BERTH_GPUS"';
 
     await fixture.compute.apply(fixture.runOf({ shares, gpusPerMachine: 8, command }));
@@ -124,7 +124,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
   });
 
   it("ends with the failure of any of its machines", async () => {
-    const shares = trialNodes.map(({ name }) => ({ node: name, units: 8 }));
+    const shares = fixtureNodes.map(({ name }) => ({ node: name, units: 8 }));
     const command = 'if [ "$NODE_RANK" = 1 ]; then exit 7; fi; sleep 3600';
 
     await fixture.compute.apply(fixture.runOf({ shares, command }));
@@ -299,7 +299,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
   };
 });
 
-function applyElsewhere(fixture: Trial, run: unknown): Promise<void> {
+function applyElsewhere(fixture: Fixture, run: unknown): Promise<void> {
   const compute = fileURLToPath(new URL("./compute.ts", import.meta.url));
   const text = `const { processCompute } = await import(process.argv[1]);
     await processCompute(JSON.parse(process.argv[2])).apply(JSON.parse(process.argv[3]));`;

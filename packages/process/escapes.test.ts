@@ -2,9 +2,9 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, st
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Attempts, type Got, gotBy, inside, outside, printGot, scriptOf, seenAtEnd } from "./attempts.ts";
+import { eventually, type Fixture, lacks, openFixture } from "./fixture.ts";
 import { findLimits, type LimitWay } from "./limits.ts";
 import { findRlimits } from "./rlimits.ts";
-import { eventually, lacks, openTrial, type Trial } from "./trial.ts";
 
 const secret = "the key of the stack";
 /** Two scripts of 70 attempts, ms: each attempt may take as long as a test waits, and all of them take 10 s here. */
@@ -209,13 +209,13 @@ describe.each(ways)("a sandbox $where", { retry: 0 }, ({ where, limits, tried })
     return;
   }
 
-  let fixture: Trial;
+  let fixture: Fixture;
   let shared: string;
   const got: Record<"first" | "later", Map<string, Got>> = { first: new Map(), later: new Map() };
   const nullMode = statSync("/dev/null").mode;
 
   beforeAll(async () => {
-    fixture = openTrial({ isolation: "bubblewrap", limits });
+    fixture = openFixture({ isolation: "bubblewrap", limits });
     const other = join(fixture.home, "runs", `${fixture.uid}-r2`, "0/work");
     const env = {
       HOST: fixture.home,

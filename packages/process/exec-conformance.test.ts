@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, it } from "vitest";
 import { execConformance } from "#testing/conformance/exec.ts";
+import { eventually, openFixture } from "./fixture.ts";
 import type { Locking } from "./lock.ts";
 import type { Isolation } from "./records.ts";
 import { canSandbox } from "./sandbox-probe.ts";
-import { eventually, openTrial } from "./trial.ts";
 
 const ways: readonly (readonly [Isolation, Locking])[] = [
   ["bubblewrap", "flock"],
@@ -21,7 +21,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
   }
 
   execConformance(async () => {
-    const fixture = openTrial({ isolation, locking });
+    const fixture = openFixture({ isolation, locking });
     await fixture.compute.apply(fixture.runOf());
     await eventually(fixture.observe, (seen) => seen?.state === "ready");
     const writing = (text: string) => {

@@ -6,12 +6,12 @@ import { shellWords } from "#core/environments/record/shell-words.ts";
 import type { Exec, ExecStatus } from "#core/ports/exec.ts";
 import { processCompute } from "./compute.ts";
 import { forgetOldExecs } from "./exec-record.ts";
+import { eventually, type Fixture, openFixture, pidsOf } from "./fixture.ts";
 import type { Locking } from "./lock.ts";
 import { PATIENCE_MS } from "./patience.ts";
 import type { Isolation } from "./records.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 import { openSession } from "./sessions.ts";
-import { eventually, openTrial, pidsOf, type Trial } from "./trial.ts";
 import { processVolumes } from "./volumes.ts";
 
 const ways: readonly (readonly [Isolation, Locking])[] = [
@@ -25,9 +25,9 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     return;
   }
 
-  let fixture: Trial;
+  let fixture: Fixture;
   beforeEach(async () => {
-    fixture = openTrial({ isolation, locking });
+    fixture = openFixture({ isolation, locking });
     await fixture.compute.apply(fixture.runOf({ env: { GREETING: "hello" } }));
     await eventually(fixture.observe, (seen) => seen?.state === "ready");
   });

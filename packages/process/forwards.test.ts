@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { dialSocket } from "./control-socket.ts";
+import { eventually } from "./fixture.ts";
 import { type Forwards, forwardsOf, portsSocket } from "./forwards.ts";
 import { findFreePort } from "./free-port.ts";
-import { eventually } from "./trial.ts";
 
 describe("what passes connections on into a network of its own", () => {
   let directory: string;

@@ -5,9 +5,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { JupyterStatus } from "#core/ports/compute.ts";
 import { processCompute } from "./compute.ts";
 import { systemPath } from "./environment.ts";
+import { eventually, type Fixture, openFixture, pidsOf, processesOf } from "./fixture.ts";
 import { jupyterStub } from "./jupyter-stub.ts";
 import { canSandbox } from "./sandbox-probe.ts";
-import { eventually, openTrial, pidsOf, processesOf, type Trial } from "./trial.ts";
 
 const token = "token-0123456789-abcdefghij-0123456789-xyz";
 
@@ -17,9 +17,9 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
     return;
   }
 
-  let fixture: Trial;
+  let fixture: Fixture;
   beforeEach(() => {
-    fixture = openTrial({ isolation });
+    fixture = openFixture({ isolation });
   });
   afterEach(async () => {
     await fixture.close();
@@ -104,7 +104,7 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
     ["the beginning of a long one", `/${"x".repeat(600)}`, `/${"x".repeat(499)}…`],
   ])("says on which PATH there is none: %s", async (_, path, shown) => {
     await fixture.close();
-    fixture = openTrial({ isolation, programs: { path, shown: [] } });
+    fixture = openFixture({ isolation, programs: { path, shown: [] } });
     await fixture.compute.apply(fixture.runOf({ command: "/bin/sleep 3600" }));
 
     await want({ token });

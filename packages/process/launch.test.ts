@@ -4,20 +4,20 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { eventually, type Fixture, openFixture } from "./fixture.ts";
 import { launch } from "./launch.ts";
 import type { Locking } from "./lock.ts";
 import { PATIENCE_MS } from "./patience.ts";
 import { type LaunchPlan, planOf } from "./plan.ts";
 import { writeMark } from "./records.ts";
 import { makeRunDirectory } from "./run-directory.ts";
-import { eventually, openTrial, type Trial } from "./trial.ts";
 
 describe.each<Locking>(["flock", "file"])("the launcher, lock by %s", { retry: 0 }, (locking) => {
-  let fixture: Trial;
+  let fixture: Fixture;
   let plan: LaunchPlan;
 
   beforeEach(() => {
-    fixture = openTrial({ isolation: "none", locking });
+    fixture = openFixture({ isolation: "none", locking });
     const run = fixture.runOf({ command: "echo begun >> begun; sleep 3600" });
     plan = planOf(run, `${fixture.uid}-r1`, {
       home: fixture.home,

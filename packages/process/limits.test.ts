@@ -6,11 +6,11 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import { findControlGroups } from "./control-groups.ts";
 import { endOf } from "./exit.ts";
+import { eventually, type Fixture, openFixture, processesOf } from "./fixture.ts";
 import { findLimits, type LimitWay, limitsInWords, limitsOf, wayInWords } from "./limits.ts";
 import { PATIENCE_MS } from "./patience.ts";
 import { findRlimits, rlimitWords } from "./rlimits.ts";
 import { canSandbox } from "./sandbox-probe.ts";
-import { eventually, openTrial, processesOf, type Trial } from "./trial.ts";
 
 const resources = { cpus: 0.5, memoryMb: 96 };
 const read = (...parts: readonly string[]) => readFileSync(join(...parts), "utf8");
@@ -157,7 +157,7 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
     return;
   }
 
-  let fixture: Trial;
+  let fixture: Fixture;
   const found = form === "rlimit" ? { groups: null, rlimits: findRlimits(isolation) } : findLimits(isolation);
   const way: LimitWay = { ...found, processes };
   // What a form does not do has no test in it.
@@ -165,7 +165,7 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
   const [inGroups, ofEach] = form === "rlimit" ? [none, it] : [it, none];
   const counting = way.groups?.places.pids !== undefined || way.rlimits?.processes === true ? it : none;
   beforeEach(() => {
-    fixture = openTrial({ isolation, limits: way });
+    fixture = openFixture({ isolation, limits: way });
   });
   afterEach(() => fixture.close());
   const ready = () => eventually(fixture.observe, (seen) => seen?.state === "ready");
@@ -278,12 +278,12 @@ describe.each(isolations)("a run whose groups are plain directories, isolation %
     return;
   }
 
-  let fixture: Trial;
+  let fixture: Fixture;
   let root: string;
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), "berth-groups-"));
     const places = { memory: join(root, "memory"), cpu: join(root, "cpu"), pids: join(root, "pids") };
-    fixture = openTrial({ isolation, limits: { processes, groups: { version: 1, places }, rlimits: null } });
+    fixture = openFixture({ isolation, limits: { processes, groups: { version: 1, places }, rlimits: null } });
   });
   afterEach(async () => {
     await fixture.close();

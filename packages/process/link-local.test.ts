@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { allowed, type LinkLocalOutcome, linkLocal } from "./link-local-trial.ts";
-import { lacks } from "./trial.ts";
+import { lacks } from "./fixture.ts";
+import { allowed, type LinkLocalOutcome, linkLocal } from "./link-local-fixture.ts";
 
 /** A plain user may make a network only as root of a user namespace, and the stack does not run as that one. */
 const [asRoot, asItself] =
@@ -27,7 +27,7 @@ it("keeps a command from the link-local address where clouds hand out a machine'
   const made = runInNetwork("true");
   if (made.status !== 0) skip(`no network with such an address can be made here: ${made.stderr ?? made.error}`);
 
-  const { stdout, stderr } = runInNetwork(process.execPath, join(import.meta.dirname, "link-local-trial.ts"));
+  const { stdout, stderr } = runInNetwork(process.execPath, join(import.meta.dirname, "link-local-fixture.ts"));
 
   expect(stderr).toBe("");
   const { got, came } = JSON.parse(stdout) as LinkLocalOutcome;

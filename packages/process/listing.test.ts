@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { eventually } from "./fixture.ts";
 import { listFiles } from "./listing.ts";
-import { eventually } from "./trial.ts";
 import { volumeData } from "./volume-directory.ts";
 import { processVolumes } from "./volumes.ts";
 

@@ -2,10 +2,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFil
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Mount, Run } from "#core/ports/compute.ts";
+import { eventually, type Fixture, openFixture, pidsOf } from "./fixture.ts";
 import { PATIENCE_MS } from "./patience.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { canSandbox } from "./sandbox-probe.ts";
-import { eventually, openTrial, pidsOf, type Trial } from "./trial.ts";
 import { volumeData } from "./volume-directory.ts";
 import { type ProcessVolumes, processVolumes } from "./volumes.ts";
 
@@ -17,11 +17,11 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
     return;
   }
 
-  let fixture: Trial;
+  let fixture: Fixture;
   let volumes: ProcessVolumes;
 
   beforeEach(() => {
-    fixture = openTrial({ isolation });
+    fixture = openFixture({ isolation });
     volumes = processVolumes({ home: fixture.home });
   });
   afterEach(async () => {
@@ -172,7 +172,7 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
 
 describe("what a sandbox shows beside its volumes", () => {
   it("is the system's own programs, and of /opt all but what a volume lies in", () => {
-    const fixture = openTrial({ isolation: "none" });
+    const fixture = openFixture({ isolation: "none" });
     const [first = "none"] = readdirSync("/opt");
 
     const words = sandboxOptions({
@@ -198,7 +198,7 @@ describe("what a sandbox shows beside its volumes", () => {
   });
 
   it("has volumes that hold others first", () => {
-    const fixture = openTrial({ isolation: "none" });
+    const fixture = openFixture({ isolation: "none" });
 
     const words = sandboxOptions({
       home: fixture.home,

@@ -19,7 +19,7 @@ import {
   TOO_SLOW,
 } from "./attempts.ts";
 import { systemPath } from "./environment.ts";
-import { eventually, lacks, openTrial, type Trial } from "./trial.ts";
+import { eventually, type Fixture, lacks, openFixture } from "./fixture.ts";
 
 const outer = Object.values(networkInterfaces())
   .flat()
@@ -97,7 +97,7 @@ describe("a command in a network of its own", { retry: 0 }, () => {
     return;
   }
 
-  let fixture: Trial;
+  let fixture: Fixture;
   let got: Map<string, Got>;
   const servers: Server[] = [];
   const datagrams = ["127.0.0.1", outer].map((address) => ({ address, socket: createSocket("udp4") }));
@@ -120,7 +120,7 @@ describe("a command in a network of its own", { retry: 0 }, () => {
   };
 
   beforeAll(async () => {
-    fixture = openTrial({ isolation: "bubblewrap" });
+    fixture = openFixture({ isolation: "bubblewrap" });
     const port = await listen({ host: "127.0.0.1", port: 0 });
     for (const host of ["::1", "127.1.2.3"]) await listen({ host, port });
     await listen({ host: outer, port }, () => undefined);

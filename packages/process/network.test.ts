@@ -4,11 +4,11 @@ import { createServer, type Server } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { eventually, type Fixture, lacks, openFixture, pidsOf, processesOf } from "./fixture.ts";
 import { closedRoutes, enteringNetwork } from "./network.ts";
 import { PATIENCE_MS } from "./patience.ts";
 import { isAlive } from "./process-identity.ts";
 import { readLauncher, writeMark } from "./records.ts";
-import { eventually, lacks, openTrial, pidsOf, processesOf, type Trial } from "./trial.ts";
 
 /** Any address of this machine that is not its loopback's, if it has one. */
 const outer = Object.values(networkInterfaces())
@@ -23,7 +23,7 @@ describe("a network of its own", { retry: 0 }, () => {
     return;
   }
 
-  let fixture: Trial;
+  let fixture: Fixture;
   let server: Server;
   let port: number;
   const seen: (string | undefined)[] = [];
@@ -35,7 +35,7 @@ describe("a network of its own", { retry: 0 }, () => {
     );
 
   beforeEach(async () => {
-    fixture = openTrial({ isolation: "bubblewrap" });
+    fixture = openFixture({ isolation: "bubblewrap" });
     seen.length = 0;
     server = createServer((socket) => {
       seen.push(socket.localAddress);
@@ -202,7 +202,7 @@ describe("a network of its own", { retry: 0 }, () => {
   });
 });
 
-function connectors(fixture: Trial): number[] {
+function connectors(fixture: Fixture): number[] {
   return pidsOf(fixture, process.execPath).filter((pid) => commandOf(pid).includes("connector.ts"));
 }
 

@@ -3,16 +3,16 @@ import { mkdirSync, readdirSync, statSync, writeFileSync, writeSync } from "node
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { eventually, type Fixture, openFixture } from "./fixture.ts";
 import { openOutput, readOutput } from "./output.ts";
-import { eventually, openTrial, type Trial } from "./trial.ts";
 
 const maybe = { throwIfNoEntry: false } as const;
 
 describe("the output of a run", () => {
-  let fixture: Trial;
+  let fixture: Fixture;
 
   beforeEach(() => {
-    fixture = openTrial();
+    fixture = openFixture();
   });
   afterEach(async () => {
     await fixture.close();

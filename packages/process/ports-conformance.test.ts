@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, it } from "vitest";
 import { portsConformance } from "#testing/conformance/ports.ts";
+import { openFixture } from "./fixture.ts";
 import type { Locking } from "./lock.ts";
 import type { Isolation } from "./records.ts";
 import { canSandbox } from "./sandbox-probe.ts";
-import { openTrial } from "./trial.ts";
 
 const ways: readonly (readonly [Isolation, Locking])[] = [
   ["bubblewrap", "flock"],
@@ -18,7 +18,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
   }
 
   portsConformance(async () => {
-    const { compute, nodes, close } = openTrial({ isolation, locking });
+    const { compute, nodes, close } = openFixture({ isolation, locking });
     // No placeholder speaks anything but HTTP.
     const silence = () => undefined;
     return { compute, nodes, now: Date.now, pass: sleep, close, silence, command: () => "sleep 3600" };

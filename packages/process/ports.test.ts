@@ -8,10 +8,10 @@ import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Run, RunPort } from "#core/ports/compute.ts";
 import { processCompute } from "./compute.ts";
+import { eventually, type Fixture, lacks, openFixture, pidsOf, processesOf } from "./fixture.ts";
 import { jupyterStub } from "./jupyter-stub.ts";
 import { PATIENCE_MS } from "./patience.ts";
 import { postToLocal } from "./port-post.ts";
-import { eventually, lacks, openTrial, pidsOf, processesOf, type Trial } from "./trial.ts";
 
 const http: RunPort = { port: 8080, kind: "http" };
 
@@ -26,9 +26,9 @@ describe.each([
     return;
   }
 
-  let fixture: Trial;
+  let fixture: Fixture;
   beforeEach(() => {
-    fixture = openTrial({ isolation, network });
+    fixture = openFixture({ isolation, network });
   });
   afterEach(async () => {
     await fixture.close();

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { eventually, type Fixture, openFixture, pidsOf } from "./fixture.ts";
 import { runName } from "./run-directory.ts";
 import { canSandbox } from "./sandbox-probe.ts";
-import { eventually, openTrial, pidsOf, type Trial } from "./trial.ts";
 
 describe("a sandbox whose processes claim to be of another run", () => {
   if (!canSandbox()) {
@@ -9,9 +9,9 @@ describe("a sandbox whose processes claim to be of another run", () => {
     return;
   }
 
-  let fixture: Trial;
+  let fixture: Fixture;
   beforeEach(() => {
-    fixture = openTrial({ isolation: "bubblewrap" });
+    fixture = openFixture({ isolation: "bubblewrap" });
   });
   afterEach(async () => {
     await fixture.close();

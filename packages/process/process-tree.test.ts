@@ -3,13 +3,13 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { eventually, type Fixture, openFixture } from "./fixture.ts";
 import { noLimits } from "./limits.ts";
 import { findProcess } from "./process-identity.ts";
 import { killTree } from "./process-tree.ts";
 import { readLauncher } from "./records.ts";
 import { runName } from "./run-directory.ts";
 import { canSandbox } from "./sandbox-probe.ts";
-import { eventually, openTrial, type Trial } from "./trial.ts";
 
 describe("a sandbox in which somebody outside started something", () => {
   if (!canSandbox()) {
@@ -17,10 +17,10 @@ describe("a sandbox in which somebody outside started something", () => {
     return;
   }
 
-  let fixture: Trial;
+  let fixture: Fixture;
   let outside: ChildProcess | undefined;
   beforeEach(() => {
-    fixture = openTrial({ isolation: "bubblewrap" });
+    fixture = openFixture({ isolation: "bubblewrap" });
   });
   afterEach(async () => {
     outside?.kill("SIGKILL");

@@ -3,14 +3,14 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { processCompute } from "./compute.ts";
 import { systemPath } from "./environment.ts";
-import { lacks, openTrial, type Trial } from "./trial.ts";
+import { type Fixture, lacks, openFixture } from "./fixture.ts";
 
 const has = (program: string) => systemPath.split(":").some((directory) => existsSync(`${directory}/${program}`));
 
 describe.each(["bubblewrap", "none"] as const)("the programs of a run, isolation %s", (isolation) => {
-  let fixture: Trial;
+  let fixture: Fixture;
   beforeEach(() => {
-    fixture = openTrial({ isolation });
+    fixture = openFixture({ isolation });
   });
   afterEach(async () => {
     await fixture.close();

@@ -3,11 +3,11 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Fixture, lacks, openFixture } from "./fixture.ts";
 import { findLimits } from "./limits.ts";
 import { findRlimits } from "./rlimits.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { canSandbox } from "./sandbox-probe.ts";
-import { lacks, openTrial, type Trial } from "./trial.ts";
 
 it("shows what a linked entry of a PATH leads to", () => {
   const place = mkdtempSync(join(tmpdir(), "berth-sandbox-"));
@@ -30,10 +30,10 @@ describe("the sandbox", { retry: 0 }, () => {
     return;
   }
 
-  let fixture: Trial;
+  let fixture: Fixture;
 
   beforeEach(() => {
-    fixture = openTrial({ isolation: "bubblewrap" });
+    fixture = openFixture({ isolation: "bubblewrap" });
   });
   afterEach(async () => {
     await fixture.close();
@@ -100,7 +100,7 @@ describe.each([
 
   it("shows a page without its own sandbox, for which it would need a user namespace", async ({ skip }) => {
     if (lacking) return skip("this machine has no chromium, or no bubblewrap that works");
-    const fixture = openTrial({ isolation: "bubblewrap", ...(limits && { limits }) });
+    const fixture = openFixture({ isolation: "bubblewrap", ...(limits && { limits }) });
     const words = "chromium --headless --no-sandbox --disable-gpu --dump-dom 'data:text/html,<h1>hello</h1>' 2>errors";
 
     await fixture.compute.apply(fixture.runOf({ command: `${words} || cat errors` }));

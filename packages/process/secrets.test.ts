@@ -2,8 +2,8 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
+import { type Fixture, openFixture, processesOf } from "./fixture.ts";
 import { canSandbox } from "./sandbox-probe.ts";
-import { openTrial, processesOf, type Trial } from "./trial.ts";
 
 const secret = "open-sesame-7f3a";
 
@@ -12,9 +12,9 @@ describe.each(["bubblewrap", "none"] as const)("what a run is given, isolation %
     it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
     return;
   }
-  let fixture: Trial | undefined;
-  const open = (): Trial => {
-    fixture = openTrial({ isolation });
+  let fixture: Fixture | undefined;
+  const open = (): Fixture => {
+    fixture = openFixture({ isolation });
     return fixture;
   };
 

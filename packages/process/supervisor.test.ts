@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { processCompute } from "./compute.ts";
 import { askControlSocket } from "./control-socket.ts";
 import { compileCache, systemPath } from "./environment.ts";
+import { eventually, type Fixture, openFixture, processesOf } from "./fixture.ts";
 import { type Locking, lockFile } from "./lock.ts";
 import { PATIENCE_MS } from "./patience.ts";
 import { planOf } from "./plan.ts";
@@ -13,14 +14,13 @@ import { isAlive } from "./process-identity.ts";
 import { readLauncher, writeMark } from "./records.ts";
 import { makeRunDirectory } from "./run-directory.ts";
 import { openSupervisorPlace } from "./supervisor-place.ts";
-import { eventually, openTrial, processesOf, type Trial } from "./trial.ts";
 
 const supervisor = join(import.meta.dirname, "supervisor.ts");
 
 describe("the supervisor of a home", () => {
-  let fixture: Trial;
+  let fixture: Fixture;
   beforeEach(() => {
-    fixture = openTrial();
+    fixture = openFixture();
   });
   afterEach(async () => {
     await fixture.close();

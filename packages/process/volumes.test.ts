@@ -15,7 +15,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Copy, findCopy, inWords } from "./copy.ts";
-import { eventually } from "./trial.ts";
+import { eventually } from "./fixture.ts";
 import { volumeData } from "./volume-directory.ts";
 import { type ProcessVolumes, processVolumes } from "./volumes.ts";
 

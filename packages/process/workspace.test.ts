@@ -5,10 +5,10 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import type { VolumeRef } from "#core/ports/volumes.ts";
 import { processCompute } from "./compute.ts";
+import { eventually, type Fixture, fixtureNodes, openFixture } from "./fixture.ts";
 import type { Locking } from "./lock.ts";
 import type { Isolation } from "./records.ts";
 import { canSandbox } from "./sandbox-probe.ts";
-import { eventually, openTrial, type Trial, trialNodes } from "./trial.ts";
 import { volumeData } from "./volume-directory.ts";
 import { type ProcessVolumes, processVolumes } from "./volumes.ts";
 
@@ -24,12 +24,12 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
     return;
   }
 
-  let fixture: Trial;
+  let fixture: Fixture;
   let volumes: ProcessVolumes;
   let volume: VolumeRef;
 
   beforeEach(async () => {
-    fixture = openTrial({ isolation, locking });
+    fixture = openFixture({ isolation, locking });
     volumes = processVolumes({ home: fixture.home });
     volume = await volumes.createVolume({ token: "t", sizeGb: 10, zone: "z", snapshotId: undefined });
   });
@@ -89,7 +89,7 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
   });
 
   it("is the disk in the first machine alone", async () => {
-    const shares = trialNodes.map(({ name }) => ({ node: name, units: 8 }));
+    const shares = fixtureNodes.map(({ name }) => ({ node: name, units: 8 }));
 
     await run({
       mounts: onVolume(),

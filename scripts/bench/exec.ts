@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { MOST_CONNECTIONS } from "#http/connection-limit.ts";
-import { openShellStack, type ShellStack } from "#local/e2e/shell-trial.ts";
-import type { Client } from "#local/socket-trial.ts";
-import { eventually, openTrial } from "#process/trial.ts";
+import { openShellStack, type ShellStack } from "#local/e2e/shell-fixture.ts";
+import type { Client } from "#local/socket-fixture.ts";
+import { eventually, openFixture } from "#process/fixture.ts";
 import { type Measure, median, type Row } from "./measure.ts";
 
 const samples = 100;
@@ -26,7 +26,7 @@ export const exec: Measure = {
 
 /** One after another, in turns, so that both meet the same machine. */
 async function overheadRows(): Promise<Row[]> {
-  const fixture = openTrial();
+  const fixture = openFixture();
   try {
     await fixture.compute.apply(fixture.runOf());
     await eventually(fixture.observe, (seen) => seen?.state === "ready");
@@ -50,7 +50,7 @@ async function overheadRows(): Promise<Row[]> {
   }
 }
 
-async function runTrue(compute: ReturnType<typeof openTrial>["compute"], uid: string, id: string): Promise<void> {
+async function runTrue(compute: ReturnType<typeof openFixture>["compute"], uid: string, id: string): Promise<void> {
   await compute.startExec(uid, 1, {
     id,
     words: ["/bin/true"],

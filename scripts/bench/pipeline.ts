@@ -3,9 +3,9 @@ import { jsonLog } from "#aws/log.ts";
 import type { Ports } from "#core/context.ts";
 import { type App, buildApp } from "#http/app.ts";
 import { version } from "#http/version.ts";
+import { asAlice, fixtureRuntime, things } from "#testing/fixture-endpoints.ts";
 import { httpWorld } from "#testing/http-world.ts";
 import { memoryIdentity } from "#testing/memory-identity.ts";
-import { asAlice, things, trialRuntime } from "#testing/trial-endpoints.ts";
 import { type Measure, median } from "./measure.ts";
 
 const rounds = 15;
@@ -16,7 +16,7 @@ const mostMicroseconds = 60;
 export const pipelineCost: Measure = {
   name: "pipeline",
   async run() {
-    const runtime = { ...(await trialRuntime()), log: jsonLog(() => undefined) };
+    const runtime = { ...(await fixtureRuntime()), log: jsonLog(() => undefined) };
     const ours = buildApp(runtime, Object.values(things));
     const bare = new Hono();
     bare.get("/v1/things/:thing_id", (c) => c.json({ id: c.req.param("thing_id"), user: "alice" }));

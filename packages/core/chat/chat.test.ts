@@ -39,9 +39,9 @@ function heardBy(world: MemoryWorld, uid: string): string[] {
   return world.compute.posts(uid).map(({ request }) => (JSON.parse(request.body) as { message: string }).message);
 }
 
-type Trial = Awaited<ReturnType<typeof chatWorld>>;
+type Fixture = Awaited<ReturnType<typeof chatWorld>>;
 
-async function sleep({ world, alice, made }: Trial): Promise<void> {
+async function sleep({ world, alice, made }: Fixture): Promise<void> {
   await dropMessages(alice, made);
   await requestStop(alice, "talks");
   await world.advance(10_000);
@@ -266,8 +266,8 @@ test("a message whose inbox is looked at before its handler wakes who sleeps arr
 
 describe("a wake that comes late", () => {
   const doers = {
-    "the handler's": ({ alice }: Trial, table: Table) => postMessage({ ...alice, table }, "talks", "hello"),
-    "the inbox's": async ({ world, alice, made }: Trial, table: Table) => {
+    "the handler's": ({ alice }: Fixture, table: Table) => postMessage({ ...alice, table }, "talks", "hello"),
+    "the inbox's": async ({ world, alice, made }: Fixture, table: Table) => {
       const dying = { ...alice, table: { ...alice.table, put: failsFor(world, "#env#") } };
       await expect(postMessage(dying, "talks", "hello")).rejects.toThrow("died");
       await reconcile({ ...world.ctx, table }, { look: keyText(inboxKey(made.uid)) });
@@ -330,7 +330,7 @@ describe("a wake that comes late", () => {
   });
 
   /** The first read of the environment decides to wake it; this happens before the second, which starts it. */
-  function beforeSecondRead({ world, made }: Trial, happens: () => Promise<unknown>): Table {
+  function beforeSecondRead({ world, made }: Fixture, happens: () => Promise<unknown>): Table {
     let reads = 0;
     return {
       ...world.table,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
-import { asAlice, trialRuntime } from "#testing/trial-endpoints.ts";
+import { asAlice, fixtureRuntime } from "#testing/fixture-endpoints.ts";
 import { buildApp } from "../app.ts";
 import { type DialectName, dialectNames, type Situation } from "../dialect.ts";
 import { Refusal } from "../refusal.ts";
@@ -11,19 +11,19 @@ import { onmemos } from "./onmemos.ts";
 import { sessionManager } from "./session-manager.ts";
 
 const fixtures = {
-  "gpu-dev": { declare: gpuDev, path: "/v1/trial" },
-  "session-manager": { declare: sessionManager, path: "/session/trial" },
-  onmemos: { declare: onmemos, path: "/v1/sessions/trial" },
-  novita: { declare: novita, path: "/api/trial" },
-  dev8: { declare: dev8, path: "/api/v1/trial" },
+  "gpu-dev": { declare: gpuDev, path: "/v1/fixture" },
+  "session-manager": { declare: sessionManager, path: "/session/fixture" },
+  onmemos: { declare: onmemos, path: "/v1/sessions/fixture" },
+  novita: { declare: novita, path: "/api/fixture" },
+  dev8: { declare: dev8, path: "/api/v1/fixture" },
 } as const satisfies Record<DialectName, object>;
 
 /** An app with one endpoint of the dialect, whose verb throws what the body asks for. */
-async function trialOf(dialect: DialectName, record = {}) {
+async function fixtureOf(dialect: DialectName, record = {}) {
   const { declare, path } = fixtures[dialect];
-  const runtime = await trialRuntime(record);
+  const runtime = await fixtureRuntime(record);
   const body = z.object({ name: z.string().min(2).optional(), refuse: z.string().optional() });
-  const endpoint = declare.post(path, { summary: "Trial", uses: [], body, reply: z.object({}) }, async (input) => {
+  const endpoint = declare.post(path, { summary: "Fixture", uses: [], body, reply: z.object({}) }, async (input) => {
     if (input.body.refuse === "unexpected") throw new Error("secret internals");
     if (input.body.refuse !== undefined) throw new Refusal(input.body.refuse as Situation);
     return {};
@@ -130,12 +130,12 @@ const rows: Row[] = [
 /** A request that ends in the situation. */
 async function provoke(dialect: DialectName, situation: Situation): Promise<Response> {
   const { path } = fixtures[dialect];
-  const app = await trialOf(dialect, situation === "disabledUser" ? { disabled: true } : {});
+  const app = await fixtureOf(dialect, situation === "disabledUser" ? { disabled: true } : {});
   const post = (body: string, headers: Record<string, string> = asAlice, to: string = path) =>
     app.request(to, { method: "POST", body, headers: { "X-Request-ID": "r1", ...headers } });
   if (situation === "noKey") return post("{}", {});
   if (situation === "badKey") return post("{}", { "X-API-Key": "unknown-key_0123456789" });
-  if (situation === "unknownPath") return post("{}", {}, path.replace("trial", "nope"));
+  if (situation === "unknownPath") return post("{}", {}, path.replace("fixture", "nope"));
   if (situation === "wrongMethod") return app.request(path, { method: "PUT" });
   if (situation === "tooLarge") return post(" ".repeat(1_048_577));
   if (situation === "badJson") return post("[");
@@ -187,10 +187,10 @@ test("the whole envelopes, key for key", async () => {
 });
 
 test("novita repeats a correlation id and has no details for broken JSON", async () => {
-  const app = await trialOf("novita");
+  const app = await fixtureOf("novita");
   const headers = { ...asAlice, "X-Correlation-ID": "c1" };
 
-  const response = await app.request("/api/trial", { method: "POST", body: "[", headers });
+  const response = await app.request("/api/fixture", { method: "POST", body: "[", headers });
 
   expect(await response.json()).toEqual({
     error: {
@@ -208,7 +208,7 @@ test("comments in JSON are taken by novita and dev8 alone", async () => {
 
   const statuses = await Promise.all(
     dialectNames.map(async (dialect) => {
-      const app = await trialOf(dialect);
+      const app = await fixtureOf(dialect);
       return (await app.request(fixtures[dialect].path, { method: "POST", body, headers: asAlice })).status;
     }),
   );

@@ -5,7 +5,7 @@ import { PATIENCE_MS } from "#process/patience.ts";
 import { isAlive, type ProcessIdentity, signalProcess } from "#process/process-identity.ts";
 import { type JobClient, jobClient } from "./job-client.ts";
 import { canListProcesses, eventually, listProcesses } from "./processes.ts";
-import { openStackTrial, type StackTrial } from "./stack-trial.ts";
+import { openStackFixture, type StackFixture } from "./stack-fixture.ts";
 
 const settings = { SWEEP_SECONDS: "1", LOCAL_NODES: "p5.48xlarge=2" };
 const rounds = 3;
@@ -16,11 +16,11 @@ const machine = { instance_type: "p5.48xlarge", gpu_count: 1 };
 /** A claim that a dead stack left is respected for a minute. */
 const backedUpWithinMs = 60_000 + PATIENCE_MS;
 
-let fixture: StackTrial;
+let fixture: StackFixture;
 
 // Anew for each try: a home that another stack still uses would say nothing of this one.
 beforeEach(() => {
-  fixture = openStackTrial("berth-crash-disks-");
+  fixture = openStackFixture("berth-crash-disks-");
 });
 
 afterEach(() => fixture.close());

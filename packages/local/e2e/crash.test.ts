@@ -9,7 +9,7 @@ import { type InstanceClient, instanceClient } from "./instance-client.ts";
 import { ApiError, isOver, type Job, type JobClient, jobClient } from "./job-client.ts";
 import { canListProcesses, eventually } from "./processes.ts";
 import { watchSlots } from "./slot-watch.ts";
-import { openStackTrial, type StackProcess, type StackTrial } from "./stack-trial.ts";
+import { openStackFixture, type StackFixture, type StackProcess } from "./stack-fixture.ts";
 
 const seed = Number(process.env.CRASH_SEED ?? randomInt(1_000_000));
 const settings = {
@@ -64,14 +64,14 @@ const seenJob = { instance_type: "c7i.8xlarge", command: "sleep 60", duration_ho
 /** Has not ended before it is changed. */
 const changedJob = { instance_type: "g4dn.2xlarge", command: "sleep 60", duration_hours: 0.004 };
 
-let fixture: StackTrial;
+let fixture: StackFixture;
 let random: () => number;
 let watch: ReturnType<typeof watchSlots>;
 let begun: BegunCommands;
 
 // Anew for each try: a home that another stack still uses would say nothing of this one.
 beforeEach(() => {
-  fixture = openStackTrial("berth-crash-");
+  fixture = openStackFixture("berth-crash-");
   random = seededRandom(seed);
   watch = watchSlots(fixture.home, slots);
   begun = noteBegunCommands();

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventually } from "./processes.ts";
 import { missingPrograms, runProgram } from "./program.ts";
-import { openStackTrial, root, type StackProcess } from "./stack-trial.ts";
+import { openStackFixture, root, type StackProcess } from "./stack-fixture.ts";
 
 const script = readFileSync(join(import.meta.dirname, "dev8.sh"), "utf8");
 const examples = readFileSync(join(import.meta.dirname, "dev8.http"), "utf8").split("###\n");
@@ -11,7 +11,7 @@ const documentPath = join(root, "../shared/seeds/003-dev8.md");
 const missing = missingPrograms("bash", "curl");
 const printedAddress = "http://localhost:8080";
 const path = "/api/v1/environments";
-const fixture = openStackTrial("berth-dev8-");
+const fixture = openStackFixture("berth-dev8-");
 let stack: StackProcess;
 let key: string;
 

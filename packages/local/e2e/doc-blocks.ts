@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { root } from "./stack-trial.ts";
+import { root } from "./stack-fixture.ts";
 
 /** What a document says under a heading, down to the next one of that rank. */
 export function sectionOf(document: string, heading: string): string {

@@ -24,11 +24,11 @@ import { type Answer, exampleNumbers, runExample, transcription } from "./doc-ex
 import { type Job, type JobClient, jobClient } from "./job-client.ts";
 import { eventually } from "./processes.ts";
 import { missingPrograms } from "./program.ts";
-import { openStackTrial, root, type StackProcess } from "./stack-trial.ts";
+import { openStackFixture, root, type StackProcess } from "./stack-fixture.ts";
 
 const documentPath = join(root, "../shared/seeds/004-gpu-dev-api.md");
 const missing = missingPrograms("bash", "curl", "jq");
-const fixture = openStackTrial("berth-examples-");
+const fixture = openStackFixture("berth-examples-");
 const ran = new Set<number>();
 let github: Server;
 let stack: StackProcess;

@@ -2,11 +2,11 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { chromium } from "./browser-trial.ts";
+import { chromium } from "./browser-fixture.ts";
 import { runProgram } from "./program.ts";
-import { openStackTrial, root, type StackProcess } from "./stack-trial.ts";
+import { openStackFixture, root, type StackProcess } from "./stack-fixture.ts";
 
-const fixture = openStackTrial("berth-docs-");
+const fixture = openStackFixture("berth-docs-");
 let profile: string;
 let stack: StackProcess;
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type BrowserPage, chromium, openPage } from "./browser-trial.ts";
-import { openStackTrial, type StackProcess } from "./stack-trial.ts";
+import { type BrowserPage, chromium, openPage } from "./browser-fixture.ts";
+import { openStackFixture, type StackProcess } from "./stack-fixture.ts";
 
-const fixture = openStackTrial("berth-try-");
+const fixture = openStackFixture("berth-try-");
 let stack: StackProcess;
 
 beforeAll(async () => {

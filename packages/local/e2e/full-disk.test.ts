@@ -5,17 +5,17 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { canSandbox } from "#process/sandbox-probe.ts";
 import { ApiError, type JobClient, jobClient } from "./job-client.ts";
 import { eventually } from "./processes.ts";
-import { openStackTrial, type StackProcess, type StackTrial } from "./stack-trial.ts";
+import { openStackFixture, type StackFixture, type StackProcess } from "./stack-fixture.ts";
 
 /** A file system of 24 MB that whoever runs this may write to, for a user who cannot mount one. */
 const { SMALL_DISK } = process.env;
-let fixture: StackTrial;
+let fixture: StackFixture;
 let isMounted: boolean;
 let isSmall: boolean;
 
 /** A small disk for the home: to mount one takes root, and a machine that lets root mount. */
 beforeEach(() => {
-  fixture = openStackTrial("berth-full-", SMALL_DISK);
+  fixture = openStackFixture("berth-full-", SMALL_DISK);
   isMounted = SMALL_DISK === undefined && run("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", fixture.home);
   isSmall = isMounted || SMALL_DISK !== undefined;
 });

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { missingPrograms, runProgram } from "./program.ts";
-import { openStackTrial, root, type StackProcess } from "./stack-trial.ts";
+import { openStackFixture, root, type StackProcess } from "./stack-fixture.ts";
 
-const fixture = openStackTrial("berth-clients-");
+const fixture = openStackFixture("berth-clients-");
 const tools = join(root, "tools/openapi");
 let stack: StackProcess;
 let key: string;

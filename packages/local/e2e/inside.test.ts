@@ -12,11 +12,11 @@ import {
   seenAtEnd,
   TOO_SLOW,
 } from "#process/attempts.ts";
+import { lacks } from "#process/fixture.ts";
 import { findFreePort } from "#process/free-port.ts";
-import { lacks } from "#process/trial.ts";
 import { isOver, jobClient, logIn } from "./job-client.ts";
 import { eventually } from "./processes.ts";
-import { openStackTrial, type StackProcess, type StackTrial } from "./stack-trial.ts";
+import { openStackFixture, type StackFixture, type StackProcess } from "./stack-fixture.ts";
 import { withoutProgram } from "./without-program.ts";
 
 const machine = { instance_type: "c7i.8xlarge" };
@@ -26,10 +26,10 @@ const ways = [
   { network: "shared", under: withoutProgram("slirp4netns") },
 ] as const;
 
-let fixture: StackTrial;
+let fixture: StackFixture;
 
 beforeEach(() => {
-  fixture = openStackTrial("berth-inside-");
+  fixture = openStackFixture("berth-inside-");
 });
 
 afterEach(() => fixture.close());

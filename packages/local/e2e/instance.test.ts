@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { instanceClient } from "./instance-client.ts";
 import { eventually } from "./processes.ts";
-import { openStackTrial, type StackTrial } from "./stack-trial.ts";
+import { openStackFixture, type StackFixture } from "./stack-fixture.ts";
 
-let fixture: StackTrial;
+let fixture: StackFixture;
 
 beforeEach(() => {
-  fixture = openStackTrial("berth-instance-");
+  fixture = openStackFixture("berth-instance-");
 });
 
 afterEach(() => fixture.close());

@@ -2,16 +2,16 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { findNetwork } from "#process/network-probe.ts";
 import { canSandbox } from "#process/sandbox-probe.ts";
 import { jobClient } from "./job-client.ts";
-import { openStackTrial, type StackTrial } from "./stack-trial.ts";
+import { openStackFixture, type StackFixture } from "./stack-fixture.ts";
 import { withoutProgram } from "./without-program.ts";
 
 const hasSandbox = canSandbox();
 const network = hasSandbox ? findNetwork() : "shared";
 const without = (program: string): string[] => (hasSandbox ? withoutProgram(program) : []);
-let fixture: StackTrial;
+let fixture: StackFixture;
 
 beforeEach(() => {
-  fixture = openStackTrial("berth-isolation-");
+  fixture = openStackFixture("berth-isolation-");
 });
 
 afterEach(() => fixture.close());

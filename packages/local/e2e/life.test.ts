@@ -5,9 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { signalProcess } from "#process/process-identity.ts";
 import { isOver, type Job, type JobClient, jobClient } from "./job-client.ts";
 import { canListProcesses, eventually, listProcesses } from "./processes.ts";
-import { openStackTrial, type StackProcess } from "./stack-trial.ts";
+import { openStackFixture, type StackProcess } from "./stack-fixture.ts";
 
-const fixture = openStackTrial("berth-life-");
+const fixture = openStackFixture("berth-life-");
 const nodes = "p5.48xlarge=2,p4d.24xlarge=1,g5.12xlarge=1,g4dn.2xlarge=1,g6.12xlarge=1,c7i.8xlarge=1";
 let stack: StackProcess;
 let env: Record<string, string>;
@@ -79,10 +79,10 @@ describe.concurrent("a job on the local stack", () => {
 
   it("says so when it is killed from outside", async ({ skip }) => {
     skip(!canListProcesses, "there is no /proc here");
-    const [command, env_vars] = ["sleep 600; true", { BERTH_TRIAL: fixture.home }];
+    const [command, env_vars] = ["sleep 600; true", { BERTH_FIXTURE: fixture.home }];
     const id = await jobs.submit({ instance_type: "g5.12xlarge", command, env_vars });
     await jobs.until(id, ({ status }) => status === "active");
-    const ours = listProcesses().filter(({ environment }) => environment.get("BERTH_TRIAL") === fixture.home);
+    const ours = listProcesses().filter(({ environment }) => environment.get("BERTH_FIXTURE") === fixture.home);
 
     for (const process of ours) signalProcess(process, "SIGKILL");
 

@@ -3,14 +3,14 @@ import { findLimits, wayInWords } from "#process/limits.ts";
 import { canSandbox } from "#process/sandbox-probe.ts";
 import { jobClient } from "./job-client.ts";
 import { eventually } from "./processes.ts";
-import { openStackTrial, type StackTrial } from "./stack-trial.ts";
+import { openStackFixture, type StackFixture } from "./stack-fixture.ts";
 
 const way = findLimits(canSandbox() ? "bubblewrap" : "none");
 const limits = wayInWords(way);
-let fixture: StackTrial;
+let fixture: StackFixture;
 
 beforeEach(() => {
-  fixture = openStackTrial("berth-limits-");
+  fixture = openStackFixture("berth-limits-");
 });
 
 afterEach(() => fixture.close());

@@ -4,15 +4,15 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vit
 import { findFreePorts } from "#process/free-port.ts";
 import { jupyterStub } from "#process/jupyter-stub.ts";
 import { canSandbox } from "#process/sandbox-probe.ts";
-import { type AskOptions, ask } from "../ingress-trial.ts";
+import { type AskOptions, ask } from "../ingress-fixture.ts";
 import { callApi, jobClient } from "./job-client.ts";
 import { canListProcesses, eventually } from "./processes.ts";
-import { openStackTrial, type StackProcess, type StackTrial } from "./stack-trial.ts";
+import { openStackFixture, type StackFixture, type StackProcess } from "./stack-fixture.ts";
 
-let fixture: StackTrial;
+let fixture: StackFixture;
 
 beforeEach(() => {
-  fixture = openStackTrial("berth-listeners-");
+  fixture = openStackFixture("berth-listeners-");
 });
 
 afterEach(() => fixture.close());

@@ -3,13 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { isOver, jobClient } from "./job-client.ts";
-import { openStackTrial, type StackTrial } from "./stack-trial.ts";
+import { openStackFixture, type StackFixture } from "./stack-fixture.ts";
 
-let fixture: StackTrial;
+let fixture: StackFixture;
 let place: string;
 
 beforeEach(() => {
-  fixture = openStackTrial("berth-local-path-");
+  fixture = openStackFixture("berth-local-path-");
   place = mkdtempSync(join(tmpdir(), "berth-programs-"));
   chmodSync(place, 0o755);
 });

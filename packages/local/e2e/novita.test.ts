@@ -6,8 +6,8 @@ import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import { text as textOf } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { keyFile } from "../ssh-fixture.ts";
 import { newSshKey } from "../ssh-host-key.ts";
-import { keyFile } from "../ssh-trial.ts";
 import {
   blocksIn,
   blockWith,
@@ -20,7 +20,7 @@ import {
 } from "./novita-examples.ts";
 import { eventually } from "./processes.ts";
 import { missingPrograms, runProgram } from "./program.ts";
-import { openStackTrial, root, type StackProcess } from "./stack-trial.ts";
+import { openStackFixture, root, type StackProcess } from "./stack-fixture.ts";
 
 const documentPath = join(root, "../shared/seeds/002-novita.md");
 const printedReceiver = "https://your-app.com/webhook";
@@ -29,7 +29,7 @@ const lacksPython = missingPrograms("python3");
 const secretBytes = Buffer.from("the bytes of a webhook secret");
 const secret = `whsec_${secretBytes.toString("base64")}`;
 const sshKey = newSshKey();
-const fixture = openStackTrial("berth-novita-");
+const fixture = openStackFixture("berth-novita-");
 
 interface Post {
   readonly headers: IncomingHttpHeaders;

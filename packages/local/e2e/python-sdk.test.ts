@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { missingPrograms, runProgram } from "./program.ts";
-import { root } from "./stack-trial.ts";
+import { root } from "./stack-fixture.ts";
 
 const sdk = join(root, "packages/python");
 const missing = missingPrograms("python3");

@@ -3,15 +3,15 @@ import { delimiter, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Job, jobClient } from "./job-client.ts";
 import { missingPrograms, runProgram } from "./program.ts";
-import { environmentFor, openStackTrial, root, type StackTrial } from "./stack-trial.ts";
+import { environmentFor, openStackFixture, root, type StackFixture } from "./stack-fixture.ts";
 
 const script = readFileSync(join(import.meta.dirname, "quick-start.sh"), "utf8");
 const documentPath = join(root, "../shared/seeds/004-gpu-dev-api.md");
 const missing = missingPrograms("bash", "curl", "jq");
-let fixture: StackTrial;
+let fixture: StackFixture;
 
 beforeEach(() => {
-  fixture = openStackTrial("berth-quick-start-");
+  fixture = openStackFixture("berth-quick-start-");
 });
 
 afterEach(() => fixture.close());

@@ -5,15 +5,15 @@ import { basename, join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { ApiError, type JobClient, jobClient } from "./job-client.ts";
 import { eventually } from "./processes.ts";
-import { openStackTrial, type StackProcess, type StackTrial } from "./stack-trial.ts";
+import { openStackFixture, type StackFixture, type StackProcess } from "./stack-fixture.ts";
 
-let fixture: StackTrial;
+let fixture: StackFixture;
 let root: string;
 let device: string | undefined;
 
 /** A file system of its own for the home, which Linux makes read-only when it finds an error in it (ext4(5)). */
 beforeEach(() => {
-  fixture = openStackTrial("berth-read-only-");
+  fixture = openStackFixture("berth-read-only-");
   root = mkdtempSync(join(tmpdir(), "berth-image-"));
   writeFileSync(image(), "");
   truncateSync(image(), 64 * 1024 * 1024);

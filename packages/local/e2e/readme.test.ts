@@ -3,11 +3,11 @@ import { canSandbox } from "#process/sandbox-probe.ts";
 import { blocksOf } from "./doc-blocks.ts";
 import { jobClient } from "./job-client.ts";
 import { missingPrograms, runProgram } from "./program.ts";
-import { environmentFor, openStackTrial, root, type StackProcess } from "./stack-trial.ts";
+import { environmentFor, openStackFixture, root, type StackProcess } from "./stack-fixture.ts";
 import { withoutProgram } from "./without-program.ts";
 
 // A path with a blank, as many have one.
-const fixture = openStackTrial("berth readme's-");
+const fixture = openStackFixture("berth readme's-");
 const missing = missingPrograms("curl", "jq", "npm", "ssh-keygen");
 let stack: StackProcess;
 
@@ -31,7 +31,7 @@ describe("the README", () => {
 
   it("has a first session that works on a machine without bubblewrap", async ({ skip }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
-    const bare = openStackTrial("berth none's-");
+    const bare = openStackFixture("berth none's-");
     try {
       const { url } = await bare.start({}, { under: canSandbox() ? withoutProgram("bwrap") : [] });
       expect(await (await fetch(`${url}/health`)).json()).toMatchObject({ isolation: "none" });

@@ -4,12 +4,12 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { signalProcess } from "#process/process-identity.ts";
 import { isOver, jobClient } from "./job-client.ts";
 import { canListProcesses, eventually, processesOfRun } from "./processes.ts";
-import { openStackTrial, type StackProcess, type StackTrial } from "./stack-trial.ts";
+import { openStackFixture, type StackFixture, type StackProcess } from "./stack-fixture.ts";
 
-let fixture: StackTrial;
+let fixture: StackFixture;
 
 beforeEach(() => {
-  fixture = openStackTrial("berth-restart-");
+  fixture = openStackFixture("berth-restart-");
 });
 
 afterEach(() => fixture.close());

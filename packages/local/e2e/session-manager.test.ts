@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventually } from "./processes.ts";
 import { missingPrograms, runProgram } from "./program.ts";
-import { openStackTrial, root, type StackProcess } from "./stack-trial.ts";
+import { openStackFixture, root, type StackProcess } from "./stack-fixture.ts";
 
 const script = readFileSync(join(import.meta.dirname, "session-manager.sh"), "utf8");
 const documentPath = join(root, "../shared/seeds/000-session-manager.md");
@@ -12,7 +12,7 @@ const missing = missingPrograms("bash", "curl", "grep", "cut");
 const printed = { address: "http://34.46.174.78", key: "your-secure-api-key-change-in-production" };
 /** In place of 45, 10 and 30 seconds. */
 const SLEEP_SECONDS = 5;
-const fixture = openStackTrial("berth-session-");
+const fixture = openStackFixture("berth-session-");
 let stack: StackProcess;
 let key: string;
 

@@ -5,7 +5,7 @@ import { freePort } from "#testing/free-port.ts";
 import { blocksOf, sectionOf } from "./doc-blocks.ts";
 import { missingPrograms } from "./program.ts";
 import { openSecondMachine, type SecondMachine, secondMachineLacks } from "./second-machine.ts";
-import { openStackTrial } from "./stack-trial.ts";
+import { openStackFixture } from "./stack-fixture.ts";
 
 const lack = (await secondMachineLacks()) ?? missingPrograms("curl", "jq", "ssh", "ssh-keygen")[0];
 
@@ -16,7 +16,7 @@ describe("a user on another machine, by the README's section on sharing one", ()
   }
 
   const [, throughSsh = "", logIn = ""] = blocksOf("README.md", "### Share a machine", "sh");
-  const fixture = openStackTrial("berth-shared-");
+  const fixture = openStackFixture("berth-shared-");
   const ports = { api: 0, ssh: 0 };
   let laptop: SecondMachine;
 

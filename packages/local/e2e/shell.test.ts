@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { jobClient, logIn } from "./job-client.ts";
 import { runProgram } from "./program.ts";
-import { environmentFor, exportedIn, openStackTrial, root, type StackProcess } from "./stack-trial.ts";
+import { environmentFor, exportedIn, openStackFixture, root, type StackProcess } from "./stack-fixture.ts";
 
 // A home that a careless shell would stumble over.
-const fixture = openStackTrial("berth e2e's $HOME-");
+const fixture = openStackFixture("berth e2e's $HOME-");
 const names = [
   ...["API_URL", "API_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_STS"],
   ...["ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"].map((name) => `BERTH_SECOND_AWS_${name}`),
@@ -59,7 +59,7 @@ describe("npm run --silent env", () => {
   });
 
   it("is found by the very line that npm start prints, where its home has blanks and an apostrophe", async () => {
-    const odd = openStackTrial("berth it's a home-");
+    const odd = openStackFixture("berth it's a home-");
     try {
       // What `start` appends are arguments of the shell, which it does not use.
       const { url, output } = await odd.start({}, { under: ["/bin/sh", "-c", "exec npm start --silent"] });
@@ -127,7 +127,7 @@ describe("npm run --silent env", () => {
   });
 
   it("says that no stack runs when one was killed", async () => {
-    const dead = openStackTrial("berth-killed-");
+    const dead = openStackFixture("berth-killed-");
     await (await dead.start()).kill("SIGKILL");
 
     const options = { cwd: root, env: environmentFor(dead.home) };
@@ -149,7 +149,7 @@ describe("a second npm start", () => {
   });
 
   it("says that the port is taken, and leaves nothing behind", async () => {
-    const other = openStackTrial("berth-second-");
+    const other = openStackFixture("berth-second-");
     const { port } = new URL(stack.url);
 
     const { code, stderr } = await npmStart(environmentFor(other.home, { PORT: port }));

@@ -2,9 +2,9 @@ import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { signIdentityRequest } from "#aws/identity-signature.ts";
 import { jobClient } from "./job-client.ts";
-import { openStackTrial, type StackProcess } from "./stack-trial.ts";
+import { openStackFixture, type StackProcess } from "./stack-fixture.ts";
 
-const fixture = openStackTrial("berth-sts-");
+const fixture = openStackFixture("berth-sts-");
 const arn = "arn:aws:sts::000000000000:assumed-role/SSOCloudDevGpuReservation/developer";
 let stack: StackProcess;
 let env: Record<string, string>;

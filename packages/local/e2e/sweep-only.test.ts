@@ -8,7 +8,7 @@ import { silentLog } from "#testing/log.ts";
 import { shellEnvironment } from "../shell-environment.ts";
 import { type Stack, startStack } from "../stack.ts";
 import { isOver, type JobClient, jobClient } from "./job-client.ts";
-import { exportedIn } from "./stack-trial.ts";
+import { exportedIn } from "./stack-fixture.ts";
 
 let home: string;
 let stack: Stack | undefined;

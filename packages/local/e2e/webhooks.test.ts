@@ -11,7 +11,7 @@ import { shellEnvironment } from "../shell-environment.ts";
 import { type Stack, startStack } from "../stack.ts";
 import { isOver, type JobClient, jobClient } from "./job-client.ts";
 import { eventually } from "./processes.ts";
-import { exportedIn } from "./stack-trial.ts";
+import { exportedIn } from "./stack-fixture.ts";
 
 const secret = `whsec_${Buffer.alloc(32, "s").toString("base64")}`;
 

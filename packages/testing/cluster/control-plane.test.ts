@@ -10,7 +10,7 @@ import { type Cluster, seen, startCluster } from "./cluster.ts";
 import { startControlPlane } from "./control-plane.ts";
 import { endsWith, type Job, jobsOf, makeJob, makeNamespace, podsOfJob } from "./objects.ts";
 import type { Pod } from "./pod.ts";
-import { isAlive } from "./supervisor-trial.ts";
+import { isAlive } from "./supervisor-fixture.ts";
 
 describe("a control plane", () => {
   it("is the version that it says, speaks TLS alone, and lets in nobody without a token", async () => {

@@ -16,7 +16,7 @@ import {
   podsOfJob,
 } from "./objects.ts";
 import type { Pod } from "./pod.ts";
-import { isAlive } from "./supervisor-trial.ts";
+import { isAlive } from "./supervisor-fixture.ts";
 import { type WatchEvent, watchOnce } from "./watch.ts";
 
 let cluster: Cluster;

@@ -4,9 +4,9 @@ import { connect, createServer, type Socket } from "node:net";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { descendantsOf } from "./descendants.ts";
-import { isAlive, openSupervisor, type SupervisorTrial, staying, until } from "./supervisor-trial.ts";
+import { isAlive, openSupervisor, type SupervisorFixture, staying, until } from "./supervisor-fixture.ts";
 
-let fixture: SupervisorTrial;
+let fixture: SupervisorFixture;
 
 beforeEach(async () => {
   fixture = await openSupervisor();

@@ -3,9 +3,9 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, wr
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { shellWords } from "#core/environments/record/shell-words.ts";
-import { type Answer, isAlive, openSupervisor, type SupervisorTrial, staying, until } from "./supervisor-trial.ts";
+import { type Answer, isAlive, openSupervisor, type SupervisorFixture, staying, until } from "./supervisor-fixture.ts";
 
-let fixture: SupervisorTrial;
+let fixture: SupervisorFixture;
 
 beforeEach(async () => {
   fixture = await openSupervisor();

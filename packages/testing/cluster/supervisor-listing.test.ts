@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { gunzipSync } from "node:zlib";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { openSupervisor, type SupervisorTrial } from "./supervisor-trial.ts";
+import { openSupervisor, type SupervisorFixture } from "./supervisor-fixture.ts";
 
 const mebibyte = 1024 * 1024;
 const cut = "The rest is left out\n";
-let fixture: SupervisorTrial;
+let fixture: SupervisorFixture;
 let disk: string;
 
 beforeEach(async () => {

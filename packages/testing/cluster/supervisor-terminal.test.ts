@@ -2,9 +2,9 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { openSupervisor, type SupervisorTrial, until } from "./supervisor-trial.ts";
+import { openSupervisor, type SupervisorFixture, until } from "./supervisor-fixture.ts";
 
-let fixture: SupervisorTrial;
+let fixture: SupervisorFixture;
 
 beforeEach(async () => {
   fixture = await openSupervisor();

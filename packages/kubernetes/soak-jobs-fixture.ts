@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Answers } from "#local/e2e/answers.ts";
 import type { Job } from "#local/e2e/job-client.ts";
-import type { MortalStack } from "./soak-stack-trial.ts";
+import type { MortalStack } from "./soak-stack-fixture.ts";
 
 /** How a job of a soak is meant to end; its name begins with it, since the answer to its submit may be lost. */
 const lives = {

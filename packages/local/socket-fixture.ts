@@ -14,7 +14,7 @@ import { actorOf, type MemoryWorld, memoryWorld, newEnvironment, type WorldOptio
 import { type Sockets, type SocketTimes, serveSockets } from "./sockets.ts";
 
 /** The web shell over real connections and the core on memory ports. */
-export interface SocketTrial {
+export interface SocketFixture {
   readonly world: MemoryWorld;
   readonly sockets: Sockets;
   readonly log: ReturnType<typeof recordingLog>;
@@ -45,10 +45,10 @@ export const upgrade = {
   "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 };
 
-export async function openSocketTrial(
+export async function openSocketFixture(
   times: Partial<SocketTimes> = {},
   options: WorldOptions = {},
-): Promise<SocketTrial> {
+): Promise<SocketFixture> {
   const log = recordingLog();
   const world = await memoryWorld({ ...options, log });
   const { clock, ids, settings, ...ports } = world.ctx;

@@ -8,7 +8,7 @@ import { canListProcesses, eventually, processesOfHome, type SeenProcess } from 
 import { runProgram } from "./program.ts";
 
 /** `npm start` as a process of its own, in a home of its own, for tests. */
-export interface StackTrial {
+export interface StackFixture {
   readonly home: string;
   /** Starts the stack and waits for its ready line; throws what it printed when it ends before. */
   start(settings?: Settings, options?: StartOptions): Promise<StackProcess>;
@@ -39,7 +39,7 @@ interface StartOptions {
 
 export const root = join(import.meta.dirname, "../../..");
 
-export function openStackTrial(prefix = "berth-e2e-", place = tmpdir()): StackTrial {
+export function openStackFixture(prefix = "berth-e2e-", place = tmpdir()): StackFixture {
   const home = mkdtempSync(join(place, prefix));
   const children: ChildProcess[] = [];
   const outputs: (() => string)[] = [];

@@ -24,7 +24,7 @@ export interface AskOptions {
 }
 
 /** The ingress over real connections, the core on memory ports, and a page that a test serves for an environment. */
-export interface IngressTrial {
+export interface IngressFixture {
   readonly world: MemoryWorld;
   readonly log: ReturnType<typeof recordingLog>;
   readonly port: number;
@@ -40,7 +40,7 @@ export interface IngressTrial {
   close(): Promise<void>;
 }
 
-export async function openIngressTrial(times: Partial<IngressTimes> = {}): Promise<IngressTrial> {
+export async function openIngressFixture(times: Partial<IngressTimes> = {}): Promise<IngressFixture> {
   const log = recordingLog();
   const world = await memoryWorld({ log, settings: { domain: "preview.localhost:8080", scheme: "http" } });
   const { clock, ids, settings, ...ports } = world.ctx;

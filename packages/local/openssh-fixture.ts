@@ -1,11 +1,11 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { eventually } from "#process/fixture.ts";
 import { PATIENCE_MS } from "#process/patience.ts";
 import type { Isolation } from "#process/records.ts";
 import { canSandbox } from "#process/sandbox-probe.ts";
-import { eventually } from "#process/trial.ts";
-import { keyFile, openSshTrial, type SshTrial } from "./ssh-trial.ts";
+import { keyFile, openSshFixture, type SshFixture } from "./ssh-fixture.ts";
 
 /** What a program said until it ended. */
 interface Answer {
@@ -15,7 +15,7 @@ interface Answer {
 }
 
 /** A run with an SSH server in front, and the programs of OpenSSH before it, for tests. */
-export interface OpenSshTrial extends SshTrial {
+export interface OpenSshFixture extends SshFixture {
   readonly address: string;
   /** The Node that processes of the run see. */
   readonly nodeInside: string;
@@ -50,11 +50,11 @@ export function openSshLacks(isolation: Isolation): string | undefined {
 }
 
 /** `env`: the variables that a tenant gave to the run. */
-export async function openOpenSshTrial(
+export async function openOpenSshFixture(
   isolation: Isolation,
   env: Readonly<Record<string, string>> = {},
-): Promise<OpenSshTrial> {
-  const fixture = await openSshTrial(isolation);
+): Promise<OpenSshFixture> {
+  const fixture = await openSshFixture(isolation);
   await fixture.begin({ env });
   const settings = [
     ...["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "LogLevel=ERROR"],

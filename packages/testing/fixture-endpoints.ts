@@ -41,7 +41,7 @@ export const aliceUid = "a1".repeat(16);
 const start = Date.UTC(2026, 0, 20, 18);
 
 /** A memory runtime in which `key` belongs to alice for two hours. */
-export async function trialRuntime(record: Readonly<Record<string, unknown>> = {}) {
+export async function fixtureRuntime(record: Readonly<Record<string, unknown>> = {}) {
   const clock = manualClock(start);
   const ids = seededIds(1, clock);
   const log = recordingLog();

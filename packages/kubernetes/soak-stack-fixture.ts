@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiError, type JobClient, jobClient } from "#local/e2e/job-client.ts";
-import type { StackProcess, StackTrial } from "#local/e2e/stack-trial.ts";
+import type { StackFixture, StackProcess } from "#local/e2e/stack-fixture.ts";
 
 /** The embedded stack, killed now and then, for tests: whoever calls it is not answered while none runs. */
 export interface MortalStack {
@@ -17,7 +17,7 @@ export interface MortalStack {
 const pauseMs = 200;
 
 export async function startMortalStack(
-  fixture: StackTrial,
+  fixture: StackFixture,
   settings: Readonly<Record<string, string>>,
 ): Promise<MortalStack> {
   const stacks: StackProcess[] = [];

@@ -26,7 +26,7 @@ export interface ReadAnswer {
 export const staying = "while [ -e lock ]; do sleep 0.05; done";
 
 /** A supervisor as a plain process, installed into a directory of its own as an init container does it. */
-export interface SupervisorTrial {
+export interface SupervisorFixture {
   readonly home: string;
   readonly file: (name: string) => string;
   /** Starts it, and returns when it answers. */
@@ -60,13 +60,14 @@ export interface RunningSupervisor {
   lastWords(): unknown;
 }
 
-export async function openSupervisor(): Promise<SupervisorTrial> {
+export async function openSupervisor(): Promise<SupervisorFixture> {
   const home = await mkdtemp(join(tmpdir(), "berth-supervisor-"));
   const file = (name: string) => join(home, name);
   const children: ChildProcess[] = [];
   const installed = await answerOf(join(await toolsPath(process.env), "supervisor"), ["install", home]);
   if (installed.code !== 0) throw new Error(installed.stderr);
-  const ask: SupervisorTrial["ask"] = (verb, args = [], stdin) => answerOf(file("supervisor"), [verb, ...args], stdin);
+  const ask: SupervisorFixture["ask"] = (verb, args = [], stdin) =>
+    answerOf(file("supervisor"), [verb, ...args], stdin);
   const read = async (id: string, waitMs = 0): Promise<ReadAnswer> => {
     const { code, stdout, stderr } = await ask("read", [id, String(waitMs)]);
     if (code !== 0) throw new Error(`${code}: ${stderr}`);

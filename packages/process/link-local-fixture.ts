@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { type Got, gotBy, inside, scriptOf } from "./attempts.ts";
-import { openTrial } from "./trial.ts";
+import { openFixture } from "./fixture.ts";
 
 /** Where clouds hand out a machine's credentials, and an address that a command may reach (RFC 5737). */
 export const [linkLocal, allowed] = ["169.254.169.254", "198.51.100.1"] as const;
@@ -26,7 +26,7 @@ async function main(): Promise<void> {
   });
   await once(server.listen(0, "0.0.0.0"), "listening");
   const { port } = server.address() as { port: number };
-  const fixture = openTrial({ isolation: "bubblewrap", network: "own" });
+  const fixture = openFixture({ isolation: "bubblewrap", network: "own" });
   try {
     // Silence is how an attempt is kept out: one that came through late is seen by the listener.
     const ask = (way: string, host: string, seconds: number) => `curl -sS -m ${seconds} ${way} http://${host}:${port}/`;

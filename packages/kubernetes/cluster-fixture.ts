@@ -28,7 +28,7 @@ const images: Readonly<Record<string, ContainerScript>> = {
 };
 
 /** The driver on a real control plane, with no more rights than `deploy/kubernetes` gives it. */
-export interface ClusterTrial {
+export interface ClusterFixture {
   readonly cluster: Cluster;
   /** In the order in which they were asked for. */
   readonly pretendNodes: readonly PretendNode[];
@@ -47,11 +47,11 @@ export interface ClusterTrial {
 }
 
 /** Commands run as processes of this machine, unless `scriptOf` or their image says that they do something else. */
-export async function openClusterTrial(
+export async function openClusterFixture(
   nodes: readonly NodeOptions[],
   scriptOf: (pod: Pod) => ContainerScript | undefined = () => undefined,
   options: { readonly snapshots?: boolean; readonly tools?: string; readonly nodePorts?: string } = {},
-): Promise<ClusterTrial> {
+): Promise<ClusterFixture> {
   const cluster = await startCluster({
     ...options,
     scriptOf: (pod) => ({
@@ -69,13 +69,13 @@ export async function openClusterTrial(
   const computeOptions: KubernetesComputeOptions = {
     client,
     namespace,
-    deployment: "trial",
+    deployment: "fixture",
     now: Date.now,
     machineOf: async () => "running",
     toolsImage: options.tools && "berth.test/tools:1",
   };
   const compute = kubernetesCompute(computeOptions);
-  const files = await mkdtemp(join(tmpdir(), "berth-cluster-trial-"));
+  const files = await mkdtemp(join(tmpdir(), "berth-cluster-fixture-"));
   return {
     cluster,
     pretendNodes,
@@ -117,7 +117,7 @@ async function readyNodes(compute: Compute): Promise<ComputeNode[]> {
 }
 
 /** A run of an image that every pretend node has: one unit of node `one`, for an hour. */
-export function trialRun(changes: Partial<Run> = {}): Run {
+export function fixtureRun(changes: Partial<Run> = {}): Run {
   return {
     uid: randomBytes(16).toString("hex"),
     run: 1,

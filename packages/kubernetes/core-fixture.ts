@@ -29,7 +29,7 @@ import { actorOf, newEnvironment } from "#testing/memory-world.ts";
 import { testSettings } from "#testing/settings.ts";
 
 /** The core at work on a cluster, its records in memory. */
-export interface CoreTrial {
+export interface CoreFixture {
   readonly ctx: WorkerContext;
   /** A request of the one user. */
   readonly as: UserContext<"table" | "queue" | "sealer" | "volumes" | "compute" | "blobs">;
@@ -48,7 +48,7 @@ export async function startCore(
   compute: Compute,
   given?: Volumes,
   settings: Partial<Settings> = {},
-): Promise<CoreTrial> {
+): Promise<CoreFixture> {
   let ahead = 0;
   const real = systemClock();
   const clock: Clock = { ...real, now: () => real.now() + ahead, monotonic: () => real.monotonic() + ahead };
@@ -87,14 +87,14 @@ export async function startCore(
     if (!item) throw new Error(`No environment ${id}`);
     return parseEnvironment(item);
   };
-  const until: CoreTrial["until"] = async (id, holds) => {
+  const until: CoreFixture["until"] = async (id, holds) => {
     for (;;) {
       const environment = await read(id);
       if (holds(environment)) return environment;
       await sleep(20);
     }
   };
-  const skip: CoreTrial["skip"] = (ms) => {
+  const skip: CoreFixture["skip"] = (ms) => {
     ahead += ms;
   };
   return {

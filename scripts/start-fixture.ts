@@ -6,7 +6,7 @@ import { join } from "node:path";
 export const root = join(import.meta.dirname, "..");
 
 /** A home, and what a test starts in it. */
-export interface StartTrial {
+export interface StartFixture {
   readonly home: string;
   /** A directory beside the home, which is refused where something else was first. */
   readonly beside: string;
@@ -24,12 +24,12 @@ export interface StartedStack {
   readonly url: string;
 }
 
-export function openStartTrial(): StartTrial {
+export function openStartFixture(): StartFixture {
   const home = mkdtempSync(join(tmpdir(), "berth-start-"));
   const beside = `${home}-beside`;
   const children: ChildProcess[] = [];
   const environment = (more: NodeJS.ProcessEnv = {}) => ({ ...process.env, BERTH_HOME: home, PORT: "0", ...more });
-  const run: StartTrial["run"] = (words, cwd = root, more = {}) => {
+  const run: StartFixture["run"] = (words, cwd = root, more = {}) => {
     const child = spawn(process.execPath, words, { cwd, env: environment(more), detached: true });
     children.push(child);
     return child;

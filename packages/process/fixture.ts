@@ -22,12 +22,12 @@ import { computeNode } from "./pretend-node.ts";
 import { type Network, readLauncher } from "./records.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 
-export const trialNodes = ["one", "two"].map((name) => {
+export const fixtureNodes = ["one", "two"].map((name) => {
   return { name, instanceType: "p5.48xlarge", zone: "local", ready: true };
 });
 
 /** A process driver on a home of its own, for tests; closing it fails when a process is left. */
-export interface Trial {
+export interface Fixture {
   readonly options: ProcessComputeOptions;
   readonly compute: ProcessCompute;
   /** As the port shows them. */
@@ -49,20 +49,20 @@ export interface Trial {
   close(): Promise<void>;
 }
 
-export function openTrial(
+export function openFixture(
   options: Pick<
     ProcessComputeOptions,
     "isolation" | "network" | "locking" | "limits" | "programs" | "startedWithinMs"
   > = {},
-): Trial {
-  const root = mkdtempSync("/var/tmp/berth-trial-");
+): Fixture {
+  const root = mkdtempSync("/var/tmp/berth-fixture-");
   const home = join(root, "home");
   const shown = join(root, "shown");
   for (const directory of [home, shown]) mkdirSync(directory);
   chmodSync(root, 0o755);
   const programs = { path: systemPath, shown: [shown, ...programsOf(process.env.PATH ?? "", home).shown] };
   // On a busy machine too a run has begun when `apply` says so, and is not left to a next look that no test makes.
-  const all = { home, nodes: trialNodes, programs, startedWithinMs: PATIENCE_MS, ...options };
+  const all = { home, nodes: fixtureNodes, programs, startedWithinMs: PATIENCE_MS, ...options };
   const compute = processCompute(all);
   const uid = randomBytes(16).toString("hex");
   const directory = join(home, "runs", `${uid}-r1`);
@@ -87,7 +87,7 @@ export function openTrial(
   });
   return {
     options: all,
-    nodes: trialNodes.map((node) => computeNode(home, node)),
+    nodes: fixtureNodes.map((node) => computeNode(home, node)),
     compute,
     root,
     shown,
@@ -152,7 +152,7 @@ export function processesOf(home: string, uid: string): number[] {
 }
 
 /** The pids of the run's processes whose arguments hold this text. */
-export function pidsOf(fixture: Trial, text: string): number[] {
+export function pidsOf(fixture: Fixture, text: string): number[] {
   return processesOf(fixture.home, fixture.uid).filter((pid) =>
     readOr("", () => readFileSync(`/proc/${pid}/cmdline`, "latin1"))
       .replaceAll("\0", " ")

@@ -6,7 +6,7 @@ import type { MemoryWorld } from "#testing/memory-world.ts";
 import { type SocketHandler, socketLambda } from "./socket.ts";
 
 /** The web shell as on AWS: its handler on memory ports, a queue, and a fake of the Management API behind HTTP. */
-export interface GatewayTrial {
+export interface GatewayFixture {
   readonly handler: SocketHandler;
   readonly api: FakeService;
   /** What a client was sent, and how often it was closed from here. */
@@ -44,8 +44,8 @@ interface Waiting {
 
 export const edgeSecret = "s".repeat(32);
 
-export async function openGatewayTrial({ table, queue, compute }: MemoryWorld): Promise<GatewayTrial> {
-  const sent: GatewayTrial["sent"] = new Map();
+export async function openGatewayFixture({ table, queue, compute }: MemoryWorld): Promise<GatewayFixture> {
+  const sent: GatewayFixture["sent"] = new Map();
   const standing = new Set<string>();
   const closed: string[] = [];
   const shownSoon: string[] = [];

@@ -12,7 +12,7 @@ import { findOrCreateUser } from "#core/users/register.ts";
 import { contextOf } from "#http/runtime.ts";
 import { silentLog } from "#testing/log.ts";
 import { shellEnvironment } from "../shell-environment.ts";
-import { type Client, clientOf } from "../socket-trial.ts";
+import { type Client, clientOf } from "../socket-fixture.ts";
 import { type Stack, startStack } from "../stack.ts";
 
 /** A whole stack in this process, with an active workspace in it. */

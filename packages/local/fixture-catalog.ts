@@ -6,7 +6,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { eachLook, work } from "#http/work.ts";
 
 /** A catalog for tests of the stack itself: a login that keeps no users, a note that is sent to a consumer, a schedule. */
-export function trialCatalog(): Catalog & { readonly ticks: () => number } {
+export function fixtureCatalog(): Catalog & { readonly ticks: () => number } {
   let ticks = 0;
   const schedule = cron.every({ minutes: 1, uses: [] }, async () => {
     ticks += 1;

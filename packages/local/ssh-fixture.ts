@@ -4,9 +4,9 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import ssh2, { type Client, type ClientChannel, type ConnectConfig } from "ssh2";
 import type { Run } from "#core/ports/compute.ts";
+import { eventually, type Fixture, openFixture } from "#process/fixture.ts";
 import { PATIENCE_MS } from "#process/patience.ts";
 import type { Isolation } from "#process/records.ts";
-import { eventually, openTrial, type Trial } from "#process/trial.ts";
 import { silentLog } from "#testing/log.ts";
 import { machineSshRuns } from "./machine-ssh.ts";
 import { type SshServer, startSsh } from "./ssh.ts";
@@ -20,7 +20,7 @@ export interface Said {
 }
 
 /** A run with an SSH server in front, for tests; closing it fails when a process is left. */
-export interface SshTrial extends Trial {
+export interface SshFixture extends Fixture {
   readonly server: SshServer;
   readonly login: string;
   readonly key: SshKeyPair;
@@ -31,8 +31,8 @@ export interface SshTrial extends Trial {
   say(command: string, input?: string): Promise<Said>;
 }
 
-export async function openSshTrial(isolation: Isolation): Promise<SshTrial> {
-  const fixture = openTrial({ isolation });
+export async function openSshFixture(isolation: Isolation): Promise<SshFixture> {
+  const fixture = openFixture({ isolation });
   const runs = machineSshRuns(fixture.home);
   const server = await startSsh({
     home: fixture.home,

@@ -1,10 +1,10 @@
 import { createServer } from "node:net";
 import type { Observation, Run } from "#core/ports/compute.ts";
 import { toolsPath } from "#testing/cluster/tools-binaries.ts";
-import { type ClusterTrial, openClusterTrial, trialRun } from "./cluster-trial.ts";
+import { type ClusterFixture, fixtureRun, openClusterFixture } from "./cluster-fixture.ts";
 
 /** Two machines on which every run has the supervisor of images/tools. */
-export interface ToolsTrial extends ClusterTrial {
+export interface ToolsFixture extends ClusterFixture {
   applied(changes: Partial<Run>): Promise<Run>;
   until(run: Run, holds: (seen: Observation | undefined) => boolean): Promise<Observation | undefined>;
   ready(run: Run): Promise<Observation | undefined>;
@@ -12,15 +12,15 @@ export interface ToolsTrial extends ClusterTrial {
   log(run: Run): Promise<string>;
 }
 
-export async function openToolsTrial(options: { readonly snapshots?: boolean } = {}): Promise<ToolsTrial> {
+export async function openToolsFixture(options: { readonly snapshots?: boolean } = {}): Promise<ToolsFixture> {
   const nodes = ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" }));
-  const fixture = await openClusterTrial(nodes, undefined, { ...options, tools: await toolsPath(process.env) });
-  const until: ToolsTrial["until"] = ({ uid }, holds) =>
+  const fixture = await openClusterFixture(nodes, undefined, { ...options, tools: await toolsPath(process.env) });
+  const until: ToolsFixture["until"] = ({ uid }, holds) =>
     fixture.eventually(() => fixture.compute.observe(uid, 1), holds);
   return {
     ...fixture,
     async applied(changes) {
-      const run = trialRun(changes);
+      const run = fixtureRun(changes);
       await fixture.compute.apply(run);
       return run;
     },
