@@ -27,6 +27,7 @@ export const largestItems = {
   key: owners.key,
   username: owners.nameClaim,
   identity: owners.identity,
+  logins: owners.logins,
   counter: owners.counter,
   idempotency: owners.idempotency,
   pool: pools.pool,

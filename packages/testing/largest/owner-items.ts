@@ -8,6 +8,7 @@ import {
   endedDiskKey,
   idempotencyKey,
   identityKey,
+  loginsKey,
   operationKey,
   ownersReceiversKey,
   receiverKey,
@@ -172,6 +173,7 @@ export const nameClaim = {
 } satisfies Written<NameClaim>;
 
 export const identity = { ...base, ...identityKey(hash), kind: "identity", uid };
+export const logins = { ...base, ...loginsKey("ffff:ffff:ffff:ffff", 1e8), kind: "logins", count: 60, ttl };
 export const counter = { ...base, ...userCounterKey, kind: "counter", last: 1e12 };
 export const share = { ...base, ...ownersReceiversKey(uid), kind: "share", heldMs: 60_000.123456789, at, ttl };
 

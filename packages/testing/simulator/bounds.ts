@@ -26,6 +26,7 @@ export const bounds = {
   key: 4 * KB,
   username: 2 * KB,
   identity: KB,
+  logins: KB,
   counter: KB,
   idempotency: 64 * KB,
   pool: 384 * KB,
