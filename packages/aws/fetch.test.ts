@@ -204,21 +204,21 @@ describe("the guard", () => {
     "http://localhost/",
     "http://LOCALHOST./",
     "http://a.localhost/",
-  ])("judges %s as private and dials it neither", async (url) => {
+  ])("authorizes no private address %s, and dials it neither", async (url) => {
     const { resolve } = resolving(["8.8.8.8"]);
     const guarded = guardedFetch({ allow: [], resolve });
 
-    expect(await guarded.judge(url)).toBe("private");
+    expect(await guarded.authorize(url)).toBe("private");
     await expect(guarded.post(posting(url))).rejects.toThrow(AddressRefused);
   });
 
-  test("judges a name by every address it has", async () => {
-    const judge = (...addresses: string[]) =>
-      guardedFetch({ allow: [], ...resolving(addresses) }).judge("https://hooks.example/");
+  test("a name is authorized by all of its addresses", async () => {
+    const authorize = (...addresses: string[]) =>
+      guardedFetch({ allow: [], ...resolving(addresses) }).authorize("https://hooks.example/");
 
-    expect(await judge("203.0.113.7")).toBe("allowed");
-    expect(await judge("203.0.113.7", "10.0.0.1")).toBe("private");
-    expect(await judge("2606:4700::1111", "::ffff:169.254.169.254")).toBe("private");
+    expect(await authorize("203.0.113.7")).toBe("allowed");
+    expect(await authorize("203.0.113.7", "10.0.0.1")).toBe("private");
+    expect(await authorize("2606:4700::1111", "::ffff:169.254.169.254")).toBe("private");
   });
 
   test("accepts a name that does not resolve yet, and one whose resolver is silent", async () => {
@@ -227,9 +227,11 @@ describe("the guard", () => {
     };
     const silent = () => new Promise<never>(() => undefined);
 
-    const judged = [failing, silent].map((resolve) => guardedFetch({ allow: [], resolve }).judge("https://a.example/"));
+    const answers = [failing, silent].map((resolve) =>
+      guardedFetch({ allow: [], resolve }).authorize("https://a.example/"),
+    );
 
-    expect(await Promise.all(judged)).toEqual(["allowed", "allowed"]);
+    expect(await Promise.all(answers)).toEqual(["allowed", "allowed"]);
   });
 
   test("a name that means a private address when it is dialled is not dialled, whatever it meant before", async () => {
@@ -242,10 +244,10 @@ describe("the guard", () => {
     const guarded = guardedFetch({ allow: [], resolve });
     const url = `http://rebinding.example:${port}/`;
 
-    const judged = await guarded.judge(url);
+    const answer = await guarded.authorize(url);
     const post = guarded.post(posting(url));
 
-    expect(judged).toBe("allowed");
+    expect(answer).toBe("allowed");
     await expect(post).rejects.toThrow(AddressRefused);
     expect(asked).toEqual(["rebinding.example", "rebinding.example"]);
     expect(connections).toBe(0);
@@ -266,7 +268,7 @@ describe("the guard", () => {
     const { resolve } = resolving(["127.0.0.1"]);
     const guarded = guardedFetch({ allow: ["receiver.internal"], resolve });
 
-    expect(await guarded.judge(`http://receiver.internal:${port}/`)).toBe("allowed");
+    expect(await guarded.authorize(`http://receiver.internal:${port}/`)).toBe("allowed");
     expect((await guarded.post(posting(`http://receiver.internal:${port}/`))).status).toBe(200);
     await expect(guarded.post(posting(`http://other.internal:${port}/`))).rejects.toThrow(AddressRefused);
   });

@@ -57,7 +57,7 @@ export function guardedFetch({ allow, resolve = resolveAll }: GuardOptions): Fet
   };
 
   return {
-    async judge(url) {
+    async authorize(url) {
       try {
         await inTime(addressesOf(hostnameOf(new URL(url))));
         return "allowed";

@@ -32,7 +32,7 @@ export function endedKey(owner: string, createdBy: string, at: number, uid: stri
 }
 
 /** The key that the record of a deleted environment moves to once a new one has its id. */
-export function formerKey(environment: Key, uid: string): Key {
+export function supersededKey(environment: Key, uid: string): Key {
   return { pk: environment.pk, sk: `${environment.sk}~${uid}` };
 }
 

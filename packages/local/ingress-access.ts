@@ -17,13 +17,13 @@ export interface Target {
   readonly port: number;
 }
 
-export type Judge = (incoming: IncomingMessage, host: IngressHost) => Promise<Target | Page>;
+export type Authorize = (incoming: IncomingMessage, host: IngressHost) => Promise<Target | Page>;
 
 /**
  * Decides who may see what: a key of the environment's owner opens its first HTTP port while it is running. It never
  * throws.
  */
-export function ingressAccess(runtime: Runtime): Judge {
+export function ingressAccess(runtime: Runtime): Authorize {
   const { ids, clock, settings, log, keys } = runtime;
   const check = keyCheck({ table: runtime.ports.table, ids, clock, settings, memory: keys });
   return async (incoming, host) => {

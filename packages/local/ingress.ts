@@ -1,7 +1,7 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Runtime } from "#http/runtime.ts";
-import { ingressAccess, type Judge, type Target } from "./ingress-access.ts";
+import { type Authorize, ingressAccess, type Target } from "./ingress-access.ts";
 import { type IngressHost, ingressHosts } from "./ingress-host.ts";
 import { type Page, show } from "./ingress-page.ts";
 import { type ProxyTimes, passOn, proxyTimes } from "./ingress-proxy.ts";
@@ -32,10 +32,10 @@ const LOOK_MS = 1_000;
 export function startIngress(runtime: Runtime, given: Partial<IngressTimes> = {}): Ingress {
   const times = { ...proxyTimes, lookMs: LOOK_MS, ...given };
   const hostOf = ingressHosts(runtime.settings.domain);
-  const judge = ingressAccess(runtime);
+  const authorize = ingressAccess(runtime);
   const tunnels: Tunnels = new Map();
-  const looking = setInterval(() => void closeStrangers(tunnels, judge), times.lookMs);
-  const parts = { runtime, judge, times, tunnels };
+  const looking = setInterval(() => void closeStrangers(tunnels, authorize), times.lookMs);
+  const parts = { runtime, authorize, times, tunnels };
   return {
     answer: (incoming, outgoing) => {
       const host = hostOf(incoming);
@@ -59,7 +59,7 @@ export function startIngress(runtime: Runtime, given: Partial<IngressTimes> = {}
 
 interface Parts {
   readonly runtime: Runtime;
-  readonly judge: Judge;
+  readonly authorize: Authorize;
   readonly times: ProxyTimes;
   readonly tunnels: Tunnels;
 }
@@ -75,12 +75,12 @@ interface Asked {
 /** The open WebSockets, by the client's end of each. */
 type Tunnels = Map<Duplex, Asked>;
 
-async function serve({ runtime, judge, times, tunnels }: Parts, asked: Asked): Promise<void> {
+async function serve({ runtime, authorize, times, tunnels }: Parts, asked: Asked): Promise<void> {
   const { incoming, outgoing, host, tunnel } = asked;
   const startedAt = runtime.clock.monotonic();
   let target: Target | undefined;
   outgoing.once("close", () => logPage(runtime, asked, startedAt, target));
-  const verdict = await judge(incoming, host);
+  const verdict = await authorize(incoming, host);
   if (outgoing.destroyed) return;
   if (isPage(verdict)) return show(outgoing, verdict);
   target = verdict;
@@ -116,9 +116,9 @@ function logPage({ log, clock }: Runtime, asked: Asked, startedAt: number, targe
 }
 
 /** A key that was revoked, or an environment that is another's now, ends what was opened before. */
-async function closeStrangers(tunnels: Tunnels, judge: Judge): Promise<void> {
+async function closeStrangers(tunnels: Tunnels, authorize: Authorize): Promise<void> {
   for (const [socket, { incoming, host }] of tunnels) {
-    const now = await judge(incoming, host);
+    const now = await authorize(incoming, host);
     if (isPage(now) && now.status < 500) socket.destroy();
   }
 }

@@ -56,7 +56,7 @@ export function serveSockets(
   entries: Catalog["sockets"],
   { plain, isTaken = () => false, pingMs, keyMs, lookMs }: Partial<SocketTimes> & SocketSurroundings,
 ): Sockets {
-  const judge = handshakes(
+  const authorize = handshakes(
     runtime,
     entries.map(({ thing }) => thing),
   );
@@ -68,7 +68,7 @@ export function serveSockets(
     socket.on("error", () => socket.destroy());
     void (async () => {
       const request = requestOf(incoming);
-      const verdict = (await judge(request, ({ actor }) => count(actor.uid, socket))) ?? (await plain(request));
+      const verdict = (await authorize(request, ({ actor }) => count(actor.uid, socket))) ?? (await plain(request));
       if (verdict instanceof Response) return answer(incoming.socket, verdict);
       wss.handleUpgrade(incoming, socket, head, (ws) => serve(connections, ws, verdict));
     })().catch(() => socket.destroy());

@@ -18,7 +18,7 @@ export function memoryFetch(): MemoryFetch {
     answer(url, how) {
       answers.set(url, how);
     },
-    judge: async (url) => (isPrivate(url) ? "private" : "allowed"),
+    authorize: async (url) => (isPrivate(url) ? "private" : "allowed"),
     async post(request) {
       if (isPrivate(request.url)) throw new AddressRefused();
       posts.push(request);

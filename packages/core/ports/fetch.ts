@@ -4,7 +4,7 @@ export interface Fetch {
    * `private`: a literal address, or a name that resolves to one, that is not to be dialled. A name that does not
    * resolve is `allowed`: it may later, and is looked at again when it is dialled.
    */
-  judge(url: string): Promise<"allowed" | "private">;
+  authorize(url: string): Promise<"allowed" | "private">;
   /** Redirects are not followed. Throws `AddressRefused` before anything is sent, anything else when nothing answered. */
   post(request: FetchRequest): Promise<FetchAnswer>;
 }

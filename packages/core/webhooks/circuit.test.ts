@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { memoryWorld } from "#testing/memory-world.ts";
 import type { Item } from "../ports/table.ts";
-import { findPassage, receiverStateKey, tellAnswered, tellFailed } from "./circuit.ts";
+import { checkCircuit, receiverStateKey, tellAnswered, tellFailed } from "./circuit.ts";
 
 const MINUTE = 60_000;
 const quick = { tookMs: 10, wasProbe: false };
@@ -15,8 +15,8 @@ async function failing(times: number, how = quick) {
 }
 
 /** Goes through where one may, to find out as well. */
-async function pass(...asked: Parameters<typeof findPassage>) {
-  const found = await findPassage(...asked);
+async function pass(...asked: Parameters<typeof checkCircuit>) {
+  const found = await checkCircuit(...asked);
   return found.may === "probe" ? found.claim() : found;
 }
 
@@ -31,7 +31,7 @@ test("all that an owner has at one origin is one receiver", async () => {
 test("twenty failures in a row close it, four are enough where they took long", async () => {
   const [almost, often, slow] = [await failing(19), await failing(20), await failing(4, { ...quick, tookMs: 10_000 })];
 
-  const asked = [almost, often, slow].map(({ ctx, key, now }) => findPassage(ctx, key, now));
+  const asked = [almost, often, slow].map(({ ctx, key, now }) => checkCircuit(ctx, key, now));
 
   expect((await Promise.all(asked)).map(({ may }) => may)).toEqual(["dial", "wait", "wait"]);
 });
@@ -63,10 +63,10 @@ test("each probe that fails doubles the time up to ten minutes, what was begun b
     await pass(ctx, key, at);
     await tellFailed(ctx, key, probe, at);
     await tellFailed(ctx, key, quick, at);
-    const passage = await findPassage(ctx, key, at);
-    if (passage.may !== "wait") throw new Error("It is open");
-    waits.push(passage.until - at);
-    at = passage.until;
+    const verdict = await checkCircuit(ctx, key, at);
+    if (verdict.may !== "wait") throw new Error("It is open");
+    waits.push(verdict.until - at);
+    at = verdict.until;
   }
 
   expect(waits).toEqual([4 * MINUTE, 8 * MINUTE, 10 * MINUTE, 10 * MINUTE]);
@@ -88,7 +88,7 @@ test("one answer opens it for everybody", async () => {
 
   await tellAnswered(ctx, key, now);
 
-  expect(await findPassage(ctx, key, now)).toEqual({ may: "dial" });
+  expect(await checkCircuit(ctx, key, now)).toEqual({ may: "dial" });
 });
 
 test("of failures that end at the same moment as many are counted as close it, and none of the others is an error", async () => {
@@ -96,5 +96,5 @@ test("of failures that end at the same moment as many are counted as close it, a
 
   await Promise.all(Array.from({ length: 64 }, () => tellFailed(ctx, key, quick, now)));
 
-  expect(await findPassage(ctx, key, now)).toMatchObject({ may: "wait" });
+  expect(await checkCircuit(ctx, key, now)).toMatchObject({ may: "wait" });
 });

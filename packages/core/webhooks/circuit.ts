@@ -20,11 +20,11 @@ interface ReceiverState extends Stored {
 }
 
 /** Whether one may dial: `probe` for the one who is to find out whether it answers again. */
-type Passage = { readonly may: "dial" | "probe" } | Wait;
+type Verdict = { readonly may: "dial" | "probe" } | Wait;
 type Wait = { readonly may: "wait"; readonly until: number };
 
 /** The same before it is settled who that one is. */
-type Prospect = { readonly may: "dial" } | Wait | { readonly may: "probe"; claim(): Promise<Passage> };
+type CircuitCheck = { readonly may: "dial" } | Wait | { readonly may: "probe"; claim(): Promise<Verdict> };
 
 const MOST_FAILURES = 20;
 /** A receiver that keeps a worker waiting is left alone sooner. */
@@ -46,12 +46,12 @@ export function receiverStateKey({ ids }: Context, owner: string, url: string): 
  * Once the time of one that fails is over, one caller is let through, the first that claims it, and the others wait for
  * what it finds. Nothing is written before that.
  */
-export async function findPassage(ctx: Context<"table">, key: Key, now: number): Promise<Prospect> {
+export async function checkCircuit(ctx: Context<"table">, key: Key, now: number): Promise<CircuitCheck> {
   const state = await readState(ctx, key);
   if (!state || state === "unreadable" || state.openUntil === null) return { may: "dial" };
   if (now < state.openUntil) return { may: "wait", until: state.openUntil };
   const openUntil = now + PROBE_MS;
-  const claim = async (): Promise<Passage> => {
+  const claim = async (): Promise<Verdict> => {
     const isOurs = await writeRecord(ctx, { ...state, openUntil });
     return isOurs ? { may: "probe" } : { may: "wait", until: openUntil };
   };

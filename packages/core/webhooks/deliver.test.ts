@@ -5,7 +5,7 @@ import { actorOf, type MemoryWorld, memoryWorld, newEnvironment, type WorldOptio
 import { deliveriesOf, keyText, ownersReceiversKey } from "../keys.ts";
 import type { FetchAnswer } from "../ports/fetch.ts";
 import { AddressRefused, NoAnswer } from "../problem.ts";
-import { findPassage, receiverStateKey, tellAnswered, tellFailed } from "./circuit.ts";
+import { checkCircuit, receiverStateKey, tellAnswered, tellFailed } from "./circuit.ts";
 import { deliver } from "./deliver.ts";
 import { parseDelivery } from "./delivery.ts";
 import { requestResend } from "./requests.ts";
@@ -458,7 +458,7 @@ describe("a receiver that is left alone, of an owner whose receivers were slow",
     await look();
 
     expect((await world.delivery()).attemptCount).toBe(3);
-    expect(await findPassage(world.ctx, receiver, world.clock.now())).toMatchObject({ may: "probe" });
+    expect(await checkCircuit(world.ctx, receiver, world.clock.now())).toMatchObject({ may: "probe" });
   });
 
   test("keeps no other receiver of its owner waiting for that share", async () => {
@@ -494,8 +494,8 @@ describe("a receiver that is left alone, of an owner whose receivers were slow",
     const put: typeof ctx.table.put = async (item, options) => {
       await ctx.table.put(item, options);
       const isShare = keyText(item) === keyText(ownersReceiversKey(owner));
-      const passage = isShare ? await findPassage(ctx, receiver, world.clock.now()) : undefined;
-      if (passage?.may === "probe") await passage.claim();
+      const verdict = isShare ? await checkCircuit(ctx, receiver, world.clock.now()) : undefined;
+      if (verdict?.may === "probe") await verdict.claim();
     };
 
     const look = keyText(await world.delivery());

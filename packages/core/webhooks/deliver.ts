@@ -11,7 +11,7 @@ import { Unreadable } from "../unreadable.ts";
 import { findUser } from "../users/record.ts";
 import { changeRecord, removeRecord, writeRecord } from "../write-record.ts";
 import { PATIENCE_MS, postAttempt } from "./attempt.ts";
-import { findPassage, receiverStateKey, tellAnswered, tellFailed } from "./circuit.ts";
+import { checkCircuit, receiverStateKey, tellAnswered, tellFailed } from "./circuit.ts";
 import { type Delivery, ended, parseDelivery } from "./delivery.ts";
 import { type BodyOf, eventIdOf } from "./event.ts";
 import { openReceiver } from "./receiver.ts";
@@ -79,16 +79,15 @@ async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, a
   if (opened === "unsendable") return write(ctx, { ...delivery, dueAt: now + FAULT_MS }, now);
   if (opened === "unwanted") return drop(ctx, delivery);
   const receiver = receiverStateKey(ctx, delivery.owner, opened.url);
-  const prospect = await findPassage(ctx, receiver, now);
-  if (prospect.may === "wait")
-    return write(ctx, { ...delivery, dueAt: afterOthers(ctx, delivery, prospect.until) }, now);
+  const check = await checkCircuit(ctx, receiver, now);
+  if (check.may === "wait") return write(ctx, { ...delivery, dueAt: afterOthers(ctx, delivery, check.until) }, now);
   // Before one is let through to find out: that one must not wait for anything else then.
   const share = await takeShare(ctx, delivery.owner, now);
   if (share.may === "wait") return write(ctx, { ...delivery, dueAt: afterOthers(ctx, delivery, share.until) }, now);
-  const passage = prospect.may === "probe" ? await prospect.claim() : prospect;
-  if (passage.may === "wait") {
+  const verdict = check.may === "probe" ? await check.claim() : check;
+  if (verdict.may === "wait") {
     await chargeShare(ctx, delivery.owner, { reservedMs: share.reservedMs, tookMs: 0 }, now);
-    return write(ctx, { ...delivery, dueAt: afterOthers(ctx, delivery, passage.until) }, now);
+    return write(ctx, { ...delivery, dueAt: afterOthers(ctx, delivery, verdict.until) }, now);
   }
   const claimed = await claim(ctx, delivery, opened.body, now);
   if (!claimed) return false;
@@ -100,7 +99,7 @@ async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, a
   await settle(ctx, claimed, result);
   if (ctx.clock.monotonic() - begun <= TOLD_WITHIN_MS) {
     if (result.isFinal) await tellAnswered(ctx, receiver, ctx.clock.now());
-    else await tellFailed(ctx, receiver, { tookMs, wasProbe: passage.may === "probe" }, ctx.clock.now());
+    else await tellFailed(ctx, receiver, { tookMs, wasProbe: verdict.may === "probe" }, ctx.clock.now());
   }
   await chargeShare(ctx, delivery.owner, { reservedMs: share.reservedMs, tookMs }, ctx.clock.now());
   return true;

@@ -12,7 +12,7 @@ const LONGEST_URL = 2048;
  */
 export async function checkReceiver(ctx: Context<"fetch">, url: string, field: string): Promise<void> {
   if (!isReceiverUrl(url)) throw refused(field, url, "must be a valid http or https URL");
-  if ((await ctx.fetch.judge(url)) === "private") throw refused(field, url, "must not point to a private address");
+  if ((await ctx.fetch.authorize(url)) === "private") throw refused(field, url, "must not point to a private address");
 }
 
 /** Whether it has the form of one: http or https, a host, no userinfo, at most 2048 characters. */

@@ -6,7 +6,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "no looks after the end",
     edits: [
       {
-        file: "environments/steps/finish.ts",
+        file: "environments/steps/finalize.ts",
         find: "LOOKS_AFTER_END_MS = [60_000, 600_000]",
         replace: "LOOKS_AFTER_END_MS: number[] = []",
       },
@@ -25,14 +25,18 @@ export const endBugs: readonly PlantedBug[] = [
   {
     name: "a request for access forgotten at the end",
     edits: [
-      { file: "environments/steps/finish.ts", find: "until(closeOwn(closed, now), now", replace: "until(closed, now" },
+      {
+        file: "environments/steps/finalize.ts",
+        find: "until(closeOwn(closed, now), now",
+        replace: "until(closed, now",
+      },
     ],
   },
   {
     name: "the stopped environment's volume removed",
     edits: [
       {
-        file: "environments/steps/finish.ts",
+        file: "environments/steps/finalize.ts",
         find: "const cleared = clears ? await",
         replace: "const cleared = clears || environment.starts > 0 ? await",
       },
@@ -209,7 +213,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "a stop that leaves its request open",
     edits: [
       {
-        file: "environments/steps/finish.ts",
+        file: "environments/steps/finalize.ts",
         find: 'closeActions(endExtensions(final, now), ["cancel"], now)',
         replace: 'closeActions(final, ["cancel"], now)',
       },
@@ -303,7 +307,7 @@ export const endBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/steps/finish.ts",
+        file: "environments/steps/finalize.ts",
         find: "return (await removeVolumes(ctx, bare, now)) ?? end(bare, outcome, now);",
         replace: "return (await removeVolumes(ctx, environment, now)) ?? end(bare, outcome, now);",
       },

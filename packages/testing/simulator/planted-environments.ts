@@ -73,7 +73,7 @@ export const environmentBugs: readonly PlantedBug[] = [
         file: "environments/steps/missing.ts",
         find: "if (missedAt === null)\n    return until(",
         replace:
-          'if (missedAt === null) return fail(environment, now, "Its compute disappeared from the cluster");\n  if (missedAt === 0)\n    return until(',
+          'if (missedAt === null) return endRun(environment, now, "Its compute disappeared from the cluster");\n  if (missedAt === 0)\n    return until(',
       },
     ],
   },
@@ -159,7 +159,7 @@ export const environmentBugs: readonly PlantedBug[] = [
   {
     name: "a start that goes on with the run before",
     edits: [
-      { file: "environments/verbs/again.ts", find: "n: environment.run.n + 1,", replace: "n: environment.run.n," },
+      { file: "environments/verbs/restart.ts", find: "n: environment.run.n + 1,", replace: "n: environment.run.n," },
     ],
   },
   {

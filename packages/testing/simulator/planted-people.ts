@@ -134,7 +134,7 @@ export const peopleBugs: readonly PlantedBug[] = [
       file: "webhooks/deliver.test.ts",
       title: "keeps no other receiver of its owner waiting for that share",
     },
-    edits: [{ file: "webhooks/deliver.ts", find: 'if (prospect.may === "wait")', replace: "if (receiver.pk === '')" }],
+    edits: [{ file: "webhooks/deliver.ts", find: 'if (check.may === "wait")', replace: "if (receiver.pk === '')" }],
   },
   {
     name: "posts that end together are charged only in part",

@@ -93,7 +93,7 @@ export function newCrowd(options: {
       waiting: firstOfEach(line).filter(knowsOf),
       free: freeInLedger(next, plannedAt),
       keptHead: isNewHead ? null : (next.head?.uid ?? null),
-      formerHead: before?.head?.uid,
+      supersededHead: before?.head?.uid,
       head: line.find(({ uid }) => uid === next.head?.uid),
     };
     for (const text of outOfOrder(plan, next)) violated(`${text} (pool ${next.type})`);

@@ -15,7 +15,7 @@ export interface Planned {
   readonly free: ReadonlyMap<string, number>;
   /** Who had the reserved start before and keeps it; who had it before in any case; who has it now. */
   readonly keptHead: string | null;
-  readonly formerHead: string | undefined;
+  readonly supersededHead: string | undefined;
   readonly head: Environment | undefined;
 }
 
@@ -37,7 +37,7 @@ export function outOfOrder(plan: Planned, pool: PoolView): string[] {
     if (isHeadAfter && fitsIn(one, pool.nodes, wholeOf(pool.nodes, plan.free))) {
       return [`${head.owner} has ${base.get(head.owner)} and came to the reserved start with ${head.id}, and ${text}`];
     }
-    const later = fresh.filter((grant) => grant.uid !== plan.formerHead && hasBefore(plan, grant) > units);
+    const later = fresh.filter((grant) => grant.uid !== plan.supersededHead && hasBefore(plan, grant) > units);
     if (later.length === 0) continue;
     const isFirst = pool.head === null || pool.head.uid === one.uid;
     const unlessGiven = isFirst && fitsIn(one, pool.nodes, withoutGrants(plan.free, later));

@@ -59,7 +59,7 @@ export function webhookTwin(sim: Scheduler): WebhookTwin {
   return {
     violations,
     calledBy: (host) => ({
-      judge: async () => "allowed",
+      authorize: async () => "allowed",
       async post(request) {
         const answer = answerOf(sim, kindOf(request.url), sim.time() >= recoversAt);
         const tookMs = sim.random() * sim.random() * (answer ? LONGEST_MS / 2 : LONGEST_MS);

@@ -7,9 +7,9 @@ import type { Step, WorkerContext } from "../../worker.ts";
 import { openToken, type Refusal } from "../record/access.ts";
 import { closeActions, hasOpenAction } from "../record/actions.ts";
 import { kindOfError } from "../record/kind-of-error.ts";
-import { changed, noLaterThan, until, waited } from "../record/pace.ts";
 import { type Environment, keyOf } from "../record/record.ts";
 import { readSpec } from "../record/spec.ts";
+import { changed, noLaterThan, until, waited } from "../record/step-result.ts";
 import { addEntry, shorten } from "../record/timeline.ts";
 import { fetchKeys, parseAccess } from "./guests.ts";
 

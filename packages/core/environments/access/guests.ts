@@ -8,8 +8,8 @@ import type { Step, WorkerContext } from "../../worker.ts";
 import { writeRecord } from "../../write-record.ts";
 import type { Guest } from "../record/access.ts";
 import { closeActions, hasOpenAction } from "../record/actions.ts";
-import { changed } from "../record/pace.ts";
 import type { Environment } from "../record/record.ts";
+import { changed } from "../record/step-result.ts";
 import { addEntry } from "../record/timeline.ts";
 import { usableKeys } from "./ssh-keys.ts";
 

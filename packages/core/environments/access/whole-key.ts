@@ -1,26 +1,26 @@
 import { isEd25519Point, isPoint, numberOf } from "./curve-point.ts";
 
 /** What the parts of a key have to be, after its type. */
-type Judge = (parts: readonly Uint8Array[]) => boolean;
+type KeyCheck = (parts: readonly Uint8Array[]) => boolean;
 
 /** What a security key is for: `ssh:`, or a name of its owner's. */
 const isApplication = ({ length }: Uint8Array) => length >= 1 && length <= 256;
 
-const ecdsa = (wanted: string, applications = 0): Judge => {
+const ecdsa = (wanted: string, applications = 0): KeyCheck => {
   return ([curve = none, point = none, ...more]) =>
     textOf(curve) === wanted && isPoint(wanted, point) && more.length === applications && more.every(isApplication);
 };
 
-const ed25519 = (applications = 0): Judge => {
+const ed25519 = (applications = 0): KeyCheck => {
   return ([point = none, ...more]) =>
     isEd25519Point(point) && more.length === applications && more.every(isApplication);
 };
 
 /**
- * The judge of each type of key: RFC 4253, 6.6; RFC 8709, 4; RFC 5656, 3.1, of points that are not compressed; OpenSSH's
+ * The check of each type of key: RFC 4253, 6.6; RFC 8709, 4; RFC 5656, 3.1, of points that are not compressed; OpenSSH's
  * PROTOCOL.u2f.
  */
-const judges: Readonly<Record<string, Judge>> = {
+const checks: Readonly<Record<string, KeyCheck>> = {
   "ssh-rsa": isRsa,
   "ssh-ed25519": ed25519(),
   "ecdsa-sha2-nistp256": ecdsa("nistp256"),
@@ -42,7 +42,7 @@ export function isWholeKey(key: string): boolean {
   const [type = "", blob = ""] = key.split(" ");
   const bytes = bytesOf(blob);
   const [name = none, ...parts] = (bytes && partsIn(bytes)) ?? [];
-  return textOf(name) === type && judges[type]?.(parts) === true;
+  return textOf(name) === type && checks[type]?.(parts) === true;
 }
 
 /** The exponent and the modulus are odd. Numbers are written as RFC 4251, 5 has it: positive, and no byte too many. */

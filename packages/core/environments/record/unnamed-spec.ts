@@ -1,4 +1,4 @@
-import { formerKey, keyOfText, keyText, specKey } from "../../keys.ts";
+import { keyOfText, keyText, specKey, supersededKey } from "../../keys.ts";
 import type { Item } from "../../ports/table.ts";
 import { Conflict } from "../../problem.ts";
 import { readEach } from "../../readable.ts";
@@ -32,7 +32,7 @@ export async function stepSpec(
 async function isNamed(ctx: WorkerContext, { uid, pk, sk, head = "" }: EnvironmentSpec): Promise<boolean | "unknown"> {
   const key = keyOfText(head);
   if (!key || specKey(key, sk).pk !== pk) return "unknown";
-  const items = await ctx.table.getMany([key, formerKey(key, uid)]);
+  const items = await ctx.table.getMany([key, supersededKey(key, uid)]);
   const { records, unreadable } = readEach(ctx, items, parseEnvironment);
   if (unreadable.size > 0) return "unknown";
   return records.some((environment) => environment.uid === uid && environment.spec === sk && !isEnded(environment));

@@ -3,12 +3,12 @@ import type { Look } from "../../ports/queue.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
 import { nextAccessAt, stepAccess } from "../access/access.ts";
 import { nextExtensionAt } from "../record/extensions.ts";
-import { changed, noLaterThan, tellingPool, until } from "../record/pace.ts";
 import type { Environment } from "../record/record.ts";
 import { markOf } from "../record/run-marks.ts";
+import { changed, noLaterThan, tellingPool, until } from "../record/step-result.ts";
 import { resizeRun } from "../verbs/resize-run.ts";
 import { lookForUse } from "./auto-stop.ts";
-import { endItself, stopping } from "./fail.ts";
+import { endItself, stopping } from "./end-run.ts";
 import { lookAtGpus, warningBetween, warnTerminals } from "./gpu-idle.ts";
 import { followLog, nextCopyAt } from "./log.ts";
 import { stepLostMachine } from "./lost-node.ts";
@@ -48,12 +48,12 @@ export async function stepActive(
   const resized = await resizeRun(ctx, extended, now);
   if (resized) return resized;
   const used = lookForUse(ctx, withObservation(ctx, extended, observed), observed, now);
-  const judged = used.phase === "active" ? lookAtGpus(ctx, used, observed, now) : used;
-  if (judged.phase !== "active") return changed(judged, now, "unused");
-  const warning = warningBetween(used, judged);
+  const decided = used.phase === "active" ? lookAtGpus(ctx, used, observed, now) : used;
+  if (decided.phase !== "active") return changed(decided, now, "unused");
+  const warning = warningBetween(used, decided);
   if (warning !== undefined)
-    return { ...changed(judged, now, "warned"), act: () => warnTerminals(ctx, judged, warning) };
-  const kept = await keepUp(ctx, judged, now);
+    return { ...changed(decided, now, "warned"), act: () => warnTerminals(ctx, decided, warning) };
+  const kept = await keepUp(ctx, decided, now);
   const toDo = await stepAccess(ctx, kept, observed, now);
   return toDo ? noLaterThan(toDo, nextLookAt(kept, now)) : goOn(kept, now);
 }

@@ -20,8 +20,8 @@ export function lookForUse(ctx: Context, environment: Environment, observed: Obs
   const decision = decideIdle(signals, policy.idle, now);
   const isOver = decision.verdict === "stop";
   const dryRun = isOver && ctx.settings.idleDryRun;
-  const judged = { ...environment, use: { ...environment.use, idle: { ...decision, at: now, dryRun } } };
-  return isOver && !dryRun ? stopNow(judged, now, "auto-stop") : judged;
+  const decided = { ...environment, use: { ...environment.use, idle: { ...decision, at: now, dryRun } } };
+  return isOver && !dryRun ? stopNow(decided, now, "auto-stop") : decided;
 }
 
 /** When that is looked at next; never for one that is not stopped by itself. */

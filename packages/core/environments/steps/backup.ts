@@ -5,9 +5,9 @@ import { CLAIM_MS, MOST_ATTEMPTS, nextTry, pauseMs, refusalOf, triedOf } from ".
 import type { Step, WorkerContext } from "../../worker.ts";
 import { changeRecord } from "../../write-record.ts";
 import { unreadableDisk } from "../record/disk-words.ts";
-import { changed, tellingDisk, waitedFor } from "../record/pace.ts";
 import { parseEnvironment } from "../record/parse.ts";
 import { type BackupClaim, type DiskUse, type Environment, keyOf } from "../record/record.ts";
+import { changed, tellingDisk, waitedFor } from "../record/step-result.ts";
 import { addEntry, shorten } from "../record/timeline.ts";
 import { listSnapshotMaking, lookForVolume, releaseDisk } from "./disk.ts";
 import { detachVolumes } from "./lost-node.ts";

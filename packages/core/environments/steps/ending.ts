@@ -7,13 +7,13 @@ import type { Step, WorkerContext } from "../../worker.ts";
 import { isArchiving } from "../record/archive-use.ts";
 import { lacksLastLog, logEndsAt } from "../record/kept-log.ts";
 import type { Machine } from "../record/machine.ts";
-import { changed, tellingDisk, tellingPool, until, waitMs } from "../record/pace.ts";
 import { type Environment, mayHaveWritten } from "../record/record.ts";
 import { forgetSecrets } from "../record/spec.ts";
+import { changed, tellingDisk, tellingPool, until, waitMs } from "../record/step-result.ts";
 import { backUp } from "./backup.ts";
 import { releaseUnused } from "./disk.ts";
-import { endOf } from "./fail.ts";
-import { finish, LOOKS_AFTER_END_MS } from "./finish.ts";
+import { endOf } from "./end-run.ts";
+import { finalize, LOOKS_AFTER_END_MS } from "./finalize.ts";
 import { keepNewest, keptUntil } from "./kept.ts";
 import { copyLastLog, removeCopies } from "./log.ts";
 import { lookAtMachines } from "./lost-node.ts";
@@ -41,7 +41,7 @@ export async function stepStopping(ctx: WorkerContext, read: Environment, now: n
     await releaseUnused(ctx, environment);
     return tellingDisk(changed({ ...environment, disk: { ...disk, released: true } }, now, "let its disk go"));
   }
-  const step = await finish(ctx, environment, now);
+  const step = await finalize(ctx, environment, now);
   // Whoever wrote the release may have died before the pool was told, and the next look is a minute away.
   return step.record.phase !== "stopping" && (await mayBeNamed(ctx, environment)) ? tellingPool(step) : step;
 }

@@ -27,8 +27,8 @@ export function lookAtGpus(ctx: Context, environment: Environment, observed: Obs
   if (verdict === "warn") return addEntry(seen, now, warningOf(afterMs));
   if (verdict !== "stop") return seen;
   const idle = { verdict, signal: "gpus", since, at: now, dryRun } as const;
-  const judged = { ...seen, use: { ...seen.use, idle } };
-  return dryRun ? judged : end(judged, afterMs, now);
+  const decided = { ...seen, use: { ...seen.use, idle } };
+  return dryRun ? decided : end(decided, afterMs, now);
 }
 
 /** When that is looked at next; never where nothing is ended for it. What was used last is not idle long enough before. */

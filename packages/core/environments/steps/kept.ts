@@ -1,5 +1,5 @@
 import type { Context } from "../../context.ts";
-import { endedKey, formerKey } from "../../keys.ts";
+import { endedKey, supersededKey } from "../../keys.ts";
 import type { Item, Key } from "../../ports/table.ts";
 import { readable } from "../../readable.ts";
 import { hasEventsToEmit } from "../../webhooks/outbox.ts";
@@ -7,7 +7,7 @@ import { removeRecord, writeRecord } from "../../write-record.ts";
 import { parseEnvironment } from "../record/parse.ts";
 import { MOST_KEPT } from "../record/read.ts";
 import { type Environment, isEnded } from "../record/record.ts";
-import { LOOKS_AFTER_END_MS } from "./finish.ts";
+import { LOOKS_AFTER_END_MS } from "./finalize.ts";
 import { removeCopies } from "./log.ts";
 
 /** How long an ended environment is kept (docs/architecture.md#the-table). */
@@ -45,7 +45,7 @@ export async function keepNewest(ctx: Context<"table" | "blobs">, environment: E
 /** What cannot be read, or is not over, stays; so does its place in the list. */
 async function removeEnded(ctx: Context<"table" | "blobs">, pk: string, listed: Item): Promise<void> {
   const head: Key = { pk, sk: String(listed.head) };
-  const items = await ctx.table.getMany([head, formerKey(head, String(listed.uid))]);
+  const items = await ctx.table.getMany([head, supersededKey(head, String(listed.uid))]);
   const records = readable(ctx, items, parseEnvironment);
   if (records.length < items.length) return;
   const own = records.filter(({ uid }) => uid === listed.uid);

@@ -2,9 +2,9 @@ import { readGoneNodes } from "../../pools/node-gone.ts";
 import type { BoundNode, NodeRef } from "../../ports/compute.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
 import type { Machine } from "../record/machine.ts";
-import { changed, until, waitedFor } from "../record/pace.ts";
 import type { Environment } from "../record/record.ts";
-import { fail } from "./fail.ts";
+import { changed, until, waitedFor } from "../record/step-result.ts";
+import { endRun } from "./end-run.ts";
 
 /** What a look at the machines of a run found. */
 export interface MachineLook {
@@ -54,7 +54,7 @@ export async function stepLostMachine(
 ): Promise<Step<Environment> | undefined> {
   const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, bound, now);
   if (lost)
-    return fail({ ...environment, run: { ...environment.run, machines } }, now, `Its machine was lost: ${lost.name}`);
+    return endRun({ ...environment, run: { ...environment.run, machines } }, now, `Its machine was lost: ${lost.name}`);
   if (waitsFor !== null) {
     return until(
       { ...environment, run: { ...environment.run, machines }, reason: waitsFor },

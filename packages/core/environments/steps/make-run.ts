@@ -9,11 +9,11 @@ import type { Step, WorkerContext } from "../../worker.ts";
 import { hasOpenAction } from "../record/actions.ts";
 import { nextExtensionAt, noteRefusedExtensions, showExtensions } from "../record/extensions.ts";
 import { kindOfError } from "../record/kind-of-error.ts";
-import { changed, waitedForStart } from "../record/pace.ts";
 import { type DiskUse, type Environment, keyOf } from "../record/record.ts";
 import { decryptSpec, type OpenSpec } from "../record/spec.ts";
+import { changed, waitedForStart } from "../record/step-result.ts";
 import { addEntry, shorten } from "../record/timeline.ts";
-import { fail } from "./fail.ts";
+import { endRun } from "./end-run.ts";
 import { passedWarning } from "./warnings.ts";
 
 const MINUTE_MS = 60_000;
@@ -30,12 +30,12 @@ const FAR_MS = 365 * 24 * 60 * MINUTE_MS;
 export async function makeRun(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const key = keyOf(environment);
   const item = await ctx.table.get(specKey(key, environment.spec ?? environment.uid));
-  if (!item) return fail(environment, now, "Its specification is missing");
+  if (!item) return endRun(environment, now, "Its specification is missing");
   const spec = await unlessWronglySealed(() => decryptSpec(ctx.sealer, item));
-  if (!spec) return fail(environment, now, WRONG_SEAL);
+  if (!spec) return endRun(environment, now, WRONG_SEAL);
   const { image, command, env } = spec;
   const volume = environment.disk ? await volumeOf(ctx, environment, environment.disk) : undefined;
-  if (environment.disk && !volume) return fail(environment, now, `Disk '${environment.disk.name}' has no volume`);
+  if (environment.disk && !volume) return endRun(environment, now, `Disk '${environment.disk.name}' has no volume`);
   const refusal = await applyRun(ctx, {
     uid: environment.uid,
     run: environment.run.n,
@@ -54,7 +54,7 @@ export async function makeRun(ctx: WorkerContext, environment: Environment, now:
     resources: environment.resources,
     until: clusterDeadline(ctx, environment, now),
   });
-  if (refusal instanceof RunRefused) return fail(environment, now, refusal.message);
+  if (refusal instanceof RunRefused) return endRun(environment, now, refusal.message);
   if (refusal) return notTaken(environment, now, refusal.message);
   // Another apply may have made it with what was wanted before: what was asked for meanwhile stays open, and is done to
   // it.

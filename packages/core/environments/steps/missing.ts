@@ -1,7 +1,7 @@
 import type { Step, WorkerContext } from "../../worker.ts";
-import { changed, until } from "../record/pace.ts";
 import type { Environment } from "../record/record.ts";
-import { fail } from "./fail.ts";
+import { changed, until } from "../record/step-result.ts";
+import { endRun } from "./end-run.ts";
 
 /** A run that one look did not see is looked for again no earlier than this, ten seconds by clocks 17 s apart. */
 const AGAIN_MS = 27_000;
@@ -27,7 +27,7 @@ export async function missRun(ctx: WorkerContext, environment: Environment, now:
   if (now < missedAt + AGAIN_MS) return until(environment, missedAt + AGAIN_MS, "does not see its compute");
   const listed = await ctx.compute.listRuns(uid);
   if (listed.some((one) => one.uid === uid && one.run === run)) return seesAgain(environment, now);
-  return fail(environment, now, "Its compute disappeared from the cluster");
+  return endRun(environment, now, "Its compute disappeared from the cluster");
 }
 
 /** The mark goes at once, in a write of its own: whatever fails after it, the next miss is a first one. */

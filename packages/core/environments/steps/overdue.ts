@@ -4,12 +4,12 @@ import { findPool, type Pool } from "../../pools/record.ts";
 import { unlessUnreadable } from "../../readable.ts";
 import { Unreadable } from "../../unreadable.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
-import { changed } from "../record/pace.ts";
 import type { EndPhase, Environment } from "../record/record.ts";
+import { changed } from "../record/step-result.ts";
 import { addEntry } from "../record/timeline.ts";
 import { endAttempt } from "./backup.ts";
 import { ALARM_MS, type Deadline, deadlineOf, type Limits } from "./deadlines.ts";
-import { endByLimit } from "./fail.ts";
+import { endByLimit } from "./end-run.ts";
 import { endInQueue, giveUp } from "./queued.ts";
 
 const HOUR_MS = 3_600_000;

@@ -5,8 +5,8 @@ import { listMaking, removeUnused, settlesAt, tryToMakeVolume, type VolumeMaking
 import { pauseMs } from "../../snapshot-claim.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
 import { refusedVolume } from "../record/disk-words.ts";
-import { changed, until, waitedSince } from "../record/pace.ts";
 import type { Environment, OwnVolume } from "../record/record.ts";
+import { changed, until, waitedSince } from "../record/step-result.ts";
 import { shorten } from "../record/timeline.ts";
 import { ALARM_MS } from "./deadlines.ts";
 import { endArchive } from "./end-archive.ts";

@@ -7,12 +7,20 @@ import { utcText } from "../../utc.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
 import { awaitAccess, stepAccess } from "../access/access.ts";
 import { wantJupyter } from "../record/access.ts";
-import { changed, noLaterThan, tellingPool, until, waited, waitedForStart, waitedSince } from "../record/pace.ts";
 import { type DiskUse, type Environment, noRun, type PreparingStep, waitingFields } from "../record/record.ts";
+import {
+  changed,
+  noLaterThan,
+  tellingPool,
+  until,
+  waited,
+  waitedForStart,
+  waitedSince,
+} from "../record/step-result.ts";
 import { addEntry } from "../record/timeline.ts";
 import { enter } from "../record/transitions.ts";
 import { openDisk } from "./disk.ts";
-import { endItself, fail, isNet, stopping } from "./fail.ts";
+import { endItself, endRun, isNet, stopping } from "./end-run.ts";
 import { machinesOf, stepLostMachine } from "./lost-node.ts";
 import { extendRun, makeRun, nextExtendAt } from "./make-run.ts";
 import { missRun, seesAgain } from "./missing.ts";
@@ -76,8 +84,8 @@ async function attachDisk(
   now: number,
 ): Promise<Step<Environment>> {
   const opened = await openDisk(ctx, environment, environment.zone ?? "");
-  if (!opened) return fail(environment, now, `Disk '${use.name}' is not its own any more`);
-  if (opened.kind === "lost") return fail(environment, now, opened.reason);
+  if (!opened) return endRun(environment, now, `Disk '${use.name}' is not its own any more`);
+  if (opened.kind === "lost") return endRun(environment, now, opened.reason);
   if (opened.kind !== "open") {
     const waiting = { ...environment, reason: opened.reason };
     return waitedSince(waiting, environment.run.preparingAt, now, "looks for what is left of its disk");
@@ -217,7 +225,7 @@ async function openJupyterPort(
   if (!isUnserved) return stepAccess(ctx, environment, observed, now);
   if (!environment.access.jupyter) return changed(await wantJupyter(ctx, environment), now, "wants Jupyter again");
   if (observed.jupyter?.state !== "failed") return stepAccess(ctx, environment, observed, now);
-  return fail(environment, now, observed.jupyter.reason ?? "Jupyter could not be started");
+  return endRun(environment, now, observed.jupyter.reason ?? "Jupyter could not be started");
 }
 
 /**
@@ -257,7 +265,7 @@ async function withdraw(
     );
   }
   if (observed?.started && isWhole(environment, observed)) {
-    return fail(environment, now, "Its machine came while its grant was being withdrawn");
+    return endRun(environment, now, "Its machine came while its grant was being withdrawn");
   }
   const noStart = noStartFrom(environment, now);
   if (observed || environment.run.removedAt === null) {
@@ -272,7 +280,7 @@ async function withdraw(
   if (now < freeAt) return until(noStart, freeAt, "waits until nobody can start it any more");
   const excuse = await whyUncounted(ctx, environment);
   if (!excuse && environment.placement.withdrawals >= MOST_WITHDRAWALS) {
-    return fail(environment, now, unplaceable(environment));
+    return endRun(environment, now, unplaceable(environment));
   }
   const nodes = (environment.run.grant?.shares ?? []).flatMap((share) => share.node ?? []);
   const back: Environment = {

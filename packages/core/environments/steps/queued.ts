@@ -8,11 +8,11 @@ import type { Step, WorkerContext } from "../../worker.ts";
 import { closeActions } from "../record/actions.ts";
 import { nextExtensionAt, showExtensions } from "../record/extensions.ts";
 import type { Machine } from "../record/machine.ts";
-import { changed, tellingDisk, tellingPool, until } from "../record/pace.ts";
 import { type Environment, mayHaveWritten, noRun, type Outcome, waitingFields } from "../record/record.ts";
+import { changed, tellingDisk, tellingPool, until } from "../record/step-result.ts";
 import { decideEnd, enter } from "../record/transitions.ts";
 import { readyDisk, releaseUnused } from "./disk.ts";
-import { fail, stopping } from "./fail.ts";
+import { endRun, stopping } from "./end-run.ts";
 import { machinesOf } from "./lost-node.ts";
 import { lacksVolumes } from "./own-volumes.ts";
 
@@ -135,7 +135,7 @@ function endsAsOneThatRan({ volumes, addressLabel, policy, disk }: Environment):
 
 /** It may be started again: it is stopped with the reason. */
 export function giveUp(environment: Environment, now: number, reason: string): Step<Environment> {
-  return tellingPool(fail(environment, now, reason));
+  return tellingPool(endRun(environment, now, reason));
 }
 
 /** The environment takes its grant itself, in one conditional write that names it (docs/architecture.md#admission). */

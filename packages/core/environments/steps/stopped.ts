@@ -1,9 +1,9 @@
 import type { Step, WorkerContext } from "../../worker.ts";
-import { changed, tellingPool } from "../record/pace.ts";
 import type { Environment } from "../record/record.ts";
-import { queueAgain } from "../verbs/again.ts";
+import { changed, tellingPool } from "../record/step-result.ts";
+import { restart } from "../verbs/restart.ts";
 import { lookAfterEnd } from "./ending.ts";
-import { finish, withoutSecrets } from "./finish.ts";
+import { finalize, withoutSecrets } from "./finalize.ts";
 
 const AS_BEFORE = { size: null, receiver: null };
 
@@ -17,9 +17,9 @@ export async function stepStopped(
     end: { outcome },
     goal: { desired, start: remembered },
   } = environment;
-  if (outcome) return finish(ctx, environment, now);
+  if (outcome) return finalize(ctx, environment, now);
   if (desired === "active") {
-    return tellingPool(changed(queueAgain(environment, now, remembered ?? AS_BEFORE), now, "starts again"));
+    return tellingPool(changed(restart(environment, now, remembered ?? AS_BEFORE), now, "starts again"));
   }
   const bare = await withoutSecrets(ctx, environment);
   const look = await lookAfterEnd(ctx, bare, now);

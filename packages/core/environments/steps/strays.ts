@@ -1,9 +1,9 @@
 import { StepTooOld } from "../../budget.ts";
 import { patienceMs } from "../../patience.ts";
 import type { WorkerContext } from "../../worker.ts";
-import { changed } from "../record/pace.ts";
 import type { Environment } from "../record/record.ts";
-import { STRAYS_MS } from "../verbs/again.ts";
+import { changed } from "../record/step-result.ts";
+import { STRAYS_MS } from "../verbs/restart.ts";
 import type { EnvironmentStep } from "./step.ts";
 
 /** Runs before the last one that are looked for as well. */

@@ -18,8 +18,8 @@ import type { Policy } from "../record/policy.ts";
 import { type Environment, isUndone, type OwnVolume, type Size } from "../record/record.ts";
 import { forgetSpec, writeSpec } from "../record/spec.ts";
 import { decideEnd, enter } from "../record/transitions.ts";
-import { replaceFormer } from "./former.ts";
 import { NET_MS, newHead } from "./new-head.ts";
+import { replaceSuperseded } from "./superseded.ts";
 
 export interface NewEnvironment {
   /** The wire id, chosen by the dialect; unique for this owner and dialect. */
@@ -81,7 +81,7 @@ export async function createEnvironment(
   const claimedAt = ctx.clock.now();
   if (input.addressLabel !== undefined) await claimLabel(ctx, input.addressLabel, uid, key);
   await writeSpec(ctx, key, { uid, spec: uid }, input);
-  const head = (await writeRecord(ctx, wanted)) ?? (await replaceFormer(ctx, wanted));
+  const head = (await writeRecord(ctx, wanted)) ?? (await replaceSuperseded(ctx, wanted));
   if (!head) return madeBefore(ctx, key, input, uid);
   if (input.addressLabel !== undefined) await keepLabel(ctx, input.addressLabel, head, claimedAt);
   if (lease) await confirmLease(ctx, await writeLease(ctx, lease, head));

@@ -1,9 +1,9 @@
 import { StepTooOld } from "../../budget.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
 import { closeActions, hasOpenAction } from "../record/actions.ts";
-import { changed, until } from "../record/pace.ts";
 import type { Environment } from "../record/record.ts";
 import { sameResources } from "../record/resize.ts";
+import { changed, until } from "../record/step-result.ts";
 
 /** Counted apart from what else fails: neither that nor a signal may bring the end of these tries forward. */
 const MOST_TRIES = 4;

@@ -90,11 +90,11 @@ function stopped(held: Environment, entry: Grant | undefined, now: number): Envi
 /** A new record under this key: what a field says that cannot be read. */
 function blankOf(ctx: Context, item: Item, entry: Grant | undefined): Environment {
   const [, owner = "", , createdBy = ""] = item.pk.split("#");
-  const [id = "", formerUid] = item.sk.split("~");
+  const [id = "", supersededUid] = item.sk.split("~");
   const actor = { uid: owner, username: "", number: 0, keyPrefix: "", keyHash: "", isAdmin: false };
   // Its specification is named after its uid: without that its secrets would stay.
   const specUid = typeof item.spec === "string" ? item.spec.slice(0, 32) : "";
-  const uid = [item.uid, entry?.uid, formerUid, specUid].find(isUid) ?? ctx.ids.uid();
+  const uid = [item.uid, entry?.uid, supersededUid, specUid].find(isUid) ?? ctx.ids.uid();
   const asOwner: UserContext = { ...ctx, actor, dialect: createdBy, noun: "environment" };
   const input = { id, name: id, labels: {}, size: entry?.size ?? unknownSize, image: "", command: undefined, env: {} };
   const access = { login: id, guests: [], jupyter: null, keyed: false, revision: 0, told: null };

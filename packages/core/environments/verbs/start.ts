@@ -13,7 +13,7 @@ import type { Policy } from "../record/policy.ts";
 import { type Environment, keyOf, type Size } from "../record/record.ts";
 import { forgetSpec, type OpenSpec, readSpec, writeSpec } from "../record/spec.ts";
 import { addEntry } from "../record/timeline.ts";
-import { startAgain } from "./again.ts";
+import { requestRestart } from "./restart.ts";
 
 /** What a start may change; what is not said stays as it was. */
 export interface StartChanges {
@@ -67,7 +67,7 @@ export async function requestStart(
     const changed = { ...specified, ...plainOf(changes, environment) };
     const { size = null, receiver } = changes;
     const sealed = receiver === undefined ? null : await sealReceiver(ctx, keyOf(environment), receiver);
-    const again = startAgain(changed, now, { size, receiver: sealed });
+    const again = requestRestart(changed, now, { size, receiver: sealed });
     return { ...again, goal: { ...again.goal, startedBy: token } };
   }).catch(async (error) => {
     // Any other failure leaves unknown whether a head names the specification (unnamed-spec.ts).

@@ -1,8 +1,8 @@
 import type { Observation } from "../../ports/compute.ts";
 import type { Step } from "../../worker.ts";
 import { hasRefusedExtension } from "../record/extensions.ts";
-import { changed } from "../record/pace.ts";
 import type { Environment, Outcome } from "../record/record.ts";
+import { changed } from "../record/step-result.ts";
 import { shorten } from "../record/timeline.ts";
 import { decideEnd, enter } from "../record/transitions.ts";
 
@@ -14,7 +14,7 @@ export function stopping(environment: Environment, now: number): Step<Environmen
 /** Ends what has reached its limit, whatever the world would have said. */
 export function endByLimit(environment: Environment, outcome: Outcome, now: number): Step<Environment> {
   const { phase, reason } = outcome;
-  if (phase !== "expired" && environment.policy.restarts) return fail(environment, now, reason ?? "");
+  if (phase !== "expired" && environment.policy.restarts) return endRun(environment, now, reason ?? "");
   return stopping(decideEnd(environment, { ...outcome, isLimit: true }), now);
 }
 
@@ -29,14 +29,14 @@ export function endItself(environment: Environment, observed: Observation, now: 
   const { exitCode, reason, started } = observed;
   if (exitCode !== null) {
     const { phase, reason: words } = endOf(exitCode);
-    if (phase === "failed" || policy.restarts) return fail(environment, now, words ?? "");
+    if (phase === "failed" || policy.restarts) return endRun(environment, now, words ?? "");
     return stopping(decideEnd(environment, { phase, reason: words, at: now }), now);
   }
   if (policy.time !== "none" && isNet(observed)) {
     const why = hasRefusedExtension(environment) ? ": the cluster did not take its extension" : "";
     return stopping(decideEnd(environment, { phase: "expired", reason: `Its time was over${why}`, at: now }), now);
   }
-  return fail(
+  return endRun(
     environment,
     now,
     reason ?? (started ? "The run ended without a reason" : "The run ended before it began"),
@@ -49,7 +49,7 @@ export function isNet({ exitCode, reason }: Observation): boolean {
 }
 
 /** Ends a run for this reason: for good, or `stopped` where it may be started again. */
-export function fail(environment: Environment, now: number, reason: string): Step<Environment> {
+export function endRun(environment: Environment, now: number, reason: string): Step<Environment> {
   if (environment.policy.restarts) {
     const broken: Environment = {
       ...environment,

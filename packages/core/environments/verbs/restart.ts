@@ -18,14 +18,14 @@ export interface NewRun {
 }
 
 /** Wants it to run: at once when it is stopped, as soon as it is stopped when it is stopping, else it is so already. */
-export function startAgain(environment: Environment, now: number, run: NewRun): Environment {
+export function requestRestart(environment: Environment, now: number, run: NewRun): Environment {
   const { phase } = environment;
   if (phase === "stopping") return { ...environment, goal: { ...environment.goal, desired: "active", start: run } };
-  return phase === "stopped" ? queueAgain(environment, now, run) : environment;
+  return phase === "stopped" ? restart(environment, now, run) : environment;
 }
 
 /** A new run of a stopped environment: nothing is left in it of the one before, which was seen gone. */
-export function queueAgain(environment: Environment, now: number, run: NewRun): Environment {
+export function restart(environment: Environment, now: number, run: NewRun): Environment {
   const { access, resources } = environment;
   const size = run.size ?? environment.size;
   const fresh: Environment = {

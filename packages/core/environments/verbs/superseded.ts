@@ -1,6 +1,6 @@
 import type { Context } from "../../context.ts";
 import { dueShardOf } from "../../due.ts";
-import { formerKey } from "../../keys.ts";
+import { supersededKey } from "../../keys.ts";
 import { Conflict } from "../../problem.ts";
 import { readable } from "../../readable.ts";
 import type { Sealed } from "../../sealed.ts";
@@ -15,17 +15,18 @@ import { holdsNothing } from "./start.ts";
  * Writes a new head where a deleted environment has its id, or one that holds nothing; the old head goes on under a key
  * of its own, so that the looks after its end are taken. Undefined: what has the id is neither, or cannot be read.
  */
-export async function replaceFormer(
+export async function replaceSuperseded(
   ctx: Context<"table" | "sealer">,
   head: Environment,
 ): Promise<Environment | undefined> {
   for (let tries = 0; tries < TRIES; tries++) {
     const item = await ctx.table.get(keyOf(head));
-    if (!item) throw new Conflict(`former ${head.uid}`);
-    const [former] = readable(ctx, [item], parseEnvironment);
-    if (!former || former.uid === head.uid || !(former.phase === "deleted" || holdsNothing(former))) return undefined;
-    await writeRecord(ctx, await asFormer(ctx, former));
-    const replaced = await writeRecord(ctx, { ...head, writers: former.writers });
+    if (!item) throw new Conflict(`superseded ${head.uid}`);
+    const [superseded] = readable(ctx, [item], parseEnvironment);
+    if (!superseded || superseded.uid === head.uid || !(superseded.phase === "deleted" || holdsNothing(superseded)))
+      return undefined;
+    await writeRecord(ctx, await asSuperseded(ctx, superseded));
+    const replaced = await writeRecord(ctx, { ...head, writers: superseded.writers });
     if (replaced) return replaced;
   }
   return undefined;
@@ -34,25 +35,33 @@ export async function replaceFormer(
 /** Lost to a look after its end, it is still nobody's. */
 const TRIES = 3;
 
-async function asFormer(ctx: Context<"table" | "sealer">, former: Environment): Promise<Environment> {
+async function asSuperseded(ctx: Context<"table" | "sealer">, superseded: Environment): Promise<Environment> {
   const now = ctx.clock.now();
-  const key = formerKey(former, former.uid);
-  const { always, run } = former.events.receiver;
-  const receiver = { always: await resealed(ctx, former, always), run: await resealed(ctx, former, run) };
+  const key = supersededKey(superseded, superseded.uid);
+  const { always, run } = superseded.events.receiver;
+  const receiver = { always: await resealed(ctx, superseded, always), run: await resealed(ctx, superseded, run) };
   const moved: Environment = {
-    ...former,
+    ...superseded,
     ...key,
     writers: [],
-    events: { ...former.events, receiver },
+    events: { ...superseded.events, receiver },
     dueShard: dueShardOf(ctx.ids, key),
   };
-  if (former.phase === "deleted") return moved;
+  if (superseded.phase === "deleted") return moved;
   const over = decideEnd(moved, { phase: "deleted", reason: null, at: now });
   return { ...enter(over, "deleted", now, "Made anew"), dueAt: now };
 }
 
 /** What is sealed for one key opens for no other. */
-async function resealed(ctx: Context<"sealer">, former: Environment, receiver: Sealed | null): Promise<Sealed | null> {
+async function resealed(
+  ctx: Context<"sealer">,
+  superseded: Environment,
+  receiver: Sealed | null,
+): Promise<Sealed | null> {
   if (receiver === null) return null;
-  return sealReceiver(ctx, formerKey(former, former.uid), await openReceiver(ctx, keyOf(former), receiver));
+  return sealReceiver(
+    ctx,
+    supersededKey(superseded, superseded.uid),
+    await openReceiver(ctx, keyOf(superseded), receiver),
+  );
 }

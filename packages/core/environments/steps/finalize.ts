@@ -3,9 +3,9 @@ import { closeActions } from "../record/actions.ts";
 import { releaseLabel } from "../record/address-label.ts";
 import { isCleared } from "../record/cleared.ts";
 import { endExtensions } from "../record/extensions.ts";
-import { changed, until } from "../record/pace.ts";
 import { type Environment, keyOf, type Outcome } from "../record/record.ts";
 import { forgetSecrets, forgetSpec } from "../record/spec.ts";
+import { changed, until } from "../record/step-result.ts";
 import { enter } from "../record/transitions.ts";
 import { asStopped } from "../verbs/stop.ts";
 import { keepArchive } from "./keep-archive.ts";
@@ -20,7 +20,7 @@ const ACCESS_ACTIONS = ["enable_jupyter", "disable_jupyter", "add_user"] as cons
 const TOO_LATE = "It ended before this was done";
 
 /** What is left to do once its compute is gone and its disk let go: to its final word, or to `stopped`. */
-export async function finish(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
+export async function finalize(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const {
     end: { outcome },
   } = environment;
