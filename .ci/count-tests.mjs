@@ -16,7 +16,7 @@ const maySkip = new Map([
   ],
   [
     "the memory volumes volumes are restored from a snapshot, also when the volume it was made of is gone",
-    "the twin in memory holds no files; the volumes of the process driver are held to it",
+    "the fake in memory holds no files; the volumes of the process driver are held to it",
   ],
   ...["bubblewrap", "none"].map((isolation) => [
     `Jupyter inside a run, isolation ${isolation} is the real one where the machine has it`,

@@ -4,6 +4,7 @@ const gone: readonly (readonly [word: RegExp, instead: string])[] = [
   [/entrance/i, "access, or SSH run"],
   [/stand-in/i, "placeholder"],
   [/[a-z]Sight\b|\bsightOf\b/, "status"],
+  [/\btwins?\b|Twin\b/, "fake"],
   [/trial/i, "fixture"],
   [/confess/i, "unexpected problem"],
   [/\bdoors\b|Doors?[A-Z]/, "access, or ports"],

@@ -6,7 +6,7 @@ import type { IPty } from "@lydell/node-pty";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { shellEnvironment } from "#local/shell-environment.ts";
 import { findStored } from "#local/stored-record.ts";
-import { PATIENCE_MS } from "#process/patience.ts";
+import { PATIENCE_MS } from "#process/patience-fixture.ts";
 
 const root = join(import.meta.dirname, "..");
 const patience = { timeout: PATIENCE_MS, interval: 20 };

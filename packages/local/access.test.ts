@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import ssh2 from "ssh2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { PATIENCE_MS } from "#process/patience.ts";
+import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { silentLog } from "#testing/log.ts";
 import { shellEnvironment } from "./shell-environment.ts";
 import { exec, said } from "./ssh-fixture.ts";

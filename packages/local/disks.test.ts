@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseDisk } from "#core/disks/parse.ts";
 import type { Disk } from "#core/disks/record.ts";
 import { apiKeyKey, disksOf } from "#core/keys.ts";
-import { PATIENCE_MS } from "#process/patience.ts";
+import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { silentLog } from "#testing/log.ts";
 import { shellEnvironment } from "./shell-environment.ts";
 import { type Stack, startStack } from "./stack.ts";

@@ -8,7 +8,7 @@ import type { Context, PortName } from "#core/context.ts";
 import type { Look, Queue, QueueName } from "#core/ports/queue.ts";
 import type { Schedule } from "#http/cron.ts";
 import { pools, work } from "#http/work.ts";
-import { PATIENCE_MS } from "#process/patience.ts";
+import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { type Database, openDatabase } from "#sqlite/database.ts";
 import { type Receiver, sqliteQueue } from "#sqlite/queue.ts";
 import { silentLog } from "#testing/log.ts";

@@ -2,7 +2,7 @@ import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_proces
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { eventually } from "#process/fixture.ts";
-import { PATIENCE_MS } from "#process/patience.ts";
+import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import type { Isolation } from "#process/records.ts";
 import { canSandbox } from "#process/sandbox-probe.ts";
 import { keyFile, openSshFixture, type SshFixture } from "./ssh-fixture.ts";

@@ -6,7 +6,7 @@ import { Duplex } from "node:stream";
 import ssh2, { type Client, type ClientChannel, type ServerChannel } from "ssh2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "#process/fixture.ts";
-import { PATIENCE_MS } from "#process/patience.ts";
+import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { silentLog } from "#testing/log.ts";
 import { type SshServer, startSsh } from "./ssh.ts";
 import { exec } from "./ssh-fixture.ts";

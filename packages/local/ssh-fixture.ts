@@ -5,7 +5,7 @@ import { join } from "node:path";
 import ssh2, { type Client, type ClientChannel, type ConnectConfig } from "ssh2";
 import type { Run } from "#core/ports/compute.ts";
 import { eventually, type Fixture, openFixture } from "#process/fixture.ts";
-import { PATIENCE_MS } from "#process/patience.ts";
+import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import type { Isolation } from "#process/records.ts";
 import { silentLog } from "#testing/log.ts";
 import { machineSshRuns } from "./machine-ssh.ts";

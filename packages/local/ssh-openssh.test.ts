@@ -3,7 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, statfsSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { PATIENCE_MS } from "#process/patience.ts";
+import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { canSandbox } from "#process/sandbox-probe.ts";
 import { keyFile, openSshFixture, type SshFixture } from "./ssh-fixture.ts";
 

@@ -19,7 +19,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { copyByNode, copyByProgram, findCopy } from "./copy.ts";
-import { PATIENCE_MS } from "./patience.ts";
+import { PATIENCE_MS } from "./patience-fixture.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 
 let root: string;

@@ -1,7 +1,7 @@
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Attempts, type Got, gotBy, inside, outside, printGot, scriptOf, seenAtEnd } from "./attempts.ts";
+import { type Attempts, type Got, gotBy, inside, outside, printGot, scriptOf, seenAtEnd } from "./attempts-fixture.ts";
 import { eventually, type Fixture, lacks, openFixture } from "./fixture.ts";
 import { findLimits, type LimitWay } from "./limits.ts";
 import { findRlimits } from "./rlimits.ts";

@@ -8,7 +8,7 @@ import { processCompute } from "./compute.ts";
 import { forgetOldExecs } from "./exec-record.ts";
 import { eventually, type Fixture, openFixture, pidsOf } from "./fixture.ts";
 import type { Locking } from "./lock.ts";
-import { PATIENCE_MS } from "./patience.ts";
+import { PATIENCE_MS } from "./patience-fixture.ts";
 import type { Isolation } from "./records.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 import { openSession } from "./sessions.ts";

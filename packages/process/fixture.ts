@@ -12,12 +12,12 @@ import {
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ComputeNode, Observation, Run } from "#core/ports/compute.ts";
-import { type SeenScript, seenAtEnd } from "./attempts.ts";
+import { type SeenScript, seenAtEnd } from "./attempts-fixture.ts";
 import { type ProcessCompute, type ProcessComputeOptions, processCompute } from "./compute.ts";
 import { systemPath } from "./environment.ts";
 import { programsOf } from "./local-path.ts";
 import { findNetwork } from "./network-probe.ts";
-import { PATIENCE_MS } from "./patience.ts";
+import { PATIENCE_MS } from "./patience-fixture.ts";
 import { computeNode } from "./pretend-node.ts";
 import { type Network, readLauncher } from "./records.ts";
 import { canSandbox } from "./sandbox-probe.ts";
@@ -42,7 +42,7 @@ export interface Fixture {
   runOf(changes?: Partial<Run>): Run;
   observe(): Promise<Observation | undefined>;
   ended(): Promise<Observation | undefined>;
-  /** Where its command is a script of attempts (attempts.ts): what is seen of that at its end. */
+  /** Where its command is a script of attempts (attempts-fixture.ts): what is seen of that at its end. */
   seenScript(): Promise<SeenScript>;
   /** Of the fixture's run. */
   launcherPid(): number;

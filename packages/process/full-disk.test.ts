@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, it } from "vitest";
-import { PATIENCE_MS } from "./patience.ts";
+import { PATIENCE_MS } from "./patience-fixture.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 
 const MIB = 1024 * 1024;

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually, type Fixture, openFixture } from "./fixture.ts";
 import { launch } from "./launch.ts";
 import type { Locking } from "./lock.ts";
-import { PATIENCE_MS } from "./patience.ts";
+import { PATIENCE_MS } from "./patience-fixture.ts";
 import { type LaunchPlan, planOf } from "./plan.ts";
 import { writeMark } from "./records.ts";
 import { makeRunDirectory } from "./run-directory.ts";

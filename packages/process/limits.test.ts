@@ -8,7 +8,7 @@ import { findControlGroups } from "./control-groups.ts";
 import { endOf } from "./exit.ts";
 import { eventually, type Fixture, openFixture, processesOf } from "./fixture.ts";
 import { findLimits, type LimitWay, limitsInWords, limitsOf, wayInWords } from "./limits.ts";
-import { PATIENCE_MS } from "./patience.ts";
+import { PATIENCE_MS } from "./patience-fixture.ts";
 import { findRlimits, rlimitWords } from "./rlimits.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { type Got, gotBy, inside, scriptOf } from "./attempts.ts";
+import { type Got, gotBy, inside, scriptOf } from "./attempts-fixture.ts";
 import { openFixture } from "./fixture.ts";
 
 /** Where clouds hand out a machine's credentials, and an address that a command may reach (RFC 5737). */

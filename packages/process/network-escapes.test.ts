@@ -17,7 +17,7 @@ import {
   printGot,
   scriptOf,
   TOO_SLOW,
-} from "./attempts.ts";
+} from "./attempts-fixture.ts";
 import { systemPath } from "./environment.ts";
 import { eventually, type Fixture, lacks, openFixture } from "./fixture.ts";
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually, type Fixture, lacks, openFixture, pidsOf, processesOf } from "./fixture.ts";
 import { closedRoutes, enteringNetwork } from "./network.ts";
-import { PATIENCE_MS } from "./patience.ts";
+import { PATIENCE_MS } from "./patience-fixture.ts";
 import { isAlive } from "./process-identity.ts";
 import { readLauncher, writeMark } from "./records.ts";
 

@@ -10,7 +10,7 @@ import type { Run, RunPort } from "#core/ports/compute.ts";
 import { processCompute } from "./compute.ts";
 import { eventually, type Fixture, lacks, openFixture, pidsOf, processesOf } from "./fixture.ts";
 import { jupyterStub } from "./jupyter-stub.ts";
-import { PATIENCE_MS } from "./patience.ts";
+import { PATIENCE_MS } from "./patience-fixture.ts";
 import { postToLocal } from "./port-post.ts";
 
 const http: RunPort = { port: 8080, kind: "http" };

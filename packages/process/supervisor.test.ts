@@ -8,7 +8,7 @@ import { askControlSocket } from "./control-socket.ts";
 import { compileCache, systemPath } from "./environment.ts";
 import { eventually, type Fixture, openFixture, processesOf } from "./fixture.ts";
 import { type Locking, lockFile } from "./lock.ts";
-import { PATIENCE_MS } from "./patience.ts";
+import { PATIENCE_MS } from "./patience-fixture.ts";
 import { planOf } from "./plan.ts";
 import { isAlive } from "./process-identity.ts";
 import { readLauncher, writeMark } from "./records.ts";

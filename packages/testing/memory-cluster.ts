@@ -18,14 +18,14 @@ export interface ComputeEvent {
   readonly run: number;
 }
 
-/** Whoever follows the runs of a twin. */
+/** Whoever follows the runs of a fake. */
 export interface Signals {
   tell(run: RunRef): void;
 }
 
 const logBytes = 1024 * 1024;
 
-/** What the Compute twin holds. */
+/** What the fake Compute holds. */
 export interface World {
   readonly clock: Clock;
   readonly delays: StepDelays;

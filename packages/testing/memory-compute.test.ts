@@ -22,7 +22,7 @@ describe.each([true, false])("memory compute as every Compute, refuses a second 
         exits === undefined ? { kind: "lives" as const } : { kind: "exits" as const, code: exits, afterMs: 0 };
       const log = prints.map((line) => `${line}\n`).join("");
       compute.program(uid, outcome, { ignoresTerm, log });
-      return "acted out by the twin";
+      return "acted out by the fake";
     };
     const pass = async (ms: number) => clock.advance(ms);
     return { compute, nodes, now: clock.now, pass, command, close: async () => undefined };

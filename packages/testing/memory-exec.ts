@@ -23,7 +23,7 @@ export interface MemoryExecs extends Pick<Compute, "startExec" | "readExec"> {
   setSessions(uid: string, sessions: number | null): void;
 }
 
-/** What the twin of runs tells of one of them; undefined when nothing of it is left. */
+/** What the fake of runs tells of one of them; undefined when nothing of it is left. */
 export interface RunLife {
   readonly isOpen: boolean;
   /** When its commands ended with it; undefined while it lives. */

@@ -33,7 +33,7 @@ export interface StepDelays {
   readonly removeMs: number;
 }
 
-/** One run as the twin holds it. */
+/** One run as the fake holds it. */
 export interface MemoryRun {
   readonly run: Run;
   readonly outcome: Outcome;

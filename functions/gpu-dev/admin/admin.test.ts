@@ -223,21 +223,21 @@ test("two owners of one id: the operator has to say whose", async () => {
     return String(item?.uid);
   });
   const mine = await world.table.get(environmentKey(owner ?? "", "gpu-dev", job));
-  const twin = {
+  const copy = {
     ...mine,
     ...environmentKey(other ?? "", "gpu-dev", job),
     owner: other,
     writers: ["w1"],
     uid: "e".repeat(32),
   };
-  await world.table.put(twin, { ifWriter: null });
+  await world.table.put(copy, { ifWriter: null });
 
   const unclear = await ask("POST", `/v1/admin/jobs/${job}/cancel`, admin);
   const clear = await ask("POST", `/v1/admin/jobs/${job}/cancel`, admin, { user: "second" });
 
   expect(unclear).toMatchObject({ status: 409, body: { detail: `Several users have a job ${job}: name the user` } });
   expect(clear.status).toBe(200);
-  expect(await world.table.get(twin)).toMatchObject({ end: { outcome: null } });
+  expect(await world.table.get(copy)).toMatchObject({ end: { outcome: null } });
 });
 
 test("a disabled user is shut out within 5 s while what runs goes on, and let in again", async () => {

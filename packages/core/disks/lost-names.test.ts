@@ -68,13 +68,13 @@ describe("a missing directory of disks", () => {
 
   test("gives a name that two records have to the one with contents, and loses the contents of neither", async () => {
     const { world, alice, disk } = await worldWithDisk();
-    const twin = (n: number, fields: Partial<Disk>): Disk => {
+    const namesake = (n: number, fields: Partial<Disk>): Disk => {
       const uid = String(n).repeat(32);
       return { ...disk, sk: uid, uid, writers: [], createdAt: 1, heldBy: null, ...fields };
     };
-    await world.table.put(twin(1, { volume: null, snapshots: [] }));
-    await world.table.put(twin(2, { createdAt: world.clock.now() }));
-    await world.table.put(twin(3, { phase: "purged" }));
+    await world.table.put(namesake(1, { volume: null, snapshots: [] }));
+    await world.table.put(namesake(2, { createdAt: world.clock.now() }));
+    await world.table.put(namesake(3, { phase: "purged" }));
     await lose(world, directoryKey(alice.actor.uid));
 
     expect((await namesOf(alice)).toSorted()).toEqual(["data", "data-22222222"]);

@@ -11,7 +11,7 @@ import {
   scriptOf,
   seenAtEnd,
   TOO_SLOW,
-} from "#process/attempts.ts";
+} from "#process/attempts-fixture.ts";
 import { lacks } from "#process/fixture.ts";
 import { findFreePort } from "#process/free-port.ts";
 import { isOver, jobClient, logIn } from "./job-client.ts";

@@ -1,4 +1,4 @@
-import { PATIENCE_MS } from "#process/patience.ts";
+import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { eventually } from "./processes.ts";
 
 /** A job on the wire (docs/apis/gpu-dev.md#read-jobs), as far as these tests look at it. */

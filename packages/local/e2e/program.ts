@@ -1,5 +1,5 @@
 import { type SpawnOptionsWithoutStdio, spawn, spawnSync } from "node:child_process";
-import { PATIENCE_MS } from "#process/patience.ts";
+import { PATIENCE_MS } from "#process/patience-fixture.ts";
 
 export interface ProgramResult {
   readonly code: number | null;

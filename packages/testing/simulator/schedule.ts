@@ -11,13 +11,13 @@ import { plainBody } from "../memory-world.ts";
 import { seededRandom } from "../random.ts";
 import { type ClientAction, clientActions } from "./clients.ts";
 import { endsSeen } from "./ends-seen.ts";
+import { isHopeless } from "./fake-receivers.ts";
 import { finalViolations } from "./final.ts";
 import { autoscale } from "./node-group.ts";
 import { calm, type FaultRates, type Host, type Scheduler, scheduler } from "./scheduler.ts";
 import { passOnSignals } from "./signals.ts";
 import { taskRules } from "./task-rules.ts";
 import { weatherActions } from "./weather.ts";
-import { isHopeless } from "./webhook-twin.ts";
 import { newWorld, type SimulatedWorld } from "./world.ts";
 
 export interface Report {

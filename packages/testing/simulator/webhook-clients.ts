@@ -3,8 +3,8 @@ import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { newEnvironment } from "../memory-world.ts";
 import { type Asked, asUser } from "./as-user.ts";
 import type { ClientAction } from "./clients.ts";
+import { receivers } from "./fake-receivers.ts";
 import type { Scheduler } from "./scheduler.ts";
-import { receivers } from "./webhook-twin.ts";
 import type { SimulatedWorld } from "./world.ts";
 
 const MINUTE = 60_000;

@@ -19,6 +19,7 @@ import { memoryVolumes } from "../memory-volumes.ts";
 import { nodesOf } from "../memory-world.ts";
 import { testSettings } from "../settings.ts";
 import { TALKING } from "./chat-clients.ts";
+import { fakeReceivers } from "./fake-receivers.ts";
 import { faultyPorts, type TruePorts } from "./faulty-ports.ts";
 import type { Answered } from "./final.ts";
 import { type WatchOptions, watch } from "./invariants.ts";
@@ -29,7 +30,6 @@ import { sweepRules } from "./sweep-rules.ts";
 import { readByNewer, type Versions, versionedTable } from "./version-weather.ts";
 import { drawnVolumes, type VolumeTimes } from "./volume-weather.ts";
 import { type Away, type Part, whileThere } from "./weather.ts";
-import { webhookTwin } from "./webhook-twin.ts";
 
 /** In some worlds what has started is not ready for long: only there can it be lost in between. */
 const SLOW = 0.11;
@@ -138,7 +138,7 @@ export function worldOf(sim: Scheduler, seed: number, around: Surroundings) {
   const ids = seededIds(seed, clock);
   const numbers = Array.from({ length: around.hostCount }, (_, n) => n + 1);
   const hosts = numbers.map((n) => sim.newHost(`host-${n}`, (sim.random() - 0.5) * apartMs));
-  const webhooks = webhookTwin(sim);
+  const webhooks = fakeReceivers(sim);
   const away: Away = new Map();
   const there = <Port extends object>(port: Port, part: Part) => whileThere(port, part, away, sim.time);
   const others = {

@@ -7,7 +7,7 @@ import type { MemoryTable } from "../memory-table.ts";
 import type { Host, Scheduler } from "./scheduler.ts";
 
 /** The receivers of a schedule, what reached them, and what may not have happened there. */
-export interface WebhookTwin {
+export interface FakeReceivers {
   /** How this host reaches them: a post is under way from its first call to its second. */
   calledBy(host: Host): Fetch;
   readonly violations: string[];
@@ -40,7 +40,7 @@ interface Received {
   busyUntil: number;
 }
 
-export function webhookTwin(sim: Scheduler): WebhookTwin {
+export function fakeReceivers(sim: Scheduler): FakeReceivers {
   const events = new Map<string, Received>();
   const violations: string[] = [];
   const recoversAt = sim.time() + sim.random() * RECOVERS_MS;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Attempt, gotBy, inside, outside, seenAtEnd, TOO_SLOW } from "./attempts.ts";
+import { type Attempt, gotBy, inside, outside, seenAtEnd, TOO_SLOW } from "./attempts-fixture.ts";
 
 const attempt = inside("reach", "reach own");
 const ended = "### end\n";
