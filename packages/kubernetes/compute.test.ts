@@ -318,6 +318,26 @@ describe("what a look asks for", () => {
     expect(seen?.nodes).toMatchObject([{ name: "one", silent: null }]);
   });
 
+  const exited = { name: "main", state: { terminated: { exitCode: 3 } } };
+  const conditions = [{ type: "DisruptionTarget", status: "True", reason: "EvictionByEvictionAPI" }];
+  const deletedAt = "2026-01-01T00:09:59Z";
+  it.each<[string, object, object, number]>([
+    ["once where its command ended by itself", { phase: "Failed" }, {}, 1],
+    ["each time where its machine was shut down", { phase: "Failed", reason: "Terminated" }, {}, 2],
+    ["each time where its pod was evicted", { phase: "Failed", conditions }, { deletionTimestamp: deletedAt }, 2],
+  ])("reads the node of a run that is over %s", async (_, status, metadata, times) => {
+    const over = {
+      ...pod,
+      metadata: { ...pod.metadata, ...metadata },
+      status: { ...status, containerStatuses: [exited] },
+    };
+    const compute = await opened({ ...answers(ready), "GET pods": list(over) });
+
+    for (const _ of ["once", "twice"]) expect(await compute.observe(uid, 1)).toMatchObject({ state: "ended" });
+
+    expect(asked("GET", "nodes")).toBe(times);
+  });
+
   it("reads a node that does not answer each time", async () => {
     const compute = await opened(answers(node));
 

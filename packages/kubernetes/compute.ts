@@ -131,8 +131,8 @@ async function observeRun(
   const [job] = jobs;
   const idle = jobs.find((one, at) => one && isLiving(one) && !pods.some((pod) => machineOf(pod) === at));
   const [nodes, podRefusal, failed, missingVolume] = await Promise.all([
-    // Why something ends is read as it is now: a machine that is taken back says so seconds before its pods go.
-    pods.every(isStaying) ? nodesOf(nodeNamesOf(objects)) : readNodes(place.client, nodeNamesOf(objects)),
+    // Why the cluster ends something is read as it is now: a machine that is taken back says so seconds before its pods go.
+    pods.every(isLeftAlone) ? nodesOf(nodeNamesOf(objects)) : readNodes(place.client, nodeNamesOf(objects)),
     idle ? refusals(idle) : null,
     pulls(pods.filter((pod) => machineStatusOf(pod).unpulled !== null)),
     missing(pods),
@@ -153,8 +153,11 @@ async function observeRun(
   return { ...seen, jupyter, sessions, gpuIdleSince };
 }
 
-function isStaying({ metadata, status }: Pod): boolean {
-  return metadata.deletionTimestamp === undefined && (status?.phase === "Pending" || status?.phase === "Running");
+/** Whether the cluster itself has not ended the pod: then nothing that its node says changes how the run ended. */
+function isLeftAlone({ metadata, status }: Pod): boolean {
+  if (metadata.deletionTimestamp !== undefined) return false;
+  if (status?.phase === "Succeeded" || status?.phase === "Failed") return status.reason === undefined;
+  return status?.phase === "Pending" || status?.phase === "Running";
 }
 
 async function keepNodes(place: Place, job: Job, nodes: string): Promise<void> {
