@@ -16,7 +16,7 @@ const stack = [
   "packages/local/e2e/!(life|quick-start|sts).test.ts",
   "packages/local/{access,disks,interrupted-start,local-users,logs,page-access,session-run,sockets,stack}.test.ts",
   "packages/local/{ssh,ssh-bounds,ssh-openssh,ssh-openssh-*}.test.ts",
-  "scripts/{dev,start,start-compiled,start-terminal}.test.ts",
+  "scripts/{dev,start,start-bundle,start-terminal}.test.ts",
   "packages/kubernetes/idle-requests.test.ts",
   "packages/testing/simulator/tools.test.ts",
 ];

@@ -1,7 +1,7 @@
 // Plain JavaScript: this file is read before anything is compiled.
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { enableCompileCache, getCompileCacheDir } from "node:module";
+import { accessSync, constants, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { enableCompileCache, getCompileCacheDir, setSourceMapsSupport } from "node:module";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { crc32 } from "node:zlib";
@@ -13,43 +13,54 @@ if (unknown.length > 0) {
   console.error("Settings are environment variables, such as PORT=8081 npm start; .env.example has all of them.");
   process.exit(isQuestion ? 0 : 2);
 }
-const program = join(import.meta.dirname, "start.ts");
-// Of a start two fifths of the processor time are the compiling of modules. Where it cannot be written nothing is kept.
+// Of a start from source two fifths of the processor time are the compiling of modules. Where it cannot be written
+// nothing is kept.
+setSourceMapsSupport(true, { nodeModules: true });
 enableCompileCache(join(import.meta.dirname, "../node_modules/.cache/stack"));
-// Inside that, one for this very Node.
-const directory = getCompileCacheDir();
-// Once a process has stripped the types of one file it holds the 20 MB of the stripper until it ends (Node's amaro, in
-// WebAssembly): where one has changed since the last time, as by an update, another process compiles everything.
-if (directory !== undefined) compileWhatChanged(directory);
-await import(pathToFileURL(program).href);
+// Who watches the files (node --watch) starts again with each change, and has to load those files for that.
+const isWatched = process.env.WATCH_REPORT_DEPENDENCIES !== undefined;
+const bundle = isWatched ? undefined : (currentBundle() ?? makeBundle());
+await import(pathToFileURL(bundle ?? join(import.meta.dirname, "start-from-source.ts")).href);
 
-function compileWhatChanged(cache) {
-  // Checkouts may share the directory.
-  const list = join(cache, `files-${crc32(program)}`);
-  // Who watches the files starts again with each change: that is to be soon, whatever it holds (node --watch).
-  const isWatched = process.env.WATCH_REPORT_DEPENDENCIES !== undefined;
-  if ((isWatched ? existsSync(list) : isCurrent(list)) || !isWritable(cache)) return;
-  if (process.stderr.isTTY)
-    console.error("Compiling Berth, as at the first start and after an update; this takes some seconds …");
-  const words = [...process.execArgv, join(import.meta.dirname, "compile.mjs"), "--compile-only"];
-  const env = { ...process.env, NODE_COMPILE_CACHE: dirname(cache) };
-  const { status, stdout } = spawnSync(process.execPath, words, { env, stdio: ["ignore", "pipe", "ignore"] });
+/** Undefined where a file is not as it was when it was bundled. */
+function currentBundle() {
   try {
-    if (status === 0) writeFileSync(list, JSON.parse(stdout).map(lineOf).join("\n"));
+    const [entry, ...lines] = readFileSync(join(bundleDirectory(), "inputs"), "utf8").split("\n");
+    accessSync(entry);
+    return lines.every((line) => line === lineOf(line.slice(line.indexOf("/")))) ? entry : undefined;
   } catch {
-    // As on a full disk: the next start compiles again.
+    return undefined;
   }
 }
 
-/** Whether each file is as it was when it was compiled. What is new is loaded by one that has changed. */
-function isCurrent(list) {
+/**
+ * Bundles what is here now, as at the first start and after an update. Undefined where that fails or cannot be kept.
+ * Another process does it: one that has stripped the types of a file holds the 20 MB of the stripper until it ends (Node's
+ * amaro, in WebAssembly).
+ */
+function makeBundle() {
+  const directory = bundleDirectory();
+  if (!isWritable(directory)) return undefined;
+  if (process.stderr.isTTY) console.error("Bundling Berth, as at the first start and after an update …");
+  const words = [...process.execArgv, join(import.meta.dirname, "bundle-stack.ts"), directory];
+  const cache = getCompileCacheDir();
+  // The directory inside it is for one version of Node.
+  const env = { ...process.env, ...(cache && { NODE_COMPILE_CACHE: dirname(cache) }) };
+  const { status, stdout } = spawnSync(process.execPath, words, { env, stdio: ["ignore", "pipe", "ignore"] });
   try {
-    return readFileSync(list, "utf8")
-      .split("\n")
-      .every((line) => line === lineOf(line.slice(line.indexOf("/"))));
+    if (status !== 0) return undefined;
+    const { entry, inputs } = JSON.parse(stdout);
+    writeFileSync(join(directory, "inputs"), [entry, ...inputs.map(lineOf)].join("\n"));
+    return entry;
   } catch {
-    return false;
+    // As on a full disk: the next start bundles again.
+    return undefined;
   }
+}
+
+/** Checkouts may share the directory of installed packages. */
+function bundleDirectory() {
+  return join(import.meta.dirname, `../node_modules/.cache/bundle-${crc32(import.meta.filename)}`);
 }
 
 function lineOf(path) {
@@ -57,9 +68,10 @@ function lineOf(path) {
   return `${mtimeMs} ${size} ${path}`;
 }
 
-/** Where it is not, each start would compile in vain. */
+/** Where it is not, each start would bundle in vain. */
 function isWritable(path) {
   try {
+    mkdirSync(path, { recursive: true });
     accessSync(path, constants.W_OK);
     return true;
   } catch {

@@ -1,26 +1,11 @@
-import { registerHooks } from "node:module";
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { closeInherited } from "#local/inherited.ts";
 import { printableError } from "#local/printable.ts";
 
-/** The modules with clients of AWS that functions import, and what each one makes. */
-const awsPorts = {
-  "#aws/table.ts": "table",
-  "#aws/queue.ts": "queue",
-  "#aws/socket-gateway.ts": "socketGateway",
-  "#aws/ebs-volumes.ts": "volumes",
-  "#lambda/request-compute.ts": "compute",
-  "#lambda/schedule-compute.ts": "compute",
-  "#lambda/look-compute.ts": "compute",
-  "#lambda/look-volumes.ts": "volumes",
-};
-
 closeInherited();
 /** Runs the local stack until SIGTERM or Ctrl-C. */
 const stopping = waitForSignal();
-leaveOut();
-findOwnModules();
 const isCompileOnly = process.argv.includes("--compile-only");
 // Other processes try it, for nearly as long as it takes to load all the rest.
 const { findIsolation } = await import("#process/isolation-probe.ts");
@@ -57,43 +42,6 @@ async function start() {
   const { signal } = ending;
   const options = { environment: process.env, log, onNews, catalog, isolation, signal };
   return { output: written, stack: await startStack(options) };
-}
-
-/**
- * The local stack has ports of its own: the clients of DynamoDB, SQS, EC2 and EKS would be a seventh of the start and
- * 20 MB. The texts of zod in fifty languages, 5 MB, are shown to nobody.
- */
-function leaveOut(): void {
-  const clients = Object.entries(awsPorts).map(([module, port]): [string, string] => [
-    import.meta.resolve(module),
-    `export const ${port} = () => { throw new Error("The local stack has a ${port} of its own"); };`,
-  ]);
-  const locales = new URL("v4/locales/index.js", import.meta.resolve("zod")).href;
-  const sources = new Map([...clients, [locales, "export {};"]]);
-  registerHooks({
-    load(url, context, next) {
-      const source = sources.get(url);
-      return source === undefined ? next(url, context) : { format: "module", source, shortCircuit: true };
-    },
-  });
-}
-
-/**
- * Finds our own modules by their names alone, by the rule of `imports` in package.json. Node would look for each of
- * them in the file system, and for the package.json of each folder: a fifth of the start, and 5 MB.
- */
-function findOwnModules(): void {
-  const root = new URL("..", import.meta.url).href;
-  const named = (name: string) => `${root}${name.startsWith("functions/") ? "" : "packages/"}${name}`;
-  registerHooks({
-    resolve(specifier, context, next) {
-      const { parentURL = "" } = context;
-      const isOurs = parentURL.startsWith(root) && !parentURL.startsWith(`${root}node_modules/`);
-      if (!isOurs || !/^(#|\.|file:).*\.ts$/.test(specifier)) return next(specifier, context);
-      const url = specifier.startsWith("#") ? named(specifier.slice(1)) : new URL(specifier, parentURL).href;
-      return { url, format: "module-typescript", shortCircuit: true };
-    },
-  });
 }
 
 function waitForSignal(): Promise<void> {

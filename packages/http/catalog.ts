@@ -1,7 +1,7 @@
-import { readdir } from "node:fs/promises";
 import type { Schedule } from "./cron.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Fallback } from "./fallback.ts";
+import { type FunctionModule, importFunctions } from "./function-modules.ts";
 import { inRoutingOrder } from "./routes.ts";
 import type { Socket } from "./socket.ts";
 import type { Consumer } from "./work.ts";
@@ -26,9 +26,7 @@ export interface Catalog {
 
 /** Imports every function file (the file system is the list) and sorts what they export. `root` ends with a slash. */
 export async function loadCatalog(root: URL = new URL("../../functions/", import.meta.url)): Promise<Catalog> {
-  const files = await readdir(root, { recursive: true });
-  const names = files.filter(isFunctionFile).map((file) => file.replaceAll("\\", "/"));
-  const modules = await Promise.all(names.sort().map((file) => loadModule(root, file)));
+  const modules = await importFunctions(root);
   const endpoints = declared<Endpoint>(modules, "endpoint");
   const catalog = {
     endpoints: inRoutingOrder(endpoints.map((entry) => ({ ...entry.thing, entry }))).map(({ entry }) => entry),
@@ -42,23 +40,13 @@ export async function loadCatalog(root: URL = new URL("../../functions/", import
   return catalog;
 }
 
-interface Module {
-  readonly file: string;
-  readonly exported: Readonly<Record<string, unknown>>;
-}
-
-/** Tests, wire tables and what lies in a folder `parts` live among the functions and are none. */
-function isFunctionFile(file: string): boolean {
-  return file.endsWith(".ts") && !file.endsWith(".test.ts") && !/(^|[\\/])(wire\.ts$|parts[\\/])/.test(file);
-}
-
 const declarations: readonly string[] = ["endpoint", "internal", "consumer", "schedule", "fallback", "socket"];
 
 /**
  * knip takes all that a function file exports for used (knip.json). So a helper among the functions, which may be dead,
  * is refused here.
  */
-function requireFunctions(modules: readonly Module[], entries: readonly Pick<Entry<unknown>, "file">[]): void {
+function requireFunctions(modules: readonly FunctionModule[], entries: readonly Pick<Entry<unknown>, "file">[]): void {
   const declaring = new Set(entries.map(({ file }) => file));
   for (const { file, exported } of modules) {
     const parts = `it belongs in ${file.slice(0, file.lastIndexOf("/") + 1)}parts/`;
@@ -68,12 +56,8 @@ function requireFunctions(modules: readonly Module[], entries: readonly Pick<Ent
   }
 }
 
-async function loadModule(root: URL, file: string): Promise<Module> {
-  return { file, exported: await import(new URL(file, root).href) };
-}
-
 function declared<Thing extends { readonly kind: string }>(
-  modules: readonly Module[],
+  modules: readonly FunctionModule[],
   kind: Thing["kind"],
   name: string = kind,
 ) {

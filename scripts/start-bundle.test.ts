@@ -1,0 +1,127 @@
+import type { ChildProcessWithoutNullStreams } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { freshCheckout, openStartFixture, type StartFixture } from "./start-fixture.ts";
+
+let fixture: StartFixture;
+beforeEach(() => {
+  fixture = openStartFixture();
+});
+afterEach(() => fixture.close());
+
+/** Has a process print which parts of Node it has loaded when it is stopped. */
+const tellsParts =
+  '--import=data:text/javascript,process.once("SIGTERM", () => console.error(process.moduleLoadList.join("\\n")))';
+
+describe("npm start", () => {
+  it("loads a few modules with the endpoints, and without the clients of AWS and the texts of zod, which it never asks", async () => {
+    const directory = fixture.beside;
+    const { process: running } = await fixture.start({ NODE_V8_COVERAGE: directory });
+
+    running.kill("SIGTERM");
+    await once(running, "exit");
+
+    const [loaded = []] = readdirSync(directory).map((file) => filesCovered(join(directory, file)));
+    const modules = loaded.filter((file) => file.includes("/.cache/bundle-"));
+    const texts = modules.map((file) => readFileSync(file, "utf8")).join("");
+    const sources = ["functions/gpu-dev/jobs/submit.ts", "node_modules/@aws-sdk/client-", "Eingabe"];
+    expect(modules.length).toBeGreaterThan(0);
+    expect(loaded.filter((file) => file.endsWith(".ts"))).toEqual([]);
+    expect(sources.map((source) => texts.includes(source))).toEqual([true, false, false]);
+  });
+
+  it("names our own files and lines where an error says where it was thrown", async () => {
+    const cwd = freshCheckout(fixture.beside);
+    const file = join(cwd, "functions/shared/live.ts");
+    const source = readFileSync(file, "utf8");
+    const thrower = 'async (): Promise<{ status: "alive" }> => {\nthrow new TypeError("planted");\n}';
+    writeFileSync(file, source.replace('async () => ({ status: "alive" as const })', thrower));
+    const line = readFileSync(file, "utf8").split("\n").indexOf('throw new TypeError("planted");') + 1;
+
+    const said = await logOf(fixture.run(["scripts/start.mjs"], cwd), "/live", "planted");
+
+    expect(line).toBeGreaterThan(0);
+    expect(said).toContain(`functions/shared/live.ts:${line}:`);
+  });
+
+  it("does not hold Node's stripper of types (20 MB), not even when nothing is compiled yet", async () => {
+    const { process: running } = await fixture.start({ NODE_COMPILE_CACHE: fixture.beside }, [tellsParts]);
+
+    running.kill("SIGTERM");
+    const parts = await text(running.stderr);
+
+    expect([parts.includes("NativeModule sqlite"), parts.includes("amaro")]).toEqual([true, false]);
+  });
+
+  it("bundles once at the first start of a checkout, and after an update", async () => {
+    const cwd = freshCheckout(fixture.beside);
+    const file = join(cwd, "packages/local/printable.ts");
+    const startOnce = async () => {
+      const { process: running } = await fixture.start({ NODE_COMPILE_CACHE: undefined }, [tellsParts], cwd);
+      running.kill("SIGTERM");
+      return { holdsIt: (await text(running.stderr)).includes("amaro"), bundle: bundleIn(cwd) };
+    };
+
+    const first = await startOnce();
+    writeFileSync(file, `${readFileSync(file, "utf8")}export const changed = true;\n`);
+    const updated = await startOnce();
+    const again = await startOnce();
+
+    expect([first, updated, again].map(({ holdsIt }) => holdsIt)).toEqual([false, false, false]);
+    expect(updated.bundle).not.toEqual(first.bundle);
+    expect(again.bundle).toEqual(updated.bundle);
+  });
+
+  it("serves a function whose file came after the last start", async () => {
+    const cwd = freshCheckout(fixture.beside);
+    const first = await fixture.start({}, [], cwd);
+    first.process.kill("SIGTERM");
+    await once(first.process, "exit");
+    const live = readFileSync(join(cwd, "functions/shared/live.ts"), "utf8");
+    writeFileSync(join(cwd, "functions/shared/alive.ts"), live.replaceAll('"/live"', '"/alive"'));
+
+    const { url } = await fixture.start({}, [], cwd);
+
+    expect((await fetch(`${url}/alive`)).status).toBe(200);
+  });
+
+  it("starts from the source where no bundle can be made", async () => {
+    const cwd = freshCheckout(fixture.beside);
+    rmSync(join(cwd, "node_modules/esbuild"));
+
+    const { url } = await fixture.start({}, [], cwd);
+
+    expect((await fetch(`${url}/live`)).status).toBe(200);
+  });
+});
+
+/** What a stack has printed, once it was asked for this path, when this word is among it. */
+async function logOf({ stdout }: ChildProcessWithoutNullStreams, path: string, word: string): Promise<string> {
+  let printed = "";
+  let asked: Promise<Response> | undefined;
+  for await (const chunk of stdout) {
+    printed += String(chunk);
+    const [, url] = /"event":"started","url":"([^"]+)".*\n/.exec(printed) ?? [];
+    if (url) asked ??= fetch(`${url}${path}`);
+    if (new RegExp(`${word}.*\n`).test(printed)) break;
+  }
+  expect((await asked)?.status).toBe(500);
+  return printed;
+}
+
+function filesCovered(report: string): string[] {
+  const { result } = JSON.parse(readFileSync(report, "utf8")) as { result: readonly { url: string }[] };
+  return result.filter(({ url }) => url.startsWith("file:")).map(({ url }) => fileURLToPath(url));
+}
+
+/** Which bundle was made there last, and when. */
+function bundleIn(checkout: string): string[] {
+  const cache = join(checkout, "node_modules/.cache");
+  return readdirSync(cache, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith("/inputs"))
+    .map((name) => `${name} ${statSync(join(cache, name)).mtimeMs}`);
+}
