@@ -87,8 +87,12 @@ test.each([
 
 /** What the edge knows beyond ES 5.1 (CloudFront Developer Guide, "JavaScript runtime 2.0 features"). */
 const syntax = {
-  ...{ arrow: true, "async-await": true, "const-and-let": true, "exponent-operator": true },
-  ...{ "rest-argument": true, "template-literal": true },
+  arrow: true,
+  "async-await": true,
+  "const-and-let": true,
+  "exponent-operator": true,
+  "rest-argument": true,
+  "template-literal": true,
 };
 
 test("it is written in the syntax that the edge knows", async () => {

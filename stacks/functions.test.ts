@@ -23,7 +23,12 @@ beforeEach(async () => {
     deployedAt: "2026-01-01T00:00:00Z",
     bundles: await mkdtemp(join(tmpdir(), "berth-bundles-")),
     queueUrls: { WORK_QUEUE_URL: "", POOLS_QUEUE_URL: "", WEBHOOKS_QUEUE_URL: "" },
-    ...{ shellQueueUrl: "", socketApiUrl: "", bucketName: "", sealerKeyId: "", originSecrets: "", webhookSecret: "" },
+    shellQueueUrl: "",
+    socketApiUrl: "",
+    bucketName: "",
+    sealerKeyId: "",
+    originSecrets: "",
+    webhookSecret: "",
   };
 });
 

@@ -89,8 +89,12 @@ test(
         ...made?.inputs.environment?.variables,
         ...(made?.inputs.environment?.variables.ORIGIN_SECRETS && { ORIGIN_SECRETS: originSecret }),
         // What Lambda sets by itself.
-        ...{ AWS_LAMBDA_FUNCTION_NAME: made?.name ?? "", AWS_REGION: "us-east-1", PATH: "/var/lang/bin" },
-        ...{ AWS_ACCESS_KEY_ID: "key", AWS_SECRET_ACCESS_KEY: "secret", AWS_SESSION_TOKEN: "token" },
+        AWS_LAMBDA_FUNCTION_NAME: made?.name ?? "",
+        AWS_REGION: "us-east-1",
+        PATH: "/var/lang/bin",
+        AWS_ACCESS_KEY_ID: "key",
+        AWS_SECRET_ACCESS_KEY: "secret",
+        AWS_SESSION_TOKEN: "token",
       };
       const answers = await callZip(
         entry,

@@ -148,9 +148,21 @@ test("orphans show once they were looked for", async () => {
   await requestCancel(world.as("alice"), "one");
   await world.advance(60_000);
   await world.compute.apply({
-    ...{ uid: ended.uid, run: 2, key: `${ended.pk}|${ended.sk}`, name: "stray", pool: "h100", image: "i" },
-    ...{ instanceType: "p5.48xlarge", command: undefined, env: {}, shares: [{ node: "h100-1", units: 8 }] },
-    ...{ gpusPerMachine: 8, mounts: [], ports: [], resources: null, until: world.clock.now() + 3_600_000 },
+    uid: ended.uid,
+    run: 2,
+    key: `${ended.pk}|${ended.sk}`,
+    name: "stray",
+    pool: "h100",
+    image: "i",
+    instanceType: "p5.48xlarge",
+    command: undefined,
+    env: {},
+    shares: [{ node: "h100-1", units: 8 }],
+    gpusPerMachine: 8,
+    mounts: [],
+    ports: [],
+    resources: null,
+    until: world.clock.now() + 3_600_000,
   });
 
   await findOrphans(world.ctx);

@@ -60,7 +60,8 @@ describe("against moto, which nobody of us wrote", () => {
       name,
       region: "us-east-1",
       url: `${endpoint}${path}`,
-      ...{ credentials: () => credentials, patience: patientCalls },
+      credentials: () => credentials,
+      patience: patientCalls,
     }) satisfies AwsService;
 
   describe("the sealer on KMS", () => {

@@ -192,8 +192,13 @@ it("a disk lives on EBS through jobs, backups, a new name, a restore and an unde
   await fixture.eventually(left, (all) => all.length === 0);
   const names = [...calls].map((call) => call.split(" ")[0] ?? "");
   expect(Object.fromEntries(names.map((name) => [name, names.filter((one) => one === name).length]))).toEqual({
-    ...{ CreateVolume: 2, CreateSnapshot: 4, CreateTags: 1, DeleteSnapshot: 4, DeleteVolume: 2 },
+    CreateVolume: 2,
+    CreateSnapshot: 4,
+    CreateTags: 1,
+    DeleteSnapshot: 4,
+    DeleteVolume: 2,
     // However often it asks.
-    ...{ DescribeVolumes: 1, DescribeSnapshots: 1 },
+    DescribeVolumes: 1,
+    DescribeSnapshots: 1,
   });
 });

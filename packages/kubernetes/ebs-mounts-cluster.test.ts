@@ -195,8 +195,10 @@ it("is claimed anew where somebody deleted the claim before its run was made", a
 });
 
 const ours = {
-  ...{ "app.kubernetes.io/managed-by": "berth", "berth/deployment": "fixture" },
-  ...{ "berth/uid": "f".repeat(32), "berth/run": "1" },
+  "app.kubernetes.io/managed-by": "berth",
+  "berth/deployment": "fixture",
+  "berth/uid": "f".repeat(32),
+  "berth/run": "1",
 };
 const csi = (volumeHandle: string, driver = "ebs.csi.aws.com") => ({ driver, volumeHandle });
 

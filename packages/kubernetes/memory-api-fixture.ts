@@ -151,7 +151,11 @@ function runningPod({ metadata }: Job, { metadata: marks, spec }: Pod): Pod {
   return {
     metadata: {
       ...marks,
-      ...{ name: `${name}-pod`, generateName: `${name}-`, namespace, uid: `pod-${uid}`, creationTimestamp },
+      name: `${name}-pod`,
+      generateName: `${name}-`,
+      namespace,
+      uid: `pod-${uid}`,
+      creationTimestamp,
       resourceVersion,
       ownerReferences: [{ kind: "Job", name, uid }],
     },

@@ -16,7 +16,10 @@ const node: Node = {
 const running = { name: "main", state: { running: { startedAt: "2026-01-01T12:00:00Z" } } };
 const pod: Pod = {
   metadata: {
-    ...{ name: "p", uid: "u-pod", resourceVersion: "1", creationTimestamp: "2026-01-01T12:00:00Z" },
+    name: "p",
+    uid: "u-pod",
+    resourceVersion: "1",
+    creationTimestamp: "2026-01-01T12:00:00Z",
     annotations: { "berth/ports": '[{"port":8080,"kind":"http"}]' },
     ownerReferences: [{ kind: "Job", name: `${uid}-r1`, uid: "u-job" }],
   },
@@ -33,7 +36,10 @@ const pod: Pod = {
 };
 const job: Job = {
   metadata: {
-    ...{ name: `${uid}-r1`, uid: "u-job", resourceVersion: "1", creationTimestamp: "2026-01-01T12:00:00Z" },
+    name: `${uid}-r1`,
+    uid: "u-job",
+    resourceVersion: "1",
+    creationTimestamp: "2026-01-01T12:00:00Z",
     annotations: { "berth/ports": '[{"port":8080,"kind":"http"}]' },
   },
 };

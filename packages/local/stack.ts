@@ -104,18 +104,16 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const usual = config.LOCAL_USERS.length > 0 ? [] : loopback;
     const webhookAllow = environment.WEBHOOK_ALLOW ? config.WEBHOOK_ALLOW : usual;
     return await startParts({
-      ...{
-        config: { ...config, nodes, programs, webhookAllow, hasDomain },
-        environment: given,
-        settings,
-        home,
-        log,
-        onNews,
-        catalog,
-        isolation,
-        parts,
-        signal,
-      },
+      config: { ...config, nodes, programs, webhookAllow, hasDomain },
+      environment: given,
+      settings,
+      home,
+      log,
+      onNews,
+      catalog,
+      isolation,
+      parts,
+      signal,
     });
   } catch (error) {
     await stopAll(parts);

@@ -103,7 +103,9 @@ export function costsOf(
   const writes = requests * assumed.requestWrites + hours * assumed.writesPerHour + commands;
   const gbSeconds = runs.reduce((sum, { gbSeconds: each }) => sum + each, 0);
   const line = (what: string, price: PriceName, amount: number): CostLine => ({
-    ...{ what, price, amount },
+    what,
+    price,
+    amount,
     usd: (amount * prices[price].usd) / prices[price].per,
   });
   return [

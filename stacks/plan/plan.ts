@@ -10,8 +10,12 @@ import { alarmMetricsOf, costsOf, type Load, type Prices } from "./costs.ts";
  */
 const { stage } = parseArgs({ options: { stage: { type: "string", default: "dev" } } }).values;
 const madeUp = {
-  ...{ DOMAIN: "berth.example", ALLOWED_ACCOUNTS: "111111111111", ALLOWED_ROLES: "Developer" },
-  ...{ EKS_CLUSTER: "cluster", LOGIN_SERVER_ID: "berth.example", ALARM_EMAIL: "operator@berth.example" },
+  DOMAIN: "berth.example",
+  ALLOWED_ACCOUNTS: "111111111111",
+  ALLOWED_ROLES: "Developer",
+  EKS_CLUSTER: "cluster",
+  LOGIN_SERVER_ID: "berth.example",
+  ALARM_EMAIL: "operator@berth.example",
 };
 // The stage's own file says it last, as in a deployment.
 const files = [".env", `.env.${stage}`].filter((file) => existsSync(file));

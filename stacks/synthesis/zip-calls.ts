@@ -45,12 +45,20 @@ function hasStatus(wanted: number): ZipCall["isRight"] {
 function requestEvent(method: string, template: string, headers: object): unknown {
   const path = template.replace("{asset}", "swagger-ui.css").replaceAll(/\{\w+\}/g, "one");
   return {
-    ...{ version: "2.0", routeKey: "$default", rawPath: path, rawQueryString: "", isBase64Encoded: false },
+    version: "2.0",
+    routeKey: "$default",
+    rawPath: path,
+    rawQueryString: "",
+    isBase64Encoded: false,
     headers: { host: "abc.execute-api.us-east-1.amazonaws.com", ...headers },
     requestContext: {
-      ...{ accountId: "123456789012", apiId: "abc", domainName: "abc.execute-api.us-east-1.amazonaws.com" },
+      accountId: "123456789012",
+      apiId: "abc",
+      domainName: "abc.execute-api.us-east-1.amazonaws.com",
       http: { method, path, protocol: "HTTP/1.1", sourceIp: "192.0.2.1", userAgent: "test" },
-      ...{ requestId: "JKJaXmPLvHcESHA=", routeKey: "$default", stage: "$default" },
+      requestId: "JKJaXmPLvHcESHA=",
+      routeKey: "$default",
+      stage: "$default",
     },
   };
 }
@@ -62,7 +70,10 @@ function connectEvent(template: string, headers: object): unknown {
     headers: { "X-Berth-Path": path, ...headers },
     multiValueQueryStringParameters: null,
     requestContext: {
-      ...{ routeKey: "$connect", eventType: "CONNECT", connectionId: "L0SM9cOFvHcCIhw=", stage: "socket" },
+      routeKey: "$connect",
+      eventType: "CONNECT",
+      connectionId: "L0SM9cOFvHcCIhw=",
+      stage: "socket",
       domainName: "abc.execute-api.us-east-1.amazonaws.com",
     },
   };

@@ -20,16 +20,21 @@ const HOUR = 3_600_000;
 /** Compute of this life in the cluster, whatever its record says. */
 async function runOf(world: MemoryWorld, { uid, key, run = 1 }: { uid: string; key: string; run?: number }) {
   await world.compute.apply({
-    ...{ uid, run, key, name: "stray", pool: "h100", instanceType: "p5.48xlarge", image: "i", command: undefined },
-    ...{
-      env: {},
-      shares: [{ node: "h100-1", units: 8 }],
-      gpusPerMachine: 8,
-      mounts: [],
-      ports: [],
-      resources: null,
-      until: world.clock.now() + 9 * HOUR,
-    },
+    uid,
+    run,
+    key,
+    name: "stray",
+    pool: "h100",
+    instanceType: "p5.48xlarge",
+    image: "i",
+    command: undefined,
+    env: {},
+    shares: [{ node: "h100-1", units: 8 }],
+    gpusPerMachine: 8,
+    mounts: [],
+    ports: [],
+    resources: null,
+    until: world.clock.now() + 9 * HOUR,
   });
 }
 

@@ -15,14 +15,12 @@ function held(owner: string, units: number): Occupied {
 
 test("the head waits for ends alone, the others also for owners who hold less than theirs will", () => {
   const input: PlanInput = {
-    ...{
-      nodes: [{ name: "n1", zone: "a", units: 8 }],
-      makeable: 0,
-      unitsPerNode: 8,
-      startupMs: 0,
-      head: null,
-      now: NOW,
-    },
+    nodes: [{ name: "n1", zone: "a", units: 8 }],
+    makeable: 0,
+    unitsPerNode: 8,
+    startupMs: 0,
+    head: null,
+    now: NOW,
     occupied: [held("a", 5), held("b", 2), held("c", 1)],
     waiting: [
       waiting("c1", "c", 1),

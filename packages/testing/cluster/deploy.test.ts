@@ -302,8 +302,12 @@ describe("volumes", () => {
   const ebsVolume = (spec: object = {}, name = "berth-vol-0123456789abcdef0") => ({
     metadata: { name },
     spec: {
-      ...{ capacity: { storage: "1Gi" }, accessModes: ["ReadWriteOncePod"], persistentVolumeReclaimPolicy: "Retain" },
-      ...{ claimRef: ownClaim, ...ebs, ...spec },
+      capacity: { storage: "1Gi" },
+      accessModes: ["ReadWriteOncePod"],
+      persistentVolumeReclaimPolicy: "Retain",
+      claimRef: ownClaim,
+      ...ebs,
+      ...spec,
     },
   });
 

@@ -17,9 +17,20 @@ export function changesConformance(open: () => Promise<ComputeUnderTest>): void 
 
   const applied = async (run: number, node: string) => {
     await test.compute.apply({
-      ...{ uid, run, key: "owner#o#env#gpu-dev|j", name: "training", pool: "h100", instanceType: "p5.48xlarge" },
-      ...{ image: "docker.io/library/busybox", command: test.command(uid, { prints: [], exits: undefined }) },
-      ...{ env: {}, shares: [{ node, units: 4 }], gpusPerMachine: 4, mounts: [], ports: [], resources: null },
+      uid,
+      run,
+      key: "owner#o#env#gpu-dev|j",
+      name: "training",
+      pool: "h100",
+      instanceType: "p5.48xlarge",
+      image: "docker.io/library/busybox",
+      command: test.command(uid, { prints: [], exits: undefined }),
+      env: {},
+      shares: [{ node, units: 4 }],
+      gpusPerMachine: 4,
+      mounts: [],
+      ports: [],
+      resources: null,
       until: test.now() + 3_600_000,
     } satisfies Run);
     for (;;) {

@@ -65,8 +65,17 @@ export function clientActions(sim: Scheduler, world: SimulatedWorld): ClientActi
 const OFTEN = 0.2;
 
 const nobody: Cast = {
-  ...{ jobs: 0, lives: 0, told: 0, talks: false, handsOver: false, disks: false },
-  ...{ keys: false, worn: false, keyed: false, operator: false, restores: false },
+  jobs: 0,
+  lives: 0,
+  told: 0,
+  talks: false,
+  handsOver: false,
+  disks: false,
+  keys: false,
+  worn: false,
+  keyed: false,
+  operator: false,
+  restores: false,
 };
 
 /** Up to 6 environments: those of every other kind take the places of jobs, so that a seed costs what it did without. */

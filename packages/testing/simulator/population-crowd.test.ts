@@ -21,9 +21,17 @@ function fixture() {
 
 function waits(uid: string, owner: string, units: number, wantedMs = 1000): Environment {
   return {
-    ...{ uid, owner, id: uid, phase: "queued", queuedAt: 0, zone: null, waitPool: "h100" },
+    uid,
+    owner,
+    id: uid,
+    phase: "queued",
+    queuedAt: 0,
+    zone: null,
+    waitPool: "h100",
     size: { pool: "h100", machines: 1, units, wantedMs },
-    ...{ goal: { desired: "active" }, end: { outcome: null, at: null }, run: { n: 1, grant: null } },
+    goal: { desired: "active" },
+    end: { outcome: null, at: null },
+    run: { n: 1, grant: null },
   } as unknown as Environment;
 }
 

@@ -14,11 +14,21 @@ function samplesOf(count: number): Samples {
 function figuresOf(count: number): Figures {
   const samples = samplesOf(count);
   return {
-    ...{ people: 40, days: 1, environments: count, calls: 1, plans: 1, mostWaiting: count },
+    people: 40,
+    days: 1,
+    environments: count,
+    calls: 1,
+    plans: 1,
+    mostWaiting: count,
     gpuHours: { there: count, used: count, idleWanted: 0, leaked: 0 },
     waits: { light: samples, heavy: samples, first: samples },
-    ...{ granting: samples, taking: samples, estimates: samples, estimatesMissing: 0 },
-    ...{ largest: new Map(), writes: samples, sends: samples },
+    granting: samples,
+    taking: samples,
+    estimates: samples,
+    estimatesMissing: 0,
+    largest: new Map(),
+    writes: samples,
+    sends: samples,
   };
 }
 

@@ -110,7 +110,13 @@ function loseMachines(sim: Scheduler, world: SimulatedWorld, agenda: Agenda, unt
 function join(world: SimulatedWorld, { type, zone, units, name }: PoolNode & { type: string }, at: number): void {
   const called = `${name.replace(/-since-.*/, "")}-since-${Math.round(at)}`;
   world.compute.setNode({
-    ...{ name: called, uid: `node-${called}`, providerId: `memory:///${zone}/${called}` },
-    ...{ instanceType: instanceTypeOfPool(type).name, zone, ready: true, units, foreignUnits: 0 },
+    name: called,
+    uid: `node-${called}`,
+    providerId: `memory:///${zone}/${called}`,
+    instanceType: instanceTypeOfPool(type).name,
+    zone,
+    ready: true,
+    units,
+    foreignUnits: 0,
   });
 }

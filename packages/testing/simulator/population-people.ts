@@ -97,7 +97,10 @@ export function newPeople(sim: Scheduler, world: SimulatedWorld, agenda: Agenda,
     const disk = sim.random() < 0.3 ? "data" : undefined;
     const gpus = drawn(count < 100 ? [1, 1, 2, 2, 4, 4, 8] : [1, 1, 2, 2, 4, 8, 8, 16]);
     const wanted = input(one, {
-      ...{ pool: drawn(GPU_POOLS), gpus, hours, disk },
+      pool: drawn(GPU_POOLS),
+      gpus,
+      hours,
+      disk,
       ...(hasCommand && { command: "train" }),
     });
     submit(sim, world, one.name, wanted);

@@ -314,8 +314,21 @@ export function populationWatch(
       return [...late, ...judgeKept(world.table.all())];
     },
     figures: (people, days, calls) => ({
-      ...{ people, days, calls, plans, mostWaiting, gpuHours, waits, granting, taking, estimates, estimatesMissing },
-      ...{ largest, writes, sends, environments: parts().world.watch.environments().size },
+      people,
+      days,
+      calls,
+      plans,
+      mostWaiting,
+      gpuHours,
+      waits,
+      granting,
+      taking,
+      estimates,
+      estimatesMissing,
+      largest,
+      writes,
+      sends,
+      environments: parts().world.watch.environments().size,
     }),
   };
 }

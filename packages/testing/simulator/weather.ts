@@ -88,8 +88,20 @@ function strays(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
 
 function runWithoutShare({ uid, run, name, size, ports }: Environment): Run {
   return {
-    ...{ uid, run: run.n, name, key: "", pool: size.pool, instanceType: size.instanceType, image: "", env: {} },
-    ...{ command: undefined, shares: [], gpusPerMachine: 0, mounts: [], ports, resources: null },
+    uid,
+    run: run.n,
+    name,
+    key: "",
+    pool: size.pool,
+    instanceType: size.instanceType,
+    image: "",
+    env: {},
+    command: undefined,
+    shares: [],
+    gpusPerMachine: 0,
+    mounts: [],
+    ports,
+    resources: null,
     until: Number.MAX_SAFE_INTEGER,
   };
 }

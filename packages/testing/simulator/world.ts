@@ -90,7 +90,12 @@ function drawn(sim: Scheduler, seed: number): Surroundings {
   const volumes = drawnVolumes(sim);
   const hasGroup = sim.random() < GROUP;
   return {
-    ...{ nodes: nodesOf({ h100: 2 }), late, isSlow, isLong, taken, ...volumes },
+    nodes: nodesOf({ h100: 2 }),
+    late,
+    isSlow,
+    isLong,
+    taken,
+    ...volumes,
     apartMs: sim.random() < 0.5 ? MOST_APART_MS : 0,
     hostCount: 4,
     isDeaf: sim.random() < DEAF,
@@ -173,8 +178,14 @@ export function worldOf(sim: Scheduler, seed: number, around: Surroundings) {
       return [
         host,
         {
-          ...{ ...ports, compute, ...others, fetch: webhooks.calledBy(host) },
-          ...{ clock: host.clock, ids, log: silentLog(), settings },
+          ...ports,
+          compute,
+          ...others,
+          fetch: webhooks.calledBy(host),
+          clock: host.clock,
+          ids,
+          log: silentLog(),
+          settings,
         },
       ];
     }),
