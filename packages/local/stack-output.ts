@@ -3,7 +3,8 @@ import { jsonLog } from "#aws/log.ts";
 import type { Log } from "#core/ports/log.ts";
 import { atLevel } from "./log-level.ts";
 import { printable } from "./printable.ts";
-import type { Stack, StackOptions } from "./stack.ts";
+import type { Stack } from "./stack.ts";
+import type { StackOptions } from "./stack-plan.ts";
 import { startLines, stopLine } from "./start-lines.ts";
 import { textLog } from "./text-log.ts";
 

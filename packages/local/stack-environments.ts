@@ -1,0 +1,51 @@
+import { directoryBlobs } from "#aws/directory-blobs.ts";
+import { findControlGroups } from "#process/control-groups.ts";
+import { findIsolation } from "#process/isolation-probe.ts";
+import { findLimits } from "#process/limits.ts";
+import { findLocking } from "#process/lock.ts";
+import { processVolumes } from "#process/volumes.ts";
+import { exposureOf } from "./cluster-exposure.ts";
+import { requireMachine } from "./cluster-home.ts";
+import type { Environments } from "./environments.ts";
+import { machineEnvironments } from "./machine-environments.ts";
+import { machineSshRuns } from "./machine-ssh.ts";
+import { type SshServer, startSsh } from "./ssh.ts";
+import type { SshRuns } from "./ssh-runs.ts";
+import type { StackPlan } from "./stack-plan.ts";
+
+/** Opens environments on the cluster of the kubeconfig. Its driver is loaded here, since only such a start needs it. */
+export async function environmentsOnCluster(plan: StackPlan, blobs: string): Promise<Environments> {
+  const { config, environment, home, log, parts, settings, signal } = plan;
+  const exposure = exposureOf(config, config.hasDomain ? settings.domain : undefined);
+  const { clusterEnvironments } = await import("./cluster-environments.ts");
+  const { KUBECONFIG: kubeconfig, KUBE_CONTEXT: context, NODE_TYPES: nodeTypes } = config;
+  const cluster = { kubeconfig, context, environment, nodeTypes, log, toolsImage: config.TOOLS_IMAGE };
+  const where = { home: home.path, isUsed: home.earlier !== undefined };
+  const kept = { blobs: directoryBlobs(blobs), watchesGpus: settings.idleGpuMinutes !== undefined };
+  const whenStopped = (stop: () => Promise<void>) => parts.push({ stop });
+  const startSsh = (runs: SshRuns) => startSshOf(plan, runs);
+  return clusterEnvironments({ ...where, ...cluster, ...kept, exposure, signal, whenStopped, startSsh });
+}
+
+async function startSshOf({ config, home: { path }, log, parts }: StackPlan, runs: SshRuns): Promise<SshServer> {
+  const ssh = await startSsh({ home: path, runs, port: config.SSH_PORT, log });
+  parts.push(ssh);
+  return ssh;
+}
+
+/** Opens environments as processes of this machine. Throws where the home belongs to a cluster. */
+export async function environmentsOnMachine(plan: StackPlan, blobs: string): Promise<Environments> {
+  const { config, home, log, isolation } = plan;
+  const { path } = home;
+  requireMachine(path);
+  const trying = isolation ?? findIsolation();
+  const ssh = await startSshOf(plan, machineSshRuns(path));
+  // Other processes try how environments are kept apart: what this one can do meanwhile is done before they are asked.
+  const volumes = processVolumes({ home: path, blobs, log });
+  const [locking, groups] = [findLocking(), findControlGroups()];
+  const isolated = await trying;
+  const limits = findLimits(isolated.isolation, groups);
+  const nodes = { home: path, nodes: config.nodes, programs: config.programs };
+  const entry = { sshPort: ssh.port, sshHostKey: ssh.hostKey };
+  return machineEnvironments(volumes, { ...nodes, ...entry, locking, limits, ...isolated });
+}

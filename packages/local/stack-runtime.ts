@@ -1,0 +1,63 @@
+import { directoryBlobs } from "#aws/directory-blobs.ts";
+import { guardedFetch } from "#aws/fetch.ts";
+import { httpGithubKeys } from "#aws/github-keys.ts";
+import { stsIdentity } from "#aws/identity.ts";
+import { systemIds } from "#aws/ids.ts";
+import { keyFileSealer } from "#aws/key-file-sealer.ts";
+import type { Clock } from "#core/ports/clock.ts";
+import type { Log } from "#core/ports/log.ts";
+import type { ServedSettings } from "#http/dialects/settings.ts";
+import { keyMemory } from "#http/key-check.ts";
+import type { Runtime } from "#http/runtime.ts";
+import { version } from "#http/version.ts";
+import type { Environments } from "./environments.ts";
+import { localAccount } from "./identities.ts";
+import type { StackPlan } from "./stack-plan.ts";
+import type { Stores } from "./stores.ts";
+
+interface RuntimeParts {
+  readonly clock: Clock;
+  readonly stores: Stores;
+  readonly stsUrl: string;
+  readonly settings: ServedSettings;
+  readonly log: Log;
+  readonly config: StackPlan["config"];
+  readonly blobs: string;
+  readonly environments: Environments;
+  /** Holds the key for what is sealed. */
+  readonly keyFile: string;
+}
+
+/** Makes the ports of a laptop: stores and environments as given, blobs and the sealing key in the home. */
+export function stackRuntime(parts: RuntimeParts) {
+  const { clock, stores, stsUrl, settings, log, config, blobs, environments, keyFile } = parts;
+  const { compute, volumes, isolation, limits } = environments;
+  const { table, queue, whyNothingIsStored } = stores;
+  const identity = stsIdentity({ endpoint: stsUrl, region: "us-east-1" });
+  const allowedAccounts = settings.allowedAccounts.length > 0 ? settings.allowedAccounts : [localAccount];
+  return {
+    ports: {
+      table,
+      queue,
+      compute,
+      volumes,
+      identity,
+      blobs: directoryBlobs(blobs),
+      sealer: keyFileSealer(keyFile),
+      githubKeys: httpGithubKeys(config.GITHUB_KEYS_URL),
+      fetch: guardedFetch({ allow: config.webhookAllow }),
+    },
+    clock,
+    keys: keyMemory(),
+    ids: systemIds(),
+    log,
+    settings: { ...settings, allowedAccounts, stsOrigins: [stsUrl] },
+    deployment: {
+      version,
+      startedAt: clock.now(),
+      whyNothingIsStored,
+      isolation,
+      limits,
+    },
+  } satisfies Runtime;
+}
