@@ -10,7 +10,7 @@ import { contextOf, type Runtime } from "#http/runtime.ts";
 import { programsOf } from "#process/local-path.ts";
 import { dropAwsEnvironment } from "./aws-environment.ts";
 import { tableWithNews } from "./environment-news.ts";
-import type { ClusterWords, } from "./environments.ts";
+import type { ClusterWords } from "./environments.ts";
 import { openHome } from "./home.ts";
 import { type LocalIdentity, localIdentities } from "./identities.ts";
 import { localUser } from "./local-user.ts";
