@@ -4,7 +4,7 @@ import { forecastKey, planKey } from "../keys.ts";
 import type { Item, Key } from "../ports/table.ts";
 import { number, oneOf, ordinal, orNull } from "../shape.ts";
 import type { PlannerContext } from "../worker.ts";
-import type { Advice } from "./decide.ts";
+import type { Advice } from "./head-after.ts";
 import { type Place, type ReasonCode, reasonCodes } from "./plan.ts";
 import type { Pool } from "./record.ts";
 import { type StartForecast, startForecastIn } from "./stored-forecast.ts";

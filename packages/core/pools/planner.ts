@@ -13,8 +13,9 @@ import type { PlannerContext } from "../worker.ts";
 import { writeRecord } from "../write-record.ts";
 import { writeAdvice } from "./advice.ts";
 import { beginPool } from "./begin-pool.ts";
-import { adviceOf, type Decision, decideGrants, headAfter } from "./decide.ts";
+import { type Decision, decideGrants } from "./decide.ts";
 import { refreshForecast } from "./forecast-items.ts";
+import { adviceOf, headAfter } from "./head-after.ts";
 import { ledgerItemsOf, readLedgerForPlan, readLedgerItems } from "./ledger.ts";
 import { readNamed } from "./named.ts";
 import { findPool, type Grant, type Ledger, type Pool, poolTypeOf } from "./record.ts";
@@ -63,7 +64,7 @@ function isPool(key: Key): boolean {
 
 /**
  * A grant older than this is announced again. It is a little shorter than the interval at which a pool with open grants
- * plans (decide.ts), so that each of those plans announces it.
+ * plans (head-after.ts), so that each of those plans announces it.
  */
 const ANNOUNCED_AGAIN_MS = 4_000;
 

@@ -102,7 +102,7 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/decide.ts",
+        file: "pools/plan-input.ts",
         find: "occupied: occupiedOn(ledger, usable),",
         replace:
           "occupied: occupiedOn({ ...ledger, held: ledger.held.filter(({ shares }) => shares[0]?.node) }, usable),",
@@ -413,7 +413,7 @@ export const poolBugs: readonly PlantedBug[] = [
       file: "pools/groups.test.ts",
       title: "no more wait for new machines than their ledger item has room for, and who comes then is told why",
     },
-    edits: [{ file: "pools/decide.ts", find: "MOST_UNPINNED = 500", replace: "MOST_UNPINNED = 500_000" }],
+    edits: [{ file: "pools/plan-input.ts", find: "MOST_UNPINNED = 500", replace: "MOST_UNPINNED = 500_000" }],
   },
   {
     name: "an item that the table does not take stops the plan",
@@ -448,7 +448,7 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "advice waits for the moment of a clock that was ahead",
     caughtBy: { file: "pools/planner.test.ts", title: "a plan by a clock that was ahead puts no later plan off" },
-    edits: [{ file: "pools/decide.ts", find: " || advisedAt > now;", replace: ";" }],
+    edits: [{ file: "pools/head-after.ts", find: " || advisedAt > now;", replace: ";" }],
   },
   {
     name: "a pool believed to be due in an hour",
@@ -478,7 +478,7 @@ export const poolBugs: readonly PlantedBug[] = [
       file: "pools/groups.test.ts",
       title: "while it cannot be read who waits for new machines, nothing is granted in their pool, and it is said why",
     },
-    edits: [{ file: "pools/decide.ts", find: '(isBlind(ledger) ? "unreadable" : null)', replace: "null" }],
+    edits: [{ file: "pools/plan-input.ts", find: '(isBlind(ledger) ? "unreadable" : null)', replace: "null" }],
   },
   {
     name: "a lost ledger item made anew although nobody can read who runs there",

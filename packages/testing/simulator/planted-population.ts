@@ -55,7 +55,7 @@ export const populationBugs: readonly PlantedBug[] = [
     population: days,
     edits: [
       {
-        file: "pools/decide.ts",
+        file: "pools/plan-input.ts",
         find: "ready && !gone && asideUntil <= now",
         replace: "ready && !gone && asideUntil === 0",
       },
@@ -67,7 +67,9 @@ export const populationBugs: readonly PlantedBug[] = [
       file: "pools/planner.test.ts",
       title: "a machine that was set aside is given to who waits as soon as that is over, and not at the next minute",
     },
-    edits: [{ file: "pools/decide.ts", find: "seen.length > 0 ? asideMs(ledger, now) : IDLE_MS", replace: "IDLE_MS" }],
+    edits: [
+      { file: "pools/head-after.ts", find: "seen.length > 0 ? asideMs(ledger, now) : IDLE_MS", replace: "IDLE_MS" },
+    ],
   },
   {
     name: "a sweep finds one of each shard",
