@@ -34,6 +34,7 @@ import { type RecentRuns, recentRuns } from "./recent-runs.ts";
 import { asRefused } from "./refusal.ts";
 import { removeRun } from "./remove-run.ts";
 import { setAccess, withSshPort } from "./set-access.ts";
+import { sharedLists } from "./shared-lists.ts";
 import { gpuIdleSinceOf, statusReader } from "./supervisor-status.ts";
 import { isSupervised } from "./tools.ts";
 import type { WebAddresses } from "./web-parts.ts";
@@ -67,7 +68,8 @@ export interface KubernetesComputeOptions {
 export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   const { client, deployment, now, sshPort, watchesGpus = false } = options;
   const machineStateOf = machineStates(options.machineOf);
-  const place: Place = { client, paths: pathsOf(options.namespace), deployment, log: options.log };
+  const paths = pathsOf(options.namespace);
+  const place: Place = { client, paths, deployment, log: options.log, lists: sharedLists(client, paths) };
   const [refusals, pulls, missing] = [podRefusals(place, now), failedPulls(place, now), missingVolumes(place, now)];
   const recent = recentRuns(now);
   const nodesOf = recentNodes(client, now);

@@ -138,10 +138,14 @@ function asResponse(stream: PassThrough): IncomingMessage {
   return stream as unknown as IncomingMessage;
 }
 
-/** `a=b,c`: the label a is b, and there is a label c. */
+/** `a=b,c,d in (e,f)`: the label a is b, there is a label c, and d is one of e and f. */
 function fits({ metadata: { labels = {} } }: KubeObject, selector: string): boolean {
-  const terms = selector === "" ? [] : selector.split(",").map((term) => term.split("="));
-  return terms.every(([name = "", value]) => (value === undefined ? name in labels : labels[name] === value));
+  const terms = selector === "" ? [] : selector.split(/,(?![^(]*\))/);
+  return terms.every((term) => {
+    const [, name = "", value, among] = /^([^= ]+)(?:=(.*)| in \((.*)\))?$/.exec(term) ?? [];
+    if (among !== undefined) return among.split(",").includes(labels[name] ?? "");
+    return value === undefined ? name in labels : labels[name] === value;
+  });
 }
 
 /** As soon as its Job, on the node that the Job names. */

@@ -85,6 +85,12 @@ export function selectorOf(id: RunId): string {
   return `labelSelector=${encodeURIComponent(`${label.uid}=${id.uid},${label.run}=${id.run}`)}`;
 }
 
+/** Selects everything of every run of these uids; throws as `nameOfRun` does. */
+export function selectorOfUids(uids: readonly string[]): string {
+  for (const uid of uids) requireRun({ uid, run: 1 });
+  return `labelSelector=${encodeURIComponent(`${label.uid} in (${uids.join(",")})`)}`;
+}
+
 /** Selects everything of every run of one deployment, or of those of one uid; throws for what is none. */
 export function everyRunOf(deployment: string, uid?: string): string {
   if (uid !== undefined) requireRun({ uid, run: 1 });

@@ -3,9 +3,10 @@ import { RunGone } from "#core/problem.ts";
 import type { ApiClient } from "./api-client.ts";
 import type { RunObjects } from "./bound-nodes.ts";
 import { machineStatusOf } from "./machine-status.ts";
-import { jobNameOf, machineOf, type RunId, runOf, selectorOf, sharesOf } from "./names.ts";
+import { jobNameOf, machineOf, type RunId, sharesOf } from "./names.ts";
 import { holds, type Job, type Pod } from "./objects.ts";
 import type { Paths } from "./paths.ts";
+import { type RunLists, sharedLists } from "./shared-lists.ts";
 
 /** How a cluster is spoken with, and where on it the runs are. */
 export interface Place {
@@ -15,6 +16,8 @@ export interface Place {
   readonly deployment: string;
   /** Is told what the cluster does not let it do, where that is not the answer; undefined: nobody is. */
   readonly log?: Pick<Log, "warn"> | undefined;
+  /** Whom its lists of runs are shared with; undefined: each is made for one question. */
+  readonly lists?: RunLists | undefined;
 }
 
 /**
@@ -43,18 +46,21 @@ export async function findJob({ client, paths }: Place, id: RunId, machine = 0):
 }
 
 /** By its machines; holes where there is none. */
-async function listJobs({ client, paths }: Place, id: RunId): Promise<(Job | undefined)[]> {
-  const { items } = await client.list<Job, Job>(`${paths.jobs}?${selectorOf(id)}`, (job) =>
-    runOf(job, "Job") ? [job] : [],
-  );
+async function listJobs(
+  { client, paths, lists = sharedLists(client, paths) }: Place,
+  id: RunId,
+): Promise<(Job | undefined)[]> {
+  const items = await lists.jobs(id);
   const most = Math.max(0, ...items.map((job) => machineOf(job) + 1));
   return Array.from({ length: most }, (_, machine) => items.find((job) => machineOf(job) === machine));
 }
 
 /** The pods that are there of a run. */
-export async function listPods({ client, paths }: Place, id: RunId): Promise<readonly Pod[]> {
-  const keep = (pod: Pod) => (runOf(pod, "Pod") ? [pod] : []);
-  return (await client.list<Pod, Pod>(`${paths.pods}?${selectorOf(id)}`, keep)).items;
+export async function listPods(
+  { client, paths, lists = sharedLists(client, paths) }: Place,
+  id: RunId,
+): Promise<readonly Pod[]> {
+  return lists.pods(id);
 }
 
 /** The pod of the first machine whose command runs. Throws `RunGone` where there is none, or the run is being removed. */
