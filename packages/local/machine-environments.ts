@@ -1,4 +1,5 @@
-import { type ProcessComputeOptions, processCompute } from "#process/compute.ts";
+import { processCompute } from "#process/compute.ts";
+import type { ProcessComputeOptions } from "#process/host.ts";
 import { isolationWords } from "#process/network.ts";
 import type { processVolumes } from "#process/volumes.ts";
 import { adoptRuns } from "./adoption.ts";
