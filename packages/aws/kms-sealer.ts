@@ -6,7 +6,7 @@ import { dataKeys } from "./data-keys.ts";
 import { environmentCredentials } from "./environment-credentials.ts";
 import { type Kms, kmsOf } from "./kms.ts";
 
-/** The sealer of this deployment: under the KMS key that SEALER_KEY_ID names. */
+/** This deployment's sealer. It uses the KMS key that SEALER_KEY_ID names. */
 export const sealer = (): Sealer => {
   const config = readConfig(["SEALER_KEY_ID", "AWS_REGION", "AWS_ENDPOINT_URL_KMS"]);
   const { SEALER_KEY_ID, AWS_REGION: region, AWS_ENDPOINT_URL_KMS } = config;
@@ -15,9 +15,10 @@ export const sealer = (): Sealer => {
 };
 
 /**
- * Envelope encryption: a data key of KMS, used by this process for 5 minutes, encrypts; the sealed text carries that key
- * as KMS encrypted it, so it opens for as long as KMS keeps the key of then, however often that was rotated since.
- * Throws what KMS answers where it refuses or does not answer, and `WrongSeal` only where KMS says that it never made it.
+ * Seals by envelope encryption: a data key of KMS, which this process uses for 5 minutes, encrypts the text. The sealed
+ * text carries that key as KMS encrypted it, so it can be opened for as long as the KMS key exists, however often that
+ * was rotated. Throws KMS's own error where KMS refuses or does not answer. Throws `WrongSeal` for a text of another
+ * form, for one that was changed or sealed for another context, and for a data key that KMS does not know.
  */
 export function kmsSealer(kms: Kms, now: () => number = Date.now): Sealer {
   const keys = dataKeys(kms, now);
@@ -27,12 +28,12 @@ export function kmsSealer(kms: Kms, now: () => number = Date.now): Sealer {
       return asSealed(`k1.${encrypted}.${encrypt(key, text, context).toString("base64url")}`);
     },
     async open(sealed, context) {
-      const [, encrypted, bytes] = form.exec(sealed) ?? [];
+      const [, encrypted, bytes] = sealedPattern.exec(sealed) ?? [];
       if (!encrypted || !bytes) throw new WrongSeal();
       return decrypt(await keys.open(encrypted), Buffer.from(bytes, "base64url"), context);
     },
   };
 }
 
-/** KMS takes ciphertexts of up to 6,144 bytes; an encrypted data key has about 180. */
-const form = /^k1\.([A-Za-z0-9_-]{1,1024})\.([A-Za-z0-9_-]+)$/;
+/** An encrypted data key has about 180 bytes, 240 characters here. KMS takes ciphertexts of up to 6,144 bytes. */
+const sealedPattern = /^k1\.([A-Za-z0-9_-]{1,1024})\.([A-Za-z0-9_-]+)$/;

@@ -11,11 +11,12 @@ export type Method = "get" | "post" | "put" | "delete";
 
 export type Schema = z.ZodType;
 
-/** A schema whose bounds a deployment sets. */
+/** A schema that depends on the deployment's settings. */
 export type SchemaOfSettings<S extends Schema = Schema> = (settings: ServedSettings) => S;
 
 /**
- * One endpoint as data. `Needs` are the ports it cannot do without: those it uses, and the table its key is read from.
+ * The description of one endpoint. `Needs` are the ports that it requires: those it uses, and the table, from which API
+ * keys are read.
  */
 export interface Endpoint<Needs extends PortName = PortName> {
   readonly kind: "endpoint";
@@ -28,8 +29,8 @@ export interface Endpoint<Needs extends PortName = PortName> {
   /** A public endpoint never looks at a key. */
   readonly public: boolean;
   /**
-   * For operators alone. Everybody else is answered as on an unknown path: 403 is kept for logins and disabled users
-   * (docs/apis/common.md#keys), and to a user what only operators may use is as if it were not there.
+   * For operators alone. Everybody else is answered as on an unknown path, so that nobody learns that it exists: 403 is
+   * kept for logins and disabled users (docs/apis/common.md#keys).
    */
   readonly admin: boolean;
   readonly params: Schema | undefined;
@@ -41,11 +42,11 @@ export interface Endpoint<Needs extends PortName = PortName> {
   readonly keyInQuery: boolean;
   readonly reply: Schema;
   readonly status: number;
-  /** It makes a thing whose id has this form, or a request that is one, and takes an Idempotency-Key. */
+  /** It creates a record, or a request on one, whose id has this form, and takes an Idempotency-Key. */
   readonly creates: IdForm | undefined;
-  /** The id that the client chose for what it makes, if it did; undefined where none ever does. */
+  /** Reads the id that a client chose from the body. Undefined where clients never choose one. */
   readonly chosenId: ((body: never) => string | undefined) | undefined;
-  /** It may end keys: whatever this process remembers of keys is forgotten after it. */
+  /** It may revoke API keys: this process forgets what it remembers of keys after each call. */
   readonly endsKeys: boolean;
   /** It has an address of its own, which lets it take longer than 30 s (docs/architecture.md#slow-calls). */
   readonly functionUrl: boolean;
@@ -73,22 +74,22 @@ export interface EndpointOptions<
   readonly reply: Reply;
   readonly public?: Public;
   readonly admin?: boolean;
-  /** Its verb makes `thing`, and may be asked to make the same one again (docs/apis/common.md#idempotency-key). */
+  /** Its verb creates `thing`. A repeated request asks for the same one again (docs/apis/common.md#idempotency-key). */
   readonly creates?: Form;
   /**
-   * The id that the client chose, if it did: asked again with the same body it is the same thing, with another one 409
-   * (docs/apis/gpu-dev.md#submit-a-job).
+   * The id that the client chose, if it did. The same id with the same body is answered with the same thing, with
+   * another body with 409 (docs/apis/gpu-dev.md#submit-a-job).
    */
   readonly chosenId?: (body: z.output<Body>) => string | undefined;
   readonly endsKeys?: boolean;
-  /** Of success; 200 unless said. */
+  /** The status of a success; 200 unless given. */
   readonly status?: number;
   /**
-   * `atOnce` unless said. `waits`: it watches its own record for up to 25 s. `execs`: it stays for a command, on a path
-   * that no other method has.
+   * `atOnce` unless given. `waits`: it watches its own record for up to 25 s. `execs`: it waits for a command to end;
+   * it has an address of its own, so its path has no other method.
    */
   readonly pace?: Pace;
-  /** In place of what its pace gives it. */
+  /** Replaces the time-out of its pace. */
   readonly timeoutSeconds?: number;
   readonly memoryMb?: number;
 }
@@ -96,7 +97,7 @@ export interface EndpointOptions<
 /** How long an endpoint may take (docs/apis/common.md#calls-that-wait). */
 export type Pace = keyof typeof secondsOf;
 
-/** Of `waits`, below the 30 s at which an HTTP API ends; of `execs`, above the highest EXEC_CAP_SECONDS. */
+/** `waits` stays below the 30 s at which an HTTP API ends a call; `execs` is above the highest EXEC_CAP_SECONDS. */
 const secondsOf = { atOnce: 10, waits: 29, execs: 175 } as const;
 
 export interface VerbInput<Ctx, Params, Query, Body, Thing> {
@@ -104,12 +105,12 @@ export interface VerbInput<Ctx, Params, Query, Body, Thing> {
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
-  /** What a create is to make. */
+  /** The ids of what a create makes. */
   readonly thing: Thing;
   /** The Accept header; "" when there is none. */
   readonly accept: string;
   readonly deployment: Deployment;
-  /** Of the answer's X-Request-ID. */
+  /** The X-Request-ID of the answer. */
   readonly requestId: string;
   /** The client's address, as the edge says it. Undefined where there is no edge, as on a laptop. */
   readonly viewer: string | undefined;
@@ -177,7 +178,7 @@ type ContextFor<Uses extends PortName, Public extends boolean> = Served<
 
 type NeedsOf<Uses extends PortName, Public extends boolean> = Public extends true ? Uses : Uses | "table";
 
-/** The key of a request is read from the table. The cast only says what `NeedsOf` says. */
+/** Adds the table, from which API keys are read. The cast repeats what `NeedsOf` computes. */
 function portsNeeded<Uses extends PortName, Public extends boolean>(
   uses: readonly Uses[],
   isPublic: boolean,

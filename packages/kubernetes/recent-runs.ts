@@ -1,30 +1,30 @@
 import type { RunObjects } from "./bound-nodes.ts";
 import { nameOfRun, type RunId } from "./names.ts";
 
-/** As long as one look takes at most, from what it read to its last call (docs/architecture.md#claims). */
+/** The longest time between a look's first read and its last call (docs/architecture.md#claims). */
 const keptMs = 20_000;
-/** An entry takes a few kB, and fewer looks than this run at once. */
+/** An entry takes a few kB. Never are so many looks in progress at once. */
 const mostKept = 256;
 
-/** An entry takes some hundred bytes. What is forgotten beyond this many costs one more question at its next look. */
-const mostRemoved = 20_000;
+/** An entry takes some hundred bytes. A removal that is forgotten costs one more request at the run's next look. */
+const mostRemovals = 20_000;
 
 /** What looks have just read of runs, for the further calls of the same look. */
 export interface RecentRuns {
   keep(id: RunId, objects: RunObjects): void;
-  /** undefined: it was not read lately. This does not prove that anything is gone. */
+  /** What was read of it; undefined: it was not read lately, which does not prove that anything is gone. */
   find(id: RunId): RunObjects | undefined;
-  /** What was read of it is out of date. */
+  /** Drops what was read of the run, since it is out of date. */
   forget(id: RunId): void;
-  /** The cluster accepted its removal. */
+  /** Notes that the cluster accepted the removal of the run. */
   markRemoved(id: RunId): void;
-  /** Whether a removal was accepted here: it is gone, or soon will be. This does not prove that the run is gone. */
+  /** Whether the cluster accepted a removal of it from this process. Its objects may still be there for a while. */
   wasRemoved(id: RunId): boolean;
 }
 
 /**
- * Remembers what was read of a run for 20 s. Only for calls that are right with it however much has changed meanwhile:
- * those that name the uid of an object, or need what never changes of one.
+ * Remembers what was read of a run for 20 s. Use it only for calls that stay right when that is out of date: calls that
+ * name the uid of an object, or need only fields that never change.
  */
 export function recentRuns(now: () => number): RecentRuns {
   const kept = new Map<string, { readonly at: number; readonly objects: RunObjects }>();
@@ -46,7 +46,7 @@ export function recentRuns(now: () => number): RecentRuns {
     markRemoved(id) {
       removed.add(nameOfRun(id));
       const [oldest] = removed;
-      if (removed.size > mostRemoved && oldest !== undefined) removed.delete(oldest);
+      if (removed.size > mostRemovals && oldest !== undefined) removed.delete(oldest);
     },
     wasRemoved: (id) => removed.has(nameOfRun(id)),
   };

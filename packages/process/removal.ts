@@ -17,15 +17,18 @@ export interface RunPlace {
   readonly locking: Locking;
 }
 
-/** How long after its time a supervisor may still be busy ending the run before somebody else does it. */
+/** How long after `killAt` the supervisor is left to end the run by itself. */
 const supervisorLateMs = 1_000;
-/** A supervisor that says nothing for so long says nothing any more. */
+/** A supervisor that has not answered for so long hangs. */
 const silentMs = 10_000;
-const patienceMs = 2_000;
+/** Only whether the supervisor answers counts. */
+const anyQuestion = { ask: "inside" } as const;
+/** How long a supervisor has for one answer. */
+const answerWithinMs = 2_000;
 
 /**
- * Asks for the removal of a run that is killed at `killAt` (ms since the epoch; an earlier time stands) and helps
- * it along for at most `withinMs`.
+ * Asks for a run to be killed at `killAt` (ms since the epoch; an earlier time that was asked for stays) and removed,
+ * and waits for that for at most `withinMs`.
  */
 export async function requestRemoval(place: RunPlace, killAt: number, withinMs: number): Promise<void> {
   const { directory } = place;
@@ -35,17 +38,18 @@ export async function requestRemoval(place: RunPlace, killAt: number, withinMs: 
   await carryOn(place, lookAt(directory));
 }
 
-/** Takes the next step of a removal that was asked for: whoever looks at the run does, so none can be forgotten. */
+/** Takes the next step of a removal that was asked for. Each look at the run calls this, so no removal is forgotten. */
 export async function carryOn(place: RunPlace, { removal, launcherLives }: RunStatus): Promise<void> {
   if (removal === undefined) return;
-  if (!launcherLives) return bury(place);
+  if (!launcherLives) return deleteDeadRun(place);
   if (Date.now() <= removal + supervisorLateMs) return;
   await endNow(place);
   if (isDirectory(place.directory)) await endIfSilent(place.directory);
 }
 
 /**
- * Kills everything of the run now; false when some of it was still there after `withinMs`. Its supervisor ends it then.
+ * Kills every process of the run now. False where some were still there after `withinMs`; its supervisor, if it lives,
+ * ends them.
  */
 export async function endNow({ name, directory }: RunPlace, withinMs = 1_000): Promise<boolean> {
   const tree = treeOf(name, directory, lookAt(directory).launcher);
@@ -55,13 +59,13 @@ export async function endNow({ name, directory }: RunPlace, withinMs = 1_000): P
 }
 
 /**
- * Ends a supervisor that does not answer again and again, with all of its runs: nobody could end any of them. They are
- * found then as those of one that was killed.
+ * Kills a supervisor that did not answer again and again, and with it all of its runs, since nobody else could end
+ * them. The next look at each of them finds a supervisor that was killed.
  */
 async function endIfSilent(directory: string): Promise<void> {
   const { launcher, launcherLives } = lookAt(directory);
   if (!launcher || !launcherLives) return;
-  if (!(await isSilent(directory, { ask: "inside" }, patienceMs))) return forgetMark(directory, "silent");
+  if (!(await isSilent(directory, anyQuestion, answerWithinMs))) return forgetMark(directory, "silent");
   const since = readMark(directory, "silent");
   if (since === undefined) writeMark(directory, "silent", Date.now());
   else if (Date.now() > since + silentMs) signalProcess(launcher.launcher, "SIGKILL");
@@ -73,7 +77,9 @@ export function nudge(directory: string): boolean {
   return launcherLives && launcher !== undefined && signalProcess(launcher.launcher, "SIGUSR2");
 }
 
-/** Deletes a directory whose run was never begun and that no supervisor has: then it can be applied as if anew. */
+/**
+ * Deletes the directory of a run that never began and that no supervisor has, so that it can be applied from scratch.
+ */
 export async function forgetDraft({ directory, locking }: RunPlace): Promise<void> {
   const lock = takeLock(directory, locking);
   if (typeof lock === "string") return;
@@ -90,7 +96,7 @@ export function isDraft({ launcher, end, removal }: RunStatus): boolean {
 }
 
 /** Deletes the directory, under its lock, so that no supervisor can begin in it, and only once nothing lives. */
-async function bury(place: RunPlace): Promise<void> {
+async function deleteDeadRun(place: RunPlace): Promise<void> {
   const lock = takeLock(place.directory, place.locking);
   if (typeof lock === "string") return;
   try {

@@ -91,26 +91,26 @@ const encoder = new TextEncoder();
 
 /** Throws where the item is too large, or holds a number that JSON does not have. */
 function rowOf(item: Stored): SQLInputValue[] {
-  const bytes = encoder.encode(JSON.stringify(item, refuseNonNumbers));
+  const bytes = encoder.encode(JSON.stringify(item, refuseNonFinite));
   if (bytes.length > MOST_ITEM_BYTES) {
     const size = Math.ceil(bytes.length / 1024);
     throw new Error(`The item ${item.pk}|${item.sk} has ${size} KB; at most 400 KB are kept`);
   }
   const { dueShard, dueAt, waitPool, waitOrder, uid, owner, size, zone, createdAt } = item as Item;
-  const due = isName(dueShard) && typeof dueAt === "number" ? [dueShard, dueAt] : [null, null];
-  const isWaiting = isName(waitPool) && isName(waitOrder);
+  const due = isNonEmptyText(dueShard) && typeof dueAt === "number" ? [dueShard, dueAt] : [null, null];
+  const isWaiting = isNonEmptyText(waitPool) && isNonEmptyText(waitOrder);
   const projected = { waitPool, waitOrder, uid, owner, size, zone, createdAt };
   const waiting = isWaiting ? [waitPool, waitOrder, JSON.stringify(projected)] : [null, null, null];
   const plain = [item.pk, item.sk, newestWriterOf(item) ?? NOBODY, ...due, ...waiting, JSON.stringify(briefOf(item))];
   return [...plain, checksumOf(plain, bytes), bytes];
 }
 
-function isName(value: unknown): value is string {
+function isNonEmptyText(value: unknown): value is string {
   return typeof value === "string" && value !== "";
 }
 
-/** JSON would write them as null, and nobody would notice. */
-function refuseNonNumbers(name: string, value: unknown): unknown {
+/** JSON would silently turn NaN and infinities into null. */
+function refuseNonFinite(name: string, value: unknown): unknown {
   if (typeof value === "number" && !Number.isFinite(value)) throw new Error(`The field ${name} is ${value}`);
   return value;
 }
@@ -137,13 +137,13 @@ function wholePage(database: Database, query: PartitionQuery): Page {
 function briefPage(database: Database, query: PartitionQuery): Page {
   const { pk, limit } = query;
   return pageOf(briefRows(database, query), limit, {
-    item: ([sk, brief]) => partOf({ pk, sk: String(sk) }, brief),
+    item: ([sk, brief]) => partialItemOf({ pk, sk: String(sk) }, brief),
     bytes: ([, brief]) => String(brief).length,
     cursor: ([sk]) => [sk],
   });
 }
 
-/** Rows that were all read before the first is made an item would be copied by each garbage collection until then. */
+/** Reads in batches: rows that wait in memory until they are parsed are copied by each garbage collection. */
 const BRIEFS_AT_ONCE = 250;
 
 function* briefRows(database: Database, query: PartitionQuery): Iterable<RowArray> {
@@ -159,14 +159,14 @@ function* briefRows(database: Database, query: PartitionQuery): Iterable<RowArra
   }
 }
 
-/** A cursor takes the place of one end of the range: beside it, SQLite would seek that end and walk to the cursor. */
+/** The cursor replaces one bound of the range: with both, SQLite would start at the bound and walk to the cursor. */
 function conditionsOf({ pk, prefix = "", after, newestFirst = false }: PartitionQuery) {
   const cursor = after === undefined ? undefined : String(cursorParts(after)[0]);
-  const isFrom = cursor !== undefined && !newestFirst;
-  const isTo = cursor !== undefined && newestFirst;
-  const range = `sk ${isFrom ? ">" : ">="} ? AND sk ${isTo ? "<" : "<="} ?`;
+  const cursorIsLower = cursor !== undefined && !newestFirst;
+  const cursorIsUpper = cursor !== undefined && newestFirst;
+  const range = `sk ${cursorIsLower ? ">" : ">="} ? AND sk ${cursorIsUpper ? "<" : "<="} ?`;
   const where = `pk = ? AND ${range} ORDER BY sk ${newestFirst ? "DESC" : "ASC"}`;
-  return { where, values: [pk, isFrom ? cursor : prefix, isTo ? cursor : prefix + LAST] };
+  return { where, values: [pk, cursorIsLower ? cursor : prefix, cursorIsUpper ? cursor : prefix + LAST] };
 }
 
 const SMALL_ENTRY_BYTES = 150;
@@ -183,12 +183,12 @@ function indexPage(database: Database, query: IndexQuery): Page {
   const selected = `pk, sk, ${sort}, ${bytes}, ${shown}`;
   const where = `${conditions} ORDER BY ${sort}, pk, sk`;
   const rows = entriesOf(database, `SELECT ${selected} FROM items WHERE ${where}`, values, limit);
-  const partOfRow = ([pk, sk, at, , waiting]: RowArray): Item => {
+  const partialItemOfRow = ([pk, sk, at, , waiting]: RowArray): Item => {
     const key = { pk: String(pk), sk: String(sk) };
-    return index === "due" ? asPartialItem(key, { dueShard: partition, dueAt: at }) : partOf(key, waiting);
+    return index === "due" ? asPartialItem(key, { dueShard: partition, dueAt: at }) : partialItemOf(key, waiting);
   };
   return pageOf(rows, limit, {
-    item: partOfRow,
+    item: partialItemOfRow,
     bytes: ([, , , size]) => Number(size),
     cursor: ([pk, sk, at]) => [at, pk, sk],
   });
@@ -221,7 +221,7 @@ function rangeOf({ index, partition, from, to, after }: Omit<IndexQuery, "limit"
 /** The columns of a row in the order in which the statement names them. */
 type RowArray = readonly SQLOutputValue[];
 
-/** About as many as have room in a page. */
+/** About as many of the smallest entries as have room in a page. */
 const MOST_ENTRIES = Math.ceil(MOST_PAGE_BYTES / SMALL_ENTRY_BYTES);
 
 /** Reads small rows all at once and as arrays, seven times as fast as one by one and as objects. */
@@ -231,14 +231,14 @@ function entriesOf(database: Database, sql: string, values: SQLInputValue[], lim
   return statement.all(...values, Math.min(limit, MOST_ENTRIES) + 1) as unknown as RowArray[];
 }
 
-function partOf(key: Key, part: unknown): Item {
+function partialItemOf(key: Key, part: unknown): Item {
   return asPartialItem(key, JSON.parse(String(part)) as Row);
 }
 
 /**
- * Makes the item that an index entry stands for, out of `part` itself. Entries hold no writers: in DynamoDB every write
- * of an item would then be a write of its index. It must not be written back: with `writers: []` it would count
- * as new.
+ * Turns a parsed index entry into an item (the same object). Entries hold no writers: in DynamoDB every write of an
+ * item would then be a write of its index as well. Never write this item back: `writers: []` marks one that is not
+ * stored yet.
  */
 function asPartialItem({ pk, sk }: Key, part: Row): Item {
   // Changes the object that was just parsed: thousands of copies would be half of the cost of a list.

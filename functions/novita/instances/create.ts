@@ -7,8 +7,8 @@ import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { catalogueOf } from "../parts/catalogue.ts";
-import { NewInstance, newInstance } from "./parts/new-instance.ts";
-import { expectReady } from "./parts/operation.ts";
+import { InstanceBody, newInstance } from "./parts/new-instance.ts";
+import { withReadyTime } from "./parts/operation.ts";
 import { refuseBadReceiver } from "./parts/receiver.ts";
 import { Timestamp } from "./wire.ts";
 
@@ -24,7 +24,7 @@ export const endpoint = novita.post(
   {
     summary: "Create an instance",
     uses: ["table", "queue", "sealer", "fetch"],
-    body: (settings) => NewInstance(catalogueOf(settings)),
+    body: (settings) => InstanceBody(catalogueOf(settings)),
     reply: Created,
     status: 201,
     creates: "inst",
@@ -35,7 +35,7 @@ export const endpoint = novita.post(
     return {
       instanceId: instance.id,
       status: "creating" as const,
-      ...(await expectReady(ctx, instance, "Instance creation initiated successfully")),
+      ...(await withReadyTime(ctx, instance, "Instance creation initiated successfully")),
     };
   },
 );

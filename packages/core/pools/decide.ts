@@ -6,12 +6,14 @@ import type { PlannerContext } from "../worker.ts";
 import type { Candidate } from "./lines.ts";
 import { readNamed } from "./named.ts";
 import { type Plan, type PlanInput, plan } from "./plan.ts";
-import { inputOf, type Outset, usableNodes } from "./plan-input.ts";
+import { inputOf, type PlanSources, usableNodes } from "./plan-input.ts";
 import type { Grant, Holding, Ledger } from "./record.ts";
 import { readUsed, type Used } from "./used.ts";
 import { candidateOf, readWaiting, type WhoWaits } from "./waiting.ts";
 
-/** What a plan gives, over a ledger that was compared with its records, and what it says of those who wait. */
+/**
+ * The grants of one plan, and what the plan was made of. The ledger was compared with the environments' records first.
+ */
 export interface Decision {
   /** The ledger with the new grants. */
   readonly ledger: Ledger;
@@ -20,68 +22,76 @@ export interface Decision {
   readonly planned: Plan;
   readonly list: WhoWaits;
   readonly used: Used;
-  /** The keys of those who were chosen, and whose records cannot be read. */
+  /** Keys of environments that were checked (chosen, first in line, or read ahead) and whose records cannot be read. */
   readonly unread: ReadonlySet<string>;
 }
 
-/** Plans who is given what now. Writes nothing. */
+/**
+ * Plans who is given what now, over a ledger that was compared with the records. `namedRecords` are those that messages
+ * named, `returnedHoldings` what was given back meanwhile. Writes nothing.
+ */
 export async function decideGrants(
   ctx: PlannerContext,
-  settled: Ledger,
-  named: readonly Environment[],
-  returned: readonly Holding[],
+  ledger: Ledger,
+  namedRecords: readonly Environment[],
+  returnedHoldings: readonly Holding[],
   now: number,
 ): Promise<Decision> {
-  const list = await readWaiting(ctx, settled, named);
+  const list = await readWaiting(ctx, ledger, namedRecords);
   const owners = list.candidates.map(({ owner }) => owner);
-  const used = await readUsed(ctx, settled.type, owners, returned, now);
-  const { grants, ...found } = await planVerified(ctx, { ledger: settled, list, used: used.owners }, named, now);
-  return { ledger: { ...settled, granted: [...settled.granted, ...grants] }, ...found, list, used };
+  const used = await readUsed(ctx, ledger.type, owners, returnedHoldings, now);
+  const { grants, ...found } = await planVerified(ctx, { ledger, list, used: used.owners }, namedRecords, now);
+  return { ledger: { ...ledger, granted: [...ledger.granted, ...grants] }, ...found, list, used };
 }
 
-/** How many plans are made of all who may wait, each because one that the one before chose did not wait any more. */
-const PLANS = 4;
-/** So many of those next in order are read as well once one was not what the index says: some stay unreadable for long. */
+/**
+ * At most so many plans consider every candidate: each further one is made since one that was chosen no longer waits.
+ */
+const MOST_FULL_PLANS = 4;
+/**
+ * After the first such difference so many of the next in order are read as well: unreadable records can stay so for
+ * long.
+ */
 const READ_AHEAD = 100;
 
 /**
- * The index only proposes: whoever is chosen is read, consistently, before it is granted anything. Where too many of the
- * chosen turn out not to wait, the last plan is one of those alone who were read, the first in line among them: what is
- * kept for it stays kept.
+ * The index only proposes: whoever is chosen is read, consistently, before it is granted anything. If every full plan
+ * chose somebody who no longer waits, the last plan considers only environments whose records were read. The first in
+ * line is one of them, so its reserved start stays reserved.
  */
 async function planVerified(
   ctx: PlannerContext,
-  outset: Outset,
+  sources: PlanSources,
   named: readonly Environment[],
   now: number,
 ): Promise<Pick<Decision, "input" | "planned" | "unread"> & { readonly grants: Grant[] }> {
-  const unread = new Set(outset.list.unread);
+  const unread = new Set(sources.list.unread);
   const verified = new Map(named.map((record) => [keyText(keyOf(record)), record]));
-  const head = outset.ledger.pool.head?.uid;
-  let waiting: readonly Candidate[] = outset.list.candidates;
+  const firstInLine = sources.ledger.pool.head?.uid;
+  let waiting: readonly Candidate[] = sources.list.candidates;
   for (let tries = 0; ; tries++) {
-    const isLast = tries === PLANS;
+    const isLast = tries === MOST_FULL_PLANS;
     if (isLast) waiting = waiting.filter(({ key }) => verified.has(key));
-    const input = inputOf(ctx, outset, waiting, now);
+    const input = inputOf(ctx, sources, waiting, now);
     const planned = plan(input);
     const chosen = new Map(planned.grants.map((grant) => [grant.uid, grant.shares]));
     const next = new Set(tries === 0 ? [] : planned.places.slice(0, READ_AHEAD).map(({ uid }) => uid));
-    // What is kept for it must not be kept for one that cannot be read.
-    if (head !== undefined) next.add(head);
+    // The first in line is always read: no start is reserved for an unreadable record.
+    if (firstInLine !== undefined) next.add(firstInLine);
     const checked = waiting.filter(({ uid }) => chosen.has(uid) || next.has(uid));
     const missing = checked.map(({ key }) => key).filter((key) => !verified.has(key));
     const { records, unreadable } = await readNamed(ctx, missing);
     for (const record of records) verified.set(keyText(keyOf(record)), record);
     for (const key of unreadable) unread.add(key);
-    const changed = changedSince(checked, verified, outset.ledger.type);
-    if (isLast || changed.size === 0) {
-      const itemOf = itemsByNode(outset.ledger, now);
+    const corrections = correctionsOf(checked, verified, sources.ledger.type);
+    if (isLast || corrections.size === 0) {
+      const itemOf = itemsByNode(sources.ledger, now);
       const grants = waiting.flatMap((one) =>
-        changed.has(one) ? [] : grantOf(ctx, one, verified.get(one.key), chosen.get(one.uid), itemOf, now),
+        corrections.has(one) ? [] : grantOf(ctx, one, verified.get(one.key), chosen.get(one.uid), itemOf, now),
       );
       return { input, planned, unread, grants };
     }
-    waiting = waiting.flatMap((one) => (changed.has(one) ? (changed.get(one) ?? []) : [one]));
+    waiting = waiting.flatMap((one) => (corrections.has(one) ? (corrections.get(one) ?? []) : [one]));
   }
 }
 
@@ -92,23 +102,23 @@ function itemsByNode(ledger: Ledger, now: number): ReadonlyMap<string | null, st
 }
 
 /**
- * Those whom the records show otherwise than the index, as they are now: who was stopped meanwhile and started with
- * another size must not be given what it asked for before. Undefined: it waits for nothing here. A late index may also
- * name a life whose id has another one by now.
+ * Candidates whose records differ from the index, each as its record is now; undefined: it waits for nothing here. One
+ * that was stopped and started with another size must not get the size that it asked for before. A late index may also
+ * name an environment that ended and whose id a newer environment uses now.
  */
-function changedSince(
+function correctionsOf(
   checked: readonly Candidate[],
   verified: ReadonlyMap<string, Environment>,
   type: string,
 ): ReadonlyMap<Candidate, Candidate | undefined> {
-  const changed = new Map<Candidate, Candidate | undefined>();
+  const corrections = new Map<Candidate, Candidate | undefined>();
   for (const one of checked) {
     const record = verified.get(one.key);
     const isHere = record?.uid === one.uid && isWaiting(record) && record.size.pool === type;
-    const now = isHere ? candidateOf(record) : undefined;
-    if (!sameData(now, one)) changed.set(one, now);
+    const current = isHere ? candidateOf(record) : undefined;
+    if (!sameData(current, one)) corrections.set(one, current);
   }
-  return changed;
+  return corrections;
 }
 
 function grantOf(

@@ -7,7 +7,7 @@ import { isBlind, makeable, unreadableNodes } from "./summary.ts";
 import type { WhoWaits } from "./waiting.ts";
 
 /** What a plan is made of besides who is named. */
-export interface Outset {
+export interface PlanSources {
   readonly ledger: Ledger;
   readonly list: WhoWaits;
   readonly used: ReadonlyMap<string, number>;
@@ -16,7 +16,7 @@ export interface Outset {
 /** Gives the planner its numbers: machines that can be given, who occupies them, who waits, what can still be made. */
 export function inputOf(
   ctx: PlannerContext,
-  { ledger, used }: Outset,
+  { ledger, used }: PlanSources,
   waiting: readonly Candidate[],
   now: number,
 ): PlanInput {
@@ -81,8 +81,8 @@ function occupiedOn({ held, granted }: Ledger, usable: readonly NodeLedger[]): O
 }
 
 /**
- * Machines that can be given. Of two items of one name, which a ledger that is read while a machine is replaced may have,
- * nobody knows which is there: a plan names machines by name and would take both for one.
+ * Machines that can be given. Of two items of one name, which a ledger that is read while a machine is replaced may
+ * have, nobody knows which is there: a plan names machines by name and would take both for one.
  */
 export function usableNodes({ nodes }: Ledger, now: number): NodeLedger[] {
   const usable = nodes.filter(({ ready, gone, asideUntil = 0 }) => ready && !gone && asideUntil <= now);

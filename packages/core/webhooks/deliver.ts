@@ -18,32 +18,33 @@ import { openReceiver } from "./receiver.ts";
 import { afterAttempt, type Result, SERIES_MS } from "./schedule.ts";
 import { chargeShare, takeShare } from "./share.ts";
 
-/** What deliveries are made with: never the cluster, never an environment's record. */
+/** The ports that deliveries use. They never touch the cluster or an environment's record. */
 export type DelivererContext = Context<"table" | "queue" | "sealer" | "fetch">;
 
 /**
  * One look at a delivery: at most one attempt, claimed first, since a post cannot be taken back
- * (docs/architecture.md#claims). Throws only when the table cannot be reached. A write that was lost begins the look
- * again, as in reconcile.ts: what `changeRecord` would decide again is whether to post.
+ * (docs/architecture.md#claims). Throws only when the table cannot be reached. When a write loses to another one, the
+ * look begins again, as in reconcile.ts: whether to post is decided from what was just read, which `changeRecord`
+ * cannot do.
  */
 export async function deliver(ctx: DelivererContext, message: Look, bodyOf: BodyOf): Promise<void> {
   const key = keyOfText(message.look);
   if (!key || kindOfKey(key) !== "delivery") {
-    ctx.log.error("look at no delivery", { look: message.look.slice(0, 200) });
+    ctx.log.error("message names no delivery", { look: message.look.slice(0, 200) });
     return;
   }
   await lookUntilOver(ctx, key, {}, () => lookOnce(ctx, key, bodyOf));
 }
 
-/** Nobody else makes an attempt for so long: the latest post, its 10 s, and the 17 s that clocks may be apart. */
+/** How long a claim lasts: a post begins within 12 s and ends after 10 s, and clocks may be 17 s apart. */
 const CLAIM_MS = 45_000;
-/** No post later than this after the read. */
+/** No post begins later than this after the read. */
 const LATEST_POST_MS = 12_000;
-/** What a post that began so long ago met says nothing of the receiver as it is now. */
-const TOLD_WITHIN_MS = 20_000;
-/** Over how long those are spread that wait for the same receiver. */
+/** The result of a post that began longer ago is not reported to the receiver's circuit. */
+const REPORT_WITHIN_MS = 20_000;
+/** Deliveries that wait for the same receiver are spread over this time. */
 const SPREAD_MS = 60_000;
-/** How long what cannot be opened or rendered is left alone. */
+/** How long to wait before a delivery that cannot be opened or rendered is tried again. */
 const FAULT_MS = 300_000;
 
 async function lookOnce(ctx: DelivererContext, key: Key, bodyOf: BodyOf): Promise<Reading> {
@@ -63,14 +64,15 @@ async function lookOnce(ctx: DelivererContext, key: Key, bodyOf: BodyOf): Promis
   }
 }
 
-interface Moment {
+/** When the delivery was read. */
+interface ReadTimes {
   readonly now: number;
   /** Monotonic. */
   readonly readAt: number;
 }
 
 /** False: somebody else wrote meanwhile. */
-async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, at: Moment): Promise<boolean> {
+async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, at: ReadTimes): Promise<boolean> {
   const { now } = at;
   if (delivery.state !== "waiting") return drop(ctx, delivery);
   if (delivery.claim) return write(ctx, afterAttempt(delivery, ...interrupted(delivery.claim), now), now);
@@ -81,7 +83,7 @@ async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, a
   const receiver = receiverStateKey(ctx, delivery.owner, opened.url);
   const check = await checkCircuit(ctx, receiver, now);
   if (check.may === "wait") return write(ctx, { ...delivery, dueAt: afterOthers(ctx, delivery, check.until) }, now);
-  // Before one is let through to find out: that one must not wait for anything else then.
+  // Taken before a probe is claimed, so that a probe never waits for the owner's share.
   const share = await takeShare(ctx, delivery.owner, now);
   if (share.may === "wait") return write(ctx, { ...delivery, dueAt: afterOthers(ctx, delivery, share.until) }, now);
   const verdict = check.may === "probe" ? await check.claim() : check;
@@ -94,10 +96,10 @@ async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, a
   if (ctx.clock.monotonic() - at.readAt > LATEST_POST_MS) return true;
   const begun = ctx.clock.monotonic();
   const result = await postAttempt(ctx, { id: eventIdOf(delivery), url: opened.url, body: opened.body });
-  // A worker that slept meanwhile was kept waiting by no receiver: none has more time than this.
+  // A worker may have been suspended meanwhile: a receiver is charged its time-out at most.
   const tookMs = Math.min(ctx.clock.monotonic() - begun, PATIENCE_MS);
   await settle(ctx, claimed, result);
-  if (ctx.clock.monotonic() - begun <= TOLD_WITHIN_MS) {
+  if (ctx.clock.monotonic() - begun <= REPORT_WITHIN_MS) {
     if (result.isFinal) await tellAnswered(ctx, receiver, ctx.clock.now());
     else await tellFailed(ctx, receiver, { tookMs, wasProbe: verdict.may === "probe" }, ctx.clock.now());
   }
@@ -105,12 +107,12 @@ async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, a
   return true;
 }
 
-/** Not all at once, and not before whoever is first has found out; always later than what counts as a little early. */
+/** Spreads them, after the probe has its result, and late enough not to count as early. */
 function afterOthers(ctx: DelivererContext, { sk }: Delivery, until: number): number {
   return until + 2 * EARLY_MS + (Number.parseInt(ctx.ids.hash(sk).slice(0, 8), 16) % SPREAD_MS);
 }
 
-/** Whoever made it has not said what became of it: it may have arrived, and receivers drop repeats. */
+/** The worker that claimed this attempt recorded no result. The post may have arrived; receivers ignore repeats. */
 function interrupted({ attempt, at }: NonNullable<Delivery["claim"]>) {
   const result: Result = { status: null, error: "interrupted", retryAfterMs: null, isFinal: false };
   return [{ n: attempt, at, status: null, error: result.error }, result] as const;
@@ -121,7 +123,7 @@ interface Opened {
   readonly body: string;
 }
 
-/** Answers the URL and the body, which is rendered for the first attempt and keeps its bytes ever after. */
+/** Answers the URL and the body, which is rendered once, for the first attempt, and then kept byte for byte. */
 async function open(
   ctx: DelivererContext,
   delivery: Delivery,
@@ -141,7 +143,7 @@ async function open(
   }
 }
 
-/** An event that its dialect does not tell is no delivery, and one that ended goes in its time. */
+/** Removes a delivery whose dialect has no event for it, or one that ended and whose retention is over. */
 function drop(ctx: DelivererContext, delivery: Delivery): Promise<boolean> {
   return removeRecord(ctx, delivery);
 }

@@ -402,8 +402,8 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/decide.ts",
-        find: "if (!sameData(now, one)) changed.set",
-        replace: "if (now?.uid !== one.uid) changed.set",
+        find: "if (!sameData(current, one)) corrections.set",
+        replace: "if (current?.uid !== one.uid) corrections.set",
       },
     ],
   },

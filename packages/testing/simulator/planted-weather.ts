@@ -17,7 +17,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/lost-node.ts",
-        find: 'const lost = silent[words.indexOf("gone")];',
+        find: 'const lost = silent[states.indexOf("gone")];',
         replace: "const lost = silent[0];",
       },
     ],

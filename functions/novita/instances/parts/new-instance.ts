@@ -34,7 +34,7 @@ export function required(words: string) {
 }
 
 /** The body of a create, in the order of docs/apis/novita.md#create-an-instance. */
-export function NewInstance({ products, templates, regions }: Catalogue) {
+export function InstanceBody({ products, templates, regions }: Catalogue) {
   return z
     .object({
       name: required("Name is required")
@@ -74,10 +74,10 @@ export function NewInstance({ products, templates, regions }: Catalogue) {
     );
 }
 
-export type NewInstance = z.output<ReturnType<typeof NewInstance>>;
+export type InstanceBody = z.output<ReturnType<typeof InstanceBody>>;
 
 /** What an instance is in the words of the core. Whoever is named as its GitHub user enters it with the keys there. */
-export function newInstance(catalogue: Catalogue, thing: NewThing, body: NewInstance): NewEnvironment {
+export function newInstance(catalogue: Catalogue, thing: NewThing, body: InstanceBody): NewEnvironment {
   const { name, productName, templateId, gpuNum, rootfsSize, region, githubUser, webhookUrl } = body;
   const product = catalogue.products.find(productName);
   const template = catalogue.templates.find(templateId);

@@ -35,17 +35,17 @@ interface Expected {
   readonly estimatedReadyTime: string;
 }
 
-/** When it is expected to be ready, and `words`: with what comes first, where its run ends before that. */
-export async function expectReady(ctx: Context<"table">, instance: Environment, words: string): Promise<Expected> {
+/** Adds to `message` when the instance is expected to be ready, and a warning where its deadline comes before that. */
+export async function withReadyTime(ctx: Context<"table">, instance: Environment, message: string): Promise<Expected> {
   const estimatedReadyTime = await readyTimeOf(ctx, instance);
   const isOnItsWay = instance.phase === "queued" || instance.phase === "preparing";
   const deadline = isOnItsWay ? deadlineOf(instance, ctx.settings) : undefined;
-  if (!deadline || deadline.at >= Date.parse(estimatedReadyTime)) return { message: words, estimatedReadyTime };
-  const first = `it fails at ${milliseconds(deadline.at)}, before its estimated time, unless it is ready by then`;
-  return { message: `${words}; ${first}`, estimatedReadyTime };
+  if (!deadline || deadline.at >= Date.parse(estimatedReadyTime)) return { message, estimatedReadyTime };
+  const warning = `it fails at ${milliseconds(deadline.at)}, before its estimated time, unless it is ready by then`;
+  return { message: `${message}; ${warning}`, estimatedReadyTime };
 }
 
-/** It was, or plan and forecast say when its machine is free, or soon. */
+/** The real time where it is active; else what plan and forecast expect; else soon. */
 async function readyTimeOf(ctx: Context<"table">, instance: Environment): Promise<string> {
   const { phase, end, run } = instance;
   const now = ctx.clock.now();
@@ -56,7 +56,7 @@ async function readyTimeOf(ctx: Context<"table">, instance: Environment): Promis
   return milliseconds(Math.max(now, since + TYPICAL_MS));
 }
 
-/** The instance is made, or started, by now: what fails here is a guess and fails nothing. */
+/** The instance is made, or started, by now: an estimate that fails must not fail the request. */
 async function expectedStart(ctx: Context<"table">, instance: Environment): Promise<number | null> {
   try {
     return await readExpectedStart(ctx, instance);

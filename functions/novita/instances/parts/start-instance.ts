@@ -7,7 +7,7 @@ import type { Served } from "#http/runtime.ts";
 import { catalogueOf } from "../../parts/catalogue.ts";
 import { type InstanceStatus, statusOf } from "../wire.ts";
 import { policyFor, portsOf, WebhookUrl } from "./new-instance.ts";
-import { expectReady, type StartOperation, toOperation } from "./operation.ts";
+import { type StartOperation, toOperation, withReadyTime } from "./operation.ts";
 import { refuseBadReceiver } from "./receiver.ts";
 
 const TargetPort = z.int().min(1).max(65_535).optional();
@@ -44,7 +44,7 @@ export async function startInstance(
   const started = await requestStart(ctx, instance.id, changesOf(ctx, instance, body));
   const status = statusOf(started);
   const words = status === "ready" ? "Instance is already running" : "Instance start initiated successfully";
-  const { message, estimatedReadyTime } = await expectReady(ctx, started, words);
+  const { message, estimatedReadyTime } = await withReadyTime(ctx, started, words);
   return { ...toOperation(ctx, started, "start", { status, message }), estimatedReadyTime };
 }
 

@@ -9,20 +9,22 @@ import { endRun } from "./end-run.ts";
 /** What a look at the machines of a run found. */
 export interface MachineLook {
   readonly machines: readonly Machine[];
-  /** Certain to be gone: what is left there goes by force. Of several machines one lost is all lost. */
+  /** A machine that is certainly gone: what is left on it is removed by force. One lost machine ends the whole run. */
   readonly lost: Machine | undefined;
-  /** What is waited for until that is certain; null: all of them answer. */
+  /** The reason to show while that is not certain yet. Null where all machines answer, or one is lost. */
   readonly waitsFor: string | null;
 }
 
-/** How long a machine is silent before its provider's word counts (docs/architecture.md#not-seen-is-not-gone). */
+/**
+ * How long a machine must be silent before its provider is asked for it (docs/architecture.md#not-seen-is-not-gone).
+ */
 const SILENT_MS = { missing: 10_000, notReady: 300_000 } as const;
 const NEXT_LOOK_MS = { missing: 10_000, notReady: 30_000 } as const;
 
 /** Whether the machines of a run answer, and whether one that does not is lost. */
 export async function lookAtMachines(
   ctx: WorkerContext,
-  { run: { machines: before } }: Pick<Environment, "run">,
+  { run: { machines: previous } }: Pick<Environment, "run">,
   bound: readonly BoundNode[],
   now: number,
 ): Promise<MachineLook> {
@@ -31,18 +33,22 @@ export async function lookAtMachines(
     bound.map(({ uid }) => uid),
     now,
   );
-  const machines = bound.map((node) => machineOf(node, before, now));
+  const machines = bound.map((node) => withSilence(node, previous, now));
   const known = machines.find(({ uid }) => gone.has(uid));
   if (known) return { machines, lost: known, waitsFor: null };
-  // All at once: one after the other could take longer than a step may.
-  const words = await Promise.all(
-    machines.flatMap((machine) => (machine.silent ? [wordOf(ctx, machine, machine.silent, now)] : [])),
+  // In parallel: one after the other could take longer than a step may.
+  const states = await Promise.all(
+    machines.flatMap((machine) => (machine.silent ? [providerStateOf(ctx, machine, machine.silent, now)] : [])),
   );
   const silent = machines.filter((machine) => machine.silent);
-  const lost = silent[words.indexOf("gone")];
+  const lost = silent[states.indexOf("gone")];
   if (lost) return { machines, lost, waitsFor: null };
-  const [word] = words;
-  return { machines, lost: undefined, waitsFor: word && word !== "gone" ? waits[word](silent[0]?.name ?? "") : null };
+  const [state] = states;
+  return {
+    machines,
+    lost: undefined,
+    waitsFor: state && state !== "gone" ? reasonOf[state](silent[0]?.name ?? "") : null,
+  };
 }
 
 /** Waits while a machine does not answer, and ends the run once it is lost; undefined: there is nothing to wait for. */
@@ -67,8 +73,8 @@ export async function stepLostMachine(
 }
 
 /**
- * Waits until these volumes of a run that is gone are detached. Only a machine that answers does that by itself; from
- * one that is lost they are taken by force. Undefined: none of them is attached.
+ * Waits until these volumes of a run that is gone are detached. A machine that answers detaches its volumes itself;
+ * from a lost machine they are detached by force. Undefined: none of them is attached.
  */
 export async function detachVolumes(
   ctx: WorkerContext,
@@ -80,61 +86,61 @@ export async function detachVolumes(
   const attached = found.flatMap((volume) => (volume?.attached ? [volume.id] : []));
   if (attached.length === 0) return undefined;
   const [first, ...others] = environment.run.machines;
-  // Nothing of the run says any more whether its machine answers.
+  // The objects of the run are gone, so the cluster is asked whether the machine answers.
   const bound = first ? [{ ...first, silent: await ctx.compute.silenceOf(first) }] : [];
   const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, bound, now);
-  // Named, since another worker may have taken them off meanwhile, and the next run may have them by now.
+  // The call names the lost machine: another worker may have detached a volume already, and the next run may use it.
   if (lost) await Promise.all(attached.map((id) => ctx.volumes.detachVolume(id, lost)));
-  const waits = { ...environment, run: { ...environment.run, machines: [...machines, ...others] } };
-  return waitedFor(waits, now, waitsFor ?? "Waits until its volumes are detached");
+  const waiting = { ...environment, run: { ...environment.run, machines: [...machines, ...others] } };
+  return waitedFor(waiting, now, waitsFor ?? "Waits until its volumes are detached");
 }
 
-/** The machines of a run, as they were last seen: they answer. */
+/** The machines of a run, each taken to answer. */
 export function machinesOf({ nodes }: { readonly nodes: readonly NodeRef[] }): readonly Machine[] {
   return nodes.map(({ name, uid, providerId }) => ({ name, uid, providerId, silent: null }));
 }
 
-function machineOf(
+function withSilence(
   { name, uid, providerId, silent: how }: BoundNode,
-  before: readonly Machine[],
+  previous: readonly Machine[],
   now: number,
 ): Machine {
   if (how === null) return { name, uid, providerId, silent: null };
-  const known = before.find((one) => one.uid === uid)?.silent;
+  const known = previous.find((one) => one.uid === uid)?.silent;
   const since = known?.how === how ? Math.min(known.since, now) : now;
   return { name, uid, providerId, silent: { how, since } };
 }
 
-type Word = "early" | "running" | "unknown";
+type ProviderState = "early" | "running" | "unknown";
 
-async function wordOf(
+async function providerStateOf(
   ctx: WorkerContext,
   machine: Machine,
   { how, since }: NonNullable<Machine["silent"]>,
   now: number,
-): Promise<Word | "gone"> {
+): Promise<ProviderState | "gone"> {
   if (now - since < SILENT_MS[how]) return "early";
   try {
     return await ctx.compute.machineOf(machine);
   } catch (error) {
-    ctx.log.warn("provider not asked", { node: machine.name, error: String(error) });
+    ctx.log.warn("provider did not answer", { node: machine.name, error: String(error) });
     return "unknown";
   }
 }
 
-/** At most 120 characters with a node's name of 50. */
-const waits = {
+/** A reason has room in 120 characters where the node's name has up to 50. */
+const reasonOf = {
   early: (name) => `Its machine ${name} does not answer; waiting until it is back or certainly gone`,
   running: (name) => `Its machine ${name} does not answer; waiting until EC2 says that it is gone`,
   unknown: (name) => `Its machine ${name} does not answer; waiting for it or the operator's word`,
-} satisfies Record<Word, (name: string) => string>;
+} satisfies Record<ProviderState, (name: string) => string>;
 
 function nextLookAt(machines: readonly Machine[], now: number): number {
   const pauses = machines.flatMap(({ silent }) => (silent ? [pauseOf(silent, now)] : []));
   return now + Math.min(...pauses);
 }
 
-/** Once the time is over only its provider is waited for. */
+/** After that time only the provider's answer is still missing. */
 function pauseOf({ how, since }: NonNullable<Machine["silent"]>, now: number): number {
   const left = since + SILENT_MS[how] - now;
   return left > 0 ? Math.min(left, NEXT_LOOK_MS[how]) : NEXT_LOOK_MS.notReady;
