@@ -74,6 +74,7 @@ export const environment = {
     applyingAt: at,
     appliedAt: at,
     removedAt: at,
+    released: 1_000_000,
     noStartSince: at,
     missedAt: at,
     withdrawing: true,

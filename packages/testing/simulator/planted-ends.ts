@@ -13,6 +13,16 @@ export const endBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "compute looked for no more once it was asked to go",
+    edits: [
+      {
+        file: "environments/steps/ending.ts",
+        find: "run: { ...known.run, removedAt: removedAt ?? now },",
+        replace: "run: { ...known.run, removedAt: removedAt ?? now, released: run },",
+      },
+    ],
+  },
+  {
     name: "end of life in another order",
     edits: [
       {

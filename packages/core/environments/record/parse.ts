@@ -161,6 +161,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     appliedAt: moment,
     noStartSince: moment,
     removedAt: moment,
+    released: optional(ordinal),
     missedAt: moment,
     withdrawing: flag,
     mark: optional(text),

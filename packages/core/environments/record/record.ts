@@ -158,6 +158,8 @@ export interface RunState {
   readonly noStartSince: number | null;
   /** When the cluster accepted that this run goes. */
   readonly removedAt: number | null;
+  /** The number of the latest run whose capacity was given back: it was seen gone when nobody could start it any more. */
+  readonly released?: number | undefined;
   /** When the latest look did not see this run, of which nobody knows yet that it is gone. */
   readonly missedAt: number | null;
   /** What its run is bound to, also once it is gone; until it is, those of its grant where all are there. */
@@ -338,6 +340,7 @@ export const noRun = {
   appliedAt: null,
   noStartSince: null,
   removedAt: null,
+  released: undefined,
   missedAt: null,
   withdrawing: false,
   mark: undefined,

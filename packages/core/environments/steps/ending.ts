@@ -29,7 +29,7 @@ const GRACE_SECONDS = 10;
  */
 export async function stepStopping(ctx: WorkerContext, read: Environment, now: number): Promise<Step<Environment>> {
   const environment = noStartFrom(read, now);
-  const removal = environment.run.applyingAt === null ? undefined : await removeRun(ctx, environment, now);
+  const removal = mayBeThere(environment) ? await removeRun(ctx, environment, now) : undefined;
   if (removal) return removal;
   if (environment.run.grant) return release(environment, now);
   // What is made of a volume has it until it is settled.
@@ -44,6 +44,11 @@ export async function stepStopping(ctx: WorkerContext, read: Environment, now: n
   const step = await finalize(ctx, environment, now);
   // Whoever wrote the release may have died before the pool was told, and the next look is a minute away.
   return step.record.phase !== "stopping" && (await mayBeNamed(ctx, environment)) ? tellingPool(step) : step;
+}
+
+/** Whether a look has to show that its run is gone. What comes back later is found by the looks after the end. */
+function mayBeThere({ run: { n: run, applyingAt, released } }: Environment): boolean {
+  return applyingAt !== null && released !== run;
 }
 
 /** Undefined: nothing of it is left, and nobody can start it any more. */
@@ -96,7 +101,7 @@ function release(environment: Environment, now: number): Step<Environment> {
   const left = disk && applyingAt === null ? { ...disk, attached: false } : disk;
   const released = {
     ...environment,
-    run: { ...environment.run, grant: null, address: null },
+    run: { ...environment.run, grant: null, address: null, released: environment.run.n },
     disk: left,
     end: { ...environment.end, waitsFor: null },
   };

@@ -209,7 +209,51 @@ describe("gone", () => {
   });
 });
 
+describe("a run that was given back", () => {
+  test("is looked for no more until the looks after the end", async () => {
+    const { world } = await submitted({ disk: "data" });
+    await world.advance(MINUTE);
+    const looks = await looksByPhase(world);
+
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(10_000);
+    const before = [...looks];
+    await world.advance(MINUTE);
+
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", disk: { released: true } });
+    expect(before).toEqual(["stopping, held", "stopping, held"]);
+    expect(looks.slice(before.length)).toEqual(["cancelled, given back"]);
+  });
+
+  test("is no other run: one that an older version began still names the run before", async () => {
+    const { world, uid } = await submitted();
+    await world.advance(MINUTE);
+    const active = await world.read("alice", "one");
+    const { run, writers } = active;
+    const older = { ...active, run: { ...run, released: run.n + 1 } };
+    await world.table.put(older, { ifWriter: writers[0] ?? null });
+
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(1000);
+
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", run: { released: run.n } });
+    expect(world.compute.isLive(uid, run.n)).toBe(false);
+  });
+});
+
 type World = Awaited<ReturnType<typeof memoryWorld>>;
+
+/** In which phase the record is at each look at its compute, and whether it has capacity. */
+async function looksByPhase(world: World): Promise<readonly string[]> {
+  const looks: string[] = [];
+  const { observe } = world.compute;
+  world.compute.observe = async (...of) => {
+    const { phase, run } = await world.read("alice", "one");
+    looks.push(`${phase}, ${run.grant ? "held" : "given back"}`);
+    return observe(...of);
+  };
+  return looks;
+}
 
 /** What the cluster was asked to make. */
 function recordApply(world: World) {
