@@ -338,6 +338,53 @@ describe("what a look asks for", () => {
     expect(asked("GET", "nodes")).toBe(times);
   });
 
+  const completed = {
+    phase: "Succeeded",
+    containerStatuses: [{ name: "main", state: { terminated: { exitCode: 0 } } }],
+  };
+
+  it("reads a run whose command ended by itself no more until it is removed, and then anew", async () => {
+    const compute = await opened({ ...answers(ready), "GET pods": list({ ...pod, status: completed }) });
+    const reads = () => [asked("GET", "jobs"), asked("GET", "pods")];
+
+    const seen = [await compute.observe(uid, 1), await compute.observe(uid, 1)];
+    const before = reads();
+    await expect(compute.remove(uid, 1, { graceSeconds: 10, force: false })).rejects.toThrow();
+    const again = await compute.observe(uid, 1);
+
+    expect(seen.map((one) => one?.exitCode)).toEqual([0, 0]);
+    expect(before).toEqual([1, 1]);
+    expect(again).toMatchObject({ state: "ended", exitCode: 0 });
+    expect(reads()).toEqual([2, 2]);
+  });
+
+  it.each<[string, object, object, number]>([
+    ["an end is 20 s old", { ...pod, status: completed }, ready, 20_000],
+    ["its machine does not answer", { ...pod, status: completed }, node, 0],
+    ["its command goes on", pod, ready, 0],
+    ["the cluster ended it", { ...pod, status: { ...completed, reason: "Evicted" } }, ready, 0],
+    ["nobody knows how its command ended", { ...pod, status: { phase: "Failed" } }, ready, 0],
+  ])("reads a run again where %s", async (_, there, on, ms) => {
+    let at = now;
+    const compute = await opened({ ...answers(on), "GET pods": list(there) }, () => at);
+
+    await compute.observe(uid, 1);
+    at += ms;
+    await compute.observe(uid, 1);
+
+    expect([asked("GET", "jobs"), asked("GET", "pods")]).toEqual([2, 2]);
+  });
+
+  it("reads a run that is being removed again, since the next look may find it gone", async () => {
+    const going = { ...job, metadata: { ...job.metadata, deletionTimestamp: deletedAt } };
+    const there = { ...answers(ready), "GET jobs": object(going), "GET pods": list({ ...pod, status: completed }) };
+    const compute = await opened(there);
+
+    for (const _ of ["once", "twice"]) expect(await compute.observe(uid, 1)).toMatchObject({ terminating: true });
+
+    expect([asked("GET", "jobs"), asked("GET", "pods")]).toEqual([2, 2]);
+  });
+
   it("reads a node that does not answer each time", async () => {
     const compute = await opened(answers(node));
 

@@ -127,6 +127,8 @@ async function observeRun(
   id: RunId,
   { now, refusals, pulls, missing, sshPort, recent, nodesOf, watchesGpus }: Looking,
 ): Promise<Observation | undefined> {
+  const known = recent.findEnd(id);
+  if (known) return known;
   const objects = await withSshPort(place, id, await readRun(place, id, recent.wasRemoved(id)), sshPort);
   recent.keep(id, objects);
   const { jobs, pods } = objects;
@@ -144,6 +146,8 @@ async function observeRun(
   const seen = observationOf(objects, { now, nodes, podRefusal, missingVolume, failedPulls: failed });
   const { [annotation.execs]: execs, [annotation.ssh]: ssh } = job?.metadata.annotations ?? {};
   const isAsked = (execs !== undefined || (ssh !== undefined && pods.some(isSupervised))) && seen?.sessions === 0;
+  // The look that removes it comes next, and needs no other answer: what is over by itself stays so.
+  if (seen && endedByItself(seen)) recent.keepEnd(id, seen);
   if (!seen || !job || seen.state === "ended") return seen;
   const first = pods.find((pod) => machineOf(pod) === 0);
   const statusOf = statusReader(place);
@@ -153,6 +157,11 @@ async function observeRun(
     watchesGpus && seen.state === "ready" ? gpuIdleSinceOf(statusOf, pods, { now, machines: jobs.length }) : undefined,
   ]);
   return { ...seen, jupyter, sessions, gpuIdleSince };
+}
+
+/** Whether its command is over by itself, on machines that answer: of any other end more may be known a moment later. */
+function endedByItself({ state, exitCode, nodes, terminating }: Observation): boolean {
+  return state === "ended" && exitCode !== null && !terminating && nodes.every(({ silent }) => silent === null);
 }
 
 /** Whether the cluster itself has not ended the pod: then nothing that its node says changes how the run ended. */

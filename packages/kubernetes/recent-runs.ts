@@ -1,3 +1,4 @@
+import type { Observation } from "#core/ports/compute.ts";
 import type { RunObjects } from "./bound-nodes.ts";
 import { nameOfRun, type RunId } from "./names.ts";
 
@@ -9,11 +10,20 @@ const mostKept = 256;
 /** An entry takes some hundred bytes. A removal that is forgotten costs one more request at the run's next look. */
 const mostRemovals = 20_000;
 
+interface Kept {
+  readonly at: number;
+  readonly objects: RunObjects;
+  readonly end?: Observation;
+}
+
 /** What looks have just read of runs, for the further calls of the same look. */
 export interface RecentRuns {
   keep(id: RunId, objects: RunObjects): void;
   /** What was read of it; undefined: it was not read lately, which does not prove that anything is gone. */
   find(id: RunId): RunObjects | undefined;
+  /** Keeps how a run was seen whose command is over, beside what was read last of it: only its removal changes that. */
+  keepEnd(id: RunId, seen: Observation): void;
+  findEnd(id: RunId): Observation | undefined;
   /** Drops what was read of the run, since it is out of date. */
   forget(id: RunId): void;
   /** Notes that the cluster accepted the removal of the run. */
@@ -27,8 +37,13 @@ export interface RecentRuns {
  * name the uid of an object, or need only fields that never change.
  */
 export function recentRuns(now: () => number): RecentRuns {
-  const kept = new Map<string, { readonly at: number; readonly objects: RunObjects }>();
+  const kept = new Map<string, Kept>();
   const removed = new Set<string>();
+  const find = (id: RunId) => {
+    const found = kept.get(nameOfRun(id));
+    const age = now() - (found?.at ?? 0);
+    return age >= 0 && age < keptMs ? found : undefined;
+  };
   return {
     keep(id, objects) {
       const name = nameOfRun(id);
@@ -37,11 +52,12 @@ export function recentRuns(now: () => number): RecentRuns {
       const [oldest] = kept.keys();
       if (kept.size > mostKept && oldest !== undefined) kept.delete(oldest);
     },
-    find(id) {
+    find: (id) => find(id)?.objects,
+    keepEnd(id, end) {
       const found = kept.get(nameOfRun(id));
-      const age = now() - (found?.at ?? 0);
-      return age >= 0 && age < keptMs ? found?.objects : undefined;
+      if (found) kept.set(nameOfRun(id), { ...found, end });
     },
+    findEnd: (id) => find(id)?.end,
     forget: (id) => void kept.delete(nameOfRun(id)),
     markRemoved(id) {
       removed.add(nameOfRun(id));
