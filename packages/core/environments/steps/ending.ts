@@ -3,6 +3,7 @@ import { patienceMs } from "../../patience.ts";
 import { ledgerItemsOf, readLedgerItems } from "../../pools/ledger.ts";
 import type { LedgerItem } from "../../pools/record.ts";
 import type { Observation } from "../../ports/compute.ts";
+import type { Look } from "../../ports/queue.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
 import { isArchiving } from "../record/archive-use.ts";
 import { lacksLastLog, logEndsAt } from "../record/kept-log.ts";
@@ -27,7 +28,13 @@ const GRACE_SECONDS = 10;
  * The order of the end (docs/architecture.md#end-of-life): compute removed and seen gone, GPUs free, disk backed up and
  * let go, final.
  */
-export async function stepStopping(ctx: WorkerContext, read: Environment, now: number): Promise<Step<Environment>> {
+export async function stepStopping(
+  ctx: WorkerContext,
+  read: Environment,
+  now: number,
+  message: Look,
+): Promise<Step<Environment> | undefined> {
+  if (message.hint && isPutOff(ctx, read, now)) return undefined;
   const environment = noStartFrom(read, now);
   const removal = mayBeThere(environment) ? await removeRun(ctx, environment, now) : undefined;
   if (removal) return removal;
@@ -51,6 +58,13 @@ function mayBeThere({ run: { n: run, applyingAt, released } }: Environment): boo
   return applyingAt !== null && released !== run;
 }
 
+/** Whether a look has decided that there is nothing to see of a removed run before its capacity may be given back. */
+function isPutOff(ctx: WorkerContext, environment: Environment, now: number): boolean {
+  const { run, dueAt = 0 } = environment;
+  const freeAt = releasableAt(ctx, environment, now);
+  return run.removedAt !== null && mayBeThere(environment) && now < freeAt && freeAt <= dueAt;
+}
+
 /** Undefined: nothing of it is left, and nobody can start it any more. */
 async function removeRun(
   ctx: WorkerContext,
@@ -63,6 +77,7 @@ async function removeRun(
     looks,
   } = environment;
   const left = await ctx.compute.observe(uid, run);
+  const freeAt = releasableAt(ctx, environment, now);
   if (left || removedAt === null) {
     const own = left && endedByItself(environment, left);
     if (own) return changed(own, now, "had ended by itself");
@@ -74,22 +89,26 @@ async function removeRun(
       ? await copyLastLog(ctx, { ...environment, run: { ...environment.run, machines } }, now)
       : environment;
     await ctx.compute.remove(uid, run, { graceSeconds: GRACE_SECONDS, force: mayForce(environment, lost, now) });
-    const takenMs = now - (removedAt ?? now);
-    // Nobody gains from a look at once while its units stay held in any case.
-    const isHeld = releasableAt(ctx, environment, now) > now;
-    const isAtOnce = looks === 0 && !isHeld;
-    const wait = isAtOnce ? 0 : Math.max(waitMs({ looks: isHeld ? looks : looks - 1 }), patienceMs(takenMs));
     const asked = {
       ...known,
       run: { ...known.run, removedAt: removedAt ?? now },
       end: { ...known.end, waitsFor: waitsFor ?? "Waits until its compute is gone" },
     };
+    // What was there when it was removed goes by itself, and nobody gains from a look while its units stay held in any
+    // case. What was not seen may be on its way, by whoever applied it just before its end.
+    if (left && now < freeAt && waitsFor === null) return waitsUntilFree(asked, freeAt, "removes its compute");
+    const isAtOnce = looks === 0 && now >= freeAt;
+    const takenMs = now - (removedAt ?? now);
+    const wait = isAtOnce ? 0 : Math.max(waitMs({ looks: now < freeAt ? looks : looks - 1 }), patienceMs(takenMs));
     return until(asked, now + wait, "removes its compute");
   }
-  const freeAt = releasableAt(ctx, environment, now);
   if (now >= freeAt) return undefined;
+  return waitsUntilFree(environment, freeAt, "waits until nobody can start it any more");
+}
+
+function waitsUntilFree(environment: Environment, freeAt: number, did: string): Step<Environment> {
   const waits = { ...environment, end: { ...environment.end, waitsFor: "Waits until nobody can start it any more" } };
-  return until(waits, freeAt, "waits until nobody can start it any more");
+  return until(waits, freeAt, did);
 }
 
 /** Capacity goes back; a disk that no run was begun with is as it was, and needs no backup. */

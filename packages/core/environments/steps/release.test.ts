@@ -209,6 +209,42 @@ describe("gone", () => {
   });
 });
 
+describe("a run that was removed while somebody may still start it", () => {
+  test("is looked at again only when nobody can, whatever is signalled of it", async () => {
+    const { world, uid } = await submitted({}, { refusesSecondStart: false, delays: { removeMs: 300 } });
+    world.compute.program(uid, { kind: "exits", code: 0, afterMs: 3000 });
+    await world.advance(2000);
+    const looks = await looksByPhase(world);
+
+    await world.advance(30_000);
+    const meanwhile = [...looks];
+    await world.advance(20_000);
+
+    expect(meanwhile).toEqual(["active, held", "stopping, held"]);
+    expect(looks.slice(2)).toEqual(["stopping, held"]);
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "completed", run: { grant: null } });
+  });
+
+  test("is looked for at once where the look that removed it did not see it: it may be on its way", async () => {
+    const { world, uid } = await submitted({}, { refusesSecondStart: false });
+    const { apply } = world.compute;
+    const late: Parameters<typeof apply>[0][] = [];
+    world.compute.apply = async (run) => void late.push(run);
+    await world.advance(1000);
+    await requestCancel(world.as("alice"), "one");
+    await world.deliver();
+
+    for (const run of late) await apply(run);
+    const wasLive = world.compute.isLive(uid, 1);
+    // It is signalled.
+    await world.deliver();
+
+    expect(wasLive).toBe(true);
+    expect(world.compute.isLive(uid, 1)).toBe(false);
+    expect((await world.read("alice", "one")).phase).toBe("stopping");
+  });
+});
+
 describe("a run that was given back", () => {
   test("is looked for no more until the looks after the end", async () => {
     const { world } = await submitted({ disk: "data" });
