@@ -95,7 +95,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a disk let go without a backup after one machine of a withdrawn run wrote to it",
     edits: [
       {
-        file: "environments/steps/preparing.ts",
+        file: "environments/steps/withdraw.ts",
         find: "...(machines > 1 && { written: true })",
         replace: "...(machines > 99 && { written: true })",
       },

@@ -176,7 +176,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "a command that began on one of two machines taken for a run that began",
     edits: [
       {
-        file: "environments/steps/preparing.ts",
+        file: "environments/steps/withdraw.ts",
         find: "observed?.started && isWhole(environment, observed)",
         replace: "observed?.started",
       },
@@ -190,7 +190,7 @@ export const environmentBugs: readonly PlantedBug[] = [
         "a run that binds while its grant is being withdrawn goes on: its command runs once, and its disk is backed up",
     },
     edits: [
-      { file: "environments/steps/preparing.ts", find: "force: false, unlessBound: true }", replace: "force: false }" },
+      { file: "environments/steps/withdraw.ts", find: "force: false, unlessBound: true }", replace: "force: false }" },
     ],
   },
   {

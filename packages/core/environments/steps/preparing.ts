@@ -1,37 +1,19 @@
-import { type Disk, zonePinnedBy } from "../../disks/record.ts";
-import { longestToBindMs } from "../../pools/groups.ts";
-import { whyUncounted } from "../../pools/uncounted-try.ts";
 import type { Observation } from "../../ports/compute.ts";
-import { RunBound } from "../../problem.ts";
-import { utcText } from "../../utc.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
 import { awaitAccess, stepAccess } from "../access/access.ts";
 import { wantJupyter } from "../record/access.ts";
-import { type DiskUse, type Environment, noRun, type PreparingStep, waitingFields } from "../record/record.ts";
-import {
-  changed,
-  noLaterThan,
-  tellingPool,
-  until,
-  waited,
-  waitedForStart,
-  waitedSince,
-} from "../record/step-result.ts";
+import type { Environment, PreparingStep } from "../record/record.ts";
+import { changed, noLaterThan, tellingPool, waitedForStart } from "../record/step-result.ts";
 import { addEntry } from "../record/timeline.ts";
 import { enter } from "../record/transitions.ts";
-import { openDisk } from "./disk.ts";
+import { attachDisk } from "./attach-disk.ts";
 import { endItself, endRun, isNet, stopping } from "./end-run.ts";
 import { machinesOf, stepLostMachine } from "./lost-node.ts";
 import { extendRun, makeRun, nextExtendAt } from "./make-run.ts";
 import { missRun, seesAgain } from "./missing.ts";
 import { lacksVolumes, makeVolumes } from "./own-volumes.ts";
-import { noStartFrom, releasableAt } from "./release.ts";
-import { isUsable, reasonOfReturn } from "./return-reason.ts";
 import { passedWarning } from "./warnings.ts";
-
-const REMOVAL_GRACE_SECONDS = 10;
-/** A run that never binds must not block one machine after the other. */
-const MOST_WITHDRAWALS = 2;
+import { bindMs, withdraw } from "./withdraw.ts";
 
 /** Makes the run, follows it until it is ready, gives the grant back when nothing binds it. */
 export async function stepPreparing(
@@ -74,38 +56,6 @@ export async function stepPreparing(
 /** Whether nobody has tried to make its run yet, or whoever did died before anything of that was written. */
 function isFirstTry({ run: { appliedAt, withdrawing }, looks, attempts }: Environment): boolean {
   return appliedAt === null && !withdrawing && looks === 0 && attempts === 0;
-}
-
-/** Marked as attached before anything can be written to it: whatever happens from here on, its end is backed up. */
-async function attachDisk(
-  ctx: WorkerContext,
-  environment: Environment,
-  use: DiskUse,
-  now: number,
-): Promise<Step<Environment>> {
-  const opened = await openDisk(ctx, environment, environment.zone ?? "");
-  if (!opened) return endRun(environment, now, `Disk '${use.name}' is not its own any more`);
-  if (opened.kind === "lost") return endRun(environment, now, opened.reason);
-  if (opened.kind !== "open") {
-    const waiting = { ...environment, reason: opened.reason };
-    return waitedSince(waiting, environment.run.preparingAt, now, "looks for what is left of its disk");
-  }
-  const { disk } = opened;
-  const zone = zonePinnedBy(disk.volume);
-  const attached: Environment = { ...environment, step: "pod", reason: null, zone, disk: { ...use, attached: true } };
-  const at = disk.restored?.by === environment.uid ? disk.restored.at : null;
-  const note =
-    at === null ? olderNote(use.name, disk) : `Disk '${use.name}' restored from its backup of ${utcText(at)}`;
-  return changed(note ? addEntry(attached, now, note) : attached, now, "opened its disk");
-}
-
-/** Says from when the latest backup is, where the last end left none. */
-function olderNote(name: string, { lost, snapshots }: Disk): string | undefined {
-  if (!lost?.gaveUp && lost?.refused === undefined) return undefined;
-  const latest = snapshots.findLast(({ completed }) => completed);
-  return latest
-    ? `The latest backup of disk '${name}' is of ${utcText(latest.at)}`
-    : `There is no backup of disk '${name}'`;
 }
 
 /** A run that began and ended between two looks was active all the same. */
@@ -190,10 +140,6 @@ function isUnpinned({ run: { grant } }: Environment): boolean {
   return grant?.shares.some(({ node }) => node === null) ?? false;
 }
 
-function bindMs(ctx: WorkerContext, { size, run }: Environment): number {
-  return longestToBindMs(ctx, size.pool, run.grant?.shares ?? []);
-}
-
 function waitedToBind(
   ctx: WorkerContext,
   environment: Environment,
@@ -242,85 +188,4 @@ async function giveAccess(
   const isAwaited = guests.some(({ state, tries }) => state === "fetched" || (state === "wanted" && tries === 0));
   const isUntold = keyed && environment.access.told?.run !== environment.run.n;
   return isAwaited || isUntold ? awaitAccess(ctx, environment, observed, now) : undefined;
-}
-
-/**
- * Returns the environment to its old place in the queue. The next run gets a number only once nothing of this one is
- * left.
- */
-async function withdraw(
-  ctx: WorkerContext,
-  environment: Environment,
-  observed: Observation | undefined,
-  now: number,
-): Promise<Step<Environment>> {
-  const {
-    run: { n: run },
-  } = environment;
-  if (observed && observed.state !== "unbound" && !observed.terminating) {
-    return changed(
-      { ...environment, run: { ...environment.run, withdrawing: false, removedAt: null } },
-      now,
-      "bound after all",
-    );
-  }
-  if (observed?.started && isWhole(environment, observed)) {
-    return endRun(environment, now, "Its machine came while its grant was being withdrawn");
-  }
-  const noStart = noStartFrom(environment, now);
-  if (observed || environment.run.removedAt === null) {
-    if (!(await removeUnbound(ctx, environment))) return waited(environment, now, "sees its run bound");
-    return waited(
-      { ...noStart, run: { ...noStart.run, removedAt: environment.run.removedAt ?? now } },
-      now,
-      "removes the unbound run",
-    );
-  }
-  const freeAt = releasableAt(ctx, noStart, now);
-  if (now < freeAt) return until(noStart, freeAt, "waits until nobody can start it any more");
-  const excuse = await whyUncounted(ctx, environment);
-  if (!excuse && environment.placement.withdrawals >= MOST_WITHDRAWALS) {
-    return endRun(environment, now, unplaceable(environment));
-  }
-  const nodes = (environment.run.grant?.shares ?? []).flatMap((share) => share.node ?? []);
-  const back: Environment = {
-    ...environment,
-    ...waitingFields(environment),
-    run: { ...environment.run, n: run + 1, ...noRun, grant: null, preparingAt: null },
-    disk: environment.disk && givenBack(environment.disk, environment.size.machines),
-    placement: {
-      ...environment.placement,
-      withdrawn: { run, nodes: excuse && isUsable(excuse) ? [] : nodes, at: now },
-      withdrawals: environment.placement.withdrawals + (excuse ? 0 : 1),
-      ...(excuse?.why === "unseen" && { unseen: (environment.placement.unseen ?? 0) + 1 }),
-    },
-  };
-  const reason = reasonOfReturn(excuse, nodes, bindMs(ctx, environment));
-  return tellingPool(changed(enter(back, "queued", now, reason), now, "queued again"));
-}
-
-/** A withdrawn run on one machine wrote nothing. Of several, the first, which has the disk, may have started alone. */
-function givenBack(use: DiskUse, machines: number): DiskUse {
-  return { ...use, attached: false, ...(machines > 1 && { written: true }) };
-}
-
-/** Whether all its machines are there: a run on only some of them does not count as begun. */
-function isWhole({ run: { grant } }: Environment, { nodes }: Observation): boolean {
-  return nodes.length >= (grant?.shares.length ?? 1);
-}
-
-/** False when it was bound since it was seen: its command may run already, and it must not be run again. */
-async function removeUnbound(ctx: WorkerContext, { uid, run: { n: run } }: Environment): Promise<boolean> {
-  try {
-    await ctx.compute.remove(uid, run, { graceSeconds: REMOVAL_GRACE_SECONDS, force: false, unlessBound: true });
-    return true;
-  } catch (error) {
-    if (error instanceof RunBound) return false;
-    throw error;
-  }
-}
-
-function unplaceable({ placement: { withdrawals, unseen = 0 }, reason }: Environment): string {
-  const why = reason ?? (unseen > 0 ? "the cluster said nothing of it" : null);
-  return `No machine could start it, ${withdrawals + unseen + 1} times${why ? `: ${why}` : ""}`;
 }

@@ -1,0 +1,101 @@
+import { longestToBindMs } from "../../pools/groups.ts";
+import { whyUncounted } from "../../pools/uncounted-try.ts";
+import type { Observation } from "../../ports/compute.ts";
+import { RunBound } from "../../problem.ts";
+import type { Step, WorkerContext } from "../../worker.ts";
+import { type DiskUse, type Environment, noRun, waitingFields } from "../record/record.ts";
+import { changed, tellingPool, until, waited } from "../record/step-result.ts";
+import { enter } from "../record/transitions.ts";
+import { endRun } from "./end-run.ts";
+import { noStartFrom, releasableAt } from "./release.ts";
+import { isUsable, reasonOfReturn } from "./return-reason.ts";
+
+/** A run that never binds must not block one machine after the other. */
+const MOST_WITHDRAWALS = 2;
+const REMOVAL_GRACE_SECONDS = 10;
+
+/**
+ * Returns the environment to its old place in the queue. The next run gets a number only once nothing of this one is
+ * left.
+ */
+export async function withdraw(
+  ctx: WorkerContext,
+  environment: Environment,
+  observed: Observation | undefined,
+  now: number,
+): Promise<Step<Environment>> {
+  const {
+    run: { n: run },
+  } = environment;
+  if (observed && observed.state !== "unbound" && !observed.terminating) {
+    return changed(
+      { ...environment, run: { ...environment.run, withdrawing: false, removedAt: null } },
+      now,
+      "bound after all",
+    );
+  }
+  if (observed?.started && isWhole(environment, observed)) {
+    return endRun(environment, now, "Its machine came while its grant was being withdrawn");
+  }
+  const noStart = noStartFrom(environment, now);
+  if (observed || environment.run.removedAt === null) {
+    if (!(await removeUnbound(ctx, environment))) return waited(environment, now, "sees its run bound");
+    return waited(
+      { ...noStart, run: { ...noStart.run, removedAt: environment.run.removedAt ?? now } },
+      now,
+      "removes the unbound run",
+    );
+  }
+  const freeAt = releasableAt(ctx, noStart, now);
+  if (now < freeAt) return until(noStart, freeAt, "waits until nobody can start it any more");
+  const excuse = await whyUncounted(ctx, environment);
+  if (!excuse && environment.placement.withdrawals >= MOST_WITHDRAWALS) {
+    return endRun(environment, now, unplaceable(environment));
+  }
+  const nodes = (environment.run.grant?.shares ?? []).flatMap((share) => share.node ?? []);
+  const back: Environment = {
+    ...environment,
+    ...waitingFields(environment),
+    run: { ...environment.run, n: run + 1, ...noRun, grant: null, preparingAt: null },
+    disk: environment.disk && givenBack(environment.disk, environment.size.machines),
+    placement: {
+      ...environment.placement,
+      withdrawn: { run, nodes: excuse && isUsable(excuse) ? [] : nodes, at: now },
+      withdrawals: environment.placement.withdrawals + (excuse ? 0 : 1),
+      ...(excuse?.why === "unseen" && { unseen: (environment.placement.unseen ?? 0) + 1 }),
+    },
+  };
+  const reason = reasonOfReturn(excuse, nodes, bindMs(ctx, environment));
+  return tellingPool(changed(enter(back, "queued", now, reason), now, "queued again"));
+}
+
+/** How long a run may take to be bound to machines, ms. */
+export function bindMs(ctx: WorkerContext, { size, run }: Environment): number {
+  return longestToBindMs(ctx, size.pool, run.grant?.shares ?? []);
+}
+
+/** A withdrawn run on one machine wrote nothing. Of several, the first, which has the disk, may have started alone. */
+function givenBack(use: DiskUse, machines: number): DiskUse {
+  return { ...use, attached: false, ...(machines > 1 && { written: true }) };
+}
+
+/** Whether all its machines are there: a run on only some of them does not count as begun. */
+function isWhole({ run: { grant } }: Environment, { nodes }: Observation): boolean {
+  return nodes.length >= (grant?.shares.length ?? 1);
+}
+
+/** False when it was bound since it was seen: its command may run already, and it must not be run again. */
+async function removeUnbound(ctx: WorkerContext, { uid, run: { n: run } }: Environment): Promise<boolean> {
+  try {
+    await ctx.compute.remove(uid, run, { graceSeconds: REMOVAL_GRACE_SECONDS, force: false, unlessBound: true });
+    return true;
+  } catch (error) {
+    if (error instanceof RunBound) return false;
+    throw error;
+  }
+}
+
+function unplaceable({ placement: { withdrawals, unseen = 0 }, reason }: Environment): string {
+  const why = reason ?? (unseen > 0 ? "the cluster said nothing of it" : null);
+  return `No machine could start it, ${withdrawals + unseen + 1} times${why ? `: ${why}` : ""}`;
+}
