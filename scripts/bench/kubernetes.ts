@@ -1,11 +1,13 @@
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { buildBinary, whyNotBuilt } from "#testing/cluster/binary.ts";
 import type { Cluster } from "#testing/cluster/cluster.ts";
-import { jobsOf, makeJob, makeNamespace, podsOf } from "#testing/cluster/objects.ts";
+import { jobsOf, makeJob, makeNamespace, must, podsOf } from "#testing/cluster/objects.ts";
 import { imageThatEnds, imageThatLives, startBenchCluster, type WatchedRuns, watchRuns } from "./cluster.ts";
 import { cancelJob, submitJob, timeOf, untilActive } from "./jobs.ts";
-import { cpuOf, type LocalStack, type LogLine, until, withStack } from "./local-stack.ts";
+import { cpuOf, type LocalStack, until, withStack } from "./local-stack.ts";
 import { type Measure, percentileRows, type Row } from "./measure.ts";
+import { requestsOf } from "./server-requests.ts";
 
 const nodes = Number(process.env.BERTH_BENCH_NODES ?? 50);
 const jobs = Number(process.env.BERTH_BENCH_JOBS ?? nodes * 8);
@@ -66,19 +68,23 @@ interface Rate {
   readonly serverMs: number;
 }
 
-/** From the first request until the last command is over, without Berth. */
+/** From the first request until the last Job is deleted, without Berth: each is deleted once its command is over. */
 async function bareRate(cluster: Cluster): Promise<Rate> {
   const { admin } = cluster;
   const place = await makeNamespace(admin, "bare");
   const runs = watchRuns(cluster, place);
   const [begun, cpuBefore] = [Date.now(), cpuOfServers(cluster)];
   const container = { image: imageThatEnds(0) };
-  await inParallel(jobs, (n) => makeJob(admin, place, `job-${n}`, { gpus: 1, container }));
-  await until(() => (runs.ended.size >= jobs ? true : undefined), patienceMs);
-  const perSecond = (jobs * 1000) / (Math.max(...runs.ended.values()) - begun);
+  const options = { propagationPolicy: "Background" };
+  const removing = inParallel(jobs, async (n) => {
+    await until(() => runs.ended.get(`job-${n}`), patienceMs);
+    must(await admin.remove(`${jobsOf(place)}/job-${n}`, options));
+  });
+  await Promise.all([removing, inParallel(jobs, (n) => makeJob(admin, place, `job-${n}`, { gpus: 1, container }))]);
+  await until(() => (runs.removed.size >= jobs ? true : undefined), patienceMs);
+  const perSecond = (jobs * 1000) / (Math.max(...runs.removed.values()) - begun);
   const serverMs = (cpuOfServers(cluster) - cpuBefore) / jobs;
   await runs.stop();
-  await admin.remove(jobsOf(place), { propagationPolicy: "Background" });
   await until(async () => {
     const { body } = await admin.get<{ items: readonly object[] }>(`${podsOf(place)}?limit=1`);
     return body.items.length === 0 ? true : undefined;
@@ -152,32 +158,50 @@ async function handOver(stack: LocalStack, runs: WatchedRuns): Promise<Row[]> {
   ];
 }
 
-/** All of them at once, until the last of them is known to have ended. */
+/** All of them at once, until the last Job is deleted; requests are counted until the last word of each. */
 async function rate(stack: LocalStack, cluster: Cluster, runs: WatchedRuns, bare: Rate): Promise<Row[]> {
+  await until(() => (runs.removed.size >= runs.created.size ? true : undefined), patienceMs);
   const from = stack.lines.length;
-  const madeBefore = runs.created.size;
+  const before = { made: runs.created.size, requests: await requestsOf(cluster) };
   const begun = Date.now();
   const cpuBefore = { servers: cpuOfServers(cluster), stack: cpuOf(stack.pid) };
   await inParallel(jobs, () => submitJob(stack, 1, { image: imageThatEnds(0) }));
-  const linesOf = (did: string) => stack.lines.slice(from).filter((line) => line.did === did);
-  const ended = await until<LogLine[]>(() => {
-    const found = linesOf("stopping");
-    return found.length >= jobs ? found : undefined;
-  }, patienceMs);
-  const perSecond = (jobs * 1000) / (Math.max(...ended.map(timeOf)) - begun);
+  await until(() => (runs.removed.size - before.made >= jobs ? true : undefined), patienceMs);
+  const perSecond = (jobs * 1000) / (Math.max(...runs.removed.values()) - begun);
   const serverMs = (cpuOfServers(cluster) - cpuBefore.servers) / jobs;
   const stackMs = (cpuOf(stack.pid) - cpuBefore.stack) / jobs;
+  const linesOf = (did: string) => stack.lines.slice(from).filter((line) => line.did === did).length;
+  await until(async () => {
+    // Each time it reads the whole log, on the processors that are measured.
+    await sleep(500);
+    return linesOf("completed") >= jobs ? true : undefined;
+  }, patienceMs);
+  const requests = await requestsOf(cluster);
+  const asked = (kind: string) => ((requests.get(kind) ?? 0) - (before.requests.get(kind) ?? 0)) / jobs;
   const note = `${jobs} jobs through ${nodes} nodes of 8 GPUs`;
-  const withdrawn = linesOf("withdraws its grant").length;
+  const toDeletion = `${note}, each created, run to its end and deleted`;
   return [
-    { name: "bare Jobs to their end", value: bare.perSecond, unit: "/s", note },
-    { name: "cluster: jobs to their end", value: perSecond, unit: "/s", note },
+    { name: "bare Jobs to their deletion", value: bare.perSecond, unit: "/s", note: toDeletion },
+    { name: "cluster: jobs to their deletion", value: perSecond, unit: "/s", note: toDeletion },
     { name: "cluster: bare over it", value: bare.perSecond / perSecond, unit: "×", limit: 1 / leastRatio, note },
     { name: "bare: CPU of the control plane per Job", value: bare.serverMs, unit: "ms" },
     { name: "cluster: CPU of the control plane per job", value: serverMs, unit: "ms" },
     { name: "cluster: CPU of the stack per job", value: stackMs, unit: "ms" },
-    { name: "cluster: Jobs made per job", value: (runs.created.size - madeBefore) / jobs, unit: "", limit: 1 },
-    { name: "cluster: grants that nothing could be bound with", value: withdrawn, unit: "", limit: 0 },
+    { name: "cluster: Jobs made per job", value: (runs.created.size - before.made) / jobs, unit: "", limit: 1 },
+    {
+      name: "cluster: grants that nothing could be bound with",
+      value: linesOf("withdraws its grant"),
+      unit: "",
+      limit: 0,
+    },
+    ...["GET jobs", "LIST jobs", "LIST pods", "GET nodes", "PATCH jobs"].map((kind) => ({
+      ...{
+        name: `cluster: ${kind} per job`,
+        value: asked(kind),
+        unit: "",
+        note: "by all clients, until its last word",
+      },
+    })),
   ];
 }
 
