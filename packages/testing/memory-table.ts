@@ -13,7 +13,7 @@ import {
 import { Conflict } from "#core/problem.ts";
 import { NOBODY, newestWriterOf, withNewestWriter } from "#core/writers.ts";
 import { MOST_PAGE_BYTES, memoryIndex } from "./memory-index.ts";
-import { copyOfData, frozenData } from "./plain-data.ts";
+import { copyOfData, frozenData, mostBytesOf } from "./plain-data.ts";
 
 export interface MemoryTableOptions {
   readonly clock?: Pick<Clock, "now">;
@@ -122,36 +122,13 @@ function requireFew(puts: readonly ConditionalPut[]): void {
 // DynamoDB refuses more than this, names of attributes included.
 const MOST_ITEM_BYTES = 400 * 1024;
 
+/** Nearly all items have far fewer bytes than that, and this is seen without a text. */
 function requireRoom(item: Item): void {
-  if (mostBytes(item) <= MOST_ITEM_BYTES) return;
+  if (mostBytesOf(item) <= MOST_ITEM_BYTES) return;
   const bytes = Buffer.byteLength(JSON.stringify(item));
   if (bytes <= MOST_ITEM_BYTES) return;
   const size = Math.round(bytes / 1024);
   throw new Error(`The item ${item.pk}|${item.sk} has ${size} KB; DynamoDB keeps at most 400 KB`);
-}
-
-/** A character may become `\u001f`. */
-const MOST_OF_CHARACTER = 6;
-/** As `-1.7976931348623157e+308`. */
-const MOST_OF_NUMBER = 24;
-
-/** Of what is frozen: a new version of an item is mostly made of what was weighed with the one before. */
-const weights = new WeakMap<object, number>();
-
-/** No JSON of the value has more bytes. Nearly all items have far fewer than 400 KB, and this is seen without a text. */
-function mostBytes(value: unknown): number {
-  if (typeof value === "string") return value.length * MOST_OF_CHARACTER + 2;
-  if (typeof value !== "object" || value === null) return MOST_OF_NUMBER;
-  const known = weights.get(value);
-  if (known !== undefined) return known;
-  let bytes = 2;
-  if (Array.isArray(value)) for (const one of value) bytes += mostBytes(one) + 1;
-  else {
-    const fields = value as Readonly<Record<string, unknown>>;
-    for (const name in fields) bytes += name.length * MOST_OF_CHARACTER + 4 + mostBytes(fields[name]);
-  }
-  weights.set(value, bytes);
-  return bytes;
 }
 
 /** The sort keys of partitions in their order, until one comes or goes. */

@@ -14,6 +14,13 @@ export function frozenData<T>(value: T): T {
   return freeze(value) as T;
 }
 
+/** No JSON of what `frozenData` answered has more bytes: seen without a text, and without looking at what is not new. */
+export function mostBytesOf(value: unknown): number {
+  if (typeof value === "string") return value.length * MOST_OF_CHARACTER + 2;
+  if (typeof value !== "object" || value === null) return MOST_OF_NUMBER;
+  return Frozen.mostBytesOf(value) ?? Number.POSITIVE_INFINITY;
+}
+
 function copy(value: unknown): unknown {
   if (value === null || typeof value === "string" || typeof value === "boolean") return value;
   if (typeof value === "number" && Number.isFinite(value)) return value;
@@ -22,15 +29,50 @@ function copy(value: unknown): unknown {
   throw new Error(`Not data: ${typeof value === "object" ? "an instance of a class" : String(value)}`);
 }
 
-/** What was made here and therefore is frozen to the last field. */
-const frozen = new WeakSet<object>();
+class Returned {
+  constructor(value: object) {
+    // biome-ignore lint/correctness/noConstructorReturn: so a field of the class below is put on what is there already.
+    return value;
+  }
+}
+
+/**
+ * Marks what was frozen here to the last field, and notes how large it may be. Such a mark costs nothing that entries of
+ * a WeakMap do, which are looked through at every garbage collection; nobody sees it, and a spread does not take it along.
+ */
+class Frozen extends Returned {
+  readonly #mostBytes: number;
+
+  constructor(value: object, mostBytes: number) {
+    super(value);
+    this.#mostBytes = mostBytes;
+  }
+
+  static mostBytesOf(value: object): number | undefined {
+    return #mostBytes in value ? value.#mostBytes : undefined;
+  }
+}
 
 function freeze(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return copy(value);
-  if (frozen.has(value)) return value;
+  if (Frozen.mostBytesOf(value) !== undefined) return value;
   const result = Array.isArray(value) ? value.map(freeze) : freezeFields(value);
-  frozen.add(result);
-  return Object.freeze(result);
+  return Object.freeze(new Frozen(result, mostBytes(result)));
+}
+
+/** A character may become `\u001f`. */
+const MOST_OF_CHARACTER = 6;
+/** As `-1.7976931348623157e+308`. */
+const MOST_OF_NUMBER = 24;
+
+function mostBytes(value: object): number {
+  let bytes = 2;
+  if (Array.isArray(value)) for (const one of value) bytes += mostBytesOf(one) + 1;
+  else {
+    const fields = value as Readonly<Record<string, unknown>>;
+    for (const name in fields) bytes += name.length * MOST_OF_CHARACTER + 4 + mostBytesOf(fields[name]);
+  }
+  return bytes;
 }
 
 function freezeFields(value: object): object {
