@@ -40,8 +40,8 @@ const aws = ["packages/aws/{java,moto*}.test.ts", "functions/**/*-aws.test.ts"];
 /** They need a Kubernetes control plane, which `npm run test:cluster` builds: each file starts one of 500 MB. */
 const cluster = ["packages/testing/cluster/**/*.test.ts", "packages/kubernetes/*-cluster.test.ts"];
 
-/** The real components of SST, which `npm run test:infra` installs: 400 MB. */
-const infra = ["stacks/synthesis.test.ts"];
+/** The real components of SST, and what they deploy run as on Lambda, which `npm run test:infra` installs: 400 MB. */
+const infra = ["stacks/synthesis.test.ts", "stacks/lambda/*.test.ts"];
 
 /**
  * These wait for real processes, or a control plane, beside others: in CI one that missed a limit is run once more, and
@@ -99,7 +99,8 @@ export default defineConfig({
       },
       { extends: true, test: { name: "stack", include: stack, retry } },
       { extends: true, test: { name: "aws", include: aws } },
-      { extends: true, test: { name: "infra", include: infra } },
+      // A synthesis leaves its zips where the next one does.
+      { extends: true, test: { name: "infra", include: infra, maxWorkers: 1 } },
       { extends: true, test: { name: "cluster", include: cluster, maxWorkers: 3, retry } },
     ],
   },

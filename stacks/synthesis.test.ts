@@ -3,9 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import functionsFile from "../functions.json" with { type: "json" };
 import { MOTO_MISSING, startMoto } from "../packages/aws/test-servers/moto.ts";
 import deployerPolicy from "./deployer-policy.json" with { type: "json" };
-import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
+import type { FunctionsFile } from "./functions-file.ts";
 import { alarmChecks } from "./synthesis/alarm-checks.ts";
-import { type Check, checks, entryOf, ofType } from "./synthesis/checks.ts";
+import { type Check, checks, ofType } from "./synthesis/checks.ts";
 import { edgeChecks } from "./synthesis/edge-checks.ts";
 import { refusalOfIam } from "./synthesis/iam.ts";
 import { permissionChecks } from "./synthesis/permission-checks.ts";
@@ -14,8 +14,6 @@ import { type MadePolicy, rolePolicies, trustPolicies } from "./synthesis/polici
 import { roleChecks } from "./synthesis/role-checks.ts";
 import { socketChecks } from "./synthesis/socket-checks.ts";
 import { type Resource, synthesize } from "./synthesis/synthesize.ts";
-import { callsOf, originSecret } from "./synthesis/zip-calls.ts";
-import { callZip, canUnpack } from "./synthesis/zips.ts";
 
 const functions = functionsFile as FunctionsFile;
 const settings = {
@@ -74,49 +72,6 @@ test("every bundle that a request waits for is at most 450 kB", () => {
 
   expect(sizes.filter(({ size }) => size > 450_000)).toEqual([]);
 });
-
-test(
-  "every zip is loaded as Lambda does, with its own environment, and answers what AWS sends",
-  async ({ skip }) => {
-    if (!canUnpack) skip("this machine has no unzip");
-    const wrong: string[] = [];
-    const call = async (entry: FunctionEntry) => {
-      const [made] = ofType(resources, "aws:lambda/function:Function").filter(
-        (each) => entryOf(each, functions) === entry,
-      );
-      const calls = callsOf(entry);
-      const environment = {
-        ...made?.inputs.environment?.variables,
-        ...(made?.inputs.environment?.variables.ORIGIN_SECRETS && { ORIGIN_SECRETS: originSecret }),
-        // What Lambda sets by itself.
-        AWS_LAMBDA_FUNCTION_NAME: made?.name ?? "",
-        AWS_REGION: "us-east-1",
-        PATH: "/var/lang/bin",
-        AWS_ACCESS_KEY_ID: "key",
-        AWS_SECRET_ACCESS_KEY: "secret",
-        AWS_SESSION_TOKEN: "token",
-      };
-      const answers = await callZip(
-        entry,
-        environment,
-        calls.map(({ event }) => event),
-      ).catch((error) => [{ error: String(error) }]);
-      if (answers.length !== calls.length) wrong.push(`${entry.name}: ${JSON.stringify(answers).slice(0, 600)}`);
-      for (const [n, answer] of answers.entries()) {
-        if ("value" in answer && calls[n]?.isRight(answer.value)) continue;
-        wrong.push(`${entry.name}: ${JSON.stringify(answer).slice(0, 600)}`);
-      }
-    };
-    const waiting = [...functions];
-    const work = async () => {
-      for (let next = waiting.shift(); next; next = waiting.shift()) await call(next);
-    };
-    await Promise.all([work(), work()]);
-
-    expect(wrong).toEqual([]);
-  },
-  LONG_MS,
-);
 
 test("whoever deploys is allowed each service that a stage is made of, and passes roles to no other", () => {
   const { Statement } = deployerPolicy;

@@ -1,0 +1,21 @@
+import functionsFile from "../../functions.json" with { type: "json" };
+import type { FunctionsFile } from "../functions-file.ts";
+import { type Resource, synthesize } from "../synthesis/synthesize.ts";
+
+export const functions = functionsFile as FunctionsFile;
+
+/** On a machine that does much else, of a minute. */
+export const LONG_MS = 600_000;
+
+/** The stage whose functions are run here: it lets in whom the tests of the catalog log in. */
+export function synthesizeStage(): Promise<Resource[]> {
+  return synthesize("lambda", {
+    DOMAIN: "berth.dev",
+    ALLOWED_ACCOUNTS: "000000000000",
+    ALLOWED_ROLES: "SSOCloudDevGpuReservation",
+    ADMIN_USERS: "operator",
+    EKS_CLUSTER: "gpus",
+    LOGIN_SERVER_ID: "berth.dev",
+    ALARM_EMAIL: "oncall@berth.dev",
+  });
+}

@@ -1,0 +1,41 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { FunctionEntry } from "../functions-file.ts";
+import { type DeployedFunctions, deployFunctions, UNZIP_MISSING } from "./deployed.ts";
+import { functions, LONG_MS, synthesizeStage } from "./stage.ts";
+import { callsOf } from "./zip-calls.ts";
+
+let deployed: DeployedFunctions | undefined;
+
+beforeAll(async () => {
+  if (UNZIP_MISSING === undefined) deployed = await deployFunctions(await synthesizeStage(), functions);
+}, LONG_MS);
+
+afterAll(() => deployed?.stop());
+
+test(
+  "every zip is loaded as Lambda does, with its own environment, and answers what AWS sends",
+  async ({ skip }) => {
+    if (!deployed) return skip(UNZIP_MISSING);
+    const { named, variablesOf } = deployed;
+    const wrong: string[] = [];
+    const call = async (entry: FunctionEntry) => {
+      const { prepare, invoke } = named(entry.name);
+      await prepare();
+      for (const { event, isRight } of callsOf(entry, variablesOf(entry.name).ORIGIN_SECRETS ?? "")) {
+        const answered = await invoke(event);
+        if (!isRight(answered)) wrong.push(`${entry.name}: ${JSON.stringify(answered).slice(0, 600)}`);
+      }
+    };
+    const waiting = [...functions];
+    const work = async () => {
+      for (let next = waiting.shift(); next; next = waiting.shift()) {
+        await call(next).catch((error) => wrong.push(String(error)));
+        await named(next.name).stop();
+      }
+    };
+    await Promise.all([work(), work()]);
+
+    expect(wrong).toEqual([]);
+  },
+  LONG_MS,
+);
