@@ -148,6 +148,18 @@ test.each([
   expect(await invoke({})).toEqual({ value: 1 });
 });
 
+test("a heap grows to nine tenths of the memory", async () => {
+  const source = `import { getHeapStatistics } from "node:v8";
+    export const handler = async () => getHeapStatistics().heap_size_limit;`;
+  const functions = await Promise.all([128, 512].map((memoryMb) => run(source, { memoryMb })));
+
+  const [small, large] = await Promise.all(functions.map(({ invoke }) => invoke({})));
+
+  // The limit counts the young generation too, which is of one size in both.
+  const limits = [small, large].map((answered) => (answered as { readonly value: number }).value);
+  expect((limits[1] ?? 0) - (limits[0] ?? 0)).toBe((460 - 115) * 1024 * 1024);
+});
+
 test("an answer of more than 6 MB is refused", async () => {
   const { invoke } = await run("export const handler = async (size) => 'x'.repeat(size);");
 
