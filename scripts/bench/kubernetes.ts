@@ -195,12 +195,10 @@ async function rate(stack: LocalStack, cluster: Cluster, runs: WatchedRuns, bare
       limit: 0,
     },
     ...["GET jobs", "LIST jobs", "LIST pods", "GET nodes", "PATCH jobs"].map((kind) => ({
-      ...{
-        name: `cluster: ${kind} per job`,
-        value: asked(kind),
-        unit: "",
-        note: "by all clients, until its last word",
-      },
+      name: `cluster: ${kind} per job`,
+      value: asked(kind),
+      unit: "",
+      note: "by all clients, until its last word",
     })),
   ];
 }

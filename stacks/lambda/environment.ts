@@ -118,9 +118,15 @@ function argumentsOf({ directory, memoryMb }: LambdaFunction): string[] {
 /** What Lambda sets by itself (Lambda Developer Guide, "Defined runtime environment variables"). */
 function ownVariables({ name, handler, directory, memoryMb, logGroup, credentials }: LambdaFunction) {
   return {
-    ...{ _HANDLER: handler, LAMBDA_TASK_ROOT: directory, LANG: "en_US.UTF-8", TZ: ":UTC" },
-    ...{ PATH: "/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin", NODE_PATH: "/opt/nodejs/node_modules" },
-    ...{ AWS_REGION: "us-east-1", AWS_DEFAULT_REGION: "us-east-1", AWS_EXECUTION_ENV: "AWS_Lambda_nodejs24.x" },
+    _HANDLER: handler,
+    LAMBDA_TASK_ROOT: directory,
+    LANG: "en_US.UTF-8",
+    TZ: ":UTC",
+    PATH: "/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin",
+    NODE_PATH: "/opt/nodejs/node_modules",
+    AWS_REGION: "us-east-1",
+    AWS_DEFAULT_REGION: "us-east-1",
+    AWS_EXECUTION_ENV: "AWS_Lambda_nodejs24.x",
     AWS_LAMBDA_FUNCTION_NAME: name,
     AWS_LAMBDA_FUNCTION_VERSION: "$LATEST",
     AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(memoryMb),

@@ -58,18 +58,30 @@ function requestEvent({ method, query, headers, body }: OriginRequest, { domainN
   const pairs = [...new URLSearchParams(query)];
   const now = new Date();
   return {
-    ...{ version: "2.0", routeKey, rawPath, rawQueryString: query },
+    version: "2.0",
+    routeKey,
+    rawPath,
+    rawQueryString: query,
     ...(cookie !== undefined && { cookies: cookie.split("; ") }),
     headers: { ...others, "x-forwarded-proto": "https", "x-forwarded-port": "443", host: domainName },
     ...(pairs.length > 0 && { queryStringParameters: joined(pairs) }),
     requestContext: {
-      ...{ accountId: ACCOUNT, apiId: domainName.split(".")[0], domainName, domainPrefix: domainName.split(".")[0] },
+      accountId: ACCOUNT,
+      apiId: domainName.split(".")[0],
+      domainName,
+      domainPrefix: domainName.split(".")[0],
       http: {
-        ...{ method, path: rawPath, protocol: "HTTP/1.1" },
-        ...{ sourceIp: "192.0.2.1", userAgent: headers["user-agent"] ?? "" },
+        method,
+        path: rawPath,
+        protocol: "HTTP/1.1",
+        sourceIp: "192.0.2.1",
+        userAgent: headers["user-agent"] ?? "",
       },
-      ...{ requestId: randomUUID(), routeKey, stage: "$default" },
-      ...{ time: now.toUTCString(), timeEpoch: now.getTime() },
+      requestId: randomUUID(),
+      routeKey,
+      stage: "$default",
+      time: now.toUTCString(),
+      timeEpoch: now.getTime(),
     },
     ...(body && body.byteLength > 0 && { body: Buffer.from(body).toString(isText ? "utf8" : "base64") }),
     isBase64Encoded: !isText && body !== undefined && body.byteLength > 0,
@@ -99,10 +111,17 @@ export function connectEvent({ query, headers }: OriginRequest, connectionId = r
     queryStringParameters: hasQuery ? Object.fromEntries(pairs) : null,
     multiValueQueryStringParameters: hasQuery ? Object.fromEntries(names.map((name) => [name, valuesOf(name)])) : null,
     requestContext: {
-      ...{ routeKey: "$connect", eventType: "CONNECT", messageDirection: "IN", connectionId, stage: "socket" },
-      ...{ domainName: `socket.execute-api.${REGION}.amazonaws.com`, apiId: "socket", requestId: randomUUID() },
+      routeKey: "$connect",
+      eventType: "CONNECT",
+      messageDirection: "IN",
+      connectionId,
+      stage: "socket",
+      domainName: `socket.execute-api.${REGION}.amazonaws.com`,
+      apiId: "socket",
+      requestId: randomUUID(),
       identity: { sourceIp: "192.0.2.1" },
-      ...{ requestTimeEpoch: Date.now(), connectedAt: Date.now() },
+      requestTimeEpoch: Date.now(),
+      connectedAt: Date.now(),
     },
     isBase64Encoded: false,
   };
@@ -125,9 +144,15 @@ export interface QueueMessage {
 export function sqsEvent(queueArn: string, messages: readonly QueueMessage[]): object {
   return {
     Records: messages.map(({ id, receipt, body, attributes }) => ({
-      ...{ messageId: id, receiptHandle: receipt, body, attributes, messageAttributes: {} },
+      messageId: id,
+      receiptHandle: receipt,
+      body,
+      attributes,
+      messageAttributes: {},
       md5OfBody: "0".repeat(32),
-      ...{ eventSource: "aws:sqs", eventSourceARN: queueArn, awsRegion: REGION },
+      eventSource: "aws:sqs",
+      eventSourceARN: queueArn,
+      awsRegion: REGION,
     })),
   };
 }

@@ -21,8 +21,13 @@ async function functionOf(source: string, changed: Partial<LambdaFunction> = {})
   directories.push(directory);
   await writeFile(join(directory, "index.mjs"), source);
   return {
-    ...{ name: "test-function", arn: "arn:aws:lambda:us-east-1:123456789012:function:test-function", directory },
-    ...{ handler: "index.handler", memoryMb: 512, timeoutSeconds: 60, logGroup: "/berth/test/function" },
+    name: "test-function",
+    arn: "arn:aws:lambda:us-east-1:123456789012:function:test-function",
+    directory,
+    handler: "index.handler",
+    memoryMb: 512,
+    timeoutSeconds: 60,
+    logGroup: "/berth/test/function",
     environment: { SETTING: "set" },
     credentials: { accessKeyId: "key", secretAccessKey: "secret", sessionToken: "session" },
     ...changed,
