@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
-import type { Environment, Phase } from "#core/environments/record/record.ts";
+import type { Phase } from "#core/environments/record/phases.ts";
+import type { Environment } from "#core/environments/record/record.ts";
 
 /** What Berth itself says under the host name of an environment. */
 export interface Page {

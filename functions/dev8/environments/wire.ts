@@ -1,5 +1,6 @@
 import * as z from "zod";
-import type { Environment, Phase } from "#core/environments/record/record.ts";
+import type { Phase } from "#core/environments/record/phases.ts";
+import type { Environment } from "#core/environments/record/record.ts";
 import type { Settings } from "#core/settings.ts";
 import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 

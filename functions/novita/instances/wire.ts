@@ -1,6 +1,9 @@
 import * as z from "zod";
 import { jupyterUrl, LOST_TOKEN, type OpenJupyter } from "#core/environments/record/access.ts";
-import type { End, Environment, Goal, Phase, PreparingStep, RunState } from "#core/environments/record/record.ts";
+import type { End } from "#core/environments/record/end.ts";
+import type { Phase, PreparingStep } from "#core/environments/record/phases.ts";
+import type { Environment, Goal } from "#core/environments/record/record.ts";
+import type { RunState } from "#core/environments/record/run-state.ts";
 import type { WaitAdvice } from "#core/pools/advice.ts";
 import { reasonText } from "#core/pools/reasons.ts";
 import type { PortStatus, RunPort } from "#core/ports/compute.ts";

@@ -1,7 +1,8 @@
 import * as z from "zod";
 import type { UserContext } from "#core/context.ts";
+import type { Phase } from "#core/environments/record/phases.ts";
 import { type Brief, getEnvironment } from "#core/environments/record/read.ts";
-import type { Environment, Phase } from "#core/environments/record/record.ts";
+import type { Environment } from "#core/environments/record/record.ts";
 import type { Resources } from "#core/ports/compute.ts";
 import { Problem } from "#core/problem.ts";
 import type { Settings } from "#core/settings.ts";

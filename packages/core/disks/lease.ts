@@ -1,5 +1,6 @@
 import type { Context } from "../context.ts";
-import { type Environment, isEnded, mayHaveWritten } from "../environments/record/record.ts";
+import { mayHaveWritten } from "../environments/record/disk-use.ts";
+import { type Environment, isEnded } from "../environments/record/record.ts";
 import { keyText } from "../keys.ts";
 import { readNamed } from "../pools/named.ts";
 import type { Disk, Holder } from "./record.ts";

@@ -1,5 +1,7 @@
 import { letsSomebodyIn, retriedGuests } from "#core/environments/record/access.ts";
-import { type End, type Environment, isEnded, type Phase } from "#core/environments/record/record.ts";
+import type { End } from "#core/environments/record/end.ts";
+import type { Phase } from "#core/environments/record/phases.ts";
+import { type Environment, isEnded } from "#core/environments/record/record.ts";
 import type { WaitAdvice } from "#core/pools/advice.ts";
 import type { Settings } from "#core/settings.ts";
 import { waitReason } from "#http/wait-reason.ts";

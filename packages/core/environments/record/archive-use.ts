@@ -1,4 +1,5 @@
-import type { ArchiveUse, Environment } from "./record.ts";
+import type { ArchiveUse } from "./end.ts";
+import type { Environment } from "./record.ts";
 
 /**
  * Whether an archive has a volume of it: until that is settled nobody may take the volume away (steps/keep-archive.ts).

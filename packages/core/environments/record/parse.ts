@@ -24,31 +24,26 @@ import {
 import { type Common, parserOf } from "../../unreadable.ts";
 import type { AccessState, Guest, Refusal } from "./access.ts";
 import type { Action } from "./actions.ts";
+import type { DiskUse, OwnVolume } from "./disk-use.ts";
+import type { ArchiveUse, BackupClaim, End, Outcome } from "./end.ts";
 import type { GpuUse, RecordedIdle } from "./idle.ts";
 import type { KeptLog } from "./kept-log.ts";
 import type { Machine } from "./machine.ts";
+import { endPhases, phases } from "./phases.ts";
 import type { IdlePolicy, Policy } from "./policy.ts";
 import {
-  type ArchiveUse,
-  type BackupClaim,
-  type DiskUse,
-  type End,
   type Environment,
   type Events,
-  endPhases,
   type Goal,
   isEnded,
-  type Outcome,
-  type OwnVolume,
   type Placement,
-  phases,
   type RememberedStart,
   type Requests,
-  type RunState,
   type Size,
   type Times,
   type Use,
 } from "./record.ts";
+import type { RunState } from "./run-state.ts";
 import type { TimelineEntry } from "./timeline.ts";
 
 const moment = orNull(number);

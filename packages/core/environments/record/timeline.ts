@@ -1,5 +1,6 @@
 import type { Sealed } from "../../sealed.ts";
-import type { Environment, Phase, PreparingStep } from "./record.ts";
+import type { Phase, PreparingStep } from "./phases.ts";
+import type { Environment } from "./record.ts";
 
 export interface TimelineEntry {
   /** Without gaps from 1: also the number of the event it becomes. */

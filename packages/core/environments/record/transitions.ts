@@ -1,4 +1,6 @@
-import { type Environment, type Outcome, type Phase, waitingFields } from "./record.ts";
+import type { Outcome } from "./end.ts";
+import type { Phase } from "./phases.ts";
+import { type Environment, waitingFields } from "./record.ts";
 import { addEntry, shorten } from "./timeline.ts";
 
 /** What may follow what. Terminal phases absorb (docs/architecture.md#the-item-that-decides). */

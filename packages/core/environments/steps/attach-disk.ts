@@ -1,7 +1,8 @@
 import { type Disk, zonePinnedBy } from "../../disks/record.ts";
 import { utcText } from "../../utc.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
-import type { DiskUse, Environment } from "../record/record.ts";
+import type { DiskUse } from "../record/disk-use.ts";
+import type { Environment } from "../record/record.ts";
 import { changed, waitedSince } from "../record/step-result.ts";
 import { addEntry } from "../record/timeline.ts";
 import { openDisk } from "./disk.ts";

@@ -1,7 +1,9 @@
 import { firstSettles } from "../../making.ts";
 import type { Settings } from "../../settings.ts";
 import { ATTEMPT_MS } from "../../snapshot-claim.ts";
-import { type EndPhase, type Environment, mayHaveWritten, type Phase } from "../record/record.ts";
+import { mayHaveWritten } from "../record/disk-use.ts";
+import type { EndPhase, Phase } from "../record/phases.ts";
+import type { Environment } from "../record/record.ts";
 import { nextUseLookAt } from "./auto-stop.ts";
 import { nextGpuLookAt } from "./gpu-idle.ts";
 

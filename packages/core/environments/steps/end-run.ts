@@ -1,7 +1,8 @@
 import type { Observation } from "../../ports/compute.ts";
 import type { Step } from "../../worker.ts";
+import type { Outcome } from "../record/end.ts";
 import { hasRefusedExtension } from "../record/extensions.ts";
-import type { Environment, Outcome } from "../record/record.ts";
+import type { Environment } from "../record/record.ts";
 import { changed } from "../record/step-result.ts";
 import { shorten } from "../record/timeline.ts";
 import { decideEnd, enter } from "../record/transitions.ts";

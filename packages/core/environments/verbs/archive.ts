@@ -1,5 +1,6 @@
 import { utcStamp } from "../../utc.ts";
-import type { ArchiveUse, Environment } from "../record/record.ts";
+import type { ArchiveUse } from "../record/end.ts";
+import type { Environment } from "../record/record.ts";
 
 /** The zip that its deletion is to leave; null: its policy keeps none, or there is nothing to be kept. */
 export function archiveOf(environment: Environment, now: number): ArchiveUse | null {

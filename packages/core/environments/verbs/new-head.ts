@@ -7,7 +7,8 @@ import type { Sealed } from "../../sealed.ts";
 import { CREATION } from "../record/actions.ts";
 import { waitsForDisk } from "../record/disk-words.ts";
 import { reservation } from "../record/policy.ts";
-import { type Environment, noRun, waitingFields } from "../record/record.ts";
+import { type Environment, waitingFields } from "../record/record.ts";
+import { noRun } from "../record/run-state.ts";
 import { addEntry } from "../record/timeline.ts";
 import type { NewEnvironment } from "./create.ts";
 
