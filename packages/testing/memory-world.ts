@@ -128,7 +128,7 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
     const end = clock.now() + ms;
     await signalChanges();
     await deliver();
-    const nearMs = ms > FAR_MS ? NEAR_MS : FAR_MS;
+    const nearMs = ms >= FAR_MS ? NEAR_MS : FAR_MS;
     while (clock.now() < end) {
       const left = end - clock.now();
       const isFar = left > nearMs;
@@ -179,10 +179,10 @@ export const plainBody: BodyOf = ({ entry, environment }) => ({ id: environment.
  * soon: what is late costs time and nothing else, and here a pool, which has itself looked at every minute, would cost
  * more than all else.
  */
-const FAR_MS = 24 * 3_600_000;
+const FAR_MS = 6 * 3_600_000;
 const NEAR_MS = 2 * 3_600_000;
 const FAR_STEP_MS = 5 * 60_000;
-const FARTHEST_MS = 2 * FAR_MS;
+const FARTHEST_MS = 48 * 3_600_000;
 const FARTHEST_STEP_MS = 60 * 60_000;
 
 function allOfForeign(): never {
