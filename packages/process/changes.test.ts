@@ -1,5 +1,8 @@
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { RunRef } from "#core/ports/compute.ts";
 import { followChanges } from "./changes.ts";
@@ -12,6 +15,8 @@ let following: Promise<void>;
 
 beforeEach(() => {
   fixture = openFixture();
+  aborted = new AbortController();
+  following = Promise.resolve();
 });
 
 afterEach(async () => {
@@ -21,7 +26,6 @@ afterEach(async () => {
 });
 
 function follow(changes = (): AsyncIterable<object> => fixture.compute.changes(aborted.signal)): void {
-  aborted = new AbortController();
   told = [];
   following = (async () => {
     for await (const change of changes()) if ("uid" in change) told.push(change as RunRef);
@@ -133,4 +137,25 @@ it("passes a hundred notes of a run on as one, and runs that never were twice at
   expect(new Set(others.map(({ uid }) => uid)).size).toBe(never.length);
   expect(others).toHaveLength(2 * never.length);
   expect(others.find(({ uid }) => uid === never[0])?.key).toBe("k|99");
+});
+
+it("leaves a note whole or not at all, since a note that is taken while it is empty is lost", async () => {
+  const runs = join(fixture.home, "runs");
+  const name = `${"2".repeat(32)}-r1`;
+  const note = join(runs, ".changed", name);
+  // So long that it cannot be written in the time between two looks.
+  const key = "k".repeat(64 * 1024 ** 2);
+  const module = new URL("changes.ts", import.meta.url).href;
+  const leaveNote = "import(workerData.module).then(({ noteChange }) => noteChange(...workerData.note))";
+  const writer = new Worker(`const { workerData } = require("node:worker_threads"); ${leaveNote};`, {
+    eval: true,
+    workerData: { module, note: [runs, name, key] },
+  });
+  const written = once(writer, "exit");
+
+  while (!existsSync(note)) await setImmediate();
+  const { size } = statSync(note);
+
+  await written;
+  expect(size).toBe(key.length);
 });

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RunRef } from "#core/ports/compute.ts";
@@ -11,11 +11,17 @@ const folder = ".changed";
 const lookEveryMs = 100;
 const supervisorsEveryMs = 1_000;
 
-/** Leaves word that a run changed. On a full disk nobody is told, and the run is looked at later. */
+/**
+ * Leaves word that a run changed, whole or not at all: whoever takes a note that is still empty learns nothing from it,
+ * and nobody else finds it. On a full disk nobody is told, and the run is looked at later.
+ */
 export function noteChange(runs: string, name: string, key: string): void {
+  // No run has this name, and a run has one supervisor, so nobody else writes or takes it.
+  const draft = join(runs, folder, `.${name}`);
   try {
     mkdirSync(join(runs, folder), { recursive: true, mode: 0o700 });
-    writeFileSync(join(runs, folder, name), key, { mode: 0o600 });
+    writeFileSync(draft, key, { mode: 0o600 });
+    renameSync(draft, join(runs, folder, name));
   } catch {
     return;
   }
