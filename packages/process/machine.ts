@@ -108,6 +108,8 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
     stdio: ["ignore", output, output, "pipe", "pipe", "pipe", ...(waits ? ["pipe" as const] : [])],
   });
   const exit = exitOf(child);
+  // Listened to from now on: once a process has ended, Node lets go of what it said to nobody.
+  const begun = firstByte(extraOutput(child, 5));
   const leader = await leaderOf(child);
   const shown = { home: plan.home, work, start, binds, programs: plan.programs.shown, network: plan.network };
   const options = sandboxOptions({
@@ -116,11 +118,11 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
     group: limits.group,
     env: { ...variables, PATH: systemPath },
   });
-  const [toSandbox, info, begun] = [child.stdio[3] as Writable, child.stdio[4] as Readable, extraOutput(child, 5)];
+  const [toSandbox, info] = [child.stdio[3] as Writable, child.stdio[4] as Readable];
   toSandbox.on("error", () => undefined).end(options.map((word) => `${word}\0`).join(""));
   const failure = exit.then(() => sleep(deafMs)).then(() => Promise.reject(new Error("the sandbox could not be made")));
   const [, pid = ""] = /"child-pid"\s*:\s*(\d+)/.exec(await Promise.race([wholeText(info), failure])) ?? [];
-  await Promise.race([firstByte(begun), failure]);
+  await Promise.race([begun, failure]);
   const joined = waits ? await Promise.race([joinToMachine(pid, plan.name), failure]) : undefined;
   const sandbox = findProcess(Number(pid)) ?? null;
   if (joined && sandbox) void stayJoined({ sandbox, name: plan.name, signal, say: request.sayJoined }, joined.lost);
