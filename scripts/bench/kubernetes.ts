@@ -15,6 +15,8 @@ const single = 30;
 /** All of them fill one node, and as many wait. */
 const handed = 8;
 const atOnce = 16;
+/** The most that one person may have waiting (docs/operate.md): of more jobs the others are submitted as these begin. */
+const mostWaiting = 2_000;
 const big = "p5.48xlarge";
 const one = "p5e.48xlarge";
 /**
@@ -43,7 +45,7 @@ export const kubernetes: Measure = {
       const settings = {
         COMPUTE: "kubernetes",
         KUBECONFIG: join(cluster.controlPlane.home, "berth.kubeconfig"),
-        MAX_WAITING_PER_USER: String(jobs + handed),
+        MAX_WAITING_PER_USER: String(mostWaiting),
       };
       const rows = await withStack(
         "",
@@ -165,7 +167,11 @@ async function rate(stack: LocalStack, cluster: Cluster, runs: WatchedRuns, bare
   const before = { made: runs.created.size, requests: await requestsOf(cluster) };
   const begun = Date.now();
   const cpuBefore = { servers: cpuOfServers(cluster), stack: cpuOf(stack.pid) };
-  await inParallel(jobs, () => submitJob(stack, 1, { image: imageThatEnds(0) }));
+  await inParallel(jobs, async (n) => {
+    const hasRoom = () => n - (runs.created.size - before.made) < mostWaiting - atOnce;
+    await until(() => (hasRoom() ? true : undefined), patienceMs);
+    await submitJob(stack, 1, { image: imageThatEnds(0) });
+  });
   await until(() => (runs.removed.size - before.made >= jobs ? true : undefined), patienceMs);
   const perSecond = (jobs * 1000) / (Math.max(...runs.removed.values()) - begun);
   const serverMs = (cpuOfServers(cluster) - cpuBefore.servers) / jobs;
