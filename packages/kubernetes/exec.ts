@@ -109,16 +109,16 @@ function inputOf({ words, env, directory = "", stdin }: Exec): { input: Buffer; 
   return { input: Buffer.concat([...parts, Buffer.from(stdin)]), sizes };
 }
 
-function answerIn({ stdout: told, stderr }: PodCommandResult): ExecAnswer {
-  const line = told.subarray(0, told.indexOf("\n")).toString();
+function answerIn({ stdout: output, stderr }: PodCommandResult): ExecAnswer {
+  const line = output.subarray(0, output.indexOf("\n")).toString();
   const [code = "-", late, size] = line.split(" ");
   const from = line.length + 1 + Number(size);
-  const directory = told.subarray(line.length + 1, from).toString();
+  const directory = output.subarray(line.length + 1, from).toString();
   return {
     exitCode: code === "-" ? null : Number(code),
     timedOut: late === "1" && code !== "-",
     directory: directory.replace(/\n$/, ""),
-    stdout: told.subarray(from),
+    stdout: output.subarray(from),
     stderr,
   };
 }

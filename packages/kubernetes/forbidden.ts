@@ -29,29 +29,29 @@ export async function unlessForbidden<Value>(
   }
 }
 
-/** The refusals that a log was told of, by their kind, and the call of each. */
-const told = new WeakMap<Pick<Log, "warn">, Map<string, string>>();
+/** The refusals that each log has a line of, by their kind, with the call that was refused. */
+const logged = new WeakMap<Pick<Log, "warn">, Map<string, string>>();
 
 const RIGHT_MISSING = "a right on the cluster is missing: apply deploy/kubernetes anew";
 const REFUSED = "the cluster refuses a call";
 
-/** Objects have their run's name: of each kind of them one refusal is told, and not each one of each removal. */
+/** Objects have their run's name: of each kind of them one refusal is logged, not each one of each removal. */
 function warnOnce(log: Pick<Log, "warn">, call: string, { message, said }: ApiRefused): void {
   const event = isRightMissing(said) ? RIGHT_MISSING : REFUSED;
   const kind = kindOf(event, call);
-  const before = told.get(log) ?? new Map<string, string>();
+  const before = logged.get(log) ?? new Map<string, string>();
   if (before.has(kind)) return;
-  told.set(log, before.set(kind, call));
+  logged.set(log, before.set(kind, call));
   // What is read or deleted was sent nothing that is secret, which the server might repeat.
   log.warn(event, { refused: message, ...(event === REFUSED && { said: said.slice(0, mostSaid) }) });
 }
 
 /**
- * What was mended is told when it comes again. A right is one for all objects of a kind; an admission policy may refuse a
+ * What was mended is logged when it comes again. A right is one for all objects of a kind; an admission policy may refuse a
  * single one of them, so only the very call that it refused shows that it does not any more.
  */
 function forget(log: Pick<Log, "warn">, call: string): void {
-  const before = told.get(log);
+  const before = logged.get(log);
   before?.delete(kindOf(RIGHT_MISSING, call));
   const refused = kindOf(REFUSED, call);
   if (before?.get(refused) === call) before.delete(refused);

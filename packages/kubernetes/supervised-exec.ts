@@ -66,11 +66,11 @@ interface First {
 }
 
 /** A first line, of what follows how many bytes are of each stream. */
-function answerIn(told: Buffer): ExecAnswer {
-  const from = told.indexOf("\n") + 1;
-  const { end, directory, ...lengths } = JSON.parse(told.subarray(0, from).toString()) as First;
-  const stdout = told.subarray(from, from + lengths.stdout);
-  const stderr = told.subarray(from + lengths.stdout, from + lengths.stdout + lengths.stderr);
+function answerIn(output: Buffer): ExecAnswer {
+  const from = output.indexOf("\n") + 1;
+  const { end, directory, ...lengths } = JSON.parse(output.subarray(0, from).toString()) as First;
+  const stdout = output.subarray(from, from + lengths.stdout);
+  const stderr = output.subarray(from + lengths.stdout, from + lengths.stdout + lengths.stderr);
   const hasEnded = end.state === "ended";
   return { exitCode: hasEnded ? end.exitCode : null, timedOut: hasEnded && end.timedOut, directory, stdout, stderr };
 }

@@ -7,7 +7,7 @@ import { livingPod, type Place } from "./read-run.ts";
 import { askPod } from "./supervised-exec.ts";
 import { askSupervisor, isSupervised, sshService } from "./tools.ts";
 
-const toldWithinMs = 10_000;
+const answerWithinMs = 10_000;
 
 interface Telling {
   readonly job: Job;
@@ -27,7 +27,7 @@ export async function tellSupervisor(place: Place, id: RunId, { job, access, ssh
     ...(sshPort !== undefined && keys.length > 0 ? { ssh: sshService(login, sshPort) } : {}),
   };
   const stdin = JSON.stringify({ revision, files, services });
-  const { exitCode } = await askPod(place, pod, { words: askSupervisor("access"), stdin, timeoutMs: toldWithinMs });
+  const { exitCode } = await askPod(place, pod, { words: askSupervisor("access"), stdin, timeoutMs: answerWithinMs });
   if (exitCode !== 0) throw new Error("The supervisor of this container did not take the access");
 }
 

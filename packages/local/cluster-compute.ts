@@ -32,11 +32,11 @@ export function withAccess(compute: Compute, access: ClusterAccess): Compute {
       ports.close(name);
       return seen && withoutAddresses(seen);
     },
-    async setAccess(uid, run, told) {
+    async setAccess(uid, run, access) {
       const entry = entries.of({ uid, run });
-      const { revision, login, keys } = told;
+      const { revision, login, keys } = access;
       if ((entry.kept.access?.revision ?? 0) <= revision) entries.keep(entry, { access: { revision, login, keys } });
-      await compute.setAccess(uid, run, told);
+      await compute.setAccess(uid, run, access);
     },
     async remove(uid, run, removal) {
       await compute.remove(uid, run, removal);

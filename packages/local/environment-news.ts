@@ -26,14 +26,14 @@ export interface News {
  * done or failed, and for how long `waits` says that it waits. What happened before `since` (ms) is told to nobody.
  */
 export function tableWithNews(table: Table, since: number, waits: Waits, tell: (news: News) => void): Table {
-  const told = new Map<string, Told>();
+  const shown = new Map<string, Shown>();
   const nameOf = namesOf(table);
   let line = Promise.resolve();
   const read = (item: Stored) => {
     const environment = readable(item);
     if (environment) waits.saw(environment);
     else readWaits(waits.newsAfter(item));
-    const news = environment ? newsOf(environment, toldOf(told, environment, since)) : [];
+    const news = environment ? newsOf(environment, shownOf(shown, environment, since)) : [];
     if (!environment || news.length === 0) return;
     line = line.then(async () => {
       const name = await nameOf(environment);
@@ -81,8 +81,8 @@ async function findUsername(table: Table, owner: string): Promise<string | undef
   }
 }
 
-/** What was told of one environment: entries up to this number, and these requests. */
-interface Told {
+/** What was shown of one environment: entries up to this number, and these requests. */
+interface Shown {
   entry: number;
   readonly actions: Set<number>;
 }
@@ -95,15 +95,15 @@ function shownId({ id }: Environment): string {
 
 const mostRemembered = 10_000;
 
-function toldOf(told: Map<string, Told>, { uid, events, requests }: Environment, since: number): Told {
-  const known = told.get(uid);
+function shownOf(shown: Map<string, Shown>, { uid, events, requests }: Environment, since: number): Shown {
+  const known = shown.get(uid);
   if (known) return known;
   const earlier = events.timeline.filter(({ at }) => at < since).map(({ n }) => n);
   const closed = requests.list.filter(({ completedAt }) => completedAt !== null && completedAt < since);
   const first = { entry: Math.max(0, ...earlier), actions: new Set(closed.map(({ id }) => id)) };
-  told.set(uid, first);
-  const [oldest] = told.keys();
-  if (told.size > mostRemembered && oldest !== undefined) told.delete(oldest);
+  shown.set(uid, first);
+  const [oldest] = shown.keys();
+  if (shown.size > mostRemembered && oldest !== undefined) shown.delete(oldest);
   return first;
 }
 
@@ -117,12 +117,12 @@ function readable(item: Stored): Environment | undefined {
   }
 }
 
-function newsOf(environment: Environment, told: Told): Omit<News, "name" | "id">[] {
+function newsOf(environment: Environment, shown: Shown): Omit<News, "name" | "id">[] {
   const { events, requests } = environment;
-  const entries = events.timeline.filter(({ n }) => n > told.entry);
-  const closed = requests.list.filter((action) => action.completedAt !== null && !told.actions.has(action.id));
-  told.entry = Math.max(told.entry, ...entries.map(({ n }) => n));
-  for (const { id } of closed) told.actions.add(id);
+  const entries = events.timeline.filter(({ n }) => n > shown.entry);
+  const closed = requests.list.filter((action) => action.completedAt !== null && !shown.actions.has(action.id));
+  shown.entry = Math.max(shown.entry, ...entries.map(({ n }) => n));
+  for (const { id } of closed) shown.actions.add(id);
   return [
     ...entries.flatMap((entry) => {
       const sentence = sentenceOf(environment, entry);

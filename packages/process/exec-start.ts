@@ -56,7 +56,7 @@ export async function startCommand(request: ExecRequest): Promise<Running> {
     ...ending,
     stdoutCut: stdout.finish(),
     stderrCut: stderr.finish(),
-    directory: seenDirectory(request.inside, toldDirectory(directory)),
+    directory: seenDirectory(request.inside, takeDirectory(directory)),
   });
   const isQuiet = () => stdout.isOver() && stderr.isOver();
   return { leader, killAt, finish, ended: endingOf(child, exec.timeoutMs, leader, isQuiet) };
@@ -76,14 +76,14 @@ function spawned(request: ExecRequest, stdout: Capture, stderr: Capture): ChildP
 }
 
 /** More than the longest path and a line end (limits.h): the command may have written anything there. */
-const mostToldBytes = 4_096 + 2;
+const mostDirectoryBytes = 4_096 + 2;
 
-function toldDirectory(directory: string): string {
+function takeDirectory(directory: string): string {
   const path = join(directory, directoryFile);
   const file = openSync(path, "r");
   try {
-    const bytes = Buffer.alloc(mostToldBytes);
-    return bytes.toString("utf8", 0, readSync(file, bytes, 0, mostToldBytes, 0));
+    const bytes = Buffer.alloc(mostDirectoryBytes);
+    return bytes.toString("utf8", 0, readSync(file, bytes, 0, mostDirectoryBytes, 0));
   } finally {
     closeSync(file);
     rmSync(path);

@@ -50,16 +50,16 @@ const mostNamed = 60_000;
 
 function commentOf(skipped: readonly string[]): Buffer {
   if (skipped.length === 0) return Buffer.alloc(0);
-  const told = [`${skipped.length} are left out:`];
+  const lines = [`${skipped.length} are left out:`];
   let bytes = 0;
   for (const name of skipped) {
     // Control characters would not do here: four of them end a zip.
     const plain = printedName(name);
     bytes += Buffer.byteLength(plain) + 1;
     if (bytes > mostNamed) break;
-    told.push(plain);
+    lines.push(plain);
   }
-  return Buffer.from(told.join("\n"));
+  return Buffer.from(lines.join("\n"));
 }
 
 /**

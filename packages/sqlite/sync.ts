@@ -43,9 +43,9 @@ export function logOnDisk(path: string, mark: SyncedMark, syncFile: SyncFile = f
     });
   };
   const tell = (error: Error | null = null) => {
-    const told = syncing;
+    const synced = syncing;
     syncing = [];
-    for (const done of told) done(error);
+    for (const done of synced) done(error);
   };
   const tellAll = (error: Error | null) => {
     [syncing, waiting] = [[...syncing, ...waiting], []];

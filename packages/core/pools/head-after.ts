@@ -20,7 +20,7 @@ const IDLE_MS = 60_000;
 /** More items than these have room in no head: whose grants lie in others is told by looks alone. */
 const MOST_OFFERED_ITEMS = 1_000;
 /** So many of those who cannot take their grants are told their place. */
-const MOST_TOLD = 1_000;
+const MOST_SHOWN = 1_000;
 const ADVICE_MS = 2_000;
 
 /**
@@ -42,7 +42,7 @@ export function headAfter(
   const summary = summarize(ctx, ledger, list, planned, now);
   const isNews =
     oldest.some(({ uid }) => !Object.hasOwn(pool.offered, uid)) || hasNews(pool, { seen, summary, reach: list.reach });
-  const digits = digitsOf(toldPlaces(decided, planned));
+  const digits = digitsOf(placesOf(decided, planned));
   const advise = advises(pool, now);
   const hasAdvice = digits !== "" || pool.advised !== "";
   const wait = Math.min(
@@ -67,13 +67,13 @@ export function headAfter(
 
 /** Gives what those who wait are told; undefined while the last advice is too fresh. */
 export function adviceOf(pool: Pool, { ledger, planned, list }: Decision, now: number): Advice | undefined {
-  return advises(pool, now) ? { places: toldPlaces(ledger, planned), complete: isWhole(list.reach) } : undefined;
+  return advises(pool, now) ? { places: placesOf(ledger, planned), complete: isWhole(list.reach) } : undefined;
 }
 
 /** Who was granted something and cannot take it before the pool is open waits as well, and comes first. */
-function toldPlaces({ pool: { closed }, granted }: Ledger, { places }: Plan): readonly Place[] {
+function placesOf({ pool: { closed }, granted }: Ledger, { places }: Plan): readonly Place[] {
   if (!closed || granted.length === 0) return places;
-  const oldest = granted.toSorted((a, b) => a.at - b.at).slice(0, MOST_TOLD);
+  const oldest = granted.toSorted((a, b) => a.at - b.at).slice(0, MOST_SHOWN);
   const first = oldest.map(({ uid, size }, index) => {
     const place = { uid, position: index + 1, startsAt: null };
     return { ...place, code: closed, needed: size.machines * size.units, available: 0 };

@@ -70,7 +70,7 @@ async function giveAccess(
   now: number,
 ): Promise<Step<Environment> | undefined> {
   const { guests } = environment.access;
-  const toDo = () => (isTold(environment) ? settleJupyter(environment, observed, now) : tell(ctx, environment, now));
+  const toDo = () => (isApplied(environment) ? settleJupyter(environment, observed, now) : tell(ctx, environment, now));
   if (guests.some(({ state, tries }) => state === "wanted" && tries > 0)) {
     // GitHub does not answer: what needs nobody else waits for no other question.
     const step = await toDo();
@@ -87,14 +87,14 @@ function isNews({ access, requests }: Environment, before: Environment): boolean
 }
 
 /** Whether its run knows who may enter it and what it serves. */
-export function isTold({ access: { told, revision }, run: { n: run } }: Environment): boolean {
+export function isApplied({ access: { told, revision }, run: { n: run } }: Environment): boolean {
   return (told?.run === run ? told.revision : 0) === revision;
 }
 
 /** When something is due for its access of which no signal comes. */
 export function nextAccessAt(environment: Environment): number {
   const wanted = environment.access.guests.filter(({ state }) => state === "wanted").map(({ nextAt }) => nextAt);
-  const at = Math.min(...wanted, isTold(environment) ? Number.POSITIVE_INFINITY : 0);
+  const at = Math.min(...wanted, isApplied(environment) ? Number.POSITIVE_INFINITY : 0);
   return Math.max(at, refusalOf(environment)?.nextAt ?? 0);
 }
 
@@ -131,14 +131,14 @@ async function tell(ctx: WorkerContext, environment: Environment, now: number): 
   const { login, revision } = access;
   await ctx.compute.setAccess(uid, run, { revision, login, keys: [...new Set([...own, ...keys])], jupyter });
   const guests = access.guests.map((guest) => (guest.state === "fetched" ? { ...guest, state: "in" as const } : guest));
-  const told = {
+  const applied = {
     ...environment,
     access: { ...access, guests, told: { run, revision: access.revision }, refused: undefined },
     // Its addresses may have changed with the people who are let in: the next look asks.
     run: { ...environment.run, mark: undefined },
   };
   const entered = new Set(guests.filter(({ state }) => state === "in").map(({ name }) => name));
-  const closed = closeActions(told, ["add_user"], now, null, ({ subject }) => entered.has(subject ?? ""));
+  const closed = closeActions(applied, ["add_user"], now, null, ({ subject }) => entered.has(subject ?? ""));
   return changed(closed, now, "set its access");
 }
 

@@ -1,6 +1,6 @@
 import { readGoneNodes } from "../../pools/node-gone.ts";
 import type { WorkerContext } from "../../worker.ts";
-import { isTold } from "../access/access.ts";
+import { isApplied } from "../access/access.ts";
 import type { Environment } from "../record/record.ts";
 import { sameResources } from "../record/resize.ts";
 import { isAsObserved } from "../record/run-marks.ts";
@@ -25,7 +25,7 @@ function isSettled(environment: Environment): boolean {
   const { guests, jupyter } = access;
   const isAllDone = requests.list.every(({ status }) => status !== "requested");
   const isSeen = run.missedAt === null && run.machines.every(({ silent }) => silent === null);
-  const isOpen = isTold(environment) && guests.every(({ state }) => state === "in") && jupyter?.origin !== null;
+  const isOpen = isApplied(environment) && guests.every(({ state }) => state === "in") && jupyter?.origin !== null;
   // What could not be opened is tried again by a look.
   const isReached = run.address?.problem === undefined;
   const isSized = resources === null || sameResources(resources, run.resized);
