@@ -106,13 +106,13 @@ describe("npm start on a terminal", () => {
     pty.write("\u0003");
     await ended;
 
-    const told = events(text()).filter((line) => / waiting/.test(line));
-    expect(told).toEqual([
+    const answers = events(text()).filter((line) => / waiting/.test(line));
+    expect(answers).toEqual([
       expect.stringMatching(
         / developer\/second \w{8} {2,}waiting, expected to start at .*, at the latest at .*: Need 1 /,
       ),
     ]);
-    expect(told[0]).toContain(`: ${status_reason}`);
+    expect(answers[0]).toContain(`: ${status_reason}`);
   });
 
   it.each(["text", "json"])("is silent in %s while nothing happens", async (format) => {

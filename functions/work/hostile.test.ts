@@ -117,8 +117,8 @@ test.each(poisons)(
     const now = await world.table.get(item);
     expect(now).toMatchObject({ poisoned: true, dueAt: world.clock.now() + HOUR_MS });
     expect(now?.writers.slice(1)).toEqual(item.writers.slice(0, 7));
-    const told = world.log.lines.filter((line) => line.event === "poisoned record");
-    expect(told.map((line) => line.fields.look)).toEqual([`${item.pk}|${item.sk}`]);
+    const answer = world.log.lines.filter((line) => line.event === "poisoned record");
+    expect(answer.map((line) => line.fields.look)).toEqual([`${item.pk}|${item.sk}`]);
   },
 );
 

@@ -47,8 +47,8 @@ test.each<[string, z.ZodType, unknown, string]>([
   ["many entries", z.array(z.string()).max(1), ["a", "b"], "value_error body.f: Input should have at most 1 entries"],
   ["multiple", z.number().multipleOf(2), 3, "value_error body.f: Input should be a multiple of 2"],
   ["address", z.url(), "x", "value_error body.f: Input should be a valid url"],
-])("%s", (_, schema, value, told) => {
-  expect(problemsOf({ f: schema }, value === undefined ? {} : { f: value })).toEqual([told]);
+])("%s", (_, schema, value, answer) => {
+  expect(problemsOf({ f: schema }, value === undefined ? {} : { f: value })).toEqual([answer]);
 });
 
 test("a refinement may name its type", () => {

@@ -101,9 +101,9 @@ const named = (count: number, prefix: string) =>
   Object.fromEntries(Array.from({ length: count }, (_, n) => [`${prefix}${n}`, 1]));
 
 test("a misspelt field behind ninety-nine others is found", () => {
-  const told = misspeltFields(own, { ...named(99, "other_"), gpus: 1 });
+  const answer = misspeltFields(own, { ...named(99, "other_"), gpus: 1 });
 
-  expect(told.map(({ path, input }) => [path, input])).toEqual([[["body", "gpus"], "***"]]);
+  expect(answer.map(({ path, input }) => [path, input])).toEqual([[["body", "gpus"], "***"]]);
 });
 
 test("more than a hundred unknown fields are refused, whatever their names, and not judged one by one", () => {
@@ -131,8 +131,8 @@ test("a hundred spellings of one field read their own values and what was meant,
   const large = counted(Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [n, "x"])));
   const body = counted({ env_vars: large, ...Object.fromEntries(spellings.map((name) => [name, 1])) });
 
-  const told = misspeltIn(own, body as Input);
+  const answer = misspeltIn(own, body as Input);
 
-  expect(told).toHaveLength(100);
+  expect(answer).toHaveLength(100);
   expect(reads).toBeLessThanOrEqual(300);
 });

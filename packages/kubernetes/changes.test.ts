@@ -35,10 +35,10 @@ async function opened(pods: readonly object[], { from, version = "1" }: { from?:
   client = apiClient(server.access);
   const ending = new AbortController();
   const changes = followRuns({ client, paths: pathsOf("environments"), deployment: "one" }, ending.signal, from);
-  const told: string[] = [];
+  const seen: string[] = [];
   const reached: string[] = [];
   return {
-    told,
+    seen,
     ending,
     /** Until all up to there was told. */
     async upTo(wanted: string) {
@@ -46,14 +46,14 @@ async function opened(pods: readonly object[], { from, version = "1" }: { from?:
     },
     ended: (async () => {
       for await (const change of changes) {
-        if ("uid" in change) told.push(change.uid[0] ?? "");
+        if ("uid" in change) seen.push(change.uid[0] ?? "");
         else reached.push(change.upTo);
       }
     })(),
     tell: async (...events: Events) => void (await watch.promise).write(linesOf(events)),
     tellJobs: async (...events: Events) => void (await jobWatch.promise).write(linesOf(events)),
     async until(count: number) {
-      while (told.length < count) await new Promise((resolve) => setTimeout(resolve, 5));
+      while (seen.length < count) await new Promise((resolve) => setTimeout(resolve, 5));
     },
   };
 }
@@ -88,7 +88,7 @@ const podOf = (digit: string, status: object = conditions(), metadata: object = 
 
 describe("the changes of runs", () => {
   it("begin with all that there are, then tell what can change an observation, and nothing else", async () => {
-    const { told, tell, until, ending, ended } = await opened([podOf("a"), podOf("b")]);
+    const { seen, tell, until, ending, ended } = await opened([podOf("a"), podOf("b")]);
     const ready = conditions("Initialized", "Ready");
 
     await tell(
@@ -103,7 +103,7 @@ describe("the changes of runs", () => {
     ending.abort();
     await ended;
 
-    expect(told.join("")).toBe("abbbbc");
+    expect(seen.join("")).toBe("abbbbc");
   });
 
   it("tell once that a pod fits nowhere, however often the scheduler words it anew", async () => {
@@ -111,7 +111,7 @@ describe("the changes of runs", () => {
       const why = { type: "PodScheduled", status: "False", message };
       return { ...podOf("a", { phase: "Pending", conditions: [why] }), spec: {} };
     };
-    const { told, tell, until, ending, ended } = await opened([{ ...podOf("a", { phase: "Pending" }), spec: {} }]);
+    const { seen, tell, until, ending, ended } = await opened([{ ...podOf("a", { phase: "Pending" }), spec: {} }]);
 
     await tell(
       ["MODIFIED", unbound("0/3 nodes are available")],
@@ -122,7 +122,7 @@ describe("the changes of runs", () => {
     ending.abort();
     await ended;
 
-    expect(told.join("")).toBe("aab");
+    expect(seen.join("")).toBe("aab");
   });
 
   it("tell that the container of a pod runs, whose command waits for the other machines of its run", async () => {
@@ -132,18 +132,18 @@ describe("the changes of runs", () => {
       return { ...podOf("a", { phase: "Pending", containerStatuses, conditions: [] }), spec };
     };
     const waiting = gated({ waiting: { reason: "PodInitializing" } });
-    const { told, tell, until, ending, ended } = await opened([waiting]);
+    const { seen, tell, until, ending, ended } = await opened([waiting]);
 
     await tell(["MODIFIED", gated({ running: {} })], ["ADDED", podOf("b")]);
     await until(3);
     ending.abort();
     await ended;
 
-    expect(told.join("")).toBe("aab");
+    expect(seen.join("")).toBe("aab");
   });
 
   it("tell nothing of a pod that was only just made, nor that one goes whose command is over, but that it is gone", async () => {
-    const { told, tell, until, ending, ended } = await opened([]);
+    const { seen, tell, until, ending, ended } = await opened([]);
     const over = { phase: "Succeeded", containerStatuses: [{ name: "main", state: { terminated: { exitCode: 0 } } }] };
     const going = { deletionTimestamp: "2026-01-01T00:00:00Z" };
 
@@ -158,7 +158,7 @@ describe("the changes of runs", () => {
     ending.abort();
     await ended;
 
-    expect(told.join("")).toBe("baba");
+    expect(seen.join("")).toBe("baba");
   });
 
   it("tell that a Job is gone only where no pod of it is there, that will be told of itself", async () => {
@@ -166,7 +166,7 @@ describe("the changes of runs", () => {
       ...podOf(digit, status, { name: `${digits(digit)}-r1`, uid: `job-${digit}`, ownerReferences: [] }),
       spec: {},
     });
-    const { told, tell, tellJobs, upTo, until, ending, ended } = await opened([podOf("a")]);
+    const { seen, tell, tellJobs, upTo, until, ending, ended } = await opened([podOf("a")]);
     await until(1);
 
     const version = (object: ReturnType<typeof job>, resourceVersion: string) => ({
@@ -186,18 +186,18 @@ describe("the changes of runs", () => {
     ending.abort();
     await ended;
 
-    expect(told.join("")).toBe("abaa");
+    expect(seen.join("")).toBe("abaa");
   });
 
   it("tell of nothing that only carries the labels of a run", async () => {
-    const { told, tell, until, ending, ended } = await opened([podOf("a", {}, { ownerReferences: [] })]);
+    const { seen, tell, until, ending, ended } = await opened([podOf("a", {}, { ownerReferences: [] })]);
 
     await tell(["ADDED", podOf("d", {}, { labels: { "berth/uid": "x" } })], ["ADDED", podOf("e")]);
     await until(1);
     ending.abort();
     await ended;
 
-    expect(told.join("")).toBe("e");
+    expect(seen.join("")).toBe("e");
   });
 
   it("wait once for each run while nobody takes them, however often it changes", async () => {
@@ -219,13 +219,13 @@ describe("the changes of runs", () => {
     const place = { client, paths: pathsOf("environments"), deployment: "one" };
     const changes = runsAmong(followRuns(place, ending.signal));
     const first = await changes.next();
-    const told = Array.from({ length: 20 }, (_, at) => {
+    const seen = Array.from({ length: 20 }, (_, at) => {
       const status = at % 2 === 0 ? conditions("Ready") : conditions();
       const version = { resourceVersion: String(10 + at) };
       return ["a", "b"].map((digit) => JSON.stringify({ type: "MODIFIED", object: podOf(digit, status, version) }));
     });
 
-    (await watched[0]?.promise)?.end(`${told.flat().join("\n")}\n`);
+    (await watched[0]?.promise)?.end(`${seen.flat().join("\n")}\n`);
     // It watches again once it has read all of that.
     await watched[1]?.promise;
     const waiting = [await changes.next(), await changes.next()];
@@ -237,7 +237,7 @@ describe("the changes of runs", () => {
   });
 
   it("say up to where all was told, and go on from there without a list, or with all where that is forgotten", async () => {
-    const { told, upTo, tell, until, ending, ended } = await opened([podOf("a")]);
+    const { seen, upTo, tell, until, ending, ended } = await opened([podOf("a")]);
     await until(1);
     await tell(["MODIFIED", podOf("a", conditions("Initialized"), { resourceVersion: "6" })], ["BOOKMARK", mark("9")]);
     await upTo("1.9");
@@ -256,25 +256,25 @@ describe("the changes of runs", () => {
     restored.ending.abort();
     await restored.ended;
 
-    expect(told.join("")).toBe("a");
-    expect(next.told.join("")).toBe("c");
+    expect(seen.join("")).toBe("a");
+    expect(next.seen.join("")).toBe("c");
     expect(lists).toEqual([]);
-    expect(restored.told.join("")).toBe("ab");
+    expect(restored.seen.join("")).toBe("ab");
   });
 
   it("end with an error where the cluster may not be watched", async () => {
     server = await loopbackServer((_, response) => refuse(response, 403, "Forbidden"));
     client = apiClient(server.access);
-    const told: RunRef[] = [];
+    const seen: RunRef[] = [];
     const following = async () => {
       const changes = followRuns(
         { client, paths: pathsOf("environments"), deployment: "one" },
         new AbortController().signal,
       );
-      for await (const ref of runsAmong(changes)) told.push(ref);
+      for await (const ref of runsAmong(changes)) seen.push(ref);
     };
 
     await expect(following()).rejects.toMatchObject({ status: 403 });
-    expect(told).toEqual([]);
+    expect(seen).toEqual([]);
   });
 });

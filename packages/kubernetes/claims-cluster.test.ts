@@ -90,18 +90,18 @@ describe("a claim", { retry: 0 }, () => {
       await fixture.cluster.admin.get<KubeObject & { spec: { csi: { volumeHandle: string } } }>(path),
     );
     const name = `kubernetes.io/csi/ebs.csi.aws.com^${spec.csi.volumeHandle}`;
-    const told = async (status: object) => {
+    const answers = async (status: object) => {
       must(await fixture.cluster.admin.patch("/api/v1/nodes/one/status", { status }));
       return (await claims.findVolume(id))?.attached;
     };
     const attachedTo = [{ name, devicePath: "" }];
-    await told({ volumesInUse: [name], volumesAttached: attachedTo });
+    await answers({ volumesInUse: [name], volumesAttached: attachedTo });
     await remove(run);
     await gone(run);
 
     const unmounting = (await claims.findVolume(id))?.attached;
-    const detaching = await told({ volumesInUse: null });
-    const detached = await told({ volumesAttached: null });
+    const detaching = await answers({ volumesInUse: null });
+    const detached = await answers({ volumesAttached: null });
 
     expect([unmounting, detaching, detached]).toEqual([true, true, false]);
   });

@@ -23,7 +23,7 @@ async function clusterWith(own: PersistentVolume | undefined, claim?: Claim) {
   const others = Array.from({ length: 1_000 }, (_, at) => volumeNamed(`pvc-other-${at}`, `claim-${at}`));
   const all = own ? [...others, own] : others;
   const patches: object[] = [];
-  let told = 0;
+  let answer = 0;
   server = await loopbackServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? "", "https://loopback");
     if (request.method === "PATCH") {
@@ -37,14 +37,14 @@ async function clusterWith(own: PersistentVolume | undefined, claim?: Claim) {
     }
     const [key = "", value] = (searchParams.get("labelSelector") ?? "").split("=");
     const items = all.filter(({ metadata }) => key === "" || metadata.labels?.[key] === value);
-    told += items.length;
+    answer += items.length;
     return answerJson(response, { metadata: { resourceVersion: "1" }, items });
   });
   client = apiClient(server.access);
   return {
     place: { client, paths: pathsOf("environments"), deployment: "one" },
     patches,
-    toldOfLists: () => told,
+    toldOfLists: () => answer,
     /** What was asked of volumes, without its query. */
     asked: () =>
       server.requests.map(({ method, url }) => `${method} ${url.split("?")[0]}`).filter((one) => one.includes(volumes)),

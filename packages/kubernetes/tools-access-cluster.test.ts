@@ -33,30 +33,30 @@ describe("Jupyter", () => {
         keys: [],
         jupyter: token === null ? null : { token },
       });
-    const told = () => fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.text());
-    return { run, port, wanted, told };
+    const answers = () => fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.text());
+    return { run, port, wanted, answers };
   };
 
   it("is started with its token, and with another one, and ended", async () => {
     writeFileSync(join(fixture.files, "jupyter"), server, { mode: 0o755 });
-    const { run, port, wanted, told } = await withJupyter(`${fixture.files}:/bin`);
+    const { run, port, wanted, answers } = await withJupyter(`${fixture.files}:/bin`);
 
     await wanted(1, "first");
     const on = await fixture.until(run, (seen) => seen?.jupyter?.state === "on");
     expect(on?.jupyter?.origin).toBe(`http://${on?.ports[0]?.address}`);
-    expect([await told(), on?.ports[0]?.port]).toEqual(["first", port]);
+    expect([await answers(), on?.ports[0]?.port]).toEqual(["first", port]);
 
     await wanted(2, "second");
     await wanted(1, "late");
     await fixture.eventually(
-      () => told().catch(() => ""),
+      () => answers().catch(() => ""),
       (text) => text === "second",
     );
 
     await wanted(3, null);
     expect((await fixture.compute.observe(run.uid, 1))?.jupyter).toBeNull();
     await fixture.eventually(
-      () => told().catch(() => "ended"),
+      () => answers().catch(() => "ended"),
       (text) => text === "ended",
     );
   });

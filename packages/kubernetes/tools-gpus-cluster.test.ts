@@ -52,8 +52,8 @@ it("is told since when no GPU of any machine was used, where it is wanted", asyn
 it("asks a supervisor once, whether GPUs, Jupyter or both are wanted", async () => {
   const run = await fixture.applied({ command: undefined, gpusPerMachine: 8, env: { PATH: withTool("0") } });
   await fixture.ready(run);
-  const told = { revision: 1, login: "gpu-dev-1", keys: [], jupyter: { token: "t" } };
-  await fixture.compute.setAccess(run.uid, 1, told);
+  const answer = { revision: 1, login: "gpu-dev-1", keys: [], jupyter: { token: "t" } };
+  await fixture.compute.setAccess(run.uid, 1, answer);
   const asked: string[] = [];
   const socket: ApiClient["socket"] = (path, protocol) => {
     asked.push(path);

@@ -34,12 +34,12 @@ async function removed({ uid }: Run): Promise<void> {
 /** Whoever follows, until they were told of all of these runs and of a place after that. */
 async function following(from: string | undefined, wanted: readonly Run[], meanwhile = async () => {}) {
   const ending = new AbortController();
-  const told: string[] = [];
+  const received: string[] = [];
   let upTo: string | undefined;
-  const isAll = () => wanted.every(({ uid }) => told.includes(uid));
+  const isAll = () => wanted.every(({ uid }) => received.includes(uid));
   const work = (async () => {
     for await (const change of fixture.compute.changes(ending.signal, from)) {
-      if ("uid" in change) told.push(change.uid);
+      if ("uid" in change) received.push(change.uid);
       else upTo = isAll() ? change.upTo : undefined;
       if (upTo !== undefined) return;
     }
@@ -47,7 +47,7 @@ async function following(from: string | undefined, wanted: readonly Run[], meanw
   await meanwhile();
   await work;
   ending.abort();
-  return { told: [...new Set(told)].sort(), upTo };
+  return { received: [...new Set(received)].sort(), upTo };
 }
 
 const uidsOf = (...runs: readonly Run[]) => runs.map(({ uid }) => uid).sort();
@@ -62,11 +62,11 @@ it("hands the watch over: what changes while nobody follows is told once, and no
   const later = fixtureRun();
   const last = await following(next.upTo, [later], () => fixture.compute.apply(later));
 
-  expect(first.told).toEqual(uidsOf(kept, gone));
-  expect(next.told).toEqual(uidsOf(gone, made));
+  expect(first.received).toEqual(uidsOf(kept, gone));
+  expect(next.received).toEqual(uidsOf(gone, made));
   // A pod's end may be told after its Job's, to the next one then.
-  expect(last.told).toContain(later.uid);
-  expect(last.told).not.toContain(kept.uid);
+  expect(last.received).toContain(later.uid);
+  expect(last.received).not.toContain(kept.uid);
 });
 
 it("goes on from a place in front of a restart of the API server", async () => {
@@ -77,7 +77,7 @@ it("goes on from a place in front of a restart of the API server", async () => {
   await fixture.cluster.controlPlane.restart("apiserver");
   const next = await following(upTo, [made]);
 
-  expect(next.told).toContain(made.uid);
+  expect(next.received).toContain(made.uid);
 });
 
 it.each([
@@ -88,7 +88,7 @@ it.each([
 ])("tells of every living run to whoever goes on from what %s", async (_, from) => {
   const [one, other] = await Promise.all([rested(), rested()]);
 
-  const { told } = await following(from, [one, other]);
+  const { received } = await following(from, [one, other]);
 
-  expect(told).toEqual(uidsOf(one, other));
+  expect(received).toEqual(uidsOf(one, other));
 });

@@ -27,17 +27,17 @@ async function following(answers: readonly Answer[], options: Partial<FollowOpti
   // Longer than any machine needs for an answer: one that is late is asked for again, and these tests count what is asked.
   client = apiClient({ ...server.access, deadlineMs: 120_000 });
   const ending = new AbortController();
-  const told: string[] = [];
+  const received: string[] = [];
   const reached: string[] = [];
   const wanted = new Map<string, () => void>();
   const tell = (text: string) => {
-    told.push(text);
+    received.push(text);
     wanted.get(text)?.();
   };
   const seen = async (text: string) => {
     const { promise, resolve } = Promise.withResolvers<void>();
     wanted.set(text, resolve);
-    if (!told.includes(text)) await promise;
+    if (!received.includes(text)) await promise;
   };
   const follower = {
     keep: ({ metadata }: Thing) => metadata.name,
@@ -55,7 +55,7 @@ async function following(answers: readonly Answer[], options: Partial<FollowOpti
     async until(text: string) {
       await seen(text);
       ending.abort();
-      return { told, version: await ended };
+      return { received, version: await ended };
     },
     versions: () => server.requests.map(({ url }) => new URLSearchParams(url.split("?")[1]).get("resourceVersion")),
   };
@@ -86,9 +86,9 @@ describe("follow", () => {
       events(line("ADDED", thing("c", "6")), line("MODIFIED", thing("a", "7")), line("DELETED", thing("b", "8"))),
     ]);
 
-    const { told, version } = await until("DELETED b");
+    const { received, version } = await until("DELETED b");
 
-    expect(told).toEqual(["listed a,b", "ADDED c", "MODIFIED a", "DELETED b"]);
+    expect(received).toEqual(["listed a,b", "ADDED c", "MODIFIED a", "DELETED b"]);
     expect(version).toBe("8");
     expect(versions()).toEqual([null, "5"]);
     expect(server.requests[1]?.url).toMatch(/^\/things\?x=1&watch=1&allowWatchBookmarks=true&timeoutSeconds=300&/);
@@ -108,9 +108,9 @@ describe("follow", () => {
     await seen("ADDED b");
     (await begun.promise).destroy();
 
-    const { told } = await until("ADDED c");
+    const { received } = await until("ADDED c");
 
-    expect(told).toEqual(["listed a", "ADDED b", "ADDED c"]);
+    expect(received).toEqual(["listed a", "ADDED b", "ADDED c"]);
     expect(versions()).toEqual([null, "5", "7", "8"]);
   });
 
@@ -125,16 +125,16 @@ describe("follow", () => {
       events(line("ADDED", thing("c", "7"))),
     ]);
 
-    const { told } = await until("ADDED c");
+    const { received } = await until("ADDED c");
 
-    expect(told).toEqual(["listed a", "ADDED b", "ADDED c"]);
+    expect(received).toEqual(["listed a", "ADDED b", "ADDED c"]);
     expect(versions()).toEqual([null, "5", "6"]);
   });
 
   it("goes on where somebody else left off, without a list", async () => {
     const { until, versions } = await following([list("50"), events(line("ADDED", thing("b", "53")))], { from: "42" });
 
-    expect(await until("ADDED b")).toEqual({ told: ["ADDED b"], version: "53" });
+    expect(await until("ADDED b")).toEqual({ received: ["ADDED b"], version: "53" });
     expect(versions()).toEqual([null, "42"]);
     expect(server.requests[0]?.url).toBe("/things?x=1&limit=1");
   });
@@ -145,7 +145,7 @@ describe("follow", () => {
       { from: "4200" },
     );
 
-    expect((await until("ADDED b")).told).toEqual(["listed a", "ADDED b"]);
+    expect((await until("ADDED b")).received).toEqual(["listed a", "ADDED b"]);
     expect(versions()).toEqual([null, null, "41"]);
   });
 
@@ -157,7 +157,7 @@ describe("follow", () => {
       events(line("ADDED", thing("b", "50"))),
     ]);
 
-    expect((await until("ADDED b")).told).toEqual(["listed ", "listed a", "ADDED b"]);
+    expect((await until("ADDED b")).received).toEqual(["listed ", "listed a", "ADDED b"]);
     expect(versions()).toEqual([null, "50", null, "49"]);
   });
 
@@ -183,7 +183,7 @@ describe("follow", () => {
       events(line("ADDED", thing("c", "51"))),
     ]);
 
-    expect((await until("ADDED c")).told).toEqual(["listed a", "listed b", "ADDED c"]);
+    expect((await until("ADDED c")).received).toEqual(["listed a", "listed b", "ADDED c"]);
     expect(versions()).toEqual([null, "5", null, "50"]);
   });
 
@@ -195,7 +195,7 @@ describe("follow", () => {
       events(line("ADDED", thing("a", "6"))),
     ]);
 
-    expect((await until("ADDED a")).told).toEqual(["listed ", "ADDED a"]);
+    expect((await until("ADDED a")).received).toEqual(["listed ", "ADDED a"]);
     expect(versions()).toEqual([null, "5", "5", "5"]);
   });
 
@@ -219,7 +219,7 @@ describe("follow", () => {
       events(line("ADDED", thing("a", "6"))),
     ]);
 
-    expect((await until("ADDED a")).told).toEqual(["listed ", "ADDED a"]);
+    expect((await until("ADDED a")).received).toEqual(["listed ", "ADDED a"]);
   });
 
   it("says so where it is not allowed to", async () => {

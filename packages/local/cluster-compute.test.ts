@@ -77,7 +77,7 @@ function opened(access: Pick<ClusterAccess, "ssh"> = { ssh: ownSsh }) {
   };
 }
 
-const told = (revision: number, keys: readonly string[]) => ({ revision, login: "gpu-dev-1", keys, jupyter: null });
+const answer = (revision: number, keys: readonly string[]) => ({ revision, login: "gpu-dev-1", keys, jupyter: null });
 const portOf = (observation: Observation | undefined) => Number(observation?.ports[0]?.address?.split(":")[1]);
 const asked = (port: number) => text(connect(port, "127.0.0.1"));
 
@@ -112,7 +112,7 @@ it.each([
 it("keeps ports and keys for the next start of the stack", async () => {
   const before = opened();
   const port = portOf(await before.compute.observe(uid, 1));
-  await before.compute.setAccess(uid, 1, told(1, [first]));
+  await before.compute.setAccess(uid, 1, answer(1, [first]));
   before.ports.stop();
 
   const after = opened();
@@ -125,16 +125,16 @@ it("keeps ports and keys for the next start of the stack", async () => {
 
 it("lets in by the newest access alone, whichever comes last", async () => {
   const { compute, ssh } = opened();
-  await compute.setAccess(uid, 1, told(8, [second]));
+  await compute.setAccess(uid, 1, answer(8, [second]));
 
-  await compute.setAccess(uid, 1, told(7, [first]));
+  await compute.setAccess(uid, 1, answer(7, [first]));
 
   expect([ssh.admits(name, first), ssh.admits(name, second), ssh.find("gpu-dev-2")]).toEqual([false, true, []]);
 });
 
 it("closes what is over, opens it again when it was not, and keeps nothing of what was removed", async () => {
   const { compute, ssh } = opened();
-  await compute.setAccess(uid, 1, told(1, [first]));
+  await compute.setAccess(uid, 1, answer(1, [first]));
   const port = portOf(await compute.observe(uid, 1));
 
   seen = undefined;
@@ -155,7 +155,7 @@ it("closes what is over, opens it again when it was not, and keeps nothing of wh
 
 it("forgets at its start what the cluster has no more", async () => {
   const before = opened();
-  await before.compute.setAccess(uid, 1, told(1, [first]));
+  await before.compute.setAccess(uid, 1, answer(1, [first]));
   runs = [];
 
   const after = opened();

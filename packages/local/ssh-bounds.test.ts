@@ -25,7 +25,7 @@ describe("what the clients of an SSH server may have at once", () => {
   let looks: number;
   let mostAsked: number;
   let isOpen: boolean;
-  let told: number;
+  let answers: number;
   let started: { readonly channel: ServerChannel; readonly wanted: WantedSession }[];
   let beforeStart: Promise<unknown>;
   const clients = new Set<Client>();
@@ -33,7 +33,7 @@ describe("what the clients of an SSH server may have at once", () => {
     home = mkdtempSync("/var/tmp/berth-ssh-");
     key = newSshKey();
     [dialled, started, beforeStart] = [[], [], Promise.resolve()];
-    [looks, mostAsked, isOpen, told] = [0, 0, true, 0];
+    [looks, mostAsked, isOpen, answers] = [0, 0, true, 0];
     let asked = 0;
     const runs: SshRuns = {
       find: (login) => [{ name: login, keys: [key.public] }],
@@ -55,7 +55,7 @@ describe("what the clients of an SSH server may have at once", () => {
         });
         await beforeStart;
         channel.once("close", () => {
-          told += 1;
+          answers += 1;
         });
         started.push({ channel, wanted });
         return undefined;
@@ -105,14 +105,14 @@ describe("what the clients of an SSH server may have at once", () => {
   const outcomes = async (all: readonly Promise<ClientChannel>[]) => {
     const settled = await Promise.allSettled(all);
     const words = settled.flatMap((one) => (one.status === "rejected" ? [String(one.reason)] : []));
-    return { opened: all.length - words.length, told: [...new Set(words)] };
+    return { opened: all.length - words.length, answers: [...new Set(words)] };
   };
   const times = <Value>(count: number, make: () => Value): Value[] => Array.from({ length: count }, make);
 
   it("is ten sessions of one connection, and one more when one of them has ended", async () => {
     const client = await connect();
 
-    const { opened, told } = await outcomes(times(100, () => exec(client, "true")));
+    const { opened, answers } = await outcomes(times(100, () => exec(client, "true")));
     const atOnce = started.length;
     started[0]?.channel.close();
     const another = await eventually(
@@ -121,14 +121,14 @@ describe("what the clients of an SSH server may have at once", () => {
     );
 
     expect([opened, atOnce, another !== undefined]).toEqual([10, 10, true]);
-    expect(told).toEqual(["Error: (SSH) Channel open failure: This connection has 10 sessions already"]);
+    expect(answers).toEqual(["Error: (SSH) Channel open failure: This connection has 10 sessions already"]);
   });
 
   it("is a hundred and twenty-eight forwards of one connection, to ports and to sockets", async () => {
     const client = await connect();
 
     const all = [...times(100, () => forward(client)), ...times(100, () => forwardToSocket(client))];
-    const { opened, told } = await outcomes(all);
+    const { opened, answers } = await outcomes(all);
     dialled[0]?.destroy();
     await eventually(
       () => forward(client).catch(() => undefined),
@@ -136,13 +136,13 @@ describe("what the clients of an SSH server may have at once", () => {
     );
 
     expect(opened).toBe(128);
-    expect(told).toEqual(["Error: (SSH) Channel open failure: This connection has 128 forwards already"]);
+    expect(answers).toEqual(["Error: (SSH) Channel open failure: This connection has 128 forwards already"]);
   });
 
   it("is a hundred and twenty-eight sessions of one environment, whoever has them, and as many of another", async () => {
     const several = await Promise.all(times(14, () => connect()));
 
-    const { opened, told } = await outcomes(several.flatMap((client) => times(10, () => exec(client, "true"))));
+    const { opened, answers } = await outcomes(several.flatMap((client) => times(10, () => exec(client, "true"))));
     const other = await outcomes([exec(await connect("another"), "true")]);
     for (const client of several) client.destroy();
     const later = await eventually(
@@ -151,7 +151,7 @@ describe("what the clients of an SSH server may have at once", () => {
     );
 
     expect([opened, other.opened, later.opened]).toEqual([128, 1, 1]);
-    expect(told).toEqual(["Error: (SSH) Channel open failure: This environment has 128 SSH sessions already"]);
+    expect(answers).toEqual(["Error: (SSH) Channel open failure: This environment has 128 SSH sessions already"]);
   });
 
   it("counts no session in which nothing was started once that is closed", async () => {
@@ -224,7 +224,7 @@ describe("what the clients of an SSH server may have at once", () => {
     resolve();
 
     await eventually(
-      () => told,
+      () => answers,
       (count) => count === 1,
     );
   });

@@ -3,7 +3,7 @@ import { type TextLogOptions, textLog } from "./text-log.ts";
 
 const at = new Date(2026, 0, 20, 17, 52, 3).getTime();
 
-const told = { at, name: "developer/train", id: "", words: "", tone: "plain" } as const;
+const answer = { at, name: "developer/train", id: "", words: "", tone: "plain" } as const;
 
 function logOf(options: Partial<TextLogOptions> = {}) {
   const lines: string[] = [];
@@ -40,7 +40,7 @@ test("a name that has the id in it is shown whole, and what there is no room for
   const { lines, log } = logOf({ columns: () => 80 });
   const id = "ws-my-project-developer-1795373252";
 
-  log.tell({ ...told, name: `developer/onmemos-${id}`, id, words: "active until 19:47" });
+  log.tell({ ...answer, name: `developer/onmemos-${id}`, id, words: "active until 19:47" });
 
   expect(lines).toEqual([`17:52:03  developer/onmemos-${id}  \n            active until 19:47\n`]);
 });
@@ -49,8 +49,8 @@ test("takes no more than five rows, none of which is longer than the terminal is
   for (const width of [40, 80]) {
     const { lines, log } = logOf({ columns: () => width });
 
-    for (const words of ["x".repeat(2_000), "xy ".repeat(700)]) log.tell({ ...told, words });
-    log.tell({ ...told, name: `second/${"n".repeat(60)}1795278714`, id: "9e41c7d3", words: "x".repeat(200) });
+    for (const words of ["x".repeat(2_000), "xy ".repeat(700)]) log.tell({ ...answer, words });
+    log.tell({ ...answer, name: `second/${"n".repeat(60)}1795278714`, id: "9e41c7d3", words: "x".repeat(200) });
 
     const rows = lines.map((line) => line.trimEnd().split("\n"));
     expect(rows[0]).toHaveLength(5);
@@ -64,7 +64,7 @@ test("takes no more than five rows, none of which is longer than the terminal is
 test.each([undefined, 0])("where the width of a terminal is %s, it is one line", (width) => {
   const { lines, log } = logOf({ columns: () => width });
 
-  log.tell({ ...told, words: "x y ".repeat(500) });
+  log.tell({ ...answer, words: "x y ".repeat(500) });
 
   expect(lines[0]?.split("\n")).toHaveLength(2);
 });

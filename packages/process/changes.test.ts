@@ -10,7 +10,7 @@ import { eventually, type Fixture, openFixture } from "./fixture.ts";
 
 let fixture: Fixture;
 let aborted: AbortController;
-let told: RunRef[];
+let received: RunRef[];
 let following: Promise<void>;
 
 beforeEach(() => {
@@ -26,13 +26,13 @@ afterEach(async () => {
 });
 
 function follow(changes = (): AsyncIterable<object> => fixture.compute.changes(aborted.signal)): void {
-  told = [];
+  received = [];
   following = (async () => {
-    for await (const change of changes()) if ("uid" in change) told.push(change as RunRef);
+    for await (const change of changes()) if ("uid" in change) received.push(change as RunRef);
   })();
 }
 
-const count = (run: number) => told.filter((ref) => ref.run === run).length;
+const count = (run: number) => received.filter((ref) => ref.run === run).length;
 const signalled = (run: number, more = 0) =>
   eventually(
     () => count(run),
@@ -51,7 +51,7 @@ it("signals all runs that there are to whoever begins to follow them", async () 
   follow();
 
   await Promise.all([signalled(1), signalled(2)]);
-  expect(told.every(({ uid, key }) => uid === fixture.uid && key === "k|1")).toBe(true);
+  expect(received.every(({ uid, key }) => uid === fixture.uid && key === "k|1")).toBe(true);
 });
 
 it("signals every run of a supervisor that was killed", async () => {
@@ -71,7 +71,7 @@ it("signals every run of a supervisor that was killed when it had only just begu
   const runs = join(fixture.home, "runs");
   const followed = { home: fixture.home, runs, all: () => [any], isStarting: async () => true };
   follow(() => followChanges(followed, aborted.signal));
-  const countOf = (uid: string) => () => told.filter((ref) => ref.uid === uid).length;
+  const countOf = (uid: string) => () => received.filter((ref) => ref.uid === uid).length;
   await fixture.compute.apply(fixture.runOf());
   await eventually(countOf(fixture.uid), (found) => found > 0);
 
@@ -111,7 +111,7 @@ it("passes over what is no note, and goes on", async () => {
   await fixture.compute.apply(fixture.runOf());
   await signalled(1);
 
-  expect(new Set(told.map(({ uid }) => uid))).toEqual(new Set([fixture.uid]));
+  expect(new Set(received.map(({ uid }) => uid))).toEqual(new Set([fixture.uid]));
   expect(readdirSync(notes)).not.toContain(`${"1".repeat(32)}-r1`);
 });
 
@@ -126,14 +126,14 @@ it("passes a hundred notes of a run on as one, and runs that never were twice at
   for (const uid of never.slice(1)) writeFileSync(join(notes, `${uid}-r1`), "k|1");
   await fixture.compute.apply(fixture.runOf());
   await Promise.all([ready(), signalled(1, 2 * never.length)]);
-  const before = told.filter(({ uid }) => uid === fixture.uid).length;
+  const before = received.filter(({ uid }) => uid === fixture.uid).length;
   await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: false });
   await eventually(
-    () => told.filter(({ uid }) => uid === fixture.uid).length,
+    () => received.filter(({ uid }) => uid === fixture.uid).length,
     (found) => found > before,
   );
 
-  const others = told.filter(({ uid }) => uid !== fixture.uid);
+  const others = received.filter(({ uid }) => uid !== fixture.uid);
   expect(new Set(others.map(({ uid }) => uid)).size).toBe(never.length);
   expect(others).toHaveLength(2 * never.length);
   expect(others.find(({ uid }) => uid === never[0])?.key).toBe("k|99");

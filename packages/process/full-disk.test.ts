@@ -18,8 +18,8 @@ const program = `
   const { processVolumes } = await import(${moduleOf("./volumes.ts")});
   const { volumeData } = await import(${moduleOf("./volume-directory.ts")});
 
-  const told = [];
-  const log = { info() {}, error() {}, warn: (event, { error }) => told.push(event + ": " + error) };
+  const received = [];
+  const log = { info() {}, error() {}, warn: (event, { error }) => received.push(event + ": " + error) };
   const volumes = processVolumes({ home: "/mnt", log });
   const { id } = await volumes.createVolume({ token: "t", sizeGb: 10, zone: "z", snapshotId: undefined });
   const file = (name) => volumeData("/mnt", id) + "/" + name;
@@ -47,7 +47,7 @@ const program = `
   rmSync(file("large"));
   writeFileSync(file("small"), "fits");
   const after = await backUp("a-2");
-  console.log(JSON.stringify({ full: full.state, copied, told, restored, kept, isThere: mounted !== undefined, after: after.state }));
+  console.log(JSON.stringify({ full: full.state, copied, received, restored, kept, isThere: mounted !== undefined, after: after.state }));
 `;
 
 it("a full disk fails a backup and says so; nothing half copied counts, the volume stays, and with room it works again", {
@@ -63,7 +63,7 @@ it("a full disk fails a backup and says so; nothing half copied counts, the volu
   expect(JSON.parse(stdout)).toEqual({
     full: "failed",
     copied: ["snapshot.json", "tags.json"],
-    told: ["snapshot not copied: VolumeRefused: There is no space left on the disk of this machine"],
+    received: ["snapshot not copied: VolumeRefused: There is no space left on the disk of this machine"],
     restored: "VolumeRefused: There is no such completed snapshot",
     kept: true,
     isThere: true,

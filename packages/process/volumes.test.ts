@@ -132,8 +132,8 @@ describe("a snapshot", () => {
   });
 
   it("has failed when the disk is full, which the log tells, and leaves the volume as it was", async () => {
-    const told: unknown[] = [];
-    const log = { info() {}, error() {}, warn: (event: string, fields = {}) => void told.push({ event, ...fields }) };
+    const seen: unknown[] = [];
+    const log = { info() {}, error() {}, warn: (event: string, fields = {}) => void seen.push({ event, ...fields }) };
     const full: Copy = async (_, to) => {
       writeFileSync(join(to, "half"), "half of it");
       await inWords(() => writeFileSync("/dev/full", "x"));
@@ -153,7 +153,7 @@ describe("a snapshot", () => {
       (files) => files.length === 0,
     );
     const error = "VolumeRefused: There is no space left on the disk of this machine";
-    expect(told).toEqual([{ event: "snapshot not copied", snapshot: id, error }]);
+    expect(seen).toEqual([{ event: "snapshot not copied", snapshot: id, error }]);
     expect(await volumes.findVolume(volume)).toMatchObject({ id: volume });
     expect(readFileSync(join(volumeData(home, volume), "file"), "utf8")).toBe("kept");
   });

@@ -28,23 +28,23 @@ afterEach(() => {
 
 test("whoever comes while one sync runs waits for the next one, with all the others", () => {
   const log = logOnDisk(join(home, "log"), mark, begin);
-  const told: string[] = [];
-  for (const name of ["a", "b", "c"]) log.sync(() => told.push(name));
+  const seen: string[] = [];
+  for (const name of ["a", "b", "c"]) log.sync(() => seen.push(name));
 
   started[0]?.(null);
-  const afterFirst = [...told];
+  const afterFirst = [...seen];
   started[1]?.(null);
 
   expect(afterFirst).toEqual(["a"]);
-  expect(told).toEqual(["a", "b", "c"]);
+  expect(seen).toEqual(["a", "b", "c"]);
   expect(started).toHaveLength(2);
   log.close();
 });
 
 test("a sync that fails is told to all who wait then and later, and none is tried after it", () => {
   const log = logOnDisk(join(home, "log"), mark, begin);
-  const told: unknown[] = [];
-  const tell = (name: string) => log.sync((error) => told.push([name, error?.message]));
+  const seen: unknown[] = [];
+  const tell = (name: string) => log.sync((error) => seen.push([name, error?.message]));
   tell("waited for it");
   tell("waited for the next one");
 
@@ -52,7 +52,7 @@ test("a sync that fails is told to all who wait then and later, and none is trie
   tell("came later");
   log.close();
 
-  expect(told).toEqual(["waited for it", "waited for the next one", "came later"].map((name) => [name, "EIO"]));
+  expect(seen).toEqual(["waited for it", "waited for the next one", "came later"].map((name) => [name, "EIO"]));
   expect(started).toHaveLength(1);
   expect(noted).toEqual([]);
 });
@@ -80,27 +80,27 @@ test("where nobody can say how far the log is written it is synced all the same,
   let number: string | undefined;
   const asked = { ...mark, written: () => (number === undefined ? undefined : Buffer.from(number)) };
   const log = logOnDisk(join(home, "log"), asked, begin);
-  const told: unknown[] = [];
-  log.sync((error) => told.push(error));
+  const seen: unknown[] = [];
+  log.sync((error) => seen.push(error));
   started[0]?.(null);
   const afterFirst = [...noted];
   number = "2";
-  log.sync((error) => told.push(error));
+  log.sync((error) => seen.push(error));
   started[1]?.(null);
 
-  expect(told).toEqual([null, null]);
+  expect(seen).toEqual([null, null]);
   expect([afterFirst, noted]).toEqual([[], ["2"]]);
   log.close();
 });
 
 test("closing tells everybody, and a log that is not there is said at once", () => {
   const log = logOnDisk(join(home, "log"), mark, begin);
-  const told: unknown[] = [];
-  for (const name of ["a", "b"]) log.sync((error) => told.push([name, error]));
+  const seen: unknown[] = [];
+  for (const name of ["a", "b"]) log.sync((error) => seen.push([name, error]));
   log.close();
   started[0]?.(null);
 
-  expect(told).toEqual([
+  expect(seen).toEqual([
     ["a", null],
     ["b", null],
   ]);

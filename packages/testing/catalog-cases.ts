@@ -174,14 +174,14 @@ function operators(world: HttpWorld, key: string): void {
     test("is an unknown path to everybody but operators, byte for byte, whatever is sent", async () => {
       const { method, path, sent } = await goodRequest(world, endpoint, key);
       const unknown = await send({ method, path: "/v1/admin/no-such-thing", sent: { key } });
-      const told = [unknown.status, await unknown.text(), Object.fromEntries(unknown.headers)];
+      const answer = [unknown.status, await unknown.text(), Object.fromEntries(unknown.headers)];
 
       for (const body of method === "GET" ? [undefined] : [sent.body, "{", "[]", huge]) {
         const response = await send({ method, path, sent: { ...sent, key, body } });
 
-        expect([response.status, await response.text(), Object.fromEntries(response.headers)]).toEqual(told);
+        expect([response.status, await response.text(), Object.fromEntries(response.headers)]).toEqual(answer);
       }
-      expect(told.slice(0, 2)).toEqual([404, '{"detail":"Not Found"}']);
+      expect(answer.slice(0, 2)).toEqual([404, '{"detail":"Not Found"}']);
     });
   });
 }

@@ -37,7 +37,7 @@ describe("a report", () => {
   test("is told as it was taken: any offset in UTC, no time in the future", async () => {
     const world = await activeWorld();
 
-    const told = await world.report({
+    const answer = await world.report({
       environmentId: workspaceId,
       snapshot: {
         lastIDEActivity: "2026-01-20T20:30:00.500+02:00",
@@ -49,7 +49,7 @@ describe("a report", () => {
     });
 
     const times = { lastIDEActivity: "2026-01-20T18:30:00Z", lastSSHActivity: now };
-    expect(told).toEqual(recorded({ ...times, activeIDEConnections: 1, activeSSHConnections: 0 }));
+    expect(answer).toEqual(recorded({ ...times, activeIDEConnections: 1, activeSSHConnections: 0 }));
     expect(world.lastUsed()).toBe("2026-01-20T19:00:00");
   });
 
@@ -72,9 +72,9 @@ describe("a report", () => {
   test("that nobody is there moves nothing", async () => {
     const world = await activeWorld();
 
-    const told = await world.report({ snapshot: { activeIDEConnections: 0 } });
+    const answer = await world.report({ snapshot: { activeIDEConnections: 0 } });
 
-    expect([told, world.head().use.lastUsedAt]).toEqual([recorded({ activeIDEConnections: 0 }), null]);
+    expect([answer, world.head().use.lastUsedAt]).toEqual([recorded({ activeIDEConnections: 0 }), null]);
   });
 });
 
@@ -99,10 +99,10 @@ test.each([
 test.each(["start", "short", "nobodys-workspace", "{id}"])("of %s, which is no workspace, is 404", async (id) => {
   const world = await workspaceWorld();
 
-  const told = await world.ask("POST", `/api/v1/environments/${encodeURIComponent(id)}/activity`);
+  const answer = await world.ask("POST", `/api/v1/environments/${encodeURIComponent(id)}/activity`);
 
   const message = `workspace not found: ${id}`;
-  expect(told).toEqual({
+  expect(answer).toEqual({
     status: 404,
     body: { success: false, error: "Resource Not Found", message, code: "ERR_404" },
   });

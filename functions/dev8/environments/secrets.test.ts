@@ -50,9 +50,9 @@ async function watchedWorld(options: Parameters<typeof workspaceWorld>[0] = {}) 
     },
   });
   const ask = async (...given: Parameters<typeof world.ask>) => {
-    const told = await world.ask(...given);
-    noted.push(JSON.stringify(told));
-    return told;
+    const answers = await world.ask(...given);
+    noted.push(JSON.stringify(answers));
+    return answers;
   };
   return { ...world, ask, runs, noted };
 }

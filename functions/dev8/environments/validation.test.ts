@@ -95,16 +95,16 @@ describe.each([path, `${path}/start`])("POST %s", (at) => {
       ["cloudRegion", "region mars is not available"],
     ] as const;
     const body: Record<string, unknown> = at === path ? { ...bad, userId: undefined } : { ...bad };
-    const told: string[] = [];
+    const seen: string[] = [];
 
     for (const [name] of mended) {
-      told.push(JSON.parse((await refusalOf("POST", at, body)).text).message);
+      seen.push(JSON.parse((await refusalOf("POST", at, body)).text).message);
       const isFirstRegion = name === "cloudRegion" && body.cloudRegion === "";
       body[name] = isFirstRegion ? "mars" : good[name as keyof typeof good];
     }
-    told.push(JSON.parse((await refusalOf("POST", at, body)).text).message);
+    seen.push(JSON.parse((await refusalOf("POST", at, body)).text).message);
 
-    expect(told).toEqual([...mended.map(([, message]) => message), "githubToken must be a string"]);
+    expect(seen).toEqual([...mended.map(([, message]) => message), "githubToken must be a string"]);
   });
 
   test("refuses the document's bad example as the document prints it", async () => {
@@ -142,14 +142,14 @@ test.each([
   ["POST", `${path}/stop`],
   ["DELETE", path],
 ])("%s %s needs an id and a region alone, in that order", async (method, at) => {
-  const told = [
+  const seen = [
     await refusalOf(method, at, undefined),
     await refusalOf(method, at, { workspaceId: "short" }),
     await refusalOf(method, at, { workspaceId: good.workspaceId, force: 1 }),
     await refusalOf(method, at, { workspaceId: good.workspaceId, cloudRegion: "mars", force: 1 }),
   ];
 
-  expect(told).toEqual([required, uuid, "cloudRegion is required", "region mars is not available"].map(refused));
+  expect(seen).toEqual([required, uuid, "cloudRegion is required", "region mars is not available"].map(refused));
 });
 
 test("a force that is none is refused last", async () => {

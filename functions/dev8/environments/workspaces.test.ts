@@ -100,13 +100,13 @@ describe("create", () => {
     const { userId: _, baseImage: __, ...named } = workspaceOf(workspaceId);
     const body = JSON.stringify({ ...named, name: "https://example.com//x /* y */" });
 
-    const { status, body: told } = await world.ask(
+    const { status, body: shown } = await world.ask(
       "POST",
       path,
       `// a comment\n${body.replace("{", '{ /* more */ "other": 1, "sshPublicKey": "ssh-rsa AA//BB",')}`,
     );
 
-    expect([status, told.data.environment]).toMatchObject([
+    expect([status, shown.data.environment]).toMatchObject([
       201,
       { userId: "default-user", baseImage: "node", cloudProvider: "AZURE", name: "https://example.com//x /* y */" },
     ]);
@@ -488,7 +488,7 @@ describe("two owners with the same id", () => {
     await world.create();
     const named = { workspaceId, cloudRegion: "centralindia" };
 
-    const told = [
+    const shown = [
       await world.ask("GET", `${path}/${workspaceId}`, undefined, stranger),
       await world.ask("POST", `${path}/stop`, named, stranger),
       await world.ask("POST", `${path}/start`, workspaceOf(workspaceId), stranger),
@@ -496,7 +496,7 @@ describe("two owners with the same id", () => {
       await world.ask("POST", `${path}/${workspaceId}/activity`, {}, stranger),
     ];
 
-    expect(told).toEqual([notThere, noContainer, noVolume, notThere, notThere].map((text) => refused(404, text)));
+    expect(shown).toEqual([notThere, noContainer, noVolume, notThere, notThere].map((text) => refused(404, text)));
     expect(await world.status()).toBe("RUNNING");
   });
 });
@@ -536,9 +536,9 @@ describe("read", () => {
     async (id) => {
       const world = await workspaceWorld();
 
-      const told = await world.ask("GET", `${path}/${encodeURIComponent(id)}`);
+      const shown = await world.ask("GET", `${path}/${encodeURIComponent(id)}`);
 
-      expect(told).toEqual(refused(404, `workspace not found: ${id}`));
+      expect(shown).toEqual(refused(404, `workspace not found: ${id}`));
     },
   );
 });
@@ -558,9 +558,9 @@ test("what is said before any workspace is looked for comes in this dialect's en
     await world.request("PUT", path, { key }),
     await world.request("GET", `${path}/`, { key }),
   ];
-  const told = await Promise.all(responses.map(async (response) => [response.status, await response.json()]));
+  const shown = await Promise.all(responses.map(async (response) => [response.status, await response.json()]));
 
-  expect(told).toEqual([
+  expect(shown).toEqual([
     envelope("Unauthorized", "Not authenticated", 401),
     envelope("Unauthorized", "Invalid API key", 401),
     envelope("Unauthorized", "Invalid API key", 401),

@@ -29,7 +29,7 @@ const id = "aws_access_key_id";
 const secret = "aws_secret_access_key";
 const token = "aws_session_token";
 
-const rows: readonly (readonly [why: string, body: unknown, told: readonly Told[]])[] = [
+const rows: readonly (readonly [why: string, body: unknown, answer: readonly Told[]])[] = [
   ["neither form", {}, [missing(id, {}), missing(secret, {})]],
   ["fields nobody knows", { user: "x" }, [missing(id, { user: "***" }), missing(secret, { user: "***" })]],
   [
@@ -93,10 +93,10 @@ const rows: readonly (readonly [why: string, body: unknown, told: readonly Told[
   ],
 ];
 
-test.each(rows)("400 for %s", async (_, body, told) => {
+test.each(rows)("400 for %s", async (_, body, answer) => {
   const response = await world.request("POST", "/v1/auth/aws-login", { body });
 
-  const detail = told.map(([type, field, msg, input]) => ({ type, loc: ["body", field], msg, input }));
+  const detail = answer.map(([type, field, msg, input]) => ({ type, loc: ["body", field], msg, input }));
   expect([response.status, await response.json()]).toEqual([400, { detail }]);
 });
 

@@ -105,11 +105,11 @@ describe("POST /v1/jobs/{job_id}/users", () => {
       const id = await active();
       const before = await job(id);
 
-      const told = await post(`/v1/jobs/${id}/users`, { public_key: "k".repeat(length) });
+      const seen = await post(`/v1/jobs/${id}/users`, { public_key: "k".repeat(length) });
       await world.deliver();
 
-      expect([told.status, told.text]).toEqual([status, expect.stringContaining(words)]);
-      expect(told.text).not.toContain("kkkk");
+      expect([seen.status, seen.text]).toEqual([status, expect.stringContaining(words)]);
+      expect(seen.text).not.toContain("kkkk");
       expect(await job(id)).toEqual(before);
     },
   );
@@ -122,10 +122,10 @@ describe("POST /v1/jobs/{job_id}/users", () => {
     async (length, status, words) => {
       const body = { image: "busybox", instance_type: "p5.48xlarge", ssh_public_keys: ["k".repeat(length)] };
 
-      const told = await post("/v1/jobs/submit", body);
+      const seen = await post("/v1/jobs/submit", body);
 
-      expect([told.status, told.text]).toEqual([status, expect.stringContaining(words)]);
-      expect(told.text).not.toContain("kkkk");
+      expect([seen.status, seen.text]).toEqual([status, expect.stringContaining(words)]);
+      expect(seen.text).not.toContain("kkkk");
       expect(await (await world.request("GET", "/v1/jobs", { key })).json()).toMatchObject({ total: 0 });
     },
   );

@@ -119,10 +119,10 @@ test.each([
   const response = await world.request("POST", "/v1/jobs/submit", { key, body: { ...smallJob, webhook_url } });
 
   expect(response.status).toBe(400);
-  const told = await response.text();
-  expect(told).toContain(text);
+  const answers = await response.text();
+  expect(answers).toContain(text);
   const estimate = await world.request("POST", "/v1/jobs/estimate", { key, body: { ...smallJob, webhook_url } });
-  expect([estimate.status, await estimate.text()]).toEqual([400, told]);
+  expect([estimate.status, await estimate.text()]).toEqual([400, answers]);
   const jobs = await world.request("GET", "/v1/jobs", { key });
   expect(await jobs.json()).toMatchObject({ total: 0 });
 });

@@ -172,9 +172,14 @@ describe("POST /api/instances", () => {
     const [good, bad, list] = [text, "{", "[]"].map((body) => ask("POST", "/api/instances", body));
 
     expect((await good)?.status).toBe(201);
-    for (const told of [await bad, await list]) {
-      const { code, message, details } = told?.body.error ?? {};
-      expect([told?.status, code, message, details]).toEqual([400, "VALIDATION_ERROR", "Invalid JSON body", undefined]);
+    for (const answer of [await bad, await list]) {
+      const { code, message, details } = answer?.body.error ?? {};
+      expect([answer?.status, code, message, details]).toEqual([
+        400,
+        "VALIDATION_ERROR",
+        "Invalid JSON body",
+        undefined,
+      ]);
     }
   });
 

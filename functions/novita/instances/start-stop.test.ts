@@ -96,11 +96,11 @@ describe("start", () => {
     const shown = await ask("GET", `/api/instances/${id}`);
     await world.advance(MINUTE);
 
-    for (const [told, word] of [
+    for (const [answer, word] of [
       [stopping, "stopping"],
       [terminated, "terminated"],
     ] as const) {
-      expect([told.status, told.body.error]).toMatchObject([
+      expect([answer.status, answer.body.error]).toMatchObject([
         409,
         { code: "INSTANCE_NOT_STARTABLE", message: `Instance ${id} is ${word} and cannot be started` },
       ]);

@@ -52,14 +52,14 @@ describe("a command", () => {
 
   test("comes in the query, a form or JSON, and of two the query counts", async () => {
     const { ask } = await runningWorld();
-    const told = async (query: string, body?: unknown) =>
+    const answers = async (query: string, body?: unknown) =>
       (await ask("POST", `${workspace}/execute${query}`, body)).body.command;
 
-    expect(await told("", { command: "json", timeout: 5 })).toBe("json");
-    expect(await told("", "command=a+form%21&timeout=5")).toBe("a form!");
-    expect(await told("?command=query", { command: "json" })).toBe("query");
-    expect(await told("?timeout=5&x=%", { command: "json", more: 1 })).toBe("json");
-    expect(await told("?command=first&command=last")).toBe("last");
+    expect(await answers("", { command: "json", timeout: 5 })).toBe("json");
+    expect(await answers("", "command=a+form%21&timeout=5")).toBe("a form!");
+    expect(await answers("?command=query", { command: "json" })).toBe("query");
+    expect(await answers("?timeout=5&x=%", { command: "json", more: 1 })).toBe("json");
+    expect(await answers("?command=first&command=last")).toBe("last");
   });
 
   test.each([
@@ -146,14 +146,14 @@ describe("a command", () => {
     world.compute.program(head(id).uid, { kind: "imageFails", reason: "Image not found" });
     for (const node of nodesOf({ "cpu-shared": 1 })) world.compute.setNode(node);
 
-    const told = [
+    const answers = [
       await ask("POST", session, { command: "x" }),
       await ask("POST", session, { command: "x" }),
       await ask("POST", `${workspace}/runsh?command=x`),
     ];
 
     const failed = { status: 500, body: { detail: "Session failed to start: Image not found" } };
-    expect(told).toEqual([failed, failed, failed]);
+    expect(answers).toEqual([failed, failed, failed]);
     expect((await ask("GET", `/v1/sessions/${id}`)).body.status).toBe("failed");
   });
 });

@@ -10,7 +10,7 @@ describe("POST /v1/sessions", () => {
   test("answers what is documented once the session runs", async () => {
     const { ask } = await onmemosWorld();
 
-    const told = await ask("POST", "/v1/sessions", {
+    const seen = await ask("POST", "/v1/sessions", {
       provider: "auto|cloud_run|gke|workstations",
       template: "python",
       namespace: "my-project",
@@ -18,7 +18,7 @@ describe("POST /v1/sessions", () => {
       ttl_minutes: 60,
     });
 
-    expect(told).toEqual({
+    expect(seen).toEqual({
       status: 201,
       body: {
         id,
@@ -246,7 +246,7 @@ describe("reading", () => {
     world.clock.advance(head(id).createdAt + 60_000 - world.clock.now());
 
     const phase = head(id).phase;
-    const told = [
+    const seen = [
       await ask("GET", `/v1/sessions/${id}`),
       await ask("GET", `/v1/sessions/${id}/connect`),
       await ask("POST", `/v1/sessions/${id}/execute`, { command: "date" }),
@@ -256,7 +256,7 @@ describe("reading", () => {
     await world.advance(120_000);
 
     expect(phase).toBe("active");
-    expect(told).toEqual(told.map(() => ({ status: 404, body: { detail: "Session not found" } })));
+    expect(seen).toEqual(seen.map(() => ({ status: 404, body: { detail: "Session not found" } })));
     expect(listed).toEqual({ sessions: [], count: 0 });
     expect([head(id).phase, world.volumes.volumeIds(), await world.compute.listRuns()]).toEqual(["expired", [], []]);
   });

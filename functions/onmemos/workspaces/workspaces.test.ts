@@ -39,9 +39,9 @@ describe("a workspace", () => {
   ])("is refused with %j", async (change, detail) => {
     const { ask } = await onmemosWorld();
 
-    const told = await ask("POST", "/v1/cloudrun/workspaces", { ...plain, ...change });
+    const answer = await ask("POST", "/v1/cloudrun/workspaces", { ...plain, ...change });
 
-    expect(told).toEqual({ status: 400, body: { detail } });
+    expect(answer).toEqual({ status: 400, body: { detail } });
   });
 
   test("under an Idempotency-Key is made once", async () => {
@@ -76,13 +76,13 @@ describe("a workspace", () => {
     await create();
     const { body } = await ask("POST", "/v1/cloudrun/workspaces", { ...plain, user: "other" });
 
-    const told = [
+    const answer = [
       await ask("DELETE", at, { any: "body" }),
       await ask("DELETE", at),
       await ask("DELETE", `/v1/sessions/${body.id}`),
     ];
 
-    expect(told).toEqual([
+    expect(answer).toEqual([
       { status: 200, body: { message: "Workspace deleted successfully" } },
       { status: 404, body: { detail: "Workspace not found" } },
       { status: 200, body: { ok: true } },
@@ -111,8 +111,8 @@ describe("a workspace", () => {
   test("shows its shell to a WebSocket alone", async () => {
     const { ask, key } = await onmemosWorld();
 
-    const told = await ask("GET", `${at}/shell?api_key=${key}`, undefined, { key: "" });
+    const answer = await ask("GET", `${at}/shell?api_key=${key}`, undefined, { key: "" });
 
-    expect(told).toEqual({ status: 426, body: { detail: "WebSocket upgrade required" } });
+    expect(answer).toEqual({ status: 426, body: { detail: "WebSocket upgrade required" } });
   });
 });

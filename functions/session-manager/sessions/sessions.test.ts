@@ -160,10 +160,10 @@ describe("status", () => {
 
   test("follows the phases: created, running, sleeping, waking, running", async () => {
     const { world, ask, uuid, state } = await sessionWorld({ delays: { imageMs: 20_000, removeMs: 3_000 } });
-    const told: unknown[] = [];
+    const seen: unknown[] = [];
     const tell = async () => {
       const { replicas, session } = await state();
-      told.push([replicas, session.status]);
+      seen.push([replicas, session.status]);
     };
 
     await tell();
@@ -179,7 +179,7 @@ describe("status", () => {
     await world.advance(20_000);
     await tell();
 
-    expect(told).toEqual([
+    expect(seen).toEqual([
       [1, "created"],
       [1, "running"],
       [1, "sleeping"],
@@ -532,8 +532,8 @@ describe("what is not there", () => {
     const body = verb === "/chat" ? { message: "Hi" } : undefined;
 
     for (const id of ["abcd1234", "create", "{uuid}", "ABCD1234", "x".repeat(100), "a b", "..%2f", "<b>"]) {
-      const told = await ask(method, `/session/${encodeURIComponent(id)}${verb}`, body);
-      expect(told).toEqual({ status: 404, body: { error: `Session ${id.slice(0, 64)} not found` } });
+      const seen = await ask(method, `/session/${encodeURIComponent(id)}${verb}`, body);
+      expect(seen).toEqual({ status: 404, body: { error: `Session ${id.slice(0, 64)} not found` } });
     }
     const others = await world.request(method, `/session/${uuid}${verb}`, { key: stranger, body });
     expect([others.status, await others.json()]).toEqual([404, { error: `Session ${uuid} not found` }]);

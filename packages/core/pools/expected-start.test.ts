@@ -41,8 +41,8 @@ test("of one that was told a start it is that, and not where one more would stan
   const { at } = (await table.get(forecastKey("h100", null))) as Item;
   const startsAt = clock.now() + 7_000;
   const entries = { [environment.uid]: [startsAt, startsAt + 1_000, "none", 0] };
-  const told: Item = { ...forecastKey("h100", environment.uid.slice(0, 1)), writers: [], at, later: null, entries };
-  await table.put(told);
+  const answer: Item = { ...forecastKey("h100", environment.uid.slice(0, 1)), writers: [], at, later: null, entries };
+  await table.put(answer);
 
   expect(await readExpectedStart(ctx, environment)).toBe(startsAt);
 });
@@ -51,8 +51,8 @@ test("of one that was told that nobody knows it is not where one more would stan
   const { ctx, table, environment } = await worldWithOneMore();
   const { at } = (await table.get(forecastKey("h100", null))) as Item;
   const entries = { [environment.uid]: [null, null, "none", 0] };
-  const told: Item = { ...forecastKey("h100", environment.uid.slice(0, 1)), writers: [], at, later: null, entries };
-  await table.put(told);
+  const answer: Item = { ...forecastKey("h100", environment.uid.slice(0, 1)), writers: [], at, later: null, entries };
+  await table.put(answer);
 
   expect(await readExpectedStart(ctx, environment)).toBeNull();
 });

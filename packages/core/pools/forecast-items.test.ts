@@ -111,11 +111,11 @@ describe("a stored forecast", () => {
     const occupied = [held(now + 90_000)];
     await refreshForecast(ctx, outset(now, { occupied, waiting: [waiting(record.uid, now)] }));
 
-    const told = async () => (await readAdvice(ctx, [record])).get(record.uid);
+    const answer = async () => (await readAdvice(ctx, [record])).get(record.uid);
     clock.advance(100_000);
-    const soon = await told();
+    const soon = await answer();
     clock.advance(away - 100_000);
-    const late = await told();
+    const late = await answer();
 
     expect(soon).toMatchObject({ start: { p50: now + 100_000, p90: now + 100_000 }, lateSince: undefined });
     expect(late?.lateSince).toBe(now + 90_000);
@@ -129,13 +129,13 @@ describe("a stored forecast", () => {
     const entries = { [record.uid]: [null, null, "none", 0] };
     const short: Item = { ...forecastKey("h100", digit), writers: [], at: now, later: now + 30_000, entries };
     await ctx.table.put(short);
-    const told = async () => (await readAdvice(ctx, [record])).get(record.uid)?.start?.later;
+    const answer = async () => (await readAdvice(ctx, [record])).get(record.uid)?.start?.later;
 
-    const soon = await told();
+    const soon = await answer();
     clock.advance(50_000);
 
     expect(soon).toBe(now + 30_000);
-    expect(await told()).toBe(now + 50_000);
+    expect(await answer()).toBe(now + 50_000);
   });
 
   test("is made at most every ten seconds, and after a clock that ran ahead", async () => {

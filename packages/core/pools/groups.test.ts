@@ -120,8 +120,8 @@ test("whose disk lies in another zone than the group's is told that no machine c
   await world.advance(MINUTE);
 
   const pinned = await world.read("alice", "pinned");
-  const told = (await readAdvice(world.ctx, [pinned])).get(pinned.uid)?.place;
-  expect([pinned.phase, pinned.zone, told?.code]).toEqual(["queued", "zone-a", "never"]);
+  const answer = (await readAdvice(world.ctx, [pinned])).get(pinned.uid)?.place;
+  expect([pinned.phase, pinned.zone, answer?.code]).toEqual(["queued", "zone-a", "never"]);
   expect(await phaseOf(world, "bob/free")).toBe("preparing");
 });
 
@@ -212,12 +212,12 @@ test("no more wait for new machines than their ledger item has room for, and who
   const one = await submit("bob", "one");
   await world.advance(30_000);
   const full = await viewPool(world.ctx, "cpu-shared");
-  const told = (await readAdvice(world.ctx, [await world.read("bob", "one")])).get(one.uid)?.place;
+  const answer = (await readAdvice(world.ctx, [await world.read("bob", "one")])).get(one.uid)?.place;
   for (const node of nodesOf({ "cpu-shared": 1 })) world.compute.setNode(node);
   await world.advance(2 * MINUTE);
 
   expect([full?.held.length, full?.granted.length, full?.summary.waiting]).toEqual([500, 0, 11]);
-  expect(told && reasonText(told, "cpu-shared")).toBe(
+  expect(answer && reasonText(answer, "cpu-shared")).toBe(
     "Need 1 CPU-SHARED machines, and as many as possible wait for new machines already - position #2",
   );
   const after = await viewPool(world.ctx, "cpu-shared");
@@ -237,13 +237,13 @@ test("while it cannot be read who waits for new machines, nothing is granted in 
   joins(world, "made-2");
   await world.advance(MINUTE);
   const blind = await viewPool(world.ctx, "h100");
-  const told = (await readAdvice(world.ctx, [await world.read("bob", "two")])).get(two.uid)?.place;
+  const answer = (await readAdvice(world.ctx, [await world.read("bob", "two")])).get(two.uid)?.place;
   const { writers = [] } = (await world.table.get(makeableKey("h100"))) ?? {};
   await world.table.put({ ...read, writers });
   await world.advance(2 * MINUTE);
 
   expect([blind?.granted, blind?.summary.free, blind?.summary.unreadableItems]).toEqual([[], 0, 1]);
-  expect(told && reasonText(told, "h100")).toBe(
+  expect(answer && reasonText(answer, "h100")).toBe(
     "No new H100 jobs are started at the moment: a record of who has H100 capacity cannot be read - position #1",
   );
   const after = await Promise.all([world.read("alice", "one"), world.read("bob", "two")]);

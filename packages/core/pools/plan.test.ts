@@ -274,7 +274,7 @@ describe("what somebody is told who has nobody before it", () => {
   });
 
   test("is in no pool that anything is kept for those before it", () => {
-    const told = new Map<string, number>();
+    const answer = new Map<string, number>();
     for (let seed = 1; seed <= 300; seed++) {
       const random = seededRandom(seed);
       const upTo = (n: number) => Math.floor(random() * n);
@@ -287,12 +287,12 @@ describe("what somebody is told who has nobody before it", () => {
       const group = { makeable: upTo(3), mostUnpinned: upTo(3) };
       const { places } = planOf({ nodes, occupied, waiting: line, ...group });
       const code = places[0]?.code ?? "granted";
-      told.set(code, (told.get(code) ?? 0) + 1);
+      answer.set(code, (answer.get(code) ?? 0) + 1);
     }
 
-    expect(told.get("behind")).toBeUndefined();
+    expect(answer.get("behind")).toBeUndefined();
     for (const code of ["elsewhere", "short", "split", "making", "never"])
-      expect(told.get(code), code).toBeGreaterThan(0);
+      expect(answer.get(code), code).toBeGreaterThan(0);
   });
 });
 

@@ -259,9 +259,9 @@ test("those who wait read their place, start and reason from the plan", async ()
   await world.advance(3000);
 
   const two = await world.read("bob", "two");
-  const told = (await readAdvice(world.ctx, [two])).get(two.uid);
+  const answer = (await readAdvice(world.ctx, [two])).get(two.uid);
   const one = await world.read("alice", "one");
-  expect(told?.place).toMatchObject({
+  expect(answer?.place).toMatchObject({
     position: 1,
     code: "short",
     needed: 8,

@@ -72,13 +72,13 @@ test("the first in line stays it while the ledger item of a machine that it need
   await createEnvironment(world.as("dora"), newEnvironment("next"));
   await world.advance(2 * MINUTE);
   const meanwhile = await viewPool(world.ctx, "h100");
-  const told = (await readAdvice(world.ctx, [first])).get(first.uid)?.place;
+  const answer = (await readAdvice(world.ctx, [first])).get(first.uid)?.place;
   await putBack();
   await world.advance(2 * MINUTE);
 
   expect([meanwhile?.head?.uid, meanwhile?.summary.total]).toEqual([first.uid, 24]);
   expect(meanwhile?.held.map(({ uid }) => uid)).toContain(small.uid);
-  expect(told && reasonText(told, "h100")).toBe(
+  expect(answer && reasonText(answer, "h100")).toBe(
     "Need 24 H100 GPUs, more than those nodes can give whose records can be read - position #1",
   );
   expect((await viewPool(world.ctx, "h100"))?.head?.uid).toBe(first.uid);

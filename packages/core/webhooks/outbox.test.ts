@@ -65,14 +65,14 @@ test("a job that has to wait tells so with its submit, for one message, and with
     await createEnvironment(world.as("alice"), { ...newEnvironment(id), receiver });
     const sent = world.queue.sent();
     await world.deliver();
-    return { sent, told: toldBy(world).map(({ phase }) => phase) };
+    return { sent, answers: toldBy(world).map(({ phase }) => phase) };
   };
 
-  const [without, told] = [await sentFor("a", undefined), await sentFor("b", always)];
+  const [without, answers] = [await sentFor("a", undefined), await sentFor("b", always)];
 
-  expect(told.told).toEqual(["queued"]);
-  expect(told.sent).toBe(without.sent + 1);
-  expect(without).toEqual({ sent: 1, told: [] });
+  expect(answers.answers).toEqual(["queued"]);
+  expect(answers.sent).toBe(without.sent + 1);
+  expect(without).toEqual({ sent: 1, answers: [] });
 });
 
 test("a submit is no error where only what its receiver hears first could not be written: its next look tells that", async () => {
@@ -88,7 +88,7 @@ test("a submit is no error where only what its receiver hears first could not be
   Object.assign(world.table, { put });
   await world.advance(2 * 60_000);
 
-  expect([phase, toldBy(world).map((told) => told.phase)]).toEqual(["queued", ["queued"]]);
+  expect([phase, toldBy(world).map((answers) => answers.phase)]).toEqual(["queued", ["queued"]]);
 });
 
 test("without a receiver nothing is told and nothing more is written", async () => {
@@ -136,9 +136,9 @@ test("a receiver of a start or a stop is for that run, and what happened before 
 
   const environment = await world.read("alice", "a");
   expect([environment.phase, environment.run.n]).toEqual(["active", 2]);
-  const told = toldBy(world);
-  expect(told).toHaveLength(environment.events.count);
-  expect(told.filter(({ url }) => url === once).map(({ n }) => n)).toEqual(
+  const answers = toldBy(world);
+  expect(answers).toHaveLength(environment.events.count);
+  expect(answers.filter(({ url }) => url === once).map(({ n }) => n)).toEqual(
     Array.from({ length: second - first }, (_, index) => first + 1 + index),
   );
 });
@@ -172,9 +172,9 @@ test("more entries than a head keeps stay in it until each is told, and then the
   await reconcile(world.ctx, { look: keyText(keyOf(crowded)) });
   await world.advance(60_000);
 
-  const told = await world.read("alice", "a");
-  const numbers = Array.from({ length: told.events.count }, (_, index) => index + 1);
-  expect(told.events.count).toBeGreaterThanOrEqual(before + 60);
+  const answers = await world.read("alice", "a");
+  const numbers = Array.from({ length: answers.events.count }, (_, index) => index + 1);
+  expect(answers.events.count).toBeGreaterThanOrEqual(before + 60);
   expect(toldBy(world).map(({ n }) => n)).toEqual(numbers);
-  expect(addEntry(told, world.clock.now(), "one more").events.timeline).toHaveLength(40);
+  expect(addEntry(answers, world.clock.now(), "one more").events.timeline).toHaveLength(40);
 });

@@ -47,8 +47,8 @@ test.each<[string, z.ZodType, unknown, string]>([
   ["pattern without one", z.string().regex(/^a/), "b", "f must have the form that openapi.json says"],
   ["refinement", z.string().refine(() => false, "Not this one"), "", "Not this one"],
   ["refinement without a text", z.string().refine(() => false), "x", "f is not valid"],
-])("%s", (_, schema, value, told) => {
-  expect(sentences({ f: schema }, value === undefined ? {} : { f: value })).toEqual([told]);
+])("%s", (_, schema, value, answer) => {
+  expect(sentences({ f: schema }, value === undefined ? {} : { f: value })).toEqual([answer]);
 });
 
 test("the first in the order of the schema is told, and what is inside a map by its name", () => {

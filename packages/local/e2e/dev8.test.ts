@@ -86,7 +86,7 @@ describe("the document's requests", () => {
   const at = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
 
   it("are answered as they are printed, with other times and one address for the page", async () => {
-    const told = {
+    const answer = {
       health: await send(health),
       create: await send(create),
       running: await send(remove),
@@ -100,34 +100,36 @@ describe("the document's requests", () => {
     const { environment: restarted, ...more } = JSON.parse(started ?? "").data;
     const times = { createdAt: at, updatedAt: at };
     const { connectionUrls } = printed;
-    expect(told.health).toMatchObject({ status: 200, body: { status: "healthy", timestamp: at } });
-    expect(Object.keys(told.health.body)).toEqual(expect.arrayContaining(Object.keys(JSON.parse(healthTold ?? ""))));
-    expect(told.create).toEqual({
+    expect(answer.health).toMatchObject({ status: 200, body: { status: "healthy", timestamp: at } });
+    expect(Object.keys(answer.health.body)).toEqual(expect.arrayContaining(Object.keys(JSON.parse(healthTold ?? ""))));
+    expect(answer.create).toEqual({
       status: 201,
       body: {
         ...JSON.parse(created ?? ""),
         data: { environment: { ...printed, ...times, cloudProvider: "AZURE" }, message },
       },
     });
-    expect(told.start).toMatchObject({
+    expect(answer.start).toMatchObject({
       status: 200,
       body: { ...JSON.parse(started ?? ""), data: { environment: { ...restarted, connectionUrls }, ...more } },
     });
-    expect(told.running).toEqual({ status: 409, body: JSON.parse(running ?? "") });
-    expect([told.stop, told.again]).toEqual([1, 2].map(() => ({ status: 200, body: JSON.parse(stoppedTold ?? "") })));
-    expect(told.remove).toEqual({ status: 200, body: JSON.parse(removed ?? "") });
+    expect(answer.running).toEqual({ status: 409, body: JSON.parse(running ?? "") });
+    expect([answer.stop, answer.again]).toEqual(
+      [1, 2].map(() => ({ status: 200, body: JSON.parse(stoppedTold ?? "") })),
+    );
+    expect(answer.remove).toEqual({ status: 200, body: JSON.parse(removed ?? "") });
   });
 
   it("that it prints as mistakes are refused as it prints", async () => {
     const id = "clxxx-yyyy-zzzz";
 
-    const told = [
+    const answer = [
       await ask("POST", path, badCreate),
       await ask("POST", `${path}/start`, quickStart(id)),
       await ask("POST", `${path}/stop`, { workspaceId: id, cloudRegion: "centralindia" }),
     ];
 
-    expect(told).toEqual([
+    expect(answer).toEqual([
       { status: 400, body: JSON.parse(badCreated ?? "") },
       { status: 404, body: JSON.parse(noVolume ?? "") },
       { status: 404, body: JSON.parse(noContainer ?? "") },
@@ -175,10 +177,10 @@ describe("a workspace", () => {
     const asleep = await ask("GET", `${path}/keeps-its-files`);
     const started = await ask("POST", `${path}/start`, body);
     const kept = files.map((file) => readFileSync(file, "utf8"));
-    const told = await ask("POST", `${path}/keeps-its-files/activity`, { snapshot: { activeIDEConnections: 1 } });
+    const answer = await ask("POST", `${path}/keeps-its-files/activity`, { snapshot: { activeIDEConnections: 1 } });
     const deleted = await ask("DELETE", path, { ...body, force: true });
 
-    expect([created, stopped, started, told, deleted].map(({ status }) => status)).toEqual([201, 200, 200, 200, 200]);
+    expect([created, stopped, started, answer, deleted].map(({ status }) => status)).toEqual([201, 200, 200, 200, 200]);
     expect(asleep.body.data.environment.status).toBe("STOPPED");
     expect(kept).toEqual(["what was written before the stop", "what was written before the stop"]);
     expect(files.map((file) => existsSync(file))).toEqual([false, false]);
@@ -234,9 +236,9 @@ describe("bad input", () => {
     ];
 
     for (const [method, at, body, status, error, message] of rows) {
-      const told = await ask(method, at, body);
+      const answer = await ask(method, at, body);
       const envelope = { success: false, error, message, code: `ERR_${status}` };
-      expect([at, told]).toEqual([at, { status, body: envelope }]);
+      expect([at, answer]).toEqual([at, { status, body: envelope }]);
     }
   });
 });

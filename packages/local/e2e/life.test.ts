@@ -117,7 +117,7 @@ describe.concurrent("a job on the local stack", () => {
     const id = await jobs.submit({ instance_type: "p5.48xlarge", gpu_count: 16, command });
     await jobs.until(id, ({ status }) => status === "active");
 
-    const told = await eventually(
+    const answer = await eventually(
       () =>
         [0, 1].map((rank) =>
           fixture
@@ -128,8 +128,8 @@ describe.concurrent("a job on the local stack", () => {
       ([first, second]) => first !== "" && second !== "",
     );
 
-    const port = /^0 2 127\.0\.0\.1 (\d+) 8\n$/.exec(told[0] ?? "")?.[1];
-    expect(told).toEqual([`0 2 127.0.0.1 ${port} 8\n`, `1 2 127.0.0.1 ${port} 8\n`]);
+    const port = /^0 2 127\.0\.0\.1 (\d+) 8\n$/.exec(answer[0] ?? "")?.[1];
+    expect(answer).toEqual([`0 2 127.0.0.1 ${port} 8\n`, `1 2 127.0.0.1 ${port} 8\n`]);
     expect((await jobs.availability()).h100).toMatchObject({ total: 16, available: 0, in_use: 16 });
     expect((await jobs.get(id)).timeline[1]?.reason).toBe("Capacity granted on p5-48xlarge-1, p5-48xlarge-2");
   });

@@ -84,7 +84,7 @@ async function ask(method: string, path: string, body?: unknown): Promise<Told> 
 const untilStatus = async (id: string, status: string): Promise<Told["body"]> => {
   const { body } = await eventually(
     () => ask("GET", `/api/instances/${id}`),
-    (told) => told.body.status === status,
+    (answer) => answer.body.status === status,
   );
   return body;
 };
@@ -341,9 +341,9 @@ describe("bad input", () => {
     ];
 
     for (const [method, path, body, status, code] of rows) {
-      const told = await ask(method, path, body);
-      expect([method, path, told.status, told.body.error.code]).toEqual([method, path, status, code]);
-      expect(told.body.error).toMatchObject({ message: expect.any(String), requestId: expect.any(String) });
+      const answer = await ask(method, path, body);
+      expect([method, path, answer.status, answer.body.error.code]).toEqual([method, path, status, code]);
+      expect(answer.body.error).toMatchObject({ message: expect.any(String), requestId: expect.any(String) });
     }
   });
 

@@ -70,7 +70,7 @@ describe("the requests of the document", () => {
 
     const created = await sendPrinted(at("Create Session"));
     const { id } = created.body;
-    const told = [await sendPrinted(at("Get Session"), id), await sendPrinted(at("Get Connection Info"), id)];
+    const received = [await sendPrinted(at("Get Session"), id), await sendPrinted(at("Get Connection Info"), id)];
     const executed = await sendPrinted(at("Execute Command"), id);
     const deleted = await sendPrinted(at("Delete Session"), id);
     const again = await sendPrinted(at("Delete Session"), id);
@@ -78,7 +78,7 @@ describe("the requests of the document", () => {
     const documented = JSON.parse(exampleAt("Response Formats / Session Response"));
     const { url, websocket, ssh } = created.body;
     expect([created.status, created.body]).toEqual([201, expect.objectContaining(sameForm(documented, id))]);
-    expect(told).toEqual([
+    expect(received).toEqual([
       { status: 200, body: created.body },
       { status: 200, body: { url, websocket, ssh } },
     ]);
@@ -389,13 +389,13 @@ describe("commands", () => {
   it("run many at a time, each with its own result", async () => {
     const id = await newSession({ user: "many" });
 
-    const told = await Promise.all(
+    const received = await Promise.all(
       Array.from({ length: 20 }, (_, n) =>
         ask("POST", `/v1/cloudrun/workspaces/${id}/runpython`, { code: `print(${n})` }),
       ),
     );
 
-    expect(told.map(({ body }) => body.stdout)).toEqual(told.map((_, n) => `${n}\n`));
+    expect(received.map(({ body }) => body.stdout)).toEqual(received.map((_, n) => `${n}\n`));
   });
 });
 
@@ -422,8 +422,8 @@ describe("bad input", () => {
     ];
 
     for (const [method, path, body, status, detail] of rows) {
-      const told = await ask(method, path, body);
-      expect([path, told.status, told.body]).toEqual([path, status, { detail }]);
+      const received = await ask(method, path, body);
+      expect([path, received.status, received.body]).toEqual([path, status, { detail }]);
     }
     expect(await ask("DELETE", `${session}?x=%`, { force: true })).toEqual({ status: 200, body: { ok: true } });
   });

@@ -186,8 +186,8 @@ describe("bad input", () => {
     ];
 
     for (const [method, path, body, status, error] of rows) {
-      const told = await ask(method, path, body);
-      expect([path, told.status, told.body]).toEqual([path, status, { error }]);
+      const answer = await ask(method, path, body);
+      expect([path, answer.status, answer.body]).toEqual([path, status, { error }]);
     }
     const deleted = await ask("DELETE", `/session/${uuid}?x=%`, { force: true });
     expect([deleted.status, deleted.body]).toEqual([200, { uuid, status: "terminated" }]);

@@ -77,9 +77,9 @@ it("a receiver hears of a job from its queue to its end, beside one that hangs",
     events.size >= 4 && [...events.values()].every(({ length }) => length === 3);
   const events = await eventually(isTold, enough);
   // A step of preparing is told where a look saw it.
-  const told = new Set(own().map(statusOf));
-  told.delete("preparing");
-  expect(told).toEqual(new Set(["queued", "active", "completed"]));
+  const answer = new Set(own().map(statusOf));
+  answer.delete("preparing");
+  expect(answer).toEqual(new Set(["queued", "active", "completed"]));
   for (const [id, attempts] of events) {
     expect(new Set(attempts.map(({ body }) => body)).size).toBe(1);
     const [first = 0, second = 0, third = 0] = attempts.map(({ at }) => at);

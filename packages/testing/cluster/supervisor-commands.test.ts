@@ -29,9 +29,9 @@ describe("a command beside that of the run", () => {
     const order = { id: "odd", words, env: { CHANGED: odd }, stdin: Buffer.from(stdin).toString("base64") };
     expect(await fixture.exec(order)).toEqual({ code: 0, stdout: "", stderr: "" });
 
-    const told = await fixture.ended("odd");
-    expect(told).toMatchObject({ end: { exitCode: 3, timedOut: false }, stderr: "problem\n" });
-    expect(told.stdout).toBe(`${[odd, "", "-n", long, odd, odd].join("|")}|${stdin}`);
+    const answer = await fixture.ended("odd");
+    expect(answer).toMatchObject({ end: { exitCode: 3, timedOut: false }, stderr: "problem\n" });
+    expect(answer.stdout).toBe(`${[odd, "", "-n", long, odd, odd].join("|")}|${stdin}`);
   });
 
   it("works where it is told to, and says where it was left", async () => {
@@ -47,10 +47,10 @@ describe("a command beside that of the run", () => {
 
     await fixture.exec({ id: "a", words: shellWords("cd /usr; env"), directory: "/var" });
 
-    const told = await fixture.ended("a");
-    expect(told).toMatchObject({ directory: "/usr", end: { exitCode: 0 } });
-    expect(told.stdout).toContain("PWD=/usr\n");
-    expect(told.stdout).not.toContain("BERTH_DIRECTORY_FILE");
+    const answer = await fixture.ended("a");
+    expect(answer).toMatchObject({ directory: "/usr", end: { exitCode: 0 } });
+    expect(answer.stdout).toContain("PWD=/usr\n");
+    expect(answer.stdout).not.toContain("BERTH_DIRECTORY_FILE");
   });
 
   it.each([
@@ -70,10 +70,10 @@ describe("a command beside that of the run", () => {
     await fixture.run([]);
     await fixture.exec({ id: "late", words: sh("trap '' TERM; sleep 30 & echo $!; wait"), timeoutMs: 400 });
 
-    const told = await fixture.ended("late");
+    const answer = await fixture.ended("late");
 
-    expect(told.end).toMatchObject({ exitCode: 124, timedOut: true });
-    await until(() => !isAlive(Number(told.stdout)));
+    expect(answer.end).toMatchObject({ exitCode: 124, timedOut: true });
+    await until(() => !isAlive(Number(answer.stdout)));
   });
 
   it("is run once under its id, also at the same time and after its end", async () => {
@@ -121,10 +121,10 @@ describe("a command beside that of the run", () => {
 
     // Cut once a second, the file is short again.
     await until(() => kept() < 16 * mebibyte);
-    const told = await fixture.read("endless");
+    const answer = await fixture.read("endless");
 
-    expect(told.stdout).toHaveLength(mebibyte + 1);
-    expect(told.end.state).toBe("running");
+    expect(answer.stdout).toHaveLength(mebibyte + 1);
+    expect(answer.end.state).toBe("running");
   });
 
   it("is cut where what it left behind writes without end, too", async () => {
@@ -284,9 +284,9 @@ describe("where nothing can be written", () => {
       "kill $!; wait $!; true",
     ];
 
-    const told = await promisify(execFile)("bwrap", [...bwrap, "/bin/sh", "-c", script.join("\n")]);
+    const answer = await promisify(execFile)("bwrap", [...bwrap, "/bin/sh", "-c", script.join("\n")]);
 
-    const [taken, full, next, last, read, text] = told.stdout.split("\n");
+    const [taken, full, next, last, read, text] = answer.stdout.split("\n");
     expect([taken, last, text]).toEqual(["0", "0", "written"]);
     expect(JSON.parse(full ?? "").end).toMatchObject({ state: "ended", exitCode: 9 });
     expect(["0", "70"]).toContain(next);

@@ -81,8 +81,8 @@ export async function openSupervisor(): Promise<SupervisorFixture> {
     exec: (order) => ask("exec", [], JSON.stringify({ env: {}, directory: "", timeoutMs: 60_000, ...order })),
     async ended(id) {
       for (;;) {
-        const told = await read(id, 4_000);
-        if (told.end.state === "ended") return told;
+        const shown = await read(id, 4_000);
+        if (shown.end.state === "ended") return shown;
       }
     },
     async run(words, { flags = [], env = {}, by = [], isShort } = {}) {
@@ -127,8 +127,8 @@ export async function openSupervisor(): Promise<SupervisorFixture> {
 }
 
 /** How many bytes of each stream follow, its first line says. */
-function readOf(told: string): ReadAnswer {
-  const bytes = Buffer.from(told);
+function readOf(shown: string): ReadAnswer {
+  const bytes = Buffer.from(shown);
   const at = bytes.indexOf("\n") + 1;
   const first = JSON.parse(bytes.subarray(0, at).toString());
   const text = (from: number, length: number) => bytes.subarray(at + from, at + from + length).toString();

@@ -59,7 +59,7 @@ describe("follow", () => {
   it("tells what is there, what comes and what goes", async () => {
     const namespace = await makeNamespace(cluster.admin, "followed");
     await makeSecret(namespace, "there");
-    const told: string[] = [];
+    const seen: string[] = [];
     const asked: Promise<unknown>[] = [];
     const ending = new AbortController();
 
@@ -67,7 +67,7 @@ describe("follow", () => {
       cluster.admin,
       secretsOf(namespace),
       (type, { metadata }) => {
-        told.push(`${type} ${metadata.name}`);
+        seen.push(`${type} ${metadata.name}`);
         if (type === "DELETED") ending.abort();
         else if (metadata.name === "there") asked.push(makeSecret(namespace, "comes"));
         else asked.push(cluster.admin.remove(`${secretsOf(namespace)}/there`));
@@ -78,7 +78,7 @@ describe("follow", () => {
     // An event may come before the answer to what caused it.
     await Promise.all(asked);
 
-    expect(told).toEqual(["ADDED there", "ADDED comes", "DELETED there"]);
+    expect(seen).toEqual(["ADDED there", "ADDED comes", "DELETED there"]);
   });
 });
 

@@ -43,19 +43,19 @@ export function changesConformance(open: () => Promise<ComputeUnderTest>): void 
   /** Until a change of this run was told, and a moment longer. */
   const listen = async (run: number, from?: string) => {
     const ending = new AbortController();
-    const told: RunRef[] = [];
+    const seen: RunRef[] = [];
     let upTo: string | undefined;
     const following = (async () => {
       for await (const change of test.compute.changes(ending.signal, from)) {
-        if ("uid" in change) told.push(change);
+        if ("uid" in change) seen.push(change);
         else upTo = change.upTo;
       }
     })();
-    while (!told.some((ref) => ref.run === run)) await test.pass(20);
+    while (!seen.some((ref) => ref.run === run)) await test.pass(20);
     await test.pass(500);
     ending.abort();
     await following;
-    return { runs: [...new Set(told.map((ref) => ref.run))].sort(), upTo };
+    return { runs: [...new Set(seen.map((ref) => ref.run))].sort(), upTo };
   };
 
   it("signals all that there is to a newcomer, and to one who goes on only what has changed since", async () => {

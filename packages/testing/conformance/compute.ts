@@ -206,11 +206,11 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
 
   it("signals that a run changed once it has begun, has ended and is gone", async () => {
     const aborted = new AbortController();
-    const told: RunRef[] = [];
+    const received: RunRef[] = [];
     const following = (async () => {
-      for await (const change of compute.changes(aborted.signal)) if ("uid" in change) told.push(change);
+      for await (const change of compute.changes(aborted.signal)) if ("uid" in change) received.push(change);
     })();
-    const count = (run: number) => told.filter((ref) => ref.run === run).length;
+    const count = (run: number) => received.filter((ref) => ref.run === run).length;
     const signalled = (run: number, more: number) =>
       eventually(
         async () => count(run),
@@ -230,7 +230,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     await gone(2);
     await signalled(2, before);
 
-    expect(told.every((ref) => ref.uid === uid && ref.key === "owner#o#env#gpu-dev|j")).toBe(true);
+    expect(received.every((ref) => ref.uid === uid && ref.key === "owner#o#env#gpu-dev|j")).toBe(true);
     aborted.abort();
     await following;
   });
@@ -444,11 +444,11 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
 
     await compute.setAccess(uid, 1, access);
     await compute.setAccess(uid, 1, access);
-    const told = await eventually(observe, (seen) => !["starting", undefined].includes(seen?.jupyter?.state));
+    const received = await eventually(observe, (seen) => !["starting", undefined].includes(seen?.jupyter?.state));
     await compute.setAccess(uid, 1, { ...access, jupyter: null });
     const off = await eventually(observe, (seen) => seen?.jupyter === null);
 
-    const { state, origin, reason } = told?.jupyter ?? {};
+    const { state, origin, reason } = received?.jupyter ?? {};
     expect(state === "on" ? origin : reason).toMatch(state === "on" ? /^http:\/\/\d+(\.\d+){3}:\d+$/ : /Jupyter/);
     expect(state === "on" ? reason : origin).toBeNull();
     expect(off).toMatchObject({ state: "ready" });

@@ -35,7 +35,7 @@ const github = pattern(
 const diskName = pattern("Disk name must contain only letters, numbers, hyphens, and underscores");
 const eight = value("p5.48xlarge offers 1, 2, 4, 8, 16 GPUs");
 
-const rows: readonly (readonly [field: string, input: unknown, told: readonly string[]])[] = [
+const rows: readonly (readonly [field: string, input: unknown, answer: readonly string[]])[] = [
   ["image", 5, string],
   ["image", null, string],
   ["image", "", short],
@@ -105,7 +105,7 @@ const badName = pattern(
   "Names of variables must contain only letters, numbers, and underscores, and not begin with a number",
 );
 const reserved = value("This name is reserved");
-const variables: readonly (readonly [name: string, input: unknown, told: readonly string[]])[] = [
+const variables: readonly (readonly [name: string, input: unknown, answer: readonly string[]])[] = [
   ...["", "1A", "A B", "A-B", "Ä", "A\u0000", "💥", ".."].map((name) => [name, "hunter2", badName] as const),
   ...["PATH", "LD_PRELOAD", "LD_", "KUBERNETES_SERVICE_HOST", "AWS_SECRET_ACCESS_KEY", "AWS_"].map(
     (name) => [name, "hunter2", reserved] as const,

@@ -13,16 +13,16 @@ async function toldWorld(options: Parameters<typeof instanceWorld>[0] = {}) {
   const { body } = await world.create({ webhookUrl: url });
   const id = String(body.instanceId);
   const toldAt = (where: string) => world.world.fetch.posts.filter((post) => post.url === where);
-  const told = (where = url) => toldAt(where).map((post) => JSON.parse(post.body));
-  const words = (where = url) => told(where).map(({ status }) => status);
-  return { ...world, id, told, words };
+  const answer = (where = url) => toldAt(where).map((post) => JSON.parse(post.body));
+  const words = (where = url) => answer(where).map(({ status }) => status);
+  return { ...world, id, answer, words };
 }
 
 describe("a receiver", () => {
   test("is told of every step of a run once, and where to go when it is ready", async () => {
-    const { world, ask, id, told, words } = await toldWorld({ delays: slow });
+    const { world, ask, id, answer, words } = await toldWorld({ delays: slow });
     await world.advance(MINUTE);
-    const ready = told().find(({ status }) => status === "ready");
+    const ready = answer().find(({ status }) => status === "ready");
 
     expect(words()).toEqual(["starting", "running", "health_checking", "ready"]);
     expect(ready).toEqual({
@@ -43,11 +43,11 @@ describe("a receiver", () => {
   });
 
   test("is told of a stop with its reason, and of the next run from starting on", async () => {
-    const { world, ask, id, told, words } = await toldWorld({ delays: slow });
+    const { world, ask, id, answer, words } = await toldWorld({ delays: slow });
     await world.advance(MINUTE);
     await ask("POST", `/api/instances/${id}/stop`);
     await world.advance(MINUTE);
-    const stopped = told().at(-1);
+    const stopped = answer().at(-1);
     await ask("POST", `/api/instances/${id}/start`);
     await world.advance(MINUTE);
 
@@ -57,7 +57,7 @@ describe("a receiver", () => {
   });
 
   test("is told of an auto-stop as one, and of a failure with its reason", async () => {
-    const { world, told, head, id, create } = await toldWorld();
+    const { world, answer, head, id, create } = await toldWorld();
     await world.advance(26 * MINUTE);
     const { body } = await create({ webhookUrl: "https://other.example/" });
     await world.advance(10 * SECOND);
@@ -65,8 +65,8 @@ describe("a receiver", () => {
     await world.advance(MINUTE);
 
     expect(head(id).phase).toBe("stopped");
-    expect(told().at(-1)).toMatchObject({ status: "stopped", data: { reason: "auto-stop" } });
-    expect(told("https://other.example/").at(-1)).toMatchObject({
+    expect(answer().at(-1)).toMatchObject({ status: "stopped", data: { reason: "auto-stop" } });
+    expect(answer("https://other.example/").at(-1)).toMatchObject({
       status: "failed",
       data: { reason: expect.stringMatching(/.+/), status: "failed", portMappings: [], connectionDetails: null },
     });
