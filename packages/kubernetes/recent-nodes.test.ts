@@ -2,16 +2,24 @@ import { setImmediate } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { recentNodes } from "./recent-nodes.ts";
 
+/** An API server that answers each question when the test says so. */
+function asking(now: () => number) {
+  const asked: { readonly name: string; answer(isReady?: boolean): void; fail(): void }[] = [];
+  const find = (path: string) =>
+    new Promise((resolve, reject) => {
+      const name = path.split("/").at(-1) ?? "";
+      const answer = (isReady = true) => {
+        const conditions = [{ type: "Ready", status: isReady ? "True" : "Unknown" }];
+        resolve({ metadata: { name, uid: name }, spec: {}, status: { conditions } });
+      };
+      asked.push({ name, answer, fail: () => reject(new Error("cut off")) });
+    });
+  return { asked, nodesOf: recentNodes({ find } as unknown as Parameters<typeof recentNodes>[0], now) };
+}
+
 it("a node is given out for no more than two seconds after it was asked for, however late it answered", async () => {
   let time = 0;
-  const asked: { readonly name: string; answer(): void }[] = [];
-  const find = (path: string) =>
-    new Promise((resolve) => {
-      const name = path.split("/").at(-1) ?? "";
-      const conditions = [{ type: "Ready", status: "True" }];
-      asked.push({ name, answer: () => resolve({ metadata: { name, uid: name }, spec: {}, status: { conditions } }) });
-    });
-  const nodesOf = recentNodes({ find } as unknown as Parameters<typeof recentNodes>[0], () => time);
+  const { asked, nodesOf } = asking(() => time);
   const slow = nodesOf(["n1"]);
   time = 4_800;
   const quick = nodesOf(["n2"]);
@@ -27,4 +35,42 @@ it("a node is given out for no more than two seconds after it was asked for, how
   await setImmediate();
 
   expect(asked.map(({ name }) => name)).toEqual(["n1", "n2", "n1"]);
+});
+
+it("a node that answers is asked for once by all who ask within two seconds, those of other nodes with it", async () => {
+  let time = 0;
+  const { asked, nodesOf } = asking(() => time);
+  const first = nodesOf(["n1"]);
+  time = 1_999;
+  const second = nodesOf(["n1", "n2"]);
+  time = 2_000;
+  const third = nodesOf(["n1"]);
+  for (const one of asked) one.answer();
+
+  const found = await Promise.all([first, second, third]);
+
+  expect(found.map((nodes) => nodes.map(({ metadata }) => metadata.name).sort())).toEqual([
+    ["n1"],
+    ["n1", "n2"],
+    ["n1"],
+  ]);
+  expect(asked.map(({ name }) => name)).toEqual(["n1", "n2", "n1"]);
+});
+
+it.each<[string, (one: { answer(isReady: boolean): void; fail(): void }) => void]>([
+  ["does not answer", (one) => one.answer(false)],
+  ["could not be asked for", (one) => one.fail()],
+])("a node that %s for one is asked for by each of the others", async (_, come) => {
+  const { asked, nodesOf } = asking(() => 0);
+  const first = nodesOf(["n1"]).catch(() => []);
+  const others = [nodesOf(["n1"]), nodesOf(["n1"])];
+  const before = asked.length;
+  for (const one of asked) come(one);
+  await first;
+  await setImmediate();
+
+  for (const one of asked.slice(before)) one.answer();
+
+  expect((await Promise.all(others)).map((nodes) => nodes.length)).toEqual([1, 1]);
+  expect([before, asked.length]).toEqual([1, 3]);
 });

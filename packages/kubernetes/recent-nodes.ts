@@ -15,19 +15,33 @@ export type ReadNodes = (names: readonly string[], deadline?: AbortSignal) => Pr
  * of one machine share. One that does not answer, or is not there, is asked for each time. Not for what is done by force.
  */
 export function recentNodes(client: ApiClient, now: () => number): ReadNodes {
-  const kept = new Map<string, { readonly at: number; readonly node: Node }>();
-  const isFresh = (at: number) => now() - at >= 0 && now() - at < keptMs;
+  const kept = new Map<string, Asked>();
+  const isFresh = ({ at }: Asked) => now() - at >= 0 && now() - at < keptMs;
+  const ask = async (name: string, deadline: AbortSignal | undefined): Promise<Node | undefined> => {
+    const known = kept.get(name);
+    const found = known && (await known.ready);
+    if (found) return found;
+    const reading = readNodes(client, [name], deadline);
+    const ready = reading.then(
+      (nodes) => nodes.find((node) => holds(node, "Ready")),
+      () => undefined,
+    );
+    const asked = { at: now(), ready };
+    if (kept.get(name) === known) kept.set(name, asked);
+    if (!(await ready) && kept.get(name) === asked) kept.delete(name);
+    return (await reading)[0];
+  };
   return async (names, deadline) => {
     // A node object may have its list of images: what is old is not held.
-    for (const [name, { at }] of kept) if (!isFresh(at)) kept.delete(name);
-    const known = names.flatMap((name) => kept.get(name)?.node ?? []);
-    const at = now();
-    const read = await readNodes(
-      client,
-      names.filter((name) => !kept.has(name)),
-      deadline,
-    );
-    for (const node of read.filter((one) => holds(one, "Ready"))) kept.set(node.metadata.name, { at, node });
-    return [...known, ...read];
+    for (const [name, one] of kept) if (!isFresh(one)) kept.delete(name);
+    const found = await Promise.all(names.map((name) => ask(name, deadline)));
+    return found.flatMap((node) => node ?? []);
   };
+}
+
+interface Asked {
+  /** When it was asked for. */
+  readonly at: number;
+  /** The node once it answered; undefined: it is not there, not ready, or could not be asked for. */
+  readonly ready: Promise<Node | undefined>;
 }
