@@ -375,6 +375,19 @@ describe("what a look asks for", () => {
     expect([asked("GET", "jobs"), asked("GET", "pods")]).toEqual([2, 2]);
   });
 
+  it.each<[string, object, number]>([
+    ["while it lives", pod, 1],
+    ["no more once its command is over by itself", { ...pod, status: completed }, 0],
+    ["where nobody knows how its command ended", { ...pod, status: { phase: "Failed" } }, 1],
+  ])("writes down the machine of a run %s", async (_, there, times) => {
+    const compute = await opened({ ...answers(ready), "GET pods": list(there) });
+
+    const seen = await compute.observe(uid, 1);
+
+    expect(seen?.nodes).toMatchObject([{ name: "one", uid: "node-1" }]);
+    expect(asked("PATCH", "jobs")).toBe(times);
+  });
+
   it("reads a run that is being removed again, since the next look may find it gone", async () => {
     const going = { ...job, metadata: { ...job.metadata, deletionTimestamp: deletedAt } };
     const there = { ...answers(ready), "GET jobs": object(going), "GET pods": list({ ...pod, status: completed }) };

@@ -141,13 +141,14 @@ async function observeRun(
     pulls(pods.filter((pod) => machineStatusOf(pod).unpulled !== null)),
     missing(pods),
   ]);
-  const unkept = unkeptNodes(job, boundNodes(objects, nodes));
-  if (job && unkept !== undefined) await keepNodes(place, job, unkept);
   const seen = observationOf(objects, { now, nodes, podRefusal, missingVolume, failedPulls: failed });
+  const isOver = seen !== undefined && endedByItself(seen);
+  const unkept = isOver ? undefined : unkeptNodes(job, boundNodes(objects, nodes));
+  if (job && unkept !== undefined) await keepNodes(place, job, unkept);
   const { [annotation.execs]: execs, [annotation.ssh]: ssh } = job?.metadata.annotations ?? {};
   const isAsked = (execs !== undefined || (ssh !== undefined && pods.some(isSupervised))) && seen?.sessions === 0;
   // The look that removes it comes next, and needs no other answer: what is over by itself stays so.
-  if (seen && endedByItself(seen)) recent.keepEnd(id, seen);
+  if (isOver) recent.keepEnd(id, seen);
   if (!seen || !job || seen.state === "ended") return seen;
   const first = pods.find((pod) => machineOf(pod) === 0);
   const statusOf = statusReader(place);
