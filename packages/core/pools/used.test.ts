@@ -82,7 +82,7 @@ test("several holdings that come back at once are added to what was used before"
 test("an item keeps the 512 largest and stays below 32 KB", async () => {
   const { ctx, clock } = await memoryWorld();
   const now = clock.now();
-  const owners = Array.from({ length: 20_000 }, (_, n) => n.toString(16).padStart(32, "0"));
+  const owners = Array.from({ length: 10_000 }, (_, n) => n.toString(16).padStart(32, "0"));
 
   const all = owners.map((owner, n) => holding(owner, 1, now - (n + 1) * HOUR));
   const { changed } = await readUsed(ctx, "h100", [], all, now);
@@ -90,7 +90,7 @@ test("an item keeps the 512 largest and stays below 32 KB", async () => {
   expect(changed).toHaveLength(16);
   for (const item of changed) {
     expect(Object.keys(item.owners)).toHaveLength(512);
-    expect(Math.min(...Object.values(item.owners))).toBeGreaterThan(8_000);
+    expect(Math.min(...Object.values(item.owners))).toBeGreaterThan(1_000);
     expect(JSON.stringify(item).length).toBeLessThan(32_000);
   }
 });
