@@ -62,18 +62,17 @@ describe("a loop", () => {
 
     await Promise.all(["a|-", "b|-", "c|-"].map((look) => queue.send("work", { look })));
     await until(() => seen.length === 3);
-
-    await sleep(50);
-    expect(seen.toSorted()).toEqual(["a|-", "b|-", "c|-"]);
     await expect.poll(() => queue.depth("work")).toEqual({ visible: 0, delayed: 0 });
+
+    expect(seen.toSorted()).toEqual(["a|-", "b|-", "c|-"]);
   });
 
   it("hands on a message that is sent while it waits", async () => {
     let seen = "";
+    // It waits for the queue from here on.
     run("work", async ({ look }) => {
       seen = look;
     });
-    await sleep(100);
 
     await queue.send("work", { look: "a|-" });
 
@@ -81,19 +80,22 @@ describe("a loop", () => {
   });
 
   it("deals with several messages of work at once, and never with more than it may", async () => {
-    let [now, most] = [0, 0];
+    let [now, most, done] = [0, 0, 0];
+    const sent = Promise.withResolvers<void>();
     run("work", async () => {
       now += 1;
       most = Math.max(most, now);
       // However long the next message takes to come, these are still there.
       await until(() => most >= 4);
-      await sleep(50);
+      await sent.promise;
       now -= 1;
+      done += 1;
     });
 
     for (let n = 0; n < 12; n += 1) await queue.send("work", { look: `${n}|-` });
-    await until(() => most === 4);
-    await sleep(100);
+    await until(() => most >= 4);
+    sent.resolve();
+    await until(() => done === 12);
 
     expect(most).toBe(4);
   });
@@ -103,13 +105,14 @@ describe("a loop", () => {
     const busy = new Map<string, number>();
     let mostOfOne = 0;
     let mostPools = 0;
+    const sent = Promise.withResolvers<void>();
     run("pools", async ({ look }) => {
       const [pool = ""] = look.split("|");
       busy.set(pool, (busy.get(pool) ?? 0) + 1);
       mostOfOne = Math.max(mostOfOne, ...busy.values());
       mostPools = Math.max(mostPools, [...busy.values()].filter(Boolean).length);
       await until(() => mostPools >= 2);
-      await sleep(30);
+      await sent.promise;
       seen.push(look);
       busy.set(pool, (busy.get(pool) ?? 0) - 1);
     });
@@ -118,6 +121,7 @@ describe("a loop", () => {
       await queue.send("pools", { look: `h100|${n}` }, { group: "h100" });
       await queue.send("pools", { look: `t4|${n}` }, { group: "t4" });
     }
+    sent.resolve();
     await until(() => seen.length === 8);
 
     expect([mostOfOne, mostPools]).toEqual([1, 2]);
@@ -134,10 +138,9 @@ describe("a loop", () => {
     await queue.send("work", { look: "bad|-" });
     await queue.send("work", { look: "good|-" });
     await until(() => seen.length === 3);
-
-    await sleep(50);
-    expect(seen.toSorted()).toEqual(["bad|-", "bad|-", "good|-"]);
     await expect.poll(() => queue.depth("work")).toEqual({ visible: 0, delayed: 0 });
+
+    expect(seen.toSorted()).toEqual(["bad|-", "bad|-", "good|-"]);
   });
 
   it("ends also when it only waits, and after what it is dealing with when it does", async () => {
