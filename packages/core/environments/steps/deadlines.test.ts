@@ -172,62 +172,70 @@ describe("how it ended", () => {
 });
 
 describe("in the queue", () => {
+  const threeHours = { settings: { maxQueueHours: 3 } };
+
   test("nobody waits for longer than the limit who is not the next to start", async () => {
-    const { world } = await submitted({ hours: 72 });
+    const { world } = await submitted({ hours: 5 }, threeHours);
     await queued(world, "next", "later");
 
-    await world.advance(2 * DAY + MINUTE);
+    await world.advance(3 * HOUR + MINUTE);
 
     expect(await world.read("bob", "later")).toMatchObject({
       phase: "cancelled",
-      reason: "Waited in the queue for 48 hours",
+      reason: "Waited in the queue for 3 hours",
     });
     expect(await world.read("bob", "next")).toMatchObject({ phase: "queued" });
   });
 
   test("whoever has the reserved start keeps it past the limit, and starts", async () => {
-    const { world } = await submitted({ hours: 50 });
+    const { world } = await submitted({ hours: 4 }, threeHours);
     await queued(world, "next");
 
-    await world.advance(50 * HOUR + 5 * MINUTE);
+    await world.advance(4 * HOUR + 5 * MINUTE);
 
     expect(await world.read("bob", "next")).toMatchObject({ phase: "active" });
   });
 
   test("the limit does not pass while the operator has closed the pool", async () => {
-    const { world } = await submitted({ hours: 72 });
+    const { world } = await submitted({ hours: 5 }, threeHours);
     await queued(world, "next", "later");
     await pauseAdmission(world.ctx, true);
 
-    await world.advance(2 * DAY + MINUTE);
+    await world.advance(3 * HOUR + MINUTE);
 
     expect(await world.read("bob", "later")).toMatchObject({ phase: "queued" });
   });
 
   test("who waited for a disk is told of that at the limit", async () => {
-    const { world } = await submitted({ disk: "data" }, { snapshotMs: 9 * DAY, settings: { maxQueueHours: 20 } });
+    const { world } = await submitted({ disk: "data" }, { snapshotMs: 9 * DAY, ...threeHours });
     await world.advance(10_000);
     await requestCancel(world.as("alice"), "one");
     await world.advance(10_000);
     await createEnvironment(world.as("alice"), newEnvironment("two", { disk: "data" }));
 
-    await world.advance(21 * HOUR);
+    await world.advance(4 * HOUR);
 
     expect(await world.read("alice", "two")).toMatchObject({
       phase: "cancelled",
       reason: expect.stringMatching(
-        /^Waited in the queue for 20 hours: Waits until disk 'data' is backed up; its snapshot is pending since /,
+        /^Waited in the queue for 3 hours: Waits until disk 'data' is backed up; its snapshot is pending since /,
       ),
     });
   });
 
-  test("what no machine can take is cancelled at the limit", async () => {
+  test("what no machine can take is cancelled at the limit, which is two days unless the operator says another", async () => {
     const world = await memoryWorld({ nodes: nodesOf({ t4: 1 }) });
     await createEnvironment(world.as("alice"), newEnvironment("one"));
 
-    await world.advance(2 * DAY + MINUTE);
+    await world.advance(2 * DAY - MINUTE);
+    const before = await world.read("alice", "one");
+    await world.advance(2 * MINUTE);
 
-    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled" });
+    expect(before.phase).toBe("queued");
+    expect(await world.read("alice", "one")).toMatchObject({
+      phase: "cancelled",
+      reason: expect.stringContaining("Waited in the queue for 48 hours"),
+    });
   });
 });
 
