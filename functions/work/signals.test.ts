@@ -44,7 +44,7 @@ async function costsOf(count: number, world: MemoryWorld, key: Key): Promise<Rec
   );
 }
 
-test("a million signals for environments that never were are one read each, no write and no message", async () => {
+test("a hundred thousand signals for environments that never were are one read each, no write and no message", async () => {
   const { world } = await jobAfter(10 * SECOND);
   const [stored, sent] = [world.table.all(), world.queue.sent()];
   let gets = 0;
@@ -55,11 +55,11 @@ test("a million signals for environments that never were are one read each, no w
   const others = { ...world.table, get, getMany: forbidden, query: forbidden, put: forbidden, remove: forbidden };
   const compute = { ...world.compute, observe: forbidden, remove: forbidden, listRuns: forbidden };
 
-  for (let n = 0; n < 1_000_000; n++) {
+  for (let n = 0; n < 100_000; n++) {
     await reconcile({ ...world.ctx, table: others, compute }, { look: `owner#nobody#env#gpu-dev|${n}`, hint: true });
   }
 
-  expect(gets).toBe(1_000_000);
+  expect(gets).toBe(100_000);
   expect(world.queue.sent()).toBe(sent);
   expect(world.table.all()).toEqual(stored);
 });
