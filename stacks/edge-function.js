@@ -12,8 +12,8 @@ function handler(event) {
     });
   const found = /^\/k\/([^/]*)(\/.*)?$/.exec(request.uri);
   if (found) {
-    // No key is "-": an empty one is refused as any other that is none.
-    request.headers["x-berth-key"] = { value: found[1] || "-" };
+    // A header is not empty, and no key in a path holds a slash.
+    request.headers["x-berth-key"] = { value: found[1] || "/" };
     request.uri = found[2] || "/";
   }
   if (/^\/v1\/cloudrun\/workspaces\/[^/]+\/shell$/.test(request.uri)) {

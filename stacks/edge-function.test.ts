@@ -48,8 +48,8 @@ test.each([
   ["/k/abc/v1/jobs", "/v1/jobs", "abc"],
   ["/k/abc", "/", "abc"],
   ["/k/abc/", "/", "abc"],
-  ["/k//v1/jobs", "/v1/jobs", "-"],
-  ["/k/", "/", "-"],
+  ["/k//v1/jobs", "/v1/jobs", "/"],
+  ["/k/", "/", "/"],
   ["/k/a%2Fb/k/c", "/k/c", "a%2Fb"],
 ])("the key of %s leaves the path", (sent, uri, key) => {
   const request = requestAfter(sent);

@@ -105,6 +105,12 @@ test("the key that the edge took off the path stands in front of it again, and i
   expect(request.headers.has("x-berth-origin")).toBe(false);
 });
 
+test("an empty key that the edge took off the path is an empty one again", () => {
+  const request = requestOfEvent(eventOf("GET", "/v1/x", { headers: { "x-berth-key": "/" } }));
+
+  expect(request.url).toBe("https://gateway/k//v1/x");
+});
+
 test.each([
   ["nothing", undefined],
   ["an event of SQS", { Records: [] }],

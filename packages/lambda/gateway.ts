@@ -83,9 +83,13 @@ function sentPath({ rawPath, headers, requestContext }: GatewayEvent): string {
 
 const functionUrlHost = /\.lambda-url\.[a-z0-9-]+\.on\.aws$/;
 
-/** The edge takes `/k/<key>` off the path, since a route of an HTTP API begins where the API's own paths do. */
+/**
+ * The edge takes `/k/<key>` off the path, since a route of an HTTP API begins where the API's own paths do. An empty key is
+ * a slash there.
+ */
 function keyPrefix({ headers }: GatewayEvent): string {
   const key = headers["x-berth-key"];
+  if (key === "/") return "/k/";
   return key === undefined ? "" : `/k/${key.replace(/[/?#\\\s]/g, encodeURIComponent)}`;
 }
 
