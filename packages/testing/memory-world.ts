@@ -54,6 +54,8 @@ export interface MemoryWorld {
 export interface WorldOptions {
   readonly nodes?: readonly ComputeNode[];
   readonly settings?: Partial<ServedSettings>;
+  /** When its clock begins, ms since the epoch: of 20 January 2026, unless said. */
+  readonly startAt?: number;
   readonly delays?: Partial<StepDelays>;
   readonly access?: Partial<AccessOptions>;
   readonly log?: Log;
@@ -80,7 +82,7 @@ export interface WorldOptions {
 
 /** The whole core on memory ports with a settable clock and no faults: one worker, messages in their order. */
 export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWorld> {
-  const clock: ManualClock = { ...manualClock(), sleep: (ms) => advance(ms) };
+  const clock: ManualClock = { ...manualClock(options.startAt), sleep: (ms) => advance(ms) };
   const table = options.table ? { ...options.table, all: allOfForeign } : memoryTable({ sharesItems: "frozen" });
   const { carrier } = options;
   const queue = carrier ? carriedQueue({ clock, carrier }) : memoryQueue({ clock });

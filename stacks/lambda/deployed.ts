@@ -10,6 +10,7 @@ import type { Resource } from "../synthesis/synthesize.ts";
 import type { LambdaFunction } from "./environment.ts";
 import { ACCOUNT, REGION } from "./events.ts";
 import { type RunningFunction, runFunction } from "./function.ts";
+import type { ServiceVariables } from "./services.ts";
 
 /** Why zips cannot be run, where they cannot. */
 export const UNZIP_MISSING = spawnSync("unzip", ["-v"]).status === 0 ? undefined : "this machine has no unzip";
@@ -29,13 +30,13 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 const run = promisify(execFile);
 
 /**
- * Unpacks every zip that the synthesis has left in .sst/artifacts, read-only. `services` are variables that say where the
- * services are which stand for those of AWS.
+ * Unpacks every zip that the synthesis has left in .sst/artifacts, read-only. `services` say where
+ * the services are that stand for those of AWS.
  */
 export async function deployFunctions(
   resources: readonly Resource[],
   entries: FunctionsFile,
-  services: Readonly<Record<string, string>> = {},
+  services: ServiceVariables = { endpoints: {}, queues: {} },
 ): Promise<DeployedFunctions> {
   const place = await mkdtemp(join(tmpdir(), "berth-zips-"));
   const made = resources.filter(({ type, read }) => type === "aws:lambda/function:Function" && !read);
@@ -71,11 +72,9 @@ interface Known {
   readonly running: RunningFunction;
 }
 
-function definitionOf(
-  inputs: Resource["inputs"],
-  directory: string,
-  services: Readonly<Record<string, string>>,
-): LambdaFunction {
+function definitionOf(inputs: Resource["inputs"], directory: string, services: ServiceVariables): LambdaFunction {
+  const { variables } = inputs.environment;
+  const queues = Object.fromEntries(Object.entries(services.queues).filter(([name]) => name in variables));
   return {
     name: inputs.name,
     arn: `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${inputs.name}`,
@@ -84,7 +83,7 @@ function definitionOf(
     memoryMb: inputs.memorySize,
     timeoutSeconds: inputs.timeout,
     logGroup: inputs.loggingConfig.logGroup,
-    environment: { ...inputs.environment.variables, ...services },
+    environment: { ...variables, ...queues, ...services.endpoints },
     credentials: { ...fakeKey, sessionToken: fakeKey.sessionToken ?? "" },
   };
 }

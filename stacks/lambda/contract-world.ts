@@ -1,0 +1,109 @@
+import { request as httpRequest } from "node:http";
+import { buffer } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
+import { systemClock } from "#aws/clock.ts";
+import { stsIdentity } from "#aws/identity.ts";
+import { systemIds } from "#aws/ids.ts";
+import { readSettings } from "#aws/settings.ts";
+import { type Catalog, loadCatalog } from "#http/catalog.ts";
+import { version } from "#http/version.ts";
+import { startServer } from "#local/server.ts";
+import { catalogWorld } from "#testing/catalog-requests.ts";
+import type { HttpWorld } from "#testing/http-world.ts";
+import { nodesOf } from "#testing/memory-world.ts";
+import { type DeployedFunctions, deployFunctions } from "./deployed.ts";
+import type { OriginAnswer, ViewerRequest } from "./edge.ts";
+import { gatewayOf } from "./gateway.ts";
+import { startServices, variablesIn } from "./services.ts";
+import { functions, synthesizeStage } from "./stage.ts";
+
+/** One set of stores, and two ways to them: the local server, and from the edge to the zips. */
+export interface ContractWorld {
+  readonly catalog: Catalog;
+  /** Makes things in the same stores, and runs them in memory. */
+  readonly world: HttpWorld;
+  readonly deployed: DeployedFunctions;
+  local(request: ViewerRequest): Promise<OriginAnswer>;
+  zips(request: ViewerRequest): Promise<OriginAnswer>;
+  /** What this asks for goes on meanwhile, as workers would do it. */
+  working<Answer>(doing: Promise<Answer>): Promise<Answer>;
+  stop(): Promise<void>;
+}
+
+const queues = ["work", "pools", "webhooks"] as const;
+/** Between two rounds of work. */
+const PAUSE_MS = 10;
+
+export async function openContractWorld(): Promise<ContractWorld> {
+  const resources = await synthesizeStage();
+  const services = await startServices(resources);
+  const deployed = await deployFunctions(resources, functions, services.variables);
+  const { table, queue, sealer, blobs } = services.ports;
+  const settings = readSettings(variablesIn(resources));
+  const nodes = nodesOf({ h100: 2, "cpu-x86": 60, "cpu-shared": 60 });
+  const wrap = <Ports extends object>(ports: Ports): Ports => ({ ...ports, sealer });
+  const world = await catalogWorld({ table, nodes, settings, wrap, startAt: Date.now() });
+  Object.assign(world.ctx, { sealer });
+  // Volumes keep what they hold of these.
+  Object.assign(world.blobs, blobs);
+  const catalog = await loadCatalog();
+  const clock = systemClock();
+  const { compute, volumes, githubKeys, fetch } = world;
+  const identity = stsIdentity({ endpoint: services.stsEndpoint, region: "us-east-1" });
+  const runtime = {
+    ports: { table, queue, sealer, blobs, compute, volumes, githubKeys, fetch, identity },
+    ...{ clock, ids: systemIds(), log: world.log, settings },
+    deployment: { version, startedAt: clock.now(), isolation: "container", limits: "container (memory, cpu)" },
+  };
+  const server = await startServer(() => runtime, catalog.endpoints, {
+    ...{ port: 0, setting: "PORT", sockets: catalog.sockets },
+  });
+
+  async function work(): Promise<void> {
+    for (const name of queues) {
+      for (const look of await services.receive(name)) {
+        await world.queue.send(name, look, name === "pools" ? { group: look.look } : {});
+      }
+    }
+    await world.advance(Math.max(0, Date.now() - world.clock.now()));
+  }
+
+  return {
+    catalog,
+    world,
+    deployed,
+    local: (request) => askServer(server.url, request),
+    zips: gatewayOf(resources, deployed),
+    async working(doing) {
+      let isDone = false;
+      const done = doing.finally(() => {
+        isDone = true;
+      });
+      done.catch(() => undefined);
+      while (!isDone) {
+        await work();
+        await Promise.race([done.catch(() => undefined), sleep(PAUSE_MS)]);
+      }
+      await work();
+      return done;
+    },
+    async stop() {
+      await deployed.stop();
+      await server.stop();
+      await services.stop();
+    },
+  };
+}
+
+/** The target goes out as it is: fetch would write it anew. */
+async function askServer(url: string, { method, target, headers, body }: ViewerRequest): Promise<OriginAnswer> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve, reject) => {
+    const sent = httpRequest({ hostname, port, method, path: target, headers, agent: false }, (answer) => {
+      const given = Object.entries(answer.headers).map(([name, value]) => [name, String(value)]);
+      const { statusCode: status = 0 } = answer;
+      buffer(answer).then((bytes) => resolve({ status, headers: Object.fromEntries(given), body: bytes }), reject);
+    });
+    sent.on("error", reject).end(body);
+  });
+}

@@ -1,0 +1,24 @@
+const noCluster = "there is no cluster here: the local server runs the command in memory, the zip finds none to ask";
+const ownWords = "the WebSocket API answers what is no upgrade itself (docs/deploy.md#what-there-is)";
+const ownRequests = "a function counts the requests of its own process, which serves nothing else";
+const shell = (what: string) => `onmemos/workspaces/shell: ${what}`;
+
+/** Where the two ways answer differently, and why. One that is not listed is a failure, and so is one that is gone. */
+export const differences: Readonly<Record<string, string>> = {
+  "novita/stats/metrics: its success": ownRequests,
+  "novita/stats/metrics: its key in the path": ownRequests,
+  "onmemos/sessions/execute: its success": noCluster,
+  "onmemos/workspaces/execute: its success": noCluster,
+  "onmemos/workspaces/runpython: its success": noCluster,
+  "onmemos/workspaces/runsh: its success": noCluster,
+  [shell("its success")]: ownWords,
+  [shell("no key")]: ownWords,
+  [shell("a key that nobody has")]: ownWords,
+  [shell("a key that is none")]: ownWords,
+  [shell("its key in the path")]: ownWords,
+  [shell("HEAD")]: ownWords,
+  [shell("a method that it does not have")]: ownWords,
+  "TRACE of a list": "CloudFront takes seven methods, and refuses others in its own words",
+  "GET with a body": "CloudFront refuses it in its own words",
+  "a body that is no UTF-8": "an HTTP API hands over a body of a text type as text, in which no such byte is left",
+};

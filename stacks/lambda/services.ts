@@ -1,0 +1,121 @@
+import { CreateQueueCommand, DeleteMessageCommand, ReceiveMessageCommand, type SQSClient } from "@aws-sdk/client-sqs";
+import { kmsOf } from "#aws/kms.ts";
+import { kmsSealer } from "#aws/kms-sealer.ts";
+import { sqsClient, sqsQueue } from "#aws/queue.ts";
+import { s3Blobs } from "#aws/s3-blobs.ts";
+import type { AwsService } from "#aws/service-call.ts";
+import { dynamoClient, dynamoTable } from "#aws/table.ts";
+import { ensureTable, startDynamoDb } from "#aws/test-servers/dynamodb.ts";
+import { startEc2 } from "#aws/test-servers/ec2.ts";
+import { fakeKey, startFakeService } from "#aws/test-servers/fake-service.ts";
+import { startKms } from "#aws/test-servers/kms.ts";
+import { patient, patientCalls } from "#aws/test-servers/patient.ts";
+import { startS3 } from "#aws/test-servers/s3.ts";
+import { startSqs } from "#aws/test-servers/sqs.ts";
+import type { Blobs } from "#core/ports/blobs.ts";
+import type { Look, Queue, QueueName } from "#core/ports/queue.ts";
+import type { Sealer } from "#core/ports/sealer.ts";
+import type { Table } from "#core/ports/table.ts";
+import { startSts } from "#local/sts.ts";
+import { operator } from "#testing/catalog-requests.ts";
+import { developer, second } from "#testing/http-world.ts";
+import type { Resource } from "../synthesis/synthesize.ts";
+import { REGION } from "./events.ts";
+
+/** What stands for the services of AWS, on loopback, with what a stage has of them under the names of its synthesis. */
+export interface Services {
+  /** By which functions find them. */
+  readonly variables: ServiceVariables;
+  /** The adapters of this process to the same things. */
+  readonly ports: { readonly table: Table; readonly queue: Queue; readonly sealer: Sealer; readonly blobs: Blobs };
+  readonly stsEndpoint: string;
+  /** Takes the messages that are there now out of a queue. */
+  receive(queue: QueueName): Promise<Look[]>;
+  stop(): Promise<void>;
+}
+
+export interface ServiceVariables {
+  /** Of every function: the SDK and Berth's own calls read the same ones. */
+  readonly endpoints: Readonly<Record<string, string>>;
+  /** In place of what was synthesized, where a function is told that: the address of a queue names its host. */
+  readonly queues: Readonly<Record<string, string>>;
+}
+
+const queueVariables = { work: "WORK_QUEUE_URL", pools: "POOLS_QUEUE_URL", webhooks: "WEBHOOKS_QUEUE_URL" } as const;
+
+const queueNames = ["work", "pools", "webhooks"] as const;
+
+function pathOf(url: string): string {
+  return new URL(url).pathname;
+}
+
+const dead = (code: string) => ({ status: 404, body: JSON.stringify({ __type: code, message: code }) });
+
+/** Starts them for a stage, empty. There is no cluster: whoever describes it is told so. */
+export async function startServices(resources: readonly Resource[]): Promise<Services> {
+  const variables = variablesIn(resources);
+  const { TABLE_NAME = "", SEALER_KEY_ID = "", BLOBS_BUCKET = "" } = variables;
+  const servers = await Promise.all([
+    ...[startDynamoDb(), startSqs(), startKms(SEALER_KEY_ID), startS3(BLOBS_BUCKET), startEc2()],
+    ...[startFakeService("eks", dead, () => dead("ResourceNotFoundException")), startSts({ identities })],
+  ]);
+  const [dynamoDb, sqs, kms, s3, ec2, eks, sts] = servers.map(({ endpoint }) => endpoint) as Endpoints;
+  const addressAt = (endpoint: string) => ({ endpoint, region: REGION, credentials: fakeKey });
+  const serviceAt = (name: string, url: string): AwsService => ({
+    ...{ name, url, region: REGION, credentials: () => fakeKey, patience: patientCalls },
+  });
+  const records = dynamoClient(addressAt(dynamoDb), patient);
+  const messages = sqsClient(addressAt(sqs), patient);
+  await ensureTable(records, TABLE_NAME);
+  const urls = Object.fromEntries(
+    Object.entries(queueVariables).map(([name, variable]) => [name, `${sqs}${pathOf(variables[variable] ?? "")}`]),
+  ) as Record<QueueName, string>;
+  for (const url of Object.values(urls)) {
+    const QueueName = url.slice(url.lastIndexOf("/") + 1);
+    const isFifo = QueueName.endsWith(".fifo");
+    await messages.send(new CreateQueueCommand({ QueueName, ...(isFifo && { Attributes: { FifoQueue: "true" } }) }));
+  }
+  return {
+    variables: {
+      endpoints: {
+        ...{ AWS_ENDPOINT_URL_DYNAMODB: dynamoDb, AWS_ENDPOINT_URL_SQS: sqs, AWS_ENDPOINT_URL_KMS: kms },
+        ...{ AWS_ENDPOINT_URL_S3: s3, AWS_ENDPOINT_URL_EC2: ec2, AWS_ENDPOINT_URL_EKS: eks, AWS_ENDPOINT_URL_STS: sts },
+      },
+      queues: Object.fromEntries(queueNames.map((name) => [queueVariables[name], urls[name]])),
+    },
+    ports: {
+      table: dynamoTable({ client: records, tableName: TABLE_NAME }),
+      queue: sqsQueue({ client: messages, urls }),
+      sealer: kmsSealer(kmsOf(serviceAt("kms", kms), SEALER_KEY_ID)),
+      blobs: s3Blobs(serviceAt("s3", `${s3}/${BLOBS_BUCKET}`)),
+    },
+    stsEndpoint: sts,
+    receive: (queue) => receiveFrom(messages, urls[queue]),
+    async stop() {
+      records.destroy();
+      messages.destroy();
+      await Promise.all(servers.map((server) => server.stop()));
+    },
+  };
+}
+
+type Endpoints = [string, string, string, string, string, string, string];
+
+/** What functions are told of the stage, together. */
+export function variablesIn(resources: readonly Resource[]): Readonly<Record<string, string>> {
+  const made = resources.filter(({ type, read }) => type === "aws:lambda/function:Function" && !read);
+  return Object.assign({}, ...made.map(({ inputs }) => inputs.environment.variables));
+}
+
+const identities = [developer, second, operator].map((caller) => ({
+  ...caller,
+  sessionToken: caller.sessionToken ?? "",
+  session: caller.arn.slice(caller.arn.lastIndexOf("/") + 1),
+  userId: `AROATEST:${caller.arn.slice(caller.arn.lastIndexOf("/") + 1)}`,
+}));
+
+async function receiveFrom(client: SQSClient, QueueUrl: string): Promise<Look[]> {
+  const { Messages = [] } = await client.send(new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10 }));
+  for (const { ReceiptHandle } of Messages) await client.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }));
+  return Messages.map(({ Body = "" }) => JSON.parse(Body) as Look);
+}
