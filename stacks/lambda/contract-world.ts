@@ -5,17 +5,17 @@ import { systemClock } from "#aws/clock.ts";
 import { stsIdentity } from "#aws/identity.ts";
 import { systemIds } from "#aws/ids.ts";
 import { readSettings } from "#aws/settings.ts";
+import type { Look } from "#core/ports/queue.ts";
 import { type Catalog, loadCatalog } from "#http/catalog.ts";
 import { version } from "#http/version.ts";
 import { startServer } from "#local/server.ts";
 import { catalogWorld } from "#testing/catalog-requests.ts";
 import type { HttpWorld } from "#testing/http-world.ts";
 import { nodesOf } from "#testing/memory-world.ts";
-import { type DeployedFunctions, deployFunctions } from "./deployed.ts";
+import type { DeployedFunctions } from "./deployed.ts";
+import { openStage } from "./deployed-stage.ts";
 import type { OriginAnswer, ViewerRequest } from "./edge.ts";
-import { gatewayOf } from "./gateway.ts";
-import { startServices, variablesIn } from "./services.ts";
-import { functions, synthesizeStage } from "./stage.ts";
+import { queueNames, variablesIn } from "./services.ts";
 
 /** One set of stores, and two ways to them: the local server, and from the edge to the zips. */
 export interface ContractWorld {
@@ -30,14 +30,12 @@ export interface ContractWorld {
   stop(): Promise<void>;
 }
 
-const queues = ["work", "pools", "webhooks"] as const;
 /** Between two rounds of work. */
 const PAUSE_MS = 10;
 
 export async function openContractWorld(): Promise<ContractWorld> {
-  const resources = await synthesizeStage();
-  const services = await startServices(resources);
-  const deployed = await deployFunctions(resources, functions, services.variables);
+  const stage = await openStage();
+  const { resources, services, deployed } = stage;
   const { table, queue, sealer, blobs } = services.ports;
   const settings = readSettings(variablesIn(resources));
   const nodes = nodesOf({ h100: 2, "cpu-x86": 60, "cpu-shared": 60 });
@@ -60,10 +58,12 @@ export async function openContractWorld(): Promise<ContractWorld> {
   });
 
   async function work(): Promise<void> {
-    for (const name of queues) {
-      for (const look of await services.receive(name)) {
+    for (const name of queueNames) {
+      const messages = await services.receive(name, 10);
+      for (const look of messages.map(({ body }) => JSON.parse(body) as Look)) {
         await world.queue.send(name, look, name === "pools" ? { group: look.look } : {});
       }
+      await services.remove(name, messages);
     }
     await world.advance(Math.max(0, Date.now() - world.clock.now()));
   }
@@ -73,7 +73,7 @@ export async function openContractWorld(): Promise<ContractWorld> {
     world,
     deployed,
     local: (request) => askServer(server.url, request),
-    zips: gatewayOf(resources, deployed),
+    zips: stage.request,
     async working(doing) {
       let isDone = false;
       const done = doing.finally(() => {
@@ -88,9 +88,8 @@ export async function openContractWorld(): Promise<ContractWorld> {
       return done;
     },
     async stop() {
-      await deployed.stop();
       await server.stop();
-      await services.stop();
+      await stage.stop();
     },
   };
 }

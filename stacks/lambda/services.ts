@@ -13,14 +13,14 @@ import { patient, patientCalls } from "#aws/test-servers/patient.ts";
 import { startS3 } from "#aws/test-servers/s3.ts";
 import { startSqs } from "#aws/test-servers/sqs.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
-import type { Look, Queue, QueueName } from "#core/ports/queue.ts";
+import type { Queue, QueueName } from "#core/ports/queue.ts";
 import type { Sealer } from "#core/ports/sealer.ts";
 import type { Table } from "#core/ports/table.ts";
 import { startSts } from "#local/sts.ts";
 import { operator } from "#testing/catalog-requests.ts";
 import { developer, second } from "#testing/http-world.ts";
 import type { Resource } from "../synthesis/synthesize.ts";
-import { REGION } from "./events.ts";
+import { type QueueMessage, REGION } from "./events.ts";
 
 /** What stands for the services of AWS, on loopback, with what a stage has of them under the names of its synthesis. */
 export interface Services {
@@ -29,8 +29,11 @@ export interface Services {
   /** The adapters of this process to the same things. */
   readonly ports: { readonly table: Table; readonly queue: Queue; readonly sealer: Sealer; readonly blobs: Blobs };
   readonly stsEndpoint: string;
-  /** Takes the messages that are there now out of a queue. */
-  receive(queue: QueueName): Promise<Look[]>;
+  /** Of the queue, on AWS. */
+  nameOf(queue: QueueName): string;
+  /** So many messages at most; who has dealt with one removes it. */
+  receive(queue: QueueName, most: number): Promise<QueueMessage[]>;
+  remove(queue: QueueName, messages: readonly QueueMessage[]): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -43,7 +46,7 @@ export interface ServiceVariables {
 
 const queueVariables = { work: "WORK_QUEUE_URL", pools: "POOLS_QUEUE_URL", webhooks: "WEBHOOKS_QUEUE_URL" } as const;
 
-const queueNames = ["work", "pools", "webhooks"] as const;
+export const queueNames = ["work", "pools", "webhooks"] as const;
 
 function pathOf(url: string): string {
   return new URL(url).pathname;
@@ -90,7 +93,13 @@ export async function startServices(resources: readonly Resource[]): Promise<Ser
       blobs: s3Blobs(serviceAt("s3", `${s3}/${BLOBS_BUCKET}`)),
     },
     stsEndpoint: sts,
-    receive: (queue) => receiveFrom(messages, urls[queue]),
+    nameOf: (queue) => urls[queue].slice(urls[queue].lastIndexOf("/") + 1),
+    receive: (queue, most) => receiveFrom(messages, urls[queue], most),
+    async remove(queue, handled) {
+      for (const { receipt: ReceiptHandle } of handled) {
+        await messages.send(new DeleteMessageCommand({ QueueUrl: urls[queue], ReceiptHandle }));
+      }
+    },
     async stop() {
       records.destroy();
       messages.destroy();
@@ -114,8 +123,12 @@ const identities = [developer, second, operator].map((caller) => ({
   userId: `AROATEST:${caller.arn.slice(caller.arn.lastIndexOf("/") + 1)}`,
 }));
 
-async function receiveFrom(client: SQSClient, QueueUrl: string): Promise<Look[]> {
-  const { Messages = [] } = await client.send(new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10 }));
-  for (const { ReceiptHandle } of Messages) await client.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }));
-  return Messages.map(({ Body = "" }) => JSON.parse(Body) as Look);
+/** Those that are there now, hidden from others as long as the queue says. */
+async function receiveFrom(client: SQSClient, QueueUrl: string, most: number): Promise<QueueMessage[]> {
+  const { Messages = [] } = await client.send(
+    new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: most, MessageSystemAttributeNames: ["All"] }),
+  );
+  return Messages.map(({ MessageId: id = "", ReceiptHandle: receipt = "", Body: body = "", Attributes = {} }) => ({
+    ...{ id, receipt, body, attributes: Attributes },
+  }));
 }

@@ -1,0 +1,112 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { plainJob } from "#testing/catalog-requests.ts";
+import { type Caller, developer, loginBody, second } from "#testing/http-world.ts";
+import { UNZIP_MISSING } from "./deployed.ts";
+import { type DeployedStage, openStage } from "./deployed-stage.ts";
+import { scheduleEvent } from "./events.ts";
+import { LONG_MS } from "./stage.ts";
+
+let stage: DeployedStage | undefined;
+
+beforeAll(async () => {
+  if (UNZIP_MISSING === undefined) stage = await openStage();
+}, LONG_MS);
+
+afterAll(() => stage?.stop(), LONG_MS);
+
+interface Told {
+  readonly status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: each endpoint answers in a shape of its own
+  readonly body: any;
+}
+
+/** Asks through the edge, as a client with this key. */
+function clientOf({ request }: DeployedStage, key?: string) {
+  return async (method: string, target: string, sent?: object): Promise<Told> => {
+    const body = sent && Buffer.from(JSON.stringify(sent));
+    const headers = {
+      ...(key !== undefined && { authorization: `Bearer ${key}` }),
+      ...(body && { "content-type": "application/json", "content-length": String(body.byteLength) }),
+    };
+    const answer = await request({ method, target, headers, body });
+    return { status: answer.status, body: JSON.parse(Buffer.from(answer.body).toString()) };
+  };
+}
+
+async function logIn(open: DeployedStage, caller: Caller = developer) {
+  const { body } = await clientOf(open)("POST", "/v1/auth/aws-login", loginBody(caller));
+  return String(body.api_key);
+}
+
+test("a key is issued, rotated and revoked", async ({ skip }) => {
+  if (!stage) return skip(UNZIP_MISSING);
+  const ask = clientOf(stage, await logIn(stage, second));
+
+  const rotated = await ask("POST", "/v1/keys/rotate");
+  const anew = clientOf(stage, rotated.body.api_key);
+  const listed = await anew("GET", "/v1/keys");
+  const revoked = await anew("DELETE", `/v1/keys/${rotated.body.key_prefix}`);
+
+  expect([rotated.status, listed.status, revoked.status]).toEqual([200, 200, 200]);
+  expect(listed.body.keys).toContainEqual(
+    expect.objectContaining({ key_prefix: rotated.body.key_prefix, current: true }),
+  );
+  // Of this process, which answered none of them: another one may remember a good key for 5 s.
+  const { status, body } = await anew("GET", "/v1/cluster/status");
+  expect([status, body]).toEqual([401, { detail: "API key has been revoked" }]);
+});
+
+test("a disk is made, deleted and undeleted by its requests and looks", async ({ skip }) => {
+  if (!stage) return skip(UNZIP_MISSING);
+  const { deliver } = stage;
+  const ask = clientOf(stage, await logIn(stage));
+
+  const made = await ask("POST", "/v1/disks", { disk_name: "my-disk" });
+  const before = await ask("GET", `/v1/disks/my-disk/operations/${made.body.operation_id}`);
+  const looks = await deliver();
+  const after = await ask("GET", `/v1/disks/my-disk/operations/${made.body.operation_id}`);
+
+  expect(looks).toContainEqual({ consumer: "work/look", messages: expect.any(Number), failed: 0 });
+  expect([before.body.status, after.body.status]).toEqual(["pending", "completed"]);
+  await ask("DELETE", "/v1/disks/my-disk");
+  await deliver();
+  expect((await ask("GET", "/v1/disks/my-disk")).body.is_deleted).toBe(true);
+  await ask("POST", "/v1/disks/my-disk/undelete");
+  await deliver();
+  expect((await ask("GET", "/v1/disks/my-disk")).body.is_deleted).toBe(false);
+});
+
+test("a job is submitted, planned and cancelled", async ({ skip }) => {
+  if (!stage) return skip(UNZIP_MISSING);
+  const { deliver } = stage;
+  const ask = clientOf(stage, await logIn(stage));
+
+  const { body } = await ask("POST", "/v1/jobs/submit", plainJob);
+  const plans = await deliver();
+  const queued = await ask("GET", `/v1/jobs/${body.job_id}`);
+  await ask("POST", `/v1/jobs/${body.job_id}/cancel`);
+  const looks = await deliver();
+  const cancelled = await ask("GET", `/v1/jobs/${body.job_id}`);
+
+  expect(plans).toContainEqual({ consumer: "work/plan", messages: expect.any(Number), failed: 0 });
+  expect(looks).toContainEqual({ consumer: "work/look", messages: expect.any(Number), failed: 0 });
+  expect([queued.body.status, cancelled.body.status]).toEqual(["queued", "cancelled"]);
+});
+
+test("what a lost message would have done is done after the next sweep", async ({ skip }) => {
+  if (!stage) return skip(UNZIP_MISSING);
+  const { deliver, deployed, resources, services } = stage;
+  const ask = clientOf(stage, await logIn(stage));
+  const { body } = await ask("POST", "/v1/disks", { disk_name: "lost-disk" });
+  const operation = `/v1/disks/lost-disk/operations/${body.operation_id}`;
+  await services.remove("work", await services.receive("work", 10));
+  expect(await deliver()).toEqual([]);
+  const schedule = resources.find(({ name }) => name === "CronSweepScheduleSchedule");
+
+  const { target } = schedule?.inputs ?? {};
+  const swept = await deployed.named(target.arn).invoke(scheduleEvent(target.input));
+  await deliver();
+
+  expect(swept).toEqual({ value: null });
+  expect((await ask("GET", operation)).body.status).toBe("completed");
+});
