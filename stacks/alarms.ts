@@ -1,6 +1,7 @@
 import { makeBudget } from "./budget.ts";
-import { capitalize, logicalName, metricsNamespace } from "./functions.ts";
+import { logicalName, metricsNamespace } from "./functions.ts";
 import type { ScheduleEntry } from "./functions-file.ts";
+import { capitalize } from "./names.ts";
 import type { QueueName, Queues } from "./queues.ts";
 import type { Stage } from "./stage.ts";
 

@@ -89,11 +89,6 @@ export function environmentOf(entry: FunctionEntry, around: Surroundings): Recor
   return Object.assign({}, ...parts);
 }
 
-/** With its first letter in upper case. */
-export function capitalize(text: string): string {
-  return `${text[0]?.toUpperCase()}${text.slice(1)}`;
-}
-
 /** Whether it stands behind the edge, whose secret it asks for. */
 export function servesRequests({ kind }: FunctionEntry): boolean {
   return kind === "endpoint" || kind === "fallback" || kind === "socket";

@@ -1,5 +1,5 @@
-import { capitalize } from "./functions.ts";
 import type { ConsumerEntry, FunctionsFile } from "./functions-file.ts";
+import { capitalize } from "./names.ts";
 
 /** The name of a queue in functions.json, and the web shell's. */
 export type QueueName = ConsumerEntry["queue"] | "shell";

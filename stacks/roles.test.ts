@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import functionsFile from "../functions.json" with { type: "json" };
 import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
 import { type Arns, roleOf, statementsOf } from "./roles.ts";
+import { withheldActions } from "./withheld-actions.ts";
 
 const functions = functionsFile as FunctionsFile;
 const arns: Arns<string> = {
@@ -48,12 +49,26 @@ test("an endpoint that sends looks cannot receive any; the consumer of a queue r
     "sqs:SendMessage",
     "sqs:GetQueueAttributes",
   ]);
+  expect(actionsOf("gpu-dev/jobs/submit").filter((action) => action.startsWith("sqs:"))).toEqual(["sqs:SendMessage"]);
   const [, received] = statementsOf(roleOf(entryNamed("work/plan")), arns);
   expect(received).toMatchObject({ Sid: "Receive", Resource: ["arn:pools"] });
 });
 
 test.each(["onmemos/sessions/execute", "socket/shell"])("%s, which only runs commands, asks EC2 nothing", (name) => {
   expect(actionsOf(name).filter((action) => action.startsWith("ec2:"))).toEqual([]);
+});
+
+test("no action of its ports is left to a role that nobody takes", () => {
+  for (const [name, actions] of Object.entries(withheldActions)) {
+    const entry = functions.find((each) => roleOf(each).name === name);
+    const left = entry ? actionsOf(entry.name) : actions;
+    const received = entry?.kind === "consumer" ? ["sqs:GetQueueAttributes"] : [];
+
+    expect(
+      left.filter((action) => actions.includes(action) && !received.includes(action)),
+      name,
+    ).toEqual([]);
+  }
 });
 
 test("a request that renames a disk only changes tags", () => {

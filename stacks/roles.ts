@@ -1,5 +1,6 @@
-import { capitalize } from "./functions.ts";
 import type { ConsumerEntry, FunctionEntry, PortName } from "./functions-file.ts";
+import { capitalize } from "./names.ts";
+import { withheldActions } from "./withheld-actions.ts";
 
 /** What a role is for: what its functions are, and which ports they use. A consumer is told by its queue. */
 export interface RoleKind {
@@ -64,14 +65,21 @@ export function onlyRunsCommands(kind: RoleKind["kind"]): boolean {
   return kind === "endpoint" || kind === "socket";
 }
 
-/** What a role may do: only what the adapters of its ports call. */
+/** What a role may do: only what the adapters of its ports call for its functions. */
 export function statementsOf<Text>(role: RoleKind, arns: Arns<Text>): Statement<Text>[] {
   const { queue } = role;
   return [
     allow("OwnLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [arns.logGroups]),
     ...(queue ? [receive(arns.queues[queue])] : []),
-    ...role.uses.flatMap((port) => statementsOfPort[port](arns as Arns<unknown>, role) as Statement<Text>[]),
+    ...role.uses
+      .flatMap((port) => statementsOfPort[port](arns as Arns<unknown>, role) as Statement<Text>[])
+      .flatMap((statement) => withoutWithheld(role, statement)),
   ];
+}
+
+function withoutWithheld<Text>({ name }: RoleKind, statement: Statement<Text>): Statement<Text>[] {
+  const Action = statement.Action.filter((action) => !withheldActions[name]?.includes(action));
+  return Action.length === 0 ? [] : [{ ...statement, Action }];
 }
 
 type OfPort = (arns: Arns<unknown>, role: RoleKind) => Statement<unknown>[];
@@ -182,7 +190,8 @@ function retag({ snapshots, deployment }: Arns<unknown>): Statement<unknown>[] {
 }
 
 function receive<Text>(queue: Text): Statement<Text> {
-  const actions = ["ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes"];
+  // As AWS says it (its managed policy AWSLambdaSQSQueueExecutionRole).
+  const actions = ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes"];
   return allow("Receive", actions.map(of("sqs")), [queue]);
 }
 

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { FunctionEntry, PortName } from "../functions-file.ts";
+import { onlyRunsCommands } from "../roles.ts";
 import { type Check, different, differentInOrder, entryOf, ofType } from "./checks.ts";
 import type { Resource } from "./synthesize.ts";
 
@@ -133,7 +134,9 @@ function drivesCluster({ file }: FunctionEntry): boolean {
 
 function servicesFor(entry: FunctionEntry): string[] {
   const { kind, uses } = entry;
-  const services = uses.flatMap((port) => servicesOfPort[port]);
+  // What only runs commands has the queue for the types of its verbs, and sends nothing.
+  const sends = !(uses.includes("compute") && onlyRunsCommands(kind));
+  const services = uses.filter((port) => port !== "queue" || sends).flatMap((port) => servicesOfPort[port]);
   const more = [...(kind === "consumer" ? ["sqs"] : []), ...(drivesCluster(entry) ? ["ec2"] : [])];
   return [...new Set(["logs", ...services, ...more])];
 }

@@ -1,0 +1,4 @@
+/** With its first letter in upper case. */
+export function capitalize(text: string): string {
+  return `${text[0]?.toUpperCase()}${text.slice(1)}`;
+}

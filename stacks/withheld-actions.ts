@@ -1,0 +1,30 @@
+/**
+ * Actions of their ports that no function of a role takes, by the role's name: their policy leaves them out. Code that
+ * begins to take one fails in `npm run audit:policies`, and the action goes from here; a new role has all of its ports'
+ * until that says what it does without. What Lambda itself needs of a consumer's queue is apart (`receive` of roles.ts).
+ */
+export const withheldActions: Readonly<Record<string, readonly string[]>> = {
+  ConsumerPools: ["dynamodb:DeleteItem", "sqs:GetQueueAttributes"],
+  ConsumerWebhooks: ["dynamodb:BatchGetItem", "dynamodb:Query", "sqs:GetQueueAttributes"],
+  ConsumerWork: ["sqs:GetQueueAttributes"],
+  EndpointBlobsQueueTable: ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "sqs:GetQueueAttributes"],
+  EndpointBlobsTable: ["dynamodb:DeleteItem"],
+  EndpointComputeQueueTable: [
+    ...["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:Query"],
+    ...["sqs:GetQueueAttributes", "sqs:SendMessage"],
+  ],
+  EndpointFetchQueueSealerTable: ["sqs:GetQueueAttributes"],
+  EndpointFetchTable: ["dynamodb:DeleteItem"],
+  EndpointIdentityQueueTable: [
+    ...["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:Query"],
+    ...["sqs:GetQueueAttributes"],
+  ],
+  EndpointQueueSealerTable: ["sqs:GetQueueAttributes"],
+  EndpointQueueTableVolumes: ["dynamodb:DeleteItem", "sqs:GetQueueAttributes"],
+  EndpointSealerTable: ["dynamodb:DeleteItem", "kms:GenerateDataKey"],
+  EndpointTable: ["dynamodb:DeleteItem"],
+  ScheduleComputeQueueTable: ["sqs:GetQueueAttributes"],
+  ScheduleComputeTableVolumes: ["dynamodb:DeleteItem"],
+  ScheduleQueueTable: ["dynamodb:BatchGetItem", "dynamodb:DeleteItem"],
+  SocketComputeQueueTable: ["dynamodb:Query", "sqs:GetQueueAttributes", "sqs:SendMessage"],
+};
