@@ -1,4 +1,3 @@
-import { ofType } from "./checks.ts";
 import type { Resource } from "./synthesize.ts";
 
 /** A policy as text, and whose it is. */
@@ -26,6 +25,10 @@ export function trustPolicies(resources: readonly Resource[]): MadePolicy[] {
     of: name,
     document: textOf(inputs.assumeRolePolicy),
   }));
+}
+
+function ofType(resources: readonly Resource[], wanted: string): Resource[] {
+  return resources.filter(({ type, read }) => type === wanted && !read);
 }
 
 function textOf(policy: unknown): string {

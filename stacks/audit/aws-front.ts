@@ -1,0 +1,100 @@
+import { Agent, createServer, type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { KubeServer } from "./kube-server.ts";
+import type { MotoAccount } from "./moto-account.ts";
+
+/** What functions take for AWS: passes calls on to an account, and writes down the actions that they are. */
+export interface AwsFront {
+  readonly url: string;
+  /** Answers the actions of all calls since it was asked last, each once. */
+  takeActions(): string[];
+  /** Whether calls to the Management API of a WebSocket API are allowed: moto lets everybody make them. */
+  allowConnections(isAllowed: boolean): void;
+  close(): Promise<void>;
+}
+
+export async function startAwsFront({ endpoint }: MotoAccount, kube: KubeServer): Promise<AwsFront> {
+  const agent = new Agent({ keepAlive: true });
+  const actions = new Set<string>();
+  let mayConnect = true;
+  const server = createServer(async (incoming, response) => {
+    const body = await bytesOf(incoming);
+    const call = { method: incoming.method ?? "", path: incoming.url ?? "", headers: incoming.headers, body };
+    const action = actionOf(call);
+    if (action !== undefined) actions.add(action);
+    if (action === "execute-api:ManageConnections") {
+      const refused = { "x-amzn-errortype": "AccessDeniedException" };
+      return void (mayConnect ? response.writeHead(200) : response.writeHead(403, refused)).end("{}");
+    }
+    const answer = await passOn(endpoint, agent, call);
+    const text = action === "eks:DescribeCluster" && answer.status === 200 ? named(answer.body, kube) : answer.body;
+    const { "transfer-encoding": _, "content-length": __, connection: ___, ...headers } = answer.headers;
+    // To HEAD and 204 nothing is answered.
+    response.writeHead(answer.status, headers).end(text.length === 0 ? undefined : text);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    takeActions() {
+      const taken = [...actions].toSorted();
+      actions.clear();
+      return taken;
+    },
+    allowConnections(isAllowed) {
+      mayConnect = isAllowed;
+    },
+    close: () =>
+      new Promise((resolve) => {
+        agent.destroy();
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+interface Call {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+/**
+ * The action that IAM asks for: the call's own name, but for those of S3 (Service Authorization Reference). Undefined for
+ * GetCallerIdentity, which everybody may call and whoever logs in has signed, and for what nobody signed.
+ */
+function actionOf({ method, path, headers, body }: Call): string | undefined {
+  const [, service] = /Credential=[^/]+\/\d+\/[^/]+\/([^/]+)\//.exec(headers.authorization ?? "") ?? [];
+  if (service === undefined || service === "sts") return undefined;
+  if (service === "execute-api") return "execute-api:ManageConnections";
+  if (service === "eks") return "eks:DescribeCluster";
+  if (service === "s3") return `s3:${path.includes("list-type=2") ? "ListBucket" : actionsOfS3[method]}`;
+  const [, target] = /\.(\w+)$/.exec(String(headers["x-amz-target"] ?? "")) ?? [];
+  const name = target ?? new URLSearchParams(body.toString()).get("Action") ?? "unknown";
+  return `${service}:${name === "TransactWriteItems" ? "PutItem" : name}`;
+}
+
+const actionsOfS3: Readonly<Record<string, string>> = { GET: "GetObject", PUT: "PutObject", DELETE: "DeleteObject" };
+
+/** Host and all as they were signed. */
+function passOn(endpoint: string, agent: Agent, { method, path, headers, body }: Call) {
+  return new Promise<{ status: number; headers: IncomingHttpHeaders; body: Buffer }>((resolve, reject) => {
+    const asked = request(`${endpoint}${path}`, { method, headers, agent }, async (answer) => {
+      resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: await bytesOf(answer) });
+    });
+    asked.on("error", reject).end(body);
+  });
+}
+
+/** The cluster of moto's answer is nowhere: it is our API server. */
+function named(answer: Buffer, { url, ca }: KubeServer): Buffer {
+  const { cluster } = JSON.parse(answer.toString());
+  const certificateAuthority = { data: Buffer.from(ca).toString("base64") };
+  return Buffer.from(JSON.stringify({ cluster: { ...cluster, endpoint: url, certificateAuthority } }));
+}
+
+async function bytesOf(message: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of message) parts.push(part as Buffer);
+  return Buffer.concat(parts);
+}

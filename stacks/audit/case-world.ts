@@ -1,0 +1,50 @@
+import type { Item } from "#core/ports/table.ts";
+import { catalogWorld } from "#testing/catalog-requests.ts";
+import { developer, type HttpWorld } from "#testing/http-world.ts";
+import { memoryTable } from "#testing/memory-table.ts";
+import { nodesOf } from "#testing/memory-world.ts";
+import type { AuditPlace } from "./audit-place.ts";
+import type { Scene } from "./case.ts";
+import type { ShownRun } from "./kube-server.ts";
+
+/** A world in memory that comes to where an event begins, and a key of one of its users. */
+export interface CaseWorld {
+  readonly world: HttpWorld;
+  readonly key: string;
+  /** All that is stored now. */
+  items(): readonly Item[];
+  /** Everything as it is now, and events: the first now, each other one so much later. */
+  scene(events: readonly unknown[], everyMs?: number): Promise<Scene>;
+}
+
+/** Only secrets and blobs are the account's: a function opens what was sealed here. */
+export async function openCaseWorld({ sealer, blobs }: Pick<AuditPlace, "sealer" | "blobs">): Promise<CaseWorld> {
+  const table = memoryTable({ sharesItems: "frozen" });
+  const world = await catalogWorld({
+    nodes: nodesOf({ h100: 2, "cpu-x86": 2, "cpu-shared": 2 }).map((node) => ({ ...node, zone: "us-east-1a" })),
+    table,
+    wrap: (ports) => ({ ...ports, sealer, blobs }),
+  });
+  Object.assign(world.ctx, { sealer, blobs });
+  const key = await world.login(developer);
+  return {
+    world,
+    key,
+    items: () => table.all(),
+    async scene(events, everyMs = 0) {
+      const runs = (await world.compute.listRuns()).map(shown);
+      const calls = events.map((event, at) => ({ event, now: world.clock.now() + at * everyMs }));
+      return { items: table.all(), runs, calls };
+    },
+  };
+}
+
+/** As a function looks for it. */
+function shown({ uid, run }: { readonly uid: string; readonly run: number }): ShownRun {
+  return {
+    namespace: "berth-environments",
+    labels: { "berth/uid": uid, "berth/run": String(run) },
+    name: `${uid}-r${run}`,
+    node: "one",
+  };
+}

@@ -1,0 +1,64 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+
+/** An event, and the time of day at which a function is handed it (ms since the epoch). */
+export interface Call {
+  readonly event: unknown;
+  readonly now: number;
+}
+
+/** What a function answered to an event, or what it threw, and the lines that it wrote. */
+export interface Called {
+  readonly value?: unknown;
+  readonly error?: string;
+  readonly lines: readonly LogLine[];
+}
+
+export interface LogLine {
+  readonly level: string;
+  readonly event: string;
+  readonly text: string;
+}
+
+/**
+ * Hands events, one after the other, to the bundle of a function (`gpu-dev/jobs/cancel`) in a process of its own, whose
+ * environment holds this and nothing else. Throws where it does not load.
+ */
+export async function callFunction(
+  name: string,
+  environment: Readonly<Record<string, string>>,
+  calls: readonly Call[],
+): Promise<Called[]> {
+  const bundle = fileURLToPath(new URL(`../../dist/${name}/index.mjs`, import.meta.url));
+  const runner = fileURLToPath(new URL("function-process.mjs", import.meta.url));
+  const child = fork(runner, [bundle], { env: { ...environment }, execArgv: [], silent: true });
+  let failed = "";
+  child.stderr?.on("data", (part) => (failed += part));
+  const ended = once(child, "exit").then(([code]) => {
+    throw new Error(`${name} ended with ${code}: ${failed.slice(-1500)}`);
+  });
+  ended.catch(() => undefined);
+  const next = async () => (await Promise.race([once(child, "message"), ended]))[0];
+  try {
+    await next();
+    const answers: Called[] = [];
+    for (const call of calls) {
+      const answered = next();
+      child.send(call);
+      const { said, ...answer } = await answered;
+      answers.push({ ...answer, lines: linesOf(said) });
+    }
+    return answers;
+  } finally {
+    child.kill("SIGKILL");
+  }
+}
+
+/** Lines of the function's log; what else it writes are metrics. */
+function linesOf(said: string): LogLine[] {
+  return said.split("\n").flatMap((text) => {
+    const line = text.startsWith("{") ? JSON.parse(text) : {};
+    return typeof line.level === "string" ? [{ level: line.level, event: String(line.event), text }] : [];
+  });
+}
