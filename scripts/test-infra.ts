@@ -5,7 +5,8 @@ import { fileURLToPath } from "node:url";
 /**
  * `npm run test:infra`: what is deployed to AWS, without an account. Installs SST (once), bundles the functions, checks
  * the types of stacks/, and runs what is asserted of the resources that SST's own components make of them. With `--plan`
- * (`npm run deploy:plan`) it says what these are and what they cost instead.
+ * (`npm run deploy:plan`) it says what these are and what they cost instead, with `--audit` (`npm run audit:policies`) what
+ * fails without each action of their roles.
  */
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
@@ -22,7 +23,7 @@ const offline = {
   npm_config_prefer_offline: "true",
   npm_config_audit: "false",
 };
-const [plan, ...rest] = process.argv.slice(2);
+const [wanted, ...rest] = process.argv.slice(2);
 
 if (!existsSync(installed) || readFileSync(installed, "utf8") !== version) {
   console.log(`Installing SST ${version}`);
@@ -32,7 +33,8 @@ if (!existsSync(installed) || readFileSync(installed, "utf8") !== version) {
 }
 run("node", ["scripts/bundle-all.ts"]);
 run("tsc", ["-p", "stacks"]);
-if (plan === "--plan") run("node", ["stacks/plan/plan.ts", ...rest]);
+if (wanted === "--plan") run("node", ["stacks/plan/plan.ts", ...rest]);
+else if (wanted === "--audit") run("node", ["stacks/audit/audit.ts", ...rest]);
 else run("vitest", ["run", "--project", "infra", ...process.argv.slice(2)]);
 
 /** Ends this process where the command fails. */

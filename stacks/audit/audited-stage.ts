@@ -1,0 +1,59 @@
+import { createHash } from "node:crypto";
+import { rolePolicies } from "../synthesis/policies.ts";
+import { type Resource, synthesize } from "../synthesis/synthesize.ts";
+
+/** What a role may do, as a deployment would say it. */
+export interface AuditedRole {
+  readonly name: string;
+  readonly statements: readonly AuditedStatement[];
+  /** Each once, in the order of their names. */
+  readonly actions: readonly string[];
+  /** Of the texts of its policies: changes whenever one of them does. */
+  readonly digest: string;
+}
+
+export interface AuditedStatement {
+  readonly Sid?: string;
+  readonly Effect: "Allow" | "Deny";
+  readonly Action: readonly string[];
+  readonly Resource: readonly string[];
+  readonly Condition?: Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>>;
+}
+
+const settings = {
+  DOMAIN: "berth.dev",
+  ALLOWED_ACCOUNTS: "111111111111",
+  ALLOWED_ROLES: "Dev",
+  EKS_CLUSTER: "gpus",
+  LOGIN_SERVER_ID: "berth.dev",
+  ALARM_EMAIL: "oncall@berth.dev",
+};
+
+/** The resources of the stage whose roles are audited: one without a network. */
+export function synthesizeAudited(): Promise<Resource[]> {
+  return synthesize("audit", settings);
+}
+
+/** All roles, in the order of their names. */
+export function auditedRoles(resources: readonly Resource[]): AuditedRole[] {
+  const documents = new Map<string, string[]>();
+  for (const { of, document } of rolePolicies(resources)) {
+    documents.set(of, [...(documents.get(of) ?? []), document]);
+  }
+  return [...documents]
+    .map(([name, texts]) => {
+      const statements = texts.flatMap((text): AuditedStatement[] => JSON.parse(text).Statement);
+      const actions = [...new Set(statements.flatMap(({ Action }) => Action))].toSorted();
+      return { name, statements, actions, digest: digestOf(texts) };
+    })
+    .toSorted((one, other) => (one.name < other.name ? -1 : 1));
+}
+
+/** Without what SST puts behind names to make them new. */
+function digestOf(texts: readonly string[]): string {
+  const named = texts
+    .toSorted()
+    .join("\n")
+    .replaceAll(/-[a-z]{8}(?=["./])/g, "");
+  return createHash("sha256").update(named).digest("hex").slice(0, 16);
+}

@@ -1,0 +1,101 @@
+/** Actions of a role that no case takes, and why it has them all the same. */
+export interface KeptActions {
+  readonly roles: RegExp;
+  readonly actions: readonly string[];
+  readonly reason: string;
+}
+
+const byLambda = /^(Consumer|Endpoint|Schedule|Socket(?!Sender))/;
+
+export const keptActions: readonly KeptActions[] = [
+  {
+    roles: byLambda,
+    actions: ["logs:CreateLogStream", "logs:PutLogEvents"],
+    reason: "Lambda writes the log (AWS managed policy AWSLambdaBasicExecutionRole)",
+  },
+  {
+    roles: /^(Consumer|SocketCompute)/,
+    actions: ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
+    reason: "Lambda receives the messages (AWS managed policy AWSLambdaSQSQueueExecutionRole)",
+  },
+  {
+    roles: /^Socket/,
+    actions: ["kms:GenerateDataKey", "kms:Decrypt"],
+    reason: "SQS encrypts and decrypts the messages of the web shell (SQS Developer Guide, Key management)",
+  },
+  {
+    roles: /^SocketSender$/,
+    actions: ["sqs:SendMessage"],
+    reason: "API Gateway puts frames into the queue",
+  },
+  {
+    roles: /ScheduleRole$/,
+    actions: ["lambda:InvokeFunction", "sqs:SendMessage"],
+    reason: "EventBridge Scheduler calls the function, or puts the call that it could not make into the queue",
+  },
+  {
+    roles: /^Endpoint.*Table$/,
+    actions: ["dynamodb:PutItem"],
+    reason: "The last use of a key is noted once an hour, and nobody is told where that fails",
+  },
+  {
+    roles: /^Endpoint(Fetch)?QueueSealerTable$|^EndpointQueueTable$/,
+    actions: ["dynamodb:DeleteItem"],
+    reason: "A specification that no record names is removed with its secrets, and what an operator ends",
+  },
+  {
+    roles: /^Endpoint(Fetch)?QueueSealerTable$/,
+    actions: ["kms:Decrypt"],
+    reason: "What replaces an ended life seals its receiver anew, and a start reads the specification",
+  },
+  {
+    roles: /^Endpoint(QueueSealerTable|QueueTableVolumes|BlobsTable)$/,
+    actions: ["dynamodb:BatchGetItem", "dynamodb:Query"],
+    reason: "Environments that hold the disk which is asked for are read, and of a taken name those beside it",
+  },
+  {
+    roles: /^EndpointIdentityQueueTable$/,
+    actions: ["sqs:SendMessage"],
+    reason: "A login beyond the most keys of a user has the oldest revoked by a look",
+  },
+  {
+    roles: /^(EndpointBlobs.*|ConsumerWork)$/,
+    actions: ["s3:ListBucket"],
+    reason:
+      "Without it S3 answers 403 for what is not there, which moto does not, and nothing can be removed by a prefix",
+  },
+  {
+    roles: /^ConsumerWebhooks$/,
+    actions: ["dynamodb:DeleteItem", "sqs:SendMessage"],
+    reason: "An event that its dialect does not tell is dropped, and a receiver that is away is tried again",
+  },
+  {
+    roles: /^ConsumerWork$/,
+    actions: ["s3:GetObject"],
+    reason: "The list of a disk's files is read for its backup, which is made without it too",
+  },
+  {
+    roles: /^ConsumerWork$/,
+    actions: ["kms:GenerateDataKey"],
+    reason: "A notebook whose token was given up gets another one, which is sealed",
+  },
+  {
+    roles: /^ConsumerWork$/,
+    actions: ["ec2:CreateTags"],
+    reason: "EC2 asks for it where something is made with tags, which moto does not (EC2 User Guide, tag on creation)",
+  },
+  {
+    roles: /^(ConsumerWork|ScheduleCompute)/,
+    actions: ["ec2:DescribeInstances", "ec2:DetachVolume"],
+    reason: "No machine is lost in these cases: packages/aws/moto-ec2.test.ts asks moto for one that is",
+  },
+  {
+    roles: /^SocketCompute/,
+    actions: ["sqs:ChangeMessageVisibility", "dynamodb:BatchGetItem"],
+    reason: "A frame that failed comes again soon, and other connections of the user are counted",
+  },
+];
+
+export function reasonToKeep(role: string, action: string): string | undefined {
+  return keptActions.find(({ roles, actions }) => roles.test(role) && actions.includes(action))?.reason;
+}

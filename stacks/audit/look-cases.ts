@@ -1,0 +1,108 @@
+import { planPools } from "#core/pools/planner.ts";
+import type { Item } from "#core/ports/table.ts";
+import { smallJob, submitJob } from "#testing/catalog-requests.ts";
+import type { FunctionEntry } from "../functions-file.ts";
+import type { AuditPlace } from "./audit-place.ts";
+import type { Case } from "./case.ts";
+import { type CaseWorld, openCaseWorld } from "./case-world.ts";
+import type { Called } from "./function-process.ts";
+
+/** No receiver may be on the machine itself: nothing is sent there. */
+const receiver = "https://127.0.0.1:1/jobs";
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+
+/** Messages of the queues, each with what a life of a job with a disk leaves to its consumer. */
+export function consumerCases(place: AuditPlace, entry: FunctionEntry): Case[] {
+  if (entry.kind !== "consumer") return [];
+  const make: Make = (name, arrange) => ({ name, entry, arrange, problems: unlessDone });
+  return cases[entry.queue](place, make);
+}
+
+type Make = (name: string, arrange: Case["arrange"]) => Case;
+
+const cases: Readonly<Record<"work" | "pools" | "webhooks", (place: AuditPlace, make: Make) => Case[]>> = {
+  pools: (place, make) => [
+    make("a job is granted a machine", async () => {
+      const { world, key, scene } = await openCaseWorld(place);
+      await submitJob(world, key, smallJob);
+      return scene([batchOf(world.queue.receive("pools", 10).map(({ look }) => look))]);
+    }),
+  ],
+  webhooks: (place, make) => [
+    make("a receiver is sent an event", async () => {
+      const { world, key, scene } = await openCaseWorld(place);
+      await submitJob(world, key, { ...smallJob, webhook_url: receiver });
+      await planAndLook({ world });
+      return scene([batchOf(world.queue.receive("webhooks", 10).map(({ look }) => look))]);
+    }),
+  ],
+  work: (place, make) => [
+    make("a job with a disk starts", async () => {
+      const { world, key, items, scene } = await openCaseWorld(place);
+      await submitJob(world, key, { ...smallJob, disk_name: "data", github_user: "octocat", webhook_url: receiver });
+      await plan({ world });
+      return scene(Array(8).fill(looksAt(items())), MINUTE_MS / 2);
+    }),
+    make("a job with a disk ends, and its disk is backed up", async () => {
+      const { world, key, items, scene } = await openCaseWorld(place);
+      const id = await submitJob(world, key, { ...smallJob, disk_name: "data", command: "train" });
+      await world.advance(MINUTE_MS);
+      await world.request("POST", `/v1/jobs/${id}/cancel`, { key });
+      const made = await scene(Array(12).fill(looksAt(items())), MINUTE_MS / 2);
+      return { ...made, volumes: world.volumes.volumeIds() };
+    }),
+    make("a deleted disk and its backup are removed", async () => {
+      const { world, key, items, scene } = await openCaseWorld(place);
+      const id = await submitJob(world, key, { ...smallJob, disk_name: "data" });
+      await world.advance(MINUTE_MS);
+      await world.request("POST", `/v1/jobs/${id}/cancel`, { key });
+      await world.advance(10 * MINUTE_MS);
+      await world.request("DELETE", "/v1/disks/data", { key });
+      await world.deliver();
+      const disk = items().find(({ kind }) => kind === "disk") as Item & {
+        readonly snapshots: readonly { readonly id: string }[];
+      };
+      const { calls, ...made } = await scene(Array(8).fill(looksAt(items())), DAY_MS * 8);
+      const snapshots = disk.snapshots.map((one) => one.id);
+      return { ...made, calls, volumes: world.volumes.volumeIds(), snapshots };
+    }),
+  ],
+};
+
+type World = Pick<CaseWorld, "world">;
+
+async function plan({ world }: World): Promise<void> {
+  await planPools(
+    world.ctx,
+    world.queue.receive("pools", 10).map(({ look }) => look),
+  );
+}
+
+/** Until it runs, without a word to its receiver. */
+async function planAndLook({ world }: World): Promise<void> {
+  const { reconcile } = await import("#core/reconcile.ts");
+  await plan({ world });
+  for (let round = 0; round < 6; round++) {
+    for (const { look } of world.queue.receive("work", 10)) await reconcile(world.ctx, look);
+    world.clock.advance(MINUTE_MS / 6);
+  }
+}
+
+/** A look at everything that is looked at. */
+function looksAt(items: readonly Item[]): unknown {
+  const kinds = ["environment", "disk", "spec", "user", "inbox"];
+  const keys = items.filter(({ kind }) => kinds.includes(String(kind)));
+  return batchOf(keys.map(({ pk, sk }) => ({ look: `${pk}|${sk}` })));
+}
+
+function batchOf(looks: readonly object[]): unknown {
+  return { Records: looks.map((look, at) => ({ messageId: String(at), body: JSON.stringify(look) })) };
+}
+
+function unlessDone(answers: readonly Called[]): string[] {
+  return answers.flatMap(({ value }) => {
+    const said = JSON.stringify(value);
+    return said === '{"batchItemFailures":[]}' ? [] : [`answered ${said}`];
+  });
+}
