@@ -12,7 +12,9 @@ export function gatewayEvent(method: string, path: string, { key, body, headers 
   const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
   return {
     version: "2.0",
-    ...{ rawPath: pathname, rawQueryString: search.slice(1), isBase64Encoded: false },
+    rawPath: pathname,
+    rawQueryString: search.slice(1),
+    isBase64Encoded: false,
     headers: {
       "x-berth-origin": originSecret,
       ...(text !== undefined && { "content-type": "application/json" }),

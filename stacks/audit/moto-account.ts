@@ -76,7 +76,17 @@ export async function openMotoAccount(): Promise<MotoAccount | undefined> {
     return session;
   };
   return {
-    ...{ endpoint, region, queueUrls, bucket, keyId, cluster, operator, dynamo, sqs, serviceOf, credentialsOf },
+    endpoint,
+    region,
+    queueUrls,
+    bucket,
+    keyId,
+    cluster,
+    operator,
+    dynamo,
+    sqs,
+    serviceOf,
+    credentialsOf,
     async allow(role, actions) {
       await credentialsOf(role);
       const PolicyDocument = policyOf(actions.flatMap(asMotoNames));

@@ -55,8 +55,10 @@ function frame(body: object): unknown {
 
 function messageOf(deduplication: string, body: string): unknown {
   const attributes = {
-    ...{ MessageGroupId: connection, MessageDeduplicationId: deduplication },
-    ...{ SentTimestamp: "0", ApproximateReceiveCount: "1" },
+    MessageGroupId: connection,
+    MessageDeduplicationId: deduplication,
+    SentTimestamp: "0",
+    ApproximateReceiveCount: "1",
   };
   return { Records: [{ messageId: randomUUID(), receiptHandle: "receipt", body, attributes }] };
 }

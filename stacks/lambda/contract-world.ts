@@ -50,11 +50,16 @@ export async function openContractWorld(): Promise<ContractWorld> {
   const identity = stsIdentity({ endpoint: services.stsEndpoint, region: "us-east-1" });
   const runtime = {
     ports: { table, queue, sealer, blobs, compute, volumes, githubKeys, fetch, identity },
-    ...{ clock, ids: systemIds(), log: world.log, settings },
+    clock,
+    ids: systemIds(),
+    log: world.log,
+    settings,
     deployment: { version, startedAt: clock.now(), isolation: "container", limits: "container (memory, cpu)" },
   };
   const server = await startServer(() => runtime, catalog.endpoints, {
-    ...{ port: 0, setting: "PORT", sockets: catalog.sockets },
+    port: 0,
+    setting: "PORT",
+    sockets: catalog.sockets,
   });
 
   async function work(): Promise<void> {

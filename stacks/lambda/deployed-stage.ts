@@ -23,7 +23,9 @@ export async function openStage(): Promise<DeployedStage> {
   const services = await startServices(resources);
   const deployed = await deployFunctions(resources, functions, services.variables);
   return {
-    ...{ resources, services, deployed },
+    resources,
+    services,
+    deployed,
     request: gatewayOf(resources, deployed),
     deliver: eventSources(resources, deployed, services),
     async stop() {

@@ -77,9 +77,13 @@ function runFunction(code: string, { method, headers, target }: ViewerRequest, u
   const [, query = ""] = splitAt(target, "?");
   const sent = Object.entries(headers).filter(([name]) => !ofTheConnection.includes(name));
   const event = {
-    ...{ version: "1.0", context: { eventType: "viewer-request" }, viewer: { ip: "198.51.100.11" } },
+    version: "1.0",
+    context: { eventType: "viewer-request" },
+    viewer: { ip: "198.51.100.11" },
     request: {
-      ...{ method, uri, cookies: {} },
+      method,
+      uri,
+      cookies: {},
       querystring: Object.fromEntries([...new URLSearchParams(query)].map(([name, value]) => [name, { value }])),
       headers: Object.fromEntries(sent.map(([name, value]) => [name, { value }])),
     },

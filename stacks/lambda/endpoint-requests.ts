@@ -9,9 +9,12 @@ export function viewerRequest({ method, path, sent }: GoodRequest, changed: Part
   const text = typeof body === "string" || body === undefined ? body : JSON.stringify(body);
   const bytes = text === undefined ? undefined : Buffer.from(text);
   return {
-    ...{ method, target: path, body: bytes },
+    method,
+    target: path,
+    body: bytes,
     headers: {
-      ...{ "x-request-id": "a.B_c-1", "x-correlation-id": "corr-1" },
+      "x-request-id": "a.B_c-1",
+      "x-correlation-id": "corr-1",
       ...(key !== undefined && { authorization: `Bearer ${key}` }),
       ...(bytes && { "content-type": "application/json", "content-length": String(bytes.byteLength) }),
       ...headers,

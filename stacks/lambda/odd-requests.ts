@@ -4,7 +4,9 @@ import type { ViewerRequest } from "./edge.ts";
 export function oddRequests(key: string): Readonly<Record<string, ViewerRequest>> {
   const bearer = { authorization: `Bearer ${key}` };
   const get = (target: string, headers: Readonly<Record<string, string>> = bearer): ViewerRequest => ({
-    ...{ method: "GET", target, headers },
+    method: "GET",
+    target,
+    headers,
   });
   const post = (target: string, text = "{}"): ViewerRequest => {
     const body = Buffer.from(text);
@@ -37,12 +39,15 @@ export function oddRequests(key: string): Readonly<Record<string, ViewerRequest>
     "a scheme that nobody knows": get("/v1/jobs", { authorization: "Basic YTpi" }),
     "an empty key": get("/v1/jobs", { authorization: "" }),
     "headers of the edge from a client": get("/v1/jobs", {
-      ...{ "x-berth-origin": "s".repeat(32), "x-berth-path": "/health", "x-berth-key": key },
+      "x-berth-origin": "s".repeat(32),
+      "x-berth-path": "/health",
+      "x-berth-key": key,
     }),
     "a request id that is none": get("/v1/jobs", { ...bearer, "x-request-id": "a b", "x-correlation-id": "a b" }),
     "a body that is no UTF-8": {
       ...post("/v1/jobs/submit"),
-      ...{ headers: { ...bearer, "content-type": "text/plain" }, body: Buffer.from([0x7b, 0xff, 0x7d]) },
+      headers: { ...bearer, "content-type": "text/plain" },
+      body: Buffer.from([0x7b, 0xff, 0x7d]),
     },
     "a body in a type of its own": { ...post("/v1/jobs/submit"), headers: { ...bearer, "content-type": "a/b" } },
   };

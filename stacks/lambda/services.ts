@@ -65,7 +65,11 @@ export async function startServices(resources: readonly Resource[]): Promise<Ser
   const [dynamoDb, sqs, kms, s3, ec2, eks, sts] = servers.map(({ endpoint }) => endpoint) as Endpoints;
   const addressAt = (endpoint: string) => ({ endpoint, region: REGION, credentials: fakeKey });
   const serviceAt = (name: string, url: string): AwsService => ({
-    ...{ name, url, region: REGION, credentials: () => fakeKey, patience: patientCalls },
+    name,
+    url,
+    region: REGION,
+    credentials: () => fakeKey,
+    patience: patientCalls,
   });
   const records = dynamoClient(addressAt(dynamoDb), patient);
   const messages = sqsClient(addressAt(sqs), patient);
@@ -81,8 +85,13 @@ export async function startServices(resources: readonly Resource[]): Promise<Ser
   return {
     variables: {
       endpoints: {
-        ...{ AWS_ENDPOINT_URL_DYNAMODB: dynamoDb, AWS_ENDPOINT_URL_SQS: sqs, AWS_ENDPOINT_URL_KMS: kms },
-        ...{ AWS_ENDPOINT_URL_S3: s3, AWS_ENDPOINT_URL_EC2: ec2, AWS_ENDPOINT_URL_EKS: eks, AWS_ENDPOINT_URL_STS: sts },
+        AWS_ENDPOINT_URL_DYNAMODB: dynamoDb,
+        AWS_ENDPOINT_URL_SQS: sqs,
+        AWS_ENDPOINT_URL_KMS: kms,
+        AWS_ENDPOINT_URL_S3: s3,
+        AWS_ENDPOINT_URL_EC2: ec2,
+        AWS_ENDPOINT_URL_EKS: eks,
+        AWS_ENDPOINT_URL_STS: sts,
       },
       queues: Object.fromEntries(queueNames.map((name) => [queueVariables[name], urls[name]])),
     },
@@ -129,6 +138,9 @@ async function receiveFrom(client: SQSClient, QueueUrl: string, most: number): P
     new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: most, MessageSystemAttributeNames: ["All"] }),
   );
   return Messages.map(({ MessageId: id = "", ReceiptHandle: receipt = "", Body: body = "", Attributes = {} }) => ({
-    ...{ id, receipt, body, attributes: Attributes },
+    id,
+    receipt,
+    body,
+    attributes: Attributes,
   }));
 }
