@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadCatalog } from "#http/catalog.ts";
 import { type GoodRequest, goodRequest } from "#testing/catalog-requests.ts";
@@ -35,9 +36,25 @@ function expectAlike(name: string, local: Compared, zips: Compared): void {
   expect({ name, ...zips }).toEqual({ name, ...local });
 }
 
+/** Work goes on in the stores, and counts of requests never stand still: then the last of so many pairs is compared. */
+const MOST_PAIRS = 5;
+
+/** What both ways answer to a request that changes nothing, at a time when the stores stood still. */
+async function pairOf(
+  open: ContractWorld,
+  request: ViewerRequest,
+): Promise<readonly [local: Compared, zips: Compared]> {
+  let before = comparedOf(await open.working(open.local(request)));
+  for (let pairs = 1; ; pairs++) {
+    const zips = comparedOf(await open.working(open.zips(request)));
+    const after = comparedOf(await open.working(open.local(request)));
+    if (isDeepStrictEqual(before, after) || pairs === MOST_PAIRS) return [before, zips];
+    before = after;
+  }
+}
+
 async function compareOne(open: ContractWorld, name: string, request: ViewerRequest): Promise<void> {
-  const local = comparedOf(await open.working(open.local(request)));
-  expectAlike(name, local, comparedOf(await open.working(open.zips(request))));
+  expectAlike(name, ...(await pairOf(open, request)));
 }
 
 /** The segments of a path that another one has not. */
@@ -52,9 +69,14 @@ describe.each(rows)("$name, from the edge to its zip", ({ name, endpoint }) => {
     const open = world;
 
     const one = await goodRequest(open.world, endpoint, key);
+    if (endpoint.method === "get") {
+      const [local, zips] = await pairOf(open, viewerRequest(one));
+      expectAlike(`${name}: its success`, local, zips);
+      return expect(local.status).toBe(endpoint.status);
+    }
     const atLocal = await open.working(open.local(viewerRequest(one)));
     // What changes something has a thing of its own for each way.
-    const other = endpoint.method === "get" ? one : await goodRequest(open.world, endpoint, key);
+    const other = await goodRequest(open.world, endpoint, key);
     const atZips = await open.working(open.zips(viewerRequest(other)));
     const [local, zips] = [comparedOf(atLocal, namesIn(one, other)), comparedOf(atZips, namesIn(other, one))];
 
