@@ -51,3 +51,20 @@ it.each([
 
   expect(seen?.address).toEqual(ip === undefined ? null : { ip, port: 30_022 });
 });
+
+it.each<[string, string | null, string | null, true | undefined]>([
+  ["its volume could not be made", null, "Its volume could not be made: no more", true],
+  ["its claim is gone", 'persistentvolumeclaim "volume-a" not found', null, true],
+  ["its disk is elsewhere", "0/1 nodes are available: 1 node(s) had volume node affinity conflict", null, true],
+  ["its node is full", "0/1 nodes are available: 1 Insufficient nvidia.com/gpu", null, undefined],
+  ["its node has too many volumes", "0/1 nodes are available: 1 node(s) exceed max volume count", null, undefined],
+  ["nobody says why", null, null, undefined],
+])("an unbound run tells whether that is for want of a volume: %s", (_, message, missingVolume, lacksVolume) => {
+  const conditions = message === null ? [] : [{ type: "PodScheduled", status: "False", message }];
+  const waiting: Pod = { ...pod, spec: {}, status: { phase: "Pending", conditions } };
+  const around = { now: 0, nodes: [], podRefusal: null, failedPulls: 0 };
+
+  const seen = observationOf({ jobs: [job], pods: [waiting] }, { ...around, missingVolume });
+
+  expect(seen?.lacksVolume).toBe(lacksVolume);
+});

@@ -55,8 +55,20 @@ export function observationOf(objects: RunObjects, surroundings: Surroundings): 
     sessions: 0,
     terminating: !job || job.metadata.deletionTimestamp !== undefined,
     notes: [],
+    ...(!end && lacksVolume(statuses, surroundings) && { lacksVolume: true }),
     ...(gatedPods(objects).length > 0 && { waitsToBegin: true }),
   };
+}
+
+/** Of what the scheduler says of volumes, that a node has too many of them is the only fault of that node's own. */
+const ofVolumes =
+  /persistentvolumeclaim|volume node affinity|PersistentVolume's node affinity|persistent volumes to bind/i;
+
+/** Whether no machine could take it because of its volume. */
+function lacksVolume(statuses: readonly MachineStatus[], { missingVolume }: Surroundings): boolean {
+  const unbound = statuses.filter(({ state }) => state === "unbound");
+  if (unbound.length === 0) return false;
+  return missingVolume !== null || unbound.some(({ reason }) => ofVolumes.test(reason ?? ""));
 }
 
 /** Beyond this nobody believes that the fault passes. */

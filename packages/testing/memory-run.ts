@@ -18,8 +18,13 @@ export type Outcome =
   | { readonly kind: "killed"; readonly signal: string; readonly afterMs: number }
   | { readonly kind: "fails"; readonly reason: string; readonly afterMs: number }
   | { readonly kind: "imageFails"; readonly reason: string }
-  /** `first`: so many of several machines are bound all the same. */
-  | { readonly kind: "neverBinds"; readonly reason: string | null; readonly first?: number }
+  /** `first`: so many of several machines are bound all the same. `lacksVolume`: that is why. */
+  | {
+      readonly kind: "neverBinds";
+      readonly reason: string | null;
+      readonly first?: number;
+      readonly lacksVolume?: true;
+    }
   /** It is not taken at all. */
   | { readonly kind: "refused"; readonly reason: string };
 
@@ -124,10 +129,15 @@ export function observationOf(
     sessions: 0,
     terminating: it.removing,
     notes: [],
+    ...(it.state === "unbound" && lacksVolume(it.outcome) && { lacksVolume: true as const }),
     ...(waitsToBegin(it) && { waitsToBegin: true as const }),
   } satisfies Omit<Observation, "nodes">;
   const nodes = it.nodes.map((node) => ({ ...node, silent: silenceOf(node) }));
   return { ...seen, nodes: nodes.map((node) => ({ ...node, mark: JSON.stringify([seen, node]) })) };
+}
+
+function lacksVolume(outcome: Outcome): boolean {
+  return outcome.kind === "neverBinds" && outcome.lacksVolume === true;
 }
 
 /** Whether all of its machines are there, and its command waits to be let begin. */

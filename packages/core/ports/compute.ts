@@ -96,6 +96,8 @@ export interface Observation {
   readonly terminating: boolean;
   /** Things worth a line in the timeline, for example that an image is recorded and not pulled. */
   readonly notes: readonly string[];
+  /** It is unbound because it has no volume, as `reason` says: no machine is at fault, and another would not help. */
+  readonly lacksVolume?: true | undefined;
   /** All of its machines are there, and its command waits for `begin`. */
   readonly waitsToBegin?: true | undefined;
 }

@@ -78,6 +78,7 @@ export const environment = {
     noStartSince: at,
     missedAt: at,
     withdrawing: true,
+    lacksVolume: true,
     isolation: reason,
     limits: reason,
     grant: { id: uid, shares: many(2, () => ({ node: machine.name, units: 8 })), at },

@@ -159,6 +159,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     released: optional(ordinal),
     missedAt: moment,
     withdrawing: flag,
+    lacksVolume: mark,
     mark: optional(text),
     address: orNull(
       shape<RunAddress>({ ip: text, port: orNull(number), hostKey: optional(text), problem: optional(text) }),

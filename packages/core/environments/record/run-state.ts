@@ -32,6 +32,8 @@ export interface RunState {
   readonly appliedAt: number | null;
   /** The grant of this run is being given back because nothing bound it in time. */
   readonly withdrawing: boolean;
+  /** It is given back because the run has no volume, which is no machine's fault. */
+  readonly lacksVolume?: true | undefined;
   /** What listings say of this run (run-marks.ts) while it is as a look saw it that had nothing left to do. */
   readonly mark?: string | undefined;
   readonly address: RunAddress | null;
@@ -49,5 +51,6 @@ export const noRun = {
   released: undefined,
   missedAt: null,
   withdrawing: false,
+  lacksVolume: undefined,
   mark: undefined,
 } as const;

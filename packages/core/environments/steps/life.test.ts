@@ -185,6 +185,22 @@ test("a grant that nothing binds is withdrawn, its node set aside, and the envir
   expect(moved.run.grant?.shares[0]?.node).not.toBe("h100-1");
 });
 
+test("a grant that nothing binds for want of a volume counts, and sets no machine aside", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+  const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  const reason = "Its volume could not be made: no more volumes";
+  world.compute.program(uid, { kind: "neverBinds", reason, lacksVolume: true });
+  await world.advance(80_000);
+  const back = await world.read("alice", "one");
+
+  await createEnvironment(world.as("bob"), newEnvironment("next"));
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(20_000);
+
+  expect(back).toMatchObject({ run: { n: 2 }, placement: { withdrawals: 1, withdrawn: { run: 1, nodes: [] } } });
+  expect(await world.read("bob", "next")).toMatchObject({ phase: "active" });
+});
+
 test("a try of which the cluster said nothing is not counted, and sets no machine aside", async () => {
   const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));

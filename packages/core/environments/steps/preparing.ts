@@ -105,7 +105,11 @@ async function follow(
 ): Promise<Step<Environment>> {
   if (observed.state === "unbound" && now - (environment.run.appliedAt ?? now) >= bindMs(ctx, environment)) {
     return changed(
-      { ...environment, run: { ...environment.run, withdrawing: true }, reason: observed.reason },
+      {
+        ...environment,
+        run: { ...environment.run, withdrawing: true, lacksVolume: observed.lacksVolume },
+        reason: observed.reason,
+      },
       now,
       "withdraws its grant",
     );

@@ -31,7 +31,7 @@ export async function withdraw(
   } = environment;
   if (observed && observed.state !== "unbound" && !observed.terminating) {
     return changed(
-      { ...environment, run: { ...environment.run, withdrawing: false, removedAt: null } },
+      { ...environment, run: { ...environment.run, withdrawing: false, lacksVolume: undefined, removedAt: null } },
       now,
       "bound after all",
     );
@@ -55,6 +55,7 @@ export async function withdraw(
     return endRun(environment, now, unplaceable(environment));
   }
   const nodes = (environment.run.grant?.shares ?? []).flatMap((share) => share.node ?? []);
+  const isNodesFault = environment.run.lacksVolume === undefined && !(excuse && isUsable(excuse));
   const back: Environment = {
     ...environment,
     ...waitingFields(environment),
@@ -62,7 +63,7 @@ export async function withdraw(
     disk: environment.disk && givenBack(environment.disk, environment.size.machines),
     placement: {
       ...environment.placement,
-      withdrawn: { run, nodes: excuse && isUsable(excuse) ? [] : nodes, at: now },
+      withdrawn: { run, nodes: isNodesFault ? nodes : [], at: now },
       withdrawals: environment.placement.withdrawals + (excuse ? 0 : 1),
       ...(excuse?.why === "unseen" && { unseen: (environment.placement.unseen ?? 0) + 1 }),
     },
