@@ -7,6 +7,7 @@ import { disks } from "./bench/disks.ts";
 import { ended } from "./bench/ended.ts";
 import { estimate } from "./bench/estimate.ts";
 import { exec } from "./bench/exec.ts";
+import { inits } from "./bench/inits.ts";
 import { kubernetes } from "./bench/kubernetes.ts";
 import { freed, requests, start, submitted } from "./bench/latency.ts";
 import { ledger } from "./bench/ledger.ts";
@@ -26,7 +27,7 @@ import { isOver, tableOf } from "./bench/table.ts";
 
 /** Prints what was measured, each beside its limit; fails where one is exceeded. */
 const measures: readonly Measure[] = [
-  ...[calls, disks, bundles, pipelineCost, admission, ledger, estimate, sweepCost, simulator, plansInMemory],
+  ...[calls, disks, bundles, inits, pipelineCost, admission, ledger, estimate, sweepCost, simulator, plansInMemory],
   ...[
     start,
     submitted,

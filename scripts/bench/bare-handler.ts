@@ -1,0 +1,81 @@
+import { execFile } from "node:child_process";
+import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import { build } from "esbuild";
+
+/** The stock clients of AWS that somebody would use without Berth. */
+export type StockClient = keyof typeof clients;
+
+const clients = {
+  dynamoDb: {
+    imports: `import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+      import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";`,
+    made: "DynamoDBDocumentClient.from(new DynamoDBClient({}))",
+  },
+  sqs: { imports: 'import { SQSClient } from "@aws-sdk/client-sqs";', made: "new SQSClient({})" },
+  ec2: { imports: 'import { EC2Client } from "@aws-sdk/client-ec2";', made: "new EC2Client({})" },
+};
+
+export interface BareHandler {
+  readonly outfile: string;
+  readonly uses: readonly StockClient[];
+  readonly made: "at init" | "later";
+}
+
+/**
+ * What somebody would write without Berth: the stock clients, bundled and minified, made at init or by the first event.
+ */
+export async function writeBareHandler({ outfile, uses, made }: BareHandler): Promise<void> {
+  const all = `[${uses.map((name) => clients[name].made).join(", ")}]`;
+  const handler =
+    made === "later"
+      ? `export const handler = async () => ({ statusCode: ${all}.length });`
+      : `const clients = ${all}; export const handler = async () => ({ statusCode: clients.length });`;
+  const contents = `${uses.map((name) => clients[name].imports).join("\n")}\n${handler}`;
+  await build({
+    stdin: { contents, resolveDir: import.meta.dirname },
+    outfile,
+    bundle: true,
+    minify: true,
+    platform: "node",
+    format: "esm",
+    target: "node24",
+    mainFields: ["module", "main"],
+    banner: { js: 'import{createRequire as _cr}from"node:module";const require=_cr(import.meta.url);' },
+    logLevel: "silent",
+  });
+}
+
+/** What a function on Lambda is told, as far as any asks for it at its init. */
+export const onLambda = {
+  LOGIN_SERVER_ID: "berth",
+  DOMAIN: "berth.dev",
+  ALLOWED_ACCOUNTS: "111111111111",
+  ALLOWED_ROLES: "Dev",
+  ORIGIN_SECRETS: "s".repeat(32),
+  SEALER_KEY_ID: "alias/berth",
+  BLOBS_BUCKET: "berth-blobs",
+  EKS_CLUSTER: "berth",
+  SHELL_QUEUE_URL: "http://127.0.0.1:9/0/shell.fifo",
+  SOCKET_API_URL: "http://127.0.0.1:9/socket",
+  AWS_LAMBDA_FUNCTION_NAME: "berth",
+};
+
+/** The time in ms that a new process takes to import a module. */
+export async function importMs(file: string, environment: Readonly<Record<string, string>>): Promise<number> {
+  const script = `const begun = performance.now();
+    await import(${JSON.stringify(pathToFileURL(file).href)});
+    console.log(performance.now() - begun);`;
+  const env = {
+    ...environment,
+    AWS_REGION: "us-east-1",
+    TABLE_NAME: "berth",
+    AWS_ACCESS_KEY_ID: "none",
+    AWS_SECRET_ACCESS_KEY: "none",
+    WORK_QUEUE_URL: "http://127.0.0.1:9/0/work",
+    POOLS_QUEUE_URL: "http://127.0.0.1:9/0/pools.fifo",
+    WEBHOOKS_QUEUE_URL: "http://127.0.0.1:9/0/webhooks",
+  };
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], { env });
+  return Number(stdout);
+}
