@@ -41,7 +41,7 @@ const aws = ["packages/aws/{java,moto*}.test.ts", "functions/**/*-aws.test.ts"];
 const cluster = ["packages/testing/cluster/**/*.test.ts", "packages/kubernetes/*-cluster.test.ts"];
 
 /** The real components of SST, and what they deploy run as on Lambda, which `npm run test:infra` installs: 400 MB. */
-const infra = ["stacks/synthesis.test.ts", "stacks/lambda/*.test.ts"];
+const infra = ["stacks/synthesis.test.ts", "stacks/lambda/*.test.ts", "stacks/audit/policies.test.ts"];
 
 /**
  * These wait for real processes, or a control plane, beside others: in CI one that missed a limit is run once more, and
