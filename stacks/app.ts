@@ -3,6 +3,7 @@ import functionsFile from "../functions.json" with { type: "json" };
 import { makeAlarms } from "./alarms.ts";
 import { makeApi } from "./api.ts";
 import { makeBlobs, makeSealerKey } from "./blobs.ts";
+import { reservedConcurrency } from "./concurrency.ts";
 import { subscribeConsumers } from "./consumers.ts";
 import { makeDashboard } from "./dashboard.ts";
 import { makeEdge } from "./edge.ts";
@@ -11,7 +12,7 @@ import { functionArguments, logicalName, makeLogGroup, type Surroundings, serves
 import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
 import { arnsOf, makeRoles } from "./identities.ts";
 import { makeQueues } from "./queues.ts";
-import { makeSchedules, reservedConcurrency } from "./schedules.ts";
+import { makeSchedules } from "./schedules.ts";
 import { readSecret } from "./secrets.ts";
 import { makeSocketApi, makeSockets } from "./sockets.ts";
 import type { Stage } from "./stage.ts";
@@ -90,7 +91,7 @@ export function makeApp(stage: Stage, root: string): { readonly url: $util.Outpu
 }
 
 function makeFunction(entry: FunctionEntry, around: Surroundings, role: $util.Output<string>): sst.aws.Function {
-  const reserved = entry.kind === "schedule" ? reservedConcurrency(entry) : undefined;
+  const reserved = reservedConcurrency(entry);
   const logs = makeLogGroup(entry, around.stage);
   return new sst.aws.Function(logicalName(entry), {
     ...functionArguments(entry, around, { role, logGroup: logs.name }),

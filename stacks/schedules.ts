@@ -1,5 +1,6 @@
+import { reservedConcurrency } from "./concurrency.ts";
 import { logicalName } from "./functions.ts";
-import type { FunctionEntry, FunctionsFile, ScheduleEntry } from "./functions-file.ts";
+import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
 
 /** The schedules. A call that could not be made is tried again, and then kept in the queue that is answered. */
 export function makeSchedules(
@@ -33,9 +34,4 @@ export function makeSchedules(
 /** Asked when the function is there as this deployment has it; until then the call itself has to be there. In UTC. */
 function onceSoon(): string {
   return `at(${new Date(Date.now() + 120_000).toISOString().slice(0, 19)})`;
-}
-
-/** Of a schedule whose next call begins before the last one has ended: the two, and no third. */
-export function reservedConcurrency({ minutes, timeoutSeconds }: ScheduleEntry): number | undefined {
-  return timeoutSeconds > minutes * 60 ? 2 : undefined;
 }

@@ -6,6 +6,7 @@ import deployerPolicy from "./deployer-policy.json" with { type: "json" };
 import type { FunctionsFile } from "./functions-file.ts";
 import { alarmChecks } from "./synthesis/alarm-checks.ts";
 import { type Check, checks, ofType } from "./synthesis/checks.ts";
+import { concurrencyChecks } from "./synthesis/concurrency-checks.ts";
 import { edgeChecks } from "./synthesis/edge-checks.ts";
 import { refusalOfIam } from "./synthesis/iam.ts";
 import { permissionChecks } from "./synthesis/permission-checks.ts";
@@ -27,6 +28,7 @@ const settings = {
 const all: Readonly<Record<string, Check>> = {
   ...alarmChecks,
   ...checks,
+  ...concurrencyChecks,
   ...edgeChecks,
   ...permissionChecks,
   ...roleChecks,

@@ -35,6 +35,14 @@ const widen = (inputs: Resource["inputs"], from: string | RegExp, to: string) =>
 
 /** Mistakes of stacks/ in a stage whose functions are in no network, and the check that finds each. */
 export const faults: Readonly<Record<string, readonly [check: string, fault: Fault]>> = {
+  "commands that take the whole account": [
+    "concurrency",
+    change(lambda, /^OnmemosSessionsExecuteFunction$/, ({ reservedConcurrentExecutions, ...inputs }) => inputs),
+  ],
+  "commands that leave requests too little": [
+    "concurrency",
+    change(lambda, /^OnmemosSessionsExecuteFunction$/, (inputs) => ({ ...inputs, reservedConcurrentExecutions: 500 })),
+  ],
   "a removed DLQ": ["queues", change(queue, /^WorkQueue$/, ({ redrivePolicy, ...inputs }) => inputs)],
   "a queue for nobody": ["queues", change(queue, /^ShellDeadQueue$/, () => undefined)],
   "a pool held back": [
