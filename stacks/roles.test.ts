@@ -54,9 +54,12 @@ test("an endpoint that sends looks cannot receive any; the consumer of a queue r
   expect(received).toMatchObject({ Sid: "Receive", Resource: ["arn:pools"] });
 });
 
-test.each(["onmemos/sessions/execute", "socket/shell"])("%s, which only runs commands, asks EC2 nothing", (name) => {
-  expect(actionsOf(name).filter((action) => action.startsWith("ec2:"))).toEqual([]);
-});
+test.each(["onmemos/sessions/execute", "socket/shell", "cron/watch"])(
+  "%s, which ends no run, asks EC2 nothing",
+  (name) => {
+    expect(actionsOf(name).filter((action) => action.startsWith("ec2:"))).toEqual([]);
+  },
+);
 
 test("no action of its ports is left to a role that nobody takes", () => {
   for (const [name, actions] of Object.entries(withheldActions)) {

@@ -105,8 +105,8 @@ const statementsOfPort: Readonly<Record<PortName, OfPort>> = {
     // Lambda makes the interfaces of a function by the function's own role (AWSLambdaVPCAccessExecutionRole).
     ...(inNetwork ? [allow("Interfaces", interfaces, ["*"]), interfacesNotByCode] : []),
     allow("Cluster", ["eks:DescribeCluster"], [cluster]),
-    // Whoever only runs commands asks nobody what became of a machine.
-    ...(onlyRunsCommands(kind) ? [] : [allow("Machines", ["ec2:DescribeInstances"], ["*"])]),
+    // Looks alone ask what became of a machine: they end what was on a lost one.
+    ...(kind === "consumer" ? [allow("Machines", ["ec2:DescribeInstances"], ["*"])] : []),
   ],
   volumes: (arns, { kind }) => volumeStatements[kind](arns),
   // Signed by the caller's own credentials, or by nobody.

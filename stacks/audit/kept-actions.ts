@@ -49,9 +49,14 @@ export const keptActions: readonly KeptActions[] = [
     reason: "What replaces an ended life seals its receiver anew, and a start reads the specification",
   },
   {
-    roles: /^Endpoint(QueueSealerTable|QueueTableVolumes|BlobsTable)$/,
-    actions: ["dynamodb:BatchGetItem", "dynamodb:Query"],
-    reason: "Environments that hold the disk which is asked for are read, and of a taken name those beside it",
+    roles: /^Endpoint(QueueSealerTable|QueueTableVolumes)$/,
+    actions: ["dynamodb:BatchGetItem"],
+    reason: "The environments that a disk's lease names are read (packages/core/disks/lease.ts)",
+  },
+  {
+    roles: /^EndpointBlobsTable$/,
+    actions: ["dynamodb:Query"],
+    reason: "A directory of disks that was lost is made again from their records",
   },
   {
     roles: /^EndpointIdentityQueueTable$/,
@@ -85,14 +90,14 @@ export const keptActions: readonly KeptActions[] = [
     reason: "EC2 asks for it where something is made with tags, which moto does not (EC2 User Guide, tag on creation)",
   },
   {
-    roles: /^(ConsumerWork|ScheduleCompute)/,
+    roles: /^ConsumerWork$/,
     actions: ["ec2:DescribeInstances", "ec2:DetachVolume"],
     reason: "No machine is lost in these cases: packages/aws/moto-ec2.test.ts asks moto for one that is",
   },
   {
     roles: /^SocketCompute/,
-    actions: ["sqs:ChangeMessageVisibility", "dynamodb:BatchGetItem"],
-    reason: "A frame that failed comes again soon, and other connections of the user are counted",
+    actions: ["sqs:ChangeMessageVisibility"],
+    reason: "A frame that failed comes again soon",
   },
 ];
 

@@ -127,7 +127,7 @@ const servicesOfPort: Readonly<Record<PortName, readonly string[]>> = {
   fetch: [],
 };
 
-/** Whether its module takes the whole driver, which also asks EC2 what became of a machine, or only runs commands. */
+/** Whether its module takes the whole driver, or only runs commands. A look by it asks EC2 what became of a machine. */
 function drivesCluster({ file }: FunctionEntry): boolean {
   return /"#lambda\/(schedule|look)-compute\.ts"/.test(readFileSync(file, "utf8"));
 }
@@ -137,7 +137,10 @@ function servicesFor(entry: FunctionEntry): string[] {
   // What only runs commands has the queue for the types of its verbs, and sends nothing.
   const sends = !(uses.includes("compute") && onlyRunsCommands(kind));
   const services = uses.filter((port) => port !== "queue" || sends).flatMap((port) => servicesOfPort[port]);
-  const more = [...(kind === "consumer" ? ["sqs"] : []), ...(drivesCluster(entry) ? ["ec2"] : [])];
+  const more = [
+    ...(kind === "consumer" ? ["sqs"] : []),
+    ...(kind === "consumer" && drivesCluster(entry) ? ["ec2"] : []),
+  ];
   return [...new Set(["logs", ...services, ...more])];
 }
 
