@@ -343,6 +343,10 @@ export const poolBugs: readonly PlantedBug[] = [
   },
   {
     name: "capacity that comes free and nobody is told",
+    caughtBy: {
+      file: "environments/steps/release.test.ts",
+      title: "are free when it has ended, also where the worker died that was to tell the pool of their release",
+    },
     edits: [
       {
         file: "environments/steps/ending.ts",
