@@ -7,7 +7,7 @@ import type { Pod } from "#testing/cluster/pod.ts";
 import { follow } from "#testing/cluster/watch.ts";
 
 /** Of deploy/kubernetes. */
-const namespace = "berth-environments";
+export const namespace = "berth-environments";
 
 /** A control plane with as many pretend nodes of each type, whose pods do nothing on this machine. */
 export async function startBenchCluster(nodes: Readonly<Record<string, number>>): Promise<Cluster> {

@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildBinary, whyNotBuilt } from "#testing/cluster/binary.ts";
 import type { Cluster } from "#testing/cluster/cluster.ts";
-import { jobsOf, makeJob, makeNamespace, must, podsOf } from "#testing/cluster/objects.ts";
-import { imageThatEnds, imageThatLives, startBenchCluster, type WatchedRuns, watchRuns } from "./cluster.ts";
+import { jobNamed, jobsOf, must, podsOf } from "#testing/cluster/objects.ts";
+import { imageThatEnds, imageThatLives, namespace, startBenchCluster, type WatchedRuns, watchRuns } from "./cluster.ts";
 import { cancelJob, submitJob, timeOf, untilActive } from "./jobs.ts";
 import { cpuOf, type LocalStack, until, withStack } from "./local-stack.ts";
 import { type Measure, percentileRows, type Row } from "./measure.ts";
@@ -70,11 +70,14 @@ interface Rate {
   readonly serverMs: number;
 }
 
-/** From the first request until the last Job is deleted, without Berth: each is deleted once its command is over. */
+/**
+ * From the first request until the last Job is deleted, without Berth: each is deleted once its command is over. They are
+ * in the namespace of Berth's runs, whose quota counts them as well.
+ */
 async function bareRate(cluster: Cluster): Promise<Rate> {
   const { admin } = cluster;
-  const place = await makeNamespace(admin, "bare");
-  const runs = watchRuns(cluster, place);
+  const place = namespace;
+  const runs = watchRuns(cluster);
   const [begun, cpuBefore] = [Date.now(), cpuOfServers(cluster)];
   const container = { image: imageThatEnds(0) };
   const options = { propagationPolicy: "Background" };
@@ -82,7 +85,10 @@ async function bareRate(cluster: Cluster): Promise<Rate> {
     await until(() => runs.ended.get(`job-${n}`), patienceMs);
     must(await admin.remove(`${jobsOf(place)}/job-${n}`, options));
   });
-  await Promise.all([removing, inParallel(jobs, (n) => makeJob(admin, place, `job-${n}`, { gpus: 1, container }))]);
+  await Promise.all([
+    removing,
+    inParallel(jobs, async (n) => must(await admin.post(jobsOf(place), jobNamed(`job-${n}`, { gpus: 1, container })))),
+  ]);
   await until(() => (runs.removed.size >= jobs ? true : undefined), patienceMs);
   const perSecond = (jobs * 1000) / (Math.max(...runs.removed.values()) - begun);
   const serverMs = (cpuOfServers(cluster) - cpuBefore) / jobs;

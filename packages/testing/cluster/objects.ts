@@ -38,8 +38,13 @@ export async function makeJob(
   client: KubeClient,
   namespace: string,
   name: string,
-  { script = {}, gpus = 0, spec = {}, pod = {}, container = {} }: JobOptions = {},
+  options: JobOptions = {},
 ): Promise<KubeObject> {
+  return must(await client.apply(`${jobsOf(namespace)}/${name}`, jobNamed(name, options)));
+}
+
+/** The object that makes such a Job. */
+export function jobNamed(name: string, { script = {}, gpus = 0, spec = {}, pod = {}, container = {} }: JobOptions) {
   const limits = { cpu: "1", memory: "1Gi", ...(gpus === 0 ? {} : { "nvidia.com/gpu": String(gpus) }) };
   const template = {
     metadata: { annotations: scripted(script) },
@@ -51,13 +56,12 @@ export async function makeJob(
       ...pod,
     },
   };
-  const body = {
+  return {
     apiVersion: "batch/v1",
     kind: "Job",
     metadata: { name },
     spec: { backoffLimit: 0, podReplacementPolicy: "Failed", template, ...spec },
   };
-  return must(await client.apply(`${jobsOf(namespace)}/${name}`, body));
 }
 
 /** A command that ends with this code once the file is there: what a test waits for happens when it says so. */
