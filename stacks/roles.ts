@@ -2,7 +2,9 @@ import type { ConsumerEntry, FunctionEntry, PortName } from "./functions-file.ts
 import { capitalize } from "./names.ts";
 import { withheldActions } from "./withheld-actions.ts";
 
-/** What a role is for: what its functions are, and which ports they use. A consumer is told by its queue. */
+/**
+ * What a role is for: the kind of its functions, and the ports they use. Each queue's consumer has a role of its own.
+ */
 export interface RoleKind {
   /** Part of its name in AWS: `EndpointQueueTable`, `ConsumerWork`. */
   readonly name: string;
@@ -11,7 +13,7 @@ export interface RoleKind {
   readonly queue?: ConsumerEntry["queue"];
 }
 
-/** Of a policy; `Text` is what a name is before it is deployed. */
+/** One statement of a policy. `Text` is the type of an ARN, which is no string yet before it is deployed. */
 export interface Statement<Text> {
   readonly Sid: string;
   readonly Effect: "Allow" | "Deny";
@@ -20,7 +22,10 @@ export interface Statement<Text> {
   readonly Condition?: Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>>;
 }
 
-/** ARNs of what a deployment has; those in brackets end with a star, for a reason in `wildcards`. */
+/**
+ * ARNs of what a deployment has. Those that name many resources (indexes, objects, log groups, volumes, snapshots,
+ * instances) end with a star; `wildcards` says why.
+ */
 export interface Arns<Text> {
   readonly table: Text;
   readonly tableIndexes: Text;
@@ -35,32 +40,32 @@ export interface Arns<Text> {
   readonly instances: Text;
   /** The name of the deployment, as volumes are tagged with it. */
   readonly deployment: string;
-  /** Those that use compute run in the network of the cluster. */
+  /** Whether functions that use compute run in the network of the cluster. */
   readonly inNetwork: boolean;
 }
 
 /** Every resource with a star, and why it has one. */
 export const wildcards: Readonly<Record<string, string>> = {
-  "*": "EC2 has no resources for Describe calls, and Lambda chooses the interfaces in a network",
+  "*": "EC2's Describe calls cannot be limited to a resource, and Lambda chooses the interfaces in a network",
   "table/<name>/index/*": "the indexes of the one table",
   "<bucket>/*": "blobs are named by what they hold",
   "log-group:/berth/<stage>/*:*": "functions of one role, each with a group of its own",
-  "volume/*": "EBS chooses the ids; the tag of the deployment is asked for",
+  "volume/*": "EBS chooses the ids; the deployment's tag is required",
   "snapshot/*":
-    "EBS chooses the ids; the tag of the deployment is asked for, but where a disk is made of one, or one without it gets it back",
-  "instance/*": "a volume is taken off whichever lost machine has it",
+    "EBS chooses the ids; the deployment's tag is required, but where a disk is made of one, or one that lost the tag gets it back",
+  "instance/*": "a volume is detached from whichever lost machine has it",
 };
 
 /** The role of a function: one for each pair of what it is and what it uses. */
 export function roleOf(entry: FunctionEntry): RoleKind {
   const { kind, uses } = entry;
   if (kind === "consumer") return { name: `Consumer${capitalize(entry.queue)}`, kind, uses, queue: entry.queue };
-  // What serves requests without a port is one role, whether it is an endpoint or the fallback.
+  // The fallback shares the role of the endpoints that use the same ports.
   const shown = kind === "fallback" ? "endpoint" : kind;
   return { name: [shown, ...uses].map(capitalize).join(""), kind: shown, uses };
 }
 
-/** Requests and the web shell run commands in what is there, and change nothing of a cluster. */
+/** Endpoints and the web shell only run commands in runs that are there; they change nothing of a cluster. */
 export function onlyRunsCommands(kind: RoleKind["kind"]): boolean {
   return kind === "endpoint" || kind === "socket";
 }
@@ -91,9 +96,9 @@ const statementsOfPort: Readonly<Record<PortName, OfPort>> = {
   ],
   queue: ({ queues }) => [allow("Send", ["SendMessage", "GetQueueAttributes"].map(of("sqs")), Object.values(queues))],
   blobs: ({ bucket, bucketObjects }, { kind }) => [
-    // Requests read what looks have written, or sign an address that does.
+    // Endpoints read blobs that looks wrote, or sign a URL that reads one.
     allow("Blobs", (kind === "endpoint" ? readsBlobs : changesBlobs).map(of("s3")), [bucketObjects]),
-    // Without it S3 answers 403 for what is not there, and a list is needed to remove all of a disk's.
+    // Without this S3 answers 403 in place of 404. And who removes all blobs of a disk lists them.
     allow("BlobList", ["s3:ListBucket"], [bucket]),
   ],
   sealer: ({ sealerKey }) => [
@@ -109,7 +114,7 @@ const statementsOfPort: Readonly<Record<PortName, OfPort>> = {
     ...(kind === "consumer" ? [allow("Machines", ["ec2:DescribeInstances"], ["*"])] : []),
   ],
   volumes: (arns, { kind }) => volumeStatements[kind](arns),
-  // Signed by the caller's own credentials, or by nobody.
+  // No permission: these calls are signed with the caller's own credentials, or not signed.
   identity: () => [],
   githubKeys: () => [],
   fetch: () => [],
@@ -125,9 +130,9 @@ const interfaces = [
 ].map(of("ec2"));
 
 /**
- * Lambda's own service makes the interfaces, and the code of a function never does. Only a call with the credentials of
- * a function's environment names its function (Lambda Developer Guide, "Giving Lambda functions access to resources in
- * an Amazon VPC" and "Using source function ARN to control function access behavior").
+ * Lambda's own service makes the interfaces, and the code of a function never does. Only a call that a function's code
+ * makes has `lambda:SourceFunctionArn`, so that this denies these calls alone (Lambda Developer Guide, "Giving Lambda
+ * functions access to resources in an Amazon VPC" and "Using source function ARN to control function access behavior").
  */
 const interfacesNotByCode: Statement<string> = {
   Sid: "InterfacesNotByCode",
@@ -142,7 +147,7 @@ const changesBlobs = ["GetObject", "PutObject", "DeleteObject"];
 
 const findVolumes = allow("FindVolumes", ["DescribeVolumes", "DescribeSnapshots"].map(of("ec2")), ["*"]);
 
-/** A request renames a disk, and a schedule compares volumes and snapshots with records. Looks do the rest. */
+/** An endpoint tags anew (a disk was renamed), a schedule only lists (it compares with records); looks do the rest. */
 const volumeStatements: Readonly<Record<RoleKind["kind"], (arns: Arns<unknown>) => Statement<unknown>[]>> = {
   endpoint: retag,
   schedule: () => [findVolumes],
@@ -155,13 +160,13 @@ function changeVolumes(arns: Arns<unknown>): Statement<unknown>[] {
   const { volumes, snapshots, instances, deployment } = arns;
   const made = { StringEquals: { "aws:RequestTag/berth:deployment": deployment } };
   const ours = { StringEquals: { "aws:ResourceTag/berth:deployment": deployment } };
-  // Written at its making alone: no role can make somebody else's snapshot one that it may remove.
+  // This tag can be set at a snapshot's creation alone: no role can tag somebody else's snapshot and then remove it.
   const madeHere = { ...ours, Null: { "aws:ResourceTag/berth:attempt": "false" } };
   const atMaking = { StringEquals: { "ec2:CreateAction": ["CreateVolume", "CreateSnapshot"] } };
   return [
     findVolumes,
     allow("MakeVolume", ["ec2:CreateVolume"], [volumes], made),
-    // That the snapshot is ours was asked before: whose tags somebody took off is ours all the same.
+    // The code has checked that the snapshot is ours. No tag is required, since somebody may have removed it.
     allow("OfSnapshot", ["ec2:CreateVolume"], [snapshots]),
     allow("MakeSnapshot", ["ec2:CreateSnapshot"], [snapshots], made),
     allow("OfVolume", ["CreateSnapshot", "DeleteVolume", "DetachVolume"].map(of("ec2")), [volumes], ours),
@@ -173,8 +178,8 @@ function changeVolumes(arns: Arns<unknown>): Statement<unknown>[] {
 }
 
 /**
- * A renamed disk's backups say its new name, and one that lost its tags gets them back: only a snapshot that is no
- * deployment's becomes ours by that. Which of those was made here its description says, and a policy cannot ask for it.
+ * Tags the backups of a renamed disk with its new name, and gives one that lost its tags these back. That claims only a
+ * snapshot without a deployment's tag; whether one of these was made here is in its description, which no policy reads.
  */
 function retag({ snapshots, deployment }: Arns<unknown>): Statement<unknown>[] {
   const written = { "aws:RequestTag/berth:deployment": deployment };

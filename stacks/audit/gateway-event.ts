@@ -1,3 +1,4 @@
+import { httpApiEvent } from "../lambda/events.ts";
 import { originSecret } from "./audit-place.ts";
 
 interface Sent {
@@ -6,25 +7,22 @@ interface Sent {
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
-/** A request as an HTTP API hands it to a function, behind the edge (payload format 2.0). */
-export function gatewayEvent(method: string, path: string, { key, body, headers }: Sent): unknown {
-  const { pathname, search } = new URL(path, "https://gateway");
+/** A request as an HTTP API hands it to a function, behind the edge. */
+export function gatewayEvent(method: string, target: string, { key, body, headers: more }: Sent): unknown {
+  const { pathname: path, search } = new URL(target, "https://gateway");
   const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
-  return {
-    version: "2.0",
-    rawPath: pathname,
-    rawQueryString: search.slice(1),
-    isBase64Encoded: false,
-    headers: {
-      "x-berth-origin": originSecret,
-      ...(text !== undefined && { "content-type": "application/json" }),
-      ...(key !== undefined && { authorization: `Bearer ${key}` }),
-      ...headers,
-    },
-    ...(text !== undefined && { body: text }),
-    requestContext: {
-      domainName: "abc.execute-api.us-east-1.amazonaws.com",
-      http: { method, path: pathname, protocol: "HTTP/1.1", sourceIp: "192.0.2.1" },
-    },
+  const headers = {
+    "x-berth-origin": originSecret,
+    ...(text !== undefined && { "content-type": "application/json" }),
+    ...(key !== undefined && { authorization: `Bearer ${key}` }),
+    ...more,
   };
+  const request = {
+    method,
+    path,
+    query: search.slice(1),
+    headers,
+    body: text === undefined ? undefined : Buffer.from(text),
+  };
+  return httpApiEvent(request, { routeKey: `${method} ${path}`, pathParameters: {} });
 }
