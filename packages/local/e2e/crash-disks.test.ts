@@ -68,9 +68,10 @@ async function crashAgainAndAgain(): Promise<Crashed> {
   const answered = new Map<string, string>();
   let [copying, key] = [0, ""];
   for (let round = 0; round < rounds; round += 1) {
+    const orphans = copies();
     const stack = await fixture.start(settings);
     key ||= (await stack.env()).API_KEY ?? "";
-    const held = await holdCopy(jobClient(stack.url, key), round, answered);
+    const held = await holdCopy(jobClient(stack.url, key), { round, answered, orphans });
     try {
       await stack.kill("SIGKILL");
       copying += snapshotsWith("unfinished").length;
@@ -81,27 +82,38 @@ async function crashAgainAndAgain(): Promise<Crashed> {
   return { answered, copying, key };
 }
 
+interface Round {
+  readonly round: number;
+  readonly answered: Map<string, string>;
+  /** Copies of stacks that were killed: their snapshots are given up, however long they go on. */
+  readonly orphans: readonly ProcessIdentity[];
+}
+
 /** Stops a copy that a stack has begun, with more jobs for as long as all of theirs were over before they were seen. */
-async function holdCopy(jobs: JobClient, round: number, answered: Map<string, string>): Promise<ProcessIdentity> {
+async function holdCopy(jobs: JobClient, { round, answered, orphans }: Round): Promise<ProcessIdentity> {
   const end = performance.now() + backedUpWithinMs;
   for (let tries = 0; performance.now() < end; tries += 1) {
     const names = await submitAll(jobs, `${round}-${tries}`, answered);
     const areOver = () => names.every((disk) => snapshotsByDisk().has(disk));
-    const seen = async () => ({ held: await stopCopy(), areOver: areOver() });
+    const seen = async () => ({ held: await stopCopy(orphans), areOver: areOver() });
     const { held } = await eventually(seen, (now) => now.held !== undefined || now.areOver, backedUpWithinMs);
     if (held) return held;
   }
   throw new Error("No copy lived while it was looked for");
 }
 
-/** Of the stack in this home. While it is stopped its snapshot stays unfinished. */
-async function stopCopy(): Promise<ProcessIdentity | undefined> {
-  const into = join(fixture.home, "snapshots");
-  const copies = listProcesses().filter(({ command }) => command.startsWith("cp ") && command.includes(into));
-  const copy = copies.find((each) => signalProcess(each, "SIGSTOP"));
+/** Stops a copy of the stack that runs in this home: its snapshot stays unfinished for so long. */
+async function stopCopy(orphans: readonly ProcessIdentity[]): Promise<ProcessIdentity | undefined> {
+  const own = copies().filter(({ pid }) => orphans.every((orphan) => orphan.pid !== pid));
+  const copy = own.find((each) => signalProcess(each, "SIGSTOP"));
   if (!copy) return undefined;
   const hasStopped = () => isStopped(copy.pid);
   return (await eventually(hasStopped, (stopped) => stopped || !isAlive(copy))) ? copy : undefined;
+}
+
+function copies(): ProcessIdentity[] {
+  const into = join(fixture.home, "snapshots");
+  return listProcesses().filter(({ command }) => command.startsWith("cp ") && command.includes(into));
 }
 
 /** proc(5): the state follows the name, which stands in brackets. */
