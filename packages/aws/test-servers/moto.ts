@@ -9,9 +9,12 @@ export const MOTO_ACCOUNT = "123456789012";
 
 /**
  * DynamoDB, SQS and more of AWS by moto, which is Python and no part of an installation of Berth: in memory, on
- * 127.0.0.1 and a free port. Undefined where this machine does not have it.
+ * 127.0.0.1 and a free port. Undefined where this machine does not have it. Takes the server that TEST_STS_URL names in
+ * its place where `variable` says so, and does not end that.
  */
-export async function startMoto(): Promise<TestServer | undefined> {
+export async function startMoto(variable?: "TEST_STS_URL"): Promise<TestServer | undefined> {
+  const running = variable && process.env[variable];
+  if (running) return { endpoint: running.replace(/\/+$/, ""), stop: async () => undefined };
   const child = spawn("moto_server", ["-H", "127.0.0.1", "-p", "0"], { stdio: ["ignore", "pipe", "pipe"] });
   const endpoint = await addressOf(child);
   if (endpoint === undefined) return undefined;
