@@ -52,7 +52,7 @@ export const wildcards: Readonly<Record<string, string>> = {
   "log-group:/berth/<stage>/*:*": "functions of one role, each with a group of its own",
   "volume/*": "EBS chooses the ids; the deployment's tag is required",
   "snapshot/*":
-    "EBS chooses the ids; the deployment's tag is required, but where a disk is made of one, or one that lost the tag gets it back",
+    "EBS chooses the ids; the deployment's tag is required, but not of one that a disk is made of, nor of one that gets a lost tag back",
   "instance/*": "a volume is detached from whichever lost machine has it",
 };
 

@@ -85,7 +85,10 @@ describe("who somebody is, and where a cluster is, against moto", () => {
     });
   });
 
-  /** Moto checks what is signed, and by whom, once it is told to ("IAM-like Access Control"); others have no such address. */
+  /**
+   * Moto checks what is signed, and by whom, once it is told to ("IAM-like Access Control"); others have no such
+   * address.
+   */
   async function checkSignatures(doCheck: boolean): Promise<void> {
     await fetch(`${endpoint}/moto-api/reset-auth`, { method: "POST", body: doCheck ? "0" : "inf" });
   }
