@@ -148,7 +148,7 @@ async function observeRun(
   const { [annotation.execs]: execs, [annotation.ssh]: ssh } = job?.metadata.annotations ?? {};
   const isAsked = (execs !== undefined || (ssh !== undefined && pods.some(isSupervised))) && seen?.sessions === 0;
   // The look that removes it comes next, and needs no other answer: what is over by itself stays so.
-  if (isOver) recent.keepEnd(id, seen);
+  if (isOver) recent.keepEnd(id, objects, seen);
   if (!seen || !job || seen.state === "ended") return seen;
   const first = pods.find((pod) => machineOf(pod) === 0);
   const statusOf = statusReader(place);

@@ -57,6 +57,12 @@ it.each<[string, string | null, string | null, true | undefined]>([
   ["its claim is gone", 'persistentvolumeclaim "volume-a" not found', null, true],
   ["its disk is elsewhere", "0/1 nodes are available: 1 node(s) had volume node affinity conflict", null, true],
   ["its node is full", "0/1 nodes are available: 1 Insufficient nvidia.com/gpu", null, undefined],
+  [
+    "its node is full, and another try had no volume",
+    "0/1 nodes are available: 1 Insufficient cpu",
+    "No volume",
+    undefined,
+  ],
   ["its node has too many volumes", "0/1 nodes are available: 1 node(s) exceed max volume count", null, undefined],
   ["nobody says why", null, null, undefined],
 ])("an unbound run tells whether that is for want of a volume: %s", (_, message, missingVolume, lacksVolume) => {

@@ -64,11 +64,12 @@ export function observationOf(objects: RunObjects, surroundings: Surroundings): 
 const ofVolumes =
   /persistentvolumeclaim|volume node affinity|PersistentVolume's node affinity|persistent volumes to bind/i;
 
-/** Whether no machine could take it because of its volume. */
+/** Whether each pod that no machine has waits for its volume alone: a full node is at fault whatever else is said. */
 function lacksVolume(statuses: readonly MachineStatus[], { missingVolume }: Surroundings): boolean {
   const unbound = statuses.filter(({ state }) => state === "unbound");
-  if (unbound.length === 0) return false;
-  return missingVolume !== null || unbound.some(({ reason }) => ofVolumes.test(reason ?? ""));
+  const waitsForVolume = ({ reason }: MachineStatus) =>
+    reason === null ? missingVolume !== null : ofVolumes.test(reason);
+  return unbound.length > 0 && unbound.every(waitsForVolume);
 }
 
 /** Beyond this nobody believes that the fault passes. */

@@ -4,6 +4,8 @@ import { nameOfRun, type RunId } from "./names.ts";
 
 /** The longest time between a look's first read and its last call (docs/architecture.md#claims). */
 const keptMs = 20_000;
+/** The look that removes a run follows at once. Another process may remove it meanwhile, and nobody tells this one. */
+const endKeptMs = 1_000;
 /** An entry takes a few kB. Never are so many looks in progress at once. */
 const mostKept = 256;
 
@@ -21,8 +23,8 @@ export interface RecentRuns {
   keep(id: RunId, objects: RunObjects): void;
   /** What was read of it; undefined: it was not read lately, which does not prove that anything is gone. */
   find(id: RunId): RunObjects | undefined;
-  /** Keeps how a run was seen whose command is over, beside what was read last of it: only its removal changes that. */
-  keepEnd(id: RunId, seen: Observation): void;
+  /** Keeps for a second how a run was seen whose command is over, unless other objects of it were read meanwhile. */
+  keepEnd(id: RunId, objects: RunObjects, seen: Observation): void;
   findEnd(id: RunId): Observation | undefined;
   /** Drops what was read of the run, since it is out of date. */
   forget(id: RunId): void;
@@ -39,10 +41,10 @@ export interface RecentRuns {
 export function recentRuns(now: () => number): RecentRuns {
   const kept = new Map<string, Kept>();
   const removed = new Set<string>();
-  const find = (id: RunId) => {
+  const find = (id: RunId, withinMs = keptMs) => {
     const found = kept.get(nameOfRun(id));
     const age = now() - (found?.at ?? 0);
-    return age >= 0 && age < keptMs ? found : undefined;
+    return age >= 0 && age < withinMs ? found : undefined;
   };
   return {
     keep(id, objects) {
@@ -53,11 +55,12 @@ export function recentRuns(now: () => number): RecentRuns {
       if (kept.size > mostKept && oldest !== undefined) kept.delete(oldest);
     },
     find: (id) => find(id)?.objects,
-    keepEnd(id, end) {
-      const found = kept.get(nameOfRun(id));
-      if (found) kept.set(nameOfRun(id), { ...found, end });
+    keepEnd(id, objects, end) {
+      const [name, found] = [nameOfRun(id), kept.get(nameOfRun(id))];
+      // Another look may have read it anew, or removed it, since this one read it.
+      if (found?.objects === objects && !removed.has(name)) kept.set(name, { ...found, end });
     },
-    findEnd: (id) => find(id)?.end,
+    findEnd: (id) => find(id, endKeptMs)?.end,
     forget: (id) => void kept.delete(nameOfRun(id)),
     markRemoved(id) {
       removed.add(nameOfRun(id));

@@ -109,7 +109,7 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   });
   const exit = exitOf(child);
   // Listened to from now on: once a process has ended, Node lets go of what it said to nobody.
-  const begun = firstByte(extraOutput(child, 5));
+  const begun = child.pid === undefined ? undefined : firstByte(extraOutput(child, 5));
   const leader = await leaderOf(child);
   const shown = { home: plan.home, work, start, binds, programs: plan.programs.shown, network: plan.network };
   const options = sandboxOptions({

@@ -13,6 +13,7 @@ import { changed, tellingDisk, waitedFor } from "../record/step-result.ts";
 import { addEntry, shorten } from "../record/timeline.ts";
 import { listSnapshotMaking, lookForVolume, releaseDisk } from "./disk.ts";
 import { detachVolumes } from "./lost-node.ts";
+import { removeStrays } from "./strays.ts";
 
 const NOT_BACKED_UP = `Its disk could not be backed up, ${MOST_ATTEMPTS} times; the volume itself is kept`;
 const LATEST_NOT_MADE = "Its latest backup could not be made; the volume itself is kept";
@@ -47,6 +48,8 @@ export async function backUp(
   if (volume === "gone") {
     return release(ctx, environment, use, now, whatIsLeft(disk));
   }
+  // A worker that slept may have made the run again, which has the volume: nobody else looks for it before the end.
+  if (volume.attached) await removeStrays(ctx, environment, "all");
   const held = volume.attached ? await detachVolumes(ctx, environment, [volume.id], now) : undefined;
   if (held) return held;
   if (volume.noBackup === "impossible") return leaveToDisk(ctx, environment, use, now);

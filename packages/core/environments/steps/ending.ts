@@ -86,9 +86,9 @@ async function removeRun(
     if (left && lacksLastLog(environment))
       return changed(await copyLastLog(ctx, environment, now), now, "kept its log");
     const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, left?.nodes ?? [], now);
-    const known = left
-      ? await copyLastLog(ctx, { ...environment, run: { ...environment.run, machines } }, now)
-      : environment;
+    // A run whose pods are gone names no machine any more: those that it had may have its volumes still.
+    const seen = machines.length > 0 ? { ...environment, run: { ...environment.run, machines } } : environment;
+    const known = left ? await copyLastLog(ctx, seen, now) : environment;
     await ctx.compute.remove(uid, run, { graceSeconds: GRACE_SECONDS, force: mayForce(environment, lost, now) });
     const asked = {
       ...known,
@@ -97,7 +97,7 @@ async function removeRun(
     };
     // What was there when it was removed goes by itself, and nobody gains from a look while its units stay held in any
     // case. What was not seen may be on its way, by whoever applied it just before its end.
-    if (left && now < freeAt && waitsFor === null) return waitsUntilFree(asked, freeAt, "removes its compute");
+    if (left && !lost && now < freeAt && waitsFor === null) return waitsUntilFree(asked, freeAt, "removes its compute");
     const isAtOnce = looks === 0 && now >= freeAt;
     const takenMs = now - (removedAt ?? now);
     const wait = isAtOnce ? 0 : Math.max(waitMs({ looks: now < freeAt ? looks : looks - 1 }), patienceMs(takenMs));
