@@ -1,7 +1,8 @@
 /**
- * Actions of their ports that no function of a role takes, by the role's name: their policy leaves them out. Code that
- * begins to take one fails in `npm run audit:policies`, and the action goes from here; a new role has all of its ports'
- * until that says what it does without. What Lambda itself needs of a consumer's queue is apart (`receive` of roles.ts).
+ * By role: actions that roles.ts gives for a port, and that no function of this role ever calls. Its policy leaves them
+ * out. Code that begins to take one fails in `npm run audit:policies`, and the action goes from here; a new role has
+ * all actions of its ports until the audit says which of them it does not need. What Lambda itself needs of a
+ * consumer's queue is apart (`receive` of roles.ts).
  */
 export const withheldActions: Readonly<Record<string, readonly string[]>> = {
   ConsumerPools: ["dynamodb:DeleteItem", "sqs:GetQueueAttributes"],

@@ -7,7 +7,7 @@ import type { AuditPlace } from "./audit-place.ts";
 import { type Call, type Called, callFunction } from "./function-process.ts";
 import type { ShownRun } from "./kube-server.ts";
 
-/** Events that a function deals with as it should, given that its role may do what it has to. */
+/** Events for one function, and how to tell that it dealt with them: it does if its role allows all it needs. */
 export interface Case {
   readonly name: string;
   readonly entry: FunctionEntry;
@@ -24,7 +24,7 @@ export interface Scene {
   readonly calls: readonly Call[];
   /** Of the cluster. */
   readonly runs?: readonly ShownRun[];
-  /** Ids in the items: each is made of EC2 before, and has the id that EC2 gives it. */
+  /** Ids of volumes in the items: each is made in EC2 first, and its id in the items becomes EC2's. */
   readonly volumes?: readonly string[];
   readonly snapshots?: readonly string[];
 }
@@ -42,8 +42,8 @@ export interface Ran {
 }
 
 /**
- * Runs a case under the actions that its function's role has now. What is wrong is in the answers, in what they left, or in
- * the log, as an error or a warning: a call that nobody waits for shows nowhere else.
+ * Runs a case under the actions that its function's role has now. What is wrong is in the answers, in what they left,
+ * or in the log, as an error or a warning: a call that nobody waits for shows nowhere else.
  */
 export async function runCase(place: AuditPlace, role: string, one: Case, arranged: Scene): Promise<Ran> {
   const { account, front, kube } = place;

@@ -54,7 +54,7 @@ async function bodyOf({ account }: AuditPlace, { route }: EndpointEntry, body: u
   return route === "POST /v1/auth/aws-login" ? loginBody(await account.credentialsOf(loginRole)) : body;
 }
 
-/** What differs from the request of the catalog, and what is of EC2. */
+/** What differs from the catalog's request, and which volumes and snapshots EC2 must have. */
 interface Special extends Pick<Scene, "volumes" | "snapshots"> {
   readonly at?: string;
   readonly body?: unknown;
@@ -137,7 +137,7 @@ async function startPrinting({ world, key }: Pick<CaseWorld, "world" | "key">): 
 /** Where nobody in the cluster answers as the machines in memory do. */
 const statuses: Readonly<Record<string, number>> = { "POST /session/{uuid}/chat": 202 };
 
-/** What says of a record that it cannot be read, which is why it is ended. */
+/** Log events that are expected: this call ends a record because it cannot be read. */
 const logged: Readonly<Record<string, readonly string[]>> = {
   "POST /v1/admin/records/end": ["unreadable record", "unreadable record ended"],
 };

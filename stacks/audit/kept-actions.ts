@@ -1,4 +1,4 @@
-/** Actions of a role that no case takes, and why it has them all the same. */
+/** Actions without which no audit case fails, and why the role has them all the same. */
 export interface KeptActions {
   readonly roles: RegExp;
   readonly actions: readonly string[];
@@ -36,12 +36,12 @@ export const keptActions: readonly KeptActions[] = [
   {
     roles: /^Endpoint.*Table$/,
     actions: ["dynamodb:PutItem"],
-    reason: "The last use of a key is noted once an hour, and nobody is told where that fails",
+    reason: "The last use of a key is noted once an hour, and a directory of disks that was lost is written again",
   },
   {
     roles: /^Endpoint(Fetch)?QueueSealerTable$|^EndpointQueueTable$/,
     actions: ["dynamodb:DeleteItem"],
-    reason: "A specification that no record names is removed with its secrets, and what an operator ends",
+    reason: "A request removes the specification and host name it wrote in vain; an operator ends records",
   },
   {
     roles: /^Endpoint(Fetch)?QueueSealerTable$/,
@@ -51,7 +51,8 @@ export const keptActions: readonly KeptActions[] = [
   {
     roles: /^Endpoint(QueueSealerTable|QueueTableVolumes)$/,
     actions: ["dynamodb:BatchGetItem"],
-    reason: "The environments that a disk's lease names are read (packages/core/disks/lease.ts)",
+    reason:
+      "The environments that hold a disk, or a host name somebody wants, are read (disks/lease.ts, address-label.ts)",
   },
   {
     roles: /^EndpointBlobsTable$/,
@@ -67,12 +68,13 @@ export const keptActions: readonly KeptActions[] = [
     roles: /^(EndpointBlobs.*|ConsumerWork)$/,
     actions: ["s3:ListBucket"],
     reason:
-      "Without it S3 answers 403 for what is not there, which moto does not, and nothing can be removed by a prefix",
+      "Without it S3 answers 403 for what is not there, which moto does not; looks list to learn a zip's size and to remove by prefix",
   },
   {
     roles: /^ConsumerWebhooks$/,
     actions: ["dynamodb:DeleteItem", "sqs:SendMessage"],
-    reason: "An event that its dialect does not tell is dropped, and a receiver that is away is tried again",
+    reason:
+      "A delivery is removed once its retention is over, or where its dialect has no such event; one that failed is sent again",
   },
   {
     roles: /^ConsumerWork$/,

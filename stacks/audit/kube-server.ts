@@ -12,8 +12,8 @@ interface KubeObject {
 }
 
 /**
- * An API server that keeps what it is sent, and runs nothing: each Job has a pod at once, whose command runs until it is
- * removed. A run that was never made is shown as running where `showRun` said so.
+ * An API server that keeps what it is sent, and runs nothing: each Job has a pod at once, whose command runs until it
+ * is removed. A run that was never made is shown as running where `showRun` said so.
  */
 export interface KubeServer {
   readonly url: string;
@@ -24,7 +24,7 @@ export interface KubeServer {
   addNode(node: KubeObject): void;
   /** Shows a run that runs on this node, with the labels that ours have; `phase` of its pod. */
   showRun(run: ShownRun): void;
-  /** Forgets everything, and takes it for this time, ms. */
+  /** Forgets everything; from now on it is this time, ms. */
   clear(now: number): void;
   close(): Promise<void>;
 }

@@ -5,11 +5,11 @@ import type { Case } from "./case.ts";
 import { openCaseWorld } from "./case-world.ts";
 
 /** Runs longer than anybody waits for it: what it does its role's other function does too. */
-const ENDLESS = "cron/watch";
+const WATCH = "cron/watch";
 
 /** A run of the schedule beside a job that waits and one that runs, both overdue. */
 export function scheduleCases(place: AuditPlace, entry: FunctionEntry): Case[] {
-  if (entry.name === ENDLESS) return [];
+  if (entry.name === WATCH) return [];
   return [
     {
       name: "some records are overdue",

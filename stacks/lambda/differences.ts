@@ -1,5 +1,6 @@
-const noCluster = "there is no cluster here: the local server runs the command in memory, the zip finds none to ask";
-const ownWords = "the WebSocket API answers what is no upgrade itself (docs/deploy.md#what-there-is)";
+const noCluster =
+  "there is no cluster here: the local server runs the command in memory, the zip finds no cluster to ask";
+const ownWords = "the WebSocket API answers what is no upgrade itself (docs/deploy-reference.md#the-web-shell)";
 const ownRequests = "a function counts the requests of its own process, which serves nothing else";
 const shell = (what: string) => `onmemos/workspaces/shell: ${what}`;
 
