@@ -48,7 +48,7 @@ export function buildApp<Needs extends PortName>(
       }),
     );
   }
-  app.notFound((c) => refuse(withKeys, c, noRoute(routes, c.req.path)));
+  app.notFound((c) => refuse(withKeys, c, noRoute(routes, c.req.path, c.req.method)));
   app.onError((error, c) => refuse(withKeys, c, error));
   return app;
 }
@@ -68,8 +68,13 @@ function keyCheckOf({ ports, ids, clock, settings, keys }: Runtime): KeyCheck {
   return keyCheck({ table, ids, clock, settings, memory: keys });
 }
 
-function noRoute(routes: readonly Route[], path: string): Refusal {
+/**
+ * A gateway finds no route for dot segments or an escaped letter of one, and hands on what the path comes to: nobody is
+ * told that the method of their request is the one that is allowed.
+ */
+function noRoute(routes: readonly Route[], path: string, method: string): Refusal {
   const allow = methodsOf(routes, path);
+  if (allow.includes(method === "HEAD" ? "GET" : method)) return new Refusal("unknownPath");
   return allow.length > 0 ? new Refusal("wrongMethod", { allow }) : new Refusal("unknownPath");
 }
 

@@ -189,6 +189,14 @@ test("the init of a deployed function ends with the names of the settings that i
   expect(() => lambda(endpoint, { table })).toThrow("ORIGIN_SECRETS must be secrets of 32");
 });
 
+test("the fallback does not know a path that comes to a route of the same method", async () => {
+  const handler = fallbackLambda(() => [{ method: "get", path: "/v1/me" }]);
+
+  const answers = await Promise.all(["GET", "HEAD"].map((method) => handler(eventOf(method, "/v1/x/../me"))));
+
+  expect(answers.map(({ statusCode }) => statusCode)).toEqual([404, 404]);
+});
+
 test("the fallback knows all routes and serves none", async () => {
   const handler = fallbackLambda(() => [{ method: "post", path: "/session/create" }]);
 

@@ -2,6 +2,7 @@ const noCluster =
   "there is no cluster here: the local server runs the command in memory, the zip finds no cluster to ask";
 const ownWords = "the WebSocket API answers what is no upgrade itself (docs/deploy-reference.md#the-web-shell)";
 const ownRequests = "a function counts the requests of its own process, which serves nothing else";
+const asItCame = "an HTTP API finds a route by the path as it came, and has none: 404";
 const shell = (what: string) => `onmemos/workspaces/shell: ${what}`;
 
 /** Where the two ways answer differently, and why. One that is not listed is a failure, and so is one that is gone. */
@@ -19,6 +20,10 @@ export const differences: Readonly<Record<string, string>> = {
   [shell("its key in the path")]: ownWords,
   [shell("HEAD")]: ownWords,
   [shell("a method that it does not have")]: ownWords,
+  "GET /v1/./jobs": asItCame,
+  "GET /v1/x/../jobs": asItCame,
+  "GET /docs/%2e%2e/openapi.json": asItCame,
+  "an escaped k before a key": asItCame,
   "TRACE of a list": "CloudFront takes seven methods, and refuses others in its own words",
   "GET with a body": "CloudFront refuses it in its own words",
   "a body that is no UTF-8": "an HTTP API hands over a body of a text type as text, in which no such byte is left",

@@ -44,6 +44,7 @@ export function oddRequests(key: string): Readonly<Record<string, ViewerRequest>
       "x-berth-key": key,
     }),
     "a request id that is none": get("/v1/jobs", { ...bearer, "x-request-id": "a b", "x-correlation-id": "a b" }),
+    "an escaped k before a key": get(`/%6B/${key}/v1/jobs`, {}),
     "a body that is no UTF-8": {
       ...post("/v1/jobs/submit"),
       headers: { ...bearer, "content-type": "text/plain" },
@@ -57,6 +58,7 @@ const oddPaths = [
   ...["/v1/disks/%2541", "/v1/disks/100%25", "/v1/disks/a%2Fb", "/v1/disks/a%2fb%2Fc", "/v1/disks/a%3Fb"],
   ...["/v1/disks/%C3%BCber", "/v1/disks/a%20b", "/v1/disks/a+b", "/v1/disks/a%23b", "/v1/disks/a%5Cb", "/v1/disks/a;b"],
   ...["/v1/disks/%FF", "/v1/disks/100%", "/v1/disks/%00", "/v1/%6Aobs", "/v1%2Fjobs"],
+  ...["/v1/./jobs", "/v1/x/../jobs", "/docs/%2e%2e/openapi.json"],
   ...["//v1/jobs", "/v1//jobs", "/V1/jobs", "/v1/jobs/", "/k", "/v1/jobs/%25"],
   ...["/v1/jobs?limit=%31", "/v1/jobs?limit=1&limit=2", "/v1/jobs?limit=x", "/v1/jobs?status=a%26b+c%", "/v1/jobs?"],
   ...["/api/instances/inst_%2F", "/api/v1/environments/a%2541b", "/session/%32", "/docs/..%2Fopenapi.json"],
