@@ -18,8 +18,8 @@ export async function adoptRuns({ runs, options }: Host): Promise<void> {
     const [status, record] = [lookAt(place.directory), readRun(place.directory)];
     await carryOn(place, status);
     if (isDraft(status)) await forgetDraft(place);
-    if (status.launcherLives) noteAccess(place.directory);
-    if (record && !status.launcherLives) await removeLimits(record.limits, 0);
+    if (status.supervisorLives) noteAccess(place.directory);
+    if (record && !status.supervisorLives) await removeLimits(record.limits, 0);
   }
 }
 
@@ -38,7 +38,7 @@ export async function endRuns(host: Host): Promise<void> {
     nudge(directory);
   }
   const end = performance.now() + 900;
-  const lives = ({ directory }: RunPlace) => lookAt(directory).launcherLives;
+  const lives = ({ directory }: RunPlace) => lookAt(directory).supervisorLives;
   while (performance.now() < end && living.some(lives)) await sleep(10);
   await Promise.all(living.filter(lives).map((place) => endNow(place, 200)));
   await endSupervisors(host.options.home, 200);

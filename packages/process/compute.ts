@@ -142,7 +142,7 @@ function followedBy(host: Host): FollowedRuns {
     isStarting: async (name) => {
       const { directory } = placeOf(host, name);
       const status = lookAt(directory);
-      if (!status.launcherLives || isAnswered(directory)) return false;
+      if (!status.supervisorLives || isAnswered(directory)) return false;
       return (await observationOf(directory, status, options)).state === "probe";
     },
   };

@@ -25,7 +25,7 @@ export async function startExec(directory: string, exec: Exec): Promise<void> {
 export async function readExec(directory: string, id: string, waitMs: number): Promise<ExecStatus | undefined> {
   if (!isExecId(id)) return undefined;
   await waitForEnd(directory, id, Math.min(waitMs, longestWaitMs));
-  const isAlive = lookAt(directory).launcherLives;
+  const isAlive = lookAt(directory).supervisorLives;
   const status = seeExec(directory, id);
   if (status?.state !== "running" || isAlive) return status;
   // Nobody was left to write down its end: it died with its run.
@@ -44,14 +44,14 @@ const longestWaitMs = 4_000;
 const killed = 137;
 
 async function waitForEnd(directory: string, id: string, waitMs: number): Promise<void> {
-  if (waitMs <= 0 || !seeExec(directory, id) || hasEnded(directory, id) || !lookAt(directory).launcherLives) return;
+  if (waitMs <= 0 || !seeExec(directory, id) || hasEnded(directory, id) || !lookAt(directory).supervisorLives) return;
   await askControlSocket(directory, { ask: "wait", id, waitMs }, waitMs + startedWithinMs).catch(() => sleep(20));
 }
 
 function isOpen(directory: string): boolean {
   if (!isDirectory(directory)) return false;
-  const { launcherLives, end, removal } = lookAt(directory);
-  return launcherLives && !end && removal === undefined;
+  const { supervisorLives, end, removal } = lookAt(directory);
+  return supervisorLives && !end && removal === undefined;
 }
 
 /** Text that no process can be given; no value is named. */

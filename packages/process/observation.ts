@@ -25,9 +25,10 @@ import { volumeData } from "./volume-directory.ts";
 
 /** What the files and the process table say about a run. */
 export interface RunStatus {
+  /** What its supervisor has written of itself and its machines, in `launcher.json`. */
   readonly launcher: LauncherRecord | undefined;
   /** Its supervisor lives, and still has it. */
-  readonly launcherLives: boolean;
+  readonly supervisorLives: boolean;
   /** How it ended; also when nobody was left to write that down. */
   readonly end: EndRecord | undefined;
   readonly unwitnessed: boolean;
@@ -43,9 +44,9 @@ export function lookAt(directory: string): RunStatus {
   const launcher = readLauncher(directory);
   const isSupervised = launcher !== undefined && isAlive(launcher.launcher);
   const written = readEnd(directory);
-  const launcherLives = isSupervised && written === undefined;
-  const end = written ?? (launcherLives ? undefined : unwitnessedEnd(directory, launcher));
-  return { launcher, launcherLives, end, unwitnessed: end !== written, removal: readMark(directory, "removal") };
+  const supervisorLives = isSupervised && written === undefined;
+  const end = written ?? (supervisorLives ? undefined : unwitnessedEnd(directory, launcher));
+  return { launcher, supervisorLives, end, unwitnessed: end !== written, removal: readMark(directory, "removal") };
 }
 
 /** The SSH server of all runs, on 127.0.0.1; there is none when it has no port. */

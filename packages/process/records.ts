@@ -102,7 +102,7 @@ export function writeEnd(directory: string, record: EndRecord): void {
   writeWhole(directory, "end.json", JSON.stringify(record));
 }
 
-/** What a mark holds, or undefined when it was never set. */
+/** What a mark holds (a small file in a run's directory, with a time in ms), or undefined when it was never set. */
 export function readMark(directory: string, mark: Mark): number | undefined {
   const text = readWhole(directory, mark);
   return text === undefined ? undefined : Number(text) || 0;

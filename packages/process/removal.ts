@@ -39,9 +39,9 @@ export async function requestRemoval(place: RunPlace, killAt: number, withinMs: 
 }
 
 /** Takes the next step of a removal that was asked for. Each look at the run calls this, so no removal is forgotten. */
-export async function carryOn(place: RunPlace, { removal, launcherLives }: RunStatus): Promise<void> {
+export async function carryOn(place: RunPlace, { removal, supervisorLives }: RunStatus): Promise<void> {
   if (removal === undefined) return;
-  if (!launcherLives) return deleteDeadRun(place);
+  if (!supervisorLives) return deleteDeadRun(place);
   if (Date.now() <= removal + supervisorLateMs) return;
   await endNow(place);
   if (isDirectory(place.directory)) await endIfSilent(place.directory);
@@ -63,8 +63,8 @@ export async function endNow({ name, directory }: RunPlace, withinMs = 1_000): P
  * them. The next look at each of them finds a supervisor that was killed.
  */
 async function endIfSilent(directory: string): Promise<void> {
-  const { launcher, launcherLives } = lookAt(directory);
-  if (!launcher || !launcherLives) return;
+  const { launcher, supervisorLives } = lookAt(directory);
+  if (!launcher || !supervisorLives) return;
   if (!(await isSilent(directory, anyQuestion, answerWithinMs))) return forgetMark(directory, "silent");
   const since = readMark(directory, "silent");
   if (since === undefined) writeMark(directory, "silent", Date.now());
@@ -73,8 +73,8 @@ async function endIfSilent(directory: string): Promise<void> {
 
 /** Makes the supervisor of a run look at its marks; false when it does not live. */
 export function nudge(directory: string): boolean {
-  const { launcher, launcherLives } = lookAt(directory);
-  return launcherLives && launcher !== undefined && signalProcess(launcher.launcher, "SIGUSR2");
+  const { launcher, supervisorLives } = lookAt(directory);
+  return supervisorLives && launcher !== undefined && signalProcess(launcher.launcher, "SIGUSR2");
 }
 
 /**

@@ -9,7 +9,7 @@ import { checkCircuit, receiverStateKey, tellAnswered, tellFailed } from "./circ
 import { deliver } from "./deliver.ts";
 import { parseDelivery } from "./delivery.ts";
 import { requestResend } from "./requests.ts";
-import { chargeShare, takeShare } from "./share.ts";
+import { chargeReceiverTime, reserveReceiverTime } from "./share.ts";
 
 const url = "https://hooks.example/berth?token=secret-of-the-receiver";
 const [SECOND, MINUTE, HOUR] = [1_000, 60_000, 3_600_000];
@@ -408,7 +408,10 @@ test("a post during which its worker slept is charged to the owner as the longes
   await deliver({ ...world.ctx, fetch: { ...world.ctx.fetch, post: sleeping } }, { look }, () => ({}));
 
   expect((await world.delivery()).attemptCount).toBe(4);
-  expect(await takeShare(world.ctx, owner, world.clock.now())).toMatchObject({ may: "dial", reservedMs: 10_000 });
+  expect(await reserveReceiverTime(world.ctx, owner, world.clock.now())).toMatchObject({
+    may: "dial",
+    reservedMs: 10_000,
+  });
 });
 
 test.each([
@@ -446,7 +449,7 @@ describe("a receiver that is left alone, of an owner whose receivers were slow",
     const look = async () => deliver(world.ctx, { look: keyText(await world.delivery()) }, () => ({}));
     const wait = async () => {
       world.clock.advance(6 * MINUTE);
-      await chargeShare(world.ctx, owner, { reservedMs: 0, tookMs: heldMs }, world.clock.now());
+      await chargeReceiverTime(world.ctx, owner, { reservedMs: 0, tookMs: heldMs }, world.clock.now());
     };
     return { world, owner, receiver, fail, look, wait };
   }
@@ -469,7 +472,7 @@ describe("a receiver that is left alone, of an owner whose receivers were slow",
     const { ctx } = world;
     const others: unknown[] = [];
     const get: typeof ctx.table.get = async (key) => {
-      if (keyText(key) === keyText(receiver)) others.push(await takeShare(ctx, owner, world.clock.now()));
+      if (keyText(key) === keyText(receiver)) others.push(await reserveReceiverTime(ctx, owner, world.clock.now()));
       return ctx.table.get(key);
     };
 

@@ -16,7 +16,7 @@ import { type Delivery, ended, parseDelivery } from "./delivery.ts";
 import { type BodyOf, eventIdOf } from "./event.ts";
 import { openReceiver } from "./receiver.ts";
 import { afterAttempt, type Result, SERIES_MS } from "./schedule.ts";
-import { chargeShare, takeShare } from "./share.ts";
+import { chargeReceiverTime, reserveReceiverTime } from "./share.ts";
 
 /** The ports that deliveries use. They never touch the cluster or an environment's record. */
 export type DelivererContext = Context<"table" | "queue" | "sealer" | "fetch">;
@@ -84,11 +84,11 @@ async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, a
   const check = await checkCircuit(ctx, receiver, now);
   if (check.may === "wait") return write(ctx, { ...delivery, dueAt: afterOthers(ctx, delivery, check.until) }, now);
   // Taken before a probe is claimed, so that a probe never waits for the owner's share.
-  const share = await takeShare(ctx, delivery.owner, now);
+  const share = await reserveReceiverTime(ctx, delivery.owner, now);
   if (share.may === "wait") return write(ctx, { ...delivery, dueAt: afterOthers(ctx, delivery, share.until) }, now);
   const verdict = check.may === "probe" ? await check.claim() : check;
   if (verdict.may === "wait") {
-    await chargeShare(ctx, delivery.owner, { reservedMs: share.reservedMs, tookMs: 0 }, now);
+    await chargeReceiverTime(ctx, delivery.owner, { reservedMs: share.reservedMs, tookMs: 0 }, now);
     return write(ctx, { ...delivery, dueAt: afterOthers(ctx, delivery, verdict.until) }, now);
   }
   const claimed = await claim(ctx, delivery, opened.body, now);
@@ -103,7 +103,7 @@ async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, a
     if (result.isFinal) await tellAnswered(ctx, receiver, ctx.clock.now());
     else await tellFailed(ctx, receiver, { tookMs, wasProbe: verdict.may === "probe" }, ctx.clock.now());
   }
-  await chargeShare(ctx, delivery.owner, { reservedMs: share.reservedMs, tookMs }, ctx.clock.now());
+  await chargeReceiverTime(ctx, delivery.owner, { reservedMs: share.reservedMs, tookMs }, ctx.clock.now());
   return true;
 }
 

@@ -2,15 +2,15 @@ import { expect, test } from "vitest";
 import { memoryWorld } from "#testing/memory-world.ts";
 import { ownersReceiversKey } from "../keys.ts";
 import type { Item } from "../ports/table.ts";
-import { chargeShare, takeShare } from "./share.ts";
+import { chargeReceiverTime, reserveReceiverTime } from "./share.ts";
 
 const free = { may: "dial", reservedMs: 0 };
 
 async function charged(...posts: readonly number[]) {
   const { ctx, clock, table } = await memoryWorld();
   const now = clock.now();
-  for (const tookMs of posts) await chargeShare(ctx, "owner", { reservedMs: 0, tookMs }, now);
-  return { ctx, now, table, take: (owner = "owner", later = 0) => takeShare(ctx, owner, now + later) };
+  for (const tookMs of posts) await chargeReceiverTime(ctx, "owner", { reservedMs: 0, tookMs }, now);
+  return { ctx, now, table, take: (owner = "owner", later = 0) => reserveReceiverTime(ctx, owner, now + later) };
 }
 
 test("posts that end at once are free and leave nothing behind", async () => {
@@ -35,7 +35,7 @@ test("what a post did not take of its reservation is given back", async () => {
 
   for (let n = 0; n < 10; n++) {
     const taken = await take();
-    if (taken.may === "dial") await chargeShare(ctx, "owner", { ...taken, tookMs: 50 }, now);
+    if (taken.may === "dial") await chargeReceiverTime(ctx, "owner", { ...taken, tookMs: 50 }, now);
   }
 
   expect(await take()).toMatchObject({ may: "dial" });
@@ -54,7 +54,7 @@ test("who is over their share waits until it wore off by half a second in a seco
 test("a charge by who slept, or whose clock is behind, lets nothing wear off twice", async () => {
   const { ctx, now, take } = await charged(60_000);
 
-  await chargeShare(ctx, "owner", { reservedMs: 0, tookMs: 1_000 }, now - 120_000);
+  await chargeReceiverTime(ctx, "owner", { reservedMs: 0, tookMs: 1_000 }, now - 120_000);
 
   expect(await take()).toMatchObject({ may: "wait" });
 });
@@ -74,13 +74,15 @@ test("a share that cannot be read holds nobody up", async () => {
   await table.put({ ...item, heldMs: "much" } as Item);
 
   expect(await take()).toEqual(free);
-  await chargeShare(ctx, "owner", { reservedMs: 0, tookMs: 5_000 }, now);
+  await chargeReceiverTime(ctx, "owner", { reservedMs: 0, tookMs: 5_000 }, now);
 });
 
 test("posts that end at the same moment are all charged, as many as workers make at once", async () => {
   const { ctx, now, table } = await charged();
 
-  await Promise.all(Array.from({ length: 64 }, () => chargeShare(ctx, "owner", { reservedMs: 0, tookMs: 1_000 }, now)));
+  await Promise.all(
+    Array.from({ length: 64 }, () => chargeReceiverTime(ctx, "owner", { reservedMs: 0, tookMs: 1_000 }, now)),
+  );
 
   expect(await table.get(ownersReceiversKey("owner"))).toMatchObject({ heldMs: 64_000 });
 });

@@ -36,7 +36,7 @@ const TRIES = 80;
  * Whether a receiver of this owner may be dialled now. While they were slow lately, each post takes its longest time
  * beforehand: those that begin together know nothing of one another yet. What nobody gives back wears off.
  */
-export async function takeShare(ctx: Context<"table">, owner: string, now: number): Promise<Taken> {
+export async function reserveReceiverTime(ctx: Context<"table">, owner: string, now: number): Promise<Taken> {
   const share = await readShare(ctx, ownersReceiversKey(owner));
   const heldMs = share && share !== "unreadable" ? heldAt(share, now) : 0;
   if (!share || share === "unreadable" || heldMs === 0) return { may: "dial", reservedMs: 0 };
@@ -47,7 +47,7 @@ export async function takeShare(ctx: Context<"table">, owner: string, now: numbe
 }
 
 /** The post is over: what it really took counts in place of what was taken for it. */
-export async function chargeShare(
+export async function chargeReceiverTime(
   ctx: Context<"table">,
   owner: string,
   { reservedMs, tookMs }: { readonly reservedMs: number; readonly tookMs: number },
