@@ -14,17 +14,10 @@ import { type Fault, faults, networkFaults, stage } from "./synthesis/planted-fa
 import { type MadePolicy, rolePolicies, trustPolicies } from "./synthesis/policies.ts";
 import { roleChecks } from "./synthesis/role-checks.ts";
 import { socketChecks } from "./synthesis/socket-checks.ts";
+import { stageSettings as settings } from "./synthesis/stage-settings.ts";
 import { type Resource, synthesize } from "./synthesis/synthesize.ts";
 
 const functions = functionsFile as FunctionsFile;
-const settings = {
-  DOMAIN: "berth.dev",
-  ALLOWED_ACCOUNTS: "111111111111",
-  ALLOWED_ROLES: "Dev",
-  EKS_CLUSTER: "gpus",
-  LOGIN_SERVER_ID: "berth.dev",
-  ALARM_EMAIL: "oncall@berth.dev",
-};
 const all: Readonly<Record<string, Check>> = {
   ...alarmChecks,
   ...checks,

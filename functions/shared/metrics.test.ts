@@ -11,6 +11,7 @@ import { countedPort } from "#testing/counted-ports.ts";
 import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
+import { strayRun } from "#testing/stray-run.ts";
 import { internal } from "./metrics.ts";
 
 const deployment = { version: "1.0.0", startedAt: 0, isolation: "none", limits: "none" };
@@ -147,23 +148,9 @@ test("orphans show once they were looked for", async () => {
   await world.advance(1000);
   await requestCancel(world.as("alice"), "one");
   await world.advance(60_000);
-  await world.compute.apply({
-    uid: ended.uid,
-    run: 2,
-    key: `${ended.pk}|${ended.sk}`,
-    name: "stray",
-    pool: "h100",
-    image: "i",
-    instanceType: "p5.48xlarge",
-    command: undefined,
-    env: {},
-    shares: [{ node: "h100-1", units: 8 }],
-    gpusPerMachine: 8,
-    mounts: [],
-    ports: [],
-    resources: null,
-    until: world.clock.now() + 3_600_000,
-  });
+  await world.compute.apply(
+    strayRun({ uid: ended.uid, run: 2, key: `${ended.pk}|${ended.sk}`, node: "h100-1", now: world.clock.now() }),
+  );
 
   await findOrphans(world.ctx);
   world.clock.advance(450_000);

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { rolePolicies } from "../synthesis/policies.ts";
+import { stageSettings as settings } from "../synthesis/stage-settings.ts";
 import { type Resource, synthesize } from "../synthesis/synthesize.ts";
 
 /** What a role may do, as a deployment would say it. */
@@ -19,15 +20,6 @@ export interface AuditedStatement {
   readonly Resource: readonly string[];
   readonly Condition?: Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>>;
 }
-
-const settings = {
-  DOMAIN: "berth.dev",
-  ALLOWED_ACCOUNTS: "111111111111",
-  ALLOWED_ROLES: "Dev",
-  EKS_CLUSTER: "gpus",
-  LOGIN_SERVER_ID: "berth.dev",
-  ALARM_EMAIL: "oncall@berth.dev",
-};
 
 /** The resources of the stage whose roles are audited: one without a network. */
 export function synthesizeAudited(): Promise<Resource[]> {

@@ -4,6 +4,7 @@ import { diskKey, environmentKey, keyText } from "#core/keys.ts";
 import { submitJob } from "#testing/catalog-requests.ts";
 import { callerNamed, developer, type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
 import { nodesOf } from "#testing/memory-world.ts";
+import { strayRun } from "#testing/stray-run.ts";
 
 const nobody = "019bdcc3-5b00-7000-8000-0123456789ab";
 const operations = [
@@ -322,23 +323,7 @@ test("orphans are listed both ways, as of the latest comparison", async () => {
   if (!lost) throw new Error("The job does not run");
   await world.compute.remove(lost.uid, lost.run, { graceSeconds: 0, force: true });
   const key = keyText(environmentKey("0".repeat(32), "gpu-dev", nobody));
-  await world.compute.apply({
-    uid: "1".repeat(32),
-    run: 1,
-    key,
-    name: "stray",
-    pool: "h100",
-    instanceType: "p5.48xlarge",
-    image: "i",
-    command: undefined,
-    env: {},
-    shares: [{ node: "h100-2", units: 8 }],
-    gpusPerMachine: 8,
-    mounts: [],
-    ports: [],
-    resources: null,
-    until: world.clock.now() + 3_600_000,
-  });
+  await world.compute.apply(strayRun({ uid: "1".repeat(32), run: 1, key, node: "h100-2", now: world.clock.now() }));
 
   const { id: volume } = await world.volumes.createVolume({
     token: "t",

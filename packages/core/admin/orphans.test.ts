@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { strayRun } from "#testing/stray-run.ts";
 import type { Disk } from "../disks/record.ts";
 import { deleteDisk } from "../disks/requests.ts";
 import { getDisk } from "../disks/view.ts";
@@ -19,23 +20,7 @@ const HOUR = 3_600_000;
 
 /** Compute of this life in the cluster, whatever its record says. */
 async function runOf(world: MemoryWorld, { uid, key, run = 1 }: { uid: string; key: string; run?: number }) {
-  await world.compute.apply({
-    uid,
-    run,
-    key,
-    name: "stray",
-    pool: "h100",
-    instanceType: "p5.48xlarge",
-    image: "i",
-    command: undefined,
-    env: {},
-    shares: [{ node: "h100-1", units: 8 }],
-    gpusPerMachine: 8,
-    mounts: [],
-    ports: [],
-    resources: null,
-    until: world.clock.now() + 9 * HOUR,
-  });
+  await world.compute.apply(strayRun({ uid, run, key, node: "h100-1", now: world.clock.now() }));
 }
 
 function keyTextOf(environment: Environment): string {

@@ -1,0 +1,29 @@
+import type { Run } from "#core/ports/compute.ts";
+
+const HOURS = 9 * 3_600_000;
+
+/** A run on all of a machine, as somebody may have made it whom no record knows; `now` in ms. */
+export function strayRun({ uid, run, key, node, now }: Pick<Run, "uid" | "run" | "key"> & StrayPlace): Run {
+  return {
+    uid,
+    run,
+    key,
+    name: "stray",
+    pool: "h100",
+    instanceType: "p5.48xlarge",
+    image: "i",
+    command: undefined,
+    env: {},
+    shares: [{ node, units: 8 }],
+    gpusPerMachine: 8,
+    mounts: [],
+    ports: [],
+    resources: null,
+    until: now + HOURS,
+  };
+}
+
+interface StrayPlace {
+  readonly node: string;
+  readonly now: number;
+}
