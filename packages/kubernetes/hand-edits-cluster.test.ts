@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Environment } from "#core/environments/record/record.ts";
 import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { refreshCapacity } from "#core/pools/capacity.ts";
-import type { KubeObject } from "#testing/cluster/client.ts";
+import type { KubeObject, PatchKind } from "#testing/cluster/client.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { type ClusterFixture, namespace, openClusterFixture } from "./cluster-fixture.ts";
 import { type CoreFixture, startCore } from "./core-fixture.ts";
@@ -35,8 +35,15 @@ interface Objects {
   readonly node: string;
 }
 
-const patch = async (path: string, body: object) => must(await fixture.cluster.admin.patch(path, body));
+const patch = async (path: string, body: object, kind?: PatchKind) =>
+  must(await fixture.cluster.admin.patch(path, body, kind));
 const remove = async (path: string, options = {}) => must(await fixture.cluster.admin.remove(path, options));
+
+/** Only the pod tells that it was evicted. A pretend one is gone after 20 ms, one in earnest after up to 30 s. */
+const keepVisible = (pod: string) => patch(pod, { metadata: { finalizers: [finalizer] } }, "strategic-merge");
+const letGo = (pod: string) =>
+  patch(pod, { metadata: { "$deleteFromPrimitiveList/finalizers": [finalizer] } }, "strategic-merge");
+const finalizer = "berth.test/visible";
 
 const podDeleted = "the environment's pod was deleted from outside";
 const jobDeleted = "the environment's Job was deleted from outside";
@@ -84,6 +91,7 @@ const deeds: readonly {
     title: "drained",
     async does({ pod, node }) {
       await patch(`/api/v1/nodes/${node}`, { spec: { unschedulable: true } });
+      await keepVisible(pod);
       const name = pod.split("/").at(-1);
       const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name, namespace } };
       must(await fixture.cluster.admin.post(`${pod}/eviction`, eviction));
@@ -112,6 +120,7 @@ it("says of each job that a hand on the cluster has ended how it ended, and leav
       await does(objects);
       // What is seen at once is seen now; what is missing is looked for again, which the clock need not wait for.
       await core.until(title, ({ phase, run }) => phase !== "active" || run.missedAt !== null);
+      if (title === "drained") await letGo(objects.pod);
       return objects.node;
     }),
   );

@@ -1,7 +1,7 @@
 import type { Log } from "#core/ports/log.ts";
 import { RunGone } from "#core/problem.ts";
 import type { ApiClient } from "./api-client.ts";
-import type { RunObjects } from "./bound-nodes.ts";
+import { type RunObjects, wasBound } from "./bound-nodes.ts";
 import { machineStatusOf } from "./machine-status.ts";
 import { jobNameOf, machineOf, type RunId, sharesOf } from "./names.ts";
 import { holds, type Job, type Pod } from "./objects.ts";
@@ -37,7 +37,22 @@ export async function readRun(place: Place, id: RunId, isProbablyGone = false): 
     listPods(place, id),
     ...others.map((_, at) => findJob(place, id, at + 1)),
   ]);
-  return { jobs: [job, ...otherJobs], pods };
+  return { jobs: await readVerdicts(place, id, [job, ...otherJobs], pods), pods };
+}
+
+/**
+ * A Job is read before its pods. One whose pod went in between is read again, since it tells why: its time was over, or
+ * somebody deleted the Job itself.
+ */
+async function readVerdicts(
+  place: Place,
+  id: RunId,
+  jobs: RunObjects["jobs"],
+  pods: readonly Pod[],
+): Promise<RunObjects["jobs"]> {
+  const hasLostPod = (job: Job, machine: number) =>
+    isLiving(job) && wasBound(jobs[0], machine) && !pods.some((pod) => machineOf(pod) === machine);
+  return Promise.all(jobs.map((job, machine) => (job && hasLostPod(job, machine) ? findJob(place, id, machine) : job)));
 }
 
 /** The Job of one machine; without it, of the first, which is made last. */
