@@ -113,7 +113,7 @@ describe("a home", () => {
     openHome(directory).release();
 
     openHome(directory).release();
-    expect(readFileSync(join(directory, "format"), "utf8")).toBe("4\n");
+    expect(readFileSync(join(directory, "format"), "utf8")).toBe("5\n");
   });
 
   it.each([
@@ -127,7 +127,7 @@ describe("a home", () => {
 
     expect(() => openHome(directory)).toThrow(
       `${file} is damaged: it is ${what}, and should say which version of Berth wrote the directory.\n` +
-        `Put it back from a copy. Where it was this version: echo 4 > ${file}\n` +
+        `Put it back from a copy. Where it was this version: echo 5 > ${file}\n` +
         `Or move ${directory} away: the next start makes a new one, without environments, disks and keys.`,
     );
     expect(readFileSync(file, "utf8")).toBe(text);

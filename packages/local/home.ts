@@ -89,7 +89,7 @@ function refuseOtherFiles(path: string): void {
 const signsOfHome = ["format", "stack.json", "db"];
 
 /** Of what a home holds: grows with each change that makes older records unreadable. */
-const HOME_FORMAT = "4";
+const HOME_FORMAT = "5";
 
 /** A home says its format from its first start on; those of before there was one do not. */
 function refuseOtherFormat(path: string): void {

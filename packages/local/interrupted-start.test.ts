@@ -33,7 +33,7 @@ afterEach(() => fixture.close());
 it("completes a job whose stack was killed while two looks at it were starting its run", async () => {
   const look = await jobThatStartsNow();
   await fixture.compute.apply(fixture.runOf());
-  const supervisor = fixture.launcherPid();
+  const supervisor = fixture.supervisorPid();
   process.kill(supervisor, "SIGSTOP");
 
   void reconcile(killedBeforeItWrites(world.ctx), look);

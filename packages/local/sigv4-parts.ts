@@ -102,7 +102,7 @@ function fromQuery(query: ReadonlyMap<string, string>): Signature {
   };
 }
 
-/** Names and values as they were meant; a stray `%` stands for itself, and no signer writes one. */
+/** Names and values as they were meant; a lone `%` stands for itself, and no signer writes one. */
 function queryOf(target: string): [string, string][] {
   const [, query = ""] = splitOnce(target, "?");
   return query

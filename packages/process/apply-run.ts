@@ -77,14 +77,14 @@ function pretendNodeFor({ options }: Host, instanceType: string): string {
 
 async function waitUntilStarted(host: Host, directory: string): Promise<void> {
   const end = performance.now() + host.options.startedWithinMs;
-  while (performance.now() < end && !host.closing && !lookAt(directory).launcher?.started && !lookAt(directory).end)
+  while (performance.now() < end && !host.closing && !lookAt(directory).processes?.started && !lookAt(directory).end)
     await sleep(4);
 }
 
 /** Its supervisor may have the plan and still lose it: the run is made once the first line of it is written. */
 async function requireBegun(host: Host, directory: string): Promise<void> {
   const end = performance.now() + host.options.startedWithinMs;
-  for (let seen = lookAt(directory); !seen.launcher && !seen.end; seen = lookAt(directory)) {
+  for (let seen = lookAt(directory); !seen.processes && !seen.end; seen = lookAt(directory)) {
     if (performance.now() >= end || host.closing || !isDirectory(directory)) throw new Error("The run has not begun");
     await sleep(4);
   }

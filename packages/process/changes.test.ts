@@ -61,7 +61,7 @@ it("signals every run of a supervisor that was killed", async () => {
   await Promise.all([signalled(1), signalled(2)]);
   const before = [count(1), count(2)];
 
-  process.kill(fixture.launcherPid(), "SIGKILL");
+  process.kill(fixture.supervisorPid(), "SIGKILL");
 
   await Promise.all([signalled(1, before[0]), signalled(2, before[1])]);
 });
@@ -75,7 +75,7 @@ it("signals every run of a supervisor that was killed when it had only just begu
   await fixture.compute.apply(fixture.runOf());
   await eventually(countOf(fixture.uid), (found) => found > 0);
 
-  process.kill(fixture.launcherPid(), "SIGKILL");
+  process.kill(fixture.supervisorPid(), "SIGKILL");
 
   // Once at the beginning, and once more.
   await eventually(countOf(any.uid), (found) => found > 1);

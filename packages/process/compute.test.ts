@@ -9,7 +9,7 @@ import { eventually, type Fixture, fixtureNodes, openFixture, pidsOf, processesO
 import type { Locking } from "./lock.ts";
 import { isolationWords } from "./network.ts";
 import { isAlive } from "./process-identity.ts";
-import { type Isolation, readLauncher } from "./records.ts";
+import { type Isolation, readProcesses } from "./records.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 
 const ways: readonly (readonly [Isolation, Locking])[] = [
@@ -59,11 +59,11 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     expect(await fixture.ended()).toMatchObject({ started: true, exitCode: null, reason });
   });
 
-  it("notices that the launcher was killed, and leaves nothing of the run alive", async () => {
+  it("notices that the supervisor was killed, and leaves nothing of the run alive", async () => {
     await fixture.compute.apply(fixture.runOf());
     await ready();
 
-    process.kill(fixture.launcherPid(), "SIGKILL");
+    process.kill(fixture.supervisorPid(), "SIGKILL");
 
     const reason = "the environment's process was killed from outside";
     expect(await fixture.ended()).toMatchObject({ started: true, exitCode: null, reason });
@@ -76,11 +76,11 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     expect(await fixture.observe()).toMatchObject({ state: "ended", reason });
   });
 
-  it("ends the command when the launcher is asked to end", async () => {
+  it("ends the command when the supervisor is asked to end", async () => {
     await fixture.compute.apply(fixture.runOf());
     await ready();
 
-    process.kill(fixture.launcherPid(), "SIGTERM");
+    process.kill(fixture.supervisorPid(), "SIGTERM");
 
     expect(await fixture.ended()).toMatchObject({ reason: "the environment's process was killed from outside" });
   });
@@ -157,12 +157,12 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
       (count) => count >= 4,
     );
     await ready();
-    const launcher = fixture.launcherPid();
+    const supervisor = fixture.supervisorPid();
 
     await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0.3, force: false });
 
     await eventually(fixture.observe, (seen) => seen === undefined);
-    expect(processesOf(fixture.home, fixture.uid).filter((pid) => pid !== launcher)).toEqual([]);
+    expect(processesOf(fixture.home, fixture.uid).filter((pid) => pid !== supervisor)).toEqual([]);
   });
 
   it("lets a command finish its work on SIGTERM within the grace", async () => {
@@ -182,10 +182,10 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     await eventually(fixture.observe, (seen) => seen === undefined);
   });
 
-  it("finishes a removal although the launcher is frozen", async () => {
+  it("finishes a removal although the supervisor is frozen", async () => {
     await fixture.compute.apply(fixture.runOf());
     await ready();
-    process.kill(fixture.launcherPid(), "SIGSTOP");
+    process.kill(fixture.supervisorPid(), "SIGSTOP");
 
     await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0.1, force: false });
     const meanwhile = await fixture.observe();
@@ -197,12 +197,12 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
   it("finishes at the next start a removal that nobody is left to finish", async () => {
     await fixture.compute.apply(fixture.runOf());
     await ready();
-    process.kill(fixture.launcherPid(), "SIGSTOP");
+    process.kill(fixture.supervisorPid(), "SIGSTOP");
     await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 60, force: false });
-    const launcher = readLauncher(fixture.directory)?.launcher;
-    process.kill(fixture.launcherPid(), "SIGKILL");
+    const supervisor = readProcesses(fixture.directory)?.supervisor;
+    process.kill(fixture.supervisorPid(), "SIGKILL");
     await eventually(
-      () => launcher && isAlive(launcher),
+      () => supervisor && isAlive(supervisor),
       (lives) => lives === false,
     );
 
@@ -221,10 +221,10 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
   it("begins anew, at the next start, what was made and never begun", async () => {
     await fixture.compute.apply(fixture.runOf());
     await ready();
-    process.kill(fixture.launcherPid(), "SIGKILL");
+    process.kill(fixture.supervisorPid(), "SIGKILL");
     await fixture.ended();
     await fixture.observe();
-    rmSync(join(fixture.directory, "launcher.json"));
+    rmSync(join(fixture.directory, "processes.json"));
     rmSync(join(fixture.directory, "end.json"));
     const half = await fixture.observe();
 
@@ -238,7 +238,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
 
   it("does not say that a run is made before its supervisor has begun it, since the next start would forget it", async () => {
     await fixture.compute.apply(fixture.runOf());
-    process.kill(fixture.launcherPid(), "SIGSTOP");
+    process.kill(fixture.supervisorPid(), "SIGSTOP");
 
     const impatient = processCompute({ ...fixture.options, startedWithinMs: 500 });
     const applied = impatient.apply(fixture.runOf({ run: 2 }));
@@ -246,7 +246,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     await expect(applied).rejects.toThrow("The run has not begun");
     expect(await fixture.compute.listRuns()).toHaveLength(2);
     expect(await fixture.compute.observe(fixture.uid, 2)).toBeUndefined();
-    process.kill(fixture.launcherPid(), "SIGCONT");
+    process.kill(fixture.supervisorPid(), "SIGCONT");
     await eventually(
       () => fixture.compute.observe(fixture.uid, 2),
       (seen) => seen?.state === "ready",

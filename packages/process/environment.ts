@@ -5,5 +5,5 @@ export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 
 /** Where programs of our own keep what was compiled of them: with the home, unless this process was told a place. */
 export function compileCache(home: string): string {
-  return process.env.NODE_COMPILE_CACHE ?? join(home, "launcher-cache");
+  return process.env.NODE_COMPILE_CACHE ?? join(home, "compile-cache");
 }

@@ -45,7 +45,7 @@ const attempts: Attempts = {
   "lists the stack's records": inside('ls "$HOST" | grep -q secret', 'ls "$HOST" | grep -q runs'),
   "lists the other runs": inside('ls "$HOST/runs" | grep -q -- -r2', 'ls "$HOST/runs" | grep -q -- -r1'),
   "reads another run's work": outside('cat "$OTHER/file"'),
-  "reads what its launcher keeps of it": outside('cat "$HOST"/runs/*/run.json'),
+  "reads what its supervisor keeps of it": outside('cat "$HOST"/runs/*/run.json'),
   "reads a file beside the stack's home": outside('cat "$MARK"'),
   "follows its own link into the home": inside(
     'ln -sf "$HOST/secret" link && cat link',

@@ -188,14 +188,14 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     ).toMatchObject({ stdout: "survived\n", exitCode: 0 });
   });
 
-  it("is told as killed when the run's launcher was, with what it had written", async () => {
+  it("is told as killed when the run's supervisor was, with what it had written", async () => {
     const id = await start(["/bin/sh", "-c", "echo partial; sleep 3654"]);
     await eventually(
       () => fixture.compute.readExec(fixture.uid, 1, id, 0),
       (status) => status?.stdout === "partial\n",
     );
 
-    process.kill(fixture.launcherPid(), "SIGKILL");
+    process.kill(fixture.supervisorPid(), "SIGKILL");
 
     expect(await ended(id)).toMatchObject({ exitCode: 137, timedOut: false, stdout: "partial\n" });
   });

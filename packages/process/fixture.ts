@@ -20,7 +20,7 @@ import { programsOf } from "./local-path.ts";
 import { findNetwork } from "./network-probe.ts";
 import { PATIENCE_MS } from "./patience-fixture.ts";
 import { computeNode } from "./pretend-node.ts";
-import { type Network, readLauncher } from "./records.ts";
+import { type Network, readProcesses } from "./records.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 
 export const fixtureNodes = ["one", "two"].map((name) => {
@@ -46,7 +46,7 @@ export interface Fixture {
   /** Where its command is a script of attempts (attempts-fixture.ts): what is seen of that at its end. */
   seenScript(): Promise<SeenScript>;
   /** Of the fixture's run. */
-  launcherPid(): number;
+  supervisorPid(): number;
   close(): Promise<void>;
 }
 
@@ -103,10 +103,10 @@ export function openFixture(
         const isRunning = (await observe())?.state !== "ended";
         return { output: await compute.readLog(uid, 1), isRunning };
       }),
-    launcherPid: () => {
-      const pid = readLauncher(directory)?.launcher.pid;
+    supervisorPid: () => {
+      const pid = readProcesses(directory)?.supervisor.pid;
       // A signal to pid 0 goes to the group of the tests themselves.
-      if (pid === undefined) throw new Error("The run has no launcher");
+      if (pid === undefined) throw new Error("The run has no supervisor");
       return pid;
     },
     close: async () => {

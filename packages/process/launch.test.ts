@@ -12,7 +12,7 @@ import { type LaunchPlan, planOf } from "./plan.ts";
 import { writeMark } from "./records.ts";
 import { makeRunDirectory } from "./run-directory.ts";
 
-describe.each<Locking>(["flock", "file"])("the launcher, lock by %s", { retry: 0 }, (locking) => {
+describe.each<Locking>(["flock", "file"])("the supervisor, lock by %s", { retry: 0 }, (locking) => {
   let fixture: Fixture;
   let plan: LaunchPlan;
 
@@ -39,7 +39,7 @@ describe.each<Locking>(["flock", "file"])("the launcher, lock by %s", { retry: 0
     return existsSync(file) ? readFileSync(file, "utf8") : "";
   };
 
-  it("starts a run once, of many launchers at the same moment", async () => {
+  it("starts a run once, of many callers at the same moment", async () => {
     const replies = await Promise.all([start(), start(), start(), start(), start()]);
 
     expect(replies.filter((reply) => reply === "started")).toHaveLength(1);
@@ -47,9 +47,9 @@ describe.each<Locking>(["flock", "file"])("the launcher, lock by %s", { retry: 0
     expect(await eventually(begun, (text) => text !== "")).toBe("begun\n");
   });
 
-  it("starts nothing that an earlier launcher began, although that one is dead", async () => {
+  it("starts nothing that an earlier supervisor began, although that one is dead", async () => {
     await start();
-    process.kill(fixture.launcherPid(), "SIGKILL");
+    process.kill(fixture.supervisorPid(), "SIGKILL");
     await fixture.ended();
 
     expect(await start()).toBe("known");

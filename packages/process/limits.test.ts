@@ -224,10 +224,10 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
     expect([seen?.exitCode, await fixture.compute.readLog(fixture.uid, 1)]).toEqual([0, "149000000\n"]);
   });
 
-  inGroups("leaves no group of a launcher that was killed, once the stack starts again", async () => {
+  inGroups("leaves no group of a supervisor that was killed, once the stack starts again", async () => {
     await fixture.compute.apply(fixture.runOf({ ...shared, resources }));
     await ready();
-    process.kill(fixture.launcherPid(), "SIGKILL");
+    process.kill(fixture.supervisorPid(), "SIGKILL");
     await fixture.ended();
 
     await eventually(

@@ -8,7 +8,7 @@ import { eventually, type Fixture, lacks, openFixture, pidsOf, processesOf } fro
 import { closedRoutes, enteringNetwork } from "./network.ts";
 import { PATIENCE_MS } from "./patience-fixture.ts";
 import { isAlive } from "./process-identity.ts";
-import { readLauncher, writeMark } from "./records.ts";
+import { readProcesses, writeMark } from "./records.ts";
 
 /** Any address of this machine that is not its loopback's, if it has one. */
 const outer = Object.values(networkInterfaces())
@@ -113,7 +113,7 @@ describe("a network of its own", { retry: 0 }, () => {
     await fixture.compute.apply(fixture.runOf());
     const before = cables();
 
-    process.kill(fixture.launcherPid(), "SIGKILL");
+    process.kill(fixture.supervisorPid(), "SIGKILL");
 
     expect(before).toHaveLength(1);
     await eventually(cables, (pids) => pids.length === 0);
@@ -139,7 +139,7 @@ describe("a network of its own", { retry: 0 }, () => {
   it("says that it is cut off for as long as it cannot be joined again", async () => {
     await fixture.compute.apply(fixture.runOf());
     const inNetwork = (...words: readonly string[]) => {
-      const pid = String(readLauncher(fixture.directory)?.machines[0]?.sandbox?.pid);
+      const pid = String(readProcesses(fixture.directory)?.machines[0]?.sandbox?.pid);
       const [file = "", ...args] = [...enteringNetwork(pid), "ip", ...words];
       execFileSync(file, args, { stdio: "pipe" });
     };
@@ -160,7 +160,7 @@ describe("a network of its own", { retry: 0 }, () => {
   it("reaches a name server at a link-local address by its port alone, also when it is joined again", async () => {
     const server = "169.254.169.254";
     await fixture.compute.apply(fixture.runOf());
-    const pid = String(readLauncher(fixture.directory)?.machines[0]?.sandbox?.pid);
+    const pid = String(readProcesses(fixture.directory)?.machines[0]?.sandbox?.pid);
     const [file = "", ...args] = [...enteringNetwork(pid), "ip", "-batch", "-"];
     for (let n = 0; n < 2; n += 1) execFileSync(file, args, { input: closedRoutes([server]), stdio: "pipe" });
     writeFileSync(join(fixture.shown, "ways.cjs"), findingWays);
@@ -197,7 +197,7 @@ describe("a network of its own", { retry: 0 }, () => {
     );
     clearInterval(looking);
     expect(most).toBe(1);
-    const sandbox = readLauncher(fixture.directory)?.machines[0]?.sandbox;
+    const sandbox = readProcesses(fixture.directory)?.machines[0]?.sandbox;
     expect(sandbox && isAlive(sandbox)).toBe(true);
   });
 });

@@ -12,11 +12,11 @@ import type { ProcessTree } from "./process-tree.ts";
 import {
   type EndRecord,
   endedAt,
-  type LauncherRecord,
+  type ProcessesRecord,
   type RunRecord,
   readEnd,
-  readLauncher,
   readMark,
+  readProcesses,
   readRun,
   writeMark,
 } from "./records.ts";
@@ -25,8 +25,8 @@ import { volumeData } from "./volume-directory.ts";
 
 /** What the files and the process table say about a run. */
 export interface RunStatus {
-  /** What its supervisor has written of itself and its machines, in `launcher.json`. */
-  readonly launcher: LauncherRecord | undefined;
+  /** What its supervisor has written of itself and its machines, in `processes.json`. */
+  readonly processes: ProcessesRecord | undefined;
   /** Its supervisor lives, and still has it. */
   readonly supervisorLives: boolean;
   /** How it ended; also when nobody was left to write that down. */
@@ -41,12 +41,12 @@ export interface RunStatus {
  * that has written the end of a run has no more to do with it.
  */
 export function lookAt(directory: string): RunStatus {
-  const launcher = readLauncher(directory);
-  const isSupervised = launcher !== undefined && isAlive(launcher.launcher);
+  const processes = readProcesses(directory);
+  const isSupervised = processes !== undefined && isAlive(processes.supervisor);
   const written = readEnd(directory);
   const supervisorLives = isSupervised && written === undefined;
-  const end = written ?? (supervisorLives ? undefined : unwitnessedEnd(directory, launcher));
-  return { launcher, supervisorLives, end, unwitnessed: end !== written, removal: readMark(directory, "removal") };
+  const end = written ?? (supervisorLives ? undefined : unwitnessedEnd(directory, processes));
+  return { processes, supervisorLives, end, unwitnessed: end !== written, removal: readMark(directory, "removal") };
 }
 
 /** The SSH server of all runs, on 127.0.0.1; there is none when it has no port. */
@@ -59,15 +59,15 @@ export interface SshEntry {
 /** The run as the port shows it; asks its ports. */
 export async function observationOf(
   directory: string,
-  { launcher, end, removal }: RunStatus,
+  { processes, end, removal }: RunStatus,
   { sshPort, sshHostKey: hostKey }: SshEntry,
 ): Promise<Observation> {
   const run = readRun(directory);
-  const started = end?.started ?? launcher?.started ?? false;
+  const started = end?.started ?? processes?.started ?? false;
   const jupyter = end ? null : seeJupyter(directory);
   const declared = run?.ports ?? [];
   const lives = started && !end;
-  const networkOf = run?.network === "own" ? (launcher?.machines[0]?.sandbox?.pid ?? null) : null;
+  const networkOf = run?.network === "own" ? (processes?.machines[0]?.sandbox?.pid ?? null) : null;
   const access = { sshPort: sshPort ?? null, jupyter, networkOf };
   const ports = lives ? await seePorts(directory, declared, access) : unansweredPorts(declared);
   return {
@@ -106,8 +106,8 @@ function notesOf(directory: string, run: RunRecord | undefined): string[] {
 }
 
 /** How the processes of a run are found. */
-export function treeOf(name: string, directory: string, launcher: LauncherRecord | undefined): ProcessTree {
-  const machines = launcher?.machines ?? [];
+export function treeOf(name: string, directory: string, processes: ProcessesRecord | undefined): ProcessTree {
+  const machines = processes?.machines ?? [];
   return {
     name,
     directory,
@@ -146,10 +146,10 @@ function isCutOff(directory: string): boolean {
   return readMark(directory, "cut-off") !== undefined;
 }
 
-/** A run without `launcher.json` is one that still has to be started, unless the stack was stopped before it could be. */
-function unwitnessedEnd(directory: string, launcher: LauncherRecord | undefined): EndRecord | undefined {
-  const end = { started: launcher?.started ?? false, exitCode: null };
+/** A run without `processes.json` is one that still has to be started, unless the stack was stopped before it could be. */
+function unwitnessedEnd(directory: string, processes: ProcessesRecord | undefined): EndRecord | undefined {
+  const end = { started: processes?.started ?? false, exitCode: null };
   if (readMark(directory, "stopped") !== undefined) return { ...end, reason: stackStopped };
-  if (!launcher) return undefined;
-  return { ...end, reason: launcher.launcher.boot === bootId() ? killedFromOutside : "the machine was restarted" };
+  if (!processes) return undefined;
+  return { ...end, reason: processes.supervisor.boot === bootId() ? killedFromOutside : "the machine was restarted" };
 }

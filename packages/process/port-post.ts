@@ -7,8 +7,8 @@ import { findLocal } from "./port-status.ts";
 
 /** Posts to a port that a living run serves by itself. Throws `RunGone` when it does not live. */
 export async function postToPort(directory: string, request: PortRequest): Promise<PortAnswer> {
-  const { launcher, supervisorLives, end, removal } = lookAt(directory);
-  if (!launcher?.started || !supervisorLives || end || removal !== undefined) throw new RunGone();
+  const { processes, supervisorLives, end, removal } = lookAt(directory);
+  if (!processes?.started || !supervisorLives || end || removal !== undefined) throw new RunGone();
   const local = findLocal(readPorts(directory), request.port);
   if (!local) throw new Error(`Nothing listens on port ${request.port}`);
   return postToLocal(local.local, request);

@@ -83,7 +83,7 @@ describe.each([
     expect(page).toContain("&#60;script&#62;&#34;x&#34;");
     expect(page).not.toContain("<script>");
     expect((await fixture.observe())?.notes).toContain("a placeholder answers on port 8080: it has no command");
-    const others = processesOf(fixture.home, fixture.uid).filter((pid) => pid !== fixture.launcherPid());
+    const others = processesOf(fixture.home, fixture.uid).filter((pid) => pid !== fixture.supervisorPid());
     expect(others.map(programOf).filter((program) => program.includes("node"))).toEqual([]);
   });
 

@@ -7,7 +7,7 @@ import { eventually, type Fixture, openFixture } from "./fixture.ts";
 import { noLimits } from "./limits.ts";
 import { findProcess } from "./process-identity.ts";
 import { killTree } from "./process-tree.ts";
-import { readLauncher } from "./records.ts";
+import { readProcesses } from "./records.ts";
 import { runName } from "./run-directory.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 
@@ -30,7 +30,7 @@ describe("a sandbox in which somebody outside started something", () => {
   it("is at its end although that is never reaped, and nothing in it lives", async () => {
     await fixture.compute.apply(fixture.runOf());
     await eventually(fixture.observe, (seen) => seen?.state === "ready");
-    const sandbox = readLauncher(fixture.directory)?.machines[0]?.sandbox?.pid ?? 0;
+    const sandbox = readProcesses(fixture.directory)?.machines[0]?.sandbox?.pid ?? 0;
     outside = startWithin(sandbox);
     const inside = await childOf(outside.pid ?? 0);
 

@@ -31,9 +31,9 @@ export interface MachineRecord {
   readonly sandbox: ProcessIdentity | null;
 }
 
-/** `launcher.json`: from its first writing on the run is never started again. */
-export interface LauncherRecord {
-  readonly launcher: ProcessIdentity;
+/** `processes.json`: from its first writing on the run is never started again. */
+export interface ProcessesRecord {
+  readonly supervisor: ProcessIdentity;
   readonly started: boolean;
   readonly machines: readonly MachineRecord[];
 }
@@ -71,15 +71,15 @@ export function readRun(directory: string): RunRecord | undefined {
   };
 }
 
-export function readLauncher(directory: string): LauncherRecord | undefined {
-  const { launcher, started, machines } = readObject(directory, "launcher.json") ?? {};
-  const identity = parseIdentity(launcher);
+export function readProcesses(directory: string): ProcessesRecord | undefined {
+  const { supervisor, started, machines } = readObject(directory, "processes.json") ?? {};
+  const identity = parseIdentity(supervisor);
   if (!identity || !Array.isArray(machines)) return undefined;
-  return { launcher: identity, started: started === true, machines: machines.flatMap(parseMachine) };
+  return { supervisor: identity, started: started === true, machines: machines.flatMap(parseMachine) };
 }
 
-export function writeLauncher(directory: string, record: LauncherRecord): void {
-  writeWhole(directory, "launcher.json", JSON.stringify(record));
+export function writeProcesses(directory: string, record: ProcessesRecord): void {
+  writeWhole(directory, "processes.json", JSON.stringify(record));
 }
 
 export function readEnd(directory: string): EndRecord | undefined {

@@ -52,7 +52,7 @@ export async function carryOn(place: RunPlace, { removal, supervisorLives }: Run
  * ends them.
  */
 export async function endNow({ name, directory }: RunPlace, withinMs = 1_000): Promise<boolean> {
-  const tree = treeOf(name, directory, lookAt(directory).launcher);
+  const tree = treeOf(name, directory, lookAt(directory).processes);
   const isGone = await killTree(tree, withinMs);
   if (isGone) await removeLimits(tree.limits);
   return isGone;
@@ -63,18 +63,18 @@ export async function endNow({ name, directory }: RunPlace, withinMs = 1_000): P
  * them. The next look at each of them finds a supervisor that was killed.
  */
 async function endIfSilent(directory: string): Promise<void> {
-  const { launcher, supervisorLives } = lookAt(directory);
-  if (!launcher || !supervisorLives) return;
+  const { processes, supervisorLives } = lookAt(directory);
+  if (!processes || !supervisorLives) return;
   if (!(await isSilent(directory, anyQuestion, answerWithinMs))) return forgetMark(directory, "silent");
   const since = readMark(directory, "silent");
   if (since === undefined) writeMark(directory, "silent", Date.now());
-  else if (Date.now() > since + silentMs) signalProcess(launcher.launcher, "SIGKILL");
+  else if (Date.now() > since + silentMs) signalProcess(processes.supervisor, "SIGKILL");
 }
 
 /** Makes the supervisor of a run look at its marks; false when it does not live. */
 export function nudge(directory: string): boolean {
-  const { launcher, supervisorLives } = lookAt(directory);
-  return supervisorLives && launcher !== undefined && signalProcess(launcher.launcher, "SIGUSR2");
+  const { processes, supervisorLives } = lookAt(directory);
+  return supervisorLives && processes !== undefined && signalProcess(processes.supervisor, "SIGUSR2");
 }
 
 /**
@@ -91,8 +91,8 @@ export async function forgetDraft({ directory, locking }: RunPlace): Promise<voi
 }
 
 /** Neither begun nor ended, and nobody asked for its removal. */
-export function isDraft({ launcher, end, removal }: RunStatus): boolean {
-  return !launcher && !end && removal === undefined;
+export function isDraft({ processes, end, removal }: RunStatus): boolean {
+  return !processes && !end && removal === undefined;
 }
 
 /** Deletes the directory, under its lock, so that no supervisor can begin in it, and only once nothing lives. */

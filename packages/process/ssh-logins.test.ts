@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { forgetAccess, noteAccess, writeAccess } from "./access-record.ts";
 import { findProcess } from "./process-identity.ts";
-import { writeEnd, writeLauncher } from "./records.ts";
+import { writeEnd, writeProcesses } from "./records.ts";
 import { findSshRuns } from "./ssh-runs.ts";
 
 describe("the runs of an SSH user name", () => {
@@ -25,7 +25,7 @@ describe("the runs of an SSH user name", () => {
     mkdirSync(directoryOf(name), { recursive: true });
     const self = findProcess(process.pid);
     if (!self) throw new Error("This process was not found");
-    writeLauncher(directoryOf(name), { launcher: self, started: true, machines: [] });
+    writeProcesses(directoryOf(name), { supervisor: self, started: true, machines: [] });
     writeAccess(directoryOf(name), access(login));
     return name;
   };
@@ -36,7 +36,7 @@ describe("the runs of an SSH user name", () => {
     const other = begin("other");
     for (let n = 0; n < 100; n += 1) {
       // Whoever reads one of these fails.
-      for (const file of ["access.json", "launcher.json", "end.json"]) {
+      for (const file of ["access.json", "processes.json", "end.json"]) {
         mkdirSync(join(directoryOf(nameOf(2)), file), { recursive: true });
       }
     }

@@ -36,6 +36,6 @@ export async function enterRun(home: string, name: string): Promise<Inside> {
 }
 
 function isOpen(home: string, name: string): boolean {
-  const { launcher, supervisorLives, end, removal } = lookAt(join(home, "runs", name));
-  return supervisorLives && launcher?.started === true && !end && removal === undefined;
+  const { processes, supervisorLives, end, removal } = lookAt(join(home, "runs", name));
+  return supervisorLives && processes?.started === true && !end && removal === undefined;
 }

@@ -23,12 +23,12 @@ import {
   type EndRecord,
   forgetMark,
   readEnd,
-  readLauncher,
   readMark,
+  readProcesses,
   readRun,
   writeEnd,
-  writeLauncher,
   writeMark,
+  writeProcesses,
 } from "./records.ts";
 import { isDirectory, takeRunDirectoryAway } from "./run-directory.ts";
 import { type Supervision, supervise } from "./supervision.ts";
@@ -119,7 +119,7 @@ async function handle(run: Handled): Promise<void> {
   if (typeof lock === "string") return answer(lock);
   let grave: string | undefined;
   try {
-    if (readLauncher(directory) || readEnd(directory)) return answer("known");
+    if (readProcesses(directory) || readEnd(directory)) return answer("known");
     const unwanted = reasonNotToStart(directory);
     const end = unwanted === undefined ? await live(run) : { started: false, exitCode: null, reason: unwanted };
     grave = await untilDone(run, () => finish(directory, end));
@@ -139,7 +139,7 @@ function reasonNotToStart(directory: string): string | undefined {
 /** From the first line on the run is never started again, so whatever fails after it is an end. */
 async function live(run: Handled): Promise<EndRecord> {
   const { directory, plan, tools, machines, execs, forwards, supervision, stop } = run;
-  writeLauncher(directory, { launcher: tools.self, started: false, machines: [] });
+  writeProcesses(directory, { supervisor: tools.self, started: false, machines: [] });
   const socket = openControlSocket(directory, (question: Question) => {
     if (question.ask === "exec") return execs.start(question.exec);
     return question.ask === "wait" ? execs.wait(question.id, question.waitMs) : machines[0]?.inside;
@@ -183,7 +183,7 @@ async function runMachines(run: Handled): Promise<End> {
     output.closeDescriptor();
   }
   const records = machines.map(({ record }) => record);
-  writeLauncher(directory, { launcher: tools.self, started: true, machines: records });
+  writeProcesses(directory, { supervisor: tools.self, started: true, machines: records });
   run.noteChange();
   run.answer("started");
   supervision.begin(treeOf(run));

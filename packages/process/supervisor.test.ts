@@ -11,7 +11,7 @@ import { type Locking, lockFile } from "./lock.ts";
 import { PATIENCE_MS } from "./patience-fixture.ts";
 import { planOf } from "./plan.ts";
 import { isAlive } from "./process-identity.ts";
-import { readLauncher, writeMark } from "./records.ts";
+import { readProcesses, writeMark } from "./records.ts";
 import { makeRunDirectory } from "./run-directory.ts";
 import { openSupervisorPlace } from "./supervisor-place.ts";
 
@@ -29,7 +29,7 @@ describe("the supervisor of a home", () => {
   const applyAll = (commands: readonly (string | undefined)[]) =>
     Promise.all(commands.map((command, n) => fixture.compute.apply(fixture.runOf({ run: n + 1, command }))));
   const directoryOf = (run: number) => join(fixture.home, "runs", `${fixture.uid}-r${run}`);
-  const launcherOf = (run: number) => readLauncher(directoryOf(run))?.launcher;
+  const supervisorOf = (run: number) => readProcesses(directoryOf(run))?.supervisor;
   const seen = (run: number) => fixture.compute.observe(fixture.uid, run);
   const ready = (run: number) =>
     eventually(
@@ -70,8 +70,8 @@ describe("the supervisor of a home", () => {
     await Promise.all(runs.map((run, n) => (others[n % 3] ?? fixture.compute).apply(run)));
     await Promise.all(runs.map(({ run }) => ready(run)));
 
-    expect(new Set(runs.map(({ run }) => launcherOf(run)?.pid)).size).toBe(1);
-    expect(supervisors()).toEqual([launcherOf(1)?.pid]);
+    expect(new Set(runs.map(({ run }) => supervisorOf(run)?.pid)).size).toBe(1);
+    expect(supervisors()).toEqual([supervisorOf(1)?.pid]);
   });
 
   it.each(["flock", "file"] as const)("has its place alone, of many that are started (%s)", async (locking) => {
@@ -89,7 +89,7 @@ describe("the supervisor of a home", () => {
   it("ends by itself when it has no run any more, and the next run has another", async () => {
     await applyAll(["exit 3"]);
     await ended(1);
-    const first = launcherOf(1);
+    const first = supervisorOf(1);
     await eventually(supervisors, (pids) => pids.length === 0);
 
     await fixture.compute.apply(fixture.runOf({ run: 2 }));
@@ -108,7 +108,7 @@ describe("the supervisor of a home", () => {
       (texts) => texts.every((text) => text !== ""),
     );
 
-    process.kill(launcherOf(1)?.pid ?? 0, "SIGKILL");
+    process.kill(supervisorOf(1)?.pid ?? 0, "SIGKILL");
     await Promise.all([1, 2, 3].map((run) => fixture.compute.apply(fixture.runOf({ run, command }))));
 
     for (const run of [1, 2, 3]) {
@@ -138,7 +138,7 @@ describe("the supervisor of a home", () => {
     await fixture.compute.apply(fixture.runOf({ run: 2 }));
 
     expect([await ready(1), await ready(2)]).toMatchObject([{ state: "ready" }, { state: "ready" }]);
-    expect(supervisors().toSorted()).toEqual([launcherOf(1)?.pid, launcherOf(2)?.pid].toSorted());
+    expect(supervisors().toSorted()).toEqual([supervisorOf(1)?.pid, supervisorOf(2)?.pid].toSorted());
     await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });
     await eventually(
       () => seen(1),
@@ -179,7 +179,7 @@ describe("the supervisor of a home", () => {
 
     expect(await ended(1)).toMatchObject({ reason: "the environment could not be supervised any longer" });
     expect(await seen(2)).toMatchObject({ state: "ready" });
-    expect([launcherOf(2)].map((one) => one && isAlive(one))).toEqual([true]);
+    expect([supervisorOf(2)].map((one) => one && isAlive(one))).toEqual([true]);
     const noted = read(join(openSupervisorPlace(fixture.home), "errors"));
     expect(noted).toContain("readMark");
     expect(noted).not.toContain(fixture.home);
@@ -202,7 +202,7 @@ describe("the supervisor of a home", () => {
   it("is ended, and another begun, when it does not answer one who wants a run started", async () => {
     await applyAll(["sleep 3600"]);
     await ready(1);
-    process.kill(launcherOf(1)?.pid ?? 0, "SIGSTOP");
+    process.kill(supervisorOf(1)?.pid ?? 0, "SIGSTOP");
 
     const impatient = processCompute({ ...fixture.options, startedWithinMs: 500 });
     await expect(impatient.apply(fixture.runOf({ run: 2 }))).rejects.toThrow("The run has not begun");

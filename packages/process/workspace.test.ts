@@ -124,11 +124,11 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
     expect((await volumes.createSnapshot(volume.id, tags)).state).toBe("pending");
   });
 
-  it("stays attached when its launcher was killed, until nothing of the run lives", async () => {
+  it("stays attached when its supervisor was killed, until nothing of the run lives", async () => {
     await fixture.compute.apply(fixture.runOf({ mounts: onVolume() }));
     await ready();
 
-    process.kill(fixture.launcherPid(), "SIGKILL");
+    process.kill(fixture.supervisorPid(), "SIGKILL");
     const justKilled = await attached();
     await fixture.ended();
 

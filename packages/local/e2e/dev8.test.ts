@@ -23,13 +23,13 @@ beforeAll(async () => {
 
 afterAll(() => fixture.close());
 
-interface Told {
+interface Answer {
   readonly status: number;
   // biome-ignore lint/suspicious/noExplicitAny: whatever the wire says is compared, not relied upon
   readonly body: any;
 }
 
-async function ask(method: string, at: string, body?: unknown): Promise<Told> {
+async function ask(method: string, at: string, body?: unknown): Promise<Answer> {
   const sent = typeof body === "string" ? body : JSON.stringify(body);
   const headers = { "Content-Type": "application/json" };
   const init = sent === undefined ? { method } : { method, headers, body: sent };
@@ -137,7 +137,7 @@ describe("the document's requests", () => {
   });
 
   /** A request as it is printed: a line, headers, an empty line and a body. */
-  async function send(block = ""): Promise<Told> {
+  async function send(block = ""): Promise<Answer> {
     const [head = "", ...body] = block.trimEnd().split("\n\n");
     const [method = "", target = ""] = head.split(" ");
     return target.startsWith(path) ? ask(method, target, body.join("\n\n")) : ask(method, target);

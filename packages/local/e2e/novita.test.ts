@@ -68,20 +68,20 @@ afterAll(async () => {
   receiver.close();
 });
 
-interface Told {
+interface Answer {
   readonly status: number;
   // biome-ignore lint/suspicious/noExplicitAny: whatever the wire says is compared, not relied upon
   readonly body: any;
 }
 
-async function ask(method: string, path: string, body?: unknown): Promise<Told> {
+async function ask(method: string, path: string, body?: unknown): Promise<Answer> {
   const sent = typeof body === "string" ? body : JSON.stringify(body);
   const options = { method, headers: { "Content-Type": "application/json" }, ...(sent && { body: sent }) };
   const response = await fetch(`${staging.base}${path}`, options);
   return { status: response.status, body: await response.json() };
 }
 
-const untilStatus = async (id: string, status: string): Promise<Told["body"]> => {
+const untilStatus = async (id: string, status: string): Promise<Answer["body"]> => {
   const { body } = await eventually(
     () => ask("GET", `/api/instances/${id}`),
     (answer) => answer.body.status === status,
@@ -122,7 +122,7 @@ describe("the document's commands", () => {
     expect([shown.id, shown.name, list.total]).toEqual([id, "my-instance", 1]);
     expect(starts).toHaveLength(2);
     expect(starts[1].operationId).toBe(starts[0].operationId);
-    expect(stops.map(({ instanceId, message }: Told["body"]) => [instanceId, message])).toEqual(
+    expect(stops.map(({ instanceId, message }: Answer["body"]) => [instanceId, message])).toEqual(
       [1, 2].map(() => [id, expect.stringMatching(/^Instance (stop completed successfully|is already stopped)$/)]),
     );
   });
@@ -219,7 +219,7 @@ describe("the document's programs", () => {
 
     const response = await fetch(`${staging.base}/api/instances/inst_000000000000`, { headers: sent });
 
-    const { error } = (await response.json()) as Told["body"];
+    const { error } = (await response.json()) as Answer["body"];
     expect(sent).toHaveProperty("X-Correlation-ID");
     for (const [name, value] of Object.entries(sent)) expect(response.headers.get(name)).toBe(value);
     expect([error.requestId, error.correlationId]).toEqual(Object.values(sent));

@@ -33,13 +33,13 @@ function inWorkspace(text: unknown): string {
   return isSandboxed ? String(text) : String(text).replaceAll(/\/\S+\/0\/work\/workspace(?=[/\n])/g, "/workspace");
 }
 
-interface Told {
+interface Answer {
   readonly status: number;
   // biome-ignore lint/suspicious/noExplicitAny: whatever the wire says is compared, not relied upon
   readonly body: any;
 }
 
-async function ask(method: string, path: string, body?: unknown, more: Record<string, string> = {}): Promise<Told> {
+async function ask(method: string, path: string, body?: unknown, more: Record<string, string> = {}): Promise<Answer> {
   const sent = typeof body === "string" ? body : JSON.stringify(body);
   const headers = { "X-API-Key": key, "Content-Type": "application/json", ...more };
   const init = { method, headers, ...(sent === undefined ? {} : { body: sent }) };
@@ -54,7 +54,7 @@ async function newSession(more: object = {}): Promise<string> {
 }
 
 /** Sends what is printed there; a space in its path is encoded, as every client does. */
-async function sendPrinted(at: string, id = ""): Promise<Told> {
+async function sendPrinted(at: string, id = ""): Promise<Answer> {
   const { method, path, headers, body } = requestAt(at);
   const sent = { ...headers, ...(headers["X-API-Key"] === printed.key && { "X-API-Key": key }) };
   return ask(method, path.replace(/\{\w+_id\}/, id), body, sent);
@@ -160,7 +160,7 @@ describe("the curl examples of the document", () => {
     expect(deleted).toEqual({ status: 200, body: { ok: true } });
   });
 
-  async function curl(name: string, id?: string): Promise<Told> {
+  async function curl(name: string, id?: string): Promise<Answer> {
     writeFileSync(join(fixture.home, ".curlrc"), 'silent\nshow-error\nwrite-out = "\\n%{http_code}"\n');
     const env = { PATH: process.env.PATH, HOME: fixture.home, CURL_HOME: fixture.home };
     const command = here(exampleAt(`cURL Examples / ${name}`), id);

@@ -23,14 +23,14 @@ beforeAll(async () => {
 
 afterAll(() => fixture.close());
 
-interface Told {
+interface Answer {
   readonly status: number;
   readonly text: string;
   // biome-ignore lint/suspicious/noExplicitAny: whatever the wire says is compared, not relied upon
   readonly body: any;
 }
 
-async function ask(method: string, path: string, body?: unknown): Promise<Told> {
+async function ask(method: string, path: string, body?: unknown): Promise<Answer> {
   const sent = typeof body === "string" ? body : JSON.stringify(body);
   const headers = { "X-API-Key": key, "Content-Type": "application/json" };
   const response = await fetch(`${stack.url}${path}`, {

@@ -24,7 +24,7 @@ afterEach(async () => {
   rmSync(home, { recursive: true });
 });
 
-/** What a launcher would begin for this run: a session of its own that carries the run's name. */
+/** What a supervisor would begin for this run: a session of its own that carries the run's name. */
 async function begin(run: string, gpus: number): Promise<void> {
   mkdirSync(join(home, "runs", run), { recursive: true });
   writeFileSync(join(home, "runs", run, "run.json"), JSON.stringify({ key: run.slice(0, 32), nodes: ["n1"] }));
