@@ -8,6 +8,9 @@ const gone: readonly (readonly [word: RegExp, instead: string])[] = [
   [/trial/i, "fixture"],
   [/confess/i, "unexpected problem"],
   [/\bdoors\b|Doors?[A-Z]/, "access, or ports"],
+  [/\bstray|Stray/, "leftover"],
+  [/launcher/i, "supervisor"],
+  [/\b(?:interface|type) Told\b|\btold[A-Z]/, "placed, emitted, notified or applied"],
 ];
 
 /** Where a text says one of them, in words. */

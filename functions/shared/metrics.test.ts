@@ -8,10 +8,10 @@ import type { Item } from "#core/ports/table.ts";
 import { buildApp } from "#http/app.ts";
 import { loadCatalog } from "#http/catalog.ts";
 import { countedPort } from "#testing/counted-ports.ts";
+import { leftoverRun } from "#testing/leftover-run.ts";
 import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
-import { strayRun } from "#testing/stray-run.ts";
 import { internal } from "./metrics.ts";
 
 const deployment = { version: "1.0.0", startedAt: 0, isolation: "none", limits: "none" };
@@ -149,7 +149,7 @@ test("orphans show once they were looked for", async () => {
   await requestCancel(world.as("alice"), "one");
   await world.advance(60_000);
   await world.compute.apply(
-    strayRun({ uid: ended.uid, run: 2, key: `${ended.pk}|${ended.sk}`, node: "h100-1", now: world.clock.now() }),
+    leftoverRun({ uid: ended.uid, run: 2, key: `${ended.pk}|${ended.sk}`, node: "h100-1", now: world.clock.now() }),
   );
 
   await findOrphans(world.ctx);

@@ -60,7 +60,7 @@ async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boo
   if (early > 0 && message.hint && sawNothing(item, step.record)) return "over";
   const record = await writeRecord(ctx, step.record);
   if (!record) return "again";
-  logLook(ctx, record, step.did, ctx.clock.monotonic() - readAt.monotonic);
+  logLook(ctx, record, step.log, ctx.clock.monotonic() - readAt.monotonic);
   const hasActed = await act(guarded, key, step);
   await sendAfter(ctx, key, record, step, hasActed ? 0 : ACT_PAUSE_MS);
   return "over";
@@ -80,10 +80,10 @@ const ACT_PAUSE_MS = 5000;
 /** Whether it did what it was to do. */
 async function act(ctx: WorkerContext, key: Key, step: Step<Due>): Promise<boolean> {
   try {
-    await step.act?.(ctx);
+    await step.after?.(ctx);
     return true;
   } catch (error) {
-    ctx.log.warn("act failed", { look: keyText(key), did: step.did, error: String(error) });
+    ctx.log.warn("act failed", { look: keyText(key), did: step.log, error: String(error) });
     return false;
   }
 }
@@ -128,7 +128,7 @@ async function takeStep(
     // What any record of a newer version means for this one is left to that version: no try of this one counts.
     if (error instanceof Unreadable && (error.isNewer || keyText(error.item) === keyText(item))) {
       const record = poisoned(ctx, error, now);
-      return record && { record, sends: [], did: "poisoned" };
+      return record && { record, notify: [], log: "poisoned" };
     }
     return failed(ctx, item, now, error);
   }
@@ -149,7 +149,7 @@ function failed(ctx: WorkerContext, item: Item, now: number, error: unknown): St
   const at = now + wait;
   const dueAt = kindOfKey(item) === "environment" ? retryAt(ctx, item, at, now) : at;
   const record = { ...item, attempts, fault, dueAt };
-  return { record, sends: [], did: "failed" };
+  return { record, notify: [], log: "failed" };
 }
 
 /** How many steps of a record have failed since the last one that did not. */
@@ -159,14 +159,14 @@ function attemptsOf({ attempts }: Stored & { readonly attempts?: unknown }): num
 
 /** Only here, behind a write that won, is the next look at the same record sent: chains merge and never multiply. */
 async function sendAfter(ctx: WorkerContext, key: Key, record: Due, step: Step<Due>, leastMs: number): Promise<void> {
-  const others = step.sends.map((send) => sendLook(ctx, send.key, send.for ? { for: send.for } : {}));
+  const others = step.notify.map((send) => sendLook(ctx, send.key, send.for ? { for: send.for } : {}));
   const due = record.dueAt === undefined ? Number.POSITIVE_INFINITY : record.dueAt - ctx.clock.now();
   const wait = Math.max(due, leastMs);
   if (wait <= SWEEP_REACH_MS) others.push(sendLook(ctx, key, { delayMs: wait }));
   await Promise.all(others);
 }
 
-function logLook(ctx: WorkerContext, record: Due, did: string, ms: number): void {
+function logLook(ctx: WorkerContext, record: Due, log: string, ms: number): void {
   const { uid, phase, run } = record as Item & { readonly run?: { readonly n?: unknown } };
-  ctx.log.info("look", { look: keyText(record), uid, phase, run: run?.n, did, ms: Math.round(ms) });
+  ctx.log.info("look", { look: keyText(record), uid, phase, run: run?.n, did: log, ms: Math.round(ms) });
 }

@@ -10,14 +10,14 @@ export type PlannerContext = Context<"table" | "queue">;
 /** What a step decided: the record as it shall be, and whom to tell once it is written. */
 export interface Step<Record> {
   readonly record: Record;
-  readonly sends: readonly StepSend[];
+  readonly notify: readonly StepSend[];
   /** What was done, for the log line. */
-  readonly did: string;
+  readonly log: string;
   /**
    * What cannot be repeated: done once the record that claims it is written, by whoever wrote it. What it throws is
    * logged; the next look finds out what became of it.
    */
-  readonly act?: (ctx: WorkerContext) => Promise<unknown>;
+  readonly after?: (ctx: WorkerContext) => Promise<unknown>;
 }
 
 export interface StepSend {

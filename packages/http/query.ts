@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-/** The query of a raw URL: decoded once, `+` is a space, a stray `%` stays, of a repeated name the last counts. */
+/** The query of a raw URL: decoded once, `+` is a space, a lone `%` stays, of a repeated name the last counts. */
 export function readQuery(url: string): Record<string, string> {
   const start = url.indexOf("?");
   if (start === -1) return {};

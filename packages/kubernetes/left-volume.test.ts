@@ -44,7 +44,7 @@ async function clusterWith(own: PersistentVolume | undefined, claim?: Claim) {
   return {
     place: { client, paths: pathsOf("environments"), deployment: "one" },
     patches,
-    toldOfLists: () => answer,
+    warnings: () => answer,
     /** What was asked of volumes, without its query. */
     asked: () =>
       server.requests.map(({ method, url }) => `${method} ${url.split("?")[0]}`).filter((one) => one.includes(volumes)),
@@ -64,17 +64,17 @@ function volumeNamed(
 
 describe("the volume of a claim that is gone", () => {
   it("is asked for by the name that its provisioner gave it, among a thousand of others", async () => {
-    const { place, asked, toldOfLists } = await clusterWith(volumeNamed(`pvc-${uid}`, uid));
+    const { place, asked, warnings } = await clusterWith(volumeNamed(`pvc-${uid}`, uid));
 
     await expect(claimAgain(place, id, 0)).rejects.toThrow("being removed");
 
     const look = [`GET ${volumes}/pvc-${uid}`, `PATCH ${volumes}/pvc-${uid}`];
     expect(asked()).toEqual([...look, ...look]);
-    expect(toldOfLists()).toBe(0);
+    expect(warnings()).toBe(0);
   });
 
   it("is asked for by its label where it is called otherwise", async () => {
-    const { place, asked, toldOfLists } = await clusterWith(
+    const { place, asked, warnings } = await clusterWith(
       volumeNamed("theirs", uid, { labels: { "berth/claim": uid } }),
     );
 
@@ -82,16 +82,16 @@ describe("the volume of a claim that is gone", () => {
 
     const look = [`GET ${volumes}/pvc-${uid}`, `GET ${volumes}`, `PATCH ${volumes}/theirs`];
     expect(asked()).toEqual([...look, ...look]);
-    expect(toldOfLists()).toBe(2);
+    expect(warnings()).toBe(2);
   });
 
   it("is gone where it has neither, at two questions that no other volume answers", async () => {
-    const { place, asked, toldOfLists } = await clusterWith(undefined);
+    const { place, asked, warnings } = await clusterWith(undefined);
 
     expect(await claimAgain(place, id, 0)).toBeUndefined();
 
     expect(asked()).toEqual([`GET ${volumes}/pvc-${uid}`, `GET ${volumes}`]);
-    expect(toldOfLists()).toBe(0);
+    expect(warnings()).toBe(0);
   });
 
   it("is not one that merely has its name or its label", async () => {

@@ -271,16 +271,16 @@ describe("a damaged file", () => {
 
     /**
      * What a stack leaves whose machine lost its power: its log holds one commit for each of 40 items, and it had told
-     * the writers of the first `told` that these are on the disk.
+     * the writers of the first `acknowledged` that these are on the disk.
      */
-    async function crash(told: number): Promise<void> {
+    async function crash(acknowledged: number): Promise<void> {
       const database = openDatabase(path);
       const table = sqliteTable(database);
       const { log, mark } = files();
       const put = async (n: number) => table.put(item(`n${n}`, `text ${n} `.repeat(400)));
-      for (let n = 0; n < told; n += 1) await put(n);
+      for (let n = 0; n < acknowledged; n += 1) await put(n);
       const marked = readFileSync(mark);
-      for (let n = told; n < 40; n += 1) await put(n);
+      for (let n = acknowledged; n < 40; n += 1) await put(n);
       const copies = [path, log].map((file) => [file, readFileSync(file)] as const);
       database.close();
       for (const [file, bytes] of [...copies, [mark, marked] as const]) writeFileSync(file, bytes);

@@ -6,7 +6,7 @@ import { nodesOf } from "./memory-world.ts";
 
 type Body = ReturnType<typeof JSON.parse>;
 
-export interface Told {
+export interface Answer {
   readonly status: number;
   readonly body: Body;
 }
@@ -18,7 +18,7 @@ export async function instanceWorld({ waitMs = 10_000, ...options }: HttpWorldOp
   const stranger = await world.login(second);
   const askAs =
     (asker: string) =>
-    async (method: string, path: string, body?: unknown): Promise<Told> => {
+    async (method: string, path: string, body?: unknown): Promise<Answer> => {
       const response = await world.request(method, path, { key: asker, body });
       return { status: response.status, body: await response.json() };
     };

@@ -3,12 +3,12 @@ import type { Run } from "#core/ports/compute.ts";
 const HOURS = 9 * 3_600_000;
 
 /** A run on all of a machine, as somebody may have made it whom no record knows; `now` in ms. */
-export function strayRun({ uid, run, key, node, now }: Pick<Run, "uid" | "run" | "key"> & StrayPlace): Run {
+export function leftoverRun({ uid, run, key, node, now }: Pick<Run, "uid" | "run" | "key"> & LeftoverPlace): Run {
   return {
     uid,
     run,
     key,
-    name: "stray",
+    name: "leftover",
     pool: "h100",
     instanceType: "p5.48xlarge",
     image: "i",
@@ -23,7 +23,7 @@ export function strayRun({ uid, run, key, node, now }: Pick<Run, "uid" | "run" |
   };
 }
 
-interface StrayPlace {
+interface LeftoverPlace {
   readonly node: string;
   readonly now: number;
 }

@@ -3,13 +3,13 @@ import { plainInstance, plainSession, smallJob, workspaceOf } from "./catalog-re
 import { type HttpWorld, type HttpWorldOptions, httpWorld } from "./http-world.ts";
 import { nodesOf } from "./memory-world.ts";
 
-type Told = readonly [status: number, body: ReturnType<typeof JSON.parse>];
+type Answered = readonly [status: number, body: ReturnType<typeof JSON.parse>];
 type Stores = Pick<HttpWorldOptions, "table" | "carrier">;
 
 interface Life {
   readonly world: HttpWorld;
   readonly key: string;
-  ask(method: string, path: string, body?: unknown): Promise<Told>;
+  ask(method: string, path: string, body?: unknown): Promise<Answered>;
 }
 
 /** One whole life in each dialect by its wire alone, on stores that are new for each. */

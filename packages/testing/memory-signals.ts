@@ -13,25 +13,25 @@ const KEPT = 1_000;
 /** Keeps what changed for whoever takes it, and passes it on to whoever follows. `all`: every run that there is. */
 export function memorySignals(all: () => readonly RunRef[]): MemorySignals {
   let untaken: RunRef[] = [];
-  const told: Told = { count: 0, last: [], wakes: new Set() };
+  const sent: Sent = { count: 0, last: [], wakes: new Set() };
   return {
     tell(run) {
       untaken.push(run);
-      told.count += 1;
-      told.last.push(run);
-      if (told.last.length > KEPT) told.last.shift();
-      for (const wake of told.wakes) wake();
+      sent.count += 1;
+      sent.last.push(run);
+      if (sent.last.length > KEPT) sent.last.shift();
+      for (const wake of sent.wakes) wake();
     },
     take() {
       const taken = untaken;
       untaken = [];
       return taken;
     },
-    follow: (signal, from) => followed(told, all, signal, from),
+    follow: (signal, from) => followed(sent, all, signal, from),
   };
 }
 
-interface Told {
+interface Sent {
   /** How many ever were: where a follower is, is how many it was told of. */
   count: number;
   readonly last: RunRef[];
@@ -39,27 +39,27 @@ interface Told {
 }
 
 async function* followed(
-  told: Told,
+  sent: Sent,
   all: () => readonly RunRef[],
   signal: AbortSignal,
   from: string | undefined,
 ): AsyncGenerator<RunRef | SignalledUpTo> {
   let wake = (): void => undefined;
   const wakeUp = (): void => wake();
-  told.wakes.add(wakeUp);
+  sent.wakes.add(wakeUp);
   signal.addEventListener("abort", wakeUp);
-  const forgotten = () => told.count - told.last.length;
+  const forgotten = () => sent.count - sent.last.length;
   try {
     let at = Number(from ?? Number.NaN);
     let isSaid = false;
     while (!signal.aborted) {
-      const isKnown = at >= forgotten() && at <= told.count;
+      const isKnown = at >= forgotten() && at <= sent.count;
       if (!isKnown) {
-        at = told.count;
+        at = sent.count;
         yield* all();
         isSaid = false;
-      } else if (at < told.count) {
-        const next = told.last[at - forgotten()] as RunRef;
+      } else if (at < sent.count) {
+        const next = sent.last[at - forgotten()] as RunRef;
         at += 1;
         isSaid = false;
         yield next;
@@ -69,7 +69,7 @@ async function* followed(
       } else await new Promise<void>((resolve) => (wake = resolve));
     }
   } finally {
-    told.wakes.delete(wakeUp);
+    sent.wakes.delete(wakeUp);
     signal.removeEventListener("abort", wakeUp);
   }
 }

@@ -6,7 +6,7 @@ import { nodesOf } from "./memory-world.ts";
 
 type Body = ReturnType<typeof JSON.parse>;
 
-export interface Told {
+export interface Answer {
   readonly status: number;
   readonly body: Body;
 }
@@ -15,7 +15,7 @@ export interface Told {
 export interface OnmemosWorld {
   readonly world: HttpWorld;
   readonly key: string;
-  ask(method: string, path: string, body?: unknown, sent?: Omit<Sent, "body">): Promise<Told>;
+  ask(method: string, path: string, body?: unknown, sent?: Omit<Sent, "body">): Promise<Answer>;
   /** Makes a session that is told what else its body says, and answers it. */
   create(more?: object): Promise<Body>;
   head(id: string): Environment;

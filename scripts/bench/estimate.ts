@@ -1,7 +1,7 @@
 import type { Arrival } from "#core/pools/arrivals.ts";
 import { addRun, type Durations, noDurations } from "#core/pools/durations.ts";
 import { type Forecast, forecast } from "#core/pools/forecast.ts";
-import { playWorkload, type Told, type Workload } from "./estimates.ts";
+import { type Estimated, playWorkload, type Workload } from "./estimates.ts";
 import { heldPool, type PoolSize } from "./held-pools.ts";
 import { type Measure, median, type Row } from "./measure.ts";
 
@@ -21,7 +21,7 @@ const workloads = [false, true].flatMap((endsEarly) =>
 const large = { nodes: 1_000, held: 8_000, waiting: 2_000, owners: 40 };
 const largest = { nodes: 10_000, held: 80_000, waiting: 2_000, owners: 40 };
 
-/** What was first told against what came, and what the forecast costs. */
+/** What was first estimated against what came, and what the forecast costs. */
 export const estimate: Measure = {
   name: "estimate",
   run: async () => [
@@ -32,13 +32,14 @@ export const estimate: Measure = {
 };
 
 function errorsOf(workload: Omit<Workload, "seed">): Row[] {
-  const told = seeds.flatMap((seed) => playWorkload({ ...workload, seed }));
+  const estimated = seeds.flatMap((seed) => playWorkload({ ...workload, seed }));
   const ends = workload.endsEarly ? "jobs end early" : "jobs take all their time";
   const name = `${workload.owners} owner${workload.owners > 1 ? "s" : ""}, ${ends}`;
-  const part = (isSo: (one: Told) => boolean) => Math.round((100 * told.filter(isSo).length) / told.length);
-  const waits = told.map((one) => (one.startedAt - one.at) / 3_600_000);
-  const errors = told.map((one) => (100 * Math.abs(one.startedAt - one.p50)) / (one.startedAt - one.at));
-  const note = `${told.length} waited, median ${median(waits).toFixed(1)} h`;
+  const part = (isSo: (one: Estimated) => boolean) =>
+    Math.round((100 * estimated.filter(isSo).length) / estimated.length);
+  const waits = estimated.map((one) => (one.startedAt - one.at) / 3_600_000);
+  const errors = estimated.map((one) => (100 * Math.abs(one.startedAt - one.p50)) / (one.startedAt - one.at));
+  const note = `${estimated.length} waited, median ${median(waits).toFixed(1)} h`;
   return [
     {
       name: `started later than promised: ${name}`,

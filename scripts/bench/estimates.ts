@@ -29,7 +29,7 @@ export interface Workload {
 }
 
 /** What one job was first told that had to wait, and when it started. */
-export interface Told extends Promised {
+export interface Estimated extends Promised {
   readonly startedAt: number;
 }
 
@@ -44,11 +44,11 @@ interface Running extends Occupied {
 }
 
 /** Plays a workload through the planner, job by job, with a forecast at each submit that has to wait. */
-export function playWorkload(workload: Workload): Told[] {
+export function playWorkload(workload: Workload): Estimated[] {
   const coming = jobsOf(workload);
   const nodes = Array.from({ length: workload.nodes }, (_, n) => ({ name: `n${n}`, zone: "a", units: unitsPerNode }));
   const promised = new Map<string, Promised>();
-  const told: Told[] = [];
+  const estimated: Estimated[] = [];
   let waiting: Job[] = [];
   let arrivals: Arrivals = [];
   let running: Running[] = [];
@@ -91,7 +91,7 @@ export function playWorkload(workload: Workload): Told[] {
       const promise = promised.get(uid);
       if (!promise) continue;
       calibration = addStart(calibration, promise, now);
-      told.push({ ...promise, startedAt: now });
+      estimated.push({ ...promise, startedAt: now });
     }
     const given = new Set(planned.grants.map(({ uid }) => uid));
     waiting = waiting.filter(({ uid }) => !given.has(uid));
@@ -105,7 +105,7 @@ export function playWorkload(workload: Workload): Told[] {
       promised.set(uid, { at: now, p50, p90, latest: latestOf({ at: now, p90 }, factor) });
     }
   }
-  return told;
+  return estimated;
 }
 
 const performanceClock = { monotonic: () => performance.now() };

@@ -14,7 +14,7 @@ beforeAll(async () => {
 
 afterAll(() => stage?.stop(), LONG_MS);
 
-interface Told {
+interface Answer {
   readonly status: number;
   // biome-ignore lint/suspicious/noExplicitAny: each endpoint answers in a shape of its own
   readonly body: any;
@@ -22,7 +22,7 @@ interface Told {
 
 /** Asks through the edge, as a client with this key. */
 function clientOf({ request }: DeployedStage, key?: string) {
-  return async (method: string, target: string, sent?: object): Promise<Told> => {
+  return async (method: string, target: string, sent?: object): Promise<Answer> => {
     const body = sent && Buffer.from(JSON.stringify(sent));
     const headers = {
       ...(key !== undefined && { authorization: `Bearer ${key}` }),

@@ -3,8 +3,8 @@ import { findOrphans } from "#core/admin/orphans.ts";
 import { diskKey, environmentKey, keyText } from "#core/keys.ts";
 import { submitJob } from "#testing/catalog-requests.ts";
 import { callerNamed, developer, type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
+import { leftoverRun } from "#testing/leftover-run.ts";
 import { nodesOf } from "#testing/memory-world.ts";
-import { strayRun } from "#testing/stray-run.ts";
 
 const nobody = "019bdcc3-5b00-7000-8000-0123456789ab";
 const operations = [
@@ -323,7 +323,7 @@ test("orphans are listed both ways, as of the latest comparison", async () => {
   if (!lost) throw new Error("The job does not run");
   await world.compute.remove(lost.uid, lost.run, { graceSeconds: 0, force: true });
   const key = keyText(environmentKey("0".repeat(32), "gpu-dev", nobody));
-  await world.compute.apply(strayRun({ uid: "1".repeat(32), run: 1, key, node: "h100-2", now: world.clock.now() }));
+  await world.compute.apply(leftoverRun({ uid: "1".repeat(32), run: 1, key, node: "h100-2", now: world.clock.now() }));
 
   const { id: volume } = await world.volumes.createVolume({
     token: "t",

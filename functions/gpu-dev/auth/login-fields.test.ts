@@ -4,22 +4,22 @@ import { developer, httpWorld, loginBody } from "#testing/http-world.ts";
 const world = await httpWorld();
 const good = loginBody(developer);
 
-type Told = readonly [type: string, field: string, msg: string, input: unknown];
+type Refused = readonly [type: string, field: string, msg: string, input: unknown];
 
-const missing = (field: string, input: unknown): Told => ["missing", field, "Field required", input];
-const short = (field: string, n: number): Told => [
+const missing = (field: string, input: unknown): Refused => ["missing", field, "Field required", input];
+const short = (field: string, n: number): Refused => [
   "string_too_short",
   field,
   `String should have at least ${n} characters`,
   "***",
 ];
-const long = (field: string, n: number): Told => [
+const long = (field: string, n: number): Refused => [
   "string_too_long",
   field,
   `String should have at most ${n} characters`,
   "***",
 ];
-const unsendable = (field: string): Told => [
+const unsendable = (field: string): Refused => [
   "string_pattern_mismatch",
   field,
   "Must be printable ASCII without spaces",
@@ -29,7 +29,7 @@ const id = "aws_access_key_id";
 const secret = "aws_secret_access_key";
 const token = "aws_session_token";
 
-const rows: readonly (readonly [why: string, body: unknown, answer: readonly Told[]])[] = [
+const rows: readonly (readonly [why: string, body: unknown, answer: readonly Refused[]])[] = [
   ["neither form", {}, [missing(id, {}), missing(secret, {})]],
   ["fields nobody knows", { user: "x" }, [missing(id, { user: "***" }), missing(secret, { user: "***" })]],
   [

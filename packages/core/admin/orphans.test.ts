@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { leftoverRun } from "#testing/leftover-run.ts";
 import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import { strayRun } from "#testing/stray-run.ts";
 import type { Disk } from "../disks/record.ts";
 import { deleteDisk } from "../disks/requests.ts";
 import { getDisk } from "../disks/view.ts";
@@ -20,7 +20,7 @@ const HOUR = 3_600_000;
 
 /** Compute of this life in the cluster, whatever its record says. */
 async function runOf(world: MemoryWorld, { uid, key, run = 1 }: { uid: string; key: string; run?: number }) {
-  await world.compute.apply(strayRun({ uid, run, key, node: "h100-1", now: world.clock.now() }));
+  await world.compute.apply(leftoverRun({ uid, run, key, node: "h100-1", now: world.clock.now() }));
 }
 
 function keyTextOf(environment: Environment): string {
@@ -295,7 +295,7 @@ async function untilHangs(world: MemoryWorld, list: "listOwned" | "listOwnedSnap
 }
 
 test("a list of volumes that hangs keeps nothing from being removed and noted, and loses no sighting of before", async () => {
-  const { world, uids, living } = await strayWorld(1);
+  const { world, uids, living } = await leftoverWorld(1);
   await world.volumes.createVolume({ token: "t", sizeGb: 20, zone: "z", snapshotId: undefined });
   await findOrphans(world.ctx);
   const before = await readOrphans(world.ctx);
@@ -394,7 +394,7 @@ const MINUTE = 60_000;
 const TEN_MINUTES = 10 * MINUTE;
 
 /** So many runs whose keys name records that are not there. */
-async function strayWorld(count: number) {
+async function leftoverWorld(count: number) {
   const world = await memoryWorld({ nodes: nodesOf({ h100: count }) });
   const uids = Array.from({ length: count }, (_, n) => String(n).padStart(32, "f"));
   for (const [n, uid] of uids.entries()) {
@@ -406,7 +406,7 @@ async function strayWorld(count: number) {
 
 describe("what is removed", () => {
   test("compute whose record is missing or ended is removed at the second reading, no sooner than ten minutes later", async () => {
-    const { world, living } = await strayWorld(1);
+    const { world, living } = await leftoverWorld(1);
     await findOrphans(world.ctx);
     world.clock.advance(TEN_MINUTES - 1);
     await findOrphans(world.ctx);
@@ -423,7 +423,7 @@ describe("what is removed", () => {
   });
 
   test("nothing is while it is only to be reported, and all of it at the next comparison after that", async () => {
-    const { world, living } = await strayWorld(2);
+    const { world, living } = await leftoverWorld(2);
     const ctx = { ...world.ctx, settings: { ...world.ctx.settings, orphansDryRun: true } };
     await findOrphans(ctx);
     world.clock.advance(TEN_MINUTES);
@@ -439,7 +439,7 @@ describe("what is removed", () => {
   });
 
   test("one whose record could be read once only is not: the two readings are in a row", async () => {
-    const { world, uids, living } = await strayWorld(1);
+    const { world, uids, living } = await leftoverWorld(1);
     const key = environmentKey("0".repeat(32), "gpu-dev", "gone-0");
     const unreadable = {
       ...key,
@@ -505,7 +505,7 @@ describe("what is removed", () => {
   });
 
   test("what cannot be read, is of a run that its record has not come to or of another life, or has a strange key, never is", async () => {
-    const { world } = await strayWorld(4);
+    const { world } = await leftoverWorld(4);
     const living = await createEnvironment(world.as("alice"), newEnvironment("living"));
     await world.table.put({ ...environmentKey("0".repeat(32), "gpu-dev", "bad"), writers: [], kind: "?" } as Item);
     const bad = keyText(environmentKey("0".repeat(32), "gpu-dev", "bad"));
@@ -539,7 +539,7 @@ describe("what is removed", () => {
   ])(
     "of %s at once %s are left: more than twenty are no leak but a table that lost its records",
     async (count, left) => {
-      const { world, living } = await strayWorld(count);
+      const { world, living } = await leftoverWorld(count);
       await findOrphans(world.ctx);
       world.clock.advance(TEN_MINUTES);
 
@@ -551,7 +551,7 @@ describe("what is removed", () => {
   );
 
   test("a listing or a reading that failed is no answer: nothing is noted and nothing removed", async () => {
-    const { world, living } = await strayWorld(1);
+    const { world, living } = await leftoverWorld(1);
     const away = () => Promise.reject(new Error("the cluster is away"));
     await findOrphans(world.ctx);
     const first = await readOrphans(world.ctx);
@@ -567,7 +567,7 @@ describe("what is removed", () => {
   });
 
   test("nothing is removed on records that were read before a sleep", async () => {
-    const { world, living } = await strayWorld(1);
+    const { world, living } = await leftoverWorld(1);
     await findOrphans(world.ctx);
     world.clock.advance(TEN_MINUTES);
     const getMany: typeof world.table.getMany = async (keys) => {
@@ -584,7 +584,7 @@ describe("what is removed", () => {
   });
 
   test("a removal that failed is tried again, and keeps no other from being removed", async () => {
-    const { world, uids, living } = await strayWorld(3);
+    const { world, uids, living } = await leftoverWorld(3);
     await findOrphans(world.ctx);
     world.clock.advance(TEN_MINUTES);
     const remove: Compute["remove"] = (uid, run, options) =>
@@ -667,7 +667,7 @@ describe("what is left beside a run", () => {
   });
 
   test("keeps no run from being removed, however much there is of it, and goes 20 at a time", async () => {
-    const { world, living } = await strayWorld(1);
+    const { world, living } = await leftoverWorld(1);
     for (let n = 0; n < 25; n += 1) {
       const key = keyText(environmentKey("0".repeat(32), "gpu-dev", `parts-${n}`));
       world.compute.applyParts({ uid: String(n).padStart(32, "e"), run: 1, key });
@@ -684,7 +684,7 @@ describe("what is left beside a run", () => {
   });
 
   test("stays listed where the cluster refuses to delete it, and keeps no other from being removed", async () => {
-    const { world } = await strayWorld(1);
+    const { world } = await leftoverWorld(1);
     for (let n = 0; n < 25; n += 1) {
       const key = keyText(environmentKey("0".repeat(32), "gpu-dev", `parts-${n}`));
       world.compute.applyParts({ uid: String(n).padStart(32, "e"), run: 1, key });
@@ -709,7 +709,7 @@ describe("what is left beside a run", () => {
   });
 
   test("keeps nobody from comparing the rest where the cluster does not list it", async () => {
-    const { world, living } = await strayWorld(1);
+    const { world, living } = await leftoverWorld(1);
     const listParts = () => Promise.reject(new Error("forbidden"));
     const ctx = { ...world.ctx, compute: { ...world.ctx.compute, listParts } };
     await findOrphans(ctx);

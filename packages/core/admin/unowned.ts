@@ -81,8 +81,8 @@ function namesOf(item: Item): ReadonlySet<string> | undefined {
 }
 
 function namesOfDisk(item: Item) {
-  const { volume, formerVolumes = [], snapshots, making } = parseDisk(item);
-  return { making, ids: [...(volume ? [volume.id] : []), ...formerVolumes, ...snapshots.map(({ id }) => id)] };
+  const { volume, supersededVolumes = [], snapshots, making } = parseDisk(item);
+  return { making, ids: [...(volume ? [volume.id] : []), ...supersededVolumes, ...snapshots.map(({ id }) => id)] };
 }
 
 function namesOfEnvironment(item: Item) {

@@ -26,7 +26,7 @@ export function claimDelivery(environment: Environment, inbox: Inbox, message: M
   const attempt = inbox.claims + 1;
   const claim = { n: message.n, attempt, until: now + CLAIM_MS };
   const record = { ...inbox, claim, claims: attempt, looks: 0, dueAt: claim.until };
-  return { record, sends: [], did: "claimed", act: (ctx) => deliver(ctx, environment, record, message) };
+  return { record, notify: [], log: "claimed", after: (ctx) => deliver(ctx, environment, record, message) };
 }
 
 async function deliver(

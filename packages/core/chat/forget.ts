@@ -19,7 +19,7 @@ export async function dropWaiting(ctx: WorkerContext, inbox: Inbox, now: number)
   );
   if (dropped.includes(undefined)) throw new Conflict(`messages of ${inbox.uid}`);
   const record = { ...inbox, settled, claim: null, attempts: 0, fault: null, looks: 0, dueAt: now };
-  return { record, sends: [], did: "dropped" };
+  return { record, notify: [], log: "dropped" };
 }
 
 /** Its environment has ended: nothing of what was said is kept. */
@@ -28,7 +28,7 @@ export async function forget(ctx: WorkerContext, inbox: Inbox, now: number): Pro
   const removed = await Promise.all(items.map((item) => removeRecord(ctx, item)));
   if (removed.includes(false)) throw new Conflict(`messages of ${inbox.uid}`);
   const gone = { ...inbox, claim: null, attempts: 0, fault: null, looks: 0 };
-  if (items.length > 0) return { record: { ...gone, dueAt: now }, sends: [], did: "forgets" };
+  if (items.length > 0) return { record: { ...gone, dueAt: now }, notify: [], log: "forgets" };
   const ttl = Math.floor(now / 1000) + KEPT_SECONDS;
-  return { record: { ...gone, ttl, dueAt: undefined }, sends: [], did: "forgot" };
+  return { record: { ...gone, ttl, dueAt: undefined }, notify: [], log: "forgot" };
 }

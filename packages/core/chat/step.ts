@@ -22,7 +22,7 @@ export async function stepInbox(ctx: WorkerContext, item: Item, now: number): Pr
   const inbox = parseInbox(item);
   const environment = await findHead(ctx, inbox);
   if (!environment || isEnded(environment) || environment.end.outcome) return forget(ctx, inbox, now);
-  if (inbox.claim && inbox.claim.until > now) return until(inbox, inbox.claim.until, "waits for its claim");
+  if (inbox.claim && inbox.claim.until > now) return lookAgainAt(inbox, inbox.claim.until, "waits for its claim");
   if (inbox.dropTo > inbox.settled) return dropWaiting(ctx, inbox, now);
   const next = await findNext(ctx, inbox);
   if (!next) return drained(inbox, now);
@@ -31,13 +31,13 @@ export async function stepInbox(ctx: WorkerContext, item: Item, now: number): Pr
   if (message?.state !== "waiting") return passOver(inbox, now, message?.state ?? "passed over, unreadable");
   if (environment.goal.desired === "stopped") {
     // Woken once for each message, or what cannot start would be started for ever.
-    if (environment.run.n > message.run) return until(inbox, now + ASLEEP_MS, "waits, asleep");
+    if (environment.run.n > message.run) return lookAgainAt(inbox, now + ASLEEP_MS, "waits, asleep");
     const isWanted = async (known: Environment) =>
       known.uid === inbox.uid && known.run.n <= message.run && (await stillWaits(ctx, known, message.n));
     await requestStart(asOwner(ctx, environment), environment.id, {}, { onlyIf: isWanted });
-    return until(inbox, now + COMING_MS, "woke its environment");
+    return lookAgainAt(inbox, now + COMING_MS, "woke its environment");
   }
-  if (environment.phase !== "active") return until(inbox, now + COMING_MS, `waits, ${environment.phase}`);
+  if (environment.phase !== "active") return lookAgainAt(inbox, now + COMING_MS, `waits, ${environment.phase}`);
   return claimDelivery(environment, inbox, message, now);
 }
 
@@ -51,10 +51,10 @@ async function findNext(ctx: WorkerContext, inbox: Inbox): Promise<Item | "remov
   return (await ctx.table.get(key)) ?? "removed";
 }
 
-function passOver(inbox: Inbox, now: number, did: string): Step<Inbox> {
+function passOver(inbox: Inbox, now: number, log: string): Step<Inbox> {
   const settled = inbox.settled + 1;
   const record = { ...inbox, settled, claim: null, attempts: 0, fault: null, looks: 0, dueAt: now };
-  return { record, sends: [], did };
+  return { record, notify: [], log };
 }
 
 async function findHead(ctx: WorkerContext, inbox: Inbox): Promise<Environment | undefined> {
@@ -66,11 +66,11 @@ async function findHead(ctx: WorkerContext, inbox: Inbox): Promise<Environment |
 
 function drained(inbox: Inbox, now: number): Step<Inbox> {
   const wait = DRAINED_MS[Math.min(inbox.looks, DRAINED_MS.length - 1)] ?? 0;
-  return until({ ...inbox, claim: null, attempts: 0, fault: null }, now + wait, "drained");
+  return lookAgainAt({ ...inbox, claim: null, attempts: 0, fault: null }, now + wait, "drained");
 }
 
-function until(inbox: Inbox, dueAt: number, did: string): Step<Inbox> {
-  return { record: { ...inbox, looks: inbox.looks + 1, dueAt }, sends: [], did };
+function lookAgainAt(inbox: Inbox, dueAt: number, log: string): Step<Inbox> {
+  return { record: { ...inbox, looks: inbox.looks + 1, dueAt }, notify: [], log };
 }
 
 /** Its owner asked for the delivery: what follows from that is done in his name. */

@@ -202,7 +202,7 @@ function claim(disk: Disk, lost: LostBackup, volumeId: string, now: number): Ste
   const making = listMaking(disk.making, { kind: "snapshot", token: attempt, from: volumeId, at: now });
   return {
     ...later({ ...disk, lost, making }, now, now, "claims its backup"),
-    async act(ctx) {
+    async after(ctx) {
       try {
         await ctx.volumes.createSnapshot(volumeId, tags);
       } catch (error) {
@@ -238,6 +238,6 @@ function giveUp(ctx: WorkerContext, disk: Disk, lost: LostBackup, now: number, g
   return later({ ...disk, lost: { ...lost, gaveUp } }, now, now, "gave its backup up");
 }
 
-function later(disk: Disk, dueAt: number, now: number, did: string): Step<Disk> {
-  return { record: { ...disk, attempts: 0, fault: warningOf(disk, now), dueAt }, sends: [], did };
+function later(disk: Disk, dueAt: number, now: number, log: string): Step<Disk> {
+  return { record: { ...disk, attempts: 0, fault: warningOf(disk, now), dueAt }, notify: [], log };
 }

@@ -36,7 +36,7 @@ async function settleEntry(ctx: WorkerContext, disk: Disk, entry: Making): Promi
 
 async function settleVolume(ctx: WorkerContext, disk: Disk, entry: VolumeMaking): Promise<Disk | undefined> {
   // One of before is named until the purge, and was only hidden where it is seen.
-  const named = [disk.volume?.id, ...(disk.formerVolumes ?? [])];
+  const named = [disk.volume?.id, ...(disk.supersededVolumes ?? [])];
   const found = (await ctx.volumes.listVolumes(entry.token)).filter(({ id }) => !named.includes(id));
   const [first] = found;
   if (!first) return disk;

@@ -41,7 +41,7 @@ export const parseDisk: (item: Item) => Disk = parserOf(
     volume: orNull(volumeRef),
     volumeMissedAt: optional(number),
     lostAt: optional(number),
-    formerVolumes: optional(listOf(text)),
+    supersededVolumes: optional(listOf(text)),
     making: listOf(isMaking),
     restored: optional(shape<NonNullable<Disk["restored"]>>({ by: uid, at: moment })),
     source: optional(shape<DiskSource>({ id: text, at: number, missedAt: optional(number) })),

@@ -133,7 +133,7 @@ export interface Disk extends Stored {
    * Volumes that were not seen for so long that a backup took their place, the newest first. Nobody removes them before
    * the purge.
    */
-  readonly formerVolumes?: readonly string[] | undefined;
+  readonly supersededVolumes?: readonly string[] | undefined;
   /** What may exist of it outside without standing here: each volume and snapshot is listed before it is made. */
   readonly making: readonly Making[];
   /** The environment for which its lost volume was made again, and from which point in time. */

@@ -303,6 +303,6 @@ test("a deleted disk's backups go that its record has forgotten, those of a volu
   await deleteDisk(world.as("alice"), "data");
   await world.advance(HOUR);
 
-  expect([disk.formerVolumes?.length, before]).toEqual([1, 2]);
+  expect([disk.supersededVolumes?.length, before]).toEqual([1, 2]);
   expect([world.volumes.volumeIds(), world.volumes.snapshotIds()]).toEqual([[], []]);
 });

@@ -276,8 +276,8 @@ describe("a disk whose volume is gone", () => {
     await submit(world, "four");
     await world.advance(GONE);
 
-    const { formerVolumes, volumeMissedAt } = await diskOf(world);
-    expect([formerVolumes, volumeMissedAt]).toEqual([[before], undefined]);
+    const { supersededVolumes, volumeMissedAt } = await diskOf(world);
+    expect([supersededVolumes, volumeMissedAt]).toEqual([[before], undefined]);
   });
 
   test("leaves that volume alone also where it is seen again while its own making is still looked for", async () => {
@@ -296,8 +296,8 @@ describe("a disk whose volume is gone", () => {
 
     await reconcile(world.ctx, { look: keyText(disk) });
 
-    const { formerVolumes, making: left } = await diskOf(world);
-    expect([tokens.length, formerVolumes, left]).toEqual([1, [before], []]);
+    const { supersededVolumes, making: left } = await diskOf(world);
+    expect([tokens.length, supersededVolumes, left]).toEqual([1, [before], []]);
     expect(world.volumes.volumeIds()).toContain(before);
   });
 
@@ -388,7 +388,7 @@ describe("a volume that exists", () => {
 
     expect(missed.volumeMissedAt).toEqual(expect.any(Number));
     expect(asked).toBeGreaterThan(1);
-    expect([await volumeOf(world), (await diskOf(world)).formerVolumes]).toEqual([before, undefined]);
+    expect([await volumeOf(world), (await diskOf(world)).supersededVolumes]).toEqual([before, undefined]);
     expect((await world.read("alice", "five")).phase).toBe("active");
   });
 

@@ -59,8 +59,8 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   if (!sameData(settled, disk)) return noted(settled, now, "looked for what was made");
   const again = await makeAgain(ctx, disk, now);
   if (again) return again;
-  const { disk: thinned, act } = await thinOut(ctx, disk, now);
-  if (act) return { ...noted(thinned, now, "thins its backups out"), act };
+  const { disk: thinned, after } = await thinOut(ctx, disk, now);
+  if (after) return { ...noted(thinned, now, "thins its backups out"), after };
   if (!sameData(thinned, disk)) return noted(thinned, now, "thinned its backups out");
   const tagged = await retag(ctx, disk);
   return tellingHolder(over({ ...tagged, dueAt: nextLook(tagged, now) }, "looked after", warningOf(tagged, now)));
@@ -89,16 +89,16 @@ function tellingHolder(step: Step<Disk>): Step<Disk> {
   const { heldBy } = step.record;
   const holder = heldBy && !hasPendingSnapshot(step.record) ? keyOfText(heldBy.key) : undefined;
   return holder
-    ? { ...step, sends: [{ key: holder, for: [keyText(diskKey(step.record.owner, step.record.uid))] }] }
+    ? { ...step, notify: [{ key: holder, for: [keyText(diskKey(step.record.owner, step.record.uid))] }] }
     : step;
 }
 
-function over(record: Disk, did: string, fault = record.lost?.gaveUp ?? null): Step<Disk> {
-  return { record: { ...record, attempts: 0, fault }, sends: [], did };
+function over(record: Disk, log: string, fault = record.lost?.gaveUp ?? null): Step<Disk> {
+  return { record: { ...record, attempts: 0, fault }, notify: [], log };
 }
 
-function noted(disk: Disk, now: number, did: string): Step<Disk> {
-  return over({ ...disk, dueAt: now }, did, warningOf(disk, now));
+function noted(disk: Disk, now: number, log: string): Step<Disk> {
+  return over({ ...disk, dueAt: now }, log, warningOf(disk, now));
 }
 
 /** Clears the mark of what was missed of its contents: nobody else may look for it before the next job does. */
@@ -168,18 +168,18 @@ async function purge(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<
   if (settled.making.length > 0) return over({ ...settled, dueAt: settles }, "waits to be purged");
   const ttl = Math.floor(now / 1000) + KEPT_SECONDS;
   return over(
-    { ...settled, phase: "purged", snapshots: [], volume: null, formerVolumes: undefined, dueAt: undefined, ttl },
+    { ...settled, phase: "purged", snapshots: [], volume: null, supersededVolumes: undefined, dueAt: undefined, ttl },
     "purged",
   );
 }
 
 /** Its snapshots, recorded or not, and its volumes, each by itself; answers what could not be removed, and why. */
-async function removeAll(ctx: WorkerContext, { snapshots, volume, formerVolumes = [] }: Disk): Promise<string[]> {
+async function removeAll(ctx: WorkerContext, { snapshots, volume, supersededVolumes = [] }: Disk): Promise<string[]> {
   const ids = new Set(snapshots.map(({ id }) => id));
   const list = async (id: string) => {
     for (const other of await ctx.volumes.listSnapshots(id)) ids.add(other.id);
   };
-  const volumes = [...(volume ? [volume.id] : []), ...formerVolumes];
+  const volumes = [...(volume ? [volume.id] : []), ...supersededVolumes];
   const unlisted = await Promise.all(volumes.map((id) => refusal(`snapshots of ${id}`, () => list(id))));
   const left = await Promise.all([...ids].map((id) => refusal(id, () => ctx.volumes.removeSnapshot(id))));
   const kept = await Promise.all(volumes.map((id) => refusal(id, () => ctx.volumes.removeVolume(id))));
@@ -200,5 +200,5 @@ function notPurged(ctx: WorkerContext, disk: Disk, refused: readonly string[], d
   const attempts = disk.attempts + 1;
   reportUnremoved(ctx, "disk not purged", attempts, { disk: disk.uid, left: refused });
   const fault = `Cannot be purged: ${refused[0]}`.slice(0, 120);
-  return { record: { ...disk, attempts, fault, dueAt }, sends: [], did: "could not be purged" };
+  return { record: { ...disk, attempts, fault, dueAt }, notify: [], log: "could not be purged" };
 }

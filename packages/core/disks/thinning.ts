@@ -10,7 +10,7 @@ const KEPT_SNAPSHOTS = 3;
 /** A disk with what is to be removed of it claimed, and how that is removed once the claim is written. */
 interface Thinned {
   readonly disk: Disk;
-  readonly act?: (ctx: WorkerContext) => Promise<void>;
+  readonly after?: (ctx: WorkerContext) => Promise<void>;
 }
 
 /**
@@ -32,7 +32,7 @@ export async function thinOut(ctx: WorkerContext, disk: Disk, now: number): Prom
   const claimed = snapshots.filter(({ id }) => going.has(id));
   const thinned = { ...disk, snapshots: withoutOldest(ctx, disk, snapshots) };
   if (claimed.length === 0) return { disk: thinned };
-  return { disk: thinned, act: (guarded) => removeClaimed(guarded, thinned, claimed, until, now) };
+  return { disk: thinned, after: (guarded) => removeClaimed(guarded, thinned, claimed, until, now) };
 }
 
 /** Says in the record what became of them; where nobody gets to that, the next look claims and removes them again. */

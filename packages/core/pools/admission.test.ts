@@ -21,7 +21,7 @@ async function phaseOf(world: MemoryWorld, owner: string, id: string): Promise<s
   return (await world.read(owner, id)).phase;
 }
 
-async function toldTo(world: MemoryWorld, owner: string, id: string): Promise<string | undefined> {
+async function placementOf(world: MemoryWorld, owner: string, id: string): Promise<string | undefined> {
   const environment = await world.read(owner, id);
   const place = (await readAdvice(world.ctx, [environment])).get(environment.uid)?.place;
   return place && reasonText(place, environment.size.pool);
@@ -47,7 +47,7 @@ test("a drained type starts nothing new, says so to those who wait, and shows no
   expect(await phaseOf(world, "alice", "runs")).toBe("active");
   expect(await phaseOf(world, "bob", "waits")).toBe("queued");
   expect(await phaseOf(world, "carol", "elsewhere")).toBe("active");
-  expect(await toldTo(world, "bob", "waits")).toBe(
+  expect(await placementOf(world, "bob", "waits")).toBe(
     "No new H100 jobs are started at the moment: drained by the operator - position #1",
   );
 });
@@ -64,14 +64,14 @@ test("what ends on a drained type goes to nobody, and all start in their order w
   await drainPool(world.ctx, "h100", true);
   await requestCancel(world.as("alice"), "runs");
   await world.advance(2 * MINUTE);
-  const waiting = [await toldTo(world, "bob", "bobs"), await toldTo(world, "carol", "carols")];
+  const waiting = [await placementOf(world, "bob", "bobs"), await placementOf(world, "carol", "carols")];
   await drainPool(world.ctx, "h100", false);
   await world.advance(5000);
 
   expect(waiting.map((text) => text?.slice(-11))).toEqual(["position #1", "position #2"]);
   expect(await phaseOf(world, "bob", "bobs")).toBe("active");
   expect(await phaseOf(world, "carol", "carols")).toBe("queued");
-  expect(await toldTo(world, "carol", "carols")).toBe("Need 8 H100 GPUs, only 0 available - position #1");
+  expect(await placementOf(world, "carol", "carols")).toBe("Need 8 H100 GPUs, only 0 available - position #1");
 });
 
 test("a pause closes every pool, and its end opens those that are not drained", async () => {
@@ -82,7 +82,7 @@ test("a pause closes every pool, and its end opens those that are not drained", 
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await createEnvironment(world.as("alice"), newEnvironment("two", { pool: "t4", gpus: 4 }));
   await world.advance(2 * MINUTE);
-  const paused = [await toldTo(world, "alice", "one"), await toldTo(world, "alice", "two")];
+  const paused = [await placementOf(world, "alice", "one"), await placementOf(world, "alice", "two")];
   await pauseAdmission(world.ctx, false);
   await world.advance(5000);
 
@@ -147,8 +147,8 @@ test("who was granted something that a drain keeps it from taking is told so, be
   await world.advance(5000);
 
   const drained = "No new H100 jobs are started at the moment: drained by the operator";
-  expect(await toldTo(world, "alice", "one")).toBe(`${drained} - position #1`);
-  expect(await toldTo(world, "bob", "two")).toBe(`${drained} - position #2`);
+  expect(await placementOf(world, "alice", "one")).toBe(`${drained} - position #1`);
+  expect(await placementOf(world, "bob", "two")).toBe(`${drained} - position #2`);
 });
 
 test("what was granted while its type was drained is taken at once when it is opened a second later", async () => {

@@ -303,10 +303,10 @@ test("an earlier run that is on a machine beside the present one of its environm
   await createEnvironment(world.as("alice"), newEnvironment("runs", { gpus: 2, hours: 24 }));
   await world.advance(2 * MINUTE);
   const { uid } = await world.read("alice", "runs");
-  const strays = async (units: readonly number[]) => {
+  const leftovers = async (units: readonly number[]) => {
     await refreshWith(world, [{ ...one, runs: units.map((each, at) => ({ uid, run: at + 1, units: each })) }]);
-    return (await viewPool(world.ctx, "h100"))?.nodes.map(({ strayUnits }) => strayUnits);
+    return (await viewPool(world.ctx, "h100"))?.nodes.map(({ leftoverUnits }) => leftoverUnits);
   };
 
-  expect([await strays([]), await strays([2]), await strays([2, 4])]).toEqual([[0], [0], [4]]);
+  expect([await leftovers([]), await leftovers([2]), await leftovers([2, 4])]).toEqual([[0], [0], [4]]);
 });

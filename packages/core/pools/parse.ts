@@ -61,7 +61,7 @@ const node: Table<PoolNode> = {
   unready: optional(oneOf(...unreadies)),
   units: count,
   foreignUnits: count,
-  strayUnits: count,
+  leftoverUnits: count,
   gone: mark,
   saidAt: optional(number),
 };

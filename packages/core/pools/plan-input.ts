@@ -27,7 +27,7 @@ export function inputOf(
     nodes: usable.map((node) => ({
       name: node.name,
       zone: node.zone,
-      units: Math.max(0, node.units - node.foreignUnits - node.strayUnits),
+      units: Math.max(0, node.units - node.foreignUnits - node.leftoverUnits),
     })),
     occupied: occupiedOn(ledger, usable),
     waiting,
@@ -62,7 +62,7 @@ function occupiedOn({ held, granted }: Ledger, usable: readonly NodeLedger[]): O
     ...granted.map(({ owner, shares, at, size }) => ({ owner, shares, at, size, endsAt: null })),
   ];
   if (all.every(({ shares }) => shares.every(({ node }) => node !== null))) return all;
-  const free = new Map(usable.map((node) => [node.name, node.units - node.foreignUnits - node.strayUnits]));
+  const free = new Map(usable.map((node) => [node.name, node.units - node.foreignUnits - node.leftoverUnits]));
   const take = (name: string, units: number) => free.set(name, (free.get(name) ?? 0) - units);
   for (const { node, units } of all.flatMap(({ shares }) => shares)) if (node !== null) take(node, units);
   const newest = usable.toSorted((a, b) => b.since - a.since).map(({ name }) => name);

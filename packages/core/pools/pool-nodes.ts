@@ -58,8 +58,8 @@ export function poolNodes(
 /** `saidAt`: when the operator called it gone, whatever the list says of it. */
 function entryOf(node: ComputeNode, ledger: NodeLedger | undefined, saidAt: number | undefined): PoolNode {
   const { name, uid, providerId, zone, ready, unready, units, foreignUnits } = node;
-  const strayUnits = strayUnitsOn(node, ledger);
-  const entry = { name, uid, providerId, zone, ready, unready, units, foreignUnits, strayUnits };
+  const leftoverUnits = leftoverUnitsOn(node, ledger);
+  const entry = { name, uid, providerId, zone, ready, unready, units, foreignUnits, leftoverUnits };
   return saidAt === undefined ? entry : { ...entry, ready: false, gone: true, saidAt };
 }
 
@@ -68,7 +68,7 @@ function entryOf(node: ComputeNode, ledger: NodeLedger | undefined, saidAt: numb
  * were made again too late. They are counted by uid, since an earlier run of an environment may be there beside the one
  * that the ledger names.
  */
-function strayUnitsOn({ runs = [] }: ComputeNode, ledger: NodeLedger | undefined): number {
+function leftoverUnitsOn({ runs = [] }: ComputeNode, ledger: NodeLedger | undefined): number {
   const bound = unitsByUid(runs);
   const named = unitsByUid([...(ledger?.granted ?? []), ...(ledger?.held ?? [])]);
   return [...bound].reduce((sum, [uid, units]) => sum + Math.max(0, units - (named.get(uid) ?? 0)), 0);
@@ -135,8 +135,8 @@ function keepHeld(pool: Known, listed: readonly ComputeNode[], taken: Map<string
     const identity = nodeIdentity(node);
     if (node.granted.length + node.held.length === 0 || ofPool.has(identity)) continue;
     const isGone = listed.every(({ uid }) => uid !== node.uid);
-    const { name, uid, providerId, zone, units, foreignUnits, strayUnits, saidAt } = node;
-    const kept = { name, uid, providerId, zone, ready: false, units, foreignUnits, strayUnits };
+    const { name, uid, providerId, zone, units, foreignUnits, leftoverUnits, saidAt } = node;
+    const kept = { name, uid, providerId, zone, ready: false, units, foreignUnits, leftoverUnits };
     const said = saidAt === undefined ? {} : { saidAt };
     ofPool.set(identity, { ...kept, ...said, ...(isGone ? { gone: true as const } : {}) });
   }

@@ -18,7 +18,7 @@ export interface PoolNode extends NodeRef {
   readonly units: number;
   readonly foreignUnits: number;
   /** Units of runs of ours that the cluster shows there and its ledger does not name. */
-  readonly strayUnits: number;
+  readonly leftoverUnits: number;
   /**
    * Its node object is not there any more and somebody holds some of it, or the operator said so: it counts for nothing
    * else.

@@ -101,7 +101,7 @@ export async function settle(
     };
   });
   const held = [...kept, ...taken].map((one) => onItsMachines(ctx, before, one, known.get(one.key)));
-  const ledger = { ...before, nodes: withoutStrays(nodes, held, before), granted, held };
+  const ledger = { ...before, nodes: withoutLeftovers(nodes, held, before), granted, held };
   raiseAlarm(ctx, ledger, now);
   await lookWhereNoSweepDoes(ctx, ledger, known, now);
   return { ledger, known, compared: turn.compared };
@@ -151,7 +151,11 @@ function onItsMachines(
 }
 
 /** What the cluster showed on a machine and its ledger names from now on counts once. */
-function withoutStrays(nodes: readonly NodeLedger[], held: readonly Holding[], before: Ledger): readonly NodeLedger[] {
+function withoutLeftovers(
+  nodes: readonly NodeLedger[],
+  held: readonly Holding[],
+  before: Ledger,
+): readonly NodeLedger[] {
   const earlier = new Map(before.held.map(({ id, items }) => [id, items]));
   const moved = new Map<string, number>();
   for (const { id, items, shares } of held) {
@@ -164,7 +168,7 @@ function withoutStrays(nodes: readonly NodeLedger[], held: readonly Holding[], b
   if (moved.size === 0) return nodes;
   return nodes.map((node) => {
     const units = moved.get(keyText(node));
-    return units === undefined ? node : { ...node, strayUnits: Math.max(0, node.strayUnits - units) };
+    return units === undefined ? node : { ...node, leftoverUnits: Math.max(0, node.leftoverUnits - units) };
   });
 }
 

@@ -52,7 +52,7 @@ export async function whyUncounted(
  * The cluster puts a run that waits for a new machine wherever there is room, also where the plan did not expect it: then
  * neither the run that was granted the machine nor the machine is at fault.
  */
-function othersOn({ granted, held, foreignUnits, strayUnits }: NodeLedger, uid: string): number {
+function othersOn({ granted, held, foreignUnits, leftoverUnits }: NodeLedger, uid: string): number {
   const others = [...granted, ...held].filter((entry) => entry.uid !== uid);
-  return others.reduce((sum, { units }) => sum + units, foreignUnits + strayUnits);
+  return others.reduce((sum, { units }) => sum + units, foreignUnits + leftoverUnits);
 }

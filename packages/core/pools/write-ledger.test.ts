@@ -172,7 +172,7 @@ describe("the largest items (docs/architecture.md says how large)", () => {
       ready: true,
       units: 32,
       foreignUnits: 0,
-      strayUnits: 0,
+      leftoverUnits: 0,
       since: 1,
       asideUntil: 1,
     };

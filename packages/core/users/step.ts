@@ -37,7 +37,7 @@ export async function stepUser(ctx: WorkerContext, item: Item, now: number): Pro
     attempts: 0,
     dueAt: dueAts.length > 0 ? Math.min(...dueAts) : undefined,
   };
-  return { record, sends: [], did: user.revoking.length > 0 ? "revoked" : "settled" };
+  return { record, notify: [], log: user.revoking.length > 0 ? "revoked" : "settled" };
 }
 
 async function readKeys(ctx: WorkerContext, user: User) {

@@ -15,14 +15,14 @@ const always = "https://always.example/";
 const once = "https://once.example/";
 const again = { ...reservation, time: "none", restarts: true } as const;
 
-interface Told {
+interface Emitted {
   readonly url: string;
   readonly n: number;
   readonly phase: string;
 }
 
-function toldBy({ fetch }: MemoryWorld): Told[] {
-  const posts = fetch.posts.map(({ url, body }) => ({ url, ...(JSON.parse(body) as Omit<Told, "url">) }));
+function emittedBy({ fetch }: MemoryWorld): Emitted[] {
+  const posts = fetch.posts.map(({ url, body }) => ({ url, ...(JSON.parse(body) as Omit<Emitted, "url">) }));
   return posts.toSorted((one, other) => one.n - other.n);
 }
 
@@ -36,15 +36,15 @@ test("every entry of a timeline is told once, with its number, from the first to
   expect(environment.phase).toBe("expired");
   expect(environment.events.emitted).toBe(environment.events.count);
   const numbers = Array.from({ length: environment.events.count }, (_, index) => index + 1);
-  expect(toldBy(world).map(({ n }) => n)).toEqual(numbers);
-  expect(toldBy(world).map(({ phase }) => phase)).toEqual(environment.events.timeline.map(({ phase }) => phase));
+  expect(emittedBy(world).map(({ n }) => n)).toEqual(numbers);
+  expect(emittedBy(world).map(({ phase }) => phase)).toEqual(environment.events.timeline.map(({ phase }) => phase));
 });
 
 test("what happened is told at once, whenever the record would have been looked at next", async () => {
   const world = await memoryWorld();
-  const toldAt = new Map<string, number>();
+  const emittedAt = new Map<string, number>();
   world.fetch.answer(always, ({ body }) => {
-    toldAt.set((JSON.parse(body) as Told).phase, world.clock.now());
+    emittedAt.set((JSON.parse(body) as Emitted).phase, world.clock.now());
     return { status: 200, retryAfterMs: null };
   });
 
@@ -55,8 +55,8 @@ test("what happened is told at once, whenever the record would have been looked 
     run: { startedAt },
     end: { at: endedAt },
   } = await world.read("alice", "a");
-  expect(Number(toldAt.get("active")) - Number(startedAt)).toBeLessThan(1_000);
-  expect(Number(toldAt.get("expired")) - Number(endedAt)).toBeLessThan(1_000);
+  expect(Number(emittedAt.get("active")) - Number(startedAt)).toBeLessThan(1_000);
+  expect(Number(emittedAt.get("expired")) - Number(endedAt)).toBeLessThan(1_000);
 });
 
 test("a job that has to wait tells so with its submit, for one message, and without a receiver for none", async () => {
@@ -65,7 +65,7 @@ test("a job that has to wait tells so with its submit, for one message, and with
     await createEnvironment(world.as("alice"), { ...newEnvironment(id), receiver });
     const sent = world.queue.sent();
     await world.deliver();
-    return { sent, answers: toldBy(world).map(({ phase }) => phase) };
+    return { sent, answers: emittedBy(world).map(({ phase }) => phase) };
   };
 
   const [without, answers] = [await sentFor("a", undefined), await sentFor("b", always)];
@@ -88,7 +88,7 @@ test("a submit is no error where only what its receiver hears first could not be
   Object.assign(world.table, { put });
   await world.advance(2 * 60_000);
 
-  expect([phase, toldBy(world).map((answers) => answers.phase)]).toEqual(["queued", ["queued"]]);
+  expect([phase, emittedBy(world).map((answers) => answers.phase)]).toEqual(["queued", ["queued"]]);
 });
 
 test("without a receiver nothing is told and nothing more is written", async () => {
@@ -136,7 +136,7 @@ test("a receiver of a start or a stop is for that run, and what happened before 
 
   const environment = await world.read("alice", "a");
   expect([environment.phase, environment.run.n]).toEqual(["active", 2]);
-  const answers = toldBy(world);
+  const answers = emittedBy(world);
   expect(answers).toHaveLength(environment.events.count);
   expect(answers.filter(({ url }) => url === once).map(({ n }) => n)).toEqual(
     Array.from({ length: second - first }, (_, index) => first + 1 + index),
@@ -152,7 +152,7 @@ test("an event that a request found untold goes to the receiver it was made for"
   await requestStop(as, "a", { receiver: once });
   await world.advance(60_000);
 
-  expect(toldBy(world)).toMatchObject([
+  expect(emittedBy(world)).toMatchObject([
     { n: 1, url: always, phase: "queued" },
     { n: 2, url: once, phase: "stopped" },
   ]);
@@ -175,6 +175,6 @@ test("more entries than a head keeps stay in it until each is told, and then the
   const answers = await world.read("alice", "a");
   const numbers = Array.from({ length: answers.events.count }, (_, index) => index + 1);
   expect(answers.events.count).toBeGreaterThanOrEqual(before + 60);
-  expect(toldBy(world).map(({ n }) => n)).toEqual(numbers);
+  expect(emittedBy(world).map(({ n }) => n)).toEqual(numbers);
   expect(addEntry(answers, world.clock.now(), "one more").events.timeline).toHaveLength(40);
 });

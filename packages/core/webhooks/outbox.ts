@@ -18,7 +18,7 @@ export async function tellReceiver(
   now: number,
 ): Promise<Step<Environment>> {
   const { emitted, deliveries } = await emitEvents(ctx, environment, now);
-  return { record: { ...emitted, dueAt: now }, sends: deliveries.map((key) => ({ key })), did: "told its receiver" };
+  return { record: { ...emitted, dueAt: now }, notify: deliveries.map((key) => ({ key })), log: "told its receiver" };
 }
 
 /**

@@ -33,10 +33,10 @@ afterEach(async () => {
 async function archived({ from = source, to = "archives/a" } = {}) {
   const place = { name: "s3", region: "us-east-2", url: `${s3.endpoint}/bucket`, credentials: () => fakeKey };
   const upload = await s3Blobs(place).urlToPut(to);
-  return told({ ARCHIVE_FROM: from, ARCHIVE_TO: JSON.stringify(upload) });
+  return runArchive({ ARCHIVE_FROM: from, ARCHIVE_TO: JSON.stringify(upload) });
 }
 
-async function told(env: Record<string, string>) {
+async function runArchive(env: Record<string, string>) {
   const file = join(home, "last-words");
   writeFileSync(file, "");
   const child = spawn(join(programs, "archive"), [file], { env });
@@ -121,8 +121,11 @@ it("says why it failed and never where it was to send the zip", async () => {
   const refused = await archived();
   const cut = await archived();
   const nothing = await archived({ from: join(home, "nowhere") });
-  const odd = await told({ ARCHIVE_FROM: source, ARCHIVE_TO: '{"url":"http://127.0.0.1:1/secret%","headers":{}}' });
-  const none = await told({ ARCHIVE_FROM: source, ARCHIVE_TO: "secret" });
+  const odd = await runArchive({
+    ARCHIVE_FROM: source,
+    ARCHIVE_TO: '{"url":"http://127.0.0.1:1/secret%","headers":{}}',
+  });
+  const none = await runArchive({ ARCHIVE_FROM: source, ARCHIVE_TO: "secret" });
 
   const all = [refused, cut, nothing, odd, none];
   expect(all.map(({ code }) => code)).toEqual([1, 1, 1, 1, 1]);

@@ -54,7 +54,7 @@ export const disk = {
   volume: { id: "vol-0123456789abcdef0", zone },
   volumeMissedAt: at,
   lostAt: at,
-  formerVolumes: many(10, () => "vol-0123456789abcdef0"),
+  supersededVolumes: many(10, () => "vol-0123456789abcdef0"),
   making: many(40, () => ({
     kind: "volume" as const,
     token: hash,

@@ -48,7 +48,7 @@ export const node = {
   saidAt: at,
   units: 32,
   foreignUnits: 32,
-  strayUnits: 32,
+  leftoverUnits: 32,
   since: at,
   asideUntil: at,
   granted: [],

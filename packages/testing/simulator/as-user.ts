@@ -18,11 +18,11 @@ export function asUser(
   const ctx = world.contexts.get(host);
   if (!ctx) return;
   const asked = { ...ctx, actor: actorOf(owner), dialect: "gpu-dev", noun: "job" };
-  sim.start(host, `${owner}: ${label}`, () => told(sim, owner, label, request(asked)), ignored);
+  sim.start(host, `${owner}: ${label}`, () => logAnswer(sim, owner, label, request(asked)), ignored);
 }
 
 /** The answer, in the story of the schedule. */
-async function told(sim: Scheduler, owner: string, label: string, answer: Promise<unknown>): Promise<void> {
+async function logAnswer(sim: Scheduler, owner: string, label: string, answer: Promise<unknown>): Promise<void> {
   sim.tell(owner, `asks: ${label}`);
   try {
     await answer;

@@ -19,7 +19,7 @@ export interface ChatWatch {
 }
 
 /** What is known of the messages of one environment. Their texts differ, so that a post tells which one it is. */
-interface Told {
+interface Chat {
   readonly states: Map<number, string>;
   readonly numbers: Map<string, number>;
   /** Numbers of messages that are not kept any more: whoever slept while he said something may put it under one. */
@@ -34,17 +34,17 @@ export function chatWatch(options: {
   readonly violated: (text: string) => void;
 }): ChatWatch {
   const { environments, violated } = options;
-  const all = new Map<string, Told>();
+  const all = new Map<string, Chat>();
   const underWay = new Map<PortRequest, { readonly uid: string; readonly host: Host; readonly life: number }>();
 
-  function toldOf(uid: string): Told {
-    const told = all.get(uid) ?? { states: new Map(), numbers: new Map(), removed: new Set(), latest: 0 };
-    all.set(uid, told);
-    return told;
+  function chatOf(uid: string): Chat {
+    const chat = all.get(uid) ?? { states: new Map(), numbers: new Map(), removed: new Set(), latest: 0 };
+    all.set(uid, chat);
+    return chat;
   }
 
   function wroteMessage({ uid, n, state, text }: Item): void {
-    const { states, numbers, removed } = toldOf(String(uid));
+    const { states, numbers, removed } = chatOf(String(uid));
     const number = Number(n);
     const isAnew = removed.delete(number);
     if (isAnew && state !== "waiting") violated(`message ${number} was settled after it had been removed`);
@@ -61,32 +61,32 @@ export function chatWatch(options: {
   function removed({ pk, sk }: Key): void {
     if (!pk.startsWith(CHAT)) return;
     const uid = pk.slice(CHAT.length);
-    toldOf(uid).removed.add(Number(sk));
+    chatOf(uid).removed.add(Number(sk));
     const environment = environments.get(uid);
     if (environment && !environment.end.outcome) violated(`message ${Number(sk)} of ${environment.id} was removed`);
   }
 
   function numberOf(uid: string, body: string): number {
     const { message } = JSON.parse(body) as { readonly message: string };
-    return toldOf(uid).numbers.get(message) ?? 0;
+    return chatOf(uid).numbers.get(message) ?? 0;
   }
 
   /** Asked as the call is made: one that slept while he posted it may write it down while this one is under way. */
   function checkUndelivered(uid: string, body: string): void {
     const n = numberOf(uid, body);
-    const state = toldOf(uid).states.get(n);
+    const state = chatOf(uid).states.get(n);
     if (state === "waiting" || state === "dropped") return;
     violated(`message ${n} of ${environments.get(uid)?.id} was posted again after it had been delivered`);
   }
 
   function posted(uid: string, body: string): void {
-    const told = toldOf(uid);
+    const chat = chatOf(uid);
     const n = numberOf(uid, body);
     const id = environments.get(uid)?.id;
-    if (n < told.latest) violated(`message ${n} of ${id} was posted after message ${told.latest}`);
-    const passed = [...told.states].filter(([other, state]) => other < n && state === "waiting");
+    if (n < chat.latest) violated(`message ${n} of ${id} was posted after message ${chat.latest}`);
+    const passed = [...chat.states].filter(([other, state]) => other < n && state === "waiting");
     if (passed.length > 0) violated(`message ${n} of ${id} was posted before message ${passed[0]?.[0]}`);
-    told.latest = Math.max(told.latest, n);
+    chat.latest = Math.max(chat.latest, n);
   }
 
   return {
@@ -119,7 +119,7 @@ export function chatWatch(options: {
       },
     }),
     waiting: (uid) => {
-      const { states, numbers } = toldOf(uid);
+      const { states, numbers } = chatOf(uid);
       return new Map([...numbers].filter(([, n]) => states.get(n) === "waiting").map(([text, n]) => [n, text]));
     },
   };

@@ -33,7 +33,8 @@ interface Cast {
   readonly jobs: number;
   /** Started again and again; of so many owners. */
   readonly lives: number;
-  readonly told: number;
+  /** How many have receivers of their events. */
+  readonly receivers: number;
   readonly talks: boolean;
   readonly handsOver: boolean;
   readonly disks: boolean;
@@ -58,7 +59,7 @@ export function clientActions(sim: Scheduler, world: SimulatedWorld): ClientActi
   if (cast.keyed) actions.push(...keyedActions(sim, world));
   if (cast.operator) actions.push(...operatorActions(sim, world));
   if (cast.lives > 0) actions.push(...lifeActions(sim, world, cast.lives));
-  if (cast.told > 0) actions.push(...webhookActions(sim, world, cast.told));
+  if (cast.receivers > 0) actions.push(...webhookActions(sim, world, cast.receivers));
   return actions.sort((a, b) => a.at - b.at);
 }
 
@@ -67,7 +68,7 @@ const OFTEN = 0.2;
 const nobody: Cast = {
   jobs: 0,
   lives: 0,
-  told: 0,
+  receivers: 0,
   talks: false,
   handsOver: false,
   disks: false,
@@ -85,17 +86,17 @@ function castOf(sim: Scheduler, { isLong, isRestoring }: Pick<SimulatedWorld, "i
   const handsOver = sim.random() < (sim.rates().sleepBeforeMaking >= OFTEN ? 0.5 : 0.15);
   const talks = sim.random() < 0.15;
   const lives = sim.random() < 0.35 ? (sim.random() < 0.3 ? 2 : 1) : 0;
-  const told = sim.random() < 0.35 ? 1 + Math.floor(sim.random() * 2) : 0;
+  const receivers = sim.random() < 0.35 ? 1 + Math.floor(sim.random() * 2) : 0;
   const worn = sim.random() < 0.04;
   const keyed = sim.random() < 0.06;
-  const others = (handsOver ? 2 : 0) + (talks ? 1 : 0) + (worn ? 4 : 0) + (keyed ? 1 : 0) + lives + told;
+  const others = (handsOver ? 2 : 0) + (talks ? 1 : 0) + (worn ? 4 : 0) + (keyed ? 1 : 0) + lives + receivers;
   const jobs = Math.max(others === 0 ? 1 : 0, places - others);
   const disks = jobs > 0 && sim.random() < 0.6;
   const also = { keys: sim.random() < 0.3, worn, keyed, operator: sim.random() < 0.1 };
   // All others ask for their end when faults are over elsewhere.
   if (isLong) return { ...nobody, worn: true };
   if (isRestoring) return { ...nobody, restores: true };
-  return { ...nobody, jobs, lives, told, talks, handsOver, disks, ...also };
+  return { ...nobody, jobs, lives, receivers, talks, handsOver, disks, ...also };
 }
 
 /** Jobs of 3 owners or of one alone, some with a disk. */

@@ -214,8 +214,8 @@ export function diskWatch(options: {
   };
 }
 
-function namesOfDisk({ volume, formerVolumes = [], snapshots, making }: Disk): (string | undefined)[] {
-  return [volume?.id, ...formerVolumes, ...snapshots.map(({ id }) => id), ...making.map(({ token }) => token)];
+function namesOfDisk({ volume, supersededVolumes = [], snapshots, making }: Disk): (string | undefined)[] {
+  return [volume?.id, ...supersededVolumes, ...snapshots.map(({ id }) => id), ...making.map(({ token }) => token)];
 }
 
 function namesOfEnvironment({ volumes, making }: Environment): (string | undefined)[] {

@@ -81,7 +81,7 @@ export function fakeReceivers(sim: Scheduler): FakeReceivers {
     }),
     final: (table, environments) => [
       ...violations,
-      ...[...environments].flatMap((environment) => untold(table, environment)),
+      ...[...environments].flatMap((environment) => unsentEvents(table, environment)),
       ...deliveriesIn(table).flatMap((delivery) => wronglyTold(delivery, events.get(eventIdOf(delivery)), sim.time())),
     ],
   };
@@ -113,7 +113,10 @@ function deliveriesIn(table: MemoryTable): Delivery[] {
 }
 
 /** Every entry of a timeline that has a receiver is a delivery, with its number. */
-function untold(table: MemoryTable, { uid, id, labels, events: { count: timelineCount } }: Environment): string[] {
+function unsentEvents(
+  table: MemoryTable,
+  { uid, id, labels, events: { count: timelineCount } }: Environment,
+): string[] {
   if (labels.receiver === undefined) return [];
   const numbers = deliveriesIn(table)
     .filter(({ environment }) => environment.uid === uid)

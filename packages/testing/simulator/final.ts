@@ -51,7 +51,7 @@ export function finalViolations(
   violations.push(...world.table.all().flatMap((item) => beyondBound(item) ?? []));
   for (const { uid, run } of runs) {
     // With the edit of a record that was ended by force went the number of its run: the comparison of orphans finds this.
-    if (world.watch.isForced(uid) && world.strays.has(`${uid}-r${run}`)) continue;
+    if (world.watch.isForced(uid) && world.leftovers.has(`${uid}-r${run}`)) continue;
     violations.push(`run ${run} of ${world.watch.environments().get(uid)?.id} is left`);
   }
   if (wasCalm) violations.push(...world.watch.latency.late());

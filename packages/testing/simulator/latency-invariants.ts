@@ -141,7 +141,7 @@ export function latencyWatch(options: {
 }
 
 function takenByOthers({ nodes }: PoolView): number {
-  return nodes.reduce((sum, { foreignUnits, strayUnits }) => sum + foreignUnits + strayUnits, 0);
+  return nodes.reduce((sum, { foreignUnits, leftoverUnits }) => sum + foreignUnits + leftoverUnits, 0);
 }
 
 function runOf({ uid, run }: Pick<Environment, "uid" | "run">): string {

@@ -48,7 +48,7 @@ export function lifeWatch(options: {
 
   function wroteEnvironment(before: Environment | undefined, next: Environment): void {
     if (!next.policy.restarts && next.phase === "stopped") violated(`${next.id} is stopped and cannot be started`);
-    checkStrays(next);
+    checkLeftovers(next);
     if (!before) return;
     if (next.run.n < before.run.n) violated(`${next.id} went back to run ${next.run.n}`);
     const isNewRun = before.phase === "stopped" && next.phase === "queued";
@@ -62,7 +62,7 @@ export function lifeWatch(options: {
   }
 
   /** Two looks and the sweep between them are enough to find what a sleeping worker made of the run before. */
-  function checkStrays({ id, uid, run: { n: run }, phase, policy, queuedAt }: Environment): void {
+  function checkLeftovers({ id, uid, run: { n: run }, phase, policy, queuedAt }: Environment): void {
     const isJudged = policy.restarts && run > 1 && phase === "active" && now() - queuedAt > FOUND_MS;
     if (isJudged && compute.isLive(uid, run - 1)) violated(`run ${run - 1} of ${id} lives beside run ${run}`);
   }

@@ -24,7 +24,7 @@ export function machineWatch(options: {
   }
 
   /** What a worker that slept had made, and looks after an end or beside a new run found. */
-  function noteStray(environment: Environment, run: number): void {
+  function noteLeftover(environment: Environment, run: number): void {
     if (isEnded(environment)) reached.note("what came back after an end removed");
     else if (run < environment.run.n) reached.note("an earlier run removed beside a later one");
   }
@@ -40,7 +40,7 @@ export function machineWatch(options: {
       async remove(uid, run, removal) {
         const seen = await compute.observe(uid, run);
         const environment = environments.get(uid);
-        if (seen && environment) noteStray(environment, run);
+        if (seen && environment) noteLeftover(environment, run);
         if (removal.force && seen) {
           // A run that the cluster made again after it was seen gone may be on no machine yet: force takes it from none.
           if (seen.nodes.length > 0 && !seen.nodes.some((node) => compute.isMachineGone(node.uid))) {

@@ -371,8 +371,8 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/disk.ts",
-        find: "formerVolumes: [volume.id, ...formerVolumes].slice(0, MOST_FORMER)",
-        replace: "formerVolumes: formerVolumes.slice(0, MOST_FORMER)",
+        find: "supersededVolumes: [volume.id, ...supersededVolumes].slice(0, MOST_SUPERSEDED)",
+        replace: "supersededVolumes: supersededVolumes.slice(0, MOST_SUPERSEDED)",
       },
     ],
   },

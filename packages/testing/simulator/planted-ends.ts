@@ -37,8 +37,8 @@ export const endBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/finalize.ts",
-        find: "until(closeOwn(closed, now), now",
-        replace: "until(closed, now",
+        find: "lookAgainAt(closeOwn(closed, now), now",
+        replace: "lookAgainAt(closed, now",
       },
     ],
   },

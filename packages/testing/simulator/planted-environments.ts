@@ -71,9 +71,9 @@ export const environmentBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/missing.ts",
-        find: "if (missedAt === null)\n    return until(",
+        find: "if (missedAt === null)\n    return lookAgainAt(",
         replace:
-          'if (missedAt === null) return endRun(environment, now, "Its compute disappeared from the cluster");\n  if (missedAt === 0)\n    return until(',
+          'if (missedAt === null) return endRun(environment, now, "Its compute disappeared from the cluster");\n  if (missedAt === 0)\n    return lookAgainAt(',
       },
     ],
   },
@@ -137,8 +137,8 @@ export const environmentBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/step.ts",
-        find: "const mayStray = environment.run.straysAt !== null &&",
-        replace: "const mayStray = environment.run.straysAt === 0 &&",
+        find: "environment.run.leftoversAt !== null &&",
+        replace: "environment.run.leftoversAt === 0 &&",
       },
     ],
   },

@@ -213,8 +213,8 @@ export const peopleBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/access/access.ts",
-        find: "if (refused && now < refused.nextAt) return until(",
-        replace: "if (refused && now < 0) return until(",
+        find: "if (refused && now < refused.nextAt) return lookAgainAt(",
+        replace: "if (refused && now < 0) return lookAgainAt(",
       },
     ],
   },

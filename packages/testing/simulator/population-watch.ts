@@ -29,7 +29,7 @@ const LATE_IN_BAD_MS = 30 * MINUTE;
 const LONGEST_OVERDUE_MS = 3 * MINUTE;
 const LONGEST_STOPPING_MS = 15 * MINUTE;
 /** Whoever waits for so long has been told something. */
-const TOLD_MS = 2 * MINUTE;
+const PLACED_MS = 2 * MINUTE;
 /** Of one owner a plan considers at most 50, and of very many owners fewer. */
 const CONSIDERED = 40;
 /** So much of what is written often is weighed. */
@@ -80,7 +80,7 @@ export function populationWatch(
   const namedTwiceSince = new Map<string, number>();
   const estimated = new Map<string, { readonly startsAt: number }>();
   /** Those who found nothing, since when: advice that was not written is written with the next plan. */
-  const untold = new Map<string, number>();
+  const unestimated = new Map<string, number>();
   const served = new Set<string>();
   const weighed = new Map<string, number>();
   const largest = new Map<string, number>();
@@ -110,7 +110,7 @@ export function populationWatch(
     waits[role === "heavy" ? "heavy" : "light"].add(now() - queuedAt);
     if (!served.has(owner)) waits.first.add(now() - queuedAt);
     served.add(owner);
-    untold.delete(uid);
+    unestimated.delete(uid);
     const estimate = estimated.get(uid);
     if (estimate) estimates.add(Math.abs(estimate.startsAt - now()));
     estimated.delete(uid);
@@ -238,26 +238,26 @@ export function populationWatch(
   async function judgeEstimates(world: SimulatedWorld): Promise<void> {
     if (!parts().hours.isQuiet(now())) return;
     for (const pool of world.watch.pools().values()) {
-      const line = [...crowd.waiting(pool.type).values()].filter(({ queuedAt }) => now() - queuedAt > TOLD_MS);
+      const line = [...crowd.waiting(pool.type).values()].filter(({ queuedAt }) => now() - queuedAt > PLACED_MS);
       if (line.length === 0) continue;
       const items = await Promise.all(HEX.map((digit) => world.table.get(planKey(pool.type, digit))));
-      const told = new Map(items.flatMap((item) => Object.entries(item?.entries ?? {})));
+      const placements = new Map(items.flatMap((item) => Object.entries(item?.entries ?? {})));
       const isNamed = (uid: string) => [...pool.granted, ...pool.held].some((entry) => entry.uid === uid);
       const before = new Map<string, number>();
       for (const { uid, id, owner } of line.sort((a, b) => a.queuedAt - b.queuedAt)) {
         const ahead = before.get(owner) ?? 0;
         before.set(owner, ahead + 1);
-        const [, startsAt, code] = told.get(uid) ?? [];
-        const missedAt = untold.get(uid);
-        untold.delete(uid);
+        const [, startsAt, code] = placements.get(uid) ?? [];
+        const missedAt = unestimated.get(uid);
+        unestimated.delete(uid);
         if (typeof startsAt === "number") {
           if (!estimated.has(uid)) estimated.set(uid, { startsAt });
           if (startsAt < now() - HOUR) violated(`${id} is told that it starts in the past`);
           continue;
         }
         if (ahead >= CONSIDERED || isNamed(uid) || code === "never" || code === "none") continue;
-        untold.set(uid, missedAt ?? now());
-        if (missedAt === undefined || now() - quietFrom(missedAt) <= TOLD_MS) continue;
+        unestimated.set(uid, missedAt ?? now());
+        if (missedAt === undefined || now() - quietFrom(missedAt) <= PLACED_MS) continue;
         estimatesMissing += 1;
         violated(`${id} waits and is told nothing of when it starts`);
       }
@@ -283,7 +283,7 @@ export function populationWatch(
       if (took !== undefined) grantedAt.delete(runOf(next));
       if (before?.run.grant && !next.run.grant) releasedAt.set(runOf(before), now());
       if (isEnded(next) && next.dueAt === undefined) releasedAt.delete(runOf(next));
-      if (next.phase !== "queued") untold.delete(next.uid);
+      if (next.phase !== "queued") unestimated.delete(next.uid);
       crowd.wroteEnvironment(next);
     },
     wrotePool(before, next) {
@@ -304,7 +304,7 @@ export function populationWatch(
       judgeLedgers(world);
       judgePools(world);
       if (minutes % 5 === 0) judgeLimits(world);
-      if (minutes % 10 === 0 || untold.size > 0) await judgeEstimates(world);
+      if (minutes % 10 === 0 || unestimated.size > 0) await judgeEstimates(world);
       if (minutes % 10 === 0) world.watch.checkMounts();
     },
     final() {

@@ -104,8 +104,8 @@ const ofItems = {
   "user disabled": ({ kind, disabled }) => kind === "user" && disabled === true,
 } as const satisfies Record<string, (item: Item) => boolean>;
 
-/** Told by whoever brings them about. */
-const told = [
+/** Reported by whoever brings them about. */
+const reported = [
   "key rotated",
   "key revoked",
   "exec answered",
@@ -147,14 +147,14 @@ const told = [
   "a signal late",
 ] as const;
 
-type State = keyof typeof ofEnvironments | keyof typeof ofDisks | keyof typeof ofItems | (typeof told)[number];
+type State = keyof typeof ofEnvironments | keyof typeof ofDisks | keyof typeof ofItems | (typeof reported)[number];
 
 /** Each is to be reached in 10,000 schedules. */
 export const interestingStates = [
   ...Object.keys(ofEnvironments),
   ...Object.keys(ofDisks),
   ...Object.keys(ofItems),
-  ...told,
+  ...reported,
 ] as State[];
 
 // Asked at every write: nothing is listed anew there.

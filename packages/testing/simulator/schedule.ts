@@ -64,7 +64,7 @@ const SOON_MS = 20 * MINUTE;
 export async function simulate(seed: number, options: ScheduleOptions = {}): Promise<Report> {
   const { mostCalls = MOST_CALLS } = options;
   const random = seededRandom(seed);
-  const sim = toldScheduler(random, options);
+  const sim = tracedScheduler(random, options);
   const world = newWorld(sim, seed);
   const rates = without(ratesOf(sim, options), options.without?.faults ?? []);
   sim.setRates(rates);
@@ -109,7 +109,7 @@ export async function simulate(seed: number, options: ScheduleOptions = {}): Pro
   return { seed, violations, calls: sim.calls(), environments, lasted, drawn: drawn.length, reached };
 }
 
-function toldScheduler(random: () => number, { trace, story }: ScheduleOptions): Scheduler {
+function tracedScheduler(random: () => number, { trace, story }: ScheduleOptions): Scheduler {
   const at = () => ((sim.time() - START) / 1000).toFixed(3);
   const sim: Scheduler = scheduler(random, START, {
     note: trace ? (line) => trace(`${at()} ${line}`) : silent,

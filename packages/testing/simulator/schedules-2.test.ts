@@ -12,7 +12,7 @@ setPriority(constants.priority.PRIORITY_LOW);
 test(`${COUNT} schedules of faults from seed ${FROM} violate nothing`, { timeout: 1_200_000 }, async () => {
   const { schedules, failed } = await runSchedules({ from: FROM, count: COUNT });
 
-  const told = failed.slice(0, 5).map(({ seed, violations }) => `seed ${seed}: ${violations[0]}`);
-  expect(told).toEqual([]);
+  const reports = failed.slice(0, 5).map(({ seed, violations }) => `seed ${seed}: ${violations[0]}`);
+  expect(reports).toEqual([]);
   expect(schedules).toBe(COUNT);
 });

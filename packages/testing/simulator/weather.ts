@@ -33,7 +33,7 @@ export function weatherActions(sim: Scheduler, world: SimulatedWorld, until: num
     ...some(0.08, () => damage(sim, world, until)),
     ...some(0.05, () => poison(sim, world, until)),
     ...some(0.1, () => volumeWeather(sim, world, until)),
-    ...some(0.08, () => strays(sim, world)),
+    ...some(0.08, () => leftovers(sim, world)),
     ...some(0.08, () => versionWeather(sim, world, until)),
     ...some(0.05, () => refusedSnapshots(sim, world, until)),
   ];
@@ -72,14 +72,14 @@ function outage(sim: Scheduler, world: SimulatedWorld, until: number): ClientAct
  * The cluster takes a call so late that no rule about sleeping workers covers it: a run comes back right after its end, or
  * beside the one after it. It has no share of a machine, as nobody could keep that from others.
  */
-function strays(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
+function leftovers(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
   world.watch.whenWritten((before, next) => {
     const isEnd = before !== undefined && !isEnded(before) && isEnded(next);
     const isStart = before?.phase === "stopped" && next.phase === "queued";
     if (!(isEnd || isStart) || before.run.applyingAt === null || sim.random() < 0.5) return;
     const { owner, id, run } = before;
     sim.tell("cluster", `makes run ${run.n} of ${owner}/${id} again`);
-    world.strays.add(`${before.uid}-r${run.n}`);
+    world.leftovers.add(`${before.uid}-r${run.n}`);
     void world.compute.apply(runWithoutShare(before));
     if (sim.random() < 0.5) compareNow(sim, world);
   });

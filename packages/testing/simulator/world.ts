@@ -169,7 +169,7 @@ export function worldOf(sim: Scheduler, seed: number, around: Surroundings) {
   const contexts = new Map<Host, WorkerContext & DelivererContext>(
     hosts.map((host) => {
       const ports = faultyPorts(sim, host, {
-        queue: there(toldOf(queue, around.sent), "queue"),
+        queue: there(announcing(queue, around.sent), "queue"),
         table: there(versionedTable(watched.table, memory, host, versions, watched), "table"),
         compute: { ...cluster, ...watched.chat.arriving(cluster) },
         volumes: there(watched.volumes, "volumes"),
@@ -198,7 +198,7 @@ export function worldOf(sim: Scheduler, seed: number, around: Surroundings) {
   );
   const answered: Answered = { submits: [], cancels: [], extensions: [], undeletes: [], restores: [] };
   const sweeps = sweepRules(sim.time, watched.violations);
-  const told = { checks, answered, webhooks, sweeps, away, machines, versions, firstNode: nodes[0] as ComputeNode };
+  const parts = { checks, answered, webhooks, sweeps, away, machines, versions, firstNode: nodes[0] as ComputeNode };
   return {
     watch: watched,
     table,
@@ -212,14 +212,14 @@ export function worldOf(sim: Scheduler, seed: number, around: Surroundings) {
     isDeaf: around.isDeaf,
     isRestoring: around.isRestoring === true,
     group: around.hasGroup ? nodeGroup() : undefined,
-    ...told,
+    ...parts,
     /** Runs that the cluster made again, as `<uid>-r<run>`. */
-    strays: new Set<string>(),
+    leftovers: new Set<string>(),
     nextSweep: sim.time(),
   };
 }
 
-function toldOf(queue: Queue, sent: Surroundings["sent"]): Queue {
+function announcing(queue: Queue, sent: Surroundings["sent"]): Queue {
   if (!sent) return queue;
   return {
     ...queue,

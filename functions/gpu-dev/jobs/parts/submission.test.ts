@@ -5,17 +5,17 @@ import { httpWorld } from "#testing/http-world.ts";
 const world = await httpWorld();
 const key = await world.login();
 
-interface Told {
+interface Problem {
   readonly type: string;
   readonly loc: readonly string[];
   readonly msg: string;
   readonly input: unknown;
 }
 
-async function problemsOf(body: unknown): Promise<readonly Told[]> {
+async function problemsOf(body: unknown): Promise<readonly Problem[]> {
   const response = await world.request("POST", "/v1/jobs/submit", { key, body });
   expect(response.status).toBe(400);
-  return ((await response.json()) as { readonly detail: readonly Told[] }).detail;
+  return ((await response.json()) as { readonly detail: readonly Problem[] }).detail;
 }
 
 const string = ["string_type", "Input should be a valid string"];

@@ -8,19 +8,19 @@ const url = "https://your-app.com/webhook";
 const slow = { imageMs: 5 * SECOND, containerMs: 5 * SECOND, probeMs: 5 * SECOND };
 
 /** A world with an instance that tells a receiver, and what that receiver was told. */
-async function toldWorld(options: Parameters<typeof instanceWorld>[0] = {}) {
+async function receiverWorld(options: Parameters<typeof instanceWorld>[0] = {}) {
   const world = await instanceWorld({ ...options, waitMs: 0, bodyOf: toInstanceEvent });
   const { body } = await world.create({ webhookUrl: url });
   const id = String(body.instanceId);
-  const toldAt = (where: string) => world.world.fetch.posts.filter((post) => post.url === where);
-  const answer = (where = url) => toldAt(where).map((post) => JSON.parse(post.body));
+  const postsTo = (where: string) => world.world.fetch.posts.filter((post) => post.url === where);
+  const answer = (where = url) => postsTo(where).map((post) => JSON.parse(post.body));
   const words = (where = url) => answer(where).map(({ status }) => status);
   return { ...world, id, answer, words };
 }
 
 describe("a receiver", () => {
   test("is told of every step of a run once, and where to go when it is ready", async () => {
-    const { world, ask, id, answer, words } = await toldWorld({ delays: slow });
+    const { world, ask, id, answer, words } = await receiverWorld({ delays: slow });
     await world.advance(MINUTE);
     const ready = answer().find(({ status }) => status === "ready");
 
@@ -43,7 +43,7 @@ describe("a receiver", () => {
   });
 
   test("is told of a stop with its reason, and of the next run from starting on", async () => {
-    const { world, ask, id, answer, words } = await toldWorld({ delays: slow });
+    const { world, ask, id, answer, words } = await receiverWorld({ delays: slow });
     await world.advance(MINUTE);
     await ask("POST", `/api/instances/${id}/stop`);
     await world.advance(MINUTE);
@@ -57,7 +57,7 @@ describe("a receiver", () => {
   });
 
   test("is told of an auto-stop as one, and of a failure with its reason", async () => {
-    const { world, answer, head, id, create } = await toldWorld();
+    const { world, answer, head, id, create } = await receiverWorld();
     await world.advance(26 * MINUTE);
     const { body } = await create({ webhookUrl: "https://other.example/" });
     await world.advance(10 * SECOND);
@@ -73,7 +73,7 @@ describe("a receiver", () => {
   });
 
   test("of a start is told of that run alone", async () => {
-    const { world, ask, id, words } = await toldWorld();
+    const { world, ask, id, words } = await receiverWorld();
     const other = "https://other.example/run";
     await world.advance(10 * SECOND);
     await ask("POST", `/api/instances/${id}/stop`);
@@ -91,7 +91,7 @@ describe("a receiver", () => {
   });
 
   test("of a stop is told of that stop alone", async () => {
-    const { world, ask, id, words } = await toldWorld();
+    const { world, ask, id, words } = await receiverWorld();
     const other = "https://other.example/stop";
     await world.advance(10 * SECOND);
     await ask("POST", `/api/instances/${id}/stop`, { webhookUrl: other });

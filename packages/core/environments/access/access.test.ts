@@ -34,7 +34,7 @@ async function activeWorld(options: Parameters<typeof memoryWorld>[0] = {}, inpu
     guest: (name: string) => requestGuest(alice, "one", name, wordOf),
     key: (line: string) => requestKey(alice, "one", line, wordOf),
     jupyter: (wanted: boolean) => requestJupyter(alice, "one", wanted, wordOf),
-    told: () => world.compute.access(uid, 1),
+    applied: () => world.compute.access(uid, 1),
     one: () => world.read("alice", "one"),
   };
 }
@@ -49,7 +49,7 @@ test("a user's keys are fetched, the run is told, and only then is the request d
 
   expect(action).toMatchObject({ id: 2, kind: "add_user", status: "requested" });
   expect(before.requests.list).toMatchObject([{ kind: "add_user", subject: "octocat", status: "requested" }]);
-  expect(world.told()).toEqual({ revision: 1, login: "gpu-dev-1234abcd", keys: [keys.octocat], jupyter: null });
+  expect(world.applied()).toEqual({ revision: 1, login: "gpu-dev-1234abcd", keys: [keys.octocat], jupyter: null });
   expect((await world.one()).requests.list).toMatchObject([{ status: "done", reason: null }]);
 });
 
@@ -60,13 +60,13 @@ test("a second user is added to the first, and one who comes again is fetched ag
   await world.guest("octocat");
   await world.guest("hubot");
   await world.deliver();
-  expect(world.told()?.keys).toEqual([keys.octocat, keys.hubot]);
+  expect(world.applied()?.keys).toEqual([keys.octocat, keys.hubot]);
 
   world.githubKeys.publish("octocat", `${keyLine("c")}\n`);
   await world.guest("octocat");
   await world.deliver();
 
-  expect(world.told()?.keys).toEqual([keys.hubot, keyLine("c")]);
+  expect(world.applied()?.keys).toEqual([keys.hubot, keyLine("c")]);
   expect((await world.one()).requests.list.map(({ status }) => status)).toEqual(["done", "done", "done"]);
 });
 
@@ -90,7 +90,7 @@ test("keys that somebody gave up at GitHub do not come back with a worker that a
   await world.key(keyLine("d"));
   await world.deliver();
 
-  expect(world.told()?.keys).toEqual([keyLine("c"), keyLine("d")]);
+  expect(world.applied()?.keys).toEqual([keyLine("c"), keyLine("d")]);
 });
 
 test("a run is told that Jupyter is off after one question at most to a GitHub that does not answer", async () => {
@@ -108,7 +108,7 @@ test("a run is told that Jupyter is off after one question at most to a GitHub t
 
   for (let looks = 0; looks < 3; looks++) await reconcile(world.ctx, { look, hint: true });
 
-  expect(world.told()).toMatchObject({ jupyter: null });
+  expect(world.applied()).toMatchObject({ jupyter: null });
   const { requests, access } = await world.one();
   expect(requests.list.find(({ kind }) => kind === "disable_jupyter")).toMatchObject({ status: "done" });
   expect(access.guests.map(({ tries }) => tries)).toEqual([1, 0, 0]);
@@ -124,7 +124,7 @@ test("keys that are sent at the same moment are all let in", async () => {
   await Promise.all([world.guest("octocat"), ...lines.map((line) => world.key(line))]);
   await world.deliver();
 
-  expect(new Set(world.told()?.keys)).toEqual(new Set([keys.octocat, ...lines]));
+  expect(new Set(world.applied()?.keys)).toEqual(new Set([keys.octocat, ...lines]));
 });
 
 test("a key whose request is refused is not kept", async () => {
@@ -176,7 +176,7 @@ test("a user who does not exist, or has no usable key, is a failed request with 
   ]);
   expect(phase).toBe("active");
   expect(access.guests).toEqual([]);
-  expect(world.told()).toBeUndefined();
+  expect(world.applied()).toBeUndefined();
 });
 
 test("who is in stays in when a later request for him fails", async () => {
@@ -191,7 +191,7 @@ test("who is in stays in when a later request for him fails", async () => {
   await world.guest("hubot");
   await world.deliver();
 
-  expect(world.told()?.keys.toSorted()).toEqual([keys.octocat, keys.hubot].toSorted());
+  expect(world.applied()?.keys.toSorted()).toEqual([keys.octocat, keys.hubot].toSorted());
 });
 
 test("names of object properties are names like any other", async () => {
@@ -203,7 +203,7 @@ test("names of object properties are names like any other", async () => {
   await world.guest("octocat");
   await world.deliver();
 
-  expect(world.told()?.keys).toEqual([keys.octocat]);
+  expect(world.applied()?.keys).toEqual([keys.octocat]);
 });
 
 test("GitHub's silence is asked about again, five times, and keeps no environment from its end", async () => {
@@ -260,7 +260,7 @@ test("a run that cannot be told fails the request with the reason, costs nothing
   expect(asked).toBeLessThan(20);
   expect(world.blobs.names()).toHaveLength(1);
   expect((await world.one()).requests.list).toMatchObject([{ status: "failed" }, { status: "done" }]);
-  expect(world.told()?.keys).toEqual([keys.octocat]);
+  expect(world.applied()?.keys).toEqual([keys.octocat]);
 });
 
 test("a call that was given up and takes effect late undoes nothing that its run was told since", async () => {
@@ -280,7 +280,7 @@ test("a call that was given up and takes effect late undoes nothing that its run
   await late();
 
   expect((await world.one()).requests.list).toMatchObject([{ status: "failed" }, { status: "done" }]);
-  expect(world.told()).toMatchObject({ jupyter: null });
+  expect(world.applied()).toMatchObject({ jupyter: null });
 });
 
 test("keys that cannot be read hold up neither a warning nor, for ever, a request", async () => {
@@ -326,7 +326,7 @@ test("where a token cannot be opened any more, what else is asked for says so, a
     ["disable_jupyter", "failed", "Superseded by request 5"],
     ["enable_jupyter", "done", null],
   ]);
-  expect(world.told()?.keys).toEqual([keys.octocat]);
+  expect(world.applied()?.keys).toEqual([keys.octocat]);
 });
 
 test("what a submit wanted and its run is not told yet is noted once in the timeline, and is there later", async () => {
@@ -350,7 +350,7 @@ test("Jupyter is on with a token of its own, shown only while it answers, and of
   const early = await openJupyter(world.ctx, await world.one());
   await world.deliver();
   const on = await openJupyter(world.ctx, await world.one());
-  const first = world.told()?.jupyter?.token;
+  const first = world.applied()?.jupyter?.token;
   await world.jupyter(false);
   const late = await openJupyter(world.ctx, await world.one());
   await world.deliver();
@@ -358,14 +358,14 @@ test("Jupyter is on with a token of its own, shown only while it answers, and of
   expect([early, late]).toEqual([undefined, undefined]);
   expect(on).toEqual({ origin: "http://127.0.0.1:40123", token: first });
   expect(first?.length).toBeGreaterThanOrEqual(43);
-  expect(world.told()?.jupyter).toBeNull();
+  expect(world.applied()?.jupyter).toBeNull();
   expect((await world.one()).requests.list.map(({ kind, status }) => [kind, status])).toEqual([
     ["enable_jupyter", "done"],
     ["disable_jupyter", "done"],
   ]);
   await world.jupyter(true);
   await world.deliver();
-  expect(world.told()?.jupyter?.token).not.toBe(first);
+  expect(world.applied()?.jupyter?.token).not.toBe(first);
 });
 
 test("no record holds the token in clear", async () => {
@@ -373,7 +373,7 @@ test("no record holds the token in clear", async () => {
   await world.jupyter(true);
   await world.deliver();
 
-  const token = world.told()?.jupyter?.token ?? "";
+  const token = world.applied()?.jupyter?.token ?? "";
   const record = JSON.stringify(await world.one());
 
   expect(token).toMatch(/^[\w-]{43}$/);
@@ -410,7 +410,7 @@ test("an environment without Jupyter says why, and may be asked again", async ()
     ["failed", reason],
   ]);
   expect(access.jupyter).toBeNull();
-  expect(world.told()?.jupyter).toBeNull();
+  expect(world.applied()?.jupyter).toBeNull();
 });
 
 test("the last of several wishes holds, and those before it have failed", async () => {
@@ -499,21 +499,21 @@ test("fifty users are let in and no more", async () => {
 
   await expect(world.guest("another")).rejects.toThrow("Too many users for job one");
 
-  expect(world.told()?.keys).toHaveLength(50);
+  expect(world.applied()?.keys).toHaveLength(50);
 });
 
 const restartable = { ...reservation, time: "none", restarts: true, forgetsSpec: true } as const;
 
 test("keys that are sent with it open it beside those of its guests, and are in no record in clear", async () => {
   const world = await activeWorld({}, { login: "ws-one", sshKeys: [`${keys.octocat} me@laptop\n`] });
-  const alone = world.told();
+  const alone = world.applied();
   world.githubKeys.publish("hubot", keys.hubot);
 
   await world.guest("hubot");
   await world.deliver();
 
   expect(alone).toEqual({ revision: 1, login: "ws-one", keys: [keys.octocat], jupyter: null });
-  expect(world.told()?.keys).toEqual([keys.octocat, keys.hubot]);
+  expect(world.applied()?.keys).toEqual([keys.octocat, keys.hubot]);
   expect(JSON.stringify(world.table.all())).not.toContain(keys.octocat);
 });
 
@@ -522,13 +522,13 @@ test("a run that cannot be told its sent keys is active after five tries, says s
   const back = takeAway(world.compute, "setAccess");
   const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), sshKeys: [keys.octocat] });
   await world.advance(2 * MINUTE);
-  const untold = await world.read("alice", "one");
+  const unapplied = await world.read("alice", "one");
   back();
 
   await world.advance(5 * MINUTE);
 
-  expect(untold.phase).toBe("active");
-  expect(untold.events.timeline.filter(({ reason }) => reason?.includes("could not be set yet"))).toHaveLength(1);
+  expect(unapplied.phase).toBe("active");
+  expect(unapplied.events.timeline.filter(({ reason }) => reason?.includes("could not be set yet"))).toHaveLength(1);
   expect(world.compute.access(uid, 1)?.keys).toEqual([keys.octocat]);
 });
 
@@ -559,7 +559,7 @@ test("a key that is none is left out with a line in the timeline, which does not
     events: { timeline },
   } = await world.one();
 
-  expect(world.told()?.keys).toEqual([keys.hubot]);
+  expect(world.applied()?.keys).toEqual([keys.hubot]);
   expect(timeline[0]).toMatchObject({ phase: "queued", reason: KEY_REFUSED });
   expect(JSON.stringify(timeline)).not.toContain("command");
 });
@@ -574,10 +574,10 @@ test("sent keys are gone after a stop; a start brings its own or none", async ()
     const left = JSON.stringify(world.table.all().filter(({ kind }) => kind === "spec" || kind === "access"));
     await requestStart(alice, "one", { image: "x", env: {}, ...changes });
     await world.advance(5_000);
-    return { left, told: world.compute.access(uid, (await world.one()).run.n)?.keys };
+    return { left, applied: world.compute.access(uid, (await world.one()).run.n)?.keys };
   };
 
-  const told = [
+  const applied = [
     await again({ sshKeys: [keys.hubot] }),
     await again({}),
     await again({ sshKeys: [] }),
@@ -585,8 +585,8 @@ test("sent keys are gone after a stop; a start brings its own or none", async ()
     await again({ sshKeys: [keys.octocat] }),
   ];
 
-  expect(told.map(({ left }) => left)).toEqual(told.map(() => "[]"));
-  expect(told.map(({ told = [] }) => told)).toEqual([[keys.hubot], [], [], [], [keys.octocat]]);
+  expect(applied.map(({ left }) => left)).toEqual(applied.map(() => "[]"));
+  expect(applied.map(({ applied: keysOfRun = [] }) => keysOfRun)).toEqual([[keys.hubot], [], [], [], [keys.octocat]]);
   expect((await world.one()).events.timeline.filter(({ reason }) => reason === KEY_REFUSED)).toHaveLength(1);
 });
 
@@ -619,7 +619,7 @@ test("keys may come with a start where there were none before, and go with one",
     return [world.compute.access(uid, run)?.keys, access.keyed];
   };
 
-  expect([world.told(), await again([keys.octocat]), await again([])]).toEqual([
+  expect([world.applied(), await again([keys.octocat]), await again([])]).toEqual([
     ...[undefined, [[keys.octocat], true], [[], false]],
   ]);
 });

@@ -9,7 +9,7 @@ import { closeActions, hasOpenAction } from "../record/actions.ts";
 import { kindOfError } from "../record/kind-of-error.ts";
 import { type Environment, keyOf } from "../record/record.ts";
 import { readSpec } from "../record/spec.ts";
-import { changed, noLaterThan, until, waited } from "../record/step-result.ts";
+import { changed, lookAgainAt, noLaterThan, waited } from "../record/step-result.ts";
 import { addEntry, shorten } from "../record/timeline.ts";
 import { fetchKeys, parseAccess } from "./guests.ts";
 
@@ -54,7 +54,7 @@ export async function awaitAccess(
 ): Promise<Step<Environment> | undefined> {
   const refused = refusalOf(environment);
   if (isGivenUp(refused)) return undefined;
-  if (refused && now < refused.nextAt) return until(environment, refused.nextAt, "waits to set its access");
+  if (refused && now < refused.nextAt) return lookAgainAt(environment, refused.nextAt, "waits to set its access");
   const step = await stepAccess(ctx, environment, observed, now);
   return step && isGivenUp(refusalOf(step.record)) ? noLaterThan(step, now) : step;
 }
@@ -87,8 +87,8 @@ function isNews({ access, requests }: Environment, before: Environment): boolean
 }
 
 /** Whether its run knows who may enter it and what it serves. */
-export function isApplied({ access: { told, revision }, run: { n: run } }: Environment): boolean {
-  return (told?.run === run ? told.revision : 0) === revision;
+export function isApplied({ access: { applied, revision }, run: { n: run } }: Environment): boolean {
+  return (applied?.run === run ? applied.revision : 0) === revision;
 }
 
 /** When something is due for its access of which no signal comes. */
@@ -109,7 +109,7 @@ function putOff(environment: Environment, now: number, why: string): Step<Enviro
   const nextAt = now + (tries < MOST_TRIES ? 2 ** tries * 1000 : LATER_MS);
   const refused = { run: run.n, request: requests.count, tries, nextAt };
   const later = { ...environment, access: { ...access, refused } };
-  return until(tries === MOST_TRIES ? sayRefused(later, now, why) : later, nextAt, "could not set its access");
+  return lookAgainAt(tries === MOST_TRIES ? sayRefused(later, now, why) : later, nextAt, "could not set its access");
 }
 
 /** What nobody asked for by an action stands in the timeline. */
@@ -133,7 +133,7 @@ async function tell(ctx: WorkerContext, environment: Environment, now: number): 
   const guests = access.guests.map((guest) => (guest.state === "fetched" ? { ...guest, state: "in" as const } : guest));
   const applied = {
     ...environment,
-    access: { ...access, guests, told: { run, revision: access.revision }, refused: undefined },
+    access: { ...access, guests, applied: { run, revision: access.revision }, refused: undefined },
     // Its addresses may have changed with the people who are let in: the next look asks.
     run: { ...environment.run, mark: undefined },
   };

@@ -31,8 +31,8 @@ export interface AccessState {
   readonly keyed: boolean;
   /** Grows whenever keys or Jupyter are wanted otherwise; 0: nothing was ever wanted. */
   readonly revision: number;
-  /** What a run was told last. */
-  readonly told: { readonly run: number; readonly revision: number } | null;
+  /** Which of it a run was given last. */
+  readonly applied: { readonly run: number; readonly revision: number } | null;
   /** That failed since: how often for this run and its newest request, and when it is tried again. */
   readonly refused?: Refusal | undefined;
 }
@@ -63,7 +63,7 @@ export async function newAccess(
     jupyter: jupyter ? { token: await sealToken(ctx, environment), origin: null } : null,
     keyed,
     revision: jupyter || keyed ? 1 : 0,
-    told: null,
+    applied: null,
   };
 }
 
@@ -73,8 +73,8 @@ export function secondaryGuests({ guests }: AccessState): string[] {
 }
 
 /** Whether the run of this number was told of a key that gets in. */
-export function letsSomebodyIn({ guests, keyed, told }: AccessState, run: number): boolean {
-  return told?.run === run && (keyed || guests.some(isIn));
+export function letsSomebodyIn({ guests, keyed, applied }: AccessState, run: number): boolean {
+  return applied?.run === run && (keyed || guests.some(isIn));
 }
 
 /** Whose keys GitHub was asked for in vain, and is asked for again. */

@@ -93,7 +93,7 @@ const access = shape<AccessState>({
   jupyterFault: optional(text),
   keyed: flag,
   revision: count,
-  told: orNull(shape<NonNullable<AccessState["told"]>>({ run: ordinal, revision: count })),
+  applied: orNull(shape<NonNullable<AccessState["applied"]>>({ run: ordinal, revision: count })),
   refused: optional(shape<Refusal>({ run: ordinal, request: ordinal, tries: ordinal, nextAt: number })),
 });
 
@@ -149,7 +149,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     error: orNull(text),
     preparingAt: moment,
     startedAt: moment,
-    straysAt: moment,
+    leftoversAt: moment,
     grant: orNull(shape<NonNullable<RunState["grant"]>>({ id: text, shares, at: number })),
     machines: listOf(machine),
     applyingAt: moment,

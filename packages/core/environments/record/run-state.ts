@@ -13,7 +13,7 @@ export interface RunState {
   readonly preparingAt: number | null;
   readonly startedAt: number | null;
   /** When, in a later run, the cluster is looked at for something of an earlier one (docs/architecture.md#claims). */
-  readonly straysAt: number | null;
+  readonly leftoversAt: number | null;
   /** The capacity it took, from preparing until its compute was seen gone. */
   readonly grant: { readonly id: string; readonly shares: readonly Share[]; readonly at: number } | null;
   /** Written before the first call that can start this run: while it is null there is nothing of it anywhere. */

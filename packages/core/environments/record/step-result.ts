@@ -4,8 +4,8 @@ import type { Step } from "../../worker.ts";
 import { type Environment, keyOf } from "./record.ts";
 
 /** The step changed something: look again at once. */
-export function changed(environment: Environment, now: number, did: string): Step<Environment> {
-  return { record: { ...environment, dueAt: now, looks: 0 }, sends: [], did };
+export function changed(environment: Environment, now: number, log: string): Step<Environment> {
+  return { record: { ...environment, dueAt: now, looks: 0 }, notify: [], log };
 }
 
 const WAITS_MS = [1000, 2000, 5000];
@@ -21,14 +21,14 @@ const PREPARING_WAITS_MS = [2_000, 5_000, 10_000, 30_000];
  * The next look at one that is prepared, should no change of its run be signalled
  * (docs/architecture.md#level-triggering).
  */
-export function waitedForStart(environment: Environment, now: number, did: string): Step<Environment> {
+export function waitedForStart(environment: Environment, now: number, log: string): Step<Environment> {
   const waitMs = PREPARING_WAITS_MS[Math.min(environment.looks, PREPARING_WAITS_MS.length - 1)] ?? 0;
-  return until(environment, now + waitMs, did);
+  return lookAgainAt(environment, now + waitMs, log);
 }
 
 /** Nothing moved: look again after 1, 2, then every 5 s. */
-export function waited(environment: Environment, now: number, did: string): Step<Environment> {
-  return until(environment, now + waitMs(environment), did);
+export function waited(environment: Environment, now: number, log: string): Step<Environment> {
+  return lookAgainAt(environment, now + waitMs(environment), log);
 }
 
 /** The same while it stops, saying what it waits for, which may take hours. */
@@ -42,14 +42,14 @@ export function waitedSince(
   environment: Environment,
   since: number | null,
   now: number,
-  did: string,
+  log: string,
 ): Step<Environment> {
-  return until(environment, now + Math.max(waitMs(environment), patienceMs(now - (since ?? now))), did);
+  return lookAgainAt(environment, now + Math.max(waitMs(environment), patienceMs(now - (since ?? now))), log);
 }
 
 /** Nothing to do before this moment. */
-export function until(environment: Environment, dueAt: number, did: string): Step<Environment> {
-  return { record: { ...environment, dueAt, looks: environment.looks + 1 }, sends: [], did };
+export function lookAgainAt(environment: Environment, dueAt: number, log: string): Step<Environment> {
+  return { record: { ...environment, dueAt, looks: environment.looks + 1 }, notify: [], log };
 }
 
 /** The same step, with the next look at this moment where it would come later. */
@@ -61,11 +61,11 @@ export function noLaterThan(step: Step<Environment>, at: number): Step<Environme
 export function tellingPool(step: Step<Environment>): Step<Environment> {
   const { record } = step;
   const send = { key: poolKey(record.size.pool), for: [keyText(keyOf(record))] };
-  return { ...step, sends: [...step.sends, send] };
+  return { ...step, notify: [...step.notify, send] };
 }
 
 /** The same step, telling its disk, whose record was written with it, that it is due. */
 export function tellingDisk(step: Step<Environment>): Step<Environment> {
   const { owner, disk } = step.record;
-  return disk ? { ...step, sends: [...step.sends, { key: diskKey(owner, disk.uid) }] } : step;
+  return disk ? { ...step, notify: [...step.notify, { key: diskKey(owner, disk.uid) }] } : step;
 }

@@ -22,8 +22,8 @@ export async function stepSpec(
 ): Promise<Step<EnvironmentSpec> | undefined> {
   const spec = parseSpec(item);
   const named = await isNamed(ctx, spec);
-  if (named === "unknown") return { record: { ...spec, dueAt: now + UNREADABLE_MS }, sends: [], did: "not known" };
-  if (named) return { record: { ...spec, dueAt: undefined }, sends: [], did: "named by its head" };
+  if (named === "unknown") return { record: { ...spec, dueAt: now + UNREADABLE_MS }, notify: [], log: "not known" };
+  if (named) return { record: { ...spec, dueAt: undefined }, notify: [], log: "named by its head" };
   if (!(await removeRecord(ctx, item))) throw new Conflict(keyText(item));
   return undefined;
 }

@@ -5,7 +5,7 @@ import { nextAccessAt, stepAccess } from "../access/access.ts";
 import { nextExtensionAt } from "../record/extensions.ts";
 import type { Environment } from "../record/record.ts";
 import { markOf } from "../record/run-marks.ts";
-import { changed, noLaterThan, tellingPool, until } from "../record/step-result.ts";
+import { changed, lookAgainAt, noLaterThan, tellingPool } from "../record/step-result.ts";
 import { resizeRun } from "../verbs/resize-run.ts";
 import { lookForUse } from "./auto-stop.ts";
 import { endItself, stopping } from "./end-run.ts";
@@ -52,7 +52,7 @@ export async function stepActive(
   if (decided.phase !== "active") return changed(decided, now, "unused");
   const warning = warningBetween(used, decided);
   if (warning !== undefined)
-    return { ...changed(decided, now, "warned"), act: () => warnTerminals(ctx, decided, warning) };
+    return { ...changed(decided, now, "warned"), after: () => warnTerminals(ctx, decided, warning) };
   const kept = await keepUp(ctx, decided, now);
   const toDo = await stepAccess(ctx, kept, observed, now);
   return toDo ? noLaterThan(toDo, nextLookAt(kept, now)) : goOn(kept, now);
@@ -64,7 +64,7 @@ function keepUp(ctx: WorkerContext, environment: Environment, now: number): Prom
 }
 
 function goOn(environment: Environment, now: number): Step<Environment> {
-  return until(environment, Math.min(nextLookAt(environment, now), nextAccessAt(environment)), "active");
+  return lookAgainAt(environment, Math.min(nextLookAt(environment, now), nextAccessAt(environment)), "active");
 }
 
 /** Beside what is due for its access. */

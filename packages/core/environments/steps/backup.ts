@@ -12,8 +12,8 @@ import { type Environment, keyOf } from "../record/record.ts";
 import { changed, tellingDisk, waitedFor } from "../record/step-result.ts";
 import { addEntry, shorten } from "../record/timeline.ts";
 import { listSnapshotMaking, lookForVolume, releaseDisk } from "./disk.ts";
+import { removeLeftoverRuns } from "./leftover-runs.ts";
 import { detachVolumes } from "./lost-node.ts";
-import { removeStrays } from "./strays.ts";
 
 const NOT_BACKED_UP = `Its disk could not be backed up, ${MOST_ATTEMPTS} times; the volume itself is kept`;
 const LATEST_NOT_MADE = "Its latest backup could not be made; the volume itself is kept";
@@ -49,7 +49,7 @@ export async function backUp(
     return release(ctx, environment, use, now, whatIsLeft(disk));
   }
   // A worker that slept may have made the run again, which has the volume: nobody else looks for it before the end.
-  if (volume.attached) await removeStrays(ctx, environment, "all");
+  if (volume.attached) await removeLeftoverRuns(ctx, environment, "all");
   const held = volume.attached ? await detachVolumes(ctx, environment, [volume.id], now) : undefined;
   if (held) return held;
   if (volume.noBackup === "impossible") return leaveToDisk(ctx, environment, use, now);
@@ -169,7 +169,7 @@ async function claimSnapshot(
   const claimed = { ...environment, end: { ...environment.end, backup: claim } };
   return {
     ...changed(claimed, now, "claims its backup"),
-    async act(ctx) {
+    async after(ctx) {
       try {
         await ctx.volumes.createSnapshot(volumeId, tags);
       } catch (error) {
@@ -256,6 +256,6 @@ function isSaid({ events: { timeline } }: Environment, note: string): boolean {
   return timeline.at(-1)?.reason === note;
 }
 
-function released(environment: Environment, use: DiskUse, now: number, did: string): Step<Environment> {
-  return tellingDisk(changed({ ...environment, disk: { ...use, released: true } }, now, did));
+function released(environment: Environment, use: DiskUse, now: number, log: string): Step<Environment> {
+  return tellingDisk(changed({ ...environment, disk: { ...use, released: true } }, now, log));
 }

@@ -57,11 +57,11 @@ export function deadlineOf(environment: Environment, settings: Limits, keepsPlac
 export function latestLook(environment: Environment, settings: Limits, now: number): number {
   const {
     phase,
-    run: { straysAt },
+    run: { leftoversAt },
     making,
   } = environment;
   const moments = [deadlineOf(environment, settings)?.at, deadlineOf(environment, settings, true)?.at];
-  if (phase === "queued" || phase === "preparing" || phase === "active") moments.push(straysAt ?? undefined);
+  if (phase === "queued" || phase === "preparing" || phase === "active") moments.push(leftoversAt ?? undefined);
   if (phase === "active") moments.push(nextUseLookAt(environment), nextGpuLookAt(environment, settings));
   moments.push(firstSettles(making));
   return Math.min(...moments.filter((at) => at !== undefined && at > now).map(Number));

@@ -29,7 +29,7 @@ import { refusedVolume, unreadableDisk, waitsForDisk } from "../record/disk-word
 import { type Environment, keyOf } from "../record/record.ts";
 
 /** A bound for the record: so many only where the volume service loses one after the other. */
-const MOST_FORMER = 10;
+const MOST_SUPERSEDED = 10;
 
 /** Whether an environment that waits may stand in line: its disk is its own and not being backed up. */
 export type DiskReadiness =
@@ -182,11 +182,11 @@ function lossText(disk: Disk, now: number): string {
 
 /** The disk without the volume that is gone, which stays named: it may only have been out of sight. */
 function replaced(ctx: WorkerContext, disk: Disk): Disk {
-  const { uid, volume, formerVolumes = [] } = disk;
+  const { uid, volume, supersededVolumes = [] } = disk;
   const seen = withVolumeSeen(disk, true, ctx.clock.now());
   if (!volume) return seen;
   ctx.log.error("a disk's volume is gone", { disk: uid, volume: volume.id });
-  return { ...seen, lost: disk.lost, formerVolumes: [volume.id, ...formerVolumes].slice(0, MOST_FORMER) };
+  return { ...seen, lost: disk.lost, supersededVolumes: [volume.id, ...supersededVolumes].slice(0, MOST_SUPERSEDED) };
 }
 
 /** Not seen is not gone: it is asked for again, and no earlier believed than what was just made is surely listed. */

@@ -11,17 +11,17 @@ import { lacksLastLog, logEndsAt } from "../record/kept-log.ts";
 import type { Machine } from "../record/machine.ts";
 import type { Environment } from "../record/record.ts";
 import { forgetSecrets } from "../record/spec.ts";
-import { changed, tellingDisk, tellingPool, until, waitMs } from "../record/step-result.ts";
+import { changed, lookAgainAt, tellingDisk, tellingPool, waitMs } from "../record/step-result.ts";
 import { backUp } from "./backup.ts";
 import { releaseUnused } from "./disk.ts";
 import { endOf } from "./end-run.ts";
 import { finalize, LOOKS_AFTER_END_MS } from "./finalize.ts";
 import { keepNewest, keptUntil } from "./kept.ts";
+import { removeLeftoverRuns } from "./leftover-runs.ts";
 import { copyLastLog, removeCopies } from "./log.ts";
 import { lookAtMachines } from "./lost-node.ts";
 import { detachOwn } from "./own-volumes.ts";
 import { noStartFrom, releasableAt } from "./release.ts";
-import { removeStrays } from "./strays.ts";
 
 const GRACE_SECONDS = 10;
 
@@ -101,15 +101,15 @@ async function removeRun(
     const isAtOnce = looks === 0 && now >= freeAt;
     const takenMs = now - (removedAt ?? now);
     const wait = isAtOnce ? 0 : Math.max(waitMs({ looks: now < freeAt ? looks : looks - 1 }), patienceMs(takenMs));
-    return until(asked, now + wait, "removes its compute");
+    return lookAgainAt(asked, now + wait, "removes its compute");
   }
   if (now >= freeAt) return undefined;
   return waitsUntilFree(environment, freeAt, "waits until nobody can start it any more");
 }
 
-function waitsUntilFree(environment: Environment, freeAt: number, did: string): Step<Environment> {
+function waitsUntilFree(environment: Environment, freeAt: number, log: string): Step<Environment> {
   const waits = { ...environment, end: { ...environment.end, waitsFor: "Waits until nobody can start it any more" } };
-  return until(waits, freeAt, did);
+  return lookAgainAt(waits, freeAt, log);
 }
 
 /** Capacity goes back; a disk that no run was begun with is as it was, and needs no backup. */
@@ -178,11 +178,11 @@ export async function lookAfterEnd(
   const since = environment.end.cleanSince ?? environment.end.at ?? now;
   const nextLook = since + (LOOKS_AFTER_END_MS[environment.end.cleanLooks] ?? 0);
   if (await isNamed(ctx, environment)) {
-    return tellingPool(until(environment, now + 5000, "waits for its pool"));
+    return tellingPool(lookAgainAt(environment, now + 5000, "waits for its pool"));
   }
-  if (now < nextLook) return until(environment, nextLook, "ended");
-  if (await removeStrays(ctx, environment, "all")) {
-    return until(
+  if (now < nextLook) return lookAgainAt(environment, nextLook, "ended");
+  if (await removeLeftoverRuns(ctx, environment, "all")) {
+    return lookAgainAt(
       { ...environment, end: { ...environment.end, cleanSince: now, cleanLooks: 0 } },
       now + 5000,
       "removed what came back",
@@ -192,10 +192,10 @@ export async function lookAfterEnd(
   const following = LOOKS_AFTER_END_MS[cleanLooks];
   const settles = firstSettles(environment.making);
   if (following === undefined && settles > now && settles < Number.POSITIVE_INFINITY) {
-    return until(environment, settles, "waits for volumes that may have been made late");
+    return lookAgainAt(environment, settles, "waits for volumes that may have been made late");
   }
   if (following === undefined) return "done";
-  return until({ ...environment, end: { ...environment.end, cleanLooks } }, since + following, "clean");
+  return lookAgainAt({ ...environment, end: { ...environment.end, cleanLooks } }, since + following, "clean");
 }
 
 /** Whether a ledger item still says that it has capacity. */
@@ -218,8 +218,8 @@ function namesIt(items: readonly LedgerItem[], { uid: own }: Environment): boole
 /** The last that goes is its log: until then the record stays due, far ahead. */
 async function forget(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const goesAt = logEndsAt(environment);
-  if (goesAt !== undefined && now < goesAt) return until(environment, goesAt, "keeps its log");
+  if (goesAt !== undefined && now < goesAt) return lookAgainAt(environment, goesAt, "keeps its log");
   await removeCopies(ctx, environment);
   const done = { ...environment, log: undefined, dueAt: undefined };
-  return { record: done, sends: [], did: "done" };
+  return { record: done, notify: [], log: "done" };
 }

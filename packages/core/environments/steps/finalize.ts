@@ -6,7 +6,7 @@ import type { Outcome } from "../record/end.ts";
 import { endExtensions } from "../record/extensions.ts";
 import { type Environment, keyOf } from "../record/record.ts";
 import { forgetSecrets, forgetSpec } from "../record/spec.ts";
-import { changed, until } from "../record/step-result.ts";
+import { changed, lookAgainAt } from "../record/step-result.ts";
 import { enter } from "../record/transitions.ts";
 import { asStopped } from "../verbs/stop.ts";
 import { keepArchive } from "./keep-archive.ts";
@@ -38,7 +38,9 @@ export async function finalize(ctx: WorkerContext, environment: Environment, now
   if (cleared) return cleared;
   const stopped = asStopped(closeOwn(bare, now), now, broken ?? bare.reason);
   const isWanted = stopped.goal.desired === "active";
-  return isWanted ? changed(stopped, now, "stopped") : until(stopped, now + (LOOKS_AFTER_END_MS[0] ?? 0), "stopped");
+  return isWanted
+    ? changed(stopped, now, "stopped")
+    : lookAgainAt(stopped, now + (LOOKS_AFTER_END_MS[0] ?? 0), "stopped");
 }
 
 /** The archive first, then the volumes it is made of; host name and secrets go although a volume cannot be removed. */
@@ -61,7 +63,7 @@ function end(bare: Environment, { phase, reason }: Outcome, now: number): Step<E
   const final: Environment = { ...ended, reason, end: { ...ended.end, at: now } };
   const asked = closeActions(endExtensions(final, now), ["cancel"], now);
   const closed = closeActions(asked, ["resize"], now, TOO_LATE);
-  return until(closeOwn(closed, now), now + (LOOKS_AFTER_END_MS[0] ?? 0), phase);
+  return lookAgainAt(closeOwn(closed, now), now + (LOOKS_AFTER_END_MS[0] ?? 0), phase);
 }
 
 /** Drops the secrets where the policy says so. A start that came meanwhile has brought a new specification already. */

@@ -224,8 +224,8 @@ describe("a log that cannot be copied", () => {
 
     const ended = await world.read("alice", "one");
     expect(ended.phase).toBe("cancelled");
-    const told = ended.events.timeline.filter(({ reason }) => reason === "The end of its log could not be kept");
-    expect(told).toHaveLength(1);
+    const entries = ended.events.timeline.filter(({ reason }) => reason === "The end of its log could not be kept");
+    expect(entries).toHaveLength(1);
     expect(world.compute.liveUnits("h100-1") + world.compute.liveUnits("h100-2")).toBe(0);
     world.blobs.breakWith(undefined);
     expect((await shown()).text).toBe("first\n");

@@ -83,6 +83,6 @@ function newest(text: string): { bytes: Uint8Array; cut: boolean } {
 /** The same step, which removes the copy that its record no longer names once that is written. */
 export function droppingOldCopy(environment: Environment, step: Step<Environment>): Step<Environment> {
   const [old, next] = [environment.log?.blob, step.record.log?.blob];
-  if (!old || !next || step.act || old === next) return step;
-  return { ...step, act: (ctx) => ctx.blobs.remove(old) };
+  if (!old || !next || step.after || old === next) return step;
+  return { ...step, after: (ctx) => ctx.blobs.remove(old) };
 }

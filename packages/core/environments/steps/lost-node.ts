@@ -3,7 +3,7 @@ import type { BoundNode, NodeRef } from "../../ports/compute.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
 import type { Machine } from "../record/machine.ts";
 import type { Environment } from "../record/record.ts";
-import { changed, until, waitedFor } from "../record/step-result.ts";
+import { changed, lookAgainAt, waitedFor } from "../record/step-result.ts";
 import { endRun } from "./end-run.ts";
 
 /** What a look at the machines of a run found. */
@@ -62,7 +62,7 @@ export async function stepLostMachine(
   if (lost)
     return endRun({ ...environment, run: { ...environment.run, machines } }, now, `Its machine was lost: ${lost.name}`);
   if (waitsFor !== null) {
-    return until(
+    return lookAgainAt(
       { ...environment, run: { ...environment.run, machines }, reason: waitsFor },
       nextLookAt(machines, now),
       "waits for its machine",

@@ -1,6 +1,6 @@
 import type { Step, WorkerContext } from "../../worker.ts";
 import type { Environment } from "../record/record.ts";
-import { changed, until } from "../record/step-result.ts";
+import { changed, lookAgainAt } from "../record/step-result.ts";
 import { endRun } from "./end-run.ts";
 
 /** A run that one look did not see is looked for again no earlier than this, ten seconds by clocks 17 s apart. */
@@ -19,12 +19,12 @@ export async function missRun(ctx: WorkerContext, environment: Environment, now:
   } = environment;
   const answeredAt = ctx.clock.now();
   if (missedAt === null)
-    return until(
+    return lookAgainAt(
       { ...environment, run: { ...environment.run, missedAt: answeredAt } },
       answeredAt + AGAIN_MS,
       "does not see its compute",
     );
-  if (now < missedAt + AGAIN_MS) return until(environment, missedAt + AGAIN_MS, "does not see its compute");
+  if (now < missedAt + AGAIN_MS) return lookAgainAt(environment, missedAt + AGAIN_MS, "does not see its compute");
   const listed = await ctx.compute.listRuns(uid);
   if (listed.some((one) => one.uid === uid && one.run === run)) return seesAgain(environment, now);
   return endRun(environment, now, "Its compute disappeared from the cluster");

@@ -7,12 +7,12 @@ import type { Step, WorkerContext } from "../../worker.ts";
 import type { OwnVolume } from "../record/disk-use.ts";
 import { refusedVolume } from "../record/disk-words.ts";
 import type { Environment } from "../record/record.ts";
-import { changed, until, waitedSince } from "../record/step-result.ts";
+import { changed, lookAgainAt, waitedSince } from "../record/step-result.ts";
 import { shorten } from "../record/timeline.ts";
 import { ALARM_MS } from "./deadlines.ts";
 import { endArchive } from "./end-archive.ts";
+import { removeLeftoverRuns } from "./leftover-runs.ts";
 import { detachVolumes } from "./lost-node.ts";
-import { removeStrays } from "./strays.ts";
 
 /** Whether a volume of its own is still to be made before a run can be. */
 export function lacksVolumes({ volumes }: Environment): boolean {
@@ -112,7 +112,7 @@ export async function removeVolumes(
   ctx.log[takenMs >= ALARM_MS ? "error" : "warn"]("volumes not removed", { uid, left: refused });
   const waitsFor = shorten(`Its volume ${refused[0]}`);
   const waits = { ...environment, volumes, end: { ...end, waitsFor } };
-  return until(waits, now + pauseMs(takenMs), "could not remove its volumes");
+  return lookAgainAt(waits, now + pauseMs(takenMs), "could not remove its volumes");
 }
 
 async function removeOwn(ctx: WorkerContext, own: OwnVolume): Promise<{ own: OwnVolume; refusal?: string }> {
@@ -135,7 +135,7 @@ export async function detachOwn(
   const ids = idsOf(environment);
   if (!(await areAttached(ctx, ids))) return undefined;
   // A worker that slept may have made a run again that has them: nobody else looks for it before the end.
-  await removeStrays(ctx, environment, "all");
+  await removeLeftoverRuns(ctx, environment, "all");
   const silent = await endArchive(ctx, environment);
   const step = await detachVolumes(ctx, environment, ids, now);
   if (!step) return changed(environment, now, "its volumes are detached");

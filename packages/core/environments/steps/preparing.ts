@@ -191,6 +191,6 @@ async function giveAccess(
 ): Promise<Step<Environment> | undefined> {
   const { guests, keyed } = environment.access;
   const isAwaited = guests.some(({ state, tries }) => state === "fetched" || (state === "wanted" && tries === 0));
-  const isUnapplied = keyed && environment.access.told?.run !== environment.run.n;
+  const isUnapplied = keyed && environment.access.applied?.run !== environment.run.n;
   return isAwaited || isUnapplied ? awaitAccess(ctx, environment, observed, now) : undefined;
 }

@@ -12,7 +12,7 @@ import { nextExtensionAt, showExtensions } from "../record/extensions.ts";
 import type { Machine } from "../record/machine.ts";
 import { type Environment, waitingFields } from "../record/record.ts";
 import { noRun } from "../record/run-state.ts";
-import { changed, tellingDisk, tellingPool, until } from "../record/step-result.ts";
+import { changed, lookAgainAt, tellingDisk, tellingPool } from "../record/step-result.ts";
 import { decideEnd, enter } from "../record/transitions.ts";
 import { readyDisk, releaseUnused } from "./disk.ts";
 import { endRun, stopping } from "./end-run.ts";
@@ -50,20 +50,24 @@ export async function stepQueued(
   const extensionAt = nextExtensionAt(extended);
   if (ready.kind === "waits") {
     const wait = Math.max(DISK_MS, patienceMs(now - environment.queuedAt));
-    const step = until(outOfLine(extended, ready.reason), Math.min(now + wait, extensionAt), "waits for its disk");
+    const step = lookAgainAt(
+      outOfLine(extended, ready.reason),
+      Math.min(now + wait, extensionAt),
+      "waits for its disk",
+    );
     // What was kept for it or given to it is another's now.
     return environment.waitPool === undefined ? step : tellingPool(step);
   }
   if (environment.waitPool === undefined) {
     const inLine = { ...extended, ...waitingFields(extended), zone: ready.zone, reason: null };
-    return tellingPool(until(inLine, Math.min(now + UNKNOWN_MS, extensionAt), "stands in line"));
+    return tellingPool(lookAgainAt(inLine, Math.min(now + UNKNOWN_MS, extensionAt), "stands in line"));
   }
   const grant = await findGrant(ctx, environment, message.for ?? [], now);
   if (grant) return tellingPool(changed(takeGrant(extended, grant, now), now, "took its grant"));
 
   if ((environment.dueAt ?? now) > now) return undefined;
   const wait = environment.looks > FIRST_LOOKS ? KNOWN_MS : UNKNOWN_MS;
-  return tellingPool(until(extended, Math.min(now + wait, extensionAt), "waits"));
+  return tellingPool(lookAgainAt(extended, Math.min(now + wait, extensionAt), "waits"));
 }
 
 /** What it was granted, its machines where all of them are there already, and the zone of the first one. */

@@ -9,13 +9,13 @@ import type { Environment } from "../record/record.ts";
 import { stepActive } from "./active.ts";
 import { latestLook } from "./deadlines.ts";
 import { stepEnded, stepStopping } from "./ending.ts";
+import { lookForLeftoverRuns } from "./leftover-runs.ts";
 import { droppingOldCopy } from "./log.ts";
 import { stepOverdue } from "./overdue.ts";
 import { settleVolumes } from "./own-volumes.ts";
 import { stepPreparing } from "./preparing.ts";
 import { stepQueued } from "./queued.ts";
 import { stepStopped } from "./stopped.ts";
-import { lookForStrays } from "./strays.ts";
 
 export type EnvironmentStep = Step<Environment>;
 
@@ -64,8 +64,9 @@ async function nextStep(
   if (hasEventsToEmit(environment)) return tellReceiver(ctx, environment, now);
   const settled = await settleVolumes(ctx, environment, now);
   if (settled) return settled;
-  const mayStray = environment.run.straysAt !== null && now >= environment.run.straysAt && isUnderWay(environment);
-  const stepOf = mayStray ? lookForStrays : steps[environment.phase];
+  const mayHaveLeftovers =
+    environment.run.leftoversAt !== null && now >= environment.run.leftoversAt && isUnderWay(environment);
+  const stepOf = mayHaveLeftovers ? lookForLeftoverRuns : steps[environment.phase];
   return stepOf(ctx, environment, now, message);
 }
 

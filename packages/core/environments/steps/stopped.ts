@@ -23,5 +23,5 @@ export async function stepStopped(
   }
   const bare = await withoutSecrets(ctx, environment);
   const look = await lookAfterEnd(ctx, bare, now);
-  return look === "done" ? { record: { ...bare, dueAt: undefined }, sends: [], did: "done" } : look;
+  return look === "done" ? { record: { ...bare, dueAt: undefined }, notify: [], log: "done" } : look;
 }

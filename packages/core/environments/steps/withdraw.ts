@@ -6,7 +6,7 @@ import type { Step, WorkerContext } from "../../worker.ts";
 import type { DiskUse } from "../record/disk-use.ts";
 import { type Environment, waitingFields } from "../record/record.ts";
 import { noRun } from "../record/run-state.ts";
-import { changed, tellingPool, until, waited } from "../record/step-result.ts";
+import { changed, lookAgainAt, tellingPool, waited } from "../record/step-result.ts";
 import { enter } from "../record/transitions.ts";
 import { endRun } from "./end-run.ts";
 import { noStartFrom, releasableAt } from "./release.ts";
@@ -49,7 +49,7 @@ export async function withdraw(
     );
   }
   const freeAt = releasableAt(ctx, noStart, now);
-  if (now < freeAt) return until(noStart, freeAt, "waits until nobody can start it any more");
+  if (now < freeAt) return lookAgainAt(noStart, freeAt, "waits until nobody can start it any more");
   const excuse = await whyUncounted(ctx, environment);
   if (!excuse && environment.placement.withdrawals >= MOST_WITHDRAWALS) {
     return endRun(environment, now, unplaceable(environment));

@@ -63,7 +63,7 @@ export function newHead(
       error: null,
       preparingAt: null,
       startedAt: null,
-      straysAt: null,
+      leftoversAt: null,
       grant: null,
       ...noRun,
       machines: [],

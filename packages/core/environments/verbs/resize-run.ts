@@ -3,7 +3,7 @@ import type { Step, WorkerContext } from "../../worker.ts";
 import { closeActions, hasOpenAction } from "../record/actions.ts";
 import type { Environment } from "../record/record.ts";
 import { sameResources } from "../record/resize.ts";
-import { changed, until } from "../record/step-result.ts";
+import { changed, lookAgainAt } from "../record/step-result.ts";
 
 /** Counted apart from what else fails: neither that nor a signal may bring the end of these tries forward. */
 const MOST_TRIES = 4;
@@ -34,7 +34,11 @@ export async function resizeRun(
     ctx.log.warn("not resized", { uid, run, tries, error: String(error) });
     const nextAt = now + 2 ** tries * 1000;
     if (tries < MOST_TRIES) {
-      return until({ ...environment, run: { ...environment.run, resizing: { tries, nextAt } } }, nextAt, "not resized");
+      return lookAgainAt(
+        { ...environment, run: { ...environment.run, resizing: { tries, nextAt } } },
+        nextAt,
+        "not resized",
+      );
     }
     const back = {
       ...environment,

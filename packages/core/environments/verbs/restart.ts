@@ -9,7 +9,7 @@ import { enter } from "../record/transitions.ts";
  * When, after a start, the cluster is looked at for something that a sleeping worker made of an earlier run: as soon as
  * that can be, since it has the volumes, and once more as after an end.
  */
-export const STRAYS_MS = [30_000, 600_000] as const;
+export const LEFTOVERS_MS = [30_000, 600_000] as const;
 
 /** What a start may change beside the specification. */
 export interface NewRun {
@@ -44,7 +44,7 @@ export function restart(environment: Environment, now: number, run: NewRun): Env
       limits: null,
       resized: null,
       resizing: undefined,
-      straysAt: now + STRAYS_MS[0],
+      leftoversAt: now + LEFTOVERS_MS[0],
     },
     starts: environment.starts + 1,
     size,

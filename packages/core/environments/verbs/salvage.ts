@@ -99,7 +99,7 @@ function blankOf(ctx: Context, item: Item, entry: Grant | undefined): Environmen
   const uid = [item.uid, entry?.uid, supersededUid, specUid].find(isUid) ?? ctx.ids.uid();
   const asOwner: UserContext = { ...ctx, actor, dialect: createdBy, noun: "environment" };
   const input = { id, name: id, labels: {}, size: entry?.size ?? unknownSize, image: "", command: undefined, env: {} };
-  const access = { login: id, guests: [], jupyter: null, keyed: false, revision: 0, told: null };
+  const access = { login: id, guests: [], jupyter: null, keyed: false, revision: 0, applied: null };
   const key = { pk: item.pk, sk: item.sk };
   return newHead(asOwner, key, input, { uid, access, receiver: null, note: null }, undefined);
 }

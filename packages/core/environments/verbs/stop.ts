@@ -59,6 +59,6 @@ export function asStopped(environment: Environment, now: number, reason: string 
   return {
     ...stopped,
     end: { ...stopped.end, at: now, cleanSince: null, cleanLooks: 0 },
-    run: { ...stopped.run, straysAt: null },
+    run: { ...stopped.run, leftoversAt: null },
   };
 }
