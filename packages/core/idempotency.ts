@@ -81,7 +81,7 @@ export async function beginCreate(ctx: UserContext<"table">, request: KeyedReque
 
 /** Keeps the answer for repeats. If this is lost, a repeat makes the same thing again, which changes nothing. */
 export async function keepReply(ctx: Context<"table">, create: KeyedCreate, reply: KeptReply): Promise<void> {
-  await settle(ctx, { ...create, state: "done", reply });
+  await keepOutcome(ctx, { ...create, state: "done", reply });
 }
 
 /**
@@ -92,7 +92,7 @@ export async function keepFailure(ctx: Context<"table">, create: KeyedCreate, er
   const isRefusal = error instanceof Problem && error.kind !== "failed" && error.kind !== "unavailable";
   // Nor does a refusal say anything of what an earlier request of this key may have made, unless it is about that.
   const isNothing = isRefusal && (create.state === "open" || error.details.isUndone === true);
-  await settle(ctx, { ...create, state: isNothing ? "refused" : "unsure" });
+  await keepOutcome(ctx, { ...create, state: isNothing ? "refused" : "unsure" });
 }
 
 function newCreate(ctx: UserContext, { method, path, key, body }: KeyedRequest, thing: ChosenIds): KeyedCreate {
@@ -131,7 +131,7 @@ function follow(known: KeyedCreate, fresh: KeyedCreate): Begun {
 /** Several requests may work on one thing: the state of the highest rank stays, whichever comes first. */
 const rank = { open: 0, refused: 1, unsure: 2, done: 3 } as const satisfies Record<State, number>;
 
-async function settle(ctx: Context<"table">, settled: KeyedCreate): Promise<void> {
+async function keepOutcome(ctx: Context<"table">, settled: KeyedCreate): Promise<void> {
   if (await writeRecord(ctx, { ...settled, state: stateOf(settled, settled) })) return;
   await changeRecord(ctx, {
     read: () => findCreate(ctx, settled),

@@ -55,7 +55,7 @@ interface Settled {
 /** The disk as a restore needs it: its own looks find only once a day which restores are over. */
 async function readSettled(ctx: UserContext<"table">, name: string): Promise<Settled> {
   const { disk } = await getDisk(ctx, name);
-  return settle(ctx, disk, ctx.clock.now());
+  return findSettled(ctx, disk, ctx.clock.now());
 }
 
 function sourceOf({ snapshots }: Disk, name: string, id: string): DiskSource {
@@ -91,10 +91,10 @@ function tooMany(most: number): Problem {
  * none of them: it may be seen again, and would be thinned out before its new disk hears of that.
  */
 export async function settleRestores(ctx: Context<"table">, disk: Disk, now: number): Promise<Disk> {
-  return (await settle(ctx, disk, now)).disk;
+  return (await findSettled(ctx, disk, now)).disk;
 }
 
-async function settle(ctx: Context<"table">, disk: Disk, now: number): Promise<Settled> {
+async function findSettled(ctx: Context<"table">, disk: Disk, now: number): Promise<Settled> {
   const { owner, restores = [], snapshots } = disk;
   if (restores.length === 0) return { disk, idle: new Set() };
   const isNamed = ({ snapshot }: Restore) => snapshots.some(({ id }) => id === snapshot);

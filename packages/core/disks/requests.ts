@@ -35,7 +35,7 @@ export async function deleteDisk(ctx: RequestContext, name: string, asked?: Aske
 }
 
 function markDeleted(ctx: RequestContext, name: string, asked: Asked | undefined): Promise<Requested> {
-  return request(ctx, { name, action: "delete", asked }, ({ disk, inUse, holder }) => {
+  return changeDisk(ctx, { name, action: "delete", asked }, ({ disk, inUse, holder }) => {
     if (disk.phase === "deleted") throw new Problem("gone", `Disk '${name}' is already marked for deletion`);
     if (inUse) {
       const text = `Cannot delete disk '${name}' - it is currently in use by reservation ${holder}`;
@@ -59,7 +59,7 @@ async function freeName(ctx: RequestContext, name: string, asked: Asked | undefi
 
 /** Takes the mark off again. Throws `notFound`, or `conflict` when it bears none. A purge that has begun is final. */
 export async function undeleteDisk(ctx: RequestContext, name: string, asked?: Asked): Promise<Requested> {
-  return request(ctx, { name, action: "undelete", asked }, ({ disk }) => {
+  return changeDisk(ctx, { name, action: "undelete", asked }, ({ disk }) => {
     if (disk.phase !== "deleted") throw new Problem("conflict", `Disk '${name}' is not marked for deletion`);
     const unmarked = { ...disk, phase: "available", deletedAt: null, purgeAt: null } as const;
     return withAttemptAnew(unmarked, ctx.clock.now());
@@ -88,7 +88,7 @@ function refuseOther({ disk, name }: DiskView, operation: Operation | undefined)
 }
 
 /** The disk's own record decides between a delete, a lease, an undelete and a purge. */
-async function request(
+async function changeDisk(
   ctx: RequestContext,
   { name, action, asked }: Wanted,
   decide: (view: DiskView) => Disk,

@@ -19,7 +19,7 @@ import { adviceOf, headAfter } from "./head-after.ts";
 import { ledgerItemsOf, readLedgerForPlan, readLedgerItems } from "./ledger.ts";
 import { readNamed } from "./named.ts";
 import { findPool, type Grant, type Ledger, type Pool, poolTypeOf } from "./record.ts";
-import { concerns, settle } from "./settle.ts";
+import { concerns, settleLedger } from "./settle.ts";
 import { talliedBetween } from "./tally.ts";
 import { readRuns, returnedBetween, writeUsed } from "./used.ts";
 import { writeLedger } from "./write-ledger.ts";
@@ -107,7 +107,7 @@ async function planOnce(ctx: PlannerContext, key: Key, named: readonly string[])
   // Read again, after the ledger: an environment that hasChanges() read may have taken its grant since.
   const { records } = await readNamed(ctx, named);
   const now = ctx.clock.now();
-  const { ledger, known, compared } = await settle(ctx, before, records, now);
+  const { ledger, known, compared } = await settleLedger(ctx, before, records, now);
   const decided = await decideGrants(ctx, ledger, records, returnedBetween(before, ledger, known), now);
   const written = await writeLedger(ctx, before, decided.ledger);
   const advice = adviceOf(pool, decided, now);

@@ -64,7 +64,7 @@ export interface Settled {
  * by time, only by its record (docs/architecture.md#admission). A record frees capacity when it is absent, is of another
  * life or run, waits no longer, or holds another grant or none; one that cannot be read frees nothing.
  */
-export async function settle(
+export async function settleLedger(
   ctx: PlannerContext,
   before: Ledger,
   named: readonly Environment[],

@@ -23,7 +23,7 @@ export async function stepUser(ctx: WorkerContext, item: Item, now: number): Pro
   const revoking = user.revoking.filter(whole);
   await Promise.all(revoking.map((hash) => revoke(ctx, user, hash, keyOfHash(hash), now)));
   const mine = user.keys.filter(({ hash }) => whole(hash));
-  const lines = await Promise.all(mine.map((line) => settle(ctx, user, line, keyOfHash(line.hash), now)));
+  const lines = await Promise.all(mine.map((line) => settleLine(ctx, user, line, keyOfHash(line.hash), now)));
   // Only now, so that one that cannot be read lets no other live on; the step is tried again.
   if (revoking.length + mine.length < user.revoking.length + user.keys.length) {
     throw new Error("One of the user's API keys cannot be read");
@@ -73,7 +73,7 @@ interface SettledLine {
 }
 
 /** Undefined: the line goes. */
-async function settle(
+async function settleLine(
   ctx: Context<"table">,
   user: User,
   line: UserKey,

@@ -98,7 +98,7 @@ async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, a
   const result = await postAttempt(ctx, { id: eventIdOf(delivery), url: opened.url, body: opened.body });
   // A worker may have been suspended meanwhile: a receiver is charged its time-out at most.
   const tookMs = Math.min(ctx.clock.monotonic() - begun, PATIENCE_MS);
-  await settle(ctx, claimed, result);
+  await keepResult(ctx, claimed, result);
   if (ctx.clock.monotonic() - begun <= REPORT_WITHIN_MS) {
     if (result.isFinal) await tellAnswered(ctx, receiver, ctx.clock.now());
     else await tellFailed(ctx, receiver, { tookMs, wasProbe: verdict.may === "probe" }, ctx.clock.now());
@@ -167,7 +167,7 @@ async function claim(
 }
 
 /** Writes the result down, even where a resend was asked for meanwhile; not where the claim is another's by now. */
-async function settle(ctx: DelivererContext, claimed: Delivery, result: Result): Promise<void> {
+async function keepResult(ctx: DelivererContext, claimed: Delivery, result: Result): Promise<void> {
   const { claim: own } = claimed;
   let first: Delivery | undefined = claimed;
   const { record } = await changeRecord(ctx, {

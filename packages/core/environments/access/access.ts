@@ -70,7 +70,8 @@ async function giveAccess(
   now: number,
 ): Promise<Step<Environment> | undefined> {
   const { guests } = environment.access;
-  const toDo = () => (isApplied(environment) ? settleJupyter(environment, observed, now) : tell(ctx, environment, now));
+  const toDo = () =>
+    isApplied(environment) ? settleJupyter(environment, observed, now) : applyAccess(ctx, environment, now);
   if (guests.some(({ state, tries }) => state === "wanted" && tries > 0)) {
     // GitHub does not answer: what needs nobody else waits for no other question.
     const step = await toDo();
@@ -119,7 +120,7 @@ function sayRefused(environment: Environment, now: number, why: string): Environ
 }
 
 /** Says it all to the run: the keys that came with it, those that were fetched, and Jupyter. */
-async function tell(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
+async function applyAccess(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const {
     access,
     uid,

@@ -33,7 +33,10 @@ export async function changeEnvironment(
     what: `The ${ctx.noun} ${id} is`,
   });
   if (!record) return read.emitted;
-  await Promise.all([tell(ctx, read.emitted, record), ...read.deliveries.map((delivery) => sendLook(ctx, delivery))]);
+  await Promise.all([
+    sendLooks(ctx, read.emitted, record),
+    ...read.deliveries.map((delivery) => sendLook(ctx, delivery)),
+  ]);
   return record;
 }
 
@@ -50,7 +53,7 @@ export function refuseUnlessRestartable(ctx: UserContext, environment: Environme
   throw new Problem("conflict", `Cannot ${verb} ${ctx.noun} ${id} in status ${outcome?.phase ?? phase}`);
 }
 
-async function tell(ctx: UserContext<"queue">, before: Environment, after: Environment): Promise<void> {
+async function sendLooks(ctx: UserContext<"queue">, before: Environment, after: Environment): Promise<void> {
   const key: Key = keyOf(after);
   const pools = [before, after].filter(isWaiting).map(({ size }) => size.pool);
   const looks = [...new Set(isWaiting(before) && isWaiting(after) ? [] : pools)].map((pool) =>

@@ -68,13 +68,17 @@ export async function settleVolumes(
   const due = environment.making.filter((entry) => now >= settlesAt(entry));
   if (due.length === 0) return undefined;
   const own = new Set(environment.volumes.map(({ volume }) => volume?.id));
-  const settled = await Promise.all(due.map((entry) => settle(ctx, entry, own)));
+  const settled = await Promise.all(due.map((entry) => removeLate(ctx, entry, own)));
   const left = due.flatMap((entry, index) => (settled[index] ? [] : [{ ...entry, at: now }]));
   const making = [...environment.making.filter((entry) => !due.includes(entry)), ...left];
   return changed({ ...environment, making }, now, "looked for volumes that were made late");
 }
 
-async function settle(ctx: WorkerContext, entry: VolumeMaking, own: ReadonlySet<string | undefined>): Promise<boolean> {
+async function removeLate(
+  ctx: WorkerContext,
+  entry: VolumeMaking,
+  own: ReadonlySet<string | undefined>,
+): Promise<boolean> {
   try {
     const found = await ctx.volumes.listVolumes(entry.token);
     return await removeUnused(

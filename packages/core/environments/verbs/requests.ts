@@ -22,7 +22,7 @@ export async function requestCancel(
   id: string,
   reason = "Cancelled by its owner",
 ): Promise<Action> {
-  return request(ctx, id, (environment, now, token) => {
+  return requestAction(ctx, id, (environment, now, token) => {
     const word = environment.end.outcome?.phase ?? environment.phase;
     if (word === "cancelled")
       return environment.requests.list.find((action) => action.kind === "cancel") ?? firstOf(environment);
@@ -62,7 +62,7 @@ export async function requestExtension(
     const asked = addAction(environment, { kind: "extend", at: now, noun: ctx.noun, writer: token, extraMs });
     return { ...asked, size: { ...environment.size, wantedMs }, times: { ...asked.times, endsAt } };
   };
-  return request(ctx, id, decide, { delayMs: SHOWN_AFTER_MS, token: chosen });
+  return requestAction(ctx, id, decide, { delayMs: SHOWN_AFTER_MS, token: chosen });
 }
 
 /** How the dialect calls the state of an environment, for a refusal. */
@@ -80,7 +80,7 @@ export async function requestJupyter(
   wordOf: WordOf,
 ): Promise<Action> {
   const kind: ActionKind = wanted ? "enable_jupyter" : "disable_jupyter";
-  return request(ctx, id, async (environment, now, token) => {
+  return requestAction(ctx, id, async (environment, now, token) => {
     refuseUnlessActive(ctx, environment, `Cannot ${wanted ? "enable" : "disable"} Jupyter for`, wordOf);
     const {
       access,
@@ -125,7 +125,7 @@ export async function requestGuest(
     const asked = addAction(environment, { kind: "add_user", at: now, noun: ctx.noun, writer: token, subject: name });
     return { ...asked, access: { ...access, guests } };
   };
-  return request(ctx, id, decide, { token: chosen });
+  return requestAction(ctx, id, decide, { token: chosen });
 }
 
 /**
@@ -151,7 +151,7 @@ export async function requestKey(
     const guest = { ...newGuest(name, now), state: "fetched" as const, known: true };
     return { ...asked, access: { ...access, guests: [...others, guest], revision: access.revision + 1 } };
   };
-  return request(ctx, id, decide, { token: chosen });
+  return requestAction(ctx, id, decide, { token: chosen });
 }
 
 function refuseUnlessActive(ctx: RequestContext, environment: Environment, words: string, wordOf: WordOf): void {
@@ -165,7 +165,7 @@ const HOUR_MS = 3_600_000;
  * Reads, decides, writes if nobody else did, and sends one look, at once or for `delayMs` later. A decision that is an
  * action only answers.
  */
-async function request(
+async function requestAction(
   ctx: RequestContext,
   id: string,
   decide: (environment: Environment, now: number, token: string) => Environment | Action | Promise<Environment>,
