@@ -6,26 +6,26 @@ import type { Consumer } from "#http/work.ts";
 
 /** functions.json: what stacks/ need to know of every function, sorted by name. Throws for what no edge could serve. */
 export function functionList({ endpoints, consumers, schedules, fallbacks, sockets }: Catalog): object[] {
-  requireServable(endpoints.map(({ thing }) => thing));
+  requireServable(endpoints.map(({ declaration }) => declaration));
   const rows = [
-    ...endpoints.map((entry) => ({ ...common(entry), ...endpointPart(entry.thing) })),
-    ...consumers.map((entry) => ({ ...common(entry), ...consumerPart(entry.thing) })),
-    ...schedules.map((entry) => ({ ...common(entry), ...schedulePart(entry.thing) })),
-    ...sockets.map((entry) => ({ ...common(entry), ...socketPart(entry.thing) })),
+    ...endpoints.map((entry) => ({ ...common(entry), ...endpointPart(entry.declaration) })),
+    ...consumers.map((entry) => ({ ...common(entry), ...consumerPart(entry.declaration) })),
+    ...schedules.map((entry) => ({ ...common(entry), ...schedulePart(entry.declaration) })),
+    ...sockets.map((entry) => ({ ...common(entry), ...socketPart(entry.declaration) })),
     ...fallbacks.map((entry) => ({ ...common(entry), route: "$default" })),
   ];
   return rows.sort((one, other) => (one.name < other.name ? -1 : 1));
 }
 
-interface Thing {
+interface Declaration {
   readonly kind: string;
   readonly uses: readonly string[];
   readonly timeoutSeconds: number;
   readonly memoryMb: number;
 }
 
-function common({ name, file, thing }: Entry<Thing>) {
-  const { kind, uses, timeoutSeconds, memoryMb } = thing;
+function common({ name, file, declaration }: Entry<Declaration>) {
+  const { kind, uses, timeoutSeconds, memoryMb } = declaration;
   return { name, file, kind, uses: uses.toSorted(), timeoutSeconds, memoryMb };
 }
 

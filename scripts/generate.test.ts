@@ -32,8 +32,8 @@ const make = novita.post(
   async () => ({ id: "1" }),
 );
 
-function entry<Thing>(name: string, thing: Thing) {
-  return { name, file: `functions/${name}.ts`, thing };
+function entry<Declaration>(name: string, declaration: Declaration) {
+  return { name, file: `functions/${name}.ts`, declaration };
 }
 
 const catalog: Catalog = {
@@ -179,7 +179,7 @@ test("an endpoint that stays for a command has an address of its own, on a path 
     expect.objectContaining({ name: "gpu-dev/x/run", timeoutSeconds: 175, functionUrl: true }),
   );
   const listed = (...things: (typeof exec | typeof beside | typeof long)[]) =>
-    functionList({ ...catalog, endpoints: things.map((thing, at) => entry(`gpu-dev/x/y${at}`, thing)) });
+    functionList({ ...catalog, endpoints: things.map((declaration, at) => entry(`gpu-dev/x/y${at}`, declaration)) });
   expect(() => listed(exec, beside)).toThrow("POST /v1/x/{id}/run cannot take 175 s where it is");
   expect(() => listed(long)).toThrow("GET /v1/y cannot take 30 s where it is");
 });

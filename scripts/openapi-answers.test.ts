@@ -9,7 +9,9 @@ const catalog = await loadCatalog();
 const document = readDocument(openApiDocument(catalog, await loadNounDocuments(catalog)));
 const operations = new Map(operationsOf(document).map((operation) => [operation.route, operation]));
 const faultOf = validatorOf(document);
-const endpoints = catalog.endpoints.map(({ thing }) => thing).filter((thing) => operations.has(routeOf(thing)));
+const endpoints = catalog.endpoints
+  .map(({ declaration }) => declaration)
+  .filter((declaration) => operations.has(routeOf(declaration)));
 
 function routeOf({ method, path }: Endpoint): string {
   return `${method.toUpperCase()} ${path}`;

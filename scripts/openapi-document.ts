@@ -37,10 +37,10 @@ export function openApiDocument({ endpoints }: Pick<Catalog, "endpoints">, docum
   const operations = calls.map((entry) => ({ entry, parts: partsOf(entry, documents) })).sort(byPlace);
   const paths: Record<string, Record<string, unknown>> = {};
   for (const { entry, parts } of operations) {
-    const { path, method } = entry.thing;
-    paths[path] = { ...paths[path], [method]: operationOf(entry.thing, parts, book, words) };
+    const { path, method } = entry.declaration;
+    paths[path] = { ...paths[path], [method]: operationOf(entry.declaration, parts, book, words) };
   }
-  const dialects = [...new Set(calls.map(({ thing }) => thing.dialect.name))].sort();
+  const dialects = [...new Set(calls.map(({ declaration }) => declaration.dialect.name))].sort();
   const schemas = { ...book.components(), ...problemComponents(dialects) };
   for (const [name, schema] of Object.entries(schemas)) words.describeComponent(name, schema);
   words.finish();

@@ -9,7 +9,10 @@ import { operationsOf, readDocument } from "./openapi-reading.ts";
 const catalog = await loadCatalog();
 const operations = operationsOf(readDocument(openApiDocument(catalog, await loadNounDocuments(catalog))));
 const dialects = new Map(
-  catalog.endpoints.map(({ thing }) => [`${thing.method.toUpperCase()} ${thing.path}`, thing.dialect.name]),
+  catalog.endpoints.map(({ declaration }) => [
+    `${declaration.method.toUpperCase()} ${declaration.path}`,
+    declaration.dialect.name,
+  ]),
 );
 
 // The requests that the dialects' documents print, as e2e tests send them.

@@ -183,6 +183,6 @@ test("no user, job or key is named", async () => {
 test("the catalog keeps it apart from what is served to everybody", async () => {
   const { endpoints, internal: apart } = await loadCatalog();
 
-  expect(apart.map(({ thing }) => thing.path)).toEqual(["/metrics"]);
-  expect(endpoints.map(({ thing }) => thing.path)).not.toContain("/metrics");
+  expect(apart.map(({ declaration }) => declaration.path)).toEqual(["/metrics"]);
+  expect(endpoints.map(({ declaration }) => declaration.path)).not.toContain("/metrics");
 });

@@ -8,7 +8,7 @@ import {
 } from "@aws-sdk/lib-dynamodb";
 import { type ConditionalPut, type Key, MOST_PUT_AT_ONCE, type Stored, type Table } from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
-import { NOBODY } from "#core/writers.ts";
+import { NO_WRITER } from "#core/writers.ts";
 import { clientOptions, type ServiceAddress, type ServicePatience } from "./client-options.ts";
 import { readConfig } from "./config.ts";
 import { fromAttributes, toAttributes } from "./stored-item.ts";
@@ -100,7 +100,7 @@ function conditionOf(ifWriter: string | null | undefined) {
   if (ifWriter === undefined) return {};
   if (ifWriter === null) return { ConditionExpression: "attribute_not_exists(pk)" };
   const ExpressionAttributeNames = { "#writers": "writers" };
-  if (ifWriter !== NOBODY) {
+  if (ifWriter !== NO_WRITER) {
     const ExpressionAttributeValues = { ":seen": ifWriter };
     return { ConditionExpression: "#writers[0] = :seen", ExpressionAttributeNames, ExpressionAttributeValues };
   }
@@ -108,7 +108,7 @@ function conditionOf(ifWriter: string | null | undefined) {
   return {
     ConditionExpression: "attribute_exists(pk) AND NOT (attribute_type(#writers[0], :text) AND #writers[0] > :empty)",
     ExpressionAttributeNames,
-    ExpressionAttributeValues: { ":text": "S", ":empty": NOBODY },
+    ExpressionAttributeValues: { ":text": "S", ":empty": NO_WRITER },
   };
 }
 

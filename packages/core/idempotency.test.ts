@@ -35,8 +35,8 @@ test("who comes while the first is at work goes on with its ids", async () => {
 
   const [first, next] = [await begin(), await begin()];
 
-  expect(first).toMatchObject({ kind: "goOn", isRepeat: false, create: { thing: { id: "id-1" } } });
-  expect(next).toMatchObject({ kind: "goOn", isRepeat: true, create: { thing: { id: "id-1" } } });
+  expect(first).toMatchObject({ kind: "goOn", isRepeat: false, create: { resource: { id: "id-1" } } });
+  expect(next).toMatchObject({ kind: "goOn", isRepeat: true, create: { resource: { id: "id-1" } } });
   expect(await begin("other")).toEqual({ kind: "otherRequest" });
 });
 
@@ -73,7 +73,7 @@ test("a failure that may have made something outlasts a refusal, in either order
 
     for (const [n, failure] of order.entries()) await keepFailure(ctx, working[n] ?? going(await begin()), failure);
 
-    expect(await begin()).toMatchObject({ isRepeat: true, create: { thing: { id: "id-1" } } });
+    expect(await begin()).toMatchObject({ isRepeat: true, create: { resource: { id: "id-1" } } });
   }
 });
 
@@ -83,7 +83,7 @@ test("a refusal of who went on after a failure that may have made something free
 
   await keepFailure(ctx, going(await begin()), refusal);
 
-  expect(await begin()).toMatchObject({ isRepeat: true, create: { thing: { id: "id-1" } } });
+  expect(await begin()).toMatchObject({ isRepeat: true, create: { resource: { id: "id-1" } } });
 });
 
 test("after a refusal the key is free for any request, with new ids", async () => {
@@ -91,7 +91,7 @@ test("after a refusal the key is free for any request, with new ids", async () =
     const { ctx, begin } = await keyedWorld();
     await keepFailure(ctx, going(await begin()), refusal);
 
-    expect(await begin(body)).toMatchObject({ kind: "goOn", isRepeat: false, create: { thing: { id: "id-2" } } });
+    expect(await begin(body)).toMatchObject({ kind: "goOn", isRepeat: false, create: { resource: { id: "id-2" } } });
   }
 });
 
@@ -102,7 +102,7 @@ test("a refusal of one of two at work on the same thing lets nobody make a secon
 
     await keepFailure(ctx, working[refused] ?? going(await begin()), refusal);
 
-    expect(await begin()).toMatchObject({ isRepeat: true, create: { thing: { id: "id-1" } } });
+    expect(await begin()).toMatchObject({ isRepeat: true, create: { resource: { id: "id-1" } } });
   }
 });
 
@@ -110,15 +110,15 @@ test("after two at work on the same thing were both refused, the key is free for
   const { ctx, begin } = await keyedWorld();
   for (const create of [going(await begin()), going(await begin())]) await keepFailure(ctx, create, refusal);
 
-  expect(await begin("other")).toMatchObject({ isRepeat: false, create: { thing: { id: "id-3" } } });
+  expect(await begin("other")).toMatchObject({ isRepeat: false, create: { resource: { id: "id-3" } } });
 });
 
 test("after a fault it is free for another request, and the same one goes on with the same ids", async () => {
   const { ctx, begin } = await keyedWorld();
   await keepFailure(ctx, going(await begin()), fault);
 
-  expect(await begin()).toMatchObject({ isRepeat: true, create: { thing: { id: "id-1" } } });
-  expect(await begin("other")).toMatchObject({ isRepeat: false, create: { thing: { id: "id-3" } } });
+  expect(await begin()).toMatchObject({ isRepeat: true, create: { resource: { id: "id-1" } } });
+  expect(await begin("other")).toMatchObject({ isRepeat: false, create: { resource: { id: "id-3" } } });
 });
 
 test("what a newer version adds while a request is at work stays beside its answer", async () => {
@@ -140,7 +140,7 @@ test("the answer of one whose key was given to another request since then is not
 
   await keepReply(ctx, one, reply);
 
-  expect(await begin("other")).toMatchObject({ kind: "goOn", create: { thing: two.thing } });
+  expect(await begin("other")).toMatchObject({ kind: "goOn", create: { resource: two.resource } });
 });
 
 test("after a day the key is as good as new, whatever became of it", async () => {

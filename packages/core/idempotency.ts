@@ -14,7 +14,7 @@ export interface ChosenIds {
 }
 
 /** What a create shall make. */
-export interface NewThing extends ChosenIds {
+export interface NewResource extends ChosenIds {
   /** An earlier request may have made it already, wholly or in part. */
   readonly isRepeat: boolean;
 }
@@ -40,7 +40,7 @@ interface KeyedCreate extends Stored {
   readonly kind: "idempotency";
   /** Hash of the body; the client's own key is in it, so that it tells nothing about a body with secrets. */
   readonly request: string;
-  readonly thing: ChosenIds;
+  readonly resource: ChosenIds;
   readonly state: State;
   /** A repeat came while it was open: what one of the two finds out says nothing of the other. */
   readonly shared?: true | undefined;
@@ -95,7 +95,7 @@ export async function keepFailure(ctx: Context<"table">, create: KeyedCreate, er
   await keepOutcome(ctx, { ...create, state: isNothing ? "refused" : "unsure" });
 }
 
-function newCreate(ctx: UserContext, { method, path, key, body }: KeyedRequest, thing: ChosenIds): KeyedCreate {
+function newCreate(ctx: UserContext, { method, path, key, body }: KeyedRequest, resource: ChosenIds): KeyedCreate {
   const owner = ctx.actor.uid;
   const now = ctx.clock.now();
   return {
@@ -103,7 +103,7 @@ function newCreate(ctx: UserContext, { method, path, key, body }: KeyedRequest, 
     writers: [],
     kind: "idempotency",
     request: ctx.ids.hash(JSON.stringify([owner, key, body])),
-    thing,
+    resource,
     state: "open",
     reply: null,
     createdAt: now,
@@ -136,7 +136,7 @@ async function keepOutcome(ctx: Context<"table">, settled: KeyedCreate): Promise
   await changeRecord(ctx, {
     read: () => findCreate(ctx, settled),
     decide(known): KeyedCreate | undefined {
-      if (known?.thing.uid !== settled.thing.uid) return undefined;
+      if (known?.resource.uid !== settled.resource.uid) return undefined;
       const state = stateOf(settled, known);
       // Changes the record that was found: others may have written since, among them a newer version that added a field.
       return rank[known.state] >= rank[state] ? undefined : { ...known, state, reply: settled.reply };
@@ -157,7 +157,7 @@ async function findCreate(ctx: Context<"table">, key: KeyedCreate): Promise<Keye
 
 const parseCreate: (item: Item) => KeyedCreate = parserOf("idempotency", {
   request: text,
-  thing: shape<ChosenIds>({ id: text, uid }),
+  resource: shape<ChosenIds>({ id: text, uid }),
   state: oneOf("open", "refused", "unsure", "done"),
   shared: mark,
   reply: orNull(shape<KeptReply>({ status: ordinal, text })),

@@ -2,7 +2,7 @@ import type { Context } from "./context.ts";
 import type { Key, Stored } from "./ports/table.ts";
 import { Conflict, Problem } from "./problem.ts";
 import { FORMAT } from "./unreadable.ts";
-import { NOBODY } from "./writers.ts";
+import { NO_WRITER } from "./writers.ts";
 
 /** What writing takes. */
 export type Writing = Pick<Context<"table">, "table" | "ids">;
@@ -57,7 +57,7 @@ export async function writeRecords(ctx: Writing, records: readonly Stored[]): Pr
 /** Removes a record that is still as it was read. True as well when it is gone, or another life has its key. */
 export async function removeRecord(ctx: Writing, record: Stored & { readonly uid?: unknown }): Promise<boolean> {
   try {
-    await ctx.table.remove(keyOnly(record), { ifWriter: record.writers[0] ?? NOBODY });
+    await ctx.table.remove(keyOnly(record), { ifWriter: record.writers[0] ?? NO_WRITER });
     return true;
   } catch (error) {
     if (!(error instanceof Conflict)) throw error;

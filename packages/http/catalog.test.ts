@@ -18,14 +18,14 @@ test("the catalog holds what the function files declare, by name", async () => {
   const { endpoints, fallbacks } = await loadCatalog();
 
   const health = endpoints.find(({ name }) => name === "shared/health");
-  expect(health).toMatchObject({ file: "functions/shared/health.ts", thing: { path: "/health", method: "get" } });
+  expect(health).toMatchObject({ file: "functions/shared/health.ts", declaration: { path: "/health", method: "get" } });
   expect(fallbacks.map(({ name }) => name)).toEqual(["shared/fallback"]);
   expect(endpoints.map(({ name }) => name).filter((name) => /wire|test|dependencies/.test(name))).toEqual([]);
 });
 
 test("what the catalog imports is what everybody else imports", async () => {
   const { endpoints } = await loadCatalog();
-  const app = buildApp(await fixtureRuntime(), endpoints.map(({ thing }) => thing).filter(isOpen));
+  const app = buildApp(await fixtureRuntime(), endpoints.map(({ declaration }) => declaration).filter(isOpen));
 
   const response = await app.request("/docs/nothing.js");
 
@@ -35,8 +35,10 @@ test("what the catalog imports is what everybody else imports", async () => {
 test("no two endpoints share a route, and static ones come first", async () => {
   const { endpoints } = await loadCatalog();
 
-  const routes = endpoints.map(({ thing }) => `${thing.method} ${thing.path.replaceAll(/\{\w+\}/g, "\u{ffff}")}`);
-  const paths = endpoints.map(({ thing }) => thing.path.replaceAll(/\{\w+\}/g, "\u{ffff}"));
+  const routes = endpoints.map(
+    ({ declaration }) => `${declaration.method} ${declaration.path.replaceAll(/\{\w+\}/g, "\u{ffff}")}`,
+  );
+  const paths = endpoints.map(({ declaration }) => declaration.path.replaceAll(/\{\w+\}/g, "\u{ffff}"));
   expect(new Set(routes).size).toBe(routes.length);
   expect(paths).toEqual(paths.toSorted((one, other) => (one < other ? -1 : one > other ? 1 : 0)));
 });

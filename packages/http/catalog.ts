@@ -7,10 +7,10 @@ import type { Socket } from "./socket.ts";
 import type { Consumer } from "./work.ts";
 
 /** One function file and what it declares: `gpu-dev/jobs/cancel`, `functions/gpu-dev/jobs/cancel.ts`. */
-export interface Entry<Thing> {
+export interface Entry<Declaration> {
   readonly name: string;
   readonly file: string;
-  readonly thing: Thing;
+  readonly declaration: Declaration;
 }
 
 export interface Catalog {
@@ -29,7 +29,7 @@ export async function loadCatalog(root: URL = new URL("../../functions/", import
   const modules = await importFunctions(root);
   const endpoints = declared<Endpoint>(modules, "endpoint");
   const catalog = {
-    endpoints: inRoutingOrder(endpoints.map((entry) => ({ ...entry.thing, entry }))).map(({ entry }) => entry),
+    endpoints: inRoutingOrder(endpoints.map((entry) => ({ ...entry.declaration, entry }))).map(({ entry }) => entry),
     internal: declared<Endpoint>(modules, "endpoint", "internal"),
     consumers: declared<Consumer>(modules, "consumer"),
     schedules: declared<Schedule>(modules, "schedule"),
@@ -56,18 +56,18 @@ function requireFunctions(modules: readonly FunctionModule[], entries: readonly 
   }
 }
 
-function declared<Thing extends { readonly kind: string }>(
+function declared<Declaration extends { readonly kind: string }>(
   modules: readonly FunctionModule[],
-  kind: Thing["kind"],
+  kind: Declaration["kind"],
   name: string = kind,
 ) {
-  return modules.flatMap(({ file, exported }): Entry<Thing>[] => {
-    const thing = exported[name];
-    if (!isThing<Thing>(thing, kind)) return [];
-    return [{ name: file.replace(/\.ts$/, ""), file: `functions/${file}`, thing }];
+  return modules.flatMap(({ file, exported }): Entry<Declaration>[] => {
+    const declaration = exported[name];
+    if (!isDeclared<Declaration>(declaration, kind)) return [];
+    return [{ name: file.replace(/\.ts$/, ""), file: `functions/${file}`, declaration }];
   });
 }
 
-function isThing<Thing extends { readonly kind: string }>(value: unknown, kind: string): value is Thing {
+function isDeclared<Declaration extends { readonly kind: string }>(value: unknown, kind: string): value is Declaration {
   return typeof value === "object" && value !== null && "kind" in value && value.kind === kind;
 }

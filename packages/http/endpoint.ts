@@ -1,6 +1,6 @@
 import type * as z from "zod";
 import type { Context, PortName, UserContext } from "#core/context.ts";
-import type { NewThing } from "#core/idempotency.ts";
+import type { NewResource } from "#core/idempotency.ts";
 import type { Answer } from "./answer.ts";
 import type { Dialect } from "./dialect.ts";
 import type { ServedSettings } from "./dialects/settings.ts";
@@ -74,7 +74,7 @@ export interface EndpointOptions<
   readonly reply: Reply;
   readonly public?: Public;
   readonly admin?: boolean;
-  /** Its verb creates `thing`. A repeated request asks for the same one again (docs/apis/common.md#idempotency-key). */
+  /** Its verb creates `resource`. A repeat asks for the same one (docs/apis/common.md#idempotency-key). */
   readonly creates?: Form;
   /**
    * The id that the client chose, if it did. The same id with the same body is answered with the same thing, with
@@ -100,13 +100,13 @@ export type Pace = keyof typeof secondsOf;
 /** `waits` stays below the 30 s at which an HTTP API ends a call; `execs` is above the highest EXEC_CAP_SECONDS. */
 const secondsOf = { atOnce: 10, waits: 29, execs: 175 } as const;
 
-export interface VerbInput<Ctx, Params, Query, Body, Thing> {
+export interface VerbInput<Ctx, Params, Query, Body, Resource> {
   readonly ctx: Ctx;
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
   /** The ids of what a create makes. */
-  readonly thing: Thing;
+  readonly resource: Resource;
   /** The Accept header; "" when there is none. */
   readonly accept: string;
   readonly deployment: Deployment;
@@ -118,7 +118,7 @@ export interface VerbInput<Ctx, Params, Query, Body, Thing> {
 
 /** A verb as `buildApp` calls it: with what the endpoint's own schemas made of the request. */
 export type AnyVerb = (
-  input: VerbInput<Served<Context<PortName>>, unknown, unknown, unknown, NewThing | undefined>,
+  input: VerbInput<Served<Context<PortName>>, unknown, unknown, unknown, NewResource | undefined>,
 ) => Promise<unknown>;
 
 /** The four ways to declare an endpoint of a dialect: `gpuDev.post(path, options, verb)`. */
@@ -142,7 +142,7 @@ export function endpointsIn(dialect: Dialect) {
           z.output<Params>,
           z.output<Query>,
           z.output<Body>,
-          Form extends IdForm ? NewThing : undefined
+          Form extends IdForm ? NewResource : undefined
         >,
       ) => Promise<z.input<Reply> | Answer<z.input<Reply>>>,
     ): Endpoint<NeedsOf<Uses, Public>> => ({

@@ -29,22 +29,22 @@ async function fixture({ dies = () => false }: { readonly dies?: (pk: string) =>
       reply: Made,
       status: 201,
     },
-    async ({ thing, body }) => {
-      asked.push(thing.isRepeat);
-      let seconds = Number(thing.id);
+    async ({ resource, body }) => {
+      asked.push(resource.isRepeat);
+      let seconds = Number(resource.id);
       const name = () => `ws-${body.user}-${seconds}`;
-      while ((things.get(name()) ?? thing.uid) !== thing.uid) seconds += 1;
-      things.set(name(), thing.uid);
+      while ((things.get(name()) ?? resource.uid) !== resource.uid) seconds += 1;
+      things.set(name(), resource.uid);
       return { id: name() };
     },
   );
   const workspace = dev8.post(
     "/api/v1/environments",
     { summary: "Workspace", uses: [], creates: "uid", body: z.object({ workspaceId: z.string() }), reply: Made },
-    async ({ thing, body }) => {
-      const holder = things.get(body.workspaceId) ?? thing.uid;
-      if (holder !== thing.uid) throw new Problem("conflict", `container already exists for ${body.workspaceId}`);
-      things.set(body.workspaceId, thing.uid);
+    async ({ resource, body }) => {
+      const holder = things.get(body.workspaceId) ?? resource.uid;
+      if (holder !== resource.uid) throw new Problem("conflict", `container already exists for ${body.workspaceId}`);
+      things.set(body.workspaceId, resource.uid);
       return { id: body.workspaceId };
     },
   );

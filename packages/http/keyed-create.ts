@@ -5,7 +5,7 @@ import {
   type KeyedRequest,
   keepFailure,
   keepReply,
-  type NewThing,
+  type NewResource,
 } from "#core/idempotency.ts";
 import { Problem } from "#core/problem.ts";
 import { type Exchange, headersOf } from "./exchange.ts";
@@ -36,7 +36,7 @@ interface RepeatedBy {
   readonly isIdOfClient: boolean;
 }
 
-type Make = (thing: NewThing) => Promise<Response>;
+type Make = (resource: NewResource) => Promise<Response>;
 
 /**
  * Answers a create by `make`: once for each Idempotency-Key and each id that a client chose, and again with the same
@@ -44,7 +44,7 @@ type Make = (thing: NewThing) => Promise<Response>;
  * if the key was used before, and `conflict` if the id was.
  */
 export async function makeOnce(create: Create, { key, isIdOfClient }: RepeatedBy, make: Make): Promise<Response> {
-  const makeOnceById: Make = isIdOfClient ? (thing) => answerById({ ...create, chosen: thing }, make) : make;
+  const makeOnceById: Make = isIdOfClient ? (resource) => answerById({ ...create, chosen: resource }, make) : make;
   if (key === undefined) return makeOnceById({ ...create.chosen, isRepeat: false });
   const { method, path } = create.exchange;
   return answerAs({ method, path, key }, create, makeOnceById, () => new Refusal("otherRequest"));
@@ -76,7 +76,7 @@ async function answerAs(
     return new Response(text, { status, headers: { ...headersOf(exchange, "application/json"), ...replayed } });
   }
   const { create, isRepeat } = begun;
-  const response = await make({ ...create.thing, isRepeat }).catch(async (error: unknown) => {
+  const response = await make({ ...create.resource, isRepeat }).catch(async (error: unknown) => {
     await unlessLost(asked, keepFailure(asked, create, error));
     throw error;
   });

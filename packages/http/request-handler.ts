@@ -1,4 +1,4 @@
-import type { NewThing } from "#core/idempotency.ts";
+import type { NewResource } from "#core/idempotency.ts";
 import { type AnswerOptions, isAnswer } from "./answer.ts";
 import { readObject, requireSmallBody } from "./body.ts";
 import { bodySchema, type Endpoint, type Schema } from "./endpoint.ts";
@@ -61,9 +61,9 @@ export function requestHandler(
       const { deployment } = runtime;
       const { requestId } = exchange;
       const accept = request.headers.get("accept") ?? "";
-      const make = async (thing: NewThing | undefined) => {
+      const make = async (resource: NewResource | undefined) => {
         try {
-          const result = await endpoint.verb({ ctx, ...input, thing, accept, deployment, requestId, viewer });
+          const result = await endpoint.verb({ ctx, ...input, resource, accept, deployment, requestId, viewer });
           return replyResponse(endpoint, exchange, result);
         } finally {
           if (endpoint.endsKeys) runtime.keys?.forget();

@@ -13,12 +13,12 @@ export function fixtureCatalog(): Catalog & { readonly ticks: () => number } {
   });
   return {
     endpoints: [
-      { name: "login", file: "login.ts", thing: login },
-      { name: "note", file: "note.ts", thing: note },
+      { name: "login", file: "login.ts", declaration: login },
+      { name: "note", file: "note.ts", declaration: note },
     ],
     internal: [],
-    consumers: [{ name: "work", file: "work.ts", thing: consumer }],
-    schedules: [{ name: "tick", file: "tick.ts", thing: schedule }],
+    consumers: [{ name: "work", file: "work.ts", declaration: consumer }],
+    schedules: [{ name: "tick", file: "tick.ts", declaration: schedule }],
     fallbacks: [],
     sockets: [],
     ticks: () => ticks,

@@ -22,7 +22,7 @@ afterEach(async () => {
 });
 
 async function start(settings: Record<string, string>): Promise<Stack> {
-  const catalog = { ...fixtureCatalog(), internal: [{ name: "metrics", file: "metrics.ts", thing: internal }] };
+  const catalog = { ...fixtureCatalog(), internal: [{ name: "metrics", file: "metrics.ts", declaration: internal }] };
   stack = await startStack({
     environment: { BERTH_HOME: home, PORT: "0", ...settings },
     log: silentLog(),

@@ -45,7 +45,7 @@ function withAllPorts<Given>(runtime: Given): Given & Runtime {
 /** A server, its log, and a way to send it bytes that no client would and to read all that it answers. */
 async function fixture() {
   const runtime = withAllPorts(await fixtureRuntime());
-  const entries = [me, remove].map((thing) => ({ name: thing.path, file: "x", thing }));
+  const entries = [me, remove].map((declaration) => ({ name: declaration.path, file: "x", declaration }));
   const server = await startServer(() => runtime, entries, { port: 0, setting: "PORT", pages: true });
   servers.push(server);
   const send = async (text: string) => {

@@ -47,7 +47,7 @@ export async function startServer(
   const runtime = runtimeAt(port);
   const app = buildApp(
     runtime,
-    entries.map(({ thing }) => thing),
+    entries.map(({ declaration }) => declaration),
   );
   const api = getRequestListener(app.fetch, { errorHandler: unreadableRequest(runtime) });
   refuseInWords(server, runtime.ids);

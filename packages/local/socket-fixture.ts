@@ -58,7 +58,7 @@ export async function openSocketFixture(
   const { endpoints, sockets: entries } = await loadCatalog();
   const app = buildApp(
     runtime,
-    endpoints.map(({ thing }) => thing),
+    endpoints.map(({ declaration }) => declaration),
   );
   const server = createServer((_, response) => response.writeHead(500).end());
   const sockets = serveSockets(server, runtime, entries, { ...times, plain: (asked) => app.fetch(asked) });

@@ -58,7 +58,7 @@ export function serveSockets(
 ): Sockets {
   const authorize = handshakes(
     runtime,
-    entries.map(({ thing }) => thing),
+    entries.map(({ declaration }) => declaration),
   );
   const wss = new WebSocketServer({ noServer: true, maxPayload: frameBytes, clientTracking: false });
   const connections = new Set<Connection>();

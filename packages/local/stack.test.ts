@@ -62,7 +62,7 @@ describe("the local stack", () => {
   it("says while nothing can be stored that it is not healthy and why, and is healthy again after", async () => {
     const { url } = await start(
       {},
-      { ...fixtureCatalog(), endpoints: [{ name: "health", file: "health.ts", thing: health }] },
+      { ...fixtureCatalog(), endpoints: [{ name: "health", file: "health.ts", declaration: health }] },
     );
     const ask = async () => (await fetch(`${url}/health`)).json() as Promise<Readonly<Record<string, unknown>>>;
     const other = new DatabaseSync(join(home, "records.db"));
@@ -126,8 +126,8 @@ describe("the local stack", () => {
   it("serves novita and dev8 without a key where BERTH_OPEN says so, as the developer, and only then", async () => {
     const reply = z.object({ user: z.string() });
     const options = { summary: "Who asks", uses: [], reply } as const;
-    const thing = novita.get("/api/me", options, async ({ ctx }) => ({ user: ctx.actor.username }));
-    const catalog = { ...fixtureCatalog(), endpoints: [{ name: "me", file: "me.ts", thing }] };
+    const declaration = novita.get("/api/me", options, async ({ ctx }) => ({ user: ctx.actor.username }));
+    const catalog = { ...fixtureCatalog(), endpoints: [{ name: "me", file: "me.ts", declaration }] };
     const open = await start({ BERTH_OPEN: "1" }, catalog);
 
     const answers = [

@@ -195,8 +195,10 @@ function withDomain(runtime: Runtime, port: number, hasDomain: boolean): Runtime
 function startLoops(runtime: Runtime, { queue }: Stores, { consumers, schedules }: Catalog): Loop[] {
   const ctx = contextOf(runtime);
   return [
-    ...consumers.map(({ thing }) => startLoop(thing, { receiver: queue, ctx, atOnce: messagesAtOnce[thing.queue] })),
-    ...schedules.map(({ thing, name }) => startTimer(thing, { name, ctx })),
+    ...consumers.map(({ declaration }) =>
+      startLoop(declaration, { receiver: queue, ctx, atOnce: messagesAtOnce[declaration.queue] }),
+    ),
+    ...schedules.map(({ declaration, name }) => startTimer(declaration, { name, ctx })),
   ];
 }
 

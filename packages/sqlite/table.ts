@@ -12,7 +12,7 @@ import {
   type Table,
 } from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
-import { NOBODY, newestWriterOf, withNewestWriter } from "#core/writers.ts";
+import { NO_WRITER, newestWriterOf, withNewestWriter } from "#core/writers.ts";
 import { checksumOf } from "./damage.ts";
 import type { Database } from "./database.ts";
 
@@ -101,7 +101,14 @@ function rowOf(item: Stored): SQLInputValue[] {
   const isWaiting = isNonEmptyText(waitPool) && isNonEmptyText(waitOrder);
   const projected = { waitPool, waitOrder, uid, owner, size, zone, createdAt };
   const waiting = isWaiting ? [waitPool, waitOrder, JSON.stringify(projected)] : [null, null, null];
-  const plain = [item.pk, item.sk, newestWriterOf(item) ?? NOBODY, ...due, ...waiting, JSON.stringify(briefOf(item))];
+  const plain = [
+    item.pk,
+    item.sk,
+    newestWriterOf(item) ?? NO_WRITER,
+    ...due,
+    ...waiting,
+    JSON.stringify(briefOf(item)),
+  ];
   return [...plain, checksumOf(plain, bytes), bytes];
 }
 

@@ -52,7 +52,7 @@ export async function httpWorld(options: HttpWorldOptions = {}): Promise<HttpWor
   const memoryPorts: Ports = { table, queue, compute, blobs, volumes, identity, sealer, githubKeys, fetch };
   const ports = options.wrap?.(memoryPorts) ?? memoryPorts;
   const deployment = { version, startedAt: clock.now(), isolation: "none", limits: "none" };
-  const endpoints = (await loadCatalog()).endpoints.map(({ thing }) => thing);
+  const endpoints = (await loadCatalog()).endpoints.map(({ declaration }) => declaration);
   const app = buildApp({ ports, clock, ids, log, settings, deployment }, endpoints);
   const request = async (method: string, path: string, sent: Sent = {}) => app.request(path, initOf(method, sent));
   return { ...world, app, endpoints, log, request, login: (caller = developer) => loginWith(request, caller) };

@@ -11,7 +11,7 @@ import {
   type Table,
 } from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
-import { NOBODY, newestWriterOf, withNewestWriter } from "#core/writers.ts";
+import { NO_WRITER, newestWriterOf, withNewestWriter } from "#core/writers.ts";
 import { MOST_PAGE_BYTES, memoryIndex } from "./memory-index.ts";
 import { copyOfData, frozenData, mostBytesOf } from "./plain-data.ts";
 
@@ -106,7 +106,7 @@ function briefItem(item: Item): Item {
 
 function requireWriter(found: Item | undefined, ifWriter: string | null | undefined, { pk, sk }: Key): void {
   if (ifWriter === undefined) return;
-  const newest = found && (newestWriterOf(found) ?? NOBODY);
+  const newest = found && (newestWriterOf(found) ?? NO_WRITER);
   const holds = ifWriter === null ? found === undefined : newest === ifWriter;
   if (!holds) throw new Conflict(`${pk}|${sk}`);
 }

@@ -46,10 +46,10 @@ async function groupsIn(directory: string): Promise<Group[]> {
   const entries: readonly Entry<Declared>[] = [...endpoints, ...consumers, ...schedules, ...fallbacks, ...sockets];
   const bundles = await bundleFunctions(entries, { outdir: directory, mapsdir: join(directory, "maps") });
   const groups = new Map<string, { readonly clients: readonly StockClient[]; readonly files: string[] }>();
-  for (const [n, { thing }] of entries.entries()) {
-    const uses = [...(thing.uses ?? [])].sort();
-    const name = `${thing.kind}: ${uses.join(", ") || "no port"}`;
-    const group = groups.get(name) ?? { clients: clientsOf(thing.kind, uses), files: [] };
+  for (const [n, { declaration }] of entries.entries()) {
+    const uses = [...(declaration.uses ?? [])].sort();
+    const name = `${declaration.kind}: ${uses.join(", ") || "no port"}`;
+    const group = groups.get(name) ?? { clients: clientsOf(declaration.kind, uses), files: [] };
     groups.set(name, group);
     group.files.push(bundles[n]?.file ?? "");
   }

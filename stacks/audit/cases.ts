@@ -9,7 +9,7 @@ import { socketCases } from "./socket-cases.ts";
 
 /** The contract cases of these functions, in their order. */
 export async function casesOf(place: AuditPlace, functions: readonly FunctionEntry[]): Promise<Case[]> {
-  const endpoints = (await loadCatalog()).endpoints.map(({ thing }) => thing);
+  const endpoints = (await loadCatalog()).endpoints.map(({ declaration }) => declaration);
   return functions.flatMap((entry): Case[] => {
     if (entry.kind === "consumer") return consumerCases(place, entry);
     if (entry.kind === "schedule") return scheduleCases(place, entry);

@@ -12,7 +12,7 @@ import { oddRequests } from "./odd-requests.ts";
 import { LONG_MS } from "./stage.ts";
 
 const { endpoints } = await loadCatalog();
-const rows = endpoints.map(({ name, thing }) => ({ name, endpoint: thing }));
+const rows = endpoints.map(({ name, declaration }) => ({ name, endpoint: declaration }));
 let world: ContractWorld | undefined;
 let key = "";
 /** Listed differences whose request was compared. */

@@ -28,8 +28,8 @@ export const endpoint = dev8.post(
     creates: "uid",
     pace: "waits",
   },
-  async ({ ctx, body, thing }) => {
-    const workspace = await makeWorkspace(ctx, body, thing);
+  async ({ ctx, body, resource }) => {
+    const workspace = await makeWorkspace(ctx, body, resource);
     const isReady = statusOf(workspace) === "RUNNING";
     const state = isReady ? "is ready to use" : "is being prepared";
     const message = `Your development environment ${isToRun(workspace) ? state : "was stopped meanwhile"}`;

@@ -29,18 +29,18 @@ export const endpoint = dev8.post(
     creates: "uid",
     pace: "waits",
   },
-  async ({ ctx, body, thing }) => {
+  async ({ ctx, body, resource }) => {
     const { workspaceId: id } = body;
     const noVolume = new Problem("notFound", `workspace volume not found: fs-${id}. Create environment first.`);
     const known = await findWorkspace(ctx, body);
     if (!known || known.end.outcome) throw noVolume;
-    if (!isStartedBy(known, thing.uid)) {
+    if (!isStartedBy(known, resource.uid)) {
       if (known.phase !== "stopped" || known.goal.desired === "active") throw containerExists(id);
       checkLines(body, { name: known.name, userId: String(known.labels.userId) });
       const changes = newRun(ctx, body, known.labels);
-      const started = await refusedAs(noVolume, requestStart(ctx, id, changes, { token: thing.uid }));
+      const started = await refusedAs(noVolume, requestStart(ctx, id, changes, { token: resource.uid }));
       // What somebody else started runs something else.
-      if (!isStartedBy(started, thing.uid)) throw containerExists(id);
+      if (!isStartedBy(started, resource.uid)) throw containerExists(id);
     }
     const workspace = await waitUntilRunning(ctx, id);
     if (!workspace) throw noVolume;

@@ -28,7 +28,7 @@ export const endpoint = dev8.post(
     creates: "uid",
     pace: "waits",
   },
-  async ({ ctx, body, thing }) => {
+  async ({ ctx, body, resource }) => {
     const { workspaceId } = body;
     const noContainer = new Problem("notFound", `container not found for workspace ${workspaceId}. Already stopped?`);
     const known = await findWorkspace(ctx, body);
@@ -36,10 +36,10 @@ export const endpoint = dev8.post(
     const isAsked =
       known !== undefined &&
       !known.end.outcome &&
-      (isStoppedBy(known, thing.uid) || (thing.isRepeat && known.goal.desired === "stopped"));
+      (isStoppedBy(known, resource.uid) || (resource.isRepeat && known.goal.desired === "stopped"));
     if (!isAsked) {
       if (!known || !hasContainer[statusOf(known)]) throw noContainer;
-      const stop = requestStop(ctx, workspaceId, { reason: "Stopped by its owner", token: thing.uid });
+      const stop = requestStop(ctx, workspaceId, { reason: "Stopped by its owner", token: resource.uid });
       await refusedAs(noContainer, stop);
     }
     const isDone = (seen: Environment) => isToRun(seen) || (seen.phase === "stopped" && seen.spec === null);

@@ -11,8 +11,8 @@ const CreateDisk = z.object({ disk_name: DiskName, size_gb: DiskSizeGb.default(D
 export const endpoint = gpuDev.post(
   "/v1/disks",
   { summary: "Create a disk", uses: ["table", "queue"], body: CreateDisk, reply: DiskRequested, creates: "uuid4" },
-  async ({ ctx, body, thing }) =>
-    toDiskRequested(await createDisk(ctx, { name: body.disk_name, sizeGb: body.size_gb }, thing)),
+  async ({ ctx, body, resource }) =>
+    toDiskRequested(await createDisk(ctx, { name: body.disk_name, sizeGb: body.size_gb }, resource)),
 );
 
 export const handler = lambda(endpoint, { table, queue });

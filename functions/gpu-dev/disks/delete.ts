@@ -14,7 +14,7 @@ export const endpoint = gpuDev.delete(
     reply: DiskRequested,
     creates: "uuid4",
   },
-  async ({ ctx, params, thing }) => toDiskRequested((await deleteDisk(ctx, diskNameOf(params), thing)).operation),
+  async ({ ctx, params, resource }) => toDiskRequested((await deleteDisk(ctx, diskNameOf(params), resource)).operation),
 );
 
 export const handler = lambda(endpoint, { table, queue });

@@ -26,10 +26,10 @@ export const endpoint = gpuDev.post(
     creates: "uid",
     timeoutSeconds: RENAME_SECONDS,
   },
-  async ({ ctx, params, body, thing }) => {
+  async ({ ctx, params, body, resource }) => {
     const name = diskNameOf(params);
     const giveUpTags = () => AbortSignal.timeout(TAGS_MS);
-    const renamed = await renameDisk(ctx, name, body.new_name, giveUpTags, thing.uid);
+    const renamed = await renameDisk(ctx, name, body.new_name, giveUpTags, resource.uid);
     return toDiskRenamed(name, body.new_name, renamed);
   },
 );

@@ -18,10 +18,10 @@ export const endpoint = gpuDev.post(
     reply: DiskRestored,
     creates: "uuid4",
   },
-  async ({ ctx, params, body, thing }) => {
+  async ({ ctx, params, body, resource }) => {
     const name = diskNameOf(params);
     const wanted = { snapshotId: body.snapshot_id, newName: body.new_name };
-    return toDiskRestored(await restoreDisk(ctx, name, wanted, thing), name);
+    return toDiskRestored(await restoreDisk(ctx, name, wanted, resource), name);
   },
 );
 

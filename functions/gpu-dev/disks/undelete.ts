@@ -14,7 +14,8 @@ export const endpoint = gpuDev.post(
     reply: DiskRequested,
     creates: "uuid4",
   },
-  async ({ ctx, params, thing }) => toDiskRequested((await undeleteDisk(ctx, diskNameOf(params), thing)).operation),
+  async ({ ctx, params, resource }) =>
+    toDiskRequested((await undeleteDisk(ctx, diskNameOf(params), resource)).operation),
 );
 
 export const handler = lambda(endpoint, { table, queue });

@@ -22,9 +22,9 @@ export const endpoint = gpuDev.post(
     reply: ActionRequested,
     creates: "uid",
   },
-  async ({ ctx, params, body, thing }) => {
+  async ({ ctx, params, body, resource }) => {
     const id = await findJobId(ctx, params);
-    const action = await requestExtension(ctx, id, Math.round(body.extension_hours * HOUR_MS), thing.uid);
+    const action = await requestExtension(ctx, id, Math.round(body.extension_hours * HOUR_MS), resource.uid);
     return toActionRequested(id, action, body.extension_hours);
   },
 );

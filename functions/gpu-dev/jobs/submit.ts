@@ -32,13 +32,13 @@ export const endpoint = gpuDev.post(
     creates: "uuid4",
     chosenId: reservationIdOf,
   },
-  async ({ ctx, body, thing }) => {
-    const { id } = thing;
+  async ({ ctx, body, resource }) => {
+    const { id } = resource;
     const receiver = body.webhook_url ?? undefined;
     if (receiver !== undefined) await checkReceiver(ctx, receiver, "webhook_url");
     const github = body.github_user ?? body.env_vars?.GITHUB_USER;
     const asked = {
-      ...thing,
+      ...resource,
       name: nameOf(body) ?? podNameOf(id),
       labels: github ? { github_user: github } : {},
       size: sizeOf(body),
@@ -46,7 +46,7 @@ export const endpoint = gpuDev.post(
       command: commandOf(body),
       env: body.env_vars ?? {},
       disk: diskOf(body),
-      login: loginOf(thing),
+      login: loginOf(resource),
       guest: github || undefined,
       sshKeys: body.ssh_public_keys ?? [],
       jupyter: wantsJupyter(body),

@@ -36,11 +36,11 @@ export const endpoint = gpuDev.post(
     reply: ActionRequested,
     creates: "uid",
   },
-  async ({ ctx, params, body, thing }) => {
+  async ({ ctx, params, body, resource }) => {
     const id = await findJobId(ctx, params);
     const { github_username: name, public_key: publicKey } = body;
-    if (publicKey) return toActionRequested(id, await requestKey(ctx, id, publicKey, statusOf, thing.uid));
-    return toActionRequested(id, await requestGuest(ctx, id, name ?? "", statusOf, thing.uid));
+    if (publicKey) return toActionRequested(id, await requestKey(ctx, id, publicKey, statusOf, resource.uid));
+    return toActionRequested(id, await requestGuest(ctx, id, name ?? "", statusOf, resource.uid));
   },
 );
 

@@ -14,7 +14,7 @@ export const endpoint = gpuDev.post(
     reply: WebhookDelivery,
     creates: "uid",
   },
-  async ({ ctx, params, thing }) => toWebhookDelivery(await requestResend(ctx, params.delivery_id, thing.uid)),
+  async ({ ctx, params, resource }) => toWebhookDelivery(await requestResend(ctx, params.delivery_id, resource.uid)),
 );
 
 export const handler = lambda(endpoint, { table, queue });

@@ -29,9 +29,9 @@ export const endpoint = novita.post(
     status: 201,
     creates: "inst",
   },
-  async ({ ctx, body, thing }) => {
+  async ({ ctx, body, resource }) => {
     await refuseBadReceiver(ctx, body.webhookUrl);
-    const instance = await createEnvironment(ctx, newInstance(catalogueOf(ctx.settings), thing, body));
+    const instance = await createEnvironment(ctx, newInstance(catalogueOf(ctx.settings), resource, body));
     return {
       instanceId: instance.id,
       status: "creating" as const,

@@ -18,7 +18,7 @@ export const endpoint = onmemos.post(
     creates: "seconds",
     pace: "waits",
   },
-  async ({ ctx, body, thing }) => toSession(ctx.settings, await createSession(ctx, thing, wantedSession(body))),
+  async ({ ctx, body, resource }) => toSession(ctx.settings, await createSession(ctx, resource, wantedSession(body))),
 );
 
 export const handler = lambda(endpoint, { table, queue, sealer });

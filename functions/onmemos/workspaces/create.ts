@@ -18,7 +18,8 @@ export const endpoint = onmemos.post(
     creates: "seconds",
     pace: "waits",
   },
-  async ({ ctx, body, thing }) => toWorkspace(ctx.settings, await createSession(ctx, thing, wantedWorkspace(body))),
+  async ({ ctx, body, resource }) =>
+    toWorkspace(ctx.settings, await createSession(ctx, resource, wantedWorkspace(body))),
 );
 
 export const handler = lambda(endpoint, { table, queue, sealer });

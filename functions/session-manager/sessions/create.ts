@@ -37,8 +37,8 @@ export const endpoint = sessionManager.post(
     status: 201,
     creates: "hex8",
   },
-  async ({ ctx, body, thing }) => {
-    const session = await withFreeId(ctx, thing, (free) =>
+  async ({ ctx, body, resource }) => {
+    const session = await withFreeId(ctx, resource, (free) =>
       createEnvironment(ctx, newSession(ctx.settings, free, body.user_id)),
     );
     return {

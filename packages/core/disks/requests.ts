@@ -1,5 +1,5 @@
 import type { UserContext } from "../context.ts";
-import type { NewThing } from "../idempotency.ts";
+import type { NewResource } from "../idempotency.ts";
 import { sendLook } from "../look.ts";
 import { Problem } from "../problem.ts";
 import { changeRecord } from "../write-record.ts";
@@ -24,7 +24,7 @@ interface Requested {
 const DAY_MS = 24 * 3_600_000;
 
 /** The request that it is asked by; a repeat is answered with what became of it. */
-type Asked = Pick<NewThing, "id" | "isRepeat">;
+type Asked = Pick<NewResource, "id" | "isRepeat">;
 
 /** Marks a disk for deletion; it can be undeleted until `purgeAt`. Throws `notFound`, `gone` or `conflict`. */
 export async function deleteDisk(ctx: RequestContext, name: string, asked?: Asked): Promise<Freed | Requested> {

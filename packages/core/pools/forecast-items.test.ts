@@ -4,7 +4,7 @@ import { viewForecast } from "#testing/pool-view.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { forecastKey, planKey } from "../keys.ts";
 import type { Item } from "../ports/table.ts";
-import { NOBODY } from "../writers.ts";
+import { NO_WRITER } from "../writers.ts";
 import { readAdvice } from "./advice.ts";
 import { readArrivals } from "./arrivals.ts";
 import { noDurations } from "./durations.ts";
@@ -46,7 +46,7 @@ async function errorsOf({ table }: MemoryWorld["ctx"], type: string): Promise<Es
 /** As if the planner had made none. */
 async function forgetForecasts({ table }: MemoryWorld): Promise<void> {
   const forecasts = table.all().filter(({ pk }) => pk.startsWith("forecast#"));
-  await Promise.all(forecasts.map((item) => table.remove(item, { ifWriter: NOBODY })));
+  await Promise.all(forecasts.map((item) => table.remove(item, { ifWriter: NO_WRITER })));
 }
 
 /** One machine in use, and somebody who waits for it. */

@@ -6,7 +6,7 @@ export interface Key {
 
 /**
  * What every stored item has: the tokens of the puts that wrote it, the newest first; none in what is not stored yet. A
- * table hands out one that names no newest writer as `NOBODY`'s (writers.ts).
+ * table hands out one that names no newest writer as `NO_WRITER`'s (writers.ts).
  */
 export interface Stored extends Key {
   readonly writers: readonly string[];

@@ -69,22 +69,22 @@ function withoutSends(catalog: Catalog, drop: (message: Look) => void): Catalog 
   return {
     ...catalog,
     endpoints: catalog.endpoints.map((entry) => {
-      const { verb } = entry.thing;
-      const thing = {
-        ...entry.thing,
+      const { verb } = entry.declaration;
+      const declaration = {
+        ...entry.declaration,
         verb: (input: Parameters<typeof verb>[0]) =>
           verb({ ...input, ctx: { ...input.ctx, queue: deaf(input.ctx.queue, []) } }),
       };
-      return { ...entry, thing };
+      return { ...entry, declaration };
     }),
     consumers: catalog.consumers.map((entry) => {
-      const { verb, queue: name } = entry.thing;
-      const thing = {
-        ...entry.thing,
+      const { verb, queue: name } = entry.declaration;
+      const declaration = {
+        ...entry.declaration,
         verb: (ctx: Parameters<typeof verb>[0], looks: readonly Look[]) =>
           verb({ ...ctx, queue: deaf(ctx.queue, name === "work" ? looks : []) }, looks),
       };
-      return { ...entry, thing };
+      return { ...entry, declaration };
     }),
   };
 }

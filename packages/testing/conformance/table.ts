@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Item, Key, Page, PartitionQuery, Stored, Table } from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
-import { NOBODY } from "#core/writers.ts";
+import { NO_WRITER } from "#core/writers.ts";
 import { seededRandom } from "../random.ts";
 
 let partitionCount = 0;
@@ -111,11 +111,11 @@ function writerRules(table: () => Table, key: MakeKey, item: MakeItem): void {
         const [ofMany] = await table().getMany([key()]);
         const { items } = await table().query({ pk: read?.pk ?? "" });
         await expect(table().put(item({ a: 2 }), { ifWriter: null })).rejects.toThrow(Conflict);
-        await table().put(item({ a: 3 }), { ifWriter: NOBODY });
+        await table().put(item({ a: 3 }), { ifWriter: NO_WRITER });
 
-        expect([read, ofMany, ...items].map((each) => each?.writers)).toEqual([[NOBODY], [NOBODY], [NOBODY]]);
-        await expect(table().put(item({ a: 4 }), { ifWriter: NOBODY })).rejects.toThrow(Conflict);
-        await expect(table().remove(key(), { ifWriter: NOBODY })).rejects.toThrow(Conflict);
+        expect([read, ofMany, ...items].map((each) => each?.writers)).toEqual([[NO_WRITER], [NO_WRITER], [NO_WRITER]]);
+        await expect(table().put(item({ a: 4 }), { ifWriter: NO_WRITER })).rejects.toThrow(Conflict);
+        await expect(table().remove(key(), { ifWriter: NO_WRITER })).rejects.toThrow(Conflict);
         expect(await table().get(key())).toEqual(item({ a: 3 }));
       },
     );
@@ -123,11 +123,11 @@ function writerRules(table: () => Table, key: MakeKey, item: MakeItem): void {
     it("removes what nobody has written where nobody is named, and finds no absent item by that", async () => {
       await table().put({ ...key(), writers: [] });
 
-      await table().remove(key(), { ifWriter: NOBODY });
+      await table().remove(key(), { ifWriter: NO_WRITER });
 
       expect(await table().get(key())).toBeUndefined();
-      await expect(table().remove(key(), { ifWriter: NOBODY })).rejects.toThrow(Conflict);
-      await expect(table().put(item(), { ifWriter: NOBODY })).rejects.toThrow(Conflict);
+      await expect(table().remove(key(), { ifWriter: NO_WRITER })).rejects.toThrow(Conflict);
+      await expect(table().put(item(), { ifWriter: NO_WRITER })).rejects.toThrow(Conflict);
     });
   });
 }

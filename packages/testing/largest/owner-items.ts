@@ -193,7 +193,7 @@ export const idempotency = {
   ...idempotencyKey(hash),
   kind: "idempotency",
   request: hash,
-  thing: { id, uid },
+  resource: { id, uid },
   state: "refused",
   shared: true,
   reply: { status: 201, text: '"'.repeat(16_384) },

@@ -38,7 +38,7 @@ async function submit(world: SimulatedWorld, ctx: Asked, ids: Set<string>): Prom
   if (begun.kind === "otherRequest") throw new Error("It is the same request");
   if (begun.kind === "replay") return answered(world, ids, (JSON.parse(begun.reply.text) as { id: string }).id);
   const { create, isRepeat } = begun;
-  const { id, uid } = create.thing;
+  const { id, uid } = create.resource;
   try {
     await createEnvironment(ctx, { ...newEnvironment(id, { gpus: 1, hours: 0.03 }), name: NAME, uid, isRepeat });
   } catch (error) {

@@ -6,7 +6,7 @@ import { waitForEnvironment } from "#core/environments/record/wait.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { requestDelete } from "#core/environments/verbs/delete.ts";
 import { holdsNothing } from "#core/environments/verbs/start.ts";
-import type { NewThing } from "#core/idempotency.ts";
+import type { NewResource } from "#core/idempotency.ts";
 import { environmentKey } from "#core/keys.ts";
 import { Conflict, Problem } from "#core/problem.ts";
 import { Refusal } from "#http/refusal.ts";
@@ -23,9 +23,9 @@ type CreateContext = Served<UserContext<"table" | "queue" | "sealer">>;
  * Makes a workspace and waits for it as long as a call may. Throws `conflict` where the id is in use, and `unexpected`
  * when it fails in that time: then nothing of it is left.
  */
-export async function makeWorkspace(ctx: CreateContext, body: NewBody, thing: NewThing): Promise<Environment> {
+export async function makeWorkspace(ctx: CreateContext, body: NewBody, resource: NewResource): Promise<Environment> {
   const { workspaceId: id } = body;
-  const { uid } = await beginWorkspace(ctx, body, await notFailedBefore(ctx, id, thing));
+  const { uid } = await beginWorkspace(ctx, body, await notFailedBefore(ctx, id, resource));
   const made = await waitUntilRunning(ctx, id).catch(async (error: unknown) => {
     if (error instanceof Refusal) await removeUnused(ctx, id, uid);
     throw error;
@@ -35,19 +35,19 @@ export async function makeWorkspace(ctx: CreateContext, body: NewBody, thing: Ne
 }
 
 /** A repeat goes on with what the earlier request made, unless that failed: a failed create leaves no trace. */
-async function notFailedBefore(ctx: CreateContext, id: string, thing: NewThing): Promise<NewThing> {
-  if (!thing.isRepeat) return thing;
+async function notFailedBefore(ctx: CreateContext, id: string, resource: NewResource): Promise<NewResource> {
+  if (!resource.isRepeat) return resource;
   const item = await ctx.table.get(environmentKey(ctx.actor.uid, ctx.dialect, id));
   const made = item && parseEnvironment(item);
   const isOver = made !== undefined && (made.phase === "deleted" || holdsNothing(made));
-  return isOver ? { ...thing, uid: ctx.ids.uid(), isRepeat: false } : thing;
+  return isOver ? { ...resource, uid: ctx.ids.uid(), isRepeat: false } : resource;
 }
 
 /** Under the first host label that nobody else has. */
-async function beginWorkspace(ctx: CreateContext, body: NewBody, thing: NewThing): Promise<Environment> {
+async function beginWorkspace(ctx: CreateContext, body: NewBody, resource: NewResource): Promise<Environment> {
   for (const label of hostLabelsOf(ctx, body.workspaceId, body.cloudRegion)) {
     try {
-      return await createEnvironment(ctx, newWorkspace(ctx, body, thing, label));
+      return await createEnvironment(ctx, newWorkspace(ctx, body, resource, label));
     } catch (error) {
       if (!(error instanceof Conflict)) throw error;
     }

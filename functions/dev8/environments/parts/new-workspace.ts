@@ -4,7 +4,7 @@ import type { Size } from "#core/environments/record/record.ts";
 import type { NewEnvironment } from "#core/environments/verbs/create.ts";
 import type { StartChanges } from "#core/environments/verbs/start.ts";
 import { sharedType, sharedUnits } from "#core/fleet.ts";
-import type { NewThing } from "#core/idempotency.ts";
+import type { NewResource } from "#core/idempotency.ts";
 import type { Resources } from "#core/ports/compute.ts";
 import type { Served } from "#http/runtime.ts";
 import type { WorkspaceLabels } from "../wire.ts";
@@ -38,7 +38,7 @@ const policy: Policy = {
 export function newWorkspace(
   ctx: Served<UserContext>,
   body: StartWorkspace & { readonly cloudProvider: string },
-  { uid, isRepeat }: Pick<NewThing, "uid" | "isRepeat">,
+  { uid, isRepeat }: Pick<NewResource, "uid" | "isRepeat">,
   addressLabel: string,
 ): NewEnvironment {
   const resources = resourcesOf(body);

@@ -3,7 +3,7 @@ import type { Policy } from "#core/environments/record/policy.ts";
 import type { Size } from "#core/environments/record/record.ts";
 import type { NewEnvironment } from "#core/environments/verbs/create.ts";
 import { findInstanceType, unitsPerNode } from "#core/fleet.ts";
-import type { NewThing } from "#core/idempotency.ts";
+import type { NewResource } from "#core/idempotency.ts";
 import type { RunPort } from "#core/ports/compute.ts";
 import { isReceiverUrl } from "#core/webhooks/receiver.ts";
 import { publishedGithubName } from "#http/published-patterns.ts";
@@ -77,13 +77,13 @@ export function InstanceBody({ products, templates, regions }: Catalogue) {
 export type InstanceBody = z.output<ReturnType<typeof InstanceBody>>;
 
 /** What an instance is in the words of the core. Whoever is named as its GitHub user enters it with the keys there. */
-export function newInstance(catalogue: Catalogue, thing: NewThing, body: InstanceBody): NewEnvironment {
+export function newInstance(catalogue: Catalogue, resource: NewResource, body: InstanceBody): NewEnvironment {
   const { name, productName, templateId, gpuNum, rootfsSize, region, githubUser, webhookUrl } = body;
   const product = catalogue.products.find(productName);
   const template = catalogue.templates.find(templateId);
   if (!product || !template) throw new Error("The schema let through what the catalogue does not have");
   return {
-    ...thing,
+    ...resource,
     name,
     labels: { productName, templateId, region, gpuNum: String(gpuNum), rootfsSize: String(rootfsSize) },
     size: sizeOf(product, gpuNum),

@@ -3,7 +3,7 @@ import { type Brief, listEnvironments } from "#core/environments/record/read.ts"
 import { type Environment, isEnded } from "#core/environments/record/record.ts";
 import { waitForEnvironment } from "#core/environments/record/wait.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
-import type { NewThing } from "#core/idempotency.ts";
+import type { NewResource } from "#core/idempotency.ts";
 import { Conflict, Problem } from "#core/problem.ts";
 import { newSession, type WantedSession } from "./new-session.ts";
 
@@ -15,22 +15,22 @@ const TRIES = 1_000;
  */
 export async function createSession(
   ctx: UserContext<"table" | "queue" | "sealer">,
-  thing: NewThing,
+  resource: NewResource,
   wanted: WantedSession,
 ): Promise<Environment> {
-  const made = await makeUnderFreeNumber(ctx, thing, wanted);
+  const made = await makeUnderFreeNumber(ctx, resource, wanted);
   return (await waitForEnvironment(ctx, made.id, (session) => !session || isSettled(session))) ?? made;
 }
 
 async function makeUnderFreeNumber(
   ctx: UserContext<"table" | "queue" | "sealer">,
-  thing: NewThing,
+  resource: NewResource,
   wanted: WantedSession,
 ): Promise<Environment> {
-  const first = Number(thing.id);
-  const from = thing.isRepeat ? await numberBefore(ctx, thing, wanted) : first;
+  const first = Number(resource.id);
+  const from = resource.isRepeat ? await numberBefore(ctx, resource, wanted) : first;
   for (let number = from; number < first + TRIES; number++) {
-    const numbered = { ...thing, id: idOf(wanted, number), uid: uidOf(ctx, thing, number) };
+    const numbered = { ...resource, id: idOf(wanted, number), uid: uidOf(ctx, resource, number) };
     try {
       return await createEnvironment(ctx, newSession(ctx.ids, numbered, wanted));
     } catch (error) {
@@ -41,10 +41,11 @@ async function makeUnderFreeNumber(
 }
 
 /** The number under which an earlier request made it: others that were taken then may be free by now. */
-async function numberBefore(ctx: UserContext<"table">, thing: NewThing, wanted: WantedSession): Promise<number> {
-  const matches = ({ sk, uid }: Brief) => sk === idOf(wanted, numberOf(sk)) && uid === uidOf(ctx, thing, numberOf(sk));
+async function numberBefore(ctx: UserContext<"table">, resource: NewResource, wanted: WantedSession): Promise<number> {
+  const matches = ({ sk, uid }: Brief) =>
+    sk === idOf(wanted, numberOf(sk)) && uid === uidOf(ctx, resource, numberOf(sk));
   const [made] = (await listEnvironments(ctx, { matches, limit: 1 })).shown;
-  return made ? numberOf(made.id) : Number(thing.id);
+  return made ? numberOf(made.id) : Number(resource.id);
 }
 
 function numberOf(id: string): number {
@@ -52,7 +53,7 @@ function numberOf(id: string): number {
 }
 
 /** Each number has a uid of its own that a repeat finds again: no two records ever share one. */
-function uidOf({ ids }: Pick<UserContext, "ids">, { id, uid }: NewThing, number: number): string {
+function uidOf({ ids }: Pick<UserContext, "ids">, { id, uid }: NewResource, number: number): string {
   return number === Number(id) ? uid : ids.hash(`${uid}#${number}`).slice(0, 32);
 }
 

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { type Policy, reservation } from "#core/environments/record/policy.ts";
 import type { NewEnvironment } from "#core/environments/verbs/create.ts";
 import { sharedType, sharedUnits } from "#core/fleet.ts";
-import type { NewThing } from "#core/idempotency.ts";
+import type { NewResource } from "#core/idempotency.ts";
 import type { Ids } from "#core/ports/ids.ts";
 import { EnvVars } from "../../../shared/parts/env-vars.ts";
 import { bucketName, MOST_TTL_MINUTES, serviceName } from "../wire.ts";
@@ -83,12 +83,12 @@ export function wantedWorkspace(body: z.output<typeof CreateWorkspace>): WantedS
 const policy: Policy = { ...reservation, time: "creation" };
 
 /** What a session is in the words of the core. Namespace and user are labels: never an identity. */
-export function newSession(ids: Pick<Ids, "hash">, thing: NewThing, wanted: WantedSession): NewEnvironment {
-  const { id } = thing;
+export function newSession(ids: Pick<Ids, "hash">, resource: NewResource, wanted: WantedSession): NewEnvironment {
+  const { id } = resource;
   const { template, namespace, user, provider, ttlMinutes, env } = wanted;
   const bucket = bucketName(namespace, user, id.slice(id.lastIndexOf("-") + 1));
   return {
-    ...thing,
+    ...resource,
     name: serviceName(id),
     labels: { template, namespace, user, provider, ttl_minutes: String(ttlMinutes) },
     size: {

@@ -1,5 +1,5 @@
 import type { Context } from "#core/context.ts";
-import type { NewThing } from "#core/idempotency.ts";
+import type { NewResource } from "#core/idempotency.ts";
 import { Conflict } from "#core/problem.ts";
 
 const TRIES = 5;
@@ -10,12 +10,12 @@ const TRIES = 5;
  */
 export async function withFreeId<Made>(
   ctx: Context,
-  thing: NewThing,
-  make: (thing: NewThing) => Promise<Made>,
+  resource: NewResource,
+  make: (resource: NewResource) => Promise<Made>,
 ): Promise<Made> {
   for (let tries = 1; ; tries++) {
-    const other = ctx.ids.hash(`${thing.uid}#${tries}`);
-    const free = tries === 1 ? thing : { ...thing, id: other.slice(-8), uid: other.slice(0, 32) };
+    const other = ctx.ids.hash(`${resource.uid}#${tries}`);
+    const free = tries === 1 ? resource : { ...resource, id: other.slice(-8), uid: other.slice(0, 32) };
     try {
       return await make(free);
     } catch (error) {

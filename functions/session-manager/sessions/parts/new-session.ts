@@ -2,7 +2,7 @@ import type { Policy } from "#core/environments/record/policy.ts";
 import type { Size } from "#core/environments/record/record.ts";
 import type { NewEnvironment } from "#core/environments/verbs/create.ts";
 import { sharedType, sharedUnits } from "#core/fleet.ts";
-import type { NewThing } from "#core/idempotency.ts";
+import type { NewResource } from "#core/idempotency.ts";
 import type { ServedSettings } from "#http/dialects/settings.ts";
 import { hostLabelOf, resourcesOf } from "../wire.ts";
 
@@ -37,10 +37,10 @@ const policy: Policy = {
 };
 
 /** What a session is in the words of the core. The user is a label: never an identity, never part of a name. */
-export function newSession(settings: ServedSettings, thing: NewThing, userId: string): NewEnvironment {
+export function newSession(settings: ServedSettings, resource: NewResource, userId: string): NewEnvironment {
   return {
-    ...thing,
-    name: hostLabelOf(thing.id),
+    ...resource,
+    name: hostLabelOf(resource.id),
     labels: { user_id: userId },
     size,
     image: settings.sessionImage,
@@ -50,6 +50,6 @@ export function newSession(settings: ServedSettings, thing: NewThing, userId: st
     volumes: [{ name: "workspace", path: "/workspace", sizeGb: WORKSPACE_GB }],
     ports: [{ port: PORT, kind: "http" }],
     resources: resourcesOf.down,
-    addressLabel: hostLabelOf(thing.id),
+    addressLabel: hostLabelOf(resource.id),
   };
 }
