@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { plainJob } from "#testing/catalog-requests.ts";
-import { type Caller, developer, loginBody, second } from "#testing/http-world.ts";
+import { second } from "#testing/http-world.ts";
 import { UNZIP_MISSING } from "./deployed.ts";
 import { type DeployedStage, openStage } from "./deployed-stage.ts";
 import { scheduleEvent } from "./events.ts";
 import { LONG_MS } from "./stage.ts";
+import { clientOf, logIn } from "./stage-client.ts";
 
 let stage: DeployedStage | undefined;
 
@@ -13,30 +14,6 @@ beforeAll(async () => {
 }, LONG_MS);
 
 afterAll(() => stage?.stop(), LONG_MS);
-
-interface Answer {
-  readonly status: number;
-  // biome-ignore lint/suspicious/noExplicitAny: each endpoint answers in a shape of its own
-  readonly body: any;
-}
-
-/** Asks through the edge, as a client with this key. */
-function clientOf({ request }: DeployedStage, key?: string) {
-  return async (method: string, target: string, sent?: object): Promise<Answer> => {
-    const body = sent && Buffer.from(JSON.stringify(sent));
-    const headers = {
-      ...(key !== undefined && { authorization: `Bearer ${key}` }),
-      ...(body && { "content-type": "application/json", "content-length": String(body.byteLength) }),
-    };
-    const answer = await request({ method, target, headers, body });
-    return { status: answer.status, body: JSON.parse(Buffer.from(answer.body).toString()) };
-  };
-}
-
-async function logIn(open: DeployedStage, caller: Caller = developer) {
-  const { body } = await clientOf(open)("POST", "/v1/auth/aws-login", loginBody(caller));
-  return String(body.api_key);
-}
 
 test("a key is issued, rotated and revoked", async ({ skip }) => {
   if (!stage) return skip(UNZIP_MISSING);
