@@ -1,8 +1,13 @@
 // What Lambda's runtime of Node does with an unpacked zip: loads the handler, asks the runtime API for one invocation after
 // another, and says what came of each (Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes").
 import { Agent, request } from "node:http";
+import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+
+// The resolver of the function's network knows these hosts; nothing else of what the function asks is answered here.
+const hosts = new Map(Object.entries(JSON.parse(process.argv[2])));
+if (hosts.size > 0) await answerFor(hosts);
 
 const { AWS_LAMBDA_RUNTIME_API, LAMBDA_TASK_ROOT, _HANDLER } = process.env;
 const root = `http://${AWS_LAMBDA_RUNTIME_API}/2018-06-01/runtime`;
@@ -36,6 +41,14 @@ async function load() {
   const { [name]: found } = await import(pathToFileURL(join(LAMBDA_TASK_ROOT, `${file}.mjs`)).href);
   if (typeof found !== "function") throw new TypeError(`${_HANDLER} is not a function`);
   return found;
+}
+
+async function answerFor(hosts) {
+  const { default: dns } = await import("node:dns/promises");
+  const { lookup } = dns;
+  dns.lookup = async (host, options) =>
+    hosts.has(host) ? [{ address: hosts.get(host), family: 4 }] : lookup(host, options);
+  syncBuiltinESMExports();
 }
 
 function say(path, value) {

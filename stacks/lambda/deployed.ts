@@ -36,7 +36,7 @@ const run = promisify(execFile);
 export async function deployFunctions(
   resources: readonly Resource[],
   entries: FunctionsFile,
-  services: ServiceVariables = { endpoints: {}, queues: {} },
+  services: ServiceVariables = { endpoints: {}, queues: {}, hosts: {} },
 ): Promise<DeployedFunctions> {
   const place = await mkdtemp(join(tmpdir(), "berth-zips-"));
   const made = resources.filter(({ type, read }) => type === "aws:lambda/function:Function" && !read);
@@ -83,6 +83,7 @@ function definitionOf(inputs: Resource["inputs"], directory: string, services: S
     memoryMb: inputs.memorySize,
     timeoutSeconds: inputs.timeout,
     logGroup: inputs.loggingConfig.logGroup,
+    hosts: services.hosts,
     environment: { ...variables, ...queues, ...services.endpoints },
     credentials: { ...fakeKey, sessionToken: fakeKey.sessionToken ?? "" },
   };

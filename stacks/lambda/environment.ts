@@ -22,6 +22,8 @@ export interface LambdaFunction {
   readonly logGroup: string;
   /** What is set for it, without what Lambda sets. */
   readonly environment: Readonly<Record<string, string>>;
+  /** Hosts that only its network knows, and their addresses, as a private zone of Route 53 has them. */
+  readonly hosts: Readonly<Record<string, string>>;
   /** Of its role. */
   readonly credentials: Readonly<Record<"accessKeyId" | "secretAccessKey" | "sessionToken", string>>;
 }
@@ -44,7 +46,7 @@ const SAID_CHARACTERS = 2_000;
 /** Starts one and answers once it waits for its first invocation, frozen. Throws where its init fails. */
 export async function startEnvironment(made: LambdaFunction): Promise<ExecutionEnvironment> {
   const api = await startRuntimeApi();
-  const child = spawn(process.execPath, [...argumentsOf(made), bootstrap], {
+  const child = spawn(process.execPath, [...argumentsOf(made), bootstrap, JSON.stringify(made.hosts)], {
     cwd: made.directory,
     env: { ...made.environment, ...ownVariables(made), AWS_LAMBDA_RUNTIME_API: api.address },
     stdio: ["ignore", "pipe", "pipe"],

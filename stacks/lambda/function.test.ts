@@ -29,6 +29,7 @@ async function functionOf(source: string, changed: Partial<LambdaFunction> = {})
     timeoutSeconds: 60,
     logGroup: "/berth/test/function",
     environment: { SETTING: "set" },
+    hosts: {},
     credentials: { accessKeyId: "key", secretAccessKey: "secret", sessionToken: "session" },
     ...changed,
   };

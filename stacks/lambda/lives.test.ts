@@ -1,9 +1,11 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { createHmac } from "node:crypto";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { plainJob } from "#testing/catalog-requests.ts";
 import { second } from "#testing/http-world.ts";
 import { UNZIP_MISSING } from "./deployed.ts";
 import { type DeployedStage, openStage } from "./deployed-stage.ts";
 import { scheduleEvent } from "./events.ts";
+import { startReceiver } from "./receiver.ts";
 import { LONG_MS } from "./stage.ts";
 import { clientOf, logIn } from "./stage-client.ts";
 
@@ -86,4 +88,49 @@ test("what a lost message would have done is done after the next sweep", async (
 
   expect(swept).toEqual({ value: null });
   expect((await ask("GET", operation)).body.status).toBe("completed");
+});
+
+test("a receiver hears of a job until it takes the event, and again when its owner asks, each time signed", async ({
+  skip,
+}) => {
+  if (!stage) return skip(UNZIP_MISSING);
+  const { deliver, deployed } = stage;
+  const { WEBHOOK_SECRET = "" } = deployed.variablesOf("work/deliver");
+  const ask = clientOf(stage, await logIn(stage));
+  const { url, seen, stop } = await startReceiver([503, 204]);
+  onTestFinished(stop);
+
+  const { body } = await ask("POST", "/v1/jobs/submit", { ...plainJob, webhook_url: url });
+  const delivered = await deliver();
+  // Between the two the message is in the queue, not to be received for a second.
+  await expect.poll(async () => [await deliver(), seen.length], { interval: 100 }).toEqual([expect.anything(), 2]);
+  const listed = await ask("GET", `/v1/webhooks/deliveries?environment_id=${body.job_id}`);
+  const [delivery] = listed.body.deliveries;
+  await ask("POST", `/v1/webhooks/deliveries/${delivery.delivery_id}/resend`);
+  await deliver();
+
+  expect(delivered).toContainEqual({ consumer: "work/deliver", messages: 1, failed: 0 });
+  expect(listed.body.deliveries).toMatchObject([{ state: "delivered", attempts: [{ status: 503 }, { status: 204 }] }]);
+  expect(seen.map((post) => [post.headers["webhook-id"], JSON.parse(post.body)])).toEqual(
+    Array.from({ length: 3 }, () => [
+      delivery.delivery_id,
+      expect.objectContaining({ job_id: body.job_id, user_id: "developer", status: "queued" }),
+    ]),
+  );
+  for (const { headers, body: sent } of seen) {
+    const hmac = (text: string) => createHmac("sha256", WEBHOOK_SECRET).update(text);
+    const signed = `${headers["webhook-id"]}.${headers["webhook-timestamp"]}.${sent}`;
+    expect(headers["x-signature-sha256"]).toBe(`sha256=${hmac(sent).digest("hex")}`);
+    expect(headers["webhook-signature"]).toBe(`v1,${hmac(signed).digest("base64")}`);
+  }
+});
+
+test("a receiver on the function's own machine is refused", async ({ skip }) => {
+  if (!stage) return skip(UNZIP_MISSING);
+  const ask = clientOf(stage, await logIn(stage));
+
+  const { status, body } = await ask("POST", "/v1/jobs/submit", { ...plainJob, webhook_url: "http://127.0.0.1:8080/" });
+
+  expect(status).toBe(400);
+  expect(JSON.stringify(body)).toContain("webhook_url must not point to a private address");
 });

@@ -21,6 +21,7 @@ import { operator } from "#testing/catalog-requests.ts";
 import { developer, second } from "#testing/http-world.ts";
 import type { Resource } from "../synthesis/synthesize.ts";
 import { type QueueMessage, REGION } from "./events.ts";
+import { RECEIVER_HOST } from "./stage.ts";
 
 /** What stands for the services of AWS, on loopback, with what a stage has of them under the names of its synthesis. */
 export interface Services {
@@ -42,6 +43,8 @@ export interface ServiceVariables {
   readonly endpoints: Readonly<Record<string, string>>;
   /** In place of what was synthesized, where a function is told that: the address of a queue names its host. */
   readonly queues: Readonly<Record<string, string>>;
+  /** That only the network of the functions knows. */
+  readonly hosts: Readonly<Record<string, string>>;
 }
 
 const queueVariables = { work: "WORK_QUEUE_URL", pools: "POOLS_QUEUE_URL", webhooks: "WEBHOOKS_QUEUE_URL" } as const;
@@ -94,6 +97,7 @@ export async function startServices(resources: readonly Resource[]): Promise<Ser
         AWS_ENDPOINT_URL_STS: sts,
       },
       queues: Object.fromEntries(queueNames.map((name) => [queueVariables[name], urls[name]])),
+      hosts: { [RECEIVER_HOST]: "127.0.0.1" },
     },
     ports: {
       table: dynamoTable({ client: records, tableName: TABLE_NAME }),

@@ -7,6 +7,9 @@ export const functions = functionsFile as FunctionsFile;
 /** On a machine that does much else, of a minute. */
 export const LONG_MS = 600_000;
 
+/** Where receivers of webhooks are. No deployment dials its own machine: this name leads there in its network alone. */
+export const RECEIVER_HOST = "hooks.internal";
+
 /** The stage whose functions are run here: it lets in whom the tests of the catalog log in. */
 export function synthesizeStage(): Promise<Resource[]> {
   return synthesize("lambda", {
@@ -16,6 +19,7 @@ export function synthesizeStage(): Promise<Resource[]> {
     ADMIN_USERS: "operator",
     EKS_CLUSTER: "gpus",
     LOGIN_SERVER_ID: "berth.dev",
+    WEBHOOK_ALLOW: RECEIVER_HOST,
     ALARM_EMAIL: "oncall@berth.dev",
   });
 }
