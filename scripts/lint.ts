@@ -10,7 +10,7 @@ const linesOf = (pattern: string | string[], rule: (file: string, text: string) 
     .toSorted()
     .flatMap((file) => rule(file.replaceAll("\\", "/"), readFileSync(file, "utf8")));
 const code = "{packages,functions,scripts}/**/*.ts";
-const words = [code, "{docs,packages,deploy}/**/*.{md,py,sh,yaml}", "*.md"];
+const words = [code, "stacks/**/*.ts", "{docs,packages,deploy}/**/*.{md,py,sh,yaml}", "*.md"];
 const wrong = [
   ...linesOf(code, wrongImports),
   ...linesOf(words, goneWords).filter((line) => !line.startsWith("scripts/gone-words")),

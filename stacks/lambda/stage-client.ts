@@ -1,13 +1,13 @@
 import { type Caller, developer, loginBody } from "#testing/http-world.ts";
 import type { DeployedStage } from "./deployed-stage.ts";
 
-export interface Told {
+export interface Answer {
   readonly status: number;
   // biome-ignore lint/suspicious/noExplicitAny: each endpoint answers in a shape of its own
   readonly body: any;
 }
 
-export type StageClient = (method: string, target: string, sent?: object) => Promise<Told>;
+export type StageClient = (method: string, target: string, sent?: object) => Promise<Answer>;
 
 /** Asks through the edge, as a client with this key. */
 export function clientOf({ request }: DeployedStage, key?: string): StageClient {
