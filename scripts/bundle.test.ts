@@ -116,6 +116,14 @@ test("a function still checks what it is sent, without what zod makes documents 
   ).toEqual([]);
 });
 
+test("a function imports none of Node's modules as a whole, and carries no schema of another one's events", async () => {
+  const { file } = await bundleFunction("functions/gpu-dev/jobs/cancel.ts", join(outdir, "cancel"));
+  const text = await readFile(file, "utf8");
+
+  expect(text.match(/\b(?:from|import) ?"[\w:/]+"/g) ?? []).toEqual([]);
+  expect(text.match(/getBuiltinModule\("node:crypto"\)|SentTimestamp/g)).toEqual(['getBuiltinModule("node:crypto")']);
+});
+
 test("a function that reads assets finds them beside its bundle", async () => {
   const asset = await bundleFunction("functions/shared/docs-asset.ts", join(outdir, "asset"));
   const fallback = await bundleFunction("functions/shared/fallback.ts", join(outdir, "fallback"));
