@@ -23,7 +23,8 @@ export function problemsOnLambda(names: readonly ConfigName[], environment: Envi
 function parsed(names: readonly ConfigName[], environment: Environment) {
   const given = names.map((name) => [name, environment[name] || undefined]);
   const schema = z.object(Object.fromEntries(names.map((name) => [name, settingSchemas[name]()])));
-  const result = schema.safeParse(Object.fromEntries(given));
+  // zod would compile a schema that parses once: a millisecond of a function's init.
+  const result = schema.safeParse(Object.fromEntries(given), { jitless: true });
   const onLambda = environment.AWS_LAMBDA_FUNCTION_NAME === undefined ? [] : badOnLambda(names, environment);
   return { result, lines: [...onLambda, ...(result.error?.issues.map(lineOf) ?? [])] };
 }
