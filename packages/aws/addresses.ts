@@ -19,7 +19,7 @@ export function allowList(entries: readonly string[]): AllowList {
  * own services, or no single machine at all. An IPv6 address that holds an IPv4 one is judged as both.
  */
 export function isPrivateAddress(address: string): boolean {
-  return isIn(privateNetworks, addressOf(address)) || isIn(privateNetworks, parse(address));
+  return isIn(privateNetworks(), addressOf(address)) || isIn(privateNetworks(), parse(address));
 }
 
 /** Names that always mean this machine, whether or not the resolver knows them (RFC 6761). */
@@ -31,7 +31,7 @@ export function isLoopbackName(hostname: string): boolean {
 export function isOwnMachine(entry: string): boolean {
   if (!isNetwork(entry)) return isLoopbackName(entry.toLowerCase());
   const given = [networkOf(entry)];
-  return isIn(ownNetworks, addressOf(baseOf(entry))) || ownAddresses.some((address) => isIn(given, address));
+  return isIn(ownNetworks(), addressOf(baseOf(entry))) || ownAddresses().some((address) => isIn(given, address));
 }
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
@@ -39,17 +39,32 @@ type Network = readonly [Address, number];
 
 // IANA special-purpose registries (RFC 6890 and its updates), without the nets for documentation: nobody is there. A
 // list and not ipaddr.js's own ranges, which count those in and move with its versions: this one is the contract's.
-const privateNetworks: readonly Network[] = `
+const privateNetworks = parsedLater(() =>
+  `
   0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.88.99.0/24
   192.168.0.0/16 198.18.0.0/15 224.0.0.0/4 240.0.0.0/4
   64:ff9b:1::/48 100::/64 2001::/32 fc00::/7 fe80::/10 fec0::/10 ff00::/8
   168.63.129.16`
-  .trim()
-  .split(/\s+/)
-  .map(networkOf);
+    .trim()
+    .split(/\s+/)
+    .map(networkOf),
+);
 
-const ownNetworks = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "::/128", "::1/128", "fe80::/10"].map(networkOf);
-const ownAddresses = "127.0.0.1 0.0.0.0 ::1 :: 169.254.169.254 169.254.170.2 fd00:ec2::254".split(" ").map(parse);
+const ownNetworks = parsedLater(() =>
+  ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "::/128", "::1/128", "fe80::/10"].map(networkOf),
+);
+const ownAddresses = parsedLater(() =>
+  "127.0.0.1 0.0.0.0 ::1 :: 169.254.169.254 169.254.170.2 fd00:ec2::254".split(" ").map(parse),
+);
+
+/** Parses a list when somebody asks for it first: two milliseconds, which most functions never need. */
+function parsedLater<Parsed>(parseList: () => readonly Parsed[]): () => readonly Parsed[] {
+  let parsed: readonly Parsed[] | undefined;
+  return () => {
+    parsed ??= parseList();
+    return parsed;
+  };
+}
 
 function isNetwork(entry: string): boolean {
   return isIP(baseOf(entry)) !== 0;
@@ -85,15 +100,15 @@ function addressOf(text: string): Address {
   return address instanceof ipaddr.IPv6 ? (innerAddress(address) ?? address) : address;
 }
 
-const sixToFour = networkOf("2002::/16");
+const sixToFour = parsedLater(() => [networkOf("2002::/16")]);
 
 /** Of mapped, compatible (so `::` and `::1` too), translated (RFC 2765) and NAT64 (RFC 6052) addresses. */
-const beforeIpv4 = ["::ffff:0:0/96", "::/96", "::ffff:0:0:0/96", "64:ff9b::/96"].map(networkOf);
+const beforeIpv4 = parsedLater(() => ["::ffff:0:0/96", "::/96", "::ffff:0:0:0/96", "64:ff9b::/96"].map(networkOf));
 
 /** Also in 6to4 (RFC 3056) and ISATAP (RFC 5214) addresses. */
 function innerAddress(address: ipaddr.IPv6): ipaddr.IPv4 | undefined {
   const bytes = address.toByteArray();
-  if (isIn([sixToFour], address)) return new ipaddr.IPv4(bytes.slice(2, 6));
+  if (isIn(sixToFour(), address)) return new ipaddr.IPv4(bytes.slice(2, 6));
   const isIsatap = /^[02],0,94,254$/.test(bytes.slice(8, 12).join());
-  return isIsatap || isIn(beforeIpv4, address) ? new ipaddr.IPv4(bytes.slice(12)) : undefined;
+  return isIsatap || isIn(beforeIpv4(), address) ? new ipaddr.IPv4(bytes.slice(12)) : undefined;
 }
