@@ -39,7 +39,11 @@ export function makeFirewall({ tableName }: Stage, functions: FunctionsFile): aw
                 searchString: login.path,
                 positionalConstraint: "ENDS_WITH",
                 fieldToMatch: { uriPath: {} },
-                textTransformations: [{ priority: 0, type: "URL_DECODE" }],
+                // It counts /v1/./auth/aws-login too, whatever an origin makes of dot segments and doubled slashes.
+                textTransformations: [
+                  { priority: 0, type: "URL_DECODE" },
+                  { priority: 1, type: "NORMALIZE_PATH" },
+                ],
               },
             },
           },

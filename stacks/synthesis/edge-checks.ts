@@ -118,6 +118,9 @@ export const edgeChecks = {
     const tooManyBody = JSON.stringify(gpuDevDialect.envelope(tooMany));
     const limited = rule?.statement.rateBasedStatement;
     const match = limited?.scopeDownStatement?.byteMatchStatement;
+    const read = (match?.textTransformations ?? [])
+      .toSorted((one: Resource["inputs"], other: Resource["inputs"]) => one.priority - other.priority)
+      .map(({ type }: Resource["inputs"]) => type);
     const { path } = endpoints(functions).find(({ name }) => name === "gpu-dev/auth/aws-login") ?? {};
     const samples = [visibilityConfig, ...rules.map((each: Resource["inputs"]) => each.visibilityConfig)].map(
       (each) => each?.sampledRequestsEnabled,
@@ -125,6 +128,8 @@ export const edgeChecks = {
     return [
       ...differentInOrder("the firewall", [scope, region, ...samples], ["CLOUDFRONT", "us-east-1", false, false]),
       ...differentInOrder("where it counts", [match?.searchString, match?.positionalConstraint], [path, "ENDS_WITH"]),
+      // An escaped dot is a dot only once it is decoded.
+      ...differentInOrder("how it reads a path", read, ["URL_DECODE", "NORMALIZE_PATH"]),
       ...differentInOrder("how it counts", [limited?.aggregateKeyType, limited?.limit], ["IP", 60]),
       ...differentInOrder("what it answers", [answer?.responseCode, body?.content], [429, tooManyBody]),
       ...(firewall && distribution?.inputs.webAclId?.endsWith(`:${firewall.name}`) ? [] : ["it stands nowhere"]),

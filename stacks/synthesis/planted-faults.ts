@@ -298,6 +298,21 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
       return inputs;
     }),
   ],
+  "a firewall that dot segments pass": [
+    "firewall",
+    change("aws:wafv2/webAcl:WebAcl", /./, (inputs) => {
+      inputs.rules[0].statement.rateBasedStatement.scopeDownStatement.byteMatchStatement.textTransformations.pop();
+      return inputs;
+    }),
+  ],
+  "a firewall that escaped dot segments pass": [
+    "firewall",
+    change("aws:wafv2/webAcl:WebAcl", /./, (inputs) => {
+      const { byteMatchStatement } = inputs.rules[0].statement.rateBasedStatement.scopeDownStatement;
+      for (const each of byteMatchStatement.textTransformations) each.priority = 1 - each.priority;
+      return inputs;
+    }),
+  ],
   "a firewall that keeps samples of requests, whose paths may hold keys": [
     "firewall",
     change("aws:wafv2/webAcl:WebAcl", /./, (inputs) => {
