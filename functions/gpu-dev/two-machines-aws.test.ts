@@ -8,7 +8,7 @@ import { submitJob } from "#testing/catalog-requests.ts";
 import { twoMachineCases } from "#testing/conformance/two-machines.ts";
 import { httpWorld } from "#testing/http-world.ts";
 
-// dynalite, on which the other calls run (calls-aws.test.ts), has no transactions.
+// Transactions of dynalite, on which the other calls run (calls-aws.test.ts), are made of its single puts by Berth's own hand.
 const moto = await startMoto();
 
 describe("on the table on DynamoDB, played by moto", () => {

@@ -23,8 +23,7 @@ afterAll(async () => {
 });
 
 describe("the table on DynamoDB", () => {
-  // dynalite has no transactions; those run against moto (moto.test.ts).
-  tableConformance(async () => dynamoTable({ client, tableName }), { hasTransactions: false });
+  tableConformance(async () => dynamoTable({ client, tableName }));
 
   it("compresses what is over 8 KB and leaves keys, writers, ttl and indexed fields plain", async () => {
     const table = dynamoTable({ client, tableName });

@@ -10,10 +10,12 @@ import {
 import dynalite from "dynalite";
 import { tableDefinition } from "../table-definition.ts";
 import type { TestServer } from "./test-server.ts";
+import { addTransactions } from "./transactions.ts";
 
 /** DynamoDB by dynalite, in memory, on 127.0.0.1 and a free port. */
 export async function startDynamoDb(): Promise<TestServer> {
   const server = dynalite({ createTableMs: 0 });
+  addTransactions(server);
   server.keepAliveTimeout = 60_000;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -8,13 +8,9 @@ let partitionCount = 0;
 
 /**
  * What every Table must do. `open` may answer the same table each time: tests use partitions of their own. A server
- * without transactions is held to everything but `putAll` of several items, and one that mixes those which overlap to
- * everything but these.
+ * that mixes writes which overlap is held to everything but these.
  */
-export function tableConformance(
-  open: () => Promise<Table>,
-  { hasTransactions = true, isolatesWrites = true } = {},
-): void {
+export function tableConformance(open: () => Promise<Table>, { isolatesWrites = true } = {}): void {
   let table: Table;
   let pk: string;
 
@@ -32,9 +28,9 @@ export function tableConformance(
   });
 
   writerRules(() => table, key, item);
-  if (hasTransactions) transactions(() => table, key, item);
+  transactions(() => table, key, item);
   if (isolatesWrites) overlappingWrites(() => table, key, item);
-  if (hasTransactions && isolatesWrites) overlappingTransactions(() => table, key, item);
+  if (isolatesWrites) overlappingTransactions(() => table, key, item);
   roundTrips(() => table, key, item);
   partitionQueries(
     () => table,
@@ -245,6 +241,31 @@ function overlappingTransactions(table: () => Table, key: MakeKey, item: MakeIte
       expect(conflicts).toBe(19);
       const [a, b] = [await table().get(key("a")), await table().get(key("b"))];
       expect([a?.n, b?.n]).toEqual([won, won]);
+    });
+
+    it("show nobody what is taken back where one of them is refused", async () => {
+      await table().put(item({ n: 0 }, "a", "w1"));
+      const puts = ["a", "b"].map((sk) => ({ item: item({ n: 1 }, sk, "w2"), ifWriter: "w1" }));
+
+      const reads = new Set<unknown>();
+      let isOver = false;
+      const race = raceOf(
+        Array.from({ length: 10 }, (_, n) =>
+          table()
+            .putAll(puts)
+            .then(() => n),
+        ),
+      );
+      const over = race.finally(() => {
+        isOver = true;
+      });
+      while (!isOver) {
+        reads.add((await table().get(key("a")))?.n);
+        await new Promise(setImmediate);
+      }
+
+      expect(await over).toEqual({ won: undefined, conflicts: 10 });
+      expect(reads).toEqual(new Set([0]));
     });
   });
 }
