@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Container, Pod } from "./pod.ts";
@@ -7,8 +7,10 @@ import type { Container, Pod } from "./pod.ts";
 export interface ContainerFiles {
   /** Makes its empty directories, which all containers of the pod share. */
   make(): Promise<void>;
-  /** A word of a command, with the path on this machine in place of one in the container. */
-  word(word: string): string;
+  /** Has these directories of this machine at these paths, for whatever is started from now on. */
+  mount(places: ReadonlyMap<string, string>): void;
+  /** A command as it is started on this machine: where directories are mounted, in a view of its own by bubblewrap. */
+  command(words: readonly string[]): string[];
   /** Its termination message, as much as a kubelet reads; undefined: it left none. */
   lastWords(): string | undefined;
 }
@@ -16,6 +18,9 @@ export interface ContainerFiles {
 const mostLastWords = 4096;
 /** Where the programs of the tools image are in it (images/tools/Dockerfile). */
 const toolsDirectory = "/tools";
+
+/** In the directory of a pod, which has one `/tmp` for all its containers. */
+const TMP = "tmp";
 
 export function containerFiles(
   { spec: { volumes = [] } }: Pod,
@@ -31,17 +36,40 @@ export function containerFiles(
     ...(tools === undefined ? [] : [[toolsDirectory, tools] as const]),
     ...mounts.map((mount) => [mount.mountPath, join(cwd, mount.name)] as const),
   ]);
+  let mounted: ReadonlyMap<string, string> = new Map();
+  const wordOf = (word: string) => {
+    const place = [...places.keys()].find((path) => word === path || word.startsWith(`${path}/`));
+    return place === undefined ? word : `${places.get(place)}${word.slice(place.length)}`;
+  };
   return {
-    async make() {
-      await Promise.all(mounts.map((mount) => mkdir(join(cwd, mount.name), { recursive: true })));
+    mount(more) {
+      mounted = more;
     },
-    word(word) {
-      const place = [...places.keys()].find((path) => word === path || word.startsWith(`${path}/`));
-      return place === undefined ? word : `${places.get(place)}${word.slice(place.length)}`;
+    command(words) {
+      return [...(mounted.size > 0 ? viewOf(mounted, cwd) : []), ...words.map(wordOf)];
+    },
+    async make() {
+      const names = [...mounts.map((mount) => mount.name), TMP];
+      await Promise.all(names.map((name) => mkdir(join(cwd, name), { recursive: true })));
     },
     lastWords() {
       const file = places.get(terminationMessagePath) ?? "";
       return existsSync(file) ? readFileSync(file, "utf8").slice(0, mostLastWords) : undefined;
     },
   };
+}
+
+/** This machine as it is, but for these directories and a `/tmp` that goes with the pod. */
+function viewOf(mounted: ReadonlyMap<string, string>, cwd: string): string[] {
+  const machine = readdirSync("/").filter((name) => name !== "tmp" && !mounted.has(`/${name}`));
+  return [
+    "bwrap",
+    ...["--tmpfs", "/"],
+    ...machine.flatMap((name) => ["--dev-bind-try", `/${name}`, `/${name}`]),
+    ...["--bind", join(cwd, TMP), "/tmp"],
+    // Its empty directories are named by their paths on this machine.
+    ...["--bind", cwd, cwd],
+    ...[...mounted].flatMap(([path, place]) => ["--bind", place, path]),
+    ...["--chdir", cwd, "--"],
+  ];
 }

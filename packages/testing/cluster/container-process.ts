@@ -29,7 +29,7 @@ export function startProcess(
   end: (exitCode: number, reason?: string) => void,
 ): ContainerProcess {
   const words = [...(container.command ?? ["sleep", "infinity"]), ...(container.args ?? [])];
-  const [command = "sleep", ...args] = words.map((word) => files.word(expanded(word, env)));
+  const [command = "sleep", ...args] = files.command(words.map((word) => expanded(word, env)));
   const child = spawn(command, args, { env: inside(env), cwd, detached: true, stdio: ["ignore", "pipe", "pipe"] });
   for (const output of [child.stdout, child.stderr]) output.on("data", (data) => log.write(String(data)));
   const release = child.pid === undefined ? () => undefined : guard(child.pid);

@@ -98,7 +98,7 @@ export function pretendContainer(spec: Container, script: ContainerScript, place
     after(pullAgainMs, () => void pull());
   };
   const probeUntilReady = async (words: readonly string[]) => {
-    const command = words.map((word) => files.word(word));
+    const command = files.command(words);
     const passed = await probeSucceeds(command, { env: inside(env), cwd: place.cwd }, over.signal);
     if (passed && "running" in state) become(state, true);
   };

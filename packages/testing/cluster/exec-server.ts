@@ -62,7 +62,7 @@ interface CommandOptions {
 
 function execSession({ query, container, cwd, guard }: ExecRequest, isTty: boolean): StreamListener {
   const begun = (pid: number | undefined) => (pid === undefined ? () => undefined : endWith(container, pid, guard));
-  const words = query.getAll("command").map((word) => container.files.word(word));
+  const words = container.files.command(query.getAll("command"));
   const options = { words, env: inside({ ...container.env }), cwd, begun };
   let command: Promise<Command> | undefined;
   const use = (then: (running: Command) => void) => void command?.then(then, () => undefined);

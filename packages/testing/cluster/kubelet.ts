@@ -10,7 +10,7 @@ import { startKubeletServer } from "./kubelet-server.ts";
 import type { Container, Pod } from "./pod.ts";
 import { eventTeller } from "./pod-events.ts";
 import { type PodRun, podRun } from "./pod-run.ts";
-import { type PretendDisks, pretendDisks, withDisks } from "./pretend-disks.ts";
+import { disksOf, type PretendDisks, pretendDisks } from "./pretend-disks.ts";
 import { addPretendNode, type NodeObject, type NodeOptions, type PretendNode } from "./pretend-node.ts";
 import { annotatedScript, type PodScript, scriptOfContainer } from "./script.ts";
 import { provideSnapshots } from "./snapshots.ts";
@@ -26,8 +26,8 @@ import { follow } from "./watch.ts";
  *
  * Pretended: what a container does is said by its script (script.ts); images, pulls, memory limits and probes are only
  * told, never tried, but for a command as the startup probe of a process; no container is ever started again; a command,
- * in a script with `process` or through exec, runs on this machine with its user, files and network; a disk is a directory, and not mounted: variables of a container that
- * hold its path hold the directory's; a pod's address carries no traffic, and there are no services, network policies or
+ * in a script with `process` or through exec, runs on this machine with its user, files and network; a disk is a directory, and only mounted where that is asked for:
+ * elsewhere variables of a container that hold its path hold the directory's; a pod's address carries no traffic, and there are no services, network policies or
  * attachments of disks.
  */
 export interface Kubelet {
@@ -42,6 +42,8 @@ export interface KubeletOptions {
   scriptOf?(pod: Pod): PodScript;
   /** A directory with the programs of the tools image, which every init container with a process finds at `/tools`. */
   readonly tools?: string;
+  /** Commands find disks at their paths, by bubblewrap; else variables that hold such a path hold the directory's. */
+  readonly mountsDisks?: boolean;
   /** The cluster has the API of snapshots, and a controller for them. */
   readonly snapshots?: boolean;
 }
@@ -82,7 +84,9 @@ export async function startKubelet(controlPlane: ControlPlane, options: KubeletO
           await mkdir(cwd, { recursive: true });
           await files.make();
           const env = await containerEnv(client, pod, container, ip);
-          return withDisks(client, disks, { pod, container, env });
+          const places = await disksOf(client, disks, { pod, container });
+          if (options.mountsDisks) files.mount(places);
+          return options.mountsDisks ? env : withPlaces(env, places);
         },
         tell: (reason, message) => tell(pod, reason, message),
         changed: () => runs.get(pod.metadata.uid)?.report(),
@@ -159,6 +163,10 @@ export async function startKubelet(controlPlane: ControlPlane, options: KubeletO
       await rm(home, { recursive: true, force: true });
     },
   };
+}
+
+function withPlaces(env: Record<string, string>, places: ReadonlyMap<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, places.get(value) ?? value]));
 }
 
 let given = 0;

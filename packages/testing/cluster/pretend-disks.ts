@@ -52,12 +52,12 @@ function snapshotHandle(uid: string): string {
   return `snap-0${createHash("sha256").update(uid).digest("hex").slice(0, 16)}`;
 }
 
-/** Variables that hold the path of a mounted disk hold that of its directory in place of it. */
-export async function withDisks(
+/** The directories of a container's disks, by the paths at which it has them. */
+export async function disksOf(
   client: KubeClient,
   disks: PretendDisks,
-  { pod, container, env }: { pod: Pod; container: Container; env: Record<string, string> },
-): Promise<Record<string, string>> {
+  { pod, container }: { readonly pod: Pod; readonly container: Container },
+): Promise<ReadonlyMap<string, string>> {
   const mounted = await Promise.all(
     (container.volumeMounts ?? []).map(async ({ name, mountPath }) => {
       const claim = pod.spec.volumes?.find((volume) => volume.name === name)?.persistentVolumeClaim?.claimName;
@@ -67,8 +67,7 @@ export async function withDisks(
       return handle ? [[mountPath, disks.directoryOf(handle)] as const] : [];
     }),
   );
-  const places = new Map(mounted.flat());
-  return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, places.get(value) ?? value]));
+  return new Map(mounted.flat());
 }
 
 /** Of a claim's volume, by the driver that made it; undefined while it has none. */
