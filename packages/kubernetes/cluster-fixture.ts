@@ -6,6 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Compute, ComputeNode, Run } from "#core/ports/compute.ts";
 import { type Cluster, startCluster } from "#testing/cluster/cluster.ts";
+import type { ControlPlaneOptions } from "#testing/cluster/control-plane.ts";
+import type { KubeletOptions } from "#testing/cluster/kubelet.ts";
 import { applyManifests, readManifests } from "#testing/cluster/manifests.ts";
 import type { Pod } from "#testing/cluster/pod.ts";
 import type { NodeOptions, PretendNode } from "#testing/cluster/pretend-node.ts";
@@ -50,7 +52,8 @@ export interface ClusterFixture {
 export async function openClusterFixture(
   nodes: readonly NodeOptions[],
   scriptOf: (pod: Pod) => ContainerScript | undefined = () => undefined,
-  options: { readonly snapshots?: boolean; readonly tools?: string; readonly nodePorts?: string } = {},
+  options: Pick<KubeletOptions, "snapshots" | "tools" | "mountsDisks"> &
+    Pick<ControlPlaneOptions, "nodePorts" | "tokenReviews"> = {},
 ): Promise<ClusterFixture> {
   const cluster = await startCluster({
     ...options,

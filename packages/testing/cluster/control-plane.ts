@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { apiserverFlags, writeTokenReviews } from "./apiserver-flags.ts";
 import type { Access } from "./client.ts";
 import { kubeClient } from "./client.ts";
 import { type Part, runToEnd, startPart } from "./part.ts";
@@ -31,6 +32,8 @@ export type PartName = "etcd" | "apiserver" | "controller-manager" | "scheduler"
 export interface ControlPlaneOptions {
   /** How long a node may be silent before it is not ready; 40 on a real cluster. */
   readonly nodeGraceSeconds?: number;
+  /** Where the API server asks by TokenReview whose a token is that it does not know, as EKS asks IAM. */
+  readonly tokenReviews?: string;
   /** Those that NodePorts are given from, as `30000-30001`; the usual 2,768 unless said. */
   readonly nodePorts?: string;
 }
@@ -65,8 +68,8 @@ export async function startControlPlane(binary: string, options: ControlPlaneOpt
     await rm(home, { recursive: true, force: true });
   };
   try {
-    const { nodeGraceSeconds = 4, nodePorts } = options;
-    return await startParts(binary, { home, parts, sweeper, stop, nodeGraceSeconds, nodePorts });
+    const { nodeGraceSeconds = 4, nodePorts, tokenReviews } = options;
+    return await startParts(binary, { home, parts, sweeper, stop, nodeGraceSeconds, nodePorts, tokenReviews });
   } catch (error) {
     await stop();
     throw error;
@@ -79,11 +82,12 @@ interface Starting {
   readonly sweeper: Sweeper;
   readonly nodeGraceSeconds: number;
   readonly nodePorts: string | undefined;
+  readonly tokenReviews: string | undefined;
   stop(): Promise<void>;
 }
 
 async function startParts(binary: string, starting: Starting): Promise<ControlPlane> {
-  const { home, parts, sweeper, nodeGraceSeconds, nodePorts, stop } = starting;
+  const { home, parts, sweeper, nodeGraceSeconds, nodePorts, tokenReviews, stop } = starting;
   const tokens = await writeTokens(home);
   await mkdir(join(home, "certs"));
   await runToEnd(binary, ["signing-key", join(home, "signing.key")]);
@@ -95,7 +99,8 @@ async function startParts(binary: string, starting: Starting): Promise<ControlPl
 
   const etcd = start("etcd", [`--dir=${join(home, "etcd")}`, `--socket=${join(home, "etcd.sock")}`]);
   const port = await freePort();
-  const apiserver = start("apiserver", apiserverFlags(home, port, nodePorts));
+  if (tokenReviews !== undefined) await writeTokenReviews(home, tokenReviews);
+  const apiserver = start("apiserver", apiserverFlags({ home, port, nodePorts, tokenReviews }));
   const url = `https://127.0.0.1:${port}`;
   const isReady = () => ready([etcd, apiserver], url, home, tokens.admin);
   await isReady();
@@ -157,31 +162,6 @@ async function writeKubeconfigs(home: string, accessOf: (user: ClusterUser) => A
       podMaxBackoffSeconds: 2,
     }),
   ]);
-}
-
-function apiserverFlags(home: string, port: number, nodePorts: string | undefined): string[] {
-  return [
-    `--etcd-servers=unix://${join(home, "etcd.sock")}`,
-    "--bind-address=127.0.0.1",
-    "--advertise-address=127.0.0.1",
-    `--secure-port=${port}`,
-    // It writes its own pair there; the certificate is at once the authority that clients trust.
-    `--cert-dir=${join(home, "certs")}`,
-    `--token-auth-file=${join(home, "tokens.csv")}`,
-    "--authorization-mode=RBAC",
-    "--anonymous-auth=false",
-    `--service-account-key-file=${join(home, "signing.key")}`,
-    `--service-account-signing-key-file=${join(home, "signing.key")}`,
-    "--service-account-issuer=https://cluster.test",
-    "--service-cluster-ip-range=10.96.0.0/16",
-    // Pods are given no token, and wait for no account.
-    "--disable-admission-plugins=ServiceAccount",
-    "--endpoint-reconciler-type=none",
-    "--kubelet-preferred-address-types=InternalIP",
-    "--enable-priority-and-fairness=false",
-    "--profiling=false",
-    ...(nodePorts === undefined ? [] : [`--service-node-port-range=${nodePorts}`]),
-  ];
 }
 
 function controllerFlags(home: string, nodeGraceSeconds: number): string[] {
