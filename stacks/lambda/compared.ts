@@ -25,7 +25,7 @@ const ofTheConnection = new Set(["connection", "content-length", "date", "keep-a
 /** What differs between two requests that are alike. */
 const forms: readonly (readonly [RegExp, string])[] = [
   [/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, "<time>"],
-  [/X-Amz-(Date|Signature)=\w+/g, "X-Amz-$1=<signed>"],
+  [/X-Amz-(Credential|Date|Security-Token|Signature)=[\w%-]+/g, "X-Amz-$1=<signed>"],
   [/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, "<uuid>"],
   [/\bgpu-dev-[0-9a-f]{8}\b/g, "gpu-dev-<hex>"],
   [/\b(inst|op)_[a-z0-9]{12}\b/g, "$1_<id>"],

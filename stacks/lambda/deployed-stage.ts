@@ -2,8 +2,11 @@ import type { Resource } from "../synthesis/synthesize.ts";
 import { type DeployedFunctions, deployFunctions } from "./deployed.ts";
 import type { OriginAnswer, ViewerRequest } from "./edge.ts";
 import { type Delivered, eventSources } from "./event-sources.ts";
+import { scheduleEvent } from "./events.ts";
 import { gatewayOf } from "./gateway.ts";
+import type { Answered } from "./runtime-api.ts";
 import { type Services, startServices } from "./services.ts";
+import { type ClientSocket, socketGatewayOf } from "./socket-client.ts";
 import { functions, synthesizeStage } from "./stage.ts";
 
 /** A whole stage: the zips, what brings them their events, and what they find of AWS. */
@@ -13,6 +16,10 @@ export interface DeployedStage {
   readonly deployed: DeployedFunctions;
   /** As a client asks, through the edge. */
   request(request: ViewerRequest): Promise<OriginAnswer>;
+  /** As a client asks for a WebSocket, through the edge. */
+  connect(request: ViewerRequest): Promise<ClientSocket | OriginAnswer>;
+  /** Invokes a schedule's function, by its name in functions.json, as EventBridge does. */
+  runSchedule(name: string): Promise<Answered>;
   /** Hands what waits in the queues to their consumers, and what comes of it, until nothing waits. */
   deliver(): Promise<Delivered[]>;
   stop(): Promise<void>;
@@ -27,10 +34,23 @@ export async function openStage(): Promise<DeployedStage> {
     services,
     deployed,
     request: gatewayOf(resources, deployed),
+    connect: socketGatewayOf(resources, deployed, services),
+    runSchedule: scheduleRunner(resources, deployed),
     deliver: eventSources(resources, deployed, services),
     async stop() {
       await deployed.stop();
       await services.stop();
     },
+  };
+}
+
+function scheduleRunner(resources: readonly Resource[], deployed: DeployedFunctions): DeployedStage["runSchedule"] {
+  const targets = resources
+    .filter(({ type }) => type === "aws:scheduler/schedule:Schedule")
+    .map(({ inputs }) => inputs.target as { readonly arn: string; readonly input: string });
+  return async (name) => {
+    const target = targets.find(({ arn }) => deployed.entryOf(arn).name === name);
+    if (!target) throw new Error(`Nothing calls ${name}`);
+    return deployed.named(target.arn).invoke(scheduleEvent(target.input));
   };
 }

@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { fakeKey } from "#aws/test-servers/fake-service.ts";
 import type { FunctionEntry, FunctionsFile } from "../functions-file.ts";
 import type { Resource } from "../synthesis/synthesize.ts";
 import type { LambdaFunction } from "./environment.ts";
 import { ACCOUNT, REGION } from "./events.ts";
 import { type RunningFunction, runFunction } from "./function.ts";
+import { keyOfRole } from "./role-keys.ts";
 import type { ServiceVariables } from "./services.ts";
 
 /** Why zips cannot be run, where they cannot. */
@@ -36,7 +36,7 @@ const run = promisify(execFile);
 export async function deployFunctions(
   resources: readonly Resource[],
   entries: FunctionsFile,
-  services: ServiceVariables = { endpoints: {}, queues: {}, hosts: {} },
+  services: ServiceVariables = { endpoints: {}, addresses: {}, hosts: {} },
 ): Promise<DeployedFunctions> {
   const place = await mkdtemp(join(tmpdir(), "berth-zips-"));
   const made = resources.filter(({ type, read }) => type === "aws:lambda/function:Function" && !read);
@@ -74,7 +74,7 @@ interface Known {
 
 function definitionOf(inputs: Resource["inputs"], directory: string, services: ServiceVariables): LambdaFunction {
   const { variables } = inputs.environment;
-  const queues = Object.fromEntries(Object.entries(services.queues).filter(([name]) => name in variables));
+  const addresses = Object.fromEntries(Object.entries(services.addresses).filter(([name]) => name in variables));
   return {
     name: inputs.name,
     arn: `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${inputs.name}`,
@@ -84,8 +84,8 @@ function definitionOf(inputs: Resource["inputs"], directory: string, services: S
     timeoutSeconds: inputs.timeout,
     logGroup: inputs.loggingConfig.logGroup,
     hosts: services.hosts,
-    environment: { ...variables, ...queues, ...services.endpoints },
-    credentials: { ...fakeKey, sessionToken: fakeKey.sessionToken ?? "" },
+    environment: { ...variables, ...addresses, ...services.endpoints },
+    credentials: keyOfRole(inputs.role),
   };
 }
 

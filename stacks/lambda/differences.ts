@@ -1,5 +1,5 @@
 const noCluster =
-  "there is no cluster here: the local server runs the command in memory, the zip finds no cluster to ask";
+  "there is no cluster here (cluster-lives.test.ts has one): the local server runs the command in memory, the zip finds none";
 const ownWords = "the WebSocket API answers what is no upgrade itself (docs/deploy-reference.md#the-web-shell)";
 const ownRequests = "a function counts the requests of its own process, which serves nothing else";
 const asItCame = "an HTTP API finds a route by the path as it came, and has none: 404";

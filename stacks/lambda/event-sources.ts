@@ -1,7 +1,7 @@
 import type { Resource } from "../synthesis/synthesize.ts";
 import type { DeployedFunctions } from "./deployed.ts";
 import { sqsEvent } from "./events.ts";
-import { queueNames, type Services } from "./services.ts";
+import { eventQueues, type Services } from "./services.ts";
 
 /** One batch that a consumer was handed. */
 export interface Delivered {
@@ -23,7 +23,7 @@ export function eventSources(
   const mappings = resources
     .filter(({ type }) => type === "aws:lambda/eventSourceMapping:EventSourceMapping")
     .map(({ inputs }) => ({ arn: String(inputs.eventSourceArn), name: String(inputs.functionName), inputs }));
-  const sources = queueNames.map((queue) => {
+  const sources = eventQueues.map((queue) => {
     const found = mappings.find(({ arn }) => arn.endsWith(`:${services.nameOf(queue)}`));
     if (!found) throw new Error(`Nothing receives from ${queue}`);
     return { queue, ...found };

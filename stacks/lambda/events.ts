@@ -99,7 +99,16 @@ function joined(pairs: readonly (readonly [string, string])[]): Record<string, s
 }
 
 /** What a WebSocket API hands over as somebody asks for a connection ("Route selection expressions", `$connect`). */
-export function connectEvent({ query, headers }: OriginRequest, connectionId = randomUUID()): object {
+export function connectEvent(request: OriginRequest, connectionId: string = randomUUID()): object {
+  return socketEvent(request, connectionId, "CONNECT");
+}
+
+/** The last event of a connection, whoever ended it ("Route selection expressions", `$disconnect`). */
+export function disconnectEvent(request: OriginRequest, connectionId: string): object {
+  return socketEvent(request, connectionId, "DISCONNECT");
+}
+
+function socketEvent({ query, headers }: OriginRequest, connectionId: string, eventType: "CONNECT" | "DISCONNECT") {
   const pairs = [...new URLSearchParams(query)];
   const names = [...new Set(pairs.map(([name]) => name))];
   const valuesOf = (name: string) => pairs.filter(([each]) => each === name).map(([, value]) => value);
@@ -111,8 +120,8 @@ export function connectEvent({ query, headers }: OriginRequest, connectionId = r
     queryStringParameters: hasQuery ? Object.fromEntries(pairs) : null,
     multiValueQueryStringParameters: hasQuery ? Object.fromEntries(names.map((name) => [name, valuesOf(name)])) : null,
     requestContext: {
-      routeKey: "$connect",
-      eventType: "CONNECT",
+      routeKey: `$${eventType.toLowerCase()}`,
+      eventType,
       messageDirection: "IN",
       connectionId,
       stage: "socket",

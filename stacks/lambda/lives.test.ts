@@ -4,7 +4,6 @@ import { plainJob } from "#testing/catalog-requests.ts";
 import { second } from "#testing/http-world.ts";
 import { UNZIP_MISSING } from "./deployed.ts";
 import { type DeployedStage, openStage } from "./deployed-stage.ts";
-import { scheduleEvent } from "./events.ts";
 import { startReceiver } from "./receiver.ts";
 import { LONG_MS } from "./stage.ts";
 import { clientOf, logIn } from "./stage-client.ts";
@@ -74,16 +73,14 @@ test("a job is submitted, planned and cancelled", async ({ skip }) => {
 
 test("what a lost message would have done is done after the next sweep", async ({ skip }) => {
   if (!stage) return skip(UNZIP_MISSING);
-  const { deliver, deployed, resources, services } = stage;
+  const { deliver, runSchedule, services } = stage;
   const ask = clientOf(stage, await logIn(stage));
   const { body } = await ask("POST", "/v1/disks", { disk_name: "lost-disk" });
   const operation = `/v1/disks/lost-disk/operations/${body.operation_id}`;
   await services.remove("work", await services.receive("work", 10));
   expect(await deliver()).toEqual([]);
-  const schedule = resources.find(({ name }) => name === "CronSweepScheduleSchedule");
 
-  const { target } = schedule?.inputs ?? {};
-  const swept = await deployed.named(target.arn).invoke(scheduleEvent(target.input));
+  const swept = await runSchedule("cron/sweep");
   await deliver();
 
   expect(swept).toEqual({ value: null });

@@ -1,4 +1,10 @@
-import { CreateQueueCommand, DeleteMessageCommand, ReceiveMessageCommand, type SQSClient } from "@aws-sdk/client-sqs";
+import {
+  CreateQueueCommand,
+  DeleteMessageCommand,
+  ReceiveMessageCommand,
+  SendMessageCommand,
+  type SQSClient,
+} from "@aws-sdk/client-sqs";
 import { kmsOf } from "#aws/kms.ts";
 import { kmsSealer } from "#aws/kms-sealer.ts";
 import { sqsClient, sqsQueue } from "#aws/queue.ts";
@@ -7,7 +13,7 @@ import type { AwsService } from "#aws/service-call.ts";
 import { dynamoClient, dynamoTable } from "#aws/table.ts";
 import { ensureTable, startDynamoDb } from "#aws/test-servers/dynamodb.ts";
 import { startEc2 } from "#aws/test-servers/ec2.ts";
-import { fakeKey, startFakeService } from "#aws/test-servers/fake-service.ts";
+import { fakeKey } from "#aws/test-servers/fake-service.ts";
 import { startKms } from "#aws/test-servers/kms.ts";
 import { patient, patientCalls } from "#aws/test-servers/patient.ts";
 import { startS3 } from "#aws/test-servers/s3.ts";
@@ -20,7 +26,10 @@ import { startSts } from "#local/sts.ts";
 import { operator } from "#testing/catalog-requests.ts";
 import { developer, second } from "#testing/http-world.ts";
 import type { Resource } from "../synthesis/synthesize.ts";
+import { type Connections, startConnections } from "./connections.ts";
+import { type Eks, startEks } from "./eks.ts";
 import { type QueueMessage, REGION } from "./events.ts";
+import { functionRoles, identityOfRole, keyOfRole } from "./role-keys.ts";
 import { RECEIVER_HOST } from "./stage.ts";
 
 /** What stands for the services of AWS, on loopback, with what a stage has of them under the names of its synthesis. */
@@ -30,11 +39,15 @@ export interface Services {
   /** The adapters of this process to the same things. */
   readonly ports: { readonly table: Table; readonly queue: Queue; readonly sealer: Sealer; readonly blobs: Blobs };
   readonly stsEndpoint: string;
+  readonly eks: Eks;
+  readonly connections: Connections;
   /** Of the queue, on AWS. */
-  nameOf(queue: QueueName): string;
+  nameOf(queue: EventQueue): string;
+  /** As a service of AWS calls SQS by a form, `Action=SendMessage&…`. */
+  sendForm(queue: EventQueue, form: string): Promise<void>;
   /** So many messages at most; who has dealt with one removes it. */
-  receive(queue: QueueName, most: number): Promise<QueueMessage[]>;
-  remove(queue: QueueName, messages: readonly QueueMessage[]): Promise<void>;
+  receive(queue: EventQueue, most: number): Promise<QueueMessage[]>;
+  remove(queue: EventQueue, messages: readonly QueueMessage[]): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -42,30 +55,43 @@ export interface ServiceVariables {
   /** Of every function: the SDK and Berth's own calls read the same ones. */
   readonly endpoints: Readonly<Record<string, string>>;
   /** In place of what was synthesized, where a function is told that: the address of a queue names its host. */
-  readonly queues: Readonly<Record<string, string>>;
+  readonly addresses: Readonly<Record<string, string>>;
   /** That only the network of the functions knows. */
   readonly hosts: Readonly<Record<string, string>>;
 }
 
-const queueVariables = { work: "WORK_QUEUE_URL", pools: "POOLS_QUEUE_URL", webhooks: "WEBHOOKS_QUEUE_URL" } as const;
+const queueVariables = {
+  work: "WORK_QUEUE_URL",
+  pools: "POOLS_QUEUE_URL",
+  webhooks: "WEBHOOKS_QUEUE_URL",
+  shell: "SHELL_QUEUE_URL",
+} as const;
+
+/** A queue that a function receives from. */
+export type EventQueue = QueueName | "shell";
 
 export const queueNames = ["work", "pools", "webhooks"] as const;
+export const eventQueues = [...queueNames, "shell"] as const;
 
 function pathOf(url: string): string {
   return new URL(url).pathname;
 }
 
-const dead = (code: string) => ({ status: 404, body: JSON.stringify({ __type: code, message: code }) });
-
-/** Starts them for a stage, empty. There is no cluster: whoever describes it is told so. */
+/** Starts them for a stage, empty. There is no cluster until one is opened: whoever describes it is told so. */
 export async function startServices(resources: readonly Resource[]): Promise<Services> {
   const variables = variablesIn(resources);
-  const { TABLE_NAME = "", SEALER_KEY_ID = "", BLOBS_BUCKET = "" } = variables;
-  const servers = await Promise.all([
-    ...[startDynamoDb(), startSqs(), startKms(SEALER_KEY_ID), startS3(BLOBS_BUCKET), startEc2()],
-    ...[startFakeService("eks", dead, () => dead("ResourceNotFoundException")), startSts({ identities })],
-  ]);
-  const [dynamoDb, sqs, kms, s3, ec2, eks, sts] = servers.map(({ endpoint }) => endpoint) as Endpoints;
+  const { TABLE_NAME = "", SEALER_KEY_ID = "", BLOBS_BUCKET = "", EKS_CLUSTER = "", SOCKET_API_URL = "" } = variables;
+  const roles = functionRoles(resources);
+  const stsServer = await startSts({ identities: [...identities, ...roles.map(identityOfRole)] });
+  const eks = await startEks(resources, EKS_CLUSTER, stsServer.endpoint);
+  const connections = await startConnections(pathOf(SOCKET_API_URL));
+  const sealing = await startKms(SEALER_KEY_ID);
+  const bucket = await startS3(BLOBS_BUCKET);
+  const keyed = [eks, connections, sealing, bucket];
+  for (const service of keyed) service.knowKeys([fakeKey, ...roles.map(keyOfRole)]);
+  const open = await Promise.all([startDynamoDb(), startSqs(), startEc2()]);
+  const [dynamoDb, sqs, ec2] = open.map(({ endpoint }) => endpoint) as [string, string, string];
+  const [sts, kms, s3] = [stsServer.endpoint, sealing.endpoint, bucket.endpoint];
   const addressAt = (endpoint: string) => ({ endpoint, region: REGION, credentials: fakeKey });
   const serviceAt = (name: string, url: string): AwsService => ({
     name,
@@ -79,7 +105,7 @@ export async function startServices(resources: readonly Resource[]): Promise<Ser
   await ensureTable(records, TABLE_NAME);
   const urls = Object.fromEntries(
     Object.entries(queueVariables).map(([name, variable]) => [name, `${sqs}${pathOf(variables[variable] ?? "")}`]),
-  ) as Record<QueueName, string>;
+  ) as Record<EventQueue, string>;
   for (const url of Object.values(urls)) {
     const QueueName = url.slice(url.lastIndexOf("/") + 1);
     const isFifo = QueueName.endsWith(".fifo");
@@ -93,10 +119,13 @@ export async function startServices(resources: readonly Resource[]): Promise<Ser
         AWS_ENDPOINT_URL_KMS: kms,
         AWS_ENDPOINT_URL_S3: s3,
         AWS_ENDPOINT_URL_EC2: ec2,
-        AWS_ENDPOINT_URL_EKS: eks,
+        AWS_ENDPOINT_URL_EKS: eks.endpoint,
         AWS_ENDPOINT_URL_STS: sts,
       },
-      queues: Object.fromEntries(queueNames.map((name) => [queueVariables[name], urls[name]])),
+      addresses: {
+        ...Object.fromEntries(eventQueues.map((name) => [queueVariables[name], urls[name]])),
+        SOCKET_API_URL: connections.url,
+      },
       hosts: { [RECEIVER_HOST]: "127.0.0.1" },
     },
     ports: {
@@ -106,6 +135,13 @@ export async function startServices(resources: readonly Resource[]): Promise<Ser
       blobs: s3Blobs(serviceAt("s3", `${s3}/${BLOBS_BUCKET}`)),
     },
     stsEndpoint: sts,
+    eks,
+    connections,
+    async sendForm(queue, form) {
+      const { Action, MessageBody, ...fields } = Object.fromEntries(new URLSearchParams(form));
+      if (Action !== "SendMessage") throw new Error(`A queue was asked for ${Action}`);
+      await messages.send(new SendMessageCommand({ QueueUrl: urls[queue], MessageBody, ...fields }));
+    },
     nameOf: (queue) => urls[queue].slice(urls[queue].lastIndexOf("/") + 1),
     receive: (queue, most) => receiveFrom(messages, urls[queue], most),
     async remove(queue, handled) {
@@ -116,12 +152,10 @@ export async function startServices(resources: readonly Resource[]): Promise<Ser
     async stop() {
       records.destroy();
       messages.destroy();
-      await Promise.all(servers.map((server) => server.stop()));
+      await Promise.all([stsServer, ...keyed, ...open].map((server) => server.stop()));
     },
   };
 }
-
-type Endpoints = [string, string, string, string, string, string, string];
 
 /** What functions are told of the stage, together. */
 export function variablesIn(resources: readonly Resource[]): Readonly<Record<string, string>> {

@@ -1,0 +1,35 @@
+import { createHash } from "node:crypto";
+import type { LocalIdentity } from "#local/identities.ts";
+import type { Resource } from "../synthesis/synthesize.ts";
+import { ACCOUNT } from "./events.ts";
+
+/** What Lambda gives a function of its role. */
+export type RoleKey = Readonly<Record<"accessKeyId" | "secretAccessKey" | "sessionToken", string>>;
+
+/** The credentials of a role: those of another one open nothing that this one may. */
+export function keyOfRole(arn: string): RoleKey {
+  const digest = createHash("sha256").update(arn).digest("hex");
+  return {
+    accessKeyId: `ASIA${digest.slice(0, 16).toUpperCase()}`,
+    secretAccessKey: digest.slice(0, 40),
+    sessionToken: `session-${digest.slice(40)}`,
+  };
+}
+
+/** The ARNs of the roles of a stage's functions, each once. */
+export function functionRoles(resources: readonly Resource[]): string[] {
+  const made = resources.filter(({ type, read }) => type === "aws:lambda/function:Function" && !read);
+  return [...new Set(made.map(({ inputs }) => String(inputs.role)))];
+}
+
+/** As whom STS knows a function of this role. */
+export function identityOfRole(arn: string): LocalIdentity {
+  const name = arn.slice(arn.lastIndexOf("/") + 1);
+  return {
+    ...keyOfRole(arn),
+    account: ACCOUNT,
+    arn: `arn:aws:sts::${ACCOUNT}:assumed-role/${name}/function`,
+    session: "function",
+    userId: `AROA${name.toUpperCase()}:function`,
+  };
+}
