@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { RunRef, SignalledUpTo } from "#core/ports/compute.ts";
 import { type ApiClient, apiClient } from "./api-client.ts";
 import { followRuns } from "./changes.ts";
+import { knownPods } from "./known-pods.ts";
 import { answerJson, type LoopbackServer, loopbackServer, refuse } from "./loopback-fixture.ts";
 import { pathsOf } from "./paths.ts";
 
@@ -34,11 +35,14 @@ async function opened(pods: readonly object[], { from, version = "1" }: { from?:
   });
   client = apiClient(server.access);
   const ending = new AbortController();
-  const changes = followRuns({ client, paths: pathsOf("environments"), deployment: "one" }, ending.signal, from);
+  const known = knownPods();
+  const place = { client, paths: pathsOf("environments"), deployment: "one", known };
+  const changes = followRuns(place, ending.signal, from);
   const seen: string[] = [];
   const reached: string[] = [];
   return {
     seen,
+    known,
     ending,
     /** Until all up to there was told. */
     async upTo(wanted: string) {
@@ -104,6 +108,23 @@ describe("the changes of runs", () => {
     await ended;
 
     expect(seen.join("")).toBe("abbbbc");
+  });
+
+  it("show by which names pods are there, and are not any more", async () => {
+    const { known, tell, until, ending, ended } = await opened([podOf("a"), podOf("b")]);
+    const nameOf = (digit: string) => known.onlyOf({ uid: digits(digit), run: 1 });
+
+    await until(2);
+    const listed = ["a", "b", "c"].map(nameOf);
+    const gone = { resourceVersion: "7", deletionTimestamp: "2026-01-01T00:00:00Z" };
+    await tell(["ADDED", podOf("c", conditions(), { resourceVersion: "6" })], ["DELETED", podOf("b", {}, gone)]);
+    await until(4);
+    ending.abort();
+    await ended;
+
+    const [a, b, c] = ["a", "b", "c"].map((digit) => `${digits(digit)}-r1-0`);
+    expect(listed).toEqual([a, b, undefined]);
+    expect(["a", "b", "c"].map(nameOf)).toEqual([a, undefined, c]);
   });
 
   it("tell once that a pod fits nowhere, however often the scheduler words it anew", async () => {

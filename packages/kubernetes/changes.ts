@@ -1,5 +1,6 @@
 import type { RunRef, SignalledUpTo } from "#core/ports/compute.ts";
 import { isRunning } from "./gate.ts";
+import type { KnownPods } from "./known-pods.ts";
 import { machineStatusOf } from "./machine-status.ts";
 import { everyRunOf, nameOfRun, runOf } from "./names.ts";
 import { holds, type Job, type KubeObject, type Pod } from "./objects.ts";
@@ -13,7 +14,7 @@ import { type Follower, follow } from "./watch.ts";
  * changes: each emit costs a look of two or three API calls. Throws where watching is forbidden.
  */
 export async function* followRuns(
-  { client, paths, deployment }: Place,
+  { client, paths, deployment, known }: Place,
   signal: AbortSignal,
   from?: string,
 ): AsyncGenerator<RunRef | SignalledUpTo> {
@@ -22,7 +23,7 @@ export async function* followRuns(
   const ending = new AbortController();
   const both = AbortSignal.any([signal, ending.signal]);
   const [jobs, pods] = versionsOf(from);
-  const podFollower = runFollower<Pod>("Pod", { markOf: podMark, isFresh: isJustMade }, changed);
+  const podFollower = runFollower<Pod>("Pod", { markOf: podMark, isFresh: isJustMade, known }, changed);
   // The pods of a deleted Job are deleted too or become orphans, and either is emitted.
   const isCoveredByPods = ({ ref }: Marked) => ref !== undefined && podFollower.hasAny(ref);
   const jobFollower = runFollower<Job>(
@@ -50,6 +51,7 @@ function versionsOf(from: string | undefined): readonly [jobs?: string, pods?: s
 
 interface Marked {
   readonly uid: string;
+  readonly name: string;
   readonly ref: RunRef | undefined;
   readonly mark: string;
   /** It was just created: its creator learns nothing from it. */
@@ -61,11 +63,13 @@ interface Marking<Item> {
   isFresh(item: Item): boolean;
   /** Whether its deletion is not emitted, since that of something else of its run is. */
   isCovered?(item: Marked): boolean;
+  /** Is told by which names these are there. */
+  readonly known?: KnownPods | undefined;
 }
 
 function runFollower<Item extends KubeObject>(
   kind: "Job" | "Pod",
-  { markOf, isFresh, isCovered = () => false }: Marking<Item>,
+  { markOf, isFresh, isCovered = () => false, known: names }: Marking<Item>,
   { emit, reached }: Pick<ReturnType<typeof changedRuns>, "emit" | "reached">,
 ): Follower<Item, Marked> & { hasAny(ref: RunRef): boolean } {
   const known = new Map<string, Marked>();
@@ -81,6 +85,7 @@ function runFollower<Item extends KubeObject>(
     if (before) count(before, -1);
     known.set(item.uid, item);
     count(item, 1);
+    if (item.ref) names?.add(item.ref, item.name);
     return before;
   };
   const update = (item: Marked) => {
@@ -91,11 +96,13 @@ function runFollower<Item extends KubeObject>(
     const before = known.get(item.uid);
     if (before) count(before, -1);
     known.delete(item.uid);
+    if (item.ref) names?.remove(item.ref, item.name);
     if (item.ref && !isCovered(item)) emit(item.ref);
   };
   return {
     keep: (item) => ({
       uid: item.metadata.uid,
+      name: item.metadata.name,
       ref: runOf(item, kind),
       mark: markOf(item),
       isFresh: isFresh(item),

@@ -13,6 +13,7 @@ import { countExecs } from "./exec.ts";
 import { failedPulls } from "./failed-pulls.ts";
 import { openGate } from "./gate.ts";
 import { isJupyterWanted, observeJupyter } from "./jupyter.ts";
+import { knownPods } from "./known-pods.ts";
 import { listParts } from "./list-parts.ts";
 import { listRuns } from "./list-runs.ts";
 import { machineStates } from "./machine-state.ts";
@@ -20,7 +21,7 @@ import { machineStatusOf } from "./machine-status.ts";
 import { missingVolumes } from "./missing-volumes.ts";
 import { annotation, machineOf, portsOf, type RunId } from "./names.ts";
 import type { NodeTypeRule } from "./node-type.ts";
-import type { Job, Pod } from "./objects.ts";
+import type { Job } from "./objects.ts";
 import { observationOf } from "./observation.ts";
 import { annotate, unlessOvertaken } from "./patch-job.ts";
 import { pathsOf } from "./paths.ts";
@@ -28,7 +29,7 @@ import { postToPod } from "./pod-port.ts";
 import { podRefusals } from "./pod-refusals.ts";
 import { readLog } from "./read-log.ts";
 import { readNodes } from "./read-nodes.ts";
-import { isLiving, livingPod, type Place, readRun } from "./read-run.ts";
+import { isLeftAlone, isLiving, livingPod, type Place, readRun, readRunBriefly } from "./read-run.ts";
 import { type ReadNodes, recentNodes } from "./recent-nodes.ts";
 import { type RecentRuns, recentRuns } from "./recent-runs.ts";
 import { asRefused } from "./refusal.ts";
@@ -69,7 +70,14 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   const { client, deployment, now, sshPort, watchesGpus = false } = options;
   const machineStateOf = machineStates(options.machineOf);
   const paths = pathsOf(options.namespace);
-  const place: Place = { client, paths, deployment, log: options.log, lists: sharedLists(client, paths) };
+  const place: Place = {
+    client,
+    paths,
+    deployment,
+    log: options.log,
+    lists: sharedLists(client, paths),
+    known: knownPods(),
+  };
   const [refusals, pulls, missing] = [podRefusals(place, now), failedPulls(place, now), missingVolumes(place, now)];
   const recent = recentRuns(now);
   const nodesOf = recentNodes(client, now);
@@ -129,7 +137,7 @@ async function observeRun(
 ): Promise<Observation | undefined> {
   const known = recent.findEnd(id);
   if (known) return known;
-  const objects = await withSshPort(place, id, await readRun(place, id, recent.wasRemoved(id)), sshPort);
+  const objects = await withSshPort(place, id, await readRunBriefly(place, id, recent.wasRemoved(id)), sshPort);
   recent.keep(id, objects);
   const { jobs, pods } = objects;
   const [job] = jobs;
@@ -163,13 +171,6 @@ async function observeRun(
 /** Whether its command is over by itself, on machines that answer: of any other end more may be known a moment later. */
 function endedByItself({ state, exitCode, nodes, terminating }: Observation): boolean {
   return state === "ended" && exitCode !== null && !terminating && nodes.every(({ silent }) => silent === null);
-}
-
-/** Whether the cluster itself has not ended the pod: then nothing that its node says changes how the run ended. */
-function isLeftAlone({ metadata, status }: Pod): boolean {
-  if (metadata.deletionTimestamp !== undefined) return false;
-  if (status?.phase === "Succeeded" || status?.phase === "Failed") return status.reason === undefined;
-  return status?.phase === "Pending" || status?.phase === "Running";
 }
 
 async function keepNodes(place: Place, job: Job, nodes: string): Promise<void> {

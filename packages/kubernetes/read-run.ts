@@ -2,6 +2,8 @@ import type { Log } from "#core/ports/log.ts";
 import { RunGone } from "#core/problem.ts";
 import type { ApiClient } from "./api-client.ts";
 import { type RunObjects, wasBound } from "./bound-nodes.ts";
+import { unlessForbidden } from "./forbidden.ts";
+import type { KnownPods } from "./known-pods.ts";
 import { machineStatusOf } from "./machine-status.ts";
 import { jobNameOf, machineOf, type RunId, sharesOf } from "./names.ts";
 import { holds, type Job, type Pod } from "./objects.ts";
@@ -18,26 +20,65 @@ export interface Place {
   readonly log?: Pick<Log, "warn"> | undefined;
   /** Whom its lists of runs are shared with; undefined: each is made for one question. */
   readonly lists?: RunLists | undefined;
+  /** By which names a watch has shown pods; undefined: nobody follows them, and they are listed. */
+  readonly known?: KnownPods | undefined;
 }
 
 /**
  * What is there of a run, by names and selectors that the API server answers as of now. Pods come last: nothing is there
  * only if no pod was after its Job was gone. A list waits 100 ms until the server's cache has what others wrote
- * meanwhile (Kubernetes, API concepts, "Consistent reads from cache"), a read by name does not. Of a run that is probably
- * gone the name is not asked for: the lists say the same, and are needed then.
+ * meanwhile (Kubernetes, API concepts, "Consistent reads from cache"), a read by name does not.
  */
-export async function readRun(place: Place, id: RunId, isProbablyGone = false): Promise<RunObjects> {
+export async function readRun(place: Place, id: RunId): Promise<RunObjects> {
+  const job = await findJob(place, id);
+  return job ? readMachines(place, id, job) : readByLists(place, id);
+}
+
+/**
+ * The same for an observation. Of a run that is probably gone the Job is not asked for by name: the lists say the same, and
+ * are needed then. Of a run of one machine the pod that is known is read by its name. Not for what must never happen
+ * while another pod is there.
+ */
+export async function readRunBriefly(place: Place, id: RunId, isProbablyGone: boolean): Promise<RunObjects> {
   const job = isProbablyGone ? undefined : await findJob(place, id);
-  if (!job) {
-    const jobs = await listJobs(place, id);
-    return { jobs, pods: await listPods(place, id) };
-  }
+  if (!job) return readByLists(place, id);
+  const pod = await findOnlyPod(place, id, job);
+  return pod ? { jobs: [job], pods: [pod] } : readMachines(place, id, job);
+}
+
+async function readByLists(place: Place, id: RunId): Promise<RunObjects> {
+  const jobs = await listJobs(place, id);
+  return { jobs, pods: await listPods(place, id) };
+}
+
+async function readMachines(place: Place, id: RunId, job: Job): Promise<RunObjects> {
   const others = sharesOf(job).slice(1);
   const [pods, ...otherJobs] = await Promise.all([
     listPods(place, id),
     ...others.map((_, at) => findJob(place, id, at + 1)),
   ]);
   return { jobs: await readVerdicts(place, id, [job, ...otherJobs], pods), pods };
+}
+
+/**
+ * The pod of a Job of one machine, where it is the only one that can be: while a pod is there that nobody deletes, its Job
+ * makes no other one. undefined: nobody can tell without a list.
+ */
+async function findOnlyPod(place: Place, id: RunId, job: Job): Promise<Pod | undefined> {
+  const { client, paths, known } = place;
+  const name = known?.onlyOf(id);
+  if (name === undefined || sharesOf(job).length > 1) return undefined;
+  const reading = client.find<Pod>(`${paths.pods}/${name}`);
+  const pod = await unlessForbidden(place, `GET ${paths.pods}`, reading, undefined);
+  const isOfJob = pod?.metadata.ownerReferences?.some(({ uid }) => uid === job.metadata.uid) ?? false;
+  return pod && isOfJob && isLeftAlone(pod) ? pod : undefined;
+}
+
+/** Whether the cluster itself has not ended the pod: then nothing that its node says changes how the run ended. */
+export function isLeftAlone({ metadata, status }: Pod): boolean {
+  if (metadata.deletionTimestamp !== undefined) return false;
+  if (status?.phase === "Succeeded" || status?.phase === "Failed") return status.reason === undefined;
+  return status?.phase === "Pending" || status?.phase === "Running";
 }
 
 /**

@@ -140,8 +140,6 @@ it("one right less would not be enough: the driver uses each of them", { retry: 
     async () => used.has(`watch pods ${namespace}`) && used.has(`watch jobs ${namespace}`),
     (both) => both,
   );
-  ending.abort();
-  await watching;
   await compute.listNodes();
   await compute.listParts();
   const shares = ["one", "two"].map((node) => ({ node, units: 1 }));
@@ -153,6 +151,13 @@ it("one right less would not be enough: the driver uses each of them", { retry: 
   await compute.extend(two.uid, 1, Date.now() + 7_200_000);
   const ports = [{ port: 8080, kind: "http" as const }];
   const serves = await applied({ ports, image: "berth.test/serves:1" }, ({ state }) => state === "ready");
+  // Once the watch has shown its pod, a look reads it by its name.
+  await fixture.eventually(
+    async () => (await compute.observe(serves.uid, 1)) && used.has(`get pods ${namespace}`),
+    (isRead) => isRead === true,
+  );
+  ending.abort();
+  await watching;
   await compute
     .postToPort(serves.uid, 1, { port: 8080, path: "/", body: "{}", timeoutMs: 1_000 })
     .catch(() => "silent");
