@@ -6,10 +6,10 @@ import { noRun } from "../record/run-state.ts";
 import { enter } from "../record/transitions.ts";
 
 /**
- * When, after a start, the cluster is looked at for something that a sleeping worker made of an earlier run: as soon as
- * that can be, since it has the volumes, and once more as after an end.
+ * How long after a start the cluster is searched for what a slept worker made of an earlier run. The first search comes
+ * as soon as such a run can be there, since it would hold the volumes; the second comes as late as that after an end.
  */
-export const LEFTOVERS_MS = [30_000, 600_000] as const;
+export const LEFTOVERS_MS = { first: 30_000, second: 600_000 } as const;
 
 /** What a start may change beside the specification. */
 export interface NewRun {
@@ -44,7 +44,7 @@ export function restart(environment: Environment, now: number, run: NewRun): Env
       limits: null,
       resized: null,
       resizing: undefined,
-      leftoversAt: now + LEFTOVERS_MS[0],
+      leftoversAt: now + LEFTOVERS_MS.first,
     },
     starts: environment.starts + 1,
     size,

@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { recordingLog } from "#testing/log.ts";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { reservation } from "../record/policy.ts";
 import { createEnvironment } from "../verbs/create.ts";
@@ -9,7 +10,8 @@ import { requestStop } from "../verbs/stop.ts";
 const MINUTE = 60_000;
 
 it("keeps nothing of a new run waiting where what is left of an earlier one cannot be removed", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), refusesSecondStart: false });
+  const log = recordingLog();
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), refusesSecondStart: false, log });
   const policy = { ...reservation, time: "none", restarts: true } as const;
   const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy });
   await world.advance(MINUTE);
@@ -29,11 +31,13 @@ it("keeps nothing of a new run waiting where what is left of an earlier one cann
 
   await world.advance(5 * MINUTE);
   const active = await world.read("alice", "one");
+  const searches = log.lines.filter(({ fields }) => String(fields.did).includes("earlier run"));
   await requestCancel(world.as("alice"), "one");
   await world.advance(5_000);
 
   expect(first.phase).toBe("active");
   expect(active).toMatchObject({ phase: "active", run: { n: 2 }, attempts: 0 });
+  expect(new Set(searches.map(({ fields }) => fields.did))).toEqual(new Set(["an earlier run may be left"]));
   expect([refusals > 2, refusals < 40]).toEqual([true, true]);
   expect(world.compute.isLive(uid, 2)).toBe(false);
 });
