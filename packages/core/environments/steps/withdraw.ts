@@ -12,13 +12,17 @@ import { endRun } from "./end-run.ts";
 import { noStartFrom, releasableAt } from "./release.ts";
 import { isUsable, reasonOfReturn } from "./return-reason.ts";
 
-/** A run that never binds must not block one machine after the other. */
+/**
+ * After so many counted withdrawals the next one ends the run: one that never binds would block one machine after the
+ * other.
+ */
 const MOST_WITHDRAWALS = 2;
 const REMOVAL_GRACE_SECONDS = 10;
 
 /**
- * Returns the environment to its old place in the queue. The next run gets a number only once nothing of this one is
- * left.
+ * Takes the next step of a withdrawal: removes the unbound run, waits until nobody can start it any more, then returns
+ * the environment to its old place in the queue. Ends the run after too many tries, and stops withdrawing where it was
+ * bound meanwhile. The next run gets a number only once nothing of this one is left.
  */
 export async function withdraw(
   ctx: WorkerContext,
@@ -50,25 +54,28 @@ export async function withdraw(
   }
   const freeAt = releasableAt(ctx, noStart, now);
   if (now < freeAt) return lookAgainAt(noStart, freeAt, "waits until nobody can start it any more");
-  const excuse = await whyUncounted(ctx, environment);
-  if (!excuse && environment.placement.withdrawals >= MOST_WITHDRAWALS) {
+  // Undefined: this try counts.
+  const uncountedBecause = await whyUncounted(ctx, environment);
+  if (!uncountedBecause && environment.placement.withdrawals >= MOST_WITHDRAWALS) {
     return endRun(environment, now, unplaceable(environment));
   }
   const nodes = (environment.run.grant?.shares ?? []).flatMap((share) => share.node ?? []);
-  const isNodesFault = environment.run.lacksVolume === undefined && !(excuse && isUsable(excuse));
+  // Machines are not set aside where the run had no volume, where others fill them, or where the cluster said nothing:
+  // another run could start there.
+  const setsNodesAside = environment.run.lacksVolume === undefined && !(uncountedBecause && isUsable(uncountedBecause));
   const back: Environment = {
     ...environment,
     ...waitingFields(environment),
     run: { ...environment.run, n: run + 1, ...noRun, grant: null, preparingAt: null },
-    disk: environment.disk && givenBack(environment.disk, environment.size.machines),
+    disk: environment.disk && withoutRun(environment.disk, environment.size.machines),
     placement: {
       ...environment.placement,
-      withdrawn: { run, nodes: isNodesFault ? nodes : [], at: now },
-      withdrawals: environment.placement.withdrawals + (excuse ? 0 : 1),
-      ...(excuse?.why === "unseen" && { unseen: (environment.placement.unseen ?? 0) + 1 }),
+      withdrawn: { run, nodes: setsNodesAside ? nodes : [], at: now },
+      withdrawals: environment.placement.withdrawals + (uncountedBecause ? 0 : 1),
+      ...(uncountedBecause?.why === "unseen" && { unseen: (environment.placement.unseen ?? 0) + 1 }),
     },
   };
-  const reason = reasonOfReturn(excuse, nodes, bindMs(ctx, environment));
+  const reason = reasonOfReturn(uncountedBecause, nodes, bindMs(ctx, environment));
   return tellingPool(changed(enter(back, "queued", now, reason), now, "queued again"));
 }
 
@@ -77,8 +84,11 @@ export function bindMs(ctx: WorkerContext, { size, run }: Environment): number {
   return longestToBindMs(ctx, size.pool, run.grant?.shares ?? []);
 }
 
-/** A withdrawn run on one machine wrote nothing. Of several, the first, which has the disk, may have started alone. */
-function givenBack(use: DiskUse, machines: number): DiskUse {
+/**
+ * The disk as it is given back. A withdrawn run on one machine wrote nothing. On several machines the first may have
+ * started alone; it mounts the disk, so the disk counts as written.
+ */
+function withoutRun(use: DiskUse, machines: number): DiskUse {
   return { ...use, attached: false, ...(machines > 1 && { written: true }) };
 }
 
@@ -87,7 +97,10 @@ function isWhole({ run: { grant } }: Environment, { nodes }: Observation): boole
   return nodes.length >= (grant?.shares.length ?? 1);
 }
 
-/** False when it was bound since it was seen: its command may run already, and it must not be run again. */
+/**
+ * Removes the run unless it is bound. False: it was bound after the observation. Its command may run already, and must
+ * not be run a second time.
+ */
 async function removeUnbound(ctx: WorkerContext, { uid, run: { n: run } }: Environment): Promise<boolean> {
   try {
     await ctx.compute.remove(uid, run, { graceSeconds: REMOVAL_GRACE_SECONDS, force: false, unlessBound: true });
