@@ -38,11 +38,17 @@ type State = "open" | "refused" | "unsure" | "done";
 
 interface KeyedCreate extends Stored {
   readonly kind: "idempotency";
-  /** Hash of the body; the client's own key is in it, so that it tells nothing about a body with secrets. */
+  /**
+   * Hash of owner, Idempotency-Key and body. The key is in it so that nobody who reads the table can test guesses of a
+   * secret body.
+   */
   readonly request: string;
   readonly resource: ChosenIds;
   readonly state: State;
-  /** A repeat came while it was open: what one of the two finds out says nothing of the other. */
+  /**
+   * A repeat came while the first request was still at work. A refusal of one of them then does not mean that the other
+   * made nothing.
+   */
   readonly shared?: true | undefined;
   readonly reply: KeptReply | null;
   readonly createdAt: number;
@@ -50,6 +56,7 @@ interface KeyedCreate extends Stored {
   readonly ttl: number;
 }
 
+/** What the key says of a request: do it, answer as before, or refuse it because another body used the key. */
 export type Begun =
   | { readonly kind: "goOn"; readonly create: KeyedCreate; readonly isRepeat: boolean }
   | { readonly kind: "replay"; readonly reply: KeptReply }
@@ -58,8 +65,8 @@ export type Begun =
 const KEPT_MS = 24 * 3_600_000;
 
 /**
- * Writes down, before anything is made, what this request shall make, or finds what an earlier one of the same key was
- * about: a repeat goes on with its id, whether that one died, failed or still runs
+ * Writes down which ids this request will use, before anything is made. Where an earlier request used the key, the
+ * repeat goes on with the ids of that request, whether it died, failed or still runs
  * (docs/apis/common.md#idempotency-key).
  */
 export async function beginCreate(ctx: UserContext<"table">, request: KeyedRequest, chosen: ChosenIds): Promise<Begun> {
@@ -71,7 +78,7 @@ export async function beginCreate(ctx: UserContext<"table">, request: KeyedReque
     read: () => findCreate(ctx, fresh),
     decide(known): KeyedCreate | undefined {
       if (!known || mayBegin(known, fresh)) return { ...fresh, writers: known?.writers ?? [] };
-      return isJoined(known, fresh) ? { ...known, shared: true } : undefined;
+      return mustShare(known, fresh) ? { ...known, shared: true } : undefined;
     },
     what: "What this Idempotency-Key stands for is",
   });
@@ -79,18 +86,22 @@ export async function beginCreate(ctx: UserContext<"table">, request: KeyedReque
   return follow(read as KeyedCreate, fresh);
 }
 
-/** Keeps the answer for repeats. If this is lost, a repeat makes the same thing again, which changes nothing. */
+/**
+ * Keeps the answer for repeats. If this write is lost, a repeat runs the create again with the same ids, and finds the
+ * thing made.
+ */
 export async function keepReply(ctx: Context<"table">, create: KeyedCreate, reply: KeptReply): Promise<void> {
   await keepOutcome(ctx, { ...create, state: "done", reply });
 }
 
 /**
- * A refused create leaves nothing behind, unless another is at work on the same thing; after that and after any other
- * failure the same request goes on with the same id.
+ * Notes that a create failed. A refusal frees the key, unless another request is or was at work on the same thing. In
+ * that case, and after any other failure, the same request goes on with the same ids.
  */
 export async function keepFailure(ctx: Context<"table">, create: KeyedCreate, error: unknown): Promise<void> {
   const isRefusal = error instanceof Problem && error.kind !== "failed" && error.kind !== "unavailable";
-  // Nor does a refusal say anything of what an earlier request of this key may have made, unless it is about that.
+  // A refusal of a repeat does not show that the earlier request made nothing, unless it says that what that one made was
+  // undone.
   const isNothing = isRefusal && (create.state === "open" || error.details.isUndone === true);
   await keepOutcome(ctx, { ...create, state: isNothing ? "refused" : "unsure" });
 }
@@ -111,14 +122,17 @@ function newCreate(ctx: UserContext, { method, path, key, body }: KeyedRequest, 
   };
 }
 
-/** Whether the key is as good as unused for this request. */
+/**
+ * Whether this request may begin as if the key were unused: the key's time is over, its create was refused, or nobody
+ * knows what a request with another body made.
+ */
 function mayBegin(known: KeyedCreate, fresh: KeyedCreate): boolean {
   if (fresh.createdAt - known.createdAt >= KEPT_MS || known.state === "refused") return true;
   return known.state === "unsure" && known.request !== fresh.request;
 }
 
-/** Whoever goes on with it while the first may still be at work says so first. */
-function isJoined(known: KeyedCreate, fresh: KeyedCreate): boolean {
+/** Whether this request is the first to join one that may still be at work. It then marks the record as shared first. */
+function mustShare(known: KeyedCreate, fresh: KeyedCreate): boolean {
   return known.request === fresh.request && known.state === "open" && !known.shared;
 }
 
@@ -132,12 +146,12 @@ function follow(known: KeyedCreate, fresh: KeyedCreate): Begun {
 const rank = { open: 0, refused: 1, unsure: 2, done: 3 } as const satisfies Record<State, number>;
 
 async function keepOutcome(ctx: Context<"table">, settled: KeyedCreate): Promise<void> {
-  if (await writeRecord(ctx, { ...settled, state: stateOf(settled, settled) })) return;
+  if (await writeRecord(ctx, { ...settled, state: keptState(settled.state, settled.shared) })) return;
   await changeRecord(ctx, {
     read: () => findCreate(ctx, settled),
     decide(known): KeyedCreate | undefined {
       if (known?.resource.uid !== settled.resource.uid) return undefined;
-      const state = stateOf(settled, known);
+      const state = keptState(settled.state, known.shared);
       // Changes the record that was found: others may have written since, among them a newer version that added a field.
       return rank[known.state] >= rank[state] ? undefined : { ...known, state, reply: settled.reply };
     },
@@ -145,9 +159,9 @@ async function keepOutcome(ctx: Context<"table">, settled: KeyedCreate): Promise
   });
 }
 
-/** Somebody else may still make what one was refused. */
-function stateOf({ state }: KeyedCreate, { shared }: KeyedCreate): State {
-  return state === "refused" && shared ? "unsure" : state;
+/** The state to keep. A refusal of a shared create is kept as "unsure": the other request may still make the thing. */
+function keptState(wanted: State, shared: true | undefined): State {
+  return wanted === "refused" && shared ? "unsure" : wanted;
 }
 
 async function findCreate(ctx: Context<"table">, key: KeyedCreate): Promise<KeyedCreate | undefined> {
