@@ -144,7 +144,7 @@ export function runMarksKey(digit: string): Key {
   return single(`run-marks#${digit}`);
 }
 
-/** Advice of one pool's plan; `digit` is the first hex digit of the hash of the environment's uid. */
+/** Advice of one pool's plan; `digit` is the first hex digit of the environment's uid. */
 export function planKey(type: string, digit: string): Key {
   return single(`plan#${type}#${digit}`);
 }

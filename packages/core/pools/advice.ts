@@ -4,7 +4,7 @@ import { forecastKey, planKey } from "../keys.ts";
 import type { Item, Key } from "../ports/table.ts";
 import { number, oneOf, ordinal, orNull } from "../shape.ts";
 import type { PlannerContext } from "../worker.ts";
-import type { Advice } from "./head-after.ts";
+import type { Advice } from "./head-after-plan.ts";
 import { type Place, type ReasonCode, reasonCodes } from "./plan.ts";
 import type { Pool } from "./record.ts";
 import { type StartForecast, startForecastIn } from "./stored-forecast.ts";
@@ -41,8 +41,14 @@ export async function writeAdvice(
   }
   await Promise.all(
     [...byDigit].map(async ([digit, entries]) => {
-      const { complete } = advice;
-      const item = { ...planKey(pool.type, digit), writers: [], kind: "plan", at: now, complete, entries };
+      const item = {
+        ...planKey(pool.type, digit),
+        writers: [],
+        kind: "plan",
+        at: now,
+        complete: advice.namesAll,
+        entries,
+      };
       // Without a condition: advice decides nothing, and the next plan writes it again.
       await ctx.table.put(item);
     }),

@@ -9,7 +9,7 @@ import { type Plan, type PlanInput, plan } from "./plan.ts";
 import { inputOf, type PlanSources, usableNodes } from "./plan-input.ts";
 import type { Grant, Holding, Ledger } from "./record.ts";
 import { readUsed, type Used } from "./used.ts";
-import { candidateOf, readWaiting, type WhoWaits } from "./waiting.ts";
+import { candidateOf, readWaiting, type WaitingList } from "./waiting.ts";
 
 /**
  * The grants of one plan, and what the plan was made of. The ledger was compared with the environments' records first.
@@ -20,7 +20,7 @@ export interface Decision {
   /** What the plan was made of. */
   readonly input: PlanInput;
   readonly planned: Plan;
-  readonly list: WhoWaits;
+  readonly waiting: WaitingList;
   readonly used: Used;
   /** Keys of environments that were checked (chosen, first in line, or read ahead) and whose records cannot be read. */
   readonly unread: ReadonlySet<string>;
@@ -37,27 +37,28 @@ export async function decideGrants(
   returnedHoldings: readonly Holding[],
   now: number,
 ): Promise<Decision> {
-  const list = await readWaiting(ctx, ledger, namedRecords);
-  const owners = list.candidates.map(({ owner }) => owner);
+  const waiting = await readWaiting(ctx, ledger, namedRecords);
+  const owners = waiting.candidates.map(({ owner }) => owner);
   const used = await readUsed(ctx, ledger.type, owners, returnedHoldings, now);
-  const { grants, ...found } = await planVerified(ctx, { ledger, list, used: used.owners }, namedRecords, now);
-  return { ledger: { ...ledger, granted: [...ledger.granted, ...grants] }, ...found, list, used };
+  const { grants, ...found } = await planVerified(ctx, { ledger, waiting, used: used.owners }, namedRecords, now);
+  return { ledger: { ...ledger, granted: [...ledger.granted, ...grants] }, ...found, waiting, used };
 }
 
 /**
- * At most so many plans consider every candidate: each further one is made since one that was chosen no longer waits.
+ * At most so many plans consider every candidate. Each further one is made because a record that was read differs from
+ * the index: it waits no longer, asks for something else, or cannot be read.
  */
 const MOST_FULL_PLANS = 4;
 /**
- * After the first such difference so many of the next in order are read as well: unreadable records can stay so for
- * long.
+ * After the first plan that a record contradicted, so many of the next in line are read too. Otherwise each unreadable
+ * record would cost one more plan, and such records can stay for long.
  */
 const READ_AHEAD = 100;
 
 /**
- * The index only proposes: whoever is chosen is read, consistently, before it is granted anything. If every full plan
- * chose somebody who no longer waits, the last plan considers only environments whose records were read. The first in
- * line is one of them, so its reserved start stays reserved.
+ * The index only proposes: whoever is chosen is read, consistently, before it is granted anything. If a record still
+ * differed after each full plan, the last plan considers only environments whose records were read. The first in line is
+ * one of them, so its reserved start stays reserved.
  */
 async function planVerified(
   ctx: PlannerContext,
@@ -65,10 +66,10 @@ async function planVerified(
   named: readonly Environment[],
   now: number,
 ): Promise<Pick<Decision, "input" | "planned" | "unread"> & { readonly grants: Grant[] }> {
-  const unread = new Set(sources.list.unread);
+  const unread = new Set(sources.waiting.unread);
   const verified = new Map(named.map((record) => [keyText(keyOf(record)), record]));
   const firstInLine = sources.ledger.pool.head?.uid;
-  let waiting: readonly Candidate[] = sources.list.candidates;
+  let waiting: readonly Candidate[] = sources.waiting.candidates;
   for (let tries = 0; ; tries++) {
     const isLast = tries === MOST_FULL_PLANS;
     if (isLast) waiting = waiting.filter(({ key }) => verified.has(key));
@@ -95,16 +96,17 @@ async function planVerified(
   }
 }
 
-/** The ledger item of each machine that can be given, and under null that of those still to be made. */
+/** The key of the ledger item of each machine that can be given. The key null stands for machines still to be made. */
 function itemsByNode(ledger: Ledger, now: number): ReadonlyMap<string | null, string> {
   const nodes = usableNodes(ledger, now).map((node) => [node.name, keyText(node)] as const);
   return new Map<string | null, string>([...nodes, [null, keyText(ledger.makeable)]]);
 }
 
 /**
- * Candidates whose records differ from the index, each as its record is now; undefined: it waits for nothing here. One
- * that was stopped and started with another size must not get the size that it asked for before. A late index may also
- * name an environment that ended and whose id a newer environment uses now.
+ * For each candidate whose record differs from the index: the candidate as the record says it, or undefined where the
+ * record no longer waits in this pool. An environment that was stopped and started with another size must not get the
+ * size that it asked for before the stop. A late index may also name an environment that ended and whose id a newer
+ * environment uses now.
  */
 function correctionsOf(
   checked: readonly Candidate[],

@@ -4,12 +4,12 @@ import type { Candidate } from "./lines.ts";
 import type { Occupied, PlanInput } from "./plan.ts";
 import type { Ledger, MakeableLedger, NodeLedger } from "./record.ts";
 import { isBlind, makeable, unreadableNodes } from "./summary.ts";
-import type { WhoWaits } from "./waiting.ts";
+import type { WaitingList } from "./waiting.ts";
 
 /** What a plan is made of besides who is named. */
 export interface PlanSources {
   readonly ledger: Ledger;
-  readonly list: WhoWaits;
+  readonly waiting: WaitingList;
   readonly used: ReadonlyMap<string, number>;
 }
 

@@ -15,7 +15,7 @@ import { writeAdvice } from "./advice.ts";
 import { beginPool } from "./begin-pool.ts";
 import { type Decision, decideGrants } from "./decide.ts";
 import { refreshForecast } from "./forecast-items.ts";
-import { adviceOf, headAfter } from "./head-after.ts";
+import { adviceOf, headAfterPlan } from "./head-after-plan.ts";
 import { ledgerItemsOf, readLedgerForPlan, readLedgerItems } from "./ledger.ts";
 import { readNamed } from "./named.ts";
 import { findPool, type Grant, type Ledger, type Pool, poolTypeOf } from "./record.ts";
@@ -64,7 +64,7 @@ function isPool(key: Key): boolean {
 
 /**
  * A grant older than this is announced again. It is a little shorter than the interval at which a pool with open grants
- * plans (head-after.ts), so that each of those plans announces it.
+ * plans (head-after-plan.ts), so that each of those plans announces it.
  */
 const ANNOUNCED_AGAIN_MS = 4_000;
 
@@ -112,7 +112,7 @@ async function planOnce(ctx: PlannerContext, key: Key, named: readonly string[])
   const written = await writeLedger(ctx, before, decided.ledger);
   const advice = adviceOf(pool, decided, now);
   const head = await writeHead(ctx, pool, (newest) => ({
-    ...headAfter(ctx, newest, decided, written, now),
+    ...headAfterPlan(ctx, newest, decided, written, now),
     compared,
     tally: talliedBetween(newest.tally, before, written.ledger, known),
   }));
@@ -136,12 +136,12 @@ async function planOnce(ctx: PlannerContext, key: Key, named: readonly string[])
  */
 async function updateForecast(
   ctx: PlannerContext,
-  { input, planned, list }: Decision,
+  { input, planned, waiting }: Decision,
   { type, granted, held }: Ledger,
   head: Pool,
 ): Promise<void> {
   const started = [...granted, ...held].map(({ uid, at, owner, size }) => ({ uid, at, owner, size }));
-  const isPartial = list.reach.last !== null;
+  const isPartial = waiting.reach.last !== null;
   try {
     const durations = () => readRuns(ctx, type);
     const outset = { type, plan: input, planned, number: head.plans, durations, started, isPartial };

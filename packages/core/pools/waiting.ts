@@ -5,7 +5,8 @@ import { type Candidate, isBehind, type Lines, readLines } from "./lines.ts";
 import { readNamed } from "./named.ts";
 import type { Ledger } from "./record.ts";
 
-export interface WhoWaits extends Lines {
+/** Who waits for a pool, as far as one plan considers them. */
+export interface WaitingList extends Lines {
   /** The key of the first in line, where its record cannot be read. */
   readonly unread: ReadonlySet<string>;
 }
@@ -18,7 +19,7 @@ export async function readWaiting(
   ctx: PlannerContext,
   { pool, granted, held }: Pick<Ledger, "pool" | "granted" | "held">,
   named: readonly Environment[],
-): Promise<WhoWaits> {
+): Promise<WaitingList> {
   const occupied = new Set([...granted, ...held].map(({ uid }) => uid));
   const { candidates: proposed, ...rest } = await readLines(ctx, pool.type, pool.reach.last, occupied);
   const candidates = new Map(proposed.map((candidate) => [candidate.uid, candidate]));

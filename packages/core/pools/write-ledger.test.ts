@@ -5,7 +5,7 @@ import { createEnvironment } from "../environments/verbs/create.ts";
 import { keyText, makeableKey, poolKey } from "../keys.ts";
 import type { Stored, Table } from "../ports/table.ts";
 import { decideGrants } from "./decide.ts";
-import { headAfter } from "./head-after.ts";
+import { headAfterPlan } from "./head-after-plan.ts";
 import { nodeLedgerKey, readLedger } from "./ledger.ts";
 import { planPools } from "./planner.ts";
 import { emptyPool, type Grant, type Ledger, type NodeLedger } from "./record.ts";
@@ -217,7 +217,7 @@ describe("the largest items (docs/architecture.md says how large)", () => {
     const decision = await decideGrants(world.ctx, { ...whole, granted: [] }, [], [], world.clock.now());
 
     const written = { ledger: { ...whole, granted }, isPart: false };
-    const { offered } = headAfter(world.ctx, whole.pool, decision, written, world.clock.now());
+    const { offered } = headAfterPlan(world.ctx, whole.pool, decision, written, world.clock.now());
 
     expect(Object.keys(offered)).toEqual(granted.slice(0, 250).map(({ uid }) => uid));
   });

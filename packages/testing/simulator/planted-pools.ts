@@ -452,7 +452,7 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "advice waits for the moment of a clock that was ahead",
     caughtBy: { file: "pools/planner.test.ts", title: "a plan by a clock that was ahead puts no later plan off" },
-    edits: [{ file: "pools/head-after.ts", find: " || advisedAt > now;", replace: ";" }],
+    edits: [{ file: "pools/head-after-plan.ts", find: " || advisedAt > now;", replace: ";" }],
   },
   {
     name: "a pool believed to be due in an hour",

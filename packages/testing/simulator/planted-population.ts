@@ -68,7 +68,11 @@ export const populationBugs: readonly PlantedBug[] = [
       title: "a machine that was set aside is given to who waits as soon as that is over, and not at the next minute",
     },
     edits: [
-      { file: "pools/head-after.ts", find: "seen.length > 0 ? asideMs(ledger, now) : IDLE_MS", replace: "IDLE_MS" },
+      {
+        file: "pools/head-after-plan.ts",
+        find: "seen.length > 0 ? asideMs(ledger, now) : IDLE_MS",
+        replace: "IDLE_MS",
+      },
     ],
   },
   {

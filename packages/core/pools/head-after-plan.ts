@@ -8,29 +8,40 @@ import type { Written } from "./write-ledger.ts";
 
 export interface Advice {
   readonly places: readonly Place[];
-  /** Whether everybody who waits is in it. */
-  readonly complete: boolean;
+  /** Whether it names everybody who waits; otherwise more wait than one plan reads. */
+  readonly namesAll: boolean;
 }
 
+/** How soon to plan again while a grant is open. */
 const OPEN_GRANTS_MS = 5_000;
+/** How soon to plan again after a change. */
 const CHANGED_MS = 2_000;
-/** The next plan comes so soon where a part of one was not written: somebody was faster, or it was too much at once. */
+/**
+ * How soon to plan again where part of a plan was not written, because another writer was faster or the plan was too
+ * large for one write.
+ */
 const PART_MS = 1_000;
+/** How soon to plan again otherwise. */
 const IDLE_MS = 60_000;
-/** More items than these have room in no head: whose grants lie in others is told by looks alone. */
+/**
+ * The head names at most so many ledger items of open grants. An environment whose items it does not name hears of its
+ * grant only by a message.
+ */
 const MOST_OFFERED_ITEMS = 1_000;
-/** So many of those who cannot take their grants are told their place. */
+/** At most so many environments whose grants wait for the pool to open are told their place. */
 const MOST_SHOWN = 1_000;
+/** Advice is written at most this often. */
 const ADVICE_MS = 2_000;
 
 /**
- * Gives the head once the ledger items were written: who was seen, the summary, when to look again. What it says is
- * advice, so it replaces whatever another planner has written of the same; what an operator wrote there stays.
+ * Makes the head of the pool after a plan, once the ledger items of the plan are written: who was seen, the summary, and
+ * when to plan again. What it says is advice, so it replaces whatever another planner has written of the same; what an
+ * operator wrote there stays.
  */
-export function headAfter(
+export function headAfterPlan(
   ctx: PlannerContext,
   pool: Pool,
-  { planned, list, unread, ledger: decided }: Decision,
+  { planned, waiting, unread, ledger: decided }: Decision,
   { ledger, isPart }: Written,
   now: number,
 ): Pool {
@@ -39,11 +50,12 @@ export function headAfter(
   const given = oldest.map(({ uid, items }) => [uid, [...new Set(items)]] as const);
   const others = offeredUnread(pool, ledger).filter(([uid]) => given.every(([one]) => one !== uid));
   const offered = Object.fromEntries(withRoom([...given, ...others], ([, items]) => items.length));
-  const summary = summarize(ctx, ledger, list, planned, now);
+  const summary = summarize(ctx, ledger, waiting, planned, now);
   const isNews =
-    oldest.some(({ uid }) => !Object.hasOwn(pool.offered, uid)) || hasNews(pool, { seen, summary, reach: list.reach });
+    oldest.some(({ uid }) => !Object.hasOwn(pool.offered, uid)) ||
+    hasNews(pool, { seen, summary, reach: waiting.reach });
   const digits = digitsOf(placesOf(decided, planned));
-  const advise = advises(pool, now);
+  const givesAdvice = isAdviceDue(pool, now);
   const hasAdvice = digits !== "" || pool.advised !== "";
   const wait = Math.min(
     isPart ? PART_MS : IDLE_MS,
@@ -55,22 +67,27 @@ export function headAfter(
     ...pool,
     seen,
     offered,
-    reach: list.reach,
-    head: pool.head && unread.has(pool.head.key) ? pool.head : headOf(list.candidates, planned),
+    reach: waiting.reach,
+    // A first in line whose record cannot be read stays first (docs/architecture.md#fairness).
+    head: pool.head && unread.has(pool.head.key) ? pool.head : firstInLine(waiting.candidates, planned),
     summary,
     plans: pool.plans + 1,
-    advisedAt: advise && hasAdvice ? now : pool.advisedAt,
-    advised: advise ? digits : pool.advised,
-    dueAt: advise || isPart ? now + wait : pool.advisedAt + ADVICE_MS,
+    advisedAt: givesAdvice && hasAdvice ? now : pool.advisedAt,
+    advised: givesAdvice ? digits : pool.advised,
+    // Where no advice was due yet, the next plan comes when it will be: what people are shown must not stay old.
+    dueAt: givesAdvice || isPart ? now + wait : pool.advisedAt + ADVICE_MS,
   };
 }
 
 /** Gives what those who wait are told; undefined while the last advice is too fresh. */
-export function adviceOf(pool: Pool, { ledger, planned, list }: Decision, now: number): Advice | undefined {
-  return advises(pool, now) ? { places: placesOf(ledger, planned), complete: isWhole(list.reach) } : undefined;
+export function adviceOf(pool: Pool, { ledger, planned, waiting }: Decision, now: number): Advice | undefined {
+  return isAdviceDue(pool, now) ? { places: placesOf(ledger, planned), namesAll: isWhole(waiting.reach) } : undefined;
 }
 
-/** Who was granted something and cannot take it before the pool is open waits as well, and comes first. */
+/**
+ * The places to show. While the pool is closed, environments with a grant cannot take it: they are shown as waiting,
+ * before all others.
+ */
 function placesOf({ pool: { closed }, granted }: Ledger, { places }: Plan): readonly Place[] {
   if (!closed || granted.length === 0) return places;
   const oldest = granted.toSorted((a, b) => a.at - b.at).slice(0, MOST_SHOWN);
@@ -97,8 +114,8 @@ function withRoom<T>(entries: readonly T[], countOf: (entry: T) => number): T[] 
   });
 }
 
-/** A last word of a moment that has not come is one by another clock: nobody waits for it. */
-function advises({ advisedAt }: Pool, now: number): boolean {
+/** Whether advice is due. A last advice in the future was written by a host whose clock is ahead, and is ignored. */
+function isAdviceDue({ advisedAt }: Pool, now: number): boolean {
   return now - advisedAt >= ADVICE_MS || advisedAt > now;
 }
 
@@ -107,12 +124,13 @@ function asideMs({ nodes }: Ledger, now: number): number {
   return Math.min(...nodes.flatMap(({ asideUntil = 0 }) => (asideUntil > now ? [asideUntil - now] : [])));
 }
 
-/** What was offered in items that cannot be read: who was given that has it still, whatever this plan knows of it. */
+/** Offers in ledger items that cannot be read. This plan knows nothing of those grants, but they still stand. */
 function offeredUnread({ offered }: Pool, { unreadable }: Ledger): (readonly [string, readonly string[]])[] {
   return Object.entries(offered).filter(([, items]) => items.some((item) => unreadable.has(item)));
 }
 
-function headOf(candidates: readonly Candidate[], { head }: Plan): Pool["head"] {
+/** The environment whose start this plan reserves. */
+function firstInLine(candidates: readonly Candidate[], { head }: Plan): Pool["head"] {
   const found = candidates.find(({ uid }) => uid === head);
   return found ? { uid: found.uid, key: found.key } : null;
 }
@@ -121,10 +139,13 @@ function isWhole({ last, cut }: Reach): boolean {
   return last === null && Object.keys(cut).length === 0;
 }
 
-/** Whether the next plan is needed soon. Where each plan reads other owners, it is only while there is something to give. */
+/**
+ * Whether the next plan is needed soon. Where a plan reads only a part of the owners, who was seen differs each time and
+ * is no news: then only free capacity is a reason.
+ */
 function hasNews(before: Pool, { seen, summary, reach }: Pick<Pool, "seen" | "summary" | "reach">): boolean {
   if (reach.last !== null) return summary.free > 0 && !before.closed;
-  // Who stands far back makes no plan by asking for one, but is counted.
+  // An environment behind what the plan reads is not seen: its arrival shows in the count alone.
   return !sameMembers(seen, before.seen) || (!isWhole(reach) && summary.waiting !== before.summary.waiting);
 }
 
@@ -133,7 +154,7 @@ function sameMembers(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((one) => known.has(one));
 }
 
-/** Which of the 16 plan items have somebody in them. */
+/** The first digits of the uids, sorted: which of the 16 items of advice have somebody in them. */
 function digitsOf(places: readonly Place[]): string {
   return [...new Set(places.map((place) => place.uid.slice(0, 1)))].sort().join("");
 }
