@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { findOrphans } from "#core/admin/orphans.ts";
+import { compareOrphans } from "#core/admin/orphans.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { forecastStartsKey, poolKey } from "#core/keys.ts";
@@ -152,12 +152,12 @@ test("orphans show once they were looked for", async () => {
     leftoverRun({ uid: ended.uid, run: 2, key: `${ended.pk}|${ended.sk}`, node: "h100-1", now: world.clock.now() }),
   );
 
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
   world.clock.advance(450_000);
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
   const { values } = await scrape(world);
   world.clock.advance(450_000);
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
 
   const later = (await scrape(world)).values;
   expect(before.has("berth_orphan_runs")).toBe(false);

@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { audited, listAudit } from "./admin/audit.ts";
-import { findOrphans, readOrphans } from "./admin/orphans.ts";
+import { compareOrphans, readOrphans } from "./admin/orphans.ts";
 import { parseInbox, parseMessage } from "./chat/record.ts";
 import { parseDirectory } from "./disks/directory.ts";
 import { getOperation } from "./disks/operations.ts";
@@ -75,7 +75,7 @@ beforeAll(async () => {
   await deleteDisk(ctx, "other");
   await audited(ctx, { action: "drain_pool", target: null, requestId: "r" }, async () => {});
   await putChat(made.uid, made);
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
 });
 
 async function putChat(uid: string, of: { pk: string; sk: string }): Promise<void> {

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
-import { findOrphans, readOrphans } from "./admin/orphans.ts";
+import { compareOrphans, readOrphans } from "./admin/orphans.ts";
 import { changeInbox } from "./chat/inbox.ts";
 import type { Holder } from "./disks/record.ts";
 import { deleteDisk } from "./disks/requests.ts";
@@ -273,9 +273,9 @@ test("compute whose record cannot be read is no orphan that may be removed", asy
   const world = await oneNode();
   await edit(world, "alice", "one", { phase: "hibernating" });
 
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
   await world.advance(15 * MINUTE);
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
 
   const report = await readOrphans(world.ctx);
   expect(report?.runs.map(({ why }) => why)).toEqual(["its record cannot be read"]);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { s3Blobs } from "#aws/s3-blobs.ts";
 import { fakeKey } from "#aws/test-servers/fake-service.ts";
 import { type FakeS3, startS3 } from "#aws/test-servers/s3.ts";
-import { findOrphans } from "#core/admin/orphans.ts";
+import { compareOrphans } from "#core/admin/orphans.ts";
 import type { MachineState } from "#core/ports/compute.ts";
 import type { VolumeRef, Volumes } from "#core/ports/volumes.ts";
 import { removed } from "#testing/cluster/cluster.ts";
@@ -70,7 +70,7 @@ async function openEbs(volume: VolumeRef, client = fixture.client): Promise<Arch
 async function sweep(): Promise<void> {
   const { ctx } = await memoryWorld();
   for (let times = 0; times < 4; times += 1) {
-    await findOrphans({ ...ctx, compute: fixture.compute });
+    await compareOrphans({ ...ctx, compute: fixture.compute });
     await ctx.clock.sleep(300_000);
   }
 }

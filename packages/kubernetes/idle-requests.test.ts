@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { findOrphans } from "#core/admin/orphans.ts";
+import { compareOrphans } from "#core/admin/orphans.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { followChanges } from "#core/watch.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
@@ -82,7 +82,7 @@ async function followForTenMinutes(world: MemoryWorld, api: MemoryApi): Promise<
     await api.watched(2);
     await world.advance(ms);
     api.endWatches();
-    if (passed() % (5 * MINUTE) === 0) await findOrphans(world.ctx);
+    if (passed() % (5 * MINUTE) === 0) await compareOrphans(world.ctx);
     if (passed() >= 10 * MINUTE) ending.abort();
   };
   await followChanges({ ...world.ctx, clock: { ...world.clock, sleep } }, ending.signal);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { findOrphans, readOrphans } from "#core/admin/orphans.ts";
+import { compareOrphans, readOrphans } from "#core/admin/orphans.ts";
 import type { KubeObject } from "#testing/cluster/client.ts";
 import { removed } from "#testing/cluster/cluster.ts";
 import { must } from "#testing/cluster/objects.ts";
@@ -32,7 +32,7 @@ async function strangerTo(deployment: string): Promise<MemoryWorld["ctx"]> {
 /** Compares four times, five minutes apart: what is useless is gone then. */
 async function compareOften(ctx: MemoryWorld["ctx"]): Promise<void> {
   for (let times = 0; times < 4; times += 1) {
-    await findOrphans(ctx);
+    await compareOrphans(ctx);
     await ctx.clock.sleep(FIVE_MINUTES);
   }
 }
@@ -54,7 +54,7 @@ it("finds what a worker that slept wrote after everybody had removed it, and rem
   const run = fixtureRun(twoMachines);
   for (const { path, body } of partsOf(run, { paths, deployment: "fixture" })) await fixture.client.apply(path, body);
   const written = await partsThere();
-  await findOrphans(ctx);
+  await compareOrphans(ctx);
   const report = await readOrphans(ctx);
 
   await compareOften(ctx);
@@ -80,7 +80,7 @@ it("lets go of a volume of EBS that such a worker took for a run that nobody wil
   await compareOften(ctx);
 
   await Promise.all(held.map((path) => removed(fixture.cluster.admin, path)));
-  await findOrphans(ctx);
+  await compareOrphans(ctx);
   const report = await readOrphans(ctx);
   expect(made.spec.persistentVolumeReclaimPolicy).toBe("Retain");
   expect(report?.runCount).toBe(0);
@@ -129,7 +129,7 @@ it("leaves the runs and the leftovers of another control plane alone, and remove
     ),
   );
   const before = await partsThere();
-  await findOrphans(ours);
+  await compareOrphans(ours);
   const report = await readOrphans(ours);
 
   await compareOften(ours);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { findOrphans } from "#core/admin/orphans.ts";
+import { compareOrphans } from "#core/admin/orphans.ts";
 import { diskKey, environmentKey, keyText } from "#core/keys.ts";
 import { submitJob } from "#testing/catalog-requests.ts";
 import { callerNamed, developer, type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
@@ -334,7 +334,7 @@ test("orphans are listed both ways, as of the latest comparison", async () => {
   });
   const tags = { name: "data", disk: "y", attempt: "a-r1-1", key: "owner#x#disk|y" };
   const { id: snapshot } = await world.volumes.createSnapshot(volume, tags);
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
   const after = await ask("GET", "/v1/admin/orphans", admin);
 
   expect(before.body).toMatchObject({ checked_at: null, run_count: 0, runs: [], record_count: 0, records: [] });
@@ -356,7 +356,7 @@ test("orphans are listed both ways, as of the latest comparison", async () => {
   expect(world.compute.isLive("1".repeat(32), 1)).toBe(true);
 
   world.clock.advance(600_000);
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
   const { body } = await ask("GET", "/v1/admin/orphans", admin);
 
   expect(body).toMatchObject({ run_count: 0, runs: [], removed_count: 1, orphan_gb_hours: 0.167 });

@@ -6,7 +6,7 @@ import { requestCancel } from "../environments/verbs/requests.ts";
 import { keyText } from "../keys.ts";
 import type { Item } from "../ports/table.ts";
 import { endRecord } from "./end-record.ts";
-import { findOrphans, readOrphans } from "./orphans.ts";
+import { compareOrphans, readOrphans } from "./orphans.ts";
 
 const MINUTE = 60_000;
 
@@ -57,7 +57,7 @@ test("what an ended disk leaves is listed as such, not as of a disk that nobody 
   await requestCancel(world.as("alice"), "one");
   const { volume, snapshots } = (await end()) ?? { volume: undefined, snapshots: [] };
 
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
 
   const why = "its record could not be read, and was ended";
   const report = await readOrphans(world.ctx);

@@ -14,7 +14,7 @@ import { requestStop } from "../environments/verbs/stop.ts";
 import { diskKey, environmentKey, keyText } from "../keys.ts";
 import type { Compute } from "../ports/compute.ts";
 import type { Item } from "../ports/table.ts";
-import { findOrphans, readOrphans } from "./orphans.ts";
+import { compareOrphans, readOrphans } from "./orphans.ts";
 
 const HOUR = 3_600_000;
 
@@ -33,7 +33,7 @@ test("what runs and is wanted is no orphan, at any time of its life", async () =
 
   for (let minute = 0; minute < 45; minute++) {
     await world.advance(60_000);
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
     expect(await readOrphans(world.ctx), `minute ${minute}`).toMatchObject({ runs: [], records: [] });
   }
   expect((await world.read("alice", "one")).phase).toBe("expired");
@@ -52,7 +52,7 @@ test("compute without a record, of another life, of another run or of an ended r
   await runOf(world, { uid: "2".repeat(32), key: keyTextOf(living) });
   await runOf(world, { uid: living.uid, key: keyTextOf(living), run: 7 });
   await runOf(world, { uid: ended.uid, key: keyTextOf(ended) });
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
 
   const report = await readOrphans(world.ctx);
   expect(
@@ -75,7 +75,7 @@ test("a record whose compute is not there is listed the other way round, and its
   await world.compute.remove(environment.uid, 1, { graceSeconds: 0, force: true });
   await runOf(world, { uid: "1".repeat(32), key: "owner#x#env#gpu-dev|y" });
 
-  for (let again = 0; again < 3; again++) await findOrphans(world.ctx);
+  for (let again = 0; again < 3; again++) await compareOrphans(world.ctx);
 
   const report = await readOrphans(world.ctx);
   expect(report?.records).toMatchObject([
@@ -101,7 +101,7 @@ test("a volume without a record is listed and stays, and those of disks and envi
   const nobodys = await world.volumes.createVolume({ ...wanted, token: "nobodys" });
   const odd = await world.volumes.createVolume({ ...wanted, token: "odd", key: "user#x|-" });
 
-  for (let again = 0; again < 2; again++) await findOrphans(world.ctx);
+  for (let again = 0; again < 2; again++) await compareOrphans(world.ctx);
 
   const report = await readOrphans(world.ctx);
   expect(report?.volumes).toMatchObject([
@@ -120,7 +120,7 @@ test("volumes without a record count their GB-hours from the comparison that fou
 
   for (const ms of [0, HOUR, HOUR / 2]) {
     world.clock.advance(ms);
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
     hours.push((await readOrphans(world.ctx))?.gbHours);
   }
 
@@ -132,11 +132,11 @@ test("volumes that the report does not list count their GB-hours too, and none o
   const make = async (token: string) =>
     world.volumes.createVolume({ token, sizeGb: 20, zone: "z", snapshotId: undefined });
   for (let made = 0; made < 150; made += 1) await make(`${made}`);
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
 
   world.clock.advance(HOUR);
   await make("new");
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
 
   const report = await readOrphans(world.ctx);
   expect(report).toMatchObject({ gbHours: 150 * 20, volumeCount: 151 });
@@ -148,11 +148,11 @@ test("volumes that are listed stay so while they are there, whatever order the n
   for (let made = 0; made < 150; made += 1) {
     await world.volumes.createVolume({ token: `${made}`, sizeGb: 20, zone: "z", snapshotId: undefined });
   }
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
   const before = await readOrphans(world.ctx);
   const listOwned = async () => (await world.volumes.listOwned()).toReversed();
 
-  await findOrphans({ ...world.ctx, volumes: { ...world.volumes, listOwned } });
+  await compareOrphans({ ...world.ctx, volumes: { ...world.volumes, listOwned } });
 
   const ids = (report = before) => report?.volumes?.map(({ volume }) => volume).toSorted();
   const after = await readOrphans(world.ctx);
@@ -165,7 +165,7 @@ test("volumes that cannot be listed keep no run from being compared", async () =
   await runOf(world, { uid: "1".repeat(32), key: keyText(environmentKey("0".repeat(32), "gpu-dev", "gone")) });
   const volumes = { ...world.volumes, listOwned: () => Promise.reject(new Error("forbidden")) };
 
-  await findOrphans({ ...world.ctx, volumes });
+  await compareOrphans({ ...world.ctx, volumes });
 
   expect(await readOrphans(world.ctx)).toMatchObject({ runCount: 1, volumeCount: 0 });
 });
@@ -175,12 +175,12 @@ test("volumes that cannot be listed for a while stay in the report as they were,
   const { id } = await world.volumes.createVolume({ token: "t", sizeGb: 20, zone: "z", snapshotId: undefined });
   const volumes = { ...world.volumes, listOwned: () => Promise.reject(new Error("away")) };
   const firstSeenAt = world.clock.now();
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
   const reports: unknown[] = [];
 
   for (const ctx of [{ ...world.ctx, volumes }, { ...world.ctx, volumes }, world.ctx, world.ctx]) {
     world.clock.advance(HOUR);
-    await findOrphans(ctx);
+    await compareOrphans(ctx);
     const { volumes: listed, volumeCount, gbHours } = (await readOrphans(world.ctx)) ?? {};
     reports.push({ listed, volumeCount, gbHours });
   }
@@ -211,7 +211,7 @@ test("a snapshot whose disk has no record is listed and stays, one that names no
   await world.volumes.createSnapshot(volume, tags);
 
   const log = recordingLog();
-  for (let again = 0; again < 2; again++) await findOrphans({ ...world.ctx, log });
+  for (let again = 0; again < 2; again++) await compareOrphans({ ...world.ctx, log });
 
   const report = await readOrphans(world.ctx);
   expect(report?.snapshots).toMatchObject([
@@ -251,7 +251,7 @@ test("what a disk that was purged has left is listed, and so is what a restored 
     listOwnedSnapshots: async () => snapshots,
   };
 
-  await findOrphans({ ...world.ctx, volumes });
+  await compareOrphans({ ...world.ctx, volumes });
 
   const report = await readOrphans(world.ctx);
   const why = "its record does not name it";
@@ -268,11 +268,11 @@ test("snapshots that cannot be listed stay in the report as they were, and keep 
   const tags = { name: "gone", disk: "y", attempt: "a-r1-1", key: "owner#x#disk|y" };
   await world.volumes.createSnapshot(id, tags);
   const listOwnedSnapshots = () => Promise.reject(new Error("forbidden"));
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
   const before = await readOrphans(world.ctx);
   world.clock.advance(HOUR);
 
-  await findOrphans({ ...world.ctx, volumes: { ...world.volumes, listOwnedSnapshots } });
+  await compareOrphans({ ...world.ctx, volumes: { ...world.volumes, listOwnedSnapshots } });
 
   const after = await readOrphans(world.ctx);
   expect(before?.snapshots).toHaveLength(1);
@@ -290,14 +290,14 @@ async function untilHangs(world: MemoryWorld, list: "listOwned" | "listOwnedSnap
     asked.resolve();
     return new Promise<never>(() => undefined);
   };
-  const compared = findOrphans({ ...world.ctx, volumes: { ...world.volumes, [list]: hang } });
+  const compared = compareOrphans({ ...world.ctx, volumes: { ...world.volumes, [list]: hang } });
   await Promise.race([asked.promise, compared]);
 }
 
 test("a list of volumes that hangs keeps nothing from being removed and noted, and loses no sighting of before", async () => {
   const { world, uids, living } = await leftoverWorld(1);
   await world.volumes.createVolume({ token: "t", sizeGb: 20, zone: "z", snapshotId: undefined });
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
   const before = await readOrphans(world.ctx);
   world.clock.advance(TEN_MINUTES - 1);
   await runOf(world, { uid: "2".repeat(32), key: "no key at all" });
@@ -308,7 +308,7 @@ test("a list of volumes that hangs keeps nothing from being removed and noted, a
   await untilHangs(world, "listOwned");
   const late = await readOrphans(world.ctx);
   world.clock.advance(HOUR);
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
   const after = await readOrphans(world.ctx);
 
   expect(early?.runs.map(({ uid, sightings }) => [uid, sightings])).toEqual(
@@ -342,7 +342,7 @@ test("a comparison writes its report three times: before the volumes, before the
     return world.table.put(item, ...condition);
   };
 
-  await findOrphans({ ...world.ctx, table: { ...world.table, put } });
+  await compareOrphans({ ...world.ctx, table: { ...world.table, put } });
 
   expect(writes).toBe(3);
 });
@@ -354,12 +354,12 @@ test("GPU-hours of compute without a record are those that it has on the machine
   await runOf(world, { uid, key });
   const away = () => Promise.reject(new Error("away"));
 
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
   world.clock.advance(HOUR / 10);
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
   const counted = await readOrphans(world.ctx);
   world.clock.advance(HOUR / 20);
-  await findOrphans({ ...world.ctx, compute: { ...world.ctx.compute, listNodes: away } });
+  await compareOrphans({ ...world.ctx, compute: { ...world.ctx.compute, listNodes: away } });
 
   expect(counted).toMatchObject({ gpuHours: 0.8, runs: [{ uid, gpus: 8, why: "it has no record" }] });
   expect(await readOrphans(world.ctx)).toMatchObject({ gpuHours: 0.8 });
@@ -371,18 +371,18 @@ test("GPU-hours count from the first sighting to the last, and stay when the orp
   await world.advance(60_000);
   await requestCancel(world.as("alice"), "ended");
   await world.advance(20 * 60_000);
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
   world.clock.advance(HOUR);
   await runOf(world, { uid: ended.uid, key: keyTextOf(ended) });
 
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
   const first = await readOrphans(world.ctx);
   world.clock.advance(HOUR / 2);
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
   const second = await readOrphans(world.ctx);
   await world.compute.remove(ended.uid, 1, { graceSeconds: 0, force: true });
   world.clock.advance(HOUR);
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
   const third = await readOrphans(world.ctx);
 
   expect(first).toMatchObject({ gpuHours: 0, runs: [{ sightings: 1 }] });
@@ -407,15 +407,15 @@ async function leftoverWorld(count: number) {
 describe("what is removed", () => {
   test("compute whose record is missing or ended is removed at the second reading, no sooner than ten minutes later", async () => {
     const { world, living } = await leftoverWorld(1);
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
     world.clock.advance(TEN_MINUTES - 1);
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
     const early = living();
     world.clock.advance(1);
 
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
     const report = await readOrphans(world.ctx);
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
 
     expect([early, living()]).toEqual([1, 0]);
     expect(report).toMatchObject({ runCount: 0, removedCount: 1, removed: [{ why: "it has no record", run: 1 }] });
@@ -425,13 +425,13 @@ describe("what is removed", () => {
   test("nothing is while it is only to be reported, and all of it at the next comparison after that", async () => {
     const { world, living } = await leftoverWorld(2);
     const ctx = { ...world.ctx, settings: { ...world.ctx.settings, orphansDryRun: true } };
-    await findOrphans(ctx);
+    await compareOrphans(ctx);
     world.clock.advance(TEN_MINUTES);
 
-    await findOrphans(ctx);
+    await compareOrphans(ctx);
     const report = await readOrphans(ctx);
     const left = living();
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
 
     expect(left).toBe(2);
     expect(report).toMatchObject({ runCount: 2, removedCount: 0, runs: [{ sightings: 2 }, { sightings: 2 }] });
@@ -448,16 +448,16 @@ describe("what is removed", () => {
       uid: uids[0],
       phase: "of a later version",
     } as Item;
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
     await world.table.put(unreadable);
     world.clock.advance(TEN_MINUTES);
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
     const { runs: [meanwhile] = [] } = (await readOrphans(world.ctx)) ?? {};
     await world.table.remove(key, { ifWriter: "w" });
 
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
     world.clock.advance(TEN_MINUTES - 1);
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
 
     expect(meanwhile).toMatchObject({ why: "its record cannot be read", sightings: 2, uselessSince: null });
     expect(living()).toBe(1);
@@ -472,10 +472,10 @@ describe("what is removed", () => {
     await world.advance(20 * MINUTE);
     await runOf(world, { uid: made.uid, key: keyTextOf(made) });
     await runOf(world, { uid: made.uid, key: keyTextOf(made), run: 2 });
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
     world.clock.advance(TEN_MINUTES);
 
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
 
     const { phase, dueAt, run } = await world.read("alice", "one");
     expect([phase, dueAt, run.n]).toEqual(["stopped", undefined, 1]);
@@ -494,10 +494,10 @@ describe("what is removed", () => {
     await requestStart(world.as("alice"), "one");
     await world.advance(20 * MINUTE);
     await runOf(world, { uid: made.uid, key: keyTextOf(made) });
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
     world.clock.advance(TEN_MINUTES);
 
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
 
     const { removed = [] } = (await readOrphans(world.ctx)) ?? {};
     expect(removed.map(({ run, why }) => [run, why])).toEqual([[1, "its record is at run 2"]]);
@@ -515,7 +515,7 @@ describe("what is removed", () => {
     await runOf(world, { uid: "c".repeat(32), key: "no key at all" });
 
     for (let again = 0; again < 12; again++) {
-      await findOrphans(world.ctx);
+      await compareOrphans(world.ctx);
       world.clock.advance(5 * MINUTE);
     }
 
@@ -540,10 +540,10 @@ describe("what is removed", () => {
     "of %s at once %s are left: more than twenty are no leak but a table that lost its records",
     async (count, left) => {
       const { world, living } = await leftoverWorld(count);
-      await findOrphans(world.ctx);
+      await compareOrphans(world.ctx);
       world.clock.advance(TEN_MINUTES);
 
-      await findOrphans(world.ctx);
+      await compareOrphans(world.ctx);
 
       expect(living()).toBe(left);
       expect(await readOrphans(world.ctx)).toMatchObject({ runCount: left, removedCount: count - left });
@@ -553,13 +553,13 @@ describe("what is removed", () => {
   test("a listing or a reading that failed is no answer: nothing is noted and nothing removed", async () => {
     const { world, living } = await leftoverWorld(1);
     const away = () => Promise.reject(new Error("the cluster is away"));
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
     const first = await readOrphans(world.ctx);
     world.clock.advance(TEN_MINUTES);
 
-    const unlisted = findOrphans({ ...world.ctx, compute: { ...world.ctx.compute, listRuns: away } });
+    const unlisted = compareOrphans({ ...world.ctx, compute: { ...world.ctx.compute, listRuns: away } });
     await expect(unlisted).rejects.toThrow("away");
-    const unread = findOrphans({ ...world.ctx, table: { ...world.ctx.table, getMany: away } });
+    const unread = compareOrphans({ ...world.ctx, table: { ...world.ctx.table, getMany: away } });
     await expect(unread).rejects.toThrow("away");
 
     expect(living()).toBe(1);
@@ -568,7 +568,7 @@ describe("what is removed", () => {
 
   test("nothing is removed on records that were read before a sleep", async () => {
     const { world, living } = await leftoverWorld(1);
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
     world.clock.advance(TEN_MINUTES);
     const getMany: typeof world.table.getMany = async (keys) => {
       const items = await world.table.getMany(keys);
@@ -576,23 +576,23 @@ describe("what is removed", () => {
       return items;
     };
 
-    await findOrphans({ ...world.ctx, table: { ...world.ctx.table, getMany } });
+    await compareOrphans({ ...world.ctx, table: { ...world.ctx.table, getMany } });
     const slept = living();
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
 
     expect([slept, living()]).toEqual([1, 0]);
   });
 
   test("a removal that failed is tried again, and keeps no other from being removed", async () => {
     const { world, uids, living } = await leftoverWorld(3);
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
     world.clock.advance(TEN_MINUTES);
     const remove: Compute["remove"] = (uid, run, options) =>
       uid === uids[0] ? Promise.reject(new Error("timed out")) : world.compute.remove(uid, run, options);
 
-    await findOrphans({ ...world.ctx, compute: { ...world.ctx.compute, remove } });
+    await compareOrphans({ ...world.ctx, compute: { ...world.ctx.compute, remove } });
     const failed = [living(), (await readOrphans(world.ctx))?.runCount];
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
 
     expect(failed).toEqual([1, 1]);
     expect(living()).toBe(0);
@@ -605,7 +605,7 @@ test("compute with a key that is as long as the cluster takes is listed by its b
 
   for (const digit of ["1", "2"]) await runOf(world, { uid: digit.repeat(32), key: unknown + "x".repeat(255_000) });
   await runOf(world, { uid: "3".repeat(32), key: unknown });
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
 
   const report = await readOrphans(world.ctx);
   const long = { key: (unknown + "x".repeat(200)).slice(0, 200), why: "its key is that of no environment" };
@@ -622,7 +622,7 @@ test("a report whose names are long in bytes lists what fits an item, counts all
   const compute = { ...world.compute, listRuns: async () => [endless, ...runs] };
   const volumes = { ...world.volumes, listOwned: async () => owned, listOwnedSnapshots: async () => owned };
 
-  await findOrphans({ ...world.ctx, compute, volumes, log });
+  await compareOrphans({ ...world.ctx, compute, volumes, log });
 
   const report = await readOrphans(world.ctx);
   const listed = [report?.runs, report?.volumes, report?.snapshots].map((list = []) => list.length);
@@ -649,14 +649,14 @@ describe("what is left beside a run", () => {
     await requestCancel(world.as("alice"), "one");
     await world.advance(20 * MINUTE);
     world.compute.applyParts({ uid, run: 1, key: keyText(await world.read("alice", "one")) });
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
     const first = await readOrphans(world.ctx);
     world.clock.advance(TEN_MINUTES - 1);
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
     const early = await world.compute.listParts();
     world.clock.advance(1);
 
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
 
     expect(first?.runs).toMatchObject([
       { uid, run: 1, why: "only parts of it are left: its record is cancelled", gpus: 0 },
@@ -672,12 +672,12 @@ describe("what is left beside a run", () => {
       const key = keyText(environmentKey("0".repeat(32), "gpu-dev", `parts-${n}`));
       world.compute.applyParts({ uid: String(n).padStart(32, "e"), run: 1, key });
     }
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
     world.clock.advance(TEN_MINUTES);
 
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
     const after = await world.compute.listParts();
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
 
     expect([living(), after.length]).toEqual([0, 5]);
     expect(await world.compute.listParts()).toEqual([]);
@@ -696,7 +696,7 @@ describe("what is left beside a run", () => {
     };
     const ctx = { ...world.ctx, compute: { ...world.ctx.compute, remove } };
     for (let times = 0; times < 6; times += 1) {
-      await findOrphans(ctx);
+      await compareOrphans(ctx);
       world.clock.advance(TEN_MINUTES);
     }
 
@@ -712,10 +712,10 @@ describe("what is left beside a run", () => {
     const { world, living } = await leftoverWorld(1);
     const listParts = () => Promise.reject(new Error("forbidden"));
     const ctx = { ...world.ctx, compute: { ...world.ctx.compute, listParts } };
-    await findOrphans(ctx);
+    await compareOrphans(ctx);
     world.clock.advance(TEN_MINUTES);
 
-    await findOrphans(ctx);
+    await compareOrphans(ctx);
 
     expect(living()).toBe(0);
   });
@@ -726,7 +726,7 @@ describe("what is left beside a run", () => {
     const of = (run: number) => ({ uid, run, key: keyText(key) });
     const living = await world.compute.listParts();
     for (let times = 0; times < 4; times++) {
-      await findOrphans(world.ctx);
+      await compareOrphans(world.ctx);
       world.clock.advance(5 * MINUTE);
     }
     const kept = await world.compute.listParts();
@@ -737,7 +737,7 @@ describe("what is left beside a run", () => {
     await world.compute.remove(uid, 1, { graceSeconds: 0, force: true });
     world.compute.applyParts(of(1));
     for (let times = 0; times < 4; times++) {
-      await findOrphans(world.ctx);
+      await compareOrphans(world.ctx);
       world.clock.advance(5 * MINUTE);
     }
 
@@ -757,10 +757,10 @@ describe("what is left beside a run", () => {
     };
 
     await putArchive(false);
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
     const meanwhile = await readOrphans(world.ctx);
     await putArchive(true);
-    await findOrphans(world.ctx);
+    await compareOrphans(world.ctx);
 
     expect(meanwhile).toMatchObject({ runs: [], runCount: 0 });
     expect((await readOrphans(world.ctx))?.runs).toMatchObject([{ uid, run: 999_999, sightings: 1 }]);

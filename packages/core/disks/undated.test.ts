@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
-import { findOrphans } from "../admin/orphans.ts";
+import { compareOrphans } from "../admin/orphans.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
 import { diskKey } from "../keys.ts";
@@ -36,7 +36,7 @@ test("a disk from before that no sweep finds is found by the comparison with wha
   const { taggedAs } = await diskOf(world);
   const undated = await undate(world, { taggedAs: null });
 
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
   const dated = await diskOf(world);
   await world.advance(HOUR);
 
@@ -49,12 +49,12 @@ test("a disk from before that no sweep finds is found by the comparison with wha
 test("a disk that has a time or is purged is not written by the comparison", async () => {
   const world = await usedWorld();
   const dated = await diskOf(world);
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
   const compared = await diskOf(world);
   const { dueAt: _, ...purged } = { ...dated, phase: "purged" };
   await world.table.put(purged as Item);
 
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
 
   expect(compared).toEqual(dated);
   expect(await world.table.get(diskKey(dated.owner, dated.uid))).toEqual(purged);
@@ -67,7 +67,7 @@ test("a disk of which nothing changes by itself stays without a time", async () 
   await world.advance(20 * 60_000);
   const undated = await undate(world);
 
-  await findOrphans(world.ctx);
+  await compareOrphans(world.ctx);
 
   expect(undated.volume).not.toBeNull();
   expect(await diskOf(world)).toEqual(undated);
@@ -82,7 +82,7 @@ test("a disk that somebody changes while it is compared keeps what they wrote", 
     return items;
   };
 
-  await findOrphans({ ...world.ctx, table: { ...world.table, getMany } });
+  await compareOrphans({ ...world.ctx, table: { ...world.table, getMany } });
 
   expect(await diskOf(world)).toMatchObject({ dueAt: 77, writers: ["theirs"] });
 });

@@ -1,5 +1,5 @@
 import { endRecord } from "#core/admin/end-record.ts";
-import { findOrphans } from "#core/admin/orphans.ts";
+import { compareOrphans } from "#core/admin/orphans.ts";
 import type { Context } from "#core/context.ts";
 import { keyText } from "#core/keys.ts";
 import { drainPool, pauseAdmission } from "#core/pools/admission.ts";
@@ -43,7 +43,7 @@ export function operatorActions(sim: Scheduler, world: SimulatedWorld): ClientAc
     // The end, asked for until somebody has heard it.
     ...OPENED_MS.map((late) => set(start + late, false)),
   ];
-  for (let n = Math.floor(sim.random() * 9); n > 0; n--) actions.push(ask(at(9), "compare orphans", findOrphans));
+  for (let n = Math.floor(sim.random() * 9); n > 0; n--) actions.push(ask(at(9), "compare orphans", compareOrphans));
   return actions;
 }
 
@@ -58,7 +58,7 @@ export function endByForce(sim: Scheduler, world: SimulatedWorld, record: Key): 
 
 /** Has cluster and records compared now. */
 export function compareNow(sim: Scheduler, world: SimulatedWorld): void {
-  askOf(sim, world)(sim.time(), "compare orphans", findOrphans).run();
+  askOf(sim, world)(sim.time(), "compare orphans", compareOrphans).run();
 }
 
 function askOf(sim: Scheduler, world: SimulatedWorld): Ask {
