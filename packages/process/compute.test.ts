@@ -66,14 +66,14 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     process.kill(fixture.supervisorPid(), "SIGKILL");
 
     const reason = "the environment's process was killed from outside";
-    expect(await fixture.ended()).toMatchObject({ started: true, exitCode: null, reason });
-    expect(await fixture.observe()).toMatchObject({ reason });
+    expect(await fixture.ended()).toMatchObject({ started: true, exitCode: null, reason, endedAt: null });
+    expect(await fixture.observe()).toMatchObject({ reason, endedAt: null });
     await eventually(
       () => processesOf(fixture.home, fixture.uid),
       (pids) => pids.length === 0,
     );
     await fixture.compute.apply(fixture.runOf());
-    expect(await fixture.observe()).toMatchObject({ state: "ended", reason });
+    expect(await fixture.observe()).toMatchObject({ state: "ended", reason, endedAt: null });
   });
 
   it("ends the command when the supervisor is asked to end", async () => {

@@ -123,7 +123,7 @@ async function observeRun({ options }: Host, place: RunPlace): Promise<Observati
   const status = lookAt(directory);
   if (status.removal !== undefined) await carryOn(place, status);
   if (isDraft(status) && Date.now() > madeAt(directory) + draftMs) await forgetDraft(place);
-  if (status.end && status.unwitnessed && (await killTree(treeOf(name, directory, status.processes), 200))) {
+  if (status.end && status.isEndUnwritten && (await killTree(treeOf(name, directory, status.processes), 200))) {
     writeEnd(directory, status.end);
   }
   const seen = lookAt(directory);

@@ -12,7 +12,7 @@ export function runsMounting(home: string, volume: string): string[] {
   return listRunNames(runs).filter((name) => {
     const directory = join(runs, name);
     if (!readRun(directory)?.volumes.includes(volume)) return false;
-    const { end, unwitnessed } = lookAt(directory);
-    return !end || unwitnessed;
+    const { end, isEndUnwritten } = lookAt(directory);
+    return !end || isEndUnwritten;
   });
 }

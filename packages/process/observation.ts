@@ -11,7 +11,7 @@ import { bootId, isAlive } from "./process-identity.ts";
 import type { ProcessTree } from "./process-tree.ts";
 import {
   type EndRecord,
-  endedAt,
+  endWrittenAt,
   type ProcessesRecord,
   type RunRecord,
   readEnd,
@@ -31,7 +31,8 @@ export interface RunStatus {
   readonly supervisorLives: boolean;
   /** How it ended; also when nobody was left to write that down. */
   readonly end: EndRecord | undefined;
-  readonly unwitnessed: boolean;
+  /** This look concluded the end, and nobody has written it yet: some of the run may still live. */
+  readonly isEndUnwritten: boolean;
   /** The moment at which it is killed, once its removal was asked for. */
   readonly removal: number | undefined;
 }
@@ -46,7 +47,7 @@ export function lookAt(directory: string): RunStatus {
   const written = readEnd(directory);
   const supervisorLives = isSupervised && written === undefined;
   const end = written ?? (supervisorLives ? undefined : unwitnessedEnd(directory, processes));
-  return { processes, supervisorLives, end, unwitnessed: end !== written, removal: readMark(directory, "removal") };
+  return { processes, supervisorLives, end, isEndUnwritten: end !== written, removal: readMark(directory, "removal") };
 }
 
 /** The SSH server of all runs, on 127.0.0.1; there is none when it has no port. */
@@ -74,7 +75,7 @@ export async function observationOf(
     state: end ? "ended" : livingState(directory, started, ports),
     started,
     exitCode: end?.exitCode ?? null,
-    endedAt: end ? endedAt(directory) : null,
+    endedAt: end && !end.unwitnessed ? endWrittenAt(directory) : null,
     reason: end?.reason ?? null,
     address: started ? { ip: "127.0.0.1", port: sshPort ?? null, ...(hostKey && { hostKey }) } : null,
     nodes: (run?.nodes ?? []).map((name) => ({ ...nodeRef(dirname(dirname(directory)), name), silent: null })),
@@ -148,7 +149,7 @@ function isCutOff(directory: string): boolean {
 
 /** A run without `processes.json` is one that still has to be started, unless the stack was stopped before it could be. */
 function unwitnessedEnd(directory: string, processes: ProcessesRecord | undefined): EndRecord | undefined {
-  const end = { started: processes?.started ?? false, exitCode: null };
+  const end = { started: processes?.started ?? false, exitCode: null, unwitnessed: true } as const;
   if (readMark(directory, "stopped") !== undefined) return { ...end, reason: stackStopped };
   if (!processes) return undefined;
   return { ...end, reason: processes.supervisor.boot === bootId() ? killedFromOutside : "the machine was restarted" };

@@ -43,6 +43,8 @@ export interface EndRecord {
   readonly started: boolean;
   readonly exitCode: number | null;
   readonly reason: string | null;
+  /** No supervisor saw the end: a later look concluded it. */
+  readonly unwitnessed?: true | undefined;
 }
 
 /**
@@ -85,16 +87,20 @@ export function writeProcesses(directory: string, record: ProcessesRecord): void
 export function readEnd(directory: string): EndRecord | undefined {
   const found = readObject(directory, "end.json");
   if (!found) return undefined;
-  const { started, exitCode, reason } = found;
+  const { started, exitCode, reason, unwitnessed } = found;
   return {
     started: started === true,
     exitCode: typeof exitCode === "number" ? exitCode : null,
     reason: typeof reason === "string" ? reason : null,
+    unwitnessed: unwitnessed === true ? true : undefined,
   };
 }
 
-/** When the end was written down, in ms since the epoch; null: it was not. */
-export function endedAt(directory: string): number | null {
+/**
+ * When `end.json` was written, in ms since the epoch; null: it was not. Of an unwitnessed end this says when a look found
+ * it, perhaps hours after the run ended.
+ */
+export function endWrittenAt(directory: string): number | null {
   return statSync(join(directory, "end.json"), { throwIfNoEntry: false })?.mtimeMs ?? null;
 }
 
