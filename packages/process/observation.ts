@@ -27,19 +27,19 @@ import { volumeData } from "./volume-directory.ts";
 export interface RunStatus {
   /** What its supervisor has written of itself and its machines, in `processes.json`. */
   readonly processes: ProcessesRecord | undefined;
-  /** Its supervisor lives, and still has it. */
+  /** The supervisor lives, and the run has not ended. */
   readonly supervisorLives: boolean;
   /** How it ended; also when nobody was left to write that down. */
   readonly end: EndRecord | undefined;
   /** This look concluded the end, and nobody has written it yet: some of the run may still live. */
   readonly isEndUnwritten: boolean;
-  /** The moment at which it is killed, once its removal was asked for. */
+  /** When the run will be killed, ms; undefined until somebody asks for its removal. */
   readonly removal: number | undefined;
 }
 
 /**
- * Looks at a run once. The end is read last: a supervisor that was seen dead has written all that it ever will, and one
- * that has written the end of a run has no more to do with it.
+ * Looks at a run once. The end is read after the supervisor was looked for: one that was seen dead had already written all
+ * that it ever writes, and one that has written an end has no more to do with the run.
  */
 export function lookAt(directory: string): RunStatus {
   const processes = readProcesses(directory);
@@ -57,7 +57,7 @@ export interface SshEntry {
   readonly sshHostKey?: string;
 }
 
-/** The run as the port shows it; asks its ports. */
+/** The Observation of a run, as the compute port defines it. Tries the network ports of the run. */
 export async function observationOf(
   directory: string,
   { processes, end, removal }: RunStatus,
@@ -68,8 +68,8 @@ export async function observationOf(
   const jupyter = end ? null : seeJupyter(directory);
   const declared = run?.ports ?? [];
   const lives = started && !end;
-  const networkOf = run?.network === "own" ? (processes?.machines[0]?.sandbox?.pid ?? null) : null;
-  const access = { sshPort: sshPort ?? null, jupyter, networkOf };
+  const networkPid = run?.network === "own" ? (processes?.machines[0]?.sandbox?.pid ?? null) : null;
+  const access = { sshPort: sshPort ?? null, jupyter, networkPid };
   const ports = lives ? await seePorts(directory, declared, access) : unansweredPorts(declared);
   return {
     state: end ? "ended" : livingState(directory, started, ports),
@@ -112,6 +112,7 @@ export function treeOf(name: string, directory: string, processes: ProcessesReco
   return {
     name,
     directory,
+    // The volumes of a run that has ended may be another run's by now: its processes are not looked for there.
     volumes: readEnd(directory) ? [] : volumesOf(directory),
     leaders: machines.map(({ leader }) => leader),
     sandboxes: machines.flatMap(({ sandbox }) => sandbox ?? []),
@@ -119,13 +120,16 @@ export function treeOf(name: string, directory: string, processes: ProcessesReco
   };
 }
 
-/** Of a run that has ended another may have them already. */
+/** The directories of the volumes that its first machine mounts. */
 function volumesOf(directory: string): string[] {
   const home = dirname(dirname(directory));
   return (readRun(directory)?.volumes ?? []).map((id) => volumeData(home, id));
 }
 
-/** It is ready once all its ports have answered, and stays so when one of them falls silent. */
+/**
+ * How far a living run has come. It is ready once all its ports have answered, which is noted here, and stays so when one
+ * of them falls silent.
+ */
 function livingState(directory: string, started: boolean, ports: readonly PortStatus[]): RunState {
   if (!started) return "container";
   if (ports.length === 0 || isAnswered(directory)) return "ready";
@@ -147,7 +151,10 @@ function isCutOff(directory: string): boolean {
   return readMark(directory, "cut-off") !== undefined;
 }
 
-/** A run without `processes.json` is one that still has to be started, unless the stack was stopped before it could be. */
+/**
+ * How a run ended whose supervisor wrote no end. Undefined: it was never begun, so it can still be started. The mark
+ * `stopped` counts first: with it the stack ended this run, or lets nobody start it any more.
+ */
 function unwitnessedEnd(directory: string, processes: ProcessesRecord | undefined): EndRecord | undefined {
   const end = { started: processes?.started ?? false, exitCode: null, unwitnessed: true } as const;
   if (readMark(directory, "stopped") !== undefined) return { ...end, reason: stackStopped };

@@ -9,7 +9,7 @@ export interface RunAccess {
   readonly sshPort: number | null;
   readonly jupyter: JupyterStatus | null;
   /** First process of the run's sandbox, where that has a network of its own. */
-  readonly networkOf: number | null;
+  readonly networkPid: number | null;
 }
 
 /** Asks every port of a living run whether it answers. */
@@ -28,13 +28,13 @@ export function findLocal(locals: readonly LocalPort[], port: number): LocalPort
 }
 
 async function seePort({ port, kind }: RunPort, local: LocalPort | undefined, access: RunAccess): Promise<PortStatus> {
-  const { sshPort, jupyter, networkOf } = access;
+  const { sshPort, jupyter, networkPid } = access;
   if (kind === "ssh")
     return { port, kind, address: sshPort === null ? null : addressOf(sshPort), answers: sshPort !== null };
   if (local) {
     // What passes connections on into the other network accepts each: only there it is seen who listens.
-    const isInside = networkOf !== null && !local.hasPlaceholder;
-    const answers = await (isInside ? listensInside(networkOf, local.local) : isListening(local.local));
+    const isInside = networkPid !== null && !local.hasPlaceholder;
+    const answers = await (isInside ? listensInside(networkPid, local.local) : isListening(local.local));
     return { port, kind, address: addressOf(local.local), answers };
   }
   const origin = jupyter?.origin ?? null;

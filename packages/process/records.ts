@@ -20,9 +20,9 @@ export interface RunRecord {
   /** The volumes that its first machine mounts. */
   readonly volumes: readonly string[];
   readonly ports: readonly RunPort[];
-  /** Its `python` is python3, by the program of ours: where it looks for programs first, there is none. */
+  /** This machine has python3 but no `python`: in this run `python` is a program of Berth that starts python3. */
   readonly hasSparePython: boolean;
-  /** Those that it was to have. */
+  /** The limits that the run was started with. */
   readonly limits: RunLimits;
 }
 
@@ -31,7 +31,7 @@ export interface MachineRecord {
   readonly sandbox: ProcessIdentity | null;
 }
 
-/** `processes.json`: from its first writing on the run is never started again. */
+/** `processes.json`: once this file exists, nobody starts the run again. */
 export interface ProcessesRecord {
   readonly supervisor: ProcessIdentity;
   readonly started: boolean;
@@ -48,10 +48,11 @@ export interface EndRecord {
 }
 
 /**
- * Files by which others tell the supervisor of a run something; it looks at them every second and on SIGUSR2. Each
- * holds a time in ms since the epoch: to be killed at, to end at, stopped at. `answered` tells others that all its
- * ports did once, `silent` that its supervisor did not answer, `cut-off` that its network is not joined to the
- * machine's. `resized` holds the revision of its limits in place of a time.
+ * A small file in a run's directory. Three tell the supervisor something, and it reads them every second and on SIGUSR2:
+ * `removal` (kill the run at this time), `until` (end it at this time), `stopped` (the stack was stopped at this time).
+ * The others are notes for whoever looks: `answered` (all ports have answered once), `silent` (the supervisor has not
+ * answered since then), `cut-off` (the run's network is not joined to the machine's), `resized` (the revision of its
+ * limits, and not a time). Every other mark holds ms since the epoch.
  */
 export type Mark = "removal" | "until" | "stopped" | "answered" | "silent" | "cut-off" | "resized";
 
@@ -108,15 +109,15 @@ export function writeEnd(directory: string, record: EndRecord): void {
   writeWhole(directory, "end.json", JSON.stringify(record));
 }
 
-/** What a mark holds (a small file in a run's directory, with a time in ms), or undefined when it was never set. */
+/** The number that a mark holds: ms since the epoch, or the revision of `resized`. Undefined: the mark is not set. */
 export function readMark(directory: string, mark: Mark): number | undefined {
   const text = readWhole(directory, mark);
   return text === undefined ? undefined : Number(text) || 0;
 }
 
 /** Sets a mark; false when the run's directory is gone. */
-export function writeMark(directory: string, mark: Mark, at: number): boolean {
-  return writeWhole(directory, mark, String(at));
+export function writeMark(directory: string, mark: Mark, value: number): boolean {
+  return writeWhole(directory, mark, String(value));
 }
 
 export function forgetMark(directory: string, mark: Mark): void {
