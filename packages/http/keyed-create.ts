@@ -29,28 +29,30 @@ interface Create {
   readonly chosen: ChosenIds;
 }
 
-interface RepeatedBy {
+/** What a repeat of a create is known by. */
+interface RepeatKeys {
   /** The Idempotency-Key, if the request has one. */
   readonly key: string | undefined;
   /** The client chose the id: it stands for an Idempotency-Key too. */
-  readonly isIdOfClient: boolean;
+  readonly clientChoseId: boolean;
 }
 
 type Make = (resource: NewResource) => Promise<Response>;
 
 /**
- * Answers a create by `make`: once for each Idempotency-Key and each id that a client chose, and again with the same
- * status and body and `Idempotency-Replayed` (docs/apis/common.md#idempotency-key). For another body it throws a Refusal
- * if the key was used before, and `conflict` if the id was.
+ * Answers a create. The first request of a key calls `make`. A repeat gets the kept answer with `Idempotency-Replayed`;
+ * where no answer was kept, it calls `make` again with the same ids, which makes the same thing
+ * (docs/apis/common.md#idempotency-key). An id that the client chose counts as a key. For another body it throws: a
+ * Refusal where the key was used, `conflict` where the id was.
  */
-export async function makeOnce(create: Create, { key, isIdOfClient }: RepeatedBy, make: Make): Promise<Response> {
-  const makeOnceById: Make = isIdOfClient ? (resource) => answerById({ ...create, chosen: resource }, make) : make;
-  if (key === undefined) return makeOnceById({ ...create.chosen, isRepeat: false });
+export async function answerCreate(create: Create, { key, clientChoseId }: RepeatKeys, make: Make): Promise<Response> {
+  const makeById: Make = clientChoseId ? (resource) => answerById({ ...create, chosen: resource }, make) : make;
+  if (key === undefined) return makeById({ ...create.chosen, isRepeat: false });
   const { method, path } = create.exchange;
-  return answerAs({ method, path, key }, create, makeOnceById, () => new Refusal("otherRequest"));
+  return answerAs({ method, path, key }, create, makeById, () => new Refusal("otherRequest"));
 }
 
-/** The id stands for an Idempotency-Key: the create counts as if it were put to a path of its own. */
+/** Treats the client's id as an Idempotency-Key. It is kept as one of `PUT <path>/<id>`, so it meets no other key. */
 async function answerById(create: Create, make: Make): Promise<Response> {
   const { id } = create.chosen;
   const { path, dialect } = create.exchange;
@@ -68,8 +70,8 @@ async function answerAs(
   make: Make,
   refusal: () => Error,
 ): Promise<Response> {
-  const asked = withActor(ctx, exchange);
-  const begun = await beginCreate(asked, { ...scope, body: comparable(body, chosen) }, chosen);
+  const userCtx = withActor(ctx, exchange);
+  const begun = await beginCreate(userCtx, { ...scope, body: comparable(body, chosen) }, chosen);
   if (begun.kind === "otherRequest") throw refusal();
   if (begun.kind === "replay") {
     const { status, text } = begun.reply;
@@ -77,16 +79,19 @@ async function answerAs(
   }
   const { create, isRepeat } = begun;
   const response = await make({ ...create.resource, isRepeat }).catch(async (error: unknown) => {
-    await unlessLost(asked, keepFailure(asked, create, error));
+    await logIfLost(userCtx, keepFailure(userCtx, create, error));
     throw error;
   });
   const reply = { status: response.status, text: await response.clone().text() };
-  await unlessLost(asked, keepReply(asked, create, reply));
+  await logIfLost(userCtx, keepReply(userCtx, create, reply));
   for (const [name, value] of Object.entries(isRepeat ? replayed : {})) response.headers.set(name, value);
   return response;
 }
 
-/** An id that the client chose is the same in upper case. */
+/**
+ * The body as text for comparison. Wherever it holds the chosen id, in upper or lower case, the text holds the id as it
+ * is stored: a repeat that writes the client's id otherwise is the same request.
+ */
 function comparable(body: unknown, { id }: ChosenIds): string {
   return JSON.stringify(body, (_, value: unknown) =>
     typeof value === "string" && value.toLowerCase() === id ? id : value,
@@ -95,13 +100,15 @@ function comparable(body: unknown, { id }: ChosenIds): string {
 
 const replayed = { "Idempotency-Replayed": "true" };
 
-/** Logs a note that was not written: what was made or failed stays so, and a repeat finds it without the note. */
-async function unlessLost({ log }: Pick<Context, "log">, note: Promise<void>): Promise<void> {
+/**
+ * Logs that the outcome of a create could not be kept. What was made stays made, and a repeat finds it without the note.
+ */
+async function logIfLost({ log }: Pick<Context, "log">, note: Promise<void>): Promise<void> {
   await note.catch((error: unknown) => log.warn("idempotency note lost", { error: String(error) }));
 }
 
-/** Only endpoints behind a key may be creates. */
+/** The context with the user who asks. Throws where there is none: a create needs one to keep its key under. */
 function withActor(ctx: Context<PortName>, { actor, dialect }: Exchange): UserContext<PortName> {
-  if (!actor) throw new Error("A create under an Idempotency-Key needs somebody who asks");
+  if (!actor) throw new Error("A create needs a user");
   return { ...ctx, actor, dialect: dialect.name, noun: dialect.noun };
 }

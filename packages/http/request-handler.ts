@@ -5,7 +5,7 @@ import { bodySchema, type Endpoint, type Schema } from "./endpoint.ts";
 import { type Exchange, headersOf, logExchange, openExchange } from "./exchange.ts";
 import { fieldProblems, ownMessagesOnly, type Place } from "./field-problems.ts";
 import type { KeyCheck } from "./key-check.ts";
-import { makeOnce, readIdempotencyKey } from "./keyed-create.ts";
+import { answerCreate, readIdempotencyKey } from "./keyed-create.ts";
 import { allowKeyless } from "./keyless.ts";
 import { knownPart } from "./known-part.ts";
 import { boundLog } from "./log.ts";
@@ -73,7 +73,8 @@ export function requestHandler(
       const clientId = endpoint.chosenId?.(input.body as never);
       const id = clientId ?? newWireId(endpoint.creates, ctx);
       const create = { ctx, exchange, body: rawBody, chosen: { id, uid: ctx.ids.uid() } };
-      return makeOnce(create, { key: readIdempotencyKey(request.headers), isIdOfClient: clientId !== undefined }, make);
+      const key = readIdempotencyKey(request.headers);
+      return answerCreate(create, { key, clientChoseId: clientId !== undefined }, make);
     }
   };
 }
