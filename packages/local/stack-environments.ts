@@ -11,11 +11,11 @@ import { machineEnvironments } from "./machine-environments.ts";
 import { machineSshRuns } from "./machine-ssh.ts";
 import { type SshServer, startSsh } from "./ssh.ts";
 import type { SshRuns } from "./ssh-runs.ts";
-import type { StackPlan } from "./stack-plan.ts";
+import type { StackStart } from "./stack-start.ts";
 
 /** Opens environments on the cluster of the kubeconfig. Its driver is loaded here, since only such a start needs it. */
-export async function environmentsOnCluster(plan: StackPlan, blobs: string): Promise<Environments> {
-  const { config, environment, home, log, parts, settings, signal } = plan;
+export async function environmentsOnCluster(start: StackStart, blobs: string): Promise<Environments> {
+  const { config, environment, home, log, parts, settings, signal } = start;
   const exposure = exposureOf(config, config.hasDomain ? settings.domain : undefined);
   const { clusterEnvironments } = await import("./cluster-environments.ts");
   const { KUBECONFIG: kubeconfig, KUBE_CONTEXT: context, NODE_TYPES: nodeTypes } = config;
@@ -23,23 +23,23 @@ export async function environmentsOnCluster(plan: StackPlan, blobs: string): Pro
   const where = { home: home.path, isUsed: home.earlier !== undefined };
   const kept = { blobs: directoryBlobs(blobs), watchesGpus: settings.idleGpuMinutes !== undefined };
   const whenStopped = (stop: () => Promise<void>) => parts.push({ stop });
-  const startSsh = (runs: SshRuns) => startSshOf(plan, runs);
+  const startSsh = (runs: SshRuns) => startSshOf(start, runs);
   return clusterEnvironments({ ...where, ...cluster, ...kept, exposure, signal, whenStopped, startSsh });
 }
 
-async function startSshOf({ config, home: { path }, log, parts }: StackPlan, runs: SshRuns): Promise<SshServer> {
+async function startSshOf({ config, home: { path }, log, parts }: StackStart, runs: SshRuns): Promise<SshServer> {
   const ssh = await startSsh({ home: path, runs, port: config.SSH_PORT, log });
   parts.push(ssh);
   return ssh;
 }
 
 /** Opens environments as processes of this machine. Throws where the home belongs to a cluster. */
-export async function environmentsOnMachine(plan: StackPlan, blobs: string): Promise<Environments> {
-  const { config, home, log, isolation } = plan;
+export async function environmentsOnMachine(start: StackStart, blobs: string): Promise<Environments> {
+  const { config, home, log, isolation } = start;
   const { path } = home;
   requireMachine(path);
   const trying = isolation ?? findIsolation();
-  const ssh = await startSshOf(plan, machineSshRuns(path));
+  const ssh = await startSshOf(start, machineSshRuns(path));
   // Other processes try how environments are kept apart: what this one can do meanwhile is done before they are asked.
   const volumes = processVolumes({ home: path, blobs, log });
   const [locking, groups] = [findLocking(), findControlGroups()];

@@ -4,7 +4,7 @@ import type { Log } from "#core/ports/log.ts";
 import { atLevel } from "./log-level.ts";
 import { printable } from "./printable.ts";
 import type { Stack } from "./stack.ts";
-import type { StackOptions } from "./stack-plan.ts";
+import type { StackOptions } from "./stack-start.ts";
 import { startLines, stopLine } from "./start-lines.ts";
 import { textLog } from "./text-log.ts";
 

@@ -12,7 +12,7 @@ import type { Runtime } from "#http/runtime.ts";
 import { version } from "#http/version.ts";
 import type { Environments } from "./environments.ts";
 import { localAccount } from "./identities.ts";
-import type { StackPlan } from "./stack-plan.ts";
+import type { StackStart } from "./stack-start.ts";
 import type { Stores } from "./stores.ts";
 
 interface RuntimeParts {
@@ -21,7 +21,7 @@ interface RuntimeParts {
   readonly stsUrl: string;
   readonly settings: ServedSettings;
   readonly log: Log;
-  readonly config: StackPlan["config"];
+  readonly config: StackStart["config"];
   readonly blobs: string;
   readonly environments: Environments;
   /** Holds the key for what is sealed. */

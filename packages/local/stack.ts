@@ -21,8 +21,8 @@ import { runningNames } from "./running-names.ts";
 import { sealingKey } from "./sealing-key.ts";
 import { startServer } from "./server.ts";
 import { environmentsOnCluster, environmentsOnMachine } from "./stack-environments.ts";
-import type { StackOptions, StackPlan } from "./stack-plan.ts";
 import { stackRuntime } from "./stack-runtime.ts";
+import type { StackOptions, StackStart } from "./stack-start.ts";
 import { type Stoppable, stopAll, together } from "./stoppable.ts";
 import { openStores, type Stores } from "./stores.ts";
 import { type Sts, startSts } from "./sts.ts";
@@ -115,8 +115,8 @@ const settingsOfStack = [
 
 const loopback = ["localhost", "127.0.0.0/8", "::1"];
 
-async function startParts(plan: StackPlan): Promise<Stack> {
-  const { config, settings, home, log, onNews, catalog, parts } = plan;
+async function startParts(start: StackStart): Promise<Stack> {
+  const { config, settings, home, log, onNews, catalog, parts } = start;
   const { earlier, path } = home;
   const identities = localIdentities(path, config.LOCAL_USERS);
   const clock = systemClock();
@@ -129,8 +129,8 @@ async function startParts(plan: StackPlan): Promise<Stack> {
   parts.push(sts);
   const blobs = join(path, "blobs");
   const environments = await (config.COMPUTE === "kubernetes"
-    ? environmentsOnCluster(plan, blobs)
-    : environmentsOnMachine(plan, blobs));
+    ? environmentsOnCluster(start, blobs)
+    : environmentsOnMachine(start, blobs));
   const runtime = stackRuntime({
     clock,
     stores,

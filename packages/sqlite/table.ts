@@ -16,13 +16,17 @@ import { NO_WRITER, newestWriterOf, withNewestWriter } from "#core/writers.ts";
 import { checksumOf } from "./damage.ts";
 import type { Database } from "./database.ts";
 
-/** DynamoDB's limits: what this table refuses, the one in the cloud would refuse too. */
+/** DynamoDB refuses an item over 400 KB. This table counts the bytes of its JSON, which is near enough. */
 const MOST_ITEM_BYTES = 400 * 1024;
+/** DynamoDB ends a page after 1 MB. */
 const MOST_PAGE_BYTES = 1_000_000;
 
 const columns = "pk, sk, writer, due_shard, due_at, wait_pool, wait_order, waiting, brief, sum, item";
 
-/** The Table on SQLite: each item as JSON, beside what the conditions and the two indexes need of it. */
+/**
+ * The Table on SQLite: each item as JSON. Beside it are columns for the conditions, the two indexes and the brief lists,
+ * and a checksum that shows damage.
+ */
 export function sqliteTable(database: Database): Table {
   // Reads the item as TEXT: a BLOB would be copied once more before it is decoded.
   const selectItem = database.prepare("SELECT CAST(item AS TEXT) AS item FROM items WHERE pk = ? AND sk = ?");
@@ -150,7 +154,7 @@ function briefPage(database: Database, query: PartitionQuery): Page {
   });
 }
 
-/** Reads in batches: rows that wait in memory until they are parsed are copied by each garbage collection. */
+/** So many brief rows are read at once. More would wait in memory, and each garbage collection copies what waits. */
 const BRIEFS_AT_ONCE = 250;
 
 function* briefRows(database: Database, query: PartitionQuery): Iterable<RowArray> {
@@ -176,8 +180,10 @@ function conditionsOf({ pk, prefix = "", after, newestFirst = false }: Partition
   return { where, values: [pk, cursorIsLower ? cursor : prefix, cursorIsUpper ? cursor : prefix + LAST] };
 }
 
+/** What an entry of the `due` index is taken to weigh: it holds only the key, the shard and the time. */
 const SMALL_ENTRY_BYTES = 150;
 
+// An entry of `due` is made of its key and its two columns, so that no further column is shown.
 const indexes = {
   due: { partition: "due_shard", sort: "due_at", shown: "NULL", bytes: `${SMALL_ENTRY_BYTES}` },
   waiting: { partition: "wait_pool", sort: "wait_order", shown: "waiting", bytes: "length(waiting)" },
@@ -243,9 +249,9 @@ function partialItemOf(key: Key, part: unknown): Item {
 }
 
 /**
- * Turns a parsed index entry into an item (the same object). Entries hold no writers: in DynamoDB every write of an
- * item would then be a write of its index as well. Never write this item back: `writers: []` marks one that is not
- * stored yet.
+ * Turns a parsed index entry into an item, in place. Never write this item back: its `writers` are empty, which marks an
+ * item that is not stored yet. Entries hold no writers, since in DynamoDB every write of an item would then change its
+ * index as well.
  */
 function asPartialItem({ pk, sk }: Key, part: Row): Item {
   // Changes the object that was just parsed: thousands of copies would be half of the cost of a list.

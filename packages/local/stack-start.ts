@@ -10,23 +10,26 @@ import type { parseNodes } from "./nodes.ts";
 import type { Stoppable } from "./stoppable.ts";
 
 export interface StackOptions {
-  /** The settings, as in the environment; those of AWS itself are not looked at. */
+  /**
+   * The settings, as environment variables. The stack uses none of AWS: only the program that gets tokens for a cluster
+   * is started with them.
+   */
   readonly environment?: Environment;
   readonly log?: Log;
   /** Is told of whatever happens to an environment from now on. */
   readonly onNews?: ((news: News) => void) | undefined;
   /** What is served; the functions of this project when not given. */
   readonly catalog?: Catalog;
-  /** How environments can be kept apart here, where that is being tried already. */
+  /** A probe of the sandbox that was begun earlier, so that the start waits less for it. */
   readonly isolation?: Promise<Isolated> | undefined;
-  /** Ends a start that waits for another stack; one that is done is stopped by `stop`. */
+  /** Aborts a start that waits for another stack. A stack that has started is ended by `stop`. */
   readonly signal?: AbortSignal;
 }
 
 type Isolated = Awaited<ReturnType<typeof findIsolation>>;
 
-/** What a stack is started with: its settings as read, its home, and the parts that run already. */
-export interface StackPlan {
+/** What a stack is started from: its settings as read, its home, and the parts that run already. */
+export interface StackStart {
   readonly config: {
     readonly PORT: number;
     readonly METRICS_PORT?: number | undefined;
@@ -44,9 +47,10 @@ export interface StackPlan {
     readonly nodes: ReturnType<typeof parseNodes>;
     readonly programs: Programs;
     readonly webhookAllow: readonly string[];
-    /** Else environments have their addresses where this stack listens. */
+    /** Whether DOMAIN is set. Without it, addresses of environments are below the address where this stack listens. */
     readonly hasDomain: boolean;
   };
+  /** The environment variables that the stack was started with. */
   readonly environment: Environment;
   readonly settings: ServedSettings;
   readonly home: Home;
@@ -54,7 +58,7 @@ export interface StackPlan {
   readonly onNews: StackOptions["onNews"];
   readonly catalog: Catalog | undefined;
   readonly isolation: StackOptions["isolation"];
-  /** In the order they were started in. */
+  /** What was started or opened so far, the home first. A stop ends them in reverse. */
   readonly parts: Stoppable[];
   readonly signal: AbortSignal;
 }
