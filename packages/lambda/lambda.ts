@@ -31,7 +31,7 @@ export interface Invocation {
 
 export type GatewayHandler = (event: unknown, invocation?: Invocation) => Promise<GatewayResult>;
 
-/** The Lambda handler of one endpoint behind an HTTP API (payload format 2.0). */
+/** The Lambda handler of one endpoint, behind an HTTP API or a function URL: both send payload format 2.0. */
 export function lambda<Needs extends PortName>(
   endpoint: Endpoint<Needs>,
   factories: Factories<NoInfer<Needs>>,
@@ -69,7 +69,10 @@ export function consumerLambda<Uses extends PortName>(
   };
 }
 
-/** The Lambda handler of a schedule. Throws where it failed, after its line: Lambda counts what alarms look at by that. */
+/**
+ * The Lambda handler of a schedule. It logs a failure and then throws, since the alarm looks at Lambda's own count of
+ * errors.
+ */
 export function scheduleLambda<Uses extends PortName>(
   schedule: Schedule<Uses>,
   factories: Factories<NoInfer<Uses>>,

@@ -18,8 +18,8 @@ import type { SqsResult } from "./sqs.ts";
 export type SocketHandler = (event: unknown, invocation?: Invocation) => Promise<GatewayResult | SqsResult>;
 
 /**
- * The Lambda handler of a WebSocket whose connections API Gateway keeps: of `$connect` and `$disconnect`, and of the FIFO
- * queue that `$default` puts frames into, a group for each connection (docs/architecture.md#the-web-shell).
+ * The Lambda handler of a WebSocket whose connections API Gateway keeps. It takes `$connect` and `$disconnect`, and the
+ * frames that `$default` puts into a FIFO queue, one group for each connection (docs/architecture.md#the-web-shell).
  */
 export function socketLambda<Needs extends PortName>(
   socket: Socket<Needs>,
@@ -28,7 +28,7 @@ export function socketLambda<Needs extends PortName>(
 ): SocketHandler {
   const log = functionLog();
   const init = atInit(() => {
-    // Sound because a socket's verbs ask for no port that it does not name.
+    // The cast is sound: the verbs of a socket use only the ports that the socket names.
     const runtime = runtimeOf<Needs>(factories, log) as unknown as Runtime;
     const isFromEdge = originCheck(readConfig(["ORIGIN_SECRETS"]).ORIGIN_SECRETS);
     return { isFromEdge, serving: servingOf(runtime, socket as Socket, makeGateway()) };
@@ -65,10 +65,10 @@ async function connect(serving: Serving, { connection, request }: SocketEvent): 
   const handshake = await shakeHands(requestOfEvent(request), async ({ begun, actor, requestId }) => {
     await addConnection(writingOf(runtime), connection, { begun, actor, requestId, now: runtime.clock.now() });
     try {
-      // Nothing can be sent before this answer: the first frames wait in front of all that the client sends.
+      // A client can send nothing before this answer: so the first frames come before every frame of the client.
       await gateway.announce(connection);
     } catch (error) {
-      // API Gateway does not say of a refused connection that it is gone: it would be counted until its `ttl`.
+      // API Gateway sends no $disconnect for a refused connection: without this its record would count until its `ttl`.
       await dropConnection(writingOf(runtime), connection);
       throw error;
     }
@@ -83,7 +83,10 @@ async function disconnect({ runtime }: Serving, { connection }: SocketEvent): Pr
   return { statusCode: 200, headers: {}, body: "", isBase64Encoded: false };
 }
 
-/** Deals with frames in their order. After one that failed no other of the batch is dealt with: all of them come again. */
+/**
+ * Deals with frames in their order. A frame that failed stops the batch: it comes again, and so do all frames after it.
+ * Only where its connection was closed does the batch go on.
+ */
 async function takeAll(serving: Serving, frames: readonly SocketFrame[]): Promise<SqsResult["batchItemFailures"]> {
   for (const [at, frame] of frames.entries()) {
     try {
@@ -98,11 +101,15 @@ async function takeAll(serving: Serving, frames: readonly SocketFrame[]): Promis
 }
 
 /**
- * After so many receives of one frame its connection is closed: one before the queue would move it to the dead-letter queue.
+ * After so many receives of one frame its connection is closed. It is one less than the queue's own limit
+ * (stacks/queues.ts), so that no frame is moved to the dead-letter queue.
  */
 const MOST_RECEIVES = 4;
 
-/** Whether its connection was closed. Else the frame comes again soon: until then all later ones of its connection wait. */
+/**
+ * Closes the connection of a frame that failed too often, and answers true. Before that it has the frame come again soon,
+ * since all later frames of the connection wait for it, and answers false.
+ */
 async function isGivenUp({ runtime, gateway }: Serving, frame: SocketFrame): Promise<boolean> {
   const { connection, receipt, receives } = frame;
   try {
@@ -137,6 +144,7 @@ function welcomeOf({ state, firstFrames }: Connection): SocketStep {
   return { state, frames: firstFrames.map((text) => JSON.parse(text)) };
 }
 
+/** Said for every refusal of a key: it was revoked, it has expired, or its user was disabled. */
 const revoked = { code: 1008, reason: "The key is not valid any more" };
 
 async function stepAfter(
