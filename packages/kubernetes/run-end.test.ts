@@ -90,6 +90,12 @@ describe("a run", () => {
     expect(endOfAll([jobOf(), podOf("lives")], [undefined, podOf("lives")])).toMatchObject(end);
   });
 
+  it("of several machines has ended once its first Job and the pod of that are gone: somebody deleted the Job", () => {
+    const end = { exitCode: null, endedAt: null, reason: "the environment's Job was deleted from outside" };
+
+    expect(endOfAll([undefined, undefined], [jobOf(), podOf("lives")])).toMatchObject(end);
+  });
+
   it("has ended once its Job lives without the pod that was on a node: it is to make no other", () => {
     const end = { started: true, exitCode: null, reason: "the environment's pod was deleted from outside" };
 

@@ -10,16 +10,19 @@ export interface SeenMachine {
   readonly wasBound: boolean;
 }
 
-/** How a run ended; undefined: it lives, or nobody can tell yet. Of several machines one that failed ends it. */
+/**
+ * How a run ended. Undefined: it lives, or the cluster has not said yet why its pod went. One failed machine ends the whole
+ * run; otherwise the run ends once all of its machines have.
+ */
 export function endOfRun(machines: readonly SeenMachine[]): MachineEnd | undefined {
   const ends = machines.flatMap((machine) => endOfMachine(machine) ?? []);
   const failed = ends.find(({ exitCode }) => exitCode !== 0);
   if (failed) return failed;
   if (ends.length === machines.length) return newest(ends);
   const [first, ...others] = machines;
-  // Somebody deleted its first Job by hand, and the others go on.
-  const isBeheaded = first && !first.job && !first.pod && others.some(({ job }) => job);
-  return isBeheaded ? endOfDeleted(undefined, goingOn(first.status)) : undefined;
+  // Somebody deleted the first Job, and its pod went with it, while the other machines go on.
+  const lostFirstJob = first && !first.job && !first.pod && others.some(({ job }) => job);
+  return lostFirstJob ? { ...goingOn(first.status), reason: jobDeletedWords } : undefined;
 }
 
 function endOfMachine({ job, pod, status, wasBound }: SeenMachine): MachineEnd | undefined {
@@ -27,14 +30,15 @@ function endOfMachine({ job, pod, status, wasBound }: SeenMachine): MachineEnd |
   const verdict = isKept ? verdictOf(job) : undefined;
   const isAlone = !job && pod && !status.deleted && !status.end;
   if (isAlone) return { ...goingOn(status), reason: jobDeletedWords };
-  // By whoever suspended its Job or took its pods' number down: a Job makes its pod once, unless that is undone.
+  // Somebody suspended the Job or set its parallelism to 0. A Job makes its pod once, so the run is over although undoing
+  // that would make another pod.
   if (isKept && wasBound && !pod && !verdict) return endOfDeleted(undefined, goingOn({ ...status, started: true }));
   const isOver = !pod || status.end !== undefined;
   if (verdict?.reason === "DeadlineExceeded") return isOver ? endBy(verdict, status) : undefined;
   if (!isKept || !status.deleted) return status.end ?? (verdict && isOver ? endBy(verdict, status) : undefined);
-  // Nothing stops its end any more, and once it is over nobody says why.
+  // The cluster has decided to end this pod. The reason is read now, since nobody says it once the pod is gone.
   if (pod && holds(pod, "DisruptionTarget")) return endOfDeleted(pod, status.end ?? goingOn(status));
-  // A deleted pod is seen before its Job says why it deleted it, if it was the Job that did.
+  // A deleted pod is seen before the Job says why: where the Job deleted it, the reason comes a moment later.
   return verdict && status.end ? endOfDeleted(pod, status.end) : undefined;
 }
 
@@ -44,14 +48,17 @@ function goingOn({ started }: MachineStatus): MachineEnd {
   return { started, exitCode: null, reason: null, endedAt: null };
 }
 
-/** What the Job has made of it, first as an intent and, once its pods are over, for good. */
+/**
+ * The Job's own verdict. The Job first announces it (FailureTarget, SuccessCriteriaMet) and repeats it as final once its
+ * pods have ended.
+ */
 export function verdictOf(job: Job): Condition | undefined {
   return ["Failed", "FailureTarget", "Complete", "SuccessCriteriaMet"]
     .map((type) => conditionOf(job, type))
     .find((condition) => condition?.status === "True");
 }
 
-/** By the word of the Job alone. */
+/** The end of a machine by the verdict of its Job alone. */
 function endBy({ type, reason, lastTransitionTime }: Condition, { started }: MachineStatus): MachineEnd {
   const endedAt = timeOf(lastTransitionTime);
   if (type === "Complete" || type === "SuccessCriteriaMet")
