@@ -20,10 +20,11 @@ export function endpointCases(place: AuditPlace, entry: EndpointEntry, endpoint:
       const {
         at = path,
         body = await bodyOf(place, entry, sent.body),
+        times = 1,
         ...more
       } = (await arrangement?.arrange(place, opened)) ?? {};
       for (const name of world.blobs.names()) await place.blobs.put(name, (await world.blobs.get(name)) as Uint8Array);
-      return { ...(await scene([gatewayEvent(method, at, { ...sent, body })])), ...more };
+      return { ...(await scene(Array(times).fill(gatewayEvent(method, at, { ...sent, body })))), ...more };
     },
     problems: unlessStatus(statuses[entry.route] ?? endpoint.status),
     mayLog: logged[entry.route] ?? [],
@@ -41,12 +42,13 @@ export function fallbackCase(place: AuditPlace, entry: FallbackEntry): Case {
 }
 
 function unlessStatus(wanted: number): Case["problems"] {
-  return ([called]) => {
-    const { statusCode, body } = (called?.value ?? {}) as { readonly statusCode?: number; readonly body?: string };
-    // A rename answers what went wrong with a backup's name beside its success.
-    const isRefused = body?.includes("EC2 refused it");
-    return statusCode === wanted && !isRefused ? [] : [`answered ${statusCode}: ${body?.slice(0, 300)}`];
-  };
+  return (answers) =>
+    answers.flatMap(({ value }) => {
+      const { statusCode, body } = (value ?? {}) as { readonly statusCode?: number; readonly body?: string };
+      // A rename answers what went wrong with a backup's name beside its success.
+      const isRefused = body?.includes("EC2 refused it");
+      return statusCode === wanted && !isRefused ? [] : [`answered ${statusCode}: ${body?.slice(0, 300)}`];
+    });
 }
 
 /** Whom the STS of tests knows is nobody in the account. */
@@ -54,11 +56,16 @@ async function bodyOf({ account }: AuditPlace, { route }: EndpointEntry, body: u
   return route === "POST /v1/auth/aws-login" ? loginBody(await account.credentialsOf(loginRole)) : body;
 }
 
-/** What differs from the catalog's request, and which volumes and snapshots EC2 must have. */
-interface Special extends Pick<Scene, "volumes" | "snapshots"> {
+/** What differs from the catalog's request and what is stored then, and which volumes and snapshots EC2 must have. */
+interface Special extends Partial<Pick<Scene, "items" | "volumes" | "snapshots">> {
   readonly at?: string;
   readonly body?: unknown;
+  /** How often it comes. */
+  readonly times?: number;
 }
+
+/** Of one user: a login beyond that has the oldest one revoked. */
+const MOST_KEYS = 10;
 
 interface Arrangement {
   readonly name: string;
@@ -85,6 +92,24 @@ const arrangements: Readonly<Record<string, readonly Arrangement[]>> = {
       },
     },
   ],
+  "POST /v1/auth/aws-login": [
+    {
+      name: "once more than a user has keys",
+      arrange: async () => ({ times: MOST_KEYS + 1 }),
+    },
+  ],
+  "POST /v1/admin/records/end": [
+    {
+      name: "of a disk",
+      async arrange(_, { world, key, items }) {
+        await world.request("POST", "/v1/disks", { key, body: { disk_name: "broken" } });
+        const isBroken = ({ kind, name }: Item) => kind === "disk" && name === "broken";
+        const broken = items().map((item) => (isBroken(item) ? { ...item, phase: "hibernating" } : item));
+        const { pk, sk } = items().find(isBroken) as Item;
+        return { body: { key: `${pk}|${sk}` }, items: broken };
+      },
+    },
+  ],
   "GET /v1/jobs/{job_id}": [
     {
       name: "with the token of its notebook",
@@ -98,6 +123,10 @@ const arrangements: Readonly<Record<string, readonly Arrangement[]>> = {
   ],
   "GET /v1/disks/{disk_name}/content": [
     {
+      name: "whose owner's directory was lost",
+      arrange: async (_, { items }) => ({ items: items().filter(({ kind }) => kind !== "directory") }),
+    },
+    {
       name: "which is in use",
       async arrange(_, { world, key }) {
         await submitJob(world, key, { ...smallJob, disk_name: "held" });
@@ -107,6 +136,13 @@ const arrangements: Readonly<Record<string, readonly Arrangement[]>> = {
     },
   ],
   "POST /v1/disks/{disk_name}/rename": [
+    {
+      name: "which is held for a job of which no record is left",
+      async arrange(_, { world, key, items }) {
+        await submitJob(world, key, { ...smallJob, disk_name: "held" });
+        return { at: "/v1/disks/held/rename", items: items().filter(({ kind }) => kind !== "environment") };
+      },
+    },
     {
       name: "which has a backup",
       async arrange(_, { world, key, items }) {
@@ -137,7 +173,8 @@ async function startPrinting({ world, key }: Pick<CaseWorld, "world" | "key">): 
 /** Where nobody in the cluster answers as the machines in memory do. */
 const statuses: Readonly<Record<string, number>> = { "POST /session/{uuid}/chat": 202 };
 
-/** Log events that are expected: this call ends a record because it cannot be read. */
+/** Log events that are expected: of what was lost or broken for the case. */
 const logged: Readonly<Record<string, readonly string[]>> = {
+  "GET /v1/disks/{disk_name}/content": ["directory of disks made again"],
   "POST /v1/admin/records/end": ["unreadable record", "unreadable record ended"],
 };

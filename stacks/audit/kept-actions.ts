@@ -34,14 +34,14 @@ export const keptActions: readonly KeptActions[] = [
     reason: "EventBridge Scheduler calls the function, or puts the call that it could not make into the queue",
   },
   {
-    roles: /^Endpoint.*Table$/,
+    roles: /^Endpoint(Fetch|Sealer)Table$/,
     actions: ["dynamodb:PutItem"],
-    reason: "The last use of a key is noted once an hour, and a directory of disks that was lost is written again",
+    reason: "The last use of a key is noted once an hour, and no answer waits for that or fails by it",
   },
   {
-    roles: /^Endpoint(Fetch)?QueueSealerTable$|^EndpointQueueTable$/,
+    roles: /^Endpoint(Fetch)?QueueSealerTable$/,
     actions: ["dynamodb:DeleteItem"],
-    reason: "A request removes the specification and host name it wrote in vain; an operator ends records",
+    reason: "A request removes the specification and host name it wrote in vain",
   },
   {
     roles: /^Endpoint(Fetch)?QueueSealerTable$/,
@@ -49,32 +49,16 @@ export const keptActions: readonly KeptActions[] = [
     reason: "What replaces an ended life seals its receiver anew, and a start reads the specification",
   },
   {
-    roles: /^Endpoint(QueueSealerTable|QueueTableVolumes)$/,
+    roles: /^EndpointQueueSealerTable$/,
     actions: ["dynamodb:BatchGetItem"],
     reason:
       "The environments that hold a disk, or a host name somebody wants, are read (disks/lease.ts, address-label.ts)",
-  },
-  {
-    roles: /^EndpointBlobsTable$/,
-    actions: ["dynamodb:Query"],
-    reason: "A directory of disks that was lost is made again from their records",
-  },
-  {
-    roles: /^EndpointIdentityQueueTable$/,
-    actions: ["sqs:SendMessage"],
-    reason: "A login beyond the most keys of a user has the oldest revoked by a look",
   },
   {
     roles: /^(EndpointBlobs.*|ConsumerWork)$/,
     actions: ["s3:ListBucket"],
     reason:
       "Without it S3 answers 403 for what is not there, which moto does not; looks list to learn a zip's size and to remove by prefix",
-  },
-  {
-    roles: /^ConsumerWebhooks$/,
-    actions: ["dynamodb:DeleteItem", "sqs:SendMessage"],
-    reason:
-      "A delivery is removed once its retention is over, or where its dialect has no such event; one that failed is sent again",
   },
   {
     roles: /^ConsumerWork$/,

@@ -36,6 +36,21 @@ const cases: Readonly<Record<"work" | "pools" | "webhooks", (place: AuditPlace, 
       await planAndLook({ world });
       return scene([batchOf(world.queue.receive("webhooks", 10).map(({ look }) => look))]);
     }),
+    make("a delivery that nobody took is removed after its retention", async () => {
+      const { world, key, scene } = await openCaseWorld(place);
+      await submitJob(world, key, { ...smallJob, webhook_url: receiver });
+      await planAndLook({ world });
+      const looks = batchOf(world.queue.receive("webhooks", 10).map(({ look }) => look));
+      return scene(Array(4).fill(looks), DAY_MS * 8);
+    }),
+    make("a message about a delivery comes a second early", async () => {
+      const { world, key, scene } = await openCaseWorld(place);
+      await submitJob(world, key, { ...smallJob, webhook_url: receiver });
+      await planAndLook({ world });
+      const { items, ...made } = await scene([batchOf(world.queue.receive("webhooks", 10).map(({ look }) => look))]);
+      const dueAt = world.clock.now() + 1_900;
+      return { ...made, items: items.map((item) => (item.kind === "delivery" ? { ...item, dueAt } : item)) };
+    }),
   ],
   work: (place, make) => [
     make("a job with a disk starts", async () => {

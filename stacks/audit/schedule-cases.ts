@@ -1,15 +1,13 @@
+import type { Context } from "#core/context.ts";
+import { readWatch } from "#core/watch-item.ts";
 import { smallJob, submitJob } from "#testing/catalog-requests.ts";
 import type { FunctionEntry } from "../functions-file.ts";
 import type { AuditPlace } from "./audit-place.ts";
-import type { Case } from "./case.ts";
+import type { Case, Left } from "./case.ts";
 import { openCaseWorld } from "./case-world.ts";
-
-/** Runs longer than anybody waits for it: what it does its role's other function does too. */
-const WATCH = "cron/watch";
 
 /** A run of the schedule beside a job that waits and one that runs, both overdue. */
 export function scheduleCases(place: AuditPlace, entry: FunctionEntry): Case[] {
-  if (entry.name === WATCH) return [];
   return [
     {
       name: "some records are overdue",
@@ -22,9 +20,17 @@ export function scheduleCases(place: AuditPlace, entry: FunctionEntry): Case[] {
         world.clock.advance(3_600_000);
         return { ...(await scene([{}])), volumes: world.volumes.volumeIds() };
       },
-      problems: () => [],
+      problems: entry.name === WATCH ? unlessWatched : () => [],
       // A volume of which no record is left is reported.
       mayLog: ["orphans"],
     },
   ];
+}
+
+const WATCH = "cron/watch";
+
+/** It follows the cluster to the end of its eleven minutes, and says then up to where. */
+async function unlessWatched(_: unknown, { table }: Left): Promise<string[]> {
+  const watch = await readWatch({ table } as Context<"table">);
+  return watch?.holder === null && watch.version !== null ? [] : [`left the watch as ${JSON.stringify(watch)}`];
 }
