@@ -10,6 +10,8 @@ export interface AwsFront {
   takeActions(): string[];
   /** Whether calls to the Management API of a WebSocket API are allowed: moto lets everybody make them. */
   allowConnections(isAllowed: boolean): void;
+  /** The queues that messages may be sent to: moto looks at the action alone. */
+  allowSends(queues: readonly string[]): void;
   close(): Promise<void>;
 }
 
@@ -17,6 +19,7 @@ export async function startAwsFront({ endpoint }: MotoAccount, kube: KubeServer)
   const agent = new Agent({ keepAlive: true });
   const actions = new Set<string>();
   let mayConnect = true;
+  let mayBeSentTo: readonly string[] = [];
   const server = createServer(async (incoming, response) => {
     const body = await bytesOf(incoming);
     const call = { method: incoming.method ?? "", path: incoming.url ?? "", headers: incoming.headers, body };
@@ -25,6 +28,9 @@ export async function startAwsFront({ endpoint }: MotoAccount, kube: KubeServer)
     if (action === "execute-api:ManageConnections") {
       const refused = { "x-amzn-errortype": "AccessDeniedException" };
       return void (mayConnect ? response.writeHead(200) : response.writeHead(403, refused)).end("{}");
+    }
+    if (action === "sqs:SendMessage" && !mayBeSentTo.includes(queueOf(body))) {
+      return void response.writeHead(403, { "x-amzn-errortype": "AccessDeniedException" }).end("{}");
     }
     const answer = await passOn(endpoint, agent, call);
     const text = action === "eks:DescribeCluster" && answer.status === 200 ? named(answer.body, kube) : answer.body;
@@ -42,6 +48,9 @@ export async function startAwsFront({ endpoint }: MotoAccount, kube: KubeServer)
     },
     allowConnections(isAllowed) {
       mayConnect = isAllowed;
+    },
+    allowSends(queues) {
+      mayBeSentTo = queues;
     },
     close: () =>
       new Promise((resolve) => {
@@ -75,6 +84,11 @@ function actionOf({ method, path, headers, body }: Call): string | undefined {
 }
 
 const actionsOfS3: Readonly<Record<string, string>> = { GET: "GetObject", PUT: "PutObject", DELETE: "DeleteObject" };
+
+/** `work` */
+function queueOf(body: Buffer): string {
+  return /\/([a-z]+)(?:\.fifo)?$/.exec(JSON.parse(body.toString()).QueueUrl)?.[1] ?? "";
+}
 
 /** Host and all as they were signed. */
 function passOn(endpoint: string, agent: Agent, { method, path, headers, body }: Call) {

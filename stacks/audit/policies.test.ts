@@ -118,6 +118,15 @@ describe("against moto, with IAM on", () => {
     expect((await auditRole(place, { ...role, actions }, functions)).needless).toEqual(["dynamodb:Scan"]);
   });
 
+  test("the audit finds a queue too few", { timeout: LONG_MS }, async () => {
+    const role = roleNamed("EndpointIdentityQueueTable");
+    const statements: AuditedRole["statements"] = JSON.parse(
+      JSON.stringify(role.statements).replaceAll("WorkQueue-", "PoolsQueue-"),
+    );
+
+    await expect(auditRole(place, { ...role, statements }, functions)).rejects.toThrow("send failed");
+  });
+
   test("the audit finds an action too few, also one whose refusal no answer shows", { timeout: LONG_MS }, async () => {
     const role = roleNamed("EndpointIdentityQueueTable");
     const without = (action: string) => ({ ...role, actions: role.actions.filter((other) => other !== action) });

@@ -1,5 +1,6 @@
 import type { FunctionEntry } from "../functions-file.ts";
 import type { AuditPlace } from "./audit-place.ts";
+import type { AuditedRole } from "./audited-stage.ts";
 import { type Case, runCase, type Scene } from "./case.ts";
 import { casesOf } from "./cases.ts";
 
@@ -19,7 +20,7 @@ export interface Failure {
  */
 export async function takeActionsAway(
   place: AuditPlace,
-  { name, actions }: { readonly name: string; readonly actions: readonly string[] },
+  { name, actions, statements }: Pick<AuditedRole, "name" | "actions" | "statements">,
   functions: readonly FunctionEntry[],
 ): Promise<Failures> {
   const allow = async (allowed: readonly string[]) => {
@@ -27,6 +28,7 @@ export async function takeActionsAway(
     place.front.allowConnections(allowed.includes("execute-api:ManageConnections"));
   };
   await allow(actions);
+  place.front.allowSends(queuesOf(statements));
   const tried: Tried[] = [];
   for (const one of await casesOf(place, functions)) tried.push(await tryCase(place, name, one));
   // The fastest first: most actions are taken by several cases.
@@ -41,6 +43,13 @@ export async function takeActionsAway(
     );
   }
   return failures;
+}
+
+/** Those that messages may be sent to: `work` of `…:berth-audit-WorkQueue-abcdefgh`. */
+function queuesOf(statements: AuditedRole["statements"]): string[] {
+  return statements
+    .filter(({ Action }) => Action.includes("sqs:SendMessage"))
+    .flatMap(({ Resource }) => Resource.map((arn) => /-([A-Za-z]+)Queue-/.exec(arn)?.[1]?.toLowerCase() ?? ""));
 }
 
 interface Tried {

@@ -157,6 +157,42 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
       role: inputs.role.replace("Webhooks", "Work"),
     })),
   ],
+  "a log-in that sends to a queue it has nothing for": [
+    "scopes",
+    change(role, /^EndpointIdentityQueueTable$/, (inputs) =>
+      widen(inputs, /"(arn:[^"]*)WorkQueue-([^"]*)"/, '"$1WorkQueue-$2","$1WebhooksQueue-$2"'),
+    ),
+  ],
+  "a request that may not tell the planner": [
+    "scopes",
+    change(role, /^EndpointQueueTable$/, (inputs) => widen(inputs, /,"[^"]*PoolsQueue-[^"]*"/, "")),
+  ],
+  "a role that sends to a dead-letter queue": [
+    "scopes",
+    change(role, /^EndpointQueueTable$/, (inputs) => widen(inputs, "PoolsQueue-", "PoolsDeadQueue-")),
+  ],
+  "a consumer that receives from two queues": [
+    "scopes",
+    change(role, /^ConsumerWebhooks$/, (inputs) =>
+      widen(inputs, /"(arn:[^"]*)WebhooksQueue-([^"]*)"/, '"$1WebhooksQueue-$2","$1WorkQueue-$2"'),
+    ),
+  ],
+  "a role for the table of another stage": [
+    "scopes",
+    change(role, /^EndpointTable$/, (inputs) => widen(inputs, `table/berth-${stage}"`, 'table/berth-production"')),
+  ],
+  "a role for one more table": [
+    "scopes",
+    change(role, /^EndpointTable$/, (inputs) =>
+      widen(inputs, /"([^"]*table\/)(berth-[a-z0-9-]+)"/, '"$1$2","$1berth-production"'),
+    ),
+  ],
+  "a role for the indexes of another table": [
+    "scopes",
+    change(role, /^EndpointTable$/, (inputs) =>
+      widen(inputs, `table/berth-${stage}/index/*`, "table/berth-production/index/*"),
+    ),
+  ],
   "a log that may not be written": [
     "logs",
     change(role, /^EndpointTable$/, (inputs) => widen(inputs, "log-group:/berth", "log-group:/aws/lambda/berth")),

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { FunctionEntry, PortName } from "../functions-file.ts";
+import { capitalize } from "../names.ts";
 import { onlyRunsCommands } from "../roles.ts";
 import { type Check, different, differentInOrder, entryOf, ofType } from "./checks.ts";
 import type { Resource } from "./synthesize.ts";
@@ -21,6 +22,14 @@ export const roleChecks = {
           entry.kind === "consumer" ? [entry.queue] : [],
         ),
       ];
+    });
+  },
+
+  /** The queues and the table of each statement: every role is allowed those of its functions, and no other. */
+  scopes(resources, functions) {
+    return ofType(resources, "aws:lambda/function:Function").flatMap((resource) => {
+      const entry = entryOf(resource, functions);
+      return entry ? scopeProblems(resource, entry, resources) : [`${resource.name} is in no list`];
     });
   },
 
@@ -143,6 +152,49 @@ function servicesFor(entry: FunctionEntry): string[] {
   ];
   return [...new Set(["logs", ...services, ...more])];
 }
+
+function scopeProblems(resource: Resource, entry: FunctionEntry, resources: readonly Resource[]): string[] {
+  const statements = allowedTo(resource, resources);
+  const on = (action: string) => [
+    ...new Set(statements.filter(({ Action }) => Action.includes(action)).flatMap(({ Resource }) => Resource)),
+  ];
+  const { name, kind, uses } = entry;
+  const queues = new Map(
+    ofType(resources, "aws:sqs/queue:Queue").map((queue) => [queue.name, `arn:aws:sqs:${home}:${queue.inputs.name}`]),
+  );
+  const arnsOf = (names: readonly string[]) => names.map((each) => queues.get(`${capitalize(each)}Queue`));
+  const [table] = ofType(resources, "aws:dynamodb/table:Table");
+  const tableArn = `arn:aws:dynamodb:${home}:table/${table?.inputs.name}`;
+  const onTable = ["BatchGetItem", "DeleteItem", "PutItem", "Query"].flatMap((action) => on(`dynamodb:${action}`));
+  return [
+    ...different(`what ${name} sends to`, on("sqs:SendMessage"), arnsOf(queuesSentTo(entry))),
+    ...different(
+      `what ${name} receives from`,
+      on("sqs:ReceiveMessage"),
+      arnsOf(kind === "consumer" ? [entry.queue] : []),
+    ),
+    ...different(`what ${name} reads`, on("dynamodb:GetItem"), uses.includes("table") ? [tableArn] : []),
+    ...onTable
+      .filter((arn) => arn !== tableArn && arn !== `${tableArn}/index/*`)
+      .map((arn) => `${name} asks or writes ${arn}`),
+  ];
+}
+
+const home = "us-east-1:123456789012";
+
+function queuesSentTo(entry: FunctionEntry): readonly string[] {
+  const { name, kind, uses } = entry;
+  if (!uses.includes("queue") || (uses.includes("compute") && onlyRunsCommands(kind))) return [];
+  return fewerQueues[name] ?? ["work", "pools", "webhooks"];
+}
+
+/** These functions send looks at records of one kind alone, whose queue packages/core/look.ts chooses. */
+const fewerQueues: Readonly<Record<string, readonly string[]>> = {
+  "gpu-dev/auth/aws-login": ["work"],
+  "gpu-dev/disks/rename": ["work"],
+  "gpu-dev/jobs/logs": ["work"],
+  "work/deliver": ["webhooks"],
+};
 
 function serviceOf(action: string): string | undefined {
   return action.split(":")[0];
