@@ -68,7 +68,7 @@ export function metricsNamespace({ name }: Stage): string {
 }
 
 /** What a function needs and no more: a secret is only where it is used. */
-export function environmentOf(entry: FunctionEntry, around: Surroundings): Record<string, Text> {
+function environmentOf(entry: FunctionEntry, around: Surroundings): Record<string, Text> {
   const { stage } = around;
   const uses = (...ports: FunctionEntry["uses"]) => ports.some((port) => entry.uses.includes(port));
   const parts: readonly (false | Readonly<Record<string, Text>> | Settings)[] = [

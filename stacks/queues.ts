@@ -77,7 +77,7 @@ const perConnection = {
  * How long a message that was received is hidden. All of a FIFO queue's group waits as long behind one that was handed
  * back, or whose process died: there it is just above the timeout, which Lambda does not allow to be longer.
  */
-export function visibilitySeconds(name: QueueName, functions: FunctionsFile): number {
+function visibilitySeconds(name: QueueName, functions: FunctionsFile): number {
   const receiver = functions.find((entry) =>
     entry.kind === "consumer" ? entry.queue === name : entry.kind === "socket" && name === "shell",
   );

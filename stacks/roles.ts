@@ -23,38 +23,32 @@ export interface Statement<Text> {
 }
 
 /**
- * ARNs of what a deployment has. Those that name many resources (indexes, objects, log groups, volumes, snapshots,
- * instances) end with a star; `wildcards` says why.
+ * ARNs of what a deployment has. Those that name many resources end with a star, each for a reason. `*` alone is for the
+ * Describe calls of EC2, which cannot be limited to a resource, and for the interfaces in a network, which Lambda chooses.
  */
 export interface Arns<Text> {
   readonly table: Text;
+  /** All indexes of the one table. */
   readonly tableIndexes: Text;
   readonly queues: Readonly<Record<ConsumerEntry["queue"], Text>>;
   readonly bucket: Text;
+  /** All, since blobs are named by what they hold. */
   readonly bucketObjects: Text;
   readonly sealerKey: Text;
   readonly cluster: Text;
+  /** All of the stage: functions of one role have a group each. */
   readonly logGroups: Text;
+  /** All, since EBS chooses the ids: the deployment's tag is required. */
   readonly volumes: Text;
+  /** As of volumes, but for one that a disk is made of and one that gets a lost tag back. */
   readonly snapshots: Text;
+  /** All: a volume is detached from whichever lost machine has it. */
   readonly instances: Text;
   /** The name of the deployment, as volumes are tagged with it. */
   readonly deployment: string;
   /** Whether functions that use compute run in the network of the cluster. */
   readonly inNetwork: boolean;
 }
-
-/** Every resource with a star, and why it has one. */
-export const wildcards: Readonly<Record<string, string>> = {
-  "*": "EC2's Describe calls cannot be limited to a resource, and Lambda chooses the interfaces in a network",
-  "table/<name>/index/*": "the indexes of the one table",
-  "<bucket>/*": "blobs are named by what they hold",
-  "log-group:/berth/<stage>/*:*": "functions of one role, each with a group of its own",
-  "volume/*": "EBS chooses the ids; the deployment's tag is required",
-  "snapshot/*":
-    "EBS chooses the ids; the deployment's tag is required, but not of one that a disk is made of, nor of one that gets a lost tag back",
-  "instance/*": "a volume is detached from whichever lost machine has it",
-};
 
 /** The role of a function: one for each pair of what it is and what it uses. */
 export function roleOf(entry: FunctionEntry): RoleKind {

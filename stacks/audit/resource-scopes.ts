@@ -12,7 +12,7 @@ const instances = ownIn("ec2", "instance/\\*");
 const anything = /^\*$/;
 
 /** What each action may be allowed on, as a synthesized policy names it: what moto does not look at. */
-export const scopes: Readonly<Record<string, readonly RegExp[]>> = {
+const scopes: Readonly<Record<string, readonly RegExp[]>> = {
   "dynamodb:BatchGetItem": [table],
   "dynamodb:DeleteItem": [table],
   "dynamodb:GetItem": [table],

@@ -96,7 +96,7 @@ function runFunction(code: string, { method, headers, target }: ViewerRequest, u
 const ofTheConnection = ["host", "connection", "keep-alive", "transfer-encoding", "upgrade", "expect"];
 
 /** At the first mark; the rest is undefined where there is none. */
-export function splitAt(text: string, mark: string): [string, string?] {
+function splitAt(text: string, mark: string): [string, string?] {
   const at = text.indexOf(mark);
   return at === -1 ? [text] : [text.slice(0, at), text.slice(at + 1)];
 }

@@ -36,7 +36,7 @@ interface Route extends MatchedRoute {
  * Finds the route of a request (API Gateway Developer Guide, "Create routes for HTTP APIs"): of those that match the one
  * with a fixed segment where others have a parameter, and `$default` where none does.
  */
-export function httpApiRoutes(resources: readonly Resource[]): (request: OriginRequest) => Route {
+function httpApiRoutes(resources: readonly Resource[]): (request: OriginRequest) => Route {
   const uris = new Map(
     ofType(resources, "aws:apigatewayv2/integration:Integration").map(({ name, inputs }) => [
       `integrations/${name}-id`,

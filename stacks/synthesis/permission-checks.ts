@@ -6,7 +6,7 @@ import { type Check, different, entryOf, ofType } from "./checks.ts";
 import { rolePolicies, trustPolicies } from "./policies.ts";
 import type { Resource } from "./synthesize.ts";
 
-/** Resources that may end with a star (`wildcards` of roles.ts says why each may). */
+/** Resources that may end with a star (`Arns` of roles.ts says why each may). */
 const starred = [
   /^\*$/,
   /:table\/[a-z0-9-]+\/index\/\*$/,
