@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { runInNewContext } from "node:vm";
 import { transform } from "esbuild";
 import { expect, test } from "vitest";
+import functionsFile from "../functions.json" with { type: "json" };
 import { edgeCode } from "./edge-code.ts";
 
 const secret = "s".repeat(32);
@@ -73,6 +74,34 @@ test.each([
 
   expect([request.uri, request.headers["x-berth-path"]?.value]).toEqual([uri, path]);
 });
+
+test("of a long path with a percent sign, the gateway is told what it finds the route by, and the header has the rest", () => {
+  const disk = `${"x".repeat(7_000)}%`;
+  const deep = "/a%20b".repeat(1_000);
+
+  const [long, many, escaped] = [`/v1/disks/${disk}/content`, deep, everyLetterOf("/v1/environments")].map((sent) => {
+    const { uri, headers } = requestAfter(sent);
+    return [uri, headers["x-berth-path"]?.value === sent];
+  });
+
+  expect(long).toEqual(["/v1/disks/-/content", true]);
+  expect(many).toEqual(["/a%20b".repeat(10), true]);
+  expect(requestAfter("/a%20b".repeat(10)).uri).toBe("/a%20b".repeat(10));
+  expect(escaped).toEqual([everyLetterOf("/v1/environments"), true]);
+});
+
+/** Every path that is a route's comes to it, also where each letter of it is escaped. */
+test("no route has a part or a number of parts that the edge leaves out", () => {
+  const routes = functionsFile.flatMap(({ path }) => path ?? []);
+  const longest = routes.map((route) => everyLetterOf(route.replaceAll(/\{\w+\}/g, "x")));
+
+  expect(longest.length).toBeGreaterThan(50);
+  expect(longest.map((sent) => requestAfter(sent)).map(({ uri }) => uri)).toEqual(longest);
+});
+
+function everyLetterOf(path: string): string {
+  return path.replaceAll(/[^/]/g, (letter) => `%${letter.charCodeAt(0).toString(16)}`);
+}
 
 test.each([
   ["/v1/cloudrun/workspaces/ws-1/shell", "/", "/v1/cloudrun/workspaces/ws-1/shell"],

@@ -22,10 +22,22 @@ export function gatewayOf(
       return withoutBody(request, answerOf(answered, 502));
     }
     if (host.startsWith("socket.")) return noUpgrade;
+    if (sizeOf(request) > MOST_OF_A_REQUEST) return tooLarge;
     const { functionArn, ...matched } = routeOf(request);
     const answered = await functions.named(functionArn).invoke(httpApiEvent(request, matched));
     return withoutBody(request, answerOf(answered, 500));
   };
+}
+
+/**
+ * Bytes of the request line and of the headers' values ("Quotas for configuring and running an HTTP API"). AWS does not say
+ * which status refuses more.
+ */
+const MOST_OF_A_REQUEST = 10_240;
+
+function sizeOf({ method, path, query, headers }: OriginRequest): number {
+  const line = `${method} ${path}${query === "" ? "" : `?${query}`} HTTP/1.1`;
+  return [line, ...Object.values(headers)].reduce((sum, part) => sum + Buffer.byteLength(part), 0);
 }
 
 interface Route extends MatchedRoute {
@@ -122,6 +134,8 @@ function gatewayAnswer(status: number, message: string): OriginAnswer {
 
 /** A WebSocket API takes upgrades alone. */
 const noUpgrade = gatewayAnswer(403, "Forbidden");
+
+const tooLarge = gatewayAnswer(431, "Request Header Fields Too Large");
 
 /** Whatever a function answers to HEAD, nothing of it follows the headers. */
 function withoutBody({ method }: OriginRequest, answer: OriginAnswer): OriginAnswer {

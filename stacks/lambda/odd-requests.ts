@@ -16,6 +16,9 @@ export function oddRequests(key: string): Readonly<Record<string, ViewerRequest>
   return {
     ...Object.fromEntries(oddPaths.map((path) => [`GET ${path}`, get(path)])),
     ...Object.fromEntries(oddExecPaths.map((path) => [`POST ${path}`, post(path, '{"command":"pwd"}')])),
+    "a long name of a disk, and a lone percent sign": get(`/v1/disks/${"x".repeat(7_000)}%`),
+    "a long name of a disk, with escaped spaces": get(`/v1/disks/${"a%20".repeat(1_500)}`),
+    "a path of many parts, with escaped spaces": get(`/v1/jobs${"/a%20".repeat(1_500)}`),
     "a path that nobody knows, in each dialect: gpu-dev": get("/nothing/there"),
     "a path that nobody knows, in each dialect: session-manager": get("/session/a/b/c"),
     "a path that nobody knows, in each dialect: onmemos": get("/v1/sessions/a/b/c"),
