@@ -4,14 +4,13 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { sharedType } from "#core/fleet.ts";
-import { type ClusterFixture, openClusterFixture } from "#kubernetes/cluster-fixture.ts";
 import { plainSession } from "#testing/catalog-requests.ts";
 import { binaryPath } from "#testing/cluster/binary.ts";
+import { type ClusterWorld, openClusterWorld } from "./cluster-world.ts";
+import { comparedOf } from "./compared.ts";
 import { UNZIP_MISSING } from "./deployed.ts";
-import { type DeployedStage, openStage } from "./deployed-stage.ts";
+import { viewerRequest } from "./endpoint-requests.ts";
 import { LONG_MS } from "./stage.ts";
-import { clientOf, logIn, type StageClient } from "./stage-client.ts";
 
 /** Why nothing runs here, where nothing does. */
 const MISSING =
@@ -19,64 +18,16 @@ const MISSING =
   (existsSync(await binaryPath(process.env)) ? undefined : "npm run test:cluster has built no control plane yet") ??
   (spawnSync("bwrap", ["--version"]).status === 0 ? undefined : "this machine has no bubblewrap, which mounts disks");
 
-/** A stage, and the cluster into which the access entries of its roles let the zips. */
-interface World {
-  readonly stage: DeployedStage;
-  readonly cluster: ClusterFixture;
-  readonly key: string;
-  readonly ask: StageClient;
-  stop(): Promise<void>;
-}
-
-let world: World | undefined;
-/** Where port 8080 of every pod is on this machine. */
-let sessionPort = 0;
-
+let world: ClusterWorld | undefined;
 beforeAll(async () => {
-  if (MISSING === undefined) world = await openWorld();
+  if (MISSING === undefined) world = await openClusterWorld();
 }, LONG_MS);
 
 afterAll(() => world?.stop(), LONG_MS);
 
-async function openWorld(): Promise<World> {
-  const stage = await openStage();
-  const { eks } = stage.services;
-  const cluster = await openClusterFixture(
-    [{ name: "one", instanceType: sharedType.name }],
-    () => ({ process: true, ports: { 8080: sessionPort } }),
-    { mountsDisks: true, tokenReviews: eks.tokenReviews },
-  );
-  eks.open(cluster.cluster.controlPlane.accessOf("nobody"));
-  await stage.runSchedule("cron/capacity");
-  // It follows the cluster for minutes, and ends with the stage.
-  const watch = stage.runSchedule("cron/watch");
-  const key = await logIn(stage);
-  return {
-    stage,
-    cluster,
-    key,
-    ask: clientOf(stage, key),
-    async stop() {
-      await stage.stop();
-      await watch;
-      await cluster.stop();
-    },
-  };
-}
-
-/** Hands messages to their consumers until this is answered, and passes the answer on. */
-async function meanwhile<Answer>({ stage }: World, doing: Promise<Answer>): Promise<Answer> {
-  let isOver = false;
-  const over = doing.finally(() => {
-    isOver = true;
-  });
-  await expect.poll(async () => [await stage.deliver(), isOver][1], { interval: 20 }).toBe(true);
-  return over;
-}
-
 /** One that runs: a create answers once it does. */
-async function runningWorkspace(open: World): Promise<{ readonly id: string; readonly path: string }> {
-  const { body } = await meanwhile(open, open.ask("POST", "/v1/cloudrun/workspaces", plainSession));
+async function runningWorkspace(open: ClusterWorld): Promise<{ readonly id: string; readonly path: string }> {
+  const { body } = await open.delivering(open.ask("POST", "/v1/cloudrun/workspaces", plainSession));
   expect(body.status).toBe("running");
   return { id: body.id, path: `/v1/cloudrun/workspaces/${body.id}` };
 }
@@ -99,6 +50,32 @@ test("commands of each kind run in a pod by their function URLs, and find what t
   expect(failed.body).toMatchObject({ stdout: `${id}\n`, stderr: "no\n", returncode: 3, success: false });
   expect(python.body).toMatchObject(hasPython ? { stdout: `${id}\n\n`, returncode: 0 } : { returncode: 127 });
   expect(session).toMatchObject({ ...ran, body: { ...ran.body, stdout: "1\n" } });
+});
+
+test("commands are answered as by the local server", async ({ skip }) => {
+  if (!world) return skip(MISSING);
+  const { key, stage, local } = world;
+  const { id, path } = await runningWorkspace(world);
+  const [execute, runSh] = [`${path}/execute`, `${path}/runsh`] as const;
+  const requests: Readonly<Record<string, readonly [target: string, body?: object]>> = {
+    "its success": [execute, { command: "pwd" }],
+    "a session's": [`/v1/sessions/${id}/execute`, { command: "echo $NAMESPACE $USER $BUCKET_NAME" }],
+    "its words in the query": [`${runSh}?command=echo%20a+b%2Bc`],
+    "a failure": [runSh, { command: "echo no >&2; exit 3" }],
+    "one that a signal ends": [runSh, { command: "kill -KILL $$" }],
+    "one whose time is up": [execute, { command: "echo begun; sleep 60", timeout: 1 }],
+    "bytes that are no text": [execute, { command: "printf 'a\\377b'" }],
+    "more than is kept": [execute, { command: "yes | head -c 2000000; yes no | head -c 2000000 >&2" }],
+    "a program": [`${path}/runpython`, { code: "import sys; print(sys.argv); sys.exit(4)" }],
+    "a NUL character": [execute, { command: "a\0b" }],
+  };
+
+  for (const [name, [target, body]] of Object.entries(requests)) {
+    const request = viewerRequest({ method: "POST", path: target, sent: { key, body } });
+    const [atLocal, atZips] = [await local.ask(request), await stage.request(request)];
+    expect({ name, ...comparedOf(atZips) }).toEqual({ name, ...comparedOf(atLocal) });
+    expect([name, atLocal.status]).toEqual([name, name === "a NUL character" ? 400 : 200]);
+  }
 });
 
 test("a shell is opened, runs commands in a pod one after another, and is closed", async ({ skip }) => {
@@ -140,13 +117,13 @@ test("a chat message reaches the server in a session's pod, and its answer the c
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   onTestFinished(() => void server.close());
-  sessionPort = (server.address() as AddressInfo).port;
+  world.serveSessionsAt((server.address() as AddressInfo).port);
   const { body } = await ask("POST", "/session/create", { user_id: "user@example.com" });
   const session = `/session/${body.uuid}`;
   const asleep = await ask("POST", `${session}/chat`, { message: "first" });
   const status = async () => [await stage.deliver(), (await ask("GET", session)).body.session.status][1];
   await expect.poll(status, { interval: 20 }).toBe("running");
-  const awake = await meanwhile(world, ask("POST", `${session}/chat`, { message: "second" }));
+  const awake = await world.delivering(ask("POST", `${session}/chat`, { message: "second" }));
 
   expect(asleep).toMatchObject({ status: 202, body: { status: "queued" } });
   expect(awake).toEqual({

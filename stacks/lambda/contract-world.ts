@@ -1,20 +1,14 @@
-import { request as httpRequest } from "node:http";
-import { buffer } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
-import { systemClock } from "#aws/clock.ts";
-import { stsIdentity } from "#aws/identity.ts";
-import { systemIds } from "#aws/ids.ts";
 import { readSettings } from "#aws/settings.ts";
 import type { Look } from "#core/ports/queue.ts";
 import { type Catalog, loadCatalog } from "#http/catalog.ts";
-import { version } from "#http/version.ts";
-import { startServer } from "#local/server.ts";
 import { catalogWorld } from "#testing/catalog-requests.ts";
 import type { HttpWorld } from "#testing/http-world.ts";
 import { nodesOf } from "#testing/memory-world.ts";
 import type { DeployedFunctions } from "./deployed.ts";
 import { openStage } from "./deployed-stage.ts";
 import type { OriginAnswer, ViewerRequest } from "./edge.ts";
+import { startLocal } from "./local.ts";
 import { queueNames, variablesIn } from "./services.ts";
 
 /** One set of stores, and two ways to them: the local server, and from the edge to the zips. */
@@ -36,7 +30,7 @@ const PAUSE_MS = 10;
 export async function openContractWorld(): Promise<ContractWorld> {
   const stage = await openStage();
   const { resources, services, deployed } = stage;
-  const { table, queue, sealer, blobs } = services.ports;
+  const { table, sealer, blobs } = services.ports;
   const settings = readSettings(variablesIn(resources));
   const nodes = nodesOf({ h100: 2, "cpu-x86": 60, "cpu-shared": 60 });
   const wrap = <Ports extends object>(ports: Ports): Ports => ({ ...ports, sealer });
@@ -45,22 +39,8 @@ export async function openContractWorld(): Promise<ContractWorld> {
   // Volumes keep what they hold of these.
   Object.assign(world.blobs, blobs);
   const catalog = await loadCatalog();
-  const clock = systemClock();
   const { compute, volumes, githubKeys, fetch } = world;
-  const identity = stsIdentity({ endpoint: services.stsEndpoint, region: "us-east-1" });
-  const runtime = {
-    ports: { table, queue, sealer, blobs, compute, volumes, githubKeys, fetch, identity },
-    clock,
-    ids: systemIds(),
-    log: world.log,
-    settings,
-    deployment: { version, startedAt: clock.now(), isolation: "container", limits: "container (memory, cpu)" },
-  };
-  const server = await startServer(() => runtime, catalog.endpoints, {
-    port: 0,
-    setting: "PORT",
-    sockets: catalog.sockets,
-  });
+  const server = await startLocal(stage, { compute, volumes, githubKeys, fetch }, world.log);
 
   async function work(): Promise<void> {
     for (const name of queueNames) {
@@ -77,7 +57,7 @@ export async function openContractWorld(): Promise<ContractWorld> {
     catalog,
     world,
     deployed,
-    local: (request) => askServer(server.url, request),
+    local: server.ask,
     zips: stage.request,
     async working(doing) {
       let isDone = false;
@@ -97,17 +77,4 @@ export async function openContractWorld(): Promise<ContractWorld> {
       await stage.stop();
     },
   };
-}
-
-/** The target goes out as it is: fetch would write it anew. */
-async function askServer(url: string, { method, target, headers, body }: ViewerRequest): Promise<OriginAnswer> {
-  const { hostname, port } = new URL(url);
-  return new Promise((resolve, reject) => {
-    const sent = httpRequest({ hostname, port, method, path: target, headers, agent: false }, (answer) => {
-      const given = Object.entries(answer.headers).map(([name, value]) => [name, String(value)]);
-      const { statusCode: status = 0 } = answer;
-      buffer(answer).then((bytes) => resolve({ status, headers: Object.fromEntries(given), body: bytes }), reject);
-    });
-    sent.on("error", reject).end(body);
-  });
 }

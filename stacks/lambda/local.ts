@@ -1,0 +1,54 @@
+import { request as httpRequest } from "node:http";
+import { buffer } from "node:stream/consumers";
+import { systemClock } from "#aws/clock.ts";
+import { stsIdentity } from "#aws/identity.ts";
+import { systemIds } from "#aws/ids.ts";
+import { readSettings } from "#aws/settings.ts";
+import type { Ports } from "#core/context.ts";
+import type { Log } from "#core/ports/log.ts";
+import { loadCatalog } from "#http/catalog.ts";
+import { version } from "#http/version.ts";
+import { startServer } from "#local/server.ts";
+import type { DeployedStage } from "./deployed-stage.ts";
+import type { OriginAnswer, ViewerRequest } from "./edge.ts";
+import { REGION } from "./events.ts";
+import { variablesIn } from "./services.ts";
+
+/** The local server, over the stores of a stage. */
+export interface Local {
+  ask(request: ViewerRequest): Promise<OriginAnswer>;
+  stop(): Promise<void>;
+}
+
+export async function startLocal(
+  { resources, services }: DeployedStage,
+  others: Pick<Ports, "compute" | "volumes" | "githubKeys" | "fetch">,
+  log: Log,
+): Promise<Local> {
+  const { endpoints, sockets } = await loadCatalog();
+  const clock = systemClock();
+  const identity = stsIdentity({ endpoint: services.stsEndpoint, region: REGION });
+  const runtime = {
+    ports: { ...services.ports, ...others, identity },
+    clock,
+    ids: systemIds(),
+    log,
+    settings: readSettings(variablesIn(resources)),
+    deployment: { version, startedAt: clock.now(), isolation: "container", limits: "container (memory, cpu)" },
+  };
+  const server = await startServer(() => runtime, endpoints, { port: 0, setting: "PORT", sockets });
+  return { ask: (request) => askServer(server.url, request), stop: () => server.stop() };
+}
+
+/** The target goes out as it is: fetch would write it anew. */
+async function askServer(url: string, { method, target, headers, body }: ViewerRequest): Promise<OriginAnswer> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve, reject) => {
+    const sent = httpRequest({ hostname, port, method, path: target, headers, agent: false }, (answer) => {
+      const given = Object.entries(answer.headers).map(([name, value]) => [name, String(value)]);
+      const { statusCode: status = 0 } = answer;
+      buffer(answer).then((bytes) => resolve({ status, headers: Object.fromEntries(given), body: bytes }), reject);
+    });
+    sent.on("error", reject).end(body);
+  });
+}
