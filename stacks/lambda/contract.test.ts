@@ -26,6 +26,9 @@ beforeAll(async () => {
 
 afterAll(() => world?.stop(), LONG_MS);
 
+/** It changes nothing, and what it answers is another once the planner has gone on. */
+const ASKS_BY_POST = "gpu-dev/jobs/estimate";
+
 /** Equal answers, unless the list says why they are not. */
 function expectAlike(name: string, local: Compared, zips: Compared): void {
   if (name in differences) {
@@ -69,7 +72,7 @@ describe.each(rows)("$name, from the edge to its zip", ({ name, endpoint }) => {
     const open = world;
 
     const one = await goodRequest(open.world, endpoint, key);
-    if (endpoint.method === "get") {
+    if (endpoint.method === "get" || name === ASKS_BY_POST) {
       const [local, zips] = await pairOf(open, viewerRequest(one));
       expectAlike(`${name}: its success`, local, zips);
       return expect(local.status).toBe(endpoint.status);
