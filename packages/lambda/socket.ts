@@ -93,7 +93,7 @@ async function takeAll(serving: Serving, frames: readonly SocketFrame[]): Promis
       await take(serving, frame);
     } catch (error) {
       serving.runtime.log.error("frame failed", { error: String(error) });
-      if (await isGivenUp(serving, frame)) continue;
+      if ((await giveBack(serving, frame)) === "closed") continue;
       return frames.slice(at).map(({ id }) => ({ itemIdentifier: id }));
     }
   }
@@ -107,22 +107,22 @@ async function takeAll(serving: Serving, frames: readonly SocketFrame[]): Promis
 const MOST_RECEIVES = 4;
 
 /**
- * Closes the connection of a frame that failed too often, and answers true. Before that it has the frame come again soon,
- * since all later frames of the connection wait for it, and answers false.
+ * Has a frame that failed come again soon, since all later frames of the connection wait for it. Closes the connection of
+ * one that failed too often.
  */
-async function isGivenUp({ runtime, gateway }: Serving, frame: SocketFrame): Promise<boolean> {
+async function giveBack({ runtime, gateway }: Serving, frame: SocketFrame): Promise<"closed" | "comes again"> {
   const { connection, receipt, receives } = frame;
   try {
     if (receives < MOST_RECEIVES) {
       await gateway.showSoon(receipt);
-      return false;
+      return "comes again";
     }
     await dropConnection(writingOf(runtime), connection);
     await gateway.close(connection);
-    return true;
+    return "closed";
   } catch (error) {
     runtime.log.error("frame not given back", { error: String(error) });
-    return false;
+    return "comes again";
   }
 }
 

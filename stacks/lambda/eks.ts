@@ -3,8 +3,8 @@ import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { type FakeAnswer, type FakeService, startFakeService } from "#aws/test-servers/fake-service.ts";
+import { ACCOUNT } from "../synthesis/cloud.ts";
 import type { Resource } from "../synthesis/synthesize.ts";
-import { ACCOUNT } from "./events.ts";
 
 /** EKS, with the cluster of the stage once there is one. */
 export interface Eks extends Pick<FakeService, "endpoint" | "knowKeys" | "stop"> {

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { ACCOUNT, REGION } from "../synthesis/cloud.ts";
 
 /** A request as it comes to an origin behind the edge; the names of its headers are in lower case. */
 export interface OriginRequest {
@@ -10,9 +11,6 @@ export interface OriginRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array | undefined;
 }
-
-export const ACCOUNT = "123456789012";
-export const REGION = "us-east-1";
 
 /**
  * What an HTTP API hands to a function (API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP APIs",

@@ -9,9 +9,9 @@ import type { Log } from "#core/ports/log.ts";
 import { loadCatalog } from "#http/catalog.ts";
 import { version } from "#http/version.ts";
 import { startServer } from "#local/server.ts";
+import { REGION } from "../synthesis/cloud.ts";
 import type { DeployedStage } from "./deployed-stage.ts";
 import type { OriginAnswer, ViewerRequest } from "./edge.ts";
-import { REGION } from "./events.ts";
 import { variablesIn } from "./services.ts";
 
 /** The local server, over the stores of a stage. */

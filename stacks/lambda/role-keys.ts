@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { LocalIdentity } from "#local/identities.ts";
+import { ACCOUNT } from "../synthesis/cloud.ts";
 import type { Resource } from "../synthesis/synthesize.ts";
-import { ACCOUNT } from "./events.ts";
 
 /** What Lambda gives a function of its role. */
 export type RoleKey = Readonly<Record<"accessKeyId" | "secretAccessKey" | "sessionToken", string>>;

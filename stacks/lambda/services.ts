@@ -25,10 +25,11 @@ import type { Table } from "#core/ports/table.ts";
 import { startSts } from "#local/sts.ts";
 import { operator } from "#testing/catalog-requests.ts";
 import { developer, second } from "#testing/http-world.ts";
+import { REGION } from "../synthesis/cloud.ts";
 import type { Resource } from "../synthesis/synthesize.ts";
 import { type Connections, startConnections } from "./connections.ts";
 import { type Eks, startEks } from "./eks.ts";
-import { type QueueMessage, REGION } from "./events.ts";
+import type { QueueMessage } from "./events.ts";
 import { functionRoles, identityOfRole, keyOfRole } from "./role-keys.ts";
 import { RECEIVER_HOST } from "./stage.ts";
 

@@ -1,5 +1,6 @@
-const ACCOUNT = "123456789012";
-const REGION = "us-east-1";
+/** Where every stage of the tests is. */
+export const ACCOUNT = "123456789012";
+export const REGION = "us-east-1";
 
 type Inputs = Readonly<Record<string, unknown>>;
 

@@ -3,6 +3,7 @@ import type { FunctionEntry, PortName } from "../functions-file.ts";
 import { capitalize } from "../names.ts";
 import { onlyRunsCommands } from "../roles.ts";
 import { type Check, different, differentInOrder, entryOf, ofType } from "./checks.ts";
+import { ACCOUNT, REGION } from "./cloud.ts";
 import type { Resource } from "./synthesize.ts";
 
 /** What each function may do by the role that it has. */
@@ -72,7 +73,7 @@ export const roleChecks = {
     return ofType(resources, "aws:lambda/function:Function").flatMap((resource) => {
       const group = groups.find(({ inputs }) => inputs.name === resource.inputs.loggingConfig?.logGroup);
       if (!group) return [`${resource.name} has no log`];
-      const stream = `arn:aws:logs:us-east-1:123456789012:log-group:${group.inputs.name}:log-stream:one`;
+      const stream = `arn:aws:logs:${home}:log-group:${group.inputs.name}:log-stream:one`;
       const mayWrite = allowedTo(resource, resources)
         .filter(({ Action }) => Action.includes("logs:PutLogEvents"))
         .some(({ Resource }) => Resource.some((arn) => covers(arn, stream)));
@@ -180,7 +181,7 @@ function scopeProblems(resource: Resource, entry: FunctionEntry, resources: read
   ];
 }
 
-const home = "us-east-1:123456789012";
+const home = `${REGION}:${ACCOUNT}`;
 
 function queuesSentTo(entry: FunctionEntry): readonly string[] {
   const { name, kind, uses } = entry;
