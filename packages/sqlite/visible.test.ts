@@ -5,9 +5,32 @@ import { visibleMessages } from "./visible.ts";
 interface Sent {
   readonly id: number;
   readonly group: string | undefined;
+  readonly look: { readonly hint?: true };
 }
 
-const message = (id: number, group?: string): Sent => ({ id, group });
+const message = (id: number, group?: string): Sent => ({ id, group, look: {} });
+const hint = (id: number): Sent => ({ id, group: undefined, look: { hint: true } });
+
+test("hands out a hint that comes last in turn with what waits longer, each in the order in which they came", () => {
+  const visible = visibleMessages<Sent>();
+  for (const id of [1, 2, 3, 4]) visible.add(message(id));
+  for (const id of [5, 6]) visible.add(hint(id));
+
+  const taken = [1, 2, 3, 4, 5, 6, 7].map(() => visible.take()?.id);
+
+  expect(taken).toEqual([5, 1, 6, 2, 3, 4, undefined]);
+});
+
+test("holds back neither hints nor others where there is only one of the two", () => {
+  const visible = visibleMessages<Sent>();
+  for (const id of [1, 2]) visible.add(hint(id));
+
+  const hints = [visible.take()?.id, visible.take()?.id, visible.hasNext()];
+  for (const id of [3, 4]) visible.add(message(id));
+
+  expect(hints).toEqual([1, 2, false]);
+  expect([visible.take()?.id, visible.take()?.id, visible.hasNext()]).toEqual([3, 4, false]);
+});
 
 test("hands out of each group what was sent first, also when that came back last", () => {
   const visible = visibleMessages<Sent>();
@@ -59,7 +82,7 @@ test("keeps to its rules whatever happens in which order", () => {
       const [inside, out] = [new Set<number>(), new Set<number>()];
       const isFree = (id: number) => groupOf(id) === undefined || ![...out].some((one) => groupOf(one) === groupOf(id));
       for (const { what, id } of all) {
-        const one = message(id, groupOf(id));
+        const one = id === 4 ? hint(id) : message(id, groupOf(id));
         if (what === "add" && !out.has(id)) {
           visible.add(one);
           inside.add(id);

@@ -1,13 +1,17 @@
 import { popHeap, pushHeap } from "#core/heap.ts";
+import type { Look } from "#core/ports/queue.ts";
 
 interface Sent {
   readonly id: number;
   readonly group: string | undefined;
+  readonly look: Pick<Look, "hint">;
 }
 
 /**
- * The messages that can be received: those of no group in the order in which they came, and of each group the one that was
- * sent first while none of it is out. Whatever is waiting, taking one costs about the same.
+ * The messages that can be received: those of no group in the order in which they came, hints and others in turn, and of
+ * each group the one that was sent first while none of it is out. Whatever is waiting, taking one costs about the same.
+ *
+ * Most hints say that a command is over: behind everything that was submitted before, its GPUs would be held for as long.
  */
 export interface Visible<Message extends Sent> {
   readonly size: number;
@@ -28,7 +32,8 @@ interface Group<Message> {
 }
 
 export function visibleMessages<Message extends Sent>(): Visible<Message> {
-  const single = new Map<number, Message>();
+  const [hints, others] = [new Map<number, Message>(), new Map<number, Message>()];
+  let next = hints;
   const groups = new Map<string, Group<Message>>();
   /** Names of groups with a message and none out; who was served goes to the end. */
   const ready = new Set<string>();
@@ -44,6 +49,16 @@ export function visibleMessages<Message extends Sent>(): Visible<Message> {
     else ready.delete(name);
     if (ids.size === 0 && out === undefined) groups.delete(name);
   };
+  const takeSingle = (): Message | undefined => {
+    const line = next.size > 0 ? next : otherThan(next);
+    next = otherThan(line);
+    for (const [id, message] of line) {
+      line.delete(id);
+      return message;
+    }
+    return undefined;
+  };
+  const otherThan = (line: Map<number, Message>) => (line === hints ? others : hints);
   const takeOf = (name: string): Message | undefined => {
     const group = groupOf(name);
     let first = popHeap(group.heap, isEarlier);
@@ -64,11 +79,11 @@ export function visibleMessages<Message extends Sent>(): Visible<Message> {
 
   return {
     get size() {
-      return single.size + grouped;
+      return hints.size + others.size + grouped;
     },
     add(message) {
-      const { id, group: name } = message;
-      if (name === undefined) return void single.set(id, message);
+      const { id, group: name, look } = message;
+      if (name === undefined) return void (look.hint ? hints : others).set(id, message);
       const group = groupOf(name);
       if (group.ids.has(id)) return;
       group.ids.add(id);
@@ -78,7 +93,8 @@ export function visibleMessages<Message extends Sent>(): Visible<Message> {
     },
     remove(message) {
       const { id, group: name } = message;
-      single.delete(id);
+      hints.delete(id);
+      others.delete(id);
       putBack(message);
       const group = name === undefined ? undefined : groups.get(name);
       if (name === undefined || !group?.ids.delete(id)) return;
@@ -86,12 +102,10 @@ export function visibleMessages<Message extends Sent>(): Visible<Message> {
       settle(name, group);
     },
     putBack,
-    hasNext: () => single.size > 0 || ready.size > 0,
+    hasNext: () => hints.size > 0 || others.size > 0 || ready.size > 0,
     take() {
-      for (const [id, message] of single) {
-        single.delete(id);
-        return message;
-      }
+      const single = takeSingle();
+      if (single) return single;
       for (const name of ready) return takeOf(name);
       return undefined;
     },
