@@ -81,6 +81,27 @@ test("a signal whose look lost every write is looked at again a second later", a
   expect((await world.read("alice", "one")).phase).toBe("completed");
 });
 
+test("what a signal leads to at once is sent as a signal, and nothing else is", async () => {
+  const { world, environment } = await preparing();
+  const look = keyText(environment);
+  const sent: string[] = [];
+  const send: typeof world.queue.send = async (_, message, { delaySeconds = 0 } = {}) => {
+    if (message.look !== look) return;
+    sent.push(`${message.hint ? "a signal" : "no signal"} ${delaySeconds > 0 ? "later" : "at once"}`);
+  };
+  const ctx = { ...world.ctx, queue: { ...world.ctx.queue, send } };
+  const lookAtIt = (hint: { readonly hint?: true }) => reconcile(ctx, { look, ...hint });
+
+  world.clock.advance(60_000);
+  await requestCancel(world.as("alice"), "one");
+  await lookAtIt({ hint: true });
+  await lookAtIt({});
+  await lookAtIt({ hint: true });
+  await lookAtIt({ hint: true });
+
+  expect(sent).toEqual(["a signal at once", "no signal at once", "a signal at once", "no signal later"]);
+});
+
 test("a run is first asked for once it was made, and before that by whoever does not know whether it was", async () => {
   const world = await memoryWorld();
   const calls: string[] = [];

@@ -62,7 +62,7 @@ async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boo
   if (!record) return "again";
   logLook(ctx, record, step.log, ctx.clock.monotonic() - readAt.monotonic);
   const hasActed = await act(guarded, key, step);
-  await sendAfter(ctx, key, record, step, hasActed ? 0 : ACT_PAUSE_MS);
+  await sendAfter(ctx, key, record, step, { leastMs: hasActed ? 0 : ACT_PAUSE_MS, isHint: message.hint === true });
   return "over";
 }
 
@@ -157,12 +157,20 @@ function attemptsOf({ attempts }: Stored & { readonly attempts?: unknown }): num
   return typeof attempts === "number" ? attempts : 0;
 }
 
-/** Only here, behind a write that won, is the next look at the same record sent: chains merge and never multiply. */
-async function sendAfter(ctx: WorkerContext, key: Key, record: Due, step: Step<Due>, leastMs: number): Promise<void> {
+interface Next {
+  readonly leastMs: number;
+  readonly isHint: boolean;
+}
+
+/**
+ * Only here, behind a write that won, is the next look at the same record sent: chains merge and never multiply. What a
+ * signal leads to at once is sent as a signal too, which a queue may hand out before what was submitted meanwhile.
+ */
+async function sendAfter(ctx: WorkerContext, key: Key, record: Due, step: Step<Due>, next: Next): Promise<void> {
   const others = step.notify.map((send) => sendLook(ctx, send.key, send.for ? { for: send.for } : {}));
   const due = record.dueAt === undefined ? Number.POSITIVE_INFINITY : record.dueAt - ctx.clock.now();
-  const wait = Math.max(due, leastMs);
-  if (wait <= SWEEP_REACH_MS) others.push(sendLook(ctx, key, { delayMs: wait }));
+  const wait = Math.max(due, next.leastMs);
+  if (wait <= SWEEP_REACH_MS) others.push(sendLook(ctx, key, { delayMs: wait, isHint: next.isHint && wait <= 0 }));
   await Promise.all(others);
 }
 

@@ -122,7 +122,8 @@ export const lookBugs: readonly PlantedBug[] = [
       {
         file: "reconcile.ts",
         find: 'if (!record) return "again";',
-        replace: 'if (!record) {\n    await sendAfter(ctx, key, step.record, step);\n    return "over";\n  }',
+        replace:
+          'if (!record) {\n    await sendAfter(ctx, key, step.record, step, { leastMs: 0, isHint: false });\n    return "over";\n  }',
       },
     ],
   },
