@@ -26,9 +26,17 @@ interface List {
   fail(error: Error): void;
 }
 
-/** An API server that answers each list when the test says so. */
+/** An API server that answers each list when the test says so, and a time after which a list is slow likewise. */
 function listing() {
   const lists: List[] = [];
+  const timers = new Set<() => void>();
+  const whenSlow = (call: () => void) => {
+    timers.add(call);
+    return () => void timers.delete(call);
+  };
+  const pass = () => {
+    for (const call of [...timers]) if (timers.delete(call)) call();
+  };
   const list = async (path: string, keep: (item: KubeObject) => readonly KubeObject[]) => {
     const selector = new URL(path, "https://memory").searchParams.get("labelSelector") ?? "";
     const { promise, resolve, reject } = Promise.withResolvers<readonly KubeObject[]>();
@@ -36,7 +44,7 @@ function listing() {
     return { items: (await promise).flatMap(keep), resourceVersion: "1" };
   };
   const client = { list } as unknown as ApiClient;
-  return { lists, shared: sharedLists(client, pathsOf("environments")) };
+  return { lists, client, timers, pass, shared: sharedLists(client, pathsOf("environments"), whenSlow) };
 }
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
@@ -114,6 +122,73 @@ it("asks for no more than 100 runs at once", async () => {
   await Promise.all(answers);
 
   expect(lists.map(({ selector }) => selector.split(",").length)).toEqual([2, 100, 50]);
+});
+
+it("goes on without a list that is slow, by one that begins after the question", async () => {
+  const { lists, pass, shared } = listing();
+  void shared.pods(first);
+  const waiting = shared.pods(second);
+  const before = lists.length;
+
+  pass();
+  lists[1]?.answer([objectsOf(second).pod]);
+
+  expect(await waiting).toEqual([objectsOf(second).pod]);
+  const later = shared.pods(third);
+  lists[2]?.answer([objectsOf(third).pod]);
+  expect(await later).toEqual([objectsOf(third).pod]);
+  expect([before, lists.length]).toEqual([1, 3]);
+});
+
+it("has no more than three lists under way, and goes on as soon as one of them ends", async () => {
+  const { lists, pass, shared } = listing();
+  const slow = shared.jobs(first);
+  for (const run of [second, third]) {
+    pass();
+    void shared.jobs(run);
+  }
+  pass();
+  const waiting = shared.jobs(second);
+  const before = lists.length;
+
+  lists[0]?.fail(new ApiUnreachable("GET jobs", "timed out"));
+  await expect(slow).rejects.toThrow("timed out");
+  await settled();
+  lists[3]?.answer([objectsOf(second).job]);
+
+  expect(await waiting).toEqual([objectsOf(second).job]);
+  expect([before, lists.length]).toEqual([3, 4]);
+});
+
+it("counts a list that was slow and has ended no more", async () => {
+  const { lists, timers, pass, shared } = listing();
+  const slow = shared.jobs(first);
+  pass();
+  lists[0]?.answer([]);
+  await slow;
+  await settled();
+
+  void shared.jobs(second);
+  void shared.jobs(third);
+
+  expect([lists.length, timers.size]).toEqual([2, 1]);
+  lists[1]?.answer([]);
+  await settled();
+  lists[2]?.answer([]);
+  await settled();
+  expect(timers.size).toBe(0);
+});
+
+it("is held by an API server that never answers a list for no longer than until that list is slow", async () => {
+  const { lists, client } = listing();
+  const shared = sharedLists(client, pathsOf("environments"));
+  void shared.pods(first);
+
+  const others = [second, third].map((run) => shared.pods(run));
+  await expect.poll(() => lists.length).toBe(2);
+  lists[1]?.answer([objectsOf(second).pod]);
+
+  expect(await Promise.all(others)).toEqual([[objectsOf(second).pod], []]);
 });
 
 it("refuses what is no run before it asks anybody", async () => {

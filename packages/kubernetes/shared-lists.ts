@@ -1,4 +1,5 @@
 import type { ApiClient } from "./api-client.ts";
+import { askTogether, type WhenSlow } from "./ask-together.ts";
 import { nameOfRun, type RunId, runOf, selectorOf, selectorOfUids } from "./names.ts";
 import type { Job, KubeObject, Pod } from "./objects.ts";
 import type { Paths } from "./paths.ts";
@@ -11,13 +12,12 @@ export interface RunLists {
 
 /**
  * Lists for many looks at once. An API server compares a selector with every object of the namespace, so the list of one
- * run costs it as much as that of a hundred. What is asked for while a list is under way waits for the next one: a look
- * must not read an answer that is older than its question.
+ * run costs it as much as that of a hundred.
  */
-export function sharedLists(client: ApiClient, paths: Paths): RunLists {
+export function sharedLists(client: ApiClient, paths: Paths, whenSlow?: WhenSlow): RunLists {
   return {
-    jobs: sharedList<Job>("Job", (selector, keep) => client.list(`${paths.jobs}?${selector}`, keep)),
-    pods: sharedList<Pod>("Pod", (selector, keep) => client.list(`${paths.pods}?${selector}`, keep)),
+    jobs: sharedList<Job>("Job", (selector, keep) => client.list(`${paths.jobs}?${selector}`, keep), whenSlow),
+    pods: sharedList<Pod>("Pod", (selector, keep) => client.list(`${paths.pods}?${selector}`, keep), whenSlow),
   };
 }
 
@@ -29,40 +29,23 @@ type ListBy<Item> = (
   keep: (item: Item) => readonly Item[],
 ) => Promise<{ readonly items: readonly Item[] }>;
 
-interface Question<Item> {
-  readonly id: RunId;
-  readonly answer: PromiseWithResolvers<readonly Item[]>;
-}
-
 function sharedList<Item extends KubeObject>(
   kind: "Job" | "Pod",
   listBy: ListBy<Item>,
+  whenSlow: WhenSlow | undefined,
 ): (id: RunId) => Promise<readonly Item[]> {
-  const open: Question<Item>[] = [];
-  let isListing = false;
-  const answerOpen = async () => {
-    isListing = true;
-    while (open.length > 0) await answerAll(open.splice(0, mostRuns));
-    isListing = false;
-  };
-  const answerAll = async (asked: readonly Question<Item>[]) => {
-    try {
-      const { items } = await listBy(selectorOfAll(asked.map(({ id }) => id)), (item) =>
-        runOf(item, kind) ? [item] : [],
-      );
+  const listOf = askTogether<RunId, readonly Item[]>(
+    async (ids) => {
+      const { items } = await listBy(selectorOfAll(ids), (item) => (runOf(item, kind) ? [item] : []));
       const found = Map.groupBy(items, (item) => nameIn(item, kind));
-      for (const { id, answer } of asked) answer.resolve(found.get(nameOfRun(id)) ?? []);
-    } catch (error) {
-      for (const { answer } of asked) answer.reject(error);
-    }
-  };
+      return (id) => found.get(nameOfRun(id)) ?? [];
+    },
+    { mostQuestions: mostRuns, whenSlow },
+  );
   return async (id) => {
     // Throws for what is no run, before anybody else would be refused with it.
     nameOfRun(id);
-    const answer = Promise.withResolvers<readonly Item[]>();
-    open.push({ id, answer });
-    if (!isListing) void answerOpen();
-    return answer.promise;
+    return listOf(id);
   };
 }
 
