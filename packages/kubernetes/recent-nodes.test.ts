@@ -74,3 +74,19 @@ it.each<[string, (one: { answer(isReady: boolean): void; fail(): void }) => void
   expect((await Promise.all(others)).map((nodes) => nodes.length)).toEqual([1, 1]);
   expect([before, asked.length]).toEqual([1, 3]);
 });
+
+it("a node that another one asks for is waited for until the own deadline, and those after it still share it", async () => {
+  const { asked, nodesOf } = asking(() => 0);
+  const deadline = new AbortController();
+  const hanging = nodesOf(["n1"]);
+  const late = nodesOf(["n1"], deadline.signal);
+
+  deadline.abort();
+
+  await expect(late).rejects.toThrow("GET /api/v1/nodes/n1: timed out");
+  const others = nodesOf(["n1"]);
+  await setImmediate();
+  expect(asked.map(({ name }) => name)).toEqual(["n1"]);
+  asked[0]?.answer();
+  expect((await Promise.all([hanging, others])).map((nodes) => nodes.length)).toEqual([1, 1]);
+});

@@ -1,4 +1,5 @@
 import type { ApiClient } from "./api-client.ts";
+import { inTime } from "./exchange.ts";
 import { holds, type Node } from "./objects.ts";
 import { readNodes } from "./read-nodes.ts";
 
@@ -13,13 +14,14 @@ export type ReadNodes = (names: readonly string[], deadline?: AbortSignal) => Pr
 /**
  * Reads nodes of these names, and those that answer at most every 2 s: of all that looks ask for, the node is what the runs
  * of one machine share. One that does not answer, or is not there, is asked for each time. Not for what is done by force.
+ * What another one asks for is waited for until the own deadline: throws `ApiUnreachable` then.
  */
 export function recentNodes(client: ApiClient, now: () => number): ReadNodes {
   const kept = new Map<string, Asked>();
   const isFresh = ({ at }: Asked) => now() - at >= 0 && now() - at < keptMs;
   const ask = async (name: string, deadline: AbortSignal | undefined): Promise<Node | undefined> => {
     const known = kept.get(name);
-    const found = known && (await known.ready);
+    const found = known && (await readyInTime(known, name, deadline));
     if (found) return found;
     const reading = readNodes(client, [name], deadline);
     const ready = reading.then(
@@ -37,6 +39,10 @@ export function recentNodes(client: ApiClient, now: () => number): ReadNodes {
     const found = await Promise.all(names.map((name) => ask(name, deadline)));
     return found.flatMap((node) => node ?? []);
   };
+}
+
+function readyInTime({ ready }: Asked, name: string, deadline: AbortSignal | undefined): Promise<Node | undefined> {
+  return deadline ? inTime(ready, `GET /api/v1/nodes/${name}`, deadline) : ready;
 }
 
 interface Asked {
