@@ -1,15 +1,9 @@
 import type { NodeRef } from "#core/ports/compute.ts";
+import { type Attachment, attachmentsPath } from "./attachment-lists.ts";
 import { type PersistentVolume, readClaim, readVolume } from "./claim.ts";
-import { holds, type KubeObject, type Node } from "./objects.ts";
+import { holds, type Node } from "./objects.ts";
 import { readNodes } from "./read-nodes.ts";
-import type { Place } from "./read-run.ts";
-
-/** The cluster attaches a volume to a node while there is one of these, and takes it off before the object goes. */
-interface Attachment extends KubeObject {
-  readonly spec: { readonly nodeName: string; readonly source: { readonly persistentVolumeName?: string } };
-}
-
-const attachments = "/apis/storage.k8s.io/v1/volumeattachments";
+import { listsOf, type Place } from "./read-run.ts";
 
 /**
  * After its pod is over, or its pod's object gone, a volume stays on the node until the kubelet has written and unmounted
@@ -19,7 +13,10 @@ const attachments = "/apis/storage.k8s.io/v1/volumeattachments";
 export async function isAttached(place: Place, volume: PersistentVolume): Promise<boolean> {
   const { csi } = volume.spec;
   if (!csi) return false;
-  return (await attachmentsOf(place, volume)).length > 0 || isOnNode(place, csi);
+  const lists = listsOf(place);
+  if ((await lists.attachments([volume.metadata.name])).length > 0) return true;
+  // As the kubelet and the attach/detach controller name it (Kubernetes, NodeStatus of the API reference).
+  return lists.isOnNode(`kubernetes.io/csi/${csi.driver}^${csi.volumeHandle}`);
 }
 
 /**
@@ -30,7 +27,8 @@ export async function detach(place: Place, id: string, { name, uid }: NodeRef): 
   const claim = await readClaim(place, id);
   const volume = claim && (await readVolume(place, claim));
   if (!volume) return;
-  const there = (await attachmentsOf(place, volume)).filter(({ spec }) => spec.nodeName === name);
+  const attached = await listsOf(place).attachments([volume.metadata.name]);
+  const there = attached.filter(({ nodeName }) => nodeName === name);
   const node =
     there.length > 0 ? await place.client.find<Node>(`/api/v1/nodes/${encodeURIComponent(name)}`) : undefined;
   if (node && node.metadata.uid !== uid) return;
@@ -42,40 +40,16 @@ export async function detach(place: Place, id: string, { name, uid }: NodeRef): 
  * taken, nor where the node object is gone: its machine may run on, and the cluster waits for it.
  */
 export async function detachFromLost(place: Place, volumes: readonly string[], held: readonly string[]): Promise<void> {
-  const found = (await listAttachments(place, volumes)).filter(({ spec }) => !held.includes(spec.nodeName));
-  const names = [...new Set(found.map(({ spec }) => spec.nodeName))];
+  const found = (await listsOf(place).attachments(volumes)).filter(({ nodeName }) => !held.includes(nodeName));
+  const names = [...new Set(found.map(({ nodeName }) => nodeName))];
   const silent = (await readNodes(place.client, names)).filter((node) => !holds(node, "Ready"));
   const lost = silent.map(({ metadata }) => metadata.name);
   await removeAttachments(
     place,
-    found.filter(({ spec }) => lost.includes(spec.nodeName)),
+    found.filter(({ nodeName }) => lost.includes(nodeName)),
   );
 }
 
 async function removeAttachments({ client }: Place, found: readonly Attachment[]): Promise<void> {
-  await Promise.all(found.map(({ metadata: { name, uid } }) => client.remove(`${attachments}/${name}`, { uid })));
-}
-
-function attachmentsOf(place: Place, { metadata }: PersistentVolume): Promise<readonly Attachment[]> {
-  return listAttachments(place, [metadata.name]);
-}
-
-async function listAttachments({ client }: Place, volumes: readonly string[]): Promise<readonly Attachment[]> {
-  const { items } = await client.list<Attachment, Attachment>(attachments, (one) =>
-    volumes.includes(one.spec.source.persistentVolumeName ?? "") ? [one] : [],
-  );
-  return items;
-}
-
-async function isOnNode(
-  { client }: Place,
-  { driver, volumeHandle }: NonNullable<PersistentVolume["spec"]["csi"]>,
-): Promise<boolean> {
-  // As the kubelet and the attach/detach controller name it (Kubernetes, NodeStatus of the API reference).
-  const name = `kubernetes.io/csi/${driver}^${volumeHandle}`;
-  const { items } = await client.list<Node, true>("/api/v1/nodes", ({ status = {} }) => {
-    const { volumesInUse = [], volumesAttached = [] } = status;
-    return volumesInUse.includes(name) || volumesAttached.some((one) => one.name === name) ? [true] : [];
-  });
-  return items.length > 0;
+  await Promise.all(found.map(({ name, uid }) => client.remove(`${attachmentsPath}/${name}`, { uid })));
 }

@@ -8,7 +8,7 @@ import { machineStatusOf } from "./machine-status.ts";
 import { jobNameOf, machineOf, type RunId, sharesOf } from "./names.ts";
 import { holds, type Job, type Pod } from "./objects.ts";
 import type { Paths } from "./paths.ts";
-import { type RunLists, sharedLists } from "./shared-lists.ts";
+import { type SharedLists, sharedLists } from "./shared-lists.ts";
 
 /** How a cluster is spoken with, and where on it the runs are. */
 export interface Place {
@@ -18,10 +18,15 @@ export interface Place {
   readonly deployment: string;
   /** Is told what the cluster does not let it do, where that is not the answer; undefined: nobody is. */
   readonly log?: Pick<Log, "warn"> | undefined;
-  /** Whom its lists of runs are shared with; undefined: each is made for one question. */
-  readonly lists?: RunLists | undefined;
+  /** Whom its lists are shared with; undefined: each is made for one question. */
+  readonly lists?: SharedLists | undefined;
   /** By which names a watch has shown pods; undefined: nobody follows them, and they are listed. */
   readonly known?: KnownPods | undefined;
+}
+
+/** Those that are shared, or that share nothing with any other question. */
+export function listsOf({ client, paths, lists }: Place): SharedLists {
+  return lists ?? sharedLists(client, paths);
 }
 
 /**
@@ -102,21 +107,15 @@ export async function findJob({ client, paths }: Place, id: RunId, machine = 0):
 }
 
 /** By its machines; holes where there is none. */
-async function listJobs(
-  { client, paths, lists = sharedLists(client, paths) }: Place,
-  id: RunId,
-): Promise<(Job | undefined)[]> {
-  const items = await lists.jobs(id);
+async function listJobs(place: Place, id: RunId): Promise<(Job | undefined)[]> {
+  const items = await listsOf(place).jobs(id);
   const most = Math.max(0, ...items.map((job) => machineOf(job) + 1));
   return Array.from({ length: most }, (_, machine) => items.find((job) => machineOf(job) === machine));
 }
 
 /** The pods that are there of a run. */
-export async function listPods(
-  { client, paths, lists = sharedLists(client, paths) }: Place,
-  id: RunId,
-): Promise<readonly Pod[]> {
-  return lists.pods(id);
+export async function listPods(place: Place, id: RunId): Promise<readonly Pod[]> {
+  return listsOf(place).pods(id);
 }
 
 /** The pod of the first machine whose command runs. Throws `RunGone` where there is none, or the run is being removed. */

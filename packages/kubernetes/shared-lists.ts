@@ -1,11 +1,12 @@
 import type { ApiClient } from "./api-client.ts";
 import { askTogether, type WhenSlow } from "./ask-together.ts";
+import { type AttachmentLists, attachmentLists } from "./attachment-lists.ts";
 import { nameOfRun, type RunId, runOf, selectorOf, selectorOfUids } from "./names.ts";
 import type { Job, KubeObject, Pod } from "./objects.ts";
 import type { Paths } from "./paths.ts";
 
-/** What is there of a run, each by a list of its kind that begins after the question. */
-export interface RunLists {
+/** What is there of a run or a volume, each by a list of its kind that begins after the question. */
+export interface SharedLists extends AttachmentLists {
   jobs(id: RunId): Promise<readonly Job[]>;
   pods(id: RunId): Promise<readonly Pod[]>;
 }
@@ -14,10 +15,11 @@ export interface RunLists {
  * Lists for many looks at once. An API server compares a selector with every object of the namespace, so the list of one
  * run costs it as much as that of a hundred.
  */
-export function sharedLists(client: ApiClient, paths: Paths, whenSlow?: WhenSlow): RunLists {
+export function sharedLists(client: ApiClient, paths: Paths, whenSlow?: WhenSlow): SharedLists {
   return {
     jobs: sharedList<Job>("Job", (selector, keep) => client.list(`${paths.jobs}?${selector}`, keep), whenSlow),
     pods: sharedList<Pod>("Pod", (selector, keep) => client.list(`${paths.pods}?${selector}`, keep), whenSlow),
+    ...attachmentLists(client, whenSlow),
   };
 }
 

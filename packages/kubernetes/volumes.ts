@@ -9,7 +9,7 @@ import { type ClaimOptions, kubernetesClaims, volumeOf } from "./claims.ts";
 import { claimAgain, keepVolume } from "./left-volume.ts";
 import { usuallyGoneMs } from "./look-within.ts";
 import { claimOf } from "./names.ts";
-import type { Place } from "./read-run.ts";
+import { listsOf, type Place } from "./read-run.ts";
 import { snapshotClassOf } from "./snapshot-class.ts";
 import { kubernetesSnapshots, type SnapshotOptions } from "./snapshots.ts";
 
@@ -22,7 +22,7 @@ export interface KubernetesVolumesOptions extends SnapshotOptions, Pick<ClaimOpt
 
 /** Disks as claims of a namespace, their backups as VolumeSnapshots where the cluster makes them. */
 export function kubernetesVolumes(place: Place, { blobs, ...options }: KubernetesVolumesOptions): Volumes {
-  const volumes = unlistedVolumes(place, options);
+  const volumes = unlistedVolumes({ ...place, lists: listsOf(place) }, options);
   return blobs ? withListings(volumes, blobs, (id) => claimOf(id)?.name) : volumes;
 }
 
