@@ -9,7 +9,7 @@ import { requestCancel } from "../environments/verbs/requests.ts";
 import { requestStart } from "../environments/verbs/start.ts";
 import { requestStop } from "../environments/verbs/stop.ts";
 import { keyText, planKey, poolKey } from "../keys.ts";
-import type { Table } from "../ports/table.ts";
+import type { Stored, Table } from "../ports/table.ts";
 import { readAdvice } from "./advice.ts";
 import { refreshCapacity } from "./capacity.ts";
 import { planPools } from "./planner.ts";
@@ -247,6 +247,29 @@ test("a grant whose look was lost is told again, and taken", async () => {
   await world.advance(70_000);
 
   expect((await world.read("alice", "one")).phase).toBe("active");
+});
+
+test("an open grant is announced after 4 s, when its age has doubled, and each minute, however often is planned", async () => {
+  const world = await memoryWorld();
+  const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await planPools(world.ctx, [{ look: poolLook }]);
+  world.clock.advance(1_000);
+  const begun = world.clock.now();
+  const announced: number[] = [];
+  const send: typeof world.queue.send = async (_, { look }) => {
+    if (look === keyText(environment)) announced.push((world.clock.now() - begun) / 1000);
+  };
+  const deaf = { ...world.ctx, queue: { ...world.queue, send } };
+  await planPools(deaf, [{ look: poolLook, for: [keyText(environment)] }]);
+
+  for (let second = 1; second <= 190; second++) {
+    world.clock.advance(1_000);
+    const due = { ...(await world.table.get(poolKey("h100"))), dueAt: world.clock.now() };
+    await world.table.put(due as unknown as Stored);
+    await planPools(deaf, [{ look: poolLook }]);
+  }
+
+  expect(announced).toEqual([0, 4, 8, 16, 32, 60, 120, 180]);
 });
 
 test("those who wait read their place, start and reason from the plan", async () => {

@@ -62,12 +62,6 @@ function isPool(key: Key): boolean {
   return kindOfKey(key) === "pool" && poolTypes.includes(poolTypeOf(key));
 }
 
-/**
- * A grant older than this is announced again. It is a little shorter than the interval at which a pool with open grants
- * plans (head-after-plan.ts), so that each of those plans announces it.
- */
-const ANNOUNCED_AGAIN_MS = 4_000;
-
 async function planWithRetries(ctx: PlannerContext, key: Key, named: readonly string[]): Promise<void> {
   await lookUntilOver(ctx, key, { for: named }, async () => {
     try {
@@ -199,7 +193,7 @@ async function writeHead(ctx: PlannerContext, read: Pool, decide: (newest: Pool)
 const MOST_WRITES = 3;
 
 /**
- * New grants, and grants open for so long that their message must have been lost. None while the pool is closed, when
+ * New grants, and those open for so long that their message must have been lost. None while the pool is closed, when
  * none could be taken, and all once it was opened.
  */
 function grantsToAnnounce(
@@ -210,8 +204,28 @@ function grantsToAnnounce(
 ): Grant[] {
   if (closed) return [];
   const known = new Set(before.granted.map(({ id }) => id));
-  const isOpened = openedAt >= before.pool.summary.plannedAt;
-  return granted.filter(({ id, at }) => isOpened || !known.has(id) || now - at >= ANNOUNCED_AGAIN_MS);
+  const { plannedAt } = before.pool.summary;
+  const isOpened = openedAt >= plannedAt;
+  return granted.filter(
+    ({ id, at }) => isOpened || !known.has(id) || timesAnnounced(now - at) > timesAnnounced(plannedAt - at),
+  );
+}
+
+/**
+ * A little shorter than the interval at which a pool with open grants plans (head-after-plan.ts), so that the first of
+ * those plans announces a grant whose message was lost.
+ */
+const ANNOUNCED_AGAIN_MS = 4_000;
+const MINUTE_MS = 60_000;
+
+/**
+ * How often a grant of this age, in ms, has been announced again: after 4 s, each time that its age had doubled, and then
+ * each minute. Many plans are made a second where thousands of grants are open: one announcement in each of them would
+ * be more messages than anybody can receive, so that the grants stay open.
+ */
+function timesAnnounced(age: number): number {
+  if (age >= MINUTE_MS) return timesAnnounced(MINUTE_MS - 1) + Math.floor(age / MINUTE_MS);
+  return age < ANNOUNCED_AGAIN_MS ? 0 : 1 + Math.floor(Math.log2(age / ANNOUNCED_AGAIN_MS));
 }
 
 /** Sends the environment a message with the keys of its ledger items, which it then reads although it is not due. */
