@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { Agent, type IncomingMessage, request } from "node:http";
+import { Agent, type ClientRequest, type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -122,12 +122,23 @@ export async function callJson<Answer>(
   const bytes = Buffer.from(body ? JSON.stringify(body) : "");
   // Node does not say by itself how long the body of a DELETE is.
   const headers = { ...options.headers, ...(body && { "content-length": String(bytes.length) }) };
-  const outgoing = request(url, { ...options, headers }).end(bytes);
-  const [response] = (await once(outgoing, "response")) as [IncomingMessage];
+  const response = await responseTo(() => request(url, { ...options, headers }).end(bytes));
   const text = (await response.toArray()).join("");
   const { statusCode = 0 } = response;
   if (statusCode < 200 || statusCode > 299) throw new Error(`${options.method} ${url} answered ${statusCode}: ${text}`);
   return JSON.parse(text) as Answer;
+}
+
+/** Sent once more where the server was just closing the kept connection, as it does with one that is idle for 5 s. */
+async function responseTo(send: () => ClientRequest): Promise<IncomingMessage> {
+  const outgoing = send();
+  try {
+    const [response] = (await once(outgoing, "response")) as [IncomingMessage];
+    return response;
+  } catch (error) {
+    if (outgoing.reusedSocket && (error as NodeJS.ErrnoException).code === "ECONNRESET") return responseTo(send);
+    throw error;
+  }
 }
 
 async function stop(child: ChildProcess): Promise<void> {
