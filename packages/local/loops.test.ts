@@ -100,7 +100,7 @@ describe("a loop", () => {
     expect(most).toBe(4);
   });
 
-  it("deals with one message of a pool at a time, in order, and with several pools at once", async () => {
+  it("deals with one batch of a pool at a time, in order, and with several pools at once", async () => {
     const seen: string[] = [];
     const busy = new Map<string, number>();
     let mostOfOne = 0;
@@ -141,6 +141,28 @@ describe("a loop", () => {
     await expect.poll(() => queue.depth("work")).toEqual({ visible: 0, delayed: 0 });
 
     expect(seen.toSorted()).toEqual(["bad|-", "bad|-", "good|-"]);
+  });
+
+  it("hands over together what waits of a pool, and shows only those again that its consumer answers", async () => {
+    const batches: string[][] = [];
+    const begun = Promise.withResolvers<void>();
+    const sent = Promise.withResolvers<void>();
+    const consumer = pools.consume({ uses: [] }, async (_, looks) => {
+      batches.push(looks.map(({ look }) => look));
+      begun.resolve();
+      await sent.promise;
+      return batches.length === 2 ? looks.filter(({ look }) => look === "h|bad") : [];
+    });
+    loops.push(startLoop(consumer, { receiver: queue, ctx, atOnce: 4 }));
+
+    await queue.send("pools", { look: "h|first" }, { group: "h" });
+    await begun.promise;
+    for (const look of ["h|good", "h|bad"]) await queue.send("pools", { look }, { group: "h" });
+    sent.resolve();
+    await until(() => batches.length === 3);
+    await expect.poll(() => queue.depth("pools")).toEqual({ visible: 0, delayed: 0 });
+
+    expect(batches).toEqual([["h|first"], ["h|good", "h|bad"], ["h|bad"]]);
   });
 
   it("ends also when it only waits, and after what it is dealing with when it does", async () => {

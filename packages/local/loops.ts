@@ -7,7 +7,7 @@ import type { Receiver } from "#sqlite/queue.ts";
 export interface LoopOptions {
   readonly receiver: Receiver;
   readonly ctx: Context<PortName>;
-  /** How many messages are dealt with at once. */
+  /** How many batches are dealt with at once. */
   readonly atOnce: number;
 }
 
@@ -17,10 +17,10 @@ export interface Loop {
 }
 
 /**
- * How many messages of each queue are dealt with at once; of one pool never more than one (FIFO group). A delivery waits
- * for its receiver and costs nothing meanwhile.
+ * How many batches of each queue are dealt with at once: of one pool never more than one (FIFO group), whose messages
+ * are one plan. A delivery waits for its receiver and costs nothing meanwhile.
  */
-export const messagesAtOnce = { work: 16, pools: 8, webhooks: 64 } as const satisfies Record<QueueName, number>;
+export const batchesAtOnce = { work: 16, pools: 8, webhooks: 64 } as const satisfies Record<QueueName, number>;
 
 /** Feeds a consumer from its queue, as Lambda's event source does. */
 export function startLoop(consumer: Consumer, options: LoopOptions): Loop {
@@ -44,8 +44,8 @@ interface Progress {
 async function poll(consumer: Consumer, options: LoopOptions, { running, signal }: Progress): Promise<void> {
   while (!signal.aborted) {
     if (running.size >= options.atOnce) await Promise.race(running);
-    for (const message of await options.receiver.receive(consumer.queue, options.atOnce - running.size, signal)) {
-      const work = handle(consumer, options, message).finally(() => running.delete(work));
+    for (const batch of await options.receiver.receive(consumer.queue, options.atOnce - running.size, signal)) {
+      const work = handle(consumer, options, batch).finally(() => running.delete(work));
       running.add(work);
     }
   }
@@ -55,11 +55,14 @@ async function poll(consumer: Consumer, options: LoopOptions, { running, signal 
 const againAfterMs = 1_000;
 
 /** Never throws: a message that could not be acknowledged comes again, and any message may come twice. */
-async function handle(consumer: Consumer, { receiver, ctx }: LoopOptions, { id, look }: Message): Promise<void> {
+async function handle(consumer: Consumer, { receiver, ctx }: LoopOptions, batch: readonly Message[]): Promise<void> {
   const { queue } = consumer;
-  const again = await consume(consumer, ctx, [JSON.stringify(look)]);
-  if (again.length > 0) return receiver.release(queue, id, againAfterMs);
-  await receiver.acknowledge(queue, id).catch((error: unknown) => {
-    ctx.log.warn("acknowledge failed", { queue, error: String(error) });
-  });
+  const bodies = batch.map(({ look }) => JSON.stringify(look));
+  const again = await consume(consumer, ctx, bodies);
+  const acknowledge = ({ id }: Message) =>
+    receiver.acknowledge(queue, id).catch((error: unknown) => {
+      ctx.log.warn("acknowledge failed", { queue, error: String(error) });
+    });
+  for (const at of again) receiver.release(queue, (batch[at] as Message).id, againAfterMs);
+  await Promise.all(batch.filter((_, at) => !again.includes(at)).map(acknowledge));
 }

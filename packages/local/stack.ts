@@ -14,7 +14,7 @@ import type { ClusterWords } from "./environments.ts";
 import { openHome } from "./home.ts";
 import { type LocalIdentity, localIdentities } from "./identities.ts";
 import { localUser } from "./local-user.ts";
-import { type Loop, messagesAtOnce, startLoop } from "./loops.ts";
+import { type Loop, batchesAtOnce, startLoop } from "./loops.ts";
 import { startMetrics } from "./metrics.ts";
 import { parseNodes } from "./nodes.ts";
 import { runningNames } from "./running-names.ts";
@@ -196,7 +196,7 @@ function startLoops(runtime: Runtime, { queue }: Stores, { consumers, schedules 
   const ctx = contextOf(runtime);
   return [
     ...consumers.map(({ declaration }) =>
-      startLoop(declaration, { receiver: queue, ctx, atOnce: messagesAtOnce[declaration.queue] }),
+      startLoop(declaration, { receiver: queue, ctx, atOnce: batchesAtOnce[declaration.queue] }),
     ),
     ...schedules.map(({ declaration, name }) => startTimer(declaration, { name, ctx })),
   ];

@@ -7,7 +7,7 @@ export interface Message {
   /** In the order in which they were sent. */
   readonly id: number;
   readonly look: Look;
-  /** Of a group one message is out at a time, the first. */
+  /** Of a group the first ones are out together, and no others meanwhile. */
   readonly group: string | undefined;
   /** On the monotonic clock, which nobody can set. */
   readonly visibleAt: number;
@@ -19,8 +19,8 @@ export interface Line {
   remove(id: number): void;
   /** Shows a message that is out again after this time. */
   release(id: number, afterMs: number): void;
-  /** Up to `most`, as soon as there is one; none when `signal` aborts. */
-  receive(most: number, signal: AbortSignal): Promise<Message[]>;
+  /** Up to `most` batches, as soon as there is one; none when `signal` aborts. */
+  receive(most: number, signal: AbortSignal): Promise<Message[][]>;
   depth(): { visible: number; delayed: number };
 }
 
@@ -63,15 +63,17 @@ export function newLine(clock: Pick<Clock, "monotonic">, hiddenMs: number): Line
       visible.add(message);
     }
   };
-  const takeOut = (most: number): Message[] => {
+  const takeOut = (most: number): Message[][] => {
     showWhatIsDue();
-    const taken: Message[] = [];
+    const taken: Message[][] = [];
     while (taken.length < most) {
-      const message = visible.take();
-      if (!message) break;
-      taken.push(message);
-      out.add(message.id);
-      showAt(all.get(message.id) as Held, clock.monotonic() + hiddenMs);
+      const batch = visible.take();
+      if (batch.length === 0) break;
+      taken.push(batch);
+      for (const { id } of batch) {
+        out.add(id);
+        showAt(all.get(id) as Held, clock.monotonic() + hiddenMs);
+      }
     }
     return taken;
   };
@@ -123,18 +125,18 @@ interface Waiting {
   wakeReceivers(): void;
 }
 
-function receiveFrom(take: () => Message[], { signal, receivers, wakeReceivers }: Waiting): Promise<Message[]> {
+function receiveFrom(take: () => Message[][], { signal, receivers, wakeReceivers }: Waiting): Promise<Message[][]> {
   return new Promise((resolve) => {
-    const end = (messages: Message[]) => {
+    const end = (batches: Message[][]) => {
       receivers.delete(look);
       signal.removeEventListener("abort", stop);
-      resolve(messages);
+      resolve(batches);
       wakeReceivers();
     };
     const stop = () => end([]);
     const look = () => {
-      const messages = signal.aborted ? [] : take();
-      if (messages.length > 0 || signal.aborted) end(messages);
+      const batches = signal.aborted ? [] : take();
+      if (batches.length > 0 || signal.aborted) end(batches);
       else wakeReceivers();
     };
     signal.addEventListener("abort", stop);

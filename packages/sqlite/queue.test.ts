@@ -22,11 +22,11 @@ afterEach(() => {
 });
 
 /** What can be received now. */
-function receiveNow(queue: Receiver, name: QueueName, most = 10) {
+async function receiveNow(queue: Receiver, name: QueueName, most = 10) {
   const stop = new AbortController();
   const received = queue.receive(name, most, stop.signal);
   stop.abort();
-  return received;
+  return (await received).flat();
 }
 
 describe("the queue on SQLite", () => {
@@ -84,16 +84,17 @@ describe("the queue on SQLite", () => {
   it("hands out of a group first what came back, and nothing while that is out", async () => {
     const clock = manualClock();
     const queue = sqliteQueue({ database, clock });
-    await queue.send("pools", { look: "h|1" }, { group: "h100" });
-    await queue.send("pools", { look: "h|2" }, { group: "h100" });
-    const [first] = await receiveNow(queue, "pools");
+    for (const look of ["h|1", "h|2"]) await queue.send("pools", { look }, { group: "h100" });
+    const [first, second] = await receiveNow(queue, "pools");
+    await queue.send("pools", { look: "h|3" }, { group: "h100" });
 
     queue.release("pools", first?.id ?? 0, 500);
+    await queue.acknowledge("pools", second?.id ?? 0);
     const meanwhile = await receiveNow(queue, "pools");
     clock.advance(500);
-    const [again] = await receiveNow(queue, "pools");
+    const again = await receiveNow(queue, "pools");
 
-    expect([meanwhile, again?.look]).toEqual([[], { look: "h|1" }]);
+    expect([meanwhile, again.map(({ look }) => look.look)]).toEqual([[], ["h|1", "h|3"]]);
   });
 
   it("wakes a receiver that waits: by a message, by the end of a delay, by an acknowledgement in its group", async () => {
@@ -104,12 +105,13 @@ describe("the queue on SQLite", () => {
     await queue.send("work", { look: "sent|-" });
     const delayed = queue.receive("webhooks", 1, signal);
     await queue.send("webhooks", { look: "delayed|-" }, { delaySeconds: 1 });
-    for (const look of ["g|1", "g|2"]) await queue.send("pools", { look }, { group: "g" });
-    const [first] = await queue.receive("pools", 2, signal);
+    await queue.send("pools", { look: "g|1" }, { group: "g" });
+    const [first] = (await queue.receive("pools", 2, signal)).flat();
+    await queue.send("pools", { look: "g|2" }, { group: "g" });
     const next = queue.receive("pools", 2, signal);
     await queue.acknowledge("pools", first?.id ?? 0);
 
-    const looks = (await Promise.all([sent, delayed, next])).flat().map(({ look }) => look.look);
+    const looks = (await Promise.all([sent, delayed, next])).flat(2).map(({ look }) => look.look);
     expect(looks).toEqual(["sent|-", "delayed|-", "g|2"]);
   });
 

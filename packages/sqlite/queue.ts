@@ -7,10 +7,11 @@ import { type Message, newLine } from "./line.ts";
 /** The receiving side, for the loops that feed the consumers. */
 export interface Receiver {
   /**
-   * Up to `most` messages, at once or as soon as one can be received; none when `signal` aborts. Each is hidden until
-   * it is acknowledged, released, or the visibility timeout is over. Of a group only one is out at a time.
+   * Up to `most` batches, at once or as soon as one can be received; none when `signal` aborts. A message of no group is a
+   * batch of its own; of a group the first ones are, up to ten, and no others are out meanwhile. Each message is hidden
+   * until it is acknowledged, released, or the visibility timeout is over.
    */
-  receive(queue: QueueName, most: number, signal: AbortSignal): Promise<Message[]>;
+  receive(queue: QueueName, most: number, signal: AbortSignal): Promise<Message[][]>;
   /** Deletes a message that was dealt with. */
   acknowledge(queue: QueueName, id: number): Promise<void>;
   /** Shows a message again after this time. */

@@ -11,61 +11,68 @@ interface Sent {
 const message = (id: number, group?: string): Sent => ({ id, group, look: {} });
 const hint = (id: number): Sent => ({ id, group: undefined, look: { hint: true } });
 
+const idsOf = (batch: readonly Sent[]) => batch.map(({ id }) => id);
+
 test("hands out a hint that comes last in turn with what waits longer, each in the order in which they came", () => {
   const visible = visibleMessages<Sent>();
   for (const id of [1, 2, 3, 4]) visible.add(message(id));
   for (const id of [5, 6]) visible.add(hint(id));
 
-  const taken = [1, 2, 3, 4, 5, 6, 7].map(() => visible.take()?.id);
+  const taken = [1, 2, 3, 4, 5, 6, 7].flatMap(() => idsOf(visible.take()));
 
-  expect(taken).toEqual([5, 1, 6, 2, 3, 4, undefined]);
+  expect(taken).toEqual([5, 1, 6, 2, 3, 4]);
 });
 
 test("holds back neither hints nor others where there is only one of the two", () => {
   const visible = visibleMessages<Sent>();
   for (const id of [1, 2]) visible.add(hint(id));
 
-  const hints = [visible.take()?.id, visible.take()?.id, visible.hasNext()];
+  const hints = [...idsOf(visible.take()), ...idsOf(visible.take()), visible.hasNext()];
   for (const id of [3, 4]) visible.add(message(id));
 
   expect(hints).toEqual([1, 2, false]);
-  expect([visible.take()?.id, visible.take()?.id, visible.hasNext()]).toEqual([3, 4, false]);
+  expect([idsOf(visible.take()), idsOf(visible.take()), visible.hasNext()]).toEqual([[3], [4], false]);
 });
 
-test("hands out of each group what was sent first, also when that came back last", () => {
+test("hands out of each group what was sent first, up to ten at once, also when that came back last", () => {
   const visible = visibleMessages<Sent>();
-  for (const id of [2, 3, 1]) visible.add(message(id, "g"));
+  const ids = Array.from({ length: 12 }, (_, n) => n + 1);
+  for (const id of ids.toReversed()) visible.add(message(id, "g"));
 
-  const taken = [1, 2, 3].map(() => {
-    const next = visible.take();
-    if (next) visible.putBack(next);
-    return next?.id;
-  });
+  const first = visible.take();
+  for (const one of first) visible.remove(one);
+  const second = visible.take();
 
-  expect(taken).toEqual([1, 2, 3]);
+  expect([idsOf(first), idsOf(second)]).toEqual([ids.slice(0, 10), [11, 12]]);
 });
 
 test("serves the groups in turn", () => {
   const visible = visibleMessages<Sent>();
-  for (const id of [1, 2, 3]) visible.add(message(id, "busy"));
+  for (const id of [1, 2]) visible.add(message(id, "busy"));
   visible.add(message(4, "other"));
 
-  const first = visible.take() as Sent;
-  visible.putBack(first);
+  const first = visible.take();
+  for (const one of first) visible.putBack(one);
+  for (const one of first) visible.add(one);
 
-  expect([first.id, visible.take()?.id]).toEqual([1, 4]);
+  expect([idsOf(first), idsOf(visible.take())]).toEqual([[1, 2], [4]]);
 });
 
-test("has nothing of a group of which one is out, until that is put back or removed", () => {
+test("has nothing of a group of which any is out, until all of them are put back or removed", () => {
   const visible = visibleMessages<Sent>();
-  for (const id of [1, 2, 3]) visible.add(message(id, "g"));
+  const [one, other, later] = [1, 2, 3].map((id) => message(id, "g")) as [Sent, Sent, Sent];
+  for (const each of [one, other]) visible.add(each);
 
-  const first = visible.take() as Sent;
-  const whileOut = visible.hasNext();
-  visible.remove(first);
+  const first = visible.take();
+  visible.add(later);
+  const whileAreOut = visible.hasNext();
+  visible.remove(one);
+  const whileOneIsOut = visible.hasNext();
+  visible.putBack(other);
   const second = visible.take();
 
-  expect([first.id, whileOut, second?.id, visible.size]).toEqual([1, false, 2, 1]);
+  expect([first, second].map(idsOf)).toEqual([[1, 2], [3]]);
+  expect([whileAreOut, whileOneIsOut, visible.size]).toEqual([false, false, 0]);
 });
 
 /** What may happen to one of a few messages, half of them of two groups. */
@@ -97,13 +104,14 @@ test("keeps to its rules whatever happens in which order", () => {
         }
         if (what === "take") {
           const allowed = [...inside].filter(isFree);
-          const isFirst = (each: number) =>
-            groupOf(each) === undefined || !allowed.some((other) => groupOf(other) === groupOf(each) && other < each);
-          const taken = visible.take()?.id;
-          if (allowed.length === 0) expect(taken).toBeUndefined();
-          else expect(allowed.filter(isFirst)).toContain(taken);
-          inside.delete(taken ?? 0);
-          if (taken !== undefined) out.add(taken);
+          const batchOf = (each: number) =>
+            groupOf(each) === undefined ? [each] : allowed.filter((other) => groupOf(other) === groupOf(each)).sort();
+          const taken = idsOf(visible.take());
+          expect(allowed.length === 0 ? [[]] : allowed.map(batchOf)).toContainEqual(taken);
+          for (const each of taken) {
+            inside.delete(each);
+            out.add(each);
+          }
         }
         expect([visible.size, visible.hasNext()]).toEqual([inside.size, [...inside].some(isFree)]);
       }

@@ -9,7 +9,7 @@ interface Sent {
 
 /**
  * The messages that can be received: those of no group in the order in which they came, hints and others in turn, and of
- * each group the one that was sent first while none of it is out. Whatever is waiting, taking one costs about the same.
+ * each group those that were sent first while none of it is out. Whatever is waiting, taking one costs about the same.
  *
  * Most hints say that a command is over: behind everything that was submitted before, its GPUs would be held for as long.
  */
@@ -21,14 +21,18 @@ export interface Visible<Message extends Sent> {
   /** Says that a message that was taken is not out any more. */
   putBack(message: Message): void;
   hasNext(): boolean;
-  take(): Message | undefined;
+  /** One of no group, or the first ones of a group; nothing where nothing can be received. */
+  take(): Message[];
 }
+
+/** As many as SQS hands out of a FIFO queue at most. */
+const MOST_OF_GROUP = 10;
 
 interface Group<Message> {
   readonly ids: Set<number>;
   /** The one sent first in front; also those that were removed meanwhile. */
   readonly heap: Message[];
-  out: number | undefined;
+  readonly out: Set<number>;
 }
 
 export function visibleMessages<Message extends Sent>(): Visible<Message> {
@@ -40,14 +44,14 @@ export function visibleMessages<Message extends Sent>(): Visible<Message> {
   let grouped = 0;
 
   const groupOf = (name: string): Group<Message> => {
-    const group = groups.get(name) ?? { ids: new Set(), heap: [], out: undefined };
+    const group = groups.get(name) ?? { ids: new Set(), heap: [], out: new Set() };
     groups.set(name, group);
     return group;
   };
   const settle = (name: string, { ids, out }: Group<Message>) => {
-    if (ids.size > 0 && out === undefined) ready.add(name);
+    if (ids.size > 0 && out.size === 0) ready.add(name);
     else ready.delete(name);
-    if (ids.size === 0 && out === undefined) groups.delete(name);
+    if (ids.size === 0 && out.size === 0) groups.delete(name);
   };
   const takeSingle = (): Message | undefined => {
     const line = next.size > 0 ? next : otherThan(next);
@@ -59,22 +63,23 @@ export function visibleMessages<Message extends Sent>(): Visible<Message> {
     return undefined;
   };
   const otherThan = (line: Map<number, Message>) => (line === hints ? others : hints);
-  const takeOf = (name: string): Message | undefined => {
+  const takeOf = (name: string): Message[] => {
     const group = groupOf(name);
-    let first = popHeap(group.heap, isEarlier);
-    while (first && !group.ids.has(first.id)) first = popHeap(group.heap, isEarlier);
-    if (!first) return undefined;
-    group.ids.delete(first.id);
-    grouped -= 1;
-    group.out = first.id;
+    const taken: Message[] = [];
+    while (taken.length < MOST_OF_GROUP) {
+      const first = popHeap(group.heap, isEarlier);
+      if (!first) break;
+      if (!group.ids.delete(first.id)) continue;
+      taken.push(first);
+      group.out.add(first.id);
+    }
+    grouped -= taken.length;
     settle(name, group);
-    return first;
+    return taken;
   };
   const putBack = ({ id, group: name }: Message) => {
     const group = name === undefined ? undefined : groups.get(name);
-    if (name === undefined || group?.out !== id) return;
-    group.out = undefined;
-    settle(name, group);
+    if (name !== undefined && group?.out.delete(id)) settle(name, group);
   };
 
   return {
@@ -105,9 +110,9 @@ export function visibleMessages<Message extends Sent>(): Visible<Message> {
     hasNext: () => hints.size > 0 || others.size > 0 || ready.size > 0,
     take() {
       const single = takeSingle();
-      if (single) return single;
+      if (single) return [single];
       for (const name of ready) return takeOf(name);
-      return undefined;
+      return [];
     },
   };
 }
