@@ -57,7 +57,7 @@ const againAfterMs = 1_000;
 /** Never throws: a message that could not be acknowledged comes again, and any message may come twice. */
 async function handle(consumer: Consumer, { receiver, ctx }: LoopOptions, batch: readonly Message[]): Promise<void> {
   const { queue } = consumer;
-  const bodies = batch.map(({ look }) => JSON.stringify(look));
+  const bodies = batch.map(({ text }) => text);
   const again = await consume(consumer, ctx, bodies);
   const acknowledge = ({ id }: Message) =>
     receiver.acknowledge(queue, id).catch((error: unknown) => {

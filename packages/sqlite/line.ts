@@ -7,6 +7,8 @@ export interface Message {
   /** In the order in which they were sent. */
   readonly id: number;
   readonly look: Look;
+  /** The look as it was sent. */
+  readonly text: string;
   /** Of a group the first ones are out together, and no others meanwhile. */
   readonly group: string | undefined;
   /** On the monotonic clock, which nobody can set. */
@@ -16,6 +18,8 @@ export interface Message {
 /** The messages of one queue, as this process knows them. */
 export interface Line {
   add(message: Message): void;
+  /** Whether a message of no group that says this can be received: whoever receives it comes later than now. */
+  holds(text: string): boolean;
   remove(id: number): void;
   /** Shows a message that is out again after this time. */
   release(id: number, afterMs: number): void;
@@ -46,6 +50,8 @@ export function newLine(clock: Pick<Clock, "monotonic">, hiddenMs: number): Line
   /** When the others become visible, the next one first. */
   const later: Moment[] = [];
   const out = new Set<number>();
+  /** Of those of no group that can be received, the newest by what it says. */
+  const newest = new Map<string, number>();
   const receivers = new Set<() => void>();
   let timer: NodeJS.Timeout | undefined;
 
@@ -61,7 +67,11 @@ export function newLine(clock: Pick<Clock, "monotonic">, hiddenMs: number): Line
       out.delete(message.id);
       visible.putBack(message);
       visible.add(message);
+      if (message.group === undefined) newest.set(message.text, message.id);
     }
+  };
+  const forget = ({ text, id }: Message) => {
+    if (newest.get(text) === id) newest.delete(text);
   };
   const takeOut = (most: number): Message[][] => {
     showWhatIsDue();
@@ -70,9 +80,10 @@ export function newLine(clock: Pick<Clock, "monotonic">, hiddenMs: number): Line
       const batch = visible.take();
       if (batch.length === 0) break;
       taken.push(batch);
-      for (const { id } of batch) {
-        out.add(id);
-        showAt(all.get(id) as Held, clock.monotonic() + hiddenMs);
+      for (const message of batch) {
+        forget(message);
+        out.add(message.id);
+        showAt(all.get(message.id) as Held, clock.monotonic() + hiddenMs);
       }
     }
     return taken;
@@ -98,9 +109,16 @@ export function newLine(clock: Pick<Clock, "monotonic">, hiddenMs: number): Line
       showAt(held, message.visibleAt);
       wakeReceivers();
     },
+    holds(text) {
+      showWhatIsDue();
+      return newest.has(text);
+    },
     remove(id) {
       const held = all.get(id);
-      if (held) visible.remove(held.message);
+      if (held) {
+        visible.remove(held.message);
+        forget(held.message);
+      }
       all.delete(id);
       out.delete(id);
       wakeReceivers();

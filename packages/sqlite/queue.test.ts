@@ -81,6 +81,31 @@ describe("the queue on SQLite", () => {
     expect((await receiveNow(queue, "work")).map(({ look }) => look)).toEqual([{ look: "new|-" }]);
   });
 
+  it("keeps one of equal messages while nobody has received it, and another one after that", async () => {
+    const clock = manualClock();
+    const queue = sqliteQueue({ database, clock });
+    const [plain, hint] = [{ look: "a|-" }, { look: "a|-", hint: true }] as const;
+
+    for (const look of [plain, hint, plain, hint, { look: "b|-" }]) await queue.send("work", look);
+    await queue.send("work", plain, { delaySeconds: 1 });
+    const first = await receiveNow(queue, "work");
+    await queue.send("work", plain);
+    const whileOut = await receiveNow(queue, "work");
+    for (const { id } of [...first, ...whileOut]) await queue.acknowledge("work", id);
+    clock.advance(1_000);
+    const delayed = await receiveNow(queue, "work");
+    queue.release("work", delayed[0]?.id ?? 0, 0);
+    await queue.send("work", plain);
+    const again = await receiveNow(queue, "work");
+
+    expect(first.map(({ look }) => look)).toEqual([hint, plain, { look: "b|-" }]);
+    expect([whileOut, delayed, again].map((messages) => messages.map(({ look }) => look))).toEqual([
+      [plain],
+      [plain],
+      [plain],
+    ]);
+  });
+
   it("hands out of a group first what came back, and nothing while that is out", async () => {
     const clock = manualClock();
     const queue = sqliteQueue({ database, clock });

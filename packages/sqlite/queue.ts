@@ -26,7 +26,8 @@ export interface SqliteQueueOptions {
 }
 
 /**
- * The queues of the embedded stack. The file holds every message until it is acknowledged; which of them are out is
+ * The queues of the embedded stack. The file holds every message until it is acknowledged. One of no group that says the
+ * same as one that can still be received is not kept: behind many jobs that is most of them. Which messages are out is
  * known in this process alone, so that after a crash all of them are visible again. A power cut may lose the newest,
  * which a sweep sends again.
  */
@@ -43,9 +44,10 @@ export function sqliteQueue({ database, clock, visibilityMs = 60_000 }: SqliteQu
       requireOptions(queue, options);
       const { delaySeconds = 0, group } = options;
       const [text, delayMs] = [JSON.stringify(look), delaySeconds * 1000];
+      if (delayMs === 0 && group === undefined && lines[queue].holds(text)) return;
       const row = [queue, group ?? null, text, clock.now() + delayMs];
       const id = await database.writeSoon(() => Number(insert.run(...row, checksumOf(row)).lastInsertRowid));
-      lines[queue].add({ id, group, look: JSON.parse(text) as Look, visibleAt: clock.monotonic() + delayMs });
+      lines[queue].add({ id, group, text, look: JSON.parse(text) as Look, visibleAt: clock.monotonic() + delayMs });
     },
     depth: async (queue) => lines[queue].depth(),
     receive: (queue, most, signal) => lines[queue].receive(most, signal),
@@ -69,6 +71,7 @@ function storedMessages(database: Database, clock: SqliteQueueOptions["clock"]):
     queue: queue as QueueName,
     group: group === null ? undefined : String(group),
     look: JSON.parse(String(look)) as Look,
+    text: String(look),
     visibleAt: start + Math.min(Math.max(Number(visibleAt) - now, 0), LONGEST_DELAY_MS),
   }));
 }
