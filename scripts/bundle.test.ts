@@ -28,9 +28,10 @@ const settings = {
   ALLOWED_ACCOUNTS: "111111111111",
   ALLOWED_ROLES: "Dev",
   ORIGIN_SECRETS: "s".repeat(32),
+  SEALER_KEY_ID: "alias/berth",
 };
 
-/** Imports a bundle as Lambda would, gives it one event, and answers its result. */
+/** Imports a bundle as Lambda would, gives it one event, and answers its result, and whether undici was loaded for it. */
 async function invoke(file: string, method: string, rawPath: string) {
   const headers = { "x-berth-origin": settings.ORIGIN_SECRETS };
   const requestContext = { domainName: "abc123.execute-api.us-east-1.amazonaws.com", http: { method } };
@@ -39,7 +40,8 @@ async function invoke(file: string, method: string, rawPath: string) {
     const log = process.stdout.write;
     process.stdout.write = () => true;
     const result = await handler(${JSON.stringify(event)});
-    log.call(process.stdout, JSON.stringify(result));`;
+    const undici = process.moduleLoadList.some((name) => name.includes("undici"));
+    log.call(process.stdout, JSON.stringify({ ...result, undici }));`;
   const env = {
     ...settings,
     AWS_LAMBDA_FUNCTION_NAME: "berth",
@@ -65,6 +67,18 @@ test("a function with table and queue is at most 450 kB, and answers an event on
   expect(bytes).toBeLessThanOrEqual(450_000);
   expect(result.statusCode).toBe(503);
   expect(JSON.parse(result.body)).toMatchObject({ database: "unhealthy", queue: "unhealthy", isolation: "container" });
+});
+
+test.each([
+  ["functions/gpu-dev/jobs/submit.ts", "POST", "/v1/jobs/submit", 401],
+  ["functions/gpu-dev/jobs/list.ts", "GET", "/v1/jobs", 401],
+  ["functions/shared/fallback.ts", "GET", "/v1/nothing", 404],
+])("%s answers without undici, which is a quarter of an init", async (file, method, path, statusCode) => {
+  const bundle = await bundleFunction(file, join(outdir, "plain"));
+
+  const result = await invoke(bundle.file, method, path);
+
+  expect(result).toMatchObject({ statusCode, undici: false });
 });
 
 test.each([

@@ -6,6 +6,7 @@ import type { Endpoint } from "./endpoint.ts";
 import { logExchange, openExchange } from "./exchange.ts";
 import { type KeyCheck, keyCheck, keyMemory } from "./key-check.ts";
 import { splitPathKey } from "./key-prefix.ts";
+import { type PlainRequest, type PlainResponse, toResponse } from "./plain.ts";
 import { problemResponse } from "./problem-response.ts";
 import { Refusal } from "./refusal.ts";
 import { requestHandler } from "./request-handler.ts";
@@ -19,7 +20,7 @@ export interface Edge {
 }
 
 interface AppEnv {
-  Bindings: Edge;
+  Bindings: Edge & { readonly plain?: boolean };
 }
 
 export type App = Hono<AppEnv>;
@@ -38,19 +39,36 @@ export function buildApp<Needs extends PortName>(
   const app = new Hono<AppEnv>({ getPath: (request) => splitPathKey(request).path });
   for (const endpoint of inRoutingOrder(endpoints)) {
     const serve = requestHandler(withKeys, endpoint, check);
-    app.on(endpoint.method.toUpperCase(), honoPath(endpoint.path), (c) =>
-      serve({
+    app.on(endpoint.method.toUpperCase(), honoPath(endpoint.path), async (c) => {
+      const response = await serve({
         request: c.req.raw,
         path: c.req.path,
         params: c.req.param(),
         keyInPath: splitPathKey(c.req.raw).key,
         viewer: c.env?.viewer,
-      }),
-    );
+      });
+      return handOn(c, response);
+    });
   }
   app.notFound((c) => refuse(withKeys, c, noRoute(routes, c.req.path, c.req.method)));
   app.onError((error, c) => refuse(withKeys, c, error));
   return app;
+}
+
+/**
+ * Answers a request that is none of the platform's with what is no Response of it either: a function that answers so
+ * never loads undici. The casts are sound: Hono reads a request's method and URL alone, and hands on what `handOn` returns.
+ */
+export async function fetchPlain(app: App, request: PlainRequest, edge: Edge): Promise<PlainResponse> {
+  const answered: unknown = await app.fetch(request as Request, { ...edge, plain: true });
+  // For HEAD alone Hono makes a Response: of the answer to GET, without its body.
+  if (request.method !== "HEAD") return answered as PlainResponse;
+  const { status, headers } = answered as Response;
+  return { status, headers: Object.fromEntries(headers), body: "" };
+}
+
+function handOn(c: HonoContext<AppEnv>, response: PlainResponse): Response {
+  return c.env?.plain ? (response as unknown as Response) : toResponse(response);
 }
 
 /** Sound because the endpoints' types admit only verbs that use the ports in `Needs`. */
@@ -83,5 +101,5 @@ function refuse(runtime: Runtime, c: HonoContext<AppEnv>, error: unknown): Respo
   const exchange = openExchange(runtime, raw, { path, route: undefined, dialect: dialectOfPath(path) });
   const response = problemResponse(runtime, exchange, error);
   logExchange(runtime, exchange, response.status);
-  return response;
+  return handOn(c, response);
 }

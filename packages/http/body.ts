@@ -1,12 +1,13 @@
 import type { FieldProblem } from "#core/problem.ts";
 import { withoutComments } from "./comments.ts";
+import type { PlainHeaders, PlainRequest } from "./plain.ts";
 import { readPairs } from "./query.ts";
 import { Refusal } from "./refusal.ts";
 
 const LIMIT_BYTES = 1_048_576;
 
 /** Refuses what announces itself as more than 1 MiB, before anything is read. */
-export function requireSmallBody(headers: Headers): void {
+export function requireSmallBody(headers: PlainHeaders): void {
   if (Number(headers.get("content-length")) > LIMIT_BYTES) throw new Refusal("tooLarge");
 }
 
@@ -21,7 +22,10 @@ export interface BodyRules {
  * The body as an object, whatever its content type says; an empty one is `{}` (docs/apis/common.md#headers-and-bodies).
  * Throws a Refusal when it is larger than 1 MiB, not UTF-8, not JSON, or not an object.
  */
-export async function readObject(request: Request, { comments, form }: BodyRules): Promise<Record<string, unknown>> {
+export async function readObject(
+  request: PlainRequest,
+  { comments, form }: BodyRules,
+): Promise<Record<string, unknown>> {
   const text = await readText(request);
   if (text.trim() === "") return {};
   if (form && /^[^{["]+=/.test(text.trimStart())) return readPairs(text.trim());
@@ -30,7 +34,7 @@ export async function readObject(request: Request, { comments, form }: BodyRules
   return value as Record<string, unknown>;
 }
 
-async function readText(request: Request): Promise<string> {
+async function readText(request: PlainRequest): Promise<string> {
   requireSmallBody(request.headers);
   const bytes = request.headers.has("content-length") ? await wholeBody(request) : await limitedBody(request);
   if (bytes.byteLength > LIMIT_BYTES) throw new Refusal("tooLarge");
@@ -38,14 +42,14 @@ async function readText(request: Request): Promise<string> {
 }
 
 /** The server holds a body to its announced length. One that broke off is as good as malformed. */
-async function wholeBody(request: Request): Promise<ArrayBuffer> {
+async function wholeBody(request: PlainRequest): Promise<ArrayBuffer> {
   return request.arrayBuffer().catch((cause: unknown) => {
     throw badJson(cause);
   });
 }
 
 /** A chunked body says its length only at its end: reading stops at the limit. */
-async function limitedBody({ body }: Request): Promise<Uint8Array> {
+async function limitedBody({ body }: PlainRequest): Promise<Uint8Array> {
   if (body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let bytes = 0;

@@ -1,5 +1,6 @@
 import type { Actor } from "#core/context.ts";
 import type { Dialect } from "./dialect.ts";
+import type { PlainRequest } from "./plain.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** What is known about one request while it is answered. */
@@ -20,7 +21,7 @@ export interface Exchange {
 /** Opens the books on a request: its id is the client's where that is well formed, else a new one. */
 export function openExchange(
   { clock, ids }: Pick<Runtime, "clock" | "ids">,
-  request: Request,
+  request: Pick<PlainRequest, "method" | "headers">,
   { path, route, dialect }: Pick<Exchange, "path" | "route" | "dialect">,
 ): Exchange {
   return {

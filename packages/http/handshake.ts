@@ -3,6 +3,7 @@ import { logExchange, openExchange } from "./exchange.ts";
 import { keyCheck } from "./key-check.ts";
 import { splitPathKey } from "./key-prefix.ts";
 import { boundLog } from "./log.ts";
+import type { PlainRequest, PlainResponse } from "./plain.ts";
 import { problemResponse } from "./problem-response.ts";
 import { readQuery } from "./query.ts";
 import { Refusal } from "./refusal.ts";
@@ -31,7 +32,7 @@ type Hold = (admitted: Admitted) => void | Promise<void>;
 export function handshakes(
   runtime: Runtime,
   sockets: readonly Socket[],
-): (request: Request, hold: Hold) => Promise<Admitted | Response | undefined> {
+): (request: PlainRequest, hold: Hold) => Promise<Admitted | PlainResponse | undefined> {
   const { ids, clock, settings, keys } = runtime;
   const check = keyCheck({ table: runtime.ports.table, ids, clock, settings, memory: keys });
 

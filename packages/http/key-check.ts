@@ -6,6 +6,7 @@ import type { Table } from "#core/ports/table.ts";
 import type { Settings } from "#core/settings.ts";
 import { noteUse } from "#core/users/last-use.ts";
 import { type ApiKey, parseApiKey } from "#core/users/record.ts";
+import type { PlainHeaders } from "./plain.ts";
 import { Refusal } from "./refusal.ts";
 
 /**
@@ -13,7 +14,7 @@ import { Refusal } from "./refusal.ts";
  * Refusal for a key that is missing, malformed, unknown, expired or revoked, and for a disabled user
  * (docs/apis/common.md#keys), and `Unreadable` for one that the core could not revoke either.
  */
-export type KeyCheck = (headers: Headers, further?: FurtherPlaces) => Promise<Actor>;
+export type KeyCheck = (headers: PlainHeaders, further?: FurtherPlaces) => Promise<Actor>;
 
 /** What stood before the path, and for a socket in its query; "" and undefined count as no key. */
 export type FurtherPlaces = readonly (string | undefined)[];
@@ -74,7 +75,7 @@ export function hashCheck({ table, ids, clock, settings, memory = keyMemory() }:
 }
 
 /** The places of docs/apis/common.md#keys; a bad key in one is not rescued by those after it. */
-export function presentedKey(headers: Headers, further: FurtherPlaces = []): string | undefined {
+export function presentedKey(headers: PlainHeaders, further: FurtherPlaces = []): string | undefined {
   const [, bearer] = /^bearer\s+(\S.*)$/i.exec(headers.get("authorization")?.trim() ?? "") ?? [];
   return [bearer, headers.get("x-api-key")?.trim(), ...further].find((key) => key);
 }

@@ -9,12 +9,13 @@ import {
 } from "#core/idempotency.ts";
 import { Problem } from "#core/problem.ts";
 import { type Exchange, headersOf } from "./exchange.ts";
+import { type PlainHeaders, type PlainResponse, textOf } from "./plain.ts";
 import { Refusal } from "./refusal.ts";
 
 const keyForm = /^[\x20-\x7e]{1,255}$/;
 
 /** The Idempotency-Key of a request, or undefined. Throws `invalid` for a malformed one. */
-export function readIdempotencyKey(headers: Headers): string | undefined {
+export function readIdempotencyKey(headers: PlainHeaders): string | undefined {
   const key = headers.get("idempotency-key");
   if (key === null || keyForm.test(key)) return key ?? undefined;
   throw new Problem("invalid", "Idempotency-Key must be 1 to 255 printable ASCII characters");
@@ -37,7 +38,7 @@ interface RepeatKeys {
   readonly clientChoseId: boolean;
 }
 
-type Make = (resource: NewResource) => Promise<Response>;
+type Make = (resource: NewResource) => Promise<PlainResponse>;
 
 /**
  * Answers a create. The first request of a key calls `make`. A repeat gets the kept answer with `Idempotency-Replayed`;
@@ -45,7 +46,11 @@ type Make = (resource: NewResource) => Promise<Response>;
  * (docs/apis/common.md#idempotency-key). An id that the client chose counts as a key. For another body it throws: a
  * Refusal where the key was used, `conflict` where the id was.
  */
-export async function answerCreate(create: Create, { key, clientChoseId }: RepeatKeys, make: Make): Promise<Response> {
+export async function answerCreate(
+  create: Create,
+  { key, clientChoseId }: RepeatKeys,
+  make: Make,
+): Promise<PlainResponse> {
   const makeById: Make = clientChoseId ? (resource) => answerById({ ...create, chosen: resource }, make) : make;
   if (key === undefined) return makeById({ ...create.chosen, isRepeat: false });
   const { method, path } = create.exchange;
@@ -53,7 +58,7 @@ export async function answerCreate(create: Create, { key, clientChoseId }: Repea
 }
 
 /** Treats the client's id as an Idempotency-Key. It is kept as one of `PUT <path>/<id>`, so it meets no other key. */
-async function answerById(create: Create, make: Make): Promise<Response> {
+async function answerById(create: Create, make: Make): Promise<PlainResponse> {
   const { id } = create.chosen;
   const { path, dialect } = create.exchange;
   return answerAs({ method: "PUT", path: `${path}/${id}`, key: id }, create, make, () => idTaken(dialect.noun, id));
@@ -69,23 +74,22 @@ async function answerAs(
   { ctx, exchange, body, chosen }: Create,
   make: Make,
   refusal: () => Error,
-): Promise<Response> {
+): Promise<PlainResponse> {
   const userCtx = withActor(ctx, exchange);
   const begun = await beginCreate(userCtx, { ...scope, body: comparable(body, chosen) }, chosen);
   if (begun.kind === "otherRequest") throw refusal();
   if (begun.kind === "replay") {
-    const { status, text } = begun.reply;
-    return new Response(text, { status, headers: { ...headersOf(exchange, "application/json"), ...replayed } });
+    const { status, text: body } = begun.reply;
+    return { status, headers: { ...headersOf(exchange, "application/json"), ...replayed }, body };
   }
   const { create, isRepeat } = begun;
   const response = await make({ ...create.resource, isRepeat }).catch(async (error: unknown) => {
     await logIfLost(userCtx, keepFailure(userCtx, create, error));
     throw error;
   });
-  const reply = { status: response.status, text: await response.clone().text() };
+  const reply = { status: response.status, text: textOf(response) };
   await logIfLost(userCtx, keepReply(userCtx, create, reply));
-  for (const [name, value] of Object.entries(isRepeat ? replayed : {})) response.headers.set(name, value);
-  return response;
+  return isRepeat ? { ...response, headers: { ...response.headers, ...replayed } } : response;
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Actor } from "#core/context.ts";
 import { type KeyCheck, presentedKey } from "./key-check.ts";
+import type { PlainHeaders } from "./plain.ts";
 
 /**
  * A key check that takes a request without a key for one of the local user's, when it comes from this very machine by
@@ -14,7 +15,7 @@ export function allowKeyless(localUser: (() => Promise<Actor>) | undefined, chec
 }
 
 /** A page of another site cannot forge either, and a name that was rebound to 127.0.0.1 stays in Host. */
-function namesLoopback(headers: Headers): boolean {
+function namesLoopback(headers: PlainHeaders): boolean {
   const [host, origin] = [headers.get("host"), headers.get("origin")];
   if (host === null || !loopbackHost.test(host)) return false;
   return origin === null || loopbackOrigin.test(origin);

@@ -3,6 +3,7 @@ import { Unreadable } from "#core/unreadable.ts";
 import type { Dialect, Shown } from "./dialect.ts";
 import { type Exchange, headersOf } from "./exchange.ts";
 import { isOutage } from "./outage.ts";
+import type { PlainResponse } from "./plain.ts";
 import { showableFields, withoutKeys } from "./redaction.ts";
 import { Refusal } from "./refusal.ts";
 import type { Runtime } from "./runtime.ts";
@@ -11,14 +12,18 @@ import type { Runtime } from "./runtime.ts";
  * Whatever was thrown, in the envelope of the exchange's dialect. What is not a Problem is logged and kept to
  * ourselves.
  */
-export function problemResponse(runtime: Pick<Runtime, "clock" | "log">, exchange: Exchange, error: unknown): Response {
+export function problemResponse(
+  runtime: Pick<Runtime, "clock" | "log">,
+  exchange: Exchange,
+  error: unknown,
+): PlainResponse {
   const problem =
     error instanceof Problem
       ? error
       : (unreadable(runtime, exchange, error) ?? unexpectedProblem(runtime, exchange, error));
   const shown = show(problem, exchange, runtime.clock.now());
   const headers = { ...headersOf(exchange, "application/json"), ...extraHeaders(problem) };
-  return new Response(JSON.stringify(exchange.dialect.envelope(shown)), { status: shown.status, headers });
+  return { status: shown.status, headers, body: JSON.stringify(exchange.dialect.envelope(shown)) };
 }
 
 /** A record that a request needs and that nobody can read: said plainly, and to the operator by the log. */

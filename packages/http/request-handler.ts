@@ -10,6 +10,7 @@ import { allowKeyless } from "./keyless.ts";
 import { knownPart } from "./known-part.ts";
 import { boundLog } from "./log.ts";
 import { misspeltFields } from "./misspelt.ts";
+import type { PlainRequest, PlainResponse } from "./plain.ts";
 import { problemResponse } from "./problem-response.ts";
 import { readQuery } from "./query.ts";
 import { Refusal } from "./refusal.ts";
@@ -21,7 +22,7 @@ import { newWireId } from "./wire-id.ts";
 
 /** A request that found its route: its path parameters are decoded. */
 export interface Routed {
-  readonly request: Request;
+  readonly request: PlainRequest;
   readonly path: string;
   readonly params: Readonly<Record<string, string>>;
   /** What stood between `/k/` and the path. */
@@ -38,7 +39,7 @@ export function requestHandler(
   runtime: Runtime,
   endpoint: Endpoint,
   check: KeyCheck,
-): (routed: Routed) => Promise<Response> {
+): (routed: Routed) => Promise<PlainResponse> {
   const { dialect, path: route } = endpoint;
   const base = contextOf(runtime);
   const schema = bodySchema(endpoint, runtime.settings);
@@ -51,7 +52,7 @@ export function requestHandler(
     if (exchange.actor) countRequest(runtime, exchange.actor.uid, response.status);
     return response;
 
-    async function respond(): Promise<Response> {
+    async function respond(): Promise<PlainResponse> {
       const keyInQuery = endpoint.keyInQuery ? readQuery(request.url).api_key : undefined;
       if (!endpoint.public) exchange.actor = await admit(request.headers, [keyInPath, keyInQuery]);
       if (endpoint.admin && !exchange.actor?.isAdmin) throw new Refusal("unknownPath");
@@ -91,7 +92,7 @@ interface Input {
 async function readInput(
   endpoint: Endpoint,
   schema: Schema | undefined,
-  request: Request,
+  request: PlainRequest,
   params: Routed["params"],
 ): Promise<Input> {
   requireSmallBody(request.headers);
@@ -107,7 +108,7 @@ async function readInput(
 
 async function readBody(
   endpoint: Endpoint,
-  request: Request,
+  request: PlainRequest,
   query: Record<string, string>,
 ): Promise<Record<string, unknown>> {
   if (!readsBody(endpoint)) return {};
@@ -160,12 +161,12 @@ function parseFields({ dialect }: Endpoint, schema: Schema, input: Record<string
   throw new Refusal("badFields", { fields: [...own, ...misspelt] });
 }
 
-function replyResponse({ reply, status }: Endpoint, exchange: Exchange, result: unknown): Response {
+function replyResponse({ reply, status }: Endpoint, exchange: Exchange, result: unknown): PlainResponse {
   const options: AnswerOptions = isAnswer(result) ? result : {};
   const body = reply.parse(isAnswer(result) ? result.body : result);
   const headers = { ...headersOf(exchange, options.contentType ?? "application/json"), ...options.headers };
   const content = options.contentType === undefined ? JSON.stringify(body) : rawContent(body);
-  return new Response(content, { status: options.status ?? status, headers });
+  return { status: options.status ?? status, headers, body: content };
 }
 
 function rawContent(body: unknown): string | Uint8Array<ArrayBuffer> {

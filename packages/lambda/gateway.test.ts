@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { PlainRequest } from "#http/plain.ts";
 import { type GatewayEvent, gatewayEventOf, requestOfEvent, resultOfResponse } from "./gateway.ts";
 
 const api = "abc123.execute-api.us-east-1.amazonaws.com";
@@ -21,6 +22,10 @@ function eventOf(
   return known;
 }
 
+async function textOf(request: PlainRequest): Promise<string> {
+  return Buffer.from(await request.arrayBuffer()).toString("utf8");
+}
+
 test("path, query, headers and body arrive as they were sent", async () => {
   const headers = { "x-api-key": "k", "content-type": "text/plain" };
   const request = requestOfEvent(eventOf("POST", "/v1/x", { rawQueryString: "a=1&b=%20+", headers, body: '{"é":1}' }));
@@ -28,7 +33,7 @@ test("path, query, headers and body arrive as they were sent", async () => {
   expect([request.method, request.url]).toEqual(["POST", "https://gateway/v1/x?a=1&b=%20+"]);
   expect(request.headers.get("x-api-key")).toBe("k");
   expect(request.headers.get("content-length")).toBe("8");
-  expect(await request.text()).toBe('{"é":1}');
+  expect(await textOf(request)).toBe('{"é":1}');
 });
 
 test("a body in base64 is decoded, and its real length counts", async () => {
@@ -38,7 +43,7 @@ test("a body in base64 is decoded, and its real length counts", async () => {
   const request = requestOfEvent(eventOf("DELETE", "/", { body, isBase64Encoded: true, headers }));
 
   expect(request.headers.get("content-length")).toBe("7");
-  expect(await request.text()).toBe('{"a":1}');
+  expect(await textOf(request)).toBe('{"a":1}');
 });
 
 test("a body on GET is left out", () => {
@@ -50,7 +55,8 @@ test("garbage in headers is left out instead of failing", () => {
 
   const request = requestOfEvent(eventOf("GET", "/", { headers }));
 
-  expect([...request.headers.keys()].sort()).toEqual(["x-c", "x-d"]);
+  expect(Object.keys(headers).filter((name) => request.headers.has(name))).toEqual(["x-c", "x-d"]);
+  expect(request.headers.get("X-C")).toBe("caf\u00e9");
 });
 
 test.each([
@@ -127,12 +133,14 @@ test.each([
   expect(gatewayEventOf(event)).toBeUndefined();
 });
 
-test("text is answered as text and anything else in base64", async () => {
+test("text is answered as text and anything else in base64", () => {
+  const json = { "Content-Type": "application/json" };
   const headers = { "content-type": "image/png", "x-a": "b" };
 
-  const text = await resultOfResponse(Response.json({ a: 1 }, { status: 201 }));
-  const bytes = await resultOfResponse(new Response(new Uint8Array([255, 0]), { headers }));
+  const text = resultOfResponse({ status: 201, headers: json, body: '{"a":1}' });
+  const bytes = resultOfResponse({ status: 200, headers, body: new Uint8Array([255, 0]) });
 
-  expect(text).toMatchObject({ statusCode: 201, body: '{"a":1}', isBase64Encoded: false });
+  const lowerCased = { "content-type": "application/json" };
+  expect(text).toEqual({ statusCode: 201, headers: lowerCased, body: '{"a":1}', isBase64Encoded: false });
   expect(bytes).toEqual({ statusCode: 200, headers, body: "/wA=", isBase64Encoded: true });
 });

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { type PlainHeaders, type PlainRequest, type PlainResponse, textOf } from "#http/plain.ts";
 import { ORIGIN_HEADER } from "./origin.ts";
 
 /** In it the edge says the path as the client sent it, where something in it is escaped. */
@@ -39,26 +40,35 @@ export function gatewayEventOf(event: unknown): GatewayEvent | undefined {
 }
 
 /**
- * The event as a Request. A header that no Request may hold is left out; its path and query are as the client sent them.
- * Only for an event with the secret of the edge, whose word on the path is taken.
+ * The event as a request. A header that no Request may hold is left out; its path and query are as the client sent them,
+ * and method and URL as a Request has them. Only for an event with the secret of the edge, whose word on the path is
+ * taken.
  */
-export function requestOfEvent(event: GatewayEvent): Request {
-  const { method } = event.requestContext.http;
-  const headers = headersOfEvent(event);
-  const body = method === "GET" || method === "HEAD" ? undefined : bytesOf(event);
-  if (body) headers.set("content-length", String(body.byteLength));
-  return new Request(urlOf(event), { method, headers, ...(body && { body }) });
+export function requestOfEvent(event: GatewayEvent): PlainRequest {
+  const method = methodOf(event);
+  const bytes = method === "GET" || method === "HEAD" ? undefined : bytesOf(event);
+  return {
+    method,
+    url: new URL(urlOf(event)).href,
+    headers: headersOfEvent(event, bytes),
+    get body() {
+      return bytes ? ReadableStream.from([bytes]) : null;
+    },
+    arrayBuffer: async () => (bytes ?? new Uint8Array()).buffer,
+  };
 }
 
-export async function resultOfResponse(response: Response): Promise<GatewayResult> {
-  const isText = /^(application\/json|text\/)/.test(response.headers.get("content-type") ?? "text/");
-  const body = isText ? await response.text() : Buffer.from(await response.arrayBuffer()).toString("base64");
-  return {
-    statusCode: response.status,
-    headers: Object.fromEntries(response.headers),
-    body,
-    isBase64Encoded: !isText,
-  };
+export function resultOfResponse(response: PlainResponse): GatewayResult {
+  const entries = Object.entries(response.headers).map(([name, value]) => [name.toLowerCase(), value] as const);
+  const headers: Readonly<Record<string, string>> = Object.fromEntries(entries);
+  const isText = /^(application\/json|text\/)/.test(headers["content-type"] ?? "text/");
+  const body = isText ? textOf(response) : Buffer.from(response.body).toString("base64");
+  return { statusCode: response.status, headers, body, isBase64Encoded: !isText };
+}
+
+/** Fetch standard, "normalize a method". */
+function methodOf({ requestContext: { http } }: GatewayEvent): string {
+  return /^(DELETE|GET|HEAD|OPTIONS|POST|PUT)$/i.test(http.method) ? http.method.toUpperCase() : http.method;
 }
 
 /** The host plays no part: routing knows paths alone. What would end the path early is escaped. */
@@ -96,12 +106,18 @@ function keyPrefix({ headers }: GatewayEvent): string {
 /** For this adapter alone. */
 const ofTheEdge: readonly string[] = [ORIGIN_HEADER, PATH_HEADER, VIEWER_HEADER];
 
-function headersOfEvent(event: GatewayEvent): Headers {
-  const headers = new Headers();
+/** A gateway has taken away the spaces around a value (RFC 9110 section 5.5). */
+function headersOfEvent(event: GatewayEvent, body: Uint8Array | undefined): PlainHeaders {
+  const headers = new Map<string, string>();
   for (const [name, value] of Object.entries(event.headers)) {
-    if (!ofTheEdge.includes(name) && headerName.test(name) && headerValue.test(value)) headers.set(name, value);
+    const isKept = !ofTheEdge.includes(name) && headerName.test(name) && headerValue.test(value);
+    if (isKept) headers.set(name.toLowerCase(), value);
   }
-  return headers;
+  if (body) headers.set("content-length", String(body.byteLength));
+  return {
+    get: (name) => headers.get(name.toLowerCase()) ?? null,
+    has: (name) => headers.has(name.toLowerCase()),
+  };
 }
 
 // RFC 9110 section 5: a token, and a value of visible or extended Latin-1 characters, spaces and tabs.

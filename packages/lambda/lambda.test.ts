@@ -65,6 +65,17 @@ test("an event is answered by the endpoint, its port made once", async () => {
   expect(made).toEqual(["table"]);
 });
 
+test("HEAD is answered as GET is, without a body", async () => {
+  const { endpoint, table } = await fixture();
+  const handler = lambda(endpoint, { table });
+  const headers = { ...asAlice, "x-request-id": "r1" };
+
+  const get = await handler(eventOf("GET", "/v1/me", headers));
+  const head = await handler(eventOf("HEAD", "/v1/me", headers));
+
+  expect(head).toEqual({ ...get, body: "" });
+});
+
 test("what did not come through the edge is refused before anything is looked up", async () => {
   const { endpoint, table } = await fixture();
   const handler = lambda(endpoint, { table });

@@ -4,7 +4,7 @@ import { systemIds } from "#aws/ids.ts";
 import { readSettings } from "#aws/settings.ts";
 import type { PortName, Ports } from "#core/context.ts";
 import type { Log } from "#core/ports/log.ts";
-import { buildApp, type Edge } from "#http/app.ts";
+import { type App, buildApp, fetchPlain } from "#http/app.ts";
 import { runSchedule, type Schedule } from "#http/cron.ts";
 import type { Endpoint } from "#http/endpoint.ts";
 import type { Route } from "#http/routes.ts";
@@ -36,12 +36,12 @@ export function lambda<Needs extends PortName>(
   endpoint: Endpoint<Needs>,
   factories: Factories<NoInfer<Needs>>,
 ): GatewayHandler {
-  return gatewayHandler((log) => buildApp(runtimeOf<Needs>(factories, log), [endpoint]).fetch);
+  return gatewayHandler((log) => buildApp(runtimeOf<Needs>(factories, log), [endpoint]));
 }
 
 /** The Lambda handler behind the gateway's default route, which knows all routes and serves none. */
 export function fallbackLambda(readRoutes: () => readonly Route[]): GatewayHandler {
-  return gatewayHandler((log) => buildApp(runtimeOf<never>({}, log), [], readRoutes()).fetch);
+  return gatewayHandler((log) => buildApp(runtimeOf<never>({}, log), [], readRoutes()));
 }
 
 /** The Lambda handler of a consumer; its event source must report batch item failures. */
@@ -85,23 +85,20 @@ export function scheduleLambda<Uses extends PortName>(
   };
 }
 
-function gatewayHandler(
-  makeFetch: (log: Log) => (request: Request, edge: Edge) => Response | Promise<Response>,
-): GatewayHandler {
+function gatewayHandler(makeApp: (log: Log) => App): GatewayHandler {
   const log = functionLog();
-  const init = atInit(() => {
-    // The first Request loads undici, which takes about 15 ms: at init, not in a user's request.
-    new Request("https://gateway/");
-    return { fetch: makeFetch(log), isFromEdge: originCheck(readConfig(["ORIGIN_SECRETS"]).ORIGIN_SECRETS) };
-  });
+  const init = atInit(() => ({
+    app: makeApp(log),
+    isFromEdge: originCheck(readConfig(["ORIGIN_SECRETS"]).ORIGIN_SECRETS),
+  }));
   return async (given, invocation) => {
     log.begin(invocation?.awsRequestId);
-    const { fetch, isFromEdge } = init();
+    const { app, isFromEdge } = init();
     const event = gatewayEventOf(given);
     if (!event) return refuse(log, given, refusal(400, "Bad Request"));
     // A client that finds the address behind the edge could go around the firewall and forge the headers of the edge.
     if (!isFromEdge(event.headers[ORIGIN_HEADER])) return refusal(403, "Forbidden");
-    return resultOfResponse(await fetch(requestOfEvent(event), { viewer: event.headers[VIEWER_HEADER] }));
+    return resultOfResponse(await fetchPlain(app, requestOfEvent(event), { viewer: event.headers[VIEWER_HEADER] }));
   };
 }
 

@@ -74,7 +74,7 @@ async function connect(serving: Serving, { connection, request }: SocketEvent): 
     }
   });
   if (!handshake) return refusal(404, "Not Found");
-  if (handshake instanceof Response) return resultOfResponse(handshake);
+  if ("status" in handshake) return resultOfResponse(handshake);
   return { statusCode: 200, headers: {}, body: "", isBase64Encoded: false };
 }
 

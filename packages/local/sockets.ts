@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Catalog } from "#http/catalog.ts";
 import { type Admitted, handshakes } from "#http/handshake.ts";
+import { toResponse } from "#http/plain.ts";
 import type { Runtime } from "#http/runtime.ts";
 import type { Channel, Closing, SocketSession } from "#http/socket.ts";
 import { connectionCounts } from "./connection-counts.ts";
@@ -68,8 +69,9 @@ export function serveSockets(
     socket.on("error", () => socket.destroy());
     void (async () => {
       const request = requestOf(incoming);
-      const verdict = (await authorize(request, ({ actor }) => count(actor.uid, socket))) ?? (await plain(request));
-      if (verdict instanceof Response) return answer(incoming.socket, verdict);
+      const verdict = await authorize(request, ({ actor }) => count(actor.uid, socket));
+      if (!verdict) return answer(incoming.socket, await plain(request));
+      if ("status" in verdict) return answer(incoming.socket, toResponse(verdict));
       wss.handleUpgrade(incoming, socket, head, (ws) => serve(connections, ws, verdict));
     })().catch(() => socket.destroy());
   });

@@ -1,0 +1,26 @@
+/**
+ * What is read of a request: the platform's Request is one, and an event of Lambda's becomes one without it. The
+ * platform's classes load undici, which is a quarter of a function's init.
+ */
+export interface PlainRequest extends Pick<Request, "method" | "url" | "body" | "arrayBuffer"> {
+  readonly headers: PlainHeaders;
+}
+
+export type PlainHeaders = Pick<Headers, "get" | "has">;
+
+/** An answer as it is written, before whoever serves it makes it what the client's connection takes. */
+export interface PlainResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array<ArrayBuffer>;
+}
+
+/** The answer as the platform's Response. */
+export function toResponse({ body, status, headers }: PlainResponse): Response {
+  return new Response(body, { status, headers });
+}
+
+/** The body of an answer; bytes are read as UTF-8. */
+export function textOf({ body }: PlainResponse): string {
+  return typeof body === "string" ? body : Buffer.from(body).toString("utf8");
+}
