@@ -9,13 +9,13 @@ import { bundleFunctions } from "../bundle.ts";
 import { importMs, onLambda, type StockClient, writeBareHandler } from "./bare-handler.ts";
 import { type Measure, median, type Row } from "./measure.ts";
 
-/** Of each function; what a machine does beside it falls on all of a group. */
-const rounds = 3;
+/** Of each function, and so many of a group at least; what a machine does beside it falls on all of a group. */
+const [rounds, leastMeasured] = [3, 15];
 
 /**
- * The init of each function as on Lambda, and the bytes of its module, by the ports that functions use: beside a bare
- * handler that makes the stock clients of the same services. KMS, S3, EKS and STS are left out of that one, for which no
- * client is installed.
+ * The init of each function as on Lambda, and the bytes of its module, by the ports that functions use: over that of a bare
+ * handler that makes the stock clients of the same services. Those that a request waits for take no longer, where there is
+ * a client to compare with. KMS, S3, EKS and STS are left out of that one, for which no client is installed.
  */
 export const inits: Measure = {
   name: "inits",
@@ -35,6 +35,7 @@ export const inits: Measure = {
 interface Group {
   /** `endpoint: queue, table` */
   readonly name: string;
+  readonly kind: string;
   readonly clients: readonly StockClient[];
   /** Bundles. */
   readonly files: readonly string[];
@@ -45,11 +46,11 @@ async function groupsIn(directory: string): Promise<Group[]> {
   const { endpoints, consumers, schedules, fallbacks, sockets } = await loadCatalog();
   const entries: readonly Entry<Declared>[] = [...endpoints, ...consumers, ...schedules, ...fallbacks, ...sockets];
   const bundles = await bundleFunctions(entries, { outdir: directory, mapsdir: join(directory, "maps") });
-  const groups = new Map<string, { readonly clients: readonly StockClient[]; readonly files: string[] }>();
+  const groups = new Map<string, Omit<Group, "name" | "files"> & { readonly files: string[] }>();
   for (const [n, { declaration }] of entries.entries()) {
     const uses = [...(declaration.uses ?? [])].sort();
     const name = `${declaration.kind}: ${uses.join(", ") || "no port"}`;
-    const group = groups.get(name) ?? { clients: clientsOf(declaration.kind, uses), files: [] };
+    const group = groups.get(name) ?? { kind: declaration.kind, clients: clientsOf(declaration.kind, uses), files: [] };
     groups.set(name, group);
     group.files.push(bundles[n]?.file ?? "");
   }
@@ -72,11 +73,11 @@ function clientsOf(kind: string, uses: readonly PortName[]): StockClient[] {
   ];
 }
 
-async function rowOf({ name, clients, files }: Group, directory: string): Promise<Row> {
+async function rowOf({ name, kind, clients, files }: Group, directory: string): Promise<Row> {
   const bare = join(directory, `bare-${clients.join("-") || "none"}.mjs`);
   await writeBareHandler({ outfile: bare, uses: clients, made: "at init" });
   const [ours, theirs]: [number[], number[]] = [[], []];
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < Math.max(rounds, leastMeasured / files.length); round++) {
     for (const file of files) {
       ours.push(await importMs(file, onLambda));
       theirs.push(await importMs(bare, onLambda));
@@ -86,10 +87,21 @@ async function rowOf({ name, clients, files }: Group, directory: string): Promis
   const [whole, zipped] = [modules.map(({ byteLength }) => byteLength), modules.map(zippedBytes)];
   const bareModule = readFileSync(bare);
   const note = [
-    `${files.length} functions of ${kB(whole)} kB, zipped ${kB(zipped)} kB`,
-    `bare: ${median(theirs).toFixed(0)} ms, ${kB([bareModule.byteLength])} kB, zipped ${kB([zippedBytes(bareModule)])} kB`,
+    `${files.length} functions: ${median(ours).toFixed(1)} ms, ${kB(whole)} kB, zipped ${kB(zipped)} kB`,
+    `bare: ${median(theirs).toFixed(1)} ms, ${kB([bareModule.byteLength])} kB, zipped ${kB([zippedBytes(bareModule)])} kB`,
   ];
-  return { name: `init of ${name}`, value: median(ours), unit: "ms", note: note.join("; ") };
+  return {
+    name: `init of ${name}`,
+    value: median(ours) / median(theirs),
+    unit: "×",
+    ...(isAwaited(kind) && clients.length > 0 && { limit: 1 }),
+    note: note.join("; "),
+  };
+}
+
+/** Whether somebody's request waits for it. */
+function isAwaited(kind: string): boolean {
+  return kind === "endpoint" || kind === "fallback";
 }
 
 function zippedBytes(module: Uint8Array): number {
