@@ -12,6 +12,8 @@ export interface AwsFront {
   allowConnections(isAllowed: boolean): void;
   /** The queues that messages may be sent to: moto looks at the action alone. */
   allowSends(queues: readonly string[]): void;
+  /** Whether indexes of tables may be queried: moto looks at the action alone. */
+  allowIndexes(isAllowed: boolean): void;
   close(): Promise<void>;
 }
 
@@ -20,6 +22,7 @@ export async function startAwsFront({ endpoint }: MotoAccount, kube: KubeServer)
   const actions = new Set<string>();
   let mayConnect = true;
   let mayBeSentTo: readonly string[] = [];
+  let mayQueryIndexes = true;
   const server = createServer(async (incoming, response) => {
     const body = await bytesOf(incoming);
     const call = { method: incoming.method ?? "", path: incoming.url ?? "", headers: incoming.headers, body };
@@ -31,6 +34,9 @@ export async function startAwsFront({ endpoint }: MotoAccount, kube: KubeServer)
     }
     if (action === "sqs:SendMessage" && !mayBeSentTo.includes(queueOf(body))) {
       return void response.writeHead(403, { "x-amzn-errortype": "AccessDeniedException" }).end("{}");
+    }
+    if (action === "dynamodb:Query" && !mayQueryIndexes && JSON.parse(body.toString()).IndexName !== undefined) {
+      return void response.writeHead(400, { "x-amzn-errortype": "AccessDeniedException" }).end("{}");
     }
     const answer = await passOn(endpoint, agent, call);
     const text = action === "eks:DescribeCluster" && answer.status === 200 ? named(answer.body, kube) : answer.body;
@@ -51,6 +57,9 @@ export async function startAwsFront({ endpoint }: MotoAccount, kube: KubeServer)
     },
     allowSends(queues) {
       mayBeSentTo = queues;
+    },
+    allowIndexes(isAllowed) {
+      mayQueryIndexes = isAllowed;
     },
     close: () =>
       new Promise((resolve) => {

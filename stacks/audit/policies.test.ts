@@ -127,6 +127,13 @@ describe("against moto, with IAM on", () => {
     await expect(auditRole(place, { ...role, statements }, functions)).rejects.toThrow("send failed");
   });
 
+  test("the audit finds a query of an index that the role may not make", { timeout: LONG_MS }, async () => {
+    const role = roleNamed("ConsumerPools");
+    const statements = role.statements.filter(({ Sid }) => Sid !== "TableIndexes");
+
+    await expect(auditRole(place, { ...role, statements }, functions)).rejects.toThrow("answered");
+  });
+
   test("the audit finds an action too few, also one whose refusal no answer shows", { timeout: LONG_MS }, async () => {
     const role = roleNamed("EndpointIdentityQueueTable");
     const without = (action: string) => ({ ...role, actions: role.actions.filter((other) => other !== action) });

@@ -29,6 +29,7 @@ export async function takeActionsAway(
   };
   await allow(actions);
   place.front.allowSends(queuesOf(statements));
+  place.front.allowIndexes(statements.some(isOnIndexes));
   const tried: Tried[] = [];
   for (const one of await casesOf(place, functions)) tried.push(await tryCase(place, name, one));
   // The fastest first: most actions are taken by several cases.
@@ -50,6 +51,10 @@ function queuesOf(statements: AuditedRole["statements"]): string[] {
   return statements
     .filter(({ Action }) => Action.includes("sqs:SendMessage"))
     .flatMap(({ Resource }) => Resource.map((arn) => /-([A-Za-z]+)Queue-/.exec(arn)?.[1]?.toLowerCase() ?? ""));
+}
+
+function isOnIndexes({ Action, Resource }: AuditedRole["statements"][number]): boolean {
+  return Action.includes("dynamodb:Query") && Resource.some((arn) => arn.endsWith("/index/*"));
 }
 
 interface Tried {

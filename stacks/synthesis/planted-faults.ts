@@ -32,6 +32,8 @@ const widen = (inputs: Resource["inputs"], from: string | RegExp, to: string) =>
   inputs.inlinePolicies[0].policy = inputs.inlinePolicies[0].policy.replace(from, to);
   return inputs;
 };
+const queryOf = (arn: string) =>
+  JSON.stringify({ Sid: "TableIndexes", Effect: "Allow", Action: ["dynamodb:Query"], Resource: [arn] });
 
 /** Mistakes of stacks/ in a stage whose functions are in no network, and the check that finds each. */
 export const faults: Readonly<Record<string, readonly [check: string, fault: Fault]>> = {
@@ -191,6 +193,16 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
     "scopes",
     change(role, /^EndpointTable$/, (inputs) =>
       widen(inputs, `table/berth-${stage}/index/*`, "table/berth-production/index/*"),
+    ),
+  ],
+  "a role without the indexes that one of its functions queries": [
+    "scopes",
+    change(role, /^EndpointTable$/, (inputs) => widen(inputs, /,\{"Sid":"TableIndexes"[^}]*\}/, "")),
+  ],
+  "a role for indexes that none of its functions queries": [
+    "scopes",
+    change(role, /^EndpointSealerTable$/, (inputs) =>
+      widen(inputs, /("Resource":\["([^"]*:table\/[^"]*)"\]\})/, `$1,${queryOf("$2/index/*")}`),
     ),
   ],
   "a log that may not be written": [

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { tableDefinition } from "../../packages/aws/table-definition.ts";
 import type { FunctionEntry, PortName } from "../functions-file.ts";
 import { capitalize } from "../names.ts";
 import { onlyRunsCommands } from "../roles.ts";
@@ -26,11 +27,16 @@ export const roleChecks = {
     });
   },
 
-  /** The queues and the table of each statement: every role is allowed those of its functions, and no other. */
+  /** The queues, the table and its indexes: every role is allowed those of its functions, and no other. */
   scopes(resources, functions) {
-    return ofType(resources, "aws:lambda/function:Function").flatMap((resource) => {
+    const made = ofType(resources, "aws:lambda/function:Function");
+    const queriers = new Set(
+      made.filter((resource) => queriesIndex(entryOf(resource, functions))).map(({ inputs }) => inputs.role),
+    );
+    return made.flatMap((resource) => {
       const entry = entryOf(resource, functions);
-      return entry ? scopeProblems(resource, entry, resources) : [`${resource.name} is in no list`];
+      if (!entry) return [`${resource.name} is in no list`];
+      return scopeProblems(resource, entry, resources, queriers.has(resource.inputs.role));
     });
   },
 
@@ -154,7 +160,20 @@ function servicesFor(entry: FunctionEntry): string[] {
   return [...new Set(["logs", ...services, ...more])];
 }
 
-function scopeProblems(resource: Resource, entry: FunctionEntry, resources: readonly Resource[]): string[] {
+/** Whether a function's bundle has a query of one of the table's indexes: `{index:"due",…}` (core/ports/table.ts). */
+function queriesIndex(entry: FunctionEntry | undefined): boolean {
+  if (!entry?.uses.includes("table")) return false;
+  const { GlobalSecondaryIndexes = [] } = tableDefinition("any");
+  const bundle = readFileSync(`dist/${entry.name}/index.mjs`, "utf8");
+  return GlobalSecondaryIndexes.some(({ IndexName }) => bundle.includes(`index:"${IndexName}"`));
+}
+
+function scopeProblems(
+  resource: Resource,
+  entry: FunctionEntry,
+  resources: readonly Resource[],
+  roleQueriesIndex: boolean,
+): string[] {
   const statements = allowedTo(resource, resources);
   const on = (action: string) => [
     ...new Set(statements.filter(({ Action }) => Action.includes(action)).flatMap(({ Resource }) => Resource)),
@@ -166,7 +185,8 @@ function scopeProblems(resource: Resource, entry: FunctionEntry, resources: read
   const arnsOf = (names: readonly string[]) => names.map((each) => queues.get(`${capitalize(each)}Queue`));
   const [table] = ofType(resources, "aws:dynamodb/table:Table");
   const tableArn = `arn:aws:dynamodb:${home}:table/${table?.inputs.name}`;
-  const onTable = ["BatchGetItem", "DeleteItem", "PutItem", "Query"].flatMap((action) => on(`dynamodb:${action}`));
+  const indexes = on("dynamodb:Query").filter((arn) => arn !== tableArn);
+  const onTable = ["BatchGetItem", "DeleteItem", "PutItem"].flatMap((action) => on(`dynamodb:${action}`));
   return [
     ...different(`what ${name} sends to`, on("sqs:SendMessage"), arnsOf(queuesSentTo(entry))),
     ...different(
@@ -175,9 +195,8 @@ function scopeProblems(resource: Resource, entry: FunctionEntry, resources: read
       arnsOf(kind === "consumer" ? [entry.queue] : []),
     ),
     ...different(`what ${name} reads`, on("dynamodb:GetItem"), uses.includes("table") ? [tableArn] : []),
-    ...onTable
-      .filter((arn) => arn !== tableArn && arn !== `${tableArn}/index/*`)
-      .map((arn) => `${name} asks or writes ${arn}`),
+    ...different(`the indexes that ${name} queries`, indexes, roleQueriesIndex ? [`${tableArn}/index/*`] : []),
+    ...onTable.filter((arn) => arn !== tableArn).map((arn) => `${name} asks or writes ${arn}`),
   ];
 }
 
