@@ -1,41 +1,24 @@
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { plainSession } from "#testing/catalog-requests.ts";
-import { binaryPath } from "#testing/cluster/binary.ts";
-import { type ClusterWorld, openClusterWorld } from "./cluster-world.ts";
+import { CLUSTER_MISSING, type ClusterWorld, openClusterWorld, runningWorkspace } from "./cluster-world.ts";
 import { comparedOf } from "./compared.ts";
-import { UNZIP_MISSING } from "./deployed.ts";
 import { viewerRequest } from "./endpoint-requests.ts";
 import { LONG_MS } from "./stage.ts";
 
-/** Why nothing runs here, where nothing does. */
-const MISSING =
-  UNZIP_MISSING ??
-  (existsSync(await binaryPath(process.env)) ? undefined : "npm run test:cluster has built no control plane yet") ??
-  (spawnSync("bwrap", ["--version"]).status === 0 ? undefined : "this machine has no bubblewrap, which mounts disks");
-
 let world: ClusterWorld | undefined;
 beforeAll(async () => {
-  if (MISSING === undefined) world = await openClusterWorld();
+  if (CLUSTER_MISSING === undefined) world = await openClusterWorld();
 }, LONG_MS);
 
 afterAll(() => world?.stop(), LONG_MS);
 
-/** One that runs: a create answers once it does. */
-async function runningWorkspace(open: ClusterWorld): Promise<{ readonly id: string; readonly path: string }> {
-  const { body } = await open.delivering(open.ask("POST", "/v1/cloudrun/workspaces", plainSession));
-  expect(body.status).toBe("running");
-  return { id: body.id, path: `/v1/cloudrun/workspaces/${body.id}` };
-}
-
 test("commands of each kind run in a pod by their function URLs, and find what the one before has written", async ({
   skip,
 }) => {
-  if (!world) return skip(MISSING);
+  if (!world) return skip(CLUSTER_MISSING);
   const { ask } = world;
   const { id, path } = await runningWorkspace(world);
   const ran = { status: 200, body: { returncode: 0, success: true, stderr: "" } };
@@ -53,7 +36,7 @@ test("commands of each kind run in a pod by their function URLs, and find what t
 });
 
 test("commands are answered as by the local server", async ({ skip }) => {
-  if (!world) return skip(MISSING);
+  if (!world) return skip(CLUSTER_MISSING);
   const { key, stage, local } = world;
   const { id, path } = await runningWorkspace(world);
   const [execute, runSh] = [`${path}/execute`, `${path}/runsh`] as const;
@@ -79,7 +62,7 @@ test("commands are answered as by the local server", async ({ skip }) => {
 });
 
 test("a shell is opened, runs commands in a pod one after another, and is closed", async ({ skip }) => {
-  if (!world) return skip(MISSING);
+  if (!world) return skip(CLUSTER_MISSING);
   const { stage, key } = world;
   const { id, path } = await runningWorkspace(world);
   const upgrade = (query: string) => stage.connect({ method: "GET", target: `${path}/shell${query}`, headers: {} });
@@ -109,7 +92,7 @@ test("a shell is opened, runs commands in a pod one after another, and is closed
 });
 
 test("a chat message reaches the server in a session's pod, and its answer the client", async ({ skip }) => {
-  if (!world) return skip(MISSING);
+  if (!world) return skip(CLUSTER_MISSING);
   const { stage, ask } = world;
   const server = createServer(async (request, response) => {
     const { message } = JSON.parse(await text(request));

@@ -1,12 +1,23 @@
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { expect } from "vitest";
 import { sharedType } from "#core/fleet.ts";
 import { openClusterFixture } from "#kubernetes/cluster-fixture.ts";
 import { kubernetesCompute } from "#kubernetes/compute.ts";
+import { plainSession } from "#testing/catalog-requests.ts";
+import { binaryPath } from "#testing/cluster/binary.ts";
 import { httpWorld } from "#testing/http-world.ts";
+import { UNZIP_MISSING } from "./deployed.ts";
 import { type DeployedStage, openStage } from "./deployed-stage.ts";
 import { type Local, startLocal } from "./local.ts";
 import { variablesIn } from "./services.ts";
 import { clientOf, logIn, type StageClient } from "./stage-client.ts";
+
+/** Why there is no such world here, where there is none. */
+export const CLUSTER_MISSING =
+  UNZIP_MISSING ??
+  (existsSync(await binaryPath(process.env)) ? undefined : "npm run test:cluster has built no control plane yet") ??
+  (spawnSync("bwrap", ["--version"]).status === 0 ? undefined : "this machine has no bubblewrap, which mounts disks");
 
 /** A stage, the cluster into which the access entries of its roles let the zips, and the local server over both. */
 export interface ClusterWorld {
@@ -63,4 +74,11 @@ export async function openClusterWorld(): Promise<ClusterWorld> {
       await cluster.stop();
     },
   };
+}
+
+/** Makes a workspace of the key's user that runs: a create answers once it does. */
+export async function runningWorkspace(world: ClusterWorld): Promise<{ readonly id: string; readonly path: string }> {
+  const { body } = await world.delivering(world.ask("POST", "/v1/cloudrun/workspaces", plainSession));
+  expect(body.status).toBe("running");
+  return { id: body.id, path: `/v1/cloudrun/workspaces/${body.id}` };
 }

@@ -28,3 +28,11 @@ export const differences: Readonly<Record<string, string>> = {
   "GET with a body": "CloudFront refuses it in its own words",
   "a body that is no UTF-8": "an HTTP API hands over a body of a text type as text, in which no such byte is left",
 };
+
+/** Where the frames of a web shell differ (shell-talks.ts), and why, in the same way. */
+export const shellDifferences: Readonly<Record<string, string>> = {
+  "a ping while a command runs": "a function takes the frames of a connection one after another",
+  "a long result": "API Gateway meters 32 KB as one message: the frames of a result are smaller",
+  "a frame over 96 KB": "what a function answers repeats its command, and API Gateway passes on 128 KB at most",
+  "a frame over 128 KB": "API Gateway ends its connection",
+};

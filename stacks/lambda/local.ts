@@ -1,5 +1,6 @@
-import { request as httpRequest } from "node:http";
+import { request as httpRequest, type IncomingMessage } from "node:http";
 import { buffer } from "node:stream/consumers";
+import { WebSocket } from "ws";
 import { systemClock } from "#aws/clock.ts";
 import { stsIdentity } from "#aws/identity.ts";
 import { systemIds } from "#aws/ids.ts";
@@ -13,10 +14,13 @@ import { REGION } from "../synthesis/cloud.ts";
 import type { DeployedStage } from "./deployed-stage.ts";
 import type { OriginAnswer, ViewerRequest } from "./edge.ts";
 import { variablesIn } from "./services.ts";
+import { type ClientSocket, textOf } from "./socket-client.ts";
 
 /** The local server, over the stores of a stage. */
 export interface Local {
   ask(request: ViewerRequest): Promise<OriginAnswer>;
+  /** A WebSocket at this target, or what refuses it. */
+  connect(target: string): Promise<ClientSocket | OriginAnswer>;
   stop(): Promise<void>;
 }
 
@@ -37,18 +41,49 @@ export async function startLocal(
     deployment: { version, startedAt: clock.now(), isolation: "container", limits: "container (memory, cpu)" },
   };
   const server = await startServer(() => runtime, endpoints, { port: 0, setting: "PORT", sockets });
-  return { ask: (request) => askServer(server.url, request), stop: () => server.stop() };
+  return {
+    ask: (request) => askServer(server.url, request),
+    connect: (target) => openSocket(`${server.url.replace("http", "ws")}${target}`),
+    stop: () => server.stop(),
+  };
 }
 
 /** The target goes out as it is: fetch would write it anew. */
 async function askServer(url: string, { method, target, headers, body }: ViewerRequest): Promise<OriginAnswer> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {
-    const sent = httpRequest({ hostname, port, method, path: target, headers, agent: false }, (answer) => {
-      const given = Object.entries(answer.headers).map(([name, value]) => [name, String(value)]);
-      const { statusCode: status = 0 } = answer;
-      buffer(answer).then((bytes) => resolve({ status, headers: Object.fromEntries(given), body: bytes }), reject);
-    });
+    const sent = httpRequest({ hostname, port, method, path: target, headers, agent: false }, (answer) =>
+      answerOf(answer).then(resolve, reject),
+    );
     sent.on("error", reject).end(body);
+  });
+}
+
+async function answerOf(answer: IncomingMessage): Promise<OriginAnswer> {
+  const { statusCode: status = 0 } = answer;
+  const given = Object.entries(answer.headers).map(([name, value]) => [name, String(value)]);
+  return { status, headers: Object.fromEntries(given), body: await buffer(answer) };
+}
+
+function openSocket(url: string): Promise<ClientSocket | OriginAnswer> {
+  const ws = new WebSocket(url);
+  const frames: object[] = [];
+  const closed = new Promise<void>((resolve) => ws.once("close", () => resolve()));
+  ws.on("message", (data) => void frames.push(JSON.parse(String(data))));
+  return new Promise((resolve, reject) => {
+    // After it is open, an error is followed by its close.
+    ws.on("error", reject);
+    ws.on("unexpected-response", (_, answer) => void answerOf(answer).then(resolve, reject));
+    ws.on("open", () =>
+      resolve({
+        frames,
+        isClosed: () => ws.readyState === WebSocket.CLOSED,
+        send: async (frame) => ws.send(textOf(frame)),
+        async close() {
+          ws.close();
+          await closed;
+        },
+      }),
+    );
   });
 }

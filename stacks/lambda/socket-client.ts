@@ -6,13 +6,13 @@ import { connectEvent, disconnectEvent, type OriginRequest } from "./events.ts";
 import type { Answered } from "./runtime-api.ts";
 import type { Services } from "./services.ts";
 
-/** A WebSocket of a client's, as API Gateway keeps it. */
+/** A WebSocket of a client's. */
 export interface ClientSocket {
-  /** What its function has sent. */
+  /** What it was sent, in order. */
   readonly frames: readonly object[];
   isClosed(): boolean;
-  /** Answers once API Gateway has put the frame into the queue. */
-  send(frame: object): Promise<void>;
+  /** Sends a text, or an object as JSON. Answers once it is on its way, of API Gateway once it is in the queue. */
+  send(frame: object | string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -50,7 +50,8 @@ export function socketGatewayOf(
       isClosed: () => isClosed,
       close: end,
       async send(frame) {
-        const body = JSON.stringify(frame);
+        const body = textOf(frame);
+        if (Buffer.byteLength(body) > MOST_BYTES) return end();
         const form = filledIn(frames.requestTemplates.$default ?? "", {
           "$context.connectionId": id,
           "$context.requestId": randomUUID(),
@@ -69,6 +70,13 @@ export function socketGatewayOf(
     const refused = refusalIn(answered);
     return refused ?? open(id, result.request);
   };
+}
+
+/** Of one message: a longer one ends its connection ("Quotas for configuring and running a WebSocket API"). */
+const MOST_BYTES = 128 * 1024;
+
+export function textOf(frame: object | string): string {
+  return typeof frame === "string" ? frame : JSON.stringify(frame);
 }
 
 interface Integration {

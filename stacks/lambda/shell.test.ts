@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { CLUSTER_MISSING, type ClusterWorld, openClusterWorld, runningWorkspace } from "./cluster-world.ts";
+import { shellDifferences } from "./differences.ts";
+import { joined, type Talk, talks, transcriptOf } from "./shell-talks.ts";
+import { LONG_MS } from "./stage.ts";
+
+let world: ClusterWorld | undefined;
+let made: Promise<string> | undefined;
+
+beforeAll(async () => {
+  if (CLUSTER_MISSING === undefined) world = await openClusterWorld();
+}, LONG_MS);
+
+afterAll(() => world?.stop(), LONG_MS);
+
+/** Of one workspace for all: `/v1/cloudrun/workspaces/<id>/shell?api_key=<key>`. */
+function targetIn(open: ClusterWorld): Promise<string> {
+  made ??= runningWorkspace(open).then(({ path }) => `${path}/shell?api_key=${open.key}`);
+  return made;
+}
+
+/** What the local server and the stage send to a client that sends the same. */
+async function bothOf({ local, stage }: ClusterWorld, talk: Talk, at: string) {
+  const atZips = await stage.connect({ method: "GET", target: at, headers: {} });
+  return {
+    atLocal: await transcriptOf(talk, await local.connect(at), async () => undefined),
+    atZips: await transcriptOf(talk, atZips, stage.deliver),
+  };
+}
+
+test.for(Object.entries(talks))("%s is answered as by the local server", async ([name, talk], { skip }) => {
+  if (!world) return skip(CLUSTER_MISSING);
+
+  const { atLocal, atZips } = await bothOf(world, talk, await targetIn(world));
+
+  expect(atLocal[0]).toMatchObject({ type: "welcome" });
+  if (name in shellDifferences) expect(atZips).not.toEqual(atLocal);
+  else expect(atZips).toEqual(atLocal);
+});
+
+test("the frames of a long result make up the same", async ({ skip }) => {
+  if (!world) return skip(CLUSTER_MISSING);
+
+  const { atLocal, atZips } = await bothOf(world, talks["a long result"] ?? [], await targetIn(world));
+
+  expect(joined(atZips)).toEqual(joined(atLocal));
+  expect(joined(atLocal)[1]).toMatchObject({ stdout: "y\n".repeat(200_000), returncode: 0 });
+});
+
+test("shells that are not opened are refused as by the local server", async ({ skip }) => {
+  if (!world) return skip(CLUSTER_MISSING);
+  const open = world;
+  const target = await targetIn(open);
+  const unknown = "/v1/cloudrun/workspaces/ws-my-project-developer-1/shell";
+  const targets = [target.replace(/\?.*/, ""), `${target}x`, `${unknown}?api_key=${open.key}`];
+
+  const refused = await Promise.all(targets.map((at) => bothOf(open, [], at)));
+
+  expect(refused.map(({ atZips }) => atZips)).toEqual(refused.map(({ atLocal }) => atLocal));
+  expect(refused.map(({ atLocal }) => atLocal[0])).toEqual([401, 401, 404]);
+});
+
+test("each difference that is listed is one of these", () => {
+  expect(Object.keys(shellDifferences).filter((name) => !(name in talks))).toEqual([]);
+});
