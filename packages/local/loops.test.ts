@@ -19,7 +19,7 @@ import { startTimer } from "./timers.ts";
 const ctx = {
   log: silentLog(),
   settings: { sweepSeconds: 1 },
-  clock: performanceClock(),
+  clock: systemClock(),
 } as unknown as Context<PortName>;
 let home: string;
 let database: Database;
@@ -165,6 +165,24 @@ describe("a loop", () => {
     expect(batches).toEqual([["h|first"], ["h|good", "h|bad"], ["h|bad"]]);
   });
 
+  it("plans a pool for no more than a quarter of the time, however much comes for it", async () => {
+    const [begun, ended]: [number[], number[]] = [[], []];
+    const consumer = pools.consume({ uses: [] }, async () => {
+      begun.push(performance.now());
+      await queue.send("pools", { look: `h|${begun.length}` }, { group: "h" });
+      await sleep(20);
+      ended.push(performance.now());
+    });
+    loops.push(startLoop(consumer, { receiver: queue, ctx, atOnce: 4 }));
+
+    await queue.send("pools", { look: "h|0" }, { group: "h" });
+    await until(() => begun.length >= 4);
+
+    const took = [0, 1, 2].map((n) => (ended[n] ?? Number.NaN) - (begun[n] ?? Number.NaN));
+    const rested = [0, 1, 2].map((n) => (begun[n + 1] ?? Number.NaN) - (ended[n] ?? Number.NaN));
+    for (const [n, ms] of rested.entries()) expect(ms).toBeGreaterThanOrEqual(Math.min(3 * (took[n] ?? 0), 1_000) - 5);
+  });
+
   it("ends also when it only waits, and after what it is dealing with when it does", async () => {
     let [begun, ended] = [false, false];
     run("pools", async () => undefined);
@@ -230,8 +248,4 @@ describe("a timer", () => {
 /** A minute of it lasts a second here. */
 function scheduleOf(minutes: number, verb: () => Promise<void>): Schedule {
   return { kind: "schedule", minutes, atStart: false, uses: [], timeoutSeconds: 1, memoryMb: 1, verb };
-}
-
-function performanceClock() {
-  return { now: () => Date.now(), monotonic: () => performance.now() };
 }

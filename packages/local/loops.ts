@@ -45,7 +45,7 @@ async function poll(consumer: Consumer, options: LoopOptions, { running, signal 
   while (!signal.aborted) {
     if (running.size >= options.atOnce) await Promise.race(running);
     for (const batch of await options.receiver.receive(consumer.queue, options.atOnce - running.size, signal)) {
-      const work = handle(consumer, options, batch).finally(() => running.delete(work));
+      const work = handle(consumer, options, batch, signal).finally(() => running.delete(work));
       running.add(work);
     }
   }
@@ -54,11 +54,26 @@ async function poll(consumer: Consumer, options: LoopOptions, { running, signal 
 /** A FIFO group stands still for as long as a message that failed stays hidden. */
 const againAfterMs = 1_000;
 
+/**
+ * A plan of a thousand machines reads as many items, and this one thread also makes the looks that take its grants: so a
+ * pool is planned for a quarter of the time at most, and what comes meanwhile is in the next plan.
+ */
+const [rests, longestRestMs] = [3, 1_000];
+
 /** Never throws: a message that could not be acknowledged comes again, and any message may come twice. */
-async function handle(consumer: Consumer, { receiver, ctx }: LoopOptions, batch: readonly Message[]): Promise<void> {
+async function handle(
+  consumer: Consumer,
+  { receiver, ctx }: LoopOptions,
+  batch: readonly Message[],
+  signal: AbortSignal,
+): Promise<void> {
   const { queue } = consumer;
+  const { clock } = ctx;
   const bodies = batch.map(({ text }) => text);
+  const begun = clock.monotonic();
   const again = await consume(consumer, ctx, bodies);
+  // Until it is acknowledged, no other batch of its pool is received.
+  if (queue === "pools") await clock.sleep(Math.min((clock.monotonic() - begun) * rests, longestRestMs), signal);
   const acknowledge = ({ id }: Message) =>
     receiver.acknowledge(queue, id).catch((error: unknown) => {
       ctx.log.warn("acknowledge failed", { queue, error: String(error) });

@@ -8,7 +8,7 @@ import { type Message, newLine } from "./line.ts";
 export interface Receiver {
   /**
    * Up to `most` batches, at once or as soon as one can be received; none when `signal` aborts. A message of no group is a
-   * batch of its own; of a group the first ones are, up to ten, and no others are out meanwhile. Each message is hidden
+   * batch of its own; of a group the first ones are, up to a hundred, and no others are out meanwhile. Each message is hidden
    * until it is acknowledged, released, or the visibility timeout is over.
    */
   receive(queue: QueueName, most: number, signal: AbortSignal): Promise<Message[][]>;

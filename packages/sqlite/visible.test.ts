@@ -34,16 +34,16 @@ test("holds back neither hints nor others where there is only one of the two", (
   expect([idsOf(visible.take()), idsOf(visible.take()), visible.hasNext()]).toEqual([[3], [4], false]);
 });
 
-test("hands out of each group what was sent first, up to ten at once, also when that came back last", () => {
+test("hands out of each group what was sent first, up to a hundred at once, also when that came back last", () => {
   const visible = visibleMessages<Sent>();
-  const ids = Array.from({ length: 12 }, (_, n) => n + 1);
+  const ids = Array.from({ length: 102 }, (_, n) => n + 1);
   for (const id of ids.toReversed()) visible.add(message(id, "g"));
 
   const first = visible.take();
   for (const one of first) visible.remove(one);
   const second = visible.take();
 
-  expect([idsOf(first), idsOf(second)]).toEqual([ids.slice(0, 10), [11, 12]]);
+  expect([idsOf(first), idsOf(second)]).toEqual([ids.slice(0, 100), [101, 102]]);
 });
 
 test("serves the groups in turn", () => {
