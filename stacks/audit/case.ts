@@ -1,3 +1,10 @@
+import {
+  AttachVolumeCommand,
+  DescribeImagesCommand,
+  type EC2Client,
+  RunInstancesCommand,
+  StopInstancesCommand,
+} from "@aws-sdk/client-ec2";
 import { ebsVolumes } from "#aws/ebs-volumes.ts";
 import { ec2Clients } from "#aws/ec2-client.ts";
 import { patient } from "#aws/test-servers/patient.ts";
@@ -24,10 +31,25 @@ export interface Scene {
   readonly calls: readonly Call[];
   /** Of the cluster. */
   readonly runs?: readonly ShownRun[];
+  /** Whether pods get an address, and are ready; missing: they do. */
+  readonly podsAreServed?: boolean;
   /** Ids of volumes in the items: each is made in EC2 first, and its id in the items becomes EC2's. */
   readonly volumes?: readonly string[];
   readonly snapshots?: readonly string[];
+  /** Blobs by their names, both of which may hold such an id. */
+  readonly blobs?: Readonly<Record<string, string>>;
+  /** Of the cluster. A machine whose node is none of these does not answer. */
+  readonly nodes?: readonly SceneNode[];
 }
+
+interface SceneNode {
+  readonly name: string;
+  readonly providerId: string;
+  readonly isReady: boolean;
+}
+
+/** Ends a node's `providerId` in place of EC2's own id: of a machine that has the volumes, and was stopped. */
+export const LOST_MACHINE = "i-lost";
 
 export interface Left {
   readonly table: Table;
@@ -50,8 +72,10 @@ export async function runCase(place: AuditPlace, role: string, one: Case, arrang
   const deployment = place.nameDeployment();
   const scene = await withDisks(place, deployment, arranged);
   const table = await place.makeTable(deployment, scene.items);
-  kube.clear(scene.calls[0]?.now ?? 0);
+  kube.clear(scene.calls[0]?.now ?? 0, scene.podsAreServed);
   for (const run of scene.runs ?? []) kube.showRun(run);
+  for (const node of scene.nodes ?? []) kube.addNode(shownNode(node));
+  for (const [name, text] of Object.entries(scene.blobs ?? {})) await place.blobs.put(name, Buffer.from(text));
   const { accessKeyId, secretAccessKey, sessionToken } = await account.credentialsOf(role);
   const environment = {
     ...place.settings,
@@ -90,7 +114,35 @@ async function withDisks({ account }: AuditPlace, deployment: string, scene: Sce
   const [first = ""] = ids.values();
   const tags = { name: "data", disk: "d".repeat(32), attempt: "a-r1-1" };
   for (const id of snapshots) ids.set(id, (await ebs.createSnapshot(first, tags)).id);
+  if (scene.nodes?.some(({ providerId }) => providerId.endsWith(LOST_MACHINE))) {
+    ids.set(LOST_MACHINE, await stoppedMachine(clients.client, volume.zone, [...ids.values()]));
+  }
   for (const client of [clients.client, clients.once]) client.destroy();
   const renamed = [...ids].reduce((text, [from, to]) => text.replaceAll(from, to), JSON.stringify(scene));
   return JSON.parse(renamed) as Scene;
+}
+
+/** Starts a machine, attaches the volumes to it and stops it: EC2 leaves them attached (EC2 User Guide). */
+async function stoppedMachine(client: EC2Client, zone: string, volumes: readonly string[]): Promise<string> {
+  const { Images = [] } = await client.send(new DescribeImagesCommand({ Owners: ["amazon"] }));
+  const { Instances = [] } = await client.send(
+    new RunInstancesCommand({
+      ImageId: Images[0]?.ImageId,
+      InstanceType: "m5.large",
+      MinCount: 1,
+      MaxCount: 1,
+      Placement: { AvailabilityZone: zone },
+    }),
+  );
+  const InstanceId = Instances[0]?.InstanceId ?? "";
+  for (const [at, VolumeId] of volumes.entries()) {
+    await client.send(new AttachVolumeCommand({ VolumeId, InstanceId, Device: `/dev/sd${"fghijk"[at]}` }));
+  }
+  await client.send(new StopInstancesCommand({ InstanceIds: [InstanceId] }));
+  return InstanceId;
+}
+
+function shownNode({ name, providerId, isReady }: SceneNode) {
+  const conditions = [{ type: "Ready", status: isReady ? "True" : "Unknown" }];
+  return { kind: "Node", metadata: { name }, spec: { providerID: providerId }, status: { conditions } };
 }

@@ -62,28 +62,8 @@ export const keptActions: readonly KeptActions[] = [
   },
   {
     roles: /^ConsumerWork$/,
-    actions: ["s3:GetObject"],
-    reason: "The list of a disk's files is read for its backup, which is made without it too",
-  },
-  {
-    roles: /^ConsumerWork$/,
-    actions: ["kms:GenerateDataKey"],
-    reason: "A notebook whose token was given up gets another one, which is sealed",
-  },
-  {
-    roles: /^ConsumerWork$/,
     actions: ["ec2:CreateTags"],
     reason: "EC2 asks for it where something is made with tags, which moto does not (EC2 User Guide, tag on creation)",
-  },
-  {
-    roles: /^ConsumerWork$/,
-    actions: ["ec2:DescribeInstances", "ec2:DetachVolume"],
-    reason: "No machine is lost in these cases: packages/aws/moto-ec2.test.ts asks moto for one that is",
-  },
-  {
-    roles: /^SocketCompute/,
-    actions: ["sqs:ChangeMessageVisibility"],
-    reason: "A frame that failed comes again soon",
   },
 ];
 

@@ -7,6 +7,7 @@ interface KubeObject {
   readonly metadata: Readonly<Record<string, unknown>> & {
     readonly name: string;
     readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string | null>>;
   };
   readonly [field: string]: unknown;
 }
@@ -24,8 +25,8 @@ export interface KubeServer {
   addNode(node: KubeObject): void;
   /** Shows a run that runs on this node, with the labels that ours have; `phase` of its pod. */
   showRun(run: ShownRun): void;
-  /** Forgets everything; from now on it is this time, ms. */
-  clear(now: number): void;
+  /** Forgets everything; from now on it is this time, ms, and pods that start have an address and are ready, or neither. */
+  clear(now: number, areServed?: boolean): void;
   close(): Promise<void>;
 }
 
@@ -41,11 +42,14 @@ export async function startKubeServer(): Promise<KubeServer> {
   const objects = new Map<string, KubeObject>();
   let version = 1;
   let time = 0;
+  let areServed = true;
   const keep = (path: string, body: KubeObject): KubeObject => {
     version += 1;
     const marks = { uid: `uid-${version}`, creationTimestamp: new Date(time - 60_000).toISOString() };
     const known = objects.get(path)?.metadata;
-    const metadata = { ...marks, ...known, ...body.metadata, resourceVersion: String(version) };
+    // As a merge patch does.
+    const annotations = { ...known?.annotations, ...body.metadata.annotations };
+    const metadata = { ...marks, ...known, ...body.metadata, annotations, resourceVersion: String(version) };
     const made = { ...objects.get(path), ...body, metadata };
     objects.set(path, made);
     const [, namespace = ""] = /\/namespaces\/([^/]+)\/jobs\//.exec(path) ?? [];
@@ -64,8 +68,8 @@ export async function startKubeServer(): Promise<KubeServer> {
       spec: { ...template.spec, nodeName },
       status: {
         phase: "Running",
-        podIP: "10.0.0.1",
-        conditions: [{ type: "Ready", status: "True" }],
+        ...(areServed && { podIP: "10.0.0.1" }),
+        conditions: [{ type: "Ready", status: areServed ? "True" : "False" }],
         containerStatuses: [{ name: "main", started: true, state }],
       },
     });
@@ -128,9 +132,10 @@ export async function startKubeServer(): Promise<KubeServer> {
       const job = { metadata: { name, namespace, labels }, spec: { template: { metadata: { name, labels }, spec } } };
       keep(`/apis/batch/v1/namespaces/${namespace}/jobs/${name}`, job);
     },
-    clear(now) {
+    clear(now, areServedNow = true) {
       objects.clear();
       time = now;
+      areServed = areServedNow;
     },
     async close() {
       sockets.close();

@@ -1,4 +1,7 @@
 import { randomUUID } from "node:crypto";
+import { ReceiveMessageCommand, SendMessageCommand } from "@aws-sdk/client-sqs";
+import { connectionKey } from "#core/keys.ts";
+import type { SqsResult } from "#lambda/sqs.ts";
 import { plainSession } from "#testing/catalog-requests.ts";
 import type { SocketEntry } from "../functions-file.ts";
 import { type AuditPlace, originSecret } from "./audit-place.ts";
@@ -25,7 +28,32 @@ export function socketCases(place: AuditPlace, entry: SocketEntry): Case[] {
       },
       problems: (answers) => answers.flatMap(problemOf),
     },
+    {
+      name: "a frame comes again whose connection has a record that nobody can read",
+      entry,
+      async arrange() {
+        const { items, scene } = await openCaseWorld(place);
+        const receiptHandle = await receivedBy(place);
+        const broken = { ...connectionKey(connection), writers: [], kind: "connection" };
+        const event = messageOf("request", JSON.stringify({ type: "ping" }), { receiptHandle });
+        return { ...(await scene([event])), items: [...items(), broken] };
+      },
+      problems: ([answer]) => {
+        const { batchItemFailures } = (answer?.value ?? {}) as Partial<SqsResult>;
+        return batchItemFailures?.length === 1 ? [] : [`answered ${JSON.stringify(answer?.value)}`];
+      },
+      mayLog: ["unreadable record", "frame failed"],
+    },
   ];
+}
+
+/** The receipt of a message that was sent to the web shell's queue, and received. */
+async function receivedBy({ account: { sqs, queueUrls } }: AuditPlace): Promise<string> {
+  const fields = { MessageGroupId: "broken", MessageDeduplicationId: randomUUID() };
+  await sqs.send(new SendMessageCommand({ QueueUrl: queueUrls.shell, MessageBody: "ping", ...fields }));
+  const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl: queueUrls.shell }));
+  const [{ ReceiptHandle = "" } = {}] = Messages;
+  return ReceiptHandle;
 }
 
 function problemOf({ value }: Called): string[] {
@@ -53,12 +81,12 @@ function frame(body: object): unknown {
   return messageOf("request", JSON.stringify(body));
 }
 
-function messageOf(deduplication: string, body: string): unknown {
+function messageOf(deduplication: string, body: string, { receiptHandle = "receipt" } = {}): unknown {
   const attributes = {
     MessageGroupId: connection,
     MessageDeduplicationId: deduplication,
     SentTimestamp: "0",
     ApproximateReceiveCount: "1",
   };
-  return { Records: [{ messageId: randomUUID(), receiptHandle: "receipt", body, attributes }] };
+  return { Records: [{ messageId: randomUUID(), receiptHandle, body, attributes }] };
 }
