@@ -14,7 +14,7 @@ import type { ClusterWords } from "./environments.ts";
 import { openHome } from "./home.ts";
 import { type LocalIdentity, localIdentities } from "./identities.ts";
 import { localUser } from "./local-user.ts";
-import { type Loop, batchesAtOnce, startLoop } from "./loops.ts";
+import { batchesAtOnce, type Loop, startLoop } from "./loops.ts";
 import { startMetrics } from "./metrics.ts";
 import { parseNodes } from "./nodes.ts";
 import { runningNames } from "./running-names.ts";
