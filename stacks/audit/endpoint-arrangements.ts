@@ -1,0 +1,119 @@
+import type { Item } from "#core/ports/table.ts";
+import { smallJob, submitJob } from "#testing/catalog-requests.ts";
+import type { AuditPlace } from "./audit-place.ts";
+import type { Scene } from "./case.ts";
+import type { CaseWorld } from "./case-world.ts";
+
+/** What differs from the catalog's request and what is stored then, and which volumes and snapshots EC2 must have. */
+interface Special extends Partial<Pick<Scene, "items" | "volumes" | "snapshots">> {
+  readonly at?: string;
+  readonly body?: unknown;
+  /** How often it comes. */
+  readonly times?: number;
+}
+
+/** Of one user: a login beyond that has the oldest one revoked. */
+const MOST_KEYS = 10;
+
+export interface Arrangement {
+  readonly name: string;
+  arrange(place: AuditPlace, opened: CaseWorld): Promise<Special>;
+}
+
+/** Requests that ask more of the stores than the one of the catalog, by route. */
+export const arrangements: Readonly<Record<string, readonly Arrangement[]>> = {
+  "GET /v1/jobs/{job_id}/logs": [
+    {
+      name: "of a job that has ended",
+      async arrange(_, { world, key }) {
+        const id = await startPrinting({ world, key });
+        await world.request("POST", `/v1/jobs/${id}/cancel`, { key });
+        await world.advance(60_000);
+        return { at: `/v1/jobs/${id}/logs` };
+      },
+    },
+    {
+      name: "of a job that prints, by the beginning of its id",
+      async arrange(_, opened) {
+        const id = await startPrinting(opened);
+        return { at: `/v1/jobs/${id.slice(0, 13)}/logs` };
+      },
+    },
+  ],
+  "POST /v1/auth/aws-login": [
+    {
+      name: "once more than a user has keys",
+      arrange: async () => ({ times: MOST_KEYS + 1 }),
+    },
+  ],
+  "POST /v1/admin/records/end": [
+    {
+      name: "of a disk",
+      async arrange(_, { world, key, items }) {
+        await world.request("POST", "/v1/disks", { key, body: { disk_name: "broken" } });
+        const isBroken = ({ kind, name }: Item) => kind === "disk" && name === "broken";
+        const broken = items().map((item) => (isBroken(item) ? { ...item, phase: "hibernating" } : item));
+        const { pk, sk } = items().find(isBroken) as Item;
+        return { body: { key: `${pk}|${sk}` }, items: broken };
+      },
+    },
+  ],
+  "GET /v1/jobs/{job_id}": [
+    {
+      name: "with the token of its notebook",
+      async arrange(_, { world, key }) {
+        const id = await startPrinting({ world, key });
+        await world.request("POST", `/v1/jobs/${id}/jupyter/enable`, { key });
+        await world.advance(60_000);
+        return { at: `/v1/jobs/${id}` };
+      },
+    },
+  ],
+  "GET /v1/disks/{disk_name}/content": [
+    {
+      name: "whose owner's directory was lost",
+      arrange: async (_, { items }) => ({ items: items().filter(({ kind }) => kind !== "directory") }),
+    },
+    {
+      name: "which is in use",
+      async arrange(_, { world, key }) {
+        await submitJob(world, key, { ...smallJob, disk_name: "held" });
+        await world.deliver();
+        return { at: "/v1/disks/held/content" };
+      },
+    },
+  ],
+  "POST /v1/disks/{disk_name}/rename": [
+    {
+      name: "which is held for a job of which no record is left",
+      async arrange(_, { world, key, items }) {
+        await submitJob(world, key, { ...smallJob, disk_name: "held" });
+        return { at: "/v1/disks/held/rename", items: items().filter(({ kind }) => kind !== "environment") };
+      },
+    },
+    {
+      name: "which has a backup",
+      async arrange(_, { world, key, items }) {
+        const id = await submitJob(world, key, { ...smallJob, disk_name: "kept" });
+        await world.advance(60_000);
+        await world.request("POST", `/v1/jobs/${id}/cancel`, { key });
+        await world.advance(600_000);
+        const disk = items().find(({ kind, name }) => kind === "disk" && name === "kept") as Item & Backed;
+        const snapshots = disk.snapshots.map((one) => one.id);
+        return { at: "/v1/disks/kept/rename", volumes: world.volumes.volumeIds(), snapshots };
+      },
+    },
+  ],
+};
+
+interface Backed {
+  readonly snapshots: readonly { readonly id: string }[];
+}
+
+/** The id of a job whose command has printed a line. */
+async function startPrinting({ world, key }: Pick<CaseWorld, "world" | "key">): Promise<string> {
+  const id = await submitJob(world, key, { ...smallJob, command: "train" });
+  await world.deliver();
+  for (const { uid, run } of await world.compute.listRuns()) world.compute.print(uid, run, "a line\n");
+  return id;
+}
