@@ -1,7 +1,7 @@
 import type { Item } from "#core/ports/table.ts";
 import { smallJob, submitJob } from "#testing/catalog-requests.ts";
 import type { AuditPlace } from "./audit-place.ts";
-import type { Scene } from "./case.ts";
+import type { Left, Scene } from "./case.ts";
 import type { CaseWorld } from "./case-world.ts";
 
 /** What differs from the catalog's request and what is stored then, and which volumes and snapshots EC2 must have. */
@@ -12,13 +12,29 @@ interface Special extends Partial<Pick<Scene, "items" | "volumes" | "snapshots">
   readonly times?: number;
 }
 
-/** Of one user: a login beyond that has the oldest one revoked. */
-const MOST_KEYS = 10;
-
 export interface Arrangement {
   readonly name: string;
   arrange(place: AuditPlace, opened: CaseWorld): Promise<Special>;
+  /** What is wrong with what it left. */
+  problems?(left: Left): Promise<readonly string[]>;
 }
+
+const HOUR_MS = 3_600_000;
+
+/** Its use is noted beside the answer, which does not wait for that. */
+const withIdleKey: Arrangement = {
+  name: "with a key that was last used two hours ago",
+  async arrange(_, { items }) {
+    const aged = (item: Item) => ({ ...item, lastUsedAt: Number(item.lastUsedAt) - 2 * HOUR_MS });
+    return { items: items().map((item) => (item.kind === "key" ? aged(item) : item)) };
+  },
+  async problems({ table, scene: { items } }) {
+    const keys = items.filter(({ kind }) => kind === "key");
+    const now = await Promise.all(keys.map((key) => table.get(key)));
+    const isNoted = keys.some((key, at) => Number(now[at]?.lastUsedAt) > Number(key.lastUsedAt));
+    return isNoted ? [] : ["the use of its key is not noted"];
+  },
+};
 
 /** Requests that ask more of the stores than the one of the catalog, by route. */
 export const arrangements: Readonly<Record<string, readonly Arrangement[]>> = {
@@ -40,6 +56,8 @@ export const arrangements: Readonly<Record<string, readonly Arrangement[]>> = {
       },
     },
   ],
+  "GET /v1/jobs": [withIdleKey],
+  "POST /v1/jobs/estimate": [withIdleKey],
   "POST /v1/auth/aws-login": [
     {
       name: "once more than a user has keys",
@@ -105,6 +123,9 @@ export const arrangements: Readonly<Record<string, readonly Arrangement[]>> = {
     },
   ],
 };
+
+/** Of one user: a login beyond that has the oldest one revoked. */
+const MOST_KEYS = 10;
 
 interface Backed {
   readonly snapshots: readonly { readonly id: string }[];

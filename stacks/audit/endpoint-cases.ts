@@ -6,6 +6,7 @@ import { type AuditPlace, loginRole } from "./audit-place.ts";
 import type { Case } from "./case.ts";
 import { openCaseWorld } from "./case-world.ts";
 import { arrangements } from "./endpoint-arrangements.ts";
+import type { Called } from "./function-process.ts";
 import { gatewayEvent } from "./gateway-event.ts";
 
 /** Requests that the endpoint answers with its success status. */
@@ -26,7 +27,10 @@ export function endpointCases(place: AuditPlace, entry: EndpointEntry, endpoint:
       for (const name of world.blobs.names()) await place.blobs.put(name, (await world.blobs.get(name)) as Uint8Array);
       return { ...(await scene(Array(times).fill(gatewayEvent(method, at, { ...sent, body })))), ...more };
     },
-    problems: unlessStatus(statuses[entry.route] ?? endpoint.status),
+    async problems(answers, left) {
+      const status = statuses[entry.route] ?? endpoint.status;
+      return [...unlessStatus(answers, status), ...((await arrangement?.problems?.(left)) ?? [])];
+    },
     mayLog: logged[entry.route] ?? [],
   }));
 }
@@ -37,18 +41,17 @@ export function fallbackCase(place: AuditPlace, entry: FallbackEntry): Case {
     name: "GET /nothing-there",
     entry,
     arrange: async () => (await openCaseWorld(place)).scene([gatewayEvent("GET", "/nothing-there", {})]),
-    problems: unlessStatus(404),
+    problems: (answers) => unlessStatus(answers, 404),
   };
 }
 
-function unlessStatus(wanted: number): Case["problems"] {
-  return (answers) =>
-    answers.flatMap(({ value }) => {
-      const { statusCode, body } = (value ?? {}) as { readonly statusCode?: number; readonly body?: string };
-      // A rename answers what went wrong with a backup's name beside its success.
-      const isRefused = body?.includes("EC2 refused it");
-      return statusCode === wanted && !isRefused ? [] : [`answered ${statusCode}: ${body?.slice(0, 300)}`];
-    });
+function unlessStatus(answers: readonly Called[], wanted: number): string[] {
+  return answers.flatMap(({ value }) => {
+    const { statusCode, body } = (value ?? {}) as { readonly statusCode?: number; readonly body?: string };
+    // A rename answers what went wrong with a backup's name beside its success.
+    const isRefused = body?.includes("EC2 refused it");
+    return statusCode === wanted && !isRefused ? [] : [`answered ${statusCode}: ${body?.slice(0, 300)}`];
+  });
 }
 
 /** Whom the STS of tests knows is nobody in the account. */

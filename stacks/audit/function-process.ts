@@ -1,5 +1,6 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 /** An event, and the time of day at which a function is handed it (ms since the epoch). */
@@ -21,9 +22,12 @@ export interface LogLine {
   readonly text: string;
 }
 
+/** What a function goes on with beside its last answer is over by then. */
+const LONGEST_AFTER_MS = 5_000;
+
 /**
  * Hands events, one after the other, to the bundle of a function (`gpu-dev/jobs/cancel`) in a process of its own, whose
- * environment holds this and nothing else. Throws where it does not load.
+ * environment holds this and nothing else. Answers once that process has nothing left to do. Throws where it does not load.
  */
 export async function callFunction(
   name: string,
@@ -49,6 +53,9 @@ export async function callFunction(
       const { said, ...answer } = await answered;
       answers.push({ ...answer, lines: linesOf(said) });
     }
+    const over = once(child, "exit");
+    child.disconnect();
+    await Promise.race([over, sleep(LONGEST_AFTER_MS, undefined, { ref: false })]);
     return answers;
   } finally {
     child.kill("SIGKILL");

@@ -34,11 +34,6 @@ export const keptActions: readonly KeptActions[] = [
     reason: "EventBridge Scheduler calls the function, or puts the call that it could not make into the queue",
   },
   {
-    roles: /^Endpoint(Fetch|Sealer)Table$/,
-    actions: ["dynamodb:PutItem"],
-    reason: "The last use of a key is noted once an hour, and no answer waits for that or fails by it",
-  },
-  {
     roles: /^Endpoint(Fetch)?QueueSealerTable$/,
     actions: ["dynamodb:DeleteItem"],
     reason: "A request removes the specification and host name it wrote in vain",
