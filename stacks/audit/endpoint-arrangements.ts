@@ -1,5 +1,9 @@
+import { parseEnvironment } from "#core/environments/record/parse.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import { decideEnd, enter } from "#core/environments/record/transitions.ts";
+import { stopNow } from "#core/environments/verbs/stop.ts";
 import type { Item } from "#core/ports/table.ts";
-import { smallJob, submitJob } from "#testing/catalog-requests.ts";
+import { operator, plainJob, smallJob, submitJob, workspaceOf } from "#testing/catalog-requests.ts";
 import type { AuditPlace } from "./audit-place.ts";
 import type { Left, Scene } from "./case.ts";
 import type { CaseWorld } from "./case-world.ts";
@@ -15,6 +19,8 @@ interface Special extends Partial<Pick<Scene, "items" | "volumes" | "snapshots">
 export interface Arrangement {
   readonly name: string;
   arrange(place: AuditPlace, opened: CaseWorld): Promise<Special>;
+  /** Of its answer, where that is not the endpoint's success. */
+  readonly status?: number;
   /** What is wrong with what it left. */
   problems?(left: Left): Promise<readonly string[]>;
 }
@@ -58,6 +64,57 @@ export const arrangements: Readonly<Record<string, readonly Arrangement[]>> = {
   ],
   "GET /v1/jobs": [withIdleKey],
   "POST /v1/jobs/estimate": [withIdleKey],
+  "POST /v1/jobs/submit": [
+    {
+      name: "under the id of a job that is there",
+      status: 409,
+      async arrange(_, { world, key, items }) {
+        await submitJob(world, key, jobOfChosenId);
+        return { body: jobOfChosenId, items: withoutNotes(items()) };
+      },
+      async problems({ table, scene: { items } }) {
+        const [spec] = items.filter(({ kind }) => kind === "spec");
+        const left = spec ? (await table.query({ pk: spec.pk })).items : [];
+        return left.length === 1 ? [] : [`${left.length} specifications are left`];
+      },
+    },
+    {
+      name: "under the id of a deleted job that still has a receiver",
+      async arrange(_, { world, key, items }) {
+        await submitJob(world, key, { ...jobOfChosenId, webhook_url: "https://hooks.example/" });
+        const end = { phase: "deleted", reason: "Its disk was taken", at: world.clock.now() } as const;
+        // As a submit leaves its job whose disk somebody else took (core/disks/acquire.ts).
+        const left = withChanged(withoutNotes(items()), chosenId, (job) =>
+          enter(decideEnd(job, end), "deleted", end.at, end.reason),
+        );
+        return { body: jobOfChosenId, items: left };
+      },
+    },
+  ],
+  "POST /api/v1/environments": [
+    {
+      name: "under a host name that was claimed for a workspace of which no record is left",
+      async arrange(_, { world, key, items }) {
+        const body = workspaceOf("left-workspace");
+        await world.request("POST", "/api/v1/environments", { key, body });
+        world.clock.advance(HOUR_MS);
+        return { body, items: items().filter(({ kind }) => kind !== "environment") };
+      },
+    },
+  ],
+  "POST /api/v1/environments/start": [
+    {
+      name: "of one that was stopped before it ran, and whose specification is still there",
+      async arrange(_, { world, key, items }) {
+        const body = workspaceOf("early-workspace");
+        await world.request("POST", "/v1/admin/admission/pause", { key: await world.login(operator) });
+        await world.request("POST", "/api/v1/environments", { key, body });
+        // A look would forget the specification; this start comes before it.
+        const left = withChanged(items(), body.workspaceId, (early) => stopNow(early, world.clock.now(), null));
+        return { body, items: left };
+      },
+    },
+  ],
   "POST /v1/auth/aws-login": [
     {
       name: "once more than a user has keys",
@@ -123,6 +180,25 @@ export const arrangements: Readonly<Record<string, readonly Arrangement[]>> = {
     },
   ],
 };
+
+/** An id that a client chose. */
+const chosenId = "6f1c2f5e-8a0b-4c3d-9e7f-0123456789ab";
+
+/** Of a job under that id. */
+const jobOfChosenId = { ...plainJob, env_vars: { RESERVATION_ID: chosenId } };
+
+/** A create that comes again is one of its own, as nobody remembers the first. */
+function withoutNotes(items: readonly Item[]): Item[] {
+  return items.filter(({ kind }) => kind !== "idempotency");
+}
+
+/** With the record of the environment of this id as it is after a change. */
+function withChanged(items: readonly Item[], id: string, change: (environment: Environment) => Environment): Item[] {
+  return items.map((item) => {
+    const isRecord = item.kind === "environment" && item.id === id;
+    return isRecord ? (change(parseEnvironment(item)) as unknown as Item) : item;
+  });
+}
 
 /** Of one user: a login beyond that has the oldest one revoked. */
 const MOST_KEYS = 10;

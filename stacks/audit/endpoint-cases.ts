@@ -9,7 +9,7 @@ import { arrangements } from "./endpoint-arrangements.ts";
 import type { Called } from "./function-process.ts";
 import { gatewayEvent } from "./gateway-event.ts";
 
-/** Requests that the endpoint answers with its success status. */
+/** Requests that the endpoint answers with its success status, or with the one that an arrangement says. */
 export function endpointCases(place: AuditPlace, entry: EndpointEntry, endpoint: Endpoint): Case[] {
   return [undefined, ...(arrangements[entry.route] ?? [])].map((arrangement) => ({
     name: arrangement ? `${entry.route}, ${arrangement.name}` : entry.route,
@@ -28,7 +28,7 @@ export function endpointCases(place: AuditPlace, entry: EndpointEntry, endpoint:
       return { ...(await scene(Array(times).fill(gatewayEvent(method, at, { ...sent, body })))), ...more };
     },
     async problems(answers, left) {
-      const status = statuses[entry.route] ?? endpoint.status;
+      const status = arrangement?.status ?? statuses[entry.route] ?? endpoint.status;
       return [...unlessStatus(answers, status), ...((await arrangement?.problems?.(left)) ?? [])];
     },
     mayLog: logged[entry.route] ?? [],

@@ -34,22 +34,6 @@ export const keptActions: readonly KeptActions[] = [
     reason: "EventBridge Scheduler calls the function, or puts the call that it could not make into the queue",
   },
   {
-    roles: /^Endpoint(Fetch)?QueueSealerTable$/,
-    actions: ["dynamodb:DeleteItem"],
-    reason: "A request removes the specification and host name it wrote in vain",
-  },
-  {
-    roles: /^Endpoint(Fetch)?QueueSealerTable$/,
-    actions: ["kms:Decrypt"],
-    reason: "What replaces an ended life seals its receiver anew, and a start reads the specification",
-  },
-  {
-    roles: /^EndpointQueueSealerTable$/,
-    actions: ["dynamodb:BatchGetItem"],
-    reason:
-      "The environments that hold a disk, or a host name somebody wants, are read (disks/lease.ts, address-label.ts)",
-  },
-  {
     roles: /^(EndpointBlobs.*|ConsumerWork)$/,
     actions: ["s3:ListBucket"],
     reason:
