@@ -18,7 +18,7 @@ export interface Message {
 /** The messages of one queue, as this process knows them. */
 export interface Line {
   add(message: Message): void;
-  /** Whether a message of no group that says this can be received: whoever receives it comes later than now. */
+  /** Whether a message of no group that says this waits for its first receiver, who looks later than now. */
   holds(text: string): boolean;
   remove(id: number): void;
   /** Shows a message that is out again after this time. */
@@ -32,6 +32,8 @@ interface Held {
   readonly message: Message;
   /** A message moves: what is in the heap under another time is not so any more. */
   visibleAt: number;
+  /** Whoever received it may acknowledge it however late, and looked before whatever was sent meanwhile. */
+  wasReceived: boolean;
 }
 
 interface Moment {
@@ -50,7 +52,7 @@ export function newLine(clock: Pick<Clock, "monotonic">, hiddenMs: number): Line
   /** When the others become visible, the next one first. */
   const later: Moment[] = [];
   const out = new Set<number>();
-  /** Of those of no group that can be received, the newest by what it says. */
+  /** Of those of no group that can be received for the first time, the newest by what it says. */
   const newest = new Map<string, number>();
   const receivers = new Set<() => void>();
   let timer: NodeJS.Timeout | undefined;
@@ -62,12 +64,12 @@ export function newLine(clock: Pick<Clock, "monotonic">, hiddenMs: number): Line
   const showWhatIsDue = () => {
     for (let next = later[0]; next && next.at <= clock.monotonic(); next = later[0]) {
       popHeap(later, isSooner);
-      const { message, visibleAt } = next.held;
+      const { message, visibleAt, wasReceived } = next.held;
       if (next.at !== visibleAt || !all.has(message.id)) continue;
       out.delete(message.id);
       visible.putBack(message);
       visible.add(message);
-      if (message.group === undefined) newest.set(message.text, message.id);
+      if (message.group === undefined && !wasReceived) newest.set(message.text, message.id);
     }
   };
   const forget = ({ text, id }: Message) => {
@@ -81,9 +83,11 @@ export function newLine(clock: Pick<Clock, "monotonic">, hiddenMs: number): Line
       if (batch.length === 0) break;
       taken.push(batch);
       for (const message of batch) {
+        const held = all.get(message.id) as Held;
         forget(message);
         out.add(message.id);
-        showAt(all.get(message.id) as Held, clock.monotonic() + hiddenMs);
+        held.wasReceived = true;
+        showAt(held, clock.monotonic() + hiddenMs);
       }
     }
     return taken;
@@ -104,7 +108,7 @@ export function newLine(clock: Pick<Clock, "monotonic">, hiddenMs: number): Line
 
   return {
     add(message) {
-      const held: Held = { message, visibleAt: message.visibleAt };
+      const held: Held = { message, visibleAt: message.visibleAt, wasReceived: false };
       all.set(message.id, held);
       showAt(held, message.visibleAt);
       wakeReceivers();

@@ -26,10 +26,10 @@ export interface SqliteQueueOptions {
 }
 
 /**
- * The queues of the embedded stack. The file holds every message until it is acknowledged. One of no group that says the
- * same as one that can still be received is not kept: behind many jobs that is most of them. Which messages are out is
- * known in this process alone, so that after a crash all of them are visible again. A power cut may lose the newest,
- * which a sweep sends again.
+ * The queues of the embedded stack. The file holds every message until it is acknowledged. One of no group and without a
+ * delay that says the same as one that waits for its first receiver is not kept: behind many jobs that is most of them.
+ * Which messages are out is known in this process alone, so that after a crash all of them are visible again. A power cut
+ * may lose the newest, which a sweep sends again.
  */
 export function sqliteQueue({ database, clock, visibilityMs = 60_000 }: SqliteQueueOptions): Queue & Receiver {
   const insert = database.prepare(
