@@ -165,7 +165,7 @@ describe("a loop", () => {
     expect(batches).toEqual([["h|first"], ["h|good", "h|bad"], ["h|bad"]]);
   });
 
-  it("plans a pool for no more than a quarter of the time, however much comes for it", async () => {
+  it("lets a pool rest for three times as long as its plan took, a second at most, however much comes for it", async () => {
     const [begun, ended]: [number[], number[]] = [[], []];
     const consumer = pools.consume({ uses: [] }, async () => {
       begun.push(performance.now());

@@ -55,8 +55,8 @@ async function poll(consumer: Consumer, options: LoopOptions, { running, signal 
 const againAfterMs = 1_000;
 
 /**
- * A plan of a thousand machines reads as many items, and this one thread also makes the looks that take its grants: so a
- * pool is planned for a quarter of the time at most, and what comes meanwhile is in the next plan.
+ * A plan of a thousand machines reads as many items, and this one thread also makes the looks that take its grants: so
+ * after a plan its pool rests for three times as long, a second at most, and what comes meanwhile is in the next plan.
  */
 const [rests, longestRestMs] = [3, 1_000];
 
