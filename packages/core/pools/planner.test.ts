@@ -237,6 +237,23 @@ test("a look at a pool that a clock ahead of all others put off for an hour plan
   expect((after?.dueAt ?? 0) - world.clock.now()).toBeLessThanOrEqual(60_000);
 });
 
+test("a look at a pool that is a little early comes back, also where it came together with one that names somebody", async () => {
+  const world = await memoryWorld();
+  const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(60_000);
+  const due = { ...(await world.table.get(poolKey("h100"))), dueAt: world.clock.now() + 1_500 };
+  await world.table.put(due as unknown as Stored);
+  const sent: unknown[] = [];
+  const send: typeof world.queue.send = async (_, message, options) => void sent.push([message, options]);
+  const ctx = { ...world.ctx, queue: { ...world.queue, send } };
+  const naming = { look: poolLook, for: [keyText(environment)] };
+
+  await planPools(ctx, [naming]);
+  await planPools(ctx, [{ look: poolLook }, naming]);
+
+  expect(sent).toEqual([[{ look: poolLook }, { delaySeconds: 1 }]]);
+});
+
 test("a grant whose look was lost is told again, and taken", async () => {
   const world = await memoryWorld();
   const deaf = { ...world.ctx, queue: { ...world.queue, send: async () => {} } };

@@ -31,21 +31,16 @@ import { writeLedger } from "./write-ledger.ts";
  */
 export async function planPools(ctx: PlannerContext, looks: readonly Look[]): Promise<Look[]> {
   const startedAt = ctx.clock.monotonic();
-  const named = new Map<string, Set<string>>();
-  for (const { look, for: environments = [] } of looks) {
-    const all = named.get(look) ?? new Set();
-    for (const environment of environments) all.add(environment);
-    named.set(look, all);
-  }
+  const pools = Map.groupBy(looks, ({ look }) => look);
   const failed = new Set<string>();
-  const left = new Set(named.keys());
-  for (const [look, environments] of named) {
+  const left = new Set(pools.keys());
+  for (const [look, merged] of pools) {
     // The first pool is begun whatever the clock says, or a batch could come again for ever.
-    if (left.size < named.size && ctx.clock.monotonic() - startedAt > BEGUN_WITHIN_MS) break;
+    if (left.size < pools.size && ctx.clock.monotonic() - startedAt > BEGUN_WITHIN_MS) break;
     left.delete(look);
     const key = keyOfText(look);
     if (key && isPool(key)) {
-      await planWithRetries(ctx, key, [...environments]).catch((error) => {
+      await planWithRetries(ctx, key, askedBy(merged)).catch((error) => {
         failed.add(look);
         ctx.log.error("look failed", { look, error: error instanceof Error ? error.stack : String(error) });
       });
@@ -62,10 +57,23 @@ function isPool(key: Key): boolean {
   return kindOfKey(key) === "pool" && poolTypes.includes(poolTypeOf(key));
 }
 
-async function planWithRetries(ctx: PlannerContext, key: Key, named: readonly string[]): Promise<void> {
-  await lookUntilOver(ctx, key, { for: named }, async () => {
+/** What the messages of one pool ask for together. */
+interface Asked {
+  /** The environments that they name. */
+  readonly named: readonly string[];
+  /** Whether one of them names nobody: it was sent for the moment at which the pool is due. */
+  readonly isTimed: boolean;
+}
+
+function askedBy(looks: readonly Look[]): Asked {
+  const named = looks.map(({ for: environments = [] }) => environments);
+  return { named: [...new Set(named.flat())], isTimed: named.some(({ length }) => length === 0) };
+}
+
+async function planWithRetries(ctx: PlannerContext, key: Key, asked: Asked): Promise<void> {
+  await lookUntilOver(ctx, key, { for: asked.named }, async () => {
     try {
-      await planOnce(ctx, key, named);
+      await planOnce(ctx, key, asked);
     } catch (error) {
       if (error instanceof Conflict) return "again";
       if (!(error instanceof Unreadable)) throw error;
@@ -84,7 +92,7 @@ async function putOff(ctx: PlannerContext, error: Unreadable): Promise<void> {
 }
 
 /** Plans if the pool is due, or if a named environment changed since the last plan. Otherwise it only reads. */
-async function planOnce(ctx: PlannerContext, key: Key, named: readonly string[]): Promise<void> {
+async function planOnce(ctx: PlannerContext, key: Key, { named, isTimed }: Asked): Promise<void> {
   const startedAt = ctx.clock.monotonic();
   const type = poolTypeOf(key);
   const found = (await findPool(ctx, type)) ?? (await beginPool(ctx, type));
@@ -93,8 +101,7 @@ async function planOnce(ctx: PlannerContext, key: Key, named: readonly string[])
   const pool = withinReach(ctx, found, seenAt);
   const dueInMs = (pool.dueAt ?? seenAt) - seenAt;
   if (dueInMs > 0 && !(await hasChanges(ctx, pool, named))) {
-    // A message that names environments was sent for them, not for the moment at which the pool is due.
-    if (named.length === 0) await endEarly(ctx, key, dueInMs);
+    if (isTimed) await endEarly(ctx, key, dueInMs);
     return;
   }
   const before = await readLedgerForPlan(ctx, pool);

@@ -450,6 +450,15 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [{ file: "pools/planner.ts", find: "failed.has(look) || left", replace: "left" }],
   },
   {
+    name: "the moment of a pool lost among those who are named",
+    caughtBy: {
+      file: "pools/planner.test.ts",
+      title:
+        "a look at a pool that is a little early comes back, also where it came together with one that names somebody",
+    },
+    edits: [{ file: "pools/planner.ts", find: "if (isTimed)", replace: "if (named.length === 0)" }],
+  },
+  {
     name: "advice waits for the moment of a clock that was ahead",
     caughtBy: { file: "pools/planner.test.ts", title: "a plan by a clock that was ahead puts no later plan off" },
     edits: [{ file: "pools/head-after-plan.ts", find: " || advisedAt > now;", replace: ";" }],
