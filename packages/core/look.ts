@@ -10,6 +10,7 @@ export interface LookOptions {
   readonly delayMs?: number;
   readonly for?: readonly string[];
   readonly isHint?: boolean;
+  readonly isFromHint?: boolean;
 }
 
 /**
@@ -20,7 +21,12 @@ export interface LookOptions {
  */
 export async function sendLook(ctx: Context<"queue">, key: Key, options: LookOptions = {}): Promise<void> {
   const look = keyText(key);
-  const message: Look = { look, ...(options.for && { for: options.for }), ...(options.isHint && { hint: true }) };
+  const message: Look = {
+    look,
+    ...(options.for && { for: options.for }),
+    ...(options.isHint && { hint: true }),
+    ...(options.isFromHint && { fromHint: true }),
+  };
   const delaySeconds = Math.ceil(Math.max(0, options.delayMs ?? 0) / 1000);
   try {
     if (kindOfKey(key) === "pool" && delaySeconds === 0) {

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { recordingLog } from "#testing/log.ts";
 import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
@@ -7,6 +7,7 @@ import { createEnvironment } from "./environments/verbs/create.ts";
 import { requestCancel, requestExtension } from "./environments/verbs/requests.ts";
 import { keyText } from "./keys.ts";
 import type { Run } from "./ports/compute.ts";
+import type { Look } from "./ports/queue.ts";
 import { Conflict } from "./problem.ts";
 import { reconcile } from "./reconcile.ts";
 
@@ -81,25 +82,40 @@ test("a signal whose look lost every write is looked at again a second later", a
   expect((await world.read("alice", "one")).phase).toBe("completed");
 });
 
-test("what a signal leads to at once is sent as a signal, and nothing else is", async () => {
+test("what a signal leads to at once says so, and nothing else does", async () => {
   const { world, environment } = await preparing();
   const look = keyText(environment);
-  const sent: string[] = [];
+  const sent: object[] = [];
   const send: typeof world.queue.send = async (_, message, { delaySeconds = 0 } = {}) => {
     if (message.look !== look) return;
-    sent.push(`${message.hint ? "a signal" : "no signal"} ${delaySeconds > 0 ? "later" : "at once"}`);
+    sent.push({ ...message, delaySeconds });
   };
   const ctx = { ...world.ctx, queue: { ...world.ctx.queue, send } };
-  const lookAtIt = (hint: { readonly hint?: true }) => reconcile(ctx, { look, ...hint });
+  const lookAtIt = (marks: Omit<Look, "look">) => reconcile(ctx, { look, ...marks });
 
   world.clock.advance(60_000);
   await requestCancel(world.as("alice"), "one");
   await lookAtIt({ hint: true });
   await lookAtIt({});
-  await lookAtIt({ hint: true });
+  await lookAtIt({ fromHint: true });
   await lookAtIt({ hint: true });
 
-  expect(sent).toEqual(["a signal at once", "no signal at once", "a signal at once", "no signal later"]);
+  expect(sent).toEqual([
+    { look, fromHint: true, delaySeconds: 0 },
+    { look, delaySeconds: 0 },
+    { look, fromHint: true, delaySeconds: 0 },
+    { look, delaySeconds: 60 },
+  ]);
+});
+
+test("what a signal led to comes back where it is a little early, as any look does", async () => {
+  const { world, environment } = await preparing();
+  await world.table.put({ ...environment, dueAt: world.clock.now() + 1_500 } as Environment);
+  const send = vi.spyOn(world.queue, "send");
+
+  await reconcile(world.ctx, { look: keyText(environment), fromHint: true });
+
+  expect(send.mock.calls).toEqual([["work", { look: keyText(environment) }, { delaySeconds: 1 }]]);
 });
 
 test("a run is first asked for once it was made, and before that by whoever does not know whether it was", async () => {

@@ -62,7 +62,8 @@ async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boo
   if (!record) return "again";
   logLook(ctx, record, step.log, ctx.clock.monotonic() - readAt.monotonic);
   const hasActed = await act(guarded, key, step);
-  await sendAfter(ctx, key, record, step, { leastMs: hasActed ? 0 : ACT_PAUSE_MS, isHint: message.hint === true });
+  const isFromHint = message.hint === true || message.fromHint === true;
+  await sendAfter(ctx, key, record, step, { leastMs: hasActed ? 0 : ACT_PAUSE_MS, isFromHint });
   return "over";
 }
 
@@ -159,18 +160,20 @@ function attemptsOf({ attempts }: Stored & { readonly attempts?: unknown }): num
 
 interface Next {
   readonly leastMs: number;
-  readonly isHint: boolean;
+  readonly isFromHint: boolean;
 }
 
 /**
  * Only here, behind a write that won, is the next look at the same record sent: chains merge and never multiply. What a
- * signal leads to at once is sent as a signal too, which a queue may hand out before what was submitted meanwhile.
+ * hint leads to at once says so, and a queue may hand it out before what was submitted meanwhile. It is no hint itself:
+ * one that sees nothing new ahead of its time is over for good, and this one has to come back.
  */
 async function sendAfter(ctx: WorkerContext, key: Key, record: Due, step: Step<Due>, next: Next): Promise<void> {
   const others = step.notify.map((send) => sendLook(ctx, send.key, send.for ? { for: send.for } : {}));
   const due = record.dueAt === undefined ? Number.POSITIVE_INFINITY : record.dueAt - ctx.clock.now();
   const wait = Math.max(due, next.leastMs);
-  if (wait <= SWEEP_REACH_MS) others.push(sendLook(ctx, key, { delayMs: wait, isHint: next.isHint && wait <= 0 }));
+  if (wait <= SWEEP_REACH_MS)
+    others.push(sendLook(ctx, key, { delayMs: wait, isFromHint: next.isFromHint && wait <= 0 }));
   await Promise.all(others);
 }
 

@@ -5,18 +5,20 @@ import { visibleMessages } from "./visible.ts";
 interface Sent {
   readonly id: number;
   readonly group: string | undefined;
-  readonly look: { readonly hint?: true };
+  readonly look: { readonly hint?: true; readonly fromHint?: true };
 }
 
 const message = (id: number, group?: string): Sent => ({ id, group, look: {} });
 const hint = (id: number): Sent => ({ id, group: undefined, look: { hint: true } });
+const fromHint = (id: number): Sent => ({ id, group: undefined, look: { fromHint: true } });
 
 const idsOf = (batch: readonly Sent[]) => batch.map(({ id }) => id);
 
-test("hands out a hint that comes last in turn with what waits longer, each in the order in which they came", () => {
+test("hands out a hint that comes last, and what it led to, in turn with what waits longer, each in the order in which they came", () => {
   const visible = visibleMessages<Sent>();
   for (const id of [1, 2, 3, 4]) visible.add(message(id));
-  for (const id of [5, 6]) visible.add(hint(id));
+  visible.add(hint(5));
+  visible.add(fromHint(6));
 
   const taken = [1, 2, 3, 4, 5, 6, 7].flatMap(() => idsOf(visible.take()));
 

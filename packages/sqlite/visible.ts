@@ -4,7 +4,7 @@ import type { Look } from "#core/ports/queue.ts";
 interface Sent {
   readonly id: number;
   readonly group: string | undefined;
-  readonly look: Pick<Look, "hint">;
+  readonly look: Pick<Look, "hint" | "fromHint">;
 }
 
 /**
@@ -12,6 +12,7 @@ interface Sent {
  * each group those that were sent first while none of it is out. Whatever is waiting, taking one costs about the same.
  *
  * Most hints say that a command is over: behind everything that was submitted before, its GPUs would be held for as long.
+ * What a hint led to at once is handed out as one.
  */
 export interface Visible<Message extends Sent> {
   readonly size: number;
@@ -88,7 +89,7 @@ export function visibleMessages<Message extends Sent>(): Visible<Message> {
     },
     add(message) {
       const { id, group: name, look } = message;
-      if (name === undefined) return void (look.hint ? hints : others).set(id, message);
+      if (name === undefined) return void (look.hint || look.fromHint ? hints : others).set(id, message);
       const group = groupOf(name);
       if (group.ids.has(id)) return;
       group.ids.add(id);

@@ -10,6 +10,8 @@ export interface Look {
    * (docs/architecture.md#level-triggering).
    */
   readonly hint?: true;
+  /** A look at such a hint found this one due at once. A queue may hand both out before what waits longer. */
+  readonly fromHint?: true;
 }
 
 export interface SendOptions {

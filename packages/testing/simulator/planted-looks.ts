@@ -11,6 +11,13 @@ export const lookBugs: readonly PlantedBug[] = [
     edits: [{ file: "reconcile.ts", find: "...(message.hint && { isHint: true })", replace: "" }],
   },
   {
+    name: "what a hint led to sent as a hint, which does not come back where it is early",
+    caughtBy: { file: "reconcile.test.ts", title: "what a signal leads to at once says so, and nothing else does" },
+    edits: [
+      { file: "reconcile.ts", find: "isFromHint: next.isFromHint && wait", replace: "isHint: next.isFromHint && wait" },
+    ],
+  },
+  {
     name: "what a step does is tried again at once when it fails",
     caughtBy: {
       file: "disks/removal.test.ts",
@@ -123,7 +130,7 @@ export const lookBugs: readonly PlantedBug[] = [
         file: "reconcile.ts",
         find: 'if (!record) return "again";',
         replace:
-          'if (!record) {\n    await sendAfter(ctx, key, step.record, step, { leastMs: 0, isHint: false });\n    return "over";\n  }',
+          'if (!record) {\n    await sendAfter(ctx, key, step.record, step, { leastMs: 0, isFromHint: false });\n    return "over";\n  }',
       },
     ],
   },
