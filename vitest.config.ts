@@ -29,6 +29,7 @@ const processes = [
   "packages/testing/simulator/{population-figures,simulator}.test.ts",
   "functions/work/plan-stack.test.ts",
   "scripts/**/*.test.ts",
+  "stacks/plan/plan.test.ts",
 ];
 
 /**

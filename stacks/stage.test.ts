@@ -10,6 +10,8 @@ const given = {
   LOGIN_SERVER_ID: "berth.dev",
 };
 
+const certificate = "arn:aws:acm:us-east-1:111111111111:certificate/0a1b2c3d-1111-2222-3333-444455556666";
+
 test("a stage is named by everything that it lacks, at once", () => {
   expect(() => readStage("Prod", { API_DOMAIN: "api.berth.dev" })).toThrow(
     `Stage Prod cannot be deployed:
@@ -40,9 +42,27 @@ test.each([
   ["dev", { EKS_ACCESS: "private", VPC_SUBNETS: "subnet-1,", VPC_SECURITY_GROUPS: "sg-1" }, "needs VPC_SUBNETS"],
   ["dev", { ALLOWED_ROLES: Array(300).fill("Developers").join() }, "settings for functions take 33"],
   ["dev", { ALARM_EMAIL: "nobody" }, "ALARM_EMAIL must be an address"],
+  ["dev", { AWS_REGION: "eu west" }, "AWS_REGION must be a region"],
+  ["dev", { DEPLOY_ACCOUNT: "12345" }, "DEPLOY_ACCOUNT must be an account id of 12 digits"],
+  ["dev", { API_DOMAIN: "https://api.berth.dev", API_CERTIFICATE_ARN: certificate }, "API_DOMAIN must be a host name"],
+  [
+    "dev",
+    { API_DOMAIN: "api.berth.dev", API_CERTIFICATE_ARN: certificate.replace("us-east-1", "eu-west-1") },
+    "API_CERTIFICATE_ARN must be the ARN of a certificate in us-east-1",
+  ],
   ["dev", { ALARM_EMAIL: "a@b.dev", MONTHLY_BUDGET_USD: "much" }, "MONTHLY_BUDGET_USD must be"],
 ])("%s with %j is told what it lacks", (name, more, says) => {
   expect(() => readStage(name, { ...given, ...more })).toThrow(says);
+});
+
+test("a stage with its place and a host name is taken", () => {
+  const place = { AWS_REGION: "eu-west-1", DEPLOY_ACCOUNT: "111111111111" };
+  const api = { API_DOMAIN: "api.berth.dev", API_CERTIFICATE_ARN: certificate };
+
+  expect(readStage("dev", { ...given, ...place, ...api }).domain).toEqual({
+    name: "api.berth.dev",
+    certificateArn: certificate,
+  });
 });
 
 test("settings reach the functions that read them, and a secret none", () => {

@@ -60,19 +60,21 @@ const forAll = [
 const cluster = ["EKS_CLUSTER", "EKS_ENDPOINT", "EKS_CA", "NODE_TYPES", "TOOLS_IMAGE"] as const;
 const keys = ["GITHUB_KEYS_URL"] as const;
 const receiver = ["WEBHOOK_ALLOW"] as const;
+/** Of a deployment itself. */
+const place = ["AWS_REGION"] as const;
 
 /**
  * Reads a stage from the environment, into which SST has put `.env` and `.env.<stage>`. Throws one message that names
  * everything that is missing, and what a function would refuse at its init: with that the whole API would answer 5xx.
  */
 export function readStage(name: string, environment: Environment): Stage {
-  const problems = problemsOnLambda([...forAll, ...cluster, ...keys, ...receiver], environment);
+  const problems = problemsOnLambda([...forAll, ...cluster, ...keys, ...receiver, ...place], environment);
   // It is part of the names of all that is made, and the end of a label on the cluster.
   if (!/^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$/.test(name)) {
     problems.push("  the stage must be 1 to 20 of a-z, 0-9 and -, a letter first and no - at its end");
   }
   const { API_DOMAIN, API_CERTIFICATE_ARN } = environment;
-  if (Boolean(API_DOMAIN) !== Boolean(API_CERTIFICATE_ARN)) problems.push("  API_DOMAIN needs API_CERTIFICATE_ARN");
+  problems.push(...accountProblems(environment), ...domainProblems(environment));
   problems.push(...alarmProblems(name, environment), ...networkProblems(environment));
   const size = [...forAll, ...cluster].reduce((sum, each) => sum + sizeIn(environment, each), 0);
   if (size > MOST_OF_SETTINGS) problems.push(`  settings for functions take ${size} bytes, of ${MOST_OF_SETTINGS}`);
@@ -101,6 +103,22 @@ const MOST_OF_SETTINGS = 3_000;
 function sizeIn(environment: Environment, name: string): number {
   const value = environment[name];
   return value ? Buffer.byteLength(name) + Buffer.byteLength(value) : 0;
+}
+
+function accountProblems({ DEPLOY_ACCOUNT }: Environment): string[] {
+  const isGood = !DEPLOY_ACCOUNT || /^\d{12}$/.test(DEPLOY_ACCOUNT);
+  return isGood ? [] : ["  DEPLOY_ACCOUNT must be an account id of 12 digits"];
+}
+
+/** CloudFront looks for a certificate in us-east-1 alone, and refuses another one when most of a stage is made. */
+function domainProblems({ API_DOMAIN = "", API_CERTIFICATE_ARN = "" }: Environment): string[] {
+  if (!API_DOMAIN && !API_CERTIFICATE_ARN) return [];
+  if (!API_DOMAIN || !API_CERTIFICATE_ARN) return ["  API_DOMAIN needs API_CERTIFICATE_ARN"];
+  const isCertificate = /^arn:aws[a-z-]*:acm:us-east-1:\d{12}:certificate\/[\w-]+$/.test(API_CERTIFICATE_ARN);
+  return [
+    ...(/^([a-z0-9-]+\.)+[a-z]+$/.test(API_DOMAIN) ? [] : ["  API_DOMAIN must be a host name"]),
+    ...(isCertificate ? [] : ["  API_CERTIFICATE_ARN must be the ARN of a certificate in us-east-1"]),
+  ];
 }
 
 function alarmProblems(name: string, { ALARM_EMAIL, MONTHLY_BUDGET_USD }: Environment): string[] {

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parseArgs, parseEnv } from "node:util";
 import type { FunctionsFile } from "../functions-file.ts";
+import { readStage } from "../stage.ts";
 import { synthesize } from "../synthesis/synthesize.ts";
 import { alarmMetricsOf, costsOf, type Load, type Prices } from "./costs.ts";
 
@@ -8,7 +9,6 @@ import { alarmMetricsOf, costsOf, type Load, type Prices } from "./costs.ts";
  * `npm run deploy:plan -- --stage dev`: what a deployment would make, and what a month of it would cost. Without an
  * account, and so without what is there already. What neither `.env` nor `.env.<stage>` says is made up, and named.
  */
-const { stage } = parseArgs({ options: { stage: { type: "string", default: "dev" } } }).values;
 const madeUp = {
   DOMAIN: "berth.example",
   ALLOWED_ACCOUNTS: "111111111111",
@@ -17,12 +17,33 @@ const madeUp = {
   LOGIN_SERVER_ID: "berth.example",
   ALARM_EMAIL: "operator@berth.example",
 };
-// The stage's own file says it last, as in a deployment.
-const files = [".env", `.env.${stage}`].filter((file) => existsSync(file));
-const given = Object.assign({}, ...files.map((file) => parseEnv(readFileSync(file, "utf8")))) as Record<string, string>;
-// An empty one counts as not set (stacks/stage.ts).
-const unset = Object.entries(madeUp).filter(([name]) => !given[name]);
-const resources = await synthesize(stage, { ...given, ...Object.fromEntries(unset) });
+
+/** Throws what a deployment would not take, in words. */
+function readAsked() {
+  const { stage } = parseArgs({ options: { stage: { type: "string", default: "dev" } } }).values;
+  // The stage's own file says it last, as in a deployment.
+  const files = [".env", `.env.${stage}`].filter((file) => existsSync(file));
+  const read = files.map((file) => parseEnv(readFileSync(file, "utf8")));
+  const given: Record<string, string> = Object.assign({}, ...read);
+  // An empty one counts as not set (stacks/stage.ts).
+  const unset = Object.entries(madeUp).filter(([name]) => !given[name]);
+  const settings = { ...given, ...Object.fromEntries(unset) };
+  readStage(stage, settings);
+  return { stage, unset, settings };
+}
+
+function readOrEnd(): ReturnType<typeof readAsked> {
+  try {
+    return readAsked();
+  } catch (error) {
+    // A stack would hide what the one who asks has to change.
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  }
+}
+
+const { stage, unset, settings } = readOrEnd();
+const resources = await synthesize(stage, settings);
 
 const print = (line: string) => process.stdout.write(`${line}\n`);
 if (unset.length > 0) {
