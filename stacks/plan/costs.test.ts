@@ -30,11 +30,14 @@ test("an alarm that reads two metrics counts as two", () => {
 });
 
 test("the watch of the cluster runs all the time, and costs so", () => {
-  const watch = functions.filter(({ name }) => name === "cron/watch");
-  const [{ amount } = { amount: 0 }] = costsOf({ requestsPerDay: 0, activeEnvironments: 0 }, watch, made, prices);
+  const lines = costsOf({ requestsPerDay: 0, activeEnvironments: 0 }, functions, made, prices);
+  const amountOf = (name: string) => lines.find(({ what }) => what === name)?.amount;
+  const others = functions.filter(({ kind, name }) => kind === "schedule" && name !== "cron/watch");
 
   // 30.4 days of 144 runs, each 720 s with half a GB.
-  expect(amount).toBeCloseTo(30.4 * 144 * 720 * 0.5);
+  expect(amountOf("the watch of the cluster, its time")).toBeCloseTo(30.4 * 144 * 720 * 0.5);
+  expect(others.length).toBeGreaterThan(0);
+  expect(amountOf("other schedules, their time")).toBeLessThan(30.4 * 1440 * others.length);
 });
 
 test("looks and plans cost the memory that their functions have", () => {

@@ -101,7 +101,8 @@ export function costsOf(
     calls * assumed.scheduleReads +
     commands * assumed.commandReads;
   const writes = requests * assumed.requestWrites + hours * assumed.writesPerHour + commands;
-  const gbSeconds = runs.reduce((sum, { gbSeconds: each }) => sum + each, 0);
+  const timeOf = (isMeant: boolean) =>
+    runs.filter(({ isEndless }) => isEndless === isMeant).reduce((sum, { gbSeconds }) => sum + gbSeconds, 0);
   const line = (what: string, price: PriceName, amount: number): CostLine => ({
     what,
     price,
@@ -109,7 +110,8 @@ export function costsOf(
     usd: (amount * prices[price].usd) / prices[price].per,
   });
   return [
-    line("schedules, their time", "lambdaGbSecond", gbSeconds),
+    line("the watch of the cluster, its time", "lambdaGbSecond", timeOf(true)),
+    line("other schedules, their time", "lambdaGbSecond", timeOf(false)),
     line(
       "requests, their time",
       "lambdaGbSecond",
@@ -158,12 +160,12 @@ function isPlan({ name }: FunctionEntry): boolean {
 }
 
 /** One whose time is longer than its interval runs all the time, twice at the changes: it uses what it may. */
-function scheduledRuns(functions: FunctionsFile): { times: number; gbSeconds: number }[] {
+function scheduledRuns(functions: FunctionsFile): { isEndless: boolean; times: number; gbSeconds: number }[] {
   return functions.flatMap((entry) => {
     if (entry.kind !== "schedule") return [];
     const times = MINUTES / entry.minutes;
     const isEndless = entry.timeoutSeconds > entry.minutes * 60;
     const seconds = isEndless ? entry.timeoutSeconds : assumed.scheduleSeconds;
-    return [{ times, gbSeconds: (times * seconds * entry.memoryMb) / 1024 }];
+    return [{ isEndless, times, gbSeconds: (times * seconds * entry.memoryMb) / 1024 }];
   });
 }
