@@ -299,4 +299,10 @@ describe("the web shell behind API Gateway", () => {
   it("refuses an event that is none of API Gateway's", async () => {
     expect(await gateway.handler({ requestContext: { eventType: "MESSAGE" } })).toMatchObject({ statusCode: 400 });
   });
+
+  it("has a batch come again that is none of its queue's, where Lambda would take any other answer for its end", async () => {
+    const answered = await gateway.handler({ Records: [{ messageId: "one", body: "{}" }] });
+
+    expect(answered).toEqual({ batchItemFailures: [{ itemIdentifier: "" }] });
+  });
 });

@@ -13,7 +13,7 @@ import { type GatewayResult, requestOfEvent, resultOfResponse } from "./gateway.
 import { atInit, type Factories, type Invocation, refusal, refuse, runtimeOf } from "./lambda.ts";
 import { ORIGIN_HEADER, originCheck } from "./origin.ts";
 import { type SocketEvent, type SocketFrame, socketEventOf, socketFramesOf } from "./socket-event.ts";
-import type { SqsResult } from "./sqs.ts";
+import { allFailed, type SqsResult } from "./sqs.ts";
 
 export type SocketHandler = (event: unknown, invocation?: Invocation) => Promise<GatewayResult | SqsResult>;
 
@@ -39,11 +39,16 @@ export function socketLambda<Needs extends PortName>(
     const frames = socketFramesOf(given);
     if (frames) return { batchItemFailures: await takeAll(serving, frames) };
     const event = socketEventOf(given);
-    if (!event) return refuse(log, given, refusal(400, "Bad Request"));
+    if (!event) return refuse(log, given, hasRecords(given) ? allFailed : refusal(400, "Bad Request"));
     if (event.type === "DISCONNECT") return disconnect(serving, event);
     if (!isFromEdge(event.request.headers[ORIGIN_HEADER])) return refusal(403, "Forbidden");
     return connect(serving, event);
   };
+}
+
+/** A batch of some queue: Lambda takes an answer of any other form for its end, and removes what was never dealt with. */
+function hasRecords(event: unknown): boolean {
+  return typeof event === "object" && event !== null && "Records" in event;
 }
 
 interface Serving {
