@@ -5,6 +5,7 @@ import { MOTO_MISSING, startMoto } from "../packages/aws/test-servers/moto.ts";
 import deployerPolicy from "./deployer-policy.json" with { type: "json" };
 import type { FunctionsFile } from "./functions-file.ts";
 import { alarmChecks } from "./synthesis/alarm-checks.ts";
+import { callerChecks } from "./synthesis/caller-checks.ts";
 import { type Check, checks, ofType } from "./synthesis/checks.ts";
 import { concurrencyChecks } from "./synthesis/concurrency-checks.ts";
 import { edgeChecks } from "./synthesis/edge-checks.ts";
@@ -20,6 +21,7 @@ import { type Resource, synthesize } from "./synthesis/synthesize.ts";
 const functions = functionsFile as FunctionsFile;
 const all: Readonly<Record<string, Check>> = {
   ...alarmChecks,
+  ...callerChecks,
   ...checks,
   ...concurrencyChecks,
   ...edgeChecks,

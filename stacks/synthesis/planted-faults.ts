@@ -23,6 +23,7 @@ const alarm = "aws:cloudwatch/metricAlarm:MetricAlarm";
 const edge = "aws:cloudfront/function:Function";
 const lambda = "aws:lambda/function:Function";
 const logGroup = "aws:cloudwatch/logGroup:LogGroup";
+const permission = "aws:lambda/permission:Permission";
 const role = "aws:iam/role:Role";
 const queue = "aws:sqs/queue:Queue";
 const apiStage = "aws:apigatewayv2/stage:Stage";
@@ -139,6 +140,22 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
   "a documented path that goes nowhere": [
     "documentedPaths",
     change(route, /./, (inputs) => unless(inputs.routeKey === "GET /v1/jobs/{job_id}", inputs)),
+  ],
+  "a route whose function the gateway may not call": [
+    "callers",
+    change(permission, /./, (inputs) => unless(/GpuDevJobsSubmitFunction/.test(inputs.function), inputs)),
+  ],
+  "a gateway of another API": [
+    "callers",
+    change(permission, /./, (inputs) => ({ ...inputs, sourceArn: inputs.sourceArn?.replace(":api/", ":*/") })),
+  ],
+  "a function that every account of AWS may call": [
+    "callers",
+    change(permission, /^OnmemosSessionsExecuteInvoke/, ({ invokedViaFunctionUrl, ...inputs }) => inputs),
+  ],
+  "a function URL that nobody may call": [
+    "callers",
+    change(permission, /^OnmemosWorkspacesRunsh.*UrlAccess$/, () => undefined),
   ],
   "an action with a star": [
     "roles",
