@@ -3,6 +3,7 @@ const noCluster =
 const ownWords = "the WebSocket API answers what is no upgrade itself (docs/deploy-reference.md#the-web-shell)";
 const ownRequests = "a function counts the requests of its own process, which serves nothing else";
 const asItCame = "an HTTP API finds a route by the path as it came, and has none: 404";
+const toTheShell = `CloudFront hands whatever ends as the web shell's path does to its API: ${ownWords}`;
 const shell = (what: string) => `onmemos/workspaces/shell: ${what}`;
 
 /** Where the two ways answer differently, and why. One that is not listed is a failure, and so is one that is gone. */
@@ -24,6 +25,9 @@ export const differences: Readonly<Record<string, string>> = {
   "GET /v1/x/../jobs": asItCame,
   "GET /docs/%2e%2e/openapi.json": asItCame,
   "an escaped k before a key": asItCame,
+  "GET /v1/cloudrun/workspaces/a/b/shell": toTheShell,
+  "GET /v1/cloudrun/workspaces/a/sh%65ll": toTheShell,
+  "GET /else/v1/cloudrun/workspaces/a/shell": toTheShell,
   "TRACE of a list": "CloudFront takes seven methods, and refuses others in its own words",
   "GET with a body": "CloudFront refuses it in its own words",
   "a body that is no UTF-8": "an HTTP API hands over a body of a text type as text, in which no such byte is left",

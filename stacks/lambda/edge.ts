@@ -32,8 +32,9 @@ export function edgeOf(resources: readonly Resource[]): (request: ViewerRequest)
   const behaviours: readonly Behaviour[] = [...inputs.orderedCacheBehaviors, inputs.defaultCacheBehavior];
   return (viewer) => {
     const [path = "", query = ""] = splitAt(viewer.target, "?");
-    // The viewer's path decides, before the function changes it.
-    const behaviour = behaviours.find(({ pathPattern }) => matches(pathPattern, path));
+    // The viewer's path decides, before the function changes it. The function has it as it came.
+    const asCompared = normalized(path);
+    const behaviour = behaviours.find(({ pathPattern }) => matches(pathPattern, asCompared));
     const origin = origins.get(behaviour?.targetOriginId ?? "");
     if (!behaviour || !origin) throw new Error(`No behaviour takes ${path}`);
     if (!behaviour.allowedMethods.includes(viewer.method)) return refused;
@@ -64,6 +65,19 @@ const refused: OriginAnswer = {
   headers: { "content-type": "text/html" },
   body: Buffer.from("<H1>403 ERROR</H1>"),
 };
+
+/**
+ * As CloudFront compares a path with patterns (CloudFront Developer Guide, "Path normalization", which is RFC 3986's):
+ * escapes of what need not be escaped are undone, and dot segments taken out.
+ */
+function normalized(path: string): string {
+  const decoded = path.replaceAll(/%[0-9a-f]{2}/gi, (escaped) => {
+    const character = String.fromCharCode(Number.parseInt(escaped.slice(1), 16));
+    return /[\w.~-]/.test(character) ? character : escaped;
+  });
+  // Of a scheme that nobody knows only dot segments are taken out.
+  return new URL(`edge://edge${decoded}`).pathname;
+}
 
 /** `*` stands for any characters, `?` for one ("Path pattern"). */
 function matches(pattern: string | undefined, path: string): boolean {

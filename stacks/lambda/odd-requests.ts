@@ -64,11 +64,13 @@ const oddPaths = [
   ...["/v1/./jobs", "/v1/x/../jobs", "/docs/%2e%2e/openapi.json"],
   ...["//v1/jobs", "/v1//jobs", "/V1/jobs", "/v1/jobs/", "/k", "/v1/jobs/%25"],
   ...["/v1/jobs?limit=%31", "/v1/jobs?limit=1&limit=2", "/v1/jobs?limit=x", "/v1/jobs?status=a%26b+c%", "/v1/jobs?"],
+  ...["/v1/cloudrun/workspaces/a/b/shell", "/v1/cloudrun/workspaces/a/sh%65ll", "/else/v1/cloudrun/workspaces/a/shell"],
   ...["/api/instances/inst_%2F", "/api/v1/environments/a%2541b", "/session/%32", "/docs/..%2Fopenapi.json"],
 ];
 
 /** Of function URLs, which decode nothing. */
 const oddExecPaths = [
   ...["/v1/sessions/a%2Fb/execute", "/v1/sessions/a%2541/execute", "/v1/cloudrun/workspaces/100%25/runsh"],
-  ...["/v1/sessions/ws-n-u-1/execute?x=%2F", "/v1/cloudrun/workspaces/a/b/execute"],
+  ...["/v1/sessions/ws-n-u-1/execute?x=%2F", "/v1/cloudrun/workspaces/a/b/execute", "/v1/sessions//execute"],
+  ...["/v1/sessions/a/%65xecute", "/else/v1/sessions/a/execute", "/v1/jobs/../sessions/a/execute"],
 ];
