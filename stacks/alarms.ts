@@ -1,6 +1,6 @@
 import { makeBudget } from "./budget.ts";
 import { logicalName, metricsNamespace } from "./functions.ts";
-import type { ScheduleEntry } from "./functions-file.ts";
+import type { EndpointEntry, ScheduleEntry } from "./functions-file.ts";
 import { capitalize } from "./names.ts";
 import type { QueueName, Queues } from "./queues.ts";
 import type { Stage } from "./stage.ts";
@@ -28,6 +28,8 @@ export interface Monitored {
   /** The function of each schedule. */
   readonly schedules: ReadonlyMap<ScheduleEntry, sst.aws.Function>;
   readonly apiId: Text;
+  /** The functions behind URLs of their own. */
+  readonly urls: ReadonlyMap<EndpointEntry, sst.aws.Function>;
 }
 
 /**
@@ -60,7 +62,10 @@ export function makeAlarms(stage: Stage, monitored: Monitored): void {
   if (stage.monthlyBudgetUsd !== undefined && alarmEmail !== undefined) makeBudget(stage.monthlyBudgetUsd, alarmEmail);
 }
 
-function alarmsOf(stage: Stage, { queues, deadLetterQueues, schedules, apiId }: Monitored): Record<string, Alarm> {
+function alarmsOf(
+  stage: Stage,
+  { queues, deadLetterQueues, schedules, urls, apiId }: Monitored,
+): Record<string, Alarm> {
   const namespace = metricsNamespace(stage);
   const ofTable = { namespace: "AWS/DynamoDB", dimensions: { TableName: stage.tableName }, threshold: 0 };
   return {
@@ -76,6 +81,7 @@ function alarmsOf(stage: Stage, { queues, deadLetterQueues, schedules, apiId }: 
     ...Object.fromEntries(
       [...schedules].map(([entry, made]) => [`${logicalName(entry)}Errors`, scheduleErrorsAlarm(entry, made)]),
     ),
+    ...Object.fromEntries([...urls].map(([entry, made]) => [`${logicalName(entry)}5xx`, urlAlarm(entry, made)])),
     SendsFailed: {
       description:
         'Messages were not sent, and what they named waits for the sweep: search the logs for "send failed".',
@@ -137,6 +143,17 @@ function ageAlarm(name: QueueName, queue: sst.aws.Queue): Alarm {
     description: `A message of ${name} waits for a consumer.`,
     metric: "ApproximateAgeOfOldestMessage",
     threshold: oldestMessageSeconds[name],
+  };
+}
+
+/** As that of the HTTP API, which counts nothing of what goes to a function by its URL. */
+function urlAlarm(entry: EndpointEntry, { name }: sst.aws.Function): Alarm {
+  return {
+    description: `${entry.name} answered with 5xx, or ended without an answer.`,
+    namespace: "AWS/Lambda",
+    metric: "Url5xxCount",
+    dimensions: { FunctionName: name },
+    threshold: 5,
   };
 }
 

@@ -27,6 +27,14 @@ export const alarmChecks = {
         .filter(({ inputs }) => inputs.metricName === "ApproximateAgeOfOldestMessage")
         .filter(({ name, inputs }) => !(inputs.threshold > (name === "ShellAgeAlarm" ? 900 : 60)))
         .map(({ name }) => `${name} fires while a message is dealt with`),
+      // One that ends before it answers writes no line that would be counted.
+      ...different(
+        "function URLs with an alarm",
+        alarms
+          .filter(({ inputs }) => inputs.namespace === "AWS/Lambda" && inputs.metricName === "Url5xxCount")
+          .map(({ inputs }) => functionIn(inputs.dimensions?.FunctionName)),
+        functions.filter((entry) => entry.kind === "endpoint" && entry.functionUrl).map(logicalName),
+      ),
       ...alarms
         .filter(({ inputs }) => !inputs.alarmActions?.[0]?.endsWith(`:${topic?.name}`))
         .map(({ name }) => `${name} tells nobody`),
