@@ -49,6 +49,7 @@ test.each([
   ["2001:db8::1", "2001:db8:0:0:1::"],
   ["::1", "0:0:0:0:8::"],
   ["fe80::1%eth0", "fe80::2"],
+  ["::ffff:203.0.113.7", "::FFFF:cb00:7107"],
 ])("the addresses %s and %s are of one network", async (one, other) => {
   const { ctx } = await memoryWorld();
   await countMany(ctx, one);
@@ -59,6 +60,7 @@ test.each([
 test.each([
   ["2001:db8:1:2::7", "2001:db8:1:3::7"],
   ["203.0.113.7", "203.0.113.70"],
+  ["::ffff:203.0.113.7", "::ffff:203.0.113.70"],
   ["::1", "1::"],
 ])("the addresses %s and %s are of two networks", async (one, other) => {
   const { ctx } = await memoryWorld();

@@ -48,5 +48,8 @@ function networkOf(address: string): string {
   const [first, last] = [head, tail ?? ""].map((part) => (part === "" ? [] : part.split(":")));
   const left = 8 - (first?.length ?? 0) - (last?.length ?? 0);
   const zeros = Array<string>(tail === undefined ? 0 : left).fill("0");
-  return [...(first ?? []), ...zeros, ...(last ?? [])].slice(0, 4).join(":");
+  const groups = [...(first ?? []), ...zeros, ...(last ?? [])];
+  // One of IPv4 that is written so is nobody's neighbour (RFC 4291, 2.5.5.2).
+  const isMapped = groups.slice(0, 6).join(":") === "0:0:0:0:0:ffff";
+  return groups.slice(0, isMapped ? 8 : 4).join(":");
 }
