@@ -1,5 +1,8 @@
-import { expect, test } from "vitest";
+import * as crypto from "node:crypto";
+import { expect, test, vi } from "vitest";
 import { originCheck } from "./origin.ts";
+
+vi.mock("node:crypto", { spy: true });
 
 const [newest, oldest] = ["n".repeat(32), "o".repeat(32)];
 
@@ -14,4 +17,13 @@ test("either secret is good while they are rotated, and nothing else", () => {
 
 test("without a secret nothing is good, an empty one least of all", () => {
   expect(["", undefined].map(originCheck([]))).toEqual([false, false]);
+});
+
+test("what is given is compared with every secret, in a time that does not depend on where they differ", () => {
+  const compare = vi.mocked(crypto.timingSafeEqual).mockClear();
+  const isFromEdge = originCheck([newest, oldest]);
+
+  for (const given of [newest, `${newest.slice(1)}x`, "n", undefined]) isFromEdge(given);
+
+  expect(compare.mock.calls.map((both) => both.map(({ byteLength }) => byteLength))).toEqual(Array(8).fill([32, 32]));
 });
