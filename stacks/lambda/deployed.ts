@@ -1,7 +1,7 @@
 import { execFile, spawnSync } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { FunctionEntry, FunctionsFile } from "../functions-file.ts";
@@ -21,6 +21,8 @@ export interface DeployedFunctions {
   entryOf(arnOrName: string): FunctionEntry;
   /** By the function's ARN, its name on AWS or that in functions.json. */
   named(name: string): RunningFunction;
+  /** All files of its zip. */
+  filesOf(name: string): Promise<string[]>;
   /** Its memory, timeout and variables, as the synthesis has them. */
   variablesOf(name: string): Readonly<Record<string, string>>;
   stop(): Promise<void>;
@@ -57,6 +59,7 @@ export async function deployFunctions(
     entries,
     entryOf: (name) => knownAs(name).entry,
     named: (name) => knownAs(name).running,
+    filesOf: (name) => filesIn(knownAs(name).definition.directory),
     variablesOf: (name) => knownAs(name).definition.environment,
     async stop() {
       await Promise.all([...new Set(known.values())].map(({ running }) => running.stop()));
@@ -64,6 +67,13 @@ export async function deployFunctions(
       await rm(place, { recursive: true, force: true });
     },
   };
+}
+
+async function filesIn(directory: string): Promise<string[]> {
+  const found = await readdir(directory, { recursive: true, withFileTypes: true });
+  return found
+    .filter((each) => each.isFile())
+    .map(({ parentPath, name }) => relative(directory, join(parentPath, name)));
 }
 
 interface Known {

@@ -12,6 +12,19 @@ beforeAll(async () => {
 
 afterAll(() => deployed?.stop());
 
+test("every zip holds a module and the assets that it reads, and no source map", async ({ skip }) => {
+  if (!deployed) return skip(UNZIP_MISSING);
+  const { filesOf } = deployed;
+  const found = await Promise.all(functions.map(async ({ name }) => [name, await filesOf(name)] as const));
+
+  const lacksModule = found.filter(([, files]) => !files.includes("index.mjs"));
+  const others = found.flatMap(([name, files]) =>
+    files.filter((file) => !/^index\.mjs$|^assets\/.+(?<!\.map)$/.test(file)).map((file) => `${name}: ${file}`),
+  );
+
+  expect([lacksModule, others]).toEqual([[], []]);
+});
+
 test(
   "every zip is loaded as Lambda does, with its own environment, and answers what AWS sends",
   async ({ skip }) => {
