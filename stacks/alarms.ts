@@ -1,6 +1,6 @@
 import { makeBudget } from "./budget.ts";
 import { logicalName, metricsNamespace } from "./functions.ts";
-import type { EndpointEntry, ScheduleEntry } from "./functions-file.ts";
+import type { EndpointEntry, ScheduleEntry, SocketEntry } from "./functions-file.ts";
 import { capitalize } from "./names.ts";
 import type { QueueName, Queues } from "./queues.ts";
 import type { Stage } from "./stage.ts";
@@ -30,6 +30,8 @@ export interface Monitored {
   readonly apiId: Text;
   /** The functions behind URLs of their own. */
   readonly urls: ReadonlyMap<EndpointEntry, sst.aws.Function>;
+  /** Those of WebSocket APIs. */
+  readonly sockets: ReadonlyMap<SocketEntry, sst.aws.Function>;
 }
 
 /**
@@ -64,7 +66,7 @@ export function makeAlarms(stage: Stage, monitored: Monitored): void {
 
 function alarmsOf(
   stage: Stage,
-  { queues, deadLetterQueues, schedules, urls, apiId }: Monitored,
+  { queues, deadLetterQueues, schedules, urls, sockets, apiId }: Monitored,
 ): Record<string, Alarm> {
   const namespace = metricsNamespace(stage);
   const ofTable = { namespace: "AWS/DynamoDB", dimensions: { TableName: stage.tableName }, threshold: 0 };
@@ -82,6 +84,9 @@ function alarmsOf(
       [...schedules].map(([entry, made]) => [`${logicalName(entry)}Errors`, scheduleErrorsAlarm(entry, made)]),
     ),
     ...Object.fromEntries([...urls].map(([entry, made]) => [`${logicalName(entry)}5xx`, urlAlarm(entry, made)])),
+    ...Object.fromEntries(
+      [...sockets].map(([entry, made]) => [`${logicalName(entry)}Errors`, socketAlarm(entry, made)]),
+    ),
     SendsFailed: {
       description:
         'Messages were not sent, and what they named waits for the sweep: search the logs for "send failed".',
@@ -152,6 +157,17 @@ function urlAlarm(entry: EndpointEntry, { name }: sst.aws.Function): Alarm {
     description: `${entry.name} answered with 5xx, or ended without an answer.`,
     namespace: "AWS/Lambda",
     metric: "Url5xxCount",
+    dimensions: { FunctionName: name },
+    threshold: 5,
+  };
+}
+
+/** No log line of ours says that a call ended without an answer. */
+function socketAlarm(entry: SocketEntry, { name }: sst.aws.Function): Alarm {
+  return {
+    description: `${entry.name} ended without an answer: connections are refused, or commands end without a result.`,
+    namespace: "AWS/Lambda",
+    metric: "Errors",
     dimensions: { FunctionName: name },
     threshold: 5,
   };

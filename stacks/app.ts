@@ -73,6 +73,7 @@ export function makeApp(stage: Stage, root: string): { readonly url: $util.Outpu
     deadLetterQueues: { ...deadLetterQueues, schedules: failedSchedules },
     apiId: api.nodes.api.id,
     schedules: new Map(functions.flatMap((each) => (each.kind === "schedule" ? [[each, functionOf(each)]] : []))),
+    sockets: new Map(functions.flatMap((each) => (each.kind === "socket" ? [[each, functionOf(each)]] : []))),
     urls: new Map(
       functions.flatMap((each) => (each.kind === "endpoint" && each.functionUrl ? [[each, functionOf(each)]] : [])),
     ),

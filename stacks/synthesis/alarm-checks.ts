@@ -35,6 +35,14 @@ export const alarmChecks = {
           .map(({ inputs }) => functionIn(inputs.dimensions?.FunctionName)),
         functions.filter((entry) => entry.kind === "endpoint" && entry.functionUrl).map(logicalName),
       ),
+      ...different(
+        "functions of WebSocket APIs with an alarm",
+        alarms
+          .filter(({ inputs }) => inputs.namespace === "AWS/Lambda" && inputs.metricName === "Errors")
+          .map(({ inputs }) => functionIn(inputs.dimensions?.FunctionName))
+          .filter((name) => functions.some((entry) => entry.kind === "socket" && logicalName(entry) === name)),
+        functions.filter(({ kind }) => kind === "socket").map(logicalName),
+      ),
       ...alarms
         .filter(({ inputs }) => !inputs.alarmActions?.[0]?.endsWith(`:${topic?.name}`))
         .map(({ name }) => `${name} tells nobody`),

@@ -449,6 +449,7 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
   ],
   "a schedule that fails unseen": ["alarms", change(alarm, /^CronOrphansErrorsAlarm$/, () => undefined)],
   "a function URL that fails unseen": ["alarms", change(alarm, /^OnmemosWorkspacesRunsh5xxAlarm$/, () => undefined)],
+  "a web shell that fails unseen": ["alarms", change(alarm, /^SocketShellErrorsAlarm$/, () => undefined)],
   "an alarm that cannot fire": [
     "alarms",
     change(alarm, /^CronWatchErrorsAlarm$/, (inputs) => ({ ...inputs, threshold: 5 })),
