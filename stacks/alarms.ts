@@ -1,6 +1,6 @@
 import { makeBudget } from "./budget.ts";
 import { logicalName, metricsNamespace } from "./functions.ts";
-import type { EndpointEntry, ScheduleEntry, SocketEntry } from "./functions-file.ts";
+import type { EndpointEntry, FunctionEntry, ScheduleEntry, SocketEntry } from "./functions-file.ts";
 import { capitalize } from "./names.ts";
 import type { QueueName, Queues } from "./queues.ts";
 import type { Stage } from "./stage.ts";
@@ -80,13 +80,9 @@ function alarmsOf(
     ...Object.fromEntries(
       Object.entries(queues).map(([name, queue]) => [`${capitalize(name)}Age`, ageAlarm(name as QueueName, queue)]),
     ),
-    ...Object.fromEntries(
-      [...schedules].map(([entry, made]) => [`${logicalName(entry)}Errors`, scheduleErrorsAlarm(entry, made)]),
-    ),
-    ...Object.fromEntries([...urls].map(([entry, made]) => [`${logicalName(entry)}5xx`, urlAlarm(entry, made)])),
-    ...Object.fromEntries(
-      [...sockets].map(([entry, made]) => [`${logicalName(entry)}Errors`, socketAlarm(entry, made)]),
-    ),
+    ...alarmsOfEach(schedules, "Errors", scheduleErrorsAlarm),
+    ...alarmsOfEach(urls, "5xx", urlAlarm),
+    ...alarmsOfEach(sockets, "Errors", socketAlarm),
     SendsFailed: {
       description:
         'Messages were not sent, and what they named waits for the sweep: search the logs for "send failed".',
@@ -131,6 +127,15 @@ function alarmsOf(
     TableReads: { description: "DynamoDB throttles reads of the table.", metric: "ReadThrottleEvents", ...ofTable },
     TableWrites: { description: "DynamoDB throttles writes to the table.", metric: "WriteThrottleEvents", ...ofTable },
   };
+}
+
+/** One for each function, by its name and what the alarm tells of. */
+function alarmsOfEach<Entry extends FunctionEntry>(
+  made: ReadonlyMap<Entry, sst.aws.Function>,
+  what: string,
+  alarmOf: (entry: Entry, made: sst.aws.Function) => Alarm,
+): Record<string, Alarm> {
+  return Object.fromEntries([...made].map(([entry, each]) => [`${logicalName(entry)}${what}`, alarmOf(entry, each)]));
 }
 
 function deadLetterAlarm(name: string, queue: sst.aws.Queue): Alarm {

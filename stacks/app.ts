@@ -56,6 +56,8 @@ export function makeApp(stage: Stage, root: string): { readonly url: $util.Outpu
   };
   const made = new Map(functions.map((entry) => [entry.name, makeFunction(entry, around, roleFor(entry))]));
   const functionOf = (entry: FunctionEntry) => made.get(entry.name) as sst.aws.Function;
+  const madeOf = <Entry extends FunctionEntry>(entries: readonly Entry[]) =>
+    new Map(entries.map((entry) => [entry, functionOf(entry)]));
   const api = makeApi(functions, functionOf);
   subscribeConsumers(functions, queues, functionOf);
   for (const entry of functions.filter((each) => each.kind === "socket")) {
@@ -72,11 +74,9 @@ export function makeApp(stage: Stage, root: string): { readonly url: $util.Outpu
     queues,
     deadLetterQueues: { ...deadLetterQueues, schedules: failedSchedules },
     apiId: api.nodes.api.id,
-    schedules: new Map(functions.flatMap((each) => (each.kind === "schedule" ? [[each, functionOf(each)]] : []))),
-    sockets: new Map(functions.flatMap((each) => (each.kind === "socket" ? [[each, functionOf(each)]] : []))),
-    urls: new Map(
-      functions.flatMap((each) => (each.kind === "endpoint" && each.functionUrl ? [[each, functionOf(each)]] : [])),
-    ),
+    schedules: madeOf(functions.filter((entry) => entry.kind === "schedule")),
+    sockets: madeOf(functions.filter((entry) => entry.kind === "socket")),
+    urls: madeOf(functions.filter((entry) => entry.kind === "endpoint").filter(({ functionUrl }) => functionUrl)),
   };
   makeAlarms(stage, monitored);
   makeDashboard(stage, monitored);

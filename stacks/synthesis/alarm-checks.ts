@@ -17,6 +17,10 @@ export const alarmChecks = {
       alarms
         .filter(({ inputs }) => inputs.metricName === metric)
         .map(({ inputs }) => queues.find((queue) => queue.inputs.name === inputs.dimensions?.QueueName)?.name);
+    const functionsWithAlarm = (metric: string) =>
+      alarms
+        .filter(({ inputs }) => inputs.namespace === "AWS/Lambda" && inputs.metricName === metric)
+        .map(({ inputs }) => functionIn(inputs.dimensions?.FunctionName));
     const names = queues.map(({ name }) => name);
     const deadLetter = names.filter((name) => name.endsWith("DeadQueue"));
     const others = names.filter((name) => !deadLetter.includes(name));
@@ -30,18 +34,13 @@ export const alarmChecks = {
       // One that ends before it answers writes no line that would be counted.
       ...different(
         "function URLs with an alarm",
-        alarms
-          .filter(({ inputs }) => inputs.namespace === "AWS/Lambda" && inputs.metricName === "Url5xxCount")
-          .map(({ inputs }) => functionIn(inputs.dimensions?.FunctionName)),
+        functionsWithAlarm("Url5xxCount"),
         functions.filter((entry) => entry.kind === "endpoint" && entry.functionUrl).map(logicalName),
       ),
       ...different(
-        "functions of WebSocket APIs with an alarm",
-        alarms
-          .filter(({ inputs }) => inputs.namespace === "AWS/Lambda" && inputs.metricName === "Errors")
-          .map(({ inputs }) => functionIn(inputs.dimensions?.FunctionName))
-          .filter((name) => functions.some((entry) => entry.kind === "socket" && logicalName(entry) === name)),
-        functions.filter(({ kind }) => kind === "socket").map(logicalName),
+        "functions with an alarm of errors",
+        functionsWithAlarm("Errors"),
+        functions.filter(({ kind }) => kind === "schedule" || kind === "socket").map(logicalName),
       ),
       ...alarms
         .filter(({ inputs }) => !inputs.alarmActions?.[0]?.endsWith(`:${topic?.name}`))
