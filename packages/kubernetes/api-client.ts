@@ -30,7 +30,7 @@ export interface ApiClient {
   remove(path: string, options: RemoveOptions): Promise<void>;
   /** A reply that is read as it comes: a log, a watch. The deadline holds until it begins. */
   open(path: string, signal: AbortSignal): Promise<IncomingMessage>;
-  /** Streams of a pod: a command's, a port's. The deadline holds until it is open. */
+  /** Opens a stream of a pod, paused: the caller listens, then resumes it. The deadline holds until it is open. */
   socket(path: string, protocol: StreamProtocol): Promise<WebSocket>;
   close(): void;
 }

@@ -46,6 +46,7 @@ export async function execInPod(client: ApiClient, command: PodCommand): Promise
   });
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
   const patience = setTimeout(() => socket.terminate(), command.timeoutMs);
+  socket.resume();
   const input = command.stdin;
   for (let at = 0; at < input.length; at += chunkBytes) {
     socket.send(Buffer.concat([Buffer.from([channel.stdin]), input.subarray(at, at + chunkBytes)]));

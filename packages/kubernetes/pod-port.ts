@@ -31,16 +31,19 @@ export async function postToPod(client: ApiClient, pod: string, asked: PortReque
   }
 }
 
+const portBytes = 2;
+
 /**
- * A connection to a port of a pod: channel 0 has its bytes, channel 1 what went wrong, and each begins with the port. One
- * side cannot end alone (Kubernetes, remotecommand v4): what is ended here goes on until the other side has ended too.
+ * Connects to a port of a pod. Channel 0 carries the port's bytes and channel 1 an error text; both begin with the number
+ * of the port. The protocol has no half-close (Kubernetes, remotecommand v4): the connection lasts until the pod's side
+ * ends.
  */
 export async function dialPod(client: ApiClient, pod: string, port: number): Promise<Duplex> {
   const socket = await client.socket(`${pod}/portforward?ports=${port}`, "v4.channel.k8s.io");
   keepOpen(socket);
   const flow = podFlow(socket);
   const { readable, push } = flow.stream();
-  const isBegun = [false, false];
+  const portBytesLeft = [portBytes, portBytes];
   const writable = new Writable({
     write: (bytes: Buffer, _, done) => socket.send(Buffer.concat([Buffer.from([0]), bytes]), (error) => done(error)),
   });
@@ -48,13 +51,15 @@ export async function dialPod(client: ApiClient, pod: string, port: number): Pro
   socket.on("message", (message: Buffer) => {
     const [channel] = message;
     if (channel === undefined) return;
-    const bytes = message.subarray(isBegun[channel] ? 1 : 3);
-    isBegun[channel] = true;
+    const left = portBytesLeft[channel] ?? 0;
+    const bytes = message.subarray(1 + left);
+    portBytesLeft[channel] = Math.max(0, left - (message.length - 1));
     if (channel === 0 && bytes.length > 0) push(bytes);
     if (channel === 1 && bytes.length > 0) stream.destroy(new Error("Nothing answered on that port"));
   });
   socket.once("close", () => flow.end());
   stream.once("close", () => socket.terminate());
+  socket.resume();
   return stream;
 }
 

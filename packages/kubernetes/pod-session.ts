@@ -108,6 +108,7 @@ export async function openPodSession(
     over.resolve(exitCodeOf(status));
     flow.end();
   });
+  socket.resume();
 
   const begun = head.promise.then(
     () => undefined,

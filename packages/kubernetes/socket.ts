@@ -7,8 +7,9 @@ import { type ApiAccess, authorization, inTime, nameOf, statusBodyOf, tlsOf, url
 export type StreamProtocol = "v4.channel.k8s.io" | "v5.channel.k8s.io";
 
 /**
- * A WebSocket of an API server, open and with nothing read of it: what listens from the same turn on misses nothing.
- * Throws as a call does. `deadline` holds until it is open.
+ * Opens a WebSocket of an API server and pauses it: the server's first frames often arrive together with its answer to
+ * the upgrade. The caller adds its listeners and then calls `resume`. Throws as a call does. `deadline` holds until the
+ * socket is open.
  */
 export async function openSocket(
   access: ApiAccess,
@@ -51,9 +52,10 @@ function dial(
     const settle = () => deadline.removeEventListener("abort", stop);
     socket.once("open", () => {
       settle();
+      socket.pause();
       resolve(socket);
     });
-    // Later errors end it, and whoever reads it sees that.
+    // The socket closes after a later error, and its reader sees that.
     socket.on("error", (error: NodeJS.ErrnoException) => {
       settle();
       reject(new ApiUnreachable(call, error.code ?? "cut off"));

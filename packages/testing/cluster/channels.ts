@@ -19,6 +19,8 @@ export function acceptChannels(
   head: Buffer,
   open: (channels: Channels) => { data(channel: number, bytes: Buffer): void; gone(): void },
 ): void {
+  // A real API server passes the kubelet's answer on together with the frames that follow it.
+  socket.cork();
   server.handleUpgrade(request, socket, head, (client: WebSocket) => {
     const listener = open({
       send: (channel, data) => client.send(Buffer.concat([Buffer.from([channel]), data])),
@@ -27,4 +29,5 @@ export function acceptChannels(
     client.on("message", (message: Buffer) => listener.data(message.readUInt8(0), message.subarray(1)));
     client.on("close", () => listener.gone());
   });
+  socket.uncork();
 }

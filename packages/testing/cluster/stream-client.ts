@@ -40,6 +40,7 @@ export async function exec(client: KubeClient, options: ExecOptions): Promise<Ex
   const said: Record<number, Buffer[]> = { 1: [], 2: [], 3: [] };
   socket.on("message", (message: Buffer) => said[message.readUInt8(0)]?.push(message.subarray(1)));
   const ended = new Promise((resolve) => socket.on("close", resolve));
+  socket.resume();
   if (terminal) sendOn(socket, channel.resize, JSON.stringify({ Width: terminal.columns, Height: terminal.rows }));
   if (stdin !== undefined) sendOn(socket, channel.stdin, stdin);
   if (stdin !== undefined && protocol === "v5.channel.k8s.io") socket.send(Buffer.from([channel.close, channel.stdin]));
@@ -56,8 +57,10 @@ export async function askPort(
   const socket = await openSocket(client, `${path(options)}/portforward?ports=${options.port}`, "v4.channel.k8s.io");
   const said: [Buffer[], Buffer[]] = [[], []];
   socket.on("message", (message: Buffer) => said[message.readUInt8(0)]?.push(message.subarray(1)));
+  const closed = new Promise((resolve) => socket.on("close", resolve));
+  socket.resume();
   sendOn(socket, 0, options.bytes);
-  await new Promise((resolve) => socket.on("close", resolve));
+  await closed;
   const [answer, problem] = said.map((parts) => Buffer.concat(parts));
   if (answer?.readUInt16LE() !== options.port) throw new Error("The channel does not begin with its port");
   return { answer: answer.subarray(2).toString(), problem: problem?.subarray(2).toString() ?? "" };
@@ -71,14 +74,17 @@ function sendOn(socket: WebSocket, to: number, data: string): void {
   socket.send(Buffer.concat([Buffer.from([to]), Buffer.from(data)]));
 }
 
-/** Open, and nothing read of it yet: what listens from now on misses nothing. */
+/** Opens a paused socket. The caller adds its listeners and then resumes it. */
 function openSocket({ access }: KubeClient, at: string, protocol: string): Promise<WebSocket> {
   const socket = new WebSocket(`${access.url.replace("https", "wss")}${at}`, protocol, {
     ca: access.ca,
     headers: { ...access.headers, authorization: `Bearer ${access.token}` },
   });
   return new Promise((resolve, reject) => {
-    socket.on("open", () => resolve(socket));
+    socket.on("open", () => {
+      socket.pause();
+      resolve(socket);
+    });
     socket.on("error", reject);
     socket.on("unexpected-response", (_, response: IncomingMessage) => {
       textOf(response).then((text) => reject(new Error(`${response.statusCode} ${text}`)), reject);
