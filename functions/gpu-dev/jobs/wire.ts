@@ -4,10 +4,9 @@ import {
   LOST_TOKEN,
   letsSomebodyIn,
   type OpenJupyter,
-  retriedGuests,
   secondaryGuests,
 } from "#core/environments/record/access.ts";
-import type { Action, ActionKind } from "#core/environments/record/actions.ts";
+import type { Action } from "#core/environments/record/actions.ts";
 import { hiddenMs } from "#core/environments/record/extensions.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import type { TimelineEntry } from "#core/environments/record/timeline.ts";
@@ -15,31 +14,13 @@ import type { ChosenIds } from "#core/idempotency.ts";
 import type { WaitAdvice } from "#core/pools/advice.ts";
 import type { Settings } from "#core/settings.ts";
 import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
-import { jobStatuses, retryReason, statusOf, statusReason } from "./parts/status.ts";
+import { actionWords, JobAction, type JobActionKind, toJobAction } from "./parts/action.ts";
+import { jobStatuses, statusOf, statusReason } from "./parts/status.ts";
+import { joinWarnings } from "./parts/warning.ts";
 
 const Status = z.enum(jobStatuses);
 
 export const JobRef = z.object({ job_id: z.string().meta({ example: "9e41c7d3-5b00-4c1a-8000-0123456789ab" }) });
-
-/** The words of actions are the core's own. */
-const actionWords = [
-  "cancel",
-  "extend",
-  "enable_jupyter",
-  "disable_jupyter",
-  "add_user",
-] as const satisfies readonly JobActionKind[];
-/** Jobs are not resized. */
-type JobActionKind = Exclude<ActionKind, "resize">;
-
-const JobAction = z.object({
-  id: z.int(),
-  action: z.enum(actionWords),
-  status: z.enum(["requested", "done", "failed"]),
-  error: z.string().nullable(),
-  requested_at: Timestamp,
-  completed_at: Timestamp.nullable(),
-});
 
 /** A job as lists show it: the documented keys, then ours. */
 export const JobSummary = z.object({
@@ -190,7 +171,7 @@ export function toJobSummary(
     jupyter_port: jupyter ? portOf(jupyter.origin) : null,
     jupyter_error: status === "active" ? (access.jupyterFault ?? null) : null,
     current_detailed_status: reason,
-    warning: status === "active" ? warningOf(environment) : null,
+    warning: status === "active" ? joinWarnings(environment, now) : null,
     ...(startsAt && { estimated_wait_minutes: Math.max(0, Math.ceil((startsAt - now) / MINUTE_MS)) }),
   };
 }
@@ -204,43 +185,6 @@ function toTimelineEntry(entry: TimelineEntry, environment: Environment): z.infe
 function portOf(origin: string): number {
   const { port, protocol } = new URL(origin);
   return Number(port) || (protocol === "https:" ? 443 : 80);
-}
-
-/**
- * Why requests failed, or are tried again, unless the same was asked for anew; the newest first. Then why there is no
- * Jupyter though the submit asked for one. The predecessor's client reads no `actions`, but shows a warning.
- */
-function warningOf(environment: Environment): string | null {
-  const newest = new Map(environment.requests.list.map((action) => [subjectOf(action), action]));
-  const failures = [...newest.values()]
-    .toSorted((a, b) => b.id - a.id)
-    .flatMap((action) => toJobAction(action, environment))
-    .filter(({ error }) => error !== null);
-  const texts = failures.map(
-    ({ action, id, status, error }) => `${action} (request ${id})${status === "failed" ? " failed" : ""}: ${error}`,
-  );
-  const { jupyterFault } = environment.access;
-  const isSaid = jupyterFault === undefined || failures.some(({ action }) => action === "enable_jupyter");
-  return [...texts, ...(isSaid ? [] : [`Jupyter could not be started: ${jupyterFault}`])].join("; ") || null;
-}
-
-/** What a later request of the same settles: of users each one, of Jupyter that it is or is not there. */
-function subjectOf({ kind, subject }: Action): string {
-  return kind.endsWith("_jupyter") ? "jupyter" : `${kind} ${subject}`;
-}
-
-function toJobAction({ kind, ...action }: Action, { access }: Environment): z.infer<typeof JobAction>[] {
-  if (kind === "resize") return [];
-  const isRetried = action.status === "requested" && retriedGuests(access).includes(action.subject ?? "");
-  const shown = {
-    id: action.id,
-    action: kind,
-    status: action.status,
-    error: isRetried ? retryReason([action.subject ?? ""]) : action.reason,
-    requested_at: wholeSeconds(action.requestedAt),
-    completed_at: action.completedAt === null ? null : wholeSeconds(action.completedAt),
-  };
-  return [shown];
 }
 
 interface About {

@@ -1,0 +1,41 @@
+import * as z from "zod";
+import { retriedGuests } from "#core/environments/record/access.ts";
+import type { Action, ActionKind } from "#core/environments/record/actions.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
+import { retryReason } from "./status.ts";
+
+/** The words of actions are the core's own. */
+export const actionWords = [
+  "cancel",
+  "extend",
+  "enable_jupyter",
+  "disable_jupyter",
+  "add_user",
+] as const satisfies readonly JobActionKind[];
+/** Jobs are not resized. */
+export type JobActionKind = Exclude<ActionKind, "resize">;
+
+export const JobAction = z.object({
+  id: z.int(),
+  action: z.enum(actionWords),
+  status: z.enum(["requested", "done", "failed"]),
+  error: z.string().nullable(),
+  requested_at: Timestamp,
+  completed_at: Timestamp.nullable(),
+});
+
+/** Returns the action as a job shows it, or nothing for a kind that jobs do not have. */
+export function toJobAction({ kind, ...action }: Action, { access }: Environment): z.infer<typeof JobAction>[] {
+  if (kind === "resize") return [];
+  const isRetried = action.status === "requested" && retriedGuests(access).includes(action.subject ?? "");
+  const shown = {
+    id: action.id,
+    action: kind,
+    status: action.status,
+    error: isRetried ? retryReason([action.subject ?? ""]) : action.reason,
+    requested_at: wholeSeconds(action.requestedAt),
+    completed_at: action.completedAt === null ? null : wholeSeconds(action.completedAt),
+  };
+  return [shown];
+}

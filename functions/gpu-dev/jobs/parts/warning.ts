@@ -1,0 +1,41 @@
+import type { Action } from "#core/environments/record/actions.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import { toJobAction } from "./action.ts";
+
+/** Returns the texts of one kind of warning about an active job at this moment; an empty array if there is none. */
+type WarningSource = (environment: Environment, now: number) => readonly string[];
+
+/** Every kind of warning, in the order in which `warning` shows them. */
+const sources: readonly WarningSource[] = [findRequestWarnings, findJupyterWarnings];
+
+/** Returns the `warning` of an active job: all its warnings in one text, or null if there is none. */
+export function joinWarnings(environment: Environment, now: number): string | null {
+  return sources.flatMap((find) => find(environment, now)).join("; ") || null;
+}
+
+/** Finds requests that failed or are retried, newest first. A newer request for the same thing replaces an older one. */
+function findRequestWarnings(environment: Environment): string[] {
+  return findFailures(environment).map(
+    ({ action, id, status, error }) => `${action} (request ${id})${status === "failed" ? " failed" : ""}: ${error}`,
+  );
+}
+
+/** Says why Jupyter is missing if the submit asked for it. A failed request says so itself. */
+function findJupyterWarnings(environment: Environment): string[] {
+  const { jupyterFault } = environment.access;
+  const isSaid = findFailures(environment).some(({ action }) => action === "enable_jupyter");
+  return jupyterFault === undefined || isSaid ? [] : [`Jupyter could not be started: ${jupyterFault}`];
+}
+
+function findFailures(environment: Environment) {
+  const newest = new Map(environment.requests.list.map((action) => [subjectOf(action), action]));
+  return [...newest.values()]
+    .toSorted((a, b) => b.id - a.id)
+    .flatMap((action) => toJobAction(action, environment))
+    .filter(({ error }) => error !== null);
+}
+
+/** Returns what a later request settles: each guest by itself, and whether Jupyter runs. */
+function subjectOf({ kind, subject }: Action): string {
+  return kind.endsWith("_jupyter") ? "jupyter" : `${kind} ${subject}`;
+}
