@@ -101,7 +101,7 @@ function requestBodyOf(
   words: Describer,
 ): object {
   const { body: name, requests } = parts.words;
-  const schema = form ? optional(book.schemaOf(body, "input")) : book.schemaOf(body, "input", name);
+  const schema = form ? optional(book.schemaOf(body, "body")) : book.schemaOf(body, "body", name);
   if (form || schema.$ref === undefined) words.describe(parts.folder, schema);
   const content = { schema, ...(requests && { examples: examplesOf(requests) }) };
   const types = form ? ["application/json", "application/x-www-form-urlencoded"] : ["application/json"];
@@ -168,7 +168,7 @@ function usualProblems(
     ...(!isPublic && { 403: "The user of this key is disabled" }),
     ...(params && { 404: "There is no such thing, or it is somebody else's" }),
     ...(creates && { 409: "The Idempotency-Key was used with another request" }),
-    ...(hasBody && { 413: "The body is over 1 MiB" }),
+    ...(hasBody && { 413: "The body is over 1 MiB", 415: "The body has a Content-Encoding" }),
   };
 }
 

@@ -28,8 +28,8 @@ export interface JsonSchema {
 export interface SchemaBook {
   /** By name, in the order of their names. */
   readonly components: () => Record<string, JsonSchema>;
-  /** `input` is what a request may hold, `output` what an answer does. */
-  readonly schemaOf: (schema: Schema, io: "input" | "output", name?: string) => JsonSchema;
+  /** `body` and `input` are what a request's body and its parameters may hold, `output` what an answer does. */
+  readonly schemaOf: (schema: Schema, io: "body" | "input" | "output", name?: string) => JsonSchema;
 }
 
 /** `namedParts` are schemas that have a name wherever they stand. Throws where one name would mean two things. */
@@ -46,7 +46,7 @@ export function schemaBook(namedParts: ReadonlyMap<unknown, string>): SchemaBook
     schemaOf(schema, io, name) {
       const parts = new Map<string, JsonSchema>();
       const whole = z.toJSONSchema(schema, {
-        io,
+        io: io === "output" ? io : "input",
         unrepresentable: "any",
         override({ zodSchema, jsonSchema }) {
           // Of a schema that turns texts into numbers zod leaves the default out.
@@ -58,10 +58,33 @@ export function schemaBook(namedParts: ReadonlyMap<unknown, string>): SchemaBook
       });
       for (const [partName, part] of parts) keep(partName, tidied(copyOf(part)));
       const own = name ?? namedParts.get(schema);
-      const schemaHere = tidied(copyOf(whole as JsonSchema));
+      const copy = copyOf(whole as JsonSchema);
+      const schemaHere = tidied(io === "body" ? withNulls(copy) : copy);
       return own === undefined ? schemaHere : keep(own, schemaHere);
     },
   };
+}
+
+/** In a body null means absent: each optional field may be null (docs/apis/common.md#headers-and-bodies). */
+function withNulls(schema: JsonSchema): JsonSchema {
+  const { properties, required = [] } = schema;
+  if (!properties) return schema;
+  const fields = Object.entries(properties).map(([name, field]) => {
+    const inner = withNulls(field);
+    return [name, required.includes(name) || mayBeNull(inner) ? inner : orNull(inner)] as const;
+  });
+  return { ...schema, properties: Object.fromEntries(fields) };
+}
+
+function mayBeNull({ type, anyOf = [] }: JsonSchema): boolean {
+  return [type].flat().includes("null") || anyOf.some(mayBeNull);
+}
+
+/** What is said about the field stays on the field. */
+function orNull({ description, default: usual, example, examples, ...schema }: JsonSchema): JsonSchema {
+  const about = { description, default: usual, example, examples };
+  const told = Object.fromEntries(Object.entries(about).filter(([, value]) => value !== undefined));
+  return { anyOf: [schema, { type: "null" }], ...told };
 }
 
 export function referenceTo(name: string): JsonSchema {

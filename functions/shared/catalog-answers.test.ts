@@ -1,10 +1,12 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Situation } from "#http/dialect.ts";
-import type { Endpoint } from "#http/endpoint.ts";
+import { bodySchema, type Endpoint } from "#http/endpoint.ts";
 import { methodsOf } from "#http/routes.ts";
+import { fieldNames, fieldSchema, isRequired } from "#http/schema.ts";
 import { catalogCases, catalogRows, expectWellFormed, huge, sendTo } from "#testing/catalog-cases.ts";
 import { catalogWorld, type GoodRequest, goodRequest } from "#testing/catalog-requests.ts";
 import { problemText, situationText } from "#testing/problem-text.ts";
+import { testSettings } from "#testing/settings.ts";
 
 const world = await catalogWorld();
 const key = await world.login();
@@ -49,8 +51,21 @@ const statusOf: Readonly<Partial<Record<Situation, number>>> = {
   unknownPath: 404,
   wrongMethod: 405,
   tooLarge: 413,
+  encodedBody: 415,
   badJson: 400,
 };
+
+/** The fields of the endpoint's body that may be absent. */
+function optionalFields(endpoint: Endpoint): string[] {
+  const schema = bodySchema(endpoint, testSettings());
+  if (schema === undefined) return [];
+  return fieldNames(schema).filter((name) => !isRequired(fieldSchema(schema, name) ?? schema));
+}
+
+/** The body of a request as an object. */
+async function sentObject({ sent: { body } }: GoodRequest): Promise<Record<string, unknown>> {
+  return typeof body === "string" ? JSON.parse(body) : { ...(body as object) };
+}
 
 /** One request for all that is asked of an endpoint there and refused, which leaves the things that it names as they are. */
 function requestTo(endpoint: Endpoint): () => GoodRequest {
@@ -102,6 +117,26 @@ describe.each(withBody)("$name", ({ endpoint }) => {
     for (const headers of [{ "Content-Length": String(huge.length) }, {}]) {
       await expectRefusal(await send(request(), { body: huge, headers }), request(), "tooLarge");
     }
+  });
+
+  test("refuses a compressed body as such, and says what it reads", async () => {
+    for (const coding of ["gzip", "br", "deflate"]) {
+      const response = await send(request(), { body: "{}", headers: { "Content-Encoding": coding } });
+
+      expect(response.headers.get("accept-encoding")).toBe("identity");
+      await expectRefusal(response, request(), "encodedBody");
+    }
+  });
+
+  test("takes null for an optional field that is absent", async () => {
+    const fresh = await goodRequest(world, endpoint, key);
+    const body = await sentObject(fresh);
+    const absent = optionalFields(endpoint).filter((name) => !(name in body));
+    const nulls = Object.fromEntries(absent.map((name) => [name, null]));
+
+    const response = await send({ ...fresh, sent: { ...fresh.sent, body: { ...nulls, ...body } } });
+
+    expect([response.status, await response.text()]).toEqual([endpoint.status, expect.any(String)]);
   });
 
   test("refuses a body that is JSON and no object", async () => {

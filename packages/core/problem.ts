@@ -10,6 +10,8 @@ export type ProblemKind =
   | "quota"
   | "gone"
   | "tooLarge"
+  /** The body is in a coding that the server does not read. */
+  | "unsupported"
   | "tooMany"
   | "failed"
   | "unavailable";

@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { readObject } from "./body.ts";
 
@@ -132,4 +133,27 @@ test("where a form is taken, pairs are read as in a query, and JSON by what it b
     await expect(read(bad)).rejects.toMatchObject({ situation: "badJson" });
   }
   await expect(readObject(post("command=ls"), strict)).rejects.toMatchObject({ situation: "badJson" });
+});
+
+test("a body with a content coding is refused as such, whatever its bytes are", async () => {
+  const compressed = gzipSync('{"a":1}');
+  for (const coding of ["gzip", "br", "deflate", "GZip", "x-gzip", "identity, zstd", "aws-chunked", "gzip, gzip"]) {
+    for (const body of [compressed, '{"a":1}']) {
+      const refused = readObject(post(body, { "content-encoding": coding }), strict);
+      await expect(refused).rejects.toMatchObject({ situation: "encodedBody", kind: "unsupported" });
+    }
+  }
+});
+
+test("identity is no coding, and an empty body has none", async () => {
+  for (const coding of ["identity", " Identity ", "", "identity, identity"]) {
+    expect(await readObject(post('{"a":1}', { "content-encoding": coding }), strict)).toEqual({ a: 1 });
+  }
+  expect(await readObject(post("", { "content-encoding": "gzip" }), strict)).toEqual({});
+});
+
+test("a compressed body over 1 MiB is too large first", async () => {
+  const refused = readObject(post(" ".repeat(LIMIT + 1), { "content-encoding": "gzip" }), strict);
+
+  await expect(refused).rejects.toMatchObject({ situation: "tooLarge" });
 });

@@ -20,7 +20,7 @@ export interface BodyRules {
 
 /**
  * The body as an object, whatever its content type says; an empty one is `{}` (docs/apis/common.md#headers-and-bodies).
- * Throws a Refusal when it is larger than 1 MiB, not UTF-8, not JSON, or not an object.
+ * Throws a Refusal when it is larger than 1 MiB, encoded, not UTF-8, not JSON, or not an object.
  */
 export async function readObject(
   request: PlainRequest,
@@ -38,7 +38,14 @@ async function readText(request: PlainRequest): Promise<string> {
   requireSmallBody(request.headers);
   const bytes = request.headers.has("content-length") ? await wholeBody(request) : await limitedBody(request);
   if (bytes.byteLength > LIMIT_BYTES) throw new Refusal("tooLarge");
+  if (bytes.byteLength > 0 && isEncoded(request.headers)) throw new Refusal("encodedBody");
   return decode(bytes);
+}
+
+/** `identity` names the absence of a coding (RFC 9110, section 8.4.1). */
+function isEncoded(headers: PlainHeaders): boolean {
+  const codings = (headers.get("content-encoding") ?? "").split(",").map((coding) => coding.trim().toLowerCase());
+  return codings.some((coding) => coding !== "" && coding !== "identity");
 }
 
 /** The server holds a body to its announced length. One that broke off is as good as malformed. */

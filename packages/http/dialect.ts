@@ -19,6 +19,7 @@ export type Situation =
   | "unknownPath"
   | "wrongMethod"
   | "tooLarge"
+  | "encodedBody"
   | "badJson"
   | "badFields"
   | "otherRequest"
@@ -75,6 +76,7 @@ export const sharedTexts = {
   unknownPath: "Not Found",
   wrongMethod: "Method Not Allowed",
   tooLarge: "Request body too large",
+  encodedBody: "Content-Encoding is not supported: send the request body uncompressed",
   badJson: "Invalid JSON body",
   badFields: "Validation failed",
   otherRequest: "Idempotency-Key was already used with a different request",

@@ -83,6 +83,7 @@ const statuses = {
   quota: 409,
   gone: 410,
   tooLarge: 413,
+  unsupported: 415,
   tooMany: 429,
   failed: 500,
   unavailable: 503,
@@ -92,6 +93,8 @@ const RETRY_AFTER_SECONDS = 1;
 
 function extraHeaders({ kind, details }: Problem): Record<string, string> {
   if (kind === "unauthenticated") return { "WWW-Authenticate": "Bearer" };
+  // RFC 9110, section 12.5.3: a 415 for a content coding names the codings that are accepted.
+  if (kind === "unsupported") return { "Accept-Encoding": "identity" };
   if (kind === "methodNotAllowed") return { Allow: (details.allow ?? []).join(", ") };
   const isPassing = kind === "tooMany" || kind === "unavailable";
   const seconds = details.retryAfterSeconds ?? (isPassing ? RETRY_AFTER_SECONDS : undefined);

@@ -19,6 +19,7 @@ const kinds = {
   unknownPath: "notFound",
   wrongMethod: "methodNotAllowed",
   tooLarge: "tooLarge",
+  encodedBody: "unsupported",
   badJson: "invalid",
   badFields: "invalid",
   otherRequest: "conflict",

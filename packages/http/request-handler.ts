@@ -10,6 +10,7 @@ import { allowKeyless } from "./keyless.ts";
 import { knownPart } from "./known-part.ts";
 import { boundLog } from "./log.ts";
 import { misspeltFields } from "./misspelt.ts";
+import { withoutNulls } from "./nulls.ts";
 import type { PlainRequest, PlainResponse } from "./plain.ts";
 import { problemResponse } from "./problem-response.ts";
 import { readQuery } from "./query.ts";
@@ -153,7 +154,7 @@ function requireStorableText(
 }
 
 function parseFields({ dialect }: Endpoint, schema: Schema, input: Record<string, unknown>, place: Place): unknown {
-  const parsed = schema.safeParse(input, ownMessagesOnly);
+  const parsed = schema.safeParse(withoutNulls(schema, input), ownMessagesOnly);
   // Left alone, it would be as if the client had not said it: a job with `gpus` for `gpu_count` took the whole machine.
   const misspelt = dialect.misspelt ? misspeltFields(fieldNames(schema), input, dialect.misspelt, place) : [];
   if (parsed.success && misspelt.length === 0) return parsed.data;

@@ -6,6 +6,12 @@ export function fieldNames(schema: z.core.$ZodType): string[] {
   return shape ? Object.keys(shape) : [];
 }
 
+/** The schema of a field of an object schema, or undefined where the object has no such field. */
+export function fieldSchema(schema: z.core.$ZodType, name: string): z.core.$ZodType | undefined {
+  const shape = shapeOf(schema) ?? {};
+  return Object.hasOwn(shape, name) ? shape[name] : undefined;
+}
+
 /** The schema of the value at a path, or undefined where the path leaves what is known. */
 export function schemaAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): z.core.$ZodType | undefined {
   return path.reduce<z.core.$ZodType | undefined>((at, part) => (at ? child(at, part) : undefined), schema);
@@ -36,9 +42,7 @@ export function boundsOf(schema: z.core.$ZodType): readonly [lowest: number, hig
 
 function child(schema: z.core.$ZodType, part: PropertyKey): z.core.$ZodType | undefined {
   const { valueType, element } = definitionOf(unwrapped(schema));
-  const shape = shapeOf(schema) ?? {};
-  const name = String(part);
-  return (Object.hasOwn(shape, name) ? shape[name] : undefined) ?? valueType ?? element;
+  return fieldSchema(schema, String(part)) ?? valueType ?? element;
 }
 
 function shapeOf(schema: z.core.$ZodType): Readonly<Record<string, z.core.$ZodType>> | undefined {

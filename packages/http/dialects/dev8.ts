@@ -27,6 +27,7 @@ export const dev8Dialect: Dialect = {
     quota: "Conflict",
     gone: "Gone",
     tooLarge: "Payload Too Large",
+    unsupported: "Unsupported Media Type",
     tooMany: "Too Many Requests",
     failed: "Internal Server Error",
     unavailable: "Service Unavailable",

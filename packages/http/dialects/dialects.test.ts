@@ -43,6 +43,7 @@ interface Row {
 
 const same = (text: string) => [text, text, text] as const;
 const tooLarge = "Request body too large";
+const encoded = "Content-Encoding is not supported: send the request body uncompressed";
 const repeated = "Idempotency-Key was already used with a different request";
 const noUser = "User account is disabled";
 const failure = "An unexpected error occurred. Please try again later.";
@@ -82,6 +83,11 @@ const rows: Row[] = [
     situation: "tooLarge",
     status: 413,
     words: [...same(tooLarge), `PAYLOAD_TOO_LARGE/${tooLarge}`, `Payload Too Large/${tooLarge}`],
+  },
+  {
+    situation: "encodedBody",
+    status: 415,
+    words: [...same(encoded), `UNSUPPORTED_MEDIA_TYPE/${encoded}`, `Unsupported Media Type/${encoded}`],
   },
   {
     situation: "badJson",
@@ -138,6 +144,7 @@ async function provoke(dialect: DialectName, situation: Situation): Promise<Resp
   if (situation === "unknownPath") return post("{}", {}, path.replace("fixture", "nope"));
   if (situation === "wrongMethod") return app.request(path, { method: "PUT" });
   if (situation === "tooLarge") return post(" ".repeat(1_048_577));
+  if (situation === "encodedBody") return post("{}", { ...asAlice, "Content-Encoding": "gzip" });
   if (situation === "badJson") return post("[");
   if (situation === "badFields") return post('{"name":1}');
   return post(JSON.stringify({ refuse: situation }));

@@ -26,6 +26,7 @@ export const novitaDialect: Dialect = {
     otherRequest: "IDEMPOTENCY_CONFLICT",
     gone: "GONE",
     tooLarge: "PAYLOAD_TOO_LARGE",
+    unsupported: "UNSUPPORTED_MEDIA_TYPE",
     tooMany: "RATE_LIMITED",
     failed: "INTERNAL_SERVER_ERROR",
     unavailable: "SERVICE_UNAVAILABLE",
