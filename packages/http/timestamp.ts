@@ -8,6 +8,11 @@ export function wholeSeconds(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }
 
+/** Milliseconds since the epoch as RFC 3339 in UTC with milliseconds: `2026-01-20T18:30:00.000Z`. */
+export function milliseconds(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
 /** A duration as Go prints it, in whole seconds: `2h30m15s`, `1m0s`, `0s`. */
 export function goDuration(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));

@@ -53,9 +53,42 @@ test("a job with a webhook_url tells it what happens, with the job's own words",
     job_id: ids[0],
     user_id: "developer",
     status: "cancelled",
-    timestamp: expect.stringMatching(/^2026-.*Z$/),
+    timestamp: expect.stringMatching(/^2026-.*\.\d{3}Z$/),
+    sequence: expect.any(Number),
     reason: "Cancelled by its owner",
   });
+});
+
+test("events that come in any order are put in order by their sequence, also those of one moment", async () => {
+  const { world, ids } = await worldWithJobs(2);
+
+  const bodies = world.fetch.posts.map(({ body }) => JSON.parse(body) as Record<string, unknown>);
+  const statuses = ids.map((id) =>
+    bodies
+      .filter(({ job_id }) => job_id === id)
+      .toSorted((a, b) => String(b.event_id).localeCompare(String(a.event_id)))
+      .toSorted((a, b) => Number(a.sequence) - Number(b.sequence))
+      .map(({ status, sequence }) => [sequence, status]),
+  );
+  const ofOne = [
+    [1, "queued"],
+    [2, "queued"],
+    [3, "active"],
+  ];
+  expect(statuses).toEqual([ofOne, ofOne]);
+});
+
+test("an event that is sent again keeps its sequence and its timestamp", async () => {
+  const { world, key } = await worldWithJobs();
+  const [newest] = (await list(world, key)).deliveries;
+  const [before] = world.fetch.posts.slice(-1);
+
+  await world.request("POST", `/v1/webhooks/deliveries/${newest?.delivery_id}/resend`, { key });
+  await world.advance(10_000);
+
+  const posts = world.fetch.posts.filter(({ headers }) => headers["webhook-id"] === before?.headers["webhook-id"]);
+  expect(posts.map(({ body }) => body)).toEqual([before?.body, before?.body]);
+  expect(JSON.parse(String(before?.body)).sequence).toBe(3);
 });
 
 test("a body names its owner: who gives a job another's id and receiver says so there", async () => {

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { isEnded } from "#core/environments/record/record.ts";
 import type { Delivery } from "#core/webhooks/delivery.ts";
 import { type DeliveryEvent, eventIdOf } from "#core/webhooks/event.ts";
-import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
+import { milliseconds, Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { statusOf } from "../jobs/parts/status.ts";
 
 export const DeliveryRef = z.object({
@@ -55,7 +55,8 @@ export function toJobEvent({ id, entry, environment, username }: DeliveryEvent):
     job_id: environment.id,
     user_id: username,
     status: statusOf({ phase: entry.phase, step: entry.step, end: { outcome: null } }),
-    timestamp: wholeSeconds(entry.at),
+    timestamp: milliseconds(entry.at),
+    sequence: entry.n,
     reason: isEnded(entry) ? (environment.end.outcome?.reason ?? entry.reason) : entry.reason,
   };
 }

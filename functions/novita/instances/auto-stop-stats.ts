@@ -4,9 +4,10 @@ import { listEnvironments } from "#core/environments/record/read.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { nextUseLookAt } from "#core/environments/steps/auto-stop.ts";
 import { novita } from "#http/dialects/novita.ts";
+import { milliseconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { idlePolicy } from "./parts/new-instance.ts";
-import { milliseconds, Timestamp } from "./wire.ts";
+import { Timestamp } from "./wire.ts";
 
 const AutoStopStats = z.object({
   schedulerRunning: z.boolean(),

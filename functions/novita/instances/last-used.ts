@@ -2,9 +2,10 @@ import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { touchEnvironment } from "#core/environments/verbs/touch.ts";
 import { novita } from "#http/dialects/novita.ts";
+import { milliseconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { instanceOf } from "./parts/named.ts";
-import { InstanceRef, milliseconds, Timestamp } from "./wire.ts";
+import { InstanceRef, Timestamp } from "./wire.ts";
 
 const LastUsed = z.object({
   lastUsedAt: z.iso.datetime({ offset: true, error: "lastUsedAt must be an RFC 3339 timestamp" }).nullish(),

@@ -7,6 +7,7 @@ import type { RunState } from "#core/environments/record/run-state.ts";
 import type { WaitAdvice } from "#core/pools/advice.ts";
 import { reasonText } from "#core/pools/reasons.ts";
 import type { PortStatus, RunPort } from "#core/ports/compute.ts";
+import { milliseconds } from "#http/timestamp.ts";
 
 /** The words of docs/apis/novita.md#statuses. */
 export const instanceStatuses = [
@@ -58,10 +59,6 @@ export const Instance = z.object({
     })
     .nullable(),
 });
-
-export function milliseconds(at: number): string {
-  return new Date(at).toISOString();
-}
 
 export function toInstance(
   instance: Environment,

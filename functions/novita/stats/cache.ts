@@ -1,7 +1,7 @@
 import { table } from "#aws/table.ts";
 import { novita } from "#http/dialects/novita.ts";
+import { milliseconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { milliseconds } from "../instances/wire.ts";
 import { hitRatioOf, readCaches, totalOf } from "../parts/cache-numbers.ts";
 import { CacheStats } from "./wire.ts";
 

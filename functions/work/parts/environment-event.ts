@@ -1,5 +1,5 @@
 import type { DeliveryEvent } from "#core/webhooks/event.ts";
-import { wholeSeconds } from "#http/timestamp.ts";
+import { milliseconds } from "#http/timestamp.ts";
 
 /** An event in the core's own words, for dialects whose contract says nothing of webhooks. */
 export function toEnvironmentEvent({ id, entry, environment, username }: DeliveryEvent): object {
@@ -10,7 +10,8 @@ export function toEnvironmentEvent({ id, entry, environment, username }: Deliver
     name: environment.name,
     phase: entry.phase,
     step: entry.step,
-    timestamp: wholeSeconds(entry.at),
+    timestamp: milliseconds(entry.at),
+    sequence: entry.n,
     reason: entry.reason,
   };
 }

@@ -116,7 +116,8 @@ export const document: NounDocument = {
     ssh_public_keys:
       "At most 10 public SSH keys that open the job once it is active, each in one line of at most 4,096 characters, " +
       "without options.",
-    webhook_url: "The URL that receives each change of the job's phase. No answer ever shows it.",
+    webhook_url:
+      "The URL that receives each change of the job's phase, in the order of `sequence`. No answer ever shows it.",
     job_id: "The job's id. In a path its first 8 or more characters are enough, while just one of your jobs begins so.",
     status: "The job's current state.",
     "query.status": "Only jobs in one of these states: one, or several separated by commas.",

@@ -69,7 +69,7 @@ export const document: NounDocument = {
     instanceName: "The instance's name. Of several, the newest that is not being deleted is meant.",
     productName: "The product of the catalogue: the kind of machine.",
     templateId: "The template of the catalogue: what is installed. A number is taken as text.",
-    webhookUrl: "The URL that receives each step of the instance. No answer ever shows it.",
+    webhookUrl: "The URL that receives each step of the instance, in the order of `sequence`. No answer ever shows it.",
     gpuNum: "Number of GPUs.",
     rootfsSize: "Size in GB of the storage at `/workspace`.",
     region: "The region of the catalogue, a label.",

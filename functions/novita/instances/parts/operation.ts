@@ -3,7 +3,8 @@ import type { Context } from "#core/context.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { deadlineOf } from "#core/environments/steps/deadlines.ts";
 import { readExpectedStart } from "#core/pools/expected-start.ts";
-import { type InstanceStatus, instanceStatuses, milliseconds, Timestamp } from "../wire.ts";
+import { milliseconds } from "#http/timestamp.ts";
+import { type InstanceStatus, instanceStatuses, Timestamp } from "../wire.ts";
 
 const Operation = z.object({
   instanceId: z.string(),

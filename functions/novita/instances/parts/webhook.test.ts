@@ -30,6 +30,7 @@ describe("a receiver", () => {
       userId: "developer",
       status: "ready",
       timestamp: expect.stringMatching(/^2026-01-20T18:00:\d\d\.\d{3}Z$/),
+      sequence: expect.any(Number),
       data: {
         id,
         name: "my-instance",
@@ -54,6 +55,9 @@ describe("a receiver", () => {
     const run = ["starting", "running", "health_checking", "ready"];
     expect(stopped).toMatchObject({ status: "stopped", data: { reason: "requested", connectionDetails: null } });
     expect(words()).toEqual([...run, "stopped", ...run]);
+    const sequences: number[] = answer().map(({ sequence }) => sequence);
+    expect(sequences).toEqual(sequences.toSorted((a, b) => a - b));
+    expect(new Set(sequences).size).toBe(words().length);
   });
 
   test("is told of an auto-stop as one, and of a failure with its reason", async () => {

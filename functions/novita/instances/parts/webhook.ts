@@ -1,5 +1,6 @@
 import type { DeliveryEvent } from "#core/webhooks/event.ts";
-import { connectionOf, type InstanceStatus, milliseconds, statusOf } from "../wire.ts";
+import { milliseconds } from "#http/timestamp.ts";
+import { connectionOf, type InstanceStatus, statusOf } from "../wire.ts";
 
 /** The statuses that a receiver is sent: `creating` is the answer of the create, and a stop is sent when it is done. */
 const sent: readonly InstanceStatus[] = ["starting", "running", "health_checking", "ready", "failed", "stopped"];
@@ -27,6 +28,7 @@ export function toInstanceEvent(event: DeliveryEvent): object | undefined {
     userId: username,
     status,
     timestamp: milliseconds(entry.at),
+    sequence: entry.n,
     data: { id, name, status, ...connection, reason: reasons[status]?.(entry.reason, broken) ?? null },
   };
 }
