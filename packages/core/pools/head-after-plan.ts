@@ -1,8 +1,10 @@
+import { sameData } from "../same-data.ts";
 import type { PlannerContext } from "../worker.ts";
 import type { Decision } from "./decide.ts";
 import type { Candidate, Reach } from "./lines.ts";
 import type { Place, Plan } from "./plan.ts";
 import type { Grant, Ledger, Pool } from "./record.ts";
+import { nextRound } from "./round.ts";
 import { summarize } from "./summary.ts";
 import type { Written } from "./write-ledger.ts";
 
@@ -51,9 +53,13 @@ export function headAfterPlan(
   const others = offeredUnread(pool, ledger).filter(([uid]) => given.every(([one]) => one !== uid));
   const offered = Object.fromEntries(withRoom([...given, ...others], ([, items]) => items.length));
   const summary = summarize(ctx, ledger, waiting, planned, now);
+  // A first in line whose record cannot be read stays first (docs/architecture.md#fairness).
+  const head = pool.head && unread.has(pool.head.key) ? pool.head : firstInLine(waiting.candidates, planned);
+  const isChanged = planned.grants.length > 0 || mayAdmitOthers(pool, { summary, head });
+  const round = pool.closed ? undefined : nextRound(pool.round, waiting.reach, isChanged, now);
   const isNews =
     oldest.some(({ uid }) => !Object.hasOwn(pool.offered, uid)) ||
-    hasNews(pool, { seen, summary, reach: waiting.reach });
+    hasNews(pool, { seen, summary, reach: waiting.reach, round });
   const digits = digitsOf(placesOf(decided, planned));
   const givesAdvice = isAdviceDue(pool, now);
   const hasAdvice = digits !== "" || pool.advised !== "";
@@ -68,8 +74,8 @@ export function headAfterPlan(
     seen,
     offered,
     reach: waiting.reach,
-    // A first in line whose record cannot be read stays first (docs/architecture.md#fairness).
-    head: pool.head && unread.has(pool.head.key) ? pool.head : firstInLine(waiting.candidates, planned),
+    round,
+    head,
     summary,
     plans: pool.plans + 1,
     advisedAt: givesAdvice && hasAdvice ? now : pool.advisedAt,
@@ -139,12 +145,21 @@ function isWhole({ last, cut }: Reach): boolean {
   return last === null && Object.keys(cut).length === 0;
 }
 
+/** Reports whether a job may fit now that did not fit before: other units are free, or are kept for another job. */
+function mayAdmitOthers(before: Pool, { summary, head }: Pick<Pool, "summary" | "head">): boolean {
+  const { free, mostFree } = before.summary;
+  return free !== summary.free || !sameData(mostFree, summary.mostFree) || before.head?.uid !== head?.uid;
+}
+
 /**
  * Whether the next plan is needed soon. Where a plan reads only a part of the owners, who was seen differs each time and
- * is no news: then only free capacity is a reason.
+ * is no news: then the reason is free capacity, until a whole round found no job that fits into it.
  */
-function hasNews(before: Pool, { seen, summary, reach }: Pick<Pool, "seen" | "summary" | "reach">): boolean {
-  if (reach.last !== null) return summary.free > 0 && !before.closed;
+function hasNews(
+  before: Pool,
+  { seen, summary, reach, round }: Pick<Pool, "seen" | "summary" | "reach" | "round">,
+): boolean {
+  if (reach.last !== null) return summary.free > 0 && round?.settledAt === null;
   // An environment behind what the plan reads is not seen: its arrival shows in the count alone.
   return !sameMembers(seen, before.seen) || (!isWhole(reach) && summary.waiting !== before.summary.waiting);
 }

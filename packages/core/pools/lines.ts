@@ -81,16 +81,21 @@ export async function readLines(
 }
 
 /** Whether somebody who stands there is known to wait for a later plan. */
-export function isBehind({ begin, last, cut }: Reach, waitOrder: string | undefined): boolean {
+export function isBehind(reach: Reach, waitOrder: string | undefined): boolean {
   const standing = readWaitOrder(waitOrder);
   if (!standing) return false;
   const { owner, queuedAt } = standing;
-  const since = Object.hasOwn(cut, owner) ? cut[owner] : undefined;
+  const since = Object.hasOwn(reach.cut, owner) ? reach.cut[owner] : undefined;
   if (since !== undefined) return queuedAt >= since;
-  if (last === null) return false;
+  return !readsOwner(reach, owner);
+}
+
+/** Reports whether the plan read the line of this owner. */
+export function readsOwner({ begin, last }: Reach, owner: string): boolean {
+  if (last === null) return true;
   const [isAfterBegin, isUpToLast] = [begin === null || owner > begin, owner <= last];
   const hasWrapped = begin !== null && last <= begin;
-  return !(hasWrapped ? isAfterBegin || isUpToLast : isAfterBegin && isUpToLast);
+  return hasWrapped ? isAfterBegin || isUpToLast : isAfterBegin && isUpToLast;
 }
 
 type Range = Pick<IndexQuery, "from" | "to">;

@@ -30,6 +30,7 @@ import type {
   PoolNode,
   PoolSummary,
 } from "./record.ts";
+import type { Round } from "./round.ts";
 import { type Tally, waitBounds } from "./tally.ts";
 
 const entry: Table<Entry> = {
@@ -114,6 +115,7 @@ export const parsePool: (item: Item) => Pool = parserOf(
     seen: listOf(text),
     offered: mapOf(listOf(text)),
     reach: shape<Reach>({ begin: orNull(text), last: orNull(text), cut: mapOf(number) }),
+    round: optional(shape<Round>({ begin: orNull(text), begunAt: number, settledAt: orNull(number) })),
     head: orNull(shape<NonNullable<Pool["head"]>>({ uid, key: text })),
     summary,
     compared: shape<Pool["compared"]>({ item: orNull(text), at: number }),

@@ -7,6 +7,7 @@ import type { Key, Stored } from "../ports/table.ts";
 import { isBehind, type Reach } from "./lines.ts";
 import { parsePool } from "./parse.ts";
 import type { Closure } from "./plan.ts";
+import { isNewcomer, type Round } from "./round.ts";
 import type { Tally } from "./tally.ts";
 
 /** A machine of the pool as the cluster last showed it. */
@@ -134,6 +135,7 @@ export interface Pool extends Stored {
   readonly offered: Readonly<Record<string, readonly string[]>>;
   /** How far the last plan read those who wait. */
   readonly reach: Reach;
+  readonly round?: Round | undefined;
   /** Who keeps a reserved start until it is granted; `key` as in a grant. */
   readonly head: Pick<Grant, "uid" | "key"> | null;
   readonly summary: PoolSummary;
@@ -199,7 +201,8 @@ export async function findPool(ctx: Context<"table">, type: string): Promise<Poo
 /** Whether the pool knows that this one waits, or knows only that it stands behind all that the last plan read. */
 export function knowsOf(pool: Pool, waiting: Pick<Environment, "uid" | "waitOrder">): boolean {
   const { uid, waitOrder } = waiting;
-  return pool.seen.includes(uid) || Object.hasOwn(pool.offered, uid) || isBehind(pool.reach, waitOrder);
+  if (pool.seen.includes(uid) || Object.hasOwn(pool.offered, uid)) return true;
+  return isBehind(pool.reach, waitOrder) && !(pool.summary.free > 0 && isNewcomer(pool, pool.reach, waitOrder));
 }
 
 /** The type of pool that a key names. */

@@ -4,6 +4,7 @@ import type { PlannerContext } from "../worker.ts";
 import { type Candidate, isBehind, type Lines, readLines } from "./lines.ts";
 import { readNamed } from "./named.ts";
 import type { Ledger } from "./record.ts";
+import { isNewcomer } from "./round.ts";
 
 /** Who waits for a pool, as far as one plan considers them. */
 export interface WaitingList extends Lines {
@@ -28,7 +29,8 @@ export async function readWaiting(
   const { records, unreadable } = await readNamed(ctx, pool.head && isUnknown(pool.head) ? [pool.head.key] : []);
   for (const record of [...named, ...records]) {
     const { uid, waitOrder } = record;
-    const isNear = uid === pool.head?.uid || !isBehind(rest.reach, waitOrder);
+    const isNear =
+      uid === pool.head?.uid || !isBehind(rest.reach, waitOrder) || isNewcomer(pool, rest.reach, waitOrder);
     if (!isWaiting(record)) candidates.delete(uid);
     else if (record.size.pool === pool.type && isNear && !occupied.has(uid)) candidates.set(uid, candidateOf(record));
   }
