@@ -62,7 +62,7 @@ export function localPorts(dial: (run: string, port: number) => Promise<Duplex>)
 
 async function openPort(dial: () => Promise<Duplex>, wanted = 0): Promise<OpenPort> {
   const sockets = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, async (socket) => {
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, async (socket) => {
     sockets.add(socket);
     socket.on("error", () => socket.destroy()).once("close", () => sockets.delete(socket));
     if (!open.isOpenToAll && !(await isOwnPeer(socket))) return void socket.destroy();

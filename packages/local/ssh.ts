@@ -50,7 +50,7 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
   });
   server.on("error", (error: Error) => log.warn("ssh failed", { error: error.message }));
   server.maxConnections = mostConnections;
-  const listener = createServer((socket) => {
+  const listener = createServer({ noDelay: true }, (socket) => {
     const place = `${socket.remoteAddress} ${socket.remotePort}`;
     sockets.set(place, socket);
     const endStartup = startups.begin(socket);

@@ -13,7 +13,7 @@ export interface Wanted {
  */
 function main(): void {
   process.on("message", ({ id, host, port }: Wanted) => {
-    const socket = connect({ host, port }).pause();
+    const socket = connect({ host, port, noDelay: true }).pause();
     const fail = () => process.send?.({ id });
     socket.once("error", fail).once("connect", () => {
       socket.off("error", fail).on("error", () => undefined);

@@ -71,7 +71,7 @@ export function forwardsOf(
     },
     open: async (port, isOpenToAll = false) => {
       if (servers.has(port)) return;
-      const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, async (outer) => {
+      const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, async (outer) => {
         keep(outer);
         if (isOpenToAll || (await isOwnPeer(outer))) await pass(outer, { host: "127.0.0.1", port });
         else outer.destroy();

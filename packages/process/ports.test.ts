@@ -12,6 +12,7 @@ import { eventually, type Fixture, lacks, openFixture, pidsOf, processesOf } fro
 import { jupyterStub } from "./jupyter-stub.ts";
 import { PATIENCE_MS } from "./patience-fixture.ts";
 import { postToLocal } from "./port-post.ts";
+import { lacksTcpEnds, tcpEnds } from "./tcp-end-fixture.ts";
 
 const http: RunPort = { port: 8080, kind: "http" };
 
@@ -57,6 +58,27 @@ describe.each([
     expect(await (await fetch(`http://${address}/`)).json()).toEqual({ isFirst: true, hasSsh: false });
     expect((await fixture.observe())?.notes.join()).not.toContain("placeholder");
   });
+
+  if (network === "own") {
+    it("pass small packets on without delay, on both connections", async ({ skip }) => {
+      const lacking = await lacksTcpEnds();
+      if (lacking) return skip(lacking);
+      await apply({
+        command: serving(`require("net").createServer(() => {}).listen(process.env.PORT)`),
+        ports: [http],
+      });
+      const port = Number((await addressOf()).split(":")[1]);
+      const visitor = createConnection({ host: "127.0.0.1", port });
+
+      const passing = await eventually(
+        async () => (await tcpEnds(port)).filter(({ pid }) => pid === fixture.supervisorPid()),
+        ({ length }) => length === 2,
+      );
+      visitor.destroy();
+
+      expect(passing.map(({ noDelay }) => noDelay)).toEqual([true, true]);
+    });
+  }
 
   it("keep a run that answered once ready, and show which of them has fallen silent", async () => {
     const command = serving(`

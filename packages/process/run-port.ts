@@ -9,7 +9,7 @@ import { readRun } from "./records.ts";
 export async function connectToRun(home: string, name: string, destination: Destination): Promise<Socket> {
   const directory = join(home, "runs", name);
   const isInside = readRun(directory)?.network === "own";
-  const socket = isInside ? dialSocket(directory, portsSocket) : createConnection(destination);
+  const socket = isInside ? dialSocket(directory, portsSocket) : createConnection({ ...destination, noDelay: true });
   await once(socket, "connect");
   if (!isInside) return socket;
   socket.write(`${JSON.stringify(destination)}\n`);

@@ -53,7 +53,7 @@ function dial(path: string, pass: (socket: Socket) => void): void {
 function listen(place: Place, pass: (socket: Socket) => void): void {
   // A socket is for the user of the run alone, as OpenSSH's StreamLocalBindMask makes it.
   process.umask(0o177);
-  const server = createServer({ allowHalfOpen: true }, pass);
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, pass);
   server.once("error", () => process.exit(1));
   server.listen(place, () => {
     // Its path goes with it.
