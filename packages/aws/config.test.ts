@@ -54,8 +54,18 @@ describe("the configuration", () => {
     ["STS_ORIGINS", "https://sts.amazonaws.com:8443"],
     ["STS_ORIGINS", "https://sts.amazonaws.com/"],
     ["LOGIN_SERVER_ID", "a b"],
+    ["SESSION_IMAGE", "docker://codercom/code-server"],
+    ["SESSION_IMAGE", "x".repeat(513)],
+    ["DEV8_IMAGE", "dev8/<Base>"],
+    ["DEV8_IMAGE", "dev8/ide:<base>:1"],
   ])("refuses %s=%s", (name, value) => {
     expect(() => readSettings({ [name]: value })).toThrow(`Bad settings:\n  ${name} must be`);
+  });
+
+  it("takes the base of a dev8 workspace anywhere in the name of its image", () => {
+    for (const DEV8_IMAGE of ["registry.test:5000/dev8/<base>:1", "dev8/ide:<base>", "<base>"]) {
+      expect(readSettings({ DEV8_IMAGE }).workspaceImage).toBe(DEV8_IMAGE);
+    }
   });
 
   it("names every bad setting at once, and never its value", () => {

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { imageFault, LONGEST_IMAGE } from "#core/image-reference.ts";
 import { regions } from "./regions.ts";
 
 /** A number in decimal, within its bounds. */
@@ -13,6 +14,17 @@ export function number({ min, max, whole = false }: { min: number; max: number; 
 
 export function text(pattern: RegExp, rule: string) {
   return z.string(rule).regex(pattern, rule);
+}
+
+/** The name of an image. Every image that `filled` makes of it must have a name that a registry can have. */
+export function image(filled: (name: string) => string = (name) => name) {
+  return z
+    .string("must be the name of an image")
+    .max(LONGEST_IMAGE, { error: `must be at most ${LONGEST_IMAGE} characters`, abort: true })
+    .superRefine((name, ctx) => {
+      const fault = imageFault(filled(name));
+      if (fault !== undefined) ctx.addIssue({ code: "custom", message: `must be the name of an image: ${fault}` });
+    });
 }
 
 export function list(pattern: RegExp, what: string) {

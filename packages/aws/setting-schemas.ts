@@ -3,6 +3,7 @@ import { nodeGroups, nodeTypes } from "./node-settings.ts";
 import {
   annotations,
   endpointUrl,
+  image,
   isBase64AfterPrefix,
   isKeysPattern,
   list,
@@ -68,15 +69,10 @@ export const settingSchemas = {
       .refine(isBase64AfterPrefix, "must be base64 after whsec_")
       .optional(),
   WEBHOOK_ALLOW: () => list(/^[a-z0-9.:/-]{1,253}$/i, "hosts, addresses or networks").default([]),
-  SESSION_IMAGE: () =>
-    text(/^[\w./:@-]{1,512}$/, "must be the name of an image").default("codercom/code-server:latest"),
+  SESSION_IMAGE: () => image().default("codercom/code-server:latest"),
   SESSION_BACKUP: () => z.enum(["0", "1"], { error: "must be 0 or 1" }).default("1"),
   DEV8_REGIONS: () => list(/^[a-z0-9-]{1,40}$/, "names of regions").default(["centralindia", "eastus"]),
-  DEV8_IMAGE: () =>
-    z
-      .string()
-      .regex(/^(?:[\w./:@-]|<base>){1,512}$/, "must be the name of an image, which may hold <base>")
-      .default("codercom/code-server:latest"),
+  DEV8_IMAGE: () => image((name) => name.replaceAll("<base>", "node")).default("codercom/code-server:latest"),
   NOVITA_CATALOGUE: () => z.string().optional(),
   EXEC_CAP_SECONDS: () => number({ min: 1, max: 170, whole: true }).default(110),
   IDLE_GPU_MINUTES: () => number({ min: 1, max: 10_080 }).optional(),
@@ -96,7 +92,7 @@ export const settingSchemas = {
   COMPUTE: () => z.enum(["process", "kubernetes"], { error: "must be process or kubernetes" }).default("process"),
   KUBECONFIG: () => z.string().optional(),
   KUBE_CONTEXT: () => z.string().optional(),
-  TOOLS_IMAGE: () => z.string().optional(),
+  TOOLS_IMAGE: () => image().optional(),
   CLUSTER_SSH: () => z.enum(["forward", "nodeport"], { error: "must be forward or nodeport" }).default("forward"),
   INGRESS_CLASS: () =>
     z

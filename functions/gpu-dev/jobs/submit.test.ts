@@ -43,6 +43,7 @@ const kept: readonly (readonly [Readonly<Record<string, unknown>>, Readonly<Reco
   [{ name: "training run 💥" }, { name: "training run 💥" }],
   [{ name: "n".repeat(128) }, { name: "n".repeat(128) }],
   [{ github_user: "octo-cat" }, { github_user: "octo-cat" }],
+  [{ duration_hours: null }, { duration_hours: 1 }],
   [{ disk_name: null, disk_size_gb: 10, command: null, env_vars: null, name: null }, { disk_name: null }],
   [{ env_vars: {}, command: "" }, { gpu_count: 8 }],
   [{ env_vars: { N: 1, B: true, _x1: "" } }, { gpu_count: 8 }],

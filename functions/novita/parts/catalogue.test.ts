@@ -53,6 +53,10 @@ test.each([
   [JSON.stringify({ ...own, products: [{ name: "x", instanceType: "c7i.8xlarge", gpus: 1 }] }), /a machine with GPUs/],
   [JSON.stringify({ ...own, templates: [own.templates[0], own.templates[0]] }), /must not name a template twice/],
   [JSON.stringify({ ...own, regions: [] }), /regions/],
+  [
+    JSON.stringify({ ...own, templates: [{ ...own.templates[0], image: "docker://ubuntu" }] }),
+    /templates\.0\.image: Image must not begin with a scheme/,
+  ],
 ])("a bad file ends the start with all that is wrong: %s", async (text, words) => {
   writeFileSync(file, text);
 

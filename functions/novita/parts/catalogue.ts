@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import * as z from "zod";
 import { findInstanceType } from "#core/fleet.ts";
+import { imageFault, LONGEST_IMAGE } from "#core/image-reference.ts";
 import type { ServedSettings } from "#http/dialects/settings.ts";
 import bundled from "../catalogue.json" with { type: "json" };
 import { type LookupCache, lookupCache } from "./lookup-cache.ts";
@@ -16,7 +17,13 @@ const Product = z.object({
 
 const Template = z.object({
   id: z.string().min(1).max(200),
-  image: z.string().min(1).max(512),
+  image: z
+    .string()
+    .max(LONGEST_IMAGE, { abort: true })
+    .superRefine((text, ctx) => {
+      const message = imageFault(text);
+      if (message !== undefined) ctx.addIssue({ code: "custom", message });
+    }),
   command: z.string().max(16_384).optional(),
   /** What every instance of it is given, and anybody may see: no secrets. */
   env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).default({}),

@@ -3,6 +3,7 @@ import type { NewDisk } from "#core/disks/create.ts";
 import { publicKeyOf } from "#core/environments/access/ssh-keys.ts";
 import type { Size } from "#core/environments/record/record.ts";
 import { findInstanceType, type InstanceType, instanceTypes, unitsPerNode } from "#core/fleet.ts";
+import { imageFault, imagePattern, LONGEST_IMAGE } from "#core/image-reference.ts";
 import type { Settings } from "#core/settings.ts";
 import { isReceiverUrl } from "#core/webhooks/receiver.ts";
 import { publishedGithubName, withoutControls } from "#http/published-patterns.ts";
@@ -43,6 +44,17 @@ export const PublicKey = z
   })
   .meta({ example: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKyIfIKesG74ewOtTC3tBQqxMFN0b59wd+tI//HxmJ0E me@laptop" });
 
+/** Checked against the grammar here: a wrong name would fail only after the wait for GPUs. */
+const Image = z
+  .string()
+  .min(1, { abort: true })
+  .max(LONGEST_IMAGE, { abort: true })
+  .superRefine((text, ctx) => {
+    const message = imageFault(text);
+    if (message !== undefined) ctx.addIssue({ code: "custom", params: { type: "string_pattern_mismatch" }, message });
+  })
+  .meta({ pattern: imagePattern });
+
 /** Hours of a duration or an extension, between the deployment's bounds. */
 export function durationHours(settings: Settings) {
   return z.number().min(settings.minDurationHours).max(settings.maxDurationHours);
@@ -52,15 +64,7 @@ export function durationHours(settings: Settings) {
 export function Submission(settings: Settings) {
   return z
     .object({
-      image: z
-        .string()
-        .min(1)
-        .max(512)
-        .regex(
-          /^[^\s\p{C}\p{Default_Ignorable_Code_Point}\u2800]+$/u,
-          "Image must not contain white space or control characters",
-        )
-        .meta({ pattern: "^[^\\s\\x00-\\x1f\\x7f-\\x9f]+$" }),
+      image: Image,
       instance_type: z.enum(typeNames),
       duration_hours: durationHours(settings).default(1),
       disk_name: DiskName.nullish(),
