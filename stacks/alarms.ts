@@ -1,4 +1,5 @@
 import { makeBudget } from "./budget.ts";
+import { errorAlarms } from "./error-alarms.ts";
 import { logicalName, metricsNamespace } from "./functions.ts";
 import type { EndpointEntry, FunctionEntry, ScheduleEntry, SocketEntry } from "./functions-file.ts";
 import { capitalize } from "./names.ts";
@@ -8,7 +9,7 @@ import type { Stage } from "./stage.ts";
 type Text = $util.Input<string>;
 
 /** An alarm that fires when the statistic of a metric over a period is greater than the threshold. */
-interface Alarm {
+export interface Alarm {
   readonly description: string;
   readonly namespace: string;
   readonly metric: string;
@@ -18,6 +19,8 @@ interface Alarm {
   /** 5 unless it says otherwise. */
   readonly periodMinutes?: number;
   readonly threshold: number;
+  /** A mail also tells when the alarm is over, unless this is false. */
+  readonly tellsEnd?: false;
 }
 
 /** What alarms and the dashboard show of a deployment. */
@@ -46,22 +49,34 @@ const oldestMessageSeconds: Readonly<Record<QueueName, number>> = {
   shell: 1_800,
 };
 
+/** Half of the 100 that EBS allows an account in a region ("Amazon EBS endpoints and quotas", pending snapshots). */
+const MOST_PENDING_SNAPSHOTS = 50;
+
 /** All alarms go to one topic, and from there to ALARM_EMAIL. */
 export function makeAlarms(stage: Stage, monitored: Monitored): void {
-  const topic = new aws.sns.Topic("Alarms");
-  const { alarmEmail } = stage;
-  if (alarmEmail !== undefined) {
-    new aws.sns.TopicSubscription("AlarmsMail", { topic: topic.arn, protocol: "email", endpoint: alarmEmail });
-  }
+  const topic = makeTopic("Alarms", stage);
   const actions = { alarmActions: [topic.arn], okActions: [topic.arn] };
   for (const [name, alarm] of Object.entries(alarmsOf(stage, monitored))) {
-    new aws.cloudwatch.MetricAlarm(`${name}Alarm`, { ...argumentsOf(alarm), ...actions });
+    const told = alarm.tellsEnd === false ? { alarmActions: [topic.arn] } : actions;
+    new aws.cloudwatch.MetricAlarm(`${name}Alarm`, { ...argumentsOf(alarm), ...told });
   }
   for (const [entry, { name }] of monitored.schedules) {
     if (entry.name !== "cron/sweep") continue;
     new aws.cloudwatch.MetricAlarm("SweepAlarm", { ...missedSweepArguments(name), ...actions });
   }
-  if (stage.monthlyBudgetUsd !== undefined && alarmEmail !== undefined) makeBudget(stage.monthlyBudgetUsd, alarmEmail);
+  const { alarmEmail, monthlyBudgetUsd } = stage;
+  if (monthlyBudgetUsd !== undefined && alarmEmail !== undefined) makeBudget(monthlyBudgetUsd, alarmEmail);
+}
+
+/** Creates a topic whose messages are mailed to ALARM_EMAIL. An alarm reaches only topics of its own region. */
+function makeTopic(name: string, { alarmEmail }: Stage, region?: string): aws.sns.Topic {
+  const place = region === undefined ? {} : { region };
+  const topic = new aws.sns.Topic(name, place);
+  if (alarmEmail !== undefined) {
+    const mail = { topic: topic.arn, protocol: "email", endpoint: alarmEmail };
+    new aws.sns.TopicSubscription(`${name}Mail`, { ...mail, ...place });
+  }
+  return topic;
 }
 
 function alarmsOf(
@@ -90,17 +105,13 @@ function alarmsOf(
       metric: "SendsFailed",
       threshold: 5,
     },
-    LooksFailed: {
-      description: 'Looks failed, and are repeated: search the logs for "look failed" and "batch failed".',
+    ...errorAlarms(namespace),
+    SnapshotsPending: {
+      description: "So many snapshots of EBS are pending that the account's limit is near: see Service Quotas, EBS.",
       namespace,
-      metric: "LooksFailed",
-      threshold: 20,
-    },
-    RecordsPoisoned: {
-      description: "A record cannot be read, or cannot be written as it would have to be.",
-      namespace,
-      metric: "RecordsPoisoned",
-      threshold: 0,
+      metric: "SnapshotsPending",
+      statistic: "Maximum",
+      threshold: MOST_PENDING_SNAPSHOTS,
     },
     Answers5xx: {
       description: "Functions answered with 5xx.",

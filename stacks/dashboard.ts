@@ -1,3 +1,4 @@
+import { alarmedErrorEvents } from "../packages/core/ports/error-events.ts";
 import type { Monitored } from "./alarms.ts";
 import { metricsNamespace } from "./functions.ts";
 import type { Stage } from "./stage.ts";
@@ -38,7 +39,7 @@ function graphsOf(stage: Stage, { queues, deadLetterQueues, schedules, apiId }: 
   const ofSchedules = (metric: string): MetricLine[] =>
     [...schedules.values()].map(({ name }) => ["AWS/Lambda", metric, "FunctionName", name]);
   const table = (metric: string): MetricLine => ["AWS/DynamoDB", metric, "TableName", stage.tableName];
-  const failures = ["SendsFailed", "LooksFailed", "RecordsPoisoned", "SchedulesFailed", "MessagesUnreadable"];
+  const failures = ["SendsFailed", ...[...alarmedErrorEvents().values()].map(({ metric }) => metric)];
   return [
     { title: "Answers", stat: "Sum", lines: statuses.map((status) => [own, "Answers", "Status", status]) },
     { title: "Time of an answer, 99th percentile", stat: "p99", lines: [[own, "AnswerMs", "Status", "2xx"]] },

@@ -7,11 +7,11 @@ export function boundLog(log: Log, bound: Fields): Log {
   return mapLog(log, (_, fields) => ({ ...bound, ...fields }));
 }
 
-/** The same log, whose lines have the fields that `fieldsOf` makes of their own. */
-export function mapLog(log: Log, fieldsOf: (event: string, fields: Fields) => Fields): Log {
+/** Returns the same log, and replaces the fields of each line by what `fieldsOf` returns. */
+export function mapLog(log: Log, fieldsOf: (event: string, fields: Fields, level: keyof Log) => Fields): Log {
   const at =
     (level: keyof Log) =>
     (event: string, fields: Fields = {}) =>
-      (log[level] ?? log.info)(event, fieldsOf(event, fields));
+      (log[level] ?? log.info)(event, fieldsOf(event, fields, level));
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }

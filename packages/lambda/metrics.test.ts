@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
+import { alarmedErrorEvents } from "#core/ports/error-events.ts";
 import { recordingLog } from "#testing/log.ts";
 import { countingLog, namespaceOf, writtenMetrics } from "./metrics.ts";
 
-test("a line of which something is counted is a metric of its stage, and the others are as they were", () => {
+test("lines of counted events are metrics of their stage, and other lines stay as they were", () => {
   const lines: unknown[] = [];
   const note = (event: string, fields: object = {}) => void lines.push([event, fields]);
   const log = countingLog({ info: note, warn: note, error: note }, namespaceOf("/berth/dev/gpu-dev/jobs/get"), () => 7);
@@ -10,6 +11,9 @@ test("a line of which something is counted is a metric of its stage, and the oth
   log.info("request", { status: 404, ms: 12.5 });
   log.warn("send failed", { look: "a" });
   log.info("toString", { a: 1 });
+  log.warn("disk not purged", { disk: "d" });
+  log.error("disk not purged", { disk: "d" });
+  log.error("unreadable messages", { count: 3 });
 
   const emf = (Dimensions: string[], Metrics: object[]) => ({
     Timestamp: 7,
@@ -29,21 +33,23 @@ test("a line of which something is counted is a metric of its stage, and the oth
     ],
     ["send failed", { look: "a", SendsFailed: 1, _aws: emf([], [count("SendsFailed")]) }],
     ["toString", { a: 1 }],
+    ["disk not purged", { disk: "d" }],
+    ["disk not purged", { disk: "d", DisksNotPurged: 1, _aws: emf([], [count("DisksNotPurged")]) }],
+    ["unreadable messages", { count: 3, MessagesUnreadable: 3, _aws: emf([], [count("MessagesUnreadable")]) }],
   ]);
 });
 
 test("all metrics that may be written are listed, each with the names of its dimensions", () => {
+  const errors = [...alarmedErrorEvents().values()].map(({ metric }) => [metric, []]);
+
   expect(Object.fromEntries(writtenMetrics())).toEqual({
     Answers: ["Status"],
     AnswerMs: ["Status"],
     BatchMs: ["Queue"],
     LagMs: ["Queue"],
-    LooksFailed: [],
-    MessagesUnreadable: [],
     SendsFailed: [],
-    RecordsPoisoned: [],
-    SchedulesFailed: [],
     SnapshotsPending: [],
+    ...Object.fromEntries(errors),
   });
 });
 

@@ -1,3 +1,4 @@
+import { alarmedErrorEvents } from "#core/ports/error-events.ts";
 import type { Log } from "#core/ports/log.ts";
 import { type Fields, mapLog } from "#http/log.ts";
 
@@ -19,18 +20,21 @@ const countedOf: Readonly<Record<string, (fields: Fields) => Counted>> = {
     values: { BatchMs: Number(ms), ...(waited !== undefined && { LagMs: Number(waited) }) },
     dimensions: { Queue: String(queue) },
   }),
-  "look failed": () => ({ values: { LooksFailed: 1 } }),
-  "batch failed": ({ looks }) => ({ values: { LooksFailed: Number(looks) } }),
-  "unreadable messages": ({ count }) => ({ values: { MessagesUnreadable: Number(count) } }),
   "send failed": () => ({ values: { SendsFailed: 1 } }),
-  "poisoned record": () => ({ values: { RecordsPoisoned: 1 } }),
   "snapshots pending": ({ count }) => ({ values: { SnapshotsPending: Number(count) } }),
-  "schedule failed": () => ({ values: { SchedulesFailed: 1 } }),
 };
+
+/** The same for error events. Some are warnings at first: those lines are not counted. */
+const countedErrors: ReadonlyMap<string, (fields: Fields) => Counted> = new Map(
+  [...alarmedErrorEvents()].map(([event, { metric, countField }]) => [
+    event,
+    (fields) => ({ values: { [metric]: countField === undefined ? 1 : Number(fields[countField]) } }),
+  ]),
+);
 
 /** The metrics that functions may write, by their names, with the names of their dimensions. */
 export function writtenMetrics(): ReadonlyMap<string, readonly string[]> {
-  const all = Object.values(countedOf).map((counted) => counted({ waited: 0 }));
+  const all = [...Object.values(countedOf), ...countedErrors.values()].map((counted) => counted({ waited: 0 }));
   return new Map(
     all.flatMap(({ values, dimensions = {} }) => Object.keys(values).map((name) => [name, Object.keys(dimensions)])),
   );
@@ -39,10 +43,15 @@ export function writtenMetrics(): ReadonlyMap<string, readonly string[]> {
 /** The same log, whose lines are metrics of CloudWatch too where their events are counted. */
 export function countingLog(log: Log, namespace: string | undefined, now: () => number): Log {
   if (namespace === undefined) return log;
-  return mapLog(log, (event, fields) => {
-    const counted = Object.hasOwn(countedOf, event) ? countedOf[event]?.(fields) : undefined;
+  return mapLog(log, (event, fields, level) => {
+    const count = level === "error" ? countedErrors.get(event) : ownValue(countedOf, event);
+    const counted = count?.(fields);
     return counted ? { ...fields, ...embedded(counted, namespace, now()) } : fields;
   });
+}
+
+function ownValue<Value>(record: Readonly<Record<string, Value>>, name: string): Value | undefined {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
 }
 
 /**

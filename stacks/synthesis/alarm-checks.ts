@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { namespaceOf, writtenMetrics } from "../../packages/lambda/metrics.ts";
 import { logicalName } from "../functions.ts";
 import type { ScheduleEntry } from "../functions-file.ts";
@@ -10,8 +11,8 @@ const alarmType = "aws:cloudwatch/metricAlarm:MetricAlarm";
 export const alarmChecks = {
   alarms(resources, functions) {
     const alarms = ofType(resources, alarmType);
-    const [topic] = ofType(resources, "aws:sns/topic:Topic");
-    const [mail] = ofType(resources, "aws:sns/topicSubscription:TopicSubscription");
+    const topics = ofType(resources, "aws:sns/topic:Topic");
+    const mails = ofType(resources, "aws:sns/topicSubscription:TopicSubscription");
     const queues = ofType(resources, "aws:sqs/queue:Queue");
     const queuesWithAlarm = (metric: string) =>
       alarms
@@ -43,13 +44,34 @@ export const alarmChecks = {
         functions.filter(({ kind }) => kind === "schedule" || kind === "socket").map(logicalName),
       ),
       ...alarms
-        .filter(({ inputs }) => !inputs.alarmActions?.[0]?.endsWith(`:${topic?.name}`))
+        .filter(({ inputs }) => !topics.some((topic) => reaches(inputs, topic)))
         .map(({ name }) => `${name} tells nobody`),
-      ...(mail?.inputs.endpoint && mail.inputs.topic?.endsWith(`:${topic?.name}`) ? [] : ["alarms reach nobody"]),
+      ...topics
+        .filter(({ name }) => !mails.some(({ inputs }) => inputs.endpoint && inputs.topic?.endsWith(`:${name}`)))
+        .map(({ name }) => `the alarms of ${name} reach nobody`),
       ...sweepProblems(alarms),
       ...functions.flatMap((entry) => (entry.kind === "schedule" ? scheduleProblems(entry, resources) : [])),
       ...alarms.flatMap(({ inputs }) => metricsOf(inputs).flatMap((each) => unknownMetric(each, resources))),
     ];
+  },
+
+  /** An error event that docs/operate.md lists for AWS has an alarm, which fires at the event's first lines. */
+  errorEvents(resources) {
+    const alarms = ofType(resources, alarmType);
+    return documentedErrorEvents().flatMap((event) => {
+      const found = alarms.filter(({ inputs }) => inputs.alarmDescription.includes(`"${event}"`));
+      const [alarm] = found;
+      if (!alarm || found.length > 1) return [`"${event}" has ${found.length} alarms`];
+      const { statistic, comparisonOperator, threshold, period, evaluationPeriods, okActions } = alarm.inputs;
+      return [
+        ...differentInOrder(
+          alarm.name,
+          [statistic, comparisonOperator, period, evaluationPeriods, okActions],
+          ["Sum", "GreaterThanThreshold", 300, 1, undefined],
+        ),
+        ...(threshold >= 0 && threshold <= 20 ? [] : [`${alarm.name} fires after ${threshold}`]),
+      ];
+    });
   },
 
   dashboard(resources) {
@@ -67,6 +89,18 @@ export const alarmChecks = {
     ];
   },
 } as const satisfies Record<string, Check>;
+
+/** Returns the events of docs/operate.md that may be errors, but for those of the local stack. */
+function documentedErrorEvents(): string[] {
+  const page = readFileSync(new URL("../../docs/operate.md", import.meta.url), "utf8");
+  const rows = page.matchAll(/^\| (`[^|]+`) \| (?:\w+, )?error \| (?!local stack only)/gm);
+  return [...rows].flatMap(([, names = ""]) => [...names.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name));
+}
+
+/** An alarm can only notify a topic of its own region (CloudWatch User Guide, "Notifying users on alarm changes"). */
+function reaches({ alarmActions, region }: Resource["inputs"], topic: Resource): boolean {
+  return region === topic.inputs.region && Boolean(alarmActions?.[0]?.endsWith(`:${topic.name}`));
+}
 
 /** A sweep that failed was not done, and one that is not called has no metric at all. */
 function sweepProblems(alarms: readonly Resource[]): string[] {

@@ -458,6 +458,15 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
     "alarms",
     change("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig", /^CronSweepEvent/, () => undefined),
   ],
+  "an error event without an alarm": ["errorEvents", change(alarm, /^DisksLostAlarm$/, () => undefined)],
+  "an alarm that a lost disk does not reach": [
+    "errorEvents",
+    change(alarm, /^DisksLostAlarm$/, (inputs) => ({ ...inputs, threshold: 100 })),
+  ],
+  "an alarm that says a lost disk is back": [
+    "errorEvents",
+    change(alarm, /^DisksLostAlarm$/, (inputs) => ({ ...inputs, okActions: inputs.alarmActions })),
+  ],
   "alarms without an address": ["alarms", change("aws:sns/topicSubscription:TopicSubscription", /./, () => undefined)],
   "a graph of another stage": [
     "dashboard",
