@@ -60,6 +60,9 @@ const unreachable = "The environment cannot be entered now: its cluster or its m
  */
 const shellWords = ["/bin/sh", "-c", "command -v bash >/dev/null && exec bash; exec sh"];
 
+/** Runs the next word as a command line, by the shell that a terminal has. */
+const commandWords = ["/bin/sh", "-c", 'command -v bash >/dev/null && exec bash -c -- "$0"; exec sh -c -- "$0"'];
+
 /** Where distributions have OpenSSH's server for it. */
 const sftpWords = [
   "/bin/sh",
@@ -76,7 +79,7 @@ function requestOf({ program, env }: WantedSession, pty: TerminalInfo | undefine
   const more = { env: { ...env, ...(pty && { TERM: termOf(pty) }) }, terminal };
   if (program === "shell") return { words: shellWords, ...more };
   if (program === "sftp") return { words: sftpWords, ...more };
-  return { words: ["/bin/sh", "-c", "--"], text: program.command, ...more };
+  return { words: commandWords, text: program.command, ...more };
 }
 
 function join(channel: ServerChannel, session: PodSession, hasTerminal: boolean): void {

@@ -7,7 +7,7 @@ import { admits, enterRun, findSshRuns } from "#process/ssh-runs.ts";
 import { sftpWords } from "#process/tools.ts";
 import { startProcess } from "./ssh-process.ts";
 import { clientRelays } from "./ssh-relay.ts";
-import { commandWords, type SshRuns, shellWords, type WantedSession } from "./ssh-runs.ts";
+import type { SshRuns, WantedSession } from "./ssh-runs.ts";
 import { startTerminal } from "./ssh-terminal.ts";
 
 /** The runs of the process driver in this home. */
@@ -33,7 +33,7 @@ export function machineSshRuns(given: string): SshRuns {
   };
 }
 
-function wordsOf({ program }: WantedSession, home: string, { isolation }: Inside): readonly string[] {
-  if (program === "shell") return shellWords;
-  return program === "sftp" ? sftpWords(home, isolation) : commandWords(program.command);
+function wordsOf({ program }: WantedSession, home: string, { isolation, shell = "/bin/sh" }: Inside): string[] {
+  if (program === "shell") return [shell, "-l"];
+  return program === "sftp" ? sftpWords(home, isolation) : [shell, "-c", "--", program.command];
 }

@@ -42,17 +42,6 @@ export interface Destination {
   readonly port: number;
 }
 
-/** The best shell that there is, as a login shell. */
-export const shellWords: readonly string[] = [
-  "/bin/sh",
-  "-c",
-  "command -v bash >/dev/null && exec bash -l; exec sh -l",
-];
-
-export function commandWords(command: string): string[] {
-  return ["/bin/sh", "-c", "--", command];
-}
-
 const mostCells = 10_000;
 
 /** A number of columns or rows as a terminal can have it. */

@@ -18,6 +18,8 @@ export interface Inside {
   readonly refusedCalls?: string;
   /** Where the command of the run began. */
   readonly work: string;
+  /** Shell of its user. A supervisor of older code names none. */
+  readonly shell?: string;
   /** Its volumes by the place where they are to be seen, and where they are seen. */
   readonly mounts: readonly { readonly path: string; readonly seen: string }[];
   readonly limits: RunLimits;

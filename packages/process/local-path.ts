@@ -33,7 +33,13 @@ interface Homes {
 
 /** Whether a PATH leads to such a program. */
 export function isOnPath(program: string, path: string): boolean {
-  return path.split(delimiter).some((entry) => isAbsolute(entry) && isProgram(join(entry, program)));
+  return findOnPath(program, path) !== undefined;
+}
+
+/** Returns the first program of this name on a PATH. */
+export function findOnPath(program: string, path: string): string | undefined {
+  const places = path.split(delimiter).filter(isAbsolute);
+  return places.map((place) => join(place, program)).find(isProgram);
 }
 
 function isProgram(path: string): boolean {

@@ -6,6 +6,7 @@ import type { Exit } from "./exit.ts";
 import { carried, type Inside } from "./inside.ts";
 import { handedOn, limited } from "./limits.ts";
 import type { LocalPort } from "./local-ports.ts";
+import { findLoginShell } from "./login-shell.ts";
 import { enteringNetwork, joinToMachine } from "./network.ts";
 import type { LaunchPlan } from "./plan.ts";
 import { findChild, findProcess } from "./process-identity.ts";
@@ -56,13 +57,13 @@ const idle = "exec tail -f /dev/null";
 /** What a sandbox said before it ended has been read by then. */
 const deafMs = 300;
 /**
- * Hands the command on as an argument, without it ever being one of bubblewrap's, which everybody can list; says on
+ * Hands the command on to the shell in $0 as an argument, without it ever being one of bubblewrap's, which everybody can list; says on
  * descriptor 5 that it does, since before that there would be nothing for a SIGTERM to reach. Where it is to have a
  * network first, and to share it, it waits for the end of descriptor 6.
  */
 function handOn(waits: boolean): string {
   const wait = waits ? "read _ <&6; exec 6<&-; " : "";
-  return `command=$BERTH_COMMAND; unset BERTH_COMMAND; echo >&5; exec 5>&-; ${wait}exec /bin/sh -c -- "$command"`;
+  return `command=$BERTH_COMMAND; unset BERTH_COMMAND; echo >&5; exec 5>&-; ${wait}exec "$0" -c -- "$command"`;
 }
 
 async function startBare(request: MachineRequest): Promise<Machine> {
@@ -71,7 +72,8 @@ async function startBare(request: MachineRequest): Promise<Machine> {
   const { path: workspace, start, mounts } = await openWorkspace(plan, directory, rank);
   const env = environmentOf(request, { home: work, workspace, volumes: mounts.map(({ seen }) => seen) });
   const { limits } = plan;
-  const command = [...handedOn(limits), "/bin/sh", "-c", "--", plan.command ?? idle];
+  const shell = findLoginShell(plan.programs);
+  const command = [...handedOn(limits), shell, "-c", "--", plan.command ?? idle];
   const [file = "", ...args] = limited(limits, command);
   signal.throwIfAborted();
   const child = spawn(file, args, {
@@ -82,7 +84,7 @@ async function startBare(request: MachineRequest): Promise<Machine> {
   });
   const exit = exitOf(child);
   const apart = { isolation: "none", network: "shared", sandbox: null } as const;
-  const inside: Inside = { name: plan.name, ...apart, work: start, mounts, limits, env };
+  const inside: Inside = { name: plan.name, ...apart, work: start, shell, mounts, limits, env };
   return { record: { leader: await leaderOf(child), sandbox: null }, exit, inside, begin: () => undefined };
 }
 
@@ -95,10 +97,11 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const env = environmentOf(request, { home, workspace, volumes: mounts.map(({ seen }) => seen) });
   const { env: variables, unpack } = carried({ ...env, BERTH_COMMAND: plan.command ?? idle });
   const { before, options: more, waits } = networkWords(request);
-  const shell = ["/bin/sh", "-c", `${unpack}; ${handOn(waits)}`];
+  const shell = findLoginShell(plan.programs);
+  const begins = ["/bin/sh", "-c", `${unpack}; ${handOn(waits)}`, shell];
   const refused = refusedCalls(plan.home, { isCounted: limits.group?.places.memory !== undefined });
   const sandboxed = ["bwrap", "--args", "3", "--info-fd", "4", ...refusing, ...more, "--", ...handedOn(limits)];
-  const words = withRefused(refused, [...before, ...sandboxed, ...giveUpRights(), ...shell]);
+  const words = withRefused(refused, [...before, ...sandboxed, ...giveUpRights(), ...begins]);
   const [file = "", ...args] = limited(limits, words);
   signal.throwIfAborted();
   const child = spawn(file, args, {
@@ -128,7 +131,7 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   if (joined && sandbox) void stayJoined({ sandbox, name: plan.name, signal, say: request.sayJoined }, joined.lost);
   const isolation = "bubblewrap";
   const apart = { isolation, network: plan.network, sandbox, refusedCalls: refused } as const;
-  const inside: Inside = { name: plan.name, ...apart, work: start, mounts, limits, env };
+  const inside: Inside = { name: plan.name, ...apart, work: start, shell, mounts, limits, env };
   const begin = () => void (waits && extraOutput(child, 6).destroy());
   return { record: { leader, sandbox }, exit, inside, begin };
 }
