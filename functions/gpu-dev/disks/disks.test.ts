@@ -574,7 +574,7 @@ describe("a job with a disk", () => {
     expect((await shown(id))[0]).toBe("active");
   });
 
-  test("is queued while its disk is being prepared, and says so", async () => {
+  test("is preparing while its disk is being prepared, and says so", async () => {
     const [begun, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const { createVolume } = world.volumes;
     const slowly: typeof createVolume = async (wanted) => {
@@ -591,7 +591,7 @@ describe("a job with a disk", () => {
     held.resolve();
     await delivering;
 
-    expect(preparing).toEqual(["queued", "Capacity granted, preparing disk", "data"]);
+    expect(preparing).toEqual(["preparing", "Capacity granted, preparing disk", "data"]);
     expect((await shown(id))[0]).toBe("active");
   });
 
@@ -608,7 +608,7 @@ describe("a job with a disk", () => {
     Object.assign(world.volumes, { findVolume });
     await world.advance(60_000);
 
-    expect(looks).toEqual(["queued", "The volume of disk 'data' is not to be seen; it is looked for again", "data"]);
+    expect(looks).toEqual(["preparing", "The volume of disk 'data' is not to be seen; it is looked for again", "data"]);
     expect((await shown(id))[0]).toBe("active");
   });
 });

@@ -60,11 +60,11 @@ test("a job that is active has the documented keys, then ours, and no other", as
   });
 });
 
-test("the timeline and the status never go back, and a granted job is queued until it is bound", async () => {
+test("a job is preparing from its grant on, and its status never goes back", async () => {
   const world = await httpWorld({ delays: { bindMs: 3_000, imageMs: 3_000, containerMs: 3_000, probeMs: 3_000 } });
   const key = await world.login();
   const id = await submitJob(world, key);
-  const seen: Shown[] = [];
+  const seen = [await show(world, key, id)];
 
   for (let second = 0; second < 30; second++) {
     await world.advance(1_000);
@@ -73,14 +73,31 @@ test("the timeline and the status never go back, and a granted job is queued unt
 
   const statuses = seen.map((job) => job.status).filter((status, at, all) => status !== all[at - 1]);
   expect(statuses).toEqual(["queued", "preparing", "active"]);
-  const granted = seen.filter((job) => job.status === "queued");
-  expect(granted.map((job) => [job.queue_position, job.status_reason])).toContainEqual([
-    null,
-    "Capacity granted, preparing pod",
-  ]);
+  const granted = seen.filter((job) => job.status_reason === "Capacity granted, preparing pod");
+  expect(new Set(granted.map((job) => job.status))).toEqual(new Set(["preparing"]));
   expect(seen.filter((job) => job.status === "active").every((job) => job.status_reason === null)).toBe(true);
   expect(seen.filter((job) => job.status !== "active").every((job) => job.node_ip === null)).toBe(true);
   expect(seen.filter((job) => job.status !== "active").every((job) => job.expires_at === null)).toBe(true);
+});
+
+test("a job whose grant is withdrawn is queued again with a position, and its timeline says why", async () => {
+  const world = await httpWorld({ delays: { bindMs: 3_600_000 } });
+  const key = await world.login();
+  const id = await submitJob(world, key);
+  const seen: Shown[] = [];
+
+  for (let minute = 0; minute < 30; minute++) {
+    await world.advance(60_000);
+    seen.push(await show(world, key, id));
+  }
+
+  const timeline = seen.at(-1)?.timeline as readonly Shown[];
+  const statuses = timeline.map(({ status }) => status);
+  expect(statuses.slice(0, 3)).toEqual(["queued", "preparing", "queued"]);
+  expect(timeline[2]?.reason).toEqual(expect.any(String));
+  for (const { status, queue_position } of seen) {
+    expect([status, queue_position]).toEqual([status, status === "queued" ? expect.any(Number) : null]);
+  }
 });
 
 test("those who wait are told their place, when they may start, and why they wait", async () => {

@@ -47,7 +47,7 @@ test("a job with a webhook_url tells it what happens, with the job's own words",
   await world.advance(60_000);
 
   const bodies = world.fetch.posts.map(({ body }) => JSON.parse(body) as Record<string, unknown>);
-  expect(bodies.map(({ status }) => status)).toEqual(["queued", "queued", "active", "cancelled"]);
+  expect(bodies.map(({ status }) => status)).toEqual(["queued", "preparing", "active", "cancelled"]);
   expect(bodies.at(-1)).toEqual({
     event_id: world.fetch.posts.at(-1)?.headers["webhook-id"],
     job_id: ids[0],
@@ -72,7 +72,7 @@ test("events that come in any order are put in order by their sequence, also tho
   );
   const ofOne = [
     [1, "queued"],
-    [2, "queued"],
+    [2, "preparing"],
     [3, "active"],
   ];
   expect(statuses).toEqual([ofOne, ofOne]);

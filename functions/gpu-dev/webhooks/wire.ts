@@ -54,7 +54,7 @@ export function toJobEvent({ id, entry, environment, username }: DeliveryEvent):
     event_id: id,
     job_id: environment.id,
     user_id: username,
-    status: statusOf({ phase: entry.phase, step: entry.step, end: { outcome: null } }),
+    status: statusOf({ phase: entry.phase, end: { outcome: null } }),
     timestamp: milliseconds(entry.at),
     sequence: entry.n,
     reason: isEnded(entry) ? (environment.end.outcome?.reason ?? entry.reason) : entry.reason,

@@ -24,15 +24,13 @@ const statuses = {
   deleted: "cancelled",
 } as const satisfies Record<Phase, JobStatus>;
 
-/** The final word as soon as it is decided; queued until a pod is bound (docs/apis/common.md#phases-and-words). */
-export function statusOf(environment: At): JobStatus {
-  if (environment.end.outcome) return statuses[environment.end.outcome.phase];
-  if (environment.phase === "preparing" && isUnbound(environment)) return "queued";
-  return statuses[environment.phase];
+/** The final word as soon as it is decided; preparing from the grant on (docs/apis/common.md#phases-and-words). */
+export function statusOf({ end, phase }: At): JobStatus {
+  return statuses[end.outcome ? end.outcome.phase : phase];
 }
 
 /** Where a job is, or was at an entry of its timeline. */
-type At = Pick<Environment, "phase" | "step"> & { readonly end: Pick<End, "outcome"> };
+type At = Pick<Environment, "phase"> & { readonly end: Pick<End, "outcome"> };
 
 /** No pod of it is bound to a machine yet. */
 function isUnbound({ step }: Pick<Environment, "step">): boolean {
