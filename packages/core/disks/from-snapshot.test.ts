@@ -3,8 +3,8 @@ import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-w
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
 import type { Item, Key } from "../ports/table.ts";
-import { restoreDisk } from "./from-snapshot.ts";
-import type { Disk } from "./record.ts";
+import { restoreDisk, settleRestores } from "./from-snapshot.ts";
+import type { Disk, DiskSnapshot } from "./record.ts";
 import { deleteDisk } from "./requests.ts";
 import { getDisk } from "./view.ts";
 
@@ -174,6 +174,57 @@ describe("a disk that is made of another one's snapshot", () => {
     await restore(oldest, "before");
 
     expect(await use("before")).toBe("first");
+  });
+
+  test.each<[string, readonly DiskSnapshot[], boolean]>([
+    ["is pending", [{ id: "own", at: 1, completed: false }], true],
+    ["failed", [{ id: "own", at: 1, completed: false, failed: true }], true],
+    ["is complete", [{ id: "own", at: 1, completed: true }], false],
+    [
+      "is complete and the newer is pending",
+      [
+        { id: "own", at: 1, completed: true },
+        { id: "newer", at: 2, completed: false },
+      ],
+      false,
+    ],
+  ])("keeps the snapshot or not when its own backup %s", async (_, snapshots, isKept) => {
+    await restore(oldest, "before");
+    const made = await diskOf("before");
+    const changed: Disk = { ...made, snapshots };
+    await world.table.put(changed);
+
+    const settled = await settleRestores(world.ctx, await diskOf("data"), world.clock.now());
+
+    expect((settled.restores ?? []).map(({ disk }) => disk)).toEqual(isKept ? [made.uid] : []);
+  });
+
+  test.each<[string, Partial<Disk>, boolean]>([
+    ["creating", { phase: "creating" }, true],
+    ["available", { phase: "available" }, true],
+    ["deleted", { phase: "deleted", purgeAt: 1 }, true],
+    ["purging", { phase: "purging" }, false],
+    ["purged", { phase: "purged" }, false],
+  ])("keeps the snapshot or not while it is %s", async (_, fields, isKept) => {
+    await restore(oldest, "before");
+    const made = await diskOf("before");
+    await world.table.put({ ...made, ...fields });
+
+    const settled = await settleRestores(world.ctx, await diskOf("data"), world.clock.now());
+
+    expect(settled.restores !== undefined).toBe(isKept);
+  });
+
+  test.each<[string, number, boolean]>([
+    ["less than a quarter of an hour", 15 * MINUTE - 1, true],
+    ["a quarter of an hour", 15 * MINUTE, false],
+  ])("keeps the snapshot or not when its record is missing for %s", async (_, ms, isKept) => {
+    const data = await diskOf("data");
+    const restores = [{ snapshot: oldest, disk: world.ctx.ids.uid(), at: world.clock.now() }];
+
+    const settled = await settleRestores(world.ctx, { ...data, restores }, world.clock.now() + ms);
+
+    expect(settled.restores !== undefined).toBe(isKept);
   });
 
   test("does not keep the snapshot where it was never made, or was deleted", async () => {

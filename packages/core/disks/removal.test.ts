@@ -10,6 +10,7 @@ import { createDisk } from "./create.ts";
 import { parseDisk } from "./parse.ts";
 import type { Disk } from "./record.ts";
 import { deleteDisk } from "./requests.ts";
+import { stepDisk } from "./step.ts";
 import { getDisk } from "./view.ts";
 
 const MINUTE = 60_000;
@@ -270,6 +271,46 @@ describe("a snapshot of a deleted disk that cannot be removed", () => {
     expect(alarms.at(-1)?.fields).toMatchObject({ disk: uid, left: [`${locked}: ${IN_USE}`] });
     expect(world.volumes.snapshotIds()).toEqual([]);
     expect(world.table.all().find((item) => item.uid === uid)).toMatchObject({ phase: "purged", fault: null });
+  });
+});
+
+describe("a purge", () => {
+  async function heldAndDeleted() {
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), settings: { diskRetentionDays: 0 } });
+    await createEnvironment(world.as("alice"), newEnvironment("holds", { disk: "data" }));
+    await world.advance(MINUTE);
+    const now = world.clock.now();
+    const disk: Disk = { ...diskOf(world), operations: [], phase: "deleted", deletedAt: now, purgeAt: now };
+    const holder = await world.read("alice", "holds");
+    const ending = { ...holder, end: { ...holder.end, outcome: { phase: "cancelled", reason: "", at: now } } };
+    return { world, now, disk, holder, ending };
+  }
+
+  test("does not begin while the record of the job that has the disk lives, is ending or cannot be read", async () => {
+    const { world, now, disk, holder, ending } = await heldAndDeleted();
+
+    for (const record of [holder, ending, { ...holder, phase: "no phase" }]) {
+      await world.table.put(record as Item);
+      const { record: next, log } = await stepDisk(world.ctx, disk as unknown as Item, now);
+      expect([next.phase, log]).toEqual(["deleted", "is still held"]);
+      expect(next.dueAt).toBeGreaterThan(now);
+    }
+    expect(world.volumes.volumeIds()).toHaveLength(1);
+  });
+
+  test("begins when its time has come once the job that had the disk has ended or is another life under its id", async () => {
+    const { world, now, disk } = await heldAndDeleted();
+    const phaseAt = async (at: number, of = disk) =>
+      (await stepDisk(world.ctx, of as unknown as Item, at)).record.phase;
+    const earlierLife = disk.heldBy && { ...disk.heldBy, uid: world.ctx.ids.uid() };
+
+    const another = await phaseAt(now, { ...disk, heldBy: earlierLife });
+    await requestCancel(world.as("alice"), "holds");
+    await world.advance(5 * MINUTE);
+    const ended = [await phaseAt(now - 1), await phaseAt(now)];
+
+    expect(another).toBe("purging");
+    expect(ended).toEqual(["deleted", "purging"]);
   });
 });
 

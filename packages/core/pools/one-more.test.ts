@@ -83,6 +83,27 @@ describe("a question about a job not yet submitted", () => {
     expect(rich).toMatchObject({ position: 5, p50: NOW + 6 * HOUR });
   });
 
+  test("is promised the start of a waiting job only if that job asks for as much", () => {
+    const occupied = [held("n-a", 1, 1, "rich"), held("n-a", 7, 3, "rich"), held("n-b", 8, 5, "rich")];
+    const small = standing({ occupied, waiting: [waiting("small", 1, "rich")] });
+    const large = standing({ occupied, waiting: [waiting("large", 8, "rich")] });
+
+    expect(small.turns).toMatchObject([{ p50: NOW + HOUR }]);
+    expect(placeOneMore(small, ask(8))).toMatchObject({ position: 1, p50: NOW + 3 * HOUR });
+    expect(placeOneMore(small, ask(8, { machines: 2 }))).toMatchObject({ p50: NOW + 5 * HOUR });
+    expect(placeOneMore(large, ask(8))).toMatchObject({ position: 1, p50: NOW + 3 * HOUR });
+  });
+
+  test("is promised no start of a job whose owner holds as much or less", () => {
+    const occupied = [held("n-a", 8, 1, "x"), held("n-b", 8, 5, "me")];
+    const equal = standing({ occupied, waiting: [waiting("theirs", 8, "x")] });
+
+    const answer = placeOneMore(equal, ask(8));
+
+    expect(equal.turns).toMatchObject([{ units: 8, p50: NOW + HOUR }]);
+    expect(answer).toMatchObject({ position: 2, p50: NOW + 2 * HOUR });
+  });
+
   test("widens the latest start as those of who waits", () => {
     const answer = placeOneMore(standing({ occupied: [held("n-a", 8, 2), held("n-b", 8, 2)] }, 1.5), ask(8));
 

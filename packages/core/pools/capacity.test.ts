@@ -1,0 +1,105 @@
+import { expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import type { ComputeNode } from "../ports/compute.ts";
+import { refreshCapacity } from "./capacity.ts";
+import { declareNodeGone, WORD_MS } from "./node-gone.ts";
+
+const MINUTE = 60_000;
+
+/** A job holds half of the first of two machines. */
+async function halfHeld(): Promise<MemoryWorld> {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("runs", { gpus: 4, hours: 240 }));
+  await world.advance(MINUTE);
+  return world;
+}
+
+/** Compares the ledger with a cluster that lists just these machines. */
+async function refreshWith(world: MemoryWorld, nodes: readonly ComputeNode[]): Promise<void> {
+  await refreshCapacity({ ...world.ctx, compute: { ...world.ctx.compute, listNodes: async () => [...nodes] } });
+}
+
+async function nodeNamed({ ctx }: MemoryWorld, name: string) {
+  return (await viewPool(ctx, "h100"))?.nodes.find((node) => node.name === name);
+}
+
+test("a machine that one listing missed is given again when the next listing shows it", async () => {
+  const world = await halfHeld();
+  const all = await world.compute.listNodes();
+  await refreshWith(
+    world,
+    all.filter(({ name }) => name !== "h100-1"),
+  );
+  const missed = await nodeNamed(world, "h100-1");
+
+  await refreshWith(world, all);
+  await createEnvironment(world.as("bob"), newEnvironment("whole", { gpus: 8 }));
+  await createEnvironment(world.as("carol"), newEnvironment("half", { gpus: 4 }));
+  await world.advance(10_000);
+
+  expect(missed).toMatchObject({ ready: false, gone: true });
+  expect(await nodeNamed(world, "h100-1")).toMatchObject({ ready: true });
+  expect(await nodeNamed(world, "h100-1")).not.toHaveProperty("gone");
+  expect((await world.read("carol", "half")).phase).toBe("active");
+});
+
+test("a machine that was not ready for a while is shown without the reason when it is ready again", async () => {
+  const world = await halfHeld();
+  const all = await world.compute.listNodes();
+  await refreshWith(
+    world,
+    all.map((node) => ({ ...node, ready: false, unready: "cordoned" as const })),
+  );
+  const cordoned = await nodeNamed(world, "h100-1");
+
+  await refreshWith(world, all);
+
+  expect(cordoned).toMatchObject({ ready: false, unready: "cordoned" });
+  expect(await nodeNamed(world, "h100-1")).toMatchObject({ ready: true });
+  expect((await nodeNamed(world, "h100-1"))?.unready).toBeUndefined();
+});
+
+test("a machine that the operator called gone stays gone for a day although it is listed, and is then given again", async () => {
+  const world = await halfHeld();
+  const all = await world.compute.listNodes();
+  await declareNodeGone(world.as("admin"), "h100-2");
+
+  world.clock.advance(WORD_MS - 1);
+  await refreshWith(world, all);
+  const [before] = [await nodeNamed(world, "h100-2")];
+  world.clock.advance(1);
+  await refreshWith(world, all);
+
+  expect(before).toMatchObject({ ready: false, gone: true });
+  expect(await nodeNamed(world, "h100-2")).toMatchObject({ ready: true });
+  expect(await nodeNamed(world, "h100-2")).not.toHaveProperty("saidAt");
+  expect(await nodeNamed(world, "h100-2")).not.toHaveProperty("gone");
+});
+
+test("a machine on which nothing is held loses its item when a listing misses it, and has the pool planned", async () => {
+  const world = await halfHeld();
+  const all = await world.compute.listNodes();
+
+  await refreshWith(
+    world,
+    all.filter(({ name }) => name !== "h100-2"),
+  );
+  const due = (await viewPool(world.ctx, "h100"))?.dueAt;
+
+  expect(await nodeNamed(world, "h100-2")).toBeUndefined();
+  expect(due).toBe(world.clock.now());
+});
+
+test("a listing that shows what the ledger has writes nothing and has nothing planned", async () => {
+  const world = await halfHeld();
+  const all = await world.compute.listNodes();
+  await refreshWith(world, all);
+  const before = await viewPool(world.ctx, "h100");
+
+  world.clock.advance(1_000);
+  await refreshWith(world, all);
+
+  expect(await viewPool(world.ctx, "h100")).toEqual(before);
+});
