@@ -9,7 +9,7 @@ import { listNodes } from "./capacity.ts";
 import { extendRun, resizeRun } from "./change-run.ts";
 import { followRuns } from "./changes.ts";
 import { kubernetesCommands } from "./commands.ts";
-import { countExecs } from "./exec.ts";
+import { countExecs, countWork } from "./exec.ts";
 import { failedPulls } from "./failed-pulls.ts";
 import { openGate } from "./gate.ts";
 import { isJupyterWanted, observeJupyter } from "./jupyter.ts";
@@ -105,6 +105,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     setAccess: async (uid, run, access) => unlessOvertaken(() => setAccess(place, { uid, run }, access, sshPort)),
     resize: async (uid, run, resources, revision) =>
       unlessOvertaken(() => resizeRun(place, { uid, run }, resources, revision)),
+    countWork: async (uid, run) => countWork(place, { uid, run }),
     ...kubernetesCommands(place),
     postToPort: async (uid, run, request) => postToPort(place, { uid, run }, request),
     readLog: async (uid, run) => readLog(place, { uid, run }, recent),

@@ -2,12 +2,13 @@ import type { Exec, ExecStatus } from "#core/ports/exec.ts";
 import { RunGone } from "#core/problem.ts";
 import { answerBytes, type ExecAnswer, machineStatusOf } from "./exec-answer.ts";
 import { countScript, readScript, refusal, startScript } from "./exec-script.ts";
+import { isJupyterWanted } from "./jupyter.ts";
 import { nameOfRun, type RunId } from "./names.ts";
 import type { Pod } from "./objects.ts";
 import { execInPod, type PodCommandResult } from "./pod-exec.ts";
-import { livingPod, type Place } from "./read-run.ts";
+import { findJob, isLiving, livingPod, type Place } from "./read-run.ts";
 import { MAIN } from "./run-job.ts";
-import { countSupervised, readSupervised, startSupervised } from "./supervised-exec.ts";
+import { countSupervised, countSupervisedWork, readSupervised, startSupervised } from "./supervised-exec.ts";
 import { isSupervised } from "./tools.ts";
 
 /** On a machine with far too much to do. */
@@ -63,6 +64,15 @@ export async function countExecs(place: Place, id: RunId): Promise<number | null
   } catch {
     return null;
   }
+}
+
+/** Counts what works in a run without a connection (see Compute). Only a supervisor can tell. */
+export async function countWork(place: Place, id: RunId): Promise<number | null> {
+  const job = await findJob(place, id);
+  if (!job || !isLiving(job)) return 0;
+  const pod = await livingPod(place, id);
+  const asked = { hasJupyter: isJupyterWanted(job), timeoutMs: answeredWithinMs };
+  return isSupervised(pod) ? countSupervisedWork(place, pod, asked) : 0;
 }
 
 /** Checked before it becomes part of a path. */

@@ -42,6 +42,24 @@ export async function countSupervised(place: Place, pod: Pod, timeoutMs: number)
   return Number(stdout.toString());
 }
 
+/** As images/tools/shared/shared.go names it: tools of an older image do not know the question. */
+const wrongUse = 64;
+
+/**
+ * Counts what works without a connection. Null: unknown. Throws where nobody answers. Older tools cannot tell, so that a
+ * wanted Jupyter counts as unknown.
+ */
+export async function countSupervisedWork(
+  place: Place,
+  pod: Pod,
+  { hasJupyter, timeoutMs }: { readonly hasJupyter: boolean; readonly timeoutMs: number },
+): Promise<number | null> {
+  const { exitCode, stdout } = await askPod(place, pod, { words: askSupervisor("work"), timeoutMs });
+  if (exitCode === wrongUse && !hasJupyter) return 0;
+  const [, count] = /^(\d{1,9})\n$/.exec(stdout.toString()) ?? [];
+  return exitCode === 0 && count !== undefined ? Number(count) : null;
+}
+
 interface Asked {
   readonly words: readonly string[];
   readonly stdin?: string;

@@ -61,6 +61,25 @@ describe("Jupyter", () => {
     );
   });
 
+  it("is asked by its supervisor what its kernels do, and is unknown where it does not say so", async () => {
+    const kernels = join(fixture.files, "kernels");
+    const asking = server.replace("response.end(", `response.end(require("node:fs").readFileSync("${kernels}") || `);
+    writeFileSync(join(fixture.files, "jupyter"), asking, { mode: 0o755 });
+    writeFileSync(kernels, '[{"execution_state":"busy"}]');
+    const { run, wanted } = await withJupyter(`${fixture.files}:/bin`);
+    const count = () => fixture.compute.countWork(run.uid, 1);
+    expect(await count()).toBe(0);
+
+    await wanted(1, "first");
+    await fixture.until(run, (seen) => seen?.jupyter?.state === "on");
+    const busy = await count();
+    writeFileSync(kernels, '[{"execution_state":"idle"}]');
+    const idle = await count();
+    writeFileSync(kernels, "<html>");
+
+    expect([busy, idle, await count()]).toEqual([1, 0, null]);
+  });
+
   it.each([
     ["is not there", "", "Jupyter is not on the PATH of this environment"],
     ["ends at once", "#!/bin/sh\nexit 5\n", "Jupyter ended at once (exit code 5)"],

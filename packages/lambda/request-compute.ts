@@ -13,6 +13,7 @@ export const compute = (): Compute => ({
   extend: notForRequests,
   setAccess: notForRequests,
   resize: notForRequests,
+  countWork: notForRequests,
   postToPort: notForRequests,
   readLog: notForRequests,
   listRuns: notForRequests,

@@ -21,6 +21,7 @@ import { type Isolation, type Network, readMark, readRun, writeEnd, writeMark } 
 import { carryOn, endNow, forgetDraft, isDraft, nudge, type RunPlace, requestRemoval } from "./removal.ts";
 import { isDirectory, listRunNames, madeAt, markRemoved, runName } from "./run-directory.ts";
 import { canSandbox } from "./sandbox-probe.ts";
+import { countWork } from "./work.ts";
 
 export interface ProcessCompute extends Compute {
   readonly isolation: Isolation;
@@ -89,6 +90,7 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
       writeMark(directory, "resized", revision);
       moveLimits(made.limits, resources);
     },
+    countWork: async (uid, run) => countWork(placeOf(host, runName(uid, run))),
     startExec: (uid, run, exec) => startExec(placeOf(host, runName(uid, run)).directory, exec),
     readExec: (uid, run, id, waitMs) => readExec(placeOf(host, runName(uid, run)).directory, id, waitMs),
     postToPort: (uid, run, request) => postToPort(placeOf(host, runName(uid, run)).directory, request),

@@ -14,6 +14,8 @@ export interface ProcessStatus extends ProcessIdentity {
   readonly group: number;
   readonly session: number;
   readonly hasTerminal: boolean;
+  /** The foreground process group of its terminal; -1 without one, and where the machine does not tell. */
+  readonly foreground: number;
   /**
    * It runs no more and holds nothing: so stays the first process of a pid namespace until all others in it have been
    * reaped (pid_namespaces(7)), which whoever took them over may do late or never.
@@ -74,13 +76,13 @@ function fromProc(pid: number, which: Which = "running"): ProcessStatus | undefi
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    const [state, , group, session, terminal] = fields;
+    const [state, , group, session, terminal, foreground] = fields;
     const [flags, threads, startedAt, memory] = [fields[6], fields[17], fields[19], fields[20]];
     const hasEnded = state === "Z" || state === "X";
     if (startedAt === undefined || (hasEnded && which === "running")) return undefined;
-    const ids = { group: Number(group), session: Number(session), hasTerminal: terminal !== "0" };
+    const ids = { group: Number(group), session: Number(session), foreground: Number(foreground) };
     const isSpent = (Number(flags) & exiting) !== 0 && memory === "0" && threads === "1";
-    return { pid, startedAt, boot: bootId(), ...ids, isSpent };
+    return { pid, startedAt, boot: bootId(), ...ids, hasTerminal: terminal !== "0", isSpent };
   } catch {
     return undefined;
   }
@@ -92,7 +94,8 @@ function fromPs(pid: number, which: Which = "running"): ProcessStatus | undefine
     const line = execFileSync("ps", [...columns, "-p", String(pid)], { encoding: "utf8" }).trim();
     const [, state, group, startedAt = ""] = /^(\S+)\s+(\d+)\s+(.+)$/.exec(line) ?? [];
     if (state === undefined || (state.startsWith("Z") && which === "running")) return undefined;
-    return { pid, startedAt, boot: bootId(), group: Number(group), session: 0, hasTerminal: false, isSpent: false };
+    const unknown = { session: 0, hasTerminal: false, foreground: -1, isSpent: false };
+    return { pid, startedAt, boot: bootId(), group: Number(group), ...unknown };
   } catch {
     return undefined;
   }

@@ -20,7 +20,7 @@ export interface ProcessTree {
 }
 
 /** A process of the run. Its network is asked to end with nothing else: it may still be needed. */
-interface Member {
+export interface Member {
   readonly identity: ProcessIdentity;
   readonly isNetwork: boolean;
 }
@@ -30,7 +30,7 @@ interface Member {
  * where these are not for an environment to choose. Without /proc (macOS) only the groups whose leader lives are seen,
  * and each by its leader alone.
  */
-async function membersOf(tree: ProcessTree): Promise<Member[]> {
+export async function membersOf(tree: ProcessTree): Promise<Member[]> {
   if (process.platform !== "linux") {
     const leading = [...tree.leaders, ...tree.sandboxes].filter(isAlive);
     return leading.map((identity) => ({ identity, isNetwork: false }));

@@ -14,13 +14,15 @@ export interface ExecOutcome {
   readonly directory?: string;
 }
 
-export interface MemoryExecs extends Pick<Compute, "startExec" | "readExec"> {
+export interface MemoryExecs extends Pick<Compute, "startExec" | "readExec" | "countWork"> {
   /** Decides what becomes of later commands for which this holds; the newest that holds decides. */
   programExec(match: (exec: Exec) => boolean, outcome: ExecOutcome | ((exec: Exec) => ExecOutcome)): void;
   /** Every command that was started, in their order; one of a run that is gone is still there. */
   execs(): readonly Exec[];
   /** Sessions of runs of this uid besides their commands; null: that nobody can tell. */
   setSessions(uid: string, sessions: number | null): void;
+  /** Sets what works in runs of this uid without a connection; null: unknown; an error: the question fails. */
+  setWork(uid: string, work: number | null | Error): void;
 }
 
 /** What the fake of runs tells of one of them; undefined when nothing of it is left. */
@@ -47,6 +49,7 @@ export function memoryExecs(
 ): MemoryExecs & { sessions(uid: string, run: number): Observation["sessions"] } {
   const programs: Parameters<MemoryExecs["programExec"]>[] = [];
   const others = new Map<string, number | null>();
+  const work = new Map<string, number | null | Error>();
   const begun = new Map<string, Begun>();
 
   const startExec: Compute["startExec"] = async (uid, run, exec) => {
@@ -74,6 +77,12 @@ export function memoryExecs(
     programExec: (match, outcome) => void programs.push([match, outcome]),
     execs: () => [...begun.values()].map(({ exec }) => exec),
     setSessions: (uid, sessions) => void others.set(uid, sessions),
+    setWork: (uid, works) => void work.set(uid, works),
+    countWork: async (uid) => {
+      const works = work.get(uid);
+      if (works instanceof Error) throw works;
+      return works === undefined ? 0 : works;
+    },
     sessions: (uid, run) => {
       const other = others.get(uid) ?? 0;
       if (others.get(uid) === null) return null;

@@ -35,7 +35,7 @@ func main() {
 		count()
 	case "ready":
 		ready()
-	case "access", "status":
+	case "access", "status", "work":
 		finish(ask("attendant.socket", verb))
 	default:
 		finish(ask("socket", verb))

@@ -65,6 +65,8 @@ func (a *attendant) answer(asked []string, input *json.Decoder, _ net.Conn) (int
 		return a.setAccess(input)
 	case "status":
 		return 0, a.status()
+	case "work":
+		return 0, a.work()
 	}
 	return shared.WrongUse, "That is no question\n"
 }

@@ -12,7 +12,7 @@ import (
 
 func main() {
 	if len(os.Args) < 2 {
-		shared.Fail(shared.WrongUse, "usage: supervisor install|run|exec|read|count|attend|open|ready|access|status")
+		shared.Fail(shared.WrongUse, "usage: supervisor install|run|exec|read|count|work|attend|open|ready|access|status")
 	}
 	if os.Args[1] == "run" {
 		os.Exit(run(os.Args[2:]))

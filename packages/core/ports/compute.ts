@@ -247,6 +247,11 @@ export interface Compute {
   /** Moves the limits of a living run; nothing happens when it is gone, or was resized with a higher revision. */
   resize(uid: string, run: number, resources: Resources, revision: number): Promise<void>;
   /**
+   * Counts what works in a living run without a connection: Jupyter kernels, and terminals with a program in the
+   * foreground. Null: unknown, which counts as use. Asked only before a run is stopped as idle.
+   */
+  countWork(uid: string, run: number): Promise<number | null>;
+  /**
    * Starts a command, unless one of this id was started before. Throws `RunGone` when there is no living run. Whatever
    * leaves the session is ended with the run.
    */

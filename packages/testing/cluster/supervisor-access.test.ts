@@ -22,6 +22,67 @@ const setAccess = (access: object) => fixture.ask("access", [], JSON.stringify(a
 /** Adds a line to a file whenever it starts, with the token that it was given. */
 const server = (name: string, then = staying) => sh(`echo "$$ $TOKEN" >>${fixture.file(name)}; ${then}`);
 
+describe("what works in a run", () => {
+  const work = async () => (await fixture.ask("work")).stdout;
+  /** A Jupyter that answers this of its kernels to the holder of its token. */
+  const jupyter = (answer: string) =>
+    `require("node:http").createServer(({ headers, url }, response) => {
+      const isOurs = headers.authorization === "token " + process.env.JUPYTER_TOKEN && url === "/api/kernels";
+      response.writeHead(isOurs ? 200 : 403).end(${JSON.stringify(answer)});
+    }).listen(Number(process.env.AT), "127.0.0.1");`;
+  const serve = async (revision: number, answer: string) => {
+    const free = createServer();
+    await new Promise<void>((resolve) => free.listen(0, "127.0.0.1", resolve));
+    const { port } = free.address() as { port: number };
+    await new Promise((resolve) => free.close(resolve));
+    const env = { JUPYTER_TOKEN: "secret", AT: String(port) };
+    const words = [process.execPath, "-e", jupyter(answer)];
+    await setAccess({ revision, services: { jupyter: { words, env, port } } });
+    await until(async () => (await status()).services.jupyter?.answers === true);
+  };
+  const kernels = (...states: string[]) =>
+    JSON.stringify(states.map((execution_state) => ({ execution_state, last_activity: new Date().toISOString() })));
+
+  it("is nothing without Jupyter, and the kernels that it does not call idle", async () => {
+    await fixture.run([]);
+    expect(await work()).toBe("0\n");
+
+    await serve(1, kernels("idle", "busy", "starting", "dead"));
+    expect(await work()).toBe("2\n");
+    await serve(2, kernels("idle"));
+    expect(await work()).toBe("0\n");
+    const old = new Date(Date.now() - 11 * 60_000).toISOString();
+    await serve(3, JSON.stringify([{ execution_state: "starting", last_activity: old }]));
+    expect(await work()).toBe("0\n");
+  });
+
+  it.each(["", "null", "{}", "<html>"])("is unknown where Jupyter answers %j", async (answer) => {
+    await fixture.run([]);
+
+    await serve(1, answer);
+
+    expect(await work()).toBe("unknown\n");
+  });
+
+  it("is a terminal with a program in the foreground, and none that waits at its prompt", async () => {
+    const typed = fixture.file("typed");
+    const terminal = (text: string) => `import os, pty
+pid, at = pty.fork()
+if pid == 0: os.execv("/bin/sh", ["/bin/sh", "-i"])
+os.write(at, b"${text}")
+open("${typed}", "w").close()
+while True: os.read(at, 1000)`;
+    await fixture.run([]);
+    const words = (text: string) => ["python3", "-c", terminal(text)];
+
+    await setAccess({ revision: 1, services: { notebook: { words: words(""), env: {}, port: 1 } } });
+    await until(() => existsSync(typed));
+    expect(await work()).toBe("0\n");
+    await setAccess({ revision: 2, services: { notebook: { words: words("sleep 3600\\n"), env: {}, port: 1 } } });
+    await until(async () => (await work()) === "1\n");
+  });
+});
+
 describe("access to a run", () => {
   it("changes while it runs, whole and by revision", async () => {
     await fixture.run([]);

@@ -167,8 +167,8 @@ export const environmentBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/auto-stop.ts",
-        find: "lastUsedAt, busyUntil, sessions: observed.sessions,",
-        replace: "lastUsedAt, busyUntil: null, sessions: observed.sessions,",
+        find: "lastUsedAt, busyUntil, sessions, decidedAt",
+        replace: "lastUsedAt, busyUntil: null, sessions, decidedAt",
       },
     ],
   },

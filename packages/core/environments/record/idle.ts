@@ -6,7 +6,7 @@ export interface IdleSignals {
   readonly lastUsedAt: number | null;
   /** A running exec counts as use until then. */
   readonly busyUntil: number | null;
-  /** Open terminals and running execs; null: nobody can tell. */
+  /** Open terminals, running execs, busy Jupyter kernels and programs in terminals; null: unknown. */
   readonly sessions: number | null;
   /** When idleness was last decided, or when the run started. */
   readonly decidedAt: number;

@@ -47,7 +47,7 @@ export async function stepActive(
   if (silent) return noLaterThan(silent, nextExtendAt(silent.record, now));
   const resized = await resizeRun(ctx, extended, now);
   if (resized) return resized;
-  const used = lookForUse(ctx, withObservation(ctx, extended, observed), observed, now);
+  const used = await lookForUse(ctx, withObservation(ctx, extended, observed), observed, now);
   const decided = used.phase === "active" ? lookAtGpus(ctx, used, observed, now) : used;
   if (decided.phase !== "active") return changed(decided, now, "unused");
   const warning = warningBetween(used, decided);

@@ -110,6 +110,42 @@ test("an exec's mark and open sessions keep it", async () => {
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", use: { idle: { signal: "sessions" } } });
 });
 
+test.each([
+  ["kernels that work and nobody connected", 1, "sessions"],
+  ["a Jupyter that cannot be asked", null, "unknown sessions"],
+  ["a question that fails", new Error("The machine does not answer"), "unknown sessions"],
+])("%s keep it for as long as that is so", async (_, works, signal) => {
+  const world = await activeWorld();
+  const { uid } = await world.read("alice", "one");
+  world.compute.setWork(uid, works);
+
+  await world.advance(90 * MINUTE);
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", use: { idle: { signal } } });
+  world.compute.setWork(uid, 0);
+  await world.advance(6 * MINUTE);
+
+  expect((await world.read("alice", "one")).phase).toBe("stopped");
+});
+
+test("what works is only asked for where nobody is connected, and not at every look", async () => {
+  const world = await activeWorld();
+  const { uid } = await world.read("alice", "one");
+  const { countWork } = world.compute;
+  let asked = 0;
+  const counted = async (...of: Parameters<typeof countWork>) => {
+    asked += 1;
+    return countWork(...of);
+  };
+  Object.assign(world.ctx, { compute: { ...world.compute, countWork: counted } });
+
+  await world.advance(11 * MINUTE);
+  const alone = asked;
+  world.compute.setSessions(uid, 1);
+  await world.advance(30 * MINUTE);
+
+  expect([alone, asked]).toEqual([2, 2]);
+});
+
 test("a dry run only says that it would have been stopped", async () => {
   const world = await activeWorld({ settings: { idleDryRun: true } });
 

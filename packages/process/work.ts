@@ -1,0 +1,29 @@
+import { readAccess, seeJupyter } from "./access-record.ts";
+import { countKernels } from "./kernels.ts";
+import { lookAt, treeOf } from "./observation.ts";
+import { findProcess, type ProcessStatus } from "./process-identity.ts";
+import { membersOf, type ProcessTree } from "./process-tree.ts";
+import type { RunPlace } from "./removal.ts";
+
+/** Counts what works in a run without a connection (see Compute). */
+export async function countWork({ directory, name }: RunPlace): Promise<number | null> {
+  const status = lookAt(directory);
+  if (!status.supervisorLives) return 0;
+  const terminals = await countBusyTerminals(treeOf(name, directory, status.processes));
+  const origin = seeJupyter(directory)?.origin;
+  const token = readAccess(directory)?.jupyter?.token;
+  if (terminals > 0 || !origin || token === undefined) return terminals;
+  return countKernels(origin, token, Date.now());
+}
+
+/** Counts the terminals in which a program runs in the foreground. Without /proc it finds none. */
+async function countBusyTerminals(tree: ProcessTree): Promise<number> {
+  if (process.platform !== "linux") return 0;
+  const statuses = (await membersOf(tree)).flatMap(({ identity }) => findProcess(identity.pid) ?? []);
+  return statuses.filter(isAtWork).length;
+}
+
+/** At its prompt a shell, which leads the session, is itself the foreground group (tcgetpgrp(3)). */
+function isAtWork({ pid, session, group, hasTerminal, foreground }: ProcessStatus): boolean {
+  return pid === session && hasTerminal && foreground > 0 && foreground !== group;
+}
