@@ -27,9 +27,10 @@ describe.each([
     now: Date.now,
     pass: sleep,
     close: fixture.clear,
-    command: (_, { prints, exits, ignoresTerm }) => {
+    command: (_, { prints, exits, ignoresTerm, lastWords }) => {
       const print = prints.length > 0 ? `cat ${linesIn(fixture.files, prints)}` : ":";
       if (exits !== undefined) return `${print}; exit ${exits}`;
+      if (lastWords) return `trap 'echo "${lastWords}"; exit 0' TERM; ${print}; while :; do sleep 0.1; done`;
       return `${ignoresTerm ? 'trap "" TERM;' : ""} ${print}; while :; do sleep 1; done`;
     },
   }));

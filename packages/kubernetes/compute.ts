@@ -37,6 +37,7 @@ import { removeRun } from "./remove-run.ts";
 import { setAccess, withSshPort } from "./set-access.ts";
 import { sharedLists } from "./shared-lists.ts";
 import { gpuIdleSinceOf, statusReader } from "./supervisor-status.ts";
+import { terminateRun } from "./terminate-run.ts";
 import { isSupervised } from "./tools.ts";
 import type { WebAddresses } from "./web-parts.ts";
 
@@ -99,6 +100,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     observe: async (uid, run) =>
       observeRun(place, { uid, run }, { now: now(), refusals, pulls, missing, sshPort, recent, nodesOf, watchesGpus }),
     begin: async (uid, run) => openGate(place, await readRun(place, { uid, run })),
+    terminate: async (uid, run) => terminateRun(place, { uid, run }, { recent, blobs: options.blobs }),
     remove: async (uid, run, removal) =>
       removeRun(place, { uid, run }, removal, { stateOf: machineStateOf, recent, blobs: options.blobs }),
     extend: async (uid, run, until) => unlessOvertaken(() => extendRun(place, { uid, run }, until, now())),

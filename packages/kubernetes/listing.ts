@@ -2,6 +2,7 @@ import { gunzipSync } from "node:zlib";
 import { MOST_LISTING_BYTES } from "#core/disks/content.ts";
 import { listedOf } from "#core/disks/listing.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
+import { isTerminated } from "./machine-status.ts";
 import { nameOfRun, type RunId } from "./names.ts";
 import type { Pod } from "./objects.ts";
 import type { Place } from "./read-run.ts";
@@ -12,17 +13,21 @@ import { isSupervised, lastWordsOf, listFiles } from "./tools.ts";
 /** It keeps the GPUs of a run that is being ended. */
 const answeredWithinMs = 2_000;
 
+/** The last line of a list that is not whole (images/tools/files). */
+const leftOut = "The rest is left out\n";
+
 /**
- * Keeps the list of the files of a run's disk, before it is removed: while it lives its container is asked, and one that
- * has ended said it in its last words, as much of it as those hold. A list that cannot be had holds nothing up.
+ * Keeps the list of the files of a run's disk before its command is ended, and again before the run is removed. A living
+ * container is asked; one that has ended said the list in its last words, as much as those hold. A shortened list does
+ * not replace the whole one from before the end. A list that cannot be had holds nothing up.
  */
 export async function keepListing(place: Place, blobs: Blobs, id: RunId, pod: Pod | undefined): Promise<void> {
   const [claim] = (pod?.spec.volumes ?? []).flatMap((volume) => volume.persistentVolumeClaim?.claimName ?? []);
   if (!pod || claim === undefined || !isSupervised(pod) || pod.metadata.deletionTimestamp !== undefined) return;
   try {
     const listing = await listingOf(place, pod);
-    if (listing !== undefined)
-      await blobs.put(listedOf(claim), new TextEncoder().encode(`${nameOfRun(id)}\n${listing}`));
+    if (listing === undefined || (isTerminated(pod) && listing.endsWith(leftOut))) return;
+    await blobs.put(listedOf(claim), new TextEncoder().encode(`${nameOfRun(id)}\n${listing}`));
   } catch {
     // The content of that backup is not known then, and GET content says so.
   }

@@ -24,6 +24,11 @@ export function machineStatusOf(pod: Pod | undefined): MachineStatus {
   return { ...seen(pod), deleted: pod.metadata.deletionTimestamp !== undefined };
 }
 
+/** Whether the pod was asked to end (terminate-run.ts): Berth sets this deadline on no other pod. */
+export function isTerminated({ spec }: Pod): boolean {
+  return spec.activeDeadlineSeconds !== undefined;
+}
+
 type Seen = Omit<MachineStatus, "deleted">;
 
 function seen(pod: Pod): Seen {

@@ -43,6 +43,8 @@ export interface Job extends KubeObject {
 export interface Pod extends KubeObject {
   readonly spec: {
     readonly nodeName?: string;
+    /** From the start of the pod on; past it, its node ends it. */
+    readonly activeDeadlineSeconds?: number;
     readonly containers?: readonly PodContainer[];
     readonly initContainers?: readonly PodContainer[];
     readonly volumes?: readonly PodVolume[];

@@ -158,6 +158,7 @@ it("one right less would not be enough: the driver uses each of them", { retry: 
   );
   ending.abort();
   await watching;
+  await compute.terminate(two.uid, 1, 10);
   await compute
     .postToPort(serves.uid, 1, { port: 8080, path: "/", body: "{}", timeoutMs: 1_000 })
     .catch(() => "silent");

@@ -39,6 +39,16 @@ describe("a run", () => {
     expect(endOfAll(isDone, isDone)).toMatchObject({ exitCode: 0 });
   });
 
+  it("on several machines that were asked to end has ended with the last of them", () => {
+    const asked = (pod: Pod) => ({ ...pod, spec: { ...pod.spec, activeDeadlineSeconds: 1 } });
+    const lives = [jobOf(), asked(podOf("lives"))] as const;
+    const isOver = [jobOf(failed), asked(podOf(143, { reason: "DeadlineExceeded" }))] as const;
+
+    expect(endOfAll(isOver, lives)).toBeUndefined();
+    expect(endOfAll(lives, isOver)).toBeUndefined();
+    expect(endOfAll(isOver, isOver)).toMatchObject({ started: true, exitCode: null });
+  });
+
   it("on several machines has ended once somebody deleted the Job of the first", () => {
     const lives = [jobOf(), podOf("lives")] as const;
 

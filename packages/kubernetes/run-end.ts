@@ -1,5 +1,5 @@
 import { deadlineExceeded, endOfDeleted, type MachineEnd, timeOf } from "./end-reason.ts";
-import type { MachineStatus } from "./machine-status.ts";
+import { isTerminated, type MachineStatus } from "./machine-status.ts";
 import { type Condition, conditionOf, holds, type Job, type Pod } from "./objects.ts";
 
 export interface SeenMachine {
@@ -12,12 +12,14 @@ export interface SeenMachine {
 
 /**
  * How a run ended. Undefined: it lives, or the cluster has not said yet why its pod went. One failed machine ends the whole
- * run; otherwise the run ends once all of its machines have.
+ * run, unless its machines were asked to end: then the others may still print. Otherwise the run ends once all of its
+ * machines have.
  */
 export function endOfRun(machines: readonly SeenMachine[]): MachineEnd | undefined {
   const ends = machines.flatMap((machine) => endOfMachine(machine) ?? []);
   const failed = ends.find(({ exitCode }) => exitCode !== 0);
-  if (failed) return failed;
+  const mayPrint = ends.length < machines.length && machines.some(({ pod }) => pod && isTerminated(pod));
+  if (failed && !mayPrint) return failed;
   if (ends.length === machines.length) return newest(ends);
   const [first, ...others] = machines;
   // Somebody deleted the first Job, and its pod went with it, while the other machines go on.

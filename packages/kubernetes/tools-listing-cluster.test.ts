@@ -1,4 +1,5 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { listingBlob } from "#core/disks/content.ts";
@@ -82,6 +83,34 @@ it("lists those of a run whose command ended by itself", async () => {
   await removed(run);
 
   expect(await contentOf((await backedUp(volume, run)).id)).toBe(listed);
+});
+
+it("lists what a command that is asked to end writes before it ends", async () => {
+  const disk = join(fixture.files, `disk-${disks + 1} $(HOME)`);
+  const saves = `disk='${disk}'; trap 'touch "$disk/saved"; exit 0' TERM; touch "$disk/begun"`;
+  const { run, volume } = await withDisk({ command: `${saves}; while :; do sleep 0.1; done` });
+  await fixture.eventually(async () => existsSync(join(disk, "begun")), Boolean);
+
+  await compute.terminate(run.uid, 1, 10);
+  await fixture.ended(run);
+  await removed(run);
+
+  expect(await contentOf((await backedUp(volume, run)).id)).toBe(".:\nbegun\ndeep\nsaved\ntwo?lines?[2J\n\n./deep:\n");
+});
+
+it("keeps the whole list from before a command was asked to end where its last words hold a part of it", async () => {
+  const { run, volume, path } = await withDisk({ command: "while :; do sleep 0.1; done" });
+  const names = Array.from({ length: 1_000 }, () => randomBytes(8).toString("hex"));
+  for (const name of names) writeFileSync(join(path, name), "");
+  await fixture.ready(run);
+
+  await compute.terminate(run.uid, 1, 10);
+  await fixture.ended(run);
+  await removed(run);
+
+  const content = (await contentOf((await backedUp(volume, run)).id)) ?? "";
+  expect(names.filter((name) => !content.includes(name))).toEqual([]);
+  expect(content).not.toContain("The rest is left out");
 });
 
 it("gives no backup the list of an earlier run, and keeps none of a volume that is gone", async () => {

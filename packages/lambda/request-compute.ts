@@ -9,6 +9,7 @@ export const compute = (): Compute => ({
   apply: notForRequests,
   observe: notForRequests,
   begin: notForRequests,
+  terminate: notForRequests,
   remove: notForRequests,
   extend: notForRequests,
   setAccess: notForRequests,

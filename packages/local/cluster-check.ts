@@ -47,7 +47,7 @@ const mostAsked = 4;
 const needed: readonly (readonly [group: string, resource: string, verbs: string])[] = [
   ["", "namespaces", "get"],
   ["batch", "jobs", "get list watch create patch delete"],
-  ["", "pods", "get list watch delete"],
+  ["", "pods", "get list watch patch delete"],
   ["", "pods/log", "get"],
   ["", "pods/exec", "get create"],
   ["", "pods/portforward", "get create"],

@@ -26,9 +26,10 @@ describe.each(ways)("process compute as every Compute, isolation %s, lock by %s"
       now: Date.now,
       pass: sleep,
       close: fixture.close,
-      command: (_, { prints, exits, ignoresTerm }) => {
+      command: (_, { prints, exits, ignoresTerm, lastWords }) => {
         const print = prints.length > 0 ? printing(fixture.shown, prints) : ":";
         if (exits !== undefined) return `${print}; exit ${exits}`;
+        if (lastWords) return `trap 'echo "${lastWords}"; exit 0' TERM; ${print}; while :; do sleep 0.1; done`;
         return `${ignoresTerm ? 'trap "" TERM;' : ""} ${print}; while :; do sleep 1; done`;
       },
     };

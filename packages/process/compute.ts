@@ -18,7 +18,16 @@ import { postToPort } from "./port-post.ts";
 import { computeNode } from "./pretend-node.ts";
 import { killTree } from "./process-tree.ts";
 import { type Isolation, type Network, readMark, readRun, writeEnd, writeMark } from "./records.ts";
-import { carryOn, endNow, forgetDraft, isDraft, nudge, type RunPlace, requestRemoval } from "./removal.ts";
+import {
+  carryOn,
+  endNow,
+  forgetDraft,
+  isDraft,
+  nudge,
+  type RunPlace,
+  requestRemoval,
+  requestTermination,
+} from "./removal.ts";
 import { isDirectory, listRunNames, madeAt, markRemoved, runName } from "./run-directory.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 import { countWork } from "./work.ts";
@@ -68,6 +77,11 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
     observe: async (uid, run) => observeRun(host, placeOf(host, runName(uid, run))),
     // Whoever starts a run starts it on all of its pretend machines at once.
     begin: async () => undefined,
+    terminate: async (uid, run, graceSeconds) => {
+      const place = placeOf(host, runName(uid, run));
+      if (isDirectory(place.directory)) requestTermination(place, Date.now() + graceSeconds * 1000);
+      return true;
+    },
     remove: async (uid, run, { graceSeconds, force, unlessBound }) => {
       const graceMs = force ? 0 : Math.max(0, graceSeconds || 0) * 1000;
       const place = placeOf(host, runName(uid, run));

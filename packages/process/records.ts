@@ -48,13 +48,14 @@ export interface EndRecord {
 }
 
 /**
- * A small file in a run's directory. Three tell the supervisor something, and it reads them every second and on SIGUSR2:
- * `removal` (kill the run at this time), `until` (end it at this time), `stopped` (the stack was stopped at this time).
+ * A small file in a run's directory. Four tell the supervisor something, and it reads them every second and on SIGUSR2:
+ * `removal` (kill the run at this time and remove it), `termination` (kill it at this time and keep its directory),
+ * `until` (end it at this time), `stopped` (the stack was stopped at this time).
  * The others are notes for whoever looks: `answered` (all ports have answered once), `silent` (the supervisor has not
  * answered since then), `cut-off` (the run's network is not joined to the machine's), `resized` (the revision of its
  * limits, and not a time). Every other mark holds ms since the epoch.
  */
-export type Mark = "removal" | "until" | "stopped" | "answered" | "silent" | "cut-off" | "resized";
+export type Mark = "removal" | "termination" | "until" | "stopped" | "answered" | "silent" | "cut-off" | "resized";
 
 export function readRun(directory: string): RunRecord | undefined {
   const found = readObject(directory, "run.json") ?? {};

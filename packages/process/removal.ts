@@ -38,6 +38,13 @@ export async function requestRemoval(place: RunPlace, killAt: number, withinMs: 
   await carryOn(place, lookAt(directory));
 }
 
+/** Asks for the command to be ended by `killAt` (ms since the epoch; an earlier time that was asked for stays). */
+export function requestTermination({ directory }: RunPlace, killAt: number): void {
+  const known = readMark(directory, "termination");
+  if (known === undefined || killAt < known) writeMark(directory, "termination", killAt);
+  nudge(directory);
+}
+
 /** Takes the next step of a removal that was asked for. Each look at the run calls this, so no removal is forgotten. */
 export async function carryOn(place: RunPlace, { removal, supervisorLives }: RunStatus): Promise<void> {
   if (removal === undefined) return;

@@ -55,12 +55,15 @@ export function supervise(directory: string, besides: Besides): Supervision {
   const look = (): void => {
     if (!tree) return;
     if (mayHaveChanged()) {
-      for (const mark of ["removal", "stopped", "until"] as const) marks.set(mark, readMark(directory, mark));
+      for (const mark of ["removal", "termination", "stopped", "until"] as const)
+        marks.set(mark, readMark(directory, mark));
       besides.look();
     }
     const now = Date.now();
-    const [removal, stopped, until] = [marks.get("removal"), marks.get("stopped"), marks.get("until")];
+    const [removal, termination] = [marks.get("removal"), marks.get("termination")];
+    const [stopped, until] = [marks.get("stopped"), marks.get("until")];
     if (removal !== undefined) end(because(askedToStop), removal);
+    if (termination !== undefined) end(because(askedToStop), termination);
     if (stopped !== undefined) end(because(stackStopped), stopped + graceMs.stopped);
     if (until !== undefined && until <= now) end(because(deadlineExceeded), now + graceMs.deadline);
     if (wasKilled) end(because(killedFromOutside), now + graceMs.killed);

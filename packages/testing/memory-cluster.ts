@@ -25,6 +25,14 @@ export interface Signals {
 
 const logBytes = 1024 * 1024;
 
+/** What becomes of the runs of a uid, and what their command prints: as it begins, and when it is asked to end. */
+export interface Program {
+  readonly outcome: Outcome;
+  readonly ignoresTerm: boolean;
+  readonly log: string;
+  readonly lastWords: string;
+}
+
 /** What the fake Compute holds. */
 export interface World {
   readonly clock: Clock;
@@ -50,7 +58,7 @@ export interface World {
   readonly ghosts: Map<string, MemoryRun>;
   /** Volumes that such a run left attached, with the uid of their node. */
   readonly stuck: Map<string, { readonly uid: string; readonly run: number; readonly node: string }>;
-  readonly outcomes: Map<string, { readonly outcome: Outcome; readonly ignoresTerm: boolean; readonly log: string }>;
+  readonly outcomes: Map<string, Program>;
   readonly logs: Map<string, string>;
   readonly starts: Map<string, number>;
   /** The uids of which any command began. */

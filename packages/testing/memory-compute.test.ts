@@ -17,11 +17,11 @@ describe.each([true, false])("memory compute as every Compute, refuses a second 
   computeConformance(async () => {
     const clock = manualClock();
     const compute = memoryCompute({ clock, nodes, refusesSecondStart });
-    const command = (uid: string, { prints, exits, ignoresTerm = false }: Behaviour) => {
+    const command = (uid: string, { prints, exits, ignoresTerm = false, lastWords }: Behaviour) => {
       const outcome =
         exits === undefined ? { kind: "lives" as const } : { kind: "exits" as const, code: exits, afterMs: 0 };
       const log = prints.map((line) => `${line}\n`).join("");
-      compute.program(uid, outcome, { ignoresTerm, log });
+      compute.program(uid, outcome, { ignoresTerm, log, lastWords: lastWords ? `${lastWords}\n` : "" });
       return "acted out by the fake";
     };
     const pass = async (ms: number) => clock.advance(ms);

@@ -6,6 +6,7 @@ import {
   isRunning,
   machineOf,
   move,
+  type Program,
   print,
   refOf,
   runName,
@@ -30,8 +31,8 @@ import { memorySignals } from "./memory-signals.ts";
 import { copyOfData } from "./plain-data.ts";
 
 export interface MemoryCompute extends Compute, MemoryPosts, MemoryExecs, MemoryNodes {
-  /** Decides what becomes of every later run of this uid, and what its command prints as it begins. */
-  program(uid: string, outcome: Outcome, options?: { readonly ignoresTerm?: boolean; readonly log?: string }): void;
+  /** Decides what becomes of every later run of this uid, and what its command prints. */
+  program(uid: string, outcome: Outcome, options?: Partial<Omit<Program, "outcome">>): void;
   /** Adds to what the run's command has printed. */
   print(uid: string, run: number, text: string): void;
   /** Whether anything answers on this port of the uid's runs: while not, none of them becomes ready. */
@@ -170,6 +171,7 @@ function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs
       const it = world.runs.get(runName(uid, run));
       if (it && waitsToBegin(it)) letBegin(world, it);
     },
+    terminate: async (uid, run, graceSeconds) => terminateRun(world, runName(uid, run), graceSeconds),
     remove: async (uid, run, options) => removeRun(world, runName(uid, run), options),
     extend: async (uid, run, until) => {
       settle(world);
@@ -216,8 +218,8 @@ function controls(world: World): Omit<MemoryCompute, keyof Others | "takeChanged
       settle(world);
       return world.quietUntil;
     },
-    program: (uid, outcome, { ignoresTerm = false, log = "" } = {}) => {
-      world.outcomes.set(uid, { outcome, ignoresTerm, log });
+    program: (uid, outcome, { ignoresTerm = false, log = "", lastWords = "" } = {}) => {
+      world.outcomes.set(uid, { outcome, ignoresTerm, log, lastWords });
     },
     print: (uid, run, text) => {
       settle(world);
@@ -280,7 +282,7 @@ function applyRun(world: World, run: Run): void {
   if (world.runs.has(id)) return;
   if (world.refusesSecondStart && world.removed.has(id)) throw new Error("The run was removed");
   if (Object.keys(run.env).length > 0) world.parts.set(id, { uid: run.uid, run: run.run, key: run.key });
-  const { outcome, ignoresTerm } = world.outcomes.get(run.uid) ?? { outcome: { kind: "lives" }, ignoresTerm: false };
+  const { outcome, ignoresTerm, lastWords } = world.outcomes.get(run.uid) ?? goesOn;
   if (outcome.kind === "refused") throw new RunRefused(outcome.reason);
   if (!Object.keys(run.env).every(isVariable)) throw new RunRefused("The name of an environment variable is not valid");
   const now = world.clock.now();
@@ -288,6 +290,8 @@ function applyRun(world: World, run: Run): void {
     run: copyOfData(run),
     outcome,
     ignoresTerm,
+    lastWords,
+    terminatesAt: undefined,
     isGated: world.gates && run.shares.length > 1,
     state: "unbound",
     since: now,
@@ -311,6 +315,8 @@ function applyRun(world: World, run: Run): void {
   world.quietUntil = 0;
   settle(world);
 }
+
+const goesOn: Program = { outcome: { kind: "lives" }, ignoresTerm: false, log: "", lastWords: "" };
 
 function isVariable(name: string): boolean {
   return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name);
@@ -340,6 +346,17 @@ function letBegin(world: World, it: MemoryRun): void {
   it.since = Math.max(it.since, world.clock.now() - world.delays.containerMs);
   world.quietUntil = 0;
   settle(world);
+}
+
+function terminateRun(world: World, id: string, graceSeconds: number): boolean {
+  settle(world);
+  const it = world.runs.get(id);
+  if (!it?.started || it.state === "ended" || it.removing || it.terminatesAt !== undefined) return true;
+  print(world, id, it.lastWords);
+  it.terminatesAt = world.clock.now() + (it.ignoresTerm ? graceSeconds * 1000 : 0);
+  world.quietUntil = 0;
+  settle(world);
+  return true;
 }
 
 function removeRun(world: World, id: string, options: Removal): void {

@@ -43,6 +43,10 @@ export interface MemoryRun {
   readonly run: Run;
   readonly outcome: Outcome;
   readonly ignoresTerm: boolean;
+  /** Printed when it is asked to end. */
+  readonly lastWords: string;
+  /** When its command ends because it was asked to; undefined: nothing asked it. */
+  terminatesAt: number | undefined;
   /** Its command has not been let begin. */
   isGated: boolean;
   state: RunState;
@@ -97,7 +101,7 @@ export interface Transition {
 /** What happens to it next and when, or undefined when nothing will happen by itself. */
 export function nextTransition(it: MemoryRun, delays: StepDelays): Transition | undefined {
   const own = ownTransition(it, delays);
-  const others = [own, deadline(it), removal(it)].filter((transition) => transition !== undefined);
+  const others = [own, deadline(it), termination(it), removal(it)].filter((transition) => transition !== undefined);
   return others.reduce<Transition | undefined>((first, one) => (first && first.at <= one.at ? first : one), undefined);
 }
 
@@ -210,6 +214,12 @@ function deadline(it: MemoryRun): Transition | undefined {
   return it.state === "ended" || it.nodeLost
     ? undefined
     : { at: Math.max(it.until, it.since), to: "ended", reason: "DeadlineExceeded" };
+}
+
+function termination({ terminatesAt, state, nodeLost, ignoresTerm }: MemoryRun): Transition | undefined {
+  if (terminatesAt === undefined || state === "ended" || nodeLost) return undefined;
+  const signal = ignoresTerm ? "SIGKILL" : "SIGTERM";
+  return { at: terminatesAt, to: "ended", reason: `command was killed by signal ${signal}` };
 }
 
 function removal(it: MemoryRun): Transition | undefined {

@@ -236,6 +236,11 @@ export interface Compute {
    * be asked, the run goes on waiting.
    */
   begin(uid: string, run: number): Promise<void>;
+  /**
+   * Sends SIGTERM to the command, and SIGKILL after the grace. `observe` then answers `ended`, and `readLog` answers until
+   * `remove`. Nothing happens to a run that is gone, has ended or has not begun. False: only `remove` ends this run.
+   */
+  terminate(uid: string, run: number, graceSeconds: number): Promise<boolean>;
   remove(uid: string, run: number, removal: Removal): Promise<void>;
   /** Moves the net, and never back; nothing happens when the run is gone. Throws where somebody else changes the run. */
   extend(uid: string, run: number, until: number): Promise<void>;

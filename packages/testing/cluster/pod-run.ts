@@ -46,21 +46,33 @@ export function podRun(first: Pod, { client, ip, inits, mains, isNodeAlive }: Po
   const mayWrite = () => !isGone && isNodeAlive();
   const writer = statusWriter(client, state, mayWrite);
 
-  const stop = async () => {
-    isStopping = true;
-    for (const main of mains) main.stop(graceMs);
+  const stopContainers = async (withinMs: number) => {
+    for (const main of mains) main.stop(withinMs);
     await Promise.all(mains.map(({ ended }) => ended));
-    for (const init of inits) init.stop(graceMs);
+    for (const init of inits) init.stop(withinMs);
     await Promise.all(inits.map(({ ended }) => ended));
     writer.report();
+  };
+  const stop = async () => {
+    isStopping = true;
+    await stopContainers(graceMs);
     await writer.written();
     // A node that is lost meanwhile tries again when it is back.
     isStopping = await removePod(client, state.pod, mayWrite);
   };
   const passDeadline = () => {
+    if (isStopping || state.ending) return;
     const message = "Pod was active on the node longer than the specified deadline";
     state.ending = { reason: "DeadlineExceeded", message };
-    for (const container of containers) container.end(137);
+    void stopContainers((state.pod.spec.terminationGracePeriodSeconds ?? 30) * 1000);
+  };
+  /** A deadline may be set or brought forward while the pod runs. */
+  const watchDeadline = () => {
+    clearTimeout(deadline);
+    const seconds = state.pod.spec.activeDeadlineSeconds;
+    const isOver = mains.every((main) => exitCodeOf(main) !== undefined);
+    if (seconds === undefined || isOver) return;
+    deadline = setTimeout(passDeadline, Math.max(0, Date.parse(state.startTime) + seconds * 1000 - Date.now()));
   };
 
   return {
@@ -69,13 +81,13 @@ export function podRun(first: Pod, { client, ip, inits, mains, isNodeAlive }: Po
     },
     containers,
     start() {
-      const seconds = first.spec.activeDeadlineSeconds;
-      if (seconds !== undefined) deadline = setTimeout(passDeadline, seconds * 1000);
+      watchDeadline();
       void runContainers(inits, mains).then(() => clearTimeout(deadline));
     },
     changed(pod) {
       const isResized = JSON.stringify(pod.spec.containers) !== JSON.stringify(state.pod.spec.containers);
       state.pod = pod;
+      watchDeadline();
       if (pod.metadata.deletionTimestamp === undefined) return isResized ? writer.report() : undefined;
       const givenMs = (pod.metadata.deletionGracePeriodSeconds ?? 0) * 1000;
       if (isStopping && givenMs < graceMs) for (const main of mains) main.stop(givenMs);

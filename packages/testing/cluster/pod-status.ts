@@ -38,7 +38,8 @@ export function podStatus(pod: PodState): object {
   const phase = phaseOf(pod);
   return {
     phase,
-    ...(pod.ending === undefined ? {} : pod.ending),
+    // A real kubelet tells the reason once no container runs any more.
+    ...(phase === "Failed" ? pod.ending : {}),
     hostIP: "127.0.0.1",
     hostIPs: [{ ip: "127.0.0.1" }],
     podIP: pod.ip,

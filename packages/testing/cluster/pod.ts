@@ -5,6 +5,7 @@ export interface Pod extends KubeObject {
   readonly spec: {
     readonly nodeName?: string;
     readonly activeDeadlineSeconds?: number;
+    readonly terminationGracePeriodSeconds?: number;
     readonly initContainers?: readonly Container[];
     readonly containers: readonly Container[];
     readonly volumes?: readonly {

@@ -16,6 +16,7 @@ import {
   podsOfJob,
 } from "./objects.ts";
 import type { Pod } from "./pod.ts";
+import { scripted } from "./script.ts";
 import { isAlive } from "./supervisor-fixture.ts";
 import { type WatchEvent, watchOnce } from "./watch.ts";
 
@@ -291,6 +292,26 @@ describe("a pod by itself", () => {
     );
 
     expect(status).toMatchObject({ phase: "Failed", reason: "DeadlineExceeded" });
+  });
+
+  it("is ended by a deadline that is set while it runs, and keeps what it printed after SIGTERM", async () => {
+    const command = ["sh", "-c", "trap 'echo saved; exit 0' TERM; echo begun; while :; do sleep 0.02; done"];
+    const container = { name: "main", image: "berth.test/main:1", command };
+    const annotations = scripted({ main: { process: true } });
+    const spec = { restartPolicy: "Never", containers: [container] };
+    must(await cluster.admin.post(podsOf(namespace), { metadata: { name: "told", annotations }, spec }));
+    const path = `${podsOf(namespace)}/told`;
+    await expect.poll(async () => (await cluster.admin.get(`${path}/log`)).body).toBe("begun\n");
+
+    must(await cluster.admin.patch(path, { spec: { activeDeadlineSeconds: 1 } }, "merge"));
+
+    const { status } = await seen<Pod>(
+      cluster.admin,
+      podsOf(namespace),
+      (pod) => pod.metadata.name === "told" && isOver(pod),
+    );
+    expect(status).toMatchObject({ phase: "Failed", reason: "DeadlineExceeded" });
+    expect((await cluster.admin.get(`${path}/log`)).body).toMatch(/^begun\n(Terminated\n)?saved\n$/);
   });
 });
 

@@ -11,6 +11,8 @@ export interface Behaviour {
   /** Its exit code; undefined: it goes on until it is ended. */
   readonly exits: number | undefined;
   readonly ignoresTerm?: boolean;
+  /** A line that it prints after SIGTERM, before it ends. */
+  readonly lastWords?: string;
 }
 
 /** A Compute under test, with at least the nodes `one` and `two`, and a way to let its time pass. */
@@ -381,6 +383,50 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
 
     await gone();
     expect(test.now() - askedAt).toBeLessThan(60_000);
+  });
+
+  it("ends a command that it is asked to end, and keeps what that printed after SIGTERM", async () => {
+    const saves = { prints: ["begun"], exits: undefined, lastWords: "checkpoint saved" };
+    await compute.apply(runOf({ command: test.command(uid, saves) }));
+    await eventually(
+      () => compute.readLog(uid, 1),
+      (log) => log !== "",
+    );
+
+    const answers = [await compute.terminate(uid, 1, 10), await compute.terminate(uid, 1, 10)];
+
+    expect(answers).toEqual([true, true]);
+    expect(await ended()).toMatchObject({ started: true, exitCode: null, terminating: false });
+    // A shell may tell of the child that was ended with it.
+    expect(await compute.readLog(uid, 1)).toMatch(/^begun\n(Terminated\n)?checkpoint saved\n$/);
+    await compute.remove(uid, 1, gently);
+    expect(await gone()).toBeUndefined();
+  });
+
+  it("kills a command that ignores being asked to end, after its grace", async () => {
+    const stubborn = { prints: ["deaf"], exits: undefined, ignoresTerm: true };
+    await compute.apply(runOf({ command: test.command(uid, stubborn) }));
+    await eventually(
+      () => compute.readLog(uid, 1),
+      (log) => log !== "",
+    );
+    const askedAt = test.now();
+
+    await compute.terminate(uid, 1, 4);
+
+    expect(await ended()).toMatchObject({ exitCode: null });
+    expect(test.now() - askedAt).toBeGreaterThanOrEqual(4_000);
+    expect(await compute.readLog(uid, 1)).toMatch(/^deaf\n/);
+  });
+
+  it("asks nothing of a run that has ended, and of none", async () => {
+    expect(await compute.terminate(uid, 1, 10)).toBe(true);
+    await compute.apply(runOf({ command: test.command(uid, { prints: [], exits: 3 }) }));
+    await ended();
+
+    expect(await compute.terminate(uid, 1, 10)).toBe(true);
+
+    expect(await observe()).toMatchObject({ state: "ended", exitCode: 3 });
   });
 
   it("may be asked to remove again at any time", async () => {

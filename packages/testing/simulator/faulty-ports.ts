@@ -67,6 +67,8 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
       apply: (run) => call(`apply ${run.uid}-r${run.run}`, () => compute.apply(run)),
       observe: (uid, run) => call(`observe ${uid}-r${run}`, () => compute.observe(uid, run)),
       begin: (uid, run) => call(`begin ${uid}-r${run}`, () => compute.begin(uid, run)),
+      terminate: (uid, run, graceSeconds) =>
+        call(`terminate ${uid}-r${run}`, () => compute.terminate(uid, run, graceSeconds)),
       remove: (uid, run, options) => call(`remove ${uid}-r${run}`, () => compute.remove(uid, run, options)),
       extend: (uid, run, until) => call(`extend ${uid}-r${run}`, () => compute.extend(uid, run, until)),
       setAccess: (uid, run, access) => call(`setAccess ${uid}-r${run}`, () => compute.setAccess(uid, run, access)),

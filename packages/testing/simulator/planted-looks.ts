@@ -256,8 +256,36 @@ export const lookBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/ending.ts",
-        find: "if (left && lacksLastLog(environment))",
-        replace: "if (left && lacksLastLog(environment) && removedAt !== null)",
+        find: "const kept = left && (await keepLastLog(",
+        replace: "const kept = left && removedAt !== null && (await keepLastLog(",
+      },
+    ],
+  },
+  {
+    name: "a log that is kept before its command has ended",
+    caughtBy: {
+      file: "environments/steps/end-command.test.ts",
+      title: "has what the command printed after SIGTERM, cancelled",
+    },
+    edits: [
+      {
+        file: "environments/steps/end-command.ts",
+        find: "const waits = await endCommand(ctx, environment, seen, now);",
+        replace: "const waits = lacksLastLog(environment) ? undefined : await endCommand(ctx, environment, seen, now);",
+      },
+    ],
+  },
+  {
+    name: "a command is waited for without an end",
+    caughtBy: {
+      file: "environments/steps/end-command.test.ts",
+      title: "is kept without the last words of a command that cannot be asked to end",
+    },
+    edits: [
+      {
+        file: "environments/steps/end-command.ts",
+        find: "const terminatedAt = run.terminatedAt ?? now;",
+        replace: "const terminatedAt = now;",
       },
     ],
   },

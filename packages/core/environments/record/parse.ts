@@ -155,6 +155,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     applyingAt: moment,
     appliedAt: moment,
     noStartSince: moment,
+    terminatedAt: optional(number),
     removedAt: moment,
     released: optional(ordinal),
     missedAt: moment,

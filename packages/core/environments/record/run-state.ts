@@ -20,6 +20,8 @@ export interface RunState {
   readonly applyingAt: number | null;
   /** The first look after which nobody starts this run: who read its record before may do so for some seconds more. */
   readonly noStartSince: number | null;
+  /** When its command was first asked to end, before the removal. */
+  readonly terminatedAt?: number | undefined;
   /** When the cluster accepted that this run goes. */
   readonly removedAt: number | null;
   /** The number of the latest run whose capacity was given back: it was seen gone when nobody could start it any more. */
@@ -47,6 +49,7 @@ export const noRun = {
   applyingAt: null,
   appliedAt: null,
   noStartSince: null,
+  terminatedAt: undefined,
   removedAt: null,
   released: undefined,
   missedAt: null,

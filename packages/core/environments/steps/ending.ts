@@ -7,13 +7,14 @@ import type { Look } from "../../ports/queue.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
 import { isArchiving } from "../record/archive-use.ts";
 import { mayHaveWritten } from "../record/disk-use.ts";
-import { lacksLastLog, logEndsAt } from "../record/kept-log.ts";
+import { logEndsAt } from "../record/kept-log.ts";
 import type { Machine } from "../record/machine.ts";
 import type { Environment } from "../record/record.ts";
 import { forgetSecrets } from "../record/spec.ts";
 import { changed, lookAgainAt, tellingDisk, tellingPool, waitMs } from "../record/step-result.ts";
 import { backUp } from "./backup.ts";
 import { releaseUnused } from "./disk.ts";
+import { GRACE_SECONDS, keepLastLog } from "./end-command.ts";
 import { endOf } from "./end-run.ts";
 import { finalize, LOOKS_AFTER_END_MS } from "./finalize.ts";
 import { keepNewest, keptUntil } from "./kept.ts";
@@ -23,11 +24,9 @@ import { lookAtMachines } from "./lost-node.ts";
 import { detachOwn } from "./own-volumes.ts";
 import { noStartFrom, releasableAt } from "./release.ts";
 
-const GRACE_SECONDS = 10;
-
 /**
- * The order of the end (docs/architecture.md#end-of-life): compute removed and seen gone, GPUs free, disk backed up and
- * let go, final.
+ * The order of the end (docs/architecture.md#end-of-life): command ended, log kept, compute removed and seen gone, GPUs
+ * free, disk backed up and let go, final.
  */
 export async function stepStopping(
   ctx: WorkerContext,
@@ -82,13 +81,13 @@ async function removeRun(
   if (left || removedAt === null) {
     const own = left && endedByItself(environment, left);
     if (own) return changed(own, now, "had ended by itself");
-    // Written down before anything is removed: another look may find the run gone before this one has written.
-    if (left && lacksLastLog(environment))
-      return changed(await copyLastLog(ctx, environment, now), now, "kept its log");
+    // Written before anything is removed: another look may find the run gone before this one has written.
+    const kept = left && (await keepLastLog(ctx, environment, left, now));
+    if (kept) return kept;
     const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, left?.nodes ?? [], now);
     // A run whose pods are gone names no machine any more: those that it had may have its volumes still.
     const seen = machines.length > 0 ? { ...environment, run: { ...environment.run, machines } } : environment;
-    const known = left ? await copyLastLog(ctx, seen, now) : environment;
+    const known = left && seen.log?.failed ? await copyLastLog(ctx, seen, now) : seen;
     await ctx.compute.remove(uid, run, { graceSeconds: GRACE_SECONDS, force: mayForce(environment, lost, now) });
     const asked = {
       ...known,
