@@ -113,6 +113,14 @@ export class RunNotTaken extends Error {
   }
 }
 
+/** The cluster did not answer what was asked of it, so nothing is known of the run. */
+export class ClusterAway extends Error {
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.name = "ClusterAway";
+  }
+}
+
 /** The run was to be removed only while nothing of it had begun. */
 export class RunBound extends Error {
   constructor() {

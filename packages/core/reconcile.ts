@@ -2,7 +2,7 @@ import { budgeted, isTooOld, readAtNow, StepTooOld } from "./budget.ts";
 import { stepInbox } from "./chat/step.ts";
 import { stepDisk } from "./disks/step.ts";
 import { stepSpec } from "./environments/record/unnamed-spec.ts";
-import { retryAt, stepEnvironment, wantsLook } from "./environments/steps/step.ts";
+import { afterFailure, stepEnvironment, wantsLook } from "./environments/steps/step.ts";
 import { withinReach } from "./hidden.ts";
 import { keyOfText, keyText, kindOfKey, type RecordKind } from "./keys.ts";
 import { SWEEP_REACH_MS, sendLook } from "./look.ts";
@@ -147,9 +147,9 @@ function failed(ctx: WorkerContext, item: Item, now: number, error: unknown): St
   const isStuck = attempts >= STUCK.first && (attempts - STUCK.first) % STUCK.again === 0;
   if (isStuck) ctx.log.error("stuck", fields);
   const fault = (error instanceof Error ? error.message : String(error)).slice(0, 120);
-  const at = now + wait;
-  const dueAt = kindOfKey(item) === "environment" ? retryAt(ctx, item, at, now) : at;
-  const record = { ...item, attempts, fault, dueAt };
+  const failure = { attempts, fault, dueAt: now + wait };
+  const isEnvironment = kindOfKey(item) === "environment";
+  const record = isEnvironment ? afterFailure(ctx, item, failure, error, now) : { ...item, ...failure };
   return { record, notify: [], log: "failed" };
 }
 

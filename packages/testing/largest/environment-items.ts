@@ -125,6 +125,7 @@ export const environment = {
   },
   createdAt: at,
   queuedAt: at,
+  unseen: { ms: at, runMs: at, since: at },
   looks: 1e6,
   attempts: 1e6,
   fault: reason,

@@ -26,8 +26,8 @@ export const environmentBugs: readonly PlantedBug[] = [
       },
       {
         file: "environments/steps/preparing.ts",
-        find: "ctx.compute.observe(environment.uid, environment.run.n)",
-        replace: "ctx.compute.observe(environment.id, environment.run.n)",
+        find: "{ uid, run }: Environment): Promise<Observation | undefined> {",
+        replace: "{ id: uid, run }: Environment): Promise<Observation | undefined> {",
       },
     ],
   },
@@ -48,6 +48,35 @@ export const environmentBugs: readonly PlantedBug[] = [
         file: "environments/steps/preparing.ts",
         find: "return environment.run.appliedAt === null ? makeRun(ctx, environment, now) : missRun(ctx, environment, now);",
         replace: "return makeRun(ctx, environment, now);",
+      },
+    ],
+  },
+  {
+    name: "a run that became ready in an outage ended as not ready",
+    edits: [
+      {
+        file: "environments/steps/deadlines.ts",
+        find: "return environment.run.applyingAt === null ? readyLimit(environment, settings) : undefined;",
+        replace: "return readyLimit(environment, settings);",
+      },
+      {
+        file: "environments/record/unseen.ts",
+        find: "unseen: { ms: (unseen?.ms ?? 0) + ms, runMs: (unseen?.runMs ?? 0) + ms },",
+        replace: "unseen,",
+      },
+    ],
+  },
+  {
+    name: "a grant withdrawn for time in which nobody looked",
+    caughtBy: {
+      file: "environments/steps/outages.test.ts",
+      title: "a run that was not bound yet has its time to be bound, and gives nothing back",
+    },
+    edits: [
+      {
+        file: "environments/record/unseen.ts",
+        find: "run.appliedAt === null ? null : run.appliedAt + ms",
+        replace: "run.appliedAt",
       },
     ],
   },

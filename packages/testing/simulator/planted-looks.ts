@@ -178,8 +178,8 @@ export const lookBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "reconcile.ts",
-        find: 'kindOfKey(item) === "environment" ? retryAt(ctx, item, at, now) : at',
-        replace: 'kindOfKey(item) === "inbox" ? retryAt(ctx, item, at, now) : at',
+        find: 'const isEnvironment = kindOfKey(item) === "environment";',
+        replace: 'const isEnvironment = kindOfKey(item) === "inbox";',
       },
     ],
   },

@@ -45,6 +45,7 @@ import {
 } from "./record.ts";
 import type { RunState } from "./run-state.ts";
 import type { TimelineEntry } from "./timeline.ts";
+import type { Unseen } from "./unseen.ts";
 
 const moment = orNull(number);
 const sealed = branded<Sealed>();
@@ -257,6 +258,7 @@ export const environmentTable: Table<Omit<Environment, Common>> = {
     shape<KeptLog>({ blob: orNull(text), hash: text, cut: flag, at: number, failed: flag, lastOf: optional(ordinal) }),
   ),
   logWantedUntil: optional(number),
+  unseen: optional(shape<Unseen>({ ms: number, runMs: number, since: optional(number) })),
   looks: count,
   attempts: count,
   fault: orNull(text),

@@ -12,6 +12,7 @@ import { endPhases, type Phase, type PreparingStep } from "./phases.ts";
 import type { Policy } from "./policy.ts";
 import type { RunState } from "./run-state.ts";
 import type { TimelineEntry } from "./timeline.ts";
+import type { Unseen } from "./unseen.ts";
 import { type Standing, waitOrderOf } from "./wait-order.ts";
 
 export interface Size {
@@ -139,6 +140,8 @@ export interface Environment extends Stored {
   readonly log?: KeptLog | undefined;
   /** Until then somebody reads its log, ms. */
   readonly logWantedUntil?: number | undefined;
+  /** Time in which no look could tell how far its runs were; absent: none. */
+  readonly unseen?: Unseen | undefined;
   /** Looks since the last change. */
   readonly looks: number;
   readonly attempts: number;

@@ -9,6 +9,8 @@ import { nextGpuLookAt } from "./gpu-idle.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
+/** A limit leaves out no more of the time in which nobody could look: a cluster that never answers ends what waits for it. */
+const MOST_UNSEEN_MS = 24 * HOUR_MS;
 /** An environment that stops for longer than this alarms. */
 export const ALARM_MS = 15 * MINUTE_MS;
 
@@ -25,7 +27,7 @@ type LimitOf = (environment: Environment, limits: Limits) => Deadline | undefine
 
 const limits = {
   queued: [ownEnd, readyBy, queueLimit],
-  preparing: [ownEnd, readyBy, preparingLimit],
+  preparing: [ownEnd, limitBeforeRun, limitWithoutAnswer],
   active: [ownEnd],
   stopping: [alarm, attemptLimit],
   stopped: [],
@@ -53,6 +55,17 @@ export function deadlineOf(environment: Environment, settings: Limits, keepsPlac
     .reduce<Deadline | undefined>((first, one) => (first && first.at <= one.at ? first : one), undefined);
 }
 
+/**
+ * When a run that is not ready yet is given up. Once the cluster was asked for the run, only a look that the cluster
+ * answered decides this: the run may have become ready while nobody looked.
+ */
+export function readyLimit(environment: Environment, settings: Limits): Deadline | undefined {
+  const known = [readyBy(environment), preparingLimit(environment, settings)];
+  return known
+    .flatMap((limit) => limit ?? [])
+    .reduce<Deadline | undefined>((first, one) => (first && first.at <= one.at ? first : one), undefined);
+}
+
 /** The latest moment at which it must be looked at again, whatever it waits for; infinite: none. */
 export function latestLook(environment: Environment, settings: Limits, now: number): number {
   const {
@@ -62,6 +75,7 @@ export function latestLook(environment: Environment, settings: Limits, now: numb
   } = environment;
   const moments = [deadlineOf(environment, settings)?.at, deadlineOf(environment, settings, true)?.at];
   if (phase === "queued" || phase === "preparing" || phase === "active") moments.push(leftoversAt ?? undefined);
+  if (phase === "preparing") moments.push(readyLimit(environment, settings)?.at);
   if (phase === "active") moments.push(nextUseLookAt(environment), nextGpuLookAt(environment, settings));
   moments.push(firstSettles(making));
   return Math.min(...moments.filter((at) => at !== undefined && at > now).map(Number));
@@ -74,7 +88,7 @@ function ownEnd({ times: { endsAt } }: Environment): Deadline | undefined {
 function readyBy(environment: Environment): Deadline | undefined {
   const { queuedAt, policy } = environment;
   if (policy.readyWithinMs === null) return undefined;
-  return notReady(environment, queuedAt, policy.readyWithinMs / MINUTE_MS);
+  return notReady(environment, queuedAt, policy.readyWithinMs / MINUTE_MS, environment.unseen?.ms);
 }
 
 function queueLimit({ queuedAt, waitPool, reason: why }: Environment, { maxQueueHours }: Limits): Deadline {
@@ -88,18 +102,39 @@ function preparingLimit(environment: Environment, { preparingMinutes }: Limits):
   const {
     run: { preparingAt },
   } = environment;
-  return preparingAt === null ? undefined : notReady(environment, preparingAt, preparingMinutes);
+  return preparingAt === null
+    ? undefined
+    : notReady(environment, preparingAt, preparingMinutes, environment.unseen?.runMs);
 }
 
-function notReady(environment: Environment, since: number, minutes: number): Deadline {
+/** Nothing of the run can be anywhere yet, so nobody has to be asked. */
+function limitBeforeRun(environment: Environment, settings: Limits): Deadline | undefined {
+  return environment.run.applyingAt === null ? readyLimit(environment, settings) : undefined;
+}
+
+/** Passes only while the cluster does not answer. */
+function limitWithoutAnswer(environment: Environment, settings: Limits): Deadline | undefined {
+  const { unseen, run } = environment;
+  if (unseen?.since === undefined || run.applyingAt === null) return undefined;
+  const forever = { ms: MOST_UNSEEN_MS, runMs: MOST_UNSEEN_MS };
+  return readyLimit({ ...environment, unseen: forever }, settings);
+}
+
+function notReady(environment: Environment, since: number, minutes: number, unseenMs = 0): Deadline {
   const { phase, step, reason } = environment;
+  const leftOutMs = Math.min(unseenMs, MOST_UNSEEN_MS);
   const where = phase === "queued" ? "in the queue" : `at step ${step ?? "pod"}`;
   const why = reason === null ? "" : `: ${reason}`;
   return {
-    at: since + minutes * MINUTE_MS,
+    at: since + minutes * MINUTE_MS + leftOutMs,
     outcome: "failed",
-    reason: `Not ready after ${minutes} minutes, ${where}${why}`,
+    reason: `Not ready after ${minutes} minutes${outageOf(leftOutMs)}, ${where}${why}`,
   };
+}
+
+function outageOf(ms: number): string {
+  const minutes = Math.round(ms / MINUTE_MS);
+  return minutes === 0 ? "" : ` (${minutes} more in an outage)`;
 }
 
 function alarm(environment: Environment): Deadline | undefined {

@@ -125,6 +125,21 @@ export async function extendRun(ctx: WorkerContext, environment: Environment, no
   return showExtensions({ ...environment, times: { ...times, warnedMinutes } }, now);
 }
 
+/**
+ * Moves the cluster's own deadline of a run that became ready after an outage: the run has all of its time from now on.
+ * Where the cluster refuses, the run ends by that deadline at the earliest.
+ */
+export async function keepNetBehind(ctx: WorkerContext, environment: Environment, now: number): Promise<void> {
+  if (!environment.unseen?.runMs) return;
+  const { uid, run } = environment;
+  try {
+    await ctx.compute.extend(uid, run.n, clusterDeadline(ctx, environment, now));
+  } catch (error) {
+    if (error instanceof StepTooOld) throw error;
+    ctx.log.warn("not extended", { uid, run: run.n, error: String(error) });
+  }
+}
+
 /** When the next one is due, or tried again. */
 export function nextExtendAt(environment: Environment, now: number): number {
   const at = nextExtensionAt(environment);

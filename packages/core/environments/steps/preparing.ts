@@ -1,16 +1,18 @@
 import type { Observation } from "../../ports/compute.ts";
+import { ClusterAway } from "../../problem.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
-import { awaitAccess, stepAccess } from "../access/access.ts";
-import { wantJupyter } from "../record/access.ts";
 import type { PreparingStep } from "../record/phases.ts";
 import type { Environment } from "../record/record.ts";
 import { changed, noLaterThan, tellingPool, waitedForStart } from "../record/step-result.ts";
 import { addEntry } from "../record/timeline.ts";
 import { enter } from "../record/transitions.ts";
+import { noteAnswer } from "../record/unseen.ts";
 import { attachDisk } from "./attach-disk.ts";
-import { endItself, endRun, isNet, stopping } from "./end-run.ts";
+import { readyLimit } from "./deadlines.ts";
+import { endByLimit, endItself, isNet, stopping } from "./end-run.ts";
+import { giveAccess, openJupyterPort } from "./first-access.ts";
 import { machinesOf, stepLostMachine } from "./lost-node.ts";
-import { extendRun, makeRun, nextExtendAt } from "./make-run.ts";
+import { extendRun, keepNetBehind, makeRun, nextExtendAt } from "./make-run.ts";
 import { missRun, seesAgain } from "./missing.ts";
 import { lacksVolumes, makeVolumes } from "./own-volumes.ts";
 import { passedWarning } from "./warnings.ts";
@@ -34,7 +36,29 @@ export async function stepPreparing(
   }
   // Needs no look at the cluster first: if another worker made the run meanwhile, it made the same one.
   if (isFirstTry(environment)) return makeRun(ctx, environment, now);
-  const observed = await ctx.compute.observe(environment.uid, environment.run.n);
+  const observed = await observeRun(ctx, environment);
+  return stepObserved(ctx, noteAnswer(environment, now), observed, now);
+}
+
+async function observeRun(ctx: WorkerContext, { uid, run }: Environment): Promise<Observation | undefined> {
+  try {
+    return await ctx.compute.observe(uid, run.n);
+  } catch (error) {
+    throw new ClusterAway(error);
+  }
+}
+
+async function stepObserved(
+  ctx: WorkerContext,
+  environment: Environment,
+  observed: Observation | undefined,
+  now: number,
+): Promise<Step<Environment>> {
+  const limit = readyLimit(environment, ctx.settings);
+  const isOver = observed?.state === "ready" || observed?.state === "ended";
+  if (limit && now >= limit.at && !isOver) {
+    return endByLimit(environment, { phase: "failed", reason: limit.reason, at: limit.at }, now);
+  }
   if (environment.run.withdrawing) return withdraw(ctx, environment, observed, now);
   if (!observed)
     return environment.run.appliedAt === null ? makeRun(ctx, environment, now) : missRun(ctx, environment, now);
@@ -44,7 +68,9 @@ export async function stepPreparing(
   if (observed.state === "ready") {
     const opened = await giveAccess(ctx, environment, observed, now);
     if (opened) return opened;
-    return tellingPool(changed({ ...activated(environment, observed, now), reason: null }, now, "active"));
+    const ready = activated(environment, observed, now);
+    await keepNetBehind(ctx, ready, now);
+    return tellingPool(changed({ ...ready, reason: null }, now, "active"));
   }
   return follow(
     ctx,
@@ -158,39 +184,4 @@ function waitedToBind(
       ? (environment.run.appliedAt ?? now) + bindMs(ctx, environment)
       : Number.POSITIVE_INFINITY;
   return noLaterThan(waits, Math.min(latest, nextExtendAt(environment, now)));
-}
-
-/**
- * A port that Jupyter serves answers only once the run was told of it: its access cannot wait until it is ready. Where
- * nothing stands in for a Jupyter that cannot run, the port never answers. Each run tries it, whatever an earlier one saw.
- */
-async function openJupyterPort(
-  ctx: WorkerContext,
-  environment: Environment,
-  observed: Observation,
-  now: number,
-): Promise<Step<Environment> | undefined> {
-  const hasPort = environment.ports.some(({ kind }) => kind === "jupyter");
-  if (!hasPort || observed.state !== "probe") return undefined;
-  const isUnserved = observed.ports.some(({ kind, address }) => kind === "jupyter" && address === null);
-  if (!isUnserved) return stepAccess(ctx, environment, observed, now);
-  if (!environment.access.jupyter) return changed(await wantJupyter(ctx, environment), now, "wants Jupyter again");
-  if (observed.jupyter?.state !== "failed") return stepAccess(ctx, environment, observed, now);
-  return endRun(environment, now, observed.jupyter.reason ?? "Jupyter could not be started");
-}
-
-/**
- * Whoever reads that it is active goes in: its keys are there before that. GitHub is asked once; who has to be asked
- * for again comes later.
- */
-async function giveAccess(
-  ctx: WorkerContext,
-  environment: Environment,
-  observed: Observation,
-  now: number,
-): Promise<Step<Environment> | undefined> {
-  const { guests, keyed } = environment.access;
-  const isAwaited = guests.some(({ state, tries }) => state === "fetched" || (state === "wanted" && tries === 0));
-  const isUnapplied = keyed && environment.access.applied?.run !== environment.run.n;
-  return isAwaited || isUnapplied ? awaitAccess(ctx, environment, observed, now) : undefined;
 }

@@ -158,6 +158,7 @@ function takeGrant(environment: Environment, offer: Offer, now: number): Environ
     ...environment,
     run: { ...environment.run, grant: { id, shares, at: now }, machines, preparingAt: now, ...noRun },
     placement: { ...environment.placement, ledgers },
+    unseen: environment.unseen && { ms: environment.unseen.ms, runMs: 0 },
     zone: environment.disk || environment.volumes.length > 0 ? (zone ?? environment.zone) : environment.zone,
   };
   const step = environment.disk || lacksVolumes(environment) ? "disk" : "pod";

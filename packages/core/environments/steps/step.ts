@@ -1,11 +1,13 @@
 import { isLedgerOf, keyOfText, kindOfKey, nodeGoneKey } from "../../keys.ts";
 import type { Look } from "../../ports/queue.ts";
 import type { Item } from "../../ports/table.ts";
+import { ClusterAway } from "../../problem.ts";
 import { dueWhileEventsWait, hasEventsToEmit, tellReceiver } from "../../webhooks/outbox.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
 import { parseEnvironment } from "../record/parse.ts";
 import type { Phase } from "../record/phases.ts";
 import type { Environment } from "../record/record.ts";
+import { noteLateLook, noteNoAnswer } from "../record/unseen.ts";
 import { stepActive } from "./active.ts";
 import { latestLook } from "./deadlines.ts";
 import { stepEnded, stepStopping } from "./ending.ts";
@@ -46,7 +48,7 @@ export async function stepEnvironment(
   now: number,
   message: Look,
 ): Promise<EnvironmentStep | undefined> {
-  const environment = parseEnvironment(item);
+  const environment = noteLateLook(parseEnvironment(item), now);
   const step = (await stepOverdue(ctx, environment, now)) ?? (await nextStep(ctx, environment, now, message));
   if (!step) return undefined;
   const { record } = step;
@@ -79,9 +81,25 @@ function hasRun({ phase, dueAt }: Item): boolean {
   return dueAt !== undefined && (phase === "preparing" || phase === "active" || phase === "stopping");
 }
 
-/** When an environment whose step failed is looked at again: at the latest when one of its limits passes. */
-export function retryAt(ctx: WorkerContext, item: Item, dueAt: number, now: number): number {
-  return Math.min(dueAt, latestLook(parseEnvironment(item), ctx.settings, now));
+/** What a failed step leaves in a record. */
+export interface Failure {
+  readonly attempts: number;
+  readonly fault: string;
+  readonly dueAt: number;
+}
+
+/** An environment whose step failed, due again at the latest when one of its limits passes. */
+export function afterFailure(
+  ctx: WorkerContext,
+  item: Item,
+  failure: Failure,
+  error: unknown,
+  now: number,
+): Environment {
+  const late = noteLateLook(parseEnvironment(item), now);
+  const environment = error instanceof ClusterAway ? noteNoAnswer(late, now) : late;
+  const dueAt = Math.min(failure.dueAt, latestLook(environment, ctx.settings, now));
+  return { ...environment, ...failure, dueAt };
 }
 
 /**

@@ -53,6 +53,7 @@ export function restart(environment: Environment, now: number, run: NewRun): Env
     events: { ...environment.events, receiver: { ...environment.events.receiver, run: run.receiver } },
     zone: zonePinnedBy(environment.volumes.find(({ volume }) => volume)?.volume),
     queuedAt: now,
+    unseen: undefined,
     end: { ...environment.end, at: null, cleanSince: null, cleanLooks: 0 },
     placement: { ...environment.placement, withdrawals: 0, unseen: undefined },
     use: { ...environment.use, busyUntil: null, idle: null, gpus: undefined },

@@ -1,0 +1,50 @@
+import type { Environment } from "./record.ts";
+
+/** Time in which no look could tell how far a run is. Limits leave it out (docs/architecture.md#one-deadline). */
+export interface Unseen {
+  /** Since the run was asked for, ms. */
+  readonly ms: number;
+  /** Since its present grant was taken, ms. */
+  readonly runMs: number;
+  /** When the cluster first failed to answer; absent once it has answered. */
+  readonly since?: number | undefined;
+}
+
+/** Lateness that counts as waiting: messages get lost, and queues are deep. */
+const LATE_MS = 30_000;
+/** The same during a backup, whose attempts take hours. */
+const LATE_BACKUP_MS = 3_600_000;
+
+/** Leaves out the time in which no worker looked, although a look was due. */
+export function noteLateLook(environment: Environment, now: number): Environment {
+  const { phase, unseen, end, dueAt } = environment;
+  const lateMs = now - (dueAt ?? now);
+  if (phase === "stopping" && end.backup && lateMs > LATE_BACKUP_MS) {
+    return { ...environment, end: { ...end, backup: { ...end.backup, since: end.backup.since + lateMs } } };
+  }
+  // An outage of the cluster that is still open counts this time already.
+  if (phase !== "preparing" || unseen?.since !== undefined || lateMs <= LATE_MS) return environment;
+  return leaveOut(environment, lateMs - LATE_MS);
+}
+
+/** Notes that the cluster did not answer a look. */
+export function noteNoAnswer(environment: Environment, now: number): Environment {
+  const { ms = 0, runMs = 0, since = now } = environment.unseen ?? {};
+  return { ...environment, unseen: { ms, runMs, since } };
+}
+
+/** Notes that the cluster answered a look, which ends an outage. */
+export function noteAnswer(environment: Environment, now: number): Environment {
+  const { unseen } = environment;
+  return unseen?.since === undefined ? environment : leaveOut(environment, Math.max(0, now - unseen.since));
+}
+
+/** A run that was made before the outage has the rest of its time to be bound, too. */
+function leaveOut(environment: Environment, ms: number): Environment {
+  const { unseen, run } = environment;
+  return {
+    ...environment,
+    unseen: { ms: (unseen?.ms ?? 0) + ms, runMs: (unseen?.runMs ?? 0) + ms },
+    run: { ...run, appliedAt: run.appliedAt === null ? null : run.appliedAt + ms },
+  };
+}

@@ -1,0 +1,210 @@
+import { describe, expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
+import { takeAway } from "#testing/take-away.ts";
+import { reservation } from "../record/policy.ts";
+import { createEnvironment } from "../verbs/create.ts";
+import { requestCancel } from "../verbs/requests.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const OUTAGE = 32 * MINUTE;
+const CLUSTER = ["apply", "observe", "remove", "listRuns", "extend", "begin", "setAccess"] as const;
+
+/** What may be away while the cluster prepares a run. */
+const outages: [what: string, pass: (world: MemoryWorld, ms: number) => Promise<void>][] = [
+  ["the API server", apiServerAway],
+  ["the workers", workersAway],
+  ["the table", tableAway],
+];
+
+describe.each(outages)("while %s is away for longer than PREPARING_MINUTES", (_, pass) => {
+  test("a run that becomes ready is active afterwards, in its first run", async () => {
+    const { world, uid } = await submitted({ command: "train" }, { delays: { imageMs: 5 * MINUTE } });
+    await world.advance(MINUTE);
+
+    await pass(world, OUTAGE);
+    await world.advance(6 * MINUTE);
+
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { n: 1 } });
+    expect(world.compute.starts(uid, 1)).toBe(1);
+  });
+
+  test("a run that became ready and was over is shown as its command ended", async () => {
+    const { world, uid } = await submitted({ command: "train" }, { delays: { imageMs: 5 * MINUTE } });
+    world.compute.program(uid, { kind: "exits", code: 0, afterMs: 5 * MINUTE });
+    await world.advance(MINUTE);
+
+    await pass(world, OUTAGE);
+    await world.advance(6 * MINUTE);
+
+    expect(await world.read("alice", "one")).toMatchObject({
+      phase: "completed",
+      reason: "command exited with code 0",
+    });
+  });
+
+  test("a run that is not ready yet keeps the rest of its time", async () => {
+    const { world } = await submitted({}, { delays: { imageMs: 50 * MINUTE } });
+    await world.advance(10 * MINUTE);
+
+    await pass(world, OUTAGE);
+    await world.advance(15 * MINUTE);
+
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { n: 1 } });
+  });
+
+  test("a run that is never ready fails once the rest of its time is over, and its reason names the outage", async () => {
+    const { world } = await submitted({}, { delays: { imageMs: 24 * HOUR } });
+    await world.advance(10 * MINUTE);
+
+    await pass(world, OUTAGE);
+    await world.advance(26 * MINUTE);
+
+    expect(await world.read("alice", "one")).toMatchObject({
+      phase: "failed",
+      reason: expect.stringMatching(/^Not ready after 30 minutes \(3[0-9] more in an outage\), at step image/),
+    });
+    expect(world.compute.liveUnits("h100-1")).toBe(0);
+  });
+
+  test("a run that was not bound yet has its time to be bound, and gives nothing back", async () => {
+    const { world, uid } = await submitted({}, { delays: { bindMs: OUTAGE + 20_000 } });
+    await world.advance(5_000);
+
+    await pass(world, OUTAGE);
+    await world.advance(2 * MINUTE);
+
+    expect(await world.read("alice", "one")).toMatchObject({
+      phase: "active",
+      run: { n: 1 },
+      placement: { withdrawals: 0, withdrawn: null },
+    });
+    expect(world.compute.starts(uid, 1)).toBe(1);
+  });
+
+  test("one that has to be ready within ten minutes of its request becomes active", async () => {
+    const policy = { ...reservation, restarts: true, time: "none", readyWithinMs: 10 * MINUTE } as const;
+    const { world } = await submitted({}, { delays: { imageMs: 5 * MINUTE } }, policy);
+    await world.advance(MINUTE);
+
+    await pass(world, OUTAGE);
+    await world.advance(6 * MINUTE);
+
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { n: 1, error: null } });
+  });
+});
+
+test("a run that became ready while nobody looked has all of its time, the cluster's own deadline included", async () => {
+  const { world } = await submitted({ hours: 1 }, { delays: { imageMs: 5 * MINUTE } });
+  await world.advance(MINUTE);
+
+  await workersAway(world, 90 * MINUTE);
+  await world.advance(59 * MINUTE);
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { n: 1 } });
+});
+
+test("a run that became ready after its limit, while nobody looked, is active", async () => {
+  const { world } = await submitted({}, { delays: { imageMs: 31 * MINUTE } });
+  await world.advance(29 * MINUTE + 50_000);
+
+  await workersAway(world, OUTAGE);
+  await world.advance(MINUTE);
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { n: 1 } });
+});
+
+test("outages that come again and again put the limit off, and a run that is never ready fails all the same", async () => {
+  const { world } = await submitted({ hours: 100 }, { delays: { imageMs: 240 * HOUR } });
+
+  for (let round = 0; round < 6; round++) {
+    await world.advance(12 * MINUTE);
+    await apiServerAway(world, OUTAGE);
+  }
+  await world.advance(10 * MINUTE);
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "failed", run: { grant: null } });
+});
+
+test("a cluster that answers nobody for a day ends what is being prepared, whatever becomes of its run", async () => {
+  const { world } = await submitted({}, { delays: { imageMs: 20_000 } });
+  await world.advance(10_000);
+  const back = takeAway(world.compute, ...CLUSTER);
+  await world.advance(24 * HOUR);
+  const before = await world.read("alice", "one");
+
+  await world.advance(HOUR);
+  const after = await world.read("alice", "one");
+  back();
+  await world.advance(6 * MINUTE);
+
+  expect([before.phase, after.phase]).toEqual(["preparing", "stopping"]);
+  expect(await world.read("alice", "one")).toMatchObject({
+    phase: "failed",
+    reason: expect.stringMatching(/^Not ready after 30 minutes \(1440 more in an outage\)/),
+    run: { grant: null },
+  });
+});
+
+test("the end of its own time passes while the cluster is away", async () => {
+  const policy = { ...reservation, time: "creation" } as const;
+  const { world } = await submitted({ hours: 1 }, { delays: { imageMs: 20_000 } }, policy);
+  await world.advance(10_000);
+  takeAway(world.compute, ...CLUSTER);
+
+  await world.advance(HOUR);
+
+  expect(await world.read("alice", "one")).toMatchObject({
+    phase: "stopping",
+    end: { outcome: { phase: "expired", reason: "Its time was over" } },
+  });
+});
+
+test("the third attempt at a backup is not over because nobody looked: what it made is recorded", async () => {
+  const { world } = await submitted({ disk: "data" }, { snapshotMs: HOUR });
+  await world.advance(10_000);
+  const back = takeAway(world.volumes, "createSnapshot", "listSnapshots");
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(4 * HOUR + 10 * MINUTE);
+  back();
+  const { end } = await world.read("alice", "one");
+
+  await workersAway(world, 3 * HOUR);
+  await world.advance(30 * MINUTE);
+
+  expect(end.backup).toMatchObject({ attempt: 3 });
+  expect(world.volumes.snapshotIds()).toHaveLength(1);
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", disk: { released: true } });
+});
+
+async function apiServerAway(world: MemoryWorld, ms: number): Promise<void> {
+  const back = takeAway(world.compute, ...CLUSTER);
+  await world.advance(ms);
+  back();
+}
+
+/** Time passes, the cluster goes on, and nobody receives a message or sweeps. */
+async function workersAway(world: MemoryWorld, ms: number): Promise<void> {
+  world.clock.advance(ms);
+}
+
+/** Looks throw, as each message is received: none of them is acknowledged. */
+async function tableAway(world: MemoryWorld, ms: number): Promise<void> {
+  const { table, clock } = world;
+  const end = clock.now() + ms;
+  const back = takeAway(table, "get", "put", "getMany", "query", "putAll");
+  await expect(world.advance(MINUTE)).rejects.toThrow();
+  back();
+  clock.advance(end - clock.now());
+}
+
+/** One machine, and a job of alice's that has just been granted all of it. */
+async function submitted(
+  job: Parameters<typeof newEnvironment>[1] = {},
+  options: WorldOptions = {},
+  policy: Parameters<typeof createEnvironment>[1]["policy"] = reservation,
+) {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), ...options });
+  const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("one", job), policy });
+  return { world, uid };
+}
