@@ -14,6 +14,10 @@ export interface FailureWatch {
 /** What an environment may end of although its command goes on; that its machine was lost is checked beside (machine-invariants.ts). */
 const documented = /^Not ready (after|in)|^No machine could start it|^Its machine was lost|^Ended by the operator/;
 
+const NOT_READY = /^Not ready after/;
+/** Longer than a probe, a step and a write of it take together. */
+const READY_BY_MS = 120_000;
+
 const CAME_LATE = /^Its machine came while/;
 
 const DISK_LOST = /^Disk '.*' is lost: its volume is gone/;
@@ -26,10 +30,19 @@ export function failureWatch(options: {
   readonly environments: ReadonlyMap<string, Environment>;
   readonly disks: ReadonlyMap<string, Disk>;
   readonly violated: (text: string) => void;
+  readonly now: () => number;
   /** Whether what a disk is made of is there, and was not out of sight for long just now. */
   readonly isSourceSeen: (disk: Disk) => boolean;
 }): FailureWatch {
-  const { compute, volumes, environments, disks, violated, isSourceSeen } = options;
+  const { compute, volumes, environments, disks, violated, now, isSourceSeen } = options;
+
+  /** A run whose command has gone on for so long was ready, whether or not a worker could see it. */
+  function wasReady({ uid, run: { n: run } }: Environment): boolean {
+    const happened = compute.history().filter((event) => event.uid === uid && event.run === run);
+    const started = happened.find(({ kind }) => kind === "started");
+    const isOver = happened.some(({ kind }) => kind === "ended" || kind === "gone");
+    return started !== undefined && !isOver && now() - started.at > READY_BY_MS;
+  }
 
   /** Somebody took its volume away, and there is nothing that it could be restored from. */
   function isLost({ uid }: DiskUse): boolean {
@@ -46,7 +59,10 @@ export function failureWatch(options: {
   return {
     wroteEnvironment(before, next) {
       const reason = failureOf(before, next);
-      if (reason === undefined || documented.test(reason)) return;
+      if (reason === undefined) return;
+      if (NOT_READY.test(reason) && wasReady(before))
+        violated(`${next.id} was ready and ended as not ready: ${reason}`);
+      if (documented.test(reason)) return;
       if (DISK_LOST.test(reason) && before.disk && isLost(before.disk)) return;
       if (SOURCE_LOST.test(reason) && before.disk && isSourceLost(before.disk)) return;
       const {

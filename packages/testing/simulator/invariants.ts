@@ -190,6 +190,7 @@ export function watch(
     environments,
     disks: disks.all(),
     violated,
+    now,
     isSourceSeen: restores.isSourceSeen,
   });
   const machines = machineWatch({ compute, environments, violated, reached });

@@ -18,6 +18,8 @@ export type Away = Map<Part, number>;
 
 const MINUTE = 60_000;
 const LONGEST_OUTAGE_MS = 3 * MINUTE;
+/** Longer than a run may take to get ready (world.ts). */
+const LONG_OUTAGE_MS = 5 * MINUTE;
 const MOST_STEP_MS = 15_000;
 /** An item names no more (packages/core/write-record.ts). */
 const KEPT_WRITERS = 8;
@@ -36,6 +38,7 @@ export function weatherActions(sim: Scheduler, world: SimulatedWorld, until: num
     ...some(0.08, () => leftovers(sim, world)),
     ...some(0.08, () => versionWeather(sim, world, until)),
     ...some(0.05, () => refusedSnapshots(sim, world, until)),
+    ...(world.outage ? longOutage(sim, world, world.outage, until) : []),
   ];
 }
 
@@ -66,6 +69,20 @@ function outage(sim: Scheduler, world: SimulatedWorld, until: number): ClientAct
     sim.tell("weather", `the ${part} is away for ${Math.round(end - sim.time())} ms`);
   };
   return [{ at, run: begin }];
+}
+
+/** Begins with the first run that the cluster took, so that the run gets ready while nobody can see it. */
+function longOutage(sim: Scheduler, world: SimulatedWorld, part: Part, until: number): ClientAction[] {
+  let isBegun = false;
+  world.watch.whenWritten((_, { id, phase, run }) => {
+    if (isBegun || phase !== "preparing" || run.appliedAt === null) return;
+    isBegun = true;
+    const end = Math.min(until, sim.time() + LONG_OUTAGE_MS);
+    world.away.set(part, end);
+    world.watch.reached.note(`${part} away`);
+    sim.tell("weather", `the ${part} is away for ${Math.round(end - sim.time())} ms, as ${id} gets ready`);
+  });
+  return [];
 }
 
 /**

@@ -47,6 +47,8 @@ const MINUTE = 60_000;
 const THOROUGH_EVERY = 8;
 /** By the seed alone, so that all others draw what they drew without. */
 const RESTORING_EVERY = 15;
+/** The same for an outage that is longer than a run may take to get ready. */
+const OUTAGE_EVERY = 14;
 /** Where they differ, hosts' clocks do by less than what counts as a little early (packages/core/reconcile.ts). */
 const MOST_APART_MS = 1_800;
 /** A deleted disk is purged after three minutes, so that a schedule sees it. */
@@ -61,6 +63,8 @@ export interface Surroundings extends VolumeTimes {
   readonly isLong: boolean;
   /** Its users do nothing but have disks made of snapshots. */
   readonly isRestoring?: boolean;
+  /** What is away for longer than a run may take to get ready. */
+  readonly outage?: Part | undefined;
   /** Nobody follows what the cluster signals. */
   readonly isDeaf: boolean;
   readonly taken: Partial<StepDelays>;
@@ -101,9 +105,15 @@ function drawn(sim: Scheduler, seed: number): Surroundings {
     isDeaf: sim.random() < DEAF,
     hasGroup,
     isRestoring: seed % RESTORING_EVERY === 0,
+    outage: longOutageOf(seed),
     settings: { preparingMinutes: 3, diskRetentionDays: RETENTION_DAYS, nodeGroups: hasGroup ? [simulatedGroup] : [] },
     watch: { measures: isThorough(seed) },
   };
+}
+
+function longOutageOf(seed: number): Part | undefined {
+  if (seed % OUTAGE_EVERY !== 0) return undefined;
+  return seed % (2 * OUTAGE_EVERY) === 0 ? "table" : "cluster";
 }
 
 function isThorough(seed: number): boolean {
@@ -211,6 +221,7 @@ export function worldOf(sim: Scheduler, seed: number, around: Surroundings) {
     isLong,
     isDeaf: around.isDeaf,
     isRestoring: around.isRestoring === true,
+    outage: around.outage,
     group: around.hasGroup ? nodeGroup() : undefined,
     ...parts,
     /** Runs that the cluster made again, as `<uid>-r<run>`. */
