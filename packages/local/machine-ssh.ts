@@ -18,9 +18,10 @@ export function machineSshRuns(given: string): SshRuns {
     admits: (run, key) => admits(home, run, key),
     async start(run, channel, wanted) {
       const entered = await enterRun(home, run);
+      const work = entered.account?.home ?? entered.work;
       // SFTP is a program of ours, which a tenant's NODE_OPTIONS must not change.
-      const env = wanted.program === "sftp" ? {} : { ...entered.env, ...wanted.env };
-      const inside = { ...entered, env };
+      const env = wanted.program === "sftp" ? { HOME: work } : { ...entered.env, ...wanted.env };
+      const inside = { ...entered, work, env };
       const words = wordsOf(wanted, home, inside);
       const mark = (pid: number | undefined) => void channel.once("close", openSession(join(home, "runs", run), pid));
       const pty = wanted.pty();
@@ -33,7 +34,8 @@ export function machineSshRuns(given: string): SshRuns {
   };
 }
 
-function wordsOf({ program }: WantedSession, home: string, { isolation, shell = "/bin/sh" }: Inside): string[] {
+function wordsOf({ program }: WantedSession, home: string, { isolation, account }: Inside): string[] {
+  const shell = account?.shell ?? "/bin/sh";
   if (program === "shell") return [shell, "-l"];
   return program === "sftp" ? sftpWords(home, isolation) : [shell, "-c", "--", program.command];
 }

@@ -1,10 +1,12 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { VolumeRef } from "#core/ports/volumes.ts";
 import { eventually } from "#process/fixture.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import type { Isolation } from "#process/records.ts";
 import { canSandbox } from "#process/sandbox-probe.ts";
+import { processVolumes } from "#process/volumes.ts";
 import { keyFile, openSshFixture, type SshFixture } from "./ssh-fixture.ts";
 
 /** What a program said until it ended. */
@@ -49,13 +51,14 @@ export function openSshLacks(isolation: Isolation): string | undefined {
   return isolation === "bubblewrap" && !canSandbox() ? "this machine has no bubblewrap that works" : undefined;
 }
 
-/** `env`: the variables that a tenant gave to the run. */
+/** `env`: the variables that a tenant gave to the run; `disk`: where its disk is mounted, if it has one. */
 export async function openOpenSshFixture(
   isolation: Isolation,
   env: Readonly<Record<string, string>> = {},
+  disk?: string,
 ): Promise<OpenSshFixture> {
   const fixture = await openSshFixture(isolation);
-  await fixture.begin({ env });
+  await fixture.begin({ env, mounts: disk === undefined ? [] : [{ volume: await newVolume(fixture), path: disk }] });
   const settings = [
     ...["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "LogLevel=ERROR"],
     ...["BatchMode=yes", "ExitOnForwardFailure=yes"],
@@ -97,6 +100,10 @@ export async function openOpenSshFixture(
       await fixture.close();
     },
   };
+}
+
+function newVolume({ home }: SshFixture): Promise<VolumeRef> {
+  return processVolumes({ home }).createVolume({ token: "disk", sizeGb: 1, zone: "local", snapshotId: undefined });
 }
 
 function run(file: string, words: readonly string[], input = "", env: Record<string, string> = {}) {

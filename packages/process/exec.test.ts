@@ -94,7 +94,8 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
     const plain = (await ended(await start(["env"], { env: { WHOM: "world" } }))).stdout;
     const wrapped = (await ended(await start(shellWords("env"), { env: { WHOM: "world" } }))).stdout;
 
-    const names = ["BERTH_GPUS", "BERTH_RUN", "GREETING", "HOME", "LANG", "PATH", "PWD", "TERM", "WORKSPACE"];
+    const login = ["HOME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "USER"];
+    const names = ["BERTH_GPUS", "BERTH_RUN", "GREETING", ...login, "WORKSPACE"];
     expect(ownIn(log)).toEqual(names);
     expect([ownIn(plain), ownIn(wrapped)]).toEqual([[...names, "WHOM"].toSorted(), [...names, "WHOM"].toSorted()]);
   });

@@ -1,3 +1,4 @@
+import type { Account } from "./account.ts";
 import { systemPath } from "./environment.ts";
 import { handedOn, limited, type RunLimits } from "./limits.ts";
 import { enteringUser } from "./network.ts";
@@ -18,8 +19,8 @@ export interface Inside {
   readonly refusedCalls?: string;
   /** Where the command of the run began. */
   readonly work: string;
-  /** Shell of its user. A supervisor of older code names none. */
-  readonly shell?: string;
+  /** Its user. A supervisor of older code names none. */
+  readonly account?: Account;
   /** Its volumes by the place where they are to be seen, and where they are seen. */
   readonly mounts: readonly { readonly path: string; readonly seen: string }[];
   readonly limits: RunLimits;

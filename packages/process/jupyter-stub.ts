@@ -22,7 +22,7 @@ export function jupyterStub({ shown, home, compute }: Place, source = serving): 
 }
 
 /** Answers `/api` to everybody and `/lab` to who has the token, as Jupyter Server does. */
-const serving = `
+export const serving = `
 const option = (name) => process.argv.find((word) => word.startsWith(name + "="))?.slice(name.length + 1);
 require("node:http").createServer((request, response) => {
   const { pathname, searchParams } = new URL(request.url, "http://localhost");

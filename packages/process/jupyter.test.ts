@@ -1,13 +1,16 @@
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, statSync } from "node:fs";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { JupyterStatus } from "#core/ports/compute.ts";
 import { processCompute } from "./compute.ts";
 import { systemPath } from "./environment.ts";
 import { eventually, type Fixture, openFixture, pidsOf, processesOf } from "./fixture.ts";
-import { jupyterStub } from "./jupyter-stub.ts";
+import { jupyterStub, serving } from "./jupyter-stub.ts";
 import { canSandbox } from "./sandbox-probe.ts";
+import { volumeData } from "./volume-directory.ts";
+import { processVolumes } from "./volumes.ts";
 
 const token = "token-0123456789-abcdefghij-0123456789-xyz";
 
@@ -58,6 +61,32 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
 
     expect(await (await fetch(`${on?.origin}/lab?token=${token}`)).text()).toBe(join(fixture.directory, "0", "work"));
   });
+
+  it.each(["/workspace", "/home/dev8"])(
+    "works in the home of a run with a disk at %s, and leaves its token elsewhere",
+    async (path) => {
+      const volumes = processVolumes({ home: fixture.home });
+      const volume = await volumes.createVolume({ token: "t", sizeGb: 1, zone: "z", snapshotId: undefined });
+      const writing = `
+      const { writeFileSync, mkdirSync } = require("node:fs");
+      mkdirSync(process.env.JUPYTER_RUNTIME_DIR, { recursive: true });
+      writeFileSync(process.env.JUPYTER_RUNTIME_DIR + "/jpserver.json", process.env.JUPYTER_TOKEN);
+      writeFileSync("notebook.ipynb", process.env.HOME + " " + process.env.USER + " " + process.env.SHELL);`;
+      const env = jupyterStub(fixture, `${writing}${serving}`);
+      await fixture.compute.apply(fixture.runOf({ env, mounts: [{ volume, path }] }));
+      await want({ token });
+      const on = await inState("on");
+
+      const root = await (await fetch(`${on?.origin}/lab?token=${token}`)).text();
+      const data = volumeData(fixture.home, volume.id);
+      const user = isolation === "bubblewrap" ? "berth" : userInfo().username;
+
+      expect(root).toBe(isolation === "bubblewrap" ? path : data);
+      expect(readdirSync(data)).toEqual(["notebook.ipynb"]);
+      const home = isolation === "bubblewrap" ? path : join(fixture.directory, "0/work/workspace");
+      expect(readFileSync(join(data, "notebook.ipynb"), "utf8")).toBe(`${home} ${user} /bin/bash`);
+    },
+  );
 
   it("comes back at its address when its process dies", async () => {
     await fixture.compute.apply(fixture.runOf({ env: jupyterStub(fixture) }));

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { JupyterStatus } from "#core/ports/compute.ts";
 import { forgetJupyter, readAccess, writeJupyter } from "./access-record.ts";
@@ -7,6 +8,7 @@ import { findFreePort } from "./free-port.ts";
 import { commandInside, type Inside } from "./inside.ts";
 import { listensInside } from "./listening.ts";
 import type { LaunchPlan } from "./plan.ts";
+import { workDirectory } from "./run-directory.ts";
 
 export interface JupyterSupervisor {
   /** Reads what is wanted, and starts or ends Jupyter if that is something else. */
@@ -26,6 +28,7 @@ export function superviseJupyter(
   let stop = new AbortController();
   let serving: Promise<void> = Promise.resolve();
   let isClosed = false;
+  const runtime = join(workDirectory(directory, 0), ".jupyter-runtime");
 
   const look = (): void => {
     const wanted = readAccess(directory)?.jupyter?.token;
@@ -38,7 +41,7 @@ export function superviseJupyter(
     serving = serving.then(async () => {
       if (wanted === undefined || signal.aborted) return forgetJupyter(directory);
       const tell = (status: JupyterStatus) => signal.aborted || writeJupyter(directory, wanted, status);
-      await serve({ place, forwards, plan, token: wanted, tell, signal }).catch(() =>
+      await serve({ place, forwards, plan, token: wanted, runtime, tell, signal }).catch(() =>
         tell(failed("Jupyter could not be started")),
       );
     });
@@ -57,6 +60,8 @@ interface Serving {
   readonly forwards: Pick<Forwards, "open" | "shut">;
   readonly plan: Pick<LaunchPlan, "env" | "programs">;
   readonly token: string;
+  /** Where it keeps what it knows of its processes. */
+  readonly runtime: string;
   readonly tell: (status: JupyterStatus) => void;
   readonly signal: AbortSignal;
 }
@@ -65,7 +70,7 @@ const startedWithinMs = 60_000;
 const mostFailures = 3;
 
 /** Starts it again whenever it ends, on its port as long as that can be had; gives up what has never answered. */
-async function serve({ place, forwards, plan, token, tell, signal }: Serving): Promise<void> {
+async function serve({ place, forwards, plan, token, runtime, tell, signal }: Serving): Promise<void> {
   let port = await findFreePort();
   let hasAnswered = false;
   try {
@@ -73,7 +78,7 @@ async function serve({ place, forwards, plan, token, tell, signal }: Serving): P
       tell({ state: "starting", origin: null, reason: null });
       // Open to all: Jupyter asks for its token. What else might listen there later need not.
       await forwards.open(port, true);
-      const child = start(place, token, port);
+      const child = start(place, token, port, runtime);
       const exit = exitOf(child);
       const kill = () => void endGroup(child, exit);
       signal.addEventListener("abort", kill, { once: true });
@@ -113,11 +118,15 @@ function missing({ env, programs: { path } }: Pick<LaunchPlan, "env" | "programs
   return `${words}: ${path.length > longestPath ? `${path.slice(0, longestPath)}…` : path}`;
 }
 
-/** The token goes in by the environment, where only this user sees it, and not as an argument, which everybody does. */
-function start(place: Inside, token: string, port: number): ChildProcess {
+/**
+ * The token goes in by the environment, where only this user sees it, and not as an argument, which everybody does.
+ * Jupyter writes it into its runtime directory, which is not on the disk: there it would outlive the run.
+ */
+function start(place: Inside, token: string, port: number, runtime: string): ChildProcess {
   const words = ["jupyter", "lab", "--no-browser", "--ip=127.0.0.1", `--port=${port}`, "--ServerApp.port_retries=0"];
   const root = process.getuid?.() === 0 ? ["--allow-root"] : [];
-  const named = { ...place, env: { ...place.env, JUPYTER_TOKEN: token } };
+  const variables = { JUPYTER_RUNTIME_DIR: runtime, ...place.env, JUPYTER_TOKEN: token };
+  const named = { ...place, work: place.account?.home ?? place.work, env: variables };
   const { file, args, env, cwd } = commandInside(named, [...words, ...root]);
   return spawn(file, args, { env, cwd, detached: true, stdio: "ignore" });
 }

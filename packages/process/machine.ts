@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { dirname, join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
+import { accountOf } from "./account.ts";
 import { systemPath } from "./environment.ts";
 import type { Exit } from "./exit.ts";
 import { carried, type Inside } from "./inside.ts";
 import { handedOn, limited } from "./limits.ts";
 import type { LocalPort } from "./local-ports.ts";
-import { findLoginShell } from "./login-shell.ts";
 import { enteringNetwork, joinToMachine } from "./network.ts";
 import type { LaunchPlan } from "./plan.ts";
 import { findChild, findProcess } from "./process-identity.ts";
@@ -17,7 +18,7 @@ import { sandboxOptions } from "./sandbox.ts";
 import { giveUpRights } from "./sandbox-user.ts";
 import { stayJoined } from "./stay-joined.ts";
 import { refusedCalls, refusing, withRefused } from "./system-calls.ts";
-import { homeIn, openWorkspace } from "./workspace.ts";
+import { openWorkspace } from "./workspace.ts";
 
 /** One started machine of a run. */
 export interface Machine {
@@ -68,12 +69,11 @@ function handOn(waits: boolean): string {
 
 async function startBare(request: MachineRequest): Promise<Machine> {
   const { plan, directory, rank, output, signal } = request;
-  const work = workDirectory(directory, rank);
-  const { path: workspace, start, mounts } = await openWorkspace(plan, directory, rank);
-  const env = environmentOf(request, { home: work, workspace, volumes: mounts.map(({ seen }) => seen) });
+  const { path: workspace, start, home, mounts } = await openWorkspace(plan, directory, rank);
+  const account = accountOf(plan, home);
+  const env = environmentOf(request, { account, workspace, volumes: mounts.map(({ seen }) => seen) });
   const { limits } = plan;
-  const shell = findLoginShell(plan.programs);
-  const command = [...handedOn(limits), shell, "-c", "--", plan.command ?? idle];
+  const command = [...handedOn(limits), account.shell, "-c", "--", plan.command ?? idle];
   const [file = "", ...args] = limited(limits, command);
   signal.throwIfAborted();
   const child = spawn(file, args, {
@@ -84,21 +84,20 @@ async function startBare(request: MachineRequest): Promise<Machine> {
   });
   const exit = exitOf(child);
   const apart = { isolation: "none", network: "shared", sandbox: null } as const;
-  const inside: Inside = { name: plan.name, ...apart, work: start, shell, mounts, limits, env };
+  const inside: Inside = { name: plan.name, ...apart, work: start, account, mounts, limits, env };
   return { record: { leader: await leaderOf(child), sandbox: null }, exit, inside, begin: () => undefined };
 }
 
 async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const { plan, directory, rank, output, signal } = request;
-  const { path: workspace, start, mounts, binds } = await openWorkspace(plan, directory, rank);
+  const { path: workspace, start, home, mounts, binds } = await openWorkspace(plan, directory, rank);
   const { limits } = plan;
   const work = workDirectory(directory, rank);
-  const home = homeIn(binds) ?? work;
-  const env = environmentOf(request, { home, workspace, volumes: mounts.map(({ seen }) => seen) });
+  const account = accountOf(plan, home);
+  const env = environmentOf(request, { account, workspace, volumes: mounts.map(({ seen }) => seen) });
   const { env: variables, unpack } = carried({ ...env, BERTH_COMMAND: plan.command ?? idle });
   const { before, options: more, waits } = networkWords(request);
-  const shell = findLoginShell(plan.programs);
-  const begins = ["/bin/sh", "-c", `${unpack}; ${handOn(waits)}`, shell];
+  const begins = ["/bin/sh", "-c", `${unpack}; ${handOn(waits)}`, account.shell];
   const refused = refusedCalls(plan.home, { isCounted: limits.group?.places.memory !== undefined });
   const sandboxed = ["bwrap", "--args", "3", "--info-fd", "4", ...refusing, ...more, "--", ...handedOn(limits)];
   const words = withRefused(refused, [...before, ...sandboxed, ...giveUpRights(), ...begins]);
@@ -117,6 +116,8 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const shown = { home: plan.home, work, start, binds, programs: plan.programs.shown, network: plan.network };
   const options = sandboxOptions({
     ...shown,
+    account,
+    ownFiles: join(dirname(work), "etc"),
     memoryMb: limits.bounds.memoryMb,
     group: limits.group,
     env: { ...variables, PATH: systemPath },
@@ -131,7 +132,7 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   if (joined && sandbox) void stayJoined({ sandbox, name: plan.name, signal, say: request.sayJoined }, joined.lost);
   const isolation = "bubblewrap";
   const apart = { isolation, network: plan.network, sandbox, refusedCalls: refused } as const;
-  const inside: Inside = { name: plan.name, ...apart, work: start, shell, mounts, limits, env };
+  const inside: Inside = { name: plan.name, ...apart, work: start, account, mounts, limits, env };
   const begin = () => void (waits && extraOutput(child, 6).destroy());
   return { record: { leader, sandbox }, exit, inside, begin };
 }

@@ -23,8 +23,8 @@ export interface LaunchPlan {
   readonly mounts: readonly { readonly volume: string; readonly path: string }[];
   /** Of the first machine. */
   readonly ports: readonly RunPort[];
-  /** Where command and execs begin: in the workspace, or in a directory that has it as `workspace`. */
-  readonly startsIn: "workspace" | "work";
+  /** Where command and execs begin: in the workspace, or in the home of the run's user. */
+  readonly startsIn: "workspace" | "home";
   readonly limits: RunLimits;
 }
 
@@ -62,7 +62,7 @@ export function planOf(
     image: run.image,
     mounts: run.mounts.map(({ volume, path }) => ({ volume: volume.id, path })),
     ports: run.ports.map(({ port, kind }) => ({ port, kind })),
-    startsIn: run.ports.length > 0 || run.resources !== null ? "workspace" : "work",
+    startsIn: run.ports.length > 0 || run.resources !== null ? "workspace" : "home",
     limits: limitsOf(run, name, limits),
   };
 }

@@ -1,3 +1,4 @@
+import { type Account, loginVariables } from "./account.ts";
 import { type LocalPort, portVariables } from "./local-ports.ts";
 import type { LaunchPlan } from "./plan.ts";
 import { spareBin } from "./tools.ts";
@@ -12,7 +13,7 @@ export interface MachinePlace {
 }
 
 export interface Places {
-  readonly home: string;
+  readonly account: Account;
   readonly workspace: string;
   /** Every volume, in their order, as it is seen inside. */
   readonly volumes: readonly string[];
@@ -30,7 +31,7 @@ export function environmentOf({ plan, rank, masterPort, ports }: MachinePlace, p
     PATH: `${plan.programs.path}:${spareBin(plan.home, plan.isolation)}`,
     LANG: "C.UTF-8",
     TERM: "dumb",
-    HOME: places.home,
+    ...loginVariables(places.account),
     ...plan.env,
     ...(masterPort === undefined ? {} : cluster),
     BERTH_GPUS: String(plan.gpusPerMachine),

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chownSync, lstatSync } from "node:fs";
+import type { Account } from "./account.ts";
 import { systemPath } from "./environment.ts";
 import type { Isolation } from "./records.ts";
 
@@ -75,11 +76,14 @@ export async function giveAllToRun(directory: string, isolation: Isolation): Pro
   if (code !== 0) throw new Error("The volume could not be given to the run");
 }
 
-/** What /etc/passwd and /etc/group say inside, where the machine's own are not shown. */
-export function passwdInside(): { readonly passwd: string; readonly group: string } {
+/** Name of the user inside a sandbox. */
+export const sandboxUser = "berth";
+
+/** Returns /etc/passwd and /etc/group of a sandbox, which does not show those of the machine. */
+export function passwdInside({ name, home, shell }: Account): { readonly passwd: string; readonly group: string } {
   const nobody = "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n";
   return {
-    passwd: `root:x:0:0:root:/root:/bin/sh\nberth:x:${idInside}:${idInside}:berth:/workspace:/bin/sh\n${nobody}`,
-    group: `root:x:0:\nberth:x:${idInside}:\nnogroup:x:65534:\n`,
+    passwd: `root:x:0:0:root:/root:/bin/sh\n${name}:x:${idInside}:${idInside}:${name}:${home}:${shell}\n${nobody}`,
+    group: `root:x:0:\n${name}:x:${idInside}:\nnogroup:x:65534:\n`,
   };
 }

@@ -9,10 +9,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import type { Account } from "./account.ts";
 import type { ControlGroup } from "./control-groups.ts";
 import { resolverSettings } from "./name-servers.ts";
 import type { Network } from "./records.ts";
-import { passwdInside, userOptions } from "./sandbox-user.ts";
+import { passwdInside, sandboxUser, userOptions } from "./sandbox-user.ts";
 import { systemFiles } from "./system-files.ts";
 import { toolPlaces } from "./tools.ts";
 
@@ -33,6 +34,10 @@ export interface SandboxRequest {
   readonly work: string | undefined;
   /** Where its first process begins. */
   readonly start: string | undefined;
+  /** Its user; absent where only the sandbox itself is tried. */
+  readonly account?: Account;
+  /** Where files of /etc are written that are its own; in the home when not given. */
+  readonly ownFiles?: string;
   /** Volumes, or what stands for one, at their places. */
   readonly binds: readonly Bind[];
   /** Directories of programs that are shown read-only besides the system's own. */
@@ -58,6 +63,8 @@ export function sandboxOptions({
   home,
   work,
   start,
+  account = { name: sandboxUser, home: workspace, shell: "/bin/sh" },
+  ownFiles = join(home, "sandbox"),
   binds,
   programs,
   memoryMb,
@@ -71,7 +78,7 @@ export function sandboxOptions({
     ...systemFiles().filter(isFree(binds)).flatMap(readOnly),
     ...limitsSeen(group),
     ...nameResolution(home, network),
-    ...usersInside(home),
+    ...usersInside(ownFiles, account),
     ...["--proc", "/proc", ...kernelSettings.flatMap((path) => ["--ro-bind-try", path, path]), "--dev", "/dev"],
     ...["/dev/shm", "/tmp", "/var/tmp"].flatMap((path) => ownDirectory(path, Math.min(tmpMb, memoryMb ?? tmpMb))),
     // Where GNU Screen has its sockets, and refuses to start without.
@@ -146,17 +153,16 @@ function volumePlaces(binds: readonly Bind[]): string[] {
 }
 
 /** The machine's users are nobody's business inside, but programs ask who they run as. */
-function usersInside(home: string): string[] {
-  return Object.entries(passwdInside()).flatMap(([name, text]) => [
+function usersInside(directory: string, account: Account): string[] {
+  return Object.entries(passwdInside(account)).flatMap(([name, text]) => [
     "--ro-bind",
-    ownFile(home, name, text),
+    ownFile(directory, name, text),
     `/etc/${name}`,
   ]);
 }
 
-/** A file of ours that sandboxes show. Those that live see what is written over it. */
-function ownFile(home: string, name: string, text: string): string {
-  const directory = join(home, "sandbox");
+/** Writes a file that a sandbox shows. Living sandboxes see what is written over it. */
+function ownFile(directory: string, name: string, text: string): string {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const file = join(directory, name);
   if (!existsSync(file) || readFileSync(file, "utf8") !== text) writeFileSync(file, text, { mode: 0o644 });
@@ -166,7 +172,8 @@ function ownFile(home: string, name: string, text: string): string {
 /** /etc/resolv.conf is a link into /run where a daemon writes it. */
 function nameResolution(home: string, network: Network): string[] {
   const file = "/etc/resolv.conf";
-  if (network === "own") return ["--ro-bind", ownFile(home, "resolv.conf", resolverSettings() ?? ""), file];
+  if (network === "own")
+    return ["--ro-bind", ownFile(join(home, "sandbox"), "resolv.conf", resolverSettings() ?? ""), file];
   if (!statSync(file, { throwIfNoEntry: false })) return [];
   return ["--ro-bind", realpathSync(file), file];
 }

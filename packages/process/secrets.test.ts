@@ -51,7 +51,8 @@ describe.each(["bubblewrap", "none"] as const)("what a run is given, isolation %
 
     const names = (await compute.readLog(uid, 1)).split("\n").map((line) => line.replace(/=.*/, ""));
 
-    const expected = ["BERTH_GPUS", "BERTH_RUN", "HOME", "LANG", "PATH", "PWD", "TERM", "TOKEN", "WORKSPACE"];
+    const login = ["HOME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TERM"];
+    const expected = ["BERTH_GPUS", "BERTH_RUN", ...login, "TOKEN", "USER", "WORKSPACE"];
     // Every bash sets the last two.
     expect(names.filter((name) => !["", "SHLVL", "_"].includes(name)).sort()).toEqual(expected);
   });

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
@@ -67,7 +67,7 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
   it("is its disk, which outlives it and is what the next run sees", async () => {
     const named = await run({
       mounts: onVolume(),
-      command: 'echo one > $WORKSPACE/file; echo two >> workspace/file; echo "$WORKSPACE"',
+      command: 'echo one > $WORKSPACE/file; echo two >> ~/file; echo "$WORKSPACE"',
     });
     await gone();
     const seen = await run({ run: 2, mounts: onVolume(), command: "cat $WORKSPACE/file" });
@@ -75,6 +75,27 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
     expect(named.trim()).toBe(isolation === "bubblewrap" ? "/workspace" : join(fixture.directory, "0/work/workspace"));
     expect(readFileSync(onDisk("file"), "utf8")).toBe("one\ntwo\n");
     expect(seen).toBe("one\ntwo\n");
+  });
+
+  it("is the home of a run that has a disk, so that settings and histories are there in the next run", async () => {
+    const asked = 'mkdir -p ~/.local/bin; echo text > "$HOME/.local/bin/file"; echo text > .bash_history; pwd';
+    const place = (await run({ mounts: onVolume(), command: asked })).trim();
+    await gone();
+    const seen = await run({ run: 2, mounts: onVolume(), command: "cat ~/.local/bin/file ~/.bash_history" });
+
+    expect(place).toBe(isolation === "bubblewrap" ? "/workspace" : volumeData(fixture.home, volume.id));
+    expect(seen).toBe("text\ntext\n");
+    expect(readdirSync(onDisk("")).toSorted()).toEqual([".bash_history", ".local"]);
+  });
+
+  it("keeps what an older run left on the disk beside its home", async () => {
+    writeFileSync(onDisk("model.bin"), "weights");
+    writeFileSync(onDisk(".profile"), "exit 9");
+
+    const seen = await run({ mounts: onVolume(), command: "ls -A; cat model.bin" });
+
+    expect(seen).toBe(".profile\nmodel.bin\nweights");
+    expect((await fixture.observe())?.exitCode).toBe(0);
   });
 
   it("is a directory that ends with the run where it has no disk", async () => {

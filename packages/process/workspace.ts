@@ -13,6 +13,8 @@ export interface Workspace {
   readonly path: string;
   /** Where command and execs begin. */
   readonly start: string;
+  /** Home of the run's user: on a volume wherever the machine has one, so that it outlives the run. */
+  readonly home: string;
   readonly mounts: readonly { readonly path: string; readonly seen: string }[];
   /** What a sandbox shows of them. */
   readonly binds: readonly Bind[];
@@ -35,18 +37,21 @@ export async function openWorkspace(plan: LaunchPlan, directory: string, rank: n
   if (!isBare) clearPlaces(binds, [...binds.map(({ path }) => path), plan.home]);
   const path = isBare ? link : (first?.path ?? workspace);
   const mounts = binds.map((bind, n) => ({ path: bind.path, seen: seenAt(bind, isBare, n === 0 ? link : bind.from) }));
+  const ending = plan.startsIn === "workspace" ? path : work;
+  const home = findHomeVolume(mounts) ?? (first ? path : ending);
   return {
     path,
-    start: plan.startsIn === "workspace" ? path : work,
+    start: plan.startsIn === "workspace" ? path : home,
+    home,
     mounts,
     binds: first ? binds : [{ from: link, path: workspace }],
   };
 }
 
-/** The volume that keeps what programs write into the home of their user: dot-files outlive the run then. */
-export function homeIn(binds: readonly Bind[]): string | undefined {
-  const homes = binds.map(({ path }) => path).filter((path) => path.startsWith("/home/"));
-  return homes.toSorted((one, other) => one.length - other.length)[0];
+/** Returns where the outermost volume below /home is seen. */
+function findHomeVolume(mounts: Workspace["mounts"]): string | undefined {
+  const homes = mounts.filter(({ path }) => path.startsWith("/home/"));
+  return homes.toSorted((one, other) => one.path.length - other.path.length)[0]?.seen;
 }
 
 function seenAt({ path }: Bind, isBare: boolean, place: string): string {
