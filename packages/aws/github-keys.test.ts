@@ -45,6 +45,17 @@ describe("the keys of a GitHub user", () => {
     await expect(keys.keysOf("slow")).rejects.toThrow(/timeout/i);
   });
 
+  it("are given up sooner where the caller says so", async () => {
+    const keys = await served(() => undefined);
+
+    const first = await Promise.race([
+      keys.keysOf("slow").catch(() => "after its own time"),
+      keys.keysOf("slow", 100).catch(() => "after the caller's"),
+    ]);
+
+    expect(first).toBe("after the caller's");
+  });
+
   it("are given up when they drip", async () => {
     const keys = await served((_, response) => {
       const timer = setInterval(() => response.write("ssh-rsa "), 200);

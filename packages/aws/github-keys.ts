@@ -5,7 +5,7 @@ import { readConfig } from "./config.ts";
 export const githubKeys = (): GithubKeys => httpGithubKeys(readConfig(["GITHUB_KEYS_URL"]).GITHUB_KEYS_URL);
 
 // docs/apis/gpu-dev.md#job-actions needs a bound: nobody waits longer, nobody is sent more.
-const patienceMs = 5_000;
+const PATIENCE_MS = 5_000;
 const maxAnswerBytes = 256 * 1024;
 /** GitHub's own rule for names: nothing in it can end a path or begin a query. */
 const nameForm = /^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$/;
@@ -13,7 +13,7 @@ const nameForm = /^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$/;
 /** Asks the address that the pattern gives with `<user>` replaced. Redirects are not followed. */
 export function httpGithubKeys(pattern: string): GithubKeys {
   return {
-    async keysOf(user) {
+    async keysOf(user, patienceMs = PATIENCE_MS) {
       if (!nameForm.test(user)) throw new Error("Not a GitHub user name");
       const signal = AbortSignal.timeout(patienceMs);
       const response = await fetch(pattern.replace("<user>", user), { redirect: "manual", signal });

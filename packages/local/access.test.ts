@@ -136,17 +136,17 @@ describe("access on the local stack", () => {
     expect(await enter(ssh_command, "echo in", own)).toBe("in\n");
   });
 
-  it("says that there is no such user, and that there is no Jupyter, in the actions", async () => {
+  it("refuses a user whom GitHub does not know, and says in the actions that there is no Jupyter", async () => {
     const id = await submit({ github_user: "octocat" });
     const active = await jobThat(id, ({ status }) => status === "active");
 
-    await api("POST", `/v1/jobs/${id}/users`, { github_username: "nobody" });
+    const refused: unknown = await api("POST", `/v1/jobs/${id}/users`, { github_username: "nobody" });
     await api("POST", `/v1/jobs/${id}/jupyter/enable`);
     const { actions } = await jobThat(id, (job) => job.actions.every(({ status }) => status !== "requested"));
 
-    expect(actions[0]).toMatchObject({ action: "add_user", error: "GitHub user 'nobody' not found" });
-    const words = { failed: /^Jupyter is not on the PATH/, done: /^null$/ }[actions[1]?.status ?? ""];
-    expect(String(actions[1]?.error)).toMatch(words ?? "neither done nor failed");
+    expect(refused).toMatchObject({ detail: [{ msg: "GitHub user 'nobody' not found" }] });
+    const words = { failed: /^Jupyter is not on the PATH/, done: /^null$/ }[actions[0]?.status ?? ""];
+    expect(String(actions[0]?.error)).toMatch(words ?? "neither done nor failed");
     expect(await enter(active.ssh_command, "echo $BERTH_GPUS")).toBe("1\n");
   });
 

@@ -33,6 +33,9 @@ export const operator = callerNamed("operator");
 const guest = callerNamed("guest");
 
 const githubUser = "octocat";
+/** A key whose parts have the lengths that SSH writes before them (RFC 8709, section 4). */
+const keyParts = [Buffer.from([0, 0, 0, 11]), Buffer.from("ssh-ed25519"), Buffer.from([0, 0, 0, 32]), Buffer.alloc(32)];
+const publicKey = `ssh-ed25519 ${Buffer.concat(keyParts).toString("base64")}`;
 const SMALL_MACHINES = 200;
 
 /** A world in which `goodRequest` succeeds for every endpoint: it has an operator, a guest and room for small jobs. */
@@ -43,7 +46,7 @@ export async function catalogWorld(options: HttpWorldOptions = {}): Promise<Http
     callers: [operator, guest, ...(options.callers ?? [])],
     settings: { adminUsers: ["operator"], ...options.settings },
   });
-  world.githubKeys.publish(githubUser, `ssh-ed25519 ${Buffer.alloc(51, "k").toString("base64")}`);
+  world.githubKeys.publish(githubUser, publicKey);
   await world.login(guest);
   return world;
 }

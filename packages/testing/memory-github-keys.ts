@@ -1,15 +1,15 @@
 import type { GithubKeys } from "#core/ports/github-keys.ts";
 
 export interface MemoryGithubKeys extends GithubKeys {
-  /** What GitHub answers for this user from now on; an error is thrown. */
-  publish(user: string, keys: string | Error): void;
+  /** What GitHub answers for this user from now on; an error is thrown, and undefined is an unknown user. */
+  publish(user: string, keys: string | Error | undefined): void;
   /** How often somebody asked. */
   asked(): number;
 }
 
 /** The GithubKeys port in memory: it knows who was published and nobody else. */
 export function memoryGithubKeys(): MemoryGithubKeys {
-  const published = new Map<string, string | Error>();
+  const published = new Map<string, string | Error | undefined>();
   let asked = 0;
   return {
     keysOf: async (user) => {

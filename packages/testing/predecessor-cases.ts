@@ -162,6 +162,7 @@ export function predecessorCases(makeWorld: () => Promise<HttpWorld>): void {
 
     test("of 8 characters or more stands for the job in every path", async () => {
       const { ask, world } = await startWorld();
+      world.githubKeys.publish("octocat", keyLine("octocat"));
       await ask("POST", "/v1/jobs/submit", reserve(OWN_ID));
       await world.deliver();
       const extension = { extension_hours: 1 };
@@ -280,10 +281,11 @@ export function predecessorCases(makeWorld: () => Promise<HttpWorld>): void {
       const asked = (await ask("GET", path)).body;
       await world.deliver();
       const added = (await ask("GET", path)).body;
-      await ask("POST", `${path}/users`, { github_username: "nobody" });
+      const unknown = await ask("POST", `${path}/users`, { github_username: "nobody" });
       await ask("POST", `${path}/users`, { github_username: "octocat" });
       await world.deliver();
 
+      expect(unknown.status).toBe(400);
       expect(active).toMatchObject({ status: "active", secondary_users: [] });
       expect(active.ssh_command).toMatch(/^ssh -p 2222 gpu-dev-3f2504e0-[0-9a-f]{8}@127\.0\.0\.1$/);
       expect([asked.secondary_users, added.secondary_users]).toEqual([[], ["hubot"]]);
@@ -295,6 +297,7 @@ export function predecessorCases(makeWorld: () => Promise<HttpWorld>): void {
     test("has a command only where a key would get in", async () => {
       const { ask, world } = await startWorld();
       world.githubKeys.publish("octocat", keyLine("octocat"));
+      world.githubKeys.publish("nobody", "");
       await ask("POST", "/v1/jobs/submit", reserve(OWN_ID, { GITHUB_USER: "nobody" }));
       const { launched_at } = (await ask("GET", path)).body;
       await world.deliver();
@@ -484,8 +487,10 @@ export function predecessorCases(makeWorld: () => Promise<HttpWorld>): void {
     const { ask, world } = await startWorld();
     const path = `/v1/jobs/${OWN_ID}`;
     const warning = async () => (await ask("GET", path)).body.warning;
-    const letIn = async (github_username: string) => {
+    const letIn = async (github_username: string, isUnknown = false) => {
+      if (isUnknown) world.githubKeys.publish(github_username, new Error("GitHub is away"));
       await ask("POST", `${path}/users`, { github_username });
+      if (isUnknown) world.githubKeys.publish(github_username, undefined);
       await world.deliver();
       return warning();
     };
@@ -495,7 +500,7 @@ export function predecessorCases(makeWorld: () => Promise<HttpWorld>): void {
     world.githubKeys.publish("hubot", new Error("GitHub is away"));
     const atFirst = await warning();
 
-    const unknown = await letIn("nobody");
+    const unknown = await letIn("nobody", true);
     const another = await letIn("octocat");
     const retried = await letIn("hubot");
     world.githubKeys.publish("nobody", keyLine("nobody"));

@@ -57,12 +57,14 @@ describe("POST /v1/jobs/{job_id}/users", () => {
     expect((await job(id)).actions).toMatchObject([{ id: 2, action: "add_user", status: "done", error: null }]);
   });
 
-  it("leaves the documented reasons", async () => {
+  it("leaves the documented reasons where GitHub did not answer the request in time", async () => {
     const id = await active();
-    world.githubKeys.publish("empty", "\n");
+    for (const name of ["nobody", "empty"]) world.githubKeys.publish(name, new Error("GitHub is away"));
 
     await post(`/v1/jobs/${id}/users`, { github_username: "nobody" });
     await post(`/v1/jobs/${id}/users`, { github_username: "empty" });
+    world.githubKeys.publish("nobody", undefined);
+    world.githubKeys.publish("empty", "\n");
     await world.deliver();
 
     expect((await job(id)).actions).toMatchObject([
@@ -130,7 +132,24 @@ describe("POST /v1/jobs/{job_id}/users", () => {
     },
   );
 
+  it.each([
+    ["nobody", undefined, "GitHub user 'nobody' not found"],
+    ["empty", "\n", "No SSH keys found for GitHub user 'empty'"],
+    ["strange", "no key at all", "No SSH keys found for GitHub user 'strange'"],
+    ["n".repeat(39), undefined, `GitHub user '${"n".repeat(39)}' not found`],
+  ])("is refused at once where GitHub answers that it has no keys of %s", async (name, keys, msg) => {
+    const id = await active();
+    world.githubKeys.publish(name, keys);
+
+    const { status, text } = await post(`/v1/jobs/${id}/users`, { github_username: name });
+
+    const field = { type: "value_error", loc: ["body", "github_username"], msg, input: name };
+    expect([status, JSON.parse(text)]).toEqual([400, { detail: [field] }]);
+    expect((await job(id)).actions).toEqual([]);
+  });
+
   it("asks for a key first, then for the fields, the job and its status", async () => {
+    world.githubKeys.publish("octocat", octocat);
     const queued = await submit();
     const body = { github_username: "octocat" };
 
@@ -146,6 +165,7 @@ describe("POST /v1/jobs/{job_id}/users", () => {
   });
 
   it("is not for another owner's job", async () => {
+    world.githubKeys.publish("octocat", octocat);
     const id = await active();
     const other = await world.login(second);
 
@@ -307,6 +327,42 @@ describe("a job", () => {
     },
   );
 
+  it.each([
+    [{ github_user: "nobody" }, ["github_user"], "nobody"],
+    [{ env_vars: { GITHUB_USER: "nobody" } }, ["env_vars", "GITHUB_USER"], "***"],
+    [{ github_user: null, env_vars: { GITHUB_USER: "nobody" } }, ["env_vars", "GITHUB_USER"], "***"],
+  ])("is refused where GitHub does not know its user: %j", async (more, path, input) => {
+    const body = { image: "busybox", instance_type: "p5.48xlarge", ...more };
+
+    const { status, text } = await post("/v1/jobs/submit", body);
+
+    const field = { type: "value_error", loc: ["body", ...path], msg: "GitHub user 'nobody' not found", input };
+    expect([status, JSON.parse(text)]).toEqual([400, { detail: [field] }]);
+  });
+
+  it.each([
+    ["has no keys", "\n", "No SSH keys found for GitHub user 'ghost'"],
+    ["is unknown, which GitHub says only later", undefined, "GitHub user 'ghost' not found"],
+    ["has nothing that is a key", "<html>", "No SSH keys found for GitHub user 'ghost'"],
+  ])("says as soon as it is active that its user %s, until that user is asked for anew", async (_, keys, reason) => {
+    world.githubKeys.publish("ghost", new Error("GitHub is away"));
+    const id = await submit({ github_user: "ghost" });
+    world.githubKeys.publish("ghost", keys);
+    await world.deliver();
+    const shut = await job(id);
+    world.githubKeys.publish("octocat", octocat);
+    await post(`/v1/jobs/${id}/users`, { github_username: "octocat" });
+    await world.deliver();
+    const beside = await job(id);
+    world.githubKeys.publish("ghost", octocat);
+    await post(`/v1/jobs/${id}/users`, { github_username: "ghost" });
+    await world.deliver();
+
+    expect(shut).toMatchObject({ status: "active", ssh_command: null, warning: reason, status_reason: reason });
+    expect(beside).toMatchObject({ ssh_command: expect.any(String), warning: reason, status_reason: null });
+    expect(await job(id)).toMatchObject({ warning: null, status_reason: null });
+  });
+
   it.each(["true", "True", "1", "yes", " on ", 1, true])("has Jupyter from the start for %j", async (wish) => {
     const id = await active({ env_vars: { JUPYTER_ENABLED: wish } });
 
@@ -321,7 +377,9 @@ describe("a job", () => {
 
     const failed = await job(id);
     const { jobs } = (await (await world.request("GET", "/v1/jobs", { key })).json()) as { jobs: unknown[] };
+    world.githubKeys.publish("nobody", new Error("GitHub is away"));
     await post(`/v1/jobs/${id}/users`, { github_username: "nobody" });
+    world.githubKeys.publish("nobody", undefined);
     await world.deliver();
     const beside = await job(id);
     await post(`/v1/jobs/${id}/jupyter/disable`);

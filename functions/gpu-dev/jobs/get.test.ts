@@ -19,6 +19,7 @@ const ours =
 test("a job that is active has the documented keys, then ours, and no other", async () => {
   const world = await httpWorld();
   const key = await world.login();
+  world.githubKeys.publish("octocat", "");
   const id = await submitJob(world, key, { gpu_count: 4, duration_hours: 2, name: "run", github_user: "octocat" });
 
   await world.advance(5_000);
@@ -44,7 +45,7 @@ test("a job that is active has the documented keys, then ours, and no other", as
     jupyter_url: null,
     jupyter_token: null,
     github_user: "octocat",
-    status_reason: null,
+    status_reason: "No SSH keys found for GitHub user 'octocat'",
     queue_position: null,
     estimated_start_time: null,
     disk_name: null,

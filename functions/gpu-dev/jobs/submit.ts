@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { fetch } from "#aws/fetch.ts";
+import { githubKeys } from "#aws/github-keys.ts";
 import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
@@ -12,6 +13,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { idTaken } from "#http/keyed-create.ts";
 import { Timestamp } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { checkGithubUser } from "../../shared/parts/github-user.ts";
 import { commandOf, diskOf, nameOf, reservationIdOf, Submission, sizeOf, wantsJupyter } from "./parts/submission.ts";
 import { loginOf, podNameOf } from "./wire.ts";
 
@@ -26,7 +28,7 @@ export const endpoint = gpuDev.post(
   "/v1/jobs/submit",
   {
     summary: "Submit a job",
-    uses: ["table", "queue", "sealer", "fetch"],
+    uses: ["table", "queue", "sealer", "fetch", "githubKeys"],
     body: Submission,
     reply: Submitted,
     creates: "uuid4",
@@ -37,6 +39,8 @@ export const endpoint = gpuDev.post(
     const receiver = body.webhook_url ?? undefined;
     if (receiver !== undefined) await checkReceiver(ctx, receiver, "webhook_url");
     const github = body.github_user ?? body.env_vars?.GITHUB_USER;
+    const path = body.github_user ? ["github_user"] : ["env_vars", "GITHUB_USER"];
+    await checkGithubUser(ctx, { name: github, path, needsKeys: false });
     const asked = {
       ...resource,
       name: nameOf(body) ?? podNameOf(id),
@@ -61,4 +65,4 @@ export const endpoint = gpuDev.post(
   },
 );
 
-export const handler = lambda(endpoint, { table, queue, sealer, fetch });
+export const handler = lambda(endpoint, { table, queue, sealer, fetch, githubKeys });

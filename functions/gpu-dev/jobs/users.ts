@@ -1,9 +1,11 @@
 import * as z from "zod";
+import { githubKeys } from "#aws/github-keys.ts";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { requestGuest, requestKey } from "#core/environments/verbs/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { checkGithubUser } from "../../shared/parts/github-user.ts";
 import { findJobId } from "./parts/job-id.ts";
 import { statusOf } from "./parts/status.ts";
 import { GithubName, PublicKey } from "./parts/submission.ts";
@@ -30,7 +32,7 @@ export const endpoint = gpuDev.post(
   "/v1/jobs/{job_id}/users",
   {
     summary: "Let a GitHub user's SSH keys, or one key, into a job",
-    uses: ["table", "queue"],
+    uses: ["table", "queue", "githubKeys"],
     params: JobRef,
     body: NewUser,
     reply: ActionRequested,
@@ -40,8 +42,9 @@ export const endpoint = gpuDev.post(
     const id = await findJobId(ctx, params);
     const { github_username: name, public_key: publicKey } = body;
     if (publicKey) return toActionRequested(id, await requestKey(ctx, id, publicKey, statusOf, resource.uid));
+    await checkGithubUser(ctx, { name: name ?? undefined, path: ["github_username"], needsKeys: true });
     return toActionRequested(id, await requestGuest(ctx, id, name ?? "", statusOf, resource.uid));
   },
 );
 
-export const handler = lambda(endpoint, { table, queue });
+export const handler = lambda(endpoint, { table, queue, githubKeys });

@@ -378,6 +378,20 @@ describe("an instance", () => {
     expect((await asStranger("GET", "/api/instances")).body).toEqual({ instances: [], total: 0 });
   });
 
+  test("refuses a GitHub user whom GitHub does not know, and says why one without keys does not get in", async () => {
+    const { world, create, show } = await instanceWorld();
+    const unknown = await create({ githubUser: "nobody" });
+    world.githubKeys.publish("shy", "");
+
+    const { body } = await create({ githubUser: "shy" });
+    await world.advance(10 * SECOND);
+
+    const message = "GitHub user 'nobody' not found";
+    expect(unknown.status).toBe(400);
+    expect(unknown.body.error.details).toEqual([{ field: "githubUser", message, value: "nobody" }]);
+    expect((await show(body.instanceId)).statusReason).toBe("No SSH keys found for GitHub user 'shy'");
+  });
+
   test("lets in its GitHub user", async () => {
     const { world, create, head } = await instanceWorld();
     const blob = Buffer.concat([Buffer.from([0, 0, 0, 11]), Buffer.from("ssh-ed25519"), Buffer.alloc(36, "k")]);

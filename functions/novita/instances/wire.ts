@@ -162,8 +162,10 @@ function reasonOf(instance: Environment, advice: WaitAdvice | undefined): string
     run: { error: broken },
     end: { outcome },
     size,
+    access: { guestFault },
   } = instance;
   if (outcome) return outcome.reason;
+  if (phase === "active") return reason ?? guestFault?.reason ?? null;
   if (phase === "stopped" || phase === "stopping") return broken ?? reason;
   if (phase !== "queued" || reason !== null) return reason;
   return advice?.place ? reasonText(advice.place, size.pool) : "Waiting to be placed";

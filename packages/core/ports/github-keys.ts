@@ -1,5 +1,8 @@
 /** The public SSH keys that GitHub users have published. */
 export interface GithubKeys {
-  /** One key a line, as GitHub answers; undefined when there is no such user. Throws when it could not be asked. */
-  keysOf(user: string): Promise<string | undefined>;
+  /**
+   * Returns one key a line, as GitHub answers, or undefined when there is no such user. Throws when GitHub could not be
+   * asked, or did not answer within the patience.
+   */
+  keysOf(user: string, patienceMs?: number): Promise<string | undefined>;
 }

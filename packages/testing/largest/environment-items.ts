@@ -152,6 +152,7 @@ export const environment = {
     applied: { run: 1e6, revision: 1e6 },
     jupyter: { token: sealed(64), origin: `http://${line}:65535` },
     jupyterFault: "r".repeat(120),
+    guestFault: { name: "g".repeat(39), reason: "r".repeat(120) },
     refused: { run: 1e6, request: 1e6, tries: 1e6, nextAt: at },
   },
   requests: {

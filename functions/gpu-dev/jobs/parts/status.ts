@@ -58,10 +58,16 @@ export function statusReason(environment: Environment, { advice, now, settings }
     if (isUnbound(environment)) return `Capacity granted, preparing ${step ?? "pod"}`;
     return `Preparing ${step}${environment.reason ? `: ${environment.reason}` : ""}`;
   }
-  if (phase !== "queued")
-    return environment.reason ?? sshProblem(environment) ?? retryReason(retriedGuests(environment.access));
+  if (phase !== "queued") return environment.reason ?? accessProblem(environment);
   if (environment.waitPool === undefined && environment.reason) return environment.reason;
   return waitReason(environment, advice, settings);
+}
+
+/** Returns why somebody who is wanted does not get in. */
+function accessProblem(environment: Environment): string | null {
+  const { access, run } = environment;
+  const guestProblem = letsSomebodyIn(access, run.n) ? null : (access.guestFault?.reason ?? null);
+  return sshProblem(environment) ?? retryReason(retriedGuests(access)) ?? guestProblem;
 }
 
 /** Of nobody's concern where no key would get in. */

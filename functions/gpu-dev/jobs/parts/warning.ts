@@ -6,7 +6,7 @@ import { toJobAction } from "./action.ts";
 type WarningSource = (environment: Environment, now: number) => readonly string[];
 
 /** Every kind of warning, in the order in which `warning` shows them. */
-const sources: readonly WarningSource[] = [findRequestWarnings, findJupyterWarnings];
+const sources: readonly WarningSource[] = [findRequestWarnings, findGuestWarnings, findJupyterWarnings];
 
 /** Returns the `warning` of an active job: all its warnings in one text, or null if there is none. */
 export function joinWarnings(environment: Environment, now: number): string | null {
@@ -18,6 +18,11 @@ function findRequestWarnings(environment: Environment): string[] {
   return findFailures(environment).map(
     ({ action, id, status, error }) => `${action} (request ${id})${status === "failed" ? " failed" : ""}: ${error}`,
   );
+}
+
+/** Says why the GitHub user of the submit does not get in. */
+function findGuestWarnings({ access: { guestFault } }: Environment): string[] {
+  return guestFault === undefined ? [] : [guestFault.reason];
 }
 
 /** Says why Jupyter is missing if the submit asked for it. A failed request says so itself. */

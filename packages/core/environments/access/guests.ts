@@ -63,13 +63,17 @@ function tryLater(environment: Environment, guest: Guest, now: number): Step<Env
   return changed({ ...environment, access: { ...environment.access, guests } }, now, "GitHub did not answer");
 }
 
-/** The guest is not let in, or stays as before; who asked by no action finds the reason in the timeline. */
+/**
+ * Leaves the guest out, or as before. An action tells the reason of the guest that it asked for. For the guest of a
+ * submit, the timeline tells it and the record keeps it.
+ */
 function dismiss(environment: Environment, guest: Guest, reason: string, now: number): Step<Environment> {
   const { access } = environment;
   const others = access.guests.filter(({ name }) => name !== guest.name);
   const guests = guest.known ? withGuest(environment, { ...guest, state: "in" }) : others;
-  const without = { ...environment, access: { ...access, guests } };
   const isAsked = hasOpenAction(environment, "add_user", ({ subject }) => subject === guest.name);
+  const guestFault = isAsked ? access.guestFault : { name: guest.name, reason };
+  const without = { ...environment, access: { ...access, guests, guestFault } };
   const closed = closeActions(without, ["add_user"], now, reason, ({ subject }) => subject === guest.name);
   return changed(isAsked ? closed : addEntry(closed, now, reason), now, "dismissed a guest");
 }

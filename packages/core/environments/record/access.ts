@@ -27,6 +27,8 @@ export interface AccessState {
   readonly jupyter: { readonly token: Sealed; readonly origin: string | null } | null;
   /** Why it is not, where it was wanted and could not be: until it is wanted anew, or no more. */
   readonly jupyterFault?: string | undefined;
+  /** Why the GitHub user of the submit was not let in, until that user is asked for anew. */
+  readonly guestFault?: { readonly name: string; readonly reason: string } | undefined;
   /** Keys came with its specification: they open it beside those of its guests. */
   readonly keyed: boolean;
   /** Grows whenever keys or Jupyter are wanted otherwise; 0: nothing was ever wanted. */

@@ -92,6 +92,7 @@ const access = shape<AccessState>({
   ),
   jupyter: orNull(shape<NonNullable<AccessState["jupyter"]>>({ token: sealed, origin: orNull(text) })),
   jupyterFault: optional(text),
+  guestFault: optional(shape<NonNullable<AccessState["guestFault"]>>({ name: text, reason: text })),
   keyed: flag,
   revision: count,
   applied: orNull(shape<NonNullable<AccessState["applied"]>>({ run: ordinal, revision: count })),

@@ -123,7 +123,8 @@ export async function requestGuest(
     const guest = { ...newGuest(name, now), known: known?.known ?? false, asked: true as const };
     const guests = [...access.guests.filter((other) => other !== known), guest];
     const asked = addAction(environment, { kind: "add_user", at: now, noun: ctx.noun, writer: token, subject: name });
-    return { ...asked, access: { ...access, guests } };
+    const guestFault = access.guestFault?.name === name ? undefined : access.guestFault;
+    return { ...asked, access: { ...access, guests, guestFault } };
   };
   return requestAction(ctx, id, decide, { token: chosen });
 }

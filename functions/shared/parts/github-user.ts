@@ -1,0 +1,45 @@
+import type { Context } from "#core/context.ts";
+import { usableKeys } from "#core/environments/access/ssh-keys.ts";
+import { Refusal } from "#http/refusal.ts";
+
+/** The longest that a request waits for GitHub. */
+const PATIENCE_MS = 1_500;
+
+interface GithubUser {
+  readonly name: string | undefined;
+  /** Where the body of the request holds the name. */
+  readonly path: readonly string[];
+  /** Whether a user without SSH keys is refused too. */
+  readonly needsKeys: boolean;
+}
+
+/**
+ * Refuses a GitHub user whom GitHub does not know. An outage of GitHub refuses no request: the worker asks again
+ * (docs/apis/gpu-dev.md#job-actions).
+ */
+export async function checkGithubUser(
+  ctx: Context<"githubKeys">,
+  { name, path, needsKeys }: GithubUser,
+): Promise<void> {
+  if (!name) return;
+  const answer = await ask(ctx, name);
+  if (answer === "no answer") return;
+  if (answer === undefined) throw refused(name, path, `GitHub user '${name}' not found`);
+  if (needsKeys && usableKeys(answer).length === 0) {
+    throw refused(name, path, `No SSH keys found for GitHub user '${name}'`);
+  }
+}
+
+async function ask(ctx: Context<"githubKeys">, name: string): Promise<string | undefined | "no answer"> {
+  try {
+    return await ctx.githubKeys.keysOf(name, PATIENCE_MS);
+  } catch (error) {
+    ctx.log.warn("github keys not fetched", { user: name, error: String(error) });
+    return "no answer";
+  }
+}
+
+function refused(input: string, path: readonly string[], message: string): Refusal {
+  const field = { type: "value_error", path: ["body", ...path], message, input, isOwn: true };
+  return new Refusal("badFields", { fields: [field] });
+}
