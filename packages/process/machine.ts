@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { accountOf } from "./account.ts";
 import { systemPath } from "./environment.ts";
 import type { Exit } from "./exit.ts";
+import { hostsInside, machineHostName } from "./host-name.ts";
 import { carried, type Inside } from "./inside.ts";
 import { handedOn, limited } from "./limits.ts";
 import type { LocalPort } from "./local-ports.ts";
@@ -117,6 +118,7 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const options = sandboxOptions({
     ...shown,
     account,
+    host: { name: machineHostName(plan.hostName, rank), hosts: hostsInside(plan.hostName, plan.machines) },
     ownFiles: join(dirname(work), "etc"),
     memoryMb: limits.bounds.memoryMb,
     group: limits.group,

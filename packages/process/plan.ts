@@ -1,5 +1,6 @@
 import type { Run, RunPort } from "#core/ports/compute.ts";
 import { RunRefused } from "#core/problem.ts";
+import { hostNameFor } from "./host-name.ts";
 import { type LimitWay, limitsOf, type RunLimits } from "./limits.ts";
 import type { Programs } from "./local-path.ts";
 import type { Locking } from "./lock.ts";
@@ -9,6 +10,8 @@ import { isVolumeId } from "./volume-directory.ts";
 /** What the supervisor is told through its socket: secrets are in here and in no file. */
 export interface LaunchPlan {
   readonly name: string;
+  /** What the first of its machines is called inside. */
+  readonly hostName: string;
   readonly home: string;
   readonly isolation: Isolation;
   readonly network: Network;
@@ -50,6 +53,7 @@ export function planOf(
   if (run.shares.length === 0) throw new Error("A run needs at least one machine");
   return {
     name,
+    hostName: hostNameFor(run.name),
     home,
     isolation,
     network,

@@ -11,6 +11,7 @@ import {
 import { dirname, join } from "node:path";
 import type { Account } from "./account.ts";
 import type { ControlGroup } from "./control-groups.ts";
+import { hostsInside } from "./host-name.ts";
 import { resolverSettings } from "./name-servers.ts";
 import type { Network } from "./records.ts";
 import { passwdInside, sandboxUser, userOptions } from "./sandbox-user.ts";
@@ -36,6 +37,8 @@ export interface SandboxRequest {
   readonly start: string | undefined;
   /** Its user; absent where only the sandbox itself is tried. */
   readonly account?: Account;
+  /** What it is called, and the text of its /etc/hosts. */
+  readonly host?: { readonly name: string; readonly hosts: string };
   /** Where files of /etc are written that are its own; in the home when not given. */
   readonly ownFiles?: string;
   /** Volumes, or what stands for one, at their places. */
@@ -64,6 +67,7 @@ export function sandboxOptions({
   work,
   start,
   account = { name: sandboxUser, home: workspace, shell: "/bin/sh" },
+  host = { name: "environment", hosts: hostsInside("environment", 1) },
   ownFiles = join(home, "sandbox"),
   binds,
   programs,
@@ -74,11 +78,11 @@ export function sandboxOptions({
 }: SandboxRequest): string[] {
   return [
     ...userOptions(),
-    ...["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent"],
+    ...["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", host.name, "--die-with-parent"],
     ...systemFiles().filter(isFree(binds)).flatMap(readOnly),
     ...limitsSeen(group),
     ...nameResolution(home, network),
-    ...usersInside(ownFiles, account),
+    ...ownEtc(ownFiles, { ...passwdInside(account), hosts: host.hosts, hostname: `${host.name}\n` }),
     ...["--proc", "/proc", ...kernelSettings.flatMap((path) => ["--ro-bind-try", path, path]), "--dev", "/dev"],
     ...["/dev/shm", "/tmp", "/var/tmp"].flatMap((path) => ownDirectory(path, Math.min(tmpMb, memoryMb ?? tmpMb))),
     // Where GNU Screen has its sockets, and refuses to start without.
@@ -152,13 +156,9 @@ function volumePlaces(binds: readonly Bind[]): string[] {
   return outward.flatMap(({ from, path }) => [...openWays(path), "--bind", from, path]);
 }
 
-/** The machine's users are nobody's business inside, but programs ask who they run as. */
-function usersInside(directory: string, account: Account): string[] {
-  return Object.entries(passwdInside(account)).flatMap(([name, text]) => [
-    "--ro-bind",
-    ownFile(directory, name, text),
-    `/etc/${name}`,
-  ]);
+/** Files of /etc in place of the machine's, whose users and name are not shown. */
+function ownEtc(directory: string, files: Readonly<Record<string, string>>): string[] {
+  return Object.entries(files).flatMap(([name, text]) => ["--ro-bind", ownFile(directory, name, text), `/etc/${name}`]);
 }
 
 /** Writes a file that a sandbox shows. Living sandboxes see what is written over it. */

@@ -9,7 +9,7 @@ import { join } from "node:path";
 const ofEtc = `
   alternatives bash.bashrc ca-certificates ca-certificates.conf chromium chromium.d/README chromium.d/default-flags
   chromium.d/dev-shm chromium.d/extensions debian_version environment fonts gai.conf gitconfig gnutls host.conf
-  hostname hosts inputrc ipython java jupyter ld.so.cache ld.so.conf ld.so.conf.d locale.alias locale.conf localtime
+  inputrc ipython java jupyter ld.so.cache ld.so.conf ld.so.conf.d locale.alias locale.conf localtime
   lsb-release magic magic.mime mime.types networks nsswitch.conf nvidia OpenCL openmpi os-release perl pki/ca-trust
   pki/tls pip.conf profile profile.d protocols python python3 R rpc services shells skel ssl/certs ssl/openssl.cnf
   terminfo timezone vim vulkan wgetrc xattr.conf`
