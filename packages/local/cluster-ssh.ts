@@ -58,10 +58,13 @@ const unreachable = "The environment cannot be entered now: its cluster or its m
  * As `kubectl exec` would have it. A login shell would read a profile, and many set PATH anew: what the image has beside
  * the system's own programs would not be found.
  */
-const shellWords = ["/bin/sh", "-c", "command -v bash >/dev/null && exec bash; exec sh"];
+const login = `: "\${SHELL:=$(command -v bash || command -v sh)}" "\${USER:=$(id -un 2>/dev/null || id -u)}"
+export SHELL USER LOGNAME="\${LOGNAME:-$USER}"
+command -v bash >/dev/null && exec bash "$@"; exec sh "$@"`;
+const shellWords = ["/bin/sh", "-c", login, "sh"];
 
 /** Runs the next word as a command line, by the shell that a terminal has. */
-const commandWords = ["/bin/sh", "-c", 'command -v bash >/dev/null && exec bash -c -- "$0"; exec sh -c -- "$0"'];
+const commandWords = [...shellWords, "-c", "--"];
 
 /** Where distributions have OpenSSH's server for it. */
 const sftpWords = [

@@ -20,7 +20,7 @@ export function machineSshRuns(given: string): SshRuns {
       const entered = await enterRun(home, run);
       const work = entered.account?.home ?? entered.work;
       // SFTP is a program of ours, which a tenant's NODE_OPTIONS must not change.
-      const env = wanted.program === "sftp" ? { HOME: work } : { ...entered.env, ...wanted.env };
+      const env = wanted.program === "sftp" ? { HOME: work } : { ...mail(entered), ...entered.env, ...wanted.env };
       const inside = { ...entered, work, env };
       const words = wordsOf(wanted, home, inside);
       const mark = (pid: number | undefined) => void channel.once("close", openSession(join(home, "runs", run), pid));
@@ -32,6 +32,11 @@ export function machineSshRuns(given: string): SshRuns {
     dial: (run, destination) => connectToRun(home, run, destination),
     relaysOf: (run, connection) => clientRelays(connection, home, run),
   };
+}
+
+/** Returns what sshd says of mail (session.c, do_setup_env), whether there is any or not. */
+function mail({ account }: Inside): Record<string, string> {
+  return account ? { MAIL: `/var/mail/${account.name}` } : {};
 }
 
 function wordsOf({ program }: WantedSession, home: string, { isolation, account }: Inside): string[] {

@@ -1,14 +1,19 @@
 import type { Connection, ServerChannel } from "ssh2";
 import { type Places, refuseChannel, type SshBounds } from "./ssh-bounds.ts";
 import { dialPort, joinChannel } from "./ssh-forward.ts";
-import type { SshRuns } from "./ssh-runs.ts";
+import type { ClientAddress, SshRuns } from "./ssh-runs.ts";
 import { letGo, serveSession } from "./ssh-session.ts";
 
 /**
  * Serves what a client opens once it is let in: sessions, and forwards to its run and back. All end with its
  * connection.
  */
-export function serveChannels(connection: Connection, runs: SshRuns, run: string, bounds: SshBounds): void {
+export function serveChannels(
+  connection: Connection,
+  runs: SshRuns,
+  run: string,
+  { bounds, from }: { readonly bounds: SshBounds; readonly from: ClientAddress },
+): void {
   const relays = runs.relaysOf(run, connection);
   const channels = new Set<ServerChannel>();
   const taken = new Set<() => void>();
@@ -41,7 +46,7 @@ export function serveChannels(connection: Connection, runs: SshRuns, run: string
   };
   connection.on("session", (accept, reject) => {
     const giveBack = take(bounds.sessions, reject);
-    if (giveBack) serveSession(accept(), runs, run, { relays, keep, giveBack });
+    if (giveBack) serveSession(accept(), runs, run, { relays, from, keep, giveBack });
   });
   connection.on("tcpip", (accept, reject, info) => {
     const giveBack = take(bounds.forwards, reject);

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { userInfo } from "node:os";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type OpenSshFixture, openOpenSshFixture, openSshLacks } from "./openssh-fixture.ts";
 
@@ -25,6 +26,38 @@ describe.each(["bubblewrap", "none"] as const)("a run whose variables would chan
     expect(said.out).toBe("--require /nowhere.cjs\n");
     expect(listed).toMatchObject({ code: 0, out: expect.stringContaining("Remote working directory") });
     expect(String(up)).toBe("up\n");
+  });
+
+  it("has the variables of a login, as sshd sets them", async () => {
+    const names = ["USER", "LOGNAME", "SHELL", "MAIL", "SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY"];
+    const shows = names.map((name) => `echo "${name}=$${name}"`).join("; ");
+    const said = async (options: string[]) =>
+      Object.fromEntries((await fixture.ssh(options, shows)).out.split(/\r?\n/).map((line) => line.split(/=(.*)/)));
+    const user = isolation === "bubblewrap" ? "berth" : userInfo().username;
+    const { port } = fixture.server;
+
+    const [plain, terminal] = [await said([]), await said(["-tt"])];
+
+    const login = { USER: user, LOGNAME: user, SHELL: "/bin/bash", MAIL: `/var/mail/${user}` };
+    expect(plain).toMatchObject({ ...login, SSH_TTY: "" });
+    expect(terminal).toMatchObject({ ...login, SSH_TTY: expect.stringMatching(/^\/dev\/pts\/\d+$/) });
+    expect(plain.SSH_CONNECTION).toMatch(new RegExp(`^127\\.0\\.0\\.1 \\d+ 127\\.0\\.0\\.1 ${port}$`));
+    expect(plain.SSH_CLIENT).toMatch(new RegExp(`^127\\.0\\.0\\.1 \\d+ ${port}$`));
+    expect(plain.SSH_CONNECTION?.split(" ")[1]).toBe(plain.SSH_CLIENT?.split(" ")[1]);
+  });
+
+  it("has its own values of them where the run was given some", async () => {
+    const env = { USER: "developer", SHELL: "/bin/sh", PATH: `/own:${process.env.PATH}` };
+    await fixture.close();
+    fixture = await openOpenSshFixture(isolation, env);
+    const asked = 'echo "$USER $SHELL $PATH"';
+
+    const plain = (await fixture.ssh([], asked)).out.trim();
+    const login = (await fixture.ssh([], `bash -lc '${asked}'`)).out.trim();
+
+    expect(plain).toBe(`developer /bin/sh ${env.PATH}`);
+    // Without a sandbox the profile is the machine's.
+    if (isolation === "bubblewrap") expect(login.startsWith(plain)).toBe(true);
   });
 
   it("has the documented variables and nothing of ours besides, in a command and in a terminal", async () => {

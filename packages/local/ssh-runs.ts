@@ -31,6 +31,13 @@ export interface WantedSession {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** Where a connection comes from, and the port of 127.0.0.1 at which it came in. */
+export interface ClientAddress {
+  readonly ip: string;
+  readonly port: number;
+  readonly serverPort: number;
+}
+
 export type TerminalInfo = PseudoTtyInfo & { readonly term?: string };
 
 export interface Terminal {

@@ -1,7 +1,7 @@
 import type { ServerChannel, Session } from "ssh2";
 import { printable } from "./printable.ts";
 import type { ClientRelays } from "./ssh-relay.ts";
-import type { SshRuns, Terminal, TerminalInfo, WantedSession } from "./ssh-runs.ts";
+import type { ClientAddress, SshRuns, Terminal, TerminalInfo, WantedSession } from "./ssh-runs.ts";
 
 /** What a client has said of a session before it starts something in it. */
 interface Wishes {
@@ -15,6 +15,7 @@ interface Wishes {
 /** What a session has of its connection. */
 interface SessionPlace {
   readonly relays: ClientRelays;
+  readonly from: ClientAddress;
   /** Remembers a channel until it is closed. */
   readonly keep: (channel: ServerChannel) => void;
   /** To be called once nothing of the session is left. */
@@ -30,13 +31,13 @@ export function serveSession(
   session: Session,
   runs: SshRuns,
   run: string,
-  { relays, keep, giveBack }: SessionPlace,
+  { relays, from, keep, giveBack }: SessionPlace,
 ): void {
   const wishes: Wishes = { pty: undefined, terminal: undefined, env: {}, agent: undefined };
   const start = async (channel: ServerChannel, program: WantedSession["program"]) => {
     await relays.answered();
     const agent = await wishes.agent;
-    const env = { ...wishes.env, ...(agent !== undefined && { SSH_AUTH_SOCK: agent }) };
+    const env = { ...wishes.env, ...connectionVariables(from), ...(agent !== undefined && { SSH_AUTH_SOCK: agent }) };
     wishes.terminal = await runs.start(run, channel, { program, env, pty: () => wishes.pty });
     // Its window may have changed while it was being started.
     if (wishes.pty) wishes.terminal?.resize(wishes.pty.cols, wishes.pty.rows);
@@ -86,6 +87,11 @@ export function serveSession(
     if (name === "sftp") begin(accept(), "sftp");
     else reject?.();
   });
+}
+
+/** Returns the variables by which sshd says where a client comes from (ssh(1), ENVIRONMENT). */
+function connectionVariables({ ip, port, serverPort }: ClientAddress): Record<string, string> {
+  return { SSH_CLIENT: `${ip} ${port} ${serverPort}`, SSH_CONNECTION: `${ip} ${port} 127.0.0.1 ${serverPort}` };
 }
 
 /** A channel says that it is closed once all that came was read, and who is to read it may never do so. */

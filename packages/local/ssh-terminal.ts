@@ -23,8 +23,9 @@ export async function startTerminal(
   mark: (pid: number | undefined) => void,
 ): Promise<Terminal> {
   const env = { ...inside.env, TERM: termOf(info) };
-  const named = namedTerminal({ ...inside, env }, words);
-  const { file, args, cwd, env: commandEnv } = commandInside({ ...inside, env }, named ?? words);
+  const inTerminal = [...namingTerminal, ...words];
+  const named = namedTerminal({ ...inside, env }, inTerminal);
+  const { file, args, cwd, env: commandEnv } = commandInside({ ...inside, env }, named ?? inTerminal);
   const size = { columns: cells(info.cols, 80), lines: cells(info.rows, 24) };
   const holder = startHolder();
   let leader: ProcessIdentity | undefined;
@@ -61,6 +62,9 @@ export async function startTerminal(
     resize: (columns, lines) => resize({ columns: cells(columns, size.columns), lines: cells(lines, size.lines) }),
   };
 }
+
+/** Only inside it is known which terminal it is. */
+const namingTerminal = ["/bin/sh", "-c", 'SSH_TTY=$(tty 2>/dev/null) && export SSH_TTY; exec "$0" "$@"'];
 
 type Holder = ChildProcess & {
   readonly stdin: NonNullable<ChildProcess["stdin"]>;

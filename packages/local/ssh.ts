@@ -9,7 +9,7 @@ import { serveChannels } from "./ssh-channels.ts";
 import { publicKeyOf, sshHostKey } from "./ssh-host-key.ts";
 import { type Guest, logIn } from "./ssh-login.ts";
 import { keepSshPort, keptSshPort } from "./ssh-port.ts";
-import type { SshRuns } from "./ssh-runs.ts";
+import type { ClientAddress, SshRuns } from "./ssh-runs.ts";
 import { MOST_STARTUPS, sshStartups } from "./ssh-startups.ts";
 
 export interface SshOptions {
@@ -42,7 +42,8 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
   const begun = new Map<string, () => void>();
   const server = new ssh2.Server({ hostKeys: [hostKey] }, (connection, { ip, port }) => {
     const place = `${ip} ${port}`;
-    const client: Client = { guest: undefined, end: () => cutOff(connection, sockets.get(place)) };
+    const from = { ip, port, serverPort: sockets.get(place)?.localPort ?? 0 };
+    const client: Client = { guest: undefined, from, end: () => cutOff(connection, sockets.get(place)) };
     connections.set(connection, client);
     connection.once("close", () => connections.delete(connection));
     connection.once("ready", () => begun.get(place)?.());
@@ -84,6 +85,7 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
 /** Where a connection comes from, and into which run it was let in. */
 interface Client {
   guest: Guest | undefined;
+  readonly from: ClientAddress;
   /** Ends the connection, whether the client closes its end or not. */
   end(): void;
 }
@@ -119,7 +121,7 @@ function serve(connection: Connection, client: Client, { runs, log, boundsOf }: 
     client.guest = guest;
     const { run } = guest;
     try {
-      serveChannels(connection, runs, run, boundsOf(run));
+      serveChannels(connection, runs, run, { bounds: boundsOf(run), from: client.from });
       log.info("ssh login", { run });
     } catch (error) {
       log.warn("ssh refused", { run, error: error instanceof Error ? error.message : String(error) });

@@ -82,7 +82,8 @@ export function sandboxOptions({
     ...systemFiles().filter(isFree(binds)).flatMap(readOnly),
     ...limitsSeen(group),
     ...nameResolution(home, network),
-    ...ownEtc(ownFiles, { ...passwdInside(account), hosts: host.hosts, hostname: `${host.name}\n` }),
+    ...ownEtc(ownFiles, { ...passwdInside(account), hosts: host.hosts, hostname: `${host.name}\n`, profile }),
+    ...["--ro-bind-try", "/etc/profile", machineProfile],
     ...["--proc", "/proc", ...kernelSettings.flatMap((path) => ["--ro-bind-try", path, path]), "--dev", "/dev"],
     ...["/dev/shm", "/tmp", "/var/tmp"].flatMap((path) => ownDirectory(path, Math.min(tmpMb, memoryMb ?? tmpMb))),
     // Where GNU Screen has its sockets, and refuses to start without.
@@ -155,6 +156,21 @@ function volumePlaces(binds: readonly Bind[]): string[] {
   const outward = binds.toSorted((one, other) => one.path.length - other.path.length);
   return outward.flatMap(({ from, path }) => [...openWays(path), "--bind", from, path]);
 }
+
+/** Where a sandbox shows the /etc/profile of the machine. */
+const machineProfile = "/etc/profile.machine";
+
+/** What a login shell reads. That of many machines sets PATH anew, without the programs that the run was given. */
+const profile = `_berth_path=$PATH
+if [ -r ${machineProfile} ]; then . ${machineProfile}; fi
+_berth_more=$PATH PATH=$_berth_path _berth_ifs=$IFS IFS=:
+for _berth_path in $_berth_more; do
+  case ":$PATH:" in *":$_berth_path:"*) ;; *) PATH=$PATH:$_berth_path ;; esac
+done
+IFS=$_berth_ifs
+export PATH
+unset _berth_path _berth_more _berth_ifs
+`;
 
 /** Files of /etc in place of the machine's, whose users and name are not shown. */
 function ownEtc(directory: string, files: Readonly<Record<string, string>>): string[] {

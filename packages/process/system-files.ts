@@ -11,7 +11,7 @@ const ofEtc = `
   chromium.d/dev-shm chromium.d/extensions debian_version environment fonts gai.conf gitconfig gnutls host.conf
   inputrc ipython java jupyter ld.so.cache ld.so.conf ld.so.conf.d locale.alias locale.conf localtime
   lsb-release magic magic.mime mime.types networks nsswitch.conf nvidia OpenCL openmpi os-release perl pki/ca-trust
-  pki/tls pip.conf profile profile.d protocols python python3 R rpc services shells skel ssl/certs ssl/openssl.cnf
+  pki/tls pip.conf profile.d protocols python python3 R rpc services shells skel ssl/certs ssl/openssl.cnf
   terminfo timezone vim vulkan wgetrc xattr.conf`
   .trim()
   .split(/\s+/);
