@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { accountOf } from "./account.ts";
 import { systemPath } from "./environment.ts";
 import type { Exit } from "./exit.ts";
+import { gitConfigFor } from "./git-identity.ts";
 import { hostsInside, machineHostName } from "./host-name.ts";
 import { carried, type Inside } from "./inside.ts";
 import { handedOn, limited } from "./limits.ts";
@@ -64,7 +65,7 @@ const deafMs = 300;
  * network first, and to share it, it waits for the end of descriptor 6.
  */
 function handOn(waits: boolean): string {
-  const wait = waits ? "read _ <&6; exec 6<&-; " : "";
+  const wait = `${waits ? "read _ <&6; " : ""}exec 6<&-; `;
   return `command=$BERTH_COMMAND; unset BERTH_COMMAND; echo >&5; exec 5>&-; ${wait}exec "$0" -c -- "$command"`;
 }
 
@@ -108,7 +109,7 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
     cwd: "/",
     env: { PATH: systemPath, BERTH_RUN: plan.name },
     detached: true,
-    stdio: ["ignore", output, output, "pipe", "pipe", "pipe", ...(waits ? ["pipe" as const] : [])],
+    stdio: ["ignore", output, output, ...Array<"pipe">(5).fill("pipe")],
   });
   const exit = exitOf(child);
   // Listened to from now on: once a process has ended, Node lets go of what it said to nobody.
@@ -118,14 +119,16 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const options = sandboxOptions({
     ...shown,
     account,
+    gitConfig: 7,
     host: { name: machineHostName(plan.hostName, rank), hosts: hostsInside(plan.hostName, plan.machines) },
     ownFiles: join(dirname(work), "etc"),
     memoryMb: limits.bounds.memoryMb,
     group: limits.group,
     env: { ...variables, PATH: systemPath },
   });
-  const [toSandbox, info] = [child.stdio[3] as Writable, child.stdio[4] as Readable];
-  toSandbox.on("error", () => undefined).end(options.map((word) => `${word}\0`).join(""));
+  const info = child.stdio[4] as Readable;
+  tell(child, 3, options.map((word) => `${word}\0`).join(""));
+  tell(child, 7, gitConfigFor(plan.env));
   const failure = exit.then(() => sleep(deafMs)).then(() => Promise.reject(new Error("the sandbox could not be made")));
   const [, pid = ""] = /"child-pid"\s*:\s*(\d+)/.exec(await Promise.race([wholeText(info), failure])) ?? [];
   await Promise.race([begun, failure]);
@@ -135,7 +138,7 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const isolation = "bubblewrap";
   const apart = { isolation, network: plan.network, sandbox, refusedCalls: refused } as const;
   const inside: Inside = { name: plan.name, ...apart, work: start, account, mounts, limits, env };
-  const begin = () => void (waits && extraOutput(child, 6).destroy());
+  const begin = () => void extraOutput(child, 6).destroy();
   return { record: { leader, sandbox }, exit, inside, begin };
 }
 
@@ -162,6 +165,10 @@ async function leaderOf(child: ChildProcess): Promise<MachineRecord["leader"]> {
 /** Node knows the first five streams of a child by type. */
 function extraOutput(child: ChildProcess, descriptor: number): Readable {
   return (child.stdio as readonly unknown[])[descriptor] as Readable;
+}
+
+function tell(child: ChildProcess, descriptor: number, text: string): void {
+  ((child.stdio as readonly unknown[])[descriptor] as Writable).on("error", () => undefined).end(text);
 }
 
 /** bubblewrap writes its information in several parts, and dies of SIGPIPE when it is not read to the end. */

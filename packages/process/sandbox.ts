@@ -41,6 +41,8 @@ export interface SandboxRequest {
   readonly host?: { readonly name: string; readonly hosts: string };
   /** Where files of /etc are written that are its own; in the home when not given. */
   readonly ownFiles?: string;
+  /** Descriptor from which bubblewrap reads /etc/gitconfig. */
+  readonly gitConfig?: number;
   /** Volumes, or what stands for one, at their places. */
   readonly binds: readonly Bind[];
   /** Directories of programs that are shown read-only besides the system's own. */
@@ -69,6 +71,7 @@ export function sandboxOptions({
   account = { name: sandboxUser, home: workspace, shell: "/bin/sh" },
   host = { name: "environment", hosts: hostsInside("environment", 1) },
   ownFiles = join(home, "sandbox"),
+  gitConfig,
   binds,
   programs,
   memoryMb,
@@ -84,6 +87,7 @@ export function sandboxOptions({
     ...nameResolution(home, network),
     ...ownEtc(ownFiles, { ...passwdInside(account), hosts: host.hosts, hostname: `${host.name}\n`, profile }),
     ...["--ro-bind-try", "/etc/profile", machineProfile],
+    ...(gitConfig === undefined ? [] : ["--perms", "0644", "--ro-bind-data", String(gitConfig), "/etc/gitconfig"]),
     ...["--proc", "/proc", ...kernelSettings.flatMap((path) => ["--ro-bind-try", path, path]), "--dev", "/dev"],
     ...["/dev/shm", "/tmp", "/var/tmp"].flatMap((path) => ownDirectory(path, Math.min(tmpMb, memoryMb ?? tmpMb))),
     // Where GNU Screen has its sockets, and refuses to start without.

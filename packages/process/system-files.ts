@@ -8,7 +8,7 @@ import { join } from "node:path";
  */
 const ofEtc = `
   alternatives bash.bashrc ca-certificates ca-certificates.conf chromium chromium.d/README chromium.d/default-flags
-  chromium.d/dev-shm chromium.d/extensions debian_version environment fonts gai.conf gitconfig gnutls host.conf
+  chromium.d/dev-shm chromium.d/extensions debian_version environment fonts gai.conf gnutls host.conf
   inputrc ipython java jupyter ld.so.cache ld.so.conf ld.so.conf.d locale.alias locale.conf localtime
   lsb-release magic magic.mime mime.types networks nsswitch.conf nvidia OpenCL openmpi os-release perl pki/ca-trust
   pki/tls pip.conf profile.d protocols python python3 R rpc services shells skel ssl/certs ssl/openssl.cnf
