@@ -109,6 +109,7 @@ test("a bundle's client of WebSockets sends and reads as the whole library does"
 
   const socket = await openSocket(server.access, "/exec", "v5.channel.k8s.io", AbortSignal.timeout(60_000));
   const echoed = once(socket, "message");
+  socket.resume();
   const sent = randomBytes(300_000);
   socket.send(sent);
 

@@ -155,7 +155,7 @@ test("every line says whose invocation it is of, and answers and batches are cou
   ]);
   expect(new Set(said.map(({ trace }) => trace))).toEqual(new Set(["Root=1-a-b"]));
   const counted = said.map(({ _aws }) => _aws?.CloudWatchMetrics[0].Namespace);
-  expect(counted).toEqual(["berth/dev", "berth/dev", "berth/dev", undefined]);
+  expect(counted).toEqual(["berth/dev", "berth/dev", "berth/dev", "berth/dev"]);
 });
 
 test("a key in the base URL is taken off the event's path", async () => {
