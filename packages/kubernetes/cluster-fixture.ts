@@ -26,6 +26,8 @@ const images: Readonly<Record<string, ContainerScript>> = {
   "berth.test/late:1": { pull: "fails once", process: true },
   "berth.test/shell-less:1": { start: "fails" },
   "berth.test/greedy:1": { oom: true },
+  "berth.test/lost-log:1": { process: true, log: "missing" },
+  "berth.test/late-log:1": { process: true, log: "missing once" },
   "berth.test/endless-pull:1": { startMs: 3_600_000 },
 };
 

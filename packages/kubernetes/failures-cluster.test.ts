@@ -43,6 +43,29 @@ async function podOf({ uid }: Run): Promise<Pod> {
   return pod;
 }
 
+describe("a log that its node does not find", () => {
+  const command = "echo one; while :; do sleep 1; done";
+
+  it("is read again", async () => {
+    const { run } = await applied({ command, image: "berth.test/late-log:1" }, ({ state }) => state === "ready");
+
+    const text = await fixture.eventually(
+      () => fixture.compute.readLog(run.uid, 1),
+      (log) => log !== "",
+    );
+
+    expect(text).toBe("one\n");
+  });
+
+  it("is a reason, and not the node's words as its text", async () => {
+    const { run } = await applied({ command, image: "berth.test/lost-log:1" }, ({ state }) => state === "ready");
+
+    await expect(fixture.compute.readLog(run.uid, 1)).rejects.toThrow(
+      "The node of the container does not find its log",
+    );
+  });
+});
+
 describe("an image", () => {
   it("that could not be pulled once may come all the same", async () => {
     const { run, seen } = await applied({ image: "berth.test/late:1" }, ({ reason }) => reason !== null);

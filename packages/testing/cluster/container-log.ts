@@ -6,6 +6,8 @@ export interface ContainerLog {
   /** Sends what `query` asks for, and what comes until the container ends when it is followed. */
   send(query: URLSearchParams, to: Writable): void;
   end(): void;
+  /** Whether its node fails to find it this time. */
+  isMissing(): boolean;
 }
 
 interface Line {
@@ -13,7 +15,8 @@ interface Line {
   readonly text: string;
 }
 
-export function containerLog(): ContainerLog {
+export function containerLog(missing?: "missing" | "missing once"): ContainerLog {
+  let missingTimes = missing === "missing once" ? 1 : Number.POSITIVE_INFINITY;
   const lines: Line[] = [];
   const followers = new Set<{ readonly to: Writable; readonly form: (line: Line) => string }>();
   let rest = "";
@@ -38,6 +41,11 @@ export function containerLog(): ContainerLog {
       const follower = { to, form };
       followers.add(follower);
       to.on("close", () => followers.delete(follower));
+    },
+    isMissing() {
+      if (missing === undefined || missingTimes === 0) return false;
+      missingTimes -= 1;
+      return true;
     },
     end() {
       if (rest !== "") add(rest);

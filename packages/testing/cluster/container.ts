@@ -45,7 +45,7 @@ const configAgainMs = 200;
 const pullAgainMs = 3_000;
 
 export function pretendContainer(spec: Container, script: ContainerScript, place: ContainerPlace): RunningContainer {
-  const log = containerLog();
+  const log = containerLog(script.log);
   const begun = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<void>();
   const timers: NodeJS.Timeout[] = [];

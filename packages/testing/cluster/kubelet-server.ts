@@ -6,6 +6,7 @@ import type { RunningContainer } from "./container.ts";
 import type { Guard } from "./container-process.ts";
 import { acceptExec } from "./exec-server.ts";
 import type { PodRun } from "./pod-run.ts";
+import { containerId } from "./pod-status.ts";
 import { acceptPortForward } from "./port-forward-server.ts";
 
 export interface KubeletServer {
@@ -79,6 +80,9 @@ function answerLog(find: FindPod, request: IncomingMessage, response: ServerResp
     return void response.writeHead(400).end(`${name} is waiting to start: ${container.state.waiting.reason}\n`);
   response.writeHead(200, { "content-type": "text/plain" });
   response.flushHeaders();
+  // A real kubelet has answered 200 by then (kubelet/kuberuntime, GetContainerLogs).
+  if (container.log.isMissing())
+    return void response.end(`unable to retrieve container logs for ${containerId(pod.pod, container.spec.name)}`);
   container.log.send(query, response);
 }
 

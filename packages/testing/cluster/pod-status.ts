@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { now, type RunningContainer } from "./container.ts";
 import type { Pod } from "./pod.ts";
 
@@ -82,7 +83,6 @@ function containerStatus({ pod }: PodState, container: RunningContainer): object
     ({ name }) => name === spec.name,
   ) ?? { resources: undefined };
   const isRunning = "running" in state;
-  const id = `${pod.metadata.uid}-${spec.name}`;
   return {
     name: spec.name,
     image: spec.image,
@@ -91,9 +91,14 @@ function containerStatus({ pod }: PodState, container: RunningContainer): object
     started: container.hasStarted,
     ready: container.isReady || (!isSidecar(container) && exitCodeOf(container) === 0 && isInit(pod, spec.name)),
     state,
-    ...("waiting" in state ? {} : { containerID: `containerd://${id}` }),
+    ...("waiting" in state ? {} : { containerID: containerId(pod, spec.name) }),
     ...(isRunning ? { resources, allocatedResources: resources?.requests } : {}),
   };
+}
+
+/** As a runtime names it: 64 hexadecimal digits. */
+export function containerId({ metadata }: Pod, container: string): string {
+  return `containerd://${createHash("sha256").update(`${metadata.uid}-${container}`).digest("hex")}`;
 }
 
 function isInit(pod: Pod, container: string): boolean {

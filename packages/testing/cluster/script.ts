@@ -18,6 +18,8 @@ export interface ContainerScript {
   readonly stopMs?: number;
   /** What it writes to its log when it starts. */
   readonly output?: string;
+  /** Its node does not find its log, the first time or ever. */
+  readonly log?: "missing" | "missing once";
   /** Its command is run as a process of this machine, and it ends as that does. */
   readonly process?: true;
   /** Where port-forward finds a port of the pod on this machine; else at the same number. */

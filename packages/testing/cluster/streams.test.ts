@@ -130,6 +130,16 @@ describe("logs", () => {
     expect(timed.body).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z three\n$/);
   });
 
+  it("that the node does not find are an error text with status 200", async () => {
+    const pod = await runningPod("lost-log", { output: "one\n", log: "missing once" });
+
+    const first = await cluster.admin.get(`${podsOf(namespace)}/${pod}/log`);
+    const second = await cluster.admin.get(`${podsOf(namespace)}/${pod}/log`);
+
+    expect(first).toMatchObject({ status: 200, body: expect.stringMatching(/^unable to retrieve container logs for/) });
+    expect(second).toMatchObject({ status: 200, body: "one\n" });
+  });
+
   it("of a container that waits say for what", async () => {
     await makeJob(cluster.admin, namespace, "waits", { script: { main: { pull: "fails" } } });
     const { metadata } = await seen<Pod>(cluster.admin, podsOfJob(namespace, "waits"), ({ status }) =>
