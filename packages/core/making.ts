@@ -107,18 +107,18 @@ function makeVolume(ctx: Context<"volumes">, record: Key, entry: VolumeMaking): 
   return ctx.volumes.createVolume({ token, zone, sizeGb, snapshotId: from ?? undefined, key: keyText(record) });
 }
 
-/** The same; or why it is refused for now, in words that may be shown. */
+/** Makes the volume, or answers why it is refused. */
 export async function tryToMakeVolume(
   ctx: Context<"volumes">,
   record: Key,
   entry: VolumeMaking,
-): Promise<VolumeRef | string> {
+): Promise<VolumeRef | VolumeRefused> {
   try {
     return await makeVolume(ctx, record, entry);
   } catch (error) {
     if (!(error instanceof VolumeRefused)) throw error;
     ctx.log.warn("volume not made", { token: entry.token, error: error.message });
-    return error.message;
+    return error;
   }
 }
 

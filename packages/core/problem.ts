@@ -67,9 +67,13 @@ export class Conflict extends Error {
 
 /** The volume service said no to one thing, in words that may be shown: `Access denied`. */
 export class VolumeRefused extends Error {
-  constructor(text: string) {
+  /** It will say so again until an operator changes something: trying again only holds a machine. */
+  readonly isForGood: boolean;
+
+  constructor(text: string, { isForGood = false }: { readonly isForGood?: boolean } = {}) {
     super(text);
     this.name = "VolumeRefused";
+    this.isForGood = isForGood;
   }
 }
 

@@ -12,14 +12,12 @@ import { amountOf } from "./quantities.ts";
 import type { Place } from "./read-run.ts";
 import { refusalIn } from "./refusal.ts";
 import { readyNameOf } from "./snapshots.ts";
+import { checkStorageClass, type StorageClass } from "./storage-class.ts";
 
 /** Volumes as claims of a namespace. */
 export type Claims = Pick<Volumes, "createVolume" | "listVolumes" | "listOwned" | "removeVolume">;
 
 type Wanted = Parameters<Volumes["createVolume"]>[0];
-
-/** Of deploy/kubernetes/storage-class.yaml; `null`: the default class of the cluster. */
-export type StorageClass = "berth-gp3" | null;
 
 const snapshotGroup = "snapshot.storage.k8s.io";
 
@@ -53,6 +51,7 @@ interface ClassedPlace extends Place {
  * the first pod that wants it, where the plan puts it (docs/architecture.md#admission).
  */
 async function createClaim(place: ClassedPlace, wanted: Wanted): Promise<VolumeRef> {
+  await checkStorageClass(place, place.storageClass);
   const deadline = place.client.deadline();
   const { snapshotId } = wanted;
   const source = snapshotId === undefined ? undefined : await readyNameOf(place, snapshotId);

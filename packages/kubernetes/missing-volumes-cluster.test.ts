@@ -42,11 +42,11 @@ describe("a job whose new disk gets no volume", () => {
     await removed(fixture.cluster.admin, path);
     await jobs.create("classless", { command: forever, disk: "data", gpus: 1 });
 
-    const reason = await reasonOf("classless", /volume could not be made/);
+    const reason = await reasonOf("classless", /storage class/);
     must(await fixture.cluster.admin.post(classes, { ...rest, metadata: { name: metadata.name } }));
     const active = await jobs.until("classless", ({ phase }) => phase === "active");
 
-    expect(reason).toMatch(/^Its volume could not be made: .*"berth-gp3" not found$/);
+    expect(reason).toBe("The cluster has no storage class \"berth-gp3\"; the volume of disk 'data' is asked for again");
     expect(active.reason).toBeNull();
   });
 
@@ -66,6 +66,61 @@ describe("a job whose new disk gets no volume", () => {
 
     expect(reason).toBe("The quota disks of the cluster is used up; the volume of disk 'more' is asked for again");
     expect(active.reason).toBeNull();
+  });
+});
+
+describe("a cluster without a default storage class", () => {
+  let jobs: CoreFixture;
+  const none = "The cluster has no default storage class, so it makes no volumes";
+
+  beforeAll(async () => {
+    jobs = await startCore(fixture.compute, kubernetesVolumes(place, { now: Date.now, storageClass: null }));
+  });
+
+  afterAll(() => jobs.stop());
+
+  it("ends a job with a new disk with that reason, without a try on any machine", { timeout: LONGEST_MS }, async () => {
+    await jobs.create("unmade", { command: "true", disk: "none", gpus: 1 });
+
+    const ended = await jobs.until("unmade", ({ phase }) => phase === "failed");
+
+    expect(ended.reason).toBe(none);
+    expect(ended.placement.withdrawals).toBe(0);
+    expect(ended.run.applyingAt).toBeNull();
+  });
+
+  it("makes a volume once somebody made a class the default, whenever that makes its volumes", async () => {
+    const claims = kubernetesClaims(place, { storageClass: null });
+    const make = (token: string) =>
+      claims.createVolume({ token, sizeGb: 1, zone: "us-east-1a", snapshotId: undefined });
+    await expect(make("before")).rejects.toMatchObject({ name: "VolumeRefused", message: none, isForGood: true });
+
+    for (const mode of ["WaitForFirstConsumer", "Immediate"]) {
+      const annotations = { "storageclass.kubernetes.io/is-default-class": "true" };
+      const made = { metadata: { name: "later", annotations }, provisioner: "nobody.test", volumeBindingMode: mode };
+      must(await fixture.cluster.admin.post(classes, made));
+      const { id } = await make(`after-${mode}`);
+      expect(await claims.listVolumes(`after-${mode}`)).toMatchObject([{ id }]);
+      await claims.removeVolume(id);
+      must(await fixture.cluster.admin.remove(`${classes}/later`));
+      await removed(fixture.cluster.admin, `${classes}/later`);
+    }
+  });
+
+  it("uses a volume without a class that its administrator made", async () => {
+    const claims = kubernetesClaims(place, { storageClass: null });
+    const spec = {
+      capacity: { storage: "1Gi" },
+      accessModes: ["ReadWriteOncePod"],
+      csi: { driver: "nobody.test", volumeHandle: "by-hand" },
+    };
+    must(await fixture.cluster.admin.post("/api/v1/persistentvolumes", { metadata: { name: "by-hand" }, spec }));
+
+    const { id } = await claims.createVolume({ token: "hand", sizeGb: 1, zone: "us-east-1a", snapshotId: undefined });
+    await claims.removeVolume(id);
+
+    expect(id).toMatch(/^volume-/);
+    must(await fixture.cluster.admin.remove("/api/v1/persistentvolumes/by-hand"));
   });
 });
 

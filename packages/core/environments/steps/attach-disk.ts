@@ -17,7 +17,7 @@ export async function attachDisk(
 ): Promise<Step<Environment>> {
   const opened = await openDisk(ctx, environment, environment.zone ?? "");
   if (!opened) return endRun(environment, now, `Disk '${use.name}' is not its own any more`);
-  if (opened.kind === "lost") return endRun(environment, now, opened.reason);
+  if (opened.kind === "lost" || opened.kind === "refused") return endRun(environment, now, opened.reason);
   if (opened.kind !== "open") {
     const waiting = { ...environment, reason: opened.reason };
     return waitedSince(waiting, environment.run.preparingAt, now, "looks for what is left of its disk");

@@ -19,7 +19,7 @@ import { lossOf, originOf, seekSource, withWork } from "../../disks/source.ts";
 import { keyText } from "../../keys.ts";
 import { listMaking, tryToMakeVolume, volumeMaking } from "../../making.ts";
 import type { Volume, VolumeRef } from "../../ports/volumes.ts";
-import { Conflict } from "../../problem.ts";
+import { Conflict, VolumeRefused } from "../../problem.ts";
 import { unlessPoisoned, unlessUnreadable } from "../../readable.ts";
 import { sameData } from "../../same-data.ts";
 import { utcText } from "../../utc.ts";
@@ -68,6 +68,7 @@ export async function readyDisk(ctx: Context<"table">, environment: Environment)
 export type Opened =
   | { readonly kind: "open"; readonly disk: Disk }
   | { readonly kind: "waits"; readonly reason: string }
+  | { readonly kind: "refused"; readonly reason: string }
   | { readonly kind: "lost"; readonly reason: string };
 
 /**
@@ -108,8 +109,9 @@ export async function openDisk(
   const { entry, isListed } = volumeMaking(ctx, usable, disk.uid, wanted);
   const named = isListed ? disk : await written(ctx, withMaking(disk, listMaking(disk.making, entry)));
   const volume = await tryToMakeVolume(ctx, disk, entry);
-  if (typeof volume === "string") {
-    return { kind: "waits", reason: refusedVolume(`the volume of disk '${use.name}'`, volume) };
+  if (volume instanceof VolumeRefused) {
+    if (volume.isForGood) return { kind: "refused", reason: volume.message };
+    return { kind: "waits", reason: refusedVolume(`the volume of disk '${use.name}'`, volume.message) };
   }
   const restored = origin ? { by: environment.uid, at: origin.at } : disk.restored;
   return { kind: "open", disk: await written(ctx, { ...replaced(ctx, named), volume, restored }) };

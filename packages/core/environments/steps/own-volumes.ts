@@ -2,6 +2,7 @@ import { StepTooOld } from "../../budget.ts";
 import { zonePinnedBy } from "../../disks/record.ts";
 import { whyNot } from "../../disks/removal.ts";
 import { listMaking, removeUnused, settlesAt, tryToMakeVolume, type VolumeMaking, volumeMaking } from "../../making.ts";
+import { VolumeRefused } from "../../problem.ts";
 import { pauseMs } from "../../snapshot-claim.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
 import type { OwnVolume } from "../record/disk-use.ts";
@@ -11,6 +12,7 @@ import { changed, lookAgainAt, waitedSince } from "../record/step-result.ts";
 import { shorten } from "../record/timeline.ts";
 import { ALARM_MS } from "./deadlines.ts";
 import { endArchive } from "./end-archive.ts";
+import { endRun } from "./end-run.ts";
 import { removeLeftoverRuns } from "./leftover-runs.ts";
 import { detachVolumes } from "./lost-node.ts";
 
@@ -40,14 +42,20 @@ export async function makeVolumes(
   const tried = await Promise.all(
     planned.map(async ({ own, making }) => {
       const volume = making ? await tryToMakeVolume(ctx, environment, making.entry) : own.volume;
-      return typeof volume === "string" ? refusedVolume(`its volume '${own.name}'`, volume) : { ...own, volume };
+      return { own, volume };
     }),
   );
-  const reason = tried.find((one) => typeof one === "string");
-  if (reason !== undefined) {
+  const refused = tried.flatMap(({ own, volume }) =>
+    volume instanceof VolumeRefused ? [{ own, refusal: volume }] : [],
+  );
+  const forGood = refused.find(({ refusal }) => refusal.isForGood);
+  if (forGood) return endRun(environment, now, forGood.refusal.message);
+  const [first] = refused;
+  if (first) {
+    const reason = refusedVolume(`its volume '${first.own.name}'`, first.refusal.message);
     return waitedSince({ ...environment, reason }, environment.run.preparingAt, now, "is refused its volumes");
   }
-  const volumes = tried.filter((one) => typeof one !== "string");
+  const volumes = tried.flatMap(({ own, volume }) => (volume instanceof VolumeRefused ? [] : [{ ...own, volume }]));
   const zone = zonePinnedBy(volumes[0]?.volume) ?? environment.zone;
   return changed({ ...environment, step: "pod", reason: null, zone, volumes }, now, "made its volumes");
 }

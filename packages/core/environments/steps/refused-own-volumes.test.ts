@@ -8,14 +8,16 @@ const MINUTE = 60_000;
 const refusal = "EC2 refused it: VolumeLimitExceeded";
 
 /** One with two volumes of its own, the second of which is refused, and how that is allowed again. */
-async function refused(): Promise<{ world: MemoryWorld; allow: () => void; asked: () => number }> {
+async function refused(
+  how: { readonly isForGood?: boolean } = {},
+): Promise<{ world: MemoryWorld; allow: () => void; asked: () => number }> {
   const world = await memoryWorld();
   const { createVolume } = world.volumes;
   let asked = 0;
   const refusing: typeof createVolume = async (wanted) => {
     if (!wanted.token.includes("-home-")) return createVolume(wanted);
     asked += 1;
-    throw new VolumeRefused(refusal);
+    throw new VolumeRefused(refusal, how);
   };
   Object.assign(world.volumes, { createVolume: refusing });
   const volumes = [
@@ -45,6 +47,15 @@ test("one whose own volume is refused says by whom and why, asks less and less o
   expect(later).toBeLessThan(early * 10);
   expect([begun.phase, begun.reason]).toEqual(["active", null]);
   expect(world.volumes.volumeIds()).toHaveLength(2);
+});
+
+test("one whose own volume is refused for good stops at once with that reason, and gives its machine back", async () => {
+  const { world } = await refused({ isForGood: true });
+
+  await world.advance(MINUTE);
+
+  const { phase, run } = await world.read("alice", "one");
+  expect([phase, run.error, run.grant]).toEqual(["stopped", refusal, null]);
 });
 
 test("one whose own volume is refused for as long as it may prepare stops with that reason", async () => {
