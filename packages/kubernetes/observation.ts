@@ -23,6 +23,12 @@ export interface Surroundings {
   readonly failedPulls: number;
 }
 
+/**
+ * What limits a run, as far as Berth knows: nodes differ in their version of control groups, and whether the number of
+ * processes is limited is the kubelet's `podPidsLimit` to say.
+ */
+export const podLimits = "container (memory, cpu)";
+
 /** The run as the port shows it; undefined: nothing of it is left, or it is not wholly made yet. */
 export function observationOf(objects: RunObjects, surroundings: Surroundings): Observation | undefined {
   const {
@@ -51,7 +57,7 @@ export function observationOf(objects: RunObjects, surroundings: Surroundings): 
     // Asked of the run itself, where it is wanted.
     jupyter: null,
     ports: portStatuses(of, machines[0]?.pod),
-    limits: "cgroup-v2 (cpu, memory)",
+    limits: podLimits,
     sessions: 0,
     terminating: !job || job.metadata.deletionTimestamp !== undefined,
     notes: [],

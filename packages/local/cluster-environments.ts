@@ -9,6 +9,7 @@ import { kubernetesCompute } from "#kubernetes/compute.ts";
 import type { ApiAccess } from "#kubernetes/exchange.ts";
 import { readKubeconfig } from "#kubernetes/kubeconfig.ts";
 import type { NodeTypeRule } from "#kubernetes/node-type.ts";
+import { podLimits } from "#kubernetes/observation.ts";
 import { pathsOf } from "#kubernetes/paths.ts";
 import { type RunEntry, runEntry } from "#kubernetes/run-entry.ts";
 import { snapshotClassOf } from "#kubernetes/snapshot-class.ts";
@@ -136,7 +137,7 @@ async function environmentsOn(
     volumes: kubernetesVolumes(place, { storageClass: null, now, blobs }),
     // As the driver says them of each run.
     isolation: "pod",
-    limits: "cgroup-v2 (cpu, memory)",
+    limits: podLimits,
     cluster: {
       name: `${context} (${url}), namespace ${namespace}`,
       ...clusterWords(await seenCluster(client, compute, toolsImage)),
