@@ -1,9 +1,9 @@
 import { makeBudget } from "./budget.ts";
 import { errorAlarms } from "./error-alarms.ts";
 import { logicalName, metricsNamespace } from "./functions.ts";
-import type { EndpointEntry, FunctionEntry, ScheduleEntry, SocketEntry } from "./functions-file.ts";
+import type { EndpointEntry, FunctionEntry, QueueName, ScheduleEntry, SocketEntry } from "./functions-file.ts";
 import { capitalize } from "./names.ts";
-import type { QueueName, Queues } from "./queues.ts";
+import type { Queues } from "./queues.ts";
 import type { Stage } from "./stage.ts";
 
 type Text = $util.Input<string>;

@@ -12,9 +12,10 @@ import { functionArguments, logicalName, makeLogGroup, type Surroundings, serves
 import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
 import { arnsOf, makeRoles } from "./identities.ts";
 import { makeQueues } from "./queues.ts";
+import { allowLoops } from "./recursion.ts";
 import { makeSchedules } from "./schedules.ts";
 import { readSecret } from "./secrets.ts";
-import { makeSocketApi, makeSockets } from "./sockets.ts";
+import { makeSocketApi, makeSockets, socketPolicy } from "./sockets.ts";
 import type { Stage } from "./stage.ts";
 import { makeTable } from "./storage.ts";
 
@@ -28,6 +29,7 @@ export function makeApp(stage: Stage, root: string): { readonly url: $util.Outpu
   const originSecrets = readSecret("OriginSecrets");
   const webhookSecret = readSecret("WebhookSecret");
   const { work, pools, webhooks } = queues;
+  const socketApi = makeSocketApi();
   const roleFor = makeRoles(
     stage.eksCluster,
     arnsOf({
@@ -40,8 +42,8 @@ export function makeApp(stage: Stage, root: string): { readonly url: $util.Outpu
       inNetwork: stage.network !== undefined,
       queues: { work: work.arn, pools: pools.arn, webhooks: webhooks.arn },
     }),
+    socketPolicy(socketApi, queues.shell, sealerKey),
   );
-  const socketApi = makeSocketApi();
   const around: Surroundings = {
     stage,
     originSecrets,
@@ -61,14 +63,9 @@ export function makeApp(stage: Stage, root: string): { readonly url: $util.Outpu
   const api = makeApi(functions, functionOf);
   subscribeConsumers(functions, queues, functionOf);
   for (const entry of functions.filter((each) => each.kind === "socket")) {
-    makeSockets(socketApi, {
-      entry,
-      made: functionOf(entry),
-      role: roleFor(entry),
-      queue: queues.shell,
-      key: sealerKey,
-    });
+    makeSockets(socketApi, { made: functionOf(entry), queue: queues.shell, key: sealerKey });
   }
+  allowLoops(functions, functionOf);
   const failedSchedules = makeSchedules(functions, functionOf);
   const monitored = {
     queues,

@@ -54,3 +54,6 @@ export interface SocketEntry extends Entry<"socket"> {
 export interface FallbackEntry extends Entry<"fallback"> {
   readonly route: "$default";
 }
+
+/** The name of a queue in functions.json, and the web shell's. */
+export type QueueName = ConsumerEntry["queue"] | "shell";

@@ -20,13 +20,14 @@ function clusterGroupOf({ kind }: RoleKind): string {
 export function makeRoles(
   eksCluster: string,
   arns: Arns<$util.Input<string>>,
+  socketPolicy: $util.Input<string>,
 ): (entry: FunctionEntry) => $util.Output<string> {
   const made = new Map<string, aws.iam.Role>();
   return (entry) => {
     const kind = roleOf(entry);
     const known = made.get(kind.name);
     if (known) return known.arn;
-    const role = makeRole(kind, arns);
+    const role = makeRole(kind, arns, socketPolicy);
     made.set(kind.name, role);
     if (kind.uses.includes("compute")) {
       new aws.eks.AccessEntry(`${kind.name}Access`, {
@@ -40,11 +41,19 @@ export function makeRoles(
   };
 }
 
-function makeRole(kind: RoleKind, arns: Arns<$util.Input<string>>): aws.iam.Role {
+/**
+ * A role's policies are all in `inlinePolicies`. The provider treats that list as complete: after a refresh it would
+ * remove the policy of a separate `aws.iam.RolePolicy`, and no later deployment would put it back (Pulumi Registry,
+ * "aws.iam.Role", inlinePolicies).
+ */
+function makeRole(kind: RoleKind, arns: Arns<$util.Input<string>>, socketPolicy: $util.Input<string>): aws.iam.Role {
   const policy = $util.jsonStringify({ Version: "2012-10-17", Statement: statementsOf(kind, arns) });
   return new aws.iam.Role(kind.name, {
     assumeRolePolicy: JSON.stringify(trust),
-    inlinePolicies: [{ name: "ports", policy }],
+    inlinePolicies: [
+      { name: "ports", policy },
+      ...(kind.kind === "socket" ? [{ name: "socket", policy: socketPolicy }] : []),
+    ],
   });
 }
 

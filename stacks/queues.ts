@@ -1,8 +1,5 @@
-import type { ConsumerEntry, FunctionsFile } from "./functions-file.ts";
+import type { FunctionsFile, QueueName } from "./functions-file.ts";
 import { capitalize } from "./names.ts";
-
-/** The name of a queue in functions.json, and the web shell's. */
-export type QueueName = ConsumerEntry["queue"] | "shell";
 
 export type Queues = Readonly<Record<QueueName, sst.aws.Queue>>;
 

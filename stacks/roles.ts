@@ -1,4 +1,4 @@
-import type { ConsumerEntry, FunctionEntry, PortName } from "./functions-file.ts";
+import type { ConsumerEntry, FunctionEntry, PortName, QueueName } from "./functions-file.ts";
 import { capitalize } from "./names.ts";
 import { withheldActions } from "./withheld-actions.ts";
 
@@ -62,6 +62,14 @@ export function roleOf(entry: FunctionEntry): RoleKind {
 /** Endpoints and the web shell only run commands in runs that are there; they change nothing of a cluster. */
 export function onlyRunsCommands(kind: RoleKind["kind"]): boolean {
   return kind === "endpoint" || kind === "socket";
+}
+
+/** Returns the queues that a function may send to. The web shell's function also sends to its own (sockets.ts). */
+export function queuesSentTo(entry: FunctionEntry): readonly QueueName[] {
+  const { name, kind, uses } = roleOf(entry);
+  const own: readonly QueueName[] = kind === "socket" ? ["shell"] : [];
+  if (!uses.includes("queue") || withheldActions[name]?.includes("sqs:SendMessage")) return own;
+  return [...own, ...(sentTo[name] ?? allQueues)];
 }
 
 /** What a role may do: only what the adapters of its ports call for its functions. */

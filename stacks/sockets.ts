@@ -1,6 +1,3 @@
-import { logicalName } from "./functions.ts";
-import type { SocketEntry } from "./functions-file.ts";
-
 /** Of the one stage of the API, below which its clients and the Management API are. */
 export const SOCKET_STAGE = "socket";
 
@@ -26,10 +23,7 @@ export interface SocketApi {
 }
 
 export interface SocketParts {
-  readonly entry: SocketEntry;
   readonly made: sst.aws.Function;
-  /** The ARN of the function's role. */
-  readonly role: $util.Output<string>;
   readonly queue: sst.aws.Queue;
   /** What the queue's messages are encrypted under. */
   readonly key: aws.kms.Key;
@@ -49,8 +43,7 @@ export function makeSocketApi(): SocketApi {
  * The routes of the web shell (docs/architecture.md#the-web-shell): `$connect` and `$disconnect` to its function, every
  * frame into its queue by API Gateway itself, and the queue to the same function.
  */
-export function makeSockets({ api }: SocketApi, { entry, made, role, queue, key }: SocketParts): void {
-  const rights = allowSockets(api, { entry, role, queue, key });
+export function makeSockets({ api }: SocketApi, { made, queue, key }: SocketParts): void {
   const region = aws.getRegionOutput().name;
   const partition = aws.getPartitionOutput().partition;
   const by = (service: $util.Input<string>) => $util.interpolate`arn:${partition}:apigateway:${region}:${service}`;
@@ -94,45 +87,33 @@ export function makeSockets({ api }: SocketApi, { entry, made, role, queue, key 
       autoDeploy: true,
       defaultRouteSettings: { throttlingRateLimit: MOST_FRAMES_A_SECOND, throttlingBurstLimit: MOST_FRAMES_AT_ONCE },
     },
-    { dependsOn: [...routes, rights] },
+    { dependsOn: routes },
   );
   queue.subscribe(made.arn, {
     batch: { size: 1, partialResponses: true },
     transform: {
-      eventSourceMapping: (mapping, options) => {
+      eventSourceMapping: (mapping) => {
         mapping.scalingConfig = { maximumConcurrency: MOST_COMMANDS };
-        options.dependsOn = rights;
       },
     },
   });
 }
 
-/** What the function may do besides what its ports take (roles.ts): its queue, and its connections, whatever their ids. */
-function allowSockets(
-  { executionArn }: aws.apigatewayv2.Api,
-  { entry, role, queue, key }: Omit<SocketParts, "made">,
-): aws.iam.RolePolicy {
+/** Returns what the function may do besides what its ports take (roles.ts): use its queue and its connections. */
+export function socketPolicy({ api }: SocketApi, queue: sst.aws.Queue, key: aws.kms.Key): $util.Output<string> {
   const receive = ["ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes", "SendMessage"];
-  return new aws.iam.RolePolicy(`${logicalName(entry)}Rights`, {
-    role: role.apply((arn) => arn.slice(arn.lastIndexOf("/") + 1)),
-    policy: $util.jsonStringify({
-      Version: "2012-10-17",
-      Statement: [
-        {
-          Sid: "Frames",
-          Effect: "Allow",
-          Resource: [queue.arn],
-          Action: receive.map((action) => `sqs:${action}`),
-        },
-        useOf(key),
-        {
-          Sid: "Connections",
-          Effect: "Allow",
-          Action: ["execute-api:ManageConnections"],
-          Resource: [$util.interpolate`${executionArn}/${SOCKET_STAGE}/*/@connections/*`],
-        },
-      ],
-    }),
+  return $util.jsonStringify({
+    Version: "2012-10-17",
+    Statement: [
+      { Sid: "Frames", Effect: "Allow", Resource: [queue.arn], Action: receive.map((action) => `sqs:${action}`) },
+      useOf(key),
+      {
+        Sid: "Connections",
+        Effect: "Allow",
+        Action: ["execute-api:ManageConnections"],
+        Resource: [$util.interpolate`${api.executionArn}/${SOCKET_STAGE}/*/@connections/*`],
+      },
+    ],
   });
 }
 

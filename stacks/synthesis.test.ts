@@ -13,6 +13,7 @@ import { refusalOfIam } from "./synthesis/iam.ts";
 import { permissionChecks } from "./synthesis/permission-checks.ts";
 import { type Fault, faults, networkFaults, stage } from "./synthesis/planted-faults.ts";
 import { type MadePolicy, rolePolicies, trustPolicies } from "./synthesis/policies.ts";
+import { recursionChecks } from "./synthesis/recursion-checks.ts";
 import { roleChecks } from "./synthesis/role-checks.ts";
 import { socketChecks } from "./synthesis/socket-checks.ts";
 import { stageSettings as settings } from "./synthesis/stage-settings.ts";
@@ -26,6 +27,7 @@ const all: Readonly<Record<string, Check>> = {
   ...concurrencyChecks,
   ...edgeChecks,
   ...permissionChecks,
+  ...recursionChecks,
   ...roleChecks,
   ...socketChecks,
 };

@@ -13,6 +13,8 @@ const starred = [
   /^arn:aws:s3:::[^*/]+\/\*$/,
   /:log-group:\/berth\/[a-z0-9-]+\/\*:\*$/,
   /^arn:aws:ec2:[^*]*:(volume|snapshot|instance)\/\*$/,
+  // API Gateway chooses the ids of connections.
+  /^arn:aws:execute-api:[^*]*\/\*\/@connections\/\*$/,
 ];
 /** Actions that EC2 knows no resource for, and those by which Lambda gets into a network. */
 const onAnything = /^ec2:(Describe[A-Z][A-Za-z]+|(Create|Delete)NetworkInterface|(Una|A)ssignPrivateIpAddresses)$/;
@@ -65,6 +67,21 @@ export const permissionChecks = {
       ...roles.flatMap(trustedOf).filter((line) => !/: (lambda|scheduler|apigateway)\.amazonaws\.com$/.test(line)),
       ...roles.flatMap(wideOf),
     ];
+  },
+
+  /**
+   * `inlinePolicies` removes every other inline policy of its role once the state is refreshed (Pulumi Registry,
+   * "aws.iam.Role", inlinePolicies), so no role has both.
+   */
+  onePlaceOfPolicies(resources) {
+    const apart = resources.filter(({ type, read }) => /^aws:iam\/role(Policy|Policies)/.test(type) && !read);
+    return ofType(resources, "aws:iam/role:Role")
+      .filter(({ inputs }) => inputs.inlinePolicies || inputs.managedPolicyArns)
+      .flatMap(({ name, inputs }) =>
+        apart
+          .filter((each) => [name, inputs.name].includes(each.inputs.role))
+          .map((each) => `${each.name} is beside the policies of ${name}`),
+      );
   },
 
   policySizes(resources) {

@@ -24,11 +24,18 @@ const edge = "aws:cloudfront/function:Function";
 const lambda = "aws:lambda/function:Function";
 const logGroup = "aws:cloudwatch/logGroup:LogGroup";
 const permission = "aws:lambda/permission:Permission";
+const recursion = "aws:lambda/functionRecursionConfig:FunctionRecursionConfig";
 const role = "aws:iam/role:Role";
 const queue = "aws:sqs/queue:Queue";
 const apiStage = "aws:apigatewayv2/stage:Stage";
 const table = "aws:dynamodb/table:Table";
 const unless = (isFault: boolean, inputs: Resource["inputs"]) => (isFault ? undefined : inputs);
+/** Changes the policy of the web shell's role that names its queue and connections. */
+const changeSocketPolicy = (to: (policy: string) => string): Fault =>
+  change(role, /^Socket.*Table$/, (inputs) => {
+    inputs.inlinePolicies[1].policy = to(inputs.inlinePolicies[1].policy);
+    return inputs;
+  });
 const widen = (inputs: Resource["inputs"], from: string | RegExp, to: string) => {
   inputs.inlinePolicies[0].policy = inputs.inlinePolicies[0].policy.replace(from, to);
   return inputs;
@@ -45,6 +52,16 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
   "commands that leave requests too little": [
     "concurrency",
     change(lambda, /^OnmemosSessionsExecuteFunction$/, (inputs) => ({ ...inputs, reservedConcurrentExecutions: 500 })),
+  ],
+  ...Object.fromEntries(
+    ["WorkLook", "WorkPlan", "WorkDeliver", "SocketShell"].map((name) => [
+      `a chain of ${name} that Lambda ends`,
+      ["loops", change(recursion, new RegExp(`^${name}Recursion$`), () => undefined)],
+    ]),
+  ),
+  "a chain that Lambda is told to end": [
+    "loops",
+    change(recursion, /^WorkLook/, (inputs) => ({ ...inputs, recursiveLoop: "Terminate" })),
   ],
   "a removed DLQ": ["queues", change(queue, /^WorkQueue$/, ({ redrivePolicy, ...inputs }) => inputs)],
   "a queue for nobody": ["queues", change(queue, /^ShellDeadQueue$/, () => undefined)],
@@ -332,10 +349,26 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
   "a policy attached to a role": [
     "actions",
     (resource) =>
-      resource.type === "aws:iam/rolePolicy:RolePolicy"
+      resource.type === recursion
         ? { ...resource, type: "aws:iam/rolePolicyAttachment:RolePolicyAttachment" }
         : resource,
   ],
+  ...Object.fromEntries(
+    ["RolePolicy", "RolePolicyAttachment", "RolePoliciesExclusive"].map((kind) => [
+      `a role with inline policies and a ${kind}`,
+      [
+        "onePlaceOfPolicies",
+        (resource: Resource) =>
+          resource.type === recursion
+            ? {
+                ...resource,
+                type: `aws:iam/r${kind.slice(1)}:${kind}`,
+                inputs: { role: "EndpointTable", policy: '{"Statement":[]}' },
+              }
+            : resource,
+      ] as const,
+    ]),
+  ),
   "a role that deletes the table": [
     "actions",
     change(role, /^EndpointTable$/, (inputs) => widen(inputs, "dynamodb:GetItem", "dynamodb:DeleteTable")),
@@ -495,10 +528,7 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
   "a shell that nobody lets in": ["socketRoutes", change(route, /^SocketConnect$/, () => undefined)],
   "a shell for every queue": [
     "socketRights",
-    change("aws:iam/rolePolicy:RolePolicy", /./, (inputs) => ({
-      ...inputs,
-      policy: inputs.policy.replace(/"arn:aws:sqs[^"]*"/, '"*"'),
-    })),
+    changeSocketPolicy((policy) => policy.replace(/"arn:aws:sqs[^"]*"/, '"*"')),
   ],
   "a throughput for all connections together": [
     "socketLimits",
@@ -510,11 +540,10 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
   ],
   "more than a role may be told": [
     "policySizes",
-    change("aws:iam/rolePolicy:RolePolicy", /./, (inputs) => {
-      const document = JSON.parse(inputs.policy);
+    changeSocketPolicy((policy) => {
+      const document = JSON.parse(policy);
       const more = Array.from({ length: 20 }, (_, n) => ({ ...document.Statement[0], Sid: `Frames${n}` }));
-      const policy = JSON.stringify({ ...document, Statement: [...document.Statement, ...more, ...more] });
-      return { ...inputs, policy };
+      return JSON.stringify({ ...document, Statement: [...document.Statement, ...more, ...more] });
     }),
   ],
   "commands for whoever receives them": [
@@ -527,10 +556,7 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
   ],
   "a shell that opens what was sealed": [
     "socketRights",
-    change("aws:iam/rolePolicy:RolePolicy", /./, (inputs) => ({
-      ...inputs,
-      policy: inputs.policy.replace("kms:ViaService", "kms:CallerAccount"),
-    })),
+    changeSocketPolicy((policy) => policy.replace("kms:ViaService", "kms:CallerAccount")),
   ],
   "commands kept for days": [
     "socketLimits",

@@ -21,7 +21,7 @@ export const roleChecks = {
         ...different(
           `what ${resource.name} receives from`,
           received.map((arn) => /([A-Za-z]+)Queue-/.exec(arn)?.[1]?.toLowerCase()),
-          entry.kind === "consumer" ? [entry.queue] : [],
+          queuesReceivedFrom(entry),
         ),
       ];
     });
@@ -156,6 +156,8 @@ function servicesFor(entry: FunctionEntry): string[] {
   const more = [
     ...(kind === "consumer" ? ["sqs"] : []),
     ...(kind === "consumer" && drivesCluster(entry) ? ["ec2"] : []),
+    // Its own queue, the queue's key, and its connections (socket-checks.ts).
+    ...(kind === "socket" ? ["sqs", "kms", "execute-api"] : []),
   ];
   return [...new Set(["logs", ...services, ...more])];
 }
@@ -178,7 +180,7 @@ function scopeProblems(
   const on = (action: string) => [
     ...new Set(statements.filter(({ Action }) => Action.includes(action)).flatMap(({ Resource }) => Resource)),
   ];
-  const { name, kind, uses } = entry;
+  const { name, uses } = entry;
   const queues = new Map(
     ofType(resources, "aws:sqs/queue:Queue").map((queue) => [queue.name, `arn:aws:sqs:${home}:${queue.inputs.name}`]),
   );
@@ -189,11 +191,7 @@ function scopeProblems(
   const onTable = ["BatchGetItem", "DeleteItem", "PutItem"].flatMap((action) => on(`dynamodb:${action}`));
   return [
     ...different(`what ${name} sends to`, on("sqs:SendMessage"), arnsOf(queuesSentTo(entry))),
-    ...different(
-      `what ${name} receives from`,
-      on("sqs:ReceiveMessage"),
-      arnsOf(kind === "consumer" ? [entry.queue] : []),
-    ),
+    ...different(`what ${name} receives from`, on("sqs:ReceiveMessage"), arnsOf(queuesReceivedFrom(entry))),
     ...different(`what ${name} reads`, on("dynamodb:GetItem"), uses.includes("table") ? [tableArn] : []),
     ...different(`the indexes that ${name} queries`, indexes, roleQueriesIndex ? [`${tableArn}/index/*`] : []),
     ...onTable.filter((arn) => arn !== tableArn).map((arn) => `${name} asks or writes ${arn}`),
@@ -202,8 +200,15 @@ function scopeProblems(
 
 const home = `${REGION}:${ACCOUNT}`;
 
+function queuesReceivedFrom(entry: FunctionEntry): readonly string[] {
+  if (entry.kind === "socket") return ["shell"];
+  return entry.kind === "consumer" ? [entry.queue] : [];
+}
+
 function queuesSentTo(entry: FunctionEntry): readonly string[] {
   const { name, kind, uses } = entry;
+  // Its command's next frames: it sends them to itself.
+  if (kind === "socket") return ["shell"];
   if (!uses.includes("queue") || (uses.includes("compute") && onlyRunsCommands(kind))) return [];
   return fewerQueues[name] ?? ["work", "pools", "webhooks"];
 }

@@ -83,22 +83,22 @@ export const socketChecks = {
 
   socketRights(resources) {
     const sender = ofType(resources, "aws:iam/role:Role").find(({ name }) => name === "SocketSender");
-    const rights = ofType(resources, "aws:iam/rolePolicy:RolePolicy").find(({ name }) => name === "SocketShellRights");
     const made = ofType(resources, "aws:lambda/function:Function").find(({ name }) => name === "SocketShellFunction");
+    const role = ofType(resources, "aws:iam/role:Role").find(({ name }) => made?.inputs.role?.endsWith(`/${name}`));
+    const rights = role?.inputs.inlinePolicies?.find(({ name }: Resource["inputs"]) => name === "socket");
     const [stage] = ofType(resources, "aws:apigatewayv2/stage:Stage").filter(({ inputs }) => inputs.apiId === apiId);
     return [
       ...different("what API Gateway may", linesOf(sender?.inputs.inlinePolicies?.[0]?.policy), [
         "sqs:SendMessage ShellQueue",
         ...useOfKey,
       ]),
-      ...different("what the web shell may besides", linesOf(rights?.inputs.policy), [
+      ...different("what the web shell may besides", linesOf(rights?.policy), [
         ...["ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes", "SendMessage"].map(
           (action) => `sqs:${action} ShellQueue`,
         ),
         ...useOfKey,
         "execute-api:ManageConnections arn:aws:execute-api:us-east-1:123456789012:socket/socket/*/@connections/*",
       ]),
-      ...(made?.inputs.role?.endsWith(`/${rights?.inputs.role}`) ? [] : ["the rights are another role's"]),
       ...differentInOrder("the stage", [stage?.inputs.name, stage?.inputs.autoDeploy], ["socket", true]),
     ];
   },

@@ -1,0 +1,37 @@
+import { type Check, different, functionIn, ofType } from "./checks.ts";
+import { rolePolicies } from "./policies.ts";
+import type { Resource } from "./synthesize.ts";
+
+/** Reads the loops off what is made: who may send to a queue by its role's policies, and whom the queue invokes. */
+export const recursionChecks = {
+  loops(resources) {
+    const mappings = ofType(resources, "aws:lambda/eventSourceMapping:EventSourceMapping");
+    const made = ofType(resources, "aws:lambda/function:Function");
+    const invokes = new Map(mappings.map(({ inputs }) => [inputs.eventSourceArn, functionIn(inputs.functionName)]));
+    const sends = new Map(made.map((resource) => [functionIn(resource.inputs.name), queuesOf(resource, resources)]));
+    const nextOf = (name: string) => (sends.get(name) ?? []).flatMap((arn) => invokes.get(arn) ?? []);
+    const looping = [...new Set(invokes.values())].filter((name) => reachesItself(name, nextOf));
+    const configs = ofType(resources, "aws:lambda/functionRecursionConfig:FunctionRecursionConfig");
+    return different(
+      "functions that may loop",
+      configs.map(({ inputs }) => `${functionIn(inputs.functionName)} ${inputs.recursiveLoop}`),
+      looping.map((name) => `${name} Allow`),
+    );
+  },
+} as const satisfies Record<string, Check>;
+
+function reachesItself(start: string, nextOf: (name: string) => readonly string[]): boolean {
+  const reached = new Set(nextOf(start));
+  for (const name of reached) for (const next of nextOf(name)) reached.add(next);
+  return reached.has(start);
+}
+
+/** Returns the ARNs of the queues that a function's role lets it send to. */
+function queuesOf({ inputs }: Resource, resources: readonly Resource[]): string[] {
+  const role = String(inputs.role).split("/").pop();
+  return rolePolicies(resources)
+    .filter(({ of }) => of === role)
+    .flatMap(({ document }) => JSON.parse(document).Statement)
+    .filter(({ Effect, Action }) => Effect === "Allow" && Action.includes("sqs:SendMessage"))
+    .flatMap(({ Resource }) => Resource);
+}
