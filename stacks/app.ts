@@ -39,6 +39,7 @@ export function makeApp(stage: Stage, root: string): { readonly url: $util.Outpu
       bucket,
       sealerKey,
       eksCluster: stage.eksCluster,
+      ebsKey: stage.ebsKey,
       inNetwork: stage.network !== undefined,
       queues: { work: work.arn, pools: pools.arn, webhooks: webhooks.arn },
     }),

@@ -80,6 +80,7 @@ function environmentOf(entry: FunctionEntry, around: Surroundings): Record<strin
     uses("blobs") && { BLOBS_BUCKET: around.bucketName },
     uses("sealer") && { SEALER_KEY_ID: around.sealerKeyId },
     uses("compute") && stage.clusterSettings,
+    uses("volumes") && stage.volumeSettings,
     uses("githubKeys") && stage.keysSettings,
     uses("fetch") && stage.receiverSettings,
     entry.kind === "socket" && { SHELL_QUEUE_URL: around.shellQueueUrl, SOCKET_API_URL: around.socketApiUrl },

@@ -66,6 +66,7 @@ export function arnsOf(made: {
   readonly bucket: sst.aws.Bucket;
   readonly sealerKey: aws.kms.Key;
   readonly eksCluster: string;
+  readonly ebsKey: string | undefined;
   readonly inNetwork: boolean;
 }): Arns<$util.Input<string>> {
   const region = aws.getRegionOutput().name;
@@ -86,6 +87,8 @@ export function arnsOf(made: {
     // A snapshot's ARN names no account.
     snapshots: $util.interpolate`arn:${partition}:ec2:${region}::snapshot/*`,
     instances: arn("ec2", "instance/*"),
+    ebsKey: made.ebsKey,
+    ec2Service: $util.interpolate`ec2.${region}.amazonaws.com`,
     deployment: made.deployment,
     inNetwork: made.inNetwork,
   };

@@ -17,6 +17,8 @@ const arns: Arns<string> = {
   volumes: "arn:volume/*",
   snapshots: "arn:snapshot/*",
   instances: "arn:instance/*",
+  ebsKey: undefined,
+  ec2Service: "ec2.us-east-1.amazonaws.com",
   deployment: "berth-dev",
   inNetwork: false,
 };
@@ -80,7 +82,20 @@ test("a request that renames a disk only changes tags", () => {
   );
 });
 
-test("what changes something of EC2 asks for the tag of the deployment, but where the machine or the source is named", () => {
+test("only looks may use the key of volumes, and only where one is set", () => {
+  const ebsKey = "arn:ebs-key";
+  const users = (set: string | undefined) =>
+    functions
+      .filter((entry) =>
+        statementsOf(roleOf(entry), { ...arns, ebsKey: set }).some(({ Resource }) => Resource.includes(ebsKey)),
+      )
+      .map(({ name }) => name);
+
+  expect(users(ebsKey)).toEqual(["work/look"]);
+  expect(users(undefined)).toEqual([]);
+});
+
+test("changes of EC2 require the deployment's tag, except for the machine that a volume is detached from", () => {
   const changing = statementsOf(roleOf(entryNamed("work/look")), arns).filter(
     ({ Action }) => Action.some((action) => action.startsWith("ec2:")) && !Action.join().includes("Describe"),
   );

@@ -19,8 +19,11 @@ export interface Statement<Text> {
   readonly Effect: "Allow" | "Deny";
   readonly Action: readonly string[];
   readonly Resource: readonly Text[];
-  readonly Condition?: Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>>;
+  readonly Condition?: Condition<Text>;
 }
+
+/** By operator and key. */
+export type Condition<Text> = Readonly<Record<string, Readonly<Record<string, string | readonly string[] | Text>>>>;
 
 /**
  * ARNs of what a deployment has. Those that name many resources end with a star, each for a reason. `*` alone is for the
@@ -44,6 +47,10 @@ export interface Arns<Text> {
   readonly snapshots: Text;
   /** All: a volume is detached from whichever lost machine has it. */
   readonly instances: Text;
+  /** The key that encrypts volumes; undefined: the account's default key, whose policy lets everybody in the account use it. */
+  readonly ebsKey: Text | undefined;
+  /** The name by which KMS knows EC2 in this region. */
+  readonly ec2Service: Text;
   /** The name of the deployment, as volumes are tagged with it. */
   readonly deployment: string;
   /** Whether functions that use compute run in the network of the cluster. */
@@ -209,6 +216,21 @@ function changeVolumes(arns: Arns<unknown>): Statement<unknown>[] {
     allow("RemoveSnapshot", ["ec2:DeleteSnapshot"], [snapshots], madeHere),
     allow("TagMade", ["ec2:CreateTags"], [volumes, snapshots], atMaking),
     ...retag(arns),
+    ...(arns.ebsKey === undefined ? [] : encrypt(arns.ebsKey, arns.ec2Service)),
+  ];
+}
+
+/**
+ * What EBS asks of the role that makes a volume under a customer managed key (EBS User Guide, "Requirements for Amazon EBS
+ * encryption"). Without it a volume is made and fails a moment later. Only EC2 may use the key for the role, and a grant
+ * is only for AWS services (KMS Developer Guide, "kms:GrantIsForAWSResource").
+ */
+function encrypt(ebsKey: unknown, ec2Service: unknown): Statement<unknown>[] {
+  const byEc2 = { StringEquals: { "kms:ViaService": ec2Service } };
+  const use = ["DescribeKey", "GenerateDataKeyWithoutPlaintext", "Decrypt", "ReEncryptFrom", "ReEncryptTo"];
+  return [
+    allow("EncryptVolumes", use.map(of("kms")), [ebsKey], byEc2),
+    allow("GrantToVolumes", ["kms:CreateGrant"], [ebsKey], { ...byEc2, Bool: { "kms:GrantIsForAWSResource": "true" } }),
   ];
 }
 

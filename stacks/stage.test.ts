@@ -34,6 +34,9 @@ test.each([
   ["dev", { KEY_TTL_HOURS: "x" }, "KEY_TTL_HOURS must be a whole number from 1 to 168"],
   ["dev", { LOGIN_SERVER_ID: "a b" }, "LOGIN_SERVER_ID must be 1 to 128 letters"],
   ["dev", { NODE_TYPES: "a=b" }, "NODE_TYPES must name known types"],
+  // By an alias or an id alone no policy could name the key.
+  ["dev", { EBS_KMS_KEY_ID: "alias/disks" }, "EBS_KMS_KEY_ID must be the ARN of a KMS key"],
+  ["dev", { EBS_KMS_KEY_ID: "0a1b2c3d-1111-2222-3333-444455556666" }, "EBS_KMS_KEY_ID must be the ARN of a KMS key"],
   ["dev", { WEBHOOK_ALLOW: "a b" }, "WEBHOOK_ALLOW must be hosts"],
   ["dev", { VPC_SUBNETS: "subnet-1" }, "VPC_SUBNETS and VPC_SECURITY_GROUPS need EKS_ACCESS=private"],
   ["dev", { EKS_ACCESS: "public", VPC_SECURITY_GROUPS: "sg-1" }, "need EKS_ACCESS=private"],
@@ -100,6 +103,7 @@ const valid = {
   EKS_ENDPOINT: "https://eks.example",
   EKS_CA: "YQ==",
   TOOLS_IMAGE: "tools",
+  EBS_KMS_KEY_ID: "arn:aws:kms:us-east-1:111111111111:key/0a1b2c3d",
   WEBHOOK_ALLOW: "10.0.0.0/8",
   STS_ORIGINS: "https://sts.amazonaws.com",
   IDLE_GPU_MINUTES: "30",
@@ -112,8 +116,9 @@ test("every setting of .env.example is passed on, or is none of a stage", () => 
   const names = written.map(([name = ""]) => name);
   const all = { ...Object.fromEntries(written), ...given, ...valid };
 
-  const { settings, clusterSettings, keysSettings, receiverSettings } = readStage("dev", all);
+  const stage = readStage("dev", all);
 
-  const passed = Object.keys({ ...settings, ...clusterSettings, ...keysSettings, ...receiverSettings });
+  const { settings, clusterSettings, keysSettings, volumeSettings, receiverSettings } = stage;
+  const passed = [settings, clusterSettings, keysSettings, volumeSettings, receiverSettings].flatMap(Object.keys);
   expect(passed.toSorted()).toEqual(names.filter((name) => !elsewhere.includes(name)).toSorted());
 });

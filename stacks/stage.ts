@@ -17,10 +17,13 @@ export interface Stage {
   /** Where alarms go, and what the account may cost a month before they do: ALARM_EMAIL, MONTHLY_BUDGET_USD. */
   readonly alarmEmail: string | undefined;
   readonly monthlyBudgetUsd: number | undefined;
+  /** The ARN of the key that encrypts disks: EBS_KMS_KEY_ID. undefined: the account's default key for EBS. */
+  readonly ebsKey: string | undefined;
   /** By the names of .env.example: for every function, for those that reach the cluster, the keys of GitHub, receivers. */
   readonly settings: Settings;
   readonly clusterSettings: Settings;
   readonly keysSettings: Settings;
+  readonly volumeSettings: Settings;
   readonly receiverSettings: Settings;
 }
 
@@ -59,6 +62,7 @@ const forAll = [
 ] as const;
 const cluster = ["EKS_CLUSTER", "EKS_ENDPOINT", "EKS_CA", "NODE_TYPES", "TOOLS_IMAGE"] as const;
 const keys = ["GITHUB_KEYS_URL"] as const;
+const volumes = ["EBS_KMS_KEY_ID"] as const;
 const receiver = ["WEBHOOK_ALLOW"] as const;
 /** Of a deployment itself. */
 const place = ["AWS_REGION"] as const;
@@ -68,7 +72,7 @@ const place = ["AWS_REGION"] as const;
  * everything that is missing, and what a function would refuse at its init: with that the whole API would answer 5xx.
  */
 export function readStage(name: string, environment: Environment): Stage {
-  const problems = problemsOnLambda([...forAll, ...cluster, ...keys, ...receiver, ...place], environment);
+  const problems = problemsOnLambda([...forAll, ...cluster, ...keys, ...volumes, ...receiver, ...place], environment);
   // It is part of the names of all that is made, and the end of a label on the cluster.
   if (!/^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$/.test(name)) {
     problems.push("  the stage must be 1 to 20 of a-z, 0-9 and -, a letter first and no - at its end");
@@ -76,7 +80,7 @@ export function readStage(name: string, environment: Environment): Stage {
   const { API_DOMAIN, API_CERTIFICATE_ARN } = environment;
   problems.push(...accountProblems(environment), ...domainProblems(environment));
   problems.push(...alarmProblems(name, environment), ...networkProblems(environment));
-  const size = [...forAll, ...cluster].reduce((sum, each) => sum + sizeIn(environment, each), 0);
+  const size = [...forAll, ...cluster, ...volumes].reduce((sum, each) => sum + sizeIn(environment, each), 0);
   if (size > MOST_OF_SETTINGS) problems.push(`  settings for functions take ${size} bytes, of ${MOST_OF_SETTINGS}`);
   if (problems.length > 0) throw new Error(`Stage ${name} cannot be deployed:\n${problems.join("\n")}`);
   const pick = (names: readonly string[]) =>
@@ -88,11 +92,13 @@ export function readStage(name: string, environment: Environment): Stage {
     eksCluster: environment.EKS_CLUSTER ?? "",
     domain: API_DOMAIN && API_CERTIFICATE_ARN ? { name: API_DOMAIN, certificateArn: API_CERTIFICATE_ARN } : undefined,
     network: networkOf(environment),
+    ebsKey: environment.EBS_KMS_KEY_ID || undefined,
     alarmEmail: environment.ALARM_EMAIL || undefined,
     monthlyBudgetUsd: environment.MONTHLY_BUDGET_USD ? Number(environment.MONTHLY_BUDGET_USD) : undefined,
     settings: pick(forAll),
     clusterSettings: pick(cluster),
     keysSettings: pick(keys),
+    volumeSettings: pick(volumes),
     receiverSettings: pick(receiver),
   };
 }

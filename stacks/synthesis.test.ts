@@ -11,7 +11,7 @@ import { concurrencyChecks } from "./synthesis/concurrency-checks.ts";
 import { edgeChecks } from "./synthesis/edge-checks.ts";
 import { refusalOfIam } from "./synthesis/iam.ts";
 import { permissionChecks } from "./synthesis/permission-checks.ts";
-import { type Fault, faults, networkFaults, stage } from "./synthesis/planted-faults.ts";
+import { type Fault, faults, networkFaults, stage, volumeKeyFaults } from "./synthesis/planted-faults.ts";
 import { type MadePolicy, rolePolicies, trustPolicies } from "./synthesis/policies.ts";
 import { recursionChecks } from "./synthesis/recursion-checks.ts";
 import { roleChecks } from "./synthesis/role-checks.ts";
@@ -41,7 +41,8 @@ const moto = await startMoto();
 beforeAll(async () => {
   const network = { EKS_ACCESS: "private", VPC_SUBNETS: "subnet-1,subnet-2", VPC_SECURITY_GROUPS: "sg-1" };
   resources = await synthesize(stage, settings);
-  production = await synthesize("production", { ...settings, ...network, MONTHLY_BUDGET_USD: "500" });
+  const key = { EBS_KMS_KEY_ID: "arn:aws:kms:us-east-1:111111111111:key/0a1b2c3d-1111-2222-3333-444455556666" };
+  production = await synthesize("production", { ...settings, ...network, ...key, MONTHLY_BUDGET_USD: "500" });
 }, LONG_MS);
 
 test.each(Object.keys(all))("%s are as they should be", (name) => {
@@ -121,6 +122,16 @@ describe("a production stage with a private cluster", () => {
     expect(all.network?.(production, functions)).toEqual([]);
     expect(all.roles?.(production, functions)).toEqual([]);
     expect(all.policySizes?.(production, functions)).toEqual([]);
+  });
+
+  test("encrypts volumes with the key that it names, which only EC2 may use for the role of looks", () => {
+    expect(all.keyOfVolumes?.(production, functions)).toEqual([]);
+    expect(all.actions?.(production, functions)).toEqual([]);
+    expect(all.environments?.(production, functions)).toEqual([]);
+  });
+
+  test.each(Object.entries(volumeKeyFaults))("%s is caught", (_, fault) => {
+    expectCaught("keyOfVolumes", fault, production);
   });
 
   test.each(Object.entries(networkFaults))("%s is caught", (_, fault) => {

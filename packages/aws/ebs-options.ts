@@ -3,6 +3,8 @@ import type { Ec2Clients } from "./ec2-client.ts";
 export interface EbsOptions extends Ec2Clients {
   /** Names this control plane, for good: others may have volumes in the same account. At most 128 characters. */
   readonly deployment: string;
+  /** The ARN of the KMS key that encrypts new volumes. Their snapshots inherit it. The account's default key if absent. */
+  readonly kmsKeyId?: string | undefined;
 }
 
 /** Whether a text may be an id of EC2: nothing else reaches a call. */

@@ -157,6 +157,23 @@ describe("EBS", () => {
     expect(ec2.volumes.get(id)?.state).toBe("deleted");
   });
 
+  it("encrypts empty volumes and volumes of snapshots with the key that is set, and else with the account's", async () => {
+    const kmsKeyId = "arn:aws:kms:us-east-2:111111111111:key/0a1b2c3d";
+    const keyed = ebsVolumes({ ...opened.clients, deployment: "berth", kmsKeyId });
+    const snapshotId = ec2.addSnapshot({ volume: "vol-0123456789abcdef0" });
+    await ec2.pass(1_000);
+
+    const made = [
+      await volumes.createVolume(wanted),
+      await keyed.createVolume({ ...wanted, token: "keyed" }),
+      await keyed.createVolume({ ...wanted, token: "of a snapshot", snapshotId }),
+    ];
+
+    const found = made.map(({ id }) => ec2.volumes.get(id));
+    expect(found.map((volume) => volume?.kmsKeyId)).toEqual([undefined, kmsKeyId, kmsKeyId]);
+    expect(found.map((volume) => volume?.isEncrypted)).toEqual([true, true, true]);
+  });
+
   it("takes a volume off the machine that is named, and off no other", async () => {
     const { id } = await volumes.createVolume(wanted);
     ec2.attach(id, "i-0123456789abcdef0");

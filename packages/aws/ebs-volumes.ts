@@ -20,8 +20,8 @@ type Wanted = Parameters<Volumes["createVolume"]>[0];
 
 /** The volumes of this deployment, which has the name of its table. */
 export const volumes = (): Volumes => {
-  const { TABLE_NAME } = readConfig(["TABLE_NAME"]);
-  return ebsVolumes({ ...ec2Clients(), deployment: TABLE_NAME });
+  const { TABLE_NAME, EBS_KMS_KEY_ID } = readConfig(["TABLE_NAME", "EBS_KMS_KEY_ID"]);
+  return ebsVolumes({ ...ec2Clients(), deployment: TABLE_NAME, kmsKeyId: EBS_KMS_KEY_ID });
 };
 
 /** Disks as volumes of EBS, their backups as its snapshots (docs/architecture.md#disks-on-ebs). */
@@ -50,7 +50,7 @@ const MOST_LIVES = 8;
  * EC2 answers a token that it knows with the volume it made then, also one that has been removed since: then the next one
  * is asked for.
  */
-async function createVolume({ client, deployment, changing }: EbsOptions, wanted: Wanted): Promise<VolumeRef> {
+async function createVolume({ client, deployment, kmsKeyId, changing }: EbsOptions, wanted: Wanted): Promise<VolumeRef> {
   const { token, zone, sizeGb, snapshotId, key } = wanted;
   const limit = { abortSignal: changing() };
   if (zone === "") throw new Error("A volume of EBS is made in a zone, and none is known");
@@ -60,6 +60,8 @@ async function createVolume({ client, deployment, changing }: EbsOptions, wanted
       Size: sizeGb,
       VolumeType: "gp3",
       Encrypted: true,
+      // A volume of a snapshot under another key is encrypted anew (EBS User Guide, "How Amazon EBS encryption works").
+      ...(kmsKeyId === undefined ? {} : { KmsKeyId: kmsKeyId }),
       ...(snapshotId === undefined ? {} : { SnapshotId: requireId(snapshotId, "snap") }),
       ClientToken: hash("sha256", `${deployment}\n${token}\n${life}`),
       TagSpecifications: specified("volume", {

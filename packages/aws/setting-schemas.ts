@@ -25,6 +25,9 @@ export const settingSchemas = {
   SOCKET_API_URL: () => z.url({ protocol: /^https?$/, error: "must be the URL of a stage of a WebSocket API" }),
   ORIGIN_SECRETS: () => list(/^[\w-]{32,128}$/, "secrets of 32 to 128 letters, digits, _ and -"),
   SEALER_KEY_ID: () => text(/^[\w/:-]{1,2048}$/, "must be the id, ARN or alias of a KMS key"),
+  // A policy names a key by its ARN alone: an alias may lead to another key tomorrow.
+  EBS_KMS_KEY_ID: () =>
+    text(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[\w-]{1,64}$/, "must be the ARN of a KMS key").optional(),
   // S3 takes dots too, but no certificate covers `a.b.s3.<region>.amazonaws.com`.
   BLOBS_BUCKET: () => text(/^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/, "must be the name of a bucket without dots"),
   AWS_REGION: () => text(/^[a-z0-9-]+$/, "must be a region").default("us-east-1"),

@@ -30,7 +30,11 @@ const known = {
   ],
   eks: ["DescribeCluster"],
   "execute-api": ["ManageConnections"],
-  kms: ["Decrypt", "GenerateDataKey"],
+  kms: [
+    ...["Decrypt", "GenerateDataKey"],
+    // For EBS_KMS_KEY_ID alone.
+    ...["CreateGrant", "DescribeKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo"],
+  ],
   lambda: ["InvokeFunction"],
   logs: ["CreateLogStream", "PutLogEvents"],
   s3: ["DeleteObject", "GetObject", "ListBucket", "PutObject"],
@@ -82,6 +86,42 @@ export const permissionChecks = {
           .filter((each) => [name, inputs.name].includes(each.inputs.role))
           .map((each) => `${each.name} is beside the policies of ${name}`),
       );
+  },
+
+  /** Who makes volumes may use the key of EBS_KMS_KEY_ID by EC2 alone, and without that setting no role names such a key. */
+  keyOfVolumes(resources, functions) {
+    const made = ofType(resources, "aws:lambda/function:Function");
+    const keys = new Set(made.flatMap(({ inputs }) => inputs.environment?.variables?.EBS_KMS_KEY_ID ?? []));
+    const [key, ...others] = keys;
+    const told = made.filter(({ inputs }) => inputs.environment?.variables?.EBS_KMS_KEY_ID !== undefined);
+    const wanted = functions.filter(({ uses }) => uses.includes("volumes")).map(({ name }) => name);
+    const byEc2 = { "kms:ViaService": "ec2.us-east-1.amazonaws.com" };
+    const use = ["DescribeKey", "GenerateDataKeyWithoutPlaintext", "Decrypt", "ReEncryptFrom", "ReEncryptTo"];
+    const lines = rolePolicies(resources).flatMap(({ of, document }) =>
+      JSON.parse(document)
+        .Statement.filter(({ Sid }: Resource["inputs"]) => /^(EncryptVolumes|GrantToVolumes)$/.test(Sid))
+        .map((each: Resource["inputs"]) => JSON.stringify([of, each.Action, each.Resource, each.Condition])),
+    );
+    const statement = (actions: readonly string[], condition: object) =>
+      JSON.stringify(["ConsumerWork", actions.map((action) => `kms:${action}`), [key], condition]);
+    return [
+      ...different(
+        "functions that know the key of volumes",
+        told.map((resource) => entryOf(resource, functions)?.name),
+        key === undefined ? [] : wanted,
+      ),
+      ...(others.length > 0 ? ["volumes have several keys"] : []),
+      ...different(
+        "who may use the key of volumes",
+        lines,
+        key === undefined
+          ? []
+          : [
+              statement(use, { StringEquals: byEc2 }),
+              statement(["CreateGrant"], { StringEquals: byEc2, Bool: { "kms:GrantIsForAWSResource": "true" } }),
+            ],
+      ),
+    ];
   },
 
   policySizes(resources) {
@@ -150,7 +190,7 @@ const settingsOfPort: Readonly<Record<PortName, readonly ConfigName[]>> = {
   table: ["TABLE_NAME"],
   queue: ["WORK_QUEUE_URL", "POOLS_QUEUE_URL", "WEBHOOKS_QUEUE_URL"],
   compute: ["TABLE_NAME", "EKS_CLUSTER", "EKS_ENDPOINT", "EKS_CA", "NODE_TYPES", "TOOLS_IMAGE"],
-  volumes: ["TABLE_NAME"],
+  volumes: ["TABLE_NAME", "EBS_KMS_KEY_ID"],
   blobs: ["BLOBS_BUCKET"],
   sealer: ["SEALER_KEY_ID"],
   identity: ["AWS_REGION"],

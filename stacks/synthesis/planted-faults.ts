@@ -576,6 +576,26 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
   "a function less": ["functions", change(lambda, /^GpuDevJobsGetFunction$/, () => undefined)],
 };
 
+/** Mistakes of a stage with EBS_KMS_KEY_ID. The check `keyOfVolumes` finds them. */
+export const volumeKeyFaults: Readonly<Record<string, Fault>> = {
+  "volumes under the account's default key": change(lambda, /^WorkLookFunction$/, (inputs) => {
+    delete inputs.environment.variables.EBS_KMS_KEY_ID;
+    return inputs;
+  }),
+  "a key that volumes cannot be attached with": change(role, /^ConsumerWork$/, (inputs) =>
+    widen(inputs, '"kms:CreateGrant"', '"kms:ListGrants"'),
+  ),
+  "grants for whoever takes the role": change(role, /^ConsumerWork$/, (inputs) =>
+    widen(inputs, '"kms:GrantIsForAWSResource":"true"', '"kms:GrantIsForAWSResource":"false"'),
+  ),
+  "a key that code opens without EC2": change(role, /^ConsumerWork$/, (inputs) =>
+    widen(inputs, /(?<="EncryptVolumes".*?)kms:ViaService/, "kms:CallerAccount"),
+  ),
+  "a grant for any key": change(role, /^ConsumerWork$/, (inputs) =>
+    widen(inputs, /(?<="GrantToVolumes".*?"Resource":\[)"[^"]*"/, '"*"'),
+  ),
+};
+
 /** Of a stage in a network, which the check `network` finds. */
 export const networkFaults: Readonly<Record<string, Fault>> = {
   "a function in it for nothing": change(lambda, /^SharedLiveFunction$/, (inputs) => ({

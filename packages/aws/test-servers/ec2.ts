@@ -45,6 +45,9 @@ export interface FakeVolume {
   readonly id: string;
   readonly zone: string;
   readonly size: string;
+  /** As the request named it. undefined if the account's default key encrypts the volume. */
+  readonly kmsKeyId: string | undefined;
+  readonly isEncrypted: boolean;
   readonly from: string | undefined;
   readonly made: number;
   readonly request: string;
@@ -127,6 +130,8 @@ export async function startEc2(): Promise<FakeEc2> {
       id: newId("vol"),
       zone: asked.get("AvailabilityZone") ?? "",
       size: asked.get("Size") ?? "",
+      kmsKeyId: asked.get("KmsKeyId") ?? undefined,
+      isEncrypted: asked.get("Encrypted") === "true",
       from,
       made: now,
       request,
