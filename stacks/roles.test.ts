@@ -103,7 +103,16 @@ test("changes of EC2 require the deployment's tag, except for the machine that a
   const free = changing.filter(({ Condition }) => Condition === undefined).map(({ Sid }) => Sid);
 
   expect(changing.length).toBeGreaterThan(5);
-  expect(free).toEqual(["OfSnapshot", "OffMachine"]);
+  expect(free).toEqual(["OffMachine"]);
+});
+
+test("looks make volumes of the deployment's own snapshots, and of no other's", () => {
+  const mayRestore = (has: Tags) => may("work/look", "ec2:CreateVolume", has);
+
+  expect(mayRestore({ "berth:deployment": "berth-dev" })).toBe(true);
+  expect(mayRestore({ "berth:deployment": "berth-prod" })).toBe(false);
+  expect(mayRestore({ Name: "somebody's" })).toBe(false);
+  expect(mayRestore({})).toBe(false);
 });
 
 test("who reads blobs or compares volumes changes none of them", () => {

@@ -43,7 +43,7 @@ export interface Arns<Text> {
   readonly logGroups: Text;
   /** All, since EBS chooses the ids: the deployment's tag is required. */
   readonly volumes: Text;
-  /** As of volumes, but for one that a disk is made of and one that gets a lost tag back. */
+  /** As of volumes, but for one that gets a lost tag back. */
   readonly snapshots: Text;
   /** All: a volume is detached from whichever lost machine has it. */
   readonly instances: Text;
@@ -208,8 +208,8 @@ function changeVolumes(arns: Arns<unknown>): Statement<unknown>[] {
   return [
     findVolumes,
     allow("MakeVolume", ["ec2:CreateVolume"], [volumes], made),
-    // The code has checked that the snapshot is ours. No tag is required, since somebody may have removed it.
-    allow("OfSnapshot", ["ec2:CreateVolume"], [snapshots]),
+    // A tag that somebody removed is put back first (packages/aws/ebs-volumes.ts).
+    allow("OfSnapshot", ["ec2:CreateVolume"], [snapshots], ours),
     allow("MakeSnapshot", ["ec2:CreateSnapshot"], [snapshots], made),
     allow("OfVolume", ["CreateSnapshot", "DeleteVolume", "DetachVolume"].map(of("ec2")), [volumes], ours),
     allow("OffMachine", ["ec2:DetachVolume"], [instances]),

@@ -95,6 +95,17 @@ async function findSnapshot({ client, deployment }: EbsOptions, id: string): Pro
   return found?.Snapshots?.flatMap((one) => ownOf(one, deployment))[0];
 }
 
+/** Gives one of the deployment's snapshots its tag back. Reports whether the tag was missing. */
+export async function putTagBack({ client, deployment, changing }: EbsOptions, id: string): Promise<boolean> {
+  const command = new DescribeSnapshotsCommand({ SnapshotIds: [id], OwnerIds: ["self"] });
+  const [found] = (await unlessNotFound(client.send(command)).catch(inWords))?.Snapshots ?? [];
+  if (!found || attemptOf(found, deployment) === undefined) return false;
+  if (tagValue(found.Tags, tagName.deployment) !== undefined) return false;
+  const Tags = tagged({ [tagName.deployment]: deployment });
+  await client.send(new CreateTagsCommand({ Resources: [id], Tags }), { abortSignal: changing() }).catch(inWords);
+  return true;
+}
+
 const states = new Map<string, VolumeSnapshot["state"]>([
   ["completed", "completed"],
   ["error", "failed"],

@@ -174,6 +174,39 @@ describe("EBS", () => {
     expect(found.map((volume) => volume?.isEncrypted)).toEqual([true, true, true]);
   });
 
+  describe("refuses a snapshot because of its tags", () => {
+    const denied = { effect: false, status: 403, code: "UnauthorizedOperation" };
+    const own = { description: "Berth berth a-r1-1", volume: "vol-0123456789abcdef0" };
+    const restore = async (snapshot: Parameters<FakeEc2["addSnapshot"]>[0]) => {
+      const snapshotId = ec2.addSnapshot(snapshot);
+      await ec2.pass(1_000);
+      ec2.next("CreateVolume", denied);
+      const made = await volumes.createVolume({ ...wanted, snapshotId }).catch(({ message }: Error) => message);
+      return { made, snapshot: ec2.snapshots.get(snapshotId) };
+    };
+
+    it("and makes the volume once the tag that somebody removed is back", async () => {
+      const { made, snapshot } = await restore(own);
+
+      expect(made).toMatchObject({ zone: wanted.zone });
+      expect(snapshot?.tags).toEqual({ "berth:deployment": "berth" });
+    });
+
+    it.each([
+      ["has its tag", { ...own, tags: { "berth:deployment": "berth" } }],
+      ["another deployment tagged", { ...own, tags: { "berth:deployment": "other" } }],
+      ["another deployment made", { ...own, description: "Berth other a-r1-1" }],
+      ["somebody else made", { ...own, description: "nightly" }],
+      ["another account owns", { ...own, owner: "222222222222" }],
+    ])("and leaves the tags of one that %s", async (_, given) => {
+      const { made, snapshot } = await restore(given);
+
+      expect(made).toBe("EC2 refused it: UnauthorizedOperation");
+      expect(snapshot?.tags).toEqual("tags" in given ? given.tags : {});
+      expect(ec2.calls).not.toContain("CreateTags");
+    });
+  });
+
   it("takes a volume off the machine that is named, and off no other", async () => {
     const { id } = await volumes.createVolume(wanted);
     ec2.attach(id, "i-0123456789abcdef0");

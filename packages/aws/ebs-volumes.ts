@@ -11,7 +11,7 @@ import { LISTED_MS } from "#core/making.ts";
 import type { OwnedVolume, Volume, VolumeRef, Volumes } from "#core/ports/volumes.ts";
 import { readConfig } from "./config.ts";
 import { type EbsOptions, isId } from "./ebs-options.ts";
-import { ebsSnapshots } from "./ebs-snapshots.ts";
+import { ebsSnapshots, putTagBack } from "./ebs-snapshots.ts";
 import { hasTag, recordOf, recordTag, specified, tagName } from "./ebs-tags.ts";
 import { type Ec2Clients, ec2Clients, inWords, refusalCode, unlessNotFound } from "./ec2-client.ts";
 import { instanceIdOf } from "./ec2-machines.ts";
@@ -50,7 +50,8 @@ const MOST_LIVES = 8;
  * EC2 answers a token that it knows with the volume it made then, also one that has been removed since: then the next one
  * is asked for.
  */
-async function createVolume({ client, deployment, kmsKeyId, changing }: EbsOptions, wanted: Wanted): Promise<VolumeRef> {
+async function createVolume(options: EbsOptions, wanted: Wanted): Promise<VolumeRef> {
+  const { client, deployment, kmsKeyId, changing } = options;
   const { token, zone, sizeGb, snapshotId, key } = wanted;
   const limit = { abortSignal: changing() };
   if (zone === "") throw new Error("A volume of EBS is made in a zone, and none is known");
@@ -70,12 +71,27 @@ async function createVolume({ client, deployment, kmsKeyId, changing }: EbsOptio
         ...recordTag(key),
       }),
     });
-    const made = await client.send(command, limit).catch(inWords);
+    const made = await sendCreate(options, command, limit);
     if (made.VolumeId !== undefined && !isRemoved(made) && !(await isRemovedBy(client, made.VolumeId, limit))) {
       return { id: made.VolumeId, zone };
     }
   }
   throw new Error("The volumes of this token were removed again and again");
+}
+
+/**
+ * A role may make volumes only of snapshots with the deployment's tag (stacks/roles.ts). If EC2 refuses one of this
+ * deployment's snapshots because somebody removed that tag, puts the tag back and asks once more.
+ */
+async function sendCreate(options: EbsOptions, command: CreateVolumeCommand, limit: Limit) {
+  try {
+    return await options.client.send(command, limit);
+  } catch (error) {
+    const { SnapshotId: id } = command.input;
+    const isDenied = id !== undefined && refusalCode(error) === "UnauthorizedOperation";
+    if (!isDenied || !(await putTagBack(options, id))) return inWords(error);
+    return await options.client.send(command, limit).catch(inWords);
+  }
 }
 
 /** What EC2 repeats of its first answer may be as the volume was then. One that is not found may be listed late. */
