@@ -12,6 +12,8 @@ export interface Exchange {
   /** The pattern of the route, which never holds a secret; undefined where no route fits. */
   readonly route: string | undefined;
   readonly dialect: Dialect;
+  /** The client's address, as the edge says it. undefined on a laptop. */
+  readonly viewer: string | undefined;
   /** On the monotonic clock. */
   readonly startedAt: number;
   /** Set once the key is known to be good. */
@@ -22,7 +24,7 @@ export interface Exchange {
 export function openExchange(
   { clock, ids }: Pick<Runtime, "clock" | "ids">,
   request: Pick<PlainRequest, "method" | "headers">,
-  { path, route, dialect }: Pick<Exchange, "path" | "route" | "dialect">,
+  { path, route, dialect, viewer }: Pick<Exchange, "path" | "route" | "dialect" | "viewer">,
 ): Exchange {
   return {
     requestId: wellFormed(request.headers.get("x-request-id")) ?? ids.uid(),
@@ -31,6 +33,7 @@ export function openExchange(
     path,
     route,
     dialect,
+    viewer,
     startedAt: clock.monotonic(),
     actor: undefined,
   };
@@ -47,9 +50,12 @@ export function headersOf({ requestId, correlationId }: Exchange, contentType: s
   };
 }
 
-/** The one log line of a request. */
+/**
+ * Writes the one log line of a request. `client` is the address that the edge connected to: clients write
+ * X-Forwarded-For themselves, so it is never read.
+ */
 export function logExchange({ log, clock }: Pick<Runtime, "log" | "clock">, exchange: Exchange, status: number): void {
-  const { requestId, method, route, dialect, actor, startedAt } = exchange;
+  const { requestId, method, route, dialect, viewer, actor, startedAt } = exchange;
   log.info("request", {
     requestId,
     method: method.slice(0, 16),
@@ -57,6 +63,7 @@ export function logExchange({ log, clock }: Pick<Runtime, "log" | "clock">, exch
     status,
     ms: Math.round((clock.monotonic() - startedAt) * 1000) / 1000,
     dialect: dialect.name,
+    ...(viewer !== undefined && { client: viewer }),
     ...(actor && { user: actor.username, key: actor.keyPrefix }),
   });
 }

@@ -1,4 +1,5 @@
 import type { Actor, PortName, UserContext } from "#core/context.ts";
+import type { Edge } from "./app.ts";
 import { logExchange, openExchange } from "./exchange.ts";
 import { keyCheck } from "./key-check.ts";
 import { splitPathKey } from "./key-prefix.ts";
@@ -32,11 +33,11 @@ type Hold = (admitted: Admitted) => void | Promise<void>;
 export function handshakes(
   runtime: Runtime,
   sockets: readonly Socket[],
-): (request: PlainRequest, hold: Hold) => Promise<Admitted | PlainResponse | undefined> {
+): (request: PlainRequest, hold: Hold, edge?: Edge) => Promise<Admitted | PlainResponse | undefined> {
   const { ids, clock, settings, keys } = runtime;
   const check = keyCheck({ table: runtime.ports.table, ids, clock, settings, memory: keys });
 
-  return async (request, hold) => {
+  return async (request, hold, { viewer } = {}) => {
     const { path, key } = splitPathKey(request);
     const [found] = sockets.flatMap((socket) => {
       const params = paramsOf(socket.path, path);
@@ -44,7 +45,7 @@ export function handshakes(
     });
     if (!found) return undefined;
     const { socket, params } = found;
-    const exchange = openExchange(runtime, request, { path, route: socket.path, dialect: socket.dialect });
+    const exchange = openExchange(runtime, request, { path, route: socket.path, dialect: socket.dialect, viewer });
     const admit = () => check(request.headers, [key, readQuery(request.url).api_key]);
     try {
       const actor = await admit();

@@ -47,7 +47,7 @@ export function requestHandler(
   const admit = dialect.keylessLocally ? allowKeyless(runtime.localUser, check) : check;
 
   return async ({ request, path, params, keyInPath, viewer }) => {
-    const exchange = openExchange(runtime, request, { path, route, dialect });
+    const exchange = openExchange(runtime, request, { path, route, dialect, viewer });
     const response = await respond().catch((error: unknown) => problemResponse(runtime, exchange, error));
     logExchange(runtime, exchange, response.status);
     if (exchange.actor) countRequest(runtime, exchange.actor.uid, response.status);

@@ -37,6 +37,13 @@ function eventOf(method: string, rawPath: string, headers: Record<string, string
   };
 }
 
+/** Keeps what is written to standard output. */
+function recordOutput() {
+  const lines: string[] = [];
+  const write = vi.spyOn(process.stdout, "write").mockImplementation((line) => lines.push(String(line)) > 0);
+  return { lines, stop: () => write.mockRestore() };
+}
+
 /** An endpoint, and a factory that counts how often it made its port. */
 async function fixture() {
   const { ports, clock } = await fixtureRuntime({ expiresAt: Number.MAX_SAFE_INTEGER });
@@ -87,6 +94,37 @@ test("what did not come through the edge is refused before anything is looked up
   expect(guessed).toMatchObject({ statusCode: 403, body: '{"message":"Forbidden"}' });
   expect(around).toEqual(guessed);
   expect(headers["x-berth-origin"]).toBe(secret);
+});
+
+test("requests without the origin secret leave one line, which holds nothing of them", async () => {
+  const { endpoint, table } = await fixture();
+  const { lines, stop } = recordOutput();
+  const handler = lambda(endpoint, { table });
+
+  for (const guess of ["guessed", "other"]) {
+    await handler(eventOf("GET", "/v1/me", { ...asAlice, "x-berth-origin": guess, "x-berth-viewer": "203.0.113.7" }));
+  }
+  stop();
+
+  expect(lines.map((line) => JSON.parse(line))).toEqual([
+    { time: expect.any(String), level: "warn", event: "origin refused", count: 1 },
+  ]);
+});
+
+test("the log line of a request holds the client's address as the edge says it, and no forwarded one", async () => {
+  const { endpoint, table } = await fixture();
+  const { lines, stop } = recordOutput();
+  const handler = lambda(endpoint, { table });
+  const forged = { ...asAlice, "x-forwarded-for": "198.51.100.1", forwarded: "for=198.51.100.2" };
+
+  await handler(eventOf("GET", "/v1/me", { ...forged, "x-berth-viewer": "203.0.113.7" }));
+  await handler(eventOf("GET", "/v1/none", { ...forged, "x-berth-viewer": "2001:db8::1" }));
+  await handler(eventOf("GET", "/v1/me", forged));
+  stop();
+
+  const requests = lines.map((line) => JSON.parse(line)).filter(({ event }) => event === "request");
+  expect(requests.map(({ client }) => client)).toEqual(["203.0.113.7", "2001:db8::1", undefined]);
+  expect(lines.join("")).not.toContain("198.51.100");
 });
 
 test("the path that the edge says counts, and nobody else can say one", async () => {

@@ -14,6 +14,7 @@ import { type Consumer, consume } from "#http/work.ts";
 import { functionLog } from "./function-log.ts";
 import { type GatewayResult, gatewayEventOf, requestOfEvent, resultOfResponse, VIEWER_HEADER } from "./gateway.ts";
 import { ORIGIN_HEADER, originCheck } from "./origin.ts";
+import { refusedOrigins } from "./refused-origins.ts";
 import { allFailed, lagMs, type SqsResult, sqsEventOf } from "./sqs.ts";
 
 /** Makes a port from the environment: at init on Lambda, elsewhere at the first event. */
@@ -90,14 +91,18 @@ function gatewayHandler(makeApp: (log: Log) => App): GatewayHandler {
   const init = atInit(() => ({
     app: makeApp(log),
     isFromEdge: originCheck(readConfig(["ORIGIN_SECRETS"]).ORIGIN_SECRETS),
+    noteRefused: refusedOrigins(log, systemClock()),
   }));
   return async (given, invocation) => {
     log.begin(invocation?.awsRequestId);
-    const { app, isFromEdge } = init();
+    const { app, isFromEdge, noteRefused } = init();
     const event = gatewayEventOf(given);
     if (!event) return refuse(log, given, refusal(400, "Bad Request"));
     // A client that finds the address behind the edge could go around the firewall and forge the headers of the edge.
-    if (!isFromEdge(event.headers[ORIGIN_HEADER])) return refusal(403, "Forbidden");
+    if (!isFromEdge(event.headers[ORIGIN_HEADER])) {
+      noteRefused();
+      return refusal(403, "Forbidden");
+    }
     return resultOfResponse(await fetchPlain(app, requestOfEvent(event), { viewer: event.headers[VIEWER_HEADER] }));
   };
 }

@@ -47,6 +47,7 @@ test("all metrics that may be written are listed, each with the names of its dim
     AnswerMs: ["Status"],
     BatchMs: ["Queue"],
     LagMs: ["Queue"],
+    OriginsRefused: [],
     SendsFailed: [],
     SnapshotsPending: [],
     ...Object.fromEntries(errors),

@@ -21,6 +21,7 @@ const countedOf: Readonly<Record<string, (fields: Fields) => Counted>> = {
     dimensions: { Queue: String(queue) },
   }),
   "send failed": () => ({ values: { SendsFailed: 1 } }),
+  "origin refused": ({ count }) => ({ values: { OriginsRefused: Number(count) } }),
   "snapshots pending": ({ count }) => ({ values: { SnapshotsPending: Number(count) } }),
 };
 

@@ -2,16 +2,17 @@ import { readConfig } from "#aws/config.ts";
 import type { SocketGateway } from "#aws/socket-gateway.ts";
 import type { PortName } from "#core/context.ts";
 import { writeRecord } from "#core/write-record.ts";
-import { handshakes, socketContext } from "#http/handshake.ts";
+import { type Admitted, handshakes, socketContext } from "#http/handshake.ts";
 import { hashCheck } from "#http/key-check.ts";
 import { Refusal } from "#http/refusal.ts";
 import type { Runtime } from "#http/runtime.ts";
 import type { Socket, SocketStep } from "#http/socket.ts";
 import { addConnection, type Connection, dropConnection, findConnection } from "./connection.ts";
 import { functionLog } from "./function-log.ts";
-import { type GatewayResult, requestOfEvent, resultOfResponse } from "./gateway.ts";
+import { type GatewayResult, requestOfEvent, resultOfResponse, VIEWER_HEADER } from "./gateway.ts";
 import { atInit, type Factories, type Invocation, refusal, refuse, runtimeOf } from "./lambda.ts";
 import { ORIGIN_HEADER, originCheck } from "./origin.ts";
+import { refusedOrigins } from "./refused-origins.ts";
 import { type SocketEvent, type SocketFrame, socketEventOf, socketFramesOf } from "./socket-event.ts";
 import { allFailed, type SqsResult } from "./sqs.ts";
 
@@ -31,17 +32,21 @@ export function socketLambda<Needs extends PortName>(
     // The cast is sound: the verbs of a socket use only the ports that the socket names.
     const runtime = runtimeOf<Needs>(factories, log) as unknown as Runtime;
     const isFromEdge = originCheck(readConfig(["ORIGIN_SECRETS"]).ORIGIN_SECRETS);
-    return { isFromEdge, serving: servingOf(runtime, socket as Socket, makeGateway()) };
+    const noteRefused = refusedOrigins(log, runtime.clock);
+    return { isFromEdge, noteRefused, serving: servingOf(runtime, socket as Socket, makeGateway()) };
   });
   return async (given, invocation) => {
     log.begin(invocation?.awsRequestId);
-    const { isFromEdge, serving } = init();
+    const { isFromEdge, noteRefused, serving } = init();
     const frames = socketFramesOf(given);
     if (frames) return { batchItemFailures: await takeAll(serving, frames) };
     const event = socketEventOf(given);
     if (!event) return refuse(log, given, hasRecords(given) ? allFailed : refusal(400, "Bad Request"));
     if (event.type === "DISCONNECT") return disconnect(serving, event);
-    if (!isFromEdge(event.request.headers[ORIGIN_HEADER])) return refusal(403, "Forbidden");
+    if (!isFromEdge(event.request.headers[ORIGIN_HEADER])) {
+      noteRefused();
+      return refusal(403, "Forbidden");
+    }
     return connect(serving, event);
   };
 }
@@ -67,7 +72,7 @@ function servingOf(runtime: Runtime, socket: Socket, gateway: SocketGateway): Se
 
 async function connect(serving: Serving, { connection, request }: SocketEvent): Promise<GatewayResult> {
   const { runtime, shakeHands, gateway } = serving;
-  const handshake = await shakeHands(requestOfEvent(request), async ({ begun, actor, requestId }) => {
+  const hold = async ({ begun, actor, requestId }: Admitted) => {
     await addConnection(writingOf(runtime), connection, { begun, actor, requestId, now: runtime.clock.now() });
     try {
       // A client can send nothing before this answer: so the first frames come before every frame of the client.
@@ -77,7 +82,9 @@ async function connect(serving: Serving, { connection, request }: SocketEvent): 
       await dropConnection(writingOf(runtime), connection);
       throw error;
     }
-  });
+  };
+  const viewer = request.headers[VIEWER_HEADER];
+  const handshake = await shakeHands(requestOfEvent(request), hold, { viewer });
   if (!handshake) return refusal(404, "Not Found");
   if ("status" in handshake) return resultOfResponse(handshake);
   return { statusCode: 200, headers: {}, body: "", isBase64Encoded: false };

@@ -1,0 +1,24 @@
+import { expect, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
+import { refusedOrigins } from "./refused-origins.ts";
+
+test("a flood without the origin secret writes one line a minute, and every request is counted", () => {
+  const log = recordingLog();
+  let now = 5;
+  const note = refusedOrigins(log, { monotonic: () => now });
+
+  for (let n = 0; n < 1_000; n += 1) note();
+  now += 59_999;
+  note();
+  now += 1;
+  note();
+  note();
+  now += 60_000;
+  note();
+
+  expect(log.lines.map(({ level, event, fields }) => [level, event, fields])).toEqual([
+    ["warn", "origin refused", { count: 1 }],
+    ["warn", "origin refused", { count: 1_001 }],
+    ["warn", "origin refused", { count: 2 }],
+  ]);
+});
