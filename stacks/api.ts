@@ -11,6 +11,16 @@ const accessLog = {
   integrationStatus: "$context.integrationStatus",
 };
 
+/**
+ * How many requests the API takes, from all clients together. A request takes some 100 ms of one function, so 500 a
+ * second take about 50 of the account's 1,000 concurrent calls, and as many as 500 if all of them start cold. That leaves
+ * looks, plans and schedules what is reserved for them (concurrency.ts), and the account 9,500 of the 10,000 requests a
+ * second of all its APIs (API Gateway Developer Guide, "Throttling requests to your HTTP API"). Callers beyond it are
+ * answered 429 by API Gateway. The firewall keeps one address from using all of it (firewall.ts).
+ */
+const MOST_REQUESTS_A_SECOND = 500;
+const MOST_REQUESTS_AT_ONCE = 500;
+
 /** The HTTP API: a route for each endpoint that answers in time, and one that takes whatever no route takes. */
 export function makeApi(
   functions: FunctionsFile,
@@ -20,6 +30,10 @@ export function makeApi(
     cors: false,
     transform: {
       stage: (stage) => {
+        stage.defaultRouteSettings = {
+          throttlingRateLimit: MOST_REQUESTS_A_SECOND,
+          throttlingBurstLimit: MOST_REQUESTS_AT_ONCE,
+        };
         stage.accessLogSettings = $util.output(stage.accessLogSettings).apply((settings) => ({
           destinationArn: settings?.destinationArn ?? "",
           format: JSON.stringify(accessLog),

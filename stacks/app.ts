@@ -13,7 +13,7 @@ import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
 import { arnsOf, makeRoles } from "./identities.ts";
 import { makeQueues } from "./queues.ts";
 import { allowLoops } from "./recursion.ts";
-import { makeSchedules } from "./schedules.ts";
+import { makeSchedules, OLDEST_CALL_SECONDS } from "./schedules.ts";
 import { readSecret } from "./secrets.ts";
 import { makeSocketApi, makeSockets, socketPolicy } from "./sockets.ts";
 import type { Stage } from "./stage.ts";
@@ -102,6 +102,10 @@ function makeFunction(entry: FunctionEntry, around: Surroundings, role: $util.Ou
       // The role may not make a log group: lines that the function writes before there is one would be lost.
       function: (_, options) => {
         options.dependsOn = logs;
+      },
+      // It is there for schedules alone, which have retries of their own (functions.ts).
+      eventInvokeConfig: (config) => {
+        config.maximumEventAgeInSeconds = OLDEST_CALL_SECONDS;
       },
     },
   });

@@ -4,60 +4,88 @@ import type { Stage } from "./stage.ts";
 
 const WINDOW_SECONDS = 60;
 
-/** What the edge lets nobody do too often: to log in, which asks STS. The answer is of the dialect's form. */
-export function makeFirewall({ tableName }: Stage, functions: FunctionsFile): aws.wafv2.WebAcl {
+/**
+ * How many requests one address may make in a minute: 50 a second. An office that shares an address polls some times a
+ * second. Ten such addresses make what the API takes of all clients (api.ts).
+ */
+const MOST_REQUESTS = 3_000;
+
+/** Limits how often one address may log in, which asks STS, and how often it may ask at all. */
+export function makeFirewall(stage: Stage, functions: FunctionsFile): aws.wafv2.WebAcl {
   const login = functions.find(({ name }) => name === "gpu-dev/auth/aws-login");
   if (login?.kind !== "endpoint") throw new Error("functions.json has no log-in");
-  const seen = (metricName: string) => ({
-    cloudwatchMetricsEnabled: true,
-    metricName,
-    // The sample that an operator can look at holds paths, and so keys.
-    sampledRequestsEnabled: false,
-  });
   return new aws.wafv2.WebAcl("Firewall", {
     // What is of CloudFront is made there, wherever the stage is.
     region: "us-east-1",
     scope: "CLOUDFRONT",
     defaultAction: { allow: {} },
-    visibilityConfig: seen(tableName),
+    visibilityConfig: seen(stage.tableName),
+    // In the form of gpu-dev, as its login answers.
     customResponseBodies: [
       { key: "too-many", contentType: "APPLICATION_JSON", content: JSON.stringify({ detail: "Too many requests" }) },
     ],
     rules: [
-      {
-        name: "logins",
-        priority: 0,
-        visibilityConfig: seen(`${tableName}-logins`),
-        statement: {
-          rateBasedStatement: {
-            limit: MOST_LOGINS,
-            evaluationWindowSec: WINDOW_SECONDS,
-            aggregateKeyType: "IP",
-            scopeDownStatement: {
-              byteMatchStatement: {
-                // A key may stand in front of the path, and any of its characters may be escaped.
-                searchString: login.path,
-                positionalConstraint: "ENDS_WITH",
-                fieldToMatch: { uriPath: {} },
-                // It counts /v1/./auth/aws-login too, whatever an origin makes of dot segments and doubled slashes.
-                textTransformations: [
-                  { priority: 0, type: "URL_DECODE" },
-                  { priority: 1, type: "NORMALIZE_PATH" },
-                ],
-              },
-            },
-          },
-        },
-        action: {
-          block: {
-            customResponse: {
-              responseCode: 429,
-              customResponseBodyKey: "too-many",
-              responseHeaders: [{ name: "retry-after", value: String(WINDOW_SECONDS) }],
-            },
-          },
-        },
-      },
+      rateRule(stage, { name: "logins", priority: 0, limit: MOST_LOGINS, scope: pathsEndingWith(login.path) }),
+      rateRule(stage, { name: "requests", priority: 1, limit: MOST_REQUESTS }),
     ],
   });
+}
+
+interface RateRule {
+  readonly name: string;
+  readonly priority: number;
+  /** For each address and minute. */
+  readonly limit: number;
+  /** Which requests it counts: all if absent. */
+  readonly scope?: aws.types.input.wafv2.WebAclRuleStatementRateBasedStatementScopeDownStatement;
+}
+
+function rateRule({ tableName }: Stage, { name, priority, limit, scope }: RateRule) {
+  return {
+    name,
+    priority,
+    visibilityConfig: seen(`${tableName}-${name}`),
+    statement: {
+      rateBasedStatement: {
+        limit,
+        evaluationWindowSec: WINDOW_SECONDS,
+        aggregateKeyType: "IP",
+        ...(scope && { scopeDownStatement: scope }),
+      },
+    },
+    action: {
+      block: {
+        customResponse: {
+          responseCode: 429,
+          customResponseBodyKey: "too-many",
+          responseHeaders: [{ name: "retry-after", value: String(WINDOW_SECONDS) }],
+        },
+      },
+    },
+  };
+}
+
+function pathsEndingWith(path: string) {
+  return {
+    byteMatchStatement: {
+      // A key may stand in front of the path, and any of its characters may be escaped.
+      searchString: path,
+      positionalConstraint: "ENDS_WITH",
+      fieldToMatch: { uriPath: {} },
+      // It counts /v1/./auth/aws-login too, whatever an origin makes of dot segments and doubled slashes.
+      textTransformations: [
+        { priority: 0, type: "URL_DECODE" },
+        { priority: 1, type: "NORMALIZE_PATH" },
+      ],
+    },
+  };
+}
+
+function seen(metricName: string) {
+  return {
+    cloudwatchMetricsEnabled: true,
+    metricName,
+    // The sample that an operator can look at holds paths, and so keys.
+    sampledRequestsEnabled: false,
+  };
 }

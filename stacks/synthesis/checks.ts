@@ -158,6 +158,18 @@ export const checks = {
             !inputs.target?.deadLetterConfig?.arn || !(inputs.target.retryPolicy?.maximumRetryAttempts > 0),
         )
         .map(({ name }) => `${name} is lost where it fails`),
+      // Both services would repeat a call for hours otherwise (Scheduler API Reference, "RetryPolicy", and Lambda API
+      // Reference, "PutFunctionEventInvokeConfig").
+      ...made
+        .filter(({ inputs }) => inputs.target?.retryPolicy?.maximumEventAgeInSeconds !== 60)
+        .map(({ name }) => `${name} is repeated after its next call`),
+      ...different(
+        "functions whose old calls are given up",
+        ofType(resources, "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig")
+          .filter(({ inputs }) => inputs.maximumEventAgeInSeconds === 60)
+          .map(({ inputs }) => functionIn(inputs.functionName)),
+        wanted.map(logicalName),
+      ),
     ];
   },
 } as const satisfies Record<string, Check>;
@@ -208,7 +220,7 @@ export function different(what: string, found: readonly unknown[], wanted: reado
   return [`${what}: missing ${missing.join(", ")}; extra ${extra.join(", ")}`];
 }
 
-export function differentInOrder(what: string, found: readonly unknown[], wanted: readonly unknown[]): string[] {
+export function differentInOrder(what: string, found: unknown, wanted: unknown): string[] {
   const [one, other] = [found, wanted].map((all) => JSON.stringify(all));
   return one === other ? [] : [`${what}: ${one} instead of ${other}`];
 }

@@ -110,11 +110,14 @@ export const edgeChecks = {
     const [firewall] = ofType(resources, "aws:wafv2/webAcl:WebAcl");
     const [distribution] = ofType(resources, "aws:cloudfront/distribution:Distribution");
     const { rules = [], scope, region, visibilityConfig } = firewall?.inputs ?? {};
-    const [rule] = rules;
-    const answer = rule?.action.block?.customResponse;
-    const body = firewall?.inputs.customResponseBodies?.find(
-      ({ key }: Resource["inputs"]) => key === answer?.customResponseBodyKey,
-    );
+    const [rule, ofAll] = rules;
+    const answers = rules.map(({ action }: Resource["inputs"]) => {
+      const answer = action.block?.customResponse;
+      const body = firewall?.inputs.customResponseBodies?.find(
+        ({ key }: Resource["inputs"]) => key === answer?.customResponseBodyKey,
+      );
+      return [answer?.responseCode, body?.content];
+    });
     const tooManyBody = JSON.stringify(gpuDevDialect.envelope(tooMany));
     const limited = rule?.statement.rateBasedStatement;
     const match = limited?.scopeDownStatement?.byteMatchStatement;
@@ -126,12 +129,25 @@ export const edgeChecks = {
       (each) => each?.sampledRequestsEnabled,
     );
     return [
-      ...differentInOrder("the firewall", [scope, region, ...samples], ["CLOUDFRONT", "us-east-1", false, false]),
+      ...differentInOrder(
+        "the firewall",
+        [scope, region, ...samples],
+        ["CLOUDFRONT", "us-east-1", false, false, false],
+      ),
       ...differentInOrder("where it counts", [match?.searchString, match?.positionalConstraint], [path, "ENDS_WITH"]),
       // An escaped dot is a dot only once it is decoded.
       ...differentInOrder("how it reads a path", read, ["URL_DECODE", "NORMALIZE_PATH"]),
       ...differentInOrder("how it counts", [limited?.aggregateKeyType, limited?.limit], ["IP", 60]),
-      ...differentInOrder("what it answers", [answer?.responseCode, body?.content], [429, tooManyBody]),
+      ...differentInOrder("what it answers", answers, [
+        [429, tooManyBody],
+        [429, tooManyBody],
+      ]),
+      // A flood of one address ends here: the API's own throttle is shared by all clients.
+      ...differentInOrder("how it counts all requests", ofAll?.statement.rateBasedStatement, {
+        aggregateKeyType: "IP",
+        evaluationWindowSec: 60,
+        limit: 3_000,
+      }),
       ...(firewall && distribution?.inputs.webAclId?.endsWith(`:${firewall.name}`) ? [] : ["it stands nowhere"]),
     ];
   },

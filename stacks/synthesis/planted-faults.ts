@@ -24,6 +24,7 @@ const edge = "aws:cloudfront/function:Function";
 const lambda = "aws:lambda/function:Function";
 const logGroup = "aws:cloudwatch/logGroup:LogGroup";
 const permission = "aws:lambda/permission:Permission";
+const invokeConfig = "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig";
 const recursion = "aws:lambda/functionRecursionConfig:FunctionRecursionConfig";
 const role = "aws:iam/role:Role";
 const queue = "aws:sqs/queue:Queue";
@@ -62,6 +63,45 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
   "a chain that Lambda is told to end": [
     "loops",
     change(recursion, /^WorkLook/, (inputs) => ({ ...inputs, recursiveLoop: "Terminate" })),
+  ],
+  ...Object.fromEntries(
+    ["CronSweep", "WorkLook", "WorkPlan"].map((name) => [
+      `a flood that stops ${name}`,
+      [
+        "reservations",
+        change(lambda, new RegExp(`^${name}Function$`), ({ reservedConcurrentExecutions, ...inputs }) => inputs),
+      ],
+    ]),
+  ),
+  "looks that are throttled": [
+    "reservations",
+    change(lambda, /^WorkLookFunction$/, (inputs) => ({ ...inputs, reservedConcurrentExecutions: 10 })),
+  ],
+  "an API that takes any number of requests": [
+    "throttles",
+    change(apiStage, /^Api/, ({ defaultRouteSettings, ...inputs }) => inputs),
+  ],
+  "a call of a schedule that is repeated for a day": [
+    "schedules",
+    change("aws:scheduler/schedule:Schedule", /^CronCapacityStart$/, ({ target, ...inputs }) => ({
+      ...inputs,
+      target: { ...target, retryPolicy: { maximumRetryAttempts: 2 } },
+    })),
+  ],
+  "a throttled call that Lambda repeats for hours": [
+    "schedules",
+    change(invokeConfig, /^CronSweep/, ({ maximumEventAgeInSeconds, ...inputs }) => inputs),
+  ],
+  "a firewall that lets one address flood": [
+    "firewall",
+    change("aws:wafv2/webAcl:WebAcl", /./, (inputs) => ({ ...inputs, rules: inputs.rules.slice(0, 1) })),
+  ],
+  "a flood that the firewall only counts": [
+    "firewall",
+    change("aws:wafv2/webAcl:WebAcl", /./, (inputs) => {
+      inputs.rules[1].action = { count: {} };
+      return inputs;
+    }),
   ],
   "a removed DLQ": ["queues", change(queue, /^WorkQueue$/, ({ redrivePolicy, ...inputs }) => inputs)],
   "a queue for nobody": ["queues", change(queue, /^ShellDeadQueue$/, () => undefined)],
