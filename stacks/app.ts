@@ -3,6 +3,7 @@ import functionsFile from "../functions.json" with { type: "json" };
 import { makeAlarms } from "./alarms.ts";
 import { makeApi } from "./api.ts";
 import { makeBlobs, makeSealerKey } from "./blobs.ts";
+import { makeCanary } from "./canary.ts";
 import { reservedConcurrency } from "./concurrency.ts";
 import { subscribeConsumers } from "./consumers.ts";
 import { makeDashboard } from "./dashboard.ts";
@@ -68,16 +69,6 @@ export function makeApp(stage: Stage, root: string): { readonly url: $util.Outpu
   }
   allowLoops(functions, functionOf);
   const failedSchedules = makeSchedules(functions, functionOf);
-  const monitored = {
-    queues,
-    deadLetterQueues: { ...deadLetterQueues, schedules: failedSchedules },
-    apiId: api.nodes.api.id,
-    schedules: madeOf(functions.filter((entry) => entry.kind === "schedule")),
-    sockets: madeOf(functions.filter((entry) => entry.kind === "socket")),
-    urls: madeOf(functions.filter((entry) => entry.kind === "endpoint").filter(({ functionUrl }) => functionUrl)),
-  };
-  makeAlarms(stage, monitored);
-  makeDashboard(stage, monitored);
   const edge = makeEdge({
     functions,
     root,
@@ -89,6 +80,18 @@ export function makeApp(stage: Stage, root: string): { readonly url: $util.Outpu
     socketUrl: socketApi.url,
     urlOf: (entry) => functionOf(entry).url,
   });
+  const monitored = {
+    queues,
+    deadLetterQueues: { ...deadLetterQueues, schedules: failedSchedules },
+    apiId: api.nodes.api.id,
+    edge,
+    schedules: madeOf(functions.filter((entry) => entry.kind === "schedule")),
+    sockets: madeOf(functions.filter((entry) => entry.kind === "socket")),
+    urls: madeOf(functions.filter((entry) => entry.kind === "endpoint").filter(({ functionUrl }) => functionUrl)),
+  };
+  makeAlarms(stage, monitored);
+  makeDashboard(stage, monitored);
+  makeCanary(stage, edge.domainName);
   return { url: $util.interpolate`https://${stage.domain?.name ?? edge.domainName}` };
 }
 

@@ -106,6 +106,34 @@ export const edgeChecks = {
     );
   },
 
+  /** Somebody asks as a client would: of what keeps everybody out at the edge no other alarm knows. */
+  canary(resources) {
+    const [check, ...others] = ofType(resources, "aws:route53/healthCheck:HealthCheck");
+    const [distribution] = ofType(resources, "aws:cloudfront/distribution:Distribution");
+    const alarm = ofType(resources, "aws:cloudwatch/metricAlarm:MetricAlarm").find(
+      ({ inputs }) => inputs.metricName === "HealthCheckStatus",
+    );
+    const { type, fqdn, port, resourcePath, enableSni, requestInterval, regions = [] } = check?.inputs ?? {};
+    const { region, namespace, dimensions, comparisonOperator, threshold, treatMissingData } = alarm?.inputs ?? {};
+    return [
+      ...(others.length > 0 ? ["there are several canaries"] : []),
+      ...differentInOrder(
+        "the canary",
+        [type, port, resourcePath, enableSni, requestInterval],
+        ["HTTPS", 443, "/health", true, 30],
+      ),
+      ...differentInOrder("where it asks", fqdn, distribution?.inputs.aliases?.[0] ?? "d111111abcdef8.cloudfront.net"),
+      // Route 53 Developer Guide, "Values that you specify when you create or update health checks", health checker regions.
+      ...(regions.length >= 3 ? [] : ["Route 53 checks from three regions or more"]),
+      // Route 53 writes its metrics there alone (Route 53 Developer Guide, "Monitoring health checks using CloudWatch").
+      ...differentInOrder(
+        "the alarm of the canary",
+        [region, namespace, dimensions, comparisonOperator, threshold, treatMissingData],
+        ["us-east-1", "AWS/Route53", { HealthCheckId: "Canary-id" }, "LessThanThreshold", 1, "breaching"],
+      ),
+    ];
+  },
+
   firewall(resources, functions) {
     const [firewall] = ofType(resources, "aws:wafv2/webAcl:WebAcl");
     const [distribution] = ofType(resources, "aws:cloudfront/distribution:Distribution");

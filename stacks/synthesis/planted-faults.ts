@@ -509,6 +509,28 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
     "alarms",
     change(alarm, /^ShellAgeAlarm$/, (inputs) => ({ ...inputs, threshold: 60 })),
   ],
+  "a sweep that is missed before there could be one": [
+    "alarms",
+    (resource) => (resource.name === "SweepAlarm" ? { ...resource, after: [] } : resource),
+  ],
+  "a canary that asks behind the edge": [
+    "canary",
+    change("aws:route53/healthCheck:HealthCheck", /./, (inputs) => ({
+      ...inputs,
+      fqdn: "api.execute-api.us-east-1.amazonaws.com",
+    })),
+  ],
+  "no canary": ["canary", change("aws:route53/healthCheck:HealthCheck", /./, () => undefined)],
+  "a canary whose alarm is where it has no metric": [
+    "canary",
+    change(alarm, /^CanaryAlarm$/, ({ region, ...inputs }) => inputs),
+  ],
+  "an alarm that notifies a topic of another region": [
+    "alarms",
+    change(alarm, /^CanaryAlarm$/, (inputs) => ({ ...inputs, region: "eu-west-1" })),
+  ],
+  "a wrong secret that nobody hears of": ["errorEvents", change(alarm, /^OriginsRefusedAlarm$/, () => undefined)],
+  "snapshots that pile up unseen": ["errorEvents", change(alarm, /^SnapshotsPendingAlarm$/, () => undefined)],
   "a sweep that is not missed": [
     "alarms",
     change(alarm, /^SweepAlarm$/, (inputs) => ({ ...inputs, treatMissingData: "notBreaching" })),
