@@ -58,6 +58,19 @@ test.each([
   expect([request.uri, request.headers["x-berth-key"]]).toEqual([uri, { value: key }]);
 });
 
+test.each([
+  ["/K/abc/v1/jobs", "/K/***/v1/jobs"],
+  ["//k/abc/v1/jobs", "//k/***/v1/jobs"],
+  ["///K/abc", "///K/***"],
+  ["/%6B/abc/v1/jobs", "/%6B/***/v1/jobs"],
+  ["/%4b/a%2Fb/v1/jobs", "/%4b/***/v1/jobs"],
+])("the key behind the misspelt prefix of %s reaches no origin", (sent, uri) => {
+  const request = requestAfter(sent);
+
+  expect([request.uri, request.headers["x-berth-key"]]).toEqual([uri, undefined]);
+  expect(request.headers["x-berth-path"]?.value ?? uri).toBe(uri);
+});
+
 test.each(["/", "/k", "/keys", "/v1/k/abc"])("%s has no key in front", (sent) => {
   const { uri, headers } = requestAfter(sent);
 

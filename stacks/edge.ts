@@ -45,6 +45,12 @@ export function makeEdge(options: EdgeOptions) {
     },
     { dependsOn: served.map(({ nodes }) => nodes.function) },
   );
+  // A browser that was here once asks over HTTPS alone for a year (RFC 6797). Host names below it are not Berth's to bind.
+  const headers = new aws.cloudfront.ResponseHeadersPolicy("Edge", {
+    securityHeadersConfig: {
+      strictTransportSecurity: { accessControlMaxAgeSec: 31_536_000, override: true },
+    },
+  });
   const behaviour = (targetOriginId: string) => ({
     targetOriginId,
     viewerProtocolPolicy: "https-only",
@@ -52,6 +58,7 @@ export function makeEdge(options: EdgeOptions) {
     cachedMethods: ["GET", "HEAD"],
     cachePolicyId: CACHING_DISABLED,
     originRequestPolicyId: ALL_VIEWER_EXCEPT_HOST_HEADER,
+    responseHeadersPolicyId: headers.id,
     functionAssociations: [{ eventType: "viewer-request", functionArn: edgeFunction.arn }],
     compress: false,
   });
@@ -76,6 +83,8 @@ export function makeEdge(options: EdgeOptions) {
       ...behaviour(logicalName(entry)),
     })),
     restrictions: { geoRestriction: { restrictionType: "none" } },
+    // CloudFront's own name takes TLS 1.0 too, whatever is set here (CloudFront Developer Guide, "Supported protocols and
+    // ciphers between viewers and CloudFront"): TLS 1.2 needs API_DOMAIN.
     viewerCertificate: domain
       ? {
           acmCertificateArn: domain.certificateArn,

@@ -11,7 +11,7 @@ import { concurrencyChecks } from "./synthesis/concurrency-checks.ts";
 import { edgeChecks } from "./synthesis/edge-checks.ts";
 import { refusalOfIam } from "./synthesis/iam.ts";
 import { permissionChecks } from "./synthesis/permission-checks.ts";
-import { type Fault, faults, networkFaults, stage, volumeKeyFaults } from "./synthesis/planted-faults.ts";
+import { domainFaults, type Fault, faults, networkFaults, stage, volumeKeyFaults } from "./synthesis/planted-faults.ts";
 import { type MadePolicy, rolePolicies, trustPolicies } from "./synthesis/policies.ts";
 import { recursionChecks } from "./synthesis/recursion-checks.ts";
 import { roleChecks } from "./synthesis/role-checks.ts";
@@ -42,7 +42,10 @@ beforeAll(async () => {
   const network = { EKS_ACCESS: "private", VPC_SUBNETS: "subnet-1,subnet-2", VPC_SECURITY_GROUPS: "sg-1" };
   resources = await synthesize(stage, settings);
   const key = { EBS_KMS_KEY_ID: "arn:aws:kms:us-east-1:111111111111:key/0a1b2c3d-1111-2222-3333-444455556666" };
-  production = await synthesize("production", { ...settings, ...network, ...key, MONTHLY_BUDGET_USD: "500" });
+  const certificate = "arn:aws:acm:us-east-1:111111111111:certificate/0a1b2c3d-1111-2222-3333-444455556666";
+  const domain = { API_DOMAIN: "api.berth.dev", API_CERTIFICATE_ARN: certificate };
+  const more = { ...network, ...key, ...domain, MONTHLY_BUDGET_USD: "500" };
+  production = await synthesize("production", { ...settings, ...more });
 }, LONG_MS);
 
 test.each(Object.keys(all))("%s are as they should be", (name) => {
@@ -128,6 +131,15 @@ describe("a production stage with a private cluster", () => {
     expect(all.keyOfVolumes?.(production, functions)).toEqual([]);
     expect(all.actions?.(production, functions)).toEqual([]);
     expect(all.environments?.(production, functions)).toEqual([]);
+  });
+
+  test("takes TLS 1.2 alone at its host name, where the canary asks too", () => {
+    expect(all.transport?.(production, functions)).toEqual([]);
+    expect(all.canary?.(production, functions)).toEqual([]);
+  });
+
+  test.each(Object.entries(domainFaults))("%s is caught", (_, fault) => {
+    expectCaught("transport", fault, production);
   });
 
   test.each(Object.entries(volumeKeyFaults))("%s is caught", (_, fault) => {

@@ -45,6 +45,10 @@ describe("the JSON log", () => {
     expect(line.error).toHaveProperty("cause.message", "GET ***/health");
   });
 
+  it.each(["/k/", "/K/", "//k/", "/%6B/", "/%4b/", "%2fk%2F"])("hides a short key behind %s", (prefix) => {
+    expect(logged({ text: `GET ${prefix}short/v1/jobs` }).text).toMatch(/^GET \/?\*\*\*\/v1\/jobs$/);
+  });
+
   it("hides a key wherever it begins, and no text that is shorter than one", () => {
     const key = `${"k".repeat(43)}-${"k".repeat(42)}`;
     const [short] = /.{85}/.exec(key) ?? [];

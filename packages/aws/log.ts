@@ -16,7 +16,9 @@ const secretName =
   /secret|token|password|authorization|cookie|credential|api[-_]?key|access[-_]?key|env[-_]?vars|sealed/i;
 // A Berth key is 86 characters of base64url; a key id of AWS begins with AKIA or ASIA. What is too short from its first
 // character on is so from each later one: without the look behind it would be read again from each.
-const secretText = /(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{86,}|\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b|\/k\/[^/\s]+/g;
+// Clients also write /K/<key> and escape any character of it.
+const secretText =
+  /(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{86,}|\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b|(?:\/|%2[fF])(?:[kK]|%[46][bB])(?:\/|%2[fF])[^/\s]+/g;
 const maxDepth = 8;
 
 /** The same value with "***" wherever it could hold a secret. */

@@ -98,7 +98,12 @@ function noRoute(routes: readonly Route[], path: string, method: string): Refusa
 
 function refuse(runtime: Runtime, c: HonoContext<AppEnv>, error: unknown): Response {
   const { path, raw } = c.req;
-  const exchange = openExchange(runtime, raw, { path, route: undefined, dialect: dialectOfPath(path), viewer: c.env?.viewer });
+  const exchange = openExchange(runtime, raw, {
+    path,
+    route: undefined,
+    dialect: dialectOfPath(path),
+    viewer: c.env?.viewer,
+  });
   const response = problemResponse(runtime, exchange, error);
   logExchange(runtime, exchange, response.status);
   return handOn(c, response);

@@ -115,6 +115,7 @@ test.each([
   ["Authorization: Bearer abc", "Authorization: Bearer ***"],
   ['{"x-api-key":"abc"}', '{"x-api-key":"***"}'],
   ["/%6B/abc/v1 and %2Fk%2Fabc/x", "/%6B/***/v1 and %2Fk%2F***/x"],
+  ["/K/abc/v1, //k/abc/v1 and /%4b/abc/v1", "/K/***/v1, //k/***/v1 and /%4b/***/v1"],
   ['{"url":"/k/abc","q":"api%5Fkey%3Dabc"}', '{"url":"/k/***","q":"api%5Fkey%3D***"}'],
   ["nothing here", "nothing here"],
 ])("%s", (text, clean) => {

@@ -20,7 +20,7 @@ export function showableFields(fields: readonly FieldProblem[]): FieldProblem[] 
 /** Text for a log line: keys in headers, paths and queries give way to `***`, also where parts are percent-encoded. */
 export function withoutKeys(text: string): string {
   return text
-    .replace(/((?:\/|%2f)(?:k|%6b)(?:\/|%2f))[^/?#\s"']+/gi, "$1***")
+    .replace(/((?:\/|%2f)(?:k|%[46]b)(?:\/|%2f))[^/?#\s"']+/gi, "$1***")
     .replace(/(api(?:_|%5f)key(?:=|%3d))[^&#\s"']+/gi, "$1***")
     .replace(/(bearer\s+|x-api-key\W+)[^\s"',}]+/gi, "$1***");
 }

@@ -106,6 +106,33 @@ export const edgeChecks = {
     );
   },
 
+  /** Browsers come back over HTTPS alone, and what is older than TLS 1.2 reaches nothing that Berth can choose for. */
+  transport(resources) {
+    const [distribution] = ofType(resources, "aws:cloudfront/distribution:Distribution");
+    const [policy, ...others] = ofType(resources, "aws:cloudfront/responseHeadersPolicy:ResponseHeadersPolicy");
+    const {
+      defaultCacheBehavior,
+      orderedCacheBehaviors = [],
+      origins = [],
+      viewerCertificate,
+      aliases,
+    } = distribution?.inputs ?? {};
+    const behaviours: Resource["inputs"][] = [defaultCacheBehavior ?? {}, ...orderedCacheBehaviors];
+    const { accessControlMaxAgeSec, override } = policy?.inputs.securityHeadersConfig?.strictTransportSecurity ?? {};
+    return [
+      ...(others.length > 0 ? ["behaviours have several policies"] : []),
+      ...differentInOrder("HSTS", [accessControlMaxAgeSec, override], [31_536_000, true]),
+      ...behaviours
+        .filter((each) => each.responseHeadersPolicyId !== `${policy?.name}-id`)
+        .map(({ pathPattern = "*" }) => `${pathPattern} answers without HSTS`),
+      ...origins
+        .filter(({ customOriginConfig: to }: Resource["inputs"]) => to.originSslProtocols?.join() !== "TLSv1.2")
+        .map(({ originId }: Resource["inputs"]) => `${originId} is reached by an old TLS`),
+      // CloudFront ignores it for its own name (CloudFront API Reference, "ViewerCertificate", MinimumProtocolVersion).
+      ...(aliases ? differentInOrder("TLS", viewerCertificate?.minimumProtocolVersion, "TLSv1.2_2021") : []),
+    ];
+  },
+
   /** Somebody asks as a client would: of what keeps everybody out at the edge no other alarm knows. */
   canary(resources) {
     const [check, ...others] = ofType(resources, "aws:route53/healthCheck:HealthCheck");

@@ -529,6 +529,20 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
     "alarms",
     change(alarm, /^CanaryAlarm$/, (inputs) => ({ ...inputs, region: "eu-west-1" })),
   ],
+  "answers without HSTS": [
+    "transport",
+    change(distribution, /./, (inputs) => {
+      delete inputs.orderedCacheBehaviors[0].responseHeadersPolicyId;
+      return inputs;
+    }),
+  ],
+  "an origin that is reached by an old TLS": [
+    "transport",
+    change(distribution, /./, (inputs) => {
+      inputs.origins[1].customOriginConfig.originSslProtocols = ["TLSv1", "TLSv1.2"];
+      return inputs;
+    }),
+  ],
   "a wrong secret that nobody hears of": ["errorEvents", change(alarm, /^OriginsRefusedAlarm$/, () => undefined)],
   "snapshots that pile up unseen": ["errorEvents", change(alarm, /^SnapshotsPendingAlarm$/, () => undefined)],
   "a sweep that is not missed": [
@@ -656,6 +670,14 @@ export const volumeKeyFaults: Readonly<Record<string, Fault>> = {
   "a grant for any key": change(role, /^ConsumerWork$/, (inputs) =>
     widen(inputs, /(?<="GrantToVolumes".*?"Resource":\[)"[^"]*"/, '"*"'),
   ),
+};
+
+/** Mistakes of a stage with API_DOMAIN. The check `transport` finds them. */
+export const domainFaults: Readonly<Record<string, Fault>> = {
+  "a host name that takes TLS 1.0": change(distribution, /./, (inputs) => {
+    inputs.viewerCertificate.minimumProtocolVersion = "TLSv1";
+    return inputs;
+  }),
 };
 
 /** Of a stage in a network, which the check `network` finds. */
