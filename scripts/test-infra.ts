@@ -26,16 +26,23 @@ const offline = {
 const [wanted, ...rest] = process.argv.slice(2);
 
 if (!existsSync(installed) || readFileSync(installed, "utf8") !== version) {
-  console.log(`Installing SST ${version}`);
+  say(`Installing SST ${version}: about a minute, once`);
   run("npm", ["ci", "--no-fund", "--no-audit"], "tools/sst");
   run("tools/sst/node_modules/.bin/sst", ["install", "--stage", "ci"]);
   writeFileSync(installed, version);
 }
+say("Bundling the functions");
 run("node", ["scripts/bundle-all.ts"]);
+say("Checking the types of stacks/");
 run("tsc", ["-p", "stacks"]);
 if (wanted === "--plan") run("node", ["stacks/plan/plan.ts", ...rest]);
 else if (wanted === "--audit") run("node", ["stacks/audit/audit.ts", ...rest]);
 else run("vitest", ["run", "--project", "infra", ...process.argv.slice(2)]);
+
+/** Tells what takes its time now. To standard error: a plan is what standard output holds. */
+function say(step: string): void {
+  process.stderr.write(`${step}\n`);
+}
 
 /** Ends this process where the command fails. */
 function run(command: string, args: readonly string[], cwd = "."): void {

@@ -19,7 +19,7 @@ test("a line is the amount by the price, and what is fixed does not grow with re
   // 30.4 million requests at one dollar a million, and 18 metrics of alarms at ten cents.
   expect(usdOf("requests at the HTTP API")).toBeCloseTo(30.4);
   expect(usdOf("metrics of alarms")).toBeCloseTo(1.8);
-  expect(usdOf("the firewall and its rule")).toBe(6);
+  expect(usdOf("the firewall and its rules")).toBe(7);
 });
 
 test("an alarm that reads two metrics counts as two", () => {
@@ -65,6 +65,33 @@ test("web shells cost their messages, the minutes of their connections, and the 
   expect(amountOf(functions, "commands of web shells, their time")).toBeCloseTo(1_000 * 30.4 * 24 * 3 * 5 * 0.5);
   const polls = amountOf(functions, "polls of queues") - amountOf(without, "polls of queues");
   expect(polls).toBeCloseTo(30.4 * 1440 * 15);
+});
+
+test("10,000 jobs a day of an hour each write as much as was measured of them", () => {
+  const load = { requestsPerDay: 0, activeEnvironments: 10_000 / 24, jobsPerDay: 10_000 };
+  const writes = costsOf(load, functions, made, prices)
+    .filter(({ price }) => price === "tableWrite")
+    .reduce((sum, { amount }) => sum + amount, 0);
+
+  expect(writes).toBeGreaterThan(47_000_000);
+  expect(writes).toBeLessThan(1.1 * 83_000_000);
+});
+
+test("jobs cost by how many begin and end, and by the hours that they run", () => {
+  const idle = total({});
+  const [short = 0, long = 0] = [100, 1_000].map(
+    (activeEnvironments) => total({ activeEnvironments, jobsPerDay: 2_400 }) - idle,
+  );
+
+  expect(total({ jobsPerDay: 4_800 }) - idle).toBeCloseTo(2 * (total({ jobsPerDay: 2_400 }) - idle));
+  expect(long - short).toBeCloseTo(total({ activeEnvironments: 900 }) - idle);
+});
+
+test("the list of what is paid beside a stage names disks, the cluster, ways out of its network and balancers", () => {
+  const named = prices.beside.map(({ what }) => what).join("\n");
+
+  for (const word of ["EBS", "EKS", "NAT", "load balancer"]) expect(named).toContain(word);
+  for (const { usd, source } of prices.beside) expect([usd > 0, source.startsWith("https://")]).toEqual([true, true]);
 });
 
 test("each load costs more than none, in proportion", () => {

@@ -4,18 +4,30 @@ import type { FunctionEntry, FunctionsFile } from "../functions-file.ts";
 export type PriceName =
   | ("lambdaRequest" | "lambdaGbSecond" | "apiRequest" | "cloudFrontRequest" | "cloudFrontFunction" | "wafRequest")
   | ("wafFixed" | "transferGb" | "tableWrite" | "tableRead" | "queueRequest" | "logGb" | "metric" | "alarm")
-  | ("dashboard" | "kmsKey" | "kmsRequest" | "socketMessage" | "socketMinute");
+  | ("dashboard" | "kmsKey" | "kmsRequest" | "socketMessage" | "socketMinute" | "healthCheck");
 
 export interface Prices {
   /** The day on which they were read. */
   readonly date: string;
   readonly region: string;
   readonly prices: Readonly<Record<PriceName, { readonly usd: number; readonly per: number; readonly source: string }>>;
+  /** What people pay for beside a stage: no load of the stage says how much of it there is. */
+  readonly beside: readonly BesidePrice[];
+}
+
+export interface BesidePrice {
+  readonly what: string;
+  /** A month of one unit. */
+  readonly usd: number;
+  readonly unit: string;
+  readonly source: string;
 }
 
 export interface Load {
   readonly requestsPerDay: number;
   readonly activeEnvironments: number;
+  /** How many jobs begin and end. None if absent. */
+  readonly jobsPerDay?: number;
 }
 
 /** `amount × usd / per`. */
@@ -48,6 +60,16 @@ const assumed = {
   /** Taken, and measured by nobody: a write of a record every four minutes. Each of 3 KB counts three times. */
   writesPerHour: 16.25 * 3,
   looksPerHour: 20,
+  /**
+   * The beginning and the end of one job. 10,000 jobs a day of an hour each were measured with 47 to 83 million write
+   * units a month, of which the hours above make 15 million. The upper end is taken: (83 - 15) million / 304,000 jobs.
+   */
+  writesPerJob: 224,
+  /** Taken: a look for each step from its grant to its removal, and a plan when it comes, starts and ends. */
+  looksPerJob: 25,
+  plansPerJob: 3,
+  /** Six checkers of three regions, every half minute (canary.ts). */
+  canaryPerMinute: 12,
   /** Of an hour of an environment: so long a web shell is open in it, and so many commands are typed. */
   shellMinutesPerHour: 3,
   commandsPerHour: 3,
@@ -80,15 +102,17 @@ export function alarmMetricsOf(inputs: { readonly metricQueries?: readonly { rea
  * alarms how many metrics they read.
  */
 export function costsOf(
-  { requestsPerDay, activeEnvironments }: Load,
+  { requestsPerDay, activeEnvironments, jobsPerDay = 0 }: Load,
   functions: FunctionsFile,
   made: Readonly<Record<string, number>>,
   { prices }: Prices,
 ): CostLine[] {
   const requests = requestsPerDay * DAYS;
   const hours = activeEnvironments * DAYS * 24;
-  const looks = hours * assumed.looksPerHour;
-  const plans = looks * assumed.plansPerLook;
+  const jobs = jobsPerDay * DAYS;
+  const looks = hours * assumed.looksPerHour + jobs * assumed.looksPerJob;
+  const plans = hours * assumed.looksPerHour * assumed.plansPerLook + jobs * assumed.plansPerJob;
+  const canary = assumed.canaryPerMinute * MINUTES;
   const runs = scheduledRuns(functions);
   const calls = runs.reduce((sum, { times }) => sum + times, 0);
   const commands = hours * assumed.commandsPerHour;
@@ -135,9 +159,14 @@ export function costsOf(
     line("requests at CloudFront", "cloudFrontRequest", requests),
     line("the edge function", "cloudFrontFunction", requests),
     line("answers", "transferGb", (requests * assumed.requestTransferKb) / KB_PER_GB),
-    line("the firewall and its rule", "wafFixed", 1),
+    line("the canary, its health check", "healthCheck", made["aws:route53/healthCheck:HealthCheck"] ?? 0),
+    line("the canary at the HTTP API", "apiRequest", canary),
+    line("the canary at CloudFront", "cloudFrontRequest", canary),
+    line("the canary at the firewall", "wafRequest", canary),
+    line("the firewall and its rules", "wafFixed", 1),
     line("requests at the firewall", "wafRequest", requests),
     line("writes to the table", "tableWrite", writes),
+    line("writes of beginnings and ends of jobs", "tableWrite", jobs * assumed.writesPerJob),
     line("reads of the table", "tableRead", reads),
     line("messages", "queueRequest", (requests + looks + plans + commands) * assumed.requestsPerMessage),
     line("polls of queues", "queueRequest", queues * assumed.pollsPerMinute * MINUTES),

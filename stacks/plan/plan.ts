@@ -4,6 +4,7 @@ import type { FunctionsFile } from "../functions-file.ts";
 import { readStage } from "../stage.ts";
 import { synthesize } from "../synthesis/synthesize.ts";
 import { alarmMetricsOf, costsOf, type Load, type Prices } from "./costs.ts";
+import { quotaLines } from "./quota.ts";
 
 /**
  * `npm run deploy:plan -- --stage dev`: what a deployment would make, and what a month of it would cost. Without an
@@ -43,6 +44,8 @@ function readOrEnd(): ReturnType<typeof readAsked> {
 }
 
 const { stage, unset, settings } = readOrEnd();
+// The plan alone goes to standard output.
+process.stderr.write(`Asking the components of SST what stage ${stage} would be made of: about a minute\n`);
 const resources = await synthesize(stage, settings);
 
 const print = (line: string) => process.stdout.write(`${line}\n`);
@@ -54,12 +57,15 @@ const made: Record<string, number> = {};
 for (const { type, read } of resources) if (type.startsWith("aws:") && !read) made[type] = (made[type] ?? 0) + 1;
 print(`Stage ${stage} would have:`);
 for (const [type, count] of Object.entries(made)) print(`${String(count).padStart(6)}  ${type}`);
+print("");
+for (const line of quotaLines(resources)) print(line);
 
 const loads: Readonly<Record<string, Load>> = {
   "Nobody asks": { requestsPerDay: 0, activeEnvironments: 0 },
   "1,000 requests a day": { requestsPerDay: 1_000, activeEnvironments: 0 },
   "1,000,000 requests a day": { requestsPerDay: 1_000_000, activeEnvironments: 0 },
   "1,000 active environments": { requestsPerDay: 0, activeEnvironments: 1_000 },
+  "10,000 jobs a day, of an hour each": { requestsPerDay: 0, activeEnvironments: 10_000 / 24, jobsPerDay: 10_000 },
 };
 const alarmType = "aws:cloudwatch/metricAlarm:MetricAlarm";
 const alarms = resources.filter(({ type, read }) => type === alarmType && !read);
@@ -68,11 +74,13 @@ const functions = JSON.parse(readFileSync("functions.json", "utf8")) as Function
 const prices = JSON.parse(readFileSync(new URL("prices.json", import.meta.url), "utf8")) as Prices;
 const places = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
 const dollars = (usd: number) => `$${usd.toLocaleString("en", places)}`;
-print(`\nA month in ${prices.region} by the prices of ${prices.date}, free tiers left out, and without machines,`);
+print(`\nA month in ${prices.region} by the prices of ${prices.date}, free tiers left out, and without what`);
 print(
-  "volumes, snapshots and the cluster itself. How long requests, looks and plans take, how many plans and calls of the",
+  "the list at the end names. Writes of beginnings and ends of jobs were measured. How long requests, looks and plans",
 );
-print("key they need, how much web shells are used: guesses of stacks/plan/costs.ts, measured by nobody:");
+print(
+  "take, how many plans and calls of the key they need, how much web shells are used: guesses of stacks/plan/costs.ts:",
+);
 for (const [name, load] of Object.entries(loads)) {
   const lines = costsOf(load, functions, priced, prices).filter(({ amount }) => amount > 0);
   print(`\n${name}: ${dollars(lines.reduce((sum, { usd }) => sum + usd, 0))}`);
@@ -83,3 +91,7 @@ for (const [name, load] of Object.entries(loads)) {
     print(`  ${dollars(usd).padStart(10)}  ${what.padEnd(35)}  ${sum}`);
   }
 }
+print(
+  "\nBeside the stage, a month of each unit, and the machines of node groups (https://aws.amazon.com/ec2/pricing/):",
+);
+for (const { what, usd, unit } of prices.beside) print(`  ${dollars(usd).padStart(10)}  ${what}, each ${unit}`);
