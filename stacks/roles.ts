@@ -152,6 +152,7 @@ const sentTo: Readonly<Record<string, readonly ConsumerEntry["queue"][]>> = {
 const queryIndexes: readonly string[] = [
   "ConsumerPools",
   "ConsumerWork",
+  "EndpointFetchGithubKeysQueueSealerTable",
   "EndpointFetchQueueSealerTable",
   "EndpointFetchTable",
   "EndpointQueueSealerTable",

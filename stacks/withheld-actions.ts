@@ -14,8 +14,10 @@ export const withheldActions: Readonly<Record<string, readonly string[]>> = {
     ...["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:Query"],
     ...["sqs:GetQueueAttributes", "sqs:SendMessage"],
   ],
+  EndpointFetchGithubKeysQueueSealerTable: ["sqs:GetQueueAttributes"],
   EndpointFetchQueueSealerTable: ["sqs:GetQueueAttributes"],
   EndpointFetchTable: ["dynamodb:DeleteItem"],
+  EndpointGithubKeysQueueTable: ["sqs:GetQueueAttributes"],
   EndpointIdentityQueueTable: [
     ...["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:Query"],
     ...["sqs:GetQueueAttributes"],
