@@ -197,12 +197,14 @@ test("the first characters of an id stand for it, over the jobs of all or of one
   const cancel = (id: string, body?: unknown) => ask("POST", `/v1/admin/jobs/${id}/cancel`, admin, body);
 
   const ambiguous = await cancel("aaaaaaaa");
+  const short = await cancel("aaaa");
   const [named, longer] = [await cancel("aaaaaaaa", { user: "second" }), await cancel("AAAAAAAA-2")];
   await submitJob(world, user, { env_vars: { RESERVATION_ID: later } });
   const ofOneUser = await cancel("aaaaaaaa", { user: "second" });
   const unknown = await cancel("bbbbbbbb");
 
   expect(ambiguous).toMatchObject({ status: 409, body: { detail: "Job id 'aaaaaaaa' is ambiguous" } });
+  expect(short).toMatchObject({ status: 409, body: { detail: "Job id 'aaaa' is ambiguous" } });
   expect(named).toMatchObject({ status: 200, body: { job_id: ofSecond } });
   expect(longer).toMatchObject({ status: 200, body: { job_id: ofDeveloper } });
   expect(ofOneUser).toMatchObject({ status: 409, body: { detail: "Job id 'aaaaaaaa' is ambiguous" } });

@@ -25,7 +25,7 @@ export async function findJobId(
 }
 
 const form = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-const LEAST = 8;
+const LEAST = 4;
 const anyId = "00000000-0000-0000-0000-000000000000";
 
 function isBeginning(text: string): boolean {
