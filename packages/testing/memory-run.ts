@@ -88,6 +88,8 @@ export interface AccessOptions {
   readonly sshProblem?: () => string | undefined;
   /** Why Jupyter cannot be started; null: it can. */
   readonly jupyterFault: string | null;
+  /** Whether Jupyter does not answer yet. */
+  readonly isJupyterLate?: () => boolean;
 }
 
 export interface Transition {
@@ -161,10 +163,11 @@ function seePort(it: MemoryRun, { port, kind }: RunPort): PortStatus {
 }
 
 /** A Jupyter that works is seen once the run is ready, as SSH is; one that cannot start, as soon as it was tried. */
-function jupyterOf({ access, state }: MemoryRun, { jupyterFault }: AccessOptions): Observation["jupyter"] {
+function jupyterOf({ access, state }: MemoryRun, { jupyterFault, isJupyterLate }: AccessOptions): Observation["jupyter"] {
   const isTried = state === "ready" || (state === "probe" && jupyterFault !== null);
   if (!access?.jupyter || !isTried) return null;
   if (jupyterFault !== null) return { state: "failed", origin: null, reason: jupyterFault };
+  if (isJupyterLate?.()) return { state: "starting", origin: null, reason: null };
   return { state: "on", origin: "http://127.0.0.1:40123", reason: null };
 }
 

@@ -369,6 +369,53 @@ describe("a job", () => {
     expect(await job(id)).toMatchObject({ jupyter_enabled: true });
   });
 
+  it("is active only once its Jupyter answers, and from then on with its URL", async () => {
+    let isLate = true;
+    world = await httpWorld({ access: { isJupyterLate: () => isLate } });
+    key = await world.login();
+    const id = await submit({ jupyter_enabled: true });
+    await world.advance(20_000);
+    const waiting = await job(id);
+    isLate = false;
+    await world.advance(6_000);
+
+    const active = await job(id);
+
+    expect(waiting).toMatchObject({ status: "preparing", jupyter_enabled: false, expires_at: null });
+    expect(active).toMatchObject({ status: "active", jupyter_url: expect.stringContaining("/lab?token=") });
+    expect((active.timeline as { status: string }[]).map(({ status }) => status)).toEqual([
+      "queued",
+      "preparing",
+      "active",
+    ]);
+  });
+
+  it("waits for its Jupyter for a minute, and shows the URL also later", async () => {
+    let isLate = true;
+    world = await httpWorld({ access: { isJupyterLate: () => isLate } });
+    key = await world.login();
+    const id = await submit({ jupyter_enabled: true });
+    await world.advance(70_000);
+    const without = await job(id);
+    isLate = false;
+    await world.advance(10_000);
+
+    expect(without).toMatchObject({ status: "active", jupyter_enabled: false, jupyter_url: null });
+    expect(Date.parse(String(without.launched_at)) - Date.parse(String(without.created_at))).toBeLessThan(63_000);
+    expect(await job(id)).toMatchObject({ status: "active", jupyter_enabled: true });
+  });
+
+  it("ends with its command while it waits for Jupyter", async () => {
+    world = await httpWorld({ access: { isJupyterLate: () => true } });
+    key = await world.login();
+    const id = await submit({ jupyter_enabled: true, command: "true" });
+    const record = world.table.all().find(({ sk }) => sk === id);
+    world.compute.program(String(record?.uid), { kind: "exits", code: 0, afterMs: 10_000 });
+    await world.advance(20_000);
+
+    expect(await job(id)).toMatchObject({ status: "completed", status_reason: "command exited with code 0" });
+  });
+
   it("says beside Jupyter's address why there is none, until it is wanted anew or no more", async () => {
     const reason = "Jupyter is not on the PATH of this environment";
     world = await httpWorld({ access: { jupyterFault: reason } });

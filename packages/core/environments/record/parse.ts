@@ -161,6 +161,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     removedAt: moment,
     released: optional(ordinal),
     missedAt: moment,
+    readyAt: optional(number),
     withdrawing: flag,
     lacksVolume: mark,
     mark: optional(text),

@@ -32,6 +32,8 @@ export interface RunState {
   readonly machines: readonly Machine[];
   /** When this run's compute was made: if it is missing now, it is lost and not to be made again. */
   readonly appliedAt: number | null;
+  /** When this run was first seen ready, where it then waited for Jupyter. */
+  readonly readyAt?: number | undefined;
   /** The grant of this run is being given back because nothing bound it in time. */
   readonly withdrawing: boolean;
   /** It is given back because the run has no volume, which is no machine's fault. */
@@ -53,6 +55,7 @@ export const noRun = {
   removedAt: null,
   released: undefined,
   missedAt: null,
+  readyAt: undefined,
   withdrawing: false,
   lacksVolume: undefined,
   mark: undefined,

@@ -3,7 +3,7 @@ import type { Step, WorkerContext } from "../../worker.ts";
 import { awaitAccess, stepAccess } from "../access/access.ts";
 import { wantJupyter } from "../record/access.ts";
 import type { Environment } from "../record/record.ts";
-import { changed } from "../record/step-result.ts";
+import { changed, noLaterThan } from "../record/step-result.ts";
 import { endRun } from "./end-run.ts";
 
 /**
@@ -25,9 +25,12 @@ export async function openJupyterPort(
   return endRun(environment, now, observed.jupyter.reason ?? "Jupyter could not be started");
 }
 
+/** The longest that a ready run waits for Jupyter. */
+const JUPYTER_PATIENCE_MS = 60_000;
+
 /**
- * Whoever reads that it is active goes in: its keys are there before that. GitHub is asked once; who has to be asked
- * for again comes later.
+ * Gives a ready run its access before it is shown as active, because clients connect as soon as they see that. GitHub is
+ * asked once before, and again afterwards.
  */
 export async function giveAccess(
   ctx: WorkerContext,
@@ -38,5 +41,24 @@ export async function giveAccess(
   const { guests, keyed } = environment.access;
   const isAwaited = guests.some(({ state, tries }) => state === "fetched" || (state === "wanted" && tries === 0));
   const isUnapplied = keyed && environment.access.applied?.run !== environment.run.n;
-  return isAwaited || isUnapplied ? awaitAccess(ctx, environment, observed, now) : undefined;
+  if (isAwaited || isUnapplied) return awaitAccess(ctx, environment, observed, now);
+  return awaitJupyter(ctx, environment, observed, now);
+}
+
+/** Waits until the Jupyter of the submit answers or has failed. The predecessor's client reads its URL only once. */
+async function awaitJupyter(
+  ctx: WorkerContext,
+  environment: Environment,
+  observed: Observation,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const { access, run, ports } = environment;
+  if (!access.jupyter || access.jupyter.origin !== null) return undefined;
+  // Such a port has answered before the run was ready.
+  if (ports.some(({ kind }) => kind === "jupyter")) return undefined;
+  if (run.readyAt === undefined) return changed({ ...environment, run: { ...run, readyAt: now } }, now, "is ready");
+  const until = run.readyAt + JUPYTER_PATIENCE_MS;
+  if (now >= until) return undefined;
+  const step = await awaitAccess(ctx, environment, observed, now);
+  return step && noLaterThan(step, until);
 }
