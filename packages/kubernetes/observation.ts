@@ -62,6 +62,7 @@ export function observationOf(objects: RunObjects, surroundings: Surroundings): 
     terminating: !job || job.metadata.deletionTimestamp !== undefined,
     notes: [],
     ...(!end && lacksVolume(statuses, surroundings) && { lacksVolume: true }),
+    ...(!end && isRefusedForNow(statuses, surroundings) && { refusedForNow: true }),
     ...(gatedPods(objects).length > 0 && { waitsToBegin: true }),
   };
 }
@@ -76,6 +77,12 @@ function lacksVolume(statuses: readonly MachineStatus[], { missingVolume }: Surr
   const waitsForVolume = ({ reason }: MachineStatus) =>
     reason === null ? missingVolume !== null : ofVolumes.test(reason);
   return unbound.length > 0 && unbound.every(waitsForVolume);
+}
+
+/** Whether a machine has no pod only because the cluster makes none now; that a node is full is said in another way. */
+function isRefusedForNow(statuses: readonly MachineStatus[], { missingVolume, podRefusal }: Surroundings): boolean {
+  const isSilent = missingVolume === null && statuses.every(({ reason }) => reason === null);
+  return isSilent && podRefusal?.passes === true && statuses.some(({ state }) => state === "unbound");
 }
 
 /** Beyond this nobody believes that the fault passes. */

@@ -1,8 +1,8 @@
-import { inWords, timeOf } from "./end-reason.ts";
+import { timeOf } from "./end-reason.ts";
 import { eventListing, type KubeEvent } from "./event-listing.ts";
 import type { Job } from "./objects.ts";
 import type { Place } from "./read-run.ts";
-import { type Refusal, refusalIn } from "./refusal.ts";
+import { podRefusalIn, type Refusal } from "./refusal.ts";
 
 /** A Job has its first pod long before. */
 const youngMs = 5_000;
@@ -24,9 +24,13 @@ export function podRefusals(place: Place, now: () => number): (job: Job) => Prom
   };
 }
 
+function asSentence(words: string): string {
+  return `${words.slice(0, 1).toUpperCase()}${words.slice(1)}`;
+}
+
 function saidIn({ involvedObject: { uid }, message = "", lastTimestamp }: KubeEvent): Said[] {
   if (uid === undefined) return [];
-  const refusal = refusalIn(message);
-  const words = inWords(message.replace(/^Error creating: (pods "[^"]*" is forbidden: )?/, ""));
-  return [{ of: uid, at: lastTimestamp ?? "", refusal: refusal?.isForGood ? refusal : { words, isForGood: false } }];
+  const said = message.replace(/^Error creating: (pods "[^"]*" is forbidden: )?/, "");
+  const refusal = podRefusalIn(said);
+  return [{ of: uid, at: lastTimestamp ?? "", refusal: { ...refusal, words: asSentence(refusal.words) } }];
 }

@@ -9,7 +9,16 @@ export interface Refusal {
   readonly words: string;
   /** It will say so again: trying again is of no use. */
   readonly isForGood: boolean;
+  /** It is over once the cluster has room, or is well again; neither the run nor a machine is at fault. */
+  readonly passes: boolean;
 }
+
+/**
+ * An API server that is overloaded or away, also for its own controllers (k8s.io/apimachinery: pkg/api/errors, for 429,
+ * 500, 503 and 504; etcd: api/v3rpc/rpctypes/error.go; net/http of Go).
+ */
+const overloaded =
+  /too many requests|please try again later|unable to handle the request|unable to return a response in the time allotted|etcdserver: |evaluation timed out|Internal error occurred|context deadline exceeded|request timed out|i\/o timeout|TLS handshake timeout|connection (?:refused|reset)|http2: /i;
 
 /**
  * As the API server phrases them (k8s.io/apiserver: plugin/webhook/errors/statuserror.go and
@@ -26,6 +35,9 @@ const phrases: readonly (readonly [RegExp, (found: RegExpExecArray) => Refusal])
   ],
   [/\bPod "[^"]*" is invalid: (.*)/s, ([, why]) => forGood(`The cluster refuses the run: ${why}`)],
   [/exceeded quota: ([^,]+)/, ([, quota]) => passing(`the quota ${quota} of the cluster is used up`)],
+  [/status unknown for quota: ([^,]+)/, ([, quota]) => passing(`the quota ${quota} of the cluster is not counted yet`)],
+  [/insufficient quota to match these scopes/, () => passing("no quota of the cluster allows its priority class")],
+  [/no PriorityClass with name (\S+) was found/, ([, name]) => passing(`the cluster has no priority class ${name}`)],
   [/failed calling webhook "([^"]+)"/, ([, name]) => passing(`the cluster's webhook ${name} does not answer`)],
 ];
 
@@ -34,11 +46,29 @@ function byPolicy([, name = "", why]: RegExpExecArray): Refusal {
 }
 
 function forGood(words: string): Refusal {
-  return { words: inWords(words), isForGood: true };
+  return { words: inWords(withoutAddresses(words)), isForGood: true, passes: false };
 }
 
 function passing(words: string): Refusal {
-  return { words: inWords(words), isForGood: false };
+  return { words: inWords(words), isForGood: false, passes: true };
+}
+
+/** What these words say of a pod that the cluster's own controller asked for. */
+export function podRefusalIn(said: string): Refusal {
+  const known = refusalIn(said);
+  if (known) return known;
+  if (overloaded.test(said)) return passing("the cluster's API server is overloaded or cannot be reached");
+  return { words: inWords(withoutAddresses(said)), isForGood: false, passes: false };
+}
+
+/** Addresses inside the cluster are nobody's concern outside: URLs, names of Services, IPs with or without a port. */
+function withoutAddresses(said: string): string {
+  return said
+    .replaceAll(/\b(?:Get|Post|Put|Patch|Delete|Head) "https?:\/\/[^"]*":? ?/g, "")
+    .replaceAll(/\bhttps?:\/\/[^\s"']+/g, "…")
+    .replaceAll(/\b[\w-]+(?:\.[\w-]+)*\.svc(?:\.[\w-]+)*(?::\d+)?(?![\w-])/g, "…")
+    .replaceAll(/\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b/g, "…")
+    .replaceAll(/\[[0-9a-f:]*:[0-9a-f:]*\](?::\d+)?/gi, "…");
 }
 
 /** What these words of the cluster say; undefined: nothing that is known. */

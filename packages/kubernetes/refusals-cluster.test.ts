@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { Environment } from "#core/environments/record/record.ts";
 import type { Run } from "#core/ports/compute.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { apiClient } from "./api-client.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "./cluster-fixture.ts";
 import { kubernetesCompute } from "./compute.ts";
+import { startCore } from "./core-fixture.ts";
 import { type AdmissionRequest, type Denial, openAdmissionWebhook } from "./webhook-fixture.ts";
 
 const admission = "/apis/admissionregistration.k8s.io/v1";
@@ -39,6 +41,7 @@ afterAll(async () => {
   await webhook.close();
 });
 
+const anyPod = { metadata: { name: "any" }, spec: { containers: [{ name: "main", image: "berth.test/any:1" }] } };
 const podSpec = { containers: [{ name: "main", image: "berth.test/any:1" }] };
 const refusalOf = (run: Run) =>
   fixture.compute.apply(run).then(
@@ -221,6 +224,100 @@ describe("a run that is refused for now", () => {
       (found) => found === "taken",
     );
   });
+});
+
+describe("a pod that is refused for now", () => {
+  const quotas = `/api/v1/namespaces/${namespace}/resourcequotas`;
+  const fillQuota = async () => {
+    must(
+      await fixture.cluster.admin.post(quotas, {
+        metadata: { name: "gpus" },
+        spec: { hard: { "requests.nvidia.com/gpu": "0" } },
+      }),
+    );
+    await fixture.eventually(
+      () => fixture.cluster.admin.get<{ status?: { hard?: object } }>(`${quotas}/gpus`),
+      ({ body }) => body.status?.hard !== undefined,
+    );
+  };
+  const emptyQuota = async () => must(await fixture.cluster.admin.remove(`${quotas}/gpus`));
+
+  it("by a full quota is unbound through no fault of a machine, and says which quota", async () => {
+    await fillQuota();
+    const run = fixtureRun();
+    await fixture.compute.apply(run);
+
+    const seen = await fixture.eventually(
+      () => fixture.compute.observe(run.uid, 1),
+      (found) => found?.reason != null,
+    );
+    await emptyQuota();
+
+    expect(seen).toMatchObject({
+      state: "unbound",
+      refusedForNow: true,
+      reason: "The quota gpus of the cluster is used up",
+      nodes: [],
+    });
+  });
+
+  it("by a webhook that does not answer is unbound through no fault of a machine, without the webhook's address", async () => {
+    const other = await openAdmissionWebhook(fixture.cluster.controlPlane, () => undefined);
+    const path = `${admission}/validatingwebhookconfigurations`;
+    const { webhooks, ...configuration } = other.configuration("podless", namespace);
+    const ofPods = webhooks.map((one) => ({
+      ...one,
+      rules: one.rules.filter(({ resources }) => resources[0] === "pods"),
+    }));
+    must(await fixture.cluster.admin.post(path, { ...configuration, webhooks: ofPods }));
+    await other.close();
+    await fixture.eventually(
+      () => fixture.cluster.admin.post(`/api/v1/namespaces/${namespace}/pods?dryRun=All`, anyPod),
+      ({ status }) => status >= 500,
+    );
+    const run = fixtureRun();
+    await fixture.compute.apply(run);
+
+    const seen = await fixture.eventually(
+      () => fixture.compute.observe(run.uid, 1),
+      (found) => found?.reason != null,
+    );
+    must(await fixture.cluster.admin.remove(`${path}/podless`));
+
+    expect(seen).toMatchObject({
+      state: "unbound",
+      refusedForNow: true,
+      reason: "The cluster's webhook podless.berth.test does not answer",
+    });
+    await fixture.eventually(
+      () => fixture.cluster.admin.post(`/api/v1/namespaces/${namespace}/pods?dryRun=All`, anyPod),
+      ({ status }) => status < 400,
+    );
+  });
+
+  it("lets its job wait in the queue, counts no try, and starts the job once there is room", async () => {
+    await fillQuota();
+    const core = await startCore(fixture.compute);
+    const soon = (holds: (environment: Environment) => boolean) =>
+      core.until("one", (environment) => {
+        // A second at a time: an outage would be left out.
+        core.skip(1_000);
+        return holds(environment);
+      });
+    await core.create("one", { gpus: 8 });
+
+    const waiting = await soon(({ placement }) => (placement.refusals?.count ?? 0) >= 3);
+    await emptyQuota();
+    const active = await soon(({ phase }) => phase === "active");
+    await core.stop();
+
+    expect(waiting).toMatchObject({
+      phase: "queued",
+      reason: "The quota gpus of the cluster is used up",
+      placement: { withdrawals: 0, withdrawn: { nodes: [] } },
+    });
+    expect(active.placement).toMatchObject({ withdrawals: 0 });
+  }, 120_000);
 });
 
 describe("who asks", () => {

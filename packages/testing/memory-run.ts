@@ -18,12 +18,13 @@ export type Outcome =
   | { readonly kind: "killed"; readonly signal: string; readonly afterMs: number }
   | { readonly kind: "fails"; readonly reason: string; readonly afterMs: number }
   | { readonly kind: "imageFails"; readonly reason: string }
-  /** `first`: so many of several machines are bound all the same. `lacksVolume`: that is why. */
+  /** `first`: so many of several machines are bound all the same. `lacksVolume`, `refusedForNow`: that is why. */
   | {
       readonly kind: "neverBinds";
       readonly reason: string | null;
       readonly first?: number;
       readonly lacksVolume?: true;
+      readonly refusedForNow?: true;
     }
   /** It is not taken at all. */
   | { readonly kind: "refused"; readonly reason: string };
@@ -136,6 +137,7 @@ export function observationOf(
     terminating: it.removing,
     notes: [],
     ...(it.state === "unbound" && lacksVolume(it.outcome) && { lacksVolume: true as const }),
+    ...(it.state === "unbound" && isRefusedForNow(it.outcome) && { refusedForNow: true as const }),
     ...(waitsToBegin(it) && { waitsToBegin: true as const }),
   } satisfies Omit<Observation, "nodes">;
   const nodes = it.nodes.map((node) => ({ ...node, silent: silenceOf(node) }));
@@ -144,6 +146,10 @@ export function observationOf(
 
 function lacksVolume(outcome: Outcome): boolean {
   return outcome.kind === "neverBinds" && outcome.lacksVolume === true;
+}
+
+function isRefusedForNow(outcome: Outcome): boolean {
+  return outcome.kind === "neverBinds" && outcome.refusedForNow === true;
 }
 
 /** Whether all of its machines are there, and its command waits to be let begin. */

@@ -8,11 +8,12 @@ import type { NodeLedger } from "./record.ts";
 /**
  * Why a run that nothing bound is not to blame: others fill the machine that it was granted (`full`), or may fill it
  * (`unreadable`: its ledger item is), or nothing new comes to that machine, for what is known of it (`closed`: nothing),
- * or the cluster was away or too slow to say anything of the run (`unseen`).
+ * or the cluster was away or too slow to say anything of the run (`unseen`), or takes no such run now (`refused`).
  */
 export type Excuse =
   | { readonly why: "full" | "unreadable" | "gone" | Unready | "closed"; readonly name: string }
-  | { readonly why: "unseen" };
+  | { readonly why: "unseen" }
+  | { readonly why: "refused" };
 
 /**
  * Each takes a minute and more. A cluster whose scheduler is away is back by then, or takes nobody else's run either; but
@@ -29,6 +30,7 @@ export async function whyUncounted(
   environment: Pick<Environment, "uid" | "run" | "placement" | "reason">,
 ): Promise<Excuse | undefined> {
   const { run, placement, reason } = environment;
+  if (run.refusedForNow) return { why: "refused" };
   const shares = run.grant?.shares ?? [];
   const { records, unreadable } = await readLedgerItems(ctx, placement.ledgers);
   const nodes = records.filter((item) => item.kind === "node");

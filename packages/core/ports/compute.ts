@@ -98,6 +98,11 @@ export interface Observation {
   readonly notes: readonly string[];
   /** It is unbound because it has no volume, as `reason` says: no machine is at fault, and another would not help. */
   readonly lacksVolume?: true | undefined;
+  /**
+   * The cluster makes no pod for it now, as `reason` says, and will once that is over: a quota, a webhook that is away. No
+   * machine is at fault, and neither is the run.
+   */
+  readonly refusedForNow?: true | undefined;
   /** All of its machines are there, and its command waits for `begin`. */
   readonly waitsToBegin?: true | undefined;
 }

@@ -79,6 +79,7 @@ export const environment = {
     missedAt: at,
     withdrawing: true,
     lacksVolume: true,
+    refusedForNow: true,
     isolation: reason,
     limits: reason,
     grant: { id: uid, shares: many(2, () => ({ node: machine.name, units: 8 })), at },
@@ -135,6 +136,7 @@ export const environment = {
   placement: {
     withdrawn: { run: 1_000_000, nodes: many(2, () => machine.name), at },
     withdrawals: 2,
+    refusals: { count: 1_000, until: at },
     ledgers: many(40, () => `${nodeItemKey.pk}|${nodeItemKey.sk}`),
   },
   access: {

@@ -3,6 +3,20 @@ import type { PlantedBug } from "./plant.ts";
 /** Mistakes of the planner and its ledger. */
 export const poolBugs: readonly PlantedBug[] = [
   {
+    name: "a refusal of the cluster that passes counted as a try",
+    caughtBy: {
+      file: "environments/steps/refused-for-now.test.ts",
+      title: "is waited for through an evening, says why, and starts once the refusal is over",
+    },
+    edits: [
+      {
+        file: "pools/uncounted-try.ts",
+        find: 'if (run.refusedForNow) return { why: "refused" };',
+        replace: "",
+      },
+    ],
+  },
+  {
     name: "grants dropped after a time",
     edits: [
       {

@@ -164,6 +164,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     readyAt: optional(number),
     withdrawing: flag,
     lacksVolume: mark,
+    refusedForNow: mark,
     mark: optional(text),
     address: orNull(
       shape<RunAddress>({ ip: text, port: orNull(number), hostKey: optional(text), problem: optional(text) }),
@@ -176,6 +177,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     withdrawn: orNull(shape<NonNullable<Placement["withdrawn"]>>({ run: ordinal, nodes: listOf(text), at: number })),
     withdrawals: count,
     unseen: optional(count),
+    refusals: optional(shape<NonNullable<Placement["refusals"]>>({ count, until: number })),
     ledgers: listOf(text),
   },
   end: {

@@ -81,6 +81,8 @@ export interface Placement {
   readonly withdrawals: number;
   /** How many of the others the cluster said nothing of; absent: none. */
   readonly unseen?: number | undefined;
+  /** How often in a row the cluster took its run no more for now, and until when it stays out of the line. */
+  readonly refusals?: { readonly count: number; readonly until: number } | undefined;
   /** The ledger items in which it was granted capacity, in a message: until they let it go it is not done. */
   readonly ledgers: readonly string[];
 }

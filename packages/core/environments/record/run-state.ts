@@ -38,6 +38,8 @@ export interface RunState {
   readonly withdrawing: boolean;
   /** It is given back because the run has no volume, which is no machine's fault. */
   readonly lacksVolume?: true | undefined;
+  /** It is given back because the cluster takes no such run now, which passes. */
+  readonly refusedForNow?: true | undefined;
   /** What listings say of this run (run-marks.ts) while it is as a look saw it that had nothing left to do. */
   readonly mark?: string | undefined;
   readonly address: RunAddress | null;
@@ -58,5 +60,6 @@ export const noRun = {
   readyAt: undefined,
   withdrawing: false,
   lacksVolume: undefined,
+  refusedForNow: undefined,
   mark: undefined,
 } as const;

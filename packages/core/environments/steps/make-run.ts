@@ -16,6 +16,7 @@ import { changed, waitedForStart } from "../record/step-result.ts";
 import { addEntry, shorten } from "../record/timeline.ts";
 import { endRun } from "./end-run.ts";
 import { passedWarning } from "./warnings.ts";
+import { bindMs } from "./withdraw.ts";
 
 const MINUTE_MS = 60_000;
 /** Where its disk is seen. */
@@ -56,7 +57,7 @@ export async function makeRun(ctx: WorkerContext, environment: Environment, now:
     until: clusterDeadline(ctx, environment, now),
   });
   if (refusal instanceof RunRefused) return endRun(environment, now, refusal.message);
-  if (refusal) return notTaken(environment, now, refusal.message);
+  if (refusal) return notTaken(ctx, environment, now, refusal.message);
   // Another apply may have made it with what was wanted before: what was asked for meanwhile stays open, and is done to
   // it.
   const resized = hasOpenAction(environment, "resize") ? null : environment.resources;
@@ -100,10 +101,15 @@ async function applyRun(ctx: WorkerContext, run: Run): Promise<RunRefused | RunN
   }
 }
 
-/** It is applied again until it is taken, or its preparing limit has passed. */
-function notTaken(environment: Environment, now: number, why: string): Step<Environment> {
+/** It is applied again until it is taken, as long as a run may take to be bound. */
+function notTaken(ctx: WorkerContext, environment: Environment, now: number, why: string): Step<Environment> {
   const reason = shorten(`The cluster did not take the run: ${why}`);
   const said = environment.reason === reason ? environment : addEntry({ ...environment, reason }, now, reason);
+  const { run } = said;
+  // Nothing of it may begin meanwhile, and others may have its machines.
+  if (now - (run.applyingAt ?? now) >= bindMs(ctx, said)) {
+    return changed({ ...said, run: { ...run, withdrawing: true, refusedForNow: true } }, now, "withdraws its grant");
+  }
   return waitedForStart(said, now, "was not taken");
 }
 

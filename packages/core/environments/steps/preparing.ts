@@ -96,6 +96,7 @@ function activated(environment: Environment, observed: Observation, now: number)
   const endsAt = time === "run" ? now + environment.size.wantedMs : environment.times.endsAt;
   const ready: Environment = {
     ...environment,
+    placement: { ...environment.placement, refusals: undefined },
     run: {
       ...environment.run,
       appliedAt: environment.run.appliedAt ?? now,
@@ -133,7 +134,12 @@ async function follow(
     return changed(
       {
         ...environment,
-        run: { ...environment.run, withdrawing: true, lacksVolume: observed.lacksVolume },
+        run: {
+          ...environment.run,
+          withdrawing: true,
+          lacksVolume: observed.lacksVolume,
+          refusedForNow: observed.refusedForNow,
+        },
         reason: observed.reason,
       },
       now,

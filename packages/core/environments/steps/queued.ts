@@ -58,6 +58,9 @@ export async function stepQueued(
     // What was kept for it or given to it is another's now.
     return environment.waitPool === undefined ? step : tellingPool(step);
   }
+  const pausesUntil = environment.placement.refusals?.until ?? 0;
+  if (environment.waitPool === undefined && now < pausesUntil)
+    return lookAgainAt(extended, Math.min(pausesUntil, extensionAt), "pauses");
   if (environment.waitPool === undefined) {
     const inLine = { ...extended, ...waitingFields(extended), zone: ready.zone, reason: null };
     return tellingPool(lookAgainAt(inLine, Math.min(now + UNKNOWN_MS, extensionAt), "stands in line"));

@@ -10,11 +10,12 @@ export function reasonOfReturn(excuse: Excuse | undefined, nodes: readonly strin
 function whatFailed(excuse: Excuse | undefined, nodes: readonly string[], withinMs: number): string {
   const within = withinMs <= MINUTE_MS ? "a minute" : `${Math.round(withinMs / MINUTE_MS)} minutes`;
   if (!excuse) return `Nothing could start on ${nodes.join(", ") || "a new machine"} within ${within}`;
+  if (excuse.why === "refused") return "The cluster takes no such run now";
   if (excuse.why === "unseen") return `The cluster said nothing of it within ${within}`;
   return words[excuse.why](excuse.name);
 }
 
-type Named = Exclude<Excuse["why"], "unseen">;
+type Named = Exclude<Excuse["why"], "unseen" | "refused">;
 
 const words = {
   full: (name) => `Others were put on ${name}, which has no room left`,
@@ -28,5 +29,5 @@ const words = {
 
 /** Whether another run could start on that machine at once: it is not set aside. */
 export function isUsable({ why }: Excuse): boolean {
-  return why === "full" || why === "unseen";
+  return why === "full" || why === "unseen" || why === "refused";
 }

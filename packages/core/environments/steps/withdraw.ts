@@ -18,6 +18,9 @@ import { isUsable, reasonOfReturn } from "./return-reason.ts";
  */
 const MOST_WITHDRAWALS = 2;
 const REMOVAL_GRACE_SECONDS = 10;
+/** How long a run that the cluster takes no more for now stays out of the line. */
+const LEAST_PAUSE_MS = 60_000;
+const LONGEST_PAUSE_MS = 600_000;
 
 /**
  * Takes the next step of a withdrawal: removes the unbound run, waits until nobody can start it any more, then returns
@@ -35,7 +38,16 @@ export async function withdraw(
   } = environment;
   if (observed && observed.state !== "unbound" && !observed.terminating) {
     return changed(
-      { ...environment, run: { ...environment.run, withdrawing: false, lacksVolume: undefined, removedAt: null } },
+      {
+        ...environment,
+        run: {
+          ...environment.run,
+          withdrawing: false,
+          lacksVolume: undefined,
+          refusedForNow: undefined,
+          removedAt: null,
+        },
+      },
       now,
       "bound after all",
     );
@@ -75,8 +87,23 @@ export async function withdraw(
       ...(uncountedBecause?.why === "unseen" && { unseen: (environment.placement.unseen ?? 0) + 1 }),
     },
   };
+  if (uncountedBecause?.why === "refused") return tellingPool(pause(back, now));
   const reason = reasonOfReturn(uncountedBecause, nodes, bindMs(ctx, environment));
   return tellingPool(changed(enter(back, "queued", now, reason), now, "queued again"));
+}
+
+/** Leaves the line for a while, longer each time: what the cluster refuses now, it refuses a moment later, too. */
+function pause(environment: Environment, now: number): Step<Environment> {
+  const { placement, reason } = environment;
+  const count = (placement.refusals?.count ?? 0) + 1;
+  const until = now + Math.min(LEAST_PAUSE_MS * 2 ** (count - 1), LONGEST_PAUSE_MS);
+  const back = enter(
+    { ...environment, placement: { ...placement, refusals: { count, until } } },
+    "queued",
+    now,
+    reason,
+  );
+  return lookAgainAt({ ...back, waitPool: undefined, waitOrder: undefined }, until, "pauses");
 }
 
 /** How long a run may take to be bound to machines, ms. */

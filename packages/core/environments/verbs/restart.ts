@@ -55,7 +55,7 @@ export function restart(environment: Environment, now: number, run: NewRun): Env
     queuedAt: now,
     unseen: undefined,
     end: { ...environment.end, at: null, cleanSince: null, cleanLooks: 0 },
-    placement: { ...environment.placement, withdrawals: 0, unseen: undefined },
+    placement: { ...environment.placement, withdrawals: 0, unseen: undefined, refusals: undefined },
     use: { ...environment.use, busyUntil: null, idle: null, gpus: undefined },
     access: { ...access, jupyter: access.jupyter && { ...access.jupyter, origin: null } },
   };
