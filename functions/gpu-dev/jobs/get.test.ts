@@ -11,6 +11,10 @@ async function show(world: HttpWorld, key: string, id: string): Promise<Shown> {
   return (await response.json()) as Shown;
 }
 
+function uidOf({ table }: HttpWorld, id: string): string {
+  return String(table.all().find((item) => item.kind === "environment" && item.id === id)?.uid);
+}
+
 const documented =
   "job_id, reservation_id, user_id, status, gpu_type, gpu_count, instance_type, duration_hours, created_at, expires_at, name, pod_name, node_ip, node_port, ssh_command, jupyter_enabled, jupyter_url, jupyter_token, github_user";
 const ours =
@@ -79,6 +83,35 @@ test("a job is preparing from its grant on, and its status never goes back", asy
   expect(seen.filter((job) => job.status === "active").every((job) => job.status_reason === null)).toBe(true);
   expect(seen.filter((job) => job.status !== "active").every((job) => job.node_ip === null)).toBe(true);
   expect(seen.filter((job) => job.status !== "active").every((job) => job.expires_at === null)).toBe(true);
+});
+
+test("a job whose pod is on no machine yet says why", async () => {
+  const world = await httpWorld();
+  const key = await world.login();
+  const id = await submitJob(world, key);
+  const uid = uidOf(world, id);
+  world.compute.program(uid, { kind: "neverBinds", reason: "0/2 nodes are available: 1 node(s) were unschedulable" });
+  await world.advance(20_000);
+
+  expect(await show(world, key, id)).toMatchObject({
+    status: "preparing",
+    status_reason: "Capacity granted, preparing pod: 0/2 nodes are available: 1 node(s) were unschedulable",
+  });
+});
+
+test("a job that the cluster takes no pod of now waits in the queue with the cluster's reason", async () => {
+  const world = await httpWorld();
+  const key = await world.login();
+  const id = await submitJob(world, key);
+  const reason = "The quota gpus of the cluster is used up";
+  world.compute.program(uidOf(world, id), { kind: "neverBinds", reason, refusedForNow: true });
+  await world.advance(20_000);
+  const granted = await show(world, key, id);
+  await world.advance(70_000);
+  const waiting = await show(world, key, id);
+
+  expect(granted).toMatchObject({ status: "preparing", status_reason: `Capacity granted, preparing pod: ${reason}` });
+  expect(waiting).toMatchObject({ status: "queued", status_reason: reason });
 });
 
 test("a job whose grant is withdrawn is queued again with a position, and its timeline says why", async () => {

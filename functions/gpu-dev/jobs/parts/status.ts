@@ -55,8 +55,8 @@ export function statusReason(environment: Environment, { advice, now, settings }
   if (attempts > 0) return `The cluster does not answer as it should; trying again (attempt ${attempts + 1})`;
   if (phase === "preparing") {
     if (step === "disk" && environment.reason) return environment.reason;
-    if (isUnbound(environment)) return `Capacity granted, preparing ${step ?? "pod"}`;
-    return `Preparing ${step}${environment.reason ? `: ${environment.reason}` : ""}`;
+    const doing = isUnbound(environment) ? `Capacity granted, preparing ${step ?? "pod"}` : `Preparing ${step}`;
+    return environment.reason ? `${doing}: ${environment.reason}` : doing;
   }
   if (phase !== "queued") return environment.reason ?? accessProblem(environment);
   if (environment.waitPool === undefined && environment.reason) return environment.reason;
