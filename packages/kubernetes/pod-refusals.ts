@@ -32,5 +32,11 @@ function saidIn({ involvedObject: { uid }, message = "", lastTimestamp }: KubeEv
   if (uid === undefined) return [];
   const said = message.replace(/^Error creating: (pods "[^"]*" is forbidden: )?/, "");
   const refusal = podRefusalIn(said);
-  return [{ of: uid, at: lastTimestamp ?? "", refusal: { ...refusal, words: asSentence(refusal.words) } }];
+  return [
+    {
+      of: uid,
+      at: lastTimestamp ?? "",
+      refusal: refusal.passes ? { ...refusal, words: asSentence(refusal.words) } : refusal,
+    },
+  ];
 }

@@ -401,7 +401,7 @@ describe("what goes wrong is said in words", () => {
 
     const { seen } = await applied(two, ({ reason }) => reason !== null);
 
-    expect(seen).toMatchObject({ state: "unbound", reason: expect.stringContaining("exceeded quota: gpus") });
+    expect(seen).toMatchObject({ state: "unbound", reason: "The quota gpus of the cluster is used up" });
   });
 
   it("of a pod that somebody deleted", async () => {
