@@ -169,7 +169,10 @@ function seePort(it: MemoryRun, { port, kind }: RunPort): PortStatus {
 }
 
 /** A Jupyter that works is seen once the run is ready, as SSH is; one that cannot start, as soon as it was tried. */
-function jupyterOf({ access, state }: MemoryRun, { jupyterFault, isJupyterLate }: AccessOptions): Observation["jupyter"] {
+function jupyterOf(
+  { access, state }: MemoryRun,
+  { jupyterFault, isJupyterLate }: AccessOptions,
+): Observation["jupyter"] {
   const isTried = state === "ready" || (state === "probe" && jupyterFault !== null);
   if (!access?.jupyter || !isTried) return null;
   if (jupyterFault !== null) return { state: "failed", origin: null, reason: jupyterFault };

@@ -203,7 +203,15 @@ export function predecessorCases(makeWorld: () => Promise<HttpWorld>): void {
       expect(await ask("GET", `/v1/jobs/${OWN_ID.slice(0, 8)}`, undefined, stranger)).toEqual(
         unknown(OWN_ID.slice(0, 8)),
       );
-      for (const id of ["3", OWN_ID.slice(0, 3), "3f2504e1", "3f2504e0%", "3f2504e04", "3f2504e0-4f89-", `${OWN_ID}0`]) {
+      for (const id of [
+        "3",
+        OWN_ID.slice(0, 3),
+        "3f2504e1",
+        "3f2504e0%",
+        "3f2504e04",
+        "3f2504e0-4f89-",
+        `${OWN_ID}0`,
+      ]) {
         const asked = await ask("GET", `/v1/jobs/${encodeURIComponent(id)}`);
         expect(asked).toEqual(id.endsWith("-") ? { status: 200, body: expect.anything() } : unknown(id));
       }
