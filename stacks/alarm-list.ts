@@ -6,7 +6,7 @@ import { capitalize } from "./names.ts";
 import type { Stage } from "./stage.ts";
 
 /**
- * An alarm fires when the oldest message of a queue is older than this. A message of a pool means that somebody waits
+ * An alarm fires when the oldest message of a queue is older than this. A message of a pool means that a job waits
  * for a free machine. Messages in flight count too (SQS Developer Guide, "Available CloudWatch metrics"): a command of
  * the web shell may take all of its function's 900 s, and another one waits behind it.
  */
@@ -26,7 +26,9 @@ const MOST_PENDING_SNAPSHOTS = 50;
  */
 const MOST_REFUSED_ORIGINS = 20;
 
-/** Returns the alarms of a stage by their names, but for those of the sweep and the canary, which are of another form. */
+/**
+ * Returns the alarms of a stage by their names, but for those of the sweep and the canary, which are of another form.
+ */
 export function alarmsOf(
   stage: Stage,
   { queues, deadLetterQueues, schedules, urls, sockets, apiId }: Monitored,
@@ -122,7 +124,7 @@ function ageAlarm(name: QueueName, queue: sst.aws.Queue): Alarm {
   };
 }
 
-/** As that of the HTTP API, which counts nothing of what goes to a function by its URL. */
+/** Fires as the alarm of the HTTP API does. The API does not count calls of a function URL. */
 function urlAlarm(entry: EndpointEntry, { name }: sst.aws.Function): Alarm {
   return {
     description: `${entry.name} answered with 5xx, or ended without an answer.`,

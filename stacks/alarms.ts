@@ -21,7 +21,7 @@ export interface Alarm {
   readonly tellsEnd?: false;
 }
 
-/** What alarms and the dashboard show of a deployment. */
+/** The parts of a deployment that alarms and the dashboard show. */
 export interface Monitored {
   readonly queues: Queues;
   /** By the name of the queue that they belong to; `schedules` is that of EventBridge Scheduler. */
@@ -32,7 +32,7 @@ export interface Monitored {
   readonly edge: aws.cloudfront.Distribution;
   /** The functions behind URLs of their own. */
   readonly urls: ReadonlyMap<EndpointEntry, sst.aws.Function>;
-  /** Those of WebSocket APIs. */
+  /** The functions of WebSocket APIs. */
   readonly sockets: ReadonlyMap<SocketEntry, sst.aws.Function>;
 }
 
@@ -54,7 +54,10 @@ export function makeAlarms(stage: Stage, monitored: Monitored): void {
   if (monthlyBudgetUsd !== undefined && alarmEmail !== undefined) makeBudget(monthlyBudgetUsd, alarmEmail);
 }
 
-/** Creates a topic whose messages are mailed to ALARM_EMAIL. An alarm reaches only topics of its own region. */
+/**
+ * Creates a topic whose messages are mailed to ALARM_EMAIL. CloudWatch lets an alarm notify topics of the same region
+ * only.
+ */
 export function makeTopic(name: string, { alarmEmail }: Stage, region?: string): aws.sns.Topic {
   const place = region === undefined ? {} : { region };
   const topic = new aws.sns.Topic(name, place);
@@ -81,7 +84,10 @@ function argumentsOf(alarm: Alarm): aws.cloudwatch.MetricAlarmArgs {
   };
 }
 
-/** Counts calls less those that failed. Where nobody calls the sweep there is no metric, and the alarm fires as well. */
+/**
+ * Counts calls less those that failed. The alarm also fires without data, because a sweep that is never called has no
+ * metric.
+ */
 function missedSweepArguments(FunctionName: Text): aws.cloudwatch.MetricAlarmArgs {
   const sum = (id: string, metricName: string) => ({
     id,

@@ -13,15 +13,15 @@ const accessLog = {
 
 /**
  * How many requests the API takes, from all clients together. A request takes some 100 ms of one function, so 500 a
- * second take about 50 of the account's 1,000 concurrent calls, and as many as 500 if all of them start cold. That leaves
- * looks, plans and schedules what is reserved for them (concurrency.ts), and the account 9,500 of the 10,000 requests a
+ * second take about 50 of the account's 1,000 concurrent calls, and as many as 500 if all of them start cold. Looks,
+ * plans and schedules keep their reservations (concurrency.ts), and the account keeps 9,500 of the 10,000 requests a
  * second of all its APIs (API Gateway Developer Guide, "Throttling requests to your HTTP API"). Callers beyond it are
  * answered 429 by API Gateway. The firewall keeps one address from using all of it (firewall.ts).
  */
 const MOST_REQUESTS_A_SECOND = 500;
 const MOST_REQUESTS_AT_ONCE = 500;
 
-/** The HTTP API: a route for each endpoint that answers in time, and one that takes whatever no route takes. */
+/** Makes the HTTP API: a route for each endpoint that answers in time, and a default route. */
 export function makeApi(
   functions: FunctionsFile,
   functionOf: (entry: FunctionEntry) => sst.aws.Function,

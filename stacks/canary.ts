@@ -38,7 +38,7 @@ export function makeCanary(stage: Stage, edgeName: $util.Input<string>): void {
     evaluationPeriods: 3,
     comparisonOperator: "LessThanThreshold",
     threshold: 1,
-    // Nobody asks any more, which is as bad as no answer.
+    // A missing check is as bad as a failing one.
     treatMissingData: "breaching",
     alarmActions: [topic.arn],
     okActions: [topic.arn],

@@ -23,14 +23,16 @@ export interface EdgeOptions {
   readonly urlOf: (entry: EndpointEntry) => $util.Input<string>;
   /** With a comma between them while they are exchanged; the first is the one to add. */
   readonly originSecrets: $util.Input<string>;
-  /** A host name with its certificate in us-east-1; without it the distribution has a name of its own. */
+  /** A host name with its certificate in us-east-1; without it CloudFront chooses the name. */
   readonly domain: { readonly name: string; readonly certificateArn: string } | undefined;
   readonly firewallArn: $util.Input<string>;
   /** The project, where edge-function.js is. */
   readonly root: string;
 }
 
-/** The one distribution in front of all that serves requests. Nothing is cached, and each behaviour has the function. */
+/**
+ * The one distribution in front of all that serves requests. Nothing is cached, and each behaviour has the function.
+ */
 export function makeEdge(options: EdgeOptions) {
   const { functions, served, apiUrl, socketUrl, urlOf, originSecrets, domain, firewallArn, root } = options;
   const sockets = functions.filter((entry) => entry.kind === "socket");
@@ -45,7 +47,8 @@ export function makeEdge(options: EdgeOptions) {
     },
     { dependsOn: served.map(({ nodes }) => nodes.function) },
   );
-  // A browser that was here once asks over HTTPS alone for a year (RFC 6797). Host names below it are not Berth's to bind.
+  // A browser that was here once asks over HTTPS alone for a year (RFC 6797). Host names below it are not Berth's to
+  // bind.
   const headers = new aws.cloudfront.ResponseHeadersPolicy("Edge", {
     securityHeadersConfig: {
       strictTransportSecurity: { accessControlMaxAgeSec: 31_536_000, override: true },
@@ -83,7 +86,7 @@ export function makeEdge(options: EdgeOptions) {
       ...behaviour(logicalName(entry)),
     })),
     restrictions: { geoRestriction: { restrictionType: "none" } },
-    // CloudFront's own name takes TLS 1.0 too, whatever is set here (CloudFront Developer Guide, "Supported protocols and
+    // CloudFront's own name always takes TLS 1.0 too (CloudFront Developer Guide, "Supported protocols and
     // ciphers between viewers and CloudFront"): TLS 1.2 needs API_DOMAIN.
     viewerCertificate: domain
       ? {

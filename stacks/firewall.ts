@@ -15,12 +15,12 @@ export function makeFirewall(stage: Stage, functions: FunctionsFile): aws.wafv2.
   const login = functions.find(({ name }) => name === "gpu-dev/auth/aws-login");
   if (login?.kind !== "endpoint") throw new Error("functions.json has no log-in");
   return new aws.wafv2.WebAcl("Firewall", {
-    // What is of CloudFront is made there, wherever the stage is.
+    // CloudFront takes web ACLs of this region only.
     region: "us-east-1",
     scope: "CLOUDFRONT",
     defaultAction: { allow: {} },
     visibilityConfig: seen(stage.tableName),
-    // In the form of gpu-dev, as its login answers.
+    // The login of gpu-dev answers in this form.
     customResponseBodies: [
       { key: "too-many", contentType: "APPLICATION_JSON", content: JSON.stringify({ detail: "Too many requests" }) },
     ],
@@ -34,7 +34,7 @@ export function makeFirewall(stage: Stage, functions: FunctionsFile): aws.wafv2.
 interface RateRule {
   readonly name: string;
   readonly priority: number;
-  /** For each address and minute. */
+  /** Requests of one address in a minute. */
   readonly limit: number;
   /** Which requests it counts: all if absent. */
   readonly scope?: aws.types.input.wafv2.WebAclRuleStatementRateBasedStatementScopeDownStatement;
@@ -72,7 +72,7 @@ function pathsEndingWith(path: string) {
       searchString: path,
       positionalConstraint: "ENDS_WITH",
       fieldToMatch: { uriPath: {} },
-      // It counts /v1/./auth/aws-login too, whatever an origin makes of dot segments and doubled slashes.
+      // Dot segments and doubled slashes count too, as in /v1/./auth/aws-login.
       textTransformations: [
         { priority: 0, type: "URL_DECODE" },
         { priority: 1, type: "NORMALIZE_PATH" },

@@ -9,7 +9,7 @@ interface Entry<Kind extends string> {
   /** From the root of the project: `functions/gpu-dev/jobs/cancel.ts`. Exports `handler` once it can run on AWS. */
   readonly file: string;
   readonly kind: Kind;
-  /** What it needs permissions and settings for. */
+  /** The ports that need permissions and settings. */
   readonly uses: readonly PortName[];
   readonly timeoutSeconds: number;
   readonly memoryMb: number;
@@ -40,7 +40,7 @@ export interface ConsumerEntry extends Entry<"consumer"> {
 
 export interface ScheduleEntry extends Entry<"schedule"> {
   readonly minutes: number;
-  /** Also once after a deployment. */
+  /** The schedule is also called once after a deployment. */
   readonly atStart: boolean;
 }
 
@@ -50,7 +50,7 @@ export interface SocketEntry extends Entry<"socket"> {
   readonly path: string;
 }
 
-/** Serves whatever no endpoint's route takes. */
+/** Serves paths that match no endpoint's route. */
 export interface FallbackEntry extends Entry<"fallback"> {
   readonly route: "$default";
 }

@@ -5,7 +5,7 @@ import type { Settings, Stage } from "./stage.ts";
 
 type Text = $util.Input<string>;
 
-/** What functions are told of the rest of the deployment. */
+/** The rest of the deployment, as functions get to know it. */
 export interface Surroundings {
   readonly stage: Stage;
   /** When this deployment began, as ISO 8601. */
@@ -13,7 +13,7 @@ export interface Surroundings {
   /** `dist`, where `npm run bundle` writes. */
   readonly bundles: string;
   readonly queueUrls: Readonly<Record<"WORK_QUEUE_URL" | "POOLS_QUEUE_URL" | "WEBHOOKS_QUEUE_URL", Text>>;
-  /** For the web shell alone. */
+  /** Only the web shell gets it. */
   readonly shellQueueUrl: Text;
   readonly socketApiUrl: Text;
   readonly bucketName: Text;

@@ -57,7 +57,7 @@ function makeRole(kind: RoleKind, arns: Arns<$util.Input<string>>, socketPolicy:
   });
 }
 
-/** The ARNs of a deployment, from what was made and the account it is made in. */
+/** Returns the ARNs of a deployment. */
 export function arnsOf(made: {
   readonly deployment: string;
   readonly stage: string;

@@ -5,7 +5,7 @@ export type Queues = Readonly<Record<QueueName, sst.aws.Queue>>;
 
 export interface MadeQueues {
   readonly queues: Queues;
-  /** For messages that could not be dealt with. */
+  /** They hold messages whose consumer failed too often. */
   readonly deadLetterQueues: Queues;
 }
 

@@ -33,7 +33,7 @@ function queueOf(entry: FunctionEntry): string | undefined {
 
 function reachableQueues(start: FunctionEntry, functions: FunctionsFile): ReadonlySet<string> {
   const reached = new Set<string>(queuesSentTo(start));
-  // A set also iterates over the queues that are added meanwhile.
+  // Iterating over a set includes the queues that this loop adds.
   for (const queue of reached) {
     for (const entry of functions) {
       if (queueOf(entry) === queue) for (const next of queuesSentTo(entry)) reached.add(next);

@@ -3,7 +3,7 @@ import { capitalize } from "./names.ts";
 import { withheldActions } from "./withheld-actions.ts";
 
 /**
- * What a role is for: the kind of its functions, and the ports they use. Each queue's consumer has a role of its own.
+ * What a role is for: the kind of its functions, and the ports they use. The consumers of two queues never share a role.
  */
 export interface RoleKind {
   /** Part of its name in AWS: `EndpointQueueTable`, `ConsumerWork`. */
@@ -22,7 +22,7 @@ export interface Statement<Text> {
   readonly Condition?: Condition<Text>;
 }
 
-/** By operator and key. */
+/** The conditions of a statement, keyed by operator and then by condition key. */
 export type Condition<Text> = Readonly<Record<string, Readonly<Record<string, string | readonly string[] | Text>>>>;
 
 /**
@@ -43,11 +43,14 @@ export interface Arns<Text> {
   readonly logGroups: Text;
   /** All, since EBS chooses the ids: the deployment's tag is required. */
   readonly volumes: Text;
-  /** As of volumes, but for one that gets a lost tag back. */
+  /** All, as for volumes. The tag is required except to put a lost tag back. */
   readonly snapshots: Text;
   /** All: a volume is detached from whichever lost machine has it. */
   readonly instances: Text;
-  /** The key that encrypts volumes; undefined: the account's default key, whose policy lets everybody in the account use it. */
+  /**
+   * The key that encrypts volumes; undefined: the account's default key, whose policy lets everybody in the account use
+   * it.
+   */
   readonly ebsKey: Text | undefined;
   /** The name by which KMS knows EC2 in this region. */
   readonly ec2Service: Text;
@@ -113,7 +116,7 @@ const statementsOfPort: Readonly<Record<PortName, OfPort>> = {
   blobs: ({ bucket, bucketObjects }, { kind }) => [
     // Endpoints read blobs that looks wrote, or sign a URL that reads one.
     allow("Blobs", (kind === "endpoint" ? readsBlobs : changesBlobs).map(of("s3")), [bucketObjects]),
-    // Without this S3 answers 403 in place of 404. And who removes all blobs of a disk lists them.
+    // S3 answers 403 in place of 404 without this action. And who removes all blobs of a disk lists them.
     allow("BlobList", ["s3:ListBucket"], [bucket]),
   ],
   sealer: ({ sealerKey }) => [
@@ -125,7 +128,7 @@ const statementsOfPort: Readonly<Record<PortName, OfPort>> = {
     // Lambda makes the interfaces of a function by the function's own role (AWSLambdaVPCAccessExecutionRole).
     ...(inNetwork ? [allow("Interfaces", interfaces, ["*"]), interfacesNotByCode] : []),
     allow("Cluster", ["eks:DescribeCluster"], [cluster]),
-    // Looks alone ask what became of a machine: they end what was on a lost one.
+    // Only looks ask about a machine, to end runs on a lost one.
     ...(kind === "consumer" ? [allow("Machines", ["ec2:DescribeInstances"], ["*"])] : []),
   ],
   volumes: (arns, { kind }) => volumeStatements[kind](arns),
@@ -148,7 +151,9 @@ const sentTo: Readonly<Record<string, readonly ConsumerEntry["queue"][]>> = {
   EndpointQueueTableVolumes: ["work"],
 };
 
-/** Roles with a function that queries an index. The audit refuses such a query to every other one (audit/aws-front.ts). */
+/**
+ * Roles with a function that queries an index. The audit refuses such a query to every other one (audit/aws-front.ts).
+ */
 const queryIndexes: readonly string[] = [
   "ConsumerPools",
   "ConsumerWork",
@@ -203,13 +208,13 @@ function changeVolumes(arns: Arns<unknown>): Statement<unknown>[] {
   const { volumes, snapshots, instances, deployment } = arns;
   const made = { StringEquals: { "aws:RequestTag/berth:deployment": deployment } };
   const ours = { StringEquals: { "aws:ResourceTag/berth:deployment": deployment } };
-  // This tag can be set at a snapshot's creation alone: no role can tag somebody else's snapshot and then remove it.
+  // This tag can be set at a snapshot's creation alone: no role can tag a foreign snapshot and then remove it.
   const madeHere = { ...ours, Null: { "aws:ResourceTag/berth:attempt": "false" } };
   const atMaking = { StringEquals: { "ec2:CreateAction": ["CreateVolume", "CreateSnapshot"] } };
   return [
     findVolumes,
     allow("MakeVolume", ["ec2:CreateVolume"], [volumes], made),
-    // A tag that somebody removed is put back first (packages/aws/ebs-volumes.ts).
+    // The adapter first puts a lost tag back (packages/aws/ebs-volumes.ts).
     allow("OfSnapshot", ["ec2:CreateVolume"], [snapshots], ours),
     allow("MakeSnapshot", ["ec2:CreateSnapshot"], [snapshots], made),
     allow("OfVolume", ["CreateSnapshot", "DeleteVolume", "DetachVolume"].map(of("ec2")), [volumes], ours),
@@ -222,9 +227,9 @@ function changeVolumes(arns: Arns<unknown>): Statement<unknown>[] {
 }
 
 /**
- * What EBS asks of the role that makes a volume under a customer managed key (EBS User Guide, "Requirements for Amazon EBS
- * encryption"). Without it a volume is made and fails a moment later. Only EC2 may use the key for the role, and a grant
- * is only for AWS services (KMS Developer Guide, "kms:GrantIsForAWSResource").
+ * Lets EBS use a customer managed key for the volumes that a role makes (EBS User Guide, "Requirements for Amazon EBS
+ * encryption"). EC2 accepts a volume without these rights, and fails it a moment later. Only EC2 may use the key for the
+ * role, and a grant is only for AWS services (KMS Developer Guide, "kms:GrantIsForAWSResource").
  */
 function encrypt(ebsKey: unknown, ec2Service: unknown): Statement<unknown>[] {
   const byEc2 = { StringEquals: { "kms:ViaService": ec2Service } };
@@ -253,7 +258,7 @@ function retag({ snapshots, deployment }: Arns<unknown>): Statement<unknown>[] {
 }
 
 function receive<Text>(queue: Text): Statement<Text> {
-  // As AWS says it (its managed policy AWSLambdaSQSQueueExecutionRole).
+  // These are the actions of AWS's managed policy AWSLambdaSQSQueueExecutionRole.
   const actions = ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes"];
   return allow("Receive", actions.map(of("sqs")), [queue]);
 }

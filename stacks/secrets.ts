@@ -10,7 +10,7 @@ export function readSecret(name: keyof typeof settings): $util.Output<string> {
   return new sst.Secret(name).value.apply((value) => checkedSecret(name, value));
 }
 
-/** Throws what is wrong with the value, which it does not say. */
+/** Throws an error that names the problem and never the value. */
 export function checkedSecret(name: keyof typeof settings, value: string): string {
   const setting = settings[name];
   const problems = value === "" ? [`  ${setting} must be set`] : problemsOnLambda([setting], { [setting]: value });

@@ -4,7 +4,10 @@ export const SOCKET_STAGE = "socket";
 /** So many connections have a command run at the same time, at most: each holds a function until its end. */
 const MOST_COMMANDS = 200;
 
-/** Of all clients together: API Gateway knows no limit for one connection, and has the account's other APIs in one limit. */
+/**
+ * Of all clients together: API Gateway knows no limit for one connection, and has the account's other APIs in one
+ * limit.
+ */
 const MOST_FRAMES_A_SECOND = 500;
 const MOST_FRAMES_AT_ONCE = 1_000;
 
@@ -18,7 +21,7 @@ const message = [
 
 export interface SocketApi {
   readonly api: aws.apigatewayv2.Api;
-  /** `https` and the stage: what is posted to connections goes there. */
+  /** The `https` address of the stage, where messages to connections are posted. */
   readonly url: $util.Output<string>;
 }
 
@@ -29,7 +32,7 @@ export interface SocketParts {
   readonly key: aws.kms.Key;
 }
 
-/** The WebSocket API, without a route: its function is told where it is. */
+/** Makes the WebSocket API without routes, because its function needs the address first. */
 export function makeSocketApi(): SocketApi {
   const api = new aws.apigatewayv2.Api("Socket", {
     protocolType: "WEBSOCKET",
@@ -118,8 +121,8 @@ export function socketPolicy({ api }: SocketApi, queue: sst.aws.Queue, key: aws.
 }
 
 /**
- * What SQS asks of who sends to a queue under a key and who receives from it (SQS Developer Guide, "Key management"):
- * the key opens nothing else for them.
+ * Returns the right to use a queue's key through SQS, which senders and receivers need (SQS Developer Guide, "Key
+ * management"). The key opens nothing else for them.
  */
 function useOf(key: aws.kms.Key) {
   return {
@@ -133,7 +136,7 @@ function useOf(key: aws.kms.Key) {
   };
 }
 
-/** As whom API Gateway puts frames into the queue. */
+/** Makes the role that API Gateway takes to put frames into the queue. */
 function senderOf(queue: sst.aws.Queue, key: aws.kms.Key): aws.iam.Role {
   const trust = {
     Effect: "Allow",

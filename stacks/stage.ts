@@ -7,10 +7,13 @@ export interface Stage {
   /** The name of the table, and on the cluster and on volumes that of the deployment. */
   readonly tableName: string;
   readonly eksCluster: string;
-  /** Where the API is served: API_DOMAIN with API_CERTIFICATE_ARN, in us-east-1. Without it CloudFront gives it a name. */
+  /**
+   * Where the API is served: API_DOMAIN with API_CERTIFICATE_ARN, in us-east-1. CloudFront chooses a name if it is
+   * absent.
+   */
   readonly domain: { readonly name: string; readonly certificateArn: string } | undefined;
   /**
-   * Where the cluster's API server answers in its own network alone: EKS_ACCESS=private with VPC_SUBNETS,
+   * The network of a cluster whose API server is private: EKS_ACCESS=private with VPC_SUBNETS,
    * VPC_SECURITY_GROUPS.
    */
   readonly network: { readonly privateSubnets: string[]; readonly securityGroups: string[] } | undefined;
@@ -19,7 +22,9 @@ export interface Stage {
   readonly monthlyBudgetUsd: number | undefined;
   /** The ARN of the key that encrypts disks: EBS_KMS_KEY_ID. undefined: the account's default key for EBS. */
   readonly ebsKey: string | undefined;
-  /** By the names of .env.example: for every function, for those that reach the cluster, the keys of GitHub, receivers. */
+  /**
+   * By the names of .env.example: for every function, for those that reach the cluster, the keys of GitHub, receivers.
+   */
   readonly settings: Settings;
   readonly clusterSettings: Settings;
   readonly keysSettings: Settings;
@@ -64,7 +69,7 @@ const cluster = ["EKS_CLUSTER", "EKS_ENDPOINT", "EKS_CA", "NODE_TYPES", "TOOLS_I
 const keys = ["GITHUB_KEYS_URL"] as const;
 const volumes = ["EBS_KMS_KEY_ID"] as const;
 const receiver = ["WEBHOOK_ALLOW"] as const;
-/** Of a deployment itself. */
+/** Settings of a deployment itself. */
 const place = ["AWS_REGION"] as const;
 
 /**
@@ -103,7 +108,7 @@ export function readStage(name: string, environment: Environment): Stage {
   };
 }
 
-/** Lambda takes 4 KB of variables ("Lambda quotas"), and what is told to functions of the deployment itself is 1 KB. */
+/** Lambda takes 4 KB of variables ("Lambda quotas"), and values of the deployment itself take up to 1 KB. */
 const MOST_OF_SETTINGS = 3_000;
 
 function sizeIn(environment: Environment, name: string): number {

@@ -1,7 +1,7 @@
 import { tableDefinition } from "../packages/aws/table-definition.ts";
 import type { Stage } from "./stage.ts";
 
-/** The one table, as the tests' own is defined. In production nobody deletes it by mistake. */
+/** The one table, as the tests' own is defined. Production protects it from deletion. */
 export function makeTable({ tableName, isProduction }: Stage): sst.aws.Dynamo {
   const { KeySchema = [], AttributeDefinitions = [], GlobalSecondaryIndexes = [] } = tableDefinition(tableName);
   const fields = AttributeDefinitions.map(({ AttributeName = "", AttributeType = "" }) => [

@@ -48,7 +48,7 @@ async function createSnapshot(
   return snapshotOf(await once.send(command, { abortSignal: changing() }).catch(inWords), attempt);
 }
 
-/** A description cannot be changed, so it says who made a snapshot whatever becomes of its tags. */
+/** A description cannot be changed, so it names the maker of a snapshot even after its tags are gone. */
 function descriptionOf(deployment: string, attempt: string): string {
   return `Berth ${deployment} ${attempt}`;
 }
@@ -68,7 +68,7 @@ async function listSnapshots({ client, deployment }: EbsOptions, volumeId: strin
   return found;
 }
 
-/** One whose tags somebody took off is not among them, and would name no record. */
+/** Leaves out snapshots without tags, since those name no record. */
 async function listOwnedSnapshots({ client, deployment }: EbsOptions): Promise<OwnedSnapshot[]> {
   const found: OwnedSnapshot[] = [];
   const query = { OwnerIds: ["self"], Filters: [hasTag(tagName.deployment, deployment)] };

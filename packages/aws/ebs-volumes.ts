@@ -36,7 +36,7 @@ export function ebsVolumes(options: EbsOptions): Volumes {
     listOwned: () => listOwned(options),
     removeVolume: (id) => removeVolume(options, id),
     detachVolume: (id, { providerId }) => detachVolume(options, id, instanceIdOf(providerId)),
-    // Nobody reads the files of a volume.
+    // A volume of EBS has no files that Berth could read.
     startArchive: async () => undefined,
     findArchive: async () => ({ state: "failed", bytes: 0 }),
     endArchive: async () => undefined,
@@ -61,7 +61,8 @@ async function createVolume(options: EbsOptions, wanted: Wanted): Promise<Volume
       Size: sizeGb,
       VolumeType: "gp3",
       Encrypted: true,
-      // A volume of a snapshot under another key is encrypted anew (EBS User Guide, "How Amazon EBS encryption works").
+      // EBS encrypts the volume again if its snapshot has another key (EBS User Guide, "How Amazon EBS encryption
+      // works").
       ...(kmsKeyId === undefined ? {} : { KmsKeyId: kmsKeyId }),
       ...(snapshotId === undefined ? {} : { SnapshotId: requireId(snapshotId, "snap") }),
       ClientToken: hash("sha256", `${deployment}\n${token}\n${life}`),
@@ -81,7 +82,7 @@ async function createVolume(options: EbsOptions, wanted: Wanted): Promise<Volume
 
 /**
  * A role may make volumes only of snapshots with the deployment's tag (stacks/roles.ts). If EC2 refuses one of this
- * deployment's snapshots because somebody removed that tag, puts the tag back and asks once more.
+ * deployment's snapshots that lost the tag, puts the tag back and asks once more.
  */
 async function sendCreate(options: EbsOptions, command: CreateVolumeCommand, limit: Limit) {
   try {
@@ -164,7 +165,7 @@ async function detachVolume({ client, changing }: EbsOptions, id: string, instan
   const there = found?.Attachments?.find((one) => one.InstanceId === instance && one.State !== "detached");
   if (!there) return;
   const command = new DetachVolumeCommand({ VolumeId: id, InstanceId: instance, Force: true });
-  // It was taken off meanwhile.
+  // The volume is already detached.
   await unlessNotFound(client.send(command, limit)).catch((error: unknown) => {
     if (refusalCode(error) !== "IncorrectState") inWords(error);
   });

@@ -3,7 +3,7 @@ import type { Dialect } from "./dialect.ts";
 import type { PlainRequest } from "./plain.ts";
 import type { Runtime } from "./runtime.ts";
 
-/** What is known about one request while it is answered. */
+/** The state of one request while it is answered. */
 export interface Exchange {
   readonly requestId: string;
   readonly correlationId: string | undefined;

@@ -5,7 +5,7 @@ import { ORIGIN_HEADER } from "./origin.ts";
 /** In it the edge says the path as the client sent it, where something in it is escaped. */
 const PATH_HEADER = "x-berth-path";
 
-/** In it the edge says the client's address. */
+/** The header in which the edge says the client's address. */
 export const VIEWER_HEADER = "x-berth-viewer";
 
 /** The parts of an event of an HTTP API or a function URL (payload format 2.0) that are read here. */

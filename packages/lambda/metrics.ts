@@ -63,7 +63,7 @@ export function namespaceOf(logGroup: string | undefined): string | undefined {
   return /^\/(berth\/[a-z0-9-]+)\//.exec(logGroup ?? "")?.[1];
 }
 
-/** What makes a line a metric (CloudWatch User Guide, "Specification: Embedded metric format"). */
+/** Returns the fields that make a line a metric (CloudWatch User Guide, "Specification: Embedded metric format"). */
 function embedded({ values, dimensions = {} }: Counted, Namespace: string, Timestamp: number): Fields {
   const Metrics = Object.keys(values).map((Name) => ({ Name, Unit: Name.endsWith("Ms") ? "Milliseconds" : "Count" }));
   const CloudWatchMetrics = [{ Namespace, Dimensions: [Object.keys(dimensions)], Metrics }];

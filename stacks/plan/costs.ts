@@ -11,7 +11,7 @@ export interface Prices {
   readonly date: string;
   readonly region: string;
   readonly prices: Readonly<Record<PriceName, { readonly usd: number; readonly per: number; readonly source: string }>>;
-  /** What people pay for beside a stage: no load of the stage says how much of it there is. */
+  /** Prices of things beside a stage. Their amount does not follow from the load of the stage. */
   readonly beside: readonly BesidePrice[];
 }
 
@@ -38,9 +38,9 @@ export interface CostLine {
   readonly usd: number;
 }
 
-/** What nobody has measured on AWS, and what was taken for it. */
+/** Assumptions. None was measured on AWS. */
 const assumed = {
-  /** Of a request in its function, most of it waiting for the table. */
+  /** The time of a request in its function, most of which is spent waiting for the table. */
   requestSeconds: 0.05,
   requestReads: 3,
   /** Most requests read; those that change something write a record of some KB. */
@@ -54,18 +54,18 @@ const assumed = {
   lookReads: 5,
   lookLogKb: 0.6,
   lookKeyCalls: 1,
-  /** A look that changes what is granted or returned is told to the pool; most looks change nothing. */
+  /** A look that changes a grant requests a plan. Most looks change nothing. */
   plansPerLook: 0.2,
   planSeconds: 0.3,
-  /** Taken, and measured by nobody: a write of a record every four minutes. Each of 3 KB counts three times. */
+  /** Assumed: one write of a record every four minutes. Each of 3 KB counts three times. */
   writesPerHour: 16.25 * 3,
   looksPerHour: 20,
   /**
    * The beginning and the end of one job. 10,000 jobs a day of an hour each were measured with 47 to 83 million write
-   * units a month, of which the hours above make 15 million. The upper end is taken: (83 - 15) million / 304,000 jobs.
+   * units a month, of which the hours above make 15 million. This is the upper end: (83 - 15) million / 304,000 jobs.
    */
   writesPerJob: 224,
-  /** Taken: a look for each step from its grant to its removal, and a plan when it comes, starts and ends. */
+  /** Assumed: a look for each step from a job's grant to its removal, and a plan when it comes, starts and ends. */
   looksPerJob: 25,
   plansPerJob: 3,
   /** Six checkers of three regions, every half minute (canary.ts). */
@@ -78,7 +78,7 @@ const assumed = {
   commandReads: 5,
   /** One from the client and the result, of which API Gateway counts each 32 KB. */
   messagesPerCommand: 2.5,
-  /** Of a message: sent, received, removed. */
+  /** A message is sent, received and removed. */
   requestsPerMessage: 3,
   /** A schedule that has little to do, but for those that use all of their time. */
   scheduleSeconds: 1,

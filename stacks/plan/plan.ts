@@ -7,8 +7,8 @@ import { alarmMetricsOf, costsOf, type Load, type Prices } from "./costs.ts";
 import { quotaLines } from "./quota.ts";
 
 /**
- * `npm run deploy:plan -- --stage dev`: what a deployment would make, and what a month of it would cost. Without an
- * account, and so without what is there already. What neither `.env` nor `.env.<stage>` says is made up, and named.
+ * `npm run deploy:plan -- --stage dev`: what a deployment would make, and what a month of it would cost. It needs
+ * no account, so it does not know what exists already. What neither `.env` nor `.env.<stage>` says is made up, and named.
  */
 const madeUp = {
   DOMAIN: "berth.example",

@@ -7,7 +7,7 @@ import type { Resource } from "./synthesize.ts";
 
 const alarmType = "aws:cloudwatch/metricAlarm:MetricAlarm";
 
-/** Alarms and the dashboard: what they read, when alarms fire, and whom they notify. */
+/** Checks the metrics of alarms and the dashboard, the thresholds of alarms, and their topics. */
 export const alarmChecks = {
   alarms(resources, functions) {
     const alarms = ofType(resources, alarmType);
@@ -55,7 +55,10 @@ export const alarmChecks = {
     ];
   },
 
-  /** Each error event that docs/operate.md lists for AWS has an alarm which fires at its first lines, and so have counted warnings. */
+  /**
+   * Each error event that docs/operate.md lists for AWS has an alarm which fires at its first lines, and so have
+   * counted warnings.
+   */
   errorEvents(resources) {
     const alarms = ofType(resources, alarmType);
     const warnings = ["OriginsRefused", "SendsFailed", "SnapshotsPending"];
@@ -101,7 +104,10 @@ function documentedErrorEvents(): string[] {
   return [...rows].flatMap(([, names = ""]) => [...names.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name));
 }
 
-/** An alarm can only notify a topic of its own region (CloudWatch User Guide, "Notifying users on alarm changes"). */
+/**
+ * CloudWatch only lets an alarm notify a topic of the same region (CloudWatch User Guide, "Notifying users on alarm
+ * changes").
+ */
 function reaches({ alarmActions, region }: Resource["inputs"], topic: Resource): boolean {
   return region === topic.inputs.region && Boolean(alarmActions?.[0]?.endsWith(`:${topic.name}`));
 }
@@ -125,7 +131,8 @@ function sweepProblems(alarms: readonly Resource[]): string[] {
     ["failed", "Errors", "CronSweep"],
   ];
   return [
-    // Without data it fires. When CloudFront has taken the edge, after minutes, a new stage's sweeps have been counted.
+    // The alarm fires without data. CloudFront takes minutes for the edge, and a new stage's sweeps are counted by
+    // then.
     ...(sweep?.after.includes("aws:cloudfront/distribution:Distribution Edge")
       ? []
       : ["the first mail of a new stage says that no sweep was done"]),
@@ -138,7 +145,7 @@ function sweepProblems(alarms: readonly Resource[]): string[] {
   ];
 }
 
-/** Each has an alarm of its own, which fires before every call in its time has failed. */
+/** Checks that each schedule has an alarm, which fires before every call in its period has failed. */
 function scheduleProblems(entry: ScheduleEntry, resources: readonly Resource[]): string[] {
   const isOf = (arn: unknown) => functionIn(arn) === logicalName(entry);
   const alarm = ofType(resources, alarmType).find(

@@ -13,7 +13,7 @@ export const callerChecks = {
    */
   callers(resources, functions) {
     const made = ofType(resources, "aws:lambda/permission:Permission").map(callerOf);
-    // HEAD has a permission of its own.
+    // HEAD needs another permission.
     return different("callers", [...new Set(made)], functions.flatMap(callersOf));
   },
 } as const satisfies Record<string, Check>;

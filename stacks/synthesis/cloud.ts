@@ -49,7 +49,7 @@ export function outputsOf(type: string, name: string, inputs: Inputs): Record<st
   }
 }
 
-/** What AWS answers to a question of the program. */
+/** Returns the answer of AWS to a question of the program. */
 export function answerOf(token: string, inputs: Inputs): Record<string, unknown> {
   switch (token) {
     case "aws:index/getRegion:getRegion":

@@ -2,13 +2,13 @@ import { logicalName } from "../functions.ts";
 import { type Check, different, entryOf, functionIn, ofType } from "./checks.ts";
 import type { Resource } from "./synthesize.ts";
 
-/** Of an account whose quota is raised as docs/deploy.md says; so many are for whatever has no bound of its own. */
+/** The quota that docs/deploy.md asks for, and the part of it that must stay for unbounded functions. */
 const OF_AN_ACCOUNT = 1_000;
 const LEFT = 300;
 const mappingType = "aws:lambda/eventSourceMapping:EventSourceMapping";
 
 export const concurrencyChecks = {
-  /** What runs for minutes, and what is received from queues, leaves room for requests. */
+  /** Long calls and consumers of queues leave room for requests. */
   concurrency(resources, functions) {
     const made = ofType(resources, "aws:lambda/function:Function");
     const unbounded = made.filter((resource) => {
@@ -22,7 +22,7 @@ export const concurrencyChecks = {
     ];
   },
 
-  /** A flood of requests leaves what ends jobs its share: looks, plans and schedules. */
+  /** Looks, plans and schedules, which end jobs, keep their share in a flood of requests. */
   reservations(resources, functions) {
     const made = ofType(resources, "aws:lambda/function:Function");
     const ends = functions.filter(({ name, kind }) => kind === "schedule" || /^work\/(look|plan)$/.test(name));
@@ -35,7 +35,8 @@ export const concurrencyChecks = {
         reserved.map(({ inputs }) => functionIn(inputs.name)),
         ends.map(logicalName),
       ),
-      // Lambda throttles what a mapping asks for beyond it ("Configuring maximum concurrency for Amazon SQS event sources").
+      // Lambda throttles the calls of a mapping beyond the reservation ("Configuring maximum concurrency for Amazon SQS
+      // event sources").
       ...reserved
         .filter((each) => reservedOf(each) < receivedBy(each, resources))
         .map(({ name }) => `${name} receives more than it may run`),

@@ -106,7 +106,7 @@ export const edgeChecks = {
     );
   },
 
-  /** Browsers come back over HTTPS alone, and what is older than TLS 1.2 reaches nothing that Berth can choose for. */
+  /** Browsers come back over HTTPS only, and no connection that Berth can configure takes less than TLS 1.2. */
   transport(resources) {
     const [distribution] = ofType(resources, "aws:cloudfront/distribution:Distribution");
     const [policy, ...others] = ofType(resources, "aws:cloudfront/responseHeadersPolicy:ResponseHeadersPolicy");
@@ -133,7 +133,7 @@ export const edgeChecks = {
     ];
   },
 
-  /** Somebody asks as a client would: of what keeps everybody out at the edge no other alarm knows. */
+  /** The canary asks as a client would. No other alarm notices an edge that keeps all clients out. */
   canary(resources) {
     const [check, ...others] = ofType(resources, "aws:route53/healthCheck:HealthCheck");
     const [distribution] = ofType(resources, "aws:cloudfront/distribution:Distribution");
@@ -150,9 +150,11 @@ export const edgeChecks = {
         ["HTTPS", 443, "/health", true, 30],
       ),
       ...differentInOrder("where it asks", fqdn, distribution?.inputs.aliases?.[0] ?? "d111111abcdef8.cloudfront.net"),
-      // Route 53 Developer Guide, "Values that you specify when you create or update health checks", health checker regions.
+      // Route 53 Developer Guide, "Values that you specify when you create or update health checks", health checker
+      // regions.
       ...(regions.length >= 3 ? [] : ["Route 53 checks from three regions or more"]),
-      // Route 53 writes its metrics there alone (Route 53 Developer Guide, "Monitoring health checks using CloudWatch").
+      // Route 53 writes its metrics there alone (Route 53 Developer Guide, "Monitoring health checks using
+      // CloudWatch").
       ...differentInOrder(
         "the alarm of the canary",
         [region, namespace, dimensions, comparisonOperator, threshold, treatMissingData],

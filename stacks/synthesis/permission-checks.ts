@@ -32,7 +32,7 @@ const known = {
   "execute-api": ["ManageConnections"],
   kms: [
     ...["Decrypt", "GenerateDataKey"],
-    // For EBS_KMS_KEY_ID alone.
+    // Only EBS_KMS_KEY_ID needs these.
     ...["CreateGrant", "DescribeKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo"],
   ],
   lambda: ["InvokeFunction"],
@@ -88,7 +88,10 @@ export const permissionChecks = {
       );
   },
 
-  /** Who makes volumes may use the key of EBS_KMS_KEY_ID by EC2 alone, and without that setting no role names such a key. */
+  /**
+   * The role that makes volumes may use the key of EBS_KMS_KEY_ID through EC2 only. No role names a key without that
+   * setting.
+   */
   keyOfVolumes(resources, functions) {
     const made = ofType(resources, "aws:lambda/function:Function");
     const keys = new Set(made.flatMap(({ inputs }) => inputs.environment?.variables?.EBS_KMS_KEY_ID ?? []));
@@ -185,7 +188,7 @@ function statementsIn({ Statement }: Resource["inputs"]): { actions: string[]; r
   return Statement.map(({ Action, Resource }: Resource["inputs"]) => ({ actions: Action, resources: Resource }));
 }
 
-/** What the adapter of each port reads at init. */
+/** The settings that the adapter of each port reads at init. */
 const settingsOfPort: Readonly<Record<PortName, readonly ConfigName[]>> = {
   table: ["TABLE_NAME"],
   queue: ["WORK_QUEUE_URL", "POOLS_QUEUE_URL", "WEBHOOKS_QUEUE_URL"],
@@ -198,10 +201,10 @@ const settingsOfPort: Readonly<Record<PortName, readonly ConfigName[]>> = {
   fetch: ["WEBHOOK_ALLOW"],
 };
 
-/** What stage.ts keeps free for what a function is told of the deployment, and the settings of this stage. */
+/** The size that stage.ts keeps free for values of the deployment, plus the settings of this stage. */
 const MOST_OF_AN_ENVIRONMENT = 1_000;
 
-/** An init that would end, and a secret where nobody uses it. */
+/** Finds settings that would end an init, and secrets that a function does not use. */
 function environmentProblems({ name, inputs }: Resource, entry: FunctionEntry): string[] {
   const given: Readonly<Record<string, string>> = inputs.environment?.variables ?? {};
   const serves = ["endpoint", "fallback", "socket"].includes(entry.kind);

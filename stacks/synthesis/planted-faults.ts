@@ -680,7 +680,7 @@ export const domainFaults: Readonly<Record<string, Fault>> = {
   }),
 };
 
-/** Of a stage in a network, which the check `network` finds. */
+/** Mistakes of a stage in a network. The check `network` finds them. */
 export const networkFaults: Readonly<Record<string, Fault>> = {
   "a function in it for nothing": change(lambda, /^SharedLiveFunction$/, (inputs) => ({
     ...inputs,

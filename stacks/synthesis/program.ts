@@ -14,14 +14,14 @@ interface Recorded {
   readonly name: string;
   readonly read: boolean;
   readonly inputs: unknown;
-  /** What is made before it, as `<type> <name>`. */
+  /** The resources that must exist first, as `<type> <name>`. */
   readonly after: readonly string[];
 }
 
 /** Runs sst.config.ts as SST does, with its real components, and writes down every resource that Pulumi would make. */
 const recorded: Recorded[] = [];
 const after = new Map<string, readonly string[]>();
-// What mocks are told of a resource leaves out what it waits for.
+// Mocks do not get the dependencies of a resource.
 const { registerResource } = MockMonitor.prototype;
 MockMonitor.prototype.registerResource = function (request, callback) {
   const names = request.getDependenciesList().map((urn: string) => urn.split("::").slice(2));

@@ -2,7 +2,10 @@ import { type Check, different, functionIn, ofType } from "./checks.ts";
 import { rolePolicies } from "./policies.ts";
 import type { Resource } from "./synthesize.ts";
 
-/** Reads the loops off what is made: who may send to a queue by its role's policies, and whom the queue invokes. */
+/**
+ * Finds loops in the resources: the policies of a role name the queues it sends to, and mappings the functions they
+ * invoke.
+ */
 export const recursionChecks = {
   loops(resources) {
     const mappings = ofType(resources, "aws:lambda/eventSourceMapping:EventSourceMapping");

@@ -123,7 +123,7 @@ function allowedTo(resource: Resource, resources: readonly Resource[]): Statemen
   return statementsOf(resource, resources).filter(({ Effect }) => Effect === "Allow");
 }
 
-/** Of the role that a function was given; nothing where it is none of those made. */
+/** Returns the statements of the role of a function, or none if no such role is made. */
 function statementsOf({ inputs }: Resource, resources: readonly Resource[]): Statement[] {
   const role = ofType(resources, "aws:iam/role:Role").find(({ name }) => inputs.role?.endsWith(`:role/${name}`));
   const policies: readonly { readonly policy: string }[] = role?.inputs.inlinePolicies ?? [];
@@ -207,7 +207,7 @@ function queuesReceivedFrom(entry: FunctionEntry): readonly string[] {
 
 function queuesSentTo(entry: FunctionEntry): readonly string[] {
   const { name, kind, uses } = entry;
-  // Its command's next frames: it sends them to itself.
+  // It sends the next frames of a command to itself.
   if (kind === "socket") return ["shell"];
   if (!uses.includes("queue") || (uses.includes("compute") && onlyRunsCommands(kind))) return [];
   return fewerQueues[name] ?? ["work", "pools", "webhooks"];
@@ -225,7 +225,7 @@ function serviceOf(action: string): string | undefined {
   return action.split(":")[0];
 }
 
-/** As IAM compares: a star stands for anything. */
+/** Compares as IAM does: a star stands for any text. */
 function covers(pattern: string, arn: string): boolean {
   const parts = pattern.split("*").map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, "\\$&"));
   return new RegExp(`^${parts.join(".*")}$`).test(arn);

@@ -13,7 +13,7 @@ export interface Resource {
   readonly read: boolean;
   // biome-ignore lint/suspicious/noExplicitAny: each type of resource has inputs of its own
   readonly inputs: Record<string, any>;
-  /** What is made before it, as `<type> <name>`. */
+  /** The resources that must exist first, as `<type> <name>`. */
   readonly after: readonly string[];
 }
 
@@ -25,7 +25,7 @@ const platform = join(root, ".sst/platform");
  * SST's own components, and with a cloud that answers what AWS would. Throws what a deployment would fail with.
  */
 export async function synthesize(stage: string, settings: Readonly<Record<string, string>>): Promise<Resource[]> {
-  // Where Node finds the packages of SST.
+  // Node finds the packages of SST there.
   const program = join(platform, `synthesis-${stage}.mjs`);
   const found = join(platform, `synthesis-${stage}.json`);
   const isProduction = stage === "production";

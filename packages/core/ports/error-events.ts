@@ -2,7 +2,7 @@
 export interface ErrorEventAlarm {
   /** Names the CloudWatch metric that counts the event. Its alarm has the same name. */
   readonly metric: string;
-  /** Names the field that holds how many failures one line reports. Without it each line counts as one. */
+  /** Names the field that holds how many failures one line reports. Each line counts as one if it is absent. */
   readonly countField?: string;
   /** The alarm fires when more than this many are counted in five minutes. Zero if absent. */
   readonly threshold?: number;
