@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Actor } from "#core/context.ts";
-import { findAddressed } from "#core/environments/record/address-label.ts";
+import { findAddressed, findPageWithLogin } from "#core/environments/record/address-label.ts";
+import type { Environment } from "#core/environments/record/record.ts";
 import { type KeyCheck, keyCheck } from "#http/key-check.ts";
 import { isOutage } from "#http/outage.ts";
 import { withoutKeys } from "#http/redaction.ts";
@@ -11,7 +12,8 @@ import { disabledUser, noKey, notRunning, otherSite, outage, type Page, unknown 
 
 /** Where a request goes. */
 export interface Target {
-  readonly actor: Actor;
+  /** Whose key was shown; absent where the page asks for a password of its own. */
+  readonly actor?: Actor;
   /** Of the environment. */
   readonly uid: string;
   readonly port: number;
@@ -20,14 +22,16 @@ export interface Target {
 export type Authorize = (incoming: IncomingMessage, host: IngressHost) => Promise<Target | Page>;
 
 /**
- * Decides who may see what: a key of the environment's owner opens its first HTTP port while it is running. It never
- * throws.
+ * Decides who may see what: a key of the environment's owner opens its first HTTP port while it is running. A page that
+ * asks for a password of its own is open to all who know its name. It never throws.
  */
 export function ingressAccess(runtime: Runtime): Authorize {
   const { ids, clock, settings, log, keys } = runtime;
   const check = keyCheck({ table: runtime.ports.table, ids, clock, settings, memory: keys });
   return async (incoming, host) => {
     try {
+      const open = isLabel(host.label) ? await findPageWithLogin(contextOf(runtime), host.label) : undefined;
+      if (open) return targetIn(open);
       const actor = await actorOf(check, incoming);
       return isOtherSite(incoming, host) ? otherSite : await targetOf(runtime, actor, host);
     } catch (error) {
@@ -64,14 +68,19 @@ function isOtherSite({ headers }: IncomingMessage, { host }: IngressHost): boole
 async function targetOf(runtime: Runtime, actor: Actor, { label }: IngressHost): Promise<Target | Page> {
   const environment = isLabel(label) ? await findAddressed(contextOf(runtime), actor.uid, label) : undefined;
   if (!environment) return unknown;
+  const target = targetIn(environment);
+  return "port" in target ? { ...target, actor } : target;
+}
+
+function targetIn(environment: Environment): Target | Page {
   const {
     phase,
     end: { outcome },
-    run: { ports: portStatuses },
+    run: { ports },
     uid,
   } = environment;
-  const page = portStatuses.find(({ kind, address }) => kind === "http" && address !== null);
+  const page = ports.find(({ kind, address }) => kind === "http" && address !== null);
   const [, port] = /^127\.0\.0\.1:(\d+)$/.exec(page?.address ?? "") ?? [];
   if (phase !== "active" || outcome || port === undefined) return notRunning(environment);
-  return { actor, uid, port: Number(port) };
+  return { uid, port: Number(port) };
 }

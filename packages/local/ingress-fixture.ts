@@ -32,7 +32,10 @@ export interface IngressFixture {
   readonly key: string;
   keyOf(owner: string, changes?: Readonly<Record<string, unknown>>): Promise<string>;
   /** Makes an active environment whose first HTTP port is where the page is, or this port. */
-  environment(label: string, more?: Partial<NewEnvironment> & { readonly at?: number | null }): Promise<void>;
+  environment(
+    label: string,
+    more?: Partial<NewEnvironment> & { readonly at?: number | null; readonly hasLogin?: true },
+  ): Promise<void>;
   /** What the page is from now on. */
   serve(listener: RequestListener): void;
   readonly page: ReturnType<typeof createServer>;
@@ -66,7 +69,7 @@ export async function openIngressFixture(times: Partial<IngressTimes> = {}): Pro
     page,
     keyOf,
     key: await keyOf("alice"),
-    environment: async (label, { at = portOf(page), ...more } = {}) => {
+    environment: async (label, { at = portOf(page), hasLogin, ...more } = {}) => {
       await createEnvironment(world.as("alice"), {
         ...newEnvironment(label, { gpus: 1 }),
         addressLabel: label,
@@ -75,7 +78,13 @@ export async function openIngressFixture(times: Partial<IngressTimes> = {}): Pro
       });
       await world.deliver();
       const item = await world.table.get(environmentKey(actorOf("alice").uid, "gpu-dev", label));
-      const page = { port: 8080, kind: "http", address: at === null ? null : `127.0.0.1:${at}`, answers: true };
+      const page = {
+        port: 8080,
+        kind: "http",
+        address: at === null ? null : `127.0.0.1:${at}`,
+        answers: true,
+        hasLogin,
+      };
       const ssh = { port: 22, kind: "ssh", address: "127.0.0.1:1", answers: true };
       const run = { ...(item?.run as object), ports: [ssh, page] };
       const served = item?.phase === "active" ? { ...item, run } : undefined;

@@ -58,6 +58,27 @@ describe("who sees a page", () => {
     expect((await get({ authorization: basic(await fixture.keyOf("alice", { disabled: true })) })).status).toBe(403);
   });
 
+  it("is everybody where the page asks for a password of its own, and Berth's key is not passed on", async () => {
+    await fixture.environment("ide", { hasLogin: true });
+    fixture.serve((incoming, outgoing) => outgoing.end(JSON.stringify(incoming.headers)));
+    const host = "ide.preview.localhost:8080";
+    const ways = [{}, bearer, { authorization: basic("wrong") }, { authorization: basic(await fixture.keyOf("bob")) }];
+
+    const answers = await Promise.all(ways.map((headers) => get(headers, host)));
+
+    expect(answers.map(({ status }) => status)).toEqual(ways.map(() => 200));
+    expect(answers.map(({ body }) => body).join()).not.toContain("authorization");
+    expect((await get({})).status).toBe(401);
+  });
+
+  it("is whoever has a key of its owner, once an environment whose page had a password is not active", async () => {
+    await fixture.environment("ide", { hasLogin: true, policy: { ...reservation, restarts: true } });
+    await requestStop(fixture.world.as("alice"), "ide");
+    const host = "ide.preview.localhost:8080";
+
+    expect([(await get({}, host)).status, (await get(bearer, host)).status]).toEqual([401, 503]);
+  });
+
   it("finds another owner's page as little as one that is not there", async () => {
     const theirs = { authorization: basic(await fixture.keyOf("bob")) };
     const odd = ["nobody", "a..b", `${LABEL}.more`, "%2e", "x".repeat(250), "host#x", `${LABEL}|-`];

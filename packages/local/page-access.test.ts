@@ -1,9 +1,10 @@
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import ssh2 from "ssh2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { eventually } from "#process/fixture.ts";
+import { writeIdeStub } from "#process/ide-stub.ts";
 import { recordingLog } from "#testing/log.ts";
 import { localIdentities } from "./identities.ts";
 import { ask, basic } from "./ingress-fixture.ts";
@@ -15,20 +16,26 @@ import { type Stack, startStack } from "./stack.ts";
 const log = recordingLog();
 const ssh = newSshKey();
 let home: string;
+let programs: string;
 let stack: Stack;
 let port: number;
 let key: string;
 
 beforeAll(async () => {
   home = mkdtempSync("/var/tmp/berth-access-");
-  stack = await startStack({ environment: { BERTH_HOME: home, PORT: "0", BERTH_OPEN: "1" }, log });
+  programs = mkdtempSync("/var/tmp/berth-programs-");
+  chmodSync(programs, 0o755);
+  // It runs by the Node that a sandbox shows, and without one by any.
+  writeIdeStub(programs, `$([ -x ${home}/tools/node ] && echo ${home}/tools/node || echo ${process.execPath})`);
+  const environment = { BERTH_HOME: home, PORT: "0", BERTH_OPEN: "1", LOCAL_PATH: programs };
+  stack = await startStack({ environment, log });
   port = Number(new URL(stack.url).port);
   key = /API_KEY='([^']+)'/.exec(await shellEnvironment({ home, fresh: false }))?.[1] ?? "";
 });
 
 afterAll(async () => {
   await stack.stop();
-  rmSync(home, { recursive: true });
+  for (const place of [home, programs]) rmSync(place, { recursive: true });
 });
 
 // biome-ignore lint/suspicious/noExplicitAny: whatever the wire says is compared, not relied upon
@@ -49,7 +56,7 @@ async function secondKey(): Promise<string> {
 /** As a browser does it: the name leads to this machine. */
 const open = (url: string, authorization?: string) =>
   ask(Number(new URL(url).port), new URL(url).host, {
-    path: new URL(url).pathname,
+    path: `${new URL(url).pathname}${new URL(url).search}`,
     ...(authorization === undefined ? {} : { headers: { authorization } }),
   });
 
@@ -140,6 +147,27 @@ describe("a workspace's access", () => {
     expect(isSandboxed ? [home, kept] : "bare").toEqual(isSandboxed ? ["/home/dev8\n", "dot\n"] : "bare");
     expect(await enter(connectionUrls.ssh, "true")).toBe("refused");
     expect(JSON.stringify(log.lines)).not.toContain(ssh.public.split(" ")[1]);
+  });
+
+  it("is the IDE's where the machine has code-server: its password opens the printed address without a key", async () => {
+    const created = await api("POST", path, {
+      ...body,
+      workspaceId: "its-ide-is-open",
+      codeServerPassword: "open sesame",
+    });
+    const { vscode } = created.data.environment.connectionUrls;
+    const enterBy = (password: string) => open(`${vscode}/?password=${encodeURIComponent(password)}`);
+    const page = await eventually(
+      () => enterBy("open sesame"),
+      ({ body }) => body.includes(" from "),
+    );
+
+    const [wrong, stranger] = [await enterBy("other"), await open(vscode)];
+    await api("DELETE", path, { ...body, workspaceId: "its-ide-is-open", force: true });
+
+    expect(page.body).toContain(stack.isolation === "none" ? " from " : "/home/dev8/workspace from /home/dev8");
+    expect([wrong, stranger].map(({ body }) => body)).toEqual(Array(2).fill("Enter the password"));
+    expect((await open(vscode)).body).toContain("API key as the password");
   });
 
   /** What the printed command says, done by a client that only reads it. */

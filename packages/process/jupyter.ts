@@ -82,7 +82,7 @@ async function serve({ place, forwards, plan, token, runtime, tell, signal }: Se
       const exit = exitOf(child);
       const kill = () => void endGroup(child, exit);
       signal.addEventListener("abort", kill, { once: true });
-      const answer = await answerOf(place, port, exit, signal);
+      const answer = await answerOf(place, { port, path: "/api" }, exit, signal);
       if (answer === "answers") {
         hasAnswered = true;
         failures = 0;
@@ -131,22 +131,24 @@ function start(place: Inside, token: string, port: number, runtime: string): Chi
   return spawn(file, args, { env, cwd, detached: true, stdio: "ignore" });
 }
 
-function exitOf(child: ChildProcess): Promise<number | null> {
+/** Resolves with the exit code of a child; null where it has none. */
+export function exitOf(child: ChildProcess): Promise<number | null> {
   return new Promise((resolve) => {
     child.once("exit", (code) => resolve(code)).once("error", () => resolve(null));
   });
 }
 
-async function answerOf(
+/** Waits until a program that was started inside a run answers at its port, or has ended. */
+export async function answerOf(
   place: Inside,
-  port: number,
+  at: WebPlace,
   exit: Promise<unknown>,
   signal: AbortSignal,
 ): Promise<"answers" | "silent" | "ended"> {
   const ended = exit.then(() => "ended" as const);
   const end = performance.now() + startedWithinMs;
   while (!signal.aborted && performance.now() < end) {
-    const answer = await Promise.race([ended, isAnswering(place, port)]);
+    const answer = await Promise.race([ended, isAnswering(place, at)]);
     if (answer === "ended") return answer;
     if (answer) return "answers";
     await Promise.race([ended, sleep(100)]);
@@ -154,10 +156,18 @@ async function answerOf(
   return "silent";
 }
 
-async function isAnswering({ network, sandbox }: Inside, port: number): Promise<boolean> {
+/** Where a program says that it is up, to everybody. */
+interface WebPlace {
+  readonly port: number;
+  readonly path: string;
+}
+
+async function isAnswering({ network, sandbox }: Inside, { port, path }: WebPlace): Promise<boolean> {
   if (network === "own" && !(sandbox && (await listensInside(sandbox.pid, port)))) return false;
   const signal = AbortSignal.timeout(2_000);
-  const response = await fetch(`http://127.0.0.1:${port}/api`, { signal, redirect: "manual" }).catch(() => undefined);
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, { signal, redirect: "manual" }).catch(
+    () => undefined,
+  );
   await response?.body?.cancel();
   return response !== undefined && response.status < 500;
 }
@@ -165,7 +175,7 @@ async function isAnswering({ network, sandbox }: Inside, port: number): Promise<
 const graceMs = 2_000;
 
 /** Its kernels are in groups of their own: Jupyter ends them itself when it is asked to end. */
-async function endGroup(child: ChildProcess, exit: Promise<unknown>): Promise<void> {
+export async function endGroup(child: ChildProcess, exit: Promise<unknown>): Promise<void> {
   signalGroup(child, "SIGTERM");
   await Promise.race([exit, sleep(graceMs)]);
   signalGroup(child, "SIGKILL");

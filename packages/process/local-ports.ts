@@ -9,6 +9,8 @@ export interface LocalPort extends RunPort {
   readonly local: number;
   /** Nothing of the run's own will serve it. */
   readonly hasPlaceholder: boolean;
+  /** Its page asks for a password of its own. */
+  readonly hasLogin?: boolean;
 }
 
 const file = "ports.json";
@@ -19,12 +21,15 @@ const file = "ports.json";
  */
 export async function openPorts(
   directory: string,
-  { ports, command, env, programs }: Pick<LaunchPlan, "ports" | "command" | "env" | "programs">,
+  plan: Pick<LaunchPlan, "ports" | "command" | "env" | "programs">,
 ): Promise<LocalPort[]> {
+  const { ports, command, env, programs } = plan;
+  const ide = hasIde(plan) ? ports.find(({ kind }) => kind === "http") : undefined;
   const lacksJupyter = () => !isOnPath("jupyter", env.PATH ?? programs.path);
   const served = ports.flatMap((port) => {
     if (port.kind === "ssh") return [];
     if (port.kind === "jupyter") return lacksJupyter() ? [{ ...port, hasPlaceholder: true }] : [];
+    if (port === ide) return [{ ...port, hasPlaceholder: false, hasLogin: true }];
     return [{ ...port, hasPlaceholder: port.kind === "http" && command === null }];
   });
   const free = await findFreePorts(served.length);
@@ -36,6 +41,23 @@ export async function openPorts(
 /** The ports that a run was given when it was started. */
 export function readPorts(directory: string): readonly LocalPort[] {
   return JSON.parse(readWhole(directory, file) ?? "[]") as LocalPort[];
+}
+
+/** Returns the password of code-server where the image of a run would serve that at its first HTTP port. */
+export function idePassword({ command, env }: Pick<LaunchPlan, "command" | "env">): string | undefined {
+  return command === null ? env.CODE_SERVER_PASSWORD || undefined : undefined;
+}
+
+function hasIde(plan: Pick<LaunchPlan, "command" | "env" | "programs">): boolean {
+  return idePassword(plan) !== undefined && isOnPath("code-server", plan.env.PATH ?? plan.programs.path);
+}
+
+/** Writes down that a placeholder has taken the place of what a run served at a port. */
+export function notePlaceholder(directory: string, { port }: LocalPort): void {
+  const ports = readPorts(directory).map(({ hasLogin, ...one }) => {
+    return one.port === port ? { ...one, hasPlaceholder: true } : { ...one, ...(hasLogin && { hasLogin }) };
+  });
+  writeWhole(directory, file, JSON.stringify(ports));
 }
 
 /** How a run is told where to listen: `PORT_8080` is the port to take for 8080, `PORT` that of its first HTTP port. */

@@ -8,6 +8,8 @@ import { isOwnPeer } from "./own-peer.ts";
 export interface Placeholders {
   /** Throws where a port is taken: its visitors would be led to whoever has it. */
   open(ports: readonly LocalPort[]): Promise<void>;
+  /** Serves a page at a port whose own program was given up, and says why. */
+  replace(port: LocalPort, why: string): Promise<void>;
   close(): void;
 }
 
@@ -18,10 +20,10 @@ const mostConnections = 256;
  * Serves what a run's image would, from this process and to our own user alone: images are recorded and not pulled here,
  * and without a command nothing else would ever answer.
  */
-export function placeholdersOf(image: string): Placeholders {
+export function placeholdersOf(image: string, advice = ""): Placeholders {
   const servers = new Set<Server>();
-  const serveAt = async ({ port, local }: LocalPort): Promise<void> => {
-    const page = pageOf(image, String(port));
+  const serveAt = async ({ port, local }: LocalPort, more: string): Promise<void> => {
+    const page = pageOf(image, String(port), more);
     const peers = new WeakMap<Socket, Promise<boolean>>();
     const server = createServer(async (asked, reply) => {
       if (!(await peers.get(asked.socket))) return void asked.socket.destroy();
@@ -38,8 +40,9 @@ export function placeholdersOf(image: string): Placeholders {
   };
   return {
     open: async (ports) => {
-      for (const port of ports) if (port.hasPlaceholder) await serveAt(port);
+      for (const port of ports) if (port.hasPlaceholder) await serveAt(port, port.kind === "http" ? advice : "");
     },
+    replace: serveAt,
     close: () => {
       for (const server of servers) {
         server.close();
@@ -93,11 +96,11 @@ function sayJson(reply: ServerResponse, status: number, body: unknown): void {
   reply.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
 }
 
-function pageOf(image: string, port: string): string {
+function pageOf(image: string, port: string, more: string): string {
   const what = `port ${escaped(port)} of <code>${escaped(image)}</code>`;
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>Placeholder</title>
 <h1>A placeholder</h1>
-<p>This page stands for ${what}: images are recorded here and not pulled, so nothing of it runs.</p>
+<p>This page stands for ${what}: images are recorded here and not pulled, so nothing of it runs.</p>${more === "" ? "" : `\n<p>${escaped(more)}</p>`}
 </html>\n`;
 }
 

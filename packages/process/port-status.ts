@@ -35,7 +35,7 @@ async function seePort({ port, kind }: RunPort, local: LocalPort | undefined, ac
     // What passes connections on into the other network accepts each: only there it is seen who listens.
     const isInside = networkPid !== null && !local.hasPlaceholder;
     const answers = await (isInside ? listensInside(networkPid, local.local) : isListening(local.local));
-    return { port, kind, address: addressOf(local.local), answers };
+    return { port, kind, address: addressOf(local.local), answers, ...(local.hasLogin && { hasLogin: true as const }) };
   }
   const origin = jupyter?.origin ?? null;
   return {

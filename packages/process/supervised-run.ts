@@ -9,6 +9,7 @@ import { type ExecSupervisor, type ExecTools, superviseExecs } from "./exec-supe
 import { askedToStop, countOomKills, type End, endOf, stackStopped, supervisorFailed } from "./exit.ts";
 import { type Forwards, forwardsOf } from "./forwards.ts";
 import { findFreePort } from "./free-port.ts";
+import { adviceOnIde, serveIde } from "./ide.ts";
 import { superviseJupyter } from "./jupyter.ts";
 import { isOverMemory, makeLimits, removeLimits } from "./limits.ts";
 import { openPorts } from "./local-ports.ts";
@@ -62,6 +63,8 @@ interface Handled {
   readonly execs: ExecSupervisor;
   readonly placeholders: Placeholders;
   readonly forwards: Forwards;
+  /** Aborted once code-server is started no more. */
+  readonly ide: AbortController;
   readonly supervision: Supervision;
   /** Rejects when something in its handling failed. */
   readonly failure: Promise<never>;
@@ -82,9 +85,11 @@ export function superviseRun(plan: LaunchPlan, tools: SupervisorTools): Supervis
   const forwards = forwardsOf(directory, plan, inside);
   const jupyter = superviseJupyter(directory, inside, forwards, plan);
   const execs = superviseExecs(directory, inside, tools);
-  const placeholders = placeholdersOf(plan.image);
+  const placeholders = placeholdersOf(plan.image, adviceOnIde(plan));
+  const ide = new AbortController();
   const close = () => {
     jupyter.close();
+    ide.abort();
     execs.close();
     placeholders.close();
   };
@@ -98,6 +103,7 @@ export function superviseRun(plan: LaunchPlan, tools: SupervisorTools): Supervis
     execs,
     placeholders,
     forwards,
+    ide,
     supervision,
     failure: failure.promise,
     stop: new AbortController(),
@@ -177,6 +183,8 @@ async function runMachines(run: Handled): Promise<End> {
       machines.push(await startMachine({ ...given, sayJoined: (isJoined) => sayJoined(run, isJoined) }));
     }
     for (const { begin } of machines) begin();
+    const serving = serveIde({ ...run, inside: machines[0]?.inside, ports: opened, signal: run.ide.signal });
+    serving.catch(tools.report);
   } catch (error) {
     return { exitCode: null, reason: notStarted(error) };
   } finally {

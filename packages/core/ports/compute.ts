@@ -112,6 +112,8 @@ export interface PortStatus extends RunPort {
   readonly address: string | null;
   /** Whether it answered when last asked. */
   readonly answers: boolean;
+  /** Its page asks for a password of its own, so it needs no key of Berth. */
+  readonly hasLogin?: true | undefined;
 }
 
 export interface JupyterStatus {

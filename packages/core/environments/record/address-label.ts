@@ -70,9 +70,24 @@ export async function findAddressed(
   owner: string,
   label: string,
 ): Promise<Environment | undefined> {
+  return findClaimed(ctx, label, `owner#${owner}#`);
+}
+
+/**
+ * Returns the active environment under a part of a host name whose page asks for a password of its own, whoever owns it:
+ * that page is open to all who know its name.
+ */
+export async function findPageWithLogin(ctx: Context<"table">, label: string): Promise<Environment | undefined> {
+  const environment = await findClaimed(ctx, label, "owner#");
+  const page = environment?.run.ports.find(({ kind }) => kind === "http");
+  return environment?.phase === "active" && page?.hasLogin ? environment : undefined;
+}
+
+/** Returns the environment under a label if its record is in a partition that begins so. */
+async function findClaimed(ctx: Context<"table">, label: string, partition: string): Promise<Environment | undefined> {
   const claim = await ctx.table.get(hostKey(label));
   const key = keyOfText(String(claim?.key));
-  const item = key?.pk.startsWith(`owner#${owner}#`) ? await ctx.table.get(key) : undefined;
+  const item = key?.pk.startsWith(partition) ? await ctx.table.get(key) : undefined;
   if (!item || item.uid !== claim?.uid) return undefined;
   const environment = parseEnvironment(item);
   return environment.phase === "deleted" ? undefined : environment;

@@ -169,7 +169,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     address: orNull(
       shape<RunAddress>({ ip: text, port: orNull(number), hostKey: optional(text), problem: optional(text) }),
     ),
-    ports: listOf(shape<PortStatus>({ ...runPort, address: orNull(text), answers: flag })),
+    ports: listOf(shape<PortStatus>({ ...runPort, address: orNull(text), answers: flag, hasLogin: mark })),
     isolation: orNull(text),
     limits: orNull(text),
   },
