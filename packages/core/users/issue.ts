@@ -31,10 +31,13 @@ const KEPT_MS = 7 * 24 * HOUR_MS;
 /** The user's record is looked at so much later: nobody still writes the key then, and a rotated one is over. */
 const SETTLED_MS = 60_000;
 const TRIES = 10;
+/** So long after a rotation the same key is not rotated again. Later, its caller may have lost the answer. */
+const ROTATION_MS = 15_000;
 
 /**
  * Makes a key: first into its user's record, where the oldest of more than 10 is set to end, then the key itself.
- * `role` is the AWS role of the login. Without a chain it begins one. Throws `forbidden` for a disabled user.
+ * `role` is the AWS role of the login. Without a chain it begins one. Throws `forbidden` for a disabled user, and
+ * `conflict` where another request replaced the same key just now.
  */
 export async function issueKey(
   ctx: Context<"table" | "queue">,
@@ -47,8 +50,8 @@ export async function issueKey(
   const { keyTtlHours } = ctx.settings;
   const expiresAt = Math.min(now + keyTtlHours * HOUR_MS, chain?.endsAt ?? Number.POSITIVE_INFINITY);
   const prefix = secret.slice(0, PREFIX_LENGTH);
-  const listed: UserKey = { hash: ctx.ids.hash(secret), prefix, createdAt: now, expiresAt };
-  const owner = await listKey(ctx, user, listed, chain?.replaces);
+  const listed: UserKey = { hash: ctx.ids.hash(secret), prefix, createdAt: now, expiresAt, replaces: chain?.replaces };
+  const owner = await listKey(ctx, user, listed);
   const key: ApiKey = { ...keyOf(owner, listed), loginAt: chain?.loginAt ?? now, role };
   if (!(await writeRecord(ctx, key))) throw new Conflict(key.pk);
   if (owner.revoking.length > 0) await sendLook(ctx, keyOfUser(owner));
@@ -76,11 +79,13 @@ export function keyOf(user: User, { hash, prefix, createdAt, expiresAt }: UserKe
   };
 }
 
-async function listKey(ctx: Context<"table">, first: User, key: UserKey, replaces: string | undefined): Promise<User> {
+async function listKey(ctx: Context<"table">, first: User, key: UserKey): Promise<User> {
   let known: User | undefined = first;
+  const { replaces } = key;
   const list = (user: User): User => {
     if (user.disabled) throw new Problem("forbidden", "User account is disabled");
     const now = ctx.clock.now();
+    refuseSecondRotation(user, replaces, now);
     const living = user.keys.filter((one) => one.expiresAt > now);
     const counted = living.filter((one) => one.hash !== replaces);
     const over = counted.slice(0, Math.max(0, counted.length + 1 - MOST_LIVE_KEYS));
@@ -102,4 +107,13 @@ async function listKey(ctx: Context<"table">, first: User, key: UserKey, replace
   });
   if (!record) throw new Error(`User ${first.uid} came and went`);
   return record;
+}
+
+function refuseSecondRotation({ keys }: User, replaces: string | undefined, now: number): void {
+  const rotated = keys.findLast((key) => replaces !== undefined && key.replaces === replaces);
+  const waitMs = (rotated?.createdAt ?? 0) + ROTATION_MS - now;
+  if (!rotated || waitMs <= 0) return;
+  const retryAfterSeconds = Math.ceil(waitMs / 1000);
+  const text = `API key was rotated by another request just now. If its answer is lost, try again in ${retryAfterSeconds} s`;
+  throw new Problem("conflict", text, { retryAfterSeconds });
 }

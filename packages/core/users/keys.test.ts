@@ -197,6 +197,7 @@ describe("a rotation", () => {
         const where = `write ${died}, ${effect ? "after" : "before"} its effect`;
         expect(await state(secret), where).toBe("good");
 
+        world.clock.advance(15_000);
         const again = await rotateKey(as(secret));
         await settle(world);
 
@@ -207,6 +208,38 @@ describe("a rotation", () => {
         expect(items.map(({ pk }) => String(pk).slice("key#".length)).toSorted(), where).toEqual(listed.toSorted());
       }
     }
+  });
+
+  test("of one key by 50 requests at once wins once, and the others are told to wait", async () => {
+    const { world, login, as, current, state } = await keyWorld();
+    const secret = await login();
+
+    const outcomes = await Promise.allSettled(Array.from({ length: 50 }, () => rotateKey(as(secret))));
+    await settle(world);
+
+    const won = outcomes.flatMap((one) => (one.status === "fulfilled" ? [one.value.key.secret] : []));
+    const refused = outcomes.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+    expect(won).toHaveLength(1);
+    expect(refused).toHaveLength(49);
+    for (const reason of refused) {
+      expect(reason).toMatchObject({ kind: "conflict", details: { retryAfterSeconds: 15 } });
+    }
+    expect(await state(won[0] ?? "")).toBe("good");
+    expect((await current()).keys).toHaveLength(1);
+  });
+
+  test("of two keys at once wins twice, and the same key may be rotated again once the answer may be lost", async () => {
+    const { world, login, as } = await keyWorld();
+    const [one, other] = [await login(), await login()];
+
+    const both = await Promise.allSettled([rotateKey(as(one)), rotateKey(as(other))]);
+    world.clock.advance(14_999);
+    const early = await refusal(rotateKey(as(one)));
+    world.clock.advance(1);
+
+    expect(both.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled"]);
+    expect(early).toContain("conflict: API key was rotated by another request just now");
+    expect((await rotateKey(as(one))).key.secret).not.toBe(one);
   });
 
   test("takes no other key's place among the ten", async () => {

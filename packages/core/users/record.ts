@@ -11,6 +11,8 @@ export interface UserKey {
   readonly prefix: string;
   readonly createdAt: number;
   readonly expiresAt: number;
+  /** The hash of the key that it took the place of. */
+  readonly replaces?: string | undefined;
 }
 
 export interface User extends Stored {
@@ -91,7 +93,9 @@ export const parseUser: (item: Item) => User = parserOf(
     username: text,
     disabled: flag,
     accessChanges: optional(count),
-    keys: listOf(shape<UserKey>({ hash: text, prefix: text, createdAt: number, expiresAt: number })),
+    keys: listOf(
+      shape<UserKey>({ hash: text, prefix: text, createdAt: number, expiresAt: number, replaces: optional(text) }),
+    ),
     revoking: listOf(text),
     attempts: count,
     dueShard: text,
