@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { fieldProblems, ownMessagesOnly, type Place } from "./field-problems.ts";
+import { wholeNumber } from "./query.ts";
 
 /** What is wrong with an input, as type, place and message. */
 function problemsOf(shape: z.ZodRawShape | z.ZodType, input: Record<string, unknown>, place: Place = "body") {
@@ -36,6 +37,34 @@ test.each<[string, z.ZodType, unknown, string]>([
   ["pattern with a text", z.string().regex(/^a$/, "Say a"), "x", "string_pattern_mismatch body.f: Say a"],
   ["small", z.number().min(0.083), 0.01, "greater_than_equal body.f: Input should be greater than or equal to 0.083"],
   ["large", z.int().max(500), 501, "less_than_equal body.f: Input should be less than or equal to 500"],
+  ["vast", z.int().min(10).max(500), 1e300, "less_than_equal body.f: Input should be less than or equal to 500"],
+  ["tiny", z.int().min(10).max(500), -1e300, "greater_than_equal body.f: Input should be greater than or equal to 10"],
+  [
+    "vast, may be null",
+    z.int().max(8).nullish(),
+    2 ** 53,
+    "less_than_equal body.f: Input should be less than or equal to 8",
+  ],
+  [
+    "vast, with a default",
+    z.int().max(8).default(1),
+    1e20,
+    "less_than_equal body.f: Input should be less than or equal to 8",
+  ],
+  ["vast, without bounds", z.int(), 1e300, "int_type body.f: Input should be a valid integer"],
+  ["tiny, with an upper bound", z.int().max(8), -1e300, "int_type body.f: Input should be a valid integer"],
+  [
+    "vast, in a query",
+    wholeNumber(1, 500),
+    "9".repeat(20),
+    "less_than_equal body.f: Input should be less than or equal to 500",
+  ],
+  [
+    "vast, where that is the bound",
+    wholeNumber(0),
+    "9".repeat(20),
+    "less_than_equal body.f: Input should be less than or equal to 9007199254740991",
+  ],
   ["not positive", z.number().positive(), 0, "value_error body.f: Input should be greater than 0"],
   ["word", z.enum(["a", "b", "c"]), "d", "enum body.f: Input should be one of: a, b, c"],
   ["number for a word", z.enum(["a", "b"]), 1, "enum body.f: Input should be one of: a, b"],

@@ -40,7 +40,8 @@ function factsOf(
   message: string,
 ): Pick<FieldProblem, "isOwn" | "isAbsent" | "range"> {
   const isEmpty = value === undefined || value === null || value === "";
-  const isBound = (issue.code === "too_small" || issue.code === "too_big") && numbers.has(issue.origin);
+  const isBound =
+    !isUnsafeInteger(issue) && (issue.code === "too_small" || issue.code === "too_big") && numbers.has(issue.origin);
   const range = isBound && schema ? boundsOf(schema) : undefined;
   return {
     ...(ownMessage(issue) === message && { isOwn: true }),
@@ -55,14 +56,20 @@ function ownMessage(issue: z.core.$ZodIssue): string {
   return nested ? ownMessage(nested) : issue.message;
 }
 
-/** A field with two faults is told the first. */
+/** Picks the first fault of each field. The limit of safe integers comes last, because a field has closer bounds. */
 function firstOfEachPath(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue[] {
   const byPath = new Map<string, z.core.$ZodIssue>();
   for (const issue of issues) {
     const path = JSON.stringify(issue.path.map(String));
-    if (!byPath.has(path)) byPath.set(path, issue);
+    const first = byPath.get(path);
+    if (!first || isUnsafeInteger(first)) byPath.set(path, issue);
   }
   return [...byPath.values()];
+}
+
+/** Whether zod only says that a number is no safe integer, which no field has as its bound. */
+function isUnsafeInteger(issue: z.core.$ZodIssue): boolean {
+  return (issue.code === "too_big" || issue.code === "too_small") && "note" in issue;
 }
 
 /** Tells zod to leave a message empty unless the schema has one of its own, which then is the text of the row. */
@@ -95,6 +102,7 @@ function innerIssue(issue: z.core.$ZodIssue): z.core.$ZodIssue | undefined {
 }
 
 function generic(issue: z.core.$ZodIssue, schema: z.core.$ZodType | undefined): Description {
+  if (isUnsafeInteger(issue)) return integer;
   switch (issue.code) {
     case "invalid_type":
       return wrongType(issue.expected, schema !== undefined && isWholeNumber(schema));
