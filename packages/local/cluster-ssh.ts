@@ -103,7 +103,8 @@ async function endWith(channel: ServerChannel, { output, errors, ended }: PodSes
     channel.stderr.write(`${printable(error instanceof Error ? error.message : unreachable)}\r\n`);
     channel.exit(255);
   }
-  channel.end();
+  // The end of the channel would cut off what waits on the second output.
+  channel.stderr.end(() => channel.end());
 }
 
 /** Nothing in a pod listens for a client: that takes a program of ours inside. */

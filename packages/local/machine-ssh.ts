@@ -26,8 +26,7 @@ export function machineSshRuns(given: string): SshRuns {
       const mark = (pid: number | undefined) => void channel.once("close", openSession(join(home, "runs", run), pid));
       const pty = wanted.pty();
       if (pty) return startTerminal(channel, inside, words, pty, mark);
-      startProcess(channel, inside, words, mark);
-      return undefined;
+      return startProcess(channel, inside, words, mark);
     },
     dial: (run, destination) => connectToRun(home, run, destination),
     relaysOf: (run, connection) => clientRelays(connection, home, run),

@@ -58,7 +58,7 @@ describe("what the clients of an SSH server may have at once", () => {
           answers += 1;
         });
         started.push({ channel, wanted });
-        return undefined;
+        return { resize: () => undefined };
       },
       dial: async () => {
         const socket = deaf();

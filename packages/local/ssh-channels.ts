@@ -1,6 +1,7 @@
 import type { Connection, ServerChannel } from "ssh2";
 import { type Places, refuseChannel, type SshBounds } from "./ssh-bounds.ts";
 import { dialPort, joinChannel } from "./ssh-forward.ts";
+import { answerRequests } from "./ssh-requests.ts";
 import type { ClientAddress, SshRuns } from "./ssh-runs.ts";
 import { letGo, serveSession } from "./ssh-session.ts";
 
@@ -14,6 +15,7 @@ export function serveChannels(
   run: string,
   { bounds, from }: { readonly bounds: SshBounds; readonly from: ClientAddress },
 ): void {
+  answerRequests(connection);
   const relays = runs.relaysOf(run, connection);
   const channels = new Set<ServerChannel>();
   const taken = new Set<() => void>();

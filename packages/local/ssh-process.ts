@@ -1,6 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import type { ServerChannel } from "ssh2";
 import { commandInside, type Inside } from "#process/inside.ts";
+import { findProcess } from "#process/process-identity.ts";
+import type { Started } from "./ssh-runs.ts";
 
 /** Runs a command without a terminal: its three streams, and how it ended. It is hung up on when its client goes. */
 export function startProcess(
@@ -8,7 +11,7 @@ export function startProcess(
   inside: Inside,
   words: readonly string[],
   mark: (pid: number | undefined) => void,
-): void {
+): Started {
   const { file, args, env, cwd } = commandInside(inside, words);
   const child = spawn(file, args, { env, cwd, detached: true, stdio: "pipe" });
   child.stdout.pipe(channel, { end: false });
@@ -18,19 +21,54 @@ export function startProcess(
   child.once("error", () => finish(channel, 255, null));
   child.once("close", (code, signal) => finish(channel, code, signal));
   channel.once("close", () => hangUp(child));
+  // The client reads no more: the program is told as it writes, as before a closed pipe.
+  channel.once("eow", () => child.stdout.destroy());
   mark(child.pid);
+  return { resize: () => undefined, signal: (name) => signalGroup(child, inside, name) };
 }
 
 function finish(channel: ServerChannel, code: number | null, signal: NodeJS.Signals | null): void {
   if (code === null && signal !== null) channel.exit(signal.slice("SIG".length));
   else channel.exit(code ?? 255);
-  channel.end();
+  // The end of the channel would cut off what waits on the second output.
+  channel.stderr.end(() => channel.end());
 }
 
-function hangUp({ pid, exitCode, signalCode }: ChildProcess): void {
-  if (pid === undefined || exitCode !== null || signalCode !== null) return;
+function hangUp(child: ChildProcess): void {
+  if (child.pid !== undefined && !hasEnded(child)) kill(-child.pid, "SIGHUP");
+}
+
+/** Signals what was started, as sshd does: its process group, without the programs that lead into a sandbox. */
+function signalGroup(child: ChildProcess, { sandbox }: Inside, name: NodeJS.Signals): void {
+  const { pid } = child;
+  if (pid === undefined || hasEnded(child)) return;
+  for (const member of sandbox ? guestsIn(pid) : [-pid]) kill(member, name);
+}
+
+/** Programs that wait for what they have started inside, and would end with a signal that it may take. */
+const doors: ReadonlySet<string> = new Set(["nsenter", "bwrap"]);
+
+/** The processes of this group that are no doors. */
+function guestsIn(group: number): number[] {
+  const pids = readdirSync("/proc").map(Number).filter(Number.isInteger);
+  return pids.filter((pid) => findProcess(pid)?.group === group && !doors.has(nameOf(pid)));
+}
+
+function nameOf(pid: number): string {
   try {
-    process.kill(-pid, "SIGHUP");
+    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+  } catch {
+    return "";
+  }
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
+function kill(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
   } catch {
     return;
   }

@@ -10,9 +10,9 @@ export interface SshRuns {
   admits(run: string, key: string): boolean;
   /**
    * Starts what a client asked for inside the run, and ends its channel as that ends; what runs is hung up on when the
-   * channel closes. Answers the terminal, where there is one. Rejects with words for the user.
+   * channel closes. Rejects with words for the user.
    */
-  start(run: string, channel: ServerChannel, wanted: WantedSession): Promise<Terminal | undefined>;
+  start(run: string, channel: ServerChannel, wanted: WantedSession): Promise<Started>;
   /** Connects to a port of the run's own loopback. Rejects where nothing answers. */
   dial(run: string, destination: Destination): Promise<Duplex>;
   relaysOf(run: string, connection: Connection): ClientRelays;
@@ -40,8 +40,12 @@ export interface ClientAddress {
 
 export type TerminalInfo = PseudoTtyInfo & { readonly term?: string };
 
-export interface Terminal {
+/** What a client can do to a program that runs. */
+export interface Started {
+  /** Changes the size of its terminal, where it has one. */
   resize(columns: number, rows: number): void;
+  /** Undefined with a terminal, where a client types it. */
+  readonly signal?: (signal: NodeJS.Signals) => void;
 }
 
 export interface Destination {

@@ -1,12 +1,13 @@
+import { constants } from "node:os";
 import type { ServerChannel, Session } from "ssh2";
 import { printable } from "./printable.ts";
 import type { ClientRelays } from "./ssh-relay.ts";
-import type { ClientAddress, SshRuns, Terminal, TerminalInfo, WantedSession } from "./ssh-runs.ts";
+import type { ClientAddress, SshRuns, Started, TerminalInfo, WantedSession } from "./ssh-runs.ts";
 
 /** What a client has said of a session before it starts something in it. */
 interface Wishes {
   pty: TerminalInfo | undefined;
-  terminal: Terminal | undefined;
+  started: Started | undefined;
   readonly env: Record<string, string>;
   /** Where the client's agent is inside, once it asked for that. */
   agent: Promise<string | undefined> | undefined;
@@ -33,14 +34,14 @@ export function serveSession(
   run: string,
   { relays, from, keep, giveBack }: SessionPlace,
 ): void {
-  const wishes: Wishes = { pty: undefined, terminal: undefined, env: {}, agent: undefined };
+  const wishes: Wishes = { pty: undefined, started: undefined, env: {}, agent: undefined };
   const start = async (channel: ServerChannel, program: WantedSession["program"]) => {
     await relays.answered();
     const agent = await wishes.agent;
     const env = { ...wishes.env, ...connectionVariables(from), ...(agent !== undefined && { SSH_AUTH_SOCK: agent }) };
-    wishes.terminal = await runs.start(run, channel, { program, env, pty: () => wishes.pty });
+    wishes.started = await runs.start(run, channel, { program, env, pty: () => wishes.pty });
     // Its window may have changed while it was being started.
-    if (wishes.pty) wishes.terminal?.resize(wishes.pty.cols, wishes.pty.rows);
+    if (wishes.pty) wishes.started?.resize(wishes.pty.cols, wishes.pty.rows);
   };
   let begun: ServerChannel | undefined;
   session.once("close", () => (begun ? letGo(begun) : giveBack()));
@@ -65,7 +66,7 @@ export function serveSession(
   });
   session.on("window-change", (accept, _, { cols, rows }) => {
     if (wishes.pty) wishes.pty = { ...wishes.pty, cols, rows };
-    wishes.terminal?.resize(cols, rows);
+    wishes.started?.resize(cols, rows);
     accept?.();
   });
   session.on("env", (accept, reject, { key, val }) => {
@@ -83,6 +84,9 @@ export function serveSession(
   });
   session.on("shell", (accept) => begin(accept(), "shell"));
   session.on("exec", (accept, _, { command }) => begin(accept(), { command }));
+  session.on("signal", (_, __, { name }) => {
+    if (Object.hasOwn(constants.signals, `SIG${name}`)) wishes.started?.signal?.(`SIG${name}` as NodeJS.Signals);
+  });
   session.on("subsystem", (accept, reject, { name }) => {
     if (name === "sftp") begin(accept(), "sftp");
     else reject?.();

@@ -9,7 +9,7 @@ import { signalGroup } from "#process/exec-session.ts";
 import { commandInside, type Inside } from "#process/inside.ts";
 import { namedTerminal } from "#process/named-terminal.ts";
 import { findProcess, type ProcessIdentity } from "#process/process-identity.ts";
-import { cells, type Terminal, type TerminalInfo, termOf } from "./ssh-runs.ts";
+import { cells, type Started, type TerminalInfo, termOf } from "./ssh-runs.ts";
 import type { TerminalNews, TerminalSize, WantedTerminal } from "./terminal-host.ts";
 
 const host = fileURLToPath(new URL("terminal-host.ts", import.meta.url));
@@ -21,7 +21,7 @@ export async function startTerminal(
   words: readonly string[],
   info: TerminalInfo,
   mark: (pid: number | undefined) => void,
-): Promise<Terminal> {
+): Promise<Started> {
   const env = { ...inside.env, TERM: termOf(info) };
   const inTerminal = [...namingTerminal, ...words];
   const named = namedTerminal({ ...inside, env }, inTerminal);

@@ -40,7 +40,7 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
   const boundsOf = sshBounds();
   const startups = sshStartups(loginWithinMs);
   const begun = new Map<string, () => void>();
-  const server = new ssh2.Server({ hostKeys: [hostKey] }, (connection, { ip, port }) => {
+  const server = new ssh2.Server({ hostKeys: [hostKey], ident }, (connection, { ip, port }) => {
     const place = `${ip} ${port}`;
     const from = { ip, port, serverPort: sockets.get(place)?.localPort ?? 0 };
     const client: Client = { guest: undefined, from, end: () => cutOff(connection, sockets.get(place)) };
@@ -94,6 +94,11 @@ interface Client {
 const mostConnections = 1_000 + MOST_STARTUPS;
 /** Of one connection: a client in good order has two MiB of room for each of its channels. */
 const mostUnreadBytes = 32 * 1024 * 1024;
+/**
+ * Clients decide by this name which of OpenSSH's own requests a server knows. OpenSSH's client says only then that it
+ * reads no more, without which `ssh box yes | head` never ends.
+ */
+const ident = "OpenSSH_9.2 Berth";
 const lastWordsMs = 200;
 const lookEveryMs = 1_000;
 const LOGIN_WITHIN_MS = 30_000;
