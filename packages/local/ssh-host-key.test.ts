@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -28,5 +29,15 @@ it.each([
 
   expect(() => sshHostKey(home)).toThrow(
     `${path} is damaged: it holds no private key.\nPut it back from a copy, or remove it`,
+  );
+});
+
+it.each([1_024, 1_536])("is refused where it is an RSA key of %d bits", (modulusLength) => {
+  const path = join(home, "ssh-host-key");
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength });
+  writeFileSync(path, privateKey.export({ type: "pkcs1", format: "pem" }));
+
+  expect(() => sshHostKey(home)).toThrow(
+    `${path} is too weak. The RSA key has ${modulusLength} bits, and at least 2048 are needed`,
   );
 });

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import ssh2 from "ssh2";
+import { tooWeak, weakRsaBits } from "#core/environments/access/whole-key.ts";
 import { writeOnce } from "./secret-file.ts";
 
 /**
@@ -11,12 +12,23 @@ export function sshHostKey(home: string): string {
   const path = join(home, "ssh-host-key");
   writeOnce(path, () => newSshKey().private);
   const key = readFileSync(path, "utf8");
-  if (!(ssh2.utils.parseKey(key) instanceof Error)) return key;
+  const parsed = ssh2.utils.parseKey(key);
+  if (!(parsed instanceof Error)) {
+    const weakness = weaknessOf(`${parsed.type} ${parsed.getPublicSSH().toString("base64")}`);
+    if (weakness === undefined) return key;
+    throw new Error(`${path} is too weak. ${weakness}`);
+  }
   throw new Error(
     `${path} is damaged: it holds no private key.\n` +
       "Put it back from a copy, or remove it: the next start makes a new one, which clients that know this stack refuse " +
       "until their known_hosts forgets it.",
   );
+}
+
+function weaknessOf(publicKey: string): string | undefined {
+  if (publicKey.startsWith("ssh-dss ")) return "DSA keys are refused: make another one with ssh-keygen -t ed25519";
+  const bits = weakRsaBits(publicKey);
+  return bits === undefined ? undefined : tooWeak(bits);
 }
 
 /** What clients know of it, `<type> <base64>`. */

@@ -1,4 +1,5 @@
 import ssh2, { type AuthContext, type ParsedKey, type PublicKeyAuthContext } from "ssh2";
+import { tooWeak, weakRsaBits } from "#core/environments/access/whole-key.ts";
 import type { SshRuns } from "./ssh-runs.ts";
 import { isSecurityKey, isSignedBySecurityKey } from "./ssh-security-key.ts";
 
@@ -9,10 +10,19 @@ export interface Guest {
   readonly key: string;
 }
 
+/** What a login changes, and tells the client. */
+export interface LoginNews {
+  onGuest(guest: Guest): void;
+  /** Shows the client a text before it is let in or refused. */
+  show(text: string): void;
+}
+
 /** Lets in who holds one of the keys of the run that the user name names, and nobody else in any other way. */
-export function logIn(context: AuthContext, runs: SshRuns, onGuest: (guest: Guest) => void): void {
+export function logIn(context: AuthContext, runs: SshRuns, { onGuest, show }: LoginNews): void {
   const guest = context.method === "publickey" ? guestOf(runs, context) : undefined;
-  if (!guest || context.method !== "publickey") {
+  const weakness = guest && context.method === "publickey" ? weaknessOf(guest.key, context) : undefined;
+  if (weakness !== undefined) show(`${weakness}\r\n`);
+  if (!guest || context.method !== "publickey" || weakness !== undefined) {
     context.reject(["publickey"]);
     return;
   }
@@ -36,6 +46,16 @@ function guestOf(runs: SshRuns, { username, key: shown }: PublicKeyAuthContext):
     if (key) return { run: name, key };
   }
   return undefined;
+}
+
+/** Why this key, or this way to sign with it, is refused; it may have been let in before that. */
+function weaknessOf(key: string, { key: shown, hashAlgo }: PublicKeyAuthContext): string | undefined {
+  const bits = weakRsaBits(key);
+  if (bits !== undefined) return tooWeak(bits);
+  const isSha1 = shown.algo === "ssh-rsa" && hashAlgo === undefined;
+  return isSha1
+    ? "This client signs with SHA-1 (ssh-rsa), which is refused: update it, or use an ed25519 key"
+    : undefined;
 }
 
 function isSigned(key: string, bytes: Buffer, signature: Buffer, algorithm: string | undefined): boolean {

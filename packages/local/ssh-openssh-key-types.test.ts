@@ -35,4 +35,62 @@ describe("an OpenSSH client with a key made by ssh-keygen", () => {
       expect(answer).toEqual({ code: 0, out: "in\n", err: "" });
     },
   );
+
+  /** Its texts for people, too. */
+  const loud = (...words: string[]) => {
+    const line = fixture.sshLine.replace("LogLevel=ERROR", "LogLevel=INFO").split(" ").slice(1);
+    return fixture.run("ssh", [...line, ...words, fixture.address, "echo in"]);
+  };
+  const newRsaKey = (bits: number) => {
+    const file = join(fixture.root, `rsa-${bits}`);
+    execFileSync("ssh-keygen", ["-q", "-t", "rsa", "-b", String(bits), "-N", "", "-f", file]);
+    const [type, blob] = readFileSync(`${file}.pub`, "utf8").split(" ");
+    return { file, key: `${type} ${blob}` };
+  };
+
+  it.each([1_024, 1_536])("of rsa %d is refused in words, though it was let in once", async (bits) => {
+    const { file, key } = newRsaKey(bits);
+    await fixture.compute.setAccess(fixture.uid, 1, {
+      revision: bits,
+      login: fixture.login,
+      keys: [key],
+      jupyter: null,
+    });
+
+    const { code, out, err } = await loud("-i", file);
+
+    expect({ code, out }).toEqual({ code: 255, out: "" });
+    expect(err).toContain(`The RSA key has ${bits} bits, and at least 2048 are needed`);
+    expect(err).toContain("Permission denied (publickey)");
+  });
+
+  it("of rsa is refused where the client signs with SHA-1 alone, and gets in with SHA-512", async () => {
+    const { file, key } = newRsaKey(3_072);
+    await fixture.compute.setAccess(fixture.uid, 1, {
+      revision: 9_999,
+      login: fixture.login,
+      keys: [key],
+      jupyter: null,
+    });
+
+    const old = await loud("-i", file, "-o", "PubkeyAcceptedAlgorithms=ssh-rsa");
+    const today = await loud("-i", file, "-o", "PubkeyAcceptedAlgorithms=rsa-sha2-512");
+
+    expect({ code: old.code, out: old.out }).toEqual({ code: 255, out: "" });
+    expect(old.err).toContain("Permission denied (publickey)");
+    expect(today).toMatchObject({ code: 0, out: "in\n" });
+  });
+
+  it("is offered no SHA-1, no CBC and no compression before the login", async () => {
+    const { err } = await fixture.ssh(["-vv"], "true");
+
+    const [, proposal = ""] = err.split("peer server KEXINIT proposal");
+    const offered = [...proposal.matchAll(/debug2: (.*?): (.*?)\r?\n/g)].slice(0, 8);
+    const names = offered.flatMap(([, , list = ""]) => list.split(","));
+    expect(names).toContain("hmac-sha2-256-etm@openssh.com");
+    expect(names.filter((name) => /sha1|md5|cbc|arcfour|dss|^ssh-rsa$|^zlib$/.test(name))).toEqual([]);
+    const [, algorithms = ""] = /server-sig-algs=<(.*)>/.exec(err) ?? [];
+    expect(algorithms.split(",")).toContain("rsa-sha2-512");
+    expect(algorithms.split(",")).not.toContain("ssh-rsa");
+  });
 });

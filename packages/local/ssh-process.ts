@@ -46,12 +46,12 @@ function signalGroup(child: ChildProcess, { sandbox }: Inside, name: NodeJS.Sign
 }
 
 /** Programs that wait for what they have started inside, and would end with a signal that it may take. */
-const doors: ReadonlySet<string> = new Set(["nsenter", "bwrap"]);
+const wrappers: ReadonlySet<string> = new Set(["nsenter", "bwrap"]);
 
-/** The processes of this group that are no doors. */
+/** The processes of this group, without the wrappers. */
 function guestsIn(group: number): number[] {
   const pids = readdirSync("/proc").map(Number).filter(Number.isInteger);
-  return pids.filter((pid) => findProcess(pid)?.group === group && !doors.has(nameOf(pid)));
+  return pids.filter((pid) => findProcess(pid)?.group === group && !wrappers.has(nameOf(pid)));
 }
 
 function nameOf(pid: number): string {

@@ -36,6 +36,7 @@ export function serveSession(
 ): void {
   const wishes: Wishes = { pty: undefined, started: undefined, env: {}, agent: undefined };
   const start = async (channel: ServerChannel, program: WantedSession["program"]) => {
+    if (typeof program === "object") checkCommand(program.command);
     await relays.answered();
     const agent = await wishes.agent;
     const env = { ...wishes.env, ...connectionVariables(from), ...(agent !== undefined && { SSH_AUTH_SOCK: agent }) };
@@ -96,6 +97,17 @@ export function serveSession(
 /** Returns the variables by which sshd says where a client comes from (ssh(1), ENVIRONMENT). */
 function connectionVariables({ ip, port, serverPort }: ClientAddress): Record<string, string> {
   return { SSH_CLIENT: `${ip} ${port} ${serverPort}`, SSH_CONNECTION: `${ip} ${port} 127.0.0.1 ${serverPort}` };
+}
+
+/** Linux's MAX_ARG_STRLEN (execve(2)), in which the closing 0 is counted: a command is one argument of its shell. */
+const MOST_COMMAND_BYTES = 128 * 1024 - 1;
+
+/** Throws, in words for the user, where Linux cannot run this command. */
+function checkCommand(command: string): void {
+  const bytes = Buffer.byteLength(command);
+  const most = `Linux takes at most ${MOST_COMMAND_BYTES}: send it on standard input (ssh ... bash < file)`;
+  if (bytes > MOST_COMMAND_BYTES) throw new Error(`The command has ${bytes} bytes, and ${most}`);
+  if (command.includes("\0")) throw new Error("The command contains a byte 0, which no command of Linux can have");
 }
 
 /** A channel says that it is closed once all that came was read, and who is to read it may never do so. */

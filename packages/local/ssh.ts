@@ -1,12 +1,14 @@
 import { once } from "node:events";
 import { realpathSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import ssh2, { type Connection } from "ssh2";
+import type { Connection } from "ssh2";
 import type { Log } from "#core/ports/log.ts";
 import { refusedPort } from "./refused-port.ts";
+import { algorithms } from "./ssh-algorithms.ts";
 import { type SshBounds, sshBounds } from "./ssh-bounds.ts";
 import { serveChannels } from "./ssh-channels.ts";
 import { publicKeyOf, sshHostKey } from "./ssh-host-key.ts";
+import { boundPackets, Ssh2Server, sendBanner } from "./ssh-library.ts";
 import { type Guest, logIn } from "./ssh-login.ts";
 import { keepSshPort, keptSshPort } from "./ssh-port.ts";
 import type { ClientAddress, SshRuns } from "./ssh-runs.ts";
@@ -40,7 +42,7 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
   const boundsOf = sshBounds();
   const startups = sshStartups(loginWithinMs);
   const begun = new Map<string, () => void>();
-  const server = new ssh2.Server({ hostKeys: [hostKey], ident }, (connection, { ip, port }) => {
+  const server = new Ssh2Server({ hostKeys: [hostKey], algorithms, ident }, (connection, { ip, port }) => {
     const place = `${ip} ${port}`;
     const from = { ip, port, serverPort: sockets.get(place)?.localPort ?? 0 };
     const client: Client = { guest: undefined, from, end: () => cutOff(connection, sockets.get(place)) };
@@ -94,6 +96,8 @@ interface Client {
 const mostConnections = 1_000 + MOST_STARTUPS;
 /** Of one connection: a client in good order has two MiB of room for each of its channels. */
 const mostUnreadBytes = 32 * 1024 * 1024;
+/** More than any command line of Linux has: what is longer than a command may be is refused in words (ssh-session.ts). */
+const LONGEST_PACKET_BYTES = 4 * 1024 * 1024;
 /**
  * Clients decide by this name which of OpenSSH's own requests a server knows. OpenSSH's client says only then that it
  * reads no more, without which `ssh box yes | head` never ends.
@@ -117,13 +121,17 @@ function serve(connection: Connection, client: Client, { runs, log, boundsOf }: 
   connection.on("authentication", (context) => {
     attempts += 1;
     if (attempts > mostAttempts) return client.end();
-    logIn(context, runs, (one) => {
-      guest = one;
+    logIn(context, runs, {
+      onGuest: (one) => {
+        guest = one;
+      },
+      show: (text) => sendBanner(connection, text),
     });
   });
   connection.on("ready", () => {
     if (!guest) return client.end();
     client.guest = guest;
+    boundPackets(connection, LONGEST_PACKET_BYTES);
     const { run } = guest;
     try {
       serveChannels(connection, runs, run, { bounds: boundsOf(run), from: client.from });

@@ -8,7 +8,8 @@ import type { Inside } from "./inside.ts";
  * The words that give a command the terminal in which it is started, or undefined where that has its name already. A
  * sandbox has terminals of its own (devpts(5)) and no name for one of the machine's, so `script` of util-linux opens
  * one of those inside and passes on what is typed and shown, sizes and exit codes. It ends at SIGTERM and with it what
- * runs in there; at SIGHUP it does not.
+ * runs in there; at SIGHUP it does not. It takes one text, in which a long command in quotes would be longer than Linux
+ * lets one argument be, so the words come in variables.
  */
 export function namedTerminal(inside: Inside, words: readonly string[]): string[] | undefined {
   const program = inside.sandbox ? findScript() : undefined;
@@ -16,9 +17,20 @@ export function namedTerminal(inside: Inside, words: readonly string[]): string[
   // It starts $SHELL, which is the environment's own affair and may not be there.
   const { SHELL } = inside.env;
   const own = SHELL === undefined ? "unset SHELL" : `export SHELL=${quoted(SHELL)}`;
-  const text = `${own}; exec ${words.map(quoted).join(" ")}`;
-  return ["/bin/sh", "-c", 'SHELL=/bin/sh exec "$0" "$@"', program, "-qec", text, "/dev/null"];
+  const names = words.map((_, n) => `__berth_word_${n + 1}`);
+  const unpack = `set -- ${names.map((name) => `"$${name}"`).join(" ")}; unset ${names.join(" ")}`;
+  return ["/bin/sh", "-c", packAndStart, program, `${unpack}; ${own}; exec "$@"`, ...words];
 }
+
+const packAndStart = `
+__berth_text=$1 __berth_count=0
+shift
+for __berth_word; do
+  __berth_count=$((__berth_count + 1))
+  export "__berth_word_$__berth_count=$__berth_word"
+done
+unset __berth_word
+SHELL=/bin/sh exec "$0" -qec "$__berth_text" /dev/null`;
 
 /** null: there is none. */
 let known: string | null | undefined;

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import type { NewDisk } from "#core/disks/create.ts";
 import { publicKeyOf } from "#core/environments/access/ssh-keys.ts";
+import { tooWeak, weakRsaBits } from "#core/environments/access/whole-key.ts";
 import type { Size } from "#core/environments/record/record.ts";
 import { findInstanceType, type InstanceType, instanceTypes, unitsPerNode } from "#core/fleet.ts";
 import { imageFault, imagePattern, LONGEST_IMAGE } from "#core/image-reference.ts";
@@ -36,7 +37,9 @@ export const PublicKey = z
   .transform((text, ctx) => {
     const key = publicKeyOf(text);
     if (key === undefined) {
-      const message = "Input should be one public SSH key in one line, without options";
+      const bits = weakRsaBits(text);
+      const message =
+        bits === undefined ? "Input should be one public SSH key in one line, without options" : tooWeak(bits);
       ctx.addIssue({ code: "custom", message });
       return z.NEVER;
     }

@@ -1,6 +1,7 @@
 import { ECDH, generateKeyPairSync, type JsonWebKey } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { ownKeys, publicKeyOf, usableKeys } from "./ssh-keys.ts";
+import { weakRsaBits } from "./whole-key.ts";
 
 /** A line with the true beginning of a key of this type. */
 function lineOf(type: string, rest = "comment"): string {
@@ -13,6 +14,25 @@ const types = [
   ...["ssh-rsa", "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"],
   ...["sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"],
 ];
+
+describe("an RSA key of fewer than 2,048 bits", () => {
+  const weak = [128, 192, 255].map((bytes) => {
+    return keyOfParts("ssh-rsa", exponent, Buffer.concat([Buffer.alloc(1), Buffer.alloc(bytes, 255)]));
+  });
+
+  it("is not let in, whoever names it", () => {
+    expect(usableKeys(weak.join("\n"))).toEqual([]);
+    expect(ownKeys(weak)).toEqual({ keys: [], areAllUsable: false });
+    expect(weak.map(publicKeyOf)).toEqual([undefined, undefined, undefined]);
+  });
+
+  it("is told from others by its bits", () => {
+    expect(weak.map(weakRsaBits)).toEqual([1_024, 1_536, 2_040]);
+    expect([keyOfParts("ssh-rsa", exponent, modulus), lineOf("ssh-rsa"), "ssh-rsa", ""].map(weakRsaBits)).toEqual([
+      ...[undefined, undefined, undefined, undefined],
+    ]);
+  });
+});
 
 describe("usable keys", () => {
   it.each(types)("are those of type %s, without their comments", (type) => {
@@ -110,8 +130,8 @@ function edwardsPoint(): Buffer {
   return Buffer.from(publicKey.export({ format: "jwk" }).x ?? "", "base64url");
 }
 
-/** Made by node:crypto once; its modulus without the byte of its sign has 128 bytes. */
-const { n: modulusText = "" } = generateKeyPairSync("rsa", { modulusLength: 1_024 }).publicKey.export({
+/** Made by node:crypto once; its modulus without the byte of its sign has 256 bytes. */
+const { n: modulusText = "" } = generateKeyPairSync("rsa", { modulusLength: 2_048 }).publicKey.export({
   format: "jwk",
 });
 const modulus = Buffer.concat([Buffer.alloc(1), Buffer.from(modulusText, "base64url")]);
@@ -160,6 +180,10 @@ describe("one public key", () => {
       `ssh-ed25519 ${Buffer.from("\0\0\0\x0bssh-ed25519\xff\xff\xff\xff".padEnd(51, "a"), "latin1").toString("base64")}`,
     ],
     ["it has too few bits", keyWith("ssh-rsa", 3, 97)],
+    [
+      "it has one bit too few",
+      keyOfParts("ssh-rsa", exponent, Buffer.concat([Buffer.from([127]), Buffer.alloc(255, 255)])),
+    ],
     [
       "zeros stand in for its bits",
       keyOfParts("ssh-rsa", exponent, Buffer.concat([Buffer.alloc(200), Buffer.from([15])])),

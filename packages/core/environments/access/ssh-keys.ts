@@ -1,4 +1,4 @@
-import { isWholeKey } from "./whole-key.ts";
+import { isWholeKey, weakRsaBits } from "./whole-key.ts";
 
 /** What docs/apis/gpu-dev.md#job-actions lets in; security keys have types of their own that begin with `sk-`. */
 const types = [
@@ -24,7 +24,7 @@ export function usableKeys(text: string): string[] {
 }
 
 /** Said once in the timeline, whatever was wrong: a key is in no text that people see. */
-export const KEY_REFUSED = "An SSH key was not let in: it is no public key of a known type in one line";
+export const KEY_REFUSED = "An SSH key was not let in: it is no public key of a known type in one line, or too weak";
 
 /**
  * Picks the texts that are one key each: a line break at the end is no part of a key, one inside makes the text more
@@ -48,7 +48,8 @@ function keyOf(line: string): string[] {
   if (!/^[A-Za-z0-9+/]{32,}={0,2}$/.test(blob) || !blob.startsWith(headOf(type))) return [];
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what a line must not hold
   if (/[\u0000-\u001f\u007f]/.test(line)) return [];
-  return [`${type} ${blob}`];
+  const key = `${type} ${blob}`;
+  return weakRsaBits(key) === undefined ? [key] : [];
 }
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

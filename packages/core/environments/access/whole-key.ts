@@ -31,8 +31,8 @@ const checks: Readonly<Record<string, KeyCheck>> = {
 };
 
 const none = new Uint8Array();
-/** Servers take no key of fewer bits, and one of more is too long a line. */
-const RSA_BITS = { least: 1_024, most: 16_384 };
+/** Fewer bits can be factored (NIST SP 800-131A), and a key of more is too long a line. */
+const RSA_BITS = { least: 2_048, most: 16_384 };
 
 /**
  * Whether `<type> <base64>` has all parts of such a key and nothing behind them, and these can be one: a cut one, a point
@@ -45,11 +45,30 @@ export function isWholeKey(key: string): boolean {
   return textOf(name) === type && checks[type]?.(parts) === true;
 }
 
+/** Returns the bits of an RSA key, `<type> <base64>`, that has too few to be safe; undefined for any other text. */
+export function weakRsaBits(key: string): number | undefined {
+  const [type, blob = ""] = key.split(" ");
+  const bytes = type === "ssh-rsa" ? bytesOf(blob) : undefined;
+  const parts = bytes && partsIn(bytes);
+  if (parts?.length !== 3) return undefined;
+  const bits = bitsOf(parts[2] ?? none);
+  return bits < RSA_BITS.least ? bits : undefined;
+}
+
+/** Says in words for the user why a key of so few bits is refused. */
+export function tooWeak(bits: number): string {
+  return `The RSA key has ${bits} bits, and at least ${RSA_BITS.least} are needed: make another one with ssh-keygen -t ed25519`;
+}
+
+function bitsOf(number: Uint8Array): number {
+  return numberOf(number).toString(2).length;
+}
+
 /** The exponent and the modulus are odd. Numbers are written as RFC 4251, 5 has it: positive, and no byte too many. */
 function isRsa([exponent = none, modulus = none, ...more]: readonly Uint8Array[]): boolean {
   if (more.length > 0 || exponent.length > 8 || ![exponent, modulus].every(isPositive)) return false;
   const [e, n] = [numberOf(exponent), numberOf(modulus)];
-  const bits = n.toString(2).length;
+  const bits = bitsOf(modulus);
   return e >= 3n && e % 2n === 1n && n % 2n === 1n && bits >= RSA_BITS.least && bits <= RSA_BITS.most;
 }
 

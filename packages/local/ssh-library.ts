@@ -1,0 +1,101 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname } from "node:path";
+import { compileFunction } from "node:vm";
+import type ssh2 from "ssh2";
+import type { Connection } from "ssh2";
+
+const require = createRequire(import.meta.url);
+
+/**
+ * Lets this client, who has logged in, send packets of so many bytes. ssh2 ends a connection at 35,000, and with it
+ * every session on it; strangers keep that bound. OpenSSH's client sends a command in one packet, however long.
+ */
+export function boundPackets(connection: Connection, mostBytes: number): void {
+  const { _protocol: protocol } = connection as unknown as Internals;
+  const bound = (): void => {
+    protocol._decipher.mostBytes = mostBytes;
+    // A small packet may hold a thousand times its length.
+    const inflating = protocol._packetRW.read._zlib;
+    if (inflating) inflating._maxOutputLength = mostBytes;
+  };
+  bound();
+  // Both are made anew at each key exchange.
+  connection.on("rekey", bound);
+}
+
+/** Shows this client a text while it logs in (RFC 4252, 5.4); ssh2 can do so only before it knows who comes. */
+export function sendBanner(connection: Connection, text: string): void {
+  const { _protocol: protocol } = connection as unknown as Internals;
+  const { write } = protocol._packetRW;
+  const bytes = Buffer.from(text);
+  const payload = Buffer.concat([Buffer.from([USERAUTH_BANNER]), lengthOf(bytes.length), bytes, lengthOf(0)]);
+  const packet = write.alloc(payload.length);
+  packet.set(payload, write.allocStart);
+  protocol._cipher.encrypt(write.finalize(packet));
+}
+
+const USERAUTH_BANNER = 53;
+
+function lengthOf(bytes: number): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(bytes);
+  return length;
+}
+
+interface Internals {
+  readonly _protocol: {
+    readonly _decipher: { mostBytes?: number };
+    readonly _cipher: { encrypt(packet: Buffer): void };
+    readonly _packetRW: {
+      readonly read: { readonly _zlib?: { _maxOutputLength: number } };
+      readonly write: { readonly allocStart: number; alloc(bytes: number): Buffer; finalize(packet: Buffer): Buffer };
+    };
+  };
+}
+
+interface Change {
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+const changes: readonly Change[] = [
+  {
+    file: "ssh2/lib/protocol/crypto.js",
+    from: "> MAX_PACKET_SIZE",
+    to: "> (this.mostBytes ?? MAX_PACKET_SIZE)",
+  },
+  {
+    // A comma is missing there, and SHA-1 and DSA are not let in.
+    file: "ssh2/lib/protocol/Protocol.js",
+    from: "'ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521'\n      + 'rsa-sha2-512,rsa-sha2-256,ssh-rsa,ssh-dss'",
+    to: "'ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,rsa-sha2-512,rsa-sha2-256,sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com'",
+  },
+];
+
+/**
+ * The server of ssh2 with two changes, for neither of which it has an option: the length of a packet is bounded for
+ * each connection, and it names signature algorithms as clients read them (RFC 8308, 3.1). Throws where a release of
+ * ssh2 has no place for one of them.
+ */
+export const Ssh2Server: typeof ssh2.Server = loadServer();
+
+function loadServer(): typeof ssh2.Server {
+  const root = dirname(require.resolve("ssh2/package.json"));
+  for (const path of Object.keys(require.cache)) if (path.startsWith(root)) delete require.cache[path];
+  for (const change of changes) loadChanged(change);
+  return (require("ssh2") as typeof ssh2).Server;
+}
+
+/** Compiles the changed text as that module, so that whichever module requires it has the change. */
+function loadChanged({ file, from, to }: Change): void {
+  const path = require.resolve(file);
+  const text = readFileSync(path, "utf8");
+  if (!text.includes(from)) throw new Error(`${path} is of another release of ssh2 than Berth was made with`);
+  const module = { exports: {}, filename: path, id: path, loaded: false } as NodeJS.Module;
+  require.cache[path] = module;
+  const words = ["exports", "require", "module"];
+  compileFunction(text.replaceAll(from, to), words, { filename: path })(module.exports, createRequire(path), module);
+  module.loaded = true;
+}
