@@ -188,7 +188,7 @@ describe("what the clients of an SSH server may have at once", () => {
       client.exec("true", { env }, (error) => (error ? reject(error) : resolve()));
     });
 
-    expect(Object.keys(started[0]?.wanted.env ?? {})).toHaveLength(32);
+    expect(Object.keys(started[0]?.wanted.env ?? {}).filter((name) => /^(?:LANG|LC_)/.test(name))).toHaveLength(32);
     expect(started[0]?.wanted.env.LANG).toBeUndefined();
   });
 
