@@ -149,8 +149,8 @@ const makersOfPath: Readonly<Record<string, Maker>> = {
   "/api/instances/start": nameInstance,
   "/api/instances/stop": nameInstance,
   "/api/instances/{instanceId}/stop": stopInstance,
-  // The last of many, and so one that nobody misses.
-  "/v1/admin/nodes/{name}/gone": async ({ compute }) => ({ name: (await compute.listNodes()).at(-1)?.name ?? "" }),
+  "/v1/admin/nodes/{name}/gone": lastNode,
+  "/v1/admin/nodes/{name}/back": lastNode,
   "/v1/jobs/{job_id}/users": startJob,
   "/v1/jobs/{job_id}/jupyter/enable": startJob,
   "/v1/jobs/{job_id}/jupyter/disable": startJob,
@@ -314,4 +314,9 @@ async function ask(
   const text = await response.text();
   if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${text}`);
   return JSON.parse(text) as Readonly<Record<string, unknown>>;
+}
+
+/** The last of many, and so one that no other request needs. */
+async function lastNode({ compute }: Parameters<Maker>[0]): Promise<{ name: string }> {
+  return { name: (await compute.listNodes()).at(-1)?.name ?? "" };
 }

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { compareOrphans } from "#core/admin/orphans.ts";
 import { diskKey, environmentKey, keyText } from "#core/keys.ts";
+import { refreshCapacity } from "#core/pools/capacity.ts";
 import { submitJob } from "#testing/catalog-requests.ts";
 import { callerNamed, developer, type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
 import { leftoverRun } from "#testing/leftover-run.ts";
@@ -17,6 +18,8 @@ const operations = [
   ["POST", "/v1/admin/admission/pause"],
   ["POST", "/v1/admin/admission/resume"],
   ["POST", "/v1/admin/nodes/h100-1/gone"],
+  ["POST", "/v1/admin/nodes/h100-1/back"],
+  ["GET", "/v1/admin/nodes"],
   ["GET", "/v1/admin/orphans"],
   ["POST", "/v1/admin/records/end"],
   ["GET", "/v1/admin/audit"],
@@ -387,6 +390,33 @@ test("the operator says that a machine is dead: its job is lost, and nothing is 
   expect(availability.body).toMatchObject({ availability: { h100: { total: 8, available: 8 } } });
 });
 
+test("the operator takes back that a machine is dead: it is listed as gone until then, and starts jobs again", async () => {
+  const { world, admin, user, ask } = await adminWorld();
+  await ask("POST", "/v1/admin/nodes/h100-1/gone", admin);
+  const gone = await ask("GET", "/v1/admin/nodes?limit=1", admin);
+
+  const back = await ask("POST", "/v1/admin/nodes/h100-1/back", admin);
+  const again = await ask("POST", "/v1/admin/nodes/h100-1/back", admin);
+  await refreshCapacity(world.ctx);
+  await world.advance(60_000);
+  const after = await ask("GET", "/v1/admin/nodes", admin);
+  const availability = await ask("GET", "/v1/gpu/availability", user);
+  const audit = await auditOf(world, admin);
+
+  const machine = { node: "h100-1", uid: "node-h100-1", gpu_type: "h100", zone: "zone-a", units: 8, units_in_use: 0 };
+  expect(gone.body).toEqual({
+    nodes: [{ ...machine, status: "gone", gone_until: expect.stringMatching(/Z$/) }],
+    total: 2,
+    limit: 1,
+    offset: 0,
+  });
+  expect(back).toMatchObject({ status: 200, body: { node: "h100-1", uid: "node-h100-1", status: "back" } });
+  expect([again.status, again.body]).toEqual([200, back.body]);
+  expect(after.body.nodes).toMatchObject([{ ...machine, status: "ready", gone_until: null }, { node: "h100-2" }]);
+  expect(availability.body).toMatchObject({ availability: { h100: { total: 16, available: 16 } } });
+  expect(audit.map(({ action }) => action)).toEqual(expect.arrayContaining(["return_node", "list_nodes"]));
+});
+
 test("a machine that no pool has cannot be called dead", async () => {
   const { world, admin, ask } = await adminWorld();
 
@@ -413,6 +443,8 @@ test("each operation is on record: who, with which key, what, on what, when, in 
   expect(entries.map(({ action, target, result, reason }) => [action, target, result, reason])).toEqual([
     ["end_record", "no key", "failed", "key must be the key of a job's or a disk's record: <pk>|<sk>"],
     ["list_orphans", null, "done", null],
+    ["list_nodes", null, "done", null],
+    ["return_node", "h100-1", "done", null],
     ["declare_node_gone", "h100-1", "done", null],
     ["resume_admission", null, "done", null],
     ["pause_admission", null, "done", null],

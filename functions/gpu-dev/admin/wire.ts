@@ -3,6 +3,7 @@ import { type AuditRecord, operatorActions } from "#core/admin/audit.ts";
 import type { OrphanReport } from "#core/admin/orphans.ts";
 import { instanceTypes } from "#core/fleet.ts";
 import type { Admission } from "#core/pools/admission.ts";
+import type { ListedNode } from "#core/pools/list-nodes.ts";
 import { Problem } from "#core/problem.ts";
 import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { JobSummary } from "../jobs/wire.ts";
@@ -29,6 +30,25 @@ export const NodePath = z.object({
   name: z.string().max(255).meta({ example: "ip-10-0-12-34.us-east-2.compute.internal" }),
 });
 export const NodeGone = z.object({ node: z.string(), uid: z.string(), status: z.literal("gone") });
+
+export const NodeBack = z.object({ node: z.string(), uid: z.string(), status: z.literal("back") });
+
+export const AdminNode = z.object({
+  node: z.string(),
+  uid: z.string(),
+  gpu_type: z.string(),
+  zone: z.string(),
+  status: z.enum(["ready", "not_ready", "cordoned", "tainted", "gone"]),
+  units: z.int(),
+  units_in_use: z.int(),
+  gone_until: Timestamp.nullable(),
+});
+
+export function toAdminNode({ name, uid, pool, zone, state, ...rest }: ListedNode): z.infer<typeof AdminNode> {
+  const gone_until = rest.goneUntil === null ? null : wholeSeconds(rest.goneUntil);
+  const [units, units_in_use] = [rest.units, rest.unitsInUse];
+  return { node: name, uid, gpu_type: pool, zone, status: state, units, units_in_use, gone_until };
+}
 
 export const UserState = z.object({ username: z.string(), disabled: z.boolean() });
 

@@ -20,6 +20,8 @@ export const operatorActions = [
   "list_orphans",
   "end_record",
   "declare_node_gone",
+  "return_node",
+  "list_nodes",
 ] as const;
 
 export type OperatorAction = (typeof operatorActions)[number];

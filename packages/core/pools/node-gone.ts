@@ -31,18 +31,9 @@ interface GoneNode extends Stored {
  * may have it.
  */
 export async function declareNodeGone(ctx: UserContext<"table" | "queue">, name: string): Promise<NodeRef> {
-  const ledgers = await Promise.all(poolTypes.map((type) => readLedger(ctx, emptyPool(ctx, type))));
-  const nodes = ledgers.flatMap((ledger) => ledger.nodes.filter((one) => one.name === name));
-  const unreadable = ledgers.flatMap((ledger) => [...ledger.unreadable]);
-  const ofThatName = unreadable.filter((item) => nodeNameOf(item) === name);
-  // Words are read for machines without an item only: one that cannot be marked would be given again once it can be read.
-  if (ofThatName.length > 0 && nodes.every(({ gone }) => gone)) throw unknownNode(name, ofThatName);
   // The one that is there, where a machine that is gone had its name before.
-  const node = nodes.find(({ gone }) => !gone) ?? nodes[0];
-  const found = node
-    ? { machine: node, runs: [...node.granted, ...node.held].map((entry) => entry.key) }
-    : await machineWithoutItem(ctx, ledgers, name);
-  if ("unreadable" in found) throw unknownNode(name, [...unreadable, ...found.unreadable]);
+  const found = await findDeclared(ctx, name, (nodes) => nodes.find(({ gone }) => !gone) ?? nodes[0]);
+  const { node } = found;
   const now = ctx.clock.now();
   const key = nodeGoneKey(found.machine.uid);
   const ttl = Math.ceil((now + WORD_MS) / 1000);
@@ -56,6 +47,40 @@ export async function declareNodeGone(ctx: UserContext<"table" | "queue">, name:
     ...runs.map((environment) => sendLook(ctx, environment, { for: [keyText(key)] })),
   ]);
   return found.machine;
+}
+
+/** Replaces the word on this machine by one that is over. */
+export async function takeWordBack(ctx: Context<"table">, { name, uid }: NodeRef): Promise<void> {
+  const ttl = Math.ceil(ctx.clock.now() / 1000);
+  const word: GoneNode = { ...nodeGoneKey(uid), writers: [], kind: "node-gone", node: name, at: 0, ttl };
+  await ctx.table.put(word);
+}
+
+interface Declared {
+  readonly machine: NodeRef;
+  /** Its ledger item, if it has one. */
+  readonly node: NodeLedger | undefined;
+  /** The environments that are there, as in a message. */
+  readonly runs: readonly string[];
+}
+
+/** The machine that an operator means by this name: `pick` chooses among those that had it. */
+export async function findDeclared(
+  ctx: Context<"table" | "queue">,
+  name: string,
+  pick: (nodes: readonly NodeLedger[]) => NodeLedger | undefined,
+): Promise<Declared> {
+  const ledgers = await Promise.all(poolTypes.map((type) => readLedger(ctx, emptyPool(ctx, type))));
+  const nodes = ledgers.flatMap((ledger) => ledger.nodes.filter((one) => one.name === name));
+  const unreadable = ledgers.flatMap((ledger) => [...ledger.unreadable]);
+  const ofThatName = unreadable.filter((item) => nodeNameOf(item) === name);
+  // Words are read for machines without an item only: one that cannot be marked would be given again once it can be read.
+  if (ofThatName.length > 0 && nodes.every(({ gone }) => gone)) throw unknownNode(name, ofThatName);
+  const node = pick(nodes);
+  if (node) return { machine: node, node, runs: [...node.granted, ...node.held].map((entry) => entry.key) };
+  const found = await machineWithoutItem(ctx, ledgers, name);
+  if ("unreadable" in found) throw unknownNode(name, [...unreadable, ...found.unreadable]);
+  return { ...found, node: undefined };
 }
 
 /** Whoever waits for a machine is looked at more often (environments/steps/lost-node.ts). */
@@ -85,7 +110,7 @@ async function machineWithoutItem(
   return { machine, runs: bound.map((record) => keyText(keyOf(record))) };
 }
 
-function unknownNode(name: string, unreadable: readonly string[]): Problem {
+export function unknownNode(name: string, unreadable: readonly string[]): Problem {
   const text = `Node '${name.slice(0, 100)}' not found`;
   if (unreadable.length === 0) return new Problem("notFound", text);
   const records = unreadable.slice(0, 10).join(", ");

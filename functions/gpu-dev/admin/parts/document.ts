@@ -1,6 +1,6 @@
 import type { Examples, NounDocument } from "#http/noun-document.ts";
 import { document as jobs, requested, summary } from "../../jobs/parts/document.ts";
-import { AdminJob, AuditEntry, Orphans } from "../wire.ts";
+import { AdminJob, AdminNode, AuditEntry, Orphans } from "../wire.ts";
 
 const machine = "ip-10-0-12-34.us-east-2.compute.internal";
 const record = `owner#5a8d0e2b7c914f36a1d4e8f0b3c6972d#env#gpu-dev|${summary.job_id}`;
@@ -19,6 +19,7 @@ export const document: NounDocument = {
   also: jobs,
   schemas: {
     AdminJob,
+    AdminNode,
     AuditEntry,
     OrphanRun: Orphans.shape.runs.element,
     OrphanRecord: Orphans.shape.records.element,
@@ -76,6 +77,15 @@ export const document: NounDocument = {
     "AdminJob.name": "The job's name, for people.",
     node: "The machine's name.",
     "NodeGone.status": "The machine is treated as dead: what ran there is lost.",
+    "NodeBack.status": "The machine counts again once the cluster lists it, within a minute.",
+    nodes: "The machines, those that are gone first, then by name.",
+    "AdminNodeList.total": "Number of machines.",
+    zone: "The machine's zone.",
+    "AdminNode.status": "`gone`: its node object is not there any more, or an operator called it dead.",
+    "AdminNode.uid": "The uid of its node object.",
+    units: "What it offers: GPUs, vCPUs of a shared machine, 1 for another CPU machine.",
+    units_in_use: "How much of that environments have.",
+    gone_until: "Until when an operator's word that it is dead counts; null where there is none.",
     key: "The record's key as the alarm names it: partition key, a bar, sort key.",
     "EndedRecord.status": "The record was ended.",
     kept: "Of a disk: the volume and snapshots that remain in the cloud.",
@@ -167,6 +177,34 @@ export const document: NounDocument = {
       id: "declareNodeGone",
       reply: "NodeGone",
       replies: answers({ Gone: { node: machine, uid: "6f0b2a91-3c4d-4e5f-8a7b-0123456789ab", status: "gone" } }),
+    },
+    "return-node": {
+      id: "returnNode",
+      reply: "NodeBack",
+      replies: answers({ Back: { node: machine, uid: "6f0b2a91-3c4d-4e5f-8a7b-0123456789ab", status: "back" } }),
+    },
+    "list-nodes": {
+      id: "listNodes",
+      reply: "AdminNodeList",
+      replies: answers({
+        "One that an operator called dead": {
+          nodes: [
+            {
+              node: machine,
+              uid: "6f0b2a91-3c4d-4e5f-8a7b-0123456789ab",
+              gpu_type: "h100",
+              zone: "us-east-2a",
+              status: "gone",
+              units: 8,
+              units_in_use: 8,
+              gone_until: "2026-01-21T18:30:00Z",
+            },
+          ],
+          total: 1,
+          limit: 50,
+          offset: 0,
+        },
+      }),
     },
     "end-record": {
       id: "endRecord",
