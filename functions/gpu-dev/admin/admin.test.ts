@@ -217,6 +217,7 @@ test("the first characters of an id stand for it, over the jobs of all or of one
     ["aaaaaaaa", "Job id 'aaaaaaaa' is ambiguous"],
     ["AAAAAAAA-2", `Job ${ofDeveloper}`],
     ["aaaaaaaa", `Job ${ofSecond}`],
+    ["aaaa", "Job id 'aaaa' is ambiguous"],
     ["aaaaaaaa", "Job id 'aaaaaaaa' is ambiguous"],
   ]);
 });
