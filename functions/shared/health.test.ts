@@ -40,8 +40,7 @@ test("a healthy Berth answers the union of five documents, key for key", async (
   expect(await response.text()).toBe(
     '{"status":"healthy","timestamp":"2026-01-20T20:30:15Z","uptime":"2h30m15s","uptimeSeconds":9015,' +
       '"version":"1.0.0","service":"berth","database":"healthy","queue":"healthy","isolation":"none","limits":"none",' +
-      '"services":{"novitaApi":"up","jobQueue":"up","cache":"up","migrationService":"up","redis":"up",' +
-      '"server":"running","storage":"available"}}',
+      '"services":{"jobQueue":"up","server":"running","storage":"available"}}',
   );
 });
 
@@ -57,7 +56,7 @@ test("without its table it is 503 with the same keys, and says nothing of what w
     reason: "Records cannot be read",
     database: "unhealthy",
     queue: "healthy",
-    services: { jobQueue: "up", redis: "down", server: "running", storage: "unavailable" },
+    services: { jobQueue: "up", server: "running", storage: "unavailable" },
   });
   expect(text).not.toContain("10.1.2.3");
   expect(log.lines[0]).toMatchObject({ event: "dependency down", fields: { dependency: "table" } });
@@ -117,7 +116,7 @@ test("while nothing can be stored it is 503 with the reason, and well again once
     reason: "The disk of this stack is full: nothing can be stored until there is room",
     database: "unhealthy",
     queue: "unhealthy",
-    services: { jobQueue: "down", redis: "down", server: "running", storage: "unavailable" },
+    services: { jobQueue: "down", server: "running", storage: "unavailable" },
   });
   expect(await well.json()).not.toHaveProperty("reason");
   expect(log.lines[0]).toMatchObject({ event: "dependency down", fields: { dependency: "writes" } });

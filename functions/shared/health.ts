@@ -35,14 +35,10 @@ export const endpoint = gpuDev.get(
 
 export const handler = lambda(endpoint, { table, queue });
 
-/** Old clients ask after parts that Berth does not have: each is as well as what does its work here. */
+/** Returns the parts that Berth has, in the words of a client that prints them all where one is down. */
 function servicesOf(up: { readonly table: boolean; readonly queue: boolean }): z.infer<typeof Health>["services"] {
   return {
-    novitaApi: "up",
     jobQueue: up.queue ? "up" : "down",
-    cache: "up",
-    migrationService: up.queue ? "up" : "down",
-    redis: up.table ? "up" : "down",
     server: "running",
     storage: up.table ? "available" : "unavailable",
   };

@@ -18,11 +18,7 @@ export const Health = z.object({
   isolation: z.string(),
   limits: z.string(),
   services: z.object({
-    novitaApi: Up,
     jobQueue: Up,
-    cache: Up,
-    migrationService: Up,
-    redis: Up,
     server: z.enum(["running", "stopped"]),
     storage: z.enum(["available", "unavailable"]),
   }),

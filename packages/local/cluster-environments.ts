@@ -138,6 +138,8 @@ async function environmentsOn(
     // As the driver says them of each run.
     isolation: "pod",
     limits: podLimits,
+    sharedNetwork: undefined,
+    sshPort: ssh?.port,
     cluster: {
       name: `${context} (${url}), namespace ${namespace}`,
       ...clusterWords(await seenCluster(client, compute, toolsImage)),

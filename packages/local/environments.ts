@@ -9,6 +9,10 @@ export interface Environments {
   /** As /health and each job say them. */
   readonly isolation: string;
   readonly limits: string;
+  /** Why they share this machine's network; undefined where each has its own, or nothing keeps them apart. */
+  readonly sharedNetwork: string | undefined;
+  /** The port of this machine that leads into them by SSH, if one does. */
+  readonly sshPort: number | undefined;
   /** The cluster that they run on; undefined: this machine, and they end with the stack. */
   readonly cluster: ClusterWords | undefined;
   /** To be called once, before the first message. */

@@ -1,6 +1,7 @@
 import { processCompute } from "#process/compute.ts";
 import type { ProcessComputeOptions } from "#process/host.ts";
 import { isolationWords } from "#process/network.ts";
+import { whyNetworkIsShared } from "#process/shared-network.ts";
 import type { processVolumes } from "#process/volumes.ts";
 import { adoptRuns } from "./adoption.ts";
 import type { Environments } from "./environments.ts";
@@ -11,11 +12,14 @@ export function machineEnvironments(
   options: ProcessComputeOptions,
 ): Environments {
   const compute = processCompute(options);
+  const isShared = compute.isolation !== "none" && compute.network === "shared";
   return {
     compute,
     volumes,
     isolation: isolationWords(compute.isolation, compute.network),
     limits: compute.limits,
+    sharedNetwork: isShared ? whyNetworkIsShared() : undefined,
+    sshPort: options.sshPort,
     cluster: undefined,
     adopt: async (ctx) => void (await Promise.all([adoptRuns(ctx, compute), volumes.adopt()])),
     shutdown: async () => void (await Promise.all([compute.shutdown(), volumes.shutdown()])),

@@ -39,6 +39,10 @@ export interface Stack {
   readonly usersDirectory: string | undefined;
   readonly isolation: string;
   readonly limits: string;
+  /** Why environments share this machine's network; undefined where they do not, or nothing keeps them apart. */
+  readonly sharedNetwork: string | undefined;
+  /** Where SSH into environments listens on this machine, if it does. */
+  readonly sshPort: number | undefined;
   /** Undefined: environments run on this machine, and end with the stack. */
   readonly cluster: ClusterWords | undefined;
   readonly runtime: Runtime;
@@ -179,6 +183,8 @@ async function startParts(start: StackStart): Promise<Stack> {
     usersDirectory,
     isolation: environments.isolation,
     limits: environments.limits,
+    sharedNetwork: environments.sharedNetwork,
+    sshPort: environments.sshPort,
     cluster: environments.cluster,
     runtime: served,
     running: () => runningNames(contextOf(served), environments.compute),

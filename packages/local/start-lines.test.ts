@@ -6,6 +6,8 @@ const stack = {
   home: "/data/.berth",
   isolation: "none",
   limits: "none",
+  sharedNetwork: undefined,
+  sshPort: undefined,
   usersDirectory: undefined,
   cluster: undefined,
 };
@@ -55,6 +57,20 @@ test.each(["none", "bubblewrap, shared network", "bubblewrap, own network"])(
     expect(lines.filter((line) => line.length > 80)).toEqual([]);
   },
 );
+
+test("say where SSH listens, and why environments share the network of the machine", () => {
+  const shared = { isolation: "bubblewrap, shared network", sharedNetwork: "missing here: slirp4netns" };
+  const lines = startLines({ ...stack, ...shared, sshPort: 2222 }, stack.home);
+
+  expect(lines).toMatch(/^ {2}SSH +port 2222; each job's ssh_command has the rest$/m);
+  expect(lines).toMatch(/^ {2} +The network is shared: missing here: slirp4netns\.$/m);
+  expect(startLines(stack, stack.home)).not.toMatch(/SSH|is shared/);
+  const longest = { ...shared, sharedNetwork: "missing here: slirp4netns, iproute2, util-linux", sshPort: 65535 };
+  const wide = startLines({ ...stack, ...longest }, stack.home)
+    .split("\n")
+    .filter((line) => line.length > 80);
+  expect(wide).toEqual([]);
+});
 
 test("say which cluster environments are on, what it lacks, and that they go on", () => {
   const cluster = { name: "dev (https://10.0.0.1)", nodes: "p5.48xlarge=1", lacks: ["SSH", "backups"] };

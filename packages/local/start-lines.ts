@@ -3,18 +3,23 @@ import { printable } from "./printable.ts";
 import { quoted } from "./shell-lines.ts";
 import type { Stack } from "./stack.ts";
 
-type Started = Pick<Stack, "url" | "home" | "isolation" | "limits" | "usersDirectory" | "cluster">;
+type Started = Pick<
+  Stack,
+  "url" | "home" | "isolation" | "limits" | "sharedNetwork" | "sshPort" | "usersDirectory" | "cluster"
+>;
 
 /** What a person reads who started the stack. `usualHome` is where `npm run env` looks when no home is set. */
 export function startLines(stack: Started, usualHome: string): string {
-  const { url, home, isolation, limits, usersDirectory, cluster } = stack;
+  const { url, home, isolation, limits, sharedNetwork, sshPort, usersDirectory, cluster } = stack;
   const setsHome = home === usualHome ? "" : `BERTH_HOME=${shellWord(home)} `;
   const rows = [
     ["docs", `${url}/docs`],
     ["API key", `eval "$(${setsHome}npm run --silent env)"   (in a second shell)`],
+    ...(sshPort === undefined ? [] : [["SSH", `port ${sshPort}; each job's ssh_command has the rest`]]),
     ...(usersDirectory === undefined ? [] : [["users", `credentials in ${usersDirectory}`]]),
     ["first steps", '"A first session" in README.md'],
     ["isolation", isolation],
+    ...(sharedNetwork === undefined ? [] : [["", `The network is shared: ${sharedNetwork}.`]]),
     ...(meanings[isolation] ?? []).map((line) => ["", line]),
     ["limits", limits],
     ...(cluster === undefined ? [] : clusterRows(cluster)),

@@ -13,11 +13,7 @@ const healthy = {
   isolation: "bubblewrap, own network",
   limits: "cgroup-v2",
   services: {
-    novitaApi: "up",
     jobQueue: "up",
-    cache: "up",
-    migrationService: "up",
-    redis: "up",
     server: "running",
     storage: "available",
   },
@@ -28,7 +24,7 @@ const unhealthy = {
   status: "unhealthy",
   reason: "Messages cannot be read",
   queue: "unhealthy",
-  services: { ...healthy.services, jobQueue: "down", migrationService: "down" },
+  services: { ...healthy.services, jobQueue: "down" },
 };
 
 export const document: NounDocument = {
@@ -46,12 +42,8 @@ export const document: NounDocument = {
     queue: "Whether messages can be read.",
     isolation: "How environments are isolated from the machine, on a local stack.",
     limits: "How the memory and processors of environments are limited, on a local stack.",
-    services: "Parts that existing clients ask for. Each is as well as what does its work in Berth.",
-    novitaApi: "Always `up`.",
+    services: "The parts of Berth, one state each.",
     jobQueue: "`up` while the queue is healthy.",
-    cache: "Always `up`.",
-    migrationService: "`up` while the queue is healthy.",
-    redis: "`up` while the database is healthy.",
     server: "Always `running`.",
     storage: "`available` while the database is healthy.",
   },

@@ -1,0 +1,28 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { whyNetworkIsShared } from "./shared-network.ts";
+
+/** A directory that has these programs. */
+function directoryWith(...programs: string[]): string {
+  const directory = mkdtempSync(join(tmpdir(), "berth-programs-"));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  for (const program of programs) writeFileSync(join(directory, program), "", { mode: 0o755 });
+  return directory;
+}
+
+test.each([
+  [[], "missing here: slirp4netns, iproute2, util-linux"],
+  [["ip", "nsenter"], "missing here: slirp4netns"],
+  [["slirp4netns", "nsenter"], "missing here: iproute2"],
+  [["slirp4netns", "ip", "nsenter"], "the attempt to make one of their own failed"],
+])("of the programs that a network takes, those that are missing are named: with %j", (programs, why) => {
+  expect(whyNetworkIsShared(directoryWith(...programs), true)).toBe(why);
+});
+
+test("programs of several directories count, and then the name servers", () => {
+  const path = `${directoryWith("slirp4netns")}:${directoryWith("ip", "nsenter")}:/nowhere`;
+
+  expect(whyNetworkIsShared(path, false)).toBe("no name server of this machine is reached");
+});
