@@ -15,9 +15,9 @@ export const withheldActions: Readonly<Record<string, readonly string[]>> = {
     ...["sqs:GetQueueAttributes", "sqs:SendMessage"],
   ],
   EndpointFetchGithubKeysQueueSealerTable: ["sqs:GetQueueAttributes"],
-  EndpointFetchQueueSealerTable: ["sqs:GetQueueAttributes"],
+  EndpointFetchQueueSealerTable: ["dynamodb:DeleteItem", "kms:Decrypt", "sqs:GetQueueAttributes"],
   EndpointFetchTable: ["dynamodb:DeleteItem"],
-  EndpointGithubKeysQueueTable: ["sqs:GetQueueAttributes"],
+  EndpointGithubKeysQueueTable: ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "sqs:GetQueueAttributes"],
   EndpointIdentityQueueTable: [
     ...["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:Query"],
     ...["sqs:GetQueueAttributes"],

@@ -99,9 +99,11 @@ interface KeysServer {
   close(): Promise<void>;
 }
 
-/** Publishes a key of everybody. */
+/** Publishes a key for every user, in the form of RFC 8709 section 4. */
 async function startKeysServer(): Promise<KeysServer> {
-  const key = `ssh-ed25519 ${Buffer.alloc(51, "k").toString("base64")}`;
+  const withLength = (part: Buffer) => Buffer.concat([Buffer.from([0, 0, 0, part.length]), part]);
+  const blob = Buffer.concat([Buffer.from("ssh-ed25519"), Buffer.alloc(32, "k")].map(withLength));
+  const key = `ssh-ed25519 ${blob.toString("base64")}`;
   const server = createServer((_, response) => void response.end(key));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {

@@ -62,6 +62,15 @@ export const arrangements: Readonly<Record<string, readonly Arrangement[]>> = {
       },
     },
   ],
+  "POST /v1/jobs/{job_id}/users": [
+    {
+      name: "of a job by the beginning of its id",
+      async arrange(_, opened) {
+        const id = await startPrinting(opened);
+        return { at: `/v1/jobs/${id.slice(0, 13)}/users` };
+      },
+    },
+  ],
   "GET /v1/jobs": [withIdleKey],
   "POST /v1/jobs/estimate": [withIdleKey],
   "POST /v1/jobs/submit": [

@@ -40,6 +40,11 @@ export const keptActions: readonly KeptActions[] = [
       "Without it S3 answers 403 for what is not there, which moto does not; looks list to learn a zip's size and to remove by prefix",
   },
   {
+    roles: /^EndpointFetchQueueSealerTable$/,
+    actions: ["kms:GenerateDataKey"],
+    reason: "A start or stop of an instance with a webhookUrl seals the address (core/environments/verbs/start.ts)",
+  },
+  {
     roles: /^ConsumerWork$/,
     actions: ["ec2:CreateTags"],
     reason: "EC2 asks for it where something is made with tags, which moto does not (EC2 User Guide, tag on creation)",
