@@ -17,15 +17,24 @@ export function popHeap<T>(heap: T[], before: (a: T, b: T) => boolean): T | unde
   const last = heap.pop();
   if (last === undefined || heap.length === 0) return top;
   heap[0] = last;
-  let at = 0;
+  sink(heap, 0, before);
+  return top;
+}
+
+/** Makes a heap of items in any order. */
+export function heapify<T>(items: T[], before: (a: T, b: T) => boolean): void {
+  for (let at = (items.length >> 1) - 1; at >= 0; at--) sink(items, at, before);
+}
+
+function sink<T>(heap: T[], from: number, before: (a: T, b: T) => boolean): void {
+  let at = from;
   while (2 * at + 1 < heap.length) {
     const left = 2 * at + 1;
     const right = left + 1;
     const child = right < heap.length && before(heap[right] as T, heap[left] as T) ? right : left;
-    if (!swapIfBefore(heap, child, at, before)) return top;
+    if (!swapIfBefore(heap, child, at, before)) return;
     at = child;
   }
-  return top;
 }
 
 /** Both indexes are inside the array: the callers have checked. */

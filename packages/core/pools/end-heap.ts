@@ -1,4 +1,4 @@
-import { popHeap, pushHeap } from "../heap.ts";
+import { heapify, popHeap, pushHeap } from "../heap.ts";
 
 /** Numbers by when what they stand for ends. */
 export interface EndHeap {
@@ -9,17 +9,20 @@ export interface EndHeap {
   pop(): number;
 }
 
-export function endHeap(): EndHeap {
+/** Begins with one number for each of these ends; NaN stands for a number that is not in the heap. */
+export function endHeap(initial: Float64Array): EndHeap {
   const heap: number[] = [];
-  const ends: number[] = [];
-  const isEarlier = (a: number, b: number) => (ends[a] ?? 0) < (ends[b] ?? 0);
+  for (const [index, endsAt] of initial.entries()) if (!Number.isNaN(endsAt)) heap.push(index);
+  const added: number[] = [];
+  const endOf = (index: number) => (index < initial.length ? initial[index] : added[index - initial.length]) ?? 0;
+  const isEarlier = (a: number, b: number) => endOf(a) < endOf(b);
+  heapify(heap, isEarlier);
   return {
     push(index, endsAt) {
-      while (ends.length <= index) ends.push(0);
-      ends[index] = endsAt;
+      added[index - initial.length] = endsAt;
       pushHeap(heap, index, isEarlier);
     },
-    nextAt: () => ends[heap[0] ?? -1] ?? Infinity,
+    nextAt: () => (heap[0] === undefined ? Infinity : endOf(heap[0])),
     pop: () => popHeap(heap, isEarlier) ?? -1,
   };
 }

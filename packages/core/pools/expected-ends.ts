@@ -11,18 +11,26 @@ export interface ExpectedEnds {
   remove(share: number): void;
   /** The same as future.ts's `reserve`, for one that does not fit now. */
   reserve(uid: string, need: Need, now: number): Reservation | undefined;
+  /** To be called once all shares of the original are added. */
   copy(free: FreeUnits): ExpectedEnds;
 }
 
-interface Columns {
-  readonly node: number[];
-  readonly units: number[];
-  readonly endsAt: number[];
+/** What is known of each share, which never changes: copies have these in common and add their own shares after them. */
+interface Shares {
+  readonly node: readonly number[];
+  readonly units: readonly number[];
+  readonly endsAt: readonly number[];
+}
+
+/** In which order the shares of each node end. */
+interface Order {
   /** The share on the same node that ends next; -1: none. */
   readonly next: number[];
   /** By node: the share that ends first. */
   readonly first: number[];
 }
+
+const noShares: Shares = { node: [], units: [], endsAt: [] };
 
 /** When so many units will be free on each node. */
 interface Times {
@@ -42,12 +50,22 @@ interface Choice {
 }
 
 export function expectedEnds(zones: readonly (string | null)[], free: FreeUnits): ExpectedEnds {
-  return endsOf(zones, free, { node: [], units: [], endsAt: [], next: [], first: zones.map(() => -1) });
+  return endsOf(zones, free, noShares, { next: [], first: zones.map(() => -1) });
 }
 
-function endsOf(zones: readonly (string | null)[], free: FreeUnits, columns: Columns): ExpectedEnds {
-  const { node, units, endsAt, next, first } = columns;
+function endsOf(
+  zones: readonly (string | null)[],
+  free: FreeUnits,
+  common: Shares,
+  { next, first }: Order,
+): ExpectedEnds {
+  const count = common.node.length;
+  const own = { node: [] as number[], units: [] as number[], endsAt: [] as number[] };
+  const nodeOf = (share: number) => (share < count ? common.node[share] : own.node[share - count]) ?? 0;
+  const unitsOf = (share: number) => (share < count ? common.units[share] : own.units[share - count]) ?? 0;
+  const endOf = (share: number) => (share < count ? common.endsAt[share] : own.endsAt[share - count]) ?? 0;
   const changed: number[] = [];
+  let whole: Shares | undefined;
   const timesByUnits: Times[] = [];
   const choices: Choice[] = [];
 
@@ -68,11 +86,11 @@ function endsOf(zones: readonly (string | null)[], free: FreeUnits, columns: Col
     let sum = free.freeOn(index);
     let last = -1;
     for (let one = first[index] ?? -1; sum < wanted && one >= 0; one = next[one] ?? -1) {
-      sum += units[one] ?? 0;
+      sum += unitsOf(one);
       last = one;
     }
     share[index] = last;
-    at[index] = sum < wanted ? Infinity : last < 0 ? -Infinity : (endsAt[last] ?? 0);
+    at[index] = sum < wanted ? Infinity : last < 0 ? -Infinity : endOf(last);
   }
 
   /** Chosen anew only where a change matters to it. */
@@ -97,19 +115,19 @@ function endsOf(zones: readonly (string | null)[], free: FreeUnits, columns: Col
   function releasedOn(index: number, until: Moment, now: number): number {
     let sum = 0;
     for (let one = first[index] ?? -1; one >= 0; one = next[one] ?? -1) {
-      const at = Math.max(endsAt[one] ?? 0, now + REMOVAL_MS);
-      if (at < until.at || (at === until.at && one <= until.share)) sum += units[one] ?? 0;
+      const at = Math.max(endOf(one), now + REMOVAL_MS);
+      if (at < until.at || (at === until.at && one <= until.share)) sum += unitsOf(one);
     }
     return sum;
   }
 
   return {
-    add(index, count, at) {
-      const share = node.push(index) - 1;
-      units.push(count);
-      endsAt.push(at);
+    add(index, units, at) {
+      const share = count + own.node.push(index) - 1;
+      own.units.push(units);
+      own.endsAt.push(at);
       let before = -1;
-      for (let one = first[index] ?? -1; one >= 0 && (endsAt[one] ?? 0) <= at; one = next[one] ?? -1) before = one;
+      for (let one = first[index] ?? -1; one >= 0 && endOf(one) <= at; one = next[one] ?? -1) before = one;
       next.push((before < 0 ? first[index] : next[before]) ?? -1);
       if (before < 0) first[index] = share;
       else next[before] = share;
@@ -117,7 +135,7 @@ function endsOf(zones: readonly (string | null)[], free: FreeUnits, columns: Col
       return share;
     },
     remove(share) {
-      const index = node[share] ?? 0;
+      const index = nodeOf(share);
       let before = -1;
       for (let one = first[index] ?? -1; one !== share && one >= 0; one = next[one] ?? -1) before = one;
       if (before < 0) first[index] = next[share] ?? -1;
@@ -134,14 +152,14 @@ function endsOf(zones: readonly (string | null)[], free: FreeUnits, columns: Col
       const released = new Map(nodes.map((index) => [index, releasedOn(index, until, now)]));
       return { uid, startsAt, needs: new Map(nodes.map((index) => [index, need.units])), released };
     },
-    copy: (freeThen) =>
-      endsOf(zones, freeThen, {
-        node: [...node],
-        units: [...units],
-        endsAt: [...endsAt],
-        next: [...next],
-        first: [...first],
-      }),
+    copy(freeThen) {
+      whole ??= {
+        node: [...common.node, ...own.node],
+        units: [...common.units, ...own.units],
+        endsAt: [...common.endsAt, ...own.endsAt],
+      };
+      return endsOf(zones, freeThen, whole, { next: next.slice(), first: first.slice() });
+    },
   };
 }
 

@@ -34,8 +34,8 @@ const DIGITS = [..."0123456789abcdef"];
 
 /**
  * Makes the forecast of a pool and stores it, at most every 10 s: 17 items, and one more when somebody started who had
- * been told when; without a condition, since it is advice. To be called apart from granting: it takes up to a second of
- * CPU. Answers when the next one is to be made (ms) where the last one is too fresh, although it does not know of what
+ * been told when; without a condition, since it is advice. To be called apart from granting: it takes up to half a second
+ * of CPU. Answers when the next one is to be made (ms) where the last one is too fresh, although it does not know of what
  * changed since.
  */
 export async function refreshForecast(ctx: Context<"table">, outset: ForecastOutset): Promise<number | undefined> {

@@ -35,6 +35,7 @@ export function waitingOwners(pool: ForecastPool, begin: number): WaitingOwners 
   const passed = new Int32Array(lines.reduce((sum, ofOwner) => sum + ofOwner.length, 0));
   const present = waiters.filter(({ comesAt }) => comesAt === undefined).length;
   let started = 0;
+  let [weighedAt, weight] = [begin, 1];
 
   /** The oldest of an owner that the limits allow. */
   function firstOf(ofOwner: readonly Line[], limits: readonly number[], now: number): number {
@@ -79,7 +80,8 @@ export function waitingOwners(pool: ForecastPool, begin: number): WaitingOwners 
     gaveBack(owner, given, at, now) {
       units[owner] = (units[owner] ?? 0) - given;
       const hours = (given * Math.max(0, now - at)) / HOUR_MS;
-      used[owner] = (used[owner] ?? 0) + hours * 2 ** ((now - begin) / HALF_LIFE_MS);
+      if (now !== weighedAt) [weighedAt, weight] = [now, 2 ** ((now - begin) / HALF_LIFE_MS)];
+      used[owner] = (used[owner] ?? 0) + hours * weight;
     },
     wanting: (need) => wanting[need] ?? 0,
     left: () => present - started,

@@ -83,18 +83,18 @@ export function runForward(pool: ForecastPool, expected: ExpectedEnds, options: 
 
 function begun(pool: ForecastPool, expected: ExpectedEnds, options: RunOptions): State {
   const free = pool.free.copy();
-  const ending = endHeap();
+  const ending = new Float64Array(pool.occupants.length);
   for (const [index, { owner, shares, endsAt, startedAt, wantedMs }] of pool.occupants.entries()) {
     const took = options.tookMs(owner, wantedMs, options.now - startedAt);
     const isOver = endsAt <= options.now;
-    if (shares.length === 0) continue;
-    ending.push(index, isOver ? goneAt(endsAt, options.now) : Math.max(options.now, startedAt + took));
+    const at = isOver ? goneAt(endsAt, options.now) : Math.max(options.now, startedAt + took);
+    ending[index] = shares.length === 0 ? Number.NaN : at;
   }
   return {
     pool,
     options,
     free,
-    ending,
+    ending: endHeap(ending),
     began: [],
     ends: expected.copy(free),
     owners: waitingOwners(pool, options.now),

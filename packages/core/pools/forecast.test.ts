@@ -311,3 +311,37 @@ function endsAt(...shares: number[]): Durations {
   }
   return durations;
 }
+
+describe("the budget of a forecast", () => {
+  /** How many runs begin: each asks once for the durations of each owner. */
+  function runsWithin(budgetMs: number, isOver: (asked: number) => boolean): { runs: number; known: number } {
+    let [asked, drawn] = [0, 0];
+    const durations: Durations = {
+      ...noDurations,
+      get owners() {
+        drawn += 1;
+        return {};
+      },
+    };
+    const pool = poolWith({ occupied: [held("n1", 8, NOW + HOUR)], waiting: [waiting("w", 8)] });
+    const clock = { monotonic: () => (isOver(asked++) ? budgetMs + 1 : 0) };
+    const found = forecastOf(pool, { durations, clock, budgetMs });
+    const owners = 2;
+    return { runs: drawn / owners, known: found.waiting.filter(({ p90 }) => p90 !== null).length };
+  }
+
+  test("is enough for four runs in which nobody comes and sixteen others while no time passes", () => {
+    expect(runsWithin(1_000, () => false)).toEqual({ runs: 20, known: 1 });
+  });
+
+  test("lets one run begin where it is spent before the first, and tells what that found", () => {
+    expect(runsWithin(1_000, (asked) => asked > 0)).toEqual({ runs: 1, known: 1 });
+  });
+
+  test("lets no further run begin once it is spent in the middle", () => {
+    const { runs } = runsWithin(1_000, (asked) => asked > 8);
+
+    expect(runs).toBeGreaterThan(1);
+    expect(runs).toBeLessThan(10);
+  });
+});

@@ -53,7 +53,7 @@ const ROOM_RUNS = 4;
 /** So that no two draws are of the same seed. */
 const MOST_RUNS = 1_000;
 const MOST_STARTS = 2_000;
-const BUDGET_MS = 1_000;
+const BUDGET_MS = 500;
 /** So far the runs go in which nobody comes, however slow the machine is at the moment. */
 const LEAST_ENDS = 256;
 const REACH_MS = 7 * 24 * 3_600_000;
@@ -86,16 +86,21 @@ export function forecast(input: ForecastInput): Forecast {
   // Whoever asks stands before those who come later. These runs come first: they alone give everybody a time, and who
   // comes in the others makes those so much longer that none of them may get anywhere.
   const asked = usualNeeds(plan);
-  const finding = Array.from({ length: ROOM_RUNS }, (_, run) =>
-    runOf(runs + run, [], { asked, isOver: isOverAt((run + 1) / ROOM_RUNS), leastEnds: LEAST_ENDS }),
-  );
+  const isSpent = isOverAt(1);
+  const finding: Run[] = [];
+  for (let run = 0; run < ROOM_RUNS && (run === 0 || !isSpent()); run++) {
+    const isOver = isOverAt((run + 1) / ROOM_RUNS);
+    finding.push(runOf(runs + run, [], { asked, isOver, leastEnds: LEAST_ENDS }));
+  }
   // Nobody starts where nobody waits: most plans are of such a pool.
   const starting = pool.waiters.length === 0 ? 0 : runs;
   const spent = (clock.monotonic() - begun) / budgetMs;
   const starts = Array.from({ length: starting }, (_, run) => {
+    const alone = finding[run % finding.length];
+    // The beginning of a run alone visits all that is held, so none begins once the budget is spent.
+    if (alone && isSpent()) return alone;
     const isOver = isOverAt(spent + ((1 - spent) * (run + 1)) / runs);
-    const crowded = runOf(run, input.arrivals ?? [], { asked: [], isOver, leastEnds: 0 });
-    return goneOn(crowded, finding[run % ROOM_RUNS]);
+    return goneOn(runOf(run, input.arrivals ?? [], { asked: [], isOver, leastEnds: 0 }), alone);
   });
   const later = Math.min(...[...starts, ...finding].map(({ wentTo }) => wentTo));
   return {

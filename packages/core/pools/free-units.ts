@@ -53,15 +53,22 @@ interface Group {
   readonly byFree: number[][];
 }
 
+/** The groups of all nodes, and the index of each node's group. */
+interface Groups {
+  readonly groups: readonly Group[];
+  readonly groupOf: Uint16Array;
+}
+
 export function freeUnits(nodes: readonly FreeNode[]): FreeUnits {
   return freeAs(
     nodes,
     nodes.map((node) => Math.max(0, node.free)),
+    groupsOf(nodes),
   );
 }
 
-function freeAs(nodes: readonly FreeNode[], free: number[]): FreeUnits {
-  const { groups, groupOf } = groupsOf(nodes);
+/** `groups` hold no node yet. */
+function freeAs(nodes: readonly FreeNode[], free: number[], { groups, groupOf }: Groups): FreeUnits {
   const byZone = new Map<string | null, readonly (readonly Group[])[]>();
   /** How many nodes have so many units free. */
   const counts: number[] = [];
@@ -74,7 +81,7 @@ function freeAs(nodes: readonly FreeNode[], free: number[]): FreeUnits {
     while (counts.length <= units) counts.push(0);
     counts[units] = (counts[units] ?? 0) + 1;
     // Nobody asks for nothing, so the full ones are in no heap.
-    if (units > 0) pushHeap(levelOf(groupOf[index], units), index, isLess);
+    if (units > 0) pushHeap(levelOf(groups[groupOf[index] ?? 0], units), index, isLess);
   }
 
   function change(index: number, units: number): void {
@@ -149,20 +156,19 @@ function freeAs(nodes: readonly FreeNode[], free: number[]): FreeUnits {
       }
       return found;
     },
-    copy: () => freeAs(nodes, [...free]),
+    copy: () => freeAs(nodes, free.slice(), { groups: groups.map((group) => ({ ...group, byFree: [] })), groupOf }),
   };
 }
 
-function groupsOf(nodes: readonly FreeNode[]): { groups: readonly Group[]; groupOf: readonly Group[] } {
-  const groups = new Map<string, Group>();
-  const groupOf = nodes.map(({ name, zone }) => {
+function groupsOf(nodes: readonly FreeNode[]): Groups {
+  const groups: Group[] = [];
+  const groupOf = new Uint16Array(nodes.length);
+  for (const [index, { name, zone }] of nodes.entries()) {
     const isMakeable = name === null;
-    const key = `${isMakeable} ${zone ?? ""}`;
-    const group = groups.get(key) ?? { zone, isMakeable, byFree: [] };
-    groups.set(key, group);
-    return group;
-  });
-  return { groups: [...groups.values()], groupOf };
+    const known = groups.findIndex((group) => group.zone === zone && group.isMakeable === isMakeable);
+    groupOf[index] = known >= 0 ? known : groups.push({ zone, isMakeable, byFree: [] }) - 1;
+  }
+  return { groups, groupOf };
 }
 
 function levelOf(group: Group | undefined, units: number): number[] {
