@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { admission } from "./bench/admission.ts";
 import { backup } from "./bench/backup.ts";
+import { bigPlan } from "./bench/big-plan.ts";
 import { bundles } from "./bench/bundles.ts";
 import { calls } from "./bench/calls.ts";
 import { disks } from "./bench/disks.ts";
@@ -27,7 +28,20 @@ import { isOver, tableOf } from "./bench/table.ts";
 
 /** Prints what was measured, each beside its limit; fails where one is exceeded. */
 const measures: readonly Measure[] = [
-  ...[calls, disks, bundles, inits, pipelineCost, admission, ledger, estimate, sweepCost, simulator, plansInMemory],
+  ...[
+    calls,
+    disks,
+    bundles,
+    inits,
+    pipelineCost,
+    admission,
+    ledger,
+    bigPlan,
+    estimate,
+    sweepCost,
+    simulator,
+    plansInMemory,
+  ],
   ...[
     start,
     submitted,

@@ -37,15 +37,17 @@ export function endOf({ shares, endsAt, at, size }: Occupied, { startupMs }: Pic
   return endsAt ?? at + size.wantedMs + starting;
 }
 
-/** When what is occupied comes free, the earliest first. */
+/** When what is occupied comes free, the earliest first. `earlier`: what is known to come free besides, sorted so. */
 export function releasesOf(
   occupied: readonly Occupied[],
   nodes: readonly FreeNode[],
   unpinned: ReadonlyMap<Share, number>,
   input: Pick<PlanInput, "now" | "startupMs">,
-): Release[] {
+  earlier: readonly Release[] = [],
+): readonly Release[] {
+  if (occupied.length === 0) return earlier;
   const indexes = new Map(nodes.map((node, index) => [node.name, index]));
-  const releases: Release[] = [];
+  const releases = [...earlier];
   for (const one of occupied) {
     const at = goneAt(endOf(one, input), input.now);
     for (const share of one.shares) {
@@ -53,6 +55,7 @@ export function releasesOf(
       if (index !== undefined) releases.push({ at, node: index, units: share.units });
     }
   }
+  // What is sorted already costs one pass, and stays before what comes free at the same time.
   return releases.sort((a, b) => a.at - b.at);
 }
 
@@ -66,17 +69,18 @@ export function reserve(
 ): Reservation | undefined {
   const later = free.copy();
   const released = new Map<number, number>();
-  for (const release of [{ at: now, node: -1, units: 0 }, ...releases]) {
-    if (release.node >= 0) {
-      later.give(release.node, release.units);
-      released.set(release.node, (released.get(release.node) ?? 0) + release.units);
-    }
-    const placed = later.take(need);
-    if (!placed) continue;
-    const needs = new Map(placed.nodes.map((node) => [node, need.units]));
-    return { uid: entry.uid, startsAt: release.at, needs, released };
+  let startsAt = now;
+  let placed = later.take(need);
+  for (const { at, node, units } of releases) {
+    if (placed) break;
+    later.give(node, units);
+    released.set(node, (released.get(node) ?? 0) + units);
+    startsAt = at;
+    placed = later.take(need);
   }
-  return undefined;
+  if (!placed) return undefined;
+  const needs = new Map(placed.nodes.map((node) => [node, need.units]));
+  return { uid: entry.uid, startsAt, needs, released };
 }
 
 /**

@@ -5,13 +5,13 @@ import { keyOfText, keyText, makeableKey, nodeIdentity, nodeKey, nodeNameOf, nod
 import type { Item, Key } from "../ports/table.ts";
 import { Conflict } from "../problem.ts";
 import { type Read, readEach } from "../readable.ts";
+import { sameData } from "../same-data.ts";
 import { groupOf } from "./groups.ts";
 import { parseMakeable, parseNodeLedger } from "./parse.ts";
 import {
   type Entry,
   findPool,
   type Grant,
-  type HeldEntry,
   type Holding,
   type Ledger,
   type LedgerItem,
@@ -75,16 +75,29 @@ export function ledgerOf(
   unreadable: ReadonlySet<string> = new Set(),
 ): Ledger {
   const sorted = [...nodes].sort((a, b) => (a.sk < b.sk ? -1 : 1));
-  const items: LedgerItem[] = [...sorted, makeable];
   const granted = new Map<string, Grant>();
   const held = new Map<string, Holding>();
-  for (const item of items) {
-    for (const entry of item.held) held.set(entry.grant, { ...grantOf(item, entry), ...saidOf(entry) });
-    for (const entry of item.granted) granted.set(entry.grant, grantOf(item, entry));
+  const torn = new Set<string>();
+  /** Adds what one item says. Marks all items of a grant of which two items, or one item twice, say something else. */
+  const add = <One extends Grant>(found: Map<string, One>, one: One, key: string) => {
+    const known = found.get(one.id);
+    if ((known && !sameData(known, one)) || !one.items.includes(key))
+      for (const item of [key, ...one.items, ...(known?.items ?? [])]) torn.add(item);
+    found.set(one.id, one);
+  };
+  for (const item of [...sorted, makeable]) {
+    const key = keyText(item);
+    const grantIn = grantsOfItem(item, key);
+    for (const entry of item.held) add(held, { ...grantIn(entry), phase: entry.phase, endsAt: entry.endsAt }, key);
+    for (const entry of item.granted) add(granted, grantIn(entry), key);
   }
-  for (const id of held.keys()) granted.delete(id);
-  const { type } = pool;
-  return { pool, type, nodes: sorted, makeable, granted: [...granted.values()], held: [...held.values()], unreadable };
+  for (const [id, { items }] of granted) {
+    if (!held.has(id)) continue;
+    for (const item of [...items, ...(held.get(id)?.items ?? [])]) torn.add(item);
+    granted.delete(id);
+  }
+  const entries = { granted: [...granted.values()], held: [...held.values()] };
+  return { pool, type: pool.type, nodes: sorted, makeable, ...entries, unreadable, torn };
 }
 
 /** No writers: the first write must find it absent. One that cannot be read is present, so nothing is granted in it. */
@@ -92,21 +105,18 @@ function emptyMakeable(type: string): MakeableLedger {
   return { ...makeableKey(type), writers: [], kind: "makeable", type, granted: [], held: [] };
 }
 
-function saidOf({ phase, endsAt }: HeldEntry): Pick<Holding, "phase" | "endsAt"> {
-  return { phase, endsAt };
-}
-
-function grantOf(item: LedgerItem, entry: Entry): Grant {
-  const { grant: id, key, uid, run, owner, units, at, unreadableSince } = entry;
-  const items = entry.items ?? [keyText(item)];
-  const shares = items.map((one) => ({ node: nodeNameOf(one), units }));
-  const since = unreadableSince === undefined ? {} : { unreadableSince };
-  return { id, key, uid, run, owner, size: sizeOf(item.type, entry), shares, items, at, ...since };
-}
-
-function sizeOf(type: string, { machines, units, wantedMs }: Entry): Size {
-  const { name, gpus } = instanceTypeOfPool(type);
-  return { pool: type, instanceType: name, machines, units, gpus: gpus > 0 ? machines * units : 0, wantedMs };
+/** Returns how the entries of one item are read. A large pool has a hundred thousand entries: they share what they can. */
+function grantsOfItem({ type }: LedgerItem, itemKey: string): (entry: Entry) => Grant {
+  const own = [itemKey];
+  const node = nodeNameOf(itemKey);
+  const { name: instanceType, gpus } = instanceTypeOfPool(type);
+  return (entry) => {
+    const { grant: id, key, uid, run, owner, units, machines, wantedMs, at, unreadableSince } = entry;
+    const size: Size = { pool: type, instanceType, machines, units, gpus: gpus > 0 ? machines * units : 0, wantedMs };
+    const shares = entry.items?.map((item) => ({ node: nodeNameOf(item), units })) ?? [{ node, units }];
+    const grant = { id, key, uid, run, owner, size, shares, items: entry.items ?? own, at };
+    return unreadableSince === undefined ? grant : { ...grant, unreadableSince };
+  };
 }
 
 /** A grant as each of its ledger items has it. */
@@ -138,7 +148,7 @@ export function ledgerItemsOf(ctx: Context, { placement, run, size }: Environmen
 /** What is granted in one of these items, as far as all items that it names are among them. */
 export function wholeGrants(items: readonly LedgerItem[]): Grant[] {
   const byKey = new Map(items.map((item) => [keyText(item), item]));
-  const grants = items.flatMap((item) => item.granted.map((entry) => grantOf(item, entry)));
+  const grants = items.flatMap((item) => item.granted.map(grantsOfItem(item, keyText(item))));
   const isThere = ({ id }: Grant, item: string) => byKey.get(item)?.granted.some(({ grant }) => grant === id) ?? false;
   const whole = grants.filter((grant) => grant.items.every((item) => isThere(grant, item)));
   return [...new Map(whole.map((grant) => [grant.id, grant])).values()];

@@ -1,14 +1,11 @@
-import type { Share } from "../ports/compute.ts";
 import { byAge, fairOrder } from "./fair-order.ts";
 import type { FreeNode, FreeUnits, Need } from "./free-units.ts";
-import { releasesOf, startTimes } from "./future.ts";
-import type { Occupied, Place, PlanInput, Waiting } from "./plan.ts";
+import { type Release, startTimes } from "./future.ts";
+import type { Place, PlanInput, Waiting } from "./plan.ts";
 
 /** Where a plan stands once it has given what it could. */
 export interface Planned {
   readonly nodes: readonly FreeNode[];
-  /** Where each share is counted that is on a node still to be made. */
-  readonly unpinned: ReadonlyMap<Share, number>;
   readonly free: FreeUnits;
   /** Who got nothing. */
   readonly left: readonly Waiting[];
@@ -16,7 +13,8 @@ export interface Planned {
   readonly hopeless: ReadonlySet<string>;
   /** Those of them who may fit once those machines are counted whose ledger items cannot be read. */
   readonly unread: ReadonlySet<string>;
-  readonly given: readonly Occupied[];
+  /** What comes free of all that was occupied before and is given now, the earliest first. */
+  releases(): readonly Release[];
   /** Units by owner. */
   readonly usage: Map<string, number>;
   /** How many machines more may be granted that are still to be made. */
@@ -25,10 +23,10 @@ export interface Planned {
 
 /** Position, earliest start and reason of everybody who got nothing: those who fit in the order of their starts first. */
 export function placesOf(input: PlanInput, planned: Planned): Place[] {
-  const { nodes, unpinned, free, left, hopeless, unread, given, usage } = planned;
+  const { nodes, free, left, hopeless, unread, usage } = planned;
   const [total, largest] = [free.total(), free.largest()];
   const able = inTurn({ ...input, waiting: left.filter(({ uid }) => !hopeless.has(uid)) }, usage);
-  const starts = startTimes(able, releasesOf([...input.occupied, ...given], nodes, unpinned, input), free, input);
+  const starts = able.length > 0 ? startTimes(able, planned.releases(), free, input) : new Map<string, number>();
   const why = whyNotOn(planned);
   const isFirst = ({ uid }: Waiting) => uid === input.head;
   const others = left.filter(({ uid }) => hopeless.has(uid)).sort(byAge);

@@ -2,7 +2,7 @@ import type { Size } from "../environments/record/record.ts";
 import type { Share } from "../ports/compute.ts";
 import { fairOrder } from "./fair-order.ts";
 import { type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-units.ts";
-import { type Reservation, releasesOf, reserve } from "./future.ts";
+import { type Release, type Reservation, releasesOf, reserve } from "./future.ts";
 import { charge, placesOf } from "./places.ts";
 
 /** Somebody who waits for capacity. Times are ms. */
@@ -106,6 +106,12 @@ export function plan(input: PlanInput): Plan {
   const hopeless = new Set<string>();
   const tried = new Map<string, Tried>();
   let reserved: Reservation | undefined;
+  let sorted: readonly Release[] | undefined;
+  /** Sorted for the first that asks: the largest part of a plan where ten thousand machines are held. */
+  const releases = () => {
+    sorted ??= releasesOf(input.occupied, nodes, unpinned, input);
+    return releasesOf(given, nodes, unpinned, input, sorted);
+  };
   let unpinnedLeft = input.mostUnpinned ?? Number.POSITIVE_INFINITY;
   /**
    * For the head, where it would fit but for that limit: it never comes to its turn while others take what is returned.
@@ -134,13 +140,7 @@ export function plan(input: PlanInput): Plan {
     if (!placed) {
       if (!reserved && !input.closed && free.find(need)) keptUnpinned = need.machines;
       known.refusedFrom = reserved ? endsAt : Number.NEGATIVE_INFINITY;
-      reserved ??= reserve(
-        entry,
-        need,
-        free,
-        releasesOf([...input.occupied, ...given], nodes, unpinned, input),
-        input.now,
-      );
+      reserved ??= reserve(entry, need, free, releases(), input.now);
       left.push(entry);
       continue;
     }
@@ -155,7 +155,7 @@ export function plan(input: PlanInput): Plan {
   const missing = left.filter((entry) => hopeless.has(entry.uid) && mayFit(needOf(entry)));
   const unread = new Set(missing.map(({ uid }) => uid));
   const head = input.head !== null && unread.has(input.head) ? input.head : (reserved?.uid ?? null);
-  const found = { nodes, unpinned, free, left, hopeless, unread, given, usage, unpinnedLeft };
+  const found = { nodes, free, left, hopeless, unread, releases, usage, unpinnedLeft };
   const places = placesOf({ ...input, head }, found);
   return { grants, places, head, freeUnits: free.total(), mostFree: free.most(MOST_MACHINES) };
 }

@@ -165,6 +165,8 @@ export interface Ledger {
   readonly held: readonly Holding[];
   /** Keys of ledger items that cannot be read: nobody is given anything there. */
   readonly unreadable: ReadonlySet<string>;
+  /** Keys of ledger items of which the entries contradict each other: the next write makes them agree. */
+  readonly torn: ReadonlySet<string>;
 }
 
 /** A pool nobody has seen yet. No writers: the first write must find it absent. */

@@ -3,7 +3,7 @@ import { withinReach } from "../hidden.ts";
 import { keyText } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import type { PlannerContext } from "../worker.ts";
-import { nodeLedgerKey } from "./ledger.ts";
+import { onTheirMachines, withoutLeftovers } from "./moved-holdings.ts";
 import { readNamed } from "./named.ts";
 import {
   type Entry,
@@ -84,24 +84,16 @@ export async function settleLedger(
     return !read.has(grant.key) || mayStillTake(grant, known.get(grant.key)) ? [readAgain(grant)] : [];
   });
   const taken = before.granted.flatMap((grant) => holding(grant, known.get(grant.key)));
-  const kept = before.held.flatMap((old) => {
-    if (unreadable.has(old.key)) return [unreadableSince(old, now)];
-    return read.has(old.key) ? holding(old, known.get(old.key)) : [old];
-  });
-  const all = [...before.granted, ...before.held];
-  const aside = new Map(all.flatMap((old) => withdrawnNodes(old, known.get(old.key))));
-  const silent = new Set(before.held.flatMap((old) => silentNodes(old, known.get(old.key))));
-  const nodes = before.nodes.map((node) => {
-    const asideUntil = aside.get(node.name);
-    if (asideUntil === undefined && !silent.has(node.uid)) return node;
-    return {
-      ...node,
-      ...(asideUntil === undefined ? {} : { asideUntil }),
-      ...(silent.has(node.uid) ? { ready: false, unready: "notReady" as const } : {}),
-    };
-  });
-  const held = [...kept, ...taken].map((one) => onItsMachines(ctx, before, one, known.get(one.key)));
-  const ledger = { ...before, nodes: withoutLeftovers(nodes, held, before), granted, held };
+  // Most of what is held was not compared: it stays the same object, and costs nothing further on.
+  const kept: Holding[] = [];
+  for (const old of before.held) {
+    if (!read.has(old.key)) kept.push(old);
+    else if (unreadable.has(old.key)) kept.push(unreadableSince(old, now));
+    else kept.push(...holding(old, known.get(old.key)));
+  }
+  const held = onTheirMachines(ctx, before, [...kept, ...taken], known);
+  const nodes = withoutLeftovers(afterWithdrawals(before, known), held, before);
+  const ledger = { ...before, nodes, granted, held };
   raiseAlarm(ctx, ledger, now);
   await lookWhereNoSweepDoes(ctx, ledger, known, now);
   return { ledger, known, compared: turn.compared };
@@ -128,47 +120,25 @@ function inTurn({ pool: { compared }, nodes, makeable, held }: Ledger, now: numb
   };
 }
 
-/** What was granted on machines still to be made is held on those that its run is bound to, once the pool has them all. */
-function onItsMachines(
-  ctx: PlannerContext,
-  { type, nodes }: Ledger,
-  one: Holding,
-  record: Environment | undefined,
-): Holding {
-  const machines = record?.run.machines ?? [];
-  if (one.shares.every(({ node }) => node !== null) || machines.length !== one.shares.length) return one;
-  const there = new Set(nodes.map((node) => keyText(node)));
-  const items = one.items.map((item, rank) => {
-    const machine = machines[rank];
-    return one.shares[rank]?.node === null && machine ? keyText(nodeLedgerKey(ctx, type, machine)) : item;
-  });
-  if (!items.every((item) => there.has(item)) || new Set(items).size < items.length) return one;
-  return {
-    ...one,
-    items,
-    shares: one.shares.map(({ units }, rank) => ({ node: machines[rank]?.name ?? null, units })),
-  };
-}
-
-/** What the cluster showed on a machine and its ledger names from now on counts once. */
-function withoutLeftovers(
-  nodes: readonly NodeLedger[],
-  held: readonly Holding[],
-  before: Ledger,
+/** The machines as they are once those are set aside, or not ready, that records gave back since nothing started there. */
+function afterWithdrawals(
+  { nodes, granted, held }: Ledger,
+  known: ReadonlyMap<string, Environment>,
 ): readonly NodeLedger[] {
-  const earlier = new Map(before.held.map(({ id, items }) => [id, items]));
-  const moved = new Map<string, number>();
-  for (const { id, items, shares } of held) {
-    const was = earlier.get(id);
-    if (!was || was === items) continue;
-    for (const [rank, item] of items.entries()) {
-      if (!was.includes(item)) moved.set(item, (moved.get(item) ?? 0) + (shares[rank]?.units ?? 0));
-    }
-  }
-  if (moved.size === 0) return nodes;
+  const isKnown = ({ key }: Grant) => known.has(key);
+  const knownHeld = held.filter(isKnown);
+  const all = [...granted.filter(isKnown), ...knownHeld];
+  const aside = new Map(all.flatMap((old) => withdrawnNodes(old, known.get(old.key))));
+  const silent = new Set(knownHeld.flatMap((old) => silentNodes(old, known.get(old.key))));
+  if (aside.size + silent.size === 0) return nodes;
   return nodes.map((node) => {
-    const units = moved.get(keyText(node));
-    return units === undefined ? node : { ...node, leftoverUnits: Math.max(0, node.leftoverUnits - units) };
+    const asideUntil = aside.get(node.name);
+    if (asideUntil === undefined && !silent.has(node.uid)) return node;
+    return {
+      ...node,
+      ...(asideUntil === undefined ? {} : { asideUntil }),
+      ...(silent.has(node.uid) ? { ready: false, unready: "notReady" as const } : {}),
+    };
   });
 }
 

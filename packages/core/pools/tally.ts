@@ -1,5 +1,6 @@
 import { failureCause } from "../environments/record/failure-cause.ts";
 import type { Environment } from "../environments/record/record.ts";
+import { leftBetween } from "./left-between.ts";
 import type { Grant, Ledger } from "./record.ts";
 
 /** Upper bounds in seconds of the waits that are told apart. */
@@ -41,10 +42,8 @@ export function talliedBetween(
   after: Pick<Ledger, "granted" | "held">,
   known: ReadonlyMap<string, Environment>,
 ): Tally | undefined {
-  const [granted, held] = [after.granted, after.held].map((left) => new Set(left.map(({ id }) => id)));
-  const left = before.granted.filter(({ id }) => !granted?.has(id));
-  const took = thoseThatTook(left, known);
-  const given = before.held.filter(({ id }) => !held?.has(id));
+  const took = thoseThatTook(leftBetween(before.granted, after.granted), known);
+  const given = leftBetween(before.held, after.held);
   const over = [
     ...took.filter(({ run: { grant }, end: { outcome } }) => !grant && outcome),
     ...thoseThatReturned(given, known),

@@ -3,6 +3,7 @@ import type { Environment } from "../environments/record/record.ts";
 import { usedKey } from "../keys.ts";
 import type { Item, Stored } from "../ports/table.ts";
 import { addDurations, addRun, type Durations, readDurations } from "./durations.ts";
+import { leftBetween } from "./left-between.ts";
 import type { Holding, Ledger } from "./record.ts";
 
 /** What owners used of a pool lately: one of 16 items, by the hash of the owner. */
@@ -87,8 +88,7 @@ export function returnedBetween(
   after: Pick<Ledger, "held">,
   known: ReadonlyMap<string, Environment>,
 ): Holding[] {
-  const kept = new Set(after.held.map(({ id }) => id));
-  return before.held.filter((one) => !kept.has(one.id) && !wasOnlyTried(one, known.get(one.key)));
+  return leftBetween(before.held, after.held).filter((one) => !wasOnlyTried(one, known.get(one.key)));
 }
 
 function wasOnlyTried({ uid, run: n }: Holding, record: Environment | undefined): boolean {

@@ -6,9 +6,9 @@ import { keyText, makeableKey, poolKey } from "../keys.ts";
 import type { Stored, Table } from "../ports/table.ts";
 import { decideGrants } from "./decide.ts";
 import { headAfterPlan } from "./head-after-plan.ts";
-import { nodeLedgerKey, readLedger } from "./ledger.ts";
+import { entryOf, ledgerOf, nodeLedgerKey, readLedger } from "./ledger.ts";
 import { planPools } from "./planner.ts";
-import { emptyPool, type Grant, type Ledger, type NodeLedger } from "./record.ts";
+import { emptyPool, type Grant, type HeldEntry, type Ledger, type NodeLedger } from "./record.ts";
 import { writeLedger } from "./write-ledger.ts";
 
 const look = keyText(poolKey("h100"));
@@ -287,4 +287,80 @@ test("what was granted on machines still to be made is in an item of its own", a
   expect(keyText((await readLedger(world.ctx, emptyPool(world.ctx, "h100"))).makeable)).toBe(
     keyText(makeableKey("h100")),
   );
+});
+
+test("of 1,000 machines a plan that changes one compares the entries of that one alone", async () => {
+  const { world } = await poolOf(0);
+  const read: string[] = [];
+  const nodes = Array.from({ length: 1_000 }, (_, n): NodeLedger => {
+    const name = `n${n}`;
+    const key = nodeLedgerKey(world.ctx, "h100", { name, uid: name });
+    const machine = { name, uid: name, providerId: null, zone: "a", ready: true, since: 0 };
+    const units = { units: 8, foreignUnits: 0, leftoverUnits: 0 };
+    const item: NodeLedger = {
+      ...key,
+      writers: [],
+      kind: "node",
+      type: "h100",
+      ...machine,
+      ...units,
+      granted: [],
+      held: [],
+    };
+    const entry = { ...entryOf(grant(`held-${n}`, [item], 4)), phase: "active" as const, endsAt: 9 };
+    return { ...item, held: [entry] };
+  });
+  const noting = nodes.map((node) => ({
+    ...node,
+    get held() {
+      read.push(node.name);
+      return node.held;
+    },
+  }));
+  const makeable = {
+    ...makeableKey("h100"),
+    writers: [],
+    kind: "makeable",
+    type: "h100",
+    granted: [],
+    held: [],
+  } as const;
+  const before = ledgerOf(emptyPool(world.ctx, "h100"), noting, makeable);
+  const [first] = before.nodes;
+  read.length = 0;
+
+  const wanted = { ...before, granted: [grant("new", first ? [first] : [], 4)] };
+  const { ledger, isPart } = await writeLedger(world.ctx, before, wanted);
+
+  expect(new Set(read)).toEqual(new Set([first?.name]));
+  expect([ledger.granted.length, ledger.held.length, isPart]).toEqual([1, 1_000, false]);
+});
+
+test.each<[string, (entry: HeldEntry) => Pick<NodeLedger, "granted" | "held">[]]>([
+  [
+    "one item names as granted and as held",
+    ({ phase, endsAt, ...entry }) => [
+      { granted: [entry], held: [{ ...entry, phase, endsAt }] },
+      { granted: [], held: [{ ...entry, phase, endsAt }] },
+    ],
+  ],
+  [
+    "the items of its two machines tell apart",
+    (entry) => [
+      { granted: [], held: [{ ...entry, endsAt: 5 }] },
+      { granted: [], held: [entry] },
+    ],
+  ],
+])("a holding that %s is the same in all of them after a plan that changes nothing", async (_, entriesOf) => {
+  const { world, ledger } = await poolOf(2);
+  const { nodes } = await ledger();
+  const entry: HeldEntry = { ...entryOf(grant("torn", nodes)), phase: "active", endsAt: 9 };
+  const torn = entriesOf(entry).map((entries, index) => ({ ...nodes[index], ...entries }) as NodeLedger);
+  for (const item of torn) await world.table.put(item);
+  const before = await ledger();
+
+  await writeLedger(world.ctx, before, before);
+
+  const after = (await ledger()).nodes;
+  expect(after.map(({ granted, held }) => [granted, held])).toEqual(nodes.map(() => [[], [entry]]));
 });

@@ -28,14 +28,9 @@ export async function writeLedger(
   before: Ledger,
   wanted: Ledger,
 ): Promise<Written> {
-  const { after, groups, isPart } = fitting(before, wanted);
-  const read = itemsByKey(before);
-  const changed = new Map<string, LedgerItem>();
-  const nextOf = itemsAfter(before, after);
-  for (const [key, item] of itemsByKey(after)) {
-    const next = nextOf(item);
-    if (!sameData(next, read.get(key))) changed.set(key, next);
-  }
+  const changes = changesBetween(before, wanted);
+  const { after, groups, isPart } = fitting(changes, wanted);
+  const changed = changedItems(before, after, changes);
   const batches = batchesOf(changed, groups);
   const written = new Map<string, LedgerItem>();
   let isRefused = false;
@@ -47,10 +42,10 @@ export async function writeLedger(
       }),
     );
   }
-  const all = [...read].map(([key, item]) => written.get(key) ?? item);
-  const nodes = all.filter((item): item is NodeLedger => item.kind === "node");
-  const makeable = all.find((item): item is MakeableLedger => item.kind === "makeable") ?? before.makeable;
-  return { ledger: ledgerOf(before.pool, nodes, makeable, before.unreadable), isPart: isPart || isRefused };
+  const nodes = before.nodes.map((item) => (written.get(keyText(item)) as NodeLedger | undefined) ?? item);
+  const makeable = (written.get(keyText(before.makeable)) as MakeableLedger | undefined) ?? before.makeable;
+  if (isRefused) return { ledger: ledgerOf(before.pool, nodes, makeable, before.unreadable), isPart: true };
+  return { ledger: { ...after, pool: before.pool, nodes, makeable }, isPart };
 }
 
 /** What the table refuses for any other reason costs its own grants as well, and no other's. */
@@ -73,16 +68,70 @@ function itemsByKey({ nodes, makeable }: Ledger): Map<string, LedgerItem> {
   return new Map([...nodes, makeable].map((item) => [keyText(item), item]));
 }
 
+/** The grants and holdings that are not the same object before and after a plan. */
+interface Changes {
+  /** By id, as they were. */
+  readonly earlier: ReadonlyMap<string, Grant>;
+  readonly later: readonly Grant[];
+}
+
+/**
+ * Compares the two lists in their order, which what stayed keeps as a rule: a large pool has a hundred thousand entries,
+ * and a plan changes a few. What stands in another order is taken for changed.
+ */
+function changesBetween(before: Ledger, after: Ledger): Changes {
+  const earlier = new Map<string, Grant>();
+  const later: Grant[] = [];
+  const now = [...after.granted, ...after.held];
+  let at = 0;
+  for (const was of [...before.granted, ...before.held]) {
+    const one = now[at];
+    if (one?.id === was.id) at += 1;
+    if (one === was) continue;
+    earlier.set(was.id, was);
+    if (one?.id === was.id) later.push(one);
+  }
+  return { earlier, later: [...later, ...now.slice(at)] };
+}
+
+/**
+ * Returns the items that the plan changed, by their keys: those whose machine or entries are other ones, and those of
+ * which the entries contradict each other.
+ */
+function changedItems(before: Ledger, after: Ledger, changes: Changes): ReadonlyMap<string, LedgerItem> {
+  const touched = new Set([...before.torn, ...itemsIn(changes)]);
+  const read = itemsByKey(before);
+  const wanted = new Map(
+    [...itemsByKey(after)].filter(([key, next]) => read.has(key) && (next !== read.get(key) || touched.has(key))),
+  );
+  if (wanted.size === 0) return wanted;
+  const nextOf = itemsAfter(after, changes, wanted);
+  const all = [...wanted].map(([key, item]) => [key, nextOf(item)] as const);
+  return new Map(all.filter(([key, next]) => !sameData(next, read.get(key))));
+}
+
+/** Returns the keys of the items of each grant that came, went, or says something else now. */
+function itemsIn({ earlier, later }: Changes): string[] {
+  const isSame = (one: Grant) => sameData(earlier.get(one.id), one);
+  const same = new Set(later.filter(isSame).map(({ id }) => id));
+  return [...earlier.values(), ...later].flatMap(({ id, items }) => (same.has(id) ? [] : items));
+}
+
 /** Items with what the plan leaves there and adds: what another item of the same grant lost already is not put back. */
-function itemsAfter(before: Ledger, after: Ledger): (item: LedgerItem) => LedgerItem {
-  const earlier = grantsById(before);
-  const granted = byItem(after.granted);
-  const held = byItem(after.held);
+function itemsAfter(
+  after: Ledger,
+  { earlier, later }: Changes,
+  wanted: ReadonlyMap<string, LedgerItem>,
+): (item: LedgerItem) => LedgerItem {
+  const granted = byItem(after.granted, wanted);
+  const held = byItem(after.held, wanted);
+  const changed = new Set(later);
+  const itemsBefore = (grant: Grant) => (changed.has(grant) ? earlier.get(grant.id) : grant)?.items ?? [];
   return (item) => {
     const key = keyText(item);
     const here = new Set([...item.granted, ...item.held].map(({ grant }) => grant));
     // It was read here, or comes here now. One that its items named here and that was not, another writer has dropped.
-    const isRightHere = ({ id }: Grant) => here.has(id) || !earlier.get(id)?.items.includes(key);
+    const isRightHere = (grant: Grant) => here.has(grant.id) || !itemsBefore(grant).includes(key);
     return {
       ...item,
       granted: (granted.get(key) ?? []).filter(isRightHere).map(entryOf),
@@ -91,13 +140,17 @@ function itemsAfter(before: Ledger, after: Ledger): (item: LedgerItem) => Ledger
   };
 }
 
-/** Sorts the grants, so that an item in which nothing changed is the same as before. */
-function byItem<One extends Grant>(grants: readonly One[]): Map<string, One[]> {
+/** The grants in each of the wanted items, sorted, so that an item in which nothing changed is the same as before. */
+function byItem<One extends Grant>(
+  grants: readonly One[],
+  wanted: ReadonlyMap<string, LedgerItem>,
+): ReadonlyMap<string, readonly One[]> {
   const found = new Map<string, One[]>();
-  for (const grant of grants.toSorted((a, b) => (a.id < b.id ? -1 : 1))) {
+  const there = grants.filter(({ items }) => items.some((item) => wanted.has(item)));
+  for (const grant of there.sort((a, b) => (a.id < b.id ? -1 : 1))) {
     for (const item of new Set(grant.items)) {
-      const there = found.get(item);
-      if (there) there.push(grant);
+      const known = found.get(item);
+      if (known) known.push(grant);
       else found.set(item, [grant]);
     }
   }
@@ -108,16 +161,14 @@ function heldEntryOf(holding: Holding): HeldEntry {
   return { ...entryOf(holding), phase: holding.phase, endsAt: holding.endsAt };
 }
 
-function grantsById({ granted, held }: Ledger): Map<string, Grant> {
-  return new Map([...granted, ...held].map((grant) => [grant.id, grant]));
-}
-
 /** The plan without what would make more than one transaction can hold. `groups`: which items are written together. */
-function fitting(before: Ledger, wanted: Ledger): { after: Ledger; groups: Map<string, Set<string>>; isPart: boolean } {
-  const earlier = grantsById(before);
+function fitting(
+  { earlier, later }: Changes,
+  wanted: Ledger,
+): { after: Ledger; groups: Map<string, Set<string>>; isPart: boolean } {
   const groups = new Map<string, Set<string>>();
   const undone = new Set<string>();
-  for (const grant of [...wanted.granted, ...wanted.held]) {
+  for (const grant of later) {
     const was = earlier.get(grant.id);
     if (was && sameData(was.items, grant.items)) continue;
     if (!join(groups, new Set([...(was?.items ?? []), ...grant.items]))) undone.add(grant.id);

@@ -54,7 +54,7 @@ export const recordBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/settle.ts",
-        find: "if (unreadable.has(old.key)) return [unreadableSince(old, now)];",
+        find: "else if (unreadable.has(old.key)) kept.push(unreadableSince(old, now));",
         replace: "",
       },
     ],

@@ -155,8 +155,8 @@ export const weatherBugs: readonly PlantedBug[] = [
       { file: "pools/settle.ts", find: "const COMPARE_MS = 50_000;", replace: "const COMPARE_MS = 5_000_000;" },
       {
         file: "pools/settle.ts",
-        find: "return read.has(old.key) ? holding(old, known.get(old.key)) : [old];",
-        replace: "return turn.held.length > 0 && read.has(old.key) ? holding(old, known.get(old.key)) : [old];",
+        find: "if (!read.has(old.key)) kept.push(old);",
+        replace: "if (turn.held.length === 0 || !read.has(old.key)) kept.push(old);",
       },
     ],
   },
