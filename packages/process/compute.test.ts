@@ -41,7 +41,10 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
 
     expect(await ready()).toMatchObject({
       isolation: isolationWords(isolation, fixture.compute.network),
-      notes: ["image recorded, not pulled: the command runs with this machine's own tools"],
+      notes: [
+        "image recorded, not pulled: the command runs with this machine's own tools",
+        "no disk: what is saved in $WORKSPACE and the home ends with the environment",
+      ],
     });
   });
 

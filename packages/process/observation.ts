@@ -91,13 +91,14 @@ export async function observationOf(
 
 const imageNote = "image recorded, not pulled: the command runs with this machine's own tools";
 const volumeNote = "disk at $WORKSPACE, its size not enforced";
+const noVolumeNote = "no disk: what is saved in $WORKSPACE and the home ends with the environment";
 const pythonNote = "python runs python3: this machine has no program of that name";
 
 function notesOf(directory: string, run: RunRecord | undefined): string[] {
   const placeholders = readPorts(directory).filter(({ hasPlaceholder }) => hasPlaceholder);
   return [
     imageNote,
-    ...(run && run.volumes.length > 0 ? [volumeNote] : []),
+    ...(run ? [run.volumes.length > 0 ? volumeNote : noVolumeNote] : []),
     ...(/^python\b/.test(run?.image ?? "") && run?.hasSparePython ? [pythonNote] : []),
     ...placeholders.map(({ port, kind }) => {
       const why = kind === "jupyter" ? "this machine has no Jupyter" : "it has no command";
