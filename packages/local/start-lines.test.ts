@@ -63,8 +63,8 @@ test("say where SSH listens, and why environments share the network of the machi
   const lines = startLines({ ...stack, ...shared, sshPort: 2222 }, stack.home);
 
   expect(lines).toMatch(/^ {2}SSH +port 2222; each job's ssh_command has the rest$/m);
-  expect(lines).toMatch(/^ {2} +The network is shared: missing here: slirp4netns\.$/m);
-  expect(startLines(stack, stack.home)).not.toMatch(/SSH|is shared/);
+  expect(lines).toMatch(/^ {2} +Shared network: missing here: slirp4netns\.$/m);
+  expect(startLines(stack, stack.home)).not.toMatch(/SSH|Shared/);
   const longest = { ...shared, sharedNetwork: "missing here: slirp4netns, iproute2, util-linux", sshPort: 65535 };
   const wide = startLines({ ...stack, ...longest }, stack.home)
     .split("\n")

@@ -19,7 +19,7 @@ export function startLines(stack: Started, usualHome: string): string {
     ...(usersDirectory === undefined ? [] : [["users", `credentials in ${usersDirectory}`]]),
     ["first steps", '"A first session" in README.md'],
     ["isolation", isolation],
-    ...(sharedNetwork === undefined ? [] : [["", `The network is shared: ${sharedNetwork}.`]]),
+    ...(sharedNetwork === undefined ? [] : [["", `Shared network: ${sharedNetwork}.`]]),
     ...(meanings[isolation] ?? []).map((line) => ["", line]),
     ["limits", limits],
     ...(cluster === undefined ? [] : clusterRows(cluster)),

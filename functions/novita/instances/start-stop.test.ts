@@ -200,7 +200,7 @@ describe("stop", () => {
         novitaInstanceId: id,
         operationId,
         status: "stopping",
-        message: "Instance stop completed successfully",
+        message: "Instance stop initiated successfully",
       },
     });
     expect(again).toEqual(first);

@@ -12,7 +12,7 @@ export const endpoint = sessionManager.get(
   { summary: "List your sessions, the newest first", uses: ["table"], reply: Sessions },
   async ({ ctx }) => {
     const { shown } = await listEnvironments(ctx, { matches: (session) => !isLeaving(session) });
-    return { total: shown.length, sessions: shown.map(toSessionSummary) };
+    return { total: shown.length, sessions: shown.map((session) => toSessionSummary(ctx.settings, session)) };
   },
 );
 

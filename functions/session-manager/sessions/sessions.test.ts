@@ -147,6 +147,7 @@ describe("status", () => {
         queue_length: 0,
         session: {
           user_id: "user@example.com",
+          workspace_url: `http://vs-code-${uuid}.preview.localhost`,
           status: "running",
           created_at: "2026-01-20T18:00:00Z",
           last_activity: "2026-01-20T18:00:00Z",
@@ -581,6 +582,7 @@ describe("GET /sessions", () => {
         {
           uuid,
           user_id: "user@example.com",
+          workspace_url: `http://vs-code-${uuid}.preview.localhost`,
           status: "running",
           created_at: "2026-01-20T18:00:00Z",
           last_activity: "2026-01-20T18:00:00Z",

@@ -23,6 +23,7 @@ export const SessionState = z.object({
   queue_length: z.int(),
   session: z.object({
     user_id: z.string(),
+    workspace_url: z.string(),
     status: SessionStatus,
     created_at: Timestamp,
     last_activity: Timestamp,
@@ -33,6 +34,7 @@ export const SessionState = z.object({
 export const SessionSummary = z.object({
   uuid: z.string(),
   user_id: z.string(),
+  workspace_url: z.string(),
   status: SessionStatus,
   created_at: Timestamp,
   last_activity: Timestamp,
@@ -67,8 +69,12 @@ export const resourcesOf = {
   down: { cpus: 1, memoryMb: 1024 },
 } as const satisfies Record<string, Resources>;
 
-export function toSessionState(session: Environment, waiting: number, now: number): z.infer<typeof SessionState> {
-  const { uuid, ...shown } = toSessionSummary(session);
+export function toSessionState(
+  settings: Pick<Settings, "scheme" | "domain">,
+  session: Environment,
+  { waiting, now }: { readonly waiting: number; readonly now: number },
+): z.infer<typeof SessionState> {
+  const { uuid, ...shown } = toSessionSummary(settings, session);
   return {
     uuid,
     replicas: replicasOf[session.phase](session),
@@ -78,10 +84,14 @@ export function toSessionState(session: Environment, waiting: number, now: numbe
   };
 }
 
-export function toSessionSummary(session: Environment): z.infer<typeof SessionSummary> {
+export function toSessionSummary(
+  settings: Pick<Settings, "scheme" | "domain">,
+  session: Environment,
+): z.infer<typeof SessionSummary> {
   return {
     uuid: session.id,
     user_id: session.labels.user_id ?? "",
+    workspace_url: workspaceUrl(settings, session.id),
     status: statuses[session.phase](session),
     created_at: wholeSeconds(session.createdAt),
     last_activity: wholeSeconds(lastActivityOf(session)),

@@ -123,7 +123,7 @@ describe("the document's commands", () => {
     expect(starts).toHaveLength(2);
     expect(starts[1].operationId).toBe(starts[0].operationId);
     expect(stops.map(({ instanceId, message }: Answer["body"]) => [instanceId, message])).toEqual(
-      [1, 2].map(() => [id, expect.stringMatching(/^Instance (stop completed successfully|is already stopped)$/)]),
+      [1, 2].map(() => [id, expect.stringMatching(/^Instance (stop initiated successfully|is already stopped)$/)]),
     );
   });
 

@@ -48,7 +48,7 @@ const started = {
   estimatedReadyTime: "2026-01-20T18:05:00.000Z",
 };
 
-const stopped = { ...operation, status: "stopping", message: "Instance stop completed successfully" };
+const stopped = { ...operation, status: "stopping", message: "Instance stop initiated successfully" };
 
 const notStartable = { 409: "It is being stopped or deleted" };
 

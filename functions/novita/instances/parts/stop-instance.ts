@@ -22,7 +22,7 @@ export async function stopInstance(
     return toOperation(ctx, instance, "stop", { status, message: "Instance is already stopped" });
   }
   await refuseBadReceiver(ctx, webhookUrl);
-  const answer = { status: "stopping", message: "Instance stop completed successfully" } as const;
+  const answer = { status: "stopping", message: "Instance stop initiated successfully" } as const;
   return toOperation(
     ctx,
     await requestStop(ctx, instance.id, { reason: "requested", receiver: webhookUrl }),

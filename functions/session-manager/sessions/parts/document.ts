@@ -8,7 +8,12 @@ const state = {
   uuid,
   replicas: 1,
   queue_length: 0,
-  session: { user_id: "user@example.com", status: "running", ...times },
+  session: {
+    user_id: "user@example.com",
+    workspace_url: "https://vs-code-abc12345.berth.example",
+    status: "running",
+    ...times,
+  },
   timestamp: "2026-01-20T18:06:00Z",
 };
 

@@ -9,5 +9,5 @@ export async function readSession(
   params: z.infer<typeof SessionRef>,
 ): Promise<z.infer<typeof SessionState>> {
   const session = await sessionOf(ctx, params);
-  return toSessionState(session, await countWaiting(ctx, session), ctx.clock.now());
+  return toSessionState(ctx.settings, session, { waiting: await countWaiting(ctx, session), now: ctx.clock.now() });
 }
