@@ -8,12 +8,16 @@ import {
   fstatSync,
   ftruncateSync,
   futimesSync,
+  lchownSync,
   lstatSync,
+  lutimesSync,
   openSync,
   readdirSync,
+  readSync,
   realpathSync,
   truncateSync,
   utimesSync,
+  writeSync,
 } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Attributes } from "./packets.ts";
@@ -56,6 +60,40 @@ export function setAttributes(target: string | number, { size, owner, mode, time
   if (!times) return;
   if (isPath) utimesSync(target, times.accessed, times.modified);
   else futimesSync(target, times.accessed, times.modified);
+}
+
+/** Sets what was said of a path itself, where it is a link too. A link has no size and, on Linux, no mode of its own. */
+export function setLinkAttributes(path: string, { size, owner, mode, times }: Attributes): void {
+  if (size !== undefined || (mode !== undefined && lstatSync(path).isSymbolicLink())) {
+    throw Object.assign(new Error("Not for a link"), { code: "EOPNOTSUPP" });
+  }
+  if (owner) lchownSync(path, owner.uid, owner.gid);
+  if (mode !== undefined) chmodSync(path, mode);
+  if (times) lutimesSync(path, times.accessed, times.modified);
+}
+
+interface FilePlace {
+  readonly descriptor: number;
+  /** null: at its end. */
+  readonly at: number | null;
+}
+
+/** Copies at most `length` bytes from here to there, and stops at the end of the file. */
+export function copyBytes(from: FilePlace & { readonly at: number }, to: FilePlace, length: number): void {
+  const part = Buffer.allocUnsafe(256 * 1024);
+  for (let copied = 0; copied < length; ) {
+    const wanted = Math.min(part.length, length - copied);
+    const count = readSync(from.descriptor, part, 0, wanted, from.at + copied);
+    if (count === 0) return;
+    writeAll(part.subarray(0, count), { ...to, at: to.at === null ? null : to.at + copied });
+    copied += count;
+  }
+}
+
+export function writeAll(bytes: Buffer, { descriptor, at }: FilePlace): void {
+  for (let written = 0; written < bytes.length; ) {
+    written += writeSync(descriptor, bytes, written, bytes.length - written, at === null ? null : at + written);
+  }
 }
 
 export function fileStats(opened: Opened) {

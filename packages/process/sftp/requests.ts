@@ -1,5 +1,4 @@
 import {
-  type BigIntStatsFs,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -7,13 +6,12 @@ import {
   readSync,
   renameSync,
   rmdirSync,
-  statfsSync,
   statSync,
   symlinkSync,
   unlinkSync,
-  writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { extensions, MOST_OPENED } from "./extensions.ts";
 import {
   closeOpened,
   fileStats,
@@ -23,15 +21,13 @@ import {
   openFile,
   realPath,
   setAttributes,
+  writeAll,
 } from "./files.ts";
-import { attributesOf, type PacketReader, packet, packetReader, text, u32, u64 } from "./packets.ts";
+import { attributesOf, type PacketReader, packet, packetReader, text, u32 } from "./packets.ts";
+import { answers, codes, done, Failure, type Handles, nameOf, type Reply, statusOf } from "./replies.ts";
 
-/** Types of packets and codes of status: draft-ietf-secsh-filexfer-02, sections 3 and 7. */
-const answers = { status: 101, handle: 102, data: 103, name: 104, attributes: 105, extended: 201 } as const;
-const codes = { ok: 0, end: 1, noSuchFile: 2, permissionDenied: 3, failure: 4, badMessage: 5, unsupported: 8 } as const;
 const mostRead = 256 * 1024;
 const namesAtOnce = 100;
-const mostOpened = 256;
 
 /** Answers the requests of one client, in their order. */
 export function sftpSession(): (request: Buffer) => Buffer {
@@ -56,37 +52,19 @@ export function sftpSession(): (request: Buffer) => Buffer {
       if (one) closeOpened(one);
     },
     room: () => {
-      if (opened.size >= mostOpened) throw new Failure(codes.failure, "Too many open files");
+      if (opened.size >= MOST_OPENED) throw new Failure(codes.failure, "Too many open files");
     },
   };
   return (request) => answer(request, handles);
 }
 
-type Reply = readonly [type: number, ...parts: Buffer[]];
-
-interface Handles {
-  keep(one: Opened): Reply;
-  find(reader: PacketReader): Opened;
-  drop(reader: PacketReader): void;
-  /** Throws when too many are open. */
-  room(): void;
-}
-
-class Failure extends Error {
-  readonly code: number;
-
-  constructor(code: number, words: string) {
-    super(words);
-    this.code = code;
-  }
-}
-
+const announced = Object.entries(extensions).flatMap(([name, { version }]) => [text(name), text(version)]);
 const init = 1;
 const version = 2;
 
 function answer(request: Buffer, handles: Handles): Buffer {
   const [type = 0] = request;
-  if (type === init) return packet(version, u32(3), ...extensions.flatMap((words) => words.map(text)));
+  if (type === init) return packet(version, u32(3), ...announced);
   const reader = packetReader(request.subarray(1));
   const id = u32(reader.u32());
   try {
@@ -97,17 +75,6 @@ function answer(request: Buffer, handles: Handles): Buffer {
     return packet(kind, id, ...parts);
   }
 }
-
-/** What was to be done is done. */
-function done(_result?: unknown): Reply {
-  return statusOf(codes.ok, "");
-}
-
-/** Names and versions: sections 4.3 and 4.4 of OpenSSH's PROTOCOL file. */
-const extensions = [
-  ["posix-rename@openssh.com", "1"],
-  ["statvfs@openssh.com", "2"],
-] as const;
 
 const handlers: Readonly<Record<number, (reader: PacketReader, handles: Handles) => Reply>> = {
   3: (reader, { keep, room }) => {
@@ -133,24 +100,16 @@ const handlers: Readonly<Record<number, (reader: PacketReader, handles: Handles)
   13: (reader) => done(unlinkSync(reader.text())),
   14: (reader) => done(mkdirSync(reader.text(), reader.attributes().mode ?? 0o777)),
   15: (reader) => done(rmdirSync(reader.text())),
-  16: (reader) => {
-    const path = text(realPath(reader.text() || "."));
-    return [answers.name, u32(1), path, path, u32(0)];
-  },
+  16: (reader) => nameOf(realPath(reader.text() || ".")),
   17: (reader) => [answers.attributes, attributesOf(statSync(reader.text()))],
   18: (reader) => rename(reader.text(), reader.text()),
-  19: (reader) => {
-    const target = text(readlinkSync(reader.text()));
-    return [answers.name, u32(1), target, target, u32(0)];
-  },
+  19: (reader) => nameOf(readlinkSync(reader.text())),
   // OpenSSH sends the target first, against the draft, and so does everybody since (its PROTOCOL file, 4.1).
   20: (reader) => done(symlinkSync(reader.text(), reader.text())),
-  200: (reader) => {
+  200: (reader, handles) => {
     const name = reader.text();
-    if (name === "statvfs@openssh.com") return [answers.extended, roomOf(statfsSync(reader.text(), { bigint: true }))];
-    if (name !== "posix-rename@openssh.com") throw new Failure(codes.unsupported, "Not supported");
-    renameSync(reader.text(), reader.text());
-    return done();
+    if (!Object.hasOwn(extensions, name)) throw new Failure(codes.unsupported, "Not supported");
+    return extensions[name]?.answer(reader, handles) ?? statusOf(codes.unsupported, "Not supported");
   },
 };
 
@@ -164,11 +123,7 @@ function read(one: Opened, position: number, length: number): Reply {
 
 function write(one: Opened, position: number, bytes: Buffer): Reply {
   if (one.kind !== "file") throw new Failure(codes.failure, "Not a file");
-  let written = 0;
-  while (written < bytes.length) {
-    const at = one.isAppending ? null : position + written;
-    written += writeSync(one.descriptor, bytes, written, bytes.length - written, at);
-  }
+  writeAll(bytes, { descriptor: one.descriptor, at: one.isAppending ? null : position });
   return done();
 }
 
@@ -187,24 +142,11 @@ function list(one: Opened): Reply {
   return one.names.length > 0 ? list(one) : statusOf(codes.end, "End of directory");
 }
 
-/** Linux's, which Node does not tell. */
-const LONGEST_NAME = 255n;
-
-/** As statvfs(3) has it. Node tells neither the flags nor the id of a file system. */
-function roomOf({ bsize, blocks, bfree, bavail, files, ffree }: BigIntStatsFs): Buffer {
-  const fields = [bsize, bsize, blocks, bfree, bavail, files, ffree, ffree, 0n, 0n, LONGEST_NAME];
-  return Buffer.concat(fields.map(u64));
-}
-
 /** The draft's rename replaces nothing. */
 function rename(from: string, to: string): Reply {
   if (existsSync(to)) throw new Failure(codes.failure, "The new name exists");
   renameSync(from, to);
   return done();
-}
-
-function statusOf(code: number, words: string): Reply {
-  return [answers.status, u32(code), text(words), text("en")];
 }
 
 const codesOfErrors: Readonly<Record<string, readonly [code: number, words: string]>> = {

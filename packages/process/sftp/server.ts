@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { LONGEST_PACKET } from "./extensions.ts";
 import { sftpSession } from "./requests.ts";
 
 /**
@@ -13,9 +14,6 @@ async function main(): Promise<void> {
     if (!process.stdout.write(answer(request))) await once(process.stdout, "drain");
   }
 }
-
-/** As much as OpenSSH's own server takes (its sftp-common.h). */
-const longestPacket = 256 * 1024;
 
 /** Whole packets, without the length in front. */
 async function* packetsOf(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
@@ -32,7 +30,7 @@ async function* packetsOf(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer>
 
 function lengthOf(bytes: Buffer): number {
   const length = bytes.readUInt32BE(0);
-  if (length < 1 || length > longestPacket) process.exit(1);
+  if (length < 1 || length > LONGEST_PACKET) process.exit(1);
   return length;
 }
 

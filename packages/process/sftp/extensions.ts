@@ -1,0 +1,117 @@
+import { type BigIntStatsFs, fsyncSync, linkSync, renameSync, statfsSync } from "node:fs";
+import { expandHome, homeOf, namesOf } from "./accounts.ts";
+import { copyBytes, type Opened, realPath, setLinkAttributes } from "./files.ts";
+import { type PacketReader, text, u64 } from "./packets.ts";
+import { answers, codes, done, Failure, type Handles, nameOf, type Reply } from "./replies.ts";
+
+interface Extension {
+  readonly version: string;
+  answer(reader: PacketReader, handles: Handles): Reply;
+}
+
+/** As much as OpenSSH's own server takes in one packet (its sftp-common.h). */
+export const LONGEST_PACKET = 256 * 1024;
+/** What else stands in a packet with data, as OpenSSH's server allows for it. */
+const HEAD_BYTES = 1024;
+export const MOST_OPENED = 256;
+
+/**
+ * All extensions of the sftp-server of OpenSSH 9.2 by their names: section 4 of its PROTOCOL file, and
+ * draft-ietf-secsh-filexfer-extensions-00 for `copy-data` and `home-directory`.
+ */
+export const extensions: Readonly<Record<string, Extension>> = {
+  "posix-rename@openssh.com": {
+    version: "1",
+    answer: (reader) => done(renameSync(reader.text(), reader.text())),
+  },
+  "statvfs@openssh.com": {
+    version: "2",
+    answer: (reader) => [answers.extended, roomOf(statfsSync(reader.text(), { bigint: true }))],
+  },
+  "fstatvfs@openssh.com": {
+    version: "2",
+    answer: (reader, { find }) => [answers.extended, roomOf(statfsSync(placeOf(find(reader)), { bigint: true }))],
+  },
+  "hardlink@openssh.com": {
+    version: "1",
+    answer: (reader) => done(linkSync(reader.text(), reader.text())),
+  },
+  "fsync@openssh.com": {
+    version: "1",
+    answer: (reader, { find }) => done(fsyncSync(descriptorOf(find(reader)))),
+  },
+  "lsetstat@openssh.com": {
+    version: "1",
+    answer: (reader) => done(setLinkAttributes(reader.text(), reader.attributes())),
+  },
+  "limits@openssh.com": {
+    version: "1",
+    answer: () => {
+      const most = LONGEST_PACKET - HEAD_BYTES;
+      return [answers.extended, ...[LONGEST_PACKET, most, most, MOST_OPENED].map((limit) => u64(BigInt(limit)))];
+    },
+  },
+  "expand-path@openssh.com": {
+    version: "1",
+    answer: (reader) => {
+      const path = expandHome(reader.text());
+      if (path === undefined) throw new Failure(codes.noSuchFile, "No such user");
+      return nameOf(realPath(path || "."));
+    },
+  },
+  "copy-data": { version: "1", answer: copy },
+  "home-directory": {
+    version: "1",
+    answer: (reader) => {
+      const home = homeOf(reader.text());
+      if (home === undefined) throw new Failure(codes.noSuchFile, "No such user");
+      return nameOf(realPath(home));
+    },
+  },
+  "users-groups-by-id@openssh.com": {
+    version: "1",
+    answer: (reader) => {
+      const [users, groups] = [reader.bytes(), reader.bytes()].map(numbersIn);
+      const lists = [namesOf("/etc/passwd", users ?? []), namesOf("/etc/group", groups ?? [])];
+      return [answers.extended, ...lists.map((names) => text(Buffer.concat(names.map(text))))];
+    },
+  },
+};
+
+/** A length of 0 is all to the end of the file. A file is not copied onto itself, as with OpenSSH's server. */
+function copy(reader: PacketReader, { find }: Handles): Reply {
+  const [from, at, length] = [find(reader), reader.u64(), reader.u64()];
+  const [to, position] = [find(reader), reader.u64()];
+  if (from === to) throw new Failure(codes.failure, "A file is not copied onto itself");
+  const isAppending = to.kind === "file" && to.isAppending;
+  copyBytes(
+    { descriptor: descriptorOf(from), at },
+    { descriptor: descriptorOf(to), at: isAppending ? null : position },
+    length === 0 ? Number.POSITIVE_INFINITY : length,
+  );
+  return done();
+}
+
+function descriptorOf(opened: Opened): number {
+  if (opened.kind !== "file") throw new Failure(codes.failure, "Not a file");
+  return opened.descriptor;
+}
+
+/** A path by which the file system of what is open is found. */
+function placeOf(opened: Opened): string {
+  return opened.kind === "file" ? `/proc/self/fd/${opened.descriptor}` : opened.path;
+}
+
+function numbersIn(bytes: Buffer): number[] {
+  if (bytes.length % 4 !== 0) throw new RangeError("The list ends within a number");
+  return Array.from({ length: bytes.length / 4 }, (_, n) => bytes.readUInt32BE(4 * n));
+}
+
+/** Linux's, which Node does not tell. */
+const LONGEST_NAME = 255n;
+
+/** As statvfs(3) has it. Node tells neither the flags nor the id of a file system. */
+function roomOf({ bsize, blocks, bfree, bavail, files, ffree }: BigIntStatsFs): Buffer {
+  const fields = [bsize, bsize, blocks, bfree, bavail, files, ffree, ffree, 0n, 0n, LONGEST_NAME];
+  return Buffer.concat(fields.map(u64));
+}
