@@ -1,10 +1,14 @@
 import { expect, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
+import { runMarksKey } from "../keys.ts";
 import type { ComputeNode } from "../ports/compute.ts";
+import { pauseAdmission } from "./admission.ts";
 import { refreshCapacity } from "./capacity.ts";
 import { declareNodeGone, WORD_MS } from "./node-gone.ts";
+import { findPool, type Pool } from "./record.ts";
 
 const MINUTE = 60_000;
 
@@ -102,4 +106,49 @@ test("a listing that shows what the ledger has writes nothing and has nothing pl
   await refreshWith(world, all);
 
   expect(await viewPool(world.ctx, "h100")).toEqual(before);
+});
+
+/** A world in which the listing of the machines takes so long, with what it logs. */
+async function slowlyListed(ms: number) {
+  const log = recordingLog();
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), log });
+  await createEnvironment(world.as("alice"), newEnvironment("runs", { gpus: 4, hours: 24 }));
+  await world.advance(MINUTE);
+  world.clock.advance(1_000);
+  for (const node of nodesOf({ h100: 2 })) world.compute.setNode(node);
+  const listNodes = async () => {
+    const listed = await world.compute.listNodes();
+    world.clock.advance(ms);
+    return listed;
+  };
+  return { world, log, slow: { ...world.ctx, compute: { ...world.ctx.compute, listNodes } } };
+}
+
+test("a listing that takes 40 s is taken, and the machine that came is in the pool", async () => {
+  const { world, log, slow } = await slowlyListed(40_000);
+
+  await refreshCapacity(slow);
+
+  expect(await nodeNamed(world, "h100-2")).toMatchObject({ ready: true });
+  expect(log.lines.filter(({ level }) => level === "error")).toEqual([]);
+});
+
+test("a listing that takes longer is an alarm, and still says how runs are and what the operator wants", async () => {
+  const { world, log, slow } = await slowlyListed(40_001);
+  const { uid } = await world.read("alice", "runs");
+  const before = await world.table.get(runMarksKey(uid.slice(0, 1)));
+  await pauseAdmission(world.ctx, true);
+  const pool = await findPool(world.ctx, "h100");
+  const open: Pool | undefined = pool && { ...pool, closed: null };
+  if (open) await world.table.put(open);
+
+  await refreshCapacity(slow);
+
+  expect(await nodeNamed(world, "h100-2")).toBeUndefined();
+  expect(log.lines.filter(({ level }) => level === "error").map(({ event, fields }) => [event, fields])).toEqual([
+    ["capacity listed too slowly", { seconds: 40, nodes: 2 }],
+  ]);
+  const after = await world.table.get(runMarksKey(uid.slice(0, 1)));
+  expect(Number(after?.at)).toBeGreaterThan(Number(before?.at ?? 0));
+  expect((await findPool(world.ctx, "h100"))?.closed).toBe("paused");
 });

@@ -34,6 +34,10 @@ export const errorEvents = {
     threshold: 20,
     text: "Whole batches of looks fail and are repeated.",
   },
+  "capacity listed too slowly": {
+    metric: "CapacityListedTooSlowly",
+    text: "The cluster's list of machines and pods takes over 40 s. No machine comes or goes until it is faster.",
+  },
   "capacity not readable": {
     metric: "CapacityUnreadable",
     text: "Records that cannot be read have held capacity for over ten minutes.",

@@ -394,7 +394,7 @@ export const poolBugs: readonly PlantedBug[] = [
       title: "a listing that is too old when it comes to be written changes nothing",
     },
     edits: [
-      { file: "pools/capacity.ts", find: "const TOO_OLD_MS = 20_000;", replace: "const TOO_OLD_MS = 20_000_000;" },
+      { file: "pools/capacity.ts", find: "const TOO_OLD_MS = 40_000;", replace: "const TOO_OLD_MS = 40_000_000;" },
     ],
   },
   {
