@@ -39,9 +39,37 @@ test("availability has the documented keys in their order, types sorted, and cou
 
   const text = await textOf(world, key, "/v1/gpu/availability");
 
-  expect(text.replace(stamp, "")).toBe(`{"availability":${JSON.stringify(byType)},`);
+  const { a100: _, ...present } = byType;
+  expect(text.replace(stamp, "")).toBe(`{"availability":${JSON.stringify(present)},`);
   expect(text).toMatch(stamp);
   expect(await textOf(world, other, "/v1/gpu/availability")).toBe(text);
+});
+
+test("a type without machines is shown only where a node group makes some, or in the status while jobs wait", async () => {
+  const nodeGroups = [{ pool: "b200", mostNodes: 2, startupMs: 600_000, zones: [] }];
+  const world = await httpWorld({ nodes: nodesOf({ h100: 1 }), settings: { nodeGroups } });
+  const key = await world.login();
+  const typesOf = async () => {
+    const { availability } = JSON.parse(await textOf(world, key, "/v1/gpu/availability"));
+    const { by_gpu_type } = JSON.parse(await textOf(world, key, "/v1/cluster/status"));
+    return [Object.keys(availability), Object.keys(by_gpu_type)];
+  };
+  await submitJob(world, key, { instance_type: "p6-b200.48xlarge" });
+  const id = await submitJob(world, key, { instance_type: "p4d.24xlarge" });
+  await submitJob(world, key, { gpu_count: 1 });
+  await world.advance(61_000);
+  const waiting = await typesOf();
+  await world.request("POST", `/v1/jobs/${id}/cancel`, { key });
+  await world.advance(61_000);
+
+  expect(waiting).toEqual([
+    ["b200", "h100"],
+    ["a100", "b200", "h100"],
+  ]);
+  expect(await typesOf()).toEqual([
+    ["b200", "h100"],
+    ["b200", "h100"],
+  ]);
 });
 
 test("status has the documented keys in their order, and its sums are those of the types", async () => {

@@ -36,7 +36,7 @@ export const endpoint = gpuDev.get(
       preparing_reservations: sum((pool) => pool.preparingCount),
       queued_reservations: sum((pool) => pool.queuedCount),
       pending_reservations: 0 as const,
-      by_gpu_type: toGpuCapacities(pools),
+      by_gpu_type: toGpuCapacities(pools.filter(({ hasMachines, queuedCount }) => hasMachines || queuedCount > 0)),
       estimate_errors: toEstimateErrors(estimateErrors),
       timestamp: wholeSeconds(countedAt),
     };

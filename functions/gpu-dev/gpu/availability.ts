@@ -13,7 +13,8 @@ export const endpoint = gpuDev.get(
   { summary: "GPUs by type: how many there are, in use, wanted and free", uses: ["table"], reply: Availability },
   async ({ ctx }) => {
     const { pools, countedAt } = await readCapacity(ctx);
-    return { availability: toGpuCapacities(pools), timestamp: wholeSeconds(countedAt) };
+    const present = pools.filter(({ hasMachines }) => hasMachines);
+    return { availability: toGpuCapacities(present), timestamp: wholeSeconds(countedAt) };
   },
 );
 

@@ -5,6 +5,7 @@ import type { Item } from "../ports/table.ts";
 import { readable } from "../readable.ts";
 import { isNewer } from "../unreadable.ts";
 import { type EstimateErrors, estimateErrorsKey, estimateErrorsOf } from "./estimate-errors.ts";
+import { groupOf } from "./groups.ts";
 import { parsePool } from "./parse.ts";
 
 export interface Capacity {
@@ -17,6 +18,8 @@ export interface Capacity {
   readonly queued: number;
   /** Environments, of all owners. */
   readonly activeCount: number;
+  /** Whether there are machines of this type, or a node group makes some. */
+  readonly hasMachines: boolean;
   readonly preparingCount: number;
   readonly queuedCount: number;
 }
@@ -60,6 +63,7 @@ function capacityOf(ctx: Context, items: readonly Item[]): CapacityReport {
     const { total, free, inUse, waiting, waitingUnits, preparing, active } = pool.summary;
     return {
       pool: pool.type,
+      hasMachines: total > 0 || inUse > 0 || groupOf(ctx, pool.type) !== undefined,
       gpusPerMachine,
       total: gpus(total),
       // Counted as by the plan: what still runs on a node that is gone is in use, but takes nothing from the others.
