@@ -11,6 +11,9 @@ import { getDisk } from "./view.ts";
 const MINUTE = 60_000;
 /** After it a deleted disk is purged. */
 const RETENTION = 30 * MINUTE;
+const DAY = 24 * 60 * MINUTE;
+const NOW = Date.UTC(2026, 2, 1);
+const volume = { id: "vol-9", zone: "zone-a" };
 let world: MemoryWorld;
 let jobs = 0;
 
@@ -225,6 +228,61 @@ describe("a disk that is made of another one's snapshot", () => {
     const settled = await settleRestores(world.ctx, { ...data, restores }, world.clock.now() + ms);
 
     expect(settled.restores !== undefined).toBe(isKept);
+  });
+
+  test.each<[string, Record<string, unknown>, boolean]>([
+    ["cannot be read", { sizeGb: "large" }, true],
+    ["lost its volume less than 30 days ago", { volume, written: true, lostAt: NOW - 30 * DAY + 1 }, true],
+    ["lost its volume 30 days ago", { volume, written: true, lostAt: NOW - 30 * DAY }, false],
+    ["was lost before it had a volume", { volume: null, lostAt: NOW - 40 * DAY }, true],
+  ])("keeps the snapshot or not when it %s", async (_, fields, isKept) => {
+    await restore(oldest, "before");
+    const made = await diskOf("before");
+    await world.table.put({ ...made, ...fields });
+
+    const settled = await settleRestores(world.ctx, await diskOf("data"), NOW);
+
+    expect(settled.restores !== undefined).toBe(isKept);
+  });
+
+  test.each<[string, number, string, boolean]>([
+    ["has no name yet after less than a quarter of an hour", 15 * MINUTE - 1, "unnamed", true],
+    ["never got its name in a quarter of an hour", 15 * MINUTE, "unnamed", false],
+    ["has its name after a quarter of an hour", 15 * MINUTE, "named", true],
+  ])("keeps the snapshot or not when it %s", async (_, ms, kind, isKept) => {
+    await restore(oldest, "before");
+    const made = await diskOf("before");
+    const uid = kind === "named" ? made.uid : world.ctx.ids.uid();
+    const copy: Disk = { ...made, uid, sk: uid };
+    await world.table.put(copy);
+    const at = world.clock.now();
+
+    const data = { ...(await diskOf("data")), restores: [{ snapshot: oldest, disk: uid, at }] };
+
+    expect((await settleRestores(world.ctx, data, at + ms)).restores !== undefined).toBe(isKept);
+  });
+
+  test("does not keep a snapshot that the record of the other disk names no more", async () => {
+    await restore(oldest, "before");
+    const data = await diskOf("data");
+    const snapshots = data.snapshots.filter(({ id }) => id !== oldest);
+
+    expect(snapshots.length).toBeGreaterThan(0);
+    expect((await settleRestores(world.ctx, { ...data, snapshots }, NOW)).restores).toBeUndefined();
+  });
+
+  test("renews its promise with a repeat only once half of the quarter of an hour is over", async () => {
+    const uid = world.ctx.ids.uid();
+    const times: (number | undefined)[] = [];
+    for (const ms of [0, 7 * MINUTE, MINUTE]) {
+      world.clock.advance(ms);
+      await restore(oldest, "before", uid);
+      times.push((await diskOf("data")).restores?.[0]?.at);
+    }
+
+    const [first, second, third] = times;
+    expect(second).toBe(first);
+    expect(third).toBe((first ?? 0) + 8 * MINUTE);
   });
 
   test("does not keep the snapshot where it was never made, or was deleted", async () => {

@@ -94,6 +94,24 @@ describe("a question about a job not yet submitted", () => {
     expect(placeOneMore(large, ask(8))).toMatchObject({ position: 1, p50: NOW + 3 * HOUR });
   });
 
+  test("is not told that too little is free where as much is free on several machines", () => {
+    const parts = standing({ occupied: [held("n-a", 4, 3), held("n-b", 4, 5)] });
+
+    expect(placeOneMore(parts, ask(8))).toMatchObject({ code: "elsewhere", needed: 8, available: 8 });
+    expect(placeOneMore(parts, ask(8, { machines: 2 }))).toMatchObject({ code: "short", needed: 16, available: 8 });
+  });
+
+  test("counts what its owner holds although more than 400 owners hold something", () => {
+    const nodes = Array.from({ length: 500 }, (_, n) => ({ name: `m${n}`, zone: "a", units: 8 }));
+    const occupied = nodes.map(({ name }, n) => held(name, n === 499 ? 8 : 4, 5, n === 499 ? "me" : `o${n}`));
+    const all = [waiting("w", 8, "o1")];
+
+    const { owners } = standing({ nodes, occupied, waiting: all });
+
+    expect(Object.keys(owners)).toHaveLength(400);
+    expect(owners).toMatchObject({ me: 8 });
+  });
+
   test("is promised no start of a job whose owner holds as much or less", () => {
     const occupied = [held("n-a", 8, 1, "x"), held("n-b", 8, 5, "me")];
     const equal = standing({ occupied, waiting: [waiting("theirs", 8, "x")] });
