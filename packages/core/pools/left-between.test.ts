@@ -1,0 +1,17 @@
+import { expect, test } from "vitest";
+import { leftBetween } from "./left-between.ts";
+
+const listOf = (ids: string) => [...ids].map((id) => ({ id }));
+
+test.each([
+  ["abcd", "abcd", ""],
+  ["abcd", "abcdef", ""],
+  ["abcd", "bd", "ac"],
+  ["abcd", "", "abcd"],
+  ["", "ab", ""],
+  ["abcd", "dcba", ""],
+  ["abcd", "xda", "bc"],
+  ["abcd", "acxb", "d"],
+])("of %o the list %o has all but %o, in whatever order", (before, after, left) => {
+  expect(leftBetween(listOf(before), listOf(after))).toEqual(listOf(left));
+});
