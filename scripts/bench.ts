@@ -23,6 +23,7 @@ import { served } from "./bench/served.ts";
 import { sessions, workspaces } from "./bench/sessions.ts";
 import { simulator } from "./bench/simulator.ts";
 import { ssh } from "./bench/ssh.ts";
+import { sshd } from "./bench/sshd.ts";
 import { sweepCost } from "./bench/sweep.ts";
 import { isOver, tableOf } from "./bench/table.ts";
 
@@ -55,6 +56,7 @@ const measures: readonly Measure[] = [
     memory,
     refusals,
     ssh,
+    sshd,
     exec,
     sessions,
     workspaces,

@@ -9,7 +9,7 @@ import type { Measure } from "./measure.ts";
 
 const sessions = 100;
 
-interface SshTarget {
+export interface SshTarget {
   readonly port: number;
   readonly username: string;
   readonly key: SshKeyPair;
@@ -18,21 +18,24 @@ interface SshTarget {
 /** So many clients in one environment at the same time: nobody begins `true` before all of them are in. */
 export const ssh: Measure = {
   name: "ssh",
-  async run() {
-    const key = newSshKey();
-    const keys = createServer((_, response) => response.end(`${key.public}\n`)).listen(0, "127.0.0.1");
-    await once(keys, "listening");
-    const GITHUB_KEYS_URL = `http://127.0.0.1:${(keys.address() as AddressInfo).port}/<user>.keys`;
-    try {
-      return await withStack(`${wholeNode.type}=1`, (stack) => enterAll(stack, key), { GITHUB_KEYS_URL });
-    } finally {
-      keys.close();
-    }
-  },
+  run: () => withTarget(enterAll),
 };
 
-async function enterAll(stack: LocalStack, key: SshKeyPair) {
-  const target = { ...(await openTarget(stack)), key };
+/** Runs `use` while a stack has a job that its key opens. */
+export async function withTarget<Result>(use: (target: SshTarget) => Promise<Result>): Promise<Result> {
+  const key = newSshKey();
+  const keys = createServer((_, response) => response.end(`${key.public}\n`)).listen(0, "127.0.0.1");
+  await once(keys, "listening");
+  const GITHUB_KEYS_URL = `http://127.0.0.1:${(keys.address() as AddressInfo).port}/<user>.keys`;
+  const begin = async (stack: LocalStack) => use({ ...(await openTarget(stack)), key });
+  try {
+    return await withStack(`${wholeNode.type}=1`, begin, { GITHUB_KEYS_URL });
+  } finally {
+    keys.close();
+  }
+}
+
+async function enterAll(target: SshTarget) {
   const begun = performance.now();
   const entered = await Promise.allSettled(Array.from({ length: sessions }, () => enter(target)));
   const enteredMs = performance.now() - begun;
@@ -62,7 +65,7 @@ async function openTarget(stack: LocalStack): Promise<Omit<SshTarget, "key">> {
   });
 }
 
-async function enter({ port, username, key }: SshTarget): Promise<Client> {
+export async function enter({ port, username, key }: SshTarget): Promise<Client> {
   const client = new ssh2.Client();
   const ready = once(client, "ready");
   client.connect({ host: "127.0.0.1", port, username, privateKey: key.private });
