@@ -51,6 +51,7 @@ export function budgeted({ compute, volumes }: Changing, clock: Clock, readAt: R
       setAccess: inTime(compute.setAccess),
       postToPort: inTime(compute.postToPort),
       resize: inTime(compute.resize),
+      tell: inTime(compute.tell),
     },
     volumes: {
       ...volumes,

@@ -37,6 +37,7 @@ import { removeRun } from "./remove-run.ts";
 import { setAccess, withSshPort } from "./set-access.ts";
 import { sharedLists } from "./shared-lists.ts";
 import { gpuIdleSinceOf, statusReader } from "./supervisor-status.ts";
+import { tellTerminals } from "./tell.ts";
 import { terminateRun } from "./terminate-run.ts";
 import { isSupervised } from "./tools.ts";
 import type { WebAddresses } from "./web-parts.ts";
@@ -82,6 +83,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   const [refusals, pulls, missing] = [podRefusals(place, now), failedPulls(place, now), missingVolumes(place, now)];
   const recent = recentRuns(now);
   const nodesOf = recentNodes(client, now);
+  const commands = kubernetesCommands(place);
   return {
     // Kubernetes does not remember a deleted Job, so the same run could be started again.
     refusesSecondStart: false,
@@ -108,7 +110,8 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     resize: async (uid, run, resources, revision) =>
       unlessOvertaken(() => resizeRun(place, { uid, run }, resources, revision)),
     countWork: async (uid, run) => countWork(place, { uid, run }),
-    ...kubernetesCommands(place),
+    tell: (uid, run, notice) => tellTerminals(commands.startExec, { uid, run }, notice),
+    ...commands,
     postToPort: async (uid, run, request) => postToPort(place, { uid, run }, request),
     readLog: async (uid, run) => readLog(place, { uid, run }, recent),
     listRuns: (uid) => listRuns(place, uid),

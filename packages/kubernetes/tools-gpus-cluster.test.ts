@@ -82,8 +82,8 @@ it("is not told of a run without such a tool, or without GPUs", async () => {
 it("a job whose GPUs do nothing is warned, in its record and at its terminals, and ended with the reason", async () => {
   const said: (string | undefined)[] = [];
   // The terminals of a container are here those of this machine.
-  const startExec: Compute["startExec"] = async (_uid, _run, { words }) => void said.push(words.at(-1));
-  core = await startCore({ ...watching(), startExec }, undefined, { idleGpuMinutes: 0.2 });
+  const tell: Compute["tell"] = async (_uid, _run, { words }) => void said.push(words);
+  core = await startCore({ ...watching(), tell }, undefined, { idleGpuMinutes: 0.2 });
   const command = "while :; do sleep 0.2; done";
   await core.create("idle", { gpus: 1, command, env: { PATH: withTool("0") } });
 
@@ -95,7 +95,7 @@ it("a job whose GPUs do nothing is warned, in its record and at its terminals, a
   const words = "Its GPUs are idle: it ends in 6 seconds unless they are used";
   const reasons = ended.events.timeline.map(({ reason }) => reason);
   expect(reasons).toContain(words);
-  expect(said).toEqual([words]);
+  expect(said).toEqual([words, "This environment was cancelled: Its GPUs were idle for 12 seconds"]);
   expect(ended).toMatchObject({
     reason: "Its GPUs were idle for 12 seconds",
     end: { outcome: { phase: "cancelled" } },

@@ -15,6 +15,7 @@ export const compute = (): Compute => ({
   setAccess: notForRequests,
   resize: notForRequests,
   countWork: notForRequests,
+  tell: notForRequests,
   postToPort: notForRequests,
   readLog: notForRequests,
   listRuns: notForRequests,

@@ -2,7 +2,7 @@ import { mkdirSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Compute, Observation } from "#core/ports/compute.ts";
 import { RunBound } from "#core/problem.ts";
-import { writeAccess } from "./access-record.ts";
+import { readAccess, writeAccess } from "./access-record.ts";
 import { adoptRuns, endRuns } from "./adopt-runs.ts";
 import { applyRun } from "./apply-run.ts";
 import { type FollowedRuns, followChanges } from "./changes.ts";
@@ -12,6 +12,7 @@ import { type Host, type ProcessComputeOptions, placeOf, refOf } from "./host.ts
 import { findLimits, moveLimits, wayInWords } from "./limits.ts";
 import { findLocking } from "./lock.ts";
 import { findNetwork } from "./network-probe.ts";
+import { noteEndedLogin, writeNotice } from "./notices.ts";
 import { isAnswered, lookAt, observationOf, treeOf } from "./observation.ts";
 import { readOutput } from "./output.ts";
 import { postToPort } from "./port-post.ts";
@@ -103,6 +104,12 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
       if (!made || revision < (readMark(directory, "resized") ?? 0)) return;
       writeMark(directory, "resized", revision);
       moveLimits(made.limits, resources);
+    },
+    tell: async (uid, run, notice) => {
+      const { directory } = placeOf(host, runName(uid, run));
+      if (isDirectory(directory)) writeNotice(directory, notice);
+      const access = notice.kind === "end" ? readAccess(directory) : undefined;
+      if (access) noteEndedLogin(home, access, notice);
     },
     countWork: async (uid, run) => countWork(placeOf(host, runName(uid, run))),
     startExec: (uid, run, exec) => startExec(placeOf(host, runName(uid, run)).directory, exec),

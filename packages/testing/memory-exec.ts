@@ -1,5 +1,5 @@
 import type { Clock } from "#core/ports/clock.ts";
-import type { Compute, Observation } from "#core/ports/compute.ts";
+import type { Compute, Notice, Observation } from "#core/ports/compute.ts";
 import type { Exec, ExecStatus } from "#core/ports/exec.ts";
 import { RunGone } from "#core/problem.ts";
 
@@ -14,13 +14,15 @@ export interface ExecOutcome {
   readonly directory?: string;
 }
 
-export interface MemoryExecs extends Pick<Compute, "startExec" | "readExec" | "countWork"> {
+export interface MemoryExecs extends Pick<Compute, "startExec" | "readExec" | "countWork" | "tell"> {
   /** Decides what becomes of later commands for which this holds; the newest that holds decides. */
   programExec(match: (exec: Exec) => boolean, outcome: ExecOutcome | ((exec: Exec) => ExecOutcome)): void;
   /** Every command that was started, in their order; one of a run that is gone is still there. */
   execs(): readonly Exec[];
   /** Sessions of runs of this uid besides their commands; null: that nobody can tell. */
   setSessions(uid: string, sessions: number | null): void;
+  /** What the people at the terminals of this run were told, each notice once. */
+  notices(uid: string, run: number): readonly Notice[];
   /** Sets what works in runs of this uid without a connection; null: unknown; an error: the question fails. */
   setWork(uid: string, work: number | null | Error): void;
 }
@@ -49,6 +51,7 @@ export function memoryExecs(
 ): MemoryExecs & { sessions(uid: string, run: number): Observation["sessions"] } {
   const programs: Parameters<MemoryExecs["programExec"]>[] = [];
   const others = new Map<string, number | null>();
+  const notices = new Map<string, readonly Notice[]>();
   const work = new Map<string, number | null | Error>();
   const begun = new Map<string, Begun>();
 
@@ -77,6 +80,12 @@ export function memoryExecs(
     programExec: (match, outcome) => void programs.push([match, outcome]),
     execs: () => [...begun.values()].map(({ exec }) => exec),
     setSessions: (uid, sessions) => void others.set(uid, sessions),
+    tell: async (uid, run, notice) => {
+      const told = notices.get(`${uid}-r${run}`) ?? [];
+      if (!lifeOf(uid, run) || told.some(({ kind, at }) => kind === notice.kind && at === notice.at)) return;
+      notices.set(`${uid}-r${run}`, [...told, notice]);
+    },
+    notices: (uid, run) => notices.get(`${uid}-r${run}`) ?? [],
     setWork: (uid, works) => void work.set(uid, works),
     countWork: async (uid) => {
       const works = work.get(uid);

@@ -224,6 +224,21 @@ export interface Removal {
   readonly leftovers?: true;
 }
 
+/** A line for the people at the terminals of a run. */
+export interface Notice {
+  /**
+   * `warning`: the run ends, and who logs in later reads it too; `news`: takes the warning back; `end`: the run ends now,
+   * and who logs in later reads why.
+   */
+  readonly kind: "warning" | "news" | "end";
+  /** One line without control characters. */
+  readonly words: string;
+  /** When it was decided, ms. Told twice, a notice of one moment is shown once. */
+  readonly at: number;
+  /** When the run ends, where a warning knows it, ms. */
+  readonly endsAt?: number | undefined;
+}
+
 /**
  * What runs environments. Every call may be repeated: names derive from uid and run.
  * `observe` answers undefined exactly when nothing of the run is left, so `remove` is done when it does.
@@ -263,6 +278,8 @@ export interface Compute {
    * foreground. Null: unknown, which counts as use. Asked only before a run is stopped as idle.
    */
   countWork(uid: string, run: number): Promise<number | null>;
+  /** Tells the people at the terminals of a run. Those that it does not reach have the timeline and the webhook. */
+  tell(uid: string, run: number, notice: Notice): Promise<void>;
   /**
    * Starts a command, unless one of this id was started before. Throws `RunGone` when there is no living run. Whatever
    * leaves the session is ended with the run.

@@ -73,6 +73,7 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
       extend: (uid, run, until) => call(`extend ${uid}-r${run}`, () => compute.extend(uid, run, until)),
       setAccess: (uid, run, access) => call(`setAccess ${uid}-r${run}`, () => compute.setAccess(uid, run, access)),
       resize: (uid, run, ...wanted) => call(`resize ${uid}-r${run}`, () => compute.resize(uid, run, ...wanted)),
+      tell: (uid, run, notice) => call(`tell ${uid}-r${run} ${notice.kind}`, () => compute.tell(uid, run, notice)),
       countWork: (uid, run) => call(`countWork ${uid}-r${run}`, () => compute.countWork(uid, run)),
       startExec: (uid, run, exec) => call(`startExec ${uid}-r${run}`, () => compute.startExec(uid, run, exec)),
       readExec: (uid, run, id, ms) =>

@@ -1,3 +1,4 @@
+import { idleWarningMs } from "#core/environments/record/idle.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import type { Volumes } from "#core/ports/volumes.ts";
 import type { MemoryCompute } from "../memory-compute.ts";
@@ -59,6 +60,23 @@ export function lifeWatch(options: {
     }
     const stops = before.phase === "active" && next.phase === "stopping" && next.reason === "auto-stop";
     if (stops) checkUnused(before);
+    if (stops) checkWarned(before, next);
+    checkWarnedOnce(before, next);
+  }
+
+  /** People were told of an auto-stop, and had the whole time of the warning. */
+  function checkWarned({ id, policy, use: { idle } }: Environment, next: Environment): void {
+    if (!policy.idle || next.use.idle?.signal === "gpus") return;
+    const warnedMs = now() - (idle?.warnedAt ?? Number.POSITIVE_INFINITY);
+    if (!(warnedMs >= idleWarningMs(policy.idle.afterMs) - clocksMs())) violated(`${id} stopped without a warning`);
+  }
+
+  /** Each moment before an end is told once. */
+  function checkWarnedOnce({ times: before }: Environment, { id, times, events }: Environment): void {
+    const isSameEnd = before.warnedMinutes !== null && before.warnedOf === times.warnedOf;
+    const isRepeated = isSameEnd && times.warnedMinutes !== null && times.warnedMinutes > before.warnedMinutes;
+    if (isRepeated) violated(`${id} was warned of one end again, at entry ${events.count}`);
+    if (times.warnedMinutes !== null && times.endsAt === null) violated(`${id} was warned of no end`);
   }
 
   /** Two looks and the sweep between them are enough to find what a sleeping worker made of the run before. */

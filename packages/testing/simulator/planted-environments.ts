@@ -141,8 +141,8 @@ export const environmentBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/verbs/requests.ts",
-        find: "environment.times.endsAt + extraMs",
-        replace: "environment.times.endsAt",
+        find: "times.endsAt + extraMs",
+        replace: "times.endsAt",
       },
     ],
   },
@@ -196,8 +196,8 @@ export const environmentBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/auto-stop.ts",
-        find: "lastUsedAt, busyUntil, sessions, decidedAt",
-        replace: "lastUsedAt, busyUntil: null, sessions, decidedAt",
+        find: "lastUsedAt, busyUntil, sessions, seenAt",
+        replace: "lastUsedAt, busyUntil: null, sessions, seenAt",
       },
     ],
   },

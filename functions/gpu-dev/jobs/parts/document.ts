@@ -156,7 +156,7 @@ export const document: NounDocument = {
     jupyter_error: "Why there is no Jupyter on an active job that was to have one; null otherwise.",
     current_detailed_status: "Same as `status_reason`, for existing clients.",
     warning:
-      "Why requests on an active job failed, or are tried again, the newest first; null where none did, or the same was asked for anew.",
+      "What is wrong with an active job or about to happen to it: that it expires soon, or why requests failed or are tried again, the newest first. Null where there is nothing to say.",
     estimated_wait_minutes: "Whole minutes until `estimated_start_time`; left out where there is no estimate.",
     isolation: "How the job is isolated from the machine, on a local stack.",
     limits: "How the job's memory and processors are limited, on a local stack.",

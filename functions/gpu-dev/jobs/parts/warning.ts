@@ -1,16 +1,37 @@
 import type { Action } from "#core/environments/record/actions.ts";
 import type { Environment } from "#core/environments/record/record.ts";
+import { GPU_WARNING } from "#core/environments/steps/gpu-idle.ts";
+import { endWarning } from "#core/environments/steps/warnings.ts";
+import { utcText } from "#core/utc.ts";
 import { toJobAction } from "./action.ts";
 
 /** Returns the texts of one kind of warning about an active job at this moment; an empty array if there is none. */
 type WarningSource = (environment: Environment, now: number) => readonly string[];
 
 /** Every kind of warning, in the order in which `warning` shows them. */
-const sources: readonly WarningSource[] = [findRequestWarnings, findGuestWarnings, findJupyterWarnings];
+const sources: readonly WarningSource[] = [
+  findEndWarning,
+  findGpuWarning,
+  findRequestWarnings,
+  findGuestWarnings,
+  findJupyterWarnings,
+];
 
 /** Returns the `warning` of an active job: all its warnings in one text, or null if there is none. */
 export function joinWarnings(environment: Environment, now: number): string | null {
   return sources.flatMap((find) => find(environment, now)).join("; ") || null;
+}
+
+/** Says that the job expires soon, from the first notice on until an extension shows. */
+function findEndWarning(environment: Environment, now: number): string[] {
+  const warning = endWarning(environment, now);
+  return warning === null ? [] : [warning];
+}
+
+/** Repeats that the job ends because its GPUs are idle, until they are used. */
+function findGpuWarning({ use: { gpus }, events: { timeline } }: Environment): string[] {
+  const said = timeline.findLast(({ reason }) => reason?.startsWith(GPU_WARNING));
+  return said && typeof gpus?.warnedAt === "number" ? [`${said.reason} (as of ${utcText(said.at)})`] : [];
 }
 
 /** Finds requests that failed or are retried, newest first. A newer request for the same thing replaces an older one. */

@@ -7,7 +7,15 @@ const policy = { afterMs: 20 * MINUTE, everyMs: 5 * MINUTE };
 
 function decide(after: number, signals: Partial<Parameters<typeof decideIdle>[0]> = {}) {
   const decidedAt = STARTED + after - policy.everyMs;
-  const all = { startedAt: STARTED, lastUsedAt: null, busyUntil: null, sessions: 0, decidedAt, ...signals };
+  const all = {
+    startedAt: STARTED,
+    lastUsedAt: null,
+    busyUntil: null,
+    sessions: 0,
+    seenAt: null,
+    decidedAt,
+    ...signals,
+  };
   return decideIdle(all, policy, STARTED + after);
 }
 
@@ -35,6 +43,13 @@ test("a running exec keeps it, and one that is over counts from its end", () => 
 test("somebody who is inside keeps it, and so does not knowing whether anybody is", () => {
   expect(decide(90 * MINUTE, { sessions: 1 })).toMatchObject({ verdict: "keep", signal: "sessions" });
   expect(decide(90 * MINUTE, { sessions: null })).toMatchObject({ verdict: "keep", signal: "unknown sessions" });
+});
+
+test("sessions count as use until the look that last saw them", () => {
+  const seenAt = STARTED + 60 * MINUTE;
+
+  expect(decide(80 * MINUTE, { seenAt })).toEqual({ verdict: "keep", signal: "sessions", since: seenAt });
+  expect(decide(81 * MINUTE, { seenAt })).toEqual({ verdict: "stop", signal: "sessions", since: seenAt });
 });
 
 test("after more than two intervals in which nobody looked, nobody can tell either", () => {

@@ -8,6 +8,8 @@ export interface IdleSignals {
   readonly busyUntil: number | null;
   /** Open terminals, running execs, busy Jupyter kernels and programs in terminals; null: unknown. */
   readonly sessions: number | null;
+  /** When a look last saw sessions; null: none in this run. */
+  readonly seenAt: number | null;
   /** When idleness was last decided, or when the run started. */
   readonly decidedAt: number;
 }
@@ -30,11 +32,15 @@ export interface RecordedIdle extends IdleDecision {
   readonly at: number;
   /** It would have been stopped, were this no dry run. */
   readonly dryRun: boolean;
+  /** When a look last saw sessions; absent: none in this run. */
+  readonly seenAt?: number | undefined;
+  /** When its people were warned of the stop, in this time of idleness; absent: not yet. */
+  readonly warnedAt?: number | undefined;
 }
 
 /** Whether somebody uses it. Pure; a signal that is missing counts as use (docs/architecture.md#idle). */
 export function decideIdle(signals: IdleSignals, { afterMs, everyMs }: IdlePolicy, now: number): IdleDecision {
-  const { startedAt, lastUsedAt, busyUntil, sessions, decidedAt } = signals;
+  const { startedAt, lastUsedAt, busyUntil, sessions, seenAt, decidedAt } = signals;
   const isHeartbeat = lastUsedAt !== null && lastUsedAt >= startedAt;
   const since = isHeartbeat ? lastUsedAt : startedAt;
   if (sessions === null) return { verdict: "keep", signal: "unknown sessions", since: now };
@@ -42,8 +48,8 @@ export function decideIdle(signals: IdleSignals, { afterMs, everyMs }: IdlePolic
   if (busyUntil !== null && busyUntil > now) return { verdict: "keep", signal: "exec", since: now };
   // Nobody looked for two intervals: a heartbeat may have been lost, and users need a moment to send one.
   if (now - decidedAt > 2 * everyMs) return { verdict: "keep", signal: "unknown sessions", since: now };
-  const used = Math.max(since, busyUntil ?? 0);
-  const signal = used > since ? "exec" : isHeartbeat ? "heartbeat" : "start";
+  const used = Math.max(since, busyUntil ?? 0, seenAt ?? 0);
+  const signal = used === since ? (isHeartbeat ? "heartbeat" : "start") : used === seenAt ? "sessions" : "exec";
   return { verdict: now - used > afterMs ? "stop" : "keep", signal, since: used };
 }
 
@@ -65,7 +71,7 @@ export interface GpuDecision {
 const WARNING_MS = 10 * 60_000;
 
 /** From the warning to the stop: 10 minutes, or half of `afterMs` where that is under 20 minutes. */
-export function gpuWarningMs(afterMs: number): number {
+export function idleWarningMs(afterMs: number): number {
   return Math.min(WARNING_MS, afterMs / 2);
 }
 
@@ -79,7 +85,7 @@ export function decideGpuIdle(
   now: number,
 ): GpuDecision {
   const since = idleSince ?? now;
-  const warningMs = gpuWarningMs(afterMs);
+  const warningMs = idleWarningMs(afterMs);
   if (now - since < afterMs - warningMs) return { verdict: "keep", since, warnedAt: null };
   // Use after a warning cancels it: the next idle time is warned of anew.
   if (warnedAt === null || warnedAt < since) return { verdict: "warn", since, warnedAt: now };

@@ -105,6 +105,8 @@ const idle = shape<RecordedIdle>({
   since: number,
   at: number,
   dryRun: flag,
+  seenAt: optional(number),
+  warnedAt: optional(number),
 });
 
 const action = shape<Action>({
@@ -208,7 +210,13 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     cleanSince: moment,
     cleanLooks: count,
   },
-  times: { firstActiveAt: moment, endsAt: moment, warnedMinutes: moment },
+  times: {
+    firstActiveAt: moment,
+    endsAt: moment,
+    endSetAt: optional(number),
+    warnedMinutes: moment,
+    warnedOf: optional(number),
+  },
   use: {
     lastUsedAt: moment,
     busyUntil: moment,

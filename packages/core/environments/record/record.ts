@@ -47,8 +47,12 @@ export interface Goal {
 export interface Times {
   readonly firstActiveAt: number | null;
   readonly endsAt: number | null;
-  /** The smallest warning given for the present end, in minutes before it. */
+  /** When the present end was set, by the start of the run or an extension. */
+  readonly endSetAt?: number | undefined;
+  /** The latest warning that was given, in minutes before the end. */
   readonly warnedMinutes: number | null;
+  /** The end that this warning named; absent in records of earlier code: the present one. */
+  readonly warnedOf?: number | undefined;
 }
 
 /** Its timeline, which is also the outbox of its events. */

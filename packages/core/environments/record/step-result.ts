@@ -1,6 +1,6 @@
 import { diskKey, keyText, poolKey } from "../../keys.ts";
 import { patienceMs } from "../../patience.ts";
-import type { Step } from "../../worker.ts";
+import type { Step, WorkerContext } from "../../worker.ts";
 import { type Environment, keyOf } from "./record.ts";
 
 /** The step changed something: look again at once. */
@@ -50,6 +50,22 @@ export function waitedSince(
 /** Nothing to do before this moment. */
 export function lookAgainAt(environment: Environment, dueAt: number, log: string): Step<Environment> {
   return { record: { ...environment, dueAt, looks: environment.looks + 1 }, notify: [], log };
+}
+
+/** The same step, with one more thing to do once it is written, whatever becomes of the others. */
+export function alsoAfter(step: Step<Environment>, more: (ctx: WorkerContext) => Promise<unknown>): Step<Environment> {
+  const { after } = step;
+  if (!after) return { ...step, after: more };
+  return {
+    ...step,
+    async after(ctx) {
+      try {
+        await after(ctx);
+      } finally {
+        await more(ctx);
+      }
+    },
+  };
 }
 
 /** The same step, with the next look at this moment where it would come later. */

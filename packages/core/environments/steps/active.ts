@@ -5,15 +5,16 @@ import { nextAccessAt, stepAccess } from "../access/access.ts";
 import { nextExtensionAt } from "../record/extensions.ts";
 import type { Environment } from "../record/record.ts";
 import { markOf } from "../record/run-marks.ts";
-import { changed, lookAgainAt, noLaterThan, tellingPool } from "../record/step-result.ts";
+import { alsoAfter, changed, lookAgainAt, noLaterThan, tellingPool } from "../record/step-result.ts";
 import { resizeRun } from "../verbs/resize-run.ts";
 import { lookForUse } from "./auto-stop.ts";
 import { endItself, stopping } from "./end-run.ts";
-import { lookAtGpus, warningBetween, warnTerminals } from "./gpu-idle.ts";
+import { lookAtGpus } from "./gpu-idle.ts";
 import { followLog, nextCopyAt } from "./log.ts";
 import { stepLostMachine } from "./lost-node.ts";
 import { extendRun, nextExtendAt } from "./make-run.ts";
 import { missRun, seesAgain } from "./missing.ts";
+import { noticeBetween } from "./notices.ts";
 import { needsNoLook } from "./quiet.ts";
 import { noStartFrom } from "./release.ts";
 import { nextWarningAt, warn } from "./warnings.ts";
@@ -24,6 +25,18 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 /** Ends it when its time or its command is over, warns before, closes extensions, gives access. */
 export async function stepActive(
+  ctx: WorkerContext,
+  read: Environment,
+  now: number,
+  message: Look,
+): Promise<Step<Environment>> {
+  const step = await lookAtActive(ctx, read, now, message);
+  const notice = step.record.phase === "active" ? noticeBetween(read, step.record, now) : undefined;
+  const { uid, run } = step.record;
+  return notice ? alsoAfter(step, (ctx) => ctx.compute.tell(uid, run.n, notice)) : step;
+}
+
+async function lookAtActive(
   ctx: WorkerContext,
   read: Environment,
   now: number,
@@ -50,9 +63,6 @@ export async function stepActive(
   const used = await lookForUse(ctx, withObservation(ctx, extended, observed), observed, now);
   const decided = used.phase === "active" ? lookAtGpus(ctx, used, observed, now) : used;
   if (decided.phase !== "active") return changed(decided, now, "unused");
-  const warning = warningBetween(used, decided);
-  if (warning !== undefined)
-    return { ...changed(decided, now, "warned"), after: () => warnTerminals(ctx, decided, warning) };
   const kept = await keepUp(ctx, decided, now);
   const toDo = await stepAccess(ctx, kept, observed, now);
   return toDo ? noLaterThan(toDo, nextLookAt(kept, now)) : goOn(kept, now);
@@ -60,7 +70,7 @@ export async function stepActive(
 
 /** What needs no look at its run. */
 function keepUp(ctx: WorkerContext, environment: Environment, now: number): Promise<Environment> {
-  return followLog(ctx, warn(environment, environment.times.endsAt ?? NEVER, now), now);
+  return followLog(ctx, warn(environment, now), now);
 }
 
 function goOn(environment: Environment, now: number): Step<Environment> {
@@ -69,9 +79,9 @@ function goOn(environment: Environment, now: number): Step<Environment> {
 
 /** Beside what is due for its access. */
 function nextLookAt(environment: Environment, now: number): number {
-  const { times, run } = environment;
+  const { run } = environment;
   const further = [nextCopyAt(environment, now), nextExtendAt(environment, now), run.resizing?.nextAt ?? NEVER];
-  return Math.min(nextWarningAt(times.endsAt ?? NEVER, now), now + EVERY_MS, ...further);
+  return Math.min(nextWarningAt(environment, now), now + EVERY_MS, ...further);
 }
 
 function withObservation(ctx: WorkerContext, environment: Environment, observed: Observation): Environment {

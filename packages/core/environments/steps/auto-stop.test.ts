@@ -122,7 +122,7 @@ test.each([
   await world.advance(90 * MINUTE);
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", use: { idle: { signal } } });
   world.compute.setWork(uid, 0);
-  await world.advance(6 * MINUTE);
+  await world.advance(30 * MINUTE);
 
   expect((await world.read("alice", "one")).phase).toBe("stopped");
 });
@@ -144,6 +144,53 @@ test("what works is only asked for where nobody is connected, and not at every l
   await world.advance(30 * MINUTE);
 
   expect([alone, asked]).toEqual([2, 2]);
+});
+
+test("an auto-stop is told ten minutes before, in the timeline and to who logs in, and why at the end", async () => {
+  const world = await activeWorld();
+  const { uid } = await world.read("alice", "one");
+  const told = () => world.compute.notices(uid, 1).map(({ kind, words }) => [kind, words]);
+
+  await world.advance(11 * MINUTE);
+  const { events } = await world.read("alice", "one");
+  const warned = told();
+  await world.advance(15 * MINUTE);
+
+  const words = "Nobody uses it: it stops in 10 minutes unless it is used";
+  expect(events.timeline.at(-1)?.reason).toBe(words);
+  expect(warned).toEqual([["warning", words]]);
+  expect(told()).toEqual([...warned, ["end", "This environment was stopped: auto-stop"]]);
+});
+
+test("use takes the warning back, and the next time of idleness is warned of anew", async () => {
+  const world = await activeWorld();
+  const { uid } = await world.read("alice", "one");
+  const kinds = () => world.compute.notices(uid, 1).map(({ kind }) => kind);
+  await world.advance(11 * MINUTE);
+
+  world.compute.setSessions(uid, 1);
+  await world.advance(20 * MINUTE);
+  const used = kinds();
+  world.compute.setSessions(uid, 0);
+  await world.advance(15 * MINUTE);
+
+  expect(used).toEqual(["warning", "news"]);
+  expect(kinds()).toEqual(["warning", "news", "warning"]);
+  expect((await world.read("alice", "one")).phase).toBe("active");
+});
+
+test("whoever left a terminal open has 20 minutes from the look that last saw it", async () => {
+  const world = await activeWorld();
+  const { uid } = await world.read("alice", "one");
+  world.compute.setSessions(uid, 1);
+  await world.advance(61 * MINUTE);
+  world.compute.setSessions(uid, 0);
+
+  await world.advance(18 * MINUTE);
+  const before = (await world.read("alice", "one")).phase;
+  await world.advance(8 * MINUTE);
+
+  expect([before, (await world.read("alice", "one")).phase]).toEqual(["active", "stopped"]);
 });
 
 test("a dry run only says that it would have been stopped", async () => {

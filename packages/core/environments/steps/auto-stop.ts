@@ -1,10 +1,15 @@
 import { StepTooOld } from "../../budget.ts";
+import { durationText } from "../../duration-text.ts";
 import type { Observation } from "../../ports/compute.ts";
 import type { WorkerContext } from "../../worker.ts";
-import { decideIdle, type RecordedIdle } from "../record/idle.ts";
+import { decideIdle, type IdleDecision, idleWarningMs, type RecordedIdle } from "../record/idle.ts";
 import { kindOfError } from "../record/kind-of-error.ts";
 import type { Environment } from "../record/record.ts";
+import { addEntry } from "../record/timeline.ts";
 import { stopNow } from "../verbs/stop.ts";
+
+/** How the warning of an auto-stop begins. */
+export const IDLE_WARNING = "Nobody uses it:";
 
 /**
  * Checks whether the environment is used, as often as its policy says, and stops it if not. The decision is made on the
@@ -24,12 +29,29 @@ export async function lookForUse(
   const startedAt = environment.run.startedAt ?? now;
   const decidedAt = lastUseLookAt(startedAt, idle);
   const sessions = await countSessions(ctx, environment, observed);
-  const signals = { startedAt, lastUsedAt, busyUntil, sessions, decidedAt };
+  const isSeen = sessions !== null && sessions > 0;
+  const seenAt = isSeen ? now : (idle?.seenAt ?? null);
+  const signals = { startedAt, lastUsedAt, busyUntil, sessions, seenAt, decidedAt };
   const decision = decideIdle(signals, policy.idle, now);
-  const isOver = decision.verdict === "stop";
-  const dryRun = isOver && ctx.settings.idleDryRun;
-  const decided = { ...environment, use: { ...environment.use, idle: { ...decision, at: now, dryRun } } };
-  return isOver && !dryRun ? stopNow(decided, now, "auto-stop") : decided;
+  const isUsed = isSeen || (busyUntil ?? 0) > now;
+  const warnedAt = isUsed ? undefined : warnedSince(idle, decision);
+  const stretch = { seenAt: seenAt ?? undefined, warnedAt };
+  const warningMs = idleWarningMs(policy.idle.afterMs);
+  const isOver = decision.verdict === "stop" && (ctx.settings.idleDryRun || now - (warnedAt ?? now) >= warningMs);
+  const verdict = isOver ? ("stop" as const) : ("keep" as const);
+  const seen = { ...decision, verdict, at: now, dryRun: isOver && ctx.settings.idleDryRun, ...stretch };
+  const decided = { ...environment, use: { ...environment.use, idle: seen } };
+  if (isOver) return seen.dryRun ? decided : stopNow(decided, now, "auto-stop");
+  const isDue = warnedAt === undefined && now - decision.since >= policy.idle.afterMs - warningMs;
+  if (!isDue || ctx.settings.idleDryRun) return decided;
+  const warned = { ...decided, use: { ...decided.use, idle: { ...seen, warnedAt: now } } };
+  return addEntry(warned, now, `${IDLE_WARNING} it stops in ${durationText(warningMs)} unless it is used`);
+}
+
+/** A warning counts until the next sign of use. That nobody could tell is none. */
+function warnedSince(idle: RecordedIdle | null, { signal, since }: IdleDecision): number | undefined {
+  const warnedAt = idle?.warnedAt;
+  return warnedAt !== undefined && (signal === "unknown sessions" || warnedAt > since) ? warnedAt : undefined;
 }
 
 /** Counts sessions and, without any, what works although nobody is connected. A question that fails counts as use. */

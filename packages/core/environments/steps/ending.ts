@@ -21,6 +21,7 @@ import { keepNewest, keptUntil } from "./kept.ts";
 import { removeLeftoverRuns } from "./leftover-runs.ts";
 import { copyLastLog, removeCopies } from "./log.ts";
 import { lookAtMachines } from "./lost-node.ts";
+import { tellEnd } from "./notices.ts";
 import { detachOwn } from "./own-volumes.ts";
 import { noStartFrom, releasableAt } from "./release.ts";
 
@@ -81,6 +82,7 @@ async function removeRun(
   if (left || removedAt === null) {
     const own = left && endedByItself(environment, left);
     if (own) return changed(own, now, "had ended by itself");
+    if (left && removedAt === null && environment.run.terminatedAt === undefined) await tellEnd(ctx, environment, now);
     // Written before anything is removed: another look may find the run gone before this one has written.
     const kept = left && (await keepLastLog(ctx, environment, left, now));
     if (kept) return kept;

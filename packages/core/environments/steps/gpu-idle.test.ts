@@ -23,10 +23,10 @@ const reasonsOf = ({ events: { timeline } }: Awaited<ReturnType<MemoryWorld["rea
   timeline.map(({ reason }) => reason);
 
 test("a job whose GPUs do nothing is warned once, in its record and at its terminals, and ended with the reason", async () => {
-  const { compute, advance, show } = await idleWorld();
+  const { compute, uid, advance, show } = await idleWorld();
 
   await advance(49 * MINUTE);
-  expect(compute.execs()).toEqual([]);
+  expect(compute.notices(uid, 1)).toEqual([]);
   await advance(2 * MINUTE);
   const warned = await show();
   await advance(8 * MINUTE);
@@ -36,7 +36,8 @@ test("a job whose GPUs do nothing is warned once, in its record and at its termi
   const words = "Its GPUs are idle: it ends in 10 minutes unless they are used";
   expect(warned.phase).toBe("active");
   expect(reasonsOf(last).filter((reason) => reason === words)).toHaveLength(1);
-  expect(compute.execs().map((exec) => exec.words.at(-1))).toEqual([words]);
+  const ended = "This environment was cancelled: Its GPUs were idle for 60 minutes";
+  expect(compute.notices(uid, 1).map((notice) => notice.words)).toEqual([words, ended]);
   expect(await show()).toMatchObject({
     phase: "cancelled",
     reason: "Its GPUs were idle for 60 minutes",
@@ -52,7 +53,7 @@ test("who uses them after the warning keeps them, and is warned again when they 
   await advance(30 * MINUTE);
   expect((await show()).phase).toBe("active");
   await advance(25 * MINUTE);
-  expect(compute.execs()).toHaveLength(2);
+  expect(compute.notices(uid, 1).map(({ kind }) => kind)).toEqual(["warning", "news", "warning"]);
   await advance(10 * MINUTE);
 
   expect((await show()).phase).toBe("cancelled");
@@ -88,22 +89,22 @@ test("nobody is warned or ended where nobody can tell, by default, and without G
   for (const world of [unknown, byDefault]) {
     await world.advance(3 * 60 * MINUTE);
     expect(await world.show()).toMatchObject({ phase: "active", use: { idle: null } });
-    expect(world.compute.execs()).toEqual([]);
+    expect(world.compute.notices(world.uid, 1)).toEqual([]);
   }
 });
 
 test("a dry run says that it would have been ended, warns nobody twice, and goes on looking", async () => {
-  const { compute, advance, show } = await idleWorld({}, { settings: { idleDryRun: true } });
+  const { compute, uid, advance, show } = await idleWorld({}, { settings: { idleDryRun: true } });
 
   await advance(3 * 60 * MINUTE);
 
   expect(await show()).toMatchObject({ phase: "active", use: { idle: { signal: "gpus", dryRun: true } } });
-  expect(compute.execs()).toHaveLength(1);
+  expect(compute.notices(uid, 1)).toHaveLength(1);
 });
 
 test("terminals that nobody reaches hold up neither the warning nor the end", async () => {
   const { compute, advance, show } = await idleWorld();
-  Object.assign(compute, { startExec: () => Promise.reject(new Error("away")) });
+  Object.assign(compute, { tell: () => Promise.reject(new Error("away")) });
 
   await advance(61 * MINUTE);
 

@@ -1,14 +1,16 @@
 import type { Context } from "../../context.ts";
+import { durationText } from "../../duration-text.ts";
 import type { Observation } from "../../ports/compute.ts";
 import type { Settings } from "../../settings.ts";
-import type { WorkerContext } from "../../worker.ts";
-import { decideGpuIdle, gpuWarningMs } from "../record/idle.ts";
+import { decideGpuIdle, idleWarningMs } from "../record/idle.ts";
 import type { Environment } from "../record/record.ts";
 import { addEntry } from "../record/timeline.ts";
 import { decideEnd, enter } from "../record/transitions.ts";
 import { stopNow } from "../verbs/stop.ts";
 
 const MINUTE_MS = 60_000;
+/** How the warning of idle GPUs begins. */
+export const GPU_WARNING = "Its GPUs are idle:";
 
 type Limit = Pick<Settings, "idleGpuMinutes">;
 
@@ -37,31 +39,10 @@ export function nextGpuLookAt(environment: Environment, settings: Limit): number
   const { startedAt } = environment.run;
   if (afterMs === null || startedAt === null) return Number.POSITIVE_INFINITY;
   const { since, at, warnedAt } = environment.use.gpus ?? { since: startedAt, at: startedAt, warnedAt: null };
-  const warningMs = gpuWarningMs(afterMs);
+  const warningMs = idleWarningMs(afterMs);
   const next = warnedAt === null ? since + afterMs - warningMs : Math.max(since + afterMs, warnedAt + warningMs);
   // A dry run goes on looking, at every warning's distance.
   return next > at ? next : at + warningMs;
-}
-
-/** Says it at every terminal that is open in its first machine; who is not reached has the record and the webhook. */
-export async function warnTerminals(ctx: WorkerContext, { uid, run, use }: Environment, words: string): Promise<void> {
-  // Each by itself: one that was stopped with Ctrl-S takes nothing.
-  const script = 'for at in /dev/pts/[0-9]*; do printf "\\r\\n%s\\r\\n" "$1" >"$at" & done; wait';
-  await ctx.compute.startExec(uid, run.n, {
-    id: `gpus-idle-${use.gpus?.warnedAt ?? 0}`,
-    words: ["/bin/sh", "-c", script, "sh", words],
-    stdin: "",
-    env: {},
-    directory: undefined,
-    timeoutMs: 5_000,
-  });
-}
-
-/** The words in which a look has warned; undefined: it has not. */
-export function warningBetween(before: Environment, after: Environment): string | undefined {
-  const { warnedAt = null } = after.use.gpus ?? {};
-  if (warnedAt === null || warnedAt === before.use.gpus?.warnedAt) return undefined;
-  return after.events.timeline.at(-1)?.reason ?? undefined;
 }
 
 function limitOf({ size }: Environment, { idleGpuMinutes }: Limit): number | null {
@@ -70,15 +51,10 @@ function limitOf({ size }: Environment, { idleGpuMinutes }: Limit): number | nul
 
 function end(environment: Environment, afterMs: number, now: number): Environment {
   if (environment.policy.restarts) return stopNow(environment, now, "auto-stop");
-  const reason = `Its GPUs were idle for ${inWords(afterMs)}`;
+  const reason = `Its GPUs were idle for ${durationText(afterMs)}`;
   return enter(decideEnd(environment, { phase: "cancelled", reason, at: now }), "stopping", now, reason);
 }
 
 function warningOf(afterMs: number): string {
-  return `Its GPUs are idle: it ends in ${inWords(gpuWarningMs(afterMs))} unless they are used`;
-}
-
-function inWords(ms: number): string {
-  const minutes = Math.max(1, Math.round(ms / MINUTE_MS));
-  return ms < MINUTE_MS ? `${Math.ceil(ms / 1000)} seconds` : `${minutes} ${minutes === 1 ? "minute" : "minutes"}`;
+  return `${GPU_WARNING} it ends in ${durationText(idleWarningMs(afterMs))} unless they are used`;
 }

@@ -2,6 +2,7 @@ import type { Context } from "../../context.ts";
 import type { Step } from "../../worker.ts";
 import { COPIED_EVERY_MS, isLogWanted, type KeptLog } from "../record/kept-log.ts";
 import type { Environment } from "../record/record.ts";
+import { alsoAfter } from "../record/step-result.ts";
 import { addEntry } from "../record/timeline.ts";
 
 const MOST_BYTES = 1024 * 1024;
@@ -83,6 +84,6 @@ function newest(text: string): { bytes: Uint8Array; cut: boolean } {
 /** The same step, which removes the copy that its record no longer names once that is written. */
 export function droppingOldCopy(environment: Environment, step: Step<Environment>): Step<Environment> {
   const [old, next] = [environment.log?.blob, step.record.log?.blob];
-  if (!old || !next || step.after || old === next) return step;
-  return { ...step, after: (ctx) => ctx.blobs.remove(old) };
+  if (!old || !next || old === next) return step;
+  return alsoAfter(step, (ctx) => ctx.blobs.remove(old));
 }

@@ -15,7 +15,7 @@ import { decryptSpec, type OpenSpec } from "../record/spec.ts";
 import { changed, waitedForStart } from "../record/step-result.ts";
 import { addEntry, shorten } from "../record/timeline.ts";
 import { endRun } from "./end-run.ts";
-import { passedWarning } from "./warnings.ts";
+import { takeBackWarning } from "./warnings.ts";
 import { bindMs } from "./withdraw.ts";
 
 const MINUTE_MS = 60_000;
@@ -119,7 +119,7 @@ function notTaken(ctx: WorkerContext, environment: Environment, now: number, why
  */
 export async function extendRun(ctx: WorkerContext, environment: Environment, now: number): Promise<Environment> {
   if (nextExtensionAt(environment) > now) return environment;
-  const { uid, run, times } = environment;
+  const { uid, run } = environment;
   try {
     await ctx.compute.extend(uid, run.n, clusterDeadline(ctx, environment, now));
   } catch (error) {
@@ -127,8 +127,7 @@ export async function extendRun(ctx: WorkerContext, environment: Environment, no
     ctx.log.warn("not extended", { uid, run: run.n, error: String(error) });
     return noteRefusedExtensions(environment, kindOfError(error), now);
   }
-  const warnedMinutes = times.endsAt === null ? null : passedWarning(times.endsAt, now);
-  return showExtensions({ ...environment, times: { ...times, warnedMinutes } }, now);
+  return takeBackWarning(showExtensions(environment, now), now);
 }
 
 /**

@@ -15,7 +15,6 @@ import { machinesOf, stepLostMachine } from "./lost-node.ts";
 import { extendRun, keepNetBehind, makeRun, nextExtendAt } from "./make-run.ts";
 import { missRun, seesAgain } from "./missing.ts";
 import { lacksVolumes, makeVolumes } from "./own-volumes.ts";
-import { passedWarning } from "./warnings.ts";
 import { bindMs, withdraw } from "./withdraw.ts";
 
 /** Makes the run, follows it until it is ready, gives the grant back when nothing binds it. */
@@ -111,7 +110,9 @@ function activated(environment: Environment, observed: Observation, now: number)
       ...environment.times,
       firstActiveAt: environment.times.firstActiveAt ?? now,
       endsAt,
-      warnedMinutes: endsAt === null ? null : passedWarning(endsAt, now),
+      endSetAt: now,
+      warnedMinutes: null,
+      warnedOf: undefined,
     },
   };
   return enter(ready, "active", now, note);

@@ -1,28 +1,65 @@
+import { durationText } from "../../duration-text.ts";
+import { utcText } from "../../utc.ts";
+import { hiddenMs } from "../record/extensions.ts";
 import type { Environment } from "../record/record.ts";
 import { addEntry } from "../record/timeline.ts";
 
-/** Minutes before the end at which the timeline warns, the earliest first. */
-const WARNINGS = [30, 15, 5];
 const MINUTE_MS = 60_000;
+/** How the warning of an end begins, and what takes it back. */
+export const END_WARNING = "Expires in";
+export const EXTENDED = "Extended:";
+/** How long before the end people are warned, the earliest first. */
+const WARNINGS_MS = [30, 15, 5].map((minutes) => minutes * MINUTE_MS);
+/** A shorter time has one more warning, a minute before its end or after four fifths of it. */
+const SHORT_MS = 10 * MINUTE_MS;
 
-/** At most one entry a look, for the latest threshold that has been passed and not been told. */
-export function warn(environment: Environment, endsAt: number, now: number): Environment {
-  const passed = passedWarning(endsAt, now);
-  if (passed === null || passed >= (environment.times.warnedMinutes ?? Number.POSITIVE_INFINITY)) return environment;
-  return addEntry(
-    { ...environment, times: { ...environment.times, warnedMinutes: passed } },
-    now,
-    `Expires in ${passed} minutes`,
-  );
+type Timed = Pick<Environment, "times" | "run">;
+
+/** Adds the latest warning that is due and was not given yet: at most one entry a look. */
+export function warn(environment: Environment, now: number): Environment {
+  const { times } = environment;
+  const { endsAt } = times;
+  if (endsAt === null || now >= endsAt) return environment;
+  const dueMs = warningsOf(environment).findLast((ms) => now >= endsAt - ms);
+  const givenMs = isWarned(environment) ? Number(times.warnedMinutes) * MINUTE_MS : Number.POSITIVE_INFINITY;
+  if (dueMs === undefined || dueMs >= givenMs) return environment;
+  const warned = { ...times, warnedMinutes: dueMs / MINUTE_MS, warnedOf: endsAt };
+  return addEntry({ ...environment, times: warned }, now, `${END_WARNING} ${durationText(endsAt - now)}`);
 }
 
-/** The latest warning whose moment is over, in minutes before this end: those past from the start are skipped. */
-export function passedWarning(endsAt: number, now: number): number | null {
-  return WARNINGS.findLast((minutes) => now >= endsAt - minutes * MINUTE_MS) ?? null;
+/** Reports whether people were warned of the present end. */
+export function isWarned({ times: { endsAt, warnedMinutes, warnedOf } }: Pick<Environment, "times">): boolean {
+  return warnedMinutes !== null && (warnedOf ?? endsAt) === endsAt;
 }
 
-/** When the next warning is due, or the end itself. */
-export function nextWarningAt(endsAt: number, now: number): number {
-  const coming = WARNINGS.map((minutes) => endsAt - minutes * MINUTE_MS).filter((at) => at > now);
-  return Math.min(...coming, endsAt);
+/** Says how long it lives, once people were warned of the end that it shows. */
+export function endWarning(environment: Environment, now: number): string | null {
+  const { endsAt, warnedMinutes, warnedOf } = environment.times;
+  if (endsAt === null || warnedMinutes === null) return null;
+  // An extension shows later than it counts.
+  const shownEnd = endsAt - hiddenMs(environment);
+  return (warnedOf ?? endsAt) === shownEnd ? `${END_WARNING} ${durationText(shownEnd - now)}` : null;
+}
+
+/** Takes back the warning of an end that has moved. The next warnings count from the new end. */
+export function takeBackWarning(environment: Environment, now: number): Environment {
+  const { times } = environment;
+  if (times.endsAt === null || times.warnedMinutes === null || isWarned(environment)) return environment;
+  const calm = { ...times, warnedMinutes: null, warnedOf: undefined };
+  return addEntry({ ...environment, times: calm }, now, `${EXTENDED} expires at ${utcText(times.endsAt)}`);
+}
+
+/** Returns when the next warning is due, or else the end itself. */
+export function nextWarningAt(environment: Timed, now: number): number {
+  const { endsAt } = environment.times;
+  if (endsAt === null) return Number.POSITIVE_INFINITY;
+  const coming = warningsOf(environment).map((ms) => endsAt - ms);
+  return Math.min(...coming.filter((at) => at > now), endsAt);
+}
+
+/** Lists how long before the end people are warned: only after the moment at which that end was set. */
+function warningsOf({ times: { endsAt, endSetAt }, run: { startedAt } }: Timed): number[] {
+  const wholeMs = Number(endsAt) - (endSetAt ?? startedAt ?? Number.NEGATIVE_INFINITY);
+  const last = wholeMs < SHORT_MS ? [Math.min(MINUTE_MS, wholeMs / 5)] : [];
+  return [...WARNINGS_MS, ...last].filter((ms) => ms < wholeMs);
 }

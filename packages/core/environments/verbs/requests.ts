@@ -58,9 +58,11 @@ export async function requestExtension(
       const text = `Cannot extend beyond ${limit} hours in total. Total would be ${Number(total.toFixed(3))} hours`;
       throw new Problem("invalid", text);
     }
-    const endsAt = environment.times.endsAt === null ? null : environment.times.endsAt + extraMs;
+    const { times } = environment;
+    const warnedOf = times.warnedMinutes === null ? undefined : (times.warnedOf ?? times.endsAt ?? undefined);
+    const endsAt = times.endsAt === null ? null : times.endsAt + extraMs;
     const asked = addAction(environment, { kind: "extend", at: now, noun: ctx.noun, writer: token, extraMs });
-    return { ...asked, size: { ...environment.size, wantedMs }, times: { ...asked.times, endsAt } };
+    return { ...asked, size: { ...environment.size, wantedMs }, times: { ...times, endsAt, endSetAt: now, warnedOf } };
   };
   return requestAction(ctx, id, decide, { delayMs: SHOWN_AFTER_MS, token: chosen });
 }

@@ -1,0 +1,66 @@
+import type { Notice } from "../../ports/compute.ts";
+import { printableText } from "../../printable-text.ts";
+import type { WorkerContext } from "../../worker.ts";
+import type { EndPhase } from "../record/phases.ts";
+import type { Environment } from "../record/record.ts";
+import { IDLE_WARNING } from "./auto-stop.ts";
+import { GPU_WARNING } from "./gpu-idle.ts";
+import { END_WARNING, EXTENDED, isWarned } from "./warnings.ts";
+
+/** Returns the notice that follows from a look at an active run: a warning that it gave, or took back. */
+export function noticeBetween(before: Environment, after: Environment, now: number): Notice | undefined {
+  const said = (...begins: readonly string[]) => findReason(before, after, begins);
+  if (isWarned(after) && !isSameWarning(before, after)) {
+    return { kind: "warning", words: said(END_WARNING), at: now, endsAt: after.times.endsAt ?? undefined };
+  }
+  const [warned, wasWarned] = [warnedAtOf(after), warnedAtOf(before)];
+  if (warned !== null && warned !== wasWarned) {
+    return { kind: "warning", words: said(GPU_WARNING, IDLE_WARNING), at: now };
+  }
+  if (before.times.warnedMinutes !== null && after.times.warnedMinutes === null) {
+    return { kind: "news", words: said(EXTENDED), at: now };
+  }
+  if (warned === null && wasWarned !== null) return { kind: "news", words: "Used again: it does not end", at: now };
+  return undefined;
+}
+
+/** Finds what a look wrote into the timeline. */
+function findReason(before: Environment, { events }: Environment, begins: readonly string[]): string {
+  const news = events.timeline.filter(({ n }) => n > before.events.count);
+  const reasons = news.flatMap(({ reason }) => reason ?? []);
+  return printableText(reasons.findLast((reason) => begins.some((begin) => reason.startsWith(begin))) ?? "");
+}
+
+function isSameWarning({ times: before }: Environment, { times: after }: Environment): boolean {
+  return before.warnedMinutes === after.warnedMinutes && before.warnedOf === after.warnedOf;
+}
+
+/** Returns when people were last warned because nobody, or no program, uses the environment. */
+function warnedAtOf({ use: { gpus, idle } }: Environment): number | null {
+  const times = [gpus?.warnedAt, idle?.warnedAt].filter((at) => typeof at === "number");
+  return times.length > 0 ? Math.max(...times) : null;
+}
+
+/** Says at its terminals why a run ends, before it is removed. A failure keeps no run from its end. */
+export async function tellEnd(ctx: WorkerContext, environment: Environment, now: number): Promise<void> {
+  const { uid, run, end } = environment;
+  try {
+    await ctx.compute.tell(uid, run.n, { kind: "end", words: endWords(environment), at: end.stoppingAt ?? now });
+  } catch (error) {
+    ctx.log.warn("end not told", { uid, run: run.n, error: String(error) });
+  }
+}
+
+const verbs = {
+  completed: "has completed",
+  expired: "has expired",
+  cancelled: "was cancelled",
+  failed: "has failed",
+  deleted: "was deleted",
+} as const satisfies Record<EndPhase, string>;
+
+function endWords({ end: { outcome }, run, reason }: Environment): string {
+  const verb = outcome ? verbs[outcome.phase] : run.error === null ? "was stopped" : "has failed";
+  const why = outcome ? outcome.reason : (run.error ?? reason);
+  return printableText(`This environment ${verb}${why ? `: ${why}` : ""}`);
+}
