@@ -42,6 +42,7 @@ test("the new end shows a little after the answer, and the job lives until then"
 test("a job that ends soon says so in its warning, beside others, until an extension shows", async () => {
   const world = await httpWorld();
   const key = await world.login();
+  world.githubKeys.publish("empty", new Error("GitHub is away"));
   const id = await submitJob(world, key, { duration_hours: 0.1 });
   await world.advance(30_000);
   const warningOf = async () => (await show(world, key, id)).warning;
@@ -49,14 +50,15 @@ test("a job that ends soon says so in its warning, beside others, until an exten
 
   await world.advance(60_000);
   const warned = await warningOf();
-  await world.request("POST", `/v1/jobs/${id}/users`, { key, body: { github_username: "nobody" } });
+  await world.request("POST", `/v1/jobs/${id}/users`, { key, body: { github_username: "empty" } });
+  world.githubKeys.publish("empty", "\n");
   await world.advance(120_000);
   const both = await warningOf();
   await extend(world, key, id, { extension_hours: 1 });
   const asked = await warningOf();
   await world.advance(3_000);
 
-  const failed = "add_user (request 2) failed: GitHub user 'nobody' not found";
+  const failed = "add_user (request 2) failed: No SSH keys found for GitHub user 'empty'";
   expect([before, warned]).toEqual([null, "Expires in 5 minutes"]);
   expect([both, asked]).toEqual([`Expires in 3 minutes; ${failed}`, `Expires in 3 minutes; ${failed}`]);
   expect(await warningOf()).toBe(failed);
