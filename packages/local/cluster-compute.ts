@@ -15,7 +15,7 @@ export interface ClusterAccess {
  * they are addresses of the cluster, and may be somebody else's here.
  */
 export function withAccess(compute: Compute, access: ClusterAccess): Compute {
-  const { entries, ports } = access;
+  const { entries, ports, ssh } = access;
   return {
     ...compute,
     async observe(uid, run) {
@@ -31,6 +31,13 @@ export function withAccess(compute: Compute, access: ClusterAccess): Compute {
       if (entry) entry.isOver = true;
       ports.close(name);
       return seen && withoutAddresses(seen);
+    },
+    async tell(uid, run, notice) {
+      const entry = entries.find(nameOfRun({ uid, run }));
+      if (!ssh || !entry) return compute.tell(uid, run, notice);
+      // The terminals are this machine's: its SSH server shows what is new.
+      entry.notice = notice;
+      if (notice.kind === "end") entries.noteEnd(entry, notice);
     },
     async setAccess(uid, run, access) {
       const entry = entries.of({ uid, run });

@@ -1,8 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Access, RunRef } from "#core/ports/compute.ts";
+import type { Access, Notice, RunRef } from "#core/ports/compute.ts";
 import { nameOfRun, type RunId } from "#kubernetes/names.ts";
 import type { PodSession } from "#kubernetes/pod-session.ts";
+import { type EndedLogin, findEndedLogin, noteEndedLogin } from "#process/notices.ts";
 import { replaceFile } from "./secret-file.ts";
 
 /** What this home keeps of the ways into one run on a cluster: the cluster itself knows of none. */
@@ -19,6 +20,8 @@ export interface Entry {
   /** Whether it was over when it was last looked at. */
   isOver: boolean;
   readonly sessions: Set<PodSession>;
+  /** The newest notice for the people in it. */
+  notice?: Notice;
 }
 
 /** The ways into the runs of this home, by the names of the runs. They are kept from one start to the next. */
@@ -28,6 +31,9 @@ export interface ClusterEntries {
   /** The one of a run, which is made when there is none. */
   of(id: RunId): Entry;
   keep(entry: Entry, changes: Partial<KeptEntry>): void;
+  /** Remembers who was let in, so that they read why it ended. */
+  noteEnd(entry: Entry, end: Notice): void;
+  findEnded(login: string): EndedLogin | undefined;
   forget(id: RunId): void;
   /** Forgets all but these. */
   keepOnly(runs: readonly RunRef[]): void;
@@ -58,6 +64,8 @@ export function clusterEntries(home: string): ClusterEntries {
       entry.kept = { ...entry.kept, ...changes };
       replaceFile(fileOf(entry.id), JSON.stringify(entry.kept));
     },
+    noteEnd: ({ kept: { access } }, end) => void (access && noteEndedLogin(home, access, end)),
+    findEnded: (login) => findEndedLogin(home, login, Date.now()),
     forget,
     keepOnly: (runs) => {
       const there = new Set(runs.map(nameOfRun));

@@ -25,6 +25,8 @@ export function clusterSshRuns(entries: ClusterEntries, runs: RunEntry): SshRuns
       const entry = entries.find(name);
       return entry !== undefined && !entry.isOver && (entry.kept.access?.keys.includes(key) ?? false);
     },
+    noticeOf: (name) => entries.find(name)?.notice,
+    findEnded: (login) => entries.findEnded(login),
     async start(name, channel, wanted) {
       const pty = wanted.pty();
       const { sessions, session } = await begin(runs, entryOf, name, requestOf(wanted, pty));
@@ -32,7 +34,7 @@ export function clusterSshRuns(entries: ClusterEntries, runs: RunEntry): SshRuns
         sessions.delete(session);
         void session.close();
       });
-      join(channel, session, pty !== undefined);
+      join(channel, session, { hasTerminal: pty !== undefined, beforeEnd: wanted.sayGoodbye });
       return { resize: (columns, rows) => session.resize(cells(columns, 80), cells(rows, 24)) };
     },
     // A pod has one loopback: whatever listens there is found at either of its addresses.
@@ -85,18 +87,28 @@ function requestOf({ program, env }: WantedSession, pty: TerminalInfo | undefine
   return { words: commandWords, text: program.command, ...more };
 }
 
-function join(channel: ServerChannel, session: PodSession, hasTerminal: boolean): void {
+interface Joining {
+  readonly hasTerminal: boolean;
+  readonly beforeEnd: (isCut: boolean) => Promise<void>;
+}
+
+function join(channel: ServerChannel, session: PodSession, { hasTerminal, beforeEnd }: Joining): void {
   const { input, output, errors } = session;
   for (const stream of [input, output, errors, channel]) stream.on("error", () => undefined);
   output.pipe(channel, { end: false });
   errors.pipe(channel.stderr, { end: false });
   channel.pipe(input, { end: !hasTerminal });
-  void endWith(channel, session);
+  void endWith(channel, session, beforeEnd);
 }
 
 /** All that it said comes before how it ended. */
-async function endWith(channel: ServerChannel, { output, errors, ended }: PodSession): Promise<void> {
+async function endWith(
+  channel: ServerChannel,
+  { output, errors, ended }: PodSession,
+  beforeEnd: (isCut: boolean) => Promise<void>,
+): Promise<void> {
   await Promise.allSettled([finished(output), finished(errors)]);
+  await beforeEnd(await isCutOff(ended));
   try {
     channel.exit(await ended);
   } catch (error) {
@@ -105,6 +117,13 @@ async function endWith(channel: ServerChannel, { output, errors, ended }: PodSes
   }
   // The end of the channel would cut off what waits on the second output.
   channel.stderr.end(() => channel.end());
+}
+
+async function isCutOff(ended: Promise<number>): Promise<boolean> {
+  return ended.then(
+    (code) => code > 128,
+    () => true,
+  );
 }
 
 /** Nothing in a pod listens for a client: that takes a program of ours inside. */

@@ -1,6 +1,7 @@
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import type { Inside } from "#process/inside.ts";
+import { findEndedLogin, newestNotice } from "#process/notices.ts";
 import { connectToRun } from "#process/run-port.ts";
 import { openSession } from "#process/sessions.ts";
 import { admits, enterRun, findSshRuns } from "#process/ssh-runs.ts";
@@ -16,6 +17,8 @@ export function machineSshRuns(given: string): SshRuns {
   return {
     find: (login) => findSshRuns(home, login),
     admits: (run, key) => admits(home, run, key),
+    noticeOf: (run) => newestNotice(join(home, "runs", run)),
+    findEnded: (login) => findEndedLogin(home, login, Date.now()),
     async start(run, channel, wanted) {
       const entered = await enterRun(home, run);
       const work = entered.account?.home ?? entered.work;
@@ -25,7 +28,7 @@ export function machineSshRuns(given: string): SshRuns {
       const words = wordsOf(wanted, home, inside);
       const mark = (pid: number | undefined) => void channel.once("close", openSession(join(home, "runs", run), pid));
       const pty = wanted.pty();
-      if (pty) return startTerminal(channel, inside, words, pty, mark);
+      if (pty) return startTerminal(channel, inside, words, pty, { mark, beforeEnd: wanted.sayGoodbye });
       return startProcess(channel, inside, words, mark);
     },
     dial: (run, destination) => connectToRun(home, run, destination),

@@ -1,9 +1,16 @@
 import type { Connection, ServerChannel } from "ssh2";
 import { type Places, refuseChannel, type SshBounds } from "./ssh-bounds.ts";
 import { dialPort, joinChannel } from "./ssh-forward.ts";
+import type { SshNotices } from "./ssh-notices.ts";
 import { answerRequests } from "./ssh-requests.ts";
 import type { ClientAddress, SshRuns } from "./ssh-runs.ts";
 import { letGo, serveSession } from "./ssh-session.ts";
+
+interface ConnectionPlace {
+  readonly bounds: SshBounds;
+  readonly from: ClientAddress;
+  readonly notices: SshNotices;
+}
 
 /**
  * Serves what a client opens once it is let in: sessions, and forwards to its run and back. All end with its
@@ -13,7 +20,7 @@ export function serveChannels(
   connection: Connection,
   runs: SshRuns,
   run: string,
-  { bounds, from }: { readonly bounds: SshBounds; readonly from: ClientAddress },
+  { bounds, from, notices }: ConnectionPlace,
 ): void {
   answerRequests(connection);
   const relays = runs.relaysOf(run, connection);
@@ -48,7 +55,7 @@ export function serveChannels(
   };
   connection.on("session", (accept, reject) => {
     const giveBack = take(bounds.sessions, reject);
-    if (giveBack) serveSession(accept(), runs, run, { relays, from, keep, giveBack });
+    if (giveBack) serveSession(accept(), runs, run, { relays, from, notices, keep, giveBack });
   });
   connection.on("tcpip", (accept, reject, info) => {
     const giveBack = take(bounds.forwards, reject);

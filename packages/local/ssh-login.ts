@@ -1,5 +1,6 @@
 import ssh2, { type AuthContext, type ParsedKey, type PublicKeyAuthContext } from "ssh2";
 import { tooWeak, weakRsaBits } from "#core/environments/access/whole-key.ts";
+import type { EndedLogin } from "#process/notices.ts";
 import type { SshRuns } from "./ssh-runs.ts";
 import { isSecurityKey, isSignedBySecurityKey } from "./ssh-security-key.ts";
 
@@ -8,6 +9,8 @@ export interface Guest {
   readonly run: string;
   /** As the run's access names it: `<type> <base64>`. */
   readonly key: string;
+  /** Why the environment is not there any more; such a guest reads that and enters nothing. */
+  readonly ended?: EndedLogin;
 }
 
 /** What a login changes, and tells the client. */
@@ -45,7 +48,9 @@ function guestOf(runs: SshRuns, { username, key: shown }: PublicKeyAuthContext):
     const key = keys.find((one) => one.split(" ")[1] === blob);
     if (key) return { run: name, key };
   }
-  return undefined;
+  const ended = runs.findEnded(username);
+  const key = ended?.keys.find((one) => one.split(" ")[1] === blob);
+  return ended && key !== undefined ? { run: "", key, ended } : undefined;
 }
 
 /** Why this key, or this way to sign with it, is refused; it may have been let in before that. */

@@ -1,5 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { Connection, PseudoTtyInfo, ServerChannel } from "ssh2";
+import type { Notice } from "#core/ports/compute.ts";
+import type { EndedLogin } from "#process/notices.ts";
 import type { ClientRelays } from "./ssh-relay.ts";
 
 /** What the SSH server asks of whatever runs environments. */
@@ -13,6 +15,10 @@ export interface SshRuns {
    * channel closes. Rejects with words for the user.
    */
   start(run: string, channel: ServerChannel, wanted: WantedSession): Promise<Started>;
+  /** The newest notice for the people in this run. */
+  noticeOf(run: string): Notice | undefined;
+  /** Who was let into the environment of this SSH user name that ended last, and why it ended. */
+  findEnded(login: string): EndedLogin | undefined;
   /** Connects to a port of the run's own loopback. Rejects where nothing answers. */
   dial(run: string, destination: Destination): Promise<Duplex>;
   relaysOf(run: string, connection: Connection): ClientRelays;
@@ -29,6 +35,8 @@ export interface WantedSession {
   /** What the client said of its terminal by now; undefined: it wants none. */
   readonly pty: () => TerminalInfo | undefined;
   readonly env: Readonly<Record<string, string>>;
+  /** To be called before the channel of a terminal ends: says why, where the run ends. It waits for that if it was cut. */
+  readonly sayGoodbye: (isCut: boolean) => Promise<void>;
 }
 
 /** Where a connection comes from, and the port of 127.0.0.1 at which it came in. */

@@ -1,6 +1,7 @@
 import { constants } from "node:os";
 import type { ServerChannel, Session } from "ssh2";
 import { printable } from "./printable.ts";
+import type { SshNotices } from "./ssh-notices.ts";
 import type { ClientRelays } from "./ssh-relay.ts";
 import type { ClientAddress, SshRuns, Started, TerminalInfo, WantedSession } from "./ssh-runs.ts";
 
@@ -17,6 +18,7 @@ interface Wishes {
 interface SessionPlace {
   readonly relays: ClientRelays;
   readonly from: ClientAddress;
+  readonly notices: SshNotices;
   /** Remembers a channel until it is closed. */
   readonly keep: (channel: ServerChannel) => void;
   /** To be called once nothing of the session is left. */
@@ -32,7 +34,7 @@ export function serveSession(
   session: Session,
   runs: SshRuns,
   run: string,
-  { relays, from, keep, giveBack }: SessionPlace,
+  { relays, from, notices, keep, giveBack }: SessionPlace,
 ): void {
   const wishes: Wishes = { pty: undefined, started: undefined, env: {}, agent: undefined };
   const start = async (channel: ServerChannel, program: WantedSession["program"]) => {
@@ -40,7 +42,9 @@ export function serveSession(
     await relays.answered();
     const agent = await wishes.agent;
     const env = { ...wishes.env, ...connectionVariables(from), ...(agent !== undefined && { SSH_AUTH_SOCK: agent }) };
-    wishes.started = await runs.start(run, channel, { program, env, pty: () => wishes.pty });
+    if (wishes.pty) notices.attach(run, channel);
+    const sayGoodbye = (isCut: boolean) => notices.sayGoodbye(run, isCut);
+    wishes.started = await runs.start(run, channel, { program, env, pty: () => wishes.pty, sayGoodbye });
     // Its window may have changed while it was being started.
     if (wishes.pty) wishes.started?.resize(wishes.pty.cols, wishes.pty.rows);
   };

@@ -50,7 +50,10 @@ async function open(words: readonly string[]) {
   const { promise: exited, resolve: exit } = Promise.withResolvers<number>();
   const channel = Object.assign(new PassThrough(), { exit }) as unknown as ServerChannel;
   const window = { term: "xterm", cols: 80, rows: 24, width: 0, height: 0, modes: {} };
-  const terminal = await startTerminal(channel, inside, words, window, () => undefined);
+  const terminal = await startTerminal(channel, inside, words, window, {
+    mark: () => undefined,
+    beforeEnd: async () => undefined,
+  });
   return { terminal, exited };
 }
 

@@ -14,13 +14,20 @@ import type { TerminalNews, TerminalSize, WantedTerminal } from "./terminal-host
 
 const host = fileURLToPath(new URL("terminal-host.ts", import.meta.url));
 
+interface TerminalHooks {
+  /** Is told which process it is. */
+  readonly mark: (pid: number | undefined) => void;
+  /** Has the last word at the terminal. */
+  readonly beforeEnd: (isCut: boolean) => Promise<void>;
+}
+
 /** Runs a command in a pseudo-terminal; throws where this platform has none. What runs in it hangs up with its client. */
 export async function startTerminal(
   channel: ServerChannel,
   inside: Inside,
   words: readonly string[],
   info: TerminalInfo,
-  mark: (pid: number | undefined) => void,
+  { mark, beforeEnd }: TerminalHooks,
 ): Promise<Started> {
   const env = { ...inside.env, TERM: termOf(info) };
   const inTerminal = [...namingTerminal, ...words];
@@ -52,7 +59,9 @@ export async function startTerminal(
   mark(begun.pid);
   channel.pipe(holder.stdin);
   holder.stdout.pipe(channel, { end: false });
-  void ended.then(() => {
+  void ended.then(async () => {
+    // Beyond 128 a signal ended it.
+    await beforeEnd(exitCode > 128);
     channel.exit(exitCode);
     channel.end();
   });

@@ -7,9 +7,11 @@ import { refusedPort } from "./refused-port.ts";
 import { algorithms } from "./ssh-algorithms.ts";
 import { type SshBounds, sshBounds } from "./ssh-bounds.ts";
 import { serveChannels } from "./ssh-channels.ts";
+import { serveEnded } from "./ssh-ended.ts";
 import { publicKeyOf, sshHostKey } from "./ssh-host-key.ts";
 import { boundPackets, Ssh2Server, sendBanner } from "./ssh-library.ts";
 import { type Guest, logIn } from "./ssh-login.ts";
+import { type SshNotices, sshNotices } from "./ssh-notices.ts";
 import { keepSshPort, keptSshPort } from "./ssh-port.ts";
 import type { ClientAddress, SshRuns } from "./ssh-runs.ts";
 import { MOST_STARTUPS, sshStartups } from "./ssh-startups.ts";
@@ -40,6 +42,7 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
   const sockets = new Map<string, Socket>();
   const connections = new Map<Connection, Client>();
   const boundsOf = sshBounds();
+  const notices = sshNotices(runs, Date.now);
   const startups = sshStartups(loginWithinMs);
   const begun = new Map<string, () => void>();
   const server = new Ssh2Server({ hostKeys: [hostKey], algorithms, ident }, (connection, { ip, port }) => {
@@ -49,7 +52,7 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
     connections.set(connection, client);
     connection.once("close", () => connections.delete(connection));
     connection.once("ready", () => begun.get(place)?.());
-    serve(connection, client, { runs, log, boundsOf });
+    serve(connection, client, { runs, log, boundsOf, notices });
   });
   server.on("error", (error: Error) => log.warn("ssh failed", { error: error.message }));
   server.maxConnections = mostConnections;
@@ -67,7 +70,10 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
     server.injectSocket(socket);
   });
   await listen(listener, home, port);
-  const watching = setInterval(() => endStrangers(connections.values(), runs), lookEveryMs);
+  const watching = setInterval(() => {
+    notices.look();
+    endStrangers(connections.values(), runs);
+  }, lookEveryMs);
   return {
     port: (listener.address() as AddressInfo).port,
     hostKey: publicKeyOf(hostKey),
@@ -112,9 +118,10 @@ interface Serving {
   readonly runs: SshRuns;
   readonly log: Log;
   readonly boundsOf: (run: string) => SshBounds;
+  readonly notices: SshNotices;
 }
 
-function serve(connection: Connection, client: Client, { runs, log, boundsOf }: Serving): void {
+function serve(connection: Connection, client: Client, { runs, log, boundsOf, notices }: Serving): void {
   let guest: Guest | undefined;
   let attempts = 0;
   connection.on("error", () => undefined);
@@ -130,11 +137,12 @@ function serve(connection: Connection, client: Client, { runs, log, boundsOf }: 
   });
   connection.on("ready", () => {
     if (!guest) return client.end();
+    if (guest.ended) return serveEnded(connection, guest.ended, client.end);
     client.guest = guest;
     boundPackets(connection, LONGEST_PACKET_BYTES);
     const { run } = guest;
     try {
-      serveChannels(connection, runs, run, { bounds: boundsOf(run), from: client.from });
+      serveChannels(connection, runs, run, { bounds: boundsOf(run), from: client.from, notices });
       log.info("ssh login", { run });
     } catch (error) {
       log.warn("ssh refused", { run, error: error instanceof Error ? error.message : String(error) });

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Access, Notice } from "#core/ports/compute.ts";
-import { readObject } from "./records.ts";
+import { endWrittenAt, readEnd, readObject } from "./records.ts";
 import { writeWhole } from "./run-directory.ts";
 
 const noticeFile = "notice.json";
@@ -12,11 +12,21 @@ export function writeNotice(directory: string, notice: Notice): void {
   if ((readNotice(directory)?.at ?? 0) <= notice.at) writeWhole(directory, noticeFile, JSON.stringify(notice));
 }
 
-export function readNotice(directory: string): Notice | undefined {
+function readNotice(directory: string): Notice | undefined {
   const { kind, words, at, endsAt } = readObject(directory, noticeFile) ?? {};
   if (kind !== "warning" && kind !== "news" && kind !== "end") return undefined;
   if (typeof words !== "string" || typeof at !== "number") return undefined;
   return { kind, words, at, ...(typeof endsAt === "number" && { endsAt }) };
+}
+
+/** Returns the newest notice; of a run that ended by itself, how, until somebody says more. */
+export function newestNotice(directory: string): Notice | undefined {
+  const told = readNotice(directory);
+  const end = told?.kind === "end" ? undefined : readEnd(directory);
+  if (!end) return told;
+  const why = end.exitCode === null ? end.reason : `command exited with code ${end.exitCode}`;
+  const at = Math.max(endWrittenAt(directory) ?? 0, (told?.at ?? 0) + 1);
+  return { kind: "end", words: `This environment has ended${why ? `: ${why}` : ""}`, at };
 }
 
 /** An environment that has ended: who was let in, and what they are told. */

@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ServerChannel } from "ssh2";
+import { durationText } from "#core/duration-text.ts";
+import type { Notice } from "#core/ports/compute.ts";
+import { printable } from "./printable.ts";
+import type { SshRuns } from "./ssh-runs.ts";
+
+/** Shows the notices of runs at the terminals that are open in them. */
+export interface SshNotices {
+  /** Shows the warning that holds now, and every later notice until the channel closes. */
+  attach(run: string, channel: ServerChannel): void;
+  /** Shows what is new. To be called often. */
+  look(): void;
+  /** Says why the terminals of this run end, where it ends. Of one that was cut it waits for that, for two seconds. */
+  sayGoodbye(run: string, isCut: boolean): Promise<void>;
+}
+
+interface Shown {
+  readonly run: string;
+  /** The moment of the newest notice that was shown there. */
+  at: number;
+}
+
+const GOODBYE_TRIES = 20;
+const GOODBYE_EVERY_MS = 100;
+
+export function sshNotices({ noticeOf }: Pick<SshRuns, "noticeOf">, now: () => number): SshNotices {
+  const terminals = new Map<ServerChannel, Shown>();
+  const show = (channel: ServerChannel, shown: Shown): void => {
+    const notice = noticeOf(shown.run);
+    if (!notice || notice.at <= shown.at) return;
+    shown.at = notice.at;
+    channel.write(`\r\n${lineOf(notice.words)}\r\n`);
+  };
+  return {
+    attach: (run, channel) => {
+      const notice = noticeOf(run);
+      if (notice?.kind === "warning") channel.write(`${lineOf(wordsAtLogin(notice, now()))}\r\n`);
+      terminals.set(channel, { run, at: notice?.at ?? 0 });
+      channel.once("close", () => terminals.delete(channel));
+    },
+    look: () => {
+      for (const [channel, shown] of terminals) show(channel, shown);
+    },
+    sayGoodbye: async (run, isCut) => {
+      for (let tries = 0; isCut && tries < GOODBYE_TRIES && noticeOf(run)?.kind !== "end"; tries += 1) {
+        await sleep(GOODBYE_EVERY_MS);
+      }
+      for (const [channel, shown] of terminals) if (shown.run === run) show(channel, shown);
+    },
+  };
+}
+
+/** The words of a warning are those of its moment; its end is still the same later. */
+function wordsAtLogin({ words, endsAt }: Notice, now: number): string {
+  return endsAt === undefined ? words : `Expires in ${durationText(Math.max(0, endsAt - now))}`;
+}
+
+export function lineOf(words: string): string {
+  return `[berth] ${printable(words)}`;
+}
