@@ -60,13 +60,19 @@ const unreachable = "The environment cannot be entered now: its cluster or its m
  * As `kubectl exec` would have it. A login shell would read a profile, and many set PATH anew: what the image has beside
  * the system's own programs would not be found.
  */
-const login = `: "\${SHELL:=$(command -v bash || command -v sh)}" "\${USER:=$(id -un 2>/dev/null || id -u)}"
-export SHELL USER LOGNAME="\${LOGNAME:-$USER}"
-command -v bash >/dev/null && exec bash "$@"; exec sh "$@"`;
-const shellWords = ["/bin/sh", "-c", login, "sh"];
+const shellWords = ["/bin/sh", "-c", loginBy("bash"), "sh"];
 
-/** Runs the next word as a command line, by the shell that a terminal has. */
-const commandWords = [...shellWords, "-c", "--"];
+/**
+ * Runs the next word as a command line, by the shell that a terminal has. For a client of SSH bash would read ~/.bashrc
+ * before each command, and that of an image may print.
+ */
+const commandWords = ["/bin/sh", "-c", loginBy("bash --norc"), "sh", "-c", "--"];
+
+function loginBy(bash: string): string {
+  return `: "\${SHELL:=$(command -v bash || command -v sh)}" "\${USER:=$(id -un 2>/dev/null || id -u)}"
+export SHELL USER LOGNAME="\${LOGNAME:-$USER}"
+command -v bash >/dev/null && exec ${bash} "$@"; exec sh "$@"`;
+}
 
 /** Where distributions have OpenSSH's server for it. */
 const sftpWords = [
