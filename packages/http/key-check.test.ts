@@ -54,6 +54,16 @@ test("a scheme other than Bearer and an empty value count as no key, so the next
   await expect(present({ "X-API-Key": " " })).rejects.toMatchObject({ situation: "noKey" });
 });
 
+test("a key in Authorization without a scheme is no key, and its caller is told what is missing", async () => {
+  const { present } = await fixtureCheck();
+  const forgotten = "Not authenticated. Did you forget 'Bearer' before the key in Authorization?";
+
+  await expect(present({ Authorization: key })).rejects.toMatchObject({ situation: "noKey", message: forgotten });
+  for (const other of [`Token ${key}`, "Bearer", "short", `${key}!`]) {
+    await expect(present({ Authorization: other })).rejects.toMatchObject({ situation: "noKey", message: "" });
+  }
+});
+
 test("a bad key in the first place is not rescued by a good one in the second", async () => {
   const { present } = await fixtureCheck();
 

@@ -50,7 +50,7 @@ export function keyCheck(parts: KeyCheckParts): KeyCheck {
   const checkHash = hashCheck(parts);
   return async (headers, further) => {
     const key = presentedKey(headers, further);
-    if (key === undefined) throw new Refusal("noKey");
+    if (key === undefined) throw new Refusal("noKey", {}, lacksScheme(headers) ? SCHEME_FORGOTTEN : "");
     if (!keyForm.test(key)) throw new Refusal("badKey");
     return checkHash(parts.ids.hash(key));
   };
@@ -78,6 +78,13 @@ export function hashCheck({ table, ids, clock, settings, memory = keyMemory() }:
 export function presentedKey(headers: PlainHeaders, further: FurtherPlaces = []): string | undefined {
   const [, bearer] = /^bearer\s+(\S.*)$/i.exec(headers.get("authorization")?.trim() ?? "") ?? [];
   return [bearer, headers.get("x-api-key")?.trim(), ...further].find((key) => key);
+}
+
+const SCHEME_FORGOTTEN = "Not authenticated. Did you forget 'Bearer' before the key in Authorization?";
+
+/** Reports whether Authorization holds what may be a key and nothing before it. */
+function lacksScheme(headers: PlainHeaders): boolean {
+  return keyForm.test(headers.get("authorization")?.trim() ?? "");
 }
 
 const keyForm = /^[A-Za-z0-9_-]{16,256}$/;
