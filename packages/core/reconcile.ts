@@ -10,7 +10,7 @@ import { earlyBy, endEarly, lookUntilOver, type Reading } from "./one-look.ts";
 import { poisoned } from "./poison.ts";
 import type { Look } from "./ports/queue.ts";
 import type { Item, Key, Stored } from "./ports/table.ts";
-import { Conflict } from "./problem.ts";
+import { ClusterAway, Conflict } from "./problem.ts";
 import { sameData } from "./same-data.ts";
 import { Unreadable } from "./unreadable.ts";
 import { stepUser } from "./users/step.ts";
@@ -142,7 +142,7 @@ const STUCK = { first: 10, again: 12 } as const;
 function failed(ctx: WorkerContext, item: Item, now: number, error: unknown): Step<Due> {
   const attempts = attemptsOf(item) + 1;
   const wait = Math.min(2 ** Math.min(attempts, 9) * 1000, 300_000);
-  const fields = { look: keyText(item), attempts, error: String(error) };
+  const fields = { look: keyText(item), attempts, error: String(error instanceof ClusterAway ? error.cause : error) };
   ctx.log.warn("step failed", fields);
   const isStuck = attempts >= STUCK.first && (attempts - STUCK.first) % STUCK.again === 0;
   if (isStuck) ctx.log.error("stuck", fields);

@@ -2,6 +2,8 @@ import type { Context } from "../context.ts";
 import { writeRunMarks } from "../environments/record/run-marks.ts";
 import { poolTypes } from "../fleet.ts";
 import { keyText, nodeIdentity, poolKey } from "../keys.ts";
+import { endNotedOutage, noteOutage } from "../outage-end.ts";
+import type { ComputeNode } from "../ports/compute.ts";
 import { MOST_PUT_AT_ONCE } from "../ports/table.ts";
 import { readEach, unlessUnreadable } from "../readable.ts";
 import { sameData } from "../same-data.ts";
@@ -28,7 +30,7 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
   const heads = readEach(ctx, await ctx.table.getMany(poolTypes.map(poolKey)), parsePool);
   const ledgers = await Promise.all(heads.records.map((pool) => readLedger(ctx, pool)));
   const [startedAt, listedAt] = [ctx.clock.monotonic(), ctx.clock.now()];
-  const listed = await ctx.compute.listNodes();
+  const listed = await listNodes(ctx);
   const said = saidInItems(ctx, ledgers);
   const { nodes, leftOut } = poolNodes(listed, ledgers, said);
   if (leftOut.length > 0)
@@ -60,6 +62,18 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
   const words = await readGoneNodes(ctx, newIn(nodes).flatMap(uidsIn), ctx.clock.now());
   const added = newIn(poolNodes(listed, ledgers, new Map([...words, ...said])).nodes);
   await Promise.all(added.map(([type, found]) => addToPool(ctx, ledgers, type, found, taken)));
+}
+
+/** Every look that an outage has put off is made once the cluster answers again. */
+async function listNodes(ctx: Context<"table" | "queue" | "compute">): Promise<ComputeNode[]> {
+  try {
+    const listed = await ctx.compute.listNodes();
+    await endNotedOutage(ctx);
+    return listed;
+  } catch (error) {
+    await noteOutage(ctx);
+    throw error;
+  }
 }
 
 /** Writes what changed in one pool, and has it planned. */

@@ -43,5 +43,6 @@ export const largestItems = {
   orphans: operators.orphans,
   sweep: operators.sweep,
   watch: operators.watch,
+  outage: operators.outage,
   "sealing-key": operators.sealingKey,
 } satisfies Readonly<Record<ItemKind, Stored>>;

@@ -25,9 +25,9 @@ export const environmentBugs: readonly PlantedBug[] = [
         replace: "    uid: environment.id,\n",
       },
       {
-        file: "environments/steps/preparing.ts",
-        find: "{ uid, run }: Environment): Promise<Observation | undefined> {",
-        replace: "{ id: uid, run }: Environment): Promise<Observation | undefined> {",
+        file: "environments/steps/observe-run.ts",
+        find: '{ uid, run }: Pick<Environment, "uid" | "run">,',
+        replace: '{ id: uid, run }: Pick<Environment, "id" | "run">,',
       },
     ],
   },
@@ -65,6 +65,14 @@ export const environmentBugs: readonly PlantedBug[] = [
         replace: "unseen,",
       },
     ],
+  },
+  {
+    name: "the end of an outage that each record finds by itself",
+    caughtBy: {
+      file: "outage-end.test.ts",
+      title: "jobs that were submitted during an outage of the cluster start together once one look is answered",
+    },
+    edits: [{ file: "outage-end.ts", find: "    await Promise.all(waiting.map(send));\n", replace: "" }],
   },
   {
     name: "a grant withdrawn for time in which nobody looked",
@@ -125,9 +133,8 @@ export const environmentBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/active.ts",
-        find: "const observed = await ctx.compute.observe(environment.uid, environment.run.n);",
-        replace:
-          "const observed = await ctx.compute.observe(environment.uid, environment.run.n).catch(() => undefined);",
+        find: "const observed = await observeRun(ctx, unmarked);",
+        replace: "const observed = await observeRun(ctx, unmarked).catch(() => undefined);",
       },
       {
         file: "environments/steps/missing.ts",

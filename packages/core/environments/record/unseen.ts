@@ -35,8 +35,10 @@ export function noteNoAnswer(environment: Environment, now: number): Environment
 
 /** Notes that the cluster answered a look, which ends an outage. */
 export function noteAnswer(environment: Environment, now: number): Environment {
-  const { unseen } = environment;
-  return unseen?.since === undefined ? environment : leaveOut(environment, Math.max(0, now - unseen.since));
+  const { unseen, phase } = environment;
+  if (unseen?.since === undefined) return environment;
+  const answered = { ...environment, unseen: { ms: unseen.ms, runMs: unseen.runMs } };
+  return phase === "preparing" ? leaveOut(answered, Math.max(0, now - unseen.since)) : answered;
 }
 
 /** A run that was made before the outage has the rest of its time to be bound, too. */

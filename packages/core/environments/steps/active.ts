@@ -6,6 +6,7 @@ import { nextExtensionAt } from "../record/extensions.ts";
 import type { Environment } from "../record/record.ts";
 import { markOf } from "../record/run-marks.ts";
 import { alsoAfter, changed, lookAgainAt, noLaterThan, tellingPool } from "../record/step-result.ts";
+import { noteAnswer } from "../record/unseen.ts";
 import { resizeRun } from "../verbs/resize-run.ts";
 import { lookForUse } from "./auto-stop.ts";
 import { endItself, stopping } from "./end-run.ts";
@@ -15,6 +16,7 @@ import { stepLostMachine } from "./lost-node.ts";
 import { extendRun, nextExtendAt } from "./make-run.ts";
 import { missRun, seesAgain } from "./missing.ts";
 import { noticeBetween } from "./notices.ts";
+import { observeRun } from "./observe-run.ts";
 import { needsNoLook } from "./quiet.ts";
 import { noStartFrom } from "./release.ts";
 import { nextWarningAt, warn } from "./warnings.ts";
@@ -47,8 +49,9 @@ async function lookAtActive(
   const isSignal = message.hint === true || message.for !== undefined;
   if (!isSignal && (await needsNoLook(ctx, known, now))) return goOn(await keepUp(ctx, known, now), now);
   // Wherever this look ends before all is done about what it sees, the next one observes.
-  const environment = { ...known, run: { ...known.run, mark: undefined } };
-  const observed = await ctx.compute.observe(environment.uid, environment.run.n);
+  const unmarked = { ...known, run: { ...known.run, mark: undefined } };
+  const observed = await observeRun(ctx, unmarked);
+  const environment = noteAnswer(unmarked, now);
   if (!observed) return missRun(ctx, environment, now);
   if (observed.state === "ended") return endItself(environment, observed, now);
   if (environment.run.missedAt !== null) return seesAgain(environment, now);

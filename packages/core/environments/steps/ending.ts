@@ -12,6 +12,7 @@ import type { Machine } from "../record/machine.ts";
 import type { Environment } from "../record/record.ts";
 import { forgetSecrets } from "../record/spec.ts";
 import { changed, lookAgainAt, tellingDisk, tellingPool, waitMs } from "../record/step-result.ts";
+import { noteAnswer } from "../record/unseen.ts";
 import { backUp } from "./backup.ts";
 import { releaseUnused } from "./disk.ts";
 import { GRACE_SECONDS, keepLastLog } from "./end-command.ts";
@@ -22,6 +23,7 @@ import { removeLeftoverRuns } from "./leftover-runs.ts";
 import { copyLastLog, removeCopies } from "./log.ts";
 import { lookAtMachines } from "./lost-node.ts";
 import { tellEnd } from "./notices.ts";
+import { observeRun } from "./observe-run.ts";
 import { detachOwn } from "./own-volumes.ts";
 import { noStartFrom, releasableAt } from "./release.ts";
 
@@ -67,17 +69,14 @@ function isPutOff(ctx: WorkerContext, environment: Environment, now: number): bo
 }
 
 /** Undefined: nothing of it is left, and nobody can start it any more. */
-async function removeRun(
-  ctx: WorkerContext,
-  environment: Environment,
-  now: number,
-): Promise<Step<Environment> | undefined> {
+async function removeRun(ctx: WorkerContext, read: Environment, now: number): Promise<Step<Environment> | undefined> {
   const {
     uid,
     run: { n: run, removedAt },
     looks,
-  } = environment;
-  const left = await ctx.compute.observe(uid, run);
+  } = read;
+  const left = await observeRun(ctx, read);
+  const environment = noteAnswer(read, now);
   const freeAt = releasableAt(ctx, environment, now);
   if (left || removedAt === null) {
     const own = left && endedByItself(environment, left);

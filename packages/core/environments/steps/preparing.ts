@@ -1,5 +1,4 @@
 import type { Observation } from "../../ports/compute.ts";
-import { ClusterAway } from "../../problem.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
 import type { PreparingStep } from "../record/phases.ts";
 import type { Environment } from "../record/record.ts";
@@ -14,6 +13,7 @@ import { giveAccess, openJupyterPort } from "./first-access.ts";
 import { machinesOf, stepLostMachine } from "./lost-node.ts";
 import { extendRun, keepNetBehind, makeRun, nextExtendAt } from "./make-run.ts";
 import { missRun, seesAgain } from "./missing.ts";
+import { observeRun } from "./observe-run.ts";
 import { lacksVolumes, makeVolumes } from "./own-volumes.ts";
 import { bindMs, withdraw } from "./withdraw.ts";
 
@@ -37,14 +37,6 @@ export async function stepPreparing(
   if (isFirstTry(environment)) return makeRun(ctx, environment, now);
   const observed = await observeRun(ctx, environment);
   return stepObserved(ctx, noteAnswer(environment, now), observed, now);
-}
-
-async function observeRun(ctx: WorkerContext, { uid, run }: Environment): Promise<Observation | undefined> {
-  try {
-    return await ctx.compute.observe(uid, run.n);
-  } catch (error) {
-    throw new ClusterAway(error);
-  }
 }
 
 async function stepObserved(

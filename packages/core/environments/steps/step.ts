@@ -1,4 +1,5 @@
 import { isLedgerOf, keyOfText, kindOfKey, nodeGoneKey } from "../../keys.ts";
+import { passOnOutageEnd } from "../../outage-end.ts";
 import type { Look } from "../../ports/queue.ts";
 import type { Item } from "../../ports/table.ts";
 import { ClusterAway } from "../../problem.ts";
@@ -53,8 +54,20 @@ export async function stepEnvironment(
   if (!step) return undefined;
   const { record } = step;
   const dueAt = record.dueAt && Math.min(record.dueAt, latestLook(record, ctx.settings, now));
-  const over = { ...step, record: { ...record, dueAt, attempts: 0, fault: null } };
+  const over = withOutageEnd(environment, { ...step, record: { ...record, dueAt, attempts: 0, fault: null } });
   return dueWhileEventsWait(droppingOldCopy(environment, over), now);
+}
+
+/** The first look that the cluster answers after an outage has all others made that it did not answer. */
+function withOutageEnd({ unseen }: Environment, step: EnvironmentStep): EnvironmentStep {
+  if (unseen?.since === undefined || step.record.unseen?.since !== undefined) return step;
+  return {
+    ...step,
+    async after(ctx) {
+      await passOnOutageEnd(ctx);
+      await step.after?.(ctx);
+    },
+  };
 }
 
 async function nextStep(
