@@ -24,10 +24,9 @@ const MOST_PER_SHARD = 200;
 /** Hints go out this far apart, so that a cluster that is just back is not asked for everything at once. */
 const PACE_MS = 10;
 
-/** Notes that the machines could not be listed. */
-export async function noteOutage(ctx: Context<"table">): Promise<void> {
+/** Notes that the machines could not be listed; `item`: the record of outages as it was read before. */
+export async function noteOutage(ctx: Context<"table">, item: Item | undefined): Promise<void> {
   try {
-    const item = await ctx.table.get(outageKey);
     if (item?.since === undefined) await write(ctx, item, { endedAt: endedAtOf(item), since: ctx.clock.now() });
   } catch (error) {
     ctx.log.warn("outage not noted", { error: String(error) });
@@ -35,8 +34,8 @@ export async function noteOutage(ctx: Context<"table">): Promise<void> {
 }
 
 /** Passes the end of an outage on that `noteOutage` noted, now that the machines were listed. */
-export async function endNotedOutage(ctx: Context<"table" | "queue">): Promise<void> {
-  await passOnWhere(ctx, (item) => item?.since !== undefined);
+export async function endNotedOutage(ctx: Context<"table" | "queue">, item: Item | undefined): Promise<void> {
+  if (item?.since !== undefined) await passOn(ctx, item);
 }
 
 /**
@@ -44,17 +43,18 @@ export async function endNotedOutage(ctx: Context<"table" | "queue">): Promise<v
  * this for all, by a conditional write.
  */
 export async function passOnOutageEnd(ctx: Context<"table" | "queue">): Promise<void> {
-  await passOnWhere(ctx, (item) => Math.abs(ctx.clock.now() - endedAtOf(item)) >= AGAIN_MS);
+  try {
+    const item = await ctx.table.get(outageKey);
+    if (Math.abs(ctx.clock.now() - endedAtOf(item)) >= AGAIN_MS) await passOn(ctx, item);
+  } catch (error) {
+    ctx.log.warn("end of an outage not passed on", { error: String(error) });
+  }
 }
 
 /** A failure costs time alone: each record is due in five minutes at most. */
-async function passOnWhere(
-  ctx: Context<"table" | "queue">,
-  isNews: (item: Item | undefined) => boolean,
-): Promise<void> {
+async function passOn(ctx: Context<"table" | "queue">, item: Item | undefined): Promise<void> {
   try {
-    const item = await ctx.table.get(outageKey);
-    if (!isNews(item) || !(await write(ctx, item, { endedAt: ctx.clock.now() }))) return;
+    if (!(await write(ctx, item, { endedAt: ctx.clock.now() }))) return;
     const waiting = (await Promise.all(dueShards.map((shard) => listUnanswered(ctx, shard)))).flat();
     const send = (one: Item, place: number) => sendLook(ctx, keyOf(one), { isHint: true, delayMs: place * PACE_MS });
     await Promise.all(waiting.map(send));

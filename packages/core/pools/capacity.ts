@@ -1,10 +1,10 @@
 import type { Context } from "../context.ts";
 import { writeRunMarks } from "../environments/record/run-marks.ts";
 import { poolTypes } from "../fleet.ts";
-import { keyText, nodeIdentity, poolKey } from "../keys.ts";
+import { keyText, nodeIdentity, outageKey, poolKey } from "../keys.ts";
 import { endNotedOutage, noteOutage } from "../outage-end.ts";
 import type { ComputeNode } from "../ports/compute.ts";
-import { MOST_PUT_AT_ONCE } from "../ports/table.ts";
+import { type Item, MOST_PUT_AT_ONCE } from "../ports/table.ts";
 import { readEach, unlessUnreadable } from "../readable.ts";
 import { sameData } from "../same-data.ts";
 import { Unreadable } from "../unreadable.ts";
@@ -27,10 +27,13 @@ import type { Ledger, MakeableLedger, NodeLedger, PoolNode } from "./record.ts";
  * what the operator wants: a wish that found no pool is seen then. Into the others it carries what was left undone.
  */
 export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute">): Promise<void> {
-  const heads = readEach(ctx, await ctx.table.getMany(poolTypes.map(poolKey)), parsePool);
+  const items = await ctx.table.getMany([...poolTypes.map(poolKey), outageKey]);
+  const outage = items.find(({ pk }) => pk === outageKey.pk);
+  const pools = items.filter((item) => item !== outage);
+  const heads = readEach(ctx, pools, parsePool);
   const ledgers = await Promise.all(heads.records.map((pool) => readLedger(ctx, pool)));
   const [startedAt, listedAt] = [ctx.clock.monotonic(), ctx.clock.now()];
-  const listed = await listNodes(ctx);
+  const listed = await listNodes(ctx, outage);
   const said = saidInItems(ctx, ledgers);
   const { nodes, leftOut } = poolNodes(listed, ledgers, said);
   if (leftOut.length > 0)
@@ -65,13 +68,16 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
 }
 
 /** Every look that an outage has put off is made once the cluster answers again. */
-async function listNodes(ctx: Context<"table" | "queue" | "compute">): Promise<ComputeNode[]> {
+async function listNodes(
+  ctx: Context<"table" | "queue" | "compute">,
+  outage: Item | undefined,
+): Promise<ComputeNode[]> {
   try {
     const listed = await ctx.compute.listNodes();
-    await endNotedOutage(ctx);
+    await endNotedOutage(ctx, outage);
     return listed;
   } catch (error) {
-    await noteOutage(ctx);
+    await noteOutage(ctx, outage);
     throw error;
   }
 }

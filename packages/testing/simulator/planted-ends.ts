@@ -238,8 +238,8 @@ export const endBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/ending.ts",
-        find: "  const left = await ctx.compute.observe(uid, run);",
-        replace: "  await ctx.compute.begin(uid, run);\n  const left = await ctx.compute.observe(uid, run);",
+        find: "  const left = await observeRun(ctx, read);",
+        replace: "  await ctx.compute.begin(uid, run);\n  const left = await observeRun(ctx, read);",
       },
     ],
   },
