@@ -572,3 +572,23 @@ test("a wall clock that jumped back does not make a silent machine wait for long
 
   expect(ended.phase).toBe("failed");
 });
+
+test("a machine that is silent for more than a minute leaves an entry in the timeline, and one when it is back", async () => {
+  const job = await running();
+  const node = nodesOf({ h100: 2 }).find(({ name }) => name === job.name);
+  if (!node) throw new Error("No node");
+  const said = async () => (await job.read()).events.timeline.map(({ reason }) => reason);
+  const before = (await said()).length;
+
+  job.world.compute.setNode({ ...node, ready: false });
+  await job.world.advance(30 * SECOND);
+  const early = (await said()).length;
+  await job.world.advance(20 * MINUTE);
+  const during = (await said()).slice(before);
+  job.world.compute.setNode(node);
+  await job.world.advance(MINUTE);
+
+  expect(early).toBe(before);
+  expect(during).toEqual([expect.stringContaining(`Its machine ${job.name} does not answer`)]);
+  expect((await said()).slice(before + 1)).toEqual(["Its machine answers again"]);
+});

@@ -4,6 +4,7 @@ import type { Step, WorkerContext } from "../../worker.ts";
 import type { Machine } from "../record/machine.ts";
 import type { Environment } from "../record/record.ts";
 import { changed, lookAgainAt, waitedFor } from "../record/step-result.ts";
+import { addEntry } from "../record/timeline.ts";
 import { endRun } from "./end-run.ts";
 
 /** What a look at the machines of a run found. */
@@ -19,6 +20,8 @@ export interface MachineLook {
  * How long a machine must be silent before its provider is asked for it (docs/architecture.md#not-seen-is-not-gone).
  */
 const SILENT_MS = { missing: 10_000, notReady: 300_000 } as const;
+/** A machine that is silent for less leaves no entry in the timeline. */
+const NOTED_MS = 60_000;
 const NEXT_LOOK_MS = { missing: 10_000, notReady: 30_000 } as const;
 
 /** Whether the machines of a run answer, and whether one that does not is lost. */
@@ -62,14 +65,23 @@ export async function stepLostMachine(
   if (lost)
     return endRun({ ...environment, run: { ...environment.run, machines } }, now, `Its machine was lost: ${lost.name}`);
   if (waitsFor !== null) {
+    const waiting = { ...environment, run: { ...environment.run, machines }, reason: waitsFor };
+    const isNews = machines.some(({ silent }) => silent && now - silent.since >= NOTED_MS) && !isNoted(environment);
     return lookAgainAt(
-      { ...environment, run: { ...environment.run, machines }, reason: waitsFor },
+      isNews ? addEntry(waiting, now, waitsFor) : waiting,
       nextLookAt(machines, now),
       "waits for its machine",
     );
   }
   if (environment.run.machines.every(({ silent }) => silent === null)) return undefined;
-  return changed({ ...environment, run: { ...environment.run, machines }, reason: null }, now, "its machine is back");
+  const back = { ...environment, run: { ...environment.run, machines }, reason: null };
+  const noted = isNoted(environment) ? addEntry(back, now, "Its machine answers again") : back;
+  return changed(noted, now, "its machine is back");
+}
+
+/** Whether the timeline says last that a machine does not answer: once for each outage. */
+function isNoted({ events: { timeline } }: Environment): boolean {
+  return /^Its machine .* does not answer/.test(timeline.at(-1)?.reason ?? "");
 }
 
 /**
