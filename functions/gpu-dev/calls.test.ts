@@ -38,14 +38,14 @@ test("submit = key + the caller's line + spec + head + one send", async () => {
   ]);
 });
 
-test("get = key + one read, and one plan item while it waits", async () => {
+test("get = key + one read, and the state of the cluster while it is active, or one plan item while it waits", async () => {
   const { world, key, during } = await countedWorld();
   const active = await submitJob(world, key, { gpu_count: 16 });
   world.clock.advance(1);
   const waiting = await submitJob(world, key);
   await world.advance(5_000);
 
-  expect(await during("GET", `/v1/jobs/${active}`)).toEqual([keyRead, "table.get"]);
+  expect(await during("GET", `/v1/jobs/${active}`)).toEqual([keyRead, "table.get", "table.get"]);
   expect(await during("GET", `/v1/jobs/${waiting}`)).toEqual([keyRead, "table.get", "table.getMany"]);
 });
 
@@ -59,15 +59,15 @@ test("cancel and extend = key + one read + one write + one send; cancelling agai
   expect(await during("POST", `/v1/jobs/${id}/cancel`)).toEqual([keyRead, "table.get"]);
 });
 
-test("list = key + one query, one batch read for those shown, and one more when one of these waits", async () => {
+test("list = key + one query, one batch read for those shown, the state of the cluster when one of these is active, and one batch more when one waits", async () => {
   const { world, key, during } = await countedWorld();
   for (let n = 0; n < 200; n++) await submitJob(world, key);
   await world.advance(5_000);
   const shown = [keyRead, "table.query", "table.getMany"];
 
   expect(await during("GET", "/v1/jobs?status=expired")).toEqual([keyRead, "table.query"]);
-  expect(await during("GET", "/v1/jobs?status=active")).toEqual(shown);
-  expect(await during("GET", "/v1/jobs?limit=200")).toEqual([...shown, "table.getMany"]);
+  expect(await during("GET", "/v1/jobs?status=active")).toEqual([...shown, "table.get"]);
+  expect(await during("GET", "/v1/jobs?limit=200")).toEqual([...shown, "table.getMany", "table.get"]);
 });
 
 test("availability and status = key + one batch read", async () => {

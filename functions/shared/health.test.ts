@@ -39,7 +39,8 @@ test("a healthy Berth answers the union of five documents, key for key", async (
   expect(response.status).toBe(200);
   expect(await response.text()).toBe(
     '{"status":"healthy","timestamp":"2026-01-20T20:30:15Z","uptime":"2h30m15s","uptimeSeconds":9015,' +
-      '"version":"1.0.0","service":"berth","database":"healthy","queue":"healthy","isolation":"none","limits":"none",' +
+      '"version":"1.0.0","service":"berth","database":"healthy","queue":"healthy",' +
+      '"cluster":{"reachable":true,"since":null},"isolation":"none","limits":"none",' +
       '"services":{"jobQueue":"up","server":"running","storage":"available"}}',
   );
 });

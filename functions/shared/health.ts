@@ -12,7 +12,7 @@ export const endpoint = gpuDev.get(
   "/health",
   { summary: "Health of Berth and what it depends on", uses: ["table", "queue"], public: true, reply: Health },
   async ({ ctx, deployment }) => {
-    const { reason, ...up } = await checkDependencies(ctx, deployment);
+    const { reason, cluster, ...up } = await checkDependencies(ctx, deployment);
     const now = ctx.clock.now();
     const uptimeSeconds = Math.max(0, Math.floor((now - deployment.startedAt) / 1000));
     const body = {
@@ -25,6 +25,7 @@ export const endpoint = gpuDev.get(
       service: "berth" as const,
       database: healthy(up.table),
       queue: healthy(up.queue),
+      cluster: { reachable: cluster.reachable, since: cluster.since === null ? null : wholeSeconds(cluster.since) },
       isolation: deployment.isolation,
       limits: deployment.limits,
       services: servicesOf(up),

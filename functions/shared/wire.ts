@@ -15,6 +15,7 @@ export const Health = z.object({
   service: z.literal("berth"),
   database: Healthy,
   queue: Healthy,
+  cluster: z.object({ reachable: z.boolean(), since: Timestamp.nullable() }),
   isolation: z.string(),
   limits: z.string(),
   services: z.object({

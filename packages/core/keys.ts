@@ -121,6 +121,9 @@ export const admissionKey: Key = single("admission");
 /** What the latest comparison of cluster and records found. */
 export const orphansKey: Key = single("orphans");
 
+/** Whether the cluster answers. */
+export const clusterKey: Key = single("cluster");
+
 /** Who follows the changes of the cluster, and up to where they were passed on. */
 export const watchKey: Key = single("watch");
 

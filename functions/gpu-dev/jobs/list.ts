@@ -3,6 +3,7 @@ import { sealer } from "#aws/kms-sealer.ts";
 import { table } from "#aws/table.ts";
 import { openJupyter } from "#core/environments/record/access.ts";
 import { type Brief, listEnvironments } from "#core/environments/record/read.ts";
+import { readOutage } from "#core/environments/verbs/read-outage.ts";
 import { readAdvice } from "#core/pools/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/query.ts";
@@ -37,7 +38,7 @@ export const endpoint = gpuDev.get(
     const { status, limit, offset } = query;
     const matches = (job: Brief) => !status || status.includes(statusOf(job));
     const { shown, total } = await listEnvironments(ctx, { matches, offset, limit });
-    const advice = await readAdvice(ctx, shown);
+    const [advice, outage] = await Promise.all([readAdvice(ctx, shown), readOutage(ctx, shown)]);
     const { settings } = ctx;
     const { username } = ctx.actor;
     const now = ctx.clock.now();
@@ -46,6 +47,7 @@ export const endpoint = gpuDev.get(
         username,
         advice: advice.get(job.uid),
         jupyter: await openJupyter(ctx, job),
+        outage,
         now,
         settings,
       }),

@@ -106,6 +106,8 @@ interface Beside {
   readonly username: string;
   readonly advice: WaitAdvice | undefined;
   readonly jupyter?: OpenJupyter | undefined;
+  /** Since when the cluster does not answer, ms; undefined: it does. */
+  readonly outage?: number | undefined;
   readonly now: number;
   readonly settings: Pick<Settings, "maxQueueHours" | "nodeGroups">;
 }
@@ -120,7 +122,7 @@ export function toJob(environment: Environment, beside: Beside): z.infer<typeof 
 
 export function toJobSummary(
   environment: Environment,
-  { username, advice, jupyter, now, settings }: Beside,
+  { username, advice, jupyter, outage, now, settings }: Beside,
 ): z.infer<typeof JobSummary> {
   const {
     id,
@@ -171,7 +173,7 @@ export function toJobSummary(
     jupyter_port: jupyter ? portOf(jupyter.origin) : null,
     jupyter_error: status === "active" ? (access.jupyterFault ?? null) : null,
     current_detailed_status: reason,
-    warning: status === "active" ? joinWarnings(environment, now) : null,
+    warning: status === "active" ? joinWarnings(environment, { now, outage }) : null,
     ...(startsAt && { estimated_wait_minutes: Math.max(0, Math.ceil((startsAt - now) / MINUTE_MS)) }),
   };
 }

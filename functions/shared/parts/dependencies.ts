@@ -1,5 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { clusterStateOf } from "#core/cluster-state.ts";
 import type { Context } from "#core/context.ts";
+import { clusterKey } from "#core/keys.ts";
+import { unlessUnreadable } from "#core/readable.ts";
 import type { Deployment } from "#http/runtime.ts";
 
 export interface Dependencies {
@@ -7,6 +10,8 @@ export interface Dependencies {
   readonly queue: boolean;
   /** Why not all of them are well, in words for everybody. */
   readonly reason: string | undefined;
+  /** Whether the cluster answers, and since when, ms; null: it always did, or nobody can tell. */
+  readonly cluster: { readonly reachable: boolean; readonly since: number | null };
 }
 
 /** Which stores answer within 800 ms, so that /health does in a second, and take writes. What went wrong is logged. */
@@ -14,16 +19,21 @@ export async function checkDependencies(
   ctx: Context<"table" | "queue">,
   { whyNothingIsStored }: Pick<Deployment, "whyNothingIsStored">,
 ): Promise<Dependencies> {
+  let cluster: Dependencies["cluster"] = { reachable: true, since: null };
   const [table, queue, refusal] = await Promise.all([
-    answers(ctx, "table", () => ctx.table.get({ pk: "health", sk: "-" })),
+    answers(ctx, "table", async () => {
+      const item = await ctx.table.get(clusterKey);
+      const state = await unlessUnreadable(ctx, async () => clusterStateOf(item));
+      if (state) cluster = { reachable: state.reachable, since: state.since };
+    }),
     answers(ctx, "queue", () => ctx.queue.depth("work")),
     whyNothingIsStored?.(),
   ]);
   if (refusal !== undefined) {
     ctx.log.warn("dependency down", { dependency: "writes", error: refusal });
-    return { table: false, queue: false, reason: refusal };
+    return { table: false, queue: false, reason: refusal, cluster };
   }
-  return { table, queue, reason: reasonOf(table, queue) };
+  return { table, queue, reason: reasonOf(table, queue), cluster };
 }
 
 function reasonOf(table: boolean, queue: boolean): string | undefined {

@@ -10,6 +10,7 @@ const healthy = {
   service: "berth",
   database: "healthy",
   queue: "healthy",
+  cluster: { reachable: true, since: null },
   isolation: "bubblewrap, own network",
   limits: "cgroup-v2",
   services: {
@@ -40,6 +41,9 @@ export const document: NounDocument = {
     service: "Always `berth`.",
     database: "Whether records can be read.",
     queue: "Whether messages can be read.",
+    cluster: "The cluster that environments run on, as its latest listing found it.",
+    reachable: "Whether it answered.",
+    since: "When that changed last; null where it never did.",
     isolation: "How environments are isolated from the machine, on a local stack.",
     limits: "How the memory and processors of environments are limited, on a local stack.",
     services: "The parts of Berth, one state each.",

@@ -18,6 +18,9 @@ export function metricFamilies(operation: Operation, now: number): Family[] {
     gauge("berth_reconcile_lag_seconds", "How overdue the record is that waits longest for its look.", [
       { value: lagMs / 1000 },
     ]),
+    gauge("berth_cluster_reachable", "Whether the cluster answered when its machines were listed last: 0 or 1.", [
+      { value: operation.isClusterReachable ? 1 : 0 },
+    ]),
     gauge("berth_jobs", "Jobs that wait for capacity or hold it, by phase.", pools.flatMap(phaseSamples)),
     gauge("berth_capacity_units", "GPUs, or machines without GPUs, by state.", pools.flatMap(unitSamples)),
     gauge("berth_admission_open", "Whether new jobs are started: 0 while drained or paused.", ofEach(pools, openness)),

@@ -1,11 +1,12 @@
 import type { Context } from "../context.ts";
 import { dueShards } from "../due.ts";
 import { poolTypes } from "../fleet.ts";
-import { keyText, kindOfKey, poolKey } from "../keys.ts";
+import { clusterKey, keyText, kindOfKey, poolKey } from "../keys.ts";
 import { type EstimateErrors, estimateErrorsKey, estimateErrorsOf } from "../pools/estimate-errors.ts";
 import { parsePool } from "../pools/parse.ts";
 import type { Pool } from "../pools/record.ts";
 import type { QueueDepth, QueueName } from "../ports/queue.ts";
+import type { Item } from "../ports/table.ts";
 import { readEach, unlessUnreadable } from "../readable.ts";
 import { type OrphanReport, readOrphans } from "./orphans.ts";
 
@@ -21,12 +22,14 @@ export interface Operation {
   readonly orphans: OrphanReport | undefined;
   /** How wrong the last estimates were, sorted by type; of those that had starts. */
   readonly estimateErrors: readonly EstimateErrors[];
+  /** Whether the cluster answered when its machines were listed last. */
+  readonly isClusterReachable: boolean;
 }
 
 /** One batch read of ledgers and forecasts, one item, three depths, and of each shard of `due` the first entry. */
 export async function readOperation(ctx: Context<"table" | "queue">): Promise<Operation> {
   const [items, orphans, work, pools, webhooks, lags] = await Promise.all([
-    ctx.table.getMany([...poolTypes.map(poolKey), ...poolTypes.map(estimateErrorsKey)]),
+    ctx.table.getMany([...poolTypes.map(poolKey), ...poolTypes.map(estimateErrorsKey), clusterKey]),
     unlessUnreadable(ctx, () => readOrphans(ctx)),
     ctx.queue.depth("work"),
     ctx.queue.depth("pools"),
@@ -44,7 +47,13 @@ export async function readOperation(ctx: Context<"table" | "queue">): Promise<Op
     lagMs: Math.max(0, ...lags),
     orphans,
     estimateErrors: estimateErrorsOf(items, poolTypes),
+    isClusterReachable: isReachable(items),
   };
+}
+
+/** What a newer version wrote says nothing here. */
+function isReachable(items: readonly Item[]): boolean {
+  return items.find(({ pk }) => pk === clusterKey.pk)?.reachable !== false;
 }
 
 async function lagIn(ctx: Context<"table">, partition: string): Promise<number> {

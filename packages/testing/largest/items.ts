@@ -44,5 +44,6 @@ export const largestItems = {
   sweep: operators.sweep,
   watch: operators.watch,
   outage: operators.outage,
+  cluster: operators.cluster,
   "sealing-key": operators.sealingKey,
 } satisfies Readonly<Record<ItemKind, Stored>>;

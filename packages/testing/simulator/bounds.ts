@@ -43,6 +43,7 @@ export const bounds = {
   sweep: 8 * KB,
   watch: 2 * KB,
   outage: KB,
+  cluster: KB,
   "sealing-key": KB,
 } as const satisfies Readonly<Record<string, number>>;
 

@@ -5,8 +5,15 @@ import { endWarning } from "#core/environments/steps/warnings.ts";
 import { utcText } from "#core/utc.ts";
 import { toJobAction } from "./action.ts";
 
+/** What a warning depends on beside the job's record. */
+interface Surroundings {
+  readonly now: number;
+  /** Since when the cluster does not answer, ms; undefined: it does. */
+  readonly outage: number | undefined;
+}
+
 /** Returns the texts of one kind of warning about an active job at this moment; an empty array if there is none. */
-type WarningSource = (environment: Environment, now: number) => readonly string[];
+type WarningSource = (environment: Environment, surroundings: Surroundings) => readonly string[];
 
 /** Every kind of warning, in the order in which `warning` shows them. */
 const sources: readonly WarningSource[] = [
@@ -15,15 +22,16 @@ const sources: readonly WarningSource[] = [
   findRequestWarnings,
   findGuestWarnings,
   findJupyterWarnings,
+  findOutageWarnings,
 ];
 
 /** Returns the `warning` of an active job: all its warnings in one text, or null if there is none. */
-export function joinWarnings(environment: Environment, now: number): string | null {
-  return sources.flatMap((find) => find(environment, now)).join("; ") || null;
+export function joinWarnings(environment: Environment, surroundings: Surroundings): string | null {
+  return sources.flatMap((find) => find(environment, surroundings)).join("; ") || null;
 }
 
 /** Says that the job expires soon, from the first notice on until an extension shows. */
-function findEndWarning(environment: Environment, now: number): string[] {
+function findEndWarning(environment: Environment, { now }: Surroundings): string[] {
   const warning = endWarning(environment, now);
   return warning === null ? [] : [warning];
 }
@@ -51,6 +59,13 @@ function findJupyterWarnings(environment: Environment): string[] {
   const { jupyterFault } = environment.access;
   const isSaid = findFailures(environment).some(({ action }) => action === "enable_jupyter");
   return jupyterFault === undefined || isSaid ? [] : [`Jupyter could not be started: ${jupyterFault}`];
+}
+
+/** Says that nobody knows how the job is, although it probably runs on. */
+function findOutageWarnings(_: Environment, { outage }: Surroundings): string[] {
+  return outage === undefined
+    ? []
+    : [`The cluster does not answer since ${utcText(outage)}; what is asked waits for it`];
 }
 
 function findFailures(environment: Environment) {

@@ -1,0 +1,17 @@
+import { readClusterState } from "../../cluster-state.ts";
+import type { Context } from "../../context.ts";
+import { unlessUnreadable } from "../../readable.ts";
+import type { Environment } from "../record/record.ts";
+
+/** So long an outage is nobody's concern: most are over by then. */
+const QUIET_MS = 60_000;
+
+/** Since when the cluster does not answer, ms, if one of these runs and that has lasted for a minute. Else undefined. */
+export async function readOutage(
+  ctx: Context<"table">,
+  environments: readonly Pick<Environment, "phase">[],
+): Promise<number | undefined> {
+  if (!environments.some(({ phase }) => phase === "active")) return undefined;
+  const state = await unlessUnreadable(ctx, () => readClusterState(ctx));
+  return state && !state.reachable && ctx.clock.now() - state.since >= QUIET_MS ? state.since : undefined;
+}
