@@ -25,11 +25,17 @@ export function clusterStateOf(item: Item | undefined): ClusterState | undefined
   return { ...clusterKey, writers, kind: "cluster", reachable, since };
 }
 
+/** The same ports, whose listing of the machines notes whether the cluster answers. */
+export function notingAnswers<Ctx extends Context<"table" | "compute">>(ctx: Ctx): Ctx {
+  const { compute } = ctx;
+  return { ...ctx, compute: { ...compute, listNodes: () => notingAnswer(ctx, compute.listNodes()) } };
+}
+
 /**
  * Notes whether the cluster answered, and passes its answer or its error on. A note that fails is left to the next
  * listing: it must not cost this one.
  */
-export async function notingAnswer<Answer>(ctx: Context<"table">, asked: Promise<Answer>): Promise<Answer> {
+async function notingAnswer<Answer>(ctx: Context<"table">, asked: Promise<Answer>): Promise<Answer> {
   try {
     const answer = await asked;
     await note(ctx, true);
