@@ -50,7 +50,7 @@ async function note(ctx: Context<"table">, reachable: boolean): Promise<void> {
   try {
     const before = await unlessUnreadable(ctx, () => readClusterState(ctx));
     if ((before?.reachable ?? true) === reachable) return;
-    ctx.log.warn(reachable ? "cluster answers again" : "cluster does not answer");
+    ctx.log.warn(reachable ? "cluster reachable" : "cluster unreachable");
     const writers = before?.writers ?? [];
     await writeRecord<ClusterState>(ctx, {
       ...clusterKey,
