@@ -110,7 +110,7 @@ export const environmentBugs: readonly PlantedBug[] = [
         file: "environments/steps/missing.ts",
         find: "if (missedAt === null)\n    return lookAgainAt(",
         replace:
-          'if (missedAt === null) return endRun(environment, now, "Its compute disappeared from the cluster");\n  if (missedAt === 0)\n    return lookAgainAt(',
+          'if (missedAt === null) return endRun(environment, now, "Its compute was deleted in the cluster, and not by Berth");\n  if (missedAt === 0)\n    return lookAgainAt(',
       },
     ],
   },

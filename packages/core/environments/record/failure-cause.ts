@@ -25,6 +25,6 @@ const causes: readonly (readonly [RegExp, FailureCause])[] = [
   [/^No machine could start it|^Its machine came/, "placement"],
   [/^Disk '|volume/, "disk"],
   [/local stack was stopped/, "stack"],
-  [/disappeared|lost|evicted|machine was (restarted|taken|shut down)/, "lost"],
+  [/disappeared|not by Berth|lost|evicted|machine was (restarted|taken|shut down)/, "lost"],
   [/image/i, "image"],
 ];

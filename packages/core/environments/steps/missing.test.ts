@@ -39,7 +39,7 @@ test("missing twice, at least 27 s apart, and from the list of runs, it is lost"
 
   await world.advance(5_000);
 
-  const reason = "Its compute disappeared from the cluster";
+  const reason = "Its compute was deleted in the cluster, and not by Berth";
   expect(await world.read("alice", "one")).toMatchObject({ phase: "failed", reason });
 });
 

@@ -27,7 +27,7 @@ export async function missRun(ctx: WorkerContext, environment: Environment, now:
   if (now < missedAt + AGAIN_MS) return lookAgainAt(environment, missedAt + AGAIN_MS, "does not see its compute");
   const listed = await ctx.compute.listRuns(uid);
   if (listed.some((one) => one.uid === uid && one.run === run)) return seesAgain(environment, now);
-  return endRun(environment, now, "Its compute disappeared from the cluster");
+  return endRun(environment, now, "Its compute was deleted in the cluster, and not by Berth");
 }
 
 /** The mark goes at once, in a write of its own: whatever fails after it, the next miss is a first one. */

@@ -239,7 +239,7 @@ describe("faults", () => {
     await world.compute.remove(first.uid, 1, { graceSeconds: 0, force: true });
     await world.advance(40_000);
 
-    const reason = "Its compute disappeared from the cluster";
+    const reason = "Its compute was deleted in the cluster, and not by Berth";
     expect(await world.read("alice", "one")).toMatchObject({ phase: "stopped", run: { error: reason }, reason });
   });
 
