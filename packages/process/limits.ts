@@ -16,7 +16,16 @@ import {
   stopForks,
 } from "./control-groups.ts";
 import type { Isolation } from "./records.ts";
-import { findRlimits, ownHardLimit, type Rlimits, type RlimitWay, rlimitWords } from "./rlimits.ts";
+import {
+  findRlimits,
+  findUserLimits,
+  ownHardLimit,
+  type Rlimits,
+  type RlimitWay,
+  rlimitWords,
+  systemProgram,
+  type UserLimits,
+} from "./rlimits.ts";
 
 /** How runs are limited on this machine: by control groups, else by what a process hands on, else not. */
 export interface LimitWay {
@@ -24,12 +33,15 @@ export interface LimitWay {
   readonly processes: number;
   readonly groups: ControlGroup | null;
   readonly rlimits: RlimitWay | null;
+  readonly user?: UserLimits | undefined;
 }
 
 /** How one run is limited. */
 export interface RunLimits {
   readonly group: ControlGroup | null;
   readonly rlimits: Rlimits | null;
+  /** Holds whatever else limits the run. A run of older code has none. */
+  readonly user?: UserLimits | undefined;
   readonly bounds: Bounds;
 }
 
@@ -42,14 +54,14 @@ export const noLimits: RunLimits = {
 /** The first way that works here. */
 export function findLimits(isolation: Isolation, groups = findControlGroups()): LimitWay {
   const processes = Math.max(leastProcesses, processesPerCpu * availableParallelism());
-  return { processes, groups, rlimits: groups ? null : findRlimits(isolation) };
+  return { processes, groups, rlimits: groups ? null : findRlimits(isolation), user: findUserLimits() };
 }
 
 /** The limits of a run of this name, in this way. */
-export function limitsOf(run: Run, name: string, { groups, rlimits, processes }: LimitWay): RunLimits {
+export function limitsOf(run: Run, name: string, { groups, rlimits, processes, user }: LimitWay): RunLimits {
   const bounds = boundsOf(run.resources ?? shareOf(run), run.shares.length, processes);
   const group = groups && groupIn(groups, `berth-${name}`);
-  return { group, rlimits: rlimits && rlimitsOf(boundsOf(shareOf(run), 1, processes), rlimits), bounds };
+  return { group, rlimits: rlimits && rlimitsOf(boundsOf(shareOf(run), 1, processes), rlimits), user, bounds };
 }
 
 /** Makes what it takes; what cannot be made limits nothing, which the run then shows. */
@@ -85,9 +97,12 @@ export function limited({ group }: RunLimits, words: readonly string[]): string[
   return group ? inGroup(group, words) : [...words];
 }
 
+/** Niceness of runs (nice(1)): the stack, which ends them, comes first where they take every processor. */
+const niceness = 5;
+
 /** The words that go before a program, inside the sandbox if there is one. */
-export function handedOn({ rlimits }: RunLimits): string[] {
-  return rlimits ? rlimitWords(rlimits) : [];
+export function handedOn({ rlimits, user }: RunLimits): string[] {
+  return [systemProgram("nice"), "-n", String(niceness), ...rlimitWords(rlimits ?? { memoryMb: null, processes: null }, user)];
 }
 
 /** What limits a run now, and of what: `cgroup-v2 (memory, cpu, processes)`, `none`. */

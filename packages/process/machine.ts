@@ -10,7 +10,7 @@ import { hostsInside, machineHostName } from "./host-name.ts";
 import { carried, type Inside } from "./inside.ts";
 import { handedOn, limited } from "./limits.ts";
 import type { LocalPort } from "./local-ports.ts";
-import { enteringNetwork, joinToMachine } from "./network.ts";
+import { enteringNetwork, joinPatiently } from "./network.ts";
 import type { LaunchPlan } from "./plan.ts";
 import { findChild, findProcess } from "./process-identity.ts";
 import type { MachineRecord } from "./records.ts";
@@ -20,6 +20,7 @@ import { sandboxOptions } from "./sandbox.ts";
 import { giveUpRights } from "./sandbox-user.ts";
 import { stayJoined } from "./stay-joined.ts";
 import { refusedCalls, refusing, withRefused } from "./system-calls.ts";
+import { limitTerminals } from "./terminal-limit.ts";
 import { openWorkspace } from "./workspace.ts";
 
 /** One started machine of a run. */
@@ -60,14 +61,11 @@ const idle = "exec tail -f /dev/null";
 /** What a sandbox said before it ended has been read by then. */
 const deafMs = 300;
 /**
- * Hands the command on to the shell in $0 as an argument, without it ever being one of bubblewrap's, which everybody can list; says on
- * descriptor 5 that it does, since before that there would be nothing for a SIGTERM to reach. Where it is to have a
- * network first, and to share it, it waits for the end of descriptor 6.
+ * Hands the command to the shell in $0 as an argument. bubblewrap's own arguments, which every user can list, never hold
+ * it. Writes to descriptor 5 once a SIGTERM would reach this shell. The command begins at the end of descriptor 6, when
+ * the sandbox has its network and its limits.
  */
-function handOn(waits: boolean): string {
-  const wait = `${waits ? "read _ <&6; " : ""}exec 6<&-; `;
-  return `command=$BERTH_COMMAND; unset BERTH_COMMAND; echo >&5; exec 5>&-; ${wait}exec "$0" -c -- "$command"`;
-}
+const handOn = `command=$BERTH_COMMAND; unset BERTH_COMMAND; echo >&5; exec 5>&-; read _ <&6; exec 6<&-; exec "$0" -c -- "$command"`;
 
 async function startBare(request: MachineRequest): Promise<Machine> {
   const { plan, directory, rank, output, signal } = request;
@@ -98,8 +96,8 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const account = accountOf(plan, home);
   const env = environmentOf(request, { account, workspace, volumes: mounts.map(({ seen }) => seen) });
   const { env: variables, unpack } = carried({ ...env, BERTH_COMMAND: plan.command ?? idle });
-  const { before, options: more, waits } = networkWords(request);
-  const begins = ["/bin/sh", "-c", `${unpack}; ${handOn(waits)}`, account.shell];
+  const { before, options: more, joins } = networkWords(request);
+  const begins = ["/bin/sh", "-c", `${unpack}; ${handOn}`, account.shell];
   const refused = refusedCalls(plan.home, { isCounted: limits.group?.places.memory !== undefined });
   const sandboxed = ["bwrap", "--args", "3", "--info-fd", "4", ...refusing, ...more, "--", ...handedOn(limits)];
   const words = withRefused(refused, [...before, ...sandboxed, ...giveUpRights(), ...begins]);
@@ -132,7 +130,8 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const failure = exit.then(() => sleep(deafMs)).then(() => Promise.reject(new Error("the sandbox could not be made")));
   const [, pid = ""] = /"child-pid"\s*:\s*(\d+)/.exec(await Promise.race([wholeText(info), failure])) ?? [];
   await Promise.race([begun, failure]);
-  const joined = waits ? await Promise.race([joinToMachine(pid, plan.name), failure]) : undefined;
+  await limitTerminals(pid);
+  const joined = joins ? await Promise.race([joinPatiently(pid, plan.name, signal), failure]) : undefined;
   const sandbox = findProcess(Number(pid)) ?? null;
   if (joined && sandbox) void stayJoined({ sandbox, name: plan.name, signal, say: request.sayJoined }, joined.lost);
   const isolation = "bubblewrap";
@@ -144,10 +143,10 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
 
 /** The first machine of a run makes its network, and the others begin in it. */
 function networkWords({ plan, first }: MachineRequest) {
-  const shared = { before: [], options: [], waits: false };
+  const shared = { before: [], options: [], joins: false };
   if (plan.network === "shared") return shared;
   if (first?.sandbox) return { ...shared, before: enteringNetwork(String(first.sandbox.pid)) };
-  return { ...shared, options: ["--unshare-net"], waits: true };
+  return { ...shared, options: ["--unshare-net"], joins: true };
 }
 
 function exitOf(child: ChildProcess): Promise<Exit> {

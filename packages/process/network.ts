@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { systemPath } from "./environment.ts";
 import { linkLocalServers, resolverSettings } from "./name-servers.ts";
 import type { Network } from "./records.ts";
@@ -75,6 +76,23 @@ export async function joinToMachine(pid: string, name: string): Promise<{ readon
   if (code === 0 && isReady) return { lost };
   held.destroy();
   throw new Error("The network of the sandbox could not be joined to the machine's");
+}
+
+const joinPausesMs = [250, 500, 1_000, 2_000, 4_000, 8_000];
+
+/**
+ * Joins the network of a new sandbox. Tries again where the machine refuses, as it does for a moment where another run of
+ * the same user uses up what Linux counts for each user. Throws after the last try, or when the run is to end.
+ */
+export async function joinPatiently(pid: string, name: string, signal: AbortSignal): ReturnType<typeof joinToMachine> {
+  for (const pauseMs of joinPausesMs) {
+    try {
+      return await joinToMachine(pid, name);
+    } catch {
+      await sleep(pauseMs, undefined, { signal });
+    }
+  }
+  return joinToMachine(pid, name);
 }
 
 /** The words that run something in the network of a sandbox whose first process this is, and nothing else of it. */

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { release } from "node:os";
 import { systemPath } from "./environment.ts";
+import { findOnPath } from "./local-path.ts";
 import type { Isolation } from "./records.ts";
 import { worksHere } from "./works-here.ts";
 
@@ -10,6 +11,16 @@ export interface Rlimits {
   readonly memoryMb: number | null;
   /** In one sandbox. */
   readonly processes: number | null;
+}
+
+/** What one process may hold of resources that Linux counts for each user, whoever's processes they are (getrlimit(2)). */
+export interface UserLimits {
+  /** Open files. Sockets may have as many descriptors of the user in flight (unix(7), ETOOMANYREFS). */
+  readonly files: number;
+  /** Queued signals. */
+  readonly signals: number;
+  /** Bytes of POSIX message queues. */
+  readonly messageBytes: number;
 }
 
 export interface RlimitWay {
@@ -23,16 +34,49 @@ export function findRlimits(isolation: Isolation): RlimitWay {
   return { memory: countsMappings(), processes: isolation === "bubblewrap" && countsPerSandbox() };
 }
 
-/** The words before a program that is to be limited: those of a sandbox come after those that make it. */
-export function rlimitWords({ memoryMb, processes }: Rlimits): string[] {
-  const data = memoryMb === null ? [] : [`--data=${memoryMb * 1024 * 1024}`];
-  const nproc = processes === null ? [] : [`--nproc=${processes}`];
-  const options = [...data, ...nproc];
-  return options.length > 0 ? ["prlimit", ...options, "--"] : [];
+/**
+ * Returns the part of these resources that a run may hold: never all of them, or one run could keep the stack and the
+ * other runs from starting anything. slirp4netns passes a descriptor to itself when it starts. undefined where this
+ * machine has no prlimit.
+ */
+export function findUserLimits(): UserLimits | undefined {
+  if (!can(["prlimit", "--nofile=64", "--sigpending=64", "--msgqueue=0", "--", "true"])) return undefined;
+  return {
+    files: partOf("Max open files", 2, 524_288),
+    signals: partOf("Max pending signals", 8, 65_536),
+    messageBytes: partOf("Max msgqueue size", 8, 102_400),
+  };
 }
 
-/** No more than this process itself may have: nobody can be given that. */
-export function ownHardLimit(name: "Max data size" | "Max processes"): number {
+function partOf(name: HardLimit, parts: number, most: number): number {
+  return Math.min(Math.floor(ownHardLimit(name) / parts), most);
+}
+
+/** The words before a program that is to be limited: those of a sandbox come after those that make it. */
+export function rlimitWords({ memoryMb, processes }: Rlimits, user?: UserLimits): string[] {
+  const data = memoryMb === null ? [] : [`--data=${memoryMb * 1024 * 1024}`];
+  const nproc = processes === null ? [] : [`--nproc=${processes}`];
+  const counted = user
+    ? [`--nofile=${user.files}`, `--sigpending=${user.signals}`, `--msgqueue=${user.messageBytes}`]
+    : [];
+  const options = [...data, ...nproc, ...counted];
+  return options.length > 0 ? [systemProgram("prlimit"), ...options, "--"] : [];
+}
+
+/** Returns the path of a program of the machine: the PATH of a run may lead to another one, or to none. */
+export function systemProgram(name: string): string {
+  return findOnPath(name, systemPath) ?? name;
+}
+
+type HardLimit =
+  | "Max data size"
+  | "Max processes"
+  | "Max open files"
+  | "Max pending signals"
+  | "Max msgqueue size";
+
+/** Returns the hard limit of this process, which no process that it starts can exceed. */
+export function ownHardLimit(name: HardLimit): number {
   try {
     const line = readFileSync("/proc/self/limits", "utf8")
       .split("\n")
