@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
+import { metadataAddresses } from "#core/metadata-addresses.ts";
 
 /** Hosts and networks that may be dialled although they are private. */
 export interface AllowList {
@@ -43,10 +44,10 @@ const privateNetworks = parsedLater(() =>
   `
   0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.88.99.0/24
   192.168.0.0/16 198.18.0.0/15 224.0.0.0/4 240.0.0.0/4
-  64:ff9b:1::/48 100::/64 2001::/32 fc00::/7 fe80::/10 fec0::/10 ff00::/8
-  168.63.129.16`
+  64:ff9b:1::/48 100::/64 2001::/32 fc00::/7 fe80::/10 fec0::/10 ff00::/8`
     .trim()
     .split(/\s+/)
+    .concat(metadataAddresses)
     .map(networkOf),
 );
 
@@ -54,7 +55,9 @@ const ownNetworks = parsedLater(() =>
   ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "::/128", "::1/128", "fe80::/10"].map(networkOf),
 );
 const ownAddresses = parsedLater(() =>
-  "127.0.0.1 0.0.0.0 ::1 :: 169.254.169.254 169.254.170.2 fd00:ec2::254".split(" ").map(parse),
+  [..."127.0.0.1 0.0.0.0 ::1 :: 169.254.169.254 169.254.170.2 fd00:ec2::254".split(" "), ...metadataAddresses].map(
+    parse,
+  ),
 );
 
 /** Parses a list when somebody asks for it first: two milliseconds, which most functions never need. */

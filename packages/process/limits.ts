@@ -102,7 +102,12 @@ const niceness = 5;
 
 /** The words that go before a program, inside the sandbox if there is one. */
 export function handedOn({ rlimits, user }: RunLimits): string[] {
-  return [systemProgram("nice"), "-n", String(niceness), ...rlimitWords(rlimits ?? { memoryMb: null, processes: null }, user)];
+  return [
+    systemProgram("nice"),
+    "-n",
+    String(niceness),
+    ...rlimitWords(rlimits ?? { memoryMb: null, processes: null }, user),
+  ];
 }
 
 /** What limits a run now, and of what: `cgroup-v2 (memory, cpu, processes)`, `none`. */

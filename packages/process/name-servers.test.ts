@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { linkLocalServers, resolverSettings } from "./name-servers.ts";
+import { closedNameServers, resolverSettings } from "./name-servers.ts";
 
 it("keeps the name servers that are reached from a network of its own, and how names are looked for", () => {
   const own =
@@ -22,8 +22,9 @@ it("says nothing where there is none, and that it cannot be where none is reache
   expect(resolverSettings(["nameserver fd00::1\n", "nameserver 127.0.0.1\n"])).toBeUndefined();
 });
 
-it("finds those that are in reach of the link alone", () => {
-  const settings = "nameserver 10.1.2.3\nnameserver 169.254.169.253\nsearch 169.254.example\n";
+it("finds those at addresses that are closed but for names", () => {
+  const servers = ["10.1.2.3", "169.254.169.253", "168.63.129.16", "168.63.129.17"];
+  const settings = `${servers.map((server) => `nameserver ${server}\n`).join("")}search 169.254.example\n`;
 
-  expect(linkLocalServers(settings)).toEqual(["169.254.169.253"]);
+  expect(closedNameServers(settings)).toEqual(["169.254.169.253", "168.63.129.16"]);
 });

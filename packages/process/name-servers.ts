@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { isIPv4 } from "node:net";
+import { metadataAddresses } from "#core/metadata-addresses.ts";
 
 /** The second is systemd-resolved's: whom it asks itself, where the first names nobody but it. */
 const places = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
@@ -23,9 +24,9 @@ function reachable(text: string): string[] {
     .map((address) => `nameserver ${address}`);
 }
 
-/** Of what /etc/resolv.conf says in a network of its own: the name servers that have a link-local address (RFC 3927). */
-export function linkLocalServers(settings: string): string[] {
-  return serversOf(settings).filter((address) => address.startsWith("169.254."));
+/** Returns the name servers of /etc/resolv.conf whose other ports a network of its own does not reach. */
+export function closedNameServers(settings: string): string[] {
+  return serversOf(settings).filter((address) => address.startsWith("169.254.") || metadataAddresses.includes(address));
 }
 
 function serversOf(text: string): string[] {

@@ -4,6 +4,7 @@ import { createServer, type Server } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { metadataAddresses } from "#core/metadata-addresses.ts";
 import { eventually, type Fixture, lacks, openFixture, pidsOf, processesOf } from "./fixture.ts";
 import { closedRoutes, enteringNetwork } from "./network.ts";
 import { PATIENCE_MS } from "./patience-fixture.ts";
@@ -170,6 +171,15 @@ describe("a network of its own", { retry: 0 }, () => {
     const output = await laterOutputOf(`${ways}; ${past}`);
 
     expect(output).toBe(`${server}:53 udp\n${server}:53 tcp\n192.0.2.1:80 udp\n192.0.2.1:80 tcp\n000`);
+  });
+
+  it("does not reach the addresses at which clouds hand out credentials", async () => {
+    writeFileSync(join(fixture.shown, "ways.cjs"), findingWays);
+    const asked = [...metadataAddresses, "192.0.2.1"].map((address) => `${address}:80`);
+
+    const output = await outputOf(`${node("ways.cjs")} ${asked.join(" ")}`);
+
+    expect(output).toBe("192.0.2.1:80 udp\n192.0.2.1:80 tcp\n");
   });
 
   it("is entered for connections that are wanted, many at once, by a process that does not stay", async () => {

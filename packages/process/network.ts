@@ -2,8 +2,9 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { metadataAddresses } from "#core/metadata-addresses.ts";
 import { systemPath } from "./environment.ts";
-import { linkLocalServers, resolverSettings } from "./name-servers.ts";
+import { closedNameServers, resolverSettings } from "./name-servers.ts";
 import type { Network } from "./records.ts";
 
 /** What of a run has it, and not BERTH_RUN, is its network: that is killed with it, and not asked to end before. */
@@ -25,14 +26,15 @@ const slirpOptions = [
 ];
 
 /**
- * For `ip -batch`, as often as the network is joined. A socket that is bound to the interface (SO_BINDTODEVICE) goes by
- * these routes alone, and slirp4netns would pass what is for 127.0.0.0/8 on to the machine's own. At link-local addresses
- * cloud machines hand out their credentials to whoever asks; where such an address is a name server as well, as
- * 169.254.169.254 is on Google Cloud, that is what it stays.
+ * Returns lines for `ip -batch`, which closes the machine's loopback and the addresses at which clouds hand out
+ * credentials. A socket that is bound to the interface (SO_BINDTODEVICE) uses these routes too, and slirp4netns would
+ * pass packets for 127.0.0.0/8 on to the machine's own loopback. A closed address that is a name server as well, as
+ * 169.254.169.254 on Google Cloud or 168.63.129.16 on Azure, stays one: its port 53 is open.
  */
-export function closedRoutes(linkLocalNameServers: readonly string[]): string {
-  const closed = ["127.0.0.0/8", "169.254.0.0/16"].map((network) => `route replace unreachable ${network}`);
-  const rules = linkLocalNameServers.flatMap((server) =>
+export function closedRoutes(closedNameServers: readonly string[]): string {
+  const networks = ["127.0.0.0/8", "169.254.0.0/16", ...metadataAddresses];
+  const closed = networks.map((network) => `route replace unreachable ${network}`);
+  const rules = closedNameServers.flatMap((server) =>
     ["udp", "tcp"].map((protocol) => `rule add to ${server} ipproto ${protocol} dport 53 table ${nameTable}`),
   );
   const way = `route replace default via ${gateway} dev tap0 table ${nameTable}`;
@@ -71,7 +73,7 @@ export async function joinToMachine(pid: string, name: string): Promise<{ readon
   ready.destroy();
   const [file = "", ...args] = [...enteringNetwork(pid), "ip", "-batch", "-"];
   const route = spawn(file, args, { cwd: "/", env, stdio: ["pipe", "ignore", "ignore"] });
-  route.stdin.on("error", () => undefined).end(closedRoutes(linkLocalServers(resolverSettings() ?? "")));
+  route.stdin.on("error", () => undefined).end(closedRoutes(closedNameServers(resolverSettings() ?? "")));
   const [code] = await once(route, "exit");
   if (code === 0 && isReady) return { lost };
   held.destroy();

@@ -68,12 +68,7 @@ export function systemProgram(name: string): string {
   return findOnPath(name, systemPath) ?? name;
 }
 
-type HardLimit =
-  | "Max data size"
-  | "Max processes"
-  | "Max open files"
-  | "Max pending signals"
-  | "Max msgqueue size";
+type HardLimit = "Max data size" | "Max processes" | "Max open files" | "Max pending signals" | "Max msgqueue size";
 
 /** Returns the hard limit of this process, which no process that it starts can exceed. */
 export function ownHardLimit(name: HardLimit): number {
