@@ -118,7 +118,8 @@ export const document: NounDocument = {
       "without options.",
     webhook_url:
       "The URL that receives each change of the job's phase, in the order of `sequence`. No answer ever shows it.",
-    job_id: "The job's id. In a path its first 8 or more characters are enough, while just one of your jobs begins so.",
+    job_id:
+      "The job's id. In a path its first 4 or more characters are enough, while only one of your jobs begins with them.",
     status: "The job's current state.",
     "query.status": "Only jobs in one of these states: one, or several separated by commas.",
     "SubmittedJob.status": "The job is in the queue.",
