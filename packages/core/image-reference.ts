@@ -15,7 +15,7 @@ export const LONGEST_IMAGE = 512;
 const LONGEST_REPOSITORY = 255;
 const HIGHEST_PORT = 65_535;
 
-/** Returns what is wrong with an image reference, as a sentence about it, or undefined where nothing is. */
+/** Returns the fault of an image reference as a sentence, or undefined for a valid one. */
 export function imageFault(text: string): string | undefined {
   if (/[\s\p{C}\p{Default_Ignorable_Code_Point}\u2800]/u.test(text)) {
     return "Image must not contain white space or control characters";

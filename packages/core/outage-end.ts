@@ -6,7 +6,7 @@ import { sendLook } from "./look.ts";
 import type { Item, Stored } from "./ports/table.ts";
 import { writeRecord } from "./write-record.ts";
 
-/** What is known of the latest outage of the cluster. */
+/** The latest outage of the cluster. */
 export interface Outage extends Stored {
   readonly kind: "outage";
   /** When its end was passed on; 0: none was yet. */

@@ -67,7 +67,7 @@ export class Conflict extends Error {
 
 /** The volume service said no to one thing, in words that may be shown: `Access denied`. */
 export class VolumeRefused extends Error {
-  /** It will say so again until an operator changes something: trying again only holds a machine. */
+  /** A retry fails too, until an operator changes something, and would only hold a machine. */
   readonly isForGood: boolean;
 
   constructor(text: string, { isForGood = false }: { readonly isForGood?: boolean } = {}) {
@@ -117,7 +117,7 @@ export class RunNotTaken extends Error {
   }
 }
 
-/** The cluster did not answer what was asked of it, so nothing is known of the run. */
+/** The cluster did not answer, so the state of the run is unknown. */
 export class ClusterAway extends Error {
   constructor(cause: unknown) {
     super(cause instanceof Error ? cause.message : String(cause), { cause });

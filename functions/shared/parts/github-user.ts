@@ -14,7 +14,7 @@ interface GithubUser {
 }
 
 /**
- * Refuses a GitHub user whom GitHub does not know. An outage of GitHub refuses no request: the worker asks again
+ * Refuses a name that no GitHub user has. An outage of GitHub refuses no request: the worker asks again
  * (docs/apis/gpu-dev.md#job-actions).
  */
 export async function checkGithubUser(

@@ -45,7 +45,7 @@ export interface FakeVolume {
   readonly id: string;
   readonly zone: string;
   readonly size: string;
-  /** As the request named it. undefined if the account's default key encrypts the volume. */
+  /** The key that the request named. undefined if the account's default key encrypts the volume. */
   readonly kmsKeyId: string | undefined;
   readonly isEncrypted: boolean;
   readonly from: string | undefined;

@@ -38,7 +38,7 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
   const { nodes, leftOut } = poolNodes(listed, ledgers, said);
   if (leftOut.length > 0)
     ctx.log.warn("nodes left out", { count: leftOut.length, nodes: leftOut.slice(0, MOST_LOGGED) });
-  // Marks hold as of their own time, and wishes of the operator hold whatever the listing says.
+  // An old listing does not matter here: marks have their own time, and the operator's wishes do not depend on it.
   await Promise.all([carryClosures(ctx, ledgers), writeRunMarks(ctx, listed, listedAt)]);
   const tookMs = ctx.clock.monotonic() - startedAt;
   if (tookMs > TOO_OLD_MS) {
@@ -67,7 +67,7 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
   await Promise.all(added.map(([type, found]) => addToPool(ctx, ledgers, type, found, taken)));
 }
 
-/** Every look that an outage has put off is made once the cluster answers again. */
+/** Lists the machines. Notes an outage of the cluster, or passes the end of one on. */
 async function listNodes(
   ctx: Context<"table" | "queue" | "compute">,
   outage: Item | undefined,

@@ -15,14 +15,14 @@ export interface ExpectedEnds {
   copy(free: FreeUnits): ExpectedEnds;
 }
 
-/** What is known of each share, which never changes: copies have these in common and add their own shares after them. */
+/** The shares, which never change. Copies use the same shares and add their own after them. */
 interface Shares {
   readonly node: readonly number[];
   readonly units: readonly number[];
   readonly endsAt: readonly number[];
 }
 
-/** In which order the shares of each node end. */
+/** The order in which the shares of each node end. */
 interface Order {
   /** The share on the same node that ends next; -1: none. */
   readonly next: number[];

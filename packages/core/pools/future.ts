@@ -37,7 +37,7 @@ export function endOf({ shares, endsAt, at, size }: Occupied, { startupMs }: Pic
   return endsAt ?? at + size.wantedMs + starting;
 }
 
-/** When what is occupied comes free, the earliest first. `earlier`: what is known to come free besides, sorted so. */
+/** Returns when occupied units come free, the earliest first. `earlier` adds releases that are sorted already. */
 export function releasesOf(
   occupied: readonly Occupied[],
   nodes: readonly FreeNode[],
@@ -55,7 +55,7 @@ export function releasesOf(
       if (index !== undefined) releases.push({ at, node: index, units: share.units });
     }
   }
-  // What is sorted already costs one pass, and stays before what comes free at the same time.
+  // The sorted part costs one pass, and stays first among equal times.
   return releases.sort((a, b) => a.at - b.at);
 }
 

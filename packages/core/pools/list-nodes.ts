@@ -14,7 +14,7 @@ export interface ListedNode {
   readonly units: number;
   /** Granted and held by environments. */
   readonly unitsInUse: number;
-  /** Until when the operator's word that it is dead counts, ms; null: there is none. */
+  /** The end of the operator's word that it is dead, ms. null if there is no such word. */
   readonly goneUntil: number | null;
 }
 

@@ -4,7 +4,7 @@ import { keyText } from "../keys.ts";
 import { nodeLedgerKey } from "./ledger.ts";
 import type { Grant, Holding, Ledger, NodeLedger } from "./record.ts";
 
-/** What was granted on machines still to be made is held on those that its run is bound to, once the pool has them all. */
+/** Moves holdings from machines still to be made to the machines of their runs, once the pool has all of them. */
 export function onTheirMachines(
   ctx: Context,
   { type, nodes }: Ledger,
@@ -41,7 +41,7 @@ function onItsMachines(
   };
 }
 
-/** What the cluster showed on a machine and its ledger names from now on counts once. */
+/** Subtracts moved holdings from the leftovers that the cluster showed, so that their units count once. */
 export function withoutLeftovers(
   nodes: readonly NodeLedger[],
   held: readonly Holding[],

@@ -60,11 +60,11 @@ interface Declared {
   readonly machine: NodeRef;
   /** Its ledger item, if it has one. */
   readonly node: NodeLedger | undefined;
-  /** The environments that are there, as in a message. */
+  /** The keys of the environments on it, as in a message. */
   readonly runs: readonly string[];
 }
 
-/** The machine that an operator means by this name: `pick` chooses among those that had it. */
+/** Returns the machine that an operator means by this name. `pick` chooses among several of the same name. */
 export async function findDeclared(
   ctx: Context<"table" | "queue">,
   name: string,

@@ -131,9 +131,9 @@ async function planOnce(ctx: PlannerContext, key: Key, { named, isTimed }: Asked
 }
 
 /**
- * Computes when the waiting environments will start. It runs after all grants are announced, at most every 10 s, for at
- * most half a second of CPU. If the stored forecast is too fresh to replace but lacks a change, the pool is made due when the
- * next forecast is allowed. A failure is logged only: the forecast is advice.
+ * Computes when the waiting environments will start. It runs after all grants are announced, at most every 10 s, and
+ * takes at most half a second of CPU. If the stored forecast is too fresh to replace but lacks a change, the pool is made
+ * due when the next forecast is allowed. A failure is logged only: the forecast is advice.
  */
 async function updateForecast(
   ctx: PlannerContext,

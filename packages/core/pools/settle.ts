@@ -84,7 +84,7 @@ export async function settleLedger(
     return !read.has(grant.key) || mayStillTake(grant, known.get(grant.key)) ? [readAgain(grant)] : [];
   });
   const taken = before.granted.flatMap((grant) => holding(grant, known.get(grant.key)));
-  // Most of what is held was not compared: it stays the same object, and costs nothing further on.
+  // Most holdings were not compared. They stay the same objects, which later steps skip.
   const kept: Holding[] = [];
   for (const old of before.held) {
     if (!read.has(old.key)) kept.push(old);
@@ -120,7 +120,7 @@ function inTurn({ pool: { compared }, nodes, makeable, held }: Ledger, now: numb
   };
 }
 
-/** The machines as they are once those are set aside, or not ready, that records gave back since nothing started there. */
+/** Returns the machines. Those on which nothing started are set aside or not ready. */
 function afterWithdrawals(
   { nodes, granted, held }: Ledger,
   known: ReadonlyMap<string, Environment>,

@@ -112,7 +112,7 @@ export interface PortStatus extends RunPort {
   readonly address: string | null;
   /** Whether it answered when last asked. */
   readonly answers: boolean;
-  /** Its page asks for a password of its own, so it needs no key of Berth. */
+  /** Whether its page asks for its own password. Such a page is shown without a key of Berth. */
   readonly hasLogin?: true | undefined;
 }
 

@@ -31,7 +31,7 @@ const KEPT_MS = 7 * 24 * HOUR_MS;
 /** The user's record is looked at so much later: nobody still writes the key then, and a rotated one is over. */
 const SETTLED_MS = 60_000;
 const TRIES = 10;
-/** So long after a rotation the same key is not rotated again. Later, its caller may have lost the answer. */
+/** A key is not rotated twice within this time. Later, the caller may have lost the first answer. */
 const ROTATION_MS = 15_000;
 
 /**

@@ -24,7 +24,7 @@ const statuses = {
   deleted: "cancelled",
 } as const satisfies Record<Phase, JobStatus>;
 
-/** The final word as soon as it is decided; preparing from the grant on (docs/apis/common.md#phases-and-words). */
+/** Returns the final word once the end is decided (docs/apis/common.md#phases-and-words). */
 export function statusOf({ end, phase }: At): JobStatus {
   return statuses[end.outcome ? end.outcome.phase : phase];
 }
@@ -63,7 +63,7 @@ export function statusReason(environment: Environment, { advice, now, settings }
   return waitReason(environment, advice, settings);
 }
 
-/** Returns why somebody who is wanted does not get in. */
+/** Returns why a user or a key that the job wants does not get in. */
 function accessProblem(environment: Environment): string | null {
   const { access, run } = environment;
   const guestProblem = letsSomebodyIn(access, run.n) ? null : (access.guestFault?.reason ?? null);

@@ -49,7 +49,7 @@ function findRequestWarnings(environment: Environment): string[] {
   );
 }
 
-/** Says why the GitHub user of the submit does not get in. */
+/** Returns why the GitHub user of the submit does not get in. */
 function findGuestWarnings({ access: { guestFault } }: Environment): string[] {
   return guestFault === undefined ? [] : [guestFault.reason];
 }

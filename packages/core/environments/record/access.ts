@@ -27,7 +27,7 @@ export interface AccessState {
   readonly jupyter: { readonly token: Sealed; readonly origin: string | null } | null;
   /** Why it is not, where it was wanted and could not be: until it is wanted anew, or no more. */
   readonly jupyterFault?: string | undefined;
-  /** Why the GitHub user of the submit was not let in, until that user is asked for anew. */
+  /** The reason why the GitHub user of the submit was refused. A new request for that user clears it. */
   readonly guestFault?: { readonly name: string; readonly reason: string } | undefined;
   /** Keys came with its specification: they open it beside those of its guests. */
   readonly keyed: boolean;

@@ -74,8 +74,8 @@ export async function findAddressed(
 }
 
 /**
- * Returns the active environment under a part of a host name whose page asks for a password of its own, whoever owns it:
- * that page is open to all who know its name.
+ * Returns the active environment of any owner under a label whose page asks for its own password. Such a page is open to
+ * every visitor who knows its name.
  */
 export async function findPageWithLogin(ctx: Context<"table">, label: string): Promise<Environment | undefined> {
   const environment = await findClaimed(ctx, label, "owner#");

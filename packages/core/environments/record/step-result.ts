@@ -52,7 +52,7 @@ export function lookAgainAt(environment: Environment, dueAt: number, log: string
   return { record: { ...environment, dueAt, looks: environment.looks + 1 }, notify: [], log };
 }
 
-/** The same step, with one more thing to do once it is written, whatever becomes of the others. */
+/** Returns the same step, which also calls `more` after its write, even if an earlier `after` throws. */
 export function alsoAfter(step: Step<Environment>, more: (ctx: WorkerContext) => Promise<unknown>): Step<Environment> {
   const { after } = step;
   if (!after) return { ...step, after: more };

@@ -12,8 +12,8 @@ import { stopNow } from "../verbs/stop.ts";
 export const IDLE_WARNING = "Nobody uses it:";
 
 /**
- * Checks whether the environment is used, as often as its policy says, and stops it if not. The decision is made on the
- * record of this step, whose write is conditional: a heartbeat or an exec that comes meanwhile makes it decide again.
+ * Checks whether the environment is used, as often as its policy says, and stops it if not. The decision uses the record
+ * of this step, whose write is conditional. A heartbeat or an exec that comes meanwhile causes a new decision.
  */
 export async function lookForUse(
   ctx: WorkerContext,
@@ -48,13 +48,13 @@ export async function lookForUse(
   return addEntry(warned, now, `${IDLE_WARNING} it stops in ${durationText(warningMs)} unless it is used`);
 }
 
-/** A warning counts until the next sign of use. That nobody could tell is none. */
+/** A warning counts until the next sign of use. Unknown use is no such sign. */
 function warnedSince(idle: RecordedIdle | null, { signal, since }: IdleDecision): number | undefined {
   const warnedAt = idle?.warnedAt;
   return warnedAt !== undefined && (signal === "unknown sessions" || warnedAt > since) ? warnedAt : undefined;
 }
 
-/** Counts sessions and, without any, what works although nobody is connected. A question that fails counts as use. */
+/** Counts sessions or, if there are none, work without a connection. A failed question counts as use. */
 async function countSessions(
   ctx: WorkerContext,
   { uid, run }: Environment,

@@ -9,7 +9,7 @@ import { nextGpuLookAt } from "./gpu-idle.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
-/** A limit leaves out no more of the time in which nobody could look: a cluster that never answers ends what waits for it. */
+/** The most unseen time that a limit leaves out. Without it a run would wait forever for a cluster that never answers. */
 const MOST_UNSEEN_MS = 24 * HOUR_MS;
 /** An environment that stops for longer than this alarms. */
 export const ALARM_MS = 15 * MINUTE_MS;
@@ -56,8 +56,8 @@ export function deadlineOf(environment: Environment, settings: Limits, keepsPlac
 }
 
 /**
- * When a run that is not ready yet is given up. Once the cluster was asked for the run, only a look that the cluster
- * answered decides this: the run may have become ready while nobody looked.
+ * Returns when a run that is not ready yet is given up. After the first request to the cluster, only a look that the
+ * cluster answered decides this: the run may have become ready during an outage.
  */
 export function readyLimit(environment: Environment, settings: Limits): Deadline | undefined {
   const known = [readyBy(environment), preparingLimit(environment, settings)];
@@ -107,12 +107,12 @@ function preparingLimit(environment: Environment, { preparingMinutes }: Limits):
     : notReady(environment, preparingAt, preparingMinutes, environment.unseen?.runMs);
 }
 
-/** Nothing of the run can be anywhere yet, so nobody has to be asked. */
+/** Applies before the first request to the cluster, when no part of the run can exist. */
 function limitBeforeRun(environment: Environment, settings: Limits): Deadline | undefined {
   return environment.run.applyingAt === null ? readyLimit(environment, settings) : undefined;
 }
 
-/** Passes only while the cluster does not answer. */
+/** Ends a run whose cluster does not answer for too long. */
 function limitWithoutAnswer(environment: Environment, settings: Limits): Deadline | undefined {
   const { unseen, run } = environment;
   if (unseen?.since === undefined || run.applyingAt === null) return undefined;

@@ -7,8 +7,8 @@ import { changed, noLaterThan } from "../record/step-result.ts";
 import { endRun } from "./end-run.ts";
 
 /**
- * A port that Jupyter serves answers only once the run was told of it: its access cannot wait until it is ready. Where
- * nothing stands in for a Jupyter that cannot run, the port never answers. Each run tries it, whatever an earlier one saw.
+ * Gives a run its access before it is ready, because a port that Jupyter serves answers only after that. If Jupyter
+ * cannot run and has no placeholder, the port never answers. Each run tries again, even if an earlier run failed.
  */
 export async function openJupyterPort(
   ctx: WorkerContext,

@@ -101,12 +101,12 @@ async function applyRun(ctx: WorkerContext, run: Run): Promise<RunRefused | RunN
   }
 }
 
-/** It is applied again until it is taken, as long as a run may take to be bound. */
+/** Applies the run again until the cluster takes it, for at most the time in which a run must be bound. */
 function notTaken(ctx: WorkerContext, environment: Environment, now: number, why: string): Step<Environment> {
   const reason = shorten(`The cluster did not take the run: ${why}`);
   const said = environment.reason === reason ? environment : addEntry({ ...environment, reason }, now, reason);
   const { run } = said;
-  // Nothing of it may begin meanwhile, and others may have its machines.
+  // Give the grant back, because no part of the run exists and other jobs may use its machines.
   if (now - (run.applyingAt ?? now) >= bindMs(ctx, said)) {
     return changed({ ...said, run: { ...run, withdrawing: true, refusedForNow: true } }, now, "withdraws its grant");
   }
@@ -131,8 +131,8 @@ export async function extendRun(ctx: WorkerContext, environment: Environment, no
 }
 
 /**
- * Moves the cluster's own deadline of a run that became ready after an outage: the run has all of its time from now on.
- * Where the cluster refuses, the run ends by that deadline at the earliest.
+ * Moves the cluster's own deadline of a run that became ready after an outage, because the run gets its whole time from
+ * now on. If the cluster refuses, that deadline may end the run early.
  */
 export async function keepNetBehind(ctx: WorkerContext, environment: Environment, now: number): Promise<void> {
   if (!environment.unseen?.runMs) return;

@@ -35,13 +35,13 @@ function isSameWarning({ times: before }: Environment, { times: after }: Environ
   return before.warnedMinutes === after.warnedMinutes && before.warnedOf === after.warnedOf;
 }
 
-/** Returns when people were last warned because nobody, or no program, uses the environment. */
+/** Returns when people were last warned that the environment or its GPUs are idle. */
 function warnedAtOf({ use: { gpus, idle } }: Environment): number | null {
   const times = [gpus?.warnedAt, idle?.warnedAt].filter((at) => typeof at === "number");
   return times.length > 0 ? Math.max(...times) : null;
 }
 
-/** Says at its terminals why a run ends, before it is removed. A failure keeps no run from its end. */
+/** Tells the terminals why a run ends, before it is removed. A failure does not delay the end. */
 export async function tellEnd(ctx: WorkerContext, environment: Environment, now: number): Promise<void> {
   const { uid, run, end } = environment;
   try {

@@ -58,7 +58,7 @@ export async function stepEnvironment(
   return dueWhileEventsWait(droppingOldCopy(environment, over), now);
 }
 
-/** The first look that the cluster answers after an outage has all others made that it did not answer. */
+/** Passes the end of an outage on, after the first look that the cluster answers again. */
 function withOutageEnd({ unseen }: Environment, step: EnvironmentStep): EnvironmentStep {
   if (unseen?.since === undefined || step.record.unseen?.since !== undefined) return step;
   return {
@@ -94,14 +94,14 @@ function hasRun({ phase, dueAt }: Item): boolean {
   return dueAt !== undefined && (phase === "preparing" || phase === "active" || phase === "stopping");
 }
 
-/** What a failed step leaves in a record. */
+/** The fields that a failed step sets in a record. */
 export interface Failure {
   readonly attempts: number;
   readonly fault: string;
   readonly dueAt: number;
 }
 
-/** An environment whose step failed, due again at the latest when one of its limits passes. */
+/** Returns an environment after a failed step. It is due again before its next limit passes. */
 export function afterFailure(
   ctx: WorkerContext,
   item: Item,
