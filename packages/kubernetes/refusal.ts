@@ -9,13 +9,13 @@ export interface Refusal {
   readonly words: string;
   /** It will say so again: trying again is of no use. */
   readonly isForGood: boolean;
-  /** It is over once the cluster has room, or is well again; neither the run nor a machine is at fault. */
+  /** It ends once the cluster has room or is healthy again. Neither the run nor a machine is at fault. */
   readonly passes: boolean;
 }
 
 /**
- * An API server that is overloaded or away, also for its own controllers (k8s.io/apimachinery: pkg/api/errors, for 429,
- * 500, 503 and 504; etcd: api/v3rpc/rpctypes/error.go; net/http of Go).
+ * Errors of an API server that is overloaded or cannot be reached, even by its own controllers (k8s.io/apimachinery:
+ * pkg/api/errors, for 429, 500, 503 and 504; etcd: api/v3rpc/rpctypes/error.go; net/http of Go).
  */
 const overloaded =
   /too many requests|please try again later|unable to handle the request|unable to return a response in the time allotted|etcdserver: |evaluation timed out|Internal error occurred|context deadline exceeded|request timed out|i\/o timeout|TLS handshake timeout|connection (?:refused|reset)|http2: /i;
@@ -53,7 +53,7 @@ function passing(words: string): Refusal {
   return { words: inWords(words), isForGood: false, passes: true };
 }
 
-/** What these words say of a pod that the cluster's own controller asked for. */
+/** Returns why the cluster refused its own controller a pod, from the text of an event. */
 export function podRefusalIn(said: string): Refusal {
   const known = refusalIn(said);
   if (known) return known;
@@ -61,7 +61,7 @@ export function podRefusalIn(said: string): Refusal {
   return { words: inWords(withoutAddresses(said)), isForGood: false, passes: false };
 }
 
-/** Addresses inside the cluster are nobody's concern outside: URLs, names of Services, IPs with or without a port. */
+/** Hides addresses inside the cluster from users: URLs, names of Services, IPs with or without a port. */
 function withoutAddresses(said: string): string {
   return said
     .replaceAll(/\b(?:Get|Post|Put|Patch|Delete|Head) "https?:\/\/[^"]*":? ?/g, "")

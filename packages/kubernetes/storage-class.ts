@@ -11,9 +11,9 @@ const classesPath = "/apis/storage.k8s.io/v1/storageclasses";
 const defaultClass = "storageclass.kubernetes.io/is-default-class";
 
 /**
- * Throws `VolumeRefused` where the cluster has no class to make a volume by: a claim would wait for one without an end,
- * and its pod would try machine after machine. A missing default is refused for good; Berth's own class is asked for
- * again, since whoever installs Berth brings it. When a class makes its volumes plays no part.
+ * Throws `VolumeRefused` if the cluster has no storage class for a volume. Otherwise the claim would wait forever, and
+ * its pod would try machine after machine. A missing default class is refused for good. Berth's own class is asked for
+ * again, because the installation of Berth creates it.
  */
 export async function checkStorageClass(place: Place, wanted: StorageClass): Promise<void> {
   const listing = place.client.list<KubeObject, KubeObject>(classesPath, (one) => [one], { part: "metadata" });

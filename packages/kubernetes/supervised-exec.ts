@@ -46,8 +46,8 @@ export async function countSupervised(place: Place, pod: Pod, timeoutMs: number)
 const wrongUse = 64;
 
 /**
- * Counts what works without a connection. Null: unknown. Throws where nobody answers. Older tools cannot tell, so that a
- * wanted Jupyter counts as unknown.
+ * Counts what works without a connection. Returns null if that is unknown, as with older tools and a wanted Jupyter.
+ * Throws if the pod does not answer.
  */
 export async function countSupervisedWork(
   place: Place,

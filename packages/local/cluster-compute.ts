@@ -35,7 +35,7 @@ export function withAccess(compute: Compute, access: ClusterAccess): Compute {
     async tell(uid, run, notice) {
       const entry = entries.find(nameOfRun({ uid, run }));
       if (!ssh || !entry) return compute.tell(uid, run, notice);
-      // The terminals are this machine's: its SSH server shows what is new.
+      // The SSH server of this machine owns the terminals and shows new notices.
       entry.notice = notice;
       if (notice.kind === "end") entries.noteEnd(entry, notice);
     },

@@ -31,7 +31,7 @@ export interface ClusterEntries {
   /** The one of a run, which is made when there is none. */
   of(id: RunId): Entry;
   keep(entry: Entry, changes: Partial<KeptEntry>): void;
-  /** Remembers who was let in, so that they read why it ended. */
+  /** Remembers the keys that were let in, so that their owners can read why the run ended. */
   noteEnd(entry: Entry, end: Notice): void;
   findEnded(login: string): EndedLogin | undefined;
   forget(id: RunId): void;

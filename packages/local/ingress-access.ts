@@ -12,7 +12,7 @@ import { disabledUser, noKey, notRunning, otherSite, outage, type Page, unknown 
 
 /** Where a request goes. */
 export interface Target {
-  /** Whose key was shown; absent where the page asks for a password of its own. */
+  /** The owner of the key. Absent if the page asks for its own password. */
   readonly actor?: Actor;
   /** Of the environment. */
   readonly uid: string;
@@ -22,8 +22,8 @@ export interface Target {
 export type Authorize = (incoming: IncomingMessage, host: IngressHost) => Promise<Target | Page>;
 
 /**
- * Decides who may see what: a key of the environment's owner opens its first HTTP port while it is running. A page that
- * asks for a password of its own is open to all who know its name. It never throws.
+ * Decides who may see what: a key of the environment's owner opens its first HTTP port while it is running. A page with
+ * its own password is open to every visitor who knows its name. It never throws.
  */
 export function ingressAccess(runtime: Runtime): Authorize {
   const { ids, clock, settings, log, keys } = runtime;

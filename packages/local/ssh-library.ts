@@ -8,8 +8,8 @@ import type { Connection } from "ssh2";
 const require = createRequire(import.meta.url);
 
 /**
- * Lets this client, who has logged in, send packets of so many bytes. ssh2 ends a connection at 35,000, and with it
- * every session on it; strangers keep that bound. OpenSSH's client sends a command in one packet, however long.
+ * Lets a client that has logged in send packets of so many bytes, since OpenSSH's client sends a whole command in one
+ * packet. ssh2 ends a connection, with every session on it, at 35,000 bytes. That bound stays before the login.
  */
 export function boundPackets(connection: Connection, mostBytes: number): void {
   const { _protocol: protocol } = connection as unknown as Internals;
@@ -20,11 +20,11 @@ export function boundPackets(connection: Connection, mostBytes: number): void {
     if (inflating) inflating._maxOutputLength = mostBytes;
   };
   bound();
-  // Both are made anew at each key exchange.
+  // Each key exchange creates a new decipher and a new inflater.
   connection.on("rekey", bound);
 }
 
-/** Shows this client a text while it logs in (RFC 4252, 5.4); ssh2 can do so only before it knows who comes. */
+/** Shows a client a text during its login (RFC 4252, 5.4). ssh2 itself can do that only before the user name is known. */
 export function sendBanner(connection: Connection, text: string): void {
   const { _protocol: protocol } = connection as unknown as Internals;
   const { write } = protocol._packetRW;
@@ -67,7 +67,7 @@ const changes: readonly Change[] = [
     to: "> (this.mostBytes ?? MAX_PACKET_SIZE)",
   },
   {
-    // A comma is missing there, and SHA-1 and DSA are not let in.
+    // The original text lacks a comma, and names SHA-1 and DSA, which are refused.
     file: "ssh2/lib/protocol/Protocol.js",
     from: "'ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521'\n      + 'rsa-sha2-512,rsa-sha2-256,ssh-rsa,ssh-dss'",
     to: "'ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,rsa-sha2-512,rsa-sha2-256,sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com'",
@@ -75,9 +75,8 @@ const changes: readonly Change[] = [
 ];
 
 /**
- * The server of ssh2 with two changes, for neither of which it has an option: the length of a packet is bounded for
- * each connection, and it names signature algorithms as clients read them (RFC 8308, 3.1). Throws where a release of
- * ssh2 has no place for one of them.
+ * The server of ssh2 with two changes for which it has no option: each connection has its own bound for packets, and the
+ * server names signature algorithms as clients read them (RFC 8308, 3.1). Throws if the installed ssh2 has another text.
  */
 export const Ssh2Server: typeof ssh2.Server = loadServer();
 
@@ -88,7 +87,7 @@ function loadServer(): typeof ssh2.Server {
   return (require("ssh2") as typeof ssh2).Server;
 }
 
-/** Compiles the changed text as that module, so that whichever module requires it has the change. */
+/** Loads a module with its changed text, so that every module that requires it gets the change. */
 function loadChanged({ file, from, to }: Change): void {
   const path = require.resolve(file);
   const text = readFileSync(path, "utf8");

@@ -9,11 +9,11 @@ export interface Guest {
   readonly run: string;
   /** As the run's access names it: `<type> <base64>`. */
   readonly key: string;
-  /** Why the environment is not there any more; such a guest reads that and enters nothing. */
+  /** Why the environment has ended. Such a guest only reads the reason. */
   readonly ended?: EndedLogin;
 }
 
-/** What a login changes, and tells the client. */
+/** The effects of a login. */
 export interface LoginNews {
   onGuest(guest: Guest): void;
   /** Shows the client a text before it is let in or refused. */
@@ -53,7 +53,7 @@ function guestOf(runs: SshRuns, { username, key: shown }: PublicKeyAuthContext):
   return ended && key !== undefined ? { run: "", key, ended } : undefined;
 }
 
-/** Why this key, or this way to sign with it, is refused; it may have been let in before that. */
+/** Returns why a known key, or its signature algorithm, is refused. Earlier versions may have accepted both. */
 function weaknessOf(key: string, { key: shown, hashAlgo }: PublicKeyAuthContext): string | undefined {
   const bits = weakRsaBits(key);
   if (bits !== undefined) return tooWeak(bits);

@@ -9,9 +9,9 @@ import type { SshRuns } from "./ssh-runs.ts";
 export interface SshNotices {
   /** Shows the warning that holds now, and every later notice until the channel closes. */
   attach(run: string, channel: ServerChannel): void;
-  /** Shows what is new. To be called often. */
+  /** Shows new notices. Call it often. */
   look(): void;
-  /** Says why the terminals of this run end, where it ends. Of one that was cut it waits for that, for two seconds. */
+  /** Shows the last notice at the terminals of this run. Waits up to two seconds for the reason if a signal ended one. */
   sayGoodbye(run: string, isCut: boolean): Promise<void>;
 }
 
@@ -51,7 +51,7 @@ export function sshNotices({ noticeOf }: Pick<SshRuns, "noticeOf">, now: () => n
   };
 }
 
-/** The words of a warning are those of its moment; its end is still the same later. */
+/** Returns a warning with the time that is left now. */
 function wordsAtLogin({ words, endsAt }: Notice, now: number): string {
   return endsAt === undefined ? words : `Expires in ${durationText(Math.max(0, endsAt - now))}`;
 }

@@ -21,7 +21,7 @@ export function startProcess(
   child.once("error", () => finish(channel, 255, null));
   child.once("close", (code, signal) => finish(channel, code, signal));
   channel.once("close", () => hangUp(child));
-  // The client reads no more: the program is told as it writes, as before a closed pipe.
+  // The client reads no more: the next write of the program fails, as to a closed pipe.
   channel.once("eow", () => child.stdout.destroy());
   mark(child.pid);
   return { resize: () => undefined, signal: (name) => signalGroup(child, inside, name) };
@@ -38,14 +38,14 @@ function hangUp(child: ChildProcess): void {
   if (child.pid !== undefined && !hasEnded(child)) kill(-child.pid, "SIGHUP");
 }
 
-/** Signals what was started, as sshd does: its process group, without the programs that lead into a sandbox. */
+/** Signals the process group of a command, as sshd does. Leaves out the programs that lead into a sandbox. */
 function signalGroup(child: ChildProcess, { sandbox }: Inside, name: NodeJS.Signals): void {
   const { pid } = child;
   if (pid === undefined || hasEnded(child)) return;
   for (const member of sandbox ? guestsIn(pid) : [-pid]) kill(member, name);
 }
 
-/** Programs that wait for what they have started inside, and would end with a signal that it may take. */
+/** Programs that wait for their child inside. A signal that the child handles would end them. */
 const wrappers: ReadonlySet<string> = new Set(["nsenter", "bwrap"]);
 
 /** The processes of this group, without the wrappers. */

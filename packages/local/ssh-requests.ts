@@ -1,9 +1,9 @@
 import type { Connection } from "ssh2";
 
 /**
- * Answers what ssh2 leaves without an answer, for which a client would wait without end: every request on a session once
- * its program runs (RFC 4254, 5.4), and the close of a session in which none does (5.3). Where both outputs of a program
- * wait for room in the client's window, ssh2 sends a part twice or never; here both go on.
+ * Answers messages that ssh2 never answers, so that clients do not wait forever: requests on a session with a running
+ * program (RFC 4254, 5.4), and the close of a session without one (5.3). Also repairs a fault of ssh2: if both outputs of
+ * a program wait for the client's window, it sends a part twice or never.
  */
 export function answerRequests(connection: Connection): void {
   const { _protocol: protocol, _chanMgr: channels } = connection as unknown as Internals;
@@ -44,7 +44,7 @@ function isChannel(found: object | undefined): found is Channel {
   return found !== undefined && "_waitWindow" in found;
 }
 
-/** Takes what waits for room, so that ssh2 sends none of it, and answers what sends it: each part waits again if it has to. */
+/** Takes the waiting parts from ssh2, and returns a function that writes them again. A part may wait once more. */
 function takeWaiting(channel: Channel): () => void {
   const { _chunk: out, _chunkcb: outDone, _chunkErr: error, _chunkcbErr: errorDone } = channel;
   Object.assign(channel, { _waitWindow: false, _chunk: null, _chunkcb: null, _chunkErr: null, _chunkcbErr: null });
@@ -69,7 +69,7 @@ interface Channel {
   emit(event: string): void;
 }
 
-/** Has a channel once its program was started. What a client or this server forwards is a channel at once. */
+/** A session has a channel once its program was started. A forwarded connection is a channel from the start. */
 interface Session {
   readonly _chanInfo: { readonly outgoing: { readonly id: number } };
   readonly _channel?: Channel;

@@ -17,7 +17,7 @@ export interface SshRuns {
   start(run: string, channel: ServerChannel, wanted: WantedSession): Promise<Started>;
   /** The newest notice for the people in this run. */
   noticeOf(run: string): Notice | undefined;
-  /** Who was let into the environment of this SSH user name that ended last, and why it ended. */
+  /** Returns the keys of the latest ended environment of this SSH user name, and why it ended. */
   findEnded(login: string): EndedLogin | undefined;
   /** Connects to a port of the run's own loopback. Rejects where nothing answers. */
   dial(run: string, destination: Destination): Promise<Duplex>;
@@ -35,7 +35,7 @@ export interface WantedSession {
   /** What the client said of its terminal by now; undefined: it wants none. */
   readonly pty: () => TerminalInfo | undefined;
   readonly env: Readonly<Record<string, string>>;
-  /** To be called before the channel of a terminal ends: says why, where the run ends. It waits for that if it was cut. */
+  /** Shows why the run ends. Call it before the channel of a terminal ends. `isCut`: a signal ended the program. */
   readonly sayGoodbye: (isCut: boolean) => Promise<void>;
 }
 

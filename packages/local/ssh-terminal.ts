@@ -15,9 +15,9 @@ import type { TerminalNews, TerminalSize, WantedTerminal } from "./terminal-host
 const host = fileURLToPath(new URL("terminal-host.ts", import.meta.url));
 
 interface TerminalHooks {
-  /** Is told which process it is. */
+  /** Receives the process id. */
   readonly mark: (pid: number | undefined) => void;
-  /** Has the last word at the terminal. */
+  /** Runs before the channel ends, and may write to it. */
   readonly beforeEnd: (isCut: boolean) => Promise<void>;
 }
 
@@ -60,7 +60,7 @@ export async function startTerminal(
   channel.pipe(holder.stdin);
   holder.stdout.pipe(channel, { end: false });
   void ended.then(async () => {
-    // Beyond 128 a signal ended it.
+    // A code above 128 means that a signal ended the program.
     await beforeEnd(exitCode > 128);
     channel.exit(exitCode);
     channel.end();
@@ -72,7 +72,7 @@ export async function startTerminal(
   };
 }
 
-/** Only inside it is known which terminal it is. */
+/** Only a process inside can name its terminal. */
 const namingTerminal = ["/bin/sh", "-c", 'SSH_TTY=$(tty 2>/dev/null) && export SSH_TTY; exec "$0" "$@"'];
 
 type Holder = ChildProcess & {

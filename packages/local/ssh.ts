@@ -102,11 +102,11 @@ interface Client {
 const mostConnections = 1_000 + MOST_STARTUPS;
 /** Of one connection: a client in good order has two MiB of room for each of its channels. */
 const mostUnreadBytes = 32 * 1024 * 1024;
-/** More than any command line of Linux has: what is longer than a command may be is refused in words (ssh-session.ts). */
+/** More than the longest command of Linux, so that longer commands are refused with a message (ssh-session.ts). */
 const LONGEST_PACKET_BYTES = 4 * 1024 * 1024;
 /**
- * Clients decide by this name which of OpenSSH's own requests a server knows. OpenSSH's client says only then that it
- * reads no more, without which `ssh box yes | head` never ends.
+ * Clients decide by this name which of OpenSSH's own requests they send. Without it OpenSSH's client does not say that it
+ * reads no more, and `ssh box yes | head` never ends.
  */
 const ident = "OpenSSH_9.2 Berth";
 const lastWordsMs = 200;

@@ -6,7 +6,7 @@ import { sandboxUser } from "./sandbox-user.ts";
 /** The user of a run's processes, as /etc/passwd of a sandbox and the variables of a login say it. */
 export interface Account {
   readonly name: string;
-  /** As it is seen inside. */
+  /** The path inside the run. */
   readonly home: string;
   /** Bash where the run has one, else sh. */
   readonly shell: string;

@@ -7,16 +7,16 @@ import { idePassword, type LocalPort, notePlaceholder } from "./local-ports.ts";
 import type { Placeholders } from "./placeholder.ts";
 import type { LaunchPlan } from "./plan.ts";
 
-/** Says on the page of a run without code-server what to do. */
+/** Returns what the page of a run without code-server advises. */
 export function adviceOnIde(plan: Pick<LaunchPlan, "command" | "env">): string {
   if (idePassword(plan) === undefined) return "";
   return "For VS Code here, install code-server, put its directory on LOCAL_PATH, and start the stack and this workspace again.";
 }
 
 interface Serving {
-  /** Of the run. */
+  /** The directory of the run. */
   readonly directory: string;
-  /** The machine that serves; undefined where there is none. */
+  /** The machine that serves. undefined if the run has none. */
   readonly inside: Inside | undefined;
   readonly ports: readonly LocalPort[];
   readonly forwards: Pick<Forwards, "shut">;
@@ -24,7 +24,7 @@ interface Serving {
   readonly signal: AbortSignal;
 }
 
-/** Serves code-server at its port until `signal`. One that is given up is replaced by a page that says why. */
+/** Serves code-server at its port until `signal` is aborted. If it is given up, a page says why. */
 export async function serveIde({ directory, inside, ports, forwards, placeholders, signal }: Serving): Promise<void> {
   const port = ports.find(({ hasLogin }) => hasLogin);
   if (!port || !inside) return;
@@ -38,7 +38,7 @@ export async function serveIde({ directory, inside, ports, forwards, placeholder
 const mostFailures = 3;
 const longestPauseMs = 10_000;
 
-/** Returns in words why it was given up, or undefined once `signal` is aborted. */
+/** Returns why code-server was given up, or undefined once `signal` is aborted. */
 async function keepRunning(inside: Inside, port: number, signal: AbortSignal): Promise<string | undefined> {
   let hasAnswered = false;
   for (let failures = 1; !signal.aborted; failures += 1) {
@@ -62,8 +62,8 @@ async function keepRunning(inside: Inside, port: number, signal: AbortSignal): P
 }
 
 /**
- * The password goes in by a variable, which only the run's user sees. That the page asks for it stands among the words,
- * which win over a settings file in the home (code-server's FAQ, "How does the config file work?").
+ * Passes the password in a variable, which only the run's user sees. Options win over a configuration file in the home,
+ * so `--auth=password` makes the page ask for it (code-server's FAQ, "How does the config file work?").
  */
 function start(inside: Inside, port: number) {
   const place = inside.env.WORKSPACE ?? inside.work;

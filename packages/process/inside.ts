@@ -19,7 +19,7 @@ export interface Inside {
   readonly refusedCalls?: string;
   /** Where the command of the run began. */
   readonly work: string;
-  /** Its user. A supervisor of older code names none. */
+  /** The user of its processes. Absent if the supervisor runs older code. */
   readonly account?: Account;
   /** Its volumes by the place where they are to be seen, and where they are seen. */
   readonly mounts: readonly { readonly path: string; readonly seen: string }[];

@@ -17,7 +17,7 @@ export async function countKernels(origin: string, token: string, now: number): 
   }
 }
 
-/** The environment answers, and may answer without end. */
+/** Reads a bounded text, because the environment may answer without end. */
 async function readText(response: Response): Promise<string> {
   const parts: Uint8Array[] = [];
   let length = 0;

@@ -9,7 +9,7 @@ export interface LocalPort extends RunPort {
   readonly local: number;
   /** Nothing of the run's own will serve it. */
   readonly hasPlaceholder: boolean;
-  /** Its page asks for a password of its own. */
+  /** Whether its page asks for its own password. */
   readonly hasLogin?: boolean;
 }
 

@@ -19,7 +19,7 @@ function readNotice(directory: string): Notice | undefined {
   return { kind, words, at, ...(typeof endsAt === "number" && { endsAt }) };
 }
 
-/** Returns the newest notice; of a run that ended by itself, how, until somebody says more. */
+/** Returns the newest notice. A run that ended by itself has one with its exit code or reason. */
 export function newestNotice(directory: string): Notice | undefined {
   const told = readNotice(directory);
   const end = told?.kind === "end" ? undefined : readEnd(directory);
@@ -29,7 +29,7 @@ export function newestNotice(directory: string): Notice | undefined {
   return { kind: "end", words: `This environment has ended${why ? `: ${why}` : ""}`, at };
 }
 
-/** An environment that has ended: who was let in, and what they are told. */
+/** An environment that has ended: the keys that were let in, and why it ended. */
 export interface EndedLogin {
   /** Each `<type> <base64>`. */
   readonly keys: readonly string[];
@@ -41,7 +41,7 @@ export interface EndedLogin {
 const KEPT_MS = 7 * 24 * 3_600_000;
 const MOST_KEPT = 2_000;
 
-/** Remembers for a week who was let into an environment that ends, so that they read why. */
+/** Remembers for a week which keys were let into an environment that ends, so that their owners can read why. */
 export function noteEndedLogin(home: string, { login, keys }: Pick<Access, "login" | "keys">, end: Notice): void {
   if (keys.length === 0) return;
   const place = placeOf(home);

@@ -10,7 +10,7 @@ import { isVolumeId } from "./volume-directory.ts";
 /** What the supervisor is told through its socket: secrets are in here and in no file. */
 export interface LaunchPlan {
   readonly name: string;
-  /** What the first of its machines is called inside. */
+  /** The host name of its first machine, as seen inside. */
   readonly hostName: string;
   readonly home: string;
   readonly isolation: Isolation;
@@ -26,7 +26,7 @@ export interface LaunchPlan {
   readonly mounts: readonly { readonly volume: string; readonly path: string }[];
   /** Of the first machine. */
   readonly ports: readonly RunPort[];
-  /** Where command and execs begin: in the workspace, or in the home of the run's user. */
+  /** The directory in which command and execs begin: the workspace, or the home of the run's user. */
   readonly startsIn: "workspace" | "home";
   readonly limits: RunLimits;
 }

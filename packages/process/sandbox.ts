@@ -37,9 +37,9 @@ export interface SandboxRequest {
   readonly start: string | undefined;
   /** Its user; absent where only the sandbox itself is tried. */
   readonly account?: Account;
-  /** What it is called, and the text of its /etc/hosts. */
+  /** Its host name, and the text of its /etc/hosts. */
   readonly host?: { readonly name: string; readonly hosts: string };
-  /** Where files of /etc are written that are its own; in the home when not given. */
+  /** The directory for its own files of /etc. In the home if absent. */
   readonly ownFiles?: string;
   /** Descriptor from which bubblewrap reads /etc/gitconfig. */
   readonly gitConfig?: number;
@@ -161,10 +161,10 @@ function volumePlaces(binds: readonly Bind[]): string[] {
   return outward.flatMap(({ from, path }) => [...openWays(path), "--bind", from, path]);
 }
 
-/** Where a sandbox shows the /etc/profile of the machine. */
+/** The path at which a sandbox shows the /etc/profile of the machine. */
 const machineProfile = "/etc/profile.machine";
 
-/** What a login shell reads. That of many machines sets PATH anew, without the programs that the run was given. */
+/** /etc/profile of a sandbox. It keeps the run's PATH, which the profile of many machines replaces. */
 const profile = `_berth_path=$PATH
 if [ -r ${machineProfile} ]; then . ${machineProfile}; fi
 _berth_more=$PATH PATH=$_berth_path _berth_ifs=$IFS IFS=:
@@ -181,7 +181,7 @@ function ownEtc(directory: string, files: Readonly<Record<string, string>>): str
   return Object.entries(files).flatMap(([name, text]) => ["--ro-bind", ownFile(directory, name, text), `/etc/${name}`]);
 }
 
-/** Writes a file that a sandbox shows. Living sandboxes see what is written over it. */
+/** Writes a file that a sandbox shows. Running sandboxes see later changes. */
 function ownFile(directory: string, name: string, text: string): string {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const file = join(directory, name);

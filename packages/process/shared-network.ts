@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { systemPath } from "./environment.ts";
 import { resolverSettings } from "./name-servers.ts";
 
-/** What a network of its own takes, by the package that has it. */
+/** The programs that a run's own network needs, with their packages. */
 const programs = { slirp4netns: "slirp4netns", ip: "iproute2", nsenter: "util-linux" } as const;
 
-/** Returns why environments share the network of this machine, for a person who can change that. */
+/** Returns why environments share the network of this machine, for its operator. */
 export function whyNetworkIsShared(path = systemPath, hasResolver = resolverSettings() !== undefined): string {
   const missing = Object.entries(programs).filter(([program]) => !isInstalled(program, path));
   if (missing.length > 0) return `missing here: ${missing.map(([, name]) => name).join(", ")}`;

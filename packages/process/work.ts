@@ -16,7 +16,7 @@ export async function countWork({ directory, name }: RunPlace): Promise<number |
   return countKernels(origin, token, Date.now());
 }
 
-/** Counts the terminals in which a program runs in the foreground. Without /proc it finds none. */
+/** Counts the terminals with a program in the foreground. Returns 0 if the machine has no /proc. */
 async function countBusyTerminals(tree: ProcessTree): Promise<number> {
   if (process.platform !== "linux") return 0;
   const statuses = (await membersOf(tree)).flatMap(({ identity }) => findProcess(identity.pid) ?? []);

@@ -1,6 +1,9 @@
 import type { Resource } from "../synthesis/synthesize.ts";
 
-/** Lambda refuses a reservation that leaves an account less than this for all other functions ("Configuring reserved concurrency"). */
+/**
+ * Lambda refuses a reservation that leaves an account less than this for all other functions (Lambda Developer Guide,
+ * "Configuring reserved concurrency").
+ */
 const LEFT_UNRESERVED = 100;
 
 /** Says which quota of Lambda a stage needs: with a smaller one its deployment ends half way. */

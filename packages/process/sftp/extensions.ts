@@ -11,7 +11,7 @@ interface Extension {
 
 /** As much as OpenSSH's own server takes in one packet (its sftp-common.h). */
 export const LONGEST_PACKET = 256 * 1024;
-/** What else stands in a packet with data, as OpenSSH's server allows for it. */
+/** The room that OpenSSH's server leaves for the other fields of a packet with data. */
 const HEAD_BYTES = 1024;
 export const MOST_OPENED = 256;
 
@@ -78,7 +78,7 @@ export const extensions: Readonly<Record<string, Extension>> = {
   },
 };
 
-/** A length of 0 is all to the end of the file. A file is not copied onto itself, as with OpenSSH's server. */
+/** Copies to the end of the file if the length is 0. Refuses to copy a file onto itself, as OpenSSH's server does. */
 function copy(reader: PacketReader, { find }: Handles): Reply {
   const [from, at, length] = [find(reader), reader.u64(), reader.u64()];
   const [to, position] = [find(reader), reader.u64()];
@@ -97,7 +97,7 @@ function descriptorOf(opened: Opened): number {
   return opened.descriptor;
 }
 
-/** A path by which the file system of what is open is found. */
+/** Returns a path in the file system of an open file or directory. */
 function placeOf(opened: Opened): string {
   return opened.kind === "file" ? `/proc/self/fd/${opened.descriptor}` : opened.path;
 }

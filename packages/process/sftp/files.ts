@@ -62,7 +62,7 @@ export function setAttributes(target: string | number, { size, owner, mode, time
   else futimesSync(target, times.accessed, times.modified);
 }
 
-/** Sets what was said of a path itself, where it is a link too. A link has no size and, on Linux, no mode of its own. */
+/** Sets attributes of a path without following a link. A link has no size and, on Linux, no mode. */
 export function setLinkAttributes(path: string, { size, owner, mode, times }: Attributes): void {
   if (size !== undefined || (mode !== undefined && lstatSync(path).isSymbolicLink())) {
     throw Object.assign(new Error("Not for a link"), { code: "EOPNOTSUPP" });
