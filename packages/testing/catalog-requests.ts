@@ -33,6 +33,8 @@ export const operator = callerNamed("operator");
 const guest = callerNamed("guest");
 
 const githubUser = "octocat";
+/** The user of the published examples. */
+const exampleUser = "jeanschmidt";
 /** A key whose parts have the lengths that SSH writes before them (RFC 8709, section 4). */
 const keyParts = [Buffer.from([0, 0, 0, 11]), Buffer.from("ssh-ed25519"), Buffer.from([0, 0, 0, 32]), Buffer.alloc(32)];
 const publicKey = `ssh-ed25519 ${Buffer.concat(keyParts).toString("base64")}`;
@@ -46,7 +48,7 @@ export async function catalogWorld(options: HttpWorldOptions = {}): Promise<Http
     callers: [operator, guest, ...(options.callers ?? [])],
     settings: { adminUsers: ["operator"], ...options.settings },
   });
-  world.githubKeys.publish(githubUser, publicKey);
+  for (const user of [githubUser, exampleUser]) world.githubKeys.publish(user, publicKey);
   await world.login(guest);
   return world;
 }
