@@ -145,9 +145,9 @@ export function nodeGoneKey(uid: string): Key {
   return single(`node-gone#${uid}`);
 }
 
-/** What the latest listing of the machines showed of runs; `digit` is the first hex digit of the environment's uid. */
-export function runMarksKey(digit: string): Key {
-  return single(`run-marks#${digit}`);
+/** What the latest listing of the machines showed of runs; `digits` are the first one or two of the environment's uid. */
+export function runMarksKey(digits: string): Key {
+  return single(`run-marks#${digits}`);
 }
 
 /** Advice of one pool's plan; `digit` is the first hex digit of the environment's uid. */

@@ -105,7 +105,7 @@ export const pool = {
   },
 } satisfies Written<Pool>;
 
-/** Of 32,000 runs a sixteenth. */
+/** As many marks as one item may hold. */
 export const runMarks = {
   ...base,
   ...runMarksKey("0"),

@@ -6,8 +6,9 @@ import { FORMAT, isNewer } from "../../unreadable.ts";
 import type { Environment } from "./record.ts";
 
 /**
- * What the latest listing of the machines showed of the runs on them: one of 16 items, by the first digit of their uids.
- * They are written with each listing, without a condition: whatever one says is true as of its own time.
+ * Marks that the latest listing showed, in one of 16 items by the first hex digit of the environment's uid. An item that
+ * would exceed `MOST_MARKS` is written empty, and 16 items by the first two digits hold its marks. Each write is
+ * unconditional, because an item is true as of its own `at`.
  */
 export interface RunMarks extends Stored {
   readonly kind: "run-marks";
@@ -27,7 +28,7 @@ type RunId = { readonly uid: string; readonly run: number };
 const MOST_OLD_MS = 75_000;
 /** How far the clocks of two hosts may be apart: what is said to come from later is not believed. */
 const CLOCKS_MS = 17_000;
-/** One item has so many marks. A run that is left out is observed. */
+/** Marks per item: each look reads a whole item. With two digits this is room for 512,000 runs; the rest are observed. */
 const MOST_MARKS = 2_000;
 
 /**
@@ -46,42 +47,79 @@ export function markOf(
 
 const MARK_LENGTH = 12;
 
-/** Writes what a listing that began at `at` shows of the runs. A failure is logged: looks then observe. */
+/** Writes the marks of a listing that began at `at`. Logs a failure: looks then observe. */
 export async function writeRunMarks(ctx: Context<"table">, listed: readonly ComputeNode[], at: number): Promise<void> {
   const runs = Map.groupBy(marksIn(ctx, listed), ([{ uid }]) => uid.slice(0, 1));
   try {
     const before = await ctx.table.getMany(digits.map(runMarksKey));
-    // One that shows no run any more says so: what it said before would be believed for a minute. What a newer version
-    // keeps is that version's to write.
+    // An item is also written when its last run is gone, or its old marks would be believed for a minute. Items of a newer
+    // version are that version's to write.
     const present = (digit: string) => before.find(({ pk }) => pk === runMarksKey(digit).pk);
     const wanted = digits.filter((digit) => {
       const item = present(digit);
       return item ? !isNewer(item) : runs.has(digit);
     });
-    await Promise.all(wanted.map((digit) => ctx.table.put(itemOf(digit, runs.get(digit) ?? [], at))));
+    const marked = wanted.map((digit) => [digit, runs.get(digit) ?? []] as const);
+    // First the marks, then the empty items: a look in between would find no mark, and observe.
+    await writeEach(
+      ctx,
+      marked.flatMap(([, some]) => splitItems(some, at)),
+    );
+    await writeEach(
+      ctx,
+      marked.map(([digit, some]) => itemOf(digit, isSplit(some) ? [] : some, at)),
+    );
   } catch (error) {
     ctx.log.warn("marks of runs not kept", { error: String(error) });
   }
 }
 
 const digits = [..."0123456789abcdef"];
+/** Writes in flight. */
+const AT_ONCE = 50;
 
-function itemOf(digit: string, runs: readonly (readonly [RunId, string])[], at: number): RunMarks {
-  const marks = Object.fromEntries(runs.slice(0, MOST_MARKS).map(([id, mark]) => [nameOf(id), mark]));
-  return { ...runMarksKey(digit), writers: [], kind: "run-marks", format: FORMAT, at, marks };
+type MarkedRun = readonly [RunId, string];
+
+async function writeEach(ctx: Context<"table">, items: readonly RunMarks[]): Promise<void> {
+  for (let first = 0; first < items.length; first += AT_ONCE)
+    await Promise.all(items.slice(first, first + AT_ONCE).map((item) => ctx.table.put(item)));
 }
 
-/** Whether a fresh listing shows the run as it was when a look last observed it and had nothing left to do. */
+function isSplit(runs: readonly MarkedRun[]): boolean {
+  return runs.length > MOST_MARKS;
+}
+
+/** Returns the items of two digits; none where one item of one digit holds all marks. */
+function splitItems(runs: readonly MarkedRun[], at: number): RunMarks[] {
+  if (!isSplit(runs)) return [];
+  return [...Map.groupBy(runs, ([{ uid }]) => uid.slice(0, 2))].map(([twoDigits, some]) => itemOf(twoDigits, some, at));
+}
+
+function itemOf(digits: string, runs: readonly MarkedRun[], at: number): RunMarks {
+  const marks = Object.fromEntries(runs.slice(0, MOST_MARKS).map(([id, mark]) => [nameOf(id), mark]));
+  return { ...runMarksKey(digits), writers: [], kind: "run-marks", format: FORMAT, at, marks };
+}
+
+/** Reports whether a fresh listing shows the run as it was when a look last observed it and had nothing left to do. */
 export async function isAsObserved(
   ctx: Context<"table">,
-  { uid, run: { n: run, mark } }: Pick<Environment, "uid" | "run">,
+  { uid, run: { n: run, mark } }: { readonly uid: string; readonly run: Pick<Environment["run"], "n" | "mark"> },
   now: number,
 ): Promise<boolean> {
   if (mark === undefined) return false;
-  const item = await ctx.table.get(runMarksKey(uid.slice(0, 1)));
-  const seen = item && seenIn(item);
-  if (!seen || seen.at > now + CLOCKS_MS || now - seen.at > MOST_OLD_MS) return false;
-  return seen.marks[nameOf({ uid, run })] === mark;
+  const name = nameOf({ uid, run });
+  const first = await readMarks(ctx, uid.slice(0, 1));
+  // The item of two digits may be left over from a listing with more runs: it counts only if it is not the older one.
+  if (!first) return false;
+  const second = first.marks[name] === undefined ? await readMarks(ctx, uid.slice(0, 2)) : undefined;
+  const seen = second && second.at >= first.at ? second : first;
+  if (seen.at > now + CLOCKS_MS || now - seen.at > MOST_OLD_MS) return false;
+  return seen.marks[name] === mark;
+}
+
+async function readMarks(ctx: Context<"table">, digits: string): Promise<Pick<RunMarks, "at" | "marks"> | undefined> {
+  const item = await ctx.table.get(runMarksKey(digits));
+  return item && seenIn(item);
 }
 
 /** What is something else, or of a newer version, says nothing. */
