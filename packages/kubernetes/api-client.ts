@@ -21,7 +21,11 @@ export interface ApiClient {
   /** undefined: the API server says that there is no such object. */
   find<Body>(path: string, deadline?: AbortSignal): Promise<Body | undefined>;
   /** Every page of a list, or nothing: what `keep` makes of each item. */
-  list<Item, Kept>(path: string, keep: (item: Item) => readonly Kept[], options?: ListOptions): Promise<Listed<Kept>>;
+  list<Item, Kept>(
+    path: string,
+    keep: (item: Item) => readonly Kept[],
+    options?: ListOptions<Kept>,
+  ): Promise<Listed<Kept>>;
   create<Body>(path: string, body: object, deadline?: AbortSignal): Promise<Body>;
   /** Server-side apply under one field manager, whatever others have set. */
   apply<Body>(path: string, body: object, deadline?: AbortSignal): Promise<Body>;

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { ComputeNode } from "#core/ports/compute.ts";
 import { type ApiClient, apiClient } from "./api-client.ts";
 import { listNodes } from "./capacity.ts";
-import { answerJson, type LoopbackServer, loopbackServer } from "./loopback-fixture.ts";
+import { answerJson, type LoopbackServer, loopbackServer, refuse } from "./loopback-fixture.ts";
 import type { NodeTypeRule } from "./node-type.ts";
 import { pathsOf } from "./paths.ts";
 
@@ -18,18 +18,24 @@ afterEach(async () => {
 });
 
 /** What is listed of a cluster with these nodes and pods. */
-async function listed(nodes: readonly object[], pods: readonly object[] = [], nodeTypes: readonly NodeTypeRule[] = []) {
+async function listed(
+  nodes: readonly object[],
+  pods: readonly object[] = [],
+  nodeTypes: readonly NodeTypeRule[] = [],
+  isExpired: (query: URLSearchParams) => boolean = () => false,
+) {
   server = await loopbackServer((request, response) => {
     const items = request.url?.startsWith("/api/v1/nodes?") ? nodes : pods;
     const query = new URLSearchParams(request.url?.split("?")[1]);
+    if (isExpired(query)) return refuse(response, 410, "Expired");
     const [from, limit] = [Number(query.get("continue")), Number(query.get("limit"))];
     const next = from + limit < items.length ? { continue: String(from + limit) } : {};
     answerJson(response, { metadata: { resourceVersion: "1", ...next }, items: items.slice(from, from + limit) });
   });
   client = apiClient(server.access);
   kept = [];
-  const list: ApiClient["list"] = async (path, keep) => {
-    const found = await client.list(path, keep);
+  const list: ApiClient["list"] = async (path, keep, options) => {
+    const found = await client.list(path, keep, options);
     kept.push(...found.items);
     return found;
   };
@@ -123,6 +129,34 @@ describe("the nodes of a cluster", () => {
     await listed(nodes, pods);
 
     expect(server.requests).toHaveLength(3);
+  });
+
+  it("keep one sum for each node of what the pods of others take, however many those are and in whichever page", async () => {
+    const nodes = [nodeOf("a"), nodeOf("b")];
+    const pods = Array.from({ length: 9_000 }, (_, at) =>
+      podOn(at % 3 === 0 ? "a" : "b", { cpu: "10m", memory: "10Mi" }),
+    );
+
+    const listedNodes = await listed(nodes, [...pods, podOn("a", { "nvidia.com/gpu": "2" }, ours)]);
+
+    expect(server.requests.length).toBeGreaterThan(3);
+    // Two nodes, two sums and a run.
+    expect(kept).toHaveLength(5);
+    // 6,000 pods take 60 of 191 processors, and eight GPUs with their share need 172.8.
+    expect(listedNodes.map(({ name, foreignUnits, runs }) => [name, foreignUnits, runs?.length])).toEqual([
+      ["a", 1, 1],
+      ["b", 2, 0],
+    ]);
+  });
+
+  it("count no pod twice where a list is begun again because its pages expired", async () => {
+    let expired = 0;
+    const expire = (query: URLSearchParams) => query.has("continue") && expired++ === 0;
+    const pods = Array.from({ length: 1_500 }, () => podOn("a", { cpu: "100m" }));
+
+    expect(await listed([nodeOf("a")], pods, [], expire)).toMatchObject([{ foreignUnits: 7 }]);
+
+    expect(expired).toBeGreaterThan(1);
   });
 
   it("asks for pods that are on a node and not over, of all namespaces", async () => {

@@ -21,7 +21,10 @@ export async function listNodes(
   const { client } = place;
   const [nodes, pods] = await Promise.all([
     client.list<Node, Offer>("/api/v1/nodes", (node) => offersOf(node, nodeTypes)),
-    client.list<Pod, Taken>(`/api/v1/pods?fieldSelector=${unfinished}`, (pod) => takenBy(pod, place), { leaveOut }),
+    client.list<Pod, Taken>(`/api/v1/pods?fieldSelector=${unfinished}`, (pod) => takenBy(pod, place), {
+      leaveOut,
+      merge: mergeForeign,
+    }),
   ]);
   const byNode = Map.groupBy(pods.items, ({ node }) => node);
   return nodes.items.map((offer) => computeNode(offer, byNode.get(offer.node.name) ?? []));
@@ -29,7 +32,7 @@ export async function listNodes(
 
 const unfinished = encodeURIComponent("spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed");
 
-/** What a pod takes of its node. */
+/** What a pod of a run takes of its node, or all pods together that are not of our runs. */
 interface Taken extends Requests {
   readonly node: string;
   /** The run that it is of; undefined: not one of ours, also where another deployment or namespace has it. */
@@ -45,6 +48,18 @@ function takenBy(pod: Pod, { deployment, paths }: Place): Taken[] {
   const run = isOurs ? runOf(pod, "Pod") : undefined;
   const of = run && { uid: run.uid, run: run.run, mark: markOfPod(pod) };
   return node === undefined ? [] : [{ node, of, ...requests }];
+}
+
+/** Keeps the pods of our runs as they are, and one sum for each node of what the others take. */
+function mergeForeign(taken: readonly Taken[]): Taken[] {
+  const sums = new Map<string, Taken>();
+  for (const { of, node, gpus, cpus, memoryMb } of taken) {
+    if (of) continue;
+    const sum = sums.get(node) ?? { gpus: 0, cpus: 0, memoryMb: 0 };
+    const merged = { gpus: sum.gpus + gpus, cpus: sum.cpus + cpus, memoryMb: sum.memoryMb + memoryMb };
+    sums.set(node, { node, of, ...merged });
+  }
+  return [...taken.filter(({ of }) => of), ...sums.values()];
 }
 
 /** Of a node what is read of it: the rest, above all the images that it has, is tens of kB. */

@@ -8,7 +8,7 @@ export interface Listed<Kept> {
   readonly resourceVersion: string;
 }
 
-export interface ListOptions {
+export interface ListOptions<Kept = never> {
   /** Only the metadata of each item: the rest of it does not leave the API server. */
   readonly part?: "metadata";
   /**
@@ -16,6 +16,8 @@ export interface ListOptions {
    * such a list is none, since what is missing in it would be taken for gone.
    */
   readonly leaveOut?: ((name: string) => void) | undefined;
+  /** Reduces what is kept of all pages so far, after each page. */
+  readonly merge?: (kept: readonly Kept[]) => Kept[];
 }
 
 export interface Answer<Body> {
@@ -50,7 +52,7 @@ export async function listPages<Item, Kept>(
   server: Server,
   path: string,
   keep: (item: Item) => readonly Kept[],
-  options: ListOptions = {},
+  options: ListOptions<Kept> = {},
 ): Promise<Listed<Kept>> {
   for (let listings = 1; ; listings += 1) {
     try {
@@ -76,9 +78,9 @@ async function listOnce<Item, Kept>(
   server: Server,
   path: string,
   keep: (item: Item) => readonly Kept[],
-  options: ListOptions,
+  options: ListOptions<Kept>,
 ): Promise<Listed<Kept>> {
-  const kept: Kept[] = [];
+  let kept: Kept[] = [];
   const answersBefore = server.answers();
   let next = "";
   let size = pageSize.first;
@@ -101,6 +103,7 @@ async function listOnce<Item, Kept>(
     }
     const { metadata, items } = page?.body ?? (await leaveOne<Item>(server, at, options));
     for (const item of items ?? []) kept.push(...keep(item));
+    if (options.merge) kept = options.merge(kept);
     next = metadata.continue ?? "";
     if (next === "") return { items: kept, resourceVersion: metadata.resourceVersion };
     const fitting = Math.max(1, Math.floor((size * bytesOfPage) / (page?.bytes ?? 0)));
@@ -117,7 +120,11 @@ async function lives(server: Server, path: string): Promise<boolean> {
 }
 
 /** A page of one item that is too large, without it: its metadata says which one it is, and where the next one begins. */
-async function leaveOne<Item>(server: Server, path: string, { leaveOut }: ListOptions): Promise<Page<Item>> {
+async function leaveOne<Item>(
+  server: Server,
+  path: string,
+  { leaveOut }: Pick<ListOptions, "leaveOut">,
+): Promise<Page<Item>> {
   const { metadata, items } = (await server.read<Page<KubeObject>>(path, "metadata")).body;
   const name = (items ?? []).map((item) => `${item.metadata.namespace ?? ""}/${item.metadata.name}`).join();
   if (!leaveOut) throw new ApiUnreachable(`${nameOf({ method: "GET", path })}: ${name}`, tooLong);
