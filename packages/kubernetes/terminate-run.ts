@@ -18,13 +18,8 @@ export async function terminateRun(place: Place, id: RunId, { recent, blobs }: T
   const { pods } = recent.find(id) ?? (await readRun(place, id));
   recent.forget(id);
   const running = pods.filter(isRunning);
-  if (blobs)
-    await keepListing(
-      place,
-      blobs,
-      id,
-      running.find((pod) => machineOf(pod) === 0),
-    );
+  const first = running.find((pod) => machineOf(pod) === 0);
+  if (blobs) await keepListing(place, blobs, id, first);
   const answers = await Promise.all(running.map((pod) => terminatePod(place, pod)));
   return answers.every(Boolean);
 }

@@ -1,11 +1,11 @@
 import { finished } from "node:stream/promises";
 import type { ServerChannel } from "ssh2";
+import { printableText } from "#core/printable-text.ts";
 import { RunGone } from "#core/problem.ts";
 import { nameOfRun } from "#kubernetes/names.ts";
 import type { PodSession, PodSessionRequest } from "#kubernetes/pod-session.ts";
 import type { RunEntry } from "#kubernetes/run-entry.ts";
 import type { ClusterEntries, Entry } from "./cluster-entries.ts";
-import { printable } from "./printable.ts";
 import type { ClientRelays } from "./ssh-relay.ts";
 import { cells, type SshRuns, type TerminalInfo, termOf, type WantedSession } from "./ssh-runs.ts";
 
@@ -118,7 +118,7 @@ async function endWith(
   try {
     channel.exit(await ended);
   } catch (error) {
-    channel.stderr.write(`${printable(error instanceof Error ? error.message : unreachable)}\r\n`);
+    channel.stderr.write(`${printableText(error instanceof Error ? error.message : unreachable)}\r\n`);
     channel.exit(255);
   }
   // The end of the channel would cut off what waits on the second output.

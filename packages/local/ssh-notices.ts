@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ServerChannel } from "ssh2";
 import { durationText } from "#core/duration-text.ts";
 import type { Notice } from "#core/ports/compute.ts";
-import { printable } from "./printable.ts";
+import { printableText } from "#core/printable-text.ts";
 import type { SshRuns } from "./ssh-runs.ts";
 
 /** Shows the notices of runs at the terminals that are open in them. */
@@ -57,5 +57,5 @@ function wordsAtLogin({ words, endsAt }: Notice, now: number): string {
 }
 
 export function lineOf(words: string): string {
-  return `[berth] ${printable(words)}`;
+  return `[berth] ${printableText(words)}`;
 }

@@ -1,6 +1,6 @@
 import { constants } from "node:os";
 import type { ServerChannel, Session } from "ssh2";
-import { printable } from "./printable.ts";
+import { printableText } from "#core/printable-text.ts";
 import type { SshNotices } from "./ssh-notices.ts";
 import type { ClientRelays } from "./ssh-relay.ts";
 import type { ClientAddress, SshRuns, Started, TerminalInfo, WantedSession } from "./ssh-runs.ts";
@@ -122,7 +122,7 @@ export function letGo(channel: ServerChannel): void {
 
 function refuse(channel: ServerChannel, error: unknown): void {
   channel.stderr.write(
-    `${printable(error instanceof Error ? error.message : "The environment cannot be entered")}\r\n`,
+    `${printableText(error instanceof Error ? error.message : "The environment cannot be entered")}\r\n`,
   );
   channel.exit(255);
   channel.end();

@@ -1,8 +1,8 @@
 import { type Environment, readConfig } from "#aws/config.ts";
 import { jsonLog } from "#aws/log.ts";
 import type { Log } from "#core/ports/log.ts";
+import { printableText } from "#core/printable-text.ts";
 import { atLevel } from "./log-level.ts";
-import { printable } from "./printable.ts";
 import type { Stack } from "./stack.ts";
 import type { StackOptions } from "./stack-start.ts";
 import { startLines, stopLine } from "./start-lines.ts";
@@ -72,7 +72,7 @@ export function stackOutput(environment: Environment, { lines, notes }: Outputs)
 }
 
 function stoppedLine(path: string, isCluster = false): string {
-  const home = printable(path);
+  const home = printableText(path);
   if (isCluster) return `Stopped. Records are in ${home}; the next start there finds what runs on the cluster.`;
   return `Stopped: every environment that ran has ended. Disks and records are in ${home}; what still waited starts with the next start there.`;
 }

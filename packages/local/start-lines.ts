@@ -1,5 +1,5 @@
+import { printableText } from "#core/printable-text.ts";
 import type { ClusterWords } from "./environments.ts";
-import { printable } from "./printable.ts";
 import { quoted } from "./shell-lines.ts";
 import type { Stack } from "./stack.ts";
 
@@ -28,9 +28,9 @@ export function startLines(stack: Started, usualHome: string): string {
       `${home} (${cluster === undefined ? "disks and records stay" : "records stay; disks are on the cluster"})`,
     ],
   ];
-  const lines = rows.map(([label = "", text = ""]) => `  ${label.padEnd(11)}  ${printable(text)}`);
+  const lines = rows.map(([label = "", text = ""]) => `  ${label.padEnd(11)}  ${printableText(text)}`);
   const end = cluster === undefined ? "Ctrl-C ends it, and its environments" : "Ctrl-C ends it; environments go on";
-  return [`\nBerth listens on ${printable(url)} (${end})\n`, ...lines, ""].join("\n");
+  return [`\nBerth listens on ${printableText(url)} (${end})\n`, ...lines, ""].join("\n");
 }
 
 function clusterRows({ name, nodes, lacks }: ClusterWords): string[][] {
@@ -63,7 +63,7 @@ export function stopLine(names: readonly string[] | undefined, isCluster = false
   if (names === undefined) return "Stopping.";
   if (names.length === 0) return "Stopping. No environment runs.";
   if (isCluster) return `Stopping. On the cluster ${names.length} of its environments go on, until they end or expire.`;
-  const shown = names.slice(0, mostNamed).map(printable).join(", ");
+  const shown = names.slice(0, mostNamed).map(printableText).join(", ");
   const more = names.length > mostNamed ? ` and ${names.length - mostNamed} more` : "";
   return `Stopping ${names.length === 1 ? "1 environment" : `${names.length} environments`}: ${shown}${more}`;
 }

@@ -1,8 +1,8 @@
 import { styleText } from "node:util";
 import { redacted } from "#aws/log.ts";
 import type { Log } from "#core/ports/log.ts";
+import { printableText } from "#core/printable-text.ts";
 import type { News } from "./environment-news.ts";
-import { printable } from "./printable.ts";
 
 export interface TextLogOptions {
   /** Takes one line, with its end. */
@@ -27,16 +27,16 @@ export function textLog({ write, hasColors, isDetailed, columns }: TextLogOption
   const style = (format: Parameters<typeof styleText>[0], text: string) =>
     hasColors ? styleText(format, text, { validateStream: false }) : text;
   const line = (at: number, text: string) => write(`${style("dim", timeOf(at))}  ${text}\n`);
-  const say = (words: string, fields: Fields = {}) => line(Date.now(), `${words}${printable(detailsOf(fields))}`);
+  const say = (words: string, fields: Fields = {}) => line(Date.now(), `${words}${printableText(detailsOf(fields))}`);
   return {
     tell: ({ at, name, id, words, tone }) => {
       // 0 is what a terminal says that does not know.
       const width = columns?.() || Number.POSITIVE_INFINITY;
-      const whole = printable(name);
+      const whole = printableText(name);
       const hasId = whole.includes(id);
       const called = hasId || width === Number.POSITIVE_INFINITY ? whole : withoutMiddle(whole);
-      const label = (hasId ? called : `${called} ${printable(id)}`).padEnd(nameWidth);
-      const rows = rowsOf(printable(words), width - timeWidth - label.length - 2, width - indent.length);
+      const label = (hasId ? called : `${called} ${printableText(id)}`).padEnd(nameWidth);
+      const rows = rowsOf(printableText(words), width - timeWidth - label.length - 2, width - indent.length);
       const color = ({ good: "green", bad: "red", plain: undefined } as const)[tone];
       const [first = "", ...others] = rows.map((row) => (color ? style(color, row) : row));
       line(at, [`${style("bold", label)}  ${first}`, ...others.map((row) => indent + row)].join("\n"));

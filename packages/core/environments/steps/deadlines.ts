@@ -49,10 +49,9 @@ export function deadlineOf(environment: Environment, settings: Limits, keepsPlac
   } = environment;
   if (outcome && phase !== "stopping") return undefined;
   const known: readonly LimitOf[] = limits[phase];
-  return known
-    .filter((limit) => !(keepsPlace && limit === queueLimit))
-    .flatMap((limit) => limit(environment, settings) ?? [])
-    .reduce<Deadline | undefined>((first, one) => (first && first.at <= one.at ? first : one), undefined);
+  return earliest(
+    known.filter((limit) => !(keepsPlace && limit === queueLimit)).map((limit) => limit(environment, settings)),
+  );
 }
 
 /**
@@ -60,9 +59,12 @@ export function deadlineOf(environment: Environment, settings: Limits, keepsPlac
  * cluster answered decides this: the run may have become ready during an outage.
  */
 export function readyLimit(environment: Environment, settings: Limits): Deadline | undefined {
-  const known = [readyBy(environment), preparingLimit(environment, settings)];
-  return known
-    .flatMap((limit) => limit ?? [])
+  return earliest([readyBy(environment), preparingLimit(environment, settings)]);
+}
+
+function earliest(deadlines: readonly (Deadline | undefined)[]): Deadline | undefined {
+  return deadlines
+    .flatMap((deadline) => deadline ?? [])
     .reduce<Deadline | undefined>((first, one) => (first && first.at <= one.at ? first : one), undefined);
 }
 
