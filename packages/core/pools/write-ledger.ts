@@ -76,22 +76,26 @@ interface Changes {
 }
 
 /**
- * Compares the two lists in their order, which what stayed keeps as a rule: a large pool has a hundred thousand entries,
- * and a plan changes a few. What stands in another order is taken for changed.
+ * Compares the grants, and then the holdings, in their order, which a plan mostly keeps: a large pool has a hundred
+ * thousand entries, and a plan changes a few. Entries in another order count as changed.
  */
 function changesBetween(before: Ledger, after: Ledger): Changes {
+  const [granted, held] = [changesInOrder(before.granted, after.granted), changesInOrder(before.held, after.held)];
+  return { earlier: new Map([...granted.earlier, ...held.earlier]), later: [...granted.later, ...held.later] };
+}
+
+function changesInOrder(before: readonly Grant[], after: readonly Grant[]): Changes {
   const earlier = new Map<string, Grant>();
   const later: Grant[] = [];
-  const now = [...after.granted, ...after.held];
   let at = 0;
-  for (const was of [...before.granted, ...before.held]) {
-    const one = now[at];
+  for (const was of before) {
+    const one = after[at];
     if (one?.id === was.id) at += 1;
     if (one === was) continue;
     earlier.set(was.id, was);
     if (one?.id === was.id) later.push(one);
   }
-  return { earlier, later: [...later, ...now.slice(at)] };
+  return { earlier, later: [...later, ...after.slice(at)] };
 }
 
 /**
