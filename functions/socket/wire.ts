@@ -50,6 +50,11 @@ export function toWelcome(id: string): object {
   return { type: "welcome", message, workspace_id: id, current_directory: HOME };
 }
 
+/** A line for the people at the shell: a warning before the end, what takes it back, or the end itself. */
+export function toNotice(message: string): object {
+  return { type: "notice", message };
+}
+
 export const pong = { type: "pong" };
 export const goodbye = { type: "exit", message: "Disconnecting from workspace" };
 

@@ -9,6 +9,14 @@ export interface Closing {
   readonly reason: string;
 }
 
+/** What a look found that clients are to know. */
+export interface LookResult {
+  /** The newest notice; `n` grows from one to the next. */
+  readonly notice?: { readonly n: number; readonly words: string };
+  /** After the notice. */
+  readonly closing?: Closing;
+}
+
 /** The server's end of one connection. */
 export interface Channel {
   /** One text frame of JSON. */
@@ -24,8 +32,10 @@ export interface SocketSession {
    * One text frame of the client's, "" for one that is no text. Resolves when it is dealt with; others may come before.
    */
   receive(text: string): Promise<void>;
-  /** Whether what it is about is still there; asked every few seconds, for all that are about the same. */
-  look(): Promise<Closing | undefined>;
+  /** Looks at what it is about; asked every few seconds, for all that are about the same. */
+  look(): Promise<LookResult>;
+  /** Tells the client what a look found, unless it knows. */
+  show(found: LookResult): void;
   /** Whether it has been quiet for too long. */
   overdue(): Closing | undefined;
   /** The connection is gone. */

@@ -244,6 +244,20 @@ describe("the web shell behind API Gateway", () => {
     }
   });
 
+  it("tells of a coming end and of the end before the answer to the next frame, each once", async () => {
+    await connected();
+    await fixture.world.advance(31 * 60_000);
+
+    const [first, second] = [await answers({ type: "ping" }), await answers({ type: "ping" })];
+    await requestCancel({ ...fixture.world.as("alice"), dialect: "onmemos" }, ID);
+    const last = await answers({ type: "ping" });
+
+    expect(first).toEqual([{ type: "notice", message: "Expires in 30 minutes" }, { type: "pong" }]);
+    expect(second).toEqual([{ type: "pong" }]);
+    expect(last).toEqual([{ type: "notice", message: "This workspace was cancelled: Cancelled by its owner" }]);
+    expect(gateway.closed).toEqual([one]);
+  });
+
   it("closes once the key was revoked, and runs nothing of it any more", async () => {
     await connected();
     const item = await fixture.world.table.get(apiKeyKey(fixture.world.ctx.ids.hash(key)));
@@ -259,20 +273,25 @@ describe("the web shell behind API Gateway", () => {
   });
 
   it.each([
-    ["its workspace ends", () => requestCancel({ ...fixture.world.as("alice"), dialect: "onmemos" }, ID)],
+    [
+      "its workspace ends",
+      [{ type: "notice", message: "This workspace was cancelled: Cancelled by its owner" }],
+      () => requestCancel({ ...fixture.world.as("alice"), dialect: "onmemos" }, ID),
+    ],
     [
       "it was quiet for ten minutes",
+      [],
       async () => {
         const found = await record();
         const quiet = { state: { ...(found?.state as object), usedAt: Date.now() - 600_001 } };
         if (found) await fixture.world.table.put({ ...found, ...quiet });
       },
     ],
-  ])("closes when %s", async (_, change) => {
+  ])("closes when %s", async (_, frames, change) => {
     await connected();
     await change();
 
-    expect(await answers(command("late"))).toEqual([]);
+    expect(await answers(command("late"))).toEqual(frames);
     expect([gateway.closed, await record(), fixture.world.compute.execs()]).toEqual([[one], undefined, []]);
   });
 

@@ -6,7 +6,7 @@ import type { Catalog } from "#http/catalog.ts";
 import { type Admitted, handshakes } from "#http/handshake.ts";
 import { toResponse } from "#http/plain.ts";
 import type { Runtime } from "#http/runtime.ts";
-import type { Channel, Closing, SocketSession } from "#http/socket.ts";
+import type { Channel, LookResult, SocketSession } from "#http/socket.ts";
 import { connectionCounts } from "./connection-counts.ts";
 
 export interface SocketTimes {
@@ -156,13 +156,13 @@ function dismiss(ws: WebSocket): void {
 
 /** One look for all that are about the same. A look that fails says nothing. */
 async function look(connections: ReadonlySet<Connection>): Promise<void> {
-  const looks = new Map<string, Promise<Closing | undefined>>();
+  const looks = new Map<string, Promise<LookResult | undefined>>();
   for (const { ws, session } of connections) {
     const overdue = session.overdue();
     if (overdue) ws.close(overdue.code, overdue.reason);
     const looked = looks.get(session.about) ?? session.look().catch(() => undefined);
     looks.set(session.about, looked);
-    void looked.then((closing) => closing && ws.close(closing.code, closing.reason));
+    void looked.then((found) => found && session.show(found));
   }
   await Promise.all(looks.values());
 }

@@ -2,10 +2,20 @@ import type { UserContext } from "#core/context.ts";
 import { findEnvironment } from "#core/environments/record/read.ts";
 import { type Environment, isEnded } from "#core/environments/record/record.ts";
 import { shellWords } from "#core/environments/record/shell-words.ts";
+import { endWords, findNewestNotice } from "#core/environments/steps/notices.ts";
 import { type ExecRequest, type ExecResult, executeIn } from "#core/environments/verbs/exec.ts";
 import { Problem } from "#core/problem.ts";
 import { withoutKeys } from "#http/redaction.ts";
-import { type ShellCommand, type ShellState, type ShellStep, takeFailure, takeResult } from "./shell-step.ts";
+import type { LookResult } from "#http/socket.ts";
+import {
+  gone,
+  type ShellCommand,
+  type ShellState,
+  type ShellStep,
+  takeFailure,
+  takeLook,
+  takeResult,
+} from "./shell-step.ts";
 
 export type ShellContext = UserContext<"table" | "queue" | "compute">;
 
@@ -41,8 +51,15 @@ export async function runCommand(
     return takeResult(state, command, result, now());
   } catch (error) {
     if (!(error instanceof Problem)) ctx.log.error("shell failed", { error: withoutKeys(String(error)) });
-    return takeFailure(state, error, now());
+    const step = takeFailure(state, error, now());
+    return step.closing ? withReason(ctx, step) : step;
   }
+}
+
+/** Tells the client why the workspace is over. An outage keeps no connection from its end. */
+async function withReason(ctx: ShellContext, step: ShellStep): Promise<ShellStep> {
+  const found = await lookAt(ctx, step.state).catch(() => undefined);
+  return found?.closing ? takeLook(step.state, found) : step;
 }
 
 /** An outage that is over soon is not shown: under its id the command is run once however often it is asked for. */
@@ -57,11 +74,26 @@ async function execute(ctx: ShellContext, id: string, request: ExecRequest): Pro
   }
 }
 
-/** The workspace while it can be entered, now or later; undefined: it is over, or another one has its name. */
-export async function findUsable(ctx: ShellContext, id: string, uid?: string): Promise<Environment | undefined> {
+/** Returns the workspace while it can be entered, now or later. */
+export async function findUsable(ctx: ShellContext, id: string): Promise<Environment | undefined> {
   const environment = await findEnvironment(ctx, id);
-  if (!environment || (uid !== undefined && environment.uid !== uid)) return undefined;
-  return environment.end.outcome || environment.goal.desired !== "active" || isEnded(environment)
-    ? undefined
-    : environment;
+  return environment && !isOver(environment) ? environment : undefined;
+}
+
+/** The end comes after all other notices. */
+const LAST = Number.MAX_SAFE_INTEGER;
+
+/** Looks at the workspace of a connection: its newest notice, or how it ended. */
+export async function lookAt(ctx: ShellContext, { id, uid }: Pick<ShellState, "id" | "uid">): Promise<LookResult> {
+  const environment = await findEnvironment(ctx, id);
+  // The id may be another workspace's by now.
+  if (environment?.uid !== uid) return { notice: { n: LAST, words: `This ${ctx.noun} has ended` }, closing: gone };
+  if (isOver(environment)) return { notice: { n: LAST, words: endWords(environment, ctx.noun) }, closing: gone };
+  const notice = findNewestNotice(environment);
+  return notice ? { notice } : {};
+}
+
+function isOver(environment: Environment): boolean {
+  const { end, goal } = environment;
+  return end.outcome !== null || goal.desired !== "active" || isEnded(environment);
 }

@@ -1,7 +1,7 @@
 import type { SocketMessage } from "#http/socket.ts";
 import { resultFrames, toError } from "../wire.ts";
-import { findUsable, runCommand, type ShellContext } from "./shell-command.ts";
-import { gone, overdue, type ShellState, type ShellStep, takeFrame } from "./shell-step.ts";
+import { lookAt, runCommand, type ShellContext } from "./shell-command.ts";
+import { overdue, type ShellState, type ShellStep, takeFrame, takeLook } from "./shell-step.ts";
 
 /** What API Gateway meters as one message, and splits a longer one into ("API Gateway quotas"). */
 const FRAME_BYTES = 32_768;
@@ -11,14 +11,17 @@ const MESSAGE_BYTES = 98_304;
 const MOST_COMMAND_SECONDS = 840;
 
 /** Deals with a frame of a connection that a gateway keeps, from start to end; of a command under the message's id. */
-export async function answerMessage(
-  ctx: ShellContext,
-  state: ShellState,
-  { text, id, sentAt }: SocketMessage,
-): Promise<ShellStep> {
-  const now = () => ctx.clock.now();
-  const closing = overdue(state, sentAt) ?? ((await findUsable(ctx, state.id, state.uid)) ? undefined : gone);
+export async function answerMessage(ctx: ShellContext, state: ShellState, message: SocketMessage): Promise<ShellStep> {
+  const closing = overdue(state, message.sentAt);
   if (closing) return { state, frames: [], closing };
+  const seen = takeLook(state, await lookAt(ctx, state));
+  if (seen.closing) return seen;
+  const step = await answerFrame(ctx, seen.state, message);
+  return { ...step, frames: [...seen.frames, ...step.frames] };
+}
+
+async function answerFrame(ctx: ShellContext, state: ShellState, { text, id }: SocketMessage): Promise<ShellStep> {
+  const now = () => ctx.clock.now();
   if (new TextEncoder().encode(text).length > MESSAGE_BYTES) {
     return { state: { ...state, usedAt: now() }, frames: [toError(`The frame is over ${MESSAGE_BYTES} bytes`)] };
   }

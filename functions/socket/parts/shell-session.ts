@@ -1,6 +1,6 @@
 import type { Channel, SocketSession } from "#http/socket.ts";
-import { findUsable, runCommand, type ShellContext } from "./shell-command.ts";
-import { gone, isPing, overdue, type ShellStep, takeFrame } from "./shell-step.ts";
+import { lookAt, runCommand, type ShellContext } from "./shell-command.ts";
+import { isPing, overdue, type ShellStep, takeFrame, takeLook } from "./shell-step.ts";
 
 /** A connection that a server keeps in memory: its commands run one after another. */
 export function shellSession(ctx: ShellContext, begun: ShellStep, channel: Channel): SocketSession {
@@ -12,7 +12,8 @@ export function shellSession(ctx: ShellContext, begun: ShellStep, channel: Chann
   // A clock that is set does not end a connection.
   const now = () => ctx.clock.monotonic();
   const follow = ({ state: next, frames, closing }: ShellStep): void => {
-    state = next;
+    // A step that took long began before the client was told what it knows now.
+    state = { ...next, told: Math.max(state.told, next.told) };
     for (const frame of frames) channel.send(frame);
     if (!closing) return;
     isOver = true;
@@ -38,7 +39,10 @@ export function shellSession(ctx: ShellContext, begun: ShellStep, channel: Chann
   return {
     about: state.about,
     receive: async (text) => (isPing(text) ? follow(takeFrame(state, text, now())) : queue(text)),
-    look: async () => ((await findUsable(ctx, state.id, state.uid)) ? undefined : gone),
+    look: () => lookAt(ctx, state),
+    show: (found) => {
+      if (!isOver) follow(takeLook(state, found));
+    },
     overdue: () => (running === 0 ? overdue(state, now()) : undefined),
     end: () => {
       isOver = true;

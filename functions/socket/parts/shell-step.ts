@@ -1,9 +1,10 @@
 import type { Environment } from "#core/environments/record/record.ts";
+import { endWarning } from "#core/environments/steps/warnings.ts";
 import type { ExecResult } from "#core/environments/verbs/exec.ts";
 import { keyText } from "#core/keys.ts";
 import { Problem } from "#core/problem.ts";
-import type { Closing } from "#http/socket.ts";
-import { type ClientFrame, fromFrame, goodbye, HOME, pong, toError, toResult, toWelcome } from "../wire.ts";
+import type { Closing, LookResult } from "#http/socket.ts";
+import { type ClientFrame, fromFrame, goodbye, HOME, pong, toError, toNotice, toResult, toWelcome } from "../wire.ts";
 
 /** All that is known of a connection between two frames: plain data, in memory or in a record. */
 export type ShellState = Readonly<{
@@ -16,6 +17,8 @@ export type ShellState = Readonly<{
   directory: string;
   /** When it was last used, ms of the clock that all steps of the connection are given. */
   usedAt: number;
+  /** The timeline's entries up to this number are known to its client. */
+  told: number;
 }>;
 
 export type ShellCommand = ClientFrame & { readonly type: "command" };
@@ -38,9 +41,21 @@ const idle: Closing = { code: 1000, reason: "No command for 10 minutes" };
 
 /** A connection that is opened to a workspace. */
 export function beginShell(environment: Environment, now: number): ShellStep {
-  const { id, uid } = environment;
+  const { id, uid, events } = environment;
   const about = `${keyText(environment)}#${uid}`;
-  return { state: { id, uid, about, directory: HOME, usedAt: now }, frames: [toWelcome(id)] };
+  const state = { id, uid, about, directory: HOME, usedAt: now, told: events.count };
+  const warning = endWarning(environment, now);
+  return { state, frames: [toWelcome(id), ...(warning === null ? [] : [toNotice(warning)])] };
+}
+
+/** The workspace was looked at: the client is told what is new, once. */
+export function takeLook(state: ShellState, { notice, closing }: LookResult): ShellStep {
+  const isNew = notice !== undefined && notice.n > state.told;
+  return {
+    state: isNew ? { ...state, told: notice.n } : state,
+    frames: isNew ? [toNotice(notice.words)] : [],
+    ...(closing && { closing }),
+  };
 }
 
 /** The client sent a frame, "" for one that is no text. A ping does not count as use. */

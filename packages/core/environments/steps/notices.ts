@@ -41,6 +41,15 @@ function warnedAtOf({ use: { gpus, idle } }: Environment): number | null {
   return times.length > 0 ? Math.max(...times) : null;
 }
 
+/** How the entries begin that people at terminals are told of. */
+const NOTICES = [END_WARNING, EXTENDED, GPU_WARNING, IDLE_WARNING];
+
+/** Returns the newest notice in the timeline, with the number of its entry. */
+export function findNewestNotice({ events }: Pick<Environment, "events">): { n: number; words: string } | undefined {
+  const entry = events.timeline.findLast(({ reason }) => NOTICES.some((begin) => reason?.startsWith(begin)));
+  return entry && { n: entry.n, words: printableText(entry.reason ?? "") };
+}
+
 /** Tells the terminals why a run ends, before it is removed. A failure does not delay the end. */
 export async function tellEnd(ctx: WorkerContext, environment: Environment, now: number): Promise<void> {
   const { uid, run, end } = environment;
@@ -59,8 +68,9 @@ const verbs = {
   deleted: "was deleted",
 } as const satisfies Record<EndPhase, string>;
 
-function endWords({ end: { outcome }, run, reason }: Environment): string {
+/** Says how an environment ended, or that it was stopped. */
+export function endWords({ end: { outcome }, run, reason }: Environment, noun = "environment"): string {
   const verb = outcome ? verbs[outcome.phase] : run.error === null ? "was stopped" : "has failed";
   const why = outcome ? outcome.reason : (run.error ?? reason);
-  return printableText(`This environment ${verb}${why ? `: ${why}` : ""}`);
+  return printableText(`This ${noun} ${verb}${why ? `: ${why}` : ""}`);
 }
