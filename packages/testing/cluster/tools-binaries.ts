@@ -15,7 +15,7 @@ const run = promisify(execFile);
 export async function toolsPath(env: NodeJS.ProcessEnv): Promise<string> {
   const cache = env.BERTH_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "berth");
   const hash = createHash("sha256");
-  const files = (await readdir(toolsSources, { recursive: true })).filter((name) => /\.go$|go\.mod$/.test(name));
+  const files = (await readdir(toolsSources, { recursive: true })).filter((name) => /\.go$|go\.(mod|sum)$/.test(name));
   for (const file of files.toSorted()) hash.update(file).update(await readFile(join(toolsSources, file)));
   return join(cache, "tools", hash.digest("hex").slice(0, 12));
 }
