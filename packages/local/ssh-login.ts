@@ -44,11 +44,13 @@ export function logIn(context: AuthContext, runs: SshRuns, { onGuest, show }: Lo
 
 function guestOf(runs: SshRuns, { username, key: shown }: PublicKeyAuthContext): Guest | undefined {
   const blob = shown.data.toString("base64");
-  for (const { name, keys } of runs.find(username)) {
+  const living = runs.find(username);
+  for (const { name, keys } of living) {
     const key = keys.find((one) => one.split(" ")[1] === blob);
     if (key) return { run: name, key };
   }
-  const ended = runs.findEnded(username);
+  // An environment that was started again under its name has not ended: it no longer takes this key.
+  const ended = living.length > 0 ? undefined : runs.findEnded(username);
   const key = ended?.keys.find((one) => one.split(" ")[1] === blob);
   return ended && key !== undefined ? { run: "", key, ended } : undefined;
 }
