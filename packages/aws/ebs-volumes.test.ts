@@ -185,7 +185,7 @@ describe("EBS", () => {
       return { made, snapshot: ec2.snapshots.get(snapshotId) };
     };
 
-    it("and makes the volume once the tag that somebody removed is back", async () => {
+    it("and makes the volume once the removed tag is back", async () => {
       const { made, snapshot } = await restore(own);
 
       expect(made).toMatchObject({ zone: wanted.zone });

@@ -113,7 +113,7 @@ describe("the port before the bytes of a channel", () => {
 });
 
 describe("the bytes of a port", () => {
-  it("arrive whole wherever the connection cuts the server's answer", async () => {
+  it("arrive whole even if the connection splits the server's answer", async () => {
     const frames = Buffer.concat([
       frame(message(0, port)),
       frame(message(1, port)),

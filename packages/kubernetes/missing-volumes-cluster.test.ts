@@ -89,7 +89,7 @@ describe("a cluster without a default storage class", () => {
     expect(ended.run.applyingAt).toBeNull();
   });
 
-  it("makes a volume once somebody made a class the default, whenever that makes its volumes", async () => {
+  it("makes a volume once a class is the default, in both modes of volume binding", async () => {
     const claims = kubernetesClaims(place, { storageClass: null });
     const make = (token: string) =>
       claims.createVolume({ token, sizeGb: 1, zone: "us-east-1a", snapshotId: undefined });

@@ -136,7 +136,7 @@ describe("access on the local stack", () => {
     expect(await enter(ssh_command, "echo in", own)).toBe("in\n");
   });
 
-  it("refuses a user whom GitHub does not know, and says in the actions that there is no Jupyter", async () => {
+  it("refuses an unknown GitHub user, and says in the actions that there is no Jupyter", async () => {
     const id = await submit({ github_user: "octocat" });
     const active = await jobThat(id, ({ status }) => status === "active");
 

@@ -58,7 +58,7 @@ describe("who sees a page", () => {
     expect((await get({ authorization: basic(await fixture.keyOf("alice", { disabled: true })) })).status).toBe(403);
   });
 
-  it("is everybody where the page asks for a password of its own, and Berth's key is not passed on", async () => {
+  it("is every visitor of a page with its own password, and the page does not receive Berth's key", async () => {
     await fixture.environment("ide", { hasLogin: true });
     fixture.serve((incoming, outgoing) => outgoing.end(JSON.stringify(incoming.headers)));
     const host = "ide.preview.localhost:8080";
@@ -71,7 +71,7 @@ describe("who sees a page", () => {
     expect((await get({})).status).toBe(401);
   });
 
-  it("is whoever has a key of its owner, once an environment whose page had a password is not active", async () => {
+  it("is every holder of its owner's key, once an environment whose page had a password is not active", async () => {
     await fixture.environment("ide", { hasLogin: true, policy: { ...reservation, restarts: true } });
     await requestStop(fixture.world.as("alice"), "ide");
     const host = "ide.preview.localhost:8080";

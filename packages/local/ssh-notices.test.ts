@@ -98,7 +98,7 @@ describe.each(["bubblewrap", "none"] as const)("notices at terminals, isolation 
     expect(terminal.text()).toContain("[berth] This environment has ended: command exited with code 3");
   });
 
-  it("say nothing where somebody leaves a shell", async () => {
+  it("say nothing when a user leaves a shell", async () => {
     await fixture.begin();
     const terminal = await open();
 
@@ -108,7 +108,7 @@ describe.each(["bubblewrap", "none"] as const)("notices at terminals, isolation 
     expect(terminal.text()).not.toContain("[berth]");
   });
 
-  it("tell a later login why the environment has ended, and nobody whose key was not let in", async () => {
+  it("tell a later login why the environment has ended, and only for keys that were let in", async () => {
     await fixture.begin();
     await tell("end", "This environment was cancelled: Cancelled by its owner");
     await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });

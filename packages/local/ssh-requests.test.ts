@@ -55,7 +55,7 @@ describe.each(["bubblewrap", "none"] as const)("requests on a session that runs,
     },
   );
 
-  it("pass no signal that there is not, and go on", async () => {
+  it("ignore unknown signals, and go on", async () => {
     const channel = await ready("echo up; cat");
 
     for (const name of ["NOSUCH", "", "SIGUSR1", "constructor"]) send(client, channel, "signal", textOf(name));
@@ -63,7 +63,7 @@ describe.each(["bubblewrap", "none"] as const)("requests on a session that runs,
     expect(await said(channel, "read")).toMatchObject({ code: 0, out: "read" });
   });
 
-  it("are all answered: what acts on a terminal is done, and what nobody knows is refused", async () => {
+  it("are all answered: requests about a terminal are carried out, and unknown ones are refused", async () => {
     const channel = await ready("echo up; cat");
     const asked = ["window-change", "break", "x11-req", "keepalive@openssh.com", "shell", "env"];
 

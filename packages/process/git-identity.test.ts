@@ -35,7 +35,7 @@ describe("the user of git in a sandbox", () => {
     expect(seen).toBe(`${name}\n${email}\n`);
   });
 
-  it("gives way to that of the home and of a repository, and is nobody where no variable names one", async () => {
+  it("gives way to settings of the home and of a repository, and is unset without variables", async () => {
     const own = "git config --global user.name Global; git init -q r; git -C r config user.name Local";
     const seen = await outputOf(`${own}; git config user.name; git -C r config user.name; ${asks}`, {
       GIT_USER_EMAIL: "john@example.com",

@@ -68,7 +68,7 @@ it("says what a packet, a read and a write may hold, and tells the room by a han
   expect(byHandle.subarray(0, 29)).toEqual(byPath.subarray(0, 29));
 });
 
-it("names root and its group, and nobody where an id is nobody's", () => {
+it("names root and its group, and leaves unknown ids without a name", () => {
   const ids = Buffer.concat([u32(0), u32(4_000_000_000)]);
 
   const reply = extended("users-groups-by-id@openssh.com", text(ids), text(ids));
@@ -77,7 +77,7 @@ it("names root and its group, and nobody where an id is nobody's", () => {
   expect(reply.subarray(5)).toEqual(Buffer.concat([names, names]));
 });
 
-it("refuses what cannot be, and goes on", () => {
+it("refuses impossible requests, and goes on", () => {
   writeFileSync(path("there"), "");
   const handle = open("file");
   const refusals = [

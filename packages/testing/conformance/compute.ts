@@ -419,7 +419,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await compute.readLog(uid, 1)).toMatch(/^deaf\n/);
   });
 
-  it("asks nothing of a run that has ended, and of none", async () => {
+  it("does nothing to a run that has ended or never was", async () => {
     expect(await compute.terminate(uid, 1, 10)).toBe(true);
     await compute.apply(runOf({ command: test.command(uid, { prints: [], exits: 3 }) }));
     await ended();

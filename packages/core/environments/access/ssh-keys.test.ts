@@ -20,13 +20,13 @@ describe("an RSA key of fewer than 2,048 bits", () => {
     return keyOfParts("ssh-rsa", exponent, Buffer.concat([Buffer.alloc(1), Buffer.alloc(bytes, 255)]));
   });
 
-  it("is not let in, whoever names it", () => {
+  it("is refused from GitHub, in a submit and in a request", () => {
     expect(usableKeys(weak.join("\n"))).toEqual([]);
     expect(ownKeys(weak)).toEqual({ keys: [], areAllUsable: false });
     expect(weak.map(publicKeyOf)).toEqual([undefined, undefined, undefined]);
   });
 
-  it("is told from others by its bits", () => {
+  it("differs from other keys by its bits", () => {
     expect(weak.map(weakRsaBits)).toEqual([1_024, 1_536, 2_040]);
     expect([keyOfParts("ssh-rsa", exponent, modulus), lineOf("ssh-rsa"), "ssh-rsa", ""].map(weakRsaBits)).toEqual([
       ...[undefined, undefined, undefined, undefined],
