@@ -55,6 +55,8 @@ export function serveSession(
     if (!channel) return;
     begun = channel;
     keep(channel);
+    // ssh2 ends this stream when the client closes the channel. A later write fails, and no stack may end by that.
+    channel.stderr.on("error", () => undefined);
     let isClosed = false;
     channel.once("close", () => {
       isClosed = true;
