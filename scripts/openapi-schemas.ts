@@ -80,9 +80,12 @@ function mayBeNull({ type, anyOf = [] }: JsonSchema): boolean {
   return [type].flat().includes("null") || anyOf.some(mayBeNull);
 }
 
-/** What is said about the field stays on the field. */
+/**
+ * Allows null beside a schema. Words, examples and the default stay on the field, but for an empty object: client
+ * generators take none as the default of a union, and null means the same.
+ */
 function orNull({ description, default: usual, example, examples, ...schema }: JsonSchema): JsonSchema {
-  const about = { description, default: usual, example, examples };
+  const about = { description, default: typeof usual === "object" ? undefined : usual, example, examples };
   const told = Object.fromEntries(Object.entries(about).filter(([, value]) => value !== undefined));
   return { anyOf: [schema, { type: "null" }], ...told };
 }
