@@ -4,17 +4,17 @@ import { ATTEMPT_MS, CLAIM_MS, MOST_ATTEMPTS, nextTry, pauseMs, refusalOf, tried
 import { utcText } from "../utc.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { changeRecord } from "../write-record.ts";
+import { MISSED_LOOK_MS } from "./absence.ts";
 import { readHolders } from "./lease.ts";
 import {
   type Disk,
   type DiskSnapshot,
   findDisk,
-  GONE_MS,
   hasPendingSnapshot,
+  isVolumeGone,
   LONGEST_PENDING_MS,
   type LostBackup,
   longPending,
-  MISSED_LOOK_MS,
   MISSED_MS,
   NO_BACKUPS,
   tagsOf,
@@ -84,11 +84,7 @@ export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Pr
   const isOver = left === "failed" || lost.since === undefined || now - lost.since >= ATTEMPT_MS;
   if (isOver && lost.attempt >= MOST_ATTEMPTS) return giveUp(ctx, disk, lost, now, whyGivenUp(lost));
   const found = volume ? await ctx.volumes.findVolume(volume.id) : undefined;
-  if (!found && volume && isFirstMiss(disk, now)) {
-    const answeredAt = ctx.clock.now();
-    return later(withVolumeSeen(disk, false, answeredAt), answeredAt + MISSED_LOOK_MS, now, "does not see its volume");
-  }
-  if (!found) return giveUp(ctx, disk, lost, now, VOLUME_GONE_TOO);
+  if (!found) return missVolume(ctx, disk, lost, now);
   const seen = withVolumeSeen(disk, true, now);
   if (found.attached) return later(seen, now + CLAIMED_LOOK_MS, now, "waits until it is detached");
   // Made again from an older backup, and nothing written since.
@@ -145,8 +141,12 @@ function leftToHolder(disk: Disk, { since }: LostBackup, now: number): Step<Disk
   return later(withAttemptAnew(disk, now), now, now, "leaves its backup to whoever has it");
 }
 
-function isFirstMiss({ volumeMissedAt }: Disk, now: number): boolean {
-  return volumeMissedAt === undefined || now - volumeMissedAt < GONE_MS;
+/** Gives the backup up once there is no volume to make it of, and looks for the volume again until then. */
+function missVolume(ctx: WorkerContext, disk: Disk, lost: LostBackup, now: number): Step<Disk> {
+  const answeredAt = ctx.clock.now();
+  const missed = withVolumeSeen(disk, false, answeredAt);
+  if (!disk.volume || isVolumeGone(missed)) return giveUp(ctx, missed, lost, now, VOLUME_GONE_TOO);
+  return later(missed, answeredAt + MISSED_LOOK_MS, now, "does not see its volume");
 }
 
 const KEPT = "the volume itself is kept";

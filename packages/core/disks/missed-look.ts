@@ -1,15 +1,20 @@
-import { type Disk, GONE_MS, MISSED_LOOK_MS } from "./record.ts";
+import { type Absence, isGone, MISSED_LOOK_MS } from "./absence.ts";
+import { type Disk, volumeAbsence } from "./record.ts";
 import { originOf } from "./source.ts";
 
 const LONGEST_MISSED_LOOK_MS = 24 * 3_600_000;
 
-/** When what was missed is looked for again: less and less often once it is gone; null: nothing was. */
+/** Returns when to look again for what was missed, less and less often once all of it is gone; null: nothing was. */
 export function missedLookAt(disk: Disk, now: number): number | null {
-  const { volumeMissedAt, snapshots } = disk;
-  const backups = snapshots.filter(({ completed }) => completed);
-  const marks = [volumeMissedAt, originOf(disk)?.missedAt, ...backups.map(({ missedAt }) => missedAt)];
-  const missed = marks.filter((at) => at !== undefined);
+  const backups = disk.snapshots.filter(({ completed }) => completed);
+  return lookAgainAt([volumeAbsence(disk), originOf(disk) ?? {}, ...backups], now);
+}
+
+/** Returns the same for these alone. Each look must look for all of them, or they would be looked for each minute. */
+export function lookAgainAt(absences: readonly Absence[], now: number): number | null {
+  const missed = absences.filter(({ missedAt }) => missedAt !== undefined);
   if (missed.length === 0) return null;
-  const age = now - Math.max(...missed);
-  return now + (age < GONE_MS ? MISSED_LOOK_MS : Math.min(age, LONGEST_MISSED_LOOK_MS));
+  if (!missed.every(isGone)) return now + MISSED_LOOK_MS;
+  const age = now - Math.max(...missed.map(({ missedAt = now }) => missedAt));
+  return now + Math.max(MISSED_LOOK_MS, Math.min(age, LONGEST_MISSED_LOOK_MS));
 }

@@ -15,6 +15,7 @@ const snapshot = shape<DiskSnapshot>({
   completed: flag,
   failed: optional(flag),
   missedAt: optional(number),
+  missedAgainAt: optional(number),
   unremoved: optional(shape<Unremoved>({ why: text, tries: ordinal, at: number })),
   removingUntil: optional(number),
 });
@@ -40,11 +41,14 @@ export const parseDisk: (item: Item) => Disk = parserOf(
     phase: oneOf("creating", "available", "deleted", "purging", "purged"),
     volume: orNull(volumeRef),
     volumeMissedAt: optional(number),
+    volumeMissedAgainAt: optional(number),
     lostAt: optional(number),
     supersededVolumes: optional(listOf(text)),
     making: listOf(isMaking),
     restored: optional(shape<NonNullable<Disk["restored"]>>({ by: uid, at: moment })),
-    source: optional(shape<DiskSource>({ id: text, at: number, missedAt: optional(number) })),
+    source: optional(
+      shape<DiskSource>({ id: text, at: number, missedAt: optional(number), missedAgainAt: optional(number) }),
+    ),
     written: mark,
     restores: optional(listOf(shape<Restore>({ snapshot: text, disk: uid, at: number }))),
     snapshots: listOf(snapshot),

@@ -1,8 +1,9 @@
 import type { Context } from "../context.ts";
 import { diskKey, keyText } from "../keys.ts";
-import { firstSettles, LISTED_MS, type Making } from "../making.ts";
+import { firstSettles, type Making } from "../making.ts";
 import type { Stored } from "../ports/table.ts";
 import type { SnapshotTags, VolumeRef } from "../ports/volumes.ts";
+import { type Absence, isGone, MISSED_LOOK_MS, missedAgain, NOT_MISSED } from "./absence.ts";
 import { parseDisk } from "./parse.ts";
 
 /** Purged disks stay as records for a while, under no name. */
@@ -19,15 +20,13 @@ export interface Holder {
   readonly id: string;
 }
 
-export interface DiskSnapshot {
+export interface DiskSnapshot extends Absence {
   readonly id: string;
   /** The point in time it holds, ms. */
   readonly at: number;
   readonly completed: boolean;
   /** It was seen to have failed: from then on "not found" means that it was removed. */
   readonly failed?: boolean | undefined;
-  /** Since when it was asked for and not found; missing: it was seen the last time. */
-  readonly missedAt?: number | undefined;
   /** It is to go, and its removal was refused; missing: that was not tried. Nobody waits for it. */
   readonly unremoved?: Unremoved | undefined;
   /**
@@ -49,20 +48,11 @@ export interface Unremoved {
 /** What one look does not see is gone only when a later one, no earlier than this, does not see it either. */
 export const MISSED_MS = 10_000;
 
-/**
- * A volume, or a completed backup, is gone only when it is not seen for so long since it was first missed: no less than
- * what was just made may be listed late, and long enough for a mount that comes late.
- */
-export const GONE_MS = LISTED_MS;
-
 /** Why a backup is not made again whose volume was taken for gone; no more once that is seen again. */
 export const VOLUME_GONE_TOO = "Its latest backup failed, and its volume is gone";
 
 /** Why none is made where the provider of the volume makes no snapshots. */
 export const NO_BACKUPS = "No backups are made where it runs; the volume itself is kept";
-
-/** What one look missed is looked for again so soon. */
-export const MISSED_LOOK_MS = 60_000;
 
 /**
  * A snapshot of many terabytes takes hours. One that is pending for longer than a day counts as failed and is made again,
@@ -72,13 +62,11 @@ export const LONGEST_PENDING_MS = 24 * 3_600_000;
 const PENDING_TOLD_MS = 15 * 60_000;
 
 /** The backup of another disk that this one was made of. */
-export interface DiskSource {
+export interface DiskSource extends Absence {
   /** The snapshot. */
   readonly id: string;
   /** The point in time it holds, ms. */
   readonly at: number;
-  /** Since when it was asked for and not found; missing: it was seen the last time. */
-  readonly missedAt?: number | undefined;
 }
 
 /** A snapshot that another disk begins with. It stays until that disk has a backup of its own, or will never need one. */
@@ -122,8 +110,9 @@ export interface Disk extends Stored {
   readonly phase: DiskPhase;
   /** While it exists it is used; a restore happens only where there is none. */
   readonly volume: VolumeRef | null;
-  /** Since when the volume was asked for and not found; missing: it was seen the last time. */
-  readonly volumeMissedAt?: number | undefined;
+  /** The absence of the volume. */
+  readonly volumeMissedAt?: Absence["missedAt"];
+  readonly volumeMissedAgainAt?: Absence["missedAgainAt"];
   /**
    * Since when it is known to have neither its volume nor any backup, nor what that can be made of; missing: it is not
    * lost.
@@ -220,7 +209,7 @@ export function seenBackups({ snapshots }: Pick<Disk, "snapshots">): readonly Di
 
 /** A completed snapshot after a look for it. */
 export function sighted(snapshot: DiskSnapshot, isSeen: boolean, now: number): DiskSnapshot {
-  return { ...snapshot, missedAt: isSeen ? undefined : (snapshot.missedAt ?? now) };
+  return { ...snapshot, ...(isSeen ? NOT_MISSED : missedAgain(snapshot, now)) };
 }
 
 /**
@@ -229,14 +218,36 @@ export function sighted(snapshot: DiskSnapshot, isSeen: boolean, now: number): D
  */
 export function withVolumeSeen(disk: Disk, isSeen: boolean, now: number): Disk {
   if (isSeen)
-    return { ...withVolume(disk, now), volumeMissedAt: undefined, lostAt: undefined, ...unmissedSource(disk) };
+    return {
+      ...withVolume(disk, now),
+      volumeMissedAt: undefined,
+      volumeMissedAgainAt: undefined,
+      lostAt: undefined,
+      ...unmissedSource(disk),
+    };
   const dueAt = Math.min(disk.dueAt ?? Number.POSITIVE_INFINITY, now + MISSED_LOOK_MS);
-  return { ...disk, volumeMissedAt: disk.volumeMissedAt ?? now, dueAt };
+  return { ...withVolumeMissed(disk, now), dueAt };
+}
+
+/** Returns the disk after a look that the provider answered at `now`, and that missed its volume, if it has one. */
+export function withVolumeMissed(disk: Disk, now: number): Disk {
+  if (!disk.volume) return disk;
+  const { missedAt, missedAgainAt } = missedAgain(volumeAbsence(disk), now);
+  return { ...disk, volumeMissedAt: missedAt, volumeMissedAgainAt: missedAgainAt };
+}
+
+/** Reports whether answered looks missed its volume for so long that it counts as gone. */
+export function isVolumeGone(disk: Disk): boolean {
+  return isGone(volumeAbsence(disk));
+}
+
+export function volumeAbsence({ volumeMissedAt, volumeMissedAgainAt }: Disk): Absence {
+  return { missedAt: volumeMissedAt, missedAgainAt: volumeMissedAgainAt };
 }
 
 /** Takes the mark off: a disk with a volume is not looked for in its snapshot, and the mark would count as an absence. */
 function unmissedSource({ source }: Disk): Pick<Disk, "source"> | undefined {
-  return source && { source: { ...source, missedAt: undefined } };
+  return source && { source: { ...source, ...NOT_MISSED } };
 }
 
 /** Its latest backup was given up since there was nothing to make it of. */

@@ -1,4 +1,5 @@
 import type { Context } from "../context.ts";
+import { missedAgain, NOT_MISSED } from "./absence.ts";
 import { type Disk, type DiskSource, mayHold } from "./record.ts";
 
 /** How long the snapshot is kept of a disk that was written to and is lost: its owner has to hear of that first. */
@@ -12,9 +13,9 @@ export async function seekSource(ctx: Context<"volumes">, disk: Disk): Promise<D
   const source = originOf(disk);
   if (!source) return disk;
   const found = await ctx.volumes.findSnapshot(source.id);
-  if (found?.state === "completed") return { ...disk, source: { ...source, missedAt: undefined }, lostAt: undefined };
+  if (found?.state === "completed") return { ...disk, source: { ...source, ...NOT_MISSED }, lostAt: undefined };
   // The absence counts from the answer: a time in which nobody looked is none.
-  return { ...disk, source: { ...source, missedAt: source.missedAt ?? ctx.clock.now() } };
+  return { ...disk, source: { ...source, ...missedAgain(source, ctx.clock.now()) } };
 }
 
 /**

@@ -4,23 +4,25 @@ import type { Item } from "../ports/table.ts";
 import type { SnapshotTags, VolumeSnapshot } from "../ports/volumes.ts";
 import { sameData } from "../same-data.ts";
 import type { Step, WorkerContext } from "../worker.ts";
+import { isGone } from "./absence.ts";
 import { changeDirectory, type Directory, nameOf, readDirectory, without } from "./directory.ts";
 import { settleRestores } from "./from-snapshot.ts";
 import { readHolders } from "./lease.ts";
 import { followSnapshots, makeAgain, warningOf } from "./lost-backup.ts";
 import { settleMaking } from "./making.ts";
-import { missedLookAt } from "./missed-look.ts";
+import { lookAgainAt } from "./missed-look.ts";
 import { HELD_MS, nextLook } from "./next-look.ts";
 import { closeOperation } from "./operations.ts";
 import { parseDisk } from "./parse.ts";
 import {
   type Disk,
   type DiskSnapshot,
-  GONE_MS,
   hasPendingSnapshot,
   isClaimed,
+  isVolumeGone,
   sighted,
   tagsOf,
+  withVolumeMissed,
   withVolumeSeen,
 } from "./record.ts";
 import { removalPauseMs, reportUnremoved, sourcesOf, whyNot } from "./removal.ts";
@@ -54,7 +56,7 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   const followed = await followSnapshots(ctx, disk, now);
   if (!sameData(followed, disk)) return tellingHolder(noted(followed, now, "followed its backups"));
   const sought = await seekContents(ctx, disk, now);
-  if (!sameData(sought, disk)) return noted(sought, now, "sees its contents again");
+  if (!sameData(sought, disk)) return noted(sought, now, "looked for its contents");
   const settled = await settleMaking(ctx, disk, now);
   if (!sameData(settled, disk)) return noted(settled, now, "looked for what was made");
   const again = await makeAgain(ctx, disk, now);
@@ -77,10 +79,10 @@ async function stillRestoredFrom(ctx: WorkerContext, disk: Disk, now: number): P
     return sighted(one, (await ctx.volumes.findSnapshot(one.id)) !== undefined, ctx.clock.now());
   };
   const looked = { ...disk, snapshots: await Promise.all(disk.snapshots.map(look)) };
-  const isGone = ({ missedAt }: DiskSnapshot) => missedAt !== undefined && now - missedAt >= GONE_MS;
   const isLeft = (one: DiskSnapshot) => disk.restores?.some(({ snapshot }) => snapshot === one.id) && !isGone(one);
   if (!looked.snapshots.some(isLeft)) return over({ ...looked, phase: "purging", dueAt: now }, "begins its purge");
-  const dueAt = Math.min(now + KEPT_MS, missedLookAt(looked, now) ?? Number.POSITIVE_INFINITY);
+  const lookAt = lookAgainAt(looked.snapshots.filter(isLeft), now);
+  const dueAt = Math.min(now + KEPT_MS, lookAt ?? Number.POSITIVE_INFINITY);
   return over({ ...looked, dueAt }, "is still restored from");
 }
 
@@ -101,29 +103,30 @@ function noted(disk: Disk, now: number, log: string): Step<Disk> {
   return over({ ...disk, dueAt: now }, log, warningOf(disk, now));
 }
 
-/** Clears the mark of what was missed of its contents: nobody else may look for it before the next job does. */
+/** Looks for what was missed of its contents: no other look may come before the next job. */
 async function seekContents(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
   const { volume, volumeMissedAt, lostAt } = disk;
   const isLost = lostAt !== undefined;
   const isAlone = hasOnlyVolume(disk);
   if (volume && (volumeMissedAt !== undefined || isLost || isAlone)) {
     if (await ctx.volumes.findVolume(volume.id)) return withVolumeSeen(disk, true, now);
-    if (isAlone && !isLost) return missOnlyVolume(ctx, disk);
+    const missed = withVolumeMissed(disk, ctx.clock.now());
+    if (isAlone && !isLost) return missOnlyVolume(ctx, missed);
+    return seekMissedSource(ctx, missed);
   }
-  if (!isLost && originOf(disk)?.missedAt === undefined) return disk;
-  const sought = await seekSource(ctx, disk);
-  return sought.source?.missedAt === undefined ? sought : disk;
+  return seekMissedSource(ctx, disk);
+}
+
+async function seekMissedSource(ctx: WorkerContext, disk: Disk): Promise<Disk> {
+  if (disk.lostAt === undefined && originOf(disk)?.missedAt === undefined) return disk;
+  return seekSource(ctx, disk);
 }
 
 /** Nobody may ever open it: the time for which its snapshot is kept begins here too. */
 function missOnlyVolume(ctx: WorkerContext, disk: Disk): Disk {
-  const { uid, volume, volumeMissedAt } = disk;
-  // The absence counts from the answer: a time in which nobody looked is none.
-  const now = ctx.clock.now();
-  if (volumeMissedAt === undefined) return withVolumeSeen(disk, false, now);
-  if (now - volumeMissedAt < GONE_MS) return disk;
-  ctx.log.error("disk lost", { disk: uid, volume: volume?.id });
-  return { ...disk, lostAt: now };
+  if (!isVolumeGone(disk)) return disk;
+  ctx.log.error("disk lost", { disk: disk.uid, volume: disk.volume?.id });
+  return { ...disk, lostAt: ctx.clock.now() };
 }
 
 /** What was asked for is so from the answer on; the requests say it once this record has been looked at. */

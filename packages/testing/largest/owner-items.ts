@@ -53,6 +53,7 @@ export const disk = {
   phase: "available",
   volume: { id: "vol-0123456789abcdef0", zone },
   volumeMissedAt: at,
+  volumeMissedAgainAt: at,
   lostAt: at,
   supersededVolumes: many(10, () => "vol-0123456789abcdef0"),
   making: many(40, () => ({
@@ -64,7 +65,7 @@ export const disk = {
     at,
   })),
   restored: { by: uid, at },
-  source: { id: snapshot, at, missedAt: at },
+  source: { id: snapshot, at, missedAt: at, missedAgainAt: at },
   written: true,
   restores: many(40, () => ({ snapshot, disk: uid, at })),
   snapshots: many(43, () => ({
@@ -73,6 +74,7 @@ export const disk = {
     completed: true,
     failed: true,
     missedAt: at,
+    missedAgainAt: at,
     unremoved: { why: reason, tries: 1_000_000, at },
     removingUntil: at,
   })),

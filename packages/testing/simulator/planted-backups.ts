@@ -120,8 +120,8 @@ export const backupBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/record.ts",
-        find: "{ ...withVolume(disk, now), ",
-        replace: "{ ...disk, ",
+        find: "...withVolume(disk, now),",
+        replace: "...disk,",
       },
     ],
   },

@@ -303,8 +303,8 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/disk.ts",
-        find: "missedAt !== undefined && now - missedAt < GONE_MS",
-        replace: "missedAt === 0",
+        find: "if (volume && isLate(volumeAbsence(record)))",
+        replace: "if (volume && record.volumeMissedAt === 0)",
       },
     ],
   },
@@ -433,6 +433,28 @@ export const diskBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "an outage between two looks that missed a volume counted as its absence",
+    caughtBy: {
+      file: "disks/absence.test.ts",
+      title: "a job gets the volume of its disk that looks before and after missed",
+    },
+    edits: [{ file: "disks/absence.ts", find: "Math.max(0, gapMs - MOST_COUNTED_MS)", replace: "Math.min(0, gapMs)" }],
+  },
+  {
+    name: "a volume that is gone waited for as long as nobody looks each minute",
+    caughtBy: {
+      file: "disks/absence.test.ts",
+      title: "a volume that really is gone is made again after seven looks, however far apart",
+    },
+    edits: [
+      {
+        file: "disks/absence.ts",
+        find: "Math.max(0, gapMs - MOST_COUNTED_MS)",
+        replace: "(gapMs > MOST_COUNTED_MS ? gapMs : 0)",
+      },
+    ],
+  },
+  {
     name: "a disk lost for ever",
     caughtBy: {
       file: "disks/restore.test.ts",
@@ -441,8 +463,8 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/record.ts",
-        find: "volumeMissedAt: undefined, lostAt: undefined, ...",
-        replace: "volumeMissedAt: undefined, ...",
+        find: "      lostAt: undefined,\n      ...unmissedSource(disk),",
+        replace: "      ...unmissedSource(disk),",
       },
     ],
   },

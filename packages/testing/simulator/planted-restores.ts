@@ -41,8 +41,8 @@ export const restoreBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/disk.ts",
-        find: "const isLate = now - missedAt < GONE_MS || ",
-        replace: "const isLate = now - missedAt < Number.POSITIVE_INFINITY || ",
+        find: "const mayCome = isLate(source) || ",
+        replace: "const mayCome = source.missedAt !== undefined || ",
       },
     ],
   },
@@ -93,7 +93,7 @@ export const restoreBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/step.ts",
-        find: "if (!isLost && originOf(disk)?.missedAt === undefined) return disk;",
+        find: "if (disk.lostAt === undefined && originOf(disk)?.missedAt === undefined) return disk;",
         replace: "if (originOf(disk)?.missedAt === undefined) return disk;",
       },
     ],

@@ -1,4 +1,5 @@
-import { type Disk, GONE_MS } from "#core/disks/record.ts";
+import { GONE_MS } from "#core/disks/absence.ts";
+import type { Disk } from "#core/disks/record.ts";
 import type { Volumes } from "#core/ports/volumes.ts";
 import type { MemoryVolumes } from "../memory-volumes.ts";
 import type { DiskWatch } from "./disk-invariants.ts";

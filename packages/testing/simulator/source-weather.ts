@@ -1,4 +1,5 @@
-import { type Disk, GONE_MS } from "#core/disks/record.ts";
+import { GONE_MS } from "#core/disks/absence.ts";
+import type { Disk } from "#core/disks/record.ts";
 import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { asUser } from "./as-user.ts";
 import type { ClientAction } from "./clients.ts";

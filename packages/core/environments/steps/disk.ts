@@ -1,16 +1,18 @@
 import type { Context } from "../../context.ts";
+import { type Absence, isLate } from "../../disks/absence.ts";
 import { acquire } from "../../disks/acquire.ts";
 import { handOver } from "../../disks/lease.ts";
 import {
   type Disk,
   type DiskSnapshot,
   findDisk,
-  GONE_MS,
   hasPendingSnapshot,
+  isVolumeGone,
   longPending,
   mayHold,
   seenBackups,
   sighted,
+  volumeAbsence,
   withMaking,
   withVolumeSeen,
   zonePinnedBy,
@@ -94,12 +96,12 @@ export async function openDisk(
   const missed = disk.snapshots
     .filter(mayHold)
     .filter(({ at, missedAt }) => missedAt !== undefined && at > (backup?.at ?? 0));
-  const waits = whyItWaits(disk, backup, missed, now);
+  const waits = whyItWaits(disk, backup, missed);
   if (waits !== undefined) return { kind: "waits", reason: waits(`disk '${use.name}'`) };
   // What another disk's backup began is used up with the first run: later volumes are made of its own.
   const source = originOf(disk);
   if (disk.volume && !backup && !source) return loseDisk(ctx, disk, use.name, now);
-  if (!backup && source?.missedAt !== undefined) return missSource(ctx, disk, source.missedAt, use.name, now);
+  if (!backup && source?.missedAt !== undefined) return missSource(ctx, disk, source, use.name, now);
   for (const { id } of missed) ctx.log.error("a backup is gone", { disk: disk.uid, snapshot: id });
   const origin = backup ?? source;
   const wanted = { zone, sizeGb: disk.sizeGb, from: origin?.id ?? null };
@@ -127,23 +129,21 @@ async function lookAround(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   const look = async (one: DiskSnapshot) =>
     one.completed ? sighted(one, (await ctx.volumes.findSnapshot(one.id)) !== undefined, ctx.clock.now()) : one;
   const snapshots = await Promise.all(disk.snapshots.map(look));
-  const { volumeMissedAt, ...missing } = { ...withVolumeSeen(disk, false, now), snapshots };
-  const looked = await seekSource(ctx, { ...missing, volumeMissedAt: disk.volume ? volumeMissedAt : undefined });
+  const looked = await seekSource(ctx, { ...withVolumeSeen(disk, false, now), snapshots });
   return sameData({ ...looked, dueAt: disk.dueAt }, disk) ? disk : written(ctx, looked);
 }
 
 /** Why the volume is neither used nor made again yet; undefined: nothing that the record names is out of sight. */
 function whyItWaits(
-  { volume, volumeMissedAt, snapshots, making }: Disk,
+  record: Disk,
   backup: DiskSnapshot | undefined,
   missed: readonly DiskSnapshot[],
-  now: number,
 ): ((disk: string) => string) | undefined {
-  const isLate = (missedAt: number | undefined) => missedAt !== undefined && now - missedAt < GONE_MS;
-  if (volume && isLate(volumeMissedAt))
+  const { volume, snapshots, making } = record;
+  if (volume && isLate(volumeAbsence(record)))
     return (disk) => `The volume of ${disk} is not to be seen; it is looked for again`;
   // An older one in its place would cost the work in between.
-  const isNewerLate = missed.some(({ missedAt }) => isLate(missedAt));
+  const isNewerLate = missed.some(isLate);
   if (backup && isNewerLate) return (disk) => `The backup of ${disk} is not to be seen; it is looked for again`;
   const mayHaveOne = snapshots.some(mayHold) || (volume && making.some(({ kind }) => kind === "snapshot"));
   if (backup || !mayHaveOne) return undefined;
@@ -152,15 +152,9 @@ function whyItWaits(
 }
 
 /** What its first volume is to be made of may only be out of sight, as a volume may, or that volume may be listed late. */
-async function missSource(
-  ctx: WorkerContext,
-  disk: Disk,
-  missedAt: number,
-  name: string,
-  now: number,
-): Promise<Opened> {
-  const isLate = now - missedAt < GONE_MS || disk.making.some(({ kind }) => kind === "volume");
-  if (!isLate) return loseDisk(ctx, disk, name, now);
+async function missSource(ctx: WorkerContext, disk: Disk, source: Absence, name: string, now: number): Promise<Opened> {
+  const mayCome = isLate(source) || disk.making.some(({ kind }) => kind === "volume");
+  if (!mayCome) return loseDisk(ctx, disk, name, now);
   const reason = `The snapshot that disk '${name}' is to be made of is not to be seen; it is looked for again`;
   return { kind: "waits", reason };
 }
@@ -197,12 +191,10 @@ export async function lookForVolume(
   disk: Disk,
   { id }: VolumeRef,
 ): Promise<Volume | "missed" | "gone"> {
-  const askedAt = ctx.clock.now();
   const volume = await ctx.volumes.findVolume(id);
-  const { volumeMissedAt: missedAt } = disk;
-  if (!volume && missedAt !== undefined && askedAt - missedAt >= GONE_MS) return "gone";
-  const isNews = volume ? missedAt !== undefined || disk.lostAt !== undefined : missedAt === undefined;
-  if (isNews) await written(ctx, withVolumeSeen(disk, volume !== undefined, ctx.clock.now()));
+  const looked = withVolumeSeen(disk, volume !== undefined, ctx.clock.now());
+  if (isVolumeGone(looked)) return "gone";
+  if (!sameData({ ...looked, dueAt: disk.dueAt }, disk)) await written(ctx, looked);
   return volume ?? "missed";
 }
 
