@@ -23,12 +23,15 @@ async function listed(
   pods: readonly object[] = [],
   nodeTypes: readonly NodeTypeRule[] = [],
   isExpired: (query: URLSearchParams) => boolean = () => false,
+  enough?: AbortSignal,
 ) {
   server = await loopbackServer((request, response) => {
-    const items = request.url?.startsWith("/api/v1/nodes?") ? nodes : pods;
     const query = new URLSearchParams(request.url?.split("?")[1]);
+    const [, nodeName] = /^spec\.nodeName=([^,]+),/.exec(query.get("fieldSelector") ?? "") ?? [];
+    const ofNode = (pod: object) => nodeName === undefined || (pod as Placed).spec.nodeName === nodeName;
+    const items = request.url?.startsWith("/api/v1/nodes?") ? nodes : pods.filter(ofNode);
     if (isExpired(query)) return refuse(response, 410, "Expired");
-    const [from, limit] = [Number(query.get("continue")), Number(query.get("limit"))];
+    const [from, limit] = [Number(query.get("continue")), Number(query.get("limit") ?? 10_000)];
     const next = from + limit < items.length ? { continue: String(from + limit) } : {};
     answerJson(response, { metadata: { resourceVersion: "1", ...next }, items: items.slice(from, from + limit) });
   });
@@ -39,7 +42,14 @@ async function listed(
     kept.push(...found.items);
     return found;
   };
-  return listNodes({ client: { ...client, list }, paths: pathsOf("environments"), deployment: "one" }, nodeTypes);
+  return listNodes(
+    { client: { ...client, list }, paths: pathsOf("environments"), deployment: "one" },
+    { nodeTypes, ...(enough && { enough }) },
+  );
+}
+
+interface Placed {
+  readonly spec: { readonly nodeName: string };
 }
 
 interface Shape {
@@ -282,5 +292,53 @@ describe("the nodes of a cluster", () => {
       { name: "b", units: 1, foreignUnits: 1 },
       { name: "c", units: 1, foreignUnits: 0, runs: [{ uid, units: 1 }] },
     ]);
+  });
+});
+
+describe("the nodes of a cluster of more than a thousand", () => {
+  const others = Array.from({ length: 1_000 }, (_, at) => nodeOf(`other-${at}`, { type: "t3.micro" }));
+
+  it("are told as in a smaller one, from lists of the pods of each node of a known type alone", async () => {
+    const nodes = [nodeOf("a"), nodeOf("b")];
+    const pods = [
+      podOn("a", { "nvidia.com/gpu": "3" }),
+      podOn("a", { "nvidia.com/gpu": "2" }, ours),
+      podOn("other-1", { cpu: "1" }),
+    ];
+
+    const large = await listed([...others, ...nodes], pods);
+
+    const asked = server.requests.map(({ url }) => new URL(url, server.access.url).searchParams);
+    expect(large).toMatchObject([
+      { name: "a", foreignUnits: 3, runs: [{ uid, run: 2, units: 2 }] },
+      { name: "b", foreignUnits: 0, runs: [] },
+    ]);
+    expect(asked.flatMap((query) => query.get("fieldSelector")?.split(",")[0] ?? []).sort()).toEqual([
+      "spec.nodeName=a",
+      "spec.nodeName=b",
+    ]);
+    // No older than the list of the nodes, and without a limit, which older API servers answer from their store.
+    expect(asked.slice(2).map((query) => [query.get("resourceVersion"), query.has("limit")])).toEqual([
+      ["1", false],
+      ["1", false],
+    ]);
+    client.close();
+    await server.close();
+    expect(await listed(nodes, pods)).toEqual(large);
+  });
+
+  it("are given whole to others where their pods are not read in time", async () => {
+    const enough = AbortSignal.abort();
+
+    const nodes = await listed([...others, nodeOf("a")], [podOn("a", {}, ours)], [], undefined, enough);
+
+    expect(nodes).toMatchObject([{ name: "a", units: 8, foreignUnits: 8, unread: true }]);
+    expect(nodes[0]).not.toHaveProperty("runs");
+  });
+
+  it("are not told where no list of pods is answered", async () => {
+    const refused = listed([...others, nodeOf("a")], [], [], (query) => query.has("resourceVersion"));
+
+    await expect(refused).rejects.toMatchObject({ status: 410 });
   });
 });

@@ -1,7 +1,8 @@
 import type { InstanceType } from "#core/fleet.ts";
 import type { BoundRun, ComputeNode, Unready } from "#core/ports/compute.ts";
-import type { ListOptions } from "./list-pages.ts";
+import { isTooLong } from "./api-error.ts";
 import { label, runOf } from "./names.ts";
+import { type NodeSlices, nodeSlices } from "./node-slices.ts";
 import { type NodeTypeRule, typeOfNode, zoneOfNode } from "./node-type.ts";
 import { foreignUnits, unitsOf, unitsTaken } from "./node-units.ts";
 import { holds, type Node, type Pod, type Quantities } from "./objects.ts";
@@ -9,28 +10,84 @@ import { type Requests, requestsOf } from "./quantities.ts";
 import type { Place } from "./read-run.ts";
 import { markOfNode, markOfPod } from "./run-mark.ts";
 
-/**
- * What is free is what nodes have less what pods take: one list of each, for all types. `leaveOut` is told of a pod that
- * nobody can read: it counts nothing, so that it keeps nobody else from being started.
- */
-export async function listNodes(
-  place: Place,
-  nodeTypes: readonly NodeTypeRule[] = [],
-  leaveOut: ListOptions["leaveOut"] = () => undefined,
-): Promise<ComputeNode[]> {
-  const { client } = place;
-  const [nodes, pods] = await Promise.all([
-    client.list<Node, Offer>("/api/v1/nodes", (node) => offersOf(node, nodeTypes)),
-    client.list<Pod, Taken>(`/api/v1/pods?fieldSelector=${unfinished}`, (pod) => takenBy(pod, place), {
-      leaveOut,
-      merge: mergeForeign,
-    }),
-  ]);
-  const byNode = Map.groupBy(pods.items, ({ node }) => node);
-  return nodes.items.map((offer) => computeNode(offer, byNode.get(offer.node.name) ?? []));
+export interface ListingOptions {
+  readonly nodeTypes?: readonly NodeTypeRule[] | undefined;
+  /** Is told of a pod that is too large to be read. It counts nothing, so that it keeps no other run from being started. */
+  readonly leaveOut?: (name: string) => void;
+  readonly slices?: NodeSlices;
+  readonly mostNodesAtOnce?: number;
+  /** Aborted when no further list of one node's pods is to be begun; the default is after `LIST_PODS_MS`. */
+  readonly enough?: AbortSignal;
 }
 
-const unfinished = encodeURIComponent("spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed");
+/**
+ * One list of all pods of so many nodes ends in time. In a larger cluster the pods of each node of a known type are listed
+ * by themselves, which the API server answers from an index.
+ */
+const MOST_NODES_AT_ONCE = 1_000;
+/** A listing takes at most this and one deadline more. The refresh of capacity drops one of more than 40 s. */
+const LIST_PODS_MS = 25_000;
+
+/** Lists the nodes of known types, each with what pods take of it. */
+export async function listNodes(place: Place, options: ListingOptions = {}): Promise<ComputeNode[]> {
+  const { nodeTypes = [], mostNodesAtOnce = MOST_NODES_AT_ONCE, enough = AbortSignal.timeout(LIST_PODS_MS) } = options;
+  const nodes = await place.client.list<Node, Offer | null>("/api/v1/nodes", (node) => [offerOf(node, nodeTypes)]);
+  const offers = nodes.items.flatMap((offer) => offer ?? []);
+  if (nodes.items.length > mostNodesAtOnce)
+    return listSliced(place, offers, nodes.resourceVersion, { ...options, enough });
+  const { items } = await listTaken(place, unfinished, options);
+  const byNode = Map.groupBy(items, ({ node }) => node);
+  return offers.map((offer) => computeNode(offer, byNode.get(offer.node.name) ?? []));
+}
+
+async function listSliced(
+  place: Place,
+  offers: readonly Offer[],
+  resourceVersion: string,
+  options: ListingOptions & { readonly enough: AbortSignal },
+): Promise<ComputeNode[]> {
+  const { slices = nodeSlices(), enough } = options;
+  const byName = new Map(offers.map((offer) => [offer.node.name, offer]));
+  const readNode = async (name: string) => {
+    const offer = byName.get(name);
+    return offer && computeNode(offer, await readTaken(place, name, resourceVersion, options));
+  };
+  const read = await slices.read([...byName.keys()], readNode, enough);
+  return offers.map(({ node }) => read.get(node.name) ?? { ...node, foreignUnits: node.units, unread: true as const });
+}
+
+/**
+ * Reads the pods of one node, no older than its own listing. Without a limit an API server of any version answers that
+ * from its cache, by the index of `spec.nodeName`; with one, versions up to 1.32 read all pods from the store.
+ */
+async function readTaken(
+  place: Place,
+  node: string,
+  resourceVersion: string,
+  options: ListingOptions,
+): Promise<readonly Taken[]> {
+  const selector = `spec.nodeName=${node},${notEnded}`;
+  const query = new URLSearchParams({
+    fieldSelector: selector,
+    resourceVersion,
+    resourceVersionMatch: "NotOlderThan",
+  });
+  try {
+    const { items } = await place.client.get<{ readonly items: readonly Pod[] | null }>(`/api/v1/pods?${query}`);
+    return (items ?? []).flatMap((pod) => takenBy(pod, place));
+  } catch (error) {
+    if (!isTooLong(error)) throw error;
+    return (await listTaken(place, selector, options)).items;
+  }
+}
+
+async function listTaken(place: Place, selector: string, { leaveOut = () => undefined }: ListingOptions) {
+  const path = `/api/v1/pods?fieldSelector=${encodeURIComponent(selector)}`;
+  return place.client.list<Pod, Taken>(path, (pod) => takenBy(pod, place), { leaveOut, merge: mergeForeign });
+}
+
+const notEnded = "status.phase!=Succeeded,status.phase!=Failed";
+const unfinished = `spec.nodeName!=,${notEnded}`;
 
 /** What a pod of a run takes of its node, or all pods together that are not of our runs. */
 interface Taken extends Requests {
@@ -70,10 +127,10 @@ interface Offer {
   readonly mark: string;
 }
 
-/** Nothing for a node of no type that Berth knows. */
-function offersOf(node: Node, nodeTypes: readonly NodeTypeRule[]): Offer[] {
+/** Returns null for a node of no type that Berth knows. */
+function offerOf(node: Node, nodeTypes: readonly NodeTypeRule[]): Offer | null {
   const type = typeOfNode(node, nodeTypes);
-  if (!type) return [];
+  if (!type) return null;
   const allocatable = node.status?.allocatable ?? {};
   const offered = {
     name: node.metadata.name,
@@ -84,7 +141,7 @@ function offersOf(node: Node, nodeTypes: readonly NodeTypeRule[]): Offer[] {
     ...readinessOf(node),
     units: unitsOf(allocatable, type),
   };
-  return [{ type, node: offered, allocatable, mark: markOfNode(node) }];
+  return { type, node: offered, allocatable, mark: markOfNode(node) };
 }
 
 function computeNode({ type, node, allocatable, mark }: Offer, taken: readonly Taken[]): ComputeNode {

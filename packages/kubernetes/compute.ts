@@ -20,6 +20,7 @@ import { machineStates } from "./machine-state.ts";
 import { machineStatusOf } from "./machine-status.ts";
 import { missingVolumes } from "./missing-volumes.ts";
 import { annotation, machineOf, portsOf, type RunId } from "./names.ts";
+import { nodeSlices } from "./node-slices.ts";
 import type { NodeTypeRule } from "./node-type.ts";
 import type { Job } from "./objects.ts";
 import { observationOf } from "./observation.ts";
@@ -83,6 +84,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   const [refusals, pulls, missing] = [podRefusals(place, now), failedPulls(place, now), missingVolumes(place, now)];
   const recent = recentRuns(now);
   const nodesOf = recentNodes(client, now);
+  const slices = nodeSlices();
   const commands = kubernetesCommands(place);
   return {
     // Kubernetes does not remember a deleted Job, so the same run could be started again.
@@ -118,7 +120,11 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     listParts: () => listParts(place),
     changes: (signal, from) => followRuns(place, signal, from),
     listNodes: () =>
-      listNodes(place, options.nodeTypes, (pod) => options.log?.warn("pod too large to be counted", { pod })),
+      listNodes(place, {
+        nodeTypes: options.nodeTypes,
+        leaveOut: (pod) => options.log?.warn("pod too large to be counted", { pod }),
+        slices,
+      }),
     silenceOf: async (node) => silenceIn(await readNodes(client, [node.name]), node),
     machineOf: machineStateOf,
   };

@@ -1,12 +1,15 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import type { Observation, Run } from "#core/ports/compute.ts";
+import type { ComputeNode, Observation, Run } from "#core/ports/compute.ts";
 import { RunBound } from "#core/problem.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { apiClient } from "./api-client.ts";
+import { listNodes } from "./capacity.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "./cluster-fixture.ts";
 import { kubernetesCompute } from "./compute.ts";
+import { nodeSlices } from "./node-slices.ts";
+import { pathsOf } from "./paths.ts";
 
 const core = `/api/v1/namespaces/${namespace}`;
 const jobs = `/apis/batch/v1/namespaces/${namespace}/jobs`;
@@ -115,6 +118,41 @@ describe("a command", () => {
         runs: [expect.objectContaining({ uid: run.uid, run: 1, units: 2 })],
       }),
     );
+  });
+});
+
+describe("the listing of a large cluster", () => {
+  it("reads the pods node by node, as fresh as one list of all and with the same answer", async () => {
+    const { client, options } = fixture;
+    const shared = { instanceType: "m7i.8xlarge", shares: [{ node: "shared", units: 1 }], gpusPerMachine: 0 };
+    const first = await applied({}, ({ state }) => state === "ready");
+    const place = { client, paths: pathsOf(options.namespace), deployment: options.deployment };
+    const before = await listNodes(place, { mostNodesAtOnce: 0 });
+    const { run } = await applied(
+      { ...shared, resources: { cpus: 2, memoryMb: 4096 } },
+      ({ state }) => state === "ready",
+    );
+
+    const sliced = await listNodes(place, { mostNodesAtOnce: 0 });
+
+    const runsIn = (nodes: readonly ComputeNode[]) =>
+      nodes.flatMap(({ runs = [] }) => runs.map(({ uid }) => uid)).sort();
+    expect(runsIn(before)).toEqual([first.run.uid]);
+    expect(runsIn(sliced)).toEqual([first.run.uid, run.uid].sort());
+    expect(sliced).toEqual(await fixture.compute.listNodes());
+  });
+
+  it("offers nothing of a node whose pods one call had no time for, until the next call reads them", async () => {
+    const { client, options } = fixture;
+    const place = { client, paths: pathsOf(options.namespace), deployment: options.deployment };
+    const slices = nodeSlices();
+    const unreadIn = (nodes: readonly ComputeNode[]) => nodes.filter(({ unread }) => unread).length;
+
+    const late = await listNodes(place, { mostNodesAtOnce: 0, slices, enough: AbortSignal.abort() });
+    const inTime = await listNodes(place, { mostNodesAtOnce: 0, slices });
+
+    expect([unreadIn(late), unreadIn(inTime)]).toEqual([late.length, 0]);
+    expect(late.every(({ units, foreignUnits }) => units === foreignUnits)).toBe(true);
   });
 });
 

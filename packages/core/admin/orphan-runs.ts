@@ -76,6 +76,8 @@ export async function withGpus(ctx: Context<"compute">, found: readonly Found[])
 }
 
 function gpusOn(nodes: readonly ComputeNode[], found: Found): number | null {
+  // Other machines of the run may be among those whose pods were not read.
+  if (nodes.some(({ unread }) => unread)) return null;
   const gpus = nodes.flatMap(({ instanceType, runs = [] }) => {
     const hasGpus = (findInstanceType(instanceType)?.gpus ?? 0) > 0;
     const own = runs.filter(({ uid, run }) => uid === found.uid && run === found.run);

@@ -108,6 +108,79 @@ test("a listing that shows what the ledger has writes nothing and has nothing pl
   expect(await viewPool(world.ctx, "h100")).toEqual(before);
 });
 
+/** As a listing shows a machine whose pods it had no time to read. */
+function unread({ runs: _runs, ...node }: ComputeNode): ComputeNode {
+  return { ...node, foreignUnits: node.units, unread: true };
+}
+
+test("a machine whose pods were not read keeps what others had of it, and its readiness is that of now", async () => {
+  const world = await halfHeld();
+  const all = await world.compute.listNodes();
+  const read = all.map((node) => (node.name === "h100-2" ? { ...node, foreignUnits: 3 } : node));
+  await refreshWith(world, read);
+
+  await refreshWith(
+    world,
+    read.map((node) => ({ ...unread(node), ready: false, unready: "cordoned" as const })),
+  );
+  const cordoned = [await nodeNamed(world, "h100-1"), await nodeNamed(world, "h100-2")];
+  await refreshWith(world, read.map(unread));
+
+  expect(cordoned).toMatchObject([
+    { ready: false, unready: "cordoned", foreignUnits: 0 },
+    { ready: false, unready: "cordoned", foreignUnits: 3 },
+  ]);
+  expect(await nodeNamed(world, "h100-2")).toMatchObject({ ready: true, foreignUnits: 3 });
+});
+
+test("a machine that came is given to no run until its pods are read", async () => {
+  const log = recordingLog();
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), log });
+  await world.advance(MINUTE);
+  const [first, second] = nodesOf({ h100: 2 });
+  if (!first || !second) throw new Error("No machines");
+  await refreshWith(world, [first, unread(second)]);
+  const before = await nodeNamed(world, "h100-2");
+
+  await refreshWith(world, [unread(first), { ...second, foreignUnits: 5 }]);
+
+  expect(before).toBeUndefined();
+  expect(await nodeNamed(world, "h100-2")).toMatchObject({ ready: true, foreignUnits: 5 });
+  const lines = log.lines.filter(({ event }) => event === "capacity listed in part");
+  expect(lines.map(({ level, fields }) => [level, fields])).toEqual([
+    ["warn", { nodes: 2, unread: 1 }],
+    ["warn", { nodes: 2, unread: 1 }],
+  ]);
+});
+
+test("a machine that went leaves the pool though the pods of no other machine were read", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  await world.advance(MINUTE);
+  const [first] = await world.compute.listNodes();
+  if (!first) throw new Error("No machines");
+
+  await refreshWith(world, [unread(first)]);
+
+  expect((await viewPool(world.ctx, "h100"))?.nodes.map(({ name, ready }) => [name, ready])).toEqual([
+    ["h100-1", true],
+  ]);
+});
+
+test("units that a machine lost are not free though its pods were not read", async () => {
+  const world = await halfHeld();
+  const read = (await world.compute.listNodes()).map((node) =>
+    node.name === "h100-2" ? { ...node, foreignUnits: 6 } : node,
+  );
+  await refreshWith(world, read);
+
+  await refreshWith(
+    world,
+    read.map((node) => unread({ ...node, units: 4 })),
+  );
+
+  expect(await nodeNamed(world, "h100-2")).toMatchObject({ units: 4, foreignUnits: 4 });
+});
+
 /** A world in which the listing of the machines takes so long, with what it logs. */
 async function slowlyListed(ms: number) {
   const log = recordingLog();

@@ -38,6 +38,8 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
   const { nodes, leftOut } = poolNodes(listed, ledgers, said);
   if (leftOut.length > 0)
     ctx.log.warn("nodes left out", { count: leftOut.length, nodes: leftOut.slice(0, MOST_LOGGED) });
+  const unread = listed.filter((node) => node.unread).length;
+  if (unread > 0) ctx.log.warn("capacity listed in part", { nodes: listed.length, unread });
   // An old listing does not matter here: marks have their own time, and the operator's wishes do not depend on it.
   await Promise.all([carryClosures(ctx, ledgers), writeRunMarks(ctx, listed, listedAt)]);
   const tookMs = ctx.clock.monotonic() - startedAt;

@@ -46,6 +46,8 @@ export function poolNodes(
       leftOut.push({ name: node.name, why });
       continue;
     }
+    // What others have of a new machine is not known yet, so it is added by a later listing.
+    if (node.unread && !known.has(node.uid)) continue;
     claim(owners, { pool: type.pool, node });
     const ofPool = taken.get(type.pool) ?? new Map<string, PoolNode>();
     taken.set(type.pool, ofPool.set(nodeIdentity(node), entryOf(node, known.get(node.uid), said.get(node.uid))));
@@ -57,10 +59,18 @@ export function poolNodes(
 
 /** `saidAt`: when the operator called it gone, whatever the list says of it. */
 function entryOf(node: ComputeNode, ledger: NodeLedger | undefined, saidAt: number | undefined): PoolNode {
-  const { name, uid, providerId, zone, ready, unready, units, foreignUnits } = node;
-  const leftoverUnits = leftoverUnitsOn(node, ledger);
-  const entry = { name, uid, providerId, zone, ready, unready, units, foreignUnits, leftoverUnits };
+  const { name, uid, providerId, zone, ready, unready, units } = node;
+  const entry = { name, uid, providerId, zone, ready, unready, units, ...unitsNotFree(node, ledger) };
   return saidAt === undefined ? entry : { ...entry, ready: false, gone: true, saidAt };
+}
+
+/** A machine whose pods were not read keeps what the last listing of them found. */
+function unitsNotFree(
+  node: ComputeNode,
+  ledger: NodeLedger | undefined,
+): Pick<PoolNode, "foreignUnits" | "leftoverUnits"> {
+  if (!node.unread || !ledger) return { foreignUnits: node.foreignUnits, leftoverUnits: leftoverUnitsOn(node, ledger) };
+  return { foreignUnits: Math.min(node.units, ledger.foreignUnits), leftoverUnits: ledger.leftoverUnits };
 }
 
 /**

@@ -167,6 +167,11 @@ export interface ComputeNode extends NodeRef {
   readonly units: number;
   /** Those of them that are in use by pods that are not ours. */
   readonly foreignUnits: number;
+  /**
+   * Its pods were not read this time: `foreignUnits` are all of its units, and `runs` is absent. The next listing begins
+   * with such nodes.
+   */
+  readonly unread?: true | undefined;
   /** Our runs that are bound there and have not ended; absent where every run is on the nodes of its shares. */
   readonly runs?: readonly BoundRun[];
 }
@@ -304,7 +309,7 @@ export interface Compute {
    * was signalled before: then with what has changed since, unless that is known no more.
    */
   changes(signal: AbortSignal, from?: string): AsyncIterable<RunRef | SignalledUpTo>;
-  /** Every node, of all types; throws rather than answer with a part of them. */
+  /** Lists every node of all types, or throws. Where time is short, the pods of some stay `unread`. */
   listNodes(): Promise<ComputeNode[]>;
   /**
    * What `observe` says of a node that a run is bound to, for one that nothing is bound to any more; never from a
