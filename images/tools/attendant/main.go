@@ -87,8 +87,7 @@ func (a *attendant) status() string {
 	defer a.mu.Unlock()
 	services := map[string]any{}
 	for name, one := range a.services {
-		answers := one.pid != 0 && reading.CountSockets(one.wanted.Port, reading.Listening) > 0
-		services[name] = map[string]any{"failures": one.failures, "lastCode": one.lastCode, "answers": answers}
+		services[name] = map[string]any{"failures": one.failures, "lastCode": one.lastCode, "answers": one.answers()}
 	}
 	told := map[string]any{"revision": a.revision, "services": services}
 	if idle, isKnown := a.gpus.idle(); isKnown {

@@ -20,6 +20,9 @@ const servicePause = time.Second
 // What does not end by itself within this is killed. Whoever asks waits for it, for at most ten seconds.
 const serviceGrace = 5 * time.Second
 
+// An answer waits for SSH no longer than this. With serviceGrace it stays below the ten seconds of the client.
+const sshStartTime = 3 * time.Second
+
 // What ran for so long could be started: it has failed once, however often it did before.
 const steadyTime = time.Minute
 
@@ -77,7 +80,19 @@ func (a *attendant) setAccess(input *json.Decoder) (int, string) {
 		return shared.NoPlace, err.Error()
 	}
 	a.apply(next)
+	// Berth shows how to connect as soon as it has the answer.
+	for end := time.Now().Add(sshStartTime); a.isStarting("ssh") && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
 	return 0, ""
+}
+
+// isStarting reports whether a service that has not failed yet does not listen.
+func (a *attendant) isStarting(name string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	one := a.services[name]
+	return one != nil && one.failures == 0 && !one.answers()
 }
 
 // apply: what is wanted as it was goes on. The rest has ended before anything is started in its place: two that listen
@@ -184,6 +199,11 @@ func (w wanted) start() (*exec.Cmd, error) {
 	program := &exec.Cmd{Path: path, Args: words, Env: shared.Environment(w.Env)}
 	program.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	return program, program.Start()
+}
+
+// answers reports whether the program runs and its port is listened on.
+func (one *service) answers() bool {
+	return one.pid != 0 && reading.CountSockets(one.wanted.Port, reading.Listening) > 0
 }
 
 // signal reaches the group of the program, if it runs.

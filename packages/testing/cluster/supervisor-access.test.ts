@@ -17,6 +17,13 @@ afterEach(() => fixture.close());
 const sh = (script: string) => ["/bin/sh", "-c", script];
 const linesOf = (name: string) =>
   existsSync(fixture.file(name)) ? readFileSync(fixture.file(name), "utf8").trim().split("\n").filter(Boolean) : [];
+const freePort = async () => {
+  const free = createServer();
+  await new Promise<void>((resolve) => free.listen(0, "127.0.0.1", resolve));
+  const { port } = free.address() as { port: number };
+  await new Promise((resolve) => free.close(resolve));
+  return port;
+};
 const status = async () => JSON.parse((await fixture.ask("status")).stdout);
 const setAccess = (access: object) => fixture.ask("access", [], JSON.stringify(access));
 /** Adds a line to a file whenever it starts, with the token that it was given. */
@@ -31,10 +38,7 @@ describe("what works in a run", () => {
       response.writeHead(isOurs ? 200 : 403).end(${JSON.stringify(answer)});
     }).listen(Number(process.env.AT), "127.0.0.1");`;
   const serve = async (revision: number, answer: string) => {
-    const free = createServer();
-    await new Promise<void>((resolve) => free.listen(0, "127.0.0.1", resolve));
-    const { port } = free.address() as { port: number };
-    await new Promise((resolve) => free.close(resolve));
+    const port = await freePort();
     const env = { JUPYTER_TOKEN: "secret", AT: String(port) };
     const words = [process.execPath, "-e", jupyter(answer)];
     await setAccess({ revision, services: { jupyter: { words, env, port } } });
@@ -95,6 +99,23 @@ describe("access to a run", () => {
 
     expect(readFileSync(fixture.file("access/authorized_keys"), "utf8")).toBe("");
     expect(await status()).toMatchObject({ revision: 3 });
+  });
+
+  it("is answered once SSH listens, and where SSH cannot be started", async () => {
+    await fixture.run([]);
+    const port = await freePort();
+    // Takes its time, as dropbear does for a new host key.
+    const program =
+      "import socket, sys, time; time.sleep(0.2); socket.create_server(('127.0.0.1', int(sys.argv[1]))).accept()";
+    const ssh = (...words: string[]) => ({ ssh: { words, env: {}, port } });
+
+    await setAccess({ revision: 1, services: ssh("python3", "-c", program, String(port)) });
+    const listening = await status();
+    await setAccess({ revision: 2, services: ssh("/bin/sh", "-c", "exit 5") });
+    const failed = await status();
+
+    expect(listening.services.ssh).toEqual({ failures: 0, lastCode: 0, answers: true });
+    expect(failed.services.ssh).toMatchObject({ lastCode: 5, answers: false });
   });
 
   it("starts a program, again whenever it ends, and goes on with it where it is still wanted", async () => {
