@@ -10,7 +10,31 @@ async function submitted(world: HttpWorld, key: string, fields: Readonly<Record<
   return (await shown.json()) as Record<string, unknown>;
 }
 
-test("a submit answers the four documented keys, and a GET right after it shows the defaults", async () => {
+const noDisk = "No disk: files in $WORKSPACE and the home are lost when the job ends";
+
+test("a submit of a job with a disk answers the four documented keys and no other", async () => {
+  const world = await httpWorld();
+  const body = { ...plainJob, disk_name: "my-training-data" };
+
+  const response = await world.request("POST", "/v1/jobs/submit", { key: await world.login(), body });
+
+  const keys = ["job_id", "status", "message", "estimated_start_time"];
+  expect(Object.keys((await response.json()) as object)).toEqual(keys);
+});
+
+test.each([{}, { disk_name: null }, { instance_type: "c7i.8xlarge" }])(
+  "a submit without a disk, %j, is warned that files are lost",
+  async (fields) => {
+    const world = await httpWorld();
+    const body = { ...plainJob, ...fields };
+
+    const response = await world.request("POST", "/v1/jobs/submit", { key: await world.login(), body });
+
+    expect(await response.json()).toMatchObject({ warning: noDisk });
+  },
+);
+
+test("a submit answers the documented keys and a warning, and a GET right after it shows the defaults", async () => {
   const world = await httpWorld();
   const key = await world.login();
 
@@ -21,7 +45,9 @@ test("a submit answers the four documented keys, and a GET right after it shows 
   const message = "Job submitted successfully to queue (message ID: 1)";
   expect(response.status).toBe(200);
   expect(id).toMatch(uuid4);
-  expect(text).toBe(JSON.stringify({ job_id: id, status: "queued", message, estimated_start_time: null }));
+  expect(text).toBe(
+    JSON.stringify({ job_id: id, status: "queued", message, estimated_start_time: null, warning: noDisk }),
+  );
   expect(await (await world.request("GET", `/v1/jobs/${id}`, { key })).json()).toMatchObject({
     status: "queued",
     gpu_type: "h100",

@@ -5,6 +5,7 @@ import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { CREATION } from "#core/environments/record/actions.ts";
+import { noDiskWords } from "#core/environments/record/disk-words.ts";
 import { findEnvironment } from "#core/environments/record/read.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { Conflict } from "#core/problem.ts";
@@ -22,6 +23,7 @@ const Submitted = z.object({
   status: z.literal("queued"),
   message: z.string(),
   estimated_start_time: Timestamp.nullable(),
+  warning: z.string().optional(),
 });
 
 export const endpoint = gpuDev.post(
@@ -61,7 +63,8 @@ export const endpoint = gpuDev.post(
       throw isTaken ? idTaken(ctx.noun, id) : error;
     });
     const message = `Job submitted successfully to queue (message ID: ${CREATION})`;
-    return { job_id: job.id, status: "queued" as const, message, estimated_start_time: null };
+    const answer = { job_id: job.id, status: "queued" as const, message, estimated_start_time: null };
+    return asked.disk ? answer : { ...answer, warning: noDiskWords(ctx.noun) };
   },
 );
 

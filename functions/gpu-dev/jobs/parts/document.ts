@@ -158,6 +158,7 @@ export const document: NounDocument = {
     current_detailed_status: "Same as `status_reason`, for existing clients.",
     warning:
       "What is wrong with an active job or about to happen to it: that it expires soon, or why requests failed or are tried again, the newest first. Null where there is nothing to say.",
+    "SubmittedJob.warning": "What becomes of files, for a job without a disk; left out for a job with one.",
     estimated_wait_minutes: "Whole minutes until `estimated_start_time`; left out where there is no estimate.",
     isolation: "How the job is isolated from the machine, on a local stack.",
     limits: "How the job's memory and processors are limited, on a local stack.",

@@ -1,6 +1,11 @@
 import type { DiskSnapshot } from "../../disks/record.ts";
 import { utcText } from "../../utc.ts";
 
+/** Says what becomes of files without a disk. `$WORKSPACE` is there all the same. */
+export function noDiskWords(noun: string): string {
+  return `No disk: files in $WORKSPACE and the home are lost when the ${noun} ends`;
+}
+
 /** Why an environment waits that stands in no line yet: `holder` is ending and has the disk still. */
 export function waitsForDisk(name: string, holder: string | undefined, pending?: DiskSnapshot): string {
   if (holder !== undefined) return `Waits until ${holder}, which is ending, lets go of disk '${name}'`;
