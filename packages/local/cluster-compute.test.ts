@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import type { Compute, Observation } from "#core/ports/compute.ts";
+import type { Compute, Observation, Run } from "#core/ports/compute.ts";
 import { type ClusterAccess, reopen, withAccess } from "./cluster-compute.ts";
 import { clusterEntries } from "./cluster-entries.ts";
 import { localPorts } from "./cluster-ports.ts";
@@ -63,6 +63,7 @@ function opened(access: Pick<ClusterAccess, "ssh"> = { ssh: ownSsh }) {
   const ports = localPorts(dial);
   stops.push(() => ports.stop());
   const cluster = {
+    apply: async () => undefined,
     observe: async () => seen,
     setAccess: async () => undefined,
     remove: async () => undefined,
@@ -188,4 +189,16 @@ it("leads to the Jupyter of a run, at whichever address of the cluster that is",
   const [, port] = /^http:\/\/127\.0\.0\.1:(\d+)$/.exec(on?.jupyter?.origin ?? "") ?? [];
   expect(on?.ports[0]?.address).toBe(`127.0.0.1:${port}`);
   expect(await asked(Number(port))).toBe("from the run");
+});
+
+it("knows which runs have no disk, also after a new start", async () => {
+  const { compute } = opened();
+  const mounts = [{ volume: { id: "vol-1", zone: "z" }, path: "/workspace" }];
+  const apply = (changes: object) => compute.apply({ uid, run: 1, mounts: [], ...changes } as unknown as Run);
+
+  await apply({});
+  await apply({ run: 2, mounts });
+
+  const { ssh } = opened();
+  expect([1, 2, 3].map((n) => ssh.hasNoDisk(`${uid}-r${n}`))).toEqual([true, false, false]);
 });

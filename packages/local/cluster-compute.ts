@@ -18,6 +18,12 @@ export function withAccess(compute: Compute, access: ClusterAccess): Compute {
   const { entries, ports, ssh } = access;
   return {
     ...compute,
+    async apply(run) {
+      await compute.apply(run);
+      const entry = entries.of({ uid: run.uid, run: run.run });
+      const hasNoDisk = run.mounts.length === 0;
+      if (ssh && entry.kept.hasNoDisk !== hasNoDisk) entries.keep(entry, { hasNoDisk });
+    },
     async observe(uid, run) {
       const seen = await compute.observe(uid, run);
       if (seen && seen.state !== "ended" && !seen.terminating) {

@@ -12,6 +12,7 @@ interface KeptEntry {
   readonly access: Pick<Access, "revision" | "login" | "keys"> | null;
   /** By the port of the run, the one of this machine that leads there. */
   readonly ports: Readonly<Record<string, number>>;
+  readonly hasNoDisk?: boolean | undefined;
 }
 
 export interface Entry {

@@ -26,6 +26,7 @@ export function clusterSshRuns(entries: ClusterEntries, runs: RunEntry): SshRuns
       return entry !== undefined && !entry.isOver && (entry.kept.access?.keys.includes(key) ?? false);
     },
     noticeOf: (name) => entries.find(name)?.notice,
+    hasNoDisk: (name) => entries.find(name)?.kept.hasNoDisk === true,
     findEnded: (login) => entries.findEnded(login),
     async start(name, channel, wanted) {
       const pty = wanted.pty();

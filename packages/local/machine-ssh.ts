@@ -2,6 +2,7 @@ import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import type { Inside } from "#process/inside.ts";
 import { findEndedLogin, newestNotice } from "#process/notices.ts";
+import { readRun } from "#process/records.ts";
 import { connectToRun } from "#process/run-port.ts";
 import { openSession } from "#process/sessions.ts";
 import { admits, enterRun, findSshRuns } from "#process/ssh-runs.ts";
@@ -18,6 +19,7 @@ export function machineSshRuns(given: string): SshRuns {
     find: (login) => findSshRuns(home, login),
     admits: (run, key) => admits(home, run, key),
     noticeOf: (run) => newestNotice(join(home, "runs", run)),
+    hasNoDisk: (run) => readRun(join(home, "runs", run))?.volumes.length === 0,
     findEnded: (login) => findEndedLogin(home, login, Date.now()),
     async start(run, channel, wanted) {
       const entered = await enterRun(home, run);

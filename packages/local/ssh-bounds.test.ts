@@ -39,6 +39,7 @@ describe("what the clients of an SSH server may have at once", () => {
       find: (login) => [{ name: login, keys: [key.public] }],
       noticeOf: () => undefined,
       findEnded: () => undefined,
+      hasNoDisk: () => false,
       admits: () => {
         asked += 1;
         mostAsked = Math.max(mostAsked, asked);

@@ -3,6 +3,7 @@ import type { ClientChannel } from "ssh2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "#process/fixture.ts";
 import { canSandbox } from "#process/sandbox-probe.ts";
+import { processVolumes } from "#process/volumes.ts";
 import { openSshFixture, type SshFixture } from "./ssh-fixture.ts";
 import { newSshKey } from "./ssh-host-key.ts";
 
@@ -22,6 +23,11 @@ describe.each(["bubblewrap", "none"] as const)("notices at terminals, isolation 
 
   const tell = (kind: "warning" | "news" | "end", words: string, more: object = {}) =>
     fixture.compute.tell(fixture.uid, 1, { kind, words, at: now(), ...more });
+  const beginWithDisk = async () => {
+    const wanted = { token: "disk", sizeGb: 1, zone: "local", snapshotId: undefined };
+    const volume = await processVolumes({ home: fixture.home }).createVolume(wanted);
+    await fixture.begin({ mounts: [{ volume, path: "/workspace" }] });
+  };
   /** A terminal with a shell in it, and all that was shown there. */
   const open = async () => {
     const client = await fixture.connect();
@@ -57,7 +63,7 @@ describe.each(["bubblewrap", "none"] as const)("notices at terminals, isolation 
   });
 
   it("that hold are shown at a login with the time that is left, and none that was taken back", async () => {
-    await fixture.begin();
+    await beginWithDisk();
     await tell("warning", "Expires in 5 minutes", { endsAt: now() + 3.5 * 60_000 });
 
     const warned = await open();
@@ -99,13 +105,23 @@ describe.each(["bubblewrap", "none"] as const)("notices at terminals, isolation 
   });
 
   it("say nothing when a user leaves a shell", async () => {
-    await fixture.begin();
+    await beginWithDisk();
     const terminal = await open();
 
     terminal.channel.write("exit\n");
     await terminal.closed;
 
     expect(terminal.text()).not.toContain("[berth]");
+  });
+
+  it("tell a login that files are lost without a disk, and no command", async () => {
+    await fixture.begin();
+
+    const terminal = await open();
+
+    const line = "[berth] No disk: files in $WORKSPACE and the home are lost when the environment ends\r\n";
+    expect(terminal.text().startsWith(line)).toBe(true);
+    expect(await fixture.say("echo plain")).toMatchObject({ out: "plain\n", err: "" });
   });
 
   it("tell a later login why the environment has ended, and only for keys that were let in", async () => {

@@ -1,14 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ServerChannel } from "ssh2";
 import { durationText } from "#core/duration-text.ts";
+import { noDiskWords } from "#core/environments/record/disk-words.ts";
 import type { Notice } from "#core/ports/compute.ts";
 import { printableText } from "#core/printable-text.ts";
 import type { SshRuns } from "./ssh-runs.ts";
 
 /** Shows the notices of runs at the terminals that are open in them. */
 export interface SshNotices {
-  /** Shows the warning that holds now, and every later notice until the channel closes. */
-  attach(run: string, channel: ServerChannel): void;
+  /**
+   * Shows the warning that holds now, and every later notice until the channel closes. A login is told that its files are
+   * lost without a disk.
+   */
+  attach(run: string, channel: ServerChannel, options: { readonly isLogin: boolean }): void;
   /** Shows new notices. Call it often. */
   look(): void;
   /** Shows the last notice at the terminals of this run. Waits up to two seconds for the reason if a signal ended one. */
@@ -24,7 +28,10 @@ interface Shown {
 const GOODBYE_TRIES = 20;
 const GOODBYE_EVERY_MS = 100;
 
-export function sshNotices({ noticeOf }: Pick<SshRuns, "noticeOf">, now: () => number): SshNotices {
+export function sshNotices(
+  { noticeOf, hasNoDisk }: Pick<SshRuns, "noticeOf" | "hasNoDisk">,
+  now: () => number,
+): SshNotices {
   const terminals = new Map<ServerChannel, Shown>();
   const show = (channel: ServerChannel, shown: Shown): void => {
     const notice = noticeOf(shown.run);
@@ -33,9 +40,10 @@ export function sshNotices({ noticeOf }: Pick<SshRuns, "noticeOf">, now: () => n
     channel.write(`\r\n${lineOf(notice.words)}\r\n`);
   };
   return {
-    attach: (run, channel) => {
+    attach: (run, channel, { isLogin }) => {
       const notice = noticeOf(run);
       if (notice?.kind === "warning") channel.write(`${lineOf(wordsAtLogin(notice, now()))}\r\n`);
+      if (isLogin && hasNoDisk(run)) channel.write(`${lineOf(noDiskWords("environment"))}\r\n`);
       terminals.set(channel, { run, at: notice?.at ?? 0 });
       channel.once("close", () => terminals.delete(channel));
     },

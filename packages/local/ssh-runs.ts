@@ -17,6 +17,8 @@ export interface SshRuns {
   start(run: string, channel: ServerChannel, wanted: WantedSession): Promise<Started>;
   /** The newest notice for the people in this run. */
   noticeOf(run: string): Notice | undefined;
+  /** Reports whether the run has no disk, as far as that is known. */
+  hasNoDisk(run: string): boolean;
   /** Returns the keys of the latest ended environment of this SSH user name, and why it ended. */
   findEnded(login: string): EndedLogin | undefined;
   /** Connects to a port of the run's own loopback. Rejects where nothing answers. */

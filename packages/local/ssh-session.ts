@@ -42,7 +42,7 @@ export function serveSession(
     await relays.answered();
     const agent = await wishes.agent;
     const env = { ...wishes.env, ...connectionVariables(from), ...(agent !== undefined && { SSH_AUTH_SOCK: agent }) };
-    if (wishes.pty) notices.attach(run, channel);
+    if (wishes.pty) notices.attach(run, channel, { isLogin: program === "shell" });
     const sayGoodbye = (isCut: boolean) => notices.sayGoodbye(run, isCut);
     wishes.started = await runs.start(run, channel, { program, env, pty: () => wishes.pty, sayGoodbye });
     // Its window may have changed while it was being started.
