@@ -20,7 +20,11 @@ export function startProcess(
   for (const stream of [child.stdin, child.stdout, child.stderr, channel]) stream.on("error", () => undefined);
   child.once("error", () => finish(channel, 255, null));
   child.once("close", (code, signal) => finish(channel, code, signal));
-  channel.once("close", () => hangUp(child));
+  channel.once("close", () => {
+    hangUp(child);
+    // As with sshd, a program that ignores SIGHUP finds its pipes closed; otherwise it would wait in a write for ever.
+    for (const stream of [child.stdout, child.stderr]) stream.destroy();
+  });
   // The client reads no more: the next write of the program fails, as to a closed pipe.
   channel.once("eow", () => child.stdout.destroy());
   mark(child.pid);

@@ -87,6 +87,26 @@ describe.each(["bubblewrap", "none"] as const)("requests on a session that runs,
     expect({ code, bytes: out.length, err }).toEqual({ code: 3, bytes: 10_000_000, err: "one\ntwo\n" });
   });
 
+  it("take standard error that comes after its client closed the channel", async () => {
+    const channel = await exec(client, "trap '' HUP; head -c 5000000 /dev/zero >&2");
+    // A client that does not read takes this much; the rest waits in the server.
+    await eventually(
+      async () => channel.stderr.readableLength,
+      (bytes) => bytes >= 2_000_000,
+    );
+
+    const closed = once(channel, "close");
+    channel.close();
+    channel.resume().stderr.resume();
+    await closed;
+
+    expect((await fixture.say("echo in")).out).toBe("in\n");
+    await eventually(
+      async () => (await fixture.say("pgrep -x head || echo over")).out,
+      (out) => out === "over\n",
+    );
+  });
+
   it("let a command go whose client reads no more, as `ssh box yes | head` does", async () => {
     const script = `${fixture.sshLine} ${fixture.address} 'trap "" PIPE; yes; echo $? > ended' | head -1`;
 
