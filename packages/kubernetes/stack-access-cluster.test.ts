@@ -159,7 +159,10 @@ describe("an environment on a cluster, from this machine", { timeout: 3 * PATIEN
     expect(copies).toEqual([7, 0, 0, 0, true]);
     expect(later).toMatchObject({ code: 0, out: "still here\n" });
     expect(over.status).toBe("cancelled");
-    await expect(connect(job)).rejects.toThrow("authentication methods failed");
+    const told = async () => said(await exec(await connect(job), "true"));
+    await expect
+      .poll(told)
+      .toMatchObject({ code: 255, out: "", err: expect.stringMatching(/cancelled.* UTC\)\r\n$/i) });
   });
 
   it("serves its page under its own name", async () => {
