@@ -120,7 +120,7 @@ export function portsConformance(open: () => Promise<PortsUnderTest>): void {
 
       expect(observation).toMatchObject({
         state: "ready",
-        limits: expect.stringMatching(/^(cgroup-v[12] \(.+\)|rlimit \(.+\)|none|memory)$/),
+        limits: expect.stringMatching(/^(cgroup-v[12] \(.+\)|container \(.+\)|rlimit \(.+\)|none|memory)$/),
       });
       expect(await test.compute.listRuns()).toEqual([]);
     });

@@ -36,8 +36,12 @@ export function failureWatch(options: {
 }): FailureWatch {
   const { compute, volumes, environments, disks, violated, now, isSourceSeen } = options;
 
-  /** A run whose command has gone on for so long was ready, whether or not a worker could see it. */
-  function wasReady({ uid, run: { n: run } }: Environment): boolean {
+  /**
+   * A run whose command has gone on for so long was ready, whether or not a worker could see it. A machine that does not
+   * answer shows no run as ready, and the cluster's answer says so.
+   */
+  function wasReady({ uid, run: { n: run, machines } }: Environment): boolean {
+    if (machines.some(({ silent }) => silent !== null)) return false;
     const happened = compute.history().filter((event) => event.uid === uid && event.run === run);
     const started = happened.find(({ kind }) => kind === "started");
     const isOver = happened.some(({ kind }) => kind === "ended" || kind === "gone");
