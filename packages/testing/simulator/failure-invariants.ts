@@ -15,6 +15,7 @@ export interface FailureWatch {
 const documented = /^Not ready (after|in)|^No machine could start it|^Its machine was lost|^Ended by the operator/;
 
 const NOT_READY = /^Not ready after/;
+const MACHINE_SILENT = /^Its machine \S+ does not answer/;
 /** Longer than a probe, a step and a write of it take together. */
 const READY_BY_MS = 120_000;
 
@@ -37,11 +38,13 @@ export function failureWatch(options: {
   const { compute, volumes, environments, disks, violated, now, isSourceSeen } = options;
 
   /**
-   * A run whose command has gone on for so long was ready, whether or not a worker could see it. A machine that does not
-   * answer shows no run as ready, and the cluster's answer says so.
+   * A run whose command has gone on for so long was ready, whether or not a worker could see it. While its machine does
+   * not answer, the cluster shows no run there as ready.
    */
-  function wasReady({ uid, run: { n: run, machines } }: Environment): boolean {
+  function wasReady({ uid, run: { n: run, machines, preparingAt }, events }: Environment): boolean {
+    const silences = events.timeline.filter(({ reason }) => MACHINE_SILENT.test(reason ?? ""));
     if (machines.some(({ silent }) => silent !== null)) return false;
+    if (silences.some(({ at }) => at >= (preparingAt ?? 0))) return false;
     const happened = compute.history().filter((event) => event.uid === uid && event.run === run);
     const started = happened.find(({ kind }) => kind === "started");
     const isOver = happened.some(({ kind }) => kind === "ended" || kind === "gone");
