@@ -325,6 +325,12 @@ export const diskBugs: readonly PlantedBug[] = [
         find: "const isSeen = disk.volume !== null && (await",
         replace: "const now = ctx.clock.now();\n  const isSeen = disk.volume !== null && (await",
       },
+      {
+        // Without this bound the mistake shows: a gap between two looks would count whole.
+        file: "disks/absence.ts",
+        find: "const MOST_COUNTED_MS = 2 * MISSED_LOOK_MS;",
+        replace: "const MOST_COUNTED_MS = Number.POSITIVE_INFINITY;",
+      },
     ],
   },
   {
@@ -429,6 +435,12 @@ export const diskBugs: readonly PlantedBug[] = [
         file: "disks/step.ts",
         find: "if (volume && (volumeMissedAt !== undefined || isLost || isAlone)) {",
         replace: "if (volume && volumeMissedAt === null) {",
+      },
+      {
+        // Without this bound the mistake shows: a gap between two looks would count whole.
+        file: "disks/absence.ts",
+        find: "const MOST_COUNTED_MS = 2 * MISSED_LOOK_MS;",
+        replace: "const MOST_COUNTED_MS = Number.POSITIVE_INFINITY;",
       },
     ],
   },
