@@ -124,8 +124,8 @@ export const recordBugs: readonly PlantedBug[] = [
   {
     name: "a limit only an observed run reaches",
     caughtBy: {
-      file: "environments/steps/deadlines.test.ts",
-      title: "a run that the cluster never takes fails at its limit, and its GPUs are free",
+      file: "environments/steps/outages.test.ts",
+      title: "the end of its own time passes while the cluster is away",
     },
     edits: [
       {
