@@ -63,6 +63,10 @@ const rootMaySkip = [
 const plainUserMaySkip = [
   "a user on another machine, by the README's section on sharing one through the tunnel opens Jupyter",
   "docs/log-in.md logs in without sending a secret, in Python",
+  ...["bubblewrap", "none"].flatMap((isolation) => [
+    `what works in a run, isolation ${isolation} is a kernel of the real Jupyter while a cell runs, also once the browser is closed`,
+    `what works in a run, isolation ${isolation} is a terminal of the real Jupyter while a program runs in it`,
+  ]),
 ].map((name) => [name, "Python and what is installed for it may lie where root alone may read; root tests it"]);
 for (const [name, reason] of userId === "0" ? rootMaySkip : plainUserMaySkip) maySkip.set(name, reason);
 
