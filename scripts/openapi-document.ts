@@ -1,6 +1,8 @@
+import { errorCodes } from "#core/problem.ts";
 import type { Catalog, Entry } from "#http/catalog.ts";
 import type { DialectName } from "#http/dialect.ts";
 import type { Endpoint, Schema } from "#http/endpoint.ts";
+import { ERROR_HEADER } from "#http/error-code.ts";
 import type { NounDocument } from "#http/noun-document.ts";
 import { version } from "#http/version.ts";
 import { describer } from "./openapi-descriptions.ts";
@@ -57,9 +59,15 @@ export function openApiDocument({ endpoints }: Pick<Catalog, "endpoints">, docum
     servers: [{ url: "/", description: "Where this document comes from" }],
     tags: Object.entries(tags).flatMap(([name, description]) => (used.has(name) ? [{ name, description }] : [])),
     paths,
-    components: { schemas, securitySchemes },
+    components: { headers: { [ERROR_HEADER]: errorHeader }, schemas, securitySchemes },
   };
 }
+
+/** docs/apis/common.md#error-codes. */
+const errorHeader = {
+  description: "What kind of problem it is: one word, the same in every API. New words may come.",
+  schema: { type: "string", examples: errorCodes },
+};
 
 const securitySchemes = {
   bearer: {

@@ -15,5 +15,5 @@ Then press **Authorize** and paste the key into *one* of the two fields: it work
 \`active\`, and cancel it.
 
 Five published APIs are served at once, over the same machines, disks and keys. Times are RFC 3339 in UTC. Every problem
-has the shape of its API, and every answer an \`X-Request-ID\`. Fields that you do not know may come with any answer.
+has the shape of its API and a \`Berth-Error\` header that names its kind, and every answer an \`X-Request-ID\`. Fields that you do not know may come with any answer.
 `;

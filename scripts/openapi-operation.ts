@@ -1,5 +1,6 @@
 import { readSettings } from "#aws/settings.ts";
 import { bodySchema, type Endpoint, type Schema } from "#http/endpoint.ts";
+import { ERROR_HEADER } from "#http/error-code.ts";
 import type { Examples, NounDocument, OperationDocument, ReplyDocument } from "#http/noun-document.ts";
 import type { Describer } from "./openapi-descriptions.ts";
 import { problemExamples, problemName } from "./openapi-problems.ts";
@@ -142,7 +143,8 @@ function responsesOf(
   const problem = (description: string, code = "default") => {
     const examples = { ...problemExamples[dialect.name][code], ...parts.words.refusals?.[Number(code)] };
     const content = Object.keys(examples).length > 0 ? { schema, examples: examplesOf(examples) } : { schema };
-    return { description, content: { "application/json": content } };
+    const headers = { [ERROR_HEADER]: { $ref: `#/components/headers/${ERROR_HEADER}` } };
+    return { description, headers, content: { "application/json": content } };
   };
   const expected = { ...usualProblems(endpoint, hasBody), ...problems };
   const refused = Object.entries(expected).filter(([code]) => !(code in successes));

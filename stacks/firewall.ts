@@ -58,7 +58,10 @@ function rateRule({ tableName }: Stage, { name, priority, limit, scope }: RateRu
         customResponse: {
           responseCode: 429,
           customResponseBodyKey: "too-many",
-          responseHeaders: [{ name: "retry-after", value: String(WINDOW_SECONDS) }],
+          responseHeaders: [
+            { name: "retry-after", value: String(WINDOW_SECONDS) },
+            { name: "berth-error", value: "rate" },
+          ],
         },
       },
     },

@@ -16,6 +16,26 @@ export type ProblemKind =
   | "failed"
   | "unavailable";
 
+/** What clients tell problems apart by: the same words in every dialect (docs/apis/common.md#error-codes). */
+export const errorCodes = [
+  "key_missing",
+  "key_invalid",
+  "key_expired",
+  "key_revoked",
+  "user_disabled",
+  "not_found",
+  "ambiguous",
+  "conflict",
+  "invalid",
+  "capacity",
+  "limit",
+  "rate",
+  "unavailable",
+  "internal",
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
+
 /** One bad field of a request; `path` starts with where it was: body, query or path. */
 export interface FieldProblem {
   readonly type: string;
@@ -39,6 +59,8 @@ export interface ProblemDetails {
   readonly allow?: readonly string[];
   /** A word of its own for dialects that have one: `INSTANCE_NOT_FOUND`. */
   readonly code?: string;
+  /** Replaces the error code of its kind. */
+  readonly errorCode?: ErrorCode;
   /** What an earlier try of the same request made has come to nothing: it may be asked for anew, under another id. */
   readonly isUndone?: true;
   readonly cause?: unknown;

@@ -99,9 +99,9 @@ type HashedRecord = ApiKey & { readonly hash: string };
 function admit(record: HashedRecord, { adminUsers, adminRoles }: KeyCheckParts["settings"], now: number): Actor {
   const { uid, username, number, prefix, expiresAt, revokedAt, disabled, role, hash } = record;
   if (revokedAt !== null && revokedAt <= now && revokedAt <= expiresAt) {
-    throw new Refusal("badKey", {}, "API key has been revoked");
+    throw new Refusal("badKey", { errorCode: "key_revoked" }, "API key has been revoked");
   }
-  if (expiresAt <= now) throw new Refusal("badKey", {}, "API key has expired");
+  if (expiresAt <= now) throw new Refusal("badKey", { errorCode: "key_expired" }, "API key has expired");
   if (disabled) throw new Refusal("disabledUser");
   const isAdmin = adminUsers.includes(username) || (role !== undefined && adminRoles.includes(role));
   return { uid, username, number, keyPrefix: prefix, keyHash: hash, isAdmin };

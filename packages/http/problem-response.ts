@@ -1,6 +1,7 @@
 import { Problem, type ProblemKind } from "#core/problem.ts";
 import { Unreadable } from "#core/unreadable.ts";
 import type { Dialect, Shown } from "./dialect.ts";
+import { ERROR_HEADER, errorCode } from "./error-code.ts";
 import { type Exchange, headersOf } from "./exchange.ts";
 import { isOutage } from "./outage.ts";
 import type { PlainResponse } from "./plain.ts";
@@ -22,7 +23,11 @@ export function problemResponse(
       ? error
       : (unreadable(runtime, exchange, error) ?? unexpectedProblem(runtime, exchange, error));
   const shown = show(problem, exchange, runtime.clock.now());
-  const headers = { ...headersOf(exchange, "application/json"), ...extraHeaders(problem) };
+  const headers = {
+    ...headersOf(exchange, "application/json"),
+    [ERROR_HEADER]: errorCode(problem),
+    ...extraHeaders(problem),
+  };
   return { status: shown.status, headers, body: JSON.stringify(exchange.dialect.envelope(shown)) };
 }
 

@@ -40,6 +40,7 @@ test.each([
   }
   expect(head).toMatch(/\r\nX-Request-ID: [0-9a-f]{32}\r\n/);
   expect(head).toMatch(/\r\nConnection: close$/);
+  expect(head).toContain("\r\nBerth-Error: invalid\r\n");
   expect(body).toBe('{"detail":"Request Timeout"}');
 });
 

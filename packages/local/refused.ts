@@ -3,6 +3,7 @@ import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import { RequestError } from "@hono/node-server";
 import type { Ids } from "#core/ports/ids.ts";
+import { ERROR_HEADER } from "#http/error-code.ts";
 import { describedError } from "#http/problem-response.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { closeBehindOthers, isBehindLast, noteAsked } from "./answer-order.ts";
@@ -70,7 +71,7 @@ export function unreadableRequest({ ids, log }: Pick<Runtime, "ids" | "log">): (
     const status = error instanceof RequestError ? 400 : 500;
     const requestId = ids.uid();
     if (status === 500) log.error("request failed", { requestId, error: describedError(error) });
-    return new Response(bodyOf(status), { status, headers: headersOf(requestId) });
+    return new Response(bodyOf(status), { status, headers: headersOf(requestId, status) });
   };
 }
 
@@ -103,7 +104,7 @@ function statusOf({ code }: NodeJS.ErrnoException): number {
 }
 
 function refuse(response: ServerResponse, ids: Pick<Ids, "uid">, status: number): void {
-  const headers = { ...headersOf(ids.uid()), "Content-Length": Buffer.byteLength(bodyOf(status)) };
+  const headers = { ...headersOf(ids.uid(), status), "Content-Length": Buffer.byteLength(bodyOf(status)) };
   response.setHeader("Connection", "close").writeHead(status, headers).end(bodyOf(status));
 }
 
@@ -122,7 +123,7 @@ function isClosedBehindOthers(socket: Socket): boolean {
 
 function rawAnswer(ids: Pick<Ids, "uid">, status: number): string {
   const body = bodyOf(status);
-  const headers = { ...headersOf(ids.uid()), "Content-Length": Buffer.byteLength(body), Connection: "close" };
+  const headers = { ...headersOf(ids.uid(), status), "Content-Length": Buffer.byteLength(body), Connection: "close" };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("")}\r\n${body}`;
 }
@@ -131,11 +132,12 @@ function bodyOf(status: number): string {
   return JSON.stringify({ detail: STATUS_CODES[status] });
 }
 
-function headersOf(requestId: string): Record<string, string> {
+function headersOf(requestId: string, status: number): Record<string, string> {
   return {
     "Content-Type": "application/json",
     "X-Request-ID": requestId,
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
+    [ERROR_HEADER]: status === 500 ? "internal" : "invalid",
   };
 }

@@ -34,7 +34,7 @@ export async function readExec(directory: string, id: string, waitMs: number): P
 
 function diskFull(): Problem {
   const text = "The disk of this machine is full: no command can be started until there is room";
-  return new Problem("unavailable", text, { retryAfterSeconds: 30 });
+  return new Problem("unavailable", text, { retryAfterSeconds: 30, errorCode: "capacity" });
 }
 
 /** On a machine with far too much to do. */

@@ -79,7 +79,7 @@ function notSynced(cause: Error): Problem {
   const isFull = ["ENOSPC", "EDQUOT"].includes((cause as NodeJS.ErrnoException).code ?? "");
   const [what, remedy] = isFull ? ["had no room left", "make room and "] : ["failed", ""];
   const text = `The disk of this stack ${what} while something was stored: ${remedy}start the stack again`;
-  return new Problem("unavailable", text, { cause, retryAfterSeconds: 60 });
+  return new Problem("unavailable", text, { cause, retryAfterSeconds: 60, ...(isFull && { errorCode: "capacity" }) });
 }
 
 /** What it answers, or why it refused, is told only when the transaction that it looked at is kept. */

@@ -21,7 +21,9 @@ export function problemsOf(path: string): (error: unknown) => unknown {
   return (error) => {
     const code = codeOf(error);
     const reason = reasons[code === IO_ERROR && isReadOnly(path) ? READ_ONLY : (code ?? 0)];
-    return reason === undefined ? error : new Problem("unavailable", reason, { cause: error, retryAfterSeconds: 5 });
+    if (reason === undefined) return error;
+    const isOutOfRoom = code === FULL && { errorCode: "capacity" as const };
+    return new Problem("unavailable", reason, { cause: error, retryAfterSeconds: 5, ...isOutOfRoom });
   };
 }
 

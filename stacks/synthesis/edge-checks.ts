@@ -173,7 +173,8 @@ export const edgeChecks = {
       const body = firewall?.inputs.customResponseBodies?.find(
         ({ key }: Resource["inputs"]) => key === answer?.customResponseBodyKey,
       );
-      return [answer?.responseCode, body?.content];
+      const headers = answer?.responseHeaders?.map(({ name, value }: Resource["inputs"]) => `${name}: ${value}`);
+      return [answer?.responseCode, body?.content, headers?.join()];
     });
     const tooManyBody = JSON.stringify(gpuDevDialect.envelope(tooMany));
     const limited = rule?.statement.rateBasedStatement;
@@ -196,8 +197,8 @@ export const edgeChecks = {
       ...differentInOrder("how it reads a path", read, ["URL_DECODE", "NORMALIZE_PATH"]),
       ...differentInOrder("how it counts", [limited?.aggregateKeyType, limited?.limit], ["IP", 60]),
       ...differentInOrder("what it answers", answers, [
-        [429, tooManyBody],
-        [429, tooManyBody],
+        [429, tooManyBody, "retry-after: 60,berth-error: rate"],
+        [429, tooManyBody, "retry-after: 60,berth-error: rate"],
       ]),
       // A flood of one address ends here: the API's own throttle is shared by all clients.
       ...differentInOrder("how it counts all requests", ofAll?.statement.rateBasedStatement, {

@@ -71,7 +71,10 @@ export async function readUsernames(
 async function findOwner(ctx: UserContext<"table">, id: string): Promise<string> {
   const keys = (await listLivingKeys(ctx)).filter((key) => key.sk === id);
   const [owner, other] = keys.flatMap((key) => ownerOf(ctx, key) ?? []);
-  if (other !== undefined) throw new Problem("conflict", `Several users have a ${ctx.noun} ${id}: name the user`);
+  if (other !== undefined) {
+    const text = `Several users have a ${ctx.noun} ${id}: name the user`;
+    throw new Problem("conflict", text, { errorCode: "ambiguous" });
+  }
   // A uid that nobody has: the answer is then that of an id that does not exist.
   return owner ?? "-";
 }

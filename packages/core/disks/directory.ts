@@ -71,7 +71,9 @@ export async function changeDirectory(
 /** Throws `conflict` for more than 500 disks. */
 export function refuseTooMany(names: Directory["names"]): void {
   if (names.length <= MOST_DISKS) return;
-  throw new Problem("conflict", `There can be at most ${MOST_DISKS} disks, deleted ones included`);
+  throw new Problem("conflict", `There can be at most ${MOST_DISKS} disks, deleted ones included`, {
+    errorCode: "limit",
+  });
 }
 
 /** The names without this disk's. */

@@ -83,7 +83,8 @@ function withRestore(disk: Disk, restore: Restore, idle: ReadonlySet<string>): D
 }
 
 function tooMany(most: number): Problem {
-  return new Problem("conflict", `${most} disks that were restored from this one have no backup of their own yet`);
+  const text = `${most} disks that were restored from this one have no backup of their own yet`;
+  return new Problem("conflict", text, { errorCode: "limit" });
 }
 
 /**

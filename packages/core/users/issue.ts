@@ -83,7 +83,7 @@ async function listKey(ctx: Context<"table">, first: User, key: UserKey): Promis
   let known: User | undefined = first;
   const { replaces } = key;
   const list = (user: User): User => {
-    if (user.disabled) throw new Problem("forbidden", "User account is disabled");
+    if (user.disabled) throw new Problem("forbidden", "User account is disabled", { errorCode: "user_disabled" });
     const now = ctx.clock.now();
     refuseSecondRotation(user, replaces, now);
     const living = user.keys.filter((one) => one.expiresAt > now);

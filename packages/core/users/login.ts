@@ -26,7 +26,7 @@ export async function login(ctx: Context<"table" | "queue" | "identity">, proof:
   const role = allowedRole(ctx, caller);
   try {
     const user = await findOrCreateUser(ctx, role);
-    if (user.disabled) throw new Problem("forbidden", "User account is disabled");
+    if (user.disabled) throw new Problem("forbidden", "User account is disabled", { errorCode: "user_disabled" });
     return { user, arn: caller.arn, key: await issueKey(ctx, user, role.role) };
   } catch (error) {
     if (error instanceof Problem || error instanceof Unreadable) throw error;
@@ -47,7 +47,7 @@ async function askSts(ctx: Context<"identity">, proof: LoginProof): Promise<Call
     if (error instanceof IdentityRefused) {
       throw new Problem("unauthenticated", refusals[error.code] ?? `AWS authentication failed: ${error.code}`);
     }
-    throw new Problem("failed", "Failed to verify AWS credentials", { cause: error });
+    throw new Problem("failed", "Failed to verify AWS credentials", { cause: error, errorCode: "unavailable" });
   }
 }
 

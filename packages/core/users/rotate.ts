@@ -19,7 +19,9 @@ export async function rotateKey(ctx: UserContext<"table" | "queue">): Promise<{ 
   requireLive(old, now);
   const endsAt = old.loginAt + ctx.settings.keyChainHours * HOUR_MS;
   if (endsAt <= now) {
-    throw new Problem("unauthenticated", "API key can no longer be rotated. Log in with AWS again");
+    throw new Problem("unauthenticated", "API key can no longer be rotated. Log in with AWS again", {
+      errorCode: "key_expired",
+    });
   }
   const key = await issueKey(ctx, user, old.role, { loginAt: old.loginAt, endsAt, replaces: keyHash });
   // The overlap begins now, however long that took: other processes of the user still work with the old key.
@@ -27,7 +29,7 @@ export async function rotateKey(ctx: UserContext<"table" | "queue">): Promise<{ 
   if ((await endKey(ctx, keyHash, overlapEndsAt)) === "over") {
     // Revoked while it was being rotated: what nobody was shown must not outlive it.
     await endKey(ctx, key.hash, now);
-    throw new Problem("unauthenticated", "API key has been revoked");
+    throw new Problem("unauthenticated", "API key has been revoked", { errorCode: "key_revoked" });
   }
   return { user, key };
 }
@@ -35,5 +37,8 @@ export async function rotateKey(ctx: UserContext<"table" | "queue">): Promise<{ 
 /** The caller got in on what was read up to 5 s ago; a new key is given on what holds now. */
 function requireLive(key: ApiKey, now: number): void {
   if (isLive(key, now)) return;
-  throw new Problem("unauthenticated", key.expiresAt <= now ? "API key has expired" : "API key has been revoked");
+  const isExpired = key.expiresAt <= now;
+  throw new Problem("unauthenticated", isExpired ? "API key has expired" : "API key has been revoked", {
+    errorCode: isExpired ? "key_expired" : "key_revoked",
+  });
 }

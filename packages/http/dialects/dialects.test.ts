@@ -158,6 +158,30 @@ function wordsIn(dialect: DialectName, body: ReturnType<typeof JSON.parse>): str
   return dialect === "novita" ? `${body.error.code}/${body.error.message}` : `${body.error}/${body.message}`;
 }
 
+/** docs/apis/common.md#error-codes. */
+const codes = {
+  noKey: "key_missing",
+  badKey: "key_invalid",
+  disabledUser: "user_disabled",
+  unknownPath: "not_found",
+  wrongMethod: "invalid",
+  tooLarge: "invalid",
+  encodedBody: "invalid",
+  badJson: "invalid",
+  badFields: "invalid",
+  otherRequest: "conflict",
+  tooMany: "rate",
+  unexpected: "internal",
+  unavailable: "unavailable",
+} as const satisfies Record<Situation, string>;
+
+test.each(rows)("every dialect names $situation by the same code", async ({ situation }) => {
+  const responses = await Promise.all(dialectNames.map((dialect) => provoke(dialect, situation)));
+
+  const named = responses.map((response) => response.headers.get("Berth-Error"));
+  expect(named).toEqual(dialectNames.map(() => codes[situation]));
+});
+
 for (const { situation, status, words } of rows) {
   test(`${situation} is ${status} with the words of each dialect`, async () => {
     const responses = await Promise.all(dialectNames.map((dialect) => provoke(dialect, situation)));

@@ -19,7 +19,8 @@ export async function findJobId(
   if (form.test(job_id)) return job_id.toLowerCase();
   if (!isBeginning(job_id)) throw notFound(job_id);
   const [id, another] = await find(job_id.toLowerCase());
-  if (another !== undefined) throw new Problem("conflict", `Job id '${job_id}' is ambiguous`);
+  if (another !== undefined)
+    throw new Problem("conflict", `Job id '${job_id}' is ambiguous`, { errorCode: "ambiguous" });
   if (id === undefined) throw notFound(job_id);
   return id;
 }

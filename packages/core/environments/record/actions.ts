@@ -41,7 +41,7 @@ export function addAction(
 ): Environment {
   const open = environment.requests.list.filter((action) => action.status === "requested");
   if (open.length >= KEPT_ACTIONS && kind !== "cancel") {
-    throw new Problem("conflict", `Too many open requests for ${noun} ${environment.id}`);
+    throw new Problem("conflict", `Too many open requests for ${noun} ${environment.id}`, { errorCode: "limit" });
   }
   const id = environment.requests.count + 1;
   const about = { ...(subject !== undefined && { subject }), ...(extraMs !== undefined && { extraMs }) };

@@ -20,7 +20,9 @@ export async function requestResize(
     // What a remembered start will be granted, not what the run that is being stopped had.
     const { units } = environment.goal.start?.size ?? environment.size;
     if (sharedUnits(resources) > units) {
-      throw new Problem("invalid", `${ctx.noun} ${id} cannot have more than its share of the machine`);
+      throw new Problem("invalid", `${ctx.noun} ${id} cannot have more than its share of the machine`, {
+        errorCode: "limit",
+      });
     }
     if (sameResources(environment.resources, resources)) return environment;
     const added = addAction(environment, { kind: "resize", at: now, noun: ctx.noun, writer: token });

@@ -83,7 +83,10 @@ function refuseUnlessActive(ctx: ExecContext, environment: Environment): Environ
     throw new Problem("failed", `${noun} failed to start: ${broken ?? outcome?.reason ?? "no reason was given"}`);
   }
   if (isOver(environment)) throw new Problem("notFound", `${noun} ${environment.id} not found`);
-  throw new Problem("failed", `${noun} is not ready yet`, { retryAfterSeconds: RETRY_SECONDS });
+  throw new Problem("failed", `${noun} is not ready yet`, {
+    retryAfterSeconds: RETRY_SECONDS,
+    errorCode: "unavailable",
+  });
 }
 
 function isUsable({ phase, goal: { desired }, end: { outcome } }: Environment): boolean {

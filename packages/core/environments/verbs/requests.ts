@@ -56,7 +56,7 @@ export async function requestExtension(
     const limit = ctx.settings.maxTotalHours;
     if (total > limit) {
       const text = `Cannot extend beyond ${limit} hours in total. Total would be ${Number(total.toFixed(3))} hours`;
-      throw new Problem("invalid", text);
+      throw new Problem("invalid", text, { errorCode: "limit" });
     }
     const { times } = environment;
     const warnedOf = times.warnedMinutes === null ? undefined : (times.warnedOf ?? times.endsAt ?? undefined);
@@ -120,7 +120,7 @@ export async function requestGuest(
     const { access } = environment;
     const known = access.guests.find((guest) => guest.name === name);
     if (!known && access.guests.length >= MOST_GUESTS) {
-      throw new Problem("conflict", `Too many users for ${ctx.noun} ${id}`);
+      throw new Problem("conflict", `Too many users for ${ctx.noun} ${id}`, { errorCode: "limit" });
     }
     const guest = { ...newGuest(name, now), known: known?.known ?? false, asked: true as const };
     const guests = [...access.guests.filter((other) => other !== known), guest];
@@ -150,7 +150,7 @@ export async function requestKey(
     const others = access.guests.filter((guest) => guest.name !== name);
     const asked = addAction(environment, { kind: "add_user", at: now, noun: ctx.noun, writer: token, subject: name });
     const isTooMany = others.length >= MOST_GUESTS || !(await keepKeys(ctx, environment, name, [key]));
-    if (isTooMany) throw new Problem("conflict", `Too many users for ${ctx.noun} ${id}`);
+    if (isTooMany) throw new Problem("conflict", `Too many users for ${ctx.noun} ${id}`, { errorCode: "limit" });
     const guest = { ...newGuest(name, now), state: "fetched" as const, known: true };
     return { ...asked, access: { ...access, guests: [...others, guest], revision: access.revision + 1 } };
   };
