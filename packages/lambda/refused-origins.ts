@@ -9,14 +9,17 @@ const LINE_MS = 60_000;
  * added up and logged with the first request after a minute, so a flood writes one line a minute for each process: its
  * logs cost the attacked stage nothing worth mentioning. A line holds nothing of the request, whose sender may put
  * anything there.
+ *
+ * The minute is measured by the time of day, because Lambda stops the monotonic clock of a process between two requests.
  */
-export function refusedOrigins(log: Log, clock: Pick<Clock, "monotonic">): () => void {
+export function refusedOrigins(log: Log, clock: Pick<Clock, "now">): () => void {
   let count = 0;
   let loggedAt = Number.NEGATIVE_INFINITY;
   return () => {
     count += 1;
-    const now = clock.monotonic();
-    if (now - loggedAt < LINE_MS) return;
+    const now = clock.now();
+    // The distance, because the time of day may be set back.
+    if (Math.abs(now - loggedAt) < LINE_MS) return;
     log.warn("origin refused", { count });
     count = 0;
     loggedAt = now;
