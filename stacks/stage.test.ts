@@ -44,6 +44,7 @@ test.each([
   ["dev", { EKS_ACCESS: "private", VPC_SUBNETS: "subnet-1" }, "needs VPC_SECURITY_GROUPS"],
   ["dev", { EKS_ACCESS: "private", VPC_SUBNETS: "subnet-1,", VPC_SECURITY_GROUPS: "sg-1" }, "needs VPC_SUBNETS"],
   ["dev", { ALLOWED_ROLES: Array(300).fill("Developers").join() }, "settings for functions take 33"],
+  ["dev", { WEBHOOK_ALLOW: Array(300).fill("10.0.0.0/8").join() }, "settings for functions take 33"],
   ["dev", { ALARM_EMAIL: "nobody" }, "ALARM_EMAIL must be an address"],
   ["dev", { AWS_REGION: "eu west" }, "AWS_REGION must be a region"],
   ["dev", { DEPLOY_ACCOUNT: "12345" }, "DEPLOY_ACCOUNT must be an account id of 12 digits"],

@@ -69,6 +69,11 @@ const cluster = ["EKS_CLUSTER", "EKS_ENDPOINT", "EKS_CA", "NODE_TYPES", "TOOLS_I
 const keys = ["GITHUB_KEYS_URL"] as const;
 const volumes = ["EBS_KMS_KEY_ID"] as const;
 const receiver = ["WEBHOOK_ALLOW"] as const;
+/** The largest sets that one function gets: looks drive the cluster, and creates dial receivers. */
+const together = [
+  [...forAll, ...cluster, ...keys, ...volumes],
+  [...forAll, ...keys, ...receiver],
+];
 /** Settings of a deployment itself. */
 const place = ["AWS_REGION"] as const;
 
@@ -85,7 +90,7 @@ export function readStage(name: string, environment: Environment): Stage {
   const { API_DOMAIN, API_CERTIFICATE_ARN } = environment;
   problems.push(...accountProblems(environment), ...domainProblems(environment));
   problems.push(...alarmProblems(name, environment), ...networkProblems(environment));
-  const size = [...forAll, ...cluster, ...volumes].reduce((sum, each) => sum + sizeIn(environment, each), 0);
+  const size = Math.max(...together.map((names) => names.reduce((sum, each) => sum + sizeIn(environment, each), 0)));
   if (size > MOST_OF_SETTINGS) problems.push(`  settings for functions take ${size} bytes, of ${MOST_OF_SETTINGS}`);
   if (problems.length > 0) throw new Error(`Stage ${name} cannot be deployed:\n${problems.join("\n")}`);
   const pick = (names: readonly string[]) =>
