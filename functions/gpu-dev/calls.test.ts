@@ -90,5 +90,6 @@ test("a key is read once in 5 s, and again after that", async () => {
 test("what needs no store asks none", async () => {
   const { during } = await countedWorld();
 
-  for (const path of ["/", "/live", "/docs", "/openapi.json"]) expect(await during("GET", path)).toEqual([]);
+  for (const path of ["/", "/live", "/.well-known/berth", "/docs", "/openapi.json"])
+    expect(await during("GET", path)).toEqual([]);
 });

@@ -4,6 +4,21 @@ import { Timestamp } from "#http/timestamp.ts";
 const Up = z.enum(["up", "down"]);
 const Healthy = z.enum(["healthy", "unhealthy"]);
 
+/** What a client has to know of a deployment before it has a key. */
+export const Discovery = z.object({
+  service: z.literal("berth"),
+  version: z.string(),
+  min_client_version: z.string(),
+  login: z.object({
+    path: z.string(),
+    server_id: z.string(),
+    sts_origins: z.array(z.string()),
+    region: z.string().nullable(),
+  }),
+  paths: z.object({ docs: z.string(), openapi: z.string(), console: z.string().nullable() }),
+  ssh: z.object({ host: z.string(), port: z.int() }).nullable(),
+});
+
 /** One body that holds what five documents read from theirs (docs/apis/common.md#public-endpoints). */
 export const Health = z.object({
   status: Healthy,

@@ -5,7 +5,7 @@ import type { Log } from "#core/ports/log.ts";
 import type { ServedSettings } from "./dialects/settings.ts";
 import type { KeyMemory } from "./key-check.ts";
 
-/** What is known about this deployment, for /health. */
+/** What is known about this deployment, for /health and for clients that look for it. */
 export interface Deployment {
   readonly version: string;
   /** Milliseconds since the epoch: of the deployment or the start of the server, not of a cold start. */
@@ -14,6 +14,10 @@ export interface Deployment {
   readonly isolation: string;
   /** How environments are limited, and in what: `cgroup-v2 (memory, cpu, processes)`, `none`. */
   readonly limits: string;
+  /** The AWS region. Undefined where a test does not care. */
+  readonly region?: string;
+  /** Where one SSH server leads into all jobs. Undefined where each job has an address of its own. */
+  readonly ssh?: { readonly host: string; readonly port: number };
   /** Answers why the stores take no writes just now, undefined where they do; only where they are on this machine. */
   readonly whyNothingIsStored?: () => Promise<string | undefined>;
 }

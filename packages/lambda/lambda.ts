@@ -144,6 +144,7 @@ export function runtimeOf<Needs extends PortName>(factories: Factories<Needs>, l
       startedAt: deployedAt() ?? clock.now(),
       isolation: "container",
       limits: "container (memory, cpu)",
+      ...(process.env.AWS_REGION && { region: process.env.AWS_REGION }),
     },
   };
 }

@@ -28,12 +28,15 @@ interface RuntimeParts {
   readonly keyFile: string;
 }
 
+/** The local STS takes a signature for any region. This is the one that AWS clients use for the global STS. */
+const REGION = "us-east-1";
+
 /** Makes the ports of a laptop: stores and environments as given, blobs and the sealing key in the home. */
 export function stackRuntime(parts: RuntimeParts) {
   const { clock, stores, stsUrl, settings, log, config, blobs, environments, keyFile } = parts;
-  const { compute, volumes, isolation, limits } = environments;
+  const { compute, volumes, isolation, limits, sshPort } = environments;
   const { table, queue, whyNothingIsStored } = stores;
-  const identity = stsIdentity({ endpoint: stsUrl, region: "us-east-1" });
+  const identity = stsIdentity({ endpoint: stsUrl, region: REGION });
   const allowedAccounts = settings.allowedAccounts.length > 0 ? settings.allowedAccounts : [localAccount];
   return {
     ports: {
@@ -58,6 +61,8 @@ export function stackRuntime(parts: RuntimeParts) {
       whyNothingIsStored,
       isolation,
       limits,
+      region: REGION,
+      ...(sshPort !== undefined && { ssh: { host: "127.0.0.1", port: sshPort } }),
     },
   } satisfies Runtime;
 }

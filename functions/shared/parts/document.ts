@@ -1,5 +1,5 @@
 import type { NounDocument } from "#http/noun-document.ts";
-import { Health } from "../wire.ts";
+import { Discovery, Health } from "../wire.ts";
 
 const healthy = {
   status: "healthy",
@@ -28,9 +28,27 @@ const unhealthy = {
   services: { ...healthy.services, jobQueue: "down" },
 };
 
+const discovery = {
+  service: "berth",
+  version: "1.0.0",
+  min_client_version: "1.0.0",
+  login: {
+    path: "/v1/auth/aws-login",
+    server_id: "berth-local",
+    sts_origins: ["https://sts.us-east-1.amazonaws.com"],
+    region: "us-east-1",
+  },
+  paths: { docs: "/docs", openapi: "/openapi.json", console: null },
+  ssh: { host: "127.0.0.1", port: 2222 },
+};
+
 export const document: NounDocument = {
   tag: "Health",
-  schemas: { HealthServices: Health.shape.services },
+  schemas: {
+    HealthServices: Health.shape.services,
+    DiscoveryLogin: Discovery.shape.login,
+    DiscoveryPaths: Discovery.shape.paths,
+  },
   fields: {
     "Health.status": "`healthy`, or `unhealthy` with status 503.",
     status: "The state in one word.",
@@ -50,6 +68,19 @@ export const document: NounDocument = {
     jobQueue: "`up` while the queue is healthy.",
     server: "Always `running`.",
     storage: "`available` while the database is healthy.",
+    min_client_version: "The oldest version of the command line and of the SDK that this deployment still serves.",
+    login: "How to log in.",
+    path: "The path of the login.",
+    server_id: "The value of the signed `x-berth-server-id` header.",
+    sts_origins: "The STS addresses that a signed request may be made for.",
+    region: "The AWS region of the deployment. Null where it is not known.",
+    paths: "Paths for people and for generators.",
+    docs: "The interactive documentation.",
+    openapi: "The OpenAPI document.",
+    console: "The web console. Null where the deployment has none.",
+    ssh: "The SSH server that leads into all jobs. Null where each job has an address of its own.",
+    host: "The host name or address.",
+    port: "The port.",
   },
   operations: {
     health: {
@@ -85,6 +116,12 @@ export const document: NounDocument = {
       description: "Looks at nothing outside the process.",
       reply: "Liveness",
       replies: { 200: { examples: { Alive: { status: "alive" } } } },
+    },
+    discovery: {
+      id: "getDiscovery",
+      description: "Clients read it once for each deployment.",
+      reply: "Discovery",
+      replies: { 200: { examples: { "A local stack": discovery } } },
     },
   },
   pages: ["docs", "docs-asset", "openapi"],

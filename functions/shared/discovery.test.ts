@@ -1,0 +1,56 @@
+import { expect, test } from "vitest";
+import { buildApp } from "#http/app.ts";
+import { version } from "#http/version.ts";
+import { fixtureRuntime } from "#testing/fixture-endpoints.ts";
+import { httpWorld } from "#testing/http-world.ts";
+import { endpoint } from "./discovery.ts";
+
+test("a client learns how to log in and where SSH listens, without a key", async () => {
+  const runtime = await fixtureRuntime();
+  const deployment = { ...runtime.deployment, region: "eu-west-1", ssh: { host: "127.0.0.1", port: 2222 } };
+
+  const response = await buildApp({ ...runtime, deployment }, [endpoint]).request("/.well-known/berth");
+
+  expect(response.status).toBe(200);
+  expect(await response.json()).toEqual({
+    service: "berth",
+    version,
+    min_client_version: "1.0.0",
+    login: {
+      path: "/v1/auth/aws-login",
+      server_id: "berth-local",
+      sts_origins: ["https://sts.amazonaws.com"],
+      region: "eu-west-1",
+    },
+    paths: { docs: "/docs", openapi: "/openapi.json", console: null },
+    ssh: { host: "127.0.0.1", port: 2222 },
+  });
+});
+
+test("a deployment whose jobs have an SSH address each names none of its own", async () => {
+  const response = await buildApp(await fixtureRuntime(), [endpoint]).request("/.well-known/berth");
+
+  expect(await response.json()).toMatchObject({ ssh: null, login: { region: null } });
+});
+
+test("the paths that it names are served", async () => {
+  const world = await httpWorld();
+  const { login, paths } = (await (await world.request("GET", "/.well-known/berth")).json()) as {
+    readonly login: { readonly path: string };
+    readonly paths: Readonly<Record<string, string | null>>;
+  };
+
+  const named = Object.values(paths).filter((path) => path !== null);
+  const statuses = await Promise.all(named.map(async (path) => (await world.request("GET", path)).status));
+  expect(statuses).toEqual([200, 200]);
+  expect((await world.request("POST", login.path, { body: {} })).status).toBe(400);
+});
+
+test("a key that is garbage, in any place, changes nothing", async () => {
+  const world = await httpWorld();
+
+  const plain = await (await world.request("GET", "/.well-known/berth")).text();
+  const keyed = await (await world.request("GET", "/k/garbage!/.well-known/berth", { key: "x" })).text();
+
+  expect(keyed).toBe(plain);
+});

@@ -1,0 +1,24 @@
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { minClientVersion } from "#http/version.ts";
+import { lambda } from "#lambda/lambda.ts";
+import { Discovery } from "./wire.ts";
+
+export const endpoint = gpuDev.get(
+  "/.well-known/berth",
+  { summary: "What a client needs to know before it logs in", uses: [], public: true, reply: Discovery },
+  async ({ ctx: { settings }, deployment: { version, region, ssh } }) => ({
+    service: "berth" as const,
+    version,
+    min_client_version: minClientVersion,
+    login: {
+      path: "/v1/auth/aws-login",
+      server_id: settings.loginServerId,
+      sts_origins: [...settings.stsOrigins],
+      region: region ?? null,
+    },
+    paths: { docs: "/docs", openapi: "/openapi.json", console: null },
+    ssh: ssh ?? null,
+  }),
+);
+
+export const handler = lambda(endpoint, {});
