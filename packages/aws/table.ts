@@ -6,11 +6,14 @@ import {
   PutCommand,
   TransactWriteCommand,
 } from "@aws-sdk/lib-dynamodb";
+import type { Clock } from "#core/ports/clock.ts";
 import { type ConditionalPut, type Key, MOST_PUT_AT_ONCE, type Stored, type Table } from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
 import { NO_WRITER } from "#core/writers.ts";
 import { clientOptions, type ServiceAddress, type ServicePatience } from "./client-options.ts";
+import { systemClock } from "./clock.ts";
 import { readConfig } from "./config.ts";
+import { watchStoreClock } from "./store-clock.ts";
 import { fromAttributes, toAttributes } from "./stored-item.ts";
 import { getManyItems } from "./table-batch.ts";
 import { countEntries, queryItems } from "./table-query.ts";
@@ -18,6 +21,8 @@ import { countEntries, queryItems } from "./table-query.ts";
 export interface DynamoTableOptions {
   readonly client: DynamoDBClient;
   readonly tableName: string;
+  /** The clock that is compared with the Date header of each answer. The system's unless given. */
+  readonly clock?: Clock;
 }
 
 /** The table of this deployment, as its environment names it. */
@@ -30,7 +35,7 @@ export function dynamoClient(address?: ServiceAddress, patience?: ServicePatienc
 }
 
 /** The Table on DynamoDB (docs/architecture.md#the-table); items over 8 KB are compressed. */
-export function dynamoTable({ client, tableName }: DynamoTableOptions): Table {
+export function dynamoTable({ client, tableName, clock = systemClock() }: DynamoTableOptions): Table {
   const documents = DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } });
   return {
     async get({ pk, sk }) {
@@ -52,6 +57,7 @@ export function dynamoTable({ client, tableName }: DynamoTableOptions): Table {
     },
     query: (query) => queryItems(documents, tableName, query),
     count: (range) => countEntries(documents, tableName, range),
+    clockAheadMs: watchStoreClock(documents, clock),
   };
 }
 

@@ -2,7 +2,8 @@ import { systemClock } from "#aws/clock.ts";
 import { readConfig } from "#aws/config.ts";
 import { systemIds } from "#aws/ids.ts";
 import { readSettings } from "#aws/settings.ts";
-import type { PortName, Ports } from "#core/context.ts";
+import type { Context, PortName, Ports } from "#core/context.ts";
+import type { Clock } from "#core/ports/clock.ts";
 import type { Log } from "#core/ports/log.ts";
 import { type App, buildApp, fetchPlain } from "#http/app.ts";
 import { runSchedule, type Schedule } from "#http/cron.ts";
@@ -11,6 +12,7 @@ import type { Route } from "#http/routes.ts";
 import { contextOf, type Runtime } from "#http/runtime.ts";
 import { version } from "#http/version.ts";
 import { type Consumer, consume } from "#http/work.ts";
+import { type ClockUser, guardClock, isClockWrong } from "./clock-guard.ts";
 import { functionLog } from "./function-log.ts";
 import { type GatewayResult, gatewayEventOf, requestOfEvent, resultOfResponse, VIEWER_HEADER } from "./gateway.ts";
 import { ORIGIN_HEADER, originCheck } from "./origin.ts";
@@ -51,24 +53,28 @@ export function consumerLambda<Uses extends PortName>(
   factories: Factories<NoInfer<Uses>>,
 ): (event: unknown, invocation?: Invocation) => Promise<SqsResult> {
   const log = functionLog();
-  const context = atInit(() => contextOf(runtimeOf<Uses>(factories, log)));
+  const context = atInit(() => contextOf(runtimeOf<Uses>(factories, log, "worker")));
   return async (event, invocation) => {
     log.begin(invocation?.awsRequestId);
     const received = sqsEventOf(event);
     if (!received) return refuse(log, event, allFailed);
     const { Records } = received;
     const bodies = Records.map(({ body }) => body);
-    const { clock } = context();
+    const { clock, table } = context() as Context & Partial<Ports>;
     const startedAt = clock.monotonic();
     // A FIFO queue delays no message by itself, so that all of its age is waiting.
     const waited = consumer.queue === "pools" ? lagMs(received, clock.now()) : undefined;
     const failed = new Set(await consume(consumer, context(), bodies));
     const failures = Records.filter((_, at) => failed.has(at));
+    if (failures.length > 0 && isClockWrong(table)) await clock.sleep(REFUSED_PAUSE_MS);
     const counts = { messages: Records.length, failed: failures.length, ...(waited !== undefined && { waited }) };
     log.info("batch", { queue: consumer.queue, ...counts, ms: Math.round(clock.monotonic() - startedAt) });
     return { batchItemFailures: failures.map(({ messageId }) => ({ itemIdentifier: messageId })) };
   };
 }
+
+/** A worker that refuses everything at once would take most messages of a queue: so it takes as long as one that works. */
+const REFUSED_PAUSE_MS = 1_000;
 
 /**
  * The Lambda handler of a schedule. It logs a failure and then throws, since the alarm looks at Lambda's own count of
@@ -79,7 +85,7 @@ export function scheduleLambda<Uses extends PortName>(
   factories: Factories<NoInfer<Uses>>,
 ): (event?: unknown, invocation?: Invocation) => Promise<void> {
   const log = functionLog();
-  const context = atInit(() => contextOf(runtimeOf<Uses>(factories, log)));
+  const context = atInit(() => contextOf(runtimeOf<Uses>(factories, log, "worker")));
   return async (_, invocation) => {
     log.begin(invocation?.awsRequestId);
     if (!(await runSchedule(schedule, context(), functionName() ?? ""))) throw new Error("The schedule failed");
@@ -129,12 +135,16 @@ export function atInit<Made>(make: () => Made): () => Made {
   };
 }
 
-export function runtimeOf<Needs extends PortName>(factories: Factories<Needs>, log: Log): Runtime<Needs> {
+export function runtimeOf<Needs extends PortName>(
+  factories: Factories<Needs>,
+  log: Log,
+  user: ClockUser = "request",
+): Runtime<Needs> {
   const clock = systemClock();
   const settings = readSettings();
   if (settings.open) throw new Error("BERTH_OPEN is for the local stack: here every request needs a key");
   return {
-    ports: portsOf(factories),
+    ports: guarded(portsOf(factories), user, { log, clock }),
     clock,
     ids: systemIds(),
     log,
@@ -153,6 +163,13 @@ export function runtimeOf<Needs extends PortName>(factories: Factories<Needs>, l
 function portsOf<Needs extends PortName>(factories: Factories<Needs>): Pick<Ports, Needs> {
   const made = Object.entries<unknown>(factories).map(([name, make]) => [name, (make as Factory<unknown>)()]);
   return Object.fromEntries(made) as Pick<Ports, Needs>;
+}
+
+function guarded<Made extends Partial<Pick<Ports, "table">>>(
+  ports: Made,
+  ...options: [user: ClockUser, parts: { readonly log: Log; readonly clock: Clock }]
+): Made {
+  return ports.table ? { ...ports, table: guardClock(ports.table, ...options) } : ports;
 }
 
 /** Undefined outside of Lambda, which sets it. */

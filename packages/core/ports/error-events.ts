@@ -42,6 +42,10 @@ export const errorEvents = {
     metric: "CapacityUnreadable",
     text: "Records that cannot be read have held capacity for over ten minutes.",
   },
+  "clock wrong": {
+    metric: "ClocksWrong",
+    text: "The clock of a worker is wrong by 3 s or more. From 7 s on the worker does no work.",
+  },
   "delivery cannot be sent": { metric: "DeliveriesUnsendable", text: "A webhook event could not be prepared." },
   "directory of disks made again": {
     metric: "DiskDirectoriesRebuilt",
@@ -50,7 +54,10 @@ export const errorEvents = {
   "disk lost": { metric: "DisksLost", text: "A disk has neither a volume nor a backup." },
   "disk not backed up": { metric: "DisksNotBackedUp", text: "A disk has no current backup." },
   "disk not purged": { metric: "DisksNotPurged", text: "Parts of a deleted disk cannot be removed." },
-  "due where no sweep looks": { metric: "DueFieldsEdited", text: "Somebody edited the due time of a record." },
+  "due where no sweep looks": {
+    metric: "DueFieldsEdited",
+    text: "Somebody edited the due time of a record, or the clock of a worker was wrong.",
+  },
   "frame failed": { metric: "FramesFailed", threshold: 5, text: "Frames of web shells fail and are repeated." },
   "frame not given back": {
     metric: "FramesNotReturned",

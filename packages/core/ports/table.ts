@@ -106,4 +106,9 @@ export interface Table {
   query(query: PartitionQuery | IndexQuery): Promise<Page>;
   /** How many entries the range has, counted up to its limit. */
   count(range: IndexRange): Promise<number>;
+  /**
+   * Returns by how many ms the clock of this process is ahead of the store's at least, by the newest answer; negative:
+   * behind. Returns undefined if no recent answer told. Absent if the store has no clock of its own.
+   */
+  clockAheadMs?(): number | undefined;
 }
