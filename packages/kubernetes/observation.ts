@@ -63,6 +63,7 @@ export function observationOf(objects: RunObjects, surroundings: Surroundings): 
     notes: [],
     ...(!end && lacksVolume(statuses, surroundings) && { lacksVolume: true }),
     ...(!end && isRefusedForNow(statuses, surroundings) && { refusedForNow: true }),
+    ...(isHalfMade(machines) && { halfMade: true }),
     ...(gatedPods(objects).length > 0 && { waitsToBegin: true }),
   };
 }
@@ -106,6 +107,15 @@ const DRAFT_MS = 15 * 60_000;
 function isDraft({ jobs: [first, ...others] }: RunObjects, now: number): boolean {
   const living = others.flatMap((job) => (job && job.metadata.deletionTimestamp === undefined ? [job] : []));
   return !first && living.some(({ metadata }) => now < (timeOf(metadata.creationTimestamp) ?? 0) + DRAFT_MS);
+}
+
+/**
+ * Whether no part of the first machine is there, while the other machines have their Jobs and none of them has ended. A pod
+ * of the first machine would outlive its Job only where that was deleted.
+ */
+function isHalfMade([first, ...others]: readonly SeenMachine[]): boolean {
+  const isLeft = ({ job, status }: SeenMachine) => job?.metadata.deletionTimestamp === undefined && !status.end;
+  return !first?.job && !first?.pod && others.some(({ job }) => job) && others.every(isLeft);
 }
 
 /** Each with its newest pod. */

@@ -277,7 +277,8 @@ describe("a run of two machines", () => {
     const made = await until(run, (seen) => seen?.state === "ready");
 
     expect(draft).toBeUndefined();
-    expect(leftover).toMatchObject({ state: "ended", terminating: true });
+    expect(leftover).toMatchObject({ state: "ended", terminating: true, halfMade: true });
+    expect(made?.halfMade).toBeUndefined();
     expect(made).toMatchObject({ nodes: [{ name: "two" }, { name: "one" }], terminating: false });
   });
 

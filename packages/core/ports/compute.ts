@@ -103,6 +103,11 @@ export interface Observation {
    * machine is at fault, and neither is the run.
    */
   readonly refusedForNow?: true | undefined;
+  /**
+   * The cluster did not take the part that `apply` creates last, and no part has ended. Unless a run was deleted by hand
+   * down to this, it can be applied again.
+   */
+  readonly halfMade?: true | undefined;
   /** All of its machines are there, and its command waits for `begin`. */
   readonly waitsToBegin?: true | undefined;
 }

@@ -33,6 +33,16 @@ export function noteNoAnswer(environment: Environment, now: number): Environment
   return { ...environment, unseen: { ms, runMs, since } };
 }
 
+/** Reports whether the latest look got an answer of the cluster. */
+function isAnswered({ unseen }: Environment): boolean {
+  return unseen?.since === undefined;
+}
+
+/** Reports whether the look between these two ended an outage. */
+export function isOutageOver(before: Environment, after: Environment): boolean {
+  return !isAnswered(before) && isAnswered(after);
+}
+
 /** Notes that the cluster answered a look, which ends an outage. */
 export function noteAnswer(environment: Environment, now: number): Environment {
   const { unseen, phase } = environment;

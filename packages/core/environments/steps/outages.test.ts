@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
 import { takeAway } from "#testing/take-away.ts";
+import type { Observation, Run } from "../../ports/compute.ts";
 import { reservation } from "../record/policy.ts";
 import { createEnvironment } from "../verbs/create.ts";
 import { requestCancel } from "../verbs/requests.ts";
@@ -175,6 +176,102 @@ test("the third attempt at a backup is not over because nobody looked: what it m
   expect(end.backup).toMatchObject({ attempt: 3 });
   expect(world.volumes.snapshotIds()).toHaveLength(1);
   expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", disk: { released: true } });
+});
+
+describe("an outage between the creation of the first and the last part of a run", () => {
+  /** What a cluster shows of a run whose first Job is missing long after its other Job was created. */
+  const leftover: Observation = {
+    state: "ended",
+    started: false,
+    exitCode: null,
+    endedAt: null,
+    reason: "the environment's Job was deleted from outside",
+    address: null,
+    nodes: [],
+    isolation: "pod",
+    jupyter: null,
+    ports: [],
+    limits: "",
+    sessions: 0,
+    terminating: true,
+    notes: [],
+    halfMade: true,
+  };
+
+  /** A job whose run an outage left half made: the cluster shows `shown` until it takes the run. */
+  async function halfMade(shown: Observation, policy = reservation) {
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }) });
+    const { apply, observe, remove } = world.compute;
+    Object.assign(world.compute, { apply: () => Promise.reject(new Error("timed out")) });
+    await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy });
+    await world.advance(2_000);
+    let isLeft = true;
+    const applied: number[] = [];
+    const answers = (call: "takes" | "refuses") =>
+      Object.assign(world.compute, {
+        observe: async (uid: string, n: number) => (isLeft ? shown : observe(uid, n)),
+        remove: async (...input: Parameters<typeof remove>) => {
+          isLeft = false;
+          return remove(...input);
+        },
+        apply: async (run: Run) => {
+          applied.push(run.run);
+          if (call === "refuses") throw new Error("timed out");
+          isLeft = false;
+          return apply(run);
+        },
+      });
+    return { world, applied, answers };
+  }
+
+  test("ends with the run made whole, although it lasted for so long that its parts seem left over", async () => {
+    const { world, applied, answers } = await halfMade(leftover);
+    await apiServerAway(world, 16 * MINUTE);
+    answers("takes");
+
+    await world.advance(6 * MINUTE);
+
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { n: 1 } });
+    expect(applied).toEqual([1]);
+  });
+
+  test("ends the run at its limit if the cluster does not take the missing part afterwards either", async () => {
+    const { world, applied, answers } = await halfMade(leftover);
+    await apiServerAway(world, 16 * MINUTE);
+    answers("refuses");
+
+    await world.advance(40 * MINUTE);
+
+    expect(applied.length).toBeGreaterThan(1);
+    expect(await world.read("alice", "one")).toMatchObject({
+      phase: "failed",
+      reason: expect.stringMatching(/^Not ready after 30 minutes \(1[0-9] more in an outage\)/),
+    });
+    expect(world.compute.liveUnits("h100-1")).toBe(0);
+  });
+
+  test("ends the run if a part of it has begun: making it whole would run its command twice", async () => {
+    const { world, applied, answers } = await halfMade({ ...leftover, started: true, halfMade: undefined });
+    await apiServerAway(world, 16 * MINUTE);
+    answers("takes");
+
+    await world.advance(6 * MINUTE);
+
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "failed", reason: leftover.reason });
+    expect(applied).toEqual([]);
+  });
+
+  test("does not put off the end that its owner asked for meanwhile", async () => {
+    const { world, applied, answers } = await halfMade(leftover);
+    await apiServerAway(world, 16 * MINUTE);
+    answers("takes");
+    await requestCancel(world.as("alice"), "one");
+
+    await world.advance(6 * MINUTE);
+
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled" });
+    expect(applied).toEqual([]);
+  });
 });
 
 async function apiServerAway(world: MemoryWorld, ms: number): Promise<void> {

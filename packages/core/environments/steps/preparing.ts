@@ -5,7 +5,7 @@ import type { Environment } from "../record/record.ts";
 import { changed, noLaterThan, tellingPool, waitedForStart } from "../record/step-result.ts";
 import { addEntry } from "../record/timeline.ts";
 import { enter } from "../record/transitions.ts";
-import { noteAnswer } from "../record/unseen.ts";
+import { isOutageOver, noteAnswer } from "../record/unseen.ts";
 import { attachDisk } from "./attach-disk.ts";
 import { readyLimit } from "./deadlines.ts";
 import { endByLimit, endItself, isNet, stopping } from "./end-run.ts";
@@ -36,7 +36,11 @@ export async function stepPreparing(
   // Needs no look at the cluster first: if another worker made the run meanwhile, it made the same one.
   if (isFirstTry(environment)) return makeRun(ctx, environment, now);
   const observed = await observeRun(ctx, environment);
-  return stepObserved(ctx, noteAnswer(environment, now), observed, now);
+  const seen = isHalfMade(environment, observed) ? undefined : observed;
+  const looked = noteAnswer(environment, now);
+  // In a write of its own: a call that fails after it would leave the outage open. An end may be invisible to the next look.
+  if (isOutageOver(environment, looked) && seen?.state !== "ended") return changed(looked, now, "is answered again");
+  return stepObserved(ctx, looked, seen, now);
 }
 
 async function stepObserved(
@@ -74,6 +78,14 @@ async function stepObserved(
 /** Whether nobody has tried to make its run yet, or whoever did died before anything of that was written. */
 function isFirstTry({ run: { appliedAt, withdrawing }, looks, attempts }: Environment): boolean {
   return appliedAt === null && !withdrawing && looks === 0 && attempts === 0;
+}
+
+/**
+ * Reports whether an outage interrupted the creation of the run, which is then applied again. A withdrawal removes what
+ * is there instead.
+ */
+function isHalfMade({ run }: Environment, observed: Observation | undefined): boolean {
+  return observed?.halfMade === true && run.appliedAt === null && !run.withdrawing;
 }
 
 /** A run that began and ended between two looks was active all the same. */
