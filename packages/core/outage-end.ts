@@ -86,5 +86,6 @@ async function listUnanswered(ctx: Context<"table">, shard: string): Promise<Ite
 }
 
 function isUnanswered({ unseen }: Item): boolean {
-  return (unseen as { readonly since?: unknown } | undefined)?.since !== undefined;
+  const { since, machine } = (unseen ?? {}) as { readonly since?: unknown; readonly machine?: unknown };
+  return since !== undefined && machine === undefined;
 }

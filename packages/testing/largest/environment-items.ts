@@ -126,7 +126,7 @@ export const environment = {
   },
   createdAt: at,
   queuedAt: at,
-  unseen: { ms: at, runMs: at, since: at },
+  unseen: { ms: at, runMs: at, since: at, machine: machine.name },
   looks: 1e6,
   attempts: 1e6,
   fault: reason,

@@ -15,7 +15,7 @@ export interface FailureWatch {
 const documented = /^Not ready (after|in)|^No machine could start it|^Its machine was lost|^Ended by the operator/;
 
 const NOT_READY = /^Not ready after/;
-const MACHINE_SILENT = /^Its machine \S+ does not answer/;
+const MACHINE_NEWS = /^Its machine (\S+ does not answer|answers again)/;
 /** Longer than a probe, a step and a write of it take together. */
 const READY_BY_MS = 120_000;
 
@@ -38,13 +38,12 @@ export function failureWatch(options: {
   const { compute, volumes, environments, disks, violated, now, isSourceSeen } = options;
 
   /**
-   * A run whose command has gone on for so long was ready, whether or not a worker could see it. While its machine does
-   * not answer, the cluster shows no run there as ready.
+   * Reports whether the command of a run has gone on for so long that the run was ready. Neither an outage nor a silent
+   * machine, which hides that from the workers, is a reason to end it. A machine that has just come back begins its probe anew.
    */
-  function wasReady({ uid, run: { n: run, machines, preparingAt }, events }: Environment): boolean {
-    const silences = events.timeline.filter(({ reason }) => MACHINE_SILENT.test(reason ?? ""));
-    if (machines.some(({ silent }) => silent !== null)) return false;
-    if (silences.some(({ at }) => at >= (preparingAt ?? 0))) return false;
+  function wasReady({ uid, run: { n: run }, events }: Environment): boolean {
+    const news = events.timeline.findLast(({ reason }) => MACHINE_NEWS.test(reason ?? ""));
+    if (news && now() - news.at <= READY_BY_MS) return false;
     const happened = compute.history().filter((event) => event.uid === uid && event.run === run);
     const started = happened.find(({ kind }) => kind === "started");
     const isOver = happened.some(({ kind }) => kind === "ended" || kind === "gone");

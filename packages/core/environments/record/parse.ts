@@ -270,7 +270,7 @@ export const environmentTable: Table<Omit<Environment, Common>> = {
     shape<KeptLog>({ blob: orNull(text), hash: text, cut: flag, at: number, failed: flag, lastOf: optional(ordinal) }),
   ),
   logWantedUntil: optional(number),
-  unseen: optional(shape<Unseen>({ ms: number, runMs: number, since: optional(number) })),
+  unseen: optional(shape<Unseen>({ ms: number, runMs: number, since: optional(number), machine: optional(text) })),
   looks: count,
   attempts: count,
   fault: orNull(text),

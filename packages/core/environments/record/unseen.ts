@@ -6,8 +6,10 @@ export interface Unseen {
   readonly ms: number;
   /** Since its present grant was taken, ms. */
   readonly runMs: number;
-  /** When the cluster first failed to answer; absent once it has answered. */
+  /** When the cluster, or a machine of the run, first failed to answer; absent once both have answered. */
   readonly since?: number | undefined;
+  /** The name of the machine that does not answer; absent: the cluster does not. */
+  readonly machine?: string | undefined;
 }
 
 /** Lateness that counts as waiting: messages get lost, and queues are deep. */
@@ -27,14 +29,14 @@ export function noteLateLook(environment: Environment, now: number): Environment
   return leaveOut(environment, lateMs - LATE_MS);
 }
 
-/** Notes that the cluster did not answer a look. */
-export function noteNoAnswer(environment: Environment, now: number): Environment {
+/** Notes that the cluster did not answer a look, or that this machine of the run does not answer the cluster. */
+export function noteNoAnswer(environment: Environment, now: number, machine?: string): Environment {
   const { ms = 0, runMs = 0, since = now } = environment.unseen ?? {};
-  return { ...environment, unseen: { ms, runMs, since } };
+  return { ...environment, unseen: { ms, runMs, since, machine } };
 }
 
-/** Reports whether the latest look got an answer of the cluster. */
-function isAnswered({ unseen }: Environment): boolean {
+/** Reports whether the latest look could tell how far the run is. */
+export function isAnswered({ unseen }: Pick<Environment, "unseen">): boolean {
   return unseen?.since === undefined;
 }
 
@@ -43,7 +45,12 @@ export function isOutageOver(before: Environment, after: Environment): boolean {
   return !isAnswered(before) && isAnswered(after);
 }
 
-/** Notes that the cluster answered a look, which ends an outage. */
+/** Reports whether the latest look got no answer of the cluster. */
+export function isClusterSilent({ unseen }: Pick<Environment, "unseen">): boolean {
+  return unseen?.since !== undefined && unseen.machine === undefined;
+}
+
+/** Notes that a look could tell how far the run is, which ends an outage. */
 export function noteAnswer(environment: Environment, now: number): Environment {
   const { unseen, phase } = environment;
   if (unseen?.since === undefined) return environment;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
 import { takeAway } from "#testing/take-away.ts";
+import { outageKey } from "../../keys.ts";
 import type { Observation, Run } from "../../ports/compute.ts";
 import { reservation } from "../record/policy.ts";
 import { createEnvironment } from "../verbs/create.ts";
@@ -176,6 +177,90 @@ test("the third attempt at a backup is not over because nobody looked: what it m
   expect(end.backup).toMatchObject({ attempt: 3 });
   expect(world.volumes.snapshotIds()).toHaveLength(1);
   expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", disk: { released: true } });
+});
+
+describe("while the machine of a run does not answer, which is no reason to give the run up,", () => {
+  const silences: [how: string, begin: (world: MemoryWorld) => void][] = [
+    ["its node is not ready", (world) => world.compute.loseNode("h100-1")],
+    ["its node object is gone", (world) => world.compute.removeNode("h100-1")],
+  ];
+
+  test.each(silences)("a run keeps the rest of its time: %s", async (_, begin) => {
+    const { world } = await submitted({}, { delays: { imageMs: 15 * MINUTE } });
+    await world.advance(10 * MINUTE);
+
+    begin(world);
+    await world.advance(OUTAGE);
+    const during = await world.read("alice", "one");
+    world.compute.returnNode("h100-1");
+    await world.advance(16 * MINUTE);
+
+    expect(during).toMatchObject({ phase: "preparing", reason: expect.stringContaining("h100-1 does not answer") });
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "active", run: { n: 1 } });
+  });
+
+  test.each(silences)("a run that is never ready fails once the rest of its time is over: %s", async (_, begin) => {
+    const { world } = await submitted({}, { delays: { imageMs: 24 * HOUR } });
+    await world.advance(10 * MINUTE);
+
+    begin(world);
+    await world.advance(OUTAGE);
+    world.compute.returnNode("h100-1");
+    await world.advance(18 * MINUTE);
+    const before = await world.read("alice", "one");
+    await world.advance(8 * MINUTE);
+
+    expect(before.phase).toBe("preparing");
+    expect(await world.read("alice", "one")).toMatchObject({
+      phase: "failed",
+      reason: expect.stringMatching(/^Not ready after 30 minutes \(3[0-9] more in an outage\), at step image/),
+    });
+  });
+
+  test("a run fails after a day of silence, and the reason names its machine", async () => {
+    const { world } = await submitted({}, { delays: { imageMs: 25 * MINUTE } });
+    await world.advance(10 * MINUTE);
+    world.compute.loseNode("h100-1");
+
+    await world.advance(24 * HOUR);
+    const before = await world.read("alice", "one");
+    await world.advance(HOUR);
+
+    expect(before.phase).toBe("preparing");
+    expect((await world.read("alice", "one")).end.outcome).toMatchObject({
+      phase: "failed",
+      reason: expect.stringMatching(/^Not ready after 30 minutes \(1440 more .* Its machine h100-1 does not answer/),
+    });
+  });
+
+  test("an outage of the cluster in the middle of the silence counts once", async () => {
+    const { world } = await submitted({}, { delays: { imageMs: 24 * HOUR } });
+    await world.advance(10 * MINUTE);
+
+    world.compute.loseNode("h100-1");
+    await world.advance(10 * MINUTE);
+    await apiServerAway(world, 20 * MINUTE);
+    await world.advance(10 * MINUTE);
+    world.compute.returnNode("h100-1");
+    await world.advance(26 * MINUTE);
+
+    expect(await world.read("alice", "one")).toMatchObject({
+      phase: "failed",
+      reason: expect.stringMatching(/^Not ready after 30 minutes \((39|4[0-2]) more in an outage\)/),
+    });
+  });
+
+  test("its return is passed on to no other record, because the cluster has always answered", async () => {
+    const { world } = await submitted({}, { delays: { imageMs: 25 * MINUTE } });
+    await world.advance(10 * MINUTE);
+
+    world.compute.loseNode("h100-1");
+    await world.advance(OUTAGE);
+    world.compute.returnNode("h100-1");
+    await world.advance(MINUTE);
+
+    expect(await world.table.get(outageKey)).toBeUndefined();
+  });
 });
 
 describe("an outage between the creation of the first and the last part of a run", () => {

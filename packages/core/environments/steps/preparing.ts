@@ -5,7 +5,7 @@ import type { Environment } from "../record/record.ts";
 import { changed, noLaterThan, tellingPool, waitedForStart } from "../record/step-result.ts";
 import { addEntry } from "../record/timeline.ts";
 import { enter } from "../record/transitions.ts";
-import { isOutageOver, noteAnswer } from "../record/unseen.ts";
+import { isAnswered, isOutageOver, noteAnswer, noteNoAnswer } from "../record/unseen.ts";
 import { attachDisk } from "./attach-disk.ts";
 import { readyLimit } from "./deadlines.ts";
 import { endByLimit, endItself, isNet, stopping } from "./end-run.ts";
@@ -37,7 +37,7 @@ export async function stepPreparing(
   if (isFirstTry(environment)) return makeRun(ctx, environment, now);
   const observed = await observeRun(ctx, environment);
   const seen = isHalfMade(environment, observed) ? undefined : observed;
-  const looked = noteAnswer(environment, now);
+  const looked = noteLook(environment, seen, now);
   // In a write of its own: a call that fails after it would leave the outage open. An end may be invisible to the next look.
   if (isOutageOver(environment, looked) && seen?.state !== "ended") return changed(looked, now, "is answered again");
   return stepObserved(ctx, looked, seen, now);
@@ -49,7 +49,7 @@ async function stepObserved(
   observed: Observation | undefined,
   now: number,
 ): Promise<Step<Environment>> {
-  const limit = readyLimit(environment, ctx.settings);
+  const limit = isAnswered(environment) ? readyLimit(environment, ctx.settings) : undefined;
   const isOver = observed?.state === "ready" || observed?.state === "ended";
   if (limit && now >= limit.at && !isOver) {
     return endByLimit(environment, { phase: "failed", reason: limit.reason, at: limit.at }, now);
@@ -78,6 +78,13 @@ async function stepObserved(
 /** Whether nobody has tried to make its run yet, or whoever did died before anything of that was written. */
 function isFirstTry({ run: { appliedAt, withdrawing }, looks, attempts }: Environment): boolean {
   return appliedAt === null && !withdrawing && looks === 0 && attempts === 0;
+}
+
+/** Notes the answer of the cluster. While a machine of the run is silent, that answer tells nothing of how far it is. */
+function noteLook(environment: Environment, observed: Observation | undefined, now: number): Environment {
+  const isDecided = observed?.state === "ready" || observed?.state === "ended";
+  const silent = isDecided ? undefined : observed?.nodes.find((node) => node.silent !== null);
+  return silent ? noteNoAnswer(environment, now, silent.name) : noteAnswer(environment, now);
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Step, WorkerContext } from "../../worker.ts";
 import { parseEnvironment } from "../record/parse.ts";
 import type { Phase } from "../record/phases.ts";
 import type { Environment } from "../record/record.ts";
-import { noteLateLook, noteNoAnswer } from "../record/unseen.ts";
+import { isClusterSilent, noteLateLook, noteNoAnswer } from "../record/unseen.ts";
 import { stepActive } from "./active.ts";
 import { latestLook } from "./deadlines.ts";
 import { stepEnded, stepStopping } from "./ending.ts";
@@ -59,8 +59,8 @@ export async function stepEnvironment(
 }
 
 /** Passes the end of an outage on, after the first look that the cluster answers again. */
-function withOutageEnd({ unseen }: Environment, step: EnvironmentStep): EnvironmentStep {
-  if (unseen?.since === undefined || step.record.unseen?.since !== undefined) return step;
+function withOutageEnd(before: Environment, step: EnvironmentStep): EnvironmentStep {
+  if (!isClusterSilent(before) || isClusterSilent(step.record)) return step;
   return {
     ...step,
     async after(ctx) {
