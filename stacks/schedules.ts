@@ -3,10 +3,10 @@ import { logicalName } from "./functions.ts";
 import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
 
 /**
- * A call that could not be made or started for so long is given up, since the next one is due by then. 60 is the least
+ * A call that could not be made or started for so long is given up, since the next call comes anyway. 60 is the least
  * that both services take. EventBridge Scheduler would repeat a call for 24 hours (Scheduler API Reference,
- * "RetryPolicy"), and Lambda a throttled one for 6 (Lambda API Reference, "PutFunctionEventInvokeConfig"): after a flood
- * hours of old calls would take the place of new ones.
+ * "RetryPolicy"), and Lambda a throttled one for 6 (Lambda API Reference, "PutFunctionEventInvokeConfig"): after a
+ * flood hours of old calls would take the place of new ones.
  */
 export const OLDEST_CALL_SECONDS = 60;
 
@@ -47,7 +47,7 @@ export function makeSchedules(
   return dead;
 }
 
-/** Asked when the function is there as this deployment has it; until then the call itself has to be there. In UTC. */
+/** Returns a time in UTC. It is called once the function is deployed, and leaves time to create the schedule. */
 function onceSoon(): string {
   return `at(${new Date(Date.now() + 120_000).toISOString().slice(0, 19)})`;
 }
