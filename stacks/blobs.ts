@@ -1,6 +1,6 @@
 import type { Stage } from "./stage.ts";
 
-/** Logs and zips: nobody but functions reads them, and what was left half uploaded goes. */
+/** Makes the bucket of logs and zips. Only functions read it, and incomplete uploads are removed. */
 export function makeBlobs({ isProduction }: Stage): sst.aws.Bucket {
   const bucket = new sst.aws.Bucket("Blobs", {
     cors: false,
@@ -17,7 +17,7 @@ export function makeBlobs({ isProduction }: Stage): sst.aws.Bucket {
   return bucket;
 }
 
-/** The key of what is sealed (commands, variables, tokens) and of the web shell's queues: without it nobody reads them. */
+/** Makes the key that encrypts commands, variables, tokens and the queues of the web shell. */
 export function makeSealerKey({ isProduction }: Stage): aws.kms.Key {
   return new aws.kms.Key("Sealer", {
     description: "Berth: seals commands, variables and tokens",

@@ -15,7 +15,7 @@ const FAST_SECONDS = 35;
 
 export interface EdgeOptions {
   readonly functions: FunctionsFile;
-  /** Those that ask for the secret: all take it before the edge sends it, or they would answer 403 meanwhile. */
+  /** The functions that check the secret. They get it before the edge sends it, or they would answer 403. */
   readonly served: readonly sst.aws.Function[];
   readonly apiUrl: $util.Input<string>;
   /** With its stage, as the path. */

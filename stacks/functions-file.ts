@@ -21,15 +21,15 @@ export type PortName =
 
 export interface EndpointEntry extends Entry<"endpoint"> {
   readonly dialect: string;
-  /** As API Gateway takes it: `POST /v1/jobs/{job_id}/extend`. */
+  /** The route in the form of API Gateway: `POST /v1/jobs/{job_id}/extend`. */
   readonly route: string;
   readonly method: "get" | "post" | "put" | "delete";
   readonly path: string;
   /** Answers without a key. */
   readonly public: boolean;
   /**
-   * It may take longer than the HTTP API waits: behind a function URL, on a path of its own
-   * (docs/architecture.md#slow-calls).
+   * Whether it is behind a function URL, because it may take longer than the HTTP API waits. Its path then has no other
+   * method (docs/architecture.md#slow-calls).
    */
   readonly functionUrl?: true;
 }

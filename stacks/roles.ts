@@ -26,8 +26,8 @@ export interface Statement<Text> {
 export type Condition<Text> = Readonly<Record<string, Readonly<Record<string, string | readonly string[] | Text>>>>;
 
 /**
- * ARNs of what a deployment has. Those that name many resources end with a star, each for a reason. `*` alone is for the
- * Describe calls of EC2, which cannot be limited to a resource, and for the interfaces in a network, which Lambda chooses.
+ * The ARNs of a deployment. An ARN that ends with a star names many resources, for the reason in its comment. `*` alone
+ * is only for Describe calls of EC2, which take no resource, and for network interfaces, whose ids Lambda chooses.
  */
 export interface Arns<Text> {
   readonly table: Text;
@@ -45,7 +45,7 @@ export interface Arns<Text> {
   readonly volumes: Text;
   /** All, as for volumes. The tag is required except to put a lost tag back. */
   readonly snapshots: Text;
-  /** All: a volume is detached from whichever lost machine has it. */
+  /** All, since a volume is detached from any lost machine. */
   readonly instances: Text;
   /**
    * The key that encrypts volumes; undefined: the account's default key, whose policy lets everybody in the account use
@@ -195,7 +195,7 @@ const changesBlobs = ["GetObject", "PutObject", "DeleteObject"];
 
 const findVolumes = allow("FindVolumes", ["DescribeVolumes", "DescribeSnapshots"].map(of("ec2")), ["*"]);
 
-/** An endpoint tags anew (a disk was renamed), a schedule only lists (it compares with records); looks do the rest. */
+/** Endpoints replace tags when a disk is renamed, schedules list volumes to compare them, and looks do the rest. */
 const volumeStatements: Readonly<Record<RoleKind["kind"], (arns: Arns<unknown>) => Statement<unknown>[]>> = {
   endpoint: retag,
   schedule: () => [findVolumes],

@@ -1,8 +1,8 @@
 /**
- * By role: actions that roles.ts gives for a port, and that no function of this role ever calls. Its policy leaves them
- * out. Code that begins to take one fails in `npm run audit:policies`, and the action goes from here; a new role has
- * all actions of its ports until the audit says which of them it does not need. What Lambda itself needs of a
- * consumer's queue is apart (`receive` of roles.ts).
+ * Actions that roles.ts gives for a port and that no function of the role ever calls, by role. Its policy leaves them
+ * out. New code that calls one fails in `npm run audit:policies`: then remove the action here. A new role has all
+ * actions of its ports until the audit says which of them it does not need. The actions that Lambda needs on a
+ * consumer's queue are not affected (`receive` of roles.ts).
  */
 export const withheldActions: Readonly<Record<string, readonly string[]>> = {
   ConsumerPools: ["dynamodb:DeleteItem", "sqs:GetQueueAttributes"],

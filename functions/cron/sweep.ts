@@ -4,7 +4,7 @@ import { sweep } from "#core/sweep.ts";
 import { cron } from "#http/cron.ts";
 import { scheduleLambda } from "#lambda/lambda.ts";
 
-/** Sends a look for whatever is due. */
+/** Sends a look for each record that is due. */
 export const schedule = cron.every({ minutes: 1, atStart: true, uses: ["table", "queue"] }, (ctx) => sweep(ctx));
 
 export const handler = scheduleLambda(schedule, { table, queue });

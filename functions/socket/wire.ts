@@ -81,7 +81,7 @@ export function toResult(command: string, result: ExecResult, directory: string)
   }));
 }
 
-/** A result as frames whose JSON is at most so many bytes each, beside their command; any other frame as it is. */
+/** Splits a result into frames of at most so many bytes of JSON besides the command. Returns other frames unchanged. */
 export function resultFrames(frame: object, mostBytes: number): object[] {
   const { stdout, stderr, more } = frame as Readonly<Record<string, unknown>>;
   if (typeof stdout !== "string" || typeof stderr !== "string" || sizeOf(frame) <= mostBytes) return [frame];

@@ -11,7 +11,7 @@ import { toJobEvent } from "../gpu-dev/webhooks/wire.ts";
 import { toInstanceEvent } from "../novita/instances/parts/webhook.ts";
 import { toEnvironmentEvent } from "./parts/environment-event.ts";
 
-/** Who words an event, by the dialect that made the environment. */
+/** The functions that make event bodies, by the dialect of the environment. */
 const bodies: Readonly<Record<DialectName, BodyOf>> = {
   "gpu-dev": toJobEvent,
   novita: toInstanceEvent,
@@ -25,7 +25,7 @@ function bodyOf(createdBy: string): BodyOf {
   return isDialectName(createdBy) ? bodies[createdBy] : toEnvironmentEvent;
 }
 
-/** Posts what happened to whoever asked to be told. */
+/** Posts events to their receivers. */
 export const consumer = webhooks.consume(
   { uses: ["table", "queue", "sealer", "fetch"], timeoutSeconds: 30, memoryMb: 512 },
   eachLook((ctx, look) => deliver(ctx, look, (event) => bodyOf(event.environment.createdBy)(event))),

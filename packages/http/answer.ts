@@ -2,12 +2,12 @@ const mark = Symbol("answer");
 
 export interface AnswerOptions {
   readonly status?: number;
-  /** Anything but JSON: the body must then be text or bytes and is sent as it is. */
+  /** A content type other than JSON. The body must then be text or bytes, and is sent unchanged. */
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A reply with a status, a content type or headers of its own. */
+/** A reply with another status, content type or further headers. */
 export interface Answer<Body> extends AnswerOptions {
   readonly [mark]: true;
   readonly body: Body;

@@ -13,7 +13,7 @@ import { requestHandler } from "./request-handler.ts";
 import { honoPath, inRoutingOrder, methodsOf, type Route } from "./routes.ts";
 import type { Runtime } from "./runtime.ts";
 
-/** What the edge says of a request, beside the request. */
+/** Facts about a request that the edge knows. */
 export interface Edge {
   /** The client's address. */
   readonly viewer?: string | undefined;
@@ -56,12 +56,12 @@ export function buildApp<Needs extends PortName>(
 }
 
 /**
- * Answers a request that is none of the platform's with what is no Response of it either: a function that answers so
- * never loads undici. The casts are sound: Hono reads a request's method and URL alone, and hands on what `handOn` returns.
+ * Answers a plain request with a plain response, so that the function never loads undici. The casts are sound: Hono
+ * reads only the method and URL of a request, and returns the result of `handOn` unchanged.
  */
 export async function fetchPlain(app: App, request: PlainRequest, edge: Edge): Promise<PlainResponse> {
   const answered: unknown = await app.fetch(request as Request, { ...edge, plain: true });
-  // For HEAD alone Hono makes a Response: of the answer to GET, without its body.
+  // Only for HEAD, Hono makes a Response: the answer to GET without its body.
   if (request.method !== "HEAD") return answered as PlainResponse;
   const { status, headers } = answered as Response;
   return { status, headers: Object.fromEntries(headers), body: "" };
@@ -87,8 +87,8 @@ function keyCheckOf({ ports, ids, clock, settings, keys }: Runtime): KeyCheck {
 }
 
 /**
- * A gateway finds no route for dot segments or an escaped letter of one, and hands on what the path comes to: nobody is
- * told that the method of their request is the one that is allowed.
+ * A gateway finds no route for a path with dot segments or escaped letters, and passes the normalized path on. So a 405
+ * would name the method of the request as an allowed one.
  */
 function noRoute(routes: readonly Route[], path: string, method: string): Refusal {
   const allow = methodsOf(routes, path);

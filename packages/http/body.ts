@@ -19,7 +19,8 @@ export interface BodyRules {
 }
 
 /**
- * The body as an object, whatever its content type says; an empty one is `{}` (docs/apis/common.md#headers-and-bodies).
+ * Returns the body as an object and ignores its content type. An empty body is `{}`
+ * (docs/apis/common.md#headers-and-bodies).
  * Throws a Refusal when it is larger than 1 MiB, encoded, not UTF-8, not JSON, or not an object.
  */
 export async function readObject(
@@ -97,7 +98,7 @@ function badJson(cause?: unknown, text = ""): Refusal {
   return new Refusal("badJson", { fields: [badBody(text || "JSON decode error")], cause }, text);
 }
 
-/** The same in the words of most dialects; the one that says what is wrong with a field says what it is instead. */
+/** Returns the same refusal with a fixed text. Dialects that describe fields show the field instead. */
 function noObject(): Refusal {
   return new Refusal("badJson", { fields: [badBody("Request body must be a JSON object")] });
 }

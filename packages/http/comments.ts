@@ -1,6 +1,6 @@
 /**
- * JSON without `//` and block comments; what looks like one inside a string stays. One pass, whatever the text. A block
- * comment that does not end is left in place, so that the parser refuses it.
+ * Returns JSON without `//` and block comments, and leaves strings alone. It takes one pass for every text. An unclosed
+ * block comment stays, so that the parser refuses it.
  */
 export function withoutComments(text: string): string {
   let kept = "";

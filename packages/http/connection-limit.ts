@@ -1,8 +1,8 @@
 import { Problem } from "#core/problem.ts";
 
 /**
- * Of one user, whatever the keys and the workspaces. On AWS each keeps a function while its command runs, of 200 for all
- * users together (stacks/sockets.ts).
+ * Open connections of one user, over all keys and workspaces. On AWS each one occupies a function while its command
+ * runs, and all users share 200 of these (stacks/sockets.ts).
  */
 export const MOST_CONNECTIONS = 32;
 

@@ -1,10 +1,10 @@
 import type { Context, PortName } from "#core/context.ts";
 
-/** What runs by the clock, as data. */
+/** A scheduled task, as data. */
 export interface Schedule<Uses extends PortName = PortName> {
   readonly kind: "schedule";
   readonly minutes: number;
-  /** Also once when the process starts (on the local stack) or after a deployment. */
+  /** Whether it also runs once when the local stack starts, or after a deployment. */
   readonly atStart: boolean;
   readonly uses: readonly Uses[];
   readonly timeoutSeconds: number;

@@ -48,22 +48,22 @@ export interface Shown {
 /** How one published API words and wraps its problems, and which JSON it takes. Nothing here knows the domain. */
 export interface Dialect {
   readonly name: DialectName;
-  /** What it calls an environment in its texts. */
+  /** The dialect's word for an environment. */
   readonly noun: string;
   /** Whether `//` and block comments are accepted outside strings (docs/apis/common.md#headers-and-bodies). */
   readonly commentsInJson: boolean;
-  /** Has a field that is nearly one of its own refused, or a usual other word; other unknown fields never are. */
+  /** Refuses unknown fields that resemble a known field or are a usual other word for it. Ignores all others. */
   readonly misspelt?: UsualWords;
   /**
    * Its printed clients have no slot for a key: an open local stack lets them in without (docs/apis/common.md#keys).
    */
   readonly keylessLocally: boolean;
-  /** Where it answers with another status than most. */
+  /** Statuses that differ from those of the other dialects. */
   readonly statuses?: Readonly<Partial<Record<ProblemKind, number>>>;
   /** `{method}` and `{path}` stand for those of the request. */
   readonly texts: Readonly<Record<Situation, string>>;
   readonly hints: Readonly<Partial<Record<Situation, string>>>;
-  /** By situation where that has a word of its own, else by kind. */
+  /** Words by situation, or else by kind. */
   readonly categories: Readonly<Partial<Record<Situation | ProblemKind, string>>>;
   readonly envelope: (shown: Shown) => unknown;
 }

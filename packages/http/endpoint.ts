@@ -29,8 +29,8 @@ export interface Endpoint<Needs extends PortName = PortName> {
   /** A public endpoint never looks at a key. */
   readonly public: boolean;
   /**
-   * For operators alone. Everybody else is answered as on an unknown path, so that nobody learns that it exists: 403 is
-   * kept for logins and disabled users (docs/apis/common.md#keys).
+   * Whether only operators may call it. Other users get the answer of an unknown path, which hides the endpoint. Only
+   * logins and disabled users get 403 (docs/apis/common.md#keys).
    */
   readonly admin: boolean;
   readonly params: Schema | undefined;
@@ -48,7 +48,7 @@ export interface Endpoint<Needs extends PortName = PortName> {
   readonly chosenId: ((body: never) => string | undefined) | undefined;
   /** It may revoke API keys: this process forgets what it remembers of keys after each call. */
   readonly endsKeys: boolean;
-  /** It has an address of its own, which lets it take longer than 30 s (docs/architecture.md#slow-calls). */
+  /** Whether it has a function URL, and so may take longer than 30 s (docs/architecture.md#slow-calls). */
   readonly functionUrl: boolean;
   readonly timeoutSeconds: number;
   readonly memoryMb: number;
@@ -85,8 +85,8 @@ export interface EndpointOptions<
   /** The status of a success; 200 unless given. */
   readonly status?: number;
   /**
-   * `atOnce` unless given. `waits`: it watches its own record for up to 25 s. `execs`: it waits for a command to end;
-   * it has an address of its own, so its path has no other method.
+   * The default is `atOnce`. `waits`: the call watches its record for up to 25 s. `execs`: the call waits for a command
+   * to end. It has a function URL, so its path has no other method.
    */
   readonly pace?: Pace;
   /** Replaces the time-out of its pace. */
@@ -107,7 +107,7 @@ export interface VerbInput<Ctx, Params, Query, Body, Resource> {
   readonly body: Body;
   /** The ids of what a create makes. */
   readonly resource: Resource;
-  /** The Accept header; "" when there is none. */
+  /** The Accept header, or "" without one. */
   readonly accept: string;
   readonly deployment: Deployment;
   /** The X-Request-ID of the answer. */

@@ -7,8 +7,8 @@ import { boundsOf, fieldNames, isRequired, isWholeNumber, schemaAt } from "./sch
 export type Place = "body" | "query";
 
 /**
- * What zod found wrong, in the words of docs/apis/gpu-dev.md#errors, ordered as the schema's fields are.
- * Inputs are what came under names of the schema: whoever shows them takes the secrets out.
+ * Returns zod's issues in the words of docs/apis/gpu-dev.md#errors, in the order of the schema's fields. An input may
+ * be a secret: remove those before it is shown.
  */
 export function fieldProblems(
   issues: readonly z.core.$ZodIssue[],
@@ -32,7 +32,7 @@ export function fieldProblems(
   });
 }
 
-/** What dialects that word faults themselves go by. */
+/** Returns the facts from which some dialects make their own texts. */
 function factsOf(
   issue: z.core.$ZodIssue,
   schema: z.core.$ZodType | undefined,
@@ -72,7 +72,7 @@ function isUnsafeInteger(issue: z.core.$ZodIssue): boolean {
   return (issue.code === "too_big" || issue.code === "too_small") && "note" in issue;
 }
 
-/** Tells zod to leave a message empty unless the schema has one of its own, which then is the text of the row. */
+/** Tells zod to leave a message empty unless the schema defines one, which is then shown. */
 export const ownMessagesOnly = { error: () => "" };
 
 interface Description {
@@ -94,7 +94,7 @@ function describe(issue: z.core.$ZodIssue, schema: z.core.$ZodType | undefined):
   return { type, message: issue.message || message };
 }
 
-/** A bad name in a record and a union of which nothing fits are told by their first inner issue. */
+/** Returns the first inner issue of a bad name in a record, or of a union in which nothing fits. */
 function innerIssue(issue: z.core.$ZodIssue): z.core.$ZodIssue | undefined {
   if (issue.code === "invalid_key") return issue.issues[0];
   if (issue.code === "invalid_union" && issue.message === "") return issue.errors[0]?.[0];

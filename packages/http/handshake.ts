@@ -66,7 +66,7 @@ export function handshakes(
   };
 }
 
-/** The context of what is done for a connection; its lines are found by the id of the request that opened it. */
+/** Returns the context for the work of a connection. Its log lines carry the id of the request that opened it. */
 export function socketContext(
   runtime: Runtime,
   { dialect }: Pick<Socket, "dialect">,
@@ -86,7 +86,7 @@ async function begin(
   return socket.verbs.begin({ ctx, params: params.data });
 }
 
-/** An outage takes nobody's key away. */
+/** Reports whether the key still counts. It does during an outage. */
 async function isGood(admit: () => Promise<unknown>): Promise<boolean> {
   try {
     await admit();

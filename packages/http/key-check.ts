@@ -16,13 +16,13 @@ import { Refusal } from "./refusal.ts";
  */
 export type KeyCheck = (headers: PlainHeaders, further?: FurtherPlaces) => Promise<Actor>;
 
-/** What stood before the path, and for a socket in its query; "" and undefined count as no key. */
+/** Keys from the path prefix and from the query of a socket. "" and undefined count as no key. */
 export type FurtherPlaces = readonly (string | undefined)[];
 
-/** The good keys that a process read lately: of whom, and when. */
+/** The good keys that a process read lately, with their users and times. */
 export interface KeyMemory {
   find(hash: string): Remembered | undefined;
-  /** `since`: what `forgotten` was before the key was read; nothing is remembered that was forgotten meanwhile. */
+  /** `since` is the value of `forgotten` before the key was read. If it has changed, the key is not remembered. */
   remember(hash: string, one: Remembered, since: number): void;
   drop(hash: string): void;
   /** Of all keys: some of them were ended in this process. */
@@ -37,7 +37,7 @@ interface Remembered {
 }
 
 interface KeyCheckParts {
-  /** Its own unless given: a process whose checks share one forgets a key in all of them. */
+  /** Checks that share a memory forget a key together. The default is a new memory. */
   readonly memory?: KeyMemory | undefined;
   readonly table: Table;
   readonly ids: Ids;
@@ -89,13 +89,13 @@ function lacksScheme(headers: PlainHeaders): boolean {
 
 const keyForm = /^[A-Za-z0-9_-]{16,256}$/;
 
-/** By the time of day: the monotonic clock of a frozen Lambda stands still. */
+/** Measured by the time of day, because Lambda stops the monotonic clock of a process between two requests. */
 const MEMORY_MS = 5_000;
 const MEMORY_SIZE = 1_000;
 
 type HashedRecord = ApiKey & { readonly hash: string };
 
-/** Whichever ended the key first is told. */
+/** Reports revocation or expiry, whichever came first, and disabled users. */
 function admit(record: HashedRecord, { adminUsers, adminRoles }: KeyCheckParts["settings"], now: number): Actor {
   const { uid, username, number, prefix, expiresAt, revokedAt, disabled, role, hash } = record;
   if (revokedAt !== null && revokedAt <= now && revokedAt <= expiresAt) {

@@ -93,8 +93,8 @@ async function answerAs(
 }
 
 /**
- * The body as text for comparison. Wherever it holds the chosen id, in upper or lower case, the text holds the id as it
- * is stored: a repeat that writes the client's id otherwise is the same request.
+ * Returns the body as text for comparison. The chosen id is written in its stored form, so a repeat that writes it in
+ * another case is the same request.
  */
 function comparable(body: unknown, { id }: ChosenIds): string {
   return JSON.stringify(body, (_, value: unknown) =>
@@ -105,13 +105,13 @@ function comparable(body: unknown, { id }: ChosenIds): string {
 const replayed = { "Idempotency-Replayed": "true" };
 
 /**
- * Logs that the outcome of a create could not be kept. What was made stays made, and a repeat finds it without the note.
+ * Logs that the outcome of a create could not be stored. The created record stays, and a repeat finds it by its id.
  */
 async function logIfLost({ log }: Pick<Context, "log">, note: Promise<void>): Promise<void> {
   await note.catch((error: unknown) => log.warn("idempotency note lost", { error: String(error) }));
 }
 
-/** The context with the user who asks. Throws where there is none: a create needs one to keep its key under. */
+/** Returns the context with its user. Throws without one, because the key of a create is stored under a user. */
 function withActor(ctx: Context<PortName>, { actor, dialect }: Exchange): UserContext<PortName> {
   if (!actor) throw new Error("A create needs a user");
   return { ...ctx, actor, dialect: dialect.name, noun: dialect.noun };

@@ -3,8 +3,8 @@ import { HIDDEN, MOST_ENTRIES, shownEntries } from "./redaction.ts";
 import { schemaAt } from "./schema.ts";
 
 /**
- * A copy of what was sent in which every value is hidden that stands under a name the schema does not know: that may be
- * the misspelt name of a secret. Has as many entries as are shown.
+ * Returns a copy of the input that hides each value under a name that the schema does not know: the name may be that of
+ * a secret, misspelt. The copy has only as many entries as are shown.
  */
 export function knownPart(value: unknown, schema: z.core.$ZodType | undefined): unknown {
   if (typeof value !== "object" || value === null) return value;

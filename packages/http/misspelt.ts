@@ -3,12 +3,14 @@ import type { Place } from "./field-problems.ts";
 import { HIDDEN } from "./redaction.ts";
 
 /**
- * What is most often written for fields: the far ones, which no count of letters finds, and what a sibling call names
- * otherwise, in small letters and numbers alone. The first that is among the body's own fields is meant.
+ * Other words that clients often write for a field, in small letters and digits only: words that no edit distance
+ * finds, and the names of sibling calls. The first one that the body knows is meant.
  */
 export type UsualWords = Readonly<Record<string, readonly string[]>>;
 
-/** A body of 1 MiB has room for 100,000 names to compare, and nobody has that many fields that Berth does not know. */
+/**
+ * Bounds the comparisons, since a body of 1 MiB has room for 100,000 names. No real client sends so many unknown ones.
+ */
 const MOST_UNKNOWN = 100;
 const LONGEST_NAME = 40;
 
@@ -20,7 +22,7 @@ export function misspeltFields(
   place: Place = "body",
 ): FieldProblem[] {
   const what = place === "body" ? "field" : "parameter";
-  // What was meant may be a secret.
+  // The value may be a secret.
   const refused = (path: string[], message: string) => ({ type: "value_error", path, message, input: HIDDEN });
   if (unknownIn(own, input).length > MOST_UNKNOWN) {
     return [refused([place], `At most ${MOST_UNKNOWN} ${what}s of unknown names are allowed`)];
@@ -43,7 +45,7 @@ export function misspeltIn(
   return unknownIn(own, body).flatMap((name) => {
     if (asksForNothing(body[name]) || !isJudged(name, body[name])) return [];
     const meant = meantBy(own, plainOf(name), usual);
-    // Whoever sends the right one too has lost nothing.
+    // A client that also sends the right name loses nothing.
     return meant === undefined || isThere(body, meant) ? [] : [{ name, meant }];
   });
 }

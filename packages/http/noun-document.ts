@@ -13,24 +13,24 @@ export interface NounDocument {
   readonly schemas?: Readonly<Record<string, Schema>>;
   /** What a property or parameter means: by its own name, or as `Job.status` where it means something else there. */
   readonly fields: Readonly<Record<string, string>>;
-  /** By file name, in the order in which people read them. */
+  /** Operations by file name, in reading order. */
   readonly operations: Readonly<Record<string, OperationDocument>>;
   /** Files whose endpoints are no calls for clients: pages and their parts. */
   readonly pages?: readonly string[];
 }
 
 export interface OperationDocument {
-  /** What generated clients call it: unique, and the same for as long as it is published. */
+  /** The name in generated clients. It is unique and never changes once published. */
   readonly id: string;
-  /** What its summary leaves open. */
+  /** Details beyond the summary. */
   readonly description?: string;
-  /** The name of its body's schema, which may be made anew for each deployment. */
+  /** The name of the schema of its body, which may differ between deployments. */
   readonly body?: string;
   /** The name of its reply's schema. */
   readonly reply?: string;
   /** Of its body, by what each shows; the first is what "Try it out" begins with. */
   readonly requests?: Examples;
-  /** Of its parameters, by name. */
+  /** Examples of its parameters, by name. */
   readonly parameters?: Examples;
   /** Its answers where more is to be said than that its reply is sent as JSON, by status. */
   readonly replies?: Readonly<Record<number, ReplyDocument>>;
@@ -42,9 +42,9 @@ export interface OperationDocument {
 
 export interface ReplyDocument {
   readonly description?: string;
-  /** In place of `application/json` with the endpoint's reply. */
+  /** Content types that replace `application/json` with the endpoint's reply. */
   readonly content?: Readonly<Record<string, Schema>>;
-  /** Of the first of its contents. */
+  /** Examples of the first content type. */
   readonly examples?: Examples;
 }
 

@@ -13,7 +13,7 @@ export function isOutage(error: unknown): boolean {
   return error.cause !== undefined && isOutage(error.cause);
 }
 
-/** What Node's sockets and the AWS SDK (smithy) put on their errors. */
+/** The fields that Node's sockets and the AWS SDK (smithy) add to their errors. */
 interface ForeignError extends Error {
   readonly code?: unknown;
   readonly $fault?: unknown;

@@ -1,6 +1,6 @@
 /**
- * What is read of a request: the platform's Request is one, and an event of Lambda's becomes one without it. The
- * platform's classes load undici, which is a quarter of a function's init.
+ * The parts of a request that Berth reads. The platform's Request has them, and a Lambda event becomes one without it:
+ * the platform's classes load undici, which is a quarter of a function's init.
  */
 export interface PlainRequest extends Pick<Request, "method" | "url" | "body" | "arrayBuffer"> {
   readonly headers: PlainHeaders;
@@ -8,7 +8,7 @@ export interface PlainRequest extends Pick<Request, "method" | "url" | "body" | 
 
 export type PlainHeaders = Pick<Headers, "get" | "has">;
 
-/** An answer as it is written, before whoever serves it makes it what the client's connection takes. */
+/** An answer in a form that each server turns into its own. */
 export interface PlainResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;

@@ -16,8 +16,8 @@ export interface Family {
 export const prometheusType = "text/plain; version=0.0.4; charset=utf-8";
 
 /**
- * Families in Prometheus' text format; one without samples still says what it is. By hand and not by prom-client, which
- * keeps a registry in the process: these values are read from records when somebody asks.
+ * Returns families in Prometheus' text format, with a header even for a family without samples. prom-client does not
+ * fit: it keeps a registry in the process, and these values are read from records at each request.
  */
 export function prometheusText(families: readonly Family[]): string {
   return families.map(familyText).join("");
@@ -52,7 +52,7 @@ function escaped(text: string): string {
   return text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
 }
 
-/** The format has words of its own for what is no finite number. */
+/** The format spells infinities and NaN in its own way. */
 function numberText(value: number): string {
   if (Number.isFinite(value)) return String(value);
   return Number.isNaN(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf";

@@ -8,7 +8,7 @@ export function readQuery(url: string): Record<string, string> {
   return readPairs(url.slice(start + 1, end === -1 ? undefined : end));
 }
 
-/** What `a=1&b=2` says, in a query or in the body of a form; read in the same way. */
+/** Reads `a=1&b=2`, in a query or in the body of a form. */
 export function readPairs(text: string): Record<string, string> {
   const pairs = text.split("&").filter((pair) => pair !== "");
   return Object.fromEntries(pairs.map(readPair));

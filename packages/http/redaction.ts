@@ -31,7 +31,7 @@ const TEXT_LENGTH = 200;
 /** Of a list or an object that is shown. */
 export const MOST_ENTRIES = 40;
 const DEPTH = 4;
-/** What is shown in place of a secret. */
+/** The text that replaces a secret. */
 export const HIDDEN = "***";
 
 function showable(field: FieldProblem, shown: unknown): FieldProblem {
@@ -57,7 +57,7 @@ function inputShower(): (field: FieldProblem) => unknown {
   };
 }
 
-/** The address of a receiver is often as good as a password; for a public key somebody may paste the private one. */
+/** The URL of a receiver often works as a password, and a user may paste a private key for the public one. */
 const secretNames: ReadonlySet<string> = new Set([
   "aws_secret_access_key",
   "aws_session_token",

@@ -26,7 +26,7 @@ export interface Routed {
   readonly request: PlainRequest;
   readonly path: string;
   readonly params: Readonly<Record<string, string>>;
-  /** What stood between `/k/` and the path. */
+  /** The key between `/k/` and the path. */
   readonly keyInPath?: string | undefined;
   /** The client's address, where the edge says it. */
   readonly viewer?: string | undefined;

@@ -4,7 +4,7 @@ import type { Settings } from "#core/settings.ts";
 /** What one user has asked of this process since it began. */
 export interface RequestTally {
   readonly count: number;
-  /** By the first digit of the status: `2xx`. */
+  /** Counts by the class of the status: `2xx`. */
   readonly byStatus: Readonly<Record<string, number>>;
   /** Per second, over the last 5 minutes. */
   readonly rate: number;
@@ -21,7 +21,7 @@ export function countRequest({ settings, clock }: Place, user: string, status: n
   const users = counts.get(settings) ?? new Map<string, Counted>();
   counts.set(settings, users);
   const counted = users.get(user) ?? newCounted();
-  // Whoever was silent the longest goes first.
+  // Evict the user whose last request is the oldest.
   users.delete(user);
   users.set(user, counted);
   const [oldest] = users.keys();

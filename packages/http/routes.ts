@@ -7,7 +7,7 @@ export interface Route {
 }
 
 /**
- * Static segments before parameters, whatever the order of registration (docs/apis/common.md#which-dialect-answers).
+ * Sorts static segments before parameters (docs/apis/common.md#which-dialect-answers).
  */
 export function inRoutingOrder<R extends Route>(routes: readonly R[]): R[] {
   return routes.toSorted((one, other) => compareText(sortText(one), sortText(other)));
@@ -48,7 +48,7 @@ export function paramsOf(pattern: string, path: string): Record<string, string> 
   return Object.fromEntries(pairs) as Record<string, string>;
 }
 
-/** What is not well encoded stays as it is, and names nothing. */
+/** Decodes a segment. A badly encoded one stays unchanged and matches no record. */
 function decoded(segment = ""): string {
   try {
     return decodeURIComponent(segment);

@@ -12,7 +12,7 @@ export function fieldSchema(schema: z.core.$ZodType, name: string): z.core.$ZodT
   return Object.hasOwn(shape, name) ? shape[name] : undefined;
 }
 
-/** The schema of the value at a path, or undefined where the path leaves what is known. */
+/** Returns the schema of the value at a path, or undefined for a path that the schema does not have. */
 export function schemaAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): z.core.$ZodType | undefined {
   return path.reduce<z.core.$ZodType | undefined>((at, part) => (at ? child(at, part) : undefined), schema);
 }
@@ -71,7 +71,7 @@ interface Definition {
   readonly options?: readonly z.core.$ZodType[];
 }
 
-/** What zod writes down of `min` and `max` of a number. */
+/** Zod's definition of `min` and `max` of a number. */
 interface Bound {
   readonly check: string;
   readonly value: number;

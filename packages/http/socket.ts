@@ -13,7 +13,7 @@ export interface Closing {
 export interface LookResult {
   /** The newest notice; `n` grows from one to the next. */
   readonly notice?: { readonly n: number; readonly words: string };
-  /** After the notice. */
+  /** Closes the connection after the notice. */
   readonly closing?: Closing;
 }
 
@@ -42,14 +42,14 @@ export interface SocketSession {
   end(): void;
 }
 
-/** What is known of a connection between two frames: plain data, in memory or in a record. */
+/** The state of a connection between two frames: plain data, in memory or in a record. */
 export type SocketState = Readonly<Record<string, string | number>>;
 
 /** What follows from one event of a connection: what it is from then on, and what its client is sent. */
 export interface SocketStep<State extends SocketState = SocketState> {
   readonly state: State;
   readonly frames: readonly object[];
-  /** After the frames. */
+  /** Closes the connection after the frames. */
   readonly closing?: Closing;
 }
 

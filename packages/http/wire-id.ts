@@ -4,7 +4,7 @@ import type { Ids } from "#core/ports/ids.ts";
 /** The forms in which a wire id is chosen (docs/apis/common.md#ids-and-times). */
 export type IdForm = keyof typeof makers;
 
-/** A new wire id. One of few possibilities (`hex8`, `seconds`) may be taken: whoever makes the thing tries on. */
+/** Returns a new wire id. A short form (`hex8`, `seconds`) may be taken: its caller then tries another one. */
 export function newWireId(form: IdForm, parts: IdParts): string {
   return makers[form](parts);
 }
@@ -22,7 +22,7 @@ interface IdParts {
 const SHORT_LENGTH = 12;
 
 const makers = {
-  /** Also where the client chooses the id. */
+  /** Used even where the client chooses the id. */
   uid: ({ ids }) => ids.uid(),
   uuid4: ({ ids }) => ids.uuid4(),
   hex8: ({ ids }) => ids.uid().slice(0, 8),

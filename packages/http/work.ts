@@ -1,7 +1,7 @@
 import type { Context, PortName } from "#core/context.ts";
 import type { Look, QueueName } from "#core/ports/queue.ts";
 
-/** What reads a queue, as data. */
+/** A consumer of a queue, as data. */
 export interface Consumer<Uses extends PortName = PortName> {
   readonly kind: "consumer";
   readonly queue: QueueName;
@@ -47,8 +47,8 @@ export function eachLook<Uses extends PortName>(
 }
 
 /**
- * Gives a consumer the bodies of received messages and answers the positions of those that have to come again.
- * Never throws. What is no look is logged and counts as done: it would never become one.
+ * Gives a consumer the bodies of received messages, and returns the positions of those that must be received again.
+ * Never throws. A body that is no look is logged and counts as done, because a retry would not help.
  */
 export async function consume<Uses extends PortName>(
   consumer: Consumer<Uses>,

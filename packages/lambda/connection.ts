@@ -14,7 +14,7 @@ export interface Connection extends Stored {
   /** The uid of its user, and the hash of the key that it was opened with; the clear key is nowhere. */
   readonly owner: string;
   readonly keyHash: string;
-  /** Of the request that opened it. */
+  /** The id of the request that opened it. */
   readonly requestId: string;
   readonly state: SocketState;
   /** Sent once it stands. */
@@ -54,12 +54,12 @@ export async function addConnection(
     createdAt: now,
     ttl: Math.ceil(now / 1000) + LIFE_SECONDS,
   };
-  // Whoever loses so often was beaten by as many as may be open.
+  // Each lost write means that another connection was opened, and only so many may be.
   for (let left = MOST_CONNECTIONS; left >= 0; left -= 1) {
     const open = await findOpen(ctx, actor.uid, now);
     refuseConnection(open.ids.length);
     const withThis: OpenConnections = { ...open, ids: [...open.ids, id], ttl: record.ttl };
-    // Both or none: what is in no list is not counted.
+    // Both records or none, because a connection outside the list would not be counted.
     if (await writeRecords(ctx, [record, withThis])) return;
   }
   throw new Problem("unavailable", "Your shells are changing too fast, try again", { retryAfterSeconds: 1 });
@@ -71,7 +71,7 @@ async function findOpen({ table }: Writing, owner: string, now: number): Promise
   const item = await table.get(key);
   const found: OpenConnections = item ? parseOpen(item) : { ...key, writers: [], kind: "connections", ids: [], ttl: 0 };
   const records = await table.getMany(found.ids.map(connectionKey));
-  // DynamoDB removes what is over by its `ttl` hours later.
+  // DynamoDB removes items hours after their `ttl`.
   const open = new Set(records.filter(({ ttl }) => Number(ttl) * 1000 > now).map(({ pk }) => pk));
   return { ...found, ids: found.ids.filter((id) => open.has(connectionKey(id).pk)) };
 }
@@ -83,7 +83,7 @@ interface NewConnection {
   readonly now: number;
 }
 
-/** Undefined: it is gone, and what its client sent before is for nobody. */
+/** Returns undefined for a closed connection. Its remaining frames are then dropped. */
 export async function findConnection({ table }: Writing, id: string): Promise<Connection | undefined> {
   const item = await table.get(connectionKey(id));
   return item && parseConnection(item);

@@ -8,7 +8,7 @@ import { eksPlace, namespace } from "./eks-place.ts";
 
 interface EksSurroundings {
   machineOf(node: NodeRef): Promise<MachineState>;
-  /** Where runs leave the lists of their disks' files; undefined for who removes no run. */
+  /** The store for lists of files of disks. undefined for functions that remove no runs. */
   readonly blobs: Blobs | undefined;
 }
 

@@ -103,7 +103,7 @@ function keyPrefix({ headers }: GatewayEvent): string {
   return key === undefined ? "" : `/k/${key.replace(/[/?#\\\s]/g, encodeURIComponent)}`;
 }
 
-/** For this adapter alone. */
+/** Headers of the edge, which only this adapter reads. */
 const ofTheEdge: readonly string[] = [ORIGIN_HEADER, PATH_HEADER, VIEWER_HEADER];
 
 /** A gateway has taken away the spaces around a value (RFC 9110 section 5.5). */

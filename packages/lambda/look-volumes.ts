@@ -20,7 +20,7 @@ export const volumes = (): Volumes => {
   const [ebs, store] = [ebsVolumes(), blobs()];
   const listed = withListings(ebs, store);
   if (image === undefined) return listed;
-  // No run is on the machine of such a pod: nobody else would heed what the operator says of it.
+  // The machine of such a pod has no run, so no other code applies the operator's word about it.
   const machineOf = heedingWords({ table: table(), clock: systemClock() }, ec2Machines(ec2Clients().client));
   return { ...listed, ...ebsArchives(eksPlace(), { image, blobs: store, findVolume: ebs.findVolume, machineOf }) };
 };

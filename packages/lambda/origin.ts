@@ -15,7 +15,7 @@ export function originCheck(secrets: readonly string[]): (given: string | undefi
   };
 }
 
-/** Of one length, whatever the length of the text. */
+/** Hashes a text, so that all digests have one length. */
 function digestOf(text: string): Buffer {
   return hash("sha256", text, "buffer");
 }

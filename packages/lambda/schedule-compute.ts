@@ -4,7 +4,7 @@ import type { Compute } from "#core/ports/compute.ts";
 import { eksCompute } from "./eks-driver.ts";
 
 /**
- * For schedules: the whole driver. They force no removal, so nothing asks EC2 about a machine, which their roles may
- * not.
+ * The whole driver, for schedules. They force no removal, so they never ask EC2 about a machine, and their roles forbid
+ * it.
  */
 export const compute = (): Compute => eksCompute({ machineOf: ec2Machines(ec2Clients().client), blobs: undefined });

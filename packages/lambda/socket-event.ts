@@ -1,11 +1,11 @@
 import * as z from "zod";
 import { type GatewayEvent, gatewayEventOf } from "./gateway.ts";
 
-/** An event of a WebSocket API, as far as it is read here. */
+/** The parts of a WebSocket API event that Berth reads. */
 export interface SocketEvent {
   readonly connection: string;
   readonly type: "CONNECT" | "DISCONNECT";
-  /** What asked for the connection. */
+  /** The request for the connection. */
   readonly request: GatewayEvent;
 }
 

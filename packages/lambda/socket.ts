@@ -51,7 +51,9 @@ export function socketLambda<Needs extends PortName>(
   };
 }
 
-/** A batch of some queue: Lambda takes an answer of any other form for its end, and removes what was never dealt with. */
+/**
+ * Reports whether this is a batch of a queue. Lambda takes an answer of another form for success and deletes the batch.
+ */
 function hasRecords(event: unknown): boolean {
   return typeof event === "object" && event !== null && "Records" in event;
 }

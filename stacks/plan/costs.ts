@@ -98,8 +98,8 @@ export function alarmMetricsOf(inputs: { readonly metricQueries?: readonly { rea
 }
 
 /**
- * What a month costs, line by line, without what AWS gives for nothing. `made`: how many of each type a stage has, and of
- * alarms how many metrics they read.
+ * Returns the costs of a month, line by line, without free tiers. `made` counts the resources of each type, and the
+ * metrics that alarms read.
  */
 export function costsOf(
   { requestsPerDay, activeEnvironments, jobsPerDay = 0 }: Load,

@@ -8,8 +8,8 @@ const gateway = (api: string) =>
 
 export const callerChecks = {
   /**
-   * Whom the functions' own policies let in. Without a line of these a route answers 500; with one more, whoever has an
-   * account of AWS calls a function, and says what they like in its event.
+   * Checks the callers that the functions' policies allow. A route without its line answers 500. With one line too
+   * many, any AWS account can call a function with any event.
    */
   callers(resources, functions) {
     const made = ofType(resources, "aws:lambda/permission:Permission").map(callerOf);

@@ -3,7 +3,7 @@ import { logicalName } from "../functions.ts";
 import type { FunctionEntry, FunctionsFile } from "../functions-file.ts";
 import type { Resource } from "./synthesize.ts";
 
-/** What is wrong with the resources of a stage, in words; nothing: they are as they should be. */
+/** Returns the faults of the resources of a stage as texts. An empty array means that they are right. */
 export type Check = (resources: readonly Resource[], functions: FunctionsFile) => string[];
 
 export const checks = {

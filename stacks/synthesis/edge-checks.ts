@@ -43,7 +43,7 @@ export const edgeChecks = {
     return different("routes", made, [...wanted, "$default by SharedFallback"]);
   },
 
-  /** Of the document that clients are made from, whatever functions.json says. */
+  /** Checks the paths of openapi.json, from which clients are generated, apart from functions.json. */
   documentedPaths(resources, functions) {
     const document = JSON.parse(readFileSync("openapi.json", "utf8"));
     const documented = Object.entries<object>(document.paths).flatMap(([path, methods]) =>

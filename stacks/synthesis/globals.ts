@@ -1,5 +1,5 @@
 import * as aws from "@pulumi/aws";
 import * as sst from "../../.sst/platform/src/components/index.ts";
 
-/** What SST makes global before it runs sst.config.ts. A module of its own, since it has to come before that. */
+/** Sets the globals that SST sets before it runs sst.config.ts. It is a separate module, because it must run first. */
 Object.assign(globalThis, { aws, sst });

@@ -1,6 +1,6 @@
 /**
- * Asks an IAM on this machine, by the Query API of 2010-05-08. Answers why it refused; undefined where it did what was
- * asked for.
+ * Calls an IAM on this machine by the Query API of 2010-05-08. Returns why IAM refused the call, or undefined if it did
+ * not.
  */
 export async function refusalOfIam(
   endpoint: string,

@@ -19,7 +19,7 @@ const starred = [
 /** Actions that EC2 knows no resource for, and those by which Lambda gets into a network. */
 const onAnything = /^ec2:(Describe[A-Z][A-Za-z]+|(Create|Delete)NetworkInterface|(Una|A)ssignPrivateIpAddresses)$/;
 
-/** All that any role may do: what is not here is more than Berth needs, or is added with a reason in roles.ts. */
+/** All actions that a role may have. A new one needs a reason in roles.ts. */
 const known = {
   dynamodb: ["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query"],
   ec2: [

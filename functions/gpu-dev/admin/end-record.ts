@@ -6,7 +6,7 @@ import { endRecord } from "#core/admin/end-record.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";
 
-/** As the alarm names it: partition and sort key with a bar between. */
+/** The key of a record in the form of the alarm: partition key, a bar, sort key. */
 const EndRecord = z.object({ key: z.string().min(1).max(2048) });
 const Ended = z.object({
   key: z.string(),

@@ -19,7 +19,7 @@ const ListJobs = z.object({
 });
 const Jobs = z.object({ jobs: z.array(AdminJob), total: z.int(), limit: z.int(), offset: z.int() });
 
-/** Without `user` only what is not done yet, from an index that may be some seconds late. */
+/** Without `user`, lists only jobs that are not done, from an index that may be some seconds late. */
 export const endpoint = gpuDev.get(
   "/v1/admin/jobs",
   {

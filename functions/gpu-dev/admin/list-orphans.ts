@@ -5,7 +5,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { Orphans, toOrphans } from "./wire.ts";
 
-/** What the schedule found: a request never asks the cluster itself. */
+/** Returns the report of the schedule, because a request never asks the cluster. */
 export const endpoint = gpuDev.get(
   "/v1/admin/orphans",
   {

@@ -10,8 +10,7 @@ import { DiskName, DiskRef, DiskRenamed, diskNameOf, toDiskRenamed } from "./wir
 const RenameDisk = z.object({ new_name: DiskName });
 const RENAME_SECONDS = 15;
 /**
- * A call to the cloud is given up then (docs/architecture.md#claims), which leaves time for what is written before and
- * after.
+ * The time limit of a call to the cloud (docs/architecture.md#claims). It leaves time for the writes before and after.
  */
 const TAGS_MS = 5_000;
 

@@ -73,7 +73,7 @@ export const DiskRenamed = z.object({
   errors: z.array(z.string()).optional(),
 });
 
-/** The disk name of a path, if it has the form of one; what has not is a disk that does not exist. */
+/** Returns the disk name of a path. A text of another form is answered as a disk that does not exist. */
 export function diskNameOf({ disk_name }: z.infer<typeof DiskRef>): string {
   if (diskName.test(disk_name)) return disk_name;
   throw new Problem("notFound", `Disk '${cut(disk_name)}' not found`);
@@ -89,7 +89,7 @@ function cut(text: string): string {
   return text.slice(0, 100);
 }
 
-/** A snapshot that is pending, or is not to be seen, is none that can be counted on. */
+/** Counts only snapshots that are completed and were seen, because users rely on the number. */
 export function toDisk({ disk, name, inUse, holder, backingUp }: DiskView, username: string): z.infer<typeof Disk> {
   return {
     disk_name: name,

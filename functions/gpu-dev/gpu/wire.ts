@@ -10,7 +10,7 @@ export const GpuCapacity = z.object({
   max_per_node: z.int(),
 });
 
-/** By type, in the order given; the same six keys in availability and status. */
+/** Returns the counts by type in the given order, with the same six keys in availability and status. */
 export function toGpuCapacities(pools: readonly Capacity[]): Record<string, z.infer<typeof GpuCapacity>> {
   return Object.fromEntries(
     pools.map(({ pool, total, available, inUse, queued, gpusPerMachine }) => [

@@ -202,7 +202,7 @@ const requested = {
   add_user: ({ user }: About) => `Add user request submitted for ${wordsOf(user ?? "")}`,
 } as const satisfies Record<JobActionKind, (about: About) => string>;
 
-/** A key has a name of its own in the core, which no GitHub user can have. */
+/** Describes a guest. The core names a key by a text that no GitHub user can have. */
 function wordsOf(user: string): string {
   return user.includes(":") ? "a public key" : `GitHub user '${user}'`;
 }

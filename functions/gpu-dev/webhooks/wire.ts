@@ -9,7 +9,7 @@ export const DeliveryRef = z.object({
   delivery_id: z.string().meta({ example: "evt_1768933800000_0123456789abcdef0123456789abcdef_3" }),
 });
 
-/** One event for one receiver, through whichever API its environment was made. Its URL is never shown. */
+/** One event for one receiver. Environments of every API have these, and the URL is never shown. */
 export const WebhookDelivery = z.object({
   delivery_id: z.string(),
   environment_id: z.string(),

@@ -10,7 +10,7 @@ export interface Dependencies {
   readonly queue: boolean;
   /** Why not all of them are well, in words for everybody. */
   readonly reason: string | undefined;
-  /** Whether the cluster answers, and since when, ms; null: it always did, or nobody can tell. */
+  /** Whether the cluster answers, and since when, ms. null: it always did, or this is unknown. */
   readonly cluster: { readonly reachable: boolean; readonly since: number | null };
 }
 
@@ -58,8 +58,8 @@ async function answers(ctx: Context, name: string, ask: () => Promise<unknown>):
 }
 
 /**
- * Throws once a store has not answered. The time is waited for in parts: a process that was kept busy throughout sees
- * but one of them over, and in the next what has arrived meanwhile.
+ * Throws once a store has not answered in time. The wait has several parts: a process that was busy all the time sees
+ * only one part pass, and reads the answers that have arrived before the next part is over.
  */
 async function silence(signal: AbortSignal): Promise<void> {
   for (let waited = 0; waited < PATIENCE_MS; waited += SLICE_MS) {

@@ -4,7 +4,7 @@ import type { Pool } from "#core/pools/record.ts";
 import { emptyTally, waitBounds } from "#core/pools/tally.ts";
 import { type Family, histogramSamples, type Sample } from "#http/prometheus.ts";
 
-/** The operator's numbers as metrics: by GPU type, over all users, naming nobody. */
+/** Returns the operator's numbers as metrics by GPU type, over all users and without names. */
 export function metricFamilies(operation: Operation, now: number): Family[] {
   const { depths, pools, unreadable, lagMs, orphans } = operation;
   return [

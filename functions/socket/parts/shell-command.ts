@@ -22,11 +22,11 @@ export type ShellContext = UserContext<"table" | "queue" | "compute">;
 interface CommandOptions {
   readonly execId: string;
   now(): number;
-  /** Of its time-out, where something else ends earlier. */
+  /** The longest time-out, if the caller ends earlier. */
   readonly mostSeconds?: number;
 }
 
-/** Beside a command's own time-out. */
+/** Time beyond the time-out of a command. */
 const MARGIN_SECONDS = 30;
 const TRIES = 3;
 const PAUSE_MS = 500;

@@ -3,7 +3,7 @@ import { resultFrames, toError } from "../wire.ts";
 import { lookAt, runCommand, type ShellContext } from "./shell-command.ts";
 import { overdue, type ShellState, type ShellStep, takeFrame, takeLook } from "./shell-step.ts";
 
-/** What API Gateway meters as one message, and splits a longer one into ("API Gateway quotas"). */
+/** API Gateway meters and splits messages in units of this size ("API Gateway quotas"). */
 const FRAME_BYTES = 32_768;
 /** A result repeats its command, and API Gateway passes on 128 KB at most. */
 const MESSAGE_BYTES = 98_304;

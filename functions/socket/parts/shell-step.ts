@@ -13,7 +13,7 @@ export type ShellState = Readonly<{
   uid: string;
   /** Connections whose text is the same are about the same life. */
   about: string;
-  /** Where the next command begins. */
+  /** The directory of the next command. */
   directory: string;
   /** When it was last used, ms of the clock that all steps of the connection are given. */
   usedAt: number;
@@ -23,13 +23,13 @@ export type ShellState = Readonly<{
 
 export type ShellCommand = ClientFrame & { readonly type: "command" };
 
-/** What follows from one event: the connection as it is now, and what the client is sent. */
+/** The result of one event: the new state of the connection, and the frames for the client. */
 export interface ShellStep {
   readonly state: ShellState;
   readonly frames: readonly object[];
   /** To be run; what became of it is the next step. */
   readonly command?: ShellCommand;
-  /** After the frames. */
+  /** Closes the connection after the frames. */
   readonly closing?: Closing;
 }
 
@@ -48,7 +48,7 @@ export function beginShell(environment: Environment, now: number): ShellStep {
   return { state, frames: [toWelcome(id), ...(warning === null ? [] : [toNotice(warning)])] };
 }
 
-/** The workspace was looked at: the client is told what is new, once. */
+/** Handles a look at the workspace: sends the client each notice once. */
 export function takeLook(state: ShellState, { notice, closing }: LookResult): ShellStep {
   const isNew = notice !== undefined && notice.n > state.told;
   return {
@@ -71,7 +71,7 @@ export function takeFrame(state: ShellState, text: string, now: number): ShellSt
   }
 }
 
-/** Whether this frame is answered at once, whatever runs. */
+/** Reports whether this frame is answered at once, even while a command runs. */
 export function isPing(text: string): boolean {
   try {
     return fromFrame(text).type === "ping";
@@ -99,7 +99,7 @@ export function overdue({ usedAt }: ShellState, now: number): Closing | undefine
   return now - usedAt > IDLE_MS ? idle : undefined;
 }
 
-/** A shell that could not even enter its directory, which somebody removed, begins at home again. */
+/** Returns the next directory. A shell whose directory was removed begins at home again. */
 function placeAfter({ directory, timedOut, returncode }: ExecResult, before: string): string {
   const neverBegan = directory === null && !timedOut && returncode > 0 && returncode < 124;
   return directory ?? (neverBegan ? HOME : before);

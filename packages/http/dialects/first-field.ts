@@ -6,7 +6,7 @@ export function textOfFirst(fields: readonly FieldProblem[], otherwise: string):
   return first && first.type !== "json_invalid" ? sentenceOf(first) : otherwise;
 }
 
-/** What is wrong with a field, as a sentence about it: `timeout must be between 1 and 3600`. */
+/** Returns the fault of a field as a sentence: `timeout must be between 1 and 3600`. */
 export function sentenceOf(field: FieldProblem): string {
   const { type, message, isOwn, isAbsent, range } = field;
   if (isOwn) return message;

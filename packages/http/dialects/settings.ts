@@ -2,7 +2,7 @@ import type { Settings } from "#core/settings.ts";
 
 /** What a process is set by that serves endpoints: the settings of the core, and those that one dialect alone reads. */
 export interface ServedSettings extends Settings {
-  /** What a session of session-manager runs; it serves port 8080 and takes `POST /chat` there. */
+  /** The image of session-manager's sessions. It serves port 8080 and takes `POST /chat` there. */
   readonly sessionImage: string;
   /** Whether the volume of a session is kept as a zip when it is deleted. */
   readonly sessionBackup: boolean;

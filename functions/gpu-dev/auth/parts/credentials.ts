@@ -7,7 +7,7 @@ const tooManyHeaders = `At most ${MOST_HEADERS} headers are allowed`;
 
 const blankAsAbsent = (value: unknown) => (value === "" || value === null ? undefined : value);
 
-/** Whoever presigns a URL sends no headers, and a long URL: what is told is neither of these. */
+/** A presigned URL comes without headers and is long. The error names the cause instead of these two. */
 const SignedUrl = z
   .string()
   .refine((text) => !isPresigned(text), { error: "The signature must be in the headers", abort: true })
@@ -42,7 +42,7 @@ export const LoginBody = Fields.superRefine(refineForm, {
 
 export type LoginBody = z.output<typeof Fields>;
 
-/** One form, and all of it. Runs whatever else is wrong with an object, so that all bad fields are told at once. */
+/** Requires one complete form. It also runs if other fields are bad, so that the client hears of all at once. */
 function refineForm(body: LoginBody, ctx: z.RefinementCtx): void {
   if (hasCredentials(body) && hasRequest(body)) {
     const message = "Send AWS credentials or a signed request, not both";
