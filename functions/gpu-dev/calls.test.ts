@@ -77,6 +77,12 @@ test("availability and status = key + one batch read", async () => {
   expect(await during("GET", "/v1/cluster/status")).toEqual([keyRead, "table.getMany"]);
 });
 
+test("me = key + one read of the key", async () => {
+  const { during } = await countedWorld();
+
+  expect(await during("GET", "/v1/me")).toEqual([keyRead, "table.get"]);
+});
+
 test("a key is read once in 5 s, and again after that", async () => {
   const { during } = await countedWorld();
   const read = "table.getMany";

@@ -24,7 +24,8 @@ export interface KeyChain {
 
 const SECRET_BYTES = 64;
 const PREFIX_LENGTH = 8;
-const MOST_LIVE_KEYS = 10;
+/** docs/apis/common.md#limits. */
+export const MOST_LIVE_KEYS = 10;
 const HOUR_MS = 3_600_000;
 /** Kept past its end, so that expired is not unknown (docs/apis/common.md#keys). */
 const KEPT_MS = 7 * 24 * HOUR_MS;

@@ -25,6 +25,30 @@ export async function listKeys(ctx: UserContext<"table">): Promise<KeyView[]> {
   return live.sort((one, other) => one.createdAt - other.createdAt).map((key) => viewOf(key, ctx.actor.keyHash));
 }
 
+/** The key that a request came with. Times are ms. */
+export interface OwnKey {
+  readonly prefix: string;
+  /** How it was made. */
+  readonly kind: "login" | "rotation";
+  /** Its end, or the end of its overlap once it was rotated. */
+  readonly worksUntil: number;
+  /** No key of its chain of rotations works longer. */
+  readonly chainEndsAt: number;
+}
+
+/** Returns the key that the request came with. Throws `unauthenticated` once the table has dropped it. */
+export async function getOwnKey(ctx: UserContext<"table">): Promise<OwnKey> {
+  const { keyHash } = ctx.actor;
+  const key = await findApiKey(ctx, keyHash);
+  if (!key) throw new Problem("unauthenticated", "Invalid API key");
+  const { prefix, worksUntil } = viewOf(key, keyHash);
+  const kind = key.loginAt === key.createdAt ? "login" : "rotation";
+  const chainEndsAt = Math.max(key.expiresAt, key.loginAt + ctx.settings.keyChainHours * HOUR_MS);
+  return { prefix, kind, worksUntil, chainEndsAt };
+}
+
+const HOUR_MS = 3_600_000;
+
 function viewOf(key: ApiKey, presentedHash: string): KeyView {
   const { prefix, createdAt, expiresAt, revokedAt, lastUsedAt = createdAt } = key;
   const worksUntil = Math.min(expiresAt, revokedAt ?? expiresAt);
