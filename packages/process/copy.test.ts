@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import {
   type Dirent,
@@ -123,6 +124,37 @@ describe("a copy of directories that are deeper than any path (limits.h, PATH_MA
         expect(inShell(`${down(depth)}; cat file; readlink link`, directory).stdout).toBe(`${depth + 1}\nfile\n`);
       }
     }
+  });
+
+  /** Runs a step in a directory and `count` levels below it. A shell would ask for its path at each level. */
+  const atBottom = (directory: string, name: string, count: number, step: string) => {
+    const script = `
+      const fs = require("node:fs");
+      const down = (name, before) => {
+        for (let n = 0; n < ${count}; n += 1) { before(name); process.chdir(name); }
+      };
+      ${step}`;
+    const words = ["--input-type=commonjs", "-e", script, name];
+    const { stdout, stderr } = spawnSync(process.execPath, words, { cwd: directory, encoding: "utf8" });
+    return stdout || stderr;
+  };
+  const nest = 'down(process.argv[1], fs.mkdirSync); fs.writeFileSync("file", "bottom");';
+  const readBottom = 'down(process.argv[1], () => {}); console.log(fs.readFileSync("file", "utf8"));';
+
+  it("starts two programs for each path of full length at most", async () => {
+    const [name, levels] = ["d".repeat(200), 400];
+    expect(atBottom(from(), name, levels, nest)).toBe("");
+    let programs = 0;
+    const count = () => {
+      programs += 1;
+    };
+    subscribe("child_process", count);
+
+    await copyByProgram(from(), to(), never).finally(() => unsubscribe("child_process", count));
+
+    expect(atBottom(to(), name, levels, readBottom)).toBe("bottom\n");
+    const fullPaths = (levels * (name.length + 1)) / 4_096;
+    expect(programs).toBeLessThan(2 * fullPaths * 1.25);
   });
 
   it("fails all the same where something else goes wrong", async () => {

@@ -1,6 +1,6 @@
 import { execFile, spawn, spawnSync } from "node:child_process";
 import { constants } from "node:fs";
-import { cp, type FileHandle, lstat, open, readdir } from "node:fs/promises";
+import { cp, type FileHandle, lstat, open, opendir } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { VolumeRefused } from "#core/problem.ts";
@@ -25,7 +25,7 @@ export async function copyByProgram(from: string, to: string, signal: AbortSigna
   await copyDeep(from, to, signal, mostRounds);
 }
 
-/** Of 2,000 bytes of a path each. */
+/** Enough for a tree of 200 paths of the longest length, one below the other. */
 const mostRounds = 200;
 
 async function copyDeep(from: string, to: string, signal: AbortSignal, rounds: number): Promise<void> {
@@ -63,9 +63,11 @@ function failureIn(line: string): Failure {
   return line.endsWith(": File name too long") ? "too deep" : "other";
 }
 
-/** No path of a call may be longer than PATH_MAX (limits.h): what is beyond that is copied from directories on the way. */
+/** Copies what lies below the longest path of a system call (limits.h, PATH_MAX), from directories on the way there. */
 async function copyFarBelow(from: string, to: string, signal: AbortSignal, rounds: number): Promise<void> {
-  for await (const place of farBelow(Buffer.alloc(0), from)) {
+  const far = farBytes - Math.max(Buffer.byteLength(from), Buffer.byteLength(to));
+  for await (const place of farBelow(from, far)) {
+    signal.throwIfAborted();
     const [source, target] = [await openDirectory(from, place), await openDirectory(to, place)];
     try {
       await empty(seenBy(target));
@@ -76,14 +78,25 @@ async function copyFarBelow(from: string, to: string, signal: AbortSignal, round
   }
 }
 
-const farBytes = 2_000;
+/** As far down as a name of 255 bytes still fits into PATH_MAX, so that little of a round is copied twice. */
+const farBytes = 4_096 - 260;
 
-/** The first directory of each branch whose path within the whole has so many bytes. Names are bytes, not text. */
-async function* farBelow(place: Buffer, whole: string): AsyncGenerator<Buffer> {
-  if (place.length >= farBytes) return yield place;
-  for (const entry of await readdir(within(whole, place), { withFileTypes: true, encoding: "buffer" })) {
-    if (entry.isDirectory()) yield* farBelow(Buffer.concat([place, slash, entry.name]), whole);
+/** Yields the first directory of each branch whose path within the whole has `far` bytes. Names are bytes, not text. */
+async function* farBelow(whole: string, far: number): AsyncGenerator<Buffer> {
+  const waiting = [Buffer.alloc(0)];
+  for (let place = waiting.pop(); place !== undefined; place = waiting.pop()) {
+    if (place.length >= far) yield place;
+    else
+      for (const name of await directoriesIn(within(whole, place))) waiting.push(Buffer.concat([place, slash, name]));
   }
+}
+
+/** Reads in pieces: a directory of a million files would hold the event loop for a second. */
+async function directoriesIn(directory: Buffer): Promise<Buffer[]> {
+  const names: Buffer[] = [];
+  const entries = await opendir(directory, { encoding: "latin1", bufferSize: 512 });
+  for await (const entry of entries) if (entry.isDirectory()) names.push(Buffer.from(entry.name, "latin1"));
+  return names;
 }
 
 const slash = Buffer.from("/");
@@ -101,11 +114,14 @@ function seenBy(directory: FileHandle): string {
   return `/proc/${process.pid}/fd/${directory.fd}`;
 }
 
-/** A second copy writes over no file that the first made read-only. Throws where something stays. */
+/** Deletes what a first copy made, which may be read-only. Throws where something stays. */
 async function empty(directory: string): Promise<void> {
   const options = { cwd: "/", env: { PATH: systemPath } };
-  await run("chmod", ["-R", "u+rwX", "--", `${directory}/.`], options);
-  await run("find", [`${directory}/`, "-mindepth", "1", "-delete"], options);
+  const remove = () => run("find", [`${directory}/`, "-mindepth", "1", "-delete"], options);
+  await remove().catch(async () => {
+    await run("chmod", ["-R", "u+rwX", "--", `${directory}/.`], options);
+    await remove();
+  });
 }
 
 /** Without pipes and sockets, which mean nothing once the process that made them is gone. */
