@@ -90,6 +90,7 @@ export const settingSchemas = {
     z.enum(["debug", "info", "warn", "error"], { error: "must be debug, info, warn or error" }).default("info"),
   LOCAL_USERS: () =>
     list(/^[a-z0-9][a-z0-9.-]{0,30}[a-z0-9]$/, "names of 2 to 32 lower-case letters, digits, . and -").default([]),
+  SHARE_WITHOUT_MEMORY_LIMIT: () => z.enum(["0", "1"], { error: "must be 0 or 1" }).default("0"),
   BERTH_HOME: () => z.string().default(".berth"),
   LOCAL_PATH: () => z.string().optional(),
   COMPUTE: () => z.enum(["process", "kubernetes"], { error: "must be process or kubernetes" }).default("process"),

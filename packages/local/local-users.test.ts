@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { findControlGroups } from "#process/control-groups.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { silentLog } from "#testing/log.ts";
 import { exportedIn } from "./e2e/stack-fixture.ts";
@@ -22,7 +23,10 @@ afterEach(async () => {
 
 async function start(settings: Readonly<Record<string, string>>): Promise<Stack> {
   await stop();
-  stack = await startStack({ environment: { BERTH_HOME: home, PORT: "0", ...settings }, log: silentLog() });
+  stack = await startStack({
+    environment: { BERTH_HOME: home, PORT: "0", SHARE_WITHOUT_MEMORY_LIMIT: "1", ...settings },
+    log: silentLog(),
+  });
   return stack;
 }
 
@@ -80,6 +84,13 @@ it("lets in no more whom LOCAL_USERS no longer names, until it does again", asyn
 
 it.each(["Ada", "a", "../x", "a b", "x".repeat(33)])("refuses the name %j", async (name) => {
   await expect(start({ LOCAL_USERS: name })).rejects.toThrow("LOCAL_USERS must be names of 2 to 32 lower-case letters");
+});
+
+it("starts only where an environment's memory is limited, unless the operator allows it without", async () => {
+  const started = start({ LOCAL_USERS: "ada", SHARE_WITHOUT_MEMORY_LIMIT: "0" });
+
+  if (findControlGroups()?.places.memory) await expect(started).resolves.toHaveProperty("url");
+  else await expect(started).rejects.toThrow("set SHARE_WITHOUT_MEMORY_LIMIT=1");
 });
 
 it("is not served to everybody at once", async () => {

@@ -9,6 +9,7 @@ import { requireMachine } from "./cluster-home.ts";
 import type { Environments } from "./environments.ts";
 import { machineEnvironments } from "./machine-environments.ts";
 import { machineSshRuns } from "./machine-ssh.ts";
+import { requireMemoryLimit } from "./sharing.ts";
 import { type SshServer, startSsh } from "./ssh.ts";
 import type { SshRuns } from "./ssh-runs.ts";
 import type { StackStart } from "./stack-start.ts";
@@ -45,6 +46,7 @@ export async function environmentsOnMachine(start: StackStart, blobs: string): P
   const [locking, groups] = [findLocking(), findControlGroups()];
   const isolated = await trying;
   const limits = findLimits(isolated.isolation, groups);
+  requireMemoryLimit(config, limits);
   const nodes = { home: path, nodes: config.nodes, programs: config.programs };
   const entry = { sshPort: ssh.port, sshHostKey: ssh.hostKey };
   return machineEnvironments(volumes, { ...nodes, ...entry, locking, limits, ...isolated });

@@ -36,6 +36,7 @@ export interface StackStart {
     readonly SSH_PORT?: number | undefined;
     readonly GITHUB_KEYS_URL: string;
     readonly LOCAL_USERS: readonly string[];
+    readonly SHARE_WITHOUT_MEMORY_LIMIT: "0" | "1";
     readonly COMPUTE: "process" | "kubernetes";
     readonly KUBECONFIG?: string | undefined;
     readonly KUBE_CONTEXT?: string | undefined;

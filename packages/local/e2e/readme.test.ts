@@ -12,7 +12,7 @@ const missing = missingPrograms("curl", "jq", "npm", "ssh-keygen");
 let stack: StackProcess;
 
 beforeAll(async () => {
-  stack = await fixture.start({ LOCAL_USERS: "ada" });
+  stack = await fixture.start({ LOCAL_USERS: "ada", SHARE_WITHOUT_MEMORY_LIMIT: "1" });
 });
 
 afterAll(() => fixture.close());

@@ -23,7 +23,8 @@ describe("a user on another machine, by the README's section on sharing one", ()
   beforeAll(async () => {
     ports.api = await freePort();
     ports.ssh = await freePort();
-    await fixture.start({ LOCAL_USERS: "ada,grace", PORT: String(ports.api), SSH_PORT: String(ports.ssh) });
+    const shared = { LOCAL_USERS: "ada,grace", SHARE_WITHOUT_MEMORY_LIMIT: "1" };
+    await fixture.start({ ...shared, PORT: String(ports.api), SSH_PORT: String(ports.ssh) });
     laptop = await openSecondMachine();
     copyFileSync(join(fixture.home, "users/ada.env"), join(laptop.home, "ada.env"));
   });

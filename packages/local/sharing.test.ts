@@ -1,0 +1,26 @@
+import { expect, test } from "vitest";
+import { requireMemoryLimit } from "./sharing.ts";
+
+const shared = { LOCAL_USERS: ["ada"], SHARE_WITHOUT_MEMORY_LIMIT: "0" } as const;
+const withMemory = { version: 2, places: { memory: "/sys/fs/cgroup/berth" } } as const;
+const withoutMemory = { version: 1, places: { pids: "/sys/fs/cgroup/pids" } } as const;
+
+test.each([null, withoutMemory])("a stack with LOCAL_USERS is refused where groups are %j", (groups) => {
+  expect(() => requireMemoryLimit(shared, { groups })).toThrow(
+    /cannot limit the memory .* SHARE_WITHOUT_MEMORY_LIMIT=1/,
+  );
+});
+
+test("a stack with LOCAL_USERS starts where a control group limits memory", () => {
+  expect(() => requireMemoryLimit(shared, { groups: withMemory })).not.toThrow();
+});
+
+test("a stack with LOCAL_USERS starts where the operator says that memory has no limit", () => {
+  const config = { ...shared, SHARE_WITHOUT_MEMORY_LIMIT: "1" } as const;
+
+  expect(() => requireMemoryLimit(config, { groups: null })).not.toThrow();
+});
+
+test("a stack of one user starts where nothing limits memory", () => {
+  expect(() => requireMemoryLimit({ ...shared, LOCAL_USERS: [] }, { groups: null })).not.toThrow();
+});
