@@ -61,6 +61,7 @@ export function lifeWatch(options: {
     const stops = before.phase === "active" && next.phase === "stopping" && next.reason === "auto-stop";
     if (stops) checkUnused(before);
     if (stops) checkWarned(before, next);
+    checkNotWarnedAtWork(before, next);
     checkWarnedOnce(before, next);
   }
 
@@ -69,6 +70,13 @@ export function lifeWatch(options: {
     if (!policy.idle || next.use.idle?.signal === "gpus") return;
     const warnedMs = now() - (idle?.warnedAt ?? Number.POSITIVE_INFINITY);
     if (!(warnedMs >= idleWarningMs(policy.idle.afterMs) - clocksMs())) violated(`${id} stopped without a warning`);
+  }
+
+  /** An environment gets no warning of an auto-stop while an exec runs in it. */
+  function checkNotWarnedAtWork({ use: before }: Environment, { id, use: { idle } }: Environment): void {
+    const isWarned = idle?.warnedAt !== undefined && idle.warnedAt !== before.idle?.warnedAt;
+    const isBusy = before.busyUntil !== null && before.busyUntil > now() + clocksMs();
+    if (isWarned && isBusy && idle.signal !== "gpus") violated(`${id} was warned of an auto-stop during an exec`);
   }
 
   /** Each moment before an end is told once. */

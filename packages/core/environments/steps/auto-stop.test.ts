@@ -98,12 +98,13 @@ test("a heartbeat that comes between the look's read and its write keeps it", as
   expect(kept).toMatchObject({ phase: "active", use: { idle: { verdict: "keep", signal: "heartbeat" } } });
 });
 
-test("an exec's mark and open sessions keep it", async () => {
+test("a running exec and open sessions keep an environment, without a warning of an auto-stop", async () => {
   const world = await activeWorld();
   const { uid } = await markBusy(world.as("alice"), "one", world.clock.now() + 40 * MINUTE);
 
   await world.advance(39 * MINUTE);
   expect((await world.read("alice", "one")).use.idle).toMatchObject({ verdict: "keep", signal: "exec" });
+  expect(world.compute.notices(uid, 1)).toEqual([]);
   world.compute.setSessions(uid, 1);
   await world.advance(90 * MINUTE);
 
