@@ -32,6 +32,9 @@ const processes = [
   "stacks/plan/plan.test.ts",
 ];
 
+/** The command line and the SDK, as processes and over sockets, against a running stack. */
+const cli = ["packages/{cli,sdk}/**/*.test.ts"];
+
 /**
  * They need more than Node: moto and the servers of Maven Central, which play AWS. Or they run every dialect over the
  * adapters of table and queue, which takes minutes where memory takes seconds.
@@ -59,7 +62,7 @@ const longest = [
 /** Vitest takes projects in the order of their names, and the files of a fresh checkout by their sizes. */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const order = ["schedules", "processes", "memory", "stack", "aws", "infra", "cluster"];
+    const order = ["schedules", "processes", "cli", "memory", "stack", "aws", "infra", "cluster"];
     const isLong = ({ moduleId }: TestSpecification) => longest.some((name) => moduleId.endsWith(`/${name}.test.ts`));
     const place = (file: TestSpecification) => 2 * order.indexOf(file.project.name) + (isLong(file) ? 0 : 1);
     return (await super.sort(files)).toSorted((one, other) => place(one) - place(other));
@@ -94,11 +97,12 @@ export default defineConfig({
         test: {
           name: "memory",
           include: ["{packages,functions,stacks}/**/*.test.ts"],
-          exclude: [...schedules, ...processes, ...stack, ...aws, ...cluster, ...infra],
+          exclude: [...schedules, ...processes, ...stack, ...cli, ...aws, ...cluster, ...infra],
           isolate: false,
         },
       },
       { extends: true, test: { name: "stack", include: stack, retry } },
+      { extends: true, test: { name: "cli", include: cli, retry } },
       { extends: true, test: { name: "aws", include: aws } },
       // A synthesis leaves its zips where the next one does.
       { extends: true, test: { name: "infra", include: infra, maxWorkers: 1 } },

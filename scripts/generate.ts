@@ -3,22 +3,25 @@ import { parseArgs } from "node:util";
 import { loadCatalog } from "#http/catalog.ts";
 import { functionList } from "./function-list.ts";
 import { loadNounDocuments, openApiDocument } from "./openapi-document.ts";
+import { sdkTypes } from "./sdk-types.ts";
 
-/** Writes openapi.json and functions.json; with --check it only compares, and fails where they are stale. */
+/** Writes the generated files. With --check it only compares them, and fails if one is stale. */
 const { values } = parseArgs({ options: { check: { type: "boolean", default: false } } });
 
 const catalog = await loadCatalog();
+const document = openApiDocument(catalog, await loadNounDocuments(catalog));
 const files = {
-  "openapi.json": openApiDocument(catalog, await loadNounDocuments(catalog)),
-  "functions.json": functionList(catalog),
+  "openapi.json": textOf(document),
+  "functions.json": textOf(functionList(catalog)),
+  "packages/sdk/schema.ts": await sdkTypes(document),
 };
-const stale = Object.entries(files).filter(([name, content]) => existing(name) !== textOf(content));
+const stale = Object.entries(files).filter(([name, text]) => existing(name) !== text);
 
 if (values.check) {
   for (const [name] of stale) console.error(`${name} is stale: run \`npm run generate\` and commit it.`);
   process.exitCode = stale.length > 0 ? 1 : 0;
 } else {
-  for (const [name, content] of stale) writeFileSync(urlOf(name), textOf(content));
+  for (const [name, text] of stale) writeFileSync(urlOf(name), text);
   console.log(stale.length > 0 ? `Wrote ${stale.map(([name]) => name).join(" and ")}.` : "Nothing to write.");
 }
 

@@ -19,6 +19,11 @@ test.each([
   ["packages/process/x.ts", 'const { jupyterStub } = await import("./jupyter-stub.ts");'],
   ["packages/aws/x.ts", 'import { startMoto } from "./test-servers/moto.ts";'],
   ["functions/gpu-dev/jobs/x.ts", 'import { submitted } from "./submit.test.ts";'],
+  ["packages/sdk/x.ts", 'import { open } from "node:fs";'],
+  ["packages/sdk/x.ts", 'import { SignatureV4 } from "@smithy/signature-v4";'],
+  ["packages/sdk/x.ts", 'import type { Clock } from "#core/ports/clock.ts";'],
+  ["packages/cli/x.ts", 'import { replaceFile } from "../local/secret-file.ts";'],
+  ["packages/cli/x.ts", 'const { readConfig } = await import("#aws/config.ts");'],
   ["scripts/start.ts", 'import { memoryWorld } from "#testing/memory-world.ts";'],
 ])("%s is refused %s", (file, text) => {
   expect(wrongImports(file, text)).toHaveLength(1);
@@ -35,6 +40,8 @@ test.each([
   ["packages/local/x-fixture.ts", 'import { openFixture } from "#process/fixture.ts";'],
   ["packages/local/e2e/x.ts", 'import { root } from "./stack-fixture.ts";'],
   ["packages/aws/test-servers/x.ts", 'import { patient } from "./patient.ts";'],
+  ["packages/sdk/aws.ts", 'import { SignatureV4 } from "@smithy/signature-v4";'],
+  ["packages/cli/x.ts", 'import { open } from "node:fs";\nimport { Berth } from "../sdk/berth.ts";'],
   ["scripts/x.ts", 'import { memoryWorld } from "#testing/memory-world.ts";'],
 ])("%s may hold %s", (file, text) => {
   expect(wrongImports(file, text)).toEqual([]);

@@ -12,6 +12,9 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   // It finds the functions through the catalog.
   local: ["core", "http", "aws", "sqlite", "process", "kubernetes"],
   testing: ["core", "http"],
+  // Users install these two without the rest of Berth.
+  sdk: [],
+  cli: ["sdk"],
   functions: ["core", "http", "aws", "lambda"],
   scripts: ["core", "http", "aws", "sqlite", "process", "local", "testing"],
 };
@@ -19,8 +22,11 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
 /** The folders of an environment: each may import itself and those before it. */
 const environmentFolders = ["record", "access", "verbs", "steps"];
 
-/** The domain does without packages too, those of Node among them. */
-const withoutPackages: readonly string[] = ["core"];
+/** The domain does without packages too, those of Node among them, and the SDK runs in browsers. */
+const withoutPackages: readonly string[] = ["core", "sdk"];
+
+/** Optional peer dependencies, each in the one file that its users import. */
+const peerPackages: Readonly<Record<string, string>> = { "packages/sdk/aws.ts": "@smithy/signature-v4" };
 
 /** Files that tests are made of, wherever they stand: tests, fixtures, cases, stubs, and folders that hold nothing else. */
 const ofTests = /(\.test|-cases|-stub)\.ts$|(^|[/-])fixture[.-]|(^|\/)(e2e|test-servers)\//;
@@ -38,7 +44,7 @@ export function wrongImports(file: string, text: string): string[] {
   if (/(\.test|-fixture)\.ts$/.test(file)) return [];
   const mayImport = (source: string) => {
     const target = targetRoom(file, source);
-    if (target === undefined) return !withoutPackages.includes(room);
+    if (target === undefined) return !withoutPackages.includes(room) || peerPackages[file] === source;
     return target === room || allowed.includes(target);
   };
   const isAhead = (source: string) => {

@@ -48,7 +48,12 @@ test("every package that is installed has a licence that we accept, and what may
 });
 
 test("every dependency is named in one exact version", () => {
-  const versions = ["package.json", "tools/openapi/package.json", "tools/sst/package.json"].flatMap((file) => {
+  const versions = [
+    "package.json",
+    "packages/sdk/package.json",
+    "tools/openapi/package.json",
+    "tools/sst/package.json",
+  ].flatMap((file) => {
     const { dependencies, devDependencies } = Manifest.parse(read(file));
     return Object.entries({ ...dependencies, ...devDependencies });
   });

@@ -1,0 +1,134 @@
+import type { components } from "./schema.ts";
+import type { CallOptions, Transport } from "./transport.ts";
+
+type Schemas = components["schemas"];
+
+interface ListAllJobsOptions extends CallOptions {
+  readonly status?: readonly Schemas["JobStatus"][] | undefined;
+  readonly user?: string | undefined;
+}
+
+/** Calls for operators. Every other caller gets a `NotFoundError`. */
+export class Admin {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /**
+   * Yields the jobs of all users.
+   *
+   * @example
+   * for await (const job of berth.admin.jobs({ status: ["active"] })) console.log(job.user_id, job.name);
+   */
+  jobs({ status, user, ...options }: ListAllJobsOptions = {}): AsyncGenerator<Schemas["AdminJob"]> {
+    const filter = { status: status?.join(","), user };
+    return this.#pages((page) => {
+      const query = { ...filter, ...page };
+      return this.#transport.send<Schemas["AdminJobList"]>("GET", "/v1/admin/jobs", { ...options, query });
+    }, "jobs");
+  }
+
+  /**
+   * Ends a job of any user.
+   *
+   * @example
+   * await berth.admin.cancelJob("9e41", { user: "ada" });
+   */
+  cancelJob(id: string, body: Schemas["CancelAnyJob"] = {}, options: CallOptions = {}) {
+    const path = `/v1/admin/jobs/${encodeURIComponent(id)}/cancel`;
+    return this.#transport.send<Schemas["JobActionRequested"]>("POST", path, { ...options, body, repeat: "safe" });
+  }
+
+  /**
+   * Yields the machines.
+   *
+   * @example
+   * for await (const node of berth.admin.nodes()) console.log(node.name);
+   */
+  nodes(options: CallOptions = {}): AsyncGenerator<Schemas["AdminNode"]> {
+    return this.#pages((query) => {
+      return this.#transport.send<Schemas["AdminNodeList"]>("GET", "/v1/admin/nodes", { ...options, query });
+    }, "nodes");
+  }
+
+  /**
+   * Yields what operators and users did, newest first.
+   *
+   * @example
+   * for await (const entry of berth.admin.audit()) console.log(entry);
+   */
+  audit(options: CallOptions = {}): AsyncGenerator<Schemas["AuditEntry"]> {
+    return this.#pages((query) => {
+      return this.#transport.send<Schemas["Audit"]>("GET", "/v1/admin/audit", { ...options, query });
+    }, "entries");
+  }
+
+  /**
+   * Returns what no record explains: runs, volumes and snapshots.
+   *
+   * @example
+   * const { run_count } = await berth.admin.orphans();
+   */
+  orphans(options: CallOptions = {}): Promise<Schemas["Orphans"]> {
+    return this.#transport.send("GET", "/v1/admin/orphans", options);
+  }
+
+  /**
+   * Stops or allows new starts on machines of one type.
+   *
+   * @example
+   * await berth.admin.setDrained("h100", true);
+   */
+  setDrained(gpuType: string, isDrained: boolean, options: CallOptions = {}) {
+    const path = `/v1/admin/pools/${encodeURIComponent(gpuType)}/${isDrained ? "drain" : "undrain"}`;
+    return this.#transport.send<Schemas["AdmissionState"]>("POST", path, { ...options, repeat: "safe" });
+  }
+
+  /**
+   * Stops or allows all new starts.
+   *
+   * @example
+   * await berth.admin.setPaused(false);
+   */
+  setPaused(isPaused: boolean, options: CallOptions = {}): Promise<Schemas["AdmissionState"]> {
+    const path = `/v1/admin/admission/${isPaused ? "pause" : "resume"}`;
+    return this.#transport.send("POST", path, { ...options, repeat: "safe" });
+  }
+
+  /**
+   * Disables or enables a user.
+   *
+   * @example
+   * await berth.admin.setDisabled("ada", true);
+   */
+  setDisabled(username: string, isDisabled: boolean, options: CallOptions = {}): Promise<Schemas["UserState"]> {
+    const path = `/v1/admin/users/${encodeURIComponent(username)}/${isDisabled ? "disable" : "enable"}`;
+    return this.#transport.send("POST", path, { ...options, repeat: "safe" });
+  }
+
+  /**
+   * Declares a machine gone, or takes that back.
+   *
+   * @example
+   * await berth.admin.setNodeGone("node-1", true);
+   */
+  setNodeGone(name: string, isGone: boolean, options: CallOptions = {}): Promise<Schemas["NodeGone"]> {
+    const path = `/v1/admin/nodes/${encodeURIComponent(name)}/${isGone ? "gone" : "back"}`;
+    return this.#transport.send("POST", path, { ...options, repeat: "safe" });
+  }
+
+  async *#pages<Field extends string, Item>(
+    read: (query: { readonly limit: number; readonly offset: number }) => Promise<Readonly<Record<Field, Item[]>>>,
+    field: Field,
+  ): AsyncGenerator<Item> {
+    for (let offset = 0; ; offset += pageSize) {
+      const items = (await read({ limit: pageSize, offset }))[field];
+      yield* items;
+      if (items.length < pageSize) return;
+    }
+  }
+}
+
+const pageSize = 100;

@@ -1,0 +1,93 @@
+import { Admin } from "./admin.ts";
+import { Disks } from "./disks.ts";
+import { Jobs } from "./jobs.ts";
+import { Keys } from "./keys.ts";
+import type { components } from "./schema.ts";
+import { type Call, type CallOptions, Transport, type TransportOptions } from "./transport.ts";
+import { Webhooks } from "./webhooks.ts";
+
+type Schemas = components["schemas"];
+export type Availability = Schemas["Availability"];
+export type GpuCapacity = Schemas["GpuCapacity"];
+export type Discovery = Schemas["Discovery"];
+export type ClusterStatus = Schemas["ClusterStatus"];
+
+/** `key` is a fixed key. `credentials` returns one, and is called again once the key has expired. */
+export type BerthOptions = TransportOptions;
+
+/**
+ * A client of one deployment.
+ *
+ * @example
+ * const berth = new Berth({ url: "https://berth.example", key: process.env.API_KEY });
+ */
+export class Berth {
+  readonly url: string;
+  readonly jobs: Jobs;
+  readonly disks: Disks;
+  readonly keys: Keys;
+  readonly webhooks: Webhooks;
+  readonly admin: Admin;
+  readonly #transport: Transport;
+
+  constructor(options: BerthOptions) {
+    this.#transport = new Transport(options);
+    this.url = this.#transport.url;
+    this.jobs = new Jobs(this.#transport);
+    this.disks = new Disks(this.#transport);
+    this.keys = new Keys(this.#transport);
+    this.webhooks = new Webhooks(this.#transport);
+    this.admin = new Admin(this.#transport);
+  }
+
+  /**
+   * Returns what a client needs before it has a key: versions, how to log in, where SSH listens.
+   *
+   * @example
+   * const { version, login } = await berth.discover();
+   */
+  discover(options: CallOptions = {}): Promise<Discovery> {
+    return this.#transport.send("GET", "/.well-known/berth", { ...options, public: true });
+  }
+
+  /**
+   * Returns how many GPUs of each type are free.
+   *
+   * @example
+   * const { availability } = await berth.availability();
+   * console.log(availability.h100?.available);
+   */
+  availability(options: CallOptions = {}): Promise<Availability> {
+    return this.#transport.send("GET", "/v1/gpu/availability", options);
+  }
+
+  /**
+   * Returns the numbers of the whole cluster.
+   *
+   * @example
+   * const { available_gpus, total_gpus } = await berth.status();
+   */
+  status(options: CallOptions = {}): Promise<ClusterStatus> {
+    return this.#transport.send("GET", "/v1/cluster/status", options);
+  }
+
+  /**
+   * Calls any path of the API. A POST is sent at most once unless `repeat` says more.
+   *
+   * @example
+   * const health = await berth.call("GET", "/health");
+   */
+  call(method: string, path: string, call: Call = {}): Promise<unknown> {
+    return this.#transport.send(method, path, call);
+  }
+
+  /**
+   * Returns the key that calls use now, renewed if need be.
+   *
+   * @example
+   * const key = await berth.key();
+   */
+  key(options: CallOptions = {}): Promise<string | undefined> {
+    return this.#transport.currentKey(options);
+  }
+}

@@ -1,0 +1,160 @@
+import { type ActInput, type ActOptions, type ActOutcome, actOnJob } from "./act-on-job.ts";
+import { followLogs, type LogsOptions } from "./job-logs.ts";
+import { jobPath } from "./job-state.ts";
+import type { components } from "./schema.ts";
+import type { Answer, CallOptions, CreateOptions, Transport } from "./transport.ts";
+import { type WaitOptions, waitForJob } from "./wait-for-job.ts";
+
+type Schemas = components["schemas"];
+export type Job = Schemas["Job"];
+export type JobSummary = Schemas["JobSummary"];
+export type JobStatus = Schemas["JobStatus"];
+export type JobAction = Schemas["JobAction"];
+export type JobEstimate = Schemas["JobEstimate"];
+export type SubmitJob = Schemas["SubmitJob"];
+export type SubmittedJob = Schemas["SubmittedJob"];
+export type JobActionRequested = Schemas["JobActionRequested"];
+
+export interface ListJobsOptions extends CallOptions {
+  readonly status?: readonly JobStatus[] | undefined;
+  /** How many jobs one request fetches, 1 to 500. */
+  readonly pageSize?: number | undefined;
+}
+
+/** Jobs of the key's owner. Wherever an id is taken, its first 4 or more characters will do. */
+export class Jobs {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /**
+   * Puts a job into the queue.
+   *
+   * @example
+   * const { job_id } = await berth.jobs.submit({
+   *   image: "ubuntu:24.04", instance_type: "p5.48xlarge", gpu_count: 1, duration_hours: 1,
+   * });
+   */
+  submit(job: SubmitJob, options: CreateOptions = {}): Promise<SubmittedJob> {
+    return this.#transport.send("POST", "/v1/jobs/submit", { ...options, body: job, repeat: "key" });
+  }
+
+  /**
+   * Tells when a job would start, without submitting it.
+   *
+   * @example
+   * const { reason } = await berth.jobs.estimate({ image: "ubuntu:24.04", instance_type: "p5.48xlarge" });
+   */
+  estimate(job: SubmitJob, options: CallOptions = {}): Promise<JobEstimate> {
+    return this.#transport.send("POST", "/v1/jobs/estimate", { ...options, body: job, repeat: "safe" });
+  }
+
+  /**
+   * Returns one job.
+   *
+   * @example
+   * const job = await berth.jobs.get("9e41");
+   */
+  get(id: string, options: CallOptions = {}): Promise<Job> {
+    return this.#transport.send("GET", jobPath(id), options);
+  }
+
+  /** Returns one job and the `ETag` of this state. The answer is 304 without data if the tag is still the same. */
+  getIfChanged(id: string, etag: string | undefined, options: CallOptions = {}): Promise<Answer<Job>> {
+    return this.#transport.sendForAnswer("GET", jobPath(id), { ...options, etag });
+  }
+
+  /**
+   * Yields the jobs, newest first, page by page.
+   *
+   * @example
+   * for await (const job of berth.jobs.list({ status: ["active"] })) console.log(job.name);
+   */
+  async *list({ status, pageSize = 100, ...options }: ListJobsOptions = {}): AsyncGenerator<JobSummary> {
+    // A job that is submitted while we read moves the later pages by one. Ids that were yielded are skipped.
+    const seen = new Set<string>();
+    for (let offset = 0; ; offset += pageSize) {
+      const query = { limit: pageSize, offset, ...(status && { status: status.join(",") }) };
+      const page: Schemas["JobList"] = await this.#transport.send("GET", "/v1/jobs", { ...options, query });
+      for (const job of page.jobs.filter(({ job_id }) => !seen.has(job_id))) {
+        seen.add(job.job_id);
+        yield job;
+      }
+      if (page.jobs.length < pageSize) return;
+    }
+  }
+
+  /**
+   * Ends a job. Its outcome is in `actions` of the job; `act` waits for it.
+   *
+   * @example
+   * await berth.jobs.cancel("9e41");
+   */
+  cancel(id: string, options: CallOptions = {}): Promise<JobActionRequested> {
+    return this.#transport.send("POST", `${jobPath(id)}/cancel`, { ...options, repeat: "safe" });
+  }
+
+  /**
+   * Adds hours to a job.
+   *
+   * @example
+   * await berth.jobs.extend("9e41", 0.5);
+   */
+  extend(id: string, hours: number, options: CreateOptions = {}): Promise<JobActionRequested> {
+    const body = { extension_hours: hours };
+    return this.#transport.send("POST", `${jobPath(id)}/extend`, { ...options, body, repeat: "key" });
+  }
+
+  /**
+   * Lets a GitHub user's SSH keys, or one public key, into a job.
+   *
+   * @example
+   * await berth.jobs.addUser("9e41", { github_username: "octocat" });
+   */
+  addUser(id: string, user: Schemas["AddJobUser"], options: CreateOptions = {}): Promise<JobActionRequested> {
+    return this.#transport.send("POST", `${jobPath(id)}/users`, { ...options, body: user, repeat: "key" });
+  }
+
+  /**
+   * Starts or stops Jupyter in a job.
+   *
+   * @example
+   * await berth.jobs.setJupyter("9e41", true);
+   */
+  setJupyter(id: string, isOn: boolean, options: CallOptions = {}): Promise<JobActionRequested> {
+    const path = `${jobPath(id)}/jupyter/${isOn ? "enable" : "disable"}`;
+    return this.#transport.send("POST", path, { ...options, repeat: "safe" });
+  }
+
+  /**
+   * Requests an action and waits for its outcome. Throws an `ActionFailedError` if the server could not carry it out.
+   *
+   * @example
+   * const { job } = await berth.jobs.act("9e41", { action: "extend", hours: 2 });
+   */
+  act(id: string, input: ActInput, options: ActOptions = {}): Promise<ActOutcome> {
+    return actOnJob(this, id, input, options);
+  }
+
+  /**
+   * Waits until a job is active, or until it ended. A wait for `active` also returns when the job ends before.
+   *
+   * @example
+   * const job = await berth.jobs.wait("9e41", { until: "active", onChange: (job) => console.log(job.status_reason) });
+   */
+  wait(id: string, options: WaitOptions): Promise<Job> {
+    return waitForJob(this, id, options);
+  }
+
+  /**
+   * Yields what the job's command printed. With `follow` it goes on until the job ended.
+   *
+   * @example
+   * for await (const text of berth.jobs.logs("9e41", { follow: true })) process.stdout.write(text);
+   */
+  logs(id: string, options: LogsOptions = {}): AsyncGenerator<string> {
+    return followLogs(this.#transport, this, id, options);
+  }
+}

@@ -1,0 +1,1295 @@
+// Generated from openapi.json by `npm run generate`. Do not edit.
+export type paths = Record<string, never>;
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        AddJobUser: {
+            /** @description The GitHub user whose SSH keys may log in. Send it or `public_key`, not both. */
+            github_username?: string | null;
+            /** @description A public SSH key that may log in: one line of at most 4,096 characters, without options. */
+            public_key?: string | null;
+        };
+        AdminJob: {
+            /** @description The job's id. In a path its first 4 or more characters are enough, while only one of your jobs begins with them. */
+            job_id: string;
+            /** @description Same as `job_id`, for existing clients. */
+            reservation_id: string;
+            /** @description The owner's user name. */
+            user_id: string;
+            /** @description The job's current state. */
+            status: components["schemas"]["JobStatus"];
+            /** @description The type of GPU. */
+            gpu_type: string;
+            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8. */
+            gpu_count: number;
+            /** @description The machine, by its AWS name. */
+            instance_type: string;
+            /** @description Duration in hours. A shown job's duration includes its extensions. */
+            duration_hours: number;
+            /**
+             * Format: date-time
+             * @description When it was created.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When the job's time is over; null until it is active.
+             */
+            expires_at: string | null;
+            /** @description The job's name, for people. */
+            name: string;
+            /** @description The pod's name, for people. */
+            pod_name: string;
+            /** @description The address of SSH; null unless the job is active. */
+            node_ip: string | null;
+            /** @description The port of SSH; null unless the job is active. */
+            node_port: number | null;
+            /** @description Whether Jupyter answers; in a submit, whether it is wanted. What was asked for later is in `actions`. */
+            jupyter_enabled: boolean;
+            /** @description The GitHub user whose SSH keys open the job once it is active. */
+            github_user: string | null;
+            /** @description Why the job waits or how it ended, in words. */
+            status_reason: string | null;
+            /** @description Place in the queue, 1 is first; null unless the job is queued. */
+            queue_position: number | null;
+            /**
+             * Format: date-time
+             * @description Estimated start: half of such jobs start no later. Null where there is no estimate.
+             */
+            estimated_start_time: string | null;
+            /**
+             * Format: date-time
+             * @description Late estimate of the start: nine of ten such jobs start no later. Null where there is no estimate.
+             */
+            estimated_start_latest: string | null;
+            /** @description The named disk, mounted at `$WORKSPACE`. A submit creates the disk if there is none of this name. */
+            disk_name: string | null;
+            /** @description How the job is isolated from the machine, on a local stack. */
+            isolation: string | null;
+            /** @description How the job's memory and processors are limited, on a local stack. */
+            limits: string | null;
+            /** @description The GitHub users that were added to the job and whose SSH keys get in. */
+            secondary_users: string[];
+            /**
+             * Format: date-time
+             * @description When the job became active; null until then.
+             */
+            launched_at: string | null;
+            /** @description Why there is no Jupyter on an active job that was to have one; null otherwise. */
+            jupyter_error: string | null;
+            /** @description Same as `status_reason`, for existing clients. */
+            current_detailed_status: string | null;
+            /** @description What is wrong with an active job or about to happen to it: that it expires soon, or why requests failed or are tried again, the newest first. Null where there is nothing to say. */
+            warning: string | null;
+            /** @description Whole minutes until `estimated_start_time`; left out where there is no estimate. */
+            estimated_wait_minutes?: number;
+        };
+        AdminJobList: {
+            /** @description The jobs, newest first. */
+            jobs: components["schemas"]["AdminJob"][];
+            /** @description Number of jobs that match the filter. */
+            total: number;
+            /** @description Maximum number of jobs to return, 1 to 500. */
+            limit: number;
+            /** @description Number of entries to skip. */
+            offset: number;
+        };
+        AdminNode: {
+            /** @description The machine's name. */
+            node: string;
+            /** @description The uid of its node object. */
+            uid: string;
+            /** @description The type of GPU. */
+            gpu_type: string;
+            /** @description The machine's zone. */
+            zone: string;
+            /**
+             * @description `gone`: its node object is not there any more, or an operator called it dead.
+             * @enum {string}
+             */
+            status: "ready" | "not_ready" | "cordoned" | "tainted" | "gone";
+            /** @description What it offers: GPUs, vCPUs of a shared machine, 1 for another CPU machine. */
+            units: number;
+            /** @description How much of that environments have. */
+            units_in_use: number;
+            /**
+             * Format: date-time
+             * @description Until when an operator's word that it is dead counts; null where there is none.
+             */
+            gone_until: string | null;
+        };
+        AdminNodeList: {
+            /** @description The machines, those that are gone first, then by name. */
+            nodes: components["schemas"]["AdminNode"][];
+            /** @description Number of machines. */
+            total: number;
+            /** @description Maximum number of jobs to return, 1 to 500. */
+            limit: number;
+            /** @description Number of entries to skip. */
+            offset: number;
+        };
+        AdmissionState: {
+            /** @description Whether no new jobs are started at all. */
+            paused: boolean;
+            /** @description The GPU types on which no new jobs are started. */
+            drained_gpu_types: string[];
+        };
+        Audit: {
+            /** @description The entries, newest first. */
+            entries: components["schemas"]["AuditEntry"][];
+            /** @description Whether there are older entries. */
+            more: boolean;
+            /** @description Maximum number of jobs to return, 1 to 500. */
+            limit: number;
+            /** @description Number of entries to skip. */
+            offset: number;
+        };
+        AuditEntry: {
+            /** @description The entry's id. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When the state changed.
+             */
+            at: string;
+            /** @description The operator who acted. */
+            operator: string;
+            /** @description The first 8 characters of the operator's API key. */
+            key_prefix: string;
+            /**
+             * @description What the operator did.
+             * @enum {string}
+             */
+            action: "list_jobs" | "cancel_job" | "disable_user" | "enable_user" | "drain_pool" | "undrain_pool" | "pause_admission" | "resume_admission" | "list_orphans" | "end_record" | "declare_node_gone" | "return_node" | "list_nodes";
+            /** @description What the operator acted on; null where the action concerns everything. */
+            target: string | null;
+            /** @description The `X-Request-ID` of the operator's request. */
+            request_id: string;
+            /**
+             * @description `started` before the action, then its outcome.
+             * @enum {string}
+             */
+            result: "started" | "done" | "failed";
+            /** @description Why the action failed, what it left, or which job the first characters of an id stood for. */
+            reason: string | null;
+        };
+        Availability: {
+            /** @description Numbers for each GPU type. */
+            availability: {
+                [key: string]: components["schemas"]["GpuCapacity"];
+            };
+            /**
+             * Format: date-time
+             * @description When these values were read.
+             */
+            timestamp: string;
+        };
+        CancelAnyJob: {
+            /** @description The owner's user name. With it, a job that was submitted a second ago is found too. */
+            user?: string | null;
+        };
+        ClusterStatus: {
+            /** @description Number of GPUs in the cluster. */
+            total_gpus: number;
+            /** @description Number of GPUs that are free now. */
+            available_gpus: number;
+            /** @description Number of GPUs in use by jobs. */
+            in_use_gpus: number;
+            /** @description Number of GPUs that waiting jobs asked for. */
+            queued_gpus: number;
+            /** @description Number of active jobs. */
+            active_reservations: number;
+            /** @description Number of jobs being prepared. */
+            preparing_reservations: number;
+            /** @description Number of jobs in the queue. */
+            queued_reservations: number;
+            /**
+             * @description Always 0; kept for existing clients.
+             * @constant
+             */
+            pending_reservations: 0;
+            /** @description The same numbers for each GPU type. */
+            by_gpu_type: {
+                [key: string]: components["schemas"]["GpuCapacity"];
+            };
+            /** @description How wrong the estimates of the latest starts were, for each GPU type that had starts. */
+            estimate_errors: {
+                [key: string]: components["schemas"]["EstimateError"];
+            };
+            /**
+             * Format: date-time
+             * @description When these values were read.
+             */
+            timestamp: string;
+        };
+        CreateDisk: {
+            /** @description The disk's name: at most 64 letters, digits, hyphens and underscores. */
+            disk_name: string;
+            /**
+             * @description The disk's size in GB.
+             * @default 100
+             */
+            size_gb?: number | null;
+        };
+        Discovery: {
+            /**
+             * @description Always `berth`.
+             * @constant
+             */
+            service: "berth";
+            /** @description The version of Berth. */
+            version: string;
+            /** @description The oldest version of the command line and of the SDK that this deployment still serves. */
+            min_client_version: string;
+            /** @description How to log in. */
+            login: components["schemas"]["DiscoveryLogin"];
+            /** @description Paths for people and for generators. */
+            paths: components["schemas"]["DiscoveryPaths"];
+            /** @description The SSH server that leads into all jobs. Null where each job has an address of its own. */
+            ssh: {
+                /** @description The host name or address. */
+                host: string;
+                /** @description The port. */
+                port: number;
+            } | null;
+        };
+        DiscoveryLogin: {
+            /** @description The path of the login. */
+            path: string;
+            /** @description The value of the signed `x-berth-server-id` header. */
+            server_id: string;
+            /** @description The STS addresses that a signed request may be made for. */
+            sts_origins: string[];
+            /** @description The AWS region of the deployment. Null where it is not known. */
+            region: string | null;
+        };
+        DiscoveryPaths: {
+            /** @description The interactive documentation. */
+            docs: string;
+            /** @description The OpenAPI document. */
+            openapi: string;
+            /** @description The web console. Null where the deployment has none. */
+            console: string | null;
+        };
+        Disk: {
+            /** @description The disk's name: at most 64 letters, digits, hyphens and underscores. */
+            disk_name: string;
+            /** @description The owner's user name. */
+            user_id: string;
+            /** @description The disk's size in GB. */
+            size_gb: number;
+            /**
+             * Format: date-time
+             * @description When it was created.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When a job last used the disk; null before the first job.
+             */
+            last_used: string | null;
+            /** @description Whether a job uses the disk. */
+            in_use: boolean;
+            /** @description The job that uses the disk; null while none does. */
+            reservation_id: string | null;
+            /** @description Whether the disk is being backed up after its last job. */
+            is_backing_up: boolean;
+            /** @description Whether the disk is marked for deletion. */
+            is_deleted: boolean;
+            /** @description Number of completed snapshots. */
+            snapshot_count: number;
+            /**
+             * Format: date
+             * @description The day on which the deleted disk is removed for good; absent unless it is marked for deletion.
+             */
+            delete_date?: string;
+        };
+        DiskContent: {
+            /** @description The disk's name: at most 64 letters, digits, hyphens and underscores. */
+            disk_name: string;
+            /** @description The files of the disk at its last completed backup, as `ls -R` prints them, at most 1 MiB; null without them. */
+            content: string | null;
+            /** @description Always null. */
+            s3_path: null;
+            /**
+             * Format: date-time
+             * @description When that backup was taken; null where there is none.
+             */
+            snapshot_date: string | null;
+            /** @description Why there is no `content`; null where there is. */
+            message: string | null;
+        };
+        DiskList: {
+            /** @description Your disks, newest first, without deleted ones unless those are asked for. */
+            disks: components["schemas"]["Disk"][];
+            /** @description Number of entries in all. */
+            total: number;
+        };
+        DiskOperation: {
+            /** @description The id of the request, for `GET /v1/disks/{disk_name}/operations/{operation_id}`. */
+            operation_id: string;
+            /** @description The disk's name: at most 64 letters, digits, hyphens and underscores. */
+            disk_name: string;
+            /**
+             * @description The request's current state.
+             * @enum {string}
+             */
+            status: "pending" | "in_progress" | "completed" | "failed";
+            /** @description Why the request failed; null unless it did. */
+            error: string | null;
+            /** @description Whether the request was a deletion. */
+            is_deleted: boolean;
+            /**
+             * Format: date
+             * @description The day on which the deleted disk is removed for good; null unless it is deleted.
+             */
+            delete_date: string | null;
+            /**
+             * Format: date-time
+             * @description When it was created.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When the request last changed state.
+             */
+            last_updated: string;
+            /** @description Whether the request is finished, successfully or not. */
+            completed: boolean;
+            /**
+             * @description What was requested.
+             * @enum {string}
+             */
+            action: "create" | "delete" | "undelete";
+        };
+        DiskRenamed: {
+            /** @description What happened, in words. */
+            message: string;
+            /** @description The disk's former name. */
+            old_name: string;
+            /** @description The disk's new name. */
+            new_name: string;
+            /** @description Number of snapshots that carry the new name. */
+            snapshots_updated: number;
+            /** @description Snapshots that could not be renamed, and why; absent where all were. */
+            errors?: string[];
+        };
+        DiskRequested: {
+            /** @description The id of the request, for `GET /v1/disks/{disk_name}/operations/{operation_id}`. */
+            operation_id: string;
+            /** @description The disk's name: at most 64 letters, digits, hyphens and underscores. */
+            disk_name: string;
+            /**
+             * @description What was requested.
+             * @enum {string}
+             */
+            action: "create" | "delete" | "undelete";
+            /** @description What happened, in words. */
+            message: string;
+            /**
+             * Format: date-time
+             * @description When it was requested.
+             */
+            requested_at: string;
+        };
+        DiskRestored: {
+            /** @description The id of the request, for `GET /v1/disks/{disk_name}/operations/{operation_id}`. */
+            operation_id: string;
+            /** @description The disk's name: at most 64 letters, digits, hyphens and underscores. */
+            disk_name: string;
+            /**
+             * @description What was requested.
+             * @enum {string}
+             */
+            action: "create" | "delete" | "undelete";
+            /** @description What happened, in words. */
+            message: string;
+            /**
+             * Format: date-time
+             * @description When it was requested.
+             */
+            requested_at: string;
+            /** @description The disk that the snapshot is of. */
+            restored_from: string;
+            /** @description The snapshot. */
+            snapshot_id: string;
+            /**
+             * Format: date-time
+             * @description The point in time that the new disk will hold.
+             */
+            snapshot_date: string;
+        };
+        DiskSnapshotList: {
+            /** @description The disk's name: at most 64 letters, digits, hyphens and underscores. */
+            disk_name: string;
+            /** @description The disk's snapshots, newest first. */
+            snapshots: components["schemas"]["Snapshot"][];
+            /** @description Number of entries in all. */
+            total: number;
+        };
+        EndRecord: {
+            /** @description The record's key as the alarm names it: partition key, a bar, sort key. */
+            key: string;
+        };
+        EndedRecord: {
+            /** @description The record's key as the alarm names it: partition key, a bar, sort key. */
+            key: string;
+            /**
+             * @description The record was ended.
+             * @constant
+             */
+            status: "ended";
+            /** @description Of a disk: the volume and snapshots that remain in the cloud. */
+            kept?: {
+                /** @description The disk's volume, if it has one. */
+                volume: string | null;
+                /** @description The disk's snapshots. */
+                snapshots: string[];
+            };
+        };
+        EstimateError: {
+            /** @description Number of starts that the figures are computed from. */
+            starts: number;
+            /** @description Share of those starts, 0 to 1, that came no later than `estimated_start_latest` said. */
+            covered: number;
+            /** @description Median error of `estimated_start_time`, as a share of the real wait. */
+            median_error: number;
+        };
+        ExtendJob: {
+            /** @description Number of hours to add. */
+            extension_hours: number;
+        };
+        GpuCapacity: {
+            /** @description The type of GPU. */
+            gpu_type: string;
+            /** @description Number of GPUs of this type. */
+            total: number;
+            /** @description Number of GPUs that are free now. A machine that is down has none. */
+            available: number;
+            /** @description Number of GPUs in use by jobs. */
+            in_use: number;
+            /** @description Number of GPUs that waiting jobs asked for. */
+            queued: number;
+            /** @description Number of GPUs in one machine. */
+            max_per_node: number;
+        };
+        Health: {
+            /**
+             * @description `healthy`, or `unhealthy` with status 503.
+             * @enum {string}
+             */
+            status: "healthy" | "unhealthy";
+            /** @description What is wrong, in words; absent while all is well. */
+            reason?: string;
+            /**
+             * Format: date-time
+             * @description When these values were read.
+             */
+            timestamp: string;
+            /** @description Time since the deployment or the start of the server, as Go prints durations. */
+            uptime: string;
+            /** @description The same in whole seconds. */
+            uptimeSeconds: number;
+            /** @description The version of Berth. */
+            version: string;
+            /**
+             * @description Always `berth`.
+             * @constant
+             */
+            service: "berth";
+            /**
+             * @description Whether records can be read.
+             * @enum {string}
+             */
+            database: "healthy" | "unhealthy";
+            /**
+             * @description Whether messages can be read.
+             * @enum {string}
+             */
+            queue: "healthy" | "unhealthy";
+            /** @description The cluster that environments run on, as its latest listing found it. */
+            cluster: {
+                /** @description Whether it answered. */
+                reachable: boolean;
+                /**
+                 * Format: date-time
+                 * @description When that changed last; null where it never did.
+                 */
+                since: string | null;
+            };
+            /** @description How environments are isolated from the machine, on a local stack. */
+            isolation: string;
+            /** @description How the memory and processors of environments are limited, on a local stack. */
+            limits: string;
+            /** @description The parts of Berth, one state each. */
+            services: components["schemas"]["HealthServices"];
+        };
+        HealthServices: {
+            /**
+             * @description `up` while the queue is healthy.
+             * @enum {string}
+             */
+            jobQueue: "up" | "down";
+            /**
+             * @description Always `running`.
+             * @enum {string}
+             */
+            server: "running" | "stopped";
+            /**
+             * @description `available` while the database is healthy.
+             * @enum {string}
+             */
+            storage: "available" | "unavailable";
+        };
+        Job: {
+            /** @description The job's id. In a path its first 4 or more characters are enough, while only one of your jobs begins with them. */
+            job_id: string;
+            /** @description Same as `job_id`, for existing clients. */
+            reservation_id: string;
+            /** @description The owner's user name. */
+            user_id: string;
+            /** @description The job's current state. */
+            status: components["schemas"]["JobStatus"];
+            /** @description The type of GPU, for example `h100`. A submit may leave it out; it must match the instance type. */
+            gpu_type: string;
+            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8. */
+            gpu_count: number;
+            /** @description The machine, by its AWS name. */
+            instance_type: string;
+            /** @description Duration in hours. A shown job's duration includes its extensions. */
+            duration_hours: number;
+            /**
+             * Format: date-time
+             * @description When it was created.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When the job's time is over; null until it is active.
+             */
+            expires_at: string | null;
+            /** @description The job's name, for people. */
+            name: string;
+            /** @description The pod's name, for people. */
+            pod_name: string;
+            /** @description The address of SSH; null unless the job is active. */
+            node_ip: string | null;
+            /** @description The port of SSH; null unless the job is active. */
+            node_port: number | null;
+            /** @description A command that connects to the job; null unless the job is active and some key would get in. */
+            ssh_command: string | null;
+            /** @description Whether Jupyter answers; in a submit, whether it is wanted. What was asked for later is in `actions`. */
+            jupyter_enabled: boolean;
+            /** @description The address of Jupyter; null until it answers. */
+            jupyter_url: string | null;
+            /** @description The token that opens Jupyter; null until it answers. */
+            jupyter_token: string | null;
+            /** @description The GitHub user whose SSH keys open the job once it is active. */
+            github_user: string | null;
+            /** @description Why the job waits or how it ended, in words. */
+            status_reason: string | null;
+            /** @description Place in the queue, 1 is first; null unless the job is queued. */
+            queue_position: number | null;
+            /**
+             * Format: date-time
+             * @description Estimated start: half of such jobs start no later. Null where there is no estimate.
+             */
+            estimated_start_time: string | null;
+            /**
+             * Format: date-time
+             * @description Late estimate of the start: nine of ten such jobs start no later. Null where there is no estimate.
+             */
+            estimated_start_latest: string | null;
+            /** @description The named disk, mounted at `$WORKSPACE`. A submit creates the disk if there is none of this name. */
+            disk_name: string | null;
+            /** @description How the job is isolated from the machine, on a local stack. */
+            isolation: string | null;
+            /** @description How the job's memory and processors are limited, on a local stack. */
+            limits: string | null;
+            /** @description The GitHub users that were added to the job and whose SSH keys get in. */
+            secondary_users: string[];
+            /** @description The public key by which the job's SSH server is known, for `known_hosts`; null unless the job is active. */
+            ssh_host_key: string | null;
+            /**
+             * Format: date-time
+             * @description When the job became active; null until then.
+             */
+            launched_at: string | null;
+            /** @description The port of `jupyter_url`; null until Jupyter answers. */
+            jupyter_port: number | null;
+            /** @description Why there is no Jupyter on an active job that was to have one; null otherwise. */
+            jupyter_error: string | null;
+            /** @description Same as `status_reason`, for existing clients. */
+            current_detailed_status: string | null;
+            /** @description What is wrong with an active job or about to happen to it: that it expires soon, or why requests failed or are tried again, the newest first. Null where there is nothing to say. */
+            warning: string | null;
+            /** @description Whole minutes until `estimated_start_time`; left out where there is no estimate. */
+            estimated_wait_minutes?: number;
+            /** @description The 20 newest requests on the job, oldest first. */
+            actions: components["schemas"]["JobAction"][];
+            /** @description The 40 newest changes of state, oldest first. */
+            timeline: components["schemas"]["JobTimelineEntry"][];
+        };
+        JobAction: {
+            /** @description The number of the request on this job, the "message ID" of its answer. */
+            id: number;
+            /**
+             * @description What was requested.
+             * @enum {string}
+             */
+            action: "cancel" | "extend" | "enable_jupyter" | "disable_jupyter" | "add_user";
+            /**
+             * @description `requested` at first, then `done` or `failed`.
+             * @enum {string}
+             */
+            status: "requested" | "done" | "failed";
+            /** @description Why the request failed, or why it is being tried again; null otherwise. */
+            error: string | null;
+            /**
+             * Format: date-time
+             * @description When it was requested.
+             */
+            requested_at: string;
+            /**
+             * Format: date-time
+             * @description When the request was done or failed; null until then.
+             */
+            completed_at: string | null;
+        };
+        JobActionRequested: {
+            /** @description The job's id. In a path its first 4 or more characters are enough, while only one of your jobs begins with them. */
+            job_id: string;
+            /**
+             * @description What was requested.
+             * @enum {string}
+             */
+            action: "cancel" | "extend" | "enable_jupyter" | "disable_jupyter" | "add_user";
+            /**
+             * @description The request is recorded; `actions` of the job shows its outcome.
+             * @constant
+             */
+            status: "requested";
+            /** @description A confirmation with the number of the request. */
+            message: string;
+        };
+        JobAlternative: {
+            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8. */
+            gpu_count: number;
+            /**
+             * Format: date-time
+             * @description Estimated start: half of such jobs start no later. Null where there is no estimate.
+             */
+            estimated_start_time: string | null;
+            /**
+             * Format: date-time
+             * @description Late estimate of the start: nine of ten such jobs start no later. Null where there is no estimate.
+             */
+            estimated_start_latest: string | null;
+        };
+        JobEstimate: {
+            /**
+             * Format: date-time
+             * @description Estimated start: half of such jobs start no later. Null where there is no estimate.
+             */
+            estimated_start_time: string | null;
+            /**
+             * Format: date-time
+             * @description Late estimate of the start: nine of ten such jobs start no later. Null where there is no estimate.
+             */
+            estimated_start_latest: string | null;
+            /** @description Place in the queue, 1 is first; null unless the job is queued. */
+            queue_position: number | null;
+            /** @description `Would start now`, or why the job would wait. */
+            reason: string;
+            /** @description Smaller GPU counts that would start earlier, soonest first. */
+            alternatives: components["schemas"]["JobAlternative"][];
+        };
+        JobList: {
+            /** @description The jobs, newest first. */
+            jobs: components["schemas"]["JobSummary"][];
+            /** @description Number of jobs that match the filter. */
+            total: number;
+            /** @description Maximum number of jobs to return, 1 to 500. */
+            limit: number;
+            /** @description Number of entries to skip. */
+            offset: number;
+        };
+        /** @enum {string} */
+        JobStatus: "queued" | "preparing" | "active" | "completed" | "expired" | "cancelled" | "failed";
+        JobSummary: {
+            /** @description The job's id. In a path its first 4 or more characters are enough, while only one of your jobs begins with them. */
+            job_id: string;
+            /** @description Same as `job_id`, for existing clients. */
+            reservation_id: string;
+            /** @description The owner's user name. */
+            user_id: string;
+            /** @description The job's current state. */
+            status: components["schemas"]["JobStatus"];
+            /** @description The type of GPU, for example `h100`. A submit may leave it out; it must match the instance type. */
+            gpu_type: string;
+            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8. */
+            gpu_count: number;
+            /** @description The machine, by its AWS name. */
+            instance_type: string;
+            /** @description Duration in hours. A shown job's duration includes its extensions. */
+            duration_hours: number;
+            /**
+             * Format: date-time
+             * @description When it was created.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When the job's time is over; null until it is active.
+             */
+            expires_at: string | null;
+            /** @description The job's name, for people. */
+            name: string;
+            /** @description The pod's name, for people. */
+            pod_name: string;
+            /** @description The address of SSH; null unless the job is active. */
+            node_ip: string | null;
+            /** @description The port of SSH; null unless the job is active. */
+            node_port: number | null;
+            /** @description A command that connects to the job; null unless the job is active and some key would get in. */
+            ssh_command: string | null;
+            /** @description Whether Jupyter answers; in a submit, whether it is wanted. What was asked for later is in `actions`. */
+            jupyter_enabled: boolean;
+            /** @description The address of Jupyter; null until it answers. */
+            jupyter_url: string | null;
+            /** @description The token that opens Jupyter; null until it answers. */
+            jupyter_token: string | null;
+            /** @description The GitHub user whose SSH keys open the job once it is active. */
+            github_user: string | null;
+            /** @description Why the job waits or how it ended, in words. */
+            status_reason: string | null;
+            /** @description Place in the queue, 1 is first; null unless the job is queued. */
+            queue_position: number | null;
+            /**
+             * Format: date-time
+             * @description Estimated start: half of such jobs start no later. Null where there is no estimate.
+             */
+            estimated_start_time: string | null;
+            /**
+             * Format: date-time
+             * @description Late estimate of the start: nine of ten such jobs start no later. Null where there is no estimate.
+             */
+            estimated_start_latest: string | null;
+            /** @description The named disk, mounted at `$WORKSPACE`. A submit creates the disk if there is none of this name. */
+            disk_name: string | null;
+            /** @description How the job is isolated from the machine, on a local stack. */
+            isolation: string | null;
+            /** @description How the job's memory and processors are limited, on a local stack. */
+            limits: string | null;
+            /** @description The GitHub users that were added to the job and whose SSH keys get in. */
+            secondary_users: string[];
+            /** @description The public key by which the job's SSH server is known, for `known_hosts`; null unless the job is active. */
+            ssh_host_key: string | null;
+            /**
+             * Format: date-time
+             * @description When the job became active; null until then.
+             */
+            launched_at: string | null;
+            /** @description The port of `jupyter_url`; null until Jupyter answers. */
+            jupyter_port: number | null;
+            /** @description Why there is no Jupyter on an active job that was to have one; null otherwise. */
+            jupyter_error: string | null;
+            /** @description Same as `status_reason`, for existing clients. */
+            current_detailed_status: string | null;
+            /** @description What is wrong with an active job or about to happen to it: that it expires soon, or why requests failed or are tried again, the newest first. Null where there is nothing to say. */
+            warning: string | null;
+            /** @description Whole minutes until `estimated_start_time`; left out where there is no estimate. */
+            estimated_wait_minutes?: number;
+        };
+        JobTimelineEntry: {
+            /**
+             * Format: date-time
+             * @description When the state changed.
+             */
+            at: string;
+            /** @description The job's state from then on. */
+            status: components["schemas"]["JobStatus"];
+            /** @description Why the state changed, in words; null where there is nothing to add. */
+            reason: string | null;
+        };
+        Key: {
+            /** @description The first 8 characters of the API key, which name it in lists and logs. */
+            key_prefix: string;
+            /**
+             * Format: date-time
+             * @description When it was created.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When the API key expires.
+             */
+            expires_at: string;
+            /**
+             * Format: date-time
+             * @description When the API key was last used, to the hour.
+             */
+            last_used_at: string;
+            /** @description Whether this request was made with it. */
+            current: boolean;
+        };
+        KeyList: {
+            /** @description Your API keys that work. */
+            keys: components["schemas"]["Key"][];
+            /** @description Number of entries in all. */
+            total: number;
+        };
+        Liveness: {
+            /**
+             * @description The state in one word.
+             * @constant
+             */
+            status: "alive";
+        };
+        LoggedIn: {
+            /** @description The API key. It is shown only in this answer. */
+            api_key: string;
+            /** @description The first 8 characters of the API key, which name it in lists and logs. */
+            key_prefix: string;
+            /** @description Your user number. */
+            user_id: number;
+            /** @description Your user name, taken from the session name of the AWS identity. */
+            username: string;
+            /** @description The AWS identity that STS reported. */
+            aws_arn: string;
+            /**
+             * Format: date-time
+             * @description When the API key expires.
+             */
+            expires_at: string;
+            /** @description Lifetime of the API key in hours. */
+            ttl_hours: number;
+        };
+        LoginRequest: {
+            /** @description The access key id of your AWS credentials. Send credentials, or a signed request (`iam_request_…`). */
+            aws_access_key_id?: string | null;
+            /** @description The secret access key. Berth keeps it in memory until STS has answered, and stores it nowhere. */
+            aws_secret_access_key?: string | null;
+            /** @description The session token of temporary credentials. An empty text counts as none. */
+            aws_session_token?: string | null;
+            /** @description The URL of a GetCallerIdentity request that you signed yourself. With this form your secret stays with you. */
+            iam_request_url?: string | null;
+            /** @description All headers of the signed request. The signature must cover `host`, `x-amz-date` and `x-berth-server-id`. */
+            iam_request_headers?: {
+                [key: string]: string;
+            } | null;
+            /** @description The body of the signed POST request; `Action=GetCallerIdentity&Version=2011-06-15` is assumed without it. */
+            iam_request_body?: string | null;
+            /** @description The method of the signed request; `POST` is assumed without it. */
+            iam_request_method?: ("POST" | "GET") | null;
+        };
+        Me: {
+            /** @description Your user name. */
+            username: string;
+            /** @description Your user number. */
+            user_id: number;
+            /** @description Whether the calls for operators are there for you. */
+            is_operator: boolean;
+            /** @description The API key that this request was made with. */
+            key: components["schemas"]["OwnKey"];
+            /** @description What you may ask for. */
+            limits: components["schemas"]["OwnLimits"];
+        };
+        NodeBack: {
+            /** @description The machine's name. */
+            node: string;
+            /** @description The id that the environment keeps for its whole life. */
+            uid: string;
+            /**
+             * @description The machine counts again once the cluster lists it, within a minute.
+             * @constant
+             */
+            status: "back";
+        };
+        NodeGone: {
+            /** @description The machine's name. */
+            node: string;
+            /** @description The id that the environment keeps for its whole life. */
+            uid: string;
+            /**
+             * @description The machine is treated as dead: what ran there is lost.
+             * @constant
+             */
+            status: "gone";
+        };
+        OrphanRecord: {
+            /** @description The record's key. */
+            record: string;
+            /** @description The id that the environment keeps for its whole life. */
+            uid: string;
+            /** @description Number of the environment's start, counted from 1. */
+            run: number;
+            /** @description What is wrong, in words. */
+            why: string;
+            /**
+             * Format: date-time
+             * @description When this was first seen.
+             */
+            first_seen_at: string;
+            /** @description Number of times this was seen. */
+            sightings: number;
+        };
+        OrphanRun: {
+            /** @description The record's key. */
+            record: string;
+            /** @description The id that the environment keeps for its whole life. */
+            uid: string;
+            /** @description Number of the environment's start, counted from 1. */
+            run: number;
+            /** @description What is wrong, in words. */
+            why: string;
+            /**
+             * Format: date-time
+             * @description When this was first seen.
+             */
+            first_seen_at: string;
+            /** @description Number of times this was seen. */
+            sightings: number;
+            /** @description The type of GPU. */
+            gpu_type: string | null;
+            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8. */
+            gpu_count: number | null;
+        };
+        OrphanSnapshot: {
+            /** @description The record of its disk, as its tags name it. */
+            record: string | null;
+            /** @description The snapshot's id. */
+            snapshot: string;
+            /** @description What is wrong, in words. */
+            why: string;
+            /**
+             * Format: date-time
+             * @description When this was first seen.
+             */
+            first_seen_at: string;
+            /** @description Number of times this was seen. */
+            sightings: number;
+        };
+        OrphanVolume: {
+            /** @description The record that it was made for; null where nothing says it. */
+            record: string | null;
+            /** @description The volume's id. */
+            volume: string;
+            /** @description What is wrong, in words. */
+            why: string;
+            /**
+             * Format: date-time
+             * @description When this was first seen.
+             */
+            first_seen_at: string;
+            /** @description Number of times this was seen. */
+            sightings: number;
+        };
+        Orphans: {
+            /**
+             * Format: date-time
+             * @description When the cluster was last compared with the records; null before the first comparison.
+             */
+            checked_at: string | null;
+            /** @description Number of runs without a living record; `runs` may list fewer. */
+            run_count: number;
+            /** @description Runs on the cluster without a living record. */
+            runs: components["schemas"]["OrphanRun"][];
+            /** @description Number of records without their run; `records` may list fewer. */
+            record_count: number;
+            /** @description Records whose run is not on the cluster. */
+            records: components["schemas"]["OrphanRecord"][];
+            /** @description Number of volumes that no record names; `volumes` may list fewer. */
+            volume_count: number;
+            /** @description Volumes that no record names, at most 50. Nothing removes them. */
+            volumes: components["schemas"]["OrphanVolume"][];
+            /** @description Number of snapshots of disks that no record names; `snapshots` may list fewer. */
+            snapshot_count: number;
+            /** @description Snapshots of disks that no record names, at most 50. Nothing removes them. */
+            snapshots: components["schemas"]["OrphanSnapshot"][];
+            /** @description Number of runs removed so far. */
+            removed_count: number;
+            /** @description The runs that were removed last. */
+            removed: components["schemas"]["RemovedOrphan"][];
+            /** @description GPU hours used by runs without a living record. */
+            orphan_gpu_hours: number;
+            /** @description GB hours of all volumes that no record names, where their sizes are known. */
+            orphan_gb_hours: number;
+        };
+        OwnKey: {
+            /** @description The first 8 characters of the API key. */
+            key_prefix: string;
+            /**
+             * @description `login` for a key that a login issued, `rotation` for one that took the place of another.
+             * @enum {string}
+             */
+            kind: "login" | "rotation";
+            /**
+             * Format: date-time
+             * @description When the API key stops working.
+             */
+            expires_at: string;
+            /**
+             * Format: date-time
+             * @description No key that this one is exchanged for works longer: then you have to log in again.
+             */
+            chain_ends_at: string;
+        };
+        OwnLimits: {
+            /** @description The shortest time that a job may ask for. */
+            min_duration_hours: number;
+            /** @description The longest time that a job, or one extension, may ask for. */
+            max_duration_hours: number;
+            /** @description The longest time of a job, with all extensions. */
+            max_total_hours: number;
+            /** @description How many of your jobs may wait for one type of machine. Null for any number. */
+            max_waiting_jobs: number | null;
+            /** @description How many API keys you may have that work. */
+            max_keys: number;
+        };
+        Readiness: {
+            /**
+             * @description The state in one word.
+             * @enum {string}
+             */
+            status: "ready" | "not ready";
+        };
+        RemovedOrphan: {
+            /** @description The record's key. */
+            record: string;
+            /** @description The id that the environment keeps for its whole life. */
+            uid: string;
+            /** @description Number of the environment's start, counted from 1. */
+            run: number;
+            /** @description What is wrong, in words. */
+            why: string;
+            /**
+             * Format: date-time
+             * @description When the run was removed.
+             */
+            removed_at: string;
+        };
+        RenameDisk: {
+            /** @description The disk's new name. */
+            new_name: string;
+        };
+        RestoreDisk: {
+            /** @description The snapshot. */
+            snapshot_id: string;
+            /** @description The disk's new name. */
+            new_name: string;
+        };
+        RevokedKey: {
+            /** @description The first 8 characters of the API key, which name it in lists and logs. */
+            key_prefix: string;
+            /**
+             * @description The API key is revoked, everywhere after some seconds.
+             * @constant
+             */
+            status: "revoked";
+        };
+        RotatedKey: {
+            /** @description The new API key. It is shown only in this answer. */
+            api_key: string;
+            /** @description The first 8 characters of the API key, which name it in lists and logs. */
+            key_prefix: string;
+            /** @description Your user number. */
+            user_id: number;
+            /** @description Your user name. */
+            username: string;
+            /**
+             * Format: date-time
+             * @description When the API key expires.
+             */
+            expires_at: string;
+        };
+        ServiceEndpoints: {
+            /** @description The path of jobs. */
+            jobs: string;
+            /** @description The path of disks. */
+            disks: string;
+            /** @description The path of the GPU availability. */
+            gpu_availability: string;
+            /** @description The path of the cluster status. */
+            cluster_status: string;
+        };
+        ServiceInfo: {
+            /** @description The name of the API. */
+            service: string;
+            /** @description The version of the published API. */
+            version: string;
+            /** @description The path of the interactive documentation. */
+            docs: string;
+            /** @description The path of the health check. */
+            health: string;
+            /** @description How to log in. */
+            auth: {
+                /** @description The path of the login. */
+                aws_login: string;
+                /** @description What the login does. */
+                description: string;
+            };
+            /** @description Paths to go on with. */
+            endpoints: components["schemas"]["ServiceEndpoints"];
+        };
+        Snapshot: {
+            /** @description The snapshot. */
+            snapshot_id: string;
+            /**
+             * @description Whether the snapshot can be restored (`completed`); `missing` was complete and is not to be seen.
+             * @enum {string}
+             */
+            status: "pending" | "completed" | "failed" | "missing";
+            /**
+             * Format: date-time
+             * @description The point in time that the snapshot holds.
+             */
+            snapshot_date: string;
+        };
+        SubmitJob: {
+            /** @description The container image. The local stack records it and runs commands with the machine's own tools. */
+            image: string;
+            /**
+             * @description The machine, by its AWS name.
+             * @enum {string}
+             */
+            instance_type: "g4dn.12xlarge" | "g4dn.2xlarge" | "g6.12xlarge" | "g5.12xlarge" | "p4d.24xlarge" | "p5.48xlarge" | "p5e.48xlarge" | "p6-b200.48xlarge" | "c7i.8xlarge" | "c7g.8xlarge";
+            /**
+             * @description Duration in hours. A shown job's duration includes its extensions.
+             * @default 1
+             */
+            duration_hours?: number | null;
+            /** @description The named disk, mounted at `$WORKSPACE`. A submit creates the disk if there is none of this name. */
+            disk_name?: string | null;
+            /** @description Size in GB of a disk that this submit creates; ignored for an existing disk. */
+            disk_size_gb?: number | null;
+            /** @description Variables of the job's processes: at most 100, 32 KiB in all. Numbers and booleans become texts. `PATH`, `LD_*`, `KUBERNETES_*`, `AWS_*` and `__proto__` are refused. */
+            env_vars?: {
+                [key: string]: string | number | boolean;
+            } | null;
+            /** @description Run by a shell inside the job, at most 16 KiB. When it ends the job ends; without one it lives until its time is over. */
+            command?: string | null;
+            /** @description The type of GPU, for example `h100`. A submit may leave it out; it must match the instance type. */
+            gpu_type?: string | null;
+            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8. */
+            gpu_count?: number | null;
+            /** @description The job's name, for people: 1 to 128 printable characters. Defaults to the pod's name. */
+            name?: string | null;
+            /** @description The GitHub user whose SSH keys open the job once it is active. */
+            github_user?: string | null;
+            /** @description At most 10 public SSH keys that open the job once it is active, each in one line of at most 4,096 characters, without options. */
+            ssh_public_keys?: string[] | null;
+            /** @description The URL that receives each change of the job's phase, in the order of `sequence`. No answer ever shows it. */
+            webhook_url?: string | null;
+            /** @description Whether Jupyter answers; in a submit, whether it is wanted. What was asked for later is in `actions`. */
+            jupyter_enabled?: boolean | null;
+        };
+        SubmittedJob: {
+            /** @description The job's id. In a path its first 4 or more characters are enough, while only one of your jobs begins with them. */
+            job_id: string;
+            /**
+             * @description The job is in the queue.
+             * @constant
+             */
+            status: "queued";
+            /** @description A confirmation with the number of the request. */
+            message: string;
+            /**
+             * Format: date-time
+             * @description Estimated start: half of such jobs start no later. Null where there is no estimate.
+             */
+            estimated_start_time: string | null;
+            /** @description What becomes of files, for a job without a disk; left out for a job with one. */
+            warning?: string;
+        };
+        UserState: {
+            /** @description The user's name. */
+            username: string;
+            /** @description Whether the user is disabled. */
+            disabled: boolean;
+        };
+        WebhookAttempt: {
+            /** @description The attempt's number, counted from 1. */
+            number: number;
+            /**
+             * Format: date-time
+             * @description When the attempt was made.
+             */
+            at: string;
+            /** @description The HTTP status that the receiver answered; null without an answer. */
+            status: number | null;
+            /** @description What went wrong, in words. */
+            error: string | null;
+        };
+        WebhookDelivery: {
+            /** @description The id of the delivery: one event to one receiver. */
+            delivery_id: string;
+            /** @description The id of the job, instance or other environment that the event is about. */
+            environment_id: string;
+            /** @description The environment's name, for people. */
+            environment_name: string;
+            /** @description The API through which the environment was created. */
+            api: string;
+            /** @description Number of the environment's start, counted from 1. */
+            run: number;
+            /** @description The phase that the environment entered. */
+            phase: string;
+            /** @description The step of its preparation; null in other phases. */
+            step: string | null;
+            /**
+             * @description `waiting` for its next attempt, `delivered`, or `given_up`.
+             * @enum {string}
+             */
+            state: "waiting" | "delivered" | "given_up";
+            /** @description Number of attempts so far. */
+            attempt_count: number;
+            /** @description The latest attempts, oldest first. */
+            attempts: components["schemas"]["WebhookAttempt"][];
+            /**
+             * Format: date-time
+             * @description When it was created.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When the next attempt is due; null unless the delivery waits.
+             */
+            next_attempt_at: string | null;
+            /**
+             * Format: date-time
+             * @description When the delivery succeeded or was given up; null until then.
+             */
+            ended_at: string | null;
+        };
+        WebhookDeliveryList: {
+            /** @description The deliveries, newest first. */
+            deliveries: components["schemas"]["WebhookDelivery"][];
+            /** @description The value of `after` for the next page; null on the last one. */
+            next: string | null;
+        };
+        GpuDevProblem: {
+            /** @description What is wrong in words or, of bad fields, a list of all of them. */
+            detail: string | components["schemas"]["GpuDevProblemField"][];
+        };
+        GpuDevProblemField: {
+            /** @description The kind of mistake, for programs. */
+            type: string;
+            /** @description Where it is: `body` or `query`, then the names that lead to the field. */
+            loc: (string | number)[];
+            /** @description What is wrong with the field, in words. */
+            msg: string;
+            /** @description What was sent there; secrets are `***`. */
+            input: unknown;
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: {
+        /** @description What kind of problem it is: one word, the same in every API. New words may come. */
+        "Berth-Error": string;
+    };
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export type operations = Record<string, never>;
