@@ -13,7 +13,7 @@ export const MISSED_LOOK_MS = 60_000;
 /** Absence after which a volume or a completed backup counts as gone. EC2 may list it that late. */
 export const GONE_MS = LISTED_MS;
 /** The most that counts between two answered looks: in a longer gap no worker looked, or the provider was away. */
-const MOST_COUNTED_MS = 2 * MISSED_LOOK_MS;
+export const MOST_COUNTED_MS = 2 * MISSED_LOOK_MS;
 /** A look that follows the noted one more closely is not noted, which saves a write. */
 const NOTED_MS = MISSED_LOOK_MS / 2;
 

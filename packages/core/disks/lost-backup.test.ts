@@ -43,6 +43,32 @@ function hideSnapshots({ clock, volumes }: MemoryWorld, ms: number): void {
   Object.assign(volumes, { listSnapshots: async (id: string) => (await listSnapshots(id)).filter(isSeen) });
 }
 
+const CALLS = ["findVolume", "findSnapshot", "listSnapshots", "createSnapshot", "removeSnapshot"] as const;
+
+const outages: [what: string, pass: (world: MemoryWorld, ms: number) => Promise<void>][] = [
+  ["the workers were away", async ({ clock }, ms) => clock.advance(ms)],
+  [
+    "the provider did not answer",
+    async (world, ms) => {
+      const back = takeAway(world.volumes, ...CALLS);
+      await world.advance(ms);
+      back();
+    },
+  ],
+];
+
+/** Makes the next look for a snapshot miss it. Returns whether that was so. */
+function missOnce({ volumes }: MemoryWorld, findSnapshot: MemoryWorld["volumes"]["findSnapshot"]) {
+  let isOver = false;
+  const blink: typeof findSnapshot = async () => {
+    Object.assign(volumes, { findSnapshot });
+    isOver = true;
+    return undefined;
+  };
+  Object.assign(volumes, { findSnapshot: blink });
+  return () => isOver;
+}
+
 describe("a backup that fails after it was recorded", () => {
   test("is made again, once, and shown as being made until it is whole", async () => {
     const world = await worldOfFailing(1);
@@ -329,6 +355,76 @@ describe("a backup that fails after it was recorded", () => {
     expect(refused).toBe("Snapshot limit exceeded");
     expect(await diskOf(world)).toMatchObject({ snapshots: [{ completed: false }] });
     expect((await diskOf(world)).fault ?? "").not.toContain("refused");
+  });
+
+  test.each(outages)("is still made again after an outage of three hours in its last attempt: %s", async (_, pass) => {
+    const world = await worldOfFailing(1);
+    world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
+    await world.advance(2 * HOUR + 20 * MINUTE);
+    const before = (await diskOf(world)).lost;
+
+    await pass(world, 3 * HOUR);
+    await world.advance(20 * MINUTE);
+    const after = (await diskOf(world)).lost;
+    world.volumes.failSnapshots(0);
+    await world.advance(20 * MINUTE);
+
+    expect([before, after]).toMatchObject([
+      { attempt: 3, gaveUp: null },
+      { attempt: 3, gaveUp: null },
+    ]);
+    expect(await diskOf(world)).toMatchObject({ snapshots: [{ completed: true }], fault: null });
+  });
+
+  test.each(outages)("is given up at last, although outages come again and again: %s", async (_, pass) => {
+    const world = await worldOfFailing(1);
+    world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
+    await world.advance(2 * HOUR + 20 * MINUTE);
+
+    for (let round = 0; round < 8; round++) {
+      await pass(world, 3 * HOUR);
+      await world.advance(10 * MINUTE);
+    }
+
+    expect((await diskOf(world)).fault).toBe("Its latest backup failed 3 times; the volume itself is kept");
+  });
+
+  test.each(outages)("has not failed because the looks before and after an outage miss it: %s", async (_, pass) => {
+    const world = await memoryWorld({ snapshotMs: 2 * HOUR });
+    await submit(world, "one");
+    await world.advance(2000);
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(15 * MINUTE);
+    const pending = (await diskOf(world)).snapshots;
+    const { findSnapshot } = world.volumes;
+
+    Object.assign(world.volumes, { findSnapshot: async () => undefined });
+    while ((await diskOf(world)).snapshots[0]?.missedAt === undefined) await world.advance(1_000);
+    await pass(world, 12 * MINUTE);
+    const isOver = missOnce(world, findSnapshot);
+    while (!isOver()) await world.advance(1_000);
+    await world.advance(2 * HOUR);
+
+    expect((await diskOf(world)).snapshots).toMatchObject([{ id: pending[0]?.id, completed: true }]);
+    expect(snapshotsMade(world)).toBe(1);
+  });
+
+  test("that was removed by hand while it was pending is made again within a minute", async () => {
+    const world = await memoryWorld({ snapshotMs: 2 * HOUR });
+    await submit(world, "one");
+    await world.advance(2000);
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(15 * MINUTE);
+    const { findSnapshot } = world.volumes;
+    const gone = (await diskOf(world)).snapshots[0]?.id;
+    Object.assign(world.volumes, {
+      findSnapshot: async (id: string) => (id === gone ? undefined : findSnapshot(id)),
+      listSnapshots: async () => [],
+    });
+
+    await world.advance(MINUTE);
+
+    expect((await diskOf(world)).lost).toMatchObject({ of: gone, gaveUp: null });
   });
 
   test("loses none of its attempts to the time in which a job that waits has the disk", async () => {

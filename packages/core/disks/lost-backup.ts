@@ -4,7 +4,7 @@ import { ATTEMPT_MS, CLAIM_MS, MOST_ATTEMPTS, nextTry, pauseMs, refusalOf, tried
 import { utcText } from "../utc.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { changeRecord } from "../write-record.ts";
-import { MISSED_LOOK_MS } from "./absence.ts";
+import { MISSED_LOOK_MS, MOST_COUNTED_MS } from "./absence.ts";
 import { readHolders } from "./lease.ts";
 import {
   type Disk,
@@ -19,7 +19,6 @@ import {
   NO_BACKUPS,
   tagsOf,
   VOLUME_GONE_TOO,
-  withAttemptAnew,
   withSnapshot,
   withVolumeSeen,
 } from "./record.ts";
@@ -27,8 +26,8 @@ import { isPutOff, removeSnapshot } from "./removal.ts";
 import { lossOf } from "./source.ts";
 
 const CLAIMED_LOOK_MS = 5_000;
-/** How exactly the time is known in which a job had the disk: each time it is noted is a write. */
-const HELD_NOTED_MS = 10 * 60_000;
+/** The most that counts of an attempt between two answered looks. Pauses after a refusal or a claim are shorter. */
+const MOST_BETWEEN_TRIES_MS = 30 * 60_000;
 
 /**
  * Asks what became of pending snapshots. Those that failed, or are pending for a day, are noted, and go at the next look:
@@ -42,11 +41,13 @@ export async function followSnapshots(ctx: WorkerContext, disk: Disk, now: numbe
       if (isSettled(snapshot)) return snapshot;
       if (snapshot.unremoved) return removeSnapshot(ctx, disk, snapshot, now);
       const found = await ctx.volumes.findSnapshot(snapshot.id);
+      const answeredAt = ctx.clock.now();
       if (found?.state === "completed") return { ...snapshot, completed: true, failed: undefined, missedAt: undefined };
       const hasFailed = found?.state === "failed" || snapshot.failed || now - snapshot.at >= LONGEST_PENDING_MS;
       if (found && !hasFailed) return { ...snapshot, missedAt: undefined };
       if (found && !snapshot.failed) return { ...snapshot, failed: true };
-      if (!snapshot.failed && !isGone(snapshot, now)) return { ...snapshot, missedAt: snapshot.missedAt ?? now };
+      if (!snapshot.failed && !isGone(snapshot, answeredAt))
+        return { ...snapshot, missedAt: missedSince(snapshot, answeredAt) };
       ctx.log.error("snapshot failed", { disk: disk.uid, snapshot: snapshot.id });
       return removeSnapshot(ctx, disk, snapshot, now);
     }),
@@ -63,9 +64,18 @@ export async function followSnapshots(ctx: WorkerContext, disk: Disk, now: numbe
   return { ...disk, snapshots, lost };
 }
 
-/** Whether a snapshot that was not found is gone: it would be listed by now, and an earlier look missed it too. */
+/**
+ * Reports whether a pending snapshot that was not found is gone: it would be listed by now, and a look not long before
+ * missed it too. An older miss counts only once the snapshot could not be pending any more.
+ */
 function isGone({ at, missedAt }: DiskSnapshot, now: number): boolean {
-  return now - at >= LISTED_MS && missedAt !== undefined && now - missedAt >= MISSED_MS;
+  if (missedAt === undefined || now - at < LISTED_MS || now - missedAt < MISSED_MS) return false;
+  return now - missedAt <= MOST_COUNTED_MS || now - at >= LONGEST_PENDING_MS;
+}
+
+/** Returns since when a pending snapshot is missed. A miss before a gap between looks does not count. */
+function missedSince({ missedAt }: DiskSnapshot, now: number): number {
+  return missedAt === undefined || now - missedAt > MOST_COUNTED_MS ? now : missedAt;
 }
 
 /**
@@ -74,12 +84,13 @@ function isGone({ at, missedAt }: DiskSnapshot, now: number): boolean {
  * his own end. Undefined when there is nothing to do now.
  */
 export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk> | undefined> {
-  const { lost, volume } = disk;
-  if (!lost) return undefined;
-  if (lost.until !== null) return resolveClaim(ctx, disk, lost, lost.until, now);
-  if (!isBackupWanted(disk) || now < (lost.notBefore ?? 0)) return undefined;
-  if (await isHeld(ctx, disk)) return leftToHolder(disk, lost, now);
-  const left = await lookForLeft(ctx, disk, lost);
+  const { volume } = disk;
+  if (!disk.lost) return undefined;
+  if (disk.lost.until !== null) return resolveClaim(ctx, disk, disk.lost, disk.lost.until, now);
+  // Whoever has it backs it up at its own end.
+  if (!isBackupWanted(disk) || now < (disk.lost.notBefore ?? 0) || (await isHeld(ctx, disk))) return undefined;
+  const left = await lookForLeft(ctx, disk, disk.lost);
+  const lost = leavingGapOut(disk.lost, now);
   if (left !== "nothing" && left !== "failed") return recorded(disk, lost, left, now);
   const isOver = left === "failed" || lost.since === undefined || now - lost.since >= ATTEMPT_MS;
   if (isOver && lost.attempt >= MOST_ATTEMPTS) return giveUp(ctx, disk, lost, now, whyGivenUp(lost));
@@ -90,17 +101,24 @@ export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Pr
   // Made again from an older backup, and nothing written since.
   if (found.noBackup === "unneeded") return later({ ...seen, lost: undefined }, now, now, "has nothing to back up");
   const { attempt, since = now } = isOver ? { attempt: lost.attempt + 1 } : lost;
+  const open = { of: lost.of, attempt, tried: nextTry(lost), since, answeredAt: now, gaveUp: null };
   if (found.noBackup) {
     const notBefore = now + pauseMs(now - since);
-    const refused = { ...lost, attempt, tried: nextTry(lost), since, notBefore, refused: NO_BACKUPS };
+    const refused = { ...open, until: null, notBefore, refused: NO_BACKUPS };
     return later({ ...seen, lost: refused }, notBefore, now, "makes no backups now");
   }
-  return claim(
-    seen,
-    { of: lost.of, attempt, tried: nextTry(lost), since, until: now + CLAIM_MS, gaveUp: null },
-    found.id,
-    now,
-  );
+  return claim(seen, { ...open, until: now + CLAIM_MS }, found.id, now);
+}
+
+/**
+ * Returns the backup after a look that the provider answered. Its present attempt leaves out the rest of a long gap, in
+ * which no worker looked, the provider was away, or a job had the disk.
+ */
+function leavingGapOut(lost: LostBackup, now: number): LostBackup {
+  const { since, answeredAt } = lost;
+  if (since === undefined) return lost;
+  const gapMs = now - Math.max(since, answeredAt ?? since);
+  return { ...lost, since: since + Math.max(0, gapMs - MOST_BETWEEN_TRIES_MS), answeredAt: now };
 }
 
 /** Says that no backup was possible, where that held to the last: it says more than the number of attempts. */
@@ -133,12 +151,6 @@ function lossWarning(disk: Disk, now: number): string {
   if (loss.kind === "origin") return "The snapshot that it was to be made of is gone";
   if (loss.kind === "volume") return "Its volume is gone and there is no backup";
   return `Its volume is gone; restore its snapshot ${loss.snapshot} under another name until ${utcText(loss.until)}`;
-}
-
-/** Whoever has it backs it up at his own end, or never opened it: that time is not the attempt's. */
-function leftToHolder(disk: Disk, { since }: LostBackup, now: number): Step<Disk> | undefined {
-  if (since === undefined || now - since < HELD_NOTED_MS) return undefined;
-  return later(withAttemptAnew(disk, now), now, now, "leaves its backup to whoever has it");
 }
 
 /** Gives the backup up once there is no volume to make it of, and looks for the volume again until then. */

@@ -24,6 +24,7 @@ const lostBackup = shape<LostBackup>({
   attempt: ordinal,
   tried: optional(ordinal),
   since: optional(number),
+  answeredAt: optional(number),
   until: moment,
   notBefore: optional(number),
   refused: optional(text),

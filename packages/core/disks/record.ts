@@ -45,7 +45,7 @@ export interface Unremoved {
   readonly at: number;
 }
 
-/** What one look does not see is gone only when a later one, no earlier than this, does not see it either. */
+/** Least time between the two looks that miss a pending snapshot, after which it counts as gone. */
 export const MISSED_MS = 10_000;
 
 /** Why a backup is not made again whose volume was taken for gone; no more once that is seen again. */
@@ -87,8 +87,10 @@ export interface LostBackup {
   readonly attempt: number;
   /** What the latest try's tag ends with, as of an environment's end. Missing: `attempt`. */
   readonly tried?: number | undefined;
-  /** When the present attempt to make it again began; missing: it has not. */
+  /** When the present attempt to make it again began, moved on by the time that does not count; missing: it has not. */
   readonly since?: number | undefined;
+  /** The latest look in which the provider answered and the attempt could go on. */
+  readonly answeredAt?: number | undefined;
   /** A try is claimed: nobody else acts before, and a job with this disk waits. */
   readonly until: number | null;
   /** Not tried again before: the latest try was refused, or what it made may not be listed yet. */

@@ -83,6 +83,7 @@ export const disk = {
     attempt: 3,
     tried: 100,
     since: at,
+    answeredAt: at,
     until: at,
     notBefore: at,
     refused: reason,

@@ -106,8 +106,8 @@ export const backupBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/lost-backup.ts",
-        find: "return leftToHolder(disk, lost, now);",
-        replace: "return undefined;",
+        find: "Math.max(0, gapMs - MOST_BETWEEN_TRIES_MS)",
+        replace: "0",
       },
     ],
   },
