@@ -7,7 +7,7 @@ import type { PodSession, PodSessionRequest } from "#kubernetes/pod-session.ts";
 import type { RunEntry } from "#kubernetes/run-entry.ts";
 import type { ClusterEntries, Entry } from "./cluster-entries.ts";
 import type { ClientRelays } from "./ssh-relay.ts";
-import { cells, type SshRuns, type TerminalInfo, termOf, type WantedSession } from "./ssh-runs.ts";
+import { cells, mayBeCut, type SshRuns, type TerminalInfo, termOf, type WantedSession } from "./ssh-runs.ts";
 
 /** The runs of this home on a cluster: each session is a command of the pod, through the API server. */
 export function clusterSshRuns(entries: ClusterEntries, runs: RunEntry): SshRuns {
@@ -35,7 +35,8 @@ export function clusterSshRuns(entries: ClusterEntries, runs: RunEntry): SshRuns
         sessions.delete(session);
         void session.close();
       });
-      join(channel, session, { hasTerminal: pty !== undefined, beforeEnd: wanted.sayGoodbye });
+      const beforeEnd = pty ? wanted.sayGoodbye : async () => undefined;
+      join(channel, session, { hasTerminal: pty !== undefined, beforeEnd });
       return { resize: (columns, rows) => session.resize(cells(columns, 80), cells(rows, 24)) };
     },
     // A pod has one loopback: whatever listens there is found at either of its addresses.
@@ -127,10 +128,7 @@ async function endWith(
 }
 
 async function isCutOff(ended: Promise<number>): Promise<boolean> {
-  return ended.then(
-    (code) => code > 128,
-    () => true,
-  );
+  return ended.then(mayBeCut, () => true);
 }
 
 /** Nothing in a pod listens for a client: that takes a program of ours inside. */

@@ -15,7 +15,7 @@ export interface SshNotices {
   attach(run: string, channel: ServerChannel, options: { readonly isLogin: boolean }): void;
   /** Shows new notices. Call it often. */
   look(): void;
-  /** Shows the last notice at the terminals of this run. Waits up to two seconds for the reason if a signal ended one. */
+  /** Shows the last notice at the terminals of this run. If the run may have ended, waits up to two seconds for it. */
   sayGoodbye(run: string, isCut: boolean): Promise<void>;
 }
 

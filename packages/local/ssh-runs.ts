@@ -37,7 +37,7 @@ export interface WantedSession {
   /** What the client said of its terminal by now; undefined: it wants none. */
   readonly pty: () => TerminalInfo | undefined;
   readonly env: Readonly<Record<string, string>>;
-  /** Shows why the run ends. Call it before the channel of a terminal ends. `isCut`: a signal ended the program. */
+  /** Shows why the run ends. Call it before the channel of a terminal ends. `isCut`: the run may have ended it. */
   readonly sayGoodbye: (isCut: boolean) => Promise<void>;
 }
 
@@ -61,6 +61,14 @@ export interface Started {
 export interface Destination {
   readonly host: "127.0.0.1" | "::1";
   readonly port: number;
+}
+
+/** Exit codes by SIGHUP, SIGKILL and SIGTERM, one of which ends a program at the end of its run. */
+const CUT_CODES: ReadonlySet<number> = new Set([1, 9, 15].map((signal) => 128 + signal));
+
+/** Reports whether a program may have ended because its run does. A shell that is left after Ctrl-C exits with 130. */
+export function mayBeCut(exitCode: number): boolean {
+  return CUT_CODES.has(exitCode);
 }
 
 const mostCells = 10_000;

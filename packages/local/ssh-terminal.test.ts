@@ -44,17 +44,33 @@ it("a terminal that a command has closed before its end takes a new size, and it
   expect(await exited).toBe(7);
 });
 
+it.each([
+  ["a shell that is left after Ctrl-C", "exit 130", 130, false],
+  ["a program that fails with 255", "exit 255", 255, false],
+  ["a program whose output is not read", "exit 141", 141, false],
+  ["a program that is killed, as at the end of a run", "kill -KILL $$", 137, true],
+  ["a program that is asked to end, as at the end of a run", "kill -TERM $$", 143, true],
+])(
+  "the terminal of %s waits for the reason of an end only if the run may have ended",
+  async (_, script, code, isCut) => {
+    const { exited, cuts } = await open(["sh", "-c", script]);
+
+    expect([await exited, cuts]).toEqual([code, [isCut]]);
+  },
+);
+
 /** A terminal of the run in which `words` run, and the exit code that its client is told. */
 async function open(words: readonly string[]) {
   const inside = await enterRun(fixture.home, `${fixture.uid}-r1`);
   const { promise: exited, resolve: exit } = Promise.withResolvers<number>();
   const channel = Object.assign(new PassThrough(), { exit }) as unknown as ServerChannel;
   const window = { term: "xterm", cols: 80, rows: 24, width: 0, height: 0, modes: {} };
+  const cuts: boolean[] = [];
   const terminal = await startTerminal(channel, inside, words, window, {
     mark: () => undefined,
-    beforeEnd: async () => undefined,
+    beforeEnd: async (isCut) => void cuts.push(isCut),
   });
-  return { terminal, exited };
+  return { terminal, exited, cuts };
 }
 
 /** The masters of terminals that a process has open. */

@@ -9,7 +9,7 @@ import { signalGroup } from "#process/exec-session.ts";
 import { commandInside, type Inside } from "#process/inside.ts";
 import { namedTerminal } from "#process/named-terminal.ts";
 import { findProcess, type ProcessIdentity } from "#process/process-identity.ts";
-import { cells, type Started, type TerminalInfo, termOf } from "./ssh-runs.ts";
+import { cells, mayBeCut, type Started, type TerminalInfo, termOf } from "./ssh-runs.ts";
 import type { TerminalNews, TerminalSize, WantedTerminal } from "./terminal-host.ts";
 
 const host = fileURLToPath(new URL("terminal-host.ts", import.meta.url));
@@ -60,8 +60,7 @@ export async function startTerminal(
   channel.pipe(holder.stdin);
   holder.stdout.pipe(channel, { end: false });
   void ended.then(async () => {
-    // A code above 128 means that a signal ended the program.
-    await beforeEnd(exitCode > 128);
+    await beforeEnd(mayBeCut(exitCode));
     channel.exit(exitCode);
     channel.end();
   });
