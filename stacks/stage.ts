@@ -70,7 +70,7 @@ const keys = ["GITHUB_KEYS_URL"] as const;
 const volumes = ["EBS_KMS_KEY_ID"] as const;
 const receiver = ["WEBHOOK_ALLOW"] as const;
 /** The largest sets that one function gets: looks drive the cluster, and creates dial receivers. */
-const together = [
+const together: readonly (readonly string[])[] = [
   [...forAll, ...cluster, ...keys, ...volumes],
   [...forAll, ...keys, ...receiver],
 ];
@@ -90,8 +90,7 @@ export function readStage(name: string, environment: Environment): Stage {
   const { API_DOMAIN, API_CERTIFICATE_ARN } = environment;
   problems.push(...accountProblems(environment), ...domainProblems(environment));
   problems.push(...alarmProblems(name, environment), ...networkProblems(environment));
-  const size = Math.max(...together.map((names) => names.reduce((sum, each) => sum + sizeIn(environment, each), 0)));
-  if (size > MOST_OF_SETTINGS) problems.push(`  settings for functions take ${size} bytes, of ${MOST_OF_SETTINGS}`);
+  problems.push(...sizeProblems(environment));
   if (problems.length > 0) throw new Error(`Stage ${name} cannot be deployed:\n${problems.join("\n")}`);
   const pick = (names: readonly string[]) =>
     Object.fromEntries(names.flatMap((each) => (environment[each] ? [[each, environment[each]]] : []))) as Settings;
@@ -115,6 +114,14 @@ export function readStage(name: string, environment: Environment): Stage {
 
 /** Lambda takes 4 KB of variables ("Lambda quotas"), and values of the deployment itself take up to 1 KB. */
 const MOST_OF_SETTINGS = 3_000;
+
+function sizeProblems(environment: Environment): string[] {
+  const sizeOf = (names: readonly string[]) => names.reduce((sum, each) => sum + sizeIn(environment, each), 0);
+  const [names = []] = together.toSorted((a, b) => sizeOf(b) - sizeOf(a));
+  const [longest] = names.toSorted((a, b) => sizeIn(environment, b) - sizeIn(environment, a));
+  const words = `settings of one function take ${sizeOf(names)} bytes, and Lambda has room for ${MOST_OF_SETTINGS}`;
+  return sizeOf(names) <= MOST_OF_SETTINGS ? [] : [`  ${words}: shorten ${longest}`];
+}
 
 function sizeIn(environment: Environment, name: string): number {
   const value = environment[name];
