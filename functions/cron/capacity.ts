@@ -1,14 +1,11 @@
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
-import { notingAnswers } from "#core/cluster-state.ts";
 import { refreshCapacity } from "#core/pools/capacity.ts";
 import { cron } from "#http/cron.ts";
 import { scheduleLambda } from "#lambda/lambda.ts";
 import { compute } from "#lambda/schedule-compute.ts";
 
 /** Compares the machines that exist with what the ledgers say, and notes whether the cluster answers. */
-export const schedule = cron.every({ minutes: 1, atStart: true, uses: ["table", "queue", "compute"] }, (ctx) =>
-  refreshCapacity(notingAnswers(ctx)),
-);
+export const schedule = cron.every({ minutes: 1, atStart: true, uses: ["table", "queue", "compute"] }, refreshCapacity);
 
 export const handler = scheduleLambda(schedule, { table, queue, compute });

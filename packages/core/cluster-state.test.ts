@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, nodesOf } from "#testing/memory-world.ts";
-import { notingAnswers, readClusterState } from "./cluster-state.ts";
+import { readClusterState } from "./cluster-state.ts";
 import { clusterKey } from "./keys.ts";
 import { refreshCapacity } from "./pools/capacity.ts";
 
@@ -19,7 +19,7 @@ async function started() {
   return { world, log, answer };
 }
 
-const list = (world: MemoryWorld) => refreshCapacity(notingAnswers(world.ctx)).catch((error: unknown) => error);
+const list = (world: MemoryWorld) => refreshCapacity(world.ctx).catch((error: unknown) => error);
 const writesOf = (world: MemoryWorld) => world.table.all().filter(({ pk }) => pk === clusterKey.pk);
 
 test("a cluster that always answered is noted nowhere", async () => {

@@ -127,9 +127,6 @@ export const clusterKey: Key = single("cluster");
 /** Who follows the changes of the cluster, and up to where they were passed on. */
 export const watchKey: Key = single("watch");
 
-/** The latest outage of the cluster. */
-export const outageKey: Key = single("outage");
-
 /** The moment up to which the sweep into this queue has sent. */
 export function sweepKey(queue: QueueName): Key {
   return single(queue === "work" ? "sweep" : `sweep#${queue}`);

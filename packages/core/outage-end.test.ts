@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { takeAway } from "#testing/take-away.ts";
+import { readClusterState } from "./cluster-state.ts";
 import { createEnvironment } from "./environments/verbs/create.ts";
 import { requestCancel } from "./environments/verbs/requests.ts";
-import { outageKey } from "./keys.ts";
+import { clusterKey } from "./keys.ts";
 import { refreshCapacity } from "./pools/capacity.ts";
 
 const MINUTE = 60_000;
@@ -103,13 +104,61 @@ test("an end that cannot be passed on costs the look that saw it nothing", async
   const { world, ids, back } = await submitInOutage(2);
   const { get } = world.table;
   Object.assign(world.table, {
-    get: (key: Parameters<typeof get>[0]) => (key.pk === outageKey.pk ? Promise.reject(new Error("away")) : get(key)),
+    get: (key: Parameters<typeof get>[0]) => (key.pk === clusterKey.pk ? Promise.reject(new Error("away")) : get(key)),
   });
   back();
 
   await world.advance(6 * MINUTE);
 
   expect(await phasesOf(world, ids)).toEqual(["active", "active"]);
+});
+
+test("the hints of a great outage's end are bounded, and go out a few at a time and spread over seconds", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 230 }) });
+  const back = takeAway(world.compute, ...CLUSTER);
+  for (let n = 0; n < 230; n++) await createEnvironment(world.as("alice"), newEnvironment(`job-${n}`));
+  await world.advance(6 * MINUTE);
+  const delays: number[] = [];
+  let [sending, mostSending] = [0, 0];
+  const { send } = world.queue;
+  Object.assign(world.queue, {
+    send: async (...input: Parameters<typeof send>) => {
+      if (input[1].hint) {
+        delays.push(input[2]?.delaySeconds ?? 0);
+        mostSending = Math.max(mostSending, ++sending);
+        await Promise.resolve();
+        sending--;
+      }
+      return send(...input);
+    },
+  });
+  Object.assign(world.compute, { takeChanged: () => [] });
+  back();
+
+  while (delays.length === 0) await world.advance(1_000);
+
+  const perSecond = Map.groupBy(delays, (seconds) => seconds);
+  expect(delays.length).toBeGreaterThan(100);
+  expect(delays.length).toBeLessThanOrEqual(200);
+  expect(Math.max(...[...perSecond.values()].map(({ length }) => length))).toBeLessThanOrEqual(11);
+  expect(mostSending).toBeLessThanOrEqual(20);
+});
+
+test("a look that the cluster answers ends the outage that a listing noted, and the next listing passes nothing on", async () => {
+  const { world, ids, back } = await submitInOutage(3);
+  const listingBack = takeAway(world.compute, "listNodes");
+  await expect(refreshCapacity(world.ctx)).rejects.toThrow("connect ETIMEDOUT");
+  const during = await readClusterState(world.ctx);
+  listingBack();
+  back();
+  await untilFirst(world, ids, "preparing");
+  const after = await readClusterState(world.ctx);
+  await world.advance(5_000);
+
+  await refreshCapacity(world.ctx);
+
+  expect([during?.reachable, after?.reachable]).toEqual([false, true]);
+  expect(await readClusterState(world.ctx)).toEqual(after);
 });
 
 test("a record that waits for something else than the cluster is left alone", async () => {

@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-import { notingAnswers } from "#core/cluster-state.ts";
 import { refreshCapacity } from "#core/pools/capacity.ts";
 import { submitJob } from "#testing/catalog-requests.ts";
 import { httpWorld, second } from "#testing/http-world.ts";
@@ -22,7 +21,7 @@ test("active jobs warn of a cluster that has not answered for a minute, and heal
   const away = async () => Promise.reject(new Error("connect ECONNREFUSED 10.1.2.3:443"));
 
   Object.assign(world.ctx, { compute: { ...world.compute, listNodes: away } });
-  await refreshCapacity(notingAnswers(world.ctx)).catch(() => undefined);
+  await refreshCapacity(world.ctx).catch(() => undefined);
   const since = world.clock.now();
   world.clock.advance(59_000);
   const early = await warnings();
@@ -30,7 +29,7 @@ test("active jobs warn of a cluster that has not answered for a minute, and heal
   const late = await warnings();
   const health = await shown("/health");
   Object.assign(world.ctx, { compute: { ...world.compute, listNodes } });
-  await refreshCapacity(notingAnswers(world.ctx));
+  await refreshCapacity(world.ctx);
   const after = await warnings();
 
   const words = expect.stringMatching(/^The cluster does not answer since 20\d\d-.*; what is asked waits for it$/);

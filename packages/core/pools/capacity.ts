@@ -1,8 +1,8 @@
+import { noteListing } from "../cluster-state.ts";
 import type { Context } from "../context.ts";
 import { writeRunMarks } from "../environments/record/run-marks.ts";
 import { poolTypes } from "../fleet.ts";
-import { keyText, nodeIdentity, outageKey, poolKey } from "../keys.ts";
-import { endNotedOutage, noteOutage } from "../outage-end.ts";
+import { clusterKey, keyText, nodeIdentity, poolKey } from "../keys.ts";
 import type { ComputeNode } from "../ports/compute.ts";
 import { type Item, MOST_PUT_AT_ONCE } from "../ports/table.ts";
 import { readEach, unlessUnreadable } from "../readable.ts";
@@ -27,13 +27,13 @@ import type { Ledger, MakeableLedger, NodeLedger, PoolNode } from "./record.ts";
  * what the operator wants: a wish that found no pool is seen then. Into the others it carries what was left undone.
  */
 export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute">): Promise<void> {
-  const items = await ctx.table.getMany([...poolTypes.map(poolKey), outageKey]);
-  const outage = items.find(({ pk }) => pk === outageKey.pk);
-  const pools = items.filter((item) => item !== outage);
+  const items = await ctx.table.getMany([...poolTypes.map(poolKey), clusterKey]);
+  const cluster = items.find(({ pk }) => pk === clusterKey.pk);
+  const pools = items.filter((item) => item !== cluster);
   const heads = readEach(ctx, pools, parsePool);
   const ledgers = await Promise.all(heads.records.map((pool) => readLedger(ctx, pool)));
   const [startedAt, listedAt] = [ctx.clock.monotonic(), ctx.clock.now()];
-  const listed = await listNodes(ctx, outage);
+  const listed = await listNodes(ctx, cluster);
   const said = saidInItems(ctx, ledgers);
   const { nodes, leftOut } = poolNodes(listed, ledgers, said);
   if (leftOut.length > 0)
@@ -69,17 +69,17 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
   await Promise.all(added.map(([type, found]) => addToPool(ctx, ledgers, type, found, taken)));
 }
 
-/** Lists the machines. Notes an outage of the cluster, or passes the end of one on. */
+/** Lists the machines, and notes whether the cluster answered. */
 async function listNodes(
   ctx: Context<"table" | "queue" | "compute">,
-  outage: Item | undefined,
+  cluster: Item | undefined,
 ): Promise<ComputeNode[]> {
   try {
     const listed = await ctx.compute.listNodes();
-    await endNotedOutage(ctx, outage);
+    await noteListing(ctx, cluster, true);
     return listed;
   } catch (error) {
-    await noteOutage(ctx, outage);
+    await noteListing(ctx, cluster, false);
     throw error;
   }
 }

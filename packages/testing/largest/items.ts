@@ -43,7 +43,6 @@ export const largestItems = {
   orphans: operators.orphans,
   sweep: operators.sweep,
   watch: operators.watch,
-  outage: operators.outage,
   cluster: operators.cluster,
   "sealing-key": operators.sealingKey,
 } satisfies Readonly<Record<ItemKind, Stored>>;

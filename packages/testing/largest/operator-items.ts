@@ -2,8 +2,7 @@ import type { AuditRecord } from "#core/admin/audit.ts";
 import type { OrphanReport } from "#core/admin/orphans.ts";
 import type { ClusterState } from "#core/cluster-state.ts";
 import { dueShards } from "#core/due.ts";
-import { auditOf, clusterKey, orphansKey, outageKey, sealingKeyKey, sweepKey, watchKey } from "#core/keys.ts";
-import type { Outage } from "#core/outage-end.ts";
+import { auditOf, clusterKey, orphansKey, sealingKeyKey, sweepKey, watchKey } from "#core/keys.ts";
 import type { WatchItem } from "#core/watch-item.ts";
 import { at, base, homeText, many, ttl, uid, username, uuid, type Written } from "./parts.ts";
 
@@ -81,14 +80,13 @@ export const watch = {
   version: "9".repeat(1_000),
 } satisfies Written<WatchItem>;
 
-export const outage = { ...base, ...outageKey, kind: "outage", endedAt: at, since: at } satisfies Written<Outage>;
-
 export const cluster = {
   ...base,
   ...clusterKey,
   kind: "cluster",
   reachable: false,
   since: at,
+  hintedAt: at,
 } satisfies Written<ClusterState>;
 
 export const sealingKey = { ...base, ...sealingKeyKey, kind: "sealing-key", id: "f".repeat(16) };

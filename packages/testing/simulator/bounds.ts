@@ -42,7 +42,6 @@ export const bounds = {
   orphans: 384 * KB,
   sweep: 8 * KB,
   watch: 2 * KB,
-  outage: KB,
   cluster: KB,
   "sealing-key": KB,
 } as const satisfies Readonly<Record<string, number>>;

@@ -72,7 +72,13 @@ export const environmentBugs: readonly PlantedBug[] = [
       file: "outage-end.test.ts",
       title: "jobs that were submitted during an outage of the cluster start together once one look is answered",
     },
-    edits: [{ file: "outage-end.ts", find: "    await Promise.all(waiting.map(send));\n", replace: "" }],
+    edits: [
+      {
+        file: "outage-end.ts",
+        find: "    await Promise.all(some.map((item, at) => send(item, first + at)));\n",
+        replace: "",
+      },
+    ],
   },
   {
     name: "a grant withdrawn for time in which nobody looked",

@@ -1,3 +1,4 @@
+import type { Item } from "../../ports/table.ts";
 import type { Environment } from "./record.ts";
 
 /** Time in which no look could tell how far a run is. Limits leave it out (docs/architecture.md#one-deadline). */
@@ -46,8 +47,9 @@ export function isOutageOver(before: Environment, after: Environment): boolean {
 }
 
 /** Reports whether the latest look got no answer of the cluster. */
-export function isClusterSilent({ unseen }: Pick<Environment, "unseen">): boolean {
-  return unseen?.since !== undefined && unseen.machine === undefined;
+export function isClusterSilent(record: Item | Environment): boolean {
+  const { since, machine } = (record.unseen ?? {}) as Partial<Unseen>;
+  return since !== undefined && machine === undefined;
 }
 
 /** Notes that a look could tell how far the run is, which ends an outage. */

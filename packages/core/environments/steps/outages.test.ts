@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
 import { takeAway } from "#testing/take-away.ts";
-import { outageKey } from "../../keys.ts";
+import { clusterKey } from "../../keys.ts";
 import type { Observation, Run } from "../../ports/compute.ts";
 import { reservation } from "../record/policy.ts";
 import { createEnvironment } from "../verbs/create.ts";
@@ -259,7 +259,7 @@ describe("while the machine of a run does not answer, which is no reason to give
     world.compute.returnNode("h100-1");
     await world.advance(MINUTE);
 
-    expect(await world.table.get(outageKey)).toBeUndefined();
+    expect(await world.table.get(clusterKey)).toBeUndefined();
   });
 });
 

@@ -1,5 +1,5 @@
+import { noteAnsweredLook } from "../../cluster-state.ts";
 import { isLedgerOf, keyOfText, kindOfKey, nodeGoneKey } from "../../keys.ts";
-import { passOnOutageEnd } from "../../outage-end.ts";
 import type { Look } from "../../ports/queue.ts";
 import type { Item } from "../../ports/table.ts";
 import { ClusterAway } from "../../problem.ts";
@@ -64,7 +64,7 @@ function withOutageEnd(before: Environment, step: EnvironmentStep): EnvironmentS
   return {
     ...step,
     async after(ctx) {
-      await passOnOutageEnd(ctx);
+      await noteAnsweredLook(ctx);
       await step.after?.(ctx);
     },
   };
