@@ -83,7 +83,8 @@ test("what is always whole is an integer: these alone may be fractions", () => {
   const names = schemas.flatMap(({ at, schema: { type } }) => (type === "number" ? [at.split(".").at(-1)] : []));
 
   expect([...new Set(names)].toSorted()).toEqual([
-    ...["covered", "cpuCores", "duration_hours", "extension_hours", "hitRatio", "items", "max_duration_hours"],
+    ...["covered", "cpuCores", "duration_hours", "extension_hours", "gpu_hours", "hitRatio", "items"],
+    "max_duration_hours",
     ...["max_total_hours", "median_error", "memoryGB", "min_duration_hours"],
     "orphan_gb_hours",
     "orphan_gpu_hours",

@@ -49,6 +49,17 @@ test("get = key + one read, and the state of the cluster while it is active, or 
   expect(await during("GET", `/v1/jobs/${waiting}`)).toEqual([keyRead, "table.get", "table.getMany"]);
 });
 
+test("get of a job with a command reads its specification too, until the job has ended", async () => {
+  const { world, key, during } = await countedWorld();
+  const id = await submitJob(world, key, { command: "sleep 60" });
+  await world.advance(5_000);
+
+  expect(await during("GET", `/v1/jobs/${id}`)).toEqual([keyRead, "table.get", "table.get", "table.get"]);
+  await world.request("POST", `/v1/jobs/${id}/cancel`, { key });
+  await world.advance(60_000);
+  expect(await during("GET", `/v1/jobs/${id}`)).toEqual([keyRead, "table.get"]);
+});
+
 test("cancel and extend = key + one read + one write + one send; cancelling again only reads", async () => {
   const { world, key, during } = await countedWorld();
   const id = await submitJob(world, key);

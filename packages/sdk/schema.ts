@@ -81,6 +81,19 @@ export interface components {
             current_detailed_status: string | null;
             /** @description What is wrong with an active job or about to happen to it: that it expires soon, or why requests failed or are tried again, the newest first. Null where there is nothing to say. */
             warning: string | null;
+            /** @description The container image. The local stack records it and runs commands with the machine's own tools. */
+            image: string | null;
+            /** @description Names of the job's `env_vars`, the first 4,096 characters of them. No value is ever shown. */
+            env_names: string[];
+            /** @description The exit code of the command that ended the job. Null until then, and where the job ended in another way. */
+            exit_code: number | null;
+            /**
+             * Format: date-time
+             * @description When the job ended. Null until its end is decided.
+             */
+            ended_at: string | null;
+            /** @description GPUs times the hours since the job became active, up to its end. */
+            gpu_hours: number;
             /** @description Whole minutes until `estimated_start_time`; left out where there is no estimate. */
             estimated_wait_minutes?: number;
         };
@@ -623,8 +636,23 @@ export interface components {
             current_detailed_status: string | null;
             /** @description What is wrong with an active job or about to happen to it: that it expires soon, or why requests failed or are tried again, the newest first. Null where there is nothing to say. */
             warning: string | null;
+            /** @description The image that the submit named. Null for a job from before this was noted. */
+            image: string | null;
+            /** @description Names of the job's `env_vars`, the first 4,096 characters of them. No value is ever shown. */
+            env_names: string[];
+            /** @description The exit code of the command that ended the job. Null until then, and where the job ended in another way. */
+            exit_code: number | null;
+            /**
+             * Format: date-time
+             * @description When the job ended. Null until its end is decided.
+             */
+            ended_at: string | null;
+            /** @description GPUs times the hours since the job became active, up to its end. */
+            gpu_hours: number;
             /** @description Whole minutes until `estimated_start_time`; left out where there is no estimate. */
             estimated_wait_minutes?: number;
+            /** @description The first 200 characters of the command. Only the owner sees them, in this answer alone. Null without a command, and once the job has ended. */
+            command: string | null;
             /** @description The 20 newest requests on the job, oldest first. */
             actions: components["schemas"]["JobAction"][];
             /** @description The 40 newest changes of state, oldest first. */
@@ -798,6 +826,19 @@ export interface components {
             current_detailed_status: string | null;
             /** @description What is wrong with an active job or about to happen to it: that it expires soon, or why requests failed or are tried again, the newest first. Null where there is nothing to say. */
             warning: string | null;
+            /** @description The image that the submit named. Null for a job from before this was noted. */
+            image: string | null;
+            /** @description Names of the job's `env_vars`, the first 4,096 characters of them. No value is ever shown. */
+            env_names: string[];
+            /** @description The exit code of the command that ended the job. Null until then, and where the job ended in another way. */
+            exit_code: number | null;
+            /**
+             * Format: date-time
+             * @description When the job ended. Null until its end is decided.
+             */
+            ended_at: string | null;
+            /** @description GPUs times the hours since the job became active, up to its end. */
+            gpu_hours: number;
             /** @description Whole minutes until `estimated_start_time`; left out where there is no estimate. */
             estimated_wait_minutes?: number;
         };

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { submitJob } from "#testing/catalog-requests.ts";
-import { type HttpWorld, httpWorld } from "#testing/http-world.ts";
+import { type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
 import { nodesOf } from "#testing/memory-world.ts";
 
 type Shown = Readonly<Record<string, unknown>>;
@@ -18,7 +18,7 @@ function uidOf({ table }: HttpWorld, id: string): string {
 const documented =
   "job_id, reservation_id, user_id, status, gpu_type, gpu_count, instance_type, duration_hours, created_at, expires_at, name, pod_name, node_ip, node_port, ssh_command, jupyter_enabled, jupyter_url, jupyter_token, github_user";
 const ours =
-  "status_reason, queue_position, estimated_start_time, estimated_start_latest, disk_name, isolation, limits, secondary_users, ssh_host_key, launched_at, jupyter_port, jupyter_error, current_detailed_status, warning, actions, timeline";
+  "status_reason, queue_position, estimated_start_time, estimated_start_latest, disk_name, isolation, limits, secondary_users, ssh_host_key, launched_at, jupyter_port, jupyter_error, current_detailed_status, warning, image, env_names, exit_code, ended_at, gpu_hours, command, actions, timeline";
 
 test("a job that is active has the documented keys, then ours, and no other", async () => {
   const world = await httpWorld();
@@ -63,6 +63,67 @@ test("a job that is active has the documented keys, then ours, and no other", as
     status: "queued",
     reason: null,
   });
+});
+
+test("a job shows what it is, its command to its owner alone, and no value of a variable", async () => {
+  const world = await httpWorld({ settings: { adminUsers: ["second"] } });
+  const key = await world.login();
+  const command = `echo 💥${"x".repeat(300)}`;
+  const env_vars = { WANDB_API_KEY: "wandb-secret", EXPERIMENT: "v1" };
+  const id = await submitJob(world, key, { image: "ubuntu:24.04", command, env_vars, name: "run" });
+  await world.advance(60_000);
+
+  const job = await show(world, key, id);
+  const list = await (await world.request("GET", "/v1/jobs", { key })).text();
+  const admin = await (await world.request("GET", "/v1/admin/jobs", { key: await world.login(second) })).text();
+
+  expect(job).toMatchObject({
+    image: "ubuntu:24.04",
+    env_names: ["WANDB_API_KEY", "EXPERIMENT"],
+    exit_code: null,
+    ended_at: null,
+    command: [...command].slice(0, 200).join(""),
+  });
+  expect(list).toContain('"image":"ubuntu:24.04"');
+  expect(admin).toContain('"env_names":["WANDB_API_KEY","EXPERIMENT"]');
+  for (const text of [list, admin]) expect(text).not.toContain("xxx");
+  for (const text of [list, admin, JSON.stringify(job)]) expect(text).not.toContain("wandb-secret");
+  expect(JSON.stringify(world.log.lines)).not.toContain("xxx");
+});
+
+test("a command that the key of this deployment does not open any more is null", async () => {
+  const world = await httpWorld();
+  const key = await world.login();
+  const id = await submitJob(world, key, { command: "sleep 100" });
+  const spec = world.table.all().find((item) => item.kind === "spec");
+  await world.table.put({ ...spec, sealed: "changed" } as never);
+
+  expect(await show(world, key, id)).toMatchObject({ command: null });
+});
+
+test("GPU-hours count the GPUs from the start to the end, and nothing while a job waits", async () => {
+  const world = await httpWorld();
+  const key = await world.login();
+  const id = await submitJob(world, key, { gpu_count: 4, duration_hours: 3 });
+  expect(await show(world, key, id)).toMatchObject({ gpu_hours: 0 });
+  await world.advance(5_000);
+  const { launched_at } = await show(world, key, id);
+  await world.advance(Date.parse(String(launched_at)) + 1_800_000 - world.clock.now());
+  expect(await show(world, key, id)).toMatchObject({ gpu_hours: 2, ended_at: null });
+
+  await world.request("POST", `/v1/jobs/${id}/cancel`, { key });
+  await world.advance(1_800_000);
+
+  expect(await show(world, key, id)).toMatchObject({ gpu_hours: 2, exit_code: null, ended_at: "2026-01-20T18:30:00Z" });
+});
+
+test("names of more than 4,096 characters in all are cut, and the job is taken", async () => {
+  const world = await httpWorld();
+  const key = await world.login();
+  const names = Array.from({ length: 100 }, (_, n) => `N${String(n).padStart(99, "0")}`);
+  const id = await submitJob(world, key, { env_vars: Object.fromEntries(names.map((name) => [name, "1"])) });
+
+  expect(await show(world, key, id)).toMatchObject({ env_names: names.slice(0, 40) });
 });
 
 test("a job is preparing from its grant on, and its status never goes back", async () => {
@@ -197,7 +258,8 @@ test.each(ends)("a command leaves the job %s: %s", async (status, status_reason,
   await world.advance(30_000);
 
   const job = await show(world, key, id);
-  expect(job).toMatchObject({ status, status_reason, node_ip: null });
+  expect(job).toMatchObject({ status, status_reason, node_ip: null, exit_code: code, command: null });
+  expect(job.ended_at).toEqual(expect.any(String));
   expect(job.timeline).toContainEqual({ at: expect.any(String), status, reason: status_reason });
 });
 

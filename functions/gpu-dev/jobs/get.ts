@@ -2,6 +2,7 @@ import { sealer } from "#aws/kms-sealer.ts";
 import { table } from "#aws/table.ts";
 import { openJupyter } from "#core/environments/record/access.ts";
 import { getEnvironment } from "#core/environments/record/read.ts";
+import { findCommand } from "#core/environments/record/spec.ts";
 import { readOutage } from "#core/environments/verbs/read-outage.ts";
 import { readAdvice } from "#core/pools/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
@@ -14,13 +15,21 @@ export const endpoint = gpuDev.get(
   { summary: "Show a job", uses: ["table", "sealer"], params: JobRef, reply: Job },
   async ({ ctx, params }) => {
     const job = await getEnvironment(ctx, await findJobId(ctx, params));
-    const [advice, jupyter, outage] = await Promise.all([
+    const [advice, jupyter, outage, command] = await Promise.all([
       readAdvice(ctx, [job]),
       openJupyter(ctx, job),
       readOutage(ctx, [job]),
+      findCommand(ctx, job),
     ]);
     const [now, { settings }] = [ctx.clock.now(), ctx];
-    return toJob(job, { username: ctx.actor.username, advice: advice.get(job.uid), jupyter, outage, now, settings });
+    return toJob(job, command, {
+      username: ctx.actor.username,
+      advice: advice.get(job.uid),
+      jupyter,
+      outage,
+      now,
+      settings,
+    });
   },
 );
 

@@ -37,8 +37,8 @@ test("jobs are listed newest first, as GET shows them but without actions and ti
   const shown = await Promise.all(
     jobs.map(async (job) => {
       const one = await world.request("GET", `/v1/jobs/${job.job_id}`, { key });
-      const { actions, timeline, ...summary } = (await one.json()) as Readonly<Record<string, unknown>>;
-      expect([actions, timeline]).toEqual([expect.any(Array), expect.any(Array)]);
+      const { actions, timeline, command, ...summary } = (await one.json()) as Readonly<Record<string, unknown>>;
+      expect([actions, timeline, command]).toEqual([expect.any(Array), expect.any(Array), null]);
       return summary;
     }),
   );
@@ -102,6 +102,8 @@ const wrong = [
   ["limit", "1e2", "int_type", "Input should be a valid integer"],
   ["offset", "-1", "greater_than_equal", "Input should be greater than or equal to 0"],
   ["offset", "x", "int_type", "Input should be a valid integer"],
+  ["ended_after", "yesterday", "value_error", "Input should be a time such as 2026-01-20T18:30:00Z"],
+  ["ended_after", "2026-01-20", "value_error", "Input should be a time such as 2026-01-20T18:30:00Z"],
   ["statuss", "queued", "value_error", "There is no parameter of this name. Did you mean status?"],
 ] as const;
 
@@ -113,6 +115,22 @@ test.each(wrong)("400 for %s=%s", async (name, input, type, msg) => {
 
   expect(response.status).toBe(400);
   expect(await response.json()).toMatchObject({ detail: [{ type, loc: ["query", name], msg }] });
+});
+
+test("jobs are found by their whole name, and by when they ended", async () => {
+  const { world, key, ids } = await busyWorld();
+  const named = await submitJob(world, key, { name: "train é" });
+  const found = async (query: string) => (await list(world, key, query)).jobs.map((job) => job.job_id);
+  const ended = (await list(world, key, "?status=cancelled")).jobs[0]?.ended_at as string;
+  const before = new Date(Date.parse(ended) - 1_000).toISOString();
+
+  expect(await found(`?name=${encodeURIComponent("train é")}`)).toEqual([named]);
+  expect(await found("?name=train")).toEqual([]);
+  expect(await found("?name=train+%C3%A9&status=cancelled")).toEqual([]);
+  expect(await found(`?ended_after=${before}`)).toEqual([ids[2]]);
+  expect(await found(`?ended_after=${encodeURIComponent(before.replace("Z", "+00:00"))}`)).toEqual([ids[2]]);
+  expect(await found(`?ended_after=${ended}&status=active`)).toEqual([]);
+  expect(await list(world, key, `?ended_after=${before}`)).toMatchObject({ total: 1 });
 });
 
 test("500 is a limit that is kept, and an offset may be far beyond the end", async () => {

@@ -26,17 +26,30 @@ const Statuses = z
 
 const ListJobs = z.object({
   status: Statuses,
+  name: z.string().min(1).max(128).optional(),
+  ended_after: z.iso
+    .datetime({ offset: true, message: "Input should be a time such as 2026-01-20T18:30:00Z" })
+    .transform((text) => Date.parse(text))
+    .optional(),
   limit: wholeNumber(1, 500).default(50),
   offset: wholeNumber(0).default(0),
 });
+
+/** Whether a job matches every filter that was given. */
+function isAskedFor(job: Brief, { status, name, ended_after }: z.output<typeof ListJobs>): boolean {
+  if (status && !status.includes(statusOf(job))) return false;
+  if (name !== undefined && (job.name ?? name) !== name) return false;
+  return ended_after === undefined || (job.end.outcome?.at ?? 0) > ended_after;
+}
+
 const Jobs = z.object({ jobs: z.array(JobSummary), total: z.int(), limit: z.int(), offset: z.int() });
 
 export const endpoint = gpuDev.get(
   "/v1/jobs",
   { summary: "List your jobs, the newest first", uses: ["table", "sealer"], query: ListJobs, reply: Jobs },
   async ({ ctx, query }) => {
-    const { status, limit, offset } = query;
-    const matches = (job: Brief) => !status || status.includes(statusOf(job));
+    const { limit, offset } = query;
+    const matches = (job: Brief) => isAskedFor(job, query);
     const { shown, total } = await listEnvironments(ctx, { matches, offset, limit });
     const [advice, outage] = await Promise.all([readAdvice(ctx, shown), readOutage(ctx, shown)]);
     const { settings } = ctx;

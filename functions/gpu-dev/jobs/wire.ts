@@ -57,11 +57,17 @@ export const JobSummary = z.object({
   jupyter_error: z.string().nullable(),
   current_detailed_status: z.string().nullable(),
   warning: z.string().nullable(),
+  image: z.string().nullable(),
+  env_names: z.array(z.string()),
+  exit_code: z.int().nullable(),
+  ended_at: Timestamp.nullable(),
+  gpu_hours: z.number(),
   /** Left out where there is no estimate: the predecessor's client would print a null as "None min". */
   estimated_wait_minutes: z.int().optional(),
 });
 
 export const Job = JobSummary.extend({
+  command: z.string().nullable(),
   actions: z.array(JobAction),
   timeline: z.array(z.object({ at: Timestamp, status: Status, reason: z.string().nullable() })),
 });
@@ -98,6 +104,9 @@ export function loginOf({ id, uid }: ChosenIds): string {
   return `${podNameOf(id)}-${uid.slice(0, 8)}`;
 }
 
+/** How much of a command its owner is shown. */
+const SHOWN_COMMAND = 200;
+
 const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;
 
@@ -112,9 +121,11 @@ interface Beside {
   readonly settings: Pick<Settings, "maxQueueHours" | "nodeGroups">;
 }
 
-export function toJob(environment: Environment, beside: Beside): z.infer<typeof Job> {
+/** A job as its owner alone is shown it. */
+export function toJob(environment: Environment, command: string | undefined, beside: Beside): z.infer<typeof Job> {
   return {
     ...toJobSummary(environment, beside),
+    command: command === undefined ? null : [...command].slice(0, SHOWN_COMMAND).join(""),
     actions: environment.requests.list.flatMap((action) => toJobAction(action, environment)),
     timeline: environment.events.timeline.map((entry) => toTimelineEntry(entry, environment)),
   };
@@ -174,7 +185,19 @@ export function toJobSummary(
     jupyter_error: status === "active" ? (access.jupyterFault ?? null) : null,
     current_detailed_status: reason,
     warning: status === "active" ? joinWarnings(environment, { now, outage }) : null,
+    ...whatItWas(environment, now),
     ...(startsAt && { estimated_wait_minutes: Math.max(0, Math.ceil((startsAt - now) / MINUTE_MS)) }),
+  };
+}
+
+function whatItWas({ about, end: { outcome }, size, times: { firstActiveAt } }: Environment, now: number) {
+  const activeMs = firstActiveAt === null ? 0 : Math.max(0, (outcome?.at ?? now) - firstActiveAt);
+  return {
+    image: about?.image || null,
+    env_names: [...(about?.envNames ?? [])],
+    exit_code: outcome?.exitCode ?? null,
+    ended_at: outcome ? wholeSeconds(outcome.at) : null,
+    gpu_hours: Math.round((size.gpus * activeMs * 1000) / HOUR_MS) / 1000,
   };
 }
 

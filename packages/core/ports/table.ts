@@ -33,6 +33,7 @@ export interface PartitionQuery {
 export const briefPaths = [
   ["kind"],
   ["uid"],
+  ["name"],
   ["phase"],
   ["step"],
   ["createdAt"],

@@ -50,6 +50,11 @@ export const furtherJobKeys = [
   "jupyter_error",
   "current_detailed_status",
   "warning",
+  "image",
+  "env_names",
+  "exit_code",
+  "ended_at",
+  "gpu_hours",
 ];
 
 export const actionMessages = {

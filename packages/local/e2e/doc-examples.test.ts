@@ -87,7 +87,7 @@ describe("the document's examples", () => {
       estimated_start_time: null,
       warning: "No disk: files in $WORKSPACE and the home are lost when the job ends",
     });
-    expect(Object.keys(job)).toEqual([...documentedJobKeys, ...furtherJobKeys, "actions", "timeline"]);
+    expect(Object.keys(job)).toEqual([...documentedJobKeys, ...furtherJobKeys, "command", "actions", "timeline"]);
     expect(job).toMatchObject({ ...asked, job_id: id, reservation_id: id, user_id: "developer", status: "active" });
     expect([all, byStatus, page]).toMatchObject([
       { jobs: [{ job_id: id }], total: 1, limit: 50, offset: 0 },

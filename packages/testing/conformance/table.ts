@@ -426,7 +426,7 @@ function partitionQueries(table: () => Table, pk: () => string, item: MakeItem):
     });
 
     it("answers in brief what lists sort and filter by, also of large items, page by page", async () => {
-      const brief = { kind: "k", uid: "u", phase: "active", step: null, createdAt: 5, ttl: 9 };
+      const brief = { kind: "k", uid: "u", name: "n", phase: "active", step: null, createdAt: 5, ttl: 9 };
       const end = { at: 7, outcome: null };
       for (const [n, rest] of [{}, { text: "x".repeat(9_000) }, { log: ["y"] }].entries()) {
         await table().put(item({ ...brief, end: { ...end, backup: "b" }, ...rest }, skOf(n)));

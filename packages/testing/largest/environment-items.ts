@@ -50,10 +50,11 @@ export const environment = {
   step: "container",
   reason,
   hasCommand: true,
+  about: { image: "i".repeat(512), envNames: many(64, (n) => `${n}`.padStart(64, "N")) },
   spec: `${uid}${uid}`,
   starts: 1_000_000,
   end: {
-    outcome: { phase: "completed", reason, at, isLimit: true },
+    outcome: { phase: "completed", reason, at, isLimit: true, exitCode: 255 },
     archive: { blob, file, named: true, startedAt: at, silent: machine, settled: false },
     backup: { attempt: 3, tried: 100, since: at, until: at, refused: reason },
     at,

@@ -39,6 +39,11 @@ export const summary = {
   jupyter_error: null,
   current_detailed_status: null,
   warning: null,
+  image: "pytorch/pytorch:2.1.0-cuda12.1-cudnn8-runtime",
+  env_names: ["WANDB_API_KEY", "EXPERIMENT"],
+  exit_code: null,
+  ended_at: null,
+  gpu_hours: 1.933,
 };
 
 const printed = {
@@ -52,6 +57,7 @@ const printed = {
 };
 
 const past = {
+  command: "python train.py --epochs 100",
   actions: [
     {
       id: 2,
@@ -162,6 +168,18 @@ export const document: NounDocument = {
     estimated_wait_minutes: "Whole minutes until `estimated_start_time`; left out where there is no estimate.",
     isolation: "How the job is isolated from the machine, on a local stack.",
     limits: "How the job's memory and processors are limited, on a local stack.",
+    "JobSummary.image": "The image that the submit named. Null for a job from before this was noted.",
+    "Job.image": "The image that the submit named. Null for a job from before this was noted.",
+    env_names: "Names of the job's `env_vars`, the first 4,096 characters of them. No value is ever shown.",
+    exit_code:
+      "The exit code of the command that ended the job. Null until then, and where the job ended in another way.",
+    ended_at: "When the job ended. Null until its end is decided.",
+    gpu_hours: "GPUs times the hours since the job became active, up to its end.",
+    "Job.command":
+      "The first 200 characters of the command. Only the owner sees them, in this answer alone. Null without a command, " +
+      "and once the job has ended.",
+    ended_after: "Only jobs that ended later than this time.",
+    "query.name": "Only jobs of exactly this name.",
     actions: "The 20 newest requests on the job, oldest first.",
     timeline: "The 40 newest changes of state, oldest first.",
     at: "When the state changed.",

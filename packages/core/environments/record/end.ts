@@ -7,6 +7,8 @@ export interface Outcome {
   readonly at: number;
   /** Decided by a deadline: a run that is found to have ended by itself before that ends in its own way. */
   readonly isLimit?: true | undefined;
+  /** The exit code of the command that ended it. */
+  readonly exitCode?: number | undefined;
 }
 
 /** The zip of one of its volumes. */

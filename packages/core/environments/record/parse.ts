@@ -32,6 +32,7 @@ import type { Machine } from "./machine.ts";
 import { endPhases, phases } from "./phases.ts";
 import type { IdlePolicy, Policy } from "./policy.ts";
 import {
+  type About,
   type Environment,
   type Events,
   type Goal,
@@ -66,7 +67,13 @@ const shares = listOf(shape<Share>({ node: orNull(text), units: ordinal }));
 const resources = shape<Resources>({ cpus: number, memoryMb: number });
 const runPort: Table<RunPort> = { port: ordinal, kind: oneOf("ssh", "jupyter", "http", "tcp") };
 export const volumeRef = shape<VolumeRef>({ id: text, zone: text });
-const outcome = shape<Outcome>({ phase: end, reason: orNull(text), at: number, isLimit: mark });
+const outcome = shape<Outcome>({
+  phase: end,
+  reason: orNull(text),
+  at: number,
+  isLimit: mark,
+  exitCode: optional(number),
+});
 
 const policy = shape<Policy>({
   time: oneOf("run", "creation", "none"),
@@ -249,6 +256,7 @@ export const environmentTable: Table<Omit<Environment, Common>> = {
   size: isSize,
   zone: orNull(text),
   hasCommand: flag,
+  about: optional(shape<About>({ image: text, envNames: listOf(text) })),
   spec: orNull(text),
   policy,
   ports: listOf(shape(runPort)),

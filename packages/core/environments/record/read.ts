@@ -37,6 +37,8 @@ export const MOST_KEPT = 1_000;
 
 /** What lists sort and filter by, of a head that nobody has parsed. */
 export interface Brief extends Key, Pick<Environment, "uid" | "phase" | "step" | "createdAt" | "ttl"> {
+  /** Absent where earlier code wrote the record last. */
+  readonly name?: string | undefined;
   readonly end: Pick<Environment["end"], "at" | "outcome">;
 }
 

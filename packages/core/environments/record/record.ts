@@ -43,6 +43,13 @@ export interface Goal {
   readonly stoppedBy?: string | undefined;
 }
 
+/** The parts of a specification that are no secret. */
+export interface About {
+  readonly image: string;
+  /** Names of environment variables, without their values. At most 4,096 characters in all. */
+  readonly envNames: readonly string[];
+}
+
 /** Moments of its whole life. */
 export interface Times {
   readonly firstActiveAt: number | null;
@@ -121,6 +128,8 @@ export interface Environment extends Stored {
   /** The zone its disk pins it to. */
   readonly zone: string | null;
   readonly hasCommand: boolean;
+  /** What of its specification may be shown, also once that is removed. Absent in records of earlier code. */
+  readonly about?: About | undefined;
   /** Which specification its runs are made by (keys.ts, `specKey`); null: it was removed, a start brings a new one. */
   readonly spec: string | null;
   readonly policy: Policy;

@@ -4,11 +4,11 @@ import { accessKey, keyText, specKey } from "../../keys.ts";
 import type { Sealer } from "../../ports/sealer.ts";
 import type { Item, Key } from "../../ports/table.ts";
 import { Conflict } from "../../problem.ts";
-import type { Sealed } from "../../sealed.ts";
+import { type Sealed, WrongSeal } from "../../sealed.ts";
 import { branded, number, optional, text, uid } from "../../shape.ts";
 import { parserOf } from "../../unreadable.ts";
 import { removeRecord, writeRecord } from "../../write-record.ts";
-import type { Environment, EnvironmentSpec } from "./record.ts";
+import type { About, Environment, EnvironmentSpec } from "./record.ts";
 
 export interface OpenSpec {
   readonly image: string;
@@ -16,6 +16,18 @@ export interface OpenSpec {
   readonly env: Readonly<Record<string, string>>;
   /** Public SSH keys that open its runs, each `<type> <base64>`. Here since they come and go with what else is sent. */
   readonly sshKeys?: readonly string[] | undefined;
+}
+
+const MOST_NAMED = 4_096;
+
+/** Returns what of a specification may be shown. It leaves out the variables that come after 4,096 characters of names. */
+export function aboutOf({ image, env }: Pick<OpenSpec, "image" | "env">): About {
+  let length = 0;
+  const envNames = Object.keys(env).filter((name) => {
+    length += name.length;
+    return length <= MOST_NAMED;
+  });
+  return { image, envNames };
 }
 
 /** Opens what is to be run; throws when the record was changed or belongs to another key. */
@@ -46,6 +58,20 @@ export async function readSpec(
 ): Promise<OpenSpec | undefined> {
   const item = await ctx.table.get(specKey(environment, spec));
   return item && decryptSpec(ctx.sealer, item);
+}
+
+/** Returns the command of an environment. Undefined once it ended, and where no key opens the specification any more. */
+export async function findCommand(
+  ctx: Context<"table" | "sealer">,
+  { hasCommand, spec, ...key }: Environment,
+): Promise<string | undefined> {
+  if (!hasCommand || spec === null) return undefined;
+  try {
+    return (await readSpec(ctx, key, spec))?.command;
+  } catch (error) {
+    if (!(error instanceof WrongSeal)) throw error;
+    return undefined;
+  }
 }
 
 /**

@@ -20,8 +20,8 @@ export function endByLimit(environment: Environment, outcome: Outcome, now: numb
 }
 
 /** The end of a run whose command has exited with this code. */
-export function endOf(exitCode: number): Pick<Outcome, "phase" | "reason"> {
-  return { phase: exitCode === 0 ? "completed" : "failed", reason: `command exited with code ${exitCode}` };
+export function endOf(exitCode: number): Pick<Outcome, "phase" | "reason" | "exitCode"> {
+  return { phase: exitCode === 0 ? "completed" : "failed", reason: `command exited with code ${exitCode}`, exitCode };
 }
 
 /** Ends a run that is over by itself: its command exited, it was killed, or it never began. */
@@ -30,8 +30,8 @@ export function endItself(environment: Environment, observed: Observation, now: 
   const { exitCode, reason, started } = observed;
   if (exitCode !== null) {
     const { phase, reason: words } = endOf(exitCode);
-    if (phase === "failed" || policy.restarts) return endRun(environment, now, words ?? "");
-    return stopping(decideEnd(environment, { phase, reason: words, at: now }), now);
+    if (phase === "failed" || policy.restarts) return endRun(environment, now, words ?? "", exitCode);
+    return stopping(decideEnd(environment, { phase, reason: words, at: now, exitCode }), now);
   }
   if (policy.time !== "none" && isNet(observed)) {
     const why = hasRefusedExtension(environment) ? ": the cluster did not take its extension" : "";
@@ -50,7 +50,7 @@ export function isNet({ exitCode, reason }: Observation): boolean {
 }
 
 /** Ends a run for this reason: for good, or `stopped` where it may be started again. */
-export function endRun(environment: Environment, now: number, reason: string): Step<Environment> {
+export function endRun(environment: Environment, now: number, reason: string, exitCode?: number): Step<Environment> {
   if (environment.policy.restarts) {
     const broken: Environment = {
       ...environment,
@@ -59,5 +59,8 @@ export function endRun(environment: Environment, now: number, reason: string): S
     };
     return changed(enter(broken, "stopping", now, reason), now, "stopping");
   }
-  return stopping(decideEnd(environment, { phase: "failed", reason, at: now }), now);
+  return stopping(
+    decideEnd(environment, { phase: "failed", reason, at: now, ...(exitCode !== undefined && { exitCode }) }),
+    now,
+  );
 }

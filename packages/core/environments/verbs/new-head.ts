@@ -9,6 +9,7 @@ import { waitsForDisk } from "../record/disk-words.ts";
 import { reservation } from "../record/policy.ts";
 import { type Environment, waitingFields } from "../record/record.ts";
 import { noRun } from "../record/run-state.ts";
+import { aboutOf } from "../record/spec.ts";
 import { addEntry } from "../record/timeline.ts";
 import type { NewEnvironment } from "./create.ts";
 
@@ -75,6 +76,7 @@ export function newHead(
     size: input.size,
     zone: zonePinnedBy(lease?.disk.volume),
     hasCommand: input.command !== undefined,
+    about: aboutOf(input),
     spec: uid,
     policy,
     ports: input.ports ?? [],

@@ -11,7 +11,7 @@ import { changeEnvironment, refuseUnlessRestartable } from "../record/change.ts"
 import { isCleared } from "../record/cleared.ts";
 import type { Policy } from "../record/policy.ts";
 import { type Environment, keyOf, type Size } from "../record/record.ts";
-import { forgetSpec, type OpenSpec, readSpec, writeSpec } from "../record/spec.ts";
+import { aboutOf, forgetSpec, type OpenSpec, readSpec, writeSpec } from "../record/spec.ts";
 import { addEntry } from "../record/timeline.ts";
 import { requestRestart } from "./restart.ts";
 
@@ -126,7 +126,13 @@ async function withSpec(
   };
   const spec = `${environment.uid}-${ctx.ids.uid().slice(0, 12)}`;
   await writeSpec(ctx, key, { uid: environment.uid, spec }, next);
-  return { ...environment, spec, hasCommand: next.command !== undefined, access: withKeys(environment.access, next) };
+  return {
+    ...environment,
+    spec,
+    about: aboutOf(next),
+    hasCommand: next.command !== undefined,
+    access: withKeys(environment.access, next),
+  };
 }
 
 /** Throws `conflict` when nobody opens it any more: what the start does not name would be lost without a word. */
