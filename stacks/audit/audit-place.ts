@@ -19,7 +19,7 @@ export interface AuditPlace {
   readonly account: MotoAccount;
   readonly front: AwsFront;
   readonly kube: KubeServer;
-  /** Of the account, as somebody who may do everything. */
+  /** The sealer of the account, with all rights. */
   readonly sealer: Sealer;
   readonly blobs: Blobs;
   /** The environment of a function, but for its table and credentials. */
@@ -32,7 +32,7 @@ export interface AuditPlace {
 }
 
 export const originSecret = "s".repeat(32);
-/** Whom functions let log in. */
+/** The role that may log in. */
 export const loginRole = "Developer";
 
 /** Undefined where this machine has no moto. */

@@ -41,7 +41,7 @@ export function auditedRoles(resources: readonly Resource[]): AuditedRole[] {
     .toSorted((one, other) => (one.name < other.name ? -1 : 1));
 }
 
-/** Without what SST puts behind names to make them new. */
+/** Returns a digest of texts without the random ends that SST adds to names. */
 function digestOf(texts: readonly string[]): string {
   const named = texts
     .toSorted()

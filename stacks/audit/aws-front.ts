@@ -78,8 +78,8 @@ interface Call {
 }
 
 /**
- * The action that IAM asks for: the call's own name, but for those of S3 (Service Authorization Reference). Undefined for
- * GetCallerIdentity, which everybody may call and whoever logs in has signed, and for what nobody signed.
+ * Returns the IAM action of a call: its own name, except for S3 (Service Authorization Reference). Returns undefined
+ * for unsigned calls and for GetCallerIdentity, which every user may call and the user at a login has signed.
  */
 function actionOf({ method, path, headers, body }: Call): string | undefined {
   const [, service] = /Credential=[^/]+\/\d+\/[^/]+\/([^/]+)\//.exec(headers.authorization ?? "") ?? [];

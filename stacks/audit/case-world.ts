@@ -13,11 +13,11 @@ export interface CaseWorld {
   readonly key: string;
   /** All that is stored now. */
   items(): readonly Item[];
-  /** Everything as it is now, and events: the first now, each other one so much later. */
+  /** Returns the present state with these events. The first comes now, and each further one so much later. */
   scene(events: readonly unknown[], everyMs?: number): Promise<Scene>;
 }
 
-/** Only secrets and blobs are the account's: a function opens what was sealed here. */
+/** Opens a world in memory that shares only secrets and blobs with the account, so a function can open its secrets. */
 export async function openCaseWorld({ sealer, blobs }: Pick<AuditPlace, "sealer" | "blobs">): Promise<CaseWorld> {
   const table = memoryTable({ sharesItems: "frozen" });
   const world = await catalogWorld({
@@ -39,7 +39,7 @@ export async function openCaseWorld({ sealer, blobs }: Pick<AuditPlace, "sealer"
   };
 }
 
-/** As a function looks for it. */
+/** Returns a run in the form that a function looks for. */
 function shown({ uid, run }: { readonly uid: string; readonly run: number }): ShownRun {
   return {
     namespace: "berth-environments",

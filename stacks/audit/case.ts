@@ -18,9 +18,9 @@ import type { ShownRun } from "./kube-server.ts";
 export interface Case {
   readonly name: string;
   readonly entry: FunctionEntry;
-  /** What is there before the first event: made once, and put into the stores for each run. */
+  /** Returns the state before the first event. It is made once, and stored again for each run. */
   arrange(): Promise<Scene>;
-  /** What is wrong with the answers, or with what the function left; nothing: it is as it should be. */
+  /** Returns the faults of the answers and of the stored state. An empty array means that both are right. */
   problems(answers: readonly Called[], left: Left): Promise<readonly string[]> | readonly string[];
   /** Errors and warnings of the log that are as they should be, by their events. */
   readonly mayLog?: readonly string[];
@@ -29,7 +29,7 @@ export interface Case {
 export interface Scene {
   readonly items: readonly Item[];
   readonly calls: readonly Call[];
-  /** Of the cluster. */
+  /** Runs on the cluster. */
   readonly runs?: readonly ShownRun[];
   /** Whether pods get an address, and are ready; missing: they do. */
   readonly podsAreServed?: boolean;
@@ -38,7 +38,7 @@ export interface Scene {
   readonly snapshots?: readonly string[];
   /** Blobs by their names, both of which may hold such an id. */
   readonly blobs?: Readonly<Record<string, string>>;
-  /** Of the cluster. A machine whose node is none of these does not answer. */
+  /** Nodes of the cluster. A machine without one of these nodes does not answer. */
   readonly nodes?: readonly SceneNode[];
 }
 
@@ -64,8 +64,8 @@ export interface Ran {
 }
 
 /**
- * Runs a case under the actions that its function's role has now. What is wrong is in the answers, in what they left,
- * or in the log, as an error or a warning: a call that nobody waits for shows nowhere else.
+ * Runs a case under the present actions of its function's role. A fault shows in the answers, in the stored state, or
+ * as an error or warning in the log, which is the only place for calls that run in the background.
  */
 export async function runCase(place: AuditPlace, role: string, one: Case, arranged: Scene): Promise<Ran> {
   const { account, front, kube } = place;

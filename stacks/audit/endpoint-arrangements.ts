@@ -8,7 +8,9 @@ import type { AuditPlace } from "./audit-place.ts";
 import type { Left, Scene } from "./case.ts";
 import type { CaseWorld } from "./case-world.ts";
 
-/** What differs from the catalog's request and what is stored then, and which volumes and snapshots EC2 must have. */
+/**
+ * The differences from the catalog's request and its stored state, with the volumes and snapshots that EC2 must have.
+ */
 interface Special extends Partial<Pick<Scene, "items" | "volumes" | "snapshots">> {
   readonly at?: string;
   readonly body?: unknown;
@@ -21,7 +23,7 @@ export interface Arrangement {
   arrange(place: AuditPlace, opened: CaseWorld): Promise<Special>;
   /** Of its answer, where that is not the endpoint's success. */
   readonly status?: number;
-  /** What is wrong with what it left. */
+  /** Returns the faults of the stored state. */
   problems?(left: Left): Promise<readonly string[]>;
 }
 
@@ -92,7 +94,7 @@ export const arrangements: Readonly<Record<string, readonly Arrangement[]>> = {
       async arrange(_, { world, key, items }) {
         await submitJob(world, key, { ...jobOfChosenId, webhook_url: "https://hooks.example/" });
         const end = { phase: "deleted", reason: "Its disk was taken", at: world.clock.now() } as const;
-        // As a submit leaves its job whose disk somebody else took (core/disks/acquire.ts).
+        // A submit leaves its job in this state if another job took its disk (core/disks/acquire.ts).
         const left = withChanged(withoutNotes(items()), chosenId, (job) =>
           enter(decideEnd(job, end), "deleted", end.at, end.reason),
         );
@@ -193,15 +195,15 @@ export const arrangements: Readonly<Record<string, readonly Arrangement[]>> = {
 /** An id that a client chose. */
 const chosenId = "6f1c2f5e-8a0b-4c3d-9e7f-0123456789ab";
 
-/** Of a job under that id. */
+/** The body of a job with that id. */
 const jobOfChosenId = { ...plainJob, env_vars: { RESERVATION_ID: chosenId } };
 
-/** A create that comes again is one of its own, as nobody remembers the first. */
+/** Removes the notes of creates, so that a repeat counts as a new create. */
 function withoutNotes(items: readonly Item[]): Item[] {
   return items.filter(({ kind }) => kind !== "idempotency");
 }
 
-/** With the record of the environment of this id as it is after a change. */
+/** Returns the items after a change to the record of the environment with this id. */
 function withChanged(items: readonly Item[], id: string, change: (environment: Environment) => Environment): Item[] {
   return items.map((item) => {
     const isRecord = item.kind === "environment" && item.id === id;

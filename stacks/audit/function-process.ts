@@ -9,7 +9,7 @@ export interface Call {
   readonly now: number;
 }
 
-/** What a function answered to an event, or what it threw, and the lines that it wrote. */
+/** The answer of a function to an event or its error, and its log lines. */
 export interface Called {
   readonly value?: unknown;
   readonly error?: string;
@@ -26,8 +26,8 @@ export interface LogLine {
 const LONGEST_AFTER_MS = 5_000;
 
 /**
- * Hands events, one after the other, to the bundle of a function (`gpu-dev/jobs/cancel`) in a process of its own, whose
- * environment holds this and nothing else. Answers once that process has nothing left to do. Throws where it does not load.
+ * Calls the bundle of a function (`gpu-dev/jobs/cancel`) with one event after another, in a separate process whose
+ * environment is exactly this one. Returns once the process has nothing left to do. Throws if the bundle does not load.
  */
 export async function callFunction(
   name: string,

@@ -20,7 +20,7 @@ export interface KubeServer {
   readonly url: string;
   /** PEM. */
   readonly ca: string;
-  /** By their paths. */
+  /** Objects by their paths. */
   readonly objects: ReadonlyMap<string, KubeObject>;
   addNode(node: KubeObject): void;
   /** Shows a run that runs on this node, with the labels that ours have; `phase` of its pod. */

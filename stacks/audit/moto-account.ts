@@ -19,17 +19,17 @@ export interface MotoAccount {
   readonly bucket: string;
   readonly keyId: string;
   readonly cluster: string;
-  /** Somebody who may do everything, and their clients. */
+  /** A user with all rights, and its clients. */
   readonly operator: AwsCredentials;
   readonly dynamo: DynamoDBClient;
   readonly sqs: SQSClient;
   /** A service as the same. */
   serviceOf(name: string, path?: string): AwsService;
-  /** Lets a role take these actions, on whatever resource, and no others. */
+  /** Allows a role exactly these actions, on all resources. */
   allow(role: string, actions: readonly string[]): Promise<void>;
   /** Of a session of the role, which is made when it is first asked for. */
   credentialsOf(role: string): Promise<SessionCredentials>;
-  /** Why IAM refuses a text as a policy of its own; undefined where it takes it. */
+  /** Returns why IAM refuses a text as a policy, or undefined if it accepts it. */
   refusalOfPolicy(document: string): Promise<string | undefined>;
   stop(): Promise<void>;
 }
@@ -115,8 +115,9 @@ function policyOf(actions: readonly string[]): string {
 }
 
 /**
- * An action as moto asks for it, where that is the name of the call: IAM has none of its own for a transaction, which is
- * allowed to whoever may do what is in it (DynamoDB Developer Guide, "Using IAM with DynamoDB transactions").
+ * Returns the names by which moto checks an action. moto uses the name of the call. IAM has no action for a
+ * transaction, and allows it to a role with the actions of its parts (DynamoDB Developer Guide, "Using IAM with
+ * DynamoDB transactions").
  */
 function asMotoNames(action: string): string[] {
   return action === "dynamodb:PutItem" ? [action, "dynamodb:TransactWriteItems"] : [action];

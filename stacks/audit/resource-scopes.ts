@@ -56,7 +56,7 @@ function ownIn(service: string, rest: string): RegExp {
   return new RegExp(`^arn:aws:${service}:us-east-1:123456789012:${rest}$`);
 }
 
-/** What a statement allows beyond that, in words. */
+/** Returns texts about the rights that a statement allows beyond these scopes. */
 export function tooWide({ Effect, Action, Resource, Condition }: AuditedStatement): string[] {
   if (Effect === "Deny") return [];
   return Action.flatMap((action) => {

@@ -8,9 +8,9 @@ import { casesOf } from "./cases.ts";
 export type Failures = Readonly<Record<string, Failure | undefined>>;
 
 export interface Failure {
-  /** Of a function. */
+  /** The case of a function. */
   readonly case: string;
-  /** What is wrong then, in a few words that are the same each time. */
+  /** The fault in a few words, which are the same in each run. */
   readonly fails: string;
 }
 

@@ -13,7 +13,7 @@ import { type Local, startLocal } from "./local.ts";
 import { variablesIn } from "./services.ts";
 import { clientOf, logIn, type StageClient } from "./stage-client.ts";
 
-/** Why there is no such world here, where there is none. */
+/** Says why this machine has no such world. */
 export const CLUSTER_MISSING =
   UNZIP_MISSING ??
   (existsSync(await binaryPath(process.env)) ? undefined : "npm run test:cluster has built no control plane yet") ??

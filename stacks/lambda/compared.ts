@@ -1,6 +1,6 @@
 import type { OriginAnswer } from "./edge.ts";
 
-/** An answer as far as two of them can be equal: what is made anew for each request is named by its form alone. */
+/** The comparable part of an answer. Values that differ in each request, such as ids, are replaced by their form. */
 export interface Compared {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;

@@ -2,7 +2,7 @@ import { type FakeService, startFakeService } from "#aws/test-servers/fake-servi
 
 /** The Management API of a WebSocket API, with what it was sent for each connection. */
 export interface Connections extends Pick<FakeService, "endpoint" | "knowKeys" | "stop"> {
-  /** Of the stage, as its function is told. */
+  /** The URL of the stage, as its function knows it. */
   readonly url: string;
   /** From now on the connection is there: its frames go to `receive`, and `closed` is called where its function ends it. */
   add(id: string, connection: Connection): void;

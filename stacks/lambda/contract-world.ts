@@ -19,7 +19,7 @@ export interface ContractWorld {
   readonly deployed: DeployedFunctions;
   local(request: ViewerRequest): Promise<OriginAnswer>;
   zips(request: ViewerRequest): Promise<OriginAnswer>;
-  /** What this asks for goes on meanwhile, as workers would do it. */
+  /** Runs the workers until this promise settles. */
   working<Answer>(doing: Promise<Answer>): Promise<Answer>;
   stop(): Promise<void>;
 }

@@ -14,9 +14,9 @@ export interface DeployedStage {
   readonly resources: readonly Resource[];
   readonly services: Services;
   readonly deployed: DeployedFunctions;
-  /** As a client asks, through the edge. */
+  /** Sends a request through the edge, as a client does. */
   request(request: ViewerRequest): Promise<OriginAnswer>;
-  /** As a client asks for a WebSocket, through the edge. */
+  /** Opens a WebSocket through the edge, as a client does. */
   connect(request: ViewerRequest): Promise<ClientSocket | OriginAnswer>;
   /** Invokes a schedule's function, by its name in functions.json, as EventBridge does. */
   runSchedule(name: string): Promise<Answered>;

@@ -6,7 +6,10 @@ const asItCame = "an HTTP API finds a route by the path as it came, and has none
 const toTheShell = `CloudFront hands whatever ends as the web shell's path does to its API: ${ownWords}`;
 const shell = (what: string) => `onmemos/workspaces/shell: ${what}`;
 
-/** Where the two ways answer differently, and why. One that is not listed is a failure, and so is one that is gone. */
+/**
+ * The known differences between the two ways, with reasons. An unlisted one fails the test, and so does an outdated
+ * one.
+ */
 export const differences: Readonly<Record<string, string>> = {
   "novita/stats/metrics: its success": ownRequests,
   "novita/stats/metrics: its key in the path": ownRequests,

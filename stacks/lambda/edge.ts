@@ -5,7 +5,7 @@ import type { OriginRequest } from "./events.ts";
 /** A request as a client sends it; the names of its headers are in lower case. */
 export interface ViewerRequest {
   readonly method: string;
-  /** As it is in the request line: `/v1/jobs?limit=1`. */
+  /** The target of the request line: `/v1/jobs?limit=1`. */
   readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | undefined;
@@ -75,7 +75,7 @@ function normalized(path: string): string {
     const character = String.fromCharCode(Number.parseInt(escaped.slice(1), 16));
     return /[\w.~-]/.test(character) ? character : escaped;
   });
-  // Of a scheme that nobody knows only dot segments are taken out.
+  // For an unknown scheme, URL removes only dot segments.
   return new URL(`edge://edge${decoded}`).pathname;
 }
 
@@ -86,7 +86,7 @@ function matches(pattern: string | undefined, path: string): boolean {
   return new RegExp(`^${parts.join(".*")}$`).test(path);
 }
 
-/** Without a global of Node: at the edge there is none. What belongs to one connection does not go on. */
+/** Runs the edge function without the globals of Node, which the edge lacks. Drops headers of one connection. */
 function runFunction(code: string, { method, headers, target }: ViewerRequest, uri: string) {
   const [, query = ""] = splitAt(target, "?");
   const sent = Object.entries(headers).filter(([name]) => !ofTheConnection.includes(name));
@@ -109,7 +109,7 @@ function runFunction(code: string, { method, headers, target }: ViewerRequest, u
 
 const ofTheConnection = ["host", "connection", "keep-alive", "transfer-encoding", "upgrade", "expect"];
 
-/** At the first mark; the rest is undefined where there is none. */
+/** Splits a text at the first mark. The rest is undefined without a mark. */
 function splitAt(text: string, mark: string): [string, string?] {
   const at = text.indexOf(mark);
   return at === -1 ? [text] : [text.slice(0, at), text.slice(at + 1)];

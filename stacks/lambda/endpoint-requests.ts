@@ -3,7 +3,7 @@ import { huge } from "#testing/catalog-cases.ts";
 import type { GoodRequest } from "#testing/catalog-requests.ts";
 import type { ViewerRequest } from "./edge.ts";
 
-/** A request of the catalog as it is sent, with both ids, and changed where that is said. */
+/** Returns a request of the catalog with both ids and these changes. */
 export function viewerRequest({ method, path, sent }: GoodRequest, changed: Partial<GoodRequest["sent"]> = {}) {
   const { key, body, headers = {} } = { ...sent, ...changed };
   const text = typeof body === "string" || body === undefined ? body : JSON.stringify(body);
@@ -22,7 +22,7 @@ export function viewerRequest({ method, path, sent }: GoodRequest, changed: Part
   } satisfies ViewerRequest;
 }
 
-/** What an endpoint refuses, or answers without a change, made of a request that it answers. */
+/** Returns requests that an endpoint refuses or answers without a change, derived from one that it answers. */
 export function unchangingRequests(endpoint: Endpoint, good: GoodRequest): Readonly<Record<string, ViewerRequest>> {
   const { method, path, sent } = good;
   const hasBody = method === "POST" || method === "PUT" || endpoint.body !== undefined;

@@ -9,22 +9,22 @@ import {
   startRuntimeApi,
 } from "./runtime-api.ts";
 
-/** A function as it is deployed. */
+/** A deployed function. */
 export interface LambdaFunction {
   readonly name: string;
   readonly arn: string;
-  /** Of its unpacked zip. */
+  /** The directory of its unpacked zip. */
   readonly directory: string;
   /** Module and export: `index.handler`. */
   readonly handler: string;
   readonly memoryMb: number;
   readonly timeoutSeconds: number;
   readonly logGroup: string;
-  /** What is set for it, without what Lambda sets. */
+  /** Its variables without those of Lambda. */
   readonly environment: Readonly<Record<string, string>>;
   /** Hosts that only its network knows, and their addresses, as a private zone of Route 53 has them. */
   readonly hosts: Readonly<Record<string, string>>;
-  /** Of its role. */
+  /** The credentials of its role. */
   readonly credentials: Readonly<Record<"accessKeyId" | "secretAccessKey" | "sessionToken", string>>;
 }
 
@@ -117,7 +117,7 @@ function argumentsOf({ directory, memoryMb }: LambdaFunction): string[] {
   return ["--permission", ...read, `--max-old-space-size=${heapMb}`];
 }
 
-/** What Lambda sets by itself (Lambda Developer Guide, "Defined runtime environment variables"). */
+/** Returns the variables that Lambda sets (Lambda Developer Guide, "Defined runtime environment variables"). */
 function ownVariables({ name, handler, directory, memoryMb, logGroup, credentials }: LambdaFunction) {
   return {
     _HANDLER: handler,

@@ -6,7 +6,7 @@ export interface OriginRequest {
   readonly method: string;
   /** Escaped, as the edge sends it. */
   readonly path: string;
-  /** Without `?`. */
+  /** The query without `?`. */
   readonly query: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array | undefined;
@@ -89,19 +89,19 @@ function requestEvent({ method, query, headers, body }: OriginRequest, { domainN
 /** Bodies of other types come in base64 ("Working with binary media types for HTTP APIs"). */
 const textTypes = /^(text\/|application\/(json|javascript|xml))/i;
 
-/** Of a name that came more than once, all values with a comma between them. */
+/** Joins the values of a repeated name with commas. */
 function joined(pairs: readonly (readonly [string, string])[]): Record<string, string> {
   const values = new Map<string, string>();
   for (const [name, value] of pairs) values.set(name, values.has(name) ? `${values.get(name)},${value}` : value);
   return Object.fromEntries(values);
 }
 
-/** What a WebSocket API hands over as somebody asks for a connection ("Route selection expressions", `$connect`). */
+/** Returns the event of a new connection ("Route selection expressions", `$connect`). */
 export function connectEvent(request: OriginRequest, connectionId: string = randomUUID()): object {
   return socketEvent(request, connectionId, "CONNECT");
 }
 
-/** The last event of a connection, whoever ended it ("Route selection expressions", `$disconnect`). */
+/** Returns the last event of a connection, for an end by either side ("Route selection expressions", `$disconnect`). */
 export function disconnectEvent(request: OriginRequest, connectionId: string): object {
   return socketEvent(request, connectionId, "DISCONNECT");
 }
@@ -143,11 +143,11 @@ export interface QueueMessage {
   readonly id: string;
   readonly receipt: string;
   readonly body: string;
-  /** Those that SQS counts and dates by: `SentTimestamp`, `ApproximateReceiveCount`, of a FIFO queue also its group. */
+  /** The times and counts of SQS: `SentTimestamp`, `ApproximateReceiveCount`, and the group in a FIFO queue. */
   readonly attributes: Readonly<Record<string, string>>;
 }
 
-/** What Lambda hands over of a queue's messages ("Using Lambda with Amazon SQS"). */
+/** Returns the event of a queue's messages ("Using Lambda with Amazon SQS"). */
 export function sqsEvent(queueArn: string, messages: readonly QueueMessage[]): object {
   return {
     Records: messages.map(({ id, receipt, body, attributes }) => ({
@@ -164,7 +164,7 @@ export function sqsEvent(queueArn: string, messages: readonly QueueMessage[]): o
   };
 }
 
-/** What EventBridge Scheduler hands over: the input of the schedule's target, as it stands there. */
+/** Returns the event of EventBridge Scheduler: the unchanged input of the schedule's target. */
 export function scheduleEvent(input: string): unknown {
   return JSON.parse(input);
 }

@@ -98,7 +98,7 @@ interface FunctionUrl {
   readonly functionName: string;
 }
 
-/** By the host of each, as the synthesis names it. */
+/** Returns the function URLs by their hosts in the synthesis. */
 function functionUrls(resources: readonly Resource[]): ReadonlyMap<string, FunctionUrl> {
   return new Map(
     ofType(resources, "aws:lambda/functionUrl:FunctionUrl").map(({ name, inputs }) => {
@@ -137,7 +137,7 @@ const noUpgrade = gatewayAnswer(403, "Forbidden");
 
 const tooLarge = gatewayAnswer(431, "Request Header Fields Too Large");
 
-/** Whatever a function answers to HEAD, nothing of it follows the headers. */
+/** Removes the body from an answer to HEAD. */
 function withoutBody({ method }: OriginRequest, answer: OriginAnswer): OriginAnswer {
   return method === "HEAD" ? { ...answer, body: Buffer.alloc(0) } : answer;
 }

@@ -48,7 +48,7 @@ export async function startLocal(
   };
 }
 
-/** The target goes out as it is: fetch would write it anew. */
+/** Sends the target unchanged, which fetch would normalize. */
 async function askServer(url: string, { method, target, headers, body }: ViewerRequest): Promise<OriginAnswer> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {

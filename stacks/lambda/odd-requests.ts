@@ -68,7 +68,7 @@ const oddPaths = [
   ...["/api/instances/inst_%2F", "/api/v1/environments/a%2541b", "/session/%32", "/docs/..%2Fopenapi.json"],
 ];
 
-/** Of function URLs, which decode nothing. */
+/** Paths of function URLs, which decode nothing. */
 const oddExecPaths = [
   ...["/v1/sessions/a%2Fb/execute", "/v1/sessions/a%2541/execute", "/v1/cloudrun/workspaces/100%25/runsh"],
   ...["/v1/sessions/ws-n-u-1/execute?x=%2F", "/v1/cloudrun/workspaces/a/b/execute", "/v1/sessions//execute"],

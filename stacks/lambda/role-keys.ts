@@ -3,7 +3,7 @@ import type { LocalIdentity } from "#local/identities.ts";
 import { ACCOUNT } from "../synthesis/cloud.ts";
 import type { Resource } from "../synthesis/synthesize.ts";
 
-/** What Lambda gives a function of its role. */
+/** The credentials that Lambda gives a function for its role. */
 export type RoleKey = Readonly<Record<"accessKeyId" | "secretAccessKey" | "sessionToken", string>>;
 
 /** The credentials of a role: those of another one open nothing that this one may. */
@@ -22,7 +22,7 @@ export function functionRoles(resources: readonly Resource[]): string[] {
   return [...new Set(made.map(({ inputs }) => String(inputs.role)))];
 }
 
-/** As whom STS knows a function of this role. */
+/** Returns the identity of a function of this role at STS. */
 export function identityOfRole(arn: string): LocalIdentity {
   const name = arn.slice(arn.lastIndexOf("/") + 1);
   return {

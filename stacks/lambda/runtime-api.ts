@@ -16,12 +16,12 @@ export interface FailedInvocation {
   readonly errorMessage: string;
 }
 
-/** What a function answered, or what Lambda says of its failure. */
+/** The answer of a function, or its failure in the form of Lambda. */
 export type Answered = { readonly value: unknown } | { readonly error: FailedInvocation };
 
 /** The runtime API of one process, on loopback (Lambda Developer Guide, "Using the Lambda runtime API"). */
 export interface RuntimeApi {
-  /** Host and port, as the process is told them. */
+  /** Host and port, for the process. */
   readonly address: string;
   /** Answers once the process asks for an invocation, or why its init failed. */
   asked(): Promise<FailedInvocation | undefined>;
@@ -65,7 +65,7 @@ export async function startRuntimeApi(): Promise<RuntimeApi> {
       () => response.writeHead(400).end(),
     );
   });
-  // A process that is frozen keeps its connection for as long as it is.
+  // A frozen process keeps its connection.
   Object.assign(server, { keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0 });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -35,16 +35,16 @@ import { RECEIVER_HOST } from "./stage.ts";
 
 /** What stands for the services of AWS, on loopback, with what a stage has of them under the names of its synthesis. */
 export interface Services {
-  /** By which functions find them. */
+  /** Variables that lead functions to the services. */
   readonly variables: ServiceVariables;
   /** The adapters of this process to the same things. */
   readonly ports: { readonly table: Table; readonly queue: Queue; readonly sealer: Sealer; readonly blobs: Blobs };
   readonly stsEndpoint: string;
   readonly eks: Eks;
   readonly connections: Connections;
-  /** Of the queue, on AWS. */
+  /** Returns the name of the queue on AWS. */
   nameOf(queue: EventQueue): string;
-  /** As a service of AWS calls SQS by a form, `Action=SendMessage&…`. */
+  /** Sends a form to SQS as a service of AWS does: `Action=SendMessage&…`. */
   sendForm(queue: EventQueue, form: string): Promise<void>;
   /** So many messages at most; who has dealt with one removes it. */
   receive(queue: EventQueue, most: number): Promise<QueueMessage[]>;
@@ -53,11 +53,11 @@ export interface Services {
 }
 
 export interface ServiceVariables {
-  /** Of every function: the SDK and Berth's own calls read the same ones. */
+  /** Variables of every function, which both the SDK and Berth's own calls read. */
   readonly endpoints: Readonly<Record<string, string>>;
-  /** In place of what was synthesized, where a function is told that: the address of a queue names its host. */
+  /** Replacements for synthesized variables, because the address of a queue names its host. */
   readonly addresses: Readonly<Record<string, string>>;
-  /** That only the network of the functions knows. */
+  /** Host names that only the network of the functions knows. */
   readonly hosts: Readonly<Record<string, string>>;
 }
 
@@ -78,7 +78,7 @@ function pathOf(url: string): string {
   return new URL(url).pathname;
 }
 
-/** Starts them for a stage, empty. There is no cluster until one is opened: whoever describes it is told so. */
+/** Starts empty services for a stage. Until a cluster is opened, EKS answers that there is none. */
 export async function startServices(resources: readonly Resource[]): Promise<Services> {
   const variables = variablesIn(resources);
   const { TABLE_NAME = "", SEALER_KEY_ID = "", BLOBS_BUCKET = "", EKS_CLUSTER = "", SOCKET_API_URL = "" } = variables;
@@ -158,7 +158,7 @@ export async function startServices(resources: readonly Resource[]): Promise<Ser
   };
 }
 
-/** What functions are told of the stage, together. */
+/** Returns the variables of all functions of the stage. */
 export function variablesIn(resources: readonly Resource[]): Readonly<Record<string, string>> {
   const made = resources.filter(({ type, read }) => type === "aws:lambda/function:Function" && !read);
   return Object.assign({}, ...made.map(({ inputs }) => inputs.environment.variables));

@@ -8,7 +8,7 @@ export type Talk = readonly (readonly (object | string)[])[];
 const command = (text: string, more: object = {}) => ({ type: "command", command: text, ...more });
 const ofLength = (bytes: number) => command("x".repeat(bytes - JSON.stringify(command("")).length));
 
-/** Of a workspace whose commands run. */
+/** Talks with a workspace whose commands run. */
 export const talks: Readonly<Record<string, Talk>> = {
   "a command with output": [[command("echo out; echo err >&2")]],
   "an exit code": [[command("exit 3")]],

@@ -72,7 +72,7 @@ export function socketGatewayOf(
   };
 }
 
-/** Of one message: a longer one ends its connection ("Quotas for configuring and running a WebSocket API"). */
+/** The longest message. A longer one ends its connection ("Quotas for configuring and running a WebSocket API"). */
 const MOST_BYTES = 128 * 1024;
 
 export function textOf(frame: object | string): string {

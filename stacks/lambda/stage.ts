@@ -10,7 +10,7 @@ export const LONG_MS = 600_000;
 /** Where receivers of webhooks are. No deployment dials its own machine: this name leads there in its network alone. */
 export const RECEIVER_HOST = "hooks.internal";
 
-/** The stage whose functions are run here: it lets in whom the tests of the catalog log in. */
+/** Synthesizes the stage of these tests, which admits the users of the catalog. */
 export function synthesizeStage(): Promise<Resource[]> {
   return synthesize("lambda", {
     DOMAIN: "berth.dev",

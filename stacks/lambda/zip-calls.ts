@@ -2,15 +2,15 @@ import type { FunctionEntry } from "../functions-file.ts";
 import { connectEvent, httpApiEvent, type OriginRequest, sqsEvent } from "./events.ts";
 import type { Answered } from "./runtime-api.ts";
 
-/** An event as AWS would send it, and what is wrong with the answer to it; nothing: it is as it should be. */
+/** An event in the form of AWS, and the faults of its answer. No fault means that the answer is right. */
 export interface ZipCall {
   readonly event: unknown;
   readonly isRight: (answered: Answered) => boolean;
 }
 
 /**
- * Calls that reach nothing outside of the function: behind the edge what needs no key and no port answers, whatever needs a
- * key asks for it, and past the edge nothing does. A schedule asks the table at once, and is only loaded.
+ * Returns calls that reach nothing outside of the function. Through the edge, a public endpoint without ports answers
+ * and others ask for a key. Past the edge, none answers. A schedule is only loaded, because it asks the table at once.
  */
 export function callsOf(entry: FunctionEntry, originSecret: string): ZipCall[] {
   const edge = { "x-berth-origin": originSecret };
