@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
 import type { ServerChannel } from "ssh2";
 import { commandInside, type Inside } from "#process/inside.ts";
-import { findProcess } from "#process/process-identity.ts";
+import { signalProcess } from "#process/process-identity.ts";
+import { findGuests } from "./ssh-guests.ts";
 import type { Started } from "./ssh-runs.ts";
 
 /** Runs a command without a terminal: its three streams, and how it ended. It is hung up on when its client goes. */
@@ -46,24 +46,12 @@ function hangUp(child: ChildProcess): void {
 function signalGroup(child: ChildProcess, { sandbox }: Inside, name: NodeJS.Signals): void {
   const { pid } = child;
   if (pid === undefined || hasEnded(child)) return;
-  for (const member of sandbox ? guestsIn(pid) : [-pid]) kill(member, name);
+  if (sandbox) void signalGuests(pid, name).catch(() => undefined);
+  else kill(-pid, name);
 }
 
-/** Programs that wait for their child inside. A signal that the child handles would end them. */
-const wrappers: ReadonlySet<string> = new Set(["nsenter", "bwrap"]);
-
-/** The processes of this group, without the wrappers. */
-function guestsIn(group: number): number[] {
-  const pids = readdirSync("/proc").map(Number).filter(Number.isInteger);
-  return pids.filter((pid) => findProcess(pid)?.group === group && !wrappers.has(nameOf(pid)));
-}
-
-function nameOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
-  } catch {
-    return "";
-  }
+async function signalGuests(group: number, name: NodeJS.Signals): Promise<void> {
+  for (const guest of await findGuests(group)) signalProcess(guest, name);
 }
 
 function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
