@@ -6,7 +6,10 @@ import { lineOf } from "./ssh-notices.ts";
 /** Long enough for a client to ask for its shell and read the answer. */
 const READ_WITHIN_MS = 10_000;
 
-/** Answers every session of a client whose environment has ended with the reason, and opens nothing else. */
+/** As many as a connection into a living environment may have. A client that asks for more is cut off. */
+const MOST_SESSIONS = 10;
+
+/** Answers the sessions of a client whose environment has ended with the reason, and opens nothing else. */
 export function serveEnded(connection: Connection, { words, at }: Pick<EndedLogin, "words" | "at">, end: () => void) {
   setTimeout(end, READ_WITHIN_MS).unref();
   const answer = (channel: ServerChannel | undefined) => {
@@ -14,7 +17,10 @@ export function serveEnded(connection: Connection, { words, at }: Pick<EndedLogi
     channel?.exit(255);
     channel?.end();
   };
+  let sessions = 0;
   connection.on("session", (accept) => {
+    sessions += 1;
+    if (sessions > MOST_SESSIONS) return end();
     const session = accept();
     session.on("pty", (agree) => agree?.());
     session.on("shell", (open) => answer(open()));
