@@ -28,7 +28,7 @@ it.each([
   writeFileSync(path, text);
 
   expect(() => sshHostKey(home)).toThrow(
-    `${path} is damaged: it holds no private key.\nPut it back from a copy, or remove it`,
+    `${path} is damaged: it holds no private key.\nPut it back from a copy, or remove the file`,
   );
 });
 
@@ -38,6 +38,6 @@ it.each([1_024, 1_536])("is refused where it is an RSA key of %d bits", (modulus
   writeFileSync(path, privateKey.export({ type: "pkcs1", format: "pem" }));
 
   expect(() => sshHostKey(home)).toThrow(
-    `${path} is too weak. The RSA key has ${modulusLength} bits, and at least 2048 are needed`,
+    `${path} is too weak. The RSA key has ${modulusLength} bits, and at least 2048 are needed: make another one with ssh-keygen -t ed25519, or remove the file`,
   );
 });

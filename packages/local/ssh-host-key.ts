@@ -16,14 +16,14 @@ export function sshHostKey(home: string): string {
   if (!(parsed instanceof Error)) {
     const weakness = weaknessOf(`${parsed.type} ${parsed.getPublicSSH().toString("base64")}`);
     if (weakness === undefined) return key;
-    throw new Error(`${path} is too weak. ${weakness}`);
+    throw new Error(`${path} is too weak. ${weakness}, or ${remedy}`);
   }
-  throw new Error(
-    `${path} is damaged: it holds no private key.\n` +
-      "Put it back from a copy, or remove it: the next start makes a new one, which clients that know this stack refuse " +
-      "until their known_hosts forgets it.",
-  );
+  throw new Error(`${path} is damaged: it holds no private key.\nPut it back from a copy, or ${remedy}`);
 }
+
+const remedy =
+  "remove the file: the next start makes a new one, which clients that know this stack refuse until their known_hosts " +
+  "forgets it.";
 
 function weaknessOf(publicKey: string): string | undefined {
   if (publicKey.startsWith("ssh-dss ")) return "DSA keys are refused: make another one with ssh-keygen -t ed25519";
