@@ -16,8 +16,10 @@ function handler(event) {
     request.headers["x-berth-key"] = { value: found[1] || "/" };
     request.uri = found[2] || "/";
   }
-  // No route begins with a misspelt prefix, and a key behind one is a key all the same: no log may hold it.
-  if (!found) request.uri = request.uri.replace(/^(\/+(?:k|%6b|%4b)\/)[^/]+/i, "$1***");
+  // No route begins with a misspelt prefix, and a key behind one is a key all the same: no log may hold it. Slashes, dots,
+  // backslashes and the k may be escaped, also twice.
+  const misspelt = /^((?:[/.\\]|%(?:25)*(?:2f|2e|5c))+(?:k|%(?:25)*[46]b)(?:[/\\]|%(?:25)*(?:2f|5c))+)[^/]+/i;
+  if (!found) request.uri = request.uri.replace(misspelt, "$1***");
   if (/^\/v1\/cloudrun\/workspaces\/[^/]+\/shell$/.test(request.uri)) {
     // A WebSocket API has no paths.
     request.headers["x-berth-path"] = { value: request.uri };

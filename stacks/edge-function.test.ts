@@ -64,6 +64,8 @@ test.each([
   ["///K/abc", "///K/***"],
   ["/%6B/abc/v1/jobs", "/%6B/***/v1/jobs"],
   ["/%4b/a%2Fb/v1/jobs", "/%4b/***/v1/jobs"],
+  ["/k%5Cabc/v1/jobs", "/k%5C***/v1/jobs"],
+  ["/./k/abc/v1/jobs", "/./k/***/v1/jobs"],
 ])("the key behind the misspelt prefix of %s reaches no origin", (sent, uri) => {
   const request = requestAfter(sent);
 
@@ -71,7 +73,20 @@ test.each([
   expect(request.headers["x-berth-path"]?.value ?? uri).toBe(uri);
 });
 
-test.each(["/", "/k", "/keys", "/v1/k/abc"])("%s has no key in front", (sent) => {
+test.each([
+  "/%6b%2fabc",
+  "/k%2fabc/v1/jobs",
+  "/k%2Fabc%2Fv1/jobs",
+  "/%2Fk/abc",
+  "/%2e/%6B%2fabc",
+  "/%252fk%252fabc",
+  "/%25256b/abc",
+  "/\\k\\abc",
+])("neither the path nor a header of %s holds the key", (sent) => {
+  expect(JSON.stringify(requestAfter(sent))).not.toContain("abc");
+});
+
+test.each(["/", "/k", "/keys", "/v1/k/abc", "/.k", "/keys/abc"])("%s has no key in front", (sent) => {
   const { uri, headers } = requestAfter(sent);
 
   expect([uri, headers["x-berth-key"]]).toEqual([sent, undefined]);
