@@ -1,4 +1,5 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { networkInterfaces } from "node:os";
@@ -6,7 +7,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { metadataAddresses } from "#core/metadata-addresses.ts";
 import { eventually, type Fixture, lacks, openFixture, pidsOf, processesOf } from "./fixture.ts";
-import { closedRoutes, enteringNetwork } from "./network.ts";
+import { closedRoutes, enteringNetwork, joinPatiently, type joinToMachine } from "./network.ts";
 import { PATIENCE_MS } from "./patience-fixture.ts";
 import { isAlive } from "./process-identity.ts";
 import { readProcesses, writeMark } from "./records.ts";
@@ -236,6 +237,33 @@ function portOf(server: Server, host: string): Promise<number> {
     });
   });
 }
+
+describe("a network that cannot be joined", () => {
+  const joining = (join: typeof joinToMachine) => joinPatiently("1", "berth", AbortSignal.timeout(PATIENCE_MS), join);
+
+  it("is given up at once where a program is missing", async () => {
+    let tries = 0;
+    const joined = joining(async () => {
+      tries += 1;
+      await once(spawn("/nonexistent/slirp4netns"), "spawn");
+      return { lost: Promise.resolve() };
+    });
+
+    await expect(joined).rejects.toThrow("ENOENT");
+    expect(tries).toBe(1);
+  });
+
+  it("is tried again where the machine refuses", async () => {
+    let tries = 0;
+    await joining(async () => {
+      tries += 1;
+      if (tries < 3) throw Object.assign(new Error("spawn EAGAIN"), { code: "EAGAIN" });
+      return { lost: Promise.resolve() };
+    });
+
+    expect(tries).toBe(3);
+  });
+});
 
 /** Prints which of its arguments, each `<host>:<port>`, it could connect to. */
 const reaching = `

@@ -84,17 +84,28 @@ const joinPausesMs = [250, 500, 1_000, 2_000, 4_000, 8_000];
 
 /**
  * Joins the network of a new sandbox. Tries again where the machine refuses, as it does for a moment where another run of
- * the same user uses up what Linux counts for each user. Throws after the last try, or when the run is to end.
+ * the same user uses up what Linux counts for each user. Throws after the last try, when the run is to end, and at once
+ * where a program is missing.
  */
-export async function joinPatiently(pid: string, name: string, signal: AbortSignal): ReturnType<typeof joinToMachine> {
+export async function joinPatiently(
+  pid: string,
+  name: string,
+  signal: AbortSignal,
+  join = joinToMachine,
+): ReturnType<typeof joinToMachine> {
   for (const pauseMs of joinPausesMs) {
     try {
-      return await joinToMachine(pid, name);
-    } catch {
+      return await join(pid, name);
+    } catch (error) {
+      if (isMissing(error)) throw error;
       await sleep(pauseMs, undefined, { signal });
     }
   }
-  return joinToMachine(pid, name);
+  return join(pid, name);
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "EACCES");
 }
 
 /** The words that run something in the network of a sandbox whose first process this is, and nothing else of it. */
