@@ -30,12 +30,16 @@ export function ingressAccess(runtime: Runtime): Authorize {
   const check = keyCheck({ table: runtime.ports.table, ids, clock, settings, memory: keys });
   return async (incoming, host) => {
     try {
+      // A key first: it is checked from memory most of the time, and two reads find the page of its owner.
+      const actor = await actorOf(check, incoming).catch(asRefusal);
+      const isOther = isOtherSite(incoming, host);
+      const own = actor instanceof Refusal || isOther ? undefined : await findOwn(runtime, actor, host);
+      if (own) return own;
       const open = isLabel(host.label) ? await findPageWithLogin(contextOf(runtime), host.label) : undefined;
       if (open) return targetIn(open);
-      const actor = await actorOf(check, incoming);
-      return isOtherSite(incoming, host) ? otherSite : await targetOf(runtime, actor, host);
+      if (actor instanceof Refusal) return actor.situation === "disabledUser" ? disabledUser : noKey;
+      return isOther ? otherSite : unknown;
     } catch (error) {
-      if (error instanceof Refusal) return error.situation === "disabledUser" ? disabledUser : noKey;
       const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
       log.error("page failed", { outage: isOutage(error), error: withoutKeys(words) });
       return outage;
@@ -65,9 +69,15 @@ function isOtherSite({ headers }: IncomingMessage, { host }: IngressHost): boole
   return ![`http://${host}`, `https://${host}`].includes(origin.toLowerCase());
 }
 
-async function targetOf(runtime: Runtime, actor: Actor, { label }: IngressHost): Promise<Target | Page> {
+/** Returns a refusal, which an open page does not mind. Throws any other error. */
+function asRefusal(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
+  throw error;
+}
+
+async function findOwn(runtime: Runtime, actor: Actor, { label }: IngressHost): Promise<Target | Page | undefined> {
   const environment = isLabel(label) ? await findAddressed(contextOf(runtime), actor.uid, label) : undefined;
-  if (!environment) return unknown;
+  if (!environment) return undefined;
   const target = targetIn(environment);
   return "port" in target ? { ...target, actor } : target;
 }

@@ -5,6 +5,7 @@ import { createEnvironment, type NewEnvironment } from "#core/environments/verbs
 import { apiKeyKey, environmentKey } from "#core/keys.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { version } from "#http/version.ts";
+import { countedPort } from "#testing/counted-ports.ts";
 import { recordingLog } from "#testing/log.ts";
 import { memoryIdentity } from "#testing/memory-identity.ts";
 import { actorOf, type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
@@ -26,6 +27,8 @@ export interface AskOptions {
 /** The ingress over real connections, the core on memory ports, and a page that a test serves for an environment. */
 export interface IngressFixture {
   readonly world: MemoryWorld;
+  /** The calls of the ingress to the table. */
+  readonly reads: string[];
   readonly log: ReturnType<typeof recordingLog>;
   readonly port: number;
   /** Of alice, which the page's environment belongs to. */
@@ -49,7 +52,9 @@ export async function openIngressFixture(times: Partial<IngressTimes> = {}): Pro
   const { clock, ids, settings, ...ports } = world.ctx;
   const deployment = { version, startedAt: clock.now(), isolation: "memory", limits: "memory" };
   const identity = memoryIdentity({ callers: [] });
-  const runtime: Runtime = { ports: { ...ports, identity }, clock, ids, log, settings, deployment };
+  const reads: string[] = [];
+  const table = countedPort("table", ports.table, reads);
+  const runtime: Runtime = { ports: { ...ports, table, identity }, clock, ids, log, settings, deployment };
   const pages = startIngress(runtime, times);
   const server = createServer((incoming, outgoing) => {
     if (!pages.answer(incoming, outgoing)) outgoing.writeHead(418).end("the API");
@@ -64,6 +69,7 @@ export async function openIngressFixture(times: Partial<IngressTimes> = {}): Pro
   const keyOf = (owner: string, changes = {}) => newKey(world, owner, changes);
   return {
     world,
+    reads,
     log,
     port,
     page,

@@ -71,6 +71,19 @@ describe("who sees a page", () => {
     expect((await get({})).status).toBe(401);
   });
 
+  it("costs two reads with a key that is remembered, one where the label is free, and none without a name and key", async () => {
+    await get();
+    const readsOf = async (...request: Parameters<typeof get>) => {
+      fixture.reads.length = 0;
+      await get(...request);
+      return fixture.reads.length;
+    };
+
+    expect(await readsOf()).toBe(2);
+    expect(await readsOf({}, "nobody.preview.localhost:8080")).toBe(1);
+    expect(await readsOf({}, "..preview.localhost:8080")).toBe(0);
+  });
+
   it("is every holder of its owner's key, once an environment whose page had a password is not active", async () => {
     await fixture.environment("ide", { hasLogin: true, policy: { ...reservation, restarts: true } });
     await requestStop(fixture.world.as("alice"), "ide");
