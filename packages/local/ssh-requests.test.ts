@@ -88,7 +88,7 @@ describe.each(["bubblewrap", "none"] as const)("requests on a session that runs,
   });
 
   it("take standard error that comes after its client closed the channel", async () => {
-    const channel = await exec(client, "trap '' HUP; head -c 5000000 /dev/zero >&2");
+    const channel = await exec(client, "trap '' HUP; echo $$ >pid; exec head -c 5000000 /dev/zero >&2");
     // A client that does not read takes this much; the rest waits in the server.
     await eventually(
       async () => channel.stderr.readableLength,
@@ -102,7 +102,7 @@ describe.each(["bubblewrap", "none"] as const)("requests on a session that runs,
 
     expect((await fixture.say("echo in")).out).toBe("in\n");
     await eventually(
-      async () => (await fixture.say("pgrep -x head || echo over")).out,
+      async () => (await fixture.say("kill -0 $(cat pid) || echo over")).out,
       (out) => out === "over\n",
     );
   });
