@@ -7,7 +7,7 @@ let fixture: SshFixture;
 beforeEach(async () => {
   fixture = await openSshFixture("none");
   const login = { login: fixture.login, keys: [fixture.key.public] };
-  noteEndedLogin(fixture.home, login, { words: "The job has ended", at: Date.now() });
+  noteEndedLogin(fixture.home, login, { kind: "end", words: "The job has ended", at: Date.now() });
 });
 afterEach(() => fixture.close());
 
