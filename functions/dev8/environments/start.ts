@@ -39,7 +39,7 @@ export const endpoint = dev8.post(
       checkLines(body, { name: known.name, userId: String(known.labels.userId) });
       const changes = newRun(ctx, body, known.labels);
       const started = await refusedAs(noVolume, requestStart(ctx, id, changes, { token: resource.uid }));
-      // What somebody else started runs something else.
+      // A run that another request started runs something else.
       if (!isStartedBy(started, resource.uid)) throw containerExists(id);
     }
     const workspace = await waitUntilRunning(ctx, id);

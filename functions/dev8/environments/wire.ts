@@ -109,15 +109,15 @@ function fqdnOf({ domain }: Settings, { addressLabel }: Environment): string {
   return `${addressLabel}.${hostOf(domain)}`;
 }
 
-/** Both forms are printed: where there is a certificate nobody names a port. */
+/** Returns the URL of a page. The document prints both forms: with a certificate the URL has no port. */
 function pageOf({ scheme, domain }: Settings, fqdn: string): string {
   if (scheme === "https") return `https://${fqdn}${domain.slice(hostOf(domain).length)}`;
   return `http://${fqdn}${domain.slice(hostOf(domain).length) || ":8080"}`;
 }
 
 /**
- * The contract's form is for a domain that has an SSH endpoint of its own at that port. Names below localhost have
- * none: there it is the command that works, once that is known.
+ * Returns the SSH command. The contract's form needs a domain with an SSH endpoint at that port. Names below localhost
+ * have none, so there it is the command that works, once that is known.
  */
 function sshOf({ domain }: Settings, { run: { address }, access }: Environment, fqdn: string): string {
   const isLocal = hostOf(domain).endsWith(".localhost") && address?.ip === "127.0.0.1";

@@ -44,7 +44,7 @@ function toStats(instances: readonly Environment[], now: number): z.infer<typeof
   };
 }
 
-/** Nobody looked at it for a whole interval after somebody should have. */
+/** Reports whether no look came for a whole interval after it was due. */
 function isOverdue(instance: Environment, now: number): boolean {
   return instance.phase === "active" && now > nextUseLookAt(instance) + idlePolicy.everyMs;
 }

@@ -48,7 +48,7 @@ export const Instance = z.object({
   readyAt: Timestamp.nullable(),
   lastUsedAt: Timestamp.nullable(),
   stoppedAt: Timestamp.nullable(),
-  /** What was last decided about its idleness, and by which sign of use. */
+  /** The latest decision about its idleness, and the sign of use that it was based on. */
   autoStop: z
     .object({
       verdict: z.enum(["keep", "stop"]),
@@ -181,7 +181,7 @@ function toPortMapping({ port, kind, address }: PortStatus): z.infer<typeof Port
   return [{ port, endpoint: isPage ? urlOf(address) : address, type: isPage ? "http" : "tcp" }];
 }
 
-/** An address with a port of its own is dialled as it is; a mere name is served behind a certificate. */
+/** Returns the URL of an address. One with a port is used unchanged, and a plain name is behind a certificate. */
 function urlOf(address: string): string {
   return /:\d+$/.test(address) ? `http://${address}` : `https://${address}`;
 }

@@ -43,14 +43,14 @@ const CatalogueFile = z.object({
     .array(Template)
     .min(1)
     .refine((templates) => isDistinct(templates.map(({ id }) => id)), "must not name a template twice"),
-  /** Labels; the first is that of whoever names none. */
+  /** Labels. The first one is the default. */
   regions: z.array(z.string().min(1).max(64)).min(1),
 });
 
 export type Product = z.output<typeof Product>;
 export type Template = z.output<typeof Template>;
 
-/** What can be asked for. What is found by name stays at hand, and is counted. */
+/** The offered products and templates. Lookups by name are cached and counted. */
 export interface Catalogue {
   readonly products: LookupCache<Product>;
   readonly templates: LookupCache<Template>;

@@ -5,7 +5,7 @@ export interface CacheNumbers {
   readonly misses: number;
 }
 
-/** Keeps what was found by a key, for things that never change while the process lives. */
+/** Caches values by key. They must never change while the process lives. */
 export interface LookupCache<Value> {
   /** undefined: there is no such thing; that is never kept, so that what clients make up takes no room. */
   find(key: string): Value | undefined;

@@ -31,7 +31,7 @@ export const endpoint = novita.get(
 
 export const handler = lambda(endpoint, { table });
 
-/** Of this process: bytes, seconds, and percent of one CPU over its whole life. */
+/** Returns numbers of this process: bytes, seconds, and percent of one CPU over its whole life. */
 function readSystem() {
   const { heapUsed, heapTotal, external, rss } = process.memoryUsage();
   const { user, system } = process.cpuUsage();

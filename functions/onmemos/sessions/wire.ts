@@ -41,7 +41,7 @@ export const ListQuery = z.object({ namespace: z.string().toLowerCase(), user: z
 /** What the two families call what they share (docs/apis/onmemos.md#workspaces). */
 export type Called = "Session" | "Workspace";
 
-/** `ws-`, two names of at most 40 characters and a number: what is anything else was never made. */
+/** `ws-`, two names of at most 40 characters and a number. No session has an id of another form. */
 const form = /^ws-[a-z0-9_-]{3,81}-\d{1,15}$/;
 
 /** Whether a path's text can be the id of something; the table takes none of any length. */
@@ -49,7 +49,7 @@ export function isSessionId(text: string): boolean {
   return form.test(text);
 }
 
-/** What the caller's path names, for as long as it is there. */
+/** Returns the session of the caller's path while it exists. */
 export async function sessionOf(ctx: UserContext<"table">, id: string, called: Called): Promise<Environment> {
   const session = isSessionId(id) ? await findEnvironment(ctx, id) : undefined;
   if (!session || isGone(session, ctx.clock.now())) throw notFound(called);
@@ -69,7 +69,7 @@ export function isGone({ phase, end: { outcome }, times: { endsAt }, labels }: E
   return outcome?.phase === "expired" || (endsAt !== null && now >= endsAt);
 }
 
-/** So much of `isGone` as a brief tells: whatever else it says, nobody is given more time than this. */
+/** Reports what a brief can tell of `isGone`. No session gets more time than this. */
 export function isLongGone({ end: { outcome }, createdAt }: Brief, now: number): boolean {
   return outcome?.phase === "expired" || now >= createdAt + MOST_TTL_MINUTES * 60_000;
 }

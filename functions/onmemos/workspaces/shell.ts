@@ -4,8 +4,7 @@ import { onmemos } from "#http/dialects/onmemos.ts";
 import { lambda } from "#lambda/lambda.ts";
 
 /**
- * What is served at the address of the web shell to a client that asks for no WebSocket
- * (docs/apis/onmemos.md#web-shell).
+ * Answers a client that asks for no WebSocket at the address of the web shell (docs/apis/onmemos.md#web-shell).
  */
 export const endpoint = onmemos.get(
   "/v1/cloudrun/workspaces/{workspace_id}/shell",

@@ -20,7 +20,7 @@ export const endpoint = sessionManager.get(
     const name = params.name.slice(0, 128);
     if (!isBackupName(name)) throw new Problem("notFound", `Backup ${name} not found`);
     const archive = await readArchive(ctx, name);
-    // The address lets in whoever has it, for some minutes: it is written down nowhere.
+    // The address needs no key for some minutes, so no record or log holds it.
     if ("url" in archive) {
       return answer(new Uint8Array(), { status: 302, contentType: "text/plain", headers: { Location: archive.url } });
     }

@@ -40,7 +40,10 @@ export const SessionSummary = z.object({
   last_activity: Timestamp,
 });
 
-/** What the caller's path names: any text is taken, and what is no session, or is on its way out, is not found. */
+/**
+ * Returns the session of the caller's path. Throws `notFound` for any other text, and for a session that is being
+ * deleted.
+ */
 export async function sessionOf(ctx: UserContext<"table">, { uuid }: z.infer<typeof SessionRef>): Promise<Environment> {
   const unknown = new Problem("notFound", `Session ${uuid.slice(0, 64)} not found`);
   if (!/^[0-9a-f]{8}$/.test(uuid)) throw unknown;
@@ -134,7 +137,7 @@ const statuses = {
   deleted: failed,
 } as const satisfies Record<Phase, (session: Environment) => Status>;
 
-/** The latest thing that somebody did with it; to look at it is none. */
+/** Returns when the session was last used. Reading it is no use. */
 function lastActivityOf({
   createdAt,
   queuedAt,

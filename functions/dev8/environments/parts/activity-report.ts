@@ -18,7 +18,7 @@ export const ActivityReport = z.object({
   timestamp: moment("timestamp"),
 });
 
-/** As it is taken: no time is in the future. */
+/** The snapshot of a report. Its times never lie in the future. */
 export const Snapshot = z.object({
   lastIDEActivity: Timestamp.optional(),
   lastSSHActivity: Timestamp.optional(),
@@ -33,7 +33,7 @@ export interface Report {
   readonly lastUsedAt: number | undefined;
 }
 
-/** What a report says. One that says nothing of connections and times says that the workspace is in use. */
+/** Reads a report. Without connections and times it means that the workspace is in use. */
 export function toReport({ snapshot, timestamp }: z.infer<typeof ActivityReport>, now: number): Report {
   const reportedAt = timeOf(timestamp, now) ?? now;
   const [ide, ssh] = [timeOf(snapshot?.lastIDEActivity, now), timeOf(snapshot?.lastSSHActivity, now)];

@@ -12,7 +12,7 @@ const MOST_SECRET_BYTES = 16 * 1024;
 /** docs/apis/common.md#ids-and-times: the client's own choice, unique for its owner alone. */
 export const idForm = /^[A-Za-z0-9][A-Za-z0-9_-]{9,62}$/;
 
-/** The variable that each secret is in its workspace; shown to nobody, in the order of docs/apis/dev8.md#fields. */
+/** The variables of secrets in a workspace, in the order of docs/apis/dev8.md#fields. No answer shows them. */
 export const variableOf = {
   githubToken: "GITHUB_TOKEN",
   codeServerPassword: "CODE_SERVER_PASSWORD",
@@ -24,7 +24,7 @@ export const variableOf = {
   geminiApiKey: "GEMINI_API_KEY",
 } as const;
 
-/** The body of a create. Of several faults the first in the order of docs/apis/dev8.md#fields is told. */
+/** The body of a create. The error names the first fault in the order of docs/apis/dev8.md#fields. */
 export function CreateWorkspace(settings: ServedSettings) {
   const named = { name: line("name", shownText), userId: line("userId", shownText).default("default-user") };
   const given = { ...named, baseImage: Base.default("node") };
@@ -103,7 +103,7 @@ function workspaceId() {
     .meta({ example: "test-workspace-001" });
 }
 
-/** Throws where a line of a start is none that people may see, unless the workspace has it since an earlier version. */
+/** Throws for a line of a start that may not be shown, unless the workspace has it from an earlier version. */
 export function checkLines(body: StartWorkspace, known: { readonly name: string; readonly userId: string }): void {
   for (const name of ["name", "userId"] as const) {
     if (body[name] !== known[name] && !shownText.test(body[name])) throw new Problem("invalid", noControls(name));
@@ -124,7 +124,7 @@ function noControls(name: string): string {
   return `${name} must not contain control characters`;
 }
 
-/** Whatever is wrong with it, the row has one message. */
+/** Returns a number field with one message for all faults. */
 function between(name: string, lowest: number, highest: number) {
   const message = `${name} must be between ${lowest} and ${highest}`;
   return z.number(message).min(lowest, message).max(highest, message);

@@ -1,6 +1,6 @@
 import type { UserContext } from "#core/context.ts";
 
-/** Of one part of a host name (RFC 1035). */
+/** The longest part of a host name (RFC 1035). */
 const LONGEST = 63;
 const HASH_DIGITS = 6;
 const HASHED = 3;

@@ -43,7 +43,7 @@ async function notFailedBefore(ctx: CreateContext, id: string, resource: NewReso
   return isOver ? { ...resource, uid: ctx.ids.uid(), isRepeat: false } : resource;
 }
 
-/** Under the first host label that nobody else has. */
+/** Makes the workspace under the first free host label. */
 async function beginWorkspace(ctx: CreateContext, body: NewBody, resource: NewResource): Promise<Environment> {
   for (const label of hostLabelsOf(ctx, body.workspaceId, body.cloudRegion)) {
     try {
@@ -57,7 +57,7 @@ async function beginWorkspace(ctx: CreateContext, body: NewBody, resource: NewRe
   throw new Problem("unavailable", "Service unavailable");
 }
 
-/** Not what somebody worked in since an earlier request of the same key, nor what another request made under this id. */
+/** Removes a workspace of this request that was never used. A workspace of another request under this id stays. */
 async function removeUnused(ctx: CreateContext, id: string, uid: string): Promise<void> {
   const isUnused = (workspace: Environment) => workspace.uid === uid && workspace.times.firstActiveAt === null;
   const isGone = (workspace: Environment | undefined) => workspace === undefined;
@@ -71,7 +71,7 @@ const REMOVAL_MS = 2_000;
 const isThere = (id: string) => new Problem("conflict", `workspace ${id} already exists. Start it or delete it first.`);
 const isBeingDeleted = (id: string) => new Problem("conflict", `workspace ${id} is being deleted`);
 
-/** Why an id cannot be used again, by what has it. */
+/** Reasons why an id cannot be used again, by the state of its workspace. */
 const refusals = {
   CREATING: containerExists,
   STARTING: containerExists,

@@ -10,9 +10,9 @@ import type { Served } from "#http/runtime.ts";
 import type { WorkspaceLabels } from "../wire.ts";
 import { type StartWorkspace, variableOf } from "./fields.ts";
 
-/** No end of its own: a guess for the plan alone. */
+/** A guess for the plan, because a workspace has no end. */
 const USUAL_MS = 8 * 3_600_000;
-/** As the document's log prints it. */
+/** The size in the log of the published document. */
 const HOME_GB = 5;
 const HOME = "/home/dev8";
 const WORKSPACE = `${HOME}/workspace`;
@@ -21,8 +21,7 @@ const SSH_PORT = 22;
 const PASSWORD_BYTES = 24;
 
 /**
- * What was made for a failed create is removed, and secrets live as long as a run
- * (docs/apis/dev8.md#bodies-and-effects).
+ * A failed create leaves nothing, and secrets live as long as a run (docs/apis/dev8.md#bodies-and-effects).
  */
 const policy: Policy = {
   time: "none",
@@ -114,7 +113,7 @@ function imageOf({ settings }: Served<UserContext>, { baseImage }: StartWorkspac
   return settings.workspaceImage.replaceAll("<base>", baseImage);
 }
 
-/** A password that nobody sent is known inside the workspace alone. */
+/** Returns the variables of a workspace. A generated password is known only inside it. */
 function variables({ ids }: UserContext, body: StartWorkspace): Record<string, string> {
   const names = Object.keys(variableOf) as (keyof typeof variableOf)[];
   const sent = names.flatMap((name) => (body[name] ? [[variableOf[name], body[name]]] : []));

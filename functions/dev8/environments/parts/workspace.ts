@@ -44,8 +44,8 @@ export async function refusedAs<Done>(problem: Problem, deed: Promise<Done>): Pr
 }
 
 /**
- * Watches a workspace on its way to RUNNING, for the wait budget; undefined: it was deleted meanwhile. Throws
- * `unexpected` when its run ended by itself.
+ * Watches a workspace on its way to RUNNING, for the wait budget. Returns undefined if it was deleted. Throws
+ * `unexpected` if its run ended by itself.
  */
 export async function waitUntilRunning(ctx: UserContext<"table">, id: string): Promise<Environment | undefined> {
   const isDecided = (workspace: Environment | undefined) =>
@@ -55,12 +55,12 @@ export async function waitUntilRunning(ctx: UserContext<"table">, id: string): P
   return seen;
 }
 
-/** False: whoever waited for it to run waits in vain, since it was stopped or deleted meanwhile. */
+/** Reports whether it shall run. A false ends the wait of a caller, because it was stopped or deleted. */
 export function isToRun({ goal: { desired } }: Environment): boolean {
   return desired === "active";
 }
 
-/** Whether there is a container, or will be one unless somebody stops it. */
+/** Whether there is a container, or will be one unless a user stops it. */
 export const hasContainer = {
   CREATING: true,
   STARTING: true,

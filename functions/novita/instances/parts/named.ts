@@ -5,7 +5,7 @@ import type { Environment } from "#core/environments/record/record.ts";
 import { Problem } from "#core/problem.ts";
 import type { InstanceRef } from "../wire.ts";
 
-/** The instance of a path; throws `notFound` for what has not the form of an id, too. */
+/** Returns the instance of a path. Throws `notFound` for an unknown id and for a text that is no id. */
 export async function instanceOf(
   ctx: UserContext<"table">,
   { instanceId }: z.infer<typeof InstanceRef>,

@@ -10,7 +10,7 @@ import { publishedGithubName } from "#http/published-patterns.ts";
 import type { Catalogue, Product } from "../../parts/catalogue.ts";
 
 const MINUTE_MS = 60_000;
-/** No end of its own: a guess for the plan alone. */
+/** A guess for the plan, because an instance has no end. */
 const USUAL_MS = 8 * 60 * MINUTE_MS;
 const READY_WITHIN_MS = 10 * MINUTE_MS;
 /** GitHub's own rule for names. */
@@ -19,7 +19,7 @@ const githubName = /^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$/;
 /** docs/apis/novita.md#auto-stop. */
 export const idlePolicy = { afterMs: 20 * MINUTE_MS, everyMs: 5 * MINUTE_MS };
 
-/** Where events go. */
+/** The URL that receives events. */
 export const WebhookUrl = z
   .string()
   .refine(isReceiverUrl, "webhookUrl must be a valid http or https URL")
@@ -76,7 +76,7 @@ export function InstanceBody({ products, templates, regions }: Catalogue) {
 
 export type InstanceBody = z.output<ReturnType<typeof InstanceBody>>;
 
-/** What an instance is in the words of the core. Whoever is named as its GitHub user enters it with the keys there. */
+/** Returns an instance as an environment of the core. The SSH keys of its GitHub user open it. */
 export function newInstance(catalogue: Catalogue, resource: NewResource, body: InstanceBody): NewEnvironment {
   const { name, productName, templateId, gpuNum, rootfsSize, region, githubUser, webhookUrl } = body;
   const product = catalogue.products.find(productName);

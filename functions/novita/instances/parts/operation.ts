@@ -17,7 +17,7 @@ const Operation = z.object({
 export const StartOperation = Operation.extend({ estimatedReadyTime: Timestamp });
 export const StopOperation = Operation;
 
-/** How long a machine that is there takes to fetch an image and start it: a guess for whoever waits. */
+/** A guess of how long a present machine takes to fetch an image and start it. */
 const TYPICAL_MS = 5 * 60_000;
 
 /** What a start or a stop is answered with. The same start, or stop, has the same id however often it is asked for. */

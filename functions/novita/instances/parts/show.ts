@@ -18,7 +18,7 @@ export async function showInstances(
   return Promise.all(shown);
 }
 
-/** One instance as it is now. */
+/** Returns the present state of one instance. */
 export async function showInstance(
   ctx: UserContext<"table" | "sealer">,
   instance: Environment,
@@ -27,7 +27,7 @@ export async function showInstance(
   return toInstance(instance, advice.get(instance.uid), jupyter);
 }
 
-/** To unseal costs a call to the key service: a token that was opened is kept for as long as it is the same. */
+/** Returns the opened token and keeps it until it changes, because opening one costs a call to the key service. */
 async function jupyterOf(ctx: UserContext<"sealer">, instance: Environment): Promise<OpenJupyter | undefined> {
   const {
     uid,

@@ -11,7 +11,7 @@ export const StopInstance = z.object({ webhookUrl: WebhookUrl });
 
 const stopped: readonly InstanceStatus[] = ["stopped", "failed", "terminated"];
 
-/** Stops it, whatever it is doing; what is stopped already, or is being deleted, is told so. */
+/** Stops an instance in any state. The answer says if it is stopped already or is being deleted. */
 export async function stopInstance(
   ctx: UserContext<"table" | "queue" | "sealer" | "fetch">,
   instance: Environment,

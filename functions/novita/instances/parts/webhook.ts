@@ -5,7 +5,7 @@ import { connectionOf, type InstanceStatus, statusOf } from "../wire.ts";
 /** The statuses that a receiver is sent: `creating` is the answer of the create, and a stop is sent when it is done. */
 const sent: readonly InstanceStatus[] = ["starting", "running", "health_checking", "ready", "failed", "stopped"];
 
-/** Why it came to this, where that is told. */
+/** Returns the reason of a status, for the statuses that have one. */
 const reasons: Partial<Record<InstanceStatus, (said: string | null, broken: string | null) => string | null>> = {
   failed: (said, broken) => broken ?? said,
   stopped: (said) => said,

@@ -14,9 +14,8 @@ export interface JobCounts {
 }
 
 /**
- * What was done for the caller's instances, from their own records: runs that were asked for, steps that were seen and
- * written down, and posts to receivers. Of a deleted instance only its posts are left. The rate is per second over the
- * last 5 minutes.
+ * Counts the work for the caller's instances from their records: requested runs, recorded steps, and posts to
+ * receivers. A deleted instance only has its posts. The rate is per second over the last 5 minutes.
  */
 export async function countJobs(ctx: UserContext<"table">): Promise<JobCounts> {
   const [{ shown: instances }, page] = await Promise.all([

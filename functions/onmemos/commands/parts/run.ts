@@ -6,7 +6,7 @@ import { type Called, notFound, sessionOf, statusOf } from "../../sessions/wire.
 
 type Command = Pick<ExecRequest, "words" | "stdin" | "timeoutSeconds">;
 
-/** A shell's text; it is one argument, whatever it begins with. */
+/** Returns a command that runs a text in a shell. The text is one argument, even if it begins with `-`. */
 export function shellCommand(text: string, timeoutSeconds: number): Command {
   return { words: ["/bin/sh", "-c", "--", text], timeoutSeconds };
 }

@@ -52,7 +52,7 @@ function numberOf(id: string): number {
   return Number(id.slice(id.lastIndexOf("-") + 1));
 }
 
-/** Each number has a uid of its own that a repeat finds again: no two records ever share one. */
+/** Derives a uid from the number, so that a repeat finds it again and no two records share one. */
 function uidOf({ ids }: Pick<UserContext, "ids">, { id, uid }: NewResource, number: number): string {
   return number === Number(id) ? uid : ids.hash(`${uid}#${number}`).slice(0, 32);
 }

@@ -57,7 +57,7 @@ export const CreateSession = z.object({
 
 export const CreateWorkspace = z.object({ ...shared, ttl_minutes: TtlMinutes.default(180) });
 
-/** A session as it is asked for, once every default is filled in. */
+/** A requested session with all defaults filled in. */
 export interface WantedSession {
   readonly template: keyof typeof images;
   readonly namespace: string;

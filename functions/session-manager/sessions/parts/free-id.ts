@@ -5,8 +5,8 @@ import { Conflict } from "#core/problem.ts";
 const TRIES = 5;
 
 /**
- * Makes a session under the id that was chosen, or under another where somebody has that one: 8 digits are not many.
- * The others follow from the first, so that a repeat comes to the same one.
+ * Makes a session under the chosen id, or under another one if that id is taken, because ids have only 8 digits. The
+ * other ids follow from the first, so a repeat arrives at the same one.
  */
 export async function withFreeId<Made>(
   ctx: Context,

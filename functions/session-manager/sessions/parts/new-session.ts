@@ -6,7 +6,7 @@ import type { NewResource } from "#core/idempotency.ts";
 import type { ServedSettings } from "#http/dialects/settings.ts";
 import { hostLabelOf, resourcesOf } from "../wire.ts";
 
-/** No end of its own: a guess for the plan alone. */
+/** A guess for the plan, because a session has no end. */
 const USUAL_MS = 8 * 3_600_000;
 const WORKSPACE_GB = 5;
 /** The IDE, and `POST /chat`. */

@@ -3,7 +3,7 @@ import { countWaiting } from "#core/chat/read.ts";
 import type { UserContext } from "#core/context.ts";
 import { type SessionRef, type SessionState, sessionOf, toSessionState } from "../wire.ts";
 
-/** The session that a path names, as it is now: reading it changes nothing. */
+/** Returns the present state of the session in a path, and changes nothing. */
 export async function readSession(
   ctx: UserContext<"table">,
   params: z.infer<typeof SessionRef>,
