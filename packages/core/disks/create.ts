@@ -48,17 +48,22 @@ const DAY_SECONDS = 24 * 3600;
 async function nameDisk(ctx: Context<"table">, disk: Disk): Promise<boolean> {
   const written = (await writeRecord(ctx, disk)) ?? (await findDisk(ctx, disk.owner, disk.uid));
   if (!written || written.phase === "purged") return false;
+  if (await addName(ctx, disk)) return true;
+  // A disk that was named and deleted since may have contents: its purge alone ends it.
+  if (written.deletedAt !== null) return false;
+  const ttl = Math.floor(ctx.clock.now() / 1000) + DAY_SECONDS;
+  await writeRecord<Disk>(ctx, { ...written, phase: "purged", operations: [], dueAt: undefined, ttl });
+  return false;
+}
+
+/** False when another disk has the name. A repeat finds the disk named, maybe by another name since. */
+async function addName(ctx: Context<"table">, { owner, uid, name }: Disk): Promise<boolean> {
   let isTaken = false;
-  await changeDirectory(ctx, disk.owner, (directory) => {
-    const holder = uidOf(directory, disk.name);
-    isTaken = holder !== undefined && holder !== disk.uid;
-    if (isTaken || nameOf(directory, disk.uid) !== undefined) return undefined;
-    return [...directory.names, [disk.name, disk.uid]];
+  await changeDirectory(ctx, owner, (directory) => {
+    const isNamed = nameOf(directory, uid) !== undefined;
+    isTaken = !isNamed && uidOf(directory, name) !== undefined;
+    return isNamed || isTaken ? undefined : [...directory.names, [name, uid]];
   });
-  if (isTaken) {
-    const ttl = Math.floor(ctx.clock.now() / 1000) + DAY_SECONDS;
-    await writeRecord<Disk>(ctx, { ...written, phase: "purged", operations: [], dueAt: undefined, ttl });
-  }
   return !isTaken;
 }
 
