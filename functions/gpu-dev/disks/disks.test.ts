@@ -7,10 +7,6 @@ const DAY = 24 * 3_600_000;
 const nameRule = "Disk name must contain only letters, numbers, hyphens, and underscores";
 const badNames = ["", "..", "a/b", "a b", "a\0", "ü", "x".repeat(65), "data\n", "a'; DROP"];
 
-/** What is said of the name of a deleted disk; the world's clock begins on 20 January. */
-const deleted = (name: string) =>
-  `Disk '${name}' already exists: it is deleted, and an undelete brings it back until 2026-02-19 18:00 UTC`;
-
 interface DiskWorld extends HttpWorld {
   /** What was asked of the ports by the latest call. Its key was read by an earlier one, less than 30 s before. */
   calls(): string[];
@@ -174,13 +170,34 @@ describe("POST /v1/disks", () => {
     expect(await detail("POST", "/v1/disks", { disk_name: "x".repeat(64) })).toEqual([200, undefined]);
   });
 
-  test("refuses a name that is taken, a soft-deleted disk's too", async () => {
+  test("refuses a name that is taken", async () => {
     await world.call("POST", "/v1/disks", { disk_name: "data" });
-    const taken = await detail("POST", "/v1/disks", { disk_name: "data" });
-    await world.call("DELETE", "/v1/disks/data");
 
-    expect(taken).toEqual([409, "Disk 'data' already exists"]);
-    expect(await detail("POST", "/v1/disks", { disk_name: "data" })).toEqual([409, deleted("data")]);
+    expect(await detail("POST", "/v1/disks", { disk_name: "data" })).toEqual([409, "Disk 'data' already exists"]);
+  });
+
+  test("gives the name of a deleted disk to the new one; an undelete of the name says which disk that was", async () => {
+    await world.useOnce();
+    await world.call("DELETE", "/v1/disks/data");
+    const made = await world.call("POST", "/v1/disks", { disk_name: "data", size_gb: 20 });
+    const { body } = await world.call("GET", "/v1/disks?deleted=true");
+    const [{ disk_name: aside } = {}] = body.disks as Answer[];
+
+    const refused = await detail("POST", "/v1/disks/data/undelete");
+    const undeleted = await world.call("POST", `/v1/disks/${aside}/undelete`);
+    const { body: all } = await world.call("GET", "/v1/disks");
+
+    expect(made.status).toBe(200);
+    expect(body).toMatchObject({ disks: [{ is_deleted: true, delete_date: "2026-02-19" }], total: 1 });
+    expect(aside).toMatch(/^data-[0-9a-f]{8}$/);
+    // The world's clock begins on 20 January.
+    const hint = `An earlier disk of that name is: undelete '${aside}' until 2026-02-19 18:00 UTC`;
+    expect(refused).toEqual([409, `Disk 'data' is not marked for deletion. ${hint}`]);
+    expect(undeleted.body).toMatchObject({ disk_name: aside, action: "undelete" });
+    expect((all.disks as Answer[]).map((disk) => [disk.disk_name, disk.size_gb, disk.snapshot_count])).toEqual([
+      ["data", 20, 0],
+      [aside, 100, 1],
+    ]);
   });
 });
 
@@ -495,7 +512,7 @@ describe("POST /v1/disks/{disk_name}/rename", () => {
     for (const taken of ["a", "b"]) {
       expect(await refusal("a", taken), taken).toEqual([409, `Disk '${taken}' already exists`]);
     }
-    expect(await refusal("a", "marked")).toEqual([409, deleted("marked")]);
+    expect(await refusal("a", "marked")).toEqual([200, undefined]);
   });
 
   test("of two at once to one name lets one win", async () => {

@@ -6,7 +6,8 @@ import { sendLook } from "../look.ts";
 import { writeRecord } from "../write-record.ts";
 import { changeDirectory, nameOf, uidOf } from "./directory.ts";
 import { type Operation, putOperation } from "./operations.ts";
-import { type Disk, type DiskSource, findDisk } from "./record.ts";
+import { type Disk, type DiskPhase, type DiskSource, findDisk } from "./record.ts";
+import { setAside } from "./set-aside.ts";
 import { whyTaken } from "./view.ts";
 
 export interface NewDisk {
@@ -18,8 +19,8 @@ export interface NewDisk {
 
 /**
  * Makes a disk: its request and record first, which nobody can see, then its name, in the one write that decides.
- * Repeated with the same ids it makes the same disk. Throws `conflict` when the name is taken; a soft-deleted disk's
- * name counts.
+ * Repeated with the same ids it makes the same disk. A deleted disk gives its name up and is kept under another one.
+ * Throws `conflict` when a living disk has the name.
  */
 export async function createDisk(
   ctx: UserContext<"table" | "queue">,
@@ -29,26 +30,31 @@ export async function createDisk(
   const disk = newDisk(ctx, ctx.actor.uid, input, ids.uid);
   const operation = await putOperation(ctx, disk, "create", ids.id);
   const asked: Disk = { ...disk, operations: [{ id: operation.id, kind: "create" }] };
-  if (!(await nameDisk(ctx, asked))) {
-    throw await whyTaken(ctx, input.name);
-  }
+  if (!(await nameDisk(ctx, asked, givingUp))) throw await whyTaken(ctx, input.name);
   await sendLook(ctx, disk);
   return operation;
 }
 
-/** The disk that comes with an environment; undefined when somebody took the name meanwhile. */
+/** A disk in one of these phases gives its name up to a new one. */
+export const givingUp: readonly DiskPhase[] = ["deleted", "purging"];
+
+/**
+ * Makes the disk that comes with an environment; undefined when another disk has the name. A deleted disk keeps its
+ * name: the environment would begin with an empty disk without a word.
+ */
 export async function createDiskFor(ctx: UserContext<"table">, input: NewDisk): Promise<Disk | undefined> {
   const disk: Disk = { ...newDisk(ctx, ctx.actor.uid, input), phase: "available", dueAt: undefined };
-  return (await nameDisk(ctx, disk)) ? disk : undefined;
+  return (await nameDisk(ctx, disk, ["purging"])) ? disk : undefined;
 }
 
 const DAY_SECONDS = 24 * 3600;
 
 /** False when the name was taken; the record that nobody can see then goes by itself. */
-async function nameDisk(ctx: Context<"table">, disk: Disk): Promise<boolean> {
+async function nameDisk(ctx: Context<"table">, disk: Disk, phases: readonly DiskPhase[]): Promise<boolean> {
   const written = (await writeRecord(ctx, disk)) ?? (await findDisk(ctx, disk.owner, disk.uid));
   if (!written || written.phase === "purged") return false;
   if (await addName(ctx, disk)) return true;
+  if ((await setAside(ctx, disk.owner, disk.name, phases)) && (await addName(ctx, disk))) return true;
   // A disk that was named and deleted since may have contents: its purge alone ends it.
   if (written.deletedAt !== null) return false;
   const ttl = Math.floor(ctx.clock.now() / 1000) + DAY_SECONDS;

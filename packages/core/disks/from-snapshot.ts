@@ -35,13 +35,15 @@ export async function restoreDisk(
   const { read, record } = await changeRecord(ctx, {
     read: () => readSettled(ctx, name),
     decide: ({ disk, idle }): Disk | undefined => {
+      if (disk.uid === ids.uid) return undefined;
       sourceOf(disk, name, snapshotId);
       return withRestore(disk, { snapshot: snapshotId, disk: ids.uid, at: ctx.clock.now() }, idle);
     },
     what: `Disk '${name}' is`,
   });
   const disk = record ?? read.disk;
-  const source = sourceOf(disk, name, snapshotId);
+  // A repeat finds the disk that it made under the name that the other disk has given up to it.
+  const source = (disk.uid === ids.uid ? disk.source : undefined) ?? sourceOf(disk, name, snapshotId);
   return { operation: await createDisk(ctx, { name: newName, sizeGb: disk.sizeGb, source }, ids), source };
 }
 

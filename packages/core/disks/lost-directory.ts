@@ -6,12 +6,13 @@ import { uid as isUid, number, text } from "../shape.ts";
 import { Unreadable } from "../unreadable.ts";
 import { writeRecord } from "../write-record.ts";
 import type { Directory } from "./directory.ts";
+import { namedById } from "./named-by-id.ts";
 import { parseDisk } from "./parse.ts";
 import type { Disk } from "./record.ts";
 
 /**
  * The directory of an owner who has none: that of one who never had a disk, or made again from the disks that had a name,
- * as far as their records say it. Of two with one name the one with contents keeps it, and one that is being purged last.
+ * as far as their records say it. Of two with one name the living disk keeps it, then the disk with contents.
  * Undefined where somebody else wrote one meanwhile, as with an owner's very first disk. Throws `Unreadable` where a
  * record does not say its name, or only a newer version knows it: the directory decides, and would leave that disk out.
  */
@@ -21,7 +22,7 @@ export async function makeDirectoryAgain(ctx: Context<"table">, owner: string): 
   const { records, unreadable } = readEach(ctx, items, parseDisk);
   const broken = items.filter((item) => unreadable.has(keyText(item)));
   const named = [...records.filter(hadName).map(whatIsSaid), ...broken.flatMap(whatMayBeSaid)];
-  const names = named.sort(byContents).reduce(withName, []);
+  const names = named.sort(byLife).reduce(withName, []);
   if (names.length === 0) return none;
   const made = await writeRecord(ctx, { ...none, names });
   if (made) ctx.log.error("directory of disks made again", { owner, disks: names.length, unreadable: unreadable.size });
@@ -51,13 +52,15 @@ interface Said {
   readonly uid: string;
   readonly name: string;
   readonly createdAt: number;
-  /** 2: it has contents. 0: it is being purged, and may have given its name away already. */
-  readonly weight: 0 | 1 | 2;
+  /** A deleted disk may have given its name away already. */
+  readonly isLiving: boolean;
+  /** False for a disk that is being purged. */
+  readonly hasContents: boolean;
 }
 
 function whatIsSaid({ uid, name, createdAt, phase, volume, snapshots }: Disk): Said {
-  const contents = volume !== null || snapshots.length > 0 ? 2 : 1;
-  return { uid, name, createdAt, weight: phase === "purging" ? 0 : contents };
+  const hasContents = phase !== "purging" && (volume !== null || snapshots.length > 0);
+  return { uid, name, createdAt, isLiving: isLiving(phase), hasContents };
 }
 
 /** Answers what a record that cannot be read still says; it counts as full: nobody knows that its disk is empty. */
@@ -67,19 +70,23 @@ function whatMayBeSaid(item: Item): Said[] {
   if (phase === "purged" && !unreadable.isNewer) return [];
   if (unreadable.isNewer || !text(name)) throw unreadable;
   const since = number(createdAt) ? createdAt : Number.MAX_SAFE_INTEGER;
-  return [{ uid, name, createdAt: since, weight: phase === "purging" ? 0 : 2 }];
+  return [{ uid, name, createdAt: since, isLiving: isLiving(phase), hasContents: phase !== "purging" }];
 }
 
-function byContents(one: Said, other: Said): number {
-  return other.weight - one.weight || one.createdAt - other.createdAt;
+function isLiving(phase: unknown): boolean {
+  return phase !== "deleted" && phase !== "purging";
 }
 
-const LONGEST_NAME = 64;
-const UID_DIGITS = 8;
+function byLife(one: Said, other: Said): number {
+  return rank(other) - rank(one) || one.createdAt - other.createdAt;
+}
 
-function withName(names: Directory["names"], { name, uid, weight }: Said): Directory["names"] {
+function rank({ isLiving, hasContents }: Said): number {
+  return (isLiving ? 2 : 0) + (hasContents ? 1 : 0);
+}
+
+function withName(names: Directory["names"], { name, uid, hasContents }: Said): Directory["names"] {
   const isTaken = names.some(([one]) => one === name);
   if (!isTaken) return [...names, [name, uid]];
-  const other = `${name.slice(0, LONGEST_NAME - UID_DIGITS - 1)}-${uid.slice(0, UID_DIGITS)}`;
-  return weight === 2 ? [...names, [other, uid]] : names;
+  return hasContents ? [...names, [namedById(name, uid), uid]] : names;
 }

@@ -4,8 +4,8 @@ import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
 import { firstSettles } from "../making.ts";
-import { Problem } from "../problem.ts";
 import { createDisk } from "./create.ts";
+import { nameOf, readDirectory } from "./directory.ts";
 import type { Disk } from "./record.ts";
 import { deleteDisk } from "./requests.ts";
 import { getDisk } from "./view.ts";
@@ -87,23 +87,24 @@ test("a volume that was made and never recorded becomes the disk's, which has no
   expect(world.volumes.volumeIds()).toEqual([]);
 });
 
-test("a purge finds what was made and never recorded, though it is listed late, and frees the name no earlier", async () => {
+test("a purge finds what was made and never recorded, though it is listed late, and lets the disk have a name until then", async () => {
   const world = await worldWithUnrecorded({ settings: { diskRetentionDays: 0 }, listedAfterMs: 9 * MINUTE });
-  const settles = firstSettles((await diskOf(world)).making);
-  const isTaken = () =>
-    createDisk(world.as("alice"), { name: "data", sizeGb: 1 }).then(
-      () => false,
-      (error: unknown) => error instanceof Problem,
-    );
+  const { owner, uid, making } = await diskOf(world);
+  const settles = firstSettles(making);
+  const findName = async () => nameOf(await readDirectory(world.ctx, owner), uid);
 
   await deleteDisk(world.as("alice"), "data");
   await world.advance(settles - world.clock.now() - 5000);
-  const early = [world.volumes.volumeIds(), await isTaken()];
+  const early = [world.volumes.volumeIds(), await findName()];
+  await createDisk(world.as("alice"), { name: "data", sizeGb: 1 });
+  const aside = await findName();
   await world.advance(10_000);
 
-  expect(early).toEqual([["vol-1"], true]);
+  expect(early).toEqual([["vol-1"], "data"]);
+  expect(aside).toBe(`data-${uid.slice(0, 8)}`);
   expect(world.volumes.history().map(({ kind }) => kind)).toEqual(["created", "removed"]);
-  expect(await isTaken()).toBe(false);
+  expect(await findName()).toBeUndefined();
+  expect(await diskOf(world)).toMatchObject({ phase: "available", sizeGb: 1 });
 });
 
 test("nothing is left behind, whichever call of a disk's life dies before or after its effect", async () => {

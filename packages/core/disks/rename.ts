@@ -2,8 +2,10 @@ import type { Context, UserContext } from "../context.ts";
 import { sendLook } from "../look.ts";
 import { Problem, VolumeRefused } from "../problem.ts";
 import { writeRecord } from "../write-record.ts";
+import { givingUp } from "./create.ts";
 import { changeDirectory, type Directory, uidOf, without } from "./directory.ts";
 import { type Disk, tagsOf } from "./record.ts";
+import { setAside } from "./set-aside.ts";
 import { type DiskView, findDiskWithDirectory, getDisk, whyNotFound, whyTaken } from "./view.ts";
 
 export interface Renamed {
@@ -14,8 +16,9 @@ export interface Renamed {
 }
 
 /**
- * Gives a disk another name in one conditional write of the directory, then tags its snapshots. Throws `notFound`,
- * `gone`, or `conflict` when it is in use or the new name is taken (docs/apis/gpu-dev.md#disks). `giveUpTags` is asked
+ * Gives a disk another name in one conditional write of the directory, then tags its snapshots. A deleted
+ * disk gives the new name up. Throws `notFound`, `gone`, or `conflict` when it is in use or a living disk has the new
+ * name (docs/apis/gpu-dev.md#disks). `giveUpTags` is asked
  * when the tags' turn has come: what is not tagged by its abort counts as failed. A repeat under the same `token` goes on
  * where the first one died.
  */
@@ -33,15 +36,19 @@ export async function renameDisk(
   if (!view) throw await whyNotFound(ctx, name);
   requireRenamable(view, name);
   const { disk } = view;
-  let isTaken = false;
-  const change = (present: Directory): Directory["names"] | undefined => {
-    if (uidOf(present, name) !== disk.uid) throw new Problem("notFound", `Disk '${name}' not found`);
-    isTaken = uidOf(present, newName) !== undefined;
-    if (isTaken) return undefined;
-    return [...without(present.names, disk.uid), [newName, disk.uid]];
+  const give = async (known?: Directory): Promise<boolean> => {
+    let isTaken = false;
+    const change = (present: Directory): Directory["names"] | undefined => {
+      if (uidOf(present, name) !== disk.uid) throw new Problem("notFound", `Disk '${name}' not found`);
+      isTaken = uidOf(present, newName) !== undefined;
+      return isTaken ? undefined : [...without(present.names, disk.uid), [newName, disk.uid]];
+    };
+    await changeDirectory(ctx, ctx.actor.uid, change, known, token);
+    return !isTaken;
   };
-  await changeDirectory(ctx, ctx.actor.uid, change, directory, token);
-  if (isTaken) throw await whyTaken(ctx, newName);
+  const isGiven =
+    (await give(directory)) || ((await setAside(ctx, ctx.actor.uid, newName, givingUp)) && (await give()));
+  if (!isGiven) throw await whyTaken(ctx, newName);
   return tagRenamed(ctx, disk, newName, giveUpTags);
 }
 

@@ -2,10 +2,12 @@ import type { UserContext } from "../context.ts";
 import type { NewResource } from "../idempotency.ts";
 import { sendLook } from "../look.ts";
 import { Problem } from "../problem.ts";
+import { utcText } from "../utc.ts";
 import { changeRecord } from "../write-record.ts";
 import { changeDirectory, without } from "./directory.ts";
 import { closeOperation, findOperation, isClosed, type Operation, putOperation } from "./operations.ts";
 import { type Disk, type OperationKind, withAttemptAnew } from "./record.ts";
+import { findSetAside } from "./set-aside.ts";
 import { type DiskView, findMissing, getDisk } from "./view.ts";
 
 type RequestContext = UserContext<"table" | "queue">;
@@ -59,11 +61,19 @@ async function freeName(ctx: RequestContext, name: string, asked: Asked | undefi
 
 /** Takes the mark off again. Throws `notFound`, or `conflict` when it bears none. A purge that has begun is final. */
 export async function undeleteDisk(ctx: RequestContext, name: string, asked?: Asked): Promise<Requested> {
-  return changeDisk(ctx, { name, action: "undelete", asked }, ({ disk }) => {
-    if (disk.phase !== "deleted") throw new Problem("conflict", `Disk '${name}' is not marked for deletion`);
+  return changeDisk(ctx, { name, action: "undelete", asked }, async ({ disk }) => {
+    if (disk.phase !== "deleted") throw await whyNotDeleted(ctx, name);
     const unmarked = { ...disk, phase: "available", deletedAt: null, purgeAt: null } as const;
     return withAttemptAnew(unmarked, ctx.clock.now());
   });
+}
+
+/** What to say of a disk that is not deleted: also how to have back an earlier one that had its name. */
+async function whyNotDeleted(ctx: RequestContext, name: string): Promise<Problem> {
+  const earlier = await findSetAside(ctx, name);
+  const hint =
+    earlier && `. An earlier disk of that name is: undelete '${earlier.name}' until ${utcText(earlier.purgeAt)}`;
+  return new Problem("conflict", `Disk '${name}' is not marked for deletion${hint ?? ""}`);
 }
 
 interface Wanted {
@@ -91,7 +101,7 @@ function refuseOther({ disk, name }: DiskView, operation: Operation | undefined)
 async function changeDisk(
   ctx: RequestContext,
   { name, action, asked }: Wanted,
-  decide: (view: DiskView) => Disk,
+  decide: (view: DiskView) => Disk | Promise<Disk>,
 ): Promise<Requested> {
   let operation: Operation | undefined;
   const { record, read } = await changeRecord(ctx, {
@@ -102,7 +112,7 @@ async function changeDisk(
       operation = (await findAsked(ctx, operation && asked ? { ...asked, isRepeat: true } : asked)) ?? operation;
       if (operation && (isClosed(operation) || names(view.disk, operation))) return undefined;
       refuseOther(view, operation);
-      const decided = decide(view);
+      const decided = await decide(view);
       operation ??= await putOperation(ctx, { ...decided, name }, action, asked?.id);
       const operations = [...decided.operations, { id: operation.id, kind: action }];
       return { ...decided, operations, dueAt: ctx.clock.now() };

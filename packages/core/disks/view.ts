@@ -2,8 +2,7 @@ import type { Context, UserContext } from "../context.ts";
 import { diskKey, disksOf } from "../keys.ts";
 import type { Item } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
-import { readable, unlessUnreadable } from "../readable.ts";
-import { utcText } from "../utc.ts";
+import { readable } from "../readable.ts";
 import { type Directory, nameOf, parseDirectory, readDirectory, uidOf } from "./directory.ts";
 import { type Holders, readHolders } from "./lease.ts";
 import { parseDisk } from "./parse.ts";
@@ -32,15 +31,10 @@ export async function whyNotFound(ctx: UserContext<"table">, name: string): Prom
   return new Problem("notFound", isMissing ? recordMissing(name) : `Disk '${name}' not found`);
 }
 
-/** What to say of a name that is taken: of a deleted disk also how to have it back, as nothing shows it by itself. */
+/** What to say of a name that is taken. */
 export async function whyTaken(ctx: UserContext<"table">, name: string): Promise<Problem> {
-  const owner = ctx.actor.uid;
-  if ((await findMissing(ctx, owner, name)) !== undefined) return new Problem("conflict", recordMissing(name));
-  const uid = uidOf(await readDirectory(ctx, owner), name);
-  const disk = uid === undefined ? undefined : await unlessUnreadable(ctx, () => findDisk(ctx, owner, uid));
-  const isDeleted = disk?.phase === "deleted" && disk.purgeAt !== null;
-  const rest = isDeleted ? `: it is deleted, and an undelete brings it back until ${utcText(disk.purgeAt)}` : "";
-  return new Problem("conflict", `Disk '${name}' already exists${rest}`);
+  const isMissing = (await findMissing(ctx, ctx.actor.uid, name)) !== undefined;
+  return new Problem("conflict", isMissing ? recordMissing(name) : `Disk '${name}' already exists`);
 }
 
 /** What is said of a name that leads to no record. */

@@ -489,9 +489,54 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/lost-directory.ts",
-        find: 'weight: phase === "purging" ? 0 : contents }',
-        replace: "weight: contents }",
+        find: 'const hasContents = phase !== "purging" && (volume !== null',
+        replace: "const hasContents = phase !== null && (volume !== null",
+      },
+      {
+        file: "disks/lost-directory.ts",
+        find: 'return phase !== "deleted" && phase !== "purging";',
+        replace: 'return phase !== "deleted";',
       },
     ],
+  },
+  {
+    name: "a deleted disk's name taken while an undelete brings it back",
+    caughtBy: {
+      file: "disks/same-name.test.ts",
+      title: "keep the name with the undeleted disk, where the undelete was faster",
+    },
+    edits: [
+      {
+        file: "disks/set-aside.ts",
+        find: "if (await writeRecords(ctx, [moved, renamed(ctx, disk, newName)])) return true;",
+        replace: "renamed(ctx, disk, newName);\n    if (await writeRecords(ctx, [moved])) return true;",
+      },
+    ],
+  },
+  {
+    name: "a living disk set aside for a new one",
+    edits: [
+      {
+        file: "disks/set-aside.ts",
+        find: "if (!disk || !phases.includes(disk.phase) || newName === undefined) return false;",
+        replace: "if (!disk || newName === undefined) return false;",
+      },
+    ],
+  },
+  {
+    name: "a disk ended by a repeat of the create that made it",
+    caughtBy: {
+      file: "disks/create.test.ts",
+      title: "a repeat of a create leaves its disk alone once that was renamed and another disk has the name",
+    },
+    edits: [{ file: "disks/create.ts", find: "isTaken = !isNamed && uidOf", replace: "isTaken = uidOf" }],
+  },
+  {
+    name: "a deleted disk with contents preferred to a living disk of its name",
+    caughtBy: {
+      file: "disks/same-name.test.ts",
+      title: "a directory that is made again leaves the name with the living disk, however empty that is",
+    },
+    edits: [{ file: "disks/lost-directory.ts", find: "(isLiving ? 2 : 0)", replace: "(isLiving ? 1 : 0)" }],
   },
 ];

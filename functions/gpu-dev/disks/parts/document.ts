@@ -94,7 +94,7 @@ export const document: NounDocument = {
       requests: { "500 GB": { disk_name: "my-training-data", size_gb: 500 } },
       replies: { 200: requested("create", "Disk creation request queued successfully", "op-123-abc") },
       problems: {
-        409: "A disk of this name exists, there are 500 already, or the Idempotency-Key was used with another request",
+        409: "A living disk has this name, there are 500 already, or the Idempotency-Key was used with another request",
       },
     },
     list: {
