@@ -1,7 +1,7 @@
 import { createDisk } from "#core/disks/create.ts";
 import { renameDisk } from "#core/disks/rename.ts";
 import { deleteDisk, undeleteDisk } from "#core/disks/requests.ts";
-import { getDisk } from "#core/disks/view.ts";
+import { getDisk, listDisks } from "#core/disks/view.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { requestCancel, requestExtension, requestGuest, requestJupyter } from "#core/environments/verbs/requests.ts";
@@ -175,7 +175,7 @@ function asItsRunIsMade(cancelled: ClientAction): (environment: Environment) => 
   };
 }
 
-/** Disks made, deleted, undeleted about when the purge begins, and renamed. */
+/** Disks made, deleted, made anew under the same name, undeleted about when the purge begins, and renamed. */
 function diskActions(sim: Scheduler, world: SimulatedWorld, start: number): ClientAction[] {
   const owner = sim.pick(OWNERS);
   const at = (least: number, most: number) => start + (least + sim.random() * (most - least)) * MINUTE;
@@ -197,12 +197,27 @@ function diskActions(sim: Scheduler, world: SimulatedWorld, start: number): Clie
       }),
     );
   }
+  // Chosen without another call of `random`: all other schedules stay as they were.
+  if (Math.floor(deleted) % 3 === 2) {
+    const anew = deleted + (undeleted - deleted) * (deleted % 1);
+    actions.push(
+      ask(anew, "create disk anew", (ctx) => createDisk(ctx, { name: "data", sizeGb: 10 })),
+      ask(anew + MINUTE, "undelete the disk before", (ctx) => undeleteSetAside(ctx)),
+    );
+  }
   if (sim.random() < 0.3) {
     actions.push(
       ask(at(1, 6), "rename disk", async (ctx) => renameDisk(ctx, (await getDisk(ctx, "data")).name, "other")),
     );
   }
   return actions;
+}
+
+/** Undeletes the first disk that gave its name up, as its owner finds it in the list. */
+async function undeleteSetAside(ctx: Asked): Promise<void> {
+  const found = (await listDisks(ctx, { deleted: true })).find(({ name }) => name !== "data");
+  if (!found) throw new Error("No disk was set aside");
+  await undeleteDisk(ctx, found.name);
 }
 
 export function submit(

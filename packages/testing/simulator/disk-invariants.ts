@@ -75,6 +75,8 @@ export function diskWatch(options: {
     disks.set(next.uid, next);
     if (!used.has(next.uid)) for (const { token } of next.making) tokensOfUnused.add(token);
     if (next.volume) used.add(next.uid);
+    const sharing = [...disks.values()].find(({ uid, volume }) => uid !== next.uid && isSame(volume, next.volume));
+    if (sharing) violated(`disks ${sharing.name} and ${next.name} have one volume`);
     if (!before) return;
     if (drops(namesOfDisk(before), namesOfDisk(next))) checkNamed();
     if (!allowed[before.phase].includes(next.phase)) {
@@ -212,6 +214,10 @@ export function diskWatch(options: {
       },
     }),
   };
+}
+
+function isSame(one: Disk["volume"], other: Disk["volume"]): boolean {
+  return one !== null && one.id === other?.id;
 }
 
 function namesOfDisk({ volume, supersededVolumes = [], snapshots, making }: Disk): (string | undefined)[] {

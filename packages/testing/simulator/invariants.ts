@@ -18,6 +18,7 @@ import { type Calmness, type LatencyWatch, latencyWatch } from "./latency-invari
 import { ledgerWatch } from "./ledger-watch.ts";
 import { type LifeWatch, lifeWatch } from "./life-invariants.ts";
 import { machineWatch } from "./machine-invariants.ts";
+import { nameWatch } from "./name-invariants.ts";
 import { newReached, type Reached } from "./reached.ts";
 import { type RestoreWatch, restoreWatch } from "./restore-invariants.ts";
 
@@ -182,6 +183,7 @@ export function watch(
 
   const followed = isLarge ? living : environments;
   const disks = diskWatch({ compute, volumes, environments: followed, violated });
+  const names = nameWatch({ disks: disks.all, violated });
   const restores = restoreWatch({ disks, volumes, violated, now });
   const diskCallers: ((disk: Disk) => void)[] = [];
   const failures = failureWatch({
@@ -347,6 +349,7 @@ export function watch(
     if (written.kind === "message") chat.wroteMessage(written);
     if (isLedger(written) && !isJudged) wroteLedger([written]);
     if (written.kind === "disk") wroteDisk(written as unknown as Disk);
+    names.wrote(written);
     reached.wroteItem(written);
     also?.wroteItem(written);
   }

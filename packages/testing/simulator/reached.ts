@@ -90,6 +90,10 @@ const ofDisks = {
     before.volume === null && next.volume !== null && next.source !== undefined,
   "removal of a backup claimed": (before, next) => count(next, isClaimed) > count(before, isClaimed),
   "restore let go": (before, next) => (next.restores ?? []).length < (before.restores ?? []).length,
+  "deleted disk set aside for a new one": (before, next) =>
+    next.phase === "deleted" && next.name !== before.name && isSetAside(next),
+  "undeleted after it was set aside": (before, next) =>
+    before.phase === "deleted" && next.phase === "available" && isSetAside(next),
   "renamed disk tagged": (before, next) => next.taggedAs !== null && before.name !== next.name,
 } as const satisfies Record<string, Change<Disk>>;
 
@@ -185,6 +189,10 @@ export function newReached(): Reached {
 
 function count({ snapshots }: Disk, isSo: (one: DiskSnapshot) => boolean): number {
   return snapshots.filter(isSo).length;
+}
+
+function isSetAside({ name, uid }: Disk): boolean {
+  return name.endsWith(`-${uid.slice(0, 8)}`);
 }
 
 function isClaimed({ removingUntil }: DiskSnapshot): boolean {
