@@ -170,6 +170,7 @@ function withSnapshotsConformance(open: () => Promise<VolumesUnderTest>): void {
   makesVolumes(() => ({ ...test, newVolume, newSnapshot }));
   makesSnapshots(() => ({ ...test, newVolume, newSnapshot, ended }));
   tagsSnapshots(() => ({ ...test, newVolume, newSnapshot }));
+  keepsNamesakesApart(() => ({ ...test, ended }));
 }
 
 interface Subject extends VolumesUnderTest {
@@ -336,6 +337,60 @@ function tagsSnapshots(test: () => Subject): void {
 
         await expect(tagging, id).rejects.toMatchObject({ name: "VolumeRefused", message: expect.stringMatching(/ /) });
       }
+    });
+  });
+}
+
+/** A deleted disk is kept while a new disk has its name. */
+function keepsNamesakesApart(test: () => VolumesUnderTest & { ended(id: string): Promise<VolumeSnapshot> }): void {
+  const owner = "0".repeat(32);
+  const newDisk = async (uid: string) => {
+    const { volumes, content, ended } = test();
+    const key = `owner#${owner}#disk|${uid}`;
+    // Disks of one name begin within one moment, and their uids may begin alike.
+    const { id } = await volumes.createVolume({
+      token: `${uid}-1`,
+      sizeGb: 10,
+      zone: "zone-a",
+      snapshotId: undefined,
+      key,
+    });
+    await content.write(id, uid);
+    const snapshot = await volumes.createSnapshot(id, { name: "data", disk: uid, attempt: "a-r1-1", key });
+    await ended(snapshot.id);
+    return { uid, key, id, snapshot: snapshot.id };
+  };
+
+  describe("the volumes and snapshots of two disks of one name", () => {
+    it("are others, and the purge of one leaves those of the other", async () => {
+      const { volumes, content, ended } = test();
+      const old = await newDisk(`${"d".repeat(31)}1`);
+      const next = await newDisk(`${"d".repeat(31)}2`);
+      await volumes.tagSnapshot(old.snapshot, { name: "data-dddddddd", disk: old.uid, key: old.key });
+
+      for (const { id } of await volumes.listSnapshots(old.id)) await volumes.removeSnapshot(id);
+      await volumes.removeVolume(old.id);
+
+      expect(old.id).not.toBe(next.id);
+      expect(await volumes.findVolume(old.id)).toBeUndefined();
+      expect(await volumes.listVolumes(`${old.uid}-1`)).toEqual([]);
+      expect(await volumes.listVolumes(`${next.uid}-1`)).toMatchObject([{ id: next.id }]);
+      expect(await volumes.listOwned()).toMatchObject([{ id: next.id, key: next.key }]);
+      expect(await volumes.listOwnedSnapshots()).toEqual([{ id: next.snapshot, key: next.key }]);
+      expect((await ended(next.snapshot)).tags).toMatchObject({ name: "data", disk: next.uid });
+      expect(await content.read(next.id)).toBe(next.uid);
+    });
+
+    it("come back each as it was: a volume made of the old disk's snapshot holds what that held", async () => {
+      const { volumes, content } = test();
+      const old = await newDisk(`${"d".repeat(31)}1`);
+      await volumes.removeVolume(old.id);
+      const next = await newDisk(`${"d".repeat(31)}2`);
+
+      const wanted = { token: `${old.uid}-2`, sizeGb: 10, zone: "zone-a", snapshotId: old.snapshot, key: old.key };
+      const restored = await volumes.createVolume(wanted);
+
+      expect([await content.read(restored.id), await content.read(next.id)]).toEqual([old.uid, next.uid]);
     });
   });
 }
