@@ -50,6 +50,7 @@ test("every package that is installed has a licence that we accept, and what may
 test("every dependency is named in one exact version", () => {
   const versions = [
     "package.json",
+    "packages/cli/package.json",
     "packages/sdk/package.json",
     "tools/openapi/package.json",
     "tools/sst/package.json",

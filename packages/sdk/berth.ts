@@ -9,6 +9,7 @@ import { Webhooks } from "./webhooks.ts";
 type Schemas = components["schemas"];
 export type Availability = Schemas["Availability"];
 export type GpuCapacity = Schemas["GpuCapacity"];
+export type Me = Schemas["Me"];
 export type Discovery = Schemas["Discovery"];
 export type ClusterStatus = Schemas["ClusterStatus"];
 
@@ -48,6 +49,16 @@ export class Berth {
    */
   discover(options: CallOptions = {}): Promise<Discovery> {
     return this.#transport.send("GET", "/.well-known/berth", { ...options, public: true });
+  }
+
+  /**
+   * Returns the key's owner, the key and the limits.
+   *
+   * @example
+   * const { username, limits } = await berth.me();
+   */
+  me(options: CallOptions = {}): Promise<Me> {
+    return this.#transport.send("GET", "/v1/me", options);
   }
 
   /**

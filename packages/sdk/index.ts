@@ -5,6 +5,7 @@ export {
   type ClusterStatus,
   type Discovery,
   type GpuCapacity,
+  type Me,
 } from "./berth.ts";
 export type { Disk, DiskOperation, DiskRequested, Snapshot } from "./disks.ts";
 export {

@@ -46,7 +46,7 @@ async function run(code: string): Promise<string> {
 }
 
 test("the README has an example for each noun of the client", () => {
-  for (const noun of ["jobs", "disks", "availability", "keys", "webhooks", "admin"]) {
+  for (const noun of ["jobs", "disks", "availability", "me", "keys", "webhooks", "admin"]) {
     expect(examples.filter((code) => code.includes(`berth.${noun}`)).length, noun).toBeGreaterThan(0);
   }
 });

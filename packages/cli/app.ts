@@ -1,0 +1,28 @@
+import { buildApplication, buildRouteMap, text_en } from "@stricli/core";
+import * as account from "./account-commands.ts";
+import { describeError, exitCodeOf } from "./failure.ts";
+import * as job from "./job-commands.ts";
+
+const { login, logout, me, env, api, version } = account;
+const { up, attach, wait, ls, show, logs, extend, end, ssh, avail } = job;
+
+const root = buildRouteMap({
+  routes: { up, attach, wait, ls, show, logs, ssh, extend, end, avail, login, logout, me, env, api, version },
+  docs: { brief: "GPU and CPU development environments" },
+});
+
+export const app = buildApplication(root, {
+  name: "berth",
+  scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },
+  documentation: { disableAnsiColor: true, useAliasInUsageLine: true },
+  determineExitCode: exitCodeOf,
+  localization: {
+    loadText: () => ({
+      ...text_en,
+      exceptionWhileRunningCommand: (error) => describeError(error),
+      noCommandRegisteredForInput: (given) => `error: ${text_en.noCommandRegisteredForInput(given)}`,
+      exceptionWhileParsingArguments: (error, ansiColor) =>
+        `error: ${text_en.exceptionWhileParsingArguments.call(undefined as never, error, ansiColor)}`,
+    }),
+  },
+});

@@ -1,0 +1,96 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openStackFixture, type StackFixture, type StackProcess } from "../local/e2e/stack-fixture.ts";
+import { Berth } from "../sdk/berth.ts";
+
+export interface CliAnswer {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunningCli {
+  readonly child: ChildProcess;
+  readonly ended: Promise<CliAnswer>;
+  /** Resolves once standard error or output holds the text. */
+  says(text: string | RegExp): Promise<void>;
+}
+
+/** The command line as a process, with a directory of its own for its state, for tests. */
+export interface CliFixture {
+  readonly stack: StackFixture;
+  readonly running: StackProcess;
+  /** Where the command line keeps its state. */
+  readonly state: string;
+  readonly berth: Berth;
+  run(...words: string[]): Promise<CliAnswer>;
+  runWith(options: RunOptions, ...words: string[]): Promise<CliAnswer>;
+  start(options: RunOptions, ...words: string[]): RunningCli;
+  close(): Promise<void>;
+}
+
+interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string;
+}
+
+const program = join(import.meta.dirname, "berth.mjs");
+
+export async function openCliFixture(settings: Readonly<Record<string, string>> = {}): Promise<CliFixture> {
+  const stack = openStackFixture("berth-cli-");
+  const running = await stack.start(settings);
+  const state = mkdtempSync(join(tmpdir(), "berth-cli-state-"));
+  const { API_URL: url = "", API_KEY: key = "" } = await running.env();
+  const environment = { ...cleanEnvironment(), BERTH_HOME: stack.home, XDG_CONFIG_HOME: state };
+  const start = (options: RunOptions, ...words: string[]) =>
+    startCli({ ...environment, ...options.env }, options, words);
+  return {
+    stack,
+    running,
+    state,
+    berth: new Berth({ url, key }),
+    start,
+    runWith: (options, ...words) => start(options, ...words).ended,
+    run: (...words) => start({}, ...words).ended,
+    async close() {
+      await stack.close();
+      rmSync(state, { recursive: true });
+    },
+  };
+}
+
+/** What this process has, without what would tell the command line where to go. */
+export function cleanEnvironment(): Record<string, string> {
+  const own = Object.entries(process.env).filter(([name]) => !/^(AWS_|BERTH_|API_|NODE_OPTIONS$|VITEST)/.test(name));
+  return Object.fromEntries(own.map(([name, value = ""]) => [name, value]));
+}
+
+function startCli(env: NodeJS.ProcessEnv, options: RunOptions, words: readonly string[]): RunningCli {
+  const child = spawn(process.execPath, [program, ...words], { env });
+  const parts = { stdout: "", stderr: "" };
+  const watchers = new Set<() => void>();
+  for (const name of ["stdout", "stderr"] as const) {
+    child[name].on("data", (part) => {
+      parts[name] += String(part);
+      for (const look of watchers) look();
+    });
+  }
+  child.stdin.on("error", () => undefined);
+  child.stdin.end(options.input ?? "");
+  const ended = new Promise<CliAnswer>((resolve, reject) => {
+    child.once("error", reject).once("close", (code) => resolve({ code, ...parts }));
+  });
+  const says = (text: string | RegExp) =>
+    new Promise<void>((resolve, reject) => {
+      const look = () => {
+        const all = parts.stdout + parts.stderr;
+        if (typeof text === "string" ? all.includes(text) : text.test(all)) resolve();
+      };
+      watchers.add(look);
+      look();
+      void ended.then(() => reject(new Error(`It ended: ${parts.stdout}${parts.stderr}`)));
+    });
+  return { child, ended, says };
+}

@@ -1,0 +1,90 @@
+import { Berth } from "../../sdk/berth.ts";
+import { connect } from "../connect.ts";
+import { CliError, exitCodes } from "../failure.ts";
+import { findLocalStack } from "../local-stack.ts";
+import { logIn, sourceFor } from "../log-in.ts";
+import { readProfiles, removeProfile, saveProfile } from "../profiles.ts";
+import { withLock } from "../state.ts";
+import { out, outJson, readInput, say } from "../terminal.ts";
+import { printable, shellWord, table, timeSpan } from "../text.ts";
+
+interface LoginFlags {
+  readonly keyStdin: boolean;
+  readonly user?: string;
+  readonly awsProfile?: string;
+  readonly json: boolean;
+}
+
+/** Logs in and keeps the key. */
+export async function login({ keyStdin, json, ...flags }: LoginFlags, given?: string): Promise<void> {
+  const url = loginUrl(given);
+  const profile = keyStdin
+    ? await givenKey(url)
+    : await withLock("login", async () => {
+        const found = await logIn(url, sourceFor(url, flags));
+        saveProfile(url, found);
+        return found;
+      });
+  if (keyStdin) saveProfile(url, profile);
+  const { username, expiresAt } = profile;
+  if (json) return outJson({ url, username, expires_at: expiresAt });
+  const life = timeSpan(Date.parse(expiresAt) - Date.now());
+  out(`Logged in to ${url} as ${printable(username)}. The key lives for ${life}.\n`);
+}
+
+function loginUrl(given: string | undefined): string {
+  const url = given ?? process.env.BERTH_URL ?? findLocalStack()?.url ?? readProfiles().current;
+  if (url === undefined) {
+    throw new CliError("Say where to log in", exitCodes.usage, "For example: berth login https://berth.example");
+  }
+  // The client refuses an address to which no key may be sent.
+  return new Berth({ url: url.includes("://") ? url : `https://${url}` }).url;
+}
+
+async function givenKey(url: string) {
+  const key = (await readInput()).trim();
+  if (key === "") throw new CliError("Standard input holds no key", exitCodes.usage);
+  const { username, key: own } = await new Berth({ url, key }).me();
+  return { key, expiresAt: own.expires_at, username, source: { kind: "given" } } as const;
+}
+
+/** Revokes the key and forgets it. */
+export async function logout(_flags: object, given?: string): Promise<void> {
+  const { current, profiles } = readProfiles();
+  const url = given ?? current;
+  const profile = url === undefined ? undefined : profiles[url];
+  if (url === undefined || !profile) return say("You are not logged in.");
+  try {
+    await new Berth({ url, key: profile.key }).keys.revoke(profile.key.slice(0, 8));
+  } catch (error) {
+    say(`The key was not revoked: ${printable((error as Error).message)}`);
+  }
+  removeProfile(url);
+  out(`Logged out of ${url}.\n`);
+}
+
+/** Prints whose key is in use, and the limits. */
+export async function me({ json }: { readonly json: boolean }): Promise<void> {
+  const berth = await connect();
+  const found = await berth.me();
+  if (json) return outJson(found);
+  const { username, user_id, is_operator, key, limits } = found;
+  const rows = [
+    ["Deployment", berth.url],
+    ["User", `${username} (${user_id}${is_operator ? ", operator" : ""})`],
+    ...Object.entries({ ...key, ...limits }).map(([name, value]) => [name.replaceAll("_", " "), String(value)]),
+  ];
+  out(table(rows));
+}
+
+/** Prints what a shell needs to call the API. */
+export async function env({ json }: { readonly json: boolean }): Promise<void> {
+  const berth = await connect();
+  const variables = { API_URL: berth.url, API_KEY: (await berth.key()) ?? "" };
+  if (json) return outJson(variables);
+  out(
+    Object.entries(variables)
+      .map(([name, value]) => `export ${name}=${shellWord(value)}\n`)
+      .join(""),
+  );
+}

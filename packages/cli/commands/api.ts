@@ -1,0 +1,25 @@
+import { connect } from "../connect.ts";
+import { CliError, exitCodes } from "../failure.ts";
+import { out, readInput } from "../terminal.ts";
+
+interface ApiFlags {
+  readonly data?: string;
+}
+
+/** Calls a path of the API and prints the answer. */
+export async function api({ data }: ApiFlags, ...words: string[]): Promise<void> {
+  const [method = "GET", path = ""] = words.length > 1 ? words : ["GET", ...words];
+  if (!path.startsWith("/"))
+    throw new CliError("A path begins with /", exitCodes.usage, "For example: berth api /v1/jobs");
+  const body = data === undefined ? undefined : readBody(data === "-" ? await readInput() : data);
+  const answer = await (await connect()).call(method.toUpperCase(), path, { body });
+  out(`${typeof answer === "string" ? answer : JSON.stringify(answer, null, process.stdout.isTTY ? 2 : 0)}\n`);
+}
+
+function readBody(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new CliError("--data is no JSON", exitCodes.usage);
+  }
+}

@@ -1,0 +1,48 @@
+import type { JobStatus, JobSummary } from "../../sdk/jobs.ts";
+import { collect } from "../collect.ts";
+import { connect } from "../connect.ts";
+import { CliError, exitCodes } from "../failure.ts";
+import { liveStatuses, shortId } from "../find-job.ts";
+import { machineOf, timeLeft } from "../job-words.ts";
+import { out, outJson, outputColumns, say } from "../terminal.ts";
+import { printable, table } from "../text.ts";
+
+interface ListFlags {
+  readonly all: boolean;
+  readonly status?: string;
+  readonly json: boolean;
+}
+
+/** Prints jobs, newest first: the live ones, unless a flag says more. */
+export async function list({ all, status, json }: ListFlags): Promise<void> {
+  const berth = await connect();
+  const statuses = status === undefined ? liveStatuses : statusesIn(status);
+  const isWhole = all || status === "all";
+  const jobs = await collect(berth.jobs.list({ status: isWhole ? undefined : statuses, pageSize: 500 }));
+  if (json) return outJson(jobs);
+  if (jobs.length === 0)
+    return say(isWhole ? "You have no jobs." : "You have no live jobs. See all with: berth ls --all");
+  const header = ["ID", "NAME", "STATUS", "MACHINE", "DISK", "TIME", "REASON"];
+  out(table([header, ...jobs.map(row)], outputColumns()));
+}
+
+function row(job: JobSummary): string[] {
+  const place = job.queue_position === null ? "" : ` #${job.queue_position}`;
+  const reason = job.status_reason ?? job.warning ?? "";
+  return [shortId(job), job.name, `${job.status}${place}`, machineOf(job), job.disk_name ?? "-", timeLeft(job), reason];
+}
+
+const allStatuses: readonly JobStatus[] = [...liveStatuses, "completed", "expired", "cancelled", "failed"];
+
+function statusesIn(text: string): JobStatus[] {
+  if (text === "all") return [];
+  return text.split(",").map((word) => {
+    const status = allStatuses.find((candidate) => candidate === word.trim());
+    if (status !== undefined) return status;
+    throw new CliError(
+      `There is no status '${printable(word)}'`,
+      exitCodes.usage,
+      `They are ${allStatuses.join(", ")}`,
+    );
+  });
+}

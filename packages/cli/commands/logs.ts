@@ -1,0 +1,34 @@
+import { connect } from "../connect.ts";
+import { exitCodes, QuietExit } from "../failure.ts";
+import { findJob } from "../find-job.ts";
+import { jobWord } from "../job-words.ts";
+import { interruptSignal, out, outJson, say } from "../terminal.ts";
+import { printableLog } from "../text.ts";
+
+interface LogsFlags {
+  readonly follow: boolean;
+  readonly tail?: number;
+  readonly raw: boolean;
+  readonly json: boolean;
+}
+
+/** Prints what a job's command printed. */
+export async function logs({ follow, tail, raw, json }: LogsFlags, word?: string): Promise<void> {
+  const signal = interruptSignal();
+  const berth = await connect();
+  const job = await findJob(berth, word);
+  // A file or another program gets the bytes as they are. A terminal would obey them.
+  const isShown = process.stdout.isTTY && !raw;
+  try {
+    for await (const text of berth.jobs.logs(job.job_id, { follow, tail, signal })) {
+      if (json) outJson({ job_id: job.job_id, logs: text });
+      if (!json) out(isShown ? printableLog(text) : text);
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    say(
+      `Detached. The job goes on. Come back with: berth logs -f ${jobWord(job)}. End it with: berth end ${jobWord(job)}`,
+    );
+    throw new QuietExit(exitCodes.detached);
+  }
+}

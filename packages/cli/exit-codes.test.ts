@@ -1,0 +1,110 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openServer } from "../sdk/server-fixture.ts";
+import { type CliFixture, openCliFixture } from "./cli-fixture.ts";
+
+let cli: CliFixture;
+beforeAll(async () => {
+  cli = await openCliFixture();
+  await cli.run("login");
+});
+afterAll(() => cli.close());
+
+/** Where a command gets its key from is a file, unless the environment says otherwise. */
+async function answering(status: number, body: unknown, headers: Record<string, string> = {}) {
+  return openServer(() => ({ status, body, headers: { "retry-after": "99", ...headers } }));
+}
+
+test.each([
+  [["nosuch"], 2],
+  [["up", "--nosuch"], 2],
+  [["up", "name"], 2],
+  [["up", "--type", "h1000"], 2],
+  [["up", "--type", "cpu", "--hours", "never"], 2],
+  [["up", "--type", "cpu", "--env", "=x"], 2],
+  [["extend", "soon"], 2],
+  [["show", "no-such-job"], 3],
+  [["end", "no-such-job"], 3],
+  [["logs", "--", "--help"], 3],
+  [["show"], 3],
+  [["api", "v1/jobs"], 2],
+  [["api", "/v1/nothing"], 3],
+  [["wait", "--timeout", "soon"], 2],
+])("%j ends with %i, in words on standard error alone", async (words, expected) => {
+  const { code, stdout, stderr } = await cli.run(...words);
+
+  expect([code, stdout]).toEqual([expected, ""]);
+  expect(stderr).toMatch(/^error: /);
+  expect(stderr).not.toMatch(/\n\s+at /);
+});
+
+test.each([
+  [401, "key_invalid", 4],
+  [403, "user_disabled", 4],
+  [400, "limit", 5],
+  [409, "capacity", 5],
+  [429, "rate", 5],
+  [503, "unavailable", 7],
+  [500, "internal", 1],
+  [409, "conflict", 1],
+])(
+  "a server that answers %i %s ends a command with %i, and its request id is shown",
+  async (status, kind, expected) => {
+    const server = await answering(status, { detail: "No." }, { "berth-error": kind });
+    const env = { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
+
+    const { code, stdout, stderr } = await cli.runWith({ env }, "ls");
+
+    server.close();
+    expect([code, stdout]).toEqual([expected, ""]);
+    expect(stderr).toMatch(/^error: No\.\n(hint: .*\n)?request id: r-1\n$/);
+  },
+);
+
+test.each([
+  ["HTML", "<html><body>Welcome</body></html>"],
+  ["a cut answer", '{"jobs":[{"job_id"'],
+])("%s in place of an answer ends a command with 7", async (_, body) => {
+  const server = await answering(200, body, { "content-type": "text/html" });
+  const env = { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
+
+  expect(await cli.runWith({ env }, "ls")).toMatchObject({ code: 7, stdout: "" });
+  server.close();
+});
+
+test("a server that is not there ends a command with 7", async () => {
+  const server = await answering(200, {});
+  server.close();
+  const env = { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
+
+  const { code, stderr } = await cli.runWith({ env }, "api", "POST", "/v1/x");
+
+  expect(code).toBe(7);
+  expect(stderr).toMatch(/^error: .* cannot be reached: ECONNREFUSED\nhint: /);
+});
+
+test("a wait that takes too long ends with 6", async () => {
+  await cli.run("up", "-d", "-t", "h200", "--gpus", "1", "never");
+
+  expect(await cli.run("wait", "never", "--timeout", "1s")).toMatchObject({ code: 6 });
+  await cli.run("end", "never");
+});
+
+test("who is not logged in is told so with 4, and no key goes over plain http", async () => {
+  const env = { XDG_CONFIG_HOME: `${cli.state}/none`, BERTH_HOME: `${cli.state}/none` };
+
+  expect(await cli.runWith({ env }, "ls")).toMatchObject({ code: 4, stdout: "" });
+  expect(await cli.runWith({ env }, "login", "http://berth.example")).toMatchObject({ code: 2, stdout: "" });
+});
+
+test("a failure before the command in a job is 255", async () => {
+  expect(await cli.run("ssh", "no-such-job", "--", "true")).toMatchObject({ code: 255, stdout: "" });
+});
+
+test("nothing is asked in a pipe, and the flag is named", async () => {
+  await cli.run("up", "-d", "-t", "h200", "asks");
+
+  const { code, stderr } = await cli.run("end");
+  expect(code).toBe(2);
+  expect(stderr).toContain("--yes");
+  expect((await cli.run("end", "--all", "--yes")).code).toBe(0);
+});

@@ -1,0 +1,81 @@
+import { BerthError } from "../sdk/errors.ts";
+import { printable } from "./text.ts";
+
+/** Exit codes of every command. `run` and `ssh NAME -- command` return the command's own code instead. */
+export const exitCodes = {
+  failed: 1,
+  usage: 2,
+  notFound: 3,
+  loginNeeded: 4,
+  noCapacity: 5,
+  timeout: 6,
+  unreachable: 7,
+  detached: 130,
+  ownFailure: 255,
+} as const;
+
+/** A failure that a command words itself. */
+export class CliError extends Error {
+  readonly exitCode: number;
+  readonly hint: string | undefined;
+
+  constructor(message: string, exitCode: number, hint?: string) {
+    super(message);
+    this.exitCode = exitCode;
+    this.hint = hint;
+  }
+}
+
+/** Ends a command with a code, without words. */
+export class QuietExit extends Error {
+  readonly exitCode: number;
+
+  constructor(exitCode: number) {
+    super("");
+    this.exitCode = exitCode;
+  }
+}
+
+const codesByError: Partial<Record<BerthError["code"], number>> = {
+  key_missing: exitCodes.loginNeeded,
+  key_invalid: exitCodes.loginNeeded,
+  key_expired: exitCodes.loginNeeded,
+  key_revoked: exitCodes.loginNeeded,
+  user_disabled: exitCodes.loginNeeded,
+  not_found: exitCodes.notFound,
+  ambiguous: exitCodes.notFound,
+  invalid: exitCodes.usage,
+  capacity: exitCodes.noCapacity,
+  limit: exitCodes.noCapacity,
+  rate: exitCodes.noCapacity,
+  timeout: exitCodes.timeout,
+  unreachable: exitCodes.unreachable,
+  unreadable: exitCodes.unreachable,
+  unavailable: exitCodes.unreachable,
+};
+
+const hintsByCode: Readonly<Record<number, string>> = {
+  [exitCodes.loginNeeded]: "Log in with: berth login",
+  [exitCodes.unreachable]: "Check the address and the network. On this machine start a stack with: npm start",
+};
+
+/** Returns the exit code of an error. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof CliError || error instanceof QuietExit) return error.exitCode;
+  return error instanceof BerthError ? (codesByError[error.code] ?? exitCodes.failed) : exitCodes.failed;
+}
+
+/** Returns what people read of an error: one sentence, a hint, the request id. */
+export function describeError(error: unknown): string {
+  if (error instanceof QuietExit) return "";
+  const { message } = error as Error;
+  const lines = [`error: ${printable(message)}`];
+  const hint = error instanceof BerthError ? (hintsByCode[exitCodeOf(error)] ?? error.hint) : hintOf(error);
+  if (hint !== undefined) lines.push(`hint: ${hint}`);
+  if (error instanceof BerthError && error.requestId !== undefined) lines.push(`request id: ${error.requestId}`);
+  return lines.join("\n");
+}
+
+function hintOf(error: unknown): string | undefined {
+  return error instanceof CliError ? error.hint : undefined;
+}

@@ -1,0 +1,48 @@
+import { readState, statePath, writePrivate } from "./state.ts";
+
+/** Where the next key of a profile comes from. */
+export type KeySource =
+  | { readonly kind: "aws"; readonly profile?: string | undefined }
+  | { readonly kind: "local"; readonly home: string; readonly user: string }
+  | { readonly kind: "given" };
+
+export interface Profile {
+  readonly key: string;
+  /** ISO 8601. */
+  readonly expiresAt: string;
+  readonly username: string;
+  readonly source: KeySource;
+}
+
+interface Profiles {
+  readonly current?: string;
+  readonly profiles: Readonly<Record<string, Profile>>;
+}
+
+function path(): string {
+  return statePath("profiles.json");
+}
+
+/** Returns the profiles, by the address of their deployment. */
+export function readProfiles(): Profiles {
+  const found = readState(path());
+  const isWhole = typeof found === "object" && found !== null && "profiles" in found;
+  return isWhole ? (found as Profiles) : { profiles: {} };
+}
+
+/** Stores a profile and makes it the current one. */
+export function saveProfile(url: string, profile: Profile): void {
+  const { profiles } = readProfiles();
+  write({ current: url, profiles: { ...profiles, [url]: profile } });
+}
+
+/** Removes a profile. Another one becomes the current one, if there is one. */
+export function removeProfile(url: string): void {
+  const { [url]: _, ...rest } = readProfiles().profiles;
+  const [current] = Object.keys(rest);
+  write({ ...(current !== undefined && { current }), profiles: rest });
+}
+
+function write(profiles: Profiles): void {
+  writePrivate(path(), `${JSON.stringify(profiles, null, 2)}\n`);
+}

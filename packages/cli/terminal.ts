@@ -1,0 +1,68 @@
+import { exitCodes } from "./failure.ts";
+
+const { stdout, stderr, stdin, env } = process;
+
+/** Data, for people and programs. */
+export function out(text: string): void {
+  stdout.write(text);
+}
+
+/** Prints an object of the API. */
+export function outJson(value: unknown): void {
+  stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+/** Words for people. */
+export function say(text: string): void {
+  if (env.BERTH_QUIET !== "1") stderr.write(`${text}\n`);
+}
+
+/** Reports whether questions may be asked. */
+export function isInteractive(): boolean {
+  return Boolean(stdin.isTTY && stderr.isTTY);
+}
+
+/** Reports whether a line of the terminal may be written anew. */
+export function canRewriteLine(): boolean {
+  return Boolean(stderr.isTTY) && env.TERM !== "dumb" && env.BERTH_ACCESSIBLE !== "1";
+}
+
+/** Width of what standard output is shown in. Not limited in a pipe. */
+export function outputColumns(): number {
+  return stdout.isTTY ? stdout.columns : Number.POSITIVE_INFINITY;
+}
+
+/** Returns a signal that Ctrl-C, SIGTERM and SIGHUP abort. The second one ends the process. */
+export function interruptSignal(): AbortSignal {
+  const abort = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(name, () => {
+      if (abort.signal.aborted) process.exit(exitCodes.detached);
+      abort.abort(new Error("interrupted"));
+    });
+  }
+  return abort.signal;
+}
+
+/** Asks for a yes. Only for terminals. */
+export async function confirm(question: string): Promise<boolean> {
+  return /^y(es)?$/i.test(await ask(`${question} [y/N] `));
+}
+
+/** Asks for a line. */
+async function ask(question: string): Promise<string> {
+  const { createInterface } = await import("node:readline/promises");
+  const lines = createInterface({ input: stdin, output: stderr });
+  try {
+    return (await lines.question(question)).trim();
+  } finally {
+    lines.close();
+  }
+}
+
+/** Reads all of standard input. */
+export async function readInput(): Promise<string> {
+  let text = "";
+  for await (const part of stdin) text += String(part);
+  return text;
+}

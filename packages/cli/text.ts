@@ -1,0 +1,57 @@
+/** Control characters, those that turn or hide text, and line separators. */
+const hostile = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]/gu;
+
+/** Returns a text that can neither move the cursor nor pretend to be another line. */
+export function printable(text: string): string {
+  return text.replace(hostile, "\uFFFD");
+}
+
+/** Returns the text of a log for a terminal: colours and other escape sequences are dropped, lines stay. */
+export function printableLog(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with one.
+  const withoutSequences = text.replace(/\u001B\[[0-9;:]*[ -/]*[@-~]/g, "");
+  return withoutSequences.replace(/[^\P{C}\n\r\t\u200C\u200D]|[\u2028\u2029]/gu, "\uFFFD");
+}
+
+/** Lays rows out in columns. The last column is cut where the terminal ends. */
+export function table(rows: readonly (readonly string[])[], columns = Number.POSITIVE_INFINITY): string {
+  const clean = rows.map((row) => row.map((cell) => printable(cell)));
+  const widths = (clean[0] ?? []).map((_, at) => Math.max(...clean.map((row) => (row[at] ?? "").length)));
+  const lines = clean.map((row) =>
+    row
+      .map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at] ?? 0)))
+      .join("  ")
+      .trimEnd(),
+  );
+  return lines.map((line) => `${cut(line, columns)}\n`).join("");
+}
+
+/** Cuts a line, and marks that it was cut. */
+export function cut(line: string, columns: number): string {
+  return line.length <= columns ? line : `${line.slice(0, Math.max(0, columns - 1))}…`;
+}
+
+/** Returns a time span in the two largest units that matter. */
+export function timeSpan(ms: number): string {
+  const minutes = Math.max(0, Math.round(ms / 60_000));
+  if (minutes < 1) return `${Math.max(0, Math.round(ms / 1000))} s`;
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours >= 48) return `${Math.round(hours / 24)} days`;
+  return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
+}
+
+const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** Reads `90m`, `1.5h` or `30s`. A number alone is in the given unit. */
+export function parseDuration(text: string, unit: "s" | "h"): number {
+  const [, digits, letter = unit] = /^(\d+(?:\.\d+)?|\.\d+)([smhd])?$/.exec(text) ?? [];
+  const seconds = Number(digits) * (unitSeconds[letter] ?? Number.NaN);
+  if (!(seconds > 0)) throw new Error(`'${printable(text)}' is no duration: write 90m, 1.5h or 30s`);
+  return seconds;
+}
+
+/** Returns a word that every POSIX shell reads as it is. */
+export function shellWord(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,2 @@
+/** Of the command line; equal to the one in package.json. */
+export const version = "1.0.0";

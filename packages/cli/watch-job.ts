@@ -1,0 +1,65 @@
+import type { Berth } from "../sdk/berth.ts";
+import type { Job } from "../sdk/jobs.ts";
+import { exitCodes, QuietExit } from "./failure.ts";
+import { jobWord, statusLine } from "./job-words.ts";
+import { canRewriteLine, outJson, say } from "./terminal.ts";
+import { cut } from "./text.ts";
+
+export interface WatchOptions {
+  readonly until: "active" | "ended";
+  readonly json: boolean;
+  readonly timeoutMs?: number | undefined;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Waits for a job and shows each change: as one JSON line on standard output, or in words on standard error. Ctrl-C stops
+ * the wait and leaves the job alone.
+ */
+export async function watchJob(berth: Berth, job: Job, options: WatchOptions): Promise<Job> {
+  const { until, json, timeoutMs, signal } = options;
+  const line = liveLine();
+  const show = (state: Job) => (json ? outJson(state) : line.show(statusLine(state)));
+  try {
+    return await berth.jobs.wait(job.job_id, {
+      until,
+      timeoutMs,
+      signal,
+      onChange: show,
+      onOutage: ({ message }) => line.show(`${message}; still waiting`),
+    });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    line.end();
+    throw detached(job);
+  } finally {
+    line.end();
+  }
+}
+
+/** Says how to come back to a job that goes on, and how to end it. */
+export function detached(job: Job): QuietExit {
+  const word = jobWord(job);
+  say(`Detached. The job goes on. Come back with: berth attach ${word}. End it with: berth end ${word}`);
+  return new QuietExit(exitCodes.detached);
+}
+
+/** On a terminal there is one line that changes. Elsewhere each change is a line. */
+function liveLine() {
+  const { stderr } = process;
+  let isOpen = false;
+  let shown = "";
+  return {
+    show(text: string) {
+      if (text === shown) return;
+      shown = text;
+      if (!canRewriteLine()) return say(text);
+      stderr.write(`\r\u001B[K${cut(text, stderr.columns ?? 80)}`);
+      isOpen = true;
+    },
+    end() {
+      if (isOpen) stderr.write("\n");
+      isOpen = false;
+    },
+  };
+}
