@@ -26,6 +26,26 @@ test("the rate forgets what is older than five minutes, the count does not", () 
   expect(requestTally(here, "alice")).toMatchObject({ count: 2, rate: 1 / 300 });
 });
 
+test("the rate forgets old requests although Lambda stops the monotonic clock between two requests", () => {
+  const here = place();
+  for (let n = 0; n < 60; n++) {
+    countRequest(here, "alice", 200);
+    here.clock.step(60_000);
+  }
+
+  expect(requestTally(here, "alice")).toMatchObject({ count: 60, rate: 4 / 300 });
+});
+
+test("the rate counts no request of a time that has not come yet, once the time of day was set back", () => {
+  const here = place();
+  countRequest(here, "alice", 200);
+  here.clock.step(-3_600_000);
+
+  expect(requestTally(here, "alice")).toMatchObject({ count: 1, rate: 0 });
+  countRequest(here, "alice", 200);
+  expect(requestTally(here, "alice")).toMatchObject({ count: 2, rate: 1 / 300 });
+});
+
 test("of very many users the one who was silent the longest is forgotten", () => {
   const here = place();
   countRequest(here, "first", 200);

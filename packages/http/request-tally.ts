@@ -13,7 +13,7 @@ export interface RequestTally {
 interface Place {
   /** The runtime's own: each process has its own counts. */
   readonly settings: Settings;
-  readonly clock: Pick<Clock, "monotonic">;
+  readonly clock: Pick<Clock, "now">;
 }
 
 /** Counts an answered request of a user whose key was good. */
@@ -30,14 +30,14 @@ export function countRequest({ settings, clock }: Place, user: string, status: n
   counted.byStatus[family] = (counted.byStatus[family] ?? 0) + 1;
   const slot = slotAt(clock);
   counted.slots.set(slot, (counted.slots.get(slot) ?? 0) + 1);
-  for (const old of counted.slots.keys()) if (old <= slot - SLOTS) counted.slots.delete(old);
+  for (const known of counted.slots.keys()) if (!isRecent(known, slot)) counted.slots.delete(known);
 }
 
 /** The counts of one user; the request that asks is not among them yet. */
 export function requestTally({ settings, clock }: Place, user: string): RequestTally {
   const { byStatus, slots } = counts.get(settings)?.get(user) ?? newCounted();
   const slot = slotAt(clock);
-  const recent = [...slots].filter(([at]) => at > slot - SLOTS).map(([, count]) => count);
+  const recent = [...slots].filter(([at]) => isRecent(at, slot)).map(([, count]) => count);
   return { count: sum(Object.values(byStatus)), byStatus: { ...byStatus }, rate: sum(recent) / (SLOTS * SLOT_SECONDS) };
 }
 
@@ -56,8 +56,14 @@ const MOST_USERS = 1_000;
 const SLOT_SECONDS = 10;
 const SLOTS = 30;
 
-function slotAt(clock: Pick<Clock, "monotonic">): number {
-  return Math.floor(clock.monotonic() / (SLOT_SECONDS * 1000));
+/** Uses the time of day, because Lambda stops the monotonic clock of a process between two requests. */
+function slotAt(clock: Pick<Clock, "now">): number {
+  return Math.floor(clock.now() / (SLOT_SECONDS * 1000));
+}
+
+/** A slot after the present one was counted before the time of day was set back. */
+function isRecent(slot: number, present: number): boolean {
+  return slot > present - SLOTS && slot <= present;
 }
 
 function sum(numbers: readonly number[]): number {
