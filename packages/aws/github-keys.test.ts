@@ -14,13 +14,14 @@ describe("the keys of a GitHub user", () => {
     asked.length = 0;
   });
 
+  let now = Date.parse("2026-01-01T00:00:00Z");
   async function served(listener: RequestListener) {
     server = createServer((request, response) => {
       asked.push(request.url ?? "");
       listener(request, response);
     }).listen(0, "127.0.0.1");
     await once(server, "listening");
-    return httpGithubKeys(`http://127.0.0.1:${(server.address() as AddressInfo).port}/<user>.keys`);
+    return httpGithubKeys(`http://127.0.0.1:${(server.address() as AddressInfo).port}/<user>.keys`, () => now);
   }
 
   it("are what answers at the user's address", async () => {
@@ -54,6 +55,28 @@ describe("the keys of a GitHub user", () => {
     ]);
 
     expect(first).toBe("after the caller's");
+  });
+
+  it("are fetched for at most 20 requests a minute, and for the worker at any time", async () => {
+    const keys = await served((_, response) => response.end(""));
+    for (let n = 0; n < 20; n++) await keys.keysOf(`guess-${n}`, 1_500);
+
+    await expect(keys.keysOf("guess-20", 1_500)).rejects.toThrow("GitHub was asked 20 times in a minute");
+    expect(await keys.keysOf("octo-cat")).toBe("");
+    now += 60_000;
+    expect(await keys.keysOf("guess-21", 1_500)).toBe("");
+
+    expect(asked).toHaveLength(22);
+    expect(asked).not.toContain("/guess-20.keys");
+  });
+
+  it("are fetched for requests again after the clock was set back", async () => {
+    const keys = await served((_, response) => response.end(""));
+    for (let n = 0; n < 20; n++) await keys.keysOf("octo-cat", 1_500);
+
+    now -= 3_600_000;
+
+    expect(await keys.keysOf("octo-cat", 1_500)).toBe("");
   });
 
   it("are given up when they drip", async () => {

@@ -4,18 +4,35 @@ import { readConfig } from "./config.ts";
 /** Of the address that GITHUB_KEYS_URL names. */
 export const githubKeys = (): GithubKeys => httpGithubKeys(readConfig(["GITHUB_KEYS_URL"]).GITHUB_KEYS_URL);
 
-// docs/apis/gpu-dev.md#job-actions needs a bound: nobody waits longer, nobody is sent more.
+// docs/apis/gpu-dev.md#job-actions bounds how long a fetch takes and how much it reads.
 const PATIENCE_MS = 5_000;
+/**
+ * A process asks at most so often a minute for requests. GitHub limits each address, and the worker, which asks for the
+ * keys themselves, shares that address. Beyond the limit a request skips the check, as in an outage of GitHub.
+ */
+const MOST_CHECKS = 20;
+const CHECKS_MS = 60_000;
 const maxAnswerBytes = 256 * 1024;
 /** GitHub's own rule for names: nothing in it can end a path or begin a query. */
 const nameForm = /^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$/;
 
-/** Asks the address that the pattern gives with `<user>` replaced. Redirects are not followed. */
-export function httpGithubKeys(pattern: string): GithubKeys {
+/**
+ * Fetches keys from the address that the pattern gives with `<user>` replaced. Redirects are not followed. Throws at the
+ * 21st call with a patience in a minute.
+ */
+export function httpGithubKeys(pattern: string, now: () => number = Date.now): GithubKeys {
+  let checkedAt: readonly number[] = [];
+  function countCheck(): void {
+    const age = (at: number) => now() - at;
+    const recent = checkedAt.filter((at) => age(at) >= 0 && age(at) < CHECKS_MS);
+    if (recent.length >= MOST_CHECKS) throw new Error(`GitHub was asked ${MOST_CHECKS} times in a minute`);
+    checkedAt = [...recent, now()];
+  }
   return {
-    async keysOf(user, patienceMs = PATIENCE_MS) {
+    async keysOf(user, patienceMs) {
       if (!nameForm.test(user)) throw new Error("Not a GitHub user name");
-      const signal = AbortSignal.timeout(patienceMs);
+      if (patienceMs !== undefined) countCheck();
+      const signal = AbortSignal.timeout(patienceMs ?? PATIENCE_MS);
       const response = await fetch(pattern.replace("<user>", user), { redirect: "manual", signal });
       const text = await textOf(response);
       if (response.status === 404) return undefined;

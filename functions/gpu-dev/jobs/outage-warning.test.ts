@@ -32,7 +32,7 @@ test("active jobs warn of a cluster that has not answered for a minute, and heal
   await refreshCapacity(world.ctx);
   const after = await warnings();
 
-  const words = expect.stringMatching(/^The cluster does not answer since 20\d\d-.*; what is asked waits for it$/);
+  const words = expect.stringMatching(/^The cluster has not answered since 20\d\d-.*; requests wait for it$/);
   expect(early).toEqual([null, null]);
   expect(late).toEqual([words, words]);
   const time = `${new Date(since).toISOString().slice(0, 19)}Z`;

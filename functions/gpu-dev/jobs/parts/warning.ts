@@ -65,7 +65,7 @@ function findJupyterWarnings(environment: Environment): string[] {
 function findOutageWarnings(_: Environment, { outage }: Surroundings): string[] {
   return outage === undefined
     ? []
-    : [`The cluster does not answer since ${utcText(outage)}; what is asked waits for it`];
+    : [`The cluster has not answered since ${utcText(outage)}; requests wait for it`];
 }
 
 function findFailures(environment: Environment) {
