@@ -9,6 +9,7 @@ export const commonFields: Readonly<Record<string, string | undefined>> = {
   timestamp: "When these values were read.",
   success: "Always true. A problem has another shape.",
   data: "The result.",
+  "If-None-Match": "The `ETag` of an answer that you have. If it still holds, the answer is 304 without a body.",
   "Idempotency-Key":
     "Your own name for this request, 1 to 255 printable ASCII characters. For 24 hours a repeat with the same body makes " +
     "nothing twice and gets the first answer again.",

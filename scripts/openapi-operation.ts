@@ -54,6 +54,7 @@ function parametersOf(
     ...inPath,
     ...(query ? parametersIn("query", query) : []),
     ...(endpoint.creates ? [idempotencyKey] : []),
+    ...(endpoint.etag ? [ifNoneMatch] : []),
   ];
   return all.map((parameter) => {
     const { examples, ...schema } = parameter.schema;
@@ -85,6 +86,9 @@ const idempotencyKey: Place = {
   required: false,
   schema: { type: "string", pattern: "^[ -~]{1,255}$" },
 };
+
+/** docs/apis/common.md#unchanged-answers. */
+const ifNoneMatch: Place = { name: "If-None-Match", in: "header", required: false, schema: { type: "string" } };
 
 /** The parameters in a path are those of its schema, in both directions. */
 function requireAgreement(path: string, parameters: readonly Place[]): void {
@@ -137,7 +141,9 @@ function responsesOf(
       const examples = at === 0 && reply.examples ? { examples: examplesOf(reply.examples) } : {};
       return [type, { schema: shown, ...examples }] as const;
     });
-    return [code, { description: reply.description ?? success(code), content: Object.fromEntries(schemas) }] as const;
+    const headers = endpoint.etag && { headers: { ETag: { schema: { type: "string" } } } };
+    const description = reply.description ?? success(code);
+    return [code, { description, ...headers, content: Object.fromEntries(schemas) }] as const;
   });
   const schema = referenceTo(problemName(dialect.name));
   const problem = (description: string, code = "default") => {
@@ -150,6 +156,7 @@ function responsesOf(
   const refused = Object.entries(expected).filter(([code]) => !(code in successes));
   return {
     ...Object.fromEntries(answers),
+    ...(endpoint.etag && { 304: { description: "The answer that you have still holds" } }),
     ...Object.fromEntries(refused.map(([code, description]) => [code, problem(description, code)])),
     default: problem("Any other problem"),
   };

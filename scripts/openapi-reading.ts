@@ -31,10 +31,15 @@ export function readDocument(document: object): Document {
   return JSON.parse(JSON.stringify(document)) as Document;
 }
 
-/** All operations in their order, with `GET /v1/jobs` as `route`. */
+/** All operations in their order, with `GET /v1/jobs` as `route`. An answer without a body, as 304, has no content. */
 export function operationsOf({ paths }: Document): (Operation & { readonly route: string })[] {
   return Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => ({ route: `${method.toUpperCase()} ${path}`, ...operation })),
+    Object.entries(methods).map(([method, operation]) => {
+      const answers = Object.entries(operation.responses).map(
+        ([status, { content = {}, ...rest }]) => [status, { content, ...rest }] as const,
+      );
+      return { route: `${method.toUpperCase()} ${path}`, ...operation, responses: Object.fromEntries(answers) };
+    }),
   );
 }
 

@@ -41,6 +41,8 @@ export interface Endpoint<Needs extends PortName = PortName> {
   /** Its key may stand in the query: it shares its address with a WebSocket (docs/apis/common.md#keys). */
   readonly keyInQuery: boolean;
   readonly reply: Schema;
+  /** Its answers have an ETag, which covers all fields but these. */
+  readonly etag: readonly string[] | undefined;
   readonly status: number;
   /** It creates a record, or a request on one, whose id has this form, and takes an Idempotency-Key. */
   readonly creates: IdForm | undefined;
@@ -72,6 +74,8 @@ export interface EndpointOptions<
   readonly form?: boolean;
   readonly keyInQuery?: boolean;
   readonly reply: Reply;
+  /** Gives answers an ETag. Names the fields that change by themselves, which the tag leaves out. */
+  readonly etag?: readonly string[];
   readonly public?: Public;
   readonly admin?: boolean;
   /** Its verb creates `resource`. A repeat asks for the same one (docs/apis/common.md#idempotency-key). */
@@ -160,6 +164,7 @@ export function endpointsIn(dialect: Dialect) {
       form: options.form ?? false,
       keyInQuery: options.keyInQuery ?? false,
       reply: options.reply,
+      etag: options.etag,
       status: options.status ?? 200,
       creates: options.creates,
       chosenId: options.chosenId,

@@ -17,7 +17,8 @@ export interface PlainResponse {
 
 /** The answer as the platform's Response. */
 export function toResponse({ body, status, headers }: PlainResponse): Response {
-  return new Response(body, { status, headers });
+  // Fetch standard: a null body status takes no body, not even an empty one.
+  return new Response(status === 304 ? null : body, { status, headers });
 }
 
 /** The body of an answer; bytes are read as UTF-8. */

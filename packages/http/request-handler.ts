@@ -2,6 +2,7 @@ import type { NewResource } from "#core/idempotency.ts";
 import { type AnswerOptions, isAnswer } from "./answer.ts";
 import { readObject, requireSmallBody } from "./body.ts";
 import { bodySchema, type Endpoint, type Schema } from "./endpoint.ts";
+import { entityTag, namesTag } from "./entity-tag.ts";
 import { type Exchange, headersOf, logExchange, openExchange } from "./exchange.ts";
 import { fieldProblems, ownMessagesOnly, type Place } from "./field-problems.ts";
 import type { KeyCheck } from "./key-check.ts";
@@ -66,7 +67,8 @@ export function requestHandler(
       const make = async (resource: NewResource | undefined) => {
         try {
           const result = await endpoint.verb({ ctx, ...input, resource, accept, deployment, requestId, viewer });
-          return replyResponse(endpoint, exchange, result);
+          const response = replyResponse(endpoint, exchange, result);
+          return endpoint.etag ? tagged(runtime, endpoint.etag, request, response) : response;
         } finally {
           if (endpoint.endsKeys) runtime.keys?.forget();
         }
@@ -168,6 +170,19 @@ function replyResponse({ reply, status }: Endpoint, exchange: Exchange, result: 
   const headers = { ...headersOf(exchange, options.contentType ?? "application/json"), ...options.headers };
   const content = options.contentType === undefined ? JSON.stringify(body) : rawContent(body);
   return { status: options.status ?? status, headers, body: content };
+}
+
+/** Adds the entity tag of an answer, or says that the client has it already. */
+function tagged(
+  { ids }: Pick<Runtime, "ids">,
+  leftOut: readonly string[],
+  request: PlainRequest,
+  { status, headers, body }: PlainResponse,
+): PlainResponse {
+  const tag = entityTag(ids, JSON.parse(String(body)), leftOut);
+  if (!namesTag(request.headers.get("if-none-match"), tag)) return { status, headers: { ...headers, ETag: tag }, body };
+  const { "Content-Type": _, ...others } = headers;
+  return { status: 304, headers: { ...others, ETag: tag }, body: "" };
 }
 
 function rawContent(body: unknown): string | Uint8Array<ArrayBuffer> {

@@ -6,7 +6,7 @@ import { Disk, DiskRef, diskNameOf, toDisk } from "./wire.ts";
 
 export const endpoint = gpuDev.get(
   "/v1/disks/{disk_name}",
-  { summary: "Show a disk", uses: ["table"], params: DiskRef, reply: Disk },
+  { summary: "Show a disk", uses: ["table"], params: DiskRef, reply: Disk, etag: [] },
   async ({ ctx, params }) => toDisk(await getDisk(ctx, diskNameOf(params)), ctx.actor.username),
 );
 

@@ -10,7 +10,7 @@ const Disks = z.object({ disks: z.array(Disk), total: z.int() });
 
 export const endpoint = gpuDev.get(
   "/v1/disks",
-  { summary: "List your disks, the newest first", uses: ["table"], query: ListDisks, reply: Disks },
+  { summary: "List your disks, the newest first", uses: ["table"], query: ListDisks, reply: Disks, etag: [] },
   async ({ ctx, query }) => {
     const disks = (await listDisks(ctx, { deleted: query.deleted === "true" })).map((view) =>
       toDisk(view, ctx.actor.username),

@@ -10,7 +10,12 @@ const Availability = z.object({ availability: z.record(z.string(), GpuCapacity),
 
 export const endpoint = gpuDev.get(
   "/v1/gpu/availability",
-  { summary: "GPUs by type: how many there are, in use, wanted and free", uses: ["table"], reply: Availability },
+  {
+    summary: "GPUs by type: how many there are, in use, wanted and free",
+    uses: ["table"],
+    reply: Availability,
+    etag: ["timestamp"],
+  },
   async ({ ctx }) => {
     const { pools, countedAt } = await readCapacity(ctx);
     const present = pools.filter(({ hasMachines }) => hasMachines);

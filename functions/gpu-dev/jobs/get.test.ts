@@ -243,6 +243,27 @@ test("a type without machines says so", async () => {
   });
 });
 
+test("a job that goes on as it was is 304, and 200 once something happened to it", async () => {
+  const world = await httpWorld();
+  const key = await world.login();
+  const id = await submitJob(world, key);
+  await world.advance(5_000);
+  const ask = async (path: string, tag = "") => {
+    const response = await world.request("GET", path, { key, headers: { "If-None-Match": tag } });
+    return { status: response.status, tag: response.headers.get("etag") ?? "" };
+  };
+  const [job, jobs, all] = [`/v1/jobs/${id}`, "/v1/jobs", "/v1/gpu/availability"];
+  const before = await Promise.all([job, jobs, all].map((path) => ask(path)));
+  const again = () => Promise.all([job, jobs, all].map((path, at) => ask(path, before[at]?.tag)));
+
+  await world.advance(60_000);
+  expect((await again()).map(({ status }) => status)).toEqual([304, 304, 304]);
+
+  await world.request("POST", `${job}/cancel`, { key });
+  await world.advance(10_000);
+  expect((await again()).map(({ status }) => status)).toEqual([200, 200, 200]);
+});
+
 const ends = [
   ["completed", "command exited with code 0", { code: 0, afterMs: 1_000 }],
   ["failed", "command exited with code 3", { code: 3, afterMs: 1_000 }],

@@ -8,11 +8,11 @@ import { readAdvice } from "#core/pools/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { findJobId } from "./parts/job-id.ts";
-import { Job, JobRef, toJob } from "./wire.ts";
+import { Job, JobRef, ownPace, toJob } from "./wire.ts";
 
 export const endpoint = gpuDev.get(
   "/v1/jobs/{job_id}",
-  { summary: "Show a job", uses: ["table", "sealer"], params: JobRef, reply: Job },
+  { summary: "Show a job", uses: ["table", "sealer"], params: JobRef, reply: Job, etag: ownPace },
   async ({ ctx, params }) => {
     const job = await getEnvironment(ctx, await findJobId(ctx, params));
     const [advice, jupyter, outage, command] = await Promise.all([

@@ -9,7 +9,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/query.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { jobStatuses, statusOf } from "./parts/status.ts";
-import { JobSummary, toJobSummary } from "./wire.ts";
+import { JobSummary, ownPace, toJobSummary } from "./wire.ts";
 
 const words: readonly string[] = [...jobStatuses, "pending"];
 
@@ -46,7 +46,13 @@ const Jobs = z.object({ jobs: z.array(JobSummary), total: z.int(), limit: z.int(
 
 export const endpoint = gpuDev.get(
   "/v1/jobs",
-  { summary: "List your jobs, the newest first", uses: ["table", "sealer"], query: ListJobs, reply: Jobs },
+  {
+    summary: "List your jobs, the newest first",
+    uses: ["table", "sealer"],
+    query: ListJobs,
+    reply: Jobs,
+    etag: ownPace,
+  },
   async ({ ctx, query }) => {
     const { limit, offset } = query;
     const matches = (job: Brief) => isAskedFor(job, query);

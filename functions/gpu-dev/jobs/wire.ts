@@ -66,6 +66,9 @@ export const JobSummary = z.object({
   estimated_wait_minutes: z.int().optional(),
 });
 
+/** Fields that change while nothing happens to a job: its ETag leaves them out. */
+export const ownPace = ["estimated_wait_minutes", "gpu_hours"] as const;
+
 export const Job = JobSummary.extend({
   command: z.string().nullable(),
   actions: z.array(JobAction),
