@@ -63,9 +63,7 @@ function findJupyterWarnings(environment: Environment): string[] {
 
 /** Says that nobody knows how the job is, although it probably runs on. */
 function findOutageWarnings(_: Environment, { outage }: Surroundings): string[] {
-  return outage === undefined
-    ? []
-    : [`The cluster has not answered since ${utcText(outage)}; requests wait for it`];
+  return outage === undefined ? [] : [`The cluster has not answered since ${utcText(outage)}; requests wait for it`];
 }
 
 function findFailures(environment: Environment) {
