@@ -142,7 +142,7 @@ test("one scrape is one batch read, however many types there are", async () => {
 });
 
 test("orphans show once they were looked for", async () => {
-  const world = await memoryWorld({ refusesSecondStart: false });
+  const world = await memoryWorld({ leavesTombstones: false });
   const before = (await scrape(world)).values;
   const ended = await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(1000);

@@ -87,8 +87,6 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   const slices = nodeSlices();
   const commands = kubernetesCommands(place);
   return {
-    // Kubernetes does not remember a deleted Job, so the same run could be started again.
-    refusesSecondStart: false,
     apply: (run) =>
       applyRun(place, run, {
         deployment,

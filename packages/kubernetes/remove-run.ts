@@ -33,7 +33,7 @@ export async function removeRun(
   id: RunId,
   { graceSeconds, force, unlessBound, leftovers }: Removal,
   { stateOf, recent, blobs }: Removing,
-): Promise<void> {
+): Promise<boolean> {
   const { client, paths } = place;
   // Each object is named by its uid: one that came meanwhile stays, and is seen by the next look.
   const known = force ? undefined : recent.find(id);
@@ -70,6 +70,8 @@ export async function removeRun(
   // While a pod is there the cluster would attach them again.
   if (force && volumes.length > 0) await detachFromLost(place, volumes, nodeNamesOf({ jobs: [], pods: held }));
   if (leftovers && refused[0]) throw refused[0];
+  // No tombstones.
+  return false;
 }
 
 /** The newest pod of the first machine, which has the disk. */

@@ -5,7 +5,6 @@ import { eksPlace } from "./eks-place.ts";
 /** For requests, which only run commands in runs that exist: their bundles hold that part of the driver alone. */
 export const compute = (): Compute => ({
   ...kubernetesCommands(eksPlace()),
-  refusesSecondStart: false,
   apply: notForRequests,
   observe: notForRequests,
   begin: notForRequests,

@@ -66,7 +66,7 @@ function opened(access: Pick<ClusterAccess, "ssh"> = { ssh: ownSsh }) {
     apply: async () => undefined,
     observe: async () => seen,
     setAccess: async () => undefined,
-    remove: async () => undefined,
+    remove: async () => false,
     listRuns: async () => runs,
   } as Partial<Compute> as Compute;
   const noRuns = { open: () => Promise.reject(new Error("none")), dial };

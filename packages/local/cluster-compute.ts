@@ -52,9 +52,10 @@ export function withAccess(compute: Compute, access: ClusterAccess): Compute {
       await compute.setAccess(uid, run, access);
     },
     async remove(uid, run, removal) {
-      await compute.remove(uid, run, removal);
+      const hasTombstones = await compute.remove(uid, run, removal);
       ports.close(nameOfRun({ uid, run }));
       entries.forget({ uid, run });
+      return hasTombstones;
     },
   };
 }

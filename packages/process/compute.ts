@@ -73,7 +73,6 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
     isolation,
     network,
     limits: wayInWords(limits),
-    refusesSecondStart: true,
     apply: (run) => tracked(host, applyRun(host, run)),
     observe: async (uid, run) => observeRun(host, placeOf(host, runName(uid, run))),
     // Whoever starts a run starts it on all of its pretend machines at once.
@@ -86,9 +85,11 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
     remove: async (uid, run, { graceSeconds, force, unlessBound }) => {
       const graceMs = force ? 0 : Math.max(0, graceSeconds || 0) * 1000;
       const place = placeOf(host, runName(uid, run));
+      // The mark refuses a second start for an hour, also where no tombstone was asked for.
       markRemoved(host.runs, place.name, Date.now());
-      if (unlessBound) return removeDraft(place);
-      if (isDirectory(place.directory)) await requestRemoval(place, Date.now() + graceMs, removedWithinMs);
+      if (unlessBound) await removeDraft(place);
+      else if (isDirectory(place.directory)) await requestRemoval(place, Date.now() + graceMs, removedWithinMs);
+      return true;
     },
     extend: async (uid, run, until) => {
       const { directory } = placeOf(host, runName(uid, run));

@@ -46,12 +46,12 @@ export interface World {
   readonly runs: Map<string, MemoryRun>;
   /** What runs have beside what is seen of them, by the name of the run. */
   readonly parts: Map<string, RunRef>;
-  /** Runs whose removal was asked for. */
-  readonly removed: Set<string>;
+  /** When the tombstone of each removed run goes, by the name of the run. */
+  readonly tombstones: Map<string, number>;
   /** Whether a volume of this id is there to be attached. */
   readonly hasVolume: (id: string) => boolean;
-  /** Whether those are not started again. */
-  readonly refusesSecondStart: boolean;
+  /** Whether removals leave the tombstones that they are asked for. */
+  readonly leavesTombstones: boolean;
   /** Whether the command of a run of several machines waits to be let begin. */
   readonly gates: boolean;
   /** Runs that were removed by force and go on all the same, on a node that does not answer. */

@@ -13,10 +13,10 @@ const two: ComputeNode = { ...second, name: "two" };
 const nodes = [one, two];
 const gently = { graceSeconds: 10, force: false };
 
-describe.each([true, false])("memory compute as every Compute, refuses a second start: %s", (refusesSecondStart) => {
+describe.each([true, false])("memory compute as every Compute, leaves tombstones: %s", (leavesTombstones) => {
   computeConformance(async () => {
     const clock = manualClock();
-    const compute = memoryCompute({ clock, nodes, refusesSecondStart });
+    const compute = memoryCompute({ clock, nodes, leavesTombstones });
     const command = (uid: string, { prints, exits, ignoresTerm = false, lastWords }: Behaviour) => {
       const outcome =
         exits === undefined ? { kind: "lives" as const } : { kind: "exits" as const, code: exits, afterMs: 0 };

@@ -47,6 +47,10 @@ export interface MemoryCompute extends Compute, MemoryPosts, MemoryExecs, Memory
   applyParts(run: RunRef): void;
   /** Whether some of its machines are bound now, and another is not. */
   isBoundInPart(uid: string, run: number): boolean;
+  /** Whether a tombstone refuses to start this run now. */
+  hasTombstone(uid: string, run: number): boolean;
+  /** Takes away the tombstone of a run before its time. */
+  loseTombstone(uid: string, run: number): void;
   /** Whether anything of the run occupies its node now. */
   isLive(uid: string, run: number): boolean;
   /** The runs that have this volume mounted now. */
@@ -71,8 +75,8 @@ export type MemoryComputeOptions = Partial<StepDelays> & {
   readonly nodes: readonly ComputeNode[];
   /** Whether a volume of this id is there to be attached; each is, unless said. */
   readonly hasVolume?: (id: string) => boolean;
-  /** It does not, unless said. */
-  readonly refusesSecondStart?: boolean;
+  /** Whether a removal leaves the tombstones that it is asked for; it does, unless said. */
+  readonly leavesTombstones?: boolean;
   /** Whether the command of a run of several machines waits for `begin`; it does not, unless said. */
   readonly gates?: boolean;
 };
@@ -82,15 +86,7 @@ export type MemoryComputeOptions = Partial<StepDelays> & {
  * share is bound whatever else its node holds, so that a slot held twice shows in `liveUnits` and `peakUnits`.
  */
 export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
-  const {
-    clock,
-    nodes,
-    access,
-    hasVolume = () => true,
-    refusesSecondStart = false,
-    gates = false,
-    ...delays
-  } = options;
+  const { clock, nodes, access, hasVolume = () => true, leavesTombstones = true, gates = false, ...delays } = options;
   const signals = memorySignals(() => [...world.runs.values()].map(refOf));
   const world: World = {
     clock,
@@ -101,9 +97,9 @@ export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
     machines: new Map(nodes.map((node) => [node.uid, "running"])),
     runs: new Map(),
     parts: new Map(),
-    removed: new Set(),
+    tombstones: new Map(),
     hasVolume,
-    refusesSecondStart,
+    leavesTombstones,
     gates,
     ghosts: new Map(),
     stuck: new Map(),
@@ -159,7 +155,6 @@ function listeningOf(world: World, id: string): { ports: number[] } | undefined 
 
 function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs | "changes"> {
   return {
-    refusesSecondStart: world.refusesSecondStart,
     apply: async (run) => applyRun(world, run),
     observe: async (uid, run) => {
       settle(world);
@@ -243,6 +238,8 @@ function controls(world: World): Omit<MemoryCompute, keyof Others | "takeChanged
       const it = world.runs.get(runName(uid, run));
       return it?.state === "unbound" && it.nodes.length > 0;
     },
+    hasTombstone: (uid, run) => hasTombstone(world, runName(uid, run)),
+    loseTombstone: (uid, run) => void world.tombstones.delete(runName(uid, run)),
     isLive: (uid, run) => {
       settle(world);
       const it = world.runs.get(runName(uid, run)) ?? world.ghosts.get(runName(uid, run));
@@ -280,7 +277,7 @@ function applyRun(world: World, run: Run): void {
   settle(world);
   const id = runName(run.uid, run.run);
   if (world.runs.has(id)) return;
-  if (world.refusesSecondStart && world.removed.has(id)) throw new Error("The run was removed");
+  if (hasTombstone(world, id)) throw new Error("The run was removed");
   if (Object.keys(run.env).length > 0) world.parts.set(id, { uid: run.uid, run: run.run, key: run.key });
   const { outcome, ignoresTerm, lastWords } = world.outcomes.get(run.uid) ?? goesOn;
   if (outcome.kind === "refused") throw new RunRefused(outcome.reason);
@@ -359,17 +356,26 @@ function terminateRun(world: World, id: string, graceSeconds: number): boolean {
   return true;
 }
 
-function removeRun(world: World, id: string, options: Removal): void {
+/** As the port promises at least. */
+const TOMBSTONE_MS = 60_000;
+
+function removeRun(world: World, id: string, options: Removal): boolean {
   settle(world);
   const it = world.runs.get(id);
   if (it && options.unlessBound && it.state !== "unbound") throw new RunBound();
-  world.removed.add(id);
+  const hasTombstones = world.leavesTombstones && options.tombstones !== undefined;
+  if (hasTombstones) world.tombstones.set(id, world.clock.now() + TOMBSTONE_MS);
   world.parts.delete(id);
-  if (!it) return;
+  if (!it) return hasTombstones;
   const goneAt = goneAfterRemoval(it, world.clock.now(), options, world.delays);
   if (it.nodeLost && options.force) leaveBehind(world, id, it);
   it.removing = true;
   it.goneAt = goneAt === undefined ? it.goneAt : Math.min(goneAt, it.goneAt ?? goneAt);
   world.quietUntil = 0;
   settle(world);
+  return hasTombstones;
+}
+
+function hasTombstone({ clock, tombstones }: World, id: string): boolean {
+  return clock.now() < (tombstones.get(id) ?? 0);
 }

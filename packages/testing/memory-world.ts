@@ -59,8 +59,8 @@ export interface WorldOptions {
   readonly delays?: Partial<StepDelays>;
   readonly access?: Partial<AccessOptions>;
   readonly log?: Log;
-  /** It does, as the process driver, unless said: then what ends soon after it began is given back at once. */
-  readonly refusesSecondStart?: boolean;
+  /** Whether a removal leaves tombstones, so that GPUs of a job that ended young are free at once; it does, unless said. */
+  readonly leavesTombstones?: boolean;
   /** Whether the command of a run of several machines waits to be let begin; it does not, unless said. */
   readonly gates?: boolean;
   readonly snapshotMs?: number;
@@ -86,8 +86,8 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
   const table = options.table ? { ...options.table, all: allOfForeign } : memoryTable({ sharesItems: "frozen" });
   const { carrier } = options;
   const queue = carrier ? carriedQueue({ clock, carrier }) : memoryQueue({ clock });
-  const { nodes = nodesOf({ h100: 2 }), access = {}, refusesSecondStart = true, gates = false } = options;
-  const compute = memoryCompute({ clock, nodes, access, refusesSecondStart, gates, ...options.delays });
+  const { nodes = nodesOf({ h100: 2 }), access = {}, leavesTombstones = true, gates = false } = options;
+  const compute = memoryCompute({ clock, nodes, access, leavesTombstones, gates, ...options.delays });
   const isMounted = (id: string) => compute.mounting(id).length > 0;
   const blobs = memoryBlobs();
   const { snapshotMs = 0, archiveMs = 0, listedAfterMs = 0 } = options;

@@ -40,7 +40,7 @@ test("what runs and is wanted is no orphan, at any time of its life", async () =
 });
 
 test("compute without a record, of another life, of another run or of an ended record is listed with its reason", async () => {
-  const world = await memoryWorld({ refusesSecondStart: false });
+  const world = await memoryWorld({ leavesTombstones: false });
   const living = await createEnvironment(world.as("alice"), newEnvironment("living"));
   const ended = await createEnvironment(world.as("bob"), newEnvironment("ended"));
   await world.advance(60_000);
@@ -366,7 +366,7 @@ test("GPU-hours of compute without a record are those that it has on the machine
 });
 
 test("GPU-hours count from the first sighting to the last, and stay when the orphan is gone", async () => {
-  const world = await memoryWorld({ refusesSecondStart: false });
+  const world = await memoryWorld({ leavesTombstones: false });
   const ended = await createEnvironment(world.as("alice"), newEnvironment("ended"));
   await world.advance(60_000);
   await requestCancel(world.as("alice"), "ended");
@@ -464,7 +464,7 @@ describe("what is removed", () => {
   });
 
   test("what shows of a stopped environment after its last look is removed too, and its next start goes on beside it", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), refusesSecondStart: false });
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), leavesTombstones: false });
     const policy = { ...reservation, time: "none", restarts: true } as const;
     const made = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy });
     await world.advance(MINUTE);
@@ -485,7 +485,7 @@ describe("what is removed", () => {
   });
 
   test("what shows of an earlier run of a living environment is removed, and the present one goes on", async () => {
-    const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), refusesSecondStart: false });
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), leavesTombstones: false });
     const policy = { ...reservation, time: "none", restarts: true } as const;
     const made = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy });
     await world.advance(MINUTE);
@@ -692,7 +692,7 @@ describe("what is left beside a run", () => {
     const refused = (await world.compute.listParts()).slice(0, 22).map(({ uid }) => uid);
     const remove: Compute["remove"] = async (uid, run, removal) => {
       if (removal.leftovers && refused.includes(uid)) throw new Error("DELETE secrets: 403 Forbidden");
-      await world.compute.remove(uid, run, removal);
+      return world.compute.remove(uid, run, removal);
     };
     const ctx = { ...world.ctx, compute: { ...world.ctx.compute, remove } };
     for (let times = 0; times < 6; times += 1) {

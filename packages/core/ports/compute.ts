@@ -232,6 +232,11 @@ export interface Removal {
    * the rest goes, and it throws.
    */
   readonly leftovers?: true;
+  /**
+   * How many machines the run has. A tombstone takes the place of each for at least a minute, so that a late `apply` of
+   * this run number throws and starts nothing. Absent: no tombstones.
+   */
+  readonly tombstones?: number;
 }
 
 /** A line for the people at the terminals of a run. */
@@ -254,8 +259,6 @@ export interface Notice {
  * `observe` answers undefined exactly when nothing of the run is left, so `remove` is done when it does.
  */
 export interface Compute {
-  /** After `remove` of a run, `apply` of that run number throws for at least an hour, whether it ever began or not. */
-  readonly refusesSecondStart: boolean;
   /**
    * Throws `RunRefused` where nothing will ever come of it, `RunNotTaken` where it knows why this time nothing did; some
    * of the run may be there all the same.
@@ -273,7 +276,8 @@ export interface Compute {
    * `remove`. Nothing happens to a run that is gone, has ended or has not begun. False: only `remove` ends this run.
    */
   terminate(uid: string, run: number, graceSeconds: number): Promise<boolean>;
-  remove(uid: string, run: number, removal: Removal): Promise<void>;
+  /** Returns whether the tombstones that `removal` asked for are there; false: a late `apply` may start the run again. */
+  remove(uid: string, run: number, removal: Removal): Promise<boolean>;
   /** Moves the net, and never back; nothing happens when the run is gone. Throws where somebody else changes the run. */
   extend(uid: string, run: number, until: number): Promise<void>;
   /**

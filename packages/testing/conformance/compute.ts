@@ -26,8 +26,9 @@ export interface ComputeUnderTest {
   close(): Promise<void>;
 }
 
-/** Fresh, since an adapter may find what belongs to a run by its name alone, anywhere on the machine. */
-const uid = randomBytes(16).toString("hex");
+/** An adapter may find what belongs to a run by its name alone, anywhere on the machine. */
+const freshUid = () => randomBytes(16).toString("hex");
+const uid = freshUid();
 const lives = { prints: [], exits: undefined };
 const gently = { graceSeconds: 10, force: false };
 
@@ -85,9 +86,10 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
       () => observe(run),
       (seen) => seen?.state === "ready",
     );
-  const gone = (run = 1) =>
+  const gone = (run = 1) => goneOf(uid, run);
+  const goneOf = (own: string, run = 1) =>
     eventually(
-      () => observe(run),
+      () => compute.observe(own, run),
       (seen) => seen === undefined,
     );
 
@@ -153,7 +155,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("lists the runs of one uid alone", async () => {
-    const other = randomBytes(16).toString("hex");
+    const other = freshUid();
     await compute.apply(runOf());
     await compute.apply(runOf({ uid: other, shares: [{ node: "two", units: 4 }] }));
 
@@ -291,20 +293,45 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(await compute.readLog(uid, 1)).toBe("");
   });
 
-  it("starts nothing again that was removed, where it says so", async () => {
-    if (!compute.refusesSecondStart) return;
-    await compute.apply(runOf());
-    await ready();
-    await compute.remove(uid, 1, gently);
-    await gone();
-    await compute.remove(uid, 2, gently);
+  it("starts nothing of a removed run whose tombstones are there, whether it ever began or not", async () => {
+    const own = freshUid();
+    const runs = [1, 2].map((run) => runOf({ uid: own, run, command: test.command(own, lives) }));
+    await compute.apply(runOf({ uid: own }));
+    await eventually(
+      () => compute.observe(own, 1),
+      (seen) => seen?.state === "ready",
+    );
+    const removal = { ...gently, tombstones: 1 };
+    const answers = [await compute.remove(own, 1, removal), await compute.remove(own, 2, removal)];
+    // Some clusters leave none, and say so.
+    expect(new Set(answers).size).toBe(1);
+    if (!answers[0]) return;
 
-    await expect(compute.apply(runOf())).rejects.toThrow("removed");
-    await expect(compute.apply(runOf({ run: 2 }))).rejects.toThrow("removed");
+    const late = await Promise.allSettled(runs.map((run) => compute.apply(run)));
+    await goneOf(own);
 
-    expect([await observe(1), await observe(2)]).toEqual([undefined, undefined]);
-    await compute.apply(runOf({ run: 3 }));
-    expect(await ready(3)).toMatchObject({ state: "ready" });
+    expect(late).toMatchObject(late.map(() => ({ reason: { message: expect.stringContaining("removed") } })));
+    await expect(compute.apply(runOf({ uid: own }))).rejects.toThrow("removed");
+    expect([await compute.observe(own, 1), await compute.observe(own, 2)]).toEqual([undefined, undefined]);
+    expect(await compute.listRuns(own)).toEqual([]);
+  });
+
+  it("leaves tombstones of every machine, as often as it is asked to", async () => {
+    const own = freshUid();
+    const shares = ["one", "two"].map((node) => ({ node, units: 8 }));
+    const run = runOf({ uid: own, shares, gpusPerMachine: 8 });
+    await compute.apply(run);
+    const removal = { ...gently, tombstones: 2 };
+    const hasTombstones = await compute.remove(own, 1, removal);
+
+    expect(await compute.remove(own, 1, removal)).toBe(hasTombstones);
+    await goneOf(own);
+
+    if (!hasTombstones) return;
+    await expect(compute.apply(run)).rejects.toThrow("removed");
+    expect(await compute.observe(own, 1)).toBeUndefined();
+    expect(await compute.listRuns(own)).toEqual([]);
+    expect(await compute.listParts()).toEqual([]);
   });
 
   it("leaves a run that is bound alone where it is to be removed only unless it is", async () => {
@@ -327,10 +354,11 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("has removed what was never there, bound or not", async () => {
-    await compute.remove(uid, 1, { ...gently, unlessBound: true });
+    const own = freshUid();
+    const hasTombstones = await compute.remove(own, 1, { ...gently, unlessBound: true, tombstones: 1 });
 
-    expect(await observe()).toBeUndefined();
-    if (compute.refusesSecondStart) await expect(compute.apply(runOf())).rejects.toThrow("removed");
+    expect(await compute.observe(own, 1)).toBeUndefined();
+    if (hasTombstones) await expect(compute.apply(runOf({ uid: own }))).rejects.toThrow("removed");
   });
 
   it("says when a run ended", async () => {

@@ -84,10 +84,11 @@ export function failureWatch(options: {
     watching: ({ remove }) => ({
       async remove(uid, run, removal) {
         const environment = environments.get(uid);
-        await remove(uid, run, removal);
+        const hasTombstones = await remove(uid, run, removal);
         if (environment?.run.n === run && isWanted(environment)) {
           violated(`the run of ${environment.id} was removed while it was ${environment.phase}`);
         }
+        return hasTombstones;
       },
     }),
   };

@@ -63,13 +63,18 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
         ),
     },
     compute: {
-      refusesSecondStart: compute.refusesSecondStart,
       apply: (run) => call(`apply ${run.uid}-r${run.run}`, () => compute.apply(run)),
       observe: (uid, run) => call(`observe ${uid}-r${run}`, () => compute.observe(uid, run)),
       begin: (uid, run) => call(`begin ${uid}-r${run}`, () => compute.begin(uid, run)),
       terminate: (uid, run, graceSeconds) =>
         call(`terminate ${uid}-r${run}`, () => compute.terminate(uid, run, graceSeconds)),
-      remove: (uid, run, options) => call(`remove ${uid}-r${run}`, () => compute.remove(uid, run, options)),
+      async remove(uid, run, { tombstones, ...removal }) {
+        const removed = await call(`remove ${uid}-r${run}`, () => compute.remove(uid, run, removal));
+        if (tombstones === undefined) return removed;
+        // A cluster gives the name of a deleted Job away until the tombstone has it.
+        const bury = () => compute.remove(uid, run, { ...removal, tombstones });
+        return call(`bury ${uid}-r${run}`, bury);
+      },
       extend: (uid, run, until) => call(`extend ${uid}-r${run}`, () => compute.extend(uid, run, until)),
       setAccess: (uid, run, access) => call(`setAccess ${uid}-r${run}`, () => compute.setAccess(uid, run, access)),
       resize: (uid, run, ...wanted) => call(`resize ${uid}-r${run}`, () => compute.resize(uid, run, ...wanted)),

@@ -222,7 +222,7 @@ export function watch(
   function checkReleased({ id, uid, run: { n: run, applyingAt } }: Environment): void {
     if (compute.isLive(uid, run)) violated(`${id} gave back capacity that is in use`);
     const since = now() - (leftAt.get(`${uid}-r${run}`) ?? 0);
-    const isSafe = applyingAt === null || compute.refusesSecondStart || since >= LATEST_START_MS;
+    const isSafe = applyingAt === null || compute.hasTombstone(uid, run) || since >= LATEST_START_MS;
     if (!isSafe) violated(`${id} gave back capacity ${Math.round(since)} ms after it could be started`);
   }
 

@@ -17,8 +17,8 @@ export const endBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/ending.ts",
-        find: "run: { ...known.run, removedAt: removedAt ?? now },",
-        replace: "run: { ...known.run, removedAt: removedAt ?? now, released: run },",
+        find: "run: noteRemoval(known.run, hasTombstones, now),",
+        replace: "run: { ...noteRemoval(known.run, hasTombstones, now), released: run },",
       },
     ],
   },
@@ -200,6 +200,31 @@ export const endBugs: readonly PlantedBug[] = [
       title: "are given back no earlier than 26 s after it left preparing",
     },
     edits: [{ file: "environments/steps/release.ts", find: "LATE_START_MS = 26_000", replace: "LATE_START_MS = 0" }],
+  },
+  {
+    name: "GPUs given back at once without tombstones",
+    edits: [
+      {
+        file: "environments/steps/release.ts",
+        find: "return isNeeded ? { tombstones: environment.size.machines } : {};",
+        replace: "return {};",
+      },
+      {
+        file: "environments/steps/release.ts",
+        find: "const startsRefused = hasTombstones || run.startsRefused;",
+        replace: "const startsRefused = hasTombstones || true;",
+      },
+    ],
+  },
+  {
+    name: "tombstones taken for left where the cluster left none",
+    edits: [
+      {
+        file: "environments/steps/release.ts",
+        find: "const startsRefused = hasTombstones || run.startsRefused;",
+        replace: "const startsRefused = hasTombstones || true;",
+      },
+    ],
   },
   {
     name: "release by a clock that is ahead",

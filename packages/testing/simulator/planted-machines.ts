@@ -35,8 +35,8 @@ export const machineBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/ending.ts",
-        find: "force: mayForce(environment, lost, now) });",
-        replace: "force: mayForce(environment, lost, now) && run < 0 });",
+        find: "force: mayForce(environment, lost, now),",
+        replace: "force: mayForce(environment, lost, now) && run < 0,",
       },
     ],
   },

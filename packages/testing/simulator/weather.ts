@@ -86,8 +86,8 @@ function longOutage(sim: Scheduler, world: SimulatedWorld, part: Part, until: nu
 }
 
 /**
- * The cluster takes a call so late that no rule about sleeping workers covers it: a run comes back right after its end, or
- * beside the one after it. It has no share of a machine, as nobody could keep that from others.
+ * The cluster takes a call so late that neither a rule about sleeping workers nor a tombstone covers it: a run comes back
+ * right after its end, or beside the one after it. It has no share of a machine, as nobody could keep that from others.
  */
 function leftovers(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
   world.watch.whenWritten((before, next) => {
@@ -97,6 +97,7 @@ function leftovers(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
     const { owner, id, run } = before;
     sim.tell("cluster", `makes run ${run.n} of ${owner}/${id} again`);
     world.leftovers.add(`${before.uid}-r${run.n}`);
+    world.compute.loseTombstone(before.uid, run.n);
     void world.compute.apply(runWithoutShare(before));
     if (sim.random() < 0.5) compareNow(sim, world);
   });

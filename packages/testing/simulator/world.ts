@@ -49,6 +49,8 @@ const THOROUGH_EVERY = 8;
 const RESTORING_EVERY = 15;
 /** The same for an outage that is longer than a run may take to get ready. */
 const OUTAGE_EVERY = 14;
+/** In every third world the cluster refuses tombstones, as a quota on Jobs does. */
+const TOMBSTONES_REFUSED_EVERY = 3;
 /** Where they differ, hosts' clocks do by less than what counts as a little early (packages/core/reconcile.ts). */
 const MOST_APART_MS = 1_800;
 /** A deleted disk is purged after three minutes, so that a schedule sees it. */
@@ -137,7 +139,8 @@ export function worldOf(sim: Scheduler, seed: number, around: Surroundings) {
   };
   const queue = memoryQueue({ clock, visibilitySeconds: 60 });
   const hasVolume = (id: string): boolean => volumes.contentOf(id) !== undefined;
-  const compute = memoryCompute({ clock, nodes, hasVolume, ...taken });
+  const leavesTombstones = seed % TOMBSTONES_REFUSED_EVERY !== 0;
+  const compute = memoryCompute({ clock, nodes, hasVolume, leavesTombstones, ...taken });
   const isMounted = (id: string) => compute.mounting(id).length > 0;
   const { detach } = compute;
   const listed = { listedAfterMs, snapshotListedAfterMs: around.snapshotListedAfterMs };

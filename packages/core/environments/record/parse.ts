@@ -168,6 +168,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     noStartSince: moment,
     terminatedAt: optional(number),
     removedAt: moment,
+    startsRefused: mark,
     released: optional(ordinal),
     missedAt: moment,
     readyAt: optional(number),

@@ -24,6 +24,8 @@ export interface RunState {
   readonly terminatedAt?: number | undefined;
   /** When the cluster accepted that this run goes. */
   readonly removedAt: number | null;
+  /** Tombstones keep workers from starting this run again. Absent: the cluster left none, or an older version removed it. */
+  readonly startsRefused?: true | undefined;
   /** The number of the latest run whose capacity was given back: it was seen gone when nobody could start it any more. */
   readonly released?: number | undefined;
   /** When the latest look did not see this run, of which nobody knows yet that it is gone. */
@@ -55,6 +57,7 @@ export const noRun = {
   noStartSince: null,
   terminatedAt: undefined,
   removedAt: null,
+  startsRefused: undefined,
   released: undefined,
   missedAt: null,
   readyAt: undefined,

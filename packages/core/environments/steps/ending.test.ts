@@ -27,7 +27,7 @@ test("without a signal compute that goes slowly is looked at again after 0, 1, 2
 test.each([[{ signals: false } as const], [{}]])(
   "compute whose units stay held for a while is looked at only when they may go: %j",
   async (options) => {
-    const { looks, endedAfterMs } = await end({ removeMs: 10_000 }, { ...options, refusesSecondStart: false });
+    const { looks, endedAfterMs } = await end({ removeMs: 10_000 }, { ...options, leavesTombstones: false });
 
     expect(looks).toEqual(["stopping", "removes its compute", "released", "cancelled"]);
     expect(endedAfterMs).toBe(43_000);

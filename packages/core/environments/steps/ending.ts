@@ -25,7 +25,7 @@ import { lookAtMachines } from "./lost-node.ts";
 import { tellEnd } from "./notices.ts";
 import { observeRun } from "./observe-run.ts";
 import { detachOwn } from "./own-volumes.ts";
-import { noStartFrom, releasableAt } from "./release.ts";
+import { noStartFrom, noteRemoval, releasableAt, tombstonesFor } from "./release.ts";
 
 /**
  * The order of the end (docs/architecture.md#end-of-life): command ended, log kept, compute removed and seen gone, GPUs
@@ -37,7 +37,7 @@ export async function stepStopping(
   now: number,
   message: Look,
 ): Promise<Step<Environment> | undefined> {
-  if (message.hint && isPutOff(ctx, read, now)) return undefined;
+  if (message.hint && isPutOff(read, now)) return undefined;
   const environment = noStartFrom(read, now);
   const removal = mayBeThere(environment) ? await removeRun(ctx, environment, now) : undefined;
   if (removal) return removal;
@@ -62,9 +62,9 @@ function mayBeThere({ run: { n: run, applyingAt, released } }: Environment): boo
 }
 
 /** Whether a look has decided that there is nothing to see of a removed run before its capacity may be given back. */
-function isPutOff(ctx: WorkerContext, environment: Environment, now: number): boolean {
+function isPutOff(environment: Environment, now: number): boolean {
   const { run, dueAt = 0 } = environment;
-  const freeAt = releasableAt(ctx, environment, now);
+  const freeAt = releasableAt(environment, now);
   return run.removedAt !== null && mayBeThere(environment) && now < freeAt && freeAt <= dueAt;
 }
 
@@ -77,7 +77,6 @@ async function removeRun(ctx: WorkerContext, read: Environment, now: number): Pr
   } = read;
   const left = await observeRun(ctx, read);
   const environment = noteAnswer(read, now);
-  const freeAt = releasableAt(ctx, environment, now);
   if (left || removedAt === null) {
     const own = left && endedByItself(environment, left);
     if (own) return changed(own, now, "had ended by itself");
@@ -89,12 +88,17 @@ async function removeRun(ctx: WorkerContext, read: Environment, now: number): Pr
     // A run whose pods are gone names no machine any more: those that it had may have its volumes still.
     const seen = machines.length > 0 ? { ...environment, run: { ...environment.run, machines } } : environment;
     const known = left && seen.log?.failed ? await copyLastLog(ctx, seen, now) : seen;
-    await ctx.compute.remove(uid, run, { graceSeconds: GRACE_SECONDS, force: mayForce(environment, lost, now) });
+    const hasTombstones = await ctx.compute.remove(uid, run, {
+      graceSeconds: GRACE_SECONDS,
+      force: mayForce(environment, lost, now),
+      ...tombstonesFor(environment, now),
+    });
     const asked = {
       ...known,
-      run: { ...known.run, removedAt: removedAt ?? now },
+      run: noteRemoval(known.run, hasTombstones, now),
       end: { ...known.end, waitsFor: waitsFor ?? "Waits until its compute is gone" },
     };
+    const freeAt = releasableAt(asked, now);
     // What was there when it was removed goes by itself, and nobody gains from a look while its units stay held in any
     // case. What was not seen may be on its way, by whoever applied it just before its end.
     if (left && !lost && now < freeAt && waitsFor === null) return waitsUntilFree(asked, freeAt, "removes its compute");
@@ -103,6 +107,7 @@ async function removeRun(ctx: WorkerContext, read: Environment, now: number): Pr
     const wait = isAtOnce ? 0 : Math.max(waitMs({ looks: now < freeAt ? looks : looks - 1 }), patienceMs(takenMs));
     return lookAgainAt(asked, now + wait, "removes its compute");
   }
+  const freeAt = releasableAt(environment, now);
   if (now >= freeAt) return undefined;
   return waitsUntilFree(environment, freeAt, "waits until nobody can start it any more");
 }

@@ -253,7 +253,7 @@ test("a try on a machine that does not answer is not counted", async () => {
 });
 
 test("of two machines one that binds nothing gives both back, though a command began on the other, and starts elsewhere", async () => {
-  const world = await memoryWorld({ nodes: nodesOf({ h100: 3 }), refusesSecondStart: false });
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 3 }), leavesTombstones: false });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one", { gpus: 16, hours: 24 }));
   const { apply } = world.compute;
   world.compute.apply = async (run) => {

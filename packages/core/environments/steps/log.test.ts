@@ -289,10 +289,11 @@ describe("a log that cannot be copied", () => {
     const raced: Compute = {
       ...world.compute,
       remove: async (uid, run, options) => {
-        await remove(uid, run, options);
-        if (isOther) return;
+        const hasTombstones = await remove(uid, run, options);
+        if (isOther) return hasTombstones;
         isOther = true;
         await reconcile(world.ctx, { look: keyText(keyOf(await world.read("alice", "one"))), hint: true });
+        return hasTombstones;
       },
     };
     Object.assign(world.ctx, { compute: raced });
@@ -312,7 +313,7 @@ describe("a log that cannot be copied", () => {
       ...world.compute,
       remove: async (uid, run, options) => {
         removed.add(uid);
-        await world.compute.remove(uid, run, options);
+        return world.compute.remove(uid, run, options);
       },
       readLog: async (uid, run) => (removed.has(uid) ? "" : world.compute.readLog(uid, run)),
     };

@@ -79,7 +79,7 @@ describe("the mark before a run is begun", () => {
 
 describe("units and disk of what was begun", () => {
   test("are given back no earlier than 26 s after it left preparing", async () => {
-    const { world } = await submitted({ disk: "data" }, { refusesSecondStart: false });
+    const { world } = await submitted({ disk: "data" }, { leavesTombstones: false });
     await world.advance(1000);
     await requestCancel(world.as("alice"), "one");
 
@@ -94,7 +94,7 @@ describe("units and disk of what was begun", () => {
   });
 
   test("are given back no earlier where the clock of who looks next is 17 s ahead of the one before", async () => {
-    const { world } = await submitted({}, { refusesSecondStart: false });
+    const { world } = await submitted({}, { leavesTombstones: false });
     await world.advance(1000);
     await requestCancel(world.as("alice"), "one");
     await world.advance(1000);
@@ -109,7 +109,7 @@ describe("units and disk of what was begun", () => {
   });
 
   test("are given back at once where it had been active for longer", async () => {
-    const { world } = await submitted({}, { refusesSecondStart: false });
+    const { world } = await submitted({}, { leavesTombstones: false });
     await world.advance(MINUTE);
 
     await requestCancel(world.as("alice"), "one");
@@ -143,18 +143,80 @@ describe("units and disk of what was begun", () => {
     expect((await viewPool(world.ctx, "h100"))?.held).toEqual([]);
   });
 
-  test("are given back at once where the driver refuses a second start", async () => {
-    const { world } = await submitted({}, { refusesSecondStart: true });
+  test("are another job's at the same moment where tombstones refuse a worker that starts it late", async () => {
+    const { world, uid } = await submitted();
+    const applied = recordApply(world);
     await world.deliver();
+    await createEnvironment(world.as("bob"), newEnvironment("next"));
+    await world.deliver();
+    const waited = await world.read("bob", "next");
+    const at = world.clock.now();
 
     await requestCancel(world.as("alice"), "one");
     await world.deliver();
+    const late = await Promise.allSettled(applied.slice(0, 1).map((run) => world.compute.apply(run)));
 
+    expect(waited).toMatchObject({ phase: "queued" });
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", run: { startsRefused: true } });
+    expect(await world.read("bob", "next")).toMatchObject({ phase: "active" });
+    expect(world.clock.now()).toBe(at);
+    expect(late).toMatchObject([{ reason: { message: "The run was removed" } }]);
+    expect([world.compute.starts(uid, 1), world.compute.peakUnits("h100-1")]).toEqual([1, 8]);
+  });
+
+  test.each([1, 2])("get a tombstone for each of %i machines, once", async (machines) => {
+    const nodes = nodesOf({ h100: machines });
+    const { world } = await submitted({ gpus: 8 * machines }, { nodes, delays: { removeMs: 3000 } });
+    const removals: unknown[] = [];
+    const { remove } = world.compute;
+    world.compute.remove = async (uid, run, removal) => {
+      removals.push(removal.tombstones);
+      return remove(uid, run, removal);
+    };
+    await world.advance(1000);
+
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(10_000);
+
+    expect(removals[0]).toBe(machines);
+    expect(removals.slice(1)).toEqual(removals.slice(1).map(() => undefined));
     expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled" });
   });
 
+  test("get no tombstone where it was active for so long that no worker can start it any more", async () => {
+    const { world, uid } = await submitted();
+    await world.advance(MINUTE);
+
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(1000);
+
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled" });
+    expect(world.compute.hasTombstone(uid, 1)).toBe(false);
+  });
+
+  test("stay held where another version of Berth, which leaves no tombstones, had removed the run", async () => {
+    const { world, uid } = await submitted({}, { delays: { removeMs: 3000 } });
+    await world.advance(1000);
+    await requestCancel(world.as("alice"), "one");
+    await world.deliver();
+    const removed = await world.read("alice", "one");
+    const older = { ...removed, run: { ...removed.run, startsRefused: undefined } };
+    await world.table.put(older, { ifWriter: removed.writers[0] ?? null });
+    world.compute.loseTombstone(uid, 1);
+    const { remove } = world.compute;
+    world.compute.remove = async (of, run, { tombstones: _, ...removal }) => remove(of, run, removal);
+
+    await world.advance(26_000);
+    const held = await world.read("alice", "one");
+    await world.advance(20_000);
+
+    expect(removed.run).toMatchObject({ removedAt: expect.any(Number), startsRefused: true });
+    expect(held).toMatchObject({ phase: "stopping", run: { grant: { shares: [{}] } } });
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled", run: { grant: null } });
+  });
+
   test("stay held while a worker that slept starts it again, and nothing of that is left", async () => {
-    const { world, uid } = await submitted({}, { refusesSecondStart: false });
+    const { world, uid } = await submitted({}, { leavesTombstones: false });
     const applied = recordApply(world);
     await world.advance(1000);
     await requestCancel(world.as("alice"), "one");
@@ -172,8 +234,24 @@ describe("units and disk of what was begun", () => {
     expect(world.compute.peakUnits("h100-1")).toBe(8);
   });
 
+  test("of a grant that nothing bound are given back as soon as tombstones refuse its run", async () => {
+    const { world, uid } = await submitted();
+    world.compute.program(uid, { kind: "neverBinds", reason: "0/1 nodes are available" });
+    const reasons: unknown[] = [];
+    const { put } = world.table;
+    world.table.put = async (item, options) => {
+      await put(item, options);
+      if ("phase" in item && item.phase === "queued") reasons.push(world.compute.hasTombstone(uid, 1));
+    };
+
+    await world.advance(80_000);
+
+    expect(reasons[0]).toBe(true);
+    expect(await world.read("alice", "one")).toMatchObject({ phase: "queued", run: { n: 2, grant: null } });
+  });
+
   test("of a grant that nothing bound are given back as late", async () => {
-    const { world, uid } = await submitted({}, { refusesSecondStart: false });
+    const { world, uid } = await submitted({}, { leavesTombstones: false });
     world.compute.program(uid, { kind: "neverBinds", reason: "0/1 nodes are available" });
 
     await world.advance(80_000);
@@ -211,7 +289,7 @@ describe("gone", () => {
 
 describe("a run that was removed while somebody may still start it", () => {
   test("is looked at again only when nobody can, whatever is signalled of it", async () => {
-    const { world, uid } = await submitted({}, { refusesSecondStart: false, delays: { removeMs: 300 } });
+    const { world, uid } = await submitted({}, { leavesTombstones: false, delays: { removeMs: 300 } });
     world.compute.program(uid, { kind: "exits", code: 0, afterMs: 3000 });
     await world.advance(2000);
     const looks = await looksByPhase(world);
@@ -226,7 +304,7 @@ describe("a run that was removed while somebody may still start it", () => {
   });
 
   test("is looked for at once where the look that removed it did not see it: it may be on its way", async () => {
-    const { world, uid } = await submitted({}, { refusesSecondStart: false });
+    const { world, uid } = await submitted({}, { leavesTombstones: false });
     const { apply } = world.compute;
     const late: Parameters<typeof apply>[0][] = [];
     world.compute.apply = async (run) => void late.push(run);

@@ -9,7 +9,7 @@ import { noRun } from "../record/run-state.ts";
 import { changed, lookAgainAt, tellingPool, waited } from "../record/step-result.ts";
 import { enter } from "../record/transitions.ts";
 import { endRun } from "./end-run.ts";
-import { noStartFrom, releasableAt } from "./release.ts";
+import { noStartFrom, noteRemoval, releasableAt, tombstonesFor } from "./release.ts";
 import { isUsable, reasonOfReturn } from "./return-reason.ts";
 
 /**
@@ -45,7 +45,9 @@ export async function withdraw(
           withdrawing: false,
           lacksVolume: undefined,
           refusedForNow: undefined,
+          noStartSince: null,
           removedAt: null,
+          startsRefused: undefined,
         },
       },
       now,
@@ -57,14 +59,10 @@ export async function withdraw(
   }
   const noStart = noStartFrom(environment, now);
   if (observed || environment.run.removedAt === null) {
-    if (!(await removeUnbound(ctx, environment))) return waited(environment, now, "sees its run bound");
-    return waited(
-      { ...noStart, run: { ...noStart.run, removedAt: environment.run.removedAt ?? now } },
-      now,
-      "removes the unbound run",
-    );
+    const removed = await removeUnbound(ctx, noStart, now);
+    return removed ? waited(removed, now, "removes the unbound run") : waited(environment, now, "sees its run bound");
   }
-  const freeAt = releasableAt(ctx, noStart, now);
+  const freeAt = releasableAt(noStart, now);
   if (now < freeAt) return lookAgainAt(noStart, freeAt, "waits until nobody can start it any more");
   // Undefined: this try counts.
   const uncountedBecause = await whyUncounted(ctx, environment);
@@ -125,15 +123,21 @@ function isWhole({ run: { grant } }: Environment, { nodes }: Observation): boole
 }
 
 /**
- * Removes the run unless it is bound. False: it was bound after the observation. Its command may run already, and must
- * not be run a second time.
+ * Removes the run unless it is bound, and returns the record with that. Undefined: it was bound after the observation. Its
+ * command may run already, and must not be run a second time.
  */
-async function removeUnbound(ctx: WorkerContext, { uid, run: { n: run } }: Environment): Promise<boolean> {
+async function removeUnbound(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Environment | undefined> {
+  const { uid, run } = environment;
+  const removal = { graceSeconds: REMOVAL_GRACE_SECONDS, force: false, unlessBound: true } as const;
   try {
-    await ctx.compute.remove(uid, run, { graceSeconds: REMOVAL_GRACE_SECONDS, force: false, unlessBound: true });
-    return true;
+    const hasTombstones = await ctx.compute.remove(uid, run.n, { ...removal, ...tombstonesFor(environment, now) });
+    return { ...environment, run: noteRemoval(run, hasTombstones, now) };
   } catch (error) {
-    if (error instanceof RunBound) return false;
+    if (error instanceof RunBound) return undefined;
     throw error;
   }
 }

@@ -320,7 +320,7 @@ describe("the end", () => {
   });
 
   test("a run that a sleeping worker made again, with its volumes, does not hold up the end", async () => {
-    const { world, alice } = await activeWorld({}, { refusesSecondStart: false });
+    const { world, alice } = await activeWorld({}, { leavesTombstones: false });
     await requestStop(alice, "one");
     await world.advance(30_000);
     const { uid, volumes } = await getEnvironment(alice, "one");

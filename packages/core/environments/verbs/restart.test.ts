@@ -169,7 +169,7 @@ describe("stop and start", () => {
 
   test("what a sleeping worker made of an earlier run is removed although a later one runs", async () => {
     const size = newEnvironment("x", { gpus: 4 }).size;
-    const { world, alice, first } = await activeWorld({ volumes: [], size }, { refusesSecondStart: false });
+    const { world, alice, first } = await activeWorld({ volumes: [], size }, { leavesTombstones: false });
     const [old] = world.compute.history();
     await requestStop(alice, "one");
     await requestStart(alice, "one");
