@@ -68,6 +68,11 @@ export function isAnother(error: unknown): boolean {
   return error instanceof ApiRefused && error.status === 409 && error.code === "Conflict";
 }
 
+/** Another object has the name. It may be the very object that an earlier try of this call made. */
+export function alreadyExists(error: unknown): boolean {
+  return error instanceof ApiRefused && error.code === "AlreadyExists";
+}
+
 /** It would be refused again: a right is missing, or an admission policy says no. */
 export function isForGood(error: unknown): boolean {
   return error instanceof ApiRefused && [400, 403, 422].includes(error.status);

@@ -1,6 +1,6 @@
 import type { Mount, Run, RunRef } from "#core/ports/compute.ts";
 import { RunNotTaken, RunRefused } from "#core/problem.ts";
-import { ApiRefused } from "./api-error.ts";
+import { type ApiRefused, alreadyExists } from "./api-error.ts";
 import { type Claim, type PersistentVolume, volumePath, volumesPath } from "./claim.ts";
 import { unlessForbidden } from "./forbidden.ts";
 import { lookWithin, usuallyGoneMs } from "./look-within.ts";
@@ -94,7 +94,7 @@ async function makeOrFind<Item>(make: () => Promise<Item>, find: () => Promise<I
   try {
     return await make();
   } catch (error) {
-    if (!(error instanceof ApiRefused) || error.code !== "AlreadyExists") throw error;
+    if (!alreadyExists(error)) throw error;
     return find();
   }
 }

@@ -32,7 +32,7 @@ export interface Job extends KubeObject {
     readonly activeDeadlineSeconds?: number;
     readonly template?: {
       readonly spec?: {
-        readonly containers?: readonly { readonly envFrom?: readonly object[] }[];
+        readonly containers?: readonly { readonly image?: string; readonly envFrom?: readonly object[] }[];
         readonly volumes?: readonly PodVolume[];
       };
     };

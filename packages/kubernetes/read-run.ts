@@ -9,6 +9,7 @@ import { jobNameOf, machineOf, type RunId, sharesOf } from "./names.ts";
 import { holds, type Job, type Pod } from "./objects.ts";
 import type { Paths } from "./paths.ts";
 import { type SharedLists, sharedLists } from "./shared-lists.ts";
+import { isTombstone } from "./tombstone.ts";
 
 /** How a cluster is spoken with, and where on it the runs are. */
 export interface Place {
@@ -101,9 +102,10 @@ async function readVerdicts(
   return Promise.all(jobs.map((job, machine) => (job && hasLostPod(job, machine) ? findJob(place, id, machine) : job)));
 }
 
-/** The Job of one machine; without it, of the first, which is made last. */
+/** Finds the Job of one machine; without it, of the first, which is made last. A tombstone is no Job of a run. */
 export async function findJob({ client, paths }: Place, id: RunId, machine = 0): Promise<Job | undefined> {
-  return client.find<Job>(`${paths.jobs}/${jobNameOf(id, machine)}`);
+  const job = await client.find<Job>(`${paths.jobs}/${jobNameOf(id, machine)}`);
+  return job && isTombstone(job) ? undefined : job;
 }
 
 /** By its machines; holes where there is none. */

@@ -15,6 +15,7 @@ import type { RecentRuns } from "./recent-runs.ts";
 import { isBound, keepUnbound } from "./remove-unbound.ts";
 import { GRACE_SECONDS } from "./run-job.ts";
 import { mayHaveEbs, partPathsOf } from "./run-parts.ts";
+import { leaveTombstones } from "./tombstone.ts";
 
 interface Removing {
   readonly stateOf: Compute["machineOf"];
@@ -31,7 +32,7 @@ interface Removing {
 export async function removeRun(
   place: Place,
   id: RunId,
-  { graceSeconds, force, unlessBound, leftovers }: Removal,
+  { graceSeconds, force, unlessBound, leftovers, tombstones }: Removal,
   { stateOf, recent, blobs }: Removing,
 ): Promise<boolean> {
   const { client, paths } = place;
@@ -49,6 +50,12 @@ export async function removeRun(
   recent.markRemoved(id);
   // Its Job may have made one since, which was bound before the Job was gone.
   if (unlessBound && pods.every(isBound)) await keepUnbound(place, id);
+  const hasTombstones =
+    tombstones !== undefined &&
+    (await leaveTombstones(place, id, {
+      machines: tombstones,
+      image: first?.spec?.template?.spec?.containers?.[0]?.image,
+    }));
   const refused: ApiRefused[] = [];
   await Promise.all(
     partPathsOf(id, objects, paths).map(async (path) =>
@@ -70,8 +77,7 @@ export async function removeRun(
   // While a pod is there the cluster would attach them again.
   if (force && volumes.length > 0) await detachFromLost(place, volumes, nodeNamesOf({ jobs: [], pods: held }));
   if (leftovers && refused[0]) throw refused[0];
-  // No tombstones.
-  return false;
+  return hasTombstones;
 }
 
 /** The newest pod of the first machine, which has the disk. */

@@ -1,6 +1,7 @@
 import type { KubeClient, KubeObject } from "#testing/cluster/client.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { pathsOf } from "./paths.ts";
+import { isTombstone } from "./tombstone.ts";
 
 /** What runs are made of: nothing of these stays when they are over. */
 export async function leftovers(client: KubeClient, namespace: string): Promise<string[]> {
@@ -15,9 +16,9 @@ export async function leftovers(client: KubeClient, namespace: string): Promise<
   return found.flat();
 }
 
-/** The policy of deploy/kubernetes is of no run. */
+/** Leaves out the policy of deploy/kubernetes, which is of no run, and tombstones, which the cluster deletes by itself. */
 function isOfRun({ metadata }: KubeObject): boolean {
-  return /[0-9a-f]{32}-r\d+/.test(metadata.name);
+  return /[0-9a-f]{32}-r\d+/.test(metadata.name) && !isTombstone({ metadata });
 }
 
 interface Claim extends KubeObject {
