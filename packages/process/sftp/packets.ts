@@ -51,8 +51,8 @@ export function packetReader(packet: Buffer): PacketReader {
 
 /** A packet of this type with its length in front. */
 export function packet(type: number, ...parts: readonly Buffer[]): Buffer {
-  const body = Buffer.concat([Buffer.from([type]), ...parts]);
-  return Buffer.concat([u32(body.length), body]);
+  const length = parts.reduce((sum, part) => sum + part.length, 1);
+  return Buffer.concat([u32(length), Buffer.from([type]), ...parts]);
 }
 
 export function u32(value: number): Buffer {
@@ -68,7 +68,7 @@ export function u64(value: bigint): Buffer {
 }
 
 export function text(value: string | Buffer): Buffer {
-  const bytes = Buffer.from(value as string);
+  const bytes = typeof value === "string" ? Buffer.from(value) : value;
   return Buffer.concat([u32(bytes.length), bytes]);
 }
 

@@ -118,7 +118,7 @@ function read(one: Opened, position: number, length: number): Reply {
   const bytes = Buffer.allocUnsafe(Math.min(length, mostRead));
   const count = readSync(one.descriptor, bytes, 0, bytes.length, position);
   if (count === 0) return statusOf(codes.end, "End of file");
-  return [answers.data, text(bytes.subarray(0, count))];
+  return [answers.data, u32(count), bytes.subarray(0, count)];
 }
 
 function write(one: Opened, position: number, bytes: Buffer): Reply {

@@ -15,16 +15,22 @@ async function main(): Promise<void> {
   }
 }
 
-/** Whole packets, without the length in front. */
+/** Yields whole packets, without the length in front. What came of a packet is put together once, when all of it is there. */
 async function* packetsOf(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let waiting = Buffer.alloc(0);
+  let waiting: Buffer[] = [];
+  let missing = 4;
   for await (const part of stream) {
-    waiting = Buffer.concat([waiting, part]);
-    while (waiting.length >= 4 && waiting.length >= 4 + lengthOf(waiting)) {
-      const end = 4 + lengthOf(waiting);
-      yield waiting.subarray(4, end);
-      waiting = waiting.subarray(end);
+    waiting.push(part);
+    missing -= part.length;
+    if (missing > 0) continue;
+    let rest = waiting.length === 1 ? part : Buffer.concat(waiting);
+    while (rest.length >= 4 && rest.length >= 4 + lengthOf(rest)) {
+      const end = 4 + lengthOf(rest);
+      yield rest.subarray(4, end);
+      rest = rest.subarray(end);
     }
+    waiting = rest.length > 0 ? [rest] : [];
+    missing = (rest.length >= 4 ? 4 + lengthOf(rest) : 4) - rest.length;
   }
 }
 
