@@ -12,6 +12,7 @@ import { publicKeyOf, sshHostKey } from "./ssh-host-key.ts";
 import { boundPackets, Ssh2Server, sendBanner } from "./ssh-library.ts";
 import { type Guest, logIn } from "./ssh-login.ts";
 import { type SshNotices, sshNotices } from "./ssh-notices.ts";
+import { boundOutput } from "./ssh-output.ts";
 import { keepSshPort, keptSshPort } from "./ssh-port.ts";
 import type { ClientAddress, SshRuns } from "./ssh-runs.ts";
 import { MOST_STARTUPS, sshStartups } from "./ssh-startups.ts";
@@ -100,8 +101,6 @@ interface Client {
 
 /** Whoever fills the bound of those without a login takes no place of those with one. */
 const mostConnections = 1_000 + MOST_STARTUPS;
-/** Of one connection: a client in good order has two MiB of room for each of its channels. */
-const mostUnreadBytes = 32 * 1024 * 1024;
 /** More than the longest command of Linux, so that longer commands are refused with a message (ssh-session.ts). */
 const LONGEST_PACKET_BYTES = 4 * 1024 * 1024;
 /**
@@ -167,16 +166,6 @@ function endStrangers(clients: Iterable<Client>, runs: SshRuns): void {
 function cutOff(connection: Connection, socket: Socket | undefined): void {
   connection.end();
   setTimeout(() => socket?.destroy(), lastWordsMs).unref();
-}
-
-/** ssh2 sends as much as a client's window allows, whatever of it waits here; the window is the client's own word. */
-function boundOutput(socket: Socket): void {
-  const write = socket.write.bind(socket) as (...given: unknown[]) => boolean;
-  socket.write = (...given: unknown[]) => {
-    const isTaken = write(...given);
-    if (socket.writableLength > mostUnreadBytes) socket.destroy();
-    return isTaken;
-  };
 }
 
 async function listen(server: Server, home: string, port: number | undefined): Promise<void> {

@@ -1,0 +1,49 @@
+import { Writable } from "node:stream";
+import { setImmediate } from "node:timers/promises";
+import { expect, it } from "vitest";
+import { boundOutput } from "./ssh-output.ts";
+
+/** What goes on together, as a socket takes it by one system call. */
+function openOutput(isRead: boolean) {
+  const passed: string[] = [];
+  const output = new Writable({
+    writev(chunks, done) {
+      passed.push(chunks.map(({ chunk }) => String(chunk)).join("|"));
+      if (isRead) done();
+    },
+  });
+  boundOutput(output);
+  return { output, passed };
+}
+
+it("the parts of a packet go on together, and those of a later turn after them", async () => {
+  const { output, passed } = openOutput(true);
+
+  for (const part of ["length", "payload", "mac"]) output.write(part);
+  await setImmediate();
+  output.write("next");
+  await setImmediate();
+
+  expect(passed).toEqual(["length|payload|mac", "next"]);
+});
+
+it("an end in the same turn loses nothing", async () => {
+  const { output, passed } = openOutput(true);
+
+  output.write("last");
+  output.end("words");
+  await setImmediate();
+
+  expect([passed.join("|"), output.writableFinished]).toEqual(["last|words", true]);
+});
+
+it("a client that reads nothing is cut off at 32 MiB", async () => {
+  const { output } = openOutput(false);
+  const part = Buffer.alloc(1024 * 1024);
+
+  for (let n = 0; n < 32; n += 1) output.write(part);
+  const atBound = output.destroyed;
+  output.write(part);
+
+  expect([atBound, output.destroyed]).toEqual([false, true]);
+});

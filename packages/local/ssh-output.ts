@@ -1,0 +1,21 @@
+import type { Writable } from "node:stream";
+
+/** Of one connection: a client in good order has two MiB of room for each of its channels. */
+const MOST_UNREAD_BYTES = 32 * 1024 * 1024;
+
+/**
+ * Destroys a connection whose client lets too much wait, since ssh2 sends as much as the window allows that the client
+ * names. Passes on by one system call what is written in one turn: ssh2 writes each packet in three parts.
+ */
+export function boundOutput(socket: Writable): void {
+  const write = socket.write.bind(socket) as (...given: unknown[]) => boolean;
+  socket.write = (...given: unknown[]) => {
+    if (socket.writableCorked === 0) {
+      socket.cork();
+      process.nextTick(() => socket.uncork());
+    }
+    const isTaken = write(...given);
+    if (socket.writableLength > MOST_UNREAD_BYTES) socket.destroy();
+    return isTaken;
+  };
+}
