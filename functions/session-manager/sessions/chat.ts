@@ -34,9 +34,12 @@ export const endpoint = sessionManager.post(
     await touchEnvironment(ctx, uuid, ctx.clock.now());
     const isAwake = session.phase === "active" && session.goal.desired === "active";
     const status = isAwake ? await waitForDelivery(ctx, posted, WAIT_MS) : undefined;
-    if (status?.state === "delivered") return { uuid, status: "processed" as const, pod_response: status.reply };
+    const message_id = String(posted.n);
+    if (status?.state === "delivered") {
+      return { uuid, status: "processed" as const, pod_response: status.reply, message_id };
+    }
     const message = isAwake ? "Pod has not answered yet, message queued" : "Pod is waking up, message queued";
-    return answer({ uuid, status: "queued" as const, message }, { status: 202 });
+    return answer({ uuid, status: "queued" as const, message, message_id }, { status: 202 });
   },
 );
 

@@ -290,7 +290,7 @@ describe("chat", () => {
     const answered = await ask("POST", `/session/${uuid}/chat`, { message: "Hi" });
 
     const pod_response = { reply: "Hi" };
-    expect(answered).toEqual({ status: 200, body: { uuid, status: "processed", pod_response } });
+    expect(answered).toEqual({ status: 200, body: { uuid, status: "processed", pod_response, message_id: "1" } });
     expect(world.compute.posts(head().uid).map(({ request }) => request.path)).toEqual(["/chat"]);
     expect((await state()).queue_length).toBe(0);
   });
@@ -304,7 +304,7 @@ describe("chat", () => {
 
     const { status, body } = await ask("POST", `/session/${uuid}/chat`, { message: "Hi" });
 
-    expect([status, body]).toEqual([200, { uuid, status: "processed", pod_response: null }]);
+    expect([status, body]).toEqual([200, { uuid, status: "processed", pod_response: null, message_id: "1" }]);
   });
 
   test("with one who does not answer is queued within 5 s", async () => {
@@ -317,7 +317,7 @@ describe("chat", () => {
     const { status, body } = await ask("POST", `/session/${uuid}/chat`, { message: "Hi" });
 
     const message = "Pod has not answered yet, message queued";
-    expect([status, body]).toEqual([202, { uuid, status: "queued", message }]);
+    expect([status, body]).toEqual([202, { uuid, status: "queued", message, message_id: "1" }]);
     expect(world.clock.now() - begun).toBeLessThan(6_000);
     expect((await state()).queue_length).toBe(1);
   });
@@ -333,13 +333,101 @@ describe("chat", () => {
     await world.advance(30_000);
 
     const message = "Pod is waking up, message queued";
-    expect(queued).toEqual({ status: 202, body: { uuid, status: "queued", message } });
+    expect(queued).toEqual({ status: 202, body: { uuid, status: "queued", message, message_id: "1" } });
     expect(queue_length).toBe(2);
     expect(await state()).toMatchObject({ replicas: 1, queue_length: 0, session: { status: "running" } });
     expect(world.compute.posts(head().uid).map(({ request }) => request.body)).toEqual([
       '{"message":"one"}',
       '{"message":"two"}',
     ]);
+  });
+
+  test("keeps the answer to a queued message, which is read by the message's id, for 24 hours", async () => {
+    const { world, ask, uuid } = await sessionWorld();
+    await ask("POST", `/session/${uuid}/sleep`);
+    await world.advance(10_000);
+    const { body: queued } = await ask("POST", `/session/${uuid}/chat`, { message: "one" });
+    const path = `/session/${uuid}/chat/${queued.message_id}`;
+
+    const before = await ask("GET", path);
+    await world.advance(30_000);
+    const after = await ask("GET", path);
+    await world.advance(24 * 3_600_000);
+    const late = await world.request("GET", path, { key: await world.login() });
+
+    const message = { uuid, message_id: "1" };
+    expect(before).toEqual({
+      status: 200,
+      body: { ...message, pod_response: null, status: "waiting", error: null },
+    });
+    expect(after).toEqual({
+      status: 200,
+      body: { ...message, pod_response: { reply: "one" }, status: "answered", error: null },
+    });
+    expect([late.status, await late.json()]).toEqual([
+      200,
+      { ...message, pod_response: null, status: "expired", error: "Answers are kept for 24 hours" },
+    ]);
+  });
+
+  test("says of a message that was answered with an error, or dropped by a sleep, that it failed, and why", async () => {
+    const { world, ask, uuid, head } = await sessionWorld();
+    world.compute.answerPosts(head().uid, () => ({ status: 500, body: "{}" }));
+    await ask("POST", `/session/${uuid}/chat`, { message: "one" });
+    world.compute.answerPosts(head().uid, () => {
+      throw new Error("not now");
+    });
+    await ask("POST", `/session/${uuid}/chat`, { message: "two" });
+    await ask("POST", `/session/${uuid}/sleep`);
+    await world.advance(10_000);
+
+    const read = async (id: number) => (await ask("GET", `/session/${uuid}/chat/${id}`)).body;
+
+    const failed = { pod_response: null, status: "failed" };
+    expect(await read(1)).toMatchObject({ ...failed, error: "The pod answered with an error, or with no JSON" });
+    expect(await read(2)).toMatchObject({ ...failed, error: "The session slept before it got the message" });
+  });
+
+  test("shows an answer of JSON null as answered", async () => {
+    const { world, ask, uuid, head } = await sessionWorld();
+    world.compute.answerPosts(head().uid, () => ({ status: 200, body: "null" }));
+    await ask("POST", `/session/${uuid}/chat`, { message: "one" });
+
+    const { body } = await ask("GET", `/session/${uuid}/chat/1`);
+
+    expect(body).toEqual({ uuid, message_id: "1", pod_response: null, status: "answered", error: null });
+  });
+
+  test("shows a message to its owner alone, and knows no id that it did not give", async () => {
+    const { world, ask, uuid } = await sessionWorld();
+    await ask("POST", `/session/${uuid}/chat`, { message: "one" });
+    const key = await world.login(second);
+
+    const other = await world.request("GET", `/session/${uuid}/chat/1`, { key });
+    const ids = ["0", "2", "01", "1.0", "-1", "1e0", "x".repeat(100), "999999999999"];
+    const answers = await Promise.all(ids.map((id) => ask("GET", `/session/${uuid}/chat/${id}`)));
+
+    expect([other.status, await other.json()]).toEqual([404, { error: `Session ${uuid} not found` }]);
+    const unknown = ids.map((id) => ({ status: 404, body: { error: `Message ${id.slice(0, 64)} not found` } }));
+    expect(answers).toEqual(unknown);
+  });
+
+  test("stores neither what was said nor what was answered in clear", async () => {
+    const { world, ask, uuid, head } = await sessionWorld();
+    world.compute.answerPosts(head().uid, () => ({ status: 200, body: '{"reply":"my-answer"}' }));
+    const stored: string[] = [];
+    const { put } = world.table;
+    const watching: typeof put = async (item, options) => {
+      if ("kind" in item && item.kind === "message") stored.push(JSON.stringify(item));
+      await put(item, options);
+    };
+    Object.assign(world.table, { put: watching });
+
+    const { body } = await ask("POST", `/session/${uuid}/chat`, { message: "my-secret" });
+
+    expect(body.pod_response).toEqual({ reply: "my-answer" });
+    expect(stored).toHaveLength(2);
+    expect(stored.filter((item) => /my-secret|my-answer/.test(item))).toEqual([]);
   });
 
   test("counts what waits, and sleep drops it", async () => {

@@ -12,10 +12,30 @@ import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 const SessionStatus = z.enum(["created", "waking", "running", "sleeping", "failed"]);
 type Status = z.infer<typeof SessionStatus>;
 
-export const Processed = z.object({ uuid: z.string(), status: z.literal("processed"), pod_response: z.unknown() });
-export const Queued = z.object({ uuid: z.string(), status: z.literal("queued"), message: z.string() });
+export const Processed = z.object({
+  uuid: z.string(),
+  status: z.literal("processed"),
+  pod_response: z.unknown(),
+  message_id: z.string(),
+});
+export const Queued = z.object({
+  uuid: z.string(),
+  status: z.literal("queued"),
+  message: z.string(),
+  message_id: z.string(),
+});
+
+export const ChatMessage = z.object({
+  uuid: z.string(),
+  message_id: z.string(),
+  status: z.enum(["waiting", "answered", "failed", "expired"]),
+  pod_response: z.unknown(),
+  error: z.string().nullable(),
+});
 
 export const SessionRef = z.object({ uuid: z.string().meta({ example: "abc12345" }) });
+
+export const MessageRef = SessionRef.extend({ message_id: z.string().meta({ example: "1" }) });
 
 export const SessionState = z.object({
   uuid: z.string(),

@@ -13,7 +13,7 @@ import { reconcile } from "../reconcile.ts";
 import { dropMessages } from "./drop.ts";
 import { postMessage } from "./post.ts";
 import { countWaiting, readMessage } from "./read.ts";
-import { parseInbox } from "./record.ts";
+import { findMessage, parseInbox } from "./record.ts";
 import { waitForDelivery } from "./wait.ts";
 
 const policy: Policy = { ...reservation, time: "none", restarts: true };
@@ -62,7 +62,7 @@ test("a message for who is awake is delivered at once, and its answer can be rea
 
   expect(posted).toEqual({ uid: made.uid, n: 1 });
   expect(before).toBe(1);
-  expect(status).toEqual({ state: "delivered", reply: { reply: "hello" } });
+  expect(status).toEqual({ state: "delivered", isAnswered: true, reply: { reply: "hello" } });
   expect([heard(), await waiting()]).toEqual([["hello"], 0]);
 });
 
@@ -111,7 +111,11 @@ test("while somebody has the claim nobody else posts, and when that one died the
 
   expect(whileClaimed).toEqual(["slow"]);
   expect(heard()).toEqual(["slow", "slow"]);
-  expect(await readMessage(alice, made.uid, 1)).toEqual({ state: "delivered", reply: { reply: "at last" } });
+  expect(await readMessage(alice, made.uid, 1)).toEqual({
+    state: "delivered",
+    isAnswered: true,
+    reply: { reply: "at last" },
+  });
   expect(await waiting()).toBe(0);
   expect(died).toBeInstanceOf(Promise);
 });
@@ -185,7 +189,7 @@ test.each([
   await say("hello");
   await world.advance(5_000);
 
-  expect(await readMessage(alice, made.uid, 1)).toEqual({ state: "delivered", reply });
+  expect(await readMessage(alice, made.uid, 1)).toEqual({ state: "delivered", isAnswered: reply !== null, reply });
   expect(heard()).toEqual(["hello"]);
 });
 
@@ -391,7 +395,7 @@ test("sleep drops what waits, and forgets its text", async () => {
   expect(dropped).toBe(0);
   expect((await world.read("alice", "talks")).phase).toBe("active");
   expect(new Set(heard())).toEqual(new Set(["secret 0"]));
-  expect(await readMessage(alice, made.uid, 30)).toEqual({ state: "dropped", reply: null });
+  expect(await readMessage(alice, made.uid, 30)).toEqual({ state: "dropped", isAnswered: false, reply: null });
   expect(JSON.stringify(world.table.all())).not.toContain("secret");
   expect(await say("after")).toEqual({ uid: made.uid, n: 31 });
 });
@@ -490,7 +494,7 @@ test("sleep drops what waits behind a message that cannot be read", async () => 
   await sleep(fixture);
 
   expect(await waiting()).toBe(0);
-  expect(await readMessage(fixture.alice, made.uid, n)).toEqual({ state: "dropped", reply: null });
+  expect(await readMessage(fixture.alice, made.uid, n)).toEqual({ state: "dropped", isAnswered: false, reply: null });
 });
 
 test("settled messages that the store removed before the inbox knew of them hold up nobody", async () => {
@@ -543,3 +547,32 @@ test("a message of a newer version waits for that, and those after it with it", 
 async function spoil({ table }: MemoryWorld, uid: string, n: number, how: object = {}): Promise<void> {
   await table.put({ ...chatKey(uid, n), writers: ["hand"], kind: "message", uid, n: "one", ...how } as Stored);
 }
+
+test("a message that no reader opens any more is passed over, and those after it arrive", async () => {
+  const { world, alice, made, say } = await chatWorld();
+  world.compute.answerPosts(made.uid, () => {
+    throw new Error("not now");
+  });
+  await say("spoilt");
+  const message = await findMessage(alice, made.uid, 1);
+  if (!message) throw new Error("No message");
+  await world.table.put({ ...message, writers: ["hand"], text: "hello" } as never);
+  await say("whole");
+  world.compute.answerPosts(made.uid, () => ({ status: 200, body: "{}" }));
+
+  await world.advance(3 * 60_000);
+
+  const states = await Promise.all([1, 2].map(async (n) => (await readMessage(alice, made.uid, n))?.state));
+  expect(states).toEqual(["dropped", "delivered"]);
+});
+
+test("an answer that no reader opens any more is shown as none", async () => {
+  const { world, alice, made, say } = await chatWorld();
+  await say("hello");
+  await world.advance(10_000);
+  const message = await findMessage(alice, made.uid, 1);
+  if (!message) throw new Error("No message");
+  await world.table.put({ ...message, writers: ["hand"], reply: message.reply?.replace(/^./, "x") } as never);
+
+  expect(await readMessage(alice, made.uid, 1)).toEqual({ state: "delivered", isAnswered: false, reply: null });
+});

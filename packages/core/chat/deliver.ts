@@ -1,12 +1,15 @@
 import type { Environment } from "../environments/record/record.ts";
+import { keyText } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import type { PortAnswer } from "../ports/compute.ts";
 import { Conflict } from "../problem.ts";
+import { WrongSeal } from "../sealed.ts";
 import type { Step, WorkerContext } from "../worker.ts";
 import { changeRecord, writeRecord } from "../write-record.ts";
 import { findInbox } from "./inbox.ts";
 import { portOf } from "./port.ts";
 import { type Inbox, type Message, settledAs } from "./record.ts";
+import { openPart, sealPart } from "./seal.ts";
 
 /** Longer than whoever has claimed may still post: the step's budget, the post itself, the clocks of two hosts. */
 const CLAIM_MS = 45_000;
@@ -14,7 +17,7 @@ const CLAIM_MS = 45_000;
 const POST_MS = 5_000;
 const LONGEST_WAIT_MS = 60_000;
 /**
- * Bytes in the item, which has 400 kB
+ * Bytes before they are sealed, which adds a third; the item has 400 kB
  * (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html).
  */
 const LONGEST_REPLY = 256 * 1024;
@@ -29,18 +32,14 @@ export function claimDelivery(environment: Environment, inbox: Inbox, message: M
   return { record, notify: [], log: "claimed", after: (ctx) => deliver(ctx, environment, record, message) };
 }
 
-async function deliver(
-  ctx: WorkerContext,
-  { uid, run: { n: run }, ports }: Environment,
-  inbox: Inbox,
-  message: Message,
-): Promise<void> {
-  const body = JSON.stringify({ message: message.text });
+async function deliver(ctx: WorkerContext, environment: Environment, inbox: Inbox, message: Message): Promise<void> {
   try {
-    const request = { port: portOf({ ports }) ?? 0, path: ctx.settings.messagePath, body, timeoutMs: POST_MS };
-    const answer = await ctx.compute.postToPort(uid, run, request);
-    const settled = settledAs(message, "delivered", ctx.clock.now(), replyOf(answer));
-    if (!(await writeRecord(ctx, settled))) throw new Conflict(`message ${message.n} of ${uid}`);
+    const said = await openText(ctx, message);
+    const settled =
+      said === undefined
+        ? settledAs(message, "dropped", ctx.clock.now(), null)
+        : await postText(ctx, environment, message, said);
+    if (!(await writeRecord(ctx, settled))) throw new Conflict(`message ${message.n} of ${environment.uid}`);
   } catch (error) {
     const attempts = inbox.attempts + 1;
     const wait = Math.min(2 ** Math.min(attempts, 6) * 1000, LONGEST_WAIT_MS);
@@ -48,6 +47,31 @@ async function deliver(
     throw error;
   }
   await release(ctx, inbox, { settled: message.n, attempts: 0, fault: null, dueAt: ctx.clock.now() });
+}
+
+/** Returns undefined, and logs it, where no reader opens the text any more: nothing waits for such a message. */
+async function openText(ctx: WorkerContext, message: Message): Promise<string | undefined> {
+  if (message.text === null) return undefined;
+  try {
+    return await openPart(ctx, message, "text", message.text);
+  } catch (error) {
+    if (!(error instanceof WrongSeal)) throw error;
+    ctx.log.error("poisoned record", { look: keyText(message), why: error.message });
+    return undefined;
+  }
+}
+
+async function postText(
+  ctx: WorkerContext,
+  { uid, run: { n: run }, ports }: Environment,
+  message: Message,
+  said: string,
+): Promise<Message> {
+  const body = JSON.stringify({ message: said });
+  const request = { port: portOf({ ports }) ?? 0, path: ctx.settings.messagePath, body, timeoutMs: POST_MS };
+  const reply = replyOf(await ctx.compute.postToPort(uid, run, request));
+  const sealed = reply === null ? null : await sealPart(ctx, message, "reply", reply);
+  return settledAs(message, "delivered", ctx.clock.now(), sealed);
 }
 
 /** JSON of a success, as it is kept: one too long to be written would be asked for again and again. */

@@ -8,6 +8,7 @@ import { writeRecord } from "../write-record.ts";
 import { changeInbox, findInbox, newestNumber, stillWaits } from "./inbox.ts";
 import { portOf } from "./port.ts";
 import type { Message } from "./record.ts";
+import { sealPart } from "./seal.ts";
 
 export interface Posted {
   readonly uid: string;
@@ -52,11 +53,17 @@ async function wake(
 const TRIES = 20;
 
 /** Put under the first number that is free: so there are no gaps. */
-async function putMessage(ctx: Context<"table">, { uid, run: { n: run } }: Environment, text: string): Promise<number> {
+async function putMessage(
+  ctx: Context<"table" | "sealer">,
+  { uid, run: { n: run } }: Environment,
+  said: string,
+): Promise<number> {
   const newest = await newestNumber(ctx, uid, await findInbox(ctx, uid));
   for (let n = newest + 1; n <= newest + TRIES; n++) {
+    const key = chatKey(uid, n);
+    const text = await sealPart(ctx, key, "text", said);
     const fresh = { kind: "message", uid, n, at: ctx.clock.now(), run, state: "waiting", text, reply: null } as const;
-    const message: Message = { ...chatKey(uid, n), writers: [], ...fresh };
+    const message: Message = { ...key, writers: [], ...fresh };
     if (await writeRecord(ctx, message)) return n;
   }
   throw new Problem("unavailable", "Too many messages at once, try again", { retryAfterSeconds: 1 });

@@ -1,20 +1,51 @@
 import type { Context } from "../context.ts";
 import type { Environment } from "../environments/record/record.ts";
 import { unlessUnreadable } from "../readable.ts";
+import { type Sealed, WrongSeal } from "../sealed.ts";
 import { findInbox, newestNumber } from "./inbox.ts";
 import { findMessage, type Message } from "./record.ts";
+import { openPart } from "./seal.ts";
 
 /** What became of a message. */
 export interface MessageStatus {
   readonly state: Message["state"];
-  /** JSON that the environment answered with; null where it answered something else, or an error. */
+  /** Whether the environment answered with JSON, and not with something else or an error. */
+  readonly isAnswered: boolean;
+  /** That JSON; null where there is none. */
   readonly reply: unknown;
 }
 
-/** What became of a message that was posted; undefined when it is not known any more. */
-export async function readMessage(ctx: Context<"table">, uid: string, n: number): Promise<MessageStatus | undefined> {
+/** Returns what became of a message that was posted; undefined when that is not known any more. */
+export async function readMessage(
+  ctx: Context<"table" | "sealer">,
+  uid: string,
+  n: number,
+): Promise<MessageStatus | undefined> {
   const message = await findMessage(ctx, uid, n);
-  return message && { state: message.state, reply: message.reply === null ? null : JSON.parse(message.reply) };
+  // A store removes late what it need not keep any more.
+  const isOver = message?.ttl !== undefined && message.ttl * 1000 <= ctx.clock.now();
+  if (!message || isOver) return undefined;
+  const reply = message.reply === null ? undefined : await openReply(ctx, message, message.reply);
+  return {
+    state: message.state,
+    isAnswered: reply !== undefined,
+    reply: reply === undefined ? null : JSON.parse(reply),
+  };
+}
+
+/** Reports whether a message of this number was ever posted. */
+export async function wasPosted(ctx: Context<"table">, uid: string, n: number): Promise<boolean> {
+  return n <= (await newestNumber(ctx, uid, await findInbox(ctx, uid)));
+}
+
+/** Returns undefined where no reader opens it any more: it was changed, or sealed with another key. */
+async function openReply(ctx: Context<"sealer">, message: Message, reply: Sealed): Promise<string | undefined> {
+  try {
+    return await openPart(ctx, message, "reply", reply);
+  } catch (error) {
+    if (error instanceof WrongSeal) return undefined;
+    throw error;
+  }
 }
 
 /** How many messages wait to be delivered: 0 where nobody can read that, which is logged. */

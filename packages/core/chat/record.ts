@@ -1,7 +1,8 @@
 import type { Context } from "../context.ts";
 import { chatKey, inboxKey, keyOfText, keyText, kindOfKey } from "../keys.ts";
 import type { Item, Stored } from "../ports/table.ts";
-import { count, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../shape.ts";
+import type { Sealed } from "../sealed.ts";
+import { branded, count, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../shape.ts";
 import { parserOf, Unreadable } from "../unreadable.ts";
 
 /** Which chat message of an environment is delivered next: the one item that decides it. Times are ms. */
@@ -43,9 +44,9 @@ export interface Message extends Stored {
   readonly run: number;
   readonly state: "waiting" | "delivered" | "dropped";
   /** null once it is settled: nobody needs it any more. */
-  readonly text: string | null;
+  readonly text: Sealed | null;
   /** What the environment answered, as JSON; null when that was no JSON, or an error. */
-  readonly reply: string | null;
+  readonly reply: Sealed | null;
   /** Seconds since the epoch; set once it is settled. */
   readonly ttl?: number | undefined;
 }
@@ -58,7 +59,7 @@ export function settledAs(
   message: Message,
   state: "delivered" | "dropped",
   now: number,
-  reply: string | null,
+  reply: Sealed | null,
 ): Message {
   const ttl = Math.floor(now / 1000) + KEPT_SECONDS;
   return { ...message, state, text: null, reply, ttl };
@@ -100,8 +101,8 @@ export const parseMessage: (item: Item) => Message = parserOf(
     at: number,
     run: ordinal,
     state: oneOf("waiting", "delivered", "dropped"),
-    text: orNull(text),
-    reply: orNull(text),
+    text: orNull(branded<Sealed>()),
+    reply: orNull(branded<Sealed>()),
     ttl: optional(number),
   },
   {

@@ -7,7 +7,7 @@ const SLOWEST_LOOK_MS = 250;
 
 /** Watches a message until it is settled, or for so long; answers what is known of it then. */
 export async function waitForDelivery(
-  ctx: Context<"table">,
+  ctx: Context<"table" | "sealer">,
   { uid, n }: Posted,
   budgetMs: number,
 ): Promise<MessageStatus | undefined> {

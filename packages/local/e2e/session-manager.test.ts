@@ -122,14 +122,18 @@ describe("a session", () => {
       () => ask("GET", `/session/${uuid}/status`),
       ({ body }) => body.queue_length === 0,
     );
+    const answered = await ask("GET", `/session/${uuid}/chat/3`);
 
-    expect([awake.status, awake.body]).toEqual([
-      ...[200, { uuid, status: "processed", pod_response: { reply: expect.stringContaining("Hello!") } }],
-    ]);
+    const pod_response = { reply: expect.stringContaining("Hello!") };
+    expect([awake.status, awake.body]).toEqual([200, { uuid, status: "processed", pod_response, message_id: "1" }]);
     expect([long.status, long.body.pod_response.reply.length]).toEqual([200, 32_768]);
     expect([asleep.status, asleep.body]).toEqual([
-      ...[202, { uuid, status: "queued", message: "Pod is waking up, message queued" }],
+      ...[202, { uuid, status: "queued", message: "Pod is waking up, message queued", message_id: "3" }],
     ]);
+    expect(answered.body).toMatchObject({
+      status: "answered",
+      pod_response: { reply: expect.stringContaining("one") },
+    });
     expect(waiting.body.queue_length).toBe(2);
     expect(drained.body).toMatchObject({ replicas: 1, session: { status: "running" } });
   });

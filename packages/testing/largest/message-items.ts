@@ -24,7 +24,7 @@ export const inbox = {
   ttl,
 } satisfies Written<Inbox>;
 
-/** 64 KiB that JSON writes with six letters each. A reply has at most 256 KiB as it stands in the item. */
+/** A text has at most 64 KiB before it is sealed, and goes when the reply comes, which has at most 256 KiB. */
 export const message = {
   ...base,
   ...chatKey(uid, 1e11),
@@ -33,9 +33,9 @@ export const message = {
   n: 1e11,
   at,
   run: 1e6,
-  state: "waiting",
-  text: "\u0001".repeat(65_536),
-  reply: null,
+  state: "delivered",
+  text: null,
+  reply: sealed(256 * 1024),
   ttl,
 } satisfies Written<Message>;
 

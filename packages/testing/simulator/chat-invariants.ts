@@ -2,6 +2,7 @@ import type { Environment } from "#core/environments/record/record.ts";
 import { chatOf } from "#core/keys.ts";
 import type { Compute, PortRequest } from "#core/ports/compute.ts";
 import type { Item, Key } from "#core/ports/table.ts";
+import { unsealed } from "../memory-sealer.ts";
 import type { Host } from "./scheduler.ts";
 
 /** The part of the watch that knows chat messages: in order, one at a time, none after it was settled. */
@@ -43,7 +44,8 @@ export function chatWatch(options: {
     return chat;
   }
 
-  function wroteMessage({ uid, n, state, text }: Item): void {
+  function wroteMessage({ uid, n, state, text: sealed }: Item): void {
+    const text = typeof sealed === "string" ? unsealed(sealed) : undefined;
     const { states, numbers, removed } = chatOf(String(uid));
     const number = Number(n);
     const isAnew = removed.delete(number);
@@ -52,9 +54,9 @@ export function chatWatch(options: {
     if (before === undefined && number > 1 && !states.has(number - 1)) violated(`message ${number} leaves a gap`);
     if (before !== undefined && before !== "waiting") violated(`message ${number} was settled twice`);
     states.set(number, String(state));
-    const known = typeof text === "string" ? numbers.get(text) : undefined;
+    const known = text === undefined ? undefined : numbers.get(text);
     if (known !== undefined && known !== number) violated(`message ${known} was stored again as ${number}`);
-    if (typeof text === "string") numbers.set(text, number);
+    if (text !== undefined) numbers.set(text, number);
   }
 
   /** Nothing of what was said is kept once its environment ends, and all of it before. */

@@ -1,5 +1,5 @@
 import { AS_PRINTED, type NounDocument } from "#http/noun-document.ts";
-import { Processed, Queued, SessionState, SessionSummary } from "../wire.ts";
+import { ChatMessage, Processed, Queued, SessionState, SessionSummary } from "../wire.ts";
 
 const uuid = "abc12345";
 const times = { created_at: "2026-01-20T18:00:00Z", last_activity: "2026-01-20T18:05:00Z" };
@@ -33,6 +33,7 @@ export const document: NounDocument = {
     IdeSessionSummary: SessionSummary,
     ChatProcessed: Processed,
     ChatQueued: Queued,
+    ChatMessage,
   },
   fields: {
     uuid: "The session's id, 8 hexadecimal digits.",
@@ -47,6 +48,11 @@ export const document: NounDocument = {
     sessions: "Your sessions, newest first.",
     "Chat.message": "The message to the session, at most 64 KiB.",
     pod_response: "The session's answer, unchanged.",
+    message_id: "The message's number in its session.",
+    "ChatMessage.status":
+      "`waiting` until it is delivered, then `answered` or `failed`; `expired` 24 hours after that.",
+    "ChatMessage.pod_response": "The session's answer, unchanged; null unless the message was answered.",
+    error: "Why there is no answer; null while it waits, and once it is answered.",
     action: "What was done.",
     scale: "`up` for more CPU and memory, `down` for less.",
   },
@@ -82,14 +88,35 @@ export const document: NounDocument = {
       replies: {
         200: {
           content: { "application/json": Processed },
-          examples: { "It answered": { uuid, status: "processed", pod_response: { reply: "Hi" } } },
+          examples: { "It answered": { uuid, status: "processed", pod_response: { reply: "Hi" }, message_id: "1" } },
         },
         202: {
           description: "The message waits for it",
           content: { "application/json": Queued },
-          examples: { "It sleeps": { uuid, status: "queued", message: "Pod is waking up, message queued" } },
+          examples: {
+            "It sleeps": { uuid, status: "queued", message: "Pod is waking up, message queued", message_id: "2" },
+          },
         },
       },
+    },
+    "read-message": {
+      id: "getIdeSessionMessage",
+      parameters: { message_id: "2" },
+      replies: {
+        200: {
+          examples: {
+            "It was answered": {
+              uuid,
+              message_id: "2",
+              status: "answered",
+              pod_response: { reply: "Hi" },
+              error: null,
+            },
+            "It waits": { uuid, message_id: "2", status: "waiting", pod_response: null, error: null },
+          },
+        },
+      },
+      problems: { 404: "There is no such session, or no such message of it" },
     },
     sleep: {
       id: "sleepIdeSession",

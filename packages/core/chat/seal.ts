@@ -1,0 +1,20 @@
+import type { Context } from "../context.ts";
+import { keyText } from "../keys.ts";
+import type { Key } from "../ports/table.ts";
+import type { Sealed } from "../sealed.ts";
+
+type Part = "text" | "reply";
+
+/** Seals what was said or answered, for this part of this message alone. */
+export function sealPart({ sealer }: Context<"sealer">, message: Key, part: Part, text: string): Promise<Sealed> {
+  return sealer.seal(text, contextOf(message, part));
+}
+
+/** Opens what `sealPart` sealed. Throws `WrongSeal`. */
+export function openPart({ sealer }: Context<"sealer">, message: Key, part: Part, sealed: Sealed): Promise<string> {
+  return sealer.open(sealed, contextOf(message, part));
+}
+
+function contextOf(message: Key, part: Part): string {
+  return `${keyText(message)}#${part}`;
+}
