@@ -742,6 +742,18 @@ export interface components {
             /** @description Number of entries to skip. */
             offset: number;
         };
+        JobLogs: {
+            /** @description The job's id. In a path its first 4 or more characters are enough, while only one of your jobs begins with them. */
+            job_id: string;
+            /** @description Standard output and error of the command, as one text. */
+            logs: string;
+            /** @description Whether older output is missing: before these lines, or between `after` and this output. */
+            truncated: boolean;
+            /** @description The position behind this output. Send it as `after` to go on from there. */
+            next: string;
+            /** @description Whether nothing follows any more: the job has ended, and this was the end of its log. */
+            ended: boolean;
+        };
         /** @enum {string} */
         JobStatus: "queued" | "preparing" | "active" | "completed" | "expired" | "cancelled" | "failed";
         JobSummary: {

@@ -1,18 +1,19 @@
 import { expect, test } from "vitest";
 import { submitJob } from "#testing/catalog-requests.ts";
-import { httpWorld, second } from "#testing/http-world.ts";
+import { type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
 
 /** A job that runs and has printed this. */
-async function logWorld(printed: string) {
+async function logWorld(printed: string, outcome: Parameters<HttpWorld["compute"]["program"]>[1] = { kind: "lives" }) {
   const world = await httpWorld();
   const key = await world.login();
   const id = await submitJob(world, key, { command: "x" });
   const uid = String(world.table.all().find(({ kind }) => kind === "environment")?.uid);
-  world.compute.program(uid, { kind: "lives" }, { log: printed });
+  world.compute.program(uid, outcome, { log: printed });
   const path = `/v1/jobs/${id}/logs`;
   const get = (query = "", headers: Record<string, string> = {}) =>
     world.request("GET", path + query, { key, headers });
-  return { world, id, get, path };
+  const print = (text: string) => world.compute.print(uid, 1, text);
+  return { world, key, id, get, path, print };
 }
 
 const hundreds = Array.from({ length: 300 }, (_, n) => `line ${n}\n`);
@@ -24,7 +25,7 @@ test("before it starts its log is empty", async () => {
 
   expect([response.status, await response.text()]).toEqual([
     200,
-    JSON.stringify({ job_id: id, logs: "", truncated: false }),
+    JSON.stringify({ job_id: id, logs: "", truncated: false, next: "0", ended: false }),
   ]);
 });
 
@@ -36,9 +37,10 @@ test("the newest 200 lines are shown unless told otherwise, and whether there wa
   const three = await (await get("?tail=3")).json();
   const all = await (await get("?tail=10000")).json();
 
-  expect(plain).toEqual({ job_id: id, logs: hundreds.slice(-200).join(""), truncated: true });
-  expect(three).toEqual({ job_id: id, logs: hundreds.slice(-3).join(""), truncated: true });
-  expect(all).toEqual({ job_id: id, logs: hundreds.join(""), truncated: false });
+  const end = { next: String(hundreds.join("").length), ended: false };
+  expect(plain).toEqual({ job_id: id, logs: hundreds.slice(-200).join(""), truncated: true, ...end });
+  expect(three).toEqual({ job_id: id, logs: hundreds.slice(-3).join(""), truncated: true, ...end });
+  expect(all).toEqual({ job_id: id, logs: hundreds.join(""), truncated: false, ...end });
 });
 
 test.each([
@@ -96,4 +98,128 @@ test("another owner's log is as one that is not there, and so is one of a malfor
   expect([theirs.status, none.status, odd.status]).toEqual([404, 404, 404]);
   expect((await theirs.text()).replace(id, missing)).toBe(await none.text());
   expect(await odd.json()).toEqual({ detail: "Job x not found" });
+});
+
+interface Followed {
+  readonly logs: string;
+  readonly truncated: boolean;
+  readonly next: string;
+  readonly ended: boolean;
+}
+
+const MIB = 1024 * 1024;
+
+test("following from one answer to the next neither misses nor doubles a byte, through cut characters and progress bars", async () => {
+  const { world, get, print } = await logWorld("é€💥\n");
+  await world.advance(6_000);
+  const printed = ["1%\r", "2%\r", "100%\r\ndone \uFFFD", "\uFFFD", "ä\n", "\u0000\u001b[31m", "no end"];
+  let [read, after] = ["", "0"];
+  for (const text of [...printed, "", ""]) {
+    const answer = (await (await get(`?after=${after}`)).json()) as Followed;
+    expect([answer.truncated, answer.ended]).toEqual([false, false]);
+    [read, after] = [read + answer.logs, answer.next];
+    print(text);
+    await world.advance(2_000);
+  }
+
+  expect(read).toBe(`é€💥\n${printed.join("")}`);
+});
+
+test("output that grows past what is kept is followed without a gap, and a cursor that is too old is told so", async () => {
+  const line = (n: number) => `line ${String(n).padStart(8, "0")} ${"x".repeat(86)}\n`;
+  const lines = (from: number, count: number) => Array.from({ length: count }, (_, n) => line(from + n)).join("");
+  const { world, get, print } = await logWorld(lines(0, 5_000));
+  await world.advance(6_000);
+  let [read, after, count] = ["", "0", 5_000];
+  for (let round = 0; round < 8; round++) {
+    for (let answer: Followed; ; [read, after] = [read + answer.logs, answer.next]) {
+      answer = (await (await get(`?after=${after}`)).json()) as Followed;
+      expect(answer.truncated).toBe(false);
+      if (answer.logs === "") break;
+    }
+    print(lines(count, 3_000));
+    count += 3_000;
+    await world.advance(2_000);
+  }
+
+  expect(read).toBe(lines(0, count - 3_000));
+  const late = (await (await get("?after=0")).json()) as Followed;
+  expect(late.truncated).toBe(true);
+  expect(Number(late.next)).toBeGreaterThan(MIB);
+  const [first] = /^line \d+/m.exec(late.logs) ?? [];
+  expect(lines(0, count)).toContain(`${first} `);
+});
+
+test("more output than is kept between two reads is told as lost, and the newest is read whole", async () => {
+  const { world, get, print } = await logWorld("first\n");
+  await world.advance(6_000);
+  const { next } = (await (await get("?after=0")).json()) as Followed;
+  print(`${"y".repeat(3 * MIB)}last\n`);
+  await world.advance(2_000);
+  let [read, after] = ["", next];
+  const lost: boolean[] = [];
+  for (let n = 0; n < 3; n++) {
+    const answer = (await (await get(`?after=${after}`)).json()) as Followed;
+    lost.push(answer.truncated);
+    [read, after] = [read + answer.logs, answer.next];
+  }
+
+  expect(lost).toEqual([true, false, false]);
+  expect(read).toBe(`${"y".repeat(MIB - 5)}last\n`);
+});
+
+test("a follower reads the last words of a job, and is then told that nothing follows", async () => {
+  const { world, get, print } = await logWorld("first\n", { kind: "exits", code: 0, afterMs: 8_000 });
+  await world.advance(4_000);
+  const first = (await (await get("?after=0")).json()) as Followed;
+  print("last");
+  await world.advance(60_000);
+  const last = (await (await get(`?after=${first.next}`)).json()) as Followed;
+  const again = (await (await get(`?after=${last.next}&wait=20`)).json()) as Followed;
+
+  expect([first.logs, first.ended]).toEqual(["first\n", false]);
+  expect([last.logs, last.ended, again.logs, again.ended, again.next]).toEqual(["last", true, "", true, last.next]);
+});
+
+test("a request that waits is answered with what is printed meanwhile, and else when its time is over", async () => {
+  const { world, get, print } = await logWorld("");
+  await world.advance(6_000);
+  const waiting = get("?after=0&wait=20").then(async (response) => (await response.json()) as Followed);
+  print("hello\n");
+  const [answer] = await Promise.all([waiting, world.advance(10_000)]);
+  const startedAt = world.clock.now();
+  const idle = get(`?after=${answer.next}&wait=5`).then(async (response) => (await response.json()) as Followed);
+  await Promise.all([idle, world.advance(10_000)]);
+
+  expect(answer.logs).toBe("hello\n");
+  expect([(await idle).logs, (await idle).ended]).toEqual(["", false]);
+  expect(world.clock.now()).toBeGreaterThanOrEqual(startedAt + 5_000);
+});
+
+test("the log of a job that waits for capacity and is cancelled ends without a word", async () => {
+  const world = await httpWorld({ nodes: [] });
+  const key = await world.login();
+  const id = await submitJob(world, key, { command: "x" });
+  await world.request("POST", `/v1/jobs/${id}/cancel`, { key });
+
+  const response = await world.request("GET", `/v1/jobs/${id}/logs?after=0&wait=20`, { key });
+
+  expect(await response.json()).toEqual({ job_id: id, logs: "", truncated: false, next: "0", ended: true });
+});
+
+test("a download is the whole log as a file", async () => {
+  const { world, id, get } = await logWorld(hundreds.join(""));
+  await world.advance(6_000);
+
+  const response = await get("?download=1");
+
+  expect(response.headers.get("content-disposition")).toBe(`attachment; filename="${id}.log"`);
+  expect(response.headers.get("content-type")).toBe("text/plain; charset=utf-8");
+  expect(await response.text()).toBe(hundreds.join(""));
+});
+
+test.each(["after=-1", "after=x", "after=1.5", "wait=21", "wait=-1", "download=yes"])("400 for %s", async (query) => {
+  const { get } = await logWorld("");
+
+  expect((await get(`?${query}`)).status).toBe(400);
 });

@@ -85,7 +85,13 @@ export const Estimated = EstimatedTimes.extend({
   alternatives: z.array(z.object({ gpu_count: z.int() }).extend(EstimatedTimes.shape)),
 });
 
-export const Logs = z.object({ job_id: z.string(), logs: z.string(), truncated: z.boolean() });
+export const Logs = z.object({
+  job_id: z.string(),
+  logs: z.string(),
+  truncated: z.boolean(),
+  next: z.string(),
+  ended: z.boolean(),
+});
 
 export const ActionRequested = z.object({
   job_id: z.string(),

@@ -101,6 +101,7 @@ export const document: NounDocument = {
     JobAction: Job.shape.actions.element,
     JobTimelineEntry: Job.shape.timeline.element,
     JobActionRequested: ActionRequested,
+    JobLogs: Logs,
     JobAlternative: Estimated.shape.alternatives.element,
   },
   fields: {
@@ -189,7 +190,13 @@ export const document: NounDocument = {
     requested_at: "When it was requested.",
     completed_at: "When the request was done or failed; null until then.",
     logs: "Standard output and error of the command, as one text.",
-    truncated: "Whether older output is missing.",
+    truncated: "Whether older output is missing: before these lines, or between `after` and this output.",
+    next: "The position behind this output. Send it as `after` to go on from there.",
+    ended: "Whether nothing follows any more: the job has ended, and this was the end of its log.",
+    after:
+      "Position from which on to read, the `next` of an earlier answer, 0 for the beginning. `tail` then does not count.",
+    wait: "With `after`: seconds to wait for output if there is none yet, at most 20.",
+    download: "1 for the whole log that is kept, as a text file.",
     tail: "Number of lines to return, counted from the end.",
     extension_hours: "Number of hours to add.",
     github_username: "The GitHub user whose SSH keys may log in. Send it or `public_key`, not both.",
@@ -316,7 +323,9 @@ export const document: NounDocument = {
       replies: {
         200: {
           content: { "application/json": Logs, "text/plain": z.string() },
-          examples: { "Two lines": { job_id: id, logs: "epoch 1\nepoch 2\n", truncated: false } },
+          examples: {
+            "Two lines": { job_id: id, logs: "epoch 1\nepoch 2\n", truncated: false, next: "16", ended: false },
+          },
         },
       },
       problems: ambiguous,

@@ -13,6 +13,10 @@ export interface KeptLog {
   readonly hash: string;
   /** Older output was cut away. */
   readonly cut: boolean;
+  /** Where in the whole output its first byte stands; absent: 0. Positions only grow. */
+  readonly start?: number | undefined;
+  /** How many bytes it has; absent in records of earlier code. */
+  readonly bytes?: number | undefined;
   /** When it was compared with what the run printed, ms. */
   readonly at: number;
   /** The latest attempt failed. */
@@ -29,6 +33,14 @@ export function isLogWanted({ logWantedUntil }: Environment, now: number): boole
 /** Whether a run that is being ended has not been copied since; a copy that failed counts. */
 export function lacksLastLog({ hasCommand, run, log }: Environment): boolean {
   return hasCommand && run.appliedAt !== null && log?.lastOf !== run.n;
+}
+
+/** Whether nothing will be added to the log any more. */
+export function isLogComplete(environment: Environment): boolean {
+  const { phase, end, run } = environment;
+  if (end.outcome === null) return false;
+  const isLooking = phase === "active" || phase === "stopping";
+  return !isLooking || run.removedAt !== null || run.appliedAt === null || !lacksLastLog(environment);
 }
 
 /** When the log of an ended environment goes; undefined where there is none. */

@@ -276,7 +276,16 @@ export const environmentTable: Table<Omit<Environment, Common>> = {
   access,
   requests: shape<Requests>(groups.requests),
   log: optional(
-    shape<KeptLog>({ blob: orNull(text), hash: text, cut: flag, at: number, failed: flag, lastOf: optional(ordinal) }),
+    shape<KeptLog>({
+      blob: orNull(text),
+      hash: text,
+      cut: flag,
+      at: number,
+      failed: flag,
+      lastOf: optional(ordinal),
+      start: optional(count),
+      bytes: optional(count),
+    }),
   ),
   logWantedUntil: optional(number),
   unseen: optional(shape<Unseen>({ ms: number, runMs: number, since: optional(number), machine: optional(text) })),

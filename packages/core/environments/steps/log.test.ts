@@ -49,7 +49,7 @@ describe("the log of a command", () => {
 
     const log = await readKeptLog({ ...world.as("alice"), blobs: world.blobs }, "one");
 
-    expect(log).toEqual({ text: "", cut: false });
+    expect(log).toEqual({ text: "", cut: false, next: 0, ended: false });
   });
 
   test("can be read while it runs as it is at that moment, from one copy", async () => {

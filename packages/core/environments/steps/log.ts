@@ -1,6 +1,7 @@
 import type { Context } from "../../context.ts";
 import type { Step } from "../../worker.ts";
 import { COPIED_EVERY_MS, isLogWanted, type KeptLog } from "../record/kept-log.ts";
+import { startOfNewer } from "../record/log-window.ts";
 import type { Environment } from "../record/record.ts";
 import { alsoAfter } from "../record/step-result.ts";
 import { addEntry } from "../record/timeline.ts";
@@ -30,7 +31,7 @@ export function nextCopyAt(environment: Environment, now: number): number {
  */
 export async function copyLastLog(ctx: LogContext, environment: Environment, now: number): Promise<Environment> {
   if (!environment.hasCommand || environment.run.appliedAt === null) return environment;
-  const { log } = await copyLog(ctx, environment, now);
+  const { log } = await copyLog(ctx, environment, now, true);
   const copied = { ...environment, log: { ...log, lastOf: environment.run.n } };
   const isNew = log.failed && environment.end.outcome && !environment.log?.failed;
   return isNew ? addEntry(copied, now, "The end of its log could not be kept") : copied;
@@ -40,6 +41,7 @@ async function copyLog(
   ctx: LogContext,
   environment: Environment,
   now: number,
+  isLast = false,
 ): Promise<Environment & { readonly log: KeptLog }> {
   const {
     uid,
@@ -47,17 +49,35 @@ async function copyLog(
     log = none,
   } = environment;
   try {
-    const text = await ctx.compute.readLog(uid, run);
+    const printed = await ctx.compute.readLog(uid, run);
+    const text = isLast ? printed : withoutPart(printed);
     const hash = ctx.ids.hash(text);
     if (text === "" || hash === log.hash) return { ...environment, log: { ...log, at: now, failed: false } };
     const { bytes, cut } = newest(text);
     const blob = `${copiesOf(environment)}/${ctx.ids.uid().slice(0, 12)}-${hash.slice(0, 16)}`;
+    const start = await startOf(ctx, log, { bytes, cut });
     await ctx.blobs.put(blob, bytes);
-    return { ...environment, log: { blob, hash, cut, at: now, failed: false } };
+    return { ...environment, log: { blob, hash, cut, start, bytes: bytes.length, at: now, failed: false } };
   } catch (error) {
     ctx.log.warn("log not kept", { uid, run, error: String(error) });
     return { ...environment, log: { ...log, at: now, failed: true } };
   }
+}
+
+/**
+ * Drops what may be the first bytes of a character whose others were not printed yet. The character would stand in the next
+ * copy in their place, and who follows the log would have read both.
+ */
+function withoutPart(text: string): string {
+  return text.replace(/\uFFFD{1,3}$/, "");
+}
+
+/** Returns where a copy starts. As long as nothing was cut away it holds the whole output. */
+async function startOf(ctx: LogContext, kept: KeptLog, { bytes, cut }: Newest): Promise<number> {
+  const { start = 0, blob } = kept;
+  if (blob === null || (start === 0 && !cut)) return 0;
+  const older = await ctx.blobs.get(blob);
+  return older ? startOfNewer({ start, bytes: older }, bytes) : start + (kept.bytes ?? MOST_BYTES) + 1;
 }
 
 function copiesOf({ uid }: Environment): string {
@@ -71,8 +91,13 @@ export async function removeCopies(ctx: Context<"blobs">, environment: Environme
 
 const none: KeptLog = { blob: null, hash: "", cut: false, at: 0, failed: false };
 
+interface Newest {
+  readonly bytes: Uint8Array;
+  readonly cut: boolean;
+}
+
 /** The newest MiB, beginning with a whole character. */
-function newest(text: string): { bytes: Uint8Array; cut: boolean } {
+function newest(text: string): Newest {
   const bytes = new TextEncoder().encode(text);
   // A compute that cuts by itself leaves up to three bytes of a character away.
   if (bytes.length <= MOST_BYTES) return { bytes, cut: bytes.length > MOST_BYTES - 4 };
