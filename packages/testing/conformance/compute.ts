@@ -92,6 +92,14 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
       () => compute.observe(own, run),
       (seen) => seen === undefined,
     );
+  const runUntilPrinted = async (behaviour: Behaviour) => {
+    await compute.apply(runOf({ command: test.command(uid, behaviour) }));
+    await eventually(
+      () => compute.readLog(uid, 1),
+      (log) => log !== "",
+    );
+  };
+  const stubborn = { prints: ["deaf"], exits: undefined, ignoresTerm: true };
 
   it("knows nothing of a run that was never applied, and does nothing to it", async () => {
     await compute.remove(uid, 1, gently);
@@ -380,12 +388,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("gives a command that ignores SIGTERM its grace, shown as terminating, and then kills it", async () => {
-    const stubborn = { prints: ["deaf"], exits: undefined, ignoresTerm: true };
-    await compute.apply(runOf({ command: test.command(uid, stubborn) }));
-    await eventually(
-      () => compute.readLog(uid, 1),
-      (log) => log !== "",
-    );
+    await runUntilPrinted(stubborn);
     const askedAt = test.now();
 
     await compute.remove(uid, 1, { graceSeconds: 4, force: false });
@@ -398,12 +401,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("waits for no grace when forced", async () => {
-    const stubborn = { prints: ["deaf"], exits: undefined, ignoresTerm: true };
-    await compute.apply(runOf({ command: test.command(uid, stubborn) }));
-    await eventually(
-      () => compute.readLog(uid, 1),
-      (log) => log !== "",
-    );
+    await runUntilPrinted(stubborn);
     const askedAt = test.now();
 
     await compute.remove(uid, 1, { graceSeconds: 60, force: false });
@@ -415,11 +413,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
 
   it("ends a command that it is asked to end, and keeps what that printed after SIGTERM", async () => {
     const saves = { prints: ["begun"], exits: undefined, lastWords: "checkpoint saved" };
-    await compute.apply(runOf({ command: test.command(uid, saves) }));
-    await eventually(
-      () => compute.readLog(uid, 1),
-      (log) => log !== "",
-    );
+    await runUntilPrinted(saves);
 
     const answers = [await compute.terminate(uid, 1, 10), await compute.terminate(uid, 1, 10)];
 
@@ -432,12 +426,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   });
 
   it("kills a command that ignores being asked to end, after its grace", async () => {
-    const stubborn = { prints: ["deaf"], exits: undefined, ignoresTerm: true };
-    await compute.apply(runOf({ command: test.command(uid, stubborn) }));
-    await eventually(
-      () => compute.readLog(uid, 1),
-      (log) => log !== "",
-    );
+    await runUntilPrinted(stubborn);
     const askedAt = test.now();
 
     await compute.terminate(uid, 1, 4);
