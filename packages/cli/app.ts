@@ -1,13 +1,40 @@
 import { buildApplication, buildRouteMap, text_en } from "@stricli/core";
 import * as account from "./account-commands.ts";
+import { disks } from "./disk-commands.ts";
 import { describeError, exitCodeOf } from "./failure.ts";
 import * as job from "./job-commands.ts";
+import { completion, cp, doctor, forward, jupyter, keys, share } from "./more-commands.ts";
 
 const { login, logout, me, env, api, version } = account;
 const { up, attach, wait, ls, show, logs, extend, end, ssh, avail } = job;
 
 const root = buildRouteMap({
-  routes: { up, attach, wait, ls, show, logs, ssh, extend, end, avail, login, logout, me, env, api, version },
+  routes: {
+    up,
+    attach,
+    wait,
+    ls,
+    show,
+    logs,
+    ssh,
+    cp,
+    forward,
+    extend,
+    end,
+    share,
+    jupyter,
+    avail,
+    disks,
+    login,
+    logout,
+    me,
+    env,
+    keys,
+    api,
+    doctor,
+    completion,
+    version,
+  },
   docs: { brief: "GPU and CPU development environments" },
 });
 

@@ -20,12 +20,10 @@ export function shortId({ job_id }: Pick<JobSummary, "job_id">): string {
  */
 export async function findJob(berth: Berth, word: string | undefined): Promise<JobSummary> {
   if (word === undefined) return onlyLiveJob(berth);
-  const jobs = await collect(berth.jobs.list({ pageSize: 500 }));
-  const live = jobs.filter(({ status }) => !isEnded(status));
-  const named = live.filter(({ name }) => name === word);
-  const found = named.length > 0 ? named : newestNamed(jobs, word);
-  const candidates = found.length > 0 ? found : beginningWith(live, word);
-  const matches = candidates.length > 0 ? candidates : beginningWith(jobs, word);
+  const named = await collect(berth.jobs.list({ name: word }));
+  const live = named.filter(({ status }) => !isEnded(status));
+  const matches = live.length > 0 ? live : named.slice(0, 1);
+  if (matches.length === 0 && word.length >= leastPrefix) matches.push(...(await beginningWith(berth, word)));
   const [job] = matches;
   if (!job)
     throw new CliError(`There is no job '${printable(word)}'`, exitCodes.notFound, "List yours with: berth ls --all");
@@ -33,14 +31,13 @@ export async function findJob(berth: Berth, word: string | undefined): Promise<J
   return job;
 }
 
-function newestNamed(jobs: readonly JobSummary[], word: string): JobSummary[] {
-  return jobs.filter(({ name }) => name === word).slice(0, 1);
-}
-
-function beginningWith(jobs: readonly JobSummary[], word: string): JobSummary[] {
-  if (word.length < leastPrefix) return [];
+/** Live jobs win over those that ended. */
+async function beginningWith(berth: Berth, word: string): Promise<JobSummary[]> {
   const id = word.toLowerCase();
-  return jobs.filter(({ job_id, name }) => job_id.startsWith(id) || name.startsWith(word));
+  const jobs = await collect(berth.jobs.list({ pageSize: 500 }));
+  const matches = jobs.filter(({ job_id, name }) => job_id.startsWith(id) || name.startsWith(word));
+  const live = matches.filter(({ status }) => !isEnded(status));
+  return live.length > 0 ? live : matches;
 }
 
 async function onlyLiveJob(berth: Berth): Promise<JobSummary> {

@@ -1,4 +1,4 @@
-import { run } from "@stricli/core";
+import { proposeCompletions, run } from "@stricli/core";
 import { app } from "./app.ts";
 import { exitCodes } from "./failure.ts";
 import { splitAtDashes } from "./words-after-dashes.ts";
@@ -15,20 +15,15 @@ for (const stream of [stdout, stderr]) {
 
 // stricli prints an empty line for a command that ends with a code and without words.
 const quiet = { write: (text: string) => text.trim() === "" || stderr.write(text) };
-const words = splitAtDashes(process.argv.slice(2).map((word) => (word === "--version" ? "version" : word)));
-const host: { exitCode?: number | string | null } = {};
-await run(app, words, {
-  process: {
-    stdout,
-    stderr: quiet,
-    env: process.env,
-    get exitCode() {
-      return host.exitCode ?? null;
-    },
-    set exitCode(code) {
-      host.exitCode = code;
-    },
-  },
-});
-const code = Number(host.exitCode ?? 0);
-process.exitCode = code < 0 ? exitCodes.usage : code;
+const typed = process.argv.slice(2);
+const host = { stdout, stderr: quiet, env: process.env, exitCode: null as number | string | null };
+
+if (typed[0] === "__complete") {
+  const proposals = await proposeCompletions(app, typed.slice(1), { process: host });
+  stdout.write(proposals.map(({ completion }) => `${completion}\n`).join(""));
+} else {
+  const words = splitAtDashes(typed.map((word) => (word === "--version" ? "version" : word)));
+  await run(app, words, { process: host });
+  const code = Number(host.exitCode ?? 0);
+  process.exitCode = code < 0 ? exitCodes.usage : code;
+}

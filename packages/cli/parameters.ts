@@ -49,6 +49,7 @@ export const job = {
       optional: true,
       placeholder: "job",
       brief: "Name of a job, or the first 4 or more characters of its name or id. Your only live job by default",
+      proposeCompletions: async (partial: string) => (await import("./commands/job-names.ts")).jobNames(partial),
     },
   ],
 } as const;

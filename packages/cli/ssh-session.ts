@@ -4,7 +4,7 @@ import type { Job } from "../sdk/jobs.ts";
 import { CliError, exitCodes } from "./failure.ts";
 import { calledJob } from "./job-words.ts";
 import { ownSshKey } from "./ssh-key.ts";
-import { statePath, writePrivate } from "./state.ts";
+import { readState, statePath, writePrivate } from "./state.ts";
 import { say } from "./terminal.ts";
 import { printable } from "./text.ts";
 import { watchJob } from "./watch-job.ts";
@@ -21,10 +21,22 @@ export interface SshTarget {
 export async function sshTarget(berth: Berth, id: string, signal: AbortSignal): Promise<SshTarget> {
   const key = ownSshKey();
   const job = await activeJob(berth, id, signal);
-  const { job: open } = await berth.jobs.act(job.job_id, { action: "add_user", public_key: key.publicKey }, { signal });
-  const reachable = await sshCommandOf(berth, open, signal);
+  if (!isLetIn(job, key.publicKey)) {
+    await berth.jobs.act(job.job_id, { action: "add_user", public_key: key.publicKey }, { signal });
+    rememberKey(job, key.publicKey);
+  }
+  const reachable = await sshCommandOf(berth, job, signal);
   const { user, host, port } = readCommand(reachable.ssh_command ?? "");
   return { user, host, port, options: sshOptions(reachable, { host, port }, key.path) };
+}
+
+/** Notes that a key was let into a job, so that it is not sent again with every session. */
+export function rememberKey({ job_id }: Pick<Job, "job_id">, publicKey: string): void {
+  writePrivate(statePath("let-in", job_id), JSON.stringify(publicKey));
+}
+
+function isLetIn({ job_id }: Job, publicKey: string): boolean {
+  return readState(statePath("let-in", job_id)) === publicKey;
 }
 
 async function activeJob(berth: Berth, id: string, signal: AbortSignal): Promise<Job> {
@@ -94,6 +106,8 @@ function quoted(path: string): string {
 export function runOpenSsh(program: string, words: readonly string[], options: SpawnOptions = {}): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, words, { stdio: "inherit", ...options });
+    // Ctrl-C reaches both processes by the terminal. These two reach this one alone.
+    for (const name of ["SIGTERM", "SIGHUP"] as const) process.on(name, () => child.kill(name));
     child.once("error", () => {
       const hint = "Install OpenSSH's client, for example with: apt install openssh-client";
       reject(new CliError(`There is no ${program} on the PATH`, exitCodes.failed, hint));

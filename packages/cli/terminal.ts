@@ -50,7 +50,7 @@ export async function confirm(question: string): Promise<boolean> {
 }
 
 /** Asks for a line. */
-async function ask(question: string): Promise<string> {
+export async function ask(question: string): Promise<string> {
   const { createInterface } = await import("node:readline/promises");
   const lines = createInterface({ input: stdin, output: stderr });
   try {

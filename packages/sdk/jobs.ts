@@ -17,6 +17,10 @@ export type JobActionRequested = Schemas["JobActionRequested"];
 
 export interface ListJobsOptions extends CallOptions {
   readonly status?: readonly JobStatus[] | undefined;
+  /** The whole name. */
+  readonly name?: string | undefined;
+  /** Only jobs that ended after this time. */
+  readonly endedAfter?: Date | undefined;
   /** How many jobs one request fetches, 1 to 500. */
   readonly pageSize?: number | undefined;
 }
@@ -72,11 +76,18 @@ export class Jobs {
    * @example
    * for await (const job of berth.jobs.list({ status: ["active"] })) console.log(job.name);
    */
-  async *list({ status, pageSize = 100, ...options }: ListJobsOptions = {}): AsyncGenerator<JobSummary> {
+  async *list({
+    status,
+    name,
+    endedAfter,
+    pageSize = 100,
+    ...options
+  }: ListJobsOptions = {}): AsyncGenerator<JobSummary> {
     // A job that is submitted while we read moves the later pages by one. Ids that were yielded are skipped.
     const seen = new Set<string>();
+    const filter = { status: status?.join(","), name, ended_after: endedAfter?.toISOString() };
     for (let offset = 0; ; offset += pageSize) {
-      const query = { limit: pageSize, offset, ...(status && { status: status.join(",") }) };
+      const query = { ...filter, limit: pageSize, offset };
       const page: Schemas["JobList"] = await this.#transport.send("GET", "/v1/jobs", { ...options, query });
       for (const job of page.jobs.filter(({ job_id }) => !seen.has(job_id))) {
         seen.add(job.job_id);

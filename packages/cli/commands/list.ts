@@ -1,3 +1,4 @@
+import type { Berth } from "../../sdk/berth.ts";
 import type { JobStatus, JobSummary } from "../../sdk/jobs.ts";
 import { collect } from "../collect.ts";
 import { connect } from "../connect.ts";
@@ -13,17 +14,28 @@ interface ListFlags {
   readonly json: boolean;
 }
 
-/** Prints jobs, newest first: the live ones, unless a flag says more. */
+/** Prints jobs, newest first: the live ones and those just lost, unless a flag says more. */
 export async function list({ all, status, json }: ListFlags): Promise<void> {
   const berth = await connect();
-  const statuses = status === undefined ? liveStatuses : statusesIn(status);
   const isWhole = all || status === "all";
-  const jobs = await collect(berth.jobs.list({ status: isWhole ? undefined : statuses, pageSize: 500 }));
+  const wanted = status === undefined ? undefined : statusesIn(status);
+  const jobs =
+    isWhole || wanted
+      ? await collect(berth.jobs.list({ status: isWhole ? undefined : wanted, pageSize: 500 }))
+      : await usualJobs(berth);
   if (json) return outJson(jobs);
   if (jobs.length === 0)
     return say(isWhole ? "You have no jobs." : "You have no live jobs. See all with: berth ls --all");
   const header = ["ID", "NAME", "STATUS", "MACHINE", "DISK", "TIME", "REASON"];
   out(table([header, ...jobs.map(row)], outputColumns()));
+}
+
+/** The live ones, and those that failed or were cancelled in the last hour. */
+async function usualJobs(berth: Berth): Promise<JobSummary[]> {
+  const endedAfter = new Date(Date.now() - 3_600_000);
+  const live = await collect(berth.jobs.list({ status: liveStatuses, pageSize: 500 }));
+  const lost = await collect(berth.jobs.list({ status: ["failed", "cancelled"], endedAfter }));
+  return [...live, ...lost];
 }
 
 function row(job: JobSummary): string[] {

@@ -11,13 +11,17 @@ export async function show({ json }: { readonly json: boolean }, word?: string):
   const { job_id } = await findJob(berth, word);
   const job = await berth.jobs.get(job_id);
   if (json) return outJson(job);
-  out(describeJob(job));
+  out(table([...rowsOf(job), ...whatItRuns(job)]));
   if (job.actions.length > 0) out(`\nActions\n${table(job.actions.map(actionRow), outputColumns())}`);
   if (job.timeline.length > 0) out(`\nTimeline\n${table(timelineRows(job), outputColumns())}`);
 }
 
 /** Returns a job in some lines, with what to type next. */
 export function describeJob(job: Job): string {
+  return table(rowsOf(job));
+}
+
+function rowsOf(job: Job): (readonly string[])[] {
   const word = jobWord(job);
   const rows: (readonly string[])[] = [
     ["Job", calledJob(job)],
@@ -29,7 +33,19 @@ export function describeJob(job: Job): string {
   if (job.status === "active") rows.push(["SSH", `berth ssh ${word}`]);
   if (job.jupyter_url !== null) rows.push(["Jupyter", job.jupyter_url]);
   if (job.secondary_users.length > 0) rows.push(["Shared with", job.secondary_users.join(", ")]);
-  return table(rows);
+  return rows;
+}
+
+function whatItRuns({ image, command, env_names, exit_code, ended_at, gpu_hours }: Job): string[][] {
+  const rows = [
+    ["Image", image],
+    ["Command", command],
+    ["Variables", env_names.length > 0 ? env_names.join(", ") : null],
+    ["Exit code", exit_code],
+    ["Ended", ended_at],
+    ["GPU-hours", gpu_hours],
+  ] as const;
+  return rows.flatMap(([name, value]) => (value === null ? [] : [[name, String(value)]]));
 }
 
 function actionRow({ action, status, error, requested_at }: Job["actions"][number]): string[] {

@@ -6,6 +6,7 @@ import { CliError, exitCodes, QuietExit } from "../failure.ts";
 import { calledJob, jobWord, machineOf } from "../job-words.ts";
 import { machineOfType } from "../machines.ts";
 import { ownSshKey } from "../ssh-key.ts";
+import { rememberKey } from "../ssh-session.ts";
 import { interruptSignal, out, outJson, say } from "../terminal.ts";
 import { printable, timeSpan } from "../text.ts";
 import { detached, watchJob } from "../watch-job.ts";
@@ -34,7 +35,9 @@ export async function up(flags: UpFlags, name?: string): Promise<void> {
   if (flags.dryRun) return estimate(berth, request, flags.json);
   const signal = interruptSignal();
   // Ctrl-C now would leave it open whether there is a job, so the answer is waited for.
-  const { job_id, warning } = await berth.jobs.submit({ ...request, ssh_public_keys: [ownSshKey().publicKey] });
+  const { publicKey } = ownSshKey();
+  const { job_id, warning } = await berth.jobs.submit({ ...request, ssh_public_keys: [publicKey] });
+  rememberKey({ job_id }, publicKey);
   if (warning !== undefined) say(`note: ${printable(warning)}`);
   const job = await berth.jobs.get(job_id);
   if (!flags.json) say(`Submitted ${calledJob(job)}: ${machineOf(job)} for ${job.duration_hours} h.`);

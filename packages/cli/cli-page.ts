@@ -1,0 +1,55 @@
+import { generateHelpTextForAllCommands } from "@stricli/core";
+import { app } from "./app.ts";
+
+const intro = `# The command line
+
+\`berth\` starts jobs, watches them and gets you into them. In a checkout it is \`npx berth\` after \`npm ci\`. This page is
+generated from the commands by \`npm run generate\`.
+
+A job is meant by its name, or by the first 4 or more characters of its name or id. Where you name none, your only live job
+is meant. Standard output holds data, standard error holds words. \`--json\` prints the objects of the API. Ctrl-C in a wait
+or in \`logs -f\` detaches: the job goes on. Questions are asked on terminals only; elsewhere an error names the flag.
+
+| exit code | meaning |
+|---|---|
+| 0 | done |
+| 1 | failed, or the job failed |
+| 2 | wrong usage, or a request that the API refuses |
+| 3 | not found, or several match |
+| 4 | a login is needed |
+| 5 | no capacity, or a limit is reached |
+| 6 | a wait took longer than \`--timeout\` |
+| 7 | the deployment does not answer |
+| 130 | detached by Ctrl-C |
+
+\`berth ssh NAME -- command\` ends with the code of the command; 255 is a failure of \`berth\` or \`ssh\`.
+
+What it keeps is in \`$XDG_CONFIG_HOME/berth\`, else \`~/.config/berth\`, for you alone: the keys of your logins, an SSH key of
+its own, and the host keys of jobs. Keys go over \`https\` or to this machine. \`BERTH_URL\` and \`BERTH_API_KEY\`, or
+\`API_URL\` and \`API_KEY\`, win over the last login. \`BERTH_ACCESSIBLE=1\` and \`TERM=dumb\` keep it from rewriting a line,
+\`BERTH_QUIET=1\` from words that are no errors.
+
+## From gpu-dev
+
+| gpu-dev | berth |
+|---|---|
+| \`reserve -t h100 -g 2 -h 1 -n NAME\` | \`up NAME -t h100 -g 2 --hours 1\` |
+| \`--disk NAME\`, \`--dockerimage\`, \`--jupyter\` | \`--disk NAME\`, \`--image\`, \`--jupyter\` |
+| Ctrl-C cancels | Ctrl-C detaches; \`end NAME\` cancels |
+| \`list\`, \`list -s all\` | \`ls\`, \`ls --all\` |
+| \`show [ID]\`, \`connect [ID]\` | \`show [JOB]\`, \`ssh [JOB]\`, with \`-A\` for your agent |
+| \`edit ID --extend H\` | \`extend [JOB] H\` |
+| \`edit ID --add-user USER\`, \`--enable-jupyter\` | \`share [JOB] USER\`, \`jupyter on [JOB]\` |
+| \`cancel [ID]\`, \`cancel --all\` | \`end [JOB…]\`, \`end --all\` |
+| \`avail\` | \`avail\` |
+| \`disk list\`, \`create\`, \`rename\`, \`delete\`, \`list-content\` | \`disks ls\`, \`create\`, \`rename\`, \`rm\`, \`ls-files\`; also \`undelete\`, \`snapshots\`, \`restore\` |
+| \`config show\` | \`me\` |
+`;
+
+/** Returns docs/cli.md: what holds for all commands, and the help of each. */
+export function cliPage(): string {
+  const sections = generateHelpTextForAllCommands(app)
+    .filter(([route]) => route !== "berth")
+    .map(([route, help]) => `## ${route}\n\n\`\`\`text\n${help.trim()}\n\`\`\`\n`);
+  return [intro, ...sections].join("\n");
+}

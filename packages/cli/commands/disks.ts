@@ -1,0 +1,108 @@
+import type { Berth } from "../../sdk/berth.ts";
+import type { DiskRequested } from "../../sdk/disks.ts";
+import { collect } from "../collect.ts";
+import { connect } from "../connect.ts";
+import { CliError, exitCodes } from "../failure.ts";
+import { ask, isInteractive, out, outJson, outputColumns, say } from "../terminal.ts";
+import { printable, printableLog, table } from "../text.ts";
+
+interface JsonFlags {
+  readonly json: boolean;
+}
+
+/** Prints the disks. */
+export async function list({ deleted, json }: JsonFlags & { readonly deleted: boolean }): Promise<void> {
+  const disks = await collect((await connect()).disks.list({ deleted }));
+  if (json) return outJson(disks);
+  if (disks.length === 0) return say(deleted ? "You have no deleted disks." : "You have no disks.");
+  const rows = disks.map(({ disk_name, size_gb, snapshot_count, last_used, ...disk }) => {
+    const busy = disk.is_backing_up ? "backing up" : "free";
+    const state = disk.in_use ? `used by ${disk.reservation_id?.slice(0, 8)}` : busy;
+    const shown = disk.is_deleted ? `deleted, gone on ${disk.delete_date}` : state;
+    return [disk_name, `${size_gb} GB`, shown, String(snapshot_count), last_used ?? "never"];
+  });
+  out(table([["NAME", "SIZE", "STATE", "SNAPSHOTS", "LAST USED"], ...rows], outputColumns()));
+}
+
+/** Makes a disk. */
+export async function create({ size, json }: JsonFlags & { readonly size?: number }, name: string): Promise<void> {
+  const berth = await connect();
+  const request = { disk_name: name, ...(size !== undefined && { size_gb: size }) };
+  await settle(berth, await berth.disks.create(request), json, `Made disk ${printable(name)}.`);
+}
+
+interface RemoveFlags extends JsonFlags {
+  readonly yes: boolean;
+}
+
+/** Deletes a disk. On a terminal its name is typed once more. */
+export async function remove({ yes, json }: RemoveFlags, name: string): Promise<void> {
+  const berth = await connect();
+  const { disk_name, snapshot_count } = await berth.disks.get(name);
+  if (!yes) await confirmName(disk_name, snapshot_count);
+  const requested = await berth.disks.delete(disk_name);
+  const words = `Deleted disk ${printable(disk_name)}. Bring it back with: berth disks undelete ${printable(disk_name)}`;
+  await settle(berth, requested, json, words);
+}
+
+async function confirmName(name: string, snapshots: number): Promise<void> {
+  if (!isInteractive()) throw new CliError("Nobody can be asked here", exitCodes.usage, "Give --yes");
+  say(`Disk ${printable(name)} and its ${snapshots} snapshots go for good after 30 days.`);
+  if ((await ask("Type its name to delete it: ")) !== name) throw new CliError("Nothing was deleted", exitCodes.failed);
+}
+
+/** Brings a deleted disk back. */
+export async function undelete({ json }: JsonFlags, name: string): Promise<void> {
+  const berth = await connect();
+  await settle(berth, await berth.disks.undelete(name), json, `Disk ${printable(name)} is back.`);
+}
+
+/** Gives a disk another name. */
+export async function rename({ json }: JsonFlags, name: string, newName: string): Promise<void> {
+  const renamed = await (await connect()).disks.rename(name, newName);
+  if (json) return outJson(renamed);
+  out(`${printable(renamed.message)}\n`);
+}
+
+/** Prints the snapshots of a disk. */
+export async function snapshots({ json }: JsonFlags, name: string): Promise<void> {
+  const found = await collect((await connect()).disks.snapshots(name));
+  if (json) return outJson(found);
+  if (found.length === 0) return say(`Disk ${printable(name)} has no snapshots.`);
+  const rows = found.map(({ snapshot_id, status, snapshot_date }) => [snapshot_id, status, snapshot_date ?? ""]);
+  out(table([["SNAPSHOT", "STATUS", "DATE"], ...rows], outputColumns()));
+}
+
+/** Makes a new disk of a snapshot: the newest completed one, unless one is named. */
+export async function restore(
+  { snapshot, json }: JsonFlags & { readonly snapshot?: string },
+  name: string,
+  newName: string,
+): Promise<void> {
+  const berth = await connect();
+  const id = snapshot ?? (await newestSnapshot(berth, name));
+  const restored = await berth.disks.restore(name, { snapshot_id: id, new_name: newName });
+  const words = `Disk ${printable(newName)} will hold ${printable(name)} as of ${restored.snapshot_date}.`;
+  await settle(berth, restored, json, words);
+}
+
+async function newestSnapshot(berth: Berth, name: string): Promise<string> {
+  const found = await collect(berth.disks.snapshots(name));
+  const newest = found.find(({ status }) => status === "completed");
+  if (newest) return newest.snapshot_id;
+  throw new CliError(`Disk '${printable(name)}' has no completed snapshot`, exitCodes.notFound);
+}
+
+/** Prints which files the last backup saw. */
+export async function listFiles({ json }: JsonFlags, name: string): Promise<void> {
+  const found = await (await connect()).disks.content(name);
+  if (json) return outJson(found);
+  if (found.content === null) return say(printable(found.message ?? "Nothing is known of its files."));
+  out(printableLog(found.content));
+}
+
+async function settle(berth: Berth, requested: DiskRequested, json: boolean, words: string): Promise<void> {
+  const operation = await berth.disks.settle(requested);
+  if (json) return outJson(operation);
+  out(`${words}\n`);
+}

@@ -1,0 +1,69 @@
+import { connect } from "../connect.ts";
+import { CliError, exitCodes, QuietExit } from "../failure.ts";
+import { findJob } from "../find-job.ts";
+import { runOpenSsh, type SshTarget, sshTarget } from "../ssh-session.ts";
+import { interruptSignal, say } from "../terminal.ts";
+import { printable } from "../text.ts";
+
+interface CopyFlags {
+  readonly recursive: boolean;
+}
+
+/** Copies files into a job or out of it. `NAME:path` is a path in a job. */
+export async function copy({ recursive }: CopyFlags, from: string, to: string): Promise<void> {
+  const remote = [from, to].map(remotePart);
+  const jobs = remote.flatMap((part) => (part ? [part.job] : []));
+  if (jobs.length !== 1) {
+    throw new CliError(
+      "One side is a path in a job, the other one is here",
+      exitCodes.usage,
+      "For example: berth cp data.csv NAME:",
+    );
+  }
+  const target = await targetOf(jobs[0] || undefined);
+  const at = target.host.includes(":") ? `[${target.host}]` : target.host;
+  const sides = [from, to].map((path, index) => {
+    const part = remote[index];
+    return part ? `${target.user}@${at}:${part.path}` : localPath(path);
+  });
+  const words = [...target.options, ...(recursive ? ["-r"] : []), "-P", target.port, "--", ...sides];
+  throw new QuietExit(await runOpenSsh("scp", words));
+}
+
+/** A name of a job has no slash, so a path with a colon behind one is a local one. */
+function remotePart(text: string): { readonly job: string; readonly path: string } | undefined {
+  const [, job, path] = /^([^/:]*):(.*)$/s.exec(text) ?? [];
+  return job === undefined || path === undefined ? undefined : { job, path };
+}
+
+/** scp takes what stands before a colon as a host. */
+function localPath(path: string): string {
+  return path.startsWith("/") ? path : `./${path}`;
+}
+
+/** Leads ports of this machine to ports of a job until Ctrl-C. */
+export async function forward(_flags: object, word: string, ...ports: string[]): Promise<void> {
+  const pairs = ports.map(portPair);
+  const target = await targetOf(word);
+  const leads = pairs.flatMap(([here, there]) => ["-L", `127.0.0.1:${here}:127.0.0.1:${there}`]);
+  for (const [here, there] of pairs)
+    say(`http://127.0.0.1:${here} leads to port ${there} of ${printable(word)}. Ctrl-C ends it.`);
+  const words = [...target.options, "-o", "ExitOnForwardFailure=yes", "-N", ...leads, "-p", target.port];
+  throw new QuietExit(await runOpenSsh("ssh", [...words, "--", `${target.user}@${target.host}`]));
+}
+
+function portPair(text: string): readonly [string, string] {
+  const [, here = "", there = here] = /^(\d{1,5})(?::(\d{1,5}))?$/.exec(text) ?? [];
+  if (here !== "" && Number(here) < 65_536 && Number(there) < 65_536) return [here, there];
+  throw new CliError(
+    `'${printable(text)}' is no port`,
+    exitCodes.usage,
+    "For example: berth forward NAME 8888 9000:80",
+  );
+}
+
+async function targetOf(word: string | undefined): Promise<SshTarget> {
+  const berth = await connect();
+  const { job_id } = await findJob(berth, word);
+  return sshTarget(berth, job_id, interruptSignal());
+}

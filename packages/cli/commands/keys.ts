@@ -1,0 +1,25 @@
+import { collect } from "../collect.ts";
+import { connect } from "../connect.ts";
+import { out, outJson, outputColumns } from "../terminal.ts";
+import { printable, table } from "../text.ts";
+
+interface JsonFlags {
+  readonly json: boolean;
+}
+
+/** Prints the API keys that work. */
+export async function list({ json }: JsonFlags): Promise<void> {
+  const keys = await collect((await connect()).keys.list());
+  if (json) return outJson(keys);
+  const rows = keys.map(({ key_prefix, created_at, expires_at, last_used_at, current }) => {
+    return [key_prefix, created_at, expires_at, last_used_at, current ? "this one" : ""];
+  });
+  out(table([["PREFIX", "CREATED", "EXPIRES", "LAST USED", ""], ...rows], outputColumns()));
+}
+
+/** Revokes an API key. */
+export async function revoke({ json }: JsonFlags, prefix: string): Promise<void> {
+  const revoked = await (await connect()).keys.revoke(prefix);
+  if (json) return outJson(revoked);
+  out(`Revoked ${printable(revoked.key_prefix)}.\n`);
+}

@@ -1,0 +1,146 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openServer } from "../sdk/server-fixture.ts";
+import { freePort } from "../testing/free-port.ts";
+import { type CliFixture, cleanEnvironment, openCliFixture } from "./cli-fixture.ts";
+
+let cli: CliFixture;
+let place: string;
+beforeAll(async () => {
+  cli = await openCliFixture({ LOCAL_NODES: "c7i.8xlarge=4" });
+  place = mkdtempSync(join(tmpdir(), "berth-files-"));
+  await cli.run("login");
+});
+afterAll(async () => {
+  await cli.close();
+  rmSync(place, { recursive: true });
+});
+
+test("a disk is made, renamed, deleted and brought back", async () => {
+  expect(await cli.run("disks", "create", "one", "--size", "20")).toMatchObject({
+    code: 0,
+    stdout: "Made disk one.\n",
+  });
+  expect(await cli.run("disks", "rename", "one", "two")).toMatchObject({ code: 0, stderr: "" });
+  expect((await cli.run("disks")).stdout).toMatch(/^NAME .*\ntwo +20 GB +free +0 +never\n$/);
+  expect(await cli.run("disks", "rm", "two")).toMatchObject({ code: 2, stdout: "" });
+  expect((await cli.run("disks", "rm", "two", "--yes")).stdout).toMatch(/^Deleted disk two\. /);
+  expect(JSON.parse((await cli.run("disks", "ls", "--json")).stdout)).toEqual([]);
+  expect((await cli.run("disks", "ls", "--deleted")).stdout).toMatch(/\ntwo +20 GB +deleted, gone on /);
+  expect(await cli.run("disks", "undelete", "two")).toMatchObject({ code: 0, stdout: "Disk two is back.\n" });
+  expect(await cli.run("disks", "restore", "two", "three")).toMatchObject({ code: 3, stdout: "" });
+});
+
+/** Perl is on every Debian. It answers each connection to port 8000. */
+const serveByPerl = `perl -MIO::Socket::INET -e '
+  $server = IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => 8000, Listen => 5, ReuseAddr => 1) or die;
+  while ($client = $server->accept) { <$client>; print $client "HTTP/1.0 200 OK\\r\\n\\r\\nin the job"; close $client }'`;
+
+test("files go into a job and out of it, and a port leads there", async () => {
+  await cli.run("up", "-t", "cpu", "files", "--", serveByPerl);
+  const file = join(place, "a file: of mine.txt");
+  writeFileSync(file, "content\n");
+
+  expect(await cli.run("cp", file, "files:sent.txt")).toMatchObject({ code: 0 });
+  expect(await cli.run("cp", "files:sent.txt", join(place, "back.txt"))).toMatchObject({ code: 0 });
+  expect(readFileSync(join(place, "back.txt"), "utf8")).toBe("content\n");
+  expect(await cli.run("cp", file, join(place, "x"))).toMatchObject({ code: 2 });
+
+  const port = await freePort();
+  const forward = cli.start({}, "forward", "files", `${port}:8000`);
+  await forward.says("leads to port 8000");
+  await expect
+    .poll(() =>
+      fetch(`http://127.0.0.1:${port}/`).then(
+        (answer) => answer.status,
+        () => 0,
+      ),
+    )
+    .toBe(200);
+  forward.child.kill("SIGTERM");
+  await forward.ended;
+  expect(await cli.run("forward", "files", "70000")).toMatchObject({ code: 2 });
+  expect(await cli.run("end", "files")).toMatchObject({ code: 0 });
+});
+
+test("a host key that is not the one that the API names is refused", async () => {
+  await cli.run("up", "-t", "cpu", "pinned");
+  for await (const job of cli.berth.jobs.list({ name: "pinned" })) {
+    const { ssh_command, ssh_host_key, ...rest } = await cli.berth.jobs.get(job.job_id);
+    const other = ssh_host_key?.replace(/.{4}$/, "AAAA");
+    const server = await openServer(({ path }) => ({
+      body: path.includes("?")
+        ? { jobs: [job], total: 1, limit: 1, offset: 0 }
+        : {
+            ...rest,
+            ssh_command,
+            ssh_host_key: other,
+            message: "(message ID: 1)",
+            actions: [{ id: 1, status: "done" }],
+          },
+    }));
+    const env = { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
+
+    const { code, stdout } = await cli.runWith({ env }, "ssh", "pinned", "--", "echo inside");
+
+    server.close();
+    expect([code, stdout]).toEqual([255, ""]);
+  }
+  await cli.run("end", "pinned");
+});
+
+test("names, reasons and logs cannot paint a terminal", async () => {
+  const hostile = "\u001B[31mred\u001B]0;title\u0007\u202Eevil\u2066\n\u0000";
+  const job = { job_id: "9e41c7d3", name: hostile, status: "active", gpu_count: 0, instance_type: hostile };
+  const more = { queue_position: null, status_reason: hostile, disk_name: hostile, expires_at: null, warning: hostile };
+  const server = await openServer(() => ({ body: { jobs: [{ ...job, ...more }], total: 1, limit: 1, offset: 0 } }));
+  const env = { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
+
+  const { stdout } = await cli.runWith({ env }, "ls");
+
+  server.close();
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not come through.
+  expect(stdout).not.toMatch(/[\u0000-\u0009\u000B-\u001F\u007F\u202A-\u202E\u2066-\u2069]/);
+  expect(stdout.split("\n")).toHaveLength(3 + 1);
+});
+
+test("a reader that leaves early is no failure", async () => {
+  const ls = cli.start({}, "--help");
+  ls.child.stdout?.destroy();
+
+  expect(await ls.ended).toMatchObject({ code: 0, stderr: "" });
+});
+
+test("doctor finds nothing wrong on a stack that works, and names what is wrong", async () => {
+  const { code, stdout } = await cli.run("doctor", "--json");
+  expect(JSON.parse(stdout).filter(({ ok }: { readonly ok: boolean }) => !ok)).toEqual([]);
+  expect(code).toBe(0);
+
+  const server = await openServer(() => ({ status: 401, body: { detail: "API key has been revoked" } }));
+  const env = { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
+  const sick = await cli.runWith({ env }, "doctor");
+  server.close();
+  expect(sick.code).toBe(1);
+  expect(sick.stdout).toMatch(/FAIL key: API key has been revoked; hint: Log in with: berth login/);
+});
+
+test("a real bash completes commands and names of jobs", async () => {
+  await cli.run("up", "-t", "cpu", "completes");
+  const bin = join(place, "bin");
+  mkdirSync(bin);
+  symlinkSync(join(import.meta.dirname, "berth.mjs"), join(bin, "berth"));
+  symlinkSync(process.execPath, join(bin, "node"));
+  const script = `eval "$(berth completion bash)"
+    offer() { COMP_WORDS=(berth "$@"); COMP_CWORD=$#; _berth; echo "$*: \${COMPREPLY[*]}"; }
+    offer avai; offer show comp; offer logs --fol`;
+  const env = { ...cleanEnvironment(), PATH: `${bin}:${process.env.PATH}`, XDG_CONFIG_HOME: cli.state };
+
+  const { stdout } = spawnSync("bash", ["--norc", "-c", script], { env, encoding: "utf8" });
+
+  expect(stdout).toBe("avai: avail\nshow comp: completes\nlogs --fol: --follow\n");
+  expect(await cli.run("completion", "tcsh")).toMatchObject({ code: 2, stdout: "" });
+  await cli.run("end", "completes");
+});
