@@ -46,6 +46,7 @@ export function budgeted({ compute, volumes }: Changing, clock: Clock, readAt: R
       ...compute,
       apply: inTime(compute.apply),
       begin: inTime(compute.begin),
+      terminate: inTime(compute.terminate),
       remove: inTime(compute.remove),
       extend: inTime(compute.extend),
       setAccess: inTime(compute.setAccess),

@@ -4,6 +4,7 @@ import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf, type WorldOptio
 import { keyText } from "../../keys.ts";
 import type { Compute } from "../../ports/compute.ts";
 import type { Look } from "../../ports/queue.ts";
+import type { Key } from "../../ports/table.ts";
 import { reconcile } from "../../reconcile.ts";
 import { keyOf } from "../record/record.ts";
 import { createEnvironment } from "../verbs/create.ts";
@@ -177,5 +178,62 @@ describe("a command", () => {
     await world.advance(60 * SECOND);
 
     expect(calls).toEqual(["remove"]);
+  });
+});
+
+describe("a worker that slept after its read", () => {
+  /** Lets the first observation after this take longer than a step may, and notes how old the read of each call is. */
+  async function slowOnce(world: MemoryWorld, names: readonly ("terminate" | "tell" | "remove")[]) {
+    const ages: string[] = [];
+    const { compute } = world.ctx;
+    const { table } = world;
+    let sleepsMs = 21 * SECOND;
+    let readAt = 0;
+    const get = async (key: Key) => {
+      readAt = world.clock.now();
+      return table.get(key);
+    };
+    const observe = async (...call: Parameters<Compute["observe"]>) => {
+      const seen = await compute.observe(...call);
+      world.clock.advance(sleepsMs);
+      sleepsMs = 0;
+      return seen;
+    };
+    const aged = Object.fromEntries(
+      names.map((name) => [
+        name,
+        async (...call: never[]) => {
+          ages.push(`${name} after ${(world.clock.now() - readAt) / SECOND} s`);
+          return (compute[name] as (...call: never[]) => Promise<never>)(...call);
+        },
+      ]),
+    );
+    change(world, { ...aged, observe });
+    Object.assign(world.ctx, { table: { ...table, get } });
+    return ages;
+  }
+
+  test("does not end a command", async () => {
+    const { world } = await started();
+    await requestCancel(world.as("alice"), "one");
+    await lookAgain(world);
+    const ages = await slowOnce(world, ["terminate"]);
+
+    await lookAgain(world);
+
+    expect(ages).toEqual(["terminate after 0 s"]);
+  });
+
+  test("begins its step again where it wanted to tell the end, and logs no failure", async () => {
+    const log = recordingLog();
+    const { world } = await started({ hasCommand: false }, { log });
+    await requestCancel(world.as("alice"), "one");
+    await lookAgain(world);
+    const ages = await slowOnce(world, ["tell", "remove"]);
+
+    await lookAgain(world);
+
+    expect(ages).toEqual(["tell after 0 s", "remove after 0 s"]);
+    expect(log.lines.filter(({ level }) => level === "warn")).toEqual([]);
   });
 });

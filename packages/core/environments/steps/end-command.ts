@@ -1,3 +1,4 @@
+import { StepTooOld } from "../../budget.ts";
 import type { Observation } from "../../ports/compute.ts";
 import type { Step, WorkerContext } from "../../worker.ts";
 import { lacksLastLog } from "../record/kept-log.ts";
@@ -53,6 +54,7 @@ async function terminate(ctx: WorkerContext, { uid, run: { n: run } }: Environme
   try {
     return await ctx.compute.terminate(uid, run, GRACE_SECONDS);
   } catch (error) {
+    if (error instanceof StepTooOld) throw error;
     ctx.log.warn("command not asked to end", { uid, run, error: String(error) });
     return true;
   }

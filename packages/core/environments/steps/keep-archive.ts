@@ -1,3 +1,4 @@
+import { StepTooOld } from "../../budget.ts";
 import { archivesOf } from "../../keys.ts";
 import type { Archive } from "../../ports/volumes.ts";
 import { unlessUnreadable } from "../../readable.ts";
@@ -74,6 +75,7 @@ async function begin(
     await ctx.volumes.startArchive(volume, blob, archiveOwnerOf(environment));
     return await ctx.volumes.findArchive(blob);
   } catch (error) {
+    if (error instanceof StepTooOld) throw error;
     ctx.log.warn("archive not begun", { blob, error: String(error) });
     return undefined;
   }

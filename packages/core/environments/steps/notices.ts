@@ -1,3 +1,4 @@
+import { StepTooOld } from "../../budget.ts";
 import type { Notice } from "../../ports/compute.ts";
 import { printableText } from "../../printable-text.ts";
 import type { WorkerContext } from "../../worker.ts";
@@ -56,6 +57,7 @@ export async function tellEnd(ctx: WorkerContext, environment: Environment, now:
   try {
     await ctx.compute.tell(uid, run.n, { kind: "end", words: endWords(environment), at: end.stoppingAt ?? now });
   } catch (error) {
+    if (error instanceof StepTooOld) throw error;
     ctx.log.warn("end not told", { uid, run: run.n, error: String(error) });
   }
 }

@@ -190,6 +190,42 @@ describe("the end", () => {
     expect(minutes[0]).toBeNull();
   });
 
+  test("the minute of an archive does not begin with a worker that slept and so began no archive", async () => {
+    const { world, alice } = await activeWorld();
+    const { get, put } = world.table;
+    const { startArchive } = world.volumes;
+    type Read = Stored & {
+      readonly end?: { readonly archive?: { readonly named: boolean; readonly startedAt: unknown } };
+    };
+    let sleepsMs = 21_000;
+    const order: string[] = [];
+    Object.assign(world.table, {
+      get: async (...asked: Parameters<typeof get>) => {
+        const read = await get(...asked);
+        if (!(read as Read | undefined)?.end?.archive?.named) return read;
+        world.clock.advance(sleepsMs);
+        sleepsMs = 0;
+        return read;
+      },
+      put: async (...[item, options]: Parameters<typeof put>) => {
+        if ((item as Read).end?.archive?.startedAt) order.push("minute begins");
+        return put(item, options);
+      },
+    });
+    Object.assign(world.volumes, {
+      startArchive: async (...asked: Parameters<typeof startArchive>) => {
+        order.push("archive begins");
+        await startArchive(...asked);
+      },
+    });
+
+    await requestDelete(alice, "one");
+    await world.advance(60_000);
+
+    expect(sleepsMs).toBe(0);
+    expect(order.slice(0, 2)).toEqual(["archive begins", "minute begins"]);
+  });
+
   test("an archive that is whole once its minute is over is listed as that, though a look that got no further wrote it down as late", async () => {
     const { world, alice } = await activeWorld();
     const { put } = world.table;
