@@ -18,9 +18,17 @@ export const number: Check<number> = (value): value is number => Number.isFinite
 export const count: Check<number> = (value): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 /** A number that counts from 1. */
 export const ordinal: Check<number> = (value): value is number => Number.isSafeInteger(value) && (value as number) >= 1;
-export const uid: Check<string> = (value): value is string => typeof value === "string" && uidForm.test(value);
+/** Checks 32 hex digits. A plan of a large pool checks a hundred thousand, which costs a regular expression 0.1 s. */
+export const uid: Check<string> = (value): value is string => {
+  if (typeof value !== "string" || value.length !== 32) return false;
+  for (let at = 0; at < 32; at++) {
+    const code = value.charCodeAt(at);
+    if (!((code >= DIGIT_0 && code <= DIGIT_9) || (code >= LETTER_A && code <= LETTER_F))) return false;
+  }
+  return true;
+};
 
-const uidForm = /^[0-9a-f]{32}$/;
+const [DIGIT_0, DIGIT_9, LETTER_A, LETTER_F] = [48, 57, 97, 102];
 
 /** A word of a closed list. */
 export function oneOf<Word extends string>(...words: readonly Word[]): Check<Word> {
@@ -57,10 +65,11 @@ export function mapOf<T>(check: Check<T>): Check<Readonly<Record<string, T>>> {
 
 /** An object with these fields, whatever else it holds. */
 export function shape<T>(table: Table<T>): Check<T> {
-  const entries = Object.entries(table) as [string, Check<unknown>][];
+  const names = Object.keys(table);
+  const checks = Object.values(table) as Check<unknown>[];
   return (value): value is T => {
     if (!isObject(value)) return false;
-    for (const [name, check] of entries) if (!check(value[name])) return false;
+    for (let at = 0; at < names.length; at++) if (!checks[at]?.(value[names[at] ?? ""])) return false;
     return true;
   };
 }

@@ -125,10 +125,21 @@ const MOST_ITEM_BYTES = 400 * 1024;
 /** Nearly all items have far fewer bytes than that, and this is seen without a text. */
 function requireRoom(item: Item): void {
   if (mostBytesOf(item) <= MOST_ITEM_BYTES) return;
-  const bytes = Buffer.byteLength(JSON.stringify(item));
+  const bytes = bytesOf(item);
   if (bytes <= MOST_ITEM_BYTES) return;
   const size = Math.round(bytes / 1024);
   throw new Error(`The item ${item.pk}|${item.sk} has ${size} KB; DynamoDB keeps at most 400 KB`);
+}
+
+/** The bytes of stored items, which never change: a large pool is read again and again. */
+const weights = new WeakMap<Item, number>();
+
+function bytesOf(item: Item): number {
+  const known = weights.get(item);
+  if (known !== undefined) return known;
+  const bytes = Buffer.byteLength(JSON.stringify(item));
+  weights.set(item, bytes);
+  return bytes;
 }
 
 /** The sort keys of partitions in their order, until one comes or goes. */
@@ -157,7 +168,7 @@ function pageOf(partition: Map<string, Item> | undefined, query: PartitionQuery,
     const item = partition.get(sk);
     if (!item) continue;
     items.push(handOut(item));
-    if (mayFill) bytes += Buffer.byteLength(JSON.stringify(item));
+    if (mayFill) bytes += bytesOf(item);
     if (items.length >= limit || bytes >= MOST_PAGE_BYTES) break;
   }
   const last = items.at(-1);

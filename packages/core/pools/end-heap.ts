@@ -12,7 +12,7 @@ export interface EndHeap {
 /** Begins with one number for each of these ends; NaN stands for a number that is not in the heap. */
 export function endHeap(initial: Float64Array): EndHeap {
   const heap: number[] = [];
-  for (const [index, endsAt] of initial.entries()) if (!Number.isNaN(endsAt)) heap.push(index);
+  for (let index = 0; index < initial.length; index++) if (!Number.isNaN(initial[index])) heap.push(index);
   const added: number[] = [];
   const endOf = (index: number) => (index < initial.length ? initial[index] : added[index - initial.length]) ?? 0;
   const isEarlier = (a: number, b: number) => endOf(a) < endOf(b);

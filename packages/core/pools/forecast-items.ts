@@ -201,7 +201,8 @@ function afterGrants(plan: PlanInput, { grants, head }: Plan): PlanInput {
     return entry ? [{ owner: entry.owner, size: entry.size, shares, endsAt: null, at: plan.now }] : [];
   });
   const waiting = plan.waiting.filter(({ uid }) => !given.has(uid));
-  return { ...plan, occupied: [...plan.occupied, ...occupied], waiting, head };
+  // Without grants it stays the same list, whose sums are known.
+  return { ...plan, occupied: occupied.length > 0 ? [...plan.occupied, ...occupied] : plan.occupied, waiting, head };
 }
 
 function rounded(time: number | null): number | null {

@@ -4,6 +4,7 @@ import { byAge } from "./fair-order.ts";
 import { type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-units.ts";
 import { endOf } from "./future.ts";
 import { allNodes, canEverFit, type PlanInput } from "./plan.ts";
+import { unitsByOwner } from "./units-by-owner.ts";
 
 /** Node and units, and the number of the share among all. */
 export type UsedShare = readonly [node: number, units: number, share: number];
@@ -74,11 +75,7 @@ export function poolOf(input: PlanInput): ForecastPool {
     const owner = owners.numberOf(entry.owner, entry.owner);
     return [{ uid: entry.uid, owner, need: number, wantedMs: entry.size.wantedMs }];
   });
-  const units = owners.all.map(() => 0);
-  for (const one of input.occupied) {
-    const owner = owners.numberOf(one.owner, one.owner);
-    for (const share of one.shares) units[owner] = (units[owner] ?? 0) + share.units;
-  }
+  const units = unitsByOwner(input.occupied);
   return {
     owners: owners.all,
     needs: needs.all,
@@ -90,7 +87,7 @@ export function poolOf(input: PlanInput): ForecastPool {
     zones: nodes.map(({ zone }) => zone),
     readyAt: readyAtOf(input, nodes, unpinned),
     occupants,
-    units,
+    units: owners.all.map((owner) => units.get(owner) ?? 0),
     used: owners.all.map((owner) => input.used?.get(owner) ?? 0),
     head: waiters.findIndex(({ uid }) => uid === input.head),
   };
@@ -138,10 +135,11 @@ function occupantsOf(
   let count = 0;
   return input.occupied.map((one) => {
     const endsAt = endOf(one, input);
-    const shares = one.shares.flatMap((share) => {
+    const shares: UsedShare[] = [];
+    for (const share of one.shares) {
       const node = share.node === null ? unpinned.get(share) : indexes.get(share.node);
-      return node === undefined ? [] : [[node, share.units, count++] as const];
-    });
+      if (node !== undefined) shares.push([node, share.units, count++]);
+    }
     const { wantedMs } = one.size;
     return { owner: ownerOf(one.owner), shares, endsAt, at: one.at, startedAt: endsAt - wantedMs, wantedMs };
   });

@@ -84,11 +84,12 @@ export function runForward(pool: ForecastPool, expected: ExpectedEnds, options: 
 function begun(pool: ForecastPool, expected: ExpectedEnds, options: RunOptions): State {
   const free = pool.free.copy();
   const ending = new Float64Array(pool.occupants.length);
-  for (const [index, { owner, shares, endsAt, startedAt, wantedMs }] of pool.occupants.entries()) {
+  let index = 0;
+  for (const { owner, shares, endsAt, startedAt, wantedMs } of pool.occupants) {
     const took = options.tookMs(owner, wantedMs, options.now - startedAt);
     const isOver = endsAt <= options.now;
     const at = isOver ? goneAt(endsAt, options.now) : Math.max(options.now, startedAt + took);
-    ending[index] = shares.length === 0 ? Number.NaN : at;
+    ending[index++] = shares.length === 0 ? Number.NaN : at;
   }
   return {
     pool,

@@ -12,6 +12,7 @@ import {
   type Entry,
   findPool,
   type Grant,
+  type HeldEntry,
   type Holding,
   type Ledger,
   type LedgerItem,
@@ -87,8 +88,8 @@ export function ledgerOf(
   };
   for (const item of [...sorted, makeable]) {
     const key = keyText(item);
-    const grantIn = grantsOfItem(item, key);
-    for (const entry of item.held) add(held, { ...grantIn(entry), phase: entry.phase, endsAt: entry.endsAt }, key);
+    const { grantIn, holdingIn } = readerOf(item, key);
+    for (const entry of item.held) add(held, holdingIn(entry), key);
     for (const entry of item.granted) add(granted, grantIn(entry), key);
   }
   for (const [id, { items }] of granted) {
@@ -106,16 +107,31 @@ function emptyMakeable(type: string): MakeableLedger {
 }
 
 /** Returns how the entries of one item are read. A large pool has a hundred thousand entries: they share what they can. */
-function grantsOfItem({ type }: LedgerItem, itemKey: string): (entry: Entry) => Grant {
+function readerOf({ type }: LedgerItem, itemKey: string) {
   const own = [itemKey];
   const node = nodeNameOf(itemKey);
   const { name: instanceType, gpus } = instanceTypeOfPool(type);
-  return (entry) => {
-    const { grant: id, key, uid, run, owner, units, machines, wantedMs, at, unreadableSince } = entry;
-    const size: Size = { pool: type, instanceType, machines, units, gpus: gpus > 0 ? machines * units : 0, wantedMs };
-    const shares = entry.items?.map((item) => ({ node: nodeNameOf(item), units })) ?? [{ node, units }];
-    const grant = { id, key, uid, run, owner, size, shares, items: entry.items ?? own, at };
-    return unreadableSince === undefined ? grant : { ...grant, unreadableSince };
+  let last: Size | undefined;
+  const sizeOf = ({ machines, units, wantedMs }: Entry): Size => {
+    if (last?.machines === machines && last.units === units && last.wantedMs === wantedMs) return last;
+    last = { pool: type, instanceType, machines, units, gpus: gpus > 0 ? machines * units : 0, wantedMs };
+    return last;
+  };
+  const sharesOf = ({ items, units }: Entry) =>
+    items?.map((item) => ({ node: nodeNameOf(item), units })) ?? [{ node, units }];
+  return {
+    grantIn(entry: Entry): Grant {
+      const { grant: id, key, uid, run, owner, items = own, at, unreadableSince } = entry;
+      const grant = { id, key, uid, run, owner, size: sizeOf(entry), shares: sharesOf(entry), items, at };
+      return unreadableSince === undefined ? grant : { ...grant, unreadableSince };
+    },
+    /** A literal of its own, and no copy of the grant: these are most of what a plan allocates. */
+    holdingIn(entry: HeldEntry): Holding {
+      const { grant: id, key, uid, run, owner, items = own, at, phase, endsAt, unreadableSince } = entry;
+      const [size, shares] = [sizeOf(entry), sharesOf(entry)];
+      const holding = { id, key, uid, run, owner, size, shares, items, at, phase, endsAt };
+      return unreadableSince === undefined ? holding : { ...holding, unreadableSince };
+    },
   };
 }
 
@@ -148,7 +164,7 @@ export function ledgerItemsOf(ctx: Context, { placement, run, size }: Environmen
 /** What is granted in one of these items, as far as all items that it names are among them. */
 export function wholeGrants(items: readonly LedgerItem[]): Grant[] {
   const byKey = new Map(items.map((item) => [keyText(item), item]));
-  const grants = items.flatMap((item) => item.granted.map(grantsOfItem(item, keyText(item))));
+  const grants = items.flatMap((item) => item.granted.map(readerOf(item, keyText(item)).grantIn));
   const isThere = ({ id }: Grant, item: string) => byKey.get(item)?.granted.some(({ grant }) => grant === id) ?? false;
   const whole = grants.filter((grant) => grant.items.every((item) => isThere(grant, item)));
   return [...new Map(whole.map((grant) => [grant.id, grant])).values()];

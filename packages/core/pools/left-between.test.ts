@@ -15,3 +15,17 @@ test.each([
 ])("of %o the list %o has all but %o, in whatever order", (before, after, left) => {
   expect(leftBetween(listOf(before), listOf(after))).toEqual(listOf(left));
 });
+
+test("compares no ids of entries that are the same objects, which are nearly all of a large pool", () => {
+  let reads = 0;
+  const before = [..."abcd"].map((id) => ({
+    get id() {
+      reads += 1;
+      return id;
+    },
+  }));
+
+  const left = leftBetween(before, [...before]);
+
+  expect([left, reads]).toEqual([[], 0]);
+});

@@ -7,8 +7,9 @@ export function leftBetween<One extends { readonly id: string }>(
   after: readonly { readonly id: string }[],
 ): One[] {
   let same = 0;
-  const skipped = before.filter(({ id }) => {
-    if (after[same]?.id !== id) return true;
+  const skipped = before.filter((one) => {
+    const next = after[same];
+    if (next !== one && next?.id !== one.id) return true;
     same += 1;
     return false;
   });

@@ -1,4 +1,5 @@
 import type { Place, PlanInput } from "./plan.ts";
+import { unitsByOwner } from "./units-by-owner.ts";
 
 /** What moves a start: the ends that it waits for, new jobs of owners who hold less, or nothing. */
 export const moveCodes = ["ends", "owners", "none"] as const;
@@ -14,14 +15,8 @@ export interface Move {
  * hold less than its owner will at its turn. By uid, of a plan whose grants are among what is occupied.
  */
 export function movesOf({ occupied, waiting, head }: PlanInput, places: readonly Place[]): Map<string, Move> {
-  const units = new Map<string, number>();
-  for (const { owner } of waiting) units.set(owner, 0);
-  for (const { owner, shares } of occupied) {
-    units.set(
-      owner,
-      shares.reduce((sum, share) => sum + share.units, units.get(owner) ?? 0),
-    );
-  }
+  const units = new Map(unitsByOwner(occupied));
+  for (const { owner } of waiting) if (!units.has(owner)) units.set(owner, 0);
   const held = [...units.values()].sort((a, b) => a - b);
   const own = new Map(units);
   const entries = new Map(waiting.map((entry) => [entry.uid, entry]));

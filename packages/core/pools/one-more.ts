@@ -3,6 +3,7 @@ import type { Expected, Forecast, Room } from "./forecast.ts";
 import type { Need } from "./free-units.ts";
 import { type Gap, gapFor } from "./gaps.ts";
 import type { Halt, Place, PlanInput, ReasonCode } from "./plan.ts";
+import { unitsByOwner } from "./units-by-owner.ts";
 
 /** Somebody who waits, in the order of the turns. */
 export interface Turn extends Expected {
@@ -103,7 +104,7 @@ export function standingOf(
   found: Forecast,
   factor: number,
 ): Standing {
-  const owners = unitsByOwner(plan);
+  const owners = new Map(unitsByOwner(plan.occupied));
   const entries = new Map(plan.waiting.map((entry) => [entry.uid, entry]));
   const expected = new Map(found.waiting.map((one) => [one.uid, shown(one, found.at, factor)]));
   const turns = places.flatMap(({ uid, position }): Turn[] => {
@@ -146,14 +147,6 @@ function shownGap([lastsMs, p50, p90]: Gap, at: number, factor: number): Gap {
 
 function rounded(time: number | null): number | null {
   return time === null ? null : Math.round(time);
-}
-
-function unitsByOwner({ occupied }: PlanInput): Map<string, number> {
-  const owners = new Map<string, number>();
-  for (const { owner, shares } of occupied) {
-    for (const { units } of shares) owners.set(owner, (owners.get(owner) ?? 0) + units);
-  }
-  return owners;
 }
 
 function machinesOf({ nodes, makeable, makeableZone = null, unitsPerNode }: PlanInput): Standing["machines"] {

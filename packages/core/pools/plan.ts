@@ -4,6 +4,7 @@ import { fairOrder } from "./fair-order.ts";
 import { type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-units.ts";
 import { type Release, type Reservation, releasesOf, reserve } from "./future.ts";
 import { charge, placesOf } from "./places.ts";
+import { unitsByOwner } from "./units-by-owner.ts";
 
 /** Somebody who waits for capacity. Times are ms. */
 export interface Waiting {
@@ -99,7 +100,7 @@ const MOST_MACHINES = 8;
 export function plan(input: PlanInput): Plan {
   const { nodes, unpinned } = allNodes(input);
   const free = freeUnits(nodes);
-  const usage = usageOf(input.occupied);
+  const usage = new Map(unitsByOwner(input.occupied));
   const grants: { uid: string; shares: readonly Share[] }[] = [];
   const given: Occupied[] = [];
   const left: Waiting[] = [];
@@ -186,13 +187,21 @@ export function allNodes(input: Pick<PlanInput, "nodes" | "occupied" | "makeable
   nodes: FreeNode[];
   unpinned: Map<Share, number>;
 } {
-  const used = new Map<string, number>();
+  const indexes = new Map(input.nodes.map(({ name }, index) => [name, index]));
+  const used = new Int32Array(input.nodes.length);
   const open: Share[] = [];
-  for (const share of input.occupied.flatMap((one) => one.shares)) {
-    if (share.node === null) open.push(share);
-    if (share.node !== null) used.set(share.node, (used.get(share.node) ?? 0) + share.units);
+  for (const { shares } of input.occupied) {
+    for (const share of shares) {
+      if (share.node === null) open.push(share);
+      const index = share.node === null ? undefined : indexes.get(share.node);
+      if (index !== undefined) used[index] = (used[index] ?? 0) + share.units;
+    }
   }
-  const existing = input.nodes.map(({ name, zone, units }) => ({ name, zone, free: units - (used.get(name) ?? 0) }));
+  const existing = input.nodes.map(({ name, zone, units }, index) => ({
+    name,
+    zone,
+    free: units - (used[index] ?? 0),
+  }));
   const made = Array.from({ length: input.makeable }, () => input.unitsPerNode);
   const unpinned = new Map<Share, number>();
   for (const share of open) {
@@ -203,14 +212,6 @@ export function allNodes(input: Pick<PlanInput, "nodes" | "occupied" | "makeable
   }
   const zone = input.makeableZone ?? null;
   return { nodes: [...existing, ...made.map((free) => ({ name: null, zone, free }))], unpinned };
-}
-
-function usageOf(occupied: readonly Occupied[]): Map<string, number> {
-  const usage = new Map<string, number>();
-  for (const { owner, shares } of occupied) {
-    for (const { units } of shares) usage.set(owner, (usage.get(owner) ?? 0) + units);
-  }
-  return usage;
 }
 
 /** Whether it fits once nothing else is there. */

@@ -141,7 +141,7 @@ async function updateForecast(
   { type, granted, held }: Ledger,
   head: Pool,
 ): Promise<void> {
-  const started = [...granted, ...held].map(({ uid, at, owner, size }) => ({ uid, at, owner, size }));
+  const started = [...granted, ...held];
   const isPartial = waiting.reach.last !== null;
   try {
     const durations = () => readRuns(ctx, type);

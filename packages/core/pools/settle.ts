@@ -149,21 +149,22 @@ async function lookWhereNoSweepDoes(
   known: ReadonlyMap<string, Environment>,
   now: number,
 ): Promise<void> {
-  const records = [...granted, ...held].flatMap(({ key }) => known.get(key) ?? []);
+  const isKnown = ({ key }: Grant) => known.has(key);
+  const records = [...granted.filter(isKnown), ...held.filter(isKnown)].flatMap(({ key }) => known.get(key) ?? []);
   const hidden = records.filter((record) => withinReach(ctx, record, now) !== record);
   await Promise.all(hidden.map((record) => sendLook(ctx, keyOf(record))));
 }
 
 /** Units that records hold which cannot be read. */
 export function unreadableUnits({ granted, held }: Pick<Ledger, "granted" | "held">): number {
-  const unreadable = [...granted, ...held].filter((entry) => entry.unreadableSince !== undefined);
+  const isUnreadable = ({ unreadableSince }: Grant) => unreadableSince !== undefined;
+  const unreadable = [...granted.filter(isUnreadable), ...held.filter(isUnreadable)];
   return unreadable.flatMap(({ shares }) => shares).reduce((sum, { units }) => sum + units, 0);
 }
 
 function raiseAlarm(ctx: PlannerContext, ledger: Ledger, now: number): void {
-  const long = [...ledger.granted, ...ledger.held].filter(
-    ({ unreadableSince = now }) => now - unreadableSince > LONGEST_UNREADABLE_MS,
-  );
+  const isLong = ({ unreadableSince = now }: Grant) => now - unreadableSince > LONGEST_UNREADABLE_MS;
+  const long = [...ledger.granted.filter(isLong), ...ledger.held.filter(isLong)];
   if (long.length === 0) return;
   const looks = long.slice(0, MOST_LOGGED).map(({ key }) => key);
   ctx.log.error("capacity not readable", { pool: ledger.type, units: unreadableUnits(ledger), looks });

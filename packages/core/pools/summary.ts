@@ -11,7 +11,12 @@ import { unreadableUnits } from "./settle.ts";
 export function summarize(ctx: Context, ledger: Ledger, list: Lines, planned: Plan, now: number): PoolSummary {
   const { granted, held } = ledger;
   const units = unitsPerNode(instanceTypeOfPool(ledger.type));
-  const running = held.filter((holding) => holding.phase !== "stopping");
+  const counts = { preparing: 0, active: 0, stopping: 0 };
+  let inUse = 0;
+  for (const { phase, size } of held) {
+    counts[phase] += 1;
+    if (phase !== "stopping") inUse += size.machines * size.units;
+  }
   const notYet = [...planned.places.map((place) => place.uid), ...granted.map((grant) => grant.uid)];
   const sizes = new Map([...list.candidates, ...granted].map((one) => [one.uid, one.size]));
   return {
@@ -20,13 +25,11 @@ export function summarize(ctx: Context, ledger: Ledger, list: Lines, planned: Pl
       (unreadableNodes(ledger) + makeable(ctx, ledger).nodes) * units,
     free: isBlind(ledger) ? 0 : planned.freeUnits,
     mostFree: isBlind(ledger) ? [] : planned.mostFree,
-    inUse: sum(running.map(({ size }) => size.machines * size.units)),
+    inUse,
     waiting: notYet.length + list.behind.count,
     waitingUnits: sum(notYet.map((uid) => unitsOf(sizes.get(uid)))) + list.behind.units,
     granted: granted.length,
-    preparing: running.filter((holding) => holding.phase === "preparing").length,
-    active: running.filter((holding) => holding.phase === "active").length,
-    stopping: held.length - running.length,
+    ...counts,
     unreadable: unreadableUnits({ granted, held }),
     unreadableItems: ledger.unreadable.size,
     plannedAt: now,

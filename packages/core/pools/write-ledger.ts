@@ -42,7 +42,8 @@ export async function writeLedger(
       }),
     );
   }
-  const nodes = before.nodes.map((item) => (written.get(keyText(item)) as NodeLedger | undefined) ?? item);
+  const newest = (item: NodeLedger) => (written.get(keyText(item)) as NodeLedger | undefined) ?? item;
+  const nodes = written.size === 0 ? before.nodes : before.nodes.map(newest);
   const makeable = (written.get(keyText(before.makeable)) as MakeableLedger | undefined) ?? before.makeable;
   if (isRefused) return { ledger: ledgerOf(before.pool, nodes, makeable, before.unreadable), isPart: true };
   return { ledger: { ...after, pool: before.pool, nodes, makeable }, isPart };
@@ -90,10 +91,12 @@ function changesInOrder(before: readonly Grant[], after: readonly Grant[]): Chan
   let at = 0;
   for (const was of before) {
     const one = after[at];
-    if (one?.id === was.id) at += 1;
+    if (one === was) at += 1;
     if (one === was) continue;
     earlier.set(was.id, was);
-    if (one?.id === was.id) later.push(one);
+    if (one?.id !== was.id) continue;
+    at += 1;
+    later.push(one);
   }
   return { earlier, later: [...later, ...after.slice(at)] };
 }
@@ -104,10 +107,12 @@ function changesInOrder(before: readonly Grant[], after: readonly Grant[]): Chan
  */
 function changedItems(before: Ledger, after: Ledger, changes: Changes): ReadonlyMap<string, LedgerItem> {
   const touched = new Set([...before.torn, ...itemsIn(changes)]);
+  const same = new Set<LedgerItem>([...before.nodes, before.makeable]);
+  const isTouched = (item: LedgerItem) => !same.has(item) || (touched.size > 0 && touched.has(keyText(item)));
+  const others = [...after.nodes, after.makeable].filter(isTouched);
+  if (others.length === 0) return new Map();
   const read = itemsByKey(before);
-  const wanted = new Map(
-    [...itemsByKey(after)].filter(([key, next]) => read.has(key) && (next !== read.get(key) || touched.has(key))),
-  );
+  const wanted = new Map(others.map((item) => [keyText(item), item] as const).filter(([key]) => read.has(key)));
   if (wanted.size === 0) return wanted;
   const nextOf = itemsAfter(after, changes, wanted);
   const all = [...wanted].map(([key, item]) => [key, nextOf(item)] as const);

@@ -374,8 +374,8 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/plan.ts",
-        find: "if (share.node !== null) used.set(share.node, (used.get(share.node) ?? 0) + share.units);",
-        replace: "if (share.node !== null) used.set(share.node, share.units);",
+        find: "if (index !== undefined) used[index] = (used[index] ?? 0) + share.units;",
+        replace: "if (index !== undefined) used[index] = share.units;",
       },
     ],
   },

@@ -19,7 +19,11 @@ export const populationBugs: readonly PlantedBug[] = [
       title: "who holds least comes first, then who has waited longest, then the smaller uid",
     },
     edits: [
-      { file: "pools/plan.ts", find: "const usage = usageOf(input.occupied);", replace: "const usage = usageOf([]);" },
+      {
+        file: "pools/plan.ts",
+        find: "const usage = new Map(unitsByOwner(input.occupied));",
+        replace: "const usage = new Map(unitsByOwner([]));",
+      },
     ],
   },
   {
