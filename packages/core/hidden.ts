@@ -1,5 +1,5 @@
 import type { Context } from "./context.ts";
-import { deliveryShardOf, dueShardOf } from "./due.ts";
+import { deliveryShardOf, dueShardOf, dueShards } from "./due.ts";
 import { keyOf } from "./environments/record/record.ts";
 import { keyText, kindOfKey } from "./keys.ts";
 import { sendLook } from "./look.ts";
@@ -29,6 +29,15 @@ export function withinReach<Record extends Due>(ctx: Context, record: Record, no
   if (record.dueShard === dueShard && dueAt <= now + longestWait(ctx, key)) return record;
   ctx.log.error("due where no sweep looks", { look: keyText(key), dueShard: String(record.dueShard), dueAt });
   return { ...record, dueShard, dueAt: now };
+}
+
+/**
+ * Reports whether a sweep finds the record once it is due: in any shard, also in another than its own. `withinReach` asks
+ * for its own, which takes a hash.
+ */
+export function isSwept(ctx: Context, { pk, sk, dueAt, dueShard }: Due, now: number): boolean {
+  if (typeof dueAt !== "number") return true;
+  return dueShards.some((shard) => shard === dueShard) && dueAt <= now + longestWait(ctx, { pk, sk });
 }
 
 /** Nothing but a deleted disk is due later than this: keys end, and logs and deliveries are kept, within a week. */

@@ -1,5 +1,5 @@
 import { type Environment, isWaiting, keyOf } from "../environments/record/record.ts";
-import { withinReach } from "../hidden.ts";
+import { isSwept } from "../hidden.ts";
 import { keyText } from "../keys.ts";
 import { sendLook } from "../look.ts";
 import type { PlannerContext } from "../worker.ts";
@@ -86,16 +86,19 @@ export async function settleLedger(
   const taken = before.granted.flatMap((grant) => holding(grant, known.get(grant.key)));
   // Most holdings were not compared. They stay the same objects, which later steps skip.
   const kept: Holding[] = [];
+  const compared: Holding[] = [];
   for (const old of before.held) {
+    if (read.has(old.key)) compared.push(old);
     if (!read.has(old.key)) kept.push(old);
     else if (unreadable.has(old.key)) kept.push(unreadableSince(old, now));
     else kept.push(...holding(old, known.get(old.key)));
   }
   const held = onTheirMachines(ctx, before, [...kept, ...taken], known);
-  const nodes = withoutLeftovers(afterWithdrawals(before, known), held, before);
+  const nodes = withoutLeftovers(afterWithdrawals(before, compared, known), held, before);
   const ledger = { ...before, nodes, granted, held };
   raiseAlarm(ctx, ledger, now);
-  await lookWhereNoSweepDoes(ctx, ledger, known, now);
+  const stay = compared.filter((old) => holding(old, known.get(old.key)).length > 0);
+  await lookWhereNoSweepDoes(ctx, [...granted, ...stay, ...taken], known, now);
   return { ledger, known, compared: turn.compared };
 }
 
@@ -122,11 +125,12 @@ function inTurn({ pool: { compared }, nodes, makeable, held }: Ledger, now: numb
 
 /** Returns the machines. Those on which nothing started are set aside or not ready. */
 function afterWithdrawals(
-  { nodes, granted, held }: Ledger,
+  { nodes, granted }: Ledger,
+  compared: readonly Holding[],
   known: ReadonlyMap<string, Environment>,
 ): readonly NodeLedger[] {
   const isKnown = ({ key }: Grant) => known.has(key);
-  const knownHeld = held.filter(isKnown);
+  const knownHeld = compared.filter(isKnown);
   const all = [...granted.filter(isKnown), ...knownHeld];
   const aside = new Map(all.flatMap((old) => withdrawnNodes(old, known.get(old.key))));
   const silent = new Set(knownHeld.flatMap((old) => silentNodes(old, known.get(old.key))));
@@ -145,13 +149,12 @@ function afterWithdrawals(
 /** Who holds capacity is compared with its record in any case: nobody else may meet one that a hand put out of reach. */
 async function lookWhereNoSweepDoes(
   ctx: PlannerContext,
-  { granted, held }: Ledger,
+  compared: readonly Grant[],
   known: ReadonlyMap<string, Environment>,
   now: number,
 ): Promise<void> {
-  const isKnown = ({ key }: Grant) => known.has(key);
-  const records = [...granted.filter(isKnown), ...held.filter(isKnown)].flatMap(({ key }) => known.get(key) ?? []);
-  const hidden = records.filter((record) => withinReach(ctx, record, now) !== record);
+  const records = compared.flatMap(({ key }) => known.get(key) ?? []);
+  const hidden = records.filter((record) => !isSwept(ctx, record, now));
   await Promise.all(hidden.map((record) => sendLook(ctx, keyOf(record))));
 }
 
