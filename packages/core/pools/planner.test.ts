@@ -9,7 +9,8 @@ import { requestCancel } from "../environments/verbs/requests.ts";
 import { requestStart } from "../environments/verbs/start.ts";
 import { requestStop } from "../environments/verbs/stop.ts";
 import { keyText, planKey, poolKey } from "../keys.ts";
-import type { Stored, Table } from "../ports/table.ts";
+import type { Look } from "../ports/queue.ts";
+import type { Item, Stored, Table } from "../ports/table.ts";
 import { readAdvice } from "./advice.ts";
 import { refreshCapacity } from "./capacity.ts";
 import { planPools } from "./planner.ts";
@@ -428,4 +429,25 @@ test.each([
   await world.advance(10 * 60_000);
 
   expect(((await viewPool(world.ctx, "h100"))?.plans ?? 0) - before).toBe(10);
+});
+
+test("no grant of a batch waits for a forecast, also not that of another pool", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1, a100: 1 }) });
+  world.clock.advance(60_000);
+  const order: string[] = [];
+  const looks: Look[] = [];
+  for (const pool of ["h100", "a100"]) {
+    const environment = await createEnvironment(world.as("alice"), newEnvironment(`first-${pool}`, { pool }));
+    looks.push({ look: keyText(poolKey(pool)), for: [keyText(environment)] });
+  }
+  const { table } = world.ctx;
+  const put: Table["put"] = async (item, options) => {
+    order.push(String((item as Item).kind));
+    return table.put(item, options);
+  };
+
+  await planPools({ ...world.ctx, table: { ...table, put } }, looks);
+
+  expect(order.filter((kind) => kind === "pool")).toHaveLength(2);
+  expect(order.indexOf("forecast")).toBeGreaterThan(order.lastIndexOf("pool"));
 });

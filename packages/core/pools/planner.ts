@@ -34,23 +34,31 @@ export async function planPools(ctx: PlannerContext, looks: readonly Look[]): Pr
   const pools = Map.groupBy(looks, ({ look }) => look);
   const failed = new Set<string>();
   const left = new Set(pools.keys());
+  const forecasts: (() => Promise<void>)[] = [];
   for (const [look, merged] of pools) {
     // The first pool is begun whatever the clock says, or a batch could come again for ever.
     if (left.size < pools.size && ctx.clock.monotonic() - startedAt > BEGUN_WITHIN_MS) break;
     left.delete(look);
     const key = keyOfText(look);
     if (key && isPool(key)) {
-      await planWithRetries(ctx, key, askedBy(merged)).catch((error) => {
+      await planWithRetries(ctx, key, askedBy(merged), forecasts).catch((error) => {
         failed.add(look);
         ctx.log.error("look failed", { look, error: error instanceof Error ? error.stack : String(error) });
       });
     } else ctx.log.error("unknown key in message", { look: look.slice(0, 200) });
+  }
+  // Behind all plans of the batch, so that no grant waits for a forecast. The next plan makes one that is left out.
+  for (const makeForecast of forecasts) {
+    if (ctx.clock.monotonic() - startedAt > FORECAST_WITHIN_MS) break;
+    await makeForecast();
   }
   return looks.filter(({ look }) => failed.has(look) || left.has(look));
 }
 
 /** A third of the time that a batch has (functions/work/plan.ts): the pool begun last keeps the rest for itself. */
 const BEGUN_WITHIN_MS = 5_000;
+/** No forecast is begun later than this in a batch. */
+const FORECAST_WITHIN_MS = 10_000;
 
 /** There is one pool for each type of machine. A message that names anything else is refused. */
 function isPool(key: Key): boolean {
@@ -70,10 +78,16 @@ function askedBy(looks: readonly Look[]): Asked {
   return { named: [...new Set(named.flat())], isTimed: named.some(({ length }) => length === 0) };
 }
 
-async function planWithRetries(ctx: PlannerContext, key: Key, asked: Asked): Promise<void> {
+async function planWithRetries(
+  ctx: PlannerContext,
+  key: Key,
+  asked: Asked,
+  forecasts: (() => Promise<void>)[],
+): Promise<void> {
   await lookUntilOver(ctx, key, { for: asked.named }, async () => {
     try {
-      await planOnce(ctx, key, asked);
+      const makeForecast = await planOnce(ctx, key, asked);
+      if (makeForecast) forecasts.push(makeForecast);
     } catch (error) {
       if (error instanceof Conflict) return "again";
       if (!(error instanceof Unreadable)) throw error;
@@ -91,8 +105,15 @@ async function putOff(ctx: PlannerContext, error: Unreadable): Promise<void> {
   if (item) await writeRecord(ctx, item);
 }
 
-/** Plans if the pool is due, or if a named environment changed since the last plan. Otherwise it only reads. */
-async function planOnce(ctx: PlannerContext, key: Key, { named, isTimed }: Asked): Promise<void> {
+/**
+ * Plans if the pool is due, or if a named environment changed since the last plan. Otherwise it only reads. Returns what
+ * makes the forecast of the plan.
+ */
+async function planOnce(
+  ctx: PlannerContext,
+  key: Key,
+  { named, isTimed }: Asked,
+): Promise<(() => Promise<void>) | undefined> {
   const startedAt = ctx.clock.monotonic();
   const type = poolTypeOf(key);
   const found = (await findPool(ctx, type)) ?? (await beginPool(ctx, type));
@@ -102,7 +123,7 @@ async function planOnce(ctx: PlannerContext, key: Key, { named, isTimed }: Asked
   const dueInMs = (pool.dueAt ?? seenAt) - seenAt;
   if (dueInMs > 0 && !(await hasChanges(ctx, pool, named))) {
     if (isTimed) await endEarly(ctx, key, dueInMs);
-    return;
+    return undefined;
   }
   const before = await readLedgerForPlan(ctx, pool);
   // Read again, after the ledger: an environment that hasChanges() read may have taken its grant since.
@@ -124,15 +145,15 @@ async function planOnce(ctx: PlannerContext, key: Key, { named, isTimed }: Asked
     writeUsed(ctx, decided.used),
     advice ? writeAdvice(ctx, head, advice, pool.advised, now) : undefined,
   ]);
-  await updateForecast(ctx, decided, written.ledger, head);
   const ms = Math.round(ctx.clock.monotonic() - startedAt);
   const counts = { granted: granted.length, held: held.length, waiting: head.summary.waiting };
   ctx.log.info("plan", { pool: pool.type, ...counts, named: named.length, nextMs: (head.dueAt ?? now) - now, ms });
+  return () => updateForecast(ctx, decided, written.ledger, head);
 }
 
 /**
- * Computes when the waiting environments will start. It runs after all grants are announced, at most every 10 s, and
- * takes at most half a second of CPU. If the stored forecast is too fresh to replace but lacks a change, the pool is made
+ * Computes when the waiting environments will start. It runs after all grants of the batch are announced, at most every
+ * 10 s, and takes at most half a second of CPU. If the stored forecast is too fresh to replace but lacks a change, the pool is made
  * due when the next forecast is allowed. A failure is logged only: the forecast is advice.
  */
 async function updateForecast(
