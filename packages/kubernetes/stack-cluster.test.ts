@@ -31,8 +31,9 @@ async function clientOf(stack: StackProcess) {
   return jobClient(stack.url, (await stack.env()).API_KEY ?? "");
 }
 
+/** The names of the environments of all Jobs but tombstones, which have no label of a run. */
 async function jobsThere(): Promise<string[]> {
-  const path = `/apis/batch/v1/namespaces/${namespace}/jobs`;
+  const path = `/apis/batch/v1/namespaces/${namespace}/jobs?labelSelector=berth/uid`;
   const { items } = must(await cluster.cluster.admin.get<{ items: KubeObject[] }>(path));
   return items.map(({ metadata }) => metadata.annotations?.["berth/name"] ?? "");
 }
