@@ -1,6 +1,4 @@
-import { isEnded, jobPath } from "./job-state.ts";
-import type { Jobs } from "./jobs.ts";
-import { sleep } from "./retry.ts";
+import { jobPath } from "./job-state.ts";
 import type { CallOptions, Transport } from "./transport.ts";
 
 export interface LogsOptions extends CallOptions {
@@ -12,60 +10,30 @@ export interface LogsOptions extends CallOptions {
 
 interface LogAnswer {
   readonly logs: string;
+  /** Output between the cursor and `logs` is not kept any more. */
   readonly truncated: boolean;
+  /** The cursor for the next read. */
+  readonly next: string | number;
+  readonly ended: boolean;
 }
 
-/** How often a followed log is read. */
-const pollMs = 700;
+/** How long the server holds a read while there is nothing new. */
+const waitSeconds = 20;
 
-/** Yields the log so far, and with `follow` every later piece of it. */
+/** Yields the log so far, and with `follow` every later piece of it, by the server's cursor. */
 export async function* followLogs(
   transport: Transport,
-  jobs: Jobs,
   id: string,
   { follow = false, tail, signal }: LogsOptions,
 ): AsyncGenerator<string> {
-  const read = async (lines: number | undefined) => {
-    const query = { tail: lines };
-    return (await transport.send<LogAnswer>("GET", `${jobPath(id)}/logs`, { signal, query })).logs;
+  const read = (query: Readonly<Record<string, string | number | undefined>>) => {
+    return transport.send<LogAnswer>("GET", `${jobPath(id)}/logs`, { signal, query });
   };
-  if (!follow) {
-    yield await read(tail);
-    return;
+  let answer = await read({ tail });
+  if (answer.logs !== "") yield answer.logs;
+  while (follow && !answer.ended) {
+    answer = await read({ after: answer.next, wait: waitSeconds });
+    if (answer.truncated) yield "\n[some output is not kept any more]\n";
+    if (answer.logs !== "") yield answer.logs;
   }
-  let shown = await read(mostLines);
-  yield lastLines(shown, tail ?? usualLines);
-  for (;;) {
-    // The status is read first, so that the last read of the log comes after the end.
-    const { status } = await jobs.get(id, { signal });
-    const log = await read(mostLines);
-    const rest = newText(shown, log);
-    shown = log;
-    if (rest !== "") yield rest;
-    if (isEnded(status)) return;
-    await sleep(pollMs, signal);
-  }
-}
-
-const mostLines = 10_000;
-const usualLines = 200;
-
-function lastLines(text: string, count: number): string {
-  const lines = text.split(/(?<=\n)/);
-  return lines.slice(-count).join("");
-}
-
-const probeLength = 64;
-
-/**
- * Returns what a log gained since `shown`. Both are ends of the same log, so a part of `shown` up to its end is where
- * `log` begins, unless more was printed since than one read returns.
- */
-export function newText(shown: string, log: string): string {
-  const probe = log.slice(0, probeLength);
-  for (let at = shown.indexOf(probe); probe !== "" && at >= 0; at = shown.indexOf(probe, at + 1)) {
-    if (log.startsWith(shown.slice(at))) return log.slice(shown.length - at);
-  }
-  if (shown === "" || log.startsWith(shown)) return log.slice(shown.length);
-  return `\n[some output was not read in time]\n${log}`;
 }

@@ -166,6 +166,6 @@ export class Jobs {
    * for await (const text of berth.jobs.logs("9e41", { follow: true })) process.stdout.write(text);
    */
   logs(id: string, options: LogsOptions = {}): AsyncGenerator<string> {
-    return followLogs(this.#transport, this, id, options);
+    return followLogs(this.#transport, id, options);
   }
 }
