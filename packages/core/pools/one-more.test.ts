@@ -142,6 +142,13 @@ describe("a question about a job not yet submitted", () => {
     });
   });
 
+  test("is told that the pods of others leave no room where only those are in its way", () => {
+    const theirs = standing({ nodes: [{ name: "n-a", zone: "a", units: 2, foreign: 6 }], occupied: [] });
+
+    expect(placeOneMore(theirs, ask(8))).toMatchObject({ p50: null, code: "foreign", needed: 8, available: 6 });
+    expect(placeOneMore(theirs, ask(8, { machines: 2 }))).toMatchObject({ p50: null, code: "never", available: 1 });
+  });
+
   test("is told that what is pinned elsewhere never fits the machines that may still be made", () => {
     const made = standing({ nodes: [], makeable: 1, makeableZone: "a", startupMs: HOUR });
 

@@ -2,7 +2,7 @@ import { latestOf } from "./calibration.ts";
 import type { Expected, Forecast, Room } from "./forecast.ts";
 import type { Need } from "./free-units.ts";
 import { type Gap, gapFor } from "./gaps.ts";
-import type { Halt, Place, PlanInput, ReasonCode } from "./plan.ts";
+import { type Halt, type Place, type PlanInput, type ReasonCode, withoutForeign } from "./plan.ts";
 import { unitsByOwner } from "./units-by-owner.ts";
 
 /** Somebody who waits, in the order of the turns. */
@@ -27,8 +27,12 @@ export interface Standing {
   /** Units that each owner holds or waits for; who is not in it has none. */
   readonly owners: Readonly<Record<string, number>>;
   /** Machines by zone and size, so that what never fits is known. Zone null: to be made in any. */
-  readonly machines: readonly (readonly [zone: string | null, units: number, count: number])[];
+  readonly machines: Machines;
+  /** The same without the pods of others, and how many units those hold; absent: they hold none. */
+  readonly withoutForeign?: { readonly machines: Machines; readonly units: number } | undefined;
 }
+
+type Machines = readonly (readonly [zone: string | null, units: number, count: number])[];
 
 export interface Question extends Need {
   readonly owner: string;
@@ -61,7 +65,10 @@ export function placeOneMore(standing: Standing, question: Question, now = stand
   const needed = question.machines * question.units;
   const base = { position, needed, available: freeUnits, after: at };
   if (closed) return { ...base, p50: null, p90: null, code: closed, available: 0 };
+  const { withoutForeign: others } = standing;
   if (!everFits(standing, question)) {
+    if (others && everFits(others, question))
+      return { ...base, p50: null, p90: null, code: "foreign", available: others.units };
     const count = standing.machines.reduce((sum, [, , machines]) => sum + machines, 0);
     return { ...base, p50: null, p90: null, code: count === 0 ? "none" : "never", available: count };
   }
@@ -132,7 +139,14 @@ export function standingOf(
     turns: turns.filter((_, index) => index % step === 0),
     owners: Object.fromEntries(most.slice(0, MOST_OWNERS)),
     machines: machinesOf(plan),
+    ...withoutForeignOf(plan),
   };
+}
+
+function withoutForeignOf(plan: PlanInput): Pick<Standing, "withoutForeign"> {
+  const units = plan.nodes.reduce((sum, { foreign = 0 }) => sum + foreign, 0);
+  const machines = machinesOf({ ...plan, nodes: plan.nodes.map(withoutForeign) });
+  return units === 0 ? {} : { withoutForeign: { machines, units } };
 }
 
 function shown({ p50, p90 }: Expected, at: number, factor: number): Expected {
@@ -149,7 +163,7 @@ function rounded(time: number | null): number | null {
   return time === null ? null : Math.round(time);
 }
 
-function machinesOf({ nodes, makeable, makeableZone = null, unitsPerNode }: PlanInput): Standing["machines"] {
+function machinesOf({ nodes, makeable, makeableZone = null, unitsPerNode }: PlanInput): Machines {
   const counts = new Map<string, [zone: string | null, units: number, count: number]>();
   const kinds = nodes.map(({ zone, units }) => ({ zone: zone as string | null, units }));
   const made = Array.from({ length: makeable }, () => ({ zone: makeableZone, units: unitsPerNode }));
@@ -162,7 +176,7 @@ function machinesOf({ nodes, makeable, makeableZone = null, unitsPerNode }: Plan
   return [...counts.values()];
 }
 
-function everFits({ machines }: Standing, need: Need): boolean {
+function everFits({ machines }: Pick<Standing, "machines">, need: Need): boolean {
   const fitting = machines.filter(([zone, units]) => units >= need.units && isIn(zone, need.zone));
   return fitting.reduce((sum, [, , count]) => sum + count, 0) >= need.machines;
 }

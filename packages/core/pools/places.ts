@@ -13,6 +13,8 @@ export interface Planned {
   readonly hopeless: ReadonlySet<string>;
   /** Those of them who may fit once those machines are counted whose ledger items cannot be read. */
   readonly unread: ReadonlySet<string>;
+  /** Whether one that does not fit would, if no foreign pods were there. */
+  isForeign(need: Need): boolean;
   /** What comes free of all that was occupied before and is given now, the earliest first. */
   releases(): readonly Release[];
   /** Units by owner. */
@@ -38,11 +40,17 @@ export function placesOf(input: PlanInput, planned: Planned): Place[] {
     if (unread.has(entry.uid))
       return { ...base, code: "unreadable", needed: machines * units, available: nodes.length };
     if (nodes.length === 0) return { ...base, code: "none", needed: machines * units, available: 0 };
+    if (hopeless.has(entry.uid) && planned.isForeign({ machines, units, zone: entry.zone }))
+      return { ...base, code: "foreign", needed: machines * units, available: foreignUnits(input) };
     if (hopeless.has(entry.uid)) return { ...base, code: "never", needed: machines * units, available: nodes.length };
     if (total < machines * units) return { ...base, code: "short", needed: machines * units, available: total };
     if (largest < units) return { ...base, code: "split", needed: units, available: largest };
     return { ...base, code: why({ machines, units, zone: entry.zone }), needed: machines * units, available: total };
   });
+}
+
+function foreignUnits({ nodes }: PlanInput): number {
+  return nodes.reduce((sum, { foreign = 0 }) => sum + foreign, 0);
 }
 
 /** Why somebody got nothing although as much is free, some of it on one machine: asked of each need once. */

@@ -28,6 +28,7 @@ export function inputOf(
       name: node.name,
       zone: node.zone,
       units: Math.max(0, node.units - node.foreignUnits - node.leftoverUnits),
+      ...(node.foreignUnits > 0 && { foreign: node.foreignUnits }),
     })),
     occupied: occupiedOn(ledger, usable),
     waiting,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { seededRandom } from "#testing/random.ts";
 import { type Occupied, type PlanInput, plan, type Waiting } from "./plan.ts";
+import { reasonText } from "./reasons.ts";
 
 const NOW = Date.UTC(2026, 0, 20, 18);
 const HOUR = 3_600_000;
@@ -159,6 +160,33 @@ describe("who is given what", () => {
 
     expect(grants.map((grant) => grant.uid)).toEqual(["b"]);
     expect(places[0]).toMatchObject({ uid: "a", code: "never", startsAt: null });
+  });
+
+  test("a job that fits nowhere because of the pods of others is told so, and how many units those hold", () => {
+    const nodes = [
+      { ...node("n1", "a", 3), foreign: 5 },
+      { ...node("n2", "a", 0), foreign: 8 },
+    ];
+    const all = [waiting("fits but for others", 8), waiting("never fits", 8, { machines: 3 })];
+
+    const { places } = planOf({ nodes, waiting: all });
+
+    expect(places).toMatchObject([
+      { uid: "fits but for others", code: "foreign", needed: 8, available: 13, startsAt: null },
+      { uid: "never fits", code: "never", needed: 24, available: 2 },
+    ]);
+    expect(places.map((place) => reasonText(place, "h100"))).toEqual([
+      "Need 8 H100 GPUs, and pods that are not this deployment's hold 13 of the present GPUs - position #1 in queue",
+      "Need 24 H100 GPUs, more than the present nodes can give - position #2 in queue",
+    ]);
+  });
+
+  test("pods of others on machines of another zone are no reason", () => {
+    const nodes = [node("n1", "a", 3), { ...node("n2", "b", 0), foreign: 8 }];
+
+    const { places } = planOf({ nodes, waiting: [waiting("pinned", 8, { zone: "a" })] });
+
+    expect(places).toMatchObject([{ code: "never" }]);
   });
 
   test("nodes that a group may still make are granted unpinned, existing ones first", () => {

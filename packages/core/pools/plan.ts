@@ -29,6 +29,8 @@ export interface PlanNode {
   readonly zone: string;
   /** What it offers us: its units less those of foreign pods. */
   readonly units: number;
+  /** What foreign pods hold on it; absent: nothing. */
+  readonly foreign?: number;
 }
 
 export interface PlanInput {
@@ -63,7 +65,17 @@ export const halts = [...closures, "unreadable"] as const;
 export type Halt = (typeof halts)[number];
 
 /** Why somebody waits; put into words by reasons.ts, with what is needed and available. */
-export const reasonCodes = ["none", "never", "short", "split", "making", "elsewhere", "behind", ...halts] as const;
+export const reasonCodes = [
+  "none",
+  "never",
+  "foreign",
+  "short",
+  "split",
+  "making",
+  "elsewhere",
+  "behind",
+  ...halts,
+] as const;
 export type ReasonCode = (typeof reasonCodes)[number];
 
 export interface Place {
@@ -74,7 +86,10 @@ export interface Place {
   readonly code: ReasonCode;
   /** Units that it asks for: on each machine where the code is "split", else in all. */
   readonly needed: number;
-  /** Units that are free for it; where the code is "never" or "unreadable", the machines that there are. */
+  /**
+   * Units that are free for it; where the code is "never" or "unreadable", the machines that there are; where it is
+   * "foreign", the units that foreign pods hold.
+   */
   readonly available: number;
 }
 
@@ -157,7 +172,10 @@ export function plan(input: PlanInput): Plan {
   const unread = new Set(missing.map(({ uid }) => uid));
   const head = input.head !== null && unread.has(input.head) ? input.head : (reserved?.uid ?? null);
   const found = { nodes, free, left, hopeless, unread, releases, usage, unpinnedLeft };
-  const places = placesOf({ ...input, head }, found);
+  const without = new Map<string, Tried>();
+  const fitsAlone = (need: Need) => canEverFit(nodes, { ...input, nodes: input.nodes.map(withoutForeign) }, need);
+  const isForeign = (need: Need) => triedBefore(without, need, () => fitsAlone(need)).canFit;
+  const places = placesOf({ ...input, head }, { ...found, isForeign });
   return { grants, places, head, freeUnits: free.total(), mostFree: free.most(MOST_MACHINES) };
 }
 
@@ -225,6 +243,11 @@ export function canEverFit(nodes: readonly FreeNode[], input: PlanInput, need: N
     if (node.units >= need.units && (need.zone === null || node.zone === need.zone)) fitting += 1;
   }
   return nodes.length > 0 && fitting >= need.machines;
+}
+
+/** Returns the node as it would be without the pods of others. */
+export function withoutForeign(node: PlanNode): PlanNode {
+  return node.foreign ? { ...node, units: node.units + node.foreign, foreign: 0 } : node;
 }
 
 /** Whether it may fit once those machines are counted whose ledger items cannot be read now. */

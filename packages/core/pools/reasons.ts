@@ -6,6 +6,8 @@ const words = {
   none: ({ position }, kind) => `No ${kind} nodes available - position #${position} in queue`,
   never: ({ position, needed }, kind, unit) =>
     `Need ${needed} ${kind} ${unit}, more than the present nodes can give - position #${position} in queue`,
+  foreign: ({ position, needed, available }, kind, unit) =>
+    `Need ${needed} ${kind} ${unit}, and pods that are not this deployment's hold ${available} of the present ${unit} - position #${position} in queue`,
   short: ({ position, needed, available }, kind, unit) =>
     `Need ${needed} ${kind} ${unit}, only ${available} available - position #${position}`,
   split: ({ position, needed, available }, kind, unit) =>

@@ -98,6 +98,9 @@ export const isStanding = shape<Standing>({
   ),
   owners: mapOf(number),
   machines: listOf(isMachines),
+  withoutForeign: optional(
+    shape<NonNullable<Standing["withoutForeign"]>>({ machines: listOf(isMachines), units: count }),
+  ),
 });
 
 function isGap(value: unknown): value is Gap {

@@ -136,6 +136,7 @@ const standing = {
   turns: many(400, () => ({ ...times, position: 2_000, units: 100_000, need: { machines: 4, units: 32 } })),
   owners: Object.fromEntries(many(400, (n) => [uidOf(n), 100_000])),
   machines: many(48, () => [zone, 32, 10_000] as const),
+  withoutForeign: { machines: many(48, () => [zone, 32, 10_000] as const), units: 1e6 },
 } satisfies Standing;
 
 /** What is said of a pool, which is more than what is said to those who wait. */

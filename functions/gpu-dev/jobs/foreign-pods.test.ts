@@ -1,0 +1,29 @@
+import { expect, test } from "vitest";
+import { submitJob } from "#testing/catalog-requests.ts";
+import { httpWorld, second } from "#testing/http-world.ts";
+import { nodesOf } from "#testing/memory-world.ts";
+
+test("a job that waits because another deployment's pods hold the GPUs says so, until those pods are gone", async () => {
+  const [node] = nodesOf({ h100: 1 });
+  if (!node) throw new Error("There is no node");
+  const world = await httpWorld({ nodes: [{ ...node, foreignUnits: node.units }] });
+  const key = await world.login(second);
+  const job = await submitJob(world, key);
+  await world.advance(5_000);
+  const shown = async () => {
+    const response = await world.request("GET", `/v1/jobs/${job}`, { key });
+    return (await response.json()) as Record<string, unknown>;
+  };
+
+  const behind = await shown();
+  world.compute.setNode(node);
+  await world.advance(70_000);
+
+  expect(behind).toMatchObject({
+    status: "queued",
+    status_reason: expect.stringMatching(
+      /^Need \d+ H100 GPUs?, and pods that are not this deployment's hold 8 of the present GPUs/,
+    ),
+  });
+  expect(await shown()).toMatchObject({ status: "active" });
+});
