@@ -78,6 +78,7 @@ export const environment = {
     released: 1_000_000,
     noStartSince: at,
     missedAt: at,
+    going: true,
     withdrawing: true,
     lacksVolume: true,
     refusedForNow: true,

@@ -171,6 +171,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     startsRefused: mark,
     released: optional(ordinal),
     missedAt: moment,
+    going: mark,
     readyAt: optional(number),
     withdrawing: flag,
     lacksVolume: mark,

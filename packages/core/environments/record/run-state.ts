@@ -30,6 +30,8 @@ export interface RunState {
   readonly released?: number | undefined;
   /** When the latest look did not see this run, of which nobody knows yet that it is gone. */
   readonly missedAt: number | null;
+  /** The latest look that saw this run saw it being deleted, which cannot be undone. */
+  readonly going?: true | undefined;
   /** What its run is bound to, also once it is gone; until it is, those of its grant where all are there. */
   readonly machines: readonly Machine[];
   /** When this run's compute was made: if it is missing now, it is lost and not to be made again. */
@@ -60,6 +62,7 @@ export const noRun = {
   startsRefused: undefined,
   released: undefined,
   missedAt: null,
+  going: undefined,
   readyAt: undefined,
   withdrawing: false,
   lacksVolume: undefined,

@@ -14,13 +14,15 @@ import { lookAtGpus } from "./gpu-idle.ts";
 import { followLog, nextCopyAt } from "./log.ts";
 import { stepLostMachine } from "./lost-node.ts";
 import { extendRun, nextExtendAt } from "./make-run.ts";
-import { missRun, seesAgain } from "./missing.ts";
+import { missRun, noteGoing, seesAgain } from "./missing.ts";
 import { noticeBetween } from "./notices.ts";
 import { observeRun } from "./observe-run.ts";
 import { needsNoLook } from "./quiet.ts";
 import { noStartFrom } from "./release.ts";
 import { nextWarningAt, warn } from "./warnings.ts";
 
+/** Interval between looks at a run that is being deleted, should its end not be signalled. */
+const GOING_MS = 30_000;
 /** How often a run is looked at of which nothing is signalled (docs/architecture.md#level-triggering). */
 const EVERY_MS = 300_000;
 const NEVER = Number.POSITIVE_INFINITY;
@@ -51,9 +53,10 @@ async function lookAtActive(
   // Wherever this look ends before all is done about what it sees, the next one observes.
   const unmarked = { ...known, run: { ...known.run, mark: undefined } };
   const observed = await observeRun(ctx, unmarked);
-  const environment = noteAnswer(unmarked, now);
-  if (!observed) return missRun(ctx, environment, now);
-  if (observed.state === "ended") return endItself(environment, observed, now);
+  const answered = noteAnswer(unmarked, now);
+  if (!observed) return missRun(ctx, answered, now);
+  if (observed.state === "ended") return endItself(answered, observed, now);
+  const environment = noteGoing(answered, observed);
   if (environment.run.missedAt !== null) return seesAgain(environment, now);
   // Before its machine is waited for: the cluster's own deadline does not wait.
   const extended = await extendRun(ctx, environment, now);
@@ -83,7 +86,8 @@ function goOn(environment: Environment, now: number): Step<Environment> {
 /** Beside what is due for its access. */
 function nextLookAt(environment: Environment, now: number): number {
   const { run } = environment;
-  const further = [nextCopyAt(environment, now), nextExtendAt(environment, now), run.resizing?.nextAt ?? NEVER];
+  const goneAt = run.going ? now + GOING_MS : NEVER;
+  const further = [goneAt, nextCopyAt(environment, now), nextExtendAt(environment, now), run.resizing?.nextAt ?? NEVER];
   return Math.min(nextWarningAt(environment, now), now + EVERY_MS, ...further);
 }
 

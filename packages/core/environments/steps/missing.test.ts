@@ -43,6 +43,39 @@ test("missing twice, at least 27 s apart, and from the list of runs, it is lost"
   expect(await world.read("alice", "one")).toMatchObject({ phase: "failed", reason });
 });
 
+test.each([
+  ["active", {}],
+  ["preparing", { imageMs: HOUR }],
+])(
+  "a run that was seen being deleted is lost at the first look that misses it: one that is %s",
+  async (phase, delays) => {
+    const { world, uid } = await running({ ...delays, removeMs: 5_000 });
+    await world.advance(10_000);
+    const before = await world.read("alice", "one");
+    await world.compute.remove(uid, 1, { graceSeconds: 10, force: false });
+    await reconcile(world.ctx, { look: keyText(keyOf(before)), hint: true });
+    const going = await world.read("alice", "one");
+
+    await world.advance(8_000);
+
+    const reason = "Its compute was deleted in the cluster, and not by Berth";
+    expect([before.phase, going.phase]).toEqual([phase, phase]);
+    expect((await world.read("alice", "one")).end.outcome).toMatchObject({ phase: "failed", reason });
+  },
+);
+
+test("a run that was seen being deleted is not lost while the list of runs shows it", async () => {
+  const { world, uid } = await running({ removeMs: HOUR });
+  await world.compute.remove(uid, 1, { graceSeconds: 10, force: false });
+  await reconcile(world.ctx, { look: keyText(keyOf(await world.read("alice", "one"))), hint: true });
+  const { observe } = world.compute;
+  Object.assign(world.compute, { observe: async () => undefined });
+  await world.advance(2 * MINUTE);
+  Object.assign(world.compute, { observe });
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "active", end: { outcome: null } });
+});
+
 test("a miss counts from when it was answered: one that a slow worker waited for is not two", async () => {
   const { world } = await running();
   const key = keyText(keyOf(await world.read("alice", "one")));
@@ -182,13 +215,15 @@ async function untilMissed(world: MemoryWorld): Promise<number> {
 /** A job of 72 hours that runs, or is being prepared, and a way to let one look not see it. */
 async function running({
   imageMs = 0,
+  removeMs = 0,
   exitsAfterMs,
 }: {
   readonly imageMs?: number;
+  readonly removeMs?: number;
   readonly exitsAfterMs?: number;
 } = {}) {
   const nodes = nodesOf({ h100: 1 });
-  const world = await memoryWorld({ nodes, delays: { imageMs } });
+  const world = await memoryWorld({ nodes, delays: { imageMs, removeMs } });
   // Where a listing shows no runs, each look asks for its own.
   world.compute.listNodes = async () => nodes;
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one", { hours: 72 }));

@@ -12,7 +12,7 @@ import { endByLimit, endItself, isNet, stopping } from "./end-run.ts";
 import { giveAccess, openJupyterPort } from "./first-access.ts";
 import { machinesOf, stepLostMachine } from "./lost-node.ts";
 import { extendRun, keepNetBehind, makeRun, nextExtendAt } from "./make-run.ts";
-import { missRun, seesAgain } from "./missing.ts";
+import { missRun, noteGoing, seesAgain } from "./missing.ts";
 import { observeRun } from "./observe-run.ts";
 import { lacksVolumes, makeVolumes } from "./own-volumes.ts";
 import { bindMs, withdraw } from "./withdraw.ts";
@@ -67,12 +67,9 @@ async function stepObserved(
     await keepNetBehind(ctx, ready, now);
     return tellingPool(changed({ ...ready, reason: null }, now, "active"));
   }
-  return follow(
-    ctx,
-    { ...environment, run: { ...environment.run, appliedAt: environment.run.appliedAt ?? now } },
-    observed,
-    now,
-  );
+  const known = noteGoing(environment, observed);
+  const appliedAt = known.run.appliedAt ?? now;
+  return follow(ctx, { ...known, run: { ...known.run, appliedAt } }, observed, now);
 }
 
 /** Whether nobody has tried to make its run yet, or whoever did died before anything of that was written. */
