@@ -168,6 +168,10 @@ const withoutEventStreams: Plugin = {
       }
       export const eventStreamSerdeProvider = undefined;`,
     }));
+    // Only events are signed with headers in binary form.
+    onLoad({ filter: /@smithy\/signature-v4\/dist-es\/HeaderFormatter\.js$/ }, () => ({
+      contents: "export class HeaderFormatter {}",
+    }));
   },
 };
 

@@ -148,6 +148,7 @@ const makersOfName: Readonly<Record<string, Maker>> = {
 const makersOfPath: Readonly<Record<string, Maker>> = {
   "/v1/cloudrun/workspaces/{workspace_id}/shell": async () => ({ workspace_id: "ws-test-developer-123" }),
   "/session/backups/{name}": deleteSession,
+  "/session/{uuid}/chat/{message_id}": postMessage,
   "/api/instances/start": nameInstance,
   "/api/instances/stop": nameInstance,
   "/api/instances/{instanceId}/stop": stopInstance,
@@ -223,6 +224,13 @@ async function createSession(world: HttpWorld, key: string): Promise<string> {
   const { uuid } = await ask(world, "POST", "/session/create", key, newUser);
   await world.deliver();
   return String(uuid);
+}
+
+/** A message that a session which is awake got. */
+async function postMessage(world: HttpWorld, key: string): Promise<Things> {
+  const uuid = await createSession(world, key);
+  const { message_id } = await ask(world, "POST", `/session/${uuid}/chat`, key, { message: "Hello!" });
+  return { uuid, message_id: String(message_id) };
 }
 
 type WorkspaceBody = ReturnType<typeof workspaceOf>;

@@ -81,7 +81,7 @@ async function liveAsSession({ world, key, ask }: Life): Promise<void> {
 
   expect(made).toBe(201);
   expect(awake).toMatchObject([200, { replicas: 1, session: { status: "running" } }]);
-  expect(answered).toEqual([200, { uuid, status: "processed", pod_response: { reply: "Hi" } }]);
+  expect(answered).toEqual([200, { uuid, status: "processed", message_id: "1", pod_response: { reply: "Hi" } }]);
   expect(asleep).toMatchObject([200, { replicas: 0, session: { status: "sleeping" } }]);
   expect([queued, queue_length]).toEqual([202, 1]);
   expect(again).toMatchObject([200, { replicas: 1, queue_length: 0, session: { status: "running" } }]);
