@@ -15,11 +15,29 @@ test.each([
   expect(startOfNewer({ start: 7, bytes: bytesOf(older) }, bytesOf(newer))).toBe(7 + start);
 });
 
-test("output that repeats itself is compared so often and no more", () => {
-  const older = bytesOf("a".repeat(1_000_000));
-  const newer = bytesOf(`${"a".repeat(999_999)}b${"a".repeat(10)}`);
+test.each([
+  ["of which much is new", "a".repeat(1_000_000), `${"a".repeat(900_000)}b`, 100_000],
+  ["whose older part ends otherwise", `${"ab".repeat(1_000)}xx`, "ab".repeat(1_000), 2_003],
+  ["that is shorter than its older part", "ab".repeat(1_000), "abab", 1_996],
+])("the start of output that repeats itself and %s is found exactly", (_, older, newer, start) => {
+  expect(startOfNewer({ start: 0, bytes: bytesOf(older) }, bytesOf(newer))).toBe(start);
+});
 
-  expect(startOfNewer({ start: 0, bytes: older }, newer)).toBeGreaterThan(0);
+test("output that repeats itself takes no longer than other output of the same length", () => {
+  const size = 1_048_576;
+  const bytes = (text: string) => bytesOf(text.repeat(Math.ceil(size / text.length))).subarray(0, size);
+  const fastestOf = (older: Uint8Array, newer: Uint8Array) => {
+    const times = ["once", "twice", "again"].map(() => {
+      const from = performance.now();
+      startOfNewer({ start: 0, bytes: older }, newer);
+      return performance.now() - from;
+    });
+    return Math.min(...times);
+  };
+  const hostile = bytes("a");
+  const changed = hostile.with(size - 1, 98);
+
+  expect(fastestOf(changed, hostile) / fastestOf(bytes("x"), bytes("y"))).toBeLessThan(20);
 });
 
 test("a part of a window holds whole characters, wherever it is cut", () => {

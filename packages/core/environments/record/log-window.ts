@@ -4,32 +4,34 @@ export interface LogWindow {
   readonly bytes: Uint8Array;
 }
 
-/** So many places are compared. Output that repeats itself for so long counts as lost, which readers are told. */
-const MOST_TRIES = 1_000;
-const PROBE_BYTES = 4_096;
-
 /**
  * Returns where newer bytes of the same output start, given what was kept before. The newer bytes overlap the older ones
  * unless more was printed in between than is kept. Then their start is one more than the old end, so that a reader at the
  * old end is told that something is missing.
  */
-export function startOfNewer(older: LogWindow, newer: Uint8Array): number {
-  const [old, next] = [charactersOf(older.bytes), charactersOf(newer)];
-  const probe = next.slice(0, PROBE_BYTES);
-  let at = old.indexOf(probe);
-  for (let tries = 0; at !== -1 && tries < MOST_TRIES; tries++) {
-    if (next.startsWith(old.slice(at))) return older.start + at;
-    at = old.indexOf(probe, at + 1);
-  }
-  for (let from = Math.max(0, old.length - probe.length + 1); from < old.length; from++) {
-    if (next.startsWith(old.slice(from))) return older.start + from;
-  }
-  return older.start + old.length + 1;
+export function startOfNewer({ start, bytes }: LogWindow, newer: Uint8Array): number {
+  const shared = overlap(bytes, newer);
+  return start + bytes.length + (shared === 0 ? 1 : -shared);
 }
 
-/** One character for each byte: Windows-1252 as the Encoding standard has it gives each byte another one. */
-function charactersOf(bytes: Uint8Array): string {
-  return new TextDecoder("windows-1252").decode(bytes);
+/**
+ * Returns the length of the longest end of `older` with which `newer` begins. It takes linear time (Knuth, Morris and
+ * Pratt), because a command chooses both texts.
+ */
+function overlap(older: Uint8Array, newer: Uint8Array): number {
+  const borders = new Int32Array(newer.length);
+  let matched = 0;
+  const match = (byte: number | undefined) => {
+    while (matched > 0 && (matched === newer.length || newer[matched] !== byte)) matched = borders[matched - 1] ?? 0;
+    if (newer[matched] === byte) matched++;
+  };
+  for (let at = 1; at < newer.length; at++) {
+    match(newer[at]);
+    borders[at] = matched;
+  }
+  matched = 0;
+  for (const byte of older) match(byte);
+  return matched;
 }
 
 /** Returns the bytes from a position on, at most so many, in whole characters. */
