@@ -10,7 +10,7 @@ import { keepListing } from "./listing.ts";
 import { machineOf, type RunId, sharesOf } from "./names.ts";
 import { holds, type Job, type Node, type Pod } from "./objects.ts";
 import { readNodes } from "./read-nodes.ts";
-import { type Place, readRun } from "./read-run.ts";
+import { isLiving, type Place, readRun } from "./read-run.ts";
 import type { RecentRuns } from "./recent-runs.ts";
 import { isBound, keepUnbound } from "./remove-unbound.ts";
 import { GRACE_SECONDS } from "./run-job.ts";
@@ -55,7 +55,8 @@ export async function removeRun(
     (await leaveTombstones(place, id, {
       machines: tombstones,
       image: first?.spec?.template?.spec?.containers?.[0]?.image,
-    }));
+    })) &&
+    !mayGetPod(objects);
   const refused: ApiRefused[] = [];
   await Promise.all(
     partPathsOf(id, objects, paths).map(async (path) =>
@@ -78,6 +79,14 @@ export async function removeRun(
   if (force && volumes.length > 0) await detachFromLost(place, volumes, nodeNamesOf({ jobs: [], pods: held }));
   if (leftovers && refused[0]) throw refused[0];
   return hasTombstones;
+}
+
+/**
+ * Reports whether a Job has no pod yet. Its controller may have read the Job before it was deleted, and create the pod
+ * after a look that sees nothing.
+ */
+function mayGetPod({ jobs, pods }: RunObjects): boolean {
+  return jobs.some((job, machine) => job && isLiving(job) && !pods.some((pod) => machineOf(pod) === machine));
 }
 
 /** The newest pod of the first machine, which has the disk. */
