@@ -6,7 +6,7 @@ import type { Item } from "../../ports/table.ts";
 import { reconcile } from "../../reconcile.ts";
 import { keyOf } from "../record/record.ts";
 import { createEnvironment } from "../verbs/create.ts";
-import { readKeptLog, readLog } from "../verbs/read-log.ts";
+import { followLog, readKeptLog, readLog } from "../verbs/read-log.ts";
 import { requestCancel } from "../verbs/requests.ts";
 
 const SECOND = 1000;
@@ -180,6 +180,22 @@ describe("the log of a command", () => {
     expect(cut).toBe(true);
     expect(new TextEncoder().encode(text).length).toBe(MIB - 1);
     expect(text).toBe(`${"ä".repeat(MIB / 2 - 1)}z`);
+  });
+
+  test("goes on at its old position where its machine shows only what was printed since it began a new file", async () => {
+    const { world, print, shown } = await printing();
+    print("second\n");
+    await world.advance(2 * SECOND);
+    const before = await shown();
+    world.compute.readLog = async () => "third\n";
+    await world.advance(2 * SECOND);
+    const alice = { ...world.as("alice"), blobs: world.blobs };
+
+    const after = await followLog(alice, "one", { after: before.next, mostBytes: 100, waitMs: 0 });
+
+    expect(before).toMatchObject({ text: "first\nsecond\n", cut: false, next: 13 });
+    expect(after).toMatchObject({ text: "third\n", cut: true, next: 20 });
+    expect(await shown()).toMatchObject({ text: "third\n", cut: true, next: 20 });
   });
 
   test("is kept for seven days after the end, and the record is done when it goes", async () => {

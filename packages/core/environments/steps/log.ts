@@ -57,7 +57,10 @@ async function copyLog(
     const blob = `${copiesOf(environment)}/${ctx.ids.uid().slice(0, 12)}-${hash.slice(0, 16)}`;
     const start = await startOf(ctx, log, { bytes, cut });
     await ctx.blobs.put(blob, bytes);
-    return { ...environment, log: { blob, hash, cut, start, bytes: bytes.length, at: now, failed: false } };
+    return {
+      ...environment,
+      log: { blob, hash, cut: cut || start > 0, start, bytes: bytes.length, at: now, failed: false },
+    };
   } catch (error) {
     ctx.log.warn("log not kept", { uid, run, error: String(error) });
     return { ...environment, log: { ...log, at: now, failed: true } };
@@ -72,10 +75,13 @@ function withoutPart(text: string): string {
   return text.replace(/\uFFFD{1,3}$/, "");
 }
 
-/** Returns where a copy starts. As long as nothing was cut away it holds the whole output. */
+/**
+ * Returns where a copy starts. As long as nothing was cut away it holds the whole output. A shorter copy than before lacks
+ * the beginning: a kubelet that rotated the log file shows the new file alone.
+ */
 async function startOf(ctx: LogContext, kept: KeptLog, { bytes, cut }: Newest): Promise<number> {
-  const { start = 0, blob } = kept;
-  if (blob === null || (start === 0 && !cut)) return 0;
+  const { start = 0, blob, bytes: size = 0 } = kept;
+  if (blob === null || (start === 0 && !cut && bytes.length >= size)) return 0;
   const older = await ctx.blobs.get(blob);
   return older ? startOfNewer({ start, bytes: older }, bytes) : start + (kept.bytes ?? MOST_BYTES) + 1;
 }
