@@ -1,11 +1,12 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { specKey } from "../../keys.ts";
 import { WrongSeal } from "../../sealed.ts";
 import { createEnvironment } from "../verbs/create.ts";
 import { requestStart } from "../verbs/start.ts";
 import { requestStop } from "../verbs/stop.ts";
 import { type Policy, reservation } from "./policy.ts";
-import { forgetSpec, readSpec, writeSpec } from "./spec.ts";
+import { findCommand, forgetSpec, readSpec, writeSpec } from "./spec.ts";
 
 const restartable: Policy = { ...reservation, restarts: true };
 
@@ -33,6 +34,20 @@ test("a job whose specification was sealed with another key fails at once with t
     "failed",
     "What it runs cannot be opened: it was sealed with another key, or changed",
   ]);
+});
+
+test.each([
+  ["that nobody can read", { image: 7 }],
+  ["that a newer version wrote", { format: 99, image: 7 }],
+])("a job with a specification %s is shown without its command", async (_, broken) => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one", { command: "x" }));
+  const environment = await world.read("alice", "one");
+  const item = await world.table.get(specKey(environment, environment.spec ?? ""));
+  if (!item) throw new Error("No specification was written");
+  await world.table.put({ ...item, ...broken }, { ifWriter: item.writers[0] ?? null });
+
+  expect(await findCommand(world.ctx, environment)).toBeUndefined();
 });
 
 test("a start that keeps some of what was sealed with another key is refused with that reason", async () => {

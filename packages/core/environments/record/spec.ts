@@ -4,6 +4,7 @@ import { accessKey, keyText, specKey } from "../../keys.ts";
 import type { Sealer } from "../../ports/sealer.ts";
 import type { Item, Key } from "../../ports/table.ts";
 import { Conflict } from "../../problem.ts";
+import { unlessUnreadable } from "../../readable.ts";
 import { type Sealed, WrongSeal } from "../../sealed.ts";
 import { branded, number, optional, text, uid } from "../../shape.ts";
 import { parserOf } from "../../unreadable.ts";
@@ -60,14 +61,14 @@ export async function readSpec(
   return item && decryptSpec(ctx.sealer, item);
 }
 
-/** Returns the command of an environment. Undefined once it ended, and where no key opens the specification any more. */
+/** Returns the command of an environment. Undefined once it ended, and where its specification cannot be opened or read. */
 export async function findCommand(
   ctx: Context<"table" | "sealer">,
   { hasCommand, spec, ...key }: Environment,
 ): Promise<string | undefined> {
   if (!hasCommand || spec === null) return undefined;
   try {
-    return (await readSpec(ctx, key, spec))?.command;
+    return (await unlessUnreadable(ctx, () => readSpec(ctx, key, spec)))?.command;
   } catch (error) {
     if (!(error instanceof WrongSeal)) throw error;
     return undefined;
