@@ -54,7 +54,7 @@ async function nameDisk(ctx: Context<"table">, disk: Disk, phases: readonly Disk
   const written = (await writeRecord(ctx, disk)) ?? (await findDisk(ctx, disk.owner, disk.uid));
   if (!written || written.phase === "purged") return false;
   if (await addName(ctx, disk)) return true;
-  if ((await setAside(ctx, disk.owner, disk.name, phases)) && (await addName(ctx, disk))) return true;
+  if ((await setAside(ctx, disk, phases)) && (await addName(ctx, disk))) return true;
   // A disk that was named and deleted since may have contents: its purge alone ends it.
   if (written.deletedAt !== null) return false;
   const ttl = Math.floor(ctx.clock.now() / 1000) + DAY_SECONDS;

@@ -47,7 +47,7 @@ export async function renameDisk(
     return !isTaken;
   };
   const isGiven =
-    (await give(directory)) || ((await setAside(ctx, ctx.actor.uid, newName, givingUp)) && (await give()));
+    (await give(directory)) || ((await setAside(ctx, { ...disk, name: newName }, givingUp)) && (await give()));
   if (!isGiven) throw await whyTaken(ctx, newName);
   return tagRenamed(ctx, disk, newName, giveUpTags);
 }

@@ -3,7 +3,9 @@ import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-w
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
 import { directoryKey, keyText } from "../keys.ts";
+import { writeRecord } from "../write-record.ts";
 import { createDisk } from "./create.ts";
+import { readDirectory } from "./directory.ts";
 import { restoreDisk } from "./from-snapshot.ts";
 import { getOperation } from "./operations.ts";
 import { type Disk, findDisk } from "./record.ts";
@@ -172,6 +174,21 @@ describe("the name of a deleted disk", () => {
     await expect(createDisk(alice, { name: "data", sizeGb: 10 })).rejects.toThrow("Disk 'data' already exists");
 
     expect(await namesOf(alice, true)).toEqual(["data"]);
+  });
+
+  test("stays with the deleted disk where its owner has as many disks as may be, and a rename takes it all the same", async () => {
+    const { world, alice, aside } = await worldWithDeleted();
+    await createDisk(alice, { name: "other", sizeGb: 10 });
+    const directory = await readDirectory(world.ctx, alice.actor.uid);
+    const fill = Array.from({ length: 498 }, (_, n) => [`disk${n}`, world.ctx.ids.uid()] as const);
+    await writeRecord(world.ctx, { ...directory, names: [...directory.names, ...fill] });
+
+    await expect(createDisk(alice, { name: "data", sizeGb: 10 })).rejects.toThrow("There can be at most 500 disks");
+    const kept = await namesOf(alice, true);
+    await renameDisk(alice, "other", "data");
+
+    expect(kept).toEqual(["data"]);
+    expect(await namesOf(alice, true)).toEqual([aside]);
   });
 
   test("goes to one of two creates at once", async () => {

@@ -2,23 +2,23 @@ import type { Context, UserContext } from "../context.ts";
 import { Problem } from "../problem.ts";
 import { unlessUnreadable } from "../readable.ts";
 import { writeRecords } from "../write-record.ts";
-import { type Directory, readDirectory, uidOf, without } from "./directory.ts";
+import { type Directory, nameOf, readDirectory, refuseTooMany, uidOf, without } from "./directory.ts";
 import { namedById } from "./named-by-id.ts";
 import { type Disk, type DiskPhase, findDisk } from "./record.ts";
 
 const TRIES = 5;
 
 /**
- * Frees a name by giving the disk that has it a name made of its id, where that disk is in one of these phases. Reports
- * whether the name is free. Directory and record are written together, so an undelete at the same moment either keeps
+ * Frees the name of this disk by giving the disk that has it a name made of its id, where that disk is in one of these
+ * phases. Reports whether the name is free. Throws `conflict` where the owner may have no further disk. Directory and record are written together, so an undelete at the same moment either keeps
  * the name or finds it gone (docs/architecture.md#the-item-that-decides).
  */
 export async function setAside(
   ctx: Context<"table">,
-  owner: string,
-  name: string,
+  newcomer: Pick<Disk, "owner" | "name" | "uid">,
   phases: readonly DiskPhase[],
 ): Promise<boolean> {
+  const { owner, name } = newcomer;
   for (let left = TRIES; left > 0; left--) {
     const directory = await readDirectory(ctx, owner);
     const uid = uidOf(directory, name);
@@ -26,6 +26,7 @@ export async function setAside(
     const disk = await unlessUnreadable(ctx, () => findDisk(ctx, owner, uid));
     const newName = nameAside(directory, name, uid);
     if (!disk || !phases.includes(disk.phase) || newName === undefined) return false;
+    if (nameOf(directory, newcomer.uid) === undefined) refuseTooMany([...directory.names, [name, newcomer.uid]]);
     const names = [...without(directory.names, uid), [newName, uid] as const];
     const moved: Directory = { ...directory, names };
     if (await writeRecords(ctx, [moved, renamed(ctx, disk, newName)])) return true;
