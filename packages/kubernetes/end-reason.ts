@@ -1,3 +1,4 @@
+import { inWords, textOfUser } from "./in-words.ts";
 import { conditionOf, type Node, type Pod, type Terminated } from "./objects.ts";
 import { lastWordsOf } from "./tools.ts";
 
@@ -41,7 +42,7 @@ export function endOfPod(pod: Pod, terminated: Terminated | undefined): MachineE
   const words = lastWordsOf(pod, message);
   const endedAt = timeOf(terminated.finishedAt);
   if (neverBegan.includes(reason) || words?.started === false) {
-    const why = `The command could not be started: ${whyNotStarted(words?.problem ?? message)}`;
+    const why = `The command could not be started: ${whyNotStarted(pod, words?.problem ?? message)}`;
     return { started: false, exitCode: null, endedAt, reason: evicted ?? why };
   }
   const started = true;
@@ -54,10 +55,11 @@ export function endOfPod(pod: Pod, terminated: Terminated | undefined): MachineE
 }
 
 /** A runtime puts what it was doing, from the outside in, before what went wrong. */
-function whyNotStarted(message: string | undefined): string {
+function whyNotStarted(pod: Pod, message: string | undefined): string {
   const [, program] = /exec: "([^"]+)": (?:stat .*no such file|executable file not found)/.exec(message ?? "") ?? [];
-  if (program !== undefined) return `its image has no ${inWords(program)}`;
-  return inWords(message?.split(/unable to start container process: (?:error during container init: )?/).at(-1));
+  if (program !== undefined) return `its image has no ${inWords(program, program)}`;
+  const problem = message?.split(/unable to start container process: (?:error during container init: )?/).at(-1);
+  return inWords(problem, textOfUser(pod));
 }
 
 /** Of a pod that somebody deleted while its Job lives. */
@@ -113,15 +115,6 @@ function endedByCluster(reason: string, message: string | undefined): string {
   if (reason === "Evicted") return `evicted by its machine: ${inWords(message)}`;
   if (/^(Terminated|NodeShutdown|Shutdown)$/.test(reason)) return shutDownWords;
   return `ended by the cluster: ${inWords(message ?? reason)}`;
-}
-
-/**
- * One line that a person can read; the cluster's own may be long. A registry, or whoever writes a pod's last words, may put
- * into it what moves the cursor of a terminal.
- */
-export function inWords(message: string | undefined): string {
-  const line = (message ?? "").replaceAll(/[\s\p{Cc}\p{Cf}]+/gu, " ").trim();
-  return line.length > 300 ? `${line.slice(0, 299)}…` : line || "the cluster says no more";
 }
 
 /** ms of a time as Kubernetes writes it; null where there is none. */

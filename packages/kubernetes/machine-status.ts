@@ -1,6 +1,7 @@
 import type { RunState } from "#core/ports/compute.ts";
-import { endOfPod, inWords, type MachineEnd } from "./end-reason.ts";
+import { endOfPod, type MachineEnd } from "./end-reason.ts";
 import { hasBegun } from "./gate.ts";
+import { inWords, textOfUser } from "./in-words.ts";
 import { type ContainerStatus, conditionOf, holds, type Pod } from "./objects.ts";
 import { MAIN } from "./run-job.ts";
 import { isGated } from "./tools.ts";
@@ -39,7 +40,7 @@ function seen(pod: Pod): Seen {
   if (main?.state?.terminated) return ended(endOfPod(pod, main.state.terminated));
   if (main?.state?.running && isGated(pod) && !hasBegun(pod)) return living("container");
   if (main?.state?.running) return { ...living(holds(pod, "Ready") ? "ready" : "probe"), started: true };
-  return waitingForTools(pod) ?? waiting(main);
+  return waitingForTools(pod) ?? waiting(pod, main);
 }
 
 function living(state: RunState, reason: string | null = null): Seen {
@@ -61,16 +62,18 @@ function unscheduledReason(pod: Pod): string | null {
 }
 
 /** The kubelet tries again for ever, and the Job says nothing of it. */
-function waiting(main: ContainerStatus | undefined): Seen {
+function waiting(pod: Pod, main: ContainerStatus | undefined): Seen {
   const { reason = "", message } = main?.state?.waiting ?? {};
   if (reason === "InvalidImageName") return neverStarts("The name of the image is invalid");
   if (reason === "ErrImagePull" || reason === "ImagePullBackOff") {
     const unpulled = whyUnpulled(message ?? "");
-    if (unpulled === null) return living("image", `The image could not be pulled yet: ${inWords(message)}`);
+    if (unpulled === null)
+      return living("image", `The image could not be pulled yet: ${inWords(message, textOfUser(pod))}`);
     const next = reason === "ErrImagePull" ? "it is asked for again" : "it is asked for again in a moment";
     return { ...living("image", `${unpulled}; ${next}`), unpulled };
   }
-  if (/^(Create|Run)Container.*Error$|^ErrImageNeverPull$/.test(reason)) return living("container", inWords(message));
+  if (/^(Create|Run)Container.*Error$|^ErrImageNeverPull$/.test(reason))
+    return living("container", inWords(message, textOfUser(pod)));
   return living(reason === "ContainerCreating" || reason === "" ? "image" : "container");
 }
 

@@ -1,7 +1,8 @@
 import { isForGood } from "./api-error.ts";
 import { type Claim, claimPath } from "./claim.ts";
-import { inWords, timeOf } from "./end-reason.ts";
+import { timeOf } from "./end-reason.ts";
 import { eventListing, type KubeEvent } from "./event-listing.ts";
+import { inWords } from "./in-words.ts";
 import { machineStatusOf } from "./machine-status.ts";
 import type { Pod } from "./objects.ts";
 import type { Place } from "./read-run.ts";

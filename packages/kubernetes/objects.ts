@@ -70,7 +70,9 @@ interface PodVolume {
 
 export interface PodContainer {
   readonly name: string;
+  readonly image?: string;
   readonly command?: readonly string[];
+  readonly args?: readonly string[];
   readonly envFrom?: readonly object[];
   /** `Always` on an init container: it stays beside the others. */
   readonly restartPolicy?: string;

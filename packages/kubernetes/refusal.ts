@@ -1,7 +1,7 @@
 import type { Run } from "#core/ports/compute.ts";
 import { RunNotTaken, RunRefused } from "#core/problem.ts";
 import { ApiRefused } from "./api-error.ts";
-import { inWords } from "./end-reason.ts";
+import { inWords } from "./in-words.ts";
 
 /** What a cluster said of an object that it did not take. */
 export interface Refusal {
@@ -46,7 +46,7 @@ function byPolicy([, name = "", why]: RegExpExecArray): Refusal {
 }
 
 function forGood(words: string): Refusal {
-  return { words: inWords(withoutAddresses(words)), isForGood: true, passes: false };
+  return { words: inWords(words), isForGood: true, passes: false };
 }
 
 function passing(words: string): Refusal {
@@ -58,17 +58,7 @@ export function podRefusalIn(said: string): Refusal {
   const known = refusalIn(said);
   if (known) return known;
   if (overloaded.test(said)) return passing("the cluster's API server is overloaded or cannot be reached");
-  return { words: inWords(withoutAddresses(said)), isForGood: false, passes: false };
-}
-
-/** Hides addresses inside the cluster from users: URLs, names of Services, IPs with or without a port. */
-function withoutAddresses(said: string): string {
-  return said
-    .replaceAll(/\b(?:Get|Post|Put|Patch|Delete|Head) "https?:\/\/[^"]*":? ?/g, "")
-    .replaceAll(/\bhttps?:\/\/[^\s"']+/g, "…")
-    .replaceAll(/\b[\w-]+(?:\.[\w-]+)*\.svc(?:\.[\w-]+)*(?::\d+)?(?![\w-])/g, "…")
-    .replaceAll(/\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b/g, "…")
-    .replaceAll(/\[[0-9a-f:]*:[0-9a-f:]*\](?::\d+)?/gi, "…");
+  return { words: inWords(said), isForGood: false, passes: false };
 }
 
 /** What these words of the cluster say; undefined: nothing that is known. */

@@ -3,7 +3,8 @@ import type { Owned, SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/v
 import { VolumeRefused } from "#core/problem.ts";
 import { ApiRefused, isAnother, isForGood, isNotFound } from "./api-error.ts";
 import { readClaim, readVolume } from "./claim.ts";
-import { inWords, timeOf } from "./end-reason.ts";
+import { timeOf } from "./end-reason.ts";
+import { inWords } from "./in-words.ts";
 import { lookWithin, usuallyGoneMs } from "./look-within.ts";
 import { annotation, claimOf, deploymentLabels, label, labelValue } from "./names.ts";
 import type { KubeObject } from "./objects.ts";
