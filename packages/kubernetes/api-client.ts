@@ -33,7 +33,7 @@ export interface ApiClient {
   /** Nothing happens when it is gone, or is another object of that name. */
   remove(path: string, options: RemoveOptions): Promise<void>;
   /** A reply that is read as it comes: a log, a watch. The deadline holds until it begins. */
-  open(path: string, signal: AbortSignal): Promise<IncomingMessage>;
+  open(path: string, signal: AbortSignal, part?: "metadata"): Promise<IncomingMessage>;
   /** Opens a stream of a pod, paused: the caller listens, then resumes it. The deadline holds until it is open. */
   socket(path: string, protocol: StreamProtocol): Promise<WebSocket>;
   close(): void;
@@ -106,9 +106,10 @@ export function apiClient(access: ApiAccess): ApiClient {
         if (!isDone) throw error;
       });
     },
-    open: (path, signal) => {
+    open: (path, signal, part) => {
       const deadline = limit();
-      return exchange({ access, agent, deadline }, { method: "GET", path }, signal);
+      const outgoing = { method: "GET", path, ...(part && { accept: metadataOfEach }) } as const;
+      return exchange({ access, agent, deadline }, outgoing, signal);
     },
     socket: (path, protocol) => openSocket(access, path, protocol, limit()),
     close: () => agent.destroy(),
@@ -117,6 +118,8 @@ export function apiClient(access: ApiAccess): ApiClient {
 
 /** A spec may have a command of 16 KiB, and a page a thousand of them (Kubernetes, API concepts, "Metadata-only fetches"). */
 const metadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+
+const metadataOfEach = metadataOnly.replace("MetadataList", "Metadata");
 
 /** How long another one that is made at the same moment is let go first, at most. */
 const pauseMs = 50;

@@ -25,13 +25,15 @@ async function* runsAmong(changes: AsyncIterable<RunRef | SignalledUpTo>): Async
 /** A server with these pods and no Jobs, that tells of pods what it is given. */
 async function opened(pods: readonly object[], { from, version = "1" }: { from?: string; version?: string } = {}) {
   const [watch, jobWatch] = [Promise.withResolvers<ServerResponse>(), Promise.withResolvers<ServerResponse>()];
+  const nodeWatch = Promise.withResolvers<ServerResponse>();
   server = await loopbackServer((request, response) => {
     const isPods = request.url?.includes("/pods?") ?? false;
+    const isNodes = request.url?.includes("/nodes?") ?? false;
     if (!request.url?.includes("watch=1")) {
       return answerJson(response, { metadata: { resourceVersion: version }, items: isPods ? pods : [] });
     }
     response.writeHead(200).flushHeaders();
-    (isPods ? watch : jobWatch).resolve(response);
+    (isPods ? watch : isNodes ? nodeWatch : jobWatch).resolve(response);
   });
   client = apiClient(server.access);
   const ending = new AbortController();
@@ -55,6 +57,7 @@ async function opened(pods: readonly object[], { from, version = "1" }: { from?:
       }
     })(),
     tell: async (...events: Events) => void (await watch.promise).write(linesOf(events)),
+    tellNodes: async (...events: Events) => void (await nodeWatch.promise).write(linesOf(events)),
     tellJobs: async (...events: Events) => void (await jobWatch.promise).write(linesOf(events)),
     async until(count: number) {
       while (seen.length < count) await new Promise((resolve) => setTimeout(resolve, 5));
@@ -208,6 +211,49 @@ describe("the changes of runs", () => {
     await ended;
 
     expect(seen.join("")).toBe("abaa");
+  });
+
+  it("tell of the runs on a node whose object is deleted, and of no other change of a node", async () => {
+    const { seen, tellNodes, until, ending, ended } = await opened([podOf("a")]);
+    const node = (name: string, resourceVersion: string) => ({ metadata: { name, uid: name, resourceVersion } });
+    await until(1);
+
+    await tellNodes(["ADDED", node("two", "5")], ["MODIFIED", node("one", "6")], ["DELETED", node("one", "7")]);
+    await until(2);
+    ending.abort();
+    await ended;
+    const [listed] = server.requests.filter(({ url }) => url.includes("fieldSelector"));
+
+    expect(seen.join("")).toBe("aa");
+    expect(decodeURIComponent(listed?.url ?? "")).toContain("fieldSelector=spec.nodeName=one");
+    expect(server.requests.filter(({ url }) => url.includes("fieldSelector"))).toHaveLength(1);
+  });
+
+  it("go on with a warning where nodes may not be watched", async () => {
+    const watch = Promise.withResolvers<ServerResponse>();
+    const refused = Promise.withResolvers<string>();
+    server = await loopbackServer((request, response) => {
+      if (request.url?.includes("/nodes?")) return refuse(response, 403, "Forbidden");
+      if (!request.url?.includes("watch=1")) {
+        return answerJson(response, { metadata: { resourceVersion: "1" }, items: [] });
+      }
+      response.writeHead(200).flushHeaders();
+      if (request.url?.includes("/pods?")) watch.resolve(response);
+    });
+    client = apiClient(server.access);
+    const ending = new AbortController();
+    const log = { warn: (event: string) => refused.resolve(event) };
+    const place = { client, paths: pathsOf("environments"), deployment: "one", log };
+    const changes = runsAmong(followRuns(place, ending.signal));
+    const next = changes.next();
+
+    const event = await refused.promise;
+    (await watch.promise).write(linesOf([["ADDED", podOf("a")]]));
+    const { value } = await next;
+    ending.abort();
+
+    expect(event).toBe("the cluster refuses a call");
+    expect(value).toMatchObject({ uid: digits("a") });
   });
 
   it("tell of nothing that only carries the labels of a run", async () => {

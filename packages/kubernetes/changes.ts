@@ -1,4 +1,5 @@
 import type { RunRef, SignalledUpTo } from "#core/ports/compute.ts";
+import { followDeletedNodes } from "./deleted-nodes.ts";
 import { isRunning } from "./gate.ts";
 import type { KnownPods } from "./known-pods.ts";
 import { machineStatusOf } from "./machine-status.ts";
@@ -14,10 +15,11 @@ import { type Follower, follow } from "./watch.ts";
  * changes: each emit costs a look of two or three API calls. Throws where watching is forbidden.
  */
 export async function* followRuns(
-  { client, paths, deployment, known }: Place,
+  place: Place,
   signal: AbortSignal,
   from?: string,
 ): AsyncGenerator<RunRef | SignalledUpTo> {
+  const { client, paths, deployment, known } = place;
   const everyRun = everyRunOf(deployment);
   const changed = changedRuns(signal);
   const ending = new AbortController();
@@ -34,6 +36,7 @@ export async function* followRuns(
   const watching = [
     follow(client, `${paths.jobs}?${everyRun}`, jobFollower, { signal: both, ...(jobs && { from: jobs }) }),
     follow(client, `${paths.pods}?${everyRun}`, podFollower, { signal: both, ...(pods && { from: pods }) }),
+    followDeletedNodes(place, both, changed.emit),
   ].map((one) => one.then(() => undefined, changed.fail));
   try {
     yield* changed.each();

@@ -37,8 +37,8 @@ it(`an hour of ${ENVIRONMENTS} idle environments on ${NODES} nodes costs an API 
   const sweeps = api.requests.length - listings - watches - handovers;
   expect({ listings, watches, handovers, sweeps }).toEqual({
     listings: 60 * (1 + 4),
-    watches: 12 * 2,
-    handovers: 6 * 2,
+    watches: 12 * 3,
+    handovers: 6 * 4,
     sweeps: 12 * 9,
   });
   expect(api.requests.length).toBeLessThanOrEqual(500);
@@ -79,7 +79,7 @@ async function followForTenMinutes(world: MemoryWorld, api: MemoryApi): Promise<
   const beganAt = world.clock.now();
   const passed = () => world.clock.now() - beganAt;
   const sleep = async (ms: number) => {
-    await api.watched(2);
+    await api.watched(3);
     await world.advance(ms);
     api.endWatches();
     if (passed() % (5 * MINUTE) === 0) await compareOrphans(world.ctx);

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { Observation } from "#core/ports/compute.ts";
 import { must } from "#testing/cluster/objects.ts";
+import type { ApiClient } from "./api-client.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "./cluster-fixture.ts";
 import { kubernetesCompute } from "./compute.ts";
 
@@ -129,6 +130,35 @@ describe("a node that does not answer", { retry: 0 }, () => {
 
     expect(left).toEqual(["two"]);
     expect(await until((seen) => seen === undefined)).toBeUndefined();
+  });
+
+  it("has its run looked at once its object is deleted, before the pod is", async () => {
+    const { run, until } = await open();
+    const ending = new AbortController();
+    const job = `/apis/batch/v1/namespaces/${namespace}/jobs/${run.uid}-r1`;
+    await fixture.eventually(
+      () => fixture.client.get<{ readonly status?: { readonly ready?: number } }>(job),
+      ({ status }) => status?.ready === 1,
+    );
+    const watching = Promise.withResolvers<void>();
+    const openNoted: ApiClient["open"] = (path, ...more) => {
+      if (path.startsWith("/api/v1/nodes?")) watching.resolve();
+      return fixture.client.open(path, ...more);
+    };
+    const compute = kubernetesCompute({ ...fixture.options, client: { ...fixture.client, open: openNoted } });
+    const changes = compute.changes(ending.signal)[Symbol.asyncIterator]();
+    // First each run that there is, then the version up to which the watch has come.
+    while (!("upTo" in (await changes.next()).value));
+    await watching.promise;
+
+    await fixture.pretendNodes[0]?.remove();
+    const { value } = await changes.next();
+    const seen = await until(() => true);
+    ending.abort();
+    await changes.return?.();
+
+    expect(value).toMatchObject({ uid: run.uid });
+    expect(seen).toMatchObject({ state: "ready", terminating: false, nodes: [{ silent: "missing" }] });
   });
 
   it("is known by its uid when its name comes back with another machine", async () => {

@@ -7,7 +7,7 @@ import { readNodes } from "./read-nodes.ts";
  * What is kept says only that a node answered then: its silence is seen 2 s later at most, and what is decided by that,
  * after 10 s of it at least, comes so much later and never sooner (docs/architecture.md#not-seen-is-not-gone).
  */
-const keptMs = 2_000;
+export const nodeKeptMs = 2_000;
 
 export type ReadNodes = (names: readonly string[], deadline?: AbortSignal) => Promise<Node[]>;
 
@@ -18,7 +18,7 @@ export type ReadNodes = (names: readonly string[], deadline?: AbortSignal) => Pr
  */
 export function recentNodes(client: ApiClient, now: () => number): ReadNodes {
   const kept = new Map<string, Asked>();
-  const isFresh = ({ at }: Asked) => now() - at >= 0 && now() - at < keptMs;
+  const isFresh = ({ at }: Asked) => now() - at >= 0 && now() - at < nodeKeptMs;
   const ask = async (name: string, deadline: AbortSignal | undefined): Promise<Node | undefined> => {
     const known = kept.get(name);
     const found = known && (await readyInTime(known, name, deadline));

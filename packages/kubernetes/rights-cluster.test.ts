@@ -137,8 +137,8 @@ it("one right less would not be enough: the driver uses each of them", { retry: 
   const ending = new AbortController();
   const watching = watched(compute.changes(ending.signal));
   await fixture.eventually(
-    async () => used.has(`watch pods ${namespace}`) && used.has(`watch jobs ${namespace}`),
-    (both) => both,
+    async () => [`watch pods ${namespace}`, `watch jobs ${namespace}`, "watch nodes"].every((right) => used.has(right)),
+    (areAll) => areAll,
   );
   await compute.listNodes();
   await compute.listParts();

@@ -21,6 +21,8 @@ export interface FollowOptions {
   readonly from?: string;
   /** A watch on which nothing came for so long, bookmarks included, was cut off unseen. */
   readonly silentMs?: number;
+  /** Whether events have only the metadata of their objects. */
+  readonly metadataOnly?: true;
 }
 
 /** The server ends a watch after this by itself, and says each minute up to where it has told. */
@@ -113,7 +115,7 @@ async function* watchOnce<Item>(
   options: FollowOptions,
 ): AsyncGenerator<WatchEvent<Item>> {
   const query = `watch=1&allowWatchBookmarks=true&timeoutSeconds=${watchSeconds}&resourceVersion=${from}`;
-  const response = await client.open(withQuery(path, query), options.signal);
+  const response = await client.open(withQuery(path, query), options.signal, options.metadataOnly && "metadata");
   try {
     for await (const line of linesOf(response, options.silentMs ?? silentMs)) {
       const event = eventOf<Item>(line, path);

@@ -62,7 +62,7 @@ const needed: readonly (readonly [group: string, resource: string, verbs: string
   ["coordination.k8s.io", "leases", "get create patch"],
 ];
 const neededEverywhere: typeof needed = [
-  ["", "nodes", "get list"],
+  ["", "nodes", "get list watch"],
   ["", "pods", "list"],
   ["", "persistentvolumes", "get list patch"],
   ["storage.k8s.io", "storageclasses", "list"],

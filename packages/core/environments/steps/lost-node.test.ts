@@ -573,6 +573,22 @@ test("a wall clock that jumped back does not make a silent machine wait for long
   expect(ended.phase).toBe("failed");
 });
 
+test("a machine whose node object is gone for 10 s leaves an entry in the timeline and goes on", async () => {
+  const job = await running();
+  const said = async () => (await job.read()).events.timeline.map(({ reason }) => reason);
+  const before = (await said()).length;
+
+  job.world.compute.removeNode(job.name);
+  await until(job, MINUTE, isSilent);
+  const early = (await said()).length;
+  await job.world.advance(12 * SECOND);
+  const { phase, end } = await job.read();
+
+  expect(early).toBe(before);
+  expect((await said()).slice(before)).toEqual([expect.stringContaining(`Its machine ${job.name} does not answer`)]);
+  expect([phase, end.outcome]).toEqual(["active", null]);
+});
+
 test("a machine that is silent for more than a minute leaves an entry in the timeline, and one when it is back", async () => {
   const job = await running();
   const node = nodesOf({ h100: 2 }).find(({ name }) => name === job.name);

@@ -21,7 +21,7 @@ export interface MachineLook {
  */
 const SILENT_MS = { missing: 10_000, notReady: 300_000 } as const;
 /** A machine that is silent for less leaves no entry in the timeline. */
-const NOTED_MS = 60_000;
+const NOTED_MS = { missing: SILENT_MS.missing, notReady: 60_000 } as const;
 const NEXT_LOOK_MS = { missing: 10_000, notReady: 30_000 } as const;
 
 /** Whether the machines of a run answer, and whether one that does not is lost. */
@@ -66,7 +66,8 @@ export async function stepLostMachine(
     return endRun({ ...environment, run: { ...environment.run, machines } }, now, `Its machine was lost: ${lost.name}`);
   if (waitsFor !== null) {
     const waiting = { ...environment, run: { ...environment.run, machines }, reason: waitsFor };
-    const isNews = machines.some(({ silent }) => silent && now - silent.since >= NOTED_MS) && !isNoted(environment);
+    const isNews =
+      machines.some(({ silent }) => silent && now - silent.since >= NOTED_MS[silent.how]) && !isNoted(environment);
     return lookAgainAt(
       isNews ? addEntry(waiting, now, waitsFor) : waiting,
       nextLookAt(machines, now),
