@@ -1,5 +1,5 @@
 import { answerError, BerthError, errorFor } from "./errors.ts";
-import { retryDelay, sleep } from "./retry.ts";
+import { mergeSignals, retryDelay, sleep } from "./retry.ts";
 
 export interface CallOptions {
   /** Ends the call, and every wait between its attempts. */
@@ -118,6 +118,8 @@ export class Transport {
   }
 
   #request(method: string, path: string, call: Call, repeat: Call["repeat"], key: string | undefined): SentRequest {
+    // Without the slash, "@other.example" or ".other.example" would send the key to another host.
+    if (!path.startsWith("/")) throw errorFor("A path begins with /", { status: 0, code: "invalid" });
     const url = new URL(this.url + path);
     for (const [name, value] of Object.entries(call.query ?? {})) {
       if (value !== undefined) url.searchParams.set(name, String(value));
@@ -173,11 +175,6 @@ function parseJson(text: string): unknown {
 function reasonOf(error: unknown): string {
   const { cause, message } = error as { cause?: { code?: string; message?: string }; message?: string };
   return cause?.code ?? cause?.message ?? message ?? "unknown";
-}
-
-function mergeSignals(...signals: (AbortSignal | undefined)[]): AbortSignal | undefined {
-  const given = signals.filter((signal) => signal !== undefined);
-  return given.length > 1 ? AbortSignal.any(given) : given[0];
 }
 
 function abortable<Value>(promise: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
