@@ -44,7 +44,7 @@ export const up = buildCommand({
   docs: {
     brief: "Start a job and wait until it is active",
     fullDescription:
-      "Ctrl-C stops the wait and leaves the job alone. Words behind -- are the job's command. Without a command the job lives until its time is over.",
+      "Ctrl-C stops the wait and leaves the job alone. Words behind -- are the job's command, and a single word is a line for its shell. Without a command the job lives until its time is over.",
     customUsage: ["--type h100 --gpus 1 --hours 2 [--disk data] [name] [-- command…]"],
   },
 });

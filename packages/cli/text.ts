@@ -51,6 +51,13 @@ export function parseDuration(text: string, unit: "s" | "h"): number {
   return seconds;
 }
 
+/** Returns one command for a shell. A single word is a command line already; several words reach the program as typed. */
+export function shellCommand(words: readonly string[]): string {
+  const [only = ""] = words;
+  if (words.length < 2) return only;
+  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : shellWord(word))).join(" ");
+}
+
 /** Returns a word that every POSIX shell reads as it is. */
 export function shellWord(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;

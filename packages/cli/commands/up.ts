@@ -8,7 +8,7 @@ import { machineOfType } from "../machines.ts";
 import { ownSshKey } from "../ssh-key.ts";
 import { rememberKey } from "../ssh-session.ts";
 import { interruptSignal, out, outJson, say } from "../terminal.ts";
-import { printable, timeSpan } from "../text.ts";
+import { printable, shellCommand, timeSpan } from "../text.ts";
 import { detached, watchJob } from "../watch-job.ts";
 import { wordsAfterDashes } from "../words-after-dashes.ts";
 import { describeJob } from "./show.ts";
@@ -88,7 +88,7 @@ function submitBody(flags: UpFlags, name: string | undefined): SubmitJob {
     ...(flags.env !== undefined && { env_vars: variables(flags.env) }),
     ...(flags.github !== undefined && { github_user: flags.github }),
     ...(flags.jupyter && { jupyter_enabled: true }),
-    ...(command.length > 0 && { command: command.join(" ") }),
+    ...(command.length > 0 && { command: shellCommand(command) }),
   };
 }
 
