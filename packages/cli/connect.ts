@@ -2,7 +2,7 @@ import { Berth } from "../sdk/berth.ts";
 import { CliError, exitCodes } from "./failure.ts";
 import { findLocalStack } from "./local-stack.ts";
 import { logIn } from "./log-in.ts";
-import { type Profile, readProfiles, saveProfile } from "./profiles.ts";
+import { type Profile, readProfiles, renewProfile, saveProfile } from "./profiles.ts";
 import { withLock } from "./state.ts";
 import { say } from "./terminal.ts";
 import { version } from "./version.ts";
@@ -58,7 +58,7 @@ function renew(url: string, refused: Profile): Promise<string> {
     const stored = readProfiles().profiles[url];
     if (stored && stored.key !== refused.key && isFresh(stored)) return stored.key;
     const renewed = await logIn(url, refused.source);
-    saveProfile(url, renewed);
+    renewProfile(url, renewed);
     return renewed.key;
   });
 }

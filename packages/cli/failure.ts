@@ -72,7 +72,8 @@ export function describeError(error: unknown): string {
   const lines = [`error: ${printable(message)}`];
   const hint = error instanceof BerthError ? (hintsByCode[exitCodeOf(error)] ?? error.hint) : hintOf(error);
   if (hint !== undefined) lines.push(`hint: ${hint}`);
-  if (error instanceof BerthError && error.requestId !== undefined) lines.push(`request id: ${error.requestId}`);
+  if (error instanceof BerthError && error.requestId !== undefined)
+    lines.push(`request id: ${printable(error.requestId)}`);
   return lines.join("\n");
 }
 

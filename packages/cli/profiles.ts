@@ -36,10 +36,18 @@ export function saveProfile(url: string, profile: Profile): void {
   write({ current: url, profiles: { ...profiles, [url]: profile } });
 }
 
-/** Removes a profile. Another one becomes the current one, if there is one. */
+/** Stores a renewed key. The current profile stays the current one. */
+export function renewProfile(url: string, profile: Profile): void {
+  const { current = url, profiles } = readProfiles();
+  write({ current, profiles: { ...profiles, [url]: profile } });
+}
+
+/** Removes a profile. If it was the current one, another one becomes current. */
 export function removeProfile(url: string): void {
-  const { [url]: _, ...rest } = readProfiles().profiles;
-  const [current] = Object.keys(rest);
+  const { current: previous, profiles } = readProfiles();
+  const { [url]: _, ...rest } = profiles;
+  const [first] = Object.keys(rest);
+  const current = previous === url ? first : previous;
   write({ ...(current !== undefined && { current }), profiles: rest });
 }
 

@@ -3,10 +3,14 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CliError, exitCodes } from "./failure.ts";
+import { printable } from "./text.ts";
 
 /** Returns the path of a file in the CLI's own directory. */
 export function statePath(...names: string[]): string {
   const { XDG_CONFIG_HOME, HOME } = process.env;
+  // Some names are job ids, which the server chooses.
+  const wrong = names.find((name) => !/^\w[\w.-]*$/.test(name));
+  if (wrong !== undefined) throw new CliError(`'${printable(wrong)}' is no name of a file`, exitCodes.failed);
   const base = XDG_CONFIG_HOME || join(HOME || homedir(), ".config");
   return join(base, "berth", ...names);
 }
