@@ -71,6 +71,34 @@ test("a machine whose node object is gone for 10 s and that its provider says is
   expect(await job.world.compute.observe(ended.uid, 1)).toBeUndefined();
 });
 
+test.each([
+  ["its provider says gone ends the job", "gone", "failed"],
+  ["its provider says running is waited for", "running", "preparing"],
+] as const)("a bound machine that is lost during a withdrawal and that %s", async (_, state, phase) => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  const { uid } = await createEnvironment(world.as("alice"), newEnvironment("job", { gpus: 16, hours: 24 }));
+  world.compute.program(uid, { kind: "neverBinds", reason: "0/2 nodes are available", first: 1 });
+  await world.advance(5 * SECOND);
+  const [bound] = (await world.compute.observe(uid, 1))?.nodes ?? [];
+  if (!bound) throw new Error("No machine is bound");
+  const { remove } = world.compute;
+  let removals = 0;
+  world.compute.remove = async (...input) => {
+    removals += 1;
+    world.compute.removeNode(bound.name);
+    world.compute.setMachine(bound.uid, state);
+    return remove(...input);
+  };
+
+  await world.advance(10 * MINUTE);
+
+  const words = state === "gone" ? `Its machine was lost: ${bound.name}` : `Its machine ${bound.name} does not answer`;
+  expect(await world.read("alice", "job")).toMatchObject({ phase, reason: expect.stringContaining(words) });
+  expect(world.compute.isLive(uid, 1)).toBe(state !== "gone");
+  // A removal every five seconds would be more than a hundred.
+  expect(removals).toBeLessThan(40);
+});
+
 test("a machine that does not answer is waited for without a listing of all machines", async () => {
   const job = await running({ disk: { name: "data", sizeGb: 10 } });
   const key = keyText(keyOf(await job.read()));

@@ -148,7 +148,8 @@ const reasonOf = {
   unknown: (name) => `Its machine ${name} does not answer; waiting for it or the operator's word`,
 } satisfies Record<ProviderState, (name: string) => string>;
 
-function nextLookAt(machines: readonly Machine[], now: number): number {
+/** Returns when silent machines are looked at again. */
+export function nextLookAt(machines: readonly Machine[], now: number): number {
   const pauses = machines.flatMap(({ silent }) => (silent ? [pauseOf(silent, now)] : []));
   return now + Math.min(...pauses);
 }

@@ -9,6 +9,7 @@ import { noRun } from "../record/run-state.ts";
 import { changed, lookAgainAt, tellingPool, waited } from "../record/step-result.ts";
 import { enter } from "../record/transitions.ts";
 import { endRun } from "./end-run.ts";
+import { lookAtMachines, nextLookAt } from "./lost-node.ts";
 import { noStartFrom, noteRemoval, releasableAt, tombstonesFor } from "./release.ts";
 import { isUsable, reasonOfReturn } from "./return-reason.ts";
 
@@ -59,8 +60,14 @@ export async function withdraw(
   }
   const noStart = noStartFrom(environment, now);
   if (observed || environment.run.removedAt === null) {
-    const removed = await removeUnbound(ctx, noStart, now);
-    return removed ? waited(removed, now, "removes the unbound run") : waited(environment, now, "sees its run bound");
+    // One of several machines may be bound already, and lost. The end of the run frees the pod and the disk on it.
+    const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, observed?.nodes ?? [], now);
+    const seen = machines.length > 0 ? { ...noStart, run: { ...noStart.run, machines } } : noStart;
+    if (lost) return endRun(seen, now, `Its machine was lost: ${lost.name}`);
+    const removed = await removeUnbound(ctx, seen, now);
+    if (!removed) return waited(environment, now, "sees its run bound");
+    if (waitsFor === null) return waited(removed, now, "removes the unbound run");
+    return lookAgainAt({ ...removed, reason: waitsFor }, nextLookAt(machines, now), "waits for its machine");
   }
   const freeAt = releasableAt(noStart, now);
   if (now < freeAt) return lookAgainAt(noStart, freeAt, "waits until nobody can start it any more");
