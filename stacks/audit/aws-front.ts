@@ -40,7 +40,9 @@ export async function startAwsFront({ endpoint }: MotoAccount, kube: KubeServer)
     }
     const answer = await passOn(endpoint, agent, call);
     const text = action === "eks:DescribeCluster" && answer.status === 200 ? named(answer.body, kube) : answer.body;
-    const { "transfer-encoding": _, "content-length": __, connection: ___, ...headers } = answer.headers;
+    // Functions run at the time of their case, and would take the account's date for the right one.
+    const { "transfer-encoding": _, "content-length": __, connection: ___, date: ____, ...headers } = answer.headers;
+    response.sendDate = false;
     // To HEAD and 204 nothing is answered.
     response.writeHead(answer.status, headers).end(text.length === 0 ? undefined : text);
   });

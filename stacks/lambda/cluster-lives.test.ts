@@ -111,6 +111,6 @@ test("a chat message reaches the server in a session's pod, and its answer the c
   expect(asleep).toMatchObject({ status: 202, body: { status: "queued" } });
   expect(awake).toEqual({
     status: 200,
-    body: { uuid: body.uuid, status: "processed", pod_response: { reply: "POST /chat second" } },
+    body: { uuid: body.uuid, status: "processed", message_id: "2", pod_response: { reply: "POST /chat second" } },
   });
 });

@@ -38,7 +38,13 @@ export async function startLocal(
     ids: systemIds(),
     log,
     settings: readSettings(variablesIn(resources)),
-    deployment: { version, startedAt: clock.now(), isolation: "container", limits: "container (memory, cpu)" },
+    deployment: {
+      version,
+      startedAt: clock.now(),
+      isolation: "container",
+      limits: "container (memory, cpu)",
+      region: REGION,
+    },
   };
   const server = await startServer(() => runtime, endpoints, { port: 0, setting: "PORT", sockets });
   return {

@@ -7,6 +7,7 @@ import { requestCancel } from "../environments/verbs/requests.ts";
 import { directoryKey } from "../keys.ts";
 import type { Item } from "../ports/table.ts";
 import { createDisk } from "./create.ts";
+import { readDirectory } from "./directory.ts";
 import { parseDisk } from "./parse.ts";
 import type { Disk } from "./record.ts";
 import { deleteDisk } from "./requests.ts";
@@ -256,12 +257,14 @@ describe("a snapshot of a deleted disk that cannot be removed", () => {
     await deleteDisk(alice, "data");
     await world.advance(24 * HOUR);
     const left = [world.volumes.volumeIds(), world.volumes.snapshotIds()];
-    const { uid, ...stuck } = diskOf(world);
+    const { uid, owner, ...stuck } = diskOf(world);
+    const { names } = await readDirectory(alice, owner);
     const made = await createDisk(alice, { name: "data", sizeGb: 10 });
     unlock();
     await world.advance(2 * HOUR);
 
     expect(left).toEqual([[], [locked]]);
+    expect(names).toEqual([]);
     expect(stuck).toMatchObject({ phase: "purging", fault: `Cannot be purged: ${locked}: ${IN_USE}` });
     expect(made.name).toBe("data");
     expect(await getDisk(alice, "data")).toMatchObject({ name: "data", disk: { snapshots: [], phase: "available" } });

@@ -120,8 +120,9 @@ describe("access to a run", () => {
 
   it("starts a program, again whenever it ends, and goes on with it where it is still wanted", async () => {
     await fixture.run([]);
+    const port = await freePort();
     const wanted = (revision: number, token: string) =>
-      setAccess({ revision, services: { jupyter: { words: server("starts"), env: { TOKEN: token }, port: 1 } } });
+      setAccess({ revision, services: { jupyter: { words: server("starts"), env: { TOKEN: token }, port } } });
 
     await wanted(1, "a");
     await until(async () => (await status()).services.jupyter !== undefined);
