@@ -1,11 +1,10 @@
 import { spawn } from "node:child_process";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Forwards } from "./forwards.ts";
 import { commandInside, type Inside } from "./inside.ts";
-import { answerOf, endGroup, exitOf } from "./jupyter.ts";
 import { idePassword, type LocalPort, notePlaceholder } from "./local-ports.ts";
 import type { Placeholders } from "./placeholder.ts";
 import type { LaunchPlan } from "./plan.ts";
+import { keepRunning, wordsFor } from "./web-program.ts";
 
 /** Returns what the page of a run without code-server advises. */
 export function adviceOnIde(plan: Pick<LaunchPlan, "command" | "env">): string {
@@ -28,37 +27,13 @@ interface Serving {
 export async function serveIde({ directory, inside, ports, forwards, placeholders, signal }: Serving): Promise<void> {
   const port = ports.find(({ hasLogin }) => hasLogin);
   if (!port || !inside) return;
-  const why = await keepRunning(inside, port.local, signal);
-  if (why === undefined || signal.aborted) return;
+  const begin = async () => ({ child: start(inside, port.local), port: port.local });
+  const onAnswer = () => undefined;
+  const givenUp = await keepRunning({ place: inside, path: "/healthz", start: begin, onAnswer, signal });
+  if (!givenUp || signal.aborted) return;
   forwards.shut(port.local);
-  await placeholders.replace(port, why);
+  await placeholders.replace(port, wordsFor("code-server", givenUp));
   notePlaceholder(directory, port);
-}
-
-const mostFailures = 3;
-const longestPauseMs = 10_000;
-
-/** Returns why code-server was given up, or undefined once `signal` is aborted. */
-async function keepRunning(inside: Inside, port: number, signal: AbortSignal): Promise<string | undefined> {
-  let hasAnswered = false;
-  for (let failures = 1; !signal.aborted; failures += 1) {
-    const child = start(inside, port);
-    const exit = exitOf(child);
-    const kill = () => void endGroup(child, exit);
-    signal.addEventListener("abort", kill, { once: true });
-    const answer = await answerOf(inside, { port, path: "/healthz" }, exit, signal);
-    if (answer === "answers") {
-      hasAnswered = true;
-      failures = 0;
-    }
-    if (answer === "silent") kill();
-    const code = await exit;
-    signal.removeEventListener("abort", kill);
-    if (!hasAnswered && answer === "silent") return "code-server did not answer within 60 s";
-    if (!hasAnswered && failures >= mostFailures) return `code-server ended at once (exit code ${code})`;
-    await sleep(Math.min(250 * 2 ** failures, longestPauseMs), undefined, { signal }).catch(() => undefined);
-  }
-  return undefined;
 }
 
 /**
