@@ -75,7 +75,7 @@ describe("the page of a session", { retry: 0 }, () => {
     await api("DELETE", `/session/${uuid}`);
 
     expect(workspace_url).toBe(`http://vs-code-${uuid}.preview.localhost:${port}`);
-    expect([page.body, awake.body].map((body) => body.includes("A placeholder"))).toEqual([true, true]);
+    expect([page.body, awake.body]).toEqual(Array(2).fill(expect.stringContaining(" from /")));
     expect(others.map(({ status }) => status)).toEqual([401, 404]);
     expect([notThere.status, notThere.body]).toEqual([404, others[1]?.body]);
     expect(asleep.status).toBe(503);
@@ -97,7 +97,7 @@ describe("the page of a session", { retry: 0 }, () => {
     ];
 
     expect(answers.map(({ status }) => status)).toEqual([401, 200, 401]);
-    expect(answers[1]?.body).toContain("A placeholder");
+    expect(answers[1]?.body).toContain(" from /");
     expect(await api("POST", "/chat", { message: "x" })).not.toHaveProperty("reply");
     await api("DELETE", `/session/${uuid}`);
   });
@@ -191,7 +191,7 @@ describe("a workspace's access", () => {
 });
 
 describe("a WebSocket to a page", { retry: 0 }, () => {
-  it("is what the page makes of it: a placeholder has none, and none comes so far without a key", async () => {
+  it("reaches the code-server of a session with a key of its owner, and nothing without one", async () => {
     const { uuid, workspace_url } = await api("POST", "/session/create", { user_id: "user@example.com" });
     await eventually(
       () => open(workspace_url, basic(key)),
@@ -200,14 +200,15 @@ describe("a WebSocket to a page", { retry: 0 }, () => {
     const { host } = new URL(workspace_url);
     const statusOf = async (authorization: string) => {
       const ws = new WebSocket(`ws://127.0.0.1:${port}/`, { headers: { host, authorization } });
-      const [, answer] = await once(
-        ws.on("error", () => undefined),
-        "unexpected-response",
-      );
-      return answer.statusCode;
+      ws.on("error", () => undefined);
+      const opened = once(ws, "open").then(() => 101);
+      const refused = once(ws, "unexpected-response").then(([, answer]) => answer.statusCode);
+      const status = await Promise.race([opened, refused]);
+      ws.terminate();
+      return status;
     };
 
-    expect([await statusOf(basic(key)), await statusOf(basic("k".repeat(43)))]).toEqual([200, 401]);
+    expect([await statusOf(basic(key)), await statusOf(basic("k".repeat(43)))]).toEqual([101, 401]);
     await api("DELETE", `/session/${uuid}`);
   });
 });

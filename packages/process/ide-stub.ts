@@ -9,14 +9,37 @@ export function writeIdeStub(bin: string, node: string, source = serving): void 
   writeFileSync(join(bin, "code-server"), script, { mode: 0o755 });
 }
 
-/** Answers `/healthz` to everybody, a login page to strangers, and its words and place to who has the password. */
+/**
+ * Answers `/healthz` to everybody, a login page to strangers, and its words and place to a visitor with the password or
+ * the cookie of a login. `/echo` shows a request, and a WebSocket returns what it is sent.
+ */
 const serving = `
+const { text } = require("node:stream/consumers");
 const words = process.argv.slice(2);
 const [host, port] = words.find((word) => word.startsWith("--bind-addr=")).slice(12).split(":");
-require("node:http").createServer((request, response) => {
+const session = "code-server-session=" + require("node:crypto").randomBytes(8).toString("hex");
+const isRight = (password) => words.includes("--auth=password") && password === process.env.PASSWORD;
+const hasSession = ({ headers }) => headers.cookie?.split("; ")[0] === session;
+const server = require("node:http").createServer(async (request, response) => {
   const { pathname, searchParams } = new URL(request.url, "http://localhost");
   if (pathname === "/healthz") return response.end("alive");
-  const isIn = words.includes("--auth=password") && searchParams.get("password") === process.env.PASSWORD;
-  response.end(isIn ? words.at(-1) + " from " + process.cwd() : "Enter the password");
-}).listen(Number(port), host);
+  if (pathname === "/login" && request.method === "POST") {
+    const isIn = isRight(new URLSearchParams(await text(request)).get("password"));
+    return response.writeHead(302, { location: "./", ...(isIn && { "set-cookie": session + "; Path=/" }) }).end();
+  }
+  if (!isRight(searchParams.get("password")) && !hasSession(request)) return response.end("Enter the password");
+  if (pathname !== "/echo") return response.end(words.at(-1) + " from " + process.cwd());
+  const seen = { method: request.method, url: request.url, host: request.headers.host, body: await text(request) };
+  const cookies = request.headers.cookie.split("; ").slice(1);
+  response.writeHead(201, { "set-cookie": ["a=1", "b=2"] }).end(JSON.stringify({ ...seen, cookies }));
+});
+server.on("upgrade", (request, socket) => {
+  if (!hasSession(request)) return socket.end("HTTP/1.1 403 Forbidden\\r\\nContent-Length: 0\\r\\n\\r\\n");
+  const words = request.headers["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+  const accept = require("node:crypto").createHash("sha1").update(words).digest("base64");
+  const lines = ["HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: websocket"];
+  socket.write([...lines, "Sec-WebSocket-Accept: " + accept, "", ""].join("\\r\\n"));
+  socket.on("error", () => undefined).pipe(socket);
+});
+server.listen(Number(port), host);
 `;

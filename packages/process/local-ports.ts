@@ -11,6 +11,8 @@ export interface LocalPort extends RunPort {
   readonly hasPlaceholder: boolean;
   /** Whether its page asks for its own password. */
   readonly hasLogin?: boolean;
+  /** Whether its placeholder answers chats alone and passes all other requests on to code-server. */
+  readonly hasIde?: boolean;
 }
 
 const file = "ports.json";
@@ -21,15 +23,17 @@ const file = "ports.json";
  */
 export async function openPorts(
   directory: string,
-  plan: Pick<LaunchPlan, "ports" | "command" | "env" | "programs">,
+  plan: Pick<LaunchPlan, "ports" | "command" | "env" | "image" | "programs">,
 ): Promise<LocalPort[]> {
   const { ports, command, env, programs } = plan;
-  const ide = hasIde(plan) ? ports.find(({ kind }) => kind === "http") : undefined;
+  const hasIde = servesIde(plan) && isOnPath("code-server", env.PATH ?? programs.path);
+  const ide = hasIde ? ports.find(({ kind }) => kind === "http") : undefined;
   const lacksJupyter = () => !isOnPath("jupyter", env.PATH ?? programs.path);
   const served = ports.flatMap((port) => {
     if (port.kind === "ssh") return [];
     if (port.kind === "jupyter") return lacksJupyter() ? [{ ...port, hasPlaceholder: true }] : [];
-    if (port === ide) return [{ ...port, hasPlaceholder: false, hasLogin: true }];
+    if (port === ide && idePassword(plan) !== undefined) return [{ ...port, hasPlaceholder: false, hasLogin: true }];
+    if (port === ide) return [{ ...port, hasPlaceholder: true, hasIde: true }];
     return [{ ...port, hasPlaceholder: port.kind === "http" && command === null }];
   });
   const free = await findFreePorts(served.length);
@@ -44,18 +48,21 @@ export function readPorts(directory: string): readonly LocalPort[] {
 }
 
 /** Returns the password of code-server where the image of a run would serve that at its first HTTP port. */
-export function idePassword({ command, env }: Pick<LaunchPlan, "command" | "env">): string | undefined {
+function idePassword({ command, env }: Pick<LaunchPlan, "command" | "env">): string | undefined {
   return command === null ? env.CODE_SERVER_PASSWORD || undefined : undefined;
 }
 
-function hasIde(plan: Pick<LaunchPlan, "command" | "env" | "programs">): boolean {
-  return idePassword(plan) !== undefined && isOnPath("code-server", plan.env.PATH ?? plan.programs.path);
+/** Reports whether the image of a run would serve code-server: the run has a password for it, or the image is code-server. */
+export function servesIde(plan: Pick<LaunchPlan, "command" | "env" | "image">): boolean {
+  const isIde = plan.command === null && /(^|\/)code-server([:@]|$)/.test(plan.image);
+  return isIde || idePassword(plan) !== undefined;
 }
 
-/** Writes down that a placeholder has taken the place of what a run served at a port. */
+/** Records that only a placeholder answers at a port from now on, because its program was given up. */
 export function notePlaceholder(directory: string, { port }: LocalPort): void {
-  const ports = readPorts(directory).map(({ hasLogin, ...one }) => {
-    return one.port === port ? { ...one, hasPlaceholder: true } : { ...one, ...(hasLogin && { hasLogin }) };
+  const ports = readPorts(directory).map(({ hasLogin, hasIde, ...one }) => {
+    if (one.port === port) return { ...one, hasPlaceholder: true };
+    return { ...one, ...(hasLogin && { hasLogin }), ...(hasIde && { hasIde }) };
   });
   writeWhole(directory, file, JSON.stringify(ports));
 }

@@ -100,7 +100,8 @@ function notesOf(directory: string, run: RunRecord | undefined): string[] {
     imageNote,
     ...(run ? [run.volumes.length > 0 ? volumeNote : noVolumeNote] : []),
     ...(/^python\b/.test(run?.image ?? "") && run?.hasSparePython ? [pythonNote] : []),
-    ...placeholders.map(({ port, kind }) => {
+    ...placeholders.map(({ port, kind, hasIde }) => {
+      if (hasIde) return `code-server of this machine serves port ${port}, and a placeholder answers its chats`;
       const why = kind === "jupyter" ? "this machine has no Jupyter" : "it has no command";
       return `a placeholder answers on port ${port}: ${why}`;
     }),

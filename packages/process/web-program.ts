@@ -12,6 +12,8 @@ export interface WebProgram {
   readonly start: (failures: number) => Promise<StartedProgram>;
   /** Called when a started program answers. A program for which this fails counts as failed. */
   readonly onAnswer: (started: StartedProgram) => unknown;
+  /** Called when a started program has ended. */
+  readonly onEnd?: () => void;
   readonly signal: AbortSignal;
 }
 
@@ -35,7 +37,7 @@ export const notFound = 127;
  * never answered.
  */
 export async function keepRunning(program: WebProgram): Promise<GivenUp | undefined> {
-  const { start, signal } = program;
+  const { start, onEnd, signal } = program;
   let hasAnswered = false;
   for (let failures = 0; !signal.aborted; failures += 1) {
     const started = await start(failures);
@@ -50,6 +52,7 @@ export async function keepRunning(program: WebProgram): Promise<GivenUp | undefi
     const exitCode = await exit;
     signal.removeEventListener("abort", kill);
     if (signal.aborted) return undefined;
+    onEnd?.();
     if (!hasAnswered && answer === "silent") return { why: "silent" };
     if (!hasAnswered && (exitCode === notFound || failures + 1 >= mostFailures)) return { why: "ended", exitCode };
     await sleep(Math.min(250 * 2 ** failures, longestPauseMs), undefined, { signal }).catch(() => undefined);

@@ -1,0 +1,63 @@
+import { type ClientRequest, type IncomingMessage, request, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { type Duplex, pipeline } from "node:stream";
+
+/** A program on this machine that serves a page to its own login alone. */
+export interface PageProgram {
+  readonly port: number;
+  /** The cookies of a login. */
+  readonly cookie: string;
+}
+
+/** Passes a request on with the login of the page, and calls `fail` if nothing answers. */
+export function passOn(asked: IncomingMessage, reply: ServerResponse, page: PageProgram, fail: () => void): void {
+  const passed = ask(asked, page);
+  const giveUp = () => (reply.headersSent ? reply.destroy() : fail());
+  passed.once("response", (answer) => giveBack(answer, reply)).on("error", giveUp);
+  reply.once("close", () => passed.destroy());
+  asked.pipe(passed);
+}
+
+/** Passes a WebSocket on with the login of the page: once the page has agreed, every byte both ways. */
+export function passUpgrade(asked: IncomingMessage, socket: Duplex, head: Buffer, page: PageProgram): void {
+  const passed = ask(asked, page);
+  passed.once("upgrade", (answer, inner, innerHead) => {
+    socket.write(statusLines(answer), "latin1");
+    socket.write(innerHead);
+    inner.write(head);
+    pipeline(socket, inner, () => socket.destroy());
+    pipeline(inner, socket, () => inner.destroy());
+  });
+  passed.once("response", (answer) => {
+    const reply = new ServerResponse(asked);
+    reply.shouldKeepAlive = false;
+    reply.assignSocket(socket as Socket);
+    reply.once("finish", () => socket.end());
+    giveBack(answer, reply);
+  });
+  passed.on("error", () => socket.destroy());
+  socket.on("error", () => passed.destroy()).once("close", () => passed.destroy());
+  passed.end();
+}
+
+/** The login comes first: of two cookies with one name a server takes the first (RFC 6265, 5.4, as all parsers do). */
+function ask({ method = "GET", url, headers }: IncomingMessage, { port, cookie }: PageProgram): ClientRequest {
+  const cookies = headers.cookie === undefined ? cookie : `${cookie}; ${headers.cookie}`;
+  const place = { host: "127.0.0.1", port, method, path: url ?? "/" };
+  // A connection for each request, because another run may be given the port later.
+  return request({ ...place, headers: { ...headers, cookie: cookies }, agent: false, setHost: false });
+}
+
+/** The headers of one connection (RFC 9110, 7.6.1). Node writes these itself. */
+const hopByHop = ["connection", "keep-alive", "transfer-encoding"];
+
+function giveBack(answer: IncomingMessage, reply: ServerResponse): void {
+  const headers = Object.entries(answer.headersDistinct).filter(([name]) => !hopByHop.includes(name));
+  reply.writeHead(answer.statusCode ?? 502, Object.fromEntries(headers)).flushHeaders();
+  pipeline(answer, reply, () => undefined);
+}
+
+function statusLines({ statusCode, statusMessage, rawHeaders }: IncomingMessage): string {
+  const lines = rawHeaders.flatMap((name, n) => (n % 2 === 0 ? [`${name}: ${rawHeaders[n + 1]}`] : []));
+  return `${[`HTTP/1.1 ${statusCode} ${statusMessage}`, ...lines].join("\r\n")}\r\n\r\n`;
+}
