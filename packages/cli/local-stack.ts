@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { readState } from "./state.ts";
 
@@ -23,10 +24,16 @@ export function findLocalStack(): LocalStack | undefined {
   return homes.map(runningStack).find((stack) => stack !== undefined);
 }
 
-/** Returns the stack that runs in a home. */
+/**
+ * Returns the stack that runs in a home. Ignores a home of another user and a stack elsewhere: a cloned repository or
+ * `/tmp` may hold a `.berth` that would lead keys to a stranger.
+ */
 export function runningStack(home: string): LocalStack | undefined {
-  const record = readState(join(home, "stack.json")) as StackRecord | undefined;
+  const path = join(home, "stack.json");
+  if (statSync(path, { throwIfNoEntry: false })?.uid !== process.getuid?.()) return undefined;
+  const record = readState(path) as StackRecord | undefined;
   if (typeof record?.url !== "string" || typeof record.stsUrl !== "string") return undefined;
+  if (![record.url, record.stsUrl].every(isLoopback)) return undefined;
   return record.stopped || !isAlive(record.process.pid) ? undefined : { home, url: record.url, stsUrl: record.stsUrl };
 }
 
@@ -41,6 +48,11 @@ interface StackRecord {
   readonly stsUrl: unknown;
   readonly stopped: boolean;
   readonly process: { readonly pid: number };
+}
+
+function isLoopback(url: string): boolean {
+  const { protocol, hostname } = URL.canParse(url) ? new URL(url) : { protocol: "", hostname: "" };
+  return protocol === "http:" && /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(hostname);
 }
 
 function ancestors(path: string): string[] {
