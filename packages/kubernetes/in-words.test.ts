@@ -22,12 +22,12 @@ const shown = (reference: string, why: string) =>
 
 describe("what users read of a cluster's message", () => {
   it("keeps the registry of an image, and hides the name server that was asked for it", () => {
-    const image = "registry.example.com/team/app:1";
-    const url = "https://registry.example.com/v2/team/app/manifests/1";
-    const why = "dial tcp: lookup registry.example.com on 10.96.0.10:53: no such host";
+    const image = "images.example.com/team/app:1";
+    const url = "https://images.example.com/v2/team/app/manifests/1";
+    const why = "dial tcp: lookup images.example.com on 10.96.0.10:53: no such host";
 
     expect(unpulled(image, pulling(image, url, why))).toBe(
-      shown(image, "dial tcp: lookup registry.example.com on …: no such host"),
+      shown(image, "dial tcp: lookup images.example.com on …: no such host"),
     );
   });
 
@@ -61,10 +61,10 @@ describe("what users read of a cluster's message", () => {
   });
 
   it("shows a URL of the user's registry as its host", () => {
-    const message = "unexpected status from HEAD request to https://registry.example.com/v2/app/manifests/1: 502";
+    const message = "unexpected status from HEAD request to https://images.example.com/v2/app/manifests/1: 502";
 
-    expect(unpulled("registry.example.com/app:1", message)).toBe(
-      "The image could not be pulled yet: unexpected status from HEAD request to registry.example.com: 502",
+    expect(unpulled("images.example.com/app:1", message)).toBe(
+      "The image could not be pulled yet: unexpected status from HEAD request to images.example.com: 502",
     );
   });
 
