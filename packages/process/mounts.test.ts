@@ -68,7 +68,7 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
     await eventually(fixture.observe, (seen) => seen?.state === "ready");
     const exec = {
       id: "e",
-      words: ["/bin/sh", "-c", `until cat "$HOME/.profile"; do sleep 0.1; done 2>&-; echo "$HOME"`],
+      words: ["/bin/sh", "-c", `until grep kept "$HOME/.profile"; do sleep 0.1; done 2>&-; echo "$HOME"`],
       stdin: "",
       env: {},
       directory: undefined,
