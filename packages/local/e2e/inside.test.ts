@@ -116,10 +116,12 @@ async function diskOfAnother(stack: StackProcess, env: Readonly<Record<string, s
   const command = `echo "${note}" >"$WORKSPACE/note"; exec sleep 3600`;
   await jobClient(stack.url, String(key)).submit({ ...machine, disk_name: "theirs", command });
   const volumes = join(fixture.home, "volumes");
+  // A directory whose name begins with a dot is being made, and may get its name while it is read.
   const find = () =>
-    readdirSync(volumes, { recursive: true })
-      .map(String)
-      .find((name) => name.endsWith("/note"));
+    readdirSync(volumes, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
+      .flatMap(({ name }) => readdirSync(join(volumes, name), { recursive: true }).map((path) => join(name, `${path}`)))
+      .find((path) => path.endsWith("/note"));
   return join(volumes, (await eventually(find, (name) => name !== undefined)) ?? "");
 }
 
