@@ -6,8 +6,8 @@ import { prometheusText, prometheusType } from "#http/prometheus.ts";
 import { metricFamilies } from "./parts/metric-families.ts";
 
 /**
- * Needs no key, so it must never be served at the public address: each server chooses a place. Its numbers come from
- * the stores, so they include requests, looks and plans of other processes.
+ * Needs no key, so a server must never serve it at the public address. The numbers come from the stores, so they include
+ * requests, looks and plans of other processes.
  */
 export const internal = gpuDev.get(
   "/metrics",

@@ -1,7 +1,7 @@
 import type { GithubKeys } from "#core/ports/github-keys.ts";
 import { readConfig } from "./config.ts";
 
-/** Of the address that GITHUB_KEYS_URL names. */
+/** Creates the port for the address in GITHUB_KEYS_URL. */
 export const githubKeys = (): GithubKeys => httpGithubKeys(readConfig(["GITHUB_KEYS_URL"]).GITHUB_KEYS_URL);
 
 // docs/apis/gpu-dev.md#job-actions bounds how long a fetch takes and how much it reads.

@@ -2,7 +2,7 @@ import type { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { isTooOld, type ReadAt, readAtNow } from "#core/budget.ts";
 import type { Clock } from "#core/ports/clock.ts";
 
-/** A measurement is forgotten after this time: the clock may have been set meanwhile. */
+/** Measurements expire after this time, because someone may set the clock. */
 const REMEMBERED_MS = 10_000;
 
 /**

@@ -92,8 +92,8 @@ async function putTogether(
 }
 
 /**
- * Which put of a transaction was refused since its condition does not hold, or since somebody else is writing that item;
- * undefined: it failed for another reason.
+ * Returns the index of the put whose condition failed, or whose item another transaction is writing. Returns undefined if
+ * the transaction failed for another reason.
  */
 function refusedPut(error: unknown): number | undefined {
   if (!(error instanceof TransactionCanceledException)) return undefined;
@@ -118,7 +118,7 @@ function conditionOf(ifWriter: string | null | undefined) {
   };
 }
 
-/** Somebody else's transaction on the same item is somebody else who was faster. */
+/** Error names of a lost race. A concurrent transaction on the same item counts as one. */
 const refusals: readonly string[] = ["ConditionalCheckFailedException", "TransactionConflictException"];
 
 function toConflict(key: Key): (error: unknown) => never {

@@ -9,7 +9,7 @@ export interface LocalStack {
   readonly stsUrl: string;
 }
 
-/** A user whom the STS of a local stack knows. */
+/** A user of a local stack, as its STS stores them. */
 interface LocalUser {
   readonly session: string;
   readonly accessKeyId: string;

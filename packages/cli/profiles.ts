@@ -1,6 +1,6 @@
 import { readState, statePath, writePrivate } from "./state.ts";
 
-/** Where the next key of a profile comes from. */
+/** The source of the next key of a profile. */
 export type KeySource =
   | { readonly kind: "aws"; readonly profile?: string | undefined }
   | { readonly kind: "local"; readonly home: string; readonly user: string }

@@ -21,7 +21,7 @@ export function ownSshKey(): SshKey {
   return { path, publicKey: `${type} ${base64} berth-cli` };
 }
 
-/** The key appears whole. Of two processes that make one, the first one's stays. */
+/** The key appears whole. If two processes create a key at once, both use the first. */
 function makeKey(path: string): void {
   const draft = `${path}.${process.pid}`;
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });

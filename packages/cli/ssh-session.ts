@@ -102,7 +102,7 @@ function quoted(path: string): string {
   return `"${path.replaceAll("%", "%%")}"`;
 }
 
-/** Runs a program of OpenSSH and returns its exit code. The terminal belongs to it meanwhile. */
+/** Runs a program of OpenSSH and returns its exit code. The terminal belongs to OpenSSH until it ends. */
 export function runOpenSsh(program: string, words: readonly string[], options: SpawnOptions = {}): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, words, { stdio: "inherit", ...options });

@@ -22,7 +22,7 @@ export function isInteractive(): boolean {
   return Boolean(stdin.isTTY && stderr.isTTY);
 }
 
-/** Reports whether a line of the terminal may be written anew. */
+/** Reports whether a line of the terminal may be rewritten. */
 export function canRewriteLine(): boolean {
   return Boolean(stderr.isTTY) && env.TERM !== "dumb" && env.BERTH_ACCESSIBLE !== "1";
 }

@@ -58,7 +58,7 @@ export function shellCommand(words: readonly string[]): string {
   return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : shellWord(word))).join(" ");
 }
 
-/** Returns a word that every POSIX shell reads as it is. */
+/** Quotes a word so that every POSIX shell reads it unchanged. */
 export function shellWord(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }

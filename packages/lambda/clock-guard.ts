@@ -4,7 +4,7 @@ import type { Clock } from "#core/ports/clock.ts";
 import type { Log } from "#core/ports/log.ts";
 import type { Table } from "#core/ports/table.ts";
 
-/** Clocks that are synchronized differ by milliseconds. From here on an operator is told. */
+/** Clocks that are synchronized differ by milliseconds. A larger difference is logged for the operator. */
 const TOLD_MS = 3_000;
 /**
  * Two workers may be 17 s apart (docs/architecture.md#claims), so each may be 8 s from the table. The Date header has
@@ -48,7 +48,7 @@ export function guardClock(
       return call(...input);
     };
   };
-  // A read is refused behind its answer, which compares the clocks anew: so work goes on once the clock is right.
+  // Each answer to a read compares the clocks again. The read is refused after that, so work resumes once the clock is right.
   const read = <Input extends unknown[], Output>(call: (...input: Input) => Promise<Output>) => {
     if (user === "request") return call;
     return async (...input: Input): Promise<Output> => {

@@ -5,7 +5,7 @@ const MOST_UNREAD_BYTES = 32 * 1024 * 1024;
 
 /**
  * Destroys a connection whose client lets too much wait, since ssh2 sends as much as the window allows that the client
- * names. Passes on by one system call what is written in one turn: ssh2 writes each packet in three parts.
+ * names. Writes the three parts of an ssh2 packet by one system call.
  */
 export function boundOutput(socket: Writable): void {
   const write = socket.write.bind(socket) as (...given: unknown[]) => boolean;

@@ -139,7 +139,7 @@ function sentCode(headers: Headers): ErrorCode | undefined {
   return code !== null && Object.hasOwn(classes, code) ? (code as ErrorCode) : undefined;
 }
 
-/** For servers that send no `Berth-Error` yet. The texts are those of docs/apis/common.md. */
+/** Error codes by status, for servers that send no `Berth-Error`. The texts are those of docs/apis/common.md. */
 function derivedCode(status: number, text: string): ErrorCode {
   if (status === 401) return keyCodes.find(([pattern]) => pattern.test(text))?.[1] ?? "key_invalid";
   if (status === 403) return /disabled/.test(text) ? "user_disabled" : "key_invalid";

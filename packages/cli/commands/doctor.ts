@@ -13,7 +13,7 @@ interface Finding {
   readonly found: string;
 }
 
-/** Checks each part that a session needs, and says what to do about what is wrong. */
+/** Checks each part that a session needs. Each fault comes with a remedy. */
 export async function doctor({ json }: { readonly json: boolean }): Promise<void> {
   const checks: readonly (readonly [string, () => Promise<string> | string])[] = [
     ["Node", () => process.version],

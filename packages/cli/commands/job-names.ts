@@ -6,7 +6,7 @@ import { jobWord } from "../job-words.ts";
 /** A shell waits for proposals, so a deployment that is slow or away proposes nothing. */
 const mostMs = 1500;
 
-/** Returns the words for live jobs that begin with what was typed. */
+/** Returns the names and ids of live jobs that begin with the typed text. */
 export async function jobNames(partial: string): Promise<string[]> {
   try {
     const signal = AbortSignal.timeout(mostMs);

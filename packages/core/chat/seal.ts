@@ -5,7 +5,7 @@ import type { Sealed } from "../sealed.ts";
 
 type Part = "text" | "reply";
 
-/** Seals what was said or answered, for this part of this message alone. */
+/** Seals the text or the reply of a message. The seal opens for this part of this message only. */
 export function sealPart({ sealer }: Context<"sealer">, message: Key, part: Part, text: string): Promise<Sealed> {
   return sealer.seal(text, contextOf(message, part));
 }

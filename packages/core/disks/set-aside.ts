@@ -35,7 +35,7 @@ export async function setAside(
   throw new Problem("unavailable", "Your disks are changing too fast, try again", { retryAfterSeconds: 1 });
 }
 
-/** Its next look writes the new name on its snapshots. A purge keeps its own time: it removes them. */
+/** The next look at the disk writes the new name on its snapshots. A purge keeps its own time: it removes them. */
 function renamed(ctx: Context, disk: Disk, name: string): Disk {
   return { ...disk, name, ...(disk.phase === "deleted" && { taggedAs: null, dueAt: ctx.clock.now() }) };
 }

@@ -18,7 +18,7 @@ export const ActivityReport = z.object({
   timestamp: moment("timestamp"),
 });
 
-/** The snapshot of a report. Its times never lie in the future. */
+/** The snapshot of a report. Its times are never in the future. */
 export const Snapshot = z.object({
   lastIDEActivity: Timestamp.optional(),
   lastSSHActivity: Timestamp.optional(),

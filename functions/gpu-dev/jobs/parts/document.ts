@@ -4,7 +4,7 @@ import { ActionRequested, Estimated, Job, JobSummary, Logs } from "../wire.ts";
 
 const id = "9e41c7d3-5b00-4c1a-8000-0123456789ab";
 
-/** As an example shows it; an operator sees less of it. */
+/** The example of a job as its owner sees it. Operators see fewer fields. */
 export const summary = {
   job_id: id,
   reservation_id: id,
@@ -83,7 +83,7 @@ const submitted = {
   estimated_start_time: null,
 };
 
-/** Also the answer to an operator who cancels. */
+/** Returns the examples of an answer to a requested action. An operator who cancels gets the same answer. */
 export function requested(action: string, words: string) {
   const answer = { job_id: id, action, status: "requested", message: `${words} (message ID: 42)` };
   return { examples: { Requested: answer, [AS_PRINTED]: { ...answer, job_id: printed.job_id } } };

@@ -5,14 +5,14 @@ import { endWarning } from "#core/environments/steps/warnings.ts";
 import { utcText } from "#core/utc.ts";
 import { toJobAction } from "./action.ts";
 
-/** What a warning depends on beside the job's record. */
+/** The moment of the request and the state of the cluster, on which warnings depend. */
 interface Surroundings {
   readonly now: number;
-  /** Since when the cluster does not answer, ms; undefined: it does. */
+  /** The cluster has not answered since this time (ms). Undefined if it answers. */
   readonly outage: number | undefined;
 }
 
-/** Returns the texts of one kind of warning about an active job at this moment; an empty array if there is none. */
+/** Returns the warnings of one kind about an active job. */
 type WarningSource = (environment: Environment, surroundings: Surroundings) => readonly string[];
 
 /** Every kind of warning, in the order in which `warning` shows them. */
@@ -25,7 +25,7 @@ const sources: readonly WarningSource[] = [
   findOutageWarnings,
 ];
 
-/** Returns the `warning` of an active job: all its warnings in one text, or null if there is none. */
+/** Joins all warnings about an active job into one text. Returns null if the job has none. */
 export function joinWarnings(environment: Environment, surroundings: Surroundings): string | null {
   return sources.flatMap((find) => find(environment, surroundings)).join("; ") || null;
 }
@@ -61,7 +61,7 @@ function findJupyterWarnings(environment: Environment): string[] {
   return jupyterFault === undefined || isSaid ? [] : [`Jupyter could not be started: ${jupyterFault}`];
 }
 
-/** Says that nobody knows how the job is, although it probably runs on. */
+/** Says that the state of the job is unknown. The job probably runs on. */
 function findOutageWarnings(_: Environment, { outage }: Surroundings): string[] {
   return outage === undefined ? [] : [`The cluster has not answered since ${utcText(outage)}; requests wait for it`];
 }
