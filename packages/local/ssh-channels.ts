@@ -7,6 +7,8 @@ import type { ClientAddress, SshRuns } from "./ssh-runs.ts";
 import { letGo, serveSession } from "./ssh-session.ts";
 
 interface ConnectionPlace {
+  /** The SSH user name of the client. */
+  readonly login: string;
   readonly bounds: SshBounds;
   readonly from: ClientAddress;
   readonly notices: SshNotices;
@@ -20,7 +22,7 @@ export function serveChannels(
   connection: Connection,
   runs: SshRuns,
   run: string,
-  { bounds, from, notices }: ConnectionPlace,
+  { login, bounds, from, notices }: ConnectionPlace,
 ): void {
   answerRequests(connection);
   const relays = runs.relaysOf(run, connection);
@@ -55,7 +57,7 @@ export function serveChannels(
   };
   connection.on("session", (accept, reject) => {
     const giveBack = take(bounds.sessions, reject);
-    if (giveBack) serveSession(accept(), runs, run, { relays, from, notices, keep, giveBack });
+    if (giveBack) serveSession(accept(), runs, run, { login, relays, from, notices, keep, giveBack });
   });
   connection.on("tcpip", (accept, reject, info) => {
     const giveBack = take(bounds.forwards, reject);

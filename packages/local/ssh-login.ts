@@ -7,6 +7,8 @@ import { isSecurityKey, isSignedBySecurityKey } from "./ssh-security-key.ts";
 /** Who came in: into which run, by which of its keys. */
 export interface Guest {
   readonly run: string;
+  /** The SSH user name of the client. */
+  readonly login: string;
   /** As the run's access names it: `<type> <base64>`. */
   readonly key: string;
   /** Why the environment has ended. Such a guest only reads the reason. */
@@ -47,12 +49,12 @@ function guestOf(runs: SshRuns, { username, key: shown }: PublicKeyAuthContext):
   const living = runs.find(username);
   for (const { name, keys } of living) {
     const key = keys.find((one) => one.split(" ")[1] === blob);
-    if (key) return { run: name, key };
+    if (key) return { run: name, login: username, key };
   }
   // An environment that was started again under its name has not ended: it no longer takes this key.
   const ended = living.length > 0 ? undefined : runs.findEnded(username);
   const key = ended?.keys.find((one) => one.split(" ")[1] === blob);
-  return ended && key !== undefined ? { run: "", key, ended } : undefined;
+  return ended && key !== undefined ? { run: "", login: username, key, ended } : undefined;
 }
 
 /** Returns why a known key, or its signature algorithm, is refused. Earlier versions may have accepted both. */

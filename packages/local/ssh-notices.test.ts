@@ -1,4 +1,6 @@
 import { once } from "node:events";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import type { ClientChannel } from "ssh2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "#process/fixture.ts";
@@ -89,6 +91,18 @@ describe.each(["bubblewrap", "none"] as const)("notices at terminals, isolation 
 
     await tell("end", "This environment has expired: Its time was over");
     await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: false });
+    await terminal.closed;
+
+    expect(terminal.text().split("[berth] This environment has expired: Its time was over")).toHaveLength(2);
+  });
+
+  it("say why a terminal is cut, when the files of its run are removed first", async () => {
+    await fixture.begin();
+    const terminal = await open();
+
+    await tell("end", "This environment has expired: Its time was over");
+    rmSync(join(fixture.directory, "notice.json"));
+    await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });
     await terminal.closed;
 
     expect(terminal.text().split("[berth] This environment has expired: Its time was over")).toHaveLength(2);

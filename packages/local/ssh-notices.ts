@@ -12,15 +12,21 @@ export interface SshNotices {
    * Shows the warning that holds now, and every later notice until the channel closes. A login is told that its files are
    * lost without a disk.
    */
-  attach(run: string, channel: ServerChannel, options: { readonly isLogin: boolean }): void;
+  attach(entered: EnteredRun, channel: ServerChannel, options: { readonly isLogin: boolean }): void;
   /** Shows new notices. Call it often. */
   look(): void;
   /** Shows the last notice at the terminals of this run. If the run may have ended, waits up to two seconds for it. */
   sayGoodbye(run: string, isCut: boolean): Promise<void>;
 }
 
-interface Shown {
+/** The run that a client entered, and the SSH user name by which it came. */
+export interface EnteredRun {
   readonly run: string;
+  readonly login: string;
+}
+
+interface Shown extends EnteredRun {
+  readonly openedAt: number;
   /** The moment of the newest notice that was shown there. */
   at: number;
 }
@@ -29,32 +35,39 @@ const GOODBYE_TRIES = 20;
 const GOODBYE_EVERY_MS = 100;
 
 export function sshNotices(
-  { noticeOf, hasNoDisk }: Pick<SshRuns, "noticeOf" | "hasNoDisk">,
+  { noticeOf, hasNoDisk, findEnded }: Pick<SshRuns, "noticeOf" | "hasNoDisk" | "findEnded">,
   now: () => number,
 ): SshNotices {
   const terminals = new Map<ServerChannel, Shown>();
+  // The files of a run may be removed before its terminals are cut. Its last words are then kept with its login.
+  const newestNotice = ({ run, login, openedAt }: Omit<Shown, "at">): Notice | undefined => {
+    const notice = noticeOf(run);
+    const ended = notice ? undefined : findEnded(login);
+    // An earlier environment may have had this login.
+    return ended && ended.at >= openedAt ? { kind: "end", words: ended.words, at: ended.at } : notice;
+  };
   const show = (channel: ServerChannel, shown: Shown): void => {
-    const notice = noticeOf(shown.run);
+    const notice = newestNotice(shown);
     if (!notice || notice.at <= shown.at) return;
     shown.at = notice.at;
     channel.write(`\r\n${lineOf(notice.words)}\r\n`);
   };
   return {
-    attach: (run, channel, { isLogin }) => {
+    attach: ({ run, login }, channel, { isLogin }) => {
       const notice = noticeOf(run);
       if (notice?.kind === "warning") channel.write(`${lineOf(wordsAtLogin(notice, now()))}\r\n`);
       if (isLogin && hasNoDisk(run)) channel.write(`${lineOf(noDiskWords("environment"))}\r\n`);
-      terminals.set(channel, { run, at: notice?.at ?? 0 });
+      terminals.set(channel, { run, login, openedAt: now(), at: notice?.at ?? 0 });
       channel.once("close", () => terminals.delete(channel));
     },
     look: () => {
       for (const [channel, shown] of terminals) show(channel, shown);
     },
     sayGoodbye: async (run, isCut) => {
-      for (let tries = 0; isCut && tries < GOODBYE_TRIES && noticeOf(run)?.kind !== "end"; tries += 1) {
-        await sleep(GOODBYE_EVERY_MS);
-      }
-      for (const [channel, shown] of terminals) if (shown.run === run) show(channel, shown);
+      const open = () => [...terminals].filter(([, shown]) => shown.run === run);
+      const isTold = () => open().every(([, shown]) => newestNotice(shown)?.kind === "end");
+      for (let tries = 0; isCut && tries < GOODBYE_TRIES && !isTold(); tries += 1) await sleep(GOODBYE_EVERY_MS);
+      for (const [channel, shown] of open()) show(channel, shown);
     },
   };
 }

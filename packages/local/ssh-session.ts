@@ -17,6 +17,7 @@ interface Wishes {
 /** What a session has of its connection. */
 interface SessionPlace {
   readonly relays: ClientRelays;
+  readonly login: string;
   readonly from: ClientAddress;
   readonly notices: SshNotices;
   /** Remembers a channel until it is closed. */
@@ -34,7 +35,7 @@ export function serveSession(
   session: Session,
   runs: SshRuns,
   run: string,
-  { relays, from, notices, keep, giveBack }: SessionPlace,
+  { login, relays, from, notices, keep, giveBack }: SessionPlace,
 ): void {
   const wishes: Wishes = { pty: undefined, started: undefined, env: {}, agent: undefined };
   const start = async (channel: ServerChannel, program: WantedSession["program"]) => {
@@ -42,7 +43,7 @@ export function serveSession(
     await relays.answered();
     const agent = await wishes.agent;
     const env = { ...wishes.env, ...connectionVariables(from), ...(agent !== undefined && { SSH_AUTH_SOCK: agent }) };
-    if (wishes.pty) notices.attach(run, channel, { isLogin: program === "shell" });
+    if (wishes.pty) notices.attach({ run, login }, channel, { isLogin: program === "shell" });
     const sayGoodbye = (isCut: boolean) => notices.sayGoodbye(run, isCut);
     wishes.started = await runs.start(run, channel, { program, env, pty: () => wishes.pty, sayGoodbye });
     // Its window may have changed while it was being started.

@@ -139,9 +139,9 @@ function serve(connection: Connection, client: Client, { runs, log, boundsOf, no
     if (guest.ended) return serveEnded(connection, guest.ended, client.end);
     client.guest = guest;
     boundPackets(connection, LONGEST_PACKET_BYTES);
-    const { run } = guest;
+    const { run, login } = guest;
     try {
-      serveChannels(connection, runs, run, { bounds: boundsOf(run), from: client.from, notices });
+      serveChannels(connection, runs, run, { login, bounds: boundsOf(run), from: client.from, notices });
       log.info("ssh login", { run });
     } catch (error) {
       log.warn("ssh refused", { run, error: error instanceof Error ? error.message : String(error) });
