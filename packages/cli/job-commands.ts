@@ -1,4 +1,5 @@
 import { buildCommand } from "@stricli/core";
+import { usualHours, usualImage } from "./defaults.ts";
 import {
   flag,
   job,
@@ -12,16 +13,20 @@ import {
   yes,
 } from "./parameters.ts";
 
-const usualImage = "pytorch/pytorch:2.1.0-cuda12.1-cudnn8-runtime";
-
 export const up = buildCommand({
   loader: async () => (await import("./commands/up.ts")).up,
   parameters: {
     flags: {
       type: text("Type of machine, for example h100 or cpu", "type"),
       gpus: wholeNumber("Number of GPUs, 1 by default", "n"),
-      hours: { kind: "parsed", parse: parseHours, default: "1", brief: "Time: 2, 90m or 1.5h", placeholder: "time" },
-      image: { kind: "parsed", parse: String, default: usualImage, brief: "Container image", placeholder: "image" },
+      hours: {
+        kind: "parsed",
+        parse: parseHours,
+        optional: true,
+        brief: `Time: 2, 90m or 1.5h. ${usualHours} hour by default`,
+        placeholder: "time",
+      },
+      image: text(`Container image, ${usualImage} by default`, "image"),
       disk: text("Disk that keeps your files. It is made if there is none of this name", "name"),
       diskSize: wholeNumber("Size of a disk that is made, in GB", "gb"),
       env: {

@@ -2,13 +2,13 @@ import type { Berth } from "../../sdk/berth.ts";
 import { isEnded } from "../../sdk/job-state.ts";
 import type { Job, SubmitJob } from "../../sdk/jobs.ts";
 import { connect } from "../connect.ts";
-import { CliError, exitCodes, QuietExit } from "../failure.ts";
+import { exitCodes, QuietExit } from "../failure.ts";
 import { calledJob, jobWord, machineOf } from "../job-words.ts";
-import { machineOfType } from "../machines.ts";
 import { ownSshKey } from "../ssh-key.ts";
 import { rememberKey } from "../ssh-session.ts";
+import { type JobSettings, readVariables, submitRequest } from "../submit-request.ts";
 import { interruptSignal, out, outJson, say } from "../terminal.ts";
-import { printable, shellCommand, timeSpan } from "../text.ts";
+import { printable, timeSpan } from "../text.ts";
 import { detached, watchJob } from "../watch-job.ts";
 import { wordsAfterDashes } from "../words-after-dashes.ts";
 import { describeJob } from "./show.ts";
@@ -16,8 +16,8 @@ import { describeJob } from "./show.ts";
 export interface UpFlags {
   readonly type?: string;
   readonly gpus?: number;
-  readonly hours: number;
-  readonly image: string;
+  readonly hours?: number;
+  readonly image?: string;
   readonly disk?: string;
   readonly diskSize?: number;
   readonly env?: readonly string[];
@@ -31,7 +31,7 @@ export interface UpFlags {
 /** Submits a job and waits until it is active. */
 export async function up(flags: UpFlags, name?: string): Promise<void> {
   const berth = await connect();
-  const request = submitBody(flags, name);
+  const request = submitRequest(settingsFrom(flags, name));
   if (flags.dryRun) return estimate(berth, request, flags.json);
   const signal = interruptSignal();
   // Ctrl-C now would leave it open whether there is a job, so the answer is waited for.
@@ -46,6 +46,25 @@ export async function up(flags: UpFlags, name?: string): Promise<void> {
   const started = await watchJob(berth, job, { until: "active", json: flags.json, signal });
   if (!flags.json) out(describeJob(started));
   if (isEnded(started.status) && started.status !== "completed") throw new QuietExit(exitCodes.failed);
+}
+
+/** Returns the settings that the command line names. */
+function settingsFrom({ env, jupyter, ...flags }: UpFlags, name: string | undefined): JobSettings {
+  const { type, gpus, hours, image, disk, diskSize, github } = flags;
+  const command = wordsAfterDashes();
+  return {
+    name,
+    type,
+    gpus,
+    hours,
+    image,
+    disk,
+    diskSize,
+    github,
+    env: env && readVariables(env),
+    jupyter: jupyter || undefined,
+    command: command.length > 0 ? command : undefined,
+  };
 }
 
 function showStart(job: Job, json: boolean): void {
@@ -69,34 +88,4 @@ async function estimate(berth: Berth, request: SubmitJob, json: boolean): Promis
     lines.push(`${gpu_count} GPUs would start in ${timeSpan(Date.parse(estimated_start_time) - Date.now())}`);
   }
   out(`${lines.join("\n")}\n`);
-}
-
-function submitBody(flags: UpFlags, name: string | undefined): SubmitJob {
-  if (flags.type === undefined) {
-    throw new CliError("Say which type of machine: --type", exitCodes.usage, "See what is free with: berth avail");
-  }
-  const machine = machineOfType(flags.type);
-  const command = wordsAfterDashes();
-  return {
-    image: flags.image,
-    instance_type: machine.instanceType,
-    gpu_count: machine.gpuCount === 0 ? 0 : (flags.gpus ?? 1),
-    duration_hours: flags.hours,
-    ...(name !== undefined && { name }),
-    ...(flags.disk !== undefined && { disk_name: flags.disk }),
-    ...(flags.diskSize !== undefined && { disk_size_gb: flags.diskSize }),
-    ...(flags.env !== undefined && { env_vars: variables(flags.env) }),
-    ...(flags.github !== undefined && { github_user: flags.github }),
-    ...(flags.jupyter && { jupyter_enabled: true }),
-    ...(command.length > 0 && { command: shellCommand(command) }),
-  };
-}
-
-function variables(given: readonly string[]): Record<string, string> {
-  const pairs = given.map((pair) => {
-    const at = pair.indexOf("=");
-    if (at < 1) throw new CliError(`--env takes NAME=VALUE, not '${printable(pair)}'`, exitCodes.usage);
-    return [pair.slice(0, at), pair.slice(at + 1)];
-  });
-  return Object.fromEntries(pairs);
 }
