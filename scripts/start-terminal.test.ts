@@ -93,6 +93,27 @@ describe("npm start on a terminal", () => {
     expect(code).toBe(0);
   });
 
+  it("leaves environments running on a second Ctrl-C, which npm's own repetition is not", async () => {
+    const { pty, text, ended } = await startOnTerminal();
+    const job = { image: "busybox", instance_type: "g4dn.2xlarge", command: "exec sleep 3600", name: "goes-on" };
+    await api("POST", "/v1/jobs/submit", job);
+    await expect.poll(text, patience).toContain("active until");
+
+    pty.write("\u0003\u0003");
+    await expect.poll(text, patience).toContain("Press Ctrl-C again to leave it running.");
+    pty.write("\u0003");
+    const code = await ended;
+    const again = await startOnTerminal();
+    const { jobs } = (await api("GET", "/v1/jobs?status=active")) as unknown as { jobs: { name: string }[] };
+    again.pty.write("\u0003");
+    await again.ended;
+
+    expect(text()).toMatch(/1 environment ends in 5 s: developer\/goes-on\n/);
+    expect(text()).toMatch(/Stopping, and leaving 1 environment: developer\/goes-on\nStopped\. Environments go on/);
+    expect([code, jobs.map(({ name }) => name)]).toEqual([0, ["goes-on"]]);
+    expect(again.text()).toMatch(/Stopped: every environment that ran has ended\./);
+  });
+
   it("says once why a job waits and when it is expected to start, as its answer does", async () => {
     const { pty, text, ended } = await startOnTerminal();
     const job = { image: "busybox", instance_type: "g4dn.2xlarge", command: "exec sleep 3600" };

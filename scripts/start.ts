@@ -2,10 +2,13 @@ import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { closeInherited } from "#local/inherited.ts";
 import { printableError } from "#local/printable.ts";
+import type { Fate } from "#local/start-lines.ts";
+import { followStopSignals } from "#local/stop-signals.ts";
 
 closeInherited();
-/** Runs the local stack until SIGTERM or Ctrl-C. */
-const stopping = waitForSignal();
+const choiceSeconds = 5;
+/** Runs the local stack until a signal stops it. SIGUSR2 leaves environments running. */
+const signals = followStopSignals();
 const isCompileOnly = process.argv.includes("--compile-only");
 // Other processes try it, for nearly as long as it takes to load all the rest.
 const { findIsolation } = await import("#process/isolation-probe.ts");
@@ -24,30 +27,38 @@ for (const stream of [process.stdout, process.stderr]) stream.on("error", () => 
 const { output, stack } = await start().catch(fail);
 output.started(stack, resolve(".berth"));
 
-await stopping;
-const isCluster = stack.cluster !== undefined;
+const signal = await signals.first;
+const names = await Promise.race([stack.running(), sleep(300, undefined)]).catch(() => undefined);
+const fate = await chooseFate();
 // Whatever hangs: the promise is that nothing is left after 2 s. A cluster keeps its environments, and its server may
 // be slow.
-setTimeout(() => process.exit(1), isCluster ? 10_000 : 1_950).unref();
-output.stopping(await Promise.race([stack.running(), sleep(300, undefined)]).catch(() => undefined), isCluster);
-await stack.stop();
-output.stopped(stack.home, isCluster);
+setTimeout(() => process.exit(1), stack.cluster ? 10_000 : 1_650).unref();
+output.stopping(names, fate);
+await (fate === "end" ? stack.stop() : stack.leave());
+output.stopped(stack.home, fate);
 process.exit(0);
+
+/** A terminal is asked once, since a second Ctrl-C out of impatience must not lose work. */
+async function chooseFate(): Promise<Fate> {
+  if (stack.cluster) return "go on on the cluster";
+  if (signal === "SIGUSR2") return "go on";
+  const isTerminal = process.stdin.isTTY && (process.stdout.isTTY || process.stderr.isTTY);
+  if (signal !== "SIGINT" || !isTerminal || names?.length === 0) return "end";
+  // npm repeats the signal of the terminal.
+  await sleep(250);
+  output.asking(names, choiceSeconds);
+  const next = await signals.next(choiceSeconds * 1000);
+  return next === "SIGINT" || next === "SIGUSR2" ? "go on" : "end";
+}
 
 async function start() {
   const written = stackOutput(process.env, { lines: process.stdout, notes: process.stderr });
   const { log, onNews } = written;
   const ending = new AbortController();
-  void stopping.then(() => ending.abort());
+  void signals.first.then(() => ending.abort());
   const { signal } = ending;
   const options = { environment: process.env, log, onNews, catalog, isolation, signal };
   return { output: written, stack: await startStack(options) };
-}
-
-function waitForSignal(): Promise<void> {
-  return new Promise((done) => {
-    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => done());
-  });
 }
 
 /** Leaves nothing behind of what is still being tried. */

@@ -132,6 +132,12 @@ async function environmentsOn(
   const ports = localPorts((run, port) => dial(entries, runs, run, port));
   const ssh = exposure.sshPort === undefined ? await startSsh(clusterSshRuns(entries, runs)) : undefined;
   const access = { entries, ports, ssh };
+  const close = async () => {
+    const sessions = entries.all().flatMap((entry) => [...entry.sessions]);
+    await Promise.all(sessions.map((session) => session.close()));
+    ports.stop();
+    client.close();
+  };
   return {
     compute: withAccess(compute, access),
     volumes: kubernetesVolumes(place, { storageClass: null, now, blobs }),
@@ -146,12 +152,8 @@ async function environmentsOn(
     },
     // Runs go on while no stack looks, and their records are looked at as everywhere.
     adopt: () => reopen(access, compute),
-    shutdown: async () => {
-      const sessions = entries.all().flatMap((entry) => [...entry.sessions]);
-      await Promise.all(sessions.map((session) => session.close()));
-      ports.stop();
-      client.close();
-    },
+    shutdown: close,
+    leave: close,
   };
 }
 

@@ -17,7 +17,10 @@ export interface Environments {
   readonly cluster: ClusterWords | undefined;
   /** To be called once, before the first message. */
   adopt(ctx: Context<"table">): Promise<void>;
+  /** Ends the environments of this machine. */
   shutdown(): Promise<void>;
+  /** Leaves environments running for the next start. Ends what works for them in this process. */
+  leave(): Promise<void>;
 }
 
 /** In words, for the start. */

@@ -6,7 +6,7 @@ import type { processVolumes } from "#process/volumes.ts";
 import { adoptRuns } from "./adoption.ts";
 import type { Environments } from "./environments.ts";
 
-/** Environments as processes of this machine, which end with the stack. */
+/** Makes environments as processes of this machine, which end with the stack unless it leaves them. */
 export function machineEnvironments(
   volumes: ReturnType<typeof processVolumes>,
   options: ProcessComputeOptions,
@@ -23,5 +23,6 @@ export function machineEnvironments(
     cluster: undefined,
     adopt: async (ctx) => void (await Promise.all([adoptRuns(ctx, compute), volumes.adopt()])),
     shutdown: async () => void (await Promise.all([compute.shutdown(), volumes.shutdown()])),
+    leave: async () => void (await Promise.all([compute.leave(), volumes.shutdown()])),
   };
 }

@@ -5,7 +5,7 @@ import { printableText } from "#core/printable-text.ts";
 import { atLevel } from "./log-level.ts";
 import type { Stack } from "./stack.ts";
 import type { StackOptions } from "./stack-start.ts";
-import { startLines, stopLine } from "./start-lines.ts";
+import { choiceLine, type Fate, startLines, stopLine } from "./start-lines.ts";
 import { textLog } from "./text-log.ts";
 
 /** What a program that runs the stack writes, from its start to its end. */
@@ -13,8 +13,10 @@ export interface StackOutput extends Required<Pick<StackOptions, "log">>, Pick<S
   /** `usualHome` is where `npm run env` looks when no home is set. */
   started(stack: Stack, usualHome: string): void;
   /** Undefined: they could not be found out in time. */
-  stopping(names: readonly string[] | undefined, isCluster?: boolean): void;
-  stopped(home: string, isCluster?: boolean): void;
+  stopping(names: readonly string[] | undefined, fate?: Fate): void;
+  /** Says that environments end after this time, and how to leave them running. */
+  asking(names: readonly string[] | undefined, seconds: number): void;
+  stopped(home: string, fate?: Fate): void;
 }
 
 /** Where a program writes; what is for people goes to `notes` where `lines` is for programs. */
@@ -46,8 +48,9 @@ export function stackOutput(environment: Environment, { lines, notes }: Outputs)
       log: atLevel(log, LOG_LEVEL),
       onNews: showsNews ? log.tell : undefined,
       started: (stack, usualHome) => lines.write(`${startLines(stack, usualHome)}\n`),
-      stopping: (names, isCluster) => lines.write(`\n${stopLine(names, isCluster)}\n`),
-      stopped: (home, isCluster) => lines.write(`${stoppedLine(home, isCluster)}\n`),
+      stopping: (names, fate) => lines.write(`\n${stopLine(names, fate)}\n`),
+      asking: (names, seconds) => lines.write(`\n${choiceLine(names, seconds)}\n`),
+      stopped: (home, fate) => lines.write(`${stoppedLine(home, fate)}\n`),
     };
   }
 
@@ -59,20 +62,23 @@ export function stackOutput(environment: Environment, { lines, notes }: Outputs)
         log.info("started", { url, metricsUrl, home, isolation, limits, ...(cluster && { cluster: { ...cluster } }) });
         notes.write(`${startLines(stack, usualHome)}\n`);
       },
-      stopping(names, isCluster) {
+      stopping(names, fate) {
         log.info("stopping", { running: names });
-        notes.write(`\n${stopLine(names, isCluster)}\n`);
+        notes.write(`\n${stopLine(names, fate)}\n`);
       },
-      stopped(home, isCluster) {
+      asking: (names, seconds) => notes.write(`\n${choiceLine(names, seconds)}\n`),
+      stopped(home, fate) {
         log.info("stopped", { home });
-        notes.write(`${stoppedLine(home, isCluster)}\n`);
+        notes.write(`${stoppedLine(home, fate)}\n`);
       },
     };
   }
 }
 
-function stoppedLine(path: string, isCluster = false): string {
+function stoppedLine(path: string, fate: Fate = "end"): string {
   const home = printableText(path);
-  if (isCluster) return `Stopped. Records are in ${home}; the next start there finds what runs on the cluster.`;
+  if (fate === "go on") return `Stopped. Environments go on, and the next start in ${home} takes them over.`;
+  if (fate === "go on on the cluster")
+    return `Stopped. Records are in ${home}; the next start there finds what runs on the cluster.`;
   return `Stopped: every environment that ran has ended. Disks and records are in ${home}; what still waited starts with the next start there.`;
 }

@@ -50,6 +50,8 @@ export interface Stack {
   running(): Promise<readonly string[]>;
   /** Ends the server, the loops and every environment of this machine, in less than 2 s. */
   stop(): Promise<void>;
+  /** Does the same, but environments go on: the next start in this home takes them over. */
+  leave(): Promise<void>;
 }
 
 /**
@@ -167,9 +169,9 @@ async function startParts(start: StackStart): Promise<Stack> {
   await freeWatch(contextOf(served));
   const loops = startLoops(served, stores, functions);
   parts.pop();
-  parts.push(together([server, ...loops, { stop: () => environments.shutdown() }]));
-  const stop = async () => {
-    const stopped = await stopAll(parts.slice(1));
+  const stopWith = async (end: "shutdown" | "leave") => {
+    const running = together([server, ...loops, { stop: () => environments[end]() }]);
+    const stopped = await stopAll([...parts.slice(1), running]);
     try {
       home.writeRecord({ ...record, stopped });
     } catch (error) {
@@ -189,7 +191,8 @@ async function startParts(start: StackStart): Promise<Stack> {
     cluster: environments.cluster,
     runtime: served,
     running: () => runningNames(contextOf(served), environments.compute),
-    stop,
+    stop: () => stopWith("shutdown"),
+    leave: () => stopWith("leave"),
   };
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { startLines, stopLine } from "./start-lines.ts";
+import { choiceLine, startLines, stopLine } from "./start-lines.ts";
 
 const stack = {
   url: "http://127.0.0.1:8080",
@@ -81,7 +81,7 @@ test("say which cluster environments are on, what it lacks, and that they go on"
   expect(lines).toMatch(
     /^ {2}cluster +dev \(https:\/\/10\.0\.0\.1\)\n {2}nodes +p5\.48xlarge=1\n {2}lacking +SSH\n +backups$/m,
   );
-  expect(stopLine(["a/1"], true)).toBe(
+  expect(stopLine(["a/1"], "go on on the cluster")).toBe(
     "Stopping. On the cluster 1 of its environments go on, until they end or expire.",
   );
 });
@@ -95,6 +95,15 @@ test("say what Ctrl-C ends", () => {
     "Stopping 1 environment: a/1",
     "Stopping 7 environments: a/1, a/2, a/3, b/4, b/5 and 2 more",
   ]);
+});
+
+test("say what a second Ctrl-C leaves running", () => {
+  expect([undefined, ["a/1"], ["a/1", "b/2"]].map((names) => choiceLine(names, 5))).toEqual([
+    "Environments end in 5 s. Press Ctrl-C again to leave them running.",
+    "1 environment ends in 5 s: a/1\nPress Ctrl-C again to leave it running.",
+    "2 environments end in 5 s: a/1, b/2\nPress Ctrl-C again to leave them running.",
+  ]);
+  expect(stopLine(["a/1"], "go on")).toBe("Stopping, and leaving 1 environment: a/1");
 });
 
 test("say no name as a command to the terminal", () => {

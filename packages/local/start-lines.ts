@@ -55,17 +55,33 @@ const meanings: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/**
- * What Ctrl-C ends, at the moment it does; `names`, which users chose, are those of the environments that run, where
- * they are known.
- */
-export function stopLine(names: readonly string[] | undefined, isCluster = false): string {
+/** What becomes of environments when their stack stops. Those on a cluster always go on. */
+export type Fate = "end" | "go on" | "go on on the cluster";
+
+/** Says what a stop ends. `names` are the running environments; undefined if they could not be listed in time. */
+export function stopLine(names: readonly string[] | undefined, fate: Fate = "end"): string {
   if (names === undefined) return "Stopping.";
   if (names.length === 0) return "Stopping. No environment runs.";
-  if (isCluster) return `Stopping. On the cluster ${names.length} of its environments go on, until they end or expire.`;
-  const shown = names.slice(0, mostNamed).map(printableText).join(", ");
+  if (fate === "go on on the cluster") {
+    return `Stopping. On the cluster ${names.length} of its environments go on, until they end or expire.`;
+  }
+  return `Stopping${fate === "end" ? "" : ", and leaving"} ${countWords(names)}: ${nameWords(names)}`;
+}
+
+/** Asks after the first Ctrl-C: a second one loses no work. */
+export function choiceLine(names: readonly string[] | undefined, seconds: number): string {
+  if (names === undefined) return `Environments end in ${seconds} s. Press Ctrl-C again to leave them running.`;
+  const [verb, them] = names.length === 1 ? ["ends", "it"] : ["end", "them"];
+  return `${countWords(names)} ${verb} in ${seconds} s: ${nameWords(names)}\nPress Ctrl-C again to leave ${them} running.`;
+}
+
+function countWords(names: readonly string[]): string {
+  return names.length === 1 ? "1 environment" : `${names.length} environments`;
+}
+
+function nameWords(names: readonly string[]): string {
   const more = names.length > mostNamed ? ` and ${names.length - mostNamed} more` : "";
-  return `Stopping ${names.length === 1 ? "1 environment" : `${names.length} environments`}: ${shown}${more}`;
+  return `${names.slice(0, mostNamed).map(printableText).join(", ")}${more}`;
 }
 
 const mostNamed = 5;

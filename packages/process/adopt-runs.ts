@@ -23,10 +23,15 @@ export async function adoptRuns({ runs, options }: Host): Promise<void> {
   }
 }
 
-/** Ends every run within 1.5 s and leaves word that the stack was stopped. */
-export async function endRuns(host: Host): Promise<void> {
+/** Starts no more runs, and leaves those that run. */
+export async function leaveRuns(host: Host): Promise<void> {
   host.closing = true;
   await Promise.allSettled(host.applying);
+}
+
+/** Ends every run within 1.5 s and leaves word that the stack was stopped. */
+export async function endRuns(host: Host): Promise<void> {
+  await leaveRuns(host);
   const places = listRunNames(host.runs).map((name) => placeOf(host, name));
   const living = places.filter(({ directory }) => !lookAt(directory).end);
   for (const { directory } of living) {

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import type { Compute, Observation } from "#core/ports/compute.ts";
 import { RunBound } from "#core/problem.ts";
 import { readAccess, writeAccess } from "./access-record.ts";
-import { adoptRuns, endRuns } from "./adopt-runs.ts";
+import { adoptRuns, endRuns, leaveRuns } from "./adopt-runs.ts";
 import { applyRun } from "./apply-run.ts";
 import { type FollowedRuns, followChanges } from "./changes.ts";
 import { systemPath } from "./environment.ts";
@@ -44,6 +44,8 @@ export interface ProcessCompute extends Compute {
   endRun(uid: string, run: number): Promise<void>;
   /** Kills every run within 1.5 s and leaves word that the local stack was stopped. Nothing starts afterwards. */
   shutdown(): Promise<void>;
+  /** Leaves every run to the next process that adopts it. Nothing starts afterwards. */
+  leave(): Promise<void>;
 }
 
 const STARTED_WITHIN_MS = 1_500;
@@ -132,6 +134,7 @@ export function processCompute(given: ProcessComputeOptions): ProcessCompute {
     adopt: () => adoptRuns(host),
     endRun: (uid, run) => endRun(placeOf(host, runName(uid, run))),
     shutdown: () => endRuns(host),
+    leave: () => leaveRuns(host),
   };
 }
 

@@ -80,6 +80,26 @@ describe("the local stack", { retry: 0 }, () => {
     expect((await after.get(idle)).status).toBe("active");
   });
 
+  it("leaves environments running on SIGUSR2, and the next start takes them over", async () => {
+    const first = await fixture.start();
+    const before = await clientOf(first);
+    const id = await before.submit({ instance_type: "g4dn.2xlarge", command: "sleep 600" });
+    await before.until(id, ({ status }) => status === "active");
+    const [run = ""] = fixture.runs();
+    const living = processesOfRun(run).map(({ pid }) => pid);
+
+    const code = await first.kill("SIGUSR2");
+    const left = processesOfRun(run).map(({ pid }) => pid);
+    const second = await fixture.start();
+
+    expect([code, left]).toEqual([0, living]);
+    expect(first.output()).toMatch(/^Stopping, and leaving 1 environment: developer\//m);
+    expect(first.output()).toMatch(/^Stopped\. Environments go on, and the next start in .* takes them over\.$/m);
+    expect(second.output()).toContain('"event":"runs found","adopted":1,"over":0,"ended":0');
+    expect((await (await clientOf(second)).get(id)).status).toBe("active");
+    expect(processesOfRun(run).map(({ pid }) => pid)).toEqual(expect.arrayContaining(living));
+  });
+
   it("notices at its next start what died while it was not there", async () => {
     const first = await fixture.start();
     const before = await clientOf(first);

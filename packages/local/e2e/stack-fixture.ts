@@ -27,7 +27,7 @@ export interface StackProcess {
   /** What `npm run env` exports. */
   env(...words: string[]): Promise<Record<string, string>>;
   /** Signals it and resolves with its exit code once it is gone. */
-  kill(signal: "SIGTERM" | "SIGINT" | "SIGKILL"): Promise<number | null>;
+  kill(signal: "SIGTERM" | "SIGINT" | "SIGUSR2" | "SIGKILL"): Promise<number | null>;
 }
 
 type Settings = Readonly<Record<string, string>>;
