@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { loadCatalog } from "#http/catalog.ts";
 import { cliPage } from "../packages/cli/cli-page.ts";
+import { jobFileSchema } from "../packages/cli/job-file-schema.ts";
 import { functionList } from "./function-list.ts";
 import { loadNounDocuments, openApiDocument } from "./openapi-document.ts";
 import { sdkTypes } from "./sdk-types.ts";
@@ -15,6 +16,7 @@ const files = {
   "openapi.json": textOf(document),
   "functions.json": textOf(functionList(catalog)),
   "docs/cli.md": cliPage(),
+  "packages/cli/berth.schema.json": textOf(jobFileSchema()),
   "packages/sdk/schema.ts": await sdkTypes(document),
 };
 const stale = Object.entries(files).filter(([name, text]) => existing(name) !== text);

@@ -34,6 +34,7 @@ export interface CliFixture {
 interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
+  readonly cwd?: string;
 }
 
 const program = join(import.meta.dirname, "berth.mjs");
@@ -68,7 +69,7 @@ export function cleanEnvironment(): Record<string, string> {
 }
 
 function startCli(env: NodeJS.ProcessEnv, options: RunOptions, words: readonly string[]): RunningCli {
-  const child = spawn(process.execPath, [program, ...words], { env });
+  const child = spawn(process.execPath, [program, ...words], { env, cwd: options.cwd });
   const parts = { stdout: "", stderr: "" };
   const watchers = new Set<() => void>();
   for (const name of ["stdout", "stderr"] as const) {

@@ -17,6 +17,7 @@ export const up = buildCommand({
   loader: async () => (await import("./commands/up.ts")).up,
   parameters: {
     flags: {
+      file: text("YAML file with settings. Without --type, berth.yaml of this directory", "file"),
       type: text("Type of machine, for example h100 or cpu", "type"),
       gpus: wholeNumber("Number of GPUs, 1 by default", "n"),
       hours: {
@@ -43,7 +44,7 @@ export const up = buildCommand({
       dryRun: flag("Only tell when the job would start and how many GPU-hours it would use"),
       json,
     },
-    aliases: { t: "type", g: "gpus", i: "image", e: "env", d: "detach" },
+    aliases: { f: "file", t: "type", g: "gpus", i: "image", e: "env", d: "detach" },
     positional: optionalWord("name", "Name of the job"),
   },
   docs: {

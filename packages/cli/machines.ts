@@ -1,5 +1,6 @@
 import type { SubmitJob } from "../sdk/jobs.ts";
 import { CliError, exitCodes } from "./failure.ts";
+import { nearestWord } from "./nearest-word.ts";
 import { printable } from "./text.ts";
 
 interface Machine {
@@ -9,7 +10,7 @@ interface Machine {
 }
 
 /** The table of docs/apis/gpu-dev.md#instance-types. */
-const machines: Readonly<Record<string, Machine>> = {
+const machines = {
   t4: { instanceType: "g4dn.12xlarge", gpuCount: 4 },
   "t4-small": { instanceType: "g4dn.2xlarge", gpuCount: 1 },
   l4: { instanceType: "g6.12xlarge", gpuCount: 4 },
@@ -20,13 +21,20 @@ const machines: Readonly<Record<string, Machine>> = {
   b200: { instanceType: "p6-b200.48xlarge", gpuCount: 8 },
   "cpu-x86": { instanceType: "c7i.8xlarge", gpuCount: 0 },
   "cpu-arm": { instanceType: "c7g.8xlarge", gpuCount: 0 },
-};
+} satisfies Record<string, Machine>;
 
-/** Returns the machine of a type. `cpu` is an x86 machine without GPUs. */
+const machineNames = Object.keys(machines) as (keyof typeof machines)[];
+
+/** The types that people name. `cpu` is an x86 machine without GPUs. */
+export const machineTypes = [...machineNames, "cpu"] as const;
+
+/** Returns the machine of a type. */
 export function machineOfType(type: string): Machine {
-  const name = type.toLowerCase() === "cpu" ? "cpu-x86" : type.toLowerCase();
-  const machine = Object.hasOwn(machines, name) ? machines[name] : undefined;
-  if (machine) return machine;
-  const known = Object.keys(machines).join(", ");
-  throw new CliError(`There is no type '${printable(type)}'`, exitCodes.usage, `Types are ${known}`);
+  const wanted = type.toLowerCase() === "cpu" ? "cpu-x86" : type.toLowerCase();
+  const name = machineNames.find((candidate) => candidate === wanted);
+  if (name !== undefined) return machines[name];
+  const nearest = nearestWord(type, machineTypes);
+  const words = nearest === undefined ? "" : `. Did you mean ${nearest}?`;
+  const hint = `Types are ${machineTypes.join(", ")}`;
+  throw new CliError(`There is no type '${printable(type)}'${words}`, exitCodes.usage, hint);
 }

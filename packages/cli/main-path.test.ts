@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type CliFixture, openCliFixture } from "./cli-fixture.ts";
@@ -164,6 +164,29 @@ test("a key from standard input is kept until the logout, which revokes it", asy
 
   const revoked = await cli.runWith({ env: { ...env, BERTH_URL: url, BERTH_API_KEY: API_KEY } }, "ls");
   expect(revoked).toMatchObject({ code: 4, stdout: "" });
+});
+
+test("berth.yaml of the directory is used where no type is given, and flags win over it", async () => {
+  await cli.run("login");
+  const cwd = mkdtempSync(join(cli.state, "project-"));
+  writeFileSync(join(cwd, "berth.yaml"), "type: h100\ngpus: 2\nhours: 2\n");
+  writeFileSync(join(cwd, "other.yml"), "typ: h100\n");
+  const dryRun = (...words: string[]) => cli.runWith({ cwd }, "up", "--dry-run", ...words);
+
+  expect(await dryRun()).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^p5\.48xlarge: 2 × 2 h = 4 GPU-hours\n/),
+    stderr: "Using berth.yaml of this directory.\n",
+  });
+  expect((await dryRun("--hours", "3")).stdout).toMatch(/^p5\.48xlarge: 2 × 3 h = 6 GPU-hours\n/);
+  expect(await dryRun("-t", "h100")).toMatchObject({ stdout: expect.stringMatching(/: 1 × 1 h = /), stderr: "" });
+  expect(await dryRun("-f", "other.yml")).toMatchObject({
+    code: 2,
+    stdout: "",
+    stderr: expect.stringMatching(
+      /^error: other\.yml, line 1, column 1: there is no key 'typ'\. Did you mean type\?\nhint: /,
+    ),
+  });
 });
 
 async function found(name: string) {

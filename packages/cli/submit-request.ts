@@ -18,6 +18,8 @@ export interface JobSettings {
   readonly jupyter?: boolean | undefined;
   /** One word is a line for the job's shell. Several words reach the program as they are. */
   readonly command?: readonly string[] | undefined;
+  /** Paths that `berth run` copies back. */
+  readonly pull?: readonly string[] | undefined;
 }
 
 /** Returns the body of a submit. Refuses settings without a type. */
@@ -51,4 +53,11 @@ export function readVariables(pairs: readonly string[]): Record<string, string> 
     return [pair.slice(0, at), pair.slice(at + 1)];
   });
   return Object.fromEntries(variables);
+}
+
+/** Returns the settings of the second one where it has any, else those of the first. Variables are merged. */
+export function mergeSettings(settings: JobSettings, winning: JobSettings): JobSettings {
+  const given = Object.entries(winning).filter(([, value]) => value !== undefined);
+  const env = settings.env || winning.env ? { ...settings.env, ...winning.env } : undefined;
+  return { ...settings, ...Object.fromEntries(given), ...(env && { env }) };
 }

@@ -3,26 +3,17 @@ import { isEnded } from "../../sdk/job-state.ts";
 import type { Job, SubmitJob } from "../../sdk/jobs.ts";
 import { connect } from "../connect.ts";
 import { exitCodes, QuietExit } from "../failure.ts";
+import { gatherSettings, type SettingsFlags } from "../gather-settings.ts";
 import { calledJob, jobWord, machineOf } from "../job-words.ts";
 import { ownSshKey } from "../ssh-key.ts";
 import { rememberKey } from "../ssh-session.ts";
-import { type JobSettings, readVariables, submitRequest } from "../submit-request.ts";
+import { submitRequest } from "../submit-request.ts";
 import { interruptSignal, out, outJson, say } from "../terminal.ts";
 import { printable, timeSpan } from "../text.ts";
 import { detached, watchJob } from "../watch-job.ts";
-import { wordsAfterDashes } from "../words-after-dashes.ts";
 import { describeJob } from "./show.ts";
 
-export interface UpFlags {
-  readonly type?: string;
-  readonly gpus?: number;
-  readonly hours?: number;
-  readonly image?: string;
-  readonly disk?: string;
-  readonly diskSize?: number;
-  readonly env?: readonly string[];
-  readonly github?: string;
-  readonly jupyter: boolean;
+interface UpFlags extends SettingsFlags {
   readonly detach: boolean;
   readonly dryRun: boolean;
   readonly json: boolean;
@@ -31,7 +22,7 @@ export interface UpFlags {
 /** Submits a job and waits until it is active. */
 export async function up(flags: UpFlags, name?: string): Promise<void> {
   const berth = await connect();
-  const request = submitRequest(settingsFrom(flags, name));
+  const request = submitRequest(await gatherSettings(flags, name));
   if (flags.dryRun) return estimate(berth, request, flags.json);
   const signal = interruptSignal();
   // Ctrl-C now would leave it open whether there is a job, so the answer is waited for.
@@ -46,25 +37,6 @@ export async function up(flags: UpFlags, name?: string): Promise<void> {
   const started = await watchJob(berth, job, { until: "active", json: flags.json, signal });
   if (!flags.json) out(describeJob(started));
   if (isEnded(started.status) && started.status !== "completed") throw new QuietExit(exitCodes.failed);
-}
-
-/** Returns the settings that the command line names. */
-function settingsFrom({ env, jupyter, ...flags }: UpFlags, name: string | undefined): JobSettings {
-  const { type, gpus, hours, image, disk, diskSize, github } = flags;
-  const command = wordsAfterDashes();
-  return {
-    name,
-    type,
-    gpus,
-    hours,
-    image,
-    disk,
-    diskSize,
-    github,
-    env: env && readVariables(env),
-    jupyter: jupyter || undefined,
-    command: command.length > 0 ? command : undefined,
-  };
 }
 
 function showStart(job: Job, json: boolean): void {

@@ -1,0 +1,61 @@
+import { statSync } from "node:fs";
+import { CliError, exitCodes } from "./failure.ts";
+import { type JobSettings, mergeSettings, readVariables } from "./submit-request.ts";
+import { say } from "./terminal.ts";
+import { wordsAfterDashes } from "./words-after-dashes.ts";
+
+/** The flags that name settings of a job. */
+export interface SettingsFlags {
+  readonly file?: string;
+  readonly type?: string;
+  readonly gpus?: number;
+  readonly hours?: number;
+  readonly image?: string;
+  readonly disk?: string;
+  readonly diskSize?: number;
+  readonly env?: readonly string[];
+  readonly github?: string;
+  readonly jupyter: boolean;
+}
+
+/** Returns the settings of the flags, and those of a file where no flag names them. */
+export async function gatherSettings(flags: SettingsFlags, name: string | undefined): Promise<JobSettings> {
+  const settings = settingsOfFlags(flags, name);
+  const path = flags.file ?? (settings.type === undefined ? usualFile() : undefined);
+  if (path === undefined) return settings;
+  const { readJobFile } = await import("./job-file.ts");
+  return mergeSettings(readJobFile(path), settings);
+}
+
+const usualName = "berth.yaml";
+
+/** A file of another user, as in a shared directory, could run its command on the caller's disk. */
+function usualFile(): string | undefined {
+  const found = statSync(usualName, { throwIfNoEntry: false });
+  if (!found) return undefined;
+  if (found.uid !== process.getuid?.()) {
+    const hint = `Use it anyway with: -f ${usualName}. Leave it alone with: --type`;
+    throw new CliError(`${usualName} in this directory belongs to another user`, exitCodes.usage, hint);
+  }
+  say(`Using ${usualName} of this directory.`);
+  return usualName;
+}
+
+/** Returns the settings that the command line names. */
+function settingsOfFlags({ env, jupyter, ...flags }: SettingsFlags, name: string | undefined): JobSettings {
+  const { type, gpus, hours, image, disk, diskSize, github } = flags;
+  const command = wordsAfterDashes();
+  return {
+    name,
+    type,
+    gpus,
+    hours,
+    image,
+    disk,
+    diskSize,
+    github,
+    env: env && readVariables(env),
+    jupyter: jupyter || undefined,
+    command: command.length > 0 ? command : undefined,
+  };
+}
