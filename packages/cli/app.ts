@@ -4,6 +4,7 @@ import { disks } from "./disk-commands.ts";
 import { describeError, exitCodeOf } from "./failure.ts";
 import * as job from "./job-commands.ts";
 import { completion, cp, doctor, forward, jupyter, keys, share } from "./more-commands.ts";
+import { rsync } from "./work-commands.ts";
 
 const { login, logout, me, env, api, version } = account;
 const { up, attach, wait, ls, show, logs, extend, end, ssh, avail } = job;
@@ -18,6 +19,7 @@ const root = buildRouteMap({
     logs,
     ssh,
     cp,
+    rsync,
     forward,
     extend,
     end,

@@ -22,7 +22,7 @@ if (typed[0] === "__complete") {
   const proposals = await proposeCompletions(app, typed.slice(1), { process: host });
   stdout.write(proposals.map(({ completion }) => `${completion}\n`).join(""));
 } else {
-  const words = splitAtDashes(typed.map((word) => (word === "--version" ? "version" : word)));
+  const words = splitAtDashes(typed[0] === "--version" ? ["version", ...typed.slice(1)] : typed);
   await run(app, words, { process: host });
   const code = Number(host.exitCode ?? 0);
   process.exitCode = code < 0 ? exitCodes.usage : code;

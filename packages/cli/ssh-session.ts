@@ -83,6 +83,7 @@ function sshOptions(job: Job, at: { readonly host: string; readonly port: string
   const hosts = statePath("known_hosts", job.job_id);
   if (job.ssh_host_key !== null) writePrivate(hosts, `[${at.host}]:${at.port} ${printable(job.ssh_host_key)}\n`);
   const settings = {
+    IdentityFile: quoted(keyPath),
     IdentitiesOnly: "yes",
     UserKnownHostsFile: quoted(hosts),
     GlobalKnownHostsFile: "/dev/null",
@@ -94,12 +95,12 @@ function sshOptions(job: Job, at: { readonly host: string; readonly port: string
   // Port 22 is written without brackets in known_hosts, unless the alias names it.
   const alias = ["-o", `HostKeyAlias=[${at.host}]:${at.port}`];
   const words = Object.entries(settings).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
-  return ["-F", "/dev/null", "-i", keyPath, ...words, ...alias];
+  return ["-F", "/dev/null", ...words, ...alias];
 }
 
-/** ssh splits the value at spaces, and takes a percent sign as a token. */
+/** ssh splits the value at spaces, knows backslashes before quotes, and takes a percent sign as a token. */
 function quoted(path: string): string {
-  return `"${path.replaceAll("%", "%%")}"`;
+  return `"${path.replace(/[\\"]/g, "\\$&").replaceAll("%", "%%")}"`;
 }
 
 /** Runs a program of OpenSSH and returns its exit code. The terminal belongs to OpenSSH until it ends. */
@@ -109,7 +110,7 @@ export function runOpenSsh(program: string, words: readonly string[], options: S
     // Ctrl-C reaches both processes by the terminal. These two reach this one alone.
     for (const name of ["SIGTERM", "SIGHUP"] as const) process.on(name, () => child.kill(name));
     child.once("error", () => {
-      const hint = "Install OpenSSH's client, for example with: apt install openssh-client";
+      const hint = `Install it, for example with: apt install ${program === "rsync" ? "rsync" : "openssh-client"}`;
       reject(new CliError(`There is no ${program} on the PATH`, exitCodes.failed, hint));
     });
     child.once("close", (code, signal) => resolve(code ?? (signal === null ? exitCodes.failed : 128 + 15)));

@@ -1,15 +1,23 @@
 let words: readonly string[] = [];
 
-/** Splits a command line at its first `--`, for commands that pass the rest on. */
+/**
+ * Takes the words out of a command line that the command passes on: those behind the first `--`. rsync gets all of its
+ * words, since its options are not ours.
+ */
 export function splitAtDashes(line: readonly string[]): readonly string[] {
+  const [command = "", ...rest] = line;
+  if (command === "rsync") {
+    if (rest.length === 0 || /^(-h|--help)$/.test(rest.join(" "))) return line;
+    words = rest;
+    return [command];
+  }
   const at = line.indexOf("--");
-  const takesRest = ["up", "ssh"].includes(line[0] ?? "");
-  if (at < 0 || !takesRest) return line;
+  if (at < 0 || !["up", "run", "ssh"].includes(command)) return line;
   words = line.slice(at + 1);
   return line.slice(0, at);
 }
 
-/** Returns the words behind `--`. */
+/** Returns the words that are passed on. */
 export function wordsAfterDashes(): readonly string[] {
   return words;
 }
