@@ -187,7 +187,7 @@ const mine = await thingsOfAll();
 
 /** Sends this body to an endpoint, as somebody who may ask it, and answers with its status. */
 async function post(endpoint: Endpoint, sent: string): Promise<number> {
-  const isSpent = /\/(cancel|rename|restore|undelete|gone|back)$/.test(endpoint.path);
+  const isSpent = /\/(cancel|rename|restore|undelete|snapshots|gone|back)$/.test(endpoint.path);
   // A login of this very test may have ended the one before: a user has ten keys.
   const fresh = await world.login(endpoint.admin ? operator : developer);
   const at = pathOf(endpoint, isSpent ? await thingsOf(world, endpoint, fresh) : mine);

@@ -20,6 +20,7 @@ async function open() {
     volumes,
     clients,
     pass: ec2.pass,
+    mount: async (id: string) => ec2.attach(id, "i-1"),
     content: {
       write: async (id: string, text: string) => void Object.assign(ec2.volumes.get(id) ?? {}, { content: text }),
       read: async (id: string) => ec2.volumes.get(id)?.content ?? "",

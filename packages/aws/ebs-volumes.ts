@@ -30,6 +30,8 @@ export function ebsVolumes(options: EbsOptions): Volumes {
     ...ebsSnapshots(options),
     // DescribeVolumes and DescribeSnapshots know late of what was made (EC2 API Reference, "Eventual consistency").
     listedWithinMs: LISTED_MS,
+    // "A snapshot holds what was written before the command" (EBS User Guide, "Create Amazon EBS snapshots").
+    snapshotsInUse: true,
     createVolume: (wanted) => createVolume(options, wanted),
     findVolume: (id) => findVolume(options, id),
     listVolumes: (token) => listVolumes(options, token),

@@ -42,7 +42,7 @@ its own, and the host keys of jobs. Keys go over \`https\` or to this machine. \
 | \`edit ID --add-user USER\`, \`--enable-jupyter\` | \`share [JOB] USER\`, \`jupyter on [JOB]\` |
 | \`cancel [ID]\`, \`cancel --all\` | \`end [JOB…]\`, \`end --all\` |
 | \`avail\` | \`avail\` |
-| \`disk list\`, \`create\`, \`rename\`, \`delete\`, \`list-content\` | \`disks ls\`, \`create\`, \`rename\`, \`rm\`, \`ls-files\`; also \`undelete\`, \`snapshots\`, \`restore\` |
+| \`disk list\`, \`create\`, \`rename\`, \`delete\`, \`list-content\` | \`disks ls\`, \`create\`, \`rename\`, \`rm\`, \`ls-files\`; also \`undelete\`, \`snapshot\`, \`snapshots\`, \`restore\` |
 | \`config show\` | \`me\` |
 `;
 

@@ -44,6 +44,12 @@ const snapshots = buildCommand({
   docs: { brief: "List the snapshots of a disk" },
 });
 
+const snapshot = buildCommand({
+  loader: async () => (await load()).snapshot,
+  parameters: { flags: { json }, positional: oneName },
+  docs: { brief: "Make a snapshot of a disk and wait until it is completed" },
+});
+
 const restore = buildCommand({
   loader: async () => (await load()).restore,
   parameters: {
@@ -60,7 +66,7 @@ const lsFiles = buildCommand({
 });
 
 export const disks = buildRouteMap({
-  routes: { ls, create, rm, rename, undelete, snapshots, restore, "ls-files": lsFiles },
+  routes: { ls, create, rm, rename, undelete, snapshot, snapshots, restore, "ls-files": lsFiles },
   defaultCommand: "ls",
   docs: { brief: "Your disks" },
 });

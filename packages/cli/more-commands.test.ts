@@ -34,6 +34,26 @@ test("a disk is made, renamed, deleted and brought back", async () => {
   expect(await cli.run("disks", "restore", "two", "three")).toMatchObject({ code: 3, stdout: "" });
 });
 
+test("a snapshot is made of a free disk and restored, and the outcome of a failed one is told", async () => {
+  await cli.run("up", "-t", "cpu", "--disk", "kept", "writer", "--", 'echo one > "$WORKSPACE/file"; sleep 600');
+  const inUse = await cli.run("disks", "snapshot", "kept");
+  await cli.run("end", "writer", "--yes");
+
+  const made = await cli.run("disks", "snapshot", "kept");
+  const listed = await cli.run("disks", "snapshots", "kept");
+  const restored = await cli.run("disks", "restore", "kept", "copy");
+  await cli.run("up", "-t", "cpu", "--disk", "copy", "reader", "--", 'cat "$WORKSPACE/file"');
+  await cli.run("wait", "reader", "--until", "ended");
+
+  expect(inUse).toMatchObject({ code: 1, stdout: "" });
+  expect(inUse.stderr).toContain("No snapshot of a disk in use can be made here");
+  expect(made.stdout).toMatch(/^Made snapshot snap-[0-9a-f]{16} of disk kept\.\n$/);
+  expect(listed.stdout).toMatch(/completed +\S+ +on demand\n.*completed +\S+ +backup\n$/s);
+  expect(restored).toMatchObject({ code: 0 });
+  expect((await cli.run("logs", "reader")).stdout).toContain("one");
+  expect(await cli.run("disks", "snapshot", "none")).toMatchObject({ code: 3, stdout: "" });
+});
+
 /** Perl is on every Debian. It answers each connection to port 8000. */
 const serveByPerl = `perl -MIO::Socket::INET -e '
   $server = IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => 8000, Listen => 5, ReuseAddr => 1) or die;

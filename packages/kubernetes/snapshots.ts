@@ -49,8 +49,8 @@ export function kubernetesSnapshots(place: Place, options: SnapshotOptions): Sna
 }
 
 /**
- * Its point in time is that of its object: the core lets nobody write to the volume from before it is asked for until it
- * is ready.
+ * Shows the creation of the object as the point in time. Nothing writes to the volume of a backup until that is ready. The
+ * controller cuts a snapshot on demand a moment later (`status.creationTime`), and holds what was written until then.
  */
 function snapshotOf({ metadata, status }: Snapshot, now: number, patienceMs: number): VolumeSnapshot {
   const at = timeOf(metadata.creationTimestamp) ?? now;

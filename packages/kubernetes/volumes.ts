@@ -36,6 +36,7 @@ function unlistedVolumes(
     ...kubernetesSnapshots(place, options),
     // Whatever is answered here comes from the API server's store.
     listedWithinMs: 0,
+    snapshotsInUse: true,
     async findVolume(id) {
       const found = await findClaimed(place, id, goneWithinMs);
       if (!found) return undefined;

@@ -73,6 +73,8 @@ export function processVolumes(options: ProcessVolumesOptions): ProcessVolumes {
   return {
     // Both are directories.
     listedWithinMs: 0,
+    // The files are copied one after the other.
+    snapshotsInUse: false,
     createVolume: async (wanted) => {
       requirePlaces(home);
       return makeOnce(host, wanted);

@@ -93,6 +93,16 @@ export class Disks {
   }
 
   /**
+   * Requests a snapshot of a disk, which may be in use. `settle` waits until it is completed.
+   *
+   * @example
+   * const { snapshot_id } = await berth.disks.settle(await berth.disks.snapshot("data"));
+   */
+  snapshot(name: string, options: CreateOptions = {}): Promise<Schemas["DiskSnapshotRequested"]> {
+    return this.#transport.send("POST", `${pathOf(name)}/snapshots`, { ...options, repeat: "key" });
+  }
+
+  /**
    * Makes a new disk of a snapshot.
    *
    * @example

@@ -320,13 +320,13 @@ export interface components {
         DiskContent: {
             /** @description The disk's name: at most 64 letters, digits, hyphens and underscores. */
             disk_name: string;
-            /** @description The files of the disk at its last completed backup, as `ls -R` prints them, at most 1 MiB; null without them. */
+            /** @description The files of the disk at its last completed snapshot that was listed, as `ls -R` prints them, at most 1 MiB; null without them. */
             content: string | null;
             /** @description Always null. */
             s3_path: null;
             /**
              * Format: date-time
-             * @description When that backup was taken; null where there is none.
+             * @description When that snapshot was taken; null where there is none.
              */
             snapshot_date: string | null;
             /** @description Why there is no `content`; null where there is. */
@@ -373,7 +373,9 @@ export interface components {
              * @description What was requested.
              * @enum {string}
              */
-            action: "create" | "delete" | "undelete";
+            action: "create" | "delete" | "undelete" | "snapshot";
+            /** @description The snapshot that the request made; absent unless it made one. */
+            snapshot_id?: string;
         };
         DiskRenamed: {
             /** @description What happened, in words. */
@@ -396,7 +398,7 @@ export interface components {
              * @description What was requested.
              * @enum {string}
              */
-            action: "create" | "delete" | "undelete";
+            action: "create" | "delete" | "undelete" | "snapshot";
             /** @description What happened, in words. */
             message: string;
             /**
@@ -414,7 +416,7 @@ export interface components {
              * @description What was requested.
              * @enum {string}
              */
-            action: "create" | "delete" | "undelete";
+            action: "create" | "delete" | "undelete" | "snapshot";
             /** @description What happened, in words. */
             message: string;
             /**
@@ -439,6 +441,26 @@ export interface components {
             snapshots: components["schemas"]["Snapshot"][];
             /** @description Number of entries in all. */
             total: number;
+        };
+        DiskSnapshotRequested: {
+            /** @description The id of the request, for `GET /v1/disks/{disk_name}/operations/{operation_id}`. */
+            operation_id: string;
+            /** @description The disk's name: at most 64 letters, digits, hyphens and underscores. */
+            disk_name: string;
+            /**
+             * @description What was requested.
+             * @enum {string}
+             */
+            action: "create" | "delete" | "undelete" | "snapshot";
+            /** @description What happened, in words. */
+            message: string;
+            /**
+             * Format: date-time
+             * @description When it was requested.
+             */
+            requested_at: string;
+            /** @description The snapshot on demand that is removed once this one is completed; null while none has to go. */
+            replaces: string | null;
         };
         EndRecord: {
             /** @description The record's key as the alarm names it: partition key, a bar, sort key. */
@@ -1198,6 +1220,11 @@ export interface components {
              * @description The point in time that the snapshot holds.
              */
             snapshot_date: string;
+            /**
+             * @description Whether the snapshot is the backup of a job's end or was made on demand. Each kind is kept apart.
+             * @enum {string}
+             */
+            kind: "backup" | "on_demand";
         };
         SubmitJob: {
             /** @description The container image. The local stack records it and runs commands with the machine's own tools. */

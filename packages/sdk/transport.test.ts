@@ -39,6 +39,7 @@ test.each([
   ["the deletion of a disk", (berth: Berth) => berth.disks.delete("d")],
   ["the undelete of a disk", (berth: Berth) => berth.disks.undelete("d")],
   ["a rename", (berth: Berth) => berth.disks.rename("d", "e")],
+  ["a snapshot", (berth: Berth) => berth.disks.snapshot("d")],
   ["a restore", (berth: Berth) => berth.disks.restore("d", { snapshot_id: "s", new_name: "e" })],
   ["a resend", (berth: Berth) => berth.webhooks.resend("w")],
 ] as const)("%s is repeated under one key, and two of them have two", async (_, send) => {

@@ -159,6 +159,7 @@ const makersOfPath: Readonly<Record<string, Maker>> = {
   "/v1/jobs/{job_id}/jupyter/disable": startJob,
   "/v1/disks/{disk_name}/undelete": deleteDisk,
   "/v1/disks/{disk_name}/restore": backUpDisk,
+  "/v1/disks/{disk_name}/snapshots": backUpDisk,
 };
 
 /** The body of a create with nothing but what is required. */
@@ -298,7 +299,8 @@ async function backUpDisk(world: HttpWorld, key: string): Promise<Things> {
   const item = items.find(({ kind, name }) => kind === "disk" && name === things.disk_name);
   if (!item) throw new Error(`No record of disk ${things.disk_name}`);
   const snapshots = [{ id: keptSnapshot, at: world.clock.now(), completed: true }];
-  await world.table.put({ ...item, snapshots } as typeof item);
+  const volume = item.volume ?? { id: "vol-kept", zone: "zone-a" };
+  await world.table.put({ ...item, snapshots, volume } as typeof item);
   return things;
 }
 

@@ -7,19 +7,24 @@ import { memoryVolumes } from "./memory-volumes.ts";
 
 const owner = { uid: "a".repeat(32), key: "owner#o#env#session-manager|one" };
 
-describe("the memory volumes", () => {
+describe.each([true, false])("the memory volumes, with snapshots in use: %s", (snapshotsInUse) => {
   const open = async () => {
     const clock = manualClock();
-    const volumes = memoryVolumes({ clock, isMounted: () => false, snapshotMs: 50, archiveMs: 50 });
+    const mounted = new Set<string>();
+    const isMounted = (id: string) => mounted.has(id);
+    const volumes = memoryVolumes({ clock, isMounted, snapshotMs: 50, archiveMs: 50, snapshotsInUse });
     const content = {
       write: async (volume: string, text: string) => volumes.write(volume, text),
       read: async (volume: string) => volumes.contentOf(volume)?.content ?? "",
     };
-    return { volumes, content, pass: async (ms: number) => clock.advance(ms), close: async () => undefined };
+    const mount = async (id: string) => void mounted.add(id);
+    return { volumes, content, mount, pass: async (ms: number) => clock.advance(ms), close: async () => undefined };
   };
   volumesConformance(open);
   archivesConformance(open);
+});
 
+describe("the memory volumes", () => {
   it("show what was made only after the time they are told, and then what it holds and was restored from", async () => {
     const clock = manualClock();
     const volumes = memoryVolumes({ clock, isMounted: () => false, listedAfterMs: 1000 });

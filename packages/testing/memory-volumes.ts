@@ -84,11 +84,13 @@ export function memoryVolumes(options: {
   readonly listedAfterMs?: number;
   /** The same of snapshots, where it is another time. */
   readonly snapshotListedAfterMs?: number | undefined;
+  /** If false, a mounted volume is refused a snapshot. */
+  readonly snapshotsInUse?: boolean | undefined;
   /** Where archives go. */
   readonly blobs?: Pick<Blobs, "put">;
 }): MemoryVolumes {
   const { clock, isMounted, snapshotMs = 0, archiveMs = 0, listedAfterMs = 0, blobs } = options;
-  const { snapshotListedAfterMs = listedAfterMs } = options;
+  const { snapshotListedAfterMs = listedAfterMs, snapshotsInUse = true } = options;
   const volumes = new Map<string, MadeVolume>();
   const byToken = new Map<string, string>();
   const snapshots = new Map<string, Snapshot>();
@@ -123,6 +125,7 @@ export function memoryVolumes(options: {
 
   return {
     listedWithinMs: LISTED_MS,
+    snapshotsInUse,
     async createVolume(wanted) {
       const { token, zone, snapshotId } = wanted;
       const known = volumes.get(byToken.get(token) ?? "");
@@ -160,6 +163,7 @@ export function memoryVolumes(options: {
     async createSnapshot(volume, tags) {
       const source = volumes.get(volume);
       if (!source) throw new Error(`No volume ${volume}`);
+      if (!snapshotsInUse && isMounted(volume)) throw new VolumeRefused("The volume is still in use");
       if (failures > 0) {
         failures -= 1;
         throw new VolumeRefused("Snapshot limit exceeded");

@@ -64,6 +64,8 @@ export interface WorldOptions {
   /** Whether the command of a run of several machines waits to be let begin; it does not, unless said. */
   readonly gates?: boolean;
   readonly snapshotMs?: number;
+  /** Whether a mounted volume can have a snapshot; it can, unless said. */
+  readonly snapshotsInUse?: boolean;
   /** How long the zip of a volume takes. */
   readonly archiveMs?: number;
   /** More visible messages than this are a deep queue to the sweep. */
@@ -90,8 +92,8 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
   const compute = memoryCompute({ clock, nodes, access, leavesTombstones, gates, ...options.delays });
   const isMounted = (id: string) => compute.mounting(id).length > 0;
   const blobs = memoryBlobs();
-  const { snapshotMs = 0, archiveMs = 0, listedAfterMs = 0 } = options;
-  const times = { snapshotMs, archiveMs, listedAfterMs };
+  const { snapshotMs = 0, archiveMs = 0, listedAfterMs = 0, snapshotsInUse } = options;
+  const times = { snapshotMs, archiveMs, listedAfterMs, snapshotsInUse };
   const volumes = memoryVolumes({ clock, isMounted, detach: compute.detach, blobs, ...times });
   const settings = testSettings(options.settings);
   const ids = seededIds(7, clock);

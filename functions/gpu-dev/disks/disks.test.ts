@@ -109,6 +109,61 @@ describe("GET /v1/disks/{disk_name}/snapshots and POST /v1/disks/{disk_name}/res
   });
 });
 
+describe("POST /v1/disks/{disk_name}/snapshots", () => {
+  test("answers an operation, which names the snapshot once it is completed", async () => {
+    await world.useOnce();
+
+    const { status, body } = await world.call("POST", "/v1/disks/data/snapshots");
+    const path = `/v1/disks/data/operations/${body.operation_id}`;
+    const before = await world.call("GET", path);
+    await world.advance(60_000);
+    const after = await world.call("GET", path);
+    const listed = await world.call("GET", "/v1/disks/data/snapshots");
+
+    expect([status, body]).toEqual([
+      200,
+      {
+        operation_id: expect.stringMatching(/^op-/),
+        disk_name: "data",
+        action: "snapshot",
+        message: "Disk snapshot request queued successfully",
+        requested_at: expect.any(String),
+        replaces: null,
+      },
+    ]);
+    expect(before.body).toMatchObject({ status: "pending", completed: false, action: "snapshot", is_deleted: false });
+    expect(before.body).not.toHaveProperty("snapshot_id");
+    const [newest, backup] = listed.body.snapshots as Answer[];
+    expect(after.body).toMatchObject({ status: "completed", completed: true, snapshot_id: newest?.snapshot_id });
+    expect([newest?.kind, backup?.kind]).toEqual(["on_demand", "backup"]);
+  });
+
+  test("names the snapshot that goes for it, and refuses in words", async () => {
+    await world.useOnce();
+    for (let n = 0; n < 5; n++) {
+      await world.call("POST", "/v1/disks/data/snapshots");
+      await world.advance(60_000);
+    }
+    const listed = await world.call("GET", "/v1/disks/data/snapshots");
+    const oldest = (listed.body.snapshots as Answer[]).findLast(({ kind }) => kind === "on_demand");
+    const { body } = await world.call("POST", "/v1/disks/data/snapshots");
+    const text = `Once it is completed, ${oldest?.snapshot_id} of ${oldest?.snapshot_date} is removed`;
+    expect(body).toMatchObject({
+      replaces: oldest?.snapshot_id,
+      message: `Disk snapshot request queued successfully. ${text}`,
+    });
+
+    expect(await detail("POST", "/v1/disks/data/snapshots")).toEqual([
+      409,
+      "A snapshot of disk 'data' is being made already",
+    ]);
+    expect(await detail("POST", "/v1/disks/none/snapshots")).toEqual([404, "Disk 'none' not found"]);
+    expect(await detail("POST", "/v1/disks/a%2Fb/snapshots")).toEqual([404, "Disk 'a/b' not found"]);
+    await world.call("DELETE", "/v1/disks/data");
+    expect(await detail("POST", "/v1/disks/data/snapshots")).toEqual([410, "Disk 'data' is marked for deletion"]);
+  });
+});
+
 describe("GET /v1/disks?deleted=true", () => {
   test("lists the deleted ones alone, each with the day on which it goes", async () => {
     for (const disk_name of ["kept", "gone"]) await world.call("POST", "/v1/disks", { disk_name });

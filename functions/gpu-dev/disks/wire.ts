@@ -1,5 +1,6 @@
 import * as z from "zod";
 import type { Restoring } from "#core/disks/from-snapshot.ts";
+import type { SnapshotRequested } from "#core/disks/on-demand.ts";
 import type { Operation } from "#core/disks/operations.ts";
 import { type DiskSnapshot, type OperationKind, seenBackups } from "#core/disks/record.ts";
 import type { Renamed } from "#core/disks/rename.ts";
@@ -35,13 +36,14 @@ export const Snapshot = z.object({
   snapshot_id: z.string(),
   status: z.enum(["pending", "completed", "failed", "missing"]),
   snapshot_date: Timestamp,
+  kind: z.enum(["backup", "on_demand"]),
 });
 
 /** The answer to every request on a disk, which can be asked about from then on. */
 export const DiskRequested = z.object({
   operation_id: z.string(),
   disk_name: z.string(),
-  action: z.enum(["create", "delete", "undelete"]),
+  action: z.enum(["create", "delete", "undelete", "snapshot"]),
   message: z.string(),
   requested_at: Timestamp,
 });
@@ -51,6 +53,8 @@ export const DiskRestored = DiskRequested.extend({
   snapshot_id: z.string(),
   snapshot_date: Timestamp,
 });
+
+export const DiskSnapshotRequested = DiskRequested.extend({ replaces: z.string().nullable() });
 
 export const DiskOperation = z.object({
   operation_id: z.string(),
@@ -62,7 +66,8 @@ export const DiskOperation = z.object({
   created_at: Timestamp,
   last_updated: Timestamp,
   completed: z.boolean(),
-  action: z.enum(["create", "delete", "undelete"]),
+  action: z.enum(["create", "delete", "undelete", "snapshot"]),
+  snapshot_id: z.string().optional(),
 });
 
 export const DiskRenamed = z.object({
@@ -110,6 +115,7 @@ const requested = {
   create: () => "Disk creation request queued successfully",
   delete: (on: string | null) => `Disk deletion request queued successfully. Will be deleted on ${on}`,
   undelete: () => "Disk undelete request queued successfully",
+  snapshot: () => "Disk snapshot request queued successfully",
 } as const satisfies Record<OperationKind, (on: string | null) => string>;
 
 export function toDiskRequested(operation: Operation): z.infer<typeof DiskRequested> {
@@ -123,9 +129,17 @@ export function toDiskRequested(operation: Operation): z.infer<typeof DiskReques
   };
 }
 
+/** Says which snapshot the new one pushes out, because none is removed silently. */
+export function toSnapshotRequested({ operation, replaces }: SnapshotRequested): z.infer<typeof DiskSnapshotRequested> {
+  const { message, ...requested } = toDiskRequested(operation);
+  if (!replaces) return { ...requested, message, replaces: null };
+  const text = `${message}. Once it is completed, ${replaces.id} of ${wholeSeconds(replaces.at)} is removed`;
+  return { ...requested, message: text, replaces: replaces.id };
+}
+
 /** `name` is the one that it was asked for by: the disk may have another now than when it was requested. */
 export function toDiskOperation(operation: Operation, name: string): z.infer<typeof DiskOperation> {
-  const { id, status, error, action, createdAt, updatedAt } = operation;
+  const { id, status, error, action, createdAt, updatedAt, snapshot } = operation;
   return {
     operation_id: id,
     disk_name: name,
@@ -137,6 +151,7 @@ export function toDiskOperation(operation: Operation, name: string): z.infer<typ
     last_updated: wholeSeconds(updatedAt),
     completed: status === "completed" || status === "failed",
     action,
+    ...(snapshot !== undefined && { snapshot_id: snapshot }),
   };
 }
 
@@ -149,10 +164,12 @@ function dateOf(at: number): string {
 }
 
 /** One that was removed is not listed; `missing` is one that was there and is not to be seen now. */
-export function toSnapshot({ id, at, completed, missedAt, failed, unremoved }: DiskSnapshot): z.infer<typeof Snapshot> {
+export function toSnapshot(snapshot: DiskSnapshot): z.infer<typeof Snapshot> {
+  const { id, at, completed, missedAt, failed, unremoved, onDemand } = snapshot;
+  const kind = onDemand ? "on_demand" : "backup";
   const open = failed || unremoved ? "failed" : "pending";
   const whole = missedAt === undefined ? "completed" : "missing";
-  return { snapshot_id: id, status: completed ? whole : open, snapshot_date: wholeSeconds(at) };
+  return { snapshot_id: id, status: completed ? whole : open, snapshot_date: wholeSeconds(at), kind };
 }
 
 export function toDiskRestored({ operation, source }: Restoring, from: string): z.infer<typeof DiskRestored> {

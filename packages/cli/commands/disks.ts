@@ -64,13 +64,25 @@ export async function rename({ json }: JsonFlags, name: string, newName: string)
   out(`${printable(renamed.message)}\n`);
 }
 
+/** Makes a snapshot of a disk and waits for the outcome. */
+export async function snapshot({ json }: JsonFlags, name: string): Promise<void> {
+  const berth = await connect();
+  const requested = await berth.disks.snapshot(name);
+  if (requested.replaces !== null) say(printable(requested.message));
+  const operation = await berth.disks.settle(requested);
+  if (json) return outJson(operation);
+  out(`Made snapshot ${printable(operation.snapshot_id ?? "")} of disk ${printable(name)}.\n`);
+}
+
 /** Prints the snapshots of a disk. */
 export async function snapshots({ json }: JsonFlags, name: string): Promise<void> {
   const found = await collect((await connect()).disks.snapshots(name));
   if (json) return outJson(found);
   if (found.length === 0) return say(`Disk ${printable(name)} has no snapshots.`);
-  const rows = found.map(({ snapshot_id, status, snapshot_date }) => [snapshot_id, status, snapshot_date ?? ""]);
-  out(table([["SNAPSHOT", "STATUS", "DATE"], ...rows], outputColumns()));
+  const rows = found.map(({ snapshot_id, status, snapshot_date, kind }) => {
+    return [snapshot_id, status, snapshot_date ?? "", kind === "backup" ? "backup" : "on demand"];
+  });
+  out(table([["SNAPSHOT", "STATUS", "DATE", "KIND"], ...rows], outputColumns()));
 }
 
 /** Makes a new disk of a snapshot: the newest completed one, unless one is named. */

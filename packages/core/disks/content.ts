@@ -1,4 +1,5 @@
 import type { UserContext } from "../context.ts";
+import type { Disk } from "./record.ts";
 import { getDisk } from "./view.ts";
 
 /** What a disk held when it was backed up last. */
@@ -25,13 +26,21 @@ export function listingBlob(snapshotId: string): string {
 /** The files of the caller's disk as of its newest completed backup. Throws `notFound`. */
 export async function readContent(ctx: UserContext<"table" | "blobs">, name: string): Promise<DiskContent> {
   const { disk } = await getDisk(ctx, name);
-  const newest = disk.snapshots.findLast(({ completed }) => completed);
+  const { newest, bytes } = await readNewest(ctx, disk);
   const problem = disk.lost?.gaveUp ?? disk.lost?.refused ?? null;
   if (!newest) return { listing: null, at: null, problem };
-  const bytes = await ctx.blobs.get(listingBlob(newest.id));
   return {
     listing: bytes ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : null,
     at: newest.at,
     problem,
   };
+}
+
+/** Reads the newest list. A snapshot on demand of a disk in use has none on a cluster. */
+async function readNewest(ctx: UserContext<"blobs">, { snapshots }: Disk) {
+  const newest = snapshots.findLast(({ completed }) => completed);
+  const bytes = newest && (await ctx.blobs.get(listingBlob(newest.id)));
+  if (bytes || !newest?.onDemand) return { newest, bytes };
+  const backup = snapshots.findLast(({ completed, onDemand }) => completed && !onDemand);
+  return backup ? { newest: backup, bytes: await ctx.blobs.get(listingBlob(backup.id)) } : { newest, bytes };
 }

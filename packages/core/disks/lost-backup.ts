@@ -53,14 +53,16 @@ export async function followSnapshots(ctx: WorkerContext, disk: Disk, now: numbe
     }),
   );
   const snapshots = followed.filter((snapshot) => snapshot !== undefined);
-  const newest = followed.at(-1);
-  if (disk.snapshots.at(-1)?.unremoved) return { ...disk, snapshots };
+  // A snapshot on demand that failed is made again for its request alone (take-snapshot.ts).
+  const last = disk.snapshots.findLastIndex(({ onDemand }) => !onDemand);
+  const [before, newest] = [disk.snapshots[last], followed[last]];
+  if (!before || before.unremoved) return { ...disk, snapshots };
   if (newest && !newest.unremoved) {
     // One that was whole before says nothing of a later one that was lost.
-    const isMade = newest.completed && !disk.snapshots.at(-1)?.completed;
+    const isMade = newest.completed && !before.completed;
     return { ...disk, snapshots, lost: isMade ? undefined : disk.lost };
   }
-  const lost = disk.lost ?? { of: disk.snapshots.at(-1)?.id ?? "", attempt: 1, until: null, gaveUp: null };
+  const lost = disk.lost ?? { of: before.id, attempt: 1, until: null, gaveUp: null };
   return { ...disk, snapshots, lost };
 }
 
@@ -250,6 +252,7 @@ function giveUp(ctx: WorkerContext, disk: Disk, lost: LostBackup, now: number, g
   return later({ ...disk, lost: { ...lost, gaveUp } }, now, now, "gave its backup up");
 }
 
-function later(disk: Disk, dueAt: number, now: number, log: string): Step<Disk> {
+/** Ends a look with this record, due at `dueAt`. */
+export function later(disk: Disk, dueAt: number, now: number, log: string): Step<Disk> {
   return { record: { ...disk, attempts: 0, fault: warningOf(disk, now), dueAt }, notify: [], log };
 }

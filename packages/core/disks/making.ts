@@ -2,7 +2,7 @@ import { StepTooOld } from "../budget.ts";
 import { type Making, removeUnused, type SnapshotMaking, settlesAt, type VolumeMaking } from "../making.ts";
 import type { WorkerContext } from "../worker.ts";
 import { readHolders } from "./lease.ts";
-import { type Disk, withSnapshot } from "./record.ts";
+import { type Disk, onDemandMark, withSnapshot } from "./record.ts";
 
 /**
  * Looks for what was made and never recorded. A snapshot becomes one of the disk's; a volume becomes the disk's where it
@@ -51,9 +51,11 @@ async function settleSnapshot(ctx: WorkerContext, disk: Disk, { from, token }: S
   const listed = await ctx.volumes.listSnapshots(from);
   const found = listed.filter(({ id, tags }) => tags.attempt === token && !known.has(id));
   const isWanted = (state: string) => state !== "failed" && disk.phase !== "purging";
+  const onDemand = onDemandMark(ctx, token);
   let settled = disk;
   for (const { id, at, state } of found) {
-    if (isWanted(state)) settled = withSnapshot(settled, { id, at, completed: state === "completed" }, undefined);
+    if (isWanted(state))
+      settled = withSnapshot(settled, { id, at, completed: state === "completed", ...onDemand }, undefined);
     else await ctx.volumes.removeSnapshot(id);
   }
   // The very backup that was given up, or is to be made again, was there and listed late.

@@ -2,9 +2,10 @@ import { firstSettles } from "../making.ts";
 import { patienceMs } from "../patience.ts";
 import { isBackupWanted } from "./lost-backup.ts";
 import { missedLookAt } from "./missed-look.ts";
-import { type Disk, hasPendingSnapshot, isPending } from "./record.ts";
+import { type Disk, isClaimed, isPending } from "./record.ts";
 import { removalAgainAt } from "./removal.ts";
 import { hasOnlyVolume } from "./source.ts";
+import { requestLookAt } from "./take-snapshot.ts";
 import { unclaimAt } from "./thinning.ts";
 
 /** How often a disk is looked at that somebody has to let go of first. */
@@ -17,7 +18,7 @@ const TAGS_AGAIN_MS = 600_000;
 /** When a disk is looked at next, ms; undefined: nothing of it changes by itself. */
 export function nextLook(disk: Disk, now: number): number | undefined {
   if (disk.snapshots.some((snapshot) => snapshot.failed && isPending(snapshot))) return now;
-  if (hasPendingSnapshot(disk)) {
+  if (isClaimed(disk) || disk.snapshots.some(isPending)) {
     const since = disk.snapshots.findLast(isPending)?.at ?? now;
     return now + Math.max(PENDING_MS, patienceMs(now - since));
   }
@@ -31,6 +32,7 @@ export function nextLook(disk: Disk, now: number): number | undefined {
     disk.snapshots.length > 0 ? tags : null,
     hasOnlyVolume(disk) ? now + TAGS_MS : null,
     made,
+    requestLookAt(disk, now),
     missedLookAt(disk, now),
     unclaimAt(disk),
     ...disk.snapshots.map(({ unremoved }) => (unremoved ? removalAgainAt(unremoved) : null)),

@@ -3,7 +3,7 @@ import { operationKey } from "../keys.ts";
 import type { Item, Stored } from "../ports/table.ts";
 import { Conflict, Problem } from "../problem.ts";
 import { unlessUnreadable } from "../readable.ts";
-import { number, oneOf, orNull, text, uid } from "../shape.ts";
+import { number, oneOf, optional, orNull, text, uid } from "../shape.ts";
 import { parserOf } from "../unreadable.ts";
 import { writeRecord } from "../write-record.ts";
 import { readDirectory, uidOf } from "./directory.ts";
@@ -21,6 +21,8 @@ export interface Operation extends Stored {
   readonly action: OperationKind;
   readonly status: "pending" | "in_progress" | "completed" | "failed";
   readonly error: string | null;
+  /** The snapshot that it made. */
+  readonly snapshot?: string | undefined;
   readonly deletesAt: number | null;
   readonly createdAt: number;
   readonly updatedAt: number;
@@ -81,6 +83,7 @@ export async function closeOperation(
   owner: string,
   id: string,
   failure: string | null = null,
+  snapshot?: string,
 ): Promise<void> {
   const item = await ctx.table.get(operationKey(owner, id));
   const operation = item && (await unlessUnreadable(ctx, async () => parseOperation(item)));
@@ -90,6 +93,7 @@ export async function closeOperation(
     ...operation,
     status,
     error: failure,
+    ...(snapshot !== undefined && { snapshot }),
     updatedAt: ctx.clock.now(),
   };
   if (!(await writeRecord(ctx, closed))) throw new Conflict(`operation ${id}`);
@@ -113,6 +117,7 @@ const parseOperation: (item: Item) => Operation = parserOf("operation", {
   action: operationKind,
   status: oneOf("pending", "in_progress", "completed", "failed"),
   error: orNull(text),
+  snapshot: optional(text),
   deletesAt: orNull(number),
   createdAt: number,
   updatedAt: number,

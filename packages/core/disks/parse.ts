@@ -4,10 +4,19 @@ import { isMaking } from "../making.ts";
 import type { Item } from "../ports/table.ts";
 import { count, flag, listOf, mark, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../shape.ts";
 import { parserOf } from "../unreadable.ts";
-import type { Disk, DiskSnapshot, DiskSource, Holder, LostBackup, Restore, Unremoved } from "./record.ts";
+import type {
+  Disk,
+  DiskSnapshot,
+  DiskSource,
+  Holder,
+  LostBackup,
+  Restore,
+  SnapshotRequest,
+  Unremoved,
+} from "./record.ts";
 
 const moment = orNull(number);
-export const operationKind = oneOf("create", "delete", "undelete");
+export const operationKind = oneOf("create", "delete", "undelete", "snapshot");
 export const isHolder = shape<Holder>({ uid, key: text, id: text });
 const snapshot = shape<DiskSnapshot>({
   id: text,
@@ -18,6 +27,17 @@ const snapshot = shape<DiskSnapshot>({
   missedAgainAt: optional(number),
   unremoved: optional(shape<Unremoved>({ why: text, tries: ordinal, at: number })),
   removingUntil: optional(number),
+  onDemand: mark,
+  isFixed: mark,
+});
+const snapshotRequest = shape<SnapshotRequest>({
+  operation: text,
+  at: number,
+  attempt: count,
+  until: moment,
+  notBefore: optional(number),
+  refused: optional(text),
+  snapshot: optional(text),
 });
 const lostBackup = shape<LostBackup>({
   of: text,
@@ -54,6 +74,7 @@ export const parseDisk: (item: Item) => Disk = parserOf(
     restores: optional(listOf(shape<Restore>({ snapshot: text, disk: uid, at: number }))),
     snapshots: listOf(snapshot),
     lost: optional(lostBackup),
+    snapshotRequest: optional(snapshotRequest),
     heldBy: orNull(isHolder),
     next: orNull(isHolder),
     createdAt: number,

@@ -9,7 +9,7 @@ import { parseDisk } from "./parse.ts";
 /** Purged disks stay as records for a while, under no name. */
 export type DiskPhase = "creating" | "available" | "deleted" | "purging" | "purged";
 
-export type OperationKind = "create" | "delete" | "undelete";
+export type OperationKind = "create" | "delete" | "undelete" | "snapshot";
 
 /** The environment that has the disk, valid only while that lives (docs/architecture.md#the-table). */
 export interface Holder {
@@ -34,6 +34,26 @@ export interface DiskSnapshot extends Absence {
    * removes it.
    */
   readonly removingUntil?: number | undefined;
+  /** The owner requested it. Retention counts it apart from backups. */
+  readonly onDemand?: true | undefined;
+  /** Jobs may write to the volume while it is pending, because its provider has fixed what it holds. */
+  readonly isFixed?: true | undefined;
+}
+
+/** A snapshot that the owner requested, until it is completed or given up. Times are ms. */
+export interface SnapshotRequest {
+  /** The id of its operation, which begins the tag of each attempt. */
+  readonly operation: string;
+  readonly at: number;
+  /** The number of the latest attempt; 0: none has begun. */
+  readonly attempt: number;
+  /** An attempt is claimed until then; null: none is. */
+  readonly until: number | null;
+  readonly notBefore?: number | undefined;
+  /** Why the latest attempt certainly made nothing. */
+  readonly refused?: string | undefined;
+  /** The pending snapshot of the latest attempt. */
+  readonly snapshot?: string | undefined;
 }
 
 /** A removal that was refused. */
@@ -138,6 +158,7 @@ export interface Disk extends Stored {
   /** Oldest first. Which snapshots belong to it is decided here; tags are for people. */
   readonly snapshots: readonly DiskSnapshot[];
   readonly lost?: LostBackup | undefined;
+  readonly snapshotRequest?: SnapshotRequest | undefined;
   readonly heldBy: Holder | null;
   /** Who has it next, once the holder, which is ending, has let it go. */
   readonly next: Holder | null;
@@ -164,7 +185,7 @@ export async function findDisk(ctx: Context<"table">, owner: string, uid: string
 
 /** A snapshot of it is being made, or claimed to be: a job with this disk waits until that is done. */
 export function hasPendingSnapshot(disk: Disk): boolean {
-  return isClaimed(disk) || disk.snapshots.some(isPending);
+  return isClaimed(disk) || disk.snapshots.some((snapshot) => isPending(snapshot) && !snapshot.isFixed);
 }
 
 /** One that failed is pending until it is removed, or cannot be. */
@@ -195,8 +216,8 @@ export function tagsOf({ owner, uid }: Disk, name: string): Required<Omit<Snapsh
 }
 
 /** Somebody may be making a snapshot of it that no record names yet. */
-export function isClaimed({ lost }: Disk): boolean {
-  return lost !== undefined && lost.until !== null;
+export function isClaimed({ lost, snapshotRequest }: Disk): boolean {
+  return [lost, snapshotRequest].some((making) => making !== undefined && making.until !== null);
 }
 
 /** Whether it holds something, or may yet: not what failed and only cannot be removed. */
@@ -271,4 +292,13 @@ export function withAttemptAnew(disk: Disk, now: number): Disk {
 /** The zone that whatever uses this volume has to run in; null: any, since there is no volume yet or its zone is unknown. */
 export function zonePinnedBy(volume: VolumeRef | null | undefined): string | null {
   return volume?.zone || null;
+}
+
+/** Marks a snapshot that was made under this token, if its owner requested it. Only operations have such ids. */
+export function onDemandMark(
+  ctx: Context<"volumes">,
+  token: string,
+): Pick<DiskSnapshot, "onDemand" | "isFixed"> | undefined {
+  if (!token.startsWith("op-")) return undefined;
+  return { onDemand: true, ...(ctx.volumes.snapshotsInUse && { isFixed: true }) };
 }

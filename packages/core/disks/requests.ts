@@ -26,7 +26,7 @@ interface Requested {
 const DAY_MS = 24 * 3_600_000;
 
 /** The request that it is asked by; a repeat is answered with what became of it. */
-type Asked = Pick<NewResource, "id" | "isRepeat">;
+export type Asked = Pick<NewResource, "id" | "isRepeat">;
 
 /** Marks a disk for deletion; it can be undeleted until `purgeAt`. Throws `notFound`, `gone` or `conflict`. */
 export async function deleteDisk(ctx: RequestContext, name: string, asked?: Asked): Promise<Freed | Requested> {
@@ -87,8 +87,14 @@ async function findAsked(ctx: RequestContext, asked: Asked | undefined): Promise
   return asked?.isRepeat ? findOperation(ctx, ctx.actor.uid, asked.id) : undefined;
 }
 
-function names({ operations }: Disk, { id }: Operation): boolean {
-  return operations.some((operation) => operation.id === id);
+function names({ operations, snapshotRequest }: Disk, { id }: Operation): boolean {
+  return snapshotRequest?.operation === id || operations.some((operation) => operation.id === id);
+}
+
+/** The next look closes a request that holds from the answer on. A snapshot has yet to be made. */
+function withOperation(disk: Disk, { id, action: kind }: Operation, now: number): Disk {
+  if (kind !== "snapshot") return { ...disk, operations: [...disk.operations, { id, kind }], dueAt: now };
+  return { ...disk, snapshotRequest: { operation: id, at: now, attempt: 0, until: null }, dueAt: now };
 }
 
 /** The name may have been given to another disk since an earlier request under the same key wrote what it asks for. */
@@ -97,8 +103,8 @@ function refuseOther({ disk, name }: DiskView, operation: Operation | undefined)
   throw new Problem("conflict", `Disk '${name}' is another one than when this was first asked for`);
 }
 
-/** The disk's own record decides between a delete, a lease, an undelete and a purge. */
-async function changeDisk(
+/** The disk's own record decides between a delete, a lease, an undelete, a snapshot and a purge. */
+export async function changeDisk(
   ctx: RequestContext,
   { name, action, asked }: Wanted,
   decide: (view: DiskView) => Disk | Promise<Disk>,
@@ -114,8 +120,7 @@ async function changeDisk(
       refuseOther(view, operation);
       const decided = await decide(view);
       operation ??= await putOperation(ctx, { ...decided, name }, action, asked?.id);
-      const operations = [...decided.operations, { id: operation.id, kind: action }];
-      return { ...decided, operations, dueAt: ctx.clock.now() };
+      return withOperation(decided, operation, ctx.clock.now());
     },
     what: `Disk '${name}' is`,
   });

@@ -28,6 +28,7 @@ import {
 import { removalPauseMs, reportUnremoved, sourcesOf, whyNot } from "./removal.ts";
 import { tagSnapshots } from "./rename.ts";
 import { hasOnlyVolume, originOf, seekSource } from "./source.ts";
+import { takeSnapshot } from "./take-snapshot.ts";
 import { thinOut } from "./thinning.ts";
 
 /** How often a purge that may not begin asks again: another disk is made of its backup, or the operator keeps it. */
@@ -44,6 +45,9 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   if (disk.phase === "purging") return purge(ctx, disk, now);
   const awaited = await settleRestores(ctx, disk, now);
   if (!sameData(awaited, disk)) return noted(awaited, now, "looked after those that are made of it");
+  // Before its purge, which would leave the request open.
+  const ended = disk.phase === "deleted" ? await takeSnapshot(ctx, disk, now) : undefined;
+  if (ended) return ended;
   if (disk.phase === "deleted" && now >= (disk.purgeAt ?? Number.POSITIVE_INFINITY) && !isClaimed(disk)) {
     const holders = (await readHolders(ctx, [disk])).get(disk.uid);
     // Deleted while its job was ending: that still has to be backed up and to let it go.
@@ -61,6 +65,8 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   if (!sameData(settled, disk)) return noted(settled, now, "looked for what was made");
   const again = await makeAgain(ctx, disk, now);
   if (again) return again;
+  const requested = await takeSnapshot(ctx, disk, now);
+  if (requested) return tellingHolder(requested);
   const { disk: thinned, after } = await thinOut(ctx, disk, now);
   if (after) return { ...noted(thinned, now, "thins its backups out"), after };
   if (!sameData(thinned, disk)) return noted(thinned, now, "thinned its backups out");

@@ -4,8 +4,10 @@ import { changeRecord } from "../write-record.ts";
 import { type Disk, type DiskSnapshot, findDisk } from "./record.ts";
 import { isPutOff, removeSnapshot, sourcesOf, withoutOldest } from "./removal.ts";
 
-/** Completed snapshots that are kept; the last is never removed. */
+/** Completed backups that are kept; the last is never removed. */
 const KEPT_SNAPSHOTS = 3;
+/** Completed snapshots on demand that are kept apart from backups. */
+export const KEPT_ON_DEMAND = 5;
 
 /** A disk with what is to be removed of it claimed, and how that is removed once the claim is written. */
 interface Thinned {
@@ -14,7 +16,7 @@ interface Thinned {
 }
 
 /**
- * Keeps the newest three that really are there, and what a restore is being made from. A backup that was deleted outside
+ * Keeps the newest that really are there, three backups and five snapshots on demand, and what a restore is being made from. A backup that was deleted outside
  * counts as none, and takes no other one with it; so does one that cannot be removed. One that could not be removed and
  * is now kept is not to be removed any more. What is to go is claimed by the write of a look and removed after that, so
  * that the record decides between its removal and a restore (docs/architecture.md#claims). Both are one look's: the next
@@ -73,22 +75,35 @@ function kept(one: DiskSnapshot, now: number): DiskSnapshot {
   return { ...one, unremoved: undefined, removingUntil: now < removingUntil ? removingUntil : undefined };
 }
 
+/** Backups and snapshots on demand do not push each other out. */
 async function superseded(ctx: WorkerContext, disk: Disk): Promise<ReadonlySet<DiskSnapshot>> {
   const completed = disk.snapshots.filter((snapshot) => snapshot.completed);
-  if (completed.length <= KEPT_SNAPSHOTS) return new Set();
+  const backups = completed.filter(({ onDemand }) => !onDemand);
+  const onDemand = completed.filter((snapshot) => snapshot.onDemand);
+  const old = [findOld(ctx, disk, backups, KEPT_SNAPSHOTS), findOld(ctx, disk, onDemand, KEPT_ON_DEMAND)];
+  return new Set((await Promise.all(old)).flat());
+}
+
+/** Returns which of these snapshots are older than those that are kept. */
+async function findOld(
+  ctx: WorkerContext,
+  disk: Disk,
+  completed: readonly DiskSnapshot[],
+  kept: number,
+): Promise<readonly DiskSnapshot[]> {
+  if (completed.length <= kept) return [];
   const found = await Promise.all(
     completed.map(async (one) => ((await ctx.volumes.findSnapshot(one.id)) ? [one] : [])),
   );
   const there = found.flat();
-  const oldest = there.at(-KEPT_SNAPSHOTS);
-  if (!oldest) return new Set();
+  const oldestKept = there.at(-kept);
+  if (!oldestKept) return [];
   const sources = sourcesOf(disk);
   // One that is claimed may have been removed by somebody who died before it was written.
   const isLeft = (one: DiskSnapshot) =>
     there.includes(one) || one.unremoved !== undefined || one.removingUntil !== undefined;
-  const old = completed
-    .slice(0, completed.indexOf(oldest))
+  return completed
+    .slice(0, completed.indexOf(oldestKept))
     .filter(({ id }) => !sources.has(id))
     .filter(isLeft);
-  return new Set(old);
 }

@@ -58,6 +58,11 @@ export interface Volumes {
   /** What was made is listed and found by its id so much later at the latest, ms. */
   readonly listedWithinMs: number;
   /**
+   * Whether a snapshot holds its volume as of the call that makes it, whatever writes to the volume meanwhile. If not,
+   * `createSnapshot` refuses a mounted volume, and no run may mount the volume before the snapshot is completed.
+   */
+  readonly snapshotsInUse: boolean;
+  /**
    * Empty, or restored from a completed snapshot. Repeated with the same token it answers the same volume; it throws
    * when the token is used with another zone, size or snapshot, as EC2 does, and `VolumeRefused` where certainly nothing
    * was made.

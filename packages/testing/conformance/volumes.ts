@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
+import { VolumeRefused } from "#core/problem.ts";
 
 /** Volumes under test, a way to let their time pass, and what is in them. */
 export interface VolumesUnderTest {
@@ -10,6 +11,8 @@ export interface VolumesUnderTest {
     write(volume: string, text: string): Promise<void>;
     read(volume: string): Promise<string>;
   };
+  /** Has a run mount the volume, if the test can. */
+  mount?(volume: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -253,6 +256,25 @@ function makesSnapshots(test: () => Subject & { ended(id: string): Promise<Volum
 
       expect(begun.state).toBe("pending");
       expect(await ended(begun.id)).toEqual({ id: begun.id, at: begun.at, state: "completed", tags });
+    });
+
+    it("of a mounted volume hold what was written before, or are refused and leave nothing", async ({ annotate }) => {
+      const { volumes, newVolume, ended, content, mount } = test();
+      if (!mount) return void (await annotate("This test cannot mount a volume"));
+      const id = await newVolume();
+      await content.write(id, "before");
+      await mount(id);
+
+      const begun = volumes.createSnapshot(id, tags);
+      if (!volumes.snapshotsInUse) {
+        await expect(begun).rejects.toThrow(VolumeRefused);
+        return expect(await volumes.listSnapshots(id)).toEqual([]);
+      }
+      const snapshot = await begun;
+      await content.write(id, "after");
+
+      expect((await ended(snapshot.id)).state).toBe("completed");
+      expect(await content.read(await newVolume(snapshot.id))).toBe("before");
     });
 
     it("are another one for each attempt, twenty at once, all of them listed with their volume and no other", async () => {

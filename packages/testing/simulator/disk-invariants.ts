@@ -187,7 +187,8 @@ export function diskWatch(options: {
       },
       async createSnapshot(volumeId, tags) {
         const mounted = compute.mounting(volumeId).filter(({ uid }) => isLiving(environments.get(uid)));
-        if (mounted.length > 0) violated(`a backup was made of volume ${volumeId} while it was in use`);
+        const isOnDemand = tags.attempt.startsWith("op-");
+        if (mounted.length > 0 && !isOnDemand) violated(`a backup was made of volume ${volumeId} while it was in use`);
         const end = tags.attempt.replace(/-\d+$/, "");
         const snapshot = await volumes.createSnapshot(volumeId, tags);
         const earlier = (backups.get(end) ?? []).map((id) => snapshotState(id));
@@ -203,12 +204,13 @@ export function diskWatch(options: {
       },
       async removeSnapshot(id) {
         const disk = [...disks.values()].find((one) => one.snapshots.some((snapshot) => snapshot.id === id));
-        const at = disk?.snapshots.find((snapshot) => snapshot.id === id)?.at ?? 0;
-        const others = disk?.snapshots.filter((snapshot) => snapshot.id !== id && snapshot.at >= at) ?? [];
+        const { at = 0, onDemand } = disk?.snapshots.find((snapshot) => snapshot.id === id) ?? {};
+        const isKeptWith = (one: Disk["snapshots"][number]) => one.onDemand === onDemand && one.at >= at;
+        const others = disk?.snapshots.filter((snapshot) => snapshot.id !== id && isKeptWith(snapshot)) ?? [];
         const left = others.filter((one) => snapshotState(one.id) === "completed").length;
         // Of one that failed, or that is there no more, nothing is lost.
         const state = (await volumes.findSnapshot(id))?.state ?? "failed";
-        if (disk && disk.phase !== "purging" && state !== "failed" && left < 3)
+        if (disk && disk.phase !== "purging" && state !== "failed" && left < (onDemand ? 5 : 3))
           violated(`a backup of disk ${disk.name} was removed too soon`);
         return volumes.removeSnapshot(id);
       },

@@ -104,6 +104,7 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
     },
     volumes: {
       listedWithinMs: volumes.listedWithinMs,
+      snapshotsInUse: volumes.snapshotsInUse,
       createVolume: (wanted) => {
         const effect = () => volumes.createVolume(wanted);
         return sim.call(host, `createVolume ${wanted.token}`, effect, createMs(sim));

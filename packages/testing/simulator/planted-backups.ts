@@ -192,8 +192,50 @@ export const backupBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/lost-backup.ts",
-        find: "const isMade = newest.completed && !disk.snapshots.at(-1)?.completed;",
+        find: "const isMade = newest.completed && !before.completed;",
         replace: "const isMade = newest.completed;",
+      },
+    ],
+  },
+  {
+    name: "a snapshot on demand made twice because it was listed late",
+    caughtBy: {
+      file: "disks/on-demand.test.ts",
+      title: "makes one snapshot when the worker that claimed it died, and when it is listed late",
+    },
+    edits: [
+      {
+        file: "disks/take-snapshot.ts",
+        find: "until + ctx.volumes.listedWithinMs : now",
+        replace: "until : now",
+      },
+    ],
+  },
+  {
+    name: "a snapshot on demand pushed out by backups",
+    caughtBy: {
+      file: "disks/on-demand.test.ts",
+      title: "keeps the newest five on demand and the newest three backups, and says which one goes",
+    },
+    edits: [
+      {
+        file: "disks/thinning.ts",
+        find: "completed.filter(({ onDemand }) => !onDemand)",
+        replace: "completed",
+      },
+    ],
+  },
+  {
+    name: "a job that mounts a volume whose files are being copied",
+    caughtBy: {
+      file: "disks/on-demand.test.ts",
+      title: "makes a job wait until it is completed where they are not",
+    },
+    edits: [
+      {
+        file: "disks/record.ts",
+        find: "isPending(snapshot) && !snapshot.isFixed",
+        replace: "isPending(snapshot) && !snapshot.onDemand",
       },
     ],
   },

@@ -182,8 +182,8 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/thinning.ts",
-        find: ".slice(0, completed.indexOf(oldest))",
-        replace: ".slice(KEPT_SNAPSHOTS)",
+        find: ".slice(0, completed.indexOf(oldestKept))",
+        replace: ".slice(kept)",
       },
     ],
   },

@@ -81,6 +81,7 @@ const ofDisks = {
     next.volume !== null && before.volume?.id !== next.volume.id && next.snapshots.some(({ completed }) => completed),
   "backup failed after it was recorded": (before, next) => before.lost === undefined && next.lost !== undefined,
   "failed backup made again": (before, next) => before.lost !== undefined && next.lost === undefined,
+  "snapshot on demand made": (before, next) => count(next, isOnDemand) > count(before, isOnDemand),
   "undeleted in time": (before, next) => before.phase === "deleted" && next.phase === "available",
   "purge put off while held": (before, next) =>
     before.phase === "deleted" && next.phase === "deleted" && (next.dueAt ?? 0) > (next.purgeAt ?? 0),
@@ -189,6 +190,10 @@ export function newReached(): Reached {
 
 function count({ snapshots }: Disk, isSo: (one: DiskSnapshot) => boolean): number {
   return snapshots.filter(isSo).length;
+}
+
+function isOnDemand({ onDemand }: DiskSnapshot): boolean {
+  return onDemand === true;
 }
 
 function isSetAside({ name, uid }: Disk): boolean {

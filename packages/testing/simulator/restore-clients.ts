@@ -1,4 +1,5 @@
 import { restoreDisk } from "#core/disks/from-snapshot.ts";
+import { requestSnapshot } from "#core/disks/on-demand.ts";
 import type { Disk } from "#core/disks/record.ts";
 import { getDisk } from "#core/disks/view.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
@@ -43,6 +44,8 @@ export function restoreActions(sim: Scheduler, world: SimulatedWorld): ClientAct
     const name = () => copies.slice(n, n + 1).find(({ isMade }) => isMade)?.name;
     actions.push(...shortJob(sim, world, `copy-${n}`, at + APART_MS, name));
   }
+  // Every eighth schedule, without another call of `random`: the others stay as they were.
+  if (Math.floor(actions[0]?.at ?? 0) % 8 === 0) actions.push(...snapshotsOnDemand(sim, world, start, count));
   if (sim.random() < 0.3) actions.push({ at: start + sim.random() * count * APART_MS, run: () => loseOne(sim, world) });
   if (sim.random() < 0.3) {
     const failing = { at: start + sim.random() * count * APART_MS, run: () => world.volumes.failSnapshotsLater(1) };
@@ -109,6 +112,15 @@ function shortJob(
       run: () => asUser(sim, world, OWNER, `cancel ${id}`, (ctx) => requestCancel(ctx, id)),
     })),
   ];
+}
+
+/** Snapshots that are requested while a job has the disk, between two jobs, and during a backup. */
+function snapshotsOnDemand(sim: Scheduler, world: SimulatedWorld, start: number, count: number): ClientAction[] {
+  return Array.from({ length: count }, (_, n) => {
+    const asked = { id: `judy-snapshot-${n}`, isRepeat: n % 2 === 1 };
+    const run = () => asUser(sim, world, OWNER, "snapshot disk", (ctx) => requestSnapshot(ctx, DISK, asked));
+    return { at: start + APART_MS + n * 0.7 * APART_MS, run };
+  });
 }
 
 /** Any of its backups, one that a disk is to be made of as well. */

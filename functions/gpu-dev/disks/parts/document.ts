@@ -66,6 +66,9 @@ export const document: NounDocument = {
     snapshot_id: "The snapshot.",
     "Snapshot.status":
       "Whether the snapshot can be restored (`completed`); `missing` was complete and is not to be seen.",
+    kind: "Whether the snapshot is the backup of a job's end or was made on demand. Each kind is kept apart.",
+    replaces: "The snapshot on demand that is removed once this one is completed; null while none has to go.",
+    "DiskOperation.snapshot_id": "The snapshot that the request made; absent unless it made one.",
     "Snapshot.snapshot_date": "The point in time that the snapshot holds.",
     "DiskRestored.snapshot_date": "The point in time that the new disk will hold.",
     restored_from: "The disk that the snapshot is of.",
@@ -78,9 +81,9 @@ export const document: NounDocument = {
     last_updated: "When the request last changed state.",
     completed: "Whether the request is finished, successfully or not.",
     content:
-      "The files of the disk at its last completed backup, as `ls -R` prints them, at most 1 MiB; null without them.",
+      "The files of the disk at its last completed snapshot that was listed, as `ls -R` prints them, at most 1 MiB; null without them.",
     s3_path: "Always null.",
-    snapshot_date: "When that backup was taken; null where there is none.",
+    snapshot_date: "When that snapshot was taken; null where there is none.",
     "DiskContent.message": "Why there is no `content`; null where there is.",
     old_name: "The disk's former name.",
     snapshots_updated: "Number of snapshots that carry the new name.",
@@ -163,13 +166,47 @@ export const document: NounDocument = {
             "Two snapshots": {
               disk_name: disk.disk_name,
               snapshots: [
-                { snapshot_id: "snap-1234567890abcdef0", status: "pending", snapshot_date: "2026-01-20T18:30:00Z" },
-                { snapshot_id: "snap-0fedcba9876543210", status: "completed", snapshot_date: "2026-01-19T18:30:00Z" },
+                {
+                  snapshot_id: "snap-1234567890abcdef0",
+                  status: "pending",
+                  snapshot_date: "2026-01-20T18:30:00Z",
+                  kind: "on_demand",
+                },
+                {
+                  snapshot_id: "snap-0fedcba9876543210",
+                  status: "completed",
+                  snapshot_date: "2026-01-19T18:30:00Z",
+                  kind: "backup",
+                },
               ],
               total: 2,
             },
           },
         },
+      },
+    },
+    snapshot: {
+      id: "createDiskSnapshot",
+      description:
+        "The disk may be in use: EBS and CSI drivers then hold what was written up to that moment, as after a power cut. On the embedded stack the request fails while a job has the disk. A disk keeps the newest five snapshots on demand, apart from its backups.",
+      reply: "DiskSnapshotRequested",
+      replies: {
+        200: {
+          examples: {
+            Requested: {
+              operation_id: operation,
+              disk_name: disk.disk_name,
+              action: "snapshot",
+              message: "Disk snapshot request queued successfully",
+              requested_at: "2026-01-20T18:30:00Z",
+              replaces: null,
+            },
+          },
+        },
+      },
+      problems: {
+        409: "A snapshot of the disk is being made already, 20 of your disks have such a request, or no job has used the disk yet",
+        410: "The disk is marked for deletion",
       },
     },
     restore: {
