@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { describe, expect, it } from "vitest";
+import { logText } from "#testing/log-text.ts";
 import {
   type Answer,
   answeringCluster,
@@ -181,7 +182,7 @@ describe("a look that ends a run", () => {
     const compute = await opened(there);
 
     await compute.observe(uid, 1);
-    const log = await compute.readLog(uid, 1);
+    const log = await logText(compute.readLog(uid, 1));
     await compute.remove(uid, 1, removal);
     const counts = [asked("GET", "jobs"), asked("GET", "pods?"), asked("DELETE", "jobs")];
     await compute.remove(uid, 1, removal);

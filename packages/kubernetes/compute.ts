@@ -113,7 +113,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     tell: (uid, run, notice) => tellTerminals(commands.startExec, { uid, run }, notice),
     ...commands,
     postToPort: async (uid, run, request) => postToPort(place, { uid, run }, request),
-    readLog: async (uid, run) => readLog(place, { uid, run }, recent),
+    readLog: async (uid, run, known) => readLog(place, { uid, run }, { recent, known }),
     listRuns: (uid) => listRuns(place, uid),
     listParts: () => listParts(place),
     changes: (signal, from) => followRuns(place, signal, from),

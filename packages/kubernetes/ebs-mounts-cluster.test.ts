@@ -3,6 +3,7 @@ import type { Observation, Run } from "#core/ports/compute.ts";
 import { RunNotTaken } from "#core/problem.ts";
 import { removed } from "#testing/cluster/cluster.ts";
 import { must } from "#testing/cluster/objects.ts";
+import { logText } from "#testing/log-text.ts";
 import type { PersistentVolume } from "./claim.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "./cluster-fixture.ts";
 import { kubernetesCompute } from "./compute.ts";
@@ -60,7 +61,7 @@ async function applied(run: Run): Promise<void> {
 async function finished(run: Run): Promise<string> {
   await applied(run);
   const end = await until(run, (seen) => seen?.state === "ended");
-  const log = await fixture.compute.readLog(run.uid, 1);
+  const log = await logText(fixture.compute.readLog(run.uid, 1));
   await fixture.compute.remove(run.uid, 1, gently);
   await until(run, (seen) => seen === undefined);
   return `${log}exit ${end?.exitCode}`;

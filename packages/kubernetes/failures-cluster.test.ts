@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Observation, Run } from "#core/ports/compute.ts";
 import { removed } from "#testing/cluster/cluster.ts";
 import { must } from "#testing/cluster/objects.ts";
+import { logText } from "#testing/log-text.ts";
 import { kubernetesClaims } from "./claims.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "./cluster-fixture.ts";
 import type { Pod } from "./objects.ts";
@@ -50,7 +51,7 @@ describe("a log that its node does not find", () => {
     const { run } = await applied({ command, image: "berth.test/late-log:1" }, ({ state }) => state === "ready");
 
     const text = await fixture.eventually(
-      () => fixture.compute.readLog(run.uid, 1),
+      () => logText(fixture.compute.readLog(run.uid, 1)),
       (log) => log !== "",
     );
 

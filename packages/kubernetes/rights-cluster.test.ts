@@ -10,6 +10,7 @@ import type { ClusterUser } from "#testing/cluster/control-plane.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { snapshotPath } from "#testing/cluster/snapshot-api.ts";
 import { silentLog } from "#testing/log.ts";
+import { logText } from "#testing/log-text.ts";
 import { memoryBlobs } from "#testing/memory-blobs.ts";
 import { apiClient } from "./api-client.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture, unhurried } from "./cluster-fixture.ts";
@@ -146,7 +147,7 @@ it("one right less would not be enough: the driver uses each of them", { retry: 
   const two = await applied({ shares, env: { A: "b" } }, ({ state }) => state === "ready");
   const exec = { id: "x", words: ["true"], stdin: "", env: {}, directory: undefined, timeoutMs: 5_000 };
   await compute.startExec(two.uid, 1, exec);
-  await compute.readLog(two.uid, 1);
+  await logText(compute.readLog(two.uid, 1));
   await compute.resize(two.uid, 1, { cpus: 1, memoryMb: 1_024 }, 1);
   await compute.extend(two.uid, 1, Date.now() + 7_200_000);
   const ports = [{ port: 8080, kind: "http" as const }];

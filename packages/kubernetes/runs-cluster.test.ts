@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } 
 import type { ComputeNode, Observation, Run } from "#core/ports/compute.ts";
 import { RunBound } from "#core/problem.ts";
 import { must } from "#testing/cluster/objects.ts";
+import { logText } from "#testing/log-text.ts";
 import { apiClient } from "./api-client.ts";
 import { listNodes } from "./capacity.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "./cluster-fixture.ts";
@@ -64,7 +65,7 @@ describe("a command", () => {
 
     const { run } = await applied({ env, command }, ({ state }) => state === "ended");
 
-    const log = await fixture.compute.readLog(run.uid, run.run);
+    const log = await logText(fixture.compute.readLog(run.uid, run.run));
     const end = log.lastIndexOf("}") + 1;
     expect(JSON.parse(log.slice(0, end))).toMatchObject(env);
     expect(log.slice(end)).toBe(" = $(C)\n");
@@ -383,7 +384,7 @@ describe("a run that is removed by force", () => {
     const command = "trap '' TERM; echo deaf; while :; do sleep 1; done";
     const { run } = await applied({ command }, ({ state }) => state === "ready");
     await fixture.eventually(
-      () => fixture.compute.readLog(run.uid, 1),
+      () => logText(fixture.compute.readLog(run.uid, 1)),
       (text) => text !== "",
     );
 

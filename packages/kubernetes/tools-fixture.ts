@@ -1,6 +1,7 @@
 import { createServer } from "node:net";
 import type { Observation, Run } from "#core/ports/compute.ts";
 import { toolsPath } from "#testing/cluster/tools-binaries.ts";
+import { logText } from "#testing/log-text.ts";
 import { type ClusterFixture, fixtureRun, openClusterFixture } from "./cluster-fixture.ts";
 
 /** Two machines on which every run has the supervisor of images/tools. */
@@ -27,7 +28,7 @@ export async function openToolsFixture(options: { readonly snapshots?: boolean }
     until,
     ready: (run) => until(run, (seen) => seen?.state === "ready"),
     ended: (run) => until(run, (seen) => seen?.state === "ended"),
-    log: ({ uid }) => fixture.compute.readLog(uid, 1),
+    log: ({ uid }) => logText(fixture.compute.readLog(uid, 1)),
   };
 }
 

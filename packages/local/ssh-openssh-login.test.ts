@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "#process/fixture.ts";
+import { logText } from "#testing/log-text.ts";
 import { type OpenSshFixture, openOpenSshFixture, openSshLacks } from "./openssh-fixture.ts";
 
 describe.each(["bubblewrap", "none"] as const)("the login shell of a run, isolation %s", (isolation) => {
@@ -49,7 +50,7 @@ describe.each(["bubblewrap", "none"] as const)("the login shell of a run, isolat
     expect(command).toMatch(/\/bash\n$/);
     expect(terminal).toContain(`${command.trim()}\r\n`);
     expect(input).toBe(command);
-    expect(await fixture.compute.readLog(fixture.uid, 2)).toBe(command);
+    expect(await logText(fixture.compute.readLog(fixture.uid, 2))).toBe(command);
   });
 
   it("is a login shell where the client names no command", async () => {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { logText } from "#testing/log-text.ts";
 import { processCompute } from "./compute.ts";
 import { eventually, type Fixture, fixtureNodes, openFixture, pidsOf, processesOf } from "./fixture.ts";
 import type { Locking } from "./lock.ts";
@@ -32,7 +33,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
   afterEach(async () => {
     await fixture.close();
   });
-  const log = () => fixture.compute.readLog(fixture.uid, 1);
+  const log = () => logText(fixture.compute.readLog(fixture.uid, 1));
   /** On a busy machine an apply answers before the run is there. */
   const ready = () => eventually(fixture.observe, (seen) => seen?.state === "ready");
 

@@ -14,7 +14,7 @@ import { findLocking } from "./lock.ts";
 import { findNetwork } from "./network-probe.ts";
 import { noteEndedLogin, writeNotice } from "./notices.ts";
 import { isAnswered, lookAt, observationOf, treeOf } from "./observation.ts";
-import { readOutput } from "./output.ts";
+import { readOutput } from "./output-files.ts";
 import { postToPort } from "./port-post.ts";
 import { computeNode } from "./pretend-node.ts";
 import { killTree } from "./process-tree.ts";

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { shellWords } from "#core/environments/record/shell-words.ts";
 import type { Exec, ExecStatus } from "#core/ports/exec.ts";
+import { logText } from "#testing/log-text.ts";
 import { processCompute } from "./compute.ts";
 import { forgetOldExecs } from "./exec-record.ts";
 import { eventually, type Fixture, openFixture, pidsOf } from "./fixture.ts";
@@ -87,7 +88,7 @@ describe.each(ways)("a command in a run, isolation %s", (isolation, locking) => 
       fixture.runOf({ run: 2, env: { GREETING: "hello" }, command: "env; echo end; sleep 3600" }),
     );
     const log = await eventually(
-      () => fixture.compute.readLog(fixture.uid, 2),
+      () => logText(fixture.compute.readLog(fixture.uid, 2)),
       (text) => text.includes("end"),
     );
 

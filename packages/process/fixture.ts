@@ -101,7 +101,7 @@ export function openFixture(
     seenScript: () =>
       seenAtEnd(async () => {
         const isRunning = (await observe())?.state !== "ended";
-        return { output: await compute.readLog(uid, 1), isRunning };
+        return { output: Buffer.from((await compute.readLog(uid, 1)).bytes).toString(), isRunning };
       }),
     supervisorPid: () => {
       const pid = readProcesses(directory)?.supervisor.pid;

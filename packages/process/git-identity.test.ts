@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { logText } from "#testing/log-text.ts";
 import { type Fixture, lacks, openFixture } from "./fixture.ts";
 
 const lacking = spawnSync("git", ["--version"]).error ? "this machine has no git" : lacks("shared");
@@ -21,7 +22,7 @@ describe("the user of git in a sandbox", () => {
   const outputOf = async (command: string, env: Record<string, string>) => {
     await fixture.compute.apply(fixture.runOf({ command, env }));
     await fixture.ended();
-    return fixture.compute.readLog(fixture.uid, 1);
+    return logText(fixture.compute.readLog(fixture.uid, 1));
   };
   const asks = "git config user.name; git config user.email";
 

@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { logText } from "#testing/log-text.ts";
 import { type Fixture, fixtureNodes, lacks, openFixture } from "./fixture.ts";
 import { hostNameFor, machineHostName } from "./host-name.ts";
 
@@ -49,7 +50,7 @@ describe("the host name inside a sandbox", () => {
     await fixture.compute.apply(fixture.runOf({ name: "My Run; $(id)", command: asked }));
     await fixture.ended();
 
-    const lines = (await fixture.compute.readLog(fixture.uid, 1)).trim().split("\n");
+    const lines = (await logText(fixture.compute.readLog(fixture.uid, 1))).trim().split("\n");
 
     expect(lines.slice(0, 4)).toEqual(Array(4).fill("my-run-id"));
     expect(lines[4]).toMatch(/^127\.0\.0\.1 /);
@@ -62,7 +63,7 @@ describe("the host name inside a sandbox", () => {
     await fixture.compute.apply(fixture.runOf({ name: "two", shares, gpusPerMachine: 8, command }));
     await fixture.ended();
 
-    const lines = (await fixture.compute.readLog(fixture.uid, 1)).trim().split("\n");
+    const lines = (await logText(fixture.compute.readLog(fixture.uid, 1))).trim().split("\n");
 
     expect(lines.toSorted()).toEqual(["2", "2", "two", "two-1"]);
   });

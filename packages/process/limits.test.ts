@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
+import { logText } from "#testing/log-text.ts";
 import { findControlGroups } from "./control-groups.ts";
 import { endOf } from "./exit.ts";
 import { eventually, type Fixture, openFixture, processesOf } from "./fixture.ts";
@@ -206,7 +207,7 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
 
     const seen = await fixture.ended();
 
-    expect(await fixture.compute.readLog(fixture.uid, 1)).toBe("1 MB\n");
+    expect(await logText(fixture.compute.readLog(fixture.uid, 1))).toBe("1 MB\n");
     expect(seen?.reason).toBe("command was killed by signal SIGKILL: it used more memory than it may");
   });
 
@@ -221,7 +222,7 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
     await fixture.compute.startExec(fixture.uid, 1, { ...exec, directory: undefined, timeoutMs: PATIENCE_MS });
     const seen = await fixture.ended();
 
-    expect([seen?.exitCode, await fixture.compute.readLog(fixture.uid, 1)]).toEqual([0, "149000000\n"]);
+    expect([seen?.exitCode, await logText(fixture.compute.readLog(fixture.uid, 1))]).toEqual([0, "149000000\n"]);
   });
 
   inGroups("leaves no group of a supervisor that was killed, once the stack starts again", async () => {
@@ -243,7 +244,7 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
     await fixture.compute.apply(fixture.runOf({ ...shared, resources, command: asked }));
     const seen = await ready();
     const lines = await eventually(
-      () => fixture.compute.readLog(fixture.uid, 1),
+      () => logText(fixture.compute.readLog(fixture.uid, 1)),
       (log) => log.includes("NPROC"),
     );
 
@@ -256,7 +257,7 @@ describe.each(combinations)("a run limited by %s, isolation %s", (form, isolatio
   counting("that starts processes without end is held, and is still seen and ended", async () => {
     await fixture.compute.apply(fixture.runOf({ ...shared, resources, command: bomb }));
     await eventually(
-      () => fixture.compute.readLog(fixture.uid, 1),
+      () => logText(fixture.compute.readLog(fixture.uid, 1)),
       (log) => /fork|unheld/i.test(log),
     );
 

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFil
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Mount, Run } from "#core/ports/compute.ts";
+import { logText } from "#testing/log-text.ts";
 import { eventually, type Fixture, openFixture, pidsOf } from "./fixture.ts";
 import { PATIENCE_MS } from "./patience-fixture.ts";
 import { sandboxOptions } from "./sandbox.ts";
@@ -41,7 +42,7 @@ describe.each(["bubblewrap", "none"] as const)("the volumes of a run, isolation 
   const run = async (changes: Partial<Run>) => {
     await fixture.compute.apply(fixture.runOf(changes));
     await fixture.ended();
-    return fixture.compute.readLog(fixture.uid, 1);
+    return logText(fixture.compute.readLog(fixture.uid, 1));
   };
 
   it("are each at their place, one inside another too, and the first is where it works", async () => {

@@ -6,6 +6,7 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { metadataAddresses } from "#core/metadata-addresses.ts";
+import { logText } from "#testing/log-text.ts";
 import { eventually, type Fixture, lacks, openFixture, pidsOf, processesOf } from "./fixture.ts";
 import { closedRoutes, enteringNetwork, joinPatiently, type joinToMachine } from "./network.ts";
 import { PATIENCE_MS } from "./patience-fixture.ts";
@@ -55,7 +56,7 @@ describe("a network of its own", { retry: 0 }, () => {
   const outputOf = async (command: string) => {
     await fixture.compute.apply(fixture.runOf({ command }));
     await fixture.ended();
-    return fixture.compute.readLog(fixture.uid, 1);
+    return logText(fixture.compute.readLog(fixture.uid, 1));
   };
   const laterOutputOf = async (command: string) => {
     const exec = { id: "later", words: ["/bin/sh", "-c", command], env: {}, stdin: "", directory: undefined };
@@ -93,21 +94,21 @@ describe("a network of its own", { retry: 0 }, () => {
     await fixture.compute.apply(fixture.runOf({ command: node("meet.cjs"), shares }));
 
     expect(await fixture.ended()).toMatchObject({ exitCode: 0 });
-    expect(await fixture.compute.readLog(fixture.uid, 1)).toContain("met 1");
+    expect(await logText(fixture.compute.readLog(fixture.uid, 1))).toContain("met 1");
   });
 
   it("stays for what a command has still to do when it is asked to end, and goes with it", async () => {
     const command = "trap 'grep -c tap0 /proc/net/dev; exit 3' TERM; echo on; while :; do sleep 0.1; done";
     await fixture.compute.apply(fixture.runOf({ command }));
     await eventually(
-      () => fixture.compute.readLog(fixture.uid, 1),
+      () => logText(fixture.compute.readLog(fixture.uid, 1)),
       (log) => log.includes("on"),
     );
 
     writeMark(fixture.directory, "until", Date.now());
     await fixture.ended();
 
-    expect(await fixture.compute.readLog(fixture.uid, 1)).toMatch(/^1$/m);
+    expect(await logText(fixture.compute.readLog(fixture.uid, 1))).toMatch(/^1$/m);
     await eventually(cables, (pids) => pids.length === 0);
   });
 

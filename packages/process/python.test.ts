@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { logText } from "#testing/log-text.ts";
 import { processCompute } from "./compute.ts";
 import { systemPath } from "./environment.ts";
 import { type Fixture, lacks, openFixture } from "./fixture.ts";
@@ -19,7 +20,7 @@ describe.each(["bubblewrap", "none"] as const)("the programs of a run, isolation
   const outputOf = async (command: string): Promise<string> => {
     await fixture.compute.apply(fixture.runOf({ command, image: "python:3.13" }));
     await fixture.ended();
-    return fixture.compute.readLog(fixture.uid, 1);
+    return logText(fixture.compute.readLog(fixture.uid, 1));
   };
   const lacking = has("python3") ? isolation === "bubblewrap" && lacks("shared") : "this machine has no python3";
   if (lacking) {
@@ -46,7 +47,7 @@ describe.each(["bubblewrap", "none"] as const)("the programs of a run, isolation
 
     const seen = await fixture.ended();
 
-    expect(await fixture.compute.readLog(fixture.uid, 1)).toBe("own\n");
+    expect(await logText(fixture.compute.readLog(fixture.uid, 1))).toBe("own\n");
     expect(seen?.notes.join()).not.toContain("python3");
   });
 

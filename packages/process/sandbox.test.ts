@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { logText } from "#testing/log-text.ts";
 import { type Fixture, lacks, openFixture } from "./fixture.ts";
 import { findLimits } from "./limits.ts";
 import { findRlimits } from "./rlimits.ts";
@@ -42,7 +43,7 @@ describe("the sandbox", { retry: 0 }, () => {
   const outputOf = async (command: string, env: Record<string, string> = {}) => {
     await fixture.compute.apply(fixture.runOf({ command, env }));
     await fixture.ended();
-    return fixture.compute.readLog(fixture.uid, 1);
+    return logText(fixture.compute.readLog(fixture.uid, 1));
   };
 
   it("shows nothing of the home but the run's own work directory", async () => {
@@ -105,7 +106,7 @@ describe.each([
 
     await fixture.compute.apply(fixture.runOf({ command: `${words} || cat errors` }));
     const seen = await fixture.ended();
-    const output = await fixture.compute.readLog(fixture.uid, 1);
+    const output = await logText(fixture.compute.readLog(fixture.uid, 1));
     await fixture.close();
 
     expect(output).toContain("<h1>hello</h1>");

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
+import { logText } from "#testing/log-text.ts";
 import { type Fixture, openFixture, processesOf } from "./fixture.ts";
 import { canSandbox } from "./sandbox-probe.ts";
 
@@ -49,7 +50,7 @@ describe.each(["bubblewrap", "none"] as const)("what a run is given, isolation %
     await compute.apply(runOf({ env: { TOKEN: secret, PATH: "/bin:/usr/bin" }, command: "env" }));
     await ended();
 
-    const names = (await compute.readLog(uid, 1)).split("\n").map((line) => line.replace(/=.*/, ""));
+    const names = (await logText(compute.readLog(uid, 1))).split("\n").map((line) => line.replace(/=.*/, ""));
 
     const login = ["HOME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TERM"];
     const expected = ["BERTH_GPUS", "BERTH_RUN", ...login, "TOKEN", "USER", "WORKSPACE"];
@@ -62,7 +63,7 @@ describe.each(["bubblewrap", "none"] as const)("what a run is given, isolation %
     await compute.apply(runOf({ env: { BERTH_RUN: "x", BERTH_GPUS: "64" }, command: "echo $BERTH_RUN $BERTH_GPUS" }));
     await ended();
 
-    expect(await compute.readLog(uid, 1)).toBe(`${uid}-r1 2\n`);
+    expect(await logText(compute.readLog(uid, 1))).toBe(`${uid}-r1 2\n`);
   });
 
   it("is one argument of the shell, whatever it looks like", async () => {
@@ -71,7 +72,7 @@ describe.each(["bubblewrap", "none"] as const)("what a run is given, isolation %
     await compute.apply(runOf({ command: "-x; echo \"$(echo 'a b')\" `echo c` é🙂" }));
 
     expect(await ended()).toMatchObject({ exitCode: 0 });
-    expect(await compute.readLog(uid, 1)).toMatch(/a b c é🙂\n$/);
+    expect(await logText(compute.readLog(uid, 1))).toMatch(/a b c é🙂\n$/);
   });
 
   it.each<[string, Partial<Run>]>([

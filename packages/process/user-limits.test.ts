@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { getPriority } from "node:os";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { logText } from "#testing/log-text.ts";
 import { eventually, type Fixture, lacks, openFixture } from "./fixture.ts";
 import { noLimits } from "./limits.ts";
 import { isAlive } from "./process-identity.ts";
@@ -32,7 +33,7 @@ describe.each(isolations)("what Linux counts for each user, isolation %s", (isol
     const limits = `${[user.files, user.signals, user.messageBytes, niceness].join("\n")}\n`;
     await fixture.compute.apply(fixture.runOf({ command: `bash -c '${shows}'; exec sleep 3600` }));
     const first = await eventually(
-      () => fixture.compute.readLog(fixture.uid, 1),
+      () => logText(fixture.compute.readLog(fixture.uid, 1)),
       (log) => log.split("\n").length > 4,
     );
     const exec = { id: "later", words: ["bash", "-c", shows], env: {}, stdin: "", directory: undefined };
@@ -49,7 +50,7 @@ describe.each(isolations)("what Linux counts for each user, isolation %s", (isol
     await fixture.compute.apply(fixture.runOf({ env: { PATH: "/nowhere" }, command: "ulimit -Hn" }));
     await fixture.ended();
 
-    expect(await fixture.compute.readLog(fixture.uid, 1)).toBe(`${user.files}\n`);
+    expect(await logText(fixture.compute.readLog(fixture.uid, 1))).toBe(`${user.files}\n`);
   });
 });
 
@@ -79,7 +80,7 @@ describe("a run that holds as many descriptors in flight as it may", () => {
   it("keeps no other run from starting", async () => {
     await fixture.compute.apply(fixture.runOf({ command: sendsDescriptors }));
     const log = await eventually(
-      () => fixture.compute.readLog(fixture.uid, 1),
+      () => logText(fixture.compute.readLog(fixture.uid, 1)),
       (text) => text.includes("in flight"),
     );
     const other = randomBytes(16).toString("hex");
@@ -135,7 +136,7 @@ describe("a sandbox that opens terminals without end", () => {
     await fixture.compute.apply(fixture.runOf({ command: `${opensTerminals}` }));
     await fixture.ended();
 
-    expect(await fixture.compute.readLog(fixture.uid, 1)).toBe(`${mostTerminals} terminals\n`);
+    expect(await logText(fixture.compute.readLog(fixture.uid, 1))).toBe(`${mostTerminals} terminals\n`);
     await fixture.close();
   });
 });

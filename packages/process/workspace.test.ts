@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import type { VolumeRef } from "#core/ports/volumes.ts";
+import { logText } from "#testing/log-text.ts";
 import { processCompute } from "./compute.ts";
 import { eventually, type Fixture, fixtureNodes, openFixture } from "./fixture.ts";
 import type { Locking } from "./lock.ts";
@@ -47,7 +48,7 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
       () => fixture.compute.observe(uid, n),
       (seen) => seen?.state === "ended",
     );
-    return fixture.compute.readLog(uid, n);
+    return logText(fixture.compute.readLog(uid, n));
   };
   /** An apply answers after half a second at the latest, which on a busy machine is before the run is there. */
   const ready = (uid = fixture.uid) =>

@@ -1,5 +1,6 @@
 import type { Clock } from "#core/ports/clock.ts";
 import type { ComputeNode, MachineState, NodeRef, RunRef, Silence } from "#core/ports/compute.ts";
+import type { RunLog } from "#core/ports/run-log.ts";
 import {
   type AccessOptions,
   bindable,
@@ -24,6 +25,7 @@ export interface Signals {
 }
 
 const logBytes = 1024 * 1024;
+const noLog: RunLog = { start: 0, bytes: new Uint8Array() };
 
 /** What becomes of the runs of a uid, and what their command prints: as it begins, and when it is asked to end. */
 export interface Program {
@@ -59,7 +61,7 @@ export interface World {
   /** Volumes that such a run left attached, with the uid of their node. */
   readonly stuck: Map<string, { readonly uid: string; readonly run: number; readonly node: string }>;
   readonly outcomes: Map<string, Program>;
-  readonly logs: Map<string, string>;
+  readonly logs: Map<string, RunLog>;
   readonly starts: Map<string, number>;
   /** The uids of which any command began. */
   readonly begun: Set<string>;
@@ -218,8 +220,18 @@ export function isRunning(world: World, it: MemoryRun): boolean {
 }
 
 /** Adds to what a command has printed, of which the newest MiB is kept. */
-export function print(world: World, id: string, text: string): void {
-  world.logs.set(id, ((world.logs.get(id) ?? "") + text).slice(-logBytes));
+export function print(world: World, id: string, printed: string | Uint8Array): void {
+  const { start, bytes: before } = readPrinted(world, id);
+  const added = typeof printed === "string" ? new TextEncoder().encode(printed) : printed;
+  const cut = Math.max(0, before.length + added.length - logBytes);
+  const all = new Uint8Array(before.length + added.length);
+  all.set(before);
+  all.set(added, before.length);
+  world.logs.set(id, { start: start + cut, bytes: all.subarray(cut) });
+}
+
+export function readPrinted(world: World, id: string): RunLog {
+  return world.logs.get(id) ?? noLog;
 }
 
 /** Lets runs that no node could take try again. */

@@ -8,6 +8,7 @@ import {
   move,
   type Program,
   print,
+  readPrinted,
   refOf,
   runName,
   settle,
@@ -34,7 +35,7 @@ export interface MemoryCompute extends Compute, MemoryPosts, MemoryExecs, Memory
   /** Decides what becomes of every later run of this uid, and what its command prints. */
   program(uid: string, outcome: Outcome, options?: Partial<Omit<Program, "outcome">>): void;
   /** Adds to what the run's command has printed. */
-  print(uid: string, run: number, text: string): void;
+  print(uid: string, run: number, printed: string | Uint8Array): void;
   /** Whether anything answers on this port of the uid's runs: while not, none of them becomes ready. */
   setSilent(uid: string, port: number, isSilent: boolean): void;
   /** Since when GPUs of runs of this uid are idle; undefined: nobody can tell, as until it is said. */
@@ -188,7 +189,7 @@ function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs
     },
     readLog: async (uid, run) => {
       settle(world);
-      return world.logs.get(runName(uid, run)) ?? "";
+      return readPrinted(world, runName(uid, run));
     },
     listRuns: async (uid) => {
       settle(world);
@@ -216,10 +217,10 @@ function controls(world: World): Omit<MemoryCompute, keyof Others | "takeChanged
     program: (uid, outcome, { ignoresTerm = false, log = "", lastWords = "" } = {}) => {
       world.outcomes.set(uid, { outcome, ignoresTerm, log, lastWords });
     },
-    print: (uid, run, text) => {
+    print: (uid, run, printed) => {
       settle(world);
       const id = runName(uid, run);
-      if (world.runs.get(id)?.started) print(world, id, text);
+      if (world.runs.get(id)?.started) print(world, id, printed);
     },
     setSilent: (uid, port, isSilent) => setSilent(world, uid, port, isSilent),
     resources: (uid, run) => {

@@ -38,7 +38,7 @@ export const endpoint = gpuDev.get(
     const kept =
       after === undefined
         ? newest(await readLog(ctx, id), tail)
-        : await followLog(ctx, id, { after, mostBytes: MOST_FOLLOWED, waitMs: wait * 1000 });
+        : await followLog(ctx, id, { after, mostBytes: MOST_FOLLOWED, waitMs: wait * 1000, wantsFresh: wait === 0 });
     if (wantsText(accept)) return asText(kept.text);
     return { job_id: id, logs: kept.text, truncated: kept.cut, next: String(kept.next), ended: kept.ended };
   },

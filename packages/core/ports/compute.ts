@@ -1,4 +1,5 @@
 import type { Exec, ExecStatus } from "./exec.ts";
+import type { LogEnd, RunLog } from "./run-log.ts";
 import type { VolumeRef } from "./volumes.ts";
 
 /** A part of one machine: `node` is null where the node is still to be made by its group. */
@@ -303,8 +304,11 @@ export interface Compute {
   readExec(uid: string, run: number, id: string, waitMs: number): Promise<ExecStatus | undefined>;
   /** One POST of JSON to a port of the run, given up after `timeoutMs` (at most 5 s). Throws when nothing answered. */
   postToPort(uid: string, run: number, request: PortRequest): Promise<PortAnswer>;
-  /** Output of the command, both streams as one text, the newest MiB; "" before it began. Given up after 3 s. */
-  readLog(uid: string, run: number): Promise<string>;
+  /**
+   * Returns the newest MiB that the command printed, both streams as one; no bytes before it began. `known` is the end of
+   * the last answer, by which a compute without positions of its own finds the start of this one. Given up after 3 s.
+   */
+  readLog(uid: string, run: number, known?: LogEnd): Promise<RunLog>;
   /** Lists all runs, or those of one uid. */
   listRuns(uid?: string): Promise<RunRef[]>;
   /**

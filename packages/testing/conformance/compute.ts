@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { BoundNode, Compute, ComputeNode, Observation, Run, RunRef } from "#core/ports/compute.ts";
 import { RunBound, RunRefused } from "#core/problem.ts";
+import { logText } from "#testing/log-text.ts";
 import { changesConformance } from "./changes.ts";
 
 /** What a command does, for every kind of Compute to act out in its own way. */
@@ -95,7 +96,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
   const runUntilPrinted = async (behaviour: Behaviour) => {
     await compute.apply(runOf({ command: test.command(uid, behaviour) }));
     await eventually(
-      () => compute.readLog(uid, 1),
+      () => logText(compute.readLog(uid, 1)),
       (log) => log !== "",
     );
   };
@@ -106,7 +107,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     await compute.extend(uid, 1, test.now() + 1_000);
 
     expect(await observe()).toBeUndefined();
-    expect(await compute.readLog(uid, 1)).toBe("");
+    expect(await logText(compute.readLog(uid, 1))).toBe("");
     expect(await compute.listRuns()).toEqual([]);
   });
 
@@ -202,7 +203,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
 
     expect(
       await eventually(
-        () => compute.readLog(uid, 1),
+        () => logText(compute.readLog(uid, 1)),
         (log) => log !== "",
       ),
     ).toBe("once\n");
@@ -213,7 +214,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     await compute.apply(runOf({ command: test.command(uid, { prints: ["bye"], exits: code }) }));
 
     expect(await ended()).toMatchObject({ started: true, exitCode: code, reason: null, terminating: false });
-    expect(await compute.readLog(uid, 1)).toBe("bye\n");
+    expect(await logText(compute.readLog(uid, 1))).toBe("bye\n");
   });
 
   it("signals that a run changed once it has begun, has ended and is gone", async () => {
@@ -279,7 +280,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     await test.pass(300);
 
     expect(await observe()).toMatchObject({ state: "ended", exitCode: 0 });
-    expect(await compute.readLog(uid, 1)).toBe("once\n");
+    expect(await logText(compute.readLog(uid, 1))).toBe("once\n");
   });
 
   it("lets a run without a command live until it is removed", async () => {
@@ -298,7 +299,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     await gone();
 
     expect(await compute.listRuns()).toEqual([]);
-    expect(await compute.readLog(uid, 1)).toBe("");
+    expect(await logText(compute.readLog(uid, 1))).toBe("");
   });
 
   it("starts nothing of a removed run whose tombstones are there, whether it ever began or not", async () => {
@@ -420,7 +421,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     expect(answers).toEqual([true, true]);
     expect(await ended()).toMatchObject({ started: true, exitCode: null, terminating: false });
     // A shell may tell of the child that was ended with it.
-    expect(await compute.readLog(uid, 1)).toMatch(/^begun\n(Terminated\n)?checkpoint saved\n$/);
+    expect(await logText(compute.readLog(uid, 1))).toMatch(/^begun\n(Terminated\n)?checkpoint saved\n$/);
     await compute.remove(uid, 1, gently);
     expect(await gone()).toBeUndefined();
   });
@@ -433,7 +434,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
 
     expect(await ended()).toMatchObject({ exitCode: null });
     expect(test.now() - askedAt).toBeGreaterThanOrEqual(4_000);
-    expect(await compute.readLog(uid, 1)).toMatch(/^deaf\n/);
+    expect(await logText(compute.readLog(uid, 1))).toMatch(/^deaf\n/);
   });
 
   it("does nothing to a run that has ended or never was", async () => {
@@ -562,6 +563,24 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
 
     const log = await compute.readLog(uid, 1);
 
-    expect(log).toBe(text.slice(-1024 * 1024));
+    expect(new TextDecoder().decode(log.bytes)).toBe(text.slice(-1024 * 1024));
+    expect(log.start).toBe(text.length - 1024 * 1024);
+  });
+
+  it("names the position of output that repeats itself for more than a MiB", async () => {
+    const lines = Array.from({ length: 30_000 }, () => "the same line again and again, for longer than a MiB");
+    const text = lines.map((line) => `${line}\n`).join("");
+    await compute.apply(runOf({ command: test.command(uid, { prints: lines, exits: 0 }) }));
+    const early = await eventually(
+      () => compute.readLog(uid, 1),
+      ({ bytes }) => bytes.length > 0,
+    );
+    await ended();
+    const known = { position: early.start + early.bytes.length, mark: early.mark };
+
+    const [late, again] = [await compute.readLog(uid, 1, known), await compute.readLog(uid, 1)];
+
+    expect([late.start, late.bytes.length]).toEqual([text.length - 1024 * 1024, 1024 * 1024]);
+    expect(again.start).toBe(late.start);
   });
 }

@@ -89,7 +89,7 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
         const effect = () => compute.postToPort(uid, run, request);
         return sim.call(host, `postToPort ${uid}-r${run}`, effect, tookMs);
       },
-      readLog: (uid, run) => call("readLog", () => compute.readLog(uid, run)),
+      readLog: (...of) => call("readLog", () => compute.readLog(...of)),
       // Nobody who handles a look follows them.
       changes: compute.changes,
       listParts: () => call("listParts", () => compute.listParts()),

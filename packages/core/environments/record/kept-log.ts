@@ -10,10 +10,11 @@ const KEPT_AFTER_END_MS = 7 * DAY_MS;
 export interface KeptLog {
   /** Each copy has a name of its own, so that a worker that slept overwrites nothing; null: none was made yet. */
   readonly blob: string | null;
+  /** Read by earlier versions alone. */
   readonly hash: string;
   /** Older output was cut away. */
   readonly cut: boolean;
-  /** Where in the whole output its first byte stands; absent: 0. Positions only grow. */
+  /** Where in the whole output its first byte stands; absent: 0. */
   readonly start?: number | undefined;
   /** How many bytes it has; absent in records of earlier code. */
   readonly bytes?: number | undefined;
@@ -23,6 +24,23 @@ export interface KeptLog {
   readonly failed: boolean;
   /** The run at whose end it was copied, if it was. */
   readonly lastOf?: number | undefined;
+  /** The run that printed it; absent in records of earlier code. */
+  readonly run?: number | undefined;
+  /** Where the output of that run begins, behind those of earlier runs; absent: 0. */
+  readonly base?: number | undefined;
+  /** As its compute marked its end. */
+  readonly mark?: string | undefined;
+}
+
+/** Returns the position behind the last byte of a copy. */
+export function endOfLog({ start = 0, bytes = 0 }: Pick<KeptLog, "start" | "bytes">): number {
+  return start + bytes;
+}
+
+/** Returns where the output of the present run begins in the whole output of its environment. */
+export function baseOfRun({ log, run }: Pick<Environment, "log" | "run">): number {
+  if (!log?.blob) return 0;
+  return (log.run ?? run.n) === run.n ? (log.base ?? 0) : endOfLog(log);
 }
 
 /** Whether somebody has read it lately. */

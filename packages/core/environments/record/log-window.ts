@@ -1,48 +1,46 @@
-/** A part of an output: its bytes, and where in the whole output the first one stands. */
-export interface LogWindow {
-  readonly start: number;
-  readonly bytes: Uint8Array;
+import type { LogPart } from "../../ports/run-log.ts";
+
+export interface PartOptions {
+  /** The position from which a reader goes on. */
+  readonly after: number;
+  readonly mostBytes: number;
+  /** Whether nothing follows the window, so that half a character at its end is all that there will be. */
+  readonly isComplete: boolean;
 }
 
 /**
- * Returns where newer bytes of the same output start, given what was kept before. The newer bytes overlap the older ones
- * unless more was printed in between than is kept. Then their start is one more than the old end, so that a reader at the
- * old end is told that something is missing.
+ * Returns the bytes from a position on, in whole characters: the last bytes may be the first ones of a character that is
+ * not printed in full yet. Where the position lies before the window, the rest of a character that the window begins with
+ * is dropped.
  */
-export function startOfNewer({ start, bytes }: LogWindow, newer: Uint8Array): number {
-  const shared = overlap(bytes, newer);
-  return start + bytes.length + (shared === 0 ? 1 : -shared);
+export function partOfWindow({ start, bytes }: LogPart, { after, mostBytes, isComplete }: PartOptions): LogPart {
+  const from = after >= start ? Math.min(after - start, bytes.length) : wholeFrom(bytes);
+  const to = Math.min(from + mostBytes, bytes.length);
+  const half = to === bytes.length && isComplete ? 0 : halfCharacterBefore(bytes.subarray(from, to));
+  return { start: start + from, bytes: bytes.subarray(from, to - half) };
 }
 
-/**
- * Returns the length of the longest end of `older` with which `newer` begins. It takes linear time (Knuth, Morris and
- * Pratt), because a command chooses both texts.
- */
-function overlap(older: Uint8Array, newer: Uint8Array): number {
-  const borders = new Int32Array(newer.length);
-  let matched = 0;
-  const match = (byte: number | undefined) => {
-    while (matched > 0 && (matched === newer.length || newer[matched] !== byte)) matched = borders[matched - 1] ?? 0;
-    if (newer[matched] === byte) matched++;
-  };
-  for (let at = 1; at < newer.length; at++) {
-    match(newer[at]);
-    borders[at] = matched;
+const isContinuation = (byte = 0) => (byte & 0xc0) === 0x80;
+
+/** Returns where the first whole character begins. One has at most three bytes behind its first one. */
+function wholeFrom(bytes: Uint8Array): number {
+  const at = bytes.subarray(0, 4).findIndex((byte) => !isContinuation(byte));
+  return Math.max(0, at);
+}
+
+/** Returns how many bytes of an unfinished character stand at the end. */
+function halfCharacterBefore(bytes: Uint8Array): number {
+  for (let length = 1; length <= Math.min(3, bytes.length); length++) {
+    const byte = bytes[bytes.length - length];
+    if (!isContinuation(byte)) return length < lengthFrom(byte) ? length : 0;
   }
-  matched = 0;
-  for (const byte of older) match(byte);
-  return matched;
+  return 0;
 }
 
-/** Returns the bytes from a position on, at most so many, in whole characters. */
-export function partOfWindow({ start, bytes }: LogWindow, after: number, most: number): LogWindow {
-  let from = Math.min(Math.max(0, after - start), bytes.length);
-  while (isInsideCharacter(bytes, from)) from++;
-  let to = Math.min(from + most, bytes.length);
-  while (to > from && isInsideCharacter(bytes, to)) to--;
-  return { start: start + from, bytes: bytes.subarray(from, to) };
-}
-
-function isInsideCharacter(bytes: Uint8Array, at: number): boolean {
-  return ((bytes[at] ?? 0) & 0xc0) === 0x80;
+/** Returns the length of the character that begins with this byte (RFC 3629 section 3). */
+function lengthFrom(first = 0): number {
+  if (first >= 0xf5) return 1;
+  if (first >= 0xf0) return 4;
+  if (first >= 0xe0) return 3;
+  return first >= 0xc2 ? 2 : 1;
 }

@@ -182,20 +182,25 @@ describe("the log of a command", () => {
     expect(text).toBe(`${"ä".repeat(MIB / 2 - 1)}z`);
   });
 
-  test("goes on at its old position where its machine shows only what was printed since it began a new file", async () => {
+  test("goes on at the position that its machine names, and a reader of what is lost is told", async () => {
     const { world, print, shown } = await printing();
     print("second\n");
     await world.advance(2 * SECOND);
     const before = await shown();
-    world.compute.readLog = async () => "third\n";
-    await world.advance(2 * SECOND);
+    const ends: unknown[] = [];
+    world.compute.readLog = async (_uid, _run, known) => {
+      ends.push(known);
+      return { start: 20, bytes: new TextEncoder().encode("third\n"), mark: "m" };
+    };
+    await world.advance(4 * SECOND);
     const alice = { ...world.as("alice"), blobs: world.blobs };
 
-    const after = await followLog(alice, "one", { after: before.next, mostBytes: 100, waitMs: 0 });
+    const after = await followLog(alice, "one", { after: before.next, mostBytes: 100, waitMs: 0, wantsFresh: true });
 
     expect(before).toMatchObject({ text: "first\nsecond\n", cut: false, next: 13 });
-    expect(after).toMatchObject({ text: "third\n", cut: true, next: 20 });
-    expect(await shown()).toMatchObject({ text: "third\n", cut: true, next: 20 });
+    expect(after).toMatchObject({ text: "third\n", cut: true, next: 26 });
+    expect(await shown()).toMatchObject({ text: "third\n", cut: true, next: 26 });
+    expect(ends.slice(0, 2)).toEqual([{ position: 13 }, { position: 26, mark: "m" }]);
   });
 
   test("is kept for seven days after the end, and the record is done when it goes", async () => {
@@ -331,7 +336,8 @@ describe("a log that cannot be copied", () => {
         removed.add(uid);
         return world.compute.remove(uid, run, options);
       },
-      readLog: async (uid, run) => (removed.has(uid) ? "" : world.compute.readLog(uid, run)),
+      readLog: async (uid, run) =>
+        removed.has(uid) ? { start: 0, bytes: new Uint8Array() } : world.compute.readLog(uid, run),
     };
     Object.assign(world.ctx, { compute: forgetful });
 

@@ -1,22 +1,19 @@
 import type { UserContext } from "../../context.ts";
+import type { LiveLogs } from "../../ports/run-log.ts";
 import { Problem } from "../../problem.ts";
 import { changeEnvironment } from "../record/change.ts";
-import {
-  COPIED_EVERY_MS,
-  isLogComplete,
-  isLogWanted,
-  type KeptLog,
-  lacksLastLog,
-  logEndsAt,
-} from "../record/kept-log.ts";
-import { type LogWindow, partOfWindow } from "../record/log-window.ts";
+import { baseOfRun, COPIED_EVERY_MS, isLogWanted, lacksLastLog } from "../record/kept-log.ts";
+import { partOfWindow } from "../record/log-window.ts";
 import { getEnvironment } from "../record/read.ts";
 import type { Environment } from "../record/record.ts";
 import { waitForEnvironment } from "../record/wait.ts";
+import { endOf, endOfCopy, readCopy, readLive, type Window } from "./log-source.ts";
 
 /** For how long one who reads a log has it copied, and how much of that is left when the next one says so again. */
 const WANTED_MS = 120_000;
 const WANTED_AGAIN_MS = 60_000;
+
+type LogContext = UserContext<"table" | "queue" | "blobs">;
 
 export interface LogText {
   readonly text: string;
@@ -28,44 +25,74 @@ export interface LogText {
   readonly ended: boolean;
 }
 
-/** From which position on, how many bytes at most, and how long to wait for some. */
 export interface LogRequest {
   readonly after: number;
   readonly mostBytes: number;
   readonly waitMs: number;
+  /** Whether to wait up to 2 s for a fresh copy, where the log is read from copies. */
+  readonly wantsFresh: boolean;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * The output of the caller's environment; "" before it began and 7 days after its end. Of one that runs it has it copied
- * for the next two minutes, and waits up to 2 s for a fresh copy; of one that has just ended, for its last one: whoever
- * saw the end asks now. Throws `notFound`.
+ * Returns the output of the caller's environment; "" before it began and 7 days after its end. Where it is read from a
+ * copy, a running environment is copied for the next two minutes, and this waits up to 2 s for a fresh copy; after an
+ * end, for the last one. Throws `notFound`.
  */
-export async function readLog(ctx: UserContext<"table" | "queue" | "blobs">, id: string): Promise<LogText> {
-  await waitForCopy(ctx, id, await getEnvironment(ctx, id));
+export async function readLog(ctx: LogContext, id: string, live?: LiveLogs): Promise<LogText> {
+  const environment = await getEnvironment(ctx, id);
+  const printed = await readLive(environment, live, 0);
+  if (printed) return textOf(printed, { after: 0, mostBytes: Number.POSITIVE_INFINITY }, printed.start > 0);
+  await waitForCopy(ctx, id, environment);
   return readKeptLog(ctx, id);
 }
 
 /** How often the record is looked at by a request that waits. */
 const LOOK_MS = 1_000;
+/** For how long a request collects what is printed, so that each line of many is no answer of its own. */
+const COLLECT_MS = 50;
 
 /**
- * The output of the caller's environment from a position on, in whole characters. It waits until there is some, or the log
- * is complete, or the time is over. `cut`: what stood at the position is not kept any more. Throws `notFound`.
+ * Returns the output of the caller's environment from a position on, in whole characters. It waits until there is some,
+ * the log is complete, or the time is over. `cut`: what stood at the position is not kept any more. Throws `notFound`.
  */
-export async function followLog(
-  ctx: UserContext<"table" | "queue" | "blobs">,
-  id: string,
-  { after, mostBytes, waitMs }: LogRequest,
-): Promise<LogText> {
-  if (waitMs === 0) await waitForCopy(ctx, id, await getEnvironment(ctx, id));
+export async function followLog(ctx: LogContext, id: string, request: LogRequest, live?: LiveLogs): Promise<LogText> {
+  const { after, waitMs, wantsFresh, signal } = request;
   const startedAt = ctx.clock.monotonic();
+  let hasWaited = false;
   for (;;) {
-    const kept = await readWindow(ctx, id, (log) => endOf(log) > after);
-    const left = waitMs - (ctx.clock.monotonic() - startedAt);
-    if (kept.bytes.length > 0 || kept.isComplete || left <= 0) return partFrom(kept, after, mostBytes);
-    await wantCopies(ctx, id, await getEnvironment(ctx, id)).catch(unlessBusy);
-    await ctx.clock.sleep(Math.min(LOOK_MS, left));
+    const environment = await getEnvironment(ctx, id);
+    const printed = await readLive(environment, live, after);
+    if (wantsFresh && !printed) await waitForCopy(ctx, id, environment);
+    const window = printed ?? (await readCopy(ctx, id, (log) => endOfCopy(log) > after));
+    const answer = textOf(window, request, after < window.start);
+    const leftMs = waitMs - (ctx.clock.monotonic() - startedAt);
+    if (answer.text !== "" && printed && hasWaited && leftMs > 0) {
+      hasWaited = false;
+      await ctx.clock.sleep(COLLECT_MS, signal);
+      continue;
+    }
+    if (answer.text !== "" || answer.ended || leftMs <= 0 || signal?.aborted) return answer;
+    hasWaited = true;
+    const pauseMs = Math.min(LOOK_MS, leftMs);
+    if (!printed) await wantCopies(ctx, id, environment).catch(unlessBusy);
+    await waitForMore(ctx, environment, { live: printed && live, end: endOf(window), pauseMs, signal });
   }
+}
+
+interface Pause {
+  /** Undefined where a copy was read. */
+  readonly live: LiveLogs | undefined;
+  readonly end: number;
+  readonly pauseMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function waitForMore(ctx: LogContext, environment: Environment, pause: Pause): Promise<void> {
+  const { live, end, pauseMs, signal } = pause;
+  const { uid, run } = environment;
+  if (!live) return ctx.clock.sleep(pauseMs, signal);
+  await live.waitFor(uid, run.n, end - baseOfRun(environment), pauseMs, signal);
 }
 
 async function waitForCopy(ctx: UserContext<"table" | "queue">, id: string, environment: Environment): Promise<void> {
@@ -103,53 +130,16 @@ function isPrinting({ phase, hasCommand, end: { outcome } }: Environment): boole
   return hasCommand && phase === "active" && outcome === null;
 }
 
-const TRIES = 3;
-
-/** The output as it was copied last. Throws `notFound`. */
+/** Returns the output as it was copied last. Throws `notFound`. */
 export async function readKeptLog(ctx: UserContext<"table" | "blobs">, id: string): Promise<LogText> {
-  const kept = await readWindow(ctx, id, () => true);
-  const { text, next, ended } = partFrom(kept, 0, Number.POSITIVE_INFINITY);
-  return { text, cut: kept.cut, next, ended };
+  const copy = await readCopy(ctx, id, () => true);
+  return textOf(copy, { after: 0, mostBytes: Number.POSITIVE_INFINITY }, copy.isCut);
 }
 
-interface KeptWindow extends LogWindow {
-  readonly cut: boolean;
-  readonly isComplete: boolean;
-}
-
-/** Reads the bytes of the latest copy, if they are wanted: the record says where they begin and end. */
-async function readWindow(
-  ctx: UserContext<"table" | "blobs">,
-  id: string,
-  isWanted: (window: Pick<KeptLog, "start" | "bytes">) => boolean,
-): Promise<KeptWindow> {
-  let isComplete = false;
-  for (let tries = 0; tries < TRIES; tries++) {
-    const environment = await getEnvironment(ctx, id);
-    const { log } = environment;
-    isComplete = isLogComplete(environment);
-    const isOver = ctx.clock.now() >= (logEndsAt(environment) ?? Number.POSITIVE_INFINITY);
-    if (!log?.blob || isOver) break;
-    const window = { start: log.start ?? 0, cut: log.cut, isComplete };
-    if (!isWanted(log)) return { ...window, start: endOf(log), bytes: new Uint8Array() };
-    const bytes = await ctx.blobs.get(log.blob);
-    // Gone means that a newer copy has taken its place meanwhile.
-    if (bytes) return { ...window, bytes };
-  }
-  return { start: 0, bytes: new Uint8Array(), cut: false, isComplete };
-}
-
-function endOf({ start = 0, bytes = Number.POSITIVE_INFINITY }: Pick<KeptLog, "start" | "bytes">): number {
-  return start + bytes;
-}
-
-function partFrom(kept: KeptWindow, after: number, mostBytes: number): LogText {
-  const part = partOfWindow(kept, after, mostBytes);
-  const next = part.start + part.bytes.length;
-  return {
-    text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(part.bytes),
-    cut: after < kept.start,
-    next,
-    ended: kept.isComplete && next === kept.start + kept.bytes.length,
-  };
+function textOf(window: Window, request: Pick<LogRequest, "after" | "mostBytes">, cut: boolean): LogText {
+  const { isComplete } = window;
+  const part = partOfWindow(window, { ...request, isComplete });
+  const next = endOf(part);
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(part.bytes);
+  return { text, cut, next, ended: isComplete && next === endOf(window) };
 }

@@ -1,0 +1,113 @@
+import type { LogEnd, RunLog } from "#core/ports/run-log.ts";
+
+const MOST_BYTES = 1024 * 1024;
+const NEWLINE = 10;
+/** A time in RFC 3339 with nanoseconds and the space behind it have at most 36 bytes. */
+const MOST_STAMP = 40;
+const stampForm = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}[0-9.]*(?:Z|[+-]\d{2}:\d{2})) /;
+
+/** Takes a log with `timestamps=true` as it comes, and keeps its newest MiB without the times. */
+export interface StampedLog {
+  add(part: Buffer): void;
+  /** Returns the log, and whether its first line has no time, as only a kubelet's error has none. */
+  end(): { readonly log: RunLog; readonly isUnstamped: boolean };
+}
+
+interface State {
+  readonly known: LogEnd | undefined;
+  readonly mark: Mark | undefined;
+  kept: Buffer[];
+  keptBytes: number;
+  /** How many bytes came, without the times. */
+  total: number;
+  /** The beginning of a line whose time may not be there in full; undefined: inside of a line. */
+  head: Buffer | undefined;
+  isUnstamped: boolean | undefined;
+  last: { readonly time: string; readonly nth: number; readonly from: number };
+  /** The position of the first byte, once the mark was found. */
+  begin: number | undefined;
+}
+
+/** The time of the last line, which of the lines of this time it is, and how many bytes of it there were. */
+interface Mark {
+  readonly time: string;
+  readonly nth: number;
+  readonly bytes: number;
+}
+
+/**
+ * Reads a log of which `known` is the end of an earlier answer. The kubelet names no positions, and begins a new file at
+ * 10 MiB. The time of a line finds that line again in a later log.
+ */
+export function stampedLog(known: LogEnd | undefined): StampedLog {
+  const state: State = {
+    known,
+    mark: parseMark(known?.mark),
+    kept: [],
+    keptBytes: 0,
+    total: 0,
+    head: Buffer.alloc(0),
+    isUnstamped: undefined,
+    last: { time: "", nth: 0, from: 0 },
+    begin: undefined,
+  };
+  return {
+    add: (part) => {
+      for (let from = 0; from < part.length; ) {
+        const newline = part.indexOf(NEWLINE, from);
+        const to = newline < 0 ? part.length : newline + 1;
+        take(state, part.subarray(from, to));
+        if (newline >= 0) state.head = Buffer.alloc(0);
+        from = to;
+      }
+    },
+    end: () => {
+      if (state.head && state.head.length > 0) beginLine(state, state.head);
+      return { log: logOf(state), isUnstamped: state.isUnstamped === true };
+    },
+  };
+}
+
+/** Takes bytes of one line. */
+function take(state: State, bytes: Buffer): void {
+  if (state.head === undefined) {
+    keep(state, bytes);
+    return;
+  }
+  const line = Buffer.concat([state.head, bytes]);
+  const isWhole = line.length >= MOST_STAMP || line.at(-1) === NEWLINE;
+  state.head = isWhole ? undefined : line;
+  if (isWhole) beginLine(state, line);
+}
+
+function beginLine(state: State, line: Buffer): void {
+  const { known, mark, last, total } = state;
+  const time = stampForm.exec(line.subarray(0, MOST_STAMP).toString("latin1"))?.[1] ?? "";
+  state.isUnstamped ??= time === "";
+  state.last = { time, nth: time === last.time ? last.nth + 1 : 1, from: total };
+  const isMarked = mark?.time === time && mark.nth === state.last.nth;
+  if (known && isMarked) state.begin = known.position - mark.bytes - total;
+  keep(state, line.subarray(time === "" ? 0 : time.length + 1));
+}
+
+function keep(state: State, bytes: Buffer): void {
+  state.kept.push(bytes);
+  state.keptBytes += bytes.length;
+  state.total += bytes.length;
+  if (state.keptBytes <= 2 * MOST_BYTES) return;
+  state.kept = [Buffer.concat(state.kept).subarray(-MOST_BYTES)];
+  state.keptBytes = MOST_BYTES;
+}
+
+/** A mark that is not found went with an older file: at least a byte behind it is lost. */
+function logOf({ known, mark, kept, total, last, begin }: State): RunLog {
+  const bytes = Buffer.concat(kept).subarray(-MOST_BYTES);
+  const first = begin ?? (known && mark ? known.position + 1 : 0);
+  const ownMark = last.time === "" ? undefined : `${last.time} ${last.nth} ${total - last.from}`;
+  return { start: first + total - bytes.length, bytes, mark: ownMark };
+}
+
+function parseMark(mark: string | undefined): Mark | undefined {
+  const [time, nth, bytes] = mark?.split(" ") ?? [];
+  return time === undefined ? undefined : { time, nth: Number(nth), bytes: Number(bytes) };
+}
