@@ -5,6 +5,8 @@ export interface AnswerOptions {
   /** A content type other than JSON. The body must then be text or bytes, and is sent unchanged. */
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** What is sent piece by piece in place of the body, where the deployment streams. */
+  readonly stream?: AsyncGenerator<string> | undefined;
 }
 
 /** A reply with another status, content type or further headers. */
@@ -16,6 +18,11 @@ export interface Answer<Body> extends AnswerOptions {
 /** What a verb returns where the plain reply is not enough. The body still goes through the reply's schema. */
 export function answer<Body>(body: Body, options: AnswerOptions): Answer<Body> {
   return { ...options, [mark]: true, body };
+}
+
+/** Answers text that comes piece by piece, until the generator ends or the client leaves. */
+export function streamed(stream: AsyncGenerator<string>, options: Omit<AnswerOptions, "stream">): Answer<string> {
+  return answer("", { ...options, stream });
 }
 
 export function isAnswer(result: unknown): result is Answer<unknown> {

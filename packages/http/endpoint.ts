@@ -4,6 +4,7 @@ import type { NewResource } from "#core/idempotency.ts";
 import type { Answer } from "./answer.ts";
 import type { Dialect } from "./dialect.ts";
 import type { ServedSettings } from "./dialects/settings.ts";
+import type { HeldRequests } from "./held-requests.ts";
 import type { Deployment, Served } from "./runtime.ts";
 import type { IdForm } from "./wire-id.ts";
 
@@ -118,6 +119,11 @@ export interface VerbInput<Ctx, Params, Query, Body, Resource> {
   readonly requestId: string;
   /** The client's address, as the edge says it. Undefined where there is no edge, as on a laptop. */
   readonly viewer: string | undefined;
+  readonly held: HeldRequests;
+  /** Checks the request's key again, for an answer that stays open. Throws a Refusal as the first check does. */
+  readonly checkKey: () => Promise<void>;
+  /** The position from which a client reads an event stream again, or null. */
+  readonly lastEventId: string | null;
 }
 
 /** A verb as `buildApp` calls it: with what the endpoint's own schemas made of the request. */

@@ -5,6 +5,7 @@ import { bodySchema, type Endpoint, type Schema } from "./endpoint.ts";
 import { entityTag, namesTag } from "./entity-tag.ts";
 import { type Exchange, headersOf, logExchange, openExchange } from "./exchange.ts";
 import { fieldProblems, ownMessagesOnly, type Place } from "./field-problems.ts";
+import { heldRequests } from "./held-requests.ts";
 import type { KeyCheck } from "./key-check.ts";
 import { answerCreate, readIdempotencyKey } from "./keyed-create.ts";
 import { allowKeyless } from "./keyless.ts";
@@ -46,6 +47,7 @@ export function requestHandler(
   const base = contextOf(runtime);
   const schema = bodySchema(endpoint, runtime.settings);
   const admit = dialect.keylessLocally ? allowKeyless(runtime.localUser, check) : check;
+  const { deployment, held = heldRequests() } = runtime;
 
   return async ({ request, path, params, keyInPath, viewer }) => {
     const exchange = openExchange(runtime, request, { path, route, dialect, viewer });
@@ -56,17 +58,24 @@ export function requestHandler(
 
     async function respond(): Promise<PlainResponse> {
       const keyInQuery = endpoint.keyInQuery ? readQuery(request.url).api_key : undefined;
-      if (!endpoint.public) exchange.actor = await admit(request.headers, [keyInPath, keyInQuery]);
+      const checkedKey = () => admit(request.headers, [keyInPath, keyInQuery]);
+      if (!endpoint.public) exchange.actor = await checkedKey();
       if (endpoint.admin && !exchange.actor?.isAdmin) throw new Refusal("unknownPath");
       const { rawBody, ...input } = await readInput(endpoint, schema, request, params);
       const log = boundLog(runtime.log, { requestId: exchange.requestId });
       const ctx = { ...base, log, actor: exchange.actor, dialect: dialect.name, noun: dialect.noun };
-      const { deployment } = runtime;
-      const { requestId } = exchange;
-      const accept = request.headers.get("accept") ?? "";
+      const about = {
+        deployment,
+        held,
+        viewer,
+        requestId: exchange.requestId,
+        accept: request.headers.get("accept") ?? "",
+        lastEventId: request.headers.get("last-event-id"),
+        checkKey: async () => void (await checkedKey()),
+      };
       const make = async (resource: NewResource | undefined) => {
         try {
-          const result = await endpoint.verb({ ctx, ...input, resource, accept, deployment, requestId, viewer });
+          const result = await endpoint.verb({ ctx, ...input, resource, ...about });
           const response = replyResponse(endpoint, exchange, result);
           return endpoint.etag ? tagged(runtime, endpoint.etag, request, response) : response;
         } finally {
@@ -169,7 +178,7 @@ function replyResponse({ reply, status }: Endpoint, exchange: Exchange, result: 
   const body = reply.parse(isAnswer(result) ? result.body : result);
   const headers = { ...headersOf(exchange, options.contentType ?? "application/json"), ...options.headers };
   const content = options.contentType === undefined ? JSON.stringify(body) : rawContent(body);
-  return { status: options.status ?? status, headers, body: content };
+  return { status: options.status ?? status, headers, body: content, stream: options.stream };
 }
 
 /** Adds the entity tag of an answer, or says that the client has it already. */

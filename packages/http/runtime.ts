@@ -2,7 +2,9 @@ import type { Actor, Context, PortName, Ports } from "#core/context.ts";
 import type { Clock } from "#core/ports/clock.ts";
 import type { Ids } from "#core/ports/ids.ts";
 import type { Log } from "#core/ports/log.ts";
+import type { LiveLogs } from "#core/ports/run-log.ts";
 import type { ServedSettings } from "./dialects/settings.ts";
+import type { HeldRequests } from "./held-requests.ts";
 import type { KeyMemory } from "./key-check.ts";
 
 /** What is known about this deployment, for /health and for clients that look for it. */
@@ -20,6 +22,10 @@ export interface Deployment {
   readonly ssh?: { readonly host: string; readonly port: number };
   /** Answers why the stores take no writes just now, undefined where they do; only where they are on this machine. */
   readonly whyNothingIsStored?: () => Promise<string | undefined>;
+  /** The output of runs of this machine. Undefined where logs are read from copies alone. */
+  readonly liveLogs?: LiveLogs | undefined;
+  /** Whether an answer may stay open and be sent piece by piece. A function on Lambda answers in one piece. */
+  readonly streams?: true;
 }
 
 /** Everything that a process hands to its endpoints, consumers and schedules. */
@@ -32,6 +38,8 @@ export interface Runtime<Uses extends PortName = PortName> {
   readonly deployment: Deployment;
   /** What every check of a key in this process remembers; each its own unless given. */
   readonly keys?: KeyMemory | undefined;
+  /** Which requests this process holds open; each app counts its own unless given. */
+  readonly held?: HeldRequests | undefined;
   /** Who asks where a dialect is open and no key came; only a local stack under BERTH_OPEN has one. Read at each call. */
   readonly localUser?: (() => Promise<Actor>) | undefined;
 }

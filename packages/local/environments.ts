@@ -1,11 +1,14 @@
 import type { Context } from "#core/context.ts";
 import type { Compute } from "#core/ports/compute.ts";
+import type { LiveLogs } from "#core/ports/run-log.ts";
 import type { Volumes } from "#core/ports/volumes.ts";
 
 /** Where the environments of a stack run, and what of it a person has to know. */
 export interface Environments {
   readonly compute: Compute;
   readonly volumes: Volumes;
+  /** Their output, where it is on this machine. */
+  readonly liveLogs?: LiveLogs;
   /** As /health and each job say them. */
   readonly isolation: string;
   readonly limits: string;

@@ -58,6 +58,31 @@ test("a job's output is read while it runs and after its end, as JSON and as tex
   expect(await text.text()).toBe("one\ntwo\nthree\n");
 });
 
+test("a follower reads most lines in an answer of its own, although copies are made every 2 s", async () => {
+  const id = await submit("for n in 1 2 3 4 5 6 7 8 9 10; do echo $n; sleep 0.4; done");
+  const pieces: string[] = [];
+  let log = { logs: "", next: "0", ended: false };
+  while (!log.ended) {
+    const response = await call("GET", `/v1/jobs/${id}/logs?after=${log.next}&wait=20`);
+    log = (await response.json()) as typeof log;
+    if (log.logs !== "") pieces.push(log.logs);
+  }
+
+  expect(pieces.join("")).toBe("1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n");
+  expect(pieces.length).toBeGreaterThan(5);
+});
+
+test("an event stream carries the log of a job to its end", async () => {
+  const id = await submit("for n in 1 2 3 4 5; do printf '%s%%\\r' $n; sleep 0.2; done; echo 'bye \u{1F680}'");
+  const response = await call("GET", `/v1/jobs/${id}/logs`, undefined, { accept: "text/event-stream" });
+  const events = (await response.text()).split("\n\n").filter((event) => event.includes("event: "));
+
+  const logs = events.filter((event) => event.includes("event: log"));
+  const texts = logs.map((event) => (JSON.parse(/^data: (.*)$/m.exec(event)?.[1] ?? "") as { logs: string }).logs);
+  expect(texts.join("")).toBe("1%\r2%\r3%\r4%\r5%\rbye \u{1F680}\n");
+  expect(events.at(-1)).toMatch(/^id: \d+\nevent: ended\ndata: \{\}$/);
+});
+
 test("output that is no text is shown with what cannot be read replaced", async () => {
   const id = await submit("printf 'a\\377\\000\\303(b'; printf '\\360\\237\\232\\200\\n'");
 

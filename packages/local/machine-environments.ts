@@ -1,5 +1,6 @@
 import { processCompute } from "#process/compute.ts";
 import type { ProcessComputeOptions } from "#process/host.ts";
+import { processLiveLogs } from "#process/live-logs.ts";
 import { isolationWords } from "#process/network.ts";
 import { whyNetworkIsShared } from "#process/shared-network.ts";
 import type { processVolumes } from "#process/volumes.ts";
@@ -16,6 +17,7 @@ export function machineEnvironments(
   return {
     compute,
     volumes,
+    liveLogs: processLiveLogs(options.home),
     isolation: isolationWords(compute.isolation, compute.network),
     limits: compute.limits,
     sharedNetwork: isShared ? whyNetworkIsShared() : undefined,

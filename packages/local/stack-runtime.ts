@@ -34,7 +34,7 @@ const REGION = "us-east-1";
 /** Makes the ports of a laptop: stores and environments as given, blobs and the sealing key in the home. */
 export function stackRuntime(parts: RuntimeParts) {
   const { clock, stores, stsUrl, settings, log, config, blobs, environments, keyFile } = parts;
-  const { compute, volumes, isolation, limits, sshPort } = environments;
+  const { compute, volumes, isolation, limits, liveLogs, sshPort } = environments;
   const { table, queue, whyNothingIsStored } = stores;
   const identity = stsIdentity({ endpoint: stsUrl, region: REGION });
   const allowedAccounts = settings.allowedAccounts.length > 0 ? settings.allowedAccounts : [localAccount];
@@ -59,6 +59,8 @@ export function stackRuntime(parts: RuntimeParts) {
       version,
       startedAt: clock.now(),
       whyNothingIsStored,
+      liveLogs,
+      streams: true,
       isolation,
       limits,
       region: REGION,

@@ -6,6 +6,7 @@ import type { Endpoint } from "#http/endpoint.ts";
 import { version } from "#http/version.ts";
 import { recordingLog } from "./log.ts";
 import { memoryIdentity } from "./memory-identity.ts";
+import { memoryLiveLogs } from "./memory-live-logs.ts";
 import { type MemoryWorld, memoryWorld, type WorldOptions } from "./memory-world.ts";
 
 export interface HttpWorld extends MemoryWorld {
@@ -36,6 +37,8 @@ export interface HttpWorldOptions extends WorldOptions {
   readonly isStsDown?: () => boolean;
   /** What the endpoints see instead of the memory ports, for example ports that count or fail. */
   readonly wrap?: (ports: Ports) => Ports;
+  /** Whether it reads logs as they are printed and streams answers, as an embedded stack does; not unless said. */
+  readonly streams?: true;
 }
 
 /** The whole catalog in one app, over the core on memory ports and an STS that knows two callers. */
@@ -51,7 +54,8 @@ export async function httpWorld(options: HttpWorldOptions = {}): Promise<HttpWor
   });
   const memoryPorts: Ports = { table, queue, compute, blobs, volumes, identity, sealer, githubKeys, fetch };
   const ports = options.wrap?.(memoryPorts) ?? memoryPorts;
-  const deployment = { version, startedAt: clock.now(), isolation: "none", limits: "none" };
+  const live = options.streams && { streams: true as const, liveLogs: memoryLiveLogs(compute, clock) };
+  const deployment = { version, startedAt: clock.now(), isolation: "none", limits: "none", ...live };
   const endpoints = (await loadCatalog()).endpoints.map(({ declaration }) => declaration);
   const app = buildApp({ ports, clock, ids, log, settings, deployment }, endpoints);
   const request = async (method: string, path: string, sent: Sent = {}) => app.request(path, initOf(method, sent));

@@ -3,11 +3,13 @@ import { queue } from "#aws/queue.ts";
 import { blobs } from "#aws/s3-blobs.ts";
 import { table } from "#aws/table.ts";
 import { followLog, type LogText, readLog } from "#core/environments/verbs/read-log.ts";
-import { type Answer, answer } from "#http/answer.ts";
+import { Problem } from "#core/problem.ts";
+import { type Answer, answer, streamed } from "#http/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/query.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { findJobId } from "./parts/job-id.ts";
+import { logEvents } from "./parts/log-events.ts";
 import { newestLines } from "./parts/log-lines.ts";
 import { JobRef, Logs } from "./wire.ts";
 
@@ -31,20 +33,45 @@ export const endpoint = gpuDev.get(
     reply: z.union([Logs, z.string()]),
     pace: "waits",
   },
-  async ({ ctx, params, query, accept }) => {
+  async ({ ctx, params, query, accept, deployment, held, checkKey, lastEventId }) => {
     const id = await findJobId(ctx, params);
     const { after, wait, tail, download } = query;
-    if (download === "1") return asText(allLines(await readLog(ctx, id)), `attachment; filename="${id}.log"`);
-    const kept =
-      after === undefined
-        ? newest(await readLog(ctx, id), tail)
-        : await followLog(ctx, id, { after, mostBytes: MOST_FOLLOWED, waitMs: wait * 1000, wantsFresh: wait === 0 });
-    if (wantsText(accept)) return asText(kept.text);
-    return { job_id: id, logs: kept.text, truncated: kept.cut, next: String(kept.next), ended: kept.ended };
+    const live = deployment.liveLogs;
+    if (download === "1") return asText(allLines(await readLog(ctx, id, live)), `attachment; filename="${id}.log"`);
+    const position = cursorIn(lastEventId) ?? after;
+    const { uid } = ctx.actor;
+    if (deployment.streams && accepts(accept, "text/event-stream")) {
+      if (!held.hasRoom("stream", uid)) throw new Problem("quota", tooManyStreams);
+      const first = position === undefined ? newest(await readLog(ctx, id, live), tail) : undefined;
+      const hold = () => held.hold("stream", uid);
+      const from = { first, after: position ?? 0, mostBytes: MOST_FOLLOWED };
+      return streamed(logEvents({ ctx, id, ...from, live, checkKey, hold }), { contentType: "text/event-stream" });
+    }
+    if (after === undefined) return shown(id, newest(await readLog(ctx, id, live), tail), accept);
+    const letGo = wait > 0 ? held.hold("wait", uid) : undefined;
+    try {
+      const waitMs = letGo ? wait * 1000 : 0;
+      const request = { after, mostBytes: MOST_FOLLOWED, waitMs, wantsFresh: wait === 0 };
+      return shown(id, await followLog(ctx, id, request, live), accept);
+    } finally {
+      letGo?.();
+    }
   },
 );
 
 export const handler = lambda(endpoint, { table, queue, blobs });
+
+const tooManyStreams = "Too many logs are followed as event streams now: close one first";
+
+function shown(id: string, { text, cut, next, ended }: LogText, accept: string) {
+  if (wantsText(accept)) return asText(text);
+  return { job_id: id, logs: text, truncated: cut, next: String(next), ended };
+}
+
+/** What a browser sends once its connection broke: the id of the last event. */
+function cursorIn(lastEventId: string | null): number | undefined {
+  return lastEventId !== null && /^\d{1,15}$/.test(lastEventId) ? Number(lastEventId) : undefined;
+}
 
 function newest(kept: LogText, lines: number): LogText {
   const { text, isCut } = newestLines(kept.text, lines);
@@ -62,6 +89,9 @@ function asText(text: string, disposition?: string): Answer<string> {
 
 /** Text is named and JSON is not: a client that takes anything, or both, gets JSON. */
 function wantsText(accept: string): boolean {
-  const types = accept.split(",").map((range) => range.split(";")[0]?.trim().toLowerCase());
-  return types.includes("text/plain") && !types.includes("application/json");
+  return accepts(accept, "text/plain") && !accepts(accept, "application/json");
+}
+
+function accepts(accept: string, type: string): boolean {
+  return accept.split(",").some((range) => range.split(";")[0]?.trim().toLowerCase() === type);
 }

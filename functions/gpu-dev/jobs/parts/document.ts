@@ -319,10 +319,12 @@ export const document: NounDocument = {
     logs: {
       id: "getJobLogs",
       description:
-        "The newest MiB at most, kept for 7 days after the end. Whoever accepts `text/plain` and not JSON gets the text alone.",
+        "The newest MiB at most, kept for 7 days after the end. A client that accepts `text/plain` and not JSON gets the text " +
+        "alone. One that accepts `text/event-stream` gets events as they are printed, where the deployment streams: `log` " +
+        "with a cursor as id, `ended`, `closed`.",
       replies: {
         200: {
-          content: { "application/json": Logs, "text/plain": z.string() },
+          content: { "application/json": Logs, "text/plain": z.string(), "text/event-stream": z.string() },
           examples: {
             "Two lines": { job_id: id, logs: "epoch 1\nepoch 2\n", truncated: false, next: "16", ended: false },
           },

@@ -1,0 +1,79 @@
+import type { UserContext } from "#core/context.ts";
+import { followLog, type LogText } from "#core/environments/verbs/read-log.ts";
+import type { LiveLogs } from "#core/ports/run-log.ts";
+import { Problem } from "#core/problem.ts";
+import { errorCode } from "#http/error-code.ts";
+
+export interface LogEvents {
+  readonly ctx: UserContext<"table" | "queue" | "blobs">;
+  readonly id: string;
+  /** What is sent first: the newest lines, or nothing for a client that goes on. */
+  readonly first: LogText | undefined;
+  /** The position from which on to read. */
+  readonly after: number;
+  readonly mostBytes: number;
+  readonly live: LiveLogs | undefined;
+  /** Throws once the key is of no use any more. */
+  readonly checkKey: () => Promise<void>;
+  /** Takes a place among the open streams; undefined where there is none. */
+  readonly hold: () => (() => void) | undefined;
+}
+
+/** A quiet stream checks its key and sends a comment this often: proxies close connections that carry nothing. */
+const CHECK_MS = 5_000;
+/** The shortest time between two pieces, so that a command that prints all the time does not fill the connection. */
+const PAUSE_MS = 100;
+
+/**
+ * Yields server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html): `log` with the next output
+ * and its cursor as id, `ended` when the log is complete, `closed` when the caller may read it no more.
+ */
+export async function* logEvents(events: LogEvents): AsyncGenerator<string> {
+  const release = events.hold();
+  if (!release) return yield eventOf("closed", { error: "limit", detail: "Too many open log streams" });
+  const leaving = new AbortController();
+  try {
+    yield* followEvents(events, leaving.signal);
+  } catch (error) {
+    yield eventOf("closed", reasonOf(error));
+  } finally {
+    leaving.abort();
+    release();
+  }
+}
+
+async function* followEvents(
+  { ctx, id, first, after: begin, mostBytes, live, checkKey }: LogEvents,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  let after = first?.next ?? begin;
+  let checkedAt = ctx.clock.monotonic();
+  if (first) yield logEvent(first);
+  for (;;) {
+    const request = { after, mostBytes, waitMs: CHECK_MS, wantsFresh: false, signal };
+    const log = await followLog(ctx, id, request, live);
+    if (ctx.clock.monotonic() - checkedAt >= CHECK_MS) {
+      await checkKey();
+      checkedAt = ctx.clock.monotonic();
+    }
+    after = log.next;
+    if (log.text !== "" || log.cut) yield logEvent(log);
+    if (log.ended) return yield eventOf("ended", {}, log.next);
+    if (log.text === "") yield ": \n\n";
+    else await ctx.clock.sleep(PAUSE_MS, signal);
+  }
+}
+
+function logEvent({ text, cut, next }: LogText): string {
+  return eventOf("log", { logs: text, truncated: cut, next: String(next) }, next);
+}
+
+/** As JSON the text has no line break, which would end the field. */
+function eventOf(name: string, data: object, id?: number): string {
+  return `${id === undefined ? "" : `id: ${id}\n`}event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+}
+
+function reasonOf(error: unknown): { readonly error: string; readonly detail: string } {
+  if (!(error instanceof Problem)) return { error: "unavailable", detail: "Service unavailable" };
+  return { error: errorCode(error), detail: error.message || "This key is not valid any more" };
+}
