@@ -16,7 +16,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   sdk: [],
   cli: ["sdk"],
   functions: ["core", "http", "aws", "lambda"],
-  scripts: ["core", "http", "aws", "sqlite", "process", "local", "testing", "cli"],
+  scripts: ["core", "http", "aws", "sqlite", "process", "local", "testing", "cli", "sdk"],
 };
 
 /** The folders of an environment: each may import itself and those before it. */
