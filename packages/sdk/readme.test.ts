@@ -4,9 +4,10 @@ import { openStackFixture, type StackFixture } from "../local/e2e/stack-fixture.
 import { awsLogin } from "./aws.ts";
 import * as sdk from "./index.ts";
 
-/** The README's examples, as they are printed, on a running stack. */
-const readme = readFileSync(new URL("README.md", import.meta.url), "utf8");
-const examples = Array.from(readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm), ([, code = ""]) => code);
+/** The examples of the README and of the guide, as they are printed, on a running stack. */
+const pages = ["README.md", "../../docs/guide/scripts-and-sdk.md"];
+const printed = pages.map((path) => readFileSync(new URL(path, import.meta.url), "utf8")).join("\n");
+const examples = Array.from(printed.matchAll(/^```ts\n([\s\S]*?)^```$/gm), ([, code = ""]) => code);
 
 let fixture: StackFixture;
 let names: Readonly<Record<string, unknown>>;
