@@ -61,7 +61,7 @@ const rootMaySkip = [
 ];
 /** What a plain user alone may skip. */
 const plainUserMaySkip = [
-  "a user on another machine, by the README's section on sharing one through the tunnel opens Jupyter",
+  "a user on another machine, by the guide for teams through the tunnel opens Jupyter",
   "docs/log-in.md logs in without sending a secret, in Python",
   ...["bubblewrap", "none"].flatMap((isolation) => [
     `what works in a run, isolation ${isolation} is a kernel of the real Jupyter while a cell runs, also once the browser is closed`,

@@ -190,10 +190,10 @@ describe("an environment on a cluster, from this machine", { timeout: 3 * PATIEN
     expect(stranger.status).toBe(401);
   });
 
-  it("has the README's first session", async () => {
+  it("has the first session of docs/embedded-stack.md", async () => {
     expect(missingPrograms("curl", "jq", "npm")).toEqual([]);
     await fixture.start(settings());
-    const [session = "", enter = ""] = blocksOf("README.md", "## A first session", "sh");
+    const [session = "", enter = ""] = blocksOf("docs/embedded-stack.md", "## A first session", "sh");
     const file = join(fixture.home, "id_ed25519.pub");
     writeFileSync(file, `${key.public} me@laptop\n`);
     const block = `${session}\n${enter.replaceAll("~/.ssh/id_ed25519.pub", file)}`;

@@ -17,7 +17,7 @@ export function startLines(stack: Started, usualHome: string): string {
     ["API key", `eval "$(${setsHome}npm run --silent env)"   (in a second shell)`],
     ...(sshPort === undefined ? [] : [["SSH", `port ${sshPort}; each job's ssh_command has the rest`]]),
     ...(usersDirectory === undefined ? [] : [["users", `credentials in ${usersDirectory}`]]),
-    ["first steps", '"A first session" in README.md'],
+    ["first steps", "npx berth up, or docs/embedded-stack.md"],
     ["isolation", isolation],
     ...(sharedNetwork === undefined ? [] : [["", `Shared network: ${sharedNetwork}.`]]),
     ...(meanings[isolation] ?? []).map((line) => ["", line]),
@@ -41,13 +41,11 @@ function clusterRows({ name, nodes, lacks }: ClusterWords): string[][] {
 const meanings: Readonly<Record<string, readonly string[]>> = {
   none: [
     "Environments can read and change all that you can: let nobody in",
-    'whom you do not trust. "What an environment can reach" in',
-    "README.md says what changes that.",
+    "whom you do not trust. docs/isolation.md says what changes that.",
   ],
   "bubblewrap, shared network": [
     "Environments see files of their own alone, and reach all that",
-    'listens on this machine. "What an environment can reach" in',
-    "README.md says what changes that.",
+    "listens on this machine. docs/isolation.md says what changes that.",
   ],
   "bubblewrap, own network": [
     "Environments see files of their own alone, and nothing that",

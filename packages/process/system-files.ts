@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 /**
  * Of /etc what programs need: no passwords, no keys, no settings of daemons. pip, git and wget find their mirrors there,
- * so credentials do not belong into their files (README).
+ * so credentials do not belong into their files (docs/isolation.md).
  * Of chromium.d all but its `apikeys`.
  */
 const ofEtc = `

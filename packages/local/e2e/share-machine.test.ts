@@ -9,13 +9,16 @@ import { openStackFixture } from "./stack-fixture.ts";
 
 const lack = (await secondMachineLacks()) ?? missingPrograms("curl", "jq", "ssh", "ssh-keygen")[0];
 
-describe("a user on another machine, by the README's section on sharing one", () => {
+describe("a user on another machine, by the guide for teams", () => {
   if (lack !== undefined) {
     it("needs what is missing", ({ skip }) => skip(`not on this machine: ${lack}`));
     return;
   }
 
-  const [, throughSsh = "", logIn = ""] = blocksOf("README.md", "### Share a machine", "sh");
+  const guide = "docs/guide/team.md";
+  const [, throughSsh = ""] = blocksOf(guide, "## Share a machine", "sh");
+  const [exchange = ""] = blocksOf("docs/log-in.md", "## With your credentials", "sh");
+  const logIn = `. ./ada.env\nAPI_KEY=$(${exchange})`;
   const fixture = openStackFixture("berth-shared-");
   const ports = { api: 0, ssh: 0 };
   let laptop: SecondMachine;
@@ -33,16 +36,16 @@ describe("a user on another machine, by the README's section on sharing one", ()
     await fixture.close();
   });
 
-  /** Pastes the log-in of the README and what its first session defines after its first line, and then this. */
+  /** Logs in, pastes the functions of the first session, and runs the script. */
   async function asAda(script: string): Promise<string> {
-    const [session = ""] = blocksOf("README.md", "## A first session", "sh");
+    const [session = ""] = blocksOf("docs/embedded-stack.md", "## A first session", "sh");
     const defined = session.slice(session.indexOf("\n"), session.indexOf("\necho"));
     const { code, stdout, stderr } = await laptop.run(`${logIn}\n${defined}\n${script}`);
     expect([code, stderr]).toEqual([0, ""]);
     return stdout;
   }
 
-  /** The README's line for a tunnel, with the ports of this test. */
+  /** Returns the guide's line for a tunnel, with the ports of this test. */
   const tunnel = (line: string) => line.split("#")[0]?.replaceAll("<machine>", "machine").trim() ?? "";
 
   it("has no way to the stack but a tunnel", async () => {
@@ -81,8 +84,7 @@ describe("a user on another machine, by the README's section on sharing one", ()
     it("opens Jupyter", async ({ skip }) => {
       skip(missingPrograms("jupyter").length > 0, "not on this machine: jupyter");
       const job = await opened('call -X POST "$API_URL/v1/jobs/$JOB/jupyter/enable"', "jupyter_url");
-      const [, alsoJupyter = ""] =
-        /`(ssh -N [^`]*<port>[^`]*)`/.exec(sectionOf("README.md", "### Share a machine")) ?? [];
+      const [, alsoJupyter = ""] = /`(ssh -N [^`]*<port>[^`]*)`/.exec(sectionOf(guide, "## Share a machine")) ?? [];
       await laptop.stay(tunnel(alsoJupyter.replaceAll("<port>", String(job.jupyter_port))));
       const page = await laptop.run(`curl -sSL '${job.jupyter_url}'`);
 

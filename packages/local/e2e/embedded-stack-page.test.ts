@@ -8,6 +8,7 @@ import { withoutProgram } from "./without-program.ts";
 
 // A path with a blank, as many have one.
 const fixture = openStackFixture("berth readme's-");
+const page = "docs/embedded-stack.md";
 const missing = missingPrograms("curl", "jq", "npm", "ssh-keygen");
 let stack: StackProcess;
 
@@ -21,7 +22,7 @@ afterAll(() => fixture.close());
 const paste = (block: string, home = fixture.home, settings: Readonly<Record<string, string>> = {}) =>
   runProgram("/bin/sh", ["-c", block], { cwd: root, env: environmentFor(home, settings) });
 
-describe("the README", () => {
+describe("docs/embedded-stack.md", () => {
   it("has a first session that works pasted as a block, waits, shows log and SSH, and uses its disk twice", async ({
     skip,
   }) => {
@@ -44,7 +45,7 @@ describe("the README", () => {
 
   it("waits no longer for a job that ended, and says how", async ({ skip }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
-    const [session = ""] = blocksOf("README.md", "## A first session", "sh");
+    const [session = ""] = blocksOf(page, "## A first session", "sh");
     const defined = session.slice(0, session.indexOf("\necho"));
     const cancelled = 'JOB=$(submit); call -X POST "$API_URL/v1/jobs/$JOB/cancel" >/dev/null';
 
@@ -60,7 +61,7 @@ describe("the README", () => {
 
   it("makes a shell the second user's, who sees no job of the first", async ({ skip }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
-    const [session = "", , second = ""] = blocksOf("README.md", "## A first session", "sh");
+    const [session = "", , second = ""] = blocksOf(page, "## A first session", "sh");
     const call = session.split("\n").find((line) => line.startsWith("call()"));
 
     const { code, stdout, stderr } = await paste(`${call}\n${second}`);
@@ -70,12 +71,12 @@ describe("the README", () => {
 
   it("lets another user in by their file", async ({ skip }) => {
     skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`);
-    const logIn = blocksOf("README.md", "### Share a machine", "sh").at(-1) ?? "";
+    const [logIn = ""] = blocksOf("docs/log-in.md", "## With your credentials", "sh");
     const file = `${fixture.home}/users/ada.env`.replace("'", "'\\''");
 
-    const { stdout } = await paste(`${logIn.replace("./ada.env", `'${file}'`)}printf %s "$API_KEY"`);
+    const { stdout } = await paste(`. '${file}'\n${logIn}`);
 
-    const me = await fetch(`${stack.url}/v1/keys`, { headers: { "x-api-key": stdout } });
+    const me = await fetch(`${stack.url}/v1/keys`, { headers: { "x-api-key": stdout.trim() } });
     expect(me.status).toBe(200);
   });
 });
@@ -104,7 +105,7 @@ describe("docs/log-in.md", () => {
 });
 
 async function expectFirstSession(home: string): Promise<void> {
-  const [session = "", enter = ""] = blocksOf("README.md", "## A first session", "sh");
+  const [session = "", enter = ""] = blocksOf(page, "## A first session", "sh");
 
   // Whoever never used SSH has no ~/.ssh.
   const { code, stdout, stderr } = await paste(`${session}\n${enter}`, home, { HOME: home });
