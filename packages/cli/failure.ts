@@ -71,7 +71,7 @@ export function describeError(error: unknown): string {
   const { message } = error as Error;
   const lines = [`error: ${printable(message)}`];
   const hint = error instanceof BerthError ? (hintsByCode[exitCodeOf(error)] ?? error.hint) : hintOf(error);
-  if (hint !== undefined) lines.push(`hint: ${hint}`);
+  if (hint !== undefined) lines.push(`hint: ${printable(hint)}`);
   if (error instanceof BerthError && error.requestId !== undefined)
     lines.push(`request id: ${printable(error.requestId)}`);
   return lines.join("\n");

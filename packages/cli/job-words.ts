@@ -13,7 +13,7 @@ export function timeLeft({ status, expires_at, estimated_start_time }: JobSummar
 
 /** Returns the machine part that a job has or wants. */
 export function machineOf({ gpu_count, gpu_type, instance_type }: JobSummary): string {
-  return gpu_count === 0 ? instance_type : `${gpu_count} × ${gpu_type} (${instance_type})`;
+  return printable(gpu_count === 0 ? instance_type : `${gpu_count} × ${gpu_type} (${instance_type})`);
 }
 
 /** Returns the state of a job in one line. */

@@ -1,4 +1,5 @@
-import { exitCodes } from "./failure.ts";
+import { exitCodes, QuietExit } from "./failure.ts";
+import { jsonText, printable } from "./text.ts";
 
 const { stdout, stderr, stdin, env } = process;
 
@@ -9,12 +10,12 @@ export function out(text: string): void {
 
 /** Prints an object of the API. */
 export function outJson(value: unknown): void {
-  stdout.write(`${JSON.stringify(value)}\n`);
+  stdout.write(`${jsonText(value)}\n`);
 }
 
 /** Words for people. */
 export function say(text: string): void {
-  if (env.BERTH_QUIET !== "1") stderr.write(`${text}\n`);
+  if (env.BERTH_QUIET !== "1") stderr.write(`${text.split("\n").map(printable).join("\n")}\n`);
 }
 
 /** Reports whether questions may be asked. */
@@ -32,13 +33,16 @@ export function outputColumns(): number {
   return stdout.isTTY ? stdout.columns : Number.POSITIVE_INFINITY;
 }
 
-/** Returns a signal that Ctrl-C, SIGTERM and SIGHUP abort. The second one ends the process. */
+/**
+ * Returns a signal that Ctrl-C, SIGTERM and SIGHUP abort. A call that it ends makes the command end with the code of a
+ * detached one. The second signal ends the process.
+ */
 export function interruptSignal(): AbortSignal {
   const abort = new AbortController();
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(name, () => {
       if (abort.signal.aborted) process.exit(exitCodes.detached);
-      abort.abort(new Error("interrupted"));
+      abort.abort(new QuietExit(exitCodes.detached));
     });
   }
   return abort.signal;
@@ -49,15 +53,19 @@ export async function confirm(question: string): Promise<boolean> {
   return /^y(es)?$/i.test(await ask(`${question} [y/N] `));
 }
 
-/** Asks for a line. */
+/** Asks for a line. Ctrl-C ends the command, Ctrl-D is an empty line. */
 export async function ask(question: string): Promise<string> {
-  const { createInterface } = await import("node:readline/promises");
+  const { createInterface } = await import("node:readline");
   const lines = createInterface({ input: stdin, output: stderr });
-  try {
-    return (await lines.question(question)).trim();
-  } finally {
-    lines.close();
-  }
+  const answer = new Promise<string>((resolve, reject) => {
+    lines.once("SIGINT", () => {
+      stderr.write("\n");
+      reject(new QuietExit(exitCodes.detached));
+    });
+    lines.once("close", () => resolve(""));
+    lines.question(question, (line) => resolve(line.trim()));
+  });
+  return answer.finally(() => lines.close());
 }
 
 /** Reads all of standard input. */

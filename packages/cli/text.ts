@@ -6,6 +6,20 @@ export function printable(text: string): string {
   return text.replace(hostile, "\uFFFD");
 }
 
+/** Returns JSON that a terminal may show: hostile characters are escaped, so the value stays the same. */
+export function jsonText(value: unknown, indent = 0): string {
+  return JSON.stringify(value, null, indent).replace(hostileInJson, (found) =>
+    Array.from({ length: found.length }, (_, at) => escapeUnit(found.charCodeAt(at))).join(""),
+  );
+}
+
+/** JSON itself escapes the controls below U+0020. The line breaks of an indent stay. */
+const hostileInJson = /[^\P{Cc}\n]|[\p{Cf}\p{Co}\u2028\u2029]/gu;
+
+function escapeUnit(unit: number): string {
+  return `\\u${unit.toString(16).padStart(4, "0")}`;
+}
+
 /** Returns the text of a log for a terminal: colours and other escape sequences are dropped, lines stay. */
 export function printableLog(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with one.

@@ -1,6 +1,7 @@
 import { connect } from "../connect.ts";
 import { CliError, exitCodes } from "../failure.ts";
 import { out, readInput } from "../terminal.ts";
+import { jsonText, printableLog } from "../text.ts";
 
 interface ApiFlags {
   readonly data?: string;
@@ -13,7 +14,9 @@ export async function api({ data }: ApiFlags, ...words: string[]): Promise<void>
     throw new CliError("A path begins with /", exitCodes.usage, "For example: berth api /v1/jobs");
   const body = data === undefined ? undefined : readBody(data === "-" ? await readInput() : data);
   const answer = await (await connect()).call(method.toUpperCase(), path, { body });
-  out(`${typeof answer === "string" ? answer : JSON.stringify(answer, null, process.stdout.isTTY ? 2 : 0)}\n`);
+  const { isTTY } = process.stdout;
+  if (typeof answer === "string") return out(`${isTTY ? printableLog(answer) : answer}\n`);
+  out(`${jsonText(answer, isTTY ? 2 : 0)}\n`);
 }
 
 function readBody(text: string): unknown {
