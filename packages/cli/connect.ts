@@ -1,32 +1,39 @@
 import { Berth } from "../sdk/berth.ts";
 import { CliError, exitCodes } from "./failure.ts";
 import { findLocalStack } from "./local-stack.ts";
+import { withLock } from "./lock.ts";
 import { logIn } from "./log-in.ts";
 import { type Profile, readProfiles, renewProfile, saveProfile } from "./profiles.ts";
-import { withLock } from "./state.ts";
 import { say } from "./terminal.ts";
 import { version } from "./version.ts";
 
 /** A key that expires sooner is renewed before it is used. */
 const leastLifeMs = 2 * 60_000;
 
+export interface ConnectOptions {
+  /** Ends every call of the client. */
+  readonly signal?: AbortSignal;
+  /** False: only a key that is there and fresh is used, so nothing is asked and no login begins. */
+  readonly mayLogIn?: boolean;
+}
+
 /**
  * Returns a client of the deployment that the user means: that of the environment, else of the last login, else the local
  * stack.
  */
-export async function connect(): Promise<Berth> {
+export async function connect(options: ConnectOptions = {}): Promise<Berth> {
   const { BERTH_URL, API_URL, BERTH_API_KEY, API_KEY } = process.env;
   const { current } = readProfiles();
-  if (BERTH_URL && BERTH_API_KEY) return client(BERTH_URL, BERTH_API_KEY);
-  if (!BERTH_URL && API_URL && API_KEY) return client(API_URL, API_KEY);
+  if (BERTH_URL && BERTH_API_KEY) return client(BERTH_URL, BERTH_API_KEY, options);
+  if (!BERTH_URL && API_URL && API_KEY) return client(API_URL, API_KEY, options);
   const url = BERTH_URL ?? current;
-  if (url !== undefined) return profileClient(url.replace(/\/+$/, ""));
-  return localClient();
+  if (url !== undefined) return profileClient(url.replace(/\/+$/, ""), options);
+  return localClient(options);
 }
 
-async function localClient(): Promise<Berth> {
+async function localClient(options: ConnectOptions): Promise<Berth> {
   const stack = findLocalStack();
-  if (!stack) {
+  if (!stack || options.mayLogIn === false) {
     throw new CliError(
       "You are not logged in",
       exitCodes.loginNeeded,
@@ -35,17 +42,19 @@ async function localClient(): Promise<Berth> {
   }
   say(`Logging in to the local stack at ${stack.url} as developer.`);
   saveProfile(stack.url, await logIn(stack.url, { kind: "local", home: stack.home, user: "developer" }));
-  return profileClient(stack.url);
+  return profileClient(stack.url, options);
 }
 
-function profileClient(url: string): Berth {
+function profileClient(url: string, options: ConnectOptions): Berth {
   const { profiles } = readProfiles();
   const profile = profiles[url];
   if (!profile) {
     throw new CliError(`You are not logged in to ${url}`, exitCodes.loginNeeded, `Log in with: berth login ${url}`);
   }
   const key = isFresh(profile) ? profile.key : undefined;
-  return client(url, key, () => renew(url, profile));
+  const isReady = key !== undefined || options.mayLogIn !== false;
+  if (!isReady) throw new CliError(`The key for ${url} has expired`, exitCodes.loginNeeded);
+  return client(url, key, options, options.mayLogIn === false ? undefined : () => renew(url, profile));
 }
 
 function isFresh({ expiresAt }: Profile): boolean {
@@ -63,6 +72,11 @@ function renew(url: string, refused: Profile): Promise<string> {
   });
 }
 
-function client(url: string, key: string | undefined, credentials?: () => Promise<string>): Berth {
-  return new Berth({ url, key, credentials, userAgent: `berth-cli/${version}` });
+function client(
+  url: string,
+  key: string | undefined,
+  { signal }: ConnectOptions,
+  credentials?: () => Promise<string>,
+): Berth {
+  return new Berth({ url, key, signal, credentials, userAgent: `berth-cli/${version}` });
 }

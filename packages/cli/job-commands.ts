@@ -1,6 +1,7 @@
 import { buildCommand } from "@stricli/core";
 import { usualHours, usualImage } from "./defaults.ts";
 import {
+  acceptNewHostKey,
   flag,
   job,
   json,
@@ -141,7 +142,11 @@ export const end = buildCommand({
 
 export const ssh = buildCommand({
   loader: async () => (await import("./commands/ssh.ts")).ssh,
-  parameters: { flags: { agent: flag("Forward your SSH agent") }, aliases: { A: "agent" }, positional: job },
+  parameters: {
+    flags: { agent: flag("Forward your SSH agent"), acceptNewHostKey },
+    aliases: { A: "agent" },
+    positional: job,
+  },
   docs: {
     brief: "Open a shell in a job, or run a command there",
     fullDescription:

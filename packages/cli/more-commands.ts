@@ -1,5 +1,5 @@
 import { buildCommand, buildRouteMap } from "@stricli/core";
-import { flag, job, json, words } from "./parameters.ts";
+import { acceptNewHostKey, flag, job, json, words } from "./parameters.ts";
 
 const keyCommands = () => import("./commands/keys.ts");
 
@@ -63,7 +63,7 @@ const fileCommands = () => import("./commands/files.ts");
 export const cp = buildCommand({
   loader: async () => (await fileCommands()).copy,
   parameters: {
-    flags: { recursive: flag("Copy directories") },
+    flags: { recursive: flag("Copy directories"), acceptNewHostKey },
     aliases: { r: "recursive" },
     positional: {
       kind: "tuple",
@@ -78,7 +78,10 @@ export const cp = buildCommand({
 
 export const forward = buildCommand({
   loader: async () => (await fileCommands()).forward,
-  parameters: { flags: {}, positional: words("job port", "Job, and ports: 8888, or 9000:80 for two numbers", 2) },
+  parameters: {
+    flags: { acceptNewHostKey },
+    positional: words("job port", "Job, and ports: 8888, or 9000:80 for two numbers", 2),
+  },
   docs: { brief: "Lead ports of this machine to ports of a job", customUsage: ["job 8888 9000:80"] },
 });
 

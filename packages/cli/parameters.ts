@@ -15,6 +15,9 @@ export function flag(brief: string) {
   return { kind: "boolean", brief, withNegated: false } as const;
 }
 
+/** For deployments that do not name the host keys of jobs. */
+export const acceptNewHostKey = flag("Trust the first host key that the job shows, if the API names none");
+
 /** Returns an optional flag with a text. */
 export function text(brief: string, placeholder: string) {
   return { kind: "parsed", parse: String, optional: true, brief, placeholder } as const;

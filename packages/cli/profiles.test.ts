@@ -2,8 +2,8 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { rememberKey } from "./job-entries.ts";
 import { readProfiles, removeProfile, renewProfile, saveProfile } from "./profiles.ts";
-import { rememberKey } from "./ssh-session.ts";
 
 let state: string;
 const before = process.env.XDG_CONFIG_HOME;

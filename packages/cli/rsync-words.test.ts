@@ -29,7 +29,7 @@ test.each([["-e"], ["-ave"], ["-essh"], ["--rsh"], ["--rsh=ssh"]])("%j is refuse
 });
 
 test("the shell of rsync keeps spaces and quotes of a path", () => {
-  const target = { user: "u", host: "h", port: "22", options: ["-i", `/it's "my" key`] };
+  const target = { user: "u", host: "h", port: "22", options: ["-i", `/it's "my" key`], hostKey: null };
 
   expect(remoteShell(target)).toBe(`ssh -i '/it''s "my" key' -p 22`);
 });

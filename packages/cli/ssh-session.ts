@@ -1,10 +1,14 @@
-import { type SpawnOptions, spawn } from "node:child_process";
+import { type SpawnOptions, spawn, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { constants } from "node:os";
+import { dirname } from "node:path";
 import type { Berth } from "../sdk/berth.ts";
 import type { Job } from "../sdk/jobs.ts";
 import { CliError, exitCodes } from "./failure.ts";
-import { calledJob } from "./job-words.ts";
+import { forgetJob, isLetIn, pinHostKey, rememberKey } from "./job-entries.ts";
+import { calledJob, jobWord } from "./job-words.ts";
 import { ownSshKey } from "./ssh-key.ts";
-import { readState, statePath, writePrivate } from "./state.ts";
+import { makePrivateDirectory, statePath } from "./state.ts";
 import { say } from "./terminal.ts";
 import { printable } from "./text.ts";
 import { watchJob } from "./watch-job.ts";
@@ -15,10 +19,22 @@ export interface SshTarget {
   readonly port: string;
   /** Options of ssh, scp and sftp: own key, pinned host key, no file of the user. */
   readonly options: readonly string[];
+  /** The host key that the API names: type and base64. */
+  readonly hostKey: string | null;
+}
+
+export interface SshTargetOptions {
+  /** Trust the first host key that the job shows, if the API names none. */
+  readonly acceptNewHostKey?: boolean;
 }
 
 /** Returns where a job's SSH is. Waits for the job, and lets the CLI's own key in. */
-export async function sshTarget(berth: Berth, id: string, signal: AbortSignal): Promise<SshTarget> {
+export async function sshTarget(
+  berth: Berth,
+  id: string,
+  signal: AbortSignal,
+  options: SshTargetOptions = {},
+): Promise<SshTarget> {
   const key = ownSshKey();
   const job = await activeJob(berth, id, signal);
   if (!isLetIn(job, key.publicKey)) {
@@ -27,16 +43,9 @@ export async function sshTarget(berth: Berth, id: string, signal: AbortSignal): 
   }
   const reachable = await sshCommandOf(berth, job, signal);
   const { user, host, port } = readCommand(reachable.ssh_command ?? "");
-  return { user, host, port, options: sshOptions(reachable, { host, port }, key.path) };
-}
-
-/** Notes that a key was let into a job, so that it is not sent again with every session. */
-export function rememberKey({ job_id }: Pick<Job, "job_id">, publicKey: string): void {
-  writePrivate(statePath("let-in", job_id), JSON.stringify(publicKey));
-}
-
-function isLetIn({ job_id }: Job, publicKey: string): boolean {
-  return readState(statePath("let-in", job_id)) === publicKey;
+  const address = `[${host}]:${port}`;
+  const words = sshOptions(address, key.path, hostKeyOptions(reachable, address, options));
+  return { user, host, port, options: words, hostKey: reachable.ssh_host_key };
 }
 
 async function activeJob(berth: Berth, id: string, signal: AbortSignal): Promise<Job> {
@@ -52,6 +61,7 @@ async function activeJob(berth: Berth, id: string, signal: AbortSignal): Promise
 }
 
 function endedError(job: Job): CliError {
+  forgetJob(job);
   const reason = job.status_reason === null ? "" : `: ${printable(job.status_reason)}`;
   return new CliError(`${calledJob(job)} is ${job.status}${reason}`, exitCodes.failed, "Start another with: berth up");
 }
@@ -79,40 +89,97 @@ function readCommand(command: string): { readonly user: string; readonly host: s
   throw new CliError(`The server names an SSH address that is none: ${printable(command)}`, exitCodes.failed);
 }
 
-function sshOptions(job: Job, at: { readonly host: string; readonly port: string }, keyPath: string): string[] {
-  const hosts = statePath("known_hosts", job.job_id);
-  if (job.ssh_host_key !== null) writePrivate(hosts, `[${at.host}]:${at.port} ${printable(job.ssh_host_key)}\n`);
+/** Port 22 is written without brackets in known_hosts, unless the alias names it. */
+function sshOptions(address: string, keyPath: string, hostKey: Readonly<Record<string, string>>): string[] {
   const settings = {
     IdentityFile: quoted(keyPath),
     IdentitiesOnly: "yes",
-    UserKnownHostsFile: quoted(hosts),
+    // A server that is not the job's must not get to ask for a password.
+    PreferredAuthentications: "publickey",
+    PasswordAuthentication: "no",
+    KbdInteractiveAuthentication: "no",
+    ...hostKey,
+    HostKeyAlias: address,
     GlobalKnownHostsFile: "/dev/null",
     UpdateHostKeys: "no",
-    StrictHostKeyChecking: job.ssh_host_key === null ? "accept-new" : "yes",
     ServerAliveInterval: "30",
     LogLevel: "ERROR",
   };
-  // Port 22 is written without brackets in known_hosts, unless the alias names it.
-  const alias = ["-o", `HostKeyAlias=[${at.host}]:${at.port}`];
-  const words = Object.entries(settings).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
-  return ["-F", "/dev/null", ...words, ...alias];
+  return ["-F", "/dev/null", ...Object.entries(settings).flatMap(([name, value]) => ["-o", `${name}=${value}`])];
 }
 
-/** ssh splits the value at spaces, knows backslashes before quotes, and takes a percent sign as a token. */
+/** Without a host key from the API, only one that was trusted before is good, unless the user trusts the first. */
+function hostKeyOptions(job: Job, address: string, { acceptNewHostKey = false }: SshTargetOptions) {
+  const path = statePath("known_hosts", job.job_id);
+  if (job.ssh_host_key !== null) {
+    return { UserKnownHostsFile: quoted(pinHostKey(job, address, job.ssh_host_key)), StrictHostKeyChecking: "yes" };
+  }
+  if (!existsSync(path) && !acceptNewHostKey) {
+    throw new CliError(
+      `The deployment names no host key of ${calledJob(job)}, so its SSH server cannot be told from another one`,
+      exitCodes.failed,
+      `To trust the first that it shows: berth ssh ${jobWord(job)} --accept-new-host-key`,
+    );
+  }
+  makePrivateDirectory(dirname(path));
+  return { UserKnownHostsFile: quoted(path), StrictHostKeyChecking: acceptNewHostKey ? "accept-new" : "yes" };
+}
+
+/** ssh splits the value at spaces, and takes a percent sign as a token and a backslash as an escape. */
 function quoted(path: string): string {
-  return `"${path.replace(/[\\"]/g, "\\$&").replaceAll("%", "%%")}"`;
+  return `"${path.replaceAll("%", "%%").replace(/["\\]/g, "\\$&")}"`;
 }
 
-/** Runs a program of OpenSSH and returns its exit code. The terminal belongs to OpenSSH until it ends. */
+/** Runs a program of OpenSSH on a job. If OpenSSH failed because of the host key, throws that in words. */
+export async function runOnJob(target: SshTarget, program: string, words: readonly string[]): Promise<number> {
+  const code = await runOpenSsh(program, words);
+  if (code === exitCodes.ownFailure || (code !== 0 && program !== "ssh")) refuseOtherHostKey(target);
+  return code;
+}
+
+/** ssh ends with the same code for each of its failures, so the host key is looked at once more. */
+function refuseOtherHostKey({ host, port, hostKey }: SshTarget): void {
+  if (hostKey === null) return;
+  const [type = ""] = hostKey.split(" ");
+  const { stdout } = spawnSync("ssh-keyscan", ["-T", "5", "-p", port, "--", host], { encoding: "utf8" });
+  const shown = (stdout ?? "").split("\n").filter((line) => line.includes(` ${type} `));
+  if (shown.length === 0 || shown.some((line) => line.endsWith(` ${hostKey}`))) return;
+  throw new CliError(
+    `The SSH server at ${host} port ${port} shows another host key than the API names, so it got no session`,
+    exitCodes.ownFailure,
+    "Somebody may stand between you and the job: ask the operators before you try again",
+  );
+}
+
+/** Signals that reach this process alone. Ctrl-C reaches the child by the terminal, too. */
+const passedOn = ["SIGTERM", "SIGHUP"] as const;
+
+/**
+ * Runs a program of OpenSSH and returns its exit code, or 128 and the number of the signal that ended it. The terminal
+ * belongs to OpenSSH until then.
+ */
 export function runOpenSsh(program: string, words: readonly string[], options: SpawnOptions = {}): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, words, { stdio: "inherit", ...options });
-    // Ctrl-C reaches both processes by the terminal. These two reach this one alone.
-    for (const name of ["SIGTERM", "SIGHUP"] as const) process.on(name, () => child.kill(name));
+    let ending: NodeJS.Signals | undefined;
+    const pass = (name: NodeJS.Signals) => {
+      ending = name;
+      child.kill(name);
+    };
+    for (const name of passedOn) process.on(name, pass);
+    const stopPassing = () => {
+      for (const name of passedOn) process.off(name, pass);
+    };
     child.once("error", () => {
+      stopPassing();
       const hint = `Install it, for example with: apt install ${program === "rsync" ? "rsync" : "openssh-client"}`;
       reject(new CliError(`There is no ${program} on the PATH`, exitCodes.failed, hint));
     });
-    child.once("close", (code, signal) => resolve(code ?? (signal === null ? exitCodes.failed : 128 + 15)));
+    child.once("close", (code, signal) => {
+      stopPassing();
+      // ssh itself ends with 255 after SIGTERM.
+      const name = ending ?? signal;
+      resolve(name === null || name === undefined ? (code ?? exitCodes.failed) : 128 + constants.signals[name]);
+    });
   });
 }

@@ -1,6 +1,8 @@
 import type { Berth } from "../sdk/berth.ts";
+import { isEnded } from "../sdk/job-state.ts";
 import type { Job } from "../sdk/jobs.ts";
 import { exitCodes, QuietExit } from "./failure.ts";
+import { forgetJob } from "./job-entries.ts";
 import { jobWord, statusLine } from "./job-words.ts";
 import { canRewriteLine, outJson, say } from "./terminal.ts";
 import { cut } from "./text.ts";
@@ -21,13 +23,15 @@ export async function watchJob(berth: Berth, job: Job, options: WatchOptions): P
   const line = liveLine();
   const show = (state: Job) => (json ? outJson(state) : line.show(statusLine(state)));
   try {
-    return await berth.jobs.wait(job.job_id, {
+    const latest = await berth.jobs.wait(job.job_id, {
       until,
       timeoutMs,
       signal,
       onChange: show,
       onOutage: ({ message }) => line.show(`${message}; still waiting`),
     });
+    if (isEnded(latest.status)) forgetJob(latest);
+    return latest;
   } catch (error) {
     if (!signal.aborted) throw error;
     line.end();

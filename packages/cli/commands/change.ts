@@ -4,6 +4,7 @@ import { collect } from "../collect.ts";
 import { connect } from "../connect.ts";
 import { CliError, exitCodes } from "../failure.ts";
 import { findJob, liveStatuses } from "../find-job.ts";
+import { forgetJob } from "../job-entries.ts";
 import { calledJob } from "../job-words.ts";
 import { confirm, isInteractive, out, outJson, say } from "../terminal.ts";
 import { parseDuration } from "../text.ts";
@@ -41,11 +42,14 @@ export async function end({ all, yes, json }: EndFlags, ...words: string[]): Pro
   const jobs = await jobsToEnd(berth, all, words);
   if (jobs.length === 0) return say("You have no live jobs.");
   if (words.length === 0 && !yes) await confirmEnd(jobs);
-  for (const { job_id } of jobs) {
-    const answer = await berth.jobs.cancel(job_id);
-    if (json) outJson(answer);
+  // Printed at the end: a reader that leaves early, as `head` does, must not keep a job alive.
+  const answers: unknown[] = [];
+  for (const job of jobs) {
+    answers.push(await berth.jobs.cancel(job.job_id));
+    forgetJob(job);
   }
-  if (!json) out(jobs.map((job) => `Ended ${calledJob(job)}.\n`).join(""));
+  if (json) return answers.forEach(outJson);
+  out(jobs.map((job) => `Ended ${calledJob(job)}.\n`).join(""));
 }
 
 async function jobsToEnd(berth: Berth, all: boolean, words: readonly string[]): Promise<JobSummary[]> {

@@ -1,16 +1,20 @@
 import { connect } from "../connect.ts";
 import { CliError, exitCodes, QuietExit } from "../failure.ts";
 import { findJob } from "../find-job.ts";
-import { runOpenSsh, type SshTarget, sshTarget } from "../ssh-session.ts";
+import { runOnJob, type SshTarget, sshTarget } from "../ssh-session.ts";
 import { interruptSignal, say } from "../terminal.ts";
 import { printable } from "../text.ts";
 
-interface CopyFlags {
+interface ForwardFlags {
+  readonly acceptNewHostKey: boolean;
+}
+
+interface CopyFlags extends ForwardFlags {
   readonly recursive: boolean;
 }
 
 /** Copies files into a job or out of it. `NAME:path` is a path in a job. */
-export async function copy({ recursive }: CopyFlags, from: string, to: string): Promise<void> {
+export async function copy({ recursive, ...flags }: CopyFlags, from: string, to: string): Promise<void> {
   const remote = [from, to].map(remotePart);
   const jobs = remote.flatMap((part) => (part ? [part.job] : []));
   if (jobs.length !== 1) {
@@ -20,14 +24,14 @@ export async function copy({ recursive }: CopyFlags, from: string, to: string): 
       "For example: berth cp data.csv NAME:",
     );
   }
-  const target = await targetOf(jobs[0] || undefined);
+  const target = await targetOf(jobs[0] || undefined, flags);
   const at = target.host.includes(":") ? `[${target.host}]` : target.host;
   const sides = [from, to].map((path, index) => {
     const part = remote[index];
     return part ? `${target.user}@${at}:${part.path}` : localPath(path);
   });
   const words = [...target.options, ...(recursive ? ["-r"] : []), "-P", target.port, "--", ...sides];
-  throw new QuietExit(await runOpenSsh("scp", words));
+  throw new QuietExit(await runOnJob(target, "scp", words));
 }
 
 /** A name of a job has no slash, so a path with a colon behind one is a local one. */
@@ -42,14 +46,14 @@ function localPath(path: string): string {
 }
 
 /** Leads ports of this machine to ports of a job until Ctrl-C. */
-export async function forward(_flags: object, word: string, ...ports: string[]): Promise<void> {
+export async function forward(flags: ForwardFlags, word: string, ...ports: string[]): Promise<void> {
   const pairs = ports.map(portPair);
-  const target = await targetOf(word);
+  const target = await targetOf(word, flags);
   const leads = pairs.flatMap(([here, there]) => ["-L", `127.0.0.1:${here}:127.0.0.1:${there}`]);
   for (const [here, there] of pairs)
     say(`http://127.0.0.1:${here} leads to port ${there} of ${printable(word)}. Ctrl-C ends it.`);
   const words = [...target.options, "-o", "ExitOnForwardFailure=yes", "-N", ...leads, "-p", target.port];
-  throw new QuietExit(await runOpenSsh("ssh", [...words, "--", `${target.user}@${target.host}`]));
+  throw new QuietExit(await runOnJob(target, "ssh", [...words, "--", `${target.user}@${target.host}`]));
 }
 
 function portPair(text: string): readonly [string, string] {
@@ -62,8 +66,9 @@ function portPair(text: string): readonly [string, string] {
   );
 }
 
-async function targetOf(word: string | undefined): Promise<SshTarget> {
-  const berth = await connect();
+async function targetOf(word: string | undefined, flags: ForwardFlags): Promise<SshTarget> {
+  const signal = interruptSignal();
+  const berth = await connect({ signal });
   const { job_id } = await findJob(berth, word);
-  return sshTarget(berth, job_id, interruptSignal());
+  return sshTarget(berth, job_id, signal, flags);
 }

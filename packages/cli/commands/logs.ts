@@ -15,7 +15,7 @@ interface LogsFlags {
 /** Prints what a job's command printed. */
 export async function logs({ follow, tail, raw, json }: LogsFlags, word?: string): Promise<void> {
   const signal = interruptSignal();
-  const berth = await connect();
+  const berth = await connect({ signal });
   const job = await findJob(berth, word);
   // A file or another program gets the bytes as they are. A terminal would obey them.
   const isShown = process.stdout.isTTY && !raw;

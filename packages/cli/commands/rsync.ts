@@ -2,7 +2,7 @@ import { connect } from "../connect.ts";
 import { CliError, exitCodes, QuietExit } from "../failure.ts";
 import { findJob } from "../find-job.ts";
 import { findRemotePaths, remoteHost, remoteShell } from "../rsync-words.ts";
-import { runOpenSsh, sshTarget } from "../ssh-session.ts";
+import { runOnJob, sshTarget } from "../ssh-session.ts";
 import { interruptSignal } from "../terminal.ts";
 import { wordsAfterDashes } from "../words-after-dashes.ts";
 
@@ -17,10 +17,10 @@ export async function rsync(): Promise<void> {
   }
   const [name] = names;
   const signal = interruptSignal();
-  const berth = await connect();
+  const berth = await connect({ signal });
   const { job_id } = await findJob(berth, name);
   const target = await sshTarget(berth, job_id, signal);
   const own = [...words];
   for (const { at, path } of paths) own[at] = `${remoteHost(target)}:${path}`;
-  throw new QuietExit(await runOpenSsh("rsync", ["-e", remoteShell(target), ...own]));
+  throw new QuietExit(await runOnJob(target, "rsync", ["-e", remoteShell(target), ...own]));
 }

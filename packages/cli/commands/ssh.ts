@@ -1,19 +1,20 @@
 import { connect } from "../connect.ts";
 import { describeError, exitCodes, QuietExit } from "../failure.ts";
 import { findJob } from "../find-job.ts";
-import { runOpenSsh, sshTarget } from "../ssh-session.ts";
+import { runOnJob, sshTarget } from "../ssh-session.ts";
 import { interruptSignal, say } from "../terminal.ts";
 import { wordsAfterDashes } from "../words-after-dashes.ts";
 
 interface SshFlags {
   readonly agent: boolean;
+  readonly acceptNewHostKey: boolean;
 }
 
 /** Opens a shell in a job, or runs a command there and ends with its exit code. */
-export async function ssh({ agent }: SshFlags, word?: string): Promise<void> {
+export async function ssh(flags: SshFlags, word?: string): Promise<void> {
   const command = wordsAfterDashes();
   const signal = interruptSignal();
-  const code = await open(word, agent, command, signal).catch((error: unknown) => {
+  const code = await open(word, flags, command, signal).catch((error: unknown) => {
     // Codes below 255 are those of the command in the job.
     if (command.length === 0 || error instanceof QuietExit) throw error;
     say(describeError(error));
@@ -22,10 +23,15 @@ export async function ssh({ agent }: SshFlags, word?: string): Promise<void> {
   throw new QuietExit(code);
 }
 
-async function open(word: string | undefined, agent: boolean, command: readonly string[], signal: AbortSignal) {
-  const berth = await connect();
+async function open(
+  word: string | undefined,
+  { agent, ...flags }: SshFlags,
+  command: readonly string[],
+  signal: AbortSignal,
+) {
+  const berth = await connect({ signal });
   const { job_id } = await findJob(berth, word);
-  const { user, host, port, options } = await sshTarget(berth, job_id, signal);
-  const own = [...options, ...(agent ? ["-A"] : []), "-p", port];
-  return runOpenSsh("ssh", [...own, "--", `${user}@${host}`, ...command]);
+  const target = await sshTarget(berth, job_id, signal, flags);
+  const own = [...target.options, ...(agent ? ["-A"] : []), "-p", target.port];
+  return runOnJob(target, "ssh", [...own, "--", `${target.user}@${target.host}`, ...command]);
 }

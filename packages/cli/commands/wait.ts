@@ -33,7 +33,7 @@ interface WatchWishes {
 
 async function watch(word: string | undefined, wishes: WatchWishes): Promise<Job> {
   const signal = interruptSignal();
-  const berth = await connect();
+  const berth = await connect({ signal });
   const { job_id } = await findJob(berth, word);
   const job = await berth.jobs.get(job_id, { signal });
   return watchJob(berth, job, { ...wishes, signal });
