@@ -4,6 +4,7 @@ import { disks } from "./disk-commands.ts";
 import { describeError, exitCodeOf } from "./failure.ts";
 import * as job from "./job-commands.ts";
 import { completion, cp, doctor, forward, jupyter, keys, share } from "./more-commands.ts";
+import { stack } from "./stack-commands.ts";
 import { rsync } from "./work-commands.ts";
 
 const { login, logout, me, env, api, version } = account;
@@ -34,6 +35,7 @@ const root = buildRouteMap({
     keys,
     api,
     doctor,
+    stack,
     completion,
     version,
   },

@@ -2,7 +2,10 @@ import { chownSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { findProcess } from "../process/process-identity.ts";
 import { runningStack } from "./local-stack.ts";
+
+const own = findProcess(process.pid);
 
 let home: string;
 beforeEach(() => {
@@ -12,8 +15,8 @@ afterEach(() => rmSync(home, { recursive: true }));
 
 const here = { url: "http://127.0.0.1:8080", stsUrl: "http://127.0.0.1:8081" };
 
-function writeStack(urls: object): void {
-  const record = { ...here, ...urls, stopped: false, process: { pid: process.pid } };
+function writeStack(changes: object): void {
+  const record = { ...here, stopped: false, process: own, ...changes };
   writeFileSync(join(home, "stack.json"), JSON.stringify(record));
 }
 
@@ -35,6 +38,15 @@ test.each([
 
   expect(runningStack(home)).toBeUndefined();
 });
+
+test.each([{ startedAt: "1" }, { boot: "another" }, { pid: -1 }])(
+  "a home whose process number now belongs to another process is no stack: %j",
+  (change) => {
+    writeStack({ process: { ...own, ...change } });
+
+    expect(runningStack(home)).toBeUndefined();
+  },
+);
 
 test("a home that another user owns is no stack", ({ skip }) => {
   if (process.getuid?.() !== 0) skip("only root can give a file to another user");

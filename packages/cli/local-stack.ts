@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { isRunning, type ProcessIdentity } from "./process-identity.ts";
 import { readState } from "./state.ts";
 
 /** An embedded stack on this machine, as its home says. */
@@ -29,12 +30,24 @@ export function findLocalStack(): LocalStack | undefined {
  * `/tmp` may hold a `.berth` that would lead keys to a stranger.
  */
 export function runningStack(home: string): LocalStack | undefined {
+  return findStackProcess(home)?.stack;
+}
+
+/** A running stack and its process. */
+export interface StackProcess {
+  readonly stack: LocalStack;
+  readonly process: ProcessIdentity;
+}
+
+/** Returns the stack that runs in a home with its process, under the same rules. */
+export function findStackProcess(home: string): StackProcess | undefined {
   const path = join(home, "stack.json");
   if (statSync(path, { throwIfNoEntry: false })?.uid !== process.getuid?.()) return undefined;
   const record = readState(path) as StackRecord | undefined;
   if (typeof record?.url !== "string" || typeof record.stsUrl !== "string") return undefined;
   if (![record.url, record.stsUrl].every(isLoopback)) return undefined;
-  return record.stopped || !isAlive(record.process.pid) ? undefined : { home, url: record.url, stsUrl: record.stsUrl };
+  if (record.stopped || !isRunning(record.process)) return undefined;
+  return { stack: { home, url: record.url, stsUrl: record.stsUrl }, process: record.process };
 }
 
 /** Returns the AWS credentials of a user of a local stack. */
@@ -47,7 +60,7 @@ interface StackRecord {
   readonly url: unknown;
   readonly stsUrl: unknown;
   readonly stopped: boolean;
-  readonly process: { readonly pid: number };
+  readonly process: ProcessIdentity;
 }
 
 function isLoopback(url: string): boolean {
@@ -58,13 +71,4 @@ function isLoopback(url: string): boolean {
 function ancestors(path: string): string[] {
   const parent = dirname(path);
   return parent === path ? [path] : [path, ...ancestors(parent)];
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

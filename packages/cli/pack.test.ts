@@ -22,6 +22,11 @@ test("the packed command line needs nothing beside it", () => {
   expect(run("--version")).toMatchObject({ status: 0, stdout: "berth 1.0.0\n", stderr: "" });
   expect(run("--help").stdout).toContain("berth up ");
   expect(run("ls")).toMatchObject({ status: 4, stdout: "" });
+  expect(run("stack", "start")).toMatchObject({
+    status: 1,
+    stdout: "",
+    stderr: expect.stringMatching(/checkout of Berth/),
+  });
   // The chunks of AWS are loaded, and find no stack.
   expect(run("login", "http://127.0.0.1:1")).toMatchObject({ status: 4, stdout: "" });
 });
