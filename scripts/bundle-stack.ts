@@ -3,6 +3,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { type BuildResult, build, type Plugin } from "esbuild";
 import { functionFiles } from "#http/function-modules.ts";
+import { keepCliPackage } from "./cli-package.ts";
+import { isForTests } from "./layer-rules.ts";
 import { leftOut } from "./left-out.ts";
 
 /**
@@ -14,7 +16,7 @@ const [directory = ""] = process.argv.slice(2);
 const root = fileURLToPath(new URL("../", import.meta.url));
 const functions = new URL("../functions/", import.meta.url);
 
-const result = await bundle();
+const [result] = await Promise.all([bundle(), keepCliPackage()]);
 const entry = keep(result);
 removeOld(result);
 process.stdout.write(JSON.stringify({ entry, inputs: inputsOf(result) }));
@@ -108,13 +110,23 @@ function removeOld({ outputFiles }: Bundle): void {
   }
 }
 
-/** Our own files, the folders in which a function may come, and npm's list of what is installed. */
+function isOfCli(file: string): boolean {
+  return /\.m?[tj]s(on)?$/.test(file) && !isForTests(`packages/cli/${file}`);
+}
+
+/** Our own files, those of the command line, the folders in which a function may come, and npm's list of what is installed. */
 function inputsOf({ metafile }: Bundle): string[] {
   const own = Object.keys(metafile.inputs).filter((path) => path.endsWith(".ts") && !path.includes("node_modules/"));
   const folders = readdirSync(functions, { recursive: true, withFileTypes: true })
     .filter((each) => each.isDirectory())
     .map((each) => join(each.parentPath, each.name));
-  const sources = [...own.map((path) => join(root, path)), fileURLToPath(import.meta.url), ...folders];
+  const cli = ["cli", "cli/commands", "sdk"].flatMap((name) => {
+    const folder = join(root, "packages", name);
+    return readdirSync(folder)
+      .filter(isOfCli)
+      .map((file) => join(folder, file));
+  });
+  const sources = [...cli, ...own.map((path) => join(root, path)), fileURLToPath(import.meta.url), ...folders];
   return [
     ...sources,
     fileURLToPath(functions),

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -149,6 +149,19 @@ test("a function that reads assets finds them beside its bundle", async () => {
   expect([css.statusCode, css.isBase64Encoded]).toEqual([200, false]);
   expect(css.body).toContain(".swagger-ui");
   expect([wrong.statusCode, wrong.headers.allow]).toEqual([405, "GET"]);
+});
+
+test("the functions of the command line carry its tarball, and name the same SHA-256", async () => {
+  const cli = await bundleFunction("functions/shared/cli.ts", join(outdir, "cli"));
+  const discovery = await bundleFunction("functions/shared/discovery.ts", join(outdir, "discovery"));
+
+  const tarball = await invoke(cli.file, "GET", "/cli/berth.tgz");
+  const found = JSON.parse((await invoke(discovery.file, "GET", "/.well-known/berth")).body);
+
+  const sha256 = createHash("sha256").update(Buffer.from(tarball.body, "base64")).digest("hex");
+  expect([tarball.statusCode, tarball.isBase64Encoded]).toEqual([200, true]);
+  expect(found.cli).toMatchObject({ path: "/cli/berth.tgz", sha256 });
+  expect(tarball.body.length).toBeLessThan(6_000_000);
 });
 
 test("only a function that reads assets carries them", async () => {

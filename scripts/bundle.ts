@@ -4,6 +4,7 @@ import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
 import { type AssetName, assetSources } from "#http/asset.ts";
+import { keepCliPackage } from "./cli-package.ts";
 import { isForTests } from "./layer-rules.ts";
 
 export interface Bundle {
@@ -16,6 +17,7 @@ export interface Bundle {
 export async function bundleFunction(file: string, outdir: string): Promise<Bundle> {
   const outfile = join(outdir, `${basename(file, ".ts")}.mjs`);
   const { metafile } = await build({ ...options(), entryPoints: [file], outfile });
+  await makeAssets(metafile);
   checkShipped(metafile);
   copyAssets(metafile, outfile);
   return { file: outfile, bytes: statSync(outfile).size };
@@ -31,6 +33,7 @@ export async function bundleFunctions(
 ): Promise<Bundle[]> {
   const entryPoints = functions.map(({ name, file }) => ({ in: file, out: `${name}/index` }));
   const { metafile } = await build({ ...options(), entryPoints, outdir, outExtension: { ".js": ".mjs" } });
+  await makeAssets(metafile);
   checkShipped(metafile);
   return functions.map(({ name, file }) => {
     const bundle = join(outdir, name, "index.mjs");
@@ -201,6 +204,11 @@ const versionsAlone: Plugin = {
 function checkShipped(metafile: Metafile): void {
   const wrong = Object.keys(metafile.inputs).filter((input) => !input.includes("node_modules/") && isForTests(input));
   if (wrong.length > 0) throw new Error(`A bundle would hold what is for tests alone: ${wrong.join(", ")}`);
+}
+
+/** The command line is packed anew for each bundle of a function that serves it. */
+async function makeAssets({ inputs }: Metafile): Promise<void> {
+  if ("packages/http/cli-package.ts" in inputs) await keepCliPackage();
 }
 
 /** Those that a file of ours in the bundle names, besides the table of all of them. */

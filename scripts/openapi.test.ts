@@ -214,9 +214,9 @@ test("every time is a date-time, by what the examples show and by its name", () 
 test("the pages of the server are no operations of it", () => {
   const pages = catalog.endpoints
     .map(({ declaration }) => declaration.path)
-    .filter((path) => /^\/(docs|openapi)/.test(path));
+    .filter((path) => /^\/(cli|docs|openapi)/.test(path));
 
-  expect(pages.toSorted()).toEqual(["/docs", "/docs/{asset}", "/openapi.json"]);
+  expect(pages.toSorted()).toEqual(["/cli/{file}", "/docs", "/docs/{asset}", "/openapi.json"]);
   expect(pages.filter((path) => path in document.paths)).toEqual([]);
 });
 

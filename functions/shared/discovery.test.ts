@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { buildApp } from "#http/app.ts";
 import { version } from "#http/version.ts";
+import { testCliPackage } from "#testing/cli-package.ts";
 import { fixtureRuntime } from "#testing/fixture-endpoints.ts";
 import { httpWorld } from "#testing/http-world.ts";
 import { endpoint } from "./discovery.ts";
@@ -24,6 +25,7 @@ test("a client learns how to log in and where SSH listens, without a key", async
     },
     paths: { docs: "/docs", openapi: "/openapi.json", console: null },
     ssh: { host: "127.0.0.1", port: 2222 },
+    cli: { version, path: "/cli/berth.tgz", sha256: testCliPackage().sha256, min_version: "1.0.0" },
   });
 });
 
@@ -33,16 +35,26 @@ test("a deployment whose jobs have an SSH address each names none of its own", a
   expect(await response.json()).toMatchObject({ ssh: null, login: { region: null } });
 });
 
+test("a deployment that serves no command line names none", async () => {
+  const runtime = await fixtureRuntime();
+  const deployment = { ...runtime.deployment, cli: () => undefined };
+
+  const response = await buildApp({ ...runtime, deployment }, [endpoint]).request("/.well-known/berth");
+
+  expect(await response.json()).toMatchObject({ cli: null });
+});
+
 test("the paths that it names are served", async () => {
   const world = await httpWorld();
-  const { login, paths } = (await (await world.request("GET", "/.well-known/berth")).json()) as {
+  const { login, paths, cli } = (await (await world.request("GET", "/.well-known/berth")).json()) as {
     readonly login: { readonly path: string };
     readonly paths: Readonly<Record<string, string | null>>;
+    readonly cli: { readonly path: string };
   };
 
-  const named = Object.values(paths).filter((path) => path !== null);
+  const named = [...Object.values(paths), cli.path].filter((path) => path !== null);
   const statuses = await Promise.all(named.map(async (path) => (await world.request("GET", path)).status));
-  expect(statuses).toEqual([200, 200]);
+  expect(statuses).toEqual([200, 200, 200]);
   expect((await world.request("POST", login.path, { body: {} })).status).toBe(400);
 });
 

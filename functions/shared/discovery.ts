@@ -1,3 +1,4 @@
+import { type CliPackage, findCliPackage } from "#http/cli-package.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { minClientVersion } from "#http/version.ts";
 import { lambda } from "#lambda/lambda.ts";
@@ -6,7 +7,7 @@ import { Discovery } from "./wire.ts";
 export const endpoint = gpuDev.get(
   "/.well-known/berth",
   { summary: "What a client needs to know before it logs in", uses: [], public: true, reply: Discovery },
-  async ({ ctx: { settings }, deployment: { version, region, ssh } }) => ({
+  async ({ ctx: { settings }, deployment: { version, region, ssh, cli = findCliPackage } }) => ({
     service: "berth" as const,
     version,
     min_client_version: minClientVersion,
@@ -18,7 +19,14 @@ export const endpoint = gpuDev.get(
     },
     paths: { docs: "/docs", openapi: "/openapi.json", console: null },
     ssh: ssh ?? null,
+    cli: describeCli(cli()),
   }),
 );
+
+function describeCli(found: CliPackage | undefined) {
+  if (!found) return null;
+  const { version, sha256 } = found;
+  return { version, path: "/cli/berth.tgz", sha256, min_version: minClientVersion };
+}
 
 export const handler = lambda(endpoint, {});

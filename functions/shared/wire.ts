@@ -4,6 +4,14 @@ import { Timestamp } from "#http/timestamp.ts";
 const Up = z.enum(["up", "down"]);
 const Healthy = z.enum(["healthy", "unhealthy"]);
 
+/** The command line that a deployment serves. */
+export const DiscoveryCli = z.object({
+  version: z.string(),
+  path: z.string(),
+  sha256: z.string(),
+  min_version: z.string(),
+});
+
 /** What a client has to know of a deployment before it has a key. */
 export const Discovery = z.object({
   service: z.literal("berth"),
@@ -17,6 +25,7 @@ export const Discovery = z.object({
   }),
   paths: z.object({ docs: z.string(), openapi: z.string(), console: z.string().nullable() }),
   ssh: z.object({ host: z.string(), port: z.int() }).nullable(),
+  cli: DiscoveryCli.nullable(),
 });
 
 /** One body that holds what five documents read from theirs (docs/apis/common.md#public-endpoints). */

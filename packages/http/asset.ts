@@ -5,6 +5,8 @@ import { createRequire } from "node:module";
 export const assetSources = {
   "openapi.json": () => new URL("../../openapi.json", import.meta.url),
   "functions.json": () => new URL("../../functions.json", import.meta.url),
+  // Made by scripts/cli-package.ts.
+  "berth.tgz": () => new URL("../../node_modules/.cache/cli/berth.tgz", import.meta.url),
   "swagger-ui.css": () => inSwaggerUi("swagger-ui.css"),
   "swagger-ui-bundle.js": () => inSwaggerUi("swagger-ui-bundle.js"),
 } as const satisfies Record<string, () => URL | string>;
@@ -13,11 +15,22 @@ export type AssetName = keyof typeof assetSources;
 
 /** The text of an asset: beside the bundle when this is one, else from its source. Throws when it is in neither. */
 export function readAsset(name: AssetName): string {
+  const bytes = readAssetBytes(name);
+  if (!bytes) throw new Error(`The asset ${name} is missing`);
+  return bytes.toString("utf8");
+}
+
+/** The bytes of an asset, found in the same way. Undefined if it is in neither place. */
+export function readAssetBytes(name: AssetName): Buffer<ArrayBuffer> | undefined {
+  return readIfThere(new URL(`./assets/${name}`, import.meta.url)) ?? readIfThere(assetSources[name]());
+}
+
+function readIfThere(file: URL | string): Buffer<ArrayBuffer> | undefined {
   try {
-    return readFileSync(new URL(`./assets/${name}`, import.meta.url), "utf8");
+    return readFileSync(file);
   } catch (error) {
     if (!isAbsent(error)) throw error;
-    return readFileSync(assetSources[name](), "utf8");
+    return undefined;
   }
 }
 

@@ -181,14 +181,14 @@ function replyResponse({ reply, status }: Endpoint, exchange: Exchange, result: 
   return { status: options.status ?? status, headers, body: content, stream: options.stream };
 }
 
-/** Adds the entity tag of an answer, or says that the client has it already. */
+/** Adds the entity tag of an answer unless its verb set one, or says that the client has it already. */
 function tagged(
   { ids }: Pick<Runtime, "ids">,
   leftOut: readonly string[],
   request: PlainRequest,
   { status, headers, body }: PlainResponse,
 ): PlainResponse {
-  const tag = entityTag(ids, JSON.parse(String(body)), leftOut);
+  const tag = headers.ETag ?? entityTag(ids, JSON.parse(String(body)), leftOut);
   if (!namesTag(request.headers.get("if-none-match"), tag)) return { status, headers: { ...headers, ETag: tag }, body };
   const { "Content-Type": _, ...others } = headers;
   return { status: 304, headers: { ...others, ETag: tag }, body: "" };

@@ -3,6 +3,7 @@ import type { Clock } from "#core/ports/clock.ts";
 import type { Ids } from "#core/ports/ids.ts";
 import type { Log } from "#core/ports/log.ts";
 import type { LiveLogs } from "#core/ports/run-log.ts";
+import type { CliPackage } from "./cli-package.ts";
 import type { ServedSettings } from "./dialects/settings.ts";
 import type { HeldRequests } from "./held-requests.ts";
 import type { KeyMemory } from "./key-check.ts";
@@ -20,6 +21,8 @@ export interface Deployment {
   readonly region?: string;
   /** Where one SSH server leads into all jobs. Undefined where each job has an address of its own. */
   readonly ssh?: { readonly host: string; readonly port: number };
+  /** The packed command line. By default it is an asset of the functions that serve it. */
+  readonly cli?: () => CliPackage | undefined;
   /** Answers why the stores take no writes just now, undefined where they do; only where they are on this machine. */
   readonly whyNothingIsStored?: () => Promise<string | undefined>;
   /** The output of runs of this machine. Undefined where logs are read from copies alone. */

@@ -265,6 +265,18 @@ export interface components {
                 /** @description The port. */
                 port: number;
             } | null;
+            /** @description The command line that this deployment serves. Null where it serves none. */
+            cli: components["schemas"]["DiscoveryCli"] | null;
+        };
+        DiscoveryCli: {
+            /** @description The version of Berth. */
+            version: string;
+            /** @description The path of the login. */
+            path: string;
+            /** @description The SHA-256 of the tarball, in hex. */
+            sha256: string;
+            /** @description The oldest version of the command line that this deployment accepts. */
+            min_version: string;
         };
         DiscoveryLogin: {
             /** @description The path of the login. */

@@ -119,7 +119,7 @@ function owners(world: HttpWorld, key: string): void {
     const parametersOf = ({ path }: Endpoint) => [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
     const all = table.filter(({ endpoint }) => !endpoint.admin).flatMap(({ endpoint }) => parametersOf(endpoint));
     // Messages are numbered within their session, whose row covers them.
-    const known = ["asset", "operation_id", "message_id", ...owned.map(({ parameter }) => parameter)];
+    const known = ["asset", "file", "operation_id", "message_id", ...owned.map(({ parameter }) => parameter)];
 
     expect(known).toEqual(expect.arrayContaining([...new Set(all)]));
   });

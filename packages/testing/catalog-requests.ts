@@ -139,6 +139,7 @@ const makersOfName: Readonly<Record<string, Maker>> = {
   operation_id: createDisk,
   prefix: async (world) => ({ prefix: (await world.login(second)).slice(0, 8) }),
   delivery_id: startJobWithReceiver,
+  file: async () => ({ file: "berth.tgz.sha256" }),
   asset: async () => ({ asset: "start.js" }),
   username: async () => ({ username: "guest" }),
   // No machine of it is there: what is drained keeps no other request's job from starting.

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { answer } from "#http/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/query.ts";
+import { testCliPackage } from "./cli-package.ts";
 import { manualClock } from "./clock.ts";
 import { seededIds } from "./ids.ts";
 import { recordingLog } from "./log.ts";
@@ -63,7 +64,7 @@ export async function fixtureRuntime(record: Readonly<Record<string, unknown>> =
     ttl: start / 1000 + 8 * 24 * 3600,
   };
   await ports.table.put({ ...item, ...record });
-  const deployment = { version: "1.0.0", startedAt: start, isolation: "none", limits: "none" };
+  const deployment = { version: "1.0.0", startedAt: start, isolation: "none", limits: "none", cli: testCliPackage };
   return { ports, clock, ids, log, settings: testSettings(), deployment };
 }
 

@@ -4,6 +4,7 @@ import { type App, buildApp } from "#http/app.ts";
 import { loadCatalog } from "#http/catalog.ts";
 import type { Endpoint } from "#http/endpoint.ts";
 import { version } from "#http/version.ts";
+import { testCliPackage } from "./cli-package.ts";
 import { recordingLog } from "./log.ts";
 import { memoryIdentity } from "./memory-identity.ts";
 import { memoryLiveLogs } from "./memory-live-logs.ts";
@@ -55,7 +56,8 @@ export async function httpWorld(options: HttpWorldOptions = {}): Promise<HttpWor
   const memoryPorts: Ports = { table, queue, compute, blobs, volumes, identity, sealer, githubKeys, fetch };
   const ports = options.wrap?.(memoryPorts) ?? memoryPorts;
   const live = options.streams && { streams: true as const, liveLogs: memoryLiveLogs(compute, clock) };
-  const deployment = { version, startedAt: clock.now(), isolation: "none", limits: "none", ...live };
+  const about = { version, startedAt: clock.now(), isolation: "none", limits: "none", cli: testCliPackage };
+  const deployment = { ...about, ...live };
   const endpoints = (await loadCatalog()).endpoints.map(({ declaration }) => declaration);
   const app = buildApp({ ports, clock, ids, log, settings, deployment }, endpoints);
   const request = async (method: string, path: string, sent: Sent = {}) => app.request(path, initOf(method, sent));

@@ -1,5 +1,5 @@
 import type { NounDocument } from "#http/noun-document.ts";
-import { Discovery, Health } from "../wire.ts";
+import { Discovery, DiscoveryCli, Health } from "../wire.ts";
 
 const healthy = {
   status: "healthy",
@@ -40,6 +40,12 @@ const discovery = {
   },
   paths: { docs: "/docs", openapi: "/openapi.json", console: null },
   ssh: { host: "127.0.0.1", port: 2222 },
+  cli: {
+    version: "1.0.0",
+    path: "/cli/berth.tgz",
+    sha256: "5d2f0c2e0b1a4f6f8c7e9d3b1a2c4e6f80912a3b4c5d6e7f8091a2b3c4d5e6f7",
+    min_version: "1.0.0",
+  },
 };
 
 export const document: NounDocument = {
@@ -48,6 +54,7 @@ export const document: NounDocument = {
     HealthServices: Health.shape.services,
     DiscoveryLogin: Discovery.shape.login,
     DiscoveryPaths: Discovery.shape.paths,
+    DiscoveryCli,
   },
   fields: {
     "Health.status": "`healthy`, or `unhealthy` with status 503.",
@@ -78,6 +85,9 @@ export const document: NounDocument = {
     docs: "The interactive documentation.",
     openapi: "The OpenAPI document.",
     console: "The web console. Null where the deployment has none.",
+    cli: "The command line that this deployment serves. Null where it serves none.",
+    sha256: "The SHA-256 of the tarball, in hex.",
+    min_version: "The oldest version of the command line that this deployment accepts.",
     ssh: "The SSH server that leads into all jobs. Null where each job has an address of its own.",
     host: "The host name or address.",
     port: "The port.",
@@ -124,5 +134,5 @@ export const document: NounDocument = {
       replies: { 200: { examples: { "A local stack": discovery } } },
     },
   },
-  pages: ["docs", "docs-asset", "openapi"],
+  pages: ["cli", "docs", "docs-asset", "openapi"],
 };

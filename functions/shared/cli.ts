@@ -1,0 +1,28 @@
+import * as z from "zod";
+import { Problem } from "#core/problem.ts";
+import { answer } from "#http/answer.ts";
+import { findCliPackage } from "#http/cli-package.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { lambda } from "#lambda/lambda.ts";
+
+export const endpoint = gpuDev.get(
+  "/cli/{file}",
+  {
+    summary: "The packed command line, and its SHA-256",
+    uses: [],
+    public: true,
+    params: z.object({ file: z.string() }),
+    reply: z.union([z.string(), z.instanceof(Uint8Array)]),
+    etag: [],
+  },
+  async ({ params: { file }, deployment: { cli = findCliPackage } }) => {
+    const found = cli();
+    if (!found) throw new Problem("notFound", "Not Found");
+    const headers = { ETag: `"${found.sha256}"`, "X-Content-Type-Options": "nosniff" };
+    if (file === "berth.tgz") return answer(found.bytes, { contentType: "application/gzip", headers });
+    if (file !== "berth.tgz.sha256") throw new Problem("notFound", "Not Found");
+    return answer(`${found.sha256}  berth.tgz\n`, { contentType: "text/plain; charset=utf-8", headers });
+  },
+);
+
+export const handler = lambda(endpoint, {});
