@@ -45,7 +45,7 @@ export class Admin {
    * Yields the machines.
    *
    * @example
-   * for await (const node of berth.admin.nodes()) console.log(node.name);
+   * for await (const node of berth.admin.nodes()) console.log(node.node, node.status);
    */
   nodes(options: CallOptions = {}): AsyncGenerator<Schemas["AdminNode"]> {
     return this.#pages((query) => {

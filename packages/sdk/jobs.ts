@@ -65,7 +65,13 @@ export class Jobs {
     return this.#transport.send("GET", jobPath(id), options);
   }
 
-  /** Returns one job and the `ETag` of this state. The answer is 304 without data if the tag is still the same. */
+  /**
+   * Returns one job and the `ETag` of this state. The answer is 304 without data if the tag is still the same.
+   *
+   * @example
+   * const { headers } = await berth.jobs.getIfChanged("9e41", undefined);
+   * const { status } = await berth.jobs.getIfChanged("9e41", headers.get("etag") ?? undefined);
+   */
   getIfChanged(id: string, etag: string | undefined, options: CallOptions = {}): Promise<Answer<Job>> {
     return this.#transport.sendForAnswer("GET", jobPath(id), { ...options, etag });
   }

@@ -40,7 +40,7 @@ export class Webhooks {
    * Sends a delivery again.
    *
    * @example
-   * await berth.webhooks.resend(delivery.delivery_id);
+   * const { state } = await berth.webhooks.resend("4e1f0c8a");
    */
   resend(deliveryId: string, options: CreateOptions = {}): Promise<WebhookDelivery> {
     const path = `/v1/webhooks/deliveries/${encodeURIComponent(deliveryId)}/resend`;
