@@ -9,20 +9,45 @@ export interface EndHeap {
   pop(): number;
 }
 
-/** Begins with one number for each of these ends; NaN stands for a number that is not in the heap. */
-export function endHeap(initial: Float64Array): EndHeap {
-  const heap: number[] = [];
-  for (let index = 0; index < initial.length; index++) if (!Number.isNaN(initial[index])) heap.push(index);
-  const added: number[] = [];
-  const endOf = (index: number) => (index < initial.length ? initial[index] : added[index - initial.length]) ?? 0;
-  const isEarlier = (a: number, b: number) => endOf(a) < endOf(b);
+/** A run ends after a few of them as a rule, so only those of the present span are kept in order. */
+const SPANS = 64;
+
+/** Begins with the numbers of the first `count` ends, and keeps in `ends` what is pushed. Infinity never ends. */
+export function endHeap(ends: Float64Array, count: number): EndHeap {
+  let [begin, end] = [Infinity, -Infinity];
+  for (let index = 0; index < count; index++) {
+    const at = ends[index] ?? Infinity;
+    if (at < begin) begin = at;
+    if (at > end && at < Infinity) end = at;
+  }
+  const spans: number[][] = Array.from({ length: SPANS }, () => []);
+  const spanOf = (at: number) =>
+    Math.max(0, Math.min(SPANS - 1, Math.floor(((at - begin) / (end - begin)) * SPANS) || 0));
+  const isEarlier = (a: number, b: number) => ((ends[a] ?? 0) - (ends[b] ?? 0) || a - b) < 0;
+  for (let index = 0; index < count; index++) {
+    const at = ends[index] ?? Infinity;
+    if (at < Infinity) spans[spanOf(at)]?.push(index);
+  }
+  let span = 0;
+  let heap = spans[0] ?? [];
   heapify(heap, isEarlier);
+
+  function reached(): number[] {
+    while (heap.length === 0 && span < SPANS - 1) {
+      heap = spans[++span] ?? [];
+      heapify(heap, isEarlier);
+    }
+    return heap;
+  }
+
   return {
     push(index, endsAt) {
-      added[index - initial.length] = endsAt;
-      pushHeap(heap, index, isEarlier);
+      ends[index] = endsAt;
+      const its = spanOf(endsAt);
+      if (its > span) spans[its]?.push(index);
+      else pushHeap(heap, index, isEarlier);
     },
-    nextAt: () => (heap[0] === undefined ? Infinity : endOf(heap[0])),
-    pop: () => popHeap(heap, isEarlier) ?? -1,
+    nextAt: () => ends[reached()[0] ?? -1] ?? Infinity,
+    pop: () => popHeap(reached(), isEarlier) ?? -1,
   };
 }

@@ -1,14 +1,16 @@
 import type { FreeUnits, Need } from "./free-units.ts";
 import { REMOVAL_MS, type Reservation } from "./future.ts";
+import { type NodeOrder, nodeOrder } from "./node-order.ts";
 
 /**
  * Units in use and when they are expected back, by node, kept as things start and end: what a reserved start is made
  * of.
  */
 export interface ExpectedEnds {
-  /** The number of the share, for `remove`. */
+  /** Returns the number of the share, for `giveBack`: the numbers count up from 0. */
   add(node: number, units: number, endsAt: number): number;
-  remove(share: number): void;
+  /** Ends a share: its units are free. Returns how many. */
+  giveBack(share: number): number;
   /** The same as future.ts's `reserve`, for one that does not fit now. */
   reserve(uid: string, need: Need, now: number): Reservation | undefined;
   /** To be called once all shares of the original are added. */
@@ -32,20 +34,16 @@ interface Order {
 
 const noShares: Shares = { node: [], units: [], endsAt: [] };
 
-/** When so many units will be free on each node. */
+/** When so many units will be free on each node of a zone, and those nodes by when that is. */
 interface Times {
   readonly units: number;
+  readonly zone: string | null;
+  /** -Infinity: they are free. Infinity: so many never will be. */
   readonly at: Float64Array;
   /** The share that frees the last of them: of two at the same time the one that started earlier counts first. */
   readonly share: Int32Array;
+  readonly order: NodeOrder;
   /** Up to where the changes are counted in. */
-  seen: number;
-}
-
-/** Where something was to start first when it was last asked. */
-interface Choice {
-  readonly need: Need;
-  nodes: readonly number[];
   seen: number;
 }
 
@@ -66,23 +64,36 @@ function endsOf(
   const endOf = (share: number) => (share < count ? common.endsAt[share] : own.endsAt[share - count]) ?? 0;
   const changed: number[] = [];
   let whole: Shares | undefined;
-  const timesByUnits: Times[] = [];
-  const choices: Choice[] = [];
+  const all: Times[] = [];
 
-  function timesOf(wanted: number): Times {
-    const known = timesByUnits.find((times) => times.units === wanted);
-    if (known) {
-      for (; known.seen < changed.length; known.seen++) fill(known, changed[known.seen] ?? 0);
-      return known;
+  function timesOf({ units, zone }: Need): Times {
+    const known = all.find((times) => times.units === units && times.zone === zone);
+    if (!known) return newTimes(units, zone);
+    for (; known.seen < changed.length; known.seen++) {
+      const index = changed[known.seen] ?? 0;
+      fill(known, index);
+      known.order.update(index);
     }
-    const [at, share] = [new Float64Array(zones.length), new Int32Array(zones.length)];
-    const times: Times = { units: wanted, at, share, seen: changed.length };
-    for (let index = 0; index < zones.length; index++) fill(times, index);
-    timesByUnits.push(times);
-    return times;
+    return known;
   }
 
-  function fill({ units: wanted, at, share }: Times, index: number): void {
+  function newTimes(units: number, zone: string | null): Times {
+    const [at, share] = [new Float64Array(zones.length), new Int32Array(zones.length)];
+    const nodes: number[] = [];
+    for (let index = 0; index < zones.length; index++) {
+      fill({ units, at, share }, index);
+      if (zone === null || zones[index] === null || zones[index] === zone) nodes.push(index);
+    }
+    const times: Times = { units, zone, at, share, order: nodeOrder(nodes, isSooner), seen: changed.length };
+    all.push(times);
+    return times;
+
+    function isSooner(a: number, b: number): boolean {
+      return ((at[a] ?? 0) - (at[b] ?? 0) || (share[a] ?? 0) - (share[b] ?? 0) || a - b) < 0;
+    }
+  }
+
+  function fill({ units: wanted, at, share }: Pick<Times, "units" | "at" | "share">, index: number): void {
     let sum = free.freeOn(index);
     let last = -1;
     for (let one = first[index] ?? -1; sum < wanted && one >= 0; one = next[one] ?? -1) {
@@ -91,24 +102,6 @@ function endsOf(
     }
     share[index] = last;
     at[index] = sum < wanted ? Infinity : last < 0 ? -Infinity : endOf(last);
-  }
-
-  /** Chosen anew only where a change matters to it. */
-  function chosenFor(need: Need, times: Times): readonly number[] {
-    const choice: Choice = choices.find((one) => isSame(one.need, need)) ?? { need, nodes: [], seen: -1 };
-    if (choice.seen < 0) {
-      choices.push(choice);
-      choice.nodes = earliest(times, need, zones);
-      choice.seen = changed.length;
-    }
-    const last = choice.nodes.length === need.machines ? choice.nodes.at(-1) : undefined;
-    let isOld = false;
-    for (; choice.seen < changed.length; choice.seen++) {
-      const index = changed[choice.seen] ?? 0;
-      isOld ||= last === undefined || choice.nodes.includes(index) || isSooner(times, index, last);
-    }
-    if (isOld) choice.nodes = earliest(times, need, zones);
-    return choice.nodes;
   }
 
   /** Units of a node that come free until then, in the order of the ends. */
@@ -134,19 +127,21 @@ function endsOf(
       changed.push(index);
       return share;
     },
-    remove(share) {
-      const index = nodeOf(share);
+    giveBack(share) {
+      const [index, units] = [nodeOf(share), unitsOf(share)];
       let before = -1;
       for (let one = first[index] ?? -1; one !== share && one >= 0; one = next[one] ?? -1) before = one;
       if (before < 0) first[index] = next[share] ?? -1;
       else next[before] = next[share] ?? -1;
       changed.push(index);
+      free.give(index, units);
+      return units;
     },
     reserve(uid, need, now) {
-      const times = timesOf(need.units);
-      const nodes = chosenFor(need, times);
+      const times = timesOf(need);
+      const nodes = times.order.first(need.machines);
       const last = nodes.at(-1);
-      if (nodes.length < need.machines || last === undefined) return undefined;
+      if (nodes.length < need.machines || last === undefined || times.at[last] === Infinity) return undefined;
       const startsAt = Math.max(times.at[last] ?? 0, now + REMOVAL_MS);
       const until = { at: startsAt, share: times.share[last] ?? 0 };
       const released = new Map(nodes.map((index) => [index, releasedOn(index, until, now)]));
@@ -166,31 +161,4 @@ function endsOf(
 interface Moment {
   readonly at: number;
   readonly share: number;
-}
-
-/** The nodes, one for each machine, on which it will fit first, in that order. */
-function earliest(times: Times, need: Need, zones: readonly (string | null)[]): number[] {
-  const { at } = times;
-  const found: number[] = [];
-  let bound = Infinity;
-  for (let index = 0; index < at.length; index++) {
-    const time = at[index] ?? Infinity;
-    if (time > bound || time === Infinity) continue;
-    if (need.zone !== null && zones[index] !== null && zones[index] !== need.zone) continue;
-    const place = found.findIndex((one) => isSooner(times, index, one));
-    if (place < 0 && found.length === need.machines) continue;
-    found.splice(place < 0 ? found.length : place, 0, index);
-    if (found.length > need.machines) found.pop();
-    if (found.length === need.machines) bound = at[found.at(-1) ?? 0] ?? Infinity;
-  }
-  return found;
-}
-
-function isSooner({ at, share }: Times, a: number, b: number): boolean {
-  const [first = 0, second = 0] = [at[a], at[b]];
-  return first < second || (first === second && (share[a] ?? 0) < (share[b] ?? 0));
-}
-
-function isSame(a: Need, b: Need): boolean {
-  return a.machines === b.machines && a.units === b.units && a.zone === b.zone;
 }

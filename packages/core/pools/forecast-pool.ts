@@ -1,23 +1,22 @@
 import type { Share } from "../ports/compute.ts";
 import type { Arrivals } from "./arrivals.ts";
+import { type ExpectedEnds, expectedEnds } from "./expected-ends.ts";
 import { byAge } from "./fair-order.ts";
 import { type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-units.ts";
-import { endOf } from "./future.ts";
-import { allNodes, canEverFit, type PlanInput } from "./plan.ts";
+import { endOf, goneAt } from "./future.ts";
+import { allNodes, canEverFit, type Occupied, type PlanInput } from "./plan.ts";
 import { unitsByOwner } from "./units-by-owner.ts";
 
-/** Node and units, and the number of the share among all. */
-export type UsedShare = readonly [node: number, units: number, share: number];
-
-/** Capacity in use as a run starts with it. `endsAt` is what the planner counts with. */
-export interface Occupant {
-  readonly owner: number;
-  readonly shares: readonly UsedShare[];
-  readonly endsAt: number;
-  /** Since when it has its capacity, and since when its wanted time runs. */
-  readonly at: number;
-  readonly startedAt: number;
-  readonly wantedMs: number;
+/** Capacity in use as a run starts with it, each list by occupant: each run goes through a hundred thousand of them. */
+export interface Occupants {
+  readonly owners: Int32Array;
+  /** Since when it has its capacity. */
+  readonly at: Float64Array;
+  readonly wantedMs: Float64Array;
+  /** What the planner counts with. Infinity: it has no machine of this pool. */
+  readonly endsAt: Float64Array;
+  /** The number of its first share. Its shares end before the first one of the next occupant. */
+  readonly shares: Int32Array;
 }
 
 /** Somebody who waits and could fit. */
@@ -44,10 +43,11 @@ export interface ForecastPool {
   readonly free: FreeUnits;
   /** By node; null for those that can be made anywhere. */
   readonly nodes: readonly FreeNode[];
-  readonly zones: readonly (string | null)[];
   /** By node: when it is there. NaN while nobody has asked for it to be made. */
   readonly readyAt: readonly number[];
-  readonly occupants: readonly Occupant[];
+  readonly occupants: Occupants;
+  /** When their shares are expected back. */
+  readonly ends: ExpectedEnds;
   readonly units: readonly number[];
   readonly used: readonly number[];
   readonly head: number;
@@ -63,7 +63,12 @@ export interface Line {
 export function poolOf(input: PlanInput): ForecastPool {
   const { nodes, unpinned } = allNodes(input);
   const owners = numbering<string>();
-  const occupants = occupantsOf(input, nodes, unpinned, (owner) => owners.numberOf(owner, owner));
+  const free = freeUnits(nodes);
+  const ends = expectedEnds(
+    nodes.map(({ zone }) => zone),
+    free,
+  );
+  const occupants = occupantsOf(input, { nodes, unpinned, ends, ownerOf: (owner) => owners.numberOf(owner, owner) });
   const needs = numbering<Need>();
   const canFit = new Map<number, boolean>();
   const waiters = [...input.waiting].sort(byAge).flatMap((entry): Waiter[] => {
@@ -82,11 +87,11 @@ export function poolOf(input: PlanInput): ForecastPool {
     leastMs: leastByNeed(waiters, needs.all.length),
     waiters,
     lines: linesOf(waiters, owners.all.length),
-    free: freeUnits(nodes),
+    free,
     nodes,
-    zones: nodes.map(({ zone }) => zone),
     readyAt: readyAtOf(input, nodes, unpinned),
     occupants,
+    ends,
     units: owners.all.map((owner) => units.get(owner) ?? 0),
     used: owners.all.map((owner) => input.used?.get(owner) ?? 0),
     head: waiters.findIndex(({ uid }) => uid === input.head),
@@ -125,24 +130,37 @@ function keyOf({ machines, units, zone }: Need): string {
   return `${machines} ${units} ${zone ?? ""}`;
 }
 
+/** Adds the shares of all who have capacity to `ends`. */
 function occupantsOf(
   input: PlanInput,
-  nodes: readonly FreeNode[],
-  unpinned: ReadonlyMap<Share, number>,
-  ownerOf: (name: string) => number,
-): Occupant[] {
-  const indexes = new Map(nodes.map(({ name }, index) => [name, index]));
-  let count = 0;
-  return input.occupied.map((one) => {
-    const endsAt = endOf(one, input);
-    const shares: UsedShare[] = [];
+  known: {
+    readonly nodes: readonly FreeNode[];
+    readonly unpinned: ReadonlyMap<Share, number>;
+    readonly ends: ExpectedEnds;
+    ownerOf(name: string): number;
+  },
+): Occupants {
+  const indexes = new Map(known.nodes.map(({ name }, index) => [name, index]));
+  const count = input.occupied.length;
+  const [owners, shares] = [new Int32Array(count), new Int32Array(count + 1)];
+  const [at, wantedMs] = [new Float64Array(count), new Float64Array(count)];
+  const endsAt = new Float64Array(count).fill(Infinity);
+  let added = 0;
+  for (let index = 0; index < count; index++) {
+    const one = input.occupied[index] as Occupied;
+    owners[index] = known.ownerOf(one.owner);
+    [at[index], wantedMs[index], shares[index]] = [one.at, one.size.wantedMs, added];
+    const ends = endOf(one, input);
     for (const share of one.shares) {
-      const node = share.node === null ? unpinned.get(share) : indexes.get(share.node);
-      if (node !== undefined) shares.push([node, share.units, count++]);
+      const node = share.node === null ? known.unpinned.get(share) : indexes.get(share.node);
+      if (node === undefined) continue;
+      known.ends.add(node, share.units, ends <= input.now ? goneAt(ends, input.now) : ends);
+      endsAt[index] = ends;
+      added += 1;
     }
-    const { wantedMs } = one.size;
-    return { owner: ownerOf(one.owner), shares, endsAt, at: one.at, startedAt: endsAt - wantedMs, wantedMs };
-  });
+  }
+  shares[count] = added;
+  return { owners, at, wantedMs, endsAt, shares };
 }
 
 function readyAtOf(

@@ -1,7 +1,7 @@
 import { type EndHeap, endHeap } from "./end-heap.ts";
 import type { ExpectedEnds } from "./expected-ends.ts";
 import { type WaitingOwners, waitingOwners } from "./forecast-order.ts";
-import type { ForecastPool, Occupant } from "./forecast-pool.ts";
+import type { ForecastPool } from "./forecast-pool.ts";
 import type { FreeUnits, Need } from "./free-units.ts";
 import { goneAt, type Reservation } from "./future.ts";
 import { type FoundGap, isLonger } from "./gaps.ts";
@@ -34,8 +34,12 @@ export interface Run {
   readonly isCut: boolean;
 }
 
-/** Somebody who has capacity. */
-type Running = Pick<Occupant, "owner" | "at" | "shares">;
+/** A job that began in this run, with the numbers of its shares. */
+interface Begun {
+  readonly owner: number;
+  readonly at: number;
+  readonly shares: readonly number[];
+}
 
 interface State {
   readonly pool: ForecastPool;
@@ -44,8 +48,8 @@ interface State {
   readonly ends: ExpectedEnds;
   readonly owners: WaitingOwners;
   readonly readyAt: number[];
-  /** Those who began in this run come after those of the pool. */
-  readonly began: Running[];
+  /** In `ending` they come after those of the pool. */
+  readonly began: Begun[];
   readonly ending: EndHeap;
   readonly startsAt: Float64Array;
   readonly roomAt: Float64Array;
@@ -61,8 +65,8 @@ const ENDS_PER_LOOK = 16;
  * One run forward from the present plan, one end or arrival after another: after each is granted what `plan` would
  * grant.
  */
-export function runForward(pool: ForecastPool, expected: ExpectedEnds, options: RunOptions): Run {
-  const state = begun(pool, expected, options);
+export function runForward(pool: ForecastPool, options: RunOptions): Run {
+  const state = begun(pool, options);
   const { ending, owners, startsAt, roomAt, gaps } = state;
   const done = (wentTo: number, isCut = false): Run => ({ startsAt, roomAt, gaps, wentTo, isCut });
   let coming = pool.waiters.findIndex(({ comesAt }) => comesAt !== undefined);
@@ -81,23 +85,15 @@ export function runForward(pool: ForecastPool, expected: ExpectedEnds, options: 
   return done(Infinity);
 }
 
-function begun(pool: ForecastPool, expected: ExpectedEnds, options: RunOptions): State {
+function begun(pool: ForecastPool, options: RunOptions): State {
   const free = pool.free.copy();
-  const ending = new Float64Array(pool.occupants.length);
-  let index = 0;
-  for (const { owner, shares, endsAt, startedAt, wantedMs } of pool.occupants) {
-    const took = options.tookMs(owner, wantedMs, options.now - startedAt);
-    const isOver = endsAt <= options.now;
-    const at = isOver ? goneAt(endsAt, options.now) : Math.max(options.now, startedAt + took);
-    ending[index++] = shares.length === 0 ? Number.NaN : at;
-  }
   return {
     pool,
     options,
     free,
-    ending: endHeap(ending),
+    ending: endHeap(drawnEnds(pool, options), pool.occupants.owners.length),
     began: [],
-    ends: expected.copy(free),
+    ends: pool.ends.copy(free),
     owners: waitingOwners(pool, options.now),
     readyAt: [...pool.readyAt],
     startsAt: new Float64Array(pool.waiters.length).fill(Infinity),
@@ -108,14 +104,30 @@ function begun(pool: ForecastPool, expected: ExpectedEnds, options: RunOptions):
   };
 }
 
-function giveBack({ pool, began, free, ends, owners, now }: State, index: number): void {
-  const one = pool.occupants[index] ?? began[index - pool.occupants.length];
-  if (!one) return;
-  for (const [node, units, share] of one.shares) {
-    free.give(node, units);
-    ends.remove(share);
-    owners.gaveBack(one.owner, units, one.at, now);
+/** Draws when those who have capacity end in this run. Leaves room for those who will begin in it. */
+function drawnEnds({ occupants, waiters }: ForecastPool, { now, tookMs }: RunOptions): Float64Array {
+  const count = occupants.owners.length;
+  const drawn = new Float64Array(count + waiters.length);
+  for (let index = 0; index < count; index++) {
+    const endsAt = occupants.endsAt[index] ?? 0;
+    const wantedMs = occupants.wantedMs[index] ?? 0;
+    const startedAt = endsAt - wantedMs;
+    const took = tookMs(occupants.owners[index] ?? 0, wantedMs, now - startedAt);
+    drawn[index] = endsAt <= now ? goneAt(endsAt, now) : Math.max(now, startedAt + took);
   }
+  return drawn;
+}
+
+function giveBack({ pool: { occupants }, began, ends, owners, now }: State, index: number): void {
+  const count = occupants.owners.length;
+  const one = began[index - count];
+  if (one) {
+    for (const share of one.shares) owners.gaveBack(one.owner, ends.giveBack(share), one.at, now);
+    return;
+  }
+  const [owner = 0, at = now, last = 0] = [occupants.owners[index], occupants.at[index], occupants.shares[index + 1]];
+  for (let share = occupants.shares[index] ?? 0; share < last; share++)
+    owners.gaveBack(owner, ends.giveBack(share), at, now);
 }
 
 /** What `plan` does at this moment: starts in the fair order until one does not fit, then those that do not delay it. */
@@ -189,9 +201,9 @@ function start(state: State, index: number, allowed?: (node: number) => boolean)
   state.startsAt[index] = startsAt;
   state.owners.start(index);
   const until = startsAt + waiter.wantedMs;
-  const shares = placed.nodes.map((node) => [node, need.units, ends.add(node, need.units, until)] as const);
+  const shares = placed.nodes.map((node) => ends.add(node, need.units, until));
   const endsAt = startsAt + options.tookMs(waiter.owner, waiter.wantedMs, 0);
-  state.ending.push(pool.occupants.length + state.began.length, endsAt);
+  state.ending.push(pool.occupants.owners.length + state.began.length, endsAt);
   state.began.push({ at: now, owner: waiter.owner, shares });
   return true;
 }

@@ -2,11 +2,9 @@ import type { Clock } from "../ports/clock.ts";
 import { type Arrivals, drawArrivals } from "./arrivals.ts";
 import { drawnFrom } from "./drawn.ts";
 import { countsFor, type Durations, drawShare } from "./durations.ts";
-import { expectedEnds } from "./expected-ends.ts";
 import { type ForecastPool, poolOf, withArrivals } from "./forecast-pool.ts";
 import { type Run, type RunOptions, runForward } from "./forecast-run.ts";
 import type { Need } from "./free-units.ts";
-import { goneAt } from "./future.ts";
 import { type Gap, gapsOf } from "./gaps.ts";
 import type { PlanInput } from "./plan.ts";
 import { expectedOf } from "./rank.ts";
@@ -72,16 +70,11 @@ export function forecast(input: ForecastInput): Forecast {
   if (plan.closed) return { at: plan.now, waiting: [], room: [], later: plan.now };
   const begun = clock.monotonic();
   const pool = poolOf(plan);
-  const ends = expectedEnds(pool.zones, pool.free);
-  for (const { shares, endsAt } of pool.occupants) {
-    const at = endsAt <= plan.now ? goneAt(endsAt, plan.now) : endsAt;
-    for (const [node, units] of shares) ends.add(node, units, at);
-  }
   const isOverAt = (part: number) => () => clock.monotonic() > begun + budgetMs * part;
   const runOf = (run: number, arrivals: Arrivals, rest: Pick<RunOptions, "asked" | "isOver" | "leastEnds">) => {
     const coming = drawArrivals(arrivals, plan.now, drawnFrom(input.seed, MOST_RUNS + run));
     const crowded = withArrivals(pool, coming, plan);
-    return runForward(crowded, ends, { ...optionsOf(input, crowded, run), ...rest });
+    return runForward(crowded, { ...optionsOf(input, crowded, run), ...rest });
   };
   // Whoever asks stands before those who come later. These runs come first: they alone give everybody a time, and who
   // comes in the others makes those so much longer that none of them may get anywhere.

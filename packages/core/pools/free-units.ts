@@ -73,7 +73,7 @@ function freeAs(nodes: readonly FreeNode[], free: number[], { groups, groupOf }:
   /** How many nodes have so many units free. */
   const counts: number[] = [];
   let total = 0;
-  for (const [index, units] of free.entries()) enter(index, units);
+  for (let index = 0; index < free.length; index++) enter(index, free[index] ?? 0);
 
   function enter(index: number, units: number): void {
     free[index] = units;
