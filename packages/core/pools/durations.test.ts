@@ -1,5 +1,14 @@
 import { describe, expect, test } from "vitest";
-import { addDurations, addRun, countsFor, type Durations, drawShare, noDurations, readDurations } from "./durations.ts";
+import {
+  addDurations,
+  addRun,
+  type Durations,
+  drawShare,
+  noDurations,
+  type Odds,
+  oddsFor,
+  readDurations,
+} from "./durations.ts";
 
 const HOUR = 3_600_000;
 
@@ -10,26 +19,26 @@ function ran(runs: number, owner: string, share: number, before = noDurations): 
 }
 
 /** The shares at a hundred even draws. */
-function draws(counts: readonly number[], spent = 0): number[] {
-  return Array.from({ length: 100 }, (_, n) => drawShare(counts, n / 100, spent));
+function draws(odds: Odds, spent = 0): number[] {
+  return Array.from({ length: 100 }, (_, n) => drawShare(odds, n / 100, spent));
 }
 
 describe("what jobs take of the time they asked for", () => {
   test("is the whole while nothing is known", () => {
-    expect(draws(countsFor(noDurations, "o"))).toEqual(Array.from({ length: 100 }, () => 1));
+    expect(draws(oddsFor(noDurations, "o"))).toEqual(Array.from({ length: 100 }, () => 1));
   });
 
   test("is drawn as often as it was seen", () => {
     const durations = ran(60, "b", 1.01, ran(40, "a", 0.12));
 
-    const shares = draws(countsFor(durations, "new"));
+    const shares = draws(oddsFor(durations, "new"));
 
     expect(shares.filter((share) => share === 1)).toHaveLength(60);
     expect(shares.filter((share) => share >= 0.1 && share < 0.15)).toHaveLength(40);
   });
 
   test("is counted as the whole for the runs that are missing to twenty", () => {
-    const shares = draws(countsFor(ran(5, "a", 0.5), "new"));
+    const shares = draws(oddsFor(ran(5, "a", 0.5), "new"));
 
     expect(shares.filter((share) => share === 1)).toHaveLength(75);
   });
@@ -38,18 +47,18 @@ describe("what jobs take of the time they asked for", () => {
     const nineteen = ran(19, "a", 0.3, ran(200, "b", 1));
     const twenty = ran(1, "a", 0.3, nineteen);
 
-    expect(Math.max(...draws(countsFor(nineteen, "a")))).toBe(1);
-    expect(Math.max(...draws(countsFor(twenty, "a")))).toBeLessThan(0.35);
+    expect(Math.max(...draws(oddsFor(nineteen, "a")))).toBe(1);
+    expect(Math.max(...draws(oddsFor(twenty, "a")))).toBeLessThan(0.35);
   });
 
   test("is more than what a running job has spent", () => {
     const durations = ran(30, "b", 1, ran(70, "a", 0.42));
-    const counts = countsFor(durations, "new");
+    const odds = oddsFor(durations, "new");
 
-    expect(Math.min(...draws(counts, 0.41))).toBeGreaterThanOrEqual(0.41);
-    expect(draws(counts, 0.41).filter((share) => share < 0.45).length).toBeGreaterThan(50);
-    expect(draws(counts, 0.46)).toEqual(Array.from({ length: 100 }, () => 1));
-    expect(draws(counts, 7)).toEqual(Array.from({ length: 100 }, () => 1));
+    expect(Math.min(...draws(odds, 0.41))).toBeGreaterThanOrEqual(0.41);
+    expect(draws(odds, 0.41).filter((share) => share < 0.45).length).toBeGreaterThan(50);
+    expect(draws(odds, 0.46)).toEqual(Array.from({ length: 100 }, () => 1));
+    expect(draws(odds, 7)).toEqual(Array.from({ length: 100 }, () => 1));
   });
 
   test("says on average how long capacity is kept beyond the end", () => {
@@ -62,7 +71,7 @@ describe("what jobs take of the time they asked for", () => {
   test("fades: what was long ago counts less than what was lately", () => {
     const durations = ran(400, "a", 1, ran(400, "a", 0.1));
 
-    const shares = draws(countsFor(durations, "a"));
+    const shares = draws(oddsFor(durations, "a"));
 
     expect(shares.filter((share) => share === 1).length).toBeGreaterThan(60);
   });
@@ -71,8 +80,8 @@ describe("what jobs take of the time they asked for", () => {
 test("records of several items say together what each says", () => {
   const both = addDurations([ran(30, "a", 0.2), ran(90, "b", 1.1)]);
 
-  expect(draws(countsFor(both, "new")).filter((share) => share === 1)).toHaveLength(75);
-  expect(Math.max(...draws(countsFor(both, "a")))).toBeLessThan(0.25);
+  expect(draws(oddsFor(both, "new")).filter((share) => share === 1)).toHaveLength(75);
+  expect(Math.max(...draws(oddsFor(both, "a")))).toBeLessThan(0.25);
   expect(addDurations([]).overMs).toBe(0);
 });
 

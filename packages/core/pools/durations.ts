@@ -49,31 +49,40 @@ export function addDurations(records: readonly Durations[]): Durations {
   };
 }
 
-/** The counts to draw from for an owner's jobs. */
-export function countsFor({ all, owners }: Durations, owner: string): readonly number[] {
+/** Counts to draw from: by share, in the same steps. `atLeast[step]` is the sum of the counts from this step on. */
+export interface Odds {
+  readonly counts: readonly number[];
+  readonly atLeast: readonly number[];
+}
+
+/** Returns what to draw an owner's jobs from. */
+export function oddsFor({ all, owners }: Durations, owner: string): Odds {
   const own = Object.hasOwn(owners, owner) ? owners[owner] : undefined;
-  if (own && sum(own) >= LEAST_RUNS) return own;
-  const missing = Math.max(0, LEAST_RUNS - sum(all));
-  return Array.from({ length: STEPS + 1 }, (_, step) => (all[step] ?? 0) + (step === STEPS ? missing : 0));
+  const isKnown = own !== undefined && sum(own) >= LEAST_RUNS;
+  const known = isKnown ? own : all;
+  const missing = isKnown ? 0 : Math.max(0, LEAST_RUNS - sum(all));
+  const counts = Array.from({ length: STEPS + 1 }, (_, step) => (known[step] ?? 0) + (step === STEPS ? missing : 0));
+  return { counts, atLeast: counts.map((_, step) => sum(counts.slice(step))) };
 }
 
 /**
- * Which share of its wanted time a job takes, 1 for the whole, drawn from those counts by a number in [0, 1). One that
- * has run for `spent` of it already takes more than that.
+ * Draws which share of its wanted time a job takes, 1 for the whole, by a number in [0, 1). A job that has run for
+ * `spent` of it already takes more than that. A forecast of a large pool draws a million shares.
  */
-export function drawShare(counts: readonly number[], drawn: number, spent = 0): number {
+export function drawShare({ counts, atLeast }: Odds, drawn: number, spent = 0): number {
   const first = Math.min(STEPS, Math.max(0, Math.floor(spent * STEPS)));
-  const left = first < STEPS ? 1 - (spent * STEPS - first) : 1;
-  let total = (counts[first] ?? 0) * Math.min(1, left);
-  for (let step = first + 1; step <= STEPS; step++) total += counts[step] ?? 0;
-  let rest = drawn * total;
-  for (let step = first; step < STEPS; step++) {
-    const part = step === first ? Math.min(1, left) : 1;
-    const weight = (counts[step] ?? 0) * part;
-    if (rest < weight) return (step + 1 - part + (rest / weight) * part) / STEPS;
-    rest -= weight;
-  }
-  return 1;
+  // Only this part of the first step is still to come.
+  const part = first < STEPS ? Math.min(1, 1 - (spent * STEPS - first)) : 1;
+  const weight = (counts[first] ?? 0) * part;
+  const longer = atLeast[first + 1] ?? 0;
+  const rest = drawn * (weight + longer);
+  if (first < STEPS && rest < weight) return (first + 1 - part + (rest / weight) * part) / STEPS;
+  // The step in which the draw lies is the last one that at least so many runs reach.
+  const reaching = longer - (rest - weight);
+  let step = first + 1;
+  while (step < STEPS && (atLeast[step + 1] ?? 0) >= reaching) step += 1;
+  if (step >= STEPS) return 1;
+  return (step + ((atLeast[step] ?? 0) - reaching) / (counts[step] ?? 1)) / STEPS;
 }
 
 /** What was stored, or nothing where it cannot be read: only estimates hang on it. */

@@ -1,7 +1,7 @@
 import type { Clock } from "../ports/clock.ts";
 import { type Arrivals, drawArrivals } from "./arrivals.ts";
 import { drawnFrom } from "./drawn.ts";
-import { countsFor, type Durations, drawShare } from "./durations.ts";
+import { type Durations, drawShare, oddsFor } from "./durations.ts";
 import { type ForecastPool, poolOf, withArrivals } from "./forecast-pool.ts";
 import { type Run, type RunOptions, runForward } from "./forecast-run.ts";
 import type { Need } from "./free-units.ts";
@@ -123,12 +123,13 @@ function optionsOf(
   run: number,
 ): Omit<RunOptions, "asked" | "isOver" | "leastEnds"> {
   const drawn = drawnFrom(seed, run);
-  const counts = pool.owners.map((owner) => countsFor(durations, owner));
+  const odds = pool.owners.map((owner) => oddsFor(durations, owner));
   return {
     now: plan.now,
     startupMs: plan.startupMs,
     tookMs(owner, wantedMs, spentMs) {
-      const share = drawShare(counts[owner] ?? [], drawn(), wantedMs > 0 ? spentMs / wantedMs : 0);
+      const own = odds[owner];
+      const share = own ? drawShare(own, drawn(), wantedMs > 0 ? spentMs / wantedMs : 0) : 1;
       return share < 1 ? share * wantedMs : wantedMs + durations.overMs;
     },
     mostStarts,
