@@ -2,9 +2,9 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { packCli } from "../packages/cli/build.ts";
+import { cliTarball } from "../packages/cli/tarball.ts";
 
 /** A tarball of npm. */
 export interface PackedFile {
@@ -14,32 +14,38 @@ export interface PackedFile {
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** Builds the SDK and the command line, and packs each into a tarball. The checkout is left as it is. */
+/** Packs the SDK and the command line into tarballs, with their SHA-256 in SHA256SUMS. The checkout is left as it is. */
 export async function packPackages(directory: string): Promise<readonly PackedFile[]> {
-  const stage = mkdtempSync(join(tmpdir(), "berth-stage-"));
+  mkdirSync(directory, { recursive: true });
+  const cli = join(directory, `berth-cli-${versionOf("cli")}.tgz`);
+  // The same bytes as those that a deployment serves.
+  writeFileSync(cli, await cliTarball());
+  const packed = [packSdk(resolve(directory)), cli].map((path) => ({
+    path,
+    sha256: createHash("sha256").update(readFileSync(path)).digest("hex"),
+  }));
+  const sums = packed.map(({ path, sha256 }) => `${sha256}  ${basename(path)}\n`);
+  writeFileSync(join(directory, "SHA256SUMS"), sums.join(""));
+  return packed;
+}
+
+/** Compiles in a directory of its own: a `dist` in the checkout would be found in place of the source. */
+function packSdk(directory: string): string {
+  const stage = mkdtempSync(join(tmpdir(), "berth-sdk-"));
   try {
-    mkdirSync(directory, { recursive: true });
-    run("tsc", ["-p", "packages/sdk", "--outDir", join(stage, "sdk/dist")], root);
-    stageFiles("packages/sdk", join(stage, "sdk"), ["README.md"]);
-    await packCli(join(stage, "cli/dist"));
-    stageFiles("packages/cli", join(stage, "cli"), ["README.md", "berth.mjs"]);
-    return ["sdk", "cli"].map((name) => npmPack(join(stage, name), resolve(directory)));
+    run("tsc", ["-p", "packages/sdk", "--outDir", join(stage, "dist")], root);
+    for (const file of ["packages/sdk/package.json", "packages/sdk/README.md", "LICENSE"]) {
+      cpSync(join(root, file), join(stage, basename(file)));
+    }
+    const words = ["pack", "--silent", "--ignore-scripts", "--pack-destination", directory];
+    return join(directory, run("npm", words, stage).trim());
   } finally {
     rmSync(stage, { recursive: true });
   }
 }
 
-function stageFiles(source: string, target: string, files: readonly string[]): void {
-  const { devDependencies, ...published } = JSON.parse(readFileSync(join(root, source, "package.json"), "utf8"));
-  writeFileSync(join(target, "package.json"), `${JSON.stringify(published, null, 2)}\n`);
-  for (const file of files) cpSync(join(root, source, file), join(target, file));
-  cpSync(join(root, "LICENSE"), join(target, "LICENSE"));
-}
-
-function npmPack(source: string, directory: string): PackedFile {
-  const name = run("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", directory], source).trim();
-  const path = join(directory, name);
-  return { path, sha256: createHash("sha256").update(readFileSync(path)).digest("hex") };
+function versionOf(name: string): string {
+  return JSON.parse(readFileSync(join(root, "packages", name, "package.json"), "utf8")).version;
 }
 
 /** Prints what the program printed only if it fails. */

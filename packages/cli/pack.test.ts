@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { packCli } from "./build.ts";
 import { cleanEnvironment } from "./cli-fixture.ts";
+import { version } from "./version.ts";
 
 let out: string;
 beforeAll(async () => {
@@ -19,7 +20,7 @@ function run(...words: string[]) {
 }
 
 test("the packed command line needs nothing beside it", () => {
-  expect(run("--version")).toMatchObject({ status: 0, stdout: "berth 1.0.0\n", stderr: "" });
+  expect(run("--version")).toMatchObject({ status: 0, stdout: `berth ${version}\n`, stderr: "" });
   expect(run("--help").stdout).toContain("berth up ");
   expect(run("ls")).toMatchObject({ status: 4, stdout: "" });
   expect(run("stack", "start")).toMatchObject({

@@ -1,0 +1,61 @@
+/** A version as npm reads it, without build metadata: 1.2.0 or 1.2.0-rc.1. */
+const form = /^(\d+)\.(\d+)\.(\d+)(?:-([0-9A-Za-z.-]+))?$/;
+
+export function isVersion(text: string): boolean {
+  return form.test(text);
+}
+
+/** Compares two versions by the rules of Semantic Versioning 2.0.0, section 11. Negative if the first one is older. */
+export function compareVersions(one: string, other: string): number {
+  const [, ...first] = form.exec(one) ?? [];
+  const [, ...second] = form.exec(other) ?? [];
+  for (const at of [0, 1, 2]) {
+    const difference = Number(first[at]) - Number(second[at]);
+    if (difference !== 0) return difference;
+  }
+  const [preOne, preOther] = [first[3], second[3]];
+  if (preOne === preOther) return 0;
+  if (preOne === undefined || preOther === undefined) return preOne === undefined ? 1 : -1;
+  return comparePreReleases(preOne.split("."), preOther.split("."));
+}
+
+function comparePreReleases(one: readonly string[], other: readonly string[]): number {
+  for (const [at, word] of one.entries()) {
+    const against = other[at];
+    if (against === undefined) return 1;
+    if (word === against) continue;
+    const [isNumber, againstNumber] = [/^\d+$/.test(word), /^\d+$/.test(against)];
+    if (isNumber && againstNumber) return Number(word) - Number(against);
+    if (isNumber !== againstNumber) return isNumber ? -1 : 1;
+    return word < against ? -1 : 1;
+  }
+  return one.length - other.length;
+}
+
+/** Returns the changelog with the unreleased changes under the heading of the version. */
+export function changelogFor(text: string, version: string, date: string): string {
+  const [, before, changes] = /^([\s\S]*?)^## Unreleased\n([\s\S]*)$/m.exec(text) ?? [];
+  if (before === undefined || changes === undefined) throw new Error("CHANGELOG.md has no heading '## Unreleased'");
+  const [own = "", ...older] = changes.split(/^(?=## )/m);
+  const released = own.replace(/^Nothing has been released yet.*(\n\S.*)*\n/m, "").trim();
+  if (released === "") throw new Error("CHANGELOG.md names no change under '## Unreleased'");
+  return `${before}## Unreleased\n\n## ${version} - ${date}\n\n${released}\n${older.length > 0 ? "\n" : ""}${older.join("")}`;
+}
+
+/** Returns a package.json with the version. Its layout stays. */
+export function packageWith(text: string, version: string): string {
+  return text.replace(/^( {2}"version": ")[^"]+/m, `$1${version}`);
+}
+
+/** Returns package-lock.json with the version of the project and of its own packages. */
+export function lockWith(text: string, version: string): string {
+  const lock = JSON.parse(text);
+  lock.version = version;
+  for (const name of ["", "packages/cli", "packages/sdk"]) lock.packages[name].version = version;
+  return `${JSON.stringify(lock, null, 2)}\n`;
+}
+
+/** Returns a source file whose constant `version` has this value. */
+export function constantWith(text: string, version: string): string {
+  return text.replace(/^(export const version = ")[^"]+/m, `$1${version}`);
+}
