@@ -77,15 +77,16 @@ export function openDocSession(cli: CliFixture, isElsewhere: boolean): DocSessio
   };
   return {
     directory,
-    run: ({ command, output }) => runShown(command, output.includes("^C\n"), directory, environment),
+    run: (shown) => runShown(shown, directory, environment),
     close() {
       for (const made of [directory, commands]) rmSync(made, { recursive: true });
     },
   };
 }
 
-/** A command that is shown with `^C` is interrupted once it has printed a line. */
-function runShown(command: string, isInterrupted: boolean, cwd: string, env: NodeJS.ProcessEnv): Promise<string> {
+/** Runs a command, and returns what it prints. One that is shown with `^C` is interrupted once it has printed a line. */
+export function runShown({ command, output: pasted }: ShownCommand, cwd: string, env: NodeJS.ProcessEnv) {
+  const isInterrupted = pasted.includes("^C\n");
   const script = isInterrupted ? `exec 2>&1; exec ${command}` : `exec 2>&1; ${command}`;
   const child = spawn("bash", ["-c", script], { cwd, env, stdio: ["ignore", "pipe", "ignore"] });
   let output = "";
@@ -97,7 +98,7 @@ function runShown(command: string, isInterrupted: boolean, cwd: string, env: Nod
     output += "^C\n";
     child.kill("SIGINT");
   });
-  return new Promise((resolve, reject) => {
+  return new Promise<string>((resolve, reject) => {
     child.once("error", reject).once("close", () => resolve(output));
   });
 }
