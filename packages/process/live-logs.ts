@@ -18,7 +18,8 @@ export function processLiveLogs(home: string): LiveLogs {
     },
     waitFor: async (uid, run, position, ms, signal) => {
       const directory = directoryOf(uid, run);
-      const isOver = AbortSignal.any([AbortSignal.timeout(ms), ...(signal ? [signal] : [])]);
+      // A monotonic clock leaves fractions, and a timeout takes whole milliseconds.
+      const isOver = AbortSignal.any([AbortSignal.timeout(Math.ceil(ms)), ...(signal ? [signal] : [])]);
       // Watched before it is looked at: what is printed in between is not missed.
       const watched = watchDirectory(directory);
       try {
