@@ -5,6 +5,7 @@ import { withLock } from "./lock.ts";
 import { logIn } from "./log-in.ts";
 import { type Profile, readProfiles, renewProfile, saveProfile } from "./profiles.ts";
 import { say } from "./terminal.ts";
+import { printable } from "./text.ts";
 import { version } from "./version.ts";
 
 /** A key that expires sooner is renewed before it is used. */
@@ -78,5 +79,14 @@ function client(
   { signal }: ConnectOptions,
   credentials?: () => Promise<string>,
 ): Berth {
-  return new Berth({ url, key, signal, credentials, userAgent: `berth-cli/${version}` });
+  return new Berth({ url, key, signal, credentials, userAgent: `berth-cli/${version}`, onIgnored: noteIgnored });
+}
+
+const noted = new Set<string>();
+
+/** Says once what a request asked for in vain. */
+function noteIgnored(names: readonly string[]): void {
+  const news = names.filter((name) => !noted.has(name));
+  for (const name of news) noted.add(name);
+  if (news.length > 0) say(`note: the server does not know ${news.map(printable).join(", ")} and ignored it`);
 }

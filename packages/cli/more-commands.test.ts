@@ -83,6 +83,13 @@ test("a snapshot is made of a free disk and restored, and the outcome of a faile
   expect(await cli.run("disks", "snapshot", "none")).toMatchObject({ code: 3, stdout: "" });
 });
 
+test("words that the server ignores are named on stderr, and the answer is printed as ever", async () => {
+  const answer = await cli.run("api", "/v1/jobs?color=red&limit=1");
+
+  expect(answer).toMatchObject({ code: 0, stderr: "note: the server does not know color and ignored it\n" });
+  expect(JSON.parse(answer.stdout)).toMatchObject({ limit: 1 });
+});
+
 /** Perl is on every Debian. It answers each connection to port 8000. */
 const serveByPerl = `perl -MIO::Socket::INET -e '
   $server = IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => 8000, Listen => 5, ReuseAddr => 1) or die;

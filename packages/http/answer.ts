@@ -6,7 +6,7 @@ export interface AnswerOptions {
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
   /** What is sent piece by piece in place of the body, where the deployment streams. */
-  readonly stream?: AsyncGenerator<string> | undefined;
+  readonly stream?: AsyncGenerator<Uint8Array> | undefined;
 }
 
 /** A reply with another status, content type or further headers. */
@@ -20,8 +20,8 @@ export function answer<Body>(body: Body, options: AnswerOptions): Answer<Body> {
   return { ...options, [mark]: true, body };
 }
 
-/** Answers text that comes piece by piece, until the generator ends or the client leaves. */
-export function streamed(stream: AsyncGenerator<string>, options: Omit<AnswerOptions, "stream">): Answer<string> {
+/** Answers bytes that come piece by piece, until the generator ends or the client leaves. */
+export function streamed(stream: AsyncGenerator<Uint8Array>, options: Omit<AnswerOptions, "stream">): Answer<string> {
   return answer("", { ...options, stream });
 }
 

@@ -4,7 +4,6 @@ import type { Table } from "#core/ports/table.ts";
 import { dialectOfPath } from "./dialects/of-path.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { logExchange, openExchange } from "./exchange.ts";
-import { heldRequests } from "./held-requests.ts";
 import { type KeyCheck, keyCheck, keyMemory } from "./key-check.ts";
 import { splitPathKey } from "./key-prefix.ts";
 import { type PlainRequest, type PlainResponse, toResponse } from "./plain.ts";
@@ -35,8 +34,7 @@ export function buildApp<Needs extends PortName>(
   endpoints: readonly Endpoint<Needs>[],
   routes: readonly Route[] = endpoints,
 ): App {
-  const { keys = keyMemory(), held = heldRequests() } = runtime;
-  const withKeys = assumeAllPorts({ ...runtime, keys, held });
+  const withKeys = assumeAllPorts({ ...runtime, keys: runtime.keys ?? keyMemory() });
   const check = endpoints.every((endpoint) => endpoint.public) ? admitNobody : keyCheckOf(withKeys);
   const app = new Hono<AppEnv>({ getPath: (request) => splitPathKey(request).path });
   for (const endpoint of inRoutingOrder(endpoints)) {

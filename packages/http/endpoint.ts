@@ -4,8 +4,9 @@ import type { NewResource } from "#core/idempotency.ts";
 import type { Answer } from "./answer.ts";
 import type { Dialect } from "./dialect.ts";
 import type { ServedSettings } from "./dialects/settings.ts";
-import type { HeldRequests } from "./held-requests.ts";
-import type { Deployment, Served } from "./runtime.ts";
+import type { OtherWays } from "./misspelt.ts";
+import type { RequestFacts } from "./request-facts.ts";
+import type { Served } from "./runtime.ts";
 import type { IdForm } from "./wire-id.ts";
 
 export type Method = "get" | "post" | "put" | "delete";
@@ -29,10 +30,7 @@ export interface Endpoint<Needs extends PortName = PortName> {
   readonly uses: readonly Needs[];
   /** A public endpoint never looks at a key. */
   readonly public: boolean;
-  /**
-   * Whether only operators may call it. Other users get the answer of an unknown path, which hides the endpoint. Only
-   * logins and disabled users get 403 (docs/apis/common.md#keys).
-   */
+  /** Whether only operators may call it. Other users get the answer of an unknown path (docs/apis/common.md#keys). */
   readonly admin: boolean;
   readonly params: Schema | undefined;
   readonly query: Schema | undefined;
@@ -42,6 +40,8 @@ export interface Endpoint<Needs extends PortName = PortName> {
   /** Its key may stand in the query: it shares its address with a WebSocket (docs/apis/common.md#keys). */
   readonly keyInQuery: boolean;
   readonly reply: Schema;
+  /** Names that it refuses, with what to use in their place. */
+  readonly instead: OtherWays | undefined;
   /** Its answers have an ETag, which covers all fields but these. */
   readonly etag: readonly string[] | undefined;
   readonly status: number;
@@ -75,6 +75,7 @@ export interface EndpointOptions<
   readonly form?: boolean;
   readonly keyInQuery?: boolean;
   readonly reply: Reply;
+  readonly instead?: OtherWays;
   /** Gives answers an ETag. Names the fields that change by themselves, which the tag leaves out. */
   readonly etag?: readonly string[];
   readonly public?: Public;
@@ -105,25 +106,13 @@ export type Pace = keyof typeof secondsOf;
 /** `waits` stays below the 30 s at which an HTTP API ends a call; `execs` is above the highest EXEC_CAP_SECONDS. */
 const secondsOf = { atOnce: 10, waits: 29, execs: 175 } as const;
 
-export interface VerbInput<Ctx, Params, Query, Body, Resource> {
+export interface VerbInput<Ctx, Params, Query, Body, Resource> extends RequestFacts {
   readonly ctx: Ctx;
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
   /** The ids of what a create makes. */
   readonly resource: Resource;
-  /** The Accept header, or "" without one. */
-  readonly accept: string;
-  readonly deployment: Deployment;
-  /** The X-Request-ID of the answer. */
-  readonly requestId: string;
-  /** The client's address, as the edge says it. Undefined where there is no edge, as on a laptop. */
-  readonly viewer: string | undefined;
-  readonly held: HeldRequests;
-  /** Checks the request's key again, for an answer that stays open. Throws a Refusal as the first check does. */
-  readonly checkKey: () => Promise<void>;
-  /** The position from which a client reads an event stream again, or null. */
-  readonly lastEventId: string | null;
 }
 
 /** A verb as `buildApp` calls it: with what the endpoint's own schemas made of the request. */
@@ -170,6 +159,7 @@ export function endpointsIn(dialect: Dialect) {
       form: options.form ?? false,
       keyInQuery: options.keyInQuery ?? false,
       reply: options.reply,
+      instead: options.instead,
       etag: options.etag,
       status: options.status ?? 200,
       creates: options.creates,

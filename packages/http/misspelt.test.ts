@@ -8,7 +8,8 @@ import { fieldNames } from "./schema.ts";
 const usual = gpuDevDialect.misspelt ?? {};
 type Input = Readonly<Record<string, unknown>>;
 const misspeltIn = (fields: readonly string[], body: Input) => misspelt.misspeltIn(fields, body, usual);
-const misspeltFields = (fields: readonly string[], body: Input) => misspelt.misspeltFields(fields, body, usual);
+const misspeltFields = (fields: readonly string[], body: Input) =>
+  misspelt.misspeltFields(fields, body, { misspelt: usual });
 
 const own = fieldNames(Submission(testSettings()));
 

@@ -14,22 +14,37 @@ export type UsualWords = Readonly<Record<string, readonly string[]>>;
 const MOST_UNKNOWN = 100;
 const LONGEST_NAME = 40;
 
+/** Words of other products, in small letters and digits only, each with what to use in its place. */
+export type OtherWays = Readonly<Record<string, string>>;
+
+export interface RefusedWords {
+  readonly misspelt: UsualWords;
+  readonly instead?: OtherWays | undefined;
+  readonly place?: Place;
+}
+
 /** The misspelt fields of a body or query as they are refused, or that it has too many unknown ones to look for them. */
 export function misspeltFields(
   own: readonly string[],
   input: Readonly<Record<string, unknown>>,
-  usual: UsualWords,
-  place: Place = "body",
+  { misspelt, instead = {}, place = "body" }: RefusedWords,
 ): FieldProblem[] {
   const what = place === "body" ? "field" : "parameter";
   // The value may be a secret.
   const refused = (path: string[], message: string) => ({ type: "value_error", path, message, input: HIDDEN });
-  if (unknownIn(own, input).length > MOST_UNKNOWN) {
+  const unknown = unknownIn(own, input);
+  if (unknown.length > MOST_UNKNOWN) {
     return [refused([place], `At most ${MOST_UNKNOWN} ${what}s of unknown names are allowed`)];
   }
-  return misspeltIn(own, input, usual).map(({ name, meant }) =>
+  const near = misspeltIn(own, input, misspelt).map(({ name, meant }) =>
     refused([place, name], `There is no ${what} of this name. Did you mean ${meant}?`),
   );
+  const others = unknown.flatMap((name) => {
+    const plain = plainOf(name.slice(0, LONGEST_NAME));
+    if (!Object.hasOwn(instead, plain) || asksForNothing(input[name])) return [];
+    return [refused([place, name], `There is no ${what} of this name. ${instead[plain]}`)];
+  });
+  return [...near, ...others];
 }
 
 /**
@@ -54,7 +69,8 @@ function unknownIn(own: readonly string[], body: Readonly<Record<string, unknown
   return Object.keys(body).filter((name) => !own.includes(name));
 }
 
-function asksForNothing(value: unknown): boolean {
+/** Reports whether a value says the same as its absence. */
+export function asksForNothing(value: unknown): boolean {
   if (typeof value === "object") return Object.keys(value ?? {}).length === 0;
   return value === undefined || value === false || value === "";
 }

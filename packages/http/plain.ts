@@ -14,31 +14,15 @@ export interface PlainResponse {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array<ArrayBuffer>;
   /** What is sent in place of the body, as it comes. */
-  readonly stream?: AsyncGenerator<string> | undefined;
+  readonly stream?: AsyncGenerator<Uint8Array> | undefined;
 }
 
 /** The answer as the platform's Response. */
 export function toResponse({ body, status, headers, stream }: PlainResponse): Response {
-  if (stream) return new Response(bytesOf(stream), { status, headers });
+  // Asks for the next piece once the client has taken the last one, and ends the generator when the client leaves.
+  if (stream) return new Response(ReadableStream.from(stream), { status, headers });
   // Fetch standard: a null body status takes no body, not even an empty one.
   return new Response(status === 304 ? null : body, { status, headers });
-}
-
-/** Asks for the next piece once the client has taken the last one; a client that leaves ends the generator. */
-function bytesOf(pieces: AsyncGenerator<string>): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
-  return new ReadableStream(
-    {
-      async pull(controller) {
-        const { done, value } = await pieces.next();
-        if (done) controller.close();
-        else controller.enqueue(encoder.encode(value));
-      },
-      // Not awaited: the generator ends once what it waits for is over.
-      cancel: () => void pieces.return(undefined),
-    },
-    { highWaterMark: 0 },
-  );
 }
 
 /** The body of an answer; bytes are read as UTF-8. */

@@ -5,7 +5,6 @@ import type { Log } from "#core/ports/log.ts";
 import type { LiveLogs } from "#core/ports/run-log.ts";
 import type { CliPackage } from "./cli-package.ts";
 import type { ServedSettings } from "./dialects/settings.ts";
-import type { HeldRequests } from "./held-requests.ts";
 import type { KeyMemory } from "./key-check.ts";
 
 /** What is known about this deployment, for /health and for clients that look for it. */
@@ -41,8 +40,6 @@ export interface Runtime<Uses extends PortName = PortName> {
   readonly deployment: Deployment;
   /** What every check of a key in this process remembers; each its own unless given. */
   readonly keys?: KeyMemory | undefined;
-  /** Which requests this process holds open; each app counts its own unless given. */
-  readonly held?: HeldRequests | undefined;
   /** Who asks where a dialect is open and no key came; only a local stack under BERTH_OPEN has one. Read at each call. */
   readonly localUser?: (() => Promise<Actor>) | undefined;
 }

@@ -16,7 +16,8 @@ export interface StampedLog {
 interface State {
   readonly known: LogEnd | undefined;
   readonly mark: Mark | undefined;
-  kept: Buffer[];
+  /** Holds the newest bytes in one place: a log of empty lines would be a million small buffers. */
+  readonly kept: Buffer;
   keptBytes: number;
   /** How many bytes came, without the times. */
   total: number;
@@ -43,7 +44,7 @@ export function stampedLog(known: LogEnd | undefined): StampedLog {
   const state: State = {
     known,
     mark: parseMark(known?.mark),
-    kept: [],
+    kept: Buffer.allocUnsafe(2 * MOST_BYTES),
     keptBytes: 0,
     total: 0,
     head: Buffer.alloc(0),
@@ -74,7 +75,7 @@ function take(state: State, bytes: Buffer): void {
     keep(state, bytes);
     return;
   }
-  const line = Buffer.concat([state.head, bytes]);
+  const line = state.head.length === 0 ? bytes : Buffer.concat([state.head, bytes]);
   const isWhole = line.length >= MOST_STAMP || line.at(-1) === NEWLINE;
   state.head = isWhole ? undefined : line;
   if (isWhole) beginLine(state, line);
@@ -91,17 +92,20 @@ function beginLine(state: State, line: Buffer): void {
 }
 
 function keep(state: State, bytes: Buffer): void {
-  state.kept.push(bytes);
-  state.keptBytes += bytes.length;
+  const { kept } = state;
   state.total += bytes.length;
-  if (state.keptBytes <= 2 * MOST_BYTES) return;
-  state.kept = [Buffer.concat(state.kept).subarray(-MOST_BYTES)];
-  state.keptBytes = MOST_BYTES;
+  const newest = bytes.subarray(-MOST_BYTES);
+  if (state.keptBytes + newest.length > kept.length) {
+    kept.copyWithin(0, state.keptBytes - MOST_BYTES, state.keptBytes);
+    state.keptBytes = MOST_BYTES;
+  }
+  newest.copy(kept, state.keptBytes);
+  state.keptBytes += newest.length;
 }
 
 /** A mark that is not found went with an older file: at least a byte behind it is lost. */
-function logOf({ known, mark, kept, total, last, begin }: State): RunLog {
-  const bytes = Buffer.concat(kept).subarray(-MOST_BYTES);
+function logOf({ known, mark, kept, keptBytes, total, last, begin }: State): RunLog {
+  const bytes = Buffer.from(kept.subarray(Math.max(0, keptBytes - MOST_BYTES), keptBytes));
   const first = begin ?? (known && mark ? known.position + 1 : 0);
   const ownMark = last.time === "" ? undefined : `${last.time} ${last.nth} ${total - last.from}`;
   return { start: first + total - bytes.length, bytes, mark: ownMark };

@@ -765,6 +765,8 @@ export interface components {
             reason: string;
             /** @description Smaller GPU counts that would start earlier, soonest first. */
             alternatives: components["schemas"]["JobAlternative"][];
+            /** @description Names that the request sent in vain: no field or parameter has them. Left out where there are none. */
+            ignored?: string[];
         };
         JobList: {
             /** @description The jobs, newest first. */
@@ -787,6 +789,8 @@ export interface components {
             next: string;
             /** @description Whether nothing follows any more: the job has ended, and this was the end of its log. */
             ended: boolean;
+            /** @description Names that the request sent in vain: no field or parameter has them. Left out where there are none. */
+            ignored?: string[];
         };
         /** @enum {string} */
         JobStatus: "queued" | "preparing" | "active" | "completed" | "expired" | "cancelled" | "failed";

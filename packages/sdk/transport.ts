@@ -18,6 +18,8 @@ export interface TransportOptions {
   readonly fetch?: typeof fetch | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly userAgent?: string | undefined;
+  /** Is told the names of fields and parameters that the server ignored. */
+  readonly onIgnored?: ((names: readonly string[]) => void) | undefined;
 }
 
 export interface Call extends CallOptions {
@@ -139,7 +141,10 @@ export class Transport {
     const send = this.#options.fetch ?? fetch;
     try {
       const response = await send(url, { ...init, ...(signal && { signal }) });
-      return await readAnswer<Data>(response);
+      const answer = await readAnswer<Data>(response);
+      const ignored = answer.headers.get("berth-ignored");
+      if (ignored !== null) this.#options.onIgnored?.(ignored.split(", "));
+      return answer;
     } catch (error) {
       if (error instanceof BerthError || call.signal?.aborted) throw error;
       const message = `${this.url} cannot be reached: ${reasonOf(error)}`;

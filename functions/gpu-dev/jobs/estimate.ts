@@ -12,13 +12,21 @@ import { checkReceiver } from "#core/webhooks/receiver.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { otherJobWords } from "./parts/other-ways.ts";
 import { Submission, sizeOf, smallerSizesOf } from "./parts/submission.ts";
 import { Estimated, type EstimatedTimes } from "./wire.ts";
 
 export const endpoint = gpuDev.post(
   "/v1/jobs/estimate",
-  { summary: "Estimate when a job would start", uses: ["table", "fetch"], body: Submission, reply: Estimated },
-  async ({ ctx, body }) => {
+  {
+    summary: "Estimate when a job would start",
+    uses: ["table", "fetch"],
+    body: Submission,
+    instead: otherJobWords,
+    reply: Estimated,
+  },
+  async ({ ctx, body, ignored }) => {
+    const named = ignored.length > 0 ? { ignored: [...ignored] } : {};
     const receiver = body.webhook_url ?? undefined;
     if (receiver !== undefined) await checkReceiver(ctx, receiver, "webhook_url");
     const size = sizeOf(body);
@@ -26,10 +34,10 @@ export const endpoint = gpuDev.post(
     const noMachine = noMachineText(`after ${queueHours(ctx.settings, false)} hours`);
     if (estimate.kind === "noMachine") {
       const reason = `No ${size.pool.toUpperCase()} nodes available; ${noMachine}`;
-      return { ...noTimes, queue_position: null, reason, alternatives: [] };
+      return { ...noTimes, queue_position: null, reason, alternatives: [], ...named };
     }
     if (estimate.kind === "noForecast") {
-      return { ...noTimes, queue_position: null, reason: "No estimate was made yet", alternatives: [] };
+      return { ...noTimes, queue_position: null, reason: "No estimate was made yet", alternatives: [], ...named };
     }
     const { answer, alternatives } = estimate;
     const isMade = groupOf(ctx, size.pool) !== undefined;
@@ -42,6 +50,7 @@ export const endpoint = gpuDev.post(
         ...endsFirst(answer.code === "later" ? answer.after : answer.p50, waitEndOf(ctx, answer.position === 1)),
       ].join("; "),
       alternatives: alternatives.map((one) => ({ gpu_count: one.size.gpus, ...timesOf(one.answer) })),
+      ...named,
     };
   },
 );

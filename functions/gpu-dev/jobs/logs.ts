@@ -8,9 +8,11 @@ import { type Answer, answer, streamed } from "#http/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/query.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { heldRequests } from "./parts/held-requests.ts";
 import { findJobId } from "./parts/job-id.ts";
 import { logEvents } from "./parts/log-events.ts";
 import { newestLines } from "./parts/log-lines.ts";
+import { otherLogWords } from "./parts/other-ways.ts";
 import { JobRef, Logs } from "./wire.ts";
 
 const ReadLogs = z.object({
@@ -30,13 +32,15 @@ export const endpoint = gpuDev.get(
     uses: ["table", "queue", "blobs"],
     params: JobRef,
     query: ReadLogs,
+    instead: otherLogWords,
     reply: z.union([Logs, z.string()]),
     pace: "waits",
   },
-  async ({ ctx, params, query, accept, deployment, held, checkKey, lastEventId }) => {
+  async ({ ctx, params, query, accept, deployment, ignored, checkKey, lastEventId }) => {
     const id = await findJobId(ctx, params);
     const { after, wait, tail, download } = query;
     const live = deployment.liveLogs;
+    const held = heldRequests(ctx.table);
     if (download === "1") return asText(allLines(await readLog(ctx, id, live)), `attachment; filename="${id}.log"`);
     const position = cursorIn(lastEventId) ?? after;
     const { uid } = ctx.actor;
@@ -47,12 +51,13 @@ export const endpoint = gpuDev.get(
       const from = { first, after: position ?? 0, mostBytes: MOST_FOLLOWED };
       return streamed(logEvents({ ctx, id, ...from, live, checkKey, hold }), { contentType: "text/event-stream" });
     }
-    if (after === undefined) return shown(id, newest(await readLog(ctx, id, live), tail), accept);
+    const asJson = ignored.length > 0 ? { job_id: id, ignored } : { job_id: id };
+    if (after === undefined) return shown(newest(await readLog(ctx, id, live), tail), accept, asJson);
     const letGo = wait > 0 ? held.hold("wait", uid) : undefined;
     try {
       const waitMs = letGo ? wait * 1000 : 0;
       const request = { after, mostBytes: MOST_FOLLOWED, waitMs, wantsFresh: wait === 0 };
-      return shown(id, await followLog(ctx, id, request, live), accept);
+      return shown(await followLog(ctx, id, request, live), accept, asJson);
     } finally {
       letGo?.();
     }
@@ -63,9 +68,15 @@ export const handler = lambda(endpoint, { table, queue, blobs });
 
 const tooManyStreams = "Too many logs are followed as event streams now: close one first";
 
-function shown(id: string, { text, cut, next, ended }: LogText, accept: string) {
+interface AboutLog {
+  readonly job_id: string;
+  readonly ignored?: readonly string[];
+}
+
+function shown({ text, cut, next, ended }: LogText, accept: string, { job_id, ignored }: AboutLog) {
   if (wantsText(accept)) return asText(text);
-  return { job_id: id, logs: text, truncated: cut, next: String(next), ended };
+  const named = ignored && { ignored: [...ignored] };
+  return { job_id, logs: text, truncated: cut, next: String(next), ended, ...named };
 }
 
 /** What a browser sends once its connection broke: the id of the last event. */

@@ -15,6 +15,7 @@ import { idTaken } from "#http/keyed-create.ts";
 import { Timestamp } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { checkGithubUser } from "../../shared/parts/github-user.ts";
+import { otherJobWords } from "./parts/other-ways.ts";
 import { commandOf, diskOf, nameOf, reservationIdOf, Submission, sizeOf, wantsJupyter } from "./parts/submission.ts";
 import { loginOf, podNameOf } from "./wire.ts";
 
@@ -32,6 +33,7 @@ export const endpoint = gpuDev.post(
     summary: "Submit a job",
     uses: ["table", "queue", "sealer", "fetch", "githubKeys"],
     body: Submission,
+    instead: otherJobWords,
     reply: Submitted,
     creates: "uuid4",
     chosenId: reservationIdOf,

@@ -83,6 +83,7 @@ export const Estimated = EstimatedTimes.extend({
   queue_position: z.int().nullable(),
   reason: z.string(),
   alternatives: z.array(z.object({ gpu_count: z.int() }).extend(EstimatedTimes.shape)),
+  ignored: z.array(z.string()).optional(),
 });
 
 export const Logs = z.object({
@@ -91,6 +92,7 @@ export const Logs = z.object({
   truncated: z.boolean(),
   next: z.string(),
   ended: z.boolean(),
+  ignored: z.array(z.string()).optional(),
 });
 
 export const ActionRequested = z.object({

@@ -192,6 +192,7 @@ export const document: NounDocument = {
     logs: "Standard output and error of the command, as one text.",
     truncated: "Whether older output is missing: before these lines, or between `after` and this output.",
     next: "The position behind this output. Send it as `after` to go on from there.",
+    ignored: "Names that the request sent in vain: no field or parameter has them. Left out where there are none.",
     ended: "Whether nothing follows any more: the job has ended, and this was the end of its log.",
     after:
       "Position from which on to read, the `next` of an earlier answer, 0 for the beginning. `tail` then does not count.",

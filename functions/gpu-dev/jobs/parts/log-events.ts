@@ -28,7 +28,12 @@ const PAUSE_MS = 100;
  * Yields server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html): `log` with the next output
  * and its cursor as id, `ended` when the log is complete, `closed` when the caller may read it no more.
  */
-export async function* logEvents(events: LogEvents): AsyncGenerator<string> {
+export async function* logEvents(events: LogEvents): AsyncGenerator<Uint8Array> {
+  const encoder = new TextEncoder();
+  for await (const text of textEvents(events)) yield encoder.encode(text);
+}
+
+async function* textEvents(events: LogEvents): AsyncGenerator<string> {
   const release = events.hold();
   if (!release) return yield eventOf("closed", { error: "limit", detail: "Too many open log streams" });
   const leaving = new AbortController();

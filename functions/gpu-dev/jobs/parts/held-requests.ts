@@ -1,3 +1,5 @@
+import type { Table } from "#core/ports/table.ts";
+
 /** Bounds on requests that one process holds open (docs/apis/common.md#calls-that-wait). */
 const bounds = {
   wait: { ofUser: 8, ofAll: 256 },
@@ -14,7 +16,16 @@ export interface HeldRequests {
   hasRoom(kind: HeldKind, user: string): boolean;
 }
 
-export function heldRequests(): HeldRequests {
+const byTable = new WeakMap<Table, HeldRequests>();
+
+/** Returns the counts of this process for the deployment whose table this is. */
+export function heldRequests(table: Table): HeldRequests {
+  const held = byTable.get(table) ?? countHeld();
+  byTable.set(table, held);
+  return held;
+}
+
+function countHeld(): HeldRequests {
   const counts = { wait: new Map<string, number>(), stream: new Map<string, number>() };
   const hasRoom = (kind: HeldKind, user: string): boolean => {
     const { ofUser, ofAll } = bounds[kind];
