@@ -51,13 +51,16 @@ test("a reader who leaves, and one whose time is over, wait no longer", async ()
   expect(textOf(await live.read(uid, 1, 0))).toBe("");
 });
 
-test.each([0.25, 1.5])("a reader waits what is left of its time, a fraction of a millisecond too: %d ms", async (ms) => {
-  const live = processLiveLogs(home);
+test.each([0.25, 1.5])(
+  "a reader waits what is left of its time, a fraction of a millisecond too: %d ms",
+  async (ms) => {
+    const live = processLiveLogs(home);
 
-  await live.waitFor(uid, 1, 0, ms);
+    await live.waitFor(uid, 1, 0, ms);
 
-  expect(textOf(await live.read(uid, 1, 0))).toBe("");
-});
+    expect(textOf(await live.read(uid, 1, 0))).toBe("");
+  },
+);
 
 test("a run that is not there has no output, and waits for none", async () => {
   const live = processLiveLogs(home);
