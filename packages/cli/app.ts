@@ -5,7 +5,7 @@ import { describeError, exitCodeOf } from "./failure.ts";
 import * as job from "./job-commands.ts";
 import { completion, cp, doctor, forward, jupyter, keys, share } from "./more-commands.ts";
 import { stack } from "./stack-commands.ts";
-import { rsync } from "./work-commands.ts";
+import { rsync, run } from "./work-commands.ts";
 
 const { login, logout, me, env, api, version } = account;
 const { up, attach, wait, ls, show, logs, extend, end, ssh, avail } = job;
@@ -13,6 +13,7 @@ const { up, attach, wait, ls, show, logs, extend, end, ssh, avail } = job;
 const root = buildRouteMap({
   routes: {
     up,
+    run,
     attach,
     wait,
     ls,

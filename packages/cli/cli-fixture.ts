@@ -14,6 +14,8 @@ export interface CliAnswer {
 export interface RunningCli {
   readonly child: ChildProcess;
   readonly ended: Promise<CliAnswer>;
+  /** What it printed until now. */
+  soFar(): { readonly stdout: string; readonly stderr: string };
   /** Resolves once standard error or output holds the text. */
   says(text: string | RegExp): Promise<void>;
 }
@@ -93,5 +95,5 @@ function startCli(env: NodeJS.ProcessEnv, options: RunOptions, words: readonly s
       look();
       void ended.then(() => reject(new Error(`It ended: ${parts.stdout}${parts.stderr}`)));
     });
-  return { child, ended, says };
+  return { child, ended, says, soFar: () => ({ ...parts }) };
 }

@@ -22,7 +22,8 @@ or in \`logs -f\` detaches: the job goes on. Questions are asked on terminals on
 | 7 | the deployment does not answer |
 | 130 | detached by Ctrl-C |
 
-\`berth ssh NAME -- command\` ends with the code of the command; 255 is a failure of \`berth\` or \`ssh\`.
+\`berth run\` and \`berth ssh NAME -- command\` end with the code of the command; 255 is a failure of \`berth\` or \`ssh\`.
+\`berth rsync\` ends with the code of rsync.
 
 What it keeps is in \`$XDG_CONFIG_HOME/berth\`, else \`~/.config/berth\`, for you alone: the keys of your logins, an SSH key of
 its own, and the host keys of jobs. Keys go over \`https\` or to this machine. \`BERTH_URL\` and \`BERTH_API_KEY\`, or
@@ -44,6 +45,8 @@ its own, and the host keys of jobs. Keys go over \`https\` or to this machine. \
 | \`avail\` | \`avail\` |
 | \`disk list\`, \`create\`, \`rename\`, \`delete\`, \`list-content\` | \`disks ls\`, \`create\`, \`rename\`, \`rm\`, \`ls-files\`; also \`undelete\`, \`snapshot\`, \`snapshots\`, \`restore\` |
 | \`config show\` | \`me\` |
+| \`submit --runtime DIR --gpu-type h100 -- COMMAND\` | \`run --dir DIR -t h100 --pull PATH -- COMMAND\`; only \`--pull\` paths come back |
+| \`submit --no-pull\`, \`--keep-alive\` | \`run\` without \`--pull\`, \`--keep\` |
 `;
 
 /** Returns docs/cli.md: what holds for all commands, and the help of each. */

@@ -14,38 +14,45 @@ import {
   yes,
 } from "./parameters.ts";
 
+/** The flags that name settings of a job. */
+export const settingsFlags = {
+  file: text("YAML file with settings. Without --type, berth.yaml of this directory", "file"),
+  type: text("Type of machine, for example h100 or cpu", "type"),
+  gpus: wholeNumber("Number of GPUs, 1 by default", "n"),
+  hours: {
+    kind: "parsed",
+    parse: parseHours,
+    optional: true,
+    brief: `Time: 2, 90m or 1.5h. ${usualHours} hour by default`,
+    placeholder: "time",
+  },
+  image: text(`Container image, ${usualImage} by default`, "image"),
+  disk: text("Disk that keeps your files. It is made if there is none of this name", "name"),
+  diskSize: wholeNumber("Size of a disk that is made, in GB", "gb"),
+  env: {
+    kind: "parsed",
+    parse: String,
+    optional: true,
+    variadic: true,
+    brief: "Environment variable",
+    placeholder: "NAME=VALUE",
+  },
+  github: text("GitHub user whose SSH keys get in too", "user"),
+  jupyter: flag("Start Jupyter"),
+} as const;
+
+export const settingsAliases = { f: "file", t: "type", g: "gpus", i: "image", e: "env" } as const;
+
 export const up = buildCommand({
   loader: async () => (await import("./commands/up.ts")).up,
   parameters: {
     flags: {
-      file: text("YAML file with settings. Without --type, berth.yaml of this directory", "file"),
-      type: text("Type of machine, for example h100 or cpu", "type"),
-      gpus: wholeNumber("Number of GPUs, 1 by default", "n"),
-      hours: {
-        kind: "parsed",
-        parse: parseHours,
-        optional: true,
-        brief: `Time: 2, 90m or 1.5h. ${usualHours} hour by default`,
-        placeholder: "time",
-      },
-      image: text(`Container image, ${usualImage} by default`, "image"),
-      disk: text("Disk that keeps your files. It is made if there is none of this name", "name"),
-      diskSize: wholeNumber("Size of a disk that is made, in GB", "gb"),
-      env: {
-        kind: "parsed",
-        parse: String,
-        optional: true,
-        variadic: true,
-        brief: "Environment variable",
-        placeholder: "NAME=VALUE",
-      },
-      github: text("GitHub user whose SSH keys get in too", "user"),
-      jupyter: flag("Start Jupyter"),
+      ...settingsFlags,
       detach: flag("Do not wait until the job is active"),
       dryRun: flag("Only tell when the job would start and how many GPU-hours it would use"),
       json,
     },
-    aliases: { f: "file", t: "type", g: "gpus", i: "image", e: "env", d: "detach" },
+    aliases: { ...settingsAliases, d: "detach" },
     positional: optionalWord("name", "Name of the job"),
   },
   docs: {

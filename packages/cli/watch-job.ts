@@ -12,6 +12,8 @@ export interface WatchOptions {
   readonly json: boolean;
   readonly timeoutMs?: number | undefined;
   readonly signal: AbortSignal;
+  /** Returns what to throw after an abort. By default the words are those of a wait that was left. */
+  readonly onAbort?: (() => unknown) | undefined;
 }
 
 /**
@@ -35,7 +37,7 @@ export async function watchJob(berth: Berth, job: Job, options: WatchOptions): P
   } catch (error) {
     if (!signal.aborted) throw error;
     line.end();
-    throw detached(job);
+    throw options.onAbort ? options.onAbort() : detached(job);
   } finally {
     line.end();
   }

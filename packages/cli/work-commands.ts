@@ -1,4 +1,35 @@
 import { buildCommand } from "@stricli/core";
+import { settingsAliases, settingsFlags } from "./job-commands.ts";
+import { flag, optionalWord } from "./parameters.ts";
+
+export const run = buildCommand({
+  loader: async () => (await import("./commands/run.ts")).run,
+  parameters: {
+    flags: {
+      ...settingsFlags,
+      pull: {
+        kind: "parsed",
+        parse: String,
+        optional: true,
+        variadic: true,
+        brief: "Path in the directory that is copied back after the command, even if it failed",
+        placeholder: "path",
+      },
+      dir: { kind: "parsed", parse: String, default: ".", brief: "Directory that is copied in", placeholder: "dir" },
+      keep: flag("Leave the job alive after the command"),
+      attach: flag("Come back to a run of this machine that was left"),
+      yes: flag("Copy more than 2 GB"),
+    },
+    aliases: { ...settingsAliases, y: "yes" },
+    positional: optionalWord("name", "Name of the job"),
+  },
+  docs: {
+    brief: "Run a command in a job of its own, with the files of this directory",
+    fullDescription:
+      "Starts a job, copies the directory in, runs the command there, prints its outputs, copies paths back, ends the job, and ends with the command's exit code; 255 is a failure of berth. In a git work tree the files are those that git tracks or would track, elsewhere those that .gitignore leaves; .berthignore leaves out more. Links are copied as links. The command has no standard input, and goes on while the connection is away. Ctrl-C asks whether to end the job or to detach from it; in a pipe it detaches with 130.",
+    customUsage: ["--type h100 [--pull results]... [name] -- python train.py", "--attach [name]"],
+  },
+});
 
 export const rsync = buildCommand({
   loader: async () => (await import("./commands/rsync.ts")).rsync,

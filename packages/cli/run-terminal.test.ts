@@ -1,0 +1,84 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { spawn } from "@lydell/node-pty";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type CliFixture, cleanEnvironment, openCliFixture } from "./cli-fixture.ts";
+
+let cli: CliFixture;
+let place: string;
+beforeAll(async () => {
+  cli = await openCliFixture({ LOCAL_NODES: "c7i.8xlarge=4" });
+  place = mkdtempSync(join(tmpdir(), "berth-terminal-"));
+  await cli.run("login");
+});
+afterAll(async () => {
+  await cli.close();
+  rmSync(place, { recursive: true });
+});
+
+const ctrlC = "\u0003";
+const question = "End the job, detach from it, or continue? [e/d/C]";
+
+/** Starts a run whose command prints at every line that a file gets, as a person at a terminal. */
+function startRun(name: string) {
+  const env = { ...cleanEnvironment(), BERTH_HOME: cli.stack.home, XDG_CONFIG_HOME: cli.state };
+  const words = ["run", "-t", "cpu", "--dir", place, name, "--", "touch lines; tail -f lines & echo begun; wait"];
+  const pty = spawn(process.execPath, [join(import.meta.dirname, "berth.mjs"), ...words], { cols: 120, rows: 30, env });
+  let shown = "";
+  let look: () => void = () => undefined;
+  pty.onData((part) => {
+    shown += part;
+    look();
+  });
+  const ended = new Promise<number>((resolve) => pty.onExit(({ exitCode }) => resolve(exitCode)));
+  const shows = (text: string, times = 1) =>
+    new Promise<void>((resolve, reject) => {
+      look = () => {
+        if (shown.split(text).length > times) resolve();
+      };
+      look();
+      void ended.then(() => reject(new Error(`It ended: ${shown}`)));
+    });
+  return { pty, ended, shows, shown: () => shown };
+}
+
+async function statusOf(name: string): Promise<string | undefined> {
+  for await (const { status } of cli.berth.jobs.list({ name })) return status;
+  return undefined;
+}
+
+test("Ctrl-C at a terminal asks: continue goes on, and end ends the job", async () => {
+  const run = startRun("asked");
+  await run.shows("begun");
+  run.pty.write(ctrlC);
+  await run.shows(question);
+  run.pty.write("c\r");
+  await cli.run("ssh", "asked", "--", `echo more >>"$WORKSPACE"/berth-terminal-*/lines`);
+  await run.shows("more");
+  run.pty.write(ctrlC);
+  await run.shows(question, 2);
+  run.pty.write("e\r");
+
+  expect(await run.ended).toBe(130);
+  expect(run.shown()).toContain("Ended asked (");
+  expect(await cli.run("wait", "asked", "--until", "ended")).toMatchObject({ code: 1 });
+  expect(await statusOf("asked")).toBe("cancelled");
+});
+
+test.each([
+  ["the answer d", "d\r"],
+  ["a second Ctrl-C", ctrlC],
+])("%s detaches and leaves the job alone", async (_, answer) => {
+  const name = `detached-${answer.charCodeAt(0)}`;
+  const run = startRun(name);
+  await run.shows("begun");
+  run.pty.write(ctrlC);
+  await run.shows(question);
+  run.pty.write(answer);
+
+  expect(await run.ended).toBe(130);
+  expect(run.shown()).toContain(`Come back with: berth run --attach ${name}.`);
+  expect(await statusOf(name)).toBe("active");
+  await cli.run("end", name);
+});

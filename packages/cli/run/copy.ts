@@ -1,0 +1,80 @@
+import { spawn, spawnSync } from "node:child_process";
+import { remoteHost, remoteShell } from "../rsync-words.ts";
+import type { SshTarget } from "../ssh-session.ts";
+import { ended, startScriptIn } from "./remote.ts";
+import { packScript, unpackScript } from "./remote-scripts.ts";
+
+export interface CopyPlace {
+  readonly target: SshTarget;
+  /** The directory here. */
+  readonly local: string;
+  /** The name of the directory in the job, below `root`. */
+  readonly name: string;
+  readonly root: string;
+  /** Both sides have an rsync that can be used. */
+  readonly withRsync: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Reports whether this machine has an rsync that reads a list of files. The one of macOS does not. */
+export function hasRsync(): boolean {
+  const { stdout } = spawnSync("rsync", ["--version"], { encoding: "utf8" });
+  return /^rsync +version 3\./.test(stdout ?? "");
+}
+
+/** Copies files into the job. Links are copied as links. Nothing is removed there. */
+export function copyIn(place: CopyPlace, paths: readonly string[]): Promise<void> {
+  if (!place.withRsync) return packTo(place, paths);
+  return rsync(place, paths, [`${place.local}/`, remotePath(place)]);
+}
+
+/** Copies paths out of the job. Directories are copied whole. */
+export async function copyOut(place: CopyPlace, paths: readonly string[]): Promise<void> {
+  if (!place.withRsync) return unpackFrom(place, paths);
+  // A link that leads out of the directory is left out, since the job chose where it leads.
+  return rsync(place, paths, ["--recursive", "--safe-links", remotePath(place), `${place.local}/`]);
+}
+
+function remotePath({ target, root, name }: CopyPlace): string {
+  return `${remoteHost(target)}:${root}/${name}/`;
+}
+
+/** Names go by standard input, each with a NUL behind it, so they are neither options nor patterns. */
+async function rsync({ target, signal }: CopyPlace, paths: readonly string[], words: readonly string[]): Promise<void> {
+  const own = ["-lpt", "--partial", "--protect-args", "--from0", "--files-from=-", "-e", remoteShell(target)];
+  const child = spawn("rsync", [...own, ...words], { stdio: ["pipe", "ignore", "pipe"], detached: true });
+  child.stdin?.on("error", () => undefined);
+  child.stdin?.end(nulList(paths));
+  await ended(child, "rsync", signal);
+}
+
+async function packTo({ target, local, name, signal }: CopyPlace, paths: readonly string[]): Promise<void> {
+  const words = ["-C", local, "--no-recursion", "--null", "-T", "-", "-cf", "-"];
+  // macOS would add files of its own.
+  const env = { ...process.env, COPYFILE_DISABLE: "1" };
+  const pack = spawn("tar", words, { stdio: "pipe", env, detached: true });
+  const unpack = startScriptIn(target, unpackScript(name));
+  pack.stdin?.on("error", () => undefined);
+  pack.stdin?.end(nulList(paths));
+  unpack.stdin?.on("error", () => void pack.kill());
+  if (unpack.stdin) pack.stdout?.pipe(unpack.stdin);
+  unpack.stdout?.resume();
+  await Promise.all([ended(unpack, "ssh", signal), ended(pack, "tar", signal)]);
+}
+
+async function unpackFrom({ target, local, name, signal }: CopyPlace, paths: readonly string[]): Promise<void> {
+  const pack = startScriptIn(
+    target,
+    packScript(name),
+    paths.map((path) => `./${path}`),
+  );
+  pack.stdin?.end();
+  const unpack = spawn("tar", ["-xof", "-", "-C", local], { stdio: ["pipe", "ignore", "pipe"], detached: true });
+  unpack.stdin?.on("error", () => void pack.kill());
+  if (unpack.stdin) pack.stdout?.pipe(unpack.stdin);
+  await Promise.all([ended(pack, "ssh", signal), ended(unpack, "tar", signal)]);
+}
+
+function nulList(paths: readonly string[]): string {
+  return paths.map((path) => `./${path}\0`).join("");
+}

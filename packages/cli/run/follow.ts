@@ -1,0 +1,37 @@
+import type { SshTarget } from "../ssh-session.ts";
+import { readFrames } from "./frames.ts";
+import type { Interrupts } from "./interrupts.ts";
+import { ConnectionLost, end, startScriptIn } from "./remote.ts";
+import { followScript, startMark } from "./remote-scripts.ts";
+
+/** How many bytes of each output were printed here. */
+export interface Position {
+  out: number;
+  err: number;
+}
+
+/** Prints the outputs of a command from a position on, which it moves. Returns the command's exit code. */
+export async function follow(
+  target: SshTarget,
+  { id, position, interrupts }: { readonly id: string; readonly position: Position; readonly interrupts: Interrupts },
+): Promise<number> {
+  const { signal } = interrupts;
+  const child = startScriptIn(target, followScript(id), [String(position.out), String(position.err)]);
+  child.stdin.end();
+  const closed = end(child, "ssh", signal);
+  closed.catch(() => undefined);
+  for await (const frame of readFrames(child.stdout, startMark(id))) {
+    if (frame.kind === "exit") return frame.code;
+    if (frame.kind === "gone") break;
+    await interrupts.quiet();
+    signal.throwIfAborted();
+    await write(frame.kind === "out" ? process.stdout : process.stderr, frame.data);
+    position[frame.kind] += frame.data.length;
+  }
+  const { words } = await closed;
+  throw new ConnectionLost(words);
+}
+
+function write(stream: NodeJS.WriteStream, data: Buffer): Promise<void> {
+  return new Promise((resolve) => stream.write(data, () => resolve()));
+}

@@ -1,0 +1,141 @@
+import type { Berth } from "../../sdk/berth.ts";
+import { UnavailableError, UnreachableError } from "../../sdk/errors.ts";
+import { isEnded } from "../../sdk/job-state.ts";
+import type { Job } from "../../sdk/jobs.ts";
+import { CliError, exitCodes } from "../failure.ts";
+import { calledJob, jobWord } from "../job-words.ts";
+import { type SshTarget, sshTarget } from "../ssh-session.ts";
+import { say } from "../terminal.ts";
+import { printable } from "../text.ts";
+import { type CopyPlace, copyIn, copyOut, hasRsync } from "./copy.ts";
+import { follow } from "./follow.ts";
+import type { Interrupts } from "./interrupts.ts";
+import { listFiles } from "./list-files.ts";
+import { askScript, ConnectionLost } from "./remote.ts";
+import { existScript, goScript, probeScript, releaseScript, startMark, startScript } from "./remote-scripts.ts";
+import type { StoredRun } from "./stored-run.ts";
+
+export interface ActiveRun {
+  readonly berth: Berth;
+  readonly job: Job;
+  readonly run: StoredRun;
+  readonly interrupts: Interrupts;
+  /** Set once the job has the command. */
+  isStarted: boolean;
+}
+
+/** Copies the directory in, starts the command unless it was started before, prints its outputs and returns its code. */
+export async function runCommand(active: ActiveRun): Promise<number> {
+  const { run, interrupts } = active;
+  await overConnections(active, (target) => begin(active, target));
+  active.isStarted = true;
+  const position = { out: 0, err: 0 };
+  return overConnections(active, (target) => follow(target, { id: run.id, position, interrupts }));
+}
+
+async function begin(active: ActiveRun, target: SshTarget): Promise<void> {
+  const { run, interrupts } = active;
+  const { signal } = interrupts;
+  const { isStarted, ...place } = await probe(active, target);
+  if (isStarted) return;
+  const { paths, bytes } = listFiles(run.local);
+  say(`Copying ${paths.length} files (${megabytes(bytes)}) to ${printable(place.root)}/${run.name} in the job.`);
+  if (paths.length > 0) await copyIn(place, paths);
+  const stays = run.keep || run.pull.length > 0;
+  const input = goScript({ id: run.id, directory: run.name, command: run.command, stays });
+  await askScript(target, { script: startScript(run.id), input, signal });
+}
+
+async function probe({ run, interrupts }: ActiveRun, target: SshTarget): Promise<CopyPlace & { isStarted: boolean }> {
+  const { signal } = interrupts;
+  const script = probeScript(run.id, run.name);
+  const [root = "", started, program] = await askScript(target, { script, signal }, startMark(run.id));
+  if (!root.startsWith("/")) throw new CliError("The job's shell did not answer as a POSIX shell", exitCodes.failed);
+  const withRsync = program === "rsync" && hasRsync();
+  return { target, local: run.local, name: run.name, root, withRsync, signal, isStarted: started === "started" };
+}
+
+/** Copies the wanted paths back. Returns those that are not there. */
+export function pull(active: ActiveRun): Promise<string[]> {
+  const { run, interrupts } = active;
+  return overConnections(active, async (target) => {
+    const { isStarted: _, ...place } = await probe(active, target);
+    const call = { script: existScript(run.id, run.name), args: run.pull.map((path) => `./${path}`) };
+    const answers = await askScript(target, { ...call, signal: interrupts.signal }, startMark(run.id));
+    const found = run.pull.filter((_path, at) => answers[at] === "y");
+    if (found.length > 0) await copyOut(place, found);
+    return run.pull.filter((path) => !found.includes(path));
+  });
+}
+
+/** Lets the job end with the command's exit code. A job that does not end soon is cancelled. */
+export async function release({ berth, job, run, interrupts }: ActiveRun): Promise<void> {
+  const { signal } = interrupts;
+  try {
+    const target = await sshTarget(berth, job.job_id, signal);
+    await askScript(target, { script: releaseScript(run.id), signal });
+    await berth.jobs.wait(job.job_id, { until: "ended", timeoutMs: 20_000, signal });
+  } catch {
+    await berth.jobs.cancel(job.job_id);
+  }
+}
+
+/** The job ended while the connection was away. */
+export class JobEnded extends Error {
+  readonly job: Job;
+
+  constructor(job: Job) {
+    super("The job ended");
+    this.job = job;
+  }
+}
+
+const mostOutageMs = 10 * 60_000;
+const longestDelayMs = 10_000;
+
+/** Does the work over one connection after the other until it is done. */
+async function overConnections<Value>(active: ActiveRun, work: (target: SshTarget) => Promise<Value>): Promise<Value> {
+  const { berth, job, interrupts } = active;
+  const { signal } = interrupts;
+  let lostAt: number | undefined;
+  for (let delayMs = 500; ; delayMs = Math.min(delayMs * 2, longestDelayMs)) {
+    try {
+      const latest = await berth.jobs.get(job.job_id, { signal });
+      if (isEnded(latest.status)) throw new JobEnded(latest);
+      return await work(await sshTarget(berth, job.job_id, signal));
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      if (!isOutage(error)) throw error;
+      if (lostAt === undefined)
+        say(`The connection to ${calledJob(job)} was lost: ${printable(error.message)}. Trying again.`);
+      lostAt ??= performance.now();
+      if (performance.now() - lostAt > mostOutageMs) throw outage(job);
+    }
+    await pause(delayMs, signal);
+  }
+}
+
+function isOutage(error: unknown): error is Error {
+  return error instanceof ConnectionLost || error instanceof UnreachableError || error instanceof UnavailableError;
+}
+
+function outage(job: Job): CliError {
+  const hint = `The job goes on. Come back with: berth run --attach ${jobWord(job)}`;
+  return new CliError(`${calledJob(job)} cannot be reached for 10 minutes`, exitCodes.unreachable, hint);
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    function done() {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    }
+    signal.addEventListener("abort", done);
+  });
+}
+
+function megabytes(bytes: number): string {
+  return bytes < 1_000_000 ? `${Math.ceil(bytes / 1000)} kB` : `${Math.round(bytes / 1_000_000)} MB`;
+}

@@ -1,0 +1,114 @@
+import { shellWord } from "../text.ts";
+
+/** Where a run keeps its files in the job, as the job's shells see it. The id is ours: 8 hexadecimal digits. */
+function runDirectory(id: string): string {
+  return `"\${WORKSPACE:-$HOME}/.berth-run/${id}"`;
+}
+
+/** Seconds for which an ended command waits to be read before the job ends by itself. */
+const graceSeconds = 600;
+
+/** The first line of every answer. Whatever a login prints before it is skipped. */
+export function startMark(id: string): string {
+  return `berth-run ${id}`;
+}
+
+/**
+ * Returns the command of the job: it waits for the files of the directory, then becomes the script that starts the user's
+ * command. The user's command is in it as a word that does nothing, for `berth show`.
+ */
+export function waitingCommand(id: string, command: string): string {
+  const shown = command.length > 150 ? `${command.slice(0, 150)}…` : command;
+  return `: ${shellWord(shown)}; d=${runDirectory(id)}; until [ -e "$d/go" ]; do sleep 1; done; exec sh "$d/go"`;
+}
+
+/** Returns the script that makes the directories and tells where they are, whether the command was started, and if there is rsync. */
+export function probeScript(id: string, directory: string): string {
+  return `w="\${WORKSPACE:-$HOME}"; d=${runDirectory(id)}
+mkdir -p "$d" "$w/${directory}" || exit 1
+echo; echo "${startMark(id)}"; echo "$w"
+if [ -e "$d/go" ]; then echo started; else echo new; fi
+if command -v rsync >/dev/null 2>&1; then echo rsync; else echo tar; fi`;
+}
+
+/** Returns the script that unpacks a tar stream into the directory of the run. */
+export function unpackScript(directory: string): string {
+  return `tar -xof - -C "\${WORKSPACE:-$HOME}/${directory}"`;
+}
+
+/** Returns the script that packs the paths in its arguments. */
+export function packScript(directory: string): string {
+  return `cd "\${WORKSPACE:-$HOME}/${directory}" && tar -cf - -- "$@"`;
+}
+
+/** Returns the script that prints \`y\` or \`n\` for each path in its arguments: whether it exists. */
+export function existScript(id: string, directory: string): string {
+  return `echo; echo "${startMark(id)}"; cd "\${WORKSPACE:-$HOME}/${directory}" || exit 1
+for p; do if [ -e "$p" ] || [ -L "$p" ]; then echo y; else echo n; fi; done`;
+}
+
+/** Returns the script that stores its input as the script \`go\`, unless there is one: the command starts once. */
+export function startScript(id: string): string {
+  return `d=${runDirectory(id)}; [ -e "$d/go" ] || { cat >"$d/go.$$" && mv "$d/go.$$" "$d/go"; }`;
+}
+
+/** Returns the script that lets the job end. */
+export function releaseScript(id: string): string {
+  return `: >${runDirectory(id)}/release`;
+}
+
+interface GoOptions {
+  readonly id: string;
+  readonly directory: string;
+  readonly command: string;
+  /** The job stays until its time is over, so that files can be fetched. */
+  readonly stays: boolean;
+}
+
+/** Returns the script that runs the command. Its outputs and its exit code go to files, and to the job's log. */
+export function goScript({ id, directory, command, stays }: GoOptions): string {
+  return `w="\${WORKSPACE:-$HOME}"; d=${runDirectory(id)}
+cd "$w/${directory}" || exit 255
+: >"$d/err" && : >"$d/out" || exit 255
+follow() {
+${followBody("")}
+}
+(follow 0 0) &
+log=$!
+"\${SHELL:-/bin/sh}" -c ${shellWord(command)} </dev/null >"$d/out" 2>"$d/err"
+code=$?
+echo "$code" >"$d/code.new" && mv "$d/code.new" "$d/code"
+wait "$log"
+i=0
+until [ -e "$d/release" ] || [ "$i" -ge ${stays ? 100_000_000 : graceSeconds} ]; do sleep 1; i=$((i+1)); done
+rm -rf "$d"
+exit "$code"
+`;
+}
+
+/**
+ * Returns the script that follows the outputs of the command from two offsets, in frames: \`o 5\` and \`e 5\` come before
+ * 5 bytes of an output, \`k\` is a sign of life, and \`x 0\` is the exit code.
+ */
+export function followScript(id: string): string {
+  return `d=${runDirectory(id)}
+echo; echo "${startMark(id)}"
+until [ -e "$d/out" ]; do [ -e "$d/go" ] || { echo gone; exit 0; }; echo k || exit 1; sleep 1; done
+${followBody("frames")}`;
+}
+
+/** The size is read before the end is looked for in the next turn, so a turn that begins after the end prints all. */
+function followBody(mode: "" | "frames"): string {
+  const frame = (name: string) => (mode === "" ? "" : `echo "${name} $((n-$${name}))" || exit 1; `);
+  return `o=$1; e=$2; i=0
+while :; do
+  c=; if [ -e "$d/code" ]; then c=$(cat "$d/code"); fi
+  n=$(($(wc -c <"$d/out"))) || exit 1
+  if [ "$n" -gt "$o" ]; then ${frame("o")}tail -c +$((o+1)) "$d/out" | head -c $((n-o)); o=$n; fi
+  n=$(($(wc -c <"$d/err"))) || exit 1
+  if [ "$n" -gt "$e" ]; then ${frame("e")}tail -c +$((e+1)) "$d/err" | head -c $((n-e)); e=$n; fi
+  if [ -n "$c" ]; then ${mode === "" ? "" : 'echo "x $c"; '}exit 0; fi
+  i=$((i+1)); if [ $((i%40)) -eq 0 ]; then ${mode === "" ? ":" : "echo k || exit 1"}; fi
+  sleep 0.5 2>/dev/null || sleep 1
+done`;
+}
