@@ -21,7 +21,9 @@ export async function readWaiting(
   { pool, granted, held }: Pick<Ledger, "pool" | "granted" | "held">,
   named: readonly Environment[],
 ): Promise<WaitingList> {
-  const occupied = new Set([...granted, ...held].map(({ uid }) => uid));
+  const occupied = new Set<string>();
+  for (const { uid } of granted) occupied.add(uid);
+  for (const { uid } of held) occupied.add(uid);
   const { candidates: proposed, ...rest } = await readLines(ctx, pool.type, pool.reach.last, occupied);
   const candidates = new Map(proposed.map((candidate) => [candidate.uid, candidate]));
   const isUnknown = ({ uid }: { uid: string }) => !candidates.has(uid) && !named.some((record) => record.uid === uid);

@@ -1,0 +1,113 @@
+import type { Need } from "./free-units.ts";
+import { allNodes, type PlanInput, type Waiting } from "./plan.ts";
+
+/*
+ * Planner and forecast without any shortcut: each step goes through all machines and all jobs again. Tests compare the
+ * results of plan.ts and forecast.ts with these.
+ */
+
+export interface PlainNode {
+  readonly name: string | null;
+  readonly zone: string | null;
+  free: number;
+}
+
+export interface PlainShare {
+  /** Of two that end at the same time, the one that began earlier counts first. */
+  readonly number: number;
+  readonly node: number;
+  readonly units: number;
+  readonly endsAt: number;
+}
+
+export interface PlainReservation {
+  readonly startsAt: number;
+  readonly nodes: readonly number[];
+  readonly needed: number;
+  /** Units by node that come free until then. */
+  readonly released: ReadonlyMap<number, number>;
+}
+
+type Ordered = Pick<Waiting, "owner"> & { readonly rank: number };
+
+export function plainNodes(input: PlanInput) {
+  const { nodes, unpinned } = allNodes(input);
+  return { nodes: nodes.map((node): PlainNode => ({ ...node, free: Math.max(0, node.free) })), unpinned };
+}
+
+/** The fullest machines that fit, those that are there before those still to be made, then the first ones. */
+export function plainFind(nodes: readonly PlainNode[], need: Need, isAllowed: (node: number) => boolean = () => true) {
+  const isInZone = ({ zone }: PlainNode) => need.zone === null || zone === null || zone === need.zone;
+  const kind = ({ name }: PlainNode) => (name === null ? 1 : 0);
+  const fitting = [...nodes.entries()].filter(
+    ([index, node]) => node.free >= need.units && isInZone(node) && isAllowed(index),
+  );
+  fitting.sort(([a, one], [b, other]) => kind(one) - kind(other) || one.free - other.free || a - b);
+  return fitting.length < need.machines ? undefined : fitting.slice(0, need.machines).map(([index]) => index);
+}
+
+/** The head, then the owner with the fewest units, then the one who used less, then the oldest. */
+export function plainFirst<T extends Ordered>(
+  jobs: readonly T[],
+  head: T | undefined,
+  units: ReadonlyMap<string, number>,
+  used: ReadonlyMap<string, number>,
+): T | undefined {
+  if (head && jobs.includes(head)) return head;
+  const of = (known: ReadonlyMap<string, number>, { owner }: T) => known.get(owner) ?? 0;
+  return jobs.toSorted((a, b) => of(units, a) - of(units, b) || of(used, a) - of(used, b) || a.rank - b.rank)[0];
+}
+
+/** `notBefore`: no share is counted on before this. */
+export function plainReserve(
+  nodes: readonly PlainNode[],
+  shares: readonly PlainShare[],
+  need: Need,
+  { now, notBefore }: { readonly now: number; readonly notBefore: number },
+): PlainReservation | undefined {
+  const free = nodes.map((node) => ({ ...node }));
+  let found = plainFind(free, need);
+  let last: PlainShare | undefined;
+  for (const share of shares.toSorted((a, b) => a.endsAt - b.endsAt || a.number - b.number)) {
+    if (found) break;
+    (free[share.node] as PlainNode).free += share.units;
+    last = share;
+    found = plainFind(free, need);
+  }
+  if (!found) return undefined;
+  const timeOf = ({ endsAt }: PlainShare) => Math.max(endsAt, notBefore);
+  const released = new Map<number, number>();
+  for (const share of last ? shares : []) {
+    const later = last && (timeOf(share) - timeOf(last) || share.number - last.number);
+    if (later !== undefined && later <= 0) released.set(share.node, (released.get(share.node) ?? 0) + share.units);
+  }
+  return { startsAt: last ? timeOf(last) : now, nodes: found, needed: need.units, released };
+}
+
+/** A job may pass on other machines, until the reserved start, or beside what that needs. */
+export function plainPasses(
+  reserved: PlainReservation | undefined,
+  nodes: readonly PlainNode[],
+  need: Need,
+  endsAt: number,
+): (node: number) => boolean {
+  return (node) => {
+    if (!reserved?.nodes.includes(node) || endsAt <= reserved.startsAt) return true;
+    return (nodes[node]?.free ?? 0) + (reserved.released.get(node) ?? 0) - need.units >= reserved.needed;
+  };
+}
+
+export function addTo(sums: Map<string, number>, owner: string, amount: number): void {
+  sums.set(owner, (sums.get(owner) ?? 0) + amount);
+}
+
+export interface PlainJob extends Pick<Waiting, "uid" | "owner" | "size"> {
+  readonly rank: number;
+  readonly need: Need;
+  readonly comesAt: number;
+}
+
+export function plainJobs(input: PlanInput): PlainJob[] {
+  const oldest = input.waiting.toSorted((a, b) => a.queuedAt - b.queuedAt || (a.uid < b.uid ? -1 : 1));
+  return oldest.map((one, rank) => ({ ...one, rank, need: { ...one.size, zone: one.zone }, comesAt: -Infinity }));
+}
