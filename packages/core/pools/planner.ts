@@ -47,7 +47,8 @@ export async function planPools(ctx: PlannerContext, looks: readonly Look[]): Pr
       });
     } else ctx.log.error("unknown key in message", { look: look.slice(0, 200) });
   }
-  // Behind all plans of the batch, so that no grant waits for a forecast. The next plan makes one that is left out.
+  // The batch makes its forecasts after all plans, so no grant of it waits for one. A message of its own would have to
+  // read and parse the whole ledger again. The next plan makes a forecast that is left out.
   for (const makeForecast of forecasts) {
     if (ctx.clock.monotonic() - startedAt > FORECAST_WITHIN_MS) break;
     await makeForecast();
