@@ -26,6 +26,8 @@ export interface CliFixture {
   readonly running: StackProcess;
   /** Where the command line keeps its state. */
   readonly state: string;
+  /** The variables of every command. */
+  readonly environment: Readonly<Record<string, string>>;
   readonly berth: Berth;
   run(...words: string[]): Promise<CliAnswer>;
   runWith(options: RunOptions, ...words: string[]): Promise<CliAnswer>;
@@ -53,6 +55,7 @@ export async function openCliFixture(settings: Readonly<Record<string, string>> 
     stack,
     running,
     state,
+    environment,
     berth: new Berth({ url, key }),
     start,
     runWith: (options, ...words) => start(options, ...words).ended,

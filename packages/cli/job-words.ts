@@ -16,6 +16,11 @@ export function machineOf({ gpu_count, gpu_type, instance_type }: JobSummary): s
   return printable(gpu_count === 0 ? instance_type : `${gpu_count} × ${gpu_type} (${instance_type})`);
 }
 
+/** Returns the same for a column of a table. */
+export function shortMachine({ gpu_count, gpu_type, instance_type }: JobSummary): string {
+  return gpu_count === 0 ? instance_type : `${gpu_count} × ${gpu_type}`;
+}
+
 /** Returns the state of a job in one line. */
 export function statusLine(job: Job): string {
   const place = job.queue_position === null ? "" : ` #${job.queue_position}`;

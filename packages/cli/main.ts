@@ -1,6 +1,7 @@
 import { proposeCompletions, run } from "@stricli/core";
 import { app } from "./app.ts";
 import { exitCodes } from "./failure.ts";
+import { wrapped } from "./terminal.ts";
 import { splitAtDashes } from "./words-after-dashes.ts";
 
 const { stdout, stderr } = process;
@@ -14,7 +15,7 @@ for (const stream of [stdout, stderr]) {
 }
 
 // stricli prints an empty line for a command that ends with a code and without words.
-const quiet = { write: (text: string) => text.trim() === "" || stderr.write(text) };
+const quiet = { write: (text: string) => text.trim() === "" || stderr.write(wrapped(text)) };
 const typed = process.argv.slice(2);
 const host = { stdout, stderr: quiet, env: process.env, exitCode: null as number | string | null };
 

@@ -1,4 +1,5 @@
 import { exitCodes, QuietExit } from "./failure.ts";
+import { wrapWords } from "./layout.ts";
 import { jsonText, printable } from "./text.ts";
 
 const { stdout, stderr, stdin, env } = process;
@@ -15,7 +16,12 @@ export function outJson(value: unknown): void {
 
 /** Words for people. */
 export function say(text: string): void {
-  if (env.BERTH_QUIET !== "1") stderr.write(`${text.split("\n").map(printable).join("\n")}\n`);
+  if (env.BERTH_QUIET !== "1") stderr.write(`${wrapped(text.split("\n").map(printable).join("\n"))}\n`);
+}
+
+/** Breaks lines between words where standard error is a terminal. */
+export function wrapped(text: string): string {
+  return stderr.isTTY ? wrapWords(text, stderr.columns) : text;
 }
 
 /** Reports whether questions may be asked. */

@@ -27,24 +27,6 @@ export function printableLog(text: string): string {
   return withoutSequences.replace(/[^\P{C}\n\r\t\u200C\u200D]|[\u2028\u2029]/gu, "\uFFFD");
 }
 
-/** Lays rows out in columns. The last column is cut where the terminal ends. */
-export function table(rows: readonly (readonly string[])[], columns = Number.POSITIVE_INFINITY): string {
-  const clean = rows.map((row) => row.map((cell) => printable(cell)));
-  const widths = (clean[0] ?? []).map((_, at) => Math.max(...clean.map((row) => (row[at] ?? "").length)));
-  const lines = clean.map((row) =>
-    row
-      .map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at] ?? 0)))
-      .join("  ")
-      .trimEnd(),
-  );
-  return lines.map((line) => `${cut(line, columns)}\n`).join("");
-}
-
-/** Cuts a line, and marks that it was cut. */
-export function cut(line: string, columns: number): string {
-  return line.length <= columns ? line : `${line.slice(0, Math.max(0, columns - 1))}…`;
-}
-
 /** Returns a time span in the two largest units that matter. */
 export function timeSpan(ms: number): string {
   const minutes = Math.max(0, Math.round(ms / 60_000));

@@ -4,8 +4,8 @@ import type { Job } from "../sdk/jobs.ts";
 import { exitCodes, QuietExit } from "./failure.ts";
 import { forgetJob } from "./job-entries.ts";
 import { jobWord, statusLine } from "./job-words.ts";
+import { cut } from "./layout.ts";
 import { canRewriteLine, outJson, say } from "./terminal.ts";
-import { cut } from "./text.ts";
 
 export interface WatchOptions {
   readonly until: "active" | "ended";

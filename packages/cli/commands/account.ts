@@ -1,12 +1,13 @@
 import { Berth } from "../../sdk/berth.ts";
 import { connect } from "../connect.ts";
 import { CliError, exitCodes } from "../failure.ts";
+import { table } from "../layout.ts";
 import { findLocalStack } from "../local-stack.ts";
 import { withLock } from "../lock.ts";
 import { logIn, sourceFor } from "../log-in.ts";
 import { readProfiles, removeProfile, saveProfile } from "../profiles.ts";
 import { out, outJson, readInput, say } from "../terminal.ts";
-import { printable, shellWord, table, timeSpan } from "../text.ts";
+import { printable, shellWord, timeSpan } from "../text.ts";
 
 interface LoginFlags {
   readonly keyStdin: boolean;

@@ -1,6 +1,6 @@
 import { connect } from "../connect.ts";
+import { table } from "../layout.ts";
 import { out, outJson, outputColumns } from "../terminal.ts";
-import { table } from "../text.ts";
 
 /** Prints how many GPUs of each type are free. */
 export async function availability({ json }: { readonly json: boolean }): Promise<void> {

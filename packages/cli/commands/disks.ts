@@ -3,8 +3,9 @@ import type { DiskRequested } from "../../sdk/disks.ts";
 import { collect } from "../collect.ts";
 import { connect } from "../connect.ts";
 import { CliError, exitCodes } from "../failure.ts";
+import { table } from "../layout.ts";
 import { ask, isInteractive, out, outJson, outputColumns, say } from "../terminal.ts";
-import { printable, printableLog, table } from "../text.ts";
+import { printable, printableLog } from "../text.ts";
 
 interface JsonFlags {
   readonly json: boolean;

@@ -1,7 +1,8 @@
 import { collect } from "../collect.ts";
 import { connect } from "../connect.ts";
+import { table } from "../layout.ts";
 import { out, outJson, outputColumns } from "../terminal.ts";
-import { printable, table } from "../text.ts";
+import { printable } from "../text.ts";
 
 interface JsonFlags {
   readonly json: boolean;

@@ -4,9 +4,10 @@ import { collect } from "../collect.ts";
 import { connect } from "../connect.ts";
 import { CliError, exitCodes } from "../failure.ts";
 import { liveStatuses, shortId } from "../find-job.ts";
-import { machineOf, timeLeft } from "../job-words.ts";
+import { shortMachine, timeLeft } from "../job-words.ts";
+import { table, withoutEmptyColumns } from "../layout.ts";
 import { out, outJson, outputColumns, say } from "../terminal.ts";
-import { printable, table } from "../text.ts";
+import { printable } from "../text.ts";
 
 interface ListFlags {
   readonly all: boolean;
@@ -26,8 +27,9 @@ export async function list({ all, status, json }: ListFlags): Promise<void> {
   if (json) return outJson(jobs);
   if (jobs.length === 0)
     return say(isWhole ? "You have no jobs." : "You have no live jobs. See all with: berth ls --all");
-  const header = ["ID", "NAME", "STATUS", "MACHINE", "DISK", "TIME", "REASON"];
-  out(table([header, ...jobs.map(row)], outputColumns()));
+  const rows = [["ID", "NAME", "STATUS", "MACHINE", "DISK", "TIME", "REASON"], ...jobs.map(row)];
+  // Programs count columns, so a pipe gets all of them.
+  out(table(process.stdout.isTTY ? withoutEmptyColumns(rows) : rows, outputColumns()));
 }
 
 /** The live ones, and those that failed or were cancelled in the last hour. */
@@ -41,7 +43,15 @@ async function usualJobs(berth: Berth): Promise<JobSummary[]> {
 function row(job: JobSummary): string[] {
   const place = job.queue_position === null ? "" : ` #${job.queue_position}`;
   const reason = job.status_reason ?? job.warning ?? "";
-  return [shortId(job), job.name, `${job.status}${place}`, machineOf(job), job.disk_name ?? "-", timeLeft(job), reason];
+  return [
+    shortId(job),
+    job.name,
+    `${job.status}${place}`,
+    shortMachine(job),
+    job.disk_name ?? "-",
+    timeLeft(job),
+    reason,
+  ];
 }
 
 const allStatuses: readonly JobStatus[] = [...liveStatuses, "completed", "expired", "cancelled", "failed"];

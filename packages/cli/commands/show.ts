@@ -2,8 +2,9 @@ import type { Job } from "../../sdk/jobs.ts";
 import { connect } from "../connect.ts";
 import { findJob } from "../find-job.ts";
 import { calledJob, jobWord, machineOf, statusLine } from "../job-words.ts";
+import { table } from "../layout.ts";
 import { out, outJson, outputColumns } from "../terminal.ts";
-import { printable, table, timeSpan } from "../text.ts";
+import { printable, timeSpan } from "../text.ts";
 
 /** Prints all that is known of a job. */
 export async function show({ json }: { readonly json: boolean }, word?: string): Promise<void> {

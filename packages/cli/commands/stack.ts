@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Checkout, findCheckout, prepareHome } from "../checkout.ts";
 import { CliError, exitCodes, QuietExit } from "../failure.ts";
+import { table } from "../layout.ts";
 import { findStackProcess, type StackProcess } from "../local-stack.ts";
 import { isRunning, signalProcess } from "../process-identity.ts";
 import { lastLines, logSize, readLog } from "../stack-log.ts";
 import { type SpawnedStack, spawnStack } from "../stack-process.ts";
 import { interruptSignal, out, outJson, say } from "../terminal.ts";
-import { printableLog, table } from "../text.ts";
+import { printableLog } from "../text.ts";
 
 interface JsonFlags {
   readonly json: boolean;

@@ -5,11 +5,13 @@ import { connect } from "../connect.ts";
 import { exitCodes, QuietExit } from "../failure.ts";
 import { gatherSettings, type SettingsFlags } from "../gather-settings.ts";
 import { rememberKey } from "../job-entries.ts";
+import { planLines } from "../job-plan.ts";
 import { calledJob, jobWord, machineOf } from "../job-words.ts";
 import { ownSshKey } from "../ssh-key.ts";
-import { submitRequest } from "../submit-request.ts";
-import { interruptSignal, out, outJson, say } from "../terminal.ts";
-import { printable, timeSpan } from "../text.ts";
+import { type JobSettings, submitRequest } from "../submit-request.ts";
+import { interruptSignal, isInteractive, out, outJson, say } from "../terminal.ts";
+import { printable } from "../text.ts";
+import type { WizardOptions } from "../up-wizard.ts";
 import { detached, watchJob } from "../watch-job.ts";
 import { describeJob } from "./show.ts";
 
@@ -21,10 +23,11 @@ interface UpFlags extends SettingsFlags {
 
 /** Submits a job and waits until it is active. */
 export async function up(flags: UpFlags, name?: string): Promise<void> {
+  const given = await gatherSettings(flags, name);
   const berth = await connect();
-  const request = submitRequest(await gatherSettings(flags, name));
-  if (flags.dryRun) return estimate(berth, request, flags.json);
   const signal = interruptSignal();
+  const request = submitRequest(await withAnswers(berth, given, { signal, isDryRun: flags.dryRun }));
+  if (flags.dryRun) return estimate(berth, request, flags.json);
   // Ctrl-C now would leave it open whether there is a job, so the answer is waited for.
   const { publicKey } = ownSshKey();
   const { job_id, warning } = await berth.jobs.submit({ ...request, ssh_public_keys: [publicKey] });
@@ -39,6 +42,13 @@ export async function up(flags: UpFlags, name?: string): Promise<void> {
   if (isEnded(started.status) && started.status !== "completed") throw new QuietExit(exitCodes.failed);
 }
 
+/** On a terminal, settings without a type are completed by questions. */
+async function withAnswers(berth: Berth, given: JobSettings, options: WizardOptions): Promise<JobSettings> {
+  if (given.type !== undefined || !isInteractive()) return given;
+  const { completeSettings } = await import("../up-wizard.ts");
+  return completeSettings(berth, given, options);
+}
+
 function showStart(job: Job, json: boolean): void {
   if (json) outJson(job);
   if (!json) out(`${job.job_id}\n`);
@@ -48,16 +58,5 @@ function showStart(job: Job, json: boolean): void {
 async function estimate(berth: Berth, request: SubmitJob, json: boolean): Promise<void> {
   const found = await berth.jobs.estimate(request);
   if (json) return outJson(found);
-  const gpus = request.gpu_count ?? 0;
-  const hours = request.duration_hours ?? 1;
-  const cost = gpus > 0 ? `${gpus} × ${hours} h = ${gpus * hours} GPU-hours` : `${hours} h without GPUs`;
-  const lines = [`${request.instance_type}: ${cost}`, printable(found.reason)];
-  if (found.estimated_start_time !== null) {
-    lines.push(`Starts in ${timeSpan(Date.parse(found.estimated_start_time) - Date.now())}, as estimated`);
-  }
-  for (const { gpu_count, estimated_start_time } of found.alternatives) {
-    if (estimated_start_time === null) continue;
-    lines.push(`${gpu_count} GPUs would start in ${timeSpan(Date.parse(estimated_start_time) - Date.now())}`);
-  }
-  out(`${lines.join("\n")}\n`);
+  out(`${planLines(request, found).join("\n")}\n`);
 }
