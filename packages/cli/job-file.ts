@@ -44,7 +44,7 @@ export function parseJobFile(text: string, path: string): JobSettings {
     if (!(error instanceof FileProblem)) throw error;
     const { line, col } = lines.linePos(error.offset);
     const words = `${printable(path)}, line ${line}, column ${col}: ${printable(error.message)}`;
-    throw new CliError(words, exitCodes.usage, "The keys are in: berth help files");
+    throw new CliError(words, exitCodes.usage, "The keys are the flags of: berth up --help");
   }
 }
 
