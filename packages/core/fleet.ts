@@ -37,6 +37,14 @@ export const sharedType = {
 
 const allTypes: readonly InstanceType[] = [...instanceTypes, sharedType];
 
+const gpuCounts = [1, 2, 4, 8, 16];
+
+/** Returns the numbers of GPUs that a job may have of a type: a part of a machine, all of it, or two machines of 8. */
+export function countOptions({ gpus }: InstanceType): number[] {
+  if (gpus === 0) return [0];
+  return gpuCounts.filter((count) => count <= gpus || (count === 16 && gpus === 8));
+}
+
 /** Every pool there may be. */
 export const poolTypes: readonly string[] = allTypes.map(({ pool }) => pool);
 

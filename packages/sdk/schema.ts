@@ -189,7 +189,7 @@ export interface components {
         Availability: {
             /** @description Numbers for each GPU type. */
             availability: {
-                [key: string]: components["schemas"]["GpuCapacity"];
+                [key: string]: components["schemas"]["GpuAvailability"];
             };
             /**
              * Format: date-time
@@ -505,6 +505,30 @@ export interface components {
         ExtendJob: {
             /** @description Number of hours to add. */
             extension_hours: number;
+        };
+        GpuAvailability: {
+            /** @description The type of GPU. */
+            gpu_type: string;
+            /** @description Number of entries in all. */
+            total: number;
+            /** @description Number of GPUs that are free now. A machine that is down has none. */
+            available: number;
+            /** @description Number of GPUs in use by jobs. */
+            in_use: number;
+            /** @description Number of GPUs that waiting jobs asked for. */
+            queued: number;
+            /** @description Number of GPUs in one machine. */
+            max_per_node: number;
+            /** @description Whether jobs of this type start now. They may be submitted in any case. */
+            open: boolean;
+            /** @description Why no job of this type starts now. Null while they do. */
+            closed_reason: string | null;
+            /** @description Number of GPUs that are free on one machine, at most. */
+            largest_free: number;
+            /** @description The values of `gpu_count` that a job of this type may have. */
+            count_options: number[];
+            /** @description Number of machines that its node group could still make. Their GPUs count as free. */
+            scalable: number;
         };
         GpuCapacity: {
             /** @description The type of GPU. */

@@ -39,7 +39,14 @@ test("availability has the documented keys in their order, types sorted, and cou
 
   const text = await textOf(world, key, "/v1/gpu/availability");
 
-  const { a100: _, ...present } = byType;
+  const open = { open: true, closed_reason: null };
+  const { a100: _, ...present } = {
+    ...byType,
+    a10g: { ...byType.a10g, ...open, largest_free: 2, count_options: [1, 2, 4], scalable: 0 },
+    "cpu-x86": { ...byType["cpu-x86"], ...open, largest_free: 0, count_options: [0], scalable: 0 },
+    h100: { ...h100, ...open, largest_free: 8, count_options: [1, 2, 4, 8, 16], scalable: 0 },
+    "t4-small": { ...byType["t4-small"], ...open, largest_free: 1, count_options: [1], scalable: 0 },
+  };
   expect(text.replace(stamp, "")).toBe(`{"availability":${JSON.stringify(present)},`);
   expect(text).toMatch(stamp);
   expect(await textOf(world, other, "/v1/gpu/availability")).toBe(text);
@@ -70,6 +77,43 @@ test("a type without machines is shown only where a node group makes some, or in
     ["b200", "h100"],
     ["b200", "h100"],
   ]);
+});
+
+test("availability says what one machine has free, why a type is closed, and what could still be made, by one read", async () => {
+  const nodeGroups = [{ pool: "h100", mostNodes: 5, startupMs: 600_000, zones: [] }];
+  const settings = { nodeGroups, adminUsers: ["developer"] };
+  const batches: number[] = [];
+  const world = await httpWorld({
+    nodes: nodesOf({ h100: 2, l4: 1 }),
+    settings,
+    wrap: (ports) => {
+      const getMany: typeof ports.table.getMany = (keys) => {
+        batches.push(keys.length);
+        return ports.table.getMany(keys);
+      };
+      return { ...ports, table: { ...ports.table, getMany } };
+    },
+  });
+  const key = await world.login();
+  await submitJob(world, key, { gpu_count: 2 });
+  await submitJob(world, key, { instance_type: "g6.12xlarge", gpu_count: 1 });
+  await world.advance(61_000);
+  const types = async () => JSON.parse(await textOf(world, key, "/v1/gpu/availability")).availability;
+
+  const [before, asked] = [await types(), batches.splice(0)];
+  await world.request("POST", "/v1/admin/admission/pause", { key, body: {} });
+  await world.advance(61_000);
+
+  expect(before.h100).toMatchObject({ available: 38, largest_free: 8, open: true, closed_reason: null, scalable: 3 });
+  expect(before.l4).toMatchObject({ available: 3, largest_free: 3, count_options: [1, 2, 4], scalable: 0 });
+  expect(asked).toHaveLength(1);
+  expect((await types()).h100).toMatchObject({
+    available: 0,
+    largest_free: 0,
+    open: false,
+    closed_reason: "No new H100 jobs are started at the moment: paused by the operator",
+    scalable: 3,
+  });
 });
 
 test("status has the documented keys in their order, and its sums are those of the types", async () => {

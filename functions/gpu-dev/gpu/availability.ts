@@ -4,9 +4,9 @@ import { readCapacity } from "#core/pools/availability.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { GpuCapacity, toGpuCapacities } from "./wire.ts";
+import { GpuAvailability, toGpuAvailability } from "./wire.ts";
 
-const Availability = z.object({ availability: z.record(z.string(), GpuCapacity), timestamp: Timestamp });
+const Availability = z.object({ availability: z.record(z.string(), GpuAvailability), timestamp: Timestamp });
 
 export const endpoint = gpuDev.get(
   "/v1/gpu/availability",
@@ -19,7 +19,7 @@ export const endpoint = gpuDev.get(
   async ({ ctx }) => {
     const { pools, countedAt } = await readCapacity(ctx);
     const present = pools.filter(({ hasMachines }) => hasMachines);
-    return { availability: toGpuCapacities(present), timestamp: wholeSeconds(countedAt) };
+    return { availability: toGpuAvailability(present), timestamp: wholeSeconds(countedAt) };
   },
 );
 

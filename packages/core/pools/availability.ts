@@ -7,6 +7,7 @@ import { isNewer } from "../unreadable.ts";
 import { type EstimateErrors, estimateErrorsKey, estimateErrorsOf } from "./estimate-errors.ts";
 import { groupOf } from "./groups.ts";
 import { parsePool } from "./parse.ts";
+import type { Closure } from "./plan.ts";
 
 export interface Capacity {
   readonly pool: string;
@@ -16,6 +17,12 @@ export interface Capacity {
   readonly available: number;
   readonly inUse: number;
   readonly queued: number;
+  /** GPUs that are free on one machine, at most. */
+  readonly largestFree: number;
+  /** Machines that its node group may still make. */
+  readonly makeable: number;
+  /** Why it starts nothing new; null: it does. */
+  readonly closed: Closure | null;
   /** Environments, of all owners. */
   readonly activeCount: number;
   /** Whether there are machines of this type, or a node group makes some. */
@@ -60,7 +67,7 @@ function capacityOf(ctx: Context, items: readonly Item[]): CapacityReport {
   const pools = counted.map((pool): Capacity => {
     const gpusPerMachine = instanceTypes.find((type) => type.pool === pool.type)?.gpus ?? 0;
     const gpus = (units: number) => (gpusPerMachine > 0 ? units : 0);
-    const { total, free, inUse, waiting, waitingUnits, preparing, active } = pool.summary;
+    const { total, free, mostFree, makeable = 0, inUse, waiting, waitingUnits, preparing, active } = pool.summary;
     return {
       pool: pool.type,
       hasMachines: total > 0 || inUse > 0 || groupOf(ctx, pool.type) !== undefined,
@@ -68,6 +75,10 @@ function capacityOf(ctx: Context, items: readonly Item[]): CapacityReport {
       total: gpus(total),
       // Counted as by the plan: what still runs on a node that is gone is in use, but takes nothing from the others.
       available: pool.closed ? 0 : gpus(free),
+      // An earlier version wrote no list of what is free on single machines.
+      largestFree: pool.closed ? 0 : gpus(mostFree ? (mostFree[0] ?? 0) : Math.min(free, gpusPerMachine)),
+      makeable,
+      closed: pool.closed,
       inUse: gpus(inUse),
       queued: gpus(waitingUnits),
       activeCount: active,

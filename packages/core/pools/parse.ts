@@ -95,6 +95,7 @@ const summary = shape<PoolSummary>({
   total: number,
   free: number,
   mostFree: optional(listOf(count)),
+  makeable: optional(count),
   inUse: count,
   waiting: count,
   waitingUnits: count,

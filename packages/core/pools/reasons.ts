@@ -1,4 +1,4 @@
-import type { Place, ReasonCode } from "./plan.ts";
+import type { Closure, Place, ReasonCode } from "./plan.ts";
 
 type Words = (place: Pick<Place, "position" | "needed" | "available">, kind: string, unit: string) => string;
 
@@ -18,15 +18,18 @@ const words = {
     `Need ${needed} ${kind} ${unit}, and no machines that it could start on have them free - position #${position}`,
   behind: ({ position, needed }, kind, unit) =>
     `Need ${needed} ${kind} ${unit}, which are kept for those before it - position #${position}`,
-  drained: ({ position }, kind) =>
-    `No new ${kind} jobs are started at the moment: drained by the operator - position #${position}`,
-  paused: ({ position }, kind) =>
-    `No new ${kind} jobs are started at the moment: paused by the operator - position #${position}`,
+  drained: ({ position }, kind) => `${closedText("drained", kind)} - position #${position}`,
+  paused: ({ position }, kind) => `${closedText("paused", kind)} - position #${position}`,
   unreadable: ({ position, needed, available }, kind, unit) =>
     available > 0
       ? `Need ${needed} ${kind} ${unit}, more than those nodes can give whose records can be read - position #${position}`
       : `No new ${kind} jobs are started at the moment: a record of who has ${kind} capacity cannot be read - position #${position}`,
 } satisfies Record<ReasonCode, Words>;
+
+/** Says that the operator closed a type. */
+export function closedText(closed: Closure, pool: string): string {
+  return `No new ${pool.toUpperCase()} jobs are started at the moment: ${closed} by the operator`;
+}
 
 /** Why somebody waits, in words: `Need 8 H100 GPUs, only 3 available - position #1`. */
 export function reasonText(place: Pick<Place, "position" | "code" | "needed" | "available">, pool: string): string {

@@ -107,6 +107,8 @@ export interface PoolSummary {
   readonly free: number;
   /** See `Plan`; absent in what an earlier version wrote. */
   readonly mostFree?: readonly number[] | undefined;
+  /** Machines that its node group may still make; absent in what an earlier version wrote. */
+  readonly makeable?: number | undefined;
   readonly inUse: number;
   readonly waiting: number;
   readonly waitingUnits: number;

@@ -18,13 +18,13 @@ export function summarize(ctx: Context, ledger: Ledger, list: Lines, planned: Pl
     if (phase !== "stopping") inUse += size.machines * size.units;
   }
   const notYet = [...planned.places.map((place) => place.uid), ...granted.map((grant) => grant.uid)];
+  const { nodes: makeableNodes } = makeable(ctx, ledger);
   const sizes = new Map([...list.candidates, ...granted].map((one) => [one.uid, one.size]));
   return {
-    total:
-      sum(presentNodes(ledger).map((node) => node.units)) +
-      (unreadableNodes(ledger) + makeable(ctx, ledger).nodes) * units,
+    total: sum(presentNodes(ledger).map((node) => node.units)) + (unreadableNodes(ledger) + makeableNodes) * units,
     free: isBlind(ledger) ? 0 : planned.freeUnits,
     mostFree: isBlind(ledger) ? [] : planned.mostFree,
+    makeable: makeableNodes,
     inUse,
     waiting: notYet.length + list.behind.count,
     waitingUnits: sum(notYet.map((uid) => unitsOf(sizes.get(uid)))) + list.behind.units,

@@ -81,6 +81,7 @@ export const pool = {
     mostFree: many(8, () => 8),
     inUse: 1e6,
     waiting: 1e6,
+    makeable: 1e6,
     waitingUnits: 1e6,
     granted: 1e6,
     preparing: 1e6,

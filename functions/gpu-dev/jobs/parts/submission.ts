@@ -3,7 +3,7 @@ import type { NewDisk } from "#core/disks/create.ts";
 import { publicKeyOf } from "#core/environments/access/ssh-keys.ts";
 import { tooWeak, weakRsaBits } from "#core/environments/access/whole-key.ts";
 import type { Size } from "#core/environments/record/record.ts";
-import { findInstanceType, type InstanceType, instanceTypes, unitsPerNode } from "#core/fleet.ts";
+import { countOptions, findInstanceType, type InstanceType, instanceTypes, unitsPerNode } from "#core/fleet.ts";
 import { imageFault, imagePattern, LONGEST_IMAGE } from "#core/image-reference.ts";
 import type { Settings } from "#core/settings.ts";
 import { isReceiverUrl } from "#core/webhooks/receiver.ts";
@@ -180,7 +180,7 @@ export function sizeOf(body: Submission): Size {
 /** The same with fewer GPUs, as the type offers them. */
 export function smallerSizesOf(body: Submission): Size[] {
   const { gpus } = sizeOf(body);
-  const smaller = allowedCounts(typeOf(body.instance_type)).filter((count) => count < gpus);
+  const smaller = countOptions(typeOf(body.instance_type)).filter((count) => count < gpus);
   return smaller.map((count) => sizeOf({ ...body, gpu_count: count }));
 }
 
@@ -225,20 +225,12 @@ function contradictions(body: Submission): Contradiction[] {
   return found;
 }
 
-const gpuCounts = [1, 2, 4, 8, 16];
-
-/** Whole machines or a part of one; 16 only as two whole machines of 8. */
-function allowedCounts(type: InstanceType): number[] {
-  if (type.gpus === 0) return [0];
-  return gpuCounts.filter((count) => count <= type.gpus || (count === 16 && type.gpus === 8));
-}
-
 function fits(type: InstanceType, count: number): boolean {
-  return allowedCounts(type).includes(count);
+  return countOptions(type).includes(count);
 }
 
 function countsOf(type: InstanceType): string {
-  return `${type.name} offers ${allowedCounts(type).join(", ")} GPUs`;
+  return `${type.name} offers ${countOptions(type).join(", ")} GPUs`;
 }
 
 function numberIn(text: string | undefined): number | undefined {
