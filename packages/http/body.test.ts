@@ -50,13 +50,24 @@ test("what is JSON and no object is told so", async () => {
   }
 });
 
-test("what is no JSON is one problem that says nothing of the text", async () => {
-  for (const bad of ["{", '{"a":1,}', "{'a':1}", "{} //", "[".repeat(100_000)]) {
-    await expect(readObject(post(bad), strict)).rejects.toMatchObject({
-      situation: "badJson",
-      details: { fields: [{ type: "json_invalid", path: ["body"], message: "JSON decode error", input: {} }] },
-    });
-  }
+test.each([
+  ["{", " at line 1 column 2"],
+  ['{"a":1,}', " at line 1 column 8"],
+  ["{'a':1}", " at line 1 column 2"],
+  ["{} //", " at line 1 column 4"],
+  ['{\n  "a": 1,\n  "b": 2 secret\n}', " at line 3 column 10"],
+  ['{"a": "b\nc"}', " at line 1 column 9"],
+  ['{"a": "\\x"}', " at line 1 column 9"],
+  ['{"a": "é💥", b}', " at line 1 column 14"],
+  ['{"a": 01}', " at line 1 column 8"],
+  ['{"a": (line 9 column 9)', ""],
+  ['{"a": tru', ""],
+  ["[".repeat(100_000), ""],
+])("what is no JSON is one problem that says where and nothing of the text: %#", async (bad, place) => {
+  await expect(readObject(post(bad), strict)).rejects.toMatchObject({
+    situation: "badJson",
+    details: { fields: [{ type: "json_invalid", path: ["body"], message: `JSON decode error${place}`, input: {} }] },
+  });
 });
 
 test("what is not UTF-8 is refused in words, announced or not, and nothing is put in its place", async () => {

@@ -89,13 +89,15 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw badJson(cause);
+    // V8 ends most of these messages with the place, but not those that quote the text.
+    const [, place = ""] = /\((line \d+ column \d+)\)$/.exec(String(cause)) ?? [];
+    throw badJson(cause, "", place && ` at ${place}`);
   }
 }
 
 /** Without a text it is said in the words of the dialect. */
-function badJson(cause?: unknown, text = ""): Refusal {
-  return new Refusal("badJson", { fields: [badBody(text || "JSON decode error")], cause }, text);
+function badJson(cause?: unknown, text = "", place = ""): Refusal {
+  return new Refusal("badJson", { fields: [badBody(text || `JSON decode error${place}`)], cause }, text);
 }
 
 /** Returns the same refusal with a fixed text. Dialects that describe fields show the field instead. */

@@ -18,10 +18,8 @@ export function ignoredNames(schema: Schema | undefined, input: Readonly<Record<
 
 /** Returns names as an answer shows them. A client chose them, so other characters than those of names become `_`. */
 export function shownNames(names: readonly string[]): string[] {
-  const shown = names
-    .slice(0, 10 * MOST_NAMES)
-    .map((name) => name.slice(0, LONGEST_NAME).replace(/[^A-Za-z0-9_.-]/g, "_"));
-  return [...new Set(shown.filter((name) => name !== ""))].slice(0, MOST_NAMES);
+  const shown = names.map((name) => name.slice(0, LONGEST_NAME).replace(/[^\w.-]/g, "_"));
+  return [...new Set(shown)].filter((name) => name !== "").slice(0, MOST_NAMES);
 }
 
 /** Adds the header where names were ignored. */
