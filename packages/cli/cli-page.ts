@@ -25,6 +25,10 @@ or in \`logs -f\` detaches: the job goes on. Questions are asked on terminals on
 \`berth run\` and \`berth ssh NAME -- command\` end with the code of the command; 255 is a failure of \`berth\` or \`ssh\`.
 \`berth rsync\` ends with the code of rsync.
 
+\`cp\` and \`rsync\` take \`disk:NAME/path\` for a path on a disk; a job named \`disk\` is meant by its id there. If a job has
+the disk, the copy goes through that job. If none has it, an environment without GPUs is started for the copy, of the type that
+starts first. It ends seconds after the copy, also when the copy was killed, and after an hour at the latest.
+
 What it keeps is in \`$XDG_CONFIG_HOME/berth\`, else \`~/.config/berth\`, for you alone: the keys of your logins, an SSH key of
 its own, and the host keys of jobs. Keys go over \`https\` or to this machine. \`BERTH_URL\` and \`BERTH_API_KEY\`, or
 \`API_URL\` and \`API_KEY\`, win over the last login. \`BERTH_ACCESSIBLE=1\` and \`TERM=dumb\` keep it from rewriting a line,

@@ -68,12 +68,15 @@ export const cp = buildCommand({
     positional: {
       kind: "tuple",
       parameters: [
-        { parse: String, placeholder: "from", brief: "Path, or job:path" },
-        { parse: String, placeholder: "to", brief: "Path, or job:path" },
+        { parse: String, placeholder: "from", brief: "Path, job:path or disk:NAME/path" },
+        { parse: String, placeholder: "to", brief: "Path, job:path or disk:NAME/path" },
       ],
     },
   },
-  docs: { brief: "Copy files into a job or out of it", customUsage: ["[-r] data.csv job:", "job:results.csv ."] },
+  docs: {
+    brief: "Copy files into a job or a disk, or out of it",
+    customUsage: ["[-r] data.csv job:", "job:results.csv .", "[-r] data disk:NAME/"],
+  },
 });
 
 export const forward = buildCommand({

@@ -37,7 +37,11 @@ export const rsync = buildCommand({
   docs: {
     brief: "Run rsync between this machine and a job",
     fullDescription:
-      "Takes every option of rsync but -e. The exit code is rsync's. rsync has to be installed here and in the job.",
-    customUsage: ["[options of rsync] src/ job:src/", "[options of rsync] job:results ."],
+      "Takes every option of rsync but -e. The exit code is rsync's. rsync has to be installed here and in the job, or, for a disk that no job has, where the environment of the copy runs.",
+    customUsage: [
+      "[options of rsync] src/ job:src/",
+      "[options of rsync] job:results .",
+      "[options of rsync] src/ disk:NAME/src/",
+    ],
   },
 });

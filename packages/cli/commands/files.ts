@@ -1,6 +1,8 @@
 import { connect } from "../connect.ts";
+import { diskWord, openDisk, readDiskPath } from "../disk-target.ts";
 import { CliError, exitCodes, QuietExit } from "../failure.ts";
 import { findJob } from "../find-job.ts";
+import { remoteHost } from "../rsync-words.ts";
 import { runOnJob, type SshTarget, sshTarget } from "../ssh-session.ts";
 import { interruptSignal, say } from "../terminal.ts";
 import { printable } from "../text.ts";
@@ -13,25 +15,33 @@ interface CopyFlags extends ForwardFlags {
   readonly recursive: boolean;
 }
 
-/** Copies files into a job or out of it. `NAME:path` is a path in a job. */
+/** Copies files. `NAME:path` is a path in a job, `disk:NAME/path` one on a disk. */
 export async function copy({ recursive, ...flags }: CopyFlags, from: string, to: string): Promise<void> {
   const remote = [from, to].map(remotePart);
-  const jobs = remote.flatMap((part) => (part ? [part.job] : []));
-  if (jobs.length !== 1) {
+  const [part, ...others] = remote.filter((side) => side !== undefined);
+  if (!part || others.length > 0) {
     throw new CliError(
-      "One side is a path in a job, the other one is here",
+      "One side is a path in a job or on a disk, the other one is here",
       exitCodes.usage,
-      "For example: berth cp data.csv NAME:",
+      "For example: berth cp data.csv NAME: or berth cp data.csv disk:NAME/",
     );
   }
-  const target = await targetOf(jobs[0] || undefined, flags);
-  const at = target.host.includes(":") ? `[${target.host}]` : target.host;
-  const sides = [from, to].map((path, index) => {
-    const part = remote[index];
-    return part ? `${target.user}@${at}:${part.path}` : localPath(path);
-  });
-  const words = [...target.options, ...(recursive ? ["-r"] : []), "-P", target.port, "--", ...sides];
-  throw new QuietExit(await runOnJob(target, "scp", words));
+  const place = await openPlace(part.job, part.path, flags);
+  const sides = [from, to].map((path, at) =>
+    remote[at] ? `${remoteHost(place.target)}:${place.path}` : localPath(path),
+  );
+  const words = [...place.target.options, ...(recursive ? ["-r"] : []), "-P", place.target.port, "--", ...sides];
+  throw new QuietExit(await runOnJob(place.target, "scp", words).finally(place.close));
+}
+
+/** Reaches a path in a job, or on a disk through a job that has it. */
+async function openPlace(word: string, path: string, flags: ForwardFlags) {
+  if (word !== diskWord)
+    return { target: await targetOf(word || undefined, flags), path, close: async () => undefined };
+  const wanted = readDiskPath(path);
+  const signal = interruptSignal();
+  const { target, locate, close } = await openDisk(await connect({ signal }), wanted.disk, signal, flags);
+  return { target, path: locate(wanted.path), close };
 }
 
 /** A name of a job has no slash, so a path with a colon behind one is a local one. */

@@ -1,4 +1,5 @@
 import { connect } from "../connect.ts";
+import { diskWord, openDisk, readDiskPath } from "../disk-target.ts";
 import { CliError, exitCodes, QuietExit } from "../failure.ts";
 import { findJob } from "../find-job.ts";
 import { findRemotePaths, remoteHost, remoteShell } from "../rsync-words.ts";
@@ -6,21 +7,37 @@ import { runOnJob, sshTarget } from "../ssh-session.ts";
 import { interruptSignal } from "../terminal.ts";
 import { wordsAfterDashes } from "../words-after-dashes.ts";
 
-/** Runs rsync between this machine and a job, and ends with its exit code. `JOB:path` is a path in a job. */
+/**
+ * Runs rsync between this machine and a job, and ends with its exit code. `JOB:path` is a path in a job, `disk:NAME/path` one
+ * on a disk.
+ */
 export async function rsync(): Promise<void> {
   const words = wordsAfterDashes();
   const paths = findRemotePaths(words);
-  const names = new Set(paths.map(({ job }) => job).filter((job) => job !== ""));
+  const disks = paths.flatMap(({ job, path }) => (job === diskWord ? [readDiskPath(path)] : []));
+  const names = new Set([
+    ...paths.map(({ job }) => job).filter((job) => job !== "" && job !== diskWord),
+    ...disks.map(({ disk }) => `${diskWord}:${disk}`),
+  ]);
   if (paths.length === 0 || names.size > 1) {
     const hint = "For example: berth rsync -a data/ NAME:data/";
-    throw new CliError("Paths in one job are needed, written as JOB:path", exitCodes.usage, hint);
+    throw new CliError(
+      "Paths in one job or on one disk are needed, written as JOB:path or disk:NAME/path",
+      exitCodes.usage,
+      hint,
+    );
   }
   const [name] = names;
   const signal = interruptSignal();
   const berth = await connect({ signal });
-  const { job_id } = await findJob(berth, name);
-  const target = await sshTarget(berth, job_id, signal);
+  const [onDisk] = disks;
+  const opened = onDisk && (await openDisk(berth, onDisk.disk, signal));
+  const target = opened?.target ?? (await sshTarget(berth, (await findJob(berth, name)).job_id, signal));
   const own = [...words];
-  for (const { at, path } of paths) own[at] = `${remoteHost(target)}:${path}`;
-  throw new QuietExit(await runOnJob(target, "rsync", ["-e", remoteShell(target), ...own]));
+  for (const { at, job, path } of paths) {
+    const there = opened && job === diskWord ? opened.locate(readDiskPath(path).path) : path;
+    own[at] = `${remoteHost(target)}:${there}`;
+  }
+  const done = runOnJob(target, "rsync", ["-e", remoteShell(target), ...own]);
+  throw new QuietExit(await done.finally(() => opened?.close()));
 }
