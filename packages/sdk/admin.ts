@@ -8,6 +8,11 @@ interface ListAllJobsOptions extends CallOptions {
   readonly user?: string | undefined;
 }
 
+interface ReasonOptions extends CallOptions {
+  /** Why it is closed, for `state`. Opening again needs none. */
+  readonly reason?: string;
+}
+
 /** Calls for operators. Every other caller gets a `NotFoundError`. */
 export class Admin {
   readonly #transport: Transport;
@@ -76,14 +81,28 @@ export class Admin {
   }
 
   /**
+   * Returns what operators closed or called dead, since when, who and why.
+   *
+   * @example
+   * const { paused, drained, gone_nodes } = await berth.admin.state();
+   */
+  state(options: CallOptions = {}): Promise<Schemas["AdminState"]> {
+    return this.#transport.send("GET", "/v1/admin/state", options);
+  }
+
+  /**
    * Stops or allows new starts on machines of one type.
    *
    * @example
    * await berth.admin.setDrained("h100", true);
    */
-  setDrained(gpuType: string, isDrained: boolean, options: CallOptions = {}) {
+  setDrained(gpuType: string, isDrained: boolean, { reason, ...options }: ReasonOptions = {}) {
     const path = `/v1/admin/pools/${encodeURIComponent(gpuType)}/${isDrained ? "drain" : "undrain"}`;
-    return this.#transport.send<Schemas["AdmissionState"]>("POST", path, { ...options, repeat: "safe" });
+    return this.#transport.send<Schemas["AdmissionState"]>("POST", path, {
+      ...options,
+      body: { reason },
+      repeat: "safe",
+    });
   }
 
   /**
@@ -92,9 +111,9 @@ export class Admin {
    * @example
    * await berth.admin.setPaused(false);
    */
-  setPaused(isPaused: boolean, options: CallOptions = {}): Promise<Schemas["AdmissionState"]> {
+  setPaused(isPaused: boolean, { reason, ...options }: ReasonOptions = {}): Promise<Schemas["AdmissionState"]> {
     const path = `/v1/admin/admission/${isPaused ? "pause" : "resume"}`;
-    return this.#transport.send("POST", path, { ...options, repeat: "safe" });
+    return this.#transport.send("POST", path, { ...options, body: { reason }, repeat: "safe" });
   }
 
   /**
@@ -114,9 +133,9 @@ export class Admin {
    * @example
    * await berth.admin.setNodeGone("node-1", true);
    */
-  setNodeGone(name: string, isGone: boolean, options: CallOptions = {}): Promise<Schemas["NodeGone"]> {
+  setNodeGone(name: string, isGone: boolean, { reason, ...options }: ReasonOptions = {}): Promise<Schemas["NodeGone"]> {
     const path = `/v1/admin/nodes/${encodeURIComponent(name)}/${isGone ? "gone" : "back"}`;
-    return this.#transport.send("POST", path, { ...options, repeat: "safe" });
+    return this.#transport.send("POST", path, { ...options, body: { reason }, repeat: "safe" });
   }
 
   async *#pages<Field extends string, Item>(

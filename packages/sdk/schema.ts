@@ -141,6 +141,59 @@ export interface components {
             /** @description Number of entries to skip. */
             offset: number;
         };
+        AdminState: {
+            /** @description Since when and why no new jobs are started at all; null while they are. */
+            paused: {
+                /**
+                 * Format: date-time
+                 * @description When an operator closed it or called it dead; null if an older version noted no time.
+                 */
+                since: string | null;
+                /** @description The operator who did; null if an older version noted no name. */
+                by: string | null;
+                /** @description Why, in the operator's words; null if none were given. */
+                reason: string | null;
+            } | null;
+            /** @description The GPU types on which no new jobs are started. */
+            drained: {
+                /** @description The type of GPU. */
+                gpu_type: string;
+                /**
+                 * Format: date-time
+                 * @description When an operator closed it or called it dead; null if an older version noted no time.
+                 */
+                since: string | null;
+                /** @description The operator who did; null if an older version noted no name. */
+                by: string | null;
+                /** @description Why, in the operator's words; null if none were given. */
+                reason: string | null;
+            }[];
+            /** @description The machines that an operator called dead, at most 100. */
+            gone_nodes: {
+                /** @description The machine's name. */
+                node: string;
+                /** @description The id that the environment keeps for its whole life. */
+                uid: string;
+                /** @description The type of GPU. */
+                gpu_type: string;
+                /**
+                 * Format: date-time
+                 * @description When an operator closed it or called it dead; null if an older version noted no time.
+                 */
+                since: string | null;
+                /** @description The operator who did; null if an older version noted no name. */
+                by: string | null;
+                /** @description Why, in the operator's words; null if none were given. */
+                reason: string | null;
+                /**
+                 * Format: date-time
+                 * @description Until when the operator's word counts.
+                 */
+                until: string;
+            }[];
+            /** @description Number of machines that an operator called dead; `gone_nodes` may list fewer. */
+            gone_node_count: number;
+        };
         AdmissionState: {
             /** @description Whether no new jobs are started at all. */
             paused: boolean;
@@ -173,7 +226,7 @@ export interface components {
              * @description What the operator did.
              * @enum {string}
              */
-            action: "list_jobs" | "cancel_job" | "disable_user" | "enable_user" | "drain_pool" | "undrain_pool" | "pause_admission" | "resume_admission" | "list_orphans" | "end_record" | "declare_node_gone" | "return_node" | "list_nodes";
+            action: "list_jobs" | "cancel_job" | "disable_user" | "enable_user" | "drain_pool" | "undrain_pool" | "pause_admission" | "resume_admission" | "list_orphans" | "end_record" | "declare_node_gone" | "return_node" | "list_nodes" | "show_state";
             /** @description What the operator acted on; null where the action concerns everything. */
             target: string | null;
             /** @description The `X-Request-ID` of the operator's request. */
@@ -1031,6 +1084,10 @@ export interface components {
              * @constant
              */
             status: "gone";
+        };
+        OperatorReason: {
+            /** @description Why, in the operator's words; null if none were given. */
+            reason?: string | null;
         };
         OrphanRecord: {
             /** @description The record's key. */

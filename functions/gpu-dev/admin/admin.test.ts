@@ -22,6 +22,7 @@ const operations = [
   ["GET", "/v1/admin/nodes"],
   ["GET", "/v1/admin/orphans"],
   ["POST", "/v1/admin/records/end"],
+  ["GET", "/v1/admin/state"],
   ["GET", "/v1/admin/audit"],
 ] as const;
 
@@ -442,6 +443,7 @@ test("each operation is on record: who, with which key, what, on what, when, in 
 
   const missing = `Job ${nobody} not found`;
   expect(entries.map(({ action, target, result, reason }) => [action, target, result, reason])).toEqual([
+    ["show_state", null, "done", null],
     ["end_record", "no key", "failed", "key must be the key of a job's or a disk's record: <pk>|<sk>"],
     ["list_orphans", null, "done", null],
     ["list_nodes", null, "done", null],
@@ -533,4 +535,47 @@ test("a disk whose record cannot be read is ended, and the answer and the audit 
   expect(answer).toMatchObject({ status: 200, body: { key, status: "ended", kept } });
   const [entry] = (await auditOf(world, admin)).filter(({ action }) => action === "end_record");
   expect(entry).toMatchObject({ result: "done", reason: "Kept: vol-1, snap-1, snap-2" });
+});
+
+test("the state says what is closed or called dead, since when, by whom and why, until it is taken back", async () => {
+  const { admin, ask, world } = await adminWorld();
+  await refreshCapacity(world.ctx);
+  const before = await ask("GET", "/v1/admin/state", admin);
+  const since = `${new Date(world.clock.now()).toISOString().slice(0, 19)}Z`;
+  await ask("POST", "/v1/admin/pools/h100/drain", admin, { reason: "New driver" });
+  await ask("POST", "/v1/admin/admission/pause", admin);
+  await ask("POST", "/v1/admin/nodes/h100-1/gone", admin, { reason: "Its fan is broken" });
+  await world.advance(60_000);
+  await ask("POST", "/v1/admin/pools/h100/drain", admin, { reason: "A later repeat" });
+  const closed = await ask("GET", "/v1/admin/state", admin);
+  await ask("POST", "/v1/admin/pools/h100/undrain", admin);
+  await ask("POST", "/v1/admin/admission/resume", admin);
+  await ask("POST", "/v1/admin/nodes/h100-1/back", admin);
+  await world.advance(120_000);
+  const after = await ask("GET", "/v1/admin/state", admin);
+
+  const open = { paused: null, drained: [], gone_nodes: [], gone_node_count: 0 };
+  const until = `${new Date(Date.parse(since) + 24 * 3_600_000).toISOString().slice(0, 19)}Z`;
+  const uid = expect.any(String);
+  expect([before.body, after.body]).toEqual([open, open]);
+  expect(closed.body).toEqual({
+    paused: { since, by: "developer", reason: null },
+    drained: [{ gpu_type: "h100", since, by: "developer", reason: "New driver" }],
+    gone_nodes: [{ node: "h100-1", uid, gpu_type: "h100", since, by: "developer", reason: "Its fan is broken", until }],
+    gone_node_count: 1,
+  });
+});
+
+test("a closure of an older version is shown without time and name", async () => {
+  const { admin, ask, world } = await adminWorld();
+  await ask("POST", "/v1/admin/pools/t4/drain", admin);
+  const [item] = world.table.all().filter(({ kind }) => kind === "admission");
+  if (!item) throw new Error("No admission");
+  const { closures: _, ...old } = item as typeof item & { closures: unknown };
+  await world.table.put(old as typeof item);
+
+  expect((await ask("GET", "/v1/admin/state", admin)).body).toMatchObject({
+    drained: [{ gpu_type: "t4", since: null, by: null, reason: null }],
+  });
+  expect((await ask("POST", "/v1/admin/pools/t4/drain", admin, { reason: "x".repeat(201) })).status).toBe(400);
 });

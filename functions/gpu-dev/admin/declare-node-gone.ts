@@ -4,7 +4,7 @@ import { audited } from "#core/admin/audit.ts";
 import { declareNodeGone } from "#core/pools/node-gone.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { NodeGone, NodePath } from "./wire.ts";
+import { NodeGone, NodePath, OperatorReason } from "./wire.ts";
 
 export const endpoint = gpuDev.post(
   "/v1/admin/nodes/{name}/gone",
@@ -13,11 +13,12 @@ export const endpoint = gpuDev.post(
     uses: ["table", "queue"],
     admin: true,
     params: NodePath,
+    body: OperatorReason,
     reply: NodeGone,
   },
-  async ({ ctx, params, requestId }) =>
+  async ({ ctx, params, body, requestId }) =>
     audited(ctx, { action: "declare_node_gone", target: params.name, requestId }, async () => {
-      const { name, uid } = await declareNodeGone(ctx, params.name);
+      const { name, uid } = await declareNodeGone(ctx, params.name, body.reason ?? null);
       return { node: name, uid, status: "gone" as const };
     }),
 );

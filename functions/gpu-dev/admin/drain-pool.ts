@@ -4,7 +4,7 @@ import { audited } from "#core/admin/audit.ts";
 import { drainPool } from "#core/pools/admission.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { AdmissionState, gpuTypeOf, PoolRef, toAdmissionState } from "./wire.ts";
+import { AdmissionState, gpuTypeOf, noteOf, OperatorReason, PoolRef, toAdmissionState } from "./wire.ts";
 
 export const endpoint = gpuDev.post(
   "/v1/admin/pools/{gpu_type}/drain",
@@ -13,11 +13,12 @@ export const endpoint = gpuDev.post(
     uses: ["table", "queue"],
     admin: true,
     params: PoolRef,
+    body: OperatorReason,
     reply: AdmissionState,
   },
-  async ({ ctx, params, requestId }) =>
+  async ({ ctx, params, body, requestId }) =>
     audited(ctx, { action: "drain_pool", target: params.gpu_type, requestId }, async () =>
-      toAdmissionState(await drainPool(ctx, gpuTypeOf(params), true)),
+      toAdmissionState(await drainPool(ctx, gpuTypeOf(params), true, noteOf(ctx.actor.username, body))),
     ),
 );
 

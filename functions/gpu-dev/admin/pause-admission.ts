@@ -4,7 +4,7 @@ import { audited } from "#core/admin/audit.ts";
 import { pauseAdmission } from "#core/pools/admission.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { AdmissionState, toAdmissionState } from "./wire.ts";
+import { AdmissionState, noteOf, OperatorReason, toAdmissionState } from "./wire.ts";
 
 export const endpoint = gpuDev.post(
   "/v1/admin/admission/pause",
@@ -12,11 +12,12 @@ export const endpoint = gpuDev.post(
     summary: "Start no new jobs at all; those that run go on",
     uses: ["table", "queue"],
     admin: true,
+    body: OperatorReason,
     reply: AdmissionState,
   },
-  async ({ ctx, requestId }) =>
+  async ({ ctx, body, requestId }) =>
     audited(ctx, { action: "pause_admission", target: null, requestId }, async () =>
-      toAdmissionState(await pauseAdmission(ctx, true)),
+      toAdmissionState(await pauseAdmission(ctx, true, noteOf(ctx.actor.username, body))),
     ),
 );
 

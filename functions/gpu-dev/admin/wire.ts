@@ -1,8 +1,9 @@
 import * as z from "zod";
 import { type AuditRecord, operatorActions } from "#core/admin/audit.ts";
 import type { OrphanReport } from "#core/admin/orphans.ts";
+import type { OperatorState } from "#core/admin/state.ts";
 import { instanceTypes } from "#core/fleet.ts";
-import type { Admission } from "#core/pools/admission.ts";
+import type { Admission, OperatorNote } from "#core/pools/admission.ts";
 import type { ListedNode } from "#core/pools/list-nodes.ts";
 import { Problem } from "#core/problem.ts";
 import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
@@ -56,6 +57,36 @@ export const AdmissionState = z.object({ paused: z.boolean(), drained_gpu_types:
 
 export function toAdmissionState({ paused, drained }: Admission): z.infer<typeof AdmissionState> {
   return { paused, drained_gpu_types: [...drained] };
+}
+
+/** Why an operator closes something. */
+export const OperatorReason = z.object({ reason: z.string().min(1).max(200).nullish() });
+
+export function noteOf(by: string, { reason = null }: z.infer<typeof OperatorReason>): OperatorNote {
+  return { by, reason };
+}
+
+const note = { since: Timestamp.nullable(), by: z.string().nullable(), reason: z.string().nullable() };
+export const AdminState = z.object({
+  paused: z.object(note).nullable(),
+  drained: z.array(z.object({ gpu_type: z.string(), ...note })),
+  gone_nodes: z.array(z.object({ node: z.string(), uid: z.string(), gpu_type: z.string(), ...note, until: Timestamp })),
+  gone_node_count: z.int(),
+});
+
+export function toAdminState(state: OperatorState): z.infer<typeof AdminState> {
+  return {
+    paused: state.paused && toNote(state.paused),
+    drained: state.drained.map((closure) => ({ gpu_type: closure.type, ...toNote(closure) })),
+    gone_nodes: state.goneNodes.map(({ name, uid, pool, since, until, ...rest }) => {
+      return { node: name, uid, gpu_type: pool, ...toNote({ at: since, ...rest }), until: wholeSeconds(until) };
+    }),
+    gone_node_count: state.goneNodeCount,
+  };
+}
+
+function toNote({ at, by, reason }: { readonly at?: number } & Partial<OperatorNote>) {
+  return { since: at === undefined ? null : wholeSeconds(at), by: by ?? null, reason: reason ?? null };
 }
 
 export const AuditEntry = z.object({

@@ -22,6 +22,7 @@ export const operatorActions = [
   "declare_node_gone",
   "return_node",
   "list_nodes",
+  "show_state",
 ] as const;
 
 export type OperatorAction = (typeof operatorActions)[number];

@@ -5,7 +5,7 @@ import { sendLook } from "../look.ts";
 import type { Item, Stored } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
 import { unlessUnreadable } from "../readable.ts";
-import { flag, listOf, text } from "../shape.ts";
+import { flag, listOf, number, optional, orNull, shape, text } from "../shape.ts";
 import { parserOf, Unreadable } from "../unreadable.ts";
 import { changeRecord } from "../write-record.ts";
 import type { Closure } from "./plan.ts";
@@ -20,23 +20,65 @@ export interface Admission extends Stored {
   readonly paused: boolean;
   /** Pools, sorted. */
   readonly drained: readonly string[];
+  /** Who closed what; missing: an older version wrote the record. `type` is a pool; null stands for all of them. */
+  readonly closures?: readonly AdmissionClosure[] | undefined;
+}
+
+/** Who did something to a pool or node, and why. */
+export interface OperatorNote {
+  readonly by: string;
+  readonly reason: string | null;
+}
+
+export interface AdmissionClosure extends OperatorNote {
+  readonly type: string | null;
+  readonly at: number;
 }
 
 /** Closes a pool for new grants, or opens it; from the answer on nothing new is granted. Throws `unavailable`. */
-export async function drainPool(ctx: Context<"table" | "queue">, type: string, isDrained: boolean): Promise<Admission> {
+export async function drainPool(
+  ctx: Context<"table" | "queue">,
+  type: string,
+  isDrained: boolean,
+  note?: OperatorNote,
+): Promise<Admission> {
   const admission = await change(ctx, (before) => {
     const others = before.drained.filter((one) => one !== type);
-    return { ...before, drained: isDrained ? [...others, type].sort() : others };
+    const noted = withClosure(before, type, isDrained, note, ctx.clock.now());
+    return { ...noted, drained: isDrained ? [...others, type].sort() : others };
   });
   await carryAdmission(ctx, type);
   return admission;
 }
 
 /** Closes every pool for new grants, or opens those that are not drained. Throws `unavailable`. */
-export async function pauseAdmission(ctx: Context<"table" | "queue">, isPaused: boolean): Promise<Admission> {
-  const admission = await change(ctx, (before) => ({ ...before, paused: isPaused }));
+export async function pauseAdmission(
+  ctx: Context<"table" | "queue">,
+  isPaused: boolean,
+  note?: OperatorNote,
+): Promise<Admission> {
+  const admission = await change(ctx, (before) => ({
+    ...withClosure(before, null, isPaused, note, ctx.clock.now()),
+    paused: isPaused,
+  }));
   await Promise.all(poolTypes.map((pool) => carryAdmission(ctx, pool)));
   return admission;
+}
+
+/** Returns the record with the note of the first call that closed a pool. It goes when the pool is opened. */
+function withClosure(
+  before: Admission,
+  type: string | null,
+  isClosed: boolean,
+  note: OperatorNote | undefined,
+  now: number,
+): Admission {
+  const { closures = [] } = before;
+  const known = closures.find((closure) => closure.type === type);
+  const others = closures.filter((closure) => closure.type !== type);
+  const wasClosed = type === null ? before.paused : before.drained.includes(type);
+  const made = note && !wasClosed ? { type, at: now, ...note } : known;
+  return { ...before, closures: isClosed && made ? [...others, made] : others };
 }
 
 /** What the operator wants: pools are open until one says otherwise. */
@@ -46,7 +88,13 @@ export async function readAdmission(ctx: Context<"table">): Promise<Admission> {
 }
 
 /** Throws `Unreadable`: taken for none, it would open what the operator closed. */
-const parseAdmission: (item: Item) => Admission = parserOf("admission", { paused: flag, drained: listOf(text) });
+const parseAdmission: (item: Item) => Admission = parserOf("admission", {
+  paused: flag,
+  drained: listOf(text),
+  closures: optional(
+    listOf(shape<AdmissionClosure>({ type: orNull(text), at: number, by: text, reason: orNull(text) })),
+  ),
+});
 
 export function closureOf({ paused, drained }: Pick<Admission, "paused" | "drained">, type: string): Closure | null {
   if (drained.includes(type)) return "drained";

@@ -21,6 +21,8 @@ interface GoneNode extends Stored {
   readonly kind: "node-gone";
   readonly node: string;
   readonly at: number;
+  readonly by?: string | undefined;
+  readonly reason?: string | null | undefined;
   readonly ttl: number;
 }
 
@@ -30,14 +32,27 @@ interface GoneNode extends Stored {
  * Throws `notFound` for a node that no pool has and nobody waits for, or `conflict` when a record that cannot be read
  * may have it.
  */
-export async function declareNodeGone(ctx: UserContext<"table" | "queue">, name: string): Promise<NodeRef> {
+export async function declareNodeGone(
+  ctx: UserContext<"table" | "queue">,
+  name: string,
+  reason: string | null = null,
+): Promise<NodeRef> {
   // The one that is there, where a machine that is gone had its name before.
   const found = await findDeclared(ctx, name, (nodes) => nodes.find(({ gone }) => !gone) ?? nodes[0]);
   const { node } = found;
   const now = ctx.clock.now();
   const key = nodeGoneKey(found.machine.uid);
   const ttl = Math.ceil((now + WORD_MS) / 1000);
-  const word: GoneNode = { ...key, writers: [], kind: "node-gone", node: name, at: now, ttl };
+  const word: GoneNode = {
+    ...key,
+    writers: [],
+    kind: "node-gone",
+    node: name,
+    at: now,
+    by: ctx.actor.username,
+    reason,
+    ttl,
+  };
   // Needs no condition: the operator's newest word holds, and all that it says is the time.
   await ctx.table.put(word);
   if (node) await markGone(ctx, node, now);

@@ -181,4 +181,5 @@ export const admission = {
   kind: "admission",
   paused: false,
   drained: poolTypes,
+  closures: [null, ...poolTypes].map((type) => ({ type, at, by: "x".repeat(64), reason: "x".repeat(200) })),
 } satisfies Written<Admission>;

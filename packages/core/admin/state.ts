@@ -1,0 +1,54 @@
+import type { Context } from "../context.ts";
+import { nodeGoneKey } from "../keys.ts";
+import { type AdmissionClosure, type OperatorNote, readAdmission } from "../pools/admission.ts";
+import { type ListedNode, listNodes } from "../pools/list-nodes.ts";
+import { WORD_MS } from "../pools/node-gone.ts";
+
+/** A bound for the answer and its reads. */
+const MOST_NODES = 100;
+
+/** What operators closed or declared gone, and what still holds. */
+export interface OperatorState {
+  readonly paused: Partial<AdmissionClosure> | null;
+  readonly drained: readonly (Partial<AdmissionClosure> & { readonly type: string })[];
+  readonly goneNodes: readonly GoneNode[];
+  /** How many there are; `goneNodes` may have fewer. */
+  readonly goneNodeCount: number;
+}
+
+/** A machine that an operator declared gone. Times are ms. */
+export interface GoneNode extends Partial<OperatorNote>, Pick<ListedNode, "name" | "uid" | "pool"> {
+  readonly since: number;
+  readonly until: number;
+}
+
+/** Returns what operators closed or declared gone. A closure that an older version wrote says neither time nor name. */
+export async function readOperatorState(ctx: Context<"table">): Promise<OperatorState> {
+  const [{ paused, drained, closures = [] }, nodes] = await Promise.all([readAdmission(ctx), listNodes(ctx)]);
+  const noteOf = (type: string | null) => closures.find((closure) => closure.type === type) ?? {};
+  const gone = nodes.flatMap((node) => (node.goneUntil === null ? [] : [{ ...node, until: node.goneUntil }]));
+  const shown = gone.slice(0, MOST_NODES);
+  const words = await ctx.table.getMany(shown.map(({ uid }) => nodeGoneKey(uid)));
+  const byKey = new Map(words.map((word) => [word.pk, word]));
+  return {
+    paused: paused ? noteOf(null) : null,
+    drained: drained.map((type) => ({ ...noteOf(type), type })),
+    goneNodes: shown.map(({ name, uid, pool, until }) => {
+      const { by, reason }: Readonly<Record<string, unknown>> = byKey.get(nodeGoneKey(uid).pk) ?? {};
+      return {
+        name,
+        uid,
+        pool,
+        since: until - WORD_MS,
+        until,
+        ...(isText(by) && { by }),
+        ...(isText(reason) && { reason }),
+      };
+    }),
+    goneNodeCount: gone.length,
+  };
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
+}
