@@ -38,17 +38,30 @@ its own, and the host keys of jobs. Keys go over \`https\` or to this machine. \
 
 | gpu-dev | berth |
 |---|---|
-| \`reserve -t h100 -g 2 -h 1 -n NAME\` | \`up NAME -t h100 -g 2 --hours 1\` |
-| \`--disk NAME\`, \`--dockerimage\`, \`--jupyter\` | \`--disk NAME\`, \`--image\`, \`--jupyter\` |
-| Ctrl-C cancels | Ctrl-C detaches; \`end NAME\` cancels |
-| \`list\`, \`list -s all\` | \`ls\`, \`ls --all\` |
+| \`setup\`, \`login\`, \`config show\` | \`login\`, \`me\`. The key is renewed from your AWS credentials without a word |
+| \`config environment\` | \`login URL\`; the last login counts, or \`BERTH_URL\` |
+| \`reserve -t h100 -g 2 -h 1 -n NAME\` | \`up NAME -t h100 -g 2 --hours 1\`, also \`--hours 90m\`, or settings in \`berth.yaml\` |
+| the wizard of \`reserve\` | \`avail\` for what is free, \`up --dry-run\` for when it starts |
+| \`--disk NAME\`, \`--dockerimage\`, \`--jupyter\` | \`--disk NAME\`, \`--image\`, \`--jupyter\`. A new disk is made without a question |
+| \`--disk none\`, \`--no-persist\`, \`--ignore-no-persist\` | leave \`--disk\` out; a note says that files go with the job |
+| \`config set github_user\` | \`up --github USER\`. \`berth\` adds an SSH key of its own, so none is needed for yourself |
+| \`-g 16 --distributed\` | \`-g 16\`: several machines with one command |
+| \`--dockerfile\`, \`--preserve-entrypoint\`, \`--recreate-env\`, \`--node-label\` | none: build and push an image, and name it |
+| \`--no-interactive\` | questions are asked on terminals only; \`--yes\` answers them |
+| Ctrl-C cancels, Ctrl-\\\\ leaves | Ctrl-C detaches; \`attach NAME\` comes back, \`end NAME\` cancels |
+| \`list\`, \`list -s all\`, \`list -s a,b\` | \`ls\`, \`ls --all\`, \`ls --status a,b\` |
+| \`list --watch\`, \`avail --watch\`, \`disk list --watch\` | \`watch berth ls\` |
 | \`show [ID]\`, \`connect [ID]\` | \`show [JOB]\`, \`ssh [JOB]\`, with \`-A\` for your agent |
+| \`config ssh-include\`, \`get-ssh-config [ID]\` | \`ssh\`, \`cp\`, \`rsync\` and \`forward\` need no configuration; \`show --json\` has \`ssh_command\` |
 | \`edit ID --extend H\` | \`extend [JOB] H\` |
-| \`edit ID --add-user USER\`, \`--enable-jupyter\` | \`share [JOB] USER\`, \`jupyter on [JOB]\` |
-| \`cancel [ID]\`, \`cancel --all\` | \`end [JOB…]\`, \`end --all\` |
-| \`avail\` | \`avail\` |
+| \`edit ID --add-user USER\` | \`share [JOB] USER\` |
+| \`edit ID --enable-jupyter\`, \`--disable-jupyter\` | \`jupyter on [JOB]\`, \`jupyter off [JOB]\`, \`jupyter url [JOB]\` |
+| \`cancel [ID]\`, \`cancel --all\`, \`--force\` | \`end [JOB…]\`, \`end --all\`, \`--yes\` |
+| \`avail\`, \`status\` | \`avail\`, \`api GET /v1/cluster/status\` |
 | \`disk list\`, \`create\`, \`rename\`, \`delete\`, \`list-content\` | \`disks ls\`, \`create\`, \`rename\`, \`rm\`, \`ls-files\`; also \`undelete\`, \`snapshot\`, \`snapshots\`, \`restore\` |
-| \`config show\` | \`me\` |
+| \`disk clone A B\` | \`disks restore A B\`, from the newest snapshot |
+| \`disk unlock\` | none: a disk is free once its job has ended |
+| \`debug [ID]\`, \`debug --logs\` | \`show [JOB]\` with the timeline, \`logs [JOB]\`; \`doctor\` for your own side |
 | \`submit --runtime DIR --gpu-type h100 -- COMMAND\` | \`run --dir DIR -t h100 --pull PATH -- COMMAND\`; only \`--pull\` paths come back |
 | \`submit --no-pull\`, \`--keep-alive\` | \`run\` without \`--pull\`, \`--keep\` |
 `;
