@@ -1,9 +1,11 @@
 import { Berth } from "../sdk/berth.ts";
+import { refuseOldVersion } from "./deployment-version.ts";
 import { CliError, exitCodes } from "./failure.ts";
 import { findLocalStack } from "./local-stack.ts";
 import { withLock } from "./lock.ts";
 import { logIn } from "./log-in.ts";
 import { type Profile, readProfiles, renewProfile, saveProfile } from "./profiles.ts";
+import { session } from "./session.ts";
 import { say } from "./terminal.ts";
 import { printable } from "./text.ts";
 import { version } from "./version.ts";
@@ -23,6 +25,16 @@ export interface ConnectOptions {
  * stack.
  */
 export async function connect(options: ConnectOptions = {}): Promise<Berth> {
+  const berth = await clientOf(options);
+  // A completion prints nothing but words to choose from.
+  if (options.mayLogIn !== false) {
+    await refuseOldVersion(berth.url);
+    session.url = berth.url;
+  }
+  return berth;
+}
+
+async function clientOf(options: ConnectOptions): Promise<Berth> {
   const { BERTH_URL, API_URL, BERTH_API_KEY, API_KEY } = process.env;
   const { current } = readProfiles();
   if (BERTH_URL && BERTH_API_KEY) return client(BERTH_URL, BERTH_API_KEY, options);

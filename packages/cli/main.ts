@@ -1,10 +1,24 @@
 import { proposeCompletions, run } from "@stricli/core";
 import { app } from "./app.ts";
 import { exitCodes } from "./failure.ts";
+import { session } from "./session.ts";
 import { wrapped } from "./terminal.ts";
 import { splitAtDashes } from "./words-after-dashes.ts";
 
-const { stdout, stderr } = process;
+const { stdout, stderr, env } = process;
+
+/** People on a terminal are told of a newer command line. Programs are not. */
+async function sayWhatIsNewer(words: readonly string[]): Promise<void> {
+  const { url } = session;
+  if (url === undefined || !stdout.isTTY || !stderr.isTTY || words.includes("--json") || env.BERTH_QUIET === "1")
+    return;
+  const { noteNewerVersion } = await import("./deployment-version.ts");
+  try {
+    noteNewerVersion(url);
+  } catch {
+    // The state cannot be written, which the command has said if it matters.
+  }
+}
 
 // The reader of a pipe may leave before the end, as `head` does.
 for (const stream of [stdout, stderr]) {
@@ -17,14 +31,18 @@ for (const stream of [stdout, stderr]) {
 // stricli prints an empty line for a command that ends with a code and without words.
 const quiet = { write: (text: string) => text.trim() === "" || stderr.write(wrapped(text)) };
 const typed = process.argv.slice(2);
-const host = { stdout, stderr: quiet, env: process.env, exitCode: null as number | string | null };
+const host = { stdout, stderr: quiet, env, exitCode: null as number | string | null };
 
 if (typed[0] === "__complete") {
   const proposals = await proposeCompletions(app, typed.slice(1), { process: host });
   stdout.write(proposals.map(({ completion }) => `${completion}\n`).join(""));
+} else if (typed[0] === "__look") {
+  const { lookAtDeployment } = await import("./deployment-version.ts");
+  await lookAtDeployment(typed[1] ?? "").catch(() => undefined);
 } else {
   const words = splitAtDashes(typed[0] === "--version" ? ["version", ...typed.slice(1)] : typed);
   await run(app, words, { process: host });
   const code = Number(host.exitCode ?? 0);
   process.exitCode = code < 0 ? exitCodes.usage : code;
+  await sayWhatIsNewer(words);
 }

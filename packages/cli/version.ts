@@ -1,2 +1,7 @@
 /** Of the command line; equal to the one in package.json. */
 export const version = "1.0.0";
+
+/** Reports whether a version is older than another one. */
+export function isOlder(own: string, other: string): boolean {
+  return own.localeCompare(other, "en", { numeric: true }) < 0;
+}

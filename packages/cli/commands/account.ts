@@ -1,5 +1,6 @@
 import { Berth } from "../../sdk/berth.ts";
 import { connect } from "../connect.ts";
+import { lookAtDeployment, refuseOldVersion } from "../deployment-version.ts";
 import { CliError, exitCodes } from "../failure.ts";
 import { table } from "../layout.ts";
 import { findLocalStack } from "../local-stack.ts";
@@ -27,6 +28,8 @@ export async function login({ keyStdin, json, ...flags }: LoginFlags, given?: st
         return found;
       });
   if (keyStdin) saveProfile(url, profile);
+  await lookAtDeployment(url).catch(() => undefined);
+  await refuseOldVersion(url);
   const { username, expiresAt } = profile;
   if (json) return outJson({ url, username, expires_at: expiresAt });
   const life = timeSpan(Date.parse(expiresAt) - Date.now());

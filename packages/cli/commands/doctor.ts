@@ -5,7 +5,7 @@ import { ownSshKey } from "../ssh-key.ts";
 import { statePath } from "../state.ts";
 import { out, outJson } from "../terminal.ts";
 import { printable } from "../text.ts";
-import { version } from "../version.ts";
+import { isOlder, version } from "../version.ts";
 
 interface Finding {
   readonly check: string;
@@ -65,10 +65,6 @@ async function reachDeployment(): Promise<string> {
     );
   }
   return `${berth.url}, version ${printable(found.version)}`;
-}
-
-function isOlder(own: string, least: string): boolean {
-  return own.localeCompare(least, "en", { numeric: true }) < 0;
 }
 
 const mostSkewMs = 60_000;
