@@ -16,6 +16,10 @@ function handler(event) {
     request.headers["x-berth-key"] = { value: found[1] || "/" };
     request.uri = found[2] || "/";
   }
+  if (request.uri === "/" && request.headers.host) {
+    // The page there shows the address, and the API behind the edge gets a host of its own.
+    request.headers["x-berth-host"] = { value: request.headers.host.value };
+  }
   // No route begins with a misspelt prefix, and a key behind one is a key all the same: no log may hold it. Slashes, dots,
   // backslashes and the k may be escaped, also twice.
   const misspelt = /^((?:[/.\\]|%(?:25)*(?:2f|2e|5c))+(?:k|%(?:25)*[46]b)(?:[/\\]|%(?:25)*(?:2f|5c))+)[^/]+/i;

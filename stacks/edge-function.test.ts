@@ -45,6 +45,13 @@ test("it says who asks and that the request came this way, and nobody else can",
   });
 });
 
+test.each(["/", "/k/abc/"])("it says the host of %s, which the page there shows", (uri) => {
+  const { headers } = requestAfter(uri, { host: { value: "berth.dev" }, "x-berth-host": { value: "forged" } });
+
+  expect(headers["x-berth-host"]).toEqual({ value: "berth.dev" });
+  expect(requestAfter("/v1/jobs", { host: { value: "berth.dev" } }).headers["x-berth-host"]).toBeUndefined();
+});
+
 test.each([
   ["/k/abc/v1/jobs", "/v1/jobs", "abc"],
   ["/k/abc", "/", "abc"],

@@ -2,6 +2,8 @@ import type { Deployment } from "./runtime.ts";
 
 /** What a verb may want to know of its request, besides what its schemas made of it. */
 export interface RequestFacts {
+  /** The Host header of the client, or "" without one. */
+  readonly host: string;
   /** The Accept header, or "" without one. */
   readonly accept: string;
   readonly deployment: Deployment;

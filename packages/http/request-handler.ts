@@ -65,6 +65,7 @@ export function requestHandler(
         viewer,
         requestId: exchange.requestId,
         accept: request.headers.get("accept") ?? "",
+        host: request.headers.get("host") ?? "",
         lastEventId: request.headers.get("last-event-id"),
         checkKey: async () => void (await checkedKey()),
       };

@@ -46,6 +46,14 @@ test("a body in base64 is decoded, and its real length counts", async () => {
   expect(await textOf(request)).toBe('{"a":1}');
 });
 
+test("the host is the one that the edge names, in place of that of the API", () => {
+  const named = requestOfEvent(eventOf("GET", "/", { headers: { host: api, "x-berth-host": "berth.dev" } }));
+  const odd = requestOfEvent(eventOf("GET", "/", { headers: { host: api, "x-berth-host": "a\nb" } }));
+
+  expect([named.headers.get("host"), named.headers.has("x-berth-host")]).toEqual(["berth.dev", false]);
+  expect(odd.headers.get("host")).toBe(api);
+});
+
 test("a body on GET is left out", () => {
   expect(requestOfEvent(eventOf("GET", "/", { body: "x" })).body).toBeNull();
 });

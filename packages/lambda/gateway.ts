@@ -103,8 +103,11 @@ function keyPrefix({ headers }: GatewayEvent): string {
   return key === undefined ? "" : `/k/${key.replace(/[/?#\\\s]/g, encodeURIComponent)}`;
 }
 
+/** In it the edge says the host that the client asked for. The Host header is that of the API behind the edge. */
+const HOST_HEADER = "x-berth-host";
+
 /** Headers of the edge, which only this adapter reads. */
-const ofTheEdge: readonly string[] = [ORIGIN_HEADER, PATH_HEADER, VIEWER_HEADER];
+const ofTheEdge: readonly string[] = [ORIGIN_HEADER, PATH_HEADER, VIEWER_HEADER, HOST_HEADER];
 
 /** A gateway has taken away the spaces around a value (RFC 9110 section 5.5). */
 function headersOfEvent(event: GatewayEvent, body: Uint8Array | undefined): PlainHeaders {
@@ -113,6 +116,8 @@ function headersOfEvent(event: GatewayEvent, body: Uint8Array | undefined): Plai
     const isKept = !ofTheEdge.includes(name) && headerName.test(name) && headerValue.test(value);
     if (isKept) headers.set(name.toLowerCase(), value);
   }
+  const host = event.headers[HOST_HEADER];
+  if (host !== undefined && headerValue.test(host)) headers.set("host", host);
   if (body) headers.set("content-length", String(body.byteLength));
   return {
     get: (name) => headers.get(name.toLowerCase()) ?? null,

@@ -1,9 +1,10 @@
+import * as z from "zod";
 import type { NounDocument } from "#http/noun-document.ts";
-import { Endpoints } from "../wire.ts";
+import { Endpoints, Root } from "../wire.ts";
 
 export const document: NounDocument = {
   tag: "Health",
-  schemas: { ServiceEndpoints: Endpoints },
+  schemas: { ServiceEndpoints: Endpoints, ServiceInfo: Root },
   fields: {
     service: "The name of the API.",
     version: "The version of the published API.",
@@ -21,9 +22,10 @@ export const document: NounDocument = {
   operations: {
     root: {
       id: "getInfo",
-      reply: "ServiceInfo",
+      description: "A browser, which accepts `text/html` and not JSON, gets a page.",
       replies: {
         200: {
+          content: { "application/json": Root, "text/html": z.string() },
           examples: {
             "Always the same": {
               service: "GPU Dev API",
