@@ -1,5 +1,6 @@
-import { buildApplication, buildRouteMap, text_en } from "@stricli/core";
+import { type ApplicationText, buildApplication, buildRouteMap, text_en } from "@stricli/core";
 import * as account from "./account-commands.ts";
+import { admin } from "./admin-commands.ts";
 import { disks } from "./disk-commands.ts";
 import { describeError, exitCodeOf } from "./failure.ts";
 import * as job from "./job-commands.ts";
@@ -10,46 +11,44 @@ import { rsync, run } from "./work-commands.ts";
 const { login, logout, me, env, api, version } = account;
 const { up, attach, wait, ls, show, logs, extend, end, ssh, avail } = job;
 
-const root = buildRouteMap({
-  routes: {
-    up,
-    run,
-    attach,
-    wait,
-    ls,
-    show,
-    logs,
-    ssh,
-    cp,
-    rsync,
-    forward,
-    extend,
-    end,
-    share,
-    jupyter,
-    avail,
-    disks,
-    login,
-    logout,
-    me,
-    env,
-    keys,
-    api,
-    doctor,
-    stack,
-    completion,
-    version,
-  },
-  docs: { brief: "GPU and CPU development environments" },
-});
+const routes = {
+  up,
+  run,
+  attach,
+  wait,
+  ls,
+  show,
+  logs,
+  ssh,
+  cp,
+  rsync,
+  forward,
+  extend,
+  end,
+  share,
+  jupyter,
+  avail,
+  disks,
+  login,
+  logout,
+  me,
+  env,
+  keys,
+  admin,
+  api,
+  doctor,
+  stack,
+  completion,
+  version,
+};
 
-export const app = buildApplication(root, {
+const settings = {
   name: "berth",
   scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },
   documentation: { disableAnsiColor: true, useAliasInUsageLine: true },
   determineExitCode: exitCodeOf,
   localization: {
-    loadText: () => ({
+    loadText: (): ApplicationText => ({
       ...text_en,
       exceptionWhileRunningCommand: (error) => describeError(error),
       noCommandRegisteredForInput: (given) => `error: ${text_en.noCommandRegisteredForInput(given)}`,
@@ -57,4 +56,13 @@ export const app = buildApplication(root, {
         `error: ${text_en.exceptionWhileParsingArguments.call(undefined as never, error, ansiColor)}`,
     }),
   },
-});
+} as const;
+
+/** Returns the commands. Those for operators always work, and stand in the help of operators alone. */
+export function berthApp({ showsAdmin }: { readonly showsAdmin: boolean }) {
+  const hideRoute = { admin: !showsAdmin };
+  return buildApplication(
+    buildRouteMap({ routes, docs: { brief: "GPU and CPU development environments", hideRoute } }),
+    settings,
+  );
+}

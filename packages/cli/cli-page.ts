@@ -1,5 +1,5 @@
 import { generateHelpTextForAllCommands } from "@stricli/core";
-import { app } from "./app.ts";
+import { berthApp } from "./app.ts";
 
 const intro = `# The command line
 
@@ -68,7 +68,7 @@ its own, and the host keys of jobs. Keys go over \`https\` or to this machine. \
 
 /** Returns docs/cli.md: what holds for all commands, and the help of each. */
 export function cliPage(): string {
-  const sections = generateHelpTextForAllCommands(app)
+  const sections = generateHelpTextForAllCommands(berthApp({ showsAdmin: true }))
     .filter(([route]) => route !== "berth")
     .map(([route, help]) => `## ${route}\n\n\`\`\`text\n${help.trim()}\n\`\`\`\n`);
   return [intro, ...sections].join("\n");

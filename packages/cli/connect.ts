@@ -4,7 +4,7 @@ import { CliError, exitCodes } from "./failure.ts";
 import { findLocalStack } from "./local-stack.ts";
 import { withLock } from "./lock.ts";
 import { logIn } from "./log-in.ts";
-import { type Profile, readProfiles, renewProfile, saveProfile } from "./profiles.ts";
+import { type Profile, readProfiles, rememberOperator, renewProfile, saveProfile } from "./profiles.ts";
 import { session } from "./session.ts";
 import { say } from "./terminal.ts";
 import { printable } from "./text.ts";
@@ -54,8 +54,16 @@ async function localClient(options: ConnectOptions): Promise<Berth> {
     );
   }
   say(`Logging in to the local stack at ${stack.url} as developer.`);
-  saveProfile(stack.url, await logIn(stack.url, { kind: "local", home: stack.home, user: "developer" }));
+  const profile = await logIn(stack.url, { kind: "local", home: stack.home, user: "developer" });
+  saveProfile(stack.url, profile);
+  await learnRole(stack.url, profile.key);
   return profileClient(stack.url, options);
+}
+
+/** Remembers whether the user of a new key is an operator. The login has succeeded without that. */
+export async function learnRole(url: string, key: string): Promise<void> {
+  const found = await new Berth({ url, key }).me().catch(() => undefined);
+  if (found) rememberOperator(url, found.is_operator);
 }
 
 function profileClient(url: string, options: ConnectOptions): Berth {
@@ -80,7 +88,7 @@ function renew(url: string, refused: Profile): Promise<string> {
     const stored = readProfiles().profiles[url];
     if (stored && stored.key !== refused.key && isFresh(stored)) return stored.key;
     const renewed = await logIn(url, refused.source);
-    renewProfile(url, renewed);
+    renewProfile(url, { ...renewed, isOperator: stored?.isOperator });
     return renewed.key;
   });
 }

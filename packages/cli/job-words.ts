@@ -2,8 +2,11 @@ import type { Job, JobSummary } from "../sdk/jobs.ts";
 import { shortId } from "./find-job.ts";
 import { printable, timeSpan } from "./text.ts";
 
+type TimesOfJob = Pick<JobSummary, "status" | "expires_at" | "estimated_start_time">;
+type MachineOfJob = Pick<JobSummary, "gpu_count" | "gpu_type" | "instance_type">;
+
 /** Returns how long a job goes on, when it starts, or nothing. */
-export function timeLeft({ status, expires_at, estimated_start_time }: JobSummary): string {
+export function timeLeft({ status, expires_at, estimated_start_time }: TimesOfJob): string {
   if (status === "active" && expires_at !== null) return `${timeSpan(Date.parse(expires_at) - Date.now())} left`;
   if (status === "queued" && estimated_start_time !== null) {
     return `starts in ${timeSpan(Date.parse(estimated_start_time) - Date.now())}`;
@@ -12,7 +15,7 @@ export function timeLeft({ status, expires_at, estimated_start_time }: JobSummar
 }
 
 /** Returns the machine part that a job has or wants. */
-export function machineOf({ gpu_count, gpu_type, instance_type }: JobSummary): string {
+export function machineOf({ gpu_count, gpu_type, instance_type }: MachineOfJob): string {
   return printable(gpu_count === 0 ? instance_type : `${gpu_count} × ${gpu_type} (${instance_type})`);
 }
 

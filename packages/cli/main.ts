@@ -1,6 +1,7 @@
 import { proposeCompletions, run } from "@stricli/core";
-import { app } from "./app.ts";
+import { berthApp } from "./app.ts";
 import { exitCodes } from "./failure.ts";
+import { isOperator } from "./profiles.ts";
 import { session } from "./session.ts";
 import { wrapped } from "./terminal.ts";
 import { splitAtDashes } from "./words-after-dashes.ts";
@@ -30,6 +31,7 @@ for (const stream of [stdout, stderr]) {
 
 // stricli prints an empty line for a command that ends with a code and without words.
 const quiet = { write: (text: string) => text.trim() === "" || stderr.write(wrapped(text)) };
+const app = berthApp({ showsAdmin: isOperator() });
 const typed = process.argv.slice(2);
 const host = { stdout, stderr: quiet, env, exitCode: null as number | string | null };
 

@@ -12,6 +12,8 @@ export interface Profile {
   readonly expiresAt: string;
   readonly username: string;
   readonly source: KeySource;
+  /** What the deployment said at the last login or `berth me`. */
+  readonly isOperator?: boolean | undefined;
 }
 
 interface Profiles {
@@ -40,6 +42,24 @@ export function saveProfile(url: string, profile: Profile): void {
 export function renewProfile(url: string, profile: Profile): void {
   const { current = url, profiles } = readProfiles();
   write({ current, profiles: { ...profiles, [url]: profile } });
+}
+
+/** Remembers whether the user of a profile is an operator. */
+export function rememberOperator(url: string, isOperator: boolean): void {
+  const profile = readProfiles().profiles[url];
+  if (profile && profile.isOperator !== isOperator) renewProfile(url, { ...profile, isOperator });
+}
+
+/** Reports whether the user of the deployment that commands go to was an operator. */
+export function isOperator(): boolean {
+  try {
+    const { current = "", profiles } = readProfiles();
+    const url = process.env.BERTH_URL?.replace(/\/+$/, "") ?? current;
+    return profiles[url]?.isOperator === true;
+  } catch {
+    // The command itself says what is wrong with the state.
+    return false;
+  }
 }
 
 /** Removes a profile. If it was the current one, another one becomes current. */

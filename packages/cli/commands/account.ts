@@ -1,12 +1,12 @@
 import { Berth } from "../../sdk/berth.ts";
-import { connect } from "../connect.ts";
+import { connect, learnRole } from "../connect.ts";
 import { lookAtDeployment, refuseOldVersion } from "../deployment-version.ts";
 import { CliError, exitCodes } from "../failure.ts";
 import { table } from "../layout.ts";
 import { findLocalStack } from "../local-stack.ts";
 import { withLock } from "../lock.ts";
 import { logIn, sourceFor } from "../log-in.ts";
-import { readProfiles, removeProfile, saveProfile } from "../profiles.ts";
+import { readProfiles, rememberOperator, removeProfile, saveProfile } from "../profiles.ts";
 import { out, outJson, readInput, say } from "../terminal.ts";
 import { printable, shellWord, timeSpan } from "../text.ts";
 
@@ -28,6 +28,7 @@ export async function login({ keyStdin, json, ...flags }: LoginFlags, given?: st
         return found;
       });
   if (keyStdin) saveProfile(url, profile);
+  await learnRole(url, profile.key);
   await lookAtDeployment(url).catch(() => undefined);
   await refuseOldVersion(url);
   const { username, expiresAt } = profile;
@@ -71,6 +72,7 @@ export async function logout(_flags: object, given?: string): Promise<void> {
 export async function me({ json }: { readonly json: boolean }): Promise<void> {
   const berth = await connect();
   const found = await berth.me();
+  rememberOperator(berth.url, found.is_operator);
   if (json) return outJson(found);
   const { username, user_id, is_operator, key, limits } = found;
   const rows = [

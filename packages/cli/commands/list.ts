@@ -56,7 +56,8 @@ function row(job: JobSummary): string[] {
 
 const allStatuses: readonly JobStatus[] = [...liveStatuses, "completed", "expired", "cancelled", "failed"];
 
-function statusesIn(text: string): JobStatus[] {
+/** Reads statuses with commas between. Returns none for all of them. */
+export function statusesIn(text: string): JobStatus[] {
   if (text === "all") return [];
   return text.split(",").map((word) => {
     const status = allStatuses.find((candidate) => candidate === word.trim());
