@@ -41,7 +41,7 @@ its own, and the host keys of jobs. Keys go over \`https\` or to this machine. \
 | \`setup\`, \`login\`, \`config show\` | \`login\`, \`me\`. The key is renewed from your AWS credentials without a word |
 | \`config environment\` | \`login URL\`; the last login counts, or \`BERTH_URL\` |
 | \`reserve -t h100 -g 2 -h 1 -n NAME\` | \`up NAME -t h100 -g 2 --hours 1\`, also \`--hours 90m\`, or settings in \`berth.yaml\` |
-| the wizard of \`reserve\` | \`avail\` for what is free, \`up --dry-run\` for when it starts |
+| the wizard of \`reserve\` | \`up\` asks on a terminal; \`avail\` shows what is free, \`up --dry-run\` when it starts |
 | \`--disk NAME\`, \`--dockerimage\`, \`--jupyter\` | \`--disk NAME\`, \`--image\`, \`--jupyter\`. A new disk is made without a question |
 | \`--disk none\`, \`--no-persist\`, \`--ignore-no-persist\` | leave \`--disk\` out; a note says that files go with the job |
 | \`config set github_user\` | \`up --github USER\`. \`berth\` adds an SSH key of its own, so none is needed for yourself |

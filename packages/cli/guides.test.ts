@@ -59,7 +59,7 @@ async function run(path: string, shown: readonly ShownCommand[]): Promise<string
       printed.push(
         isStart ? firstLine(cli.running.output()) : each.command === "npm ci" ? "" : await session.run(each),
       );
-      if (each.command.includes("berth end")) await expect.poll(() => diskIsInUse(cli)).toBe(false);
+      if (each.command.includes("berth end")) await expect.poll(() => disksAreBackedUp(cli)).toBe(true);
     }
     return printed.map((output) =>
       output.replaceAll(cli.running.url, "http://127.0.0.1:8080").replace(/token=[\w-]+/g, "token=…"),
@@ -76,10 +76,12 @@ async function startNow({ berth }: CliFixture): Promise<boolean> {
   return (await berth.jobs.estimate(job)).estimated_start_time !== null;
 }
 
-/** A disk stays in use until its backup is finished. */
-async function diskIsInUse({ berth }: CliFixture): Promise<boolean> {
-  for await (const disk of berth.disks.list()) if (disk.in_use) return true;
-  return false;
+/** Reports whether the disks of ended jobs are free, and the files of their backups listed. */
+async function disksAreBackedUp({ berth }: CliFixture): Promise<boolean> {
+  for await (const { disk_name, in_use } of berth.disks.list()) {
+    if (in_use || !(await berth.disks.content(disk_name)).content) return false;
+  }
+  return true;
 }
 
 function firstLine(output: string): string {
