@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import type { Berth } from "../sdk/berth.ts";
 import type { Disk } from "../sdk/disks.ts";
 import type { Job, JobEstimate, SubmitJob } from "../sdk/jobs.ts";
+import { connect } from "./connect.ts";
 import { CliError, exitCodes, QuietExit } from "./failure.ts";
 import { rememberKey } from "./job-entries.ts";
 import { calledJob, statusLine } from "./job-words.ts";
@@ -103,7 +104,8 @@ async function startCopyJob(berth: Berth, disk: Disk, signal: AbortSignal): Prom
     throw notStarted(job);
   } catch (error) {
     if (!signal.aborted) throw error;
-    await berth.jobs.cancel(job_id);
+    // The interrupted signal ends every call of `berth`.
+    await (await connect()).jobs.cancel(job_id);
     say("Nothing was copied. The environment for it is ended.");
     throw new QuietExit(exitCodes.detached);
   }
