@@ -6,7 +6,7 @@ import { describeError, exitCodeOf } from "./failure.ts";
 import * as job from "./job-commands.ts";
 import { completion, cp, doctor, forward, jupyter, keys, share } from "./more-commands.ts";
 import { stack } from "./stack-commands.ts";
-import { rsync, run } from "./work-commands.ts";
+import { rsync, run, sshConfig } from "./work-commands.ts";
 
 const { login, logout, me, env, api, version } = account;
 const { up, attach, wait, ls, show, logs, extend, end, ssh, avail } = job;
@@ -22,6 +22,7 @@ const routes = {
   ssh,
   cp,
   rsync,
+  "ssh-config": sshConfig,
   forward,
   extend,
   end,

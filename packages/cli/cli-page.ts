@@ -52,7 +52,7 @@ its own, and the host keys of jobs. Keys go over \`https\` or to this machine. \
 | \`list\`, \`list -s all\`, \`list -s a,b\` | \`ls\`, \`ls --all\`, \`ls --status a,b\` |
 | \`list --watch\`, \`avail --watch\`, \`disk list --watch\` | \`watch berth ls\` |
 | \`show [ID]\`, \`connect [ID]\` | \`show [JOB]\`, \`ssh [JOB]\`, with \`-A\` for your agent |
-| \`config ssh-include\`, \`get-ssh-config [ID]\` | \`ssh\`, \`cp\`, \`rsync\` and \`forward\` need no configuration; \`show --json\` has \`ssh_command\` |
+| \`config ssh-include\`, \`get-ssh-config [ID]\` | \`ssh-config on\` and \`off\`, with the host \`berth-NAME\`; \`ssh\`, \`cp\`, \`rsync\` and \`forward\` need none |
 | \`edit ID --extend H\` | \`extend [JOB] H\` |
 | \`edit ID --add-user USER\` | \`share [JOB] USER\` |
 | \`edit ID --enable-jupyter\`, \`--disable-jupyter\` | \`jupyter on [JOB]\`, \`jupyter off [JOB]\`, \`jupyter url [JOB]\` |
@@ -63,6 +63,7 @@ its own, and the host keys of jobs. Keys go over \`https\` or to this machine. \
 | \`disk unlock\` | none: a disk is free once its job has ended |
 | \`debug [ID]\`, \`debug --logs\` | \`show [JOB]\` with the timeline, \`logs [JOB]\`; \`doctor\` for your own side |
 | \`submit --runtime DIR --gpu-type h100 -- COMMAND\` | \`run --dir DIR -t h100 --pull PATH -- COMMAND\`; only \`--pull\` paths come back |
+| \`vscode://\` links | Remote-SSH to \`berth-NAME\` after \`ssh-config on\`, for example \`code --remote ssh-remote+berth-NAME\` |
 | \`submit --no-pull\`, \`--keep-alive\` | \`run\` without \`--pull\`, \`--keep\` |
 `;
 

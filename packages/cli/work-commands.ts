@@ -1,4 +1,4 @@
-import { buildCommand } from "@stricli/core";
+import { buildCommand, buildRouteMap } from "@stricli/core";
 import { settingsAliases, settingsFlags } from "./job-commands.ts";
 import { flag, optionalWord } from "./parameters.ts";
 
@@ -44,4 +44,26 @@ export const rsync = buildCommand({
       "[options of rsync] src/ disk:NAME/src/",
     ],
   },
+});
+
+const sshConfigCommands = () => import("./commands/ssh-config.ts");
+
+export const sshConfig = buildRouteMap({
+  routes: {
+    on: buildCommand({
+      loader: async () => (await sshConfigCommands()).turnOn,
+      parameters: { flags: {} },
+      docs: {
+        brief: "Make ssh and editors know your active jobs as berth-NAME",
+        fullDescription:
+          "Puts one Include line at the top of ~/.ssh/config. The entries are in a file of berth's own; up and end keep them up to date.",
+      },
+    }),
+    off: buildCommand({
+      loader: async () => (await sshConfigCommands()).turnOff,
+      parameters: { flags: {} },
+      docs: { brief: "Take the entries and the Include line away" },
+    }),
+  },
+  docs: { brief: "Jobs in ~/.ssh/config" },
 });

@@ -6,7 +6,8 @@ import { CliError, exitCodes } from "../failure.ts";
 import { findJob, liveStatuses } from "../find-job.ts";
 import { forgetJob } from "../job-entries.ts";
 import { calledJob } from "../job-words.ts";
-import { confirm, isInteractive, out, outJson, say } from "../terminal.ts";
+import { isSshConfigOn, writeHosts } from "../ssh-config.ts";
+import { confirm, interruptSignal, isInteractive, out, outJson, say } from "../terminal.ts";
 import { parseDuration } from "../text.ts";
 
 /** Adds time to a job and prints its new end. */
@@ -48,6 +49,8 @@ export async function end({ all, yes, json }: EndFlags, ...words: string[]): Pro
     answers.push(await berth.jobs.cancel(job.job_id));
     forgetJob(job);
   }
+  const ended = jobs.map(({ job_id }) => job_id);
+  if (isSshConfigOn()) await writeHosts(berth, interruptSignal(), ended);
   if (json) return answers.forEach(outJson);
   out(jobs.map((job) => `Ended ${calledJob(job)}.\n`).join(""));
 }

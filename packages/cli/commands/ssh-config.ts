@@ -1,0 +1,19 @@
+import { connect } from "../connect.ts";
+import { hostAlias, includeHosts, ownHosts, removeHosts, writeHosts } from "../ssh-config.ts";
+import { interruptSignal, out, say } from "../terminal.ts";
+
+/** Makes ssh and editors know the active jobs as `berth-NAME`. Typed again, it writes the entries anew. */
+export async function turnOn(): Promise<void> {
+  const jobs = await writeHosts(await connect(), interruptSignal());
+  includeHosts();
+  for (const host of ownHosts(jobs))
+    say(`note: ~/.ssh/config has a Host ${host} too. The entry of the job comes first.`);
+  if (jobs.length === 0) say("You have no active jobs. berth up adds entries, and berth end removes them.");
+  out(jobs.map((job) => `${hostAlias(job)}\n`).join(""));
+}
+
+/** Takes the entries and the line in ~/.ssh/config away. */
+export function turnOff(): void {
+  removeHosts();
+  say("ssh knows no jobs any more.");
+}

@@ -1,0 +1,67 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { freePort } from "../testing/free-port.ts";
+import { type CliFixture, cleanEnvironment, openCliFixture } from "./cli-fixture.ts";
+
+let cli: CliFixture;
+let home: string;
+beforeAll(async () => {
+  cli = await openCliFixture({ LOCAL_NODES: "c7i.8xlarge=4" });
+  home = mkdtempSync(join(tmpdir(), "berth-home-"));
+  await cli.run("login");
+});
+afterAll(async () => {
+  await cli.close();
+  rmSync(home, { recursive: true });
+});
+
+const run = (...words: string[]) => cli.runWith({ env: { HOME: home } }, ...words);
+
+/** OpenSSH reads the file of the account and not of HOME, so the test names the file. */
+function ssh(words: readonly string[], input = "") {
+  const all = ["-F", join(home, ".ssh/config"), ...words];
+  return spawnSync("ssh", all, { env: cleanEnvironment(), encoding: "utf8", input });
+}
+
+test("ssh reaches jobs by their names, as an editor does, until they end", async () => {
+  await run("up", "-t", "cpu", "Editor");
+  expect(await run("ssh-config", "on")).toMatchObject({ code: 0, stdout: "berth-editor\n" });
+  const config = join(home, ".ssh/config");
+  expect(statSync(config).mode & 0o777).toBe(0o600);
+
+  // Remote-SSH of VS Code sends a script to a shell, with a SOCKS port beside it.
+  const socks = ["-T", "-D", String(await freePort())];
+  expect(ssh([...socks, "berth-editor", "sh", "-s"], "echo sent; exit 4\n")).toMatchObject({
+    status: 4,
+    stdout: "sent\n",
+  });
+  expect(ssh([...socks, "berth-editor", "bash --login -c 'echo in $0'"])).toMatchObject({
+    status: 0,
+    stdout: "in bash\n",
+  });
+
+  await run("up", "-t", "cpu", "a name\n  ProxyCommand touch /tmp/x\n");
+  expect(readFileSync(join(cli.state, "berth/ssh_config"), "utf8")).not.toContain("ProxyCommand");
+  await run("end", "--all", "--yes");
+  expect(readFileSync(join(cli.state, "berth/ssh_config"), "utf8")).not.toContain("Host");
+});
+
+test("on is idempotent, off leaves the user's own lines, a link stays a link, and a host of the user is said", async () => {
+  const dotfile = join(home, "dotfiles-config");
+  const own = "# mine\nHost berth-theirs other\n  User me\n";
+  writeFileSync(dotfile, own);
+  rmSync(join(home, ".ssh"), { recursive: true, force: true });
+  mkdirSync(join(home, ".ssh"));
+  symlinkSync(dotfile, join(home, ".ssh/config"));
+  await run("up", "-t", "cpu", "theirs");
+
+  expect((await run("ssh-config", "on")).stderr).toContain("has a Host berth-theirs too");
+  await run("ssh-config", "on");
+  expect(readFileSync(dotfile, "utf8")).toBe(`Include "${cli.state}/berth/ssh_config"\n${own}`);
+  expect(await run("ssh-config", "off")).toMatchObject({ code: 0, stdout: "" });
+  expect(readFileSync(dotfile, "utf8")).toBe(own);
+  await run("end", "theirs");
+});

@@ -1,0 +1,130 @@
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import type { Berth } from "../sdk/berth.ts";
+import type { JobSummary } from "../sdk/jobs.ts";
+import { collect } from "./collect.ts";
+import { CliError, exitCodes } from "./failure.ts";
+import { shortId } from "./find-job.ts";
+import { calledJob, jobWord } from "./job-words.ts";
+import { withLock } from "./lock.ts";
+import { type SshTarget, sshTarget } from "./ssh-session.ts";
+import { readState, statePath, writePrivate } from "./state.ts";
+import { say } from "./terminal.ts";
+import { printable } from "./text.ts";
+
+/** The entry of a job: what ssh reads, and the deployment that the job belongs to. */
+interface HostEntry {
+  readonly url: string;
+  readonly text: string;
+}
+
+type HostEntries = Readonly<Record<string, HostEntry>>;
+
+const ownFile = () => statePath("ssh_config");
+const entriesFile = () => statePath("ssh-hosts.json");
+
+/** Reports whether `berth ssh-config on` is in force. */
+export function isSshConfigOn(): boolean {
+  return existsSync(ownFile());
+}
+
+/** Returns the host of a job for ssh. Its charset is that of file names, so it is no pattern. */
+export function hostAlias(job: JobSummary): string {
+  return `berth-${jobWord(job)}`.toLowerCase();
+}
+
+/** Writes one entry for each active job of this deployment. Entries of jobs that are not active go. */
+export function writeHosts(berth: Berth, signal: AbortSignal, without: readonly string[] = []): Promise<JobSummary[]> {
+  return withLock("ssh-config", async () => {
+    const listed = await collect(berth.jobs.list({ status: ["active"], signal }));
+    const jobs = listed.filter(({ job_id }) => !without.includes(job_id));
+    const stored = (readState(entriesFile()) ?? {}) as HostEntries;
+    const entries: Record<string, HostEntry> = {};
+    // The newest job of a name comes first, and ssh takes the first.
+    for (const job of jobs) {
+      try {
+        const target = await sshTarget(berth, job.job_id, signal);
+        entries[job.job_id] = { url: berth.url, text: hostText(job, target) };
+      } catch (error) {
+        if (signal.aborted) throw error;
+        say(`note: ssh gets no entry for ${calledJob(job)}: ${printable((error as Error).message)}`);
+      }
+    }
+    for (const [id, entry] of Object.entries(stored)) if (entry.url !== berth.url) entries[id] = entry;
+    writePrivate(entriesFile(), JSON.stringify(entries));
+    const texts = Object.values(entries).map(({ text }) => text);
+    writePrivate(ownFile(), ["# Written by berth. Changes are lost.\n", ...texts].join("\n"));
+    return jobs;
+  });
+}
+
+function hostText(job: JobSummary, target: SshTarget): string {
+  const settings = target.options.filter((word) => word.includes("=")).map((word) => word.replace("=", " "));
+  const names = new Set([hostAlias(job), `berth-${shortId(job)}`]);
+  const lines = [`HostName ${target.host}`, `Port ${target.port}`, `User ${target.user}`, ...settings];
+  return `Host ${[...names].join(" ")}\n${lines.map((line) => `  ${line}\n`).join("")}`;
+}
+
+/** Puts one line at the top of the user's own file, unless it is there. */
+export function includeHosts(): void {
+  const line = includeLine();
+  const path = userFile();
+  const text = readText(path);
+  if (!text.split("\n").includes(line)) replaceFile(path, `${line}\n${text}`);
+}
+
+/** Takes the line out of the user's own file, and removes ours. */
+export function removeHosts(): void {
+  const line = includeLine();
+  const path = userFile();
+  const lines = readText(path).split("\n");
+  if (lines.includes(line)) replaceFile(path, lines.filter((text) => text !== line).join("\n"));
+  for (const file of [ownFile(), entriesFile()]) rmSync(file, { force: true });
+}
+
+/** Returns the hosts among these that the user's own file names too. */
+export function ownHosts(jobs: readonly JobSummary[]): string[] {
+  const named = new Set(
+    Array.from(readText(userFile()).matchAll(/^\s*Host\s+(.*)$/gim), ([, words = ""]) => words.split(/\s+/)).flat(),
+  );
+  return jobs.map(hostAlias).filter((alias) => named.has(alias));
+}
+
+/** ssh takes some characters of the path as a pattern. */
+function includeLine(): string {
+  const path = ownFile();
+  if (/^[^"\\\n*?[\]~]+$/.test(path)) return `Include "${path}"`;
+  throw new CliError(`ssh cannot include ${printable(path)}`, exitCodes.failed, "Set XDG_CONFIG_HOME to a plain path");
+}
+
+/** A link leads to the file that is meant, for example one among dotfiles. */
+function userFile(): string {
+  const path = join(homedir(), ".ssh", "config");
+  return existsSync(path) ? realpathSync(path) : path;
+}
+
+function replaceFile(path: string, text: string): void {
+  const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0o600;
+  const draft = `${path}.berth-${process.pid}`;
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  try {
+    writeFileSync(draft, text, { mode: mode & 0o777, flush: true });
+    renameSync(draft, path);
+  } finally {
+    rmSync(draft, { force: true });
+  }
+}
+
+function readText(path: string): string {
+  return existsSync(path) ? readFileSync(path, "utf8") : "";
+}
