@@ -88,6 +88,15 @@ describe("a stored forecast", () => {
     expect(start).toMatchObject({ p50: startsAt, p90: startsAt, later: now + 7 * 24 * HOUR });
   });
 
+  test("knows of the first machine of its type at once", async () => {
+    const { ctx, clock } = await memoryWorld({ nodes: [] });
+    await refreshForecast(ctx, outset(clock.now(), { nodes: [] }));
+    clock.advance(100);
+    await refreshForecast(ctx, outset(clock.now(), {}));
+
+    expect(await viewForecast(ctx, "h100")).toMatchObject({ at: clock.now(), freeUnits: 8 });
+  });
+
   test("says nothing once it is old", async () => {
     const { ctx, clock, record } = await worldWithOneWaiting();
     const now = clock.now();

@@ -86,8 +86,13 @@ async function readLast(ctx: Context<"table">, type: string): Promise<{ items: I
   return { items: items.filter((item) => item !== apart), starts: readCalibration(apart?.starts) };
 }
 
-/** Where nobody waits and nobody came or went, the last one says what the next one would: it must only not grow old. */
+/**
+ * Returns how long the last forecast serves. One that knew no machine denies that there are any, so the first machine
+ * replaces it at once. Where nobody waits and nobody came or went, it must only not grow old.
+ */
 function shortestPauseMs({ standing, at }: Item, outset: ForecastOutset): number {
+  const knewNone = isStanding(standing) && standing.machines.length === 0;
+  if (knewNone && outset.plan.nodes.length > 0) return 0;
   const { places, grants } = outset.planned;
   const came = places.length + grants.length > 0 || outset.started.some((one) => one.at > Number(at));
   const isStill = !came && isStanding(standing) && standing.waiting === 0 && offersTheSame(standing, outset);
