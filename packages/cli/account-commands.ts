@@ -11,6 +11,7 @@ export const login = buildCommand({
       keyStdin: flag("Take a key from standard input instead"),
       user: text("User of the local stack, developer by default", "name"),
       awsProfile: text("AWS profile", "name"),
+      serverId: text("Id of the deployment, as its operators tell it. Else you are asked at the first login", "id"),
       json,
     },
     positional: optionalWord("url", "Address of the deployment. The local stack's by default"),

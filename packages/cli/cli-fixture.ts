@@ -73,7 +73,8 @@ export function cleanEnvironment(): Record<string, string> {
   return Object.fromEntries(own.map(([name, value = ""]) => [name, value]));
 }
 
-function startCli(env: NodeJS.ProcessEnv, options: RunOptions, words: readonly string[]): RunningCli {
+/** Starts the command line as a process. */
+export function startCli(env: NodeJS.ProcessEnv, options: RunOptions, words: readonly string[]): RunningCli {
   const child = spawn(process.execPath, [program, ...words], { env, cwd: options.cwd });
   const parts = { stdout: "", stderr: "" };
   const watchers = new Set<() => void>();

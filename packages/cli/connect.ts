@@ -1,10 +1,12 @@
 import { Berth } from "../sdk/berth.ts";
+import { readAddress, readKey } from "./addresses.ts";
 import { refuseOldVersion } from "./deployment-version.ts";
-import { CliError, exitCodes } from "./failure.ts";
+import { CliError, exitCodes, setLoginHint } from "./failure.ts";
 import { findLocalStack } from "./local-stack.ts";
 import { withLock } from "./lock.ts";
 import { logIn } from "./log-in.ts";
 import { type Profile, readProfiles, rememberOperator, renewProfile, saveProfile } from "./profiles.ts";
+import { trustedServerId } from "./server-id.ts";
 import { session } from "./session.ts";
 import { say } from "./terminal.ts";
 import { printable } from "./text.ts";
@@ -37,45 +39,56 @@ export async function connect(options: ConnectOptions = {}): Promise<Berth> {
 async function clientOf(options: ConnectOptions): Promise<Berth> {
   const { BERTH_URL, API_URL, BERTH_API_KEY, API_KEY } = process.env;
   const { current } = readProfiles();
-  if (BERTH_URL && BERTH_API_KEY) return client(BERTH_URL, BERTH_API_KEY, options);
-  if (!BERTH_URL && API_URL && API_KEY) return client(API_URL, API_KEY, options);
-  const url = BERTH_URL ?? current;
-  if (url !== undefined) return profileClient(url.replace(/\/+$/, ""), options);
+  if (BERTH_API_KEY) return givenClient("BERTH", BERTH_URL || current, BERTH_API_KEY, options);
+  if (!BERTH_URL && API_URL && API_KEY) return givenClient("API", API_URL, API_KEY, options);
+  const url = BERTH_URL ? readAddress(BERTH_URL, "BERTH_URL") : current;
+  if (url !== undefined) return profileClient(url, options);
   return localClient(options);
+}
+
+/** The key of the environment wins, and a login would not change it. */
+function givenClient(prefix: "BERTH" | "API", url: string | undefined, key: string, options: ConnectOptions): Berth {
+  const name = prefix === "API" ? "API_KEY" : "BERTH_API_KEY";
+  if (url === undefined) {
+    throw new CliError(`${name} is set, and nothing says for which deployment`, exitCodes.usage, "Set BERTH_URL too");
+  }
+  const address = readAddress(url, `${prefix}_URL`);
+  setLoginHint(`${name} holds the key. Unset it and log in with: berth login ${address}`);
+  return client(address, readKey(key, name), options);
 }
 
 async function localClient(options: ConnectOptions): Promise<Berth> {
   const stack = findLocalStack();
   if (!stack || options.mayLogIn === false) {
-    throw new CliError(
-      "You are not logged in",
-      exitCodes.loginNeeded,
-      "Log in with: berth login https://<your deployment>",
-    );
+    const hint = "Log in with: berth login https://<your deployment>";
+    throw new CliError("You are not logged in", exitCodes.loginNeeded, hint);
   }
-  say(`Logging in to the local stack at ${stack.url} as developer.`);
-  const profile = await logIn(stack.url, { kind: "local", home: stack.home, user: "developer" });
-  saveProfile(stack.url, profile);
-  await learnRole(stack.url, profile.key);
-  return profileClient(stack.url, options);
+  const { home, url } = stack;
+  await withLock("login", async () => {
+    // Another process may have been faster.
+    if (readProfiles().profiles[url]) return;
+    say(`Logging in to the local stack at ${url} as developer.`);
+    saveProfile(url, await logIn(url, { kind: "local", home, user: "developer" }));
+  });
+  const { key = "" } = readProfiles().profiles[url] ?? {};
+  await learnRole(url, key);
+  return profileClient(url, options);
 }
 
 /** Remembers whether the user of a new key is an operator. The login has succeeded without that. */
 export async function learnRole(url: string, key: string): Promise<void> {
   const found = await new Berth({ url, key }).me().catch(() => undefined);
-  if (found) rememberOperator(url, found.is_operator);
+  if (found) await withLock("login", async () => rememberOperator(url, found.is_operator));
 }
 
-function profileClient(url: string, options: ConnectOptions): Berth {
-  const { profiles } = readProfiles();
-  const profile = profiles[url];
-  if (!profile) {
-    throw new CliError(`You are not logged in to ${url}`, exitCodes.loginNeeded, `Log in with: berth login ${url}`);
-  }
+function profileClient(url: string, { mayLogIn = true, ...options }: ConnectOptions): Berth {
+  const hint = `Log in with: berth login ${url}`;
+  setLoginHint(hint);
+  const profile = readProfiles().profiles[url];
+  if (!profile) throw new CliError(`You are not logged in to ${url}`, exitCodes.loginNeeded, hint);
   const key = isFresh(profile) ? profile.key : undefined;
-  const isReady = key !== undefined || options.mayLogIn !== false;
-  if (!isReady) throw new CliError(`The key for ${url} has expired`, exitCodes.loginNeeded);
-  return client(url, key, options, options.mayLogIn === false ? undefined : () => renew(url, profile));
+  if (key === undefined && !mayLogIn) throw new CliError(`The key for ${url} has expired`, exitCodes.loginNeeded, hint);
+  return client(url, key, options, mayLogIn ? () => renew(url, profile) : undefined);
 }
 
 function isFresh({ expiresAt }: Profile): boolean {
@@ -87,7 +100,9 @@ function renew(url: string, refused: Profile): Promise<string> {
   return withLock("login", async () => {
     const stored = readProfiles().profiles[url];
     if (stored && stored.key !== refused.key && isFresh(stored)) return stored.key;
-    const renewed = await logIn(url, refused.source);
+    const { source, serverId } = refused;
+    if (source.kind === "aws" && serverId !== undefined) await trustedServerId(url);
+    const renewed = await logIn(url, source, serverId);
     renewProfile(url, { ...renewed, isOperator: stored?.isOperator });
     return renewed.key;
   });

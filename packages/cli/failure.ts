@@ -54,10 +54,15 @@ const codesByError: Partial<Record<BerthError["code"], number>> = {
   unavailable: exitCodes.unreachable,
 };
 
-const hintsByCode: Readonly<Record<number, string>> = {
+const hintsByCode: Record<number, string> = {
   [exitCodes.loginNeeded]: "Log in with: berth login",
   [exitCodes.unreachable]: "Check the address and the network. On this machine start a stack with: npm start",
 };
+
+/** Sets what people read when their key is refused. It depends on where the key came from. */
+export function setLoginHint(hint: string): void {
+  hintsByCode[exitCodes.loginNeeded] = hint;
+}
 
 /** Returns the exit code of an error. */
 export function exitCodeOf(error: unknown): number {

@@ -63,7 +63,8 @@ interface StackRecord {
   readonly process: ProcessIdentity;
 }
 
-function isLoopback(url: string): boolean {
+/** Reports whether an address is one of this machine, without TLS. */
+export function isLoopback(url: string): boolean {
   const { protocol, hostname } = URL.canParse(url) ? new URL(url) : { protocol: "", hostname: "" };
   return protocol === "http:" && /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(hostname);
 }

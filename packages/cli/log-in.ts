@@ -5,18 +5,23 @@ import { CliError, exitCodes } from "./failure.ts";
 import { findLocalStack, localUser, runningStack } from "./local-stack.ts";
 import type { KeySource, Profile } from "./profiles.ts";
 
-/** Exchanges an identity for a key. */
-export async function logIn(url: string, source: KeySource): Promise<Profile> {
+/**
+ * Exchanges an identity for a key. An AWS identity signs the server id, which the user has trusted before: see
+ * `trustedServerId`.
+ */
+export async function logIn(url: string, source: KeySource, serverId?: string): Promise<Profile> {
+  const hint = `Log in with: berth login ${url}`;
   if (source.kind === "given") {
-    throw new CliError(`The key for ${url} has expired, and it was given by hand`, exitCodes.loginNeeded, loginHint);
+    throw new CliError(`The key for ${url} has expired, and it was given by hand`, exitCodes.loginNeeded, hint);
+  }
+  if (source.kind === "aws" && serverId === undefined) {
+    throw new CliError(`The key for ${url} has expired`, exitCodes.loginNeeded, hint);
   }
   const { awsLogin } = await import("../sdk/aws.ts");
   const identity = source.kind === "local" ? localIdentity(source.home, source.user) : await awsIdentity(source);
-  const { api_key, expires_at, username } = await awsLogin({ url, ...identity });
-  return { key: api_key, expiresAt: expires_at, username, source };
+  const { api_key, expires_at, username } = await awsLogin({ url, serverId, ...identity });
+  return { key: api_key, expiresAt: expires_at, username, source, serverId };
 }
-
-const loginHint = "Log in with: berth login";
 
 function localIdentity(home: string, name: string) {
   const stack = runningStack(home);

@@ -171,7 +171,7 @@ test("doctor finds nothing wrong on a stack that works, and names what is wrong"
   const sick = await cli.runWith({ env }, "doctor");
   server.close();
   expect(sick.code).toBe(1);
-  expect(sick.stdout).toMatch(/FAIL key: API key has been revoked; hint: Log in with: berth login/);
+  expect(sick.stdout).toMatch(/FAIL key: API key has been revoked; hint: BERTH_API_KEY holds the key\. Unset it and log in with: berth login /);
 });
 
 test("a real bash completes commands and names of jobs", async () => {

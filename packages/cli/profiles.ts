@@ -12,6 +12,8 @@ export interface Profile {
   readonly expiresAt: string;
   readonly username: string;
   readonly source: KeySource;
+  /** Id of the deployment, which the user trusted at the first login by AWS. */
+  readonly serverId?: string | undefined;
   /** What the deployment said at the last login or `berth me`. */
   readonly isOperator?: boolean | undefined;
 }

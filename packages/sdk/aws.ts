@@ -14,7 +14,10 @@ interface AwsCredentials {
 export interface AwsLoginOptions extends CallOptions {
   /** Address of the deployment. */
   readonly url: string;
-  /** Name of the deployment, which the signature covers. `/.well-known/berth` tells it by default. */
+  /**
+   * Name of the deployment, which the signature covers. By default it is the one that `/.well-known/berth` claims. Give it
+   * unless you trust the address: a fake deployment can claim the name of a real one, and log in there as you.
+   */
   readonly serverId?: string | undefined;
   readonly credentials: AwsCredentials | (() => Promise<AwsCredentials>);
   /** Address of STS, which the deployment has to accept. `/.well-known/berth` tells it by default. */

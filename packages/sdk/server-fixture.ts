@@ -1,5 +1,6 @@
 import { once } from "node:events";
-import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http";
+import { createServer, type IncomingHttpHeaders, type RequestListener, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 
 export interface SeenRequest {
@@ -23,21 +24,26 @@ export interface ServerFixture {
   close(): void;
 }
 
-/** A real HTTP server that answers each request as the function says, for tests. */
-export async function openServer(answer: (request: SeenRequest) => Reply | Promise<Reply>): Promise<ServerFixture> {
+/** A real HTTP server that answers each request as the function says, for tests. With a certificate it speaks TLS. */
+export async function openServer(
+  answer: (request: SeenRequest) => Reply | Promise<Reply>,
+  certificate?: { readonly cert: string; readonly key: string },
+): Promise<ServerFixture> {
   const seen: SeenRequest[] = [];
-  const server = createServer(async (message, response) => {
+  const listener: RequestListener = async (message, response) => {
     let body = "";
     for await (const part of message) body += String(part);
     const { method = "", url: path = "", headers } = message;
     const request = { method, path, headers, body };
     seen.push(request);
     send(response, await answer(request));
-  }).listen(0, "127.0.0.1");
+  };
+  const server = certificate ? createTlsServer(certificate, listener) : createServer(listener);
+  server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `${certificate ? "https" : "http"}://127.0.0.1:${port}`,
     seen,
     close() {
       server.closeAllConnections();

@@ -1,4 +1,5 @@
 import { Berth } from "../../sdk/berth.ts";
+import { readAddress, readKey, readTypedAddress } from "../addresses.ts";
 import { connect, learnRole } from "../connect.ts";
 import { lookAtDeployment, refuseOldVersion } from "../deployment-version.ts";
 import { CliError, exitCodes } from "../failure.ts";
@@ -6,7 +7,15 @@ import { table } from "../layout.ts";
 import { findLocalStack } from "../local-stack.ts";
 import { withLock } from "../lock.ts";
 import { logIn, sourceFor } from "../log-in.ts";
-import { readProfiles, rememberOperator, removeProfile, saveProfile } from "../profiles.ts";
+import {
+  type KeySource,
+  type Profile,
+  readProfiles,
+  rememberOperator,
+  removeProfile,
+  saveProfile,
+} from "../profiles.ts";
+import { trustedServerId } from "../server-id.ts";
 import { out, outJson, readInput, say } from "../terminal.ts";
 import { printable, shellWord, timeSpan } from "../text.ts";
 
@@ -14,20 +23,14 @@ interface LoginFlags {
   readonly keyStdin: boolean;
   readonly user?: string;
   readonly awsProfile?: string;
+  readonly serverId?: string;
   readonly json: boolean;
 }
 
 /** Logs in and keeps the key. */
-export async function login({ keyStdin, json, ...flags }: LoginFlags, given?: string): Promise<void> {
+export async function login({ keyStdin, json, serverId, ...flags }: LoginFlags, given?: string): Promise<void> {
   const url = loginUrl(given);
-  const profile = keyStdin
-    ? await givenKey(url)
-    : await withLock("login", async () => {
-        const found = await logIn(url, sourceFor(url, flags));
-        saveProfile(url, found);
-        return found;
-      });
-  if (keyStdin) saveProfile(url, profile);
+  const profile = keyStdin ? await keepGiven(url) : await logInAndKeep(url, sourceFor(url, flags), serverId);
   await learnRole(url, profile.key);
   await lookAtDeployment(url).catch(() => undefined);
   await refuseOldVersion(url);
@@ -38,25 +41,35 @@ export async function login({ keyStdin, json, ...flags }: LoginFlags, given?: st
 }
 
 function loginUrl(given: string | undefined): string {
-  const url = given ?? process.env.BERTH_URL ?? findLocalStack()?.url ?? readProfiles().current;
-  if (url === undefined) {
-    throw new CliError("Say where to log in", exitCodes.usage, "For example: berth login https://berth.example");
-  }
-  // The client refuses an address to which no key may be sent.
-  return new Berth({ url: url.includes("://") ? url : `https://${url}` }).url;
+  if (given !== undefined) return readTypedAddress(given);
+  const { BERTH_URL } = process.env;
+  const url = BERTH_URL ? readAddress(BERTH_URL, "BERTH_URL") : (findLocalStack()?.url ?? readProfiles().current);
+  if (url !== undefined) return url;
+  throw new CliError("Say where to log in", exitCodes.usage, "For example: berth login https://berth.example");
 }
 
-async function givenKey(url: string) {
-  const key = (await readInput()).trim();
-  if (key === "") throw new CliError("Standard input holds no key", exitCodes.usage);
+/** The question is asked outside of the lock, so no other process waits for the answer. */
+async function logInAndKeep(url: string, source: KeySource, serverId: string | undefined): Promise<Profile> {
+  const trusted = source.kind === "aws" ? await trustedServerId(url, serverId) : undefined;
+  return withLock("login", async () => {
+    const profile = await logIn(url, source, trusted);
+    saveProfile(url, profile);
+    return profile;
+  });
+}
+
+async function keepGiven(url: string): Promise<Profile> {
+  const key = readKey(await readInput(), "Standard input");
   const { username, key: own } = await new Berth({ url, key }).me();
-  return { key, expiresAt: own.expires_at, username, source: { kind: "given" } } as const;
+  const profile: Profile = { key, expiresAt: own.expires_at, username, source: { kind: "given" } };
+  await withLock("login", async () => saveProfile(url, profile));
+  return profile;
 }
 
 /** Revokes the key and forgets it. */
 export async function logout(_flags: object, given?: string): Promise<void> {
   const { current, profiles } = readProfiles();
-  const url = given ?? current;
+  const url = given === undefined ? current : readTypedAddress(given);
   const profile = url === undefined ? undefined : profiles[url];
   if (url === undefined || !profile) return say("You are not logged in.");
   try {
@@ -64,7 +77,7 @@ export async function logout(_flags: object, given?: string): Promise<void> {
   } catch (error) {
     say(`The key was not revoked: ${printable((error as Error).message)}`);
   }
-  removeProfile(url);
+  await withLock("login", async () => removeProfile(url));
   out(`Logged out of ${url}.\n`);
 }
 
