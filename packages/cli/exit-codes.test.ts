@@ -21,6 +21,12 @@ test.each([
   [["up", "--type", "h1000"], 2],
   [["up", "--type", "cpu", "--hours", "never"], 2],
   [["up", "--type", "cpu", "--env", "=x"], 2],
+  [["up", "--type", "cpu", "--gpus", "2"], 2],
+  [["up", "--type", "cpu", "--type", "h100"], 2],
+  [["ls", "--json", "--json"], 2],
+  [["show", "--", "-x"], 3],
+  [["end", "--", "--all"], 3],
+  [["disks", "rm", "--", "-x"], 3],
   [["extend", "soon"], 2],
   [["show", "no-such-job"], 3],
   [["end", "no-such-job"], 3],
@@ -107,4 +113,24 @@ test("nothing is asked in a pipe, and the flag is named", async () => {
   expect(code).toBe(2);
   expect(stderr).toContain("--yes");
   expect((await cli.run("end", "--all", "--yes")).code).toBe(0);
+});
+
+test("an estimate says once when the job would start, and a machine without GPUs is not 0 of 0", async () => {
+  const { stdout } = await cli.run("up", "--dry-run", "-t", "cpu");
+  expect(stdout.match(/start/gi)).toHaveLength(1);
+
+  const capacity = { total: 0, available: 0, in_use: 0, queued: 0, max_per_node: 8 };
+  const availability = {
+    gone: { ...capacity, gpu_type: "gone" },
+    scales: { ...capacity, gpu_type: "scales", scalable: 2 },
+    cpu: { ...capacity, gpu_type: "cpu", max_per_node: 0 },
+  };
+  const server = await answering(200, { availability, timestamp: new Date().toISOString() });
+  const env = { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
+
+  const avail = await cli.runWith({ env }, "avail");
+
+  server.close();
+  expect(avail.stdout).toMatch(/^TYPE .*\nscales {2}0 .*\ncpu {5}- .*\n$/);
+  expect(avail.stdout).not.toContain("gone");
 });

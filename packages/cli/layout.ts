@@ -6,11 +6,20 @@ function columnsOf(text: string): number {
   return measure(text).width;
 }
 
-/** Cuts a line, and marks that it was cut. */
+const characters = new Intl.Segmenter("en", { granularity: "grapheme" });
+
+/** Cuts a line, and marks that it was cut. No character is split. */
 export function cut(line: string, columns: number): string {
   if (columns === Number.POSITIVE_INFINITY) return line;
-  const { index, ellipsed } = measure(line, { limit: Math.max(1, columns), ellipsis: "…" });
-  return `${line.slice(0, index)}${ellipsed ? "…" : ""}`;
+  let width = 0;
+  let end = 0;
+  for (const { segment, index } of characters.segment(line)) {
+    width += columnsOf(segment);
+    if (width > columns) return `${line.slice(0, end)}…`;
+    // One column is left for the mark.
+    if (width < columns) end = index + segment.length;
+  }
+  return line;
 }
 
 /** Breaks lines between words. What follows a break begins where its line begins. */

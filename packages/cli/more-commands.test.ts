@@ -108,16 +108,14 @@ test("files go into a job and out of it, and a port leads there", async () => {
   const port = await freePort();
   const forward = cli.start({}, "forward", "files", `${port}:8000`);
   await forward.says("leads to port 8000");
-  await expect
-    .poll(() =>
-      fetch(`http://127.0.0.1:${port}/`).then(
-        (answer) => answer.status,
-        () => 0,
-      ),
-    )
-    .toBe(200);
+  const answer = await fetch(`http://127.0.0.1:${port}/`);
+  expect(await answer.text()).toBe("in the job");
+  expect(await cli.run("forward", "files", `${port}:8000`)).toMatchObject({
+    code: 255,
+    stderr: expect.not.stringContaining("leads to"),
+  });
   forward.child.kill("SIGTERM");
-  await forward.ended;
+  expect(await forward.ended).toMatchObject({ code: 143, stdout: "" });
   expect(await cli.run("forward", "files", "70000")).toMatchObject({ code: 2 });
   expect(await cli.run("end", "files")).toMatchObject({ code: 0 });
 });
@@ -171,7 +169,9 @@ test("doctor finds nothing wrong on a stack that works, and names what is wrong"
   const sick = await cli.runWith({ env }, "doctor");
   server.close();
   expect(sick.code).toBe(1);
-  expect(sick.stdout).toMatch(/FAIL key: API key has been revoked; hint: BERTH_API_KEY holds the key\. Unset it and log in with: berth login /);
+  expect(sick.stdout).toMatch(
+    /FAIL key: API key has been revoked; hint: BERTH_API_KEY holds the key\. Unset it and log in with: berth login /,
+  );
 });
 
 test("a real bash completes commands and names of jobs", async () => {

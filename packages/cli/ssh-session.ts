@@ -131,8 +131,13 @@ function quoted(path: string): string {
 }
 
 /** Runs a program of OpenSSH on a job. If OpenSSH failed because of the host key, throws that in words. */
-export async function runOnJob(target: SshTarget, program: string, words: readonly string[]): Promise<number> {
-  const code = await runOpenSsh(program, words);
+export async function runOnJob(
+  target: SshTarget,
+  program: string,
+  words: readonly string[],
+  options: OpenSshOptions = {},
+): Promise<number> {
+  const code = await runOpenSsh(program, words, options);
   if (code === exitCodes.ownFailure || (code !== 0 && program !== "ssh")) refuseOtherHostKey(target);
   return code;
 }
@@ -151,6 +156,11 @@ function refuseOtherHostKey({ host, port, hostKey }: SshTarget): void {
   );
 }
 
+export interface OpenSshOptions extends SpawnOptions {
+  /** Takes standard output from the terminal, and is called with its first piece. */
+  readonly onFirstOutput?: () => void;
+}
+
 /** Signals that reach this process alone. Ctrl-C reaches the child by the terminal, too. */
 const passedOn = ["SIGTERM", "SIGHUP"] as const;
 
@@ -158,9 +168,15 @@ const passedOn = ["SIGTERM", "SIGHUP"] as const;
  * Runs a program of OpenSSH and returns its exit code, or 128 and the number of the signal that ended it. The terminal
  * belongs to OpenSSH until then.
  */
-export function runOpenSsh(program: string, words: readonly string[], options: SpawnOptions = {}): Promise<number> {
+export function runOpenSsh(
+  program: string,
+  words: readonly string[],
+  { onFirstOutput, ...options }: OpenSshOptions = {},
+): Promise<number> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, words, { stdio: "inherit", ...options });
+    const stdout = onFirstOutput ? "pipe" : "inherit";
+    const child = spawn(program, words, { stdio: ["inherit", stdout, "inherit"], ...options });
+    if (onFirstOutput) child.stdout?.once("data", onFirstOutput);
     let ending: NodeJS.Signals | undefined;
     const pass = (name: NodeJS.Signals) => {
       ending = name;

@@ -24,15 +24,18 @@ export interface JobSettings {
 
 /** Returns the body of a submit. Refuses settings without a type. */
 export function submitRequest({ command = [], ...settings }: JobSettings): SubmitJob {
-  const { type, name, gpus = 1, hours = usualHours, image = usualImage, disk, diskSize, env, github } = settings;
+  const { type, name, gpus, hours = usualHours, image = usualImage, disk, diskSize, env, github } = settings;
   if (type === undefined) {
     throw new CliError("Say which type of machine: --type", exitCodes.usage, "See what is free with: berth avail");
   }
   const machine = machineOfType(type);
+  if (machine.gpuCount === 0 && gpus) {
+    throw new CliError(`Machines of type ${type} have no GPUs`, exitCodes.usage, "Leave the number of GPUs out");
+  }
   return {
     image,
     instance_type: machine.instanceType,
-    gpu_count: machine.gpuCount === 0 ? 0 : gpus,
+    gpu_count: machine.gpuCount === 0 ? 0 : (gpus ?? 1),
     duration_hours: hours,
     ...(name !== undefined && { name }),
     ...(disk !== undefined && { disk_name: disk }),

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
-import { shellCommand } from "./text.ts";
+import { cut, table } from "./layout.ts";
+import { jsonText, printableLog, shellCommand } from "./text.ts";
 
 test.each([
   ["sh", "-c", "echo $0; echo two", "it's"],
@@ -15,4 +16,52 @@ test.each([
 
 test("a single word is a command line of a shell", () => {
   expect(shellCommand(["echo one; echo two"])).toBe("echo one; echo two");
+});
+
+test("wide and combining characters leave the columns of a table in line", () => {
+  const rows = [
+    ["NAME", "STATUS"],
+    ["データ", "active"],
+    ["cafe\u0301", "queued"],
+    ["👍👍", "failed"],
+  ];
+
+  expect(table(rows)).toBe("NAME    STATUS\nデータ  active\ncafe\u0301    queued\n👍👍    failed\n");
+});
+
+test.each([
+  ["データベース", 12, "データベース"],
+  ["データベース", 11, "データベー…"],
+  ["データベース", 10, "データベ…"],
+  ["cafe\u0301s", 5, "cafe\u0301s"],
+  ["cafe\u0301s", 4, "caf…"],
+  ["👍👍👍", 4, "👍…"],
+  ["plain", 3, "pl…"],
+  ["plain", 1, "…"],
+])("%s is cut to %i columns without half a character", (line, columns, expected) => {
+  expect(cut(line, columns)).toBe(expected);
+});
+
+test.each([
+  "\u001B[31m",
+  "\u009B2J",
+  "\u202E\u2066",
+  "\u200B\uFEFF",
+  "\u007F\u0085",
+  "\u2028\u2029",
+  "\u{E0041}\u{F0000}",
+  '"\\\n\t',
+  "\uD800",
+  "é データ 👍",
+])("%j is the same value after JSON, without a character that a terminal obeys", (text) => {
+  const json = jsonText({ [text]: [text] });
+
+  expect(JSON.parse(json)).toEqual({ [text]: [text] });
+  expect(json).not.toMatch(/[\p{Cc}\p{Cf}\p{Co}\u2028\u2029]/u);
+});
+
+test("a log of one line of 10 MB is shown without escape sequences", () => {
+  const shown = printableLog(`\u001B[31m${"x".repeat(10_000_000)}\u001B]0;title\u0007\n`);
+
+  expect(shown.length).toBe(10_000_000 + "\uFFFD]0;title\uFFFD\n".length);
 });

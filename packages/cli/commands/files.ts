@@ -60,10 +60,16 @@ export async function forward(flags: ForwardFlags, word: string, ...ports: strin
   const pairs = ports.map(portPair);
   const target = await targetOf(word, flags);
   const leads = pairs.flatMap(([here, there]) => ["-L", `127.0.0.1:${here}:127.0.0.1:${there}`]);
-  for (const [here, there] of pairs)
-    say(`http://127.0.0.1:${here} leads to port ${there} of ${printable(word)}. Ctrl-C ends it.`);
-  const words = [...target.options, "-o", "ExitOnForwardFailure=yes", "-N", ...leads, "-p", target.port];
-  throw new QuietExit(await runOnJob(target, "ssh", [...words, "--", `${target.user}@${target.host}`]));
+  // OpenSSH runs the local command once every port listens.
+  const whenUp = ["-o", "PermitLocalCommand=yes", "-o", "LocalCommand=echo up", "-o", "ExitOnForwardFailure=yes"];
+  const words = [...target.options, ...whenUp, "-N", ...leads, "-p", target.port];
+  const onFirstOutput = () => {
+    for (const [here, there] of pairs)
+      say(`http://127.0.0.1:${here} leads to port ${there} of ${printable(word)}. Ctrl-C ends it.`);
+  };
+  throw new QuietExit(
+    await runOnJob(target, "ssh", [...words, "--", `${target.user}@${target.host}`], { onFirstOutput }),
+  );
 }
 
 function portPair(text: string): readonly [string, string] {
