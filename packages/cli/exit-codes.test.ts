@@ -73,7 +73,77 @@ test.each([
   const server = await answering(200, body, { "content-type": "text/html" });
   const env = { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
 
-  expect(await cli.runWith({ env }, "ls")).toMatchObject({ code: 7, stdout: "" });
+  const { code, stdout, stderr } = await cli.runWith({ env }, "ls");
+
+  server.close();
+  expect([code, stdout]).toEqual([7, ""]);
+  expect(stderr).toMatch(
+    /^error: The server answered 200 with text\/html .*\nhint: .* Berth deployment\.\nrequest id: r-1\n$/,
+  );
+});
+
+test.each([["ls"], ["show", "x"], ["avail"], ["keys"], ["disks"], ["logs", "x"], ["end", "x"], ["ssh", "x"]])(
+  "an answer of another version, without the fields that %s reads, is told in one sentence",
+  async (...words) => {
+    const server = await answering(200, { unknown: 1 });
+    const env = { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
+
+    const { code, stdout, stderr } = await cli.runWith({ env }, ...words);
+
+    server.close();
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toMatch(/^error: An answer of the deployment is not understood: .*\nhint: .* berth doctor\n$/);
+  },
+);
+
+test("a 500 from something that is no Berth ends a command with 1 or 7, and says so", async () => {
+  for (const [body, expected] of [
+    [{ detail: "Broken." }, 1],
+    ["<html>", 1],
+  ] as const) {
+    const server = await answering(500, body, { "content-type": "text/html" });
+    const env = { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
+
+    const { code, stderr } = await cli.runWith({ env }, "ls");
+
+    server.close();
+    expect(code).toBe(expected);
+    expect(stderr).toMatch(/^error: [^\n]+\nhint: [^\n]+\nrequest id: r-1\n$/);
+  }
+});
+
+const line = "x".repeat(10_000_000);
+const job = { job_id: "9e41c7d3", name: "x", status: "active", logs: line, next: 1, ended: true, truncated: false };
+
+test("a log of one line of 10 MB arrives whole", async () => {
+  const server = await answering(200, { ...job, jobs: [job], total: 1, limit: 1, offset: 0 });
+  const env = { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
+
+  const { code, stdout, stderr } = await cli.runWith({ env }, "logs", "x");
+
+  server.close();
+  expect([code, stdout.length, stderr]).toEqual([0, line.length, ""]);
+});
+
+test.each([
+  ["--help"],
+  ["ls", "--json"],
+  ["logs", "x"],
+  ["api", "/v1/jobs"],
+  ["avail", "--json"],
+  ["disks", "--json"],
+  ["keys", "--json"],
+  ["env"],
+  ["completion", "bash"],
+  ["end", "x", "--json"],
+])("%s ends without a word if its reader has left, as head does", async (...words) => {
+  const lists = { jobs: [job], disks: [job], keys: [job], availability: {} };
+  const server = await answering(200, { ...job, ...lists, total: 1, limit: 1, offset: 0 });
+  const env = { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
+  const started = cli.start({ env }, ...words);
+  started.child.stdout?.destroy();
+
+  expect(await started.ended).toMatchObject({ code: 0, stderr: "" });
   server.close();
 });
 

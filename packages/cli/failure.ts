@@ -54,14 +54,12 @@ const codesByError: Partial<Record<BerthError["code"], number>> = {
   unavailable: exitCodes.unreachable,
 };
 
-const hintsByCode: Record<number, string> = {
-  [exitCodes.loginNeeded]: "Log in with: berth login",
-  [exitCodes.unreachable]: "Check the address and the network. On this machine start a stack with: npm start",
-};
+let loginHint = "Log in with: berth login";
+const unreachableHint = "Check the address and the network. On this machine start a stack with: npm start";
 
 /** Sets what people read when their key is refused. It depends on where the key came from. */
 export function setLoginHint(hint: string): void {
-  hintsByCode[exitCodes.loginNeeded] = hint;
+  loginHint = hint;
 }
 
 /** Returns the exit code of an error. */
@@ -74,8 +72,10 @@ export function exitCodeOf(error: unknown): number {
 export function describeError(error: unknown): string {
   if (error instanceof QuietExit) return "";
   const { message } = error as Error;
-  const lines = [`error: ${printable(message)}`];
-  const hint = error instanceof BerthError ? (hintsByCode[exitCodeOf(error)] ?? error.hint) : hintOf(error);
+  // An answer without a field that this version reads.
+  const isOdd = error instanceof TypeError || error instanceof RangeError;
+  const lines = [`error: ${printable(isOdd ? `An answer of the deployment is not understood: ${message}` : message)}`];
+  const hint = isOdd ? "It may be of another version: see berth doctor" : hintOf(error);
   if (hint !== undefined) lines.push(`hint: ${printable(hint)}`);
   if (error instanceof BerthError && error.requestId !== undefined)
     lines.push(`request id: ${printable(error.requestId)}`);
@@ -83,5 +83,8 @@ export function describeError(error: unknown): string {
 }
 
 function hintOf(error: unknown): string | undefined {
-  return error instanceof CliError ? error.hint : undefined;
+  if (error instanceof CliError) return error.hint;
+  if (!(error instanceof BerthError)) return undefined;
+  if (exitCodeOf(error) === exitCodes.loginNeeded) return loginHint;
+  return error.code === "unreachable" ? unreachableHint : error.hint;
 }

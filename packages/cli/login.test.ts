@@ -174,6 +174,23 @@ test.each([
   expect(loginsOf(server)).toHaveLength(logins);
 });
 
+test("SIGTERM in a question leaves the terminal as it was", async () => {
+  const server = await deployment(() => "berth.corp", "https");
+  const [before, after, pid] = ["before", "after", "pid"].map((name) => join(state, name));
+  const berth = `echo $$ > ${pid}; exec ${process.execPath} ${join(import.meta.dirname, "berth.mjs")} login ${server.url}`;
+  const script = `stty -g > ${before}; sh -c '${berth}'; echo "code $?"; stty -g > ${after}`;
+  const terminal = spawnOnTerminal("sh", ["-c", script], { cols: 200, env: environment() });
+  let shown = "";
+  terminal.onData((part) => {
+    shown += part;
+    if (part.includes("[y/N] ")) process.kill(Number(readFileSync(pid ?? "", "utf8")), "SIGTERM");
+  });
+  await new Promise((resolve) => terminal.onExit(resolve));
+
+  expect(shown).toContain("code 143");
+  expect(readFileSync(after ?? "", "utf8")).toBe(readFileSync(before ?? "", "utf8"));
+});
+
 test("a server id that could paint the terminal is refused", async () => {
   const server = await deployment(() => "\u001B[2Jberth.corp", "https");
 

@@ -166,7 +166,11 @@ async function readAnswer<Data>(response: Response): Promise<Answer<Data>> {
   if (body !== undefined || (isBerth && !response.ok)) throw answerError(response, body);
   if (status >= 502 && status <= 504) throw answerError(response, undefined);
   const kind = headers.get("content-type")?.split(";")[0] ?? "no content type";
-  throw errorFor(`The server answered ${status} with ${kind} that is not whole JSON`, { status, code: "unreadable" });
+  throw errorFor(`The server answered ${status} with ${kind} that is not whole JSON`, {
+    status,
+    code: "unreadable",
+    requestId: headers.get("x-request-id") ?? undefined,
+  });
 }
 
 function parseJson(text: string): unknown {
