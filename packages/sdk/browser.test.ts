@@ -30,7 +30,7 @@ test("the SDK submits a job and follows its log in a browser", async ({ skip }) 
   const { API_KEY: key = "" } = await stack.env();
   const page = await openPage(`${stack.url}/docs`);
   try {
-    await page.until("document.readyState === 'complete'");
+    await page.until("location.protocol === 'http:' && document.readyState === 'complete'");
     await page.evaluate(`${await bundleForBrowser()}; globalThis.berthSdk = berthSdk; 0`);
     const printed = await page.evaluate(`(async () => {
       const berth = new berthSdk.Berth({ url: location.origin, key: ${JSON.stringify(key)} });
