@@ -3,6 +3,7 @@ import * as account from "./account-commands.ts";
 import { admin } from "./admin-commands.ts";
 import { disks } from "./disk-commands.ts";
 import { describeError, exitCodeOf } from "./failure.ts";
+import { helpCommand } from "./help-command.ts";
 import * as job from "./job-commands.ts";
 import { completion, cp, doctor, forward, jupyter, keys, share } from "./more-commands.ts";
 import { stack } from "./stack-commands.ts";
@@ -41,7 +42,10 @@ const routes = {
   stack,
   completion,
   version,
+  help: helpCommand(() => commandNames),
 };
+
+export const commandNames: readonly string[] = Object.keys(routes);
 
 const settings = {
   name: "berth",

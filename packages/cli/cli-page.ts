@@ -1,5 +1,6 @@
 import { generateHelpTextForAllCommands } from "@stricli/core";
 import { berthApp } from "./app.ts";
+import { helpTopics } from "./help-topics.ts";
 
 const intro = `# The command line
 
@@ -10,29 +11,20 @@ A job is meant by its name, or by the first 4 or more characters of its name or 
 is meant. Standard output holds data, standard error holds words. \`--json\` prints the objects of the API. Ctrl-C in a wait
 or in \`logs -f\` detaches: the job goes on. Questions are asked on terminals only; elsewhere an error names the flag.
 
-| exit code | meaning |
-|---|---|
-| 0 | done |
-| 1 | failed, or the job failed |
-| 2 | wrong usage, or a request that the API refuses |
-| 3 | not found, or several match |
-| 4 | a login is needed |
-| 5 | no capacity, or a limit is reached |
-| 6 | a wait took longer than \`--timeout\` |
-| 7 | the deployment does not answer |
-| 130 | detached by Ctrl-C |
+\`berth help\` lists the commands, and \`berth help COMMAND\` explains one. \`berth help TOPIC\` prints one of the next three
+sections.
 
-\`berth run\` and \`berth ssh NAME -- command\` end with the code of the command; 255 is a failure of \`berth\` or \`ssh\`.
-\`berth rsync\` ends with the code of rsync.
+## Exit codes
 
-\`cp\` and \`rsync\` take \`disk:NAME/path\` for a path on a disk; a job named \`disk\` is meant by its id there. If a job has
-the disk, the copy goes through that job. If none has it, an environment without GPUs is started for the copy, of the type that
-starts first. It ends seconds after the copy, also when the copy was killed, and after an hour at the latest.
+${helpTopics["exit-codes"]}
 
-What it keeps is in \`$XDG_CONFIG_HOME/berth\`, else \`~/.config/berth\`, for you alone: the keys of your logins, an SSH key of
-its own, and the host keys of jobs. Keys go over \`https\` or to this machine. \`BERTH_URL\` and \`BERTH_API_KEY\`, or
-\`API_URL\` and \`API_KEY\`, win over the last login. \`BERTH_ACCESSIBLE=1\` and \`TERM=dumb\` keep it from rewriting a line,
-\`BERTH_QUIET=1\` from words that are no errors.
+## Environment
+
+${helpTopics.environment}
+
+## Files
+
+${helpTopics.files}
 
 ## From gpu-dev
 

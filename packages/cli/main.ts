@@ -1,6 +1,7 @@
 import { proposeCompletions, run } from "@stricli/core";
-import { berthApp } from "./app.ts";
+import { berthApp, commandNames } from "./app.ts";
 import { exitCodes } from "./failure.ts";
+import { expandHelp } from "./help-command.ts";
 import { isOperator } from "./profiles.ts";
 import { session } from "./session.ts";
 import { wrapped } from "./terminal.ts";
@@ -42,7 +43,8 @@ if (typed[0] === "__complete") {
   const { lookAtDeployment } = await import("./deployment-version.ts");
   await lookAtDeployment(typed[1] ?? "").catch(() => undefined);
 } else {
-  const words = splitAtDashes(typed[0] === "--version" ? ["version", ...typed.slice(1)] : typed);
+  const line = typed[0] === "--version" ? ["version", ...typed.slice(1)] : typed;
+  const words = splitAtDashes(expandHelp(line, commandNames));
   await run(app, words, { process: host });
   const code = Number(host.exitCode ?? 0);
   process.exitCode = code < 0 ? exitCodes.usage : code;
