@@ -36,7 +36,7 @@ async function askType({ berth, questions, signal }: Asking, given: JobSettings)
   const labels = types.map(async (type) => {
     const { available = 0, total = 0 } = availability[type] ?? {};
     const free = available > 0 ? `${available} of ${total} free` : undefined;
-    const words = free ?? (await startTime(berth, { ...given, type, gpus: 1 }, signal));
+    const words = free ?? (await startTime(berth, { ...given, type, gpus: undefined }, signal));
     return { value: type, label: `${type.padEnd(width)}  ${words}`, isThere: total > 0 || words !== noMachine };
   });
   const choices = await Promise.all(labels);
