@@ -46,7 +46,7 @@ test.each([
 
   expect(lines).toMatch(new RegExp(`^ {2}isolation +${isolation}$`, "m"));
   expect(lines).toContain(meaning);
-  expect(lines.includes("What an environment can reach")).toBe(isWarning);
+  expect(lines.includes("docs/isolation.md")).toBe(isWarning);
 });
 
 test.each(["none", "bubblewrap, shared network", "bubblewrap, own network"])(

@@ -41,11 +41,11 @@ function clusterRows({ name, nodes, lacks }: ClusterWords): string[][] {
 const meanings: Readonly<Record<string, readonly string[]>> = {
   none: [
     "Environments can read and change all that you can: let nobody in",
-    "whom you do not trust. docs/isolation.md says what changes that.",
+    "whom you do not trust. What changes that: docs/isolation.md",
   ],
   "bubblewrap, shared network": [
     "Environments see files of their own alone, and reach all that",
-    "listens on this machine. docs/isolation.md says what changes that.",
+    "listens on this machine. What changes that: docs/isolation.md",
   ],
   "bubblewrap, own network": [
     "Environments see files of their own alone, and nothing that",
