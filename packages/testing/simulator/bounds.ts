@@ -37,7 +37,7 @@ export const bounds = {
   plan: 64 * KB,
   forecast: 96 * KB,
   used: 32 * KB,
-  admission: KB,
+  admission: 8 * KB,
   audit: 4 * KB,
   orphans: 384 * KB,
   sweep: 8 * KB,
