@@ -155,42 +155,9 @@ export interface components {
                 reason: string | null;
             } | null;
             /** @description The GPU types on which no new jobs are started. */
-            drained: {
-                /** @description The type of GPU. */
-                gpu_type: string;
-                /**
-                 * Format: date-time
-                 * @description When an operator closed it or called it dead; null if an older version noted no time.
-                 */
-                since: string | null;
-                /** @description The operator who did; null if an older version noted no name. */
-                by: string | null;
-                /** @description Why, in the operator's words; null if none were given. */
-                reason: string | null;
-            }[];
+            drained: components["schemas"]["DrainedType"][];
             /** @description The machines that an operator called dead, at most 100. */
-            gone_nodes: {
-                /** @description The machine's name. */
-                node: string;
-                /** @description The id that the environment keeps for its whole life. */
-                uid: string;
-                /** @description The type of GPU. */
-                gpu_type: string;
-                /**
-                 * Format: date-time
-                 * @description When an operator closed it or called it dead; null if an older version noted no time.
-                 */
-                since: string | null;
-                /** @description The operator who did; null if an older version noted no name. */
-                by: string | null;
-                /** @description Why, in the operator's words; null if none were given. */
-                reason: string | null;
-                /**
-                 * Format: date-time
-                 * @description Until when the operator's word counts.
-                 */
-                until: string;
-            }[];
+            gone_nodes: components["schemas"]["LostNode"][];
             /** @description Number of machines that an operator called dead; `gone_nodes` may list fewer. */
             gone_node_count: number;
         };
@@ -526,6 +493,19 @@ export interface components {
             requested_at: string;
             /** @description The snapshot on demand that is removed once this one is completed; null while none has to go. */
             replaces: string | null;
+        };
+        DrainedType: {
+            /** @description The type of GPU. */
+            gpu_type: string;
+            /**
+             * Format: date-time
+             * @description When an operator closed it or called it dead; null if an older version noted no time.
+             */
+            since: string | null;
+            /** @description The operator who did; null if an older version noted no name. */
+            by: string | null;
+            /** @description Why, in the operator's words; null if none were given. */
+            reason: string | null;
         };
         EndRecord: {
             /** @description The record's key as the alarm names it: partition key, a bar, sort key. */
@@ -1050,6 +1030,28 @@ export interface components {
             iam_request_body?: string | null;
             /** @description The method of the signed request; `POST` is assumed without it. */
             iam_request_method?: ("POST" | "GET") | null;
+        };
+        LostNode: {
+            /** @description The machine's name. */
+            node: string;
+            /** @description The id that the environment keeps for its whole life. */
+            uid: string;
+            /** @description The type of GPU. */
+            gpu_type: string;
+            /**
+             * Format: date-time
+             * @description When an operator closed it or called it dead; null if an older version noted no time.
+             */
+            since: string | null;
+            /** @description The operator who did; null if an older version noted no name. */
+            by: string | null;
+            /** @description Why, in the operator's words; null if none were given. */
+            reason: string | null;
+            /**
+             * Format: date-time
+             * @description Until when the operator's word counts.
+             */
+            until: string;
         };
         Me: {
             /** @description Your user name. */

@@ -1,6 +1,6 @@
 import type { Examples, NounDocument } from "#http/noun-document.ts";
 import { document as jobs, requested, summary } from "../../jobs/parts/document.ts";
-import { AdminJob, AdminNode, AuditEntry, Orphans } from "../wire.ts";
+import { AdminJob, AdminNode, AdminState, AuditEntry, Orphans } from "../wire.ts";
 
 const machine = "ip-10-0-12-34.us-east-2.compute.internal";
 const record = `owner#5a8d0e2b7c914f36a1d4e8f0b3c6972d#env#gpu-dev|${summary.job_id}`;
@@ -21,6 +21,8 @@ export const document: NounDocument = {
     AdminJob,
     AdminNode,
     AuditEntry,
+    DrainedType: AdminState.shape.drained.element,
+    LostNode: AdminState.shape.gone_nodes.element,
     OrphanRun: Orphans.shape.runs.element,
     OrphanRecord: Orphans.shape.records.element,
     OrphanVolume: Orphans.shape.volumes.element,
@@ -207,6 +209,8 @@ export const document: NounDocument = {
     },
     "declare-node-gone": {
       id: "declareNodeGone",
+      body: "OperatorReason",
+      requests: { "With a reason": { reason: "Its power supply failed" } },
       reply: "NodeGone",
       replies: answers({ Gone: { node: machine, uid: "6f0b2a91-3c4d-4e5f-8a7b-0123456789ab", status: "gone" } }),
     },
