@@ -69,6 +69,7 @@ function options() {
       clientOfWs,
       knownEndpoints,
       withoutEventStreams,
+      nativeHashes,
     ],
     logLevel: "silent",
   } as const satisfies BuildOptions;
@@ -174,6 +175,18 @@ const withoutEventStreams: Plugin = {
     // Only events are signed with headers in binary form.
     onLoad({ filter: /@smithy\/signature-v4\/dist-es\/HeaderFormatter\.js$/ }, () => ({
       contents: "export class HeaderFormatter {}",
+    }));
+  },
+};
+
+/** Node has SHA-256 of its own. A client carries another in JavaScript for browsers that have none: 3 kB. */
+const nativeHashes: Plugin = {
+  name: "native-hashes",
+  setup({ onLoad }) {
+    onLoad({ filter: /@smithy\/core\/dist-es\/submodules\/checksum\/sha256\/Sha256Js\.js$/ }, () => ({
+      contents: `export class Sha256Js {
+        constructor() { throw new Error("Only Node's SHA-256 is in the bundles (scripts/bundle.ts)"); }
+      }`,
     }));
   },
 };
