@@ -76,7 +76,8 @@ test("an operator drains, pauses and resumes, and the audit tells of it", async 
     "developer",
     "developer",
   ]);
-  expect((await cli.run("admin", "audit")).stdout).toMatch(/^TIME +OPERATOR +ACTION +TARGET +RESULT +REASON\n/);
+  expect((await cli.run("admin", "audit")).stdout).toMatch(/^TIME +OPERATOR +ACTION +TARGET +COUNT +RESULT +REASON\n/);
+  expect((await cli.run("admin", "audit")).stdout).toMatch(/ developer +drain_pool +t4 +1 +done/);
 });
 
 test("an operator disables and enables a user", async () => {

@@ -205,6 +205,8 @@ export interface components {
             result: "started" | "done" | "failed";
             /** @description Why the action failed, what it left, or which job the first characters of an id stood for. */
             reason: string | null;
+            /** @description How many calls the entry stands for. Reads of one kind by one operator, with one key, share an entry for ten minutes; every other call has its own. */
+            count: number;
         };
         Availability: {
             /** @description Numbers for each GPU type. */

@@ -467,6 +467,21 @@ test("each operation is on record: who, with which key, what, on what, when, in 
   expect(JSON.stringify(world.table.all())).not.toContain(admin);
 });
 
+test("repeated reads are one entry of the audit with a count, and each write has its own", async () => {
+  const { world, admin, ask } = await adminWorld();
+  for (let n = 0; n < 3; n++) {
+    await ask("GET", `/v1/admin/jobs?limit=${n + 1}`, admin);
+    await ask("POST", "/v1/admin/pools/h100/drain", admin);
+  }
+  await ask("GET", "/v1/admin/jobs?user=second", admin);
+
+  const entries = await auditOf(world, admin);
+
+  const counted = entries.map(({ action, target, count }) => [action, target, count].join(" "));
+  const drain = "drain_pool h100 1";
+  expect(counted.sort()).toEqual([drain, drain, drain, "list_jobs  3", "list_jobs second 1"]);
+});
+
 test("the audit is paged, newest first", async () => {
   const { world, admin, ask } = await adminWorld();
   for (const type of ["h100", "t4", "a100"]) {

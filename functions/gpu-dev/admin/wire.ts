@@ -99,12 +99,14 @@ export const AuditEntry = z.object({
   request_id: z.string(),
   result: z.enum(["started", "done", "failed"]),
   reason: z.string().nullable(),
+  /** More than 1 only for reads: those of one kind within ten minutes share an entry. */
+  count: z.int(),
 });
 
 export function toAuditEntry(record: AuditRecord): z.infer<typeof AuditEntry> {
-  const { operator, action, target, result, reason } = record;
+  const { operator, action, target, result, reason, count = 1 } = record;
   const [at, key_prefix, request_id] = [wholeSeconds(record.at), record.keyPrefix, record.requestId];
-  return { id: record.sk, at, operator, key_prefix, action, target, request_id, result, reason };
+  return { id: record.sk, at, operator, key_prefix, action, target, request_id, result, reason, count };
 }
 
 const sighting = {

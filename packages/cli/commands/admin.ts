@@ -150,15 +150,16 @@ export async function listAudit({ limit = 50, json }: JsonFlags & { readonly lim
   }
   if (json) return outJson(entries);
   if (entries.length === 0) return say("No operator did anything yet.");
-  const rows = entries.map(({ at, operator, action, target, result, reason }) => [
+  const rows = entries.map(({ at, operator, action, target, count, result, reason }) => [
     at,
     operator,
     action,
     target ?? "-",
+    String(count),
     result,
     reason ?? "",
   ]);
-  out(table([["TIME", "OPERATOR", "ACTION", "TARGET", "RESULT", "REASON"], ...rows], outputColumns()));
+  out(table([["TIME", "OPERATOR", "ACTION", "TARGET", "COUNT", "RESULT", "REASON"], ...rows], outputColumns()));
 }
 
 type Entry = ReturnType<Admin["audit"]> extends AsyncGenerator<infer Item> ? Item : never;

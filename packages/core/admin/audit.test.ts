@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { memoryWorld } from "#testing/memory-world.ts";
 import type { Table } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
-import { audited, listAudit } from "./audit.ts";
+import { audited, type Deed, listAudit, operatorActions } from "./audit.ts";
 
 const deed = { action: "drain_pool", target: "h100", requestId: "req-1" } as const;
 const DAY = 86_400_000;
@@ -82,4 +82,149 @@ test("the list goes back over months, newest first, as far as it is asked to and
   expect(few.map(({ requestId }) => requestId)).toEqual(["req-15", "req-14", "req-13"]);
   expect(all.at(-1)?.at).toBeGreaterThan(world.clock.now() - 13 * 31 * DAY);
   expect(all.length).toBeGreaterThanOrEqual(12);
+});
+
+const read = { action: "show_state", target: null, requestId: "req-1" } as const;
+const MINUTE = 60_000;
+/** 20 January 2026, 00:00 UTC, where a window of ten minutes begins. */
+const midnight = 1_768_867_200_000;
+
+const look = (ctx: ReturnType<Awaited<ReturnType<typeof memoryWorld>>["as"]>, deed: Deed = read) =>
+  audited(ctx, deed, async () => undefined);
+
+test("repeated reads of one kind by one operator are one entry per ten minutes, with their count", async () => {
+  const world = await memoryWorld({ startAt: midnight });
+  const op = world.as("op");
+  for (let n = 0; n < 5; n++) {
+    await look(op, { ...read, requestId: `req-${n}` });
+    world.clock.advance(MINUTE);
+  }
+  await look(op, { ...read, action: "list_nodes" });
+
+  const entries = await listAudit(world.ctx, 10);
+
+  const first = { at: midnight, requestId: "req-0", operator: "op", result: "done" };
+  expect(entries).toMatchObject([
+    { action: "list_nodes", count: 1 },
+    { action: "show_state", count: 5, ...first },
+  ]);
+});
+
+test("a read in the last millisecond of ten minutes counts there, and the next begins another entry", async () => {
+  const lastMs = 10 * MINUTE - 1;
+  // Both the end of a month and the end of a year fall on such an edge.
+  for (const edge of [midnight + 10 * MINUTE, 1_769_904_000_000, 1_798_761_600_000]) {
+    const world = await memoryWorld({ startAt: edge - 10 * MINUTE });
+    await look(world.as("op"));
+    world.clock.advance(lastMs);
+    await look(world.as("op"));
+    world.clock.advance(1);
+    await look(world.as("op"));
+
+    expect(await listAudit(world.ctx, 10)).toMatchObject([
+      { at: edge, count: 1 },
+      { at: edge - 10 * MINUTE, count: 2 },
+    ]);
+  }
+});
+
+test("readers at the same moment are counted in one entry, none twice and none forgotten", async () => {
+  const world = await memoryWorld({ startAt: midnight });
+  const readers = 30;
+
+  await Promise.all(Array.from({ length: readers }, () => look(world.as("op"))));
+
+  expect(await listAudit(world.ctx, 10)).toMatchObject([{ count: readers, result: "done" }]);
+});
+
+test("reads by another operator, with another key or of another user's jobs have entries of their own", async () => {
+  const world = await memoryWorld({ startAt: midnight });
+  const op = world.as("op");
+  const otherKey = { ...op, actor: { ...op.actor, keyPrefix: "otherkey" } };
+  const jobs = { ...read, action: "list_jobs" } as const;
+  for (const ctx of [op, world.as("second"), otherKey]) await look(ctx);
+  for (const target of ["ada", "bob", "ada"]) await look(op, { ...jobs, target });
+
+  const entries = await listAudit(world.ctx, 10);
+
+  const counted = entries.map(({ operator, keyPrefix, target, count }) =>
+    [operator, keyPrefix, target, count].join(" "),
+  );
+  expect(counted.sort()).toEqual([
+    "op otherkey  1",
+    "op testtest  1",
+    "op testtest ada 2",
+    "op testtest bob 1",
+    "second testtest  1",
+  ]);
+});
+
+test("writes are never merged, however often and fast they are repeated", async () => {
+  const world = await memoryWorld({ startAt: midnight });
+  const writes = operatorActions.filter((action) => !/^(list|show)_/.test(action));
+  for (const action of writes) {
+    await Promise.all([1, 2, 3].map(() => audited(world.as("op"), { ...deed, action }, async () => undefined)));
+  }
+
+  const entries = await listAudit(world.ctx, 100);
+
+  expect(entries).toHaveLength(writes.length * 3);
+  expect(new Set(entries.map(({ sk }) => sk)).size).toBe(entries.length);
+});
+
+test("a repeated read that fails leaves its reason, and the next one that works takes it away", async () => {
+  const world = await memoryWorld({ startAt: midnight });
+  const fails = audited(world.as("op"), read, async () => {
+    throw new Problem("unavailable", "Try again");
+  });
+  await expect(fails).rejects.toThrow("Try again");
+  const failed = await listAudit(world.ctx, 10);
+  await look(world.as("op"));
+
+  expect(failed).toMatchObject([{ count: 1, result: "failed", reason: "Try again" }]);
+  expect(await listAudit(world.ctx, 10)).toMatchObject([{ count: 2, result: "done", reason: null }]);
+});
+
+test("no read is answered that could not be counted", async () => {
+  const world = await memoryWorld({ startAt: midnight });
+  await look(world.as("op"));
+  const broken: Table = {
+    ...world.table,
+    put: async () => {
+      throw new Error("table down");
+    },
+  };
+
+  await expect(look({ ...world.as("op"), table: broken })).rejects.toThrow("table down");
+  expect(await listAudit(world.ctx, 10)).toMatchObject([{ count: 1 }]);
+});
+
+test("entries stay in the order of their first call, whatever part of the list is asked for", async () => {
+  const world = await memoryWorld({ startAt: midnight });
+  const calls = 150;
+  for (let n = 0; n < calls; n++) {
+    const action = n % 3 === 0 ? "drain_pool" : "list_jobs";
+    await look(world.as("op"), { action, target: `t${n}`, requestId: `req-${n}` });
+    world.clock.advance(5000);
+  }
+
+  const newest = Array.from({ length: calls }, (_, n) => `t${calls - 1 - n}`);
+
+  for (const most of [1, 7, 30, 31, 40, 149, 1000]) {
+    const entries = await listAudit(world.ctx, most);
+    expect(entries.map(({ target }) => target)).toEqual(newest.slice(0, most));
+  }
+});
+
+test("an entry of a version that did not count is read as one call", async () => {
+  const world = await memoryWorld({ startAt: midnight });
+  await look(world.as("op"));
+  const [item] = world.table.all().filter(({ kind }) => kind === "audit");
+  if (!item) throw new Error("No entry");
+  const { count: _, ...old } = item as typeof item & { count: unknown };
+  await world.table.put(old);
+
+  await look(world.as("op"));
+
+  expect(await listAudit(world.ctx, 10)).toMatchObject([{ count: 2 }]);
 });

@@ -19,6 +19,7 @@ export const audit = {
   requestId: "r".repeat(128),
   result: "started",
   reason: "€".repeat(200),
+  count: 1_000_000,
   ttl,
 } satisfies Written<AuditRecord>;
 
