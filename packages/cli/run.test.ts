@@ -256,6 +256,20 @@ test.each([
   expect((await cli.run("ls", "--all", "--json")).stdout).toBe(before);
 });
 
+test("the command and the paths to copy back may be those of berth.yaml", async () => {
+  const text = "type: cpu\ncommand: [sh, -c, 'echo result >out; echo other >more']\npull: out\n";
+  const dir = directory("from a file", { "berth.yaml": text });
+  const file = join(dir, "berth.yaml");
+
+  expect(await cli.run("run", "-f", file, "--dir", dir, "from-file")).toMatchObject({ code: 0 });
+  expect(readFileSync(join(dir, "out"), "utf8")).toBe("result\n");
+  expect(existsSync(join(dir, "more"))).toBe(false);
+
+  const own = ["--pull", "more", "from-flags", "--", "echo mine >more"];
+  expect(await cli.run("run", "-f", file, "--dir", dir, ...own)).toMatchObject({ code: 0 });
+  expect(readFileSync(join(dir, "more"), "utf8")).toBe("mine\n");
+});
+
 test("a directory of more than 2 GB is refused before a job is made", async () => {
   const dir = directory("huge", { large: "" });
   truncateSync(join(dir, "large"), 2_000_000_001);

@@ -16,11 +16,10 @@ import { type ActiveRun, JobEnded, pull, release, runCommand } from "../run/perf
 import { waitingCommand } from "../run/remote-scripts.ts";
 import { forgetRun, readRun, type StoredRun, storeRun } from "../run/stored-run.ts";
 import { ownSshKey } from "../ssh-key.ts";
-import { submitRequest } from "../submit-request.ts";
+import { type JobSettings, submitRequest } from "../submit-request.ts";
 import { say } from "../terminal.ts";
 import { printable, shellCommand } from "../text.ts";
 import { watchJob } from "../watch-job.ts";
-import { wordsAfterDashes } from "../words-after-dashes.ts";
 
 interface RunFlags extends SettingsFlags {
   readonly pull?: readonly string[];
@@ -43,11 +42,12 @@ export async function run(flags: RunFlags, name?: string): Promise<void> {
 }
 
 async function perform(flags: RunFlags, name: string | undefined): Promise<number> {
-  const prepared = flags.attach ? undefined : prepareRun(flags);
+  const settings = flags.attach ? undefined : await gatherSettings(flags, name);
+  const prepared = settings && prepareRun(flags, settings);
   const interrupts = watchInterrupts();
   const berth = await connect();
   const { job, run } = prepared
-    ? { job: await submit(berth, flags, name, prepared), run: prepared }
+    ? { job: await submit(berth, settings, prepared), run: prepared }
     : await findRun(berth, name);
   const active: ActiveRun = { berth, job, run, interrupts, isStarted: flags.attach };
   try {
@@ -80,8 +80,10 @@ async function follow(active: ActiveRun): Promise<number> {
 
 const mostBytes = 2_000_000_000;
 
-function prepareRun({ dir, pull: paths = [], keep, yes }: RunFlags): StoredRun {
-  const words = wordsAfterDashes();
+/** Flags replace the paths of a file. */
+function prepareRun({ dir, keep, yes, ...flags }: RunFlags, settings: JobSettings): StoredRun {
+  const { command: words = [] } = settings;
+  const paths = flags.pull ?? settings.pull ?? [];
   if (words.length === 0) {
     throw new CliError("Say what to run", exitCodes.usage, "For example: berth run --type h100 -- python train.py");
   }
@@ -118,8 +120,7 @@ function pullPath(path: string): string {
   throw new CliError(`--pull takes a path inside of the directory, not '${printable(path)}'`, exitCodes.usage);
 }
 
-async function submit(berth: Berth, flags: RunFlags, name: string | undefined, run: StoredRun): Promise<Job> {
-  const settings = await gatherSettings(flags, name);
+async function submit(berth: Berth, settings: JobSettings, run: StoredRun): Promise<Job> {
   const request = submitRequest({ ...settings, command: [waitingCommand(run.id, run.command)] });
   const { publicKey } = ownSshKey();
   const { job_id, warning } = await berth.jobs.submit({ ...request, ssh_public_keys: [publicKey] });
