@@ -10,10 +10,18 @@ export interface Position {
   err: number;
 }
 
+interface FollowOptions {
+  readonly id: string;
+  readonly position: Position;
+  readonly interrupts: Interrupts;
+  /** Called whenever the job sends something. */
+  readonly connected: () => void;
+}
+
 /** Prints the outputs of a command from a position on, which it moves. Returns the command's exit code. */
 export async function follow(
   target: SshTarget,
-  { id, position, interrupts }: { readonly id: string; readonly position: Position; readonly interrupts: Interrupts },
+  { id, position, interrupts, connected }: FollowOptions,
 ): Promise<number> {
   const { signal } = interrupts;
   const child = startScriptIn(target, followScript(id), [String(position.out), String(position.err)]);
@@ -21,6 +29,8 @@ export async function follow(
   const closed = end(child, "ssh", signal);
   closed.catch(() => undefined);
   for await (const frame of readFrames(child.stdout, startMark(id))) {
+    connected();
+    if (frame.kind === "alive") continue;
     if (frame.kind === "exit") return frame.code;
     if (frame.kind === "gone") break;
     await interrupts.quiet();

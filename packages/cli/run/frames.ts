@@ -1,6 +1,7 @@
-/** A part of an output of the command, or its end. */
+/** A part of an output of the command, a sign of life, or the end. */
 export type Frame =
   | { readonly kind: "out" | "err"; readonly data: Buffer }
+  | { readonly kind: "alive" }
   | { readonly kind: "exit"; readonly code: number }
   | { readonly kind: "gone" };
 
@@ -43,9 +44,9 @@ export async function* readFrames(chunks: AsyncIterable<Buffer>, mark: string): 
       if (header.kind === "data") {
         current = header.stream;
         left = header.bytes;
-      } else if (header.kind !== "alive") {
+      } else {
         yield header;
-        return;
+        if (header.kind !== "alive") return;
       }
     }
   }

@@ -1,5 +1,4 @@
 import type { Berth } from "../../sdk/berth.ts";
-import { UnavailableError, UnreachableError } from "../../sdk/errors.ts";
 import { isEnded } from "../../sdk/job-state.ts";
 import type { Job } from "../../sdk/jobs.ts";
 import { CliError, exitCodes } from "../failure.ts";
@@ -11,7 +10,8 @@ import { type CopyPlace, copyIn, copyOut, hasRsync } from "./copy.ts";
 import { follow } from "./follow.ts";
 import type { Interrupts } from "./interrupts.ts";
 import { listFiles } from "./list-files.ts";
-import { askScript, ConnectionLost } from "./remote.ts";
+import { throughOutages } from "./outages.ts";
+import { askScript } from "./remote.ts";
 import { existScript, goScript, probeScript, releaseScript, startMark, startScript } from "./remote-scripts.ts";
 import type { StoredRun } from "./stored-run.ts";
 
@@ -27,16 +27,19 @@ export interface ActiveRun {
 /** Copies the directory in, starts the command unless it was started before, prints its outputs and returns its code. */
 export async function runCommand(active: ActiveRun): Promise<number> {
   const { run, interrupts } = active;
-  await overConnections(active, (target) => begin(active, target));
+  await overConnections(active, (target, connected) => begin(active, target, connected));
   active.isStarted = true;
   const position = { out: 0, err: 0 };
-  return overConnections(active, (target) => follow(target, { id: run.id, position, interrupts }));
+  return overConnections(active, (target, connected) =>
+    follow(target, { id: run.id, position, interrupts, connected }),
+  );
 }
 
-async function begin(active: ActiveRun, target: SshTarget): Promise<void> {
+async function begin(active: ActiveRun, target: SshTarget, connected: () => void): Promise<void> {
   const { run, interrupts } = active;
   const { signal } = interrupts;
   const { isStarted, ...place } = await probe(active, target);
+  connected();
   if (isStarted) return;
   const { paths, bytes } = listFiles(run.local);
   say(`Copying ${paths.length} files (${megabytes(bytes)}) to ${printable(place.root)}/${run.name} in the job.`);
@@ -58,8 +61,9 @@ async function probe({ run, interrupts }: ActiveRun, target: SshTarget): Promise
 /** Copies the wanted paths back. Returns those that are not there. */
 export function pull(active: ActiveRun): Promise<string[]> {
   const { run, interrupts } = active;
-  return overConnections(active, async (target) => {
+  return overConnections(active, async (target, connected) => {
     const { isStarted: _, ...place } = await probe(active, target);
+    connected();
     const call = { script: existScript(run.id, run.name), args: run.pull.map((path) => `./${path}`) };
     const answers = await askScript(target, { ...call, signal: interrupts.signal }, startMark(run.id));
     const found = run.pull.filter((_path, at) => answers[at] === "y");
@@ -90,50 +94,26 @@ export class JobEnded extends Error {
   }
 }
 
-const mostOutageMs = 10 * 60_000;
-const longestDelayMs = 10_000;
-
 /** Does the work over one connection after the other until it is done. */
-async function overConnections<Value>(active: ActiveRun, work: (target: SshTarget) => Promise<Value>): Promise<Value> {
-  const { berth, job, interrupts } = active;
-  const { signal } = interrupts;
-  let lostAt: number | undefined;
-  for (let delayMs = 500; ; delayMs = Math.min(delayMs * 2, longestDelayMs)) {
-    try {
-      const latest = await berth.jobs.get(job.job_id, { signal });
-      if (isEnded(latest.status)) throw new JobEnded(latest);
-      return await work(await sshTarget(berth, job.job_id, signal));
-    } catch (error) {
-      if (signal.aborted) throw signal.reason;
-      if (!isOutage(error)) throw error;
-      if (lostAt === undefined)
-        say(`The connection to ${calledJob(job)} was lost: ${printable(error.message)}. Trying again.`);
-      lostAt ??= performance.now();
-      if (performance.now() - lostAt > mostOutageMs) throw outage(job);
-    }
-    await pause(delayMs, signal);
-  }
-}
-
-function isOutage(error: unknown): error is Error {
-  return error instanceof ConnectionLost || error instanceof UnreachableError || error instanceof UnavailableError;
+function overConnections<Value>(
+  { berth, job, interrupts: { signal } }: ActiveRun,
+  work: (target: SshTarget, connected: () => void) => Promise<Value>,
+): Promise<Value> {
+  const attempt = async (connected: () => void) => {
+    const latest = await berth.jobs.get(job.job_id, { signal });
+    if (isEnded(latest.status)) throw new JobEnded(latest);
+    return work(await sshTarget(berth, job.job_id, signal), connected);
+  };
+  return throughOutages(attempt, {
+    signal,
+    onLost: ({ message }) => say(`The connection to ${calledJob(job)} was lost: ${printable(message)}. Trying again.`),
+    tooLong: () => outage(job),
+  });
 }
 
 function outage(job: Job): CliError {
   const hint = `The job goes on. Come back with: berth run --attach ${jobWord(job)}`;
   return new CliError(`${calledJob(job)} cannot be reached for 10 minutes`, exitCodes.unreachable, hint);
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-    signal.addEventListener("abort", done);
-  });
 }
 
 function megabytes(bytes: number): string {
