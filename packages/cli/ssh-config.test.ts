@@ -3,8 +3,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, wr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { JobSummary } from "../sdk/jobs.ts";
 import { freePort } from "../testing/free-port.ts";
 import { type CliFixture, cleanEnvironment, openCliFixture } from "./cli-fixture.ts";
+import { hostNames } from "./ssh-config.ts";
 
 let cli: CliFixture;
 let home: string;
@@ -65,3 +67,13 @@ test("on is idempotent, off leaves the user's own lines, a link stays a link, an
   expect(readFileSync(dotfile, "utf8")).toBe(own);
   await run("end", "theirs");
 });
+
+test.each(["a\nHost *", "*", "a b", ""])(
+  "a job id of %j, which would match other hosts of the user, gets no entry",
+  (id) => {
+    const job = { job_id: id, name: "train" } as JobSummary;
+
+    expect(() => hostNames(job)).toThrow("names a job id that is none");
+    expect(hostNames({ ...job, job_id: "0a1b2c3d-0000" })).toEqual(["berth-train", "berth-0a1b2c3d"]);
+  },
+);

@@ -43,6 +43,12 @@ export function hostAlias(job: JobSummary): string {
   return `berth-${jobWord(job)}`.toLowerCase();
 }
 
+/** Returns all hosts of a job. Throws if the server sent an id that would be more than one word of the file. */
+export function hostNames(job: JobSummary): string[] {
+  if (!/^[\w-]+$/.test(job.job_id)) throw new CliError("The server names a job id that is none", exitCodes.failed);
+  return [...new Set([hostAlias(job), `berth-${shortId(job)}`])];
+}
+
 /** Writes one entry for each active job of this deployment. Entries of jobs that are not active go. */
 export function writeHosts(berth: Berth, signal: AbortSignal, without: readonly string[] = []): Promise<JobSummary[]> {
   return withLock("ssh-config", async () => {
@@ -70,9 +76,9 @@ export function writeHosts(berth: Berth, signal: AbortSignal, without: readonly 
 
 function hostText(job: JobSummary, target: SshTarget): string {
   const settings = target.options.filter((word) => word.includes("=")).map((word) => word.replace("=", " "));
-  const names = new Set([hostAlias(job), `berth-${shortId(job)}`]);
+  const names = hostNames(job);
   const lines = [`HostName ${target.host}`, `Port ${target.port}`, `User ${target.user}`, ...settings];
-  return `Host ${[...names].join(" ")}\n${lines.map((line) => `  ${line}\n`).join("")}`;
+  return `Host ${names.join(" ")}\n${lines.map((line) => `  ${line}\n`).join("")}`;
 }
 
 /** Puts one line at the top of the user's own file, unless it is there. */
