@@ -46,7 +46,7 @@ async function begin(active: ActiveRun, target: SshTarget, connected: () => void
   if (paths.length > 0) await copyIn(place, paths);
   const stays = run.keep || run.pull.length > 0;
   const input = goScript({ id: run.id, directory: run.name, command: run.command, stays });
-  await askScript(target, { script: startScript(run.id), input, signal });
+  await askScript(target, { script: startScript(run.id, input), input, signal });
 }
 
 async function probe({ run, interrupts }: ActiveRun, target: SshTarget): Promise<CopyPlace & { isStarted: boolean }> {

@@ -47,9 +47,13 @@ export function existScript(id: string, directory: string): string {
 for p; do if [ -e "$p" ] || [ -L "$p" ]; then echo y; else echo n; fi; done`;
 }
 
-/** Returns the script that stores its input as the script \`go\`, unless there is one: the command starts once. */
-export function startScript(id: string): string {
-  return `d=${runDirectory(id)}; [ -e "$d/go" ] || { cat >"$d/go.$$" && mv "$d/go.$$" "$d/go"; }`;
+/**
+ * Returns the script that stores its input as the script \`go\`, unless there is one: the command starts once. A cut
+ * connection looks like the end of the input, so the input must have all its bytes.
+ */
+export function startScript(id: string, goText: string): string {
+  const isWhole = `[ $(($(wc -c <"$d/go.$$"))) -eq ${Buffer.byteLength(goText)} ]`;
+  return `d=${runDirectory(id)}; [ -e "$d/go" ] || { cat >"$d/go.$$" && ${isWhole} && mv "$d/go.$$" "$d/go"; }`;
 }
 
 /** Returns the script that lets the job end. */

@@ -1,0 +1,32 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { goScript, startScript } from "./remote-scripts.ts";
+
+const id = "0123abcd";
+const goText = goScript({ id, directory: "files", command: "echo 'ü'", stays: false });
+
+let workspace: string;
+beforeEach(() => {
+  workspace = mkdtempSync(join(tmpdir(), "berth-start-"));
+  mkdirSync(join(workspace, ".berth-run", id), { recursive: true });
+});
+afterEach(() => rmSync(workspace, { recursive: true }));
+
+function start(input: Buffer): number | null {
+  return spawnSync("sh", ["-c", startScript(id, goText)], { env: { ...process.env, WORKSPACE: workspace }, input })
+    .status;
+}
+
+test("a script that a cut connection left in part is not started, and the next try sends it whole", () => {
+  const go = join(workspace, ".berth-run", id, "go");
+  const whole = Buffer.from(goText);
+
+  for (const bytes of [0, 10, whole.length - 1]) expect(start(whole.subarray(0, bytes))).not.toBe(0);
+  expect(existsSync(go)).toBe(false);
+
+  expect(start(whole)).toBe(0);
+  expect(readFileSync(go, "utf8")).toBe(goText);
+});
