@@ -64,7 +64,8 @@ test.each(["rsync", "tar"] as const)(
     symlinkSync("/etc/hostname", join(dir, "link"));
     const script = `cat -- ./*b ./-rf "it's" "new
 line" '$(touch x)' ü; echo told >&2; test -L link && ls -A | wc -l
-    mkdir -p "out put" && echo result >"out put/a b" && ln -s /etc/passwd "out put/away"; exit 7`;
+    mkdir -p "out put" && echo result >"out put/a b" && ln -s /etc/passwd "out put/away"
+    chmod 6755 "out put/a b"; exit 7`;
 
     const words = ["run", "-t", "cpu", "--dir", dir, "--pull", "out put", "--pull", "./-rf", `by-${by}`, "--", script];
     const { code, stdout, stderr } = await cli.runWith({ env }, ...words);
@@ -73,6 +74,7 @@ line" '$(touch x)' ü; echo told >&2; test -L link && ls -A | wc -l
     expect(stderr).toMatch(/^told$/m);
     expect(stderr).not.toMatch(/error:/);
     expect(readFileSync(join(dir, "out put", "a b"), "utf8")).toBe("result\n");
+    expect(lstatSync(join(dir, "out put", "a b")).mode & 0o7777).toBe(0o755);
     const away = lstatSync(join(dir, "out put", "away"), { throwIfNoEntry: false });
     expect(away === undefined || away.isSymbolicLink()).toBe(true);
     expect(await jobNamed(`by-${by}`)).toMatchObject({ status: "failed", exit_code: 7 });

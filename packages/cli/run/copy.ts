@@ -28,11 +28,11 @@ export function copyIn(place: CopyPlace, paths: readonly string[]): Promise<void
   return rsync(place, paths, [`${place.local}/`, remotePath(place)]);
 }
 
-/** Copies paths out of the job. Directories are copied whole. */
+/** Copies paths out of the job. Directories are copied whole. No file may run as its owner: the job made it. */
 export async function copyOut(place: CopyPlace, paths: readonly string[]): Promise<void> {
   if (!place.withRsync) return unpackFrom(place, paths);
   // A link that leads out of the directory is left out, since the job chose where it leads.
-  return rsync(place, paths, ["--recursive", "--safe-links", remotePath(place), `${place.local}/`]);
+  return rsync(place, paths, ["--recursive", "--safe-links", "--chmod=ug-s", remotePath(place), `${place.local}/`]);
 }
 
 function remotePath({ target, root, name }: CopyPlace): string {
@@ -69,7 +69,8 @@ async function unpackFrom({ target, local, name, signal }: CopyPlace, paths: rea
     paths.map((path) => `./${path}`),
   );
   pack.stdin?.end();
-  const unpack = spawn("tar", ["-xof", "-", "-C", local], { stdio: ["pipe", "ignore", "pipe"], detached: true });
+  const words = ["-xof", "-", "--no-same-permissions", "-C", local];
+  const unpack = spawn("tar", words, { stdio: ["pipe", "ignore", "pipe"], detached: true });
   unpack.stdin?.on("error", () => void pack.kill());
   if (unpack.stdin) pack.stdout?.pipe(unpack.stdin);
   await Promise.all([ended(pack, "ssh", signal), ended(unpack, "tar", signal)]);
