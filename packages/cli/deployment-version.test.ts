@@ -60,7 +60,7 @@ test("a person on a terminal learns once a day that the deployment has a newer b
 
   expect(second).toContain("You have no live jobs.");
   expect(second).toContain(
-    `berth 9.9.9 is there, and this is 1.0.0. Install it with: npm install -g ${server.url}/cli/berth.tgz`,
+    `berth 9.9.9 is available, and you have 1.0.0. Install it with: npm install -g ${server.url}/cli/berth.tgz`,
   );
   expect(third).not.toContain("npm install");
   expect(looks().map(({ headers }) => headers.authorization)).toEqual([undefined]);

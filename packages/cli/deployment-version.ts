@@ -25,7 +25,7 @@ export function noteNewerVersion(url: string): void {
   const found = readRemembered()[url];
   if (isDue(found?.lookedAt)) startLooking(url);
   if (found?.version === undefined || !isOlder(version, found.version) || !isDue(found.shownAt)) return;
-  say(`berth ${found.version} is there, and this is ${version}. Install it with: ${installLine(url)}`);
+  say(`berth ${found.version} is available, and you have ${version}. Install it with: ${installLine(url)}`);
   remember(url, { ...found, shownAt: Date.now() });
 }
 

@@ -26,7 +26,7 @@ export function isLetIn({ job_id }: JobEntry, publicKey: string): boolean {
 /** Stores the host key that the API names. Returns the path of the known_hosts file of the job. */
 export function pinHostKey({ job_id }: JobEntry, address: string, hostKey: string): string {
   if (!/^[\w@.-]+ [A-Za-z0-9+/]+=*$/.test(hostKey)) {
-    throw new CliError(`The server names a host key that is none: ${printable(hostKey)}`, exitCodes.failed);
+    throw new CliError(`The server sent an invalid host key: ${printable(hostKey)}`, exitCodes.failed);
   }
   return write("known_hosts", job_id, `${address} ${hostKey}\n`);
 }

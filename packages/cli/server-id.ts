@@ -13,7 +13,7 @@ export async function trustedServerId(url: string, given?: string): Promise<stri
   const { login } = await new Berth({ url }).discover();
   const claimed = login.server_id;
   if (!/^[\w.:-]{1,128}$/.test(claimed)) {
-    throw new CliError(`${url} names a server id that is none: ${printable(claimed)}`, exitCodes.failed);
+    throw new CliError(`${url} sent an invalid server id: ${printable(claimed)}`, exitCodes.failed);
   }
   refuseBorrowed(url, claimed);
   const known = given ?? readProfiles().profiles[url]?.serverId;

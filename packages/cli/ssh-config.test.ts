@@ -73,7 +73,7 @@ test.each(["a\nHost *", "*", "a b", ""])(
   (id) => {
     const job = { job_id: id, name: "train" } as JobSummary;
 
-    expect(() => hostNames(job)).toThrow("names a job id that is none");
+    expect(() => hostNames(job)).toThrow("sent an invalid job id");
     expect(hostNames({ ...job, job_id: "0a1b2c3d-0000" })).toEqual(["berth-train", "berth-0a1b2c3d"]);
   },
 );

@@ -45,7 +45,7 @@ export function hostAlias(job: JobSummary): string {
 
 /** Returns all hosts of a job. Throws if the server sent an id that would be more than one word of the file. */
 export function hostNames(job: JobSummary): string[] {
-  if (!/^[\w-]+$/.test(job.job_id)) throw new CliError("The server names a job id that is none", exitCodes.failed);
+  if (!/^[\w-]+$/.test(job.job_id)) throw new CliError("The server sent an invalid job id", exitCodes.failed);
   return [...new Set([hostAlias(job), `berth-${shortId(job)}`])];
 }
 

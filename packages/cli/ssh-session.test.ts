@@ -77,7 +77,7 @@ test.each(["ssh-ed25519 AAAA\nother ssh-ed25519 AAAA", "* ssh-ed25519 AAAA", "ss
 
     close();
     expect(code).toBe(255);
-    expect(stderr).toMatch(/^error: The server names a host key that is none: /);
+    expect(stderr).toMatch(/^error: The server sent an invalid host key: /);
   },
 );
 

@@ -66,7 +66,7 @@ function endedError(job: Job): CliError {
   return new CliError(`${calledJob(job)} is ${job.status}${reason}`, exitCodes.failed, "Start another with: berth up");
 }
 
-/** A key is in with the next look of the server, and only then there is a command. */
+/** Waits for the SSH command. The server shows it once its next look has installed the key. */
 async function sshCommandOf(berth: Berth, job: Job, signal: AbortSignal): Promise<Job> {
   let latest = job;
   for (let attempt = 0; latest.ssh_command === null && attempt < 60; attempt++) {
@@ -86,7 +86,7 @@ function readCommand(command: string): { readonly user: string; readonly host: s
   const [, port = "22", user, host] =
     /^ssh (?:-p (\d{1,5}) )?(\w[\w.-]*)@(\w[\w.-]*|\[?[0-9a-fA-F:]+\]?)$/.exec(command) ?? [];
   if (user !== undefined && host !== undefined) return { user, host: host.replace(/[[\]]/g, ""), port };
-  throw new CliError(`The server names an SSH address that is none: ${printable(command)}`, exitCodes.failed);
+  throw new CliError(`The server sent an invalid SSH command: ${printable(command)}`, exitCodes.failed);
 }
 
 /** Port 22 is written without brackets in known_hosts, unless the alias names it. */

@@ -24,7 +24,7 @@ export async function cliTarball(): Promise<Uint8Array<ArrayBuffer>> {
   }
 }
 
-/** The package.json of the package: nothing is left to be installed. */
+/** Returns the package.json of the package. It has no dependencies, because the bundle holds them all. */
 function description(): string {
   const { devDependencies: _, ...own } = JSON.parse(readFileSync(join(import.meta.dirname, "package.json"), "utf8"));
   return `${JSON.stringify(own, null, 2)}\n`;

@@ -22,7 +22,7 @@ export function waitingCommand(id: string, command: string): string {
   return `: ${shellWord(shown)}; d=${runDirectory(id)}; until [ -e "$d/go" ]; do sleep 1; done; exec sh "$d/go"`;
 }
 
-/** Returns the script that makes the directories and tells where they are, whether the command was started, and if there is rsync. */
+/** Returns the script that creates the directories. It prints their root, whether the command was started, and whether rsync is installed. */
 export function probeScript(id: string, directory: string): string {
   return `w="\${WORKSPACE:-$HOME}"; d=${runDirectory(id)}
 mkdir -p "$d" "$w/${directory}" || exit 1

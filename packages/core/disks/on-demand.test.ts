@@ -302,7 +302,7 @@ describe("an open request for a snapshot", () => {
     const operation = await request();
     await world.advance(HOUR);
 
-    expect(await outcome(operation)).toEqual(["failed", "Its volume is not to be seen"]);
+    expect(await outcome(operation)).toEqual(["failed", "Its volume was not found"]);
   });
 
   test("makes one snapshot when the worker that claimed it died, and when it is listed late", async () => {

@@ -25,7 +25,7 @@ const CLAIMED_LOOK_MS = 5_000;
 
 const IN_USE = "No snapshot of a disk in use can be made here; its job leaves a backup when it ends";
 const NOTHING_WRITTEN = "Nothing was written to the disk yet";
-const NO_VOLUME = "Its volume is not to be seen";
+const NO_VOLUME = "Its volume was not found";
 const FAILED = `It failed ${MOST_ATTEMPTS} times`;
 const DISK_DELETED = "The disk was marked for deletion";
 

@@ -16,11 +16,10 @@ interface Thinned {
 }
 
 /**
- * Keeps the newest that really are there, three backups and five snapshots on demand, and what a restore is being made from. A backup that was deleted outside
- * counts as none, and takes no other one with it; so does one that cannot be removed. One that could not be removed and
- * is now kept is not to be removed any more. What is to go is claimed by the write of a look and removed after that, so
- * that the record decides between its removal and a restore (docs/architecture.md#claims). Both are one look's: the next
- * one may come when the claim is over, again and again.
+ * Keeps the newest three backups and the newest five snapshots on demand, and every source of a running restore. Only
+ * snapshots that the provider still has count. A look first claims the older snapshots in the record and then removes
+ * them, so the record decides between a removal and a restore (docs/architecture.md#claims). The same look does both,
+ * because the next one may come after the claim has expired. A snapshot that is kept again loses its failed removal.
  */
 export async function thinOut(ctx: WorkerContext, disk: Disk, now: number): Promise<Thinned> {
   const old = await superseded(ctx, disk);

@@ -34,7 +34,7 @@ interface Order {
 
 const noShares: Shares = { node: [], units: [], endsAt: [] };
 
-/** When so many units will be free on each node of a zone, and those nodes by when that is. */
+/** The expected time at which each node of a zone has this many free units, and the nodes in the order of that time. */
 interface Times {
   readonly units: number;
   readonly zone: string | null;
