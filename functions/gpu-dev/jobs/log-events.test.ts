@@ -115,6 +115,19 @@ test("a user has at most eight streams, and one who leaves gives its place back"
   for (const reader of readers.slice(1)) await reader.cancel();
 });
 
+test("a client that leaves while its stream waits gives its place back before the next look at its key", async () => {
+  const { world, open } = await streaming({ kind: "lives" });
+  const reader = readerOf(await open());
+  await reader.next();
+  const leftAt = world.clock.monotonic();
+
+  const waiting = reader.next();
+  await reader.cancel();
+  await waiting;
+
+  expect(world.clock.monotonic() - leftAt).toBeLessThan(1_000);
+});
+
 test("a client that asks for the head of a stream holds no place", async () => {
   const { world, key, id, open } = await streaming({ kind: "lives" });
   const headers = { Accept: "text/event-stream" };

@@ -28,21 +28,31 @@ const PAUSE_MS = 100;
  * Yields server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html): `log` with the next output
  * and its cursor as id, `ended` when the log is complete, `closed` when the caller may read it no more.
  */
-export async function* logEvents(events: LogEvents): AsyncGenerator<Uint8Array> {
-  const encoder = new TextEncoder();
-  for await (const text of textEvents(events)) yield encoder.encode(text);
+export function logEvents(events: LogEvents): AsyncGenerator<Uint8Array> {
+  const leaving = new AbortController();
+  const pieces = encodedEvents(events, leaving.signal);
+  // A generator only returns after the `next` before it, which waits for the log.
+  const end = pieces.return.bind(pieces);
+  pieces.return = (value) => {
+    leaving.abort();
+    return end(value);
+  };
+  return pieces;
 }
 
-async function* textEvents(events: LogEvents): AsyncGenerator<string> {
+async function* encodedEvents(events: LogEvents, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const encoder = new TextEncoder();
+  for await (const text of textEvents(events, signal)) yield encoder.encode(text);
+}
+
+async function* textEvents(events: LogEvents, signal: AbortSignal): AsyncGenerator<string> {
   const release = events.hold();
   if (!release) return yield eventOf("closed", { error: "limit", detail: "Too many open log streams" });
-  const leaving = new AbortController();
   try {
-    yield* followEvents(events, leaving.signal);
+    yield* followEvents(events, signal);
   } catch (error) {
     yield eventOf("closed", reasonOf(error));
   } finally {
-    leaving.abort();
     release();
   }
 }
