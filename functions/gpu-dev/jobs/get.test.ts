@@ -61,7 +61,7 @@ test("a job that is active has the documented keys, then ours, and no other", as
   expect((job.timeline as readonly Shown[])[0]).toEqual({
     at: "2026-01-20T18:00:00Z",
     status: "queued",
-    reason: null,
+    reason: "No disk: files in $WORKSPACE and the home are lost when the job ends",
   });
 });
 

@@ -34,6 +34,24 @@ test.each([{}, { disk_name: null }, { instance_type: "c7i.8xlarge" }])(
   },
 );
 
+test.each([
+  [{}, noDisk],
+  [{ disk_name: "my-training-data" }, null],
+  [{ env_vars: { DISK_NAME: "no-field-of-a-submit" } }, noDisk],
+])("the timeline of a job of %j begins with whether its files go with it", async (fields, reason) => {
+  const world = await httpWorld();
+  const key = await world.login();
+
+  const queued = await submitted(world, key, fields);
+  await world.advance(60_000);
+  const shown = await world.request("GET", `/v1/jobs/${queued.job_id}`, { key });
+  const active = (await shown.json()) as { status: string; timeline: { reason: string | null }[] };
+
+  expect(queued).toMatchObject({ status_reason: "Waiting to be placed", timeline: [{ status: "queued", reason }] });
+  expect(active.status).toBe("active");
+  expect(active.timeline.map((entry) => entry.reason).filter((text) => text === noDisk)).toHaveLength(reason ? 1 : 0);
+});
+
 test("a submit answers the documented keys and a warning, and a GET right after it shows the defaults", async () => {
   const world = await httpWorld();
   const key = await world.login();

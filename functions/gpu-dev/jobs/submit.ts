@@ -40,6 +40,8 @@ export const endpoint = gpuDev.post(
   },
   async ({ ctx, body, resource }) => {
     const { id } = resource;
+    const disk = diskOf(body);
+    const warning = disk ? undefined : noDiskWords(ctx.noun);
     const receiver = body.webhook_url ?? undefined;
     if (receiver !== undefined) await checkReceiver(ctx, receiver, "webhook_url");
     const github = body.github_user ?? body.env_vars?.GITHUB_USER;
@@ -53,12 +55,13 @@ export const endpoint = gpuDev.post(
       image: body.image,
       command: commandOf(body),
       env: body.env_vars ?? {},
-      disk: diskOf(body),
+      disk,
       login: loginOf(resource),
       guest: github || undefined,
       sshKeys: body.ssh_public_keys ?? [],
       jupyter: wantsJupyter(body),
       receiver,
+      note: warning,
     };
     const job = await createEnvironment(ctx, asked).catch(async (error: unknown) => {
       const isTaken = error instanceof Conflict && (await findEnvironment(ctx, id)) !== undefined;
@@ -66,7 +69,7 @@ export const endpoint = gpuDev.post(
     });
     const message = `Job submitted successfully to queue (message ID: ${CREATION})`;
     const answer = { job_id: job.id, status: "queued" as const, message, estimated_start_time: null };
-    return asked.disk ? answer : { ...answer, warning: noDiskWords(ctx.noun) };
+    return warning === undefined ? answer : { ...answer, warning };
   },
 );
 

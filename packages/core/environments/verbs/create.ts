@@ -54,6 +54,8 @@ export interface NewEnvironment {
   readonly resources?: Resources | undefined;
   /** Where its events go: a URL that was checked. */
   readonly receiver?: string | undefined;
+  /** The reason of the first entry of its timeline. */
+  readonly note?: string | undefined;
   /** Its part of a host name, which nobody else may have at the same time. */
   readonly addressLabel?: string | undefined;
 }
@@ -76,9 +78,10 @@ export async function createEnvironment(
   await refuseFullLine(ctx, input.size.pool);
   const lease = input.disk && (await proposeLease(ctx, input.disk, { uid, key: keyText(key), id: input.id }));
   const { login = input.id, guest, jupyter = false } = input;
+  const note = areAllUsable ? (input.note ?? null) : KEY_REFUSED;
   const access = await newAccess(ctx, key, { login, guest, jupyter, keyed: sshKeys.length > 0 });
   const receiver = input.receiver === undefined ? null : await sealReceiver(ctx, key, input.receiver);
-  const wanted = newHead(ctx, key, input, { uid, access, receiver, note: areAllUsable ? null : KEY_REFUSED }, lease);
+  const wanted = newHead(ctx, key, input, { uid, access, receiver, note }, lease);
   const claimedAt = ctx.clock.now();
   if (input.addressLabel !== undefined) await claimLabel(ctx, input.addressLabel, uid, key);
   await writeSpec(ctx, key, { uid, spec: uid }, input);
