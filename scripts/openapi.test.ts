@@ -292,3 +292,9 @@ test("every reference leads somewhere, and every named schema is used", () => {
 
   expect([...references].sort()).toEqual(Object.keys(document.components.schemas).sort());
 });
+
+test.each(["/v1/jobs/submit", "/v1/jobs/estimate"])("the first example of %s is one GPU for one hour", (path) => {
+  const [first] = examples.filter(({ at }) => at.startsWith(`POST ${path} `));
+
+  expect(first).toMatchObject({ at: `POST ${path} one-gpu-for-one-hour`, value: { gpu_count: 1, duration_hours: 1 } });
+});

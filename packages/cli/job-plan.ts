@@ -5,7 +5,7 @@ import { printable, timeSpan } from "./text.ts";
 export function planLines(request: SubmitJob, estimate: JobEstimate): string[] {
   const gpus = request.gpu_count ?? 0;
   const hours = request.duration_hours ?? 1;
-  const cost = gpus > 0 ? `${gpus} × ${hours} h = ${gpus * hours} GPU-hours` : `${hours} h without GPUs`;
+  const cost = gpus > 0 ? `${gpus} × ${hours} h = ${estimate.gpu_hours} GPU-hours` : `${hours} h without GPUs`;
   const lines = [`${request.instance_type}: ${cost}`, printable(estimate.reason)];
   const waitMs = Date.parse(estimate.estimated_start_time ?? "") - Date.now();
   if (waitMs >= 1000) lines.push(`Starts in ${timeSpan(waitMs)}, as estimated`);

@@ -824,6 +824,8 @@ export interface components {
             reason: string;
             /** @description Smaller GPU counts that would start earlier, soonest first. */
             alternatives: components["schemas"]["JobAlternative"][];
+            /** @description GPUs times the hours that the job asks for: what it uses if it runs to its end. */
+            gpu_hours: number;
             /** @description Names that the request sent in vain: no field or parameter has them. Left out where there are none. */
             ignored?: string[];
         };

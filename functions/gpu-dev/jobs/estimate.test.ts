@@ -81,7 +81,21 @@ describe("an estimate for a job not yet submitted", () => {
       queue_position: 1,
       reason: "Need 8 H100 GPUs, only 4 available - position #1",
       alternatives: [{ gpu_count: 4, estimated_start_time: at(now), estimated_start_latest: at(now) }],
+      gpu_hours: 8,
     });
+  });
+
+  test.each([
+    [{ gpu_count: 1 }, 1],
+    [{ gpu_count: 16, duration_hours: 2 }, 32],
+    [{ gpu_count: 4, duration_hours: 1.3333 }, 5.333],
+    [{ duration_hours: 0.5, env_vars: { GPU_COUNT: "2" } }, 1],
+    [{ instance_type: "c7i.8xlarge", duration_hours: 5 }, 0],
+    [{ instance_type: "p6-b200.48xlarge" }, 8],
+  ])("of %j says how many GPU-hours it would use", async (fields, gpu_hours) => {
+    const { world, key } = await forecastWorld();
+
+    expect(await ask(world, key, fields)).toMatchObject({ status: 200, body: { gpu_hours } });
   });
 
   test("says that it would start now", async () => {
@@ -303,6 +317,7 @@ describe("an estimate for a job not yet submitted", () => {
         alternatives: [
           { gpu_count: 1, estimated_start_time: expect.any(String), estimated_start_latest: expect.any(String) },
         ],
+        gpu_hours: 8,
       },
     });
     await world.advance(15_000);

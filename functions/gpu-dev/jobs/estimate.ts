@@ -14,7 +14,7 @@ import { wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { otherJobWords } from "./parts/other-ways.ts";
 import { Submission, sizeOf, smallerSizesOf } from "./parts/submission.ts";
-import { Estimated, type EstimatedTimes } from "./wire.ts";
+import { Estimated, type EstimatedTimes, gpuHours } from "./wire.ts";
 
 export const endpoint = gpuDev.post(
   "/v1/jobs/estimate",
@@ -26,18 +26,18 @@ export const endpoint = gpuDev.post(
     reply: Estimated,
   },
   async ({ ctx, body, ignored }) => {
-    const named = ignored.length > 0 ? { ignored: [...ignored] } : {};
     const receiver = body.webhook_url ?? undefined;
     if (receiver !== undefined) await checkReceiver(ctx, receiver, "webhook_url");
     const size = sizeOf(body);
+    const always = { gpu_hours: gpuHours(size, size.wantedMs), ...(ignored.length > 0 && { ignored: [...ignored] }) };
     const estimate = await estimateStart(ctx, { size, disk: body.disk_name ?? undefined }, smallerSizesOf(body));
     const noMachine = noMachineText(`after ${queueHours(ctx.settings, false)} hours`);
     if (estimate.kind === "noMachine") {
       const reason = `No ${size.pool.toUpperCase()} nodes available; ${noMachine}`;
-      return { ...noTimes, queue_position: null, reason, alternatives: [], ...named };
+      return { ...noTimes, queue_position: null, reason, alternatives: [], ...always };
     }
     if (estimate.kind === "noForecast") {
-      return { ...noTimes, queue_position: null, reason: "No estimate was made yet", alternatives: [], ...named };
+      return { ...noTimes, queue_position: null, reason: "No estimate was made yet", alternatives: [], ...always };
     }
     const { answer, alternatives } = estimate;
     const isMade = groupOf(ctx, size.pool) !== undefined;
@@ -50,7 +50,7 @@ export const endpoint = gpuDev.post(
         ...endsFirst(answer.code === "later" ? answer.after : answer.p50, waitEndOf(ctx, answer.position === 1)),
       ].join("; "),
       alternatives: alternatives.map((one) => ({ gpu_count: one.size.gpus, ...timesOf(one.answer) })),
-      ...named,
+      ...always,
     };
   },
 );

@@ -8,7 +8,7 @@ import {
 } from "#core/environments/record/access.ts";
 import type { Action } from "#core/environments/record/actions.ts";
 import { hiddenMs } from "#core/environments/record/extensions.ts";
-import type { Environment } from "#core/environments/record/record.ts";
+import type { Environment, Size } from "#core/environments/record/record.ts";
 import type { TimelineEntry } from "#core/environments/record/timeline.ts";
 import type { ChosenIds } from "#core/idempotency.ts";
 import type { WaitAdvice } from "#core/pools/advice.ts";
@@ -83,6 +83,7 @@ export const Estimated = EstimatedTimes.extend({
   queue_position: z.int().nullable(),
   reason: z.string(),
   alternatives: z.array(z.object({ gpu_count: z.int() }).extend(EstimatedTimes.shape)),
+  gpu_hours: z.number(),
   ignored: z.array(z.string()).optional(),
 });
 
@@ -208,8 +209,13 @@ function whatItWas({ about, end: { outcome }, size, times: { firstActiveAt } }: 
     env_names: [...(about?.envNames ?? [])],
     exit_code: outcome?.exitCode ?? null,
     ended_at: outcome ? wholeSeconds(outcome.at) : null,
-    gpu_hours: Math.round((size.gpus * activeMs * 1000) / HOUR_MS) / 1000,
+    gpu_hours: gpuHours(size, activeMs),
   };
+}
+
+/** Returns the GPU-hours of so much time, with three decimals. */
+export function gpuHours({ gpus }: Pick<Size, "gpus">, ms: number): number {
+  return Math.round((gpus * ms * 1000) / HOUR_MS) / 1000;
 }
 
 function toTimelineEntry(entry: TimelineEntry, environment: Environment): z.infer<typeof Job>["timeline"][number] {

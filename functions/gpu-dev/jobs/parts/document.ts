@@ -76,6 +76,14 @@ const past = {
 
 const page = { total: 10, limit: 50, offset: 0 };
 
+/** The first example of a submit, so that one click in Swagger does not take a whole machine. */
+const oneGpuHour = {
+  image: "pytorch/pytorch:2.1.0-cuda12.1-cudnn8-runtime",
+  instance_type: "p5.48xlarge",
+  gpu_count: 1,
+  duration_hours: 1,
+};
+
 const submitted = {
   job_id: id,
   status: "queued",
@@ -176,6 +184,7 @@ export const document: NounDocument = {
       "The exit code of the command that ended the job. Null until then, and where the job ended in another way.",
     ended_at: "When the job ended. Null until its end is decided.",
     gpu_hours: "GPUs times the hours since the job became active, up to its end.",
+    "JobEstimate.gpu_hours": "GPUs times the hours that the job asks for: what it uses if it runs to its end.",
     "Job.command":
       "The first 200 characters of the command. Only the owner sees them, in this answer alone. Null without a command, " +
       "and once the job has ended.",
@@ -211,6 +220,7 @@ export const document: NounDocument = {
       body: "SubmitJob",
       reply: "SubmittedJob",
       requests: {
+        "One GPU for one hour": oneGpuHour,
         "Eight GPUs for four hours": {
           image: "pytorch/pytorch:2.1.0-cuda12.1-cudnn8-runtime",
           instance_type: "p5.48xlarge",
@@ -261,6 +271,7 @@ export const document: NounDocument = {
       body: "SubmitJob",
       reply: "JobEstimate",
       requests: {
+        "One GPU for one hour": oneGpuHour,
         "Eight GPUs for four hours": {
           image: "pytorch/pytorch:2.1.0-cuda12.1-cudnn8-runtime",
           instance_type: "p5.48xlarge",
@@ -270,6 +281,14 @@ export const document: NounDocument = {
       replies: {
         200: {
           examples: {
+            "One GPU, now": {
+              estimated_start_time: "2026-01-20T18:00:00Z",
+              estimated_start_latest: "2026-01-20T18:00:00Z",
+              queue_position: 1,
+              reason: "Would start now",
+              alternatives: [],
+              gpu_hours: 1,
+            },
             "Later, or smaller and now": {
               estimated_start_time: "2026-01-20T18:30:00Z",
               estimated_start_latest: "2026-01-20T19:10:00Z",
@@ -282,6 +301,7 @@ export const document: NounDocument = {
                   estimated_start_latest: "2026-01-20T18:00:00Z",
                 },
               ],
+              gpu_hours: 32,
             },
           },
         },
