@@ -8,7 +8,8 @@ import { rememberKey } from "./job-entries.ts";
 import { calledJob, statusLine } from "./job-words.ts";
 import { machineOfType } from "./machines.ts";
 import { ownSshKey } from "./ssh-key.ts";
-import { type SshTarget, type SshTargetOptions, sshTarget } from "./ssh-session.ts";
+import { sshTarget } from "./ssh-session.ts";
+import type { SshTarget, SshTargetOptions } from "./ssh-target.ts";
 import { say } from "./terminal.ts";
 import { printable } from "./text.ts";
 

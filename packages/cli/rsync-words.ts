@@ -1,5 +1,5 @@
 import { CliError, exitCodes } from "./failure.ts";
-import type { SshTarget } from "./ssh-session.ts";
+import type { SshTarget } from "./ssh-target.ts";
 
 /** Options of rsync that take the next word as their value. A value such as `a:b` is not a path. */
 const valueOptions: ReadonlySet<string> = new Set([

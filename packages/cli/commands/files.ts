@@ -3,7 +3,8 @@ import { diskWord, openDisk, readDiskPath } from "../disk-target.ts";
 import { CliError, exitCodes, QuietExit } from "../failure.ts";
 import { findJob } from "../find-job.ts";
 import { remoteHost } from "../rsync-words.ts";
-import { runOnJob, type SshTarget, sshTarget } from "../ssh-session.ts";
+import { runOnJob, sshTarget } from "../ssh-session.ts";
+import type { SshTarget } from "../ssh-target.ts";
 import { interruptSignal, say } from "../terminal.ts";
 import { printable } from "../text.ts";
 

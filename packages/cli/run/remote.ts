@@ -1,6 +1,6 @@
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { CliError, exitCodes } from "../failure.ts";
-import type { SshTarget } from "../ssh-session.ts";
+import type { SshTarget } from "../ssh-target.ts";
 import { shellWord } from "../text.ts";
 
 /** ssh could not get in, or lost the connection. Another try may succeed. */
