@@ -7,7 +7,7 @@ import { helpCommand } from "./help-command.ts";
 import * as job from "./job-commands.ts";
 import { completion, cp, doctor, forward, jupyter, keys, share } from "./more-commands.ts";
 import { stack } from "./stack-commands.ts";
-import { rsync, run, sshConfig } from "./work-commands.ts";
+import { code, cursor, rsync, run, sshConfig } from "./work-commands.ts";
 
 const { login, logout, me, env, api, version } = account;
 const { up, attach, wait, ls, show, logs, extend, end, ssh, avail } = job;
@@ -24,6 +24,8 @@ const routes = {
   cp,
   rsync,
   "ssh-config": sshConfig,
+  code,
+  cursor,
   forward,
   extend,
   end,

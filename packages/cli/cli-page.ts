@@ -55,7 +55,7 @@ ${helpTopics.files}
 | \`disk unlock\` | none: a disk is free once its job has ended |
 | \`debug [ID]\`, \`debug --logs\` | \`show [JOB]\` with the timeline, \`logs [JOB]\`; \`doctor\` for your own side |
 | \`submit --runtime DIR --gpu-type h100 -- COMMAND\` | \`run --dir DIR -t h100 --pull PATH -- COMMAND\`; only \`--pull\` paths come back |
-| \`vscode://\` links | Remote-SSH to \`berth-NAME\` after \`ssh-config on\`, for example \`code --remote ssh-remote+berth-NAME\` |
+| \`vscode://\` links | \`code [JOB]\`, \`cursor [JOB]\`, with \`--print\` for the link |
 | \`submit --no-pull\`, \`--keep-alive\` | \`run\` without \`--pull\`, \`--keep\` |
 `;
 

@@ -50,6 +50,13 @@ export function hostNames(job: JobSummary): string[] {
   return [...new Set([hostAlias(job), `berth-${shortId(job)}`])];
 }
 
+/** Returns the host of a job when the file has these jobs. Its name leads to the newest job of the name. */
+export function hostAmong(jobs: readonly JobSummary[], job: JobSummary): string {
+  const [alias = "", aliasById = alias] = hostNames(job);
+  const newest = jobs.find((candidate) => hostAlias(candidate) === alias);
+  return newest?.job_id === job.job_id ? alias : aliasById;
+}
+
 /** Writes one entry for each active job of this deployment. Entries of jobs that are not active go. */
 export function writeHosts(berth: Berth, signal: AbortSignal, without: readonly string[] = []): Promise<JobSummary[]> {
   return withLock("ssh-config", async () => {
@@ -82,12 +89,15 @@ function hostText(job: JobSummary, target: SshTarget): string {
   return `Host ${names.join(" ")}\n${lines.map((line) => `  ${line}\n`).join("")}`;
 }
 
+/** Reports whether the user's own file has the line. */
+export function isIncluded(): boolean {
+  return readText(userFile()).split("\n").includes(includeLine());
+}
+
 /** Puts one line at the top of the user's own file, unless it is there. */
 export function includeHosts(): void {
-  const line = includeLine();
   const path = userFile();
-  const text = readText(path);
-  if (!text.split("\n").includes(line)) replaceFile(path, `${line}\n${text}`);
+  if (!isIncluded()) replaceFile(path, `${includeLine()}\n${readText(path)}`);
 }
 
 /** Takes the line out of the user's own file, and removes ours. */

@@ -1,6 +1,6 @@
 import { buildCommand, buildRouteMap } from "@stricli/core";
 import { settingsAliases, settingsFlags } from "./job-commands.ts";
-import { flag, optionalWord } from "./parameters.ts";
+import { acceptNewHostKey, flag, job, optionalWord } from "./parameters.ts";
 
 export const run = buildCommand({
   loader: async () => (await import("./commands/run.ts")).run,
@@ -66,4 +66,26 @@ export const sshConfig = buildRouteMap({
     }),
   },
   docs: { brief: "Jobs in ~/.ssh/config" },
+});
+
+const editorCommands = () => import("./commands/editor.ts");
+
+const editorParameters = {
+  flags: { print: flag("Print the link and open nothing"), acceptNewHostKey },
+  positional: job,
+} as const;
+
+const editorDescription =
+  "Waits while the job is prepared, and writes the entries of ssh-config. Without the editor's program on the PATH, its link is opened. Without a display the link is printed. The editor needs its Remote-SSH extension.";
+
+export const code = buildCommand({
+  loader: async () => (await editorCommands()).code,
+  parameters: editorParameters,
+  docs: { brief: "Open a job in VS Code", fullDescription: editorDescription },
+});
+
+export const cursor = buildCommand({
+  loader: async () => (await editorCommands()).cursor,
+  parameters: editorParameters,
+  docs: { brief: "Open a job in Cursor", fullDescription: editorDescription },
 });
