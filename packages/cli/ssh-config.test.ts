@@ -68,6 +68,22 @@ test("on is idempotent, off leaves the user's own lines, a link stays a link, an
   await run("end", "theirs");
 });
 
+test("entries that cannot be written hide neither the start nor the end of a job", async () => {
+  await run("ssh-config", "on");
+  const entries = join(cli.state, "berth/ssh-hosts.json");
+  rmSync(entries);
+  mkdirSync(entries);
+
+  const up = await run("up", "-t", "cpu", "blocked");
+  const end = await run("end", "blocked");
+
+  expect(up).toMatchObject({ code: 0, stdout: expect.stringContaining("berth ssh blocked") });
+  expect(end).toMatchObject({ code: 0, stdout: expect.stringContaining("Ended blocked") });
+  for (const { stderr } of [up, end]) expect(stderr).toMatch(/^note: .*ssh-hosts\.json cannot be read/m);
+  rmSync(entries, { recursive: true });
+  await run("ssh-config", "off");
+});
+
 test.each(["a\nHost *", "*", "a b", ""])(
   "a job id of %j, which would match other hosts of the user, gets no entry",
   (id) => {

@@ -34,9 +34,15 @@ type HostEntries = Readonly<Record<string, HostEntry>>;
 const ownFile = () => statePath("ssh_config");
 const entriesFile = () => statePath("ssh-hosts.json");
 
-/** Reports whether `berth ssh-config on` is in force. */
-export function isSshConfigOn(): boolean {
-  return existsSync(ownFile());
+/** Updates the entries after `berth ssh-config on`. The caller has started or ended a job, so a failure is only a note. */
+export async function updateHosts(berth: Berth, signal: AbortSignal, without: readonly string[] = []): Promise<void> {
+  if (!existsSync(ownFile())) return;
+  try {
+    await writeHosts(berth, signal, without);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    say(`note: the entries for ssh were not updated: ${printable((error as Error).message)}`);
+  }
 }
 
 /** Returns the host of a job for ssh. Its charset is that of file names, so it is no pattern. */

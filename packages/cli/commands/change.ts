@@ -6,7 +6,7 @@ import { CliError, exitCodes } from "../failure.ts";
 import { findJob, liveStatuses } from "../find-job.ts";
 import { forgetJob } from "../job-entries.ts";
 import { calledJob } from "../job-words.ts";
-import { isSshConfigOn, writeHosts } from "../ssh-config.ts";
+import { updateHosts } from "../ssh-config.ts";
 import { confirm, interruptSignal, isInteractive, out, outJson, say } from "../terminal.ts";
 import { parseDuration } from "../text.ts";
 
@@ -50,7 +50,7 @@ export async function end({ all, yes, json }: EndFlags, ...words: string[]): Pro
     forgetJob(job);
   }
   const ended = jobs.map(({ job_id }) => job_id);
-  if (isSshConfigOn()) await writeHosts(berth, interruptSignal(), ended);
+  await updateHosts(berth, interruptSignal(), ended);
   if (json) return answers.forEach(outJson);
   out(jobs.map((job) => `Ended ${calledJob(job)}.\n`).join(""));
 }

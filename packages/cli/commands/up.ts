@@ -7,7 +7,7 @@ import { gatherSettings, type SettingsFlags } from "../gather-settings.ts";
 import { rememberKey } from "../job-entries.ts";
 import { planLines } from "../job-plan.ts";
 import { calledJob, jobWord, machineOf } from "../job-words.ts";
-import { isSshConfigOn, writeHosts } from "../ssh-config.ts";
+import { updateHosts } from "../ssh-config.ts";
 import { ownSshKey } from "../ssh-key.ts";
 import { type JobSettings, submitRequest } from "../submit-request.ts";
 import { interruptSignal, isInteractive, out, outJson, say } from "../terminal.ts";
@@ -39,7 +39,7 @@ export async function up(flags: UpFlags, name?: string): Promise<void> {
   if (flags.detach) return showStart(job, flags.json);
   if (signal.aborted) throw detached(job);
   const started = await watchJob(berth, job, { until: "active", json: flags.json, signal });
-  if (isSshConfigOn() && started.status === "active") await writeHosts(berth, signal);
+  if (started.status === "active") await updateHosts(berth, signal);
   if (!flags.json) out(describeJob(started));
   if (isEnded(started.status) && started.status !== "completed") throw new QuietExit(exitCodes.failed);
 }
