@@ -228,6 +228,17 @@ test("a job that another command ends under a run is said, and is no success", a
   expect(stderr).toMatch(/ended \(\w{8}\) is cancelled/);
 });
 
+test("BERTH_QUIET hides no error of run and ssh", async () => {
+  const env = { BERTH_QUIET: "1" };
+  const words = ["-t", "cpu", "--dir", directory("quiet", {}), "--pull", "nothing", "quiet", "--", "true"];
+
+  const run = await cli.runWith({ env }, "run", ...words);
+  const ssh = await cli.runWith({ env }, "ssh", "no-such-job", "--", "true");
+
+  expect(run).toEqual({ code: 255, stdout: "", stderr: "error: The command left no 'nothing' to copy back.\n" });
+  expect(ssh).toMatchObject({ code: 255, stderr: expect.stringMatching(/^error: There is no job 'no-such-job'/) });
+});
+
 test("a path that the command does not leave is said, and --keep leaves the job alive", async () => {
   const dir = directory("missing", {});
   const words = ["run", "-t", "cpu", "--dir", dir, "--keep", "--pull", "nothing", "missing", "--", "true"];

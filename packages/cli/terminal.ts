@@ -16,7 +16,12 @@ export function outJson(value: unknown): void {
 
 /** Words for people. */
 export function say(text: string): void {
-  if (env.BERTH_QUIET !== "1") stderr.write(`${wrapped(text.split("\n").map(printable).join("\n"))}\n`);
+  if (env.BERTH_QUIET !== "1") sayError(text);
+}
+
+/** Prints an error, which BERTH_QUIET does not hide. */
+export function sayError(text: string): void {
+  stderr.write(`${wrapped(text.split("\n").map(printable).join("\n"))}\n`);
 }
 
 /** Breaks lines between words where standard error is a terminal. */

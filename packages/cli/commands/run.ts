@@ -17,7 +17,7 @@ import { waitingCommand } from "../run/remote-scripts.ts";
 import { forgetRun, readRun, type StoredRun, storeRun } from "../run/stored-run.ts";
 import { ownSshKey } from "../ssh-key.ts";
 import { type JobSettings, submitRequest } from "../submit-request.ts";
-import { say } from "../terminal.ts";
+import { say, sayError } from "../terminal.ts";
 import { printable, shellCommand } from "../text.ts";
 import { watchJob } from "../watch-job.ts";
 
@@ -35,8 +35,7 @@ export async function run(flags: RunFlags, name?: string): Promise<void> {
     throw new QuietExit(await perform(flags, name));
   } catch (error) {
     if (error instanceof QuietExit) throw error;
-    // BERTH_QUIET leaves errors alone.
-    process.stderr.write(`${describeError(error)}\nberth failed, not the command: exit code 255\n`);
+    sayError(`${describeError(error)}\nberth failed, not the command: exit code 255`);
     throw new QuietExit(exitCodes.ownFailure);
   }
 }
@@ -70,7 +69,7 @@ async function follow(active: ActiveRun): Promise<number> {
   if (isEnded(started.status)) throw new JobEnded(started);
   const code = await runCommand(active);
   const missing = await pull(active);
-  for (const path of missing) say(`error: The command left no '${printable(path)}' to copy back.`);
+  for (const path of missing) sayError(`error: The command left no '${printable(path)}' to copy back.`);
   if (run.keep)
     say(`Kept ${calledJob(job)}. Enter it with: berth ssh ${jobWord(job)}. End it with: berth end ${jobWord(job)}`);
   if (!run.keep) await release(active);
@@ -172,6 +171,6 @@ function endedBefore(job: Job): number {
   say(`${calledJob(job)} is ${job.status}${reason}. See what it printed with: berth logs ${jobWord(job)}`);
   forgetRun(job.job_id);
   if (job.exit_code !== null) return job.exit_code;
-  say("The command's exit code is not known: exit code 255");
+  sayError("The command's exit code is not known: exit code 255");
   return exitCodes.ownFailure;
 }

@@ -2,7 +2,7 @@ import { connect } from "../connect.ts";
 import { describeError, exitCodes, QuietExit } from "../failure.ts";
 import { findJob } from "../find-job.ts";
 import { runOnJob, sshTarget } from "../ssh-session.ts";
-import { interruptSignal, say } from "../terminal.ts";
+import { interruptSignal, sayError } from "../terminal.ts";
 import { wordsAfterDashes } from "../words-after-dashes.ts";
 
 interface SshFlags {
@@ -17,7 +17,7 @@ export async function ssh(flags: SshFlags, word?: string): Promise<void> {
   const code = await open(word, flags, command, signal).catch((error: unknown) => {
     // Codes below 255 are those of the command in the job.
     if (command.length === 0 || error instanceof QuietExit) throw error;
-    say(describeError(error));
+    sayError(describeError(error));
     return exitCodes.ownFailure;
   });
   throw new QuietExit(code);
