@@ -26,15 +26,15 @@ async function busyWorld() {
 
 const h100 = { gpu_type: "h100", total: 16, available: 8, in_use: 8, queued: 16, max_per_node: 8 };
 const byType = {
-  a100: { gpu_type: "a100", total: 0, available: 0, in_use: 0, queued: 8, max_per_node: 8 },
   a10g: { gpu_type: "a10g", total: 4, available: 2, in_use: 2, queued: 0, max_per_node: 4 },
   "cpu-x86": { gpu_type: "cpu-x86", total: 0, available: 0, in_use: 0, queued: 0, max_per_node: 0 },
   h100,
   "t4-small": { gpu_type: "t4-small", total: 1, available: 1, in_use: 0, queued: 0, max_per_node: 1 },
+  a100: { gpu_type: "a100", total: 0, available: 0, in_use: 0, queued: 8, max_per_node: 8 },
 };
 const stamp = /"timestamp":"2026-01-20T18:0\d:\d\dZ"}$/;
 
-test("availability has the documented keys in their order, types sorted, and counts all owners", async () => {
+test("availability has the documented keys in their order, types with machines sorted, and counts all owners", async () => {
   const { world, key, other } = await busyWorld();
 
   const text = await textOf(world, key, "/v1/gpu/availability");
@@ -70,13 +70,31 @@ test("a type without machines is shown only where a node group makes some, or in
   await world.advance(61_000);
 
   expect(waiting).toEqual([
-    ["b200", "h100"],
-    ["a100", "b200", "h100"],
+    ["h100", "b200"],
+    ["h100", "b200", "a100"],
   ]);
   expect(await typesOf()).toEqual([
-    ["b200", "h100"],
-    ["b200", "h100"],
+    ["h100", "b200"],
+    ["h100", "b200"],
   ]);
+});
+
+test("types with machines come first, closed and full ones too, then those that a node group makes", async () => {
+  const groupOf = (pool: string) => ({ pool, mostNodes: 2, startupMs: 600_000, zones: [] });
+  const settings = { nodeGroups: ["a100", "b200", "h200"].map(groupOf), adminUsers: ["developer"] };
+  const nodes = nodesOf({ "cpu-x86": 1, h100: 1, h200: 1, "t4-small": 1 });
+  const world = await httpWorld({ nodes, settings });
+  const key = await world.login();
+  for (const instance_type of ["g4dn.2xlarge", "p4d.24xlarge", "p6-b200.48xlarge"]) {
+    await submitJob(world, key, { instance_type });
+  }
+  await world.request("POST", "/v1/admin/pools/h100/drain", { key });
+  await world.advance(61_000);
+
+  const { availability } = JSON.parse(await textOf(world, key, "/v1/gpu/availability"));
+
+  expect(availability).toMatchObject({ h100: { open: false }, h200: { scalable: 1 }, "t4-small": { available: 0 } });
+  expect(Object.keys(availability)).toEqual(["cpu-x86", "h100", "h200", "t4-small", "a100", "b200"]);
 });
 
 test("availability says what one machine has free, why a type is closed, and what could still be made, by one read", async () => {

@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import { instanceTypes } from "../fleet.ts";
+import { instanceTypeOfPool, instanceTypes, unitsPerNode } from "../fleet.ts";
 import { kindOfKey, poolKey } from "../keys.ts";
 import type { Item } from "../ports/table.ts";
 import { readable } from "../readable.ts";
@@ -8,6 +8,7 @@ import { type EstimateErrors, estimateErrorsKey, estimateErrorsOf } from "./esti
 import { groupOf } from "./groups.ts";
 import { parsePool } from "./parse.ts";
 import type { Closure } from "./plan.ts";
+import type { Pool } from "./record.ts";
 
 export interface Capacity {
   readonly pool: string;
@@ -32,7 +33,7 @@ export interface Capacity {
 }
 
 export interface CapacityReport {
-  /** Sorted by pool. */
+  /** Pools with machines first, then those whose node group makes some, then the rest; each part sorted by pool. */
   readonly pools: readonly Capacity[];
   /** When the oldest of the counts was made, ms. */
   readonly countedAt: number;
@@ -64,6 +65,7 @@ function capacityOf(ctx: Context, items: readonly Item[]): CapacityReport {
   const newer = items.find(isNewer);
   if (newer) parsePool(newer);
   const counted = readable(ctx, items, parsePool).filter((pool) => pool.summary.plannedAt > 0);
+  counted.sort((a, b) => rankOf(ctx, a) - rankOf(ctx, b) || (a.type < b.type ? -1 : 1));
   const pools = counted.map((pool): Capacity => {
     const gpusPerMachine = instanceTypes.find((type) => type.pool === pool.type)?.gpus ?? 0;
     const gpus = (units: number) => (gpusPerMachine > 0 ? units : 0);
@@ -86,7 +88,12 @@ function capacityOf(ctx: Context, items: readonly Item[]): CapacityReport {
       queuedCount: waiting,
     };
   });
-  pools.sort((a, b) => (a.pool < b.pool ? -1 : 1));
   const countedAt = Math.min(ctx.clock.now(), ...counted.map((pool) => pool.summary.plannedAt));
   return { pools, countedAt };
+}
+
+function rankOf(ctx: Context, { type, summary: { total, makeable = 0 } }: Pool): number {
+  // The total counts machines that can still be made.
+  if (total > makeable * unitsPerNode(instanceTypeOfPool(type))) return 0;
+  return groupOf(ctx, type) ? 1 : 2;
 }
