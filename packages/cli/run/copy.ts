@@ -3,6 +3,7 @@ import { remoteHost, remoteShell } from "../rsync-words.ts";
 import type { SshTarget } from "../ssh-target.ts";
 import { ended, startScriptIn } from "./remote.ts";
 import { packScript, unpackScript } from "./remote-scripts.ts";
+import { nulList, unpackPaths } from "./unpack.ts";
 
 export interface CopyPlace {
   readonly target: SshTarget;
@@ -63,19 +64,8 @@ async function packTo({ target, local, name, signal }: CopyPlace, paths: readonl
 }
 
 async function unpackFrom({ target, local, name, signal }: CopyPlace, paths: readonly string[]): Promise<void> {
-  const pack = startScriptIn(
-    target,
-    packScript(name),
-    paths.map((path) => `./${path}`),
-  );
-  pack.stdin?.end();
-  const words = ["-xof", "-", "--no-same-permissions", "-C", local];
-  const unpack = spawn("tar", words, { stdio: ["pipe", "ignore", "pipe"], detached: true });
-  unpack.stdin?.on("error", () => void pack.kill());
-  if (unpack.stdin) pack.stdout?.pipe(unpack.stdin);
-  await Promise.all([ended(pack, "ssh", signal), ended(unpack, "tar", signal)]);
-}
-
-function nulList(paths: readonly string[]): string {
-  return paths.map((path) => `./${path}\0`).join("");
+  const wanted = paths.map((path) => `./${path}`);
+  const pack = startScriptIn(target, packScript(name), wanted);
+  pack.stdin.end();
+  await Promise.all([ended(pack, "ssh", signal), unpackPaths(pack.stdout, { local, paths, signal })]);
 }
