@@ -42,7 +42,7 @@ ${helpTopics.files}
 | \`--no-interactive\` | questions are asked on terminals only; \`--yes\` answers them |
 | Ctrl-C cancels, Ctrl-\\\\ leaves | Ctrl-C detaches; \`attach NAME\` comes back, \`end NAME\` cancels |
 | \`list\`, \`list -s all\`, \`list -s a,b\` | \`ls\`, \`ls --all\`, \`ls --status a,b\` |
-| \`list --watch\`, \`avail --watch\`, \`disk list --watch\` | \`watch berth ls\` |
+| \`list --watch\`, \`avail --watch\`, \`disk list --watch\` | \`ls -w\`, \`avail -w\`, \`disks ls -w\`, also \`show -w\` |
 | \`show [ID]\`, \`connect [ID]\` | \`show [JOB]\`, \`ssh [JOB]\`, with \`-A\` for your agent |
 | \`config ssh-include\`, \`get-ssh-config [ID]\` | \`ssh-config on\` and \`off\`, with the host \`berth-NAME\`; \`ssh\`, \`cp\`, \`rsync\` and \`forward\` need none |
 | \`edit ID --extend H\` | \`extend [JOB] H\` |

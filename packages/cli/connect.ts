@@ -20,6 +20,8 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal;
   /** False: only a key that is there and fresh is used, so nothing is asked and no login begins. */
   readonly mayLogIn?: boolean;
+  /** Sends the calls of the client. */
+  readonly fetch?: typeof fetch;
 }
 
 /**
@@ -111,10 +113,10 @@ function renew(url: string, refused: Profile): Promise<string> {
 function client(
   url: string,
   key: string | undefined,
-  { signal }: ConnectOptions,
+  { signal, fetch }: ConnectOptions,
   credentials?: () => Promise<string>,
 ): Berth {
-  return new Berth({ url, key, signal, credentials, userAgent: `berth-cli/${version}`, onIgnored: noteIgnored });
+  return new Berth({ url, key, signal, fetch, credentials, userAgent: `berth-cli/${version}`, onIgnored: noteIgnored });
 }
 
 const noted = new Set<string>();

@@ -1,5 +1,5 @@
 import { buildCommand, buildRouteMap } from "@stricli/core";
-import { flag, json, text, wholeNumber, yes } from "./parameters.ts";
+import { flag, json, text, watch, wholeNumber, yes } from "./parameters.ts";
 
 const load = () => import("./commands/disks.ts");
 
@@ -10,7 +10,10 @@ const twoNames = { kind: "tuple", parameters: [disk, newName] } as const;
 
 const ls = buildCommand({
   loader: async () => (await load()).list,
-  parameters: { flags: { deleted: flag("Only those that can be brought back"), json } },
+  parameters: {
+    flags: { deleted: flag("Only those that can be brought back"), watch, json },
+    aliases: { w: "watch" },
+  },
   docs: { brief: "List your disks" },
 });
 

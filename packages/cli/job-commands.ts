@@ -9,6 +9,7 @@ import {
   parseHours,
   parseSeconds,
   text,
+  watch,
   wholeNumber,
   words,
   yes,
@@ -98,16 +99,17 @@ export const ls = buildCommand({
     flags: {
       all: flag("Jobs that ended too"),
       status: text("Only these states, separated by commas", "states"),
+      watch,
       json,
     },
-    aliases: { a: "all", s: "status" },
+    aliases: { a: "all", s: "status", w: "watch" },
   },
   docs: { brief: "List your live jobs" },
 });
 
 export const show = buildCommand({
   loader: async () => (await import("./commands/show.ts")).show,
-  parameters: { flags: { json }, positional: job },
+  parameters: { flags: { watch, json }, aliases: { w: "watch" }, positional: job },
   docs: { brief: "Show a job: state, machine, actions, timeline" },
 });
 
@@ -164,6 +166,6 @@ export const ssh = buildCommand({
 
 export const avail = buildCommand({
   loader: async () => (await import("./commands/availability.ts")).availability,
-  parameters: { flags: { json } },
+  parameters: { flags: { watch, json }, aliases: { w: "watch" } },
   docs: { brief: "Show which GPUs are free" },
 });

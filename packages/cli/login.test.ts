@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { spawn as spawnOnTerminal } from "@lydell/node-pty";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { eventually } from "../local/e2e/processes.ts";
 import { openServer, type ServerFixture } from "../sdk/server-fixture.ts";
 import { cleanEnvironment, startCli } from "./cli-fixture.ts";
 
@@ -31,10 +32,20 @@ afterEach(() => {
 const answer = { api_key: `berth_${"k".repeat(30)}`, expires_at: "2099-01-01T00:00:00Z", username: "ada" };
 
 /** A deployment that claims a server id and gives every login a key. `https` is one that is not on this machine. */
-async function deployment(server_id: () => string, kind: "http" | "https" = "http"): Promise<ServerFixture> {
+async function deployment(
+  server_id: () => string,
+  kind: "http" | "https" = "http",
+  expiredKey: () => string | undefined = () => undefined,
+): Promise<ServerFixture> {
   const login = { path: "/v1/auth/aws-login", sts_origins: ["https://sts.us-east-1.amazonaws.com"], region: null };
+  const expired = { status: 401, headers: { "berth-error": "key_expired" }, body: { detail: "API key has expired" } };
   const server = await openServer(
-    ({ path }) => ({ body: path === login.path ? answer : { login: { ...login, server_id: server_id() }, keys: [] } }),
+    ({ path, headers }) => {
+      if (headers.authorization === `Bearer ${expiredKey()}`) return expired;
+      return {
+        body: path === login.path ? answer : { login: { ...login, server_id: server_id() }, keys: [], disks: [] },
+      };
+    },
     kind === "https" ? certificate : undefined,
   );
   servers.push(server);
@@ -249,6 +260,28 @@ test("a logout takes the address as a login does", async () => {
 
   expect(await run("logout", `${server.url}/`)).toMatchObject({ code: 0, stdout: `Logged out of ${server.url}.\n` });
   expect(JSON.parse(readFileSync(profilesPath(), "utf8"))).toEqual({ profiles: {} });
+});
+
+test("a watch renews a key that expires in the meantime, without a word", async () => {
+  let expired: string | undefined;
+  const server = await deployment(
+    () => "berth.corp",
+    "http",
+    () => expired,
+  );
+  writeProfile(server.url, { expiresAt: "2099-01-01T00:00:00Z", serverId: "berth.corp" });
+  const watch = startCli(environment(), {}, ["disks", "-w", "--json"]);
+  await watch.says("[]\n");
+  expired = "old";
+  const renewed = () => server.seen.filter(({ headers }) => headers.authorization === `Bearer ${answer.api_key}`);
+  await eventually(
+    async () => renewed().length,
+    (count) => count >= 2,
+  );
+  watch.child.kill("SIGINT");
+
+  expect(await watch.ended).toEqual({ code: 130, stdout: "[]\n", stderr: "" });
+  expect(loginsOf(server)).toEqual(["berth.corp"]);
 });
 
 test("completion neither logs in nor renews a key", async () => {

@@ -15,6 +15,8 @@ export function flag(brief: string) {
   return { kind: "boolean", brief, withNegated: false } as const;
 }
 
+export const watch = flag("Show it again at every change, until Ctrl-C");
+
 /** For deployments that do not name the host keys of jobs. */
 export const acceptNewHostKey = flag("Trust the first host key that the job shows, if the API names none");
 

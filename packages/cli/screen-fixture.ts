@@ -11,6 +11,8 @@ export interface Screen {
   shows(text: string | RegExp): Promise<void>;
   /** All lines, those that scrolled away included. A line that the terminal had to wrap is marked. */
   text(): string;
+  /** Everything that the command wrote, escape sequences included. */
+  received(): string;
   /** Whether the cursor can be seen. */
   hasCursor(): boolean;
   kill(signal: string): void;
@@ -42,7 +44,8 @@ export function openScreen(cli: CliFixture, options: ScreenOptions, ...words: st
   const { columns = 80, rows = 40, cwd = cli.state } = options;
   const env = { ...cli.environment, TERM: "xterm-256color", ...options.env };
   const line = [process.execPath, program, ...words];
-  const script = '"$@"; code=$?; stty -a; exit $code';
+  // Ctrl-C is for the command. The shell goes on.
+  const script = 'trap : INT; "$@"; code=$?; stty -a; exit $code';
   const [file = "", ...rest] = options.thenSettings ? ["sh", "-c", script, "sh", ...line] : line;
   const pty = spawn(file, rest, { cols: columns, rows, cwd, env });
   const terminal = new headless.Terminal({ cols: columns, rows, scrollback: 1000, allowProposedApi: true });
@@ -68,6 +71,7 @@ export function openScreen(cli: CliFixture, options: ScreenOptions, ...words: st
     press: (typed) => pty.write(typed),
     kill: (signal) => pty.kill(signal),
     text,
+    received: () => received,
     hasCursor: () => received.lastIndexOf("\u001B[?25l") <= received.lastIndexOf("\u001B[?25h"),
     ended,
     shows: (wanted) =>

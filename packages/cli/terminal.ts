@@ -39,6 +39,11 @@ export function canRewriteLine(): boolean {
   return Boolean(stderr.isTTY) && env.TERM !== "dumb" && env.BERTH_ACCESSIBLE !== "1";
 }
 
+/** Reports whether standard output is a terminal that may be redrawn. */
+export function canRedraw(): boolean {
+  return Boolean(stdout.isTTY) && env.TERM !== "dumb" && env.BERTH_ACCESSIBLE !== "1";
+}
+
 /** Width of what standard output is shown in. Not limited in a pipe. */
 export function outputColumns(): number {
   return stdout.isTTY ? stdout.columns : Number.POSITIVE_INFINITY;

@@ -1,28 +1,35 @@
 import type { Berth } from "../../sdk/berth.ts";
-import type { DiskRequested } from "../../sdk/disks.ts";
+import type { Disk, DiskRequested } from "../../sdk/disks.ts";
 import { collect } from "../collect.ts";
 import { connect } from "../connect.ts";
 import { CliError, exitCodes } from "../failure.ts";
 import { table } from "../layout.ts";
 import { ask, isInteractive, out, outJson, outputColumns, say } from "../terminal.ts";
 import { printable, printableLog } from "../text.ts";
+import { showView, type ViewFlags } from "../view.ts";
 
 interface JsonFlags {
   readonly json: boolean;
 }
 
 /** Prints the disks. */
-export async function list({ deleted, json }: JsonFlags & { readonly deleted: boolean }): Promise<void> {
-  const disks = await collect((await connect()).disks.list({ deleted }));
-  if (json) return outJson(disks);
-  if (disks.length === 0) return say(deleted ? "You have no deleted disks." : "You have no disks.");
+export function list({ deleted, ...flags }: ViewFlags & { readonly deleted: boolean }): Promise<void> {
+  return showView(flags, (berth) => ({
+    read: () => collect(berth.disks.list({ deleted })),
+    describe: describeDisks,
+    emptyWords: deleted ? "You have no deleted disks." : "You have no disks.",
+  }));
+}
+
+function describeDisks(disks: readonly Disk[]): string {
+  if (disks.length === 0) return "";
   const rows = disks.map(({ disk_name, size_gb, snapshot_count, last_used, ...disk }) => {
     const busy = disk.is_backing_up ? "backing up" : "free";
     const state = disk.in_use ? `used by ${disk.reservation_id?.slice(0, 8)}` : busy;
     const shown = disk.is_deleted ? `deleted, gone on ${disk.delete_date}` : state;
     return [disk_name, `${size_gb} GB`, shown, String(snapshot_count), last_used ?? "never"];
   });
-  out(table([["NAME", "SIZE", "STATE", "SNAPSHOTS", "LAST USED"], ...rows], outputColumns()));
+  return table([["NAME", "SIZE", "STATE", "SNAPSHOTS", "LAST USED"], ...rows], outputColumns());
 }
 
 /** Makes a disk. */

@@ -1,40 +1,44 @@
 import type { Berth } from "../../sdk/berth.ts";
 import type { JobStatus, JobSummary } from "../../sdk/jobs.ts";
 import { collect } from "../collect.ts";
-import { connect } from "../connect.ts";
 import { CliError, exitCodes } from "../failure.ts";
 import { liveStatuses, shortId } from "../find-job.ts";
 import { shortMachine, timeLeft } from "../job-words.ts";
 import { table, withoutEmptyColumns } from "../layout.ts";
-import { out, outJson, outputColumns, say } from "../terminal.ts";
+import { outputColumns } from "../terminal.ts";
 import { printable } from "../text.ts";
+import { showView, type ViewFlags } from "../view.ts";
 
-interface ListFlags {
+interface ListFlags extends ViewFlags {
   readonly all: boolean;
   readonly status?: string;
-  readonly json: boolean;
 }
 
 /** Prints jobs, newest first: the live ones and those just lost, unless a flag says more. */
-export async function list({ all, status, json }: ListFlags): Promise<void> {
-  const berth = await connect();
+export async function list({ all, status, ...flags }: ListFlags): Promise<void> {
   const isWhole = all || status === "all";
   const wanted = status === undefined ? undefined : statusesIn(status);
-  const jobs =
-    isWhole || wanted
-      ? await collect(berth.jobs.list({ status: isWhole ? undefined : wanted, pageSize: 500 }))
-      : await usualJobs(berth);
-  if (json) return outJson(jobs);
-  if (jobs.length === 0)
-    return say(isWhole ? "You have no jobs." : "You have no live jobs. See all with: berth ls --all");
+  await showView(flags, (berth) => ({
+    read: () =>
+      isWhole || wanted
+        ? collect(berth.jobs.list({ status: isWhole ? undefined : wanted, pageSize: 500 }))
+        : usualJobs(berth),
+    describe: describeJobs,
+    emptyWords: isWhole ? "You have no jobs." : "You have no live jobs. See all with: berth ls --all",
+  }));
+}
+
+function describeJobs(jobs: readonly JobSummary[]): string {
+  if (jobs.length === 0) return "";
   const rows = [["ID", "NAME", "STATUS", "MACHINE", "DISK", "TIME", "REASON"], ...jobs.map(row)];
   // Programs count columns, so a pipe gets all of them.
-  out(table(process.stdout.isTTY ? withoutEmptyColumns(rows) : rows, outputColumns()));
+  return table(process.stdout.isTTY ? withoutEmptyColumns(rows) : rows, outputColumns());
 }
 
 /** The live ones, and those that failed or were cancelled in the last hour. */
 async function usualJobs(berth: Berth): Promise<JobSummary[]> {
-  const endedAfter = new Date(Date.now() - 3_600_000);
+  // A watch asks for whole minutes, so that its answers can be 304.
+  const endedAfter = new Date(Math.floor(Date.now() / 60_000 - 60) * 60_000);
   const live = await collect(berth.jobs.list({ status: liveStatuses, pageSize: 500 }));
   const lost = await collect(berth.jobs.list({ status: ["failed", "cancelled"], endedAfter }));
   return [...live, ...lost];

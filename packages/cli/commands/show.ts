@@ -1,20 +1,27 @@
 import type { Job } from "../../sdk/jobs.ts";
-import { connect } from "../connect.ts";
 import { findJob } from "../find-job.ts";
 import { calledJob, jobWord, machineOf, statusLine } from "../job-words.ts";
 import { table } from "../layout.ts";
-import { out, outJson, outputColumns } from "../terminal.ts";
+import { outputColumns } from "../terminal.ts";
 import { printable, timeSpan } from "../text.ts";
+import { showView, type ViewFlags } from "../view.ts";
 
 /** Prints all that is known of a job. */
-export async function show({ json }: { readonly json: boolean }, word?: string): Promise<void> {
-  const berth = await connect();
-  const { job_id } = await findJob(berth, word);
-  const job = await berth.jobs.get(job_id);
-  if (json) return outJson(job);
-  out(table([...rowsOf(job), ...whatItRuns(job)]));
-  if (job.actions.length > 0) out(`\nActions\n${table(job.actions.map(actionRow), outputColumns())}`);
-  if (job.timeline.length > 0) out(`\nTimeline\n${table(timelineRows(job), outputColumns())}`);
+export function show(flags: ViewFlags, word?: string): Promise<void> {
+  return showView(flags, async (berth) => {
+    const { job_id } = await findJob(berth, word);
+    return { read: () => berth.jobs.get(job_id), describe: describeWholeJob };
+  });
+}
+
+function describeWholeJob(job: Job): string {
+  const actions = job.actions.map(actionRow);
+  const timeline = timelineRows(job);
+  return [
+    table([...rowsOf(job), ...whatItRuns(job)]),
+    actions.length > 0 ? `\nActions\n${table(actions, outputColumns())}` : "",
+    timeline.length > 0 ? `\nTimeline\n${table(timeline, outputColumns())}` : "",
+  ].join("");
 }
 
 /** Returns a job in some lines, with what to type next. */

@@ -1,0 +1,39 @@
+/** A view reads a handful of addresses. Lists of many pages, and addresses that change, must not fill the memory. */
+const mostAnswers = 100;
+
+interface RememberedAnswer {
+  readonly etag: string;
+  readonly body: string;
+  readonly headers: Headers;
+}
+
+/**
+ * Returns a `fetch` for the SDK that reads the same addresses again and again. It sends the `ETag` of the last answer
+ * (RFC 9110 section 13.1.2), so an unchanged answer is a 304 without a body, and the body comes from memory.
+ */
+export function rememberAnswers(send: typeof fetch): typeof fetch {
+  const answers = new Map<string, RememberedAnswer>();
+  const remember = (url: string, answer: RememberedAnswer) => {
+    answers.delete(url);
+    answers.set(url, answer);
+    const [oldest] = answers.keys();
+    if (answers.size > mostAnswers && oldest !== undefined) answers.delete(oldest);
+  };
+  return async (input, init) => {
+    if (init?.method !== "GET") return send(input, init);
+    const url = String(input);
+    const known = answers.get(url);
+    const headers = new Headers(init.headers);
+    if (known) headers.set("if-none-match", known.etag);
+    const response = await send(input, { ...init, headers });
+    if (known && response.status === 304) {
+      remember(url, known);
+      return new Response(known.body, { headers: known.headers });
+    }
+    const etag = response.headers.get("etag");
+    if (response.status !== 200 || etag === null) return response;
+    const body = await response.text();
+    remember(url, { etag, body, headers: response.headers });
+    return new Response(body, { headers: response.headers });
+  };
+}
