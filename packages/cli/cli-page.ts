@@ -47,7 +47,7 @@ ${helpTopics.files}
 | \`config ssh-include\`, \`get-ssh-config [ID]\` | \`ssh-config on\` and \`off\`, with the host \`berth-NAME\`; \`ssh\`, \`cp\`, \`rsync\` and \`forward\` need none |
 | \`edit ID --extend H\` | \`extend [JOB] H\` |
 | \`edit ID --add-user USER\` | \`share [JOB] USER\` |
-| \`edit ID --enable-jupyter\`, \`--disable-jupyter\` | \`jupyter on [JOB]\`, \`jupyter off [JOB]\`, \`jupyter url [JOB]\` |
+| \`edit ID --enable-jupyter\`, \`--disable-jupyter\` | \`jupyter on [JOB]\`, \`jupyter off [JOB]\`, \`jupyter url [JOB]\`, \`jupyter open [JOB]\` |
 | \`cancel [ID]\`, \`cancel --all\`, \`--force\` | \`end [JOB…]\`, \`end --all\`, \`--yes\` |
 | \`avail\`, \`status\` | \`avail\`, \`api GET /v1/cluster/status\` |
 | \`disk list\`, \`create\`, \`rename\`, \`delete\`, \`list-content\` | \`disks ls\`, \`create\`, \`rename\`, \`rm\`, \`ls-files\`; also \`undelete\`, \`snapshot\`, \`snapshots\`, \`restore\` |

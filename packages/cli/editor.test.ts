@@ -32,7 +32,10 @@ const environment = () => ({
   DISPLAY: "",
   WAYLAND_DISPLAY: "",
   WSL_DISTRO_NAME: "",
+  // Without desktop files xdg-open starts the program of BROWSER.
   XDG_CURRENT_DESKTOP: "",
+  XDG_DATA_DIRS: home,
+  XDG_DATA_HOME: home,
 });
 
 const run = (...words: string[]) => cli.runWith({ env: environment() }, ...words);

@@ -45,6 +45,11 @@ export const jupyter = buildRouteMap({
       parameters: { flags: { json }, positional: job },
       docs: { brief: "Print the address of a job's Jupyter" },
     }),
+    open: buildCommand({
+      loader: async () => (await jupyterCommands()).openUrl,
+      parameters: { flags: { json }, positional: job },
+      docs: { brief: "Print the address of a job's Jupyter and open it in a browser" },
+    }),
   },
   docs: { brief: "Jupyter in a job" },
 });

@@ -3,6 +3,7 @@ import { connect } from "../connect.ts";
 import { CliError, exitCodes } from "../failure.ts";
 import { findJob } from "../find-job.ts";
 import { calledJob, jobWord } from "../job-words.ts";
+import { openLink } from "../open-link.ts";
 import { out, outJson, say } from "../terminal.ts";
 import { printable } from "../text.ts";
 
@@ -25,6 +26,21 @@ export async function showUrl({ json }: JsonFlags, word?: string): Promise<void>
   const berth = await connect();
   const { job_id } = await findJob(berth, word);
   printUrl(await berth.jobs.get(job_id), json);
+}
+
+/** Prints the address of a job's Jupyter and opens it in a browser. */
+export async function openUrl({ json }: JsonFlags, word?: string): Promise<void> {
+  const berth = await connect();
+  const { job_id } = await findJob(berth, word);
+  const job = await berth.jobs.get(job_id);
+  printUrl(job, json);
+  if (!(await openLink(webAddress(job)))) say("There is no display here, so open the address yourself.");
+}
+
+/** A desktop would open files and programs too, and the address comes from the server. */
+function webAddress({ jupyter_url }: Job): string {
+  if (jupyter_url !== null && /^https?:\/\/[!-~]+$/.test(jupyter_url)) return jupyter_url;
+  throw new CliError("The server sent an invalid address of Jupyter, so it was not opened", exitCodes.failed);
 }
 
 async function change(word: string | undefined, action: "enable_jupyter" | "disable_jupyter", json: boolean) {

@@ -1,0 +1,137 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { missingPrograms } from "../local/e2e/program.ts";
+import { openServer, type ServerFixture } from "../sdk/server-fixture.ts";
+import { type CliFixture, openCliFixture } from "./cli-fixture.ts";
+
+let cli: CliFixture;
+let github: ServerFixture;
+let place: string;
+beforeAll(async () => {
+  place = mkdtempSync(join(tmpdir(), "berth-access-"));
+  spawnSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(place, "octocat")]);
+  const body = readFileSync(join(place, "octocat.pub"), "utf8");
+  github = await openServer(({ path }) => (path === "/octocat.keys" ? { body } : { status: 404 }));
+  cli = await openCliFixture({ LOCAL_NODES: "c7i.8xlarge=4", GITHUB_KEYS_URL: `${github.url}/<user>.keys` });
+  await cli.run("login");
+  await cli.run("up", "-t", "cpu", "lab");
+});
+afterAll(async () => {
+  await cli.close();
+  github.close();
+  rmSync(place, { recursive: true });
+});
+
+/** The environment of a desktop whose browser records the words that it is started with. */
+function desktop() {
+  const record = join(place, "browser-words");
+  const browser = join(place, "browser");
+  const script = `#!/bin/sh\nprintf '%s\\n' "$@" > '${record}.part'\nmv '${record}.part' '${record}'\n`;
+  writeFileSync(browser, script, { mode: 0o755 });
+  const opened = () => (existsSync(record) ? readFileSync(record, "utf8").trimEnd().split("\n") : undefined);
+  // Without desktop files xdg-open starts the program of BROWSER.
+  const noFiles = { XDG_DATA_DIRS: place, XDG_DATA_HOME: place, XDG_CURRENT_DESKTOP: "" };
+  return { env: { ...noFiles, DISPLAY: ":99", BROWSER: browser }, opened };
+}
+
+const noDesktop = { DISPLAY: "", WAYLAND_DISPLAY: "", WSL_DISTRO_NAME: "" };
+
+test("without Jupyter, url and open fail with the command that turns it on", async () => {
+  for (const command of ["url", "open"]) {
+    const answer = await cli.run("jupyter", command, "lab");
+
+    expect(answer).toMatchObject({ code: 1, stdout: "" });
+    expect(answer.stderr).toMatch(/^error: lab \(\w{8}\) has no Jupyter: it is off\nhint: .*: berth jupyter on lab\n$/);
+  }
+});
+
+test("Jupyter is turned on, opened in the browser and turned off, and only its address holds the token", async ({
+  skip,
+}) => {
+  skip(missingPrograms("jupyter").length > 0, "not on this machine: jupyter");
+  const { env, opened } = desktop();
+
+  const on = await cli.run("jupyter", "on", "lab");
+  const url = on.stdout.trim();
+  expect(on).toMatchObject({ code: 0, stderr: "Whoever has this address gets in: it holds the token.\n" });
+  expect((await fetch(url.replace("/lab?", "/api/status?"))).status).toBe(200);
+  expect((await fetch(url.replace(/\/lab\?.*/, "/api/status?token=x"))).status).toBe(403);
+  expect(await cli.run("jupyter", "url", "lab")).toEqual(on);
+  expect(JSON.parse((await cli.run("jupyter", "url", "lab", "--json")).stdout).jupyter_url).toBe(url);
+
+  expect(await cli.runWith({ env }, "jupyter", "open", "lab")).toEqual(on);
+  await expect.poll(opened).toEqual([url]);
+  const elsewhere = await cli.runWith({ env: noDesktop }, "jupyter", "open", "lab");
+  expect(elsewhere).toMatchObject({ code: 0, stdout: on.stdout });
+  expect(elsewhere.stderr).toContain("There is no display here, so open the address yourself.\n");
+
+  expect(await cli.run("jupyter", "off", "lab")).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^lab \([0-9a-f]{8}\) has no Jupyter any more\.\n$/),
+  });
+  await expect(fetch(url)).rejects.toThrow();
+});
+
+test.each(["file:///etc/passwd", "javascript:alert(1)", "http://a b/", "--help", "vscode://x/y"])(
+  "an address of Jupyter that is %s is not opened",
+  async (jupyter_url) => {
+    const { env, opened } = desktop();
+    rmSync(join(place, "browser-words"), { force: true });
+    const id = JSON.parse((await cli.run("show", "lab", "--json")).stdout).job_id as string;
+    const job = { ...(await cli.berth.jobs.get(id)), jupyter_url };
+    const server = await openServer(({ path }) => ({
+      body: path.includes("?") ? { jobs: [job], total: 1, limit: 1, offset: 0 } : job,
+    }));
+
+    const own = { ...env, BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
+    const answer = await cli.runWith({ env: own }, "jupyter", "open", "lab");
+
+    server.close();
+    expect(answer.code).toBe(1);
+    expect(answer.stderr).toContain("error: The server sent an invalid address of Jupyter, so it was not opened\n");
+    expect(opened()).toBeUndefined();
+  },
+);
+
+test("share lets the keys of a GitHub user in, and refuses users that are none", async () => {
+  const shared = await cli.run("share", "lab", "octocat");
+
+  expect(shared).toMatchObject({ code: 0, stderr: "" });
+  const [, line = ""] = /^octocat gets into lab \(\w{8}\) with: ssh (.*)\n$/.exec(shared.stdout) ?? [];
+  const options = ["-F", "/dev/null", "-i", join(place, "octocat"), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"];
+  const unknown = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"];
+  const entered = spawnSync("ssh", [...options, ...unknown, ...line.split(" "), "echo inside"], { encoding: "utf8" });
+  expect(entered.stdout).toBe("inside\n");
+  const { job_id, secondary_users } = JSON.parse((await cli.run("share", "lab", "octocat", "--json")).stdout);
+  expect([job_id, secondary_users]).toEqual([expect.any(String), ["octocat"]]);
+
+  expect(await cli.run("share", "lab", "nobody-there")).toMatchObject({
+    code: 2,
+    stdout: "",
+    stderr: expect.stringMatching(/^error: .*GitHub user 'nobody-there' not found\n/),
+  });
+  expect(await cli.run("share", "lab", "../octocat")).toMatchObject({ code: 2, stdout: "" });
+  expect(await cli.run("share")).toMatchObject({ code: 2, stdout: "" });
+});
+
+test("keys lists the keys of the user, and a revoked one needs a new login", async () => {
+  const env = { XDG_CONFIG_HOME: join(place, "second") };
+  await cli.runWith({ env }, "login");
+  const listed = JSON.parse((await cli.runWith({ env }, "keys", "--json")).stdout) as Record<string, unknown>[];
+  const { key_prefix } = listed.find(({ current }) => current) ?? {};
+  expect((await cli.runWith({ env }, "keys")).stdout).toMatch(
+    new RegExp(`^PREFIX +CREATED +EXPIRES +LAST USED *\\n[^]*\\b${key_prefix} .* this one\\n`),
+  );
+
+  expect(await cli.run("keys", "revoke", String(key_prefix))).toMatchObject({
+    code: 0,
+    stdout: `Revoked ${key_prefix}.\n`,
+  });
+
+  expect(await cli.runWith({ env }, "keys")).toMatchObject({ code: 4, stdout: "" });
+  expect((await cli.run("keys", "ls", "--json")).stdout).not.toContain(String(key_prefix));
+  expect(await cli.run("keys", "revoke", "00000000")).toMatchObject({ code: 3, stdout: "" });
+});
