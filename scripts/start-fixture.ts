@@ -69,7 +69,7 @@ export function freshCheckout(path: string): string {
   mkdirSync(join(path, "node_modules"), { recursive: true });
   for (const name of readdirSync(installed).filter((each) => each !== ".cache"))
     symlinkSync(join(installed, name), join(path, "node_modules", name));
-  for (const name of ["packages", "functions", "scripts", "package.json"])
+  for (const name of ["packages", "functions", "scripts", "package.json", "LICENSE"])
     cpSync(join(root, name), join(path, name), { recursive: true });
   return path;
 }
