@@ -305,16 +305,21 @@ describe("an open request for a snapshot", () => {
     expect(await outcome(operation)).toEqual(["failed", "Its volume was not found"]);
   });
 
-  test("makes one snapshot when the worker that claimed it died, and when it is listed late", async () => {
+  test.each([
+    ["at once", 0],
+    ["after a look that did not see its volume", 1],
+  ])("makes one snapshot when the worker that claimed it %s died, and when it is listed late", async (_, unseen) => {
     await open({ listedAfterMs: 5 * MINUTE });
     await begin("job");
     await world.advance(20 * MINUTE);
-    const { createSnapshot } = world.volumes;
+    const { createSnapshot, findVolume } = world.volumes;
     const dies: typeof createSnapshot = async (volume, tags) => {
       await createSnapshot(volume, tags);
       throw new Error("The worker died");
     };
-    Object.assign(world.volumes, { createSnapshot: dies });
+    let looks = 0;
+    const missesFirst: typeof findVolume = async (id) => (looks++ < unseen ? undefined : findVolume(id));
+    Object.assign(world.volumes, { createSnapshot: dies, findVolume: missesFirst });
     const operation = await request();
     await world.advance(30 * MINUTE);
 

@@ -139,7 +139,8 @@ async function attempt(
 }
 
 function claim(disk: Disk, request: SnapshotRequest, volumeId: string, now: number): Step<Disk> {
-  const number = request.attempt + (request.refused === undefined ? 1 : 0);
+  // A refused attempt keeps its number. The first claim has one too, or the next look would not search for its snapshot.
+  const number = Math.max(1, request.attempt + (request.refused === undefined ? 1 : 0));
   const claimed = { ...request, attempt: number, until: now + CLAIM_MS, notBefore: undefined, refused: undefined };
   const tags = { ...tagsOf(disk, disk.name), attempt: tagOf(claimed) };
   const making = listMaking(disk.making, { kind: "snapshot", token: tags.attempt, from: volumeId, at: now });
