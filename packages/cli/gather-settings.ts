@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import { CliError, exitCodes } from "./failure.ts";
 import { type JobSettings, mergeSettings, readVariables } from "./submit-request.ts";
 import { say } from "./terminal.ts";
+import { printable } from "./text.ts";
 import { wordsAfterDashes } from "./words-after-dashes.ts";
 
 /** The flags that name settings of a job. */
@@ -21,24 +22,38 @@ export interface SettingsFlags {
 /** Returns the settings of the flags, and those of a file where no flag names them. */
 export async function gatherSettings(flags: SettingsFlags, name: string | undefined): Promise<JobSettings> {
   const settings = settingsOfFlags(flags, name);
-  const path = flags.file ?? (settings.type === undefined ? usualFile() : undefined);
+  const isFound = flags.file === undefined && settings.type === undefined && hasUsualFile();
+  const path = isFound ? usualName : flags.file;
   if (path === undefined) return settings;
   const { readJobFile } = await import("./job-file.ts");
-  return mergeSettings(readJobFile(path), settings);
+  const fromFile = readJobFile(path);
+  if (isFound) showUsualFile(fromFile, settings);
+  return mergeSettings(fromFile, settings);
 }
 
 const usualName = "berth.yaml";
 
 /** A file of another user, as in a shared directory, could run its command on the caller's disk. */
-function usualFile(): string | undefined {
+function hasUsualFile(): boolean {
   const found = statSync(usualName, { throwIfNoEntry: false });
-  if (!found) return undefined;
+  if (!found) return false;
   if (found.uid !== process.getuid?.()) {
     const hint = `Use it anyway with: -f ${usualName}. Leave it alone with: --type`;
     throw new CliError(`${usualName} in this directory belongs to another user`, exitCodes.usage, hint);
   }
-  say(`Using ${usualName} of this directory.`);
-  return usualName;
+  return true;
+}
+
+/** A cloned repository may hold a file that lets the keys of its author in, so the caller has to name such a file. */
+function showUsualFile(fromFile: JobSettings, flags: JobSettings): void {
+  const { github } = fromFile;
+  if (github !== undefined && flags.github === undefined) {
+    const hint = `Use it with: -f ${usualName}`;
+    const words = `${usualName} of this directory lets the SSH keys of GitHub user '${printable(github)}' in`;
+    throw new CliError(words, exitCodes.usage, hint);
+  }
+  const names = Object.entries(fromFile).flatMap(([name, value]) => (value === undefined ? [] : [name]));
+  say(`Using ${usualName} of this directory: ${names.join(", ")}.`);
 }
 
 /** Returns the settings that the command line names. */

@@ -176,8 +176,16 @@ test("berth.yaml of the directory is used where no type is given, and flags win 
   expect(await dryRun()).toMatchObject({
     code: 0,
     stdout: expect.stringMatching(/^p5\.48xlarge: 2 × 2 h = 4 GPU-hours\n/),
-    stderr: "Using berth.yaml of this directory.\n",
+    stderr: "Using berth.yaml of this directory: type, gpus, hours.\n",
   });
+  writeFileSync(join(cwd, "berth.yaml"), "type: h100\ngpus: 2\nhours: 2\ngithub: mallory\n");
+  expect(await dryRun()).toMatchObject({
+    code: 2,
+    stdout: "",
+    stderr: expect.stringContaining("lets the SSH keys of GitHub user 'mallory' in\nhint: Use it with: -f berth.yaml"),
+  });
+  expect(await dryRun("--github", "octocat")).toMatchObject({ code: 0 });
+  writeFileSync(join(cwd, "berth.yaml"), "type: h100\ngpus: 2\nhours: 2\n");
   expect((await dryRun("--hours", "3")).stdout).toMatch(/^p5\.48xlarge: 2 × 3 h = 6 GPU-hours\n/);
   expect(await dryRun("-t", "h100")).toMatchObject({ stdout: expect.stringMatching(/: 1 × 1 h = /), stderr: "" });
   expect(await dryRun("-f", "other.yml")).toMatchObject({
