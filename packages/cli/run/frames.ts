@@ -60,8 +60,10 @@ type Header =
 
 function readHeader(line: string): Header {
   const [, letter, digits] = /^([oex]) (\d{1,15})$/.exec(line) ?? [];
-  if (letter === "x") return { kind: "exit", code: Number(digits) };
-  if (letter !== undefined) return { kind: "data", stream: letter === "o" ? "out" : "err", bytes: Number(digits) };
+  // Code 256 of a hostile job would end this program with 0.
+  if (letter === "x" && Number(digits) < 256) return { kind: "exit", code: Number(digits) };
+  if (letter === "o" || letter === "e")
+    return { kind: "data", stream: letter === "o" ? "out" : "err", bytes: Number(digits) };
   if (line === "k") return { kind: "alive" };
   if (line === "gone") return { kind: "gone" };
   throw new Error("The stream of the run cannot be read");
