@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { URL } from "node:url";
 
 /** Files that Berth serves or reads whole, and where they lie in the source tree; a bundle has copies in `assets/`. */
 export const assetSources = {
