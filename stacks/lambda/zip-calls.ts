@@ -44,7 +44,10 @@ function hasStatus(wanted: number): ZipCall["isRight"] {
 }
 
 function pathOf(template: string): string {
-  return template.replace("{asset}", "swagger-ui.css").replaceAll(/\{\w+\}/g, "one");
+  return template
+    .replace("{asset}", "swagger-ui.css")
+    .replace("{file}", "berth.tgz")
+    .replaceAll(/\{\w+\}/g, "one");
 }
 
 function requestTo(method: string, path: string, headers: Readonly<Record<string, string>>): OriginRequest {
