@@ -4,12 +4,11 @@ import type { Disk } from "../sdk/disks.ts";
 import type { Job, JobEstimate, SubmitJob } from "../sdk/jobs.ts";
 import { connect } from "./connect.ts";
 import { CliError, exitCodes, QuietExit } from "./failure.ts";
-import { rememberKey } from "./job-entries.ts";
 import { calledJob, statusLine } from "./job-words.ts";
 import { machineOfType } from "./machines.ts";
-import { ownSshKey } from "./ssh-key.ts";
 import { sshTarget } from "./ssh-session.ts";
 import type { SshTarget, SshTargetOptions } from "./ssh-target.ts";
+import { submitJob } from "./submit-job.ts";
 import { say } from "./terminal.ts";
 import { printable } from "./text.ts";
 
@@ -28,13 +27,13 @@ export interface OpenDisk {
   close(): Promise<void>;
 }
 
-/** What stands before the colon of a path on a disk. */
+/** The prefix of a path on a disk, before its colon. */
 export const diskWord = "disk";
 
 /** Machines without GPUs, the cheapest first by the prices of AWS. */
 const copyTypes = ["cpu-arm", "cpu-x86"] as const;
 const MOST_HOURS = 1;
-/** For both kinds of processors. */
+/** An image for x86 and for ARM processors. */
 const copyImage = "debian:13-slim";
 
 /**
@@ -91,10 +90,8 @@ export async function openDisk(
 
 /** Starts an environment and waits until it is active. Ends it if the wait is interrupted. */
 async function startCopyJob(berth: Berth, disk: Disk, signal: AbortSignal): Promise<string> {
-  const { publicKey } = ownSshKey();
   const request = await cheapest(berth, disk);
-  const { job_id } = await berth.jobs.submit({ ...request, ssh_public_keys: [publicKey] });
-  rememberKey({ job_id }, publicKey);
+  const { job_id } = await submitJob(berth, request);
   const note = `It ends when the copy is done, after ${MOST_HOURS} hour at the latest.`;
   say(
     `Starting a ${request.instance_type} without GPUs for disk ${printable(disk.disk_name)}: ${request.name}. ${note}`,

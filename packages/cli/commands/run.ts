@@ -8,14 +8,13 @@ import { connect } from "../connect.ts";
 import { CliError, describeError, exitCodes, QuietExit } from "../failure.ts";
 import { findJob } from "../find-job.ts";
 import { gatherSettings, type SettingsFlags } from "../gather-settings.ts";
-import { rememberKey } from "../job-entries.ts";
 import { calledJob, jobWord, machineOf } from "../job-words.ts";
 import { watchInterrupts } from "../run/interrupts.ts";
 import { listFiles } from "../run/list-files.ts";
 import { type ActiveRun, JobEnded, pull, release, runCommand } from "../run/perform-run.ts";
 import { waitingCommand } from "../run/remote-scripts.ts";
 import { forgetRun, readRun, type StoredRun, storeRun } from "../run/stored-run.ts";
-import { ownSshKey } from "../ssh-key.ts";
+import { submitJob } from "../submit-job.ts";
 import { type JobSettings, submitRequest } from "../submit-request.ts";
 import { say, sayError } from "../terminal.ts";
 import { printable, shellCommand } from "../text.ts";
@@ -121,9 +120,7 @@ function pullPath(path: string): string {
 
 async function submit(berth: Berth, settings: JobSettings, run: StoredRun): Promise<Job> {
   const request = submitRequest({ ...settings, command: [waitingCommand(run.id, run.command)] });
-  const { publicKey } = ownSshKey();
-  const { job_id, warning } = await berth.jobs.submit({ ...request, ssh_public_keys: [publicKey] });
-  rememberKey({ job_id }, publicKey);
+  const { job_id, warning } = await submitJob(berth, request);
   storeRun(job_id, run);
   if (warning !== undefined && run.pull.length === 0) say(`note: ${printable(warning)}`);
   const job = await berth.jobs.get(job_id);

@@ -4,11 +4,10 @@ import type { Job, SubmitJob } from "../../sdk/jobs.ts";
 import { connect } from "../connect.ts";
 import { exitCodes, QuietExit } from "../failure.ts";
 import { gatherSettings, type SettingsFlags } from "../gather-settings.ts";
-import { rememberKey } from "../job-entries.ts";
 import { planLines } from "../job-plan.ts";
 import { calledJob, jobWord, machineOf } from "../job-words.ts";
 import { updateHosts } from "../ssh-config.ts";
-import { ownSshKey } from "../ssh-key.ts";
+import { submitJob } from "../submit-job.ts";
 import { type JobSettings, submitRequest } from "../submit-request.ts";
 import { interruptSignal, isInteractive, out, outJson, say } from "../terminal.ts";
 import { printable } from "../text.ts";
@@ -30,9 +29,7 @@ export async function up(flags: UpFlags, name?: string): Promise<void> {
   const request = submitRequest(await withAnswers(berth, given, { signal, isDryRun: flags.dryRun }));
   if (flags.dryRun) return estimate(berth, request, flags.json);
   // Ctrl-C now would leave it open whether there is a job, so the answer is waited for.
-  const { publicKey } = ownSshKey();
-  const { job_id, warning } = await berth.jobs.submit({ ...request, ssh_public_keys: [publicKey] });
-  rememberKey({ job_id }, publicKey);
+  const { job_id, warning } = await submitJob(berth, request);
   if (warning !== undefined) say(`note: ${printable(warning)}`);
   const job = await berth.jobs.get(job_id);
   if (!flags.json) say(`Submitted ${calledJob(job)}: ${machineOf(job)} for ${job.duration_hours} h.`);
