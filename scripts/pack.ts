@@ -14,7 +14,7 @@ export interface PackedFile {
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** Packs the SDK and the command line into tarballs, with their SHA-256 in SHA256SUMS. The checkout is left as it is. */
+/** Packs the SDK and the command line into tarballs, with their SHA-256 in SHA256SUMS. The checkout does not change. */
 export async function packPackages(directory: string): Promise<readonly PackedFile[]> {
   mkdirSync(directory, { recursive: true });
   const cli = join(directory, `berth-cli-${versionOf("cli")}.tgz`);

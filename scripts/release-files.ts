@@ -42,7 +42,7 @@ export function changelogFor(text: string, version: string, date: string): strin
   return `${before}## Unreleased\n\n## ${version} - ${date}\n\n${released}\n${older.length > 0 ? "\n" : ""}${older.join("")}`;
 }
 
-/** Returns a package.json with the version. Its layout stays. */
+/** Returns a package.json with the version and with the same layout. */
 export function packageWith(text: string, version: string): string {
   return text.replace(/^( {2}"version": ")[^"]+/m, `$1${version}`);
 }

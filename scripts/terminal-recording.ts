@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { spawn } from "@lydell/node-pty";
 import xterm from "@xterm/headless";
 
-/** What a terminal showed from a moment on. */
+/** A screen of the terminal, and the moment at which it appeared. */
 export interface TerminalFrame {
   readonly atMs: number;
   readonly lines: readonly string[];

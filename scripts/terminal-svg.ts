@@ -2,7 +2,7 @@ import type { TerminalFrame } from "./terminal-recording.ts";
 
 interface PictureOptions {
   readonly columns: number;
-  /** What a screen reader says. */
+  /** The text for screen readers. */
   readonly label: string;
 }
 

@@ -10,7 +10,7 @@ import { noMachine, startTime } from "./start-time.ts";
 import type { JobSettings } from "./submit-request.ts";
 import { printable } from "./text.ts";
 
-/** What the questions need: the deployment, the terminal, and a signal that ends both. */
+/** The deployment and the terminal that the questions use, and a signal that ends both. */
 interface Asking {
   readonly berth: Berth;
   readonly questions: Questions;

@@ -1,4 +1,4 @@
-/** Settings of a job that names none of its own. */
+/** Default settings of a job. */
 
 export const usualImage = "pytorch/pytorch:2.1.0-cuda12.1-cudnn8-runtime";
 export const usualHours = 1;

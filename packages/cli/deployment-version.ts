@@ -18,8 +18,8 @@ const dayMs = 24 * 60 * 60_000;
 const lookWithinMs = 10_000;
 
 /**
- * Says that the deployment serves a newer command line, at most once a day. Looks at most once a day too, in a process of
- * its own: no command waits for it.
+ * Prints at most once a day that the deployment serves a newer command line. A background process asks for the version,
+ * also at most once a day, so that no command waits for the answer.
  */
 export function noteNewerVersion(url: string): void {
   const found = readRemembered()[url];

@@ -31,7 +31,7 @@ export function pinHostKey({ job_id }: JobEntry, address: string, hostKey: strin
   return write("known_hosts", job_id, `${address} ${hostKey}\n`);
 }
 
-/** Removes what is kept of a job that has ended. */
+/** Removes the stored files of a job that has ended. */
 export function forgetJob({ job_id }: JobEntry): void {
   for (const directory of directories) rmSync(statePath(directory, job_id), { force: true });
 }

@@ -22,7 +22,7 @@ export function cut(line: string, columns: number): string {
   return line;
 }
 
-/** Breaks lines between words. What follows a break begins where its line begins. */
+/** Breaks lines between words. The rest of a broken line keeps its indentation. */
 export function wrapWords(text: string, columns: number): string {
   return text
     .split("\n")

@@ -78,7 +78,7 @@ function removeLeft(path: string): void {
   rmSync(guard, { force: true });
 }
 
-/** Returns when a process started, or undefined if there is none of this number. */
+/** Returns the start time of a process, or undefined if no process has this id. */
 function startOf(pid: number): string | undefined {
   if (process.platform !== "linux") {
     return spawnSync("ps", ["-o", "lstart=", "-p", String(pid)], { encoding: "utf8" }).stdout?.trim() || undefined;

@@ -10,9 +10,9 @@ export interface Choice {
 export interface LineOptions {
   /** Taken if the line is empty. */
   readonly usual: string;
-  /** What an empty line means, if not the usual value. */
+  /** The text shown for an empty line. The default is the usual value. */
   readonly placeholder?: string;
-  /** Returns what is wrong with a line. */
+  /** Returns the problem of a line, or undefined if the line is valid. */
   readonly problem?: (line: string) => string | undefined;
 }
 

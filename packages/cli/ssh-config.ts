@@ -56,7 +56,7 @@ export function hostNames(job: JobSummary): string[] {
   return [...new Set([hostAlias(job), `berth-${shortId(job)}`])];
 }
 
-/** Returns the host of a job when the file has these jobs. Its name leads to the newest job of the name. */
+/** Returns the host of a job when the file has these jobs. If several jobs share a name, the host `berth-<name>` is the newest one. */
 export function hostAmong(jobs: readonly JobSummary[], job: JobSummary): string {
   const [alias = "", aliasById = alias] = hostNames(job);
   const newest = jobs.find((candidate) => hostAlias(candidate) === alias);

@@ -11,7 +11,7 @@ export async function startTime(berth: Berth, settings: JobSettings, signal: Abo
   try {
     return startWords(await berth.jobs.estimate(submitRequest(settings), { signal }));
   } catch (error) {
-    // The submit itself names what is wrong with a request.
+    // The submit reports an invalid request.
     if (error instanceof BerthError && error.code !== "unreachable") return "no estimate";
     throw error;
   }

@@ -2,7 +2,7 @@ import type { Berth } from "../sdk/berth.ts";
 import { connect } from "./connect.ts";
 import { out, outJson, say } from "./terminal.ts";
 
-/** What a command reads and shows, once or until Ctrl-C. */
+/** A view that a command prints once, or repeatedly until Ctrl-C. */
 export interface View<Data> {
   read(): Promise<Data>;
   /** Returns lines for people, and an empty text if there is nothing to show. */

@@ -6,7 +6,7 @@ export interface WatchedState {
   readonly text: string;
 }
 
-/** Where a watch shows what it reads. */
+/** The output of a watch: a screen that is redrawn, or lines. */
 export interface WatchDisplay {
   show(state: WatchedState): void;
   /** Says why there is nothing newer. */

@@ -5,7 +5,7 @@ import { version } from "./version.ts";
 /** The packed command line that a deployment serves. */
 export interface CliPackage {
   readonly version: string;
-  /** In hex. */
+  /** The digest in hexadecimal. */
   readonly sha256: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }

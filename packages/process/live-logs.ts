@@ -20,7 +20,7 @@ export function processLiveLogs(home: string): LiveLogs {
       const directory = directoryOf(uid, run);
       // A monotonic clock leaves fractions, and a timeout takes whole milliseconds.
       const isOver = AbortSignal.any([AbortSignal.timeout(Math.ceil(ms)), ...(signal ? [signal] : [])]);
-      // Watched before it is looked at: what is printed in between is not missed.
+      // Watch before the read, so that no output between the two is missed.
       const watched = watchDirectory(directory);
       try {
         while (!isOver.aborted && outputEnd(directory) <= position) await watched.change(isOver);

@@ -45,7 +45,7 @@ export function readOutput(directory: string, from = 0): LogPart {
     const position = Math.max(begin, at);
     const bytes = readFrom(fileAt(directory, at), position - at);
     if (bytes === undefined || bytes.length === 0) continue;
-    // The writer removed an older file meanwhile.
+    // The writer has removed this older file.
     if (start + size !== position) [start, parts, size] = [position, [], 0];
     parts.push(bytes);
     size += bytes.length;

@@ -79,7 +79,7 @@ function shown({ text, cut, next, ended }: LogText, accept: string, { job_id, ig
   return { job_id, logs: text, truncated: cut, next: String(next), ended, ...named };
 }
 
-/** What a browser sends once its connection broke: the id of the last event. */
+/** The id of the last event, which a browser sends when it reconnects. */
 function cursorIn(lastEventId: string | null): number | undefined {
   return lastEventId !== null && /^\d{1,15}$/.test(lastEventId) ? Number(lastEventId) : undefined;
 }

@@ -74,7 +74,7 @@ function editorLink({ scheme }: Editor, host: string, path: string): string {
   return `${scheme}://vscode-remote/ssh-remote+${host}${words.join("/")}`;
 }
 
-/** Runs the editor's own program, without a shell. Returns undefined if there is none that can be run. */
+/** Runs the editor's own program, without a shell. Returns undefined if the program is missing or cannot start. */
 function runEditor({ program }: Editor, words: readonly string[], signal: AbortSignal): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, words, { stdio: ["ignore", 2, 2], signal });

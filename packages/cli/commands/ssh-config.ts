@@ -2,7 +2,7 @@ import { connect } from "../connect.ts";
 import { hostAlias, includeHosts, ownHosts, removeHosts, writeHosts } from "../ssh-config.ts";
 import { interruptSignal, out, say } from "../terminal.ts";
 
-/** Makes ssh and editors know the active jobs as `berth-NAME`. Typed again, it writes the entries anew. */
+/** Makes ssh and editors know the active jobs as `berth-NAME`. A second call rewrites the entries. */
 export async function turnOn(): Promise<void> {
   const jobs = await writeHosts(await connect(), interruptSignal());
   includeHosts();

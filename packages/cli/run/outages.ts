@@ -9,7 +9,7 @@ interface OutageOptions {
   readonly signal: AbortSignal;
   /** Called at the beginning of every outage. */
   readonly onLost: (error: Error) => void;
-  /** Returns what is thrown after 10 minutes without a connection. */
+  /** Returns the error to throw after 10 minutes without a connection. */
   readonly tooLong: () => Error;
   /** Returns the milliseconds of a monotonic clock. */
   readonly now?: () => number;

@@ -8,7 +8,7 @@ function runDirectory(id: string): string {
 /** Seconds for which an ended command waits to be read before the job ends by itself. */
 const graceSeconds = 600;
 
-/** The first line of every answer. Whatever a login prints before it is skipped. */
+/** The first line of every answer. The reader skips the output of the login before it. */
 export function startMark(id: string): string {
   return `berth-run ${id}`;
 }

@@ -62,7 +62,7 @@ export async function ended(child: ChildProcess, program: string, signal: AbortS
 
 interface End {
   readonly code: number;
-  /** What the program printed last on standard error, else its exit code. */
+  /** The last line of the program on standard error, else its exit code. */
   readonly words: string;
 }
 

@@ -7,7 +7,7 @@ export interface StoredRun {
   readonly command: string;
   /** The directory here. */
   readonly local: string;
-  /** Its name in the job. */
+  /** The name of the directory in the job. */
   readonly name: string;
   readonly pull: readonly string[];
   readonly keep: boolean;

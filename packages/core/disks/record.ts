@@ -47,10 +47,10 @@ export interface SnapshotRequest {
   readonly at: number;
   /** The number of the latest attempt; 0: none has begun. */
   readonly attempt: number;
-  /** An attempt is claimed until then; null: none is. */
+  /** The end of the claim on the present attempt; null: no attempt is claimed. */
   readonly until: number | null;
   readonly notBefore?: number | undefined;
-  /** Why the latest attempt certainly made nothing. */
+  /** The refusal of the latest attempt, which therefore made nothing. */
   readonly refused?: string | undefined;
   /** The pending snapshot of the latest attempt. */
   readonly snapshot?: string | undefined;

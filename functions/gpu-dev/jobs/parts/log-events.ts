@@ -7,15 +7,15 @@ import { errorCode } from "#http/error-code.ts";
 export interface LogEvents {
   readonly ctx: UserContext<"table" | "queue" | "blobs">;
   readonly id: string;
-  /** What is sent first: the newest lines, or nothing for a client that goes on. */
+  /** The first event: the newest lines, or undefined for a client that resumes. */
   readonly first: LogText | undefined;
-  /** The position from which on to read. */
+  /** The position to read from. */
   readonly after: number;
   readonly mostBytes: number;
   readonly live: LiveLogs | undefined;
-  /** Throws once the key is of no use any more. */
+  /** Throws once the key is revoked or expired. */
   readonly checkKey: () => Promise<void>;
-  /** Takes a place among the open streams; undefined where there is none. */
+  /** Takes one of the places for open streams, and returns its release. Undefined: all are taken. */
   readonly hold: () => (() => void) | undefined;
 }
 

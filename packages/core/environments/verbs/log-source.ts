@@ -43,7 +43,7 @@ export async function readCopy(
     if (!log?.blob || isOver) break;
     if (!isWanted(log)) return { start: endOfCopy(log), bytes: new Uint8Array(), isCut: log.cut, isComplete };
     const bytes = await ctx.blobs.get(log.blob);
-    // Gone means that a newer copy has taken its place meanwhile.
+    // A missing copy was replaced by a newer one.
     if (bytes) return { start: log.start ?? 0, bytes, isCut: log.cut, isComplete };
   }
   return { start: 0, bytes: new Uint8Array(), isCut: false, isComplete };
