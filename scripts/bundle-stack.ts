@@ -120,9 +120,9 @@ function inputsOf({ metafile }: Bundle): string[] {
   const folders = readdirSync(functions, { recursive: true, withFileTypes: true })
     .filter((each) => each.isDirectory())
     .map((each) => join(each.parentPath, each.name));
-  const cli = ["cli", "cli/commands", "sdk"].flatMap((name) => {
+  const cli = ["cli", "sdk"].flatMap((name) => {
     const folder = join(root, "packages", name);
-    return readdirSync(folder)
+    return readdirSync(folder, { recursive: true, encoding: "utf8" })
       .filter(isOfCli)
       .map((file) => join(folder, file));
   });

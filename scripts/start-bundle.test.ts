@@ -57,24 +57,27 @@ describe("npm start", () => {
     expect([parts.includes("NativeModule sqlite"), parts.includes("amaro")]).toEqual([true, false]);
   });
 
-  it("bundles once at the first start of a checkout, and after an update", async () => {
-    const cwd = freshCheckout(fixture.beside);
-    const file = join(cwd, "packages/local/printable.ts");
-    const startOnce = async () => {
-      const { process: running } = await fixture.start({ NODE_COMPILE_CACHE: undefined }, [tellsParts], cwd);
-      running.kill("SIGTERM");
-      return { holdsIt: (await text(running.stderr)).includes("amaro"), bundle: bundleIn(cwd) };
-    };
+  it.each(["packages/local/printable.ts", "packages/cli/run/frames.ts"])(
+    "bundles once at the first start of a checkout, and after an update of %s",
+    async (path) => {
+      const cwd = freshCheckout(fixture.beside);
+      const file = join(cwd, path);
+      const startOnce = async () => {
+        const { process: running } = await fixture.start({ NODE_COMPILE_CACHE: undefined }, [tellsParts], cwd);
+        running.kill("SIGTERM");
+        return { holdsIt: (await text(running.stderr)).includes("amaro"), bundle: bundleIn(cwd) };
+      };
 
-    const first = await startOnce();
-    writeFileSync(file, `${readFileSync(file, "utf8")}export const changed = true;\n`);
-    const updated = await startOnce();
-    const again = await startOnce();
+      const first = await startOnce();
+      writeFileSync(file, `${readFileSync(file, "utf8")}export const changed = true;\n`);
+      const updated = await startOnce();
+      const again = await startOnce();
 
-    expect([first, updated, again].map(({ holdsIt }) => holdsIt)).toEqual([false, false, false]);
-    expect(updated.bundle).not.toEqual(first.bundle);
-    expect(again.bundle).toEqual(updated.bundle);
-  });
+      expect([first, updated, again].map(({ holdsIt }) => holdsIt)).toEqual([false, false, false]);
+      expect(updated.bundle).not.toEqual(first.bundle);
+      expect(again.bundle).toEqual(updated.bundle);
+    },
+  );
 
   it("serves a function whose file came after the last start", async () => {
     const cwd = freshCheckout(fixture.beside);
