@@ -35,7 +35,7 @@ export const bigPlan: Measure = {
       if (n > 0) times.push(usedMs());
     }
     const name = "plan and forecast of 10000 nodes, 79400 held, 2000 waiting";
-    const note = `CPU, median of ${times.length}; memory ports, whose reads cost about a third of it`;
+    const note = `CPU, median of ${times.length}; memory ports`;
     return [{ name, value: median(times), unit: "ms", limit: limitMs, note }];
   },
 };
