@@ -101,7 +101,7 @@ it(`loses and leaks nothing while stack, API server and etcd are killed for ${mi
     () => everyJob(),
     (all) => all.every(isOver),
     longestEndMs,
-  );
+  ).catch(everyJob);
   const left = await eventually(
     () => leftovers(admin, namespace),
     (found) => found.length === 0,
@@ -116,7 +116,8 @@ it(`loses and leaks nothing while stack, API server and etcd are killed for ${mi
     await writeFile(process.env.SOAK_LOG, `${stack.output()}\n${JSON.stringify(jobs, null, 1)}\n`);
   process.stdout.write(`Killed ${JSON.stringify(killed)}; ${jobs.length} jobs: ${JSON.stringify(ends(jobs))}\n`);
 
-  expect(jobs.flatMap(wrongEnd)).toEqual([]);
+  expect(jobs.flatMap(wrongEnd).join("\n")).toBe("");
+  expect(jobs.filter((job) => !isOver(job)).map((job) => JSON.stringify(job))).toEqual([]);
   expect(await begunTwice(cluster.files)).toEqual([]);
   expect(left).toEqual([]);
   expect(lost).toEqual([]);

@@ -73,6 +73,7 @@ test("every example of the SDK has the types of the SDK", async () => {
     include: ["examples.ts"],
   };
   writeFileSync(join(directory, "tsconfig.json"), JSON.stringify(options));
+  writeFileSync(join(directory, "package.json"), JSON.stringify({ type: "module" }));
 
   const { code, stdout } = await runProgram("npx", ["--no-install", "tsc", "-p", directory], {
     cwd: import.meta.dirname,
