@@ -1,4 +1,4 @@
-import { proposeCompletions, run } from "@stricli/core";
+import { run } from "@stricli/core";
 import { berthApp, commandNames } from "./app.ts";
 import { exitCodes } from "./failure.ts";
 import { expandHelp } from "./help-command.ts";
@@ -37,8 +37,9 @@ const typed = process.argv.slice(2);
 const host = { stdout, stderr: quiet, env, exitCode: null as number | string | null };
 
 if (typed[0] === "__complete") {
-  const proposals = await proposeCompletions(app, typed.slice(1), { process: host });
-  stdout.write(proposals.map(({ completion }) => `${completion}\n`).join(""));
+  const { proposeWords } = await import("./propose-words.ts");
+  const proposals = await proposeWords(app, typed.slice(1), { process: host });
+  stdout.write(proposals.map((word) => `${word}\n`).join(""));
 } else if (typed[0] === "__look") {
   const { lookAtDeployment } = await import("./deployment-version.ts");
   await lookAtDeployment(typed[1] ?? "").catch(() => undefined);

@@ -1,11 +1,10 @@
-import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openServer } from "../sdk/server-fixture.ts";
 import { freePort } from "../testing/free-port.ts";
-import { type CliFixture, cleanEnvironment, openCliFixture } from "./cli-fixture.ts";
+import { type CliFixture, openCliFixture } from "./cli-fixture.ts";
 
 let cli: CliFixture;
 let place: string;
@@ -172,22 +171,4 @@ test("doctor finds nothing wrong on a stack that works, and names what is wrong"
   expect(sick.stdout).toMatch(
     /FAIL key: API key has been revoked; hint: BERTH_API_KEY holds the key\. Unset it and log in with: berth login /,
   );
-});
-
-test("a real bash completes commands and names of jobs", async () => {
-  await cli.run("up", "-t", "cpu", "completes");
-  const bin = join(place, "bin");
-  mkdirSync(bin);
-  symlinkSync(join(import.meta.dirname, "berth.mjs"), join(bin, "berth"));
-  symlinkSync(process.execPath, join(bin, "node"));
-  const script = `eval "$(berth completion bash)"
-    offer() { COMP_WORDS=(berth "$@"); COMP_CWORD=$#; _berth; echo "$*: \${COMPREPLY[*]}"; }
-    offer avai; offer show comp; offer logs --fol`;
-  const env = { ...cleanEnvironment(), PATH: `${bin}:${process.env.PATH}`, XDG_CONFIG_HOME: cli.state };
-
-  const { stdout } = spawnSync("bash", ["--norc", "-c", script], { env, encoding: "utf8" });
-
-  expect(stdout).toBe("avai: avail\nshow comp: completes\nlogs --fol: --follow\n");
-  expect(await cli.run("completion", "tcsh")).toMatchObject({ code: 2, stdout: "" });
-  await cli.run("end", "completes");
 });

@@ -103,7 +103,17 @@ export const completion = buildCommand({
   loader: async () => (await import("./commands/completion.ts")).completion,
   parameters: {
     flags: {},
-    positional: { kind: "tuple", parameters: [{ parse: String, placeholder: "shell", brief: "bash, zsh or fish" }] },
+    positional: {
+      kind: "tuple",
+      parameters: [
+        {
+          parse: String,
+          placeholder: "shell",
+          brief: "bash, zsh or fish",
+          proposeCompletions: (partial: string) => ["bash", "zsh", "fish"].filter((shell) => shell.startsWith(partial)),
+        },
+      ],
+    },
   },
   docs: { brief: 'Print the completion of a shell: eval "$(berth completion bash)"' },
 });
