@@ -6,6 +6,7 @@ import { afterEach, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "./cluster-fixture.ts";
+import { pathsOf } from "./paths.ts";
 
 const RUNS = 12;
 /** Three restarts of a control plane, on a machine that does ten other things. */
@@ -45,6 +46,28 @@ it("loses and doubles nothing while the API server and its store are killed", {
   }
   const nodes = await fixture.compute.listNodes();
   expect(nodes.map(({ runs: left }) => left)).toEqual([[], [], []]);
+});
+
+it("removes a run whose pod the Job controller keeps although its Job is gone", async () => {
+  fixture = await openClusterFixture([{ name: "one", instanceType: "p5.48xlarge" }]);
+  const { controlPlane } = fixture.cluster;
+  const run = runOf(0);
+  const observe = () => fixture.compute.observe(run.uid, 1);
+  await fixture.compute.apply(run);
+  await fixture.eventually(observe, (seen) => seen?.state === "ready");
+
+  controlPlane.pause("controller-manager");
+  const seen = await fixture.eventually(
+    async () => {
+      await fixture.compute.remove(run.uid, 1, { graceSeconds: 1, force: false });
+      return observe();
+    },
+    (left) => left === undefined,
+  );
+  const { items } = must(await fixture.cluster.admin.get<{ items: unknown[] }>(pathsOf(namespace).pods));
+  controlPlane.resume("controller-manager");
+
+  expect([seen, items]).toEqual([undefined, []]);
 });
 
 function runOf(at: number): Run {

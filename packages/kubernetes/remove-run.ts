@@ -1,6 +1,6 @@
 import type { Blobs } from "#core/ports/blobs.ts";
 import type { Compute, Removal } from "#core/ports/compute.ts";
-import type { ApiRefused } from "./api-error.ts";
+import { type ApiRefused, isAnother, isNotFound } from "./api-error.ts";
 import { removeArchives } from "./archive-parts.ts";
 import { detachFromLost } from "./attachments.ts";
 import { boundNodes, nodeNamesOf, type RunObjects } from "./bound-nodes.ts";
@@ -75,6 +75,7 @@ export async function removeRun(
       client.remove(`${paths.pods}/${metadata.name}`, { uid: metadata.uid, graceSeconds: seconds }),
     ),
   );
+  await Promise.all(pods.filter((pod) => isForgotten(pod, objects.jobs)).map((pod) => removeTracking(place, pod)));
   // While a pod is there the cluster would attach them again.
   if (force && volumes.length > 0) await detachFromLost(place, volumes, nodeNamesOf({ jobs: [], pods: held }));
   if (leftovers && refused[0]) throw refused[0];
@@ -123,6 +124,32 @@ async function heldPods(objects: RunObjects, nodes: readonly Node[], stateOf: Co
     }),
   );
   return objects.pods.filter((_, at) => held[at]);
+}
+
+const trackingFinalizer = "batch.kubernetes.io/job-tracking";
+
+/**
+ * Reports whether nothing but the Job controller keeps a pod that has ended, though its Job is gone. The controller tries
+ * once to remove its finalizer from the pods of a deleted Job. If the API server is away in that moment, the pod stays for
+ * ever, and the run would keep its GPUs (kubernetes/kubernetes#141329).
+ */
+function isForgotten({ metadata }: Pod, jobs: RunObjects["jobs"]): boolean {
+  const { deletionTimestamp, deletionGracePeriodSeconds, finalizers, ownerReferences } = metadata;
+  if (deletionTimestamp === undefined || deletionGracePeriodSeconds !== 0) return false;
+  const hasJob = jobs.some((job) => ownerReferences?.some(({ uid }) => uid === job?.metadata.uid));
+  return !hasJob && (finalizers?.includes(trackingFinalizer) ?? false);
+}
+
+/** Other finalizers stay: they are of whoever set them. */
+async function removeTracking({ client, paths }: Place, { metadata }: Pod): Promise<void> {
+  const { name, uid, resourceVersion } = metadata;
+  const finalizers = metadata.finalizers?.filter((finalizer) => finalizer !== trackingFinalizer);
+  try {
+    await client.patch(`${paths.pods}/${name}`, { metadata: { uid, resourceVersion, finalizers } });
+  } catch (error) {
+    // The controller was sooner, or somebody else has changed the pod: the next look reads it again.
+    if (!isNotFound(error) && !isAnother(error)) throw error;
+  }
 }
 
 function goesInTime({ metadata }: Pod, seconds: number, hadJob: boolean): boolean {

@@ -51,6 +51,9 @@ export interface ControlPlane {
   guard(processGroup: number): () => void;
   /** Kills a part as a crash would and starts it again; returns when the API server answers that it is ready. */
   restart(part: PartName): Promise<void>;
+  /** Stops a part from working until it is resumed. */
+  pause(part: PartName): void;
+  resume(part: PartName): void;
   /** Ends its processes and removes its directory. */
   stop(): Promise<void>;
 }
@@ -110,6 +113,11 @@ async function startParts(binary: string, starting: Starting): Promise<ControlPl
   if (cert === undefined || key === undefined) throw new Error("The API server wrote no certificate");
   const accessOf = (user: ClusterUser) => ({ url, ca: cert, token: tokens[user] });
   await writeKubeconfigs(home, accessOf);
+  const partOf = (name: PartName): Part => {
+    const part = parts.find((one) => one.name === name);
+    if (!part) throw new Error(`The control plane has no ${name}`);
+    return part;
+  };
   start("controller-manager", controllerFlags(home, nodeGraceSeconds));
   start("scheduler", [`--config=${join(home, "scheduler.json")}`, "--secure-port=0"]);
   return {
@@ -122,9 +130,11 @@ async function startParts(binary: string, starting: Starting): Promise<ControlPl
     },
     guard: (processGroup) => sweeper.guard(processGroup),
     async restart(name) {
-      await parts.find((part) => part.name === name)?.restart();
+      await partOf(name).restart();
       await isReady();
     },
+    pause: (name) => process.kill(partOf(name).pid, "SIGSTOP"),
+    resume: (name) => process.kill(partOf(name).pid, "SIGCONT"),
     stop,
   };
 }
