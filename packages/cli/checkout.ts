@@ -35,7 +35,9 @@ export function prepareHome(home: string): void {
       throw new CliError(`${home} belongs to another user`, exitCodes.failed, hint);
     const names = readdirSync(home);
     const isHome = names.some((name) => ["format", "stack.json", "db"].includes(name));
-    const foreign = names.filter((name) => !/^(lost\+found|lock|stack\.log|(format|lock)\.\d+)$/.test(name));
+    const foreign = names.filter(
+      (name) => !/^(lost\+found|lock|stack\.log(\.1)?|(format|lock|start)\.\d+(\.[\da-f]+)?)$/.test(name),
+    );
     if (!isHome && foreign.length > 0) {
       throw new CliError(`${home} holds other files, and a stack needs a directory of its own`, exitCodes.failed, hint);
     }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -87,6 +87,32 @@ test("of two starts at the same time one starts the stack, and the other says so
   expect(words[0]).toMatch(/^(Another command started the stack|The stack runs already)$/);
   const urls = new Set(answers.map(({ stdout }) => /http:\S+/.exec(stdout)?.[0]));
   expect(urls.size).toBe(1);
+});
+
+test.for(["stack.log", "format"])("a stop ends a start that has written its %s", async (file, { skip }) => {
+  if (!canListProcesses) skip("only Linux shows the processes of a home");
+  const starting = berth("stack", "start");
+  const stack = await eventually(
+    () => processesOfHome(home, new Set()).find(({ command }) => command.includes("scripts/start.mjs")),
+    (found) => found !== undefined && existsSync(join(home, file)),
+  );
+  const pid = stack?.pid ?? 0;
+  // The start cannot finish before the stop has found it.
+  process.kill(pid, "SIGSTOP");
+  const stopping = berth("stack", "stop");
+  await eventually(
+    () => readFileSync(`/proc/${pid}/status`, "utf8"),
+    (status) => !/^ShdPnd:\s*0+$/m.test(status),
+  );
+  process.kill(pid, "SIGCONT");
+
+  const [stopped, started] = await Promise.all([stopping, starting]);
+
+  expect(stopped).toMatchObject({ code: 0, stdout: /^Stopped\. Its environments go on/ });
+  expect(started).toMatchObject({ code: 1, stdout: "" });
+  expect(started.stderr).toContain("error: Another command stopped the start\n");
+  expect(await berth("stack", "status")).toMatchObject({ code: 7, stdout: `No stack runs in ${home}.\n` });
+  expect(processesOfHome(home, new Set())).toEqual([]);
 });
 
 test("a start whose port is taken prints why, and leaves nothing", async () => {

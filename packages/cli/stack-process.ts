@@ -3,11 +3,16 @@ import { closeSync, constants, existsSync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { Checkout } from "./checkout.ts";
 import { CliError, exitCodes } from "./failure.ts";
+import { noteStart } from "./stack-starts.ts";
 
 /** A stack that was spawned and may not be ready yet. */
 export interface SpawnedStack {
   readonly pid: number | undefined;
   hasEnded(): boolean;
+  /** Reports whether `berth stack stop` was called while it started. */
+  wasStopped(): boolean;
+  /** Call it once the stack is ready or has failed. */
+  forget(): void;
 }
 
 /** Spawns the stack in a session of its own, so that it outlives this process and its terminal. */
@@ -28,7 +33,13 @@ export function spawnStack({ root, home, log }: Checkout): SpawnedStack {
     hasEnded = true;
   };
   child.once("exit", note).once("error", note).unref();
-  return { pid: child.pid, hasEnded: () => hasEnded };
+  const noted = child.pid === undefined ? undefined : noteStart(home, child.pid);
+  return {
+    pid: child.pid,
+    hasEnded: () => hasEnded,
+    wasStopped: () => noted?.isNoted() === false,
+    forget: () => noted?.forget(),
+  };
 }
 
 /** Refuses a link: a cloned repository may hold a home that leads the log elsewhere. */

@@ -78,16 +78,13 @@ function withAdvice(path: string, error: unknown): unknown {
 
 /** A home is closed to other users, and what else lies in one may be somebody's. */
 function refuseOtherFiles(path: string): void {
-  const names = readdirSync(path).filter((name) => !["lost+found", backgroundLog].includes(name) && !isDraft(name));
+  const names = readdirSync(path).filter((name) => name !== "lost+found" && !isOfStart(name));
   if (names.length === 0 || names.some((name) => signsOfHome.includes(name))) return;
   throw new Error(
     `${path} holds other files (${names.slice(0, 3).join(", ")}), and a stack needs a directory of its own.\n` +
       "Set BERTH_HOME to one that is empty, or that does not exist.",
   );
 }
-
-/** The command line opens this file before a start in the background. */
-const backgroundLog = "stack.log";
 
 const signsOfHome = ["format", "stack.json", "db"];
 
@@ -114,14 +111,14 @@ function refuseOtherFormat(path: string): void {
 /** Whether nothing is in it, or only what a first start made that a power cut interrupted. */
 function isNew(path: string): boolean {
   const names = readdirSync(path).filter(
-    (name) => !["format", lockFile, "lost+found", backgroundLog].includes(name) && !isDraft(name),
+    (name) => !["format", lockFile, "lost+found"].includes(name) && !isOfStart(name),
   );
   return names.length === 0 && !readFormat(join(path, "format"));
 }
 
-/** What a first start that was killed leaves of a file that it wrote (secret-file.ts). */
-function isDraft(name: string): boolean {
-  return /^(?:format|lock)\.\d+$/.test(name);
+/** Matches drafts that a killed first start leaves (secret-file.ts), and what the command line writes before a start. */
+function isOfStart(name: string): boolean {
+  return /^(?:(?:format|lock|start)\.\d+(?:\.[\da-f]+)?|stack\.log(?:\.1)?)$/.test(name);
 }
 
 function readFormat(file: string): string | undefined {

@@ -3,9 +3,10 @@ import { type Checkout, findCheckout, prepareHome } from "../checkout.ts";
 import { CliError, exitCodes, QuietExit } from "../failure.ts";
 import { table } from "../layout.ts";
 import { findStackProcess, type StackProcess } from "../local-stack.ts";
-import { isRunning, signalProcess } from "../process-identity.ts";
+import { isRunning, type ProcessIdentity, signalProcess } from "../process-identity.ts";
 import { lastLines, logSize, readLog } from "../stack-log.ts";
 import { type SpawnedStack, spawnStack } from "../stack-process.ts";
+import { endStarts, findStarts } from "../stack-starts.ts";
 import { interruptSignal, out, outJson, say } from "../terminal.ts";
 import { printableLog } from "../text.ts";
 
@@ -28,6 +29,7 @@ export async function start({ json }: JsonFlags): Promise<void> {
   const from = logSize(checkout.log);
   const child = spawnStack(checkout);
   const found = await untilReady(checkout, child, from, signal);
+  child.forget();
   const isOwn = found.process.pid === child.pid;
   printStarted(checkout, found, isOwn ? "The stack runs" : "Another command started the stack", json);
 }
@@ -41,12 +43,13 @@ async function untilReady(
   const end = performance.now() + startWithinMs;
   let isOthers = false;
   while (performance.now() < end && !signal.aborted) {
+    if (child.wasStopped()) throw new CliError("Another command stopped the start", exitCodes.failed);
     const hasEnded = child.hasEnded();
     const found = findStackProcess(home);
     if (found && (hasEnded || found.process.pid === child.pid)) return found;
     // Another start has the home, and is not ready yet.
     isOthers ||= hasEnded && readLog(log, from).includes("Another local stack is using");
-    if (hasEnded && !isOthers) throw startFailed(log, from);
+    if (hasEnded && !isOthers) throw startFailed(child, log, from);
     await sleep(lookEveryMs);
   }
   if (signal.aborted) {
@@ -56,7 +59,8 @@ async function untilReady(
   throw new CliError("The stack is not ready yet", exitCodes.timeout, "See why with: berth stack logs -f");
 }
 
-function startFailed(log: string, from: number): CliError {
+function startFailed(child: SpawnedStack, log: string, from: number): CliError {
+  child.forget();
   say(printableLog(lastLines(readLog(log, from), 20)).trimEnd());
   return new CliError("The stack did not start", exitCodes.failed, `Its last lines are above. All are in ${log}`);
 }
@@ -71,13 +75,17 @@ function described(home: string, log: string, { stack: { url }, process: { pid }
   return { running: true, url, home, pid, log };
 }
 
-/** Stops the stack. Its environments go on unless `all` is given. */
+/** Stops the stack, and a start of it that is under way. Its environments go on unless `all` is given. */
 export async function stop({ all, json }: JsonFlags & { readonly all: boolean }): Promise<void> {
   const { home } = findCheckout();
-  const found = findStackProcess(home);
-  if (found) await end(found, all ? "SIGTERM" : "SIGUSR2");
+  const signal = all ? "SIGTERM" : "SIGUSR2";
+  const found = findStackProcess(home)?.process;
+  const starts = endStarts(home, signal).filter(({ pid }) => pid !== found?.pid);
+  if (found) signalProcess(found, signal);
+  const stacks = [...(found ? [found] : []), ...starts];
+  await Promise.all(stacks.map(untilEnded));
   if (json) return outJson({ running: false, home });
-  if (!found) {
+  if (stacks.length === 0) {
     say(`No stack runs in ${home}.`);
     if (all) say("To end environments that it left: berth stack start, then berth stack stop --all");
     return;
@@ -86,8 +94,7 @@ export async function stop({ all, json }: JsonFlags & { readonly all: boolean })
   out("Stopped. Its environments go on, and the next start takes them over.\n");
 }
 
-async function end({ process }: StackProcess, signal: NodeJS.Signals): Promise<void> {
-  signalProcess(process, signal);
+async function untilEnded(process: ProcessIdentity): Promise<void> {
   const end = performance.now() + stopWithinMs;
   while (isRunning(process)) {
     if (performance.now() > end) {
@@ -107,7 +114,8 @@ export async function status({ json }: JsonFlags): Promise<void> {
   const found = findStackProcess(home);
   if (!found) {
     if (json) outJson({ running: false, home });
-    if (!json) out(`No stack runs in ${home}.\n`);
+    const isStarting = findStarts(home).length > 0;
+    if (!json) out(isStarting ? `A stack is starting in ${home}.\n` : `No stack runs in ${home}.\n`);
     throw new QuietExit(exitCodes.unreachable);
   }
   const isLive = await answers(found.stack.url);
