@@ -1,5 +1,6 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { boundLog } from "#local/background-log.ts";
 import { closeInherited } from "#local/inherited.ts";
 import { printableError } from "#local/printable.ts";
 import type { Fate } from "#local/start-lines.ts";
@@ -52,7 +53,9 @@ async function chooseFate(): Promise<Fate> {
 }
 
 async function start() {
-  const written = stackOutput(process.env, { lines: process.stdout, notes: process.stderr });
+  const backgroundLog = join(process.env.BERTH_HOME || ".berth", "stack.log");
+  const lines = boundLog(process.stdout, process.stdout.fd, backgroundLog);
+  const written = stackOutput(process.env, { lines, notes: process.stderr });
   const { log, onNews } = written;
   const ending = new AbortController();
   void signals.first.then(() => ending.abort());

@@ -1,5 +1,16 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -162,4 +173,26 @@ test("a home with other files, or with a log that leads elsewhere, is refused", 
   const { code, stderr } = await berth("stack", "start");
   expect([code, stderr]).toEqual([1, expect.stringContaining("stack.log cannot be written: ELOOP")]);
   expect(readFileSync(join(place, "mine.txt"), "utf8")).toBe("mine");
+});
+
+test("the log of a stack is moved aside at 10 MiB, at a start and while the stack runs", async () => {
+  const [log, old] = [join(home, "stack.log"), join(home, "stack.log.1")];
+  const filler = "x".repeat(10 * 1024 * 1024);
+  mkdirSync(home, { mode: 0o700 });
+  writeFileSync(log, `${filler}before\n`);
+
+  await berth("stack", "start");
+  expect(readFileSync(old, "utf8")).toMatch(/before\n$/);
+  expect(readFileSync(log, "utf8")).toMatch(/^[^x]*127\.0\.0\.1/);
+
+  appendFileSync(log, `${filler}during\n`);
+  await berth("up", "-t", "cpu", "logged", "--", "true");
+  await eventually(
+    () => readFileSync(log, "utf8"),
+    (text) => /logged/.test(text),
+  );
+  expect(statSync(log).size).toBeLessThan(filler.length);
+  expect(readFileSync(old, "utf8")).toContain("xduring\n");
+  expect((await berth("stack", "logs")).stdout).toContain("logged");
+  expect(readdirSync(home).filter((name) => name.startsWith("stack.log"))).toHaveLength(2);
 });

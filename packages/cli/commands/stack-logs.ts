@@ -26,7 +26,7 @@ export async function logs({ follow, tail = 200 }: LogsFlags): Promise<void> {
     await sleep(lookEveryMs, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) throw new QuietExit(exitCodes.detached);
     const size = logSize(log);
-    if (size > from) show(readLog(log, from, size));
+    show(readLog(log, from, size));
     from = size;
   }
 }
