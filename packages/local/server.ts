@@ -23,10 +23,15 @@ export interface ServerOptions {
   readonly sockets?: Catalog["sockets"];
   /** Also the pages of environments, below the domain of the settings. */
   readonly pages?: boolean;
+  /** The time after which a connection on which an answer makes no progress is closed: `STALLED_MS` if undefined. */
+  readonly stalledAfterMs?: number;
 }
 
 /** Of request line and headers together, as an HTTP API takes them (docs/apis/common.md#limits). */
 const HEAD_BYTES = 10_240;
+
+/** No answer is quiet for so long: calls wait for at most 20 s, and event streams send a comment every 5 s. */
+const STALLED_MS = 60_000;
 
 /**
  * All these endpoints in one server on 127.0.0.1, whose port its runtime may depend on. Throws when the port is in use.
@@ -34,7 +39,13 @@ const HEAD_BYTES = 10_240;
 export async function startServer(
   runtimeAt: (port: number) => Runtime,
   entries: Catalog["endpoints"],
-  { port: wanted, setting, sockets: declared = [], pages: hasPages = false }: ServerOptions,
+  {
+    port: wanted,
+    setting,
+    sockets: declared = [],
+    pages: hasPages = false,
+    stalledAfterMs = STALLED_MS,
+  }: ServerOptions,
 ): Promise<RunningServer> {
   const server = createServer({
     maxHeaderSize: HEAD_BYTES,
@@ -56,7 +67,10 @@ export async function startServer(
   const pages: Ingress | undefined = hasPages ? startIngress(runtime) : undefined;
   server.on("request", (incoming, outgoing) => {
     if (isRefused(incoming, outgoing, runtime.ids)) return;
-    if (!pages?.answer(incoming, outgoing)) void api(incoming, outgoing);
+    if (pages?.answer(incoming, outgoing)) return;
+    // A client that reads nothing would keep its stream, and whatever the stream holds, for ever.
+    outgoing.setTimeout(stalledAfterMs, () => outgoing.destroy());
+    void api(incoming, outgoing);
   });
   const sockets = serveSockets(server, runtime, declared, {
     plain: (request) => app.fetch(request),
