@@ -88,7 +88,7 @@ export function wrongEnd({ job_id, name, status, status_reason, timeline }: Job)
 }
 
 function unlessInUse(error: unknown): undefined {
-  if (!String(error).includes("is in use by")) throw error;
+  if (!String(error).includes("in use by")) throw error;
 }
 
 function isEnded({ status }: Job): boolean {
