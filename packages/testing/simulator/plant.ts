@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CoreTest, newTestRunner } from "./planted-tests.ts";
 
-/** One mistake: texts of the core's source, each of which stands there exactly once, and what it becomes. */
+/** One mistake: texts that occur once in a source file, and their replacements. Files are relative to packages/core. */
 export interface PlantedBug {
   readonly name: string;
   readonly edits: readonly { readonly file: string; readonly find: string; readonly replace: string }[];
-  /** The core's test that catches it, where it takes more than a schedule has: long lines, days, a setting. */
+  /** The test that catches a mistake which needs more than a schedule has: long lines, days, a setting, processes. */
   readonly caughtBy?: CoreTest;
   /** It takes so many people for so many virtual days, where few environments show nothing. */
   readonly population?: { readonly people: number; readonly days: number };
@@ -19,7 +19,7 @@ export type Catch =
   | { readonly by: "test"; readonly test: CoreTest }
   | { readonly by: "schedule"; readonly seed: number; readonly violation: string };
 
-/** A copy of the core, which holds one mistake at a time. */
+/** A copy of the source, which holds one mistake at a time. */
 export interface CoreCopy {
   /**
    * Puts the mistake into the copy, runs the simulator on it, or the test that the mistake names, and takes it out.
@@ -32,7 +32,20 @@ export interface CoreCopy {
 
 const root = join(import.meta.dirname, "../../..");
 
-const copied = ["package.json", "vitest.config.ts", "packages/core", "packages/http", "packages/testing"];
+/** Tests of the command line start a whole stack. */
+const copied = [
+  "package.json",
+  "tsconfig.json",
+  "vitest.config.ts",
+  "functions.json",
+  "openapi.json",
+  "functions",
+  "packages",
+  "scripts",
+];
+
+/** A bundle of the command line would be run in place of its source. */
+const leftOut = /\/(node_modules|dist)(\/|$)/;
 
 /** Makes a copy. One for many mistakes is read and compiled once, but for what each mistake changes. */
 export async function copyCore(): Promise<CoreCopy> {
@@ -72,8 +85,9 @@ export async function copyCore(): Promise<CoreCopy> {
 }
 
 async function fill(copy: string): Promise<void> {
-  for (const part of [...copied, "scripts/simulate.ts"]) {
-    await cp(join(root, part), join(copy, part), { recursive: true });
+  for (const part of copied) {
+    const from = join(root, part);
+    await cp(from, join(copy, part), { recursive: true, filter: (path) => !leftOut.test(path.slice(root.length)) });
   }
   await symlink(join(root, "node_modules"), join(copy, "node_modules"));
 }

@@ -12,9 +12,11 @@ export interface TestRunner {
 }
 
 export interface CoreTest {
-  /** In packages/core. */
+  /** Relative to packages/core. */
   readonly file: string;
   readonly title: string;
+  /** The project of vitest.config.ts that runs the file. `memory` by default. */
+  readonly project?: "cli";
 }
 
 /** A runner for the copy at `directory`, started with its first test. */
@@ -24,14 +26,14 @@ export function newTestRunner(directory: string): TestRunner {
   let changedBefore: readonly string[] = [];
 
   return {
-    async fails({ file, title }, changed) {
+    async fails({ file, title, project = "memory" }, changed) {
       started ??= startVitest(directory);
       const vitest = await started;
       for (const source of [...changedBefore, ...changed]) vitest.invalidateFile(source);
       changedBefore = changed;
       const module = join(directory, "packages/core", file);
       const testNamePattern = new RegExp(`(^| )${title.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}$`);
-      const wanted = vitest.getProjectByName("memory").createSpecification(module, { testNamePattern });
+      const wanted = vitest.getProjectByName(project).createSpecification(module, { testNamePattern });
       const result = await vitest.runTestSpecifications([wanted]);
       const states = statesOf(result, module, title);
       if (states.includes("failed")) return true;
@@ -47,7 +49,7 @@ export function newTestRunner(directory: string): TestRunner {
 /** Only this part of the tool needs Vitest, which takes a second to load. */
 async function startVitest(directory: string): Promise<Vitest> {
   const { createVitest } = await import("vitest/node");
-  const project = { root: directory, config: join(directory, "vitest.config.ts"), project: ["memory"] };
+  const project = { root: directory, config: join(directory, "vitest.config.ts"), project: ["memory", "cli"] };
   const vitest = await createVitest("test", { ...project, watch: false, isolate: true, reporters: [{}] });
   await vitest.standalone();
   return vitest;

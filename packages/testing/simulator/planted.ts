@@ -1,5 +1,6 @@
 import type { PlantedBug } from "./plant.ts";
 import { backupBugs } from "./planted-backups.ts";
+import { cliBugs } from "./planted-cli.ts";
 import { diskBugs } from "./planted-disks.ts";
 import { endBugs } from "./planted-ends.ts";
 import { environmentBugs } from "./planted-environments.ts";
@@ -30,4 +31,5 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...lookBugs,
   ...endBugs,
   ...weatherBugs,
+  ...cliBugs,
 ];

@@ -1,0 +1,80 @@
+import type { PlantedBug } from "./plant.ts";
+
+/** Mistakes that command lines often make, and one of the SDK under it. Each is caught by a test with real processes. */
+export const cliBugs: readonly PlantedBug[] = [
+  {
+    name: "Ctrl-C cancels the job",
+    caughtBy: {
+      project: "cli",
+      file: "../cli/main-path.test.ts",
+      title: "Ctrl-C in up leaves the job in the queue, and says how to come back and how to end it",
+    },
+    edits: [
+      {
+        file: "../cli/watch-job.ts",
+        find: "    line.end();\n    throw options.onAbort",
+        replace: "    await berth.jobs.cancel(job.job_id);\n    line.end();\n    throw options.onAbort",
+      },
+    ],
+  },
+  {
+    name: "an extension retried without its key",
+    caughtBy: {
+      project: "cli",
+      file: "../sdk/repeats.test.ts",
+      title: "jobs.extend is carried out once if its answer is lost, and again for a second call",
+    },
+    edits: [
+      {
+        file: "../sdk/jobs.ts",
+        find: '/extend`, { ...options, body, repeat: "key" }',
+        replace: '/extend`, { ...options, body, repeat: "safe" }',
+      },
+    ],
+  },
+  {
+    name: "words on standard output",
+    caughtBy: {
+      project: "cli",
+      file: "../cli/more-commands.test.ts",
+      title: "words that the server ignores are named on stderr, and the answer is printed as ever",
+    },
+    edits: [
+      {
+        file: "../cli/terminal.ts",
+        find: "stderr.write(`${wrapped(",
+        replace: "stdout.write(`${wrapped(",
+      },
+    ],
+  },
+  {
+    name: "exit code 0 on an error",
+    caughtBy: {
+      project: "cli",
+      file: "../cli/exit-codes.test.ts",
+      title: "a server that is not there ends a command with 7",
+    },
+    edits: [
+      {
+        file: "../cli/main.ts",
+        find: "process.exitCode = code < 0 ? exitCodes.usage : code;",
+        replace: "process.exitCode = code < 0 ? exitCodes.usage : 0;",
+      },
+    ],
+  },
+  {
+    name: "a question in a pipe",
+    caughtBy: {
+      project: "cli",
+      file: "../cli/exit-codes.test.ts",
+      title: "nothing is asked in a pipe, and the flag is named",
+    },
+    edits: [
+      {
+        file: "../cli/terminal.ts",
+        find: "return Boolean(stdin.isTTY && stderr.isTTY);",
+        replace: "return true;",
+      },
+    ],
+  },
+];
