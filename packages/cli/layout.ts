@@ -2,7 +2,7 @@ import measure from "fast-string-truncated-width";
 import { printable } from "./text.ts";
 
 /** Returns how many columns of a terminal a text takes. Letters of East Asia and emoji take two. */
-function columnsOf(text: string): number {
+export function columnsOf(text: string): number {
   return measure(text).width;
 }
 
@@ -30,39 +30,96 @@ export function wrapWords(text: string, columns: number): string {
     .join("\n");
 }
 
+/** A command that is to be copied, a number with its unit or its noun, or a word. */
+const unbroken = /(?:(?<=\bwith: )\S.*?(?=\.? *$|\. )\.?|\d+ (?:min|h|s|days|GB|GPUs)\b\S*|\S+ #\d+\S*|\S+) */g;
+
 function wrapLine(line: string, columns: number): string[] {
   const indent = /^ */.exec(line)?.[0] ?? "";
   const lines: string[] = [];
   let current = indent;
-  for (const word of line.trim().split(" ")) {
-    const isFull = current !== indent && columnsOf(`${current}${word}`) > columns;
+  for (const word of wordsThatFit(line, columns - indent.length)) {
+    const isFull = current !== indent && columnsOf(`${current}${word.trimEnd()}`) > columns;
     if (isFull) lines.push(current.trimEnd());
-    current = isFull ? `${indent}${word} ` : `${current}${word} `;
+    current = isFull ? `${indent}${word}` : `${current}${word}`;
   }
   return [...lines, current.trimEnd()];
 }
 
+function wordsThatFit(line: string, columns: number): string[] {
+  const words = line.match(unbroken) ?? [];
+  return words.flatMap((word) => (columnsOf(word.trimEnd()) > columns ? (word.match(/\S+ */g) ?? []) : [word]));
+}
+
 const gap = "  ";
 
-/** Lays rows out in columns. Where a terminal is too narrow, the widest columns are cut. */
-export function table(rows: readonly (readonly string[])[], columns = Number.POSITIVE_INFINITY): string {
+export interface TableOptions {
+  /** Headers of the columns that may be cut. The widest ones by default. */
+  readonly cut?: readonly string[];
+  /** Headers of the columns that are left out of a narrow terminal, one after another. */
+  readonly leaveOut?: readonly string[];
+  /** The last column is broken between words instead of being cut. */
+  readonly wraps?: boolean;
+}
+
+/** Lays rows out in columns. Where a terminal is too narrow, columns are left out or cut. */
+export function table(
+  rows: readonly (readonly string[])[],
+  columns = Number.POSITIVE_INFINITY,
+  { cut: elastic = [], leaveOut = [], wraps = false }: TableOptions = {},
+): string {
   const clean = rows.map((row) => row.map((cell) => printable(cell)));
-  const widths = (clean[0] ?? []).map((_, at) => Math.max(...clean.map((row) => columnsOf(row[at] ?? ""))));
-  const fitting = narrowed(widths, columns - gap.length * (widths.length - 1));
+  const [header = []] = clean;
+  const widths = header.map((_, at) => Math.max(...clean.map((row) => columnsOf(row[at] ?? ""))));
+  const least = widths.map((width, at) => (elastic.includes(header[at] ?? "") ? Math.min(width, leastNamed) : width));
+  const [first, ...others] = leaveOut.filter((name) => header.includes(name));
+  if (first !== undefined && widthOf(least) > columns) {
+    const rest = clean.map((row) => row.filter((_, at) => header[at] !== first));
+    return table(rest, columns, { cut: elastic, leaveOut: others, wraps });
+  }
+  if (wraps) return textRows(clean, columns);
+  const fitting = narrowed(widths, widthOf(least) > columns ? widths.map(() => leastWidth) : least, columns);
   const lines = clean.map((row) => row.map((cell, at) => pad(cell, fitting[at] ?? 0)).join(gap));
   return lines.map((line) => `${cut(line.trimEnd(), columns)}\n`).join("");
 }
 
+/** Least widths of columns that may be cut: those that are named, and all others. */
+const leastNamed = 12;
 const leastWidth = 8;
 
-/** Narrows the widest column again and again, down to 8. */
-function narrowed(wanted: readonly number[], columns: number): readonly number[] {
+function widthOf(widths: readonly number[]): number {
+  return widths.reduce((sum, width) => sum + width, gap.length * (widths.length - 1));
+}
+
+/** Narrows the widest column that may be narrower, again and again. */
+function narrowed(wanted: readonly number[], least: readonly number[], columns: number): readonly number[] {
   const widths = wanted.map((width) => Math.min(width, Math.max(columns, leastWidth)));
-  for (;;) {
-    const widest = Math.max(...widths);
-    if (widths.reduce((sum, width) => sum + width, 0) <= columns || widest <= leastWidth) return widths;
-    widths[widths.lastIndexOf(widest)] = widest - 1;
+  while (widthOf(widths) > columns) {
+    const widest = Math.max(...widths.filter((width, at) => width > (least[at] ?? 0)));
+    if (widest === Number.NEGATIVE_INFINITY) break;
+    const at = widths.findLastIndex((width, at) => width === widest && width > (least[at] ?? 0));
+    widths[at] = widest - 1;
   }
+  return widths;
+}
+
+/** Lays out rows of cells and a text. The text of a row is broken between words, and its lines stay below each other. */
+export function textRows(rows: readonly (readonly string[])[], columns = Number.POSITIVE_INFINITY): string {
+  const last = (rows[0]?.length ?? 1) - 1;
+  const clean = rows.map((row) => row.map((cell) => printable(cell)));
+  const widths = (clean[0] ?? [])
+    .slice(0, last)
+    .map((_, at) => Math.max(...clean.map((row) => columnsOf(row[at] ?? ""))));
+  const indent = " ".repeat(widthOf([...widths, 0]));
+  const room = Math.max(leastNamed, columns - indent.length);
+  return clean
+    .map((row) => {
+      const cells = widths.map((width, at) => pad(row[at] ?? "", width)).join(gap);
+      // A word that is wider, as an address may be, is left to the terminal, which copies it whole.
+      const text = wrapWords(row[last] ?? "", room).replaceAll("\n", `\n${indent}`);
+      return `${[cells, ""].join(gap)}${text}`.trimEnd();
+    })
+    .map((line) => `${line}\n`)
+    .join("");
 }
 
 function pad(cell: string, width: number): string {

@@ -169,6 +169,6 @@ test("doctor finds nothing wrong on a stack that works, and names what is wrong"
   server.close();
   expect(sick.code).toBe(1);
   expect(sick.stdout).toMatch(
-    /FAIL key: API key has been revoked; hint: BERTH_API_KEY holds the key\. Unset it and log in with: berth login /,
+    /FAIL +key +API key has been revoked; hint: BERTH_API_KEY holds the key\. Unset it and log in with: berth login /,
   );
 });

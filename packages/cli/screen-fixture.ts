@@ -98,16 +98,18 @@ function linesOf({ buffer: { active } }: InstanceType<typeof headless.Terminal>)
 
 /**
  * Replaces what differs between two runs, without a change of any column: ids become `xxxxxxxx`, digits of times and of
- * spans `0`. Spans of seconds are as wide as the seconds that a run took, so the spaces behind them go too.
+ * short spans `0`. Spans of seconds are as wide as the seconds that a run took, so the spaces behind them go too.
  */
 export function withoutVolatile(text: string): string {
   return text
     .replace(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, (id) => id.replace(/\w/g, "x"))
+    .replace(/\b[0-9a-f]{32}\b/g, "x".repeat(32))
     .replace(/\b(?=[a-f]*\d)[0-9a-f]{8}\b/g, "xxxxxxxx")
     .replace(/\b\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?Z?)?/g, (time) => time.replace(/\d/g, "0"))
     .replace(/\b\d\d:\d\d(:\d\d)?\b/g, (time) => time.replace(/\d/g, "0"))
     .replace(/\b\d+ (?:s|min)\b {2,}/g, "0 s  ")
-    .replace(/(?<=starts in (about )?)\d+ (days|h|min|s)( \d+ min)?/g, "0 h")
+    .replace(/(?<=starts in (about )?)\d+ (h|min|s)( \d+ min)?/g, "0 h")
+    .replace(/\b\d+ (s|min) ago\b/g, "0 s ago")
     .replace(/\b\d+ (s|min)\b/g, "0 $1")
     .replace(/127\.0\.0\.1:\d+/g, "127.0.0.1:00000");
 }

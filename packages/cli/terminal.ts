@@ -1,6 +1,6 @@
 import { exitCodes, QuietExit } from "./failure.ts";
 import { wrapWords } from "./layout.ts";
-import { jsonText, printable } from "./text.ts";
+import { jsonText, printable, timeSpan } from "./text.ts";
 
 const { stdout, stderr, stdin, env } = process;
 
@@ -17,6 +17,11 @@ export function outJson(value: unknown): void {
 /** Words for people. */
 export function say(text: string): void {
   if (env.BERTH_QUIET !== "1") sayError(text);
+}
+
+/** Begins a new line on a terminal, which may show a part of a log, or `^C`. */
+export function startLine(): void {
+  if (stderr.isTTY && env.BERTH_QUIET !== "1") stderr.write("\n");
 }
 
 /** Prints an error, which BERTH_QUIET does not hide. */
@@ -47,6 +52,18 @@ export function canRedraw(): boolean {
 /** Width of what standard output is shown in. Not limited in a pipe. */
 export function outputColumns(): number {
   return stdout.isTTY ? stdout.columns : Number.POSITIVE_INFINITY;
+}
+
+/** Returns a time as how long ago it was, or in how long it is. Other programs get it as it is. */
+export function shownTime(iso: string): string {
+  const ms = Date.now() - Date.parse(iso);
+  if (!stdout.isTTY || Number.isNaN(ms)) return iso;
+  return ms < 0 ? `in ${timeSpan(-ms)}` : `${timeSpan(ms)} ago`;
+}
+
+/** Prints data in sentences, which a terminal shows without a broken word. */
+export function outWords(text: string): void {
+  out(wrapWords(text, outputColumns()));
 }
 
 /**

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
-import { cut, table } from "./layout.ts";
+import { cut, table, textRows, wrapWords } from "./layout.ts";
 import { jsonText, printableLog, shellCommand } from "./text.ts";
 
 test.each([
@@ -40,6 +40,39 @@ test.each([
   ["plain", 1, "…"],
 ])("%s is cut to %i columns without half a character", (line, columns, expected) => {
   expect(cut(line, columns)).toBe(expected);
+});
+
+test.each([
+  ["Submitted it for 72 h.", 18, "Submitted it for\n72 h."],
+  ["It is at position #12.", 19, "It is at\nposition #12."],
+  ["  Indented words", 12, "  Indented\n  words"],
+  ["Come back with: berth attach x. Bye.", 30, "Come back with:\nberth attach x. Bye."],
+  ["hint: Start one with: npm start", 21, "hint: Start one with:\nnpm start"],
+  ["Log in with: a command that is too long", 12, "Log in with:\na command\nthat is too\nlong"],
+])("%j at %i columns is broken neither inside of a command nor before a unit", (line, columns, expected) => {
+  expect(wrapWords(line, columns)).toBe(expected);
+});
+
+test("a narrow table loses the columns that matter least before it cuts others", () => {
+  const rows = [
+    ["NAME", "STATUS", "REASON"],
+    ["a-long-name-of-a-job", "queued", "Waiting"],
+  ];
+  const options = { cut: ["NAME", "REASON"], leaveOut: ["REASON"] };
+
+  expect(table(rows, 35, options)).toContain("a-long-name-of-a-…  queued  Waiting\n");
+  expect(table(rows, 28, options)).toBe("NAME                  STATUS\na-long-name-of-a-job  queued\n");
+  expect(table(rows, 20, options)).toBe("NAME          STATUS\na-long-name…  queued\n");
+  expect(table(rows, 12, options).split("\n")).toHaveLength(3);
+});
+
+test("a long text beside cells stays below itself, and a word that is too wide stays whole", () => {
+  const rows = [
+    ["Command", "run this and that"],
+    ["Jupyter", "http://127.0.0.1:8888/?token=0"],
+  ];
+
+  expect(textRows(rows, 21)).toBe("Command  run this and\n         that\nJupyter  http://127.0.0.1:8888/?token=0\n");
 });
 
 test.each([

@@ -4,8 +4,8 @@ import type { Job } from "../sdk/jobs.ts";
 import { exitCodes, QuietExit } from "./failure.ts";
 import { forgetJob } from "./job-entries.ts";
 import { jobWord, statusLine } from "./job-words.ts";
-import { cut } from "./layout.ts";
-import { canRewriteLine, outJson, say } from "./terminal.ts";
+import { columnsOf, wrapWords } from "./layout.ts";
+import { canRewriteLine, outJson, say, startLine } from "./terminal.ts";
 
 export interface WatchOptions {
   readonly until: "active" | "ended";
@@ -22,7 +22,7 @@ export interface WatchOptions {
  */
 export async function watchJob(berth: Berth, job: Job, options: WatchOptions): Promise<Job> {
   const { until, json, timeoutMs, signal } = options;
-  const line = liveLine();
+  const line = liveLines();
   const show = (state: Job) => (json ? outJson(state) : line.show(statusLine(state)));
   try {
     const latest = await berth.jobs.wait(job.job_id, {
@@ -36,7 +36,7 @@ export async function watchJob(berth: Berth, job: Job, options: WatchOptions): P
     return latest;
   } catch (error) {
     if (!signal.aborted) throw error;
-    line.end();
+    if (!line.end()) startLine();
     throw options.onAbort ? options.onAbort() : detached(job);
   } finally {
     line.end();
@@ -50,22 +50,33 @@ export function detached(job: Job): QuietExit {
   return new QuietExit(exitCodes.detached);
 }
 
-/** On a terminal there is one line that changes. Elsewhere each change is a line. */
-function liveLine() {
+/** On a terminal the same lines are written again and again. Elsewhere each change is a line. */
+function liveLines() {
   const { stderr } = process;
-  let isOpen = false;
+  let drawn: readonly string[] = [];
   let shown = "";
   return {
     show(text: string) {
       if (text === shown) return;
       shown = text;
       if (!canRewriteLine()) return say(text);
-      stderr.write(`\r\u001B[K${cut(text, stderr.columns ?? 80)}`);
-      isOpen = true;
+      const columns = stderr.columns ?? 80;
+      const before = drawn.reduce((sum, line) => sum + rowsOf(line, columns), 0);
+      // Behind the last word there is room for the `^C` of the terminal.
+      drawn = wrapWords(text, columns - 2).split("\n");
+      stderr.write(`\r${before > 1 ? `\u001B[${before - 1}A` : ""}\u001B[J${drawn.join("\n")}`);
     },
-    end() {
+    /** Reports whether there were lines to end. */
+    end(): boolean {
+      const isOpen = drawn.length > 0;
       if (isOpen) stderr.write("\n");
-      isOpen = false;
+      drawn = [];
+      return isOpen;
     },
   };
+}
+
+/** Terminals break lines again when they get narrower. */
+function rowsOf(line: string, columns: number): number {
+  return Math.max(1, Math.ceil(columnsOf(line) / columns));
 }

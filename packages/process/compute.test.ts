@@ -44,7 +44,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
       isolation: isolationWords(isolation, fixture.compute.network),
       notes: [
         "image recorded, not pulled: the command runs with this machine's own tools",
-        "no disk: what is saved in $WORKSPACE and the home ends with the environment",
+        "no disk: files are lost with the environment",
       ],
     });
   });

@@ -91,7 +91,7 @@ export async function observationOf(
 
 const imageNote = "image recorded, not pulled: the command runs with this machine's own tools";
 const volumeNote = "disk at $WORKSPACE, its size not enforced";
-const noVolumeNote = "no disk: what is saved in $WORKSPACE and the home ends with the environment";
+const noVolumeNote = "no disk: files are lost with the environment";
 const pythonNote = "python runs python3: this machine has no program of that name";
 
 function notesOf(directory: string, run: RunRecord | undefined): string[] {

@@ -4,7 +4,7 @@ import { collect } from "../collect.ts";
 import { connect } from "../connect.ts";
 import { CliError, exitCodes } from "../failure.ts";
 import { table } from "../layout.ts";
-import { ask, isInteractive, out, outJson, outputColumns, say } from "../terminal.ts";
+import { ask, isInteractive, out, outJson, outputColumns, say, shownTime } from "../terminal.ts";
 import { printable, printableLog } from "../text.ts";
 import { showView, type ViewFlags } from "../view.ts";
 
@@ -27,9 +27,18 @@ function describeDisks(disks: readonly Disk[]): string {
     const busy = disk.is_backing_up ? "backing up" : "free";
     const state = disk.in_use ? `used by ${disk.reservation_id?.slice(0, 8)}` : busy;
     const shown = disk.is_deleted ? `deleted, gone on ${disk.delete_date}` : state;
-    return [disk_name, `${size_gb} GB`, shown, String(snapshot_count), last_used ?? "never"];
+    return [
+      disk_name,
+      `${size_gb} GB`,
+      shown,
+      String(snapshot_count),
+      last_used === null ? "never" : shownTime(last_used),
+    ];
   });
-  return table([["NAME", "SIZE", "STATE", "SNAPSHOTS", "LAST USED"], ...rows], outputColumns());
+  return table([["NAME", "SIZE", "STATE", "SNAPSHOTS", "LAST USED"], ...rows], outputColumns(), {
+    cut: ["NAME", "STATE"],
+    leaveOut: ["SNAPSHOTS"],
+  });
 }
 
 /** Makes a disk. */
@@ -88,7 +97,12 @@ export async function snapshots({ json }: JsonFlags, name: string): Promise<void
   if (json) return outJson(found);
   if (found.length === 0) return say(`Disk ${printable(name)} has no snapshots.`);
   const rows = found.map(({ snapshot_id, status, snapshot_date, kind }) => {
-    return [snapshot_id, status, snapshot_date ?? "", kind === "backup" ? "backup" : "on demand"];
+    return [
+      snapshot_id,
+      status,
+      snapshot_date === null ? "" : shownTime(snapshot_date),
+      kind === "backup" ? "backup" : "on demand",
+    ];
   });
   out(table([["SNAPSHOT", "STATUS", "DATE", "KIND"], ...rows], outputColumns()));
 }

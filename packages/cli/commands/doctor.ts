@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { connect } from "../connect.ts";
 import { CliError, describeError, exitCodes, QuietExit } from "../failure.ts";
+import { textRows } from "../layout.ts";
 import { ownSshKey } from "../ssh-key.ts";
 import { statePath } from "../state.ts";
-import { out, outJson } from "../terminal.ts";
+import { out, outJson, outputColumns } from "../terminal.ts";
 import { printable } from "../text.ts";
 import { isOlder, version } from "../version.ts";
 
@@ -28,7 +29,13 @@ export async function doctor({ json }: { readonly json: boolean }): Promise<void
   const findings: Finding[] = [];
   for (const [check, look] of checks) findings.push(await finding(check, look));
   if (json) outJson(findings);
-  if (!json) out(findings.map(({ check, ok, found }) => `${ok ? "ok  " : "FAIL"} ${check}: ${found}\n`).join(""));
+  if (!json)
+    out(
+      textRows(
+        findings.map(({ check, ok, found }) => [ok ? "ok" : "FAIL", check, found]),
+        outputColumns(),
+      ),
+    );
   if (findings.some(({ ok }) => !ok)) throw new QuietExit(exitCodes.failed);
 }
 

@@ -1,7 +1,7 @@
 import { collect } from "../collect.ts";
 import { connect } from "../connect.ts";
 import { table } from "../layout.ts";
-import { out, outJson, outputColumns } from "../terminal.ts";
+import { out, outJson, outputColumns, shownTime } from "../terminal.ts";
 import { printable } from "../text.ts";
 
 interface JsonFlags {
@@ -13,7 +13,7 @@ export async function list({ json }: JsonFlags): Promise<void> {
   const keys = await collect((await connect()).keys.list());
   if (json) return outJson(keys);
   const rows = keys.map(({ key_prefix, created_at, expires_at, last_used_at, current }) => {
-    return [key_prefix, created_at, expires_at, last_used_at, current ? "this one" : ""];
+    return [key_prefix, ...[created_at, expires_at, last_used_at].map(shownTime), current ? "this one" : ""];
   });
   out(table([["PREFIX", "CREATED", "EXPIRES", "LAST USED", ""], ...rows], outputColumns()));
 }

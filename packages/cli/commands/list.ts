@@ -32,7 +32,10 @@ function describeJobs(jobs: readonly JobSummary[]): string {
   if (jobs.length === 0) return "";
   const rows = [["ID", "NAME", "STATUS", "MACHINE", "DISK", "TIME", "REASON"], ...jobs.map(row)];
   // Programs count columns, so a pipe gets all of them.
-  return table(process.stdout.isTTY ? withoutEmptyColumns(rows) : rows, outputColumns());
+  return table(process.stdout.isTTY ? withoutEmptyColumns(rows) : rows, outputColumns(), {
+    cut: ["NAME", "REASON"],
+    leaveOut: ["REASON", "DISK", "MACHINE"],
+  });
 }
 
 /** The live ones, and those that failed or were cancelled in the last hour. */

@@ -2,7 +2,7 @@ import { connect } from "../connect.ts";
 import { exitCodes, QuietExit } from "../failure.ts";
 import { findJob } from "../find-job.ts";
 import { jobWord } from "../job-words.ts";
-import { interruptSignal, out, outJson, say } from "../terminal.ts";
+import { interruptSignal, out, outJson, say, startLine } from "../terminal.ts";
 import { printableLog } from "../text.ts";
 
 interface LogsFlags {
@@ -26,9 +26,9 @@ export async function logs({ follow, tail, raw, json }: LogsFlags, word?: string
     }
   } catch (error) {
     if (!signal.aborted) throw error;
-    say(
-      `Detached. The job goes on. Come back with: berth logs -f ${jobWord(job)}. End it with: berth end ${jobWord(job)}`,
-    );
+    const word = jobWord(job);
+    startLine();
+    say(`Detached. The job goes on. Come back with: berth logs -f ${word}. End it with: berth end ${word}`);
     throw new QuietExit(exitCodes.detached);
   }
 }

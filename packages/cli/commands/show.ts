@@ -1,7 +1,8 @@
+import { isEnded } from "../../sdk/job-state.ts";
 import type { Job } from "../../sdk/jobs.ts";
 import { findJob } from "../find-job.ts";
 import { calledJob, jobWord, machineOf, statusLine } from "../job-words.ts";
-import { table } from "../layout.ts";
+import { textRows } from "../layout.ts";
 import { outputColumns } from "../terminal.ts";
 import { printable, timeSpan } from "../text.ts";
 import { showView, type ViewFlags } from "../view.ts";
@@ -16,17 +17,18 @@ export function show(flags: ViewFlags, word?: string): Promise<void> {
 
 function describeWholeJob(job: Job): string {
   const actions = job.actions.map(actionRow);
-  const timeline = timelineRows(job);
+  const day = commonDay(job);
+  const timeline = timelineRows(job, day);
   return [
-    table([...rowsOf(job), ...whatItRuns(job)]),
-    actions.length > 0 ? `\nActions\n${table(actions, outputColumns())}` : "",
-    timeline.length > 0 ? `\nTimeline\n${table(timeline, outputColumns())}` : "",
+    textRows([...rowsOf(job), ...whatItRuns(job)], outputColumns()),
+    actions.length > 0 ? `\nActions\n${textRows(actions, outputColumns())}` : "",
+    timeline.length > 0 ? `\n${timelineTitle(day)}\n${textRows(timeline, outputColumns())}` : "",
   ].join("");
 }
 
 /** Returns a job in some lines, with what to type next. */
 export function describeJob(job: Job): string {
-  return table(rowsOf(job));
+  return textRows(rowsOf(job), outputColumns());
 }
 
 function rowsOf(job: Job): (readonly string[])[] {
@@ -37,21 +39,21 @@ function rowsOf(job: Job): (readonly string[])[] {
     ["Machine", `${machineOf(job)} for ${job.duration_hours} h`],
     ["Disk", job.disk_name ?? "none: files are lost when the job ends"],
   ];
-  if (job.expires_at !== null) rows.push(["Ends", job.expires_at]);
+  if (job.expires_at !== null && !isEnded(job.status)) rows.push(["Ends", job.expires_at]);
   if (job.status === "active") rows.push(["SSH", `berth ssh ${word}`]);
   if (job.jupyter_url !== null) rows.push(["Jupyter", job.jupyter_url]);
   if (job.secondary_users.length > 0) rows.push(["Shared with", job.secondary_users.join(", ")]);
   return rows;
 }
 
-function whatItRuns({ image, command, env_names, exit_code, ended_at, gpu_hours }: Job): string[][] {
+function whatItRuns({ image, command, env_names, exit_code, ended_at, gpu_count, gpu_hours }: Job): string[][] {
   const rows = [
     ["Image", image],
     ["Command", command],
     ["Variables", env_names.length > 0 ? env_names.join(", ") : null],
     ["Exit code", exit_code],
     ["Ended", ended_at],
-    ["GPU-hours", gpu_hours],
+    ["GPU-hours", gpu_count > 0 ? gpu_hours : null],
   ] as const;
   return rows.flatMap(([name, value]) => (value === null ? [] : [[name, String(value)]]));
 }
@@ -60,11 +62,22 @@ function actionRow({ action, status, error, requested_at }: Job["actions"][numbe
   return [` ${requested_at}`, action, status, error ?? ""];
 }
 
+/** Returns the day of all entries, which a terminal shows once. Other programs read whole times. */
+function commonDay({ timeline }: Job): string | undefined {
+  const days = new Set(timeline.map(({ at }) => at.slice(0, "2026-01-01".length)));
+  return process.stdout.isTTY && days.size === 1 ? [...days][0] : undefined;
+}
+
+function timelineTitle(day: string | undefined): string {
+  return day === undefined ? "Timeline" : `Timeline of ${printable(day)}, in UTC`;
+}
+
 /** Each row says how long the state before the next one lasted. */
-function timelineRows({ timeline }: Job): string[][] {
+function timelineRows({ timeline }: Job, day: string | undefined): string[][] {
   return timeline.map(({ at, status, reason }, index) => {
     const next = timeline[index + 1];
     const lasted = next ? timeSpan(Date.parse(next.at) - Date.parse(at)) : "";
-    return [` ${at}`, status, lasted, printable(reason ?? "")];
+    const time = day === undefined ? at : at.slice(`${day}T`.length, `${day}T00:00:00`.length);
+    return [` ${time}`, status, lasted, reason ?? ""];
   });
 }

@@ -9,7 +9,7 @@ import { calledJob, jobWord, machineOf } from "../job-words.ts";
 import { updateHosts } from "../ssh-config.ts";
 import { submitJob } from "../submit-job.ts";
 import { type JobSettings, submitRequest } from "../submit-request.ts";
-import { interruptSignal, isInteractive, out, outJson, say } from "../terminal.ts";
+import { interruptSignal, isInteractive, out, outJson, outWords, say } from "../terminal.ts";
 import { printable } from "../text.ts";
 import type { WizardOptions } from "../up-wizard.ts";
 import { detached, watchJob } from "../watch-job.ts";
@@ -57,5 +57,5 @@ function showStart(job: Job, json: boolean): void {
 async function estimate(berth: Berth, request: SubmitJob, json: boolean): Promise<void> {
   const found = await berth.jobs.estimate(request);
   if (json) return outJson(found);
-  out(`${planLines(request, found).join("\n")}\n`);
+  outWords(`${planLines(request, found).join("\n")}\n`);
 }
