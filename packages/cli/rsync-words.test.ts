@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { findRemotePaths, remoteShell } from "./rsync-words.ts";
+import { findRemotePaths, isPull, remoteShell } from "./rsync-words.ts";
 
 test.each([
   [["-a", "data/", "job:data/"], [{ at: 2, job: "job", path: "data/" }]],
@@ -32,4 +32,15 @@ test("the shell of rsync keeps spaces and quotes of a path", () => {
   const target = { user: "u", host: "h", port: "22", options: ["-i", `/it's "my" key`], hostKey: null };
 
   expect(remoteShell(target)).toBe(`ssh -i '/it''s "my" key' -p 22`);
+});
+
+test.each([
+  [["-a", "data/", "job:data/"], false],
+  [["-a", "data/", "job:data/", "--delete", "--timeout", "9"], false],
+  [["job:"], false],
+  [["-a", "job:data/", "."], true],
+  [["-a", "job:data/", ".", "-v", "--exclude", "job:x"], true],
+  [["job:a", ":b", "--", "-c"], true],
+])("among %j rsync writes here: %j", (words, expected) => {
+  expect(isPull(words)).toBe(expected);
 });

@@ -34,14 +34,29 @@ export interface RsyncPath {
 
 /** Returns the words that are paths in a job: `JOB:path`, as rsync reads `HOST:path`. */
 export function findRemotePaths(words: readonly string[]): RsyncPath[] {
-  const found: RsyncPath[] = [];
+  return findOperands(words).flatMap(({ at, word }) => {
+    const [, job, path] = remoteForm.exec(word) ?? [];
+    return job === undefined || path === undefined ? [] : [{ at, job, path }];
+  });
+}
+
+/** Reports whether rsync would write here: its last path is the target, and a single path is only listed. */
+export function isPull(words: readonly string[]): boolean {
+  const operands = findOperands(words);
+  return operands.length > 1 && !remoteForm.test(operands.at(-1)?.word ?? "");
+}
+
+const remoteForm = /^([^/:]*):(?!:|\/\/)(.*)$/s;
+
+/** Returns the words that are neither options nor their values. Throws for an option that chooses the remote shell. */
+function findOperands(words: readonly string[]): { readonly at: number; readonly word: string }[] {
+  const found = [];
   let isValue = false;
   let isPathsOnly = false;
   for (const [at, word] of words.entries()) {
     const isOption: boolean = !isValue && !isPathsOnly && /^-./.test(word);
     if (isOption) refuseShell(word);
-    const [, job, path] = /^([^/:]*):(?!:|\/\/)(.*)$/s.exec(word) ?? [];
-    if (!isValue && !isOption && job !== undefined && path !== undefined) found.push({ at, job, path });
+    if (!isValue && !isOption) found.push({ at, word });
     isPathsOnly ||= isOption && word === "--";
     isValue = isOption && (shortValueOption.test(word) || valueOptions.has(word.replace(/^--/, "")));
   }

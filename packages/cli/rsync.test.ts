@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -36,6 +36,51 @@ test("rsync carries a tree there and back, and its exit code is the command's", 
   expect(await cli.runWith({ env }, "rsync", "-a", "tree:nothing-there", place)).toMatchObject({ code: 23 });
   expect(await cli.runWith({ env }, "rsync", "--no-such-option", "tree:x", place)).toMatchObject({ code: 1 });
   await cli.runWith({ env }, "end", "tree");
+});
+
+/** Makes a directory with an rsync that answers its version and leaves a file beside itself when it is used. */
+function fakeRsync(name: string, version: string): { readonly bin: string; readonly wasUsed: () => boolean } {
+  const bin = join(place, name);
+  mkdirSync(bin);
+  const script = `#!/bin/sh\n[ "$1" = --version ] && { echo '${version}'; exit; }\ntouch '${bin}/used'\nexit 3\n`;
+  writeFileSync(join(bin, "rsync"), script);
+  chmodSync(join(bin, "rsync"), 0o755);
+  return { bin, wasUsed: () => existsSync(join(bin, "used")) };
+}
+
+test.each([
+  ["older", "rsync  version 3.2.7  protocol version 31"],
+  ["3.3", "rsync  version 3.3.9  protocol version 31"],
+  ["of macOS", "openrsync: protocol version 29, rsync version 2.6.9 compatible"],
+])("an rsync that a job can lead elsewhere takes nothing from one: %s", async (name, version) => {
+  const { bin, wasUsed } = fakeRsync(`rsync ${name}`, version);
+  const settings = { ...env, PATH: `${bin}:${process.env.PATH}` };
+
+  const { code, stdout, stderr } = await cli.runWith({ env: settings }, "rsync", "-a", "no-job:x", ".");
+
+  expect([code, stdout, wasUsed()]).toEqual([1, "", false]);
+  expect(stderr).toContain(`${version}\nhint: Install rsync 3.4.0 or newer here, or copy with: berth cp -r NAME:path .\n`);
+});
+
+test("a run copies by tar where rsync is older", async () => {
+  const { bin, wasUsed } = fakeRsync("before", "rsync  version 3.2.7  protocol version 31");
+  const dir = join(place, "project");
+  mkdirSync(dir);
+  writeFileSync(join(dir, "in"), "brought\n");
+  const settings = { ...env, PATH: `${bin}:${process.env.PATH}` };
+  const words = ["run", "-t", "cpu", "--dir", dir, "--pull", "out", "by-tar", "--", "cat in > out"];
+
+  expect(await cli.runWith({ env: settings }, ...words)).toMatchObject({ code: 0 });
+  expect([readFileSync(join(dir, "out"), "utf8"), wasUsed()]).toEqual(["brought\n", false]);
+});
+
+test.each(["3.4.0", "3.10.1", "4.0.0", "v3.4.1"])("rsync %s may take files from a job", async (version) => {
+  const { bin } = fakeRsync(`rsync ${version}`, `rsync  version ${version}  protocol version 32`);
+  const settings = { ...env, PATH: `${bin}:${process.env.PATH}` };
+
+  const { stderr } = await cli.runWith({ env: settings }, "rsync", "-a", "no-job:x", ".");
+
+  expect(stderr).toMatch(/^error: .*no-job/m);
 });
 
 test("a call without a path in a job, and one with paths in two, are refused before anything is asked", async () => {

@@ -37,7 +37,7 @@ export const rsync = buildCommand({
   docs: {
     brief: "Run rsync between this machine and a job",
     fullDescription:
-      "Takes every option of rsync but -e. The exit code is rsync's. rsync has to be installed here and in the job, or, for a disk that no job has, where the environment of the copy runs.",
+      "Takes every option of rsync but -e. The exit code is rsync's. rsync has to be installed here and in the job, or, for a disk that no job has, where the environment of the copy runs. An rsync older than 3.4.0 here takes nothing from a job, which could make it write elsewhere.",
     customUsage: [
       "[options of rsync] src/ job:src/",
       "[options of rsync] job:results .",

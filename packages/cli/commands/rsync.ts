@@ -2,7 +2,8 @@ import { connect } from "../connect.ts";
 import { diskWord, openDisk, readDiskPath } from "../disk-target.ts";
 import { CliError, exitCodes, QuietExit } from "../failure.ts";
 import { findJob } from "../find-job.ts";
-import { findRemotePaths, remoteHost, remoteShell } from "../rsync-words.ts";
+import { refuseUnsafeRsync } from "../rsync-version.ts";
+import { findRemotePaths, isPull, remoteHost, remoteShell } from "../rsync-words.ts";
 import { runOnJob, sshTarget } from "../ssh-session.ts";
 import { interruptSignal } from "../terminal.ts";
 import { wordsAfterDashes } from "../words-after-dashes.ts";
@@ -27,6 +28,7 @@ export async function rsync(): Promise<void> {
       hint,
     );
   }
+  if (isPull(words)) refuseUnsafeRsync();
   const [name] = names;
   const signal = interruptSignal();
   const berth = await connect({ signal });

@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { remoteHost, remoteShell } from "../rsync-words.ts";
 import type { SshTarget } from "../ssh-target.ts";
 import { ended, startScriptIn } from "./remote.ts";
@@ -15,12 +15,6 @@ export interface CopyPlace {
   /** Both sides have an rsync that can be used. */
   readonly withRsync: boolean;
   readonly signal: AbortSignal;
-}
-
-/** Reports whether this machine has an rsync that reads a list of files. The one of macOS does not. */
-export function hasRsync(): boolean {
-  const { stdout } = spawnSync("rsync", ["--version"], { encoding: "utf8" });
-  return /^rsync +version 3\./.test(stdout ?? "");
 }
 
 /** Copies files into the job. Links are copied as links. Nothing is removed there. */

@@ -3,11 +3,12 @@ import { isEnded } from "../../sdk/job-state.ts";
 import type { Job } from "../../sdk/jobs.ts";
 import { CliError, exitCodes } from "../failure.ts";
 import { calledJob, jobWord } from "../job-words.ts";
+import { hasSafeRsync } from "../rsync-version.ts";
 import { sshTarget } from "../ssh-session.ts";
 import type { SshTarget } from "../ssh-target.ts";
 import { say } from "../terminal.ts";
 import { printable } from "../text.ts";
-import { type CopyPlace, copyIn, copyOut, hasRsync } from "./copy.ts";
+import { type CopyPlace, copyIn, copyOut } from "./copy.ts";
 import { follow } from "./follow.ts";
 import type { Interrupts } from "./interrupts.ts";
 import { listFiles } from "./list-files.ts";
@@ -55,7 +56,7 @@ async function probe({ run, interrupts }: ActiveRun, target: SshTarget): Promise
   const script = probeScript(run.id, run.name);
   const [root = "", started, program] = await askScript(target, { script, signal }, startMark(run.id));
   if (!root.startsWith("/")) throw new CliError("The job's shell did not answer as a POSIX shell", exitCodes.failed);
-  const withRsync = program === "rsync" && hasRsync();
+  const withRsync = program === "rsync" && hasSafeRsync();
   return { target, local: run.local, name: run.name, root, withRsync, signal, isStarted: started === "started" };
 }
 
