@@ -25,11 +25,16 @@ afterAll(async () => {
   rmSync(place, { recursive: true });
 });
 
-/** The environment of a desktop whose browser records the words that it is started with. */
-function desktop() {
+/** Prints where an address leads: `302 http://…`. */
+const ask = "fetch(process.argv[1],{redirect:'manual'}).then((r)=>console.log(r.status,r.headers.get('location')))";
+
+/** The environment of a desktop whose browser records the words that it is started with, and where they lead. */
+function desktop({ before = "" } = {}) {
   const record = join(place, "browser-words");
+  rmSync(record, { force: true });
   const browser = join(place, "browser");
-  const script = `#!/bin/sh\nprintf '%s\\n' "$@" > '${record}.part'\nmv '${record}.part' '${record}'\n`;
+  const lines = `{ printf '%s\\n' "$@"\n${before}'${process.execPath}' -e "${ask}" "$1"\n}`;
+  const script = `#!/bin/sh\n${lines} > '${record}.part' 2>&1\nmv '${record}.part' '${record}'\n`;
   writeFileSync(browser, script, { mode: 0o755 });
   const opened = () => (existsSync(record) ? readFileSync(record, "utf8").trimEnd().split("\n") : undefined);
   // Without desktop files xdg-open starts the program of BROWSER.
@@ -63,7 +68,10 @@ test("Jupyter is turned on, opened in the browser and turned off, and only its a
   expect(JSON.parse((await cli.run("jupyter", "url", "lab", "--json")).stdout).jupyter_url).toBe(url);
 
   expect(await cli.runWith({ env }, "jupyter", "open", "lab")).toEqual(on);
-  await expect.poll(opened).toEqual([url]);
+  await expect.poll(opened).toBeDefined();
+  const [word, answer, ...others] = opened() ?? [];
+  expect([answer, others]).toEqual([`302 ${url}`, []]);
+  expect(word).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[0-9a-f]{32}$/);
   const elsewhere = await cli.runWith({ env: noDesktop }, "jupyter", "open", "lab");
   expect(elsewhere).toMatchObject({ code: 0, stdout: on.stdout });
   expect(elsewhere.stderr).toContain("There is no display here, so open the address yourself.\n");
@@ -75,21 +83,40 @@ test("Jupyter is turned on, opened in the browser and turned off, and only its a
   await expect(fetch(url)).rejects.toThrow();
 });
 
+/** Runs `berth jupyter open` against a server that gives the job this address. */
+async function openAt(jupyter_url: string, env: Readonly<Record<string, string>>) {
+  const id = JSON.parse((await cli.run("show", "lab", "--json")).stdout).job_id as string;
+  const job = { ...(await cli.berth.jobs.get(id)), jupyter_url };
+  const server = await openServer(({ path }) => ({
+    body: path.includes("?") ? { jobs: [job], total: 1, limit: 1, offset: 0 } : job,
+  }));
+  const own = { ...env, BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
+  return cli.runWith({ env: own }, "jupyter", "open", "lab").finally(server.close);
+}
+
+test("another user of the machine who reads the address from a list of processes gets nothing by it", async ({
+  skip,
+}) => {
+  skip(
+    process.platform !== "linux" || process.getuid?.() !== 0,
+    "only root of a Linux starts programs of another user",
+  );
+  const stranger = `'${process.execPath}' -e 'process.setuid(12345);'"${ask}" "$1"\n`;
+  const { env, opened } = desktop({ before: stranger });
+
+  await openAt("http://127.0.0.1:1/lab?token=secret", env);
+
+  await expect.poll(opened).toBeDefined();
+  expect(opened()?.slice(1)).toEqual(["404 null", "302 http://127.0.0.1:1/lab?token=secret"]);
+});
+
 test.each(["file:///etc/passwd", "javascript:alert(1)", "http://a b/", "--help", "vscode://x/y"])(
   "an address of Jupyter that is %s is not opened",
   async (jupyter_url) => {
     const { env, opened } = desktop();
-    rmSync(join(place, "browser-words"), { force: true });
-    const id = JSON.parse((await cli.run("show", "lab", "--json")).stdout).job_id as string;
-    const job = { ...(await cli.berth.jobs.get(id)), jupyter_url };
-    const server = await openServer(({ path }) => ({
-      body: path.includes("?") ? { jobs: [job], total: 1, limit: 1, offset: 0 } : job,
-    }));
 
-    const own = { ...env, BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
-    const answer = await cli.runWith({ env: own }, "jupyter", "open", "lab");
+    const answer = await openAt(jupyter_url, env);
 
-    server.close();
     expect(answer.code).toBe(1);
     expect(answer.stderr).toContain("error: The server sent an invalid address of Jupyter, so it was not opened\n");
     expect(opened()).toBeUndefined();

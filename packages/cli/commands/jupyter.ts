@@ -3,7 +3,7 @@ import { connect } from "../connect.ts";
 import { CliError, exitCodes } from "../failure.ts";
 import { findJob } from "../find-job.ts";
 import { calledJob, jobWord } from "../job-words.ts";
-import { openLink } from "../open-link.ts";
+import { openSecretLink } from "../open-secret-link.ts";
 import { out, outJson, say } from "../terminal.ts";
 import { printable } from "../text.ts";
 
@@ -34,7 +34,9 @@ export async function openUrl({ json }: JsonFlags, word?: string): Promise<void>
   const { job_id } = await findJob(berth, word);
   const job = await berth.jobs.get(job_id);
   printUrl(job, json);
-  if (!(await openLink(webAddress(job)))) say("There is no display here, so open the address yourself.");
+  const result = await openSecretLink(webAddress(job));
+  if (result === "no desktop") say("There is no display here, so open the address yourself.");
+  if (result === "not asked") say("No browser has asked for it, so open the address yourself.");
 }
 
 /** A desktop would open files and programs too, and the address comes from the server. */
