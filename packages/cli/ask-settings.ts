@@ -8,7 +8,7 @@ import { parseHours } from "./parameters.ts";
 import type { Choice, Questions } from "./questions.ts";
 import { noMachine, startTime } from "./start-time.ts";
 import type { JobSettings } from "./submit-request.ts";
-import { printable } from "./text.ts";
+import { printable, told } from "./text.ts";
 
 /** The deployment and the terminal that the questions use, and a signal that ends both. */
 interface Asking {
@@ -35,9 +35,9 @@ async function askType({ berth, questions, signal }: Asking, given: JobSettings)
   const width = Math.max(...types.map((type) => type.length));
   const labels = types.map(async (type) => {
     const { available = 0, total = 0 } = availability[type] ?? {};
-    const free = available > 0 ? `${available} of ${total} free` : undefined;
+    const free = available > 0 ? told`${available} of ${total} free` : undefined;
     const words = free ?? (await startTime(berth, { ...given, type, gpus: undefined }, signal));
-    return { value: type, label: `${type.padEnd(width)}  ${words}`, isThere: total > 0 || words !== noMachine };
+    return { value: type, label: told`${type.padEnd(width)}  ${words}`, isThere: total > 0 || words !== noMachine };
   });
   const choices = await Promise.all(labels);
   return questions.choose("Type of machine", [
@@ -59,7 +59,7 @@ async function askGpus({ berth, questions, signal }: Asking, given: JobSettings)
   if (offered.length === 1) return 1;
   const labels = offered.map(async (gpus): Promise<Choice> => {
     const words = await startTime(berth, { ...given, gpus }, signal);
-    return { value: String(gpus), label: `${String(gpus).padStart(2)}  ${words}` };
+    return { value: String(gpus), label: told`${String(gpus).padStart(2)}  ${words}` };
   });
   return Number(await questions.choose("GPUs", await Promise.all(labels)));
 }
@@ -71,7 +71,7 @@ async function askHours({ berth, questions, signal }: Asking): Promise<number> {
   const problem = (line: string) => {
     const hours = readHours(line);
     if (hours === undefined) return "Write a time: 2 for hours, 90m or 1.5h";
-    return hours < least || hours > most ? `A job may have ${least} to ${most} hours` : undefined;
+    return hours < least || hours > most ? told`A job may have ${least} to ${most} hours` : undefined;
   };
   const line = await questions.line("Hours", { usual: String(usualHours), problem });
   return parseHours(line);
@@ -112,7 +112,7 @@ async function askDisk({ berth, questions, signal }: Asking): Promise<DiskSettin
 }
 
 function diskLabel({ disk_name, size_gb, is_backing_up }: Disk): string {
-  return `${printable(disk_name)}  ${size_gb} GB${is_backing_up ? ", its backup is being made" : ""}`;
+  return told`${disk_name}  ${size_gb} GB${is_backing_up ? ", its backup is being made" : ""}`;
 }
 
 async function askNewDisk(questions: Questions, disks: readonly Disk[]): Promise<DiskSettings> {

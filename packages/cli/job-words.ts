@@ -1,6 +1,6 @@
 import type { Job, JobSummary } from "../sdk/jobs.ts";
 import { shortId } from "./find-job.ts";
-import { printable, timeSpan } from "./text.ts";
+import { printable, timeSpan, told } from "./text.ts";
 
 type TimesOfJob = Pick<JobSummary, "status" | "expires_at" | "estimated_start_time">;
 type MachineOfJob = Pick<JobSummary, "gpu_count" | "gpu_type" | "instance_type">;
@@ -16,18 +16,18 @@ export function timeLeft({ status, expires_at, estimated_start_time }: TimesOfJo
 
 /** Returns the machine part that a job has or wants. */
 export function machineOf({ gpu_count, gpu_type, instance_type }: MachineOfJob): string {
-  return printable(gpu_count === 0 ? instance_type : `${gpu_count} × ${gpu_type} (${instance_type})`);
+  return gpu_count === 0 ? told`${instance_type}` : told`${gpu_count} × ${gpu_type} (${instance_type})`;
 }
 
 /** Returns the same for a column of a table. */
 export function shortMachine({ gpu_count, gpu_type, instance_type }: JobSummary): string {
-  return gpu_count === 0 ? instance_type : `${gpu_count} × ${gpu_type}`;
+  return gpu_count === 0 ? instance_type : told`${gpu_count} × ${gpu_type}`;
 }
 
 /** Returns the state of a job in one line. */
 export function statusLine(job: Job): string {
-  const place = job.queue_position === null ? "" : ` #${job.queue_position}`;
-  const parts = [`${job.status}${place}`, timeLeft(job), job.status_reason ?? "", job.warning ?? ""];
+  const place = job.queue_position === null ? "" : told` #${job.queue_position}`;
+  const parts = [told`${job.status}${place}`, timeLeft(job), job.status_reason ?? "", job.warning ?? ""];
   return printable(parts.filter((part) => part !== "").join(" · "));
 }
 

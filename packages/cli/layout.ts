@@ -1,5 +1,5 @@
 import measure from "fast-string-truncated-width";
-import { printable } from "./text.ts";
+import { told } from "./text.ts";
 
 /** Returns how many columns of a terminal a text takes. Letters of East Asia and emoji take two. */
 export function columnsOf(text: string): number {
@@ -67,7 +67,7 @@ export function table(
   columns = Number.POSITIVE_INFINITY,
   { cut: elastic = [], leaveOut = [], wraps = false }: TableOptions = {},
 ): string {
-  const clean = rows.map((row) => row.map((cell) => printable(cell)));
+  const clean = rows.map((row) => row.map((cell) => told`${cell}`));
   const [header = []] = clean;
   const widths = header.map((_, at) => Math.max(...clean.map((row) => columnsOf(row[at] ?? ""))));
   const least = widths.map((width, at) => (elastic.includes(header[at] ?? "") ? Math.min(width, leastNamed) : width));
@@ -105,7 +105,7 @@ function narrowed(wanted: readonly number[], least: readonly number[], columns: 
 /** Lays out rows of cells and a text. The text of a row is broken between words, and its lines stay below each other. */
 export function textRows(rows: readonly (readonly string[])[], columns = Number.POSITIVE_INFINITY): string {
   const last = (rows[0]?.length ?? 1) - 1;
-  const clean = rows.map((row) => row.map((cell) => printable(cell)));
+  const clean = rows.map((row) => row.map((cell) => told`${cell}`));
   const widths = (clean[0] ?? [])
     .slice(0, last)
     .map((_, at) => Math.max(...clean.map((row) => columnsOf(row[at] ?? ""))));

@@ -59,7 +59,9 @@ test.each([
   const { code, stdout, stderr } = await cli.runWith({ env: settings }, "rsync", "-a", "no-job:x", ".");
 
   expect([code, stdout, wasUsed()]).toEqual([1, "", false]);
-  expect(stderr).toContain(`${version}\nhint: Install rsync 3.4.0 or newer here, or copy with: berth cp -r NAME:path .\n`);
+  expect(stderr).toContain(
+    `${version}\nhint: Install rsync 3.4.0 or newer here, or copy with: berth cp -r NAME:path .\n`,
+  );
 });
 
 test("a run copies by tar where rsync is older", async () => {

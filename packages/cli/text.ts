@@ -6,6 +6,18 @@ export function printable(text: string): string {
   return text.replace(hostile, "\uFFFD");
 }
 
+/**
+ * Tags a sentence that holds fields of an answer: each of them becomes printable. Throws a TypeError, which people read as an
+ * odd answer, if the deployment left one out.
+ */
+export function told(texts: TemplateStringsArray, ...fields: readonly (string | number | boolean)[]): string {
+  const shown = fields.map((field: unknown) => {
+    if (field !== null && /^(string|number|boolean)$/.test(typeof field)) return printable(String(field));
+    throw new TypeError("a field is missing");
+  });
+  return String.raw({ raw: texts }, ...shown);
+}
+
 /** Returns JSON that a terminal may show: hostile characters are escaped, so the value stays the same. */
 export function jsonText(value: unknown, indent = 0): string {
   return JSON.stringify(value, null, indent).replace(hostileInJson, (found) =>
@@ -27,8 +39,9 @@ export function printableLog(text: string): string {
   return withoutSequences.replace(/[^\P{C}\n\r\t\u200C\u200D]|[\u2028\u2029]/gu, "\uFFFD");
 }
 
-/** Returns a time span in the two largest units that matter. */
+/** Returns a time span in the two largest units that matter. Throws a RangeError if the time that it comes from is none. */
 export function timeSpan(ms: number): string {
+  if (Number.isNaN(ms)) throw new RangeError("a time is missing");
   const minutes = Math.max(0, Math.round(ms / 60_000));
   if (minutes < 1) return `${Math.max(0, Math.round(ms / 1000))} s`;
   if (minutes < 60) return `${minutes} min`;

@@ -17,7 +17,7 @@ import {
 } from "../profiles.ts";
 import { trustedServerId } from "../server-id.ts";
 import { out, outJson, readInput, say } from "../terminal.ts";
-import { printable, shellWord, timeSpan } from "../text.ts";
+import { printable, shellWord, timeSpan, told } from "../text.ts";
 
 interface LoginFlags {
   readonly keyStdin: boolean;
@@ -37,7 +37,7 @@ export async function login({ keyStdin, json, serverId, ...flags }: LoginFlags, 
   const { username, expiresAt } = profile;
   if (json) return outJson({ url, username, expires_at: expiresAt });
   const life = timeSpan(Date.parse(expiresAt) - Date.now());
-  out(`Logged in to ${url} as ${printable(username)}. The key lives for ${life}.\n`);
+  out(told`Logged in to ${url} as ${username}. The key lives for ${life}.\n`);
 }
 
 function loginUrl(given: string | undefined): string {
@@ -90,8 +90,11 @@ export async function me({ json }: { readonly json: boolean }): Promise<void> {
   const { username, user_id, is_operator, key, limits } = found;
   const rows = [
     ["Deployment", berth.url],
-    ["User", `${username} (${user_id}${is_operator ? ", operator" : ""})`],
-    ...Object.entries({ ...key, ...limits }).map(([name, value]) => [name.replaceAll("_", " "), String(value)]),
+    ["User", told`${username} (${user_id}${is_operator ? ", operator" : ""})`],
+    ...Object.entries({ ...key, ...limits }).map(([name, value]) => [
+      name.replaceAll("_", " "),
+      told`${value ?? "none"}`,
+    ]),
   ];
   out(table(rows));
 }

@@ -6,7 +6,7 @@ import { shortId } from "../find-job.ts";
 import { machineOf, timeLeft } from "../job-words.ts";
 import { table } from "../layout.ts";
 import { confirm, isInteractive, out, outJson, outputColumns, say } from "../terminal.ts";
-import { printable } from "../text.ts";
+import { printable, told } from "../text.ts";
 import { statusesIn } from "./list.ts";
 
 interface JsonFlags {
@@ -96,7 +96,7 @@ export async function enableUser({ json }: JsonFlags, name: string): Promise<voi
 async function setDisabled(name: string, isDisabled: boolean, json: boolean): Promise<void> {
   const state = await (await operator()).setDisabled(name, isDisabled);
   if (json) return outJson(state);
-  out(`${printable(state.username)} is ${state.disabled ? "disabled" : "enabled"}.\n`);
+  out(told`${state.username} is ${state.disabled ? "disabled" : "enabled"}.\n`);
 }
 
 /** Prints the machines. */
@@ -105,7 +105,7 @@ export async function listNodes({ json }: JsonFlags): Promise<void> {
   if (json) return outJson(nodes);
   if (nodes.length === 0) return say("There are no machines.");
   const rows = nodes.map(({ node, gpu_type, zone, status, units, units_in_use }) => {
-    return [node, gpu_type, zone, status, `${units_in_use} of ${units}`];
+    return [node, gpu_type, zone, status, told`${units_in_use} of ${units}`];
   });
   out(table([["NODE", "TYPE", "ZONE", "STATUS", "IN USE"], ...rows], outputColumns()));
 }
@@ -124,7 +124,7 @@ export async function takeBack({ json }: JsonFlags, name: string): Promise<void>
 async function setGone(name: string, isGone: boolean, json: boolean): Promise<void> {
   const state = await (await operator()).setNodeGone(name, isGone);
   if (json) return outJson(state);
-  out(`${printable(state.node)} is ${state.status}.\n`);
+  out(told`${state.node} is ${state.status}.\n`);
 }
 
 /** Prints what no record explains. */
@@ -132,12 +132,12 @@ export async function listOrphans({ json }: JsonFlags): Promise<void> {
   const found = await (await operator()).orphans();
   if (json) return outJson(found);
   const rows = [
-    ...found.runs.map((run) => ["run", `${run.uid}-r${run.run}`, run.first_seen_at, run.why]),
+    ...found.runs.map((run) => ["run", told`${run.uid}-r${run.run}`, run.first_seen_at, run.why]),
     ...found.records.map((record) => ["record", record.record, record.first_seen_at, record.why]),
     ...found.volumes.map(({ volume, first_seen_at, why }) => ["volume", volume, first_seen_at, why]),
     ...found.snapshots.map(({ snapshot, first_seen_at, why }) => ["snapshot", snapshot, first_seen_at, why]),
   ];
-  say(found.checked_at === null ? "Nothing was compared yet." : `Compared at ${found.checked_at}.`);
+  say(found.checked_at === null ? "Nothing was compared yet." : told`Compared at ${found.checked_at}.`);
   if (rows.length === 0) return say("There are no orphans.");
   out(table([["KIND", "NAME", "FIRST SEEN", "WHY"], ...rows], outputColumns()));
 }
@@ -155,7 +155,7 @@ export async function listAudit({ limit = 50, json }: JsonFlags & { readonly lim
     operator,
     action,
     target ?? "-",
-    String(count),
+    told`${count}`,
     result,
     reason ?? "",
   ]);

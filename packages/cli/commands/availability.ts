@@ -1,6 +1,7 @@
 import type { Availability, GpuCapacity } from "../../sdk/berth.ts";
 import { table, withoutEmptyColumns } from "../layout.ts";
 import { outputColumns } from "../terminal.ts";
+import { told } from "../text.ts";
 import { showView, type ViewFlags } from "../view.ts";
 
 /** Prints how many GPUs of each type are free. */
@@ -19,7 +20,7 @@ function describeCapacity({ availability }: Availability): string {
       const { gpu_type, total, available, in_use, queued, max_per_node } = capacity;
       // A machine without GPUs counts none, and 0 of 0 would read as none free.
       const counts = max_per_node === 0 ? ["-", "-", "-", "-", "-"] : [available, total, in_use, queued, max_per_node];
-      return [gpu_type, ...counts.map(String), noteOf(capacity)];
+      return [gpu_type, ...counts.map((count) => told`${count}`), noteOf(capacity)];
     });
   if (rows.length === 0) return "";
   const header = ["TYPE", "FREE", "TOTAL", "IN USE", "QUEUED", "PER MACHINE", "NOTE"];

@@ -8,7 +8,7 @@ import { forgetJob } from "../job-entries.ts";
 import { calledJob } from "../job-words.ts";
 import { updateHosts } from "../ssh-config.ts";
 import { confirm, interruptSignal, isInteractive, out, outJson, say } from "../terminal.ts";
-import { parseDuration } from "../text.ts";
+import { parseDuration, told } from "../text.ts";
 
 /** Adds time to a job and prints its new end. */
 export async function extend({ json }: { readonly json: boolean }, ...words: string[]): Promise<void> {
@@ -19,7 +19,7 @@ export async function extend({ json }: { readonly json: boolean }, ...words: str
   const { job } = await berth.jobs.act(job_id, { action: "extend", hours });
   if (json) return outJson(job);
   out(
-    `${calledJob(job)} has ${job.duration_hours} h${job.expires_at === null ? "" : ` and ends at ${job.expires_at}`}.\n`,
+    told`${calledJob(job)} has ${job.duration_hours} h${job.expires_at === null ? "" : told` and ends at ${job.expires_at}`}.\n`,
   );
 }
 

@@ -5,7 +5,7 @@ import { connect } from "../connect.ts";
 import { CliError, exitCodes } from "../failure.ts";
 import { table } from "../layout.ts";
 import { ask, isInteractive, out, outJson, outputColumns, say, shownTime } from "../terminal.ts";
-import { printable, printableLog } from "../text.ts";
+import { printable, printableLog, told } from "../text.ts";
 import { showView, type ViewFlags } from "../view.ts";
 
 interface JsonFlags {
@@ -25,13 +25,13 @@ function describeDisks(disks: readonly Disk[]): string {
   if (disks.length === 0) return "";
   const rows = disks.map(({ disk_name, size_gb, snapshot_count, last_used, ...disk }) => {
     const busy = disk.is_backing_up ? "backing up" : "free";
-    const state = disk.in_use ? `used by ${disk.reservation_id?.slice(0, 8)}` : busy;
-    const shown = disk.is_deleted ? `deleted, gone on ${disk.delete_date}` : state;
+    const state = disk.in_use ? told`used by ${disk.reservation_id?.slice(0, 8) ?? "a job"}` : busy;
+    const shown = disk.is_deleted ? told`deleted, gone on ${disk.delete_date ?? "an unknown day"}` : state;
     return [
       disk_name,
-      `${size_gb} GB`,
+      told`${size_gb} GB`,
       shown,
-      String(snapshot_count),
+      told`${snapshot_count}`,
       last_used === null ? "never" : shownTime(last_used),
     ];
   });
@@ -58,13 +58,13 @@ export async function remove({ yes, json }: RemoveFlags, name: string): Promise<
   const { disk_name, snapshot_count } = await berth.disks.get(name);
   if (!yes) await confirmName(disk_name, snapshot_count);
   const requested = await berth.disks.delete(disk_name);
-  const words = `Deleted disk ${printable(disk_name)}. Bring it back with: berth disks undelete ${printable(disk_name)}`;
+  const words = told`Deleted disk ${disk_name}. Bring it back with: berth disks undelete ${disk_name}`;
   await settle(berth, requested, json, words);
 }
 
 async function confirmName(name: string, snapshots: number): Promise<void> {
   if (!isInteractive()) throw new CliError("Nobody can be asked here", exitCodes.usage, "Give --yes");
-  say(`Disk ${printable(name)} and its ${snapshots} snapshots go for good after 30 days.`);
+  say(told`Disk ${name} and its ${snapshots} snapshots go for good after 30 days.`);
   if ((await ask("Type its name to delete it: ")) !== name) throw new CliError("Nothing was deleted", exitCodes.failed);
 }
 
@@ -88,7 +88,7 @@ export async function snapshot({ json }: JsonFlags, name: string): Promise<void>
   if (requested.replaces !== null) say(printable(requested.message));
   const operation = await berth.disks.settle(requested);
   if (json) return outJson(operation);
-  out(`Made snapshot ${printable(operation.snapshot_id ?? "")} of disk ${printable(name)}.\n`);
+  out(told`Made snapshot ${operation.snapshot_id ?? ""} of disk ${name}.\n`);
 }
 
 /** Prints the snapshots of a disk. */
@@ -116,7 +116,7 @@ export async function restore(
   const berth = await connect();
   const id = snapshot ?? (await newestSnapshot(berth, name));
   const restored = await berth.disks.restore(name, { snapshot_id: id, new_name: newName });
-  const words = `Disk ${printable(newName)} will hold ${printable(name)} as of ${restored.snapshot_date}.`;
+  const words = told`Disk ${newName} will hold ${name} as of ${restored.snapshot_date}.`;
   await settle(berth, restored, json, words);
 }
 

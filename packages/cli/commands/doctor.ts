@@ -5,7 +5,7 @@ import { textRows } from "../layout.ts";
 import { ownSshKey } from "../ssh-key.ts";
 import { statePath } from "../state.ts";
 import { out, outJson, outputColumns } from "../terminal.ts";
-import { printable } from "../text.ts";
+import { printable, told } from "../text.ts";
 import { isOlder, version } from "../version.ts";
 
 interface Finding {
@@ -71,7 +71,7 @@ async function reachDeployment(): Promise<string> {
       "Install the newer one",
     );
   }
-  return `${berth.url}, version ${printable(found.version)}`;
+  return told`${berth.url}, version ${found.version}`;
 }
 
 const mostSkewMs = 60_000;
@@ -80,6 +80,7 @@ const mostSkewMs = 60_000;
 async function compareClocks(): Promise<string> {
   const { timestamp } = await (await connect()).availability();
   const skewMs = Math.abs(Date.now() - Date.parse(timestamp));
+  if (Number.isNaN(skewMs)) throw new TypeError("a field is missing");
   if (skewMs < mostSkewMs) return "agrees with the deployment's";
   throw new CliError(
     `This clock is ${Math.round(skewMs / 1000)} s off`,
@@ -90,7 +91,7 @@ async function compareClocks(): Promise<string> {
 
 async function checkKey(): Promise<string> {
   const { username, key } = await (await connect()).me();
-  return `of ${printable(username)}, until ${key.expires_at}`;
+  return told`of ${username}, until ${key.expires_at}`;
 }
 
 function sshVersion(): string {

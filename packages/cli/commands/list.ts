@@ -6,7 +6,7 @@ import { liveStatuses, shortId } from "../find-job.ts";
 import { shortMachine, timeLeft } from "../job-words.ts";
 import { table, withoutEmptyColumns } from "../layout.ts";
 import { outputColumns } from "../terminal.ts";
-import { printable } from "../text.ts";
+import { printable, told } from "../text.ts";
 import { showView, type ViewFlags } from "../view.ts";
 
 interface ListFlags extends ViewFlags {
@@ -48,12 +48,12 @@ async function usualJobs(berth: Berth): Promise<JobSummary[]> {
 }
 
 function row(job: JobSummary): string[] {
-  const place = job.queue_position === null ? "" : ` #${job.queue_position}`;
+  const place = job.queue_position === null ? "" : told` #${job.queue_position}`;
   const reason = job.status_reason ?? job.warning ?? "";
   return [
     shortId(job),
     job.name,
-    `${job.status}${place}`,
+    told`${job.status}${place}`,
     shortMachine(job),
     job.disk_name ?? "-",
     timeLeft(job),

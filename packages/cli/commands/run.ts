@@ -17,7 +17,7 @@ import { forgetRun, readRun, type StoredRun, storeRun } from "../run/stored-run.
 import { submitJob } from "../submit-job.ts";
 import { type JobSettings, submitRequest } from "../submit-request.ts";
 import { say, sayError } from "../terminal.ts";
-import { printable, shellCommand } from "../text.ts";
+import { printable, shellCommand, told } from "../text.ts";
 import { watchJob } from "../watch-job.ts";
 
 interface RunFlags extends SettingsFlags {
@@ -124,7 +124,7 @@ async function submit(berth: Berth, settings: JobSettings, run: StoredRun): Prom
   storeRun(job_id, run);
   if (warning !== undefined && run.pull.length === 0) say(`note: ${printable(warning)}`);
   const job = await berth.jobs.get(job_id);
-  say(`Submitted ${calledJob(job)}: ${machineOf(job)} for ${job.duration_hours} h.`);
+  say(told`Submitted ${calledJob(job)}: ${machineOf(job)} for ${job.duration_hours} h.`);
   return job;
 }
 
@@ -165,7 +165,7 @@ async function afterFailure({ berth, job, run, isStarted }: ActiveRun): Promise<
 /** The connection was away at the end of the command, or the job was ended. */
 function endedBefore(job: Job): number {
   const reason = job.status_reason === null ? "" : `: ${printable(job.status_reason)}`;
-  say(`${calledJob(job)} is ${job.status}${reason}. See what it printed with: berth logs ${jobWord(job)}`);
+  say(told`${calledJob(job)} is ${job.status}${reason}. See what it printed with: berth logs ${jobWord(job)}`);
   forgetRun(job.job_id);
   if (job.exit_code !== null) return job.exit_code;
   sayError("The command's exit code is not known: exit code 255");

@@ -4,7 +4,7 @@ import { findJob } from "../find-job.ts";
 import { calledJob, jobWord, machineOf, statusLine } from "../job-words.ts";
 import { textRows } from "../layout.ts";
 import { outputColumns } from "../terminal.ts";
-import { printable, timeSpan } from "../text.ts";
+import { printable, timeSpan, told } from "../text.ts";
 import { showView, type ViewFlags } from "../view.ts";
 
 /** Prints all that is known of a job. */
@@ -36,7 +36,7 @@ function rowsOf(job: Job): (readonly string[])[] {
   const rows: (readonly string[])[] = [
     ["Job", calledJob(job)],
     ["State", statusLine(job)],
-    ["Machine", `${machineOf(job)} for ${job.duration_hours} h`],
+    ["Machine", told`${machineOf(job)} for ${job.duration_hours} h`],
     ["Disk", job.disk_name ?? "none: files are lost when the job ends"],
   ];
   if (job.expires_at !== null && !isEnded(job.status)) rows.push(["Ends", job.expires_at]);
@@ -55,11 +55,11 @@ function whatItRuns({ image, command, env_names, exit_code, ended_at, gpu_count,
     ["Ended", ended_at],
     ["GPU-hours", gpu_count > 0 ? gpu_hours : null],
   ] as const;
-  return rows.flatMap(([name, value]) => (value === null ? [] : [[name, String(value)]]));
+  return rows.flatMap(([name, value]) => (value === null ? [] : [[name, told`${value}`]]));
 }
 
 function actionRow({ action, status, error, requested_at }: Job["actions"][number]): string[] {
-  return [` ${requested_at}`, action, status, error ?? ""];
+  return [told` ${requested_at}`, action, status, error ?? ""];
 }
 
 /** Returns the day of all entries, which a terminal shows once. Other programs read whole times. */
@@ -78,6 +78,6 @@ function timelineRows({ timeline }: Job, day: string | undefined): string[][] {
     const next = timeline[index + 1];
     const lasted = next ? timeSpan(Date.parse(next.at) - Date.parse(at)) : "";
     const time = day === undefined ? at : at.slice(`${day}T`.length, `${day}T00:00:00`.length);
-    return [` ${time}`, status, lasted, reason ?? ""];
+    return [told` ${time}`, status, lasted, reason ?? ""];
   });
 }

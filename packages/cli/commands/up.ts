@@ -10,7 +10,7 @@ import { updateHosts } from "../ssh-config.ts";
 import { submitJob } from "../submit-job.ts";
 import { type JobSettings, submitRequest } from "../submit-request.ts";
 import { interruptSignal, isInteractive, out, outJson, outWords, say } from "../terminal.ts";
-import { printable } from "../text.ts";
+import { printable, told } from "../text.ts";
 import type { WizardOptions } from "../up-wizard.ts";
 import { detached, watchJob } from "../watch-job.ts";
 import { describeJob } from "./show.ts";
@@ -32,7 +32,7 @@ export async function up(flags: UpFlags, name?: string): Promise<void> {
   const { job_id, warning } = await submitJob(berth, request);
   if (warning !== undefined) say(`note: ${printable(warning)}`);
   const job = await berth.jobs.get(job_id);
-  if (!flags.json) say(`Submitted ${calledJob(job)}: ${machineOf(job)} for ${job.duration_hours} h.`);
+  if (!flags.json) say(told`Submitted ${calledJob(job)}: ${machineOf(job)} for ${job.duration_hours} h.`);
   if (flags.detach) return showStart(job, flags.json);
   if (signal.aborted) throw detached(job);
   const started = await watchJob(berth, job, { until: "active", json: flags.json, signal });
@@ -50,7 +50,7 @@ async function withAnswers(berth: Berth, given: JobSettings, options: WizardOpti
 
 function showStart(job: Job, json: boolean): void {
   if (json) outJson(job);
-  if (!json) out(`${job.job_id}\n`);
+  if (!json) out(told`${job.job_id}\n`);
   say(`Watch it with: berth attach ${jobWord(job)}. End it with: berth end ${jobWord(job)}`);
 }
 
