@@ -1,5 +1,15 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -66,6 +76,52 @@ test("on is idempotent, off leaves the user's own lines, a link stays a link, an
   expect(await run("ssh-config", "off")).toMatchObject({ code: 0, stdout: "" });
   expect(readFileSync(dotfile, "utf8")).toBe(own);
   await run("end", "theirs");
+});
+
+/** Makes `~/.ssh/config` a link to this file. */
+function linkConfig(target: string): string {
+  const config = join(home, ".ssh/config");
+  rmSync(join(home, ".ssh"), { recursive: true, force: true });
+  mkdirSync(join(home, ".ssh"));
+  symlinkSync(target, config);
+  return config;
+}
+
+test("a config that is a link to nowhere stays one, and is not taken for a file", async () => {
+  const config = linkConfig(join(home, "gone"));
+
+  const on = await run("ssh-config", "on");
+
+  expect([on.code, on.stderr]).toEqual([1, expect.stringContaining("~/.ssh/config is a link that leads nowhere")]);
+  expect(on.stderr).toMatch(/^hint: Add this line to it yourself: Include ".*ssh_config"$/m);
+  expect(lstatSync(config).isSymbolicLink()).toBe(true);
+  expect(await run("ssh-config", "off")).toMatchObject({ code: 0 });
+  expect(lstatSync(config).isSymbolicLink()).toBe(true);
+});
+
+test("a config that leads to a file of another user is left alone", async ({ skip }) => {
+  skip(process.getuid?.() !== 0, "only root can give a file to another user");
+  const theirs = join(home, "theirs");
+  writeFileSync(theirs, "Host other\n");
+  chownSync(theirs, 12_345, 12_345);
+  linkConfig(theirs);
+
+  const { code, stderr } = await run("ssh-config", "on");
+
+  expect([code, stderr]).toEqual([1, expect.stringContaining("~/.ssh/config belongs to another user")]);
+  expect([readFileSync(theirs, "utf8"), statSync(theirs).uid]).toEqual(["Host other\n", 12_345]);
+  rmSync(join(home, ".ssh"), { recursive: true });
+});
+
+test("off waits for another berth that writes the entries", async () => {
+  const lock = join(cli.state, "berth/ssh-config.lock");
+  writeFileSync(lock, JSON.stringify({ host: "another machine", pid: 1, start: "1" }));
+
+  const off = cli.start({ env: { HOME: home } }, "ssh-config", "off");
+  await off.says("Waiting for another berth that holds");
+  rmSync(lock);
+
+  expect(await off.ended).toMatchObject({ code: 0 });
 });
 
 test("entries that cannot be written hide neither the start nor the end of a job", async () => {

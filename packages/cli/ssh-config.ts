@@ -1,11 +1,11 @@
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   readFileSync,
   realpathSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
@@ -101,18 +101,20 @@ export function isIncluded(): boolean {
 }
 
 /** Puts one line at the top of the user's own file, unless it is there. */
-export function includeHosts(): void {
-  const path = userFile();
-  if (!isIncluded()) replaceFile(path, `${includeLine()}\n${readText(path)}`);
+export function includeHosts(): Promise<void> {
+  return withLock("ssh-config", async () => {
+    if (!isIncluded()) replaceFile(`${includeLine()}\n${readText(userFile())}`);
+  });
 }
 
 /** Takes the line out of the user's own file, and removes ours. */
-export function removeHosts(): void {
-  const line = includeLine();
-  const path = userFile();
-  const lines = readText(path).split("\n");
-  if (lines.includes(line)) replaceFile(path, lines.filter((text) => text !== line).join("\n"));
-  for (const file of [ownFile(), entriesFile()]) rmSync(file, { force: true });
+export function removeHosts(): Promise<void> {
+  return withLock("ssh-config", async () => {
+    const line = includeLine();
+    const lines = readText(userFile()).split("\n");
+    if (lines.includes(line)) replaceFile(lines.filter((text) => text !== line).join("\n"));
+    for (const file of [ownFile(), entriesFile()]) rmSync(file, { force: true });
+  });
 }
 
 /** Returns the hosts among these that the user's own file names too. */
@@ -136,16 +138,25 @@ function userFile(): string {
   return existsSync(path) ? realpathSync(path) : path;
 }
 
-function replaceFile(path: string, text: string): void {
-  const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0o600;
+/** Replaces the user's own file. Throws if it is a link that leads nowhere, or belongs to another user. */
+function replaceFile(text: string): void {
+  const path = userFile();
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found?.isSymbolicLink()) throw refused("is a link that leads nowhere");
+  if (found && found.uid !== process.getuid?.()) throw refused("belongs to another user");
   const draft = `${path}.berth-${process.pid}`;
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   try {
-    writeFileSync(draft, text, { mode: mode & 0o777, flush: true });
+    writeFileSync(draft, text, { mode: (found?.mode ?? 0o600) & 0o777, flush: true });
     renameSync(draft, path);
   } finally {
     rmSync(draft, { force: true });
   }
+}
+
+function refused(reason: string): CliError {
+  const hint = `Add this line to it yourself: ${includeLine()}`;
+  return new CliError(`~/.ssh/config ${reason}, so berth does not change it`, exitCodes.failed, hint);
 }
 
 function readText(path: string): string {

@@ -39,7 +39,7 @@ async function openJob(editor: Editor, { print, ...flags }: EditorFlags, word: s
   const job = await findJob(berth, word);
   const path = await workspacePath(await sshTarget(berth, job.job_id, signal, flags), signal);
   const host = hostAmong(await writeHosts(berth, signal), job);
-  includeHosts();
+  await includeHosts();
   const link = editorLink(editor, host, path);
   if (print) return out(`${link}\n`);
   const exitCode = await runEditor(editor, ["--remote", `ssh-remote+${host}`, path], signal);

@@ -5,7 +5,7 @@ import { interruptSignal, out, say } from "../terminal.ts";
 /** Makes ssh and editors know the active jobs as `berth-NAME`. A second call rewrites the entries. */
 export async function turnOn(): Promise<void> {
   const jobs = await writeHosts(await connect(), interruptSignal());
-  includeHosts();
+  await includeHosts();
   for (const host of ownHosts(jobs))
     say(`note: ~/.ssh/config has a Host ${host} too. The entry of the job comes first.`);
   if (jobs.length === 0) say("You have no active jobs. berth up adds entries, and berth end removes them.");
@@ -13,7 +13,7 @@ export async function turnOn(): Promise<void> {
 }
 
 /** Takes the entries and the line in ~/.ssh/config away. */
-export function turnOff(): void {
-  removeHosts();
+export async function turnOff(): Promise<void> {
+  await removeHosts();
   say("ssh knows no jobs any more.");
 }
