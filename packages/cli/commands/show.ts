@@ -64,7 +64,7 @@ function actionRow({ action, status, error, requested_at }: Job["actions"][numbe
 
 /** Returns the day of all entries, which a terminal shows once. Other programs read whole times. */
 function commonDay({ timeline }: Job): string | undefined {
-  const days = new Set(timeline.map(({ at }) => at.slice(0, "2026-01-01".length)));
+  const days = new Set(timeline.map(({ at }) => told`${at}`.slice(0, "2026-01-01".length)));
   return process.stdout.isTTY && days.size === 1 ? [...days][0] : undefined;
 }
 
