@@ -4,6 +4,7 @@ import { backup } from "./bench/backup.ts";
 import { bigPlan } from "./bench/big-plan.ts";
 import { bundles } from "./bench/bundles.ts";
 import { calls } from "./bench/calls.ts";
+import { commandLine } from "./bench/command-line.ts";
 import { disks } from "./bench/disks.ts";
 import { ended } from "./bench/ended.ts";
 import { estimate } from "./bench/estimate.ts";
@@ -62,6 +63,7 @@ const measures: readonly Measure[] = [
     workspaces,
     population,
     kubernetes,
+    commandLine,
   ],
 ];
 

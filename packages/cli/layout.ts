@@ -6,14 +6,16 @@ export function columnsOf(text: string): number {
   return measure(text).width;
 }
 
-const characters = new Intl.Segmenter("en", { granularity: "grapheme" });
+/** Its data takes some 20 ms to load, which only a line that may be too long is worth. */
+let segmenter: Intl.Segmenter | undefined;
 
 /** Cuts a line, and marks that it was cut. No character is split. */
 export function cut(line: string, columns: number): string {
-  if (columns === Number.POSITIVE_INFINITY) return line;
+  if (columnsOf(line) <= columns) return line;
+  segmenter ??= new Intl.Segmenter("en", { granularity: "grapheme" });
   let width = 0;
   let end = 0;
-  for (const { segment, index } of characters.segment(line)) {
+  for (const { segment, index } of segmenter.segment(line)) {
     width += columnsOf(segment);
     if (width > columns) return `${line.slice(0, end)}…`;
     // One column is left for the mark.

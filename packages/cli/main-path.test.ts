@@ -115,7 +115,7 @@ test("what the command line keeps is for its owner alone, and no draft is left",
   expect(statSync(directory).mode & 0o777).toBe(0o700);
   const modes = files.filter((file) => statSync(file).isFile()).map((file) => [file, statSync(file).mode & 0o777]);
   expect(modes.filter(([, mode]) => mode !== 0o600)).toEqual([]);
-  expect(files.filter((file) => /\.(lock|guard|[0-9a-f]{16})$/.test(file))).toEqual([]);
+  expect(files.filter((file) => /\.(lock|guard|[0-9a-f-]{36})$/.test(file))).toEqual([]);
 });
 
 test("two logins at once leave one whole file, and both keys work", async () => {

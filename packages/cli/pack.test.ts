@@ -1,8 +1,8 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openServer } from "../sdk/server-fixture.ts";
 import { packCli } from "./build.ts";
@@ -54,9 +54,32 @@ test("the packed command line loads its AWS chunks for a login", async () => {
   expect(code).toBe(4);
 });
 
-test("what every command loads stays below 300 kB", () => {
-  const { size } = statSync(join(out, "berth.mjs"));
+/** Returns a file and all files that it imports before it runs. */
+function startFiles(path: string, found = new Set<string>()): Set<string> {
+  if (found.has(path)) return found;
+  found.add(path);
+  const imports = readFileSync(path, "utf8").matchAll(/(?:from|import)"(\.[^"]+)"/g);
+  for (const [, name = ""] of imports) startFiles(join(dirname(path), name), found);
+  return found;
+}
 
-  expect(size).toBeLessThan(300_000);
-  expect(readdirSync(join(out, "chunks")).length).toBeGreaterThan(5);
+test("what every command loads stays below 300 kB, in five files at most", () => {
+  const files = [...startFiles(program())];
+
+  expect(files.reduce((sum, file) => sum + statSync(file).size, 0)).toBeLessThan(300_000);
+  expect(files.length).toBeLessThanOrEqual(5);
+  expect(readdirSync(join(out, "chunks")).length).toBeGreaterThan(files.length + 5);
+});
+
+test("a start loads neither readline nor node:crypto", () => {
+  const line = `process.argv.splice(1, 0, ${JSON.stringify(program())}, "--version");
+    await import(${JSON.stringify(program())});
+    process.stderr.write(process.moduleLoadList.join("\\n"));`;
+  const words = ["--input-type=module", "-e", line];
+
+  const { stdout, stderr } = spawnSync(process.execPath, words, { env: environment(), encoding: "utf8" });
+
+  expect(stdout).toBe(`berth ${version}\n`);
+  expect(stderr.split("\n")).not.toContain("NativeModule readline");
+  expect(stderr.split("\n")).not.toContain("NativeModule crypto");
 });

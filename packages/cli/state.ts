@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import {
   chmodSync,
   existsSync,
@@ -72,7 +71,8 @@ function readIfThere(path: string): string {
 
 /** Replaces a file in one step, readable by its owner alone. */
 export function writePrivate(path: string, text: string): void {
-  const draft = `${path}.${randomBytes(8).toString("hex")}`;
+  // The global does not load all of node:crypto.
+  const draft = `${path}.${crypto.randomUUID()}`;
   inWords(path, "written", () => {
     makePrivateDirectory(dirname(path));
     try {

@@ -2,7 +2,7 @@ import { exitCodes, QuietExit } from "./failure.ts";
 import { wrapWords } from "./layout.ts";
 import { jsonText, printable, timeSpan } from "./text.ts";
 
-const { stdout, stderr, stdin, env } = process;
+const { stdout, stderr, env } = process;
 
 /** Data, for people and programs. */
 export function out(text: string): void {
@@ -36,7 +36,7 @@ export function wrapped(text: string): string {
 
 /** Reports whether questions may be asked. */
 export function isInteractive(): boolean {
-  return Boolean(stdin.isTTY && stderr.isTTY);
+  return Boolean(stderr.isTTY && process.stdin.isTTY);
 }
 
 /** Reports whether a line of the terminal may be rewritten. */
@@ -89,7 +89,7 @@ export async function confirm(question: string): Promise<boolean> {
 /** Asks for a line. Ctrl-C ends the command, Ctrl-D is an empty line. */
 export async function ask(question: string): Promise<string> {
   const { createInterface } = await import("node:readline");
-  const lines = createInterface({ input: stdin, output: stderr });
+  const lines = createInterface({ input: process.stdin, output: stderr });
   const answer = new Promise<string>((resolve, reject) => {
     lines.once("SIGINT", () => {
       stderr.write("\n");
@@ -104,6 +104,6 @@ export async function ask(question: string): Promise<string> {
 /** Reads all of standard input. */
 export async function readInput(): Promise<string> {
   let text = "";
-  for await (const part of stdin) text += String(part);
+  for await (const part of process.stdin) text += String(part);
   return text;
 }

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "vitest";
 import { Berth, WaitTimeoutError } from "./index.ts";
 import { openServer, type ServerFixture } from "./server-fixture.ts";
+import { countWaitRequests } from "./wait-requests-fixture.ts";
 
 let server: ServerFixture | undefined;
 afterEach(() => server?.close());
@@ -79,4 +80,12 @@ test("an action that failed is an error with the server's reason", async () => {
   const act = new Berth({ url: server.url }).jobs.act("9e41", { action: "add_user", public_key: "ssh-ed25519 AAAA" });
 
   await expect(act).rejects.toMatchObject({ code: "action_failed", message: "GitHub could not be asked" });
+});
+
+test("ten minutes in a queue that moves once a minute take at most 80 requests, and at least 70 % of them are 304", async () => {
+  const { requests, notModified, changes } = await countWaitRequests({ minutes: 10 });
+
+  expect(changes).toBe(11);
+  expect(requests).toBeLessThanOrEqual(80);
+  expect(notModified / requests).toBeGreaterThanOrEqual(0.7);
 });

@@ -17,8 +17,16 @@ const firstDelayMs = 1000;
 const longestDelayMs = 15_000;
 const outageMs = 10 * 60_000;
 
-/** Polls after 1 s at first. The delay doubles up to 15 s, and is 1 s again after each change. */
-export async function waitForJob(jobs: Jobs, id: string, options: WaitOptions): Promise<Job> {
+/**
+ * Polls after 1 s at first. The delay doubles up to 15 s, and is 1 s again after each change. `pause` takes the place of
+ * the clock when requests are counted.
+ */
+export async function waitForJob(
+  jobs: Pick<Jobs, "getIfChanged">,
+  id: string,
+  options: WaitOptions,
+  pause = sleep,
+): Promise<Job> {
   const { until, onChange, signal, timeoutMs = Number.POSITIVE_INFINITY } = options;
   const deadline = performance.now() + timeoutMs;
   const read = jobReader(jobs, id, options);
@@ -33,12 +41,16 @@ export async function waitForJob(jobs: Jobs, id: string, options: WaitOptions): 
     if (job && (isEnded(job.status) || (until === "active" && job.status === "active"))) return job;
     const leftMs = deadline - performance.now();
     if (leftMs <= 0) throw errorFor(`Job ${id} is not ${until} in time`, { status: 0, code: "timeout" });
-    await sleep(Math.min(leftMs, delayMs * (0.9 + Math.random() / 5)), signal);
+    await pause(Math.min(leftMs, delayMs * (0.9 + Math.random() / 5)), signal);
   }
 }
 
 /** Returns a function that reads the job, from memory after a 304, and undefined while the server is away. */
-function jobReader(jobs: Jobs, id: string, { signal, onOutage }: WaitOptions): () => Promise<Job | undefined> {
+function jobReader(
+  jobs: Pick<Jobs, "getIfChanged">,
+  id: string,
+  { signal, onOutage }: WaitOptions,
+): () => Promise<Job | undefined> {
   let job: Job | undefined;
   let etag: string | undefined;
   let answeredAt = performance.now();

@@ -72,7 +72,7 @@ export const cliBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "../cli/terminal.ts",
-        find: "return Boolean(stdin.isTTY && stderr.isTTY);",
+        find: "return Boolean(stderr.isTTY && process.stdin.isTTY);",
         replace: "return true;",
       },
     ],
