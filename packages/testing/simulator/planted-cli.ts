@@ -12,8 +12,8 @@ export const cliBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "../cli/watch-job.ts",
-        find: "    line.end();\n    throw options.onAbort",
-        replace: "    await berth.jobs.cancel(job.job_id);\n    line.end();\n    throw options.onAbort",
+        find: "    throw options.onAbort ?",
+        replace: "    await berth.jobs.cancel(job.job_id);\n    throw options.onAbort ?",
       },
     ],
   },
