@@ -86,6 +86,7 @@ async function planVerified(
     for (const key of unreadable) unread.add(key);
     const corrections = correctionsOf(checked, verified, sources.ledger.type);
     if (isLast || corrections.size === 0) {
+      if (chosen.size === 0) return { input, planned, unread, grants: [] };
       const itemOf = itemsByNode(sources.ledger, now);
       const grants = waiting.flatMap((one) =>
         corrections.has(one) ? [] : grantOf(ctx, one, verified.get(one.key), chosen.get(one.uid), itemOf, now),

@@ -79,9 +79,9 @@ export function drawShare({ counts, atLeast }: Odds, drawn: number, spent = 0): 
   if (first < STEPS && rest < weight) return (first + 1 - part + (rest / weight) * part) / STEPS;
   // The step in which the draw lies is the last one that at least so many runs reach.
   const reaching = longer - (rest - weight);
+  if ((atLeast[STEPS] ?? 0) >= reaching) return 1;
   let step = first + 1;
-  while (step < STEPS && (atLeast[step + 1] ?? 0) >= reaching) step += 1;
-  if (step >= STEPS) return 1;
+  while ((atLeast[step + 1] ?? 0) >= reaching) step += 1;
   return (step + ((atLeast[step] ?? 0) - reaching) / (counts[step] ?? 1)) / STEPS;
 }
 

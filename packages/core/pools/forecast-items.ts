@@ -10,7 +10,7 @@ import { type Forecast, forecast } from "./forecast.ts";
 import { freeUnits } from "./free-units.ts";
 import { type Move, movesOf } from "./moves.ts";
 import { type Standing, standingOf } from "./one-more.ts";
-import { allNodes, type Plan, type PlanInput } from "./plan.ts";
+import { type AllNodes, allNodes, type Plan, type PlanInput } from "./plan.ts";
 import { entriesOf, isStanding, nonePasses, type Passing, promisesOf } from "./stored-forecast.ts";
 
 /** What a plan hands over, as it came, once the ledger is written. */
@@ -57,7 +57,9 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
   const since = before && number(before.at) ? before.at : null;
   const arrivals = addArrivals(readArrivals(before?.arrivals), cameSince(since, outset, forecasted));
   const durations = await outset.durations();
-  const found = withReserved(forecast({ plan, durations, arrivals, seed: outset.number, clock: ctx.clock }), planned);
+  const nodes = allNodes(plan);
+  const made = forecast({ plan, nodes, durations, arrivals, seed: outset.number, clock: ctx.clock });
+  const found = withReserved(made, planned);
   const kept = planned.places.filter(() => !isClosed(plan)).map(({ uid }) => uid);
   const entries = entriesFor(found, { promised, factor, kept, moves: movesOf(plan, planned.places) });
   const byKey = new Map(items.map(({ pk }) => [pk, [] as (readonly [string, Entry])[]]));
@@ -70,7 +72,7 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
   const base = { sk: "-", writers: [], kind: "forecast", at: now, later: rounded(found.later) };
   const written = [...byKey].map(([pk, ofDigit]) => ({ ...base, pk, entries: Object.fromEntries(ofDigit) }));
   const standing = headFirst(standingOf(plan, planned, found, factor), plan.head);
-  const passing = passingOf(plan, planned, found);
+  const passing = passingOf(plan, nodes, planned, found);
   const whole = { ...base, ...forecastKey(type, null), standing, passing, arrivals: toStored(arrivals) };
   const apart = { ...base, ...forecastStartsKey(type), starts: known.starts };
   // Without a condition: a forecast decides nothing, and the next one is 10 s away.
@@ -115,10 +117,9 @@ function hasChanged({ standing, at }: Item, { plan, planned, started, isPartial 
 }
 
 /** Machines that are still to be made are room for nobody now. */
-function passingOf(plan: PlanInput, { places }: Plan, { room }: Forecast): Passing {
+function passingOf(plan: PlanInput, { nodes }: AllNodes, { places }: Plan, { room }: Forecast): Passing {
   const until = places.find(({ uid }) => uid === plan.head)?.startsAt ?? null;
   if (until === null || plan.closed) return nonePasses;
-  const { nodes } = allNodes(plan);
   const free = freeUnits(nodes.filter(({ name }) => name !== null));
   const fits = room.filter((need) => free.find(need)).map(({ machines, units, zone }) => ({ machines, units, zone }));
   return { until, fits };

@@ -24,10 +24,10 @@ const HALF_LIFE_MS = 24 * HOUR_MS;
 
 export function waitingOwners(pool: ForecastPool, begin: number): WaitingOwners {
   const { waiters, lines, needs } = pool;
-  const units = [...pool.units];
+  const units = Float64Array.from(pool.units);
   // All of it fades alike, so instead of that what is added later weighs more.
-  const used = [...pool.used];
-  const left = lines.map((ofOwner) => ofOwner.reduce((sum, line) => sum + line.waiters.length, 0));
+  const used = Float64Array.from(pool.used);
+  const left = Int32Array.from(lines, (ofOwner) => ofOwner.reduce((sum, line) => sum + line.waiters.length, 0));
   const wanting = needs.map(() => 0);
   for (const { need } of waiters) wanting[need] = (wanting[need] ?? 0) + 1;
   const isStarted = new Uint8Array(waiters.length);
@@ -57,14 +57,16 @@ export function waitingOwners(pool: ForecastPool, begin: number): WaitingOwners 
 
   return {
     next(limits, now) {
-      let [best, bestOwner] = [-1, -1];
+      let best = -1;
+      let bestOwner = -1;
       for (let owner = 0; owner < lines.length; owner++) {
         if (!left[owner]) continue;
         const order = best < 0 ? -1 : compare(owner, bestOwner);
         if (order > 0) continue;
         const first = firstOf(lines[owner] ?? [], limits, now);
         if (first === Infinity || (order === 0 && first > best)) continue;
-        [best, bestOwner] = [first, owner];
+        best = first;
+        bestOwner = owner;
       }
       return best;
     },

@@ -4,8 +4,8 @@ import { type ExpectedEnds, expectedEnds } from "./expected-ends.ts";
 import { byAge } from "./fair-order.ts";
 import { type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-units.ts";
 import { endOf, goneAt } from "./future.ts";
-import { allNodes, canEverFit, type Occupied, type PlanInput } from "./plan.ts";
-import { unitsByOwner } from "./units-by-owner.ts";
+import { type AllNodes, allNodes, canEverFit, type Occupied, type PlanInput } from "./plan.ts";
+import { ownersOf } from "./units-by-owner.ts";
 
 /** Capacity in use as a run starts with it, each list by occupant: each run goes through a hundred thousand of them. */
 export interface Occupants {
@@ -60,15 +60,16 @@ export interface Line {
   readonly index: number;
 }
 
-export function poolOf(input: PlanInput): ForecastPool {
-  const { nodes, unpinned } = allNodes(input);
+export function poolOf(input: PlanInput, { nodes, unpinned }: AllNodes = allNodes(input)): ForecastPool {
+  const { names, numbers, units } = ownersOf(input.occupied);
   const owners = numbering<string>();
+  for (const name of names) owners.numberOf(name, name);
   const free = freeUnits(nodes);
   const ends = expectedEnds(
     nodes.map(({ zone }) => zone),
     free,
   );
-  const occupants = occupantsOf(input, { nodes, unpinned, ends, ownerOf: (owner) => owners.numberOf(owner, owner) });
+  const occupants = occupantsOf(input, { nodes, unpinned, ends, owners: numbers });
   const needs = numbering<Need>();
   const canFit = new Map<number, boolean>();
   const waiters = [...input.waiting].sort(byAge).flatMap((entry): Waiter[] => {
@@ -80,7 +81,6 @@ export function poolOf(input: PlanInput): ForecastPool {
     const owner = owners.numberOf(entry.owner, entry.owner);
     return [{ uid: entry.uid, owner, need: number, wantedMs: entry.size.wantedMs }];
   });
-  const units = unitsByOwner(input.occupied);
   return {
     owners: owners.all,
     needs: needs.all,
@@ -137,18 +137,17 @@ function occupantsOf(
     readonly nodes: readonly FreeNode[];
     readonly unpinned: ReadonlyMap<Share, number>;
     readonly ends: ExpectedEnds;
-    ownerOf(name: string): number;
+    readonly owners: Int32Array;
   },
 ): Occupants {
   const indexes = new Map(known.nodes.map(({ name }, index) => [name, index]));
   const count = input.occupied.length;
-  const [owners, shares] = [new Int32Array(count), new Int32Array(count + 1)];
+  const shares = new Int32Array(count + 1);
   const [at, wantedMs] = [new Float64Array(count), new Float64Array(count)];
   const endsAt = new Float64Array(count).fill(Infinity);
   let added = 0;
   for (let index = 0; index < count; index++) {
     const one = input.occupied[index] as Occupied;
-    owners[index] = known.ownerOf(one.owner);
     [at[index], wantedMs[index], shares[index]] = [one.at, one.size.wantedMs, added];
     const ends = endOf(one, input);
     for (const share of one.shares) {
@@ -160,7 +159,7 @@ function occupantsOf(
     }
   }
   shares[count] = added;
-  return { owners, at, wantedMs, endsAt, shares };
+  return { owners: known.owners, at, wantedMs, endsAt, shares };
 }
 
 function readyAtOf(

@@ -6,12 +6,14 @@ import { type ForecastPool, poolOf, withArrivals } from "./forecast-pool.ts";
 import { type Run, type RunOptions, runForward } from "./forecast-run.ts";
 import type { Need } from "./free-units.ts";
 import { type Gap, gapsOf } from "./gaps.ts";
-import type { PlanInput } from "./plan.ts";
+import type { AllNodes, PlanInput } from "./plan.ts";
 import { expectedOf } from "./rank.ts";
 
 export interface ForecastInput {
   /** The input that `plan` gets. */
   readonly plan: PlanInput;
+  /** The answer of `allNodes` for it, where the caller has it. */
+  readonly nodes?: AllNodes;
   readonly durations: Durations;
   /** Who came lately: in each run others like them come, as many. */
   readonly arrivals?: Arrivals;
@@ -69,7 +71,7 @@ export function forecast(input: ForecastInput): Forecast {
   const { plan, clock, budgetMs = BUDGET_MS, runs = RUNS } = input;
   if (plan.closed) return { at: plan.now, waiting: [], room: [], later: plan.now };
   const begun = clock.monotonic();
-  const pool = poolOf(plan);
+  const pool = poolOf(plan, input.nodes);
   const isOverAt = (part: number) => () => clock.monotonic() > begun + budgetMs * part;
   const runOf = (run: number, arrivals: Arrivals, rest: Pick<RunOptions, "asked" | "isOver" | "leastEnds">) => {
     const coming = drawArrivals(arrivals, plan.now, drawnFrom(input.seed, MOST_RUNS + run));

@@ -2,6 +2,7 @@ import type { Context } from "../context.ts";
 import type { Environment, Size } from "../environments/record/record.ts";
 import { instanceTypeOfPool } from "../fleet.ts";
 import { keyOfText, keyText, makeableKey, nodeIdentity, nodeKey, nodeNameOf, nodePartitions } from "../keys.ts";
+import type { Share } from "../ports/compute.ts";
 import type { Item, Key } from "../ports/table.ts";
 import { Conflict } from "../problem.ts";
 import { type Read, readEach } from "../readable.ts";
@@ -107,18 +108,26 @@ function emptyMakeable(type: string): MakeableLedger {
 }
 
 /** Returns how the entries of one item are read. A large pool has a hundred thousand entries: they share what they can. */
-function readerOf({ type }: LedgerItem, itemKey: string) {
+function readerOf(item: LedgerItem, itemKey: string) {
+  const { type } = item;
   const own = [itemKey];
-  const node = nodeNameOf(itemKey);
+  // Plans look machines up by this name, which is faster with the very same text.
+  const node = item.kind === "node" ? item.name : null;
   const { name: instanceType, gpus } = instanceTypeOfPool(type);
   let last: Size | undefined;
+  let lastShares: readonly Share[] | undefined;
   const sizeOf = ({ machines, units, wantedMs }: Entry): Size => {
     if (last?.machines === machines && last.units === units && last.wantedMs === wantedMs) return last;
     last = { pool: type, instanceType, machines, units, gpus: gpus > 0 ? machines * units : 0, wantedMs };
     return last;
   };
-  const sharesOf = ({ items, units }: Entry) =>
-    items?.map((item) => ({ node: nodeNameOf(item), units })) ?? [{ node, units }];
+  const sharesOf = ({ items, units }: Entry): readonly Share[] => {
+    if (items) return items.map((key) => ({ node: nodeNameOf(key), units }));
+    // A plan tells shares of machines still to be made apart (plan.ts, `allNodes`).
+    if (node === null) return [{ node, units }];
+    if (lastShares?.[0]?.units !== units) lastShares = [{ node, units }];
+    return lastShares;
+  };
   return {
     grantIn(entry: Entry): Grant {
       const { grant: id, key, uid, run, owner, items = own, at, unreadableSince } = entry;

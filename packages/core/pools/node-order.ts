@@ -50,6 +50,7 @@ export function nodeOrder(nodes: readonly number[], isBefore: (a: number, b: num
       while (found.length < count && open.length > 0) {
         const next = open.reduce((a, b) => (isBefore(heap[b] ?? 0, heap[a] ?? 0) ? b : a));
         found.push(heap[next] ?? 0);
+        if (found.length === count) return found;
         const below = [2 * next + 1, 2 * next + 2].filter((place) => place < heap.length);
         open.splice(open.indexOf(next), 1, ...below);
       }

@@ -67,9 +67,9 @@ const node: Table<PoolNode> = {
   saidAt: optional(number),
 };
 
+const namesAll = ({ machines, items }: Entry) => (items?.length ?? 1) === machines;
 const allNamed: Agreements<LedgerItem> = {
-  "an entry does not name all its machines": ({ granted, held }) =>
-    [...granted, ...held].every(({ machines, items }) => (items?.length ?? 1) === machines),
+  "an entry does not name all its machines": ({ granted, held }) => granted.every(namesAll) && held.every(namesAll),
 };
 
 /** The ledger item of a node. Throws `Unreadable` for anything that this version did not write. */

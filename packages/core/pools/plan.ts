@@ -197,14 +197,17 @@ function triedBefore(tried: Map<string, Tried>, need: Need, canFit: () => boolea
   return known;
 }
 
-/**
- * Existing nodes less what is occupied, then those still to be made less what was granted on them unpinned, and on which
- * of those each unpinned share is counted.
- */
-export function allNodes(input: Pick<PlanInput, "nodes" | "occupied" | "makeable" | "makeableZone" | "unitsPerNode">): {
-  nodes: FreeNode[];
-  unpinned: Map<Share, number>;
-} {
+export interface AllNodes {
+  /** Existing nodes less what is occupied, then those still to be made less what was granted on them unpinned. */
+  readonly nodes: readonly FreeNode[];
+  /** The node on which each unpinned share is counted. */
+  readonly unpinned: Map<Share, number>;
+}
+
+/** Returns what is free on each node, before any grant of this plan. */
+export function allNodes(
+  input: Pick<PlanInput, "nodes" | "occupied" | "makeable" | "makeableZone" | "unitsPerNode">,
+): AllNodes {
   const indexes = new Map(input.nodes.map(({ name }, index) => [name, index]));
   const used = new Int32Array(input.nodes.length);
   const open: Share[] = [];

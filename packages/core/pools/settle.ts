@@ -2,6 +2,7 @@ import { type Environment, isWaiting, keyOf } from "../environments/record/recor
 import { isSwept } from "../hidden.ts";
 import { keyText } from "../keys.ts";
 import { sendLook } from "../look.ts";
+import { sameData } from "../same-data.ts";
 import type { PlannerContext } from "../worker.ts";
 import { onTheirMachines, withoutLeftovers } from "./moved-holdings.ts";
 import { readNamed } from "./named.ts";
@@ -84,14 +85,14 @@ export async function settleLedger(
     return !read.has(grant.key) || mayStillTake(grant, known.get(grant.key)) ? [readAgain(grant)] : [];
   });
   const taken = before.granted.flatMap((grant) => holding(grant, known.get(grant.key)));
-  // Most holdings were not compared. They stay the same objects, which later steps skip.
+  // Most holdings stay the same objects, which later steps skip.
   const kept: Holding[] = [];
   const compared: Holding[] = [];
   for (const old of before.held) {
     if (read.has(old.key)) compared.push(old);
     if (!read.has(old.key)) kept.push(old);
     else if (unreadable.has(old.key)) kept.push(unreadableSince(old, now));
-    else kept.push(...holding(old, known.get(old.key)));
+    else kept.push(...stillHeld(old, known.get(old.key)));
   }
   const held = onTheirMachines(ctx, before, [...kept, ...taken], known);
   const nodes = withoutLeftovers(afterWithdrawals(before, compared, known), held, before);
@@ -202,6 +203,14 @@ function holding(entry: Grant, record: Environment | undefined): Holding[] {
   if (!record || !holds(record, { uid: entry.uid, grant: entry.id })) return [];
   const { unreadableSince: _, ...rest } = entry;
   return [{ ...rest, size: record.size, phase: phaseOf(record), endsAt: record.times.endsAt }];
+}
+
+/** Returns the holding as its record says it, and the same object where the record says nothing new. */
+function stillHeld(old: Holding, record: Environment | undefined): Holding[] {
+  const [held] = holding(old, record);
+  if (!held) return [];
+  const isSame = old.phase === held.phase && old.endsAt === held.endsAt && old.unreadableSince === undefined;
+  return [isSame && sameData(old.size, held.size) ? old : held];
 }
 
 /** Nodes, by uid, that were given back while they did not answer: not ready, until a listing shows them ready. */

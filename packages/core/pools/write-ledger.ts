@@ -107,6 +107,7 @@ function changesInOrder(before: readonly Grant[], after: readonly Grant[]): Chan
  */
 function changedItems(before: Ledger, after: Ledger, changes: Changes): ReadonlyMap<string, LedgerItem> {
   const touched = new Set([...before.torn, ...itemsIn(changes)]);
+  if (touched.size === 0 && after.nodes === before.nodes && after.makeable === before.makeable) return new Map();
   const same = new Set<LedgerItem>([...before.nodes, before.makeable]);
   const isTouched = (item: LedgerItem) => !same.has(item) || (touched.size > 0 && touched.has(keyText(item)));
   const others = [...after.nodes, after.makeable].filter(isTouched);
