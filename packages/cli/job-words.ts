@@ -36,7 +36,9 @@ export function calledJob(job: JobSummary): string {
   return `${printable(job.name)} (${shortId(job)})`;
 }
 
+export type NamedJob = Pick<JobSummary, "job_id" | "name">;
+
 /** Returns the word that commands about this job take. */
-export function jobWord(job: JobSummary): string {
+export function jobWord(job: NamedJob): string {
   return /^[A-Za-z0-9][\w.-]*$/.test(job.name) ? job.name : shortId(job);
 }

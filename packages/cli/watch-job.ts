@@ -3,7 +3,7 @@ import { isEnded } from "../sdk/job-state.ts";
 import type { Job } from "../sdk/jobs.ts";
 import { exitCodes, QuietExit } from "./failure.ts";
 import { forgetJob } from "./job-entries.ts";
-import { jobWord, statusLine } from "./job-words.ts";
+import { jobWord, type NamedJob, statusLine } from "./job-words.ts";
 import { columnsOf, wrapWords } from "./layout.ts";
 import { canRewriteLine, outJson, say, startLine } from "./terminal.ts";
 
@@ -36,16 +36,17 @@ export async function watchJob(berth: Berth, job: Job, options: WatchOptions): P
     return latest;
   } catch (error) {
     if (!signal.aborted) throw error;
-    if (!line.end()) startLine();
-    throw options.onAbort ? options.onAbort() : detached(job);
+    const isEndedLine = line.end();
+    throw options.onAbort ? options.onAbort() : detached(job, isEndedLine);
   } finally {
     line.end();
   }
 }
 
 /** Says how to come back to a job that goes on, and how to end it. */
-export function detached(job: Job): QuietExit {
+export function detached(job: NamedJob, isAtStart = false): QuietExit {
   const word = jobWord(job);
+  if (!isAtStart) startLine();
   say(`Detached. The job goes on. Come back with: berth attach ${word}. End it with: berth end ${word}`);
   return new QuietExit(exitCodes.detached);
 }

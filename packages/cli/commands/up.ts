@@ -5,9 +5,9 @@ import { connect } from "../connect.ts";
 import { exitCodes, QuietExit } from "../failure.ts";
 import { gatherSettings, type SettingsFlags } from "../gather-settings.ts";
 import { planLines } from "../job-plan.ts";
-import { calledJob, jobWord, machineOf } from "../job-words.ts";
+import { calledJob, jobWord, machineOf, type NamedJob } from "../job-words.ts";
 import { updateHosts } from "../ssh-config.ts";
-import { submitJob } from "../submit-job.ts";
+import { beforeSubmit, submitJob } from "../submit-job.ts";
 import { type JobSettings, submitRequest } from "../submit-request.ts";
 import { interruptSignal, isInteractive, out, outJson, outWords, say } from "../terminal.ts";
 import { printable, told } from "../text.ts";
@@ -24,21 +24,39 @@ interface UpFlags extends SettingsFlags {
 /** Submits a job and waits until it is active. */
 export async function up(flags: UpFlags, name?: string): Promise<void> {
   const given = await gatherSettings(flags, name);
-  const berth = await connect();
   const signal = interruptSignal();
+  const berth = await beforeSubmit(signal, connectWithKey);
   const request = submitRequest(await withAnswers(berth, given, { signal, isDryRun: flags.dryRun }));
-  if (flags.dryRun) return estimate(berth, request, flags.json);
-  // Ctrl-C now would leave it open whether there is a job, so the answer is waited for.
-  const { job_id, warning } = await submitJob(berth, request);
+  if (flags.dryRun) return beforeSubmit(signal, () => estimate(berth, request, flags.json));
+  const { job_id, warning } = await submitJob(berth, request, signal);
   if (warning !== undefined) say(`note: ${printable(warning)}`);
-  const job = await berth.jobs.get(job_id);
+  const job = await untilDetached(signal, { job_id, name: request.name ?? "" }, () =>
+    berth.jobs.get(job_id, { signal }),
+  );
   if (!flags.json) say(told`Submitted ${calledJob(job)}: ${machineOf(job)} for ${job.duration_hours} h.`);
   if (flags.detach) return showStart(job, flags.json);
-  if (signal.aborted) throw detached(job);
   const started = await watchJob(berth, job, { until: "active", json: flags.json, signal });
-  if (started.status === "active") await updateHosts(berth, signal);
+  if (started.status === "active") await untilDetached(signal, job, () => updateHosts(berth, signal));
   if (!flags.json) out(describeJob(started));
   if (isEnded(started.status) && started.status !== "completed") throw new QuietExit(exitCodes.failed);
+}
+
+/** A login takes place here, so that an interrupt of it is none of the submit. */
+async function connectWithKey(): Promise<Berth> {
+  const berth = await connect();
+  await berth.key();
+  return berth;
+}
+
+/** Runs a step after the submit. If it fails, the user learns how to come back to the job. */
+async function untilDetached<Value>(signal: AbortSignal, job: NamedJob, run: () => Promise<Value>): Promise<Value> {
+  try {
+    return await run();
+  } catch (error) {
+    if (signal.aborted) throw detached(job);
+    say(`The job was submitted. Come back with: berth attach ${jobWord(job)}. End it with: berth end ${jobWord(job)}`);
+    throw error;
+  }
 }
 
 /** On a terminal, settings without a type are completed by questions. */
