@@ -54,7 +54,7 @@ const commands: readonly Shown[] = [
   { words: ["up", "-t", "cpu", "--disk", "papers"] },
 ];
 const submits: readonly Shown[] = [
-  { words: ["up", "-t", "h100", "-g", "2", "waits"], until: /first\s+in\s+line\s+by\s+then/ },
+  { words: ["up", "-t", "h100", "-g", "2", "waits"], until: /position\s+#2[\s\S]*by\s+then/ },
   { words: ["up", "-t", "cpu", ...days, "starts"] },
 ];
 
