@@ -13,8 +13,8 @@ const owners = 100;
 const waiting = 2_000;
 const plans = 4;
 const limitMs = 1_500;
-/** Later than the bench goes: nothing looks at the copies. */
-const NEVER = 8_640_000_000_000_000;
+/** How far ahead the copies are due: later than the bench goes, and not so late that a plan asks for looks at them. */
+const DUE_IN_MS = 86_400_000;
 
 /** CPU of whole plans, reads, writes and forecast included, of a pool in which each GPU is held by a job of its own. */
 export const bigPlan: Measure = {
@@ -69,7 +69,7 @@ async function holding(world: MemoryWorld, template: Environment, entry: HeldEnt
   const key = environmentKey(owner, "gpu-dev", id);
   const endsAt = (entry.endsAt ?? 0) + ((n * 7919) % 86_400_000);
   const times = { ...template.times, endsAt };
-  const record: Environment = { ...template, ...key, id, uid, owner, run, placement, times, dueAt: NEVER };
+  const record: Environment = { ...template, ...key, id, uid, owner, run, placement, times, dueAt: dueAt(world) };
   await world.table.put(record);
   return { ...entry, key: keyText(key), uid, owner, grant: uid, endsAt };
 }
@@ -81,9 +81,22 @@ async function fillLines(world: MemoryWorld): Promise<void> {
     const [uid, queuedAt] = [uidOf(1_000_000 + n), template.queuedAt + n];
     const id = `waits-${n}`;
     const key = environmentKey(owner, "gpu-dev", id);
-    const record: Environment = { ...template, ...key, id, owner, uid, queuedAt, createdAt: queuedAt, dueAt: NEVER };
+    const record: Environment = {
+      ...template,
+      ...key,
+      id,
+      owner,
+      uid,
+      queuedAt,
+      createdAt: queuedAt,
+      dueAt: dueAt(world),
+    };
     await world.table.put({ ...record, ...waitingFields(record) });
   }
+}
+
+function dueAt({ clock }: MemoryWorld): number {
+  return clock.now() + DUE_IN_MS;
 }
 
 function uidOf(n: number): string {
