@@ -182,8 +182,12 @@ test("the log of a stack is moved aside at 10 MiB, at a start and while the stac
   writeFileSync(log, `${filler}before\n`);
 
   await berth("stack", "start");
+  // A start returns once the API answers, and the stack may print its first line after that.
+  await eventually(
+    () => readFileSync(log, "utf8"),
+    (text) => /^[^x]*127\.0\.0\.1/.test(text),
+  );
   expect(readFileSync(old, "utf8")).toMatch(/before\n$/);
-  expect(readFileSync(log, "utf8")).toMatch(/^[^x]*127\.0\.0\.1/);
 
   appendFileSync(log, `${filler}during\n`);
   await berth("up", "-t", "cpu", "logged", "--", "true");
