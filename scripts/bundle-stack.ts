@@ -6,6 +6,7 @@ import { functionFiles } from "#http/function-modules.ts";
 import { keepCliPackage } from "./cli-package.ts";
 import { isForTests } from "./layer-rules.ts";
 import { leftOut } from "./left-out.ts";
+import { withoutExamples, withoutWords } from "./without-document.ts";
 
 /**
  * `node bundle-stack.ts <directory>`: writes what `npm start` loads into a few modules there, and prints as JSON the one
@@ -51,7 +52,7 @@ function bundle(): Promise<Bundle> {
     external: ["ssh2", "@lydell/node-pty"],
     // What CommonJS packages call `require` does not exist in a module.
     banner: { js: 'import{createRequire as _cr}from"node:module";const require=_cr(import.meta.url);' },
-    plugins: [withoutLeftOut(), withFunctions(), inPlace()],
+    plugins: [withoutLeftOut(), withFunctions(), withoutExamples, inPlace()],
   });
 }
 
@@ -61,7 +62,7 @@ function withoutLeftOut(): Plugin {
     const contents = sources.get(path);
     return contents === undefined ? undefined : ({ contents, loader: "js" } as const);
   };
-  return { name: "without-left-out", setup: ({ onLoad }) => onLoad({ filter: /\.[jt]s$/ }, loadInstead) };
+  return { name: "without-left-out", setup: ({ onLoad }) => onLoad({ filter: /\.m?[jt]s$/ }, loadInstead) };
 }
 
 /** A bundle has no directory to look for functions in: it names each one. */
@@ -83,7 +84,7 @@ function inPlace(): Plugin {
     const contents = readFileSync(path, "utf8")
       .replaceAll("import.meta.url", JSON.stringify(pathToFileURL(path).href))
       .replaceAll("import.meta.dirname", JSON.stringify(dirname(path)));
-    return { contents, loader: "ts" } as const;
+    return { contents: path.includes("/functions/") ? withoutWords(contents) : contents, loader: "ts" } as const;
   };
   return { name: "in-place", setup: ({ onLoad }) => onLoad({ filter: /\.ts$/ }, loadAsIfThere) };
 }

@@ -131,6 +131,33 @@ test("a function still checks what it is sent, without what zod makes documents 
   ).toEqual([]);
 });
 
+test.each([
+  ["functions/gpu-dev/jobs/submit.ts", ["submitJob", "/v1/jobs/submit"]],
+  ["functions/dev8/environments/create.ts", ["createEnvironment", "/api/v1/environments"]],
+  ["functions/onmemos/workspaces/runsh.ts", ["runShellInWorkspace", "/runsh"]],
+])("the bundle of %s has its route, and nothing else that only openapi.json is made of", async (file, route) => {
+  const bundle = await bundleFunction(file, join(outdir, "route"));
+  const text = await readFile(bundle.file, "utf8");
+  const { components, paths } = JSON.parse(await readFile("openapi.json", "utf8"));
+  const schemas: { properties?: Record<string, { description?: string }> }[] = Object.values(components.schemas);
+  const words = schemas.flatMap(({ properties = {} }) =>
+    Object.values(properties).map(({ description = "" }) => description),
+  );
+  const titles = [...JSON.stringify(paths).matchAll(/"summary":"([^"]+)","value":/g)].map(([, title = ""]) => title);
+  const isHeld = (part: string) => part.length > 16 && text.includes(part);
+
+  expect(route.filter((part) => !text.includes(part))).toEqual([]);
+  expect([words.length > 400, titles.length > 120]).toEqual([true, true]);
+  expect([...new Set([...words, ...titles])].filter(isHeld)).toEqual([]);
+  expect(text).not.toMatch(/getOpenAPI31Document|OpenAPIRegistry|getRoutingPath/);
+});
+
+test("no bundle can hold the generator of openapi.json", async () => {
+  const bundling = bundleFunction("scripts/openapi-document.ts", join(outdir, "generator"));
+
+  await expect(bundling).rejects.toThrow('"OpenAPIHono"');
+});
+
 test("a function imports none of Node's modules as a whole, and carries no schema of another one's events", async () => {
   const { file } = await bundleFunction("functions/gpu-dev/jobs/cancel.ts", join(outdir, "cancel"));
   const text = await readFile(file, "utf8");
@@ -202,6 +229,6 @@ test("what only tests are made of is never bundled", async () => {
     mapsdir: join(outdir, "fixture-maps"),
   });
 
-  await expect(bundling).rejects.toThrow("for tests alone: packages/local/fixture-catalog.ts");
+  await expect(bundling).rejects.toThrow("what is never shipped: packages/local/fixture-catalog.ts");
   await expect(bundleFunction(world, join(outdir, "world"))).rejects.toThrow(world);
 });

@@ -6,6 +6,7 @@ import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
 import { type AssetName, assetSources } from "#http/asset.ts";
 import { keepCliPackage } from "./cli-package.ts";
 import { isForTests } from "./layer-rules.ts";
+import { withoutDocument } from "./without-document.ts";
 
 export interface Bundle {
   /** The module that Lambda imports. */
@@ -63,6 +64,7 @@ function options() {
       builtinsWithoutFacade,
       withoutLocales,
       withoutJsonSchema,
+      withoutDocument,
       environmentCredentials,
       versionsAlone,
       literalKeys,
@@ -213,10 +215,12 @@ const versionsAlone: Plugin = {
   },
 };
 
-/** Throws where a bundle would hold what only tests are made of. */
+/** Throws if a bundle would hold what tests are made of, or the generator of openapi.json. */
 function checkShipped(metafile: Metafile): void {
-  const wrong = Object.keys(metafile.inputs).filter((input) => !input.includes("node_modules/") && isForTests(input));
-  if (wrong.length > 0) throw new Error(`A bundle would hold what is for tests alone: ${wrong.join(", ")}`);
+  const wrong = Object.keys(metafile.inputs).filter((input) => {
+    return input.includes("node_modules/") ? input.includes("/zod-to-openapi/") : isForTests(input);
+  });
+  if (wrong.length > 0) throw new Error(`A bundle would hold what is never shipped: ${wrong.join(", ")}`);
 }
 
 /** The command line is packed anew for each bundle of a function that serves it. */

@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import { expect, test } from "vitest";
 import * as z from "zod";
 import type { Catalog } from "#http/catalog.ts";
@@ -5,32 +6,48 @@ import { cron } from "#http/cron.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { wholeNumber } from "#http/query.ts";
+import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { pools } from "#http/work.ts";
 import { functionList } from "./function-list.ts";
-import { type NounDocuments, openApiDocument } from "./openapi-document.ts";
+import { openApiDocument } from "./openapi-document.ts";
 
-const params = z.object({ id: z.string() });
-const reply = z.object({ id: z.string() });
-const show = gpuDev.get("/v1/x/{id}", { summary: "Show", uses: [], params, reply }, async () => ({ id: "1" }));
-const make = novita.post(
-  "/api/x",
-  {
-    summary: "Make",
-    uses: ["queue"],
-    reply,
-    status: 201,
-    timeoutSeconds: 29,
-    public: true,
-    query: z.object({ limit: wholeNumber(1, 500).default(50) }),
-    body: z.object({
-      name: z
-        .string()
-        .min(1)
-        .meta({ examples: ["a"] }),
-    }),
+const params = z.object({ id: z.string().describe("Its id.") });
+const reply = z.object({ id: z.string().describe("Its id.") });
+const showRoute = createRoute({
+  method: "get",
+  path: "/v1/x/{id}",
+  operationId: "showX",
+  tags: ["Jobs"],
+  summary: "Show",
+  request: { params },
+  responses: {
+    200: jsonReply(reply, { One: { id: "1" } }),
+    404: problemReply("Not this one", { None: { detail: "No" } }),
   },
-  async () => ({ id: "1" }),
-);
+});
+const show = gpuDev.endpoint(showRoute, { uses: [] }, async () => ({ id: "1" }));
+const Thing = z.object({
+  name: z
+    .string()
+    .min(1)
+    .meta({ examples: ["a"] })
+    .describe("Its name."),
+});
+const makeRoute = createRoute({
+  method: "post",
+  path: "/api/x",
+  operationId: "makeX",
+  tags: ["Instances"],
+  summary: "Make",
+  request: {
+    query: z.object({ limit: wholeNumber(1, 500).default(50).describe("How many.") }),
+    body: jsonBody(Thing.meta({ id: "Thing" }), { "The first": { name: "a" } }),
+  },
+  responses: { 201: jsonReply(reply, {}, "Created") },
+});
+const make = novita.endpoint(makeRoute, { uses: ["queue"], timeoutSeconds: 29, public: true }, async () => ({
+  id: "1",
+}));
 
 function entry<Declaration>(name: string, declaration: Declaration) {
   return { name, file: `functions/${name}.ts`, declaration };
@@ -54,14 +71,6 @@ const catalog: Catalog = {
   fallbacks: [],
   sockets: [],
 };
-
-const documents: NounDocuments = new Map([
-  [
-    "novita/x",
-    { tag: "Instances", fields: { id: "Its id.", name: "Its name." }, operations: { "make-one": { id: "makeX" } } },
-  ],
-  ["gpu-dev/x", { tag: "Jobs", fields: { id: "Its id." }, operations: { show: { id: "showX" } } }],
-]);
 
 test("functions.json has a row for each function, by name", () => {
   expect(functionList(catalog)).toEqual([
@@ -114,7 +123,7 @@ test("functions.json has a row for each function, by name", () => {
 });
 
 test("the document says how each endpoint is called and answered", () => {
-  const document = JSON.parse(JSON.stringify(openApiDocument(catalog, documents)));
+  const document = JSON.parse(JSON.stringify(openApiDocument(catalog)));
 
   expect(Object.keys(document.paths)).toEqual(["/v1/x/{id}", "/api/x"]);
   expect(document.paths["/api/x"].post).toMatchObject({
@@ -127,42 +136,91 @@ test("the document says how each endpoint is called and answered", () => {
       required: true,
       content: {
         "application/json": {
-          schema: { required: ["name"], properties: { name: { minLength: 1, description: "Its name." } } },
+          schema: { $ref: "#/components/schemas/Thing" },
+          examples: { "the-first": { summary: "The first", value: { name: "a" } } },
         },
       },
     },
     responses: { 201: {}, 400: {}, 413: {}, default: {} },
+  });
+  expect(document.components.schemas.Thing).toMatchObject({
+    required: ["name"],
+    properties: { name: { minLength: 1, description: "Its name." } },
   });
   expect(document.paths["/v1/x/{id}"].get).toMatchObject({
     operationId: "showX",
     tags: ["Jobs"],
     security: [{ bearer: [] }, { apiKey: [] }],
     parameters: [{ name: "id", in: "path", required: true, description: "Its id." }],
-    responses: { 200: {}, 401: {}, 403: {}, 404: {}, default: {} },
+    responses: {
+      200: { content: { "application/json": { examples: { one: { value: { id: "1" } } } } } },
+      401: {},
+      403: {},
+      404: {
+        description: "Not this one",
+        content: {
+          "application/json": {
+            schema: { $ref: "#/components/schemas/GpuDevProblem" },
+            examples: { none: { value: { detail: "No" } } },
+          },
+        },
+      },
+      default: {},
+    },
   });
   expect(document.tags.map(({ name }: { name: string }) => name)).toEqual(["Jobs", "Instances"]);
 });
 
-test("an endpoint that its folder's document forgets is refused, and so are fields that nobody describes or nothing has", () => {
-  const [made] = catalog.endpoints;
-  const only = { endpoints: made ? [made] : [] };
-  const saying = (fields: Record<string, string>, verb = "make-one") =>
-    new Map([["novita/x", { tag: "Instances", fields, operations: { [verb]: { id: "makeX" } } }]]);
+test("an endpoint without a route is refused, and a route with a tag that is not in the list", () => {
+  const bare = gpuDev.get("/v1/x", { summary: "X", uses: [], reply }, async () => ({ id: "1" }));
+  const tagged = createRoute({ ...showRoute, tags: ["Things"] });
+  const unknown = gpuDev.endpoint(tagged, { uses: [] }, async () => ({ id: "1" }));
 
-  expect(() => openApiDocument(only, new Map())).toThrow(
-    "functions/novita/x/parts/document.ts says nothing of make-one",
-  );
-  expect(() => openApiDocument(only, saying({}, "make-two"))).toThrow("says nothing of make-one");
-  expect(() => openApiDocument(only, saying({ id: "Its id." }))).toThrow("Nobody says what these are:\nnovita/x: name");
-  expect(() => openApiDocument(only, saying({ id: "Its id.", name: "Its name.", age: "Its age." }))).toThrow(
-    "Nothing has these fields:\nnovita/x age",
-  );
+  const generate = (endpoint: typeof bare | typeof unknown) =>
+    openApiDocument({ endpoints: [entry("gpu-dev/x/show", endpoint)] });
+
+  expect(() => generate(bare)).toThrow("functions/gpu-dev/x/show.ts has no createRoute");
+  expect(() => generate(unknown)).toThrow('"Things" of get /v1/x/{id} is no tag of scripts/openapi-tags.ts');
+});
+
+test("a hidden route is not published, and one that its tag does not list comes after those that it lists", () => {
+  const hidden = gpuDev.endpoint(createRoute({ ...showRoute, hide: true }), { uses: [] }, async () => ({ id: "1" }));
+  const listed = createRoute({ ...showRoute, path: "/v1/y/{id}", operationId: "cancelJob" });
+  const last = gpuDev.endpoint(listed, { uses: [] }, async () => ({ id: "1" }));
+  const pathsOf = (endpoints: (typeof show)[]) => {
+    const document = openApiDocument({ endpoints: endpoints.map((each) => entry("gpu-dev/x/show", each)) });
+    return Object.keys((document as { readonly paths: object }).paths);
+  };
+
+  expect(pathsOf([hidden])).toEqual([]);
+  expect(pathsOf([show, last])).toEqual(["/v1/y/{id}", "/v1/x/{id}"]);
+});
+
+test("one name for two schemas is refused", () => {
+  const other = z.object({ age: z.int().describe("Its age.") }).meta({ id: "Thing" });
+  const route = createRoute({ ...makeRoute, path: "/api/y", request: { body: jsonBody(other) } });
+  const endpoint = novita.endpoint(route, { uses: ["queue"], public: true }, async () => ({ id: "1" }));
+  const endpoints = [entry("novita/x/make-one", make), entry("novita/x/make-two", endpoint)];
+
+  expect(() => openApiDocument({ endpoints })).toThrow("Thing names two schemas");
+});
+
+test("a body that depends on the deployment is published under the settings of a new one", () => {
+  const body = perDeployment(({ regions }) => z.object({ region: z.enum(regions.slice(0, 1)).describe("Where.") }));
+  const route = createRoute({ ...makeRoute, request: { body: jsonBody(body) } });
+  const endpoint = novita.endpoint(route, { uses: ["queue"], public: true }, async () => ({ id: "1" }));
+
+  const document = JSON.parse(JSON.stringify(openApiDocument({ endpoints: [entry("novita/x/make-one", endpoint)] })));
+
+  const { schema } = document.paths["/api/x"].post.requestBody.content["application/json"];
+  expect(schema.properties.region).toMatchObject({ type: "string", enum: [expect.any(String)] });
 });
 
 test("a path whose parameters are not those of its schema is refused", () => {
-  const lost = gpuDev.get("/v1/x/{other}", { summary: "X", uses: [], params, reply }, async () => ({ id: "1" }));
+  const route = createRoute({ ...showRoute, path: "/v1/x/{other}" });
+  const lost = gpuDev.endpoint(route, { uses: [] }, async () => ({ id: "1" }));
 
-  expect(() => openApiDocument({ endpoints: [entry("gpu-dev/x/show", lost)] }, documents)).toThrow(
+  expect(() => openApiDocument({ endpoints: [entry("gpu-dev/x/show", lost)] })).toThrow(
     "Path and parameters of /v1/x/{other}",
   );
 });
@@ -186,24 +244,21 @@ test("an endpoint that stays for a command has an address of its own, on a path 
 
 test("the fields of a form endpoint are described in the query, as a form and as JSON, and none is required in one", () => {
   const body = z.object({ command: z.string(), timeout: wholeNumber(1, 3600).default(120) });
-  const options = { summary: "Run", uses: [], form: true, body, reply } as const;
-  const run = gpuDev.post("/v1/run", options, async () => ({ id: "1" }));
-
-  const words: NounDocuments = new Map([
-    [
-      "gpu-dev/x",
-      {
-        tag: "Jobs",
-        fields: { command: "What.", timeout: "How long.", id: "Its id." },
-        operations: { run: { id: "runX" } },
-      },
-    ],
-  ]);
-  const document = JSON.parse(JSON.stringify(openApiDocument({ endpoints: [entry("gpu-dev/x/run", run)] }, words)));
+  const route = createRoute({
+    method: "post",
+    path: "/v1/run",
+    tags: ["Jobs"],
+    summary: "Run",
+    parameters: [{ name: "command", in: "query", example: "pwd" }],
+    request: { body: jsonBody(body) },
+    responses: { 200: jsonReply(reply) },
+  });
+  const run = gpuDev.endpoint(route, { uses: [], form: true }, async () => ({ id: "1" }));
+  const document = JSON.parse(JSON.stringify(openApiDocument({ endpoints: [entry("gpu-dev/x/run", run)] })));
 
   const { parameters, requestBody } = document.paths["/v1/run"].post;
   expect(parameters).toMatchObject([
-    { in: "query", name: "command", required: false },
+    { in: "query", name: "command", required: false, example: "pwd" },
     { in: "query", name: "timeout", required: false },
   ]);
   expect(Object.keys(requestBody.content)).toEqual(["application/json", "application/x-www-form-urlencoded"]);

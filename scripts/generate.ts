@@ -4,14 +4,14 @@ import { loadCatalog } from "#http/catalog.ts";
 import { cliPage } from "../packages/cli/cli-page.ts";
 import { jobFileSchema } from "../packages/cli/job-file-schema.ts";
 import { functionList } from "./function-list.ts";
-import { loadNounDocuments, openApiDocument } from "./openapi-document.ts";
+import { openApiDocument } from "./openapi-document.ts";
 import { sdkTypes } from "./sdk-types.ts";
 
 /** Writes the generated files. With --check it only compares them, and fails if one is stale. */
 const { values } = parseArgs({ options: { check: { type: "boolean", default: false } } });
 
 const catalog = await loadCatalog();
-const document = openApiDocument(catalog, await loadNounDocuments(catalog));
+const document = openApiDocument(catalog);
 const files = {
   "openapi.json": textOf(document),
   "functions.json": textOf(functionList(catalog)),

@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import { routeStub } from "./without-document.ts";
 
 /** The modules with clients of AWS that functions import, and what each one makes. */
 const awsPorts = {
@@ -23,5 +24,6 @@ export function leftOut(): ReadonlyMap<string, string> {
     `export const ${port} = () => { throw new Error("The local stack has a ${port} of its own"); };`,
   ]);
   const locales = fileURLToPath(new URL("v4/locales/index.js", import.meta.resolve("zod")));
-  return new Map([...clients, [locales, "export {};"]]);
+  const routes = fileURLToPath(import.meta.resolve("@hono/zod-openapi"));
+  return new Map([...clients, [locales, "export {};"], [routes, routeStub]]);
 }

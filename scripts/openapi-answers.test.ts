@@ -2,11 +2,11 @@ import { expect, test } from "vitest";
 import { loadCatalog } from "#http/catalog.ts";
 import type { Endpoint } from "#http/endpoint.ts";
 import { catalogWorld, goodRequest } from "#testing/catalog-requests.ts";
-import { loadNounDocuments, openApiDocument } from "./openapi-document.ts";
+import { openApiDocument } from "./openapi-document.ts";
 import { operationsOf, readDocument, validatorOf } from "./openapi-reading.ts";
 
 const catalog = await loadCatalog();
-const document = readDocument(openApiDocument(catalog, await loadNounDocuments(catalog)));
+const document = readDocument(openApiDocument(catalog));
 const operations = new Map(operationsOf(document).map((operation) => [operation.route, operation]));
 const faultOf = validatorOf(document);
 const endpoints = catalog.endpoints

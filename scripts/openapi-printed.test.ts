@@ -3,11 +3,11 @@ import { isDeepStrictEqual } from "node:util";
 import { expect, test } from "vitest";
 import { loadCatalog } from "#http/catalog.ts";
 import type { DialectName } from "#http/dialect.ts";
-import { loadNounDocuments, openApiDocument } from "./openapi-document.ts";
+import { openApiDocument } from "./openapi-document.ts";
 import { operationsOf, readDocument } from "./openapi-reading.ts";
 
 const catalog = await loadCatalog();
-const operations = operationsOf(readDocument(openApiDocument(catalog, await loadNounDocuments(catalog))));
+const operations = operationsOf(readDocument(openApiDocument(catalog)));
 const dialects = new Map(
   catalog.endpoints.map(({ declaration }) => [
     `${declaration.method.toUpperCase()} ${declaration.path}`,

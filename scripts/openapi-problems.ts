@@ -1,39 +1,79 @@
 import type { DialectName } from "#http/dialect.ts";
-import type { Examples } from "#http/noun-document.ts";
+import type { Examples } from "#http/route.ts";
 import { type JsonSchema, referenceTo } from "./openapi-schemas.ts";
 
 export function problemName(dialect: DialectName): string {
   return `${dialect.replaceAll(/(^|-)(\w)/g, (_, __, letter: string) => letter.toUpperCase())}Problem`;
 }
 
-const text: JsonSchema = { type: "string" };
-const texts: JsonSchema = { type: "array", items: { type: ["string", "integer"] } };
+const text = (description: string): JsonSchema => ({ type: "string", description });
 
 /** The body of every problem, and what it holds (docs/apis/common.md#which-dialect-answers). */
 export const problemSchemas: Readonly<Record<DialectName, (name: string) => Record<string, JsonSchema>>> = {
   "gpu-dev": (name) => ({
-    [name]: objectOf({ detail: { anyOf: [text, { type: "array", items: referenceTo(`${name}Field`) }] } }),
-    [`${name}Field`]: objectOf({ type: text, loc: texts, msg: text, input: {} }),
+    [name]: objectOf({
+      detail: {
+        anyOf: [{ type: "string" }, { type: "array", items: referenceTo(`${name}Field`) }],
+        description: "What is wrong in words or, of bad fields, a list of all of them.",
+      },
+    }),
+    [`${name}Field`]: objectOf({
+      type: text("The kind of mistake, for programs."),
+      loc: {
+        type: "array",
+        items: { type: ["string", "integer"] },
+        description: "Where it is: `body` or `query`, then the names that lead to the field.",
+      },
+      msg: text("What is wrong with the field, in words."),
+      input: { description: "What was sent there; secrets are `***`." },
+    }),
   }),
-  "session-manager": (name) => ({ [name]: objectOf({ error: text }, { message: text }) }),
-  onmemos: (name) => ({ [name]: objectOf({ detail: text }) }),
-  novita: (name) => ({
-    [name]: objectOf({ error: referenceTo(`${name}Error`) }),
-    [`${name}Error`]: objectOf(
-      { code: text, message: text, timestamp: { type: "string", format: "date-time" }, requestId: text },
-      { details: { type: "array", items: referenceTo(`${name}Detail`) }, correlationId: text },
+  "session-manager": (name) => ({
+    [name]: objectOf(
+      { error: text("What is wrong, in words.") },
+      { message: text("What to do about it, where there is more to say.") },
     ),
-    [`${name}Detail`]: objectOf({ field: text, message: text }, { value: {} }),
+  }),
+  onmemos: (name) => ({ [name]: objectOf({ detail: text("What is wrong, in words.") }) }),
+  novita: (name) => ({
+    [name]: objectOf({ error: { ...referenceTo(`${name}Error`), description: "What is wrong." } }),
+    [`${name}Error`]: objectOf(
+      {
+        code: text("The kind of problem, for programs."),
+        message: text("What is wrong, in words."),
+        timestamp: { ...text("When it was answered."), format: "date-time" },
+        requestId: text("The `X-Request-ID` of the answer, by which operators find it."),
+      },
+      {
+        details: {
+          type: "array",
+          items: referenceTo(`${name}Detail`),
+          description: "All bad fields, where it is about fields.",
+        },
+        correlationId: text("The `X-Correlation-ID` of the request, if it had one."),
+      },
+    ),
+    [`${name}Detail`]: objectOf(
+      { field: text("The field's name."), message: text("What is wrong, in words.") },
+      { value: { description: "What was sent there; secrets are redacted." } },
+    ),
   }),
   dev8: (name) => ({
-    [name]: objectOf({ success: { type: "boolean", const: false }, error: text, message: text, code: text }),
+    [name]: objectOf({
+      success: { type: "boolean", const: false, description: "Always false." },
+      error: text("The kind of problem, in words."),
+      message: text("What is wrong, in words."),
+      code: text("The kind of problem, for programs."),
+    }),
   }),
 };
 
-const unauthorized = (body: object): Readonly<Record<string, Examples>> => ({ 401: { "An unknown key": body } });
+const unauthorized = (body: object): ProblemExamples => ({ 401: { "An unknown key": body } });
+
+type ProblemExamples = Readonly<Record<string, Examples>>;
 
 /** What every endpoint of a dialect may answer, by status. */
-export const problemExamples: Readonly<Record<DialectName, Readonly<Record<string, Examples>>>> = {
+export const problemExamples: Readonly<Record<DialectName, ProblemExamples>> = {
   "gpu-dev": unauthorized({ detail: "Invalid API key" }),
   "session-manager": {
     401: { "No key": { error: "API key required", message: "Include X-API-Key header" } },

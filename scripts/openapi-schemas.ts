@@ -1,5 +1,4 @@
 import * as z from "zod";
-import type { Schema } from "#http/endpoint.ts";
 
 /** JSON Schema as OpenAPI 3.1 has it: as much of it as the document uses. */
 export interface JsonSchema {
@@ -24,45 +23,52 @@ export interface JsonSchema {
   anyOf?: JsonSchema[];
 }
 
-/** The schemas of a document: those with a name are written down once, and referred to elsewhere. */
+/** The schemas of a document. A schema that has an `id` is written once and referred to elsewhere. */
 export interface SchemaBook {
   /** By name, in the order of their names. */
   readonly components: () => Record<string, JsonSchema>;
   /** `body` and `input` are what a request's body and its parameters may hold, `output` what an answer does. */
-  readonly schemaOf: (schema: Schema, io: "body" | "input" | "output", name?: string) => JsonSchema;
+  readonly schemaOf: (schema: z.ZodType, io: "body" | "input" | "output") => JsonSchema;
 }
 
-/** `namedParts` are schemas that have a name wherever they stand. Throws where one name would mean two things. */
-export function schemaBook(namedParts: ReadonlyMap<unknown, string>): SchemaBook {
+/**
+ * Converts with zod itself: zod-to-openapi copies a named schema wherever it has a description of its own, and makes it
+ * nullable everywhere if its first use is. Throws where one name would mean two things.
+ */
+export function schemaBook(): SchemaBook {
   const components = new Map<string, JsonSchema>();
   const keep = (name: string, schema: JsonSchema) => {
     const known = components.get(name);
     if (known && JSON.stringify(known) !== JSON.stringify(schema)) throw new Error(`${name} names two schemas`);
     components.set(name, schema);
-    return referenceTo(name);
   };
   return {
     components: () => Object.fromEntries([...components].sort(([one], [other]) => (one < other ? -1 : 1))),
-    schemaOf(schema, io, name) {
-      const parts = new Map<string, JsonSchema>();
-      const whole = z.toJSONSchema(schema, {
-        io: io === "output" ? io : "input",
-        unrepresentable: "any",
-        override({ zodSchema, jsonSchema }) {
-          // Of a schema that turns texts into numbers zod leaves the default out.
-          const { def } = zodSchema._zod;
-          if (def.type === "default") jsonSchema.default ??= def.defaultValue as never;
-          const partName = Object.is(zodSchema, schema) ? undefined : namedParts.get(zodSchema);
-          if (partName !== undefined) replaceByReference(jsonSchema as JsonSchema, partName, parts);
-        },
-      });
-      for (const [partName, part] of parts) keep(partName, tidied(copyOf(part)));
-      const own = name ?? namedParts.get(schema);
-      const copy = copyOf(whole as JsonSchema);
-      const schemaHere = tidied(io === "body" ? withNulls(copy) : copy);
-      return own === undefined ? schemaHere : keep(own, schemaHere);
+    schemaOf(schema, io) {
+      const { $defs = {}, $schema: _, ...whole } = convert(schema, io === "output" ? io : "input");
+      const root = whole.$ref;
+      for (const [name, part] of Object.entries($defs)) {
+        const isBody = io === "body" && root === referenceTo(name).$ref;
+        keep(name, tidied(isBody ? withNulls(part) : part));
+      }
+      return tidied(io === "body" ? withNulls(whole) : whole);
     },
   };
+}
+
+type WithDefinitions = JsonSchema & { readonly $defs?: Record<string, JsonSchema>; readonly $schema?: string };
+
+function convert(schema: z.ZodType, io: "input" | "output"): WithDefinitions {
+  const converted = z.toJSONSchema(schema, {
+    io,
+    unrepresentable: "any",
+    override({ zodSchema, jsonSchema }) {
+      // Of a schema that turns texts into numbers zod leaves the default out.
+      const { def } = zodSchema._zod;
+      if (def.type === "default") jsonSchema.default ??= def.defaultValue as never;
+    },
+  });
+  return JSON.parse(JSON.stringify(converted).replaceAll('"#/$defs/', '"#/components/schemas/')) as WithDefinitions;
 }
 
 /** In a body null means absent: each optional field may be null (docs/apis/common.md#headers-and-bodies). */
@@ -92,19 +98,6 @@ function orNull({ description, default: usual, example, examples, ...schema }: J
 
 export function referenceTo(name: string): JsonSchema {
   return { $ref: `#/components/schemas/${name}` };
-}
-
-/** What zod made of a part moves to its own place, and a reference stays in its stead. */
-function replaceByReference(schema: JsonSchema, name: string, parts: Map<string, JsonSchema>): void {
-  if (schema.$ref !== undefined) return;
-  parts.set(name, { ...schema });
-  for (const key of Object.keys(schema)) delete schema[key as keyof JsonSchema];
-  Object.assign(schema, referenceTo(name));
-}
-
-function copyOf(schema: JsonSchema): JsonSchema {
-  const { $schema: _, ...copy } = JSON.parse(JSON.stringify(schema)) as JsonSchema & { $schema?: string };
-  return copy;
 }
 
 /**

@@ -1,13 +1,12 @@
 import { RE2JS } from "re2js";
 import { expect, test } from "vitest";
 import { loadCatalog } from "#http/catalog.ts";
-import { loadNounDocuments, openApiDocument } from "./openapi-document.ts";
-import { problemFields } from "./openapi-fields.ts";
+import { openApiDocument } from "./openapi-document.ts";
 import { operationsOf, readDocument, validatorOf } from "./openapi-reading.ts";
 import type { JsonSchema } from "./openapi-schemas.ts";
 
 const catalog = await loadCatalog();
-const document = readDocument(openApiDocument(catalog, await loadNounDocuments(catalog)));
+const document = readDocument(openApiDocument(catalog));
 const operations = operationsOf(document);
 const faultOf = validatorOf(document);
 
@@ -160,20 +159,6 @@ test("every operation, parameter and property says what it is", () => {
 
   expect([...silent, ...parameters]).toEqual([]);
   expect(operations.filter(({ description }) => !description)).toEqual([]);
-});
-
-test("a property of a problem says what is written of it, and all that is written is said", () => {
-  const said = Object.entries(document.components.schemas).flatMap(([problem, { properties = {} }]) =>
-    /Problem(Error|Detail|Field)?$/.test(problem)
-      ? Object.entries(properties).map(([name, { description }]) => ({ at: `${problem}.${name}`, name, description }))
-      : [],
-  );
-  const keyOf = ({ at, name }: (typeof said)[number]) => (at in problemFields ? at : name);
-
-  expect(said.map(({ at, description }) => [at, description])).toEqual(
-    said.map((one) => [one.at, problemFields[keyOf(one)]]),
-  );
-  expect([...new Set(said.map(keyOf))].toSorted()).toEqual(Object.keys(problemFields).toSorted());
 });
 
 /** A time as answers show it. */

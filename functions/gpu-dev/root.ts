@@ -1,13 +1,31 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { findCliPackage } from "#http/cli-package.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonBody } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { rootExamples } from "./parts/examples.ts";
 import { frontPage } from "./parts/front-page.ts";
 import { Root } from "./wire.ts";
 
-export const endpoint = gpuDev.get(
-  "/",
-  { summary: "What this API is and where to go on", uses: [], public: true, reply: z.union([Root, z.string()]) },
+const route = createRoute({
+  method: "get",
+  path: "/",
+  operationId: "getInfo",
+  tags: ["Health"],
+  summary: "What this API is and where to go on",
+  description: "A browser, which accepts `text/html` and not JSON, gets a page.",
+  responses: {
+    200: {
+      description: "Success",
+      content: { ...jsonBody(Root, rootExamples[200]).content, "text/html": { schema: z.string() } },
+    },
+  },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: [], public: true, reply: z.union([Root, z.string()]) },
   async ({ accept, host, deployment: { version, cli = findCliPackage } }) => {
     if (isBrowser(accept)) return frontPage({ host, version, servesCli: cli() !== undefined });
     return info;

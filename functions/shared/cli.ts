@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { Problem } from "#core/problem.ts";
 import { answer } from "#http/answer.ts";
@@ -5,16 +6,18 @@ import { findCliPackage } from "#http/cli-package.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";
 
-export const endpoint = gpuDev.get(
-  "/cli/{file}",
-  {
-    summary: "The packed command line, and its SHA-256",
-    uses: [],
-    public: true,
-    params: z.object({ file: z.string() }),
-    reply: z.union([z.string(), z.instanceof(Uint8Array)]),
-    etag: [],
-  },
+const route = createRoute({
+  method: "get",
+  path: "/cli/{file}",
+  hide: true,
+  summary: "The packed command line, and its SHA-256",
+  request: { params: z.object({ file: z.string() }) },
+  responses: { 200: { description: "The page", content: {} } },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: [], public: true, reply: z.union([z.string(), z.instanceof(Uint8Array)]), etag: [] },
   async ({ params: { file }, deployment: { cli = findCliPackage } }) => {
     const found = cli();
     if (!found) throw new Problem("notFound", "Not Found");

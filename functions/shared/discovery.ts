@@ -1,12 +1,25 @@
+import { createRoute } from "@hono/zod-openapi";
 import { type CliPackage, findCliPackage } from "#http/cli-package.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply } from "#http/route.ts";
 import { minClientVersion } from "#http/version.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { discoveryExamples } from "./parts/examples.ts";
 import { Discovery } from "./wire.ts";
 
-export const endpoint = gpuDev.get(
-  "/.well-known/berth",
-  { summary: "What a client needs to know before it logs in", uses: [], public: true, reply: Discovery },
+const route = createRoute({
+  method: "get",
+  path: "/.well-known/berth",
+  operationId: "getDiscovery",
+  tags: ["Health"],
+  summary: "What a client needs to know before it logs in",
+  description: "Clients read it once for each deployment.",
+  responses: { 200: jsonReply(Discovery, discoveryExamples[200]) },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: [], public: true },
   async ({ ctx: { settings }, deployment: { version, region, ssh, cli = findCliPackage } }) => ({
     service: "berth" as const,
     version,

@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { Problem } from "#core/problem.ts";
 import { answer } from "#http/answer.ts";
@@ -25,21 +26,20 @@ const files = new Map([
   ],
 ]);
 
-export const endpoint = gpuDev.get(
-  "/docs/{asset}",
-  {
-    summary: "A file of Swagger UI",
-    uses: [],
-    public: true,
-    params: z.object({ asset: z.string() }),
-    reply: z.string(),
-  },
-  async ({ params }) => {
-    const file = files.get(params.asset);
-    if (!file) throw new Problem("notFound", "Not Found");
-    const headers = { "X-Content-Type-Options": "nosniff" };
-    return answer(file.read(), { contentType: file.contentType, headers });
-  },
-);
+const route = createRoute({
+  method: "get",
+  path: "/docs/{asset}",
+  hide: true,
+  summary: "A file of Swagger UI",
+  request: { params: z.object({ asset: z.string() }) },
+  responses: { 200: { description: "The page", content: {} } },
+});
+
+export const endpoint = gpuDev.endpoint(route, { uses: [], public: true, reply: z.string() }, async ({ params }) => {
+  const file = files.get(params.asset);
+  if (!file) throw new Problem("notFound", "Not Found");
+  const headers = { "X-Content-Type-Options": "nosniff" };
+  return answer(file.read(), { contentType: file.contentType, headers });
+});
 
 export const handler = lambda(endpoint, {});

@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { answer } from "#http/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
@@ -33,14 +34,19 @@ const policy = [
   "frame-ancestors 'none'",
 ].join("; ");
 
-export const endpoint = gpuDev.get(
-  "/docs",
-  { summary: "Swagger UI", uses: [], public: true, reply: z.string() },
-  async () =>
-    answer(page, {
-      contentType: "text/html; charset=utf-8",
-      headers: { "Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff" },
-    }),
+const route = createRoute({
+  method: "get",
+  path: "/docs",
+  hide: true,
+  summary: "Swagger UI",
+  responses: { 200: { description: "The page", content: {} } },
+});
+
+export const endpoint = gpuDev.endpoint(route, { uses: [], public: true, reply: z.string() }, async () =>
+  answer(page, {
+    contentType: "text/html; charset=utf-8",
+    headers: { "Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff" },
+  }),
 );
 
 export const handler = lambda(endpoint, {});

@@ -1,16 +1,32 @@
+import { createRoute } from "@hono/zod-openapi";
 import type * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { answer } from "#http/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply } from "#http/route.ts";
 import { goDuration, wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { checkDependencies } from "./parts/dependencies.ts";
+import { healthExamples } from "./parts/examples.ts";
 import { Health } from "./wire.ts";
 
-export const endpoint = gpuDev.get(
-  "/health",
-  { summary: "Health of Berth and what it depends on", uses: ["table", "queue"], public: true, reply: Health },
+const route = createRoute({
+  method: "get",
+  path: "/health",
+  operationId: "getHealth",
+  tags: ["Health"],
+  summary: "Health of Berth and what it depends on",
+  description: "One body for the clients of all five APIs.",
+  responses: {
+    200: jsonReply(Health, healthExamples[200]),
+    503: jsonReply(Health, healthExamples[503], "A store does not answer or takes no writes"),
+  },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table", "queue"], public: true },
   async ({ ctx, deployment }) => {
     const { reason, cluster, ...up } = await checkDependencies(ctx, deployment);
     const now = ctx.clock.now();

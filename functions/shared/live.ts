@@ -1,11 +1,25 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { liveExamples } from "./parts/examples.ts";
 
-export const endpoint = gpuDev.get(
-  "/live",
-  { summary: "Whether the process answers", uses: [], public: true, reply: z.object({ status: z.literal("alive") }) },
-  async () => ({ status: "alive" as const }),
-);
+const route = createRoute({
+  method: "get",
+  path: "/live",
+  operationId: "getLiveness",
+  tags: ["Health"],
+  summary: "Whether the process answers",
+  description: "Looks at nothing outside the process.",
+  responses: {
+    200: jsonReply(
+      z.object({ status: z.literal("alive").describe("The state in one word.") }).meta({ id: "Liveness" }),
+      liveExamples[200],
+    ),
+  },
+});
+
+export const endpoint = gpuDev.endpoint(route, { uses: [], public: true }, async () => ({ status: "alive" as const }));
 
 export const handler = lambda(endpoint, {});

@@ -1,16 +1,33 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { answer } from "#http/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { checkDependencies } from "./parts/dependencies.ts";
+import { readyExamples } from "./parts/examples.ts";
 
-const Readiness = z.object({ status: z.enum(["ready", "not ready"]) });
+const Readiness = z
+  .object({ status: z.enum(["ready", "not ready"]).describe("The state in one word.") })
+  .meta({ id: "Readiness" });
 
-export const endpoint = gpuDev.get(
-  "/ready",
-  { summary: "Whether requests can be served", uses: ["table", "queue"], public: true, reply: Readiness },
+const route = createRoute({
+  method: "get",
+  path: "/ready",
+  operationId: "getReadiness",
+  tags: ["Health"],
+  summary: "Whether requests can be served",
+  responses: {
+    200: jsonReply(Readiness, readyExamples[200]),
+    503: jsonReply(Readiness, readyExamples[503], "A store does not answer or takes no writes"),
+  },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table", "queue"], public: true },
   async ({ ctx, deployment }) => {
     const { reason } = await checkDependencies(ctx, deployment);
     if (reason === undefined) return { status: "ready" as const };

@@ -5,46 +5,75 @@ const Up = z.enum(["up", "down"]);
 const Healthy = z.enum(["healthy", "unhealthy"]);
 
 /** The command line that a deployment serves. */
-export const DiscoveryCli = z.object({
-  version: z.string(),
-  path: z.string(),
-  sha256: z.string(),
-  min_version: z.string(),
-});
+const DiscoveryCli = z
+  .object({
+    version: z.string().describe("The version of Berth."),
+    path: z.string().describe("The path of the login."),
+    sha256: z.string().describe("The SHA-256 of the tarball, in hex."),
+    min_version: z.string().describe("The oldest version of the command line that this deployment accepts."),
+  })
+  .meta({ id: "DiscoveryCli" });
 
 /** What a client has to know of a deployment before it has a key. */
-export const Discovery = z.object({
-  service: z.literal("berth"),
-  version: z.string(),
-  min_client_version: z.string(),
-  login: z.object({
-    path: z.string(),
-    server_id: z.string(),
-    sts_origins: z.array(z.string()),
-    region: z.string().nullable(),
-  }),
-  paths: z.object({ docs: z.string(), openapi: z.string(), console: z.string().nullable() }),
-  ssh: z.object({ host: z.string(), port: z.int() }).nullable(),
-  cli: DiscoveryCli.nullable(),
-});
+export const Discovery = z
+  .object({
+    service: z.literal("berth").describe("Always `berth`."),
+    version: z.string().describe("The version of Berth."),
+    min_client_version: z
+      .string()
+      .describe("The oldest version of the command line and of the SDK that this deployment still serves."),
+    login: z
+      .object({
+        path: z.string().describe("The path of the login."),
+        server_id: z.string().describe("The value of the signed `x-berth-server-id` header."),
+        sts_origins: z.array(z.string()).describe("The STS addresses that a signed request may be made for."),
+        region: z.string().nullable().describe("The AWS region of the deployment. Null where it is not known."),
+      })
+      .meta({ id: "DiscoveryLogin" })
+      .describe("How to log in."),
+    paths: z
+      .object({
+        docs: z.string().describe("The interactive documentation."),
+        openapi: z.string().describe("The OpenAPI document."),
+        console: z.string().nullable().describe("The web console. Null where the deployment has none."),
+      })
+      .meta({ id: "DiscoveryPaths" })
+      .describe("Paths for people and for generators."),
+    ssh: z
+      .object({ host: z.string().describe("The host name or address."), port: z.int().describe("The port.") })
+      .nullable()
+      .describe("The SSH server that leads into all jobs. Null where each job has an address of its own."),
+    cli: DiscoveryCli.nullable().describe("The command line that this deployment serves. Null where it serves none."),
+  })
+  .meta({ id: "Discovery" });
 
 /** One body that holds what five documents read from theirs (docs/apis/common.md#public-endpoints). */
-export const Health = z.object({
-  status: Healthy,
-  reason: z.string().optional(),
-  timestamp: Timestamp,
-  uptime: z.string(),
-  uptimeSeconds: z.int(),
-  version: z.string(),
-  service: z.literal("berth"),
-  database: Healthy,
-  queue: Healthy,
-  cluster: z.object({ reachable: z.boolean(), since: Timestamp.nullable() }),
-  isolation: z.string(),
-  limits: z.string(),
-  services: z.object({
-    jobQueue: Up,
-    server: z.enum(["running", "stopped"]),
-    storage: z.enum(["available", "unavailable"]),
-  }),
-});
+export const Health = z
+  .object({
+    status: Healthy.describe("`healthy`, or `unhealthy` with status 503."),
+    reason: z.string().optional().describe("What is wrong, in words; absent while all is well."),
+    timestamp: Timestamp.describe("When these values were read."),
+    uptime: z.string().describe("Time since the deployment or the start of the server, as Go prints durations."),
+    uptimeSeconds: z.int().describe("The same in whole seconds."),
+    version: z.string().describe("The version of Berth."),
+    service: z.literal("berth").describe("Always `berth`."),
+    database: Healthy.describe("Whether records can be read."),
+    queue: Healthy.describe("Whether messages can be read."),
+    cluster: z
+      .object({
+        reachable: z.boolean().describe("Whether it answered."),
+        since: Timestamp.nullable().describe("When that changed last; null where it never did."),
+      })
+      .describe("The cluster that environments run on, as its latest listing found it."),
+    isolation: z.string().describe("How environments are isolated from the machine, on a local stack."),
+    limits: z.string().describe("How the memory and processors of environments are limited, on a local stack."),
+    services: z
+      .object({
+        jobQueue: Up.describe("`up` while the queue is healthy."),
+        server: z.enum(["running", "stopped"]).describe("Always `running`."),
+        storage: z.enum(["available", "unavailable"]).describe("`available` while the database is healthy."),
+      })
+      .meta({ id: "HealthServices" })
+      .describe("The parts of Berth, one state each."),
+  })
+  .meta({ id: "Health" });

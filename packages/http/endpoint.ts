@@ -1,3 +1,4 @@
+import type { RouteConfig } from "@hono/zod-openapi";
 import type * as z from "zod";
 import type { Context, PortName, UserContext } from "#core/context.ts";
 import type { NewResource } from "#core/idempotency.ts";
@@ -6,6 +7,7 @@ import type { Dialect } from "./dialect.ts";
 import type { ServedSettings } from "./dialects/settings.ts";
 import type { OtherWays } from "./misspelt.ts";
 import type { RequestFacts } from "./request-facts.ts";
+import { schemaMaker } from "./route.ts";
 import type { Served } from "./runtime.ts";
 import type { IdForm } from "./wire-id.ts";
 
@@ -27,6 +29,8 @@ export interface Endpoint<Needs extends PortName = PortName> {
   /** With parameters in braces: `/v1/jobs/{job_id}`. */
   readonly path: string;
   readonly summary: string;
+  /** What openapi.json says of it. Undefined for a fixture of a test. */
+  readonly route: RouteConfig | undefined;
   readonly uses: readonly Needs[];
   /** A public endpoint never looks at a key. */
   readonly public: boolean;
@@ -58,23 +62,19 @@ export interface Endpoint<Needs extends PortName = PortName> {
   readonly verb: AnyVerb;
 }
 
-export interface EndpointOptions<
+/** How an endpoint is called and served: all that its route does not say. */
+export interface CallOptions<
   Uses extends PortName,
-  Params extends Schema,
-  Query extends Schema,
-  Body extends Schema,
+  Body,
   Reply extends Schema,
   Public extends boolean,
   Form extends IdForm | undefined,
 > {
-  readonly summary: string;
   readonly uses: readonly Uses[];
-  readonly params?: Params;
-  readonly query?: Query;
-  readonly body?: Body | SchemaOfSettings<Body>;
   readonly form?: boolean;
   readonly keyInQuery?: boolean;
-  readonly reply: Reply;
+  /** The default is the JSON schema of the route's first success. */
+  readonly reply?: Reply;
   readonly instead?: OtherWays;
   /** Gives answers an ETag. Names the fields that change by themselves, which the tag leaves out. */
   readonly etag?: readonly string[];
@@ -86,10 +86,8 @@ export interface EndpointOptions<
    * The id that the client chose, if it did. The same id with the same body is answered with the same thing, with
    * another body with 409 (docs/apis/gpu-dev.md#submit-a-job).
    */
-  readonly chosenId?: (body: z.output<Body>) => string | undefined;
+  readonly chosenId?: (body: Body) => string | undefined;
   readonly endsKeys?: boolean;
-  /** The status of a success; 200 unless given. */
-  readonly status?: number;
   /**
    * The default is `atOnce`. `waits`: the call watches its record for up to 25 s. `execs`: the call waits for a command
    * to end. It has a function URL, so its path has no other method.
@@ -98,6 +96,24 @@ export interface EndpointOptions<
   /** Replaces the time-out of its pace. */
   readonly timeoutSeconds?: number;
   readonly memoryMb?: number;
+}
+
+export interface EndpointOptions<
+  Uses extends PortName,
+  Params extends Schema,
+  Query extends Schema,
+  Body extends Schema,
+  Reply extends Schema,
+  Public extends boolean,
+  Form extends IdForm | undefined,
+> extends CallOptions<Uses, z.output<Body>, Reply, Public, Form> {
+  readonly summary: string;
+  readonly params?: Params;
+  readonly query?: Query;
+  readonly body?: Body | SchemaOfSettings<Body>;
+  readonly reply: Reply;
+  /** The status of a success; 200 unless given. */
+  readonly status?: number;
 }
 
 /** How long an endpoint may take (docs/apis/common.md#calls-that-wait). */
@@ -150,27 +166,128 @@ export function endpointsIn(dialect: Dialect) {
       method,
       path,
       summary: options.summary,
-      uses: portsNeeded(options.uses, options.public ?? false),
-      public: options.public ?? false,
-      admin: options.admin ?? false,
+      route: undefined,
+      ...callOf(options),
       params: options.params,
       query: options.query,
       body: options.body,
-      form: options.form ?? false,
-      keyInQuery: options.keyInQuery ?? false,
       reply: options.reply,
-      instead: options.instead,
-      etag: options.etag,
       status: options.status ?? 200,
-      creates: options.creates,
-      chosenId: options.chosenId,
-      endsKeys: options.endsKeys ?? false,
-      functionUrl: options.pace === "execs",
-      timeoutSeconds: options.timeoutSeconds ?? secondsOf[options.pace ?? "atOnce"],
-      memoryMb: options.memoryMb ?? 512,
       verb: withoutTypes(verb),
     });
-  return { get: declaring("get"), post: declaring("post"), put: declaring("put"), delete: declaring("delete") };
+  return {
+    get: declaring("get"),
+    post: declaring("post"),
+    put: declaring("put"),
+    delete: declaring("delete"),
+    endpoint: endpointOf(dialect),
+  };
+}
+
+/** Declares the endpoint of a route: `gpuDev.endpoint(route, options, verb)`. */
+function endpointOf(dialect: Dialect) {
+  return <
+    R extends RouteConfig,
+    Uses extends PortName = never,
+    Reply extends Schema = ReplyOf<R>,
+    Public extends boolean = false,
+    Form extends IdForm | undefined = undefined,
+  >(
+    route: R,
+    options: CallOptions<Uses, BodyOf<R>, Reply, Public, Form>,
+    verb: (
+      input: VerbInput<
+        ContextFor<Uses, Public>,
+        RequestPart<R, "params">,
+        RequestPart<R, "query">,
+        BodyOf<R>,
+        Form extends IdForm ? NewResource : undefined
+      >,
+    ) => Promise<z.input<Reply> | Answer<z.input<Reply>>>,
+  ): Endpoint<NeedsOf<Uses, Public>> => {
+    const { params, query, body } = (route.request ?? {}) as RequestSchemas;
+    const schema = body?.content[JSON_TYPE]?.schema;
+    const status = successStatus(route);
+    const reply = options.reply ?? (route.responses[status] as JsonContent | undefined)?.content[JSON_TYPE]?.schema;
+    if (!reply) throw new Error(`${route.method} ${route.path} has no reply in JSON and names no other one`);
+    return {
+      kind: "endpoint",
+      dialect,
+      method: route.method as Method,
+      path: route.path,
+      summary: route.summary ?? "",
+      route,
+      ...callOf(options),
+      params,
+      query,
+      body: schema && (schemaMaker(schema) ?? schema),
+      reply,
+      status,
+      verb: withoutTypes(verb),
+    };
+  };
+}
+
+const JSON_TYPE = "application/json";
+
+interface JsonContent<S extends Schema = Schema> {
+  readonly content: { readonly [JSON_TYPE]: { readonly schema: S } };
+}
+
+interface RequestSchemas {
+  readonly params?: Schema;
+  readonly query?: Schema;
+  readonly body?: JsonContent;
+}
+
+/** The output of the schema of a route's path or query. */
+type RequestPart<R extends RouteConfig, Name extends "params" | "query"> = R extends {
+  request: { [name in Name]: infer S extends Schema };
+}
+  ? z.output<S>
+  : undefined;
+
+type BodyOf<R extends RouteConfig> = R extends { request: { body: JsonContent<infer S> } } ? z.output<S> : undefined;
+
+/** The schema of a route's first success. The web shell's address has none, and answers 426. */
+type ReplyOf<R extends RouteConfig> = R["responses"] extends { [status in 200]: JsonContent<infer S> }
+  ? S
+  : R["responses"] extends { [status in 201]: JsonContent<infer S> }
+    ? S
+    : R["responses"] extends { [status in 202]: JsonContent<infer S> }
+      ? S
+      : R["responses"] extends { [status in 426]: JsonContent<infer S> }
+        ? S
+        : never;
+
+/** Returns the lowest status of a route's answers: the keys of an object that are numbers come in their order. */
+function successStatus({ responses }: RouteConfig): number {
+  return Number(Object.keys(responses)[0]);
+}
+
+/** Returns the part of an endpoint that its options say. */
+function callOf<
+  Uses extends PortName,
+  Body,
+  Reply extends Schema,
+  Public extends boolean,
+  Form extends IdForm | undefined,
+>(options: CallOptions<Uses, Body, Reply, Public, Form>) {
+  return {
+    uses: portsNeeded<Uses, Public>(options.uses, options.public ?? false),
+    public: options.public ?? false,
+    admin: options.admin ?? false,
+    form: options.form ?? false,
+    keyInQuery: options.keyInQuery ?? false,
+    instead: options.instead,
+    etag: options.etag,
+    creates: options.creates,
+    chosenId: options.chosenId,
+    endsKeys: options.endsKeys ?? false,
+    functionUrl: options.pace === "execs",
+    timeoutSeconds: options.timeoutSeconds ?? secondsOf[options.pace ?? "atOnce"],
+    memoryMb: options.memoryMb ?? 512,
+  };
 }
 
 type ContextFor<Uses extends PortName, Public extends boolean> = Served<

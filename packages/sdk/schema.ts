@@ -18,7 +18,7 @@ export interface components {
             user_id: string;
             /** @description The job's current state. */
             status: components["schemas"]["JobStatus"];
-            /** @description The type of GPU. */
+            /** @description The type of GPU, for example `h100`. A submit may leave it out; it must match the instance type. */
             gpu_type: string;
             /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8. */
             gpu_count: number;
@@ -81,7 +81,7 @@ export interface components {
             current_detailed_status: string | null;
             /** @description What is wrong with an active job or about to happen to it: that it expires soon, or why requests failed or are tried again, the newest first. Null where there is nothing to say. */
             warning: string | null;
-            /** @description The container image. The local stack records it and runs commands with the machine's own tools. */
+            /** @description The image that the submit named. Null for a job from before this was noted. */
             image: string | null;
             /** @description Names of the job's `env_vars`, the first 4,096 characters of them. No value is ever shown. */
             env_names: string[];
@@ -544,7 +544,7 @@ export interface components {
         GpuAvailability: {
             /** @description The type of GPU. */
             gpu_type: string;
-            /** @description Number of entries in all. */
+            /** @description Number of GPUs of this type. */
             total: number;
             /** @description Number of GPUs that are free now. A machine that is down has none. */
             available: number;

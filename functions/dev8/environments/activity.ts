@@ -1,39 +1,47 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { touchEnvironment } from "#core/environments/verbs/touch.ts";
 import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
+import { jsonBody, jsonReply } from "#http/route.ts";
 import { Timestamp } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { ActivityReport, Snapshot, toReport } from "./parts/activity-report.ts";
+import { activityExamples } from "./parts/examples.ts";
 import { refusedAs, unknownWorkspace, workspaceOf } from "./parts/workspace.ts";
 import { success, WorkspaceRef } from "./wire.ts";
 
 const Recorded = success(
   "Activity recorded successfully",
-  z.object({ environmentId: z.string(), snapshot: Snapshot, timestamp: Timestamp }),
-);
+  z.object({
+    environmentId: z.string().describe("The workspace's id."),
+    snapshot: Snapshot.describe("What the client observed."),
+    timestamp: Timestamp.describe("When the client observed this."),
+  }),
+).meta({ id: "EnvironmentActivityRecorded" });
 
-export const endpoint = dev8.post(
-  "/api/v1/environments/{id}/activity",
-  {
-    summary: "Report that a workspace is in use",
-    uses: ["table"],
-    params: WorkspaceRef,
-    body: ActivityReport,
-    reply: Recorded,
-  },
-  async ({ ctx, params, body }) => {
-    const { environmentId } = body;
-    if (environmentId !== undefined && environmentId !== null && environmentId !== params.id) {
-      throw new Problem("invalid", "environmentId in payload does not match route parameter");
-    }
-    const { lastUsedAt, ...reported } = toReport(body, ctx.clock.now());
-    const { id } = await workspaceOf(ctx, params.id);
-    if (lastUsedAt !== undefined) await refusedAs(unknownWorkspace(id), touchEnvironment(ctx, id, lastUsedAt));
-    const data = { environmentId: id, ...reported };
-    return { success: true as const, message: "Activity recorded successfully" as const, data };
-  },
-);
+const route = createRoute({
+  method: "post",
+  path: "/api/v1/environments/{id}/activity",
+  operationId: "reportEnvironmentActivity",
+  tags: ["Environments"],
+  summary: "Report that a workspace is in use",
+  request: { params: WorkspaceRef, body: jsonBody(ActivityReport, activityExamples.requests) },
+  parameters: [{ name: "id", in: "path", example: "clxxx-yyyy-zzzz-aaaa-bbbb" }],
+  responses: { 200: jsonReply(Recorded, activityExamples[200]) },
+});
+
+export const endpoint = dev8.endpoint(route, { uses: ["table"] }, async ({ ctx, params, body }) => {
+  const { environmentId } = body;
+  if (environmentId !== undefined && environmentId !== null && environmentId !== params.id) {
+    throw new Problem("invalid", "environmentId in payload does not match route parameter");
+  }
+  const { lastUsedAt, ...reported } = toReport(body, ctx.clock.now());
+  const { id } = await workspaceOf(ctx, params.id);
+  if (lastUsedAt !== undefined) await refusedAs(unknownWorkspace(id), touchEnvironment(ctx, id, lastUsedAt));
+  const data = { environmentId: id, ...reported };
+  return { success: true as const, message: "Activity recorded successfully" as const, data };
+});
 
 export const handler = lambda(endpoint, { table });

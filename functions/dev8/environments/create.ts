@@ -1,9 +1,12 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
+import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { createExamples } from "./parts/examples.ts";
 import { CreateWorkspace } from "./parts/fields.ts";
 import { makeWorkspace } from "./parts/make-workspace.ts";
 import { isToRun } from "./parts/workspace.ts";
@@ -12,22 +15,32 @@ import { statusOf, success, toWorkspace, Workspace } from "./wire.ts";
 const Created = success(
   "Workspace created successfully",
   z.object({
-    environment: Workspace,
-    message: z.string().meta({ example: "Your development environment is ready to use" }),
+    environment: Workspace.describe("The workspace in its current state."),
+    message: z
+      .string()
+      .meta({ example: "Your development environment is ready to use" })
+      .describe("What the result means, in words."),
   }),
-);
+).meta({ id: "EnvironmentCreated" });
 
-export const endpoint = dev8.post(
-  "/api/v1/environments",
-  {
-    summary: "Create a workspace under an id of your choice, and wait for it",
-    uses: ["table", "queue", "sealer"],
-    body: CreateWorkspace,
-    reply: Created,
-    status: 201,
-    creates: "uid",
-    pace: "waits",
+const route = createRoute({
+  method: "post",
+  path: "/api/v1/environments",
+  operationId: "createEnvironment",
+  tags: ["Environments"],
+  summary: "Create a workspace under an id of your choice, and wait for it",
+  description: "Waits for at most 25 seconds until it runs, and answers with it as it is.",
+  request: { body: jsonBody(perDeployment(CreateWorkspace), createExamples.requests) },
+  responses: {
+    201: jsonReply(Created, createExamples[201], "Created"),
+    400: problemReply("A field is missing or has the wrong form", createExamples[400]),
+    409: problemReply("The id is in use"),
   },
+});
+
+export const endpoint = dev8.endpoint(
+  route,
+  { uses: ["table", "queue", "sealer"], creates: "uid", pace: "waits" },
   async ({ ctx, body, resource }) => {
     const workspace = await makeWorkspace(ctx, body, resource);
     const isReady = statusOf(workspace) === "RUNNING";

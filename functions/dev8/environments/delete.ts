@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
@@ -5,7 +6,9 @@ import { waitForEnvironment } from "#core/environments/record/wait.ts";
 import { requestDelete } from "#core/environments/verbs/delete.ts";
 import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
+import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { deleteExamples } from "./parts/examples.ts";
 import { DeleteWorkspace } from "./parts/fields.ts";
 import { findWorkspace, hasContainer, refusedAs, unknownWorkspace } from "./parts/workspace.ts";
 import { statusOf, success } from "./wire.ts";
@@ -13,33 +16,42 @@ import { statusOf, success } from "./wire.ts";
 const removed = "All data and resources have been permanently removed";
 const Deleted = success(
   "Workspace deleted permanently",
-  z.object({ workspaceId: z.string(), message: z.literal(removed) }),
-);
+  z.object({
+    workspaceId: z
+      .string()
+      .describe("The workspace's id: your own choice of 10 to 63 letters, digits, hyphens and underscores."),
+    message: z.literal(removed).describe("What the result means, in words."),
+  }),
+).meta({ id: "EnvironmentDeleted" });
 
-export const endpoint = dev8.delete(
-  "/api/v1/environments",
-  {
-    summary: "Delete a workspace with its volumes; one that runs only by force",
-    uses: ["table", "queue"],
-    body: DeleteWorkspace,
-    reply: Deleted,
-    pace: "waits",
+const route = createRoute({
+  method: "delete",
+  path: "/api/v1/environments",
+  operationId: "deleteEnvironment",
+  tags: ["Environments"],
+  summary: "Delete a workspace with its volumes; one that runs only by force",
+  request: { body: jsonBody(perDeployment(DeleteWorkspace), deleteExamples.requests) },
+  responses: {
+    200: jsonReply(Deleted, deleteExamples[200]),
+    404: problemReply("You have no such workspace in this region"),
+    409: problemReply("It runs, and `force` was not said", deleteExamples[409]),
   },
-  async ({ ctx, body }) => {
-    const { workspaceId, force } = body;
-    const unknown = unknownWorkspace(workspaceId);
-    const known = await findWorkspace(ctx, body);
-    if (!known) throw unknown;
-    const status = statusOf(known);
-    if (!force && (hasContainer[status] || status === "STOPPING")) {
-      const why = `workspace ${workspaceId} is still running. Stop it first or use force=true`;
-      throw new Problem("conflict", why);
-    }
-    await refusedAs(unknown, requestDelete(ctx, workspaceId));
-    await waitForEnvironment(ctx, workspaceId, (seen) => seen === undefined);
-    const data = { workspaceId, message: removed } as const;
-    return { success: true as const, message: "Workspace deleted permanently" as const, data };
-  },
-);
+});
+
+export const endpoint = dev8.endpoint(route, { uses: ["table", "queue"], pace: "waits" }, async ({ ctx, body }) => {
+  const { workspaceId, force } = body;
+  const unknown = unknownWorkspace(workspaceId);
+  const known = await findWorkspace(ctx, body);
+  if (!known) throw unknown;
+  const status = statusOf(known);
+  if (!force && (hasContainer[status] || status === "STOPPING")) {
+    const why = `workspace ${workspaceId} is still running. Stop it first or use force=true`;
+    throw new Problem("conflict", why);
+  }
+  await refusedAs(unknown, requestDelete(ctx, workspaceId));
+  await waitForEnvironment(ctx, workspaceId, (seen) => seen === undefined);
+  const data = { workspaceId, message: removed } as const;
+  return { success: true as const, message: "Workspace deleted permanently" as const, data };
+});
 
 export const handler = lambda(endpoint, { table, queue });

@@ -1,19 +1,31 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { getExamples } from "./parts/examples.ts";
 import { workspaceOf } from "./parts/workspace.ts";
 import { success, toWorkspace, Workspace, WorkspaceRef } from "./wire.ts";
 
-const Retrieved = success("Environment retrieved successfully", z.object({ environment: Workspace }));
+const Retrieved = success(
+  "Environment retrieved successfully",
+  z.object({ environment: Workspace.describe("The workspace in its current state.") }),
+).meta({ id: "EnvironmentFound" });
 
-export const endpoint = dev8.get(
-  "/api/v1/environments/{id}",
-  { summary: "Read a workspace", uses: ["table"], params: WorkspaceRef, reply: Retrieved },
-  async ({ ctx, params }) => {
-    const environment = toWorkspace(ctx.settings, await workspaceOf(ctx, params.id));
-    return { success: true as const, message: "Environment retrieved successfully" as const, data: { environment } };
-  },
-);
+const route = createRoute({
+  method: "get",
+  path: "/api/v1/environments/{id}",
+  operationId: "getEnvironment",
+  tags: ["Environments"],
+  summary: "Read a workspace",
+  request: { params: WorkspaceRef },
+  responses: { 200: jsonReply(Retrieved, getExamples[200]) },
+});
+
+export const endpoint = dev8.endpoint(route, { uses: ["table"] }, async ({ ctx, params }) => {
+  const environment = toWorkspace(ctx.settings, await workspaceOf(ctx, params.id));
+  return { success: true as const, message: "Environment retrieved successfully" as const, data: { environment } };
+});
 
 export const handler = lambda(endpoint, { table });

@@ -1,24 +1,35 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { listEnvironments } from "#core/environments/record/read.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { listExamples } from "./parts/examples.ts";
 import { success, toWorkspace, Workspace } from "./wire.ts";
 
 const Retrieved = success(
   "Environments retrieved successfully",
-  z.object({ environments: z.array(Workspace), total: z.int() }),
-);
+  z.object({
+    environments: z.array(Workspace).describe("Your workspaces, newest first."),
+    total: z.int().describe("Number of entries in all."),
+  }),
+).meta({ id: "EnvironmentList" });
 
-export const endpoint = dev8.get(
-  "/api/v1/environments",
-  { summary: "List your workspaces, the newest first", uses: ["table"], reply: Retrieved },
-  async ({ ctx }) => {
-    const { shown } = await listEnvironments(ctx);
-    const environments = shown.map((workspace) => toWorkspace(ctx.settings, workspace));
-    const data = { environments, total: environments.length };
-    return { success: true as const, message: "Environments retrieved successfully" as const, data };
-  },
-);
+const route = createRoute({
+  method: "get",
+  path: "/api/v1/environments",
+  operationId: "listEnvironments",
+  tags: ["Environments"],
+  summary: "List your workspaces, the newest first",
+  responses: { 200: jsonReply(Retrieved, listExamples[200]) },
+});
+
+export const endpoint = dev8.endpoint(route, { uses: ["table"] }, async ({ ctx }) => {
+  const { shown } = await listEnvironments(ctx);
+  const environments = shown.map((workspace) => toWorkspace(ctx.settings, workspace));
+  const data = { environments, total: environments.length };
+  return { success: true as const, message: "Environments retrieved successfully" as const, data };
+});
 
 export const handler = lambda(endpoint, { table });

@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
@@ -5,7 +6,9 @@ import { table } from "#aws/table.ts";
 import { isStartedBy, requestStart } from "#core/environments/verbs/start.ts";
 import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
+import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { startExamples } from "./parts/examples.ts";
 import { checkLines, StartWorkspace } from "./parts/fields.ts";
 import { newRun } from "./parts/new-workspace.ts";
 import { containerExists, findWorkspace, isToRun, refusedAs, waitUntilRunning } from "./parts/workspace.ts";
@@ -14,21 +17,33 @@ import { statusOf, success, toWorkspace, Workspace } from "./wire.ts";
 const Started = success(
   "Workspace started successfully",
   z.object({
-    environment: Workspace,
-    message: z.string().meta({ example: "Your workspace is now running with existing data" }),
+    environment: Workspace.describe("The workspace in its current state."),
+    message: z
+      .string()
+      .meta({ example: "Your workspace is now running with existing data" })
+      .describe("What the result means, in words."),
   }),
-);
+).meta({ id: "EnvironmentStarted" });
 
-export const endpoint = dev8.post(
-  "/api/v1/environments/start",
-  {
-    summary: "Start a stopped workspace with a new container on its volumes, and wait for it",
-    uses: ["table", "queue", "sealer"],
-    body: StartWorkspace,
-    reply: Started,
-    creates: "uid",
-    pace: "waits",
+const route = createRoute({
+  method: "post",
+  path: "/api/v1/environments/start",
+  operationId: "startEnvironment",
+  tags: ["Environments"],
+  summary: "Start a stopped workspace with a new container on its volumes, and wait for it",
+  description: "A new container on the same volumes. Waits for at most 25 seconds until it runs.",
+  request: { body: jsonBody(perDeployment(StartWorkspace), startExamples.requests) },
+  responses: {
+    200: jsonReply(Started, startExamples[200]),
+    400: problemReply("A field is missing or has the wrong form", startExamples[400]),
+    404: problemReply("Its volumes are not there", startExamples[404]),
+    409: problemReply("It runs already"),
   },
+});
+
+export const endpoint = dev8.endpoint(
+  route,
+  { uses: ["table", "queue", "sealer"], creates: "uid", pace: "waits" },
   async ({ ctx, body, resource }) => {
     const { workspaceId: id } = body;
     const noVolume = new Problem("notFound", `workspace volume not found: fs-${id}. Create environment first.`);

@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
@@ -7,7 +8,9 @@ import { waitForEnvironment } from "#core/environments/record/wait.ts";
 import { isStoppedBy, requestStop } from "#core/environments/verbs/stop.ts";
 import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
+import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { stopExamples } from "./parts/examples.ts";
 import { NamedWorkspace } from "./parts/fields.ts";
 import { findWorkspace, hasContainer, isToRun, refusedAs } from "./parts/workspace.ts";
 import { statusOf, success } from "./wire.ts";
@@ -15,19 +18,30 @@ import { statusOf, success } from "./wire.ts";
 const preserved = "Container deleted, volumes preserved. Restart anytime to resume work.";
 const Stopped = success(
   "Workspace stopped successfully",
-  z.object({ workspaceId: z.string(), message: z.literal(preserved) }),
-);
+  z.object({
+    workspaceId: z
+      .string()
+      .describe("The workspace's id: your own choice of 10 to 63 letters, digits, hyphens and underscores."),
+    message: z.literal(preserved).describe("What the result means, in words."),
+  }),
+).meta({ id: "EnvironmentStopped" });
 
-export const endpoint = dev8.post(
-  "/api/v1/environments/stop",
-  {
-    summary: "Remove the container of a workspace and its secrets: its volumes are kept",
-    uses: ["table", "queue", "sealer"],
-    body: NamedWorkspace,
-    reply: Stopped,
-    creates: "uid",
-    pace: "waits",
+const route = createRoute({
+  method: "post",
+  path: "/api/v1/environments/stop",
+  operationId: "stopEnvironment",
+  tags: ["Environments"],
+  summary: "Remove the container of a workspace and its secrets: its volumes are kept",
+  request: { body: jsonBody(perDeployment(NamedWorkspace), stopExamples.requests) },
+  responses: {
+    200: jsonReply(Stopped, stopExamples[200]),
+    404: problemReply("You have no such workspace in this region", stopExamples[404]),
   },
+});
+
+export const endpoint = dev8.endpoint(
+  route,
+  { uses: ["table", "queue", "sealer"], creates: "uid", pace: "waits" },
   async ({ ctx, body, resource }) => {
     const { workspaceId } = body;
     const noContainer = new Problem("notFound", `container not found for workspace ${workspaceId}. Already stopped?`);

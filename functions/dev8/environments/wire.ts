@@ -10,31 +10,41 @@ const WorkspaceStatus = z.enum([
 ]);
 export type WorkspaceStatus = z.infer<typeof WorkspaceStatus>;
 
-export const WorkspaceRef = z.object({ id: z.string().meta({ example: "test-workspace-001" }) });
-
-export const Workspace = z.object({
-  id: z.string(),
-  name: z.string(),
-  userId: z.string(),
-  status: WorkspaceStatus,
-  cloudProvider: z.string(),
-  cloudRegion: z.string(),
-  cpuCores: z.number(),
-  memoryGB: z.number(),
-  storageGB: z.int(),
-  baseImage: z.string(),
-  azureResourceGroup: z.string(),
-  azureContainerGroup: z.string(),
-  azureFileShare: z.string(),
-  azureFqdn: z.string(),
-  connectionUrls: z.object({ vscode: z.string(), ssh: z.string() }),
-  createdAt: Timestamp,
-  updatedAt: Timestamp,
+export const WorkspaceRef = z.object({
+  id: z.string().meta({ example: "test-workspace-001" }).describe("The workspace's id, which its owner chose."),
 });
+
+export const Workspace = z
+  .object({
+    id: z.string().describe("The workspace's id, which its owner chose."),
+    name: z.string().describe("The workspace's name, for people."),
+    userId: z.string().describe("A label of your choice. It is not an identity: the API key decides who you are."),
+    status: WorkspaceStatus.describe("The workspace's current state."),
+    cloudProvider: z.string().describe("A label of your choice."),
+    cloudRegion: z.string().describe("The region. Later calls on the same workspace must name the same one."),
+    cpuCores: z.number().describe("Number of CPU cores."),
+    memoryGB: z.number().describe("Memory in GB."),
+    storageGB: z.int().describe("Size of the workspace volume in GB. A start keeps the size of the existing volume."),
+    baseImage: z.string().describe("The language that is installed in the workspace."),
+    azureResourceGroup: z.string().describe("A name that existing clients read."),
+    azureContainerGroup: z.string().describe("A name that existing clients read."),
+    azureFileShare: z.string().describe("A name that existing clients read."),
+    azureFqdn: z.string().describe("The workspace's host name, the same for its whole life."),
+    connectionUrls: z
+      .object({ vscode: z.string().describe("The address of VS Code."), ssh: z.string().describe("The SSH command.") })
+      .describe("How to connect to the workspace."),
+    createdAt: Timestamp.describe("When it was created."),
+    updatedAt: Timestamp.describe("When the workspace last changed."),
+  })
+  .meta({ id: "Environment" });
 
 /** The envelope of every success; `message` is the same in all answers of an endpoint. */
 export function success<Message extends string, Data extends z.ZodType>(message: Message, data: Data) {
-  return z.object({ success: z.literal(true), message: z.literal(message), data });
+  return z.object({
+    success: z.literal(true).describe("Always true. A problem has another shape."),
+    message: z.literal(message).describe("What happened, in words."),
+    data: data.describe("The result."),
+  });
 }
 
 /** What a dialect keeps of a workspace beside what the core knows: all text, as labels are. */

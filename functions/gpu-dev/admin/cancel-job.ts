@@ -1,26 +1,44 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { audited } from "#core/admin/audit.ts";
 import { cancelAnybodys, findAnybodysIds } from "#core/admin/jobs.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { findJobId } from "../jobs/parts/job-id.ts";
 import { ActionRequested, JobRef, toActionRequested } from "../jobs/wire.ts";
+import { cancelJobExamples } from "./parts/examples.ts";
 
 /** The user need not be named; who names him reaches a job that was submitted this very second. */
-const CancelJob = z.object({ user: z.string().min(1).max(255).nullish() });
+const CancelJob = z
+  .object({
+    user: z
+      .string()
+      .min(1)
+      .max(255)
+      .nullish()
+      .describe("The owner's user name. With it, a job that was submitted a second ago is found too."),
+  })
+  .meta({ id: "CancelAnyJob" });
 
-export const endpoint = gpuDev.post(
-  "/v1/admin/jobs/{job_id}/cancel",
-  {
-    summary: "Cancel anybody's job",
-    uses: ["table", "queue"],
-    admin: true,
-    params: JobRef,
-    body: CancelJob,
-    reply: ActionRequested,
+const route = createRoute({
+  method: "post",
+  path: "/v1/admin/jobs/{job_id}/cancel",
+  operationId: "cancelAnyJob",
+  tags: ["Admin"],
+  summary: "Cancel anybody's job",
+  request: { params: JobRef, body: jsonBody(CancelJob, cancelJobExamples.requests) },
+  responses: {
+    200: jsonReply(ActionRequested, cancelJobExamples[200]),
+    409: problemReply("Several jobs begin like this, several users have it, or it ended"),
   },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table", "queue"], admin: true },
   async ({ ctx, params, body, requestId }) => {
     const username = body.user ?? undefined;
     const cancel = async () => {

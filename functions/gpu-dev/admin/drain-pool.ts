@@ -1,21 +1,27 @@
+import { createRoute } from "@hono/zod-openapi";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { audited } from "#core/admin/audit.ts";
 import { drainPool } from "#core/pools/admission.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { drainPoolExamples } from "./parts/examples.ts";
 import { AdmissionState, gpuTypeOf, noteOf, OperatorReason, PoolRef, toAdmissionState } from "./wire.ts";
 
-export const endpoint = gpuDev.post(
-  "/v1/admin/pools/{gpu_type}/drain",
-  {
-    summary: "Start no new jobs on a GPU type; those that run go on",
-    uses: ["table", "queue"],
-    admin: true,
-    params: PoolRef,
-    body: OperatorReason,
-    reply: AdmissionState,
-  },
+const route = createRoute({
+  method: "post",
+  path: "/v1/admin/pools/{gpu_type}/drain",
+  operationId: "drainGpuType",
+  tags: ["Admin"],
+  summary: "Start no new jobs on a GPU type; those that run go on",
+  request: { params: PoolRef, body: jsonBody(OperatorReason, drainPoolExamples.requests) },
+  responses: { 200: jsonReply(AdmissionState, drainPoolExamples[200]) },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table", "queue"], admin: true },
   async ({ ctx, params, body, requestId }) =>
     audited(ctx, { action: "drain_pool", target: params.gpu_type, requestId }, async () =>
       toAdmissionState(await drainPool(ctx, gpuTypeOf(params), true, noteOf(ctx.actor.username, body))),

@@ -1,20 +1,27 @@
+import { createRoute } from "@hono/zod-openapi";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { audited } from "#core/admin/audit.ts";
 import { enableUser } from "#core/users/disable.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { enableUserExamples } from "./parts/examples.ts";
 import { UserRef, UserState } from "./wire.ts";
 
-export const endpoint = gpuDev.post(
-  "/v1/admin/users/{username}/enable",
-  {
-    summary: "Enable a user again, with the keys that have not ended",
-    uses: ["table", "queue"],
-    admin: true,
-    params: UserRef,
-    reply: UserState,
-  },
+const route = createRoute({
+  method: "post",
+  path: "/v1/admin/users/{username}/enable",
+  operationId: "enableUser",
+  tags: ["Admin"],
+  summary: "Enable a user again, with the keys that have not ended",
+  request: { params: UserRef },
+  responses: { 200: jsonReply(UserState, enableUserExamples[200]) },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table", "queue"], admin: true },
   async ({ ctx, params, requestId }) =>
     audited(ctx, { action: "enable_user", target: params.username, requestId }, async () => {
       const { username, disabled } = await enableUser(ctx, params.username);

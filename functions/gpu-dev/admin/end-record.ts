@@ -1,29 +1,52 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { audited } from "#core/admin/audit.ts";
 import { endRecord } from "#core/admin/end-record.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { endRecordExamples } from "./parts/examples.ts";
 
 /** The key of a record in the form of the alarm: partition key, a bar, sort key. */
-const EndRecord = z.object({ key: z.string().min(1).max(2048) });
-const Ended = z.object({
-  key: z.string(),
-  status: z.literal("ended"),
-  /** Of a disk: what it leaves, none of which is removed. */
-  kept: z.object({ volume: z.string().nullable(), snapshots: z.array(z.string()) }).optional(),
+const EndRecord = z
+  .object({
+    key: z
+      .string()
+      .min(1)
+      .max(2048)
+      .describe("The record's key as the alarm names it: partition key, a bar, sort key."),
+  })
+  .meta({ id: "EndRecord" });
+const Ended = z
+  .object({
+    key: z.string().describe("The record's key as the alarm names it: partition key, a bar, sort key."),
+    status: z.literal("ended").describe("The record was ended."),
+    /** Of a disk: what it leaves, none of which is removed. */
+    kept: z
+      .object({
+        volume: z.string().nullable().describe("The disk's volume, if it has one."),
+        snapshots: z.array(z.string()).describe("The disk's snapshots."),
+      })
+      .optional()
+      .describe("Of a disk: the volume and snapshots that remain in the cloud."),
+  })
+  .meta({ id: "EndedRecord" });
+
+const route = createRoute({
+  method: "post",
+  path: "/v1/admin/records/end",
+  operationId: "endRecord",
+  tags: ["Admin"],
+  summary: "End by force a job or a disk whose record cannot be read",
+  request: { body: jsonBody(EndRecord, endRecordExamples.requests) },
+  responses: { 200: jsonReply(Ended, endRecordExamples[200]) },
 });
 
-export const endpoint = gpuDev.post(
-  "/v1/admin/records/end",
-  {
-    summary: "End by force a job or a disk whose record cannot be read",
-    uses: ["table", "queue"],
-    admin: true,
-    body: EndRecord,
-    reply: Ended,
-  },
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table", "queue"], admin: true },
   async ({ ctx, body: { key }, requestId }) =>
     audited(
       ctx,

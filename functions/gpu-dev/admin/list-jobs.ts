@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { audited } from "#core/admin/audit.ts";
@@ -6,30 +7,42 @@ import type { Brief } from "#core/environments/record/read.ts";
 import { readAdvice } from "#core/pools/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/query.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { jobStatuses, statusOf } from "../jobs/parts/status.ts";
 import { toJobSummary } from "../jobs/wire.ts";
+import { listJobsExamples } from "./parts/examples.ts";
 import { AdminJob } from "./wire.ts";
 
 const ListJobs = z.object({
-  status: z.enum(jobStatuses).optional(),
-  user: z.string().min(1).max(255).optional(),
-  limit: wholeNumber(1, 500).default(50),
-  offset: wholeNumber(0).default(0),
+  status: z.enum(jobStatuses).optional().describe("Only jobs in this state."),
+  user: z.string().min(1).max(255).optional().describe("Only jobs of the user of this name."),
+  limit: wholeNumber(1, 500).default(50).describe("Maximum number of entries to return, 1 to 500."),
+  offset: wholeNumber(0).default(0).describe("Number of entries to skip."),
 });
-const Jobs = z.object({ jobs: z.array(AdminJob), total: z.int(), limit: z.int(), offset: z.int() });
+const Jobs = z
+  .object({
+    jobs: z.array(AdminJob).describe("The jobs, newest first."),
+    total: z.int().describe("Number of jobs that match the filter."),
+    limit: z.int().describe("Maximum number of jobs to return, 1 to 500."),
+    offset: z.int().describe("Number of entries to skip."),
+  })
+  .meta({ id: "AdminJobList" });
+
+const route = createRoute({
+  method: "get",
+  path: "/v1/admin/jobs",
+  operationId: "listAllJobs",
+  tags: ["Admin"],
+  summary: "List the jobs of all users that are not done, or all jobs of one user",
+  request: { query: ListJobs },
+  responses: { 200: jsonReply(Jobs, listJobsExamples[200]) },
+});
 
 /** Without `user`, lists only jobs that are not done, from an index that may be some seconds late. */
-export const endpoint = gpuDev.get(
-  "/v1/admin/jobs",
-  {
-    summary: "List the jobs of all users that are not done, or all jobs of one user",
-    uses: ["table"],
-    admin: true,
-    query: ListJobs,
-    reply: Jobs,
-    timeoutSeconds: 29,
-  },
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table"], admin: true, timeoutSeconds: 29 },
   async ({ ctx, query, requestId }) => {
     const { status, user, limit, offset } = query;
     return audited(ctx, { action: "list_jobs", target: user ?? null, requestId }, async () => {

@@ -1,20 +1,27 @@
+import { createRoute } from "@hono/zod-openapi";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { audited } from "#core/admin/audit.ts";
 import { pauseAdmission } from "#core/pools/admission.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { pauseAdmissionExamples } from "./parts/examples.ts";
 import { AdmissionState, noteOf, OperatorReason, toAdmissionState } from "./wire.ts";
 
-export const endpoint = gpuDev.post(
-  "/v1/admin/admission/pause",
-  {
-    summary: "Start no new jobs at all; those that run go on",
-    uses: ["table", "queue"],
-    admin: true,
-    body: OperatorReason,
-    reply: AdmissionState,
-  },
+const route = createRoute({
+  method: "post",
+  path: "/v1/admin/admission/pause",
+  operationId: "pauseAdmission",
+  tags: ["Admin"],
+  summary: "Start no new jobs at all; those that run go on",
+  request: { body: jsonBody(OperatorReason, pauseAdmissionExamples.requests) },
+  responses: { 200: jsonReply(AdmissionState, pauseAdmissionExamples[200]) },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table", "queue"], admin: true },
   async ({ ctx, body, requestId }) =>
     audited(ctx, { action: "pause_admission", target: null, requestId }, async () =>
       toAdmissionState(await pauseAdmission(ctx, true, noteOf(ctx.actor.username, body))),

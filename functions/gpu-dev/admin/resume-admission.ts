@@ -1,23 +1,27 @@
+import { createRoute } from "@hono/zod-openapi";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { audited } from "#core/admin/audit.ts";
 import { pauseAdmission } from "#core/pools/admission.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { resumeAdmissionExamples } from "./parts/examples.ts";
 import { AdmissionState, toAdmissionState } from "./wire.ts";
 
-export const endpoint = gpuDev.post(
-  "/v1/admin/admission/resume",
-  {
-    summary: "Start jobs again, but on drained GPU types",
-    uses: ["table", "queue"],
-    admin: true,
-    reply: AdmissionState,
-  },
-  async ({ ctx, requestId }) =>
-    audited(ctx, { action: "resume_admission", target: null, requestId }, async () =>
-      toAdmissionState(await pauseAdmission(ctx, false)),
-    ),
+const route = createRoute({
+  method: "post",
+  path: "/v1/admin/admission/resume",
+  operationId: "resumeAdmission",
+  tags: ["Admin"],
+  summary: "Start jobs again, but on drained GPU types",
+  responses: { 200: jsonReply(AdmissionState, resumeAdmissionExamples[200]) },
+});
+
+export const endpoint = gpuDev.endpoint(route, { uses: ["table", "queue"], admin: true }, async ({ ctx, requestId }) =>
+  audited(ctx, { action: "resume_admission", target: null, requestId }, async () =>
+    toAdmissionState(await pauseAdmission(ctx, false)),
+  ),
 );
 
 export const handler = lambda(endpoint, { table, queue });

@@ -1,20 +1,27 @@
+import { createRoute } from "@hono/zod-openapi";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { audited } from "#core/admin/audit.ts";
 import { returnNode } from "#core/pools/node-back.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { returnNodeExamples } from "./parts/examples.ts";
 import { NodeBack, NodePath } from "./wire.ts";
 
-export const endpoint = gpuDev.post(
-  "/v1/admin/nodes/{name}/back",
-  {
-    summary: "Take back that a machine is dead; what was lost stays lost",
-    uses: ["table", "queue"],
-    admin: true,
-    params: NodePath,
-    reply: NodeBack,
-  },
+const route = createRoute({
+  method: "post",
+  path: "/v1/admin/nodes/{name}/back",
+  operationId: "returnNode",
+  tags: ["Admin"],
+  summary: "Take back that a machine is dead; what was lost stays lost",
+  request: { params: NodePath },
+  responses: { 200: jsonReply(NodeBack, returnNodeExamples[200]) },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table", "queue"], admin: true },
   async ({ ctx, params, requestId }) =>
     audited(ctx, { action: "return_node", target: params.name, requestId }, async () => {
       const { name, uid } = await returnNode(ctx, params.name);

@@ -1,20 +1,27 @@
+import { createRoute } from "@hono/zod-openapi";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { audited } from "#core/admin/audit.ts";
 import { drainPool } from "#core/pools/admission.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { undrainPoolExamples } from "./parts/examples.ts";
 import { AdmissionState, gpuTypeOf, PoolRef, toAdmissionState } from "./wire.ts";
 
-export const endpoint = gpuDev.post(
-  "/v1/admin/pools/{gpu_type}/undrain",
-  {
-    summary: "Start jobs on a GPU type again",
-    uses: ["table", "queue"],
-    admin: true,
-    params: PoolRef,
-    reply: AdmissionState,
-  },
+const route = createRoute({
+  method: "post",
+  path: "/v1/admin/pools/{gpu_type}/undrain",
+  operationId: "undrainGpuType",
+  tags: ["Admin"],
+  summary: "Start jobs on a GPU type again",
+  request: { params: PoolRef },
+  responses: { 200: jsonReply(AdmissionState, undrainPoolExamples[200]) },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table", "queue"], admin: true },
   async ({ ctx, params, requestId }) =>
     audited(ctx, { action: "undrain_pool", target: params.gpu_type, requestId }, async () =>
       toAdmissionState(await drainPool(ctx, gpuTypeOf(params), false)),

@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { identity } from "#aws/identity.ts";
 import { queue } from "#aws/queue.ts";
@@ -5,31 +6,45 @@ import { table } from "#aws/table.ts";
 import { login } from "#core/users/login.ts";
 import { countLogin } from "#core/users/login-count.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { credentialsOf, hasRequest, LoginBody } from "./parts/credentials.ts";
+import { awsLoginExamples } from "./parts/examples.ts";
 import { signedRequestOf } from "./parts/signed-request.ts";
 
-const LoggedIn = z.object({
-  api_key: z.string(),
-  key_prefix: z.string(),
-  user_id: z.int(),
-  username: z.string(),
-  aws_arn: z.string(),
-  expires_at: Timestamp,
-  ttl_hours: z.int(),
+const LoggedIn = z
+  .object({
+    api_key: z.string().describe("The API key. It is shown only in this answer."),
+    key_prefix: z.string().describe("The first 8 characters of the API key, which name it in lists and logs."),
+    user_id: z.int().describe("Your user number."),
+    username: z.string().describe("Your user name, taken from the session name of the AWS identity."),
+    aws_arn: z.string().describe("The AWS identity that STS reported."),
+    expires_at: Timestamp.describe("When the API key expires."),
+    ttl_hours: z.int().describe("Lifetime of the API key in hours."),
+  })
+  .meta({ id: "LoggedIn" });
+
+const route = createRoute({
+  method: "post",
+  path: "/v1/auth/aws-login",
+  operationId: "login",
+  tags: ["Login"],
+  summary: "Exchange an AWS identity for a short-lived API key",
+  description:
+    "Takes AWS credentials, or a GetCallerIdentity request signed with them, and asks STS whose they are. On a local " +
+    "stack `npm run --silent env` does this for you.",
+  request: { body: jsonBody(LoginBody, awsLoginExamples.requests) },
+  responses: {
+    200: jsonReply(LoggedIn, awsLoginExamples[200]),
+    401: problemReply("STS does not know the credentials, or the signature is not good"),
+    403: problemReply("The role or the account is not allowed, or the user is disabled"),
+  },
 });
 
-export const endpoint = gpuDev.post(
-  "/v1/auth/aws-login",
-  {
-    summary: "Exchange an AWS identity for a short-lived API key",
-    uses: ["table", "queue", "identity"],
-    public: true,
-    body: LoginBody,
-    reply: LoggedIn,
-    timeoutSeconds: 20,
-  },
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table", "queue", "identity"], public: true, timeoutSeconds: 20 },
   async ({ ctx, body, viewer }) => {
     if (viewer !== undefined) await countLogin(ctx, viewer);
     const proof = hasRequest(body) ? signedRequestOf(ctx, body) : credentialsOf(body);

@@ -2,11 +2,15 @@ import * as z from "zod";
 import type { EstimateErrors } from "#core/pools/estimate-errors.ts";
 
 /** How wrong the estimates of a type's last starts were (docs/apis/gpu-dev.md#capacity). */
-const EstimateError = z.object({
-  starts: z.int(),
-  covered: z.number(),
-  median_error: z.number(),
-});
+const EstimateError = z
+  .object({
+    starts: z.int().describe("Number of starts that the figures are computed from."),
+    covered: z
+      .number()
+      .describe("Share of those starts, 0 to 1, that came no later than `estimated_start_latest` said."),
+    median_error: z.number().describe("Median error of `estimated_start_time`, as a share of the real wait."),
+  })
+  .meta({ id: "EstimateError" });
 export const EstimateErrorsByType = z.record(z.string(), EstimateError);
 
 export function toEstimateErrors(all: readonly EstimateErrors[]): z.infer<typeof EstimateErrorsByType> {

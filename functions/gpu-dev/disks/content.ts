@@ -1,31 +1,47 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { blobs } from "#aws/s3-blobs.ts";
 import { table } from "#aws/table.ts";
 import { readContent } from "#core/disks/content.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply } from "#http/route.ts";
 import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { contentExamples } from "./parts/examples.ts";
 import { DiskRef, diskNameOf } from "./wire.ts";
 
-const Content = z.object({
-  disk_name: z.string(),
-  content: z.string().nullable(),
-  s3_path: z.null(),
-  snapshot_date: Timestamp.nullable(),
-  message: z.string().nullable(),
+const Content = z
+  .object({
+    disk_name: z.string().describe("The disk's name: at most 64 letters, digits, hyphens and underscores."),
+    content: z
+      .string()
+      .nullable()
+      .describe(
+        "The files of the disk at its last completed snapshot that was listed, as `ls -R` prints them, at most 1 MiB; null without them.",
+      ),
+    s3_path: z.null().describe("Always null."),
+    snapshot_date: Timestamp.nullable().describe("When that snapshot was taken; null where there is none."),
+    message: z.string().nullable().describe("Why there is no `content`; null where there is."),
+  })
+  .meta({ id: "DiskContent" });
+
+const route = createRoute({
+  method: "get",
+  path: "/v1/disks/{disk_name}/content",
+  operationId: "getDiskContent",
+  tags: ["Disks"],
+  summary: "List the files of a disk's last backup",
+  request: { params: DiskRef },
+  responses: { 200: jsonReply(Content, contentExamples[200]) },
 });
 
-export const endpoint = gpuDev.get(
-  "/v1/disks/{disk_name}/content",
-  { summary: "List the files of a disk's last backup", uses: ["table", "blobs"], params: DiskRef, reply: Content },
-  async ({ ctx, params }) => {
-    const name = diskNameOf(params);
-    const { listing, at, problem } = await readContent(ctx, name);
-    const snapshot_date = at === null ? null : wholeSeconds(at);
-    const noBackup = problem === null ? `Disk '${name}' has no backup yet` : `Disk '${name}' has no backup. ${problem}`;
-    const none = at === null ? noBackup : "The files of this backup were not listed";
-    return { disk_name: name, content: listing, s3_path: null, snapshot_date, message: listing === null ? none : null };
-  },
-);
+export const endpoint = gpuDev.endpoint(route, { uses: ["table", "blobs"] }, async ({ ctx, params }) => {
+  const name = diskNameOf(params);
+  const { listing, at, problem } = await readContent(ctx, name);
+  const snapshot_date = at === null ? null : wholeSeconds(at);
+  const noBackup = problem === null ? `Disk '${name}' has no backup yet` : `Disk '${name}' has no backup. ${problem}`;
+  const none = at === null ? noBackup : "The files of this backup were not listed";
+  return { disk_name: name, content: listing, s3_path: null, snapshot_date, message: listing === null ? none : null };
+});
 
 export const handler = lambda(endpoint, { table, blobs });

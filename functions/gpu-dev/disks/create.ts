@@ -1,16 +1,39 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { createDisk } from "#core/disks/create.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { createExamples } from "./parts/examples.ts";
 import { DEFAULT_SIZE_GB, DiskName, DiskRequested, DiskSizeGb, toDiskRequested } from "./wire.ts";
 
-const CreateDisk = z.object({ disk_name: DiskName, size_gb: DiskSizeGb.default(DEFAULT_SIZE_GB) });
+const CreateDisk = z
+  .object({
+    disk_name: DiskName.describe("The disk's name: at most 64 letters, digits, hyphens and underscores."),
+    size_gb: DiskSizeGb.default(DEFAULT_SIZE_GB).describe("The disk's size in GB."),
+  })
+  .meta({ id: "CreateDisk" });
 
-export const endpoint = gpuDev.post(
-  "/v1/disks",
-  { summary: "Create a disk", uses: ["table", "queue"], body: CreateDisk, reply: DiskRequested, creates: "uuid4" },
+const route = createRoute({
+  method: "post",
+  path: "/v1/disks",
+  operationId: "createDisk",
+  tags: ["Disks"],
+  summary: "Create a disk",
+  request: { body: jsonBody(CreateDisk, createExamples.requests) },
+  responses: {
+    200: jsonReply(DiskRequested, createExamples[200]),
+    409: problemReply(
+      "A living disk has this name, there are 500 already, or the Idempotency-Key was used with another request",
+    ),
+  },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table", "queue"], creates: "uuid4" },
   async ({ ctx, body, resource }) =>
     toDiskRequested(await createDisk(ctx, { name: body.disk_name, sizeGb: body.size_gb }, resource)),
 );

@@ -1,19 +1,31 @@
+import { createRoute } from "@hono/zod-openapi";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { deleteDisk } from "#core/disks/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { deleteExamples } from "./parts/examples.ts";
 import { DiskRef, DiskRequested, diskNameOf, toDiskRequested } from "./wire.ts";
 
-export const endpoint = gpuDev.delete(
-  "/v1/disks/{disk_name}",
-  {
-    summary: "Mark a disk for deletion",
-    uses: ["table", "queue"],
-    params: DiskRef,
-    reply: DiskRequested,
-    creates: "uuid4",
+const route = createRoute({
+  method: "delete",
+  path: "/v1/disks/{disk_name}",
+  operationId: "deleteDisk",
+  tags: ["Disks"],
+  summary: "Mark a disk for deletion",
+  description: "It is kept for 30 days, in which it can be had back.",
+  request: { params: DiskRef },
+  responses: {
+    200: jsonReply(DiskRequested, deleteExamples[200]),
+    409: problemReply("The disk is in use"),
+    410: problemReply("The disk is marked for deletion already"),
   },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table", "queue"], creates: "uuid4" },
   async ({ ctx, params, resource }) => toDiskRequested((await deleteDisk(ctx, diskNameOf(params), resource)).operation),
 );
 

@@ -1,13 +1,24 @@
+import { createRoute } from "@hono/zod-openapi";
 import { table } from "#aws/table.ts";
 import { getDisk } from "#core/disks/view.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { getExamples } from "./parts/examples.ts";
 import { Disk, DiskRef, diskNameOf, toDisk } from "./wire.ts";
 
-export const endpoint = gpuDev.get(
-  "/v1/disks/{disk_name}",
-  { summary: "Show a disk", uses: ["table"], params: DiskRef, reply: Disk, etag: [] },
-  async ({ ctx, params }) => toDisk(await getDisk(ctx, diskNameOf(params)), ctx.actor.username),
+const route = createRoute({
+  method: "get",
+  path: "/v1/disks/{disk_name}",
+  operationId: "getDisk",
+  tags: ["Disks"],
+  summary: "Show a disk",
+  request: { params: DiskRef },
+  responses: { 200: jsonReply(Disk, getExamples[200]) },
+});
+
+export const endpoint = gpuDev.endpoint(route, { uses: ["table"], etag: [] }, async ({ ctx, params }) =>
+  toDisk(await getDisk(ctx, diskNameOf(params)), ctx.actor.username),
 );
 
 export const handler = lambda(endpoint, { table });

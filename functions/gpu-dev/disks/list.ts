@@ -1,22 +1,41 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { listDisks } from "#core/disks/view.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { listExamples } from "./parts/examples.ts";
 import { Disk, toDisk } from "./wire.ts";
 
-const ListDisks = z.object({ deleted: z.enum(["true", "false"]).default("false") });
-const Disks = z.object({ disks: z.array(Disk), total: z.int() });
+const ListDisks = z.object({
+  deleted: z
+    .enum(["true", "false"])
+    .default("false")
+    .describe("`true` lists the disks that are marked for deletion, and no others."),
+});
+const Disks = z
+  .object({
+    disks: z.array(Disk).describe("Your disks, newest first, without deleted ones unless those are asked for."),
+    total: z.int().describe("Number of entries in all."),
+  })
+  .meta({ id: "DiskList" });
 
-export const endpoint = gpuDev.get(
-  "/v1/disks",
-  { summary: "List your disks, the newest first", uses: ["table"], query: ListDisks, reply: Disks, etag: [] },
-  async ({ ctx, query }) => {
-    const disks = (await listDisks(ctx, { deleted: query.deleted === "true" })).map((view) =>
-      toDisk(view, ctx.actor.username),
-    );
-    return { disks, total: disks.length };
-  },
-);
+const route = createRoute({
+  method: "get",
+  path: "/v1/disks",
+  operationId: "listDisks",
+  tags: ["Disks"],
+  summary: "List your disks, the newest first",
+  request: { query: ListDisks },
+  responses: { 200: jsonReply(Disks, listExamples[200]) },
+});
+
+export const endpoint = gpuDev.endpoint(route, { uses: ["table"], etag: [] }, async ({ ctx, query }) => {
+  const disks = (await listDisks(ctx, { deleted: query.deleted === "true" })).map((view) =>
+    toDisk(view, ctx.actor.username),
+  );
+  return { disks, total: disks.length };
+});
 
 export const handler = lambda(endpoint, { table });

@@ -1,30 +1,39 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { volumes } from "#aws/ebs-volumes.ts";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { renameDisk } from "#core/disks/rename.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { renameExamples } from "./parts/examples.ts";
 import { DiskName, DiskRef, DiskRenamed, diskNameOf, toDiskRenamed } from "./wire.ts";
 
-const RenameDisk = z.object({ new_name: DiskName });
+const RenameDisk = z.object({ new_name: DiskName.describe("The disk's new name.") }).meta({ id: "RenameDisk" });
 const RENAME_SECONDS = 15;
 /**
  * The time limit of a call to the cloud (docs/architecture.md#claims). It leaves time for the writes before and after.
  */
 const TAGS_MS = 5_000;
 
-export const endpoint = gpuDev.post(
-  "/v1/disks/{disk_name}/rename",
-  {
-    summary: "Rename a disk",
-    uses: ["table", "queue", "volumes"],
-    params: DiskRef,
-    body: RenameDisk,
-    reply: DiskRenamed,
-    creates: "uid",
-    timeoutSeconds: RENAME_SECONDS,
+const route = createRoute({
+  method: "post",
+  path: "/v1/disks/{disk_name}/rename",
+  operationId: "renameDisk",
+  tags: ["Disks"],
+  summary: "Rename a disk",
+  request: { params: DiskRef, body: jsonBody(RenameDisk, renameExamples.requests) },
+  responses: {
+    200: jsonReply(DiskRenamed, renameExamples[200]),
+    409: problemReply("The disk is in use, or the new name is taken"),
+    410: problemReply("The disk is marked for deletion"),
   },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table", "queue", "volumes"], creates: "uid", timeoutSeconds: RENAME_SECONDS },
   async ({ ctx, params, body, resource }) => {
     const name = diskNameOf(params);
     const giveUpTags = () => AbortSignal.timeout(TAGS_MS);

@@ -1,23 +1,39 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { restoreDisk } from "#core/disks/from-snapshot.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { restoreExamples } from "./parts/examples.ts";
 import { DiskName, DiskRef, DiskRestored, diskNameOf, toDiskRestored } from "./wire.ts";
 
-const RestoreDisk = z.object({ snapshot_id: z.string().min(1).max(100), new_name: DiskName });
+const RestoreDisk = z
+  .object({
+    snapshot_id: z.string().min(1).max(100).describe("The snapshot."),
+    new_name: DiskName.describe("The disk's new name."),
+  })
+  .meta({ id: "RestoreDisk" });
 
-export const endpoint = gpuDev.post(
-  "/v1/disks/{disk_name}/restore",
-  {
-    summary: "Make a new disk of a snapshot",
-    uses: ["table", "queue"],
-    params: DiskRef,
-    body: RestoreDisk,
-    reply: DiskRestored,
-    creates: "uuid4",
+const route = createRoute({
+  method: "post",
+  path: "/v1/disks/{disk_name}/restore",
+  operationId: "restoreDisk",
+  tags: ["Disks"],
+  summary: "Make a new disk of a snapshot",
+  description: "The disk that the snapshot is of stays as it is. The new one has its volume with its first job.",
+  request: { params: DiskRef, body: jsonBody(RestoreDisk, restoreExamples.requests) },
+  responses: {
+    200: jsonReply(DiskRestored, restoreExamples[200]),
+    404: problemReply("There is no such disk, or no such snapshot of it"),
+    409: problemReply("The snapshot is not completed, a disk of the new name exists, or there are 500 already"),
   },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table", "queue"], creates: "uuid4" },
   async ({ ctx, params, body, resource }) => {
     const name = diskNameOf(params);
     const wanted = { snapshotId: body.snapshot_id, newName: body.new_name };

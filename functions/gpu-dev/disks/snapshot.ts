@@ -1,19 +1,34 @@
+import { createRoute } from "@hono/zod-openapi";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { requestSnapshot } from "#core/disks/on-demand.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { snapshotExamples } from "./parts/examples.ts";
 import { DiskRef, DiskSnapshotRequested, diskNameOf, toSnapshotRequested } from "./wire.ts";
 
-export const endpoint = gpuDev.post(
-  "/v1/disks/{disk_name}/snapshots",
-  {
-    summary: "Make a snapshot of a disk",
-    uses: ["table", "queue"],
-    params: DiskRef,
-    reply: DiskSnapshotRequested,
-    creates: "uuid4",
+const route = createRoute({
+  method: "post",
+  path: "/v1/disks/{disk_name}/snapshots",
+  operationId: "createDiskSnapshot",
+  tags: ["Disks"],
+  summary: "Make a snapshot of a disk",
+  description:
+    "The disk may be in use: EBS and CSI drivers then hold what was written up to that moment, as after a power cut. On the embedded stack the request fails while a job has the disk. A disk keeps the newest five snapshots on demand, apart from its backups.",
+  request: { params: DiskRef },
+  responses: {
+    200: jsonReply(DiskSnapshotRequested, snapshotExamples[200]),
+    409: problemReply(
+      "A snapshot of the disk is being made already, 20 of your disks have such a request, or no job has used the disk yet",
+    ),
+    410: problemReply("The disk is marked for deletion"),
   },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table", "queue"], creates: "uuid4" },
   async ({ ctx, params, resource }) => toSnapshotRequested(await requestSnapshot(ctx, diskNameOf(params), resource)),
 );
 

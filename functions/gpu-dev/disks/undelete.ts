@@ -1,19 +1,29 @@
+import { createRoute } from "@hono/zod-openapi";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { undeleteDisk } from "#core/disks/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { undeleteExamples } from "./parts/examples.ts";
 import { DiskRef, DiskRequested, diskNameOf, toDiskRequested } from "./wire.ts";
 
-export const endpoint = gpuDev.post(
-  "/v1/disks/{disk_name}/undelete",
-  {
-    summary: "Keep a disk after all",
-    uses: ["table", "queue"],
-    params: DiskRef,
-    reply: DiskRequested,
-    creates: "uuid4",
+const route = createRoute({
+  method: "post",
+  path: "/v1/disks/{disk_name}/undelete",
+  operationId: "undeleteDisk",
+  tags: ["Disks"],
+  summary: "Keep a disk after all",
+  request: { params: DiskRef },
+  responses: {
+    200: jsonReply(DiskRequested, undeleteExamples[200]),
+    409: problemReply("The disk is not marked for deletion"),
   },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table", "queue"], creates: "uuid4" },
   async ({ ctx, params, resource }) =>
     toDiskRequested((await undeleteDisk(ctx, diskNameOf(params), resource)).operation),
 );

@@ -15,68 +15,111 @@ export const DiskName = z.string().regex(diskName, nameRule).meta({ example: "my
 export const DiskSizeGb = z.int().min(10).max(10_000);
 export const DEFAULT_SIZE_GB = 100;
 
-export const DiskRef = z.object({ disk_name: z.string().meta({ example: "my-training-data" }) });
-export const OperationRef = DiskRef.extend({ operation_id: z.string() });
-
-export const Disk = z.object({
-  disk_name: z.string(),
-  user_id: z.string(),
-  size_gb: z.int(),
-  created_at: Timestamp,
-  last_used: Timestamp.nullable(),
-  in_use: z.boolean(),
-  reservation_id: z.string().nullable(),
-  is_backing_up: z.boolean(),
-  is_deleted: z.boolean(),
-  snapshot_count: z.int(),
-  delete_date: z.string().meta({ format: "date", example: "2026-02-19" }).optional(),
+export const DiskRef = z.object({
+  disk_name: z
+    .string()
+    .meta({ example: "my-training-data" })
+    .describe("The disk's name: at most 64 letters, digits, hyphens and underscores."),
+});
+export const OperationRef = DiskRef.extend({
+  operation_id: z
+    .string()
+    .describe("The id of the request, for `GET /v1/disks/{disk_name}/operations/{operation_id}`."),
 });
 
-export const Snapshot = z.object({
-  snapshot_id: z.string(),
-  status: z.enum(["pending", "completed", "failed", "missing"]),
-  snapshot_date: Timestamp,
-  kind: z.enum(["backup", "on_demand"]),
-});
+export const Disk = z
+  .object({
+    disk_name: z.string().describe("The disk's name: at most 64 letters, digits, hyphens and underscores."),
+    user_id: z.string().describe("The owner's user name."),
+    size_gb: z.int().describe("The disk's size in GB."),
+    created_at: Timestamp.describe("When it was created."),
+    last_used: Timestamp.nullable().describe("When a job last used the disk; null before the first job."),
+    in_use: z.boolean().describe("Whether a job uses the disk."),
+    reservation_id: z.string().nullable().describe("The job that uses the disk; null while none does."),
+    is_backing_up: z.boolean().describe("Whether the disk is being backed up after its last job."),
+    is_deleted: z.boolean().describe("Whether the disk is marked for deletion."),
+    snapshot_count: z.int().describe("Number of completed snapshots."),
+    delete_date: z
+      .string()
+      .meta({ format: "date", example: "2026-02-19" })
+      .optional()
+      .describe("The day on which the deleted disk is removed for good; absent unless it is marked for deletion."),
+  })
+  .meta({ id: "Disk" });
+
+export const Snapshot = z
+  .object({
+    snapshot_id: z.string().describe("The snapshot."),
+    status: z
+      .enum(["pending", "completed", "failed", "missing"])
+      .describe("Whether the snapshot can be restored (`completed`); `missing` was complete and is not to be seen."),
+    snapshot_date: Timestamp.describe("The point in time that the snapshot holds."),
+    kind: z
+      .enum(["backup", "on_demand"])
+      .describe("Whether the snapshot is the backup of a job's end or was made on demand. Each kind is kept apart."),
+  })
+  .meta({ id: "Snapshot" });
 
 /** The answer to every request on a disk, which can be asked about from then on. */
-export const DiskRequested = z.object({
-  operation_id: z.string(),
-  disk_name: z.string(),
-  action: z.enum(["create", "delete", "undelete", "snapshot"]),
-  message: z.string(),
-  requested_at: Timestamp,
-});
+export const DiskRequested = z
+  .object({
+    operation_id: z
+      .string()
+      .describe("The id of the request, for `GET /v1/disks/{disk_name}/operations/{operation_id}`."),
+    disk_name: z.string().describe("The disk's name: at most 64 letters, digits, hyphens and underscores."),
+    action: z.enum(["create", "delete", "undelete", "snapshot"]).describe("What was requested."),
+    message: z.string().describe("What happened, in words."),
+    requested_at: Timestamp.describe("When it was requested."),
+  })
+  .meta({ id: "DiskRequested" });
 
 export const DiskRestored = DiskRequested.extend({
-  restored_from: z.string(),
-  snapshot_id: z.string(),
-  snapshot_date: Timestamp,
-});
+  restored_from: z.string().describe("The disk that the snapshot is of."),
+  snapshot_id: z.string().describe("The snapshot."),
+  snapshot_date: Timestamp.describe("The point in time that the new disk will hold."),
+}).meta({ id: "DiskRestored" });
 
-export const DiskSnapshotRequested = DiskRequested.extend({ replaces: z.string().nullable() });
+export const DiskSnapshotRequested = DiskRequested.extend({
+  replaces: z
+    .string()
+    .nullable()
+    .describe("The snapshot on demand that is removed once this one is completed; null while none has to go."),
+}).meta({ id: "DiskSnapshotRequested" });
 
-export const DiskOperation = z.object({
-  operation_id: z.string(),
-  disk_name: z.string(),
-  status: z.enum(["pending", "in_progress", "completed", "failed"]),
-  error: z.string().nullable(),
-  is_deleted: z.boolean(),
-  delete_date: z.string().meta({ format: "date", example: "2026-02-19" }).nullable(),
-  created_at: Timestamp,
-  last_updated: Timestamp,
-  completed: z.boolean(),
-  action: z.enum(["create", "delete", "undelete", "snapshot"]),
-  snapshot_id: z.string().optional(),
-});
+export const DiskOperation = z
+  .object({
+    operation_id: z
+      .string()
+      .describe("The id of the request, for `GET /v1/disks/{disk_name}/operations/{operation_id}`."),
+    disk_name: z.string().describe("The disk's name: at most 64 letters, digits, hyphens and underscores."),
+    status: z.enum(["pending", "in_progress", "completed", "failed"]).describe("The request's current state."),
+    error: z.string().nullable().describe("Why the request failed; null unless it did."),
+    is_deleted: z.boolean().describe("Whether the request was a deletion."),
+    delete_date: z
+      .string()
+      .meta({ format: "date", example: "2026-02-19" })
+      .nullable()
+      .describe("The day on which the deleted disk is removed for good; null unless it is deleted."),
+    created_at: Timestamp.describe("When it was created."),
+    last_updated: Timestamp.describe("When the request last changed state."),
+    completed: z.boolean().describe("Whether the request is finished, successfully or not."),
+    action: z.enum(["create", "delete", "undelete", "snapshot"]).describe("What was requested."),
+    snapshot_id: z.string().optional().describe("The snapshot that the request made; absent unless it made one."),
+  })
+  .meta({ id: "DiskOperation" });
 
-export const DiskRenamed = z.object({
-  message: z.string(),
-  old_name: z.string(),
-  new_name: z.string(),
-  snapshots_updated: z.int(),
-  errors: z.array(z.string()).optional(),
-});
+export const DiskRenamed = z
+  .object({
+    message: z.string().describe("What happened, in words."),
+    old_name: z.string().describe("The disk's former name."),
+    new_name: z.string().describe("The disk's new name."),
+    snapshots_updated: z.int().describe("Number of snapshots that carry the new name."),
+    errors: z
+      .array(z.string())
+      .optional()
+      .describe("Snapshots that could not be renamed, and why; absent where all were."),
+  })
+  .meta({ id: "DiskRenamed" });
 
 /** Returns the disk name of a path. A text of another form is answered as a disk that does not exist. */
 export function diskNameOf({ disk_name }: z.infer<typeof DiskRef>): string {

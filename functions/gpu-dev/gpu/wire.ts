@@ -3,23 +3,25 @@ import { countOptions, instanceTypes } from "#core/fleet.ts";
 import type { Capacity } from "#core/pools/availability.ts";
 import { closedText } from "#core/pools/reasons.ts";
 
-export const GpuCapacity = z.object({
-  gpu_type: z.string(),
-  total: z.int(),
-  available: z.int(),
-  in_use: z.int(),
-  queued: z.int(),
-  max_per_node: z.int(),
-});
+export const GpuCapacity = z
+  .object({
+    gpu_type: z.string().describe("The type of GPU."),
+    total: z.int().describe("Number of GPUs of this type."),
+    available: z.int().describe("Number of GPUs that are free now. A machine that is down has none."),
+    in_use: z.int().describe("Number of GPUs in use by jobs."),
+    queued: z.int().describe("Number of GPUs that waiting jobs asked for."),
+    max_per_node: z.int().describe("Number of GPUs in one machine."),
+  })
+  .meta({ id: "GpuCapacity" });
 
 /** What a client asks before it submits. The cluster's status has the six documented keys alone. */
 export const GpuAvailability = GpuCapacity.extend({
-  open: z.boolean(),
-  closed_reason: z.string().nullable(),
-  largest_free: z.int(),
-  count_options: z.array(z.int()),
-  scalable: z.int(),
-});
+  open: z.boolean().describe("Whether jobs of this type start now. They may be submitted in any case."),
+  closed_reason: z.string().nullable().describe("Why no job of this type starts now. Null while they do."),
+  largest_free: z.int().describe("Number of GPUs that are free on one machine, at most."),
+  count_options: z.array(z.int()).describe("The values of `gpu_count` that a job of this type may have."),
+  scalable: z.int().describe("Number of machines that its node group could still make. Their GPUs count as free."),
+}).meta({ id: "GpuAvailability" });
 
 export function toGpuAvailability(pools: readonly Capacity[]): Record<string, z.infer<typeof GpuAvailability>> {
   const counts = toGpuCapacities(pools);

@@ -1,18 +1,31 @@
+import { createRoute } from "@hono/zod-openapi";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { cancelExamples } from "./parts/examples.ts";
 import { findJobId } from "./parts/job-id.ts";
 import { ActionRequested, JobRef, toActionRequested } from "./wire.ts";
 
-export const endpoint = gpuDev.post(
-  "/v1/jobs/{job_id}/cancel",
-  { summary: "Cancel a job", uses: ["table", "queue"], params: JobRef, reply: ActionRequested },
-  async ({ ctx, params }) => {
-    const id = await findJobId(ctx, params);
-    return toActionRequested(id, await requestCancel(ctx, id));
+const route = createRoute({
+  method: "post",
+  path: "/v1/jobs/{job_id}/cancel",
+  operationId: "cancelJob",
+  tags: ["Jobs"],
+  summary: "Cancel a job",
+  description: "Shown as cancelled from the answer on. Its disk is kept.",
+  request: { params: JobRef },
+  responses: {
+    200: jsonReply(ActionRequested, cancelExamples[200]),
+    409: problemReply("The status of the job does not allow it, or several of your jobs begin like this"),
   },
-);
+});
+
+export const endpoint = gpuDev.endpoint(route, { uses: ["table", "queue"] }, async ({ ctx, params }) => {
+  const id = await findJobId(ctx, params);
+  return toActionRequested(id, await requestCancel(ctx, id));
+});
 
 export const handler = lambda(endpoint, { table, queue });

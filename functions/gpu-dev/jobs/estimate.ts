@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import type * as z from "zod";
 import { fetch } from "#aws/fetch.ts";
 import { table } from "#aws/table.ts";
@@ -10,21 +11,32 @@ import { queueHours } from "#core/pools/queue-hours.ts";
 import { endsFirst, noMachineText, reasonText, takenText, type WaitEnd } from "#core/pools/reasons.ts";
 import { checkReceiver } from "#core/webhooks/receiver.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { estimateExamples } from "./parts/examples.ts";
 import { otherJobWords } from "./parts/other-ways.ts";
 import { Submission, sizeOf, smallerSizesOf } from "./parts/submission.ts";
 import { Estimated, type EstimatedTimes, gpuHours } from "./wire.ts";
 
-export const endpoint = gpuDev.post(
-  "/v1/jobs/estimate",
-  {
-    summary: "Estimate when a job would start",
-    uses: ["table", "fetch"],
-    body: Submission,
-    instead: otherJobWords,
-    reply: Estimated,
+const route = createRoute({
+  method: "post",
+  path: "/v1/jobs/estimate",
+  operationId: "estimateJob",
+  tags: ["Jobs"],
+  summary: "Estimate when a job would start",
+  description: "Takes what a submit takes and writes nothing.",
+  request: { body: jsonBody(perDeployment(Submission), estimateExamples.requests) },
+  responses: {
+    200: jsonReply(Estimated, estimateExamples[200]),
+    409: problemReply("The disk is in use, or there are 500 disks already"),
+    410: problemReply("The disk is marked for deletion"),
   },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table", "fetch"], instead: otherJobWords },
   async ({ ctx, body, ignored }) => {
     const receiver = body.webhook_url ?? undefined;
     if (receiver !== undefined) await checkReceiver(ctx, receiver, "webhook_url");

@@ -1,27 +1,39 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { requestExtension } from "#core/environments/verbs/requests.ts";
 import type { Settings } from "#core/settings.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { extendExamples } from "./parts/examples.ts";
 import { findJobId } from "./parts/job-id.ts";
 import { durationHours } from "./parts/submission.ts";
 import { ActionRequested, JobRef, toActionRequested } from "./wire.ts";
 
-const ExtendJob = (settings: Settings) => z.object({ extension_hours: durationHours(settings) });
+const ExtendJob = (settings: Settings) =>
+  z.object({ extension_hours: durationHours(settings).describe("Number of hours to add.") }).meta({ id: "ExtendJob" });
 const HOUR_MS = 3_600_000;
 
-export const endpoint = gpuDev.post(
-  "/v1/jobs/{job_id}/extend",
-  {
-    summary: "Extend a job",
-    uses: ["table", "queue"],
-    params: JobRef,
-    body: ExtendJob,
-    reply: ActionRequested,
-    creates: "uid",
+const route = createRoute({
+  method: "post",
+  path: "/v1/jobs/{job_id}/extend",
+  operationId: "extendJob",
+  tags: ["Jobs"],
+  summary: "Extend a job",
+  description:
+    "The new end counts from the answer on. `duration_hours` and `expires_at` show it once the action is `done`.",
+  request: { params: JobRef, body: jsonBody(perDeployment(ExtendJob), extendExamples.requests) },
+  responses: {
+    200: jsonReply(ActionRequested, extendExamples[200]),
+    409: problemReply("The status of the job does not allow it, or several of your jobs begin like this"),
   },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table", "queue"], creates: "uid" },
   async ({ ctx, params, body, resource }) => {
     const id = await findJobId(ctx, params);
     const action = await requestExtension(ctx, id, Math.round(body.extension_hours * HOUR_MS), resource.uid);

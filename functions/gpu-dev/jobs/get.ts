@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import { sealer } from "#aws/kms-sealer.ts";
 import { table } from "#aws/table.ts";
 import { openJupyter } from "#core/environments/record/access.ts";
@@ -6,13 +7,25 @@ import { findCommand } from "#core/environments/record/spec.ts";
 import { readOutage } from "#core/environments/verbs/read-outage.ts";
 import { readAdvice } from "#core/pools/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { getExamples } from "./parts/examples.ts";
 import { findJobId } from "./parts/job-id.ts";
 import { Job, JobRef, ownPace, toJob } from "./wire.ts";
 
-export const endpoint = gpuDev.get(
-  "/v1/jobs/{job_id}",
-  { summary: "Show a job", uses: ["table", "sealer"], params: JobRef, reply: Job, etag: ownPace },
+const route = createRoute({
+  method: "get",
+  path: "/v1/jobs/{job_id}",
+  operationId: "getJob",
+  tags: ["Jobs"],
+  summary: "Show a job",
+  request: { params: JobRef },
+  responses: { 200: jsonReply(Job, getExamples[200]), 409: problemReply("Several of your jobs begin like this") },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table", "sealer"], etag: ownPace },
   async ({ ctx, params }) => {
     const job = await getEnvironment(ctx, await findJobId(ctx, params));
     const [advice, jupyter, outage, command] = await Promise.all([

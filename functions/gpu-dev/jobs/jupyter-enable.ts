@@ -1,20 +1,33 @@
+import { createRoute } from "@hono/zod-openapi";
 import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { requestJupyter } from "#core/environments/verbs/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { jupyterEnableExamples } from "./parts/examples.ts";
 import { findJobId } from "./parts/job-id.ts";
 import { statusOf } from "./parts/status.ts";
 import { ActionRequested, JobRef, toActionRequested } from "./wire.ts";
 
-export const endpoint = gpuDev.post(
-  "/v1/jobs/{job_id}/jupyter/enable",
-  { summary: "Enable Jupyter on a job", uses: ["table", "queue", "sealer"], params: JobRef, reply: ActionRequested },
-  async ({ ctx, params }) => {
-    const id = await findJobId(ctx, params);
-    return toActionRequested(id, await requestJupyter(ctx, id, true, statusOf));
+const route = createRoute({
+  method: "post",
+  path: "/v1/jobs/{job_id}/jupyter/enable",
+  operationId: "enableJupyter",
+  tags: ["Jobs"],
+  summary: "Enable Jupyter on a job",
+  description: "`jupyter_url` of the job says where, once it answers.",
+  request: { params: JobRef },
+  responses: {
+    200: jsonReply(ActionRequested, jupyterEnableExamples[200]),
+    409: problemReply("The status of the job does not allow it, or several of your jobs begin like this"),
   },
-);
+});
+
+export const endpoint = gpuDev.endpoint(route, { uses: ["table", "queue", "sealer"] }, async ({ ctx, params }) => {
+  const id = await findJobId(ctx, params);
+  return toActionRequested(id, await requestJupyter(ctx, id, true, statusOf));
+});
 
 export const handler = lambda(endpoint, { table, queue, sealer });

@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { sealer } from "#aws/kms-sealer.ts";
 import { table } from "#aws/table.ts";
@@ -7,7 +8,9 @@ import { readOutage } from "#core/environments/verbs/read-outage.ts";
 import { readAdvice } from "#core/pools/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/query.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { listExamples } from "./parts/examples.ts";
 import { jobStatuses, statusOf } from "./parts/status.ts";
 import { JobSummary, ownPace, toJobSummary } from "./wire.ts";
 
@@ -25,14 +28,15 @@ const Statuses = z
   .optional();
 
 const ListJobs = z.object({
-  status: Statuses,
-  name: z.string().min(1).max(128).optional(),
+  status: Statuses.describe("Only jobs in one of these states: one, or several separated by commas."),
+  name: z.string().min(1).max(128).optional().describe("Only jobs of exactly this name."),
   ended_after: z.iso
     .datetime({ offset: true, message: "Input should be a time such as 2026-01-20T18:30:00Z" })
     .transform((text) => Date.parse(text))
-    .optional(),
-  limit: wholeNumber(1, 500).default(50),
-  offset: wholeNumber(0).default(0),
+    .optional()
+    .describe("Only jobs that ended later than this time."),
+  limit: wholeNumber(1, 500).default(50).describe("Maximum number of jobs to return, 1 to 500."),
+  offset: wholeNumber(0).default(0).describe("Number of entries to skip."),
 });
 
 /** Whether a job matches every filter that was given. */
@@ -42,38 +46,46 @@ function isAskedFor(job: Brief, { status, name, ended_after }: z.output<typeof L
   return ended_after === undefined || (job.end.outcome?.at ?? 0) > ended_after;
 }
 
-const Jobs = z.object({ jobs: z.array(JobSummary), total: z.int(), limit: z.int(), offset: z.int() });
+const Jobs = z
+  .object({
+    jobs: z.array(JobSummary).describe("The jobs, newest first."),
+    total: z.int().describe("Number of jobs that match the filter."),
+    limit: z.int().describe("Maximum number of jobs to return, 1 to 500."),
+    offset: z.int().describe("Number of entries to skip."),
+  })
+  .meta({ id: "JobList" });
 
-export const endpoint = gpuDev.get(
-  "/v1/jobs",
-  {
-    summary: "List your jobs, the newest first",
-    uses: ["table", "sealer"],
-    query: ListJobs,
-    reply: Jobs,
-    etag: ownPace,
-  },
-  async ({ ctx, query }) => {
-    const { limit, offset } = query;
-    const matches = (job: Brief) => isAskedFor(job, query);
-    const { shown, total } = await listEnvironments(ctx, { matches, offset, limit });
-    const [advice, outage] = await Promise.all([readAdvice(ctx, shown), readOutage(ctx, shown)]);
-    const { settings } = ctx;
-    const { username } = ctx.actor;
-    const now = ctx.clock.now();
-    const summaries = shown.map(async (job) =>
-      toJobSummary(job, {
-        username,
-        advice: advice.get(job.uid),
-        jupyter: await openJupyter(ctx, job),
-        outage,
-        now,
-        settings,
-      }),
-    );
-    const jobs = await Promise.all(summaries);
-    return { jobs, total, limit, offset };
-  },
-);
+const route = createRoute({
+  method: "get",
+  path: "/v1/jobs",
+  operationId: "listJobs",
+  tags: ["Jobs"],
+  summary: "List your jobs, the newest first",
+  request: { query: ListJobs },
+  parameters: [{ name: "status", in: "query", example: "active,preparing" }],
+  responses: { 200: jsonReply(Jobs, listExamples[200]) },
+});
+
+export const endpoint = gpuDev.endpoint(route, { uses: ["table", "sealer"], etag: ownPace }, async ({ ctx, query }) => {
+  const { limit, offset } = query;
+  const matches = (job: Brief) => isAskedFor(job, query);
+  const { shown, total } = await listEnvironments(ctx, { matches, offset, limit });
+  const [advice, outage] = await Promise.all([readAdvice(ctx, shown), readOutage(ctx, shown)]);
+  const { settings } = ctx;
+  const { username } = ctx.actor;
+  const now = ctx.clock.now();
+  const summaries = shown.map(async (job) =>
+    toJobSummary(job, {
+      username,
+      advice: advice.get(job.uid),
+      jupyter: await openJupyter(ctx, job),
+      outage,
+      now,
+      settings,
+    }),
+  );
+  const jobs = await Promise.all(summaries);
+  return { jobs, total, limit, offset };
+});
 
 export const handler = lambda(endpoint, { table, sealer });

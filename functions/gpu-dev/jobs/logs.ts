@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { blobs } from "#aws/s3-blobs.ts";
@@ -7,7 +8,9 @@ import { Problem } from "#core/problem.ts";
 import { type Answer, answer, streamed } from "#http/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/query.ts";
+import { jsonBody, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { logsExamples } from "./parts/examples.ts";
 import { heldRequests } from "./parts/held-requests.ts";
 import { findJobId } from "./parts/job-id.ts";
 import { logEvents } from "./parts/log-events.ts";
@@ -16,26 +19,48 @@ import { otherLogWords } from "./parts/other-ways.ts";
 import { JobRef, Logs } from "./wire.ts";
 
 const ReadLogs = z.object({
-  tail: wholeNumber(1, 10_000).default(200),
-  after: wholeNumber(0).optional(),
-  wait: wholeNumber(0, 20).default(0),
-  download: z.enum(["0", "1"]).default("0"),
+  tail: wholeNumber(1, 10_000).default(200).describe("Number of lines to return, counted from the end."),
+  after: wholeNumber(0)
+    .optional()
+    .describe(
+      "Position from which on to read, the `next` of an earlier answer, 0 for the beginning. `tail` then does not count.",
+    ),
+  wait: wholeNumber(0, 20)
+    .default(0)
+    .describe("With `after`: seconds to wait for output if there is none yet, at most 20."),
+  download: z.enum(["0", "1"]).default("0").describe("1 for the whole log that is kept, as a text file."),
 });
 
 /** As JSON, control characters take six times as much, and the answer of a function may have 6 MB. */
 const MOST_FOLLOWED = 512 * 1024;
 
-export const endpoint = gpuDev.get(
-  "/v1/jobs/{job_id}/logs",
-  {
-    summary: "Read what a job's command printed",
-    uses: ["table", "queue", "blobs"],
-    params: JobRef,
-    query: ReadLogs,
-    instead: otherLogWords,
-    reply: z.union([Logs, z.string()]),
-    pace: "waits",
+const route = createRoute({
+  method: "get",
+  path: "/v1/jobs/{job_id}/logs",
+  operationId: "getJobLogs",
+  tags: ["Jobs"],
+  summary: "Read what a job's command printed",
+  description:
+    "The newest MiB at most, kept for 7 days after the end. A client that accepts `text/plain` and not JSON gets the text " +
+    "alone. One that accepts `text/event-stream` gets events as they are printed, where the deployment streams: `log` " +
+    "with a cursor as id, `ended`, `closed`.",
+  request: { params: JobRef, query: ReadLogs },
+  responses: {
+    200: {
+      description: "Success",
+      content: {
+        ...jsonBody(Logs, logsExamples[200]).content,
+        "text/plain": { schema: z.string() },
+        "text/event-stream": { schema: z.string() },
+      },
+    },
+    409: problemReply("Several of your jobs begin like this"),
   },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table", "queue", "blobs"], instead: otherLogWords, reply: z.union([Logs, z.string()]), pace: "waits" },
   async ({ ctx, params, query, accept, deployment, ignored, checkKey, lastEventId }) => {
     const id = await findJobId(ctx, params);
     const { after, wait, tail, download } = query;

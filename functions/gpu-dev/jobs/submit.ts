@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { fetch } from "#aws/fetch.ts";
 import { githubKeys } from "#aws/github-keys.ts";
@@ -12,29 +13,59 @@ import { Conflict } from "#core/problem.ts";
 import { checkReceiver } from "#core/webhooks/receiver.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { idTaken } from "#http/keyed-create.ts";
+import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { Timestamp } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { checkGithubUser } from "../../shared/parts/github-user.ts";
+import { submitExamples } from "./parts/examples.ts";
 import { otherJobWords } from "./parts/other-ways.ts";
 import { commandOf, diskOf, nameOf, reservationIdOf, Submission, sizeOf, wantsJupyter } from "./parts/submission.ts";
 import { loginOf, podNameOf } from "./wire.ts";
 
-const Submitted = z.object({
-  job_id: z.string(),
-  status: z.literal("queued"),
-  message: z.string(),
-  estimated_start_time: Timestamp.nullable(),
-  warning: z.string().optional(),
+const Submitted = z
+  .object({
+    job_id: z
+      .string()
+      .describe(
+        "The job's id. In a path its first 4 or more characters are enough, while only one of your jobs begins with them.",
+      ),
+    status: z.literal("queued").describe("The job is in the queue."),
+    message: z.string().describe("A confirmation with the number of the request."),
+    estimated_start_time: Timestamp.nullable().describe(
+      "Estimated start: half of such jobs start no later. Null where there is no estimate.",
+    ),
+    warning: z
+      .string()
+      .optional()
+      .describe("What becomes of files, for a job without a disk; left out for a job with one."),
+  })
+  .meta({ id: "SubmittedJob" });
+
+const route = createRoute({
+  method: "post",
+  path: "/v1/jobs/submit",
+  operationId: "submitJob",
+  tags: ["Jobs"],
+  summary: "Submit a job",
+  description: "The answer comes at once: the job is queued, and `GET /v1/jobs/{job_id}` shows it from then on.",
+  request: { body: jsonBody(perDeployment(Submission), submitExamples.requests) },
+  responses: {
+    200: jsonReply(Submitted, submitExamples[200]),
+    400: problemReply("A field is missing or has the wrong form", submitExamples[400]),
+    409: problemReply(
+      "The disk is in use, there are 500 disks already, there is a job of the `RESERVATION_ID`, or the Idempotency-Key " +
+        "was used with another request",
+      submitExamples[409],
+    ),
+    410: problemReply("The disk is marked for deletion"),
+  },
 });
 
-export const endpoint = gpuDev.post(
-  "/v1/jobs/submit",
+export const endpoint = gpuDev.endpoint(
+  route,
   {
-    summary: "Submit a job",
     uses: ["table", "queue", "sealer", "fetch", "githubKeys"],
-    body: Submission,
     instead: otherJobWords,
-    reply: Submitted,
     creates: "uuid4",
     chosenId: reservationIdOf,
   },

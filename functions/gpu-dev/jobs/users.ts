@@ -1,43 +1,63 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { githubKeys } from "#aws/github-keys.ts";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { requestGuest, requestKey } from "#core/environments/verbs/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { checkGithubUser } from "../../shared/parts/github-user.ts";
+import { usersExamples } from "./parts/examples.ts";
 import { findJobId } from "./parts/job-id.ts";
 import { statusOf } from "./parts/status.ts";
 import { GithubName, PublicKey } from "./parts/submission.ts";
 import { ActionRequested, JobRef, toActionRequested } from "./wire.ts";
 
-const NewUser = z.object({ github_username: GithubName.nullish(), public_key: PublicKey.nullish() }).superRefine(
-  ({ github_username, public_key }, ctx) => {
-    const given = [github_username, public_key].filter((value) => value !== undefined && value !== null);
-    if (given.length === 2) {
-      ctx.addIssue({ code: "custom", path: [], message: "Send github_username or public_key, not both" });
-    }
-    if (given.length > 0) return;
-    ctx.addIssue({
-      code: "custom",
-      params: { type: "missing" },
-      path: ["github_username"],
-      message: "Field required: github_username, or public_key in its place",
-    });
-  },
-  { when: ({ issues, value }) => issues.length === 0 && typeof value === "object" && value !== null },
-);
+const NewUser = z
+  .object({
+    github_username: GithubName.nullish().describe(
+      "The GitHub user whose SSH keys may log in. Send it or `public_key`, not both.",
+    ),
+    public_key: PublicKey.nullish().describe(
+      "A public SSH key that may log in: one line of at most 4,096 characters, without options.",
+    ),
+  })
+  .superRefine(
+    ({ github_username, public_key }, ctx) => {
+      const given = [github_username, public_key].filter((value) => value !== undefined && value !== null);
+      if (given.length === 2) {
+        ctx.addIssue({ code: "custom", path: [], message: "Send github_username or public_key, not both" });
+      }
+      if (given.length > 0) return;
+      ctx.addIssue({
+        code: "custom",
+        params: { type: "missing" },
+        path: ["github_username"],
+        message: "Field required: github_username, or public_key in its place",
+      });
+    },
+    { when: ({ issues, value }) => issues.length === 0 && typeof value === "object" && value !== null },
+  )
+  .meta({ id: "AddJobUser" });
 
-export const endpoint = gpuDev.post(
-  "/v1/jobs/{job_id}/users",
-  {
-    summary: "Let a GitHub user's SSH keys, or one key, into a job",
-    uses: ["table", "queue", "githubKeys"],
-    params: JobRef,
-    body: NewUser,
-    reply: ActionRequested,
-    creates: "uid",
+const route = createRoute({
+  method: "post",
+  path: "/v1/jobs/{job_id}/users",
+  operationId: "addJobUser",
+  tags: ["Jobs"],
+  summary: "Let a GitHub user's SSH keys, or one key, into a job",
+  description: "The keys of a GitHub user are fetched again each time that this is asked for.",
+  request: { params: JobRef, body: jsonBody(NewUser, usersExamples.requests) },
+  responses: {
+    200: jsonReply(ActionRequested, usersExamples[200]),
+    409: problemReply("The status of the job does not allow it, or several of your jobs begin like this"),
   },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table", "queue", "githubKeys"], creates: "uid" },
   async ({ ctx, params, body, resource }) => {
     const id = await findJobId(ctx, params);
     const { github_username: name, public_key: publicKey } = body;

@@ -18,90 +18,206 @@ import { actionWords, JobAction, type JobActionKind, toJobAction } from "./parts
 import { jobStatuses, statusOf, statusReason } from "./parts/status.ts";
 import { joinWarnings } from "./parts/warning.ts";
 
-const Status = z.enum(jobStatuses);
+const Status = z.enum(jobStatuses).meta({ id: "JobStatus" });
 
-export const JobRef = z.object({ job_id: z.string().meta({ example: "9e41c7d3-5b00-4c1a-8000-0123456789ab" }) });
+export const JobRef = z.object({
+  job_id: z
+    .string()
+    .meta({ example: "9e41c7d3-5b00-4c1a-8000-0123456789ab" })
+    .describe(
+      "The job's id. In a path its first 4 or more characters are enough, while only one of your jobs begins with them.",
+    ),
+});
 
 /** A job as lists show it: the documented keys, then ours. */
-export const JobSummary = z.object({
-  job_id: z.string(),
-  reservation_id: z.string(),
-  user_id: z.string(),
-  status: Status,
-  gpu_type: z.string(),
-  gpu_count: z.int(),
-  instance_type: z.string(),
-  duration_hours: z.number(),
-  created_at: Timestamp,
-  expires_at: Timestamp.nullable(),
-  name: z.string(),
-  pod_name: z.string(),
-  node_ip: z.string().nullable(),
-  node_port: z.int().nullable(),
-  ssh_command: z.string().nullable(),
-  jupyter_enabled: z.boolean(),
-  jupyter_url: z.string().nullable(),
-  jupyter_token: z.string().nullable(),
-  github_user: z.string().nullable(),
-  status_reason: z.string().nullable(),
-  queue_position: z.int().nullable(),
-  estimated_start_time: Timestamp.nullable(),
-  estimated_start_latest: Timestamp.nullable(),
-  disk_name: z.string().nullable(),
-  isolation: z.string().nullable(),
-  limits: z.string().nullable(),
-  secondary_users: z.array(z.string()),
-  ssh_host_key: z.string().nullable(),
-  launched_at: Timestamp.nullable(),
-  jupyter_port: z.int().nullable(),
-  jupyter_error: z.string().nullable(),
-  current_detailed_status: z.string().nullable(),
-  warning: z.string().nullable(),
-  image: z.string().nullable(),
-  env_names: z.array(z.string()),
-  exit_code: z.int().nullable(),
-  ended_at: Timestamp.nullable(),
-  gpu_hours: z.number(),
-  /** Left out where there is no estimate: the predecessor's client would print a null as "None min". */
-  estimated_wait_minutes: z.int().optional(),
-});
+export const JobSummary = z
+  .object({
+    job_id: z
+      .string()
+      .describe(
+        "The job's id. In a path its first 4 or more characters are enough, while only one of your jobs begins with them.",
+      ),
+    reservation_id: z.string().describe("Same as `job_id`, for existing clients."),
+    user_id: z.string().describe("The owner's user name."),
+    status: Status.describe("The job's current state."),
+    gpu_type: z
+      .string()
+      .describe("The type of GPU, for example `h100`. A submit may leave it out; it must match the instance type."),
+    gpu_count: z
+      .int()
+      .describe("Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8."),
+    instance_type: z.string().describe("The machine, by its AWS name."),
+    duration_hours: z.number().describe("Duration in hours. A shown job's duration includes its extensions."),
+    created_at: Timestamp.describe("When it was created."),
+    expires_at: Timestamp.nullable().describe("When the job's time is over; null until it is active."),
+    name: z.string().describe("The job's name, for people."),
+    pod_name: z.string().describe("The pod's name, for people."),
+    node_ip: z.string().nullable().describe("The address of SSH; null unless the job is active."),
+    node_port: z.int().nullable().describe("The port of SSH; null unless the job is active."),
+    ssh_command: z
+      .string()
+      .nullable()
+      .describe("A command that connects to the job; null unless the job is active and some key would get in."),
+    jupyter_enabled: z
+      .boolean()
+      .describe(
+        "Whether Jupyter answers; in a submit, whether it is wanted. What was asked for later is in `actions`.",
+      ),
+    jupyter_url: z.string().nullable().describe("The address of Jupyter; null until it answers."),
+    jupyter_token: z.string().nullable().describe("The token that opens Jupyter; null until it answers."),
+    github_user: z.string().nullable().describe("The GitHub user whose SSH keys open the job once it is active."),
+    status_reason: z.string().nullable().describe("Why the job waits or how it ended, in words."),
+    queue_position: z.int().nullable().describe("Place in the queue, 1 is first; null unless the job is queued."),
+    estimated_start_time: Timestamp.nullable().describe(
+      "Estimated start: half of such jobs start no later. Null where there is no estimate.",
+    ),
+    estimated_start_latest: Timestamp.nullable().describe(
+      "Late estimate of the start: nine of ten such jobs start no later. Null where there is no estimate.",
+    ),
+    disk_name: z
+      .string()
+      .nullable()
+      .describe("The named disk, mounted at `$WORKSPACE`. A submit creates the disk if there is none of this name."),
+    isolation: z.string().nullable().describe("How the job is isolated from the machine, on a local stack."),
+    limits: z.string().nullable().describe("How the job's memory and processors are limited, on a local stack."),
+    secondary_users: z
+      .array(z.string())
+      .describe("The GitHub users that were added to the job and whose SSH keys get in."),
+    ssh_host_key: z
+      .string()
+      .nullable()
+      .describe(
+        "The public key by which the job's SSH server is known, for `known_hosts`; null unless the job is active.",
+      ),
+    launched_at: Timestamp.nullable().describe("When the job became active; null until then."),
+    jupyter_port: z.int().nullable().describe("The port of `jupyter_url`; null until Jupyter answers."),
+    jupyter_error: z
+      .string()
+      .nullable()
+      .describe("Why there is no Jupyter on an active job that was to have one; null otherwise."),
+    current_detailed_status: z.string().nullable().describe("Same as `status_reason`, for existing clients."),
+    warning: z
+      .string()
+      .nullable()
+      .describe(
+        "What is wrong with an active job or about to happen to it: that it expires soon, or why requests failed or are tried again, the newest first. Null where there is nothing to say.",
+      ),
+    image: z
+      .string()
+      .nullable()
+      .describe("The image that the submit named. Null for a job from before this was noted."),
+    env_names: z
+      .array(z.string())
+      .describe("Names of the job's `env_vars`, the first 4,096 characters of them. No value is ever shown."),
+    exit_code: z
+      .int()
+      .nullable()
+      .describe(
+        "The exit code of the command that ended the job. Null until then, and where the job ended in another way.",
+      ),
+    ended_at: Timestamp.nullable().describe("When the job ended. Null until its end is decided."),
+    gpu_hours: z.number().describe("GPUs times the hours since the job became active, up to its end."),
+    /** Left out where there is no estimate: the predecessor's client would print a null as "None min". */
+    estimated_wait_minutes: z
+      .int()
+      .optional()
+      .describe("Whole minutes until `estimated_start_time`; left out where there is no estimate."),
+  })
+  .meta({ id: "JobSummary" });
 
 /** Fields that change while nothing happens to a job: its ETag leaves them out. */
 export const ownPace = ["estimated_wait_minutes", "gpu_hours"] as const;
 
 export const Job = JobSummary.extend({
-  command: z.string().nullable(),
-  actions: z.array(JobAction),
-  timeline: z.array(z.object({ at: Timestamp, status: Status, reason: z.string().nullable() })),
-});
+  command: z
+    .string()
+    .nullable()
+    .describe(
+      "The first 200 characters of the command. Only the owner sees them, in this answer alone. Null without a command, and once the job has ended.",
+    ),
+  actions: z.array(JobAction).describe("The 20 newest requests on the job, oldest first."),
+  timeline: z
+    .array(
+      z
+        .object({
+          at: Timestamp.describe("When the state changed."),
+          status: Status.describe("The job's state from then on."),
+          reason: z
+            .string()
+            .nullable()
+            .describe("Why the state changed, in words; null where there is nothing to add."),
+        })
+        .meta({ id: "JobTimelineEntry" }),
+    )
+    .describe("The 40 newest changes of state, oldest first."),
+}).meta({ id: "Job" });
 
 export const EstimatedTimes = z.object({
-  estimated_start_time: Timestamp.nullable(),
-  estimated_start_latest: Timestamp.nullable(),
+  estimated_start_time: Timestamp.nullable().describe(
+    "Estimated start: half of such jobs start no later. Null where there is no estimate.",
+  ),
+  estimated_start_latest: Timestamp.nullable().describe(
+    "Late estimate of the start: nine of ten such jobs start no later. Null where there is no estimate.",
+  ),
 });
 export const Estimated = EstimatedTimes.extend({
-  queue_position: z.int().nullable(),
-  reason: z.string(),
-  alternatives: z.array(z.object({ gpu_count: z.int() }).extend(EstimatedTimes.shape)),
-  gpu_hours: z.number(),
-  ignored: z.array(z.string()).optional(),
-});
+  queue_position: z.int().nullable().describe("Place in the queue, 1 is first; null unless the job is queued."),
+  reason: z.string().describe("`Would start now`, or why the job would wait."),
+  alternatives: z
+    .array(
+      z
+        .object({
+          gpu_count: z
+            .int()
+            .describe(
+              "Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8.",
+            ),
+        })
+        .extend(EstimatedTimes.shape)
+        .meta({ id: "JobAlternative" }),
+    )
+    .describe("Smaller GPU counts that would start earlier, soonest first."),
+  gpu_hours: z.number().describe("GPUs times the hours that the job asks for: what it uses if it runs to its end."),
+  ignored: z
+    .array(z.string())
+    .optional()
+    .describe("Names that the request sent in vain: no field or parameter has them. Left out where there are none."),
+}).meta({ id: "JobEstimate" });
 
-export const Logs = z.object({
-  job_id: z.string(),
-  logs: z.string(),
-  truncated: z.boolean(),
-  next: z.string(),
-  ended: z.boolean(),
-  ignored: z.array(z.string()).optional(),
-});
+export const Logs = z
+  .object({
+    job_id: z
+      .string()
+      .describe(
+        "The job's id. In a path its first 4 or more characters are enough, while only one of your jobs begins with them.",
+      ),
+    logs: z.string().describe("Standard output and error of the command, as one text."),
+    truncated: z
+      .boolean()
+      .describe("Whether older output is missing: before these lines, or between `after` and this output."),
+    next: z.string().describe("The position behind this output. Send it as `after` to go on from there."),
+    ended: z
+      .boolean()
+      .describe("Whether nothing follows any more: the job has ended, and this was the end of its log."),
+    ignored: z
+      .array(z.string())
+      .optional()
+      .describe("Names that the request sent in vain: no field or parameter has them. Left out where there are none."),
+  })
+  .meta({ id: "JobLogs" });
 
-export const ActionRequested = z.object({
-  job_id: z.string(),
-  action: z.enum(actionWords),
-  status: z.literal("requested"),
-  message: z.string(),
-});
+export const ActionRequested = z
+  .object({
+    job_id: z
+      .string()
+      .describe(
+        "The job's id. In a path its first 4 or more characters are enough, while only one of your jobs begins with them.",
+      ),
+    action: z.enum(actionWords).describe("What was requested."),
+    status: z.literal("requested").describe("The request is recorded; `actions` of the job shows its outcome."),
+    message: z.string().describe("A confirmation with the number of the request."),
+  })
+  .meta({ id: "JobActionRequested" });
 
 /** A label, not an address: clients choose ids, so that two jobs may have the same. */
 export function podNameOf(jobId: string): string {

@@ -1,19 +1,34 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { revokeKey } from "#core/users/keys.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { revokeExamples } from "./parts/examples.ts";
 
-const KeyRef = z.object({ prefix: z.string() });
-const Revoked = z.object({ key_prefix: z.string(), status: z.literal("revoked") });
+const KeyRef = z.object({ prefix: z.string().describe("The first 8 characters of the API key.") });
+const Revoked = z
+  .object({
+    key_prefix: z.string().describe("The first 8 characters of the API key, which name it in lists and logs."),
+    status: z.literal("revoked").describe("The API key is revoked, everywhere after some seconds."),
+  })
+  .meta({ id: "RevokedKey" });
 
-export const endpoint = gpuDev.delete(
-  "/v1/keys/{prefix}",
-  { summary: "Revoke one of your API keys", uses: ["table"], params: KeyRef, reply: Revoked, endsKeys: true },
-  async ({ ctx, params }) => {
-    await revokeKey(ctx, params.prefix);
-    return { key_prefix: params.prefix, status: "revoked" as const };
-  },
-);
+const route = createRoute({
+  method: "delete",
+  path: "/v1/keys/{prefix}",
+  operationId: "revokeKey",
+  tags: ["Keys"],
+  summary: "Revoke one of your API keys",
+  request: { params: KeyRef },
+  parameters: [{ name: "prefix", in: "path", example: "zHfR3kQ9" }],
+  responses: { 200: jsonReply(Revoked, revokeExamples[200]) },
+});
+
+export const endpoint = gpuDev.endpoint(route, { uses: ["table"], endsKeys: true }, async ({ ctx, params }) => {
+  await revokeKey(ctx, params.prefix);
+  return { key_prefix: params.prefix, status: "revoked" as const };
+});
 
 export const handler = lambda(endpoint, { table });

@@ -1,32 +1,44 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { rotateKey } from "#core/users/rotate.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply } from "#http/route.ts";
 import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { rotateExamples } from "./parts/examples.ts";
 
-const Rotated = z.object({
-  api_key: z.string(),
-  key_prefix: z.string(),
-  user_id: z.int(),
-  username: z.string(),
-  expires_at: Timestamp,
+const Rotated = z
+  .object({
+    api_key: z.string().describe("The new API key. It is shown only in this answer."),
+    key_prefix: z.string().describe("The first 8 characters of the API key, which name it in lists and logs."),
+    user_id: z.int().describe("Your user number."),
+    username: z.string().describe("Your user name."),
+    expires_at: Timestamp.describe("When the API key expires."),
+  })
+  .meta({ id: "RotatedKey" });
+
+const route = createRoute({
+  method: "post",
+  path: "/v1/keys/rotate",
+  operationId: "rotateKey",
+  tags: ["Keys"],
+  summary: "Exchange your API key for a new one",
+  description:
+    "The old key works for a minute more. No key lives beyond 12 hours after the login that began its chain.",
+  responses: { 200: jsonReply(Rotated, rotateExamples[200]) },
 });
 
-export const endpoint = gpuDev.post(
-  "/v1/keys/rotate",
-  { summary: "Exchange your API key for a new one", uses: ["table", "queue"], reply: Rotated, endsKeys: true },
-  async ({ ctx }) => {
-    const { user, key } = await rotateKey(ctx);
-    return {
-      api_key: key.secret,
-      key_prefix: key.prefix,
-      user_id: user.number,
-      username: user.username,
-      expires_at: wholeSeconds(key.expiresAt),
-    };
-  },
-);
+export const endpoint = gpuDev.endpoint(route, { uses: ["table", "queue"], endsKeys: true }, async ({ ctx }) => {
+  const { user, key } = await rotateKey(ctx);
+  return {
+    api_key: key.secret,
+    key_prefix: key.prefix,
+    user_id: user.number,
+    username: user.username,
+    expires_at: wholeSeconds(key.expiresAt),
+  };
+});
 
 export const handler = lambda(endpoint, { table, queue });

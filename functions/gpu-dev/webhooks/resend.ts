@@ -1,19 +1,26 @@
+import { createRoute } from "@hono/zod-openapi";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { requestResend } from "#core/webhooks/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { resendExamples } from "./parts/examples.ts";
 import { DeliveryRef, toWebhookDelivery, WebhookDelivery } from "./wire.ts";
 
-export const endpoint = gpuDev.post(
-  "/v1/webhooks/deliveries/{delivery_id}/resend",
-  {
-    summary: "Send a webhook again",
-    uses: ["table", "queue"],
-    params: DeliveryRef,
-    reply: WebhookDelivery,
-    creates: "uid",
-  },
+const route = createRoute({
+  method: "post",
+  path: "/v1/webhooks/deliveries/{delivery_id}/resend",
+  operationId: "resendWebhookDelivery",
+  tags: ["Webhooks"],
+  summary: "Send a webhook again",
+  request: { params: DeliveryRef },
+  responses: { 200: jsonReply(WebhookDelivery, resendExamples[200]), 409: problemReply("It is on its way") },
+});
+
+export const endpoint = gpuDev.endpoint(
+  route,
+  { uses: ["table", "queue"], creates: "uid" },
   async ({ ctx, params, resource }) => toWebhookDelivery(await requestResend(ctx, params.delivery_id, resource.uid)),
 );
 

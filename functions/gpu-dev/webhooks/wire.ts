@@ -6,27 +6,43 @@ import { milliseconds, Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { statusOf } from "../jobs/parts/status.ts";
 
 export const DeliveryRef = z.object({
-  delivery_id: z.string().meta({ example: "evt_1768933800000_0123456789abcdef0123456789abcdef_3" }),
+  delivery_id: z
+    .string()
+    .meta({ example: "evt_1768933800000_0123456789abcdef0123456789abcdef_3" })
+    .describe("The id of the delivery: one event to one receiver."),
 });
 
 /** One event for one receiver. Environments of every API have these, and the URL is never shown. */
-export const WebhookDelivery = z.object({
-  delivery_id: z.string(),
-  environment_id: z.string(),
-  environment_name: z.string(),
-  api: z.string(),
-  run: z.int(),
-  phase: z.string(),
-  step: z.string().nullable(),
-  state: z.enum(["waiting", "delivered", "given_up"]),
-  attempt_count: z.int(),
-  attempts: z.array(
-    z.object({ number: z.int(), at: Timestamp, status: z.int().nullable(), error: z.string().nullable() }),
-  ),
-  created_at: Timestamp,
-  next_attempt_at: Timestamp.nullable(),
-  ended_at: Timestamp.nullable(),
-});
+export const WebhookDelivery = z
+  .object({
+    delivery_id: z.string().describe("The id of the delivery: one event to one receiver."),
+    environment_id: z.string().describe("The id of the job, instance or other environment that the event is about."),
+    environment_name: z.string().describe("The environment's name, for people."),
+    api: z.string().describe("The API through which the environment was created."),
+    run: z.int().describe("Number of the environment's start, counted from 1."),
+    phase: z.string().describe("The phase that the environment entered."),
+    step: z.string().nullable().describe("The step of its preparation; null in other phases."),
+    state: z
+      .enum(["waiting", "delivered", "given_up"])
+      .describe("`waiting` for its next attempt, `delivered`, or `given_up`."),
+    attempt_count: z.int().describe("Number of attempts so far."),
+    attempts: z
+      .array(
+        z
+          .object({
+            number: z.int().describe("The attempt's number, counted from 1."),
+            at: Timestamp.describe("When the attempt was made."),
+            status: z.int().nullable().describe("The HTTP status that the receiver answered; null without an answer."),
+            error: z.string().nullable().describe("What went wrong, in words."),
+          })
+          .meta({ id: "WebhookAttempt" }),
+      )
+      .describe("The latest attempts, oldest first."),
+    created_at: Timestamp.describe("When it was created."),
+    next_attempt_at: Timestamp.nullable().describe("When the next attempt is due; null unless the delivery waits."),
+    ended_at: Timestamp.nullable().describe("When the delivery succeeded or was given up; null until then."),
+  })
+  .meta({ id: "WebhookDelivery" });
 
 export function toWebhookDelivery(delivery: Delivery): z.infer<typeof WebhookDelivery> {
   const { entry, environment, state, dueAt, endedAt } = delivery;

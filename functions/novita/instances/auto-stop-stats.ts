@@ -1,29 +1,43 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { listEnvironments } from "#core/environments/record/read.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { nextUseLookAt } from "#core/environments/steps/auto-stop.ts";
 import { novita } from "#http/dialects/novita.ts";
+import { jsonReply } from "#http/route.ts";
 import { milliseconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { autoStopStatsExamples } from "./parts/examples.ts";
 import { idlePolicy } from "./parts/new-instance.ts";
 import { Timestamp } from "./wire.ts";
 
-const AutoStopStats = z.object({
-  schedulerRunning: z.boolean(),
-  checkIntervalMinutes: z.int(),
-  defaultInactivityThresholdMinutes: z.int(),
-  lastCheckAt: Timestamp.nullable(),
-  instancesChecked: z.int(),
-  instancesStopped: z.int(),
-});
+const AutoStopStats = z
+  .object({
+    schedulerRunning: z.boolean().describe("Whether every instance is checked in time."),
+    checkIntervalMinutes: z.int().describe("Minutes between two checks."),
+    defaultInactivityThresholdMinutes: z.int().describe("Minutes without use after which an instance is stopped."),
+    lastCheckAt: Timestamp.nullable().describe(
+      "When one of your instances was last checked; null before the first check.",
+    ),
+    instancesChecked: z.int().describe("Number of instances checked in the latest interval."),
+    instancesStopped: z.int().describe("Number of those that were stopped."),
+  })
+  .meta({ id: "AutoStopStats" });
 
 const MINUTE_MS = 60_000;
 
-export const endpoint = novita.get(
-  "/api/instances/auto-stop/stats",
-  { summary: "What the auto-stop did to your instances", uses: ["table"], reply: AutoStopStats },
-  async ({ ctx }) => toStats((await listEnvironments(ctx)).shown, ctx.clock.now()),
+const route = createRoute({
+  method: "get",
+  path: "/api/instances/auto-stop/stats",
+  operationId: "getAutoStopStats",
+  tags: ["Instances"],
+  summary: "What the auto-stop did to your instances",
+  responses: { 200: jsonReply(AutoStopStats, autoStopStatsExamples[200]) },
+});
+
+export const endpoint = novita.endpoint(route, { uses: ["table"] }, async ({ ctx }) =>
+  toStats((await listEnvironments(ctx)).shown, ctx.clock.now()),
 );
 
 export const handler = lambda(endpoint, { table });

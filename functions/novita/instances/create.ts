@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { fetch } from "#aws/fetch.ts";
 import { githubKeys } from "#aws/github-keys.ts";
@@ -6,31 +7,45 @@ import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { novita } from "#http/dialects/novita.ts";
+import { jsonBody, jsonReply, perDeployment } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { checkGithubUser } from "../../shared/parts/github-user.ts";
 import { catalogueOf } from "../parts/catalogue.ts";
+import { createExamples } from "./parts/examples.ts";
 import { InstanceBody, newInstance } from "./parts/new-instance.ts";
 import { withReadyTime } from "./parts/operation.ts";
 import { refuseBadReceiver } from "./parts/receiver.ts";
 import { Timestamp } from "./wire.ts";
 
-const Created = z.object({
-  instanceId: z.string(),
-  status: z.literal("creating"),
-  message: z.string(),
-  estimatedReadyTime: Timestamp,
+const Created = z
+  .object({
+    instanceId: z.string().describe("The instance's id."),
+    status: z.literal("creating").describe("The instance's current state."),
+    message: z.string().describe("What happened, in words."),
+    estimatedReadyTime: Timestamp.describe(
+      "When the instance is expected to be ready, or was. `message` says where its run fails before that.",
+    ),
+  })
+  .meta({ id: "InstanceCreated" });
+
+const route = createRoute({
+  method: "post",
+  path: "/api/instances",
+  operationId: "createInstance",
+  tags: ["Instances"],
+  summary: "Create an instance",
+  request: {
+    body: jsonBody(
+      perDeployment((settings) => InstanceBody(catalogueOf(settings)).meta({ id: "CreateInstance" })),
+      createExamples.requests,
+    ),
+  },
+  responses: { 201: jsonReply(Created, createExamples[201], "Created") },
 });
 
-export const endpoint = novita.post(
-  "/api/instances",
-  {
-    summary: "Create an instance",
-    uses: ["table", "queue", "sealer", "fetch", "githubKeys"],
-    body: (settings) => InstanceBody(catalogueOf(settings)),
-    reply: Created,
-    status: 201,
-    creates: "inst",
-  },
+export const endpoint = novita.endpoint(
+  route,
+  { uses: ["table", "queue", "sealer", "fetch", "githubKeys"], creates: "inst" },
   async ({ ctx, body, resource }) => {
     await refuseBadReceiver(ctx, body.webhookUrl);
     await checkGithubUser(ctx, { name: body.githubUser, path: ["githubUser"], needsKeys: false });

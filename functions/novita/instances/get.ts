@@ -1,15 +1,26 @@
+import { createRoute } from "@hono/zod-openapi";
 import { sealer } from "#aws/kms-sealer.ts";
 import { table } from "#aws/table.ts";
 import { novita } from "#http/dialects/novita.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { getExamples } from "./parts/examples.ts";
 import { instanceOf } from "./parts/named.ts";
 import { showInstance } from "./parts/show.ts";
 import { Instance, InstanceRef } from "./wire.ts";
 
-export const endpoint = novita.get(
-  "/api/instances/{instanceId}",
-  { summary: "Show an instance", uses: ["table", "sealer"], params: InstanceRef, reply: Instance },
-  async ({ ctx, params }) => showInstance(ctx, await instanceOf(ctx, params)),
+const route = createRoute({
+  method: "get",
+  path: "/api/instances/{instanceId}",
+  operationId: "getInstance",
+  tags: ["Instances"],
+  summary: "Show an instance",
+  request: { params: InstanceRef },
+  responses: { 200: jsonReply(Instance, getExamples[200]) },
+});
+
+export const endpoint = novita.endpoint(route, { uses: ["table", "sealer"] }, async ({ ctx, params }) =>
+  showInstance(ctx, await instanceOf(ctx, params)),
 );
 
 export const handler = lambda(endpoint, { table, sealer });

@@ -1,24 +1,40 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { sealer } from "#aws/kms-sealer.ts";
 import { table } from "#aws/table.ts";
 import { listEnvironments } from "#core/environments/record/read.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { wholeNumber } from "#http/query.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { listExamples } from "./parts/examples.ts";
 import { showInstances } from "./parts/show.ts";
 import { Instance } from "./wire.ts";
 
-const ListInstances = z.object({ limit: wholeNumber(1, 500).default(500), offset: wholeNumber(0).default(0) });
-const Instances = z.object({ instances: z.array(Instance), total: z.int() });
+const ListInstances = z.object({
+  limit: wholeNumber(1, 500).default(500).describe("Maximum number of entries to return."),
+  offset: wholeNumber(0).default(0).describe("Number of entries to skip."),
+});
+const Instances = z
+  .object({
+    instances: z.array(Instance).describe("Your instances, newest first."),
+    total: z.int().describe("Number of entries in all."),
+  })
+  .meta({ id: "InstanceList" });
 
-export const endpoint = novita.get(
-  "/api/instances",
-  {
-    summary: "List your instances, the newest first",
-    uses: ["table", "sealer"],
-    query: ListInstances,
-    reply: Instances,
-  },
+const route = createRoute({
+  method: "get",
+  path: "/api/instances",
+  operationId: "listInstances",
+  tags: ["Instances"],
+  summary: "List your instances, the newest first",
+  request: { query: ListInstances },
+  responses: { 200: jsonReply(Instances, listExamples[200]) },
+});
+
+export const endpoint = novita.endpoint(
+  route,
+  { uses: ["table", "sealer"] },
   async ({ ctx, query: { limit, offset } }) => {
     const { shown, total } = await listEnvironments(ctx, { limit, offset });
     return { instances: await showInstances(ctx, shown), total };

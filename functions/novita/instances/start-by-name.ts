@@ -1,28 +1,39 @@
+import { createRoute } from "@hono/zod-openapi";
 import { fetch } from "#aws/fetch.ts";
 import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { novita } from "#http/dialects/novita.ts";
+import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { startByNameExamples } from "./parts/examples.ts";
 import { instanceNamed } from "./parts/named.ts";
 import { required } from "./parts/new-instance.ts";
 import { StartOperation } from "./parts/operation.ts";
 import { StartInstance, startInstance } from "./parts/start-instance.ts";
 
 const StartNamed = StartInstance.extend({
-  instanceName: required("Instance name is required for name-based starting"),
+  instanceName: required("Instance name is required for name-based starting").describe(
+    "The instance's name. Of several, the newest that is not being deleted is meant.",
+  ),
+}).meta({ id: "StartInstanceByName" });
+
+const route = createRoute({
+  method: "post",
+  path: "/api/instances/start",
+  operationId: "startInstanceByName",
+  tags: ["Instances"],
+  summary: "Start your newest instance of a name",
+  request: { body: jsonBody(StartNamed, startByNameExamples.requests) },
+  responses: {
+    202: jsonReply(StartOperation, startByNameExamples[202], "Accepted"),
+    404: problemReply("You have no instance of this name"),
+    409: problemReply("It is being stopped or deleted"),
+  },
 });
 
-export const endpoint = novita.post(
-  "/api/instances/start",
-  {
-    summary: "Start your newest instance of a name",
-    uses: ["table", "queue", "sealer", "fetch"],
-    body: StartNamed,
-    reply: StartOperation,
-    status: 202,
-  },
-  async ({ ctx, body }) => startInstance(ctx, await instanceNamed(ctx, body.instanceName), body),
+export const endpoint = novita.endpoint(route, { uses: ["table", "queue", "sealer", "fetch"] }, async ({ ctx, body }) =>
+  startInstance(ctx, await instanceNamed(ctx, body.instanceName), body),
 );
 
 export const handler = lambda(endpoint, { table, queue, sealer, fetch });

@@ -1,24 +1,33 @@
+import { createRoute } from "@hono/zod-openapi";
 import { fetch } from "#aws/fetch.ts";
 import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { novita } from "#http/dialects/novita.ts";
+import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { startExamples } from "./parts/examples.ts";
 import { instanceOf } from "./parts/named.ts";
 import { StartOperation } from "./parts/operation.ts";
 import { StartInstance, startInstance } from "./parts/start-instance.ts";
 import { InstanceRef } from "./wire.ts";
 
-export const endpoint = novita.post(
-  "/api/instances/{instanceId}/start",
-  {
-    summary: "Start an instance on its own storage",
-    uses: ["table", "queue", "sealer", "fetch"],
-    params: InstanceRef,
-    body: StartInstance,
-    reply: StartOperation,
-    status: 202,
+const route = createRoute({
+  method: "post",
+  path: "/api/instances/{instanceId}/start",
+  operationId: "startInstance",
+  tags: ["Instances"],
+  summary: "Start an instance on its own storage",
+  request: { params: InstanceRef, body: jsonBody(StartInstance, startExamples.requests) },
+  responses: {
+    202: jsonReply(StartOperation, startExamples[202], "Accepted"),
+    409: problemReply("It is being stopped or deleted"),
   },
+});
+
+export const endpoint = novita.endpoint(
+  route,
+  { uses: ["table", "queue", "sealer", "fetch"] },
   async ({ ctx, params, body }) => startInstance(ctx, await instanceOf(ctx, params), body),
 );
 

@@ -1,25 +1,38 @@
+import { createRoute } from "@hono/zod-openapi";
 import { fetch } from "#aws/fetch.ts";
 import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { novita } from "#http/dialects/novita.ts";
+import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { stopByNameExamples } from "./parts/examples.ts";
 import { instanceNamed } from "./parts/named.ts";
 import { required } from "./parts/new-instance.ts";
 import { StopOperation } from "./parts/operation.ts";
 import { StopInstance, stopInstance } from "./parts/stop-instance.ts";
 
-const StopNamed = StopInstance.extend({ instanceName: required("Instance name is required for name-based stopping") });
+const StopNamed = StopInstance.extend({
+  instanceName: required("Instance name is required for name-based stopping").describe(
+    "The instance's name. Of several, the newest that is not being deleted is meant.",
+  ),
+}).meta({ id: "StopInstanceByName" });
 
-export const endpoint = novita.post(
-  "/api/instances/stop",
-  {
-    summary: "Stop your newest instance of a name",
-    uses: ["table", "queue", "sealer", "fetch"],
-    body: StopNamed,
-    reply: StopOperation,
+const route = createRoute({
+  method: "post",
+  path: "/api/instances/stop",
+  operationId: "stopInstanceByName",
+  tags: ["Instances"],
+  summary: "Stop your newest instance of a name",
+  request: { body: jsonBody(StopNamed, stopByNameExamples.requests) },
+  responses: {
+    200: jsonReply(StopOperation, stopByNameExamples[200]),
+    404: problemReply("You have no instance of this name"),
   },
-  async ({ ctx, body }) => stopInstance(ctx, await instanceNamed(ctx, body.instanceName), body),
+});
+
+export const endpoint = novita.endpoint(route, { uses: ["table", "queue", "sealer", "fetch"] }, async ({ ctx, body }) =>
+  stopInstance(ctx, await instanceNamed(ctx, body.instanceName), body),
 );
 
 export const handler = lambda(endpoint, { table, queue, sealer, fetch });

@@ -1,23 +1,30 @@
+import { createRoute } from "@hono/zod-openapi";
 import { fetch } from "#aws/fetch.ts";
 import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { novita } from "#http/dialects/novita.ts";
+import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { stopExamples } from "./parts/examples.ts";
 import { instanceOf } from "./parts/named.ts";
 import { StopOperation } from "./parts/operation.ts";
 import { StopInstance, stopInstance } from "./parts/stop-instance.ts";
 import { InstanceRef } from "./wire.ts";
 
-export const endpoint = novita.post(
-  "/api/instances/{instanceId}/stop",
-  {
-    summary: "Stop an instance: its storage is kept",
-    uses: ["table", "queue", "sealer", "fetch"],
-    params: InstanceRef,
-    body: StopInstance,
-    reply: StopOperation,
-  },
+const route = createRoute({
+  method: "post",
+  path: "/api/instances/{instanceId}/stop",
+  operationId: "stopInstance",
+  tags: ["Instances"],
+  summary: "Stop an instance: its storage is kept",
+  request: { params: InstanceRef, body: jsonBody(StopInstance, stopExamples.requests) },
+  responses: { 200: jsonReply(StopOperation, stopExamples[200]) },
+});
+
+export const endpoint = novita.endpoint(
+  route,
+  { uses: ["table", "queue", "sealer", "fetch"] },
   async ({ ctx, params, body }) => stopInstance(ctx, await instanceOf(ctx, params), body),
 );
 

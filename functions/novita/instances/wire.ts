@@ -16,49 +16,66 @@ export const instanceStatuses = [
 ] as const;
 export type InstanceStatus = (typeof instanceStatuses)[number];
 
-const Status = z.enum(instanceStatuses);
+const Status = z.enum(instanceStatuses).meta({ id: "InstanceStatus" });
 /** With milliseconds, as everywhere in this dialect. */
 export const Timestamp = z.string().meta({ format: "date-time", example: "2026-01-20T18:00:00.000Z" });
 
-export const InstanceRef = z.object({ instanceId: z.string().meta({ example: "inst_9k2m4p7q1x3z" }) });
-
-const ConnectionDetails = z.object({
-  ssh: z.string().nullable(),
-  jupyter: z.string().nullable(),
-  webTerminal: z.null(),
+export const InstanceRef = z.object({
+  instanceId: z.string().meta({ example: "inst_9k2m4p7q1x3z" }).describe("The instance's id."),
 });
 
-const PortMapping = z.object({ port: z.int(), endpoint: z.string(), type: z.enum(["tcp", "http"]) });
+const ConnectionDetails = z
+  .object({
+    ssh: z.string().nullable().describe("A command that works."),
+    jupyter: z.string().nullable().describe("The address of Jupyter."),
+    webTerminal: z.null().describe("Always null: there is none."),
+  })
+  .meta({ id: "ConnectionDetails" });
 
-export const Instance = z.object({
-  id: z.string(),
-  instanceId: z.string(),
-  name: z.string(),
-  status: Status,
-  statusReason: z.string().nullable(),
-  productName: z.string(),
-  templateId: z.string(),
-  gpuNum: z.int(),
-  rootfsSize: z.int(),
-  region: z.string(),
-  portMappings: z.array(PortMapping),
-  connectionDetails: ConnectionDetails.nullable(),
-  createdAt: Timestamp,
-  startedAt: Timestamp.nullable(),
-  readyAt: Timestamp.nullable(),
-  lastUsedAt: Timestamp.nullable(),
-  stoppedAt: Timestamp.nullable(),
-  /** The latest decision about its idleness, and the sign of use that it was based on. */
-  autoStop: z
-    .object({
-      verdict: z.enum(["keep", "stop"]),
-      signal: z.string(),
-      idleSince: Timestamp,
-      checkedAt: Timestamp,
-      dryRun: z.boolean(),
-    })
-    .nullable(),
-});
+const PortMapping = z
+  .object({
+    port: z.int().describe("The port inside the instance."),
+    endpoint: z.string().describe("The address from outside."),
+    type: z.enum(["tcp", "http"]).describe("`http` for web pages, `tcp` for everything else."),
+  })
+  .meta({ id: "PortMapping" });
+
+export const Instance = z
+  .object({
+    id: z.string().describe("The instance's id."),
+    instanceId: z.string().describe("The instance's id."),
+    name: z.string().describe("The instance's name. Two instances may have the same one."),
+    status: Status.describe("The instance's current state."),
+    statusReason: z
+      .string()
+      .nullable()
+      .describe("Why the instance is in this state, in words; null where there is nothing to add."),
+    productName: z.string().describe("The product of the catalogue: the kind of machine."),
+    templateId: z.string().describe("The template of the catalogue: what is installed. A number is taken as text."),
+    gpuNum: z.int().describe("Number of GPUs."),
+    rootfsSize: z.int().describe("Size in GB of the storage at `/workspace`."),
+    region: z.string().describe("The region of the catalogue, a label."),
+    portMappings: z.array(PortMapping).describe("How the instance's ports are reached; empty unless it is ready."),
+    connectionDetails: ConnectionDetails.nullable().describe("How to connect; null unless the instance is ready."),
+    createdAt: Timestamp.describe("When it was created."),
+    startedAt: Timestamp.nullable().describe("When the latest run began."),
+    readyAt: Timestamp.nullable().describe("When the latest run was ready."),
+    lastUsedAt: Timestamp.nullable().describe("When the instance was last used."),
+    stoppedAt: Timestamp.nullable().describe("When the instance was stopped."),
+    /** The latest decision about its idleness, and the sign of use that it was based on. */
+    autoStop: z
+      .object({
+        verdict: z.enum(["keep", "stop"]).describe("Whether the instance is kept or stopped."),
+        signal: z.string().describe("The signal that decided."),
+        idleSince: Timestamp.describe("Since when the instance is unused."),
+        checkedAt: Timestamp.describe("When the decision was made."),
+        dryRun: z.boolean().describe("Whether the decision is only recorded and not carried out."),
+      })
+      .meta({ id: "AutoStop" })
+      .nullable()
+      .describe("The latest decision about stopping the idle instance; null before the first."),
+  })
+  .meta({ id: "Instance" });
 
 export function toInstance(
   instance: Environment,

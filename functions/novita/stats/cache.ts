@@ -1,31 +1,39 @@
+import { createRoute } from "@hono/zod-openapi";
 import { table } from "#aws/table.ts";
 import { novita } from "#http/dialects/novita.ts";
+import { jsonReply } from "#http/route.ts";
 import { milliseconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { hitRatioOf, readCaches, totalOf } from "../parts/cache-numbers.ts";
+import { cacheExamples } from "./parts/examples.ts";
 import { CacheStats } from "./wire.ts";
 
-export const endpoint = novita.get(
-  "/api/cache/stats",
-  { summary: "The caches of the answering process", uses: [], reply: CacheStats },
-  async ({ ctx }) => {
-    const caches = readCaches(ctx.settings);
-    const { caches: totalCaches, size, hits, misses, hitRatio } = totalOf(caches);
-    const stats = Object.entries(caches).map(([name, one]) => [name, { ...one, hitRatio: hitRatioOf(one) }] as const);
-    const { instances } = caches;
-    return {
-      timestamp: milliseconds(ctx.clock.now()),
-      cacheManager: { cacheNames: Object.keys(caches), stats: Object.fromEntries(stats) },
-      services: { instance: { instanceDetailsCache: { size: instances.size, hitRatio: hitRatioOf(instances) } } },
-      summary: {
-        totalCaches,
-        totalEntries: size,
-        totalHits: hits,
-        totalMisses: misses,
-        overallHitRatio: hitRatio,
-      },
-    };
-  },
-);
+const route = createRoute({
+  method: "get",
+  path: "/api/cache/stats",
+  operationId: "getCacheStats",
+  tags: ["Instance statistics"],
+  summary: "The caches of the answering process",
+  responses: { 200: jsonReply(CacheStats, cacheExamples[200]) },
+});
+
+export const endpoint = novita.endpoint(route, { uses: [] }, async ({ ctx }) => {
+  const caches = readCaches(ctx.settings);
+  const { caches: totalCaches, size, hits, misses, hitRatio } = totalOf(caches);
+  const stats = Object.entries(caches).map(([name, one]) => [name, { ...one, hitRatio: hitRatioOf(one) }] as const);
+  const { instances } = caches;
+  return {
+    timestamp: milliseconds(ctx.clock.now()),
+    cacheManager: { cacheNames: Object.keys(caches), stats: Object.fromEntries(stats) },
+    services: { instance: { instanceDetailsCache: { size: instances.size, hitRatio: hitRatioOf(instances) } } },
+    summary: {
+      totalCaches,
+      totalEntries: size,
+      totalHits: hits,
+      totalMisses: misses,
+      overallHitRatio: hitRatio,
+    },
+  };
+});
 
 export const handler = lambda(endpoint, { table });

@@ -1,33 +1,41 @@
 import { loadavg } from "node:os";
+import { createRoute } from "@hono/zod-openapi";
 import { table } from "#aws/table.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { requestTally } from "#http/request-tally.ts";
+import { jsonReply } from "#http/route.ts";
 import { milliseconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { readCaches, totalOf } from "../parts/cache-numbers.ts";
+import { metricsExamples } from "./parts/examples.ts";
 import { countJobs } from "./parts/job-counts.ts";
 import { Metrics } from "./wire.ts";
 
 const statusFamilies = { "2xx": 0, "4xx": 0, "5xx": 0 };
 
-export const endpoint = novita.get(
-  "/api/metrics",
-  { summary: "Your requests and jobs, and the answering process", uses: ["table"], reply: Metrics },
-  async ({ ctx }) => {
-    const { count, rate, byStatus } = requestTally(ctx, ctx.actor.uid);
-    const { hitRatio, size } = totalOf(readCaches(ctx.settings));
-    return {
-      status: "success" as const,
-      timestamp: milliseconds(ctx.clock.now()),
-      data: {
-        requests: { total: { count, rate }, byStatus: { ...statusFamilies, ...byStatus } },
-        jobs: await countJobs(ctx),
-        system: readSystem(),
-        cache: { hitRatio, totalSize: size },
-      },
-    };
-  },
-);
+const route = createRoute({
+  method: "get",
+  path: "/api/metrics",
+  operationId: "getMetrics",
+  tags: ["Instance statistics"],
+  summary: "Your requests and jobs, and the answering process",
+  responses: { 200: jsonReply(Metrics, metricsExamples[200]) },
+});
+
+export const endpoint = novita.endpoint(route, { uses: ["table"] }, async ({ ctx }) => {
+  const { count, rate, byStatus } = requestTally(ctx, ctx.actor.uid);
+  const { hitRatio, size } = totalOf(readCaches(ctx.settings));
+  return {
+    status: "success" as const,
+    timestamp: milliseconds(ctx.clock.now()),
+    data: {
+      requests: { total: { count, rate }, byStatus: { ...statusFamilies, ...byStatus } },
+      jobs: await countJobs(ctx),
+      system: readSystem(),
+      cache: { hitRatio, totalSize: size },
+    },
+  };
+});
 
 export const handler = lambda(endpoint, { table });
 

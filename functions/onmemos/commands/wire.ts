@@ -12,27 +12,45 @@ function code(field: string) {
   return z.string().min(1).refine(isShort, `${field} is over ${LONGEST_BYTES} bytes`);
 }
 
-export const ExecuteSession = z.object({
-  command: code("command").meta({ example: "python --version" }),
-  timeout: z.int().min(1).max(LONGEST_SECONDS).default(USUAL_SECONDS),
-});
+export const ExecuteSession = z
+  .object({
+    command: code("command").meta({ example: "python --version" }).describe("A shell command, at most 64 KiB."),
+    timeout: z
+      .int()
+      .min(1)
+      .max(LONGEST_SECONDS)
+      .default(USUAL_SECONDS)
+      .describe("Time limit of the command in seconds."),
+  })
+  .meta({ id: "ExecuteCommand" });
 
 /** In a query everything is text. */
 const timeout = wholeNumber(1, LONGEST_SECONDS).default(USUAL_SECONDS);
 
-export const ExecuteWorkspace = z.object({ command: code("command").meta({ example: "pwd" }), timeout });
-
-export const RunPython = z.object({ code: code("code").meta({ example: 'print("Hello World")' }), timeout });
-
-/** docs/apis/onmemos.md#command-results. */
-export const CommandResult = z.object({
-  stdout: z.string(),
-  stderr: z.string(),
-  returncode: z.int(),
-  success: z.boolean(),
+export const ExecuteWorkspace = z.object({
+  command: code("command").meta({ example: "pwd" }).describe("A shell command, at most 64 KiB."),
+  timeout: timeout.describe("Time limit of the command in seconds."),
 });
 
-export const WorkspaceResult = CommandResult.extend({ workspace_id: z.string(), command: z.string() });
+export const RunPython = z.object({
+  code: code("code").meta({ example: 'print("Hello World")' }).describe("A Python program, at most 64 KiB."),
+  timeout: timeout.describe("Time limit of the command in seconds."),
+});
+
+/** docs/apis/onmemos.md#command-results. */
+export const CommandResult = z
+  .object({
+    stdout: z.string().describe("Standard output of the command, at most 1 MiB."),
+    stderr: z.string().describe("Standard error of the command, at most 1 MiB."),
+    returncode: z.int().describe("Exit code of the command; 124 after the time limit, 128 + n after signal n."),
+    success: z.boolean().describe("Whether `returncode` is 0. A failed command is still a successful request."),
+  })
+  .meta({ id: "CommandResult" });
+
+export const WorkspaceResult = CommandResult.extend({
+  workspace_id: z.string().describe("The workspace's id."),
+  command: z.string().describe("The command that ran."),
+}).meta({ id: "WorkspaceResult" });
 
 export function toCommandResult({ stdout, stderr, returncode }: ExecResult): z.infer<typeof CommandResult> {
   return { stdout, stderr, returncode, success: returncode === 0 };

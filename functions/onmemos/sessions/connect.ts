@@ -1,12 +1,23 @@
+import { createRoute } from "@hono/zod-openapi";
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { connectExamples } from "./parts/examples.ts";
 import { Connection, SessionRef, sessionOf, toConnection } from "./wire.ts";
 
-export const endpoint = onmemos.get(
-  "/v1/sessions/{session_id}/connect",
-  { summary: "Tell where a session is reached", uses: ["table"], params: SessionRef, reply: Connection },
-  async ({ ctx, params }) => toConnection(ctx.settings, await sessionOf(ctx, params.session_id, "Session")),
+const route = createRoute({
+  method: "get",
+  path: "/v1/sessions/{session_id}/connect",
+  operationId: "getSessionConnection",
+  tags: ["Sessions"],
+  summary: "Tell where a session is reached",
+  request: { params: SessionRef },
+  responses: { 200: jsonReply(Connection, connectExamples[200]) },
+});
+
+export const endpoint = onmemos.endpoint(route, { uses: ["table"] }, async ({ ctx, params }) =>
+  toConnection(ctx.settings, await sessionOf(ctx, params.session_id, "Session")),
 );
 
 export const handler = lambda(endpoint, { table });

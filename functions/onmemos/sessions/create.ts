@@ -1,23 +1,29 @@
+import { createRoute } from "@hono/zod-openapi";
 import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
+import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { createSession } from "./parts/create-session.ts";
+import { createExamples } from "./parts/examples.ts";
 import { CreateSession, wantedSession } from "./parts/new-session.ts";
 import { Session, toSession } from "./wire.ts";
 
-export const endpoint = onmemos.post(
-  "/v1/sessions",
-  {
-    summary: "Create a session",
-    uses: ["table", "queue", "sealer"],
-    body: CreateSession,
-    reply: Session,
-    status: 201,
-    creates: "seconds",
-    pace: "waits",
-  },
+const route = createRoute({
+  method: "post",
+  path: "/v1/sessions",
+  operationId: "createSession",
+  tags: ["Sessions"],
+  summary: "Create a session",
+  description: "Waits for at most 25 seconds until it runs, and answers with it as it is.",
+  request: { body: jsonBody(CreateSession, createExamples.requests) },
+  responses: { 201: jsonReply(Session, createExamples[201], "Created") },
+});
+
+export const endpoint = onmemos.endpoint(
+  route,
+  { uses: ["table", "queue", "sealer"], creates: "seconds", pace: "waits" },
   async ({ ctx, body, resource }) => toSession(ctx.settings, await createSession(ctx, resource, wantedSession(body))),
 );
 

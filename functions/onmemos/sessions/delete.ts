@@ -1,23 +1,32 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { deleteSession } from "./parts/delete-session.ts";
+import { deleteExamples } from "./parts/examples.ts";
 import { SessionRef } from "./wire.ts";
 
-export const endpoint = onmemos.delete(
-  "/v1/sessions/{session_id}",
-  {
-    summary: "Delete a session with its files",
-    uses: ["table", "queue"],
-    params: SessionRef,
-    reply: z.object({ ok: z.literal(true) }),
+const route = createRoute({
+  method: "delete",
+  path: "/v1/sessions/{session_id}",
+  operationId: "deleteSession",
+  tags: ["Sessions"],
+  summary: "Delete a session with its files",
+  request: { params: SessionRef },
+  responses: {
+    200: jsonReply(
+      z.object({ ok: z.literal(true).describe("Always true.") }).meta({ id: "SessionDeleted" }),
+      deleteExamples[200],
+    ),
   },
-  async ({ ctx, params }) => {
-    await deleteSession(ctx, params.session_id, "Session");
-    return { ok: true as const };
-  },
-);
+});
+
+export const endpoint = onmemos.endpoint(route, { uses: ["table", "queue"] }, async ({ ctx, params }) => {
+  await deleteSession(ctx, params.session_id, "Session");
+  return { ok: true as const };
+});
 
 export const handler = lambda(endpoint, { table, queue });

@@ -1,22 +1,33 @@
+import { createRoute } from "@hono/zod-openapi";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
+import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { compute } from "#lambda/request-compute.ts";
 import { runIn, shellCommand } from "../commands/parts/run.ts";
 import { CommandResult, ExecuteSession, toCommandResult } from "../commands/wire.ts";
+import { executeExamples } from "./parts/examples.ts";
 import { SessionRef } from "./wire.ts";
 
-export const endpoint = onmemos.post(
-  "/v1/sessions/{session_id}/execute",
-  {
-    summary: "Run a shell command in a session to its end",
-    uses: ["table", "queue", "compute"],
-    params: SessionRef,
-    body: ExecuteSession,
-    reply: CommandResult,
-    pace: "execs",
+const route = createRoute({
+  method: "post",
+  path: "/v1/sessions/{session_id}/execute",
+  operationId: "executeInSession",
+  tags: ["Sessions"],
+  summary: "Run a shell command in a session to its end",
+  description: "Waits until the session runs, then for the command: 110 seconds in all.",
+  request: { params: SessionRef, body: jsonBody(ExecuteSession, executeExamples.requests) },
+  responses: {
+    200: jsonReply(CommandResult, executeExamples[200]),
+    404: problemReply("There is no such thing, or it is somebody else's", executeExamples[404]),
+    500: problemReply("It failed to start, or was not ready in time"),
   },
+});
+
+export const endpoint = onmemos.endpoint(
+  route,
+  { uses: ["table", "queue", "compute"], pace: "execs" },
   async ({ ctx, params, body }) => {
     const named = { id: params.session_id, called: "Session" } as const;
     return toCommandResult(await runIn(ctx, named, shellCommand(body.command, body.timeout)));

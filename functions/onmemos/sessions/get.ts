@@ -1,12 +1,26 @@
+import { createRoute } from "@hono/zod-openapi";
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
+import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { getExamples } from "./parts/examples.ts";
 import { Session, SessionRef, sessionOf, toSession } from "./wire.ts";
 
-export const endpoint = onmemos.get(
-  "/v1/sessions/{session_id}",
-  { summary: "Read a session", uses: ["table"], params: SessionRef, reply: Session },
-  async ({ ctx, params }) => toSession(ctx.settings, await sessionOf(ctx, params.session_id, "Session")),
+const route = createRoute({
+  method: "get",
+  path: "/v1/sessions/{session_id}",
+  operationId: "getSession",
+  tags: ["Sessions"],
+  summary: "Read a session",
+  request: { params: SessionRef },
+  responses: {
+    200: jsonReply(Session, getExamples[200]),
+    404: problemReply("There is no such thing, or it is somebody else's", getExamples[404]),
+  },
+});
+
+export const endpoint = onmemos.endpoint(route, { uses: ["table"] }, async ({ ctx, params }) =>
+  toSession(ctx.settings, await sessionOf(ctx, params.session_id, "Session")),
 );
 
 export const handler = lambda(endpoint, { table });

@@ -1,19 +1,33 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { listExamples } from "./parts/examples.ts";
 import { listSessions } from "./parts/list-sessions.ts";
 import { ListQuery, Session, toSession } from "./wire.ts";
 
-const Sessions = z.object({ sessions: z.array(Session), count: z.int() });
+const Sessions = z
+  .object({
+    sessions: z.array(Session).describe("Your sessions, newest first."),
+    count: z.int().describe("Number of entries in the list."),
+  })
+  .meta({ id: "SessionList" });
 
-export const endpoint = onmemos.get(
-  "/v1/sessions",
-  { summary: "List your sessions, the newest first", uses: ["table"], query: ListQuery, reply: Sessions },
-  async ({ ctx, query }) => {
-    const found = await listSessions(ctx, query);
-    return { sessions: found.map((session) => toSession(ctx.settings, session)), count: found.length };
-  },
-);
+const route = createRoute({
+  method: "get",
+  path: "/v1/sessions",
+  operationId: "listSessions",
+  tags: ["Sessions"],
+  summary: "List your sessions, the newest first",
+  request: { query: ListQuery },
+  responses: { 200: jsonReply(Sessions, listExamples[200]) },
+});
+
+export const endpoint = onmemos.endpoint(route, { uses: ["table"] }, async ({ ctx, query }) => {
+  const found = await listSessions(ctx, query);
+  return { sessions: found.map((session) => toSession(ctx.settings, session)), count: found.length };
+});
 
 export const handler = lambda(endpoint, { table });

@@ -15,28 +15,46 @@ const SessionStatus = z.enum(["creating", "running", "terminating", "failed"]);
 type Status = z.infer<typeof SessionStatus>;
 
 export const SessionRef = z.object({
-  session_id: z.string().meta({ example: "ws-my-project-developer-1756062811" }),
+  session_id: z.string().meta({ example: "ws-my-project-developer-1756062811" }).describe("The session's id."),
 });
 
 /** Where a session is reached. */
-export const Connection = z.object({ url: z.string(), websocket: z.string(), ssh: z.boolean() });
+export const Connection = z
+  .object({
+    url: z.string().describe("The address of the session's services."),
+    websocket: z.string().describe("The path of the web shell."),
+    ssh: z.boolean().describe("Whether the provider offers SSH."),
+  })
+  .meta({ id: "SessionConnection" });
 
-export const Session = z.object({
-  id: z.string(),
-  provider: z.string(),
-  namespace: z.string(),
-  user: z.string(),
-  status: SessionStatus,
-  ...Connection.shape,
-  details: z.object({ service_name: z.string(), bucket_name: z.string() }),
-  template: z.string(),
-  created_at: Timestamp,
-  expires_at: Timestamp.nullable(),
-  ttl_minutes: z.int(),
-});
+export const Session = z
+  .object({
+    id: z.string().describe("The session's id, made of namespace, user and the second of its creation."),
+    provider: z.string().describe("`cloud_run`, `gke` or `workstations`: as requested, or as `auto` chose."),
+    namespace: z.string().describe("A label of your choice, kept in lower case. It is not an identity."),
+    user: z.string().describe("A label of your choice, kept in lower case. It is not an identity."),
+    status: SessionStatus.describe("The current state."),
+    ...Connection.shape,
+    details: z
+      .object({
+        service_name: z.string().describe("`onmemos-` and the id."),
+        bucket_name: z.string().describe("A name made of namespace, user and the number of the id."),
+      })
+      .describe("Names that existing clients read."),
+    template: z.string().describe("What is installed in the session."),
+    created_at: Timestamp.describe("When it was created."),
+    expires_at: Timestamp.nullable().describe("When its time is over."),
+    ttl_minutes: z.int().describe("Lifetime in minutes, counted from the creation."),
+  })
+  .meta({ id: "Session" });
 
 /** Both are looked up exactly, as they are kept: in lower case. */
-export const ListQuery = z.object({ namespace: z.string().toLowerCase(), user: z.string().toLowerCase() }).partial();
+export const ListQuery = z
+  .object({
+    namespace: z.string().toLowerCase().describe("Only those with this label."),
+    user: z.string().toLowerCase().describe("Only those with this label."),
+  })
+  .partial();
 
 /** What the two families call what they share (docs/apis/onmemos.md#workspaces). */
 export type Called = "Session" | "Workspace";

@@ -1,23 +1,29 @@
+import { createRoute } from "@hono/zod-openapi";
 import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
+import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { createSession } from "../sessions/parts/create-session.ts";
 import { CreateWorkspace, wantedWorkspace } from "../sessions/parts/new-session.ts";
+import { createExamples } from "./parts/examples.ts";
 import { toWorkspace, Workspace } from "./wire.ts";
 
-export const endpoint = onmemos.post(
-  "/v1/cloudrun/workspaces",
-  {
-    summary: "Create a workspace",
-    uses: ["table", "queue", "sealer"],
-    body: CreateWorkspace,
-    reply: Workspace,
-    status: 201,
-    creates: "seconds",
-    pace: "waits",
-  },
+const route = createRoute({
+  method: "post",
+  path: "/v1/cloudrun/workspaces",
+  operationId: "createWorkspace",
+  tags: ["Workspaces"],
+  summary: "Create a workspace",
+  description: "Waits for at most 25 seconds until it runs, and answers with it as it is.",
+  request: { body: jsonBody(CreateWorkspace, createExamples.requests) },
+  responses: { 201: jsonReply(Workspace, createExamples[201], "Created") },
+});
+
+export const endpoint = onmemos.endpoint(
+  route,
+  { uses: ["table", "queue", "sealer"], creates: "seconds", pace: "waits" },
   async ({ ctx, body, resource }) =>
     toWorkspace(ctx.settings, await createSession(ctx, resource, wantedWorkspace(body))),
 );

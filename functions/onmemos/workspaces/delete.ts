@@ -1,20 +1,31 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { deleteSession } from "../sessions/parts/delete-session.ts";
+import { deleteExamples } from "./parts/examples.ts";
 import { WorkspaceRef } from "./wire.ts";
 
-const Deleted = z.object({ message: z.literal("Workspace deleted successfully") });
+const Deleted = z
+  .object({ message: z.literal("Workspace deleted successfully").describe("What happened, in words.") })
+  .meta({ id: "WorkspaceDeleted" });
 
-export const endpoint = onmemos.delete(
-  "/v1/cloudrun/workspaces/{workspace_id}",
-  { summary: "Delete a workspace with its files", uses: ["table", "queue"], params: WorkspaceRef, reply: Deleted },
-  async ({ ctx, params }) => {
-    await deleteSession(ctx, params.workspace_id, "Workspace");
-    return { message: "Workspace deleted successfully" as const };
-  },
-);
+const route = createRoute({
+  method: "delete",
+  path: "/v1/cloudrun/workspaces/{workspace_id}",
+  operationId: "deleteWorkspace",
+  tags: ["Workspaces"],
+  summary: "Delete a workspace with its files",
+  request: { params: WorkspaceRef },
+  responses: { 200: jsonReply(Deleted, deleteExamples[200]) },
+});
+
+export const endpoint = onmemos.endpoint(route, { uses: ["table", "queue"] }, async ({ ctx, params }) => {
+  await deleteSession(ctx, params.workspace_id, "Workspace");
+  return { message: "Workspace deleted successfully" as const };
+});
 
 export const handler = lambda(endpoint, { table, queue });

@@ -1,23 +1,36 @@
+import { createRoute } from "@hono/zod-openapi";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
+import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { compute } from "#lambda/request-compute.ts";
 import { runIn, shellCommand } from "../commands/parts/run.ts";
 import { ExecuteWorkspace, toCommandResult, WorkspaceResult } from "../commands/wire.ts";
+import { executeExamples } from "./parts/examples.ts";
 import { WorkspaceRef } from "./wire.ts";
 
-export const endpoint = onmemos.post(
-  "/v1/cloudrun/workspaces/{workspace_id}/execute",
-  {
-    summary: "Run a command in a workspace to its end",
-    uses: ["table", "queue", "compute"],
-    params: WorkspaceRef,
-    body: ExecuteWorkspace,
-    form: true,
-    reply: WorkspaceResult,
-    pace: "execs",
+const route = createRoute({
+  method: "post",
+  path: "/v1/cloudrun/workspaces/{workspace_id}/execute",
+  operationId: "executeInWorkspace",
+  tags: ["Workspaces"],
+  summary: "Run a command in a workspace to its end",
+  description: "The fields may come in the query, as a form or as JSON; the query goes first.",
+  request: { params: WorkspaceRef, body: jsonBody(ExecuteWorkspace) },
+  parameters: [
+    { name: "command", in: "query", example: "pwd" },
+    { name: "timeout", in: "query", example: 30 },
+  ],
+  responses: {
+    200: jsonReply(WorkspaceResult, executeExamples[200]),
+    500: problemReply("It failed to start, or was not ready in time"),
   },
+});
+
+export const endpoint = onmemos.endpoint(
+  route,
+  { uses: ["table", "queue", "compute"], form: true, pace: "execs" },
   async ({ ctx, params, body }) => {
     const named = { id: params.workspace_id, called: "Workspace" } as const;
     const result = await runIn(ctx, named, shellCommand(body.command, body.timeout));

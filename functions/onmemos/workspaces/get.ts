@@ -1,13 +1,24 @@
+import { createRoute } from "@hono/zod-openapi";
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { sessionOf } from "../sessions/wire.ts";
+import { getExamples } from "./parts/examples.ts";
 import { toWorkspace, Workspace, WorkspaceRef } from "./wire.ts";
 
-export const endpoint = onmemos.get(
-  "/v1/cloudrun/workspaces/{workspace_id}",
-  { summary: "Read a workspace", uses: ["table"], params: WorkspaceRef, reply: Workspace },
-  async ({ ctx, params }) => toWorkspace(ctx.settings, await sessionOf(ctx, params.workspace_id, "Workspace")),
+const route = createRoute({
+  method: "get",
+  path: "/v1/cloudrun/workspaces/{workspace_id}",
+  operationId: "getWorkspace",
+  tags: ["Workspaces"],
+  summary: "Read a workspace",
+  request: { params: WorkspaceRef },
+  responses: { 200: jsonReply(Workspace, getExamples[200]) },
+});
+
+export const endpoint = onmemos.endpoint(route, { uses: ["table"] }, async ({ ctx, params }) =>
+  toWorkspace(ctx.settings, await sessionOf(ctx, params.workspace_id, "Workspace")),
 );
 
 export const handler = lambda(endpoint, { table });

@@ -1,20 +1,38 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { listSessions } from "../sessions/parts/list-sessions.ts";
 import { ListQuery } from "../sessions/wire.ts";
+import { listExamples } from "./parts/examples.ts";
 import { toWorkspace, Workspace } from "./wire.ts";
 
-const Workspaces = z.object({ workspaces: z.array(Workspace), count: z.int() });
+const Workspaces = z
+  .object({
+    workspaces: z.array(Workspace).describe("Your workspaces, newest first."),
+    count: z.int().describe("Number of entries in the list."),
+  })
+  .meta({ id: "WorkspaceList" });
 
-export const endpoint = onmemos.get(
-  "/v1/cloudrun/workspaces",
-  { summary: "List your workspaces, the newest first", uses: ["table"], query: ListQuery, reply: Workspaces },
-  async ({ ctx, query }) => {
-    const found = await listSessions(ctx, query);
-    return { workspaces: found.map((workspace) => toWorkspace(ctx.settings, workspace)), count: found.length };
-  },
-);
+const route = createRoute({
+  method: "get",
+  path: "/v1/cloudrun/workspaces",
+  operationId: "listWorkspaces",
+  tags: ["Workspaces"],
+  summary: "List your workspaces, the newest first",
+  request: { query: ListQuery },
+  parameters: [
+    { name: "namespace", in: "query", example: "my-project" },
+    { name: "user", in: "query", example: "developer" },
+  ],
+  responses: { 200: jsonReply(Workspaces, listExamples[200]) },
+});
+
+export const endpoint = onmemos.endpoint(route, { uses: ["table"] }, async ({ ctx, query }) => {
+  const found = await listSessions(ctx, query);
+  return { workspaces: found.map((workspace) => toWorkspace(ctx.settings, workspace)), count: found.length };
+});
 
 export const handler = lambda(endpoint, { table });

@@ -1,22 +1,34 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { shellExamples } from "./parts/examples.ts";
+
+const route = createRoute({
+  method: "get",
+  path: "/v1/cloudrun/workspaces/{workspace_id}/shell",
+  operationId: "openWorkspaceShell",
+  tags: ["Workspaces"],
+  summary: "Refuse a request for the web shell that is no WebSocket's",
+  description:
+    "The web shell is a WebSocket at this path, with the key as `?api_key=`. Whoever asks for no WebSocket is told so.",
+  request: { params: z.object({ workspace_id: z.string().describe("The workspace's id.") }) },
+  responses: {
+    426: jsonReply(
+      z.object({ detail: z.string().describe("What is wrong, in words.") }),
+      shellExamples[426],
+      "Upgrade Required",
+    ),
+  },
+});
 
 /**
  * Answers a client that asks for no WebSocket at the address of the web shell (docs/apis/onmemos.md#web-shell).
  */
-export const endpoint = onmemos.get(
-  "/v1/cloudrun/workspaces/{workspace_id}/shell",
-  {
-    summary: "Refuse a request for the web shell that is no WebSocket's",
-    uses: [],
-    params: z.object({ workspace_id: z.string() }),
-    keyInQuery: true,
-    reply: z.object({ detail: z.string() }),
-    status: 426,
-  },
-  async () => ({ detail: "WebSocket upgrade required" }),
-);
+export const endpoint = onmemos.endpoint(route, { uses: [], keyInQuery: true }, async () => ({
+  detail: "WebSocket upgrade required",
+}));
 
 export const handler = lambda(endpoint, { table });

@@ -4,15 +4,15 @@ import type { Settings } from "#core/settings.ts";
 import { Session, toSession } from "../sessions/wire.ts";
 
 export const WorkspaceRef = z.object({
-  workspace_id: z.string().meta({ example: "ws-my-project-developer-1756062811" }),
+  workspace_id: z.string().meta({ example: "ws-my-project-developer-1756062811" }).describe("The workspace's id."),
 });
 
 /** A session with what its own family says besides (docs/apis/onmemos.md#workspaces). */
 export const Workspace = Session.extend({
-  service_url: z.string(),
-  bucket_name: z.string(),
-  filestore_instance: z.null(),
-});
+  service_url: z.string().describe("Same as `url`."),
+  bucket_name: z.string().describe("Same as `bucket_name` of `details`."),
+  filestore_instance: z.null().describe("Always null."),
+}).meta({ id: "Workspace" });
 
 export function toWorkspace(
   settings: Pick<Settings, "scheme" | "domain">,

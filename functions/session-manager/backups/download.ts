@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import { blobs } from "#aws/s3-blobs.ts";
 import { table } from "#aws/table.ts";
 import { readArchive } from "#core/environments/record/archives.ts";
@@ -7,15 +8,22 @@ import { sessionManager } from "#http/dialects/session-manager.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { BackupRef, isBackupName, Zip } from "./wire.ts";
 
-export const endpoint = sessionManager.get(
-  "/session/backups/{name}",
-  {
-    summary: "Download the files of a deleted session as a zip",
-    uses: ["table", "blobs"],
-    params: BackupRef,
-    reply: Zip,
-    timeoutSeconds: 29,
+const route = createRoute({
+  method: "get",
+  path: "/session/backups/{name}",
+  operationId: "downloadIdeBackup",
+  tags: ["IDE backups"],
+  summary: "Download the files of a deleted session as a zip",
+  request: { params: BackupRef },
+  responses: {
+    200: { description: "The zip", content: { "application/zip": { schema: Zip } } },
+    302: { description: "The zip is at `Location`, for 15 minutes and without a key", content: {} },
   },
+});
+
+export const endpoint = sessionManager.endpoint(
+  route,
+  { uses: ["table", "blobs"], reply: Zip, timeoutSeconds: 29 },
   async ({ ctx, params }) => {
     const name = params.name.slice(0, 128);
     if (!isBackupName(name)) throw new Problem("notFound", `Backup ${name} not found`);

@@ -1,19 +1,32 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { listArchives } from "#core/environments/record/archives.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { listExamples } from "./parts/examples.ts";
 import { Backup, isBackupName, toBackup } from "./wire.ts";
 
-const Backups = z.object({ total: z.int(), backups: z.array(Backup) });
+const Backups = z
+  .object({
+    total: z.int().describe("Number of entries in all."),
+    backups: z.array(Backup).describe("Your backups, newest first."),
+  })
+  .meta({ id: "IdeBackupList" });
 
-export const endpoint = sessionManager.get(
-  "/session/backups",
-  { summary: "List what was kept of your deleted sessions, the newest first", uses: ["table"], reply: Backups },
-  async ({ ctx }) => {
-    const kept = (await listArchives(ctx)).filter(({ sk }) => isBackupName(sk));
-    return { total: kept.length, backups: kept.map(toBackup) };
-  },
-);
+const route = createRoute({
+  method: "get",
+  path: "/session/backups",
+  operationId: "listIdeBackups",
+  tags: ["IDE backups"],
+  summary: "List what was kept of your deleted sessions, the newest first",
+  responses: { 200: jsonReply(Backups, listExamples[200]) },
+});
+
+export const endpoint = sessionManager.endpoint(route, { uses: ["table"] }, async ({ ctx }) => {
+  const kept = (await listArchives(ctx)).filter(({ sk }) => isBackupName(sk));
+  return { total: kept.length, backups: kept.map(toBackup) };
+});
 
 export const handler = lambda(endpoint, { table });

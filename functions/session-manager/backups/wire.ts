@@ -2,19 +2,28 @@ import * as z from "zod";
 import type { StoredArchive } from "#core/environments/record/archives.ts";
 import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 
-export const BackupRef = z.object({ name: z.string().meta({ example: "workspace-abc12345-20260120-180000.zip" }) });
+export const BackupRef = z.object({
+  name: z
+    .string()
+    .meta({ example: "workspace-abc12345-20260120-180000.zip" })
+    .describe("The file's name, by which it is downloaded."),
+});
 
 export const Zip = z
   .custom<Uint8Array>((value) => value instanceof Uint8Array)
   .meta({ type: "string", format: "binary" });
 
-export const Backup = z.object({
-  name: z.string(),
-  uuid: z.string(),
-  status: z.enum(["completed", "failed", "late"]),
-  size_bytes: z.int(),
-  created_at: Timestamp,
-});
+export const Backup = z
+  .object({
+    name: z.string().describe("The file's name, by which it is downloaded."),
+    uuid: z.string().describe("The id of the deleted session."),
+    status: z
+      .enum(["completed", "failed", "late"])
+      .describe("`completed`; `late` where the deletion did not wait for it; `failed` where there is no file."),
+    size_bytes: z.int().describe("Size of the zip in bytes."),
+    created_at: Timestamp.describe("When it was created."),
+  })
+  .meta({ id: "IdeBackup" });
 
 const form = /^workspace-[0-9a-f]{8}-\d{8}-\d{6}\.zip$/;
 

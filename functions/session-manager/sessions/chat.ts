@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
@@ -7,26 +8,44 @@ import { waitForDelivery } from "#core/chat/wait.ts";
 import { touchEnvironment } from "#core/environments/verbs/touch.ts";
 import { answer } from "#http/answer.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
+import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { chatExamples } from "./parts/examples.ts";
 import { Processed, Queued, SessionRef, sessionOf } from "./wire.ts";
 
 const LONGEST_BYTES = 64 * 1024;
 const isShort = (text: string) => new TextEncoder().encode(text).length <= LONGEST_BYTES;
 
-const Chat = z.object({ message: z.string().min(1).refine(isShort, "message is too long") });
+const Chat = z
+  .object({
+    message: z
+      .string()
+      .min(1)
+      .refine(isShort, "message is too long")
+      .describe("The message to the session, at most 64 KiB."),
+  })
+  .meta({ id: "Chat" });
 
 /** docs/apis/session-manager.md#effects-and-times: below 6 s. */
 const WAIT_MS = 5_000;
 
-export const endpoint = sessionManager.post(
-  "/session/{uuid}/chat",
-  {
-    summary: "Send a message to a session, which is woken when it sleeps",
-    uses: ["table", "queue", "sealer"],
-    params: SessionRef,
-    body: Chat,
-    reply: z.union([Processed, Queued]),
+const route = createRoute({
+  method: "post",
+  path: "/session/{uuid}/chat",
+  operationId: "chatWithIdeSession",
+  tags: ["IDE sessions"],
+  summary: "Send a message to a session, which is woken when it sleeps",
+  description: "Waits for at most 5 seconds for its answer. Messages to one that sleeps or is busy wait for it.",
+  request: { params: SessionRef, body: jsonBody(Chat, chatExamples.requests) },
+  responses: {
+    200: jsonReply(Processed, chatExamples[200]),
+    202: jsonReply(Queued, chatExamples[202], "The message waits for it"),
   },
+});
+
+export const endpoint = sessionManager.endpoint(
+  route,
+  { uses: ["table", "queue", "sealer"], reply: z.union([Processed, Queued]) },
   async ({ ctx, params, body }) => {
     const session = await sessionOf(ctx, params);
     const { id: uuid } = session;

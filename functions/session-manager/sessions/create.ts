@@ -1,12 +1,15 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
+import { jsonBody, jsonReply } from "#http/route.ts";
 import { shownText } from "#http/shown-text.ts";
 import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { createExamples } from "./parts/examples.ts";
 import { withFreeId } from "./parts/free-id.ts";
 import { newSession } from "./parts/new-session.ts";
 import { workspaceUrl } from "./wire.ts";
@@ -18,25 +21,34 @@ const UserId = z
   .max(320)
   .regex(shownText, "user_id must not contain control characters")
   .meta({ pattern: "^[^\\x00-\\x1f\\x7f-\\x9f]*$" });
-const CreateSession = z.object({ user_id: UserId });
-const Created = z.object({
-  uuid: z.string(),
-  workspace_url: z.string(),
-  status: z.literal("created"),
-  user_id: z.string(),
-  created_at: Timestamp,
+const CreateSession = z
+  .object({
+    user_id: UserId.describe("A label of your choice. It is not an identity: the API key decides who you are."),
+  })
+  .meta({ id: "CreateIdeSession" });
+const Created = z
+  .object({
+    uuid: z.string().describe("The session's id, 8 hexadecimal digits."),
+    workspace_url: z.string().describe("The address of VS Code once the session runs."),
+    status: z.literal("created").describe("The session's current state."),
+    user_id: z.string().describe("A label of your choice. It is not an identity: the API key decides who you are."),
+    created_at: Timestamp.describe("When it was created."),
+  })
+  .meta({ id: "IdeSessionCreated" });
+
+const route = createRoute({
+  method: "post",
+  path: "/session/create",
+  operationId: "createIdeSession",
+  tags: ["IDE sessions"],
+  summary: "Create a session",
+  request: { body: jsonBody(CreateSession, createExamples.requests) },
+  responses: { 201: jsonReply(Created, createExamples[201], "Created") },
 });
 
-export const endpoint = sessionManager.post(
-  "/session/create",
-  {
-    summary: "Create a session",
-    uses: ["table", "queue", "sealer"],
-    body: CreateSession,
-    reply: Created,
-    status: 201,
-    creates: "hex8",
-  },
+export const endpoint = sessionManager.endpoint(
+  route,
+  { uses: ["table", "queue", "sealer"], creates: "hex8" },
   async ({ ctx, body, resource }) => {
     const session = await withFreeId(ctx, resource, (free) =>
       createEnvironment(ctx, newSession(ctx.settings, free, body.user_id)),

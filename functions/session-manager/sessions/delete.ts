@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
@@ -5,20 +6,31 @@ import { callInbox } from "#core/chat/drop.ts";
 import { WAIT_BUDGET_MS, waitForEnvironment } from "#core/environments/record/wait.ts";
 import { requestDelete } from "#core/environments/verbs/delete.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { deleteExamples } from "./parts/examples.ts";
 import { SessionRef, sessionOf } from "./wire.ts";
 
-const Terminated = z.object({ uuid: z.string(), status: z.literal("terminated") });
+const Terminated = z
+  .object({
+    uuid: z.string().describe("The session's id, 8 hexadecimal digits."),
+    status: z.literal("terminated").describe("The session's current state."),
+  })
+  .meta({ id: "IdeSessionDeleted" });
 
-export const endpoint = sessionManager.delete(
-  "/session/{uuid}",
-  {
-    summary: "Back up the volume of a session and delete it",
-    uses: ["table", "queue"],
-    params: SessionRef,
-    reply: Terminated,
-    timeoutSeconds: 29,
-  },
+const route = createRoute({
+  method: "delete",
+  path: "/session/{uuid}",
+  operationId: "deleteIdeSession",
+  tags: ["IDE sessions"],
+  summary: "Back up the volume of a session and delete it",
+  request: { params: SessionRef },
+  responses: { 200: jsonReply(Terminated, deleteExamples[200]) },
+});
+
+export const endpoint = sessionManager.endpoint(
+  route,
+  { uses: ["table", "queue"], timeoutSeconds: 29 },
   async ({ ctx, params }) => {
     const session = await sessionOf(ctx, params);
     await requestDelete(ctx, session.id);

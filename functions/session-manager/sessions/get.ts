@@ -1,13 +1,24 @@
+import { createRoute } from "@hono/zod-openapi";
 import { table } from "#aws/table.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { getExamples } from "./parts/examples.ts";
 import { readSession } from "./parts/state.ts";
 import { SessionRef, SessionState } from "./wire.ts";
 
-export const endpoint = sessionManager.get(
-  "/session/{uuid}",
-  { summary: "Read a session, as its status does", uses: ["table"], params: SessionRef, reply: SessionState },
-  ({ ctx, params }) => readSession(ctx, params),
+const route = createRoute({
+  method: "get",
+  path: "/session/{uuid}",
+  operationId: "getIdeSession",
+  tags: ["IDE sessions"],
+  summary: "Read a session, as its status does",
+  request: { params: SessionRef },
+  responses: { 200: jsonReply(SessionState, getExamples[200]) },
+});
+
+export const endpoint = sessionManager.endpoint(route, { uses: ["table"] }, ({ ctx, params }) =>
+  readSession(ctx, params),
 );
 
 export const handler = lambda(endpoint, { table });

@@ -1,19 +1,32 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { table } from "#aws/table.ts";
 import { listEnvironments } from "#core/environments/record/read.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { listExamples } from "./parts/examples.ts";
 import { isLeaving, SessionSummary, toSessionSummary } from "./wire.ts";
 
-const Sessions = z.object({ total: z.int(), sessions: z.array(SessionSummary) });
+const Sessions = z
+  .object({
+    total: z.int().describe("Number of entries in all."),
+    sessions: z.array(SessionSummary).describe("Your sessions, newest first."),
+  })
+  .meta({ id: "IdeSessionList" });
 
-export const endpoint = sessionManager.get(
-  "/sessions",
-  { summary: "List your sessions, the newest first", uses: ["table"], reply: Sessions },
-  async ({ ctx }) => {
-    const { shown } = await listEnvironments(ctx, { matches: (session) => !isLeaving(session) });
-    return { total: shown.length, sessions: shown.map((session) => toSessionSummary(ctx.settings, session)) };
-  },
-);
+const route = createRoute({
+  method: "get",
+  path: "/sessions",
+  operationId: "listIdeSessions",
+  tags: ["IDE sessions"],
+  summary: "List your sessions, the newest first",
+  responses: { 200: jsonReply(Sessions, listExamples[200]) },
+});
+
+export const endpoint = sessionManager.endpoint(route, { uses: ["table"] }, async ({ ctx }) => {
+  const { shown } = await listEnvironments(ctx, { matches: (session) => !isLeaving(session) });
+  return { total: shown.length, sessions: shown.map((session) => toSessionSummary(ctx.settings, session)) };
+});
 
 export const handler = lambda(endpoint, { table });

@@ -1,33 +1,41 @@
+import { createRoute } from "@hono/zod-openapi";
 import type * as z from "zod";
 import { sealer } from "#aws/kms-sealer.ts";
 import { table } from "#aws/table.ts";
 import { type MessageStatus, readMessage, wasPosted } from "#core/chat/read.ts";
 import { Problem } from "#core/problem.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
+import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { readMessageExamples } from "./parts/examples.ts";
 import { ChatMessage, MessageRef, sessionOf } from "./wire.ts";
 
 type Outcome = Pick<z.infer<typeof ChatMessage>, "status" | "error">;
 
-export const endpoint = sessionManager.get(
-  "/session/{uuid}/chat/{message_id}",
-  {
-    summary: "Read what became of a message, and the session's answer",
-    uses: ["table", "sealer"],
-    params: MessageRef,
-    reply: ChatMessage,
+const route = createRoute({
+  method: "get",
+  path: "/session/{uuid}/chat/{message_id}",
+  operationId: "getIdeSessionMessage",
+  tags: ["IDE sessions"],
+  summary: "Read what became of a message, and the session's answer",
+  request: { params: MessageRef },
+  parameters: [{ name: "message_id", in: "path", example: "2" }],
+  responses: {
+    200: jsonReply(ChatMessage, readMessageExamples[200]),
+    404: problemReply("There is no such session, or no such message of it"),
   },
-  async ({ ctx, params }) => {
-    const { id: uuid, uid } = await sessionOf(ctx, params);
-    const { message_id } = params;
-    const unknown = new Problem("notFound", `Message ${message_id.slice(0, 64)} not found`);
-    if (!/^[1-9]\d{0,11}$/.test(message_id)) throw unknown;
-    const n = Number(message_id);
-    const message = await readMessage(ctx, uid, n);
-    if (!message && !(await wasPosted(ctx, uid, n))) throw unknown;
-    return { uuid, message_id, pod_response: message?.reply ?? null, ...outcomeOf(message) };
-  },
-);
+});
+
+export const endpoint = sessionManager.endpoint(route, { uses: ["table", "sealer"] }, async ({ ctx, params }) => {
+  const { id: uuid, uid } = await sessionOf(ctx, params);
+  const { message_id } = params;
+  const unknown = new Problem("notFound", `Message ${message_id.slice(0, 64)} not found`);
+  if (!/^[1-9]\d{0,11}$/.test(message_id)) throw unknown;
+  const n = Number(message_id);
+  const message = await readMessage(ctx, uid, n);
+  if (!message && !(await wasPosted(ctx, uid, n))) throw unknown;
+  return { uuid, message_id, pod_response: message?.reply ?? null, ...outcomeOf(message) };
+});
 
 function outcomeOf(message: MessageStatus | undefined): Outcome {
   if (!message) return { status: "expired", error: "Answers are kept for 24 hours" };

@@ -1,28 +1,44 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { queue } from "#aws/queue.ts";
 import { table } from "#aws/table.ts";
 import { requestResize } from "#core/environments/record/resize.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
+import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { scaleExamples } from "./parts/examples.ts";
 import { resourcesOf, SessionRef, sessionOf } from "./wire.ts";
 
-const Scale = z.object({ scale: z.enum(["up", "down"], "scale must be 'up' or 'down'").default("up") });
-const Scaled = z.object({ uuid: z.string(), action: z.enum(["scale_up", "scale_down"]), status: z.literal("success") });
+const Scale = z
+  .object({
+    scale: z
+      .enum(["up", "down"], "scale must be 'up' or 'down'")
+      .default("up")
+      .describe("`up` for more CPU and memory, `down` for less."),
+  })
+  .meta({ id: "ScaleIdeSession" });
+const Scaled = z
+  .object({
+    uuid: z.string().describe("The session's id, 8 hexadecimal digits."),
+    action: z.enum(["scale_up", "scale_down"]).describe("What was done."),
+    status: z.literal("success").describe("The session's current state."),
+  })
+  .meta({ id: "IdeSessionScaled" });
 
-export const endpoint = sessionManager.post(
-  "/session/{uuid}/scale",
-  {
-    summary: "Give a session more or less CPU and memory; asleep, from its next wake on",
-    uses: ["table", "queue"],
-    params: SessionRef,
-    body: Scale,
-    reply: Scaled,
-  },
-  async ({ ctx, params, body }) => {
-    const session = await sessionOf(ctx, params);
-    await requestResize(ctx, session.id, resourcesOf[body.scale]);
-    return { uuid: session.id, action: `scale_${body.scale}` as const, status: "success" as const };
-  },
-);
+const route = createRoute({
+  method: "post",
+  path: "/session/{uuid}/scale",
+  operationId: "scaleIdeSession",
+  tags: ["IDE sessions"],
+  summary: "Give a session more or less CPU and memory; asleep, from its next wake on",
+  request: { params: SessionRef, body: jsonBody(Scale, scaleExamples.requests) },
+  responses: { 200: jsonReply(Scaled, scaleExamples[200]) },
+});
+
+export const endpoint = sessionManager.endpoint(route, { uses: ["table", "queue"] }, async ({ ctx, params, body }) => {
+  const session = await sessionOf(ctx, params);
+  await requestResize(ctx, session.id, resourcesOf[body.scale]);
+  return { uuid: session.id, action: `scale_${body.scale}` as const, status: "success" as const };
+});
 
 export const handler = lambda(endpoint, { table, queue });

@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
@@ -5,19 +6,32 @@ import { table } from "#aws/table.ts";
 import { dropMessages } from "#core/chat/drop.ts";
 import { requestStop } from "#core/environments/verbs/stop.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { sleepExamples } from "./parts/examples.ts";
 import { SessionRef, sessionOf } from "./wire.ts";
 
-const Asleep = z.object({ uuid: z.string(), action: z.literal("sleep"), status: z.literal("sleeping") });
+const Asleep = z
+  .object({
+    uuid: z.string().describe("The session's id, 8 hexadecimal digits."),
+    action: z.literal("sleep").describe("What was done."),
+    status: z.literal("sleeping").describe("The session's current state."),
+  })
+  .meta({ id: "IdeSessionAsleep" });
 
-export const endpoint = sessionManager.post(
-  "/session/{uuid}/sleep",
-  {
-    summary: "Put a session to sleep: its volume is kept, waiting messages are dropped",
-    uses: ["table", "queue", "sealer"],
-    params: SessionRef,
-    reply: Asleep,
-  },
+const route = createRoute({
+  method: "post",
+  path: "/session/{uuid}/sleep",
+  operationId: "sleepIdeSession",
+  tags: ["IDE sessions"],
+  summary: "Put a session to sleep: its volume is kept, waiting messages are dropped",
+  request: { params: SessionRef },
+  responses: { 200: jsonReply(Asleep, sleepExamples[200]) },
+});
+
+export const endpoint = sessionManager.endpoint(
+  route,
+  { uses: ["table", "queue", "sealer"] },
   async ({ ctx, params }) => {
     const session = await sessionOf(ctx, params);
     await dropMessages(ctx, session);

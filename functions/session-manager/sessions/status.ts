@@ -1,13 +1,24 @@
+import { createRoute } from "@hono/zod-openapi";
 import { table } from "#aws/table.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { statusExamples } from "./parts/examples.ts";
 import { readSession } from "./parts/state.ts";
 import { SessionRef, SessionState } from "./wire.ts";
 
-export const endpoint = sessionManager.get(
-  "/session/{uuid}/status",
-  { summary: "Read the state of a session", uses: ["table"], params: SessionRef, reply: SessionState },
-  ({ ctx, params }) => readSession(ctx, params),
+const route = createRoute({
+  method: "get",
+  path: "/session/{uuid}/status",
+  operationId: "getIdeSessionStatus",
+  tags: ["IDE sessions"],
+  summary: "Read the state of a session",
+  request: { params: SessionRef },
+  responses: { 200: jsonReply(SessionState, statusExamples[200]) },
+});
+
+export const endpoint = sessionManager.endpoint(route, { uses: ["table"] }, ({ ctx, params }) =>
+  readSession(ctx, params),
 );
 
 export const handler = lambda(endpoint, { table });

@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { sealer } from "#aws/kms-sealer.ts";
 import { queue } from "#aws/queue.ts";
@@ -5,19 +6,32 @@ import { table } from "#aws/table.ts";
 import { callInbox } from "#core/chat/drop.ts";
 import { requestStart } from "#core/environments/verbs/start.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { wakeExamples } from "./parts/examples.ts";
 import { SessionRef, sessionOf } from "./wire.ts";
 
-const Waking = z.object({ uuid: z.string(), action: z.literal("wake"), status: z.literal("waking") });
+const Waking = z
+  .object({
+    uuid: z.string().describe("The session's id, 8 hexadecimal digits."),
+    action: z.literal("wake").describe("What was done."),
+    status: z.literal("waking").describe("The session's current state."),
+  })
+  .meta({ id: "IdeSessionWaking" });
 
-export const endpoint = sessionManager.post(
-  "/session/{uuid}/wake",
-  {
-    summary: "Wake a session on the same volume",
-    uses: ["table", "queue", "sealer"],
-    params: SessionRef,
-    reply: Waking,
-  },
+const route = createRoute({
+  method: "post",
+  path: "/session/{uuid}/wake",
+  operationId: "wakeIdeSession",
+  tags: ["IDE sessions"],
+  summary: "Wake a session on the same volume",
+  request: { params: SessionRef },
+  responses: { 200: jsonReply(Waking, wakeExamples[200]) },
+});
+
+export const endpoint = sessionManager.endpoint(
+  route,
+  { uses: ["table", "queue", "sealer"] },
   async ({ ctx, params }) => {
     const session = await sessionOf(ctx, params);
     await requestStart(ctx, session.id);

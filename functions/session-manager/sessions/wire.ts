@@ -12,53 +12,72 @@ import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 const SessionStatus = z.enum(["created", "waking", "running", "sleeping", "failed"]);
 type Status = z.infer<typeof SessionStatus>;
 
-export const Processed = z.object({
-  uuid: z.string(),
-  status: z.literal("processed"),
-  pod_response: z.unknown(),
-  message_id: z.string(),
-});
-export const Queued = z.object({
-  uuid: z.string(),
-  status: z.literal("queued"),
-  message: z.string(),
-  message_id: z.string(),
-});
+export const Processed = z
+  .object({
+    uuid: z.string().describe("The session's id, 8 hexadecimal digits."),
+    status: z.literal("processed").describe("The session's current state."),
+    pod_response: z.unknown().describe("The session's answer, unchanged."),
+    message_id: z.string().describe("The message's number in its session."),
+  })
+  .meta({ id: "ChatProcessed" });
+export const Queued = z
+  .object({
+    uuid: z.string().describe("The session's id, 8 hexadecimal digits."),
+    status: z.literal("queued").describe("The session's current state."),
+    message: z.string().describe("What happened, in words."),
+    message_id: z.string().describe("The message's number in its session."),
+  })
+  .meta({ id: "ChatQueued" });
 
-export const ChatMessage = z.object({
-  uuid: z.string(),
-  message_id: z.string(),
-  status: z.enum(["waiting", "answered", "failed", "expired"]),
-  pod_response: z.unknown(),
-  error: z.string().nullable(),
-});
+export const ChatMessage = z
+  .object({
+    uuid: z.string().describe("The session's id, 8 hexadecimal digits."),
+    message_id: z.string().describe("The message's number in its session."),
+    status: z
+      .enum(["waiting", "answered", "failed", "expired"])
+      .describe("`waiting` until it is delivered, then `answered` or `failed`; `expired` 24 hours after that."),
+    pod_response: z.unknown().describe("The session's answer, unchanged; null unless the message was answered."),
+    error: z.string().nullable().describe("Why there is no answer; null while it waits, and once it is answered."),
+  })
+  .meta({ id: "ChatMessage" });
 
-export const SessionRef = z.object({ uuid: z.string().meta({ example: "abc12345" }) });
-
-export const MessageRef = SessionRef.extend({ message_id: z.string().meta({ example: "1" }) });
-
-export const SessionState = z.object({
-  uuid: z.string(),
-  replicas: z.int(),
-  queue_length: z.int(),
-  session: z.object({
-    user_id: z.string(),
-    workspace_url: z.string(),
-    status: SessionStatus,
-    created_at: Timestamp,
-    last_activity: Timestamp,
-  }),
-  timestamp: Timestamp,
+export const SessionRef = z.object({
+  uuid: z.string().meta({ example: "abc12345" }).describe("The session's id, 8 hexadecimal digits."),
 });
 
-export const SessionSummary = z.object({
-  uuid: z.string(),
-  user_id: z.string(),
-  workspace_url: z.string(),
-  status: SessionStatus,
-  created_at: Timestamp,
-  last_activity: Timestamp,
+export const MessageRef = SessionRef.extend({
+  message_id: z.string().meta({ example: "1" }).describe("The message's number in its session."),
 });
+
+export const SessionState = z
+  .object({
+    uuid: z.string().describe("The session's id, 8 hexadecimal digits."),
+    replicas: z.int().describe("0 while the session sleeps, 1 while it has a container."),
+    queue_length: z.int().describe("Number of messages that wait for the session."),
+    session: z
+      .object({
+        user_id: z.string().describe("A label of your choice. It is not an identity: the API key decides who you are."),
+        workspace_url: z.string().describe("The address of VS Code once the session runs."),
+        status: SessionStatus.describe("The session's current state."),
+        created_at: Timestamp.describe("When it was created."),
+        last_activity: Timestamp.describe("When the session was last used. Reading its state does not count."),
+      })
+      .meta({ id: "IdeSessionDetails" })
+      .describe("The session's owner, state and times."),
+    timestamp: Timestamp.describe("When this state was read."),
+  })
+  .meta({ id: "IdeSession" });
+
+export const SessionSummary = z
+  .object({
+    uuid: z.string().describe("The session's id, 8 hexadecimal digits."),
+    user_id: z.string().describe("A label of your choice. It is not an identity: the API key decides who you are."),
+    workspace_url: z.string().describe("The address of VS Code once the session runs."),
+    status: SessionStatus.describe("The session's current state."),
+    created_at: Timestamp.describe("When it was created."),
+    last_activity: Timestamp.describe("When the session was last used. Reading its state does not count."),
+  })
+  .meta({ id: "IdeSessionSummary" });
 
 /**
  * Returns the session of the caller's path. Throws `notFound` for any other text, and for a session that is being

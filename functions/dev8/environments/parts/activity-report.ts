@@ -2,29 +2,35 @@ import * as z from "zod";
 import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 
 /** The body of a report, which the document does not print: each key may be missing (docs/apis/dev8.md#activity). */
-export const ActivityReport = z.object({
-  environmentId: z.string().nullish(),
-  snapshot: z
-    .object(
-      {
-        lastIDEActivity: moment("lastIDEActivity"),
-        lastSSHActivity: moment("lastSSHActivity"),
-        activeIDEConnections: count("activeIDEConnections"),
-        activeSSHConnections: count("activeSSHConnections"),
-      },
-      "snapshot must be an object",
-    )
-    .nullish(),
-  timestamp: moment("timestamp"),
-});
+export const ActivityReport = z
+  .object({
+    environmentId: z.string().nullish().describe("The workspace's id."),
+    snapshot: z
+      .object(
+        {
+          lastIDEActivity: moment("lastIDEActivity").describe("When VS Code was last used."),
+          lastSSHActivity: moment("lastSSHActivity").describe("When SSH was last used."),
+          activeIDEConnections: count("activeIDEConnections").describe("Number of open VS Code connections."),
+          activeSSHConnections: count("activeSSHConnections").describe("Number of open SSH connections."),
+        },
+        "snapshot must be an object",
+      )
+      .meta({ id: "ReportedActivity" })
+      .nullish()
+      .describe("What the client observed."),
+    timestamp: moment("timestamp").describe("When the client observed this."),
+  })
+  .meta({ id: "EnvironmentActivity" });
 
 /** The snapshot of a report. Its times are never in the future. */
-export const Snapshot = z.object({
-  lastIDEActivity: Timestamp.optional(),
-  lastSSHActivity: Timestamp.optional(),
-  activeIDEConnections: z.int().optional(),
-  activeSSHConnections: z.int().optional(),
-});
+export const Snapshot = z
+  .object({
+    lastIDEActivity: Timestamp.optional().describe("When VS Code was last used."),
+    lastSSHActivity: Timestamp.optional().describe("When SSH was last used."),
+    activeIDEConnections: z.int().optional().describe("Number of open VS Code connections."),
+    activeSSHConnections: z.int().optional().describe("Number of open SSH connections."),
+  })
+  .meta({ id: "RecordedActivity" });
 
 export interface Report {
   readonly snapshot: z.infer<typeof Snapshot>;

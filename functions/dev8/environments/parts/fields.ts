@@ -26,27 +26,47 @@ export const variableOf = {
 
 /** The body of a create. The error names the first fault in the order of docs/apis/dev8.md#fields. */
 export function CreateWorkspace(settings: ServedSettings) {
-  const named = { name: line("name", shownText), userId: line("userId", shownText).default("default-user") };
-  const given = { ...named, baseImage: Base.default("node") };
+  const named = {
+    name: line("name", shownText).describe("The workspace's name, for people."),
+    userId: line("userId", shownText)
+      .default("default-user")
+      .describe("A label of your choice. It is not an identity: the API key decides who you are."),
+  };
+  const given = {
+    ...named,
+    baseImage: Base.default("node").describe("The language that is installed in the workspace."),
+  };
   const provider = z.enum(providers).default("AZURE");
-  return offered(settings, z.object({ ...fields, ...given, ...secrets, cloudProvider: provider }));
+  return offered(
+    settings,
+    z.object({ ...fields, ...given, ...secrets, cloudProvider: provider.describe("A label of your choice.") }),
+  ).meta({ id: "CreateEnvironment" });
 }
 
 /** The body of a start: all that a new container needs. Its lines are judged when the stored ones are known. */
 export function StartWorkspace(settings: ServedSettings) {
-  return offered(settings, z.object({ ...fields, ...secrets }));
+  return offered(settings, z.object({ ...fields, ...secrets })).meta({ id: "StartEnvironment" });
 }
 
 /** The body of a stop. */
 export function NamedWorkspace(settings: ServedSettings) {
-  return offered(settings, z.object({ workspaceId: fields.workspaceId, cloudRegion: fields.cloudRegion }));
+  return offered(settings, z.object({ workspaceId: fields.workspaceId, cloudRegion: fields.cloudRegion })).meta({
+    id: "NamedEnvironment",
+  });
 }
 
 /** The body of a delete. */
 export function DeleteWorkspace(settings: ServedSettings) {
   const { workspaceId, cloudRegion } = fields;
   const force = z.boolean("force must be a boolean").default(false);
-  return offered(settings, z.object({ workspaceId, cloudRegion, force }));
+  return offered(
+    settings,
+    z.object({
+      workspaceId,
+      cloudRegion,
+      force: force.describe("Whether to delete the workspace even while it runs."),
+    }),
+  ).meta({ id: "DeleteEnvironment" });
 }
 
 export type StartWorkspace = z.output<ReturnType<typeof StartWorkspace>>;
@@ -56,25 +76,39 @@ const Base = z.enum(bases, {
 });
 
 const fields = {
-  workspaceId: workspaceId(),
-  name: line("name", withoutControls),
-  userId: line("userId", withoutControls),
-  cloudRegion: z.string().min(1).meta({ example: "centralindia" }),
-  cpuCores: between("cpuCores", 1, 4),
-  memoryGB: between("memoryGB", 2, 16),
-  storageGB: between("storageGB", 10, 100).int("storageGB must be an integer"),
-  baseImage: Base,
+  workspaceId: workspaceId().describe(
+    "The workspace's id: your own choice of 10 to 63 letters, digits, hyphens and underscores.",
+  ),
+  name: line("name", withoutControls).describe("The workspace's name, for people."),
+  userId: line("userId", withoutControls).describe(
+    "A label of your choice. It is not an identity: the API key decides who you are.",
+  ),
+  cloudRegion: z
+    .string()
+    .min(1)
+    .meta({ example: "centralindia" })
+    .describe("The region. Later calls on the same workspace must name the same one."),
+  cpuCores: between("cpuCores", 1, 4).describe("Number of CPU cores."),
+  memoryGB: between("memoryGB", 2, 16).describe("Memory in GB."),
+  storageGB: between("storageGB", 10, 100)
+    .int("storageGB must be an integer")
+    .describe("Size of the workspace volume in GB. A start keeps the size of the existing volume."),
+  baseImage: Base.describe("The language that is installed in the workspace."),
 };
 
 const secrets = {
-  githubToken: secret("githubToken"),
-  codeServerPassword: secret("codeServerPassword"),
-  sshPublicKey: secret("sshPublicKey"),
-  gitUserName: secret("gitUserName"),
-  gitUserEmail: secret("gitUserEmail"),
-  anthropicApiKey: secret("anthropicApiKey"),
-  openaiApiKey: secret("openaiApiKey"),
-  geminiApiKey: secret("geminiApiKey"),
+  githubToken: secret("githubToken").describe("A GitHub token, known only inside the workspace. Stop removes it."),
+  codeServerPassword: secret("codeServerPassword").describe(
+    "The password of VS Code. Without one Berth sets a random password.",
+  ),
+  sshPublicKey: secret("sshPublicKey").describe("The public key that may log in by SSH."),
+  gitUserName: secret("gitUserName").describe("The user name in git's configuration."),
+  gitUserEmail: secret("gitUserEmail").describe("The mail address in git's configuration."),
+  anthropicApiKey: secret("anthropicApiKey").describe(
+    "An Anthropic API key, known only inside the workspace. Stop removes it.",
+  ),
+  openaiApiKey: secret("openaiApiKey").describe("An OpenAI API key, known only inside the workspace. Stop removes it."),
+  geminiApiKey: secret("geminiApiKey").describe("A Gemini API key, known only inside the workspace. Stop removes it."),
 } as const satisfies Record<keyof typeof variableOf, z.ZodType>;
 
 /** Told after a region that is not offered. */

@@ -18,16 +18,41 @@ const inHeader = /^[!-~]*$/;
 const inHeaderWords = "Must be printable ASCII without spaces";
 
 const Fields = z.object({
-  aws_access_key_id: z.string().min(16).max(128).regex(inHeader, inHeaderWords).nullish(),
-  aws_secret_access_key: z.string().min(40).max(128).nullish(),
-  aws_session_token: z.preprocess(
-    blankAsAbsent,
-    z.string().min(100).max(2048).regex(inHeader, inHeaderWords).optional(),
+  aws_access_key_id: z
+    .string()
+    .min(16)
+    .max(128)
+    .regex(inHeader, inHeaderWords)
+    .nullish()
+    .describe("The access key id of your AWS credentials. Send credentials, or a signed request (`iam_request_…`)."),
+  aws_secret_access_key: z
+    .string()
+    .min(40)
+    .max(128)
+    .nullish()
+    .describe("The secret access key. Berth keeps it in memory until STS has answered, and stores it nowhere."),
+  aws_session_token: z
+    .preprocess(blankAsAbsent, z.string().min(100).max(2048).regex(inHeader, inHeaderWords).optional())
+    .describe("The session token of temporary credentials. An empty text counts as none."),
+  iam_request_url: SignedUrl.nullish().describe(
+    "The URL of a GetCallerIdentity request that you signed yourself. With this form your secret stays with you.",
   ),
-  iam_request_url: SignedUrl.nullish(),
-  iam_request_headers: fewEntries(MOST_HEADERS, tooManyHeaders, z.record(z.string(), z.string())).nullish(),
-  iam_request_body: z.string().max(256).nullish(),
-  iam_request_method: z.enum(["POST", "GET"]).nullish(),
+  iam_request_headers: fewEntries(MOST_HEADERS, tooManyHeaders, z.record(z.string(), z.string()))
+    .nullish()
+    .describe(
+      "All headers of the signed request. The signature must cover `host`, `x-amz-date` and `x-berth-server-id`.",
+    ),
+  iam_request_body: z
+    .string()
+    .max(256)
+    .nullish()
+    .describe(
+      "The body of the signed POST request; `Action=GetCallerIdentity&Version=2011-06-15` is assumed without it.",
+    ),
+  iam_request_method: z
+    .enum(["POST", "GET"])
+    .nullish()
+    .describe("The method of the signed request; `POST` is assumed without it."),
 });
 
 /** Its signature is in the query, and covers no header that names this deployment. */
@@ -38,7 +63,7 @@ function isPresigned(url: string): boolean {
 /** Both forms of a login (docs/apis/gpu-dev.md#log-in): credentials, or a request signed with them. */
 export const LoginBody = Fields.superRefine(refineForm, {
   when: ({ value }) => typeof value === "object" && value !== null,
-});
+}).meta({ id: "LoginRequest" });
 
 export type LoginBody = z.output<typeof Fields>;
 

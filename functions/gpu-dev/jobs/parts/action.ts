@@ -16,14 +16,16 @@ export const actionWords = [
 /** Jobs are not resized. */
 export type JobActionKind = Exclude<ActionKind, "resize">;
 
-export const JobAction = z.object({
-  id: z.int(),
-  action: z.enum(actionWords),
-  status: z.enum(["requested", "done", "failed"]),
-  error: z.string().nullable(),
-  requested_at: Timestamp,
-  completed_at: Timestamp.nullable(),
-});
+export const JobAction = z
+  .object({
+    id: z.int().describe('The number of the request on this job, the "message ID" of its answer.'),
+    action: z.enum(actionWords).describe("What was requested."),
+    status: z.enum(["requested", "done", "failed"]).describe("`requested` at first, then `done` or `failed`."),
+    error: z.string().nullable().describe("Why the request failed, or why it is being tried again; null otherwise."),
+    requested_at: Timestamp.describe("When it was requested."),
+    completed_at: Timestamp.nullable().describe("When the request was done or failed; null until then."),
+  })
+  .meta({ id: "JobAction" });
 
 /** Returns the action as a job shows it, or nothing for a kind that jobs do not have. */
 export function toJobAction({ kind, ...action }: Action, { access }: Environment): z.infer<typeof JobAction>[] {

@@ -67,19 +67,38 @@ export function durationHours(settings: Settings) {
 export function Submission(settings: Settings) {
   return z
     .object({
-      image: Image,
-      instance_type: z.enum(typeNames),
-      duration_hours: durationHours(settings).default(1),
-      disk_name: DiskName.nullish(),
-      disk_size_gb: DiskSizeGb.nullish(),
-      env_vars: EnvVars.nullish(),
+      image: Image.describe(
+        "The container image. The local stack records it and runs commands with the machine's own tools.",
+      ),
+      instance_type: z.enum(typeNames).describe("The machine, by its AWS name."),
+      duration_hours: durationHours(settings)
+        .default(1)
+        .describe("Duration in hours. A shown job's duration includes its extensions."),
+      disk_name: DiskName.nullish().describe(
+        "The named disk, mounted at `$WORKSPACE`. A submit creates the disk if there is none of this name.",
+      ),
+      disk_size_gb: DiskSizeGb.nullish().describe(
+        "Size in GB of a disk that this submit creates; ignored for an existing disk.",
+      ),
+      env_vars: EnvVars.nullish().describe(
+        "Variables of the job's processes: at most 100, 32 KiB in all. Numbers and booleans become texts. `PATH`, `LD_*`, `KUBERNETES_*`, `AWS_*` and `__proto__` are refused.",
+      ),
       command: z
         .string()
         .refine((text) => Buffer.byteLength(text) <= MOST_COMMAND_BYTES, "At most 16 KiB are allowed")
         .refine((text) => !text.includes("\0"), "Must not contain NUL")
-        .nullish(),
-      gpu_type: z.string().nullish(),
-      gpu_count: z.int().nullish(),
+        .nullish()
+        .describe(
+          "Run by a shell inside the job, at most 16 KiB. When it ends the job ends; without one it lives until its time is over.",
+        ),
+      gpu_type: z
+        .string()
+        .nullish()
+        .describe("The type of GPU, for example `h100`. A submit may leave it out; it must match the instance type."),
+      gpu_count: z
+        .int()
+        .nullish()
+        .describe("Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8."),
       name: z
         .string()
         .min(1)
@@ -87,11 +106,29 @@ export function Submission(settings: Settings) {
         .regex(shownText, "Name must be printable")
         .refine((text) => text.trim() !== "", "Name must not be blank")
         .meta({ pattern: withoutControls })
-        .nullish(),
-      github_user: GithubName.nullish(),
-      ssh_public_keys: z.array(PublicKey).max(MOST_KEYS).nullish(),
-      webhook_url: z.string().refine(isReceiverUrl, "webhook_url must be a valid http or https URL").nullish(),
-      jupyter_enabled: z.boolean().nullish(),
+        .nullish()
+        .describe("The job's name, for people: 1 to 128 printable characters. Defaults to the pod's name."),
+      github_user: GithubName.nullish().describe("The GitHub user whose SSH keys open the job once it is active."),
+      ssh_public_keys: z
+        .array(PublicKey)
+        .max(MOST_KEYS)
+        .nullish()
+        .describe(
+          "At most 10 public SSH keys that open the job once it is active, each in one line of at most 4,096 characters, without options.",
+        ),
+      webhook_url: z
+        .string()
+        .refine(isReceiverUrl, "webhook_url must be a valid http or https URL")
+        .nullish()
+        .describe(
+          "The URL that receives each change of the job's phase, in the order of `sequence`. No answer ever shows it.",
+        ),
+      jupyter_enabled: z
+        .boolean()
+        .nullish()
+        .describe(
+          "Whether Jupyter answers; in a submit, whether it is wanted. What was asked for later is in `actions`.",
+        ),
     })
     .superRefine(
       (body, ctx) => {
@@ -101,7 +138,8 @@ export function Submission(settings: Settings) {
       },
       // An issue without a path: the whole is no object.
       { when: ({ issues }) => !issues.some(({ path = [] }) => path.length === 0 || sizeFields.has(path[0])) },
-    );
+    )
+    .meta({ id: "SubmitJob" });
 }
 
 /** While these have their form, what they say together is checked, whatever is wrong with the rest. */

@@ -39,29 +39,37 @@ export function InstanceBody({ products, templates, regions }: Catalogue) {
     .object({
       name: required("Name is required")
         .max(100)
-        .regex(/^[a-zA-Z0-9_-]+$/, "Name must contain only alphanumeric characters, hyphens, and underscores"),
+        .regex(/^[a-zA-Z0-9_-]+$/, "Name must contain only alphanumeric characters, hyphens, and underscores")
+        .describe("The instance's name. Two instances may have the same one."),
       productName: required("Product name is required")
         .max(200)
-        .refine((name) => products.find(name) !== undefined, "Product is not in the catalogue"),
-      templateId: z.preprocess(
-        numberAsText,
-        required("Template ID is required").refine(
-          (id) => templates.find(id) !== undefined,
-          "Template is not in the catalogue",
-        ),
+        .refine((name) => products.find(name) !== undefined, "Product is not in the catalogue")
+        .describe("The product of the catalogue: the kind of machine."),
+      templateId: z
+        .preprocess(
+          numberAsText,
+          required("Template ID is required").refine(
+            (id) => templates.find(id) !== undefined,
+            "Template is not in the catalogue",
+          ),
+        )
+        .describe("The template of the catalogue: what is installed. A number is taken as text."),
+      webhookUrl: WebhookUrl.describe(
+        "The URL that receives each step of the instance, in the order of `sequence`. No answer ever shows it.",
       ),
-      webhookUrl: WebhookUrl,
-      gpuNum: z.int().min(1).max(8).default(1),
-      rootfsSize: z.int().min(20).max(1000).default(60),
+      gpuNum: z.int().min(1).max(8).default(1).describe("Number of GPUs."),
+      rootfsSize: z.int().min(20).max(1000).default(60).describe("Size in GB of the storage at `/workspace`."),
       region: z
         .string()
         .refine((region) => regions.includes(region), `Region must be one of: ${regions.join(", ")}`)
-        .default(regions[0] ?? ""),
+        .default(regions[0] ?? "")
+        .describe("The region of the catalogue, a label."),
       githubUser: z
         .string()
         .regex(githubName, "githubUser must be the name of a GitHub user")
         .meta(publishedGithubName)
-        .optional(),
+        .optional()
+        .describe("The GitHub user whose SSH keys may log in."),
     })
     .superRefine(
       ({ productName, gpuNum }, ctx) => {

@@ -6,15 +6,21 @@ import { readExpectedStart } from "#core/pools/expected-start.ts";
 import { milliseconds } from "#http/timestamp.ts";
 import { type InstanceStatus, instanceStatuses, Timestamp } from "../wire.ts";
 
-const Operation = z.object({
-  instanceId: z.string(),
-  novitaInstanceId: z.string(),
-  operationId: z.string(),
-  status: z.enum(instanceStatuses),
-  message: z.string(),
-});
+const Operation = z
+  .object({
+    instanceId: z.string().describe("The instance's id."),
+    novitaInstanceId: z.string().describe("Same as `instanceId`."),
+    operationId: z.string().describe("The id of the start or stop. A repeated request gets the same one."),
+    status: z.enum(instanceStatuses).describe("The instance's current state."),
+    message: z.string().describe("What happened, in words."),
+  })
+  .meta({ id: "StopOperation" });
 
-export const StartOperation = Operation.extend({ estimatedReadyTime: Timestamp });
+export const StartOperation = Operation.extend({
+  estimatedReadyTime: Timestamp.describe(
+    "When the instance is expected to be ready, or was. `message` says where its run fails before that.",
+  ),
+}).meta({ id: "StartOperation" });
 export const StopOperation = Operation;
 
 /** A guess of how long a present machine takes to fetch an image and start it. */

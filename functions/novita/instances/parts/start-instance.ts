@@ -12,20 +12,31 @@ import { refuseBadReceiver } from "./receiver.ts";
 
 const TargetPort = z.int().min(1).max(65_535).optional();
 
-const HealthCheck = z.object({
-  timeoutMs: z.int().min(1_000).max(300_000).default(30_000),
-  retryAttempts: z.int().min(0).max(10).default(3),
-  retryDelayMs: z.int().min(100).max(30_000).default(2_000),
-  maxWaitTimeMs: z.int().min(30_000).max(1_800_000).default(600_000),
-  targetPort: TargetPort,
-});
+const HealthCheck = z
+  .object({
+    timeoutMs: z.int().min(1_000).max(300_000).default(30_000).describe("Time limit of one probe in milliseconds."),
+    retryAttempts: z.int().min(0).max(10).default(3).describe("Number of further probes after a failed one."),
+    retryDelayMs: z.int().min(100).max(30_000).default(2_000).describe("Pause between two probes in milliseconds."),
+    maxWaitTimeMs: z
+      .int()
+      .min(30_000)
+      .max(1_800_000)
+      .default(600_000)
+      .describe("Time limit in milliseconds for the run to become ready."),
+    targetPort: TargetPort.describe("A further port that must answer before the instance is ready."),
+  })
+  .meta({ id: "HealthCheck" });
 
 /** What may be said of a run (docs/apis/novita.md#start-and-stop). */
-export const StartInstance = z.object({
-  targetPort: TargetPort,
-  healthCheckConfig: HealthCheck.optional(),
-  webhookUrl: WebhookUrl,
-});
+export const StartInstance = z
+  .object({
+    targetPort: TargetPort.describe("A further port that must answer before the instance is ready."),
+    healthCheckConfig: HealthCheck.optional().describe("How the ports of this run are probed."),
+    webhookUrl: WebhookUrl.describe(
+      "The URL that receives each step of the instance, in the order of `sequence`. No answer ever shows it.",
+    ),
+  })
+  .meta({ id: "StartInstance" });
 
 const notStartable: readonly InstanceStatus[] = ["stopping", "terminated"];
 

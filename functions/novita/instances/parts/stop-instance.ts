@@ -7,7 +7,13 @@ import { WebhookUrl } from "./new-instance.ts";
 import { type StopOperation, toOperation } from "./operation.ts";
 import { refuseBadReceiver } from "./receiver.ts";
 
-export const StopInstance = z.object({ webhookUrl: WebhookUrl });
+export const StopInstance = z
+  .object({
+    webhookUrl: WebhookUrl.describe(
+      "The URL that receives each step of the instance, in the order of `sequence`. No answer ever shows it.",
+    ),
+  })
+  .meta({ id: "StopInstance" });
 
 const stopped: readonly InstanceStatus[] = ["stopped", "failed", "terminated"];
 

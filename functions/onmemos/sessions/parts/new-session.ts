@@ -32,9 +32,16 @@ const TtlMinutes = z.int().min(1).max(MOST_TTL_MINUTES);
 
 /** What a create of either family says (docs/apis/onmemos.md#sessions and docs/apis/onmemos.md#workspaces). */
 const shared = {
-  template: z.enum(templates, `template must be one of: ${templates.join(", ")}`).meta({ example: "python" }),
-  namespace: name("namespace").meta({ example: "my-project" }),
-  user: name("user").meta({ example: "developer" }),
+  template: z
+    .enum(templates, `template must be one of: ${templates.join(", ")}`)
+    .meta({ example: "python" })
+    .describe("What is installed in the session."),
+  namespace: name("namespace")
+    .meta({ example: "my-project" })
+    .describe("A label of your choice, kept in lower case. It is not an identity."),
+  user: name("user")
+    .meta({ example: "developer" })
+    .describe("A label of your choice, kept in lower case. It is not an identity."),
 };
 
 /** The printed body lists every provider in one text: of several the first is taken. */
@@ -45,17 +52,28 @@ const Provider = z
     `provider must be one of: ${providers.join(", ")}`,
   );
 
-export const CreateSession = z.object({
-  ...shared,
-  provider: Provider.default("auto"),
-  ttl_minutes: TtlMinutes.optional(),
-  long_lived: z.boolean().default(false),
-  needs_ssh: z.boolean().default(false),
-  expected_duration_minutes: z.int().default(0),
-  env: EnvVars.default({}),
-});
+export const CreateSession = z
+  .object({
+    ...shared,
+    provider: Provider.default("auto").describe(
+      "`auto`, `cloud_run`, `gke` or `workstations`. Of several with bars between them the first is taken.",
+    ),
+    ttl_minutes: TtlMinutes.optional().describe(
+      "Lifetime in minutes, counted from the creation. Defaults to 60, with `long_lived` to 1,440.",
+    ),
+    long_lived: z.boolean().default(false).describe("Whether the lifetime defaults to a day."),
+    needs_ssh: z.boolean().default(false).describe("Influences only what `auto` chooses."),
+    expected_duration_minutes: z.int().default(0).describe("Influences only what `auto` chooses."),
+    env: EnvVars.default({}).describe("Environment variables. No answer ever shows them."),
+  })
+  .meta({ id: "CreateSession" });
 
-export const CreateWorkspace = z.object({ ...shared, ttl_minutes: TtlMinutes.default(180) });
+export const CreateWorkspace = z
+  .object({
+    ...shared,
+    ttl_minutes: TtlMinutes.default(180).describe("Lifetime in minutes, counted from the creation."),
+  })
+  .meta({ id: "CreateWorkspace" });
 
 /** A requested session with all defaults filled in. */
 export interface WantedSession {
