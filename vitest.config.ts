@@ -14,8 +14,8 @@ const schedules = ["packages/testing/simulator/schedules-*.test.ts"];
 const stack = [
   "packages/process/**/*.test.ts",
   "packages/local/e2e/!(life|quick-start|sts).test.ts",
-  "packages/local/{access,disks,interrupted-start,local-users,logs,page-access,session-run,sockets,stack}.test.ts",
-  "packages/local/{ssh,ssh-bounds,ssh-openssh,ssh-openssh-*}.test.ts",
+  "packages/local/{access,disks,interrupted-start,identity/local-users,logs,page-access,session-run,server/sockets,stack}.test.ts",
+  "packages/local/ssh/{ssh,ssh-bounds,ssh-openssh,ssh-openssh-*}.test.ts",
   "scripts/{dev,start,start-bundle,start-terminal}.test.ts",
   "packages/kubernetes/idle-requests.test.ts",
   "packages/testing/simulator/tools.test.ts",
@@ -25,7 +25,7 @@ const processes = [
   "packages/local/**/*.test.ts",
   "packages/lambda/{lambda,socket}.test.ts",
   "packages/aws/socket-gateway.test.ts",
-  "packages/http/comments.test.ts",
+  "packages/http/request/comments.test.ts",
   "packages/testing/simulator/{population-figures,simulator}.test.ts",
   "functions/work/plan-stack.test.ts",
   "scripts/**/*.test.ts",
@@ -42,7 +42,7 @@ const cli = ["packages/{cli,sdk}/**/*.test.ts"];
 const aws = ["packages/aws/{java,moto*}.test.ts", "functions/**/*-aws.test.ts"];
 
 /** They need a Kubernetes control plane, which `npm run test:cluster` builds: each file starts one of 500 MB. */
-const cluster = ["packages/testing/cluster/**/*.test.ts", "packages/kubernetes/*-cluster.test.ts"];
+const cluster = ["packages/testing/cluster/**/*.test.ts", "packages/kubernetes/cluster/*.test.ts"];
 
 /** The real components of SST, and what they deploy run as on Lambda, which `npm run test:infra` installs: 400 MB. */
 const infra = ["stacks/synthesis.test.ts", "stacks/lambda/*.test.ts", "stacks/audit/policies.test.ts"];

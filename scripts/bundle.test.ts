@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocketServer } from "ws";
-import { loopbackServer } from "#kubernetes/loopback-fixture.ts";
+import { loopbackServer } from "#kubernetes/fixtures/loopback-fixture.ts";
 import { bundleFunction, bundleFunctions } from "./bundle.ts";
 
 let outdir: string;
@@ -104,8 +104,8 @@ test("a bundle's client of WebSockets sends and reads as the whole library does"
       sockets.handleUpgrade(request, socket, head, (opened) => opened.on("message", (data) => opened.send(data)));
     },
   );
-  const { file } = await bundleFunction("packages/kubernetes/socket.ts", join(outdir, "socket"));
-  const { openSocket } = (await import(pathToFileURL(file).href)) as typeof import("#kubernetes/socket.ts");
+  const { file } = await bundleFunction("packages/kubernetes/client/socket.ts", join(outdir, "socket"));
+  const { openSocket } = (await import(pathToFileURL(file).href)) as typeof import("#kubernetes/client/socket.ts");
 
   const socket = await openSocket(server.access, "/exec", "v5.channel.k8s.io", AbortSignal.timeout(60_000));
   const echoed = once(socket, "message");

@@ -140,7 +140,7 @@ const literalKeys: Plugin = {
   },
 };
 
-/** Of ws a function is a client, and asks for no compression (packages/kubernetes/socket.ts): the rest is 17 kB. */
+/** Of ws a function is a client, and asks for no compression (packages/kubernetes/client/socket.ts): the rest is 17 kB. */
 const clientOfWs: Plugin = {
   name: "client-of-ws",
   setup({ onLoad }) {

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
-import { readConfig } from "#aws/config.ts";
-import { printableError } from "#local/printable.ts";
+import { readConfig } from "#aws/settings/config.ts";
+import { printableError } from "#local/activity/printable.ts";
 import { shellEnvironment } from "#local/shell-environment.ts";
 
 const help = `Prints what a shell needs to talk to the local stack that runs: eval "$(npm run --silent env)"

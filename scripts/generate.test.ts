@@ -5,7 +5,7 @@ import type { Catalog } from "#http/catalog.ts";
 import { cron } from "#http/cron.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { novita } from "#http/dialects/novita.ts";
-import { wholeNumber } from "#http/query.ts";
+import { wholeNumber } from "#http/request/query.ts";
 import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { pools } from "#http/work.ts";
 import { functionList } from "./function-list.ts";

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { loadCatalog } from "#http/catalog.ts";
 import { cliPage } from "../packages/cli/cli-page.ts";
-import { jobFileSchema } from "../packages/cli/job-file-schema.ts";
+import { jobFileSchema } from "../packages/cli/jobs/job-file-schema.ts";
 import { functionList } from "./function-list.ts";
 import { openApiDocument } from "./openapi-document.ts";
 import { sdkTypes } from "./sdk-types.ts";

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { wrongImports } from "./layer-rules.ts";
 
 test.each([
-  ["packages/http/x.ts", 'import { readSettings } from "#aws/config.ts";'],
+  ["packages/http/x.ts", 'import { readSettings } from "#aws/settings/config.ts";'],
   ["packages/http/x.ts", 'import type { Settings } from "../aws/config.ts";'],
   ["packages/http/dialects/x.ts", 'export { lambda } from "../../lambda/lambda.ts";'],
   ["packages/core/pools/x.ts", 'import { open } from "node:fs";'],
@@ -23,7 +23,7 @@ test.each([
   ["packages/sdk/x.ts", 'import { SignatureV4 } from "@smithy/signature-v4";'],
   ["packages/sdk/x.ts", 'import type { Clock } from "#core/ports/clock.ts";'],
   ["packages/cli/x.ts", 'import { replaceFile } from "../local/secret-file.ts";'],
-  ["packages/cli/x.ts", 'const { readConfig } = await import("#aws/config.ts");'],
+  ["packages/cli/x.ts", 'const { readConfig } = await import("#aws/settings/config.ts");'],
   ["scripts/start.ts", 'import { memoryWorld } from "#testing/memory-world.ts";'],
 ])("%s is refused %s", (file, text) => {
   expect(wrongImports(file, text)).toHaveLength(1);

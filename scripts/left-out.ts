@@ -3,10 +3,10 @@ import { routeStub } from "./without-document.ts";
 
 /** The modules with clients of AWS that functions import, and what each one makes. */
 const awsPorts = {
-  "#aws/table.ts": "table",
-  "#aws/queue.ts": "queue",
+  "#aws/dynamodb/table.ts": "table",
+  "#aws/sqs/queue.ts": "queue",
   "#aws/socket-gateway.ts": "socketGateway",
-  "#aws/ebs-volumes.ts": "volumes",
+  "#aws/ec2/ebs-volumes.ts": "volumes",
   "#lambda/request-compute.ts": "compute",
   "#lambda/schedule-compute.ts": "compute",
   "#lambda/look-compute.ts": "compute",

@@ -1,8 +1,8 @@
 import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
 import { errorCodes } from "#core/problem.ts";
+import { ERROR_HEADER } from "#http/answers/error-code.ts";
 import type { Catalog } from "#http/catalog.ts";
 import type { Endpoint } from "#http/endpoint.ts";
-import { ERROR_HEADER } from "#http/error-code.ts";
 import { version } from "#http/version.ts";
 import { introduction } from "./openapi-introduction.ts";
 import { problemName, problemSchemas } from "./openapi-problems.ts";

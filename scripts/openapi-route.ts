@@ -1,8 +1,8 @@
 import type { RouteConfig } from "@hono/zod-openapi";
 import type * as z from "zod";
-import { readSettings } from "#aws/settings.ts";
+import { readSettings } from "#aws/settings/settings.ts";
+import { ERROR_HEADER } from "#http/answers/error-code.ts";
 import { bodySchema, type Endpoint } from "#http/endpoint.ts";
-import { ERROR_HEADER } from "#http/error-code.ts";
 import { namedExamples, problemReply } from "#http/route.ts";
 import { problemExamples, problemName } from "./openapi-problems.ts";
 import { type JsonSchema, referenceTo, type SchemaBook } from "./openapi-schemas.ts";

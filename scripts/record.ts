@@ -1,8 +1,8 @@
 import { parseArgs } from "node:util";
-import { readConfig } from "#aws/config.ts";
 import { printableJson } from "#aws/printable-json.ts";
-import { printableError } from "#local/printable.ts";
-import { findStored, setStored } from "#local/stored-record.ts";
+import { readConfig } from "#aws/settings/config.ts";
+import { printableError } from "#local/activity/printable.ts";
+import { findStored, setStored } from "#local/home/stored-record.ts";
 
 /** Prints records of the local stack, by key or by id; with `--set <field>=<JSON>` mends one first (docs/operate.md). */
 try {

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import type { IPty } from "@lydell/node-pty";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { noDiskWords } from "#core/environments/record/disk-words.ts";
+import { noDiskWords } from "#core/environments/record/disk/disk-words.ts";
+import { findStored } from "#local/home/stored-record.ts";
 import { shellEnvironment } from "#local/shell-environment.ts";
-import { findStored } from "#local/stored-record.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 
 const root = join(import.meta.dirname, "..");

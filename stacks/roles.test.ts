@@ -156,7 +156,7 @@ function may(name: string, action: string, has: Tags, writes: Tags = {}): boolea
 test.each(["gpu-dev/disks/rename", "work/look"])(
   "%s puts tags back that somebody took off, and takes no snapshot of others",
   (name) => {
-    // As packages/aws/ebs-snapshots.ts writes them.
+    // As packages/aws/ec2/ebs-snapshots.ts writes them.
     const tags = { "berth:deployment": "berth-dev", "berth:disk": "d", "berth:record": "k", Name: "data" };
 
     expect(mayTag(name, { "berth:deployment": "berth-dev" }, tags)).toBe(true);

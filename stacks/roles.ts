@@ -214,7 +214,7 @@ function changeVolumes(arns: Arns<unknown>): Statement<unknown>[] {
   return [
     findVolumes,
     allow("MakeVolume", ["ec2:CreateVolume"], [volumes], made),
-    // The adapter first puts a lost tag back (packages/aws/ebs-volumes.ts).
+    // The adapter first puts a lost tag back (packages/aws/ec2/ebs-volumes.ts).
     allow("OfSnapshot", ["ec2:CreateVolume"], [snapshots], ours),
     allow("MakeSnapshot", ["ec2:CreateSnapshot"], [snapshots], made),
     allow("OfVolume", ["CreateSnapshot", "DeleteVolume", "DetachVolume"].map(of("ec2")), [volumes], ours),

@@ -1,4 +1,4 @@
-import { problemsOnLambda } from "../packages/aws/config.ts";
+import { problemsOnLambda } from "../packages/aws/settings/config.ts";
 
 const settings = { OriginSecrets: "ORIGIN_SECRETS", WebhookSecret: "WEBHOOK_SECRET" } as const;
 

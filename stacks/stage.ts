@@ -1,4 +1,4 @@
-import { problemsOnLambda } from "../packages/aws/config.ts";
+import { problemsOnLambda } from "../packages/aws/settings/config.ts";
 
 /** What one stage is deployed with. */
 export interface Stage {
@@ -35,7 +35,7 @@ export interface Stage {
 export type Settings = Readonly<Record<string, string>>;
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Of every function: what packages/aws/settings.ts reads for verbs, but for secrets. */
+/** Of every function: what packages/aws/settings/settings.ts reads for verbs, but for secrets. */
 const forAll = [
   "DOMAIN",
   "SCHEME",

@@ -1,4 +1,4 @@
-import { tableDefinition } from "../packages/aws/table-definition.ts";
+import { tableDefinition } from "../packages/aws/dynamodb/table-definition.ts";
 import type { Stage } from "./stage.ts";
 
 /** The one table, as the tests' own is defined. Production protects it from deletion. */

@@ -1,6 +1,6 @@
-import { queue } from "#aws/queue.ts";
-import { table } from "#aws/table.ts";
-import { refreshCapacity } from "#core/pools/capacity.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { queue } from "#aws/sqs/queue.ts";
+import { refreshCapacity } from "#core/pools/capacity/capacity.ts";
 import { cron } from "#http/cron.ts";
 import { scheduleLambda } from "#lambda/lambda.ts";
 import { compute } from "#lambda/schedule-compute.ts";

@@ -1,5 +1,5 @@
-import { volumes } from "#aws/ebs-volumes.ts";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { volumes } from "#aws/ec2/ebs-volumes.ts";
 import { compareOrphans } from "#core/admin/orphans.ts";
 import { cron } from "#http/cron.ts";
 import { scheduleLambda } from "#lambda/lambda.ts";

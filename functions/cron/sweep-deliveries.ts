@@ -1,6 +1,6 @@
-import { queue } from "#aws/queue.ts";
-import { table } from "#aws/table.ts";
-import { sweepDeliveries } from "#core/sweep.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { queue } from "#aws/sqs/queue.ts";
+import { sweepDeliveries } from "#core/reconciler/sweep.ts";
 import { cron } from "#http/cron.ts";
 import { scheduleLambda } from "#lambda/lambda.ts";
 

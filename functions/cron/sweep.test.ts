@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { dynamoClient, dynamoTable } from "#aws/table.ts";
+import { dynamoClient, dynamoTable } from "#aws/dynamodb/table.ts";
 import { ensureTable, startDynamoDb } from "#aws/test-servers/dynamodb.ts";
 import type { TestServer } from "#aws/test-servers/test-server.ts";
-import { dueShardOf } from "#core/due.ts";
 import type { Item, Page, Table } from "#core/ports/table.ts";
+import { dueShardOf } from "#core/store/due.ts";
 import { countedPort } from "#testing/counted-ports.ts";
 import { memoryWorld } from "#testing/memory-world.ts";
 import { schedule } from "./sweep.ts";

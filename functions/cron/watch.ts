@@ -1,6 +1,6 @@
-import { queue } from "#aws/queue.ts";
-import { table } from "#aws/table.ts";
-import { followChanges, WATCH_MINUTES } from "#core/watch.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { queue } from "#aws/sqs/queue.ts";
+import { followChanges, WATCH_MINUTES } from "#core/reconciler/watch.ts";
 import { cron } from "#http/cron.ts";
 import { scheduleLambda } from "#lambda/lambda.ts";
 import { compute } from "#lambda/schedule-compute.ts";

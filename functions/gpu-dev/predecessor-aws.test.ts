@@ -1,9 +1,9 @@
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { afterAll, beforeAll } from "vitest";
-import { dynamoClient, dynamoTable } from "#aws/table.ts";
+import { dynamoClient, dynamoTable } from "#aws/dynamodb/table.ts";
 import { ensureTable, startDynamoDb } from "#aws/test-servers/dynamodb.ts";
 import type { TestServer } from "#aws/test-servers/test-server.ts";
-import { refreshCapacity } from "#core/pools/capacity.ts";
+import { refreshCapacity } from "#core/pools/capacity/capacity.ts";
 import { httpWorld } from "#testing/http-world.ts";
 import { predecessorCases } from "#testing/predecessor-cases.ts";
 

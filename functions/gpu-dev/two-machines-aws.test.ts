@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, describe, expect, it } from "vitest";
-import { dynamoClient, dynamoTable } from "#aws/table.ts";
+import { dynamoClient, dynamoTable } from "#aws/dynamodb/table.ts";
 import { ensureTable } from "#aws/test-servers/dynamodb.ts";
 import { MOTO_MISSING, startMoto } from "#aws/test-servers/moto.ts";
 import { patient } from "#aws/test-servers/patient.ts";

@@ -1,7 +1,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { Problem } from "#core/problem.ts";
-import { answer } from "#http/answer.ts";
+import { answer } from "#http/answers/answer.ts";
 import { findCliPackage } from "#http/cli-package.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { lambda } from "#lambda/lambda.ts";

@@ -1,6 +1,6 @@
 import * as z from "zod";
+import { fallbackFor } from "#http/answers/fallback.ts";
 import { readAsset } from "#http/asset.ts";
-import { fallbackFor } from "#http/fallback.ts";
 import type { Route } from "#http/routes.ts";
 import { fallbackLambda } from "#lambda/lambda.ts";
 

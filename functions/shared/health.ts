@@ -1,11 +1,11 @@
 import { createRoute } from "@hono/zod-openapi";
 import type * as z from "zod";
-import { queue } from "#aws/queue.ts";
-import { table } from "#aws/table.ts";
-import { answer } from "#http/answer.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { queue } from "#aws/sqs/queue.ts";
+import { answer } from "#http/answers/answer.ts";
+import { goDuration, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
-import { goDuration, wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { checkDependencies } from "./parts/dependencies.ts";
 import { healthExamples } from "./parts/examples.ts";

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { dialectOfPath } from "#http/dialects/of-path.ts";
 import type { Endpoint } from "#http/endpoint.ts";
-import { splitPathKey } from "#http/key-prefix.ts";
+import { splitPathKey } from "#http/keys/key-prefix.ts";
 import {
   catalogWorld,
   keptSnapshot,

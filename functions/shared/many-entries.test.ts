@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { bodySchema } from "#http/endpoint.ts";
-import { ownMessagesOnly } from "#http/field-problems.ts";
+import { ownMessagesOnly } from "#http/request/field-problems.ts";
 import { fieldNames } from "#http/schema.ts";
 import { httpWorld } from "#testing/http-world.ts";
 

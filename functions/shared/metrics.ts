@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { readOperation } from "#core/admin/operation.ts";
-import { answer } from "#http/answer.ts";
+import { answer } from "#http/answers/answer.ts";
+import { prometheusText, prometheusType } from "#http/answers/prometheus.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { prometheusText, prometheusType } from "#http/prometheus.ts";
 import { metricFamilies } from "./parts/metric-families.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { pauseAdmission } from "#core/pools/admission.ts";
+import { pauseAdmission } from "#core/pools/admission/admission.ts";
 import { plainInstance, plainJob, plainSession, workspaceOf } from "#testing/catalog-requests.ts";
 import { httpWorld, second } from "#testing/http-world.ts";
 import { nodesOf } from "#testing/memory-world.ts";

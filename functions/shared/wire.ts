@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { Timestamp } from "#http/timestamp.ts";
+import { Timestamp } from "#http/answers/timestamp.ts";
 
 const Up = z.enum(["up", "down"]);
 const Healthy = z.enum(["healthy", "unhealthy"]);

@@ -1,7 +1,7 @@
 import * as z from "zod";
-import { queue } from "#aws/queue.ts";
+import { table } from "#aws/dynamodb/table.ts";
 import { socketGateway } from "#aws/socket-gateway.ts";
-import { table } from "#aws/table.ts";
+import { queue } from "#aws/sqs/queue.ts";
 import { Problem } from "#core/problem.ts";
 import { isSessionId } from "#functions/onmemos/sessions/wire.ts";
 import { onmemosDialect } from "#http/dialects/onmemos.ts";

@@ -1,7 +1,7 @@
+import { table } from "#aws/dynamodb/table.ts";
 import { fetch } from "#aws/fetch.ts";
-import { sealer } from "#aws/kms-sealer.ts";
-import { queue } from "#aws/queue.ts";
-import { table } from "#aws/table.ts";
+import { sealer } from "#aws/kms/kms-sealer.ts";
+import { queue } from "#aws/sqs/queue.ts";
 import { deliver } from "#core/webhooks/deliver.ts";
 import type { BodyOf } from "#core/webhooks/event.ts";
 import { type DialectName, isDialectName } from "#http/dialect.ts";

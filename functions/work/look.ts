@@ -1,9 +1,9 @@
+import { table } from "#aws/dynamodb/table.ts";
 import { githubKeys } from "#aws/github-keys.ts";
-import { sealer } from "#aws/kms-sealer.ts";
-import { queue } from "#aws/queue.ts";
-import { blobs } from "#aws/s3-blobs.ts";
-import { table } from "#aws/table.ts";
-import { reconcile } from "#core/reconcile.ts";
+import { sealer } from "#aws/kms/kms-sealer.ts";
+import { blobs } from "#aws/s3/s3-blobs.ts";
+import { queue } from "#aws/sqs/queue.ts";
+import { reconcile } from "#core/reconciler/reconcile.ts";
 import { eachLook, work } from "#http/work.ts";
 import { consumerLambda } from "#lambda/lambda.ts";
 import { compute } from "#lambda/look-compute.ts";

@@ -1,6 +1,6 @@
-import { queue } from "#aws/queue.ts";
-import { table } from "#aws/table.ts";
-import { planPools } from "#core/pools/planner.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { queue } from "#aws/sqs/queue.ts";
+import { planPools } from "#core/pools/plan/planner.ts";
 import { pools } from "#http/work.ts";
 import { consumerLambda } from "#lambda/lambda.ts";
 

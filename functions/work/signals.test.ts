@@ -2,9 +2,9 @@ import { expect, test } from "vitest";
 import { keyOf } from "#core/environments/record/record.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { requestCancel } from "#core/environments/verbs/requests.ts";
-import { keyText } from "#core/keys.ts";
 import type { Key } from "#core/ports/table.ts";
-import { reconcile } from "#core/reconcile.ts";
+import { reconcile } from "#core/reconciler/reconcile.ts";
+import { keyText } from "#core/store/keys.ts";
 import { countedPort } from "#testing/counted-ports.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, type WorldOptions } from "#testing/memory-world.ts";
 

@@ -1,9 +1,9 @@
 import { isIP, type LookupFunction } from "node:net";
 import type { Fetch } from "#core/ports/fetch.ts";
 import { AddressRefused } from "#core/problem.ts";
-import { allowList, isLoopbackName, isOwnMachine, isPrivateAddress } from "./addresses.ts";
-import { readConfig } from "./config.ts";
 import { exchange } from "./exchange.ts";
+import { allowList, isLoopbackName, isOwnMachine, isPrivateAddress } from "./settings/addresses.ts";
+import { readConfig } from "./settings/config.ts";
 
 /** The receivers of this deployment. Throws where WEBHOOK_ALLOW would open the machine itself. */
 export const fetch = (): Fetch => {

@@ -1,5 +1,5 @@
 import type { GithubKeys } from "#core/ports/github-keys.ts";
-import { readConfig } from "./config.ts";
+import { readConfig } from "./settings/config.ts";
 
 /** Creates the port for the address in GITHUB_KEYS_URL. */
 export const githubKeys = (): GithubKeys => httpGithubKeys(readConfig(["GITHUB_KEYS_URL"]).GITHUB_KEYS_URL);

@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { AwsCredentials } from "#core/ports/identity.ts";
 import { identityConformance } from "#testing/conformance/identity.ts";
 import { systemClock } from "./clock.ts";
-import { eksAccess } from "./eks-access.ts";
-import { stsIdentity } from "./identity.ts";
-import { signIdentityRequest } from "./identity-signature.ts";
+import { eksAccess } from "./eks/eks-access.ts";
 import { type AwsService, callService } from "./service-call.ts";
+import { stsIdentity } from "./sts/identity.ts";
+import { signIdentityRequest } from "./sts/identity-signature.ts";
 import { MOTO_ACCOUNT, MOTO_MISSING, startMoto } from "./test-servers/moto.ts";
 import { patientCalls } from "./test-servers/patient.ts";
 

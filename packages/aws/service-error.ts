@@ -1,6 +1,6 @@
 /**
  * A service of AWS said no. `name` is its own code (`AccessDeniedException`), the message says which call it was and why.
- * `$fault` and `$retryable` are what the SDK's errors have, so that both are judged alike (packages/http/outage.ts).
+ * `$fault` and `$retryable` are what the SDK's errors have, so that both are judged alike (packages/http/answers/outage.ts).
  */
 export class AwsServiceError extends Error {
   readonly status: number;

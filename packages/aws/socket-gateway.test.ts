@@ -1,7 +1,7 @@
 import { CreateQueueCommand, ReceiveMessageCommand } from "@aws-sdk/client-sqs";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { sqsClient } from "./queue.ts";
 import { type SocketGateway, socketGateway } from "./socket-gateway.ts";
+import { sqsClient } from "./sqs/queue.ts";
 import { type FakeService, fakeKey, startFakeService } from "./test-servers/fake-service.ts";
 import { startSqs } from "./test-servers/sqs.ts";
 import type { TestServer } from "./test-servers/test-server.ts";

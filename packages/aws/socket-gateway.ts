@@ -1,9 +1,9 @@
 import { ChangeMessageVisibilityCommand, SendMessageCommand } from "@aws-sdk/client-sqs";
-import { readConfig } from "./config.ts";
-import { environmentCredentials } from "./environment-credentials.ts";
-import { sqsClient } from "./queue.ts";
 import { type AwsService, callService } from "./service-call.ts";
 import { AwsServiceError } from "./service-error.ts";
+import { readConfig } from "./settings/config.ts";
+import { sqsClient } from "./sqs/queue.ts";
+import { environmentCredentials } from "./sts/environment-credentials.ts";
 
 /** The connections that a WebSocket API of API Gateway keeps. */
 export interface Connections {

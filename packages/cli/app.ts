@@ -1,13 +1,13 @@
 import { type ApplicationText, buildApplication, buildRouteMap, text_en } from "@stricli/core";
-import * as account from "./account-commands.ts";
-import { admin } from "./admin-commands.ts";
-import { disks } from "./disk-commands.ts";
+import * as account from "./definitions/account-commands.ts";
+import { admin } from "./definitions/admin-commands.ts";
+import { disks } from "./definitions/disk-commands.ts";
+import { helpCommand } from "./definitions/help-command.ts";
+import * as job from "./definitions/job-commands.ts";
+import { completion, cp, doctor, forward, jupyter, keys, share } from "./definitions/more-commands.ts";
+import { stack } from "./definitions/stack-commands.ts";
+import { code, cursor, rsync, run, sshConfig } from "./definitions/work-commands.ts";
 import { describeError, exitCodeOf } from "./failure.ts";
-import { helpCommand } from "./help-command.ts";
-import * as job from "./job-commands.ts";
-import { completion, cp, doctor, forward, jupyter, keys, share } from "./more-commands.ts";
-import { stack } from "./stack-commands.ts";
-import { code, cursor, rsync, run, sshConfig } from "./work-commands.ts";
 
 const { login, logout, me, env, api, version } = account;
 const { up, attach, wait, ls, show, logs, extend, end, ssh, avail } = job;

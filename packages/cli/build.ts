@@ -43,7 +43,10 @@ const requiredBuiltins: Plugin = {
 };
 
 /** What main.ts imports. */
-const startModules = ["app", "failure", "help-command", "profiles", "session", "terminal", "words-after-dashes"];
+const startModules = [
+  ...["app", "failure", "definitions/help-command", "definitions/words-after-dashes"],
+  ...["state/profiles", "state/session", "terminal/terminal"],
+];
 const startImports = startModules.map((name) => `import ${JSON.stringify(join(import.meta.dirname, `${name}.ts`))};`);
 
 /**

@@ -1,6 +1,6 @@
 import { generateHelpTextForAllCommands } from "@stricli/core";
 import { berthApp } from "./app.ts";
-import { helpTopics } from "./help-topics.ts";
+import { helpTopics } from "./definitions/help-topics.ts";
 
 const intro = `# The command line
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { type CliFixture, cleanEnvironment, openCliFixture } from "./cli-fixture.ts";
 import { closeScreens, openScreen } from "./screen-fixture.ts";
-import { shellWord } from "./text.ts";
+import { shellWord } from "./terminal/text.ts";
 
 let cli: CliFixture;
 let home: string;

@@ -1,5 +1,5 @@
 import { BerthError } from "../sdk/errors.ts";
-import { printable } from "./text.ts";
+import { printable } from "./terminal/text.ts";
 
 /** Exit codes of every command. `run` and `ssh NAME -- command` return the command's own code instead. */
 export const exitCodes = {

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { cleanEnvironment, startCli } from "./cli-fixture.ts";
+import { helpTopics, plainTopic } from "./definitions/help-topics.ts";
 import { exitCodes } from "./failure.ts";
-import { helpTopics, plainTopic } from "./help-topics.ts";
 
 let state: string;
 beforeAll(() => {

@@ -4,8 +4,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { JobSummary } from "../sdk/jobs.ts";
 import { openServer, type SeenRequest, type ServerFixture } from "../sdk/server-fixture.ts";
 import { type CliFixture, openCliFixture } from "./cli-fixture.ts";
-import { collect } from "./collect.ts";
 import { closeScreens, keys, openScreen, type Screen } from "./screen-fixture.ts";
+import { collect } from "./terminal/collect.ts";
 
 let cli: CliFixture;
 let proxy: ServerFixture;

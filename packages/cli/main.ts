@@ -1,11 +1,11 @@
 import { run } from "@stricli/core";
 import { berthApp, commandNames } from "./app.ts";
+import { expandHelp } from "./definitions/help-command.ts";
+import { splitAtDashes } from "./definitions/words-after-dashes.ts";
 import { exitCodes } from "./failure.ts";
-import { expandHelp } from "./help-command.ts";
-import { isOperator } from "./profiles.ts";
-import { session } from "./session.ts";
-import { wrapped } from "./terminal.ts";
-import { splitAtDashes } from "./words-after-dashes.ts";
+import { isOperator } from "./state/profiles.ts";
+import { session } from "./state/session.ts";
+import { wrapped } from "./terminal/terminal.ts";
 
 const { stdout, stderr, env } = process;
 
@@ -14,7 +14,7 @@ async function sayWhatIsNewer(words: readonly string[]): Promise<void> {
   const { url } = session;
   if (url === undefined || !stdout.isTTY || !stderr.isTTY || words.includes("--json") || env.BERTH_QUIET === "1")
     return;
-  const { noteNewerVersion } = await import("./deployment-version.ts");
+  const { noteNewerVersion } = await import("./state/deployment-version.ts");
   try {
     noteNewerVersion(url);
   } catch {
@@ -37,11 +37,11 @@ const typed = process.argv.slice(2);
 const host = { stdout, stderr: quiet, env, exitCode: null as number | string | null };
 
 if (typed[0] === "__complete") {
-  const { proposeWords } = await import("./propose-words.ts");
+  const { proposeWords } = await import("./definitions/propose-words.ts");
   const proposals = await proposeWords(app, typed.slice(1), { process: host });
   stdout.write(proposals.map((word) => `${word}\n`).join(""));
 } else if (typed[0] === "__look") {
-  const { lookAtDeployment } = await import("./deployment-version.ts");
+  const { lookAtDeployment } = await import("./state/deployment-version.ts");
   await lookAtDeployment(typed[1] ?? "").catch(() => undefined);
 } else {
   const line = typed[0] === "--version" ? ["version", ...typed.slice(1)] : typed;

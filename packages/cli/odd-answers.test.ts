@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openServer, type ServerFixture } from "../sdk/server-fixture.ts";
 import { type CliFixture, openCliFixture } from "./cli-fixture.ts";
-import { told } from "./text.ts";
+import { told } from "./terminal/text.ts";
 
 let cli: CliFixture;
 let key: string;

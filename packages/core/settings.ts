@@ -11,7 +11,7 @@ export interface NodeGroup {
 }
 
 /**
- * Numbers and lists a deployment sets; parsed once, in packages/aws/settings.ts. The core carries no setting of a dialect:
+ * Numbers and lists a deployment sets; parsed once, in packages/aws/settings/settings.ts. The core carries no setting of a dialect:
  * those are in packages/http/dialects/settings.ts.
  */
 export interface Settings {

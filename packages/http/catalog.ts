@@ -1,6 +1,6 @@
+import type { Fallback } from "./answers/fallback.ts";
 import type { Schedule } from "./cron.ts";
 import type { Endpoint } from "./endpoint.ts";
-import type { Fallback } from "./fallback.ts";
 import { type FunctionModule, importFunctions } from "./function-modules.ts";
 import { inRoutingOrder } from "./routes.ts";
 import type { Socket } from "./socket.ts";

@@ -1,15 +1,15 @@
 import type { RouteConfig } from "@hono/zod-openapi";
 import type * as z from "zod";
 import type { Context, PortName, UserContext } from "#core/context.ts";
-import type { NewResource } from "#core/idempotency.ts";
-import type { Answer } from "./answer.ts";
+import type { NewResource } from "#core/store/idempotency.ts";
+import type { Answer } from "./answers/answer.ts";
+import type { IdForm } from "./answers/wire-id.ts";
 import type { Dialect } from "./dialect.ts";
 import type { ServedSettings } from "./dialects/settings.ts";
-import type { OtherWays } from "./misspelt.ts";
-import type { RequestFacts } from "./request-facts.ts";
+import type { OtherWays } from "./request/misspelt.ts";
+import type { RequestFacts } from "./request/request-facts.ts";
 import { schemaMaker } from "./route.ts";
 import type { Served } from "./runtime.ts";
-import type { IdForm } from "./wire-id.ts";
 
 export type Method = "get" | "post" | "put" | "delete";
 

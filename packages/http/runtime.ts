@@ -5,7 +5,7 @@ import type { Log } from "#core/ports/log.ts";
 import type { LiveLogs } from "#core/ports/run-log.ts";
 import type { CliPackage } from "./cli-package.ts";
 import type { ServedSettings } from "./dialects/settings.ts";
-import type { KeyMemory } from "./key-check.ts";
+import type { KeyMemory } from "./keys/key-check.ts";
 
 /** What is known about this deployment, for /health and for clients that look for it. */
 export interface Deployment {

@@ -3,8 +3,8 @@ import type { IncomingMessage } from "node:http";
 import type { TLSSocket } from "node:tls";
 import { expect, it } from "vitest";
 import { WebSocketServer } from "ws";
-import { apiClient } from "./api-client.ts";
-import { answerJson, loopbackServer, selfSigned } from "./loopback-fixture.ts";
+import { apiClient } from "./client/api-client.ts";
+import { answerJson, loopbackServer, selfSigned } from "./fixtures/loopback-fixture.ts";
 
 it("an API server is called and its streams are opened by a client certificate alone, below the path of its URL", async () => {
   const { key, cert } = selfSigned();

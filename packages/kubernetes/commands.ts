@@ -1,10 +1,10 @@
 import type { Compute } from "#core/ports/compute.ts";
 import type { Exec } from "#core/ports/exec.ts";
 import { RunGone } from "#core/problem.ts";
-import { readExec, startExec } from "./exec.ts";
+import { readExec, startExec } from "./exec/exec.ts";
 import { annotation, type RunId } from "./names.ts";
-import { annotate } from "./patch-job.ts";
-import { findJob, isLiving, type Place } from "./read-run.ts";
+import { annotate } from "./runs/patch-job.ts";
+import { findJob, isLiving, type Place } from "./runs/read-run.ts";
 
 /** The part of the driver that runs commands in what is there: all of it that a request needs. */
 export function kubernetesCommands(place: Place): Pick<Compute, "startExec" | "readExec"> {

@@ -12,7 +12,7 @@ import {
   pod,
   refused,
   uid,
-} from "./answering-cluster-fixture.ts";
+} from "./fixtures/answering-cluster-fixture.ts";
 
 const { opened, asked, requests } = answeringCluster();
 

@@ -11,8 +11,8 @@ import {
   pod,
   refused,
   uid,
-} from "./answering-cluster-fixture.ts";
-import { answerJson } from "./loopback-fixture.ts";
+} from "./fixtures/answering-cluster-fixture.ts";
+import { answerJson } from "./fixtures/loopback-fixture.ts";
 
 const { opened, asked, requests } = answeringCluster();
 

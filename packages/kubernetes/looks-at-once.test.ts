@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import { kubernetesCompute } from "./compute.ts";
-import { type MemoryApi, memoryApi } from "./memory-api-fixture.ts";
+import { type MemoryApi, memoryApi } from "./fixtures/memory-api-fixture.ts";
 
 const namespace = "environments";
 const now = () => Date.parse("2026-01-01T00:00:00Z");

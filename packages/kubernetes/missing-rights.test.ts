@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { describe, expect, it } from "vitest";
-import { type Answer, answeringCluster, object, uid } from "./answering-cluster-fixture.ts";
-import { answerJson, refuse } from "./loopback-fixture.ts";
+import { type Answer, answeringCluster, object, uid } from "./fixtures/answering-cluster-fixture.ts";
+import { answerJson, refuse } from "./fixtures/loopback-fixture.ts";
 
 const { opened, requests, logged } = answeringCluster();
 

@@ -1,17 +1,17 @@
 import { withListings } from "#core/disks/listing.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
 import type { Volume, Volumes } from "#core/ports/volumes.ts";
-import { isForGood } from "./api-error.ts";
-import { type ArchiveOptions, type Archives, kubernetesArchives } from "./archives.ts";
-import { detach } from "./attachments.ts";
-import { type Claim, readClaim, readVolume } from "./claim.ts";
-import { type ClaimOptions, kubernetesClaims, volumeOf } from "./claims.ts";
-import { claimAgain, keepVolume } from "./left-volume.ts";
-import { usuallyGoneMs } from "./look-within.ts";
+import { isForGood } from "./client/api-error.ts";
+import { usuallyGoneMs } from "./client/look-within.ts";
 import { claimOf } from "./names.ts";
-import { listsOf, type Place } from "./read-run.ts";
-import { snapshotClassOf } from "./snapshot-class.ts";
-import { kubernetesSnapshots, type SnapshotOptions } from "./snapshots.ts";
+import { listsOf, type Place } from "./runs/read-run.ts";
+import { type ArchiveOptions, type Archives, kubernetesArchives } from "./volumes/archives.ts";
+import { detach } from "./volumes/attachments.ts";
+import { type Claim, readClaim, readVolume } from "./volumes/claim.ts";
+import { type ClaimOptions, kubernetesClaims, volumeOf } from "./volumes/claims.ts";
+import { claimAgain, keepVolume } from "./volumes/left-volume.ts";
+import { snapshotClassOf } from "./volumes/snapshot-class.ts";
+import { kubernetesSnapshots, type SnapshotOptions } from "./volumes/snapshots.ts";
 
 export interface KubernetesVolumesOptions extends SnapshotOptions, Pick<ClaimOptions, "storageClass"> {
   /** Where runs leave the lists of their disks' files; undefined: nowhere. */

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import * as z from "zod";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import type { Table } from "#core/ports/table.ts";
-import { reconcile } from "#core/reconcile.ts";
+import { reconcile } from "#core/reconciler/reconcile.ts";
 import { cron } from "#http/cron.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { eachLook, work } from "#http/work.ts";

@@ -1,8 +1,8 @@
-import { isTooOld, type ReadAt, readAtNow } from "#core/budget.ts";
-import { durationText } from "#core/duration-text.ts";
 import type { Clock } from "#core/ports/clock.ts";
 import type { Log } from "#core/ports/log.ts";
 import type { Table } from "#core/ports/table.ts";
+import { isTooOld, type ReadAt, readAtNow } from "#core/reconciler/budget.ts";
+import { durationText } from "#core/text/duration-text.ts";
 
 /** Clocks that are synchronized differ by milliseconds. A larger difference is logged for the operator. */
 const TOLD_MS = 3_000;
@@ -16,7 +16,7 @@ const LINE_MS = 60_000;
 
 /** The clock of this process is too far from the store's. The same request may succeed in another process. */
 export class ClockWrong extends Error {
-  /** As the SDK marks errors that are worth a retry (packages/http/outage.ts). */
+  /** As the SDK marks errors that are worth a retry (packages/http/answers/outage.ts). */
   readonly $retryable = { throttling: false };
 
   constructor(aheadMs: number) {

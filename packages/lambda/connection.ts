@@ -1,11 +1,11 @@
 import type { Actor } from "#core/context.ts";
-import { connectionKey, openConnectionsKey } from "#core/keys.ts";
 import type { Item, Stored } from "#core/ports/table.ts";
 import { Problem } from "#core/problem.ts";
-import { type Check, listOf, mapOf, number, orNull, text } from "#core/shape.ts";
-import { parserOf } from "#core/unreadable.ts";
-import { removeRecord, type Writing, writeRecords } from "#core/write-record.ts";
-import { MOST_CONNECTIONS, refuseConnection } from "#http/connection-limit.ts";
+import { connectionKey, openConnectionsKey } from "#core/store/keys.ts";
+import { type Check, listOf, mapOf, number, orNull, text } from "#core/store/shape.ts";
+import { parserOf } from "#core/store/unreadable.ts";
+import { removeRecord, type Writing, writeRecords } from "#core/store/write-record.ts";
+import { MOST_CONNECTIONS, refuseConnection } from "#http/request/connection-limit.ts";
 import type { SocketState, SocketStep } from "#http/socket.ts";
 
 /** One WebSocket that API Gateway keeps. It ends with the connection, or by its `ttl`. */

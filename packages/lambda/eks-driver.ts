@@ -1,6 +1,6 @@
 import { systemClock } from "#aws/clock.ts";
-import { readConfig } from "#aws/config.ts";
 import { jsonLog } from "#aws/log.ts";
+import { readConfig } from "#aws/settings/config.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
 import type { Compute, MachineState, NodeRef } from "#core/ports/compute.ts";
 import { kubernetesCompute } from "#kubernetes/compute.ts";

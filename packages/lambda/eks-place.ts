@@ -1,9 +1,9 @@
 import { systemClock } from "#aws/clock.ts";
-import { readConfig } from "#aws/config.ts";
-import { eksAccess, eksService } from "#aws/eks-access.ts";
-import { apiClient } from "#kubernetes/api-client.ts";
+import { eksAccess, eksService } from "#aws/eks/eks-access.ts";
+import { readConfig } from "#aws/settings/config.ts";
+import { apiClient } from "#kubernetes/client/api-client.ts";
 import { pathsOf } from "#kubernetes/paths.ts";
-import type { Place } from "#kubernetes/read-run.ts";
+import type { Place } from "#kubernetes/runs/read-run.ts";
 import { laterClient } from "./later-client.ts";
 
 /** The namespace that deploy/kubernetes makes. */

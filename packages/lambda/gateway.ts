@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { type PlainHeaders, type PlainRequest, type PlainResponse, textOf } from "#http/plain.ts";
+import { type PlainHeaders, type PlainRequest, type PlainResponse, textOf } from "#http/request/plain.ts";
 import { ORIGIN_HEADER } from "./origin.ts";
 
 /** In it the edge says the path as the client sent it, where something in it is escaped. */

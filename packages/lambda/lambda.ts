@@ -1,7 +1,7 @@
 import { systemClock } from "#aws/clock.ts";
-import { readConfig } from "#aws/config.ts";
 import { systemIds } from "#aws/ids.ts";
-import { readSettings } from "#aws/settings.ts";
+import { readConfig } from "#aws/settings/config.ts";
+import { readSettings } from "#aws/settings/settings.ts";
 import type { Context, PortName, Ports } from "#core/context.ts";
 import type { Clock } from "#core/ports/clock.ts";
 import type { Log } from "#core/ports/log.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { ApiClient } from "#kubernetes/api-client.ts";
+import type { ApiClient } from "#kubernetes/client/api-client.ts";
 import { laterClient } from "./later-client.ts";
 
 const client = { get: async (path: string) => `read ${path}` } as unknown as ApiClient;

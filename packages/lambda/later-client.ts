@@ -1,7 +1,7 @@
-import type { ApiClient } from "#kubernetes/api-client.ts";
-import { inTime } from "#kubernetes/exchange.ts";
+import type { ApiClient } from "#kubernetes/client/api-client.ts";
+import { inTime } from "#kubernetes/client/exchange.ts";
 
-/** As long as a call of the client itself may take (packages/kubernetes/api-client.ts). */
+/** As long as a call of the client itself may take (packages/kubernetes/client/api-client.ts). */
 const deadlineMs = 5_000;
 
 /**

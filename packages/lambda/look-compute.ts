@@ -1,6 +1,6 @@
-import { ec2Clients } from "#aws/ec2-client.ts";
-import { ec2Machines } from "#aws/ec2-machines.ts";
-import { blobs } from "#aws/s3-blobs.ts";
+import { ec2Clients } from "#aws/ec2/ec2-client.ts";
+import { ec2Machines } from "#aws/ec2/ec2-machines.ts";
+import { blobs } from "#aws/s3/s3-blobs.ts";
 import type { Compute } from "#core/ports/compute.ts";
 import { eksCompute } from "./eks-driver.ts";
 

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { startEc2 } from "#aws/test-servers/ec2.ts";
 import { fakeKey } from "#aws/test-servers/fake-service.ts";
 import { startS3 } from "#aws/test-servers/s3.ts";
-import { answerJson, type LoopbackServer, loopbackServer, refuse } from "#kubernetes/loopback-fixture.ts";
+import { answerJson, type LoopbackServer, loopbackServer, refuse } from "#kubernetes/fixtures/loopback-fixture.ts";
 import { compute } from "./look-compute.ts";
 import { volumes } from "./look-volumes.ts";
 

@@ -1,14 +1,14 @@
 import { systemClock } from "#aws/clock.ts";
-import { readConfig } from "#aws/config.ts";
-import { volumes as ebsVolumes } from "#aws/ebs-volumes.ts";
-import { ec2Clients } from "#aws/ec2-client.ts";
-import { ec2Machines } from "#aws/ec2-machines.ts";
-import { blobs } from "#aws/s3-blobs.ts";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { volumes as ebsVolumes } from "#aws/ec2/ebs-volumes.ts";
+import { ec2Clients } from "#aws/ec2/ec2-client.ts";
+import { ec2Machines } from "#aws/ec2/ec2-machines.ts";
+import { blobs } from "#aws/s3/s3-blobs.ts";
+import { readConfig } from "#aws/settings/config.ts";
 import { withListings } from "#core/disks/listing.ts";
-import { heedingWords } from "#core/pools/node-gone.ts";
+import { heedingWords } from "#core/pools/capacity/node-gone.ts";
 import type { Volumes } from "#core/ports/volumes.ts";
-import { ebsArchives } from "#kubernetes/ebs-archives.ts";
+import { ebsArchives } from "#kubernetes/volumes/ebs-archives.ts";
 import { eksPlace } from "./eks-place.ts";
 
 /**

@@ -1,5 +1,5 @@
-import { ec2Clients } from "#aws/ec2-client.ts";
-import { ec2Machines } from "#aws/ec2-machines.ts";
+import { ec2Clients } from "#aws/ec2/ec2-client.ts";
+import { ec2Machines } from "#aws/ec2/ec2-machines.ts";
 import type { Compute } from "#core/ports/compute.ts";
 import { eksCompute } from "./eks-driver.ts";
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { requestCancel } from "#core/environments/verbs/requests.ts";
-import { apiKeyKey, connectionKey } from "#core/keys.ts";
-import { openSocketFixture, type SocketFixture } from "#local/socket-fixture.ts";
+import { apiKeyKey, connectionKey } from "#core/store/keys.ts";
+import { openSocketFixture, type SocketFixture } from "#local/server/socket-fixture.ts";
 import { edgeSecret, type GatewayFixture, openGatewayFixture } from "./socket-fixture.ts";
 
 const ID = "ws-demo-alice-1756062811";

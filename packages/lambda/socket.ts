@@ -1,10 +1,10 @@
-import { readConfig } from "#aws/config.ts";
+import { readConfig } from "#aws/settings/config.ts";
 import type { SocketGateway } from "#aws/socket-gateway.ts";
 import type { PortName } from "#core/context.ts";
-import { writeRecord } from "#core/write-record.ts";
+import { writeRecord } from "#core/store/write-record.ts";
+import { Refusal } from "#http/answers/refusal.ts";
 import { type Admitted, handshakes, socketContext } from "#http/handshake.ts";
-import { hashCheck } from "#http/key-check.ts";
-import { Refusal } from "#http/refusal.ts";
+import { hashCheck } from "#http/keys/key-check.ts";
 import type { Runtime } from "#http/runtime.ts";
 import type { Socket, SocketStep } from "#http/socket.ts";
 import { addConnection, type Connection, dropConnection, findConnection } from "./connection.ts";

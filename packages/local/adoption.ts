@@ -1,8 +1,8 @@
 import type { Context } from "#core/context.ts";
 import { parseEnvironment } from "#core/environments/record/parse.ts";
 import { holdsCapacity } from "#core/environments/record/record.ts";
-import { keyOfText } from "#core/keys.ts";
 import type { RunRef } from "#core/ports/compute.ts";
+import { keyOfText } from "#core/store/keys.ts";
 import type { ProcessCompute } from "#process/compute.ts";
 
 /**

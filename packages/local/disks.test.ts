@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseDisk } from "#core/disks/parse.ts";
 import type { Disk } from "#core/disks/record.ts";
-import { apiKeyKey, disksOf } from "#core/keys.ts";
+import { apiKeyKey, disksOf } from "#core/store/keys.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { silentLog } from "#testing/log.ts";
 import { shellEnvironment } from "./shell-environment.ts";

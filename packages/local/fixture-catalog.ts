@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { keyOfText } from "#core/keys.ts";
+import { keyOfText } from "#core/store/keys.ts";
 import type { Catalog } from "#http/catalog.ts";
 import { cron } from "#http/cron.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";

@@ -7,10 +7,10 @@ import { connectToRun } from "#process/run-port.ts";
 import { openSession } from "#process/sessions.ts";
 import { admits, enterRun, findSshRuns } from "#process/ssh-runs.ts";
 import { sftpWords } from "#process/tools.ts";
-import { startProcess } from "./ssh-process.ts";
-import { clientRelays } from "./ssh-relay.ts";
-import type { SshRuns, WantedSession } from "./ssh-runs.ts";
-import { startTerminal } from "./ssh-terminal.ts";
+import { startProcess } from "./ssh/ssh-process.ts";
+import { clientRelays } from "./ssh/ssh-relay.ts";
+import type { SshRuns, WantedSession } from "./ssh/ssh-runs.ts";
+import { startTerminal } from "./ssh/ssh-terminal.ts";
 
 /** The runs of the process driver in this home. */
 export function machineSshRuns(given: string): SshRuns {

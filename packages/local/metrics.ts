@@ -1,6 +1,6 @@
 import type { Catalog } from "#http/catalog.ts";
 import type { Runtime } from "#http/runtime.ts";
-import { type RunningServer, startServer } from "./server.ts";
+import { type RunningServer, startServer } from "./server/server.ts";
 
 /** Serves the internal endpoints on a port of their own, because they ask for no key; nowhere unless a port is set. */
 export async function startMetrics(

@@ -6,11 +6,11 @@ import { WebSocket } from "ws";
 import { eventually } from "#process/fixture.ts";
 import { writeIdeStub } from "#process/ide-stub.ts";
 import { recordingLog } from "#testing/log.ts";
-import { localIdentities } from "./identities.ts";
-import { ask, basic } from "./ingress-fixture.ts";
+import { localIdentities } from "./identity/identities.ts";
+import { ask, basic } from "./ingress/ingress-fixture.ts";
 import { shellEnvironment } from "./shell-environment.ts";
-import { exec, said } from "./ssh-fixture.ts";
-import { newSshKey } from "./ssh-host-key.ts";
+import { exec, said } from "./ssh/ssh-fixture.ts";
+import { newSshKey } from "./ssh/ssh-host-key.ts";
 import { type Stack, startStack } from "./stack.ts";
 
 const log = recordingLog();

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { findRunningStack, type StackRecord } from "./home.ts";
-import { keptIdentities, type LocalIdentities, type LocalIdentity } from "./identities.ts";
-import { replaceFile } from "./secret-file.ts";
+import { findRunningStack, type StackRecord } from "./home/home.ts";
+import { replaceFile } from "./home/secret-file.ts";
+import { keptIdentities, type LocalIdentities, type LocalIdentity } from "./identity/identities.ts";
 import { exportLines } from "./shell-lines.ts";
-import { userVariables } from "./user-files.ts";
+import { userVariables } from "./ssh/user-files.ts";
 
 export interface ShellOptions {
   readonly home: string;

@@ -1,24 +1,24 @@
-import { directoryBlobs } from "#aws/directory-blobs.ts";
+import { directoryBlobs } from "#aws/s3/directory-blobs.ts";
 import { findControlGroups } from "#process/control-groups.ts";
 import { findIsolation } from "#process/isolation-probe.ts";
 import { findLimits } from "#process/limits.ts";
 import { findLocking } from "#process/lock.ts";
 import { processVolumes } from "#process/volumes.ts";
-import { exposureOf } from "./cluster-exposure.ts";
-import { requireMachine } from "./cluster-home.ts";
+import { exposureOf } from "./cluster/cluster-exposure.ts";
+import { requireMachine } from "./cluster/cluster-home.ts";
 import type { Environments } from "./environments.ts";
 import { machineEnvironments } from "./machine-environments.ts";
 import { machineSshRuns } from "./machine-ssh.ts";
-import { requireMemoryLimit } from "./sharing.ts";
-import { type SshServer, startSsh } from "./ssh.ts";
-import type { SshRuns } from "./ssh-runs.ts";
+import { requireMemoryLimit } from "./ssh/sharing.ts";
+import { type SshServer, startSsh } from "./ssh/ssh.ts";
+import type { SshRuns } from "./ssh/ssh-runs.ts";
 import type { StackStart } from "./stack-start.ts";
 
 /** Opens environments on the cluster of the kubeconfig. Its driver is loaded here, since only such a start needs it. */
 export async function environmentsOnCluster(start: StackStart, blobs: string): Promise<Environments> {
   const { config, environment, home, log, parts, settings, signal } = start;
   const exposure = exposureOf(config, config.hasDomain ? settings.domain : undefined);
-  const { clusterEnvironments } = await import("./cluster-environments.ts");
+  const { clusterEnvironments } = await import("./cluster/cluster-environments.ts");
   const { KUBECONFIG: kubeconfig, KUBE_CONTEXT: context, NODE_TYPES: nodeTypes } = config;
   const cluster = { kubeconfig, context, environment, nodeTypes, log, toolsImage: config.TOOLS_IMAGE };
   const where = { home: home.path, isUsed: home.earlier !== undefined };

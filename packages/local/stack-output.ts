@@ -1,12 +1,12 @@
-import { type Environment, readConfig } from "#aws/config.ts";
 import { jsonLog } from "#aws/log.ts";
+import { type Environment, readConfig } from "#aws/settings/config.ts";
 import type { Log } from "#core/ports/log.ts";
-import { printableText } from "#core/printable-text.ts";
-import { atLevel } from "./log-level.ts";
+import { printableText } from "#core/text/printable-text.ts";
+import { atLevel } from "./activity/log-level.ts";
+import { choiceLine, type Fate, startLines, stopLine } from "./activity/start-lines.ts";
+import { textLog } from "./activity/text-log.ts";
 import type { Stack } from "./stack.ts";
 import type { StackOptions } from "./stack-start.ts";
-import { choiceLine, type Fate, startLines, stopLine } from "./start-lines.ts";
-import { textLog } from "./text-log.ts";
 
 /** What a program that runs the stack writes, from its start to its end. */
 export interface StackOutput extends Required<Pick<StackOptions, "log">>, Pick<StackOptions, "onNews"> {

@@ -1,19 +1,19 @@
-import { directoryBlobs } from "#aws/directory-blobs.ts";
 import { guardedFetch } from "#aws/fetch.ts";
 import { httpGithubKeys } from "#aws/github-keys.ts";
-import { stsIdentity } from "#aws/identity.ts";
 import { systemIds } from "#aws/ids.ts";
-import { keyFileSealer } from "#aws/key-file-sealer.ts";
+import { keyFileSealer } from "#aws/kms/key-file-sealer.ts";
+import { directoryBlobs } from "#aws/s3/directory-blobs.ts";
+import { stsIdentity } from "#aws/sts/identity.ts";
 import type { Clock } from "#core/ports/clock.ts";
 import type { Log } from "#core/ports/log.ts";
 import type { ServedSettings } from "#http/dialects/settings.ts";
-import { keyMemory } from "#http/key-check.ts";
+import { keyMemory } from "#http/keys/key-check.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { version } from "#http/version.ts";
 import type { Environments } from "./environments.ts";
-import { localAccount } from "./identities.ts";
+import type { Stores } from "./home/stores.ts";
+import { localAccount } from "./identity/identities.ts";
 import type { StackStart } from "./stack-start.ts";
-import type { Stores } from "./stores.ts";
 
 interface RuntimeParts {
   readonly clock: Clock;

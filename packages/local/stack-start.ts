@@ -1,12 +1,12 @@
-import type { Config, Environment } from "#aws/config.ts";
+import type { Config, Environment } from "#aws/settings/config.ts";
 import type { Log } from "#core/ports/log.ts";
 import type { Catalog } from "#http/catalog.ts";
 import type { ServedSettings } from "#http/dialects/settings.ts";
 import type { findIsolation } from "#process/isolation-probe.ts";
 import type { Programs } from "#process/local-path.ts";
-import type { News } from "./environment-news.ts";
-import type { Home } from "./home.ts";
-import type { parseNodes } from "./nodes.ts";
+import type { News } from "./activity/environment-news.ts";
+import type { Home } from "./home/home.ts";
+import type { parseNodes } from "./home/nodes.ts";
 import type { Stoppable } from "./stoppable.ts";
 
 export interface StackOptions {

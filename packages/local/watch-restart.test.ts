@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { systemClock } from "#aws/clock.ts";
-import { watchKey } from "#core/keys.ts";
-import type { WatchItem } from "#core/watch-item.ts";
+import type { WatchItem } from "#core/reconciler/watch-item.ts";
+import { watchKey } from "#core/store/keys.ts";
 import { silentLog } from "#testing/log.ts";
 import { fixtureCatalog } from "./fixture-catalog.ts";
+import { openStores } from "./home/stores.ts";
 import { startStack } from "./stack.ts";
-import { openStores } from "./stores.ts";
 
 it("waits for no stack that was killed while it followed the changes, and goes on where that one was", async () => {
   const home = mkdtempSync(join(tmpdir(), "berth-watch-"));

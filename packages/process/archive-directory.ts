@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { isBlobName, requireBlobName } from "#core/blob-name.ts";
 import type { Archive } from "#core/ports/volumes.ts";
+import { isBlobName, requireBlobName } from "#core/store/blob-name.ts";
 import { isAlive, type ProcessIdentity } from "./process-identity.ts";
 import { parseIdentity, readObject } from "./records.ts";
 

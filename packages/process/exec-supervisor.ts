@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { limiter } from "#core/limiter.ts";
 import type { Exec } from "#core/ports/exec.ts";
+import { limiter } from "#core/reconciler/limiter.ts";
 import { type ExecEnd, forgetOldExecs, makeExecDirectory, writeExecEnd } from "./exec-record.ts";
 import { startCommand } from "./exec-start.ts";
 import type { Inside } from "./inside.ts";

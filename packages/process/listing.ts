@@ -1,7 +1,7 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { opendir } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { listingBlob, MOST_LISTING_BYTES } from "#core/disks/content.ts";
+import { listingBlob, MOST_LISTING_BYTES } from "#core/disks/backups/content.ts";
 import { type ArchivePlaces, archiveFile } from "./archive-directory.ts";
 import { printedName } from "./printed-name.ts";
 

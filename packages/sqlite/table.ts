@@ -12,7 +12,7 @@ import {
   type Table,
 } from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
-import { NO_WRITER, newestWriterOf, withNewestWriter } from "#core/writers.ts";
+import { NO_WRITER, newestWriterOf, withNewestWriter } from "#core/store/writers.ts";
 import { checksumOf } from "./damage.ts";
 import type { Database } from "./database.ts";
 

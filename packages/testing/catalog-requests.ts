@@ -1,4 +1,4 @@
-import { disksOf, environmentKey } from "#core/keys.ts";
+import { disksOf, environmentKey } from "#core/store/keys.ts";
 import { findApiKey } from "#core/users/record.ts";
 import type { Endpoint } from "#http/endpoint.ts";
 import {

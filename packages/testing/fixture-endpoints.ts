@@ -1,7 +1,7 @@
 import * as z from "zod";
-import { answer } from "#http/answer.ts";
+import { answer } from "#http/answers/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { wholeNumber } from "#http/query.ts";
+import { wholeNumber } from "#http/request/query.ts";
 import { testCliPackage } from "./cli-package.ts";
 import { manualClock } from "./clock.ts";
 import { seededIds } from "./ids.ts";

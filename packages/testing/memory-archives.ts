@@ -1,8 +1,8 @@
-import { requireBlobName } from "#core/blob-name.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
 import type { Clock } from "#core/ports/clock.ts";
 import type { Archive, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
+import { requireBlobName } from "#core/store/blob-name.ts";
 
 export interface MemoryArchives extends Pick<Volumes, "startArchive" | "findArchive" | "endArchive"> {
   /** The next so many archives that are begun fail. */

@@ -1,5 +1,5 @@
-import { requireBlobName } from "#core/blob-name.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
+import { requireBlobName } from "#core/store/blob-name.ts";
 
 export interface MemoryBlobs extends Blobs {
   /** From now on it has addresses, which begin with this. */

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import type { Sealer } from "#core/ports/sealer.ts";
-import { asSealed, WrongSeal } from "#core/sealed.ts";
+import { asSealed, WrongSeal } from "#core/store/sealed.ts";
 
 /** Seals without secrecy: it hides the text from a glance and notices changes and another context, as the real one does. */
 export function memorySealer(): Sealer {

@@ -11,7 +11,7 @@ import {
   type Table,
 } from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
-import { NO_WRITER, newestWriterOf, withNewestWriter } from "#core/writers.ts";
+import { NO_WRITER, newestWriterOf, withNewestWriter } from "#core/store/writers.ts";
 import { MOST_PAGE_BYTES, memoryIndex } from "./memory-index.ts";
 import { copyOfData, frozenData, mostBytesOf } from "./plain-data.ts";
 

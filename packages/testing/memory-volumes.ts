@@ -1,9 +1,9 @@
-import { LISTED_MS } from "#core/making.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
 import type { Clock } from "#core/ports/clock.ts";
 import type { NodeRef } from "#core/ports/compute.ts";
 import type { SnapshotTags, Volume, VolumeRef, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
+import { LISTED_MS } from "#core/reconciler/making.ts";
 import { type MemoryArchives, memoryArchives } from "./memory-archives.ts";
 
 export interface MemoryVolumes extends Volumes, Pick<MemoryArchives, "failArchives"> {

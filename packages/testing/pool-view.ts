@@ -1,9 +1,9 @@
 import type { Context } from "#core/context.ts";
-import { forecastKey } from "#core/keys.ts";
-import { findLedger } from "#core/pools/ledger.ts";
-import type { Standing } from "#core/pools/one-more.ts";
-import type { Ledger, Pool } from "#core/pools/record.ts";
-import { standingIn } from "#core/pools/stored-forecast.ts";
+import type { Standing } from "#core/pools/forecast/one-more.ts";
+import { standingIn } from "#core/pools/forecast/stored-forecast.ts";
+import { findLedger } from "#core/pools/ledger/ledger.ts";
+import type { Ledger, Pool } from "#core/pools/ledger/record.ts";
+import { forecastKey } from "#core/store/keys.ts";
 
 /** A pool as a person would draw it: its head, and what all its ledger items say together. */
 export interface PoolView extends Pool, Pick<Ledger, "nodes" | "granted" | "held"> {

@@ -1,6 +1,6 @@
 import { createECDH, createPrivateKey, createPublicKey } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { disksOf } from "#core/keys.ts";
+import { disksOf } from "#core/store/keys.ts";
 import { getUserByName } from "#core/users/record.ts";
 import { plainJob } from "./catalog-requests.ts";
 import { type HttpWorld, second } from "./http-world.ts";

@@ -1,4 +1,4 @@
-import { type PlanInput, type PlanNode, plan, type Waiting } from "#core/pools/plan.ts";
+import { type PlanInput, type PlanNode, plan, type Waiting } from "#core/pools/plan/plan.ts";
 import { seededRandom } from "#testing/random.ts";
 import { heldPool } from "./held-pools.ts";
 import { type Measure, median, type Row } from "./measure.ts";

@@ -1,6 +1,6 @@
-import type { Arrival } from "#core/pools/arrivals.ts";
-import { addRun, type Durations, noDurations } from "#core/pools/durations.ts";
-import { type Forecast, forecast } from "#core/pools/forecast.ts";
+import type { Arrival } from "#core/pools/forecast/arrivals.ts";
+import { addRun, type Durations, noDurations } from "#core/pools/forecast/durations.ts";
+import { type Forecast, forecast } from "#core/pools/forecast/forecast.ts";
 import { type Estimated, playWorkload, type Workload } from "./estimates.ts";
 import { heldPool, type PoolSize } from "./held-pools.ts";
 import { type Measure, median, type Row } from "./measure.ts";

@@ -1,4 +1,4 @@
-import { type Arrivals, addArrivals } from "#core/pools/arrivals.ts";
+import { type Arrivals, addArrivals } from "#core/pools/forecast/arrivals.ts";
 import {
   addStart,
   type Calibration,
@@ -6,10 +6,10 @@ import {
   noCalibration,
   type Promised,
   widening,
-} from "#core/pools/calibration.ts";
-import { addRun, type Durations, noDurations } from "#core/pools/durations.ts";
-import { forecast } from "#core/pools/forecast.ts";
-import { type Occupied, type PlanInput, plan, type Waiting } from "#core/pools/plan.ts";
+} from "#core/pools/forecast/calibration.ts";
+import { addRun, type Durations, noDurations } from "#core/pools/forecast/durations.ts";
+import { forecast } from "#core/pools/forecast/forecast.ts";
+import { type Occupied, type PlanInput, plan, type Waiting } from "#core/pools/plan/plan.ts";
 import { seededRandom } from "#testing/random.ts";
 
 const hourMs = 3_600_000;

@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { MOST_CONNECTIONS } from "#http/connection-limit.ts";
+import { MOST_CONNECTIONS } from "#http/request/connection-limit.ts";
 import { openShellStack, type ShellStack } from "#local/e2e/shell-fixture.ts";
-import type { Client } from "#local/socket-fixture.ts";
+import type { Client } from "#local/server/socket-fixture.ts";
 import { eventually, openFixture } from "#process/fixture.ts";
 import { type Measure, median, type Row } from "./measure.ts";
 

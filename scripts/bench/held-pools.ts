@@ -1,4 +1,4 @@
-import type { Occupied, PlanInput, PlanNode, Waiting } from "#core/pools/plan.ts";
+import type { Occupied, PlanInput, PlanNode, Waiting } from "#core/pools/plan/plan.ts";
 import { seededRandom } from "#testing/random.ts";
 
 const hourMs = 3_600_000;

@@ -1,10 +1,10 @@
 import { type Environment, waitingFields } from "#core/environments/record/record.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { requestCancel } from "#core/environments/verbs/requests.ts";
-import { environmentKey, keyText, poolKey } from "#core/keys.ts";
-import { findLedger } from "#core/pools/ledger.ts";
-import { planPools } from "#core/pools/planner.ts";
-import type { NodeLedger } from "#core/pools/record.ts";
+import { findLedger } from "#core/pools/ledger/ledger.ts";
+import type { NodeLedger } from "#core/pools/ledger/record.ts";
+import { planPools } from "#core/pools/plan/planner.ts";
+import { environmentKey, keyText, poolKey } from "#core/store/keys.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { type Measure, percentileRows, type Row } from "./measure.ts";
 

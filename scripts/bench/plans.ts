@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
-import { findPool } from "#core/pools/record.ts";
+import { findPool } from "#core/pools/ledger/record.ts";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { submitJob, wholeNode } from "./jobs.ts";
 import { withStack } from "./local-stack.ts";

@@ -1,6 +1,6 @@
-import { dueShardOf } from "#core/due.ts";
 import type { IndexQuery, PartitionQuery, Table } from "#core/ports/table.ts";
-import { sweep } from "#core/sweep.ts";
+import { sweep } from "#core/reconciler/sweep.ts";
+import { dueShardOf } from "#core/store/due.ts";
 import { manualClock } from "#testing/clock.ts";
 import { seededIds } from "#testing/ids.ts";
 import { silentLog } from "#testing/log.ts";

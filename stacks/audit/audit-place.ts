@@ -1,11 +1,11 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { BatchWriteCommand, DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
-import { kmsOf } from "#aws/kms.ts";
-import { kmsSealer } from "#aws/kms-sealer.ts";
-import { s3Blobs } from "#aws/s3-blobs.ts";
-import { toAttributes } from "#aws/stored-item.ts";
-import { dynamoTable } from "#aws/table.ts";
+import { toAttributes } from "#aws/dynamodb/stored-item.ts";
+import { dynamoTable } from "#aws/dynamodb/table.ts";
+import { kmsOf } from "#aws/kms/kms.ts";
+import { kmsSealer } from "#aws/kms/kms-sealer.ts";
+import { s3Blobs } from "#aws/s3/s3-blobs.ts";
 import { ensureTable } from "#aws/test-servers/dynamodb.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
 import type { Sealer } from "#core/ports/sealer.ts";

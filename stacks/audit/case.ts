@@ -5,8 +5,8 @@ import {
   RunInstancesCommand,
   StopInstancesCommand,
 } from "@aws-sdk/client-ec2";
-import { ebsVolumes } from "#aws/ebs-volumes.ts";
-import { ec2Clients } from "#aws/ec2-client.ts";
+import { ebsVolumes } from "#aws/ec2/ebs-volumes.ts";
+import { ec2Clients } from "#aws/ec2/ec2-client.ts";
 import { patient } from "#aws/test-servers/patient.ts";
 import type { Item, Table } from "#core/ports/table.ts";
 import type { FunctionEntry } from "../functions-file.ts";

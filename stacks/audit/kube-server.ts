@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { WebSocketServer } from "ws";
-import { answerJson, type LoopbackServer, loopbackServer, refuse } from "#kubernetes/loopback-fixture.ts";
+import { answerJson, type LoopbackServer, loopbackServer, refuse } from "#kubernetes/fixtures/loopback-fixture.ts";
 
 interface KubeObject {
   readonly kind?: string;

@@ -1,6 +1,6 @@
-import { listingBlob } from "#core/disks/content.ts";
+import { listingBlob } from "#core/disks/backups/content.ts";
 import { listedOf } from "#core/disks/listing.ts";
-import { planPools } from "#core/pools/planner.ts";
+import { planPools } from "#core/pools/plan/planner.ts";
 import type { Item } from "#core/ports/table.ts";
 import { plainInstance, smallJob, submitJob } from "#testing/catalog-requests.ts";
 import type { FunctionEntry } from "../functions-file.ts";
@@ -116,7 +116,7 @@ async function endedJob(place: AuditPlace): Promise<Scene> {
   return { ...made, volumes: world.volumes.volumeIds() };
 }
 
-/** The list begins with the name of the run that left it (packages/kubernetes/listing.ts). */
+/** The list begins with the name of the run that left it (packages/kubernetes/volumes/listing.ts). */
 async function endedJobWithList(place: AuditPlace): Promise<Scene> {
   const { volumes = [], runs = [], ...made } = await endedJob(place);
   const lists = volumes.map((volume) => [listedOf(volume), `${runs[0]?.name}\n.:\nfile\n`]);
@@ -143,7 +143,7 @@ async function plan({ world }: World): Promise<void> {
 
 /** Until it runs, without a word to its receiver. */
 async function planAndLook({ world }: World): Promise<void> {
-  const { reconcile } = await import("#core/reconcile.ts");
+  const { reconcile } = await import("#core/reconciler/reconcile.ts");
   await plan({ world });
   for (let round = 0; round < 6; round++) {
     for (const { look } of world.queue.receive("work", 10)) await reconcile(world.ctx, look);

@@ -1,8 +1,8 @@
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { CreateQueueCommand, type SQSClient } from "@aws-sdk/client-sqs";
-import { sqsClient } from "#aws/queue.ts";
+import { dynamoClient } from "#aws/dynamodb/table.ts";
 import { type AwsService, callService } from "#aws/service-call.ts";
-import { dynamoClient } from "#aws/table.ts";
+import { sqsClient } from "#aws/sqs/queue.ts";
 import { MOTO_ACCOUNT, startMoto } from "#aws/test-servers/moto.ts";
 import { patient, patientCalls } from "#aws/test-servers/patient.ts";
 import { createQueues } from "#aws/test-servers/sqs.ts";

@@ -1,5 +1,5 @@
 import type { Context } from "#core/context.ts";
-import { readWatch } from "#core/watch-item.ts";
+import { readWatch } from "#core/reconciler/watch-item.ts";
 import { smallJob, submitJob } from "#testing/catalog-requests.ts";
 import type { FunctionEntry } from "../functions-file.ts";
 import type { AuditPlace } from "./audit-place.ts";

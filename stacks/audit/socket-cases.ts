@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { ReceiveMessageCommand, SendMessageCommand } from "@aws-sdk/client-sqs";
-import { connectionKey } from "#core/keys.ts";
+import { connectionKey } from "#core/store/keys.ts";
 import type { SqsResult } from "#lambda/sqs.ts";
 import { plainSession } from "#testing/catalog-requests.ts";
 import type { SocketEntry } from "../functions-file.ts";

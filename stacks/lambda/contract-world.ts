@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { readSettings } from "#aws/settings.ts";
+import { readSettings } from "#aws/settings/settings.ts";
 import type { Look } from "#core/ports/queue.ts";
 import { type Catalog, loadCatalog } from "#http/catalog.ts";
 import { catalogWorld } from "#testing/catalog-requests.ts";

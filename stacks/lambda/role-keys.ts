@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { LocalIdentity } from "#local/identities.ts";
+import type { LocalIdentity } from "#local/identity/identities.ts";
 import { ACCOUNT } from "../synthesis/cloud.ts";
 import type { Resource } from "../synthesis/synthesize.ts";
 

@@ -5,12 +5,12 @@ import {
   SendMessageCommand,
   type SQSClient,
 } from "@aws-sdk/client-sqs";
-import { kmsOf } from "#aws/kms.ts";
-import { kmsSealer } from "#aws/kms-sealer.ts";
-import { sqsClient, sqsQueue } from "#aws/queue.ts";
-import { s3Blobs } from "#aws/s3-blobs.ts";
+import { dynamoClient, dynamoTable } from "#aws/dynamodb/table.ts";
+import { kmsOf } from "#aws/kms/kms.ts";
+import { kmsSealer } from "#aws/kms/kms-sealer.ts";
+import { s3Blobs } from "#aws/s3/s3-blobs.ts";
 import type { AwsService } from "#aws/service-call.ts";
-import { dynamoClient, dynamoTable } from "#aws/table.ts";
+import { sqsClient, sqsQueue } from "#aws/sqs/queue.ts";
 import { ensureTable, startDynamoDb } from "#aws/test-servers/dynamodb.ts";
 import { startEc2 } from "#aws/test-servers/ec2.ts";
 import { fakeKey } from "#aws/test-servers/fake-service.ts";
@@ -22,7 +22,7 @@ import type { Blobs } from "#core/ports/blobs.ts";
 import type { Queue, QueueName } from "#core/ports/queue.ts";
 import type { Sealer } from "#core/ports/sealer.ts";
 import type { Table } from "#core/ports/table.ts";
-import { startSts } from "#local/sts.ts";
+import { startSts } from "#local/identity/sts.ts";
 import { operator } from "#testing/catalog-requests.ts";
 import { developer, second } from "#testing/http-world.ts";
 import { REGION } from "../synthesis/cloud.ts";

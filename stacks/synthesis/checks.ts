@@ -1,4 +1,4 @@
-import { tableDefinition } from "../../packages/aws/table-definition.ts";
+import { tableDefinition } from "../../packages/aws/dynamodb/table-definition.ts";
 import { logicalName } from "../functions.ts";
 import type { FunctionEntry, FunctionsFile } from "../functions-file.ts";
 import type { Resource } from "./synthesize.ts";

@@ -1,5 +1,5 @@
-import { type ConfigName, readConfig } from "../../packages/aws/config.ts";
-import { readSettings } from "../../packages/aws/settings.ts";
+import { type ConfigName, readConfig } from "../../packages/aws/settings/config.ts";
+import { readSettings } from "../../packages/aws/settings/settings.ts";
 import type { FunctionEntry, PortName } from "../functions-file.ts";
 import { roleOf } from "../roles.ts";
 import { type Check, different, entryOf, ofType } from "./checks.ts";

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { tableDefinition } from "../../packages/aws/table-definition.ts";
+import { tableDefinition } from "../../packages/aws/dynamodb/table-definition.ts";
 import type { FunctionEntry, PortName } from "../functions-file.ts";
 import { capitalize } from "../names.ts";
 import { onlyRunsCommands } from "../roles.ts";
@@ -213,7 +213,7 @@ function queuesSentTo(entry: FunctionEntry): readonly string[] {
   return fewerQueues[name] ?? ["work", "pools", "webhooks"];
 }
 
-/** These functions send looks at records of one kind alone, whose queue packages/core/look.ts chooses. */
+/** These functions send looks at records of one kind alone, whose queue packages/core/reconciler/look.ts chooses. */
 const fewerQueues: Readonly<Record<string, readonly string[]>> = {
   "gpu-dev/auth/aws-login": ["work"],
   "gpu-dev/disks/rename": ["work"],

@@ -1,11 +1,11 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
 import { touchEnvironment } from "#core/environments/verbs/touch.ts";
 import { Problem } from "#core/problem.ts";
+import { Timestamp } from "#http/answers/timestamp.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
-import { Timestamp } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { ActivityReport, Snapshot, toReport } from "./parts/activity-report.ts";
 import { activityExamples } from "./parts/examples.ts";

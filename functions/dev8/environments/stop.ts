@@ -1,8 +1,8 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { sealer } from "#aws/kms-sealer.ts";
-import { queue } from "#aws/queue.ts";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { sealer } from "#aws/kms/kms-sealer.ts";
+import { queue } from "#aws/sqs/queue.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { waitForEnvironment } from "#core/environments/record/wait.ts";
 import { isStoppedBy, requestStop } from "#core/environments/verbs/stop.ts";

@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { Phase } from "#core/environments/record/phases.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import type { Settings } from "#core/settings.ts";
-import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 
 /** The words of docs/apis/dev8.md#statuses. */
 const WorkspaceStatus = z.enum([

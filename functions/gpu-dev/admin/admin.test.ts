@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { compareOrphans } from "#core/admin/orphans.ts";
-import { diskKey, environmentKey, keyText } from "#core/keys.ts";
-import { refreshCapacity } from "#core/pools/capacity.ts";
+import { refreshCapacity } from "#core/pools/capacity/capacity.ts";
+import { diskKey, environmentKey, keyText } from "#core/store/keys.ts";
 import { submitJob } from "#testing/catalog-requests.ts";
 import { callerNamed, developer, type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
 import { leftoverRun } from "#testing/leftover-run.ts";

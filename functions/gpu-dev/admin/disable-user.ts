@@ -1,6 +1,6 @@
 import { createRoute } from "@hono/zod-openapi";
-import { queue } from "#aws/queue.ts";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { queue } from "#aws/sqs/queue.ts";
 import { audited } from "#core/admin/audit.ts";
 import { Problem } from "#core/problem.ts";
 import { disableUser } from "#core/users/disable.ts";

@@ -1,7 +1,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { queue } from "#aws/queue.ts";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { queue } from "#aws/sqs/queue.ts";
 import { audited } from "#core/admin/audit.ts";
 import { endRecord } from "#core/admin/end-record.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";

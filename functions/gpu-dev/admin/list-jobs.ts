@@ -1,12 +1,12 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
 import { audited } from "#core/admin/audit.ts";
 import { listAnybodys, readUsernames } from "#core/admin/jobs.ts";
 import type { Brief } from "#core/environments/record/read.ts";
-import { readAdvice } from "#core/pools/advice.ts";
+import { readAdvice } from "#core/pools/forecast/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { wholeNumber } from "#http/query.ts";
+import { wholeNumber } from "#http/request/query.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { jobStatuses, statusOf } from "../jobs/parts/status.ts";

@@ -1,10 +1,10 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
 import { audited } from "#core/admin/audit.ts";
-import { listNodes } from "#core/pools/list-nodes.ts";
+import { listNodes } from "#core/pools/capacity/list-nodes.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { wholeNumber } from "#http/query.ts";
+import { wholeNumber } from "#http/request/query.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { listNodesExamples } from "./parts/examples.ts";

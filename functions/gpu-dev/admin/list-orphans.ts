@@ -1,5 +1,5 @@
 import { createRoute } from "@hono/zod-openapi";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
 import { audited } from "#core/admin/audit.ts";
 import { readOrphans } from "#core/admin/orphans.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";

@@ -1,8 +1,8 @@
 import { createRoute } from "@hono/zod-openapi";
-import { queue } from "#aws/queue.ts";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { queue } from "#aws/sqs/queue.ts";
 import { audited } from "#core/admin/audit.ts";
-import { returnNode } from "#core/pools/node-back.ts";
+import { returnNode } from "#core/pools/capacity/node-back.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";

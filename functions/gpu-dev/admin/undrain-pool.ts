@@ -1,8 +1,8 @@
 import { createRoute } from "@hono/zod-openapi";
-import { queue } from "#aws/queue.ts";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { queue } from "#aws/sqs/queue.ts";
 import { audited } from "#core/admin/audit.ts";
-import { drainPool } from "#core/pools/admission.ts";
+import { drainPool } from "#core/pools/admission/admission.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";

@@ -3,10 +3,10 @@ import { type AuditRecord, operatorActions } from "#core/admin/audit.ts";
 import type { OrphanReport } from "#core/admin/orphans.ts";
 import type { OperatorState } from "#core/admin/state.ts";
 import { instanceTypes } from "#core/fleet.ts";
-import type { Admission, OperatorNote } from "#core/pools/admission.ts";
-import type { ListedNode } from "#core/pools/list-nodes.ts";
+import type { Admission, OperatorNote } from "#core/pools/admission/admission.ts";
+import type { ListedNode } from "#core/pools/capacity/list-nodes.ts";
 import { Problem } from "#core/problem.ts";
-import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { JobSummary } from "../jobs/wire.ts";
 
 /** A job as its operator sees it: nothing that would let him in. */

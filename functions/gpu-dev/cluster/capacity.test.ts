@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { forecastStartsKey } from "#core/keys.ts";
+import { forecastStartsKey } from "#core/store/keys.ts";
 import { submitJob } from "#testing/catalog-requests.ts";
 import { type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
 import { nodesOf } from "#testing/memory-world.ts";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { EstimateErrors } from "#core/pools/estimate-errors.ts";
+import type { EstimateErrors } from "#core/pools/forecast/estimate-errors.ts";
 
 /** How wrong the estimates of a type's last starts were (docs/apis/gpu-dev.md#capacity). */
 const EstimateError = z

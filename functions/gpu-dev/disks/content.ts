@@ -1,11 +1,11 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { blobs } from "#aws/s3-blobs.ts";
-import { table } from "#aws/table.ts";
-import { readContent } from "#core/disks/content.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { blobs } from "#aws/s3/s3-blobs.ts";
+import { readContent } from "#core/disks/backups/content.ts";
+import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
-import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { contentExamples } from "./parts/examples.ts";
 import { DiskRef, diskNameOf } from "./wire.ts";

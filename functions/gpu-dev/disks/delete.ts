@@ -1,6 +1,6 @@
 import { createRoute } from "@hono/zod-openapi";
-import { queue } from "#aws/queue.ts";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { queue } from "#aws/sqs/queue.ts";
 import { deleteDisk } from "#core/disks/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply, problemReply } from "#http/route.ts";

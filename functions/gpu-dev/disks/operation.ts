@@ -1,5 +1,5 @@
 import { createRoute } from "@hono/zod-openapi";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
 import { getOperation } from "#core/disks/operations.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";

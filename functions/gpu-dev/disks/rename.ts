@@ -1,9 +1,9 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { volumes } from "#aws/ebs-volumes.ts";
-import { queue } from "#aws/queue.ts";
-import { table } from "#aws/table.ts";
-import { renameDisk } from "#core/disks/rename.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { volumes } from "#aws/ec2/ebs-volumes.ts";
+import { queue } from "#aws/sqs/queue.ts";
+import { renameDisk } from "#core/disks/names/rename.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";

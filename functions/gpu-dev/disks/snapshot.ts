@@ -1,7 +1,7 @@
 import { createRoute } from "@hono/zod-openapi";
-import { queue } from "#aws/queue.ts";
-import { table } from "#aws/table.ts";
-import { requestSnapshot } from "#core/disks/on-demand.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { queue } from "#aws/sqs/queue.ts";
+import { requestSnapshot } from "#core/disks/backups/on-demand.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";

@@ -1,12 +1,12 @@
 import * as z from "zod";
-import type { Restoring } from "#core/disks/from-snapshot.ts";
-import type { SnapshotRequested } from "#core/disks/on-demand.ts";
+import type { Restoring } from "#core/disks/backups/from-snapshot.ts";
+import type { SnapshotRequested } from "#core/disks/backups/on-demand.ts";
+import type { Renamed } from "#core/disks/names/rename.ts";
 import type { Operation } from "#core/disks/operations.ts";
 import { type DiskSnapshot, type OperationKind, seenBackups } from "#core/disks/record.ts";
-import type { Renamed } from "#core/disks/rename.ts";
 import type { DiskView } from "#core/disks/view.ts";
 import { Problem } from "#core/problem.ts";
-import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 
 const diskName = /^[a-zA-Z0-9_-]{1,64}$/;
 const nameRule = "Disk name must contain only letters, numbers, hyphens, and underscores";

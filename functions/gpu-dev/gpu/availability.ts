@@ -1,10 +1,10 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { table } from "#aws/table.ts";
-import { readCapacity } from "#core/pools/availability.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { readCapacity } from "#core/pools/admission/availability.ts";
+import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
-import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { availabilityExamples } from "./parts/examples.ts";
 import { GpuAvailability, toGpuAvailability } from "./wire.ts";

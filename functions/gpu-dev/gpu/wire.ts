@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { countOptions, instanceTypes } from "#core/fleet.ts";
-import type { Capacity } from "#core/pools/availability.ts";
-import { closedText } from "#core/pools/reasons.ts";
+import type { Capacity } from "#core/pools/admission/availability.ts";
+import { closedText } from "#core/pools/plan/reasons.ts";
 
 export const GpuCapacity = z
   .object({

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
-import { forecastKey } from "#core/keys.ts";
-import { noDurations } from "#core/pools/durations.ts";
-import { refreshForecast } from "#core/pools/forecast-items.ts";
-import { type Occupied, type PlanInput, plan } from "#core/pools/plan.ts";
+import { noDurations } from "#core/pools/forecast/durations.ts";
+import { refreshForecast } from "#core/pools/forecast/forecast-items.ts";
+import { type Occupied, type PlanInput, plan } from "#core/pools/plan/plan.ts";
 import type { Item } from "#core/ports/table.ts";
+import { forecastKey } from "#core/store/keys.ts";
 import { plainJob, submitJob } from "#testing/catalog-requests.ts";
 import { type HttpWorld, httpWorld } from "#testing/http-world.ts";
 import { nodesOf } from "#testing/memory-world.ts";

@@ -1,11 +1,11 @@
 import { createRoute } from "@hono/zod-openapi";
-import { sealer } from "#aws/kms-sealer.ts";
-import { table } from "#aws/table.ts";
-import { openJupyter } from "#core/environments/record/access.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { sealer } from "#aws/kms/kms-sealer.ts";
+import { openJupyter } from "#core/environments/record/changes/access.ts";
 import { getEnvironment } from "#core/environments/record/read.ts";
 import { findCommand } from "#core/environments/record/spec.ts";
 import { readOutage } from "#core/environments/verbs/read-outage.ts";
-import { readAdvice } from "#core/pools/advice.ts";
+import { readAdvice } from "#core/pools/forecast/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";

@@ -1,7 +1,7 @@
 import { createRoute } from "@hono/zod-openapi";
-import { sealer } from "#aws/kms-sealer.ts";
-import { queue } from "#aws/queue.ts";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { sealer } from "#aws/kms/kms-sealer.ts";
+import { queue } from "#aws/sqs/queue.ts";
 import { requestJupyter } from "#core/environments/verbs/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply, problemReply } from "#http/route.ts";

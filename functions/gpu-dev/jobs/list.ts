@@ -1,13 +1,13 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { sealer } from "#aws/kms-sealer.ts";
-import { table } from "#aws/table.ts";
-import { openJupyter } from "#core/environments/record/access.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { sealer } from "#aws/kms/kms-sealer.ts";
+import { openJupyter } from "#core/environments/record/changes/access.ts";
 import { type Brief, listEnvironments } from "#core/environments/record/read.ts";
 import { readOutage } from "#core/environments/verbs/read-outage.ts";
-import { readAdvice } from "#core/pools/advice.ts";
+import { readAdvice } from "#core/pools/forecast/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { wholeNumber } from "#http/query.ts";
+import { wholeNumber } from "#http/request/query.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { listExamples } from "./parts/examples.ts";

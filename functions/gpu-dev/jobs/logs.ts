@@ -1,13 +1,13 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { queue } from "#aws/queue.ts";
-import { blobs } from "#aws/s3-blobs.ts";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { blobs } from "#aws/s3/s3-blobs.ts";
+import { queue } from "#aws/sqs/queue.ts";
 import { followLog, type LogText, readLog } from "#core/environments/verbs/read-log.ts";
 import { Problem } from "#core/problem.ts";
-import { type Answer, answer, streamed } from "#http/answer.ts";
+import { type Answer, answer, streamed } from "#http/answers/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { wholeNumber } from "#http/query.ts";
+import { wholeNumber } from "#http/request/query.ts";
 import { jsonBody, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { logsExamples } from "./parts/examples.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { refreshCapacity } from "#core/pools/capacity.ts";
+import { refreshCapacity } from "#core/pools/capacity/capacity.ts";
 import { submitJob } from "#testing/catalog-requests.ts";
 import { httpWorld, second } from "#testing/http-world.ts";
 import { nodesOf } from "#testing/memory-world.ts";

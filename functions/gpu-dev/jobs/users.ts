@@ -1,8 +1,8 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { table } from "#aws/dynamodb/table.ts";
 import { githubKeys } from "#aws/github-keys.ts";
-import { queue } from "#aws/queue.ts";
-import { table } from "#aws/table.ts";
+import { queue } from "#aws/sqs/queue.ts";
 import { requestGuest, requestKey } from "#core/environments/verbs/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";

@@ -5,15 +5,15 @@ import {
   letsSomebodyIn,
   type OpenJupyter,
   secondaryGuests,
-} from "#core/environments/record/access.ts";
-import type { Action } from "#core/environments/record/actions.ts";
-import { hiddenMs } from "#core/environments/record/extensions.ts";
+} from "#core/environments/record/changes/access.ts";
+import type { Action } from "#core/environments/record/changes/actions.ts";
+import { hiddenMs } from "#core/environments/record/changes/extensions.ts";
 import type { Environment, Size } from "#core/environments/record/record.ts";
 import type { TimelineEntry } from "#core/environments/record/timeline.ts";
-import type { ChosenIds } from "#core/idempotency.ts";
-import type { WaitAdvice } from "#core/pools/advice.ts";
+import type { WaitAdvice } from "#core/pools/forecast/advice.ts";
 import type { Settings } from "#core/settings.ts";
-import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
+import type { ChosenIds } from "#core/store/idempotency.ts";
+import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { actionWords, JobAction, type JobActionKind, toJobAction } from "./parts/action.ts";
 import { jobStatuses, statusOf, statusReason } from "./parts/status.ts";
 import { joinWarnings } from "./parts/warning.ts";

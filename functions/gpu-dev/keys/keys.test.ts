@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { disableUser, enableUser } from "#core/users/disable.ts";
-import { type KeyCheck, keyCheck } from "#http/key-check.ts";
+import { type KeyCheck, keyCheck } from "#http/keys/key-check.ts";
 import { type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
 
 const SECOND = 1000;

@@ -1,11 +1,11 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { queue } from "#aws/queue.ts";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { queue } from "#aws/sqs/queue.ts";
 import { rotateKey } from "#core/users/rotate.ts";
+import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
-import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { rotateExamples } from "./parts/examples.ts";
 

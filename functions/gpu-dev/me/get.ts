@@ -1,10 +1,10 @@
 import { createRoute } from "@hono/zod-openapi";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
 import { MOST_LIVE_KEYS } from "#core/users/issue.ts";
 import { getOwnKey } from "#core/users/keys.ts";
+import { wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
-import { wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { getExamples } from "./parts/examples.ts";
 import { Me } from "./wire.ts";

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { answer } from "#http/answer.ts";
+import { answer } from "#http/answers/answer.ts";
 
 const style = `
 :root { color-scheme: light dark; font: 1rem/1.6 system-ui, sans-serif; }

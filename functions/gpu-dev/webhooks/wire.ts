@@ -2,7 +2,7 @@ import * as z from "zod";
 import { isEnded } from "#core/environments/record/record.ts";
 import type { Delivery } from "#core/webhooks/delivery.ts";
 import { type DeliveryEvent, eventIdOf } from "#core/webhooks/event.ts";
-import { milliseconds, Timestamp, wholeSeconds } from "#http/timestamp.ts";
+import { milliseconds, Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { statusOf } from "../jobs/parts/status.ts";
 
 export const DeliveryRef = z.object({

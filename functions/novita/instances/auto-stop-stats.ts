@@ -1,12 +1,12 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
 import { listEnvironments } from "#core/environments/record/read.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { nextUseLookAt } from "#core/environments/steps/auto-stop.ts";
+import { milliseconds } from "#http/answers/timestamp.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonReply } from "#http/route.ts";
-import { milliseconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { autoStopStatsExamples } from "./parts/examples.ts";
 import { idlePolicy } from "./parts/new-instance.ts";

@@ -1,10 +1,10 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { table } from "#aws/dynamodb/table.ts";
 import { fetch } from "#aws/fetch.ts";
 import { githubKeys } from "#aws/github-keys.ts";
-import { sealer } from "#aws/kms-sealer.ts";
-import { queue } from "#aws/queue.ts";
-import { table } from "#aws/table.ts";
+import { sealer } from "#aws/kms/kms-sealer.ts";
+import { queue } from "#aws/sqs/queue.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonBody, jsonReply, perDeployment } from "#http/route.ts";

@@ -1,7 +1,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { queue } from "#aws/queue.ts";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { queue } from "#aws/sqs/queue.ts";
 import { waitForEnvironment } from "#core/environments/record/wait.ts";
 import { requestDelete } from "#core/environments/verbs/delete.ts";
 import { novita } from "#http/dialects/novita.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Item } from "#core/ports/table.ts";
-import { asSealed } from "#core/sealed.ts";
+import { asSealed } from "#core/store/sealed.ts";
 import { plainInstance } from "#testing/catalog-requests.ts";
 import { instanceWorld } from "#testing/instance-world.ts";
 import { nodesOf } from "#testing/memory-world.ts";

@@ -1,8 +1,8 @@
 import { createRoute } from "@hono/zod-openapi";
+import { table } from "#aws/dynamodb/table.ts";
 import { fetch } from "#aws/fetch.ts";
-import { sealer } from "#aws/kms-sealer.ts";
-import { queue } from "#aws/queue.ts";
-import { table } from "#aws/table.ts";
+import { sealer } from "#aws/kms/kms-sealer.ts";
+import { queue } from "#aws/sqs/queue.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";

@@ -1,13 +1,13 @@
 import * as z from "zod";
-import { jupyterUrl, LOST_TOKEN, type OpenJupyter } from "#core/environments/record/access.ts";
+import { jupyterUrl, LOST_TOKEN, type OpenJupyter } from "#core/environments/record/changes/access.ts";
 import type { End } from "#core/environments/record/end.ts";
 import type { Phase, PreparingStep } from "#core/environments/record/phases.ts";
 import type { Environment, Goal } from "#core/environments/record/record.ts";
-import type { RunState } from "#core/environments/record/run-state.ts";
-import type { WaitAdvice } from "#core/pools/advice.ts";
-import { reasonText } from "#core/pools/reasons.ts";
+import type { RunState } from "#core/environments/record/run/run-state.ts";
+import type { WaitAdvice } from "#core/pools/forecast/advice.ts";
+import { reasonText } from "#core/pools/plan/reasons.ts";
 import type { PortStatus, RunPort } from "#core/ports/compute.ts";
-import { milliseconds } from "#http/timestamp.ts";
+import { milliseconds } from "#http/answers/timestamp.ts";
 
 /** The words of docs/apis/novita.md#statuses. */
 export const instanceStatuses = [

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import * as z from "zod";
 import { findInstanceType } from "#core/fleet.ts";
-import { imageFault, LONGEST_IMAGE } from "#core/image-reference.ts";
+import { imageFault, LONGEST_IMAGE } from "#core/text/image-reference.ts";
 import type { ServedSettings } from "#http/dialects/settings.ts";
 import bundled from "../catalogue.json" with { type: "json" };
 import { type LookupCache, lookupCache } from "./lookup-cache.ts";

@@ -1,4 +1,4 @@
-import type { OpenJupyter } from "#core/environments/record/access.ts";
+import type { OpenJupyter } from "#core/environments/record/changes/access.ts";
 import type { Settings } from "#core/settings.ts";
 import { type KeptValues, keptValues } from "./lookup-cache.ts";
 

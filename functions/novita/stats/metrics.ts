@@ -1,10 +1,10 @@
 import { loadavg } from "node:os";
 import { createRoute } from "@hono/zod-openapi";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { milliseconds } from "#http/answers/timestamp.ts";
 import { novita } from "#http/dialects/novita.ts";
-import { requestTally } from "#http/request-tally.ts";
+import { requestTally } from "#http/request/request-tally.ts";
 import { jsonReply } from "#http/route.ts";
-import { milliseconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { readCaches, totalOf } from "../parts/cache-numbers.ts";
 import { metricsExamples } from "./parts/examples.ts";

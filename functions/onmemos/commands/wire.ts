@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { ExecResult } from "#core/environments/verbs/exec.ts";
-import { wholeNumber } from "#http/query.ts";
+import { wholeNumber } from "#http/request/query.ts";
 
 const LONGEST_BYTES = 64 * 1024;
 const isShort = (text: string) => new TextEncoder().encode(text).length <= LONGEST_BYTES;

@@ -5,7 +5,7 @@ import { type Brief, findEnvironment } from "#core/environments/record/read.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { Problem } from "#core/problem.ts";
 import type { Settings } from "#core/settings.ts";
-import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 
 /** Counted from the create and never extended. */
 export const MOST_TTL_MINUTES = 1_440;

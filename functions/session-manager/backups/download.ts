@@ -1,9 +1,9 @@
 import { createRoute } from "@hono/zod-openapi";
-import { blobs } from "#aws/s3-blobs.ts";
-import { table } from "#aws/table.ts";
-import { readArchive } from "#core/environments/record/archives.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { blobs } from "#aws/s3/s3-blobs.ts";
+import { readArchive } from "#core/environments/record/disk/archives.ts";
 import { Problem } from "#core/problem.ts";
-import { answer } from "#http/answer.ts";
+import { answer } from "#http/answers/answer.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { BackupRef, isBackupName, Zip } from "./wire.ts";

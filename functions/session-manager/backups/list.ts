@@ -1,7 +1,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { table } from "#aws/table.ts";
-import { listArchives } from "#core/environments/record/archives.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { listArchives } from "#core/environments/record/disk/archives.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";

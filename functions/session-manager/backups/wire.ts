@@ -1,6 +1,6 @@
 import * as z from "zod";
-import type { StoredArchive } from "#core/environments/record/archives.ts";
-import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
+import type { StoredArchive } from "#core/environments/record/disk/archives.ts";
+import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 
 export const BackupRef = z.object({
   name: z

@@ -1,13 +1,13 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { sealer } from "#aws/kms-sealer.ts";
-import { queue } from "#aws/queue.ts";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { sealer } from "#aws/kms/kms-sealer.ts";
+import { queue } from "#aws/sqs/queue.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
+import { shownText } from "#http/answers/shown-text.ts";
+import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
-import { shownText } from "#http/shown-text.ts";
-import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { createExamples } from "./parts/examples.ts";
 import { withFreeId } from "./parts/free-id.ts";

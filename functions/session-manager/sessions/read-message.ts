@@ -1,7 +1,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import type * as z from "zod";
-import { sealer } from "#aws/kms-sealer.ts";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { sealer } from "#aws/kms/kms-sealer.ts";
 import { type MessageStatus, readMessage, wasPosted } from "#core/chat/read.ts";
 import { Problem } from "#core/problem.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";

@@ -1,8 +1,8 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { sealer } from "#aws/kms-sealer.ts";
-import { queue } from "#aws/queue.ts";
-import { table } from "#aws/table.ts";
+import { table } from "#aws/dynamodb/table.ts";
+import { sealer } from "#aws/kms/kms-sealer.ts";
+import { queue } from "#aws/sqs/queue.ts";
 import { callInbox } from "#core/chat/drop.ts";
 import { requestStart } from "#core/environments/verbs/start.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";

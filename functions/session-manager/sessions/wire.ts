@@ -6,7 +6,7 @@ import type { Environment } from "#core/environments/record/record.ts";
 import type { Resources } from "#core/ports/compute.ts";
 import { Problem } from "#core/problem.ts";
 import type { Settings } from "#core/settings.ts";
-import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 
 /** The words of docs/apis/session-manager.md#statuses. */
 const SessionStatus = z.enum(["created", "waking", "running", "sleeping", "failed"]);

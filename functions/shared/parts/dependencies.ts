@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { clusterStateOf } from "#core/cluster-state.ts";
 import type { Context } from "#core/context.ts";
-import { clusterKey } from "#core/keys.ts";
-import { unlessUnreadable } from "#core/readable.ts";
+import { clusterStateOf } from "#core/reconciler/cluster-state.ts";
+import { clusterKey } from "#core/store/keys.ts";
+import { unlessUnreadable } from "#core/store/readable.ts";
 import type { Deployment } from "#http/runtime.ts";
 
 export interface Dependencies {

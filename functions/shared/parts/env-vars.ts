@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { fewEntries } from "#http/few-entries.ts";
+import { fewEntries } from "#http/request/few-entries.ts";
 
 const MOST_ENTRIES = 100;
 const MOST_BYTES = 32 * 1024;

@@ -1,6 +1,6 @@
 import type { Context } from "#core/context.ts";
 import { usableKeys } from "#core/environments/access/ssh-keys.ts";
-import { Refusal } from "#http/refusal.ts";
+import { Refusal } from "#http/answers/refusal.ts";
 
 /** The longest that a request waits for GitHub. */
 const PATIENCE_MS = 1_500;

@@ -1,8 +1,8 @@
 import type { Operation } from "#core/admin/operation.ts";
-import type { EstimateErrors } from "#core/pools/estimate-errors.ts";
-import type { Pool } from "#core/pools/record.ts";
-import { emptyTally, waitBounds } from "#core/pools/tally.ts";
-import { type Family, histogramSamples, type Sample } from "#http/prometheus.ts";
+import type { EstimateErrors } from "#core/pools/forecast/estimate-errors.ts";
+import type { Pool } from "#core/pools/ledger/record.ts";
+import { emptyTally, waitBounds } from "#core/pools/ledger/tally.ts";
+import { type Family, histogramSamples, type Sample } from "#http/answers/prometheus.ts";
 
 /** Returns the operator's numbers as metrics by GPU type, over all users and without names. */
 export function metricFamilies(operation: Operation, now: number): Family[] {

@@ -5,7 +5,7 @@ import { shellWords } from "#core/environments/record/shell-words.ts";
 import { endWords, findNewestNotice } from "#core/environments/steps/notices.ts";
 import { type ExecRequest, type ExecResult, executeIn } from "#core/environments/verbs/exec.ts";
 import { Problem } from "#core/problem.ts";
-import { withoutKeys } from "#http/redaction.ts";
+import { withoutKeys } from "#http/request/redaction.ts";
 import type { LookResult } from "#http/socket.ts";
 import {
   gone,

@@ -1,8 +1,8 @@
 import type { Environment } from "#core/environments/record/record.ts";
 import { endWarning } from "#core/environments/steps/warnings.ts";
 import type { ExecResult } from "#core/environments/verbs/exec.ts";
-import { keyText } from "#core/keys.ts";
 import { Problem } from "#core/problem.ts";
+import { keyText } from "#core/store/keys.ts";
 import type { Closing, LookResult } from "#http/socket.ts";
 import { type ClientFrame, fromFrame, goodbye, HOME, pong, toError, toNotice, toResult, toWelcome } from "../wire.ts";
 

@@ -1,5 +1,5 @@
 import type { DeliveryEvent } from "#core/webhooks/event.ts";
-import { milliseconds } from "#http/timestamp.ts";
+import { milliseconds } from "#http/answers/timestamp.ts";
 
 /** An event in the core's own words, for dialects whose contract says nothing of webhooks. */
 export function toEnvironmentEvent({ id, entry, environment, username }: DeliveryEvent): object {

@@ -8,7 +8,7 @@ import {
   ResourceInUseException,
 } from "@aws-sdk/client-dynamodb";
 import dynalite from "dynalite";
-import { tableDefinition } from "../table-definition.ts";
+import { tableDefinition } from "../dynamodb/table-definition.ts";
 import type { TestServer } from "./test-server.ts";
 import { addTransactions } from "./transactions.ts";
 

@@ -1,12 +1,11 @@
 import { Berth } from "../../sdk/berth.ts";
-import { readAddress, readKey, readTypedAddress } from "../addresses.ts";
-import { connect, learnRole } from "../connect.ts";
-import { lookAtDeployment, refuseOldVersion } from "../deployment-version.ts";
 import { CliError, exitCodes } from "../failure.ts";
-import { table } from "../layout.ts";
-import { findLocalStack } from "../local-stack.ts";
-import { withLock } from "../lock.ts";
-import { logIn, sourceFor } from "../log-in.ts";
+import { readAddress, readKey, readTypedAddress } from "../login/addresses.ts";
+import { connect, learnRole } from "../login/connect.ts";
+import { logIn, sourceFor } from "../login/log-in.ts";
+import { findLocalStack } from "../stack/local-stack.ts";
+import { lookAtDeployment, refuseOldVersion } from "../state/deployment-version.ts";
+import { withLock } from "../state/lock.ts";
 import {
   type KeySource,
   type Profile,
@@ -14,10 +13,11 @@ import {
   rememberOperator,
   removeProfile,
   saveProfile,
-} from "../profiles.ts";
-import { trustedServerId } from "../server-id.ts";
-import { out, outJson, readInput, say } from "../terminal.ts";
-import { printable, shellWord, timeSpan, told } from "../text.ts";
+} from "../state/profiles.ts";
+import { trustedServerId } from "../state/server-id.ts";
+import { table } from "../terminal/layout.ts";
+import { out, outJson, readInput, say } from "../terminal/terminal.ts";
+import { printable, shellWord, timeSpan, told } from "../terminal/text.ts";
 
 interface LoginFlags {
   readonly keyStdin: boolean;

@@ -1,12 +1,12 @@
 import type { Admin } from "../../sdk/admin.ts";
-import { collect } from "../collect.ts";
-import { connect } from "../connect.ts";
 import { CliError, exitCodes } from "../failure.ts";
-import { shortId } from "../find-job.ts";
-import { machineOf, timeLeft } from "../job-words.ts";
-import { table } from "../layout.ts";
-import { confirm, isInteractive, out, outJson, outputColumns, say } from "../terminal.ts";
-import { printable, told } from "../text.ts";
+import { shortId } from "../jobs/find-job.ts";
+import { machineOf, timeLeft } from "../jobs/job-words.ts";
+import { connect } from "../login/connect.ts";
+import { collect } from "../terminal/collect.ts";
+import { table } from "../terminal/layout.ts";
+import { confirm, isInteractive, out, outJson, outputColumns, say } from "../terminal/terminal.ts";
+import { printable, told } from "../terminal/text.ts";
 import { statusesIn } from "./list.ts";
 
 interface JsonFlags {

@@ -1,7 +1,7 @@
-import { connect } from "../connect.ts";
 import { CliError, exitCodes } from "../failure.ts";
-import { out, readInput } from "../terminal.ts";
-import { jsonText, printableLog } from "../text.ts";
+import { connect } from "../login/connect.ts";
+import { out, readInput } from "../terminal/terminal.ts";
+import { jsonText, printableLog } from "../terminal/text.ts";
 
 interface ApiFlags {
   readonly data?: string;

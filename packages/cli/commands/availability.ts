@@ -1,8 +1,8 @@
 import type { Availability, GpuCapacity } from "../../sdk/berth.ts";
-import { table, withoutEmptyColumns } from "../layout.ts";
-import { outputColumns } from "../terminal.ts";
-import { told } from "../text.ts";
-import { showView, type ViewFlags } from "../view.ts";
+import { table, withoutEmptyColumns } from "../terminal/layout.ts";
+import { outputColumns } from "../terminal/terminal.ts";
+import { told } from "../terminal/text.ts";
+import { showView, type ViewFlags } from "../terminal/view.ts";
 
 /** Prints how many GPUs of each type are free. */
 export function availability(flags: ViewFlags): Promise<void> {

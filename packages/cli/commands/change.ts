@@ -1,14 +1,14 @@
 import type { Berth } from "../../sdk/berth.ts";
 import type { JobSummary } from "../../sdk/jobs.ts";
-import { collect } from "../collect.ts";
-import { connect } from "../connect.ts";
 import { CliError, exitCodes } from "../failure.ts";
-import { findJob, liveStatuses } from "../find-job.ts";
-import { forgetJob } from "../job-entries.ts";
-import { calledJob } from "../job-words.ts";
-import { updateHosts } from "../ssh-config.ts";
-import { confirm, interruptSignal, isInteractive, out, outJson, say } from "../terminal.ts";
-import { parseDuration, told } from "../text.ts";
+import { findJob, liveStatuses } from "../jobs/find-job.ts";
+import { calledJob } from "../jobs/job-words.ts";
+import { connect } from "../login/connect.ts";
+import { updateHosts } from "../ssh/ssh-config.ts";
+import { forgetJob } from "../state/job-entries.ts";
+import { collect } from "../terminal/collect.ts";
+import { confirm, interruptSignal, isInteractive, out, outJson, say } from "../terminal/terminal.ts";
+import { parseDuration, told } from "../terminal/text.ts";
 
 /** Adds time to a job and prints its new end. */
 export async function extend({ json }: { readonly json: boolean }, ...words: string[]): Promise<void> {

@@ -1,6 +1,6 @@
 import { CliError, exitCodes } from "../failure.ts";
-import { out } from "../terminal.ts";
-import { printable } from "../text.ts";
+import { out } from "../terminal/terminal.ts";
+import { printable } from "../terminal/text.ts";
 
 /** Each shell hands the words typed so far to `berth __complete` and offers the lines that it prints. */
 const scripts: Readonly<Record<string, string>> = {

@@ -1,12 +1,12 @@
 import type { Berth } from "../../sdk/berth.ts";
 import type { Disk, DiskRequested } from "../../sdk/disks.ts";
-import { collect } from "../collect.ts";
-import { connect } from "../connect.ts";
 import { CliError, exitCodes } from "../failure.ts";
-import { table } from "../layout.ts";
-import { ask, isInteractive, out, outJson, outputColumns, say, shownTime } from "../terminal.ts";
-import { printable, printableLog, told } from "../text.ts";
-import { showView, type ViewFlags } from "../view.ts";
+import { connect } from "../login/connect.ts";
+import { collect } from "../terminal/collect.ts";
+import { table } from "../terminal/layout.ts";
+import { ask, isInteractive, out, outJson, outputColumns, say, shownTime } from "../terminal/terminal.ts";
+import { printable, printableLog, told } from "../terminal/text.ts";
+import { showView, type ViewFlags } from "../terminal/view.ts";
 
 interface JsonFlags {
   readonly json: boolean;

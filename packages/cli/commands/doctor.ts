@@ -1,11 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { connect } from "../connect.ts";
 import { CliError, describeError, exitCodes, QuietExit } from "../failure.ts";
-import { textRows } from "../layout.ts";
-import { ownSshKey } from "../ssh-key.ts";
-import { statePath } from "../state.ts";
-import { out, outJson, outputColumns } from "../terminal.ts";
-import { printable, told } from "../text.ts";
+import { connect } from "../login/connect.ts";
+import { ownSshKey } from "../ssh/ssh-key.ts";
+import { statePath } from "../state/state.ts";
+import { textRows } from "../terminal/layout.ts";
+import { out, outJson, outputColumns } from "../terminal/terminal.ts";
+import { printable, told } from "../terminal/text.ts";
 import { isOlder, version } from "../version.ts";
 
 interface Finding {

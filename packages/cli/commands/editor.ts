@@ -1,14 +1,14 @@
 import { spawn } from "node:child_process";
-import { connect } from "../connect.ts";
 import { CliError, exitCodes } from "../failure.ts";
-import { findJob } from "../find-job.ts";
-import { openLink } from "../open-link.ts";
+import { findJob } from "../jobs/find-job.ts";
+import { connect } from "../login/connect.ts";
 import { askScript } from "../run/remote.ts";
-import { hostAmong, includeHosts, isIncluded, writeHosts } from "../ssh-config.ts";
-import { sshTarget } from "../ssh-session.ts";
-import type { SshTarget } from "../ssh-target.ts";
-import { confirm, interruptSignal, isInteractive, out, say } from "../terminal.ts";
-import { printable } from "../text.ts";
+import { hostAmong, includeHosts, isIncluded, writeHosts } from "../ssh/ssh-config.ts";
+import { sshTarget } from "../ssh/ssh-session.ts";
+import type { SshTarget } from "../ssh/ssh-target.ts";
+import { openLink } from "../terminal/open-link.ts";
+import { confirm, interruptSignal, isInteractive, out, say } from "../terminal/terminal.ts";
+import { printable } from "../terminal/text.ts";
 
 interface EditorFlags {
   readonly print: boolean;

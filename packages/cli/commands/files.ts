@@ -1,12 +1,12 @@
-import { connect } from "../connect.ts";
-import { diskWord, openDisk, readDiskPath } from "../disk-target.ts";
 import { CliError, exitCodes, QuietExit } from "../failure.ts";
-import { findJob } from "../find-job.ts";
-import { remoteHost } from "../rsync-words.ts";
-import { runOnJob, sshTarget } from "../ssh-session.ts";
-import type { SshTarget } from "../ssh-target.ts";
-import { interruptSignal, say } from "../terminal.ts";
-import { printable } from "../text.ts";
+import { findJob } from "../jobs/find-job.ts";
+import { connect } from "../login/connect.ts";
+import { diskWord, openDisk, readDiskPath } from "../ssh/disk-target.ts";
+import { remoteHost } from "../ssh/rsync-words.ts";
+import { runOnJob, sshTarget } from "../ssh/ssh-session.ts";
+import type { SshTarget } from "../ssh/ssh-target.ts";
+import { interruptSignal, say } from "../terminal/terminal.ts";
+import { printable } from "../terminal/text.ts";
 
 interface ForwardFlags {
   readonly acceptNewHostKey: boolean;

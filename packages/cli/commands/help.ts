@@ -1,7 +1,7 @@
+import { helpTopics, plainTopic } from "../definitions/help-topics.ts";
 import { CliError, exitCodes } from "../failure.ts";
-import { helpTopics, plainTopic } from "../help-topics.ts";
-import { out, outputColumns } from "../terminal.ts";
-import { printable } from "../text.ts";
+import { out, outputColumns } from "../terminal/terminal.ts";
+import { printable } from "../terminal/text.ts";
 
 /** Longer lines are hard to read. */
 const mostColumns = 100;

@@ -1,7 +1,7 @@
-import { collect } from "../collect.ts";
-import { connect } from "../connect.ts";
-import { liveStatuses } from "../find-job.ts";
-import { jobWord } from "../job-words.ts";
+import { liveStatuses } from "../jobs/find-job.ts";
+import { jobWord } from "../jobs/job-words.ts";
+import { connect } from "../login/connect.ts";
+import { collect } from "../terminal/collect.ts";
 
 /** A shell waits for proposals, so a deployment that is slow or away proposes nothing. */
 const mostMs = 1500;

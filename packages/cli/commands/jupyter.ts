@@ -1,11 +1,11 @@
 import type { Berth } from "../../sdk/berth.ts";
-import { connect } from "../connect.ts";
 import { CliError, exitCodes } from "../failure.ts";
-import { findJob } from "../find-job.ts";
-import { calledJob, jobWord } from "../job-words.ts";
-import { openSecretLink } from "../open-secret-link.ts";
-import { out, outJson, say } from "../terminal.ts";
-import { printable } from "../text.ts";
+import { findJob } from "../jobs/find-job.ts";
+import { calledJob, jobWord } from "../jobs/job-words.ts";
+import { connect } from "../login/connect.ts";
+import { openSecretLink } from "../terminal/open-secret-link.ts";
+import { out, outJson, say } from "../terminal/terminal.ts";
+import { printable } from "../terminal/text.ts";
 
 interface JsonFlags {
   readonly json: boolean;

@@ -1,8 +1,8 @@
-import { collect } from "../collect.ts";
-import { connect } from "../connect.ts";
-import { table } from "../layout.ts";
-import { out, outJson, outputColumns, shownTime } from "../terminal.ts";
-import { printable } from "../text.ts";
+import { connect } from "../login/connect.ts";
+import { collect } from "../terminal/collect.ts";
+import { table } from "../terminal/layout.ts";
+import { out, outJson, outputColumns, shownTime } from "../terminal/terminal.ts";
+import { printable } from "../terminal/text.ts";
 
 interface JsonFlags {
   readonly json: boolean;

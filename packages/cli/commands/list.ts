@@ -1,13 +1,13 @@
 import type { Berth } from "../../sdk/berth.ts";
 import type { JobStatus, JobSummary } from "../../sdk/jobs.ts";
-import { collect } from "../collect.ts";
 import { CliError, exitCodes } from "../failure.ts";
-import { liveStatuses, shortId } from "../find-job.ts";
-import { shortMachine, timeLeft } from "../job-words.ts";
-import { table, withoutEmptyColumns } from "../layout.ts";
-import { outputColumns } from "../terminal.ts";
-import { printable, told } from "../text.ts";
-import { showView, type ViewFlags } from "../view.ts";
+import { liveStatuses, shortId } from "../jobs/find-job.ts";
+import { shortMachine, timeLeft } from "../jobs/job-words.ts";
+import { collect } from "../terminal/collect.ts";
+import { table, withoutEmptyColumns } from "../terminal/layout.ts";
+import { outputColumns } from "../terminal/terminal.ts";
+import { printable, told } from "../terminal/text.ts";
+import { showView, type ViewFlags } from "../terminal/view.ts";
 
 interface ListFlags extends ViewFlags {
   readonly all: boolean;

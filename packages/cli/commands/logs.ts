@@ -1,9 +1,9 @@
-import { connect } from "../connect.ts";
 import { exitCodes, QuietExit } from "../failure.ts";
-import { findJob } from "../find-job.ts";
-import { jobWord } from "../job-words.ts";
-import { interruptSignal, out, outJson, say, startLine } from "../terminal.ts";
-import { printableLog } from "../text.ts";
+import { findJob } from "../jobs/find-job.ts";
+import { jobWord } from "../jobs/job-words.ts";
+import { connect } from "../login/connect.ts";
+import { interruptSignal, out, outJson, say, startLine } from "../terminal/terminal.ts";
+import { printableLog } from "../terminal/text.ts";
 
 interface LogsFlags {
   readonly follow: boolean;

@@ -1,12 +1,12 @@
-import { connect } from "../connect.ts";
-import { diskWord, openDisk, readDiskPath } from "../disk-target.ts";
+import { wordsAfterDashes } from "../definitions/words-after-dashes.ts";
 import { CliError, exitCodes, QuietExit } from "../failure.ts";
-import { findJob } from "../find-job.ts";
-import { refuseUnsafeRsync } from "../rsync-version.ts";
-import { findRemotePaths, isPull, remoteHost, remoteShell } from "../rsync-words.ts";
-import { runOnJob, sshTarget } from "../ssh-session.ts";
-import { interruptSignal } from "../terminal.ts";
-import { wordsAfterDashes } from "../words-after-dashes.ts";
+import { findJob } from "../jobs/find-job.ts";
+import { connect } from "../login/connect.ts";
+import { diskWord, openDisk, readDiskPath } from "../ssh/disk-target.ts";
+import { refuseUnsafeRsync } from "../ssh/rsync-version.ts";
+import { findRemotePaths, isPull, remoteHost, remoteShell } from "../ssh/rsync-words.ts";
+import { runOnJob, sshTarget } from "../ssh/ssh-session.ts";
+import { interruptSignal } from "../terminal/terminal.ts";
 
 /**
  * Runs rsync between this machine and a job, and ends with its exit code. `JOB:path` is a path in a job, `disk:NAME/path` one

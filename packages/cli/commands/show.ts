@@ -1,11 +1,11 @@
 import { isEnded } from "../../sdk/job-state.ts";
 import type { Job } from "../../sdk/jobs.ts";
-import { findJob } from "../find-job.ts";
-import { calledJob, jobWord, machineOf, statusLine } from "../job-words.ts";
-import { textRows } from "../layout.ts";
-import { outputColumns } from "../terminal.ts";
-import { printable, timeSpan, told } from "../text.ts";
-import { showView, type ViewFlags } from "../view.ts";
+import { findJob } from "../jobs/find-job.ts";
+import { calledJob, jobWord, machineOf, statusLine } from "../jobs/job-words.ts";
+import { textRows } from "../terminal/layout.ts";
+import { outputColumns } from "../terminal/terminal.ts";
+import { printable, timeSpan, told } from "../terminal/text.ts";
+import { showView, type ViewFlags } from "../terminal/view.ts";
 
 /** Prints all that is known of a job. */
 export function show(flags: ViewFlags, word?: string): Promise<void> {

@@ -1,6 +1,6 @@
-import { connect } from "../connect.ts";
-import { hostAlias, includeHosts, ownHosts, removeHosts, writeHosts } from "../ssh-config.ts";
-import { interruptSignal, out, say } from "../terminal.ts";
+import { connect } from "../login/connect.ts";
+import { hostAlias, includeHosts, ownHosts, removeHosts, writeHosts } from "../ssh/ssh-config.ts";
+import { interruptSignal, out, say } from "../terminal/terminal.ts";
 
 /** Makes ssh and editors know the active jobs as `berth-NAME`. A second call rewrites the entries. */
 export async function turnOn(): Promise<void> {

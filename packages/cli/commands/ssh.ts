@@ -1,9 +1,9 @@
-import { connect } from "../connect.ts";
+import { wordsAfterDashes } from "../definitions/words-after-dashes.ts";
 import { describeError, exitCodes, QuietExit } from "../failure.ts";
-import { findJob } from "../find-job.ts";
-import { runOnJob, sshTarget } from "../ssh-session.ts";
-import { interruptSignal, sayError } from "../terminal.ts";
-import { wordsAfterDashes } from "../words-after-dashes.ts";
+import { findJob } from "../jobs/find-job.ts";
+import { connect } from "../login/connect.ts";
+import { runOnJob, sshTarget } from "../ssh/ssh-session.ts";
+import { interruptSignal, sayError } from "../terminal/terminal.ts";
 
 interface SshFlags {
   readonly agent: boolean;

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { findCheckout } from "../checkout.ts";
 import { CliError, exitCodes, QuietExit } from "../failure.ts";
-import { lastLines, logSize, readLog } from "../stack-log.ts";
-import { interruptSignal, out } from "../terminal.ts";
-import { printableLog } from "../text.ts";
+import { findCheckout } from "../stack/checkout.ts";
+import { lastLines, logSize, readLog } from "../stack/stack-log.ts";
+import { interruptSignal, out } from "../terminal/terminal.ts";
+import { printableLog } from "../terminal/text.ts";
 
 interface LogsFlags {
   readonly follow: boolean;

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Checkout, findCheckout, prepareHome } from "../checkout.ts";
 import { CliError, exitCodes, QuietExit } from "../failure.ts";
-import { table } from "../layout.ts";
-import { findStackProcess, type StackProcess } from "../local-stack.ts";
-import { isRunning, type ProcessIdentity, signalProcess } from "../process-identity.ts";
-import { lastLines, logSize, readLog } from "../stack-log.ts";
-import { type SpawnedStack, spawnStack } from "../stack-process.ts";
-import { endStarts, findStarts } from "../stack-starts.ts";
-import { interruptSignal, out, outJson, say } from "../terminal.ts";
-import { printableLog } from "../text.ts";
+import { type Checkout, findCheckout, prepareHome } from "../stack/checkout.ts";
+import { findStackProcess, type StackProcess } from "../stack/local-stack.ts";
+import { lastLines, logSize, readLog } from "../stack/stack-log.ts";
+import { type SpawnedStack, spawnStack } from "../stack/stack-process.ts";
+import { endStarts, findStarts } from "../stack/stack-starts.ts";
+import { isRunning, type ProcessIdentity, signalProcess } from "../state/process-identity.ts";
+import { table } from "../terminal/layout.ts";
+import { interruptSignal, out, outJson, say } from "../terminal/terminal.ts";
+import { printableLog } from "../terminal/text.ts";
 
 interface JsonFlags {
   readonly json: boolean;

@@ -1,18 +1,18 @@
 import type { Berth } from "../../sdk/berth.ts";
 import { isEnded } from "../../sdk/job-state.ts";
 import type { Job, SubmitJob } from "../../sdk/jobs.ts";
-import { connect } from "../connect.ts";
 import { exitCodes, QuietExit } from "../failure.ts";
-import { gatherSettings, type SettingsFlags } from "../gather-settings.ts";
-import { planLines } from "../job-plan.ts";
-import { calledJob, jobWord, machineOf, type NamedJob } from "../job-words.ts";
-import { updateHosts } from "../ssh-config.ts";
-import { beforeSubmit, submitJob } from "../submit-job.ts";
-import { type JobSettings, submitRequest } from "../submit-request.ts";
-import { interruptSignal, isInteractive, out, outJson, outWords, say } from "../terminal.ts";
-import { printable, told } from "../text.ts";
-import type { WizardOptions } from "../up-wizard.ts";
-import { detached, watchJob } from "../watch-job.ts";
+import { gatherSettings, type SettingsFlags } from "../jobs/gather-settings.ts";
+import { planLines } from "../jobs/job-plan.ts";
+import { calledJob, jobWord, machineOf, type NamedJob } from "../jobs/job-words.ts";
+import { beforeSubmit, submitJob } from "../jobs/submit-job.ts";
+import { type JobSettings, submitRequest } from "../jobs/submit-request.ts";
+import type { WizardOptions } from "../jobs/up-wizard.ts";
+import { detached, watchJob } from "../jobs/watch-job.ts";
+import { connect } from "../login/connect.ts";
+import { updateHosts } from "../ssh/ssh-config.ts";
+import { interruptSignal, isInteractive, out, outJson, outWords, say } from "../terminal/terminal.ts";
+import { printable, told } from "../terminal/text.ts";
 import { describeJob } from "./show.ts";
 
 interface UpFlags extends SettingsFlags {
@@ -62,7 +62,7 @@ async function untilDetached<Value>(signal: AbortSignal, job: NamedJob, run: () 
 /** On a terminal, settings without a type are completed by questions. */
 async function withAnswers(berth: Berth, given: JobSettings, options: WizardOptions): Promise<JobSettings> {
   if (given.type !== undefined || !isInteractive()) return given;
-  const { completeSettings } = await import("../up-wizard.ts");
+  const { completeSettings } = await import("../jobs/up-wizard.ts");
   return completeSettings(berth, given, options);
 }
 

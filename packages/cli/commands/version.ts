@@ -1,4 +1,4 @@
-import { out, outJson } from "../terminal.ts";
+import { out, outJson } from "../terminal/terminal.ts";
 import { version } from "../version.ts";
 
 /** Prints the version. */

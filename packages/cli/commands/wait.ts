@@ -1,9 +1,9 @@
 import type { Job } from "../../sdk/jobs.ts";
-import { connect } from "../connect.ts";
 import { exitCodes, QuietExit } from "../failure.ts";
-import { findJob } from "../find-job.ts";
-import { interruptSignal, out } from "../terminal.ts";
-import { watchJob } from "../watch-job.ts";
+import { findJob } from "../jobs/find-job.ts";
+import { watchJob } from "../jobs/watch-job.ts";
+import { connect } from "../login/connect.ts";
+import { interruptSignal, out } from "../terminal/terminal.ts";
 import { describeJob } from "./show.ts";
 
 interface WaitFlags {

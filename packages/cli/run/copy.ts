@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
-import { remoteHost, remoteShell } from "../rsync-words.ts";
-import type { SshTarget } from "../ssh-target.ts";
+import { remoteHost, remoteShell } from "../ssh/rsync-words.ts";
+import type { SshTarget } from "../ssh/ssh-target.ts";
 import { ended, startScriptIn } from "./remote.ts";
 import { packScript, unpackScript } from "./remote-scripts.ts";
 import { nulList, unpackPaths } from "./unpack.ts";

@@ -1,4 +1,4 @@
-import type { SshTarget } from "../ssh-target.ts";
+import type { SshTarget } from "../ssh/ssh-target.ts";
 import { readFrames } from "./frames.ts";
 import type { Interrupts } from "./interrupts.ts";
 import { ConnectionLost, end, startScriptIn } from "./remote.ts";

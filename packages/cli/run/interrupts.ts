@@ -1,5 +1,5 @@
 import { exitCodes } from "../failure.ts";
-import { isInteractive } from "../terminal.ts";
+import { isInteractive } from "../terminal/terminal.ts";
 
 export interface Interrupts {
   /** Aborted once the user or the system wants this process to stop. */

@@ -1,4 +1,4 @@
-import { shellWord } from "../text.ts";
+import { shellWord } from "../terminal/text.ts";
 
 /** Where a run keeps its files in the job, as the job's shells see it. The id is ours: 8 hexadecimal digits. */
 function runDirectory(id: string): string {

@@ -1,7 +1,7 @@
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { CliError, exitCodes } from "../failure.ts";
-import type { SshTarget } from "../ssh-target.ts";
-import { shellWord } from "../text.ts";
+import type { SshTarget } from "../ssh/ssh-target.ts";
+import { shellWord } from "../terminal/text.ts";
 
 /** ssh could not get in, or lost the connection. Another try may succeed. */
 export class ConnectionLost extends Error {}

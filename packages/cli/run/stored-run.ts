@@ -1,5 +1,5 @@
 import { rmSync } from "node:fs";
-import { readState, statePath, writePrivate } from "../state.ts";
+import { readState, statePath, writePrivate } from "../state/state.ts";
 
 /** What `berth run` has to know of a run to come back to it. */
 export interface StoredRun {

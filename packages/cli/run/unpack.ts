@@ -2,8 +2,8 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
-import { say } from "../terminal.ts";
-import { printable } from "../text.ts";
+import { say } from "../terminal/terminal.ts";
+import { printable } from "../terminal/text.ts";
 import { ended } from "./remote.ts";
 
 interface UnpackOptions {

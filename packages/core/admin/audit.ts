@@ -1,11 +1,11 @@
 import type { Context, UserContext } from "../context.ts";
-import { auditOf } from "../keys.ts";
 import type { Item, Key, Stored } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
-import { readable } from "../readable.ts";
-import { number, oneOf, optional, ordinal, orNull, text } from "../shape.ts";
-import { parserOf, Unreadable } from "../unreadable.ts";
-import { changeRecord } from "../write-record.ts";
+import { auditOf } from "../store/keys.ts";
+import { readable } from "../store/readable.ts";
+import { number, oneOf, optional, ordinal, orNull, text } from "../store/shape.ts";
+import { parserOf, Unreadable } from "../store/unreadable.ts";
+import { changeRecord } from "../store/write-record.ts";
 import { monthBefore, monthOf } from "./month.ts";
 
 export const operatorActions = [

@@ -3,8 +3,8 @@ import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing
 import { listDisks } from "../disks/view.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
-import { keyText } from "../keys.ts";
 import type { Item } from "../ports/table.ts";
+import { keyText } from "../store/keys.ts";
 import { endRecord } from "./end-record.ts";
 import { compareOrphans, readOrphans } from "./orphans.ts";
 

@@ -1,13 +1,13 @@
 import type { Context } from "../context.ts";
-import { changeDirectory, nameOf, readDirectory, without } from "../disks/directory.ts";
-import { readHolders } from "../disks/lease.ts";
+import { changeDirectory, nameOf, readDirectory, without } from "../disks/names/directory.ts";
+import { readHolders } from "../disks/names/lease.ts";
 import { isHolder, parseDisk } from "../disks/parse.ts";
-import { endedDiskKey, environmentsOf, keyText, ownerOfDisk } from "../keys.ts";
-import { readNamed } from "../pools/named.ts";
+import { readNamed } from "../pools/ledger/named.ts";
 import type { Item, Key, Stored } from "../ports/table.ts";
 import { Conflict, Problem } from "../problem.ts";
-import { readEach } from "../readable.ts";
-import { removeRecord, writeRecord } from "../write-record.ts";
+import { endedDiskKey, environmentsOf, keyText, ownerOfDisk } from "../store/keys.ts";
+import { readEach } from "../store/readable.ts";
+import { removeRecord, writeRecord } from "../store/write-record.ts";
 import { listLivingKeys } from "./living.ts";
 
 /** What an ended disk leaves in the cloud, as far as its record names it: nothing of it is removed. */

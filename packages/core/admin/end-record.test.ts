@@ -5,9 +5,9 @@ import { takeAway } from "#testing/take-away.ts";
 import { listDisks } from "../disks/view.ts";
 import { reservation } from "../environments/record/policy.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
-import { environmentKey, inboxKey, keyText, poolKey } from "../keys.ts";
 import type { Item } from "../ports/table.ts";
-import { FORMAT } from "../unreadable.ts";
+import { environmentKey, inboxKey, keyText, poolKey } from "../store/keys.ts";
+import { FORMAT } from "../store/unreadable.ts";
 import { endRecord } from "./end-record.ts";
 
 const MINUTE = 60_000;

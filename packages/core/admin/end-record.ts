@@ -3,15 +3,15 @@ import { isSize, parseEnvironment } from "../environments/record/parse.ts";
 import type { Size } from "../environments/record/record.ts";
 import { ENDED_UNREADABLE, salvage } from "../environments/verbs/salvage.ts";
 import { poolTypes } from "../fleet.ts";
-import { isLedgerOf, keyOfText, keyText, kindOfKey, poolKey } from "../keys.ts";
-import { sendLook } from "../look.ts";
-import { readLedger } from "../pools/ledger.ts";
-import { emptyPool, type Grant } from "../pools/record.ts";
+import { readLedger } from "../pools/ledger/ledger.ts";
+import { emptyPool, type Grant } from "../pools/ledger/record.ts";
 import type { Item, Key } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
-import { readEach } from "../readable.ts";
-import { uid as isUid } from "../shape.ts";
-import { changeRecord } from "../write-record.ts";
+import { sendLook } from "../reconciler/look.ts";
+import { isLedgerOf, keyOfText, keyText, kindOfKey, poolKey } from "../store/keys.ts";
+import { readEach } from "../store/readable.ts";
+import { uid as isUid } from "../store/shape.ts";
+import { changeRecord } from "../store/write-record.ts";
 import { endDisk, type Kept } from "./end-disk.ts";
 
 /**

@@ -1,13 +1,13 @@
 import type { Context, UserContext } from "../context.ts";
-import type { Action } from "../environments/record/actions.ts";
+import type { Action } from "../environments/record/changes/actions.ts";
 import { parseEnvironment } from "../environments/record/parse.ts";
 import { type Asked, findIds, type Listed, listEnvironments, partOf } from "../environments/record/read.ts";
 import { isEnded } from "../environments/record/record.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
-import { environmentsOf, userKey } from "../keys.ts";
 import type { Key } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
-import { readable } from "../readable.ts";
+import { environmentsOf, userKey } from "../store/keys.ts";
+import { readable } from "../store/readable.ts";
 import { getUserByName, parseUser } from "../users/record.ts";
 import { listLivingKeys } from "./living.ts";
 

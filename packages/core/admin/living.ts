@@ -1,8 +1,8 @@
 import type { Context } from "../context.ts";
-import { dueShards } from "../due.ts";
 import { keyOf } from "../environments/record/record.ts";
-import { keyText, kindOfKey } from "../keys.ts";
 import type { Key } from "../ports/table.ts";
+import { dueShards } from "../store/due.ts";
+import { keyText, kindOfKey } from "../store/keys.ts";
 
 /**
  * The keys of every environment that is not done, of all owners: what the `due` index holds, without a scan. That is

@@ -1,13 +1,13 @@
 import type { Context } from "../context.ts";
-import { dueShards } from "../due.ts";
 import { poolTypes } from "../fleet.ts";
-import { clusterKey, keyText, kindOfKey, poolKey } from "../keys.ts";
-import { type EstimateErrors, estimateErrorsKey, estimateErrorsOf } from "../pools/estimate-errors.ts";
-import { parsePool } from "../pools/parse.ts";
-import type { Pool } from "../pools/record.ts";
+import { type EstimateErrors, estimateErrorsKey, estimateErrorsOf } from "../pools/forecast/estimate-errors.ts";
+import { parsePool } from "../pools/ledger/parse.ts";
+import type { Pool } from "../pools/ledger/record.ts";
 import type { QueueDepth, QueueName } from "../ports/queue.ts";
 import type { Item } from "../ports/table.ts";
-import { readEach, unlessUnreadable } from "../readable.ts";
+import { dueShards } from "../store/due.ts";
+import { clusterKey, keyText, kindOfKey, poolKey } from "../store/keys.ts";
+import { readEach, unlessUnreadable } from "../store/readable.ts";
 import { type OrphanReport, readOrphans } from "./orphans.ts";
 
 /** What the operator watches, read from the stores: the same whichever process answers. */

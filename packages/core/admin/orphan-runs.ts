@@ -1,11 +1,11 @@
 import type { Context } from "../context.ts";
-import { isArchiving } from "../environments/record/archive-use.ts";
+import { isArchiving } from "../environments/record/disk/archive-use.ts";
 import { parseEnvironment } from "../environments/record/parse.ts";
 import { type Environment, holdsCapacity, isEnded, keyOf } from "../environments/record/record.ts";
 import { findInstanceType } from "../fleet.ts";
-import { keyOfText, keyText, kindOfKey } from "../keys.ts";
 import type { ComputeNode, RunRef } from "../ports/compute.ts";
-import { readEach } from "../readable.ts";
+import { keyOfText, keyText, kindOfKey } from "../store/keys.ts";
+import { readEach } from "../store/readable.ts";
 
 export interface Sighting {
   readonly uid: string;

@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 import type { OwnedVolume } from "../ports/volumes.ts";
-import { count, listOf, number, optional, orNull, shape, type Table, text } from "../shape.ts";
+import { count, listOf, number, optional, orNull, shape, type Table, text } from "../store/shape.ts";
 import { firstThatFit } from "./listed.ts";
 import { findUnowned, UNOWNED_LISTED, type Unowned } from "./unowned.ts";
 

@@ -11,9 +11,9 @@ import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
 import { requestStart } from "../environments/verbs/start.ts";
 import { requestStop } from "../environments/verbs/stop.ts";
-import { diskKey, environmentKey, keyText } from "../keys.ts";
 import type { Compute } from "../ports/compute.ts";
 import type { Item } from "../ports/table.ts";
+import { diskKey, environmentKey, keyText } from "../store/keys.ts";
 import { compareOrphans, readOrphans } from "./orphans.ts";
 
 const HOUR = 3_600_000;

@@ -1,13 +1,13 @@
 import type { Context } from "../context.ts";
 import { parseEnvironment } from "../environments/record/parse.ts";
 import { type Environment, keyOf } from "../environments/record/record.ts";
-import { keyText, orphansKey } from "../keys.ts";
 import type { RunRef } from "../ports/compute.ts";
 import type { Item, Stored } from "../ports/table.ts";
-import { readable, unlessUnreadable } from "../readable.ts";
-import { count, listOf, number, orNull, shape, type Table, text } from "../shape.ts";
-import { parserOf } from "../unreadable.ts";
-import { writeRecord } from "../write-record.ts";
+import { keyText, orphansKey } from "../store/keys.ts";
+import { readable, unlessUnreadable } from "../store/readable.ts";
+import { count, listOf, number, orNull, shape, type Table, text } from "../store/shape.ts";
+import { parserOf } from "../store/unreadable.ts";
+import { writeRecord } from "../store/write-record.ts";
 import { firstThatFit } from "./listed.ts";
 import { listLivingKeys } from "./living.ts";
 import { type Found, type OrphanRun, orphanRuns, type Sighting, withGpus } from "./orphan-runs.ts";

@@ -1,8 +1,8 @@
 import type { Context } from "../context.ts";
-import { nodeGoneKey } from "../keys.ts";
-import { type AdmissionClosure, type OperatorNote, readAdmission } from "../pools/admission.ts";
-import { type ListedNode, listNodes } from "../pools/list-nodes.ts";
-import { WORD_MS } from "../pools/node-gone.ts";
+import { type AdmissionClosure, type OperatorNote, readAdmission } from "../pools/admission/admission.ts";
+import { type ListedNode, listNodes } from "../pools/capacity/list-nodes.ts";
+import { WORD_MS } from "../pools/capacity/node-gone.ts";
+import { nodeGoneKey } from "../store/keys.ts";
 
 /** A bound for the answer and its reads. */
 const MOST_NODES = 100;

@@ -1,11 +1,11 @@
 import type { Context } from "../context.ts";
+import { dateDisks } from "../disks/backups/undated.ts";
 import { parseDisk } from "../disks/parse.ts";
-import { dateDisks } from "../disks/undated.ts";
 import { parseEnvironment } from "../environments/record/parse.ts";
-import { endedDiskKey, keyOfText, keyText, kindOfKey, ownerOfDisk } from "../keys.ts";
 import type { Item, Key } from "../ports/table.ts";
 import type { Owned } from "../ports/volumes.ts";
-import { Unreadable } from "../unreadable.ts";
+import { endedDiskKey, keyOfText, keyText, kindOfKey, ownerOfDisk } from "../store/keys.ts";
+import { Unreadable } from "../store/unreadable.ts";
 
 /** What exists and no record names. It is reported and never removed: a table restored from a backup costs nobody their work. */
 export interface Unowned extends Owned {

@@ -6,10 +6,10 @@ import { createEnvironment, type NewEnvironment } from "../environments/verbs/cr
 import { requestDelete } from "../environments/verbs/delete.ts";
 import { requestStart } from "../environments/verbs/start.ts";
 import { requestStop } from "../environments/verbs/stop.ts";
-import { chatKey, inboxKey, keyText } from "../keys.ts";
 import type { RunPort } from "../ports/compute.ts";
 import type { Key, Stored, Table } from "../ports/table.ts";
-import { reconcile } from "../reconcile.ts";
+import { reconcile } from "../reconciler/reconcile.ts";
+import { chatKey, inboxKey, keyText } from "../store/keys.ts";
 import { dropMessages } from "./drop.ts";
 import { postMessage } from "./post.ts";
 import { countWaiting, readMessage } from "./read.ts";

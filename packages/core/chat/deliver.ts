@@ -1,11 +1,11 @@
 import type { Environment } from "../environments/record/record.ts";
-import { keyText } from "../keys.ts";
-import { sendLook } from "../look.ts";
 import type { PortAnswer } from "../ports/compute.ts";
 import { Conflict } from "../problem.ts";
-import { WrongSeal } from "../sealed.ts";
-import type { Step, WorkerContext } from "../worker.ts";
-import { changeRecord, writeRecord } from "../write-record.ts";
+import { sendLook } from "../reconciler/look.ts";
+import type { Step, WorkerContext } from "../reconciler/worker.ts";
+import { keyText } from "../store/keys.ts";
+import { WrongSeal } from "../store/sealed.ts";
+import { changeRecord, writeRecord } from "../store/write-record.ts";
 import { findInbox } from "./inbox.ts";
 import { portOf } from "./port.ts";
 import { type Inbox, type Message, settledAs } from "./record.ts";

@@ -1,8 +1,8 @@
 import type { Context } from "../context.ts";
 import type { Environment } from "../environments/record/record.ts";
-import { keyText } from "../keys.ts";
-import { unlessUnreadable } from "../readable.ts";
-import { Unreadable } from "../unreadable.ts";
+import { keyText } from "../store/keys.ts";
+import { unlessUnreadable } from "../store/readable.ts";
+import { Unreadable } from "../store/unreadable.ts";
 import { changeInbox, findInbox, isNew, newestNumber } from "./inbox.ts";
 import type { Inbox } from "./record.ts";
 

@@ -1,7 +1,7 @@
-import { chatKey, chatOf } from "../keys.ts";
 import { Conflict } from "../problem.ts";
-import type { Step, WorkerContext } from "../worker.ts";
-import { removeRecord, writeRecord } from "../write-record.ts";
+import type { Step, WorkerContext } from "../reconciler/worker.ts";
+import { chatKey, chatOf } from "../store/keys.ts";
+import { removeRecord, writeRecord } from "../store/write-record.ts";
 import { type Inbox, parseUnlessPoisoned, settledAs } from "./record.ts";
 
 /** Messages settled or removed in one step. */

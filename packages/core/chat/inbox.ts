@@ -1,9 +1,9 @@
 import type { Context } from "../context.ts";
-import { dueShardOf } from "../due.ts";
 import type { Environment } from "../environments/record/record.ts";
-import { chatOf, inboxKey, keyText } from "../keys.ts";
-import { sendLook } from "../look.ts";
-import { changeRecord } from "../write-record.ts";
+import { sendLook } from "../reconciler/look.ts";
+import { dueShardOf } from "../store/due.ts";
+import { chatOf, inboxKey, keyText } from "../store/keys.ts";
+import { changeRecord } from "../store/write-record.ts";
 import { type Inbox, parseInbox } from "./record.ts";
 
 export async function findInbox(ctx: Context<"table">, uid: string): Promise<Inbox | undefined> {

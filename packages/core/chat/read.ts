@@ -1,7 +1,7 @@
 import type { Context } from "../context.ts";
 import type { Environment } from "../environments/record/record.ts";
-import { unlessUnreadable } from "../readable.ts";
-import { type Sealed, WrongSeal } from "../sealed.ts";
+import { unlessUnreadable } from "../store/readable.ts";
+import { type Sealed, WrongSeal } from "../store/sealed.ts";
 import { findInbox, newestNumber } from "./inbox.ts";
 import { findMessage, type Message } from "./record.ts";
 import { openPart } from "./seal.ts";

@@ -1,9 +1,9 @@
 import type { Context } from "../context.ts";
-import { chatKey, inboxKey, keyOfText, keyText, kindOfKey } from "../keys.ts";
 import type { Item, Stored } from "../ports/table.ts";
-import type { Sealed } from "../sealed.ts";
-import { branded, count, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../shape.ts";
-import { parserOf, Unreadable } from "../unreadable.ts";
+import { chatKey, inboxKey, keyOfText, keyText, kindOfKey } from "../store/keys.ts";
+import type { Sealed } from "../store/sealed.ts";
+import { branded, count, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../store/shape.ts";
+import { parserOf, Unreadable } from "../store/unreadable.ts";
 
 /** Which chat message of an environment is delivered next: the one item that decides it. Times are ms. */
 export interface Inbox extends Stored {

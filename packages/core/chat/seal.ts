@@ -1,7 +1,7 @@
 import type { Context } from "../context.ts";
-import { keyText } from "../keys.ts";
 import type { Key } from "../ports/table.ts";
-import type { Sealed } from "../sealed.ts";
+import { keyText } from "../store/keys.ts";
+import type { Sealed } from "../store/sealed.ts";
 
 type Part = "text" | "reply";
 

@@ -3,7 +3,7 @@ import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-w
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
 import type { Volumes } from "../ports/volumes.ts";
-import { restoreDisk } from "./from-snapshot.ts";
+import { restoreDisk } from "./backups/from-snapshot.ts";
 import type { Disk } from "./record.ts";
 import { deleteDisk } from "./requests.ts";
 import { getDisk } from "./view.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { memoryWorld } from "#testing/memory-world.ts";
 import { createDisk } from "./create.ts";
-import { renameDisk } from "./rename.ts";
+import { renameDisk } from "./names/rename.ts";
 import { getDisk } from "./view.ts";
 
 test("a repeat of a create leaves its disk alone once that was renamed and another disk has the name", async () => {

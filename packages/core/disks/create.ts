@@ -1,13 +1,13 @@
 import type { Context, UserContext } from "../context.ts";
-import { dueShardOf } from "../due.ts";
-import type { ChosenIds } from "../idempotency.ts";
-import { diskKey } from "../keys.ts";
-import { sendLook } from "../look.ts";
-import { writeRecord } from "../write-record.ts";
-import { changeDirectory, nameOf, uidOf } from "./directory.ts";
+import { sendLook } from "../reconciler/look.ts";
+import { dueShardOf } from "../store/due.ts";
+import type { ChosenIds } from "../store/idempotency.ts";
+import { diskKey } from "../store/keys.ts";
+import { writeRecord } from "../store/write-record.ts";
+import { changeDirectory, nameOf, uidOf } from "./names/directory.ts";
+import { setAside } from "./names/set-aside.ts";
 import { type Operation, putOperation } from "./operations.ts";
 import { type Disk, type DiskPhase, type DiskSource, findDisk } from "./record.ts";
-import { setAside } from "./set-aside.ts";
 import { whyTaken } from "./view.ts";
 
 export interface NewDisk {

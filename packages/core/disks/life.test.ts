@@ -4,13 +4,13 @@ import { viewPool } from "#testing/pool-view.ts";
 import { waitingFields } from "../environments/record/record.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
-import { diskKey, keyText, poolKey } from "../keys.ts";
-import { sendLook } from "../look.ts";
 import { Problem } from "../problem.ts";
+import { sendLook } from "../reconciler/look.ts";
+import { diskKey, keyText, poolKey } from "../store/keys.ts";
 import { createDisk } from "./create.ts";
+import { renameDisk } from "./names/rename.ts";
 import { getOperation } from "./operations.ts";
 import type { Disk } from "./record.ts";
-import { renameDisk } from "./rename.ts";
 import { deleteDisk, undeleteDisk } from "./requests.ts";
 import { getDisk, listDisks } from "./view.ts";
 

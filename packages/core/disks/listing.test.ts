@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { memoryBlobs } from "#testing/memory-blobs.ts";
 import { memoryVolumes } from "#testing/memory-volumes.ts";
-import { listingBlob } from "./content.ts";
+import { listingBlob } from "./backups/content.ts";
 import { listedOf, withListings } from "./listing.ts";
 
 const run = `${"1".repeat(32)}-r2`;

@@ -1,6 +1,6 @@
 import type { Blobs } from "../ports/blobs.ts";
 import type { Volumes } from "../ports/volumes.ts";
-import { listingBlob } from "./content.ts";
+import { listingBlob } from "./backups/content.ts";
 
 /** Names the blob in which a run that ends leaves the list of a volume's files: UTF-8 text, its first line the run. */
 export function listedOf(volume: string): string {

@@ -1,7 +1,7 @@
-import { StepTooOld } from "../budget.ts";
-import { type Making, removeUnused, type SnapshotMaking, settlesAt, type VolumeMaking } from "../making.ts";
-import type { WorkerContext } from "../worker.ts";
-import { readHolders } from "./lease.ts";
+import { StepTooOld } from "../reconciler/budget.ts";
+import { type Making, removeUnused, type SnapshotMaking, settlesAt, type VolumeMaking } from "../reconciler/making.ts";
+import type { WorkerContext } from "../reconciler/worker.ts";
+import { readHolders } from "./names/lease.ts";
 import { type Disk, onDemandMark, withSnapshot } from "./record.ts";
 
 /**

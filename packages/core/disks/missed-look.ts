@@ -1,6 +1,6 @@
 import { type Absence, isGone, MISSED_LOOK_MS } from "./absence.ts";
+import { originOf } from "./backups/source.ts";
 import { type Disk, volumeAbsence } from "./record.ts";
-import { originOf } from "./source.ts";
 
 const LONGEST_MISSED_LOOK_MS = 24 * 3_600_000;
 

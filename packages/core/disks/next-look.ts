@@ -1,12 +1,12 @@
-import { firstSettles } from "../making.ts";
-import { patienceMs } from "../patience.ts";
-import { isBackupWanted } from "./lost-backup.ts";
+import { firstSettles } from "../reconciler/making.ts";
+import { patienceMs } from "../reconciler/patience.ts";
+import { isBackupWanted } from "./backups/lost-backup.ts";
+import { hasOnlyVolume } from "./backups/source.ts";
+import { requestLookAt } from "./backups/take-snapshot.ts";
+import { unclaimAt } from "./backups/thinning.ts";
 import { missedLookAt } from "./missed-look.ts";
 import { type Disk, isClaimed, isPending } from "./record.ts";
 import { removalAgainAt } from "./removal.ts";
-import { hasOnlyVolume } from "./source.ts";
-import { requestLookAt } from "./take-snapshot.ts";
-import { unclaimAt } from "./thinning.ts";
 
 /** How often a disk is looked at that somebody has to let go of first. */
 export const HELD_MS = 60_000;

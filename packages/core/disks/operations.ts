@@ -1,12 +1,12 @@
 import type { Context } from "../context.ts";
-import { operationKey } from "../keys.ts";
 import type { Item, Stored } from "../ports/table.ts";
 import { Conflict, Problem } from "../problem.ts";
-import { unlessUnreadable } from "../readable.ts";
-import { number, oneOf, optional, orNull, text, uid } from "../shape.ts";
-import { parserOf } from "../unreadable.ts";
-import { writeRecord } from "../write-record.ts";
-import { readDirectory, uidOf } from "./directory.ts";
+import { operationKey } from "../store/keys.ts";
+import { unlessUnreadable } from "../store/readable.ts";
+import { number, oneOf, optional, orNull, text, uid } from "../store/shape.ts";
+import { parserOf } from "../store/unreadable.ts";
+import { writeRecord } from "../store/write-record.ts";
+import { readDirectory, uidOf } from "./names/directory.ts";
 import { operationKind } from "./parse.ts";
 import type { Disk, OperationKind } from "./record.ts";
 

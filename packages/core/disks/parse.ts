@@ -1,9 +1,22 @@
 import { volumeRef } from "../environments/record/parse.ts";
-import { diskKey } from "../keys.ts";
-import { isMaking } from "../making.ts";
 import type { Item } from "../ports/table.ts";
-import { count, flag, listOf, mark, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../shape.ts";
-import { parserOf } from "../unreadable.ts";
+import { isMaking } from "../reconciler/making.ts";
+import { diskKey } from "../store/keys.ts";
+import {
+  count,
+  flag,
+  listOf,
+  mark,
+  number,
+  oneOf,
+  optional,
+  ordinal,
+  orNull,
+  shape,
+  text,
+  uid,
+} from "../store/shape.ts";
+import { parserOf } from "../store/unreadable.ts";
 import type {
   Disk,
   DiskSnapshot,

@@ -1,8 +1,8 @@
 import type { Context } from "../context.ts";
-import { diskKey, keyText } from "../keys.ts";
-import { firstSettles, type Making } from "../making.ts";
 import type { Stored } from "../ports/table.ts";
 import type { SnapshotTags, VolumeRef } from "../ports/volumes.ts";
+import { firstSettles, type Making } from "../reconciler/making.ts";
+import { diskKey, keyText } from "../store/keys.ts";
 import { type Absence, isGone, MISSED_LOOK_MS, missedAgain, NOT_MISSED } from "./absence.ts";
 import { parseDisk } from "./parse.ts";
 

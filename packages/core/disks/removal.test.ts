@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import { StepTooOld } from "../budget.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
-import { directoryKey } from "../keys.ts";
 import type { Item } from "../ports/table.ts";
+import { StepTooOld } from "../reconciler/budget.ts";
+import { directoryKey } from "../store/keys.ts";
 import { createDisk } from "./create.ts";
-import { readDirectory } from "./directory.ts";
+import { readDirectory } from "./names/directory.ts";
 import { parseDisk } from "./parse.ts";
 import type { Disk } from "./record.ts";
 import { deleteDisk } from "./requests.ts";

@@ -1,6 +1,6 @@
-import { StepTooOld } from "../budget.ts";
 import { Conflict } from "../problem.ts";
-import type { WorkerContext } from "../worker.ts";
+import { StepTooOld } from "../reconciler/budget.ts";
+import type { WorkerContext } from "../reconciler/worker.ts";
 import type { Disk, DiskSnapshot, Unremoved } from "./record.ts";
 
 const LONGEST_REASON = 120;

@@ -1,13 +1,13 @@
 import type { UserContext } from "../context.ts";
-import type { NewResource } from "../idempotency.ts";
-import { sendLook } from "../look.ts";
 import { Problem } from "../problem.ts";
-import { utcText } from "../utc.ts";
-import { changeRecord } from "../write-record.ts";
-import { changeDirectory, without } from "./directory.ts";
+import { sendLook } from "../reconciler/look.ts";
+import type { NewResource } from "../store/idempotency.ts";
+import { changeRecord } from "../store/write-record.ts";
+import { utcText } from "../text/utc.ts";
+import { changeDirectory, without } from "./names/directory.ts";
+import { findSetAside } from "./names/set-aside.ts";
 import { closeOperation, findOperation, isClosed, type Operation, putOperation } from "./operations.ts";
 import { type Disk, type OperationKind, withAttemptAnew } from "./record.ts";
-import { findSetAside } from "./set-aside.ts";
 import { type DiskView, findMissing, getDisk } from "./view.ts";
 
 type RequestContext = UserContext<"table" | "queue">;

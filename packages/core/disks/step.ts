@@ -1,16 +1,20 @@
-import { diskKey, keyOfText, keyText } from "../keys.ts";
-import { firstSettles } from "../making.ts";
 import type { Item } from "../ports/table.ts";
 import type { SnapshotTags, VolumeSnapshot } from "../ports/volumes.ts";
-import { sameData } from "../same-data.ts";
-import type { Step, WorkerContext } from "../worker.ts";
+import { firstSettles } from "../reconciler/making.ts";
+import type { Step, WorkerContext } from "../reconciler/worker.ts";
+import { diskKey, keyOfText, keyText } from "../store/keys.ts";
+import { sameData } from "../store/same-data.ts";
 import { isGone } from "./absence.ts";
-import { changeDirectory, type Directory, nameOf, readDirectory, without } from "./directory.ts";
-import { settleRestores } from "./from-snapshot.ts";
-import { readHolders } from "./lease.ts";
-import { followSnapshots, makeAgain, warningOf } from "./lost-backup.ts";
+import { settleRestores } from "./backups/from-snapshot.ts";
+import { followSnapshots, makeAgain, warningOf } from "./backups/lost-backup.ts";
+import { hasOnlyVolume, originOf, seekSource } from "./backups/source.ts";
+import { takeSnapshot } from "./backups/take-snapshot.ts";
+import { thinOut } from "./backups/thinning.ts";
 import { settleMaking } from "./making.ts";
 import { lookAgainAt } from "./missed-look.ts";
+import { changeDirectory, type Directory, nameOf, readDirectory, without } from "./names/directory.ts";
+import { readHolders } from "./names/lease.ts";
+import { tagSnapshots } from "./names/rename.ts";
 import { HELD_MS, nextLook } from "./next-look.ts";
 import { closeOperation } from "./operations.ts";
 import { parseDisk } from "./parse.ts";
@@ -26,10 +30,6 @@ import {
   withVolumeSeen,
 } from "./record.ts";
 import { removalPauseMs, reportUnremoved, sourcesOf, whyNot } from "./removal.ts";
-import { tagSnapshots } from "./rename.ts";
-import { hasOnlyVolume, originOf, seekSource } from "./source.ts";
-import { takeSnapshot } from "./take-snapshot.ts";
-import { thinOut } from "./thinning.ts";
 
 /** How often a purge that may not begin asks again: another disk is made of its backup, or the operator keeps it. */
 const KEPT_MS = 3_600_000;

@@ -2,10 +2,10 @@ import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel } from "../environments/verbs/requests.ts";
-import { directoryKey, keyText, operationKey } from "../keys.ts";
 import type { Item } from "../ports/table.ts";
-import { reconcile } from "../reconcile.ts";
-import { FORMAT } from "../unreadable.ts";
+import { reconcile } from "../reconciler/reconcile.ts";
+import { directoryKey, keyText, operationKey } from "../store/keys.ts";
+import { FORMAT } from "../store/unreadable.ts";
 import { createDisk } from "./create.ts";
 
 const MINUTE = 60_000;

@@ -1,10 +1,10 @@
 import type { Context, UserContext } from "../context.ts";
-import { diskKey, disksOf } from "../keys.ts";
 import type { Item } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
-import { readable } from "../readable.ts";
-import { type Directory, nameOf, parseDirectory, readDirectory, uidOf } from "./directory.ts";
-import { type Holders, readHolders } from "./lease.ts";
+import { diskKey, disksOf } from "../store/keys.ts";
+import { readable } from "../store/readable.ts";
+import { type Directory, nameOf, parseDirectory, readDirectory, uidOf } from "./names/directory.ts";
+import { type Holders, readHolders } from "./names/lease.ts";
 import { parseDisk } from "./parse.ts";
 import { type Disk, findDisk, hasPendingSnapshot } from "./record.ts";
 

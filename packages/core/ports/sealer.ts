@@ -1,4 +1,4 @@
-import type { Sealed } from "../sealed.ts";
+import type { Sealed } from "../store/sealed.ts";
 
 /** Authenticated encryption of short texts; `context` must be equal at both ends (the record's key). */
 export interface Sealer {

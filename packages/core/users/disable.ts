@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
-import { sendLook } from "../look.ts";
-import { changeRecord } from "../write-record.ts";
+import { sendLook } from "../reconciler/look.ts";
+import { changeRecord } from "../store/write-record.ts";
 import { getUserByName, keyOfUser, type User } from "./record.ts";
 
 type DisableContext = Context<"table" | "queue">;

@@ -1,8 +1,8 @@
 import type { Context } from "../context.ts";
-import { apiKeyKey } from "../keys.ts";
-import { sendLook } from "../look.ts";
 import { Conflict, Problem } from "../problem.ts";
-import { changeRecord, writeRecord } from "../write-record.ts";
+import { sendLook } from "../reconciler/look.ts";
+import { apiKeyKey } from "../store/keys.ts";
+import { changeRecord, writeRecord } from "../store/write-record.ts";
 import { type ApiKey, findUser, keyOfUser, type User, type UserKey } from "./record.ts";
 
 /** A key as it is shown once, to the one who asked for it. */

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld } from "#testing/memory-world.ts";
 import type { UserContext } from "../context.ts";
-import { userKey } from "../keys.ts";
 import type { Table } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
-import { reconcile } from "../reconcile.ts";
+import { reconcile } from "../reconciler/reconcile.ts";
+import { userKey } from "../store/keys.ts";
 import { disableUser, enableUser } from "./disable.ts";
 import { issueKey } from "./issue.ts";
 import { listKeys, revokeKey } from "./keys.ts";

@@ -1,8 +1,8 @@
 import type { Context, UserContext } from "../context.ts";
-import { apiKeyKey } from "../keys.ts";
 import { Problem } from "../problem.ts";
-import { readable } from "../readable.ts";
-import { changeRecord } from "../write-record.ts";
+import { apiKeyKey } from "../store/keys.ts";
+import { readable } from "../store/readable.ts";
+import { changeRecord } from "../store/write-record.ts";
 import { type ApiKey, findApiKey, findUser, parseApiKey, type User } from "./record.ts";
 
 /** A key as its owner sees it. Times are ms. */

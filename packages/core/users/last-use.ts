@@ -1,5 +1,5 @@
 import type { Item } from "../ports/table.ts";
-import { type Writing, writeRecord } from "../write-record.ts";
+import { type Writing, writeRecord } from "../store/write-record.ts";
 
 const HOUR_MS = 3_600_000;
 

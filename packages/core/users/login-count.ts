@@ -1,8 +1,8 @@
 import type { Context } from "../context.ts";
-import { loginsKey } from "../keys.ts";
 import type { Item, Stored } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
-import { writeRecord } from "../write-record.ts";
+import { loginsKey } from "../store/keys.ts";
+import { writeRecord } from "../store/write-record.ts";
 
 /** Of one network in a minute; an office may have one address. The firewall lets as many pass (stacks/firewall.ts). */
 export const MOST_LOGINS = 60;

@@ -1,7 +1,7 @@
 import type { Context } from "../context.ts";
 import type { AwsCredentials, CallerIdentity, SignedIdentityRequest } from "../ports/identity.ts";
 import { IdentityRefused, Problem } from "../problem.ts";
-import { Unreadable } from "../unreadable.ts";
+import { Unreadable } from "../store/unreadable.ts";
 import { type IssuedKey, issueKey } from "./issue.ts";
 import type { User } from "./record.ts";
 import { findOrCreateUser } from "./register.ts";

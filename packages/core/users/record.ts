@@ -1,9 +1,9 @@
 import type { Context } from "../context.ts";
-import { apiKeyKey, userKey, usernameKey } from "../keys.ts";
 import type { Item, Key, Stored } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
-import { count, flag, listOf, number, optional, ordinal, orNull, shape, text, uid } from "../shape.ts";
-import { parserOf } from "../unreadable.ts";
+import { apiKeyKey, userKey, usernameKey } from "../store/keys.ts";
+import { count, flag, listOf, number, optional, ordinal, orNull, shape, text, uid } from "../store/shape.ts";
+import { parserOf } from "../store/unreadable.ts";
 
 /** A live key as its user's record knows it; the clear key is nowhere. Times are ms. */
 export interface UserKey {

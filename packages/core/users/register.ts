@@ -1,10 +1,10 @@
 import type { Context } from "../context.ts";
-import { dueShardOf } from "../due.ts";
-import { identityKey, userCounterKey, userKey, usernameKey } from "../keys.ts";
 import type { Item, Stored } from "../ports/table.ts";
-import { uid as isUid, ordinal } from "../shape.ts";
-import { parserOf } from "../unreadable.ts";
-import { changeRecord, writeRecord } from "../write-record.ts";
+import { dueShardOf } from "../store/due.ts";
+import { identityKey, userCounterKey, userKey, usernameKey } from "../store/keys.ts";
+import { uid as isUid, ordinal } from "../store/shape.ts";
+import { parserOf } from "../store/unreadable.ts";
+import { changeRecord, writeRecord } from "../store/write-record.ts";
 import { findUser, type NameClaim, parseNameClaim, type User } from "./record.ts";
 import { type AssumedRole, usernameFor } from "./username.ts";
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { actorOf, memoryWorld } from "#testing/memory-world.ts";
-import { apiKeyKey } from "../keys.ts";
-import { writeRecord } from "../write-record.ts";
+import { apiKeyKey } from "../store/keys.ts";
+import { writeRecord } from "../store/write-record.ts";
 import { disableUser } from "./disable.ts";
 import { issueKey } from "./issue.ts";
 import { findUser } from "./record.ts";

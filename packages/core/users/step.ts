@@ -1,10 +1,10 @@
 import type { Context } from "../context.ts";
-import { apiKeyKey, keyText } from "../keys.ts";
 import type { Item } from "../ports/table.ts";
 import { Conflict } from "../problem.ts";
-import { readEach } from "../readable.ts";
-import type { Step, WorkerContext } from "../worker.ts";
-import { writeRecord } from "../write-record.ts";
+import type { Step, WorkerContext } from "../reconciler/worker.ts";
+import { apiKeyKey, keyText } from "../store/keys.ts";
+import { readEach } from "../store/readable.ts";
+import { writeRecord } from "../store/write-record.ts";
 import { keyOf } from "./issue.ts";
 import { type ApiKey, parseApiKey, parseUser, type User, type UserKey } from "./record.ts";
 

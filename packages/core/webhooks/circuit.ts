@@ -1,10 +1,10 @@
 import type { Context } from "../context.ts";
-import { receiverKey } from "../keys.ts";
 import type { Item, Key, Stored } from "../ports/table.ts";
-import { unlessUnreadable } from "../readable.ts";
-import { count, number, orNull } from "../shape.ts";
-import { parserOf } from "../unreadable.ts";
-import { changeRecord, writeRecord } from "../write-record.ts";
+import { receiverKey } from "../store/keys.ts";
+import { unlessUnreadable } from "../store/readable.ts";
+import { count, number, orNull } from "../store/shape.ts";
+import { parserOf } from "../store/unreadable.ts";
+import { changeRecord, writeRecord } from "../store/write-record.ts";
 
 /** What is known of one receiver of one owner. There is no such item while it answers. */
 interface ReceiverState extends Stored {

@@ -1,13 +1,13 @@
-import { deliveryShardOf } from "../due.ts";
 import { environmentTable, isSize, timelineEntry } from "../environments/record/parse.ts";
 import type { Environment } from "../environments/record/record.ts";
 import type { TimelineEntry } from "../environments/record/timeline.ts";
-import { deliveryKey } from "../keys.ts";
 import type { Ids } from "../ports/ids.ts";
 import type { Item, Key, Stored } from "../ports/table.ts";
-import type { Sealed } from "../sealed.ts";
-import { branded, count, listOf, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../shape.ts";
-import { parserOf } from "../unreadable.ts";
+import { deliveryShardOf } from "../store/due.ts";
+import { deliveryKey } from "../store/keys.ts";
+import type { Sealed } from "../store/sealed.ts";
+import { branded, count, listOf, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../store/shape.ts";
+import { parserOf } from "../store/unreadable.ts";
 import { type EventSubject, subjectOf } from "./event.ts";
 
 export interface DeliveryAttempt {

@@ -1,4 +1,4 @@
-import type { OpenJupyter } from "../environments/record/access.ts";
+import type { OpenJupyter } from "../environments/record/changes/access.ts";
 import type { Environment } from "../environments/record/record.ts";
 import type { TimelineEntry } from "../environments/record/timeline.ts";
 import type { Key } from "../ports/table.ts";

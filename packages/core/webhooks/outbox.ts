@@ -2,8 +2,8 @@ import type { Context } from "../context.ts";
 import type { Environment } from "../environments/record/record.ts";
 import { receiverOf } from "../environments/record/timeline.ts";
 import type { Key } from "../ports/table.ts";
-import type { Step } from "../worker.ts";
-import { writeRecord } from "../write-record.ts";
+import type { Step } from "../reconciler/worker.ts";
+import { writeRecord } from "../store/write-record.ts";
 import { newDelivery, recordKeyOf } from "./delivery.ts";
 
 /** Whether some of its entries have not become deliveries yet. */

@@ -1,8 +1,8 @@
 import type { Context } from "../context.ts";
-import { keyText } from "../keys.ts";
 import type { Key } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
-import type { Sealed } from "../sealed.ts";
+import { keyText } from "../store/keys.ts";
+import type { Sealed } from "../store/sealed.ts";
 
 const LONGEST_URL = 2048;
 

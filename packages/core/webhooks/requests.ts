@@ -1,10 +1,10 @@
 import type { UserContext } from "../context.ts";
-import { deliveriesOf } from "../keys.ts";
-import { sendLook } from "../look.ts";
 import type { Key } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
-import { readable } from "../readable.ts";
-import { changeRecord } from "../write-record.ts";
+import { sendLook } from "../reconciler/look.ts";
+import { deliveriesOf } from "../store/keys.ts";
+import { readable } from "../store/readable.ts";
+import { changeRecord } from "../store/write-record.ts";
 import { type Delivery, parseDelivery } from "./delivery.ts";
 import { eventIdOf } from "./event.ts";
 

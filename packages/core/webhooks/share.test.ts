@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { memoryWorld } from "#testing/memory-world.ts";
-import { ownersReceiversKey } from "../keys.ts";
 import type { Item } from "../ports/table.ts";
+import { ownersReceiversKey } from "../store/keys.ts";
 import { chargeReceiverTime, reserveReceiverTime } from "./share.ts";
 
 const free = { may: "dial", reservedMs: 0 };

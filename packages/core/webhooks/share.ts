@@ -1,10 +1,10 @@
 import type { Context } from "../context.ts";
-import { ownersReceiversKey } from "../keys.ts";
 import type { Item, Key, Stored } from "../ports/table.ts";
-import { unlessUnreadable } from "../readable.ts";
-import { number } from "../shape.ts";
-import { parserOf } from "../unreadable.ts";
-import { changeRecord, writeRecord } from "../write-record.ts";
+import { ownersReceiversKey } from "../store/keys.ts";
+import { unlessUnreadable } from "../store/readable.ts";
+import { number } from "../store/shape.ts";
+import { parserOf } from "../store/unreadable.ts";
+import { changeRecord, writeRecord } from "../store/write-record.ts";
 import { PATIENCE_MS } from "./attempt.ts";
 
 /**

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { asAlice, fixtureRuntime } from "#testing/fixture-endpoints.ts";
+import { Refusal } from "../answers/refusal.ts";
 import { buildApp } from "../app.ts";
 import { type DialectName, dialectNames, type Situation } from "../dialect.ts";
-import { Refusal } from "../refusal.ts";
 import { dev8 } from "./dev8.ts";
 import { gpuDev } from "./gpu-dev.ts";
 import { novita } from "./novita.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
-import { fieldProblems, ownMessagesOnly } from "../field-problems.ts";
-import { wholeNumber } from "../query.ts";
+import { fieldProblems, ownMessagesOnly } from "../request/field-problems.ts";
+import { wholeNumber } from "../request/query.ts";
 import { sentenceOf, textOfFirst } from "./first-field.ts";
 
 /** What is said of an input: one sentence for each bad field. */

@@ -1,6 +1,6 @@
 import { type Dialect, sharedTexts } from "../dialect.ts";
 import { endpointsIn } from "../endpoint.ts";
-import type { UsualWords } from "../misspelt.ts";
+import type { UsualWords } from "../request/misspelt.ts";
 
 /** Also what the fields of each call are called in others. */
 const misspelt: UsualWords = {

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vit
 import { findFreePorts } from "#process/free-port.ts";
 import { jupyterStub } from "#process/jupyter-stub.ts";
 import { canSandbox } from "#process/sandbox-probe.ts";
-import { type AskOptions, ask } from "../ingress-fixture.ts";
+import { type AskOptions, ask } from "../ingress/ingress-fixture.ts";
 import { callApi, jobClient } from "./job-client.ts";
 import { canListProcesses, eventually } from "./processes.ts";
 import { openStackFixture, type StackFixture, type StackProcess } from "./stack-fixture.ts";

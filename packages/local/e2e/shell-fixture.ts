@@ -6,13 +6,13 @@ import type { UserContext } from "#core/context.ts";
 import { waitForEnvironment } from "#core/environments/record/wait.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { sharedType } from "#core/fleet.ts";
-import { apiKeyKey } from "#core/keys.ts";
+import { apiKeyKey } from "#core/store/keys.ts";
 import { issueKey } from "#core/users/issue.ts";
 import { findOrCreateUser } from "#core/users/register.ts";
 import { contextOf } from "#http/runtime.ts";
 import { silentLog } from "#testing/log.ts";
+import { type Client, clientOf } from "../server/socket-fixture.ts";
 import { shellEnvironment } from "../shell-environment.ts";
-import { type Client, clientOf } from "../socket-fixture.ts";
 import { type Stack, startStack } from "../stack.ts";
 
 /** A whole stack in this process, with an active workspace in it. */

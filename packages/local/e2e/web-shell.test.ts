@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { requestDelete } from "#core/environments/verbs/delete.ts";
-import { MOST_CONNECTIONS } from "#http/connection-limit.ts";
+import { MOST_CONNECTIONS } from "#http/request/connection-limit.ts";
 import { openShellStack, type ShellStack } from "./shell-fixture.ts";
 
 describe("the web shell of the local stack", () => {

@@ -5,7 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { s3Blobs } from "#aws/s3-blobs.ts";
+import { s3Blobs } from "#aws/s3/s3-blobs.ts";
 import { fakeKey } from "#aws/test-servers/fake-service.ts";
 import { type FakeS3, refusal, startS3 } from "#aws/test-servers/s3.ts";
 import { zipDirectory } from "#process/zip.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Sealer } from "#core/ports/sealer.ts";
-import { asSealed, WrongSeal } from "#core/sealed.ts";
+import { asSealed, WrongSeal } from "#core/store/sealed.ts";
 
 /** What every Sealer must do. */
 export function sealerConformance(open: () => Promise<Sealer>): void {

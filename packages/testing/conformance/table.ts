@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Item, Key, Page, PartitionQuery, Stored, Table } from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
-import { NO_WRITER } from "#core/writers.ts";
+import { NO_WRITER } from "#core/store/writers.ts";
 import { seededRandom } from "../random.ts";
 
 let partitionCount = 0;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { LedgerItem } from "#core/pools/record.ts";
+import type { LedgerItem } from "#core/pools/ledger/record.ts";
 import type { ConditionalPut, Item, Table } from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
 import type { NodeGroup } from "#core/settings.ts";

@@ -1,7 +1,7 @@
-import type { StoredArchive } from "#core/environments/record/archives.ts";
+import type { StoredArchive } from "#core/environments/record/disk/archives.ts";
 import type { Environment, EnvironmentSpec } from "#core/environments/record/record.ts";
 import type { TimelineEntry } from "#core/environments/record/timeline.ts";
-import { accessKey, archivesOf, endedKey, hostKey, specKey } from "#core/keys.ts";
+import { accessKey, archivesOf, endedKey, hostKey, specKey } from "#core/store/keys.ts";
 import {
   at,
   base,

@@ -1,5 +1,5 @@
 import type { Inbox, Message } from "#core/chat/record.ts";
-import { chatKey, inboxKey } from "#core/keys.ts";
+import { chatKey, inboxKey } from "#core/store/keys.ts";
 import type { Delivery } from "#core/webhooks/delivery.ts";
 import { subjectOf } from "#core/webhooks/event.ts";
 import { entry, environment, receiver } from "./environment-items.ts";

@@ -1,4 +1,4 @@
-import type { Directory } from "#core/disks/directory.ts";
+import type { Directory } from "#core/disks/names/directory.ts";
 import type { Operation } from "#core/disks/operations.ts";
 import type { Disk } from "#core/disks/record.ts";
 import {
@@ -15,7 +15,7 @@ import {
   userCounterKey,
   userKey,
   usernameKey,
-} from "#core/keys.ts";
+} from "#core/store/keys.ts";
 import type { ApiKey, NameClaim, User } from "#core/users/record.ts";
 import {
   at,

@@ -1,5 +1,5 @@
-import { environmentKey, keyText, nodeKey } from "#core/keys.ts";
-import { asSealed, type Sealed } from "#core/sealed.ts";
+import { environmentKey, keyText, nodeKey } from "#core/store/keys.ts";
+import { asSealed, type Sealed } from "#core/store/sealed.ts";
 
 export const uid = "f".repeat(32);
 export const uuid = "0f8fad5b-d9cb-469f-a165-70867728950e";

@@ -1,5 +1,9 @@
-import type { RunMarks } from "#core/environments/record/run-marks.ts";
+import type { RunMarks } from "#core/environments/record/run/run-marks.ts";
 import { poolTypes } from "#core/fleet.ts";
+import type { Admission } from "#core/pools/admission/admission.ts";
+import type { Standing } from "#core/pools/forecast/one-more.ts";
+import type { HeldEntry, MakeableLedger, NodeLedger, Pool } from "#core/pools/ledger/record.ts";
+import type { UsedItem } from "#core/pools/ledger/used.ts";
 import {
   admissionKey,
   forecastKey,
@@ -10,11 +14,7 @@ import {
   poolKey,
   runMarksKey,
   usedKey,
-} from "#core/keys.ts";
-import type { Admission } from "#core/pools/admission.ts";
-import type { Standing } from "#core/pools/one-more.ts";
-import type { HeldEntry, MakeableLedger, NodeLedger, Pool } from "#core/pools/record.ts";
-import type { UsedItem } from "#core/pools/used.ts";
+} from "#core/store/keys.ts";
 import { at, base, homeText, machine, many, nodeItemKey, size, ttl, uid, uidOf, type Written, zone } from "./parts.ts";
 
 const type = "cpu-shared";

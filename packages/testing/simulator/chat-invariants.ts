@@ -1,7 +1,7 @@
 import type { Environment } from "#core/environments/record/record.ts";
-import { chatOf } from "#core/keys.ts";
 import type { Compute, PortRequest } from "#core/ports/compute.ts";
 import type { Item, Key } from "#core/ports/table.ts";
+import { chatOf } from "#core/store/keys.ts";
 import { unsealed } from "../memory-sealer.ts";
 import type { Host } from "./scheduler.ts";
 

@@ -1,5 +1,5 @@
 import { createDisk } from "#core/disks/create.ts";
-import { renameDisk } from "#core/disks/rename.ts";
+import { renameDisk } from "#core/disks/names/rename.ts";
 import { deleteDisk, undeleteDisk } from "#core/disks/requests.ts";
 import { getDisk, listDisks } from "#core/disks/view.ts";
 import type { Environment } from "#core/environments/record/record.ts";

@@ -1,5 +1,5 @@
 import type { Disk } from "#core/disks/record.ts";
-import type { DiskUse } from "#core/environments/record/disk-use.ts";
+import type { DiskUse } from "#core/environments/record/disk/disk-use.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import type { Compute } from "#core/ports/compute.ts";
 import type { MemoryCompute } from "../memory-compute.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Environment } from "#core/environments/record/record.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
-import type { NodeLedger } from "#core/pools/record.ts";
+import type { NodeLedger } from "#core/pools/ledger/record.ts";
 import type { Stored } from "#core/ports/table.ts";
 import { memoryWorld, newEnvironment } from "../memory-world.ts";
 import { viewPool } from "../pool-view.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Environment } from "#core/environments/record/record.ts";
-import { chatKey } from "#core/keys.ts";
 import type { Item } from "#core/ports/table.ts";
+import { chatKey } from "#core/store/keys.ts";
 import type { MemoryCompute } from "../memory-compute.ts";
 import type { PoolView } from "../pool-view.ts";
 import { chatWatch } from "./chat-invariants.ts";

@@ -1,7 +1,7 @@
 import type { Disk } from "#core/disks/record.ts";
 import { type Environment, isEnded } from "#core/environments/record/record.ts";
 import { instanceTypeOfPool, unitsPerNode } from "#core/fleet.ts";
-import type { Grant, LedgerItem, Pool } from "#core/pools/record.ts";
+import type { Grant, LedgerItem, Pool } from "#core/pools/ledger/record.ts";
 import type { Compute } from "#core/ports/compute.ts";
 import type { Item, Stored, Table } from "#core/ports/table.ts";
 import type { Volumes } from "#core/ports/volumes.ts";

@@ -9,7 +9,7 @@ import type { Host, Scheduler } from "./scheduler.ts";
 import type { SimulatedWorld } from "./world.ts";
 
 const MINUTE = 60_000;
-/** A warm process remembers a good key for this long (packages/http/key-check.ts). */
+/** A warm process remembers a good key for this long (packages/http/keys/key-check.ts). */
 const REMEMBERED_MS = 5_000;
 /** The overlap of a rotation. */
 const KEEPS_MS = 60_000;

@@ -1,6 +1,6 @@
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { requestCancel } from "#core/environments/verbs/requests.ts";
-import { beginCreate, keepFailure, keepReply } from "#core/idempotency.ts";
+import { beginCreate, keepFailure, keepReply } from "#core/store/idempotency.ts";
 import { newEnvironment } from "../memory-world.ts";
 import { type Asked, asUser } from "./as-user.ts";
 import type { ClientAction } from "./clients.ts";
@@ -32,7 +32,7 @@ export function keyedActions(sim: Scheduler, world: SimulatedWorld): ClientActio
   return actions;
 }
 
-/** As the endpoint does it (packages/http/keyed-create.ts). */
+/** As the endpoint does it (packages/http/request/keyed-create.ts). */
 async function submit(world: SimulatedWorld, ctx: Asked, ids: Set<string>): Promise<void> {
   const begun = await beginCreate(ctx, request, { id: ctx.ids.uuid4(), uid: ctx.ids.uid() });
   if (begun.kind === "otherRequest") throw new Error("It is the same request");

@@ -1,6 +1,6 @@
 import type { Environment } from "#core/environments/record/record.ts";
-import type { Grant } from "#core/pools/record.ts";
-import { sameData } from "#core/same-data.ts";
+import type { Grant } from "#core/pools/ledger/record.ts";
+import { sameData } from "#core/store/same-data.ts";
 import type { PoolView } from "../pool-view.ts";
 import type { Scheduler } from "./scheduler.ts";
 

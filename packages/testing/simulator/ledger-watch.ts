@@ -1,7 +1,7 @@
-import { keyText, makeableKey } from "#core/keys.ts";
-import { ledgerOf } from "#core/pools/ledger.ts";
-import type { LedgerItem, MakeableLedger, NodeLedger, Pool } from "#core/pools/record.ts";
+import { ledgerOf } from "#core/pools/ledger/ledger.ts";
+import type { LedgerItem, MakeableLedger, NodeLedger, Pool } from "#core/pools/ledger/record.ts";
 import type { Key } from "#core/ports/table.ts";
+import { keyText, makeableKey } from "#core/store/keys.ts";
 import { type PoolView, viewOf } from "../pool-view.ts";
 
 /** The part of the watch that puts the pools together from their items, as these are written one by one. */

@@ -1,6 +1,6 @@
+import { requestResize } from "#core/environments/record/changes/resize.ts";
 import { type Policy, reservation } from "#core/environments/record/policy.ts";
 import type { Environment } from "#core/environments/record/record.ts";
-import { requestResize } from "#core/environments/record/resize.ts";
 import { createEnvironment, type NewEnvironment } from "#core/environments/verbs/create.ts";
 import { requestDelete } from "#core/environments/verbs/delete.ts";
 import { executeIn } from "#core/environments/verbs/exec.ts";

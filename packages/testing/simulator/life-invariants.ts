@@ -1,4 +1,4 @@
-import { idleWarningMs } from "#core/environments/record/idle.ts";
+import { idleWarningMs } from "#core/environments/record/changes/idle.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import type { Volumes } from "#core/ports/volumes.ts";
 import type { MemoryCompute } from "../memory-compute.ts";

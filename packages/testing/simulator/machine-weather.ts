@@ -1,4 +1,4 @@
-import { declareNodeGone } from "#core/pools/node-gone.ts";
+import { declareNodeGone } from "#core/pools/capacity/node-gone.ts";
 import type { Compute, MachineState, NodeRef } from "#core/ports/compute.ts";
 import { asUser } from "./as-user.ts";
 import type { ClientAction } from "./clients.ts";

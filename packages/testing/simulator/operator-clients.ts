@@ -1,9 +1,9 @@
 import { endRecord } from "#core/admin/end-record.ts";
 import { compareOrphans } from "#core/admin/orphans.ts";
 import type { Context } from "#core/context.ts";
-import { keyText } from "#core/keys.ts";
-import { drainPool, pauseAdmission } from "#core/pools/admission.ts";
+import { drainPool, pauseAdmission } from "#core/pools/admission/admission.ts";
 import type { Key } from "#core/ports/table.ts";
+import { keyText } from "#core/store/keys.ts";
 import type { ClientAction } from "./clients.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { SimulatedWorld } from "./world.ts";

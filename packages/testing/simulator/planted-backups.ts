@@ -6,7 +6,7 @@ export const backupBugs: readonly PlantedBug[] = [
     name: "a second CreateSnapshot after a time-out with effect",
     edits: [
       {
-        file: "environments/steps/backup.ts",
+        file: "environments/steps/end/backup.ts",
         find: "refused === undefined ? until + ctx.volumes.listedWithinMs : until",
         replace: "until",
       },
@@ -15,18 +15,18 @@ export const backupBugs: readonly PlantedBug[] = [
   {
     name: "a second CreateSnapshot while the first is pending",
     edits: [
-      { file: "environments/steps/backup.ts", find: 'state !== "failed" &&', replace: 'state === "completed" &&' },
+      { file: "environments/steps/end/backup.ts", find: 'state !== "failed" &&', replace: 'state === "completed" &&' },
     ],
   },
   {
     name: "a failed backup made again before what was made is surely listed",
     caughtBy: {
-      file: "disks/lost-backup.test.ts",
+      file: "disks/backups/lost-backup.test.ts",
       title: "is made again, and once, though the answer was lost and it is listed after minutes",
     },
     edits: [
       {
-        file: "disks/lost-backup.ts",
+        file: "disks/backups/lost-backup.ts",
         find: "const notBefore = until + ctx.volumes.listedWithinMs;",
         replace: "const notBefore = until;",
       },
@@ -40,7 +40,7 @@ export const backupBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "snapshot-claim.ts",
+        file: "reconciler/snapshot-claim.ts",
         find: "(latest.refused === undefined ? 1 : 0)",
         replace: "(latest.refused ? 1 : 0)",
       },
@@ -49,16 +49,18 @@ export const backupBugs: readonly PlantedBug[] = [
   {
     name: "a backup given up while another may still be made",
     caughtBy: {
-      file: "disks/lost-backup.test.ts",
+      file: "disks/backups/lost-backup.test.ts",
       title: "makes a job wait that comes while it is being made again",
     },
-    edits: [{ file: "snapshot-claim.ts", find: "const CLAIM_MS = 60_000;", replace: "const CLAIM_MS = 2_000;" }],
+    edits: [
+      { file: "reconciler/snapshot-claim.ts", find: "const CLAIM_MS = 60_000;", replace: "const CLAIM_MS = 2_000;" },
+    ],
   },
   {
     name: "a backup given up because it was refused for minutes",
     edits: [
       {
-        file: "environments/steps/backup.ts",
+        file: "environments/steps/end/backup.ts",
         find: 'left === "failed" ? { attempt',
         replace: 'left === "failed" || claim?.refused !== undefined ? { attempt',
       },
@@ -72,7 +74,7 @@ export const backupBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/steps/backup.ts",
+        file: "environments/steps/end/backup.ts",
         find: "if (backup.attempt >= MOST_ATTEMPTS)",
         replace: "if (backup.attempt + 1 >= MOST_ATTEMPTS)",
       },
@@ -86,12 +88,12 @@ export const backupBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/steps/backup.ts",
+        file: "environments/steps/end/backup.ts",
         find: "  if (!(await readDisk(ctx, environment, use)))\n    return waitedFor(withAttempt(environment, now), now, unreadableDisk(use.name));\n",
         replace: "",
       },
       {
-        file: "environments/steps/backup.ts",
+        file: "environments/steps/end/backup.ts",
         find: "if (!disk) return waitedFor(withAttempt(environment, now), ",
         replace: "if (!disk) return waitedFor(environment, ",
       },
@@ -100,12 +102,12 @@ export const backupBugs: readonly PlantedBug[] = [
   {
     name: "an attempt to make a backup again counted while a job has the disk",
     caughtBy: {
-      file: "disks/lost-backup.test.ts",
+      file: "disks/backups/lost-backup.test.ts",
       title: "loses none of its attempts to the time in which a job that waits has the disk",
     },
     edits: [
       {
-        file: "disks/lost-backup.ts",
+        file: "disks/backups/lost-backup.ts",
         find: "Math.max(0, gapMs - MOST_BETWEEN_TRIES_MS)",
         replace: "0",
       },
@@ -114,7 +116,7 @@ export const backupBugs: readonly PlantedBug[] = [
   {
     name: "a backup given up for good although its volume is seen again",
     caughtBy: {
-      file: "disks/lost-backup.test.ts",
+      file: "disks/backups/lost-backup.test.ts",
       title: "is made again after all once the volume that was taken for gone is seen again",
     },
     edits: [
@@ -128,7 +130,7 @@ export const backupBugs: readonly PlantedBug[] = [
   {
     name: "a snapshot that is pending for ever waited for",
     caughtBy: {
-      file: "environments/steps/backup.test.ts",
+      file: "environments/steps/end/backup.test.ts",
       title: "a disk whose snapshot is pending says so, and so does the job that waits for it, until a day is over",
     },
     edits: [
@@ -143,7 +145,7 @@ export const backupBugs: readonly PlantedBug[] = [
     name: "a disk let go without a backup as if it had one",
     edits: [
       {
-        file: "environments/steps/backup.ts",
+        file: "environments/steps/end/backup.ts",
         find: "(lost ? { ...disk, lost } : disk)",
         replace: "(note === LATEST_NOT_MADE ? { ...disk, lost } : disk)",
       },
@@ -153,12 +155,12 @@ export const backupBugs: readonly PlantedBug[] = [
     name: "a snapshot made before it is named",
     edits: [
       {
-        file: "environments/steps/backup.ts",
+        file: "environments/steps/end/backup.ts",
         find: "  await listSnapshotMaking(ctx, disk, tags.attempt, volumeId);\n",
         replace: "",
       },
       {
-        file: "environments/steps/backup.ts",
+        file: "environments/steps/end/backup.ts",
         find: "import { listSnapshotMaking, lookForVolume,",
         replace: "import { lookForVolume,",
       },
@@ -172,12 +174,12 @@ export const backupBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/steps/backup.ts",
+        file: "environments/steps/end/backup.ts",
         find: "if (!isSaid(environment, note)) return changed(addEntry(environment, now, note), now, note);",
         replace: "",
       },
       {
-        file: "environments/steps/backup.ts",
+        file: "environments/steps/end/backup.ts",
         find: 'return released(environment, use, now, "lets its disk go");',
         replace: "return released(addEntry(environment, now, note), use, now, note);",
       },
@@ -191,7 +193,7 @@ export const backupBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "disks/lost-backup.ts",
+        file: "disks/backups/lost-backup.ts",
         find: "const isMade = newest.completed && !before.completed;",
         replace: "const isMade = newest.completed;",
       },
@@ -200,12 +202,12 @@ export const backupBugs: readonly PlantedBug[] = [
   {
     name: "a snapshot on demand made twice because it was listed late",
     caughtBy: {
-      file: "disks/on-demand.test.ts",
+      file: "disks/backups/on-demand.test.ts",
       title: "makes one snapshot when the worker that claimed it died, and when it is listed late",
     },
     edits: [
       {
-        file: "disks/take-snapshot.ts",
+        file: "disks/backups/take-snapshot.ts",
         find: "until + ctx.volumes.listedWithinMs : now",
         replace: "until : now",
       },
@@ -214,12 +216,12 @@ export const backupBugs: readonly PlantedBug[] = [
   {
     name: "a snapshot on demand pushed out by backups",
     caughtBy: {
-      file: "disks/on-demand.test.ts",
+      file: "disks/backups/on-demand.test.ts",
       title: "keeps the newest five on demand and the newest three backups, and says which one goes",
     },
     edits: [
       {
-        file: "disks/thinning.ts",
+        file: "disks/backups/thinning.ts",
         find: "completed.filter(({ onDemand }) => !onDemand)",
         replace: "completed",
       },
@@ -228,7 +230,7 @@ export const backupBugs: readonly PlantedBug[] = [
   {
     name: "a job that mounts a volume whose files are being copied",
     caughtBy: {
-      file: "disks/on-demand.test.ts",
+      file: "disks/backups/on-demand.test.ts",
       title: "makes a job wait until it is completed where they are not",
     },
     edits: [

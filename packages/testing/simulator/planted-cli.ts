@@ -11,7 +11,7 @@ export const cliBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "../cli/watch-job.ts",
+        file: "../cli/jobs/watch-job.ts",
         find: "    throw options.onAbort ?",
         replace: "    await berth.jobs.cancel(job.job_id);\n    throw options.onAbort ?",
       },
@@ -36,12 +36,12 @@ export const cliBugs: readonly PlantedBug[] = [
     name: "words on standard output",
     caughtBy: {
       project: "cli",
-      file: "../cli/more-commands.test.ts",
+      file: "../cli/definitions/more-commands.test.ts",
       title: "words that the server ignores are named on stderr, and the answer is printed as ever",
     },
     edits: [
       {
-        file: "../cli/terminal.ts",
+        file: "../cli/terminal/terminal.ts",
         find: "stderr.write(`${wrapped(",
         replace: "stdout.write(`${wrapped(",
       },
@@ -71,7 +71,7 @@ export const cliBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "../cli/terminal.ts",
+        file: "../cli/terminal/terminal.ts",
         find: "return Boolean(stderr.isTTY && process.stdin.isTTY);",
         replace: "return true;",
       },

@@ -22,12 +22,12 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "disk lease not checked when the grant is taken",
     edits: [
       {
-        file: "environments/steps/disk.ts",
+        file: "environments/steps/start/disk.ts",
         find: 'if (!environment.disk) return { kind: "ready", zone: null };',
         replace: 'if (!environment.disk || environment.waitPool !== undefined) return { kind: "ready", zone: null };',
       },
       {
-        file: "environments/steps/disk.ts",
+        file: "environments/steps/start/disk.ts",
         find: "if (!use || read?.heldBy?.uid !== environment.uid) return undefined;",
         replace: "if (!use || !read) return undefined;",
       },
@@ -36,20 +36,20 @@ export const diskBugs: readonly PlantedBug[] = [
   {
     name: "a lease confirmed to a job whose end is decided",
     caughtBy: {
-      file: "disks/hand-over.test.ts",
+      file: "disks/names/hand-over.test.ts",
       title: "whose end was decided before the lease is confirmed, as one that has no disk, is refused",
     },
-    edits: [{ file: "disks/acquire.ts", find: " || isUndone(head)", replace: "" }],
+    edits: [{ file: "disks/names/acquire.ts", find: " || isUndone(head)", replace: "" }],
   },
   {
     name: "a disk given away before the end of its job is written",
     caughtBy: {
-      file: "environments/steps/queue-limit.test.ts",
+      file: "environments/steps/start/queue-limit.test.ts",
       title: "whoever is given a machine while a slow worker ends their wait keeps their disk",
     },
     edits: [
       {
-        file: "environments/steps/queued.ts",
+        file: "environments/steps/start/queued.ts",
         find: '  if (environment.disk && !environment.end.outcome) return changed(decided, now, "decided its end");\n',
         replace: "",
       },
@@ -58,10 +58,10 @@ export const diskBugs: readonly PlantedBug[] = [
   {
     name: "disks that cannot be read left out of a directory that is made again",
     caughtBy: {
-      file: "disks/lost-names.test.ts",
+      file: "disks/names/lost-names.test.ts",
       title: "is made again with the disks whose records cannot be read, under the names that they say",
     },
-    edits: [{ file: "disks/lost-directory.ts", find: ", ...broken.flatMap(whatMayBeSaid)]", replace: "]" }],
+    edits: [{ file: "disks/names/lost-directory.ts", find: ", ...broken.flatMap(whatMayBeSaid)]", replace: "]" }],
   },
   {
     name: "a disk ended under its job where its holder cannot be read",
@@ -95,7 +95,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a disk let go without a backup after one machine of a withdrawn run wrote to it",
     edits: [
       {
-        file: "environments/steps/withdraw.ts",
+        file: "environments/steps/start/withdraw.ts",
         find: "...(machines > 1 && { written: true })",
         replace: "...(machines > 99 && { written: true })",
       },
@@ -120,7 +120,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "volumes that were made late forgotten",
     edits: [
       {
-        file: "environments/steps/own-volumes.ts",
+        file: "environments/steps/start/own-volumes.ts",
         find: "if (due.length === 0) return undefined;",
         replace: "if (due.length >= 0) return undefined;",
       },
@@ -130,7 +130,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a volume made before it is named",
     edits: [
       {
-        file: "environments/steps/disk.ts",
+        file: "environments/steps/start/disk.ts",
         find: "const named = isListed ? disk : await written(ctx, withMaking(disk, listMaking(disk.making, entry)));",
         replace: "const named = disk;",
       },
@@ -140,7 +140,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "an environment's own volume made before it is named",
     edits: [
       {
-        file: "environments/steps/own-volumes.ts",
+        file: "environments/steps/start/own-volumes.ts",
         find: "if (unlisted.length > 0) {",
         replace: "if (unlisted.length < 0) {",
       },
@@ -148,7 +148,9 @@ export const diskBugs: readonly PlantedBug[] = [
   },
   {
     name: "a making forgotten before 10 minutes",
-    edits: [{ file: "making.ts", find: "return at + LAST_CALL_MS + LISTED_MS;", replace: "return at + 1000;" }],
+    edits: [
+      { file: "reconciler/making.ts", find: "return at + LAST_CALL_MS + LISTED_MS;", replace: "return at + 1000;" },
+    ],
   },
   {
     name: "the token without zone",
@@ -157,17 +159,17 @@ export const diskBugs: readonly PlantedBug[] = [
       title:
         "a job in another zone has its volume made under another token; the first one goes, never having been used",
     },
-    edits: [{ file: "making.ts", find: "      one.zone === zone &&\n", replace: "" }],
+    edits: [{ file: "reconciler/making.ts", find: "      one.zone === zone &&\n", replace: "" }],
   },
   {
     name: "restore takes the oldest",
     caughtBy: {
-      file: "disks/restore.test.ts",
+      file: "disks/backups/restore.test.ts",
       title: "gets back what its newest backup holds, and the timeline says from which point in time",
     },
     edits: [
       {
-        file: "environments/steps/disk.ts",
+        file: "environments/steps/start/disk.ts",
         find: "const backup = seenBackups(disk).at(-1);",
         replace: "const backup = seenBackups(disk).at(0);",
       },
@@ -176,12 +178,12 @@ export const diskBugs: readonly PlantedBug[] = [
   {
     name: "thinning removes the newest",
     caughtBy: {
-      file: "disks/restore.test.ts",
+      file: "disks/backups/restore.test.ts",
       title: "keeps the newest three backups, by their points in time",
     },
     edits: [
       {
-        file: "disks/thinning.ts",
+        file: "disks/backups/thinning.ts",
         find: ".slice(0, completed.indexOf(oldestKept))",
         replace: ".slice(kept)",
       },
@@ -190,12 +192,12 @@ export const diskBugs: readonly PlantedBug[] = [
   {
     name: "a snapshot thinned while a restore is made from it",
     caughtBy: {
-      file: "disks/restore.test.ts",
+      file: "disks/backups/restore.test.ts",
       title: "keeps the backup that a restore is being made from, however many newer ones there are",
     },
     edits: [
       {
-        file: "disks/thinning.ts",
+        file: "disks/backups/thinning.ts",
         find: ".filter(({ id }) => !sources.has(id))",
         replace: '.filter(({ id }) => id !== "" || sources.has(id))',
       },
@@ -209,7 +211,7 @@ export const diskBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "disks/thinning.ts",
+        file: "disks/backups/thinning.ts",
         find: "return { ...one, unremoved: undefined, removingUntil:",
         replace: "return { ...one, removingUntil:",
       },
@@ -235,7 +237,7 @@ export const diskBugs: readonly PlantedBug[] = [
       file: "disks/removal.test.ts",
       title: "though it failed, is made again at once and then goes as soon as it can",
     },
-    edits: [{ file: "disks/lost-backup.ts", find: "if (newest && !newest.unremoved)", replace: "if (newest)" }],
+    edits: [{ file: "disks/backups/lost-backup.ts", find: "if (newest && !newest.unremoved)", replace: "if (newest)" }],
   },
   {
     name: "a name kept for as long as something of its purged disk is left",
@@ -283,12 +285,12 @@ export const diskBugs: readonly PlantedBug[] = [
   {
     name: "a disk let go while its holder cannot be read",
     caughtBy: {
-      file: "unreadable.test.ts",
+      file: "store/unreadable.test.ts",
       title: "a disk whose holder cannot be read stays that holder's",
     },
     edits: [
       {
-        file: "disks/lease.ts",
+        file: "disks/names/lease.ts",
         find: "if (unreadable.has(holder.key)) return { id: holder.id, isEnding: false, isAttached: true };",
         replace: "",
       },
@@ -297,12 +299,12 @@ export const diskBugs: readonly PlantedBug[] = [
   {
     name: "one missing reading of a volume taken for its loss",
     caughtBy: {
-      file: "disks/restore.test.ts",
+      file: "disks/backups/restore.test.ts",
       title: "is used although one reading did not show it",
     },
     edits: [
       {
-        file: "environments/steps/disk.ts",
+        file: "environments/steps/start/disk.ts",
         find: "if (volume && isLate(volumeAbsence(record)))",
         replace: "if (volume && record.volumeMissedAt === 0)",
       },
@@ -311,17 +313,17 @@ export const diskBugs: readonly PlantedBug[] = [
   {
     name: "an absence of a volume counted from before the answer that missed it",
     caughtBy: {
-      file: "disks/restore.test.ts",
+      file: "disks/backups/restore.test.ts",
       title: "is used although two readings did not show it that a worker asleep for longer than ten minutes made",
     },
     edits: [
       {
-        file: "environments/steps/disk.ts",
+        file: "environments/steps/start/disk.ts",
         find: "  // The absence counts from the answer: a time in which nobody looked is none.\n  const now = ctx.clock.now();\n",
         replace: "",
       },
       {
-        file: "environments/steps/disk.ts",
+        file: "environments/steps/start/disk.ts",
         find: "const isSeen = disk.volume !== null && (await",
         replace: "const now = ctx.clock.now();\n  const isSeen = disk.volume !== null && (await",
       },
@@ -336,18 +338,18 @@ export const diskBugs: readonly PlantedBug[] = [
   {
     name: "a disk replaced by an empty one while its record names backups",
     caughtBy: {
-      file: "disks/restore.test.ts",
+      file: "disks/backups/restore.test.ts",
       title:
         "is never replaced by an empty one while its record names a backup: the job waits, and fails with that reason",
     },
     edits: [
       {
-        file: "environments/steps/disk.ts",
+        file: "environments/steps/start/disk.ts",
         find: "const mayHaveOne = snapshots.some(mayHold) || ",
         replace: "const mayHaveOne = ",
       },
       {
-        file: "environments/steps/disk.ts",
+        file: "environments/steps/start/disk.ts",
         find: "if (disk.volume && !backup && !source)",
         replace: "if (disk.volume && !backup && disk.snapshots.length === 0)",
       },
@@ -356,13 +358,13 @@ export const diskBugs: readonly PlantedBug[] = [
   {
     name: "a disk that lost volume and backups begun anew",
     caughtBy: {
-      file: "disks/restore.test.ts",
+      file: "disks/backups/restore.test.ts",
       title:
         "is lost where it had contents and there is no backup: the job fails and says so, until the volume is seen again",
     },
     edits: [
       {
-        file: "environments/steps/disk.ts",
+        file: "environments/steps/start/disk.ts",
         find: "if (disk.volume && !backup && !source)",
         replace: "if (!disk && !backup && !source)",
       },
@@ -371,12 +373,12 @@ export const diskBugs: readonly PlantedBug[] = [
   {
     name: "a volume that a backup took the place of named by nobody",
     caughtBy: {
-      file: "disks/restore.test.ts",
+      file: "disks/backups/restore.test.ts",
       title: "goes on naming the volume that a backup took the place of, for it may be seen again",
     },
     edits: [
       {
-        file: "environments/steps/disk.ts",
+        file: "environments/steps/start/disk.ts",
         find: "supersededVolumes: [volume.id, ...supersededVolumes].slice(0, MOST_SUPERSEDED)",
         replace: "supersededVolumes: supersededVolumes.slice(0, MOST_SUPERSEDED)",
       },
@@ -385,12 +387,12 @@ export const diskBugs: readonly PlantedBug[] = [
   {
     name: "a missing directory taken for an owner without disks",
     caughtBy: {
-      file: "disks/lost-names.test.ts",
+      file: "disks/names/lost-names.test.ts",
       title: "is made again from the disks, and the log says so once",
     },
     edits: [
       {
-        file: "disks/lost-directory.ts",
+        file: "disks/names/lost-directory.ts",
         find: "if (names.length === 0) return none;",
         replace: "if (names.length >= 0) return none;",
       },
@@ -399,7 +401,7 @@ export const diskBugs: readonly PlantedBug[] = [
   {
     name: "a name whose record is missing taken for ever",
     caughtBy: {
-      file: "disks/lost-names.test.ts",
+      file: "disks/names/lost-names.test.ts",
       title: "says so to whoever asks, and is free once it was deleted",
     },
     edits: [
@@ -413,7 +415,7 @@ export const diskBugs: readonly PlantedBug[] = [
   {
     name: "a backup that is not to be seen counted",
     caughtBy: {
-      file: "disks/restore.test.ts",
+      file: "disks/backups/restore.test.ts",
       title: "a backup that is not to be seen does not count, and does again once it is",
     },
     edits: [
@@ -427,7 +429,7 @@ export const diskBugs: readonly PlantedBug[] = [
   {
     name: "two readings that missed a volume, days apart, taken for one absence",
     caughtBy: {
-      file: "disks/restore.test.ts",
+      file: "disks/backups/restore.test.ts",
       title: "is used although two readings, days apart, did not show it",
     },
     edits: [
@@ -469,7 +471,7 @@ export const diskBugs: readonly PlantedBug[] = [
   {
     name: "a disk lost for ever",
     caughtBy: {
-      file: "disks/restore.test.ts",
+      file: "disks/backups/restore.test.ts",
       title: "is lost no more once that is seen again, though no job comes",
     },
     edits: [
@@ -483,17 +485,17 @@ export const diskBugs: readonly PlantedBug[] = [
   {
     name: "a living disk's name given to one that is being purged",
     caughtBy: {
-      file: "disks/lost-names.test.ts",
+      file: "disks/names/lost-names.test.ts",
       title: "never gives the name of a living disk to an older one that is being purged, nor that one another",
     },
     edits: [
       {
-        file: "disks/lost-directory.ts",
+        file: "disks/names/lost-directory.ts",
         find: 'const hasContents = phase !== "purging" && (volume !== null',
         replace: "const hasContents = phase !== null && (volume !== null",
       },
       {
-        file: "disks/lost-directory.ts",
+        file: "disks/names/lost-directory.ts",
         find: 'return phase !== "deleted" && phase !== "purging";',
         replace: 'return phase !== "deleted";',
       },
@@ -502,12 +504,12 @@ export const diskBugs: readonly PlantedBug[] = [
   {
     name: "a deleted disk's name taken while an undelete brings it back",
     caughtBy: {
-      file: "disks/same-name.test.ts",
+      file: "disks/names/same-name.test.ts",
       title: "keep the name with the undeleted disk, where the undelete was faster",
     },
     edits: [
       {
-        file: "disks/set-aside.ts",
+        file: "disks/names/set-aside.ts",
         find: "if (await writeRecords(ctx, [moved, renamed(ctx, disk, newName)])) return true;",
         replace: "renamed(ctx, disk, newName);\n    if (await writeRecords(ctx, [moved])) return true;",
       },
@@ -517,7 +519,7 @@ export const diskBugs: readonly PlantedBug[] = [
     name: "a living disk set aside for a new one",
     edits: [
       {
-        file: "disks/set-aside.ts",
+        file: "disks/names/set-aside.ts",
         find: "if (!disk || !phases.includes(disk.phase) || newName === undefined) return false;",
         replace: "if (!disk || newName === undefined) return false;",
       },
@@ -534,9 +536,9 @@ export const diskBugs: readonly PlantedBug[] = [
   {
     name: "a deleted disk with contents preferred to a living disk of its name",
     caughtBy: {
-      file: "disks/same-name.test.ts",
+      file: "disks/names/same-name.test.ts",
       title: "a directory that is made again leaves the name with the living disk, however empty that is",
     },
-    edits: [{ file: "disks/lost-directory.ts", find: "(isLiving ? 2 : 0)", replace: "(isLiving ? 1 : 0)" }],
+    edits: [{ file: "disks/names/lost-directory.ts", find: "(isLiving ? 2 : 0)", replace: "(isLiving ? 1 : 0)" }],
   },
 ];

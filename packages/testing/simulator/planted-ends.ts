@@ -6,7 +6,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "no looks after the end",
     edits: [
       {
-        file: "environments/steps/finalize.ts",
+        file: "environments/steps/end/finalize.ts",
         find: "LOOKS_AFTER_END_MS = [60_000, 600_000]",
         replace: "LOOKS_AFTER_END_MS: number[] = []",
       },
@@ -16,7 +16,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "compute looked for no more once it was asked to go",
     edits: [
       {
-        file: "environments/steps/ending.ts",
+        file: "environments/steps/end/ending.ts",
         find: "run: noteRemoval(known.run, hasTombstones, now),",
         replace: "run: { ...noteRemoval(known.run, hasTombstones, now), released: run },",
       },
@@ -26,7 +26,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "end of life in another order",
     edits: [
       {
-        file: "environments/steps/ending.ts",
+        file: "environments/steps/end/ending.ts",
         find: "if (left || removedAt === null) {",
         replace: "if ((left && !left.terminating) || removedAt === null) {",
       },
@@ -36,7 +36,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "a request for access forgotten at the end",
     edits: [
       {
-        file: "environments/steps/finalize.ts",
+        file: "environments/steps/end/finalize.ts",
         find: "lookAgainAt(closeOwn(closed, now), now",
         replace: "lookAgainAt(closed, now",
       },
@@ -46,7 +46,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "the stopped environment's volume removed",
     edits: [
       {
-        file: "environments/steps/finalize.ts",
+        file: "environments/steps/end/finalize.ts",
         find: "const cleared = clears ? await",
         replace: "const cleared = clears || environment.starts > 0 ? await",
       },
@@ -56,13 +56,13 @@ export const endBugs: readonly PlantedBug[] = [
     name: "only the copy of a log removed that the record names",
     edits: [
       {
-        file: "environments/steps/log.ts",
+        file: "environments/steps/end/log.ts",
         find: "if (environment.hasCommand) await ctx.blobs.removeUnder(copiesOf(environment));",
         replace: "if (environment.log?.blob) await ctx.blobs.remove(environment.log.blob);",
       },
     ],
     caughtBy: {
-      file: "environments/steps/log.test.ts",
+      file: "environments/steps/end/log.test.ts",
       title: "by a worker that slept is not set back: what it writes late has another name",
     },
   },
@@ -70,7 +70,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "a zip that is whole after all listed as late",
     edits: [
       {
-        file: "environments/steps/keep-archive.ts",
+        file: "environments/steps/end/keep-archive.ts",
         find: "return isOvertaken ? { ...known, blob, ...what } : undefined;",
         replace: "return isOvertaken && known.bytes < 0 ? { ...known, blob, ...what } : undefined;",
       },
@@ -85,12 +85,12 @@ export const endBugs: readonly PlantedBug[] = [
     name: "a zip listed as late because nobody answered",
     edits: [
       {
-        file: "environments/steps/keep-archive.ts",
+        file: "environments/steps/end/keep-archive.ts",
         find: "  await endArchive(ctx, environment);",
         replace: "  await endArchive(ctx, environment).catch(() => undefined);",
       },
       {
-        file: "environments/steps/keep-archive.ts",
+        file: "environments/steps/end/keep-archive.ts",
         find: "const found = await ctx.volumes.findArchive(archive.blob);",
         replace: "const found = await ctx.volumes.findArchive(archive.blob).catch(() => undefined);",
       },
@@ -104,7 +104,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "a zip cut short by the deletion that waits for it",
     edits: [
       {
-        file: "environments/steps/ending.ts",
+        file: "environments/steps/end/ending.ts",
         find: "isArchiving(environment) ? undefined : await",
         replace: "await",
       },
@@ -119,7 +119,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "a zip begun before anything names it",
     edits: [
       {
-        file: "environments/steps/keep-archive.ts",
+        file: "environments/steps/end/keep-archive.ts",
         find: "if (!archive.named) return",
         replace: "if (archive.settled) return",
       },
@@ -134,7 +134,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "a machine that only zips a volume unknown to the operator's word",
     edits: [
       {
-        file: "pools/node-gone.ts",
+        file: "pools/capacity/node-gone.ts",
         find: "machines.find(({ silent }) => silent) ?? hosts[0] ?? machines[0]",
         replace: "machines.find(({ silent }) => silent) ?? machines[0]",
       },
@@ -148,7 +148,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "a zip listed as late while its last is sent",
     edits: [
       {
-        file: "environments/steps/keep-archive.ts",
+        file: "environments/steps/end/keep-archive.ts",
         find: "const held = isLate ? await detachOwn(ctx, environment, now) : undefined;",
         replace: "const held = undefined;",
       },
@@ -162,7 +162,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "a late archive begun once more",
     edits: [
       {
-        file: "environments/steps/keep-archive.ts",
+        file: "environments/steps/end/keep-archive.ts",
         find: "const status = isLate ? undefined : await begin(",
         replace: "const status = await begin(",
       },
@@ -196,21 +196,23 @@ export const endBugs: readonly PlantedBug[] = [
   {
     name: "release before 26 s",
     caughtBy: {
-      file: "environments/steps/release.test.ts",
+      file: "environments/steps/end/release.test.ts",
       title: "are given back no earlier than 26 s after it left preparing",
     },
-    edits: [{ file: "environments/steps/release.ts", find: "LATE_START_MS = 26_000", replace: "LATE_START_MS = 0" }],
+    edits: [
+      { file: "environments/steps/end/release.ts", find: "LATE_START_MS = 26_000", replace: "LATE_START_MS = 0" },
+    ],
   },
   {
     name: "GPUs given back at once without tombstones",
     edits: [
       {
-        file: "environments/steps/release.ts",
+        file: "environments/steps/end/release.ts",
         find: "return isNeeded ? { tombstones: environment.size.machines } : {};",
         replace: "return {};",
       },
       {
-        file: "environments/steps/release.ts",
+        file: "environments/steps/end/release.ts",
         find: "const startsRefused = hasTombstones || run.startsRefused;",
         replace: "const startsRefused = hasTombstones || true;",
       },
@@ -220,7 +222,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "tombstones taken for left where the cluster left none",
     edits: [
       {
-        file: "environments/steps/release.ts",
+        file: "environments/steps/end/release.ts",
         find: "const startsRefused = hasTombstones || run.startsRefused;",
         replace: "const startsRefused = hasTombstones || true;",
       },
@@ -229,16 +231,16 @@ export const endBugs: readonly PlantedBug[] = [
   {
     name: "release by a clock that is ahead",
     caughtBy: {
-      file: "environments/steps/release.test.ts",
+      file: "environments/steps/end/release.test.ts",
       title: "are given back no earlier where the clock of who looks next is 17 s ahead of the one before",
     },
-    edits: [{ file: "environments/steps/release.ts", find: "CLOCKS_MS = 17_000", replace: "CLOCKS_MS = 2_000" }],
+    edits: [{ file: "environments/steps/end/release.ts", find: "CLOCKS_MS = 17_000", replace: "CLOCKS_MS = 2_000" }],
   },
   {
     name: "expired where the run had completed",
     edits: [
       {
-        file: "environments/steps/ending.ts",
+        file: "environments/steps/end/ending.ts",
         find: "if (!outcome?.isLimit || exitCode === null",
         replace: "if (!outcome?.isLimit || outcome.at > 0 || exitCode === null",
       },
@@ -248,7 +250,7 @@ export const endBugs: readonly PlantedBug[] = [
     name: "a stop that leaves its request open",
     edits: [
       {
-        file: "environments/steps/finalize.ts",
+        file: "environments/steps/end/finalize.ts",
         find: 'closeActions(endExtensions(final, now), ["cancel"], now)',
         replace: 'closeActions(final, ["cancel"], now)',
       },
@@ -257,12 +259,12 @@ export const endBugs: readonly PlantedBug[] = [
   {
     name: "a look at an end that lets the command of several machines begin",
     caughtBy: {
-      file: "environments/steps/begin.test.ts",
+      file: "environments/steps/start/begin.test.ts",
       title: "lets nothing begin once the end of it is decided",
     },
     edits: [
       {
-        file: "environments/steps/ending.ts",
+        file: "environments/steps/end/ending.ts",
         find: "  const left = await observeRun(ctx, read);",
         replace: "  await ctx.compute.begin(uid, run);\n  const left = await observeRun(ctx, read);",
       },
@@ -271,13 +273,13 @@ export const endBugs: readonly PlantedBug[] = [
   {
     name: "a backup given up on one answer that none is possible",
     caughtBy: {
-      file: "environments/steps/backup.test.ts",
+      file: "environments/steps/end/backup.test.ts",
       title:
         "one answer that no backup is possible gives none up: it is made once one is, though no job has the disk again",
     },
     edits: [
       {
-        file: "environments/steps/backup.ts",
+        file: "environments/steps/end/backup.ts",
         find: "...again, gaveUp: null }",
         replace: "...again, gaveUp: NO_BACKUPS }",
       },
@@ -295,7 +297,7 @@ export const endBugs: readonly PlantedBug[] = [
   {
     name: "an unreadable orphan removed",
     caughtBy: {
-      file: "unreadable.test.ts",
+      file: "store/unreadable.test.ts",
       title: "compute whose record cannot be read is no orphan that may be removed",
     },
     edits: [
@@ -337,12 +339,12 @@ export const endBugs: readonly PlantedBug[] = [
   {
     name: "one volume of its own that cannot be removed holds up the end",
     caughtBy: {
-      file: "environments/steps/own-volumes.test.ts",
+      file: "environments/steps/start/own-volumes.test.ts",
       title: "a volume whose removal is refused keeps neither host name, secrets nor the other volume, and is named",
     },
     edits: [
       {
-        file: "environments/steps/finalize.ts",
+        file: "environments/steps/end/finalize.ts",
         find: "return (await removeVolumes(ctx, bare, now)) ?? end(bare, outcome, now);",
         replace: "return (await removeVolumes(ctx, environment, now)) ?? end(bare, outcome, now);",
       },

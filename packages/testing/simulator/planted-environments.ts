@@ -5,12 +5,12 @@ export const environmentBugs: readonly PlantedBug[] = [
   {
     name: "a resize measured by the run that is being stopped",
     caughtBy: {
-      file: "environments/record/resize.test.ts",
+      file: "environments/record/changes/resize.test.ts",
       title: "while it is being stopped, what a remembered start will be granted is the most it can have",
     },
     edits: [
       {
-        file: "environments/record/resize.ts",
+        file: "environments/record/changes/resize.ts",
         find: "environment.goal.start?.size ?? environment.size",
         replace: "environment.size",
       },
@@ -20,7 +20,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "names from wire ids",
     edits: [
       {
-        file: "environments/steps/make-run.ts",
+        file: "environments/steps/start/make-run.ts",
         find: "    uid: environment.uid,\n",
         replace: "    uid: environment.id,\n",
       },
@@ -45,7 +45,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "compute that disappeared is made again",
     edits: [
       {
-        file: "environments/steps/preparing.ts",
+        file: "environments/steps/start/preparing.ts",
         find: "return environment.run.appliedAt === null ? makeRun(ctx, environment, now) : missRun(ctx, environment, now);",
         replace: "return makeRun(ctx, environment, now);",
       },
@@ -60,7 +60,7 @@ export const environmentBugs: readonly PlantedBug[] = [
         replace: "return readyLimit(environment, settings);",
       },
       {
-        file: "environments/record/unseen.ts",
+        file: "environments/record/run/unseen.ts",
         find: "unseen: { ms: (unseen?.ms ?? 0) + ms, runMs: (unseen?.runMs ?? 0) + ms },",
         replace: "unseen,",
       },
@@ -69,12 +69,12 @@ export const environmentBugs: readonly PlantedBug[] = [
   {
     name: "the end of an outage that each record finds by itself",
     caughtBy: {
-      file: "outage-end.test.ts",
+      file: "reconciler/outage-end.test.ts",
       title: "jobs that were submitted during an outage of the cluster start together once one look is answered",
     },
     edits: [
       {
-        file: "outage-end.ts",
+        file: "reconciler/outage-end.ts",
         find: "    await Promise.all(some.map((item, at) => send(item, first + at)));\n",
         replace: "",
       },
@@ -88,7 +88,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/record/unseen.ts",
+        file: "environments/record/run/unseen.ts",
         find: "run.appliedAt === null ? null : run.appliedAt + ms",
         replace: "run.appliedAt",
       },
@@ -98,12 +98,12 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "the mark that a run is begun written after it",
     edits: [
       {
-        file: "environments/steps/preparing.ts",
+        file: "environments/steps/start/preparing.ts",
         find: "if (environment.run.applyingAt === null) {",
         replace: "if (environment.run.applyingAt === undefined) {",
       },
       {
-        file: "environments/steps/make-run.ts",
+        file: "environments/steps/start/make-run.ts",
         find: "run: { ...environment.run, appliedAt: now,",
         replace: "run: { ...environment.run, applyingAt: now, appliedAt: now,",
       },
@@ -113,7 +113,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "one missing observation taken for a lost run",
     edits: [
       {
-        file: "environments/steps/missing.ts",
+        file: "environments/steps/start/missing.ts",
         find: "if (missedAt === null)\n    return lookAgainAt(",
         replace:
           'if (missedAt === null) return endRun(environment, now, "Its compute was deleted in the cluster, and not by Berth");\n  if (missedAt === 0)\n    return lookAgainAt(',
@@ -123,12 +123,12 @@ export const environmentBugs: readonly PlantedBug[] = [
   {
     name: "half a list taken for gone",
     caughtBy: {
-      file: "environments/steps/missing.test.ts",
+      file: "environments/steps/start/missing.test.ts",
       title: "a run that the list of runs shows is not lost, however often it is not found by its name",
     },
     edits: [
       {
-        file: "environments/steps/missing.ts",
+        file: "environments/steps/start/missing.ts",
         find: "const listed = await ctx.compute.listRuns(uid);",
         replace: "const listed = (await ctx.compute.listRuns(uid)).slice(1);",
       },
@@ -143,7 +143,7 @@ export const environmentBugs: readonly PlantedBug[] = [
         replace: "const observed = await observeRun(ctx, unmarked).catch(() => undefined);",
       },
       {
-        file: "environments/steps/missing.ts",
+        file: "environments/steps/start/missing.ts",
         find: "const listed = await ctx.compute.listRuns(uid);",
         replace: "const listed = await ctx.compute.listRuns(uid).catch(() => []);",
       },
@@ -192,7 +192,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/steps/make-run.ts",
+        file: "environments/steps/start/make-run.ts",
         find: "if (error instanceof WrongSeal) return undefined;",
         replace: "if (error === WrongSeal) return undefined;",
       },
@@ -218,7 +218,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     name: "a command that began on one of two machines taken for a run that began",
     edits: [
       {
-        file: "environments/steps/withdraw.ts",
+        file: "environments/steps/start/withdraw.ts",
         find: "observed?.started && isWhole(environment, observed)",
         replace: "observed?.started",
       },
@@ -232,7 +232,11 @@ export const environmentBugs: readonly PlantedBug[] = [
         "a run that binds while its grant is being withdrawn goes on: its command runs once, and its disk is backed up",
     },
     edits: [
-      { file: "environments/steps/withdraw.ts", find: "force: false, unlessBound: true }", replace: "force: false }" },
+      {
+        file: "environments/steps/start/withdraw.ts",
+        find: "force: false, unlessBound: true }",
+        replace: "force: false }",
+      },
     ],
   },
   {
@@ -241,6 +245,12 @@ export const environmentBugs: readonly PlantedBug[] = [
       file: "environments/steps/auto-stop.test.ts",
       title: "who works through an outage is not stopped by the first look after it, and who has left is by the next",
     },
-    edits: [{ file: "environments/record/idle.ts", find: "now - decidedAt > 2 * everyMs", replace: "now < decidedAt" }],
+    edits: [
+      {
+        file: "environments/record/changes/idle.ts",
+        find: "now - decidedAt > 2 * everyMs",
+        replace: "now < decidedAt",
+      },
+    ],
   },
 ];

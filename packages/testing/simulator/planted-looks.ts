@@ -5,16 +5,23 @@ export const lookBugs: readonly PlantedBug[] = [
   {
     name: "a hint that lost its writes is sent as an ordinary look",
     caughtBy: {
-      file: "reconcile.test.ts",
+      file: "reconciler/reconcile.test.ts",
       title: "a signal whose look lost every write is looked at again a second later",
     },
-    edits: [{ file: "reconcile.ts", find: "...(message.hint && { isHint: true })", replace: "" }],
+    edits: [{ file: "reconciler/reconcile.ts", find: "...(message.hint && { isHint: true })", replace: "" }],
   },
   {
     name: "what a hint led to sent as a hint, which does not come back where it is early",
-    caughtBy: { file: "reconcile.test.ts", title: "what a signal leads to at once says so, and nothing else does" },
+    caughtBy: {
+      file: "reconciler/reconcile.test.ts",
+      title: "what a signal leads to at once says so, and nothing else does",
+    },
     edits: [
-      { file: "reconcile.ts", find: "isFromHint: next.isFromHint && wait", replace: "isHint: next.isFromHint && wait" },
+      {
+        file: "reconciler/reconcile.ts",
+        find: "isFromHint: next.isFromHint && wait",
+        replace: "isHint: next.isFromHint && wait",
+      },
     ],
   },
   {
@@ -23,7 +30,7 @@ export const lookBugs: readonly PlantedBug[] = [
       file: "disks/removal.test.ts",
       title: "since no worker gets to it in time, is tried again after seconds and not at once",
     },
-    edits: [{ file: "reconcile.ts", find: "hasActed ? 0 : ACT_PAUSE_MS", replace: "0" }],
+    edits: [{ file: "reconciler/reconcile.ts", find: "hasActed ? 0 : ACT_PAUSE_MS", replace: "0" }],
   },
   {
     name: "a listing believed however old it is",
@@ -31,7 +38,7 @@ export const lookBugs: readonly PlantedBug[] = [
       file: "environments/steps/quiet.test.ts",
       title: "a listing that is older than 75 s is not believed, and a change that it does not show is seen",
     },
-    edits: [{ file: "environments/record/run-marks.ts", find: " || now - seen.at > MOST_OLD_MS", replace: "" }],
+    edits: [{ file: "environments/record/run/run-marks.ts", find: " || now - seen.at > MOST_OLD_MS", replace: "" }],
   },
   {
     name: "a listing taken for one of the moment at which it was over",
@@ -41,7 +48,7 @@ export const lookBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/capacity.ts",
+        file: "pools/capacity/capacity.ts",
         find: "writeRunMarks(ctx, listed, listedAt)",
         replace: "writeRunMarks(ctx, listed, Math.max(ctx.clock.now(), listedAt))",
       },
@@ -83,7 +90,7 @@ export const lookBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/record/run-marks.ts",
+        file: "environments/record/run/run-marks.ts",
         find: "const texts = machines.map(",
         replace: "const texts = machines.slice(0, 1).map(",
       },
@@ -92,7 +99,7 @@ export const lookBugs: readonly PlantedBug[] = [
   {
     name: "limits given up by a signal",
     caughtBy: {
-      file: "environments/record/resize.test.ts",
+      file: "environments/record/changes/resize.test.ts",
       title: "limits that cannot be changed now are not given up sooner because of signals",
     },
     edits: [
@@ -105,19 +112,25 @@ export const lookBugs: readonly PlantedBug[] = [
   },
   {
     name: "a conflict acknowledged",
-    edits: [{ file: "reconcile.ts", find: 'if (!record) return "again";', replace: 'if (!record) return "over";' }],
+    edits: [
+      { file: "reconciler/reconcile.ts", find: 'if (!record) return "again";', replace: 'if (!record) return "over";' },
+    ],
   },
   {
     name: "no step budget",
     edits: [
-      { file: "budget.ts", find: "STEP_BUDGET_MS = 20_000", replace: "STEP_BUDGET_MS = Number.POSITIVE_INFINITY" },
+      {
+        file: "reconciler/budget.ts",
+        find: "STEP_BUDGET_MS = 20_000",
+        replace: "STEP_BUDGET_MS = Number.POSITIVE_INFINITY",
+      },
     ],
   },
   {
     name: "a look at what is not due goes on",
     edits: [
       {
-        file: "reconcile.ts",
+        file: "reconciler/reconcile.ts",
         find: "if (early > 0 && !wantsLook(item, message)) return",
         replace: "if (early > 0 && early < 0 && !wantsLook(item, message)) return",
       },
@@ -127,7 +140,7 @@ export const lookBugs: readonly PlantedBug[] = [
     name: "the loser of a write sends the next message",
     edits: [
       {
-        file: "reconcile.ts",
+        file: "reconciler/reconcile.ts",
         find: 'if (!record) return "again";',
         replace:
           'if (!record) {\n    await sendAfter(ctx, key, step.record, step, { leastMs: 0, isFromHint: false });\n    return "over";\n  }',
@@ -138,7 +151,7 @@ export const lookBugs: readonly PlantedBug[] = [
     name: "an end decided on an old read",
     edits: [
       {
-        file: "reconcile.ts",
+        file: "reconciler/reconcile.ts",
         find: "const record = await writeRecord(ctx, step.record);",
         replace: "const record = step.record;\n  await ctx.table.put(record);",
       },
@@ -148,7 +161,7 @@ export const lookBugs: readonly PlantedBug[] = [
     name: "idle decision on a stale head",
     edits: [
       {
-        file: "reconcile.ts",
+        file: "reconciler/reconcile.ts",
         find: "const record = await writeRecord(ctx, step.record);",
         replace:
           'const isIdle = item.phase === "active" && (step.record as unknown as Item).reason === "auto-stop";\n  const head = isIdle ? ((await ctx.table.get(key)) ?? item) : item;\n  const record = await writeRecord(ctx, { ...step.record, writers: head.writers });',
@@ -159,7 +172,7 @@ export const lookBugs: readonly PlantedBug[] = [
     name: "a sweep without its cursor",
     edits: [
       {
-        file: "sweep.ts",
+        file: "reconciler/sweep.ts",
         find: "const after = Math.max(sentUpTo(cursor, now), overdue.to);",
         replace: "const after = overdue.to;",
       },
@@ -167,7 +180,13 @@ export const lookBugs: readonly PlantedBug[] = [
   },
   {
     name: "a sweep that repeats nothing that is overdue",
-    edits: [{ file: "sweep.ts", find: "isBehind ? [overdue, ahead] : [overdue]", replace: "isBehind ? [ahead] : []" }],
+    edits: [
+      {
+        file: "reconciler/sweep.ts",
+        find: "isBehind ? [overdue, ahead] : [overdue]",
+        replace: "isBehind ? [ahead] : []",
+      },
+    ],
   },
   {
     name: "the failed path does not ask the limit",
@@ -177,7 +196,7 @@ export const lookBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "reconcile.ts",
+        file: "reconciler/reconcile.ts",
         find: 'const isEnvironment = kindOfKey(item) === "environment";',
         replace: 'const isEnvironment = kindOfKey(item) === "inbox";',
       },
@@ -186,12 +205,12 @@ export const lookBugs: readonly PlantedBug[] = [
   {
     name: "a message that names nothing taken for a failure",
     caughtBy: {
-      file: "reconcile.test.ts",
+      file: "reconciler/reconcile.test.ts",
       title: "looks at nothing, or at what is no record, are over at once",
     },
     edits: [
       {
-        file: "reconcile.ts",
+        file: "reconciler/reconcile.ts",
         find: '    ctx.log.error("unknown key in message", { look: message.look.slice(0, 200) });\n    return;',
         replace: '    throw new Error("unknown key in message");',
       },
@@ -219,7 +238,7 @@ export const lookBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "reconcile.ts",
+        file: "reconciler/reconcile.ts",
         find: "if (early > 0 && message.hint && sawNothing(item, step.record))",
         replace: "if (early > 0 && message.hint && early < 0)",
       },
@@ -241,7 +260,7 @@ export const lookBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/steps/log.ts",
+        file: "environments/steps/end/log.ts",
         find: "return isNews || isLogWanted(environment, now) ? copied : environment;",
         replace: "return isNews || isLogWanted(environment, now) || copied ? copied : environment;",
       },
@@ -250,12 +269,12 @@ export const lookBugs: readonly PlantedBug[] = [
   {
     name: "a log that is kept only as its run is removed",
     caughtBy: {
-      file: "environments/steps/log.test.ts",
+      file: "environments/steps/end/log.test.ts",
       title: "is kept where another look at the end finds the run already removed",
     },
     edits: [
       {
-        file: "environments/steps/ending.ts",
+        file: "environments/steps/end/ending.ts",
         find: "const kept = left && (await keepLastLog(",
         replace: "const kept = left && removedAt !== null && (await keepLastLog(",
       },
@@ -264,12 +283,12 @@ export const lookBugs: readonly PlantedBug[] = [
   {
     name: "a log that is kept before its command has ended",
     caughtBy: {
-      file: "environments/steps/end-command.test.ts",
+      file: "environments/steps/end/end-command.test.ts",
       title: "has what the command printed after SIGTERM, cancelled",
     },
     edits: [
       {
-        file: "environments/steps/end-command.ts",
+        file: "environments/steps/end/end-command.ts",
         find: "const waits = await endCommand(ctx, environment, seen, now);",
         replace: "const waits = lacksLastLog(environment) ? undefined : await endCommand(ctx, environment, seen, now);",
       },
@@ -278,12 +297,12 @@ export const lookBugs: readonly PlantedBug[] = [
   {
     name: "a command is waited for without an end",
     caughtBy: {
-      file: "environments/steps/end-command.test.ts",
+      file: "environments/steps/end/end-command.test.ts",
       title: "is kept without the last words of a command that cannot be asked to end",
     },
     edits: [
       {
-        file: "environments/steps/end-command.ts",
+        file: "environments/steps/end/end-command.ts",
         find: "const terminatedAt = run.terminatedAt ?? now;",
         replace: "const terminatedAt = now;",
       },
@@ -292,12 +311,12 @@ export const lookBugs: readonly PlantedBug[] = [
   {
     name: "the gate of the sweep counts delayed messages",
     caughtBy: {
-      file: "sweep.test.ts",
+      file: "reconciler/sweep.test.ts",
       title: "sends what falls due within three minutes once, delayed to its second rounded up",
     },
     edits: [
       {
-        file: "sweep.ts",
+        file: "reconciler/sweep.ts",
         find: "const isDeep = visible > deepest;",
         replace: "const isDeep = visible + delayed > deepest;",
       },
@@ -306,12 +325,12 @@ export const lookBugs: readonly PlantedBug[] = [
   {
     name: "a sweep that stops while the queue is deep",
     caughtBy: {
-      file: "sweep.test.ts",
+      file: "reconciler/sweep.test.ts",
       title: "sends only what is overdue by more than three minutes, oldest first, at most 1,000 a run",
     },
     edits: [
       {
-        file: "sweep.ts",
+        file: "reconciler/sweep.ts",
         find: "const sent = isDeep ? await sendOldest(ctx, queue, shards) :",
         replace: "const sent = isDeep ? 0 :",
       },
@@ -320,20 +339,26 @@ export const lookBugs: readonly PlantedBug[] = [
   {
     name: "a cursor from a wrong clock believed",
     caughtBy: {
-      file: "sweep.test.ts",
+      file: "reconciler/sweep.test.ts",
       title: "does not believe a cursor from a clock that was a day ahead, and one from a clock a second ahead it does",
     },
-    edits: [{ file: "sweep.ts", find: "at <= now + SWEEP_REACH_MS + CLOCKS_APART_MS ? at", replace: "at > 0 ? at" }],
+    edits: [
+      {
+        file: "reconciler/sweep.ts",
+        find: "at <= now + SWEEP_REACH_MS + CLOCKS_APART_MS ? at",
+        replace: "at > 0 ? at",
+      },
+    ],
   },
   {
     name: "each signal one more attempt of a step that fails",
     caughtBy: {
-      file: "reconcile.test.ts",
+      file: "reconciler/reconcile.test.ts",
       title: "signals while the cluster is away add no attempt to the one that is waited after",
     },
     edits: [
       {
-        file: "reconcile.ts",
+        file: "reconciler/reconcile.ts",
         find: "(attempts > 0 && attemptsOf(after) > attempts) || ",
         replace: "",
       },
@@ -342,17 +367,17 @@ export const lookBugs: readonly PlantedBug[] = [
   {
     name: "the last signal of a flood dropped",
     caughtBy: {
-      file: "changes.test.ts",
+      file: "reconciler/changes.test.ts",
       title: "one that never stops to change is looked at every two seconds, and once more after its last change",
     },
-    edits: [{ file: "hint-limit.ts", find: "delayMs > PAUSE_MS", replace: "delayMs > 0" }],
+    edits: [{ file: "reconciler/hint-limit.ts", find: "delayMs > PAUSE_MS", replace: "delayMs > 0" }],
   },
   {
     name: "what was offered to a former run taken for what its owner waits for",
     caughtBy: {
-      file: "pools/planner.test.ts",
+      file: "pools/plan/planner.test.ts",
       title: "who was stopped before it took its grant is granted anew as soon as it is started again",
     },
-    edits: [{ file: "pools/planner.ts", find: ", ...(pool.offered[record.uid] ?? [])]", replace: "]" }],
+    edits: [{ file: "pools/plan/planner.ts", find: ", ...(pool.offered[record.uid] ?? [])]", replace: "]" }],
   },
 ];

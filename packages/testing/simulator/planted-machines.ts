@@ -34,7 +34,7 @@ export const machineBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/steps/ending.ts",
+        file: "environments/steps/end/ending.ts",
         find: "force: mayForce(environment, lost, now),",
         replace: "force: mayForce(environment, lost, now) && run < 0,",
       },
@@ -46,7 +46,7 @@ export const machineBugs: readonly PlantedBug[] = [
       file: "environments/steps/lost-node.test.ts",
       title: "nobody is given the units of a lost machine, however old the last listing of machines is",
     },
-    edits: [{ file: "pools/settle.ts", find: "(silent.has(node.uid) ?", replace: "(silent.has(node.name) ?" }],
+    edits: [{ file: "pools/ledger/settle.ts", find: "(silent.has(node.uid) ?", replace: "(silent.has(node.name) ?" }],
   },
   {
     name: "volumes taken by force from a machine that runs",
@@ -68,26 +68,28 @@ export const machineBugs: readonly PlantedBug[] = [
       file: "environments/steps/lost-node.test.ts",
       title: "the operator's word counts for one node object, for 24 h, also where the machine seems to answer",
     },
-    edits: [{ file: "pools/node-gone.ts", find: "WORD_MS = 24 * 3_600_000", replace: "WORD_MS = 2_400 * 3_600_000" }],
+    edits: [
+      { file: "pools/capacity/node-gone.ts", find: "WORD_MS = 24 * 3_600_000", replace: "WORD_MS = 2_400 * 3_600_000" },
+    ],
   },
   {
     name: "a node's name reused",
     caughtBy: {
-      file: "pools/bad-nodes.test.ts",
+      file: "pools/capacity/bad-nodes.test.ts",
       title:
         "what was held on a node is not given again when its name comes back with another uid, until its record lets go",
     },
-    edits: [{ file: "pools/pool-nodes.ts", find: " || node.uid !== mine.node.uid", replace: "" }],
+    edits: [{ file: "pools/capacity/pool-nodes.ts", find: " || node.uid !== mine.node.uid", replace: "" }],
   },
   {
     name: "a machine with another label is another machine",
     caughtBy: {
-      file: "pools/bad-nodes.test.ts",
+      file: "pools/capacity/bad-nodes.test.ts",
       title: "a machine that is listed twice under two names is counted once",
     },
     edits: [
       {
-        file: "pools/pool-nodes.ts",
+        file: "pools/capacity/pool-nodes.ts",
         find: "for (const node of nodes) claim(owners, { pool: type, node });",
         replace: "for (const node of nodes.slice(0, 0)) claim(owners, { pool: type, node });",
       },
@@ -101,7 +103,7 @@ export const machineBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/steps/queued.ts",
+        file: "environments/steps/start/queued.ts",
         find: "machines: machinesOf({ nodes }), zone",
         replace: "machines: [], zone",
       },
@@ -115,7 +117,7 @@ export const machineBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/steps/preparing.ts",
+        file: "environments/steps/start/preparing.ts",
         find: "...onItsMachines(moved, observed), looks",
         replace: "...moved, looks",
       },
@@ -129,7 +131,11 @@ export const machineBugs: readonly PlantedBug[] = [
         "what may be started again stops only once its volume is off a machine that vanished with its pod at one moment",
     },
     edits: [
-      { file: "environments/steps/ending.ts", find: "await detachOwn(ctx, environment, now);", replace: "undefined;" },
+      {
+        file: "environments/steps/end/ending.ts",
+        find: "await detachOwn(ctx, environment, now);",
+        replace: "undefined;",
+      },
     ],
   },
   {
@@ -155,7 +161,7 @@ export const machineBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/node-gone.ts",
+        file: "pools/capacity/node-gone.ts",
         find: "[...unpinned, ...waiting.map(keyText)]",
         replace: "unpinned",
       },

@@ -4,7 +4,9 @@ import type { PlantedBug } from "./plant.ts";
 export const peopleBugs: readonly PlantedBug[] = [
   {
     name: "a revoked key remembered for too long",
-    edits: [{ file: "../http/key-check.ts", find: "const MEMORY_MS = 5_000;", replace: "const MEMORY_MS = 300_000;" }],
+    edits: [
+      { file: "../http/keys/key-check.ts", find: "const MEMORY_MS = 5_000;", replace: "const MEMORY_MS = 300_000;" },
+    ],
   },
   {
     name: "a revocation that only its user's record knows",

@@ -5,12 +5,12 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "a refusal of the cluster that passes counted as a try",
     caughtBy: {
-      file: "environments/steps/refused-for-now.test.ts",
+      file: "environments/steps/start/refused-for-now.test.ts",
       title: "is waited for through an evening, says why, and starts once the refusal is over",
     },
     edits: [
       {
-        file: "pools/uncounted-try.ts",
+        file: "pools/plan/uncounted-try.ts",
         find: 'if (run.refusedForNow) return { why: "refused" };',
         replace: "",
       },
@@ -20,7 +20,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "grants dropped after a time",
     edits: [
       {
-        file: "pools/settle.ts",
+        file: "pools/ledger/settle.ts",
         find: "mayStillTake(grant, known.get(grant.key)) ?",
         replace: "mayStillTake(grant, known.get(grant.key)) && now - grant.at < 5000 ?",
       },
@@ -30,7 +30,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "a move without a new look at the ledger",
     edits: [
       {
-        file: "pools/write-ledger.ts",
+        file: "pools/ledger/write-ledger.ts",
         find: "return (await writeRecord(ctx, only)) !== undefined;",
         replace: "return ctx.table.put({ ...only, writers: [ctx.ids.uid(), ...only.writers] }).then(() => true);",
       },
@@ -40,12 +40,12 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "a record read before the ledger item that it decides on",
     edits: [
       {
-        file: "pools/planner.ts",
+        file: "pools/plan/planner.ts",
         find: "const before = await readLedgerForPlan(ctx, pool);",
         replace: "const stale = await readNamed(ctx, named);\n  const before = await readLedgerForPlan(ctx, pool);",
       },
       {
-        file: "pools/planner.ts",
+        file: "pools/plan/planner.ts",
         find: "const { records } = await readNamed(ctx, named);\n  const now",
         replace: "const { records } = stale;\n  const now",
       },
@@ -54,12 +54,12 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "a holder whose key is no key taken for a gone one",
     caughtBy: {
-      file: "unreadable.test.ts",
+      file: "store/unreadable.test.ts",
       title: "a disk whose holder's key is no key stays that holder's, who runs on and gives it back",
     },
     edits: [
       {
-        file: "pools/named.ts",
+        file: "pools/ledger/named.ts",
         find: "new Set([...unreadable, ...noKeys])",
         replace: "new Set([...unreadable, ...noKeys.slice(noKeys.length)])",
       },
@@ -68,12 +68,12 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "the run compared instead of the grant",
     caughtBy: {
-      file: "pools/groups.test.ts",
+      file: "pools/capacity/groups.test.ts",
       title: "a run that two planners granted takes one of the grants, and the other is dropped",
     },
     edits: [
       {
-        file: "pools/settle.ts",
+        file: "pools/ledger/settle.ts",
         find: "record.run.grant?.id === grant;",
         replace: "record.run.grant !== null && grant !== null;",
       },
@@ -82,12 +82,12 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "a new pool's ledger read after the cluster was listed",
     caughtBy: {
-      file: "pools/bad-nodes.test.ts",
+      file: "pools/capacity/bad-nodes.test.ts",
       title: "a listing that is older than a new pool takes no machine from it that came meanwhile",
     },
     edits: [
       {
-        file: "pools/capacity.ts",
+        file: "pools/capacity/capacity.ts",
         find: "return (await beginPool(ctx, type)) && { type, nodes: [] };",
         replace: "const begun = await beginPool(ctx, type);\n  return begun && readLedger(ctx, begun);",
       },
@@ -96,12 +96,12 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "a node removed although somebody was given some of it meanwhile",
     caughtBy: {
-      file: "pools/bad-nodes.test.ts",
+      file: "pools/capacity/bad-nodes.test.ts",
       title: "a machine that is granted while a listing without it is written stays until its record lets go",
     },
     edits: [
       {
-        file: "pools/capacity.ts",
+        file: "pools/capacity/capacity.ts",
         find: "removeRecord(ctx, node)",
         replace:
           "ctx.table.get(node).then((one) => one && ctx.table.remove(node, { ifWriter: one.writers[0] ?? '' })).then(() => true)",
@@ -111,12 +111,12 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "unpinned units forgotten when the node comes",
     caughtBy: {
-      file: "pools/groups.test.ts",
+      file: "pools/capacity/groups.test.ts",
       title: "a machine that comes is not given to somebody else before who waits for it is bound",
     },
     edits: [
       {
-        file: "pools/plan-input.ts",
+        file: "pools/plan/plan-input.ts",
         find: "occupied: occupiedOn(ledger, usable),",
         replace:
           "occupied: occupiedOn({ ...ledger, held: ledger.held.filter(({ shares }) => shares[0]?.node) }, usable),",
@@ -126,12 +126,12 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "a machine that comes unknown to who gives one still to be made",
     caughtBy: {
-      file: "pools/unpinned.test.ts",
+      file: "pools/capacity/unpinned.test.ts",
       title: "a planner that has not seen the machine that came gives no second one beside it",
     },
     edits: [
       {
-        file: "pools/capacity.ts",
+        file: "pools/capacity/capacity.ts",
         find: "[...makeable, ...some]",
         replace: "some",
       },
@@ -140,12 +140,12 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "a machine added beside those to be made that a newer worker counts",
     caughtBy: {
-      file: "pools/unpinned.test.ts",
+      file: "pools/capacity/unpinned.test.ts",
       title: "an older worker adds no machine beside machines to be made that only a newer one can count",
     },
     edits: [
       {
-        file: "pools/capacity.ts",
+        file: "pools/capacity/capacity.ts",
         find: "error.isNewer ? undefined : []",
         replace: "[]",
       },
@@ -154,12 +154,12 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "who waits for a machine read before the machines",
     caughtBy: {
-      file: "pools/unpinned.test.ts",
+      file: "pools/capacity/unpinned.test.ts",
       title: "a planner that has not seen who waits for the machine that came does not give it to another",
     },
     edits: [
       {
-        file: "pools/ledger.ts",
+        file: "pools/ledger/ledger.ts",
         find: "if (first?.writers[0] !== last?.writers[0]) throw",
         replace: "if (first?.kind !== last?.kind && first) throw",
       },
@@ -168,12 +168,12 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "an unpinned run held nowhere until it is ready",
     caughtBy: {
-      file: "pools/unpinned.test.ts",
+      file: "pools/capacity/unpinned.test.ts",
       title: "who waited for a new machine holds the one that it is bound to before it is ready",
     },
     edits: [
       {
-        file: "environments/steps/preparing.ts",
+        file: "environments/steps/start/preparing.ts",
         find: "{ ...onItsMachines(moved, observed), looks: 0 }",
         replace: "{ ...(observed.nodes.length < 0 ? onItsMachines(moved, observed) : moved), looks: 0 }",
       },
@@ -182,12 +182,12 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "a run blamed for a machine that the cluster gave to another",
     caughtBy: {
-      file: "pools/unpinned.test.ts",
+      file: "pools/capacity/unpinned.test.ts",
       title: "whose machine the cluster gave to one that waited for a new one starts elsewhere, and neither is blamed",
     },
     edits: [
       {
-        file: "pools/uncounted-try.ts",
+        file: "pools/plan/uncounted-try.ts",
         find: "othersOn(node, environment.uid) + units > node.units",
         replace: "othersOn(node, environment.uid) + units > node.units * 9",
       },
@@ -201,7 +201,7 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/uncounted-try.ts",
+        file: "pools/plan/uncounted-try.ts",
         find: "return isPinned && reason === null",
         replace: 'return isPinned && reason === ""',
       },
@@ -215,7 +215,7 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/uncounted-try.ts",
+        file: "pools/plan/uncounted-try.ts",
         find: "!node.ready || node.gone",
         replace: "node.gone",
       },
@@ -224,13 +224,13 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "an owner is charged for a machine on which nothing could start",
     caughtBy: {
-      file: "pools/used.test.ts",
+      file: "pools/ledger/used.test.ts",
       title:
         "nobody is charged for what was tried: units given back because nothing bound it is no use and no duration",
     },
     edits: [
       {
-        file: "pools/used.ts",
+        file: "pools/ledger/used.ts",
         find: "return record.placement.withdrawn?.run === n ||",
         replace: "return",
       },
@@ -239,12 +239,12 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "who stays past its end promised to be gone at once",
     caughtBy: {
-      file: "pools/plan.test.ts",
+      file: "pools/plan/plan.test.ts",
       title: "one whose time is just over is expected to be gone soon, one that stays for long as much later again",
     },
     edits: [
       {
-        file: "pools/future.ts",
+        file: "pools/forecast/future.ts",
         find: "Math.max(REMOVAL_MS, now - endsAt)",
         replace: "REMOVAL_MS",
       },
@@ -253,7 +253,7 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "the first in line waits without a limit",
     caughtBy: {
-      file: "environments/steps/queue-limit.test.ts",
+      file: "environments/steps/start/queue-limit.test.ts",
       title: "whoever is first in line and whose start moves on and on is cancelled after twice the limit of the queue",
     },
     edits: [
@@ -266,10 +266,10 @@ export const poolBugs: readonly PlantedBug[] = [
   },
   {
     name: "a grant of several machines written item by item",
-    caughtBy: { file: "pools/write-ledger.test.ts", title: "grants several machines all or none" },
+    caughtBy: { file: "pools/ledger/write-ledger.test.ts", title: "grants several machines all or none" },
     edits: [
       {
-        file: "pools/write-ledger.ts",
+        file: "pools/ledger/write-ledger.ts",
         find: "return writeRecords(ctx, batch);",
         replace: "return Promise.all(batch.map((item) => writeRecord(ctx, item))).then((all) => all.some(Boolean));",
       },
@@ -278,27 +278,27 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "an owner is charged for what was tried",
     caughtBy: {
-      file: "pools/plan.test.ts",
+      file: "pools/plan/plan.test.ts",
       title: "an owner is charged for what was given and not for what was tried",
     },
     edits: [
       {
-        file: "pools/plan.ts",
+        file: "pools/plan/plan.ts",
         find: "    const endsAt = input.now + entry.size.wantedMs;",
         replace: "    charge(usage, entry);\n    const endsAt = input.now + entry.size.wantedMs;",
       },
-      { file: "pools/plan.ts", find: "    charge(usage, entry);\n    grants.push", replace: "    grants.push" },
+      { file: "pools/plan/plan.ts", find: "    charge(usage, entry);\n    grants.push", replace: "    grants.push" },
     ],
   },
   {
     name: "one owner's line hides those behind it",
     caughtBy: {
-      file: "pools/long-lines.test.ts",
+      file: "pools/plan/long-lines.test.ts",
       title: "somebody's first job starts before the second of somebody who has 2,100 waiting",
     },
     edits: [
       {
-        file: "pools/lines.ts",
+        file: "pools/ledger/lines.ts",
         find: "place = isCut ? { from: endOfLine(owner) } :",
         replace: "place = isCut ? undefined :",
       },
@@ -307,23 +307,23 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "every plan begins with the same owner",
     caughtBy: {
-      file: "pools/waiting.test.ts",
+      file: "pools/plan/waiting.test.ts",
       title: "a plan begins behind the owner with whom the one before ended",
     },
-    edits: [{ file: "pools/waiting.ts", find: "pool.reach.last, occupied", replace: "null, occupied" }],
+    edits: [{ file: "pools/plan/waiting.ts", find: "pool.reach.last, occupied", replace: "null, occupied" }],
   },
   {
     name: "recent use ignored",
     caughtBy: {
-      file: "pools/used.test.ts",
+      file: "pools/ledger/used.test.ts",
       title: "who used less lately starts first, although the other has waited longer and both hold nothing",
     },
-    edits: [{ file: "pools/fair-order.ts", find: "a.used - b.used || ", replace: "" }],
+    edits: [{ file: "pools/plan/fair-order.ts", find: "a.used - b.used || ", replace: "" }],
   },
   {
     name: "the limit of those who wait not checked",
     caughtBy: {
-      file: "pools/long-lines.test.ts",
+      file: "pools/plan/long-lines.test.ts",
       title: "a submit above the limit is refused and leaves nothing; other pools and other users are not concerned",
     },
     edits: [
@@ -334,12 +334,12 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "a drained pool grants",
     edits: [
       {
-        file: "pools/plan.ts",
+        file: "pools/plan/plan.ts",
         find: "const placed = input.closed ? undefined : free.take(",
         replace: "const placed = free.take(",
       },
       {
-        file: "environments/steps/queued.ts",
+        file: "environments/steps/start/queued.ts",
         find: "if (!grant || (await findPool(ctx, size.pool))?.closed) return undefined;",
         replace: "if (!grant) return undefined;",
       },
@@ -349,7 +349,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "the ledger names somebody twice",
     edits: [
       {
-        file: "pools/settle.ts",
+        file: "pools/ledger/settle.ts",
         find: "record.run.n === grant.run && isWaiting(record);",
         replace: "record.run.n === grant.run && (isWaiting(record) || holdsCapacity(record, grant.run));",
       },
@@ -358,12 +358,12 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "capacity that comes free and nobody is told",
     caughtBy: {
-      file: "environments/steps/release.test.ts",
+      file: "environments/steps/end/release.test.ts",
       title: "are free when it has ended, also where the worker died that was to tell the pool of their release",
     },
     edits: [
       {
-        file: "environments/steps/ending.ts",
+        file: "environments/steps/end/ending.ts",
         find: 'return tellingPool(changed(released, now, "released"));',
         replace: 'return changed(released, now, "released");',
       },
@@ -373,7 +373,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "of several shares of a node only the last counted",
     edits: [
       {
-        file: "pools/plan.ts",
+        file: "pools/plan/plan.ts",
         find: "if (index !== undefined) used[index] = (used[index] ?? 0) + share.units;",
         replace: "if (index !== undefined) used[index] = share.units;",
       },
@@ -382,30 +382,36 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "recent use never forgotten",
     caughtBy: {
-      file: "pools/used.test.ts",
+      file: "pools/ledger/used.test.ts",
       title: "what was used halves in a day, and is nobody's after a month",
     },
-    edits: [{ file: "pools/used.ts", find: "HALF_LIFE_MS = 24 * HOUR_MS", replace: "HALF_LIFE_MS = 24_000 * HOUR_MS" }],
+    edits: [
+      { file: "pools/ledger/used.ts", find: "HALF_LIFE_MS = 24 * HOUR_MS", replace: "HALF_LIFE_MS = 24_000 * HOUR_MS" },
+    ],
   },
   {
     name: "an old listing of machines written",
     caughtBy: {
-      file: "pools/bad-nodes.test.ts",
+      file: "pools/capacity/bad-nodes.test.ts",
       title: "a listing that is too old when it comes to be written changes nothing",
     },
     edits: [
-      { file: "pools/capacity.ts", find: "const TOO_OLD_MS = 40_000;", replace: "const TOO_OLD_MS = 40_000_000;" },
+      {
+        file: "pools/capacity/capacity.ts",
+        find: "const TOO_OLD_MS = 40_000;",
+        replace: "const TOO_OLD_MS = 40_000_000;",
+      },
     ],
   },
   {
     name: "a lost ledger item made anew without who runs there",
     caughtBy: {
-      file: "pools/lost-items.test.ts",
+      file: "pools/ledger/lost-items.test.ts",
       title: "a machine whose ledger item was lost is not given a second time while somebody runs there",
     },
     edits: [
       {
-        file: "pools/capacity.ts",
+        file: "pools/capacity/capacity.ts",
         find: "const held = taken.of(keyText(key));",
         replace: "const held = taken.of(keyText(key)).slice(99);",
       },
@@ -414,12 +420,12 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "units granted as the index shows them",
     caughtBy: {
-      file: "pools/planner.test.ts",
+      file: "pools/plan/planner.test.ts",
       title: "who was started again with more units gets all of them while the index shows the start before",
     },
     edits: [
       {
-        file: "pools/decide.ts",
+        file: "pools/admission/decide.ts",
         find: "if (!sameData(current, one)) corrections.set",
         replace: "if (current?.uid !== one.uid) corrections.set",
       },
@@ -428,20 +434,20 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "any number of grants in the item of machines still to be made",
     caughtBy: {
-      file: "pools/groups.test.ts",
+      file: "pools/capacity/groups.test.ts",
       title: "no more wait for new machines than their ledger item has room for, and who comes then is told why",
     },
-    edits: [{ file: "pools/plan-input.ts", find: "MOST_UNPINNED = 500", replace: "MOST_UNPINNED = 500_000" }],
+    edits: [{ file: "pools/plan/plan-input.ts", find: "MOST_UNPINNED = 500", replace: "MOST_UNPINNED = 500_000" }],
   },
   {
     name: "an item that the table does not take stops the plan",
     caughtBy: {
-      file: "pools/write-ledger.test.ts",
+      file: "pools/ledger/write-ledger.test.ts",
       title: "costs only what was granted on a node whose item the table does not take",
     },
     edits: [
       {
-        file: "pools/write-ledger.ts",
+        file: "pools/ledger/write-ledger.ts",
         find: "String(error).slice(0, MOST_LOGGED) });\n    return false;",
         replace: "String(error).slice(0, MOST_LOGGED) });\n    throw error;",
       },
@@ -450,50 +456,50 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "a pool whose plan fails stops the rest of its batch",
     caughtBy: {
-      file: "pools/planner.test.ts",
+      file: "pools/plan/planner.test.ts",
       title: "a pool whose plan fails keeps no other pool of its batch from its plan, and comes again alone",
     },
-    edits: [{ file: "pools/planner.ts", find: "failed.add(look);", replace: "throw error;" }],
+    edits: [{ file: "pools/plan/planner.ts", find: "failed.add(look);", replace: "throw error;" }],
   },
   {
     name: "a pool whose plan failed waits for the sweep",
     caughtBy: {
-      file: "pools/planner.test.ts",
+      file: "pools/plan/planner.test.ts",
       title: "a pool whose plan fails keeps no other pool of its batch from its plan, and comes again alone",
     },
-    edits: [{ file: "pools/planner.ts", find: "failed.has(look) || left", replace: "left" }],
+    edits: [{ file: "pools/plan/planner.ts", find: "failed.has(look) || left", replace: "left" }],
   },
   {
     name: "the moment of a pool lost among those who are named",
     caughtBy: {
-      file: "pools/planner.test.ts",
+      file: "pools/plan/planner.test.ts",
       title:
         "a look at a pool that is a little early comes back, also where it came together with one that names somebody",
     },
-    edits: [{ file: "pools/planner.ts", find: "if (isTimed)", replace: "if (named.length === 0)" }],
+    edits: [{ file: "pools/plan/planner.ts", find: "if (isTimed)", replace: "if (named.length === 0)" }],
   },
   {
     name: "advice waits for the moment of a clock that was ahead",
-    caughtBy: { file: "pools/planner.test.ts", title: "a plan by a clock that was ahead puts no later plan off" },
-    edits: [{ file: "pools/head-after-plan.ts", find: " || advisedAt > now;", replace: ";" }],
+    caughtBy: { file: "pools/plan/planner.test.ts", title: "a plan by a clock that was ahead puts no later plan off" },
+    edits: [{ file: "pools/plan/head-after-plan.ts", find: " || advisedAt > now;", replace: ";" }],
   },
   {
     name: "a pool believed to be due in an hour",
     caughtBy: {
-      file: "pools/planner.test.ts",
+      file: "pools/plan/planner.test.ts",
       title: "a look at a pool that a clock ahead of all others put off for an hour plans",
     },
-    edits: [{ file: "hidden.ts", find: "POOL_MS = 3 * MINUTE_MS", replace: "POOL_MS = 300 * MINUTE_MS" }],
+    edits: [{ file: "reconciler/hidden.ts", find: "POOL_MS = 3 * MINUTE_MS", replace: "POOL_MS = 300 * MINUTE_MS" }],
   },
   {
     name: "whatever is there of a uid that the ledger names counted as named",
     caughtBy: {
-      file: "pools/bad-nodes.test.ts",
+      file: "pools/capacity/bad-nodes.test.ts",
       title: "an earlier run that is on a machine beside the present one of its environment takes units as well",
     },
     edits: [
       {
-        file: "pools/pool-nodes.ts",
+        file: "pools/capacity/pool-nodes.ts",
         find: "Math.max(0, units - (named.get(uid) ?? 0))",
         replace: "(named.has(uid) ? 0 : units)",
       },
@@ -502,38 +508,40 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "capacity given while nobody knows who waits for new machines",
     caughtBy: {
-      file: "pools/groups.test.ts",
+      file: "pools/capacity/groups.test.ts",
       title: "while it cannot be read who waits for new machines, nothing is granted in their pool, and it is said why",
     },
-    edits: [{ file: "pools/plan-input.ts", find: '(isBlind(ledger) ? "unreadable" : null)', replace: "null" }],
+    edits: [{ file: "pools/plan/plan-input.ts", find: '(isBlind(ledger) ? "unreadable" : null)', replace: "null" }],
   },
   {
     name: "a lost ledger item made anew although nobody can read who runs there",
     caughtBy: {
-      file: "pools/lost-items.test.ts",
+      file: "pools/ledger/lost-items.test.ts",
       title: "a machine whose ledger item was lost is given to nobody while a record that names it cannot be read",
     },
-    edits: [{ file: "pools/capacity.ts", find: "if (taken.isUnsure(keyText(key))) {", replace: "if (!key.pk) {" }],
+    edits: [
+      { file: "pools/capacity/capacity.ts", find: "if (taken.isUnsure(keyText(key))) {", replace: "if (!key.pk) {" },
+    ],
   },
   {
     name: "a lost item made anew although a record that cannot be read is bound to its node object",
     caughtBy: {
-      file: "pools/lost-items.test.ts",
+      file: "pools/ledger/lost-items.test.ts",
       title:
         "the lost ledger item of a machine that a run was put on is not made anew while that run's record cannot be read",
     },
-    edits: [{ file: "pools/held-by-records.ts", find: " || text.includes(quotedUid(item))", replace: "" }],
+    edits: [{ file: "pools/ledger/held-by-records.ts", find: " || text.includes(quotedUid(item))", replace: "" }],
   },
   {
     name: "a holding made anew beside one in an item that cannot be read",
     caughtBy: {
-      file: "pools/unpinned.test.ts",
+      file: "pools/capacity/unpinned.test.ts",
       title:
         "a run that moved to its machine while another one came, and whose machine's ledger item cannot be read, is not held a second time",
     },
     edits: [
       {
-        file: "pools/held-by-records.ts",
+        file: "pools/ledger/held-by-records.ts",
         find: "if (items.unreadable.size > 0) return undefined;",
         replace: "if (items.records.length < 0) return undefined;",
       },
@@ -542,27 +550,27 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "a machine that comes while the item of who waits for it is lost given to another",
     caughtBy: {
-      file: "pools/lost-items.test.ts",
+      file: "pools/ledger/lost-items.test.ts",
       title: "a machine that comes while the ledger item of who waits for it is lost is still theirs",
     },
-    edits: [{ file: "pools/capacity.ts", find: "!known.has(grant)", replace: "known.has(grant)" }],
+    edits: [{ file: "pools/capacity/capacity.ts", find: "!known.has(grant)", replace: "known.has(grant)" }],
   },
   {
     name: "known machines written after the records were read for a new one",
     caughtBy: {
-      file: "pools/new-machines.test.ts",
+      file: "pools/capacity/new-machines.test.ts",
       title:
         "where the records cannot be read for a machine that came, the others are written and the failure is known",
     },
     edits: [
       {
-        file: "pools/capacity.ts",
+        file: "pools/capacity/capacity.ts",
         find: "  await Promise.all([carryClosures(ctx, ledgers),",
         replace:
           "  const taken = await readHeldByRecords(ctx, ledgers);\n  await Promise.all([carryClosures(ctx, ledgers),",
       },
       {
-        file: "pools/capacity.ts",
+        file: "pools/capacity/capacity.ts",
         find: "would ever be taken.\n  const taken = await readHeldByRecords(ctx, ledgers);",
         replace: "",
       },
@@ -571,28 +579,30 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "all records read at once for a machine that came",
     caughtBy: {
-      file: "pools/new-machines.test.ts",
+      file: "pools/capacity/new-machines.test.ts",
       title: "the records are read some hundreds at a time for a machine that came",
     },
-    edits: [{ file: "pools/held-by-records.ts", find: "READ_AT_ONCE = 300;", replace: "READ_AT_ONCE = 300_000;" }],
+    edits: [
+      { file: "pools/ledger/held-by-records.ts", find: "READ_AT_ONCE = 300;", replace: "READ_AT_ONCE = 300_000;" },
+    ],
   },
   {
     name: "what was held when the records were read added although it has moved since",
     caughtBy: {
-      file: "pools/unpinned.test.ts",
+      file: "pools/capacity/unpinned.test.ts",
       title: "a run that moved to its machine while another one came, and can be read, is not held a second time",
     },
-    edits: [{ file: "pools/held-by-records.ts", find: " && !named.has(grant)", replace: "" }],
+    edits: [{ file: "pools/ledger/held-by-records.ts", find: " && !named.has(grant)", replace: "" }],
   },
   {
     name: "a machine that cannot be read taken for one still to be made",
     caughtBy: {
-      file: "pools/unpinned.test.ts",
+      file: "pools/capacity/unpinned.test.ts",
       title: "a machine whose ledger item cannot be read is not taken for one that may still be made",
     },
     edits: [
       {
-        file: "pools/summary.ts",
+        file: "pools/plan/summary.ts",
         find: "presentNodes(ledger).length + unreadableNodes(ledger)",
         replace: "presentNodes(ledger).length",
       },
@@ -601,23 +611,25 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "the first in line starved of machines still to be made",
     caughtBy: {
-      file: "pools/plan.test.ts",
+      file: "pools/plan/plan.test.ts",
       title: "nobody takes them from the first in line, who needs more of them than are left",
     },
-    edits: [{ file: "pools/plan.ts", find: "unpinnedLeft - keptUnpinned >= need", replace: "unpinnedLeft >= need" }],
+    edits: [
+      { file: "pools/plan/plan.ts", find: "unpinnedLeft - keptUnpinned >= need", replace: "unpinnedLeft >= need" },
+    ],
   },
   {
     name: "machines still to be made kept for who waits for others",
     caughtBy: {
-      file: "pools/plan.test.ts",
+      file: "pools/plan/plan.test.ts",
       title: "others take them while the first in line waits for machines that somebody has",
     },
-    edits: [{ file: "pools/plan.ts", find: "!input.closed && free.find(need)", replace: "!input.closed" }],
+    edits: [{ file: "pools/plan/plan.ts", find: "!input.closed && free.find(need)", replace: "!input.closed" }],
   },
   {
     name: "who waits is cancelled while a pool gives nothing since it cannot be read",
     caughtBy: {
-      file: "environments/steps/queue-limit.test.ts",
+      file: "environments/steps/start/queue-limit.test.ts",
       title: "while nobody can read who waits for machines still to be made nobody is cancelled",
     },
     edits: [{ file: "environments/steps/overdue.ts", find: " || (await isHalted(ctx, pool))", replace: "" }],
@@ -625,22 +637,24 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "nobody planned for where the index proposes too many who do not wait",
     caughtBy: {
-      file: "pools/unverified.test.ts",
+      file: "pools/plan/unverified.test.ts",
       title:
         "where the index proposes hundreds who do not wait any more, the first in line stays it, and others pass it still",
     },
-    edits: [{ file: "pools/decide.ts", find: "waiting.filter(({ key }) => verified.has(key))", replace: "[]" }],
+    edits: [
+      { file: "pools/admission/decide.ts", find: "waiting.filter(({ key }) => verified.has(key))", replace: "[]" },
+    ],
   },
   {
     name: "who cannot be read taken for one that waits for a machine still to be made",
     caughtBy: {
-      file: "pools/unpinned.test.ts",
+      file: "pools/capacity/unpinned.test.ts",
       title: "a run that moved to its machine while another one came, and cannot be read, is not held a second time",
     },
     edits: [
-      { file: "pools/held-by-records.ts", find: "  if (unreadable.size > 0) return undefined;\n", replace: "" },
+      { file: "pools/ledger/held-by-records.ts", find: "  if (unreadable.size > 0) return undefined;\n", replace: "" },
       {
-        file: "pools/held-by-records.ts",
+        file: "pools/ledger/held-by-records.ts",
         find: "({ grant }) => holding.has(grant) && !named.has(grant)",
         replace: "({ key, grant }) => unreadable.has(key) || (holding.has(grant) && !named.has(grant))",
       },

@@ -10,17 +10,17 @@ export const populationBugs: readonly PlantedBug[] = [
   {
     name: "who holds most comes first",
     population: day,
-    edits: [{ file: "pools/fair-order.ts", find: "a.units - b.units ||", replace: "b.units - a.units ||" }],
+    edits: [{ file: "pools/plan/fair-order.ts", find: "a.units - b.units ||", replace: "b.units - a.units ||" }],
   },
   {
     name: "what an owner holds does not count",
     caughtBy: {
-      file: "pools/plan.test.ts",
+      file: "pools/plan/plan.test.ts",
       title: "who holds least comes first, then who has waited longest, then the smaller uid",
     },
     edits: [
       {
-        file: "pools/plan.ts",
+        file: "pools/plan/plan.ts",
         find: "const usage = new Map(unitsByOwner(input.occupied));",
         replace: "const usage = new Map(unitsByOwner([]));",
       },
@@ -31,7 +31,7 @@ export const populationBugs: readonly PlantedBug[] = [
     population: day,
     edits: [
       {
-        file: "pools/lines.ts",
+        file: "pools/ledger/lines.ts",
         find: "candidates: all.flatMap(([, { entries }]) => entries.slice(0, share)),",
         replace: "candidates: all.flatMap(([, { entries }]) => entries.slice(0, share)).slice(0, 50),",
       },
@@ -40,18 +40,20 @@ export const populationBugs: readonly PlantedBug[] = [
   {
     name: "only the first twenty are told when they start",
     population: day,
-    edits: [{ file: "pools/advice.ts", find: "of advice.places) {", replace: "of advice.places.slice(0, 20)) {" }],
+    edits: [
+      { file: "pools/forecast/advice.ts", find: "of advice.places) {", replace: "of advice.places.slice(0, 20)) {" },
+    ],
   },
   {
     name: "what was used is kept by environment",
     population: day,
     edits: [
       {
-        file: "pools/used.ts",
+        file: "pools/ledger/used.ts",
         find: "for (const { owner, shares, at } of returned) {",
         replace: "for (const { owner, uid, shares, at } of returned) {",
       },
-      { file: "pools/used.ts", find: "item?.set(owner, (", replace: "item?.set(uid, (" },
+      { file: "pools/ledger/used.ts", find: "item?.set(owner, (", replace: "item?.set(uid, (" },
     ],
   },
   {
@@ -59,7 +61,7 @@ export const populationBugs: readonly PlantedBug[] = [
     population: days,
     edits: [
       {
-        file: "pools/plan-input.ts",
+        file: "pools/plan/plan-input.ts",
         find: "ready && !gone && asideUntil <= now",
         replace: "ready && !gone && asideUntil === 0",
       },
@@ -68,12 +70,12 @@ export const populationBugs: readonly PlantedBug[] = [
   {
     name: "a machine that is no longer set aside is noticed at the next minute",
     caughtBy: {
-      file: "pools/planner.test.ts",
+      file: "pools/plan/planner.test.ts",
       title: "a machine that was set aside is given to who waits as soon as that is over, and not at the next minute",
     },
     edits: [
       {
-        file: "pools/head-after-plan.ts",
+        file: "pools/plan/head-after-plan.ts",
         find: "seen.length > 0 ? asideMs(ledger, now) : IDLE_MS",
         replace: "IDLE_MS",
       },
@@ -82,14 +84,16 @@ export const populationBugs: readonly PlantedBug[] = [
   {
     name: "a sweep finds one of each shard",
     population: day,
-    edits: [{ file: "sweep.ts", find: "const MOST_PER_SHARD = 2_000;", replace: "const MOST_PER_SHARD = 1;" }],
+    edits: [
+      { file: "reconciler/sweep.ts", find: "const MOST_PER_SHARD = 2_000;", replace: "const MOST_PER_SHARD = 1;" },
+    ],
   },
   {
     name: "what ended is kept for ever",
     population: week,
     edits: [
       {
-        file: "environments/steps/kept.ts",
+        file: "environments/steps/end/kept.ts",
         find: "  for (const one of older.items) await removeEnded(ctx, environment.pk, one);\n",
         replace: "  if (older.items.length < 0) await removeEnded(ctx, environment.pk, older.items[0] as Item);\n",
       },

@@ -5,12 +5,12 @@ export const recordBugs: readonly PlantedBug[] = [
   {
     name: "an own repeated write taken for a foreign one",
     caughtBy: {
-      file: "write-record.test.ts",
+      file: "store/write-record.test.ts",
       title: "is a success although its repeat meets a conflict",
     },
     edits: [
       {
-        file: "write-record.ts",
+        file: "store/write-record.ts",
         find: "return present && writersOf(present).includes(token) ? written : undefined;",
         replace: 'return present && token === "" ? written : undefined;',
       },
@@ -18,17 +18,17 @@ export const recordBugs: readonly PlantedBug[] = [
   },
   {
     name: "only the last writer kept",
-    edits: [{ file: "write-record.ts", find: "KEPT_WRITERS = 8", replace: "KEPT_WRITERS = 1" }],
+    edits: [{ file: "store/write-record.ts", find: "KEPT_WRITERS = 8", replace: "KEPT_WRITERS = 1" }],
   },
   {
     name: "an extension added without its token",
     caughtBy: {
-      file: "write-record.test.ts",
+      file: "store/write-record.test.ts",
       title: "extends once",
     },
     edits: [
       {
-        file: "write-record.ts",
+        file: "store/write-record.ts",
         find: "return present && writersOf(present).includes(token) ? written : undefined;",
         replace: "return undefined;",
       },
@@ -43,7 +43,7 @@ export const recordBugs: readonly PlantedBug[] = [
     name: "an old worker poisons a newer format",
     edits: [
       {
-        file: "unreadable.ts",
+        file: "store/unreadable.ts",
         find: 'return typeof format === "number" && format > FORMAT;',
         replace: 'return typeof format === "number" && format < 0;',
       },
@@ -53,7 +53,7 @@ export const recordBugs: readonly PlantedBug[] = [
     name: "an unreadable record taken for a gone one",
     edits: [
       {
-        file: "pools/settle.ts",
+        file: "pools/ledger/settle.ts",
         find: "else if (unreadable.has(old.key)) kept.push(unreadableSince(old, now));",
         replace: "",
       },
@@ -62,12 +62,12 @@ export const recordBugs: readonly PlantedBug[] = [
   {
     name: "a grant dropped while its record cannot be read",
     caughtBy: {
-      file: "unreadable.test.ts",
+      file: "store/unreadable.test.ts",
       title: "a grant whose record cannot be read is kept until it can be",
     },
     edits: [
       {
-        file: "pools/settle.ts",
+        file: "pools/ledger/settle.ts",
         find: "if (unreadable.has(grant.key)) return [unreadableSince(grant, now)];",
         replace: "",
       },
@@ -77,7 +77,7 @@ export const recordBugs: readonly PlantedBug[] = [
     name: "an Idempotency-Key whose repeat makes a second thing",
     edits: [
       {
-        file: "idempotency.ts",
+        file: "store/idempotency.ts",
         find: "if (!known || mayBegin(known, fresh))",
         replace: 'if (!known || known.state !== "done")',
       },
@@ -86,18 +86,20 @@ export const recordBugs: readonly PlantedBug[] = [
   {
     name: "an Idempotency-Key freed by a refusal while another is at work under it",
     caughtBy: {
-      file: "idempotency.test.ts",
+      file: "store/idempotency.test.ts",
       title: "a refusal of one of two at work on the same thing lets nobody make a second thing",
     },
-    edits: [{ file: "idempotency.ts", find: "{ ...known, shared: true }", replace: "{ ...known, shared: undefined }" }],
+    edits: [
+      { file: "store/idempotency.ts", find: "{ ...known, shared: true }", replace: "{ ...known, shared: undefined }" },
+    ],
   },
   {
     name: "a refusal forgets that an earlier request of its key may have made something",
     caughtBy: {
-      file: "idempotency.test.ts",
+      file: "store/idempotency.test.ts",
       title: "a refusal of who went on after a failure that may have made something frees no key for a second thing",
     },
-    edits: [{ file: "idempotency.ts", find: 'create.state === "open"', replace: 'create.state !== "done"' }],
+    edits: [{ file: "store/idempotency.ts", find: 'create.state === "open"', replace: 'create.state !== "done"' }],
   },
   {
     name: "a host label refused although it was given back meanwhile",

@@ -5,12 +5,12 @@ export const restoreBugs: readonly PlantedBug[] = [
   {
     name: "a backup removed by the look that decides on it",
     caughtBy: {
-      file: "disks/from-snapshot.test.ts",
+      file: "disks/backups/from-snapshot.test.ts",
       title: "is refused in the very moment in which the snapshot is removed",
     },
     edits: [
       {
-        file: "disks/thinning.ts",
+        file: "disks/backups/thinning.ts",
         find: "  if (claimed.length === 0) return { disk: thinned };",
         replace:
           "  if (claimed.length === 0) return { disk: thinned };\n  await Promise.all(claimed.map((one) => removeSnapshot(ctx, disk, one, now)));",
@@ -20,12 +20,12 @@ export const restoreBugs: readonly PlantedBug[] = [
   {
     name: "a disk made of a snapshot whose removal is claimed",
     caughtBy: {
-      file: "disks/from-snapshot.test.ts",
+      file: "disks/backups/from-snapshot.test.ts",
       title: "is refused in the very moment in which the snapshot is removed",
     },
     edits: [
       {
-        file: "disks/from-snapshot.ts",
+        file: "disks/backups/from-snapshot.ts",
         find: "if (unremoved || removingUntil !== undefined) throw",
         replace: "if (unremoved) throw",
       },
@@ -34,13 +34,13 @@ export const restoreBugs: readonly PlantedBug[] = [
   {
     name: "a disk whose snapshot is gone waited for",
     caughtBy: {
-      file: "disks/source.test.ts",
+      file: "disks/backups/source.test.ts",
       title:
         "is lost, in words, and its job fails with them; it is promised the snapshot still, should that be seen again",
     },
     edits: [
       {
-        file: "environments/steps/disk.ts",
+        file: "environments/steps/start/disk.ts",
         find: "const mayCome = isLate(source) || ",
         replace: "const mayCome = source.missedAt !== undefined || ",
       },
@@ -49,12 +49,12 @@ export const restoreBugs: readonly PlantedBug[] = [
   {
     name: "a snapshot kept for a disk that has no name",
     caughtBy: {
-      file: "disks/source.test.ts",
+      file: "disks/backups/source.test.ts",
       title: "keeps the snapshot for a quarter of an hour, and no longer",
     },
     edits: [
       {
-        file: "disks/from-snapshot.ts",
+        file: "disks/backups/from-snapshot.ts",
         find: "return !isAbandoned || (await hasName(ctx, found));",
         replace: "return !isAbandoned || found.phase !== null;",
       },
@@ -64,7 +64,7 @@ export const restoreBugs: readonly PlantedBug[] = [
     name: "a promise ended by a mark that nobody looked after",
     edits: [
       {
-        file: "disks/from-snapshot.ts",
+        file: "disks/backups/from-snapshot.ts",
         find: "snapshots.some(({ id }) => id === snapshot);",
         replace: "snapshots.some(({ id, missedAt = now }) => id === snapshot && now - missedAt < 600_000);",
       },
@@ -73,12 +73,12 @@ export const restoreBugs: readonly PlantedBug[] = [
   {
     name: "a promise ended by a new disk that is lost for now",
     caughtBy: {
-      file: "disks/source.test.ts",
+      file: "disks/backups/source.test.ts",
       title: "gets it all the same where it comes back, however many backups were made meanwhile",
     },
     edits: [
       {
-        file: "disks/from-snapshot.ts",
+        file: "disks/backups/from-snapshot.ts",
         find: "  if (isLostForLong(found, now)) return false;\n",
         replace: "  if (found.lostAt !== undefined) return false;\n",
       },
@@ -87,7 +87,7 @@ export const restoreBugs: readonly PlantedBug[] = [
   {
     name: "a disk that stays lost although its snapshot is seen",
     caughtBy: {
-      file: "disks/source.test.ts",
+      file: "disks/backups/source.test.ts",
       title: "is no more lost where only its volume was refused when that came back",
     },
     edits: [
@@ -101,7 +101,7 @@ export const restoreBugs: readonly PlantedBug[] = [
   {
     name: "a copy that is lost only once a job opens it",
     caughtBy: {
-      file: "disks/promised.test.ts",
+      file: "disks/backups/promised.test.ts",
       title: "is lost, and its thirty days begin, though no job ever opens it again",
     },
     edits: [
@@ -111,7 +111,7 @@ export const restoreBugs: readonly PlantedBug[] = [
   {
     name: "a copy without a backup whose volume nobody looks for",
     caughtBy: {
-      file: "disks/promised.test.ts",
+      file: "disks/backups/promised.test.ts",
       title: "is lost in the same way where its volume goes long after the last try to back it up",
     },
     edits: [{ file: "disks/next-look.ts", find: "hasOnlyVolume(disk) ? now + TAGS_MS : null,", replace: "null," }],
@@ -120,7 +120,7 @@ export const restoreBugs: readonly PlantedBug[] = [
     name: "a disk lost whose volume nobody had written to",
     edits: [
       {
-        file: "disks/source.ts",
+        file: "disks/backups/source.ts",
         find: "const isSeen = volume !== null && volumeMissedAt === undefined;",
         replace: "const isSeen = volume !== null || volumeMissedAt !== undefined;",
       },
@@ -129,12 +129,12 @@ export const restoreBugs: readonly PlantedBug[] = [
   {
     name: "what was written replaced in silence by what it began with",
     caughtBy: {
-      file: "disks/promised.test.ts",
+      file: "disks/backups/promised.test.ts",
       title: "is lost where one may have, in words that say what to do, and the snapshot waits for that",
     },
     edits: [
       {
-        file: "disks/source.ts",
+        file: "disks/backups/source.ts",
         find: "return disk.source ? { ...disk, written: true } : disk;",
         replace: "return disk;",
       },
@@ -143,12 +143,12 @@ export const restoreBugs: readonly PlantedBug[] = [
   {
     name: "a snapshot kept for ever for a disk that is lost",
     caughtBy: {
-      file: "disks/promised.test.ts",
+      file: "disks/backups/promised.test.ts",
       title: "keeps that snapshot for thirty days after it was lost, and no longer",
     },
     edits: [
       {
-        file: "disks/from-snapshot.ts",
+        file: "disks/backups/from-snapshot.ts",
         find: "  if (isLostForLong(found, now)) return false;\n",
         replace: "",
       },
@@ -157,12 +157,12 @@ export const restoreBugs: readonly PlantedBug[] = [
   {
     name: "a backup claimed and left to a later look",
     caughtBy: {
-      file: "disks/promised.test.ts",
+      file: "disks/backups/promised.test.ts",
       title: "goes although each look comes long after the one before",
     },
     edits: [
       {
-        file: "disks/thinning.ts",
+        file: "disks/backups/thinning.ts",
         find: "  if (claimed.length === 0) return { disk: thinned };",
         replace:
           "  if (claimed.length === 0 || !disk.snapshots.some((one) => (one.removingUntil ?? 0) > now)) return { disk: thinned };",
@@ -172,12 +172,12 @@ export const restoreBugs: readonly PlantedBug[] = [
   {
     name: "a restore abandoned while a repeat of its request names the disk",
     caughtBy: {
-      file: "disks/source.test.ts",
+      file: "disks/backups/source.test.ts",
       title: "keeps it for as long again where the same request is repeated, which then names the disk",
     },
     edits: [
       {
-        file: "disks/from-snapshot.ts",
+        file: "disks/backups/from-snapshot.ts",
         find: "if (known && restore.at - known.at < ABANDONED_MS / 2) return undefined;",
         replace: "if (known) return undefined;",
       },

@@ -6,7 +6,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     name: "force although no machine is lost",
     edits: [
       {
-        file: "environments/steps/ending.ts",
+        file: "environments/steps/end/ending.ts",
         find: "return lost !== undefined && now - (removedAt ?? now) >= GRACE_SECONDS * 1000;",
         replace: "return now - (removedAt ?? now) >= GRACE_SECONDS * 1000;",
       },
@@ -45,12 +45,12 @@ export const weatherBugs: readonly PlantedBug[] = [
   {
     name: "a restore that does not ask whether the backup is there",
     caughtBy: {
-      file: "disks/restore.test.ts",
+      file: "disks/backups/restore.test.ts",
       title: "gets the next newest backup where the newest was deleted outside, which the log tells",
     },
     edits: [
       {
-        file: "environments/steps/disk.ts",
+        file: "environments/steps/start/disk.ts",
         find: "sighted(one, (await ctx.volumes.findSnapshot(one.id)) !== undefined, ctx.clock.now())",
         replace: "sighted(one, true, ctx.clock.now())",
       },
@@ -58,10 +58,13 @@ export const weatherBugs: readonly PlantedBug[] = [
   },
   {
     name: "a restore from an older backup because one look did not see the newest",
-    caughtBy: { file: "disks/restore.test.ts", title: "gets its newest backup though one look does not see that" },
+    caughtBy: {
+      file: "disks/backups/restore.test.ts",
+      title: "gets its newest backup though one look does not see that",
+    },
     edits: [
       {
-        file: "environments/steps/disk.ts",
+        file: "environments/steps/start/disk.ts",
         find: "if (backup && isNewerLate) return",
         replace: "if (!backup && isNewerLate) return",
       },
@@ -70,20 +73,20 @@ export const weatherBugs: readonly PlantedBug[] = [
   {
     name: "a volume made under a token whose leftovers are being removed",
     caughtBy: {
-      file: "making.test.ts",
+      file: "reconciler/making.test.ts",
       title: "a token under which somebody may be removing what was never used makes nothing any more",
     },
-    edits: [{ file: "making.ts", find: "now < settlesAt(one) - REMOVING_MS &&", replace: "" }],
+    edits: [{ file: "reconciler/making.ts", find: "now < settlesAt(one) - REMOVING_MS &&", replace: "" }],
   },
   {
     name: "a backup looked for only while its volume is there",
     caughtBy: {
-      file: "disks/restore.test.ts",
+      file: "disks/backups/restore.test.ts",
       title: "gets back what the end of its last job saved, though the volume went before anybody heard of that backup",
     },
     edits: [
       {
-        file: "environments/steps/backup.ts",
+        file: "environments/steps/end/backup.ts",
         find: "const left = claim ? await",
         replace:
           "const isThere = disk.volume && (await ctx.volumes.findVolume(disk.volume.id));\n  const left = claim && isThere ? await",
@@ -94,7 +97,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     name: "fields that nobody knows dropped",
     edits: [
       {
-        file: "reconcile.ts",
+        file: "reconciler/reconcile.ts",
         find: "const record = await writeRecord(ctx, step.record);",
         replace: "const record = await writeRecord(ctx, { ...step.record, added: undefined } as Due);",
       },
@@ -102,13 +105,15 @@ export const weatherBugs: readonly PlantedBug[] = [
   },
   {
     name: "a newer ledger put off",
-    edits: [{ file: "poison.ts", find: "if (isNewer) {", replace: 'if (isNewer && item.kind !== "pool") {' }],
+    edits: [
+      { file: "reconciler/poison.ts", find: "if (isNewer) {", replace: 'if (isNewer && item.kind !== "pool") {' },
+    ],
   },
   {
     name: "a batch that was throttled taken for an empty one",
     edits: [
       {
-        file: "pools/named.ts",
+        file: "pools/ledger/named.ts",
         find: "await ctx.table.getMany(known) : [];",
         replace: "await ctx.table.getMany(known).catch(() => []) : [];",
       },
@@ -139,7 +144,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     name: "an exit code that changes what was decided",
     edits: [
       {
-        file: "environments/steps/ending.ts",
+        file: "environments/steps/end/ending.ts",
         find: "if (!outcome?.isLimit || exitCode === null || endedAt === null || endedAt >= outcome.at) return undefined;",
         replace: "if (!outcome || exitCode === null || endedAt === null) return undefined;",
       },
@@ -147,14 +152,14 @@ export const weatherBugs: readonly PlantedBug[] = [
   },
   {
     name: "every writer kept",
-    edits: [{ file: "write-record.ts", find: "KEPT_WRITERS = 8", replace: "KEPT_WRITERS = 8_000" }],
+    edits: [{ file: "store/write-record.ts", find: "KEPT_WRITERS = 8", replace: "KEPT_WRITERS = 8_000" }],
   },
   {
     name: "a holding kept for longer than its record",
     edits: [
-      { file: "pools/settle.ts", find: "const COMPARE_MS = 50_000;", replace: "const COMPARE_MS = 5_000_000;" },
+      { file: "pools/ledger/settle.ts", find: "const COMPARE_MS = 50_000;", replace: "const COMPARE_MS = 5_000_000;" },
       {
-        file: "pools/settle.ts",
+        file: "pools/ledger/settle.ts",
         find: "if (!read.has(old.key)) kept.push(old);",
         replace: "if (turn.held.length === 0 || !read.has(old.key)) kept.push(old);",
       },
@@ -163,12 +168,12 @@ export const weatherBugs: readonly PlantedBug[] = [
   {
     name: "a ledger not written because it is closed already",
     caughtBy: {
-      file: "pools/admission.test.ts",
+      file: "pools/admission/admission.test.ts",
       title: "a pool is closed once it is paused again, although an older wish to open it is still being written",
     },
     edits: [
       {
-        file: "pools/admission.ts",
+        file: "pools/admission/admission.ts",
         find: "if (!pool) return undefined;",
         replace: "if (!pool || pool.closed === closureOf(await readAdmission(ctx), type)) return undefined;",
       },
@@ -177,17 +182,17 @@ export const weatherBugs: readonly PlantedBug[] = [
   {
     name: "a ledger made open",
     caughtBy: {
-      file: "pools/admission.test.ts",
+      file: "pools/admission/admission.test.ts",
       title: "a type that is drained while its ledger is first made starts nothing",
     },
     edits: [
       {
-        file: "pools/begin-pool.ts",
+        file: "pools/admission/begin-pool.ts",
         find: '{ ...emptyPool(ctx, type), closed: "paused" }',
         replace: "{ ...emptyPool(ctx, type), closed: null }",
       },
       {
-        file: "pools/begin-pool.ts",
+        file: "pools/admission/begin-pool.ts",
         find: "await unlessUnreadable(ctx, () => carryAdmission(ctx, type));",
         replace: "",
       },

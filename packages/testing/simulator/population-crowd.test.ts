@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Environment } from "#core/environments/record/record.ts";
-import type { Grant, PoolNode } from "#core/pools/record.ts";
+import type { Grant, PoolNode } from "#core/pools/ledger/record.ts";
 import type { PoolView } from "../pool-view.ts";
 import { newCrowd } from "./population-crowd.ts";
 

@@ -1,5 +1,5 @@
 import type { Environment } from "#core/environments/record/record.ts";
-import type { Grant } from "#core/pools/record.ts";
+import type { Grant } from "#core/pools/ledger/record.ts";
 import type { PoolView } from "../pool-view.ts";
 import { fitsIn, outOfOrder, type Planned } from "./population-order.ts";
 

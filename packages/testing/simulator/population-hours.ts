@@ -1,5 +1,5 @@
 import { instanceTypeOfPool } from "#core/fleet.ts";
-import type { PoolNode } from "#core/pools/record.ts";
+import type { PoolNode } from "#core/pools/ledger/record.ts";
 import type { Agenda } from "./agenda.ts";
 import { calm, type FaultRates, type Scheduler } from "./scheduler.ts";
 import type { SimulatedWorld } from "./world.ts";

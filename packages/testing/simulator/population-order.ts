@@ -1,5 +1,5 @@
 import type { Environment } from "#core/environments/record/record.ts";
-import type { Grant, PoolNode } from "#core/pools/record.ts";
+import type { Grant, PoolNode } from "#core/pools/ledger/record.ts";
 import type { PoolView } from "../pool-view.ts";
 
 /** A plan as it was written, with what is certain of the moment at which it was made. */

@@ -1,8 +1,8 @@
 import { type Environment, isEnded } from "#core/environments/record/record.ts";
 import { instanceTypeOfPool } from "#core/fleet.ts";
-import { keyText, planKey } from "#core/keys.ts";
 import type { Look } from "#core/ports/queue.ts";
 import type { Item } from "#core/ports/table.ts";
+import { keyText, planKey } from "#core/store/keys.ts";
 import type { PoolView } from "../pool-view.ts";
 import { beyondBound } from "./bounds.ts";
 import type { WatchedWrites } from "./invariants.ts";

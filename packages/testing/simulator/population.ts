@@ -1,5 +1,5 @@
-import { refreshCapacity } from "#core/pools/capacity.ts";
-import { sweep, sweepDeliveries } from "#core/sweep.ts";
+import { refreshCapacity } from "#core/pools/capacity/capacity.ts";
+import { sweep, sweepDeliveries } from "#core/reconciler/sweep.ts";
 import { nodesOf } from "../memory-world.ts";
 import { seededRandom } from "../random.ts";
 import { type Agenda, newAgenda } from "./agenda.ts";

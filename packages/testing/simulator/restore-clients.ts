@@ -1,5 +1,5 @@
-import { restoreDisk } from "#core/disks/from-snapshot.ts";
-import { requestSnapshot } from "#core/disks/on-demand.ts";
+import { restoreDisk } from "#core/disks/backups/from-snapshot.ts";
+import { requestSnapshot } from "#core/disks/backups/on-demand.ts";
 import type { Disk } from "#core/disks/record.ts";
 import { getDisk } from "#core/disks/view.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";

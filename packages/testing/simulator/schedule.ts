@@ -1,12 +1,12 @@
-import { keyOfText, kindOfKey, poolKey } from "#core/keys.ts";
-import { refreshCapacity } from "#core/pools/capacity.ts";
-import { planPools } from "#core/pools/planner.ts";
+import { refreshCapacity } from "#core/pools/capacity/capacity.ts";
+import { planPools } from "#core/pools/plan/planner.ts";
 import type { Look } from "#core/ports/queue.ts";
 import type { Item } from "#core/ports/table.ts";
-import { reconcile } from "#core/reconcile.ts";
-import { sweep, sweepDeliveries } from "#core/sweep.ts";
+import { reconcile } from "#core/reconciler/reconcile.ts";
+import { sweep, sweepDeliveries } from "#core/reconciler/sweep.ts";
+import type { WorkerContext } from "#core/reconciler/worker.ts";
+import { keyOfText, kindOfKey, poolKey } from "#core/store/keys.ts";
 import { type DelivererContext, deliver } from "#core/webhooks/deliver.ts";
-import type { WorkerContext } from "#core/worker.ts";
 import { plainBody } from "../memory-world.ts";
 import { seededRandom } from "../random.ts";
 import { type ClientAction, clientActions } from "./clients.ts";

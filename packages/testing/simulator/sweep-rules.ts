@@ -1,8 +1,8 @@
-import { sweepKey } from "#core/keys.ts";
-import { SWEEP_REACH_MS } from "#core/look.ts";
 import type { Clock } from "#core/ports/clock.ts";
 import type { Queue, QueueName } from "#core/ports/queue.ts";
 import type { Table } from "#core/ports/table.ts";
+import { SWEEP_REACH_MS } from "#core/reconciler/look.ts";
+import { sweepKey } from "#core/store/keys.ts";
 
 interface SweepPorts {
   readonly table: Table;

@@ -1,7 +1,7 @@
-import { keyText } from "#core/keys.ts";
 import type { Look } from "#core/ports/queue.ts";
 import type { Key } from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
+import { keyText } from "#core/store/keys.ts";
 import type { TruePorts } from "./faulty-ports.ts";
 
 /** What one look did to the record it is about, as far as the rules of docs/architecture.md speak of it. */

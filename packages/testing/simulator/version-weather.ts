@@ -1,6 +1,6 @@
 import { ENDED_UNREADABLE } from "#core/environments/verbs/salvage.ts";
 import type { Item, Key, Page, Stored, Table } from "#core/ports/table.ts";
-import { FORMAT } from "#core/unreadable.ts";
+import { FORMAT } from "#core/store/unreadable.ts";
 import type { MemoryTable } from "../memory-table.ts";
 import type { ClientAction } from "./clients.ts";
 import type { Reached } from "./reached.ts";

@@ -21,7 +21,7 @@ const LONGEST_OUTAGE_MS = 3 * MINUTE;
 /** Longer than a run may take to get ready (world.ts). */
 const LONG_OUTAGE_MS = 5 * MINUTE;
 const MOST_STEP_MS = 15_000;
-/** An item names no more (packages/core/write-record.ts). */
+/** An item names no more (packages/core/store/write-record.ts). */
 const KEPT_WRITERS = 8;
 
 /** What befalls the world itself, beside single calls: it is all over when the faults are. */

@@ -1,10 +1,10 @@
 import type { Environment } from "#core/environments/record/record.ts";
 import type { Compute, ComputeNode } from "#core/ports/compute.ts";
 import type { Look, Queue } from "#core/ports/queue.ts";
+import type { WorkerContext } from "#core/reconciler/worker.ts";
 import type { Settings } from "#core/settings.ts";
 import type { DelivererContext } from "#core/webhooks/deliver.ts";
-import type { WorkerContext } from "#core/worker.ts";
-import { keyCheck } from "#http/key-check.ts";
+import { keyCheck } from "#http/keys/key-check.ts";
 import { manualClock } from "../clock.ts";
 import { seededIds } from "../ids.ts";
 import { silentLog } from "../log.ts";
@@ -51,7 +51,7 @@ const RESTORING_EVERY = 15;
 const OUTAGE_EVERY = 14;
 /** In every third world the cluster refuses tombstones, as a quota on Jobs does. */
 const TOMBSTONES_REFUSED_EVERY = 3;
-/** Where they differ, hosts' clocks do by less than what counts as a little early (packages/core/reconcile.ts). */
+/** Where they differ, hosts' clocks do by less than what counts as a little early (packages/core/reconciler/reconcile.ts). */
 const MOST_APART_MS = 1_800;
 /** A deleted disk is purged after three minutes, so that a schedule sees it. */
 const RETENTION_DAYS = 0.002;

@@ -32,7 +32,7 @@ export function wornDiskActions(sim: Scheduler, world: SimulatedWorld): ClientAc
   return actions;
 }
 
-/** What was made so long ago is surely listed (packages/core/making.ts): if it is not seen now, it is gone. */
+/** What was made so long ago is surely listed (packages/core/reconciler/making.ts): if it is not seen now, it is gone. */
 const OLD_MS = 13 * 60_000;
 
 /** Its volume, often its newest backup too, fails for good: the next job has what is left, and the one after that. */

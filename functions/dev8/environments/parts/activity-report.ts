@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 
 /** The body of a report, which the document does not print: each key may be missing (docs/apis/dev8.md#activity). */
 export const ActivityReport = z

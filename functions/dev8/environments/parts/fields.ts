@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { Problem } from "#core/problem.ts";
+import { shownText } from "#http/answers/shown-text.ts";
 import type { ServedSettings } from "#http/dialects/settings.ts";
-import { shownText } from "#http/shown-text.ts";
 
 const bases = ["node", "python", "go", "rust", "java"] as const;
 const providers = ["AZURE", "AWS", "GCP"] as const;

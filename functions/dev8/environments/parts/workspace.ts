@@ -3,7 +3,7 @@ import { findEnvironment } from "#core/environments/record/read.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { waitForEnvironment } from "#core/environments/record/wait.ts";
 import { Problem } from "#core/problem.ts";
-import { Refusal } from "#http/refusal.ts";
+import { Refusal } from "#http/answers/refusal.ts";
 import { regionOf, type WorkspaceStatus } from "../wire.ts";
 import { idForm } from "./fields.ts";
 

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { LoginProof } from "#core/users/login.ts";
-import { fewEntries } from "#http/few-entries.ts";
+import { fewEntries } from "#http/request/few-entries.ts";
 
 const MOST_HEADERS = 100;
 const tooManyHeaders = `At most ${MOST_HEADERS} headers are allowed`;

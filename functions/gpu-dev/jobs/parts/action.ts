@@ -1,8 +1,8 @@
 import * as z from "zod";
-import { retriedGuests } from "#core/environments/record/access.ts";
-import type { Action, ActionKind } from "#core/environments/record/actions.ts";
+import { retriedGuests } from "#core/environments/record/changes/access.ts";
+import type { Action, ActionKind } from "#core/environments/record/changes/actions.ts";
 import type { Environment } from "#core/environments/record/record.ts";
-import { Timestamp, wholeSeconds } from "#http/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { retryReason } from "./status.ts";
 
 /** The words of actions are the core's own. */

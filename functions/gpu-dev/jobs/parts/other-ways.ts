@@ -1,4 +1,4 @@
-import type { OtherWays } from "#http/misspelt.ts";
+import type { OtherWays } from "#http/request/misspelt.ts";
 
 const follow = "Send `next` of the last answer as `after`, and `wait` to be answered once there is more.";
 const schedule = "A job starts as soon as there is room for it; submit it when it is to wait.";

@@ -1,10 +1,10 @@
-import { letsSomebodyIn, retriedGuests } from "#core/environments/record/access.ts";
+import { letsSomebodyIn, retriedGuests } from "#core/environments/record/changes/access.ts";
 import type { End } from "#core/environments/record/end.ts";
 import type { Phase } from "#core/environments/record/phases.ts";
 import { type Environment, isEnded } from "#core/environments/record/record.ts";
-import type { WaitAdvice } from "#core/pools/advice.ts";
+import type { WaitAdvice } from "#core/pools/forecast/advice.ts";
 import type { Settings } from "#core/settings.ts";
-import { waitReason } from "#http/wait-reason.ts";
+import { waitReason } from "#http/answers/wait-reason.ts";
 
 /** The words of docs/apis/gpu-dev.md#statuses; `pending` is accepted in filters and matches nothing. */
 export const jobStatuses = ["queued", "preparing", "active", "completed", "expired", "cancelled", "failed"] as const;

@@ -4,11 +4,11 @@ import { publicKeyOf } from "#core/environments/access/ssh-keys.ts";
 import { tooWeak, weakRsaBits } from "#core/environments/access/whole-key.ts";
 import type { Size } from "#core/environments/record/record.ts";
 import { countOptions, findInstanceType, type InstanceType, instanceTypes, unitsPerNode } from "#core/fleet.ts";
-import { imageFault, imagePattern, LONGEST_IMAGE } from "#core/image-reference.ts";
 import type { Settings } from "#core/settings.ts";
+import { imageFault, imagePattern, LONGEST_IMAGE } from "#core/text/image-reference.ts";
 import { isReceiverUrl } from "#core/webhooks/receiver.ts";
+import { shownText } from "#http/answers/shown-text.ts";
 import { publishedGithubName, withoutControls } from "#http/published-patterns.ts";
-import { shownText } from "#http/shown-text.ts";
 import { EnvVars } from "../../../shared/parts/env-vars.ts";
 import { DEFAULT_SIZE_GB, DiskName, DiskSizeGb } from "../../disks/wire.ts";
 

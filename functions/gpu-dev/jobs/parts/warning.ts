@@ -1,8 +1,8 @@
-import type { Action } from "#core/environments/record/actions.ts";
+import type { Action } from "#core/environments/record/changes/actions.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { GPU_WARNING } from "#core/environments/steps/gpu-idle.ts";
 import { endWarning } from "#core/environments/steps/warnings.ts";
-import { utcText } from "#core/utc.ts";
+import { utcText } from "#core/text/utc.ts";
 import { toJobAction } from "./action.ts";
 
 /** The moment of the request and the state of the cluster, on which warnings depend. */

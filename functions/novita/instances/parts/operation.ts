@@ -2,8 +2,8 @@ import * as z from "zod";
 import type { Context } from "#core/context.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { deadlineOf } from "#core/environments/steps/deadlines.ts";
-import { readExpectedStart } from "#core/pools/expected-start.ts";
-import { milliseconds } from "#http/timestamp.ts";
+import { readExpectedStart } from "#core/pools/forecast/expected-start.ts";
+import { milliseconds } from "#http/answers/timestamp.ts";
 import { type InstanceStatus, instanceStatuses, Timestamp } from "../wire.ts";
 
 const Operation = z

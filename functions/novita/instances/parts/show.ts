@@ -1,8 +1,8 @@
 import type * as z from "zod";
 import type { UserContext } from "#core/context.ts";
-import { type OpenJupyter, openJupyter } from "#core/environments/record/access.ts";
+import { type OpenJupyter, openJupyter } from "#core/environments/record/changes/access.ts";
 import type { Environment } from "#core/environments/record/record.ts";
-import { readAdvice } from "#core/pools/advice.ts";
+import { readAdvice } from "#core/pools/forecast/advice.ts";
 import { openedJupyter } from "../../parts/opened-jupyter.ts";
 import { type Instance, toInstance } from "../wire.ts";
 

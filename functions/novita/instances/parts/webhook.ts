@@ -1,5 +1,5 @@
 import type { DeliveryEvent } from "#core/webhooks/event.ts";
-import { milliseconds } from "#http/timestamp.ts";
+import { milliseconds } from "#http/answers/timestamp.ts";
 import { connectionOf, type InstanceStatus, statusOf } from "../wire.ts";
 
 /** The statuses that a receiver is sent: `creating` is the answer of the create, and a stop is sent when it is done. */

@@ -3,8 +3,8 @@ import { type Brief, listEnvironments } from "#core/environments/record/read.ts"
 import { type Environment, isEnded } from "#core/environments/record/record.ts";
 import { waitForEnvironment } from "#core/environments/record/wait.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
-import type { NewResource } from "#core/idempotency.ts";
 import { Conflict, Problem } from "#core/problem.ts";
+import type { NewResource } from "#core/store/idempotency.ts";
 import { newSession, type WantedSession } from "./new-session.ts";
 
 const TRIES = 1_000;

@@ -2,8 +2,8 @@ import * as z from "zod";
 import { type Policy, reservation } from "#core/environments/record/policy.ts";
 import type { NewEnvironment } from "#core/environments/verbs/create.ts";
 import { sharedType, sharedUnits } from "#core/fleet.ts";
-import type { NewResource } from "#core/idempotency.ts";
 import type { Ids } from "#core/ports/ids.ts";
+import type { NewResource } from "#core/store/idempotency.ts";
 import { EnvVars } from "../../../shared/parts/env-vars.ts";
 import { bucketName, MOST_TTL_MINUTES, serviceName } from "../wire.ts";
 

@@ -1,6 +1,6 @@
 import type { Context } from "#core/context.ts";
-import type { NewResource } from "#core/idempotency.ts";
 import { Conflict } from "#core/problem.ts";
+import type { NewResource } from "#core/store/idempotency.ts";
 
 const TRIES = 5;
 

@@ -2,7 +2,7 @@ import type { Policy } from "#core/environments/record/policy.ts";
 import type { Size } from "#core/environments/record/record.ts";
 import type { NewEnvironment } from "#core/environments/verbs/create.ts";
 import { sharedType, sharedUnits } from "#core/fleet.ts";
-import type { NewResource } from "#core/idempotency.ts";
+import type { NewResource } from "#core/store/idempotency.ts";
 import type { ServedSettings } from "#http/dialects/settings.ts";
 import { hostLabelOf, resourcesOf } from "../wire.ts";
 

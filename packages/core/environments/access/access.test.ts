@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { takeAway } from "#testing/take-away.ts";
-import { keyText } from "../../keys.ts";
 import type { Item } from "../../ports/table.ts";
-import { reconcile } from "../../reconcile.ts";
-import { asSealed } from "../../sealed.ts";
-import { openJupyter } from "../record/access.ts";
+import { reconcile } from "../../reconciler/reconcile.ts";
+import { keyText } from "../../store/keys.ts";
+import { asSealed } from "../../store/sealed.ts";
+import { openJupyter } from "../record/changes/access.ts";
 import { reservation } from "../record/policy.ts";
 import { createEnvironment } from "../verbs/create.ts";
 import { requestCancel, requestGuest, requestJupyter, requestKey } from "../verbs/requests.ts";

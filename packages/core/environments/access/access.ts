@@ -1,11 +1,11 @@
-import { StepTooOld } from "../../budget.ts";
-import { accessKey } from "../../keys.ts";
 import type { Observation } from "../../ports/compute.ts";
 import { Conflict } from "../../problem.ts";
-import { WrongSeal } from "../../sealed.ts";
-import type { Step, WorkerContext } from "../../worker.ts";
-import { openToken, type Refusal } from "../record/access.ts";
-import { closeActions, hasOpenAction } from "../record/actions.ts";
+import { StepTooOld } from "../../reconciler/budget.ts";
+import type { Step, WorkerContext } from "../../reconciler/worker.ts";
+import { accessKey } from "../../store/keys.ts";
+import { WrongSeal } from "../../store/sealed.ts";
+import { openToken, type Refusal } from "../record/changes/access.ts";
+import { closeActions, hasOpenAction } from "../record/changes/actions.ts";
 import { kindOfError } from "../record/kind-of-error.ts";
 import { type Environment, keyOf } from "../record/record.ts";
 import { readSpec } from "../record/spec.ts";

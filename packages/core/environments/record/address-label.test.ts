@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
-import { environmentKey, hostKey } from "../../keys.ts";
 import type { Table } from "../../ports/table.ts";
+import { environmentKey, hostKey } from "../../store/keys.ts";
 import { createEnvironment } from "../verbs/create.ts";
 import { claimLabel, releaseLabel } from "./address-label.ts";
 

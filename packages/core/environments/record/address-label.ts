@@ -1,11 +1,11 @@
 import type { Context } from "../../context.ts";
-import { hostKey, keyOfText, keyText } from "../../keys.ts";
 import type { Item, Key, Stored } from "../../ports/table.ts";
 import { Conflict } from "../../problem.ts";
-import { readEach, unlessUnreadable } from "../../readable.ts";
-import { uid as isUid, number, text } from "../../shape.ts";
-import { parserOf } from "../../unreadable.ts";
-import { removeRecord, writeRecord } from "../../write-record.ts";
+import { hostKey, keyOfText, keyText } from "../../store/keys.ts";
+import { readEach, unlessUnreadable } from "../../store/readable.ts";
+import { uid as isUid, number, text } from "../../store/shape.ts";
+import { parserOf } from "../../store/unreadable.ts";
+import { removeRecord, writeRecord } from "../../store/write-record.ts";
 import { parseEnvironment } from "./parse.ts";
 import type { Environment } from "./record.ts";
 

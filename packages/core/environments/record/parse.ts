@@ -1,9 +1,9 @@
-import { environmentsOf } from "../../keys.ts";
-import { isVolumeMaking } from "../../making.ts";
 import type { NodeRef, PortStatus, Resources, RunAddress, RunPort, Share } from "../../ports/compute.ts";
 import type { Item } from "../../ports/table.ts";
 import type { VolumeRef } from "../../ports/volumes.ts";
-import type { Sealed } from "../../sealed.ts";
+import { isVolumeMaking } from "../../reconciler/making.ts";
+import { environmentsOf } from "../../store/keys.ts";
+import type { Sealed } from "../../store/sealed.ts";
 import {
   branded,
   count,
@@ -20,15 +20,14 @@ import {
   type Table,
   text,
   uid,
-} from "../../shape.ts";
-import { type Common, parserOf } from "../../unreadable.ts";
-import type { AccessState, Guest, Refusal } from "./access.ts";
-import type { Action } from "./actions.ts";
-import type { DiskUse, OwnVolume } from "./disk-use.ts";
+} from "../../store/shape.ts";
+import { type Common, parserOf } from "../../store/unreadable.ts";
+import type { AccessState, Guest, Refusal } from "./changes/access.ts";
+import type { Action } from "./changes/actions.ts";
+import type { GpuUse, RecordedIdle } from "./changes/idle.ts";
+import type { DiskUse, OwnVolume } from "./disk/disk-use.ts";
 import type { ArchiveUse, BackupClaim, End, Outcome } from "./end.ts";
-import type { GpuUse, RecordedIdle } from "./idle.ts";
-import type { KeptLog } from "./kept-log.ts";
-import type { Machine } from "./machine.ts";
+import type { KeptLog } from "./log/kept-log.ts";
 import { endPhases, phases } from "./phases.ts";
 import type { IdlePolicy, Policy } from "./policy.ts";
 import {
@@ -44,9 +43,10 @@ import {
   type Times,
   type Use,
 } from "./record.ts";
-import type { RunState } from "./run-state.ts";
+import type { Machine } from "./run/machine.ts";
+import type { RunState } from "./run/run-state.ts";
+import type { Unseen } from "./run/unseen.ts";
 import type { TimelineEntry } from "./timeline.ts";
-import type { Unseen } from "./unseen.ts";
 
 const moment = orNull(number);
 const sealed = branded<Sealed>();

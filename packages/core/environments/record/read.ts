@@ -1,8 +1,8 @@
 import type { UserContext } from "../../context.ts";
-import { environmentKey, environmentsOf } from "../../keys.ts";
 import type { Item, Key } from "../../ports/table.ts";
 import { Problem } from "../../problem.ts";
-import { readable } from "../../readable.ts";
+import { environmentKey, environmentsOf } from "../../store/keys.ts";
+import { readable } from "../../store/readable.ts";
 import { parseEnvironment } from "./parse.ts";
 import { type Environment, isEnded } from "./record.ts";
 

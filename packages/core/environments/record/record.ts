@@ -1,18 +1,18 @@
-import type { VolumeMaking } from "../../making.ts";
 import type { Resources, RunPort } from "../../ports/compute.ts";
 import type { Key, Stored } from "../../ports/table.ts";
-import type { Sealed } from "../../sealed.ts";
-import type { AccessState } from "./access.ts";
-import type { Action } from "./actions.ts";
-import type { DiskUse, OwnVolume } from "./disk-use.ts";
+import type { VolumeMaking } from "../../reconciler/making.ts";
+import type { Sealed } from "../../store/sealed.ts";
+import type { AccessState } from "./changes/access.ts";
+import type { Action } from "./changes/actions.ts";
+import type { GpuUse, RecordedIdle } from "./changes/idle.ts";
+import type { DiskUse, OwnVolume } from "./disk/disk-use.ts";
 import type { End } from "./end.ts";
-import type { GpuUse, RecordedIdle } from "./idle.ts";
-import type { KeptLog } from "./kept-log.ts";
+import type { KeptLog } from "./log/kept-log.ts";
 import { endPhases, type Phase, type PreparingStep } from "./phases.ts";
 import type { Policy } from "./policy.ts";
-import type { RunState } from "./run-state.ts";
+import type { RunState } from "./run/run-state.ts";
+import type { Unseen } from "./run/unseen.ts";
 import type { TimelineEntry } from "./timeline.ts";
-import type { Unseen } from "./unseen.ts";
 import { type Standing, waitOrderOf } from "./wait-order.ts";
 
 export interface Size {

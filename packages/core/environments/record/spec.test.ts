@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
-import { specKey } from "../../keys.ts";
-import { WrongSeal } from "../../sealed.ts";
+import { specKey } from "../../store/keys.ts";
+import { WrongSeal } from "../../store/sealed.ts";
 import { createEnvironment } from "../verbs/create.ts";
 import { requestStart } from "../verbs/start.ts";
 import { requestStop } from "../verbs/stop.ts";

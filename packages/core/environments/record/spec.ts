@@ -1,14 +1,14 @@
 import type { Context } from "../../context.ts";
-import { dueShardOf } from "../../due.ts";
-import { accessKey, keyText, specKey } from "../../keys.ts";
 import type { Sealer } from "../../ports/sealer.ts";
 import type { Item, Key } from "../../ports/table.ts";
 import { Conflict } from "../../problem.ts";
-import { unlessUnreadable } from "../../readable.ts";
-import { type Sealed, WrongSeal } from "../../sealed.ts";
-import { branded, number, optional, text, uid } from "../../shape.ts";
-import { parserOf } from "../../unreadable.ts";
-import { removeRecord, writeRecord } from "../../write-record.ts";
+import { dueShardOf } from "../../store/due.ts";
+import { accessKey, keyText, specKey } from "../../store/keys.ts";
+import { unlessUnreadable } from "../../store/readable.ts";
+import { type Sealed, WrongSeal } from "../../store/sealed.ts";
+import { branded, number, optional, text, uid } from "../../store/shape.ts";
+import { parserOf } from "../../store/unreadable.ts";
+import { removeRecord, writeRecord } from "../../store/write-record.ts";
 import type { About, Environment, EnvironmentSpec } from "./record.ts";
 
 export interface OpenSpec {

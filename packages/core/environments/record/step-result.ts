@@ -1,6 +1,6 @@
-import { diskKey, keyText, poolKey } from "../../keys.ts";
-import { patienceMs } from "../../patience.ts";
-import type { Step, WorkerContext } from "../../worker.ts";
+import { patienceMs } from "../../reconciler/patience.ts";
+import type { Step, WorkerContext } from "../../reconciler/worker.ts";
+import { diskKey, keyText, poolKey } from "../../store/keys.ts";
 import { type Environment, keyOf } from "./record.ts";
 
 /** The step changed something: look again at once. */

@@ -1,4 +1,4 @@
-import type { Sealed } from "../../sealed.ts";
+import type { Sealed } from "../../store/sealed.ts";
 import type { Phase, PreparingStep } from "./phases.ts";
 import type { Environment } from "./record.ts";
 

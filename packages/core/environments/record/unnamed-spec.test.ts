@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import { specKey } from "../../keys.ts";
 import type { Item, Table } from "../../ports/table.ts";
+import { specKey } from "../../store/keys.ts";
 import { createEnvironment } from "../verbs/create.ts";
 import { requestDelete } from "../verbs/delete.ts";
 import { requestStart } from "../verbs/start.ts";

@@ -1,9 +1,9 @@
-import { keyOfText, keyText, specKey, supersededKey } from "../../keys.ts";
 import type { Item } from "../../ports/table.ts";
 import { Conflict } from "../../problem.ts";
-import { readEach } from "../../readable.ts";
-import type { Step, WorkerContext } from "../../worker.ts";
-import { removeRecord } from "../../write-record.ts";
+import type { Step, WorkerContext } from "../../reconciler/worker.ts";
+import { keyOfText, keyText, specKey, supersededKey } from "../../store/keys.ts";
+import { readEach } from "../../store/readable.ts";
+import { removeRecord } from "../../store/write-record.ts";
 import { parseEnvironment } from "./parse.ts";
 import { type EnvironmentSpec, isEnded } from "./record.ts";
 import { parseSpec } from "./spec.ts";

@@ -1,24 +1,24 @@
 import type { Observation } from "../../ports/compute.ts";
 import type { Look } from "../../ports/queue.ts";
-import type { Step, WorkerContext } from "../../worker.ts";
+import type { Step, WorkerContext } from "../../reconciler/worker.ts";
 import { nextAccessAt, stepAccess } from "../access/access.ts";
-import { nextExtensionAt } from "../record/extensions.ts";
+import { nextExtensionAt } from "../record/changes/extensions.ts";
 import type { Environment } from "../record/record.ts";
-import { markOf } from "../record/run-marks.ts";
+import { markOf } from "../record/run/run-marks.ts";
+import { noteAnswer } from "../record/run/unseen.ts";
 import { alsoAfter, changed, lookAgainAt, noLaterThan, tellingPool } from "../record/step-result.ts";
-import { noteAnswer } from "../record/unseen.ts";
 import { resizeRun } from "../verbs/resize-run.ts";
 import { lookForUse } from "./auto-stop.ts";
-import { endItself, stopping } from "./end-run.ts";
+import { endItself, stopping } from "./end/end-run.ts";
+import { followLog, nextCopyAt } from "./end/log.ts";
+import { noStartFrom } from "./end/release.ts";
 import { lookAtGpus } from "./gpu-idle.ts";
-import { followLog, nextCopyAt } from "./log.ts";
 import { stepLostMachine } from "./lost-node.ts";
-import { extendRun, nextExtendAt } from "./make-run.ts";
-import { missRun, noteGoing, seesAgain } from "./missing.ts";
 import { noticeBetween } from "./notices.ts";
 import { observeRun } from "./observe-run.ts";
 import { needsNoLook } from "./quiet.ts";
-import { noStartFrom } from "./release.ts";
+import { extendRun, nextExtendAt } from "./start/make-run.ts";
+import { missRun, noteGoing, seesAgain } from "./start/missing.ts";
 import { nextWarningAt, warn } from "./warnings.ts";
 
 /** Interval between looks at a run that is being deleted, should its end not be signalled. */

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
-import { keyText } from "../../keys.ts";
-import { reconcile } from "../../reconcile.ts";
+import { reconcile } from "../../reconciler/reconcile.ts";
+import { keyText } from "../../store/keys.ts";
 import { reservation } from "../record/policy.ts";
 import { keyOf } from "../record/record.ts";
 import { createEnvironment } from "../verbs/create.ts";

@@ -1,8 +1,8 @@
-import { StepTooOld } from "../../budget.ts";
-import { durationText } from "../../duration-text.ts";
 import type { Observation } from "../../ports/compute.ts";
-import type { WorkerContext } from "../../worker.ts";
-import { decideIdle, type IdleDecision, idleWarningMs, type RecordedIdle } from "../record/idle.ts";
+import { StepTooOld } from "../../reconciler/budget.ts";
+import type { WorkerContext } from "../../reconciler/worker.ts";
+import { durationText } from "../../text/duration-text.ts";
+import { decideIdle, type IdleDecision, idleWarningMs, type RecordedIdle } from "../record/changes/idle.ts";
 import { kindOfError } from "../record/kind-of-error.ts";
 import type { Environment } from "../record/record.ts";
 import { addEntry } from "../record/timeline.ts";

@@ -3,9 +3,9 @@ import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testin
 import { postMessage } from "../../chat/post.ts";
 import { readMessage } from "../../chat/read.ts";
 import { parseInbox } from "../../chat/record.ts";
-import { inboxKey, keyText } from "../../keys.ts";
 import type { Item } from "../../ports/table.ts";
-import { reconcile } from "../../reconcile.ts";
+import { reconcile } from "../../reconciler/reconcile.ts";
+import { inboxKey, keyText } from "../../store/keys.ts";
 import { reservation } from "../record/policy.ts";
 import { createEnvironment } from "../verbs/create.ts";
 

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import { environmentKey, keyText } from "../../keys.ts";
 import type { Look } from "../../ports/queue.ts";
-import { reconcile } from "../../reconcile.ts";
+import { reconcile } from "../../reconciler/reconcile.ts";
+import { environmentKey, keyText } from "../../store/keys.ts";
 import { keyOf } from "../record/record.ts";
 import { createEnvironment } from "../verbs/create.ts";
 

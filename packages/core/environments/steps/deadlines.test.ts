@@ -3,7 +3,7 @@ import { recordingLog } from "#testing/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
 import { takeAway } from "#testing/take-away.ts";
-import { pauseAdmission } from "../../pools/admission.ts";
+import { pauseAdmission } from "../../pools/admission/admission.ts";
 import { createEnvironment } from "../verbs/create.ts";
 import { requestCancel } from "../verbs/requests.ts";
 

@@ -1,7 +1,7 @@
-import { firstSettles } from "../../making.ts";
+import { firstSettles } from "../../reconciler/making.ts";
+import { ATTEMPT_MS } from "../../reconciler/snapshot-claim.ts";
 import type { Settings } from "../../settings.ts";
-import { ATTEMPT_MS } from "../../snapshot-claim.ts";
-import { mayHaveWritten } from "../record/disk-use.ts";
+import { mayHaveWritten } from "../record/disk/disk-use.ts";
 import type { EndPhase, Phase } from "../record/phases.ts";
 import type { Environment } from "../record/record.ts";
 import { nextUseLookAt } from "./auto-stop.ts";

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
 import { takeAway } from "#testing/take-away.ts";
-import { hiddenMs } from "../record/extensions.ts";
+import { hiddenMs } from "../record/changes/extensions.ts";
 import { createEnvironment } from "../verbs/create.ts";
 import { requestCancel, requestExtension } from "../verbs/requests.ts";
 

@@ -1,8 +1,8 @@
 import type { Context } from "../../context.ts";
-import { durationText } from "../../duration-text.ts";
 import type { Observation } from "../../ports/compute.ts";
 import type { Settings } from "../../settings.ts";
-import { decideGpuIdle, idleWarningMs } from "../record/idle.ts";
+import { durationText } from "../../text/duration-text.ts";
+import { decideGpuIdle, idleWarningMs } from "../record/changes/idle.ts";
 import type { Environment } from "../record/record.ts";
 import { addEntry } from "../record/timeline.ts";
 import { decideEnd, enter } from "../record/transitions.ts";

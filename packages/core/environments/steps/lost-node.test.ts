@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
 import { viewPool } from "#testing/pool-view.ts";
-import { keyText } from "../../keys.ts";
-import { declareNodeGone } from "../../pools/node-gone.ts";
+import { declareNodeGone } from "../../pools/capacity/node-gone.ts";
 import type { NodeRef } from "../../ports/compute.ts";
 import type { Item } from "../../ports/table.ts";
-import { reconcile } from "../../reconcile.ts";
+import { reconcile } from "../../reconciler/reconcile.ts";
+import { keyText } from "../../store/keys.ts";
 import { reservation } from "../record/policy.ts";
 import { type Environment, keyOf } from "../record/record.ts";
 import { createEnvironment, type NewEnvironment } from "../verbs/create.ts";

@@ -1,11 +1,11 @@
-import { readGoneNodes } from "../../pools/node-gone.ts";
+import { readGoneNodes } from "../../pools/capacity/node-gone.ts";
 import type { BoundNode, NodeRef } from "../../ports/compute.ts";
-import type { Step, WorkerContext } from "../../worker.ts";
-import type { Machine } from "../record/machine.ts";
+import type { Step, WorkerContext } from "../../reconciler/worker.ts";
 import type { Environment } from "../record/record.ts";
+import type { Machine } from "../record/run/machine.ts";
 import { changed, lookAgainAt, waitedFor } from "../record/step-result.ts";
 import { addEntry } from "../record/timeline.ts";
-import { endRun } from "./end-run.ts";
+import { endRun } from "./end/end-run.ts";
 
 /** What a look at the machines of a run found. */
 export interface MachineLook {

@@ -1,7 +1,7 @@
-import { StepTooOld } from "../../budget.ts";
 import type { Notice } from "../../ports/compute.ts";
-import { printableText } from "../../printable-text.ts";
-import type { WorkerContext } from "../../worker.ts";
+import { StepTooOld } from "../../reconciler/budget.ts";
+import type { WorkerContext } from "../../reconciler/worker.ts";
+import { printableText } from "../../text/printable-text.ts";
 import type { EndPhase } from "../record/phases.ts";
 import type { Environment } from "../record/record.ts";
 import { IDLE_WARNING } from "./auto-stop.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
 import { takeAway } from "#testing/take-away.ts";
-import { clusterKey } from "../../keys.ts";
 import type { Observation, Run } from "../../ports/compute.ts";
+import { clusterKey } from "../../store/keys.ts";
 import { reservation } from "../record/policy.ts";
 import { createEnvironment } from "../verbs/create.ts";
 import { requestCancel } from "../verbs/requests.ts";

@@ -1,17 +1,17 @@
-import { readMakeable } from "../../pools/ledger.ts";
-import { queueHours } from "../../pools/queue-hours.ts";
-import { findPool, type Pool } from "../../pools/record.ts";
-import { unlessUnreadable } from "../../readable.ts";
-import { Unreadable } from "../../unreadable.ts";
-import type { Step, WorkerContext } from "../../worker.ts";
+import { queueHours } from "../../pools/admission/queue-hours.ts";
+import { readMakeable } from "../../pools/ledger/ledger.ts";
+import { findPool, type Pool } from "../../pools/ledger/record.ts";
+import type { Step, WorkerContext } from "../../reconciler/worker.ts";
+import { unlessUnreadable } from "../../store/readable.ts";
+import { Unreadable } from "../../store/unreadable.ts";
 import type { EndPhase } from "../record/phases.ts";
 import type { Environment } from "../record/record.ts";
 import { changed } from "../record/step-result.ts";
 import { addEntry } from "../record/timeline.ts";
-import { endAttempt } from "./backup.ts";
 import { ALARM_MS, type Deadline, deadlineOf, type Limits } from "./deadlines.ts";
-import { endByLimit } from "./end-run.ts";
-import { endInQueue, giveUp } from "./queued.ts";
+import { endAttempt } from "./end/backup.ts";
+import { endByLimit } from "./end/end-run.ts";
+import { endInQueue, giveUp } from "./start/queued.ts";
 
 const HOUR_MS = 3_600_000;
 

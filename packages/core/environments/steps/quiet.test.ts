@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
-import { keyText, runMarksKey } from "../../keys.ts";
-import { refreshCapacity } from "../../pools/capacity.ts";
-import { declareNodeGone } from "../../pools/node-gone.ts";
+import { refreshCapacity } from "../../pools/capacity/capacity.ts";
+import { declareNodeGone } from "../../pools/capacity/node-gone.ts";
 import type { Compute } from "../../ports/compute.ts";
 import type { Item } from "../../ports/table.ts";
-import { reconcile } from "../../reconcile.ts";
+import { reconcile } from "../../reconciler/reconcile.ts";
+import { keyText, runMarksKey } from "../../store/keys.ts";
 import { keyOf } from "../record/record.ts";
 import { createEnvironment, type NewEnvironment } from "../verbs/create.ts";
 import { requestExtension, requestKey } from "../verbs/requests.ts";
@@ -83,7 +83,7 @@ test("an hour of a hundred idle environments costs one listing a minute: 500 req
   expect(asked.length * REQUESTS_OF_A_LISTING).toBeLessThanOrEqual(500);
 });
 
-/** Of a thousand, on Kubernetes, with as many pods of others (packages/kubernetes/capacity.test.ts). */
+/** Of a thousand, on Kubernetes, with as many pods of others (packages/kubernetes/nodes/capacity.test.ts). */
 const REQUESTS_OF_A_LISTING = 3;
 
 test("where a command runs its looks ask for its log alone", async () => {

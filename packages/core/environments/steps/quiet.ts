@@ -1,9 +1,9 @@
-import { readGoneNodes } from "../../pools/node-gone.ts";
-import type { WorkerContext } from "../../worker.ts";
+import { readGoneNodes } from "../../pools/capacity/node-gone.ts";
+import type { WorkerContext } from "../../reconciler/worker.ts";
 import { isApplied } from "../access/access.ts";
+import { sameResources } from "../record/changes/resize.ts";
 import type { Environment } from "../record/record.ts";
-import { sameResources } from "../record/resize.ts";
-import { isAsObserved } from "../record/run-marks.ts";
+import { isAsObserved } from "../record/run/run-marks.ts";
 import { nextUseLookAt } from "./auto-stop.ts";
 import { nextGpuLookAt } from "./gpu-idle.ts";
 

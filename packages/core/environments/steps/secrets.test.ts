@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import { keyText, specKey } from "../../keys.ts";
 import type { Table } from "../../ports/table.ts";
-import { reconcile } from "../../reconcile.ts";
+import { reconcile } from "../../reconciler/reconcile.ts";
+import { keyText, specKey } from "../../store/keys.ts";
 import { reservation } from "../record/policy.ts";
 import { writeSpec } from "../record/spec.ts";
 import { createEnvironment, type NewEnvironment } from "../verbs/create.ts";

@@ -1,24 +1,24 @@
-import { noteAnsweredLook } from "../../cluster-state.ts";
-import { isLedgerOf, keyOfText, kindOfKey, nodeGoneKey } from "../../keys.ts";
 import type { Look } from "../../ports/queue.ts";
 import type { Item } from "../../ports/table.ts";
 import { ClusterAway } from "../../problem.ts";
+import { noteAnsweredLook } from "../../reconciler/cluster-state.ts";
+import type { Step, WorkerContext } from "../../reconciler/worker.ts";
+import { isLedgerOf, keyOfText, kindOfKey, nodeGoneKey } from "../../store/keys.ts";
 import { dueWhileEventsWait, hasEventsToEmit, tellReceiver } from "../../webhooks/outbox.ts";
-import type { Step, WorkerContext } from "../../worker.ts";
 import { parseEnvironment } from "../record/parse.ts";
 import type { Phase } from "../record/phases.ts";
 import type { Environment } from "../record/record.ts";
-import { isClusterSilent, noteLateLook, noteNoAnswer } from "../record/unseen.ts";
+import { isClusterSilent, noteLateLook, noteNoAnswer } from "../record/run/unseen.ts";
 import { stepActive } from "./active.ts";
 import { latestLook } from "./deadlines.ts";
-import { stepEnded, stepStopping } from "./ending.ts";
-import { lookForLeftoverRuns } from "./leftover-runs.ts";
-import { droppingOldCopy } from "./log.ts";
+import { stepEnded, stepStopping } from "./end/ending.ts";
+import { lookForLeftoverRuns } from "./end/leftover-runs.ts";
+import { droppingOldCopy } from "./end/log.ts";
+import { stepStopped } from "./end/stopped.ts";
 import { stepOverdue } from "./overdue.ts";
-import { settleVolumes } from "./own-volumes.ts";
-import { stepPreparing } from "./preparing.ts";
-import { stepQueued } from "./queued.ts";
-import { stepStopped } from "./stopped.ts";
+import { settleVolumes } from "./start/own-volumes.ts";
+import { stepPreparing } from "./start/preparing.ts";
+import { stepQueued } from "./start/queued.ts";
 
 export type EnvironmentStep = Step<Environment>;
 

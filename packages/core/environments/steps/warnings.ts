@@ -1,6 +1,6 @@
-import { durationText } from "../../duration-text.ts";
-import { utcText } from "../../utc.ts";
-import { hiddenMs } from "../record/extensions.ts";
+import { durationText } from "../../text/duration-text.ts";
+import { utcText } from "../../text/utc.ts";
+import { hiddenMs } from "../record/changes/extensions.ts";
 import type { Environment } from "../record/record.ts";
 import { addEntry } from "../record/timeline.ts";
 

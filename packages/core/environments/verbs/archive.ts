@@ -1,4 +1,4 @@
-import { utcStamp } from "../../utc.ts";
+import { utcStamp } from "../../text/utc.ts";
 import type { ArchiveUse } from "../record/end.ts";
 import type { Environment } from "../record/record.ts";
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
-import { hostKey, keyText } from "../../keys.ts";
-import { declareNodeGone, heedingWords } from "../../pools/node-gone.ts";
+import { declareNodeGone, heedingWords } from "../../pools/capacity/node-gone.ts";
 import type { Item, Stored } from "../../ports/table.ts";
-import { writeRecord } from "../../write-record.ts";
-import { listArchives, readArchive } from "../record/archives.ts";
+import { hostKey, keyText } from "../../store/keys.ts";
+import { writeRecord } from "../../store/write-record.ts";
+import { listArchives, readArchive } from "../record/disk/archives.ts";
 import { type Policy, reservation } from "../record/policy.ts";
 import { getEnvironment, listEnvironments } from "../record/read.ts";
 import { createEnvironment, type NewEnvironment } from "./create.ts";

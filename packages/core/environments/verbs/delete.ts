@@ -1,5 +1,5 @@
 import type { UserContext } from "../../context.ts";
-import { changeEnvironment } from "../record/change.ts";
+import { changeEnvironment } from "../record/changes/change.ts";
 import { type Environment, isEnded } from "../record/record.ts";
 import { decideEnd } from "../record/transitions.ts";
 import { archiveOf } from "./archive.ts";

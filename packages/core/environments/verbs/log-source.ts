@@ -1,6 +1,6 @@
 import type { UserContext } from "../../context.ts";
 import type { LiveLogs, LogPart } from "../../ports/run-log.ts";
-import { baseOfRun, endOfLog, isLogComplete, type KeptLog, logEndsAt } from "../record/kept-log.ts";
+import { baseOfRun, endOfLog, isLogComplete, type KeptLog, logEndsAt } from "../record/log/kept-log.ts";
 import { getEnvironment } from "../record/read.ts";
 import type { Environment } from "../record/record.ts";
 

@@ -1,9 +1,9 @@
 import type { UserContext } from "../../context.ts";
 import type { LiveLogs } from "../../ports/run-log.ts";
 import { Problem } from "../../problem.ts";
-import { changeEnvironment } from "../record/change.ts";
-import { baseOfRun, COPIED_EVERY_MS, isLogWanted, lacksLastLog } from "../record/kept-log.ts";
-import { partOfWindow } from "../record/log-window.ts";
+import { changeEnvironment } from "../record/changes/change.ts";
+import { baseOfRun, COPIED_EVERY_MS, isLogWanted, lacksLastLog } from "../record/log/kept-log.ts";
+import { partOfWindow } from "../record/log/log-window.ts";
 import { getEnvironment } from "../record/read.ts";
 import type { Environment } from "../record/record.ts";
 import { waitForEnvironment } from "../record/wait.ts";

@@ -1,6 +1,6 @@
-import { readClusterState } from "../../cluster-state.ts";
 import type { Context } from "../../context.ts";
-import { unlessUnreadable } from "../../readable.ts";
+import { readClusterState } from "../../reconciler/cluster-state.ts";
+import { unlessUnreadable } from "../../store/readable.ts";
 import type { Environment } from "../record/record.ts";
 
 /** So long an outage is nobody's concern: most are over by then. */

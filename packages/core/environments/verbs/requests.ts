@@ -1,11 +1,11 @@
 import type { UserContext } from "../../context.ts";
-import { sendLook } from "../../look.ts";
 import { Problem } from "../../problem.ts";
-import { changeRecord } from "../../write-record.ts";
+import { sendLook } from "../../reconciler/look.ts";
+import { changeRecord } from "../../store/write-record.ts";
 import { keepKeys } from "../access/guests.ts";
-import { newGuest, sealToken } from "../record/access.ts";
-import { type Action, type ActionKind, addAction, closeActions } from "../record/actions.ts";
-import { SHOWN_AFTER_MS } from "../record/extensions.ts";
+import { newGuest, sealToken } from "../record/changes/access.ts";
+import { type Action, type ActionKind, addAction, closeActions } from "../record/changes/actions.ts";
+import { SHOWN_AFTER_MS } from "../record/changes/extensions.ts";
 import { getEnvironment } from "../record/read.ts";
 import { type Environment, isEnded } from "../record/record.ts";
 import { decideEnd } from "../record/transitions.ts";

@@ -1,8 +1,8 @@
-import { StepTooOld } from "../../budget.ts";
-import type { Step, WorkerContext } from "../../worker.ts";
-import { closeActions, hasOpenAction } from "../record/actions.ts";
+import { StepTooOld } from "../../reconciler/budget.ts";
+import type { Step, WorkerContext } from "../../reconciler/worker.ts";
+import { closeActions, hasOpenAction } from "../record/changes/actions.ts";
+import { sameResources } from "../record/changes/resize.ts";
 import type { Environment } from "../record/record.ts";
-import { sameResources } from "../record/resize.ts";
 import { changed, lookAgainAt } from "../record/step-result.ts";
 
 /** Counted apart from what else fails: neither that nor a signal may bring the end of these tries forward. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
-import { specKey } from "../../keys.ts";
+import { specKey } from "../../store/keys.ts";
 import { type Policy, reservation } from "../record/policy.ts";
 import { keyOf } from "../record/record.ts";
 import { readSpec } from "../record/spec.ts";

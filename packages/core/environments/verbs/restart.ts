@@ -1,8 +1,8 @@
 import { zonePinnedBy } from "../../disks/record.ts";
 import { withinUnits } from "../../fleet.ts";
-import type { Sealed } from "../../sealed.ts";
+import type { Sealed } from "../../store/sealed.ts";
 import type { Environment, Size } from "../record/record.ts";
-import { noRun } from "../record/run-state.ts";
+import { noRun } from "../record/run/run-state.ts";
 import { enter } from "../record/transitions.ts";
 
 /**

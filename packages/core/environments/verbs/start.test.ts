@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import { hostKey } from "../../keys.ts";
+import { hostKey } from "../../store/keys.ts";
 import { type Policy, reservation } from "../record/policy.ts";
 import { createEnvironment } from "./create.ts";
 import { requestStart } from "./start.ts";

@@ -1,13 +1,13 @@
 import type { UserContext } from "../../context.ts";
-import { environmentKey } from "../../keys.ts";
-import { refuseFullLine } from "../../pools/waiting-limit.ts";
+import { refuseFullLine } from "../../pools/admission/waiting-limit.ts";
 import type { Resources, RunPort } from "../../ports/compute.ts";
 import { Problem } from "../../problem.ts";
-import { WrongSeal } from "../../sealed.ts";
+import { environmentKey } from "../../store/keys.ts";
+import { WrongSeal } from "../../store/sealed.ts";
 import { sealReceiver } from "../../webhooks/receiver.ts";
 import { KEY_REFUSED, ownKeys } from "../access/ssh-keys.ts";
-import type { AccessState } from "../record/access.ts";
-import { changeEnvironment, refuseUnlessRestartable } from "../record/change.ts";
+import type { AccessState } from "../record/changes/access.ts";
+import { changeEnvironment, refuseUnlessRestartable } from "../record/changes/change.ts";
 import { isCleared } from "../record/cleared.ts";
 import type { Policy } from "../record/policy.ts";
 import { type Environment, keyOf, type Size } from "../record/record.ts";

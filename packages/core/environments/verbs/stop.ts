@@ -1,7 +1,7 @@
 import type { UserContext } from "../../context.ts";
 import { sealReceiver } from "../../webhooks/receiver.ts";
-import { closeActions } from "../record/actions.ts";
-import { changeEnvironment, refuseUnlessRestartable } from "../record/change.ts";
+import { closeActions } from "../record/changes/actions.ts";
+import { changeEnvironment, refuseUnlessRestartable } from "../record/changes/change.ts";
 import { type Environment, keyOf } from "../record/record.ts";
 import { enter } from "../record/transitions.ts";
 

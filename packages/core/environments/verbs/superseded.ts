@@ -1,11 +1,11 @@
 import type { Context } from "../../context.ts";
-import { dueShardOf } from "../../due.ts";
-import { supersededKey } from "../../keys.ts";
 import { Conflict } from "../../problem.ts";
-import { readable } from "../../readable.ts";
-import type { Sealed } from "../../sealed.ts";
+import { dueShardOf } from "../../store/due.ts";
+import { supersededKey } from "../../store/keys.ts";
+import { readable } from "../../store/readable.ts";
+import type { Sealed } from "../../store/sealed.ts";
+import { writeRecord } from "../../store/write-record.ts";
 import { openReceiver, sealReceiver } from "../../webhooks/receiver.ts";
-import { writeRecord } from "../../write-record.ts";
 import { parseEnvironment } from "../record/parse.ts";
 import { type Environment, keyOf } from "../record/record.ts";
 import { decideEnd, enter } from "../record/transitions.ts";

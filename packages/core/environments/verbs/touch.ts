@@ -1,5 +1,5 @@
 import type { UserContext } from "../../context.ts";
-import { changeRecord } from "../../write-record.ts";
+import { changeRecord } from "../../store/write-record.ts";
 import { getEnvironment } from "../record/read.ts";
 import { type Environment, isEnded } from "../record/record.ts";
 

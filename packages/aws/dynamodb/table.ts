@@ -1,0 +1,133 @@
+import { DynamoDBClient, TransactionCanceledException } from "@aws-sdk/client-dynamodb";
+import {
+  DeleteCommand,
+  DynamoDBDocumentClient,
+  GetCommand,
+  PutCommand,
+  TransactWriteCommand,
+} from "@aws-sdk/lib-dynamodb";
+import type { Clock } from "#core/ports/clock.ts";
+import { type ConditionalPut, type Key, MOST_PUT_AT_ONCE, type Stored, type Table } from "#core/ports/table.ts";
+import { Conflict } from "#core/problem.ts";
+import { NO_WRITER } from "#core/store/writers.ts";
+import { clientOptions, type ServiceAddress, type ServicePatience } from "../client-options.ts";
+import { systemClock } from "../clock.ts";
+import { readConfig } from "../settings/config.ts";
+import { watchStoreClock } from "./store-clock.ts";
+import { fromAttributes, toAttributes } from "./stored-item.ts";
+import { getManyItems } from "./table-batch.ts";
+import { countEntries, queryItems } from "./table-query.ts";
+
+export interface DynamoTableOptions {
+  readonly client: DynamoDBClient;
+  readonly tableName: string;
+  /** The clock that is compared with the Date header of each answer. The system's unless given. */
+  readonly clock?: Clock;
+}
+
+/** The table of this deployment, as its environment names it. */
+export const table = (): Table =>
+  dynamoTable({ client: dynamoClient(), tableName: readConfig(["TABLE_NAME"]).TABLE_NAME });
+
+/** A DynamoDB client with our time limits; without an address it is the environment's. */
+export function dynamoClient(address?: ServiceAddress, patience?: ServicePatience): DynamoDBClient {
+  return new DynamoDBClient(clientOptions(address, patience));
+}
+
+/** The Table on DynamoDB (docs/architecture.md#the-table); items over 8 KB are compressed. */
+export function dynamoTable({ client, tableName, clock = systemClock() }: DynamoTableOptions): Table {
+  const documents = DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } });
+  return {
+    async get({ pk, sk }) {
+      const command = new GetCommand({ TableName: tableName, Key: { pk, sk }, ConsistentRead: true });
+      const { Item: attributes } = await documents.send(command);
+      return attributes && fromAttributes(attributes);
+    },
+    getMany: (keys) => getManyItems(documents, tableName, keys),
+    put: (item, { ifWriter } = {}) => putOne(documents, tableName, item, ifWriter),
+    async putAll(puts) {
+      const [only, ...others] = puts;
+      // A transaction costs twice as much.
+      if (only && others.length === 0) return putOne(documents, tableName, only.item, only.ifWriter);
+      if (only) await putTogether(documents, tableName, puts);
+    },
+    async remove({ pk, sk }, { ifWriter }) {
+      const command = new DeleteCommand({ TableName: tableName, Key: { pk, sk }, ...conditionOf(ifWriter) });
+      await documents.send(command).catch(toConflict({ pk, sk }));
+    },
+    query: (query) => queryItems(documents, tableName, query),
+    count: (range) => countEntries(documents, tableName, range),
+    clockAheadMs: watchStoreClock(documents, clock),
+  };
+}
+
+async function putOne(
+  documents: DynamoDBDocumentClient,
+  tableName: string,
+  item: Stored,
+  ifWriter: string | null | undefined,
+): Promise<void> {
+  const Item = await toAttributes(item);
+  const command = new PutCommand({ TableName: tableName, Item, ...conditionOf(ifWriter) });
+  await documents.send(command).catch(toConflict(item));
+}
+
+/** DynamoDB itself refuses an item that is named twice. */
+async function putTogether(
+  documents: DynamoDBDocumentClient,
+  tableName: string,
+  puts: readonly ConditionalPut[],
+): Promise<void> {
+  if (puts.length > MOST_PUT_AT_ONCE)
+    throw new Error(`putAll takes at most ${MOST_PUT_AT_ONCE} items, not ${puts.length}`);
+  const TransactItems = await Promise.all(
+    puts.map(async ({ item, ifWriter }) => {
+      return { Put: { TableName: tableName, Item: await toAttributes(item), ...conditionOf(ifWriter) } };
+    }),
+  );
+  await documents.send(new TransactWriteCommand({ TransactItems })).catch((error: unknown) => {
+    const at = refusedPut(error);
+    throw at === undefined ? error : new Conflict(keyTextOf(puts[at]?.item));
+  });
+}
+
+/**
+ * Returns the index of the put whose condition failed, or whose item another transaction is writing. Returns undefined if
+ * the transaction failed for another reason.
+ */
+function refusedPut(error: unknown): number | undefined {
+  if (!(error instanceof TransactionCanceledException)) return undefined;
+  const codes = (error.CancellationReasons ?? []).map(({ Code }) => Code);
+  const at = codes.findIndex((code) => code === "ConditionalCheckFailed" || code === "TransactionConflict");
+  return at < 0 ? undefined : at;
+}
+
+function conditionOf(ifWriter: string | null | undefined) {
+  if (ifWriter === undefined) return {};
+  if (ifWriter === null) return { ConditionExpression: "attribute_not_exists(pk)" };
+  const ExpressionAttributeNames = { "#writers": "writers" };
+  if (ifWriter !== NO_WRITER) {
+    const ExpressionAttributeValues = { ":seen": ifWriter };
+    return { ConditionExpression: "#writers[0] = :seen", ExpressionAttributeNames, ExpressionAttributeValues };
+  }
+  // The newest writer is absent, is no text, or an empty one.
+  return {
+    ConditionExpression: "attribute_exists(pk) AND NOT (attribute_type(#writers[0], :text) AND #writers[0] > :empty)",
+    ExpressionAttributeNames,
+    ExpressionAttributeValues: { ":text": "S", ":empty": NO_WRITER },
+  };
+}
+
+/** Error names of a lost race. A concurrent transaction on the same item counts as one. */
+const refusals: readonly string[] = ["ConditionalCheckFailedException", "TransactionConflictException"];
+
+function toConflict(key: Key): (error: unknown) => never {
+  return (error) => {
+    const isRefused = error instanceof Error && refusals.includes(error.name);
+    throw isRefused ? new Conflict(keyTextOf(key)) : error;
+  };
+}
+
+function keyTextOf(key: Key | undefined): string {
+  return key ? `${key.pk}|${key.sk}` : "";
+}

@@ -1,0 +1,179 @@
+import { hash } from "node:crypto";
+import {
+  CreateVolumeCommand,
+  DeleteVolumeCommand,
+  DescribeVolumesCommand,
+  DetachVolumeCommand,
+  type Volume as Ec2Volume,
+  paginateDescribeVolumes,
+} from "@aws-sdk/client-ec2";
+import type { OwnedVolume, Volume, VolumeRef, Volumes } from "#core/ports/volumes.ts";
+import { LISTED_MS } from "#core/reconciler/making.ts";
+import { readConfig } from "../settings/config.ts";
+import { type EbsOptions, isId } from "./ebs-options.ts";
+import { ebsSnapshots, putTagBack } from "./ebs-snapshots.ts";
+import { hasTag, recordOf, recordTag, specified, tagName } from "./ebs-tags.ts";
+import { type Ec2Clients, ec2Clients, inWords, refusalCode, unlessNotFound } from "./ec2-client.ts";
+import { instanceIdOf } from "./ec2-machines.ts";
+
+type Wanted = Parameters<Volumes["createVolume"]>[0];
+
+/** The volumes of this deployment, which has the name of its table. */
+export const volumes = (): Volumes => {
+  const { TABLE_NAME, EBS_KMS_KEY_ID } = readConfig(["TABLE_NAME", "EBS_KMS_KEY_ID"]);
+  return ebsVolumes({ ...ec2Clients(), deployment: TABLE_NAME, kmsKeyId: EBS_KMS_KEY_ID });
+};
+
+/** Disks as volumes of EBS, their backups as its snapshots (docs/architecture.md#disks-on-ebs). */
+export function ebsVolumes(options: EbsOptions): Volumes {
+  return {
+    ...ebsSnapshots(options),
+    // DescribeVolumes and DescribeSnapshots know late of what was made (EC2 API Reference, "Eventual consistency").
+    listedWithinMs: LISTED_MS,
+    // "A snapshot holds what was written before the command" (EBS User Guide, "Create Amazon EBS snapshots").
+    snapshotsInUse: true,
+    createVolume: (wanted) => createVolume(options, wanted),
+    findVolume: (id) => findVolume(options, id),
+    listVolumes: (token) => listVolumes(options, token),
+    listOwned: () => listOwned(options),
+    removeVolume: (id) => removeVolume(options, id),
+    detachVolume: (id, { providerId }) => detachVolume(options, id, instanceIdOf(providerId)),
+    // A volume of EBS has no files that Berth could read.
+    startArchive: async () => undefined,
+    findArchive: async () => ({ state: "failed", bytes: 0 }),
+    endArchive: async () => undefined,
+  };
+}
+
+/** So many volumes are made and removed under one token: the first alone, where nobody removes them by hand. */
+const MOST_LIVES = 8;
+
+/**
+ * EC2 answers a token that it knows with the volume it made then, also one that has been removed since: then the next one
+ * is asked for.
+ */
+async function createVolume(options: EbsOptions, wanted: Wanted): Promise<VolumeRef> {
+  const { client, deployment, kmsKeyId, changing } = options;
+  const { token, zone, sizeGb, snapshotId, key } = wanted;
+  const limit = { abortSignal: changing() };
+  if (zone === "") throw new Error("A volume of EBS is made in a zone, and none is known");
+  for (let life = 1; life <= MOST_LIVES; life += 1) {
+    const command = new CreateVolumeCommand({
+      AvailabilityZone: zone,
+      Size: sizeGb,
+      VolumeType: "gp3",
+      Encrypted: true,
+      // EBS encrypts the volume again if its snapshot has another key (EBS User Guide, "How Amazon EBS encryption
+      // works").
+      ...(kmsKeyId === undefined ? {} : { KmsKeyId: kmsKeyId }),
+      ...(snapshotId === undefined ? {} : { SnapshotId: requireId(snapshotId, "snap") }),
+      ClientToken: hash("sha256", `${deployment}\n${token}\n${life}`),
+      TagSpecifications: specified("volume", {
+        [tagName.deployment]: deployment,
+        [tagName.token]: token,
+        ...recordTag(key),
+      }),
+    });
+    const made = await sendCreate(options, command, limit);
+    if (made.VolumeId !== undefined && !isRemoved(made) && !(await isRemovedBy(client, made.VolumeId, limit))) {
+      return { id: made.VolumeId, zone };
+    }
+  }
+  throw new Error("The volumes of this token were removed again and again");
+}
+
+/**
+ * A role may make volumes only of snapshots with the deployment's tag (stacks/roles.ts). If EC2 refuses one of this
+ * deployment's snapshots that lost the tag, puts the tag back and asks once more.
+ */
+async function sendCreate(options: EbsOptions, command: CreateVolumeCommand, limit: Limit) {
+  try {
+    return await options.client.send(command, limit);
+  } catch (error) {
+    const { SnapshotId: id } = command.input;
+    const isDenied = id !== undefined && refusalCode(error) === "UnauthorizedOperation";
+    if (!isDenied || !(await putTagBack(options, id))) return inWords(error);
+    return await options.client.send(command, limit).catch(inWords);
+  }
+}
+
+/** What EC2 repeats of its first answer may be as the volume was then. One that is not found may be listed late. */
+async function isRemovedBy(client: Ec2Clients["client"], id: string, limit: Limit): Promise<boolean> {
+  const found = await describe(client, id, limit);
+  return found !== undefined && isRemoved(found);
+}
+
+async function findVolume({ client }: EbsOptions, id: string): Promise<Volume | undefined> {
+  const found = isId(id, "vol") ? await describe(client, id) : undefined;
+  return found && volumeOf(found);
+}
+
+/** Of a call that changes something, what it asks for before as well. */
+interface Limit {
+  readonly abortSignal?: AbortSignal;
+}
+
+async function describe(client: Ec2Clients["client"], id: string, limit: Limit = {}): Promise<Ec2Volume | undefined> {
+  const command = new DescribeVolumesCommand({ VolumeIds: [id] });
+  const found = await unlessNotFound(client.send(command, limit)).catch(inWords);
+  return found?.Volumes?.[0];
+}
+
+async function listVolumes({ client, deployment }: EbsOptions, token: string): Promise<Volume[]> {
+  if (token === "" || token.length > 256) return [];
+  const Filters = [hasTag(tagName.deployment, deployment), hasTag(tagName.token, token)];
+  const found: Volume[] = [];
+  for await (const { Volumes: page = [] } of paginateDescribeVolumes({ client, pageSize: 500 }, { Filters })) {
+    found.push(...page.flatMap((one) => volumeOf(one) ?? []));
+  }
+  return found;
+}
+
+async function listOwned({ client, deployment }: EbsOptions): Promise<OwnedVolume[]> {
+  const Filters = [hasTag(tagName.deployment, deployment)];
+  const found: OwnedVolume[] = [];
+  for await (const { Volumes: page = [] } of paginateDescribeVolumes({ client, pageSize: 500 }, { Filters })) {
+    found.push(...page.flatMap((one) => ownedOf(one) ?? []));
+  }
+  return found;
+}
+
+function ownedOf(volume: Ec2Volume): OwnedVolume | undefined {
+  const id = volumeOf(volume)?.id;
+  return id === undefined ? undefined : { id, key: recordOf(volume.Tags) ?? null, sizeGb: volume.Size };
+}
+
+/** One that failed has lost what was in it (EBS User Guide, "Volume states"): it is as gone as one that was removed. */
+function volumeOf(volume: Ec2Volume): Volume | undefined {
+  const { VolumeId: id, AvailabilityZone: zone, Attachments = [], State } = volume;
+  if (id === undefined || zone === undefined || isRemoved(volume) || State === "error") return undefined;
+  const attached = State === "in-use" || Attachments.some((one) => one.State !== "detached");
+  return { id, zone, attached };
+}
+
+function isRemoved({ State }: Pick<Ec2Volume, "State">): boolean {
+  return State === "deleting" || State === "deleted";
+}
+
+async function removeVolume({ client, changing }: EbsOptions, id: string): Promise<void> {
+  if (!isId(id, "vol")) return;
+  const command = new DeleteVolumeCommand({ VolumeId: id });
+  await unlessNotFound(client.send(command, { abortSignal: changing() })).catch(inWords);
+}
+
+async function detachVolume({ client, changing }: EbsOptions, id: string, instance: string | undefined): Promise<void> {
+  const limit = { abortSignal: changing() };
+  const found = instance !== undefined && isId(id, "vol") ? await describe(client, id, limit) : undefined;
+  const there = found?.Attachments?.find((one) => one.InstanceId === instance && one.State !== "detached");
+  if (!there) return;
+  const command = new DetachVolumeCommand({ VolumeId: id, InstanceId: instance, Force: true });
+  // The volume is already detached.
+  await unlessNotFound(client.send(command, limit)).catch((error: unknown) => {
+    if (refusalCode(error) !== "IncorrectState") inWords(error);
+  });
+}
+
+function requireId(id: string, kind: "vol" | "snap"): string {
+  if (!isId(id, kind)) throw new Error("That is no snapshot of EBS");
+  return id;
+}

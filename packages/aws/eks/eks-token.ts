@@ -1,0 +1,63 @@
+import { SignatureV4 } from "@smithy/signature-v4";
+import type { AwsCredentials } from "#core/ports/identity.ts";
+import { NodeSha256 } from "../node-sha256.ts";
+
+export interface EksTokenOptions {
+  readonly region: string;
+  readonly credentials: AwsCredentials;
+  readonly signingDate: Date;
+}
+
+/** Of the signature. The cluster takes the token for longer (eks-access.ts). */
+const SIGNED_SECONDS = 60;
+
+/**
+ * Makes the token by which an EKS cluster knows an AWS identity: the address of a signed GetCallerIdentity that names
+ * the cluster, byte for byte as `aws eks get-token` of the AWS CLI writes it.
+ */
+export async function makeEksToken(
+  cluster: string,
+  { region, credentials, signingDate }: EksTokenOptions,
+): Promise<string> {
+  const { accessKeyId, secretAccessKey, sessionToken } = credentials;
+  const session = sessionToken === undefined ? {} : { sessionToken };
+  const signer = new SignatureV4({
+    service: "sts",
+    region,
+    credentials: { accessKeyId, secretAccessKey, ...session },
+    sha256: NodeSha256,
+  });
+  const host = `sts.${region}.amazonaws.com${region.startsWith("cn-") ? ".cn" : ""}`;
+  const request = {
+    method: "GET",
+    protocol: "https:",
+    hostname: host,
+    path: "/",
+    query: { Action: "GetCallerIdentity", Version: "2011-06-15" },
+    headers: { host, "x-k8s-aws-id": cluster },
+  };
+  const { query = {} } = await signer.presign(request, { signingDate, expiresIn: SIGNED_SECONDS });
+  const named = order.flatMap((name) => (query[name] === undefined ? [] : [`${name}=${encoded(query[name])}`]));
+  return `k8s-aws-v1.${Buffer.from(`https://${host}/?${named.join("&")}`).toString("base64url")}`;
+}
+
+/** Of the CLI. The signature does not depend on it. */
+const order = [
+  "Action",
+  "Version",
+  "X-Amz-Algorithm",
+  "X-Amz-Credential",
+  "X-Amz-Date",
+  "X-Amz-Expires",
+  "X-Amz-SignedHeaders",
+  "X-Amz-Security-Token",
+  "X-Amz-Signature",
+];
+
+/** All but letters, digits and `-._~` as bytes of UTF-8 (RFC 3986), which `encodeURIComponent` leaves some of. */
+function encoded(value: unknown): string {
+  return encodeURIComponent(String(value)).replace(
+    /[!'()*]/g,
+    (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+}

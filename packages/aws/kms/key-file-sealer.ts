@@ -1,0 +1,35 @@
+import { createHash, createSecretKey, randomBytes } from "node:crypto";
+import { readFileSync, statSync } from "node:fs";
+import type { Sealer } from "#core/ports/sealer.ts";
+import { asSealed } from "#core/store/sealed.ts";
+import { decrypt, encrypt } from "./aes-gcm.ts";
+
+/** Seals with the key in a local file, which is read at once. Throws when others may read it or it holds no key. */
+export function keyFileSealer(path: string): Sealer {
+  // Given as bytes, each use would make a key object anew.
+  const key = createSecretKey(readKey(path));
+  return {
+    seal: async (text, context) => asSealed(`v1.${encrypt(key, text, context).toString("base64url")}`),
+    open: async (sealed, context) => decrypt(key, Buffer.from(form.exec(sealed)?.[1] ?? "", "base64url"), context),
+  };
+}
+
+/** Which key that is, for whoever does not have it: a hash, of which 64 bits are enough to tell it from another. */
+export function keyIdOf(path: string): string {
+  return createHash("sha256").update("which sealing key").update(readKey(path)).digest("hex").slice(0, 16);
+}
+
+function readKey(path: string): Buffer {
+  if ((statSync(path).mode & 0o077) !== 0) throw new Error(`The key file ${path} must have mode 600`);
+  const key = Buffer.from(readFileSync(path, "utf8").trim(), "base64url");
+  if (key.length !== keyBytes) throw new Error(`The key file ${path} does not hold a key of 256 bits`);
+  return key;
+}
+
+/** What a key file holds: a new random key. */
+export function newKeyText(): string {
+  return `${randomBytes(keyBytes).toString("base64url")}\n`;
+}
+
+const keyBytes = 32;
+const form = /^v1\.([A-Za-z0-9_-]+)$/;

@@ -1,0 +1,39 @@
+import type { Sealer } from "#core/ports/sealer.ts";
+import { asSealed, WrongSeal } from "#core/store/sealed.ts";
+import { readConfig } from "../settings/config.ts";
+import { environmentCredentials } from "../sts/environment-credentials.ts";
+import { decrypt, encrypt } from "./aes-gcm.ts";
+import { dataKeys } from "./data-keys.ts";
+import { type Kms, kmsOf } from "./kms.ts";
+
+/** This deployment's sealer. It uses the KMS key that SEALER_KEY_ID names. */
+export const sealer = (): Sealer => {
+  const config = readConfig(["SEALER_KEY_ID", "AWS_REGION", "AWS_ENDPOINT_URL_KMS"]);
+  const { SEALER_KEY_ID, AWS_REGION: region, AWS_ENDPOINT_URL_KMS } = config;
+  const url = AWS_ENDPOINT_URL_KMS ?? `https://kms.${region}.amazonaws.com`;
+  return kmsSealer(kmsOf({ name: "kms", region, url, credentials: environmentCredentials }, SEALER_KEY_ID));
+};
+
+/**
+ * Seals by envelope encryption: a data key of KMS, which this process uses for 5 minutes, encrypts the text. The sealed
+ * text carries that key as KMS encrypted it, so it can be opened for as long as the KMS key exists, however often that
+ * was rotated. Throws KMS's own error where KMS refuses or does not answer. Throws `WrongSeal` for a text of another
+ * form, for one that was changed or sealed for another context, and for a data key that KMS does not know.
+ */
+export function kmsSealer(kms: Kms, now: () => number = Date.now): Sealer {
+  const keys = dataKeys(kms, now);
+  return {
+    async seal(text, context) {
+      const { key, encrypted } = await keys.current();
+      return asSealed(`k1.${encrypted}.${encrypt(key, text, context).toString("base64url")}`);
+    },
+    async open(sealed, context) {
+      const [, encrypted, bytes] = sealedPattern.exec(sealed) ?? [];
+      if (!encrypted || !bytes) throw new WrongSeal();
+      return decrypt(await keys.open(encrypted), Buffer.from(bytes, "base64url"), context);
+    },
+  };
+}
+
+/** An encrypted data key has about 180 bytes, 240 characters here. KMS takes ciphertexts of up to 6,144 bytes. */
+const sealedPattern = /^k1\.([A-Za-z0-9_-]{1,1024})\.([A-Za-z0-9_-]+)$/;

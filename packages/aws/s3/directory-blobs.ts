@@ -1,0 +1,63 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, open, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Blobs } from "#core/ports/blobs.ts";
+import { requireBlobName } from "#core/store/blob-name.ts";
+
+const patienceMs = 2_000;
+
+/** Blobs as files of a local directory, mode 600; each appears whole, by a rename. */
+export function directoryBlobs(directory: string): Blobs {
+  return {
+    async put(name, bytes) {
+      const path = pathOf(directory, name);
+      const draft = join(directory, `.${randomUUID()}`);
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      try {
+        // Flushed: what was put is there after a power cut too.
+        await writeFile(draft, bytes, { mode: 0o600, flush: true, signal: AbortSignal.timeout(patienceMs) });
+        await rename(draft, path);
+        await syncDirectory(dirname(path));
+      } catch (error) {
+        await rm(draft, { force: true });
+        throw error;
+      }
+    },
+    async get(name) {
+      const path = pathOf(directory, name);
+      return readFile(path, { signal: AbortSignal.timeout(patienceMs) }).catch(unlessMissing);
+    },
+    async sizeOf(name) {
+      const found = await stat(pathOf(directory, name)).catch(unlessMissing);
+      return found?.isFile() ? found.size : undefined;
+    },
+    async remove(name) {
+      const path = pathOf(directory, name);
+      await rm(path, { force: true });
+      await rmdir(dirname(path)).catch(() => undefined);
+    },
+    removeUnder: async (name) => rm(pathOf(directory, name), { recursive: true, force: true }),
+    // Nobody serves the directory.
+    urlToGet: async (name) => requireBlobName(name),
+    urlToPut: async (name) => requireBlobName(name),
+  };
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+function pathOf(directory: string, name: string): string {
+  requireBlobName(name);
+  return join(directory, name);
+}
+
+function unlessMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code === "ENOENT") return undefined;
+  throw error;
+}

@@ -1,0 +1,81 @@
+import * as z from "zod";
+import { imageFault, LONGEST_IMAGE } from "#core/text/image-reference.ts";
+import { regions } from "../sts/regions.ts";
+
+/** A number in decimal, within its bounds. */
+export function number({ min, max, whole = false }: { min: number; max: number; whole?: boolean }) {
+  const rule = `must be a ${whole ? "whole " : ""}number from ${min} to ${max}`;
+  return z
+    .string()
+    .regex(whole ? /^\d+$/ : /^\d+(\.\d+)?$/, rule)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, rule);
+}
+
+export function text(pattern: RegExp, rule: string) {
+  return z.string(rule).regex(pattern, rule);
+}
+
+/** The name of an image. Every image that `filled` makes of it must have a name that a registry can have. */
+export function image(filled: (name: string) => string = (name) => name) {
+  return z
+    .string("must be the name of an image")
+    .max(LONGEST_IMAGE, { error: `must be at most ${LONGEST_IMAGE} characters`, abort: true })
+    .superRefine((name, ctx) => {
+      const fault = imageFault(filled(name));
+      if (fault !== undefined) ctx.addIssue({ code: "custom", message: `must be the name of an image: ${fault}` });
+    });
+}
+
+export function list(pattern: RegExp, what: string) {
+  const rule = `must be ${what}, separated by commas`;
+  return z
+    .string(rule)
+    .transform((text) => text.split(",").map((entry) => entry.trim()))
+    .refine((entries) => entries.every((entry) => pattern.test(entry)), rule);
+}
+
+/** Standard Webhooks: a secret that begins like this is the bytes that follow. */
+export function isBase64AfterPrefix(secret: string): boolean {
+  return (
+    !secret.startsWith("whsec_") ||
+    /^(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(secret.slice(6))
+  );
+}
+
+/** Without a slash at its end: paths begin with theirs, and signatures are made of one. */
+export function endpointUrl() {
+  return z
+    .url({ protocol: /^https?$/, error: "must be a URL" })
+    .transform((url) => url.replace(/\/+$/, ""))
+    .optional();
+}
+
+export function isKeysPattern(text: string): boolean {
+  return /^https?:\/\/[^/<>?#]+\/[^<>?#]*<user>[^<>?#]*$/.test(text) && URL.canParse(text.replace("<user>", "user"));
+}
+
+export function stsOfAllRegions(): string[] {
+  return ["https://sts.amazonaws.com", ...regions.map((region) => `https://sts.${region}.amazonaws.com`)];
+}
+
+const annotationKey = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+
+/** Annotations of Kubernetes: a JSON object of texts under their names. */
+export function annotations() {
+  const rule = 'must be JSON like {"nginx.ingress.kubernetes.io/auth-url":"https://…"}';
+  return z.string().transform((text, ctx) => {
+    const known = z.record(z.string().regex(annotationKey), z.string()).safeParse(jsonIn(text));
+    if (known.success && Object.keys(known.data).length > 0) return known.data;
+    ctx.addIssue({ code: "custom", message: rule });
+    return z.NEVER;
+  });
+}
+
+function jsonIn(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

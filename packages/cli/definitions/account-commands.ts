@@ -1,0 +1,58 @@
+import { buildCommand } from "@stricli/core";
+import { flag, json, optionalWord, text, words } from "./parameters.ts";
+
+/** Definitions only: what a command runs is loaded once it is called. */
+const load = () => import("../commands/account.ts");
+
+export const login = buildCommand({
+  loader: async () => (await load()).login,
+  parameters: {
+    flags: {
+      keyStdin: flag("Take a key from standard input instead"),
+      user: text("User of the local stack, developer by default", "name"),
+      awsProfile: text("AWS profile", "name"),
+      serverId: text("Id of the deployment, as its operators tell it. Else you are asked at the first login", "id"),
+      json,
+    },
+    positional: optionalWord("url", "Address of the deployment. The local stack's by default"),
+  },
+  docs: {
+    brief: "Log in with your AWS identity, or as the local stack's user",
+    fullDescription:
+      "Signs a question to AWS about who you are. No AWS secret is sent to Berth. The key is kept in a file that only you can read, and renewed when it expires.",
+  },
+});
+
+export const logout = buildCommand({
+  loader: async () => (await load()).logout,
+  parameters: { flags: {}, positional: optionalWord("url", "Address of the deployment. The last login's by default") },
+  docs: { brief: "Revoke the key and forget it" },
+});
+
+export const me = buildCommand({
+  loader: async () => (await load()).me,
+  parameters: { flags: { json } },
+  docs: { brief: "Show who you are, your key and your limits" },
+});
+
+export const env = buildCommand({
+  loader: async () => (await load()).env,
+  parameters: { flags: { json } },
+  docs: { brief: 'Print API_URL and API_KEY for a shell: eval "$(berth env)"' },
+});
+
+export const api = buildCommand({
+  loader: async () => (await import("../commands/api.ts")).api,
+  parameters: {
+    flags: { data: text("JSON to send, or - for standard input", "json") },
+    aliases: { d: "data" },
+    positional: words("method path", "Method, GET by default, and path"),
+  },
+  docs: { brief: "Call any path of the API" },
+});
+
+export const version = buildCommand({
+  loader: async () => (await import("../commands/version.ts")).showVersion,
+  parameters: { flags: { json } },
+  docs: { brief: "Print the version" },
+});

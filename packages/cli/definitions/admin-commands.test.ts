@@ -1,0 +1,99 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type CliFixture, openCliFixture } from "../cli-fixture.ts";
+
+let cli: CliFixture;
+let plain: Record<string, string>;
+beforeAll(async () => {
+  cli = await openCliFixture({ ADMIN_USERS: "developer", LOCAL_NODES: "c7i.8xlarge=1,g4dn.2xlarge=1" });
+  plain = { XDG_CONFIG_HOME: join(cli.state, "second") };
+  await cli.run("login");
+  await cli.runWith({ env: plain }, "login", "--user", "second");
+  await cli.runWith({ env: plain }, "up", "-t", "cpu", "theirs");
+});
+afterAll(() => cli.close());
+
+const asPlain = (...words: string[]) => cli.runWith({ env: plain }, ...words);
+
+const everyCommand = [
+  ["jobs"],
+  ["drain", "t4", "--yes"],
+  ["undrain", "t4"],
+  ["pause", "--yes"],
+  ["resume"],
+  ["orphans"],
+  ["audit"],
+  ["user", "disable", "developer", "--yes"],
+  ["user", "enable", "developer"],
+  ["node", "ls"],
+  ["node", "gone", "node-1", "--yes"],
+  ["node", "back", "node-1"],
+];
+
+test("help shows the commands of operators to operators alone", async () => {
+  expect((await cli.run("--help")).stdout).toMatch(/^ {2}berth admin /m);
+  expect((await asPlain("--help")).stdout).not.toContain("admin");
+  expect((await cli.runWith({ env: { XDG_CONFIG_HOME: join(cli.state, "nobody") } }, "--help")).stdout).not.toContain(
+    "admin",
+  );
+  expect((await asPlain("__complete", "ad")).stdout).toBe("");
+});
+
+test.each(everyCommand.map((words) => ({ words })))(
+  "to a user who is no operator, admin $words is a path that does not exist",
+  async ({ words }) => {
+    const { code, stdout, stderr } = await asPlain("admin", ...words);
+    const unknown = await asPlain("api", "/v1/no-such-path");
+
+    const sentence = (text: string) => text.split("\n")[0];
+    expect([code, stdout]).toEqual([unknown.code, ""]);
+    expect(sentence(stderr)).toBe(sentence(unknown.stderr));
+  },
+);
+
+test("an operator sees the jobs of all users and the machines", async () => {
+  expect((await cli.run("admin", "jobs")).stdout).toMatch(/^USER +ID .*\nsecond +\w{8} +theirs +active +c7i\.8xlarge/);
+  expect(JSON.parse((await cli.run("admin", "jobs", "--user", "developer", "--json")).stdout)).toEqual([]);
+  expect(await cli.run("admin", "jobs", "--status", "nosuch")).toMatchObject({ code: 2, stdout: "" });
+  expect((await cli.run("admin", "node")).stdout).toMatch(/^NODE +TYPE +ZONE +STATUS +IN USE\n/);
+  expect(await cli.run("admin", "orphans")).toMatchObject({ code: 0, stderr: expect.stringMatching(/orphans\.\n$/) });
+});
+
+test("an operator drains, pauses and resumes, and the audit tells of it", async () => {
+  expect(await cli.run("admin", "drain", "t4")).toMatchObject({ code: 2, stderr: expect.stringContaining("--yes") });
+  expect((await cli.run("admin", "drain", "t4", "--yes")).stdout).toBe("Paused   no\nDrained  t4\n");
+  expect(JSON.parse((await cli.run("admin", "pause", "--yes", "--json")).stdout)).toEqual({
+    paused: true,
+    drained_gpu_types: ["t4"],
+  });
+  expect((await cli.run("admin", "resume")).stdout).toMatch(/^Paused +no\n/);
+  expect((await cli.run("admin", "undrain", "t4")).stdout).toMatch(/^Drained +none\n/m);
+  expect(await cli.run("admin", "drain", "h9000", "--yes")).toMatchObject({ code: 3, stdout: "" });
+
+  const entries = JSON.parse((await cli.run("admin", "audit", "--limit", "3", "--json")).stdout);
+  expect(entries.map(({ operator }: { readonly operator: string }) => operator)).toEqual([
+    "developer",
+    "developer",
+    "developer",
+  ]);
+  expect((await cli.run("admin", "audit")).stdout).toMatch(/^TIME +OPERATOR +ACTION +TARGET +COUNT +RESULT +REASON\n/);
+  expect((await cli.run("admin", "audit")).stdout).toMatch(/ developer +drain_pool +t4 +1 +done/);
+});
+
+test("an operator disables and enables a user", async () => {
+  expect(await cli.run("admin", "user", "disable", "second")).toMatchObject({ code: 2, stdout: "" });
+  expect((await cli.run("admin", "user", "disable", "second", "--yes")).stdout).toBe("second is disabled.\n");
+  expect((await asPlain("ls")).code).toBe(4);
+  expect((await cli.run("admin", "user", "enable", "second")).stdout).toBe("second is enabled.\n");
+  expect((await asPlain("ls")).code).toBe(0);
+});
+
+test("an operator declares a machine gone and takes that back", async () => {
+  const nodes = JSON.parse((await cli.run("admin", "node", "--json")).stdout) as { node: string; gpu_type: string }[];
+  const name = nodes.find(({ gpu_type }) => gpu_type.startsWith("t4"))?.node ?? "";
+
+  expect(await cli.run("admin", "node", "gone", name)).toMatchObject({ code: 2, stdout: "" });
+  const gone = await cli.run("admin", "node", "gone", name, "--yes");
+  expect([gone.code === 0 ? gone.stdout : gone.stderr]).toEqual([expect.stringContaining(name)]);
+  expect(await cli.run("admin", "node", "gone", "no-such-node", "--yes")).toMatchObject({ code: 3, stdout: "" });
+});

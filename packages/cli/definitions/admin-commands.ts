@@ -1,0 +1,101 @@
+import { buildCommand, buildRouteMap } from "@stricli/core";
+import { json, text, wholeNumber, yes } from "./parameters.ts";
+
+const load = () => import("../commands/admin.ts");
+
+/** Returns one word that a command needs. */
+function oneWord(placeholder: string, brief: string) {
+  return { kind: "tuple", parameters: [{ parse: String, placeholder, brief }] } as const;
+}
+
+const gpuType = oneWord("type", "GPU type, such as h100");
+const username = oneWord("user", "Name of the user");
+const nodeName = oneWord("node", "Name of the machine");
+const asking = { flags: { yes, json }, aliases: { y: "yes" } } as const;
+
+const user = buildRouteMap({
+  routes: {
+    disable: buildCommand({
+      loader: async () => (await load()).disableUser,
+      parameters: { ...asking, positional: username },
+      docs: { brief: "Refuse a user's keys and logins" },
+    }),
+    enable: buildCommand({
+      loader: async () => (await load()).enableUser,
+      parameters: { flags: { json }, positional: username },
+      docs: { brief: "Accept a user's keys and logins again" },
+    }),
+  },
+  docs: { brief: "Disable and enable users" },
+});
+
+const node = buildRouteMap({
+  routes: {
+    ls: buildCommand({
+      loader: async () => (await load()).listNodes,
+      parameters: { flags: { json } },
+      docs: { brief: "List the machines" },
+    }),
+    gone: buildCommand({
+      loader: async () => (await load()).declareGone,
+      parameters: { ...asking, positional: nodeName },
+      docs: { brief: "Declare that a machine will not come back, so that its jobs end" },
+    }),
+    back: buildCommand({
+      loader: async () => (await load()).takeBack,
+      parameters: { flags: { json }, positional: nodeName },
+      docs: { brief: "Take that back" },
+    }),
+  },
+  defaultCommand: "ls",
+  docs: { brief: "Machines" },
+});
+
+export const admin = buildRouteMap({
+  routes: {
+    jobs: buildCommand({
+      loader: async () => (await load()).listJobs,
+      parameters: {
+        flags: {
+          status: text("Only these, with commas between", "status"),
+          user: text("Only of this user", "name"),
+          json,
+        },
+      },
+      docs: { brief: "List the jobs of all users" },
+    }),
+    drain: buildCommand({
+      loader: async () => (await load()).drain,
+      parameters: { ...asking, positional: gpuType },
+      docs: { brief: "Start no more jobs on one type of machine" },
+    }),
+    undrain: buildCommand({
+      loader: async () => (await load()).undrain,
+      parameters: { flags: { json }, positional: gpuType },
+      docs: { brief: "Start jobs on that type again" },
+    }),
+    pause: buildCommand({
+      loader: async () => (await load()).pause,
+      parameters: asking,
+      docs: { brief: "Start no more jobs at all" },
+    }),
+    resume: buildCommand({
+      loader: async () => (await load()).resume,
+      parameters: { flags: { json } },
+      docs: { brief: "Start jobs again" },
+    }),
+    orphans: buildCommand({
+      loader: async () => (await load()).listOrphans,
+      parameters: { flags: { json } },
+      docs: { brief: "List runs, volumes and snapshots that no record explains" },
+    }),
+    audit: buildCommand({
+      loader: async () => (await load()).listAudit,
+      parameters: { flags: { limit: wholeNumber("So many of the newest, 50 by default", "count"), json } },
+      docs: { brief: "List what operators did, newest first" },
+    }),
+    user,
+    node,
+  },
+  docs: { brief: "For operators: jobs of all users, machines and admission" },
+});

@@ -1,0 +1,52 @@
+import { table, wrapWords } from "../terminal/layout.ts";
+
+/**
+ * The texts of `berth help TOPIC` and of docs/cli.md. They are Markdown with paragraphs, code and one kind of table, which a
+ * terminal shows as plain text.
+ */
+export const helpTopics: Readonly<Record<string, string>> = {
+  "exit-codes": `| exit code | meaning |
+|---|---|
+| 0 | done |
+| 1 | failed, or the job failed |
+| 2 | wrong usage, or a request that the API refuses |
+| 3 | not found, or several match |
+| 4 | a login is needed |
+| 5 | no capacity, or a limit is reached |
+| 6 | a wait took longer than \`--timeout\` |
+| 7 | the deployment does not answer |
+| 130 | detached by Ctrl-C |
+
+\`berth run\` and \`berth ssh NAME -- command\` end with the code of the command; 255 is a failure of \`berth\` or \`ssh\`.
+\`berth rsync\` ends with the code of rsync.`,
+  environment: `\`BERTH_URL\` and \`BERTH_API_KEY\`, or \`API_URL\` and \`API_KEY\`, win over the last login. With \`BERTH_ACCESSIBLE=1\` or
+\`TERM=dumb\`, \`berth\` never redraws a line. With \`BERTH_QUIET=1\` it prints only errors to standard error.`,
+  files: `\`berth\` keeps its state in \`$XDG_CONFIG_HOME/berth\`, or in \`~/.config/berth\` without that variable: the keys of your
+logins, an SSH key of its own, and the host keys of jobs. Only you can read these files. \`berth\` sends keys over \`https\` or
+to this machine, never over plain \`http\` to another one.
+
+\`cp\` and \`rsync\` take \`disk:NAME/path\` for a path on a disk. A job that is called \`disk\` needs its id there. If a job has
+the disk, the copy goes through that job. Otherwise \`berth\` starts an environment without GPUs for the copy, of the type that
+starts first. It ends seconds after the copy, even if the copy was killed, and after an hour at the latest.`,
+};
+
+/** Returns a topic as plain text of at most so many columns. */
+export function plainTopic(markdown: string, columns: number): string {
+  return markdown
+    .replaceAll("`", "")
+    .split("\n\n")
+    .map((block) => (block.startsWith("| ") ? plainTable(block, columns) : plainParagraph(block, columns)))
+    .join("\n");
+}
+
+function plainTable(block: string, columns: number): string {
+  const rows = block
+    .split("\n")
+    .filter((line) => !line.startsWith("|-"))
+    .map((line) => line.slice(2, -2).split(" | "));
+  return table(rows, columns);
+}
+
+function plainParagraph(block: string, columns: number): string {
+  return `${wrapWords(block.replaceAll("\n", " "), columns)}\n`;
+}

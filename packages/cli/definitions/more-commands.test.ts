@@ -1,0 +1,174 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openServer } from "../../sdk/server-fixture.ts";
+import { freePort } from "../../testing/free-port.ts";
+import { type CliFixture, openCliFixture } from "../cli-fixture.ts";
+
+let cli: CliFixture;
+let place: string;
+beforeAll(async () => {
+  cli = await openCliFixture({ LOCAL_NODES: "c7i.8xlarge=4" });
+  place = mkdtempSync(join(tmpdir(), "berth-files-"));
+  await cli.run("login");
+});
+afterAll(async () => {
+  await cli.close();
+  rmSync(place, { recursive: true });
+});
+
+/** Escape sequences, C1 controls, bidi marks, zero-width characters and line breaks. */
+const hostile = "\u001B[31mred\u001B]0;title\u0007\u009B2J\u202Eright\u2066\u200B\u{E0041}\u2028line\nevil\u0000\u007F";
+const painting = /[^\P{Cc}\n]|[\p{Cf}\p{Co}\u2028\u2029]/u;
+const hostileJob = {
+  job_id: "9e41c7d3",
+  name: hostile,
+  status: "failed",
+  gpu_count: 0,
+  instance_type: hostile,
+  duration_hours: 1,
+  queue_position: null,
+  status_reason: hostile,
+  disk_name: hostile,
+  expires_at: null,
+  warning: hostile,
+  estimated_start_time: null,
+  jupyter_url: hostile,
+  secondary_users: [hostile],
+  image: hostile,
+  command: hostile,
+  env_names: [hostile],
+  exit_code: null,
+  ended_at: hostile,
+  gpu_hours: 0,
+  ssh_command: hostile,
+  actions: [{ action: hostile, status: "failed", error: hostile, requested_at: hostile }],
+  timeline: [{ at: hostile, status: hostile, reason: hostile }],
+};
+
+test("a disk is made, renamed, deleted and brought back", async () => {
+  expect(await cli.run("disks", "create", "one", "--size", "20")).toMatchObject({
+    code: 0,
+    stdout: "Made disk one.\n",
+  });
+  expect(await cli.run("disks", "rename", "one", "two")).toMatchObject({ code: 0, stderr: "" });
+  expect((await cli.run("disks")).stdout).toMatch(/^NAME .*\ntwo +20 GB +free +0 +never\n$/);
+  expect(await cli.run("disks", "rm", "two")).toMatchObject({ code: 2, stdout: "" });
+  expect((await cli.run("disks", "rm", "two", "--yes")).stdout).toMatch(/^Deleted disk two\. /);
+  expect(JSON.parse((await cli.run("disks", "ls", "--json")).stdout)).toEqual([]);
+  expect((await cli.run("disks", "ls", "--deleted")).stdout).toMatch(/\ntwo +20 GB +deleted, gone on /);
+  expect(await cli.run("disks", "undelete", "two")).toMatchObject({ code: 0, stdout: "Disk two is back.\n" });
+  expect(await cli.run("disks", "restore", "two", "three")).toMatchObject({ code: 3, stdout: "" });
+});
+
+test("a snapshot is made of a free disk and restored, and the outcome of a failed one is told", async () => {
+  await cli.run("up", "-t", "cpu", "--disk", "kept", "writer", "--", 'echo one > "$WORKSPACE/file"; sleep 600');
+  const inUse = await cli.run("disks", "snapshot", "kept");
+  await cli.run("end", "writer", "--yes");
+
+  const made = await cli.run("disks", "snapshot", "kept");
+  const listed = await cli.run("disks", "snapshots", "kept");
+  const restored = await cli.run("disks", "restore", "kept", "copy");
+  await cli.run("up", "-t", "cpu", "--disk", "copy", "reader", "--", 'cat "$WORKSPACE/file"');
+  await cli.run("wait", "reader", "--until", "ended");
+
+  expect(inUse).toMatchObject({ code: 1, stdout: "" });
+  expect(inUse.stderr).toContain("No snapshot of a disk in use can be made here");
+  expect(made.stdout).toMatch(/^Made snapshot snap-[0-9a-f]{16} of disk kept\.\n$/);
+  expect(listed.stdout).toMatch(/completed +\S+ +on demand\n.*completed +\S+ +backup\n$/s);
+  expect(restored).toMatchObject({ code: 0 });
+  expect((await cli.run("logs", "reader")).stdout).toContain("one");
+  expect(await cli.run("disks", "snapshot", "none")).toMatchObject({ code: 3, stdout: "" });
+});
+
+test("words that the server ignores are named on stderr, and the answer is printed as ever", async () => {
+  const answer = await cli.run("api", "/v1/jobs?color=red&limit=1");
+
+  expect(answer).toMatchObject({ code: 0, stderr: "note: the server does not know color and ignored it\n" });
+  expect(JSON.parse(answer.stdout)).toMatchObject({ limit: 1 });
+});
+
+/** Perl is on every Debian. It answers each connection to port 8000. */
+const serveByPerl = `perl -MIO::Socket::INET -e '
+  $server = IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => 8000, Listen => 5, ReuseAddr => 1) or die;
+  while ($client = $server->accept) { <$client>; print $client "HTTP/1.0 200 OK\\r\\n\\r\\nin the job"; close $client }'`;
+
+test("files go into a job and out of it, and a port leads there", async () => {
+  await cli.run("up", "-t", "cpu", "files", "--", serveByPerl);
+  const file = join(place, "a file: of mine.txt");
+  writeFileSync(file, "content\n");
+
+  expect(await cli.run("cp", file, "files:sent.txt")).toMatchObject({ code: 0 });
+  expect(await cli.run("cp", "files:sent.txt", join(place, "back.txt"))).toMatchObject({ code: 0 });
+  expect(readFileSync(join(place, "back.txt"), "utf8")).toBe("content\n");
+  expect(await cli.run("cp", file, join(place, "x"))).toMatchObject({ code: 2 });
+
+  const port = await freePort();
+  const forward = cli.start({}, "forward", "files", `${port}:8000`);
+  await forward.says("leads to port 8000");
+  const answer = await fetch(`http://127.0.0.1:${port}/`);
+  expect(await answer.text()).toBe("in the job");
+  expect(await cli.run("forward", "files", `${port}:8000`)).toMatchObject({
+    code: 255,
+    stderr: expect.not.stringContaining("leads to"),
+  });
+  forward.child.kill("SIGTERM");
+  expect(await forward.ended).toMatchObject({ code: 143, stdout: "" });
+  expect(await cli.run("forward", "files", "70000")).toMatchObject({ code: 2 });
+  expect(await cli.run("end", "files")).toMatchObject({ code: 0 });
+});
+
+test.each([
+  ["ls"],
+  ["ls", "--json"],
+  ["api", "/v1/jobs"],
+  ["show", "9e41c7d3"],
+  ["end", "9e41"],
+  ["ssh", "9e41"],
+  ["up", "-t", "cpu"],
+])("names, reasons and addresses of jobs cannot paint the terminal by berth %s %s", async (...words) => {
+  const server = await openServer(({ path }) => ({
+    body: /[?]|jobs$/.test(path) ? { jobs: [hostileJob], total: 1, limit: 1, offset: 0 } : hostileJob,
+  }));
+  const env = { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
+
+  const { stdout, stderr } = await cli.runWith({ env }, ...words);
+
+  server.close();
+  expect(stdout + stderr).toMatch(/red/);
+  expect(stdout + stderr).not.toMatch(painting);
+  expect((stdout + stderr).split("\n").filter((line) => line.startsWith("evil"))).toEqual([]);
+});
+
+test("JSON for a terminal is still the same JSON", async () => {
+  const server = await openServer(() => ({ body: hostileJob }));
+  const env = { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
+
+  const { stdout } = await cli.runWith({ env }, "api", "/v1/jobs/9e41c7d3");
+
+  server.close();
+  expect(JSON.parse(stdout)).toEqual(hostileJob);
+});
+
+test("a reader that leaves early is no failure", async () => {
+  const ls = cli.start({}, "--help");
+  ls.child.stdout?.destroy();
+
+  expect(await ls.ended).toMatchObject({ code: 0, stderr: "" });
+});
+
+test("doctor finds nothing wrong on a stack that works, and names what is wrong", async () => {
+  const { code, stdout } = await cli.run("doctor", "--json");
+  expect(JSON.parse(stdout).filter(({ ok }: { readonly ok: boolean }) => !ok)).toEqual([]);
+  expect(code).toBe(0);
+
+  const server = await openServer(() => ({ status: 401, body: { detail: "API key has been revoked" } }));
+  const env = { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
+  const sick = await cli.runWith({ env }, "doctor");
+  server.close();
+  expect(sick.code).toBe(1);
+  expect(sick.stdout).toMatch(
+    /FAIL +key +API key has been revoked; hint: BERTH_API_KEY holds the key\. Unset it and log in with: berth login /,
+  );
+});

@@ -1,0 +1,70 @@
+import { parseDuration } from "../terminal/text.ts";
+
+/** Parameters that several commands share. */
+
+export const json = {
+  kind: "boolean",
+  brief: "Print the objects of the API as JSON, one a line",
+  withNegated: false,
+} as const;
+
+export const yes = { kind: "boolean", brief: "Do not ask", withNegated: false } as const;
+
+/** Returns a flag that is on or off. */
+export function flag(brief: string) {
+  return { kind: "boolean", brief, withNegated: false } as const;
+}
+
+export const watch = flag("Show it again at every change, until Ctrl-C");
+
+/** For deployments that do not name the host keys of jobs. */
+export const acceptNewHostKey = flag("Trust the first host key that the job shows, if the API names none");
+
+/** Returns an optional flag with a text. */
+export function text(brief: string, placeholder: string) {
+  return { kind: "parsed", parse: String, optional: true, brief, placeholder } as const;
+}
+
+/** Returns an optional flag with a whole number. */
+export function wholeNumber(brief: string, placeholder: string) {
+  return { kind: "parsed", parse: parseWholeNumber, optional: true, brief, placeholder } as const;
+}
+
+function parseWholeNumber(given: string): number {
+  if (!/^\d{1,9}$/.test(given)) throw new Error(`'${given}' is no whole number`);
+  return Number(given);
+}
+
+/** Reads a time in hours: `2`, `90m` or `1.5h`. */
+export function parseHours(given: string): number {
+  return parseDuration(given, "h") / 3600;
+}
+
+/** Reads a time in seconds: `30`, `10m` or `1h`. */
+export function parseSeconds(given: string): number {
+  return parseDuration(given, "s");
+}
+
+/** One job, by name or id. */
+export const job = {
+  kind: "tuple",
+  parameters: [
+    {
+      parse: String,
+      optional: true,
+      placeholder: "job",
+      brief: "Name of a job, or the first 4 or more characters of its name or id. Your only live job by default",
+      proposeCompletions: async (partial: string) => (await import("../commands/job-names.ts")).jobNames(partial),
+    },
+  ],
+} as const;
+
+/** Returns one optional word. */
+export function optionalWord(placeholder: string, brief: string) {
+  return { kind: "tuple", parameters: [{ parse: String, optional: true, placeholder, brief }] } as const;
+}
+
+/** Returns any number of words. */
+export function words(placeholder: string, brief: string, minimum = 0) {
+  return { kind: "array", parameter: { parse: String, placeholder, brief }, minimum } as const;
+}

@@ -1,0 +1,131 @@
+import { type SpawnOptions, spawn, spawnSync } from "node:child_process";
+import { constants } from "node:os";
+import type { Berth } from "../../sdk/berth.ts";
+import type { Job } from "../../sdk/jobs.ts";
+import { CliError, exitCodes } from "../failure.ts";
+import { calledJob } from "../jobs/job-words.ts";
+import { watchJob } from "../jobs/watch-job.ts";
+import { forgetJob, isLetIn, rememberKey } from "../state/job-entries.ts";
+import { say } from "../terminal/terminal.ts";
+import { printable } from "../terminal/text.ts";
+import { ownSshKey } from "./ssh-key.ts";
+import { reachableTarget, type SshTarget, type SshTargetOptions } from "./ssh-target.ts";
+
+/** Returns where a job's SSH is. Waits for the job, and lets the CLI's own key in. */
+export async function sshTarget(
+  berth: Berth,
+  id: string,
+  signal: AbortSignal,
+  options: SshTargetOptions = {},
+): Promise<SshTarget> {
+  const key = ownSshKey();
+  const job = await activeJob(berth, id, signal);
+  if (!isLetIn(job, key.publicKey)) {
+    await berth.jobs.act(job.job_id, { action: "add_user", public_key: key.publicKey }, { signal });
+    rememberKey(job, key.publicKey);
+  }
+  return reachableTarget(await sshCommandOf(berth, job, signal), key.path, options);
+}
+
+async function activeJob(berth: Berth, id: string, signal: AbortSignal): Promise<Job> {
+  const job = await berth.jobs.get(id, { signal });
+  if (job.status === "active") return job;
+  if (job.status === "queued" || job.status === "preparing") {
+    say(`Waiting for ${calledJob(job)}.`);
+    const started = await watchJob(berth, job, { until: "active", json: false, signal });
+    if (started.status === "active") return started;
+    throw endedError(started);
+  }
+  throw endedError(job);
+}
+
+function endedError(job: Job): CliError {
+  forgetJob(job);
+  const reason = job.status_reason === null ? "" : `: ${printable(job.status_reason)}`;
+  return new CliError(`${calledJob(job)} is ${job.status}${reason}`, exitCodes.failed, "Start another with: berth up");
+}
+
+/** Waits for the SSH command. The server shows it once its next look has installed the key. */
+async function sshCommandOf(berth: Berth, job: Job, signal: AbortSignal): Promise<Job> {
+  let latest = job;
+  for (let attempt = 0; latest.ssh_command === null && attempt < 60; attempt++) {
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    latest = await berth.jobs.get(job.job_id, { signal });
+    if (latest.status !== "active") throw endedError(latest);
+  }
+  if (latest.ssh_command !== null) return latest;
+  throw new CliError(
+    `${calledJob(job)} has no SSH: ${printable(latest.status_reason ?? "no reason is known")}`,
+    exitCodes.failed,
+  );
+}
+
+/** Runs a program of OpenSSH on a job. If OpenSSH failed because of the host key, throws that in words. */
+export async function runOnJob(
+  target: SshTarget,
+  program: string,
+  words: readonly string[],
+  options: OpenSshOptions = {},
+): Promise<number> {
+  const code = await runOpenSsh(program, words, options);
+  if (code === exitCodes.ownFailure || (code !== 0 && program !== "ssh")) refuseOtherHostKey(target);
+  return code;
+}
+
+/** ssh ends with the same code for each of its failures, so the host key is looked at once more. */
+function refuseOtherHostKey({ host, port, hostKey }: SshTarget): void {
+  if (hostKey === null) return;
+  const [type = ""] = hostKey.split(" ");
+  const { stdout } = spawnSync("ssh-keyscan", ["-T", "5", "-p", port, "--", host], { encoding: "utf8" });
+  const shown = (stdout ?? "").split("\n").filter((line) => line.includes(` ${type} `));
+  if (shown.length === 0 || shown.some((line) => line.endsWith(` ${hostKey}`))) return;
+  throw new CliError(
+    `The SSH server at ${host} port ${port} shows another host key than the API names, so it got no session`,
+    exitCodes.ownFailure,
+    "Somebody may stand between you and the job: ask the operators before you try again",
+  );
+}
+
+export interface OpenSshOptions extends SpawnOptions {
+  /** Takes standard output from the terminal, and is called with its first piece. */
+  readonly onFirstOutput?: () => void;
+}
+
+/** Signals that reach this process alone. Ctrl-C reaches the child by the terminal, too. */
+const passedOn = ["SIGTERM", "SIGHUP"] as const;
+
+/**
+ * Runs a program of OpenSSH and returns its exit code, or 128 and the number of the signal that ended it. The terminal
+ * belongs to OpenSSH until then.
+ */
+export function runOpenSsh(
+  program: string,
+  words: readonly string[],
+  { onFirstOutput, ...options }: OpenSshOptions = {},
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const stdout = onFirstOutput ? "pipe" : "inherit";
+    const child = spawn(program, words, { stdio: ["inherit", stdout, "inherit"], ...options });
+    if (onFirstOutput) child.stdout?.once("data", onFirstOutput);
+    let ending: NodeJS.Signals | undefined;
+    const pass = (name: NodeJS.Signals) => {
+      ending = name;
+      child.kill(name);
+    };
+    for (const name of passedOn) process.on(name, pass);
+    const stopPassing = () => {
+      for (const name of passedOn) process.off(name, pass);
+    };
+    child.once("error", () => {
+      stopPassing();
+      const hint = `Install it, for example with: apt install ${program === "rsync" ? "rsync" : "openssh-client"}`;
+      reject(new CliError(`There is no ${program} on the PATH`, exitCodes.failed, hint));
+    });
+    child.once("close", (code, signal) => {
+      stopPassing();
+      // ssh itself ends with 255 after SIGTERM.
+      const name = ending ?? signal;
+      resolve(name === null || name === undefined ? (code ?? exitCodes.failed) : 128 + constants.signals[name]);
+    });
+  });
+}

@@ -1,0 +1,57 @@
+import { chownSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { findProcess } from "../../process/process-identity.ts";
+import { runningStack } from "./local-stack.ts";
+
+const own = findProcess(process.pid);
+
+let home: string;
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "berth-home-"));
+});
+afterEach(() => rmSync(home, { recursive: true }));
+
+const here = { url: "http://127.0.0.1:8080", stsUrl: "http://127.0.0.1:8081" };
+
+function writeStack(changes: object): void {
+  const record = { ...here, stopped: false, process: own, ...changes };
+  writeFileSync(join(home, "stack.json"), JSON.stringify(record));
+}
+
+test("a home that tells of a running stack on this machine is its stack", () => {
+  writeStack({});
+
+  expect(runningStack(home)).toEqual({ home, ...here });
+});
+
+test.each([
+  [{ url: "http://192.0.2.1:8080" }],
+  [{ url: "https://berth.example" }],
+  [{ url: "http://127.0.0.1.berth.example" }],
+  [{ url: "http://127.0.0.1@berth.example" }],
+  [{ stsUrl: "https://sts.example" }],
+  [{ url: "no address" }],
+])("a home that leads elsewhere by %j is no stack", (urls) => {
+  writeStack(urls);
+
+  expect(runningStack(home)).toBeUndefined();
+});
+
+test.each([{ startedAt: "1" }, { boot: "another" }, { pid: -1 }])(
+  "a home whose process number now belongs to another process is no stack: %j",
+  (change) => {
+    writeStack({ process: { ...own, ...change } });
+
+    expect(runningStack(home)).toBeUndefined();
+  },
+);
+
+test("a home that another user owns is no stack", ({ skip }) => {
+  if (process.getuid?.() !== 0) skip("only root can give a file to another user");
+  writeStack({});
+  chownSync(join(home, "stack.json"), 12_345, 12_345);
+
+  expect(runningStack(home)).toBeUndefined();
+});

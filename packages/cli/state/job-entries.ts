@@ -1,0 +1,44 @@
+import { rmSync } from "node:fs";
+import { CliError, exitCodes } from "../failure.ts";
+import { printable } from "../terminal/text.ts";
+import { readState, removeOldState, statePath, writePrivate } from "./state.ts";
+
+/** Directories that hold a file for each job. */
+const directories = ["let-in", "known_hosts"] as const;
+
+/** Longer than a job may live without being written again. A job whose entry is gone is let in once more. */
+const oldestMs = 30 * 24 * 3_600_000;
+
+interface JobEntry {
+  readonly job_id: string;
+}
+
+/** Notes that a key was let into a job, so that it is not sent again with every session. */
+export function rememberKey({ job_id }: JobEntry, publicKey: string): void {
+  write("let-in", job_id, JSON.stringify(publicKey));
+}
+
+/** Reports whether a key was let into a job. */
+export function isLetIn({ job_id }: JobEntry, publicKey: string): boolean {
+  return readState(statePath("let-in", job_id)) === publicKey;
+}
+
+/** Stores the host key that the API names. Returns the path of the known_hosts file of the job. */
+export function pinHostKey({ job_id }: JobEntry, address: string, hostKey: string): string {
+  if (!/^[\w@.-]+ [A-Za-z0-9+/]+=*$/.test(hostKey)) {
+    throw new CliError(`The server sent an invalid host key: ${printable(hostKey)}`, exitCodes.failed);
+  }
+  return write("known_hosts", job_id, `${address} ${hostKey}\n`);
+}
+
+/** Removes the stored files of a job that has ended. */
+export function forgetJob({ job_id }: JobEntry): void {
+  for (const directory of directories) rmSync(statePath(directory, job_id), { force: true });
+}
+
+function write(directory: (typeof directories)[number], jobId: string, text: string): string {
+  const path = statePath(directory, jobId);
+  writePrivate(path, text);
+  removeOldState(directory, oldestMs);
+  return path;
+}

@@ -1,0 +1,25 @@
+import { usualImage } from "../jobs/defaults.ts";
+import type { JobSettings } from "../jobs/submit-request.ts";
+import { shellWord } from "./text.ts";
+
+/**
+ * Returns the command line with the flags that name these settings, broken for a terminal as a shell allows. Values of
+ * variables may be secrets, so it leaves them out.
+ */
+export function flagLine({ name, command = [], env = {}, ...settings }: JobSettings, columns: number): string {
+  const { type, gpus, hours, disk, diskSize, github, jupyter } = settings;
+  const image = settings.image === usualImage ? undefined : settings.image;
+  const flags = Object.entries({ type, gpus, hours, image, disk, "disk-size": diskSize, github });
+  const quoted = (word: string) => (/^[\w@%+=:,./…-]+$/.test(word) ? word : shellWord(word));
+  const parts = [
+    `berth up${name === undefined ? "" : ` ${quoted(name)}`}`,
+    ...flags.flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag} ${quoted(String(value))}`])),
+    ...(jupyter ? ["--jupyter"] : []),
+    ...Object.keys(env).map((variable) => `--env ${variable}=…`),
+    ...(command.length > 0 ? [`-- ${command.map(quoted).join(" ")}`] : []),
+  ];
+  return parts.reduce((line, part) => {
+    const last = line.slice(line.lastIndexOf("\n") + 1);
+    return last.length + part.length + 3 > columns ? `${line} \\\n  ${part}` : `${line} ${part}`;
+  });
+}

@@ -1,0 +1,360 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { createEnvironment } from "../../environments/verbs/create.ts";
+import { requestCancel } from "../../environments/verbs/requests.ts";
+import type { Item, Key } from "../../ports/table.ts";
+import type { Disk, DiskSnapshot } from "../record.ts";
+import { deleteDisk } from "../requests.ts";
+import { getDisk } from "../view.ts";
+import { restoreDisk, settleRestores } from "./from-snapshot.ts";
+
+const MINUTE = 60_000;
+/** After it a deleted disk is purged. */
+const RETENTION = 30 * MINUTE;
+const DAY = 24 * 60 * MINUTE;
+const NOW = Date.UTC(2026, 2, 1);
+const volume = { id: "vol-9", zone: "zone-a" };
+let world: MemoryWorld;
+let jobs = 0;
+
+/** A job that writes on a disk, or only opens it, and ends. Answers what it found there. */
+async function use(name: string, text?: string): Promise<string | undefined> {
+  const id = `job-${++jobs}`;
+  await createEnvironment(world.as("alice"), newEnvironment(id, { disk: name }));
+  await world.advance(2_000);
+  const volume = (await diskOf(name)).volume?.id ?? "";
+  const found = world.volumes.contentOf(volume)?.content;
+  if (text !== undefined) world.volumes.write(volume, text);
+  await requestCancel(world.as("alice"), id);
+  await world.advance(10_000);
+  return found;
+}
+
+async function diskOf(name: string): Promise<Disk> {
+  return (await getDisk(world.as("alice"), name)).disk;
+}
+
+function restore(snapshotId: string, newName: string, uid = world.ctx.ids.uid()) {
+  return restoreDisk(world.as("alice"), "data", { snapshotId, newName }, { id: world.ctx.ids.uuid4(), uid });
+}
+
+/** Does this before an item is written. */
+function onPut(work: (item: Item) => Promise<void>): void {
+  const { put } = world.table;
+  const working: typeof put = async (item, options) => {
+    await work(item as Item);
+    await put(item, options);
+  };
+  Object.assign(world.table, { put: working });
+}
+
+/** Whether the removal of the oldest backup is claimed in it. */
+function isClaimedFor({ kind, snapshots }: Item): boolean {
+  const [first] = (kind === "disk" ? snapshots : []) as Disk["snapshots"];
+  return first?.id === oldest && first.removingUntil !== undefined;
+}
+
+/** The oldest of the two backups that it has by then. */
+let oldest: string;
+
+beforeEach(async () => {
+  world = await memoryWorld({ settings: { diskRetentionDays: RETENTION / (24 * 60 * MINUTE) } });
+  for (const text of ["first", "second"]) await use("data", text);
+  oldest = (await diskOf("data")).snapshots[0]?.id ?? "";
+});
+
+describe("a disk that is made of another one's snapshot", () => {
+  test("holds what that held, beside it, and later what its own jobs wrote", async () => {
+    const { source } = await restore(oldest, "before");
+
+    const found = await use("before", "changed");
+
+    expect(source).toEqual({ id: oldest, at: (await diskOf("data")).snapshots[0]?.at });
+    expect(found).toBe("first");
+    expect(await use("before")).toBe("changed");
+    expect(await use("data")).toBe("second");
+  });
+
+  test("is read once by the next restore, which asks both whether it needs its snapshot and whether it makes anything", async () => {
+    const uid = world.ctx.ids.uid();
+    await restore(oldest, "before", uid);
+    const { sk } = await diskOf("before");
+    const { get } = world.table;
+    const read: string[] = [];
+    const noting = async (key: Key) => {
+      read.push(key.sk);
+      return get(key);
+    };
+    Object.assign(world.table, { get: noting });
+
+    await restore(oldest, "another");
+
+    expect(read.filter((one) => one === sk)).toHaveLength(1);
+  });
+
+  test("keeps the snapshot while it has a volume and no backup of its own", async () => {
+    await restore(oldest, "before");
+    await createEnvironment(world.as("alice"), newEnvironment("long", { disk: "before", gpus: 1, hours: 20 }));
+    await world.advance(MINUTE);
+    const { volume } = await diskOf("before");
+    for (const text of ["3", "4", "5"]) await use("data", text);
+
+    expect(volume).not.toBeNull();
+    expect(world.volumes.snapshotIds()).toContain(oldest);
+  });
+
+  test("keeps the snapshot from being thinned out until it has a backup of its own", async () => {
+    await restore(oldest, "before");
+    for (const text of ["3", "4", "5"]) await use("data", text);
+
+    const before = world.volumes.snapshotIds().includes(oldest);
+    const found = await use("before");
+    await use("data", "6");
+
+    expect([before, found]).toEqual([true, "first"]);
+    expect(world.volumes.snapshotIds()).not.toContain(oldest);
+    expect((await diskOf("data")).restores).toBeUndefined();
+  });
+
+  test("keeps a deleted disk from being purged until it has a backup of its own", async () => {
+    await restore(oldest, "before");
+    await deleteDisk(world.as("alice"), "data");
+    await world.advance(RETENTION + 5 * MINUTE);
+
+    const before = (await diskOf("data")).phase;
+    const found = await use("before");
+    await world.advance(90 * MINUTE);
+
+    expect([before, found]).toEqual(["deleted", "first"]);
+    await expect(diskOf("data")).rejects.toThrow("Disk 'data' not found");
+    expect(await use("before")).toBe("first");
+  });
+
+  test("is refused in the very moment in which the snapshot is removed", async () => {
+    const asked: Promise<unknown>[] = [];
+    const { removeSnapshot } = world.volumes;
+    const asking: typeof removeSnapshot = async (id) => {
+      asked.push(restore(id, "before").catch((error: Error) => error.message));
+      await Promise.all(asked);
+      await removeSnapshot(id);
+    };
+    Object.assign(world.volumes, { removeSnapshot: asking });
+
+    for (const text of ["3", "4"]) await use("data", text);
+
+    expect(await Promise.all(asked)).toEqual([`Snapshot '${oldest}' is being removed`]);
+    expect((await diskOf("data")).snapshots.map(({ id }) => id)).toEqual(world.volumes.snapshotIds());
+    await expect(diskOf("before")).rejects.toThrow("not found");
+  });
+
+  test("keeps the snapshot that was to be removed where it is faster than the claim of that", async () => {
+    let isAsked = false;
+    onPut(async (item) => {
+      if (isAsked || !isClaimedFor(item)) return;
+      isAsked = true;
+      await restore(oldest, "before");
+    });
+
+    for (const text of ["3", "4"]) await use("data", text);
+
+    expect(isAsked).toBe(true);
+    expect(world.volumes.snapshotIds()).toContain(oldest);
+    expect(await use("before")).toBe("first");
+  });
+
+  test("is made again of a snapshot whose removal was claimed, once it is one of the newest three that are there", async () => {
+    let newest: string | undefined;
+    onPut(async (item) => {
+      if (newest || !isClaimedFor(item)) return;
+      newest = world.volumes.snapshotIds().at(-1) ?? "";
+      world.volumes.loseSnapshot(newest);
+    });
+
+    for (const text of ["3", "4"]) await use("data", text);
+    const refused = restore(oldest, "before");
+    await expect(refused).rejects.toThrow("is being removed");
+    await world.advance(3 * MINUTE);
+    await restore(oldest, "before");
+
+    expect(await use("before")).toBe("first");
+  });
+
+  test.each<[string, readonly DiskSnapshot[], boolean]>([
+    ["is pending", [{ id: "own", at: 1, completed: false }], true],
+    ["failed", [{ id: "own", at: 1, completed: false, failed: true }], true],
+    ["is complete", [{ id: "own", at: 1, completed: true }], false],
+    [
+      "is complete and the newer is pending",
+      [
+        { id: "own", at: 1, completed: true },
+        { id: "newer", at: 2, completed: false },
+      ],
+      false,
+    ],
+  ])("keeps the snapshot or not when its own backup %s", async (_, snapshots, isKept) => {
+    await restore(oldest, "before");
+    const made = await diskOf("before");
+    const changed: Disk = { ...made, snapshots };
+    await world.table.put(changed);
+
+    const settled = await settleRestores(world.ctx, await diskOf("data"), world.clock.now());
+
+    expect((settled.restores ?? []).map(({ disk }) => disk)).toEqual(isKept ? [made.uid] : []);
+  });
+
+  test.each<[string, Partial<Disk>, boolean]>([
+    ["creating", { phase: "creating" }, true],
+    ["available", { phase: "available" }, true],
+    ["deleted", { phase: "deleted", purgeAt: 1 }, true],
+    ["purging", { phase: "purging" }, false],
+    ["purged", { phase: "purged" }, false],
+  ])("keeps the snapshot or not while it is %s", async (_, fields, isKept) => {
+    await restore(oldest, "before");
+    const made = await diskOf("before");
+    await world.table.put({ ...made, ...fields });
+
+    const settled = await settleRestores(world.ctx, await diskOf("data"), world.clock.now());
+
+    expect(settled.restores !== undefined).toBe(isKept);
+  });
+
+  test.each<[string, number, boolean]>([
+    ["less than a quarter of an hour", 15 * MINUTE - 1, true],
+    ["a quarter of an hour", 15 * MINUTE, false],
+  ])("keeps the snapshot or not when its record is missing for %s", async (_, ms, isKept) => {
+    const data = await diskOf("data");
+    const restores = [{ snapshot: oldest, disk: world.ctx.ids.uid(), at: world.clock.now() }];
+
+    const settled = await settleRestores(world.ctx, { ...data, restores }, world.clock.now() + ms);
+
+    expect(settled.restores !== undefined).toBe(isKept);
+  });
+
+  test.each<[string, Record<string, unknown>, boolean]>([
+    ["cannot be read", { sizeGb: "large" }, true],
+    ["lost its volume less than 30 days ago", { volume, written: true, lostAt: NOW - 30 * DAY + 1 }, true],
+    ["lost its volume 30 days ago", { volume, written: true, lostAt: NOW - 30 * DAY }, false],
+    ["was lost before it had a volume", { volume: null, lostAt: NOW - 40 * DAY }, true],
+  ])("keeps the snapshot or not when it %s", async (_, fields, isKept) => {
+    await restore(oldest, "before");
+    const made = await diskOf("before");
+    await world.table.put({ ...made, ...fields });
+
+    const settled = await settleRestores(world.ctx, await diskOf("data"), NOW);
+
+    expect(settled.restores !== undefined).toBe(isKept);
+  });
+
+  test.each<[string, number, string, boolean]>([
+    ["has no name yet after less than a quarter of an hour", 15 * MINUTE - 1, "unnamed", true],
+    ["never got its name in a quarter of an hour", 15 * MINUTE, "unnamed", false],
+    ["has its name after a quarter of an hour", 15 * MINUTE, "named", true],
+  ])("keeps the snapshot or not when it %s", async (_, ms, kind, isKept) => {
+    await restore(oldest, "before");
+    const made = await diskOf("before");
+    const uid = kind === "named" ? made.uid : world.ctx.ids.uid();
+    const copy: Disk = { ...made, uid, sk: uid };
+    await world.table.put(copy);
+    const at = world.clock.now();
+
+    const data = { ...(await diskOf("data")), restores: [{ snapshot: oldest, disk: uid, at }] };
+
+    expect((await settleRestores(world.ctx, data, at + ms)).restores !== undefined).toBe(isKept);
+  });
+
+  test("does not keep a snapshot that the record of the other disk names no more", async () => {
+    await restore(oldest, "before");
+    const data = await diskOf("data");
+    const snapshots = data.snapshots.filter(({ id }) => id !== oldest);
+
+    expect(snapshots.length).toBeGreaterThan(0);
+    expect((await settleRestores(world.ctx, { ...data, snapshots }, NOW)).restores).toBeUndefined();
+  });
+
+  test("renews its promise with a repeat only once half of the quarter of an hour is over", async () => {
+    const uid = world.ctx.ids.uid();
+    const times: (number | undefined)[] = [];
+    for (const ms of [0, 7 * MINUTE, MINUTE]) {
+      world.clock.advance(ms);
+      await restore(oldest, "before", uid);
+      times.push((await diskOf("data")).restores?.[0]?.at);
+    }
+
+    const [first, second, third] = times;
+    expect(second).toBe(first);
+    expect(third).toBe((first ?? 0) + 8 * MINUTE);
+  });
+
+  test("does not keep the snapshot where it was never made, or was deleted", async () => {
+    await expect(restore(oldest, "data")).rejects.toThrow("Disk 'data' already exists");
+    await restore(oldest, "before");
+    await deleteDisk(world.as("alice"), "before");
+    await world.advance(RETENTION + 20 * MINUTE);
+    for (const text of ["3", "4", "5"]) await use("data", text);
+
+    expect((await diskOf("data")).restores).toBeUndefined();
+    expect(world.volumes.snapshotIds()).not.toContain(oldest);
+  });
+
+  test("is one of ten at most that have no backup of their own, and those that have one count no more", async () => {
+    for (let n = 1; n <= 10; n++) await restore(oldest, `copy-${n}`);
+    await expect(restore(oldest, "copy-11")).rejects.toThrow("10 disks that were restored from this one");
+
+    await use("copy-1");
+
+    expect((await restore(oldest, "copy-11")).source.id).toBe(oldest);
+  });
+
+  test("is refused for none of those that are deleted, or lost with their snapshot, which are promised it all the same", async () => {
+    for (let n = 1; n <= 10; n++) await restore(oldest, `copy-${n}`);
+    await deleteDisk(world.as("alice"), "copy-1");
+    const copy = await diskOf("copy-2");
+    const lost = { lostAt: world.clock.now(), source: { id: oldest, at: 1, missedAt: world.clock.now() } };
+    await world.table.put({ ...copy, ...lost });
+
+    for (const n of [11, 12]) await restore(oldest, `copy-${n}`);
+
+    await expect(restore(oldest, "copy-13")).rejects.toThrow("10 disks that were restored from this one");
+    expect((await diskOf("data")).restores).toHaveLength(12);
+  });
+
+  test("is refused where forty are promised a snapshot, whatever became of them", async () => {
+    for (let n = 1; n <= 40; n++) {
+      await restore(oldest, `copy-${n}`);
+      await deleteDisk(world.as("alice"), `copy-${n}`);
+    }
+
+    await expect(restore(oldest, "copy-41")).rejects.toThrow("40 disks that were restored from this one");
+  });
+
+  test("is one disk for one request, however often that is repeated", async () => {
+    const uid = world.ctx.ids.uid();
+    for (let at = 0; at < 2; at++) await restore(oldest, "before", uid);
+
+    expect((await diskOf("data")).restores).toMatchObject([{ snapshot: oldest, disk: uid }]);
+    expect((await diskOf("before")).uid).toBe(uid);
+  });
+
+  test("is made of no snapshot that is pending, out of sight or of another owner's disk", async () => {
+    const own = await diskOf("data");
+    const [first] = own.snapshots;
+    if (!first) throw new Error("No snapshot");
+    for (const [field, words] of [
+      [{ completed: false }, "is not completed"],
+      [{ missedAt: 1 }, "is not to be seen"],
+    ] as const) {
+      const item = (await world.table.get(own)) ?? own;
+      await world.table.put({ ...item, snapshots: [{ ...first, ...field }] } as typeof item);
+      await expect(restore(first.id, "before")).rejects.toThrow(words);
+    }
+
+    const theirs = restoreDisk(
+      world.as("bob"),
+      "data",
+      { snapshotId: first.id, newName: "stolen" },
+      { id: world.ctx.ids.uuid4(), uid: world.ctx.ids.uid() },
+    );
+
+    await expect(theirs).rejects.toThrow("Disk 'data' not found");
+  });
+});

@@ -1,0 +1,511 @@
+import { describe, expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { takeAway } from "#testing/take-away.ts";
+import { createEnvironment } from "../../environments/verbs/create.ts";
+import { requestCancel } from "../../environments/verbs/requests.ts";
+import type { SnapshotTags, VolumeSnapshot } from "../../ports/volumes.ts";
+import { diskKey, keyText } from "../../store/keys.ts";
+import { writeRecord } from "../../store/write-record.ts";
+import type { Disk } from "../record.ts";
+import { deleteDisk, undeleteDisk } from "../requests.ts";
+import { getDisk } from "../view.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const PENDING_MS = 30_000;
+
+/** A job with the disk `data` has ended, and the first so many of the snapshots from then on fail once they are recorded. */
+async function worldOfFailing(count: number): Promise<MemoryWorld> {
+  const world = await memoryWorld({ snapshotMs: PENDING_MS });
+  await submit(world, "one");
+  await world.advance(2000);
+  world.volumes.failSnapshotsLater(count);
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(10_000);
+  return world;
+}
+
+async function submit(world: MemoryWorld, id: string): Promise<void> {
+  await createEnvironment(world.as("alice"), newEnvironment(id, { disk: "data" }));
+}
+
+async function diskOf(world: MemoryWorld): Promise<Disk> {
+  return (await getDisk(world.as("alice"), "data")).disk;
+}
+
+const snapshotsMade = (world: MemoryWorld) => world.volumes.history().filter(({ kind }) => kind === "snapshot").length;
+
+/** Snapshots that are made from now on are listed so much later. */
+function hideSnapshots({ clock, volumes }: MemoryWorld, ms: number): void {
+  const from = clock.now();
+  const isSeen = ({ at }: VolumeSnapshot) => at < from || clock.now() >= at + ms;
+  const { listSnapshots } = volumes;
+  Object.assign(volumes, { listSnapshots: async (id: string) => (await listSnapshots(id)).filter(isSeen) });
+}
+
+const CALLS = ["findVolume", "findSnapshot", "listSnapshots", "createSnapshot", "removeSnapshot"] as const;
+
+const outages: [what: string, pass: (world: MemoryWorld, ms: number) => Promise<void>][] = [
+  ["the workers were away", async ({ clock }, ms) => clock.advance(ms)],
+  [
+    "the provider did not answer",
+    async (world, ms) => {
+      const back = takeAway(world.volumes, ...CALLS);
+      await world.advance(ms);
+      back();
+    },
+  ],
+];
+
+/** Makes the next look for a snapshot miss it. Returns whether that was so. */
+function missOnce({ volumes }: MemoryWorld, findSnapshot: MemoryWorld["volumes"]["findSnapshot"]) {
+  let isOver = false;
+  const blink: typeof findSnapshot = async () => {
+    Object.assign(volumes, { findSnapshot });
+    isOver = true;
+    return undefined;
+  };
+  Object.assign(volumes, { findSnapshot: blink });
+  return () => isOver;
+}
+
+describe("a backup that fails after it was recorded", () => {
+  test("is made again, once, and shown as being made until it is whole", async () => {
+    const world = await worldOfFailing(1);
+    const recorded = (await diskOf(world)).snapshots;
+
+    await world.advance(PENDING_MS);
+    const meanwhile = await getDisk(world.as("alice"), "data");
+    await world.advance(5 * MINUTE);
+
+    expect(recorded).toMatchObject([{ completed: false }]);
+    expect(meanwhile).toMatchObject({ inUse: false, backingUp: true });
+    const { snapshots, lost, fault } = await diskOf(world);
+    expect(snapshots).toMatchObject([{ completed: true }]);
+    expect(snapshots[0]?.id).not.toBe(recorded[0]?.id);
+    expect([snapshotsMade(world), lost, fault]).toEqual([2, undefined, null]);
+  });
+
+  test("is made again with the words of the first: the disk and its record", async () => {
+    const world = await worldOfFailing(1);
+    const { createSnapshot } = world.volumes;
+    const made: SnapshotTags[] = [];
+    const watched: typeof createSnapshot = (volume, tags) => {
+      made.push(tags);
+      return createSnapshot(volume, tags);
+    };
+    Object.assign(world.volumes, { createSnapshot: watched });
+
+    await world.advance(3 * PENDING_MS);
+
+    const { owner, uid } = await diskOf(world);
+    const key = keyText(diskKey(owner, uid));
+    expect(made).toEqual([{ name: "data", disk: uid, key, attempt: expect.any(String) }]);
+  });
+
+  test("has not failed because one look does not see it", async () => {
+    const world = await memoryWorld({ snapshotMs: 20 * MINUTE });
+    await submit(world, "one");
+    await world.advance(2000);
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(15 * MINUTE);
+    const { findSnapshot } = world.volumes;
+    let asked = 0;
+    const blink: typeof findSnapshot = async (id) => (asked++ === 0 ? undefined : findSnapshot(id));
+    Object.assign(world.volumes, { findSnapshot: blink });
+
+    await world.advance(MINUTE);
+    const pending = (await diskOf(world)).snapshots;
+    await world.advance(10 * MINUTE);
+
+    expect([asked > 1, pending]).toMatchObject([true, [{ completed: false }]]);
+    expect((await diskOf(world)).snapshots).toMatchObject([{ id: pending[0]?.id, completed: true }]);
+    expect(snapshotsMade(world)).toBe(1);
+  });
+
+  test("is made again though one look does not see its volume", async () => {
+    const world = await worldOfFailing(1);
+    const { findVolume } = world.volumes;
+    let asked = 0;
+    const blink: typeof findVolume = async (id) => (asked++ === 0 ? undefined : findVolume(id));
+    Object.assign(world.volumes, { findVolume: blink });
+
+    await world.advance(5 * MINUTE);
+
+    expect(asked).toBeGreaterThan(1);
+    expect(await diskOf(world)).toMatchObject({ snapshots: [{ completed: true }], fault: null });
+    expect((await diskOf(world)).volumeMissedAt).toBeUndefined();
+  });
+
+  test("is tried three times in all, and then the record says so and the volume is kept", async () => {
+    const world = await worldOfFailing(9);
+
+    await world.advance(30 * MINUTE);
+
+    const { snapshots, fault, volume } = await diskOf(world);
+    expect(snapshotsMade(world)).toBe(3);
+    expect([snapshots, fault]).toEqual([[], "Its latest backup failed 3 times; the volume itself is kept"]);
+    expect(world.volumes.volumeIds()).toEqual([volume?.id]);
+    expect(await getDisk(world.as("alice"), "data")).toMatchObject({ inUse: false, backingUp: false });
+  });
+
+  test("is tried again after a refusal, and after each further one a little later, while a job may have the disk", async () => {
+    const world = await worldOfFailing(1);
+    world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
+    await world.advance(PENDING_MS + 3 * MINUTE);
+    const refused = await getDisk(world.as("alice"), "data");
+
+    world.volumes.failSnapshots(0);
+    await world.advance(5 * MINUTE);
+
+    expect(refused).toMatchObject({
+      backingUp: false,
+      disk: { lost: { attempt: 2 }, fault: "Its backup was refused and is tried again: Snapshot limit exceeded" },
+    });
+    expect(await diskOf(world)).toMatchObject({ snapshots: [{ completed: true }], fault: null });
+    expect(snapshotsMade(world)).toBe(2);
+  });
+
+  test("that is refused for two attempts of two hours is given up", async () => {
+    const world = await worldOfFailing(1);
+    world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
+    await world.advance(3 * HOUR);
+    const meanwhile = (await diskOf(world)).lost;
+
+    await world.advance(2 * HOUR);
+
+    expect(meanwhile).toMatchObject({ attempt: 3, gaveUp: null });
+    expect((await diskOf(world)).fault).toBe("Its latest backup failed 3 times; the volume itself is kept");
+  });
+
+  test("is made again, and once, though the answer was lost and it is listed after minutes", async () => {
+    const world = await worldOfFailing(1);
+    hideSnapshots(world, 4 * MINUTE);
+    const { createSnapshot } = world.volumes;
+    const withoutAnswer: typeof createSnapshot = async (...given) => {
+      await createSnapshot(...given);
+      throw new Error("timed out");
+    };
+    Object.assign(world.volumes, { createSnapshot: withoutAnswer });
+    await world.advance(PENDING_MS + 2 * MINUTE);
+    const early = await getDisk(world.as("alice"), "data");
+
+    await world.advance(15 * MINUTE);
+
+    expect(early).toMatchObject({ backingUp: false, disk: { snapshots: [] } });
+    expect(await diskOf(world)).toMatchObject({ snapshots: [{ completed: true }], making: [] });
+    expect((await diskOf(world)).lost).toBeUndefined();
+    expect(snapshotsMade(world)).toBe(2);
+  });
+
+  test("is found again when the answer of the call that made it was lost", async () => {
+    const world = await worldOfFailing(1);
+    const { createSnapshot } = world.volumes;
+    const withoutAnswer: typeof createSnapshot = async (...given) => {
+      await createSnapshot(...given);
+      throw new Error("timed out");
+    };
+    Object.assign(world.volumes, { createSnapshot: withoutAnswer });
+
+    await world.advance(5 * MINUTE);
+
+    expect((await diskOf(world)).snapshots).toMatchObject([{ completed: true }]);
+    expect(snapshotsMade(world)).toBe(2);
+  });
+
+  test("is made only once when it is whole before anybody looks again", async () => {
+    const world = await worldOfFailing(1);
+    const { listSnapshots } = world.volumes;
+    const isDownUntil = world.clock.now() + 2 * PENDING_MS + 20_000;
+    const downAtFirst: typeof listSnapshots = async (volume) => {
+      if (world.clock.now() < isDownUntil) throw new Error("connect ECONNREFUSED");
+      return listSnapshots(volume);
+    };
+    Object.assign(world.volumes, { listSnapshots: downAtFirst });
+
+    await world.advance(10 * MINUTE);
+
+    const { snapshots, lost } = await diskOf(world);
+    expect([snapshots.length, lost, snapshotsMade(world)]).toEqual([1, undefined, 2]);
+    expect(snapshots).toMatchObject([{ completed: true }]);
+  });
+
+  test("is made again within seconds though the worker died that had just removed what failed", async () => {
+    const world = await worldOfFailing(1);
+    const { removeSnapshot } = world.volumes;
+    let died = 0;
+    const thenDie: typeof removeSnapshot = async (id) => {
+      await removeSnapshot(id);
+      if (died++ === 0) throw new Error("the process was killed");
+    };
+    Object.assign(world.volumes, { removeSnapshot: thenDie });
+
+    await world.advance(PENDING_MS + 60_000);
+
+    expect(died).toBeGreaterThan(0);
+    expect((await diskOf(world)).snapshots).toMatchObject([{ completed: true }]);
+  });
+
+  test("is left to the job that has the disk by then, and never made under it", async () => {
+    const world = await worldOfFailing(1);
+    await submit(world, "two");
+
+    await world.advance(10 * MINUTE);
+    const during = { made: snapshotsMade(world), phase: (await world.read("alice", "two")).phase };
+    await requestCancel(world.as("alice"), "two");
+    await world.advance(5 * MINUTE);
+
+    expect(during).toEqual({ made: 1, phase: "active" });
+    const { snapshots, lost } = await diskOf(world);
+    expect(snapshots).toMatchObject([{ completed: true }]);
+    expect([snapshotsMade(world), lost]).toEqual([2, undefined]);
+  });
+
+  test("is made after all when the job that had the disk by then never opened it", async () => {
+    const world = await worldOfFailing(1);
+    await submit(world, "two");
+    await requestCancel(world.as("alice"), "two");
+
+    await world.advance(5 * MINUTE);
+
+    expect((await diskOf(world)).snapshots).toMatchObject([{ completed: true }]);
+    expect(snapshotsMade(world)).toBe(2);
+  });
+
+  test("makes a job wait that comes while it is being made again", async () => {
+    const world = await worldOfFailing(1);
+    const back = takeAway(world.volumes, "createSnapshot");
+    await world.advance(PENDING_MS);
+    const { lost } = await diskOf(world);
+
+    await submit(world, "two");
+    await world.advance(10_000);
+    back();
+    const waits = await world.read("alice", "two");
+    await world.advance(5 * MINUTE);
+
+    expect(lost?.until).not.toBeNull();
+    expect(waits).toMatchObject({ phase: "queued", reason: "Waits until disk 'data' is backed up" });
+    expect((await world.read("alice", "two")).phase).toBe("active");
+    expect(snapshotsMade(world)).toBe(1);
+  });
+
+  test("of a disk that is marked for deletion is made when the mark is taken off", async () => {
+    const world = await worldOfFailing(1);
+    await deleteDisk(world.as("alice"), "data");
+    await world.advance(5 * MINUTE);
+    const marked = snapshotsMade(world);
+
+    await undeleteDisk(world.as("alice"), "data");
+    await world.advance(5 * MINUTE);
+
+    expect([marked, snapshotsMade(world)]).toEqual([1, 2]);
+    expect((await diskOf(world)).snapshots).toMatchObject([{ completed: true }]);
+  });
+
+  test("cannot be made again where its volume is gone, and the record says so", async () => {
+    const world = await worldOfFailing(1);
+    await world.volumes.removeVolume("vol-1");
+
+    await world.advance(12 * MINUTE);
+
+    expect((await diskOf(world)).fault).toBe("Its latest backup failed, and its volume is gone");
+    expect(snapshotsMade(world)).toBe(1);
+  });
+
+  test("is made again after all once the volume that was taken for gone is seen again", async () => {
+    const world = await worldOfFailing(1);
+    const { findVolume } = world.volumes;
+    Object.assign(world.volumes, { findVolume: async () => undefined });
+    await world.advance(15 * MINUTE);
+    const { fault } = await diskOf(world);
+
+    Object.assign(world.volumes, { findVolume });
+    await world.advance(HOUR);
+
+    expect(fault).toBe("Its latest backup failed, and its volume is gone");
+    expect(await diskOf(world)).toMatchObject({ fault: null, snapshots: [{ completed: true }] });
+    expect((await diskOf(world)).lost).toBeUndefined();
+  });
+
+  test("is not said to be refused once an earlier try's snapshot is found", async () => {
+    const world = await worldOfFailing(1);
+    hideSnapshots(world, 12 * MINUTE);
+    const { createSnapshot, findSnapshot } = world.volumes;
+    const withoutAnswer: typeof createSnapshot = async (...given) => {
+      await createSnapshot(...given);
+      world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
+      throw new Error("timed out");
+    };
+    const pending: typeof findSnapshot = async (id) => {
+      const found = await findSnapshot(id);
+      return found && { ...found, state: "pending" };
+    };
+    const { listSnapshots } = world.volumes;
+    const listed: typeof listSnapshots = async (id) =>
+      (await listSnapshots(id)).map((one) => ({ ...one, state: "pending" }));
+    await world.advance(PENDING_MS - 10_000);
+    Object.assign(world.volumes, { createSnapshot: withoutAnswer });
+    await world.advance(11 * MINUTE + 20_000);
+    const refused = (await diskOf(world)).lost?.refused;
+    Object.assign(world.volumes, { findSnapshot: pending, listSnapshots: listed });
+
+    await world.advance(5 * MINUTE);
+
+    expect(refused).toBe("Snapshot limit exceeded");
+    expect(await diskOf(world)).toMatchObject({ snapshots: [{ completed: false }] });
+    expect((await diskOf(world)).fault ?? "").not.toContain("refused");
+  });
+
+  test.each(outages)("is still made again after an outage of three hours in its last attempt: %s", async (_, pass) => {
+    const world = await worldOfFailing(1);
+    world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
+    await world.advance(2 * HOUR + 20 * MINUTE);
+    const before = (await diskOf(world)).lost;
+
+    await pass(world, 3 * HOUR);
+    await world.advance(20 * MINUTE);
+    const after = (await diskOf(world)).lost;
+    world.volumes.failSnapshots(0);
+    await world.advance(20 * MINUTE);
+
+    expect([before, after]).toMatchObject([
+      { attempt: 3, gaveUp: null },
+      { attempt: 3, gaveUp: null },
+    ]);
+    expect(await diskOf(world)).toMatchObject({ snapshots: [{ completed: true }], fault: null });
+  });
+
+  test.each(outages)("is given up at last, although outages come again and again: %s", async (_, pass) => {
+    const world = await worldOfFailing(1);
+    world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
+    await world.advance(2 * HOUR + 20 * MINUTE);
+
+    for (let round = 0; round < 8; round++) {
+      await pass(world, 3 * HOUR);
+      await world.advance(10 * MINUTE);
+    }
+
+    expect((await diskOf(world)).fault).toBe("Its latest backup failed 3 times; the volume itself is kept");
+  });
+
+  test.each(outages)("has not failed because the looks before and after an outage miss it: %s", async (_, pass) => {
+    const world = await memoryWorld({ snapshotMs: 2 * HOUR });
+    await submit(world, "one");
+    await world.advance(2000);
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(15 * MINUTE);
+    const pending = (await diskOf(world)).snapshots;
+    const { findSnapshot } = world.volumes;
+
+    Object.assign(world.volumes, { findSnapshot: async () => undefined });
+    while ((await diskOf(world)).snapshots[0]?.missedAt === undefined) await world.advance(1_000);
+    await pass(world, 12 * MINUTE);
+    const isOver = missOnce(world, findSnapshot);
+    while (!isOver()) await world.advance(1_000);
+    await world.advance(2 * HOUR);
+
+    expect((await diskOf(world)).snapshots).toMatchObject([{ id: pending[0]?.id, completed: true }]);
+    expect(snapshotsMade(world)).toBe(1);
+  });
+
+  test("that was removed by hand while it was pending is made again within a minute", async () => {
+    const world = await memoryWorld({ snapshotMs: 2 * HOUR });
+    await submit(world, "one");
+    await world.advance(2000);
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(15 * MINUTE);
+    const { findSnapshot } = world.volumes;
+    const gone = (await diskOf(world)).snapshots[0]?.id;
+    Object.assign(world.volumes, {
+      findSnapshot: async (id: string) => (id === gone ? undefined : findSnapshot(id)),
+      listSnapshots: async () => [],
+    });
+
+    await world.advance(MINUTE);
+
+    expect((await diskOf(world)).lost).toMatchObject({ of: gone, gaveUp: null });
+  });
+
+  test("loses none of its attempts to the time in which a job that waits has the disk", async () => {
+    const world = await worldOfFailing(1);
+    world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
+    await world.advance(5 * MINUTE);
+    await createEnvironment(world.as("bob"), newEnvironment("all", { gpus: 16, hours: 24 }));
+    await world.advance(MINUTE);
+    await createEnvironment(world.as("alice"), newEnvironment("two", { disk: "data", gpus: 16 }));
+    await world.advance(3 * HOUR);
+    const { phase } = await world.read("alice", "two");
+    await requestCancel(world.as("alice"), "two");
+    await world.advance(5 * MINUTE);
+
+    const { lost } = await diskOf(world);
+
+    expect([phase, lost]).toMatchObject(["queued", { attempt: 2, gaveUp: null }]);
+  });
+
+  test("loses none of its attempts to the time in which its disk is marked for deletion", async () => {
+    const world = await worldOfFailing(1);
+    world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
+    await world.advance(5 * MINUTE);
+    const before = (await diskOf(world)).lost;
+    await deleteDisk(world.as("alice"), "data");
+    await world.advance(5 * HOUR);
+    await undeleteDisk(world.as("alice"), "data");
+    await world.advance(5 * MINUTE);
+
+    const { lost } = await diskOf(world);
+
+    expect([before?.attempt, lost]).toMatchObject([2, { attempt: 2, gaveUp: null }]);
+  });
+
+  test("is forgotten once a later job's end was recorded, which has attempts of its own", async () => {
+    const world = await worldOfFailing(3);
+    await world.advance(10 * MINUTE);
+    const before = (await diskOf(world)).fault;
+
+    await submit(world, "two");
+    await world.advance(MINUTE);
+    world.volumes.failSnapshotsLater(2);
+    await requestCancel(world.as("alice"), "two");
+    await world.advance(10 * MINUTE);
+
+    expect(before).toMatch(/failed 3 times/);
+    expect(await diskOf(world)).toMatchObject({ fault: null, snapshots: [{ completed: true }] });
+    expect(snapshotsMade(world)).toBe(6);
+  });
+
+  test("is made also when whoever had the disk is gone without having said so", async () => {
+    const world = await worldOfFailing(1);
+    await createEnvironment(world.as("alice"), newEnvironment("two"));
+    const { uid, pk, sk } = await world.read("alice", "two");
+    const disk = await diskOf(world);
+    const heldBy = { uid, key: `${pk}|${sk}`, id: "two" };
+    await writeRecord(world.ctx, { ...disk, heldBy });
+    await world.advance(5 * MINUTE);
+    const held = snapshotsMade(world);
+
+    await requestCancel(world.as("alice"), "two");
+    await world.advance(5 * MINUTE);
+
+    expect([held, snapshotsMade(world)]).toEqual([1, 2]);
+  });
+
+  test("keeps its disk from being purged while it is being made, so that nothing of it is left", async () => {
+    const world = await worldOfFailing(1);
+    const back = takeAway(world.volumes, "createSnapshot");
+    await world.advance(PENDING_MS);
+    const { lost } = await diskOf(world);
+    back();
+
+    const { disk } = await deleteDisk(world.as("alice"), "data");
+    await world.table.put({ ...disk, purgeAt: world.clock.now() } as Disk);
+    await world.advance(20_000);
+    const claimed = (await diskOf(world)).phase;
+    await world.advance(15 * MINUTE);
+
+    expect(lost?.until).toBeGreaterThan(world.clock.now() - 20 * MINUTE);
+    expect(claimed).toBe("deleted");
+    expect([world.volumes.volumeIds(), world.volumes.snapshotIds()]).toEqual([[], []]);
+  });
+});

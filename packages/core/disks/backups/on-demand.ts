@@ -1,0 +1,48 @@
+import type { UserContext } from "../../context.ts";
+import { Problem } from "../../problem.ts";
+import type { Operation } from "../operations.ts";
+import type { Disk, DiskSnapshot } from "../record.ts";
+import { type Asked, changeDisk } from "../requests.ts";
+import { listDisks } from "../view.ts";
+import { KEPT_ON_DEMAND } from "./thinning.ts";
+
+/** Limits what one user asks of the provider at once. Requests in the same moment may exceed it. */
+const MOST_REQUESTED = 20;
+
+export interface SnapshotRequested {
+  readonly operation: Operation;
+  /** The snapshot that is removed once the new one is completed. */
+  readonly replaces: DiskSnapshot | undefined;
+}
+
+/**
+ * Requests a snapshot of a disk, which may be in use; a look makes it (take-snapshot.ts). A disk has at most one such
+ * request at a time. Throws `notFound`, `gone` or `conflict`.
+ */
+export async function requestSnapshot(
+  ctx: UserContext<"table" | "queue">,
+  name: string,
+  asked?: Asked,
+): Promise<SnapshotRequested> {
+  const { operation, disk } = await changeDisk(ctx, { name, action: "snapshot", asked }, async ({ disk }) => {
+    if (disk.phase === "deleted") throw new Problem("gone", `Disk '${name}' is marked for deletion`);
+    if (disk.snapshotRequest) throw new Problem("conflict", `A snapshot of disk '${name}' is being made already`);
+    if (!disk.volume) throw new Problem("conflict", `Disk '${name}' is empty: no job has used it yet`);
+    await refuseTooMany(ctx);
+    return disk;
+  });
+  return { operation, replaces: disk.snapshotRequest?.operation === operation.id ? replacedBy(disk) : undefined };
+}
+
+async function refuseTooMany(ctx: UserContext<"table">): Promise<void> {
+  const requested = (await listDisks(ctx)).filter(({ disk }) => disk.snapshotRequest);
+  if (requested.length < MOST_REQUESTED) return;
+  const text = `Snapshots of ${requested.length} of your disks are being made already`;
+  throw new Problem("conflict", text, { errorCode: "limit" });
+}
+
+/** Returns the oldest snapshot on demand, if the disk has as many as it keeps. */
+function replacedBy({ snapshots }: Disk): DiskSnapshot | undefined {
+  const kept = snapshots.filter(({ completed, onDemand }) => completed && onDemand);
+  return kept.length >= KEPT_ON_DEMAND ? kept.at(-KEPT_ON_DEMAND) : undefined;
+}

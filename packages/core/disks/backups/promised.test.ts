@@ -1,0 +1,272 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import type { Environment } from "../../environments/record/record.ts";
+import { createEnvironment } from "../../environments/verbs/create.ts";
+import { requestCancel } from "../../environments/verbs/requests.ts";
+import { reconcile } from "../../reconciler/reconcile.ts";
+import { keyText } from "../../store/keys.ts";
+import { utcText } from "../../text/utc.ts";
+import type { Disk } from "../record.ts";
+import { getDisk } from "../view.ts";
+import { restoreDisk } from "./from-snapshot.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+/** What is not seen for so long is believed gone: ten minutes, and the next look after them. */
+const GONE = 11 * MINUTE;
+let world: MemoryWorld;
+/** The first backup of the disk `data`. */
+let source: string;
+
+async function begin(id: string, disk: string, text?: string): Promise<void> {
+  await createEnvironment(world.as("alice"), newEnvironment(id, { disk }));
+  await world.advance(2_000);
+  const { volume } = await diskOf(disk);
+  if (volume && text !== undefined) world.volumes.write(volume.id, text);
+}
+
+async function end(id: string): Promise<void> {
+  await requestCancel(world.as("alice"), id);
+  await world.advance(10_000);
+}
+
+async function use(id: string, disk = "data"): Promise<void> {
+  await begin(id, disk, id);
+  await end(id);
+}
+
+async function diskOf(name: string): Promise<Disk> {
+  return (await getDisk(world.as("alice"), name)).disk;
+}
+
+async function contentOf(name: string): Promise<string | undefined> {
+  return world.volumes.contentOf((await diskOf(name)).volume?.id ?? "")?.content;
+}
+
+async function loseVolumeOf(name: string): Promise<void> {
+  world.volumes.loseVolume((await diskOf(name)).volume?.id ?? "");
+}
+
+function restore(newName: string, snapshotId = source) {
+  const ids = { id: world.ctx.ids.uuid4(), uid: world.ctx.ids.uid() };
+  return restoreDisk(world.as("alice"), "data", { snapshotId, newName }, ids);
+}
+
+/** Goes through long times an hour at a time, with what is due by then. */
+async function pass(ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += HOUR) {
+    world.clock.advance(HOUR - 5_000);
+    await world.advance(5_000);
+  }
+}
+
+/** Marks a snapshot of `data` as one look that missed it, so long ago. */
+async function miss(id: string, ageMs: number): Promise<void> {
+  const disk = await diskOf("data");
+  const missedAt = world.clock.now() - ageMs;
+  const snapshots = disk.snapshots.map((one) => (one.id === id ? { ...one, missedAt } : one));
+  await edit({ ...disk, snapshots });
+}
+
+/** Writes a record as somebody who mends one by hand. */
+async function edit(record: Disk | Environment): Promise<void> {
+  await world.table.put(record);
+}
+
+beforeEach(async () => {
+  world = await memoryWorld();
+  for (const id of ["first", "second"]) await use(id);
+  source = (await diskOf("data")).snapshots[0]?.id ?? "";
+});
+
+describe("a snapshot that another disk was promised", () => {
+  test("stays promised though one look missed it long ago and nobody could look since", async () => {
+    await restore("before");
+    await miss(source, 60 * MINUTE);
+
+    const second = (await diskOf("data")).snapshots[1]?.id ?? "";
+    await restore("other", second);
+    const asked = (await diskOf("data")).restores;
+    for (const id of ["third", "fourth", "fifth"]) await use(id);
+    await begin("reader", "before");
+
+    expect(asked).toMatchObject([{ snapshot: source }, { snapshot: second }]);
+    expect(await contentOf("before")).toBe("first");
+  });
+});
+
+describe("a disk that was made of a snapshot, and whose first volume is gone before its first backup", () => {
+  test("is made again of the snapshot where no run may have written to it", async () => {
+    await restore("before");
+    await begin("opener", "before");
+    await withoutRun("opener");
+    await loseVolumeOf("before");
+
+    await begin("early", "before");
+    const waits = (await world.read("alice", "early")).reason;
+    await world.advance(GONE);
+
+    expect(waits).toBe("The volume of disk 'before' is not to be seen; it is looked for again");
+    expect(await contentOf("before")).toBe("first");
+    expect((await diskOf("before")).lostAt).toBeUndefined();
+  });
+
+  test("is lost where one may have, in words that say what to do, and the snapshot waits for that", async () => {
+    await restore("before");
+    await begin("writer", "before", "work");
+    await loseVolumeOf("before");
+    await end("writer");
+    await world.advance(GONE);
+    await begin("reader", "before");
+    await world.advance(GONE);
+    const { phase, end: ended } = await world.read("alice", "reader");
+    const { fault } = await diskOf("before");
+    for (const id of ["third", "fourth", "fifth"]) await use(id);
+
+    await restore("again");
+    await begin("again-1", "again");
+
+    const until = utcText(Number((await diskOf("before")).lostAt) + 30 * DAY);
+    const words = "Its volume is gone; restore its snapshot";
+    expect([phase, fault]).toEqual(["failed", `${words} ${source} under another name until ${until}`]);
+    expect(ended.outcome?.reason).toBe(
+      `Disk 'before' is lost: its volume is gone; restore its snapshot under another name until ${until}`,
+    );
+    expect(await contentOf("again")).toBe("first");
+  });
+
+  test("keeps that snapshot for thirty days after it was lost, and no longer", async () => {
+    await restore("before");
+    await begin("writer", "before", "work");
+    await loseVolumeOf("before");
+    await end("writer");
+    await world.advance(GONE);
+    const kept: boolean[] = [];
+    for (const days of [29, 31]) {
+      await edit({ ...(await diskOf("before")), lostAt: world.clock.now() - days * DAY });
+      for (const n of [1, 2, 3, 4]) await use(`later-${days}-${n}`);
+      kept.push(world.volumes.snapshotIds().includes(source));
+    }
+
+    expect(kept).toEqual([true, false]);
+  });
+
+  test("is lost, and its thirty days begin, though no job ever opens it again", async () => {
+    await restore("before");
+    await begin("writer", "before", "work");
+    await loseVolumeOf("before");
+    await end("writer");
+
+    await world.advance(2 * GONE);
+
+    const { lostAt, fault } = await diskOf("before");
+    const until = utcText(Number(lostAt) + 30 * DAY);
+    expect(fault).toBe(`Its volume is gone; restore its snapshot ${source} under another name until ${until}`);
+  });
+
+  test("is lost in the same way where its volume goes long after the last try to back it up", async () => {
+    await restore("before");
+    world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
+    await use("writer", "before");
+    await pass(DAY);
+    const { fault: kept, lostAt: early, snapshots } = await diskOf("before");
+    await loseVolumeOf("before");
+
+    await pass(DAY);
+    await world.advance(GONE);
+
+    const { lostAt, fault } = await diskOf("before");
+    expect([snapshots, kept, early]).toEqual([[], expect.stringContaining("the volume itself is kept"), undefined]);
+    expect(fault).toBe(
+      `Its volume is gone; restore its snapshot ${source} under another name until ${utcText(Number(lostAt) + 30 * DAY)}`,
+    );
+  });
+
+  test("is not lost while its volume is there, nor once that is seen again", async () => {
+    await restore("before");
+    world.volumes.failSnapshots(Number.POSITIVE_INFINITY);
+    await use("writer", "before");
+    await pass(2 * DAY);
+    const there = await diskOf("before");
+    const { findVolume } = world.volumes;
+    Object.assign(world.volumes, { findVolume: async () => undefined });
+    await pass(DAY);
+    await world.advance(GONE);
+    const { lostAt } = await diskOf("before");
+    Object.assign(world.volumes, { findVolume });
+    await pass(DAY);
+
+    const found = await diskOf("before");
+    expect([there.lostAt, lostAt, found.lostAt]).toEqual([undefined, expect.any(Number), undefined]);
+  });
+
+  test("speaks of that snapshot no more after the thirty days", async () => {
+    await restore("before");
+    await begin("writer", "before", "work");
+    await loseVolumeOf("before");
+    await end("writer");
+    await world.advance(GONE);
+    await begin("early", "before");
+    await world.advance(GONE);
+    const lost = await diskOf("before");
+    await edit({ ...lost, lostAt: world.clock.now() - 30 * DAY, dueAt: world.clock.now() });
+    await world.advance(MINUTE);
+    await begin("late", "before");
+    await world.advance(GONE);
+
+    const { end: ended } = await world.read("alice", "late");
+    expect([(await diskOf("before")).fault, ended.outcome?.reason]).toEqual([
+      "Its volume is gone and there is no backup",
+      "Disk 'before' is lost: its volume is gone and there is no backup; delete or rename it",
+    ]);
+  });
+});
+
+describe("a backup that is to be thinned out", () => {
+  test("goes although each look comes long after the one before", async () => {
+    for (const id of ["third", "fourth"]) await createSnapshot(id);
+    const { pk, sk } = await diskOf("data");
+
+    for (let looks = 0; looks < 2; looks++) {
+      world.clock.advance(5 * MINUTE);
+      await reconcile(world.ctx, { look: keyText({ pk, sk }) });
+    }
+
+    expect(world.volumes.snapshotIds()).not.toContain(source);
+    expect((await diskOf("data")).snapshots).toHaveLength(3);
+  });
+
+  test("goes although whoever claimed it died before it was removed", async () => {
+    for (const id of ["third", "fourth"]) await createSnapshot(id);
+    const disk = await diskOf("data");
+    const removingUntil = world.clock.now() - 1;
+    const snapshots = disk.snapshots.map((one) => (one.id === source ? { ...one, removingUntil } : one));
+    await edit({ ...disk, snapshots, dueAt: world.clock.now() });
+
+    await world.advance(MINUTE);
+
+    expect(world.volumes.snapshotIds()).not.toContain(source);
+    expect((await diskOf("data")).snapshots.map(({ id }) => id)).not.toContain(source);
+  });
+});
+
+/** A backup of `data` that a job left, which nobody has looked at since. */
+async function createSnapshot(attempt: string): Promise<void> {
+  const disk = await diskOf("data");
+  const tags = { name: "data", disk: disk.uid, attempt };
+  world.clock.advance(1000);
+  const { id, at } = await world.volumes.createSnapshot(disk.volume?.id ?? "", tags);
+  await edit({ ...disk, snapshots: [...disk.snapshots, { id, at, completed: true }], dueAt: 0 });
+}
+
+/** Ends a job as one whose run nobody was about to make. */
+async function withoutRun(id: string): Promise<void> {
+  const environment = await world.read("alice", id);
+  const { disk, run } = environment;
+  if (!disk) throw new Error("It has no disk");
+  await world.compute.remove(environment.uid, run.n, { graceSeconds: 0, force: true });
+  const before = { ...environment, phase: "preparing", step: "disk", disk: { ...disk, attached: false } } as const;
+  await edit({ ...before, run: { ...run, applyingAt: null, appliedAt: null, startedAt: null } });
+  await end(id);
+}

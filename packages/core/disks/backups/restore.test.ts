@@ -1,0 +1,488 @@
+import { describe, expect, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { createEnvironment } from "../../environments/verbs/create.ts";
+import { requestCancel } from "../../environments/verbs/requests.ts";
+import { reconcile } from "../../reconciler/reconcile.ts";
+import { keyText } from "../../store/keys.ts";
+import { type Disk, seenBackups } from "../record.ts";
+import { getDisk } from "../view.ts";
+
+const MINUTE = 60_000;
+/** What is not seen for so long is believed gone: ten minutes, and the next look after them. */
+const GONE = 11 * MINUTE;
+/** When nothing is looked for any more that was made before. */
+const LISTED = 15 * MINUTE;
+
+async function submit(world: MemoryWorld, id: string): Promise<void> {
+  await createEnvironment(world.as("alice"), newEnvironment(id, { disk: "data" }));
+  await world.advance(2000);
+}
+
+async function cancel(world: MemoryWorld, id: string): Promise<void> {
+  await requestCancel(world.as("alice"), id);
+  await world.advance(10_000);
+}
+
+async function diskOf(world: MemoryWorld): Promise<Disk> {
+  return (await getDisk(world.as("alice"), "data")).disk;
+}
+
+async function volumeOf(world: MemoryWorld): Promise<string> {
+  return (await diskOf(world)).volume?.id ?? "";
+}
+
+/** A job that writes its own name on the disk and ends. */
+async function use(world: MemoryWorld, id: string): Promise<void> {
+  await submit(world, id);
+  world.volumes.write(await volumeOf(world), id);
+  await cancel(world, id);
+}
+
+async function loseVolume(world: MemoryWorld): Promise<void> {
+  world.volumes.loseVolume(await volumeOf(world));
+}
+
+async function reasonsOf(world: MemoryWorld, id: string): Promise<(string | null)[]> {
+  return (await world.read("alice", id)).events.timeline.map(({ reason }) => reason);
+}
+
+async function contentNow(world: MemoryWorld): Promise<unknown> {
+  return world.volumes.contentOf(await volumeOf(world));
+}
+
+async function backupsOf(world: MemoryWorld): Promise<{ id: string; at: number }[]> {
+  return (await diskOf(world)).snapshots.map(({ id, at }) => ({ id, at }));
+}
+
+/** Three jobs have used the disk, and its volume is old enough to be believed gone when it is. */
+async function worldOfThree(options: Parameters<typeof memoryWorld>[0] = {}): Promise<MemoryWorld> {
+  const world = await memoryWorld(options);
+  for (const id of ["one", "two", "three"]) await use(world, id);
+  await world.advance(LISTED);
+  return world;
+}
+
+describe("a disk whose volume is gone", () => {
+  test("gets back what the end of its last job saved, though the volume went before anybody heard of that backup", async () => {
+    const world = await worldOfThree();
+    const { createSnapshot } = world.volumes;
+    const lossy: typeof createSnapshot = async (volume, tags) => {
+      await createSnapshot(volume, tags);
+      world.volumes.loseVolume(volume);
+      throw new Error("timed out");
+    };
+    await submit(world, "four");
+    world.volumes.write(await volumeOf(world), "four");
+    Object.assign(world.volumes, { createSnapshot: lossy });
+    await cancel(world, "four");
+    await world.advance(GONE);
+    const newest = world.volumes.snapshotIds().at(-1);
+    const backedUp = (await backupsOf(world)).at(-1)?.id;
+
+    await submit(world, "five");
+    await world.advance(GONE);
+
+    expect(backedUp).toBe(newest);
+    expect(await contentNow(world)).toEqual({ content: "four", from: newest });
+    expect((await world.read("alice", "four")).phase).toBe("cancelled");
+  });
+
+  test("gets back what its newest backup holds, and the timeline says from which point in time", async () => {
+    const world = await worldOfThree();
+    const newest = (await backupsOf(world)).at(-1);
+    await loseVolume(world);
+
+    await submit(world, "four");
+    await world.advance(GONE);
+
+    expect(await contentNow(world)).toEqual({ content: "three", from: newest?.id });
+    expect((await world.read("alice", "four")).phase).toBe("active");
+    expect(await reasonsOf(world, "four")).toContain("Disk 'data' restored from its backup of 2026-01-20 18:00 UTC");
+  });
+
+  test("gets its newest backup though one look does not see that", async () => {
+    const world = await worldOfThree();
+    const newest = (await backupsOf(world)).at(-1)?.id;
+    await loseVolume(world);
+    const { findSnapshot } = world.volumes;
+    const from = world.clock.now() + 9 * MINUTE;
+    const blink: typeof findSnapshot = async (id) => {
+      const isAway = world.clock.now() >= from && world.clock.now() < from + 3 * MINUTE;
+      return id === newest && isAway ? undefined : findSnapshot(id);
+    };
+    Object.assign(world.volumes, { findSnapshot: blink });
+
+    await submit(world, "four");
+    await world.advance(GONE + 3 * MINUTE);
+
+    expect(await contentNow(world)).toEqual({ content: "three", from: newest });
+    expect((await diskOf(world)).snapshots.map(({ missedAt }) => missedAt)).toEqual([undefined, undefined, undefined]);
+  });
+
+  test("gets the newest completed backup where the newest of all failed", async () => {
+    const world = await memoryWorld({ snapshotMs: MINUTE });
+    for (const id of ["one", "two"]) {
+      await use(world, id);
+      await world.advance(2 * MINUTE);
+    }
+    const second = (await backupsOf(world)).at(-1);
+    await world.advance(LISTED);
+    world.volumes.failSnapshotsLater(1);
+    await use(world, "three");
+    await loseVolume(world);
+
+    await submit(world, "four");
+    await world.advance(GONE + 3 * MINUTE);
+
+    expect(await contentNow(world)).toEqual({ content: "two", from: second?.id });
+    expect(await reasonsOf(world, "four")).toContain("Disk 'data' restored from its backup of 2026-01-20 18:02 UTC");
+  });
+
+  test("waits for its newest backup where that is still pending, and then gets it", async () => {
+    const world = await memoryWorld({ snapshotMs: 3 * MINUTE });
+    for (const id of ["one", "two"]) {
+      await use(world, id);
+      await world.advance(4 * MINUTE);
+    }
+    await world.advance(LISTED);
+    await use(world, "three");
+    await loseVolume(world);
+
+    await submit(world, "four");
+    const waits = await world.read("alice", "four");
+    await world.advance(GONE + 5 * MINUTE);
+
+    expect(waits.reason).toBe("Waits until disk 'data' is backed up");
+    expect(await contentNow(world)).toMatchObject({ content: "three" });
+  });
+
+  test("gets the next newest backup where the newest was deleted outside, which the log tells", async () => {
+    const log = recordingLog();
+    const world = await worldOfThree({ log });
+    const [, second, newest] = await backupsOf(world);
+    world.volumes.loseSnapshot(newest?.id ?? "");
+    await loseVolume(world);
+
+    await submit(world, "four");
+    await world.advance(GONE);
+
+    expect(await contentNow(world)).toEqual({ content: "two", from: second?.id });
+    expect(log.lines).toContainEqual({
+      level: "error",
+      event: "a backup is gone",
+      fields: { disk: (await diskOf(world)).uid, snapshot: newest?.id },
+    });
+  });
+
+  test("is never replaced by an empty one while its record names a backup: the job waits, and fails with that reason", async () => {
+    const world = await worldOfThree();
+    const { findVolume, findSnapshot } = world.volumes;
+    const volume = await volumeOf(world);
+    Object.assign(world.volumes, { findVolume: async () => undefined, findSnapshot: async () => undefined });
+
+    await submit(world, "four");
+    await world.advance(MINUTE);
+    const first = (await world.read("alice", "four")).reason;
+    await world.advance(GONE);
+    const second = (await world.read("alice", "four")).reason;
+    await world.advance(20 * MINUTE);
+    const ended = await world.read("alice", "four");
+    Object.assign(world.volumes, { findVolume, findSnapshot });
+    await submit(world, "five");
+    await world.advance(MINUTE);
+
+    expect([first, second]).toEqual([
+      "The volume of disk 'data' is not to be seen; it is looked for again",
+      "Neither volume nor backups of disk 'data' are to be seen",
+    ]);
+    expect([ended.phase, ended.end.outcome?.reason]).toEqual([
+      "failed",
+      `Not ready after 30 minutes, at step disk: ${second}`,
+    ]);
+    expect(await volumeOf(world)).toBe(volume);
+    expect((await world.read("alice", "five")).phase).toBe("active");
+    expect((await backupsOf(world)).length).toBe(3);
+  });
+
+  test("is lost, and no job waits for it, where the record names only snapshots that failed and cannot be removed", async () => {
+    const world = await memoryWorld({ snapshotMs: MINUTE / 2 });
+    world.volumes.failSnapshotsLater(9);
+    Object.assign(world.volumes, { removeSnapshot: () => Promise.reject(new Error("UnauthorizedOperation")) });
+    await use(world, "one");
+    await world.advance(LISTED + LISTED);
+    const { snapshots } = await diskOf(world);
+    await loseVolume(world);
+
+    await submit(world, "two");
+    await world.advance(GONE + MINUTE);
+
+    expect(snapshots).toMatchObject([{ completed: false, unremoved: {} }, { unremoved: {} }, { unremoved: {} }]);
+    expect((await world.read("alice", "two")).end.outcome?.reason).toBe(
+      "Disk 'data' is lost: its volume is gone and there is no backup; delete or rename it",
+    );
+  });
+
+  test("is lost where it had contents and there is no backup: the job fails and says so, until the volume is seen again", async () => {
+    const log = recordingLog();
+    const world = await memoryWorld({ log });
+    await submit(world, "one");
+    world.volumes.write(await volumeOf(world), "one");
+    const { findVolume } = world.volumes;
+    Object.assign(world.volumes, { findVolume: async () => undefined });
+    await cancel(world, "one");
+    await world.advance(GONE);
+
+    await submit(world, "two");
+    await world.advance(MINUTE);
+    const ended = await world.read("alice", "two");
+    const lost = await diskOf(world);
+    Object.assign(world.volumes, { findVolume });
+    await submit(world, "three");
+    await world.advance(MINUTE);
+
+    const reason = "Disk 'data' is lost: its volume is gone and there is no backup; delete or rename it";
+    expect([ended.phase, ended.end.outcome?.reason]).toEqual(["failed", reason]);
+    expect([lost.fault, lost.lostAt]).toEqual(["Its volume is gone and there is no backup", expect.any(Number)]);
+    expect(log.lines.filter(({ event }) => event === "disk lost")).toHaveLength(1);
+    expect((await diskOf(world)).lostAt).toBeUndefined();
+    expect(await contentNow(world)).toEqual({ content: "one", from: undefined });
+  });
+
+  test("is lost no more once that is seen again, though no job comes", async () => {
+    const world = await memoryWorld();
+    await submit(world, "one");
+    const { findVolume } = world.volumes;
+    Object.assign(world.volumes, { findVolume: async () => undefined });
+    await cancel(world, "one");
+    await world.advance(GONE);
+    await submit(world, "two");
+    await world.advance(MINUTE);
+    const lost = await diskOf(world);
+
+    Object.assign(world.volumes, { findVolume });
+    await world.advance(60 * MINUTE);
+
+    const { lostAt, volumeMissedAt, fault } = await diskOf(world);
+    expect(lost).toMatchObject({ lostAt: expect.any(Number), fault: "Its volume is gone and there is no backup" });
+    expect([lostAt, volumeMissedAt, fault]).toEqual([undefined, undefined, null]);
+  });
+
+  test("goes on naming the volume that a backup took the place of, for it may be seen again", async () => {
+    const world = await worldOfThree();
+    const before = await volumeOf(world);
+    await loseVolume(world);
+
+    await submit(world, "four");
+    await world.advance(GONE);
+
+    const { supersededVolumes, volumeMissedAt } = await diskOf(world);
+    expect([supersededVolumes, volumeMissedAt]).toEqual([[before], undefined]);
+  });
+
+  test("leaves that volume alone also where it is seen again while its own making is still looked for", async () => {
+    const world = await worldOfThree();
+    const before = await volumeOf(world);
+    const { findVolume } = world.volumes;
+    Object.assign(world.volumes, { findVolume: async (id: string) => (id === before ? undefined : findVolume(id)) });
+    await submit(world, "four");
+    await world.advance(GONE);
+    const { zone = "" } = (await diskOf(world)).volume ?? {};
+    const tokens = world.volumes.existing().flatMap(({ id, token = "" }) => (id === before ? [token] : []));
+    const at = world.clock.now() - LISTED;
+    const making = tokens.map((token) => ({ kind: "volume", token, zone, sizeGb: 10, from: null, at }) as const);
+    const disk = { ...(await diskOf(world)), making, dueAt: world.clock.now() };
+    await world.table.put(disk);
+
+    await reconcile(world.ctx, { look: keyText(disk) });
+
+    const { supersededVolumes, making: left } = await diskOf(world);
+    expect([tokens.length, supersededVolumes, left]).toEqual([1, [before], []]);
+    expect(world.volumes.volumeIds()).toContain(before);
+  });
+
+  test("says so once, although the worker that restored it died before it wrote that", async () => {
+    const world = await worldOfThree();
+    await loseVolume(world);
+    const { put } = world.table;
+    let died = false;
+    const dying: typeof put = async (item, options) => {
+      const { disk } = item as { disk?: { attached?: boolean } };
+      if (disk?.attached && !died) {
+        died = true;
+        throw new Error("died");
+      }
+      return put(item, options);
+    };
+    Object.assign(world.table, { put: dying });
+
+    await submit(world, "four").catch(() => undefined);
+    await world.advance(GONE).catch(() => undefined);
+    await world.advance(GONE);
+
+    expect(died).toBe(true);
+    expect((await reasonsOf(world, "four")).filter((reason) => reason?.includes("restored"))).toHaveLength(1);
+    expect(world.volumes.volumeIds()).toHaveLength(1);
+  });
+});
+
+describe("a volume that exists", () => {
+  test("is used, with what was written after the newest backup, and never restored over", async () => {
+    const world = await worldOfThree();
+    world.volumes.write(await volumeOf(world), "written after the backup");
+
+    await submit(world, "four");
+    await world.advance(MINUTE);
+
+    expect(await contentNow(world)).toEqual({ content: "written after the backup", from: undefined });
+    expect(world.volumes.history().some(({ kind }) => kind === "restored")).toBe(false);
+  });
+
+  test("is used although one reading did not show it", async () => {
+    const world = await worldOfThree();
+    const { findVolume } = world.volumes;
+    let readings = 0;
+    const once: typeof findVolume = async (id) => (++readings === 1 ? undefined : findVolume(id));
+    Object.assign(world.volumes, { findVolume: once });
+
+    await submit(world, "four");
+    await world.advance(MINUTE);
+
+    expect(await contentNow(world)).toEqual({ content: "three", from: undefined });
+    expect((await diskOf(world)).volumeMissedAt).toBeUndefined();
+  });
+
+  test("is used although two readings did not show it that a worker asleep for longer than ten minutes made", async () => {
+    const world = await worldOfThree();
+    const { findVolume } = world.volumes;
+    let readings = 0;
+    const asleep: typeof findVolume = async (id) => {
+      readings += 1;
+      if (readings === 1) world.clock.advance(GONE);
+      return readings <= 2 ? undefined : findVolume(id);
+    };
+    Object.assign(world.volumes, { findVolume: asleep });
+
+    await submit(world, "four");
+    await world.advance(2 * MINUTE);
+
+    expect(await contentNow(world)).toEqual({ content: "three", from: undefined });
+  });
+
+  test("is used although two readings, days apart, did not show it", async () => {
+    const world = await worldOfThree();
+    const before = await volumeOf(world);
+    const { findVolume } = world.volumes;
+    Object.assign(world.volumes, { findVolume: async () => undefined });
+    await submit(world, "four");
+    const missed = await diskOf(world);
+    Object.assign(world.volumes, { findVolume });
+    await cancel(world, "four");
+    await world.advance(3 * 24 * 60 * MINUTE);
+
+    let asked = 0;
+    const blink: typeof findVolume = async (id) => (asked++ === 0 ? undefined : findVolume(id));
+    Object.assign(world.volumes, { findVolume: blink });
+    await submit(world, "five");
+    await world.advance(GONE);
+
+    expect(missed.volumeMissedAt).toEqual(expect.any(Number));
+    expect(asked).toBeGreaterThan(1);
+    expect([await volumeOf(world), (await diskOf(world)).supersededVolumes]).toEqual([before, undefined]);
+    expect((await world.read("alice", "five")).phase).toBe("active");
+  });
+
+  test("is used by the next job although it is listed only minutes after it was made", async () => {
+    const world = await memoryWorld({ listedAfterMs: 5 * MINUTE });
+    await submit(world, "one");
+    world.volumes.write(await volumeOf(world), "one");
+    await cancel(world, "one");
+    await world.advance(30 * MINUTE);
+
+    await submit(world, "two");
+    await world.advance(MINUTE);
+
+    expect(await contentNow(world)).toEqual({ content: "one", from: undefined });
+    expect(world.volumes.volumeIds()).toHaveLength(1);
+    expect((await backupsOf(world)).length).toBeGreaterThan(0);
+  });
+});
+
+test("a backup that is not to be seen does not count, and does again once it is", async () => {
+  const world = await worldOfThree();
+  const { findSnapshot } = world.volumes;
+  const last = (await backupsOf(world)).at(-1)?.id;
+  Object.assign(world.volumes, {
+    findSnapshot: async (id: string) => (id === last ? undefined : findSnapshot(id)),
+  });
+
+  await world.advance(25 * 60 * MINUTE);
+  const missing = seenBackups(await diskOf(world)).length;
+  Object.assign(world.volumes, { findSnapshot });
+  await world.advance(25 * 60 * MINUTE);
+
+  expect([missing, seenBackups(await diskOf(world)).length]).toEqual([2, 3]);
+});
+
+test("a backup that one look did not see is looked for again within minutes, not at the next day's look", async () => {
+  const world = await worldOfThree();
+  const { findSnapshot } = world.volumes;
+  let missed = 0;
+  const blink: typeof findSnapshot = async (id) => (missed++ < 3 ? undefined : findSnapshot(id));
+  Object.assign(world.volumes, { findSnapshot: blink });
+  while (missed === 0) await world.advance(60 * MINUTE);
+  await world.advance(3 * MINUTE);
+
+  const { snapshots } = await diskOf(world);
+
+  expect(missed).toBeGreaterThan(3);
+  expect(snapshots.map(({ missedAt }) => missedAt)).toEqual([undefined, undefined, undefined]);
+});
+
+describe("thinning", () => {
+  test("keeps the newest three backups, by their points in time", async () => {
+    const world = await memoryWorld();
+    const made: { id: string; at: number }[] = [];
+    for (const id of ["one", "two", "three", "four", "five"]) {
+      await use(world, id);
+      made.push(...(await backupsOf(world)).slice(-1));
+      await world.advance(MINUTE);
+    }
+
+    const kept = await backupsOf(world);
+
+    expect(new Set(made.map(({ at }) => at)).size).toBe(5);
+    expect(kept).toEqual(made.slice(2));
+    expect(world.volumes.snapshotIds()).toEqual(made.slice(2).map(({ id }) => id));
+  });
+
+  test("counts only backups that still exist, so that one that was deleted outside takes no other with it", async () => {
+    const world = await worldOfThree();
+    const [first, second, third] = await backupsOf(world);
+    world.volumes.loseSnapshot(third?.id ?? "");
+
+    await use(world, "four");
+    await world.advance(MINUTE);
+
+    const fourth = (await backupsOf(world)).at(-1);
+    expect(world.volumes.snapshotIds()).toEqual([first?.id, second?.id, fourth?.id]);
+  });
+
+  test("keeps the backup that a restore is being made from, however many newer ones there are", async () => {
+    const world = await memoryWorld();
+    await use(world, "one");
+    const [source] = await backupsOf(world);
+    await world.advance(LISTED);
+    await loseVolume(world);
+    await submit(world, "two");
+    await world.advance(GONE);
+    await cancel(world, "two");
+
+    for (const id of ["three", "four", "five"]) await use(world, id);
+    const during = world.volumes.snapshotIds();
+    await world.advance(LISTED);
+
+    expect([during[0], during.length]).toEqual([source?.id, 4]);
+    expect(world.volumes.snapshotIds()).toEqual(during.slice(1));
+  });
+});

@@ -1,0 +1,88 @@
+import { expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { compareOrphans } from "../../admin/orphans.ts";
+import { createEnvironment } from "../../environments/verbs/create.ts";
+import { requestCancel } from "../../environments/verbs/requests.ts";
+import type { Item } from "../../ports/table.ts";
+import { diskKey } from "../../store/keys.ts";
+import type { Disk } from "../record.ts";
+import { getDisk } from "../view.ts";
+
+const HOUR = 3_600_000;
+
+/** A disk that was backed up once. */
+async function usedWorld(): Promise<MemoryWorld> {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+  await world.advance(2000);
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(10 * 60_000);
+  return world;
+}
+
+async function diskOf(world: MemoryWorld): Promise<Disk> {
+  return (await getDisk(world.as("alice"), "data")).disk;
+}
+
+/** As a version wrote it that looked at no disk by itself. */
+async function undate(world: MemoryWorld, edit: Partial<Disk> = {}): Promise<Disk> {
+  const { dueAt: _, ...disk } = { ...(await diskOf(world)), ...edit };
+  await world.table.put(disk as Item);
+  return diskOf(world);
+}
+
+test("a disk from before that no sweep finds is found by the comparison with what there is, and looked at again", async () => {
+  const world = await usedWorld();
+  const { taggedAs } = await diskOf(world);
+  const undated = await undate(world, { taggedAs: null });
+
+  await compareOrphans(world.ctx);
+  const dated = await diskOf(world);
+  await world.advance(HOUR);
+
+  expect([taggedAs, undated.dueAt]).toEqual(["data", undefined]);
+  expect({ ...dated, dueAt: undefined, writers: undated.writers }).toEqual({ ...undated, dueAt: undefined });
+  expect(dated.dueAt).toBeGreaterThan(world.clock.now() - 2 * HOUR);
+  expect((await diskOf(world)).taggedAs).toBe("data");
+});
+
+test("a disk that has a time or is purged is not written by the comparison", async () => {
+  const world = await usedWorld();
+  const dated = await diskOf(world);
+  await compareOrphans(world.ctx);
+  const compared = await diskOf(world);
+  const { dueAt: _, ...purged } = { ...dated, phase: "purged" };
+  await world.table.put(purged as Item);
+
+  await compareOrphans(world.ctx);
+
+  expect(compared).toEqual(dated);
+  expect(await world.table.get(diskKey(dated.owner, dated.uid))).toEqual(purged);
+});
+
+test("a disk of which nothing changes by itself stays without a time", async () => {
+  const world = await memoryWorld();
+  await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+  // By then nothing of it is listed as being made.
+  await world.advance(20 * 60_000);
+  const undated = await undate(world);
+
+  await compareOrphans(world.ctx);
+
+  expect(undated.volume).not.toBeNull();
+  expect(await diskOf(world)).toEqual(undated);
+});
+
+test("a disk that somebody changes while it is compared keeps what they wrote", async () => {
+  const world = await usedWorld();
+  await undate(world);
+  const getMany: typeof world.table.getMany = async (keys) => {
+    const items = await world.table.getMany(keys);
+    await world.table.put({ ...(await diskOf(world)), dueAt: 77, writers: ["theirs"] } as never);
+    return items;
+  };
+
+  await compareOrphans({ ...world.ctx, table: { ...world.table, getMany } });
+
+  expect(await diskOf(world)).toMatchObject({ dueAt: 77, writers: ["theirs"] });
+});

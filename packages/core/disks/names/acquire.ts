@@ -1,0 +1,141 @@
+import type { Context, UserContext } from "../../context.ts";
+import { parseEnvironment } from "../../environments/record/parse.ts";
+import { type Environment, isEnded, isUndone } from "../../environments/record/record.ts";
+import { enter } from "../../environments/record/transitions.ts";
+import { Problem } from "../../problem.ts";
+import { changeRecord, writeRecord } from "../../store/write-record.ts";
+import { createDiskFor, type NewDisk } from "../create.ts";
+import { type Disk, findDisk, type Holder, hasPendingSnapshot, zonePinnedBy } from "../record.ts";
+import { findDiskIn, findMissing, recordMissing } from "../view.ts";
+import { readDirectory, refuseTooMany } from "./directory.ts";
+import { decideLease, type Holders, type Lease, readHolders } from "./lease.ts";
+
+/** What a submit may write once its environment is there. */
+export interface ProposedLease {
+  readonly disk: Disk;
+  readonly holder: Holder;
+  /** The disk is still being backed up: the environment stands in no line yet. */
+  readonly waits: boolean;
+  /** Who has it until then, and is ending: the id that its dialect gave it. */
+  readonly after: string | undefined;
+}
+
+/**
+ * Finds the disk of this name, or makes it, and looks whether this environment may have it. Writes no lease.
+ * Throws `gone` for a soft-deleted disk, `conflict` for one that is in use.
+ */
+export async function proposeLease(ctx: UserContext<"table">, input: NewDisk, holder: Holder): Promise<ProposedLease> {
+  const disk =
+    (await diskNamed(ctx, input.name)) ?? (await createDiskFor(ctx, input)) ?? (await diskNamed(ctx, input.name));
+  if (!disk) throw await whyNoDisk(ctx, input.name);
+  const holders = (await readHolders(ctx, [disk])).get(disk.uid) ?? nobody;
+  const lease = decideLease(disk, holder, holders);
+  refuse(lease, input.name);
+  const after = holders.current?.id;
+  return { disk, holder, waits: after !== undefined || hasPendingSnapshot(disk), after };
+}
+
+/**
+ * The zone that an environment with the disk of this name would have to run in; null: any, also where there is no such disk.
+ * Writes nothing. Throws what a submit would.
+ */
+export async function zoneWith(ctx: UserContext<"table">, name: string): Promise<string | null> {
+  const directory = await readDirectory(ctx, ctx.actor.uid);
+  const found = await findDiskIn(ctx, directory, name);
+  if (!found) {
+    if (await findMissing(ctx, ctx.actor.uid, name)) throw new Problem("conflict", recordMissing(name));
+    refuseTooMany([...directory.names, [name, ""]]);
+    return null;
+  }
+  const holders = (await readHolders(ctx, [found.disk])).get(found.disk.uid) ?? nobody;
+  refuse(decideLease(found.disk, newcomer, holders), name);
+  return zonePinnedBy(found.disk.volume);
+}
+
+const nobody: Holders = { current: undefined, following: undefined };
+/** One that has no disk yet. */
+const newcomer: Holder = { uid: "", key: "", id: "" };
+
+async function whyNoDisk(ctx: UserContext<"table">, name: string): Promise<Problem> {
+  if (await findMissing(ctx, ctx.actor.uid, name)) return new Problem("conflict", recordMissing(name));
+  return new Problem("unavailable", `Disk '${name}' is being made or purged, try again`, { retryAfterSeconds: 1 });
+}
+
+async function diskNamed(ctx: UserContext<"table">, name: string): Promise<Disk | undefined> {
+  const view = await findDiskIn(ctx, await readDirectory(ctx, ctx.actor.uid), name);
+  return view && { ...view.disk, name };
+}
+
+const TRIES = 3;
+
+/**
+ * The lease of a submit. Lost to another one, the environment becomes invisible and the answer is a conflict. Not by
+ * `changeRecord`: the first write goes on from the disk that was proposed, and what it decides may be another record's.
+ */
+export async function writeLease(
+  ctx: Context<"table">,
+  proposed: ProposedLease,
+  head: Environment,
+): Promise<Environment> {
+  const { holder } = proposed;
+  let disk: Disk | undefined = proposed.disk;
+  for (let tries = 0; disk && tries < TRIES; tries++) {
+    const lease = await acquire(ctx, disk, holder);
+    if (lease === "changed") {
+      disk = await findDisk(ctx, disk.owner, disk.uid);
+      continue;
+    }
+    if (lease.kind === "has" || lease.kind === "takes") return head;
+    const now = ctx.clock.now();
+    const outcome = { phase: "deleted", reason: "Its disk was taken", at: now } as const;
+    const hidden = enter(head, "deleted", now, outcome.reason);
+    await writeRecord<Environment>(ctx, {
+      ...hidden,
+      goal: { ...hidden.goal, desired: "deleted" },
+      end: { ...hidden.end, outcome, at: now },
+      dueAt: now,
+    });
+    refuse(lease, proposed.disk.name);
+  }
+  throw new Problem("unavailable", `Disk '${proposed.disk.name}' is changing too fast, try again`);
+}
+
+/**
+ * The last write of a submit with a disk: a worker that saw the disk held by another, before the lease was written,
+ * would call this environment lost. After this write it cannot. Throws `conflict` where it was faster.
+ */
+export async function confirmLease(ctx: Context<"table">, written: Environment): Promise<void> {
+  const confirm = (head: Environment | undefined): Environment | undefined => {
+    if (!head?.disk || head.uid !== written.uid || isEnded(head) || isUndone(head)) return undefined;
+    return { ...head, disk: { ...head.disk, leased: true } };
+  };
+  const confirmed = confirm(written);
+  // Nobody has touched it yet, as a rule: what was just written is read again only where somebody was faster.
+  if (confirmed && (await writeRecord(ctx, confirmed))) return;
+  const { record } = await changeRecord(ctx, {
+    read: async () => {
+      const item = await ctx.table.get(written);
+      return item && parseEnvironment(item);
+    },
+    decide: confirm,
+    what: `Disk '${written.disk?.name}' is`,
+  });
+  if (record) return;
+  throw new Problem("conflict", `Disk '${written.disk?.name}' is currently in use`);
+}
+
+/** Takes the lease if that may be; `changed` when somebody else wrote the disk meanwhile. */
+export async function acquire(ctx: Context<"table">, disk: Disk, holder: Holder): Promise<Lease | "changed"> {
+  const holders = (await readHolders(ctx, [disk])).get(disk.uid) ?? nobody;
+  const lease = decideLease(disk, holder, holders);
+  if (lease.kind !== "takes") return lease;
+  const taken = await writeRecord(ctx, { ...lease.disk, lastUsedAt: ctx.clock.now() });
+  return taken ? lease : "changed";
+}
+
+function refuse(lease: Lease, name: string): void {
+  if (lease.kind === "gone") throw new Problem("gone", `Disk '${name}' is marked for deletion`);
+  if (lease.kind === "inUse") {
+    throw new Problem("conflict", `Disk '${name}' is currently in use by reservation ${lease.by}`);
+  }
+}

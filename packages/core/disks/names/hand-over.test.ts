@@ -1,0 +1,287 @@
+import { describe, expect, test } from "vitest";
+import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { takeAway } from "#testing/take-away.ts";
+import { parseEnvironment } from "../../environments/record/parse.ts";
+import { reservation } from "../../environments/record/policy.ts";
+import { decideEnd } from "../../environments/record/transitions.ts";
+import { createEnvironment } from "../../environments/verbs/create.ts";
+import { requestDelete } from "../../environments/verbs/delete.ts";
+import { requestCancel } from "../../environments/verbs/requests.ts";
+import type { Item, Table } from "../../ports/table.ts";
+import { keyText } from "../../store/keys.ts";
+import { parseDisk } from "../parse.ts";
+import { deleteDisk } from "../requests.ts";
+
+const SECOND = 1_000;
+
+/** A disk that `first` has and is giving back, with a machine free beside it. */
+async function endingWorld() {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), snapshotMs: 10 * SECOND });
+  const alice = world.as("alice");
+  const { uid } = await createEnvironment(alice, newEnvironment("first", { disk: "data" }));
+  await world.advance(60 * SECOND);
+  await requestCancel(alice, "first");
+  const disk = () => parseDisk(world.table.all().find(({ kind }) => kind === "disk") as Item);
+  return { world, alice, uid, disk };
+}
+
+/** A table that does this once, before the first write that it is true of. */
+function once(table: Table, isIt: (item: Item) => boolean, work: () => Promise<void>): Table {
+  let isDone = false;
+  return {
+    ...table,
+    async put(item, options) {
+      if (!isDone && isIt(item as Item)) {
+        isDone = true;
+        await work();
+      }
+      await table.put(item, options);
+    },
+  };
+}
+
+const confirms = ({ sk, disk }: Item) => sk === "second" && (disk as { leased?: boolean } | null)?.leased === true;
+
+test("a disk that is handed over while its lease is being confirmed is the next one's, who runs with it", async () => {
+  const { world, alice, uid, disk } = await endingWorld();
+  const before = disk();
+  let atConfirm: unknown;
+  const table = once(world.table, confirms, async () => {
+    atConfirm = disk().next?.id;
+    await world.advance(60 * SECOND);
+  });
+
+  const second = await createEnvironment({ ...alice, table }, newEnvironment("second", { disk: "data" }));
+  await world.advance(60 * SECOND);
+
+  expect([before.heldBy?.uid, atConfirm]).toEqual([uid, "second"]);
+  expect(disk()).toMatchObject({ heldBy: { uid: second.uid }, next: null, snapshots: [{ completed: true }] });
+  const { phase, disk: used } = await world.read("alice", "second");
+  expect([phase, used]).toMatchObject(["active", { leased: true, attached: true, released: false }]);
+});
+
+test("who is cancelled after the hand-over, before the lease is confirmed, is refused and leaves the disk free", async () => {
+  const { world, alice, disk } = await endingWorld();
+  const table = once(world.table, confirms, async () => {
+    await world.advance(60 * SECOND);
+    await requestCancel(alice, "second");
+    await world.advance(120 * SECOND);
+  });
+
+  const refused = createEnvironment({ ...alice, table }, newEnvironment("second", { disk: "data" }));
+
+  await expect(refused).rejects.toMatchObject({ kind: "conflict", message: "Disk 'data' is currently in use" });
+  expect(disk()).toMatchObject({ heldBy: null, next: null });
+  await createEnvironment(alice, newEnvironment("third", { disk: "data" }));
+  await world.advance(60 * SECOND);
+  expect((await world.read("alice", "third")).phase).toBe("active");
+});
+
+test("whose end was decided before the lease is confirmed, as one that has no disk, is refused", async () => {
+  const { world, alice, disk } = await endingWorld();
+  const table = once(world.table, confirms, async () => {
+    const head = await world.read("alice", "second");
+    const outcome = { phase: "deleted", reason: "Disk 'data' is in use by first", at: world.clock.now() } as const;
+    const decided = { ...decideEnd(head, outcome), dueAt: world.clock.now(), writers: ["sleeper", ...head.writers] };
+    await world.table.put(decided);
+  });
+
+  const slept = createEnvironment({ ...alice, table }, newEnvironment("second", { disk: "data" }));
+
+  await expect(slept).rejects.toMatchObject({ kind: "conflict", message: "Disk 'data' is currently in use" });
+  await world.advance(60 * SECOND);
+  expect(disk()).toMatchObject({ heldBy: null, next: null });
+});
+
+test("a disk that is handed over is refused to whoever comes before its next one has looked", async () => {
+  const { world, alice, uid, disk } = await endingWorld();
+  const second = await createEnvironment(alice, newEnvironment("second", { disk: "data" }));
+  const { put } = world.ctx.table;
+  let third: string | undefined;
+  Object.assign(world.ctx.table, {
+    async put(...call: Parameters<typeof put>) {
+      await put(...call);
+      if (third !== undefined || disk().heldBy?.uid === uid) return;
+      third = "asks";
+      const asked = createEnvironment(alice, newEnvironment("third", { disk: "data" }));
+      third = await asked.then(
+        () => "has it",
+        ({ kind }) => kind,
+      );
+    },
+  });
+
+  await world.advance(120 * SECOND);
+
+  expect(third).toBe("conflict");
+  expect(disk().heldBy?.uid).toBe(second.uid);
+  expect((await world.read("alice", "second")).phase).toBe("active");
+});
+
+test("a disk that is deleted while its job ends is not purged before that has let it go", async () => {
+  const world = await memoryWorld({ settings: { diskRetentionDays: 0 } });
+  const alice = world.as("alice");
+  const disk = () => parseDisk(world.table.all().find(({ kind }) => kind === "disk") as Item);
+  await createEnvironment(alice, newEnvironment("first", { disk: "data" }));
+  await world.advance(60 * SECOND);
+  const back = takeAway(world.compute, "remove");
+  await requestCancel(alice, "first");
+  await world.advance(5 * SECOND);
+
+  await deleteDisk(alice, "data");
+  await world.advance(1_800 * SECOND);
+  const meanwhile = { phase: disk().phase, volumes: world.volumes.volumeIds().length };
+  back();
+  await world.advance(3_600 * SECOND);
+
+  expect(meanwhile).toEqual({ phase: "deleted", volumes: 1 });
+  expect((await world.read("alice", "first")).phase).toBe("cancelled");
+  expect([disk().phase, world.volumes.volumeIds(), world.volumes.snapshotIds()]).toEqual(["purged", [], []]);
+});
+
+test("a disk that another has by now is not let go by who died before its lease, and ends without it", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  const alice = world.as("alice");
+  const put: Table["put"] = async (item, options) => {
+    if ((item as Item).kind === "disk" && (item as Item).heldBy) throw new Error("died");
+    await world.table.put(item, options);
+  };
+  const dying = { ...alice, table: { ...world.table, put } };
+  // In a pool without machines: the second runs before anybody looks at the first.
+  const first = newEnvironment("first", { pool: "a100", disk: "data" });
+  await expect(createEnvironment(dying, first)).rejects.toThrow("died");
+
+  const second = await createEnvironment(alice, newEnvironment("second", { disk: "data" }));
+  await world.advance(2 * SECOND);
+  const early = [(await world.read("alice", "first")).phase, (await world.read("alice", "second")).phase];
+  await world.advance(180 * SECOND);
+
+  expect(early).toEqual(["queued", "active"]);
+  const disk = parseDisk(world.table.all().find(({ kind }) => kind === "disk") as Item);
+  expect((await world.read("alice", "first")).phase).toBe("deleted");
+  expect((await world.read("alice", "second")).phase).toBe("active");
+  expect(disk.heldBy?.uid).toBe(second.uid);
+});
+
+test("a disk that became another's after the grant was taken is not opened", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  const alice = world.as("alice");
+  const { uid, pk, sk, id } = await createEnvironment(alice, newEnvironment("second"));
+  await world.advance(60 * SECOND);
+  const disk = () => parseDisk(world.table.all().find(({ kind }) => kind === "disk") as Item);
+  const { put } = world.ctx.table;
+  let isEdited = false;
+  Object.assign(world.ctx.table, {
+    async put(...call: Parameters<typeof put>) {
+      await put(...call);
+      if (isEdited || (call[0] as Item).phase !== "preparing") return;
+      isEdited = true;
+      await put({ ...disk(), heldBy: { uid, key: keyText({ pk, sk }), id } } as Item);
+    },
+  });
+
+  await createEnvironment(alice, newEnvironment("first", { disk: "data" }));
+  await world.advance(120 * SECOND);
+
+  const first = await world.read("alice", "first");
+  expect([first.phase, first.reason]).toEqual(["failed", "Disk 'data' is not its own any more"]);
+  expect(disk()).toMatchObject({ heldBy: { uid }, volume: null });
+});
+
+describe("a disk whose holder's id has another life by now", () => {
+  const policy = { ...reservation, time: "none", restarts: true } as const;
+  const session = (id: string, disk?: string) => ({ ...newEnvironment(id, { disk }), policy });
+
+  /** A disk that still names the first life of `s-1`, which is over: nobody could read it while that ended. */
+  async function leftWorld() {
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 3 }) });
+    const alice = { ...world.as("alice"), dialect: "session-manager", noun: "session" };
+    const disk = () => parseDisk(world.table.all().find(({ kind }) => kind === "disk") as Item);
+    const first = await createEnvironment(alice, session("s-1", "data"));
+    await world.advance(60 * SECOND);
+    const { heldBy } = disk();
+    await requestDelete(alice, "s-1");
+    await world.advance(120 * SECOND);
+    await world.table.put({ ...disk(), heldBy } as Item);
+    const present = async (one: Pick<Item, "pk" | "sk">) => parseEnvironment((await world.table.get(one)) as Item);
+    expect([heldBy?.uid, (await present(first)).phase]).toEqual([first.uid, "deleted"]);
+    return { world, alice, disk, present };
+  }
+
+  test("is another's who wants it, though that life runs", async () => {
+    const { world, alice, disk, present } = await leftWorld();
+    const again = await createEnvironment(alice, session("s-1"));
+    await world.advance(60 * SECOND);
+
+    const other = await createEnvironment(alice, session("s-2", "data"));
+    await world.advance(60 * SECOND);
+
+    expect([(await present(again)).phase, (await present(other)).phase]).toEqual(["active", "active"]);
+    expect(disk().heldBy?.uid).toBe(other.uid);
+  });
+
+  test("is that life's only by a lease of its own", async () => {
+    const { world, alice, disk, present } = await leftWorld();
+
+    const again = await createEnvironment(alice, session("s-1", "data"));
+    await world.advance(60 * SECOND);
+
+    expect(disk().heldBy?.uid).toBe(again.uid);
+    expect((await present(again)).phase).toBe("active");
+  });
+
+  test("is not confirmed to who was deleted and made anew meanwhile", async () => {
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+    const alice = { ...world.as("alice"), dialect: "session-manager", noun: "session" };
+    const made: Item[] = [];
+    const table = once(
+      world.table,
+      (item) => (item.disk as { leased?: boolean } | null)?.leased === true,
+      async () => {
+        await requestDelete(alice, "s-1");
+        await world.advance(120 * SECOND);
+        made.push((await createEnvironment(alice, session("s-1", "data"))) as unknown as Item);
+      },
+    );
+
+    const slept = createEnvironment({ ...alice, table }, session("s-1", "data"));
+
+    await expect(slept).rejects.toMatchObject({ kind: "conflict", message: "Disk 'data' is currently in use" });
+    const disk = parseDisk(world.table.all().find(({ kind }) => kind === "disk") as Item);
+    expect(made.map(({ uid }) => uid)).toEqual([disk.heldBy?.uid]);
+  });
+});
+
+test("whoever waits for a disk stands in line as soon as the one before it lets it go", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  const alice = world.as("alice");
+  await createEnvironment(alice, newEnvironment("first", { disk: "data" }));
+  await world.advance(60 * SECOND);
+  await requestCancel(alice, "first");
+  await createEnvironment(alice, newEnvironment("second", { disk: "data" }));
+  const before = await world.read("alice", "second");
+
+  await world.deliver();
+
+  expect([before.waitPool, (await world.read("alice", "second")).waitPool]).toEqual([undefined, "h100"]);
+});
+
+test("whoever waits for a disk stands in line as soon as its backup is seen to be complete", async () => {
+  const world = await memoryWorld({ snapshotMs: 600 * SECOND });
+  const alice = world.as("alice");
+  await createEnvironment(alice, newEnvironment("first", { disk: "data" }));
+  await world.advance(60 * SECOND);
+  await requestCancel(alice, "first");
+  await world.advance(7 * SECOND);
+  await createEnvironment(alice, newEnvironment("second", { disk: "data" }));
+  const disk = () => parseDisk(world.table.all().find(({ kind }) => kind === "disk") as Item);
+  const phases = new Set<string>();
+
+  while (!disk().snapshots.some(({ completed }) => completed)) {
+    phases.add((await world.read("alice", "second")).phase);
+    await world.advance(SECOND);
+  }
+
+  expect([...phases]).toEqual(["queued"]);
+  expect((await world.read("alice", "second")).phase).toBe("active");
+});

@@ -1,0 +1,67 @@
+import type { Context } from "../../context.ts";
+import { mayHaveWritten } from "../../environments/record/disk/disk-use.ts";
+import { type Environment, isEnded } from "../../environments/record/record.ts";
+import { readNamed } from "../../pools/ledger/named.ts";
+import { keyText } from "../../store/keys.ts";
+import type { Disk, Holder } from "../record.ts";
+
+/** A holder that lives. One whose record cannot be read holds on: nobody knows that it ends. */
+export interface LivingHolder {
+  /** What its dialect calls it. */
+  readonly id: string;
+  /** It lets the disk go as soon as it can. */
+  readonly isEnding: boolean;
+  /** Its end leaves a backup. */
+  readonly isAttached: boolean;
+}
+
+/** The environments behind a disk's holder and the one after it, as far as they still live. */
+export interface Holders {
+  readonly current: LivingHolder | undefined;
+  readonly following: LivingHolder | undefined;
+}
+
+/** What a lease may come to: it has the disk or is next, it may write this, or it must not have it. */
+export type Lease =
+  | { readonly kind: "has" }
+  | { readonly kind: "takes"; readonly disk: Disk }
+  | { readonly kind: "gone" }
+  | { readonly kind: "inUse"; readonly by: string };
+
+/** Reads who holds a disk: a lease is valid only while its environment lives (docs/architecture.md#the-table). */
+export async function readHolders(
+  ctx: Context<"table">,
+  disks: readonly Pick<Disk, "uid" | "heldBy" | "next">[],
+): Promise<ReadonlyMap<string, Holders>> {
+  const holders = disks.flatMap(({ heldBy, next }) => [heldBy, next]).filter((holder) => holder !== null);
+  const { records, unreadable } = await readNamed(ctx, [...new Set(holders.map((holder) => holder.key))]);
+  const known = new Map(records.map((record) => [keyText(record), record]));
+  const living = (holder: Holder | null): LivingHolder | undefined => {
+    if (!holder) return undefined;
+    if (unreadable.has(holder.key)) return { id: holder.id, isEnding: false, isAttached: true };
+    const record = known.get(holder.key);
+    return record?.uid === holder.uid && !isEnded(record) ? livingHolder(record) : undefined;
+  };
+  return new Map(disks.map(({ uid, heldBy, next }) => [uid, { current: living(heldBy), following: living(next) }]));
+}
+
+function livingHolder({ id, end: { outcome }, disk }: Environment): LivingHolder {
+  return { id, isEnding: outcome !== null, isAttached: disk !== null && mayHaveWritten(disk) };
+}
+
+/** Decides whether this environment may have the disk: at once, or after one that is ending. */
+export function decideLease(disk: Disk, holder: Holder, { current, following }: Holders): Lease {
+  if (disk.heldBy?.uid === holder.uid) return { kind: "has" };
+  if (disk.next?.uid === holder.uid && current) return { kind: "has" };
+  if (disk.phase !== "available" && disk.phase !== "creating") return { kind: "gone" };
+  if (current && !current.isEnding) return { kind: "inUse", by: current.id };
+  const other = following && !following.isEnding && disk.next?.uid !== holder.uid ? following : undefined;
+  if (other) return { kind: "inUse", by: other.id };
+  if (current) return { kind: "takes", disk: { ...disk, next: holder } };
+  return { kind: "takes", disk: { ...disk, heldBy: holder, next: null } };
+}
+
+/** The disk once its holder has let it go: whoever is next has it. */
+export function handOver(disk: Disk): Disk {
+  return { ...disk, heldBy: disk.next, next: null };
+}

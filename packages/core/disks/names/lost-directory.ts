@@ -1,0 +1,92 @@
+import type { Context } from "../../context.ts";
+import type { Item } from "../../ports/table.ts";
+import { directoryKey, disksOf, keyText } from "../../store/keys.ts";
+import { readEach } from "../../store/readable.ts";
+import { uid as isUid, number, text } from "../../store/shape.ts";
+import { Unreadable } from "../../store/unreadable.ts";
+import { writeRecord } from "../../store/write-record.ts";
+import { parseDisk } from "../parse.ts";
+import type { Disk } from "../record.ts";
+import type { Directory } from "./directory.ts";
+import { namedById } from "./named-by-id.ts";
+
+/**
+ * The directory of an owner who has none: that of one who never had a disk, or made again from the disks that had a name,
+ * as far as their records say it. Of two with one name the living disk keeps it, then the disk with contents.
+ * Undefined where somebody else wrote one meanwhile, as with an owner's very first disk. Throws `Unreadable` where a
+ * record does not say its name, or only a newer version knows it: the directory decides, and would leave that disk out.
+ */
+export async function makeDirectoryAgain(ctx: Context<"table">, owner: string): Promise<Directory | undefined> {
+  const none: Directory = { ...directoryKey(owner), writers: [], kind: "directory", names: [] };
+  const items = await disksIn(ctx, owner);
+  const { records, unreadable } = readEach(ctx, items, parseDisk);
+  const broken = items.filter((item) => unreadable.has(keyText(item)));
+  const named = [...records.filter(hadName).map(whatIsSaid), ...broken.flatMap(whatMayBeSaid)];
+  const names = named.sort(byLife).reduce(withName, []);
+  if (names.length === 0) return none;
+  const made = await writeRecord(ctx, { ...none, names });
+  if (made) ctx.log.error("directory of disks made again", { owner, disks: names.length, unreadable: unreadable.size });
+  return made;
+}
+
+async function disksIn(ctx: Context<"table">, owner: string): Promise<Item[]> {
+  const pk = disksOf(owner);
+  const found: Item[] = [];
+  let after: string | undefined;
+  do {
+    const page = await ctx.table.query(after === undefined ? { pk } : { pk, after });
+    found.push(...page.items);
+    after = page.next;
+  } while (after !== undefined);
+  return found.filter(({ sk }) => isUid(sk));
+}
+
+/** One that was just written has none yet, and gets its own by the next write. */
+function hadName({ phase, volume, snapshots, lastUsedAt, taggedAs }: Disk): boolean {
+  if (phase === "purged") return false;
+  return volume !== null || snapshots.length > 0 || lastUsedAt !== null || taggedAs !== null;
+}
+
+/** What a record says of its disk that a name hangs on. */
+interface Said {
+  readonly uid: string;
+  readonly name: string;
+  readonly createdAt: number;
+  /** A deleted disk may have given its name away already. */
+  readonly isLiving: boolean;
+  /** False for a disk that is being purged. */
+  readonly hasContents: boolean;
+}
+
+function whatIsSaid({ uid, name, createdAt, phase, volume, snapshots }: Disk): Said {
+  const hasContents = phase !== "purging" && (volume !== null || snapshots.length > 0);
+  return { uid, name, createdAt, isLiving: isLiving(phase), hasContents };
+}
+
+/** Answers what a record that cannot be read still says; it counts as full: nobody knows that its disk is empty. */
+function whatMayBeSaid(item: Item): Said[] {
+  const { sk: uid, name, createdAt, phase } = item;
+  const unreadable = new Unreadable("disk", item, "its name is wanted for the directory of its owner's disks");
+  if (phase === "purged" && !unreadable.isNewer) return [];
+  if (unreadable.isNewer || !text(name)) throw unreadable;
+  const since = number(createdAt) ? createdAt : Number.MAX_SAFE_INTEGER;
+  return [{ uid, name, createdAt: since, isLiving: isLiving(phase), hasContents: phase !== "purging" }];
+}
+
+function isLiving(phase: unknown): boolean {
+  return phase !== "deleted" && phase !== "purging";
+}
+
+function byLife(one: Said, other: Said): number {
+  return rank(other) - rank(one) || one.createdAt - other.createdAt;
+}
+
+function rank({ isLiving, hasContents }: Said): number {
+  return (isLiving ? 2 : 0) + (hasContents ? 1 : 0);
+}
+
+function withName(names: Directory["names"], { name, uid, hasContents }: Said): Directory["names"] {
+  const isTaken = names.some(([one]) => one === name);
+  if (!isTaken) return [...names, [name, uid]];
+  return hasContents ? [...names, [namedById(name, uid), uid]] : names;
+}

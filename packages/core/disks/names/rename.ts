@@ -1,0 +1,109 @@
+import type { Context, UserContext } from "../../context.ts";
+import { Problem, VolumeRefused } from "../../problem.ts";
+import { sendLook } from "../../reconciler/look.ts";
+import { writeRecord } from "../../store/write-record.ts";
+import { givingUp } from "../create.ts";
+import { type Disk, tagsOf } from "../record.ts";
+import { type DiskView, findDiskWithDirectory, getDisk, whyNotFound, whyTaken } from "../view.ts";
+import { changeDirectory, type Directory, uidOf, without } from "./directory.ts";
+import { setAside } from "./set-aside.ts";
+
+export interface Renamed {
+  readonly snapshots: number;
+  readonly updated: number;
+  /** `<snapshot id>: <text>` for each that could not be tagged: nothing is lost by it, the tag is repaired later. */
+  readonly errors: readonly string[];
+}
+
+/**
+ * Gives a disk another name in one conditional write of the directory, then tags its snapshots. A deleted
+ * disk gives the new name up. Throws `notFound`, `gone`, or `conflict` when it is in use or a living disk has the new
+ * name (docs/apis/gpu-dev.md#disks). `giveUpTags` is asked
+ * when the tags' turn has come: what is not tagged by its abort counts as failed. A repeat under the same `token` goes on
+ * where the first one died.
+ */
+export async function renameDisk(
+  ctx: UserContext<"table" | "queue" | "volumes">,
+  name: string,
+  newName: string,
+  giveUpTags?: () => AbortSignal,
+  token: string = ctx.ids.uid(),
+): Promise<Renamed> {
+  const { directory, view } = await findDiskWithDirectory(ctx, ctx.actor.uid, name);
+  if (directory.writers.includes(token)) {
+    return tagRenamed(ctx, (await getDisk(ctx, newName)).disk, newName, giveUpTags);
+  }
+  if (!view) throw await whyNotFound(ctx, name);
+  requireRenamable(view, name);
+  const { disk } = view;
+  const give = async (known?: Directory): Promise<boolean> => {
+    let isTaken = false;
+    const change = (present: Directory): Directory["names"] | undefined => {
+      if (uidOf(present, name) !== disk.uid) throw new Problem("notFound", `Disk '${name}' not found`);
+      isTaken = uidOf(present, newName) !== undefined;
+      return isTaken ? undefined : [...without(present.names, disk.uid), [newName, disk.uid]];
+    };
+    await changeDirectory(ctx, ctx.actor.uid, change, known, token);
+    return !isTaken;
+  };
+  const isGiven =
+    (await give(directory)) || ((await setAside(ctx, { ...disk, name: newName }, givingUp)) && (await give()));
+  if (!isGiven) throw await whyTaken(ctx, newName);
+  return tagRenamed(ctx, disk, newName, giveUpTags);
+}
+
+async function tagRenamed(
+  ctx: UserContext<"table" | "queue" | "volumes">,
+  disk: Disk,
+  newName: string,
+  giveUpTags: (() => AbortSignal) | undefined,
+): Promise<Renamed> {
+  const errors = await tagSnapshots(ctx, disk, newName, giveUpTags?.());
+  const named: Disk = {
+    ...disk,
+    name: newName,
+    taggedAs: errors.length === 0 ? newName : null,
+    dueAt: ctx.clock.now(),
+  };
+  // Lost to somebody else, its own next look finds the name in the directory.
+  if (await writeRecord(ctx, named)) await sendLook(ctx, disk);
+  const { length } = disk.snapshots;
+  return { snapshots: length, updated: length - errors.length, errors };
+}
+
+function requireRenamable({ disk, inUse, holder }: DiskView, name: string): void {
+  if (disk.phase === "deleted") throw new Problem("gone", `Cannot rename disk '${name}' - it is marked for deletion`);
+  if (inUse) {
+    throw new Problem("conflict", `Cannot rename disk '${name}' - it is currently in use by reservation ${holder}`);
+  }
+}
+
+/** Tags all snapshots of a disk, as far as that is done before `giveUp`; answers what went wrong, in words for the user. */
+export async function tagSnapshots(
+  ctx: Context<"volumes">,
+  disk: Disk,
+  name: string,
+  giveUp?: AbortSignal,
+): Promise<string[]> {
+  const results = await Promise.all(
+    disk.snapshots.map(async ({ id }) => {
+      try {
+        const tagged = ctx.volumes.tagSnapshot(id, tagsOf(disk, name));
+        await (giveUp ? Promise.race([tagged, rejectOnAbort(giveUp)]) : tagged);
+        return [];
+      } catch (error) {
+        if (!(error instanceof VolumeRefused)) ctx.log.warn("tagging failed", { snapshot: id, error: String(error) });
+        return [`${id}: ${error instanceof VolumeRefused ? error.message : "The tag could not be written"}`];
+      }
+    }),
+  );
+  return results.flat();
+}
+
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const tooLate = () => reject(new Error("No answer in time"));
+    if (signal.aborted) tooLate();
+    signal.addEventListener("abort", tooLate, { once: true });
+  });
+}

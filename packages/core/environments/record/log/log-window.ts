@@ -1,0 +1,46 @@
+import type { LogPart } from "../../../ports/run-log.ts";
+
+export interface PartOptions {
+  /** The position from which a reader goes on. */
+  readonly after: number;
+  readonly mostBytes: number;
+  /** Whether nothing follows the window, so that half a character at its end is all that there will be. */
+  readonly isComplete: boolean;
+}
+
+/**
+ * Returns the bytes from a position on, in whole characters: the last bytes may be the first ones of a character that is
+ * not printed in full yet. Where the position lies before the window, the rest of a character that the window begins with
+ * is dropped.
+ */
+export function partOfWindow({ start, bytes }: LogPart, { after, mostBytes, isComplete }: PartOptions): LogPart {
+  const from = after >= start ? Math.min(after - start, bytes.length) : wholeFrom(bytes);
+  const to = Math.min(from + mostBytes, bytes.length);
+  const half = to === bytes.length && isComplete ? 0 : halfCharacterBefore(bytes.subarray(from, to));
+  return { start: start + from, bytes: bytes.subarray(from, to - half) };
+}
+
+const isContinuation = (byte = 0) => (byte & 0xc0) === 0x80;
+
+/** Returns where the first whole character begins. One has at most three bytes behind its first one. */
+function wholeFrom(bytes: Uint8Array): number {
+  const at = bytes.subarray(0, 4).findIndex((byte) => !isContinuation(byte));
+  return Math.max(0, at);
+}
+
+/** Returns how many bytes of an unfinished character stand at the end. */
+function halfCharacterBefore(bytes: Uint8Array): number {
+  for (let length = 1; length <= Math.min(3, bytes.length); length++) {
+    const byte = bytes[bytes.length - length];
+    if (!isContinuation(byte)) return length < lengthFrom(byte) ? length : 0;
+  }
+  return 0;
+}
+
+/** Returns the length of the character that begins with this byte (RFC 3629 section 3). */
+function lengthFrom(first = 0): number {
+  if (first >= 0xf5) return 1;
+  if (first >= 0xf0) return 4;
+  if (first >= 0xe0) return 3;
+  return first >= 0xc2 ? 2 : 1;
+}

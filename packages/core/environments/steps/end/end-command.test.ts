@@ -1,0 +1,239 @@
+import { describe, expect, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
+import type { Compute } from "../../../ports/compute.ts";
+import type { Look } from "../../../ports/queue.ts";
+import type { Key } from "../../../ports/table.ts";
+import { reconcile } from "../../../reconciler/reconcile.ts";
+import { keyText } from "../../../store/keys.ts";
+import { keyOf } from "../../record/record.ts";
+import { createEnvironment } from "../../verbs/create.ts";
+import { readKeptLog } from "../../verbs/read-log.ts";
+import { requestCancel } from "../../verbs/requests.ts";
+
+const SECOND = 1000;
+const HOUR = 3_600_000;
+
+interface Started {
+  readonly world: MemoryWorld;
+  readonly uid: string;
+  /** What the cluster was asked to do, in its order. */
+  readonly calls: readonly string[];
+  shown(): Promise<string>;
+}
+
+/** A job whose command prints `epoch 1`, and `saved` after SIGTERM. */
+async function started(
+  { ignoresTerm = false, hasCommand = true }: { ignoresTerm?: boolean; hasCommand?: boolean } = {},
+  options: WorldOptions = {},
+): Promise<Started> {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), ...options });
+  const job = newEnvironment("one", hasCommand ? { command: "train" } : {});
+  const { uid } = await createEnvironment(world.as("alice"), job);
+  world.compute.program(uid, { kind: "lives" }, { ignoresTerm, log: "epoch 1\n", lastWords: "saved\n" });
+  await world.deliver();
+  const calls: string[] = [];
+  const { terminate, readLog, remove } = world.compute;
+  change(world, {
+    terminate: (...call) => noted(calls, "terminate", terminate(...call)),
+    readLog: (...call) => noted(calls, "readLog", readLog(...call)),
+    remove: (...call) => noted(calls, "remove", remove(...call)),
+  });
+  const shown = async () => (await readKeptLog({ ...world.as("alice"), blobs: world.blobs }, "one")).text;
+  return { world, uid, calls, shown };
+}
+
+async function noted<Value>(calls: string[], name: string, answer: Promise<Value>): Promise<Value> {
+  calls.push(name);
+  return answer;
+}
+
+function change(world: MemoryWorld, changes: Partial<Compute>): void {
+  Object.assign(world.ctx, { compute: { ...world.ctx.compute, ...changes } });
+}
+
+async function lookAgain(world: MemoryWorld): Promise<void> {
+  await reconcile(world.ctx, await lookAt(world));
+}
+
+async function lookAt(world: MemoryWorld): Promise<Look> {
+  return { look: keyText(keyOf(await world.read("alice", "one"))), hint: true };
+}
+
+const phaseOf = async (world: MemoryWorld) => (await world.read("alice", "one")).phase;
+
+describe("the log of a command that is ended", () => {
+  test("has what the command printed after SIGTERM, cancelled", async () => {
+    const { world, calls, shown } = await started();
+
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(60 * SECOND);
+
+    expect(await shown()).toBe("epoch 1\nsaved\n");
+    expect(calls).toEqual(["terminate", "readLog", "remove"]);
+    expect(await phaseOf(world)).toBe("cancelled");
+  });
+
+  test("has what the command printed after SIGTERM, expired", async () => {
+    const { world, shown } = await started();
+
+    await world.advance(HOUR + 60 * SECOND);
+
+    expect(await shown()).toBe("epoch 1\nsaved\n");
+    expect(await phaseOf(world)).toBe("expired");
+  });
+
+  test("has what the command printed after SIGTERM where nothing is signalled", async () => {
+    const { world, shown } = await started({}, { signals: false });
+
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(60 * SECOND);
+
+    expect(await shown()).toBe("epoch 1\nsaved\n");
+  });
+
+  test("is kept once a command that ignores SIGTERM was killed, and no earlier", async () => {
+    const { world, calls, shown } = await started({ ignoresTerm: true });
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(9 * SECOND);
+    expect(calls).not.toContain("readLog");
+
+    await world.advance(60 * SECOND);
+
+    expect(await shown()).toBe("epoch 1\nsaved\n");
+    expect(calls.filter((call) => call !== "terminate")).toEqual(["readLog", "remove"]);
+    expect(await phaseOf(world)).toBe("cancelled");
+  });
+
+  test("is kept without the last words of a command that cannot be asked to end", async () => {
+    const log = recordingLog();
+    const { world, calls, shown } = await started({}, { log });
+    change(world, { terminate: async () => Promise.reject(new Error("unreachable")) });
+
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(20 * SECOND);
+
+    expect(calls).toEqual(["readLog", "remove"]);
+    expect(await shown()).toBe("epoch 1\n");
+    expect(log.lines.map(({ event }) => event)).toContain("command not asked to end");
+    await world.advance(60 * SECOND);
+    expect(await phaseOf(world)).toBe("cancelled");
+  });
+
+  test("is kept at once where only the removal ends a run", async () => {
+    const { world, calls, shown } = await started();
+    change(world, { terminate: async () => false });
+
+    await requestCancel(world.as("alice"), "one");
+    await world.deliver();
+
+    expect(calls).toEqual(["readLog", "remove"]);
+    expect(await shown()).toBe("epoch 1\n");
+  });
+});
+
+describe("a command", () => {
+  test("is asked again to end where the worker that asked died before it wrote that", async () => {
+    const { world, calls, shown } = await started({ ignoresTerm: true });
+    await requestCancel(world.as("alice"), "one");
+    await lookAgain(world);
+    const dies = async () => Promise.reject(new Error("died"));
+    const dying = { ...world.ctx, table: { ...world.ctx.table, put: dies } };
+    await reconcile(dying, await lookAt(world)).catch(() => undefined);
+    expect(calls).toEqual(["terminate"]);
+
+    await world.advance(60 * SECOND);
+
+    expect(calls.slice(0, 2)).toEqual(["terminate", "terminate"]);
+    expect(calls.filter((call) => call !== "terminate")).toEqual(["readLog", "remove"]);
+    expect(await shown()).toBe("epoch 1\nsaved\n");
+  });
+
+  test("that has ended is not asked, and its own exit code counts", async () => {
+    const { world, uid, calls } = await started();
+    world.compute.kill(uid, 1);
+
+    await lookAgain(world);
+    await world.advance(60 * SECOND);
+
+    expect(calls).toEqual(["readLog", "remove"]);
+    expect(await phaseOf(world)).toBe("failed");
+  });
+
+  test("is not waited for on a machine that does not answer", async () => {
+    const { world, calls } = await started();
+    world.compute.loseNode("h100-1");
+
+    await requestCancel(world.as("alice"), "one");
+    await world.deliver();
+
+    expect(calls.slice(0, 2)).toEqual(["readLog", "remove"]);
+    expect(calls).not.toContain("terminate");
+  });
+
+  test("that prints nothing anybody keeps is ended by the removal alone", async () => {
+    const { world, calls } = await started({ hasCommand: false });
+
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(60 * SECOND);
+
+    expect(calls).toEqual(["remove"]);
+  });
+});
+
+describe("a worker that slept after its read", () => {
+  /** Lets the first observation after this take longer than a step may, and notes how old the read of each call is. */
+  async function slowOnce(world: MemoryWorld, names: readonly ("terminate" | "tell" | "remove")[]) {
+    const ages: string[] = [];
+    const { compute } = world.ctx;
+    const { table } = world;
+    let sleepsMs = 21 * SECOND;
+    let readAt = 0;
+    const get = async (key: Key) => {
+      readAt = world.clock.now();
+      return table.get(key);
+    };
+    const observe = async (...call: Parameters<Compute["observe"]>) => {
+      const seen = await compute.observe(...call);
+      world.clock.advance(sleepsMs);
+      sleepsMs = 0;
+      return seen;
+    };
+    const aged = Object.fromEntries(
+      names.map((name) => [
+        name,
+        async (...call: never[]) => {
+          ages.push(`${name} after ${(world.clock.now() - readAt) / SECOND} s`);
+          return (compute[name] as (...call: never[]) => Promise<never>)(...call);
+        },
+      ]),
+    );
+    change(world, { ...aged, observe });
+    Object.assign(world.ctx, { table: { ...table, get } });
+    return ages;
+  }
+
+  test("does not end a command", async () => {
+    const { world } = await started();
+    await requestCancel(world.as("alice"), "one");
+    await lookAgain(world);
+    const ages = await slowOnce(world, ["terminate"]);
+
+    await lookAgain(world);
+
+    expect(ages).toEqual(["terminate after 0 s"]);
+  });
+
+  test("begins its step again where it wanted to tell the end, and logs no failure", async () => {
+    const log = recordingLog();
+    const { world } = await started({ hasCommand: false }, { log });
+    await requestCancel(world.as("alice"), "one");
+    await lookAgain(world);
+    const ages = await slowOnce(world, ["tell", "remove"]);
+
+    await lookAgain(world);
+
+    expect(ages).toEqual(["tell after 0 s", "remove after 0 s"]);
+    expect(log.lines.filter(({ level }) => level === "warn")).toEqual([]);
+  });
+});

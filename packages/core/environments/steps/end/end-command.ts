@@ -1,0 +1,61 @@
+import type { Observation } from "../../../ports/compute.ts";
+import { StepTooOld } from "../../../reconciler/budget.ts";
+import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
+import { lacksLastLog } from "../../record/log/kept-log.ts";
+import type { Environment } from "../../record/record.ts";
+import { changed, lookAgainAt, waitMs } from "../../record/step-result.ts";
+import { copyLastLog } from "./log.ts";
+
+/** What a command has from SIGTERM to SIGKILL. */
+export const GRACE_SECONDS = 10;
+/** What a cluster may take beyond the grace until it says that the command is over. */
+const SEEN_WITHIN_MS = 5_000;
+
+/**
+ * Ends the command and then keeps its log, which `remove` deletes: what a command prints after SIGTERM ("checkpoint
+ * saved") is often what matters most. Undefined: there is no command, or its log is kept already.
+ */
+export async function keepLastLog(
+  ctx: WorkerContext,
+  environment: Environment,
+  seen: Observation,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  if (!lacksLastLog(environment)) return undefined;
+  const waits = await endCommand(ctx, environment, seen, now);
+  return waits ?? changed(await copyLastLog(ctx, environment, now), now, "kept its log");
+}
+
+/**
+ * Asks for the end at each look until it is seen. A call that fails is not fatal: the next look repeats it, and after
+ * the grace the run is removed anyway. Undefined: there is no end to wait for.
+ */
+async function endCommand(
+  ctx: WorkerContext,
+  environment: Environment,
+  seen: Observation,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const { run } = environment;
+  const isSilent = seen.nodes.some(({ silent }) => silent !== null);
+  if (!seen.started || seen.state === "ended" || seen.terminating || isSilent) return undefined;
+  const terminatedAt = run.terminatedAt ?? now;
+  const until = terminatedAt + GRACE_SECONDS * 1000 + SEEN_WITHIN_MS;
+  if (now >= until || !(await terminate(ctx, environment))) return undefined;
+  const asked: Environment = {
+    ...environment,
+    run: { ...run, terminatedAt },
+    end: { ...environment.end, waitsFor: "Waits until its command has ended" },
+  };
+  return lookAgainAt(asked, Math.min(now + waitMs(environment), until), "ends its command");
+}
+
+async function terminate(ctx: WorkerContext, { uid, run: { n: run } }: Environment): Promise<boolean> {
+  try {
+    return await ctx.compute.terminate(uid, run, GRACE_SECONDS);
+  } catch (error) {
+    if (error instanceof StepTooOld) throw error;
+    ctx.log.warn("command not asked to end", { uid, run, error: String(error) });
+    return true;
+  }
+}

@@ -1,0 +1,66 @@
+import type { Observation } from "../../../ports/compute.ts";
+import type { Step } from "../../../reconciler/worker.ts";
+import { hasRefusedExtension } from "../../record/changes/extensions.ts";
+import type { Outcome } from "../../record/end.ts";
+import type { Environment } from "../../record/record.ts";
+import { changed } from "../../record/step-result.ts";
+import { shorten } from "../../record/timeline.ts";
+import { decideEnd, enter } from "../../record/transitions.ts";
+
+/** Ends a life that was decided to end; the reason is the outcome's. */
+export function stopping(environment: Environment, now: number): Step<Environment> {
+  return changed(enter(environment, "stopping", now, environment.end.outcome?.reason ?? null), now, "stopping");
+}
+
+/** Ends what has reached its limit, whatever the world would have said. */
+export function endByLimit(environment: Environment, outcome: Outcome, now: number): Step<Environment> {
+  const { phase, reason } = outcome;
+  if (phase !== "expired" && environment.policy.restarts) return endRun(environment, now, reason ?? "");
+  return stopping(decideEnd(environment, { ...outcome, isLimit: true }), now);
+}
+
+/** The end of a run whose command has exited with this code. */
+export function endOf(exitCode: number): Pick<Outcome, "phase" | "reason" | "exitCode"> {
+  return { phase: exitCode === 0 ? "completed" : "failed", reason: `command exited with code ${exitCode}`, exitCode };
+}
+
+/** Ends a run that is over by itself: its command exited, it was killed, or it never began. */
+export function endItself(environment: Environment, observed: Observation, now: number): Step<Environment> {
+  const { policy } = environment;
+  const { exitCode, reason, started } = observed;
+  if (exitCode !== null) {
+    const { phase, reason: words } = endOf(exitCode);
+    if (phase === "failed" || policy.restarts) return endRun(environment, now, words ?? "", exitCode);
+    return stopping(decideEnd(environment, { phase, reason: words, at: now, exitCode }), now);
+  }
+  if (policy.time !== "none" && isNet(observed)) {
+    const why = hasRefusedExtension(environment) ? ": the cluster did not take its extension" : "";
+    return stopping(decideEnd(environment, { phase: "expired", reason: `Its time was over${why}`, at: now }), now);
+  }
+  return endRun(
+    environment,
+    now,
+    reason ?? (started ? "The run ended without a reason" : "The run ended before it began"),
+  );
+}
+
+/** Whether the cluster's own deadline ended it: a net that lies behind every limit of the record. */
+export function isNet({ exitCode, reason }: Observation): boolean {
+  return exitCode === null && (reason?.startsWith("DeadlineExceeded") ?? false);
+}
+
+/** Ends a run for this reason: for good, or `stopped` where it may be started again. */
+export function endRun(environment: Environment, now: number, reason: string, exitCode?: number): Step<Environment> {
+  if (environment.policy.restarts) {
+    const broken: Environment = {
+      ...environment,
+      goal: { ...environment.goal, desired: "stopped", start: null },
+      run: { ...environment.run, error: shorten(reason) },
+    };
+    return changed(enter(broken, "stopping", now, reason), now, "stopping");
+  }
+  return stopping(
+    decideEnd(environment, { phase: "failed", reason, at: now, ...(exitCode !== undefined && { exitCode }) }),
+    now,
+  );
+}

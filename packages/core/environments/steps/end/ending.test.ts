@@ -1,0 +1,53 @@
+import { expect, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
+import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
+import { createEnvironment } from "../../verbs/create.ts";
+import { requestCancel } from "../../verbs/requests.ts";
+
+test("an end takes four looks when its compute is gone at once, which all come at once", async () => {
+  const { looks, endedAfterMs } = await end({ removeMs: 0 });
+
+  expect(looks).toEqual(["stopping", "removes its compute", "released", "cancelled"]);
+  expect(endedAfterMs).toBe(0);
+});
+
+test("compute that goes slowly ends the moment its end is signalled", async () => {
+  const { endedAfterMs } = await end({ removeMs: 10_000 });
+
+  expect(endedAfterMs).toBe(10_000);
+});
+
+test("without a signal compute that goes slowly is looked at again after 0, 1, 2 and then every 5 s", async () => {
+  const { looks, endedAfterMs } = await end({ removeMs: 10_000 }, { signals: false });
+
+  expect(looks.filter((did) => did === "removes its compute")).toHaveLength(5);
+  expect(endedAfterMs).toBe(13_000);
+});
+
+test.each([[{ signals: false } as const], [{}]])(
+  "compute whose units stay held for a while is looked at only when they may go: %j",
+  async (options) => {
+    const { looks, endedAfterMs } = await end({ removeMs: 10_000 }, { ...options, leavesTombstones: false });
+
+    expect(looks).toEqual(["stopping", "removes its compute", "released", "cancelled"]);
+    expect(endedAfterMs).toBe(43_000);
+  },
+);
+
+/** What each look did from the cancellation to the final word, and how long that took. */
+async function end(delays: { readonly removeMs: number }, options: WorldOptions = {}) {
+  const log = recordingLog();
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), delays, log, ...options });
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.deliver();
+  log.lines.length = 0;
+  const askedAt = world.clock.now();
+  await requestCancel(world.as("alice"), "one");
+  await world.deliver();
+  await world.advance(60_000);
+  const {
+    end: { at: endedAt },
+  } = await world.read("alice", "one");
+  const looks = log.lines.filter(({ event }) => event === "look").map(({ fields }) => String(fields.did));
+  return { looks: looks.slice(0, looks.indexOf("cancelled") + 1), endedAfterMs: (endedAt ?? 0) - askedAt };
+}

@@ -1,0 +1,230 @@
+import { ledgerItemsOf, readLedgerItems } from "../../../pools/ledger/ledger.ts";
+import type { LedgerItem } from "../../../pools/ledger/record.ts";
+import type { Observation } from "../../../ports/compute.ts";
+import type { Look } from "../../../ports/queue.ts";
+import { firstSettles } from "../../../reconciler/making.ts";
+import { patienceMs } from "../../../reconciler/patience.ts";
+import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
+import { isArchiving } from "../../record/disk/archive-use.ts";
+import { mayHaveWritten } from "../../record/disk/disk-use.ts";
+import { logEndsAt } from "../../record/log/kept-log.ts";
+import type { Environment } from "../../record/record.ts";
+import type { Machine } from "../../record/run/machine.ts";
+import { noteAnswer } from "../../record/run/unseen.ts";
+import { forgetSecrets } from "../../record/spec.ts";
+import { changed, lookAgainAt, tellingDisk, tellingPool, waitMs } from "../../record/step-result.ts";
+import { lookAtMachines } from "../lost-node.ts";
+import { tellEnd } from "../notices.ts";
+import { observeRun } from "../observe-run.ts";
+import { releaseUnused } from "../start/disk.ts";
+import { detachOwn } from "../start/own-volumes.ts";
+import { backUp } from "./backup.ts";
+import { GRACE_SECONDS, keepLastLog } from "./end-command.ts";
+import { endOf } from "./end-run.ts";
+import { finalize, LOOKS_AFTER_END_MS } from "./finalize.ts";
+import { keepNewest, keptUntil } from "./kept.ts";
+import { removeLeftoverRuns } from "./leftover-runs.ts";
+import { copyLastLog, removeCopies } from "./log.ts";
+import { noStartFrom, noteRemoval, releasableAt, tombstonesFor } from "./release.ts";
+
+/**
+ * The order of the end (docs/architecture.md#end-of-life): command ended, log kept, compute removed and seen gone, GPUs
+ * free, disk backed up and let go, final.
+ */
+export async function stepStopping(
+  ctx: WorkerContext,
+  read: Environment,
+  now: number,
+  message: Look,
+): Promise<Step<Environment> | undefined> {
+  if (message.hint && isPutOff(read, now)) return undefined;
+  const environment = noStartFrom(read, now);
+  const removal = mayBeThere(environment) ? await removeRun(ctx, environment, now) : undefined;
+  if (removal) return removal;
+  if (environment.run.grant) return release(environment, now);
+  // What is made of a volume has it until it is settled.
+  const held = isArchiving(environment) ? undefined : await detachOwn(ctx, environment, now);
+  if (held) return held;
+  const { disk } = environment;
+  if (disk && mayHaveWritten(disk) && !disk.released) return backUp(ctx, environment, disk, now);
+  if (disk && !disk.released) {
+    await releaseUnused(ctx, environment);
+    return tellingDisk(changed({ ...environment, disk: { ...disk, released: true } }, now, "let its disk go"));
+  }
+  const step = await finalize(ctx, environment, now);
+  // Whoever wrote the release may have died before the pool was told, and the next look is a minute away.
+  return step.record.phase !== "stopping" && (await mayBeNamed(ctx, environment)) ? tellingPool(step) : step;
+}
+
+/** Whether a look has to show that its run is gone. What comes back later is found by the looks after the end. */
+function mayBeThere({ run: { n: run, applyingAt, released } }: Environment): boolean {
+  return applyingAt !== null && released !== run;
+}
+
+/** Whether a look has decided that there is nothing to see of a removed run before its capacity may be given back. */
+function isPutOff(environment: Environment, now: number): boolean {
+  const { run, dueAt = 0 } = environment;
+  const freeAt = releasableAt(environment, now);
+  return run.removedAt !== null && mayBeThere(environment) && now < freeAt && freeAt <= dueAt;
+}
+
+/** Undefined: nothing of it is left, and nobody can start it any more. */
+async function removeRun(ctx: WorkerContext, read: Environment, now: number): Promise<Step<Environment> | undefined> {
+  const {
+    uid,
+    run: { n: run, removedAt },
+    looks,
+  } = read;
+  const left = await observeRun(ctx, read);
+  const environment = noteAnswer(read, now);
+  if (left || removedAt === null) {
+    const own = left && endedByItself(environment, left);
+    if (own) return changed(own, now, "had ended by itself");
+    if (left && removedAt === null && environment.run.terminatedAt === undefined) await tellEnd(ctx, environment, now);
+    // Written before anything is removed: another look may find the run gone before this one has written.
+    const kept = left && (await keepLastLog(ctx, environment, left, now));
+    if (kept) return kept;
+    const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, left?.nodes ?? [], now);
+    // A run whose pods are gone names no machine any more: those that it had may have its volumes still.
+    const seen = machines.length > 0 ? { ...environment, run: { ...environment.run, machines } } : environment;
+    const known = left && seen.log?.failed ? await copyLastLog(ctx, seen, now) : seen;
+    const hasTombstones = await ctx.compute.remove(uid, run, {
+      graceSeconds: GRACE_SECONDS,
+      force: mayForce(environment, lost, now),
+      ...tombstonesFor(environment, now),
+    });
+    const asked = {
+      ...known,
+      run: noteRemoval(known.run, hasTombstones, now),
+      end: { ...known.end, waitsFor: waitsFor ?? "Waits until its compute is gone" },
+    };
+    const freeAt = releasableAt(asked, now);
+    // What was there when it was removed goes by itself, and nobody gains from a look while its units stay held in any
+    // case. What was not seen may be on its way, by whoever applied it just before its end.
+    if (left && !lost && now < freeAt && waitsFor === null) return waitsUntilFree(asked, freeAt, "removes its compute");
+    const isAtOnce = looks === 0 && now >= freeAt;
+    const takenMs = now - (removedAt ?? now);
+    const wait = isAtOnce ? 0 : Math.max(waitMs({ looks: now < freeAt ? looks : looks - 1 }), patienceMs(takenMs));
+    return lookAgainAt(asked, now + wait, "removes its compute");
+  }
+  const freeAt = releasableAt(environment, now);
+  if (now >= freeAt) return undefined;
+  return waitsUntilFree(environment, freeAt, "waits until nobody can start it any more");
+}
+
+function waitsUntilFree(environment: Environment, freeAt: number, log: string): Step<Environment> {
+  const waits = { ...environment, end: { ...environment.end, waitsFor: "Waits until nobody can start it any more" } };
+  return lookAgainAt(waits, freeAt, log);
+}
+
+/** Capacity goes back; a disk that no run was begun with is as it was, and needs no backup. */
+function release(environment: Environment, now: number): Step<Environment> {
+  const {
+    run: { applyingAt },
+    disk,
+  } = environment;
+  const left = disk && applyingAt === null ? { ...disk, attached: false } : disk;
+  const released = {
+    ...environment,
+    run: { ...environment.run, grant: null, address: null, released: environment.run.n },
+    disk: left,
+    end: { ...environment.end, waitsFor: null },
+  };
+  return tellingPool(changed(released, now, "released"));
+}
+
+/**
+ * A deadline says that it ends; how, says its command, if that was over by then (docs/architecture.md#one-deadline).
+ * Written before the run is removed, since nobody can read it after that.
+ */
+function endedByItself(environment: Environment, { exitCode, endedAt }: Observation): Environment | undefined {
+  const {
+    end: { outcome },
+  } = environment;
+  if (!outcome?.isLimit || exitCode === null || endedAt === null || endedAt >= outcome.at) return undefined;
+  return { ...environment, end: { ...environment.end, outcome: { ...endOf(exitCode), at: endedAt } } };
+}
+
+/** Whether the run may be removed by force: those of its machines that are not lost have their grace first. */
+function mayForce({ run: { removedAt } }: Environment, lost: Machine | undefined, now: number): boolean {
+  return lost !== undefined && now - (removedAt ?? now) >= GRACE_SECONDS * 1000;
+}
+
+/** Terminal is not done: looks twice whether anything of it came back, and whether the pool let it go. */
+export async function stepEnded(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
+  const {
+    spec,
+    access,
+    end: { cleanLooks },
+  } = environment;
+  const bare = spec === null && access.jupyter === null ? environment : await forgetSecrets(ctx, environment);
+  const look = await lookAfterEnd(ctx, bare, now);
+  if (look !== "done") return look;
+  if (cleanLooks >= LOOKS_AFTER_END_MS.length) return forget(ctx, bare, now);
+  // Once more, for what a start that slept has written since; and nobody is told anything of it any more.
+  const forgotten = await forgetSecrets(ctx, bare);
+  const clean = { ...forgotten, events: { ...forgotten.events, receiver: { always: null, run: null } } };
+  const over: Environment = {
+    ...clean,
+    end: { ...clean.end, cleanLooks: LOOKS_AFTER_END_MS.length },
+    ttl: keptUntil(environment),
+  };
+  await keepNewest(ctx, over);
+  return forget(ctx, over, now);
+}
+
+/** One of the looks after an end or a stop; `done`: they are all over. */
+export async function lookAfterEnd(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment> | "done"> {
+  if (environment.end.cleanLooks >= LOOKS_AFTER_END_MS.length) return "done";
+  const since = environment.end.cleanSince ?? environment.end.at ?? now;
+  const nextLook = since + (LOOKS_AFTER_END_MS[environment.end.cleanLooks] ?? 0);
+  if (await isNamed(ctx, environment)) {
+    return tellingPool(lookAgainAt(environment, now + 5000, "waits for its pool"));
+  }
+  if (now < nextLook) return lookAgainAt(environment, nextLook, "ended");
+  if (await removeLeftoverRuns(ctx, environment, "all")) {
+    return lookAgainAt(
+      { ...environment, end: { ...environment.end, cleanSince: now, cleanLooks: 0 } },
+      now + 5000,
+      "removed what came back",
+    );
+  }
+  const cleanLooks = environment.end.cleanLooks + 1;
+  const following = LOOKS_AFTER_END_MS[cleanLooks];
+  const settles = firstSettles(environment.making);
+  if (following === undefined && settles > now && settles < Number.POSITIVE_INFINITY) {
+    return lookAgainAt(environment, settles, "waits for volumes that may have been made late");
+  }
+  if (following === undefined) return "done";
+  return lookAgainAt({ ...environment, end: { ...environment.end, cleanLooks } }, since + following, "clean");
+}
+
+/** Whether a ledger item still says that it has capacity. */
+async function isNamed(ctx: WorkerContext, environment: Environment): Promise<boolean> {
+  const { records, unreadable } = await readLedgerItems(ctx, ledgerItemsOf(ctx, environment));
+  const [first] = unreadable;
+  if (first !== undefined) throw new Error(`The ledger item ${first} cannot be read`);
+  return namesIt(records, environment);
+}
+
+async function mayBeNamed(ctx: WorkerContext, environment: Environment): Promise<boolean> {
+  const { records, unreadable } = await readLedgerItems(ctx, ledgerItemsOf(ctx, environment));
+  return unreadable.size > 0 || namesIt(records, environment);
+}
+
+function namesIt(items: readonly LedgerItem[], { uid: own }: Environment): boolean {
+  return items.some(({ granted, held }) => [...granted, ...held].some(({ uid }) => uid === own));
+}
+
+/** The last that goes is its log: until then the record stays due, far ahead. */
+async function forget(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
+  const goesAt = logEndsAt(environment);
+  if (goesAt !== undefined && now < goesAt) return lookAgainAt(environment, goesAt, "keeps its log");
+  await removeCopies(ctx, environment);
+  const done = { ...environment, log: undefined, dueAt: undefined };
+  return { record: done, notify: [], log: "done" };
+}

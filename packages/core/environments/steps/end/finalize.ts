@@ -1,0 +1,83 @@
+import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
+import { releaseLabel } from "../../record/address-label.ts";
+import { closeActions } from "../../record/changes/actions.ts";
+import { endExtensions } from "../../record/changes/extensions.ts";
+import { isCleared } from "../../record/cleared.ts";
+import type { Outcome } from "../../record/end.ts";
+import { type Environment, keyOf } from "../../record/record.ts";
+import { forgetSecrets, forgetSpec } from "../../record/spec.ts";
+import { changed, lookAgainAt } from "../../record/step-result.ts";
+import { enter } from "../../record/transitions.ts";
+import { asStopped } from "../../verbs/stop.ts";
+import { removeVolumes } from "../start/own-volumes.ts";
+import { keepArchive } from "./keep-archive.ts";
+
+/**
+ * When, after the end, the cluster is looked at for something that a sleeping worker made
+ * (docs/architecture.md#claims).
+ */
+export const LOOKS_AFTER_END_MS = [60_000, 600_000];
+const ACCESS_ACTIONS = ["enable_jupyter", "disable_jupyter", "add_user"] as const;
+const TOO_LATE = "It ended before this was done";
+
+/** What is left to do once its compute is gone and its disk let go: to its final word, or to `stopped`. */
+export async function finalize(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
+  const {
+    end: { outcome },
+  } = environment;
+  if (outcome) return leaveNothing(ctx, environment, outcome, now);
+  const {
+    run: { error: broken },
+    addressLabel,
+    uid,
+  } = environment;
+  const clears = isCleared(environment);
+  if (clears && addressLabel !== null) await releaseLabel(ctx, addressLabel, uid);
+  const bare = await withoutSecrets(ctx, environment);
+  const cleared = clears ? await removeVolumes(ctx, bare, now) : undefined;
+  if (cleared) return cleared;
+  const stopped = asStopped(closeOwn(bare, now), now, broken ?? bare.reason);
+  const isWanted = stopped.goal.desired === "active";
+  return isWanted
+    ? changed(stopped, now, "stopped")
+    : lookAgainAt(stopped, now + (LOOKS_AFTER_END_MS[0] ?? 0), "stopped");
+}
+
+/** The archive first, then the volumes it is made of; host name and secrets go although a volume cannot be removed. */
+async function leaveNothing(
+  ctx: WorkerContext,
+  environment: Environment,
+  outcome: Outcome,
+  now: number,
+): Promise<Step<Environment>> {
+  const archived = await keepArchive(ctx, environment, now);
+  if (archived) return archived;
+  const { addressLabel, uid } = environment;
+  if (addressLabel !== null) await releaseLabel(ctx, addressLabel, uid);
+  const bare = await forgetSecrets(ctx, environment);
+  return (await removeVolumes(ctx, bare, now)) ?? end(bare, outcome, now);
+}
+
+function end(bare: Environment, { phase, reason }: Outcome, now: number): Step<Environment> {
+  const ended = enter(bare, phase, now, "Everything of it is removed");
+  const final: Environment = { ...ended, reason, end: { ...ended.end, at: now } };
+  const asked = closeActions(endExtensions(final, now), ["cancel"], now);
+  const closed = closeActions(asked, ["resize"], now, TOO_LATE);
+  return lookAgainAt(closeOwn(closed, now), now + (LOOKS_AFTER_END_MS[0] ?? 0), phase);
+}
+
+/** Drops the secrets where the policy says so. A start that came meanwhile has brought a new specification already. */
+export async function withoutSecrets(ctx: WorkerContext, environment: Environment): Promise<Environment> {
+  const {
+    policy,
+    spec,
+    goal: { desired },
+  } = environment;
+  if (!policy.forgetsSpec || spec === null || desired === "active") return environment;
+  await forgetSpec(ctx, keyOf(environment), spec);
+  return { ...environment, spec: null };
+}
+
+function closeOwn(environment: Environment, now: number): Environment {
+  return closeActions(environment, ACCESS_ACTIONS, now, TOO_LATE);
+}

@@ -1,0 +1,64 @@
+import type { Context } from "../../../context.ts";
+import type { Item, Key } from "../../../ports/table.ts";
+import { endedKey, supersededKey } from "../../../store/keys.ts";
+import { readable } from "../../../store/readable.ts";
+import { removeRecord, writeRecord } from "../../../store/write-record.ts";
+import { hasEventsToEmit } from "../../../webhooks/outbox.ts";
+import { parseEnvironment } from "../../record/parse.ts";
+import { MOST_KEPT } from "../../record/read.ts";
+import { type Environment, isEnded } from "../../record/record.ts";
+import { LOOKS_AFTER_END_MS } from "./finalize.ts";
+import { removeCopies } from "./log.ts";
+
+/** How long an ended environment is kept (docs/architecture.md#the-table). */
+const KEPT_SECONDS = 90 * 24 * 3600;
+/** One look removes so many. As a rule one ends and one goes; more are left only after a change of the number. */
+const MOST_REMOVED = 25;
+
+/** When an ended record goes, in seconds since the epoch. */
+export function keptUntil({ end: { at: endedAt }, createdAt }: Environment): number {
+  return Math.floor((endedAt ?? createdAt) / 1000) + KEPT_SECONDS;
+}
+
+/**
+ * Lists an environment among the ended ones of its owner and kind, in the order of their ends, and removes those that
+ * ended before the newest 1,000: ids have no order in time. Repeatable.
+ */
+export async function keepNewest(ctx: Context<"table" | "blobs">, environment: Environment): Promise<void> {
+  const {
+    owner,
+    createdBy,
+    uid,
+    end: { at: endedAt },
+    createdAt,
+    sk,
+  } = environment;
+  const key = endedKey(owner, createdBy, endedAt ?? createdAt, uid);
+  await writeRecord(ctx, { ...key, writers: [], kind: "ended", head: sk, uid, ttl: keptUntil(environment) } as Item);
+  const newest = { pk: key.pk, newestFirst: true };
+  const { items, next } = await ctx.table.query({ ...newest, limit: MOST_KEPT });
+  if (next === undefined || items.length < MOST_KEPT) return;
+  const older = await ctx.table.query({ ...newest, limit: MOST_REMOVED, after: next });
+  for (const one of older.items) await removeEnded(ctx, environment.pk, one);
+}
+
+/** What cannot be read, or is not over, stays; so does its place in the list. */
+async function removeEnded(ctx: Context<"table" | "blobs">, pk: string, listed: Item): Promise<void> {
+  const head: Key = { pk, sk: String(listed.head) };
+  const items = await ctx.table.getMany([head, supersededKey(head, String(listed.uid))]);
+  const records = readable(ctx, items, parseEnvironment);
+  if (records.length < items.length) return;
+  const own = records.filter(({ uid }) => uid === listed.uid);
+  if (!own.every(isOver)) return;
+  for (const record of own) {
+    await removeCopies(ctx, record);
+    if (!(await removeRecord(ctx, record))) return;
+  }
+  await removeRecord(ctx, listed);
+}
+
+function isOver(environment: Environment): boolean {
+  return (
+    isEnded(environment) && environment.end.cleanLooks >= LOOKS_AFTER_END_MS.length && !hasEventsToEmit(environment)
+  );
+}

@@ -1,0 +1,69 @@
+import { StepTooOld } from "../../../reconciler/budget.ts";
+import { patienceMs } from "../../../reconciler/patience.ts";
+import type { WorkerContext } from "../../../reconciler/worker.ts";
+import type { Environment } from "../../record/record.ts";
+import { changed } from "../../record/step-result.ts";
+import { LEFTOVERS_MS } from "../../verbs/restart.ts";
+import type { EnvironmentStep } from "../step.ts";
+
+/** How far back it looks: where the newest run has number n, the oldest that is looked for is n - 9. */
+const RUNS_BACK = 9;
+const AGAIN_MS = 5_000;
+
+/**
+ * Removes runs of this environment that a slept worker made late. "earlier": those before its present run. "all": its
+ * newest run as well, for an environment that shall have none. Answers whether the cluster had any.
+ */
+export async function removeLeftoverRuns(
+  ctx: WorkerContext,
+  { uid, run: { n: run } }: Environment,
+  range: "earlier" | "all",
+): Promise<boolean> {
+  let found = false;
+  for (let one = range === "all" ? run : run - 1; one >= Math.max(1, run - RUNS_BACK); one--) {
+    if (!(await ctx.compute.observe(uid, one))) continue;
+    found = true;
+    await ctx.compute.remove(uid, one, { graceSeconds: 0, force: false });
+  }
+  return found;
+}
+
+/**
+ * Takes the looks that a start cut off: after a stop two looks search for what a slept worker made, and a start ends
+ * them. So a started environment is searched for earlier runs beside its new one. An earlier run that cannot be removed
+ * is tried again, and the new run does not wait for it.
+ */
+export async function lookForLeftoverRuns(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<EnvironmentStep> {
+  const search = await removeEarlier(ctx, environment);
+  const last = environment.queuedAt + LEFTOVERS_MS.second;
+  const next = now < last ? last : null;
+  const mayBeLeft = search !== "none";
+  const leftoversAt = mayBeLeft ? now + Math.max(AGAIN_MS, patienceMs(now - environment.queuedAt)) : next;
+  const step = changed({ ...environment, run: { ...environment.run, leftoversAt } }, now, searchWords[search]);
+  return { ...step, record: { ...step.record, looks: environment.looks } };
+}
+
+/** What a search for earlier runs came to. */
+type Search = "none" | "removed" | "failed";
+
+const searchWords = {
+  none: "no earlier run",
+  removed: "removed an earlier run",
+  failed: "an earlier run may be left",
+} satisfies Record<Search, string>;
+
+/** Removes earlier runs. "failed": the cluster did not answer or refused a removal, so some may be left. */
+async function removeEarlier(ctx: WorkerContext, environment: Environment): Promise<Search> {
+  try {
+    return (await removeLeftoverRuns(ctx, environment, "earlier")) ? "removed" : "none";
+  } catch (error) {
+    if (error instanceof StepTooOld) throw error;
+    const { uid, run } = environment;
+    ctx.log.warn("earlier runs not removed", { uid, run: run.n, error: String(error) });
+    return "failed";
+  }
+}

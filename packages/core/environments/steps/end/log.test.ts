@@ -1,0 +1,349 @@
+import { describe, expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import type { Compute } from "../../../ports/compute.ts";
+import type { Item } from "../../../ports/table.ts";
+import { reconcile } from "../../../reconciler/reconcile.ts";
+import { keyText } from "../../../store/keys.ts";
+import { keyOf } from "../../record/record.ts";
+import { createEnvironment } from "../../verbs/create.ts";
+import { followLog, readKeptLog, readLog } from "../../verbs/read-log.ts";
+import { requestCancel } from "../../verbs/requests.ts";
+
+const SECOND = 1000;
+const DAY = 24 * 3_600_000;
+const MIB = 1024 * 1024;
+
+/** A world with one environment of alice that runs a command and has printed `first`. */
+async function printing(ends?: { code: number; afterMs: number }) {
+  const world = await memoryWorld();
+  const environment = await createEnvironment(world.as("alice"), newEnvironment("one", { command: "x" }));
+  const outcome = ends ? ({ kind: "exits", ...ends } as const) : ({ kind: "lives" } as const);
+  world.compute.program(environment.uid, outcome, { log: "first\n" });
+  await world.deliver();
+  const print = (text: string) => world.compute.print(environment.uid, 1, text);
+  const alice = { ...world.as("alice"), blobs: world.blobs };
+  const shown = async () => readLog(alice, "one");
+  return { world, uid: environment.uid, print, shown };
+}
+
+/** One whose command has printed `last` and ended, and who has seen that has done no more than say so. */
+async function justEnded() {
+  const { world, print, shown } = await printing({ code: 0, afterMs: 7 * SECOND });
+  await world.advance(6 * SECOND);
+  print("last\n");
+  world.clock.advance(2 * SECOND);
+  await reconcile(world.ctx, { look: keyText(keyOf(await world.read("alice", "one"))), hint: true });
+  return { world, shown };
+}
+
+/** One look at what became due long ago. */
+async function lookLater(world: MemoryWorld, ms: number): Promise<void> {
+  world.clock.advance(ms);
+  await reconcile(world.ctx, { look: keyText(keyOf(await world.read("alice", "one"))) });
+}
+
+describe("the log of a command", () => {
+  test("is nothing before it begins", async () => {
+    const world = await memoryWorld({ nodes: [] });
+    await createEnvironment(world.as("alice"), newEnvironment("one", { command: "x" }));
+
+    const log = await readKeptLog({ ...world.as("alice"), blobs: world.blobs }, "one");
+
+    expect(log).toEqual({ text: "", cut: false, next: 0, ended: false });
+  });
+
+  test("can be read while it runs as it is at that moment, from one copy", async () => {
+    const { world, print, shown } = await printing();
+    expect((await shown()).text).toBe("first\n");
+
+    print("second\n");
+    await world.advance(2 * SECOND);
+
+    expect((await shown()).text).toBe("first\nsecond\n");
+    expect(world.blobs.names()).toHaveLength(1);
+  });
+
+  test("of a command that prints nothing is read without waiting for more than one copy", async () => {
+    const world = await memoryWorld();
+    await createEnvironment(world.as("alice"), newEnvironment("one", { command: "x" }));
+    await world.deliver();
+    const askedAt = world.clock.now();
+
+    const log = await readLog({ ...world.as("alice"), blobs: world.blobs }, "one");
+
+    expect(log.text).toBe("");
+    expect(world.clock.now() - askedAt).toBeLessThan(2 * SECOND);
+  });
+
+  test("is copied every 2 s for two minutes after somebody read it, and else every five minutes if it grew", async () => {
+    const { world, print, shown } = await printing();
+    const copies: number[] = [];
+    const { put } = world.ctx.blobs;
+    const counted = async (...call: Parameters<typeof put>) => {
+      copies.push(world.clock.now());
+      return put(...call);
+    };
+    Object.assign(world.ctx.blobs, { put: counted });
+    await world.advance(2 * SECOND);
+    await shown();
+    const readAt = world.clock.now();
+
+    for (let second = 0; second < 600; second++) {
+      print(`${second}\n`);
+      await world.advance(SECOND);
+    }
+    const whileRead = copies.filter((at) => at <= readAt + 121 * SECOND);
+    await world.advance(600 * SECOND);
+
+    const gaps = whileRead.slice(1).map((at, n) => at - (whileRead[n] ?? 0));
+    expect(new Set(gaps)).toEqual(new Set([2 * SECOND]));
+    expect(whileRead.length).toBeGreaterThanOrEqual(60);
+    expect(copies.length - whileRead.length).toBe(2);
+  });
+
+  test("that many read at once is asked for once a minute", async () => {
+    const { world, shown } = await printing();
+    await world.advance(2 * SECOND);
+    await shown();
+    const { requests: before } = await world.read("alice", "one");
+    const wanted: unknown[] = [];
+    const { put } = world.ctx.table;
+    Object.assign(world.ctx.table, {
+      put: async (...call: Parameters<typeof put>) => {
+        const { kind, logWantedUntil } = call[0] as unknown as Item;
+        if (kind === "environment") wanted.push(logWantedUntil);
+        return put(...call);
+      },
+    });
+
+    const until = world.clock.now() + 55 * SECOND;
+    while (world.clock.now() < until) {
+      await Promise.all([shown(), shown(), shown()]);
+      await world.advance(SECOND);
+    }
+
+    expect(new Set(wanted).size).toBe(1);
+    expect((await world.read("alice", "one")).requests).toEqual(before);
+  });
+
+  test("has its last line after its end, although that comes between two copies", async () => {
+    const { world, print, shown } = await printing({ code: 0, afterMs: 7 * SECOND });
+    await world.advance(6900);
+    print("last\n");
+
+    await world.advance(10 * SECOND);
+
+    expect((await world.read("alice", "one")).phase).toBe("completed");
+    expect((await shown()).text).toBe("first\nlast\n");
+  });
+
+  test("has its last line for whoever reads it as soon as its end is shown", async () => {
+    const { world, shown } = await justEnded();
+    const { phase, end, log } = await world.read("alice", "one");
+    expect([phase, end.outcome?.phase, log?.lastOf]).toEqual(["stopping", "completed", undefined]);
+    const askedAt = world.clock.now();
+
+    expect((await shown()).text).toBe("first\nlast\n");
+    expect(world.clock.now() - askedAt).toBeLessThanOrEqual(2 * SECOND);
+  });
+
+  test("of a run whose end nobody looks at is read after 2 s as it was copied last", async () => {
+    const { world } = await justEnded();
+    const askedAt = world.clock.now();
+    // Time passes, and no worker looks.
+    const clock = { ...world.clock, sleep: async (ms: number) => world.clock.advance(ms) };
+
+    const log = await readLog({ ...world.as("alice"), blobs: world.blobs, clock }, "one");
+
+    expect(log.text).toBe("first\n");
+    expect(world.clock.now() - askedAt).toBe(2 * SECOND);
+  });
+
+  test("has what it printed before a cancellation", async () => {
+    const { world, print, shown } = await printing();
+    await world.advance(6 * SECOND);
+    print("last\n");
+
+    await requestCancel(world.as("alice"), "one");
+    await world.deliver();
+
+    expect((await world.read("alice", "one")).phase).toBe("cancelled");
+    expect((await shown()).text).toBe("first\nlast\n");
+  });
+
+  test("is the newest MiB, cut before a whole character", async () => {
+    const { world, print, shown } = await printing();
+    print(`${"ä".repeat(MIB)}z`);
+    await world.advance(2 * SECOND);
+
+    const { text, cut } = await shown();
+    expect(cut).toBe(true);
+    expect(new TextEncoder().encode(text).length).toBe(MIB - 1);
+    expect(text).toBe(`${"ä".repeat(MIB / 2 - 1)}z`);
+  });
+
+  test("goes on at the position that its machine names, and a reader of what is lost is told", async () => {
+    const { world, print, shown } = await printing();
+    print("second\n");
+    await world.advance(2 * SECOND);
+    const before = await shown();
+    const ends: unknown[] = [];
+    world.compute.readLog = async (_uid, _run, known) => {
+      ends.push(known);
+      return { start: 20, bytes: new TextEncoder().encode("third\n"), mark: "m" };
+    };
+    await world.advance(4 * SECOND);
+    const alice = { ...world.as("alice"), blobs: world.blobs };
+
+    const after = await followLog(alice, "one", { after: before.next, mostBytes: 100, waitMs: 0, wantsFresh: true });
+
+    expect(before).toMatchObject({ text: "first\nsecond\n", cut: false, next: 13 });
+    expect(after).toMatchObject({ text: "third\n", cut: true, next: 26 });
+    expect(await shown()).toMatchObject({ text: "third\n", cut: true, next: 26 });
+    expect(ends.slice(0, 2)).toEqual([{ position: 13 }, { position: 26, mark: "m" }]);
+  });
+
+  test("is kept for seven days after the end, and the record is done when it goes", async () => {
+    const { world, shown } = await printing({ code: 0, afterMs: SECOND });
+    await world.advance(12 * 60 * SECOND);
+    const {
+      end: { at: endedAt },
+      dueAt,
+    } = await world.read("alice", "one");
+    expect(dueAt).toBe((endedAt ?? 0) + 7 * DAY);
+
+    await lookLater(world, (dueAt ?? 0) - world.clock.now() - 3 * SECOND);
+    expect((await shown()).text).toBe("first\n");
+    world.clock.advance(3 * SECOND);
+    expect((await shown()).text).toBe("");
+    await lookLater(world, 0);
+
+    expect(world.blobs.names()).toEqual([]);
+    const done = await world.read("alice", "one");
+    expect(done.dueAt).toBeUndefined();
+    expect(done.ttl).toBeGreaterThan(0);
+  });
+
+  test("of another's environment does not exist", async () => {
+    const { world } = await printing();
+
+    const read = readKeptLog({ ...world.as("bob"), blobs: world.blobs }, "one");
+
+    await expect(read).rejects.toThrow("Job one not found");
+  });
+});
+
+describe("a log that cannot be copied", () => {
+  test("is told once and keeps neither the end nor the machine waiting", async () => {
+    const { world, shown } = await printing();
+    await world.advance(6 * SECOND);
+    world.compute.print((await world.read("alice", "one")).uid, 1, "lost\n");
+    world.blobs.breakWith(new Error("no room"));
+
+    await requestCancel(world.as("alice"), "one");
+    await world.deliver();
+
+    const ended = await world.read("alice", "one");
+    expect(ended.phase).toBe("cancelled");
+    const entries = ended.events.timeline.filter(({ reason }) => reason === "The end of its log could not be kept");
+    expect(entries).toHaveLength(1);
+    expect(world.compute.liveUnits("h100-1") + world.compute.liveUnits("h100-2")).toBe(0);
+    world.blobs.breakWith(undefined);
+    expect((await shown()).text).toBe("first\n");
+  });
+
+  test("while it runs is copied later, without a word", async () => {
+    const { world, shown } = await printing();
+    world.blobs.breakWith(new Error("no room"));
+    await world.advance(20 * SECOND);
+
+    world.blobs.breakWith(undefined);
+    await world.advance(6 * SECOND);
+
+    expect((await shown()).text).toBe("first\n");
+    const {
+      events: { timeline },
+      phase,
+      attempts,
+    } = await world.read("alice", "one");
+    expect({ phase, attempts }).toEqual({ phase: "active", attempts: 0 });
+    expect(timeline.map(({ reason }) => reason)).not.toContain("The end of its log could not be kept");
+  });
+
+  test("by a worker that slept is not set back: what it writes late has another name", async () => {
+    const { world, print, shown } = await printing();
+    await world.advance(6 * SECOND);
+    print("second\n");
+    const wakers: (() => void)[] = [];
+    const { put } = world.ctx.blobs;
+    const slow: typeof world.ctx.blobs = {
+      ...world.ctx.blobs,
+      put: async (...call) => {
+        await new Promise<void>((resolve) => wakers.push(resolve));
+        return put(...call);
+      },
+    };
+    world.clock.advance(5 * 60 * SECOND);
+    const look = { look: keyText(keyOf(await world.read("alice", "one"))) };
+    const late = reconcile({ ...world.ctx, blobs: slow }, look);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(wakers).toHaveLength(1);
+    print("third\n");
+    await world.advance(10 * 60 * SECOND);
+
+    for (const wake of wakers) wake();
+    await late;
+
+    expect((await shown()).text).toBe("first\nsecond\nthird\n");
+    expect(world.blobs.names(), "the copy that no record names, beside the log").toHaveLength(2);
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(12 * 60 * SECOND);
+    const { dueAt } = await world.read("alice", "one");
+    await lookLater(world, (dueAt ?? 0) - world.clock.now());
+    expect(world.blobs.names()).toEqual([]);
+  });
+
+  test("is kept where another look at the end finds the run already removed", async () => {
+    const { world, shown } = await printing();
+    const { remove } = world.compute;
+    let isOther = false;
+    const raced: Compute = {
+      ...world.compute,
+      remove: async (uid, run, options) => {
+        const hasTombstones = await remove(uid, run, options);
+        if (isOther) return hasTombstones;
+        isOther = true;
+        await reconcile(world.ctx, { look: keyText(keyOf(await world.read("alice", "one"))), hint: true });
+        return hasTombstones;
+      },
+    };
+    Object.assign(world.ctx, { compute: raced });
+    world.compute.print((await world.read("alice", "one")).uid, 1, "last\n");
+
+    await requestCancel(world.as("alice"), "one");
+    await world.deliver();
+
+    expect(isOther).toBe(true);
+    expect((await shown()).text).toBe("first\nlast\n");
+  });
+
+  test("is read before its run is removed, because nothing is left afterwards", async () => {
+    const { world, shown } = await printing();
+    const removed = new Set<string>();
+    const forgetful: Compute = {
+      ...world.compute,
+      remove: async (uid, run, options) => {
+        removed.add(uid);
+        return world.compute.remove(uid, run, options);
+      },
+      readLog: async (uid, run) =>
+        removed.has(uid) ? { start: 0, bytes: new Uint8Array() } : world.compute.readLog(uid, run),
+    };
+    Object.assign(world.ctx, { compute: forgetful });
+
+    await requestCancel(world.as("alice"), "one");
+    await world.deliver();
+
+    expect((await shown()).text).toBe("first\n");
+  });
+});

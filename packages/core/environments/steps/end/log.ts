@@ -1,0 +1,98 @@
+import type { Context } from "../../../context.ts";
+import type { LogEnd } from "../../../ports/run-log.ts";
+import type { Step } from "../../../reconciler/worker.ts";
+import { baseOfRun, COPIED_EVERY_MS, endOfLog, isLogWanted, type KeptLog } from "../../record/log/kept-log.ts";
+import type { Environment } from "../../record/record.ts";
+import { alsoAfter } from "../../record/step-result.ts";
+import { addEntry } from "../../record/timeline.ts";
+
+type LogContext = Context<"compute" | "blobs">;
+
+/** Copies the log of a run that lives, at most every 2 s. While nobody reads the log only what is new is noted. */
+export async function followLog(ctx: LogContext, environment: Environment, now: number): Promise<Environment> {
+  const { hasCommand, log = none } = environment;
+  if (!hasCommand || now - log.at < COPIED_EVERY_MS) return environment;
+  const copied = await copyLog(ctx, environment, now);
+  const isNews = copied.log?.blob !== log.blob || copied.log.failed !== log.failed;
+  return isNews || isLogWanted(environment, now) ? copied : environment;
+}
+
+/** When it is copied again because somebody reads it. */
+export function nextCopyAt(environment: Environment, now: number): number {
+  return environment.hasCommand && isLogWanted(environment, now) ? now + COPIED_EVERY_MS : Number.POSITIVE_INFINITY;
+}
+
+/**
+ * Copies the log of a run that is being removed, as long as the run is seen: neither a deleted pod nor a removed run
+ * directory has a log left to read. The copy costs the GPUs at most one read and one write, 5 s together, however they
+ * fail; the timeline says what failed.
+ */
+export async function copyLastLog(ctx: LogContext, environment: Environment, now: number): Promise<Environment> {
+  if (!environment.hasCommand || environment.run.appliedAt === null) return environment;
+  const { log } = await copyLog(ctx, environment, now);
+  const copied = { ...environment, log: { ...log, lastOf: environment.run.n } };
+  const isNew = log.failed && environment.end.outcome && !environment.log?.failed;
+  return isNew ? addEntry(copied, now, "The end of its log could not be kept") : copied;
+}
+
+async function copyLog(
+  ctx: LogContext,
+  environment: Environment,
+  now: number,
+): Promise<Environment & { readonly log: KeptLog }> {
+  const {
+    uid,
+    run: { n: run },
+    log = none,
+  } = environment;
+  try {
+    const { start: printedFrom, bytes, mark } = await ctx.compute.readLog(uid, run, knownEnd(environment));
+    const base = baseOfRun(environment);
+    const start = base + printedFrom;
+    const isSame = log.blob !== null && start + bytes.length === endOfLog(log);
+    if (bytes.length === 0 || isSame) return { ...environment, log: { ...log, at: now, failed: false } };
+    const blob = `${copiesOf(environment)}/${ctx.ids.uid().slice(0, 12)}-${start + bytes.length}`;
+    await ctx.blobs.put(blob, bytes);
+    const kept = {
+      blob,
+      hash: "",
+      cut: start > 0,
+      start,
+      bytes: bytes.length,
+      run,
+      base,
+      mark,
+      at: now,
+      failed: false,
+    };
+    return { ...environment, log: kept };
+  } catch (error) {
+    ctx.log.warn("log not kept", { uid, run, error: String(error) });
+    return { ...environment, log: { ...log, at: now, failed: true } };
+  }
+}
+
+/** Returns the end of the last copy as the present run counts it; undefined where that is of another run. */
+function knownEnd(environment: Environment): LogEnd | undefined {
+  const { log, run } = environment;
+  if (!log?.blob || log.run !== run.n) return undefined;
+  return { position: endOfLog(log) - baseOfRun(environment), mark: log.mark };
+}
+
+function copiesOf({ uid }: Environment): string {
+  return `logs/${uid}`;
+}
+
+/** All copies, also those of writes that were lost, which no record names. */
+export async function removeCopies(ctx: Context<"blobs">, environment: Environment): Promise<void> {
+  if (environment.hasCommand) await ctx.blobs.removeUnder(copiesOf(environment));
+}
+
+const none: KeptLog = { blob: null, hash: "", cut: false, at: 0, failed: false };
+
+/** The same step, which removes the copy that its record no longer names once that is written. */
+export function droppingOldCopy(environment: Environment, step: Step<Environment>): Step<Environment> {
+  const [old, next] = [environment.log?.blob, step.record.log?.blob];
+  if (!old || !next || old === next) return step;
+  return alsoAfter(step, (ctx) => ctx.blobs.remove(old));
+}

@@ -1,0 +1,27 @@
+import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
+import type { Environment } from "../../record/record.ts";
+import { changed, tellingPool } from "../../record/step-result.ts";
+import { restart } from "../../verbs/restart.ts";
+import { lookAfterEnd } from "./ending.ts";
+import { finalize, withoutSecrets } from "./finalize.ts";
+
+const AS_BEFORE = { size: null, receiver: null };
+
+/** Starts what was wanted again, deletes what shall go, and else looks twice whether anything of it came back. */
+export async function stepStopped(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment>> {
+  const {
+    end: { outcome },
+    goal: { desired, start: remembered },
+  } = environment;
+  if (outcome) return finalize(ctx, environment, now);
+  if (desired === "active") {
+    return tellingPool(changed(restart(environment, now, remembered ?? AS_BEFORE), now, "starts again"));
+  }
+  const bare = await withoutSecrets(ctx, environment);
+  const look = await lookAfterEnd(ctx, bare, now);
+  return look === "done" ? { record: { ...bare, dueAt: undefined }, notify: [], log: "done" } : look;
+}

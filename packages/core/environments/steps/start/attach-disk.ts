@@ -1,0 +1,41 @@
+import { type Disk, zonePinnedBy } from "../../../disks/record.ts";
+import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
+import { utcText } from "../../../text/utc.ts";
+import type { DiskUse } from "../../record/disk/disk-use.ts";
+import type { Environment } from "../../record/record.ts";
+import { changed, waitedSince } from "../../record/step-result.ts";
+import { addEntry } from "../../record/timeline.ts";
+import { endRun } from "../end/end-run.ts";
+import { openDisk } from "./disk.ts";
+
+/** Marked as attached before anything can be written to it: whatever happens from here on, its end is backed up. */
+export async function attachDisk(
+  ctx: WorkerContext,
+  environment: Environment,
+  use: DiskUse,
+  now: number,
+): Promise<Step<Environment>> {
+  const opened = await openDisk(ctx, environment, environment.zone ?? "");
+  if (!opened) return endRun(environment, now, `Disk '${use.name}' is not its own any more`);
+  if (opened.kind === "lost" || opened.kind === "refused") return endRun(environment, now, opened.reason);
+  if (opened.kind !== "open") {
+    const waiting = { ...environment, reason: opened.reason };
+    return waitedSince(waiting, environment.run.preparingAt, now, "looks for what is left of its disk");
+  }
+  const { disk } = opened;
+  const zone = zonePinnedBy(disk.volume);
+  const attached: Environment = { ...environment, step: "pod", reason: null, zone, disk: { ...use, attached: true } };
+  const at = disk.restored?.by === environment.uid ? disk.restored.at : null;
+  const note =
+    at === null ? olderNote(use.name, disk) : `Disk '${use.name}' restored from its backup of ${utcText(at)}`;
+  return changed(note ? addEntry(attached, now, note) : attached, now, "opened its disk");
+}
+
+/** Says from when the latest backup is, where the last end left none. */
+function olderNote(name: string, { lost, snapshots }: Disk): string | undefined {
+  if (!lost?.gaveUp && lost?.refused === undefined) return undefined;
+  const latest = snapshots.findLast(({ completed }) => completed);
+  return latest
+    ? `The latest backup of disk '${name}' is of ${utcText(latest.at)}`
+    : `There is no backup of disk '${name}'`;
+}

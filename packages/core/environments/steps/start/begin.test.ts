@@ -1,0 +1,38 @@
+import { expect, it } from "vitest";
+import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { createEnvironment } from "../../verbs/create.ts";
+import { requestCancel } from "../../verbs/requests.ts";
+
+it("lets the command of two machines begin once both are there", async () => {
+  const world = await twoMachines();
+
+  await world.advance(60_000);
+
+  const { phase, uid } = await world.read("alice", "one");
+  expect(phase).toBe("active");
+  expect(world.compute.starts(uid, 1)).toBe(1);
+});
+
+it("lets nothing begin once the end of it is decided", async () => {
+  const world = await twoMachines();
+  await world.deliver();
+  world.clock.advance(IMAGE_MS - 1);
+  await requestCancel(world.as("alice"), "one");
+  world.clock.advance(1);
+  const { uid } = await world.read("alice", "one");
+  expect(await world.compute.observe(uid, 1)).toMatchObject({ waitsToBegin: true });
+
+  await world.advance(60_000);
+
+  expect((await world.read("alice", "one")).phase).toBe("cancelled");
+  expect(world.compute.starts(uid, 1)).toBe(0);
+});
+
+const IMAGE_MS = 10_000;
+
+/** A cluster that holds the command of several machines back, and a job that is given two. */
+async function twoMachines() {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), delays: { imageMs: IMAGE_MS }, gates: true });
+  await createEnvironment(world.as("alice"), newEnvironment("one", { gpus: 16 }));
+  return world;
+}

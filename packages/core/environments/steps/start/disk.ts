@@ -1,0 +1,240 @@
+import type { Context } from "../../../context.ts";
+import { type Absence, isLate } from "../../../disks/absence.ts";
+import { lossOf, originOf, seekSource, withWork } from "../../../disks/backups/source.ts";
+import { acquire } from "../../../disks/names/acquire.ts";
+import { handOver } from "../../../disks/names/lease.ts";
+import {
+  type Disk,
+  type DiskSnapshot,
+  findDisk,
+  hasPendingSnapshot,
+  isVolumeGone,
+  longPending,
+  mayHold,
+  seenBackups,
+  sighted,
+  volumeAbsence,
+  withMaking,
+  withVolumeSeen,
+  zonePinnedBy,
+} from "../../../disks/record.ts";
+import type { Volume, VolumeRef } from "../../../ports/volumes.ts";
+import { Conflict, VolumeRefused } from "../../../problem.ts";
+import { listMaking, tryToMakeVolume, volumeMaking } from "../../../reconciler/making.ts";
+import type { WorkerContext } from "../../../reconciler/worker.ts";
+import { keyText } from "../../../store/keys.ts";
+import { unlessPoisoned, unlessUnreadable } from "../../../store/readable.ts";
+import { sameData } from "../../../store/same-data.ts";
+import { type Writing, writeRecord } from "../../../store/write-record.ts";
+import { utcText } from "../../../text/utc.ts";
+import { refusedVolume, unreadableDisk, waitsForDisk } from "../../record/disk/disk-words.ts";
+import { type Environment, keyOf } from "../../record/record.ts";
+
+/** A bound for the record: so many only where the volume service loses one after the other. */
+const MOST_SUPERSEDED = 10;
+
+/** Whether an environment that waits may stand in line: its disk is its own and not being backed up. */
+export type DiskReadiness =
+  | { readonly kind: "ready"; readonly zone: string | null }
+  | { readonly kind: "waits"; readonly reason: string }
+  | { readonly kind: "lost"; readonly reason: string }
+  | { readonly kind: "missing"; readonly reason: string };
+
+/**
+ * Repairs a lease that was never written, or says that the disk is somebody else's
+ * (docs/architecture.md#the-item-that-decides). Throws `Unreadable` where a newer version wrote the disk: the job keeps
+ * its place.
+ */
+export async function readyDisk(ctx: Context<"table">, environment: Environment): Promise<DiskReadiness> {
+  if (!environment.disk) return { kind: "ready", zone: null };
+  const { uid, name } = environment.disk;
+  const disk = await unlessPoisoned(ctx, async () => (await findDisk(ctx, environment.owner, uid)) ?? "missing");
+  // Nobody knows whose it is. In line it would be granted what it cannot take, for as long as that lasts.
+  if (!disk) return { kind: "waits", reason: unreadableDisk(name) };
+  if (disk === "missing") return { kind: "missing", reason: `Disk '${name}' does not exist any more` };
+  const holder = { uid: environment.uid, key: keyText(keyOf(environment)), id: environment.id };
+  const lease = await acquire(ctx, disk, holder);
+  if (lease === "changed") throw new Conflict(`disk ${uid}`);
+  if (lease.kind === "gone") return { kind: "lost", reason: `Disk '${name}' is marked for deletion` };
+  if (lease.kind === "inUse") return { kind: "lost", reason: `Disk '${name}' is in use by ${lease.by}` };
+  const held = lease.kind === "takes" ? lease.disk : disk;
+  const isOwn = held.heldBy?.uid === environment.uid;
+  if (!isOwn || hasPendingSnapshot(held)) {
+    const pending = longPending(held.snapshots, ctx.clock.now());
+    return { kind: "waits", reason: waitsForDisk(name, isOwn ? undefined : held.heldBy?.id, pending) };
+  }
+  return { kind: "ready", zone: zonePinnedBy(held.volume) };
+}
+
+/** What became of opening a disk, and in words why it was not. */
+export type Opened =
+  | { readonly kind: "open"; readonly disk: Disk }
+  | { readonly kind: "waits"; readonly reason: string }
+  | { readonly kind: "refused"; readonly reason: string }
+  | { readonly kind: "lost"; readonly reason: string };
+
+/**
+ * The disk with its volume. That is made empty only where there never was one; one that is gone is made again from the
+ * newest backup, and while none of those that the record names is seen the disk waits: nobody knows that they are gone
+ * (docs/architecture.md#not-seen-is-not-gone). Undefined when the disk is not this environment's. Throws `Conflict` when
+ * somebody else wrote it meanwhile.
+ */
+export async function openDisk(
+  ctx: WorkerContext,
+  environment: Environment,
+  zone: string,
+): Promise<Opened | undefined> {
+  const { disk: use } = environment;
+  const read = use ? await findDisk(ctx, environment.owner, use.uid) : undefined;
+  if (!use || read?.heldBy?.uid !== environment.uid) return undefined;
+  const now = ctx.clock.now();
+  // The first machine of a withdrawn run may have written to it: what that began is not made anew.
+  const isNews = use.written === true && read.source !== undefined && !read.written;
+  const disk = await lookAround(ctx, isNews ? await written(ctx, withWork(read)) : read);
+  if (disk.volume && disk.volumeMissedAt === undefined) return { kind: "open", disk };
+  const backup = seenBackups(disk).at(-1);
+  const missed = disk.snapshots
+    .filter(mayHold)
+    .filter(({ at, missedAt }) => missedAt !== undefined && at > (backup?.at ?? 0));
+  const waits = whyItWaits(disk, backup, missed);
+  if (waits !== undefined) return { kind: "waits", reason: waits(`disk '${use.name}'`) };
+  // What another disk's backup began is used up with the first run: later volumes are made of its own.
+  const source = originOf(disk);
+  if (disk.volume && !backup && !source) return loseDisk(ctx, disk, use.name, now);
+  if (!backup && source?.missedAt !== undefined) return missSource(ctx, disk, source, use.name, now);
+  for (const { id } of missed) ctx.log.error("a backup is gone", { disk: disk.uid, snapshot: id });
+  const origin = backup ?? source;
+  const wanted = { zone, sizeGb: disk.sizeGb, from: origin?.id ?? null };
+  // Not under the token of the volume that is gone: whoever knows that may answer the same one.
+  const { volumeMissedAt = 0 } = disk;
+  const usable = disk.making.filter(({ at }) => at >= volumeMissedAt);
+  const { entry, isListed } = volumeMaking(ctx, usable, disk.uid, wanted);
+  const named = isListed ? disk : await written(ctx, withMaking(disk, listMaking(disk.making, entry)));
+  const volume = await tryToMakeVolume(ctx, disk, entry);
+  if (volume instanceof VolumeRefused) {
+    if (volume.isForGood) return { kind: "refused", reason: volume.message };
+    return { kind: "waits", reason: refusedVolume(`the volume of disk '${use.name}'`, volume.message) };
+  }
+  const restored = origin ? { by: environment.uid, at: origin.at } : disk.restored;
+  return { kind: "open", disk: await written(ctx, { ...replaced(ctx, named), volume, restored }) };
+}
+
+/** The disk as a look for its volume leaves it, and for its backups where that is not seen: all are missed from now on. */
+async function lookAround(ctx: WorkerContext, disk: Disk): Promise<Disk> {
+  const isSeen = disk.volume !== null && (await ctx.volumes.findVolume(disk.volume.id)) !== undefined;
+  // The absence counts from the answer: a time in which nobody looked is none.
+  const now = ctx.clock.now();
+  if (isSeen && disk.volumeMissedAt === undefined && disk.lostAt === undefined) return disk;
+  if (isSeen) return written(ctx, withVolumeSeen(disk, true, now));
+  const look = async (one: DiskSnapshot) =>
+    one.completed ? sighted(one, (await ctx.volumes.findSnapshot(one.id)) !== undefined, ctx.clock.now()) : one;
+  const snapshots = await Promise.all(disk.snapshots.map(look));
+  const looked = await seekSource(ctx, { ...withVolumeSeen(disk, false, now), snapshots });
+  return sameData({ ...looked, dueAt: disk.dueAt }, disk) ? disk : written(ctx, looked);
+}
+
+/** Why the volume is neither used nor made again yet; undefined: nothing that the record names is out of sight. */
+function whyItWaits(
+  record: Disk,
+  backup: DiskSnapshot | undefined,
+  missed: readonly DiskSnapshot[],
+): ((disk: string) => string) | undefined {
+  const { volume, snapshots, making } = record;
+  if (volume && isLate(volumeAbsence(record)))
+    return (disk) => `The volume of ${disk} is not to be seen; it is looked for again`;
+  // An older one in its place would cost the work in between.
+  const isNewerLate = missed.some(isLate);
+  if (backup && isNewerLate) return (disk) => `The backup of ${disk} is not to be seen; it is looked for again`;
+  const mayHaveOne = snapshots.some(mayHold) || (volume && making.some(({ kind }) => kind === "snapshot"));
+  if (backup || !mayHaveOne) return undefined;
+  return (disk) =>
+    volume ? `Neither volume nor backups of ${disk} are to be seen` : `The backups of ${disk} are not to be seen`;
+}
+
+/** What its first volume is to be made of may only be out of sight, as a volume may, or that volume may be listed late. */
+async function missSource(ctx: WorkerContext, disk: Disk, source: Absence, name: string, now: number): Promise<Opened> {
+  const mayCome = isLate(source) || disk.making.some(({ kind }) => kind === "volume");
+  if (!mayCome) return loseDisk(ctx, disk, name, now);
+  const reason = `The snapshot that disk '${name}' is to be made of is not to be seen; it is looked for again`;
+  return { kind: "waits", reason };
+}
+
+/** An empty one in its place would be taken for it. Should its contents be seen again it is lost no more. */
+async function loseDisk(ctx: WorkerContext, disk: Disk, name: string, now: number): Promise<Opened> {
+  const { uid, volume, source } = disk;
+  if (disk.lostAt === undefined) {
+    ctx.log.error("disk lost", { disk: uid, volume: volume?.id, ...(!volume && { source: source?.id }) });
+    await written(ctx, { ...disk, lostAt: now, dueAt: now });
+  }
+  return { kind: "lost", reason: `Disk '${name}' is lost: ${lossText(disk, now)}` };
+}
+
+function lossText(disk: Disk, now: number): string {
+  const loss = lossOf(disk, now);
+  if (loss.kind === "origin") return "the snapshot that it was to be made of is gone; delete or rename it";
+  if (loss.kind === "volume") return "its volume is gone and there is no backup; delete or rename it";
+  return `its volume is gone; restore its snapshot under another name until ${utcText(loss.until)}`;
+}
+
+/** The disk without the volume that is gone, which stays named: it may only have been out of sight. */
+function replaced(ctx: WorkerContext, disk: Disk): Disk {
+  const { uid, volume, supersededVolumes = [] } = disk;
+  const seen = withVolumeSeen(disk, true, ctx.clock.now());
+  if (!volume) return seen;
+  ctx.log.error("a disk's volume is gone", { disk: uid, volume: volume.id });
+  return { ...seen, lost: disk.lost, supersededVolumes: [volume.id, ...supersededVolumes].slice(0, MOST_SUPERSEDED) };
+}
+
+/** Not seen is not gone: it is asked for again, and no earlier believed than what was just made is surely listed. */
+export async function lookForVolume(
+  ctx: WorkerContext,
+  disk: Disk,
+  { id }: VolumeRef,
+): Promise<Volume | "missed" | "gone"> {
+  const volume = await ctx.volumes.findVolume(id);
+  const looked = withVolumeSeen(disk, volume !== undefined, ctx.clock.now());
+  if (isVolumeGone(looked)) return "gone";
+  if (!sameData({ ...looked, dueAt: disk.dueAt }, disk)) await written(ctx, looked);
+  return volume ?? "missed";
+}
+
+/** Lists the attempt to make a snapshot, so that it is named before it exists. */
+export async function listSnapshotMaking(
+  ctx: WorkerContext,
+  disk: Disk,
+  token: string,
+  volumeId: string,
+): Promise<void> {
+  const entry = { kind: "snapshot", token, from: volumeId, at: ctx.clock.now() } as const;
+  await written(ctx, withMaking(disk, listMaking(disk.making, entry)));
+}
+
+async function written(ctx: Writing, disk: Disk): Promise<Disk> {
+  const record = await writeRecord(ctx, disk);
+  if (!record) throw new Conflict(`disk ${disk.uid}`);
+  return record;
+}
+
+/**
+ * Gives back the lease on a disk that no run was made with. On a disk whose record cannot be read it stays written: it
+ * is valid only while its environment lives.
+ */
+export async function releaseUnused(ctx: Context<"table">, environment: Environment): Promise<void> {
+  await unlessUnreadable(ctx, () => releaseDisk(ctx, environment));
+}
+
+/** Gives the lease back, with what the end left, in one write; nothing happens when it is not held. */
+export async function releaseDisk(
+  ctx: Context<"table">,
+  environment: Environment,
+  withWhatIsLeft: (disk: Disk) => Disk = (disk) => disk,
+): Promise<void> {
+  const disk = environment.disk ? await findDisk(ctx, environment.owner, environment.disk.uid) : undefined;
+  if (!disk) return;
+  const isNext = disk.next?.uid === environment.uid;
+  if (disk.heldBy?.uid !== environment.uid && !isNext) return;
+  const now = ctx.clock.now();
+  const left = withWhatIsLeft(disk);
+  const released: Disk = isNext ? { ...left, next: null } : handOver(left);
+  await written(ctx, { ...released, lastUsedAt: now, dueAt: now });
+}

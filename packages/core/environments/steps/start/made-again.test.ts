@@ -1,0 +1,62 @@
+import { expect, test } from "vitest";
+import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import type { Run } from "../../../ports/compute.ts";
+import { createEnvironment } from "../../verbs/create.ts";
+import { requestCancel } from "../../verbs/requests.ts";
+
+const MINUTE = 60_000;
+const withDisk = { ...newEnvironment("one", { hours: 24 }), disk: { name: "data", sizeGb: 10 } };
+
+test("a run that a sleeper makes again after its capacity was given back is removed before its disk is backed up", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), leavesTombstones: false });
+  const { apply } = world.compute;
+  let given: Run | undefined;
+  world.compute.apply = async (run) => {
+    given = run;
+    return apply(run);
+  };
+  await createEnvironment(world.as("alice"), withDisk);
+  await world.advance(2 * MINUTE);
+  const { put } = world.table;
+  world.table.put = async (item, options) => {
+    await put(item, options);
+    if (!("phase" in item) || item.phase !== "stopping" || !given) return;
+    if ((await world.read("alice", "one")).run.grant !== null) return;
+    const slept = given;
+    given = undefined;
+    await apply(slept);
+  };
+
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(60 * MINUTE);
+
+  const one = await world.read("alice", "one");
+  expect([one.phase, one.end.waitsFor, world.compute.isLive(one.uid, 1), given]).toEqual([
+    "cancelled",
+    null,
+    false,
+    undefined,
+  ]);
+});
+
+test("a lost machine keeps no disk whose run is seen over, with its Job there and its pods gone", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }), leavesTombstones: false });
+  await createEnvironment(world.as("alice"), withDisk);
+  await world.advance(2 * MINUTE);
+  const [machine] = (await world.read("alice", "one")).run.machines;
+  const { observe, remove } = world.compute;
+
+  world.compute.removeNode(machine?.name ?? "");
+  world.compute.setMachine(machine?.uid ?? "", "gone");
+  Object.assign(world.ctx.compute, {
+    observe: async (...run: Parameters<typeof observe>) => {
+      const seen = await observe(...run);
+      return seen && { ...seen, state: "ended", exitCode: 0, endedAt: world.clock.now(), nodes: [] };
+    },
+    remove: (uid: string, run: number, how: Parameters<typeof remove>[2]) => remove(uid, run, { ...how, force: true }),
+  });
+  await world.advance(60 * MINUTE);
+
+  const one = await world.read("alice", "one");
+  expect([one.phase, one.end.waitsFor]).toEqual(["completed", null]);
+});

@@ -1,0 +1,177 @@
+import { zonePinnedBy } from "../../../disks/record.ts";
+import { whyNot } from "../../../disks/removal.ts";
+import { VolumeRefused } from "../../../problem.ts";
+import { StepTooOld } from "../../../reconciler/budget.ts";
+import {
+  listMaking,
+  removeUnused,
+  settlesAt,
+  tryToMakeVolume,
+  type VolumeMaking,
+  volumeMaking,
+} from "../../../reconciler/making.ts";
+import { pauseMs } from "../../../reconciler/snapshot-claim.ts";
+import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
+import type { OwnVolume } from "../../record/disk/disk-use.ts";
+import { refusedVolume } from "../../record/disk/disk-words.ts";
+import type { Environment } from "../../record/record.ts";
+import { changed, lookAgainAt, waitedSince } from "../../record/step-result.ts";
+import { shorten } from "../../record/timeline.ts";
+import { ALARM_MS } from "../deadlines.ts";
+import { endArchive } from "../end/end-archive.ts";
+import { endRun } from "../end/end-run.ts";
+import { removeLeftoverRuns } from "../end/leftover-runs.ts";
+import { detachVolumes } from "../lost-node.ts";
+
+/** Whether a volume of its own is still to be made before a run can be. */
+export function lacksVolumes({ volumes }: Environment): boolean {
+  return volumes.some(({ volume }) => volume === null);
+}
+
+/**
+ * Makes those that are not there, all at once, each listed before and written down before a run is made with them. Of one
+ * that is refused it says why, and asks for all of them again less and less often.
+ */
+export async function makeVolumes(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment>> {
+  const planned = environment.volumes.map((own) => ({
+    own,
+    making: own.volume ? undefined : plan(ctx, environment, own),
+  }));
+  const unlisted = planned.flatMap(({ making }) => (making && !making.isListed ? [making.entry] : []));
+  if (unlisted.length > 0) {
+    const making = unlisted.reduce<readonly VolumeMaking[]>(listMaking, environment.making);
+    return changed({ ...environment, making }, now, "lists its volumes");
+  }
+  const tried = await Promise.all(
+    planned.map(async ({ own, making }) => {
+      const volume = making ? await tryToMakeVolume(ctx, environment, making.entry) : own.volume;
+      return { own, volume };
+    }),
+  );
+  const refused = tried.flatMap(({ own, volume }) =>
+    volume instanceof VolumeRefused ? [{ own, refusal: volume }] : [],
+  );
+  const forGood = refused.find(({ refusal }) => refusal.isForGood);
+  if (forGood) return endRun(environment, now, forGood.refusal.message);
+  const [first] = refused;
+  if (first) {
+    const reason = refusedVolume(`its volume '${first.own.name}'`, first.refusal.message);
+    return waitedSince({ ...environment, reason }, environment.run.preparingAt, now, "is refused its volumes");
+  }
+  const volumes = tried.flatMap(({ own, volume }) => (volume instanceof VolumeRefused ? [] : [{ ...own, volume }]));
+  const zone = zonePinnedBy(volumes[0]?.volume) ?? environment.zone;
+  return changed({ ...environment, step: "pod", reason: null, zone, volumes }, now, "made its volumes");
+}
+
+function plan(ctx: WorkerContext, { uid, zone, making }: Environment, { name, sizeGb }: OwnVolume) {
+  return volumeMaking(ctx, making, `${uid}-${name}`, { zone: zone ?? "", sizeGb, from: null });
+}
+
+/**
+ * Looks, once nothing more can come of them, for volumes that were made and not written down, and removes them: no run
+ * ever had them. Undefined: there is nothing to look for yet. What fails is put off and holds up nothing else.
+ */
+export async function settleVolumes(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const due = environment.making.filter((entry) => now >= settlesAt(entry));
+  if (due.length === 0) return undefined;
+  const own = new Set(environment.volumes.map(({ volume }) => volume?.id));
+  const settled = await Promise.all(due.map((entry) => removeLate(ctx, entry, own)));
+  const left = due.flatMap((entry, index) => (settled[index] ? [] : [{ ...entry, at: now }]));
+  const making = [...environment.making.filter((entry) => !due.includes(entry)), ...left];
+  return changed({ ...environment, making }, now, "looked for volumes that were made late");
+}
+
+async function removeLate(
+  ctx: WorkerContext,
+  entry: VolumeMaking,
+  own: ReadonlySet<string | undefined>,
+): Promise<boolean> {
+  try {
+    const found = await ctx.volumes.listVolumes(entry.token);
+    return await removeUnused(
+      ctx,
+      entry,
+      found.filter(({ id }) => !own.has(id)),
+    );
+  } catch (error) {
+    if (error instanceof StepTooOld) throw error;
+    ctx.log.warn("late volumes not looked for", { token: entry.token, error: String(error) });
+    return false;
+  }
+}
+
+/**
+ * Removes those that are known, each by itself, once no machine has them; undefined when none is. One that cannot be
+ * removed stays named, and is tried again less and less often.
+ */
+export async function removeVolumes(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const { end, uid } = environment;
+  if (idsOf(environment).length === 0) return undefined;
+  const held = await detachOwn(ctx, environment, now);
+  if (held) return held;
+  const tried = await Promise.all(environment.volumes.map((own) => removeOwn(ctx, own)));
+  const volumes = tried.map(({ own }) => own);
+  const refused = tried.flatMap(({ refusal }) => refusal ?? []);
+  if (refused.length === 0)
+    return changed({ ...environment, volumes, end: { ...end, waitsFor: null } }, now, "removed its volumes");
+  // One that was stopped before stops no more: nothing else would alarm of it.
+  const takenMs = now - (end.outcome?.at ?? end.stoppingAt ?? now);
+  ctx.log[takenMs >= ALARM_MS ? "error" : "warn"]("volumes not removed", { uid, left: refused });
+  const waitsFor = shorten(`Its volume ${refused[0]}`);
+  const waits = { ...environment, volumes, end: { ...end, waitsFor } };
+  return lookAgainAt(waits, now + pauseMs(takenMs), "could not remove its volumes");
+}
+
+async function removeOwn(ctx: WorkerContext, own: OwnVolume): Promise<{ own: OwnVolume; refusal?: string }> {
+  const { volume } = own;
+  if (!volume) return { own };
+  const why = await whyNot(() => ctx.volumes.removeVolume(volume.id));
+  if (why === undefined) return { own: { ...own, volume: null } };
+  return { own, refusal: `${volume.id} cannot be removed: ${why}` };
+}
+
+/**
+ * Waits until no machine has the volumes of an environment whose run is gone, however well the machine was when it was
+ * last looked at. The next run could not start with them anywhere. Undefined: no machine has them.
+ */
+export async function detachOwn(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment> | undefined> {
+  const ids = idsOf(environment);
+  if (!(await areAttached(ctx, ids))) return undefined;
+  // A worker that slept may have made a run again that has them: nobody else looks for it before the end.
+  await removeLeftoverRuns(ctx, environment, "all");
+  const silent = await endArchive(ctx, environment);
+  const step = await detachVolumes(ctx, environment, ids, now);
+  if (!step) return changed(environment, now, "its volumes are detached");
+  const { end } = step.record;
+  if (!end.archive) return step;
+  // At most 120 characters with a node's name of 50.
+  const words = silent && `${silent.name} has its archive and is silent; waits for it or the operator's word`;
+  const waitsFor = words ? shorten(words) : end.waitsFor;
+  return { ...step, record: { ...step.record, end: { ...end, archive: { ...end.archive, silent }, waitsFor } } };
+}
+
+function idsOf({ volumes }: Environment): string[] {
+  return volumes.flatMap(({ volume }) => volume?.id ?? []);
+}
+
+/** Whether something has one of these volumes. */
+export async function areAttached(ctx: WorkerContext, ids: readonly string[]): Promise<boolean> {
+  const found = await Promise.all(ids.map((id) => ctx.volumes.findVolume(id)));
+  return found.some((volume) => volume?.attached);
+}

@@ -1,0 +1,202 @@
+import type { Observation } from "../../../ports/compute.ts";
+import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
+import type { PreparingStep } from "../../record/phases.ts";
+import type { Environment } from "../../record/record.ts";
+import { isAnswered, isOutageOver, noteAnswer, noteNoAnswer } from "../../record/run/unseen.ts";
+import { changed, noLaterThan, tellingPool, waitedForStart } from "../../record/step-result.ts";
+import { addEntry } from "../../record/timeline.ts";
+import { enter } from "../../record/transitions.ts";
+import { readyLimit } from "../deadlines.ts";
+import { endByLimit, endItself, isNet, stopping } from "../end/end-run.ts";
+import { machinesOf, stepLostMachine } from "../lost-node.ts";
+import { observeRun } from "../observe-run.ts";
+import { attachDisk } from "./attach-disk.ts";
+import { giveAccess, openJupyterPort } from "./first-access.ts";
+import { extendRun, keepNetBehind, makeRun, nextExtendAt } from "./make-run.ts";
+import { missRun, noteGoing, seesAgain } from "./missing.ts";
+import { lacksVolumes, makeVolumes } from "./own-volumes.ts";
+import { bindMs, withdraw } from "./withdraw.ts";
+
+/** Makes the run, follows it until it is ready, gives the grant back when nothing binds it. */
+export async function stepPreparing(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Step<Environment>> {
+  if (environment.end.outcome) return stopping(environment, now);
+  if (lacksVolumes(environment)) return makeVolumes(ctx, environment, now);
+  if (environment.disk && !environment.disk.attached) return attachDisk(ctx, environment, environment.disk, now);
+  if (environment.run.applyingAt === null) {
+    return changed(
+      { ...environment, run: { ...environment.run, applyingAt: now } },
+      now,
+      "is about to make its compute",
+    );
+  }
+  // Needs no look at the cluster first: if another worker made the run meanwhile, it made the same one.
+  if (isFirstTry(environment)) return makeRun(ctx, environment, now);
+  const observed = await observeRun(ctx, environment);
+  const seen = isHalfMade(environment, observed) ? undefined : observed;
+  const looked = noteLook(environment, seen, now);
+  // In a write of its own: a call that fails after it would leave the outage open. An end may be invisible to the next look.
+  if (isOutageOver(environment, looked) && seen?.state !== "ended") return changed(looked, now, "is answered again");
+  return stepObserved(ctx, looked, seen, now);
+}
+
+async function stepObserved(
+  ctx: WorkerContext,
+  environment: Environment,
+  observed: Observation | undefined,
+  now: number,
+): Promise<Step<Environment>> {
+  const limit = isAnswered(environment) ? readyLimit(environment, ctx.settings) : undefined;
+  const isOver = observed?.state === "ready" || observed?.state === "ended";
+  if (limit && now >= limit.at && !isOver) {
+    return endByLimit(environment, { phase: "failed", reason: limit.reason, at: limit.at }, now);
+  }
+  if (environment.run.withdrawing) return withdraw(ctx, environment, observed, now);
+  if (!observed)
+    return environment.run.appliedAt === null ? makeRun(ctx, environment, now) : missRun(ctx, environment, now);
+  // Before any other write: an end that is seen now may be invisible to the next look.
+  if (observed.state === "ended") return endItself(begun(environment, observed, now), observed, now);
+  if (environment.run.missedAt !== null) return seesAgain(environment, now);
+  if (observed.state === "ready") {
+    const opened = await giveAccess(ctx, environment, observed, now);
+    if (opened) return opened;
+    const ready = activated(environment, observed, now);
+    await keepNetBehind(ctx, ready, now);
+    return tellingPool(changed({ ...ready, reason: null }, now, "active"));
+  }
+  const known = noteGoing(environment, observed);
+  const appliedAt = known.run.appliedAt ?? now;
+  return follow(ctx, { ...known, run: { ...known.run, appliedAt } }, observed, now);
+}
+
+/** Whether nobody has tried to make its run yet, or whoever did died before anything of that was written. */
+function isFirstTry({ run: { appliedAt, withdrawing }, looks, attempts }: Environment): boolean {
+  return appliedAt === null && !withdrawing && looks === 0 && attempts === 0;
+}
+
+/** Notes the answer of the cluster. While a machine of the run is silent, that answer tells nothing of how far it is. */
+function noteLook(environment: Environment, observed: Observation | undefined, now: number): Environment {
+  const isDecided = observed?.state === "ready" || observed?.state === "ended";
+  const silent = isDecided ? undefined : observed?.nodes.find((node) => node.silent !== null);
+  return silent ? noteNoAnswer(environment, now, silent.name) : noteAnswer(environment, now);
+}
+
+/**
+ * Reports whether an outage interrupted the creation of the run, which is then applied again. A withdrawal removes what
+ * is there instead.
+ */
+function isHalfMade({ run }: Environment, observed: Observation | undefined): boolean {
+  return observed?.halfMade === true && run.appliedAt === null && !run.withdrawing;
+}
+
+/** A run that began and ended between two looks was active all the same. */
+function begun(environment: Environment, observed: Observation, now: number): Environment {
+  return observed.started && !isNet(observed) ? activated(environment, observed, now) : environment;
+}
+
+function activated(environment: Environment, observed: Observation, now: number): Environment {
+  const note = observed.notes.length > 0 ? observed.notes.join("; ") : null;
+  const { time } = environment.policy;
+  const endsAt = time === "run" ? now + environment.size.wantedMs : environment.times.endsAt;
+  const ready: Environment = {
+    ...environment,
+    placement: { ...environment.placement, refusals: undefined },
+    run: {
+      ...environment.run,
+      appliedAt: environment.run.appliedAt ?? now,
+      startedAt: now,
+      address: observed.address,
+      isolation: observed.isolation,
+      machines: machinesOf(observed),
+      ports: observed.ports,
+      limits: observed.limits,
+    },
+    times: {
+      ...environment.times,
+      firstActiveAt: environment.times.firstActiveAt ?? now,
+      endsAt,
+      endSetAt: now,
+      warnedMinutes: null,
+      warnedOf: undefined,
+    },
+  };
+  return enter(ready, "active", now, note);
+}
+
+const stepOfState = {
+  unbound: "pod",
+  image: "image",
+  container: "container",
+  probe: "probe",
+} as const satisfies Record<Exclude<Observation["state"], "ready" | "ended">, PreparingStep>;
+
+async function follow(
+  ctx: WorkerContext,
+  environment: Environment,
+  observed: Observation,
+  now: number,
+): Promise<Step<Environment>> {
+  if (observed.state === "unbound" && now - (environment.run.appliedAt ?? now) >= bindMs(ctx, environment)) {
+    return changed(
+      {
+        ...environment,
+        run: {
+          ...environment.run,
+          withdrawing: true,
+          lacksVolume: observed.lacksVolume,
+          refusedForNow: observed.refusedForNow,
+        },
+        reason: observed.reason,
+      },
+      now,
+      "withdraws its grant",
+    );
+  }
+  const extended = await extendRun(ctx, environment, now);
+  const silent = await stepLostMachine(ctx, extended, observed.nodes, now);
+  if (silent) return noLaterThan(silent, nextExtendAt(silent.record, now));
+  // Only on this path: a look at an end, or at what an earlier run left, must not start the command.
+  if (observed.waitsToBegin) await ctx.compute.begin(environment.uid, environment.run.n);
+  const step = stepOfState[observed.state as keyof typeof stepOfState];
+  if (step === environment.step && saysTheSame(observed.reason, environment.reason)) {
+    const waits = waitedToBind(ctx, extended, observed, now, step);
+    const toDo = await openJupyterPort(ctx, extended, observed, now);
+    return toDo ? noLaterThan(toDo, waits.record.dueAt ?? now) : waits;
+  }
+  const moved = addEntry({ ...extended, step, reason: observed.reason }, now, observed.reason);
+  const waits = waitedToBind(ctx, { ...onItsMachines(moved, observed), looks: 0 }, observed, now, step);
+  return isUnpinned(environment) && observed.state !== "unbound" ? tellingPool(waits) : waits;
+}
+
+/** Ignores numbers: the scheduler counts the machines again at every retry. */
+function saysTheSame(one: string | null, other: string | null): boolean {
+  return one?.replaceAll(/\d+/g, "0") === other?.replaceAll(/\d+/g, "0");
+}
+
+/** Records where the cluster put a run that was granted no named machine: its units count there from now on. */
+function onItsMachines(environment: Environment, observed: Observation): Environment {
+  if (observed.state === "unbound" || !isUnpinned(environment)) return environment;
+  return { ...environment, run: { ...environment.run, machines: machinesOf(observed) } };
+}
+
+function isUnpinned({ run: { grant } }: Environment): boolean {
+  return grant?.shares.some(({ node }) => node === null) ?? false;
+}
+
+function waitedToBind(
+  ctx: WorkerContext,
+  environment: Environment,
+  observed: Observation,
+  now: number,
+  step: PreparingStep,
+): Step<Environment> {
+  const waits = waitedForStart(environment, now, step);
+  const latest =
+    observed.state === "unbound"
+      ? (environment.run.appliedAt ?? now) + bindMs(ctx, environment)
+      : Number.POSITIVE_INFINITY;
+  return noLaterThan(waits, Math.min(latest, nextExtendAt(environment, now)));
+}

@@ -1,0 +1,69 @@
+import { expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { VolumeRefused } from "../../../problem.ts";
+import { reservation } from "../../record/policy.ts";
+import { createEnvironment } from "../../verbs/create.ts";
+
+const MINUTE = 60_000;
+const refusal = "EC2 refused it: VolumeLimitExceeded";
+
+/** One with two volumes of its own, the second of which is refused, and how that is allowed again. */
+async function refused(
+  how: { readonly isForGood?: boolean } = {},
+): Promise<{ world: MemoryWorld; allow: () => void; asked: () => number }> {
+  const world = await memoryWorld();
+  const { createVolume } = world.volumes;
+  let asked = 0;
+  const refusing: typeof createVolume = async (wanted) => {
+    if (!wanted.token.includes("-home-")) return createVolume(wanted);
+    asked += 1;
+    throw new VolumeRefused(refusal, how);
+  };
+  Object.assign(world.volumes, { createVolume: refusing });
+  const volumes = [
+    { name: "workspace", path: "/workspace", sizeGb: 5 },
+    { name: "home", path: "/home/dev8", sizeGb: 5 },
+  ];
+  const policy = { ...reservation, time: "none", restarts: true } as const;
+  await createEnvironment(world.as("alice"), { ...newEnvironment("one"), policy, volumes });
+  const allow = () => void Object.assign(world.volumes, { createVolume });
+  return { world, allow, asked: () => asked };
+}
+
+test("one whose own volume is refused says by whom and why, asks less and less often, and begins once it is made", async () => {
+  const { world, allow, asked } = await refused();
+
+  await world.advance(MINUTE);
+  const early = asked();
+  await world.advance(10 * MINUTE);
+  const { phase, reason, attempts } = await world.read("alice", "one");
+  const later = asked() - early;
+  allow();
+  await world.advance(MINUTE);
+  const begun = await world.read("alice", "one");
+
+  expect([phase, reason]).toEqual(["preparing", `${refusal}; its volume 'home' is asked for again`]);
+  expect(attempts).toBe(0);
+  expect(later).toBeLessThan(early * 10);
+  expect([begun.phase, begun.reason]).toEqual(["active", null]);
+  expect(world.volumes.volumeIds()).toHaveLength(2);
+});
+
+test("one whose own volume is refused for good stops at once with that reason, and gives its machine back", async () => {
+  const { world } = await refused({ isForGood: true });
+
+  await world.advance(MINUTE);
+
+  const { phase, run } = await world.read("alice", "one");
+  expect([phase, run.error, run.grant]).toEqual(["stopped", refusal, null]);
+});
+
+test("one whose own volume is refused for as long as it may prepare stops with that reason", async () => {
+  const { world } = await refused();
+
+  await world.advance(31 * MINUTE);
+
+  const { phase, run } = await world.read("alice", "one");
+  expect(phase).toBe("stopped");
+  expect(run.error).toBe(`Not ready after 30 minutes, at step disk: ${refusal}; its volume 'home' is asked for again`);
+});

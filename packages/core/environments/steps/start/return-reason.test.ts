@@ -1,0 +1,45 @@
+import { expect, test } from "vitest";
+import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import type { ComputeNode } from "../../../ports/compute.ts";
+import { createEnvironment } from "../../verbs/create.ts";
+
+const MINUTE = 60_000;
+
+/** Alice's job as it is after nothing bound it to the one machine, with which this happened as its run was made. */
+async function withdrawnFrom(happens: (world: Awaited<ReturnType<typeof memoryWorld>>, node: ComputeNode) => unknown) {
+  const [node] = nodesOf({ h100: 1 });
+  if (!node) throw new Error("There is no node");
+  const world = await memoryWorld({ nodes: [node] });
+  const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  world.compute.program(uid, { kind: "neverBinds", reason: "0/1 nodes are available" });
+  const { apply } = world.compute;
+  world.compute.apply = async (run) => {
+    await happens(world, node);
+    await apply(run);
+  };
+  await world.advance(3 * MINUTE);
+  return { world, node, environment: await world.read("alice", "one") };
+}
+
+test.each<[why: string, changes: Partial<ComputeNode>]>([
+  ["which is cordoned", { ready: false, unready: "cordoned" }],
+  ["which a taint keeps for others", { ready: false, unready: "tainted" }],
+  ["which is not ready", { ready: false, unready: "notReady" }],
+  ["which takes nothing new now", { ready: false }],
+])("a try is excused by a machine %s, and says so", async (why, changes) => {
+  const { environment } = await withdrawnFrom((world, node) => world.compute.setNode({ ...node, ...changes }));
+
+  expect(environment).toMatchObject({ phase: "queued", run: { n: 2 }, placement: { withdrawals: 0 } });
+  expect(environment.events.timeline.map(({ reason }) => reason)).toContain(
+    `Nothing could start on h100-1, ${why}; waiting again`,
+  );
+});
+
+test("a try is excused by a machine whose node object is gone, and says so", async () => {
+  const { environment } = await withdrawnFrom((world, node) => world.compute.removeNode(node.name));
+
+  expect(environment).toMatchObject({ phase: "queued", run: { n: 2 }, placement: { withdrawals: 0 } });
+  expect(environment.events.timeline.map(({ reason }) => reason)).toContain(
+    "Nothing could start on h100-1, which is gone; waiting again",
+  );
+});

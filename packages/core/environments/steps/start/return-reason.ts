@@ -1,0 +1,33 @@
+import type { Excuse } from "../../../pools/plan/uncounted-try.ts";
+
+const MINUTE_MS = 60_000;
+
+/** Why a run goes back to the queue, in words; `nodes`: those that it was granted, `withinMs`: how long they had. */
+export function reasonOfReturn(excuse: Excuse | undefined, nodes: readonly string[], withinMs: number): string {
+  return `${whatFailed(excuse, nodes, withinMs)}; waiting again`;
+}
+
+function whatFailed(excuse: Excuse | undefined, nodes: readonly string[], withinMs: number): string {
+  const within = withinMs <= MINUTE_MS ? "a minute" : `${Math.round(withinMs / MINUTE_MS)} minutes`;
+  if (!excuse) return `Nothing could start on ${nodes.join(", ") || "a new machine"} within ${within}`;
+  if (excuse.why === "refused") return "The cluster takes no such run now";
+  if (excuse.why === "unseen") return `The cluster said nothing of it within ${within}`;
+  return words[excuse.why](excuse.name);
+}
+
+type Named = Exclude<Excuse["why"], "unseen" | "refused">;
+
+const words = {
+  full: (name) => `Others were put on ${name}, which has no room left`,
+  unreadable: (name) => `Nothing could start on ${name}, and who else is there cannot be read`,
+  gone: (name) => `Nothing could start on ${name}, which is gone`,
+  notReady: (name) => `Nothing could start on ${name}, which is not ready`,
+  cordoned: (name) => `Nothing could start on ${name}, which is cordoned`,
+  tainted: (name) => `Nothing could start on ${name}, which a taint keeps for others`,
+  closed: (name) => `Nothing could start on ${name}, which takes nothing new now`,
+} satisfies Record<Named, (name: string) => string>;
+
+/** Whether another run could start on that machine at once: it is not set aside. */
+export function isUsable({ why }: Excuse): boolean {
+  return why === "full" || why === "unseen" || why === "refused";
+}

@@ -1,0 +1,99 @@
+import type { Context } from "../../context.ts";
+import { instanceTypeOfPool, instanceTypes, unitsPerNode } from "../../fleet.ts";
+import type { Item } from "../../ports/table.ts";
+import { kindOfKey, poolKey } from "../../store/keys.ts";
+import { readable } from "../../store/readable.ts";
+import { isNewer } from "../../store/unreadable.ts";
+import { groupOf } from "../capacity/groups.ts";
+import { type EstimateErrors, estimateErrorsKey, estimateErrorsOf } from "../forecast/estimate-errors.ts";
+import { parsePool } from "../ledger/parse.ts";
+import type { Pool } from "../ledger/record.ts";
+import type { Closure } from "../plan/plan.ts";
+
+export interface Capacity {
+  readonly pool: string;
+  readonly gpusPerMachine: number;
+  /** GPUs; 0 throughout for a pool of CPU machines. */
+  readonly total: number;
+  readonly available: number;
+  readonly inUse: number;
+  readonly queued: number;
+  /** GPUs that are free on one machine, at most. */
+  readonly largestFree: number;
+  /** Machines that its node group may still make. */
+  readonly makeable: number;
+  /** Why it starts nothing new; null: it does. */
+  readonly closed: Closure | null;
+  /** Environments, of all owners. */
+  readonly activeCount: number;
+  /** Whether there are machines of this type, or a node group makes some. */
+  readonly hasMachines: boolean;
+  readonly preparingCount: number;
+  readonly queuedCount: number;
+}
+
+export interface CapacityReport {
+  /** Pools with machines first, then those whose node group makes some, then the rest; each part sorted by pool. */
+  readonly pools: readonly Capacity[];
+  /** When the oldest of the counts was made, ms. */
+  readonly countedAt: number;
+}
+
+export interface ClusterStatus extends CapacityReport {
+  /** Sorted by type; of those that had starts. */
+  readonly estimateErrors: readonly EstimateErrors[];
+}
+
+const types = instanceTypes.map(({ pool }) => pool);
+
+/**
+ * What there is and who uses it, over all owners and naming nobody: one batch read of the ledgers' summaries. Throws
+ * `Unreadable` for one of a newer format: its type would look as if there were none of it.
+ */
+export async function readCapacity(ctx: Context<"table">): Promise<CapacityReport> {
+  return capacityOf(ctx, await ctx.table.getMany(types.map(poolKey)));
+}
+
+/** That, and how wrong the last estimates were: still one batch read. */
+export async function readClusterStatus(ctx: Context<"table">): Promise<ClusterStatus> {
+  const items = await ctx.table.getMany([...types.map(poolKey), ...types.map(estimateErrorsKey)]);
+  const heads = items.filter((item) => kindOfKey(item) === "pool");
+  return { ...capacityOf(ctx, heads), estimateErrors: estimateErrorsOf(items, types) };
+}
+
+function capacityOf(ctx: Context, items: readonly Item[]): CapacityReport {
+  const newer = items.find(isNewer);
+  if (newer) parsePool(newer);
+  const counted = readable(ctx, items, parsePool).filter((pool) => pool.summary.plannedAt > 0);
+  counted.sort((a, b) => rankOf(ctx, a) - rankOf(ctx, b) || (a.type < b.type ? -1 : 1));
+  const pools = counted.map((pool): Capacity => {
+    const gpusPerMachine = instanceTypes.find((type) => type.pool === pool.type)?.gpus ?? 0;
+    const gpus = (units: number) => (gpusPerMachine > 0 ? units : 0);
+    const { total, free, mostFree, makeable = 0, inUse, waiting, waitingUnits, preparing, active } = pool.summary;
+    return {
+      pool: pool.type,
+      hasMachines: total > 0 || inUse > 0 || groupOf(ctx, pool.type) !== undefined,
+      gpusPerMachine,
+      total: gpus(total),
+      // Counted as by the plan: what still runs on a node that is gone is in use, but takes nothing from the others.
+      available: pool.closed ? 0 : gpus(free),
+      // An earlier version wrote no list of what is free on single machines.
+      largestFree: pool.closed ? 0 : gpus(mostFree ? (mostFree[0] ?? 0) : Math.min(free, gpusPerMachine)),
+      makeable,
+      closed: pool.closed,
+      inUse: gpus(inUse),
+      queued: gpus(waitingUnits),
+      activeCount: active,
+      preparingCount: preparing,
+      queuedCount: waiting,
+    };
+  });
+  const countedAt = Math.min(ctx.clock.now(), ...counted.map((pool) => pool.summary.plannedAt));
+  return { pools, countedAt };
+}
+
+function rankOf(ctx: Context, { type, summary: { total, makeable = 0 } }: Pool): number {
+  // The total counts machines that can still be made.
+  if (total > makeable * unitsPerNode(instanceTypeOfPool(type))) return 0;
+  return groupOf(ctx, type) ? 1 : 2;
+}

@@ -1,0 +1,16 @@
+import type { UserContext } from "../../context.ts";
+import { lineOf } from "../../environments/record/wait-order.ts";
+import { Problem } from "../../problem.ts";
+
+/**
+ * Throws `quota` when as many environments of the caller wait for this pool as one may have. It counts over the index, so
+ * what the last seconds brought may go over.
+ */
+export async function refuseFullLine(ctx: UserContext<"table">, pool: string): Promise<void> {
+  const most = ctx.settings.maxWaitingPerUser;
+  if (most === 0) return;
+  const range = { index: "waiting", partition: pool, ...lineOf(ctx.actor.uid) } as const;
+  const waiting = await ctx.table.count({ ...range, limit: most });
+  if (waiting < most) return;
+  throw new Problem("quota", `You have ${waiting} ${ctx.noun}s waiting, at most ${most} may wait`);
+}

@@ -1,0 +1,312 @@
+import { expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
+import { createEnvironment } from "../../environments/verbs/create.ts";
+import { requestCancel } from "../../environments/verbs/requests.ts";
+import type { ComputeNode } from "../../ports/compute.ts";
+import type { Log } from "../../ports/log.ts";
+import { readCapacity } from "../admission/availability.ts";
+import { nodeLedgerKey } from "../ledger/ledger.ts";
+import { refreshCapacity } from "./capacity.ts";
+
+const MINUTE = 60_000;
+
+/** A world whose log lines about machines are kept. */
+async function badWorld(nodes: readonly ComputeNode[]): Promise<{ world: MemoryWorld; leftOut: unknown[] }> {
+  const leftOut: unknown[] = [];
+  const keep: Log["warn"] = (event, fields) => {
+    if (event === "nodes left out" && Array.isArray(fields?.nodes)) leftOut.push(...fields.nodes);
+  };
+  const log: Log = { info: () => undefined, warn: keep, error: () => undefined };
+  return { world: await memoryWorld({ nodes, log }), leftOut };
+}
+
+async function submit(world: MemoryWorld, id: string, pool = "h100"): Promise<void> {
+  await createEnvironment(world.as("alice"), newEnvironment(id, { pool, hours: 24 }));
+  await world.advance(2 * MINUTE);
+}
+
+const phaseOf = async (world: MemoryWorld, id: string) => (await world.read("alice", id)).phase;
+const namesIn = async (world: MemoryWorld, pool: string) =>
+  (await viewPool(world.ctx, pool))?.nodes.map(({ name }) => name) ?? [];
+
+/** What the cluster lists, when it does not list what there is. */
+async function refreshWith(world: MemoryWorld, nodes: readonly ComputeNode[]): Promise<void> {
+  await refreshCapacity({ ...world.ctx, compute: { ...world.compute, listNodes: async () => [...nodes] } });
+}
+
+function only(nodes: readonly ComputeNode[]): ComputeNode {
+  const [node] = nodes;
+  if (!node) throw new Error("There is no node");
+  return node;
+}
+
+const one = only(nodesOf({ h100: 1 }));
+
+test.each([
+  ["under two names", { name: "h100-0" }],
+  ["under two names, of two types", { name: "h100-0", instanceType: "p4d.24xlarge" }],
+  ["with two node objects for one instance", { name: "h100-2", uid: "other" }],
+  ["on two pages of the list", {}],
+])("a machine that is listed twice %s is counted once", async (_, changes) => {
+  const { world } = await badWorld([one]);
+
+  await refreshWith(world, [{ ...one, ...changes }, one]);
+  await refreshWith(world, [one, { ...one, ...changes }]);
+
+  expect([...(await namesIn(world, "h100")), ...(await namesIn(world, "a100"))]).toEqual(["h100-1"]);
+});
+
+test("of two new nodes that say that they are one machine only one is taken", async () => {
+  const { world, leftOut } = await badWorld([]);
+
+  await refreshWith(world, [{ ...one, name: "h100-9", instanceType: "p4d.24xlarge" }, one]);
+
+  expect([await namesIn(world, "h100"), await namesIn(world, "a100")]).toEqual([["h100-1"], []]);
+  expect(leftOut).toEqual([{ name: "h100-9", why: "it says that it is the machine of h100-1" }]);
+});
+
+test("a machine that was renamed while somebody runs on it is not given again before they let it go", async () => {
+  const { world, leftOut } = await badWorld([one]);
+  await submit(world, "runs");
+
+  world.compute.setNode({ ...one, name: "renamed" });
+  await submit(world, "waits");
+  const meanwhile = [await phaseOf(world, "runs"), await phaseOf(world, "waits"), await namesIn(world, "h100")];
+  await requestCancel(world.as("alice"), "runs");
+  await world.advance(3 * MINUTE);
+
+  expect(meanwhile).toEqual(["active", "queued", ["h100-1"]]);
+  expect(leftOut).toContainEqual({ name: "renamed", why: "it says that it is the machine of h100-1" });
+  expect([await phaseOf(world, "waits"), await namesIn(world, "h100")]).toEqual(["active", ["renamed"]]);
+});
+
+test("a machine that got another type while somebody runs on it is not given again before they let it go", async () => {
+  const { world } = await badWorld([one]);
+  await submit(world, "runs");
+
+  world.compute.setNode({ ...one, instanceType: "p4d.24xlarge" });
+  await submit(world, "waits", "a100");
+  const meanwhile = [await phaseOf(world, "runs"), await phaseOf(world, "waits"), await namesIn(world, "h100")];
+  await requestCancel(world.as("alice"), "runs");
+  await world.advance(4 * MINUTE);
+
+  expect(meanwhile).toEqual(["active", "queued", ["h100-1"]]);
+  expect([await phaseOf(world, "waits"), await namesIn(world, "h100")]).toEqual(["active", []]);
+});
+
+test.each([
+  ["says another zone", { zone: "zone-b" }],
+  ["says half its GPUs", { units: 4 }],
+  ["says half its GPUs and another zone", { units: 4, zone: "zone-b" }],
+])("a machine that %s while somebody runs on it is not given again before they let it go", async (_, changes) => {
+  const { world } = await badWorld([one]);
+  await submit(world, "runs");
+
+  world.compute.setNode({ ...one, ...changes });
+  await createEnvironment(world.as("alice"), newEnvironment("waits", { gpus: 4 }));
+  await world.advance(2 * MINUTE);
+  const meanwhile = [await phaseOf(world, "runs"), await phaseOf(world, "waits")];
+  await requestCancel(world.as("alice"), "runs");
+  await world.advance(3 * MINUTE);
+
+  expect(meanwhile).toEqual(["active", "queued"]);
+  expect(await phaseOf(world, "waits")).toBe("active");
+  expect((await viewPool(world.ctx, "h100"))?.nodes).toMatchObject([{ name: "h100-1", ...changes }]);
+});
+
+test("what was held on a node is not given again when its name comes back with another uid, until its record lets go", async () => {
+  const { world } = await badWorld([one]);
+  await submit(world, "runs");
+
+  world.compute.setNode({ ...one, uid: "another", providerId: "memory:///zone-a/another" });
+  await submit(world, "waits");
+  const meanwhile = [await phaseOf(world, "waits"), (await viewPool(world.ctx, "h100"))?.nodes[0]];
+  world.compute.setMachine(one.uid, "gone");
+  await requestCancel(world.as("alice"), "runs");
+  await world.compute.remove((await world.read("alice", "runs")).uid, 1, { graceSeconds: 0, force: true });
+  await world.advance(4 * MINUTE);
+
+  expect(meanwhile).toMatchObject(["queued", { name: "h100-1", uid: one.uid, ready: false, gone: true }]);
+  expect(await phaseOf(world, "waits")).toBe("active");
+  expect((await viewPool(world.ctx, "h100"))?.nodes).toMatchObject([{ name: "h100-1", uid: "another" }]);
+});
+
+test("the units of a node that is gone are counted neither as free nor as there", async () => {
+  const { world } = await badWorld(nodesOf({ h100: 2 }));
+  await submit(world, "runs");
+  const on = (await world.read("alice", "runs")).run.grant?.shares[0]?.node ?? "";
+
+  world.compute.removeNode(on);
+  await world.advance(3 * MINUTE);
+
+  expect((await viewPool(world.ctx, "h100"))?.summary).toMatchObject({ total: 8, free: 8, inUse: 8 });
+  const { pools } = await readCapacity(world.ctx);
+  expect(pools.find(({ pool }) => pool === "h100")).toMatchObject({ total: 8, available: 8, inUse: 8 });
+});
+
+test.each([
+  ["no GPUs", { units: 0 }],
+  ["units that are no number", { units: Number.NaN }],
+  ["half a unit", { units: 7.5 }],
+  ["endless units", { units: Number.POSITIVE_INFINITY }],
+  ["more units than its type has", { units: 16 }],
+  ["more units in other hands than it has", { foreignUnits: 9 }],
+  ["units in other hands that are no number", { foreignUnits: Number.NaN }],
+  ["less than nothing in other hands", { foreignUnits: -8 }],
+  ["no zone", { zone: "" }],
+  ["no name", { name: "" }],
+  ["no uid", { uid: "" }],
+])("a machine with %s is left out with a log line, and the others are given", async (_, changes) => {
+  const { world, leftOut } = await badWorld([]);
+  const [good, other] = nodesOf({ h100: 2 });
+  if (!good || !other) throw new Error("There are no nodes");
+
+  world.compute.setNode({ ...other, ...changes });
+  world.compute.setNode(good);
+  await submit(world, "first");
+  await submit(world, "second");
+
+  expect(await namesIn(world, "h100")).toEqual([good.name]);
+  expect(leftOut[0]).toMatchObject({ why: expect.stringMatching(/^its .* no/) });
+  expect([await phaseOf(world, "first"), await phaseOf(world, "second")]).toEqual(["active", "queued"]);
+  expect((await viewPool(world.ctx, "h100"))?.summary).toMatchObject({ total: 8, waiting: 1 });
+});
+
+test("a machine of a type that nobody can ask for is passed over", async () => {
+  const { world, leftOut } = await badWorld(nodesOf({ h100: 1 }));
+
+  world.compute.setNode({ ...one, name: "system", uid: "system", providerId: null, instanceType: "t3.medium" });
+  await world.advance(2 * MINUTE);
+
+  expect(await namesIn(world, "h100")).toEqual(["h100-1"]);
+  expect(leftOut).toEqual([]);
+});
+
+test("a machine that lost some of its GPUs is given with what it has left", async () => {
+  const { world } = await badWorld([]);
+
+  world.compute.setNode({ ...one, units: 7 });
+  await submit(world, "too-big");
+
+  expect((await viewPool(world.ctx, "h100"))?.summary).toMatchObject({ total: 7, free: 7 });
+  expect((await world.read("alice", "too-big")).phase).toBe("queued");
+});
+
+test("a machine that turns bad while somebody runs on it stays theirs and is given to nobody else", async () => {
+  const { world } = await badWorld([one]);
+  await createEnvironment(world.as("alice"), newEnvironment("runs", { gpus: 4, hours: 24 }));
+  await world.advance(MINUTE);
+
+  world.compute.setNode({ ...one, units: Number.NaN });
+  await world.advance(2 * MINUTE);
+  await createEnvironment(world.as("alice"), newEnvironment("waits", { gpus: 4 }));
+  await world.advance(2 * MINUTE);
+
+  expect([await phaseOf(world, "runs"), await phaseOf(world, "waits")]).toEqual(["active", "queued"]);
+  expect((await viewPool(world.ctx, "h100"))?.nodes).toMatchObject([{ name: "h100-1", ready: false, units: 8 }]);
+});
+
+test("a cordoned machine is not called cordoned once what it says of itself cannot be believed, or it is open again", async () => {
+  const { world } = await badWorld([one]);
+  await submit(world, "runs");
+  const refreshed = async (changes: Partial<ComputeNode>) => {
+    world.compute.setNode({ ...one, ...changes });
+    await refreshCapacity(world.ctx);
+    return world.table.all().find(({ kind }) => kind === "node");
+  };
+
+  const cordoned = await refreshed({ ready: false, unready: "cordoned" });
+  const bad = await refreshed({ units: Number.NaN });
+  await refreshed({ ready: false, unready: "cordoned" });
+  const open = await refreshed({});
+
+  expect([cordoned, bad, open].map((item) => [item?.ready, item?.unready])).toEqual([
+    [false, "cordoned"],
+    [false, undefined],
+    [true, undefined],
+  ]);
+});
+
+test("a listing that is too old when it comes to be written changes nothing", async () => {
+  const { world } = await badWorld([one]);
+  const slow = async () => {
+    world.clock.advance(40_001);
+    return [];
+  };
+
+  await refreshCapacity({ ...world.ctx, compute: { ...world.compute, listNodes: slow } });
+
+  expect(await namesIn(world, "h100")).toEqual(["h100-1"]);
+});
+
+test("a machine that is granted while a listing without it is written stays until its record lets go", async () => {
+  const { world } = await badWorld([one]);
+  const listNodes = async () => {
+    // After the ledger was read, and before anything is written.
+    await createEnvironment(world.as("alice"), newEnvironment("granted"));
+    await world.deliver();
+    return [];
+  };
+
+  await refreshCapacity({ ...world.ctx, compute: { ...world.compute, listNodes } });
+
+  expect(await namesIn(world, "h100")).toEqual(["h100-1"]);
+  expect((await viewPool(world.ctx, "h100"))?.held).toHaveLength(1);
+});
+
+test("a listing that is older than a new pool takes no machine from it that came meanwhile", async () => {
+  const { world } = await badWorld([]);
+  const [first, second] = nodesOf({ h100: 2 });
+  if (!first || !second) throw new Error("There are no nodes");
+  let isOpen = false;
+  const put: typeof world.table.put = async (item, condition) => {
+    const isWritten = await world.table.put(item, condition);
+    const isOpened = "kind" in item && item.kind === "pool" && "closed" in item && item.closed === null;
+    if (!isOpened || isOpen) return isWritten;
+    isOpen = true;
+    // The pool is new and open: somebody else lists both machines, and both are given.
+    await refreshWith(world, [first, second]);
+    for (const id of ["one", "another"]) await createEnvironment(world.as("alice"), newEnvironment(id, { gpus: 8 }));
+    await world.deliver();
+    return isWritten;
+  };
+  const compute = { ...world.compute, listNodes: async () => [first] };
+
+  await refreshCapacity({ ...world.ctx, table: { ...world.table, put }, compute });
+
+  expect(isOpen).toBe(true);
+  expect(await namesIn(world, "h100")).toEqual(["h100-1", "h100-2"]);
+  expect((await viewPool(world.ctx, "h100"))?.held).toHaveLength(2);
+});
+
+test("of two ledger items of one name, as a machine is replaced under it, nothing is given until a listing tells", async () => {
+  const { world } = await badWorld([one]);
+  const [first] = (await viewPool(world.ctx, "h100"))?.nodes ?? [];
+  if (!first) throw new Error("There is no ledger item");
+  const other = { ...first, ...nodeLedgerKey(world.ctx, "h100", { name: one.name, uid: "older" }), uid: "older" };
+  await world.table.put(other);
+
+  await createEnvironment(world.as("alice"), newEnvironment("two", { gpus: 16 }));
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.deliver();
+  const early = await viewPool(world.ctx, "h100");
+  await world.advance(2 * MINUTE);
+
+  expect(early?.nodes.map(({ uid }) => uid).sort()).toEqual([one.uid, "older"].sort());
+  expect(early).toMatchObject({ granted: [], held: [] });
+  expect([await phaseOf(world, "two"), await phaseOf(world, "one")]).toEqual(["queued", "active"]);
+});
+
+test("an earlier run that is on a machine beside the present one of its environment takes units as well", async () => {
+  const { world } = await badWorld([one]);
+  await createEnvironment(world.as("alice"), newEnvironment("runs", { gpus: 2, hours: 24 }));
+  await world.advance(2 * MINUTE);
+  const { uid } = await world.read("alice", "runs");
+  const leftovers = async (units: readonly number[]) => {
+    await refreshWith(world, [{ ...one, runs: units.map((each, at) => ({ uid, run: at + 1, units: each })) }]);
+    return (await viewPool(world.ctx, "h100"))?.nodes.map(({ leftoverUnits }) => leftoverUnits);
+  };
+
+  expect([await leftovers([]), await leftovers([2]), await leftovers([2, 4])]).toEqual([[0], [0], [4]]);
+});

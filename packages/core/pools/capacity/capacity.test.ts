@@ -1,0 +1,227 @@
+import { expect, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
+import { createEnvironment } from "../../environments/verbs/create.ts";
+import type { ComputeNode } from "../../ports/compute.ts";
+import { runMarksKey } from "../../store/keys.ts";
+import { pauseAdmission } from "../admission/admission.ts";
+import { findPool, type Pool } from "../ledger/record.ts";
+import { refreshCapacity } from "./capacity.ts";
+import { declareNodeGone, WORD_MS } from "./node-gone.ts";
+
+const MINUTE = 60_000;
+
+/** A job holds half of the first of two machines. */
+async function halfHeld(): Promise<MemoryWorld> {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("runs", { gpus: 4, hours: 240 }));
+  await world.advance(MINUTE);
+  return world;
+}
+
+/** Compares the ledger with a cluster that lists just these machines. */
+async function refreshWith(world: MemoryWorld, nodes: readonly ComputeNode[]): Promise<void> {
+  await refreshCapacity({ ...world.ctx, compute: { ...world.ctx.compute, listNodes: async () => [...nodes] } });
+}
+
+async function nodeNamed({ ctx }: MemoryWorld, name: string) {
+  return (await viewPool(ctx, "h100"))?.nodes.find((node) => node.name === name);
+}
+
+test("a machine that one listing missed is given again when the next listing shows it", async () => {
+  const world = await halfHeld();
+  const all = await world.compute.listNodes();
+  await refreshWith(
+    world,
+    all.filter(({ name }) => name !== "h100-1"),
+  );
+  const missed = await nodeNamed(world, "h100-1");
+
+  await refreshWith(world, all);
+  await createEnvironment(world.as("bob"), newEnvironment("whole", { gpus: 8 }));
+  await createEnvironment(world.as("carol"), newEnvironment("half", { gpus: 4 }));
+  await world.advance(10_000);
+
+  expect(missed).toMatchObject({ ready: false, gone: true });
+  expect(await nodeNamed(world, "h100-1")).toMatchObject({ ready: true });
+  expect(await nodeNamed(world, "h100-1")).not.toHaveProperty("gone");
+  expect((await world.read("carol", "half")).phase).toBe("active");
+});
+
+test("a machine that was not ready for a while is shown without the reason when it is ready again", async () => {
+  const world = await halfHeld();
+  const all = await world.compute.listNodes();
+  await refreshWith(
+    world,
+    all.map((node) => ({ ...node, ready: false, unready: "cordoned" as const })),
+  );
+  const cordoned = await nodeNamed(world, "h100-1");
+
+  await refreshWith(world, all);
+
+  expect(cordoned).toMatchObject({ ready: false, unready: "cordoned" });
+  expect(await nodeNamed(world, "h100-1")).toMatchObject({ ready: true });
+  expect((await nodeNamed(world, "h100-1"))?.unready).toBeUndefined();
+});
+
+test("a machine that the operator called gone stays gone for a day although it is listed, and is then given again", async () => {
+  const world = await halfHeld();
+  const all = await world.compute.listNodes();
+  await declareNodeGone(world.as("admin"), "h100-2");
+
+  world.clock.advance(WORD_MS - 1);
+  await refreshWith(world, all);
+  const [before] = [await nodeNamed(world, "h100-2")];
+  world.clock.advance(1);
+  await refreshWith(world, all);
+
+  expect(before).toMatchObject({ ready: false, gone: true });
+  expect(await nodeNamed(world, "h100-2")).toMatchObject({ ready: true });
+  expect(await nodeNamed(world, "h100-2")).not.toHaveProperty("saidAt");
+  expect(await nodeNamed(world, "h100-2")).not.toHaveProperty("gone");
+});
+
+test("a machine on which nothing is held loses its item when a listing misses it, and has the pool planned", async () => {
+  const world = await halfHeld();
+  const all = await world.compute.listNodes();
+
+  await refreshWith(
+    world,
+    all.filter(({ name }) => name !== "h100-2"),
+  );
+  const due = (await viewPool(world.ctx, "h100"))?.dueAt;
+
+  expect(await nodeNamed(world, "h100-2")).toBeUndefined();
+  expect(due).toBe(world.clock.now());
+});
+
+test("a listing that shows what the ledger has writes nothing and has nothing planned", async () => {
+  const world = await halfHeld();
+  const all = await world.compute.listNodes();
+  await refreshWith(world, all);
+  const before = await viewPool(world.ctx, "h100");
+
+  world.clock.advance(1_000);
+  await refreshWith(world, all);
+
+  expect(await viewPool(world.ctx, "h100")).toEqual(before);
+});
+
+/** As a listing shows a machine whose pods it had no time to read. */
+function unread({ runs: _runs, ...node }: ComputeNode): ComputeNode {
+  return { ...node, foreignUnits: node.units, unread: true };
+}
+
+test("a machine whose pods were not read keeps what others had of it, and its readiness is that of now", async () => {
+  const world = await halfHeld();
+  const all = await world.compute.listNodes();
+  const read = all.map((node) => (node.name === "h100-2" ? { ...node, foreignUnits: 3 } : node));
+  await refreshWith(world, read);
+
+  await refreshWith(
+    world,
+    read.map((node) => ({ ...unread(node), ready: false, unready: "cordoned" as const })),
+  );
+  const cordoned = [await nodeNamed(world, "h100-1"), await nodeNamed(world, "h100-2")];
+  await refreshWith(world, read.map(unread));
+
+  expect(cordoned).toMatchObject([
+    { ready: false, unready: "cordoned", foreignUnits: 0 },
+    { ready: false, unready: "cordoned", foreignUnits: 3 },
+  ]);
+  expect(await nodeNamed(world, "h100-2")).toMatchObject({ ready: true, foreignUnits: 3 });
+});
+
+test("a machine that came is given to no run until its pods are read", async () => {
+  const log = recordingLog();
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), log });
+  await world.advance(MINUTE);
+  const [first, second] = nodesOf({ h100: 2 });
+  if (!first || !second) throw new Error("No machines");
+  await refreshWith(world, [first, unread(second)]);
+  const before = await nodeNamed(world, "h100-2");
+
+  await refreshWith(world, [unread(first), { ...second, foreignUnits: 5 }]);
+
+  expect(before).toBeUndefined();
+  expect(await nodeNamed(world, "h100-2")).toMatchObject({ ready: true, foreignUnits: 5 });
+  const lines = log.lines.filter(({ event }) => event === "capacity listed in part");
+  expect(lines.map(({ level, fields }) => [level, fields])).toEqual([
+    ["warn", { nodes: 2, unread: 1 }],
+    ["warn", { nodes: 2, unread: 1 }],
+  ]);
+});
+
+test("a machine that went leaves the pool though the pods of no other machine were read", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  await world.advance(MINUTE);
+  const [first] = await world.compute.listNodes();
+  if (!first) throw new Error("No machines");
+
+  await refreshWith(world, [unread(first)]);
+
+  expect((await viewPool(world.ctx, "h100"))?.nodes.map(({ name, ready }) => [name, ready])).toEqual([
+    ["h100-1", true],
+  ]);
+});
+
+test("units that a machine lost are not free though its pods were not read", async () => {
+  const world = await halfHeld();
+  const read = (await world.compute.listNodes()).map((node) =>
+    node.name === "h100-2" ? { ...node, foreignUnits: 6 } : node,
+  );
+  await refreshWith(world, read);
+
+  await refreshWith(
+    world,
+    read.map((node) => unread({ ...node, units: 4 })),
+  );
+
+  expect(await nodeNamed(world, "h100-2")).toMatchObject({ units: 4, foreignUnits: 4 });
+});
+
+/** A world in which the listing of the machines takes so long, with what it logs. */
+async function slowlyListed(ms: number) {
+  const log = recordingLog();
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), log });
+  await createEnvironment(world.as("alice"), newEnvironment("runs", { gpus: 4, hours: 24 }));
+  await world.advance(MINUTE);
+  world.clock.advance(1_000);
+  for (const node of nodesOf({ h100: 2 })) world.compute.setNode(node);
+  const listNodes = async () => {
+    const listed = await world.compute.listNodes();
+    world.clock.advance(ms);
+    return listed;
+  };
+  return { world, log, slow: { ...world.ctx, compute: { ...world.ctx.compute, listNodes } } };
+}
+
+test("a listing that takes 40 s is taken, and the machine that came is in the pool", async () => {
+  const { world, log, slow } = await slowlyListed(40_000);
+
+  await refreshCapacity(slow);
+
+  expect(await nodeNamed(world, "h100-2")).toMatchObject({ ready: true });
+  expect(log.lines.filter(({ level }) => level === "error")).toEqual([]);
+});
+
+test("a listing that takes longer is an alarm, and still says how runs are and what the operator wants", async () => {
+  const { world, log, slow } = await slowlyListed(40_001);
+  const { uid } = await world.read("alice", "runs");
+  const before = await world.table.get(runMarksKey(uid.slice(0, 1)));
+  await pauseAdmission(world.ctx, true);
+  const pool = await findPool(world.ctx, "h100");
+  const open: Pool | undefined = pool && { ...pool, closed: null };
+  if (open) await world.table.put(open);
+
+  await refreshCapacity(slow);
+
+  expect(await nodeNamed(world, "h100-2")).toBeUndefined();
+  expect(log.lines.filter(({ level }) => level === "error").map(({ event, fields }) => [event, fields])).toEqual([
+    ["capacity listed too slowly", { seconds: 40, nodes: 2 }],
+  ]);
+  const after = await world.table.get(runMarksKey(uid.slice(0, 1)));
+  expect(Number(after?.at)).toBeGreaterThan(Number(before?.at ?? 0));
+  expect((await findPool(world.ctx, "h100"))?.closed).toBe("paused");
+});

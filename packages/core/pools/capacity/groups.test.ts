@@ -1,0 +1,254 @@
+import { expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
+import { createEnvironment } from "../../environments/verbs/create.ts";
+import { requestCancel } from "../../environments/verbs/requests.ts";
+import type { Item } from "../../ports/table.ts";
+import type { NodeGroup } from "../../settings.ts";
+import { keyText, makeableKey, poolKey } from "../../store/keys.ts";
+import { pauseAdmission } from "../admission/admission.ts";
+import { readAdvice } from "../forecast/advice.ts";
+import { planPools } from "../plan/planner.ts";
+import { reasonText } from "../plan/reasons.ts";
+
+const MINUTE = 60_000;
+const group: NodeGroup = { pool: "h100", mostNodes: 1, startupMs: 5 * MINUTE, zones: [] };
+const look = keyText(poolKey("h100"));
+
+/** A pool that has no machine, and may make so many. */
+async function scaledToZero(mostNodes = 1): Promise<MemoryWorld> {
+  return memoryWorld({ nodes: [], settings: { nodeGroups: [{ ...group, mostNodes }] } });
+}
+
+function joins(world: MemoryWorld, name: string): void {
+  const [node] = nodesOf({ h100: 1 });
+  if (node) world.compute.setNode({ ...node, name, uid: `uid-${name}`, providerId: `memory:///${name}` });
+}
+
+const namesIn = async ({ ctx }: MemoryWorld) =>
+  ((await viewPool(ctx, "h100"))?.held ?? []).map(({ shares }) => shares.map(({ node }) => node));
+
+test("a pool scaled to zero starts who waits on a machine that comes for it, and holds it there", async () => {
+  const world = await scaledToZero();
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(4 * MINUTE);
+  const [early, onNone] = [await world.read("alice", "one"), await namesIn(world)];
+
+  joins(world, "made-1");
+  await world.advance(2 * MINUTE);
+
+  expect(early.phase).toBe("preparing");
+  expect(early.events.timeline.map(({ reason }) => reason)).toContain("Capacity granted on a node still to be made");
+  expect(onNone).toEqual([[null]]);
+  expect((await world.read("alice", "one")).phase).toBe("active");
+  expect(await namesIn(world)).toEqual([["made-1"]]);
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(15 * MINUTE);
+  expect((await world.read("alice", "one")).dueAt).toBeUndefined();
+  expect(await viewPool(world.ctx, "h100")).toMatchObject({ held: [], granted: [], summary: { total: 8, free: 8 } });
+});
+
+test("a machine that comes is not given to somebody else before who waits for it is bound", async () => {
+  const world = await scaledToZero();
+  const first = await createEnvironment(world.as("alice"), newEnvironment("first"));
+  await world.advance(MINUTE);
+  await createEnvironment(world.as("bob"), newEnvironment("second"));
+  await world.advance(MINUTE);
+  const waits = await viewPool(world.ctx, "h100");
+
+  joins(world, "made-1");
+  await world.advance(3 * MINUTE);
+
+  expect(waits?.summary).toMatchObject({ waiting: 1, preparing: 1 });
+  expect((await world.read("alice", "first")).run.machines.map(({ name }) => name)).toEqual(["made-1"]);
+  expect((await world.read("bob", "second")).phase).toBe("queued");
+  expect(world.compute.peakUnits("made-1")).toBe(8);
+  expect(first.uid).toBe((await viewPool(world.ctx, "h100"))?.held[0]?.uid);
+});
+
+test("no more is granted than the group may make, and several machines of it are granted at once", async () => {
+  const world = await scaledToZero(3);
+  await createEnvironment(world.as("alice"), newEnvironment("two", { gpus: 16 }));
+  await createEnvironment(world.as("bob"), newEnvironment("one"));
+  world.clock.advance(1);
+  await createEnvironment(world.as("carol"), newEnvironment("none"));
+  await world.advance(MINUTE);
+
+  for (const name of ["made-1", "made-2", "made-3"]) joins(world, name);
+  await world.advance(3 * MINUTE);
+
+  expect(await Promise.all(["alice/two", "bob/one", "carol/none"].map((name) => phaseOf(world, name)))).toEqual([
+    "active",
+    "active",
+    "queued",
+  ]);
+  expect((await namesIn(world)).flat().sort()).toEqual(["made-1", "made-2", "made-3"]);
+});
+
+async function phaseOf(world: MemoryWorld, name: string): Promise<string> {
+  const [owner = "", id = ""] = name.split("/");
+  return (await world.read(owner, id)).phase;
+}
+
+test("whoever is bound to no machine in twice the time that one takes goes back to its place", async () => {
+  const world = await scaledToZero();
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(9 * MINUTE);
+  const patient = await world.read("alice", "one");
+  await world.advance(2 * MINUTE);
+
+  expect([patient.phase, patient.placement.withdrawals]).toEqual(["preparing", 0]);
+  const { placement, events } = await world.read("alice", "one");
+  expect(placement.withdrawals).toBe(1);
+  expect(events.timeline.map(({ reason }) => reason)).toContain(
+    "Nothing could start on a new machine within 10 minutes; waiting again",
+  );
+});
+
+test("whose disk lies in another zone than the group's is told that no machine can have it, and others start", async () => {
+  const settings = { nodeGroups: [{ ...group, mostNodes: 3, zones: ["zone-b"] }] };
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), settings });
+  await createEnvironment(world.as("alice"), newEnvironment("before", { disk: "data" }));
+  await world.advance(MINUTE);
+  await requestCancel(world.as("alice"), "before");
+  await world.advance(5 * MINUTE);
+  world.compute.removeNode("h100-1");
+  await world.advance(2 * MINUTE);
+
+  await createEnvironment(world.as("alice"), newEnvironment("pinned", { disk: "data" }));
+  await createEnvironment(world.as("bob"), newEnvironment("free"));
+  await world.advance(MINUTE);
+
+  const pinned = await world.read("alice", "pinned");
+  const answer = (await readAdvice(world.ctx, [pinned])).get(pinned.uid)?.place;
+  expect([pinned.phase, pinned.zone, answer?.code]).toEqual(["queued", "zone-a", "never"]);
+  expect(await phaseOf(world, "bob/free")).toBe("preparing");
+});
+
+test("a pool that nobody has asked for before is paused with the others", async () => {
+  const world = await scaledToZero();
+  await pauseAdmission(world.ctx, true);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+
+  await world.advance(3 * MINUTE);
+  const paused = await phaseOf(world, "alice/one");
+  await pauseAdmission(world.ctx, false);
+  await world.advance(MINUTE);
+
+  expect([paused, await phaseOf(world, "alice/one")]).toEqual(["queued", "preparing"]);
+});
+
+test("a run that two planners granted takes one of the grants, and the other is dropped", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  const one = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  for (const { id } of world.queue.receive("pools", 10)) world.queue.acknowledge("pools", id);
+  const deaf = { ...world.ctx, queue: { ...world.queue, send: async () => {} } };
+  // Each has read the ledger before the other wrote its grant: the second sees a machine less.
+  const blind = {
+    ...deaf,
+    table: {
+      ...world.table,
+      query: async (query: Parameters<typeof world.table.query>[0]) => {
+        const page = await world.table.query(query);
+        const isLedger = "pk" in query && query.pk.startsWith("pool#h100#");
+        return isLedger ? { ...page, items: page.items.filter(({ name }) => name !== "h100-1") } : page;
+      },
+    },
+  };
+  await planPools(deaf, [{ look, for: [keyText(one)] }]);
+  world.clock.advance(60_000);
+  await planPools(blind, [{ look }]);
+  const granted = (await viewPool(world.ctx, "h100"))?.granted.length;
+
+  await world.advance(3 * MINUTE);
+
+  const pool = await viewPool(world.ctx, "h100");
+  expect(granted).toBe(2);
+  expect([pool?.granted, pool?.held.length]).toEqual([[], 1]);
+  expect(pool?.held[0]?.id).toBe((await world.read("alice", "one")).run.grant?.id);
+  expect(pool?.summary).toMatchObject({ free: 8, inUse: 8 });
+});
+
+test.each([
+  ["without zones", [], "h100-1"],
+  ["of one zone", ["zone-a"], "h100-1"],
+  ["of two zones", ["zone-a", "zone-b"], "h100-1"],
+])(
+  "a disk that was first used on a machine made by a group %s can be used on a machine that is there",
+  async (_, zones, on) => {
+    const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [{ ...group, zones }] } });
+    await createEnvironment(world.as("alice"), newEnvironment("first", { disk: "data" }));
+    await world.advance(MINUTE);
+    joins(world, "made-1");
+    await world.advance(2 * MINUTE);
+    const made = await world.read("alice", "first");
+    await requestCancel(world.as("alice"), "first");
+    await world.advance(2 * MINUTE);
+    world.compute.removeNode("made-1");
+    for (const node of nodesOf({ h100: 1 })) world.compute.setNode(node);
+    await world.advance(2 * MINUTE);
+
+    await createEnvironment(world.as("alice"), newEnvironment("second", { disk: "data" }));
+    await world.advance(2 * MINUTE);
+
+    const second = await world.read("alice", "second");
+    expect([made.phase, second.phase]).toEqual(["active", "active"]);
+    expect(second.run.machines.map(({ name }) => name)).toEqual([on]);
+  },
+);
+
+test("no more wait for new machines than their ledger item has room for, and who comes then is told why", async () => {
+  const shared: NodeGroup = { pool: "cpu-shared", mostNodes: 60, startupMs: 5 * MINUTE, zones: ["zone-a"] };
+  const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [shared] } });
+  const submit = (owner: string, id: string) =>
+    createEnvironment(world.as(owner), newEnvironment(id, { pool: "cpu-shared", gpus: 0, hours: 24 }));
+  await submit("alice", "first");
+  await world.deliver();
+  // Each plan in the very millisecond in which its pool was opened announces every open grant once more.
+  world.clock.advance(1);
+  for (let n = 1; n < 510; n++) await submit("alice", `job-${n}`);
+  await world.advance(5_000);
+
+  const one = await submit("bob", "one");
+  await world.advance(30_000);
+  const full = await viewPool(world.ctx, "cpu-shared");
+  const answer = (await readAdvice(world.ctx, [await world.read("bob", "one")])).get(one.uid)?.place;
+  for (const node of nodesOf({ "cpu-shared": 1 })) world.compute.setNode(node);
+  await world.advance(2 * MINUTE);
+
+  expect([full?.held.length, full?.granted.length, full?.summary.waiting]).toEqual([500, 0, 11]);
+  expect(answer && reasonText(answer, "cpu-shared")).toBe(
+    "Need 1 CPU-SHARED machines, and as many as possible wait for new machines already - position #2",
+  );
+  const after = await viewPool(world.ctx, "cpu-shared");
+  expect(after?.held.map(({ uid }) => uid)).toContain(one.uid);
+});
+
+test("while it cannot be read who waits for new machines, nothing is granted in their pool, and it is said why", async () => {
+  const world = await scaledToZero(2);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(MINUTE);
+  const read = (await world.table.get(makeableKey("h100"))) as Item;
+  const [held] = read.held as object[];
+  await world.table.put({ ...read, held: [{ ...held, units: "8" }] } as Item);
+
+  const two = await createEnvironment(world.as("bob"), newEnvironment("two"));
+  joins(world, "made-1");
+  joins(world, "made-2");
+  await world.advance(MINUTE);
+  const blind = await viewPool(world.ctx, "h100");
+  const answer = (await readAdvice(world.ctx, [await world.read("bob", "two")])).get(two.uid)?.place;
+  const { writers = [] } = (await world.table.get(makeableKey("h100"))) ?? {};
+  await world.table.put({ ...read, writers });
+  await world.advance(2 * MINUTE);
+
+  expect([blind?.granted, blind?.summary.free, blind?.summary.unreadableItems]).toEqual([[], 0, 1]);
+  expect(answer && reasonText(answer, "h100")).toBe(
+    "No new H100 jobs are started at the moment: a record of who has H100 capacity cannot be read - position #1",
+  );
+  const after = await Promise.all([world.read("alice", "one"), world.read("bob", "two")]);
+  expect(after.map(({ phase, placement }) => [phase, placement.withdrawals])).toEqual([
+    ["active", 0],
+    ["active", 0],
+  ]);
+});

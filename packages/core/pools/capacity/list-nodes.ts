@@ -1,0 +1,42 @@
+import type { Context } from "../../context.ts";
+import { poolTypes } from "../../fleet.ts";
+import { readLedger } from "../ledger/ledger.ts";
+import { emptyPool, type NodeLedger } from "../ledger/record.ts";
+import { WORD_MS } from "./node-gone.ts";
+
+/** A machine as its ledger item has it. */
+export interface ListedNode {
+  readonly name: string;
+  readonly uid: string;
+  readonly pool: string;
+  readonly zone: string;
+  readonly state: "ready" | "not_ready" | "cordoned" | "tainted" | "gone";
+  readonly units: number;
+  /** Granted and held by environments. */
+  readonly unitsInUse: number;
+  /** The end of the operator's word that it is dead, ms. null if there is no such word. */
+  readonly goneUntil: number | null;
+}
+
+/** The machines of all pools, those that are gone first, then by name. Leaves out items that cannot be read. */
+export async function listNodes(ctx: Context<"table">): Promise<ListedNode[]> {
+  const now = ctx.clock.now();
+  const ledgers = await Promise.all(poolTypes.map((type) => readLedger(ctx, emptyPool(ctx, type))));
+  const nodes = ledgers.flatMap((ledger) => ledger.nodes.map((node) => listed(node, now)));
+  return nodes.toSorted(
+    (a, b) => Number(b.state === "gone") - Number(a.state === "gone") || (a.name < b.name ? -1 : 1),
+  );
+}
+
+function listed(node: NodeLedger, now: number): ListedNode {
+  const { name, uid, type: pool, zone, units, granted, held, saidAt } = node;
+  const unitsInUse = [...granted, ...held].reduce((sum, entry) => sum + entry.units, 0);
+  const goneUntil = saidAt !== undefined && now < saidAt + WORD_MS ? saidAt + WORD_MS : null;
+  return { name, uid, pool, zone, state: stateOf(node), units, unitsInUse, goneUntil };
+}
+
+function stateOf({ gone, ready, unready }: NodeLedger): ListedNode["state"] {
+  if (gone) return "gone";
+  if (ready) return "ready";
+  return unready === "cordoned" || unready === "tainted" ? unready : "not_ready";
+}

@@ -1,0 +1,245 @@
+import { expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
+import type { Environment } from "../../environments/record/record.ts";
+import { createEnvironment } from "../../environments/verbs/create.ts";
+import { requestCancel } from "../../environments/verbs/requests.ts";
+import type { Item, Stored, Table } from "../../ports/table.ts";
+import type { NodeGroup } from "../../settings.ts";
+import { keyText, makeableKey, poolKey } from "../../store/keys.ts";
+import { FORMAT } from "../../store/unreadable.ts";
+import { planPools } from "../plan/planner.ts";
+import { refreshCapacity } from "./capacity.ts";
+
+const MINUTE = 60_000;
+const group: NodeGroup = { pool: "h100", mostNodes: 1, startupMs: 5 * MINUTE, zones: [] };
+const look = keyText(poolKey("h100"));
+
+function joins(world: MemoryWorld, name: string): void {
+  const [node] = nodesOf({ h100: 1 });
+  if (node) world.compute.setNode({ ...node, name, uid: `uid-${name}`, providerId: `memory:///${name}` });
+}
+
+/** A submit of which no planner was told. */
+async function submit(world: MemoryWorld, owner: string): Promise<Environment> {
+  const submitted = await createEnvironment(world.as(owner), newEnvironment("job"));
+  for (const { id } of world.queue.receive("pools", 10)) world.queue.acknowledge("pools", id);
+  return submitted;
+}
+
+/** Has this planner plan for that job alone; its messages are lost. */
+async function plan(world: MemoryWorld, { pk, sk }: Environment, table: Table = world.table): Promise<void> {
+  const queue = { ...world.queue, send: async () => {} };
+  await planPools({ ...world.ctx, table, queue }, [{ look, for: [keyText({ pk, sk })] }]);
+}
+
+/** The group's one machine joins, and a planner that has seen it gives it to that job. */
+async function joinsFor(world: MemoryWorld, job: Environment): Promise<void> {
+  joins(world, "made-1");
+  await refreshCapacity(world.ctx);
+  await plan(world, job);
+}
+
+/** A table that does this once: before the first put that is of this key, or the first read of a node's items. */
+function onceBefore(table: Table, at: "put" | "query", work: () => Promise<void>): Table {
+  let begun: Promise<void> | undefined;
+  const begin = (isIt: boolean) => {
+    if (isIt) begun ??= work();
+    return begun;
+  };
+  const isMakeable = ({ pk }: Pick<Stored, "pk">) => pk === makeableKey("h100").pk;
+  return {
+    ...table,
+    async put(item, options) {
+      await begin(at === "put" && isMakeable(item));
+      await table.put(item, options);
+    },
+    async query(query) {
+      await begin(at === "query" && "pk" in query && query.pk.startsWith("pool#h100#"));
+      return table.query(query);
+    },
+  };
+}
+
+const givenUnits = async ({ ctx }: MemoryWorld) =>
+  ((await viewPool(ctx, "h100"))?.granted ?? [])
+    .flatMap(({ shares }) => shares)
+    .reduce((sum, { units }) => sum + units, 0);
+
+test("a planner that has not seen the machine that came gives no second one beside it", async () => {
+  const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [group] } });
+  const [one, two] = [await submit(world, "alice"), await submit(world, "bob")];
+
+  await plan(
+    world,
+    one,
+    onceBefore(world.table, "put", () => joinsFor(world, two)),
+  );
+
+  expect(await givenUnits(world)).toBe(8);
+});
+
+test("a planner that has not seen who waits for the machine that came does not give it to another", async () => {
+  const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [group] } });
+  const [one, two] = [await submit(world, "alice"), await submit(world, "bob")];
+  const before = onceBefore(world.table, "query", async () => {
+    await plan(world, two);
+    joins(world, "made-1");
+    await refreshCapacity(world.ctx);
+  });
+
+  await plan(world, one, before);
+
+  expect(await givenUnits(world)).toBe(8);
+});
+
+/** Two machines come free at once, for one job that waits for a third and for one behind it. */
+async function bothFree(world: MemoryWorld): Promise<void> {
+  await world.advance(MINUTE);
+  joins(world, "made-1");
+  await world.advance(MINUTE);
+  for (const owner of ["alice", "bob", "unpinned", "behind"]) {
+    await createEnvironment(world.as(owner), newEnvironment("job"));
+    await world.advance(MINUTE);
+  }
+  expect((await world.read("unpinned", "job")).run.grant?.shares).toEqual([{ node: null, units: 8 }]);
+  await Promise.all(["alice", "bob"].map((owner) => requestCancel(world.as(owner), "job")));
+}
+
+const slowImages = {
+  nodes: nodesOf({ h100: 1 }),
+  settings: { nodeGroups: [{ ...group, mostNodes: 3 }] },
+  delays: { imageMs: 40_000 },
+};
+
+test("who waited for a new machine holds the one that it is bound to before it is ready", async () => {
+  const world = await memoryWorld(slowImages);
+
+  await bothFree(world);
+  await world.advance(20_000);
+
+  const { phase, run } = await world.read("unpinned", "job");
+  expect([phase, run.machines.map(({ name }) => name)]).toEqual(["preparing", ["h100-1"]]);
+  const held = (await viewPool(world.ctx, "h100"))?.held.map(({ uid, shares }) => [uid, shares[0]?.node]);
+  expect(held).toContainEqual([(await world.read("unpinned", "job")).uid, "h100-1"]);
+  expect((await world.read("behind", "job")).run.grant?.shares[0]?.node).toBe("made-1");
+});
+
+test("whose machine the cluster gave to one that waited for a new one starts elsewhere, and neither is blamed", async () => {
+  const world = await memoryWorld({ ...slowImages, signals: false });
+
+  await bothFree(world);
+  await world.advance(MINUTE);
+  const early = await world.read("behind", "job");
+  await world.advance(2 * MINUTE);
+
+  const { phase, run, placement, events } = await world.read("behind", "job");
+  expect([early.phase, early.run.grant?.shares[0]?.node]).toEqual(["preparing", "h100-1"]);
+  expect([phase, run.machines[0]?.name, placement.withdrawals]).toEqual(["active", "made-1", 0]);
+  expect(events.timeline.map(({ reason }) => reason)).toContain(
+    "Others were put on h100-1, which has no room left; waiting again",
+  );
+  expect((await viewPool(world.ctx, "h100"))?.setAside).toEqual([]);
+});
+
+test("who gets no start on a machine whose ledger item cannot be read is not blamed: others may be there", async () => {
+  const world = await memoryWorld({ ...slowImages, signals: false });
+  await bothFree(world);
+  await world.advance(MINUTE);
+  const early = await world.read("behind", "job");
+  const [item] = world.table.all().filter(({ kind, name }) => kind === "node" && name === "h100-1");
+
+  await world.table.put({ ...item, format: FORMAT + 1 } as Item);
+  await world.advance(30_000);
+
+  const { placement, events } = await world.read("behind", "job");
+  expect([early.phase, early.run.grant?.shares[0]?.node]).toEqual(["preparing", "h100-1"]);
+  expect([placement.withdrawals, placement.withdrawn?.nodes]).toEqual([0, ["h100-1"]]);
+  expect(events.timeline.map(({ reason }) => reason)).toContain(
+    "Nothing could start on h100-1, and who else is there cannot be read; waiting again",
+  );
+});
+
+test.each([
+  ["can be read", undefined],
+  ["cannot be read", "environment"],
+  ["whose machine's ledger item cannot be read", "node"],
+])("a run that moved to its machine while another one came, and %s, is not held a second time", async (_, spoilt) => {
+  const nodes = nodesOf({ h100: 1 });
+  const world = await memoryWorld({ nodes, settings: { nodeGroups: [{ ...group, mostNodes: 3 }] } });
+  await createEnvironment(world.as("bob"), newEnvironment("job", { hours: 24 }));
+  await world.advance(MINUTE);
+  const another = nodes.map((node) => ({ ...node, name: "made-2", uid: "made-2", providerId: "memory:///made-2" }));
+  const listNodes = async () => {
+    await createEnvironment(world.as("alice"), newEnvironment("job", { hours: 24 }));
+    await world.advance(10_000);
+    return [...nodes, ...another];
+  };
+  let shares: unknown;
+  let moved: Environment | undefined;
+  let whole: Item | undefined;
+  const getMany: Table["getMany"] = async (keys) => {
+    const items = await world.table.getMany(keys);
+    const alices = items.find(({ kind, owner }) => kind === "environment" && owner === world.as("alice").actor.uid);
+    if (!alices || shares) return items;
+    shares = (await world.read("alice", "job")).run.grant?.shares;
+    joins(world, "made-1");
+    await world.advance(2 * MINUTE);
+    moved = await world.read("alice", "job");
+    const { uid } = moved;
+    whole = world.table.all().find((one) => one.kind === spoilt && (one.uid === uid || one.name === "made-1"));
+    if (whole) await world.table.put({ ...whole, phase: "no phase", units: "no units" } as Item);
+    return items;
+  };
+
+  await refreshCapacity({
+    ...world.ctx,
+    compute: { ...world.compute, listNodes },
+    table: { ...world.table, getMany },
+  });
+
+  if (whole?.kind === "node") await world.table.put(whole);
+  expect([shares, moved?.run.machines.map(({ name }) => name)]).toEqual([[{ node: null, units: 8 }], ["made-1"]]);
+  const pool = await viewPool(world.ctx, "h100");
+  expect(pool?.held.filter((one) => one.uid === moved?.uid)).toMatchObject([
+    { shares: [{ node: "made-1", units: 8 }] },
+  ]);
+  expect((await world.table.get(makeableKey("h100")))?.held).toEqual([]);
+  await refreshCapacity({
+    ...world.ctx,
+    compute: { ...world.compute, listNodes: async () => [...nodes, ...another] },
+  });
+  expect((await viewPool(world.ctx, "h100"))?.nodes.map(({ name }) => name)).toContain("made-2");
+});
+
+test("a machine whose ledger item cannot be read is not taken for one that may still be made", async () => {
+  const nodes = nodesOf({ h100: 1 });
+  const world = await memoryWorld({ nodes, settings: { nodeGroups: [group] } });
+  await createEnvironment(world.as("alice"), newEnvironment("job", { hours: 24 }));
+  await world.advance(MINUTE);
+  const [item] = world.table.all().filter(({ kind }) => kind === "node");
+  await world.table.put({ ...item, format: 99 } as Item);
+
+  await createEnvironment(world.as("bob"), newEnvironment("job"));
+  await world.advance(MINUTE);
+
+  expect((await world.read("bob", "job")).phase).toBe("queued");
+  expect((await viewPool(world.ctx, "h100"))?.granted).toEqual([]);
+});
+
+test("an older worker adds no machine beside machines to be made that only a newer one can count", async () => {
+  const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [group] } });
+  await plan(world, await submit(world, "alice"));
+  const makeable = (await world.table.get(makeableKey("h100"))) as Item;
+  const listed = async () => {
+    await refreshCapacity(world.ctx);
+    return (await viewPool(world.ctx, "h100"))?.nodes.map(({ name }) => name);
+  };
+  joins(world, "made-1");
+
+  await world.table.put({ ...makeable, format: FORMAT + 1 } as Item);
+  const byOlder = await listed();
+  await world.table.put(makeable);
+
+  expect([byOlder, await listed()]).toEqual([[], ["made-1"]]);
+});

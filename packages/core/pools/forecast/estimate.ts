@@ -1,0 +1,133 @@
+import type { Context, UserContext } from "../../context.ts";
+import { zoneWith } from "../../disks/names/acquire.ts";
+import type { Size } from "../../environments/record/record.ts";
+import type { Item } from "../../ports/table.ts";
+import { forecastKey, kindOfKey, poolKey } from "../../store/keys.ts";
+import { readable } from "../../store/readable.ts";
+import { refuseFullLine } from "../admission/waiting-limit.ts";
+import { groupOf } from "../capacity/groups.ts";
+import { parsePool } from "../ledger/parse.ts";
+import type { Pool, PoolSummary } from "../ledger/record.ts";
+import type { Need } from "../plan/free-units.ts";
+import { notBefore } from "./advice.ts";
+import { ELSEWHERE } from "./forecast.ts";
+import { type Answer, alternativesTo, MOST_ALTERNATIVES, placeOneMore } from "./one-more.ts";
+import { passesAt, passingIn, standingIn } from "./stored-forecast.ts";
+
+export type Estimate =
+  | {
+      readonly kind: "estimate";
+      readonly answer: Answer;
+      /** Smaller ones that would start earlier, soonest first. */
+      readonly alternatives: readonly Alternative[];
+    }
+  /** There was never a machine of its type, and no node group would make one. */
+  | { readonly kind: "noMachine" }
+  | { readonly kind: "noForecast" };
+
+interface Alternative {
+  readonly size: Size;
+  readonly answer: Answer;
+}
+
+/** What availability answers from: every plan writes it, and only one in 10 s makes a forecast. */
+type Offer = Pick<Pool, "closed"> & Pick<PoolSummary, "free" | "mostFree">;
+
+/**
+ * When one of this size would start that the caller has not submitted, and which of the smaller ones would start
+ * earlier. It reads the last forecast and the pool's head, and writes nothing. Throws `quota`, and of the disk `conflict`
+ * and `gone`, where a submit would.
+ */
+export async function estimateStart(
+  ctx: UserContext<"table">,
+  wanted: { readonly size: Size; readonly disk: string | undefined },
+  smaller: readonly Size[],
+): Promise<Estimate> {
+  await refuseFullLine(ctx, wanted.size.pool);
+  const { pool } = wanted.size;
+  const [items, zone] = await Promise.all([
+    ctx.table.getMany([forecastKey(pool, null), poolKey(pool)]),
+    wanted.disk === undefined ? null : zoneWith(ctx, wanted.disk),
+  ]);
+  const now = ctx.clock.now();
+  const item = items.find(({ kind }) => kind === "forecast");
+  const offer = offerOf(ctx, items);
+  const [standing, passing] = [standingIn(item, now), passingIn(item)];
+  if (!standing) {
+    // A pool comes into being with its first machine, or with who waits for one.
+    const isKnownPool = items.some((one) => kindOfKey(one) === "pool");
+    return { kind: isKnownPool || groupOf(ctx, pool) ? "noForecast" : "noMachine" };
+  }
+  const isKnown = zone === null || standing.machines.some(([of]) => of === zone);
+  const isMade = !isKnown && standing.room.some((one) => one.zone === ELSEWHERE);
+  const question = (size: Size) => {
+    const { machines, units, wantedMs } = size;
+    return { owner: ctx.actor.uid, machines, units, wantedMs, zone: isMade ? ELSEWHERE : zone, size };
+  };
+  const place = (size: Size) => {
+    const answer = fromNow(placeOneMore(standing, question(size), now), now);
+    const passes = passesAt(passing, question(size), now);
+    return asOffered(passes ? asNow(answer, now) : answer, question(size), offer, standing.freeUnits);
+  };
+  const answer = place(wanted.size);
+  const found = alternativesTo(standing, question(wanted.size), smaller.map(question), now);
+  const later = found
+    .map(({ question: asked, answer: one }) => {
+      return { size: asked.size, answer: asOffered(fromNow(one, now), asked, offer, standing.freeUnits) };
+    })
+    .filter((one) => one.answer.p50 !== null);
+  return {
+    kind: "estimate",
+    answer,
+    alternatives: isNow(answer)
+      ? []
+      : withNow(
+          later,
+          smaller.map((size) => ({ size, answer: place(size) })),
+        ),
+  };
+}
+
+/** Those that start later than the largest that starts now are of use only where they are larger than that. */
+function withNow(later: readonly Alternative[], all: readonly Alternative[]): readonly Alternative[] {
+  const [soonest] = all.filter(({ answer }) => isNow(answer)).sort((a, b) => b.size.gpus - a.size.gpus);
+  if (!soonest) return later;
+  return [soonest, ...later.filter(({ size }) => size.gpus > soonest.size.gpus)].slice(0, MOST_ALTERNATIVES);
+}
+
+/** Undefined before the first plan, and where it cannot be read: then the forecast is all there is. */
+function offerOf(ctx: Context, items: readonly Item[]): Offer | undefined {
+  const heads = items.filter((item) => kindOfKey(item) === "pool");
+  const [head] = readable(ctx, heads, parsePool);
+  return head && head.summary.plannedAt > 0 ? { closed: head.closed, ...head.summary } : undefined;
+}
+
+/**
+ * An answer that promises a start now is corrected where the last plan, which is newer than the forecast, has closed the
+ * pool or has not as much free on as many machines. In which zone that is the plan does not say: who is bound to one is
+ * promised nothing once less is free than the forecast had. No other start is told in its place: the next forecast finds
+ * that.
+ */
+function asOffered(answer: Answer, { machines, units, zone }: Need, offer: Offer | undefined, before: number): Answer {
+  const asked = machines * units;
+  if (!isNow(answer) || !offer) return answer;
+  const { closed, free, mostFree } = offer;
+  if (closed) return { ...answer, p50: null, p90: null, code: closed, needed: asked, available: 0 };
+  // An earlier version wrote no such list, which does not say that nothing is free.
+  if (!mostFree) return answer;
+  const isThere = (mostFree[machines - 1] ?? 0) >= units && (zone === null || free >= before);
+  return isThere ? answer : { ...answer, p50: null, p90: null, code: "taken", needed: asked, available: free };
+}
+
+function isNow({ code }: Answer): boolean {
+  return code === "now";
+}
+
+function asNow(answer: Answer, now: number): Answer {
+  return { ...answer, p50: now, p90: now, code: "now" };
+}
+
+function fromNow(answer: Answer, now: number): Answer {
+  const { p50, p90, after } = answer;
+  return { ...answer, p50: notBefore(now, p50), p90: notBefore(now, p90), after: Math.max(after, now) };
+}

@@ -1,0 +1,26 @@
+import type { Context } from "../../context.ts";
+import type { Environment } from "../../environments/record/record.ts";
+import { forecastKey } from "../../store/keys.ts";
+import { adviceIn, adviceKeysOf, notBefore } from "./advice.ts";
+import { placeOneMore } from "./one-more.ts";
+import { standingIn } from "./stored-forecast.ts";
+
+/**
+ * When one that waits starts, ms: as forecast or plan say of it, and while they say nothing as one more in the last
+ * forecast. Where the forecast does not reach it is the earliest moment; null: nobody knows. One batch read.
+ */
+export async function readExpectedStart(ctx: Context<"table">, waiting: Environment): Promise<number | null> {
+  const { owner, size, zone } = waiting;
+  const whole = forecastKey(size.pool, null);
+  const items = await ctx.table.getMany([...adviceKeysOf(waiting), whole]);
+  const stored = new Map(items.map((item) => [item.pk, item]));
+  const now = ctx.clock.now();
+  const { place, start } = adviceIn(stored, waiting, now);
+  const startsAt = start?.p50 ?? place?.startsAt ?? start?.later ?? null;
+  if (startsAt !== null || start) return notBefore(now, startsAt);
+  const standing = standingIn(stored.get(whole.pk), now);
+  if (!standing) return null;
+  const { machines, units, wantedMs } = size;
+  const { p50, code, after } = placeOneMore(standing, { owner, zone, machines, units, wantedMs }, now);
+  return notBefore(now, p50 ?? (code === "later" ? after : null));
+}

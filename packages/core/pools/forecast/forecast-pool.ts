@@ -1,0 +1,216 @@
+import type { Share } from "../../ports/compute.ts";
+import { ownersOf } from "../ledger/units-by-owner.ts";
+import { byAge } from "../plan/fair-order.ts";
+import { type FreeNode, type FreeUnits, freeUnits, type Need } from "../plan/free-units.ts";
+import { type AllNodes, allNodes, canEverFit, type Occupied, type PlanInput } from "../plan/plan.ts";
+import type { Arrivals } from "./arrivals.ts";
+import { type ExpectedEnds, expectedEnds } from "./expected-ends.ts";
+import { endOf, goneAt } from "./future.ts";
+
+/** Capacity in use as a run starts with it, each list by occupant: each run goes through a hundred thousand of them. */
+export interface Occupants {
+  readonly owners: Int32Array;
+  /** Since when it has its capacity. */
+  readonly at: Float64Array;
+  readonly wantedMs: Float64Array;
+  /** What the planner counts with. Infinity: it has no machine of this pool. */
+  readonly endsAt: Float64Array;
+  /** The number of its first share. Its shares end before the first one of the next occupant. */
+  readonly shares: Int32Array;
+}
+
+/** Somebody who waits and could fit. */
+export interface Waiter {
+  readonly uid: string;
+  readonly owner: number;
+  readonly need: number;
+  readonly wantedMs: number;
+  /** Set for those who do not wait yet. */
+  readonly comesAt?: number;
+}
+
+/** The pool as all runs start with it, in numbers: owners, needs, nodes and those who wait are indexes. */
+export interface ForecastPool {
+  readonly owners: readonly string[];
+  /** What is asked for, each once. */
+  readonly needs: readonly Need[];
+  /** The least time that somebody wants each need for. */
+  readonly leastMs: readonly number[];
+  /** Oldest first, then those who will come. */
+  readonly waiters: readonly Waiter[];
+  /** By owner, by need: who waits, oldest first. */
+  readonly lines: readonly (readonly Line[])[];
+  readonly free: FreeUnits;
+  /** By node; null for those that can be made anywhere. */
+  readonly nodes: readonly FreeNode[];
+  /** By node: when it is there. NaN while nobody has asked for it to be made. */
+  readonly readyAt: readonly number[];
+  readonly occupants: Occupants;
+  /** When their shares are expected back. */
+  readonly ends: ExpectedEnds;
+  readonly units: readonly number[];
+  readonly used: readonly number[];
+  readonly head: number;
+}
+
+export interface Line {
+  readonly need: number;
+  readonly waiters: readonly number[];
+  /** Its place among all lines. */
+  readonly index: number;
+}
+
+export function poolOf(input: PlanInput, { nodes, unpinned }: AllNodes = allNodes(input)): ForecastPool {
+  const { names, numbers, units } = ownersOf(input.occupied);
+  const owners = numbering<string>();
+  for (const name of names) owners.numberOf(name, name);
+  const free = freeUnits(nodes);
+  const ends = expectedEnds(
+    nodes.map(({ zone }) => zone),
+    free,
+  );
+  const occupants = occupantsOf(input, { nodes, unpinned, ends, owners: numbers });
+  const needs = numbering<Need>();
+  const canFit = new Map<number, boolean>();
+  const waiters = [...input.waiting].sort(byAge).flatMap((entry): Waiter[] => {
+    const need = { machines: entry.size.machines, units: entry.size.units, zone: entry.zone };
+    const number = needs.numberOf(keyOf(need), need);
+    const fits = canFit.get(number) ?? canEverFit(nodes, input, need);
+    canFit.set(number, fits);
+    if (!fits) return [];
+    const owner = owners.numberOf(entry.owner, entry.owner);
+    return [{ uid: entry.uid, owner, need: number, wantedMs: entry.size.wantedMs }];
+  });
+  return {
+    owners: owners.all,
+    needs: needs.all,
+    leastMs: leastByNeed(waiters, needs.all.length),
+    waiters,
+    lines: linesOf(waiters, owners.all.length),
+    free,
+    nodes,
+    readyAt: readyAtOf(input, nodes, unpinned),
+    occupants,
+    ends,
+    units: owners.all.map((owner) => units.get(owner) ?? 0),
+    used: owners.all.map((owner) => input.used?.get(owner) ?? 0),
+    head: waiters.findIndex(({ uid }) => uid === input.head),
+  };
+}
+
+/** The pool with those who will come, as far as they could fit. */
+export function withArrivals(pool: ForecastPool, arrivals: Arrivals, plan: PlanInput): ForecastPool {
+  if (arrivals.length === 0) return pool;
+  const owners = numbering<string>();
+  for (const owner of pool.owners) owners.numberOf(owner, owner);
+  const needs = numbering<Need>();
+  for (const need of pool.needs) needs.numberOf(keyOf(need), need);
+  const canFit = pool.needs.map(() => true);
+  const coming = arrivals.flatMap(({ at, owner, size, zone }): Waiter[] => {
+    const need = { machines: size.machines, units: size.units, zone };
+    const number = needs.numberOf(keyOf(need), need);
+    canFit[number] ??= canEverFit(pool.nodes, plan, need);
+    if (!canFit[number]) return [];
+    return [{ uid: "", owner: owners.numberOf(owner, owner), need: number, wantedMs: size.wantedMs, comesAt: at }];
+  });
+  const waiters = [...pool.waiters, ...coming];
+  return {
+    ...pool,
+    owners: owners.all,
+    needs: needs.all,
+    waiters,
+    leastMs: leastByNeed(waiters, needs.all.length),
+    lines: linesOf(waiters, owners.all.length),
+    units: owners.all.map((_, owner) => pool.units[owner] ?? 0),
+    used: owners.all.map((owner) => plan.used?.get(owner) ?? 0),
+  };
+}
+
+function keyOf({ machines, units, zone }: Need): string {
+  return `${machines} ${units} ${zone ?? ""}`;
+}
+
+/** Adds the shares of all who have capacity to `ends`. */
+function occupantsOf(
+  input: PlanInput,
+  known: {
+    readonly nodes: readonly FreeNode[];
+    readonly unpinned: ReadonlyMap<Share, number>;
+    readonly ends: ExpectedEnds;
+    readonly owners: Int32Array;
+  },
+): Occupants {
+  const indexes = new Map(known.nodes.map(({ name }, index) => [name, index]));
+  const count = input.occupied.length;
+  const shares = new Int32Array(count + 1);
+  const [at, wantedMs] = [new Float64Array(count), new Float64Array(count)];
+  const endsAt = new Float64Array(count).fill(Infinity);
+  let added = 0;
+  for (let index = 0; index < count; index++) {
+    const one = input.occupied[index] as Occupied;
+    [at[index], wantedMs[index], shares[index]] = [one.at, one.size.wantedMs, added];
+    const ends = endOf(one, input);
+    for (const share of one.shares) {
+      const node = share.node === null ? known.unpinned.get(share) : indexes.get(share.node);
+      if (node === undefined) continue;
+      known.ends.add(node, share.units, ends <= input.now ? goneAt(ends, input.now) : ends);
+      endsAt[index] = ends;
+      added += 1;
+    }
+  }
+  shares[count] = added;
+  return { owners: known.owners, at, wantedMs, endsAt, shares };
+}
+
+function readyAtOf(
+  input: PlanInput,
+  nodes: readonly FreeNode[],
+  unpinned: ReadonlyMap<Share, number>,
+): readonly number[] {
+  const readyAt = nodes.map(({ name }) => (name === null ? Number.NaN : input.now));
+  for (const { shares, endsAt, at } of input.occupied) {
+    for (const share of shares) {
+      const made = unpinned.get(share);
+      if (made !== undefined) readyAt[made] = endsAt === null ? at + input.startupMs : input.now;
+    }
+  }
+  return readyAt;
+}
+
+/** By owner, then by need. */
+function linesOf(waiters: readonly Waiter[], owners: number): readonly (readonly Line[])[] {
+  const lines: { need: number; waiters: number[]; index: number }[][] = Array.from({ length: owners }, () => []);
+  let count = 0;
+  for (const [index, { owner, need }] of waiters.entries()) {
+    const line = lines[owner]?.find((one) => one.need === need);
+    if (line) line.waiters.push(index);
+    else lines[owner]?.push({ need, waiters: [index], index: count++ });
+  }
+  return lines;
+}
+
+function leastByNeed(waiters: readonly Waiter[], needs: number): readonly number[] {
+  const least = Array.from({ length: needs }, () => Infinity);
+  for (const { need, wantedMs } of waiters) least[need] = Math.min(least[need] ?? Infinity, wantedMs);
+  return least;
+}
+
+interface Numbering<T> {
+  readonly all: readonly T[];
+  /** The number of what goes by this key: a new one for a new key. */
+  numberOf(key: string, value: T): number;
+}
+
+function numbering<T>(): Numbering<T> {
+  const numbers = new Map<string, number>();
+  const all: T[] = [];
+  return {
+    all,
+    numberOf(key, value) {
+      const known = numbers.get(key);
+      if (known !== undefined) return known;
+      numbers.set(key, all.length);
+      return all.push(value) - 1;
+    },
+  };
+}

@@ -1,0 +1,234 @@
+import type { FreeUnits, Need } from "../plan/free-units.ts";
+import { passes } from "../plan/plan.ts";
+import { type EndHeap, endHeap } from "./end-heap.ts";
+import type { ExpectedEnds } from "./expected-ends.ts";
+import { type WaitingOwners, waitingOwners } from "./forecast-order.ts";
+import type { ForecastPool } from "./forecast-pool.ts";
+import { goneAt, type Reservation } from "./future.ts";
+import { type FoundGap, isLonger } from "./gaps.ts";
+
+export interface RunOptions {
+  readonly now: number;
+  readonly startupMs: number;
+  /** How long one of this owner keeps what it gets, of the time it wants, of which so much is spent. */
+  tookMs(owner: number, wantedMs: number, spentMs: number): number;
+  readonly mostStarts: number;
+  readonly until: number;
+  /** Whether the time for this run is over: asked only after so many ends, which a loaded machine takes nobody. */
+  isOver(): boolean;
+  readonly leastEnds: number;
+  /** What is asked after besides: when would there be room for it behind all who wait? */
+  readonly asked: readonly Need[];
+}
+
+export interface Run {
+  /** When each waiter starts; Infinity: not as far as the run went. */
+  readonly startsAt: Float64Array;
+  /** When there is room for each of `asked`. */
+  readonly roomAt: Float64Array;
+  /** The gaps before that in which each of `asked` has room for a short time. */
+  readonly gaps: readonly (readonly FoundGap[])[];
+  /** Infinity: to the end, what has not started then never will. */
+  readonly wentTo: number;
+  /** Whether its work was over before that. */
+  readonly isCut: boolean;
+}
+
+/** A job that began in this run, with the numbers of its shares. */
+interface Begun {
+  readonly owner: number;
+  readonly at: number;
+  readonly shares: readonly number[];
+}
+
+interface State {
+  readonly pool: ForecastPool;
+  readonly options: RunOptions;
+  readonly free: FreeUnits;
+  readonly ends: ExpectedEnds;
+  readonly owners: WaitingOwners;
+  readonly readyAt: number[];
+  /** In `ending` they come after those of the pool. */
+  readonly began: Begun[];
+  readonly ending: EndHeap;
+  readonly startsAt: Float64Array;
+  readonly roomAt: Float64Array;
+  readonly gaps: readonly FoundGap[][];
+  now: number;
+  head: number;
+}
+
+/** So many ends between two looks at the clock. */
+const ENDS_PER_LOOK = 16;
+
+/**
+ * One run forward from the present plan, one end or arrival after another: after each is granted what `plan` would
+ * grant.
+ */
+export function runForward(pool: ForecastPool, options: RunOptions): Run {
+  const state = begun(pool, options);
+  const { ending, owners, startsAt, roomAt, gaps } = state;
+  const done = (wentTo: number, isCut = false): Run => ({ startsAt, roomAt, gaps, wentTo, isCut });
+  let coming = pool.waiters.findIndex(({ comesAt }) => comesAt !== undefined);
+  admit(state);
+  for (let ends = 1; owners.left() > 0 || roomAt.includes(Infinity); ends++) {
+    while ((pool.waiters[coming]?.comesAt ?? Infinity) <= state.now) coming++;
+    const next = Math.min(ending.nextAt(), pool.waiters[coming]?.comesAt ?? Infinity);
+    if (next === Infinity) return done(Infinity);
+    if (next > options.until) return done(options.until);
+    if (owners.left() > 0 && owners.started() >= options.mostStarts) return done(state.now);
+    if (ends >= options.leastEnds && ends % ENDS_PER_LOOK === 0 && options.isOver()) return done(state.now, true);
+    state.now = next;
+    while (ending.nextAt() === next) giveBack(state, ending.pop());
+    admit(state);
+  }
+  return done(Infinity);
+}
+
+function begun(pool: ForecastPool, options: RunOptions): State {
+  const free = pool.free.copy();
+  return {
+    pool,
+    options,
+    free,
+    ending: endHeap(drawnEnds(pool, options), pool.occupants.owners.length),
+    began: [],
+    ends: pool.ends.copy(free),
+    owners: waitingOwners(pool, options.now),
+    readyAt: [...pool.readyAt],
+    startsAt: new Float64Array(pool.waiters.length).fill(Infinity),
+    roomAt: new Float64Array(options.asked.length).fill(Infinity),
+    gaps: options.asked.map(() => []),
+    now: options.now,
+    head: pool.head,
+  };
+}
+
+/** Draws when those who have capacity end in this run. Leaves room for those who will begin in it. */
+function drawnEnds({ occupants, waiters }: ForecastPool, { now, tookMs }: RunOptions): Float64Array {
+  const count = occupants.owners.length;
+  const drawn = new Float64Array(count + waiters.length);
+  for (let index = 0; index < count; index++) {
+    const endsAt = occupants.endsAt[index] ?? 0;
+    const wantedMs = occupants.wantedMs[index] ?? 0;
+    const startedAt = endsAt - wantedMs;
+    const took = tookMs(occupants.owners[index] ?? 0, wantedMs, now - startedAt);
+    drawn[index] = endsAt <= now ? goneAt(endsAt, now) : Math.max(now, startedAt + took);
+  }
+  return drawn;
+}
+
+function giveBack({ pool: { occupants }, began, ends, owners, now }: State, index: number): void {
+  const count = occupants.owners.length;
+  const one = began[index - count];
+  if (one) {
+    for (const share of one.shares) owners.gaveBack(one.owner, ends.giveBack(share), one.at, now);
+    return;
+  }
+  const [owner = 0, at = now, last = 0] = [occupants.owners[index], occupants.at[index], occupants.shares[index + 1]];
+  for (let share = occupants.shares[index] ?? 0; share < last; share++)
+    owners.gaveBack(owner, ends.giveBack(share), at, now);
+}
+
+/** What `plan` does at this moment: starts in the fair order until one does not fit, then those that do not delay it. */
+function admit(state: State): void {
+  const { pool, owners } = state;
+  const limits = pool.needs.map(() => Infinity);
+  let reserved: Reservation | undefined;
+  for (
+    let next = state.head >= 0 ? state.head : owners.next(limits, state.now);
+    next >= 0;
+    next = owners.next(limits, state.now)
+  ) {
+    const need = needOf(state, next);
+    if (start(state, next)) {
+      state.head = -1;
+      continue;
+    }
+    reserved = state.ends.reserve("", need, state.now);
+    state.head = reserved ? next : -1;
+    if (reserved) break;
+    limits[pool.waiters[next]?.need ?? 0] = -1;
+  }
+  if (reserved) letPass(state, reserved, limits);
+  lookForRoom(state, reserved);
+}
+
+/** Others start, in the fair order, where they do not delay the one with the reserved start. */
+function letPass(state: State, reserved: Reservation, limits: number[]): void {
+  const { pool, free, owners, now } = state;
+  for (;;) {
+    const largest = free.largest();
+    let isOpen = false;
+    for (const [index, need] of pool.needs.entries()) {
+      if ((limits[index] ?? 0) < 0) continue;
+      const fits = need.units <= largest && owners.wanting(index) > 0;
+      limits[index] = fits ? longestFor(state, reserved, index) : -1;
+      isOpen ||= (limits[index] ?? 0) >= 0;
+    }
+    if (!isOpen) return;
+    const next = owners.next(limits, state.now);
+    if (next < 0) return;
+    const { wantedMs = 0 } = pool.waiters[next] ?? {};
+    start(state, next, passes(reserved, free, needOf(state, next), now + wantedMs));
+  }
+}
+
+/** The most time that one of this need may want to be let pass now; negative: none is. */
+function longestFor({ pool, free, now }: State, reserved: Reservation, index: number): number {
+  const need = pool.needs[index];
+  if (!need) return -1;
+  if (free.find(need, passes(reserved, free, need, Infinity))) return Infinity;
+  const until = reserved.startsAt - now;
+  return (pool.leastMs[index] ?? Infinity) <= until && free.find(need) ? until : -1;
+}
+
+function needOf({ pool }: State, waiter: number): Need {
+  const need = pool.needs[pool.waiters[waiter]?.need ?? -1];
+  if (!need) throw new Error("Everybody who waits has a need");
+  return need;
+}
+
+/** Whether it fits. */
+function start(state: State, index: number, allowed?: (node: number) => boolean): boolean {
+  const { pool, options, free, ends, now } = state;
+  const waiter = pool.waiters[index];
+  const need = needOf(state, index);
+  const placed = free.take(need, allowed);
+  if (!waiter || !placed) return false;
+  const startsAt = readyOn(state, placed.nodes);
+  for (const node of placed.nodes) if (Number.isNaN(state.readyAt[node])) state.readyAt[node] = startsAt;
+  state.startsAt[index] = startsAt;
+  state.owners.start(index);
+  const until = startsAt + waiter.wantedMs;
+  const shares = placed.nodes.map((node) => ends.add(node, need.units, until));
+  const endsAt = startsAt + options.tookMs(waiter.owner, waiter.wantedMs, 0);
+  state.ending.push(pool.occupants.owners.length + state.began.length, endsAt);
+  state.began.push({ at: now, owner: waiter.owner, shares });
+  return true;
+}
+
+/** When the last of these nodes is there, from now on. */
+function readyOn({ readyAt, now, options }: State, nodes: readonly number[]): number {
+  const times = nodes.map((node) => readyAt[node] ?? now);
+  return Math.max(now, ...times.map((time) => (Number.isNaN(time) ? now + options.startupMs : time)));
+}
+
+function lookForRoom(state: State, reserved: Reservation | undefined): void {
+  const { free, roomAt, gaps, options } = state;
+  const largest = free.largest();
+  for (const [index, need] of options.asked.entries()) {
+    if (roomAt[index] !== Infinity || need.units > largest) continue;
+    const found = free.find(need, reserved && passes(reserved, free, need, Infinity));
+    if (found) roomAt[index] = readyOn(state, found);
+    else if (reserved) lookForGap(state, need, reserved, gaps[index] ?? []);
+  }
+}
+
+/** Room for those who end before the reserved start, as `letPass` would let them. */
+function lookForGap(state: State, need: Need, reserved: Reservation, known: FoundGap[]): void {
+  const lastsMs = reserved.startsAt - state.now;
+  if (!isLonger(known, lastsMs)) return;
+  const found = state.free.find(need);
+  if (found) known.push({ startsAt: readyOn(state, found), lastsMs });
+}

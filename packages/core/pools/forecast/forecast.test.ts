@@ -1,0 +1,347 @@
+import { describe, expect, test } from "vitest";
+import { seededRandom } from "#testing/random.ts";
+import { type Occupied, type PlanInput, plan, type Waiting } from "../plan/plan.ts";
+import { addRun, type Durations, noDurations } from "./durations.ts";
+import { type ForecastInput, forecast } from "./forecast.ts";
+
+const NOW = Date.UTC(2026, 0, 20, 18);
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+function poolWith(options: Partial<PlanInput>): PlanInput {
+  const nodes = [{ name: "n1", zone: "a", units: 8 }];
+  const rest = { occupied: [], waiting: [], makeable: 0, unitsPerNode: 8, startupMs: 0, head: null, now: NOW };
+  return { nodes, ...rest, ...options };
+}
+
+function waiting(uid: string, units: number, options: Partial<Waiting> & { hours?: number; machines?: number } = {}) {
+  const { hours = 1, machines = 1, ...rest } = options;
+  return { uid, owner: uid, zone: null, queuedAt: NOW, size: { machines, units, wantedMs: hours * HOUR }, ...rest };
+}
+
+function held(node: string | null, units: number, endsAt: number, wantedMs = 2 * HOUR): Occupied {
+  return { owner: "x", shares: [{ node, units }], endsAt, at: endsAt - wantedMs, size: { wantedMs } };
+}
+
+function forecastOf(pool: PlanInput, options: Partial<ForecastInput> = {}) {
+  return forecast({ plan: pool, durations: noDurations, seed: 1, clock: { monotonic: () => 0 }, ...options });
+}
+
+function startsOf(pool: PlanInput, options?: Partial<ForecastInput>): Map<string, number | null> {
+  return new Map(forecastOf(pool, options).waiting.map(({ uid, p50 }) => [uid, p50]));
+}
+
+/** What repeated plans give: a full one after every end, everybody taking the whole of the wanted time. */
+function startsByPlans(pool: PlanInput): Map<string, number> {
+  const starts = new Map<string, number>();
+  const used = new Map(pool.used);
+  let input = pool;
+  for (;;) {
+    const { grants, head } = plan({ ...input, used });
+    const given = new Map(grants.map(({ uid, shares }) => [uid, shares]));
+    const began = input.waiting.filter(({ uid }) => given.has(uid));
+    for (const { uid } of began) starts.set(uid, input.now);
+    const occupied = began
+      .sort((a, b) => grants.findIndex(({ uid }) => uid === a.uid) - grants.findIndex(({ uid }) => uid === b.uid))
+      .map(({ uid, owner, size }): Occupied => {
+        const shares = given.get(uid) ?? [];
+        return { owner, shares, endsAt: input.now + size.wantedMs, at: input.now, size };
+      });
+    const running = [...input.occupied, ...occupied];
+    const left = input.waiting.filter(({ uid }) => !given.has(uid));
+    if (left.length === 0 || running.length === 0) return starts;
+    const now = Math.min(...running.map(({ endsAt }) => endsAt ?? Infinity));
+    const decayed = 0.5 ** ((now - input.now) / (24 * HOUR));
+    for (const [owner, hours] of used) used.set(owner, hours * decayed);
+    for (const { owner, shares, at } of running.filter(({ endsAt }) => endsAt === now)) {
+      const units = shares.reduce((sum, share) => sum + share.units, 0);
+      used.set(owner, (used.get(owner) ?? 0) + (units * (now - at)) / HOUR);
+    }
+    input = { ...input, head, now, occupied: running.filter(({ endsAt }) => endsAt !== now), waiting: left };
+  }
+}
+
+/** A pool as it may stand: some of it in use, some waiting, all times in whole minutes. */
+function seededPool(seed: number): PlanInput {
+  const random = seededRandom(seed);
+  const upTo = (n: number) => Math.floor(random() * n);
+  const nodes = Array.from({ length: 1 + upTo(6) }, (_, n) => {
+    return { name: `n${n}`, zone: upTo(2) ? "a" : "b", units: upTo(4) ? 8 : 4 };
+  });
+  const free = nodes.map(({ units }) => units);
+  const occupied = Array.from({ length: upTo(12) }, (): Occupied[] => {
+    const index = upTo(nodes.length);
+    const units = Math.min(free[index] ?? 0, 1 + upTo(8));
+    if (units === 0) return [];
+    free[index] = (free[index] ?? 0) - units;
+    const wantedMs = (1 + upTo(600)) * MINUTE;
+    const endsAt = NOW + (1 + upTo(wantedMs / MINUTE)) * MINUTE;
+    const shares = [{ node: `n${index}`, units }];
+    return [{ owner: `o${upTo(5)}`, shares, endsAt, at: endsAt - wantedMs, size: { wantedMs } }];
+  }).flat();
+  const several = upTo(3) ? 1 : 3;
+  return poolWith({
+    nodes,
+    occupied,
+    waiting: Array.from({ length: upTo(30) }, (_, n) => {
+      const size = { machines: 1 + upTo(several), units: 2 ** upTo(4), wantedMs: (1 + upTo(500)) * MINUTE };
+      const zone = upTo(4) ? null : "a";
+      return { uid: `w${n}`, owner: `o${upTo(5)}`, zone, queuedAt: NOW - upTo(20), size };
+    }),
+    used: new Map([0, 1].map((n) => [`o${n}`, upTo(9)])),
+    head: upTo(3) ? null : "w1",
+  });
+}
+
+describe("where everybody takes the whole time", () => {
+  test("starts are those that plans after every end would give", () => {
+    let starts = 0;
+    for (let seed = 1; seed <= 600; seed++) {
+      const pool = seededPool(seed);
+
+      const found = startsOf(pool, { runs: 1 });
+
+      const real = [...startsByPlans(pool)].sort();
+      expect([...found].filter(([, start]) => start !== null).sort(), `seed ${seed}`).toEqual(real);
+      starts += real.length;
+    }
+    expect(starts).toBeGreaterThan(5_000);
+  });
+});
+
+describe("an estimate", () => {
+  test("is a range where jobs end early, and one moment where they take the whole time", () => {
+    const pool = poolWith({
+      occupied: [held("n1", 8, NOW + 2 * HOUR)],
+      waiting: [1, 2, 3].map((n) => waiting(`w${n}`, 8, { queuedAt: NOW + n, hours: 2 })),
+    });
+
+    const early = forecastOf(pool, { durations: endsAt(0.1, 0.3, 0.5, 0.7, 0.9) }).waiting;
+    const full = forecastOf(pool, { durations: endsAt(1) }).waiting;
+
+    expect(full.map(({ p50, p90 }) => [p50, p90])).toEqual([2, 4, 6].map((n) => [NOW + n * HOUR, NOW + n * HOUR]));
+    for (const [index, { p50, p90 }] of early.entries()) {
+      expect(p90).toBeGreaterThan(p50 ?? 0);
+      expect(p90).toBeLessThan(full[index]?.p50 ?? 0);
+    }
+  });
+
+  test("draws the same for the same plan, and anew for the next", () => {
+    const pool = poolWith({ occupied: [held("n1", 8, NOW + 2 * HOUR)], waiting: [waiting("a", 8)] });
+    const durations = endsAt(0.1, 0.5, 0.9);
+
+    const first = forecastOf(pool, { durations, seed: 7 });
+
+    expect(forecastOf(pool, { durations, seed: 7 })).toEqual(first);
+    expect(forecastOf(pool, { durations, seed: 8 })).not.toEqual(first);
+  });
+
+  test("knows that who has run for long does not end before now", () => {
+    const pool = poolWith({ occupied: [held("n1", 8, NOW + HOUR, 10 * HOUR)], waiting: [waiting("a", 8)] });
+
+    const [a] = forecastOf(pool, { durations: endsAt(0.1, 0.5, 0.92) }).waiting;
+
+    expect(a?.p50).toBeGreaterThan(NOW);
+    expect(a?.p90).toBeLessThanOrEqual(NOW + HOUR / 2);
+  });
+
+  test("counts how long capacity is kept beyond the end, but not for who has it no longer", () => {
+    const durations = { ...endsAt(1), overMs: 5 * MINUTE };
+    const pool = poolWith({ occupied: [held("n1", 8, NOW + HOUR)], waiting: [waiting("a", 8)] });
+    const over = poolWith({ occupied: [held("n1", 8, NOW - 10_000)], waiting: [waiting("a", 8)] });
+    const long = poolWith({ occupied: [held("n1", 8, NOW - HOUR)], waiting: [waiting("a", 8)] });
+
+    expect(startsOf(pool, { durations }).get("a")).toBe(NOW + HOUR + 5 * MINUTE);
+    expect(startsOf(over, { durations }).get("a")).toBe(NOW + 30_000);
+    expect(startsOf(long, { durations }).get("a")).toBe(NOW + HOUR);
+  });
+
+  test("lets nobody pass who would delay the head by what it wants, though it may end earlier", () => {
+    const nodes = [1, 2].map((n) => ({ name: `n${n}`, zone: "a", units: 8 }));
+    const occupied = [held("n1", 8, NOW + 2 * HOUR), held("n2", 4, NOW + HOUR)];
+    const big = waiting("big", 8, { queuedAt: NOW - 2 });
+    const long = waiting("long", 4, { queuedAt: NOW - 1, hours: 5 });
+
+    const starts = startsOf(poolWith({ nodes, occupied, waiting: [big, long] }), { durations: endsAt(0.1) });
+
+    expect(starts.get("big")).toBeLessThan(NOW + HOUR);
+    expect(starts.get("long")).toBeGreaterThanOrEqual(starts.get("big") ?? Infinity);
+  });
+
+  test("waits for the zone of the disk, and for several machines at once", () => {
+    const nodes = ["a", "b"].map((zone) => ({ name: `n-${zone}`, zone, units: 8 }));
+    const occupied = [held("n-a", 8, NOW + HOUR), held("n-b", 8, NOW + 3 * HOUR)];
+
+    const pinned = startsOf(poolWith({ nodes, occupied, waiting: [waiting("b", 1, { zone: "b" })] }));
+    const two = startsOf(poolWith({ nodes, occupied, waiting: [waiting("two", 8, { machines: 2 })] }));
+
+    expect(pinned.get("b")).toBe(NOW + 3 * HOUR);
+    expect(two.get("two")).toBe(NOW + 3 * HOUR);
+  });
+
+  test("counts the time until a machine is made, once for each, and the one on its way", () => {
+    const granted: Occupied = {
+      ...held(null, 4, 0),
+      endsAt: null,
+      at: NOW - 2 * MINUTE,
+      size: { wantedMs: HOUR },
+    };
+    const all = [
+      waiting("beside", 4),
+      waiting("new", 8, { queuedAt: NOW + 1 }),
+      waiting("after", 8, { queuedAt: NOW + 2 }),
+    ];
+
+    const starts = startsOf(
+      poolWith({ nodes: [], makeable: 2, startupMs: 5 * MINUTE, occupied: [granted], waiting: all }),
+    );
+
+    expect(starts.get("beside")).toBe(NOW + 3 * MINUTE);
+    expect(starts.get("new")).toBe(NOW + 5 * MINUTE);
+    expect(starts.get("after")).toBe(NOW + 3 * MINUTE + HOUR);
+  });
+
+  test("is none for what never fits, nor while nothing is started", () => {
+    const pool = poolWith({ waiting: [waiting("huge", 8, { machines: 3 }), waiting("a", 1)] });
+
+    expect([...startsOf(pool).keys()]).toEqual(["a"]);
+    expect(forecastOf({ ...pool, closed: "paused" })).toMatchObject({ waiting: [], later: NOW });
+  });
+
+  test("is never for who waits for what nothing known frees", () => {
+    const nodes = [{ name: "n1", zone: "a", units: 8 }];
+
+    const { waiting: found, later } = forecastOf(
+      poolWith({ nodes, occupied: [held("n1", 8, NOW + 8 * 24 * HOUR)], waiting: [waiting("a", 8)] }),
+    );
+
+    expect(found).toEqual([{ uid: "a", p50: null, p90: null }]);
+    expect(later).toBe(NOW + 7 * 24 * HOUR);
+  });
+
+  test("goes as far as so many starts, and says how far", () => {
+    const all = Array.from({ length: 40 }, (_, n) => waiting(`w${n}`, 8, { queuedAt: NOW + n }));
+
+    const { waiting: found, later } = forecastOf(poolWith({ waiting: all }), { mostStarts: 10 });
+
+    expect(found.map(({ p50 }) => p50 !== null)).toEqual(all.map((_, n) => n < 10));
+    expect(later).toBe(NOW + 9 * HOUR);
+  });
+
+  test("stops when its time is over, each run after its part of it", () => {
+    const all = Array.from({ length: 800 }, (_, n) => waiting(`w${n}`, 8, { queuedAt: NOW + n, hours: 0.1 }));
+    let reads = 0;
+    const clock = { monotonic: () => reads++ * 10 };
+
+    const { waiting: found, later } = forecastOf(poolWith({ waiting: all }), { clock, budgetMs: 1_000 });
+
+    const reached = found.filter(({ p50 }) => p50 !== null);
+    expect(reached.length).toBeGreaterThan(256);
+    expect(reached.length).toBeLessThan(700);
+    expect(later).toBeGreaterThan(NOW);
+    expect(reads).toBeLessThan(150);
+  });
+
+  test("is kept for everybody on a machine so slow that no time is left for those who come", () => {
+    const arrivals = Array.from({ length: 5 }, (_, n) => {
+      return { at: NOW - (5 - n) * 1_000, owner: "new", zone: null, size: { machines: 1, units: 1, wantedMs: HOUR } };
+    });
+    const pool = poolWith({
+      occupied: [held("n1", 4, NOW + 10 * HOUR, 11 * HOUR), held("n1", 4, NOW + 5 * MINUTE)],
+      waiting: [waiting("head", 8, { queuedAt: NOW - 3 }), waiting("beside", 4), waiting("last", 8, { hours: 2 })],
+      head: "head",
+    });
+    let reads = 0;
+    const clock = { monotonic: () => reads++ * 1_000 };
+
+    const cut = forecastOf(pool, { arrivals, clock });
+
+    expect(cut.waiting).toEqual(forecastOf(pool).waiting);
+    expect(cut.waiting.map(({ p50 }) => p50)).toEqual([NOW + 10 * HOUR, NOW + 5 * MINUTE, NOW + 11 * HOUR]);
+    expect(cut.later).toBeNull();
+  });
+
+  test("is later for who holds more than those who come, and not for who has the reserved start", () => {
+    const size = { machines: 1, units: 8, wantedMs: HOUR };
+    const arrivals = Array.from({ length: 30 }, (_, n) => {
+      return { at: NOW - (30 - n) * 10 * MINUTE, owner: `new${n % 3}`, zone: null, size };
+    });
+    const pool = poolWith({
+      occupied: [held("n1", 8, NOW + HOUR)],
+      waiting: [1, 2, 3].map((n) => waiting(`w${n}`, 8, { owner: "x", queuedAt: NOW - 9 + n })),
+    });
+
+    const alone = startsOf(pool);
+    const crowded = startsOf(pool, { arrivals });
+
+    expect(crowded.get("w1")).toBe(alone.get("w1"));
+    expect(crowded.get("w3")).toBeGreaterThan((alone.get("w3") ?? 0) + HOUR);
+    expect([...crowded.keys()]).toEqual(["w1", "w2", "w3"]);
+  });
+
+  test("is not moved by others who come and could never fit", () => {
+    const arrivals = Array.from({ length: 9 }, (_, n) => {
+      return { at: NOW - n * HOUR, owner: "new", zone: "b", size: { machines: 1, units: 8, wantedMs: 1 } };
+    });
+    const pool = poolWith({ occupied: [held("n1", 4, NOW + HOUR)], waiting: [waiting("a", 8)] });
+
+    expect(forecastOf(pool, { arrivals }).waiting).toEqual(forecastOf(pool).waiting);
+  });
+
+  test("finds room behind all who wait, for each usual size and zone", () => {
+    const nodes = ["a", "b"].map((zone) => ({ name: `n-${zone}`, zone, units: 8 }));
+    const occupied = [held("n-a", 6, NOW + HOUR), held("n-b", 8, NOW + 3 * HOUR)];
+
+    const { room } = forecastOf(poolWith({ nodes, occupied, waiting: [waiting("one", 1)] }));
+
+    const at = new Map(room.map(({ machines, units, zone, p50 }) => [`${machines}x${units} ${zone}`, p50]));
+    expect(at.get("1x1 null")).toBe(NOW);
+    expect(at.get("1x4 null")).toBe(NOW + HOUR);
+    expect(at.get("1x4 b")).toBe(NOW + 3 * HOUR);
+    expect(at.get("2x8 null")).toBe(NOW + 3 * HOUR);
+    expect(at.get("4x8 null")).toBeNull();
+  });
+});
+
+/** Jobs that took these shares of their time, each as often. */
+function endsAt(...shares: number[]): Durations {
+  let durations = noDurations;
+  for (let n = 0; n < 20 * shares.length; n++) {
+    durations = addRun(durations, { owner: "x", tookMs: shares[n % shares.length] ?? 1, wantedMs: 1 });
+  }
+  return durations;
+}
+
+describe("the budget of a forecast", () => {
+  /** How many runs begin: each asks once for the durations of each owner. */
+  function runsWithin(budgetMs: number, isOver: (asked: number) => boolean): { runs: number; known: number } {
+    let [asked, drawn] = [0, 0];
+    const durations: Durations = {
+      ...noDurations,
+      get owners() {
+        drawn += 1;
+        return {};
+      },
+    };
+    const pool = poolWith({ occupied: [held("n1", 8, NOW + HOUR)], waiting: [waiting("w", 8)] });
+    const clock = { monotonic: () => (isOver(asked++) ? budgetMs + 1 : 0) };
+    const found = forecastOf(pool, { durations, clock, budgetMs });
+    const owners = 2;
+    return { runs: drawn / owners, known: found.waiting.filter(({ p90 }) => p90 !== null).length };
+  }
+
+  test("is enough for four runs in which nobody comes and sixteen others while no time passes", () => {
+    expect(runsWithin(1_000, () => false)).toEqual({ runs: 20, known: 1 });
+  });
+
+  test("lets one run begin where it is spent before the first, and tells what that found", () => {
+    expect(runsWithin(1_000, (asked) => asked > 0)).toEqual({ runs: 1, known: 1 });
+  });
+
+  test("lets no further run begin once it is spent in the middle", () => {
+    const { runs } = runsWithin(1_000, (asked) => asked > 8);
+
+    expect(runs).toBeGreaterThan(1);
+    expect(runs).toBeLessThan(10);
+  });
+});

@@ -1,0 +1,204 @@
+import { unitsByOwner } from "../ledger/units-by-owner.ts";
+import type { Need } from "../plan/free-units.ts";
+import { type Halt, type Place, type PlanInput, type ReasonCode, withoutForeign } from "../plan/plan.ts";
+import { latestOf } from "./calibration.ts";
+import type { Expected, Forecast, Room } from "./forecast.ts";
+import { type Gap, gapFor } from "./gaps.ts";
+
+/** Somebody who waits, in the order of the turns. */
+export interface Turn extends Expected {
+  readonly position: number;
+  /** Units that its owner holds or is before in line for. */
+  readonly units: number;
+  readonly need: Pick<Need, "machines" | "units">;
+}
+
+/** What a question about a job not yet submitted is answered from: the last forecast, without those who wait by name. */
+export interface Standing {
+  readonly at: number;
+  readonly later: number | null;
+  readonly closed: Halt | null;
+  readonly freeUnits: number;
+  /** How many wait. */
+  readonly waiting: number;
+  readonly room: readonly Room[];
+  /** The turns that are kept: every second, third, … where there are too many. */
+  readonly turns: readonly Turn[];
+  /** Units that each owner holds or waits for; who is not in it has none. */
+  readonly owners: Readonly<Record<string, number>>;
+  /** Machines by zone and size, so that what never fits is known. Zone null: to be made in any. */
+  readonly machines: Machines;
+  /** The same without the pods of others, and how many units those hold; absent: they hold none. */
+  readonly withoutForeign?: { readonly machines: Machines; readonly units: number } | undefined;
+}
+
+type Machines = readonly (readonly [zone: string | null, units: number, count: number])[];
+
+export interface Question extends Need {
+  readonly owner: string;
+  readonly wantedMs: number;
+}
+
+/**
+ * `code`, `needed` and `available` as in a place of the plan; "now" when it would start at once, "later" than `after`,
+ * "taken" where that went to others since the forecast and `available` is left.
+ */
+export interface Answer extends Expected {
+  readonly position: number;
+  readonly code: ReasonCode | "now" | "later" | "taken";
+  readonly needed: number;
+  readonly available: number;
+  /** It starts no sooner than this, ms: the moment of the forecast, or, where the code is "later", how far that reaches. */
+  readonly after: number;
+}
+
+const MOST_TURNS = 400;
+const MOST_OWNERS = 400;
+export const MOST_ALTERNATIVES = 3;
+
+/** Places one more that comes now behind those of its owner, in the last result: no plan is run. */
+export function placeOneMore(standing: Standing, question: Question, now = standing.at): Answer {
+  const { at, later, closed, freeUnits, waiting, turns } = standing;
+  const held = Object.hasOwn(standing.owners, question.owner) ? (standing.owners[question.owner] ?? 0) : 0;
+  const next = turns.find(({ units }) => units > held);
+  const position = next?.position ?? waiting + 1;
+  const needed = question.machines * question.units;
+  const base = { position, needed, available: freeUnits, after: at };
+  if (closed) return { ...base, p50: null, p90: null, code: closed, available: 0 };
+  const { withoutForeign: others } = standing;
+  if (!everFits(standing, question)) {
+    if (others && everFits(others, question))
+      return { ...base, p50: null, p90: null, code: "foreign", available: others.units };
+    const count = standing.machines.reduce((sum, [, , machines]) => sum + machines, 0);
+    return { ...base, p50: null, p90: null, code: count === 0 ? "none" : "never", available: count };
+  }
+  // Who comes later in order and wants as much cannot start before this one.
+  const taken = turns.find((turn) => turn.units > held && includes(turn.need, question));
+  const room = roomFor(standing, question, now);
+  const found = { p50: earlier(taken?.p50, room?.p50), p90: earlier(taken?.p90, room?.p90) };
+  if (found.p50 === null) return { ...base, ...found, code: "later", available: 0, after: later ?? at };
+  if (found.p50 <= at) return { ...base, p50: at, p90: at, code: "now" };
+  if (freeUnits < needed) return { ...base, ...found, code: "short" };
+  // Nobody is before it: parts of machines are free, others than those of its zone, or ones that are still to be made.
+  return { ...base, ...found, code: position === 1 ? "elsewhere" : "behind" };
+}
+
+/** Which of these smaller ones would start earlier, soonest first: of those that start at once the largest. */
+export function alternativesTo<T extends Question>(
+  standing: Standing,
+  question: Question,
+  smaller: readonly T[],
+  now = standing.at,
+): { readonly question: T; readonly answer: Answer }[] {
+  const answers = [...smaller]
+    .sort((a, b) => b.machines * b.units - a.machines * a.units)
+    .map((one) => ({ question: one, answer: placeOneMore(standing, one, now) }));
+  let soonest = placeOneMore(standing, question, now).p50 ?? Infinity;
+  const found: typeof answers = [];
+  for (const one of answers) {
+    const { p50 } = one.answer;
+    if (p50 === null || p50 >= soonest) continue;
+    soonest = p50;
+    found.unshift(one);
+  }
+  return found.slice(0, MOST_ALTERNATIVES);
+}
+
+/** What is kept of a forecast for questions; `factor`: by how much the latest starts are widened. */
+export function standingOf(
+  plan: PlanInput,
+  { places, freeUnits }: { readonly places: readonly Place[]; readonly freeUnits: number },
+  found: Forecast,
+  factor: number,
+): Standing {
+  const owners = new Map(unitsByOwner(plan.occupied));
+  const entries = new Map(plan.waiting.map((entry) => [entry.uid, entry]));
+  const expected = new Map(found.waiting.map((one) => [one.uid, shown(one, found.at, factor)]));
+  const turns = places.flatMap(({ uid, position }): Turn[] => {
+    const entry = entries.get(uid);
+    if (!entry) return [];
+    const { machines, units } = entry.size;
+    const before = owners.get(entry.owner) ?? 0;
+    owners.set(entry.owner, before + machines * units);
+    const times = expected.get(uid);
+    return times ? [{ position, units: before, need: { machines, units }, ...times }] : [];
+  });
+  const step = Math.ceil(turns.length / MOST_TURNS);
+  const most = [...owners].filter(([, units]) => units > 0).sort(([, a], [, b]) => b - a);
+  return {
+    at: found.at,
+    later: found.later,
+    closed: plan.closed ?? null,
+    freeUnits,
+    waiting: places.length,
+    room: found.room.map((one) => ({
+      ...one,
+      ...shown(one, found.at, factor),
+      gaps: (one.gaps ?? []).map((gap) => shownGap(gap, found.at, factor)),
+    })),
+    turns: turns.filter((_, index) => index % step === 0),
+    owners: Object.fromEntries(most.slice(0, MOST_OWNERS)),
+    machines: machinesOf(plan),
+    ...withoutForeignOf(plan),
+  };
+}
+
+function withoutForeignOf(plan: PlanInput): Pick<Standing, "withoutForeign"> {
+  const units = plan.nodes.reduce((sum, { foreign = 0 }) => sum + foreign, 0);
+  const machines = machinesOf({ ...plan, nodes: plan.nodes.map(withoutForeign) });
+  return units === 0 ? {} : { withoutForeign: { machines, units } };
+}
+
+function shown({ p50, p90 }: Expected, at: number, factor: number): Expected {
+  const isNow = p90 === null || p90 <= at;
+  return { p50: rounded(p50), p90: isNow ? p90 : rounded(latestOf({ at, p90 }, factor)) };
+}
+
+function shownGap([lastsMs, p50, p90]: Gap, at: number, factor: number): Gap {
+  const times = shown({ p50, p90 }, at, factor);
+  return [Math.floor(lastsMs), times.p50 ?? p50, times.p90];
+}
+
+function rounded(time: number | null): number | null {
+  return time === null ? null : Math.round(time);
+}
+
+function machinesOf({ nodes, makeable, makeableZone = null, unitsPerNode }: PlanInput): Machines {
+  const counts = new Map<string, [zone: string | null, units: number, count: number]>();
+  const kinds = nodes.map(({ zone, units }) => ({ zone: zone as string | null, units }));
+  const made = Array.from({ length: makeable }, () => ({ zone: makeableZone, units: unitsPerNode }));
+  for (const { zone, units } of [...kinds, ...made]) {
+    const key = `${units} ${zone ?? ""}`;
+    const known = counts.get(key) ?? [zone, units, 0];
+    known[2] += 1;
+    counts.set(key, known);
+  }
+  return [...counts.values()];
+}
+
+function everFits({ machines }: Pick<Standing, "machines">, need: Need): boolean {
+  const fitting = machines.filter(([zone, units]) => units >= need.units && isIn(zone, need.zone));
+  return fitting.reduce((sum, [, , count]) => sum + count, 0) >= need.machines;
+}
+
+/**
+ * The least room that includes it, where room was looked for, or a gap before that which lasts for as long as it wants.
+ */
+function roomFor({ room }: Standing, need: Question, now: number): Expected | undefined {
+  const sizes = room.filter((one) => one.zone === need.zone && includes(one, need));
+  const [least] = sizes.sort((a, b) => a.machines * a.units - b.machines * b.units);
+  return gapFor(least?.gaps ?? [], need.wantedMs, now) ?? least;
+}
+
+function includes(a: Pick<Need, "machines" | "units">, b: Pick<Need, "machines" | "units">): boolean {
+  return a.machines >= b.machines && a.units >= b.units;
+}
+
+function isIn(zone: string | null, wanted: string | null): boolean {
+  return zone === null || wanted === null || zone === wanted;
+}
+
+function earlier(a: number | null = null, b: number | null = null): number | null {
+  const time = Math.min(a ?? Infinity, b ?? Infinity);
+  return time === Infinity ? null : time;
+}

@@ -1,0 +1,116 @@
+import type { Item } from "../../ports/table.ts";
+import { count, listOf, mapOf, number, oneOf, optional, ordinal, orNull, shape, text } from "../../store/shape.ts";
+import { type Move, moveCodes } from "../ledger/moves.ts";
+import type { Need } from "../plan/free-units.ts";
+import { halts } from "../plan/plan.ts";
+import type { Promised } from "./calibration.ts";
+import type { Expected } from "./forecast.ts";
+import type { Gap } from "./gaps.ts";
+import type { Standing } from "./one-more.ts";
+
+/** What the forecast says of the start of somebody who waits. */
+export interface StartForecast extends Expected {
+  readonly move: Move;
+  /** What is null comes later than this; null: never, as far as is known. */
+  readonly later: number | null;
+}
+
+/** A planner makes a forecast every minute at least: this old, it says nothing of now. */
+const OLDEST_MS = 10 * 60_000;
+
+/** What the stored forecast says to one of this uid. One that cannot be read, or is old, says nothing. */
+export function startForecastIn(item: Item | undefined, uid: string, now: number): StartForecast | undefined {
+  if (!item || !number(item.at) || now - item.at > OLDEST_MS) return undefined;
+  const [p50, p90, code, many] = new Map(entriesOf(item)).get(uid) ?? [];
+  const { later } = item;
+  if (!isTime(p50) || !isTime(p90) || !isTime(later) || !isCode(code) || !count(many)) return undefined;
+  return { p50, p90, later, move: { code, count: many } };
+}
+
+/** What a question about a job of this pool is answered from; undefined without a forecast, or with an old one. */
+export function standingIn(item: Item | undefined, now: number): Standing | undefined {
+  if (!item || !isStanding(item.standing)) return undefined;
+  return now - item.standing.at > OLDEST_MS ? undefined : item.standing;
+}
+
+/** What there is room for now, for whoever ends before the reserved start: the least that is asked for and fits. */
+export interface Passing {
+  readonly until: number;
+  readonly fits: readonly Need[];
+}
+
+/** Whether one of this size that comes at that moment starts at once, since it ends before the reserved start. */
+export function passesAt({ until, fits }: Passing, need: Need & { readonly wantedMs: number }, now: number): boolean {
+  const { machines, units, zone, wantedMs } = need;
+  const isRoom = fits.some((one) => one.machines >= machines && one.units >= units && one.zone === zone);
+  return isRoom && now + wantedMs <= until;
+}
+
+/** Nobody may pass: there is no head, or nobody knows when it starts. */
+export const nonePasses: Passing = { until: 0, fits: [] };
+
+/** Who may pass the head, in the forecast that was read. */
+export function passingIn(item: Item | undefined): Passing {
+  return isPassing(item?.passing) ? item.passing : nonePasses;
+}
+
+/** The entries of those who waited, as they are stored, by uid. */
+export function entriesOf({ entries }: Item): [string, readonly unknown[]][] {
+  if (typeof entries !== "object" || entries === null) return [];
+  return Object.entries(entries).filter((entry): entry is [string, unknown[]] => Array.isArray(entry[1]));
+}
+
+/** What each of them was told first. */
+export function promisesOf(item: Item): [string, Promised][] {
+  return entriesOf(item).flatMap(([uid, [, , , , at, p50, p90, latest]]): [string, Promised][] =>
+    number(at) && number(p50) && number(p90) && number(latest) ? [[uid, { at, p50, p90, latest }]] : [],
+  );
+}
+
+const isTime = orNull(number);
+const times = { p50: isTime, p90: isTime };
+const isPassing = shape<Passing>({
+  until: number,
+  fits: listOf(shape<Need>({ machines: ordinal, units: ordinal, zone: orNull(text) })),
+});
+export const isStanding = shape<Standing>({
+  at: number,
+  later: isTime,
+  closed: orNull(oneOf(...halts)),
+  freeUnits: count,
+  waiting: count,
+  room: listOf(
+    shape<Standing["room"][number]>({
+      machines: ordinal,
+      units: ordinal,
+      zone: orNull(text),
+      ...times,
+      gaps: optional(listOf(isGap)),
+    }),
+  ),
+  turns: listOf(
+    shape<Standing["turns"][number]>({
+      ...times,
+      position: ordinal,
+      units: count,
+      need: shape<Standing["turns"][number]["need"]>({ machines: ordinal, units: ordinal }),
+    }),
+  ),
+  owners: mapOf(number),
+  machines: listOf(isMachines),
+  withoutForeign: optional(
+    shape<NonNullable<Standing["withoutForeign"]>>({ machines: listOf(isMachines), units: count }),
+  ),
+});
+
+function isGap(value: unknown): value is Gap {
+  return Array.isArray(value) && value.length === 3 && number(value[0]) && number(value[1]) && isTime(value[2]);
+}
+
+function isMachines(value: unknown): value is Standing["machines"][number] {
+  if (!Array.isArray(value) || value.length !== 3) return false;
+  const [zone, units, machines] = value;
+  return orNull(text)(zone) && count(units) && count(machines);
+}
+
+const isCode = oneOf(...moveCodes);

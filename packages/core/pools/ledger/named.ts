@@ -1,0 +1,25 @@
+import type { Context } from "../../context.ts";
+import { parseEnvironment } from "../../environments/record/parse.ts";
+import type { Environment } from "../../environments/record/record.ts";
+import type { Key } from "../../ports/table.ts";
+import { keyOfText, kindOfKey } from "../../store/keys.ts";
+import { type Read, readEach } from "../../store/readable.ts";
+
+/**
+ * The environments that a look names, or that hold capacity or a disk, consistently read. Only what is in neither list is
+ * absent: a text that is no key says nothing about any record, so it is unreadable and not gone.
+ */
+export async function readNamed(ctx: Context<"table">, named: readonly string[]): Promise<Read<Environment>> {
+  const keys = new Map(named.map((text) => [text, environmentKeyOf(text)]));
+  const known = [...keys.values()].filter((key) => key !== undefined);
+  const items = known.length > 0 ? await ctx.table.getMany(known) : [];
+  const { records, unreadable } = readEach(ctx, items, parseEnvironment);
+  const noKeys = [...keys].flatMap(([text, key]) => (key ? [] : [text]));
+  for (const text of noKeys) ctx.log.error("unreadable record", { look: text.slice(0, 200), why: "it is no key" });
+  return { records, unreadable: new Set([...unreadable, ...noKeys]) };
+}
+
+function environmentKeyOf(text: string): Key | undefined {
+  const key = keyOfText(text);
+  return key && kindOfKey(key) === "environment" ? key : undefined;
+}

@@ -1,0 +1,137 @@
+import { unreadies } from "../../ports/compute.ts";
+import type { Item } from "../../ports/table.ts";
+import { makeableKey, nodeIdentity, poolKey } from "../../store/keys.ts";
+import {
+  count,
+  flag,
+  listOf,
+  mapOf,
+  mark,
+  number,
+  oneOf,
+  optional,
+  ordinal,
+  orNull,
+  shape,
+  type Table,
+  text,
+  uid,
+} from "../../store/shape.ts";
+import { type Agreements, parserOf } from "../../store/unreadable.ts";
+import { closures } from "../plan/plan.ts";
+import type { Round } from "../plan/round.ts";
+import type { Reach } from "./lines.ts";
+import type {
+  Entry,
+  HeldEntry,
+  LedgerItem,
+  MakeableLedger,
+  NodeLedger,
+  Pool,
+  PoolNode,
+  PoolSummary,
+} from "./record.ts";
+import { type Tally, waitBounds } from "./tally.ts";
+
+const entry: Table<Entry> = {
+  key: text,
+  uid,
+  run: ordinal,
+  grant: text,
+  owner: text,
+  units: ordinal,
+  machines: ordinal,
+  items: optional(listOf(text)),
+  wantedMs: number,
+  at: number,
+  unreadableSince: optional(number),
+};
+
+const entries: Table<Pick<LedgerItem, "type" | "granted" | "held">> = {
+  type: text,
+  granted: listOf(shape(entry)),
+  held: listOf(shape<HeldEntry>({ ...entry, phase: oneOf("preparing", "active", "stopping"), endsAt: orNull(number) })),
+};
+
+const node: Table<PoolNode> = {
+  name: text,
+  uid: text,
+  providerId: orNull(text),
+  zone: text,
+  ready: flag,
+  unready: optional(oneOf(...unreadies)),
+  units: count,
+  foreignUnits: count,
+  leftoverUnits: count,
+  gone: mark,
+  saidAt: optional(number),
+};
+
+const namesAll = ({ machines, items }: Entry) => (items?.length ?? 1) === machines;
+const allNamed: Agreements<LedgerItem> = {
+  "an entry does not name all its machines": ({ granted, held }) => granted.every(namesAll) && held.every(namesAll),
+};
+
+/** The ledger item of a node. Throws `Unreadable` for anything that this version did not write. */
+export const parseNodeLedger: (item: Item) => NodeLedger = parserOf(
+  "node",
+  { ...entries, ...node, since: number, asideUntil: optional(number) },
+  {
+    "its key is another's": ({ pk, sk, type, name, uid: nodeUid }) =>
+      pk.startsWith(`pool#${type}#`) && sk === nodeIdentity({ name, uid: nodeUid }),
+    ...allNamed,
+  },
+);
+
+/** That of the machines still to be made. Throws `Unreadable` as well. */
+export const parseMakeable: (item: Item) => MakeableLedger = parserOf("makeable", entries, {
+  "its key is another's": ({ pk, type }) => pk === makeableKey(type).pk,
+  ...allNamed,
+});
+
+const tally = shape<Tally>({ waits: listOf(count), waitedSeconds: number, ends: mapOf(count) });
+
+const summary = shape<PoolSummary>({
+  total: number,
+  free: number,
+  mostFree: optional(listOf(count)),
+  makeable: optional(count),
+  inUse: count,
+  waiting: count,
+  waitingUnits: count,
+  granted: count,
+  preparing: count,
+  active: count,
+  stopping: count,
+  unreadable: count,
+  unreadableItems: count,
+  plannedAt: number,
+});
+
+/** The head of a pool. Throws `Unreadable` for anything that this version did not write. */
+export const parsePool: (item: Item) => Pool = parserOf(
+  "pool",
+  {
+    type: text,
+    seen: listOf(text),
+    offered: mapOf(listOf(text)),
+    reach: shape<Reach>({ begin: orNull(text), last: orNull(text), cut: mapOf(number) }),
+    round: optional(shape<Round>({ begin: orNull(text), begunAt: number, settledAt: orNull(number) })),
+    head: orNull(shape<NonNullable<Pool["head"]>>({ uid, key: text })),
+    summary,
+    compared: shape<Pool["compared"]>({ item: orNull(text), at: number }),
+    advisedAt: number,
+    advised: text,
+    plans: count,
+    closed: orNull(oneOf(...closures)),
+    openedAt: optional(number),
+    tally: optional(tally),
+    dueShard: text,
+    dueAt: optional(number),
+  },
+  {
+    "its key is another's": ({ pk, type }) => pk === poolKey(type).pk,
+    "its tally counts other waits": ({ tally: counted }) =>
+      counted === undefined || counted.waits.length === waitBounds.length + 1,
+  },
+);

@@ -1,0 +1,226 @@
+import { type Environment, isWaiting, keyOf } from "../../environments/record/record.ts";
+import { isSwept } from "../../reconciler/hidden.ts";
+import { sendLook } from "../../reconciler/look.ts";
+import type { PlannerContext } from "../../reconciler/worker.ts";
+import { keyText } from "../../store/keys.ts";
+import { sameData } from "../../store/same-data.ts";
+import { onTheirMachines, withoutLeftovers } from "./moved-holdings.ts";
+import { readNamed } from "./named.ts";
+import {
+  type Entry,
+  type Grant,
+  type Holding,
+  knowsOf,
+  type Ledger,
+  type LedgerItem,
+  type NodeLedger,
+  type Pool,
+} from "./record.ts";
+
+/**
+ * Whether what this record says is news to the pool or to the ledger items that it names
+ * (docs/architecture.md#admission).
+ */
+export function concerns(pool: Pool, items: readonly LedgerItem[], record: Environment): boolean {
+  if (isWaiting(record) !== knowsOf(pool, record) || isSeenAsBefore(pool, record)) return true;
+  const isOf = ({ uid }: Entry) => uid === record.uid;
+  const granted = items.flatMap((item) => item.granted.filter(isOf));
+  const held = items.flatMap((item) => item.held.filter(isOf));
+  return (
+    granted.some((entry) => !mayStillTake(entry, record)) ||
+    held.some(
+      (entry) => !holds(record, entry) || phaseOf(record) !== entry.phase || record.times.endsAt !== entry.endsAt,
+    ) ||
+    items.some((item) => item.kind === "makeable" && item.held.some(isOf) && record.run.machines.length > 0)
+  );
+}
+
+/** It was stopped and started again since the pool saw it, and may ask for something else. */
+function isSeenAsBefore({ seen, summary }: Pool, record: Environment): boolean {
+  const isAgain = record.run.n > 1 && record.queuedAt > summary.plannedAt;
+  return isAgain && isWaiting(record) && seen.includes(record.uid);
+}
+
+/** How often a part of what is held is compared with its records: a sixteenth of it, or as many as cost little. */
+const COMPARE_MS = 50_000;
+const COMPARED_PARTS = 16;
+const COMPARED_AT_LEAST = 500;
+/** An open grant is compared with its record when it is this old, or when somebody names it. */
+const OPEN_MS = 5_000;
+const SET_ASIDE_MS = 300_000;
+/** Units that unreadable records hold for longer than this are an alarm. */
+const LONGEST_UNREADABLE_MS = 600_000;
+
+/** A ledger that was compared with records. */
+export interface Settled {
+  readonly ledger: Ledger;
+  /** The records that were read, by their keys. */
+  readonly known: ReadonlyMap<string, Environment>;
+  readonly compared: Pool["compared"];
+}
+
+/**
+ * The ledger after a look at the records: grants that were taken are held, those that can no longer be taken and
+ * holdings that were returned are dropped, and what was bound to a machine that has come is held there. No grant ends
+ * by time, only by its record (docs/architecture.md#admission). A record frees capacity when it is absent, is of another
+ * life or run, waits no longer, or holds another grant or none; one that cannot be read frees nothing.
+ */
+export async function settleLedger(
+  ctx: PlannerContext,
+  before: Ledger,
+  named: readonly Environment[],
+  now: number,
+): Promise<Settled> {
+  const known = new Map(named.map((record) => [keyText(keyOf(record)), record]));
+  const turn = inTurn(before, now);
+  const open = before.granted.filter(({ at, unreadableSince }) => now - at >= OPEN_MS || unreadableSince !== undefined);
+  const asked = [...open, ...turn.held].map(({ key }) => key);
+  const missing = asked.filter((key) => !known.has(key));
+  const { records, unreadable } = await readNamed(ctx, missing);
+  for (const record of records) known.set(keyText(keyOf(record)), record);
+
+  const read = new Set([...known.keys(), ...missing]);
+  const granted = before.granted.flatMap((grant) => {
+    if (unreadable.has(grant.key)) return [unreadableSince(grant, now)];
+    return !read.has(grant.key) || mayStillTake(grant, known.get(grant.key)) ? [readAgain(grant)] : [];
+  });
+  const taken = before.granted.flatMap((grant) => holding(grant, known.get(grant.key)));
+  // Most holdings stay the same objects, which later steps skip.
+  const kept: Holding[] = [];
+  const compared: Holding[] = [];
+  for (const old of before.held) {
+    if (read.has(old.key)) compared.push(old);
+    if (!read.has(old.key)) kept.push(old);
+    else if (unreadable.has(old.key)) kept.push(unreadableSince(old, now));
+    else kept.push(...stillHeld(old, known.get(old.key)));
+  }
+  const held = onTheirMachines(ctx, before, [...kept, ...taken], known);
+  const nodes = withoutLeftovers(afterWithdrawals(before, compared, known), held, before);
+  const ledger = { ...before, nodes, granted, held };
+  raiseAlarm(ctx, ledger, now);
+  const stay = compared.filter((old) => holding(old, known.get(old.key)).length > 0);
+  await lookWhereNoSweepDoes(ctx, [...granted, ...stay, ...taken], known, now);
+  return { ledger, known, compared: turn.compared };
+}
+
+/** What is held in the ledger items whose turn it is, the next ones after those that were compared last. */
+function inTurn({ pool: { compared }, nodes, makeable, held }: Ledger, now: number) {
+  if (now - compared.at < COMPARE_MS && now >= compared.at) return { held: [], compared };
+  const most = Math.max(COMPARED_AT_LEAST, Math.ceil(held.length / COMPARED_PARTS));
+  const items: readonly LedgerItem[] = [makeable, ...nodes];
+  const last = items.findIndex((item) => keyText(item) === compared.item);
+  const order = [...items.slice(last + 1), ...items.slice(0, last + 1)];
+  const chosen = new Set<string>();
+  let count = 0;
+  for (const item of order) {
+    if (count >= most) break;
+    chosen.add(keyText(item));
+    count += item.held.length;
+  }
+  const reached = [...chosen].at(-1) ?? null;
+  return {
+    held: held.filter((one) => one.items.some((item) => chosen.has(item))),
+    compared: { item: reached, at: now },
+  };
+}
+
+/** Returns the machines. Those on which nothing started are set aside or not ready. */
+function afterWithdrawals(
+  { nodes, granted }: Ledger,
+  compared: readonly Holding[],
+  known: ReadonlyMap<string, Environment>,
+): readonly NodeLedger[] {
+  const isKnown = ({ key }: Grant) => known.has(key);
+  const knownHeld = compared.filter(isKnown);
+  const all = [...granted.filter(isKnown), ...knownHeld];
+  const aside = new Map(all.flatMap((old) => withdrawnNodes(old, known.get(old.key))));
+  const silent = new Set(knownHeld.flatMap((old) => silentNodes(old, known.get(old.key))));
+  if (aside.size + silent.size === 0) return nodes;
+  return nodes.map((node) => {
+    const asideUntil = aside.get(node.name);
+    if (asideUntil === undefined && !silent.has(node.uid)) return node;
+    return {
+      ...node,
+      ...(asideUntil === undefined ? {} : { asideUntil }),
+      ...(silent.has(node.uid) ? { ready: false, unready: "notReady" as const } : {}),
+    };
+  });
+}
+
+/** Who holds capacity is compared with its record in any case: nobody else may meet one that a hand put out of reach. */
+async function lookWhereNoSweepDoes(
+  ctx: PlannerContext,
+  compared: readonly Grant[],
+  known: ReadonlyMap<string, Environment>,
+  now: number,
+): Promise<void> {
+  const records = compared.flatMap(({ key }) => known.get(key) ?? []);
+  const hidden = records.filter((record) => !isSwept(ctx, record, now));
+  await Promise.all(hidden.map((record) => sendLook(ctx, keyOf(record))));
+}
+
+/** Units that records hold which cannot be read. */
+export function unreadableUnits({ granted, held }: Pick<Ledger, "granted" | "held">): number {
+  const isUnreadable = ({ unreadableSince }: Grant) => unreadableSince !== undefined;
+  const unreadable = [...granted.filter(isUnreadable), ...held.filter(isUnreadable)];
+  return unreadable.flatMap(({ shares }) => shares).reduce((sum, { units }) => sum + units, 0);
+}
+
+function raiseAlarm(ctx: PlannerContext, ledger: Ledger, now: number): void {
+  const isLong = ({ unreadableSince = now }: Grant) => now - unreadableSince > LONGEST_UNREADABLE_MS;
+  const long = [...ledger.granted.filter(isLong), ...ledger.held.filter(isLong)];
+  if (long.length === 0) return;
+  const looks = long.slice(0, MOST_LOGGED).map(({ key }) => key);
+  ctx.log.error("capacity not readable", { pool: ledger.type, units: unreadableUnits(ledger), looks });
+}
+
+const MOST_LOGGED = 10;
+
+function unreadableSince<Entry extends Grant>(entry: Entry, now: number): Entry {
+  return { ...entry, unreadableSince: entry.unreadableSince ?? now };
+}
+
+function readAgain(grant: Grant): Grant {
+  return grant.unreadableSince === undefined ? grant : { ...grant, unreadableSince: undefined };
+}
+
+/** The record still waits with this very run: it may take the grant at any moment. */
+function mayStillTake(grant: Pick<Grant, "uid" | "run">, record: Environment | undefined): boolean {
+  return record?.uid === grant.uid && record.run.n === grant.run && isWaiting(record);
+}
+
+/** The record took this very grant: not only a grant of this run, of which there may be two. */
+function holds(record: Environment, { uid, grant }: Pick<Entry, "uid" | "grant">): boolean {
+  return record.uid === uid && record.run.grant?.id === grant;
+}
+
+/** What the ledger says of who has taken capacity. */
+export function phaseOf({ phase }: Environment): Holding["phase"] {
+  return phase === "preparing" || phase === "active" ? phase : "stopping";
+}
+
+function holding(entry: Grant, record: Environment | undefined): Holding[] {
+  if (!record || !holds(record, { uid: entry.uid, grant: entry.id })) return [];
+  const { unreadableSince: _, ...rest } = entry;
+  return [{ ...rest, size: record.size, phase: phaseOf(record), endsAt: record.times.endsAt }];
+}
+
+/** Returns the holding as its record says it, and the same object where the record says nothing new. */
+function stillHeld(old: Holding, record: Environment | undefined): Holding[] {
+  const [held] = holding(old, record);
+  if (!held) return [];
+  const isSame = old.phase === held.phase && old.endsAt === held.endsAt && old.unreadableSince === undefined;
+  return [isSame && sameData(old.size, held.size) ? old : held];
+}
+
+/** Nodes, by uid, that were given back while they did not answer: not ready, until a listing shows them ready. */
+function silentNodes(old: Holding, record: Environment | undefined): string[] {
+  if (record?.uid !== old.uid || holds(record, { uid: old.uid, grant: old.id })) return [];
+  return record.run.machines.flatMap(({ uid, silent }) => (silent ? [uid] : []));
+}
+
+function withdrawnNodes(old: Grant, record: Environment | undefined): [string, number][] {
+  if (record?.uid !== old.uid || record.placement.withdrawn?.run !== old.run) return [];
+  const until = record.placement.withdrawn.at + SET_ASIDE_MS;
+  return record.placement.withdrawn.nodes.map((node) => [node, until]);
+}

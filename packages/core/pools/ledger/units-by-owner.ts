@@ -1,0 +1,41 @@
+import type { Occupied } from "../plan/plan.ts";
+
+/** The owners of a list of those who have capacity. */
+export interface Owners {
+  /** Each owner once. Their places here are their numbers. */
+  readonly names: readonly string[];
+  /** The number of the owner of each entry of the list. */
+  readonly numbers: Int32Array;
+  readonly units: ReadonlyMap<string, number>;
+}
+
+const known = new WeakMap<readonly Occupied[], Owners>();
+
+/**
+ * Returns who owns the entries of a list. A plan and its forecast ask five times for the same list, which in a large pool
+ * has a hundred thousand entries, so the answer for a list is kept as long as the list.
+ */
+export function ownersOf(occupied: readonly Occupied[]): Owners {
+  const found = known.get(occupied) ?? findOwners(occupied);
+  known.set(occupied, found);
+  return found;
+}
+
+/** Returns the units that each owner has. */
+export function unitsByOwner(occupied: readonly Occupied[]): ReadonlyMap<string, number> {
+  return ownersOf(occupied).units;
+}
+
+function findOwners(occupied: readonly Occupied[]): Owners {
+  const numberOf = new Map<string, number>();
+  const numbers = new Int32Array(occupied.length);
+  const units: number[] = [];
+  for (const [place, { owner, shares }] of occupied.entries()) {
+    const number = numberOf.get(owner) ?? numberOf.size;
+    if (number === numberOf.size) numberOf.set(owner, units.push(0) - 1);
+    numbers[place] = number;
+    for (const share of shares) units[number] = (units[number] ?? 0) + share.units;
+  }
+  const names = [...numberOf.keys()];
+  return { names, numbers, units: new Map(names.map((name, number) => [name, units[number] ?? 0])) };
+}

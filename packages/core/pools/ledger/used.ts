@@ -1,0 +1,115 @@
+import type { Context } from "../../context.ts";
+import type { Environment } from "../../environments/record/record.ts";
+import type { Item, Stored } from "../../ports/table.ts";
+import { usedKey } from "../../store/keys.ts";
+import { addDurations, addRun, type Durations, readDurations } from "../forecast/durations.ts";
+import { leftBetween } from "./left-between.ts";
+import type { Holding, Ledger } from "./record.ts";
+
+/** What owners used of a pool lately: one of 16 items, by the hash of the owner. */
+export interface UsedItem extends Stored {
+  readonly kind: "used";
+  /** Up to when the numbers have decayed, ms. */
+  readonly at: number;
+  /** Unit-hours by owner. */
+  readonly owners: Readonly<Record<string, number>>;
+  /** How much of the time that they asked for their jobs really took. */
+  readonly runs: Durations;
+}
+
+export interface Used {
+  /** Unit-hours by owner, as of now. */
+  readonly owners: ReadonlyMap<string, number>;
+  /** Those of the items that are to be written. */
+  readonly changed: readonly UsedItem[];
+}
+
+const HOUR_MS = 3_600_000;
+const HALF_LIFE_MS = 24 * HOUR_MS;
+/** An item has the owners who used most; the rest is as good as nothing. */
+const MOST_OWNERS = 512;
+const LEAST_HOURS = 0.01;
+
+/**
+ * What these owners used lately, with what was just given back: at most one batch read, and none where nothing has to be
+ * decided or added. It breaks ties, so a lost or a doubled addition does no harm.
+ */
+export async function readUsed(
+  ctx: Context<"table">,
+  type: string,
+  waiting: Iterable<string>,
+  returned: readonly Holding[],
+  now: number,
+): Promise<Used> {
+  const owners = new Set(waiting);
+  const asked = [...(owners.size > 1 ? owners : []), ...returned.map(({ owner }) => owner)];
+  const digits = new Map(asked.map((owner) => [owner, ctx.ids.hash(owner).slice(0, 1)]));
+  if (digits.size === 0) return { owners: new Map(), changed: [] };
+  const keys = new Map([...new Set(digits.values())].map((digit) => [digit, usedKey(type, digit)]));
+  const stored = new Map((await ctx.table.getMany([...keys.values()])).map((item) => [item.pk, item]));
+  const hours = new Map([...keys].map(([digit, { pk }]) => [digit, decayed(stored.get(pk), now)]));
+  for (const { owner, shares, at } of returned) {
+    const units = shares.reduce((sum, share) => sum + share.units, 0);
+    const item = hours.get(digits.get(owner) ?? "");
+    item?.set(owner, (item.get(owner) ?? 0) + (units * Math.max(0, now - at)) / HOUR_MS);
+  }
+  const ofDigit = (digit: string) => returned.filter(({ owner }) => digits.get(owner) === digit);
+  return {
+    owners: new Map([...hours.values()].flatMap((item) => [...item])),
+    changed: [...keys]
+      .filter(([digit]) => ofDigit(digit).length > 0)
+      .map(([digit, key]) => {
+        const runs = ofDigit(digit).reduce(withRunAt(now), readDurations(stored.get(key.pk)?.runs));
+        return { ...key, writers: [], kind: "used", at: now, owners: largest(hours.get(digit)), runs };
+      }),
+  };
+}
+
+/** What all owners' jobs of this pool really took: one batch read. */
+export async function readRuns(ctx: Context<"table">, type: string): Promise<Durations> {
+  const items = await ctx.table.getMany([..."0123456789abcdef"].map((digit) => usedKey(type, digit)));
+  return addDurations(items.map((item) => readDurations(item.runs)));
+}
+
+/**
+ * Without a condition, once the ledger is written that lets the holdings go: it only breaks ties, so a lost or a doubled
+ * addition does no harm.
+ */
+export async function writeUsed(ctx: Context<"table">, { changed }: Used): Promise<void> {
+  await Promise.all(changed.map((item) => ctx.table.put(item)));
+}
+
+/**
+ * Those whose capacity came back between the two, but for what was only tried: nobody is charged for a machine on which
+ * nothing could be started, and such a wait says nothing of how long jobs take. `known`: records by their keys.
+ */
+export function returnedBetween(
+  before: Pick<Ledger, "held">,
+  after: Pick<Ledger, "held">,
+  known: ReadonlyMap<string, Environment>,
+): Holding[] {
+  return leftBetween(before.held, after.held).filter((one) => !wasOnlyTried(one, known.get(one.key)));
+}
+
+function wasOnlyTried({ uid, run: n }: Holding, record: Environment | undefined): boolean {
+  if (record?.uid !== uid) return false;
+  return record.placement.withdrawn?.run === n || (record.run.n === n && record.run.withdrawing);
+}
+
+function withRunAt(now: number) {
+  return (runs: Durations, { owner, at, size }: Holding): Durations =>
+    addRun(runs, { owner, tookMs: now - at, wantedMs: size.wantedMs });
+}
+
+function decayed(item: Item | undefined, now: number): Map<string, number> {
+  const { at, owners } = (item ?? {}) as Partial<UsedItem>;
+  if (typeof at !== "number" || typeof owners !== "object" || owners === null) return new Map();
+  const factor = 0.5 ** (Math.max(0, now - at) / HALF_LIFE_MS);
+  const hours = Object.entries(owners).map(([owner, used]) => [owner, Number(used) * factor] as const);
+  return new Map(hours.filter(([, used]) => used >= LEAST_HOURS && Number.isFinite(used)));
+}
+
+function largest(hours: ReadonlyMap<string, number> = new Map()): UsedItem["owners"] {
+  const sorted = [...hours].filter(([, used]) => used >= LEAST_HOURS).sort(([, a], [, b]) => b - a);
+  return Object.fromEntries(sorted.slice(0, MOST_OWNERS));
+}

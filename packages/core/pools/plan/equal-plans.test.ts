@@ -1,0 +1,182 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { type Arrival, type Arrivals, drawArrivals } from "../forecast/arrivals.ts";
+import { drawnFrom } from "../forecast/drawn.ts";
+import { addRun, type Durations, drawShare, noDurations, oddsFor } from "../forecast/durations.ts";
+import { type Forecast, forecast } from "../forecast/forecast.ts";
+import { gapsOf } from "../forecast/gaps.ts";
+import { expectedOf } from "../forecast/rank.ts";
+import { plainPlan } from "./plain-plan-fixture.ts";
+import { plainJobs } from "./plain-pool-fixture.ts";
+import { plainRun } from "./plain-run-fixture.ts";
+import { halts, type Occupied, type PlanInput, plan, reasonCodes } from "./plan.ts";
+
+const NOW = Date.UTC(2026, 0, 20, 18);
+const MINUTE_MS = 60_000;
+/** The pools of a failure are large as it is, and smaller ones would take minutes to find. */
+const whole = { endOnFailure: true };
+const RUNS = 3;
+const ROOM_RUNS = 4;
+
+/** Times in seconds, so that some of them are equal and others not. */
+const wantedMs = fc.integer({ min: 1, max: 900 }).map((seconds) => seconds * 40_000);
+const owner = fc.constantFrom("a", "b", "c", "d", "e", "f", "g");
+const zone = fc.constantFrom("a", "b", null);
+const size = fc.record({ machines: fc.constantFrom(1, 1, 1, 2, 3), units: fc.constantFrom(1, 2, 3, 4, 8), wantedMs });
+const node = fc.record({
+  zone: fc.constantFrom("a", "b"),
+  units: fc.constantFrom(8, 8, 8, 4, 6),
+  foreign: fc.constantFrom(0, 0, 2),
+  isDrained: fc.constantFrom(false, false, false, true),
+});
+const job = fc.record({ owner, zone, size, queuedAt: fc.integer({ min: 0, max: 20 }).map((n) => NOW - n * MINUTE_MS) });
+const held = fc.record({
+  owner,
+  wantedMs,
+  spent: fc.double({ min: 0, max: 1.1, noNaN: true }),
+  units: fc.constantFrom(1, 2, 4, 8),
+  at: fc.array(fc.nat({ max: 12 }), { minLength: 1, maxLength: 3 }),
+  isActive: fc.constantFrom(true, true, true, false),
+});
+
+const pools = fc
+  .record({
+    nodes: fc.array(node, { maxLength: 8, size: "max" }),
+    held: fc.array(held, { maxLength: 25, size: "max" }),
+    jobs: fc.array(job, { maxLength: 16, size: "max" }),
+    makeable: fc.constantFrom(0, 0, 1, 3),
+    makeableZone: fc.constantFrom("a", null),
+    mostUnpinned: fc.constantFrom(Infinity, 1, 2),
+    unreadable: fc.constantFrom(0, 0, 0, 1),
+    head: fc.constantFrom(null, "w0", "w1", "w2"),
+    used: fc.dictionary(owner, fc.integer({ max: 9 })),
+    closed: fc.oneof({ weight: 7, arbitrary: fc.constant(null) }, fc.constantFrom(...halts)),
+  })
+  .map(({ nodes, held: holdings, jobs, used, ...rest }): PlanInput => {
+    const there = nodes.map((one, n) => ({
+      ...one,
+      name: `n${n}`,
+      units: one.units - Math.min(one.units, one.foreign),
+    }));
+    return {
+      ...rest,
+      nodes: there.filter(({ isDrained }) => !isDrained).map(({ isDrained: _, ...one }) => one),
+      occupied: occupiedOn(there, holdings),
+      waiting: jobs.map((one, n) => ({ ...one, uid: `w${n}` })),
+      unitsPerNode: 8,
+      startupMs: 4 * MINUTE_MS,
+      used: new Map(Object.entries(used)),
+      now: NOW,
+    };
+  });
+
+/** What fits of these on machines, drained ones among them; the others hold machines that are still to be made. */
+function occupiedOn(nodes: readonly { name: string; units: number }[], holdings: readonly HeldValue[]): Occupied[] {
+  const free = new Map(nodes.map(({ name, units }) => [name, units]));
+  return holdings.flatMap((one): Occupied[] => {
+    const at = NOW - Math.round(one.wantedMs * one.spent);
+    const names = [...new Set(one.at)].map((n) => nodes[n]?.name ?? null);
+    const shares = names.map((name) => ({ node: name, units: one.units }));
+    if (names.some((name) => name !== null && (free.get(name) ?? 0) < one.units)) return [];
+    for (const name of names) if (name !== null) free.set(name, (free.get(name) ?? 0) - one.units);
+    return [{ owner: one.owner, shares, at, endsAt: one.isActive ? at + one.wantedMs : null, size: one }];
+  });
+}
+
+type HeldValue = typeof held extends fc.Arbitrary<infer Value> ? Value : never;
+
+const durations = fc
+  .array(fc.record({ owner, share: fc.double({ min: 0, max: 1.2, noNaN: true }) }), { maxLength: 60 })
+  .map((runs): Durations => {
+    return runs.reduce((known, one) => addRun(known, { ...one, tookMs: one.share * 1e7, wantedMs: 1e7 }), noDurations);
+  });
+
+const arrivals = fc
+  .array(fc.record({ owner, size, zone, minutes: fc.integer({ min: 1, max: 600 }) }), { maxLength: 8 })
+  .map((came): Arrivals => {
+    return came
+      .map(({ minutes, ...one }): Arrival => ({ ...one, at: NOW - minutes * MINUTE_MS }))
+      .sort((a, b) => a.at - b.at);
+  });
+
+test("a plan is the one that a planner without any shortcut makes", () => {
+  const codes = new Set<string>();
+  let passed = 0;
+  fc.assert(
+    fc.property(pools, (pool) => {
+      const found = plan(pool);
+
+      expect(found).toEqual(plainPlan(pool));
+      for (const { code } of found.places) codes.add(code);
+      passed += found.head !== null ? found.grants.length : 0;
+    }),
+    { numRuns: 1_500, ...whole },
+  );
+  expect([...codes].sort()).toEqual([...reasonCodes].sort());
+  expect(passed).toBeGreaterThan(1_000);
+});
+
+test("a forecast is the one that runs without any shortcut make", () => {
+  let [starts, gaps] = [0, 0];
+  fc.assert(
+    fc.property(pools, durations, arrivals, fc.nat({ max: 99 }), (pool, known, came, seed) => {
+      const input = { plan: pool, durations: known, arrivals: came, seed, runs: RUNS };
+      const found = forecast({ ...input, clock: { monotonic: () => 0 } });
+
+      expect(found).toEqual(plainForecast(input, found.room));
+      starts += found.waiting.filter(({ p90 }) => p90 !== null && p90 > NOW).length;
+      gaps += found.room.flatMap((one) => one.gaps ?? []).length;
+    }),
+    { numRuns: 150, ...whole },
+  );
+  expect(starts).toBeGreaterThan(200);
+  expect(gaps).toBeGreaterThan(50);
+});
+
+interface PlainInput {
+  readonly plan: PlanInput;
+  readonly durations: Durations;
+  readonly arrivals: Arrivals;
+  readonly seed: number;
+}
+
+function plainForecast(input: PlainInput, room: Forecast["room"]): Forecast {
+  const { plan: pool, seed } = input;
+  if (pool.closed) return { at: NOW, waiting: [], room: [], later: NOW };
+  const asked = room.map(({ machines, units, zone: where }) => ({ machines, units, zone: where }));
+  const runOf = (run: number, came: Arrivals, needs: typeof asked) => {
+    const drawn = drawnFrom(seed, run);
+    const coming = drawArrivals(came, NOW, drawnFrom(seed, 1_000 + run));
+    return plainRun(pool, {
+      coming: coming.map(({ at, ...one }) => ({ ...one, uid: "", comesAt: at })),
+      zones: coming.map((one) => one.zone),
+      asked: needs,
+      until: NOW + 7 * 24 * 60 * MINUTE_MS,
+      tookMs(who, wanted, spent) {
+        const share = drawShare(oddsFor(input.durations, who), drawn(), wanted > 0 ? spent / wanted : 0);
+        return share < 1 ? share * wanted : wanted + input.durations.overMs;
+      },
+    });
+  };
+  const finding = Array.from({ length: ROOM_RUNS }, (_, run) => runOf(RUNS + run, [], asked));
+  const isIdle = finding.every(({ jobs }) => jobs.length === 0);
+  const starting = Array.from({ length: isIdle ? 0 : RUNS }, (_, run) => runOf(run, input.arrivals, []));
+  const uids = plainJobs(pool).map(({ uid }) => uid);
+  const able = uids.filter((uid) => finding[0]?.jobs.some((one) => one.uid === uid));
+  const startOf = ({ startsAt }: (typeof starting)[number], uid: string) =>
+    [...startsAt].find(([one]) => one.uid === uid)?.[1] ?? Infinity;
+  const later = Math.min(...[...starting, ...finding].map(({ wentTo }) => wentTo));
+  return {
+    at: NOW,
+    waiting: able.map((uid) => ({ uid, ...expectedOf(starting.map((run) => startOf(run, uid))) })),
+    room: asked.map((need, index) => {
+      const expected = expectedOf(finding.map(({ roomAt }) => roomAt[index] ?? Infinity));
+      const found = finding.map(({ gaps, roomAt }) => ({
+        found: gaps[index] ?? [],
+        roomAt: roomAt[index] ?? Infinity,
+      }));
+      return { ...need, ...expected, gaps: gapsOf(found, expected) };
+    }),
+    later: later === Infinity ? null : later,
+  };
+}

@@ -1,0 +1,182 @@
+import { popHeap, pushHeap } from "../../heap.ts";
+import type { Share } from "../../ports/compute.ts";
+
+/** A machine that can be given, and how much of it is free. Name null: one that its group would still make. */
+export interface FreeNode {
+  readonly name: string | null;
+  /** null: it could be made in any zone. */
+  readonly zone: string | null;
+  readonly free: number;
+}
+
+export interface Need {
+  readonly machines: number;
+  /** Per machine. */
+  readonly units: number;
+  /** null: anywhere. */
+  readonly zone: string | null;
+}
+
+export interface Placement {
+  /** Indexes into the nodes given. */
+  readonly nodes: readonly number[];
+  readonly shares: readonly Share[];
+}
+
+/** Free capacity of a pool, kept per node for best fit: 8 free on one node are not 4 + 4. */
+export interface FreeUnits {
+  /**
+   * Takes each machine from a node of its own: the fullest that fits, of those the first, existing nodes before those
+   * still to be made. Takes nothing and answers undefined when it does not fit.
+   */
+  take(need: Need, allowed?: (node: number) => boolean): Placement | undefined;
+  /** What `take` would take, taking nothing. */
+  find(need: Need, allowed?: (node: number) => boolean): readonly number[] | undefined;
+  give(node: number, units: number): void;
+  freeOn(node: number): number;
+  total(): number;
+  /** The most that is free on one node. */
+  largest(): number;
+  /** What is free on those nodes that have most of it, at most so many, most first; the full ones are left out. */
+  most(count: number): readonly number[];
+  /** The same once more, to go on from here separately. */
+  copy(): FreeUnits;
+}
+
+/**
+ * Nodes of one zone that exist, or that may be made: by how much of them is free, a heap of their indexes. A node stays
+ * in the heaps of what it had free before, until it comes to the front there.
+ */
+interface Group {
+  readonly zone: string | null;
+  readonly isMakeable: boolean;
+  readonly byFree: number[][];
+}
+
+/** The groups of all nodes, and the index of each node's group. */
+interface Groups {
+  readonly groups: readonly Group[];
+  readonly groupOf: Uint16Array;
+}
+
+export function freeUnits(nodes: readonly FreeNode[]): FreeUnits {
+  return freeAs(
+    nodes,
+    nodes.map((node) => Math.max(0, node.free)),
+    groupsOf(nodes),
+  );
+}
+
+/** `groups` hold no node yet. */
+function freeAs(nodes: readonly FreeNode[], free: number[], { groups, groupOf }: Groups): FreeUnits {
+  const byZone = new Map<string | null, readonly (readonly Group[])[]>();
+  /** How many nodes have so many units free. */
+  const counts: number[] = [];
+  let total = 0;
+  for (let index = 0; index < free.length; index++) enter(index, free[index] ?? 0);
+
+  function enter(index: number, units: number): void {
+    free[index] = units;
+    total += units;
+    while (counts.length <= units) counts.push(0);
+    counts[units] = (counts[units] ?? 0) + 1;
+    // Nobody asks for nothing, so the full ones are in no heap.
+    if (units > 0) pushHeap(levelOf(groups[groupOf[index] ?? 0], units), index, isLess);
+  }
+
+  function change(index: number, units: number): void {
+    const before = free[index] ?? 0;
+    counts[before] = (counts[before] ?? 0) - 1;
+    total -= before;
+    enter(index, units);
+  }
+
+  /** Existing nodes, then those still to be made. */
+  function groupsFor(zone: string | null): readonly (readonly Group[])[] {
+    const known = byZone.get(zone);
+    if (known) return known;
+    const fits = groups.filter((group) => zone === null || group.zone === null || group.zone === zone);
+    const kinds = [fits.filter(({ isMakeable }) => !isMakeable), fits.filter(({ isMakeable }) => isMakeable)];
+    byZone.set(zone, kinds);
+    return kinds;
+  }
+
+  /** The first of these groups' nodes with just so many units free, taken out of its heap. */
+  function popFirst(among: readonly Group[], units: number): { index: number; heap: number[] } | undefined {
+    let first: number[] | undefined;
+    for (const { byFree } of among) {
+      const heap = byFree[units];
+      if (!heap) continue;
+      while (heap.length > 0 && free[heap[0] ?? 0] !== units) popHeap(heap, isLess);
+      if (heap.length > 0 && (!first || (heap[0] ?? 0) < (first[0] ?? 0))) first = heap;
+    }
+    const index = first && popHeap(first, isLess);
+    return first && index !== undefined ? { index, heap: first } : undefined;
+  }
+
+  function find(need: Need, allowed?: (node: number) => boolean): readonly number[] | undefined {
+    const found: number[] = [];
+    const popped: { index: number; heap: number[] }[] = [];
+    for (const among of groupsFor(need.zone)) {
+      for (let units = need.units; units < counts.length && found.length < need.machines; units++) {
+        if (!counts[units]) continue;
+        for (let one = popFirst(among, units); one; one = popFirst(among, units)) {
+          popped.push(one);
+          if (found.includes(one.index) || (allowed && !allowed(one.index))) continue;
+          found.push(one.index);
+          if (found.length === need.machines) break;
+        }
+      }
+    }
+    for (const { index, heap } of popped) pushHeap(heap, index, isLess);
+    return found.length === need.machines ? found : undefined;
+  }
+
+  return {
+    take(need, allowed) {
+      const taken = find(need, allowed);
+      if (!taken) return undefined;
+      for (const index of taken) change(index, (free[index] ?? 0) - need.units);
+      return { nodes: taken, shares: taken.map((index) => ({ node: nodes[index]?.name ?? null, units: need.units })) };
+    },
+    find,
+    give: (index, units) => change(index, (free[index] ?? 0) + units),
+    freeOn: (index) => free[index] ?? 0,
+    total: () => total,
+    largest: () =>
+      Math.max(
+        counts.findLastIndex((count) => count > 0),
+        0,
+      ),
+    most: (count) => {
+      const found: number[] = [];
+      for (let units = counts.length - 1; units > 0 && found.length < count; units--) {
+        const many = Math.min(counts[units] ?? 0, count - found.length);
+        found.push(...Array.from({ length: many }, () => units));
+      }
+      return found;
+    },
+    copy: () => freeAs(nodes, free.slice(), { groups: groups.map((group) => ({ ...group, byFree: [] })), groupOf }),
+  };
+}
+
+function groupsOf(nodes: readonly FreeNode[]): Groups {
+  const groups: Group[] = [];
+  const groupOf = new Uint16Array(nodes.length);
+  for (const [index, { name, zone }] of nodes.entries()) {
+    const isMakeable = name === null;
+    const known = groups.findIndex((group) => group.zone === zone && group.isMakeable === isMakeable);
+    groupOf[index] = known >= 0 ? known : groups.push({ zone, isMakeable, byFree: [] }) - 1;
+  }
+  return { groups, groupOf };
+}
+
+function levelOf(group: Group | undefined, units: number): number[] {
+  const byFree = group?.byFree ?? [];
+  while (byFree.length <= units) byFree.push([]);
+  return byFree[units] ?? [];
+}
+
+function isLess(a: number, b: number): boolean {
+  return a < b;
+}

@@ -1,0 +1,70 @@
+import { startTimes } from "../forecast/future.ts";
+import { freeUnits, type Need } from "./free-units.ts";
+import { addTo, type PlainJob, type PlainNode, type PlainShare, plainFind, plainFirst } from "./plain-pool-fixture.ts";
+import { canEverFit, type Plan, type PlanInput, type Waiting, withoutForeign } from "./plan.ts";
+
+/** Where everybody stands who got nothing. */
+export function plainPlaces(
+  input: PlanInput,
+  found: {
+    readonly nodes: readonly PlainNode[];
+    readonly shares: readonly PlainShare[];
+    readonly left: readonly PlainJob[];
+    readonly units: Map<string, number>;
+    readonly unpinnedLeft: number;
+    readonly reserved: string | null;
+  },
+): Omit<Plan, "grants"> {
+  const { nodes, left, units } = found;
+  const { unreadable = 0, closed, used = new Map() } = input;
+  const fits = (need: Need) => canEverFit(nodes, input, need);
+  const unread = { name: "", units: input.unitsPerNode };
+  const isUnread = ({ need }: PlainJob) => {
+    const more = Array.from({ length: unreadable }, () => ({ ...unread, zone: need.zone ?? "" }));
+    return (
+      !fits(need) &&
+      more.length > 0 &&
+      canEverFit([{ name: "", zone: "", free: 0 }], { ...input, nodes: [...input.nodes, ...more] }, need)
+    );
+  };
+  const isKept = left.some((job) => job.uid === input.head && isUnread(job));
+  const head = isKept ? input.head : found.reserved;
+  const able: PlainJob[] = [];
+  let jobs = left.filter(({ need }) => fits(need));
+  const first = jobs.find(({ uid }) => uid === head);
+  for (let job = plainFirst(jobs, first, units, used); job; job = plainFirst(jobs, first, units, used)) {
+    const next = job;
+    jobs = jobs.filter((one) => one !== next);
+    addTo(units, job.owner, job.need.machines * job.need.units);
+    able.push(job);
+  }
+  const releases = found.shares
+    .toSorted((a, b) => a.endsAt - b.endsAt || a.number - b.number)
+    .map(({ endsAt, node, units: many }) => ({ at: endsAt, node, units: many }));
+  const waiting = able.map((job) => input.waiting.find(({ uid }) => uid === job.uid) as Waiting);
+  const starts = startTimes(waiting, releases, freeUnits(nodes), input);
+  const others = left.filter(({ need }) => !fits(need)).toSorted((a, b) => a.rank - b.rank);
+  const ordered = [...others.filter(({ uid }) => uid === head), ...able, ...others.filter(({ uid }) => uid !== head)];
+  const frees = nodes.map(({ free }) => free).filter((free) => free > 0);
+  const [total, largest] = [frees.reduce((sum, free) => sum + free, 0), Math.max(0, ...frees)];
+  const places = ordered.map((job, index) => {
+    const { uid, need } = job;
+    const whole = need.machines * need.units;
+    const say = (code: Plan["places"][number]["code"], available: number, needed = whole) => {
+      return { uid, position: index + 1, startsAt: closed ? null : (starts.get(uid) ?? null), code, needed, available };
+    };
+    if (closed) return say(closed, 0);
+    if (isUnread(job)) return say("unreadable", nodes.length);
+    if (nodes.length === 0) return say("none", 0);
+    const foreign = input.nodes.reduce((sum, node) => sum + (node.foreign ?? 0), 0);
+    if (!fits(need) && canEverFit(nodes, { ...input, nodes: input.nodes.map(withoutForeign) }, need))
+      return say("foreign", foreign);
+    if (!fits(need)) return say("never", nodes.length);
+    if (total < whole) return say("short", total);
+    if (largest < need.units) return say("split", largest, need.units);
+    if (plainFind(nodes, need, (node) => nodes[node]?.name !== null)) return say("behind", total);
+    if (!plainFind(nodes, need)) return say("elsewhere", total);
+    return say(found.unpinnedLeft < need.machines ? "making" : "behind", total);
+  });
+  return { places, head, freeUnits: total, mostFree: frees.toSorted((a, b) => b - a).slice(0, 8) };
+}

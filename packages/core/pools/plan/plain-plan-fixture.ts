@@ -1,0 +1,66 @@
+import { endOf, goneAt } from "../forecast/future.ts";
+import { plainPlaces } from "./plain-places-fixture.ts";
+import {
+  addTo,
+  type PlainJob,
+  type PlainNode,
+  type PlainReservation,
+  type PlainShare,
+  plainFind,
+  plainFirst,
+  plainJobs,
+  plainNodes,
+  plainPasses,
+  plainReserve,
+} from "./plain-pool-fixture.ts";
+import { canEverFit, type Plan, type PlanInput } from "./plan.ts";
+
+/** Plans a pool without any shortcut. Returns what `plan` has to return. */
+export function plainPlan(input: PlanInput): Plan {
+  const { nodes, unpinned } = plainNodes(input);
+  const { now, closed, used = new Map() } = input;
+  const units = new Map<string, number>();
+  for (const { owner, shares } of input.occupied) for (const share of shares) addTo(units, owner, share.units);
+  const shares: PlainShare[] = [];
+  const addShare = (node: number, many: number, endsAt: number) =>
+    shares.push({ number: shares.length, node, units: many, endsAt: goneAt(endsAt, now) });
+  for (const one of input.occupied) {
+    for (const share of one.shares) {
+      const node = share.node === null ? unpinned.get(share) : nodes.findIndex(({ name }) => name === share.node);
+      if (node !== undefined && node >= 0) addShare(node, share.units, endOf(one, input));
+    }
+  }
+  const grants: { uid: string; shares: { node: string | null; units: number }[] }[] = [];
+  const left: PlainJob[] = [];
+  let reserved: (PlainReservation & { uid: string }) | undefined;
+  let [unpinnedLeft, kept] = [input.mostUnpinned ?? Infinity, 0];
+  let jobs = plainJobs(input);
+  const before = jobs.find(({ uid }) => uid === input.head);
+  for (let job = plainFirst(jobs, before, units, used); job; job = plainFirst(jobs, before, units, used)) {
+    const { uid, need, owner, size } = job;
+    jobs = jobs.filter((one) => one.uid !== uid);
+    const endsAt = now + size.wantedMs;
+    const passes = plainPasses(reserved, nodes, need, endsAt);
+    const mayMake = unpinnedLeft - kept >= need.machines;
+    const found = plainFind(nodes, need, (node) => (mayMake || nodes[node]?.name !== null) && passes(node));
+    if (!canEverFit(nodes, input, need) || closed || !found) {
+      left.push(job);
+      if (!canEverFit(nodes, input, need) || reserved) continue;
+      if (!closed && plainFind(nodes, need)) kept = need.machines;
+      const start = plainReserve(nodes, shares, need, { now, notBefore: -Infinity });
+      reserved = start && { ...start, uid };
+      continue;
+    }
+    for (const node of found) {
+      (nodes[node] as PlainNode).free -= need.units;
+      addShare(node, need.units, endsAt);
+      if (nodes[node]?.name === null) unpinnedLeft -= 1;
+    }
+    addTo(units, owner, need.machines * need.units);
+    grants.push({ uid, shares: found.map((node) => ({ node: nodes[node]?.name ?? null, units: need.units })) });
+  }
+  return {
+    grants,
+    ...plainPlaces(input, { nodes, shares, left, units, unpinnedLeft, reserved: reserved?.uid ?? null }),
+  };
+}

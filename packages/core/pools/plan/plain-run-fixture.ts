@@ -1,0 +1,137 @@
+import { endOf, goneAt, REMOVAL_MS } from "../forecast/future.ts";
+import { type FoundGap, isLonger } from "../forecast/gaps.ts";
+import type { Need } from "./free-units.ts";
+import {
+  addTo,
+  type PlainJob,
+  type PlainNode,
+  type PlainReservation,
+  type PlainShare,
+  plainFind,
+  plainFirst,
+  plainJobs,
+  plainNodes,
+  plainPasses,
+  plainReserve,
+} from "./plain-pool-fixture.ts";
+import { canEverFit, type PlanInput } from "./plan.ts";
+
+const HOUR_MS = 3_600_000;
+
+interface PlainRunning {
+  readonly owner: string;
+  readonly at: number;
+  readonly endsAt: number;
+  readonly shares: readonly PlainShare[];
+}
+
+export interface PlainRunOptions {
+  readonly coming: readonly Omit<PlainJob, "rank" | "need">[];
+  readonly zones: readonly (string | null)[];
+  readonly asked: readonly Need[];
+  readonly until: number;
+  tookMs(owner: string, wantedMs: number, spentMs: number): number;
+}
+
+/** One run forward: after each end or arrival all who wait are tried again, in order. */
+export function plainRun(input: PlanInput, { coming, zones, asked, until, tookMs }: PlainRunOptions) {
+  const { nodes, unpinned } = plainNodes(input);
+  let now = input.now;
+  let count = 0;
+  const units = new Map<string, number>();
+  const used = new Map(input.used);
+  const readyAt = nodes.map(({ name }) => (name === null ? undefined : now));
+  const running: PlainRunning[] = input.occupied.map((one) => {
+    const endsAt = endOf(one, input);
+    const startedAt = endsAt - one.size.wantedMs;
+    const took = tookMs(one.owner, one.size.wantedMs, now - startedAt);
+    const isOver = endsAt <= now;
+    const shares = one.shares.flatMap((share): PlainShare[] => {
+      addTo(units, one.owner, share.units);
+      const node = share.node === null ? unpinned.get(share) : nodes.findIndex(({ name }) => name === share.node);
+      if (node === undefined || node < 0) return [];
+      if (share.node === null) readyAt[node] = one.endsAt === null ? one.at + input.startupMs : now;
+      return [{ number: count++, node, units: share.units, endsAt: isOver ? goneAt(endsAt, now) : endsAt }];
+    });
+    return { ...one, shares, endsAt: isOver ? goneAt(endsAt, now) : Math.max(now, startedAt + took) };
+  });
+  const first = plainJobs(input).length;
+  const later = coming.map((one, index) => ({
+    ...one,
+    rank: first + index,
+    need: { ...one.size, zone: zones[index] ?? null },
+  }));
+  const jobs: PlainJob[] = [...plainJobs(input), ...later].filter(({ need }) => canEverFit(nodes, input, need));
+  const startsAt = new Map<PlainJob, number>();
+  const roomAt = asked.map(() => Infinity);
+  const gaps: FoundGap[][] = asked.map(() => []);
+  let head = jobs.find(({ uid }) => uid === input.head);
+  const readyOn = (found: readonly number[]) =>
+    Math.max(now, ...found.map((node) => readyAt[node] ?? now + input.startupMs));
+
+  function begin(job: PlainJob, found: readonly number[]): void {
+    const ready = readyOn(found);
+    const shares = found.map((node) => ({
+      number: count++,
+      node,
+      units: job.need.units,
+      endsAt: ready + job.size.wantedMs,
+    }));
+    for (const { node, units: taken } of shares) {
+      (nodes[node] as PlainNode).free -= taken;
+      readyAt[node] ??= ready;
+    }
+    startsAt.set(job, ready);
+    addTo(units, job.owner, job.need.machines * job.need.units);
+    running.push({ owner: job.owner, at: now, shares, endsAt: ready + tookMs(job.owner, job.size.wantedMs, 0) });
+  }
+
+  function reserve(need: Need): PlainReservation | undefined {
+    const shares = running.flatMap((one) => one.shares);
+    return plainReserve(nodes, shares, need, { now, notBefore: now + REMOVAL_MS });
+  }
+
+  function admit(): void {
+    let reserved: PlainReservation | undefined;
+    let left = jobs.filter((job) => !startsAt.has(job) && job.comesAt <= now);
+    for (let job = plainFirst(left, head, units, used); job; job = plainFirst(left, undefined, units, used)) {
+      const tried = job;
+      left = left.filter((one) => one !== tried);
+      const found = plainFind(nodes, job.need, plainPasses(reserved, nodes, job.need, now + job.size.wantedMs));
+      if (found) begin(job, found);
+      if (job === head && (found || !reserved)) head = undefined;
+      if (found || reserved) continue;
+      reserved = reserve(job.need);
+      head = reserved && job;
+    }
+    for (const [index, need] of asked.entries()) {
+      if (roomAt[index] !== Infinity) continue;
+      const found = plainFind(nodes, need, plainPasses(reserved, nodes, need, Infinity));
+      if (found) roomAt[index] = readyOn(found);
+      const lastsMs = (reserved?.startsAt ?? now) - now;
+      const gap = !found && reserved && isLonger(gaps[index] ?? [], lastsMs) && plainFind(nodes, need);
+      if (gap) gaps[index]?.push({ startsAt: readyOn(gap), lastsMs });
+    }
+  }
+
+  admit();
+  for (;;) {
+    if (jobs.every((job) => startsAt.has(job) || job.rank >= first) && !roomAt.includes(Infinity)) break;
+    const ends = running.filter(({ shares }) => shares.length > 0).map(({ endsAt }) => endsAt);
+    const next = Math.min(...ends, ...jobs.map(({ comesAt }) => (comesAt > now ? comesAt : Infinity)));
+    if (next === Infinity) break;
+    if (next > until) return { jobs, startsAt, roomAt, gaps, wentTo: until };
+    now = next;
+    const weight = 2 ** ((now - input.now) / (24 * HOUR_MS));
+    for (const one of running.filter(({ endsAt, shares }) => endsAt === now && shares.length > 0)) {
+      for (const share of one.shares) {
+        (nodes[share.node] as PlainNode).free += share.units;
+        addTo(units, one.owner, -share.units);
+        addTo(used, one.owner, ((share.units * Math.max(0, now - one.at)) / HOUR_MS) * weight);
+      }
+      running.splice(running.indexOf(one), 1);
+    }
+    admit();
+  }
+  return { jobs, startsAt, roomAt, gaps, wentTo: Infinity };
+}

@@ -1,0 +1,15 @@
+import type { Context } from "../../context.ts";
+import { sendLook } from "../../reconciler/look.ts";
+import { poolKey } from "../../store/keys.ts";
+import { changeRecord } from "../../store/write-record.ts";
+import { findPool } from "../ledger/record.ts";
+
+/** Has a pool planned although nobody's record is news to it: its machines are other ones than its last plan saw. */
+export async function planSoon(ctx: Context<"table" | "queue">, type: string): Promise<void> {
+  await changeRecord(ctx, {
+    read: () => findPool(ctx, type),
+    decide: (pool) => pool && { ...pool, dueAt: ctx.clock.now() },
+    what: `Pool ${type} is`,
+  });
+  await sendLook(ctx, poolKey(type));
+}

@@ -1,0 +1,269 @@
+import type { Environment } from "../../environments/record/record.ts";
+import { poolTypes } from "../../fleet.ts";
+import type { Look } from "../../ports/queue.ts";
+import type { Key } from "../../ports/table.ts";
+import { Conflict } from "../../problem.ts";
+import { withinReach } from "../../reconciler/hidden.ts";
+import { SWEEP_REACH_MS, sendLook } from "../../reconciler/look.ts";
+import { endEarly, lookUntilOver } from "../../reconciler/one-look.ts";
+import { poisoned } from "../../reconciler/poison.ts";
+import type { PlannerContext } from "../../reconciler/worker.ts";
+import { keyOfText, keyText, kindOfKey, poolKey } from "../../store/keys.ts";
+import { Unreadable } from "../../store/unreadable.ts";
+import { writeRecord } from "../../store/write-record.ts";
+import { beginPool } from "../admission/begin-pool.ts";
+import { type Decision, decideGrants } from "../admission/decide.ts";
+import { writeAdvice } from "../forecast/advice.ts";
+import { refreshForecast } from "../forecast/forecast-items.ts";
+import { ledgerItemsOf, readLedgerForPlan, readLedgerItems } from "../ledger/ledger.ts";
+import { readNamed } from "../ledger/named.ts";
+import { findPool, type Grant, type Ledger, type Pool, poolTypeOf } from "../ledger/record.ts";
+import { concerns, settleLedger } from "../ledger/settle.ts";
+import { talliedBetween } from "../ledger/tally.ts";
+import { readRuns, returnedBetween, writeUsed } from "../ledger/used.ts";
+import { writeLedger } from "../ledger/write-ledger.ts";
+import { adviceOf, headAfterPlan } from "./head-after-plan.ts";
+
+/**
+ * Handles one batch of messages of the pools queue. Messages for the same pool are merged into one look with all their
+ * environments. If a pool fails, the others are still planned, and its error is logged. Answers the messages that have to
+ * come again: those of pools that failed, and of pools that it did not begin, because those before them took too long.
+ */
+export async function planPools(ctx: PlannerContext, looks: readonly Look[]): Promise<Look[]> {
+  const startedAt = ctx.clock.monotonic();
+  const pools = Map.groupBy(looks, ({ look }) => look);
+  const failed = new Set<string>();
+  const left = new Set(pools.keys());
+  const forecasts: (() => Promise<void>)[] = [];
+  for (const [look, merged] of pools) {
+    // The first pool is begun whatever the clock says, or a batch could come again for ever.
+    if (left.size < pools.size && ctx.clock.monotonic() - startedAt > BEGUN_WITHIN_MS) break;
+    left.delete(look);
+    const key = keyOfText(look);
+    if (key && isPool(key)) {
+      await planWithRetries(ctx, key, askedBy(merged), forecasts).catch((error) => {
+        failed.add(look);
+        ctx.log.error("look failed", { look, error: error instanceof Error ? error.stack : String(error) });
+      });
+    } else ctx.log.error("unknown key in message", { look: look.slice(0, 200) });
+  }
+  // The batch makes its forecasts after all plans, so no grant of it waits for one. A message of its own would have to
+  // read and parse the whole ledger again. The next plan makes a forecast that is left out.
+  for (const makeForecast of forecasts) {
+    if (ctx.clock.monotonic() - startedAt > FORECAST_WITHIN_MS) break;
+    await makeForecast();
+  }
+  return looks.filter(({ look }) => failed.has(look) || left.has(look));
+}
+
+/** A third of the time that a batch has (functions/work/plan.ts): the pool begun last keeps the rest for itself. */
+const BEGUN_WITHIN_MS = 5_000;
+/** No forecast is begun later than this in a batch. */
+const FORECAST_WITHIN_MS = 10_000;
+
+/** There is one pool for each type of machine. A message that names anything else is refused. */
+function isPool(key: Key): boolean {
+  return kindOfKey(key) === "pool" && poolTypes.includes(poolTypeOf(key));
+}
+
+/** What the messages of one pool ask for together. */
+interface Asked {
+  /** The environments that they name. */
+  readonly named: readonly string[];
+  /** Whether one of them names nobody: it was sent for the moment at which the pool is due. */
+  readonly isTimed: boolean;
+}
+
+function askedBy(looks: readonly Look[]): Asked {
+  const named = looks.map(({ for: environments = [] }) => environments);
+  return { named: [...new Set(named.flat())], isTimed: named.some(({ length }) => length === 0) };
+}
+
+async function planWithRetries(
+  ctx: PlannerContext,
+  key: Key,
+  asked: Asked,
+  forecasts: (() => Promise<void>)[],
+): Promise<void> {
+  await lookUntilOver(ctx, key, { for: asked.named }, async () => {
+    try {
+      const makeForecast = await planOnce(ctx, key, asked);
+      if (makeForecast) forecasts.push(makeForecast);
+    } catch (error) {
+      if (error instanceof Conflict) return "again";
+      if (!(error instanceof Unreadable)) throw error;
+      await putOff(ctx, error);
+    }
+    return "over";
+  });
+}
+
+/** Postpones a ledger item that cannot be read, unless another planner has postponed it already. */
+async function putOff(ctx: PlannerContext, error: Unreadable): Promise<void> {
+  const now = ctx.clock.now();
+  if (typeof error.item.dueAt === "number" && error.item.dueAt > now) return;
+  const item = poisoned(ctx, error, now);
+  if (item) await writeRecord(ctx, item);
+}
+
+/**
+ * Plans if the pool is due, or if a named environment changed since the last plan. Otherwise it only reads. Returns what
+ * makes the forecast of the plan.
+ */
+async function planOnce(
+  ctx: PlannerContext,
+  key: Key,
+  { named, isTimed }: Asked,
+): Promise<(() => Promise<void>) | undefined> {
+  const startedAt = ctx.clock.monotonic();
+  const type = poolTypeOf(key);
+  const found = (await findPool(ctx, type)) ?? (await beginPool(ctx, type));
+  if (!found) throw new Conflict(keyText(key));
+  const seenAt = ctx.clock.now();
+  const pool = withinReach(ctx, found, seenAt);
+  const dueInMs = (pool.dueAt ?? seenAt) - seenAt;
+  if (dueInMs > 0 && !(await hasChanges(ctx, pool, named))) {
+    if (isTimed) await endEarly(ctx, key, dueInMs);
+    return undefined;
+  }
+  const before = await readLedgerForPlan(ctx, pool);
+  // Read again, after the ledger: an environment that hasChanges() read may have taken its grant since.
+  const { records } = await readNamed(ctx, named);
+  const now = ctx.clock.now();
+  const { ledger, known, compared } = await settleLedger(ctx, before, records, now);
+  const decided = await decideGrants(ctx, ledger, records, returnedBetween(before, ledger, known), now);
+  const written = await writeLedger(ctx, before, decided.ledger);
+  const advice = adviceOf(pool, decided, now);
+  const head = await writeHead(ctx, pool, (newest) => ({
+    ...headAfterPlan(ctx, newest, decided, written, now),
+    compared,
+    tally: talliedBetween(newest.tally, before, written.ledger, known),
+  }));
+  const { granted, held } = written.ledger;
+  await Promise.all([
+    ...grantsToAnnounce(head, before, granted, now).map((grant) => announceGrant(ctx, grant)),
+    sendNextLook(ctx, head, now),
+    writeUsed(ctx, decided.used),
+    advice ? writeAdvice(ctx, head, advice, pool.advised, now) : undefined,
+  ]);
+  const ms = Math.round(ctx.clock.monotonic() - startedAt);
+  const counts = { granted: granted.length, held: held.length, waiting: head.summary.waiting };
+  ctx.log.info("plan", { pool: pool.type, ...counts, named: named.length, nextMs: (head.dueAt ?? now) - now, ms });
+  return () => updateForecast(ctx, decided, written.ledger, head);
+}
+
+/**
+ * Computes when the waiting environments will start. It runs after all grants of the batch are announced, at most every
+ * 10 s, and takes at most half a second of CPU. If the stored forecast is too fresh to replace but lacks a change, the pool is made
+ * due when the next forecast is allowed. A failure is logged only: the forecast is advice.
+ */
+async function updateForecast(
+  ctx: PlannerContext,
+  { input, planned, waiting }: Decision,
+  { type, granted, held }: Ledger,
+  head: Pool,
+): Promise<void> {
+  const started = [...granted, ...held];
+  const isPartial = waiting.reach.last !== null;
+  try {
+    const durations = () => readRuns(ctx, type);
+    const outset = { type, plan: input, planned, number: head.plans, durations, started, isPartial };
+    const againAt = await refreshForecast(ctx, outset);
+    if (againAt !== undefined && !isDueBy(head, againAt)) await planAgain(ctx, head, againAt);
+  } catch (error) {
+    ctx.log.warn("no forecast", { pool: type, error: String(error) });
+  }
+}
+
+/** No later than it was due already. */
+function dueBy(head: Pool, at = head.dueAt): Pool {
+  return at === undefined || isDueBy(head, at) ? head : { ...head, dueAt: at };
+}
+
+function isDueBy({ dueAt }: Pool, at: number): boolean {
+  return dueAt !== undefined && dueAt <= at;
+}
+
+async function planAgain(ctx: PlannerContext, head: Pool, dueAt: number): Promise<void> {
+  const written = await writeHead(ctx, head, (newest) => dueBy(newest, dueAt));
+  await sendNextLook(ctx, written, ctx.clock.now());
+}
+
+/**
+ * Whether one of these environments waits and no plan has seen it, or took, moved or returned capacity that the ledger
+ * still shows otherwise.
+ */
+async function hasChanges(ctx: PlannerContext, pool: Pool, named: readonly string[]): Promise<boolean> {
+  const { records } = await readNamed(ctx, named);
+  // What was offered to one that was started again before it took that is of its former run.
+  const itemsOf = (record: Environment) => [...ledgerItemsOf(ctx, record), ...(pool.offered[record.uid] ?? [])];
+  const { records: items } = await readLedgerItems(ctx, records.flatMap(itemsOf));
+  return records.some((record) => concerns(pool, items, record));
+}
+
+/**
+ * The head is written over what another planner says of the same moment: it is advice. What an operator, or a listing of
+ * the machines, has written there meanwhile stays, and makes the pool due no later than they said: this plan knows
+ * nothing of it, and their look names nobody. This does not use `changeRecord`, for two reasons: the first write has to
+ * start from the head that this plan read, and a failure has to be a `Conflict` (the look is tried again), not a
+ * `Problem` (an answer to a client).
+ */
+async function writeHead(ctx: PlannerContext, read: Pool, decide: (newest: Pool) => Pool): Promise<Pool> {
+  let head = decide(read);
+  for (let tries = 0; tries < MOST_WRITES; tries++) {
+    const written = await writeRecord(ctx, head);
+    if (written) return written;
+    const newest = (await findPool(ctx, read.type)) ?? read;
+    head = dueBy(decide(newest), newest.dueAt);
+  }
+  throw new Conflict(keyText(read));
+}
+
+const MOST_WRITES = 3;
+
+/**
+ * New grants, and those open for so long that their message must have been lost. None while the pool is closed, when
+ * none could be taken, and all once it was opened.
+ */
+function grantsToAnnounce(
+  { closed, openedAt = 0 }: Pool,
+  before: Ledger,
+  granted: readonly Grant[],
+  now: number,
+): Grant[] {
+  if (closed) return [];
+  const known = new Set(before.granted.map(({ id }) => id));
+  const { plannedAt } = before.pool.summary;
+  const isOpened = openedAt >= plannedAt;
+  return granted.filter(
+    ({ id, at }) => isOpened || !known.has(id) || timesAnnounced(now - at) > timesAnnounced(plannedAt - at),
+  );
+}
+
+/**
+ * A little shorter than the interval at which a pool with open grants plans (head-after-plan.ts), so that the first of
+ * those plans announces a grant whose message was lost.
+ */
+const ANNOUNCED_AGAIN_MS = 4_000;
+const MINUTE_MS = 60_000;
+
+/**
+ * How often a grant of this age, in ms, has been announced again: after 4 s, each time that its age had doubled, and then
+ * each minute. Many plans are made a second where thousands of grants are open: one announcement in each of them would
+ * be more messages than anybody can receive, so that the grants stay open.
+ */
+function timesAnnounced(age: number): number {
+  if (age >= MINUTE_MS) return timesAnnounced(MINUTE_MS - 1) + Math.floor(age / MINUTE_MS);
+  return age < ANNOUNCED_AGAIN_MS ? 0 : 1 + Math.floor(Math.log2(age / ANNOUNCED_AGAIN_MS));
+}
+
+/** Sends the environment a message with the keys of its ledger items, which it then reads although it is not due. */
+async function announceGrant(ctx: PlannerContext, { key: environment, items }: Grant): Promise<void> {
+  const key = keyOfText(environment);
+  if (key) await sendLook(ctx, key, { for: [...new Set(items)] });
+}
+
+async function sendNextLook(ctx: PlannerContext, pool: Pool, now: number): Promise<void> {
+  const wait = (pool.dueAt ?? now) - now;
+  if (wait <= SWEEP_REACH_MS) await sendLook(ctx, poolKey(pool.type), { delayMs: Math.max(wait, 1) });
+}

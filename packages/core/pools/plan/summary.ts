@@ -1,0 +1,83 @@
+import type { Context } from "../../context.ts";
+import { instanceTypeOfPool, unitsPerNode } from "../../fleet.ts";
+import { keyText } from "../../store/keys.ts";
+import { groupOf } from "../capacity/groups.ts";
+import type { Lines } from "../ledger/lines.ts";
+import type { Grant, Ledger, PoolNode, PoolSummary } from "../ledger/record.ts";
+import { unreadableUnits } from "../ledger/settle.ts";
+import type { Plan } from "./plan.ts";
+
+/** The counts of a pool after a plan: those who wait as far as it read their lines, whether it considered them or not. */
+export function summarize(ctx: Context, ledger: Ledger, list: Lines, planned: Plan, now: number): PoolSummary {
+  const { granted, held } = ledger;
+  const units = unitsPerNode(instanceTypeOfPool(ledger.type));
+  const counts = { preparing: 0, active: 0, stopping: 0 };
+  let inUse = 0;
+  for (const { phase, size } of held) {
+    counts[phase] += 1;
+    if (phase !== "stopping") inUse += size.machines * size.units;
+  }
+  const notYet = [...planned.places.map((place) => place.uid), ...granted.map((grant) => grant.uid)];
+  const { nodes: makeableNodes } = makeable(ctx, ledger);
+  const sizes = new Map([...list.candidates, ...granted].map((one) => [one.uid, one.size]));
+  return {
+    total: sum(presentNodes(ledger).map((node) => node.units)) + (unreadableNodes(ledger) + makeableNodes) * units,
+    free: isBlind(ledger) ? 0 : planned.freeUnits,
+    mostFree: isBlind(ledger) ? [] : planned.mostFree,
+    makeable: makeableNodes,
+    inUse,
+    waiting: notYet.length + list.behind.count,
+    waitingUnits: sum(notYet.map((uid) => unitsOf(sizes.get(uid)))) + list.behind.units,
+    granted: granted.length,
+    ...counts,
+    unreadable: unreadableUnits({ granted, held }),
+    unreadableItems: ledger.unreadable.size,
+    plannedAt: now,
+  };
+}
+
+/**
+ * Whether it cannot be read what waits for machines still to be made: the cluster may have put any of that on any machine,
+ * so nobody knows what is free.
+ */
+export function isBlind({ unreadable, makeable: { pk, sk } }: Pick<Ledger, "unreadable" | "makeable">): boolean {
+  return unreadable.has(keyText({ pk, sk }));
+}
+
+/** How many machines may be there whose ledger items cannot be read. */
+export function unreadableNodes(ledger: Pick<Ledger, "unreadable" | "makeable">): number {
+  return ledger.unreadable.size - (isBlind(ledger) ? 1 : 0);
+}
+
+function presentNodes({ nodes }: Pick<Ledger, "nodes">): readonly PoolNode[] {
+  return nodes.filter((node) => !node.gone);
+}
+
+/** What may still be made of a pool. */
+export interface Makeable {
+  readonly nodes: number;
+  readonly startupMs: number;
+  /** Where; null: in any zone. In which of several zones a group makes a machine is for it to say. */
+  readonly zone: string | null;
+}
+
+/**
+ * Machines that its group may still make, beside those that the cluster lists. One whose ledger item cannot be read may
+ * be there, so it is not made a second time.
+ */
+export function makeable(ctx: Context, ledger: Pick<Ledger, "type" | "nodes" | "makeable" | "unreadable">): Makeable {
+  const group = groupOf(ctx, ledger.type);
+  if (!group) return { nodes: 0, startupMs: 0, zone: null };
+  const { mostNodes, startupMs, zones } = group;
+  const zone = zones.length === 1 ? (zones[0] ?? null) : null;
+  const there = presentNodes(ledger).length + unreadableNodes(ledger);
+  return { nodes: Math.max(0, mostNodes - there), startupMs, zone };
+}
+
+function unitsOf(size: Pick<Grant["size"], "machines" | "units"> = { machines: 0, units: 0 }): number {
+  return size.machines * size.units;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
+}

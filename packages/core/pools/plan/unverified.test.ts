@@ -1,0 +1,132 @@
+import { expect, test } from "vitest";
+import { memoryIndex } from "#testing/memory-index.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { viewPool } from "#testing/pool-view.ts";
+import { waitingFields } from "../../environments/record/record.ts";
+import { createEnvironment } from "../../environments/verbs/create.ts";
+import { requestCancel } from "../../environments/verbs/requests.ts";
+import type { Item, Key } from "../../ports/table.ts";
+import { environmentKey, keyText, poolKey } from "../../store/keys.ts";
+import { FORMAT } from "../../store/unreadable.ts";
+import { readAdvice } from "../forecast/advice.ts";
+import { planPools } from "./planner.ts";
+import { reasonText } from "./reasons.ts";
+
+const MINUTE = 60_000;
+
+/** As a newer version writes it; answers what puts it back as it was. */
+async function makeNewer({ table }: MemoryWorld, { pk, sk }: Key): Promise<() => Promise<void>> {
+  const whole = (await table.get({ pk, sk })) as Item;
+  await table.put({ ...whole, format: FORMAT + 1 } as Item);
+  return () => table.put(whole);
+}
+
+function itemOf({ table }: MemoryWorld, node: string): Item {
+  const item = table.all().find(({ kind, name }) => kind === "node" && name === node);
+  if (!item) throw new Error(`No ledger item of ${node}`);
+  return item;
+}
+
+/** Two machines of which `runs` has one; `first` in line needs both. */
+async function oneOfTwoFree() {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 2 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
+  await world.advance(MINUTE);
+  const first = await createEnvironment(world.as("bob"), newEnvironment("both", { gpus: 16 }));
+  await world.advance(MINUTE);
+  return { world, first };
+}
+
+test("where the index proposes hundreds who do not wait any more, the first in line stays it, and others pass it still", async () => {
+  const { world, first } = await oneOfTwoFree();
+  const next = await createEnvironment(world.as("carol"), newEnvironment("short", { hours: 1 }));
+  const index = memoryIndex("waiting", { clock: undefined, random: Math.random, latenessMs: 0 });
+  for (const one of [first, next]) index.record(one.uid, one as never);
+  for (let n = 0; n < 1_000; n++) {
+    const [uid, owner] = [n.toString(16).padStart(32, "0"), (n % 100).toString(16).padStart(32, "0")];
+    const fields = { ...waitingFields({ size: next.size, owner, queuedAt: first.queuedAt + n, uid }), uid, owner };
+    index.record(uid, { ...environmentKey(owner, "gpu-dev", uid), writers: [], ...fields, size: next.size });
+  }
+  const query: typeof world.table.query = async (asked) =>
+    "index" in asked && asked.index === "waiting" ? index.query(asked) : world.table.query(asked);
+  const look = { look: keyText(poolKey("h100")), for: [keyText(next)] };
+
+  await planPools({ ...world.ctx, table: { ...world.table, query } }, [look]);
+
+  const pool = await viewPool(world.ctx, "h100");
+  expect(pool?.head?.uid).toBe(first.uid);
+  expect(pool?.seen).toContain(first.uid);
+  expect(pool?.granted.map(({ uid }) => uid)).toEqual([next.uid]);
+});
+
+test("the first in line stays it while the ledger item of a machine that it needs cannot be read, and others pass", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 3 }) });
+  await createEnvironment(world.as("alice"), newEnvironment("runs", { hours: 24 }));
+  await world.advance(MINUTE);
+  const first = await createEnvironment(world.as("bob"), newEnvironment("all", { gpus: 24 }));
+  await world.advance(MINUTE);
+
+  const putBack = await makeNewer(world, itemOf(world, "h100-3"));
+  const small = await createEnvironment(world.as("carol"), newEnvironment("small", { hours: 24 }));
+  await world.advance(MINUTE);
+  await createEnvironment(world.as("dora"), newEnvironment("next"));
+  await world.advance(2 * MINUTE);
+  const meanwhile = await viewPool(world.ctx, "h100");
+  const answer = (await readAdvice(world.ctx, [first])).get(first.uid)?.place;
+  await putBack();
+  await world.advance(2 * MINUTE);
+
+  expect([meanwhile?.head?.uid, meanwhile?.summary.total]).toEqual([first.uid, 24]);
+  expect(meanwhile?.held.map(({ uid }) => uid)).toContain(small.uid);
+  expect(answer && reasonText(answer, "h100")).toBe(
+    "Need 24 H100 GPUs, more than those nodes can give whose records can be read - position #1",
+  );
+  expect((await viewPool(world.ctx, "h100"))?.head?.uid).toBe(first.uid);
+});
+
+test("who was granted a machine whose ledger item only a newer worker reads is not cancelled as one that waits", async () => {
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), settings: { maxQueueHours: 1 } });
+  const granted = await createEnvironment(world.as("bob"), newEnvironment("job"));
+  const look = { look: keyText(poolKey("h100")), for: [keyText(granted)] };
+  await planPools({ ...world.ctx, queue: { ...world.queue, send: async () => {} } }, [look]);
+  for (const { id } of world.queue.receive("pools", 10)) world.queue.acknowledge("pools", id);
+
+  const putBack = await makeNewer(world, itemOf(world, "h100-1"));
+  await world.advance(80 * MINUTE);
+  const waits = await world.read("bob", "job");
+  await putBack();
+  await world.advance(2 * MINUTE);
+
+  expect(waits.phase).toBe("queued");
+  expect((await world.read("bob", "job")).phase).toBe("active");
+});
+
+test("the first in line whose record a newer worker has written stays it, and keeps nothing from others meanwhile", async () => {
+  const { world, first } = await oneOfTwoFree();
+
+  const putBack = await makeNewer(world, first);
+  for (const owner of ["carol", "dora", "eve"])
+    await createEnvironment(world.as(owner), newEnvironment("job", { hours: 24 }));
+  await requestCancel(world.as("alice"), "runs");
+  await world.advance(2 * MINUTE);
+  const meanwhile = await viewPool(world.ctx, "h100");
+  await putBack();
+  await world.advance(MINUTE);
+
+  expect([meanwhile?.head?.uid, meanwhile?.held.length]).toEqual([first.uid, 2]);
+  expect((await viewPool(world.ctx, "h100"))?.head?.uid).toBe(first.uid);
+});
+
+test("one machine that is free is kept for nobody while the record of the first in line, who needs two, cannot be read", async () => {
+  const { world, first } = await oneOfTwoFree();
+
+  const putBack = await makeNewer(world, first);
+  const passes = await createEnvironment(world.as("carol"), newEnvironment("job", { hours: 48 }));
+  await world.advance(2 * MINUTE);
+  const meanwhile = await viewPool(world.ctx, "h100");
+  await putBack();
+  await world.advance(MINUTE);
+
+  expect(meanwhile?.held.map(({ uid }) => uid)).toContain(passes.uid);
+  expect([meanwhile?.head?.uid, (await viewPool(world.ctx, "h100"))?.head?.uid]).toEqual([first.uid, first.uid]);
+});

@@ -1,0 +1,46 @@
+import { type Environment, isWaiting, keyOf } from "../../environments/record/record.ts";
+import type { PlannerContext } from "../../reconciler/worker.ts";
+import { keyText } from "../../store/keys.ts";
+import { type Candidate, isBehind, type Lines, readLines } from "../ledger/lines.ts";
+import { readNamed } from "../ledger/named.ts";
+import type { Ledger } from "../ledger/record.ts";
+import { isNewcomer } from "./round.ts";
+
+/** Who waits for a pool, as far as one plan considers them. */
+export interface WaitingList extends Lines {
+  /** The key of the first in line, where its record cannot be read. */
+  readonly unread: ReadonlySet<string>;
+}
+
+/**
+ * Who waits for this pool: what the index proposes, which may be late both ways, corrected by the records that were
+ * read, without those who have capacity already.
+ */
+export async function readWaiting(
+  ctx: PlannerContext,
+  { pool, granted, held }: Pick<Ledger, "pool" | "granted" | "held">,
+  named: readonly Environment[],
+): Promise<WaitingList> {
+  const occupied = new Set<string>();
+  for (const { uid } of granted) occupied.add(uid);
+  for (const { uid } of held) occupied.add(uid);
+  const { candidates: proposed, ...rest } = await readLines(ctx, pool.type, pool.reach.last, occupied);
+  const candidates = new Map(proposed.map((candidate) => [candidate.uid, candidate]));
+  const isUnknown = ({ uid }: { uid: string }) => !candidates.has(uid) && !named.some((record) => record.uid === uid);
+  // Whoever is first keeps the reserved start, whether or not it is its owner's turn to be read.
+  const { records, unreadable } = await readNamed(ctx, pool.head && isUnknown(pool.head) ? [pool.head.key] : []);
+  for (const record of [...named, ...records]) {
+    const { uid, waitOrder } = record;
+    const isNear =
+      uid === pool.head?.uid || !isBehind(rest.reach, waitOrder) || isNewcomer(pool, rest.reach, waitOrder);
+    if (!isWaiting(record)) candidates.delete(uid);
+    else if (record.size.pool === pool.type && isNear && !occupied.has(uid)) candidates.set(uid, candidateOf(record));
+  }
+  return { ...rest, candidates: [...candidates.values()], unread: unreadable };
+}
+
+/** What the record says of who waits now. */
+export function candidateOf(record: Environment): Candidate {
+  const { uid, owner, size, zone, queuedAt } = record;
+  return { uid, owner, size, zone, queuedAt, key: keyText(keyOf(record)) };
+}

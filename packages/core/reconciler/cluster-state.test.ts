@@ -1,0 +1,65 @@
+import { expect, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
+import { type MemoryWorld, memoryWorld, nodesOf } from "#testing/memory-world.ts";
+import { refreshCapacity } from "../pools/capacity/capacity.ts";
+import { clusterKey } from "../store/keys.ts";
+import { readClusterState } from "./cluster-state.ts";
+
+const MINUTE = 60_000;
+
+/** A world whose cluster answers or not, and the log of its listings. */
+async function started() {
+  const log = recordingLog();
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), log });
+  const { listNodes } = world.compute;
+  const answer = (isThere: boolean) => {
+    const away = async () => Promise.reject(new Error("connect ECONNREFUSED 10.1.2.3:443"));
+    Object.assign(world.ctx, { compute: { ...world.compute, listNodes: isThere ? listNodes : away } });
+  };
+  return { world, log, answer };
+}
+
+const list = (world: MemoryWorld) => refreshCapacity(world.ctx).catch((error: unknown) => error);
+const writesOf = (world: MemoryWorld) => world.table.all().filter(({ pk }) => pk === clusterKey.pk);
+
+test("a cluster that always answered is noted nowhere", async () => {
+  const { world } = await started();
+
+  await list(world);
+
+  expect(await readClusterState(world.ctx)).toBeUndefined();
+  expect(writesOf(world)).toEqual([]);
+});
+
+test("an outage is noted once, with its beginning, and its end with that, without addresses of the cluster", async () => {
+  const { world, log, answer } = await started();
+  answer(false);
+  const beganAt = world.clock.now();
+  const error = await list(world);
+  world.clock.advance(MINUTE);
+  await list(world);
+  const during = await readClusterState(world.ctx);
+  answer(true);
+  const endedAt = world.clock.now();
+  await list(world);
+  world.clock.advance(MINUTE);
+  await list(world);
+
+  expect(String(error)).toContain("ECONNREFUSED");
+  expect(during).toMatchObject({ reachable: false, since: beganAt });
+  expect(await readClusterState(world.ctx)).toMatchObject({ reachable: true, since: endedAt });
+  expect(JSON.stringify(writesOf(world))).not.toContain("10.1.2.3");
+  const events = log.lines.map(({ event }) => event).filter((event) => /^cluster (un)?reachable$/.test(event));
+  expect(events).toEqual(["cluster unreachable", "cluster reachable"]);
+});
+
+test("a table that does not take the note costs no listing", async () => {
+  const { world, answer } = await started();
+  answer(false);
+  const put = async () => Promise.reject(new Error("away"));
+  Object.assign(world.ctx, { table: { ...world.ctx.table, put } });
+
+  const error = await list(world);
+
+  expect(String(error)).toContain("ECONNREFUSED");
+});

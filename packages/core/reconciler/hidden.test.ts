@@ -1,0 +1,86 @@
+import { expect, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { deleteDisk } from "../disks/requests.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import type { Item, Key } from "../ports/table.ts";
+import { dueShardOf } from "../store/due.ts";
+import { deliveriesOf, disksOf, poolKey } from "../store/keys.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+const IN_2300 = Date.UTC(2300, 0);
+const receiver = "https://hooks.example.com/a";
+
+const edits: readonly [string, Record<string, unknown>][] = [
+  ["in a shard that there is not", { dueShard: "zz" }],
+  ["in a shard of deliveries", { dueShard: "w0" }],
+  ["in no shard", { dueShard: "" }],
+  ["in the year 2300", { dueAt: IN_2300 }],
+];
+
+async function edit({ table }: MemoryWorld, key: Key, fields: Record<string, unknown>): Promise<void> {
+  const item = await table.get(key);
+  if (!item) throw new Error("There is no such record");
+  await table.put({ ...item, ...fields });
+}
+
+async function activeWorld() {
+  const log = recordingLog();
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), log });
+  await createEnvironment(world.as("alice"), { ...newEnvironment("one", { disk: "data" }), receiver });
+  await world.advance(MINUTE);
+  const alarms = () =>
+    log.lines.filter(({ level, event }) => level === "error" && event === "due where no sweep looks");
+  return { world, alarms, key: await world.read("alice", "one") };
+}
+
+test.each(edits)("an environment that is due %s ends in time, and is an alarm", async (_, fields) => {
+  const { world, alarms, key } = await activeWorld();
+  await edit(world, key, fields);
+
+  await world.advance(HOUR + 10 * MINUTE);
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "expired" });
+  expect(alarms().length).toBeGreaterThan(0);
+});
+
+test.each(edits)(
+  "an environment or a ledger that is due %s is due within minutes in its own shard again",
+  async (_, fields) => {
+    const { world, key } = await activeWorld();
+    await edit(world, key, fields);
+    await edit(world, poolKey("h100"), fields);
+
+    await world.advance(40 * MINUTE);
+
+    for (const { pk, sk } of [key, poolKey("h100")]) {
+      const item = await world.table.get({ pk, sk });
+      expect(item?.dueShard).toBe(dueShardOf(world.ctx.ids, { pk, sk }));
+      expect(item?.dueAt).toBeLessThan(world.clock.now() + 6 * MINUTE);
+    }
+  },
+);
+
+test("a disk and a delivery that are due in the year 2300 are found within the hour, and what is rightly far ahead is not", async () => {
+  const { world, alarms } = await activeWorld();
+  world.fetch.answer(receiver, () => ({ status: 500, retryAfterMs: null }));
+  await world.advance(HOUR + MINUTE);
+  await deleteDisk(world.as("alice"), "data");
+  await world.advance(2 * HOUR);
+  expect(alarms()).toEqual([]);
+  const owner = world.as("alice").actor.uid;
+  const { items: disks } = await world.table.query({ pk: disksOf(owner) });
+  const { items: deliveries } = await world.table.query({ pk: deliveriesOf(owner) });
+  const disk = disks.find(({ kind }) => kind === "disk") as Item;
+  const delivery = deliveries.find(({ state }) => state === "waiting") as Item;
+  await edit(world, disk, { dueAt: IN_2300 });
+  await edit(world, delivery, { dueAt: IN_2300 });
+
+  await world.advance(HOUR);
+
+  const dueAts = await Promise.all([disk, delivery].map(async (key) => Number((await world.table.get(key))?.dueAt)));
+  expect(dueAts.every((at) => at < world.clock.now() + 31 * DAY)).toBe(true);
+  expect(alarms().map(({ fields }) => fields?.dueAt)).toEqual([IN_2300, IN_2300]);
+});

@@ -1,0 +1,66 @@
+import type { Context } from "../context.ts";
+import { keyOf } from "../environments/record/record.ts";
+import type { Item, Key } from "../ports/table.ts";
+import { deliveryShardOf, dueShardOf, dueShards } from "../store/due.ts";
+import { keyText, kindOfKey } from "../store/keys.ts";
+import { sendLook } from "./look.ts";
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+/** The minute of each hour in which a sweep asks for what lies too far ahead. */
+const HIDDEN_MINUTE = 30;
+/** Deleted disks alone rightly lie there. */
+const MOST_PER_SHARD = 1_000;
+
+interface Due extends Key {
+  readonly dueShard?: unknown;
+  readonly dueAt?: unknown;
+}
+
+/**
+ * The record as it is unless a hand has edited when or where it is due. What is due in another shard than its own, or
+ * later than anything of its kind ever is, is found by no sweep: it is due now, in its own shard, and an alarm.
+ */
+export function withinReach<Record extends Due>(ctx: Context, record: Record, now: number): Record {
+  const { pk, sk, dueAt } = record;
+  if (typeof dueAt !== "number") return record;
+  const key = { pk, sk };
+  const dueShard = (kindOfKey(key) === "delivery" ? deliveryShardOf : dueShardOf)(ctx.ids, key);
+  if (record.dueShard === dueShard && dueAt <= now + longestWait(ctx, key)) return record;
+  ctx.log.error("due where no sweep looks", { look: keyText(key), dueShard: String(record.dueShard), dueAt });
+  return { ...record, dueShard, dueAt: now };
+}
+
+/**
+ * Reports whether a sweep finds the record once it is due: in any shard, also in another than its own. `withinReach` asks
+ * for its own, which takes a hash.
+ */
+export function isSwept(ctx: Context, { pk, sk, dueAt, dueShard }: Due, now: number): boolean {
+  if (typeof dueAt !== "number") return true;
+  return dueShards.some((shard) => shard === dueShard) && dueAt <= now + longestWait(ctx, { pk, sk });
+}
+
+/** Nothing but a deleted disk is due later than this: keys end, and logs and deliveries are kept, within a week. */
+const LONGEST_MS = 8 * DAY_MS;
+
+/** A pool looks at itself every minute, by the clock of whoever planned it. */
+const POOL_MS = 3 * MINUTE_MS;
+
+function longestWait({ settings }: Context, key: Key): number {
+  if (kindOfKey(key) === "pool") return POOL_MS;
+  return kindOfKey(key) === "disk" ? Math.max(LONGEST_MS, (settings.diskRetentionDays + 1) * DAY_MS) : LONGEST_MS;
+}
+
+/** Once an hour: sends a look at what is due too far ahead. Its look mends it. */
+export async function lookAtHidden(ctx: Context<"table" | "queue">, shards: readonly string[]): Promise<void> {
+  const now = ctx.clock.now();
+  if (Math.floor(now / MINUTE_MS) % 60 !== HIDDEN_MINUTE) return;
+  const items = (await Promise.all(shards.map((shard) => farAhead(ctx, shard, now)))).flat();
+  const hidden = items.filter((item) => Number(item.dueAt) > now + longestWait(ctx, item));
+  await Promise.all(hidden.map((item) => sendLook(ctx, keyOf(item))));
+}
+
+async function farAhead(ctx: Context<"table">, partition: string, now: number): Promise<Item[]> {
+  const query = { index: "due", partition, from: now + LONGEST_MS, limit: MOST_PER_SHARD } as const;
+  return (await ctx.table.query(query)).items;
+}

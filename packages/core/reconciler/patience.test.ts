@@ -1,0 +1,78 @@
+import { expect, test } from "vitest";
+import { recordingLog } from "#testing/log.ts";
+import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
+import { getDisk } from "../disks/view.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import { requestCancel } from "../environments/verbs/requests.ts";
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+/** One every 30 s for an hour, and those that come sooner at first. */
+const LOOKS_AN_HOUR = 150;
+
+test("compute that goes after an hour is looked at at most every 30 s by then, and its end is found", async () => {
+  const { world, submit, cancel, looksAt } = await worldOf({ delays: { removeMs: HOUR } });
+  await submit("one");
+  await cancel("one");
+
+  await world.advance(HOUR + 31 * SECOND);
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled" });
+  expect(looksAt("one")).toBeLessThan(LOOKS_AN_HOUR);
+});
+
+test("a backup of an hour is followed in few looks, as is the environment that waits for it, which starts then", async () => {
+  const { world, submit, cancel, looksAt, disk } = await worldOf({ snapshotMs: HOUR });
+  await submit("one");
+  await cancel("one");
+  await submit("two");
+  expect(await world.read("alice", "two")).toMatchObject({ phase: "queued" });
+
+  await world.advance(HOUR + MINUTE);
+
+  expect(await world.read("alice", "two")).toMatchObject({ phase: "active" });
+  expect(looksAt("two")).toBeLessThan(LOOKS_AN_HOUR);
+  expect(looksAt((await disk()).uid)).toBeLessThan(LOOKS_AN_HOUR);
+});
+
+test("a volume that may only be listed late is looked for in few looks, at the end and before the next start", async () => {
+  const { world, submit, cancel, looksAt, disk } = await worldOf();
+  await submit("backed-up");
+  await cancel("backed-up");
+  await submit("one");
+  world.volumes.loseVolume((await disk()).volume?.id ?? "");
+  await cancel("one");
+  await world.advance(14 * MINUTE);
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "cancelled" });
+  expect(looksAt("one")).toBeLessThan(LOOKS_AN_HOUR / 3);
+
+  await submit("two");
+  await cancel("two");
+  world.volumes.loseVolume((await disk()).volume?.id ?? "");
+  await submit("three");
+  await world.advance(14 * MINUTE);
+
+  expect(await world.read("alice", "three")).toMatchObject({ phase: "active" });
+  expect(looksAt("three")).toBeLessThan(LOOKS_AN_HOUR / 3);
+});
+
+/** Jobs of one user with one disk, and how often each record was looked at. */
+async function worldOf(options: WorldOptions = {}) {
+  const log = recordingLog();
+  const world = await memoryWorld({ nodes: nodesOf({ h100: 1 }), log, ...options });
+  const looks = () => log.lines.filter(({ event }) => event === "look").map(({ fields }) => String(fields.look));
+  return {
+    world,
+    submit: async (id: string) => {
+      await createEnvironment(world.as("alice"), newEnvironment(id, { disk: "data" }));
+      await world.advance(2 * SECOND);
+    },
+    cancel: async (id: string) => {
+      await requestCancel(world.as("alice"), id);
+      await world.advance(10 * SECOND);
+    },
+    disk: async () => (await getDisk(world.as("alice"), "data")).disk,
+    looksAt: (name: string) => looks().filter((look) => look.endsWith(`|${name}`)).length,
+  };
+}

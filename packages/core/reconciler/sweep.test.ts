@@ -1,0 +1,310 @@
+import { describe, expect, it } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import type { Look, Queue } from "../ports/queue.ts";
+import type { IndexQuery, Item, Page, PartitionQuery } from "../ports/table.ts";
+import { dueShardOf, dueShards } from "../store/due.ts";
+import { keyText, sweepKey } from "../store/keys.ts";
+import { sweep } from "./sweep.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+interface Sent {
+  readonly look: string;
+  /** When it becomes visible, ms. */
+  readonly at: number;
+}
+
+/** A world whose sends are written down and arrive nowhere. */
+async function sweptWorld(visible = 0) {
+  const world = await memoryWorld({ nodes: [] });
+  const sent: Sent[] = [];
+  const queries: (PartitionQuery | IndexQuery)[] = [];
+  let read = 0;
+  const queue: Queue = {
+    depth: async () => ({ visible, delayed: 60_000 }),
+    send: async (_name, { look }: Look, { delaySeconds = 0 } = {}) => {
+      sent.push({ look, at: world.clock.now() + delaySeconds * 1000 });
+    },
+  };
+  const query = async (asked: PartitionQuery | IndexQuery): Promise<Page> => {
+    const page = await world.table.query(asked);
+    queries.push(asked);
+    read += page.items.length;
+    return page;
+  };
+  const ctx = { ...world.ctx, queue, table: { ...world.table, query } };
+  return { ...world, ctx, sent, queries, itemsRead: () => read };
+}
+
+/** A record that is due at this moment; `n` makes its key. */
+function due(world: MemoryWorld, n: number, dueAt: number): Item {
+  const key = { pk: "owner#a#env#gpu-dev", sk: `job-${n}` };
+  return { ...key, writers: [], dueShard: dueShardOf(world.ctx.ids, key), dueAt };
+}
+
+async function putDue(world: MemoryWorld, dueAts: readonly number[]): Promise<string[]> {
+  const records = dueAts.map((dueAt, n) => due(world, n, dueAt));
+  for (const record of records) await world.table.put(record);
+  return records.map(keyText);
+}
+
+describe("what a sweep sends", () => {
+  it("sends what falls due within three minutes once, delayed to its second rounded up", async () => {
+    const world = await sweptWorld();
+    const start = world.clock.now();
+    const looks = await putDue(world, [start + 100, start + 90_500, start + 3 * MINUTE, start + 3 * MINUTE + 1]);
+
+    for (let run = 0; run < 2; run++) await sweep(world.ctx);
+
+    expect(world.sent).toEqual([
+      { look: looks[0], at: start + 1000 },
+      { look: looks[1], at: start + 91_000 },
+      { look: looks[2], at: start + 3 * MINUTE },
+    ]);
+  });
+
+  it("sends again what is overdue by more than 30 s, every minute until it was looked at", async () => {
+    const world = await sweptWorld();
+    const [look] = await putDue(world, [world.clock.now()]);
+    const sentAt: number[] = [];
+    const start = world.clock.now();
+
+    for (let minute = 0; minute < 4; minute++) {
+      await sweep(world.ctx);
+      sentAt.push(...world.sent.splice(0).map(({ at }) => (at - start) / MINUTE));
+      world.clock.advance(MINUTE);
+    }
+
+    expect(look).toBeDefined();
+    expect(sentAt).toEqual([0, 1, 2, 3]);
+  });
+
+  it("goes on where the last one ended after runs that were skipped, and after one that died before its cursor", async () => {
+    const world = await sweptWorld();
+    const start = world.clock.now();
+    const looks = await putDue(world, [start + MINUTE, start + 4 * MINUTE, start + 9 * MINUTE + 40_000]);
+    const dies = { ...world.ctx.table, put: () => Promise.reject(new Error("died")) };
+
+    await expect(sweep({ ...world.ctx, table: dies })).rejects.toThrow("died");
+    await sweep(world.ctx);
+    world.clock.advance(10 * MINUTE);
+    await sweep(world.ctx);
+
+    expect(world.sent.map(({ look }) => look)).toEqual([looks[0], looks[0], looks[0], looks[1], looks[2]]);
+  });
+
+  it("has two sweeps at once send a moment twice at most, and the next one not again", async () => {
+    const world = await sweptWorld();
+    await putDue(world, [world.clock.now() + 2 * MINUTE]);
+
+    await Promise.all([sweep(world.ctx), sweep(world.ctx)]);
+    await sweep(world.ctx);
+
+    expect(world.sent).toHaveLength(2);
+  });
+
+  it("does not believe a cursor from a clock that was a day ahead, and one from a clock a second ahead it does", async () => {
+    const world = await sweptWorld();
+    const start = world.clock.now();
+    const cursor = { ...sweepKey("work"), writers: ["other"], kind: "sweep" };
+    await putDue(world, [start + MINUTE]);
+
+    await world.table.put({ ...cursor, sentUpTo: start + 3 * MINUTE + 1000 } as Item);
+    await sweep(world.ctx);
+    const believed = world.sent.length;
+    await world.table.put({ ...cursor, sentUpTo: start + 24 * HOUR } as Item);
+    await sweep(world.ctx);
+
+    expect([believed, world.sent.length]).toEqual([0, 1]);
+    expect(await world.table.get(sweepKey("work"))).toMatchObject({ sentUpTo: start + 3 * MINUTE });
+  });
+
+  it("sends what the other shards hold when one does not answer, and repeats it", async () => {
+    const world = await sweptWorld();
+    const [kept = "", broken = ""] = await putDue(world, [world.clock.now(), world.clock.now()]);
+    const shard = due(world, 1, 0).dueShard;
+    const query = (asked: PartitionQuery | IndexQuery) =>
+      "partition" in asked && asked.partition === shard
+        ? Promise.reject(new Error("throttled"))
+        : world.ctx.table.query(asked);
+    const failing = { ...world.ctx, table: { ...world.ctx.table, query } };
+
+    await expect(sweep(failing)).rejects.toThrow("throttled");
+    const first = world.sent.splice(0).map(({ look }) => look);
+    await sweep(world.ctx);
+
+    expect(due(world, 0, 0).dueShard).not.toBe(shard);
+    expect(first).toEqual([kept]);
+    expect(world.sent.map(({ look }) => look).toSorted()).toEqual([kept, broken].toSorted());
+  });
+});
+
+describe("while more than 5,000 messages are visible", () => {
+  it("sends only what is overdue by more than three minutes, oldest first, at most 1,000 a run", async () => {
+    const world = await sweptWorld(5_001);
+    const now = world.clock.now();
+    const long = Array.from({ length: 3_000 }, (_, n) => now - 3 * MINUTE - ((n * 7_919) % 3_000));
+    const looks = await putDue(world, [...long, now - 3 * MINUTE + 1, now, now + MINUTE]);
+
+    const answered = await sweep(world.ctx);
+
+    expect(answered).toBe(world.sent.length);
+    expect(world.sent.length).toBeGreaterThan(900);
+    expect(world.sent.length).toBeLessThanOrEqual(1_000);
+    const ages = world.sent.map(({ look }) => now - (long[looks.indexOf(look)] ?? 0));
+    expect(ages).toEqual(ages.toSorted((a, b) => b - a));
+    expect(Math.min(...ages)).toBeGreaterThanOrEqual(3 * MINUTE);
+    expect(world.queries).toHaveLength(dueShards.length);
+  });
+
+  it.each([
+    ["deep", 5_001, 62],
+    ["short", 0, 2_000],
+  ])(
+    "goes on behind what stays due for ever in a shard, and comes back to it, while the queue is %s",
+    async (_, visible, most) => {
+      const world = await sweptWorld(visible);
+      const start = world.clock.now();
+      const fill = Array.from({ length: 2 * most + 1 }, (_, n) => ({ ...due(world, n, start + n), dueShard: "0" }));
+      for (const record of fill) await world.table.put(record);
+      world.clock.advance(HOUR);
+      const runs: number[] = [];
+      const asked: string[] = [];
+
+      for (let run = 0; run < 4; run++) {
+        await sweep(world.ctx);
+        const looks = world.sent.splice(0).map(({ look }) => look);
+        runs.push(looks.length);
+        asked.push(...looks);
+        world.clock.advance(MINUTE);
+      }
+
+      expect(runs).toEqual([most, most, 1, most]);
+      expect(asked.slice(0, fill.length)).toEqual(fill.map(keyText));
+    },
+  );
+
+  it("begins with the oldest again where the place that it noted is not one, or lies ahead of its clock", async () => {
+    const world = await sweptWorld(5_001);
+    const [look] = await putDue(world, [world.clock.now() - HOUR]);
+    const note = async (places: unknown) =>
+      world.table.put({ ...sweepKey("work"), writers: ["other"], kind: "sweep", places } as unknown as Item);
+    const shard = due(world, 0, 0).dueShard as string;
+    const { next } = await world.table.query({ index: "due", partition: shard, limit: 1 });
+
+    for (const places of [
+      7,
+      { [shard]: "x" },
+      { [shard]: { at: 0, after: "no cursor" } },
+      { [shard]: { at: 5e12, after: next ?? '[9e12,"z","z"]' } },
+    ]) {
+      await note(places);
+      await sweep(world.ctx);
+    }
+
+    expect(world.sent.map((sent) => sent.look)).toEqual([look, look, look, look]);
+  });
+
+  it("goes on as before once the queue is shorter, with what fell due meanwhile", async () => {
+    const deep = await sweptWorld(5_001);
+    const looks = await putDue(deep, [deep.clock.now() + MINUTE, deep.clock.now() + 6 * MINUTE]);
+    const shallow = { ...deep.ctx, queue: { ...deep.ctx.queue, depth: async () => ({ visible: 5_000, delayed: 0 }) } };
+
+    await sweep(deep.ctx);
+    deep.clock.advance(4 * MINUTE);
+    await sweep(shallow);
+
+    expect(deep.sent.map(({ look }) => look)).toEqual(looks);
+  });
+});
+
+/** Takes the visible messages at this record off the queue, as if they had been lost; answers how many. */
+function loseMessages(world: MemoryWorld, look: string): number {
+  const messages = world.queue.receive("work", Number.POSITIVE_INFINITY);
+  for (const { id } of messages) world.queue.release("work", id);
+  const lost = messages.filter((message) => message.look.look === look);
+  for (const { id } of lost) world.queue.acknowledge("work", id);
+  return lost.length;
+}
+
+describe("with more living environments than the queue may be deep", () => {
+  it("every job whose message was lost is looked at within two minutes and ends in time", async () => {
+    const world = await memoryWorld({ nodes: nodesOf({ h100: 60 }), deepestQueue: 3 });
+    const hours = (n: number) => (n === 7 ? 1 : 8);
+    for (let n = 0; n < 60; n++) {
+      await createEnvironment(world.as("alice"), newEnvironment(`job-${n}`, { hours: hours(n) }));
+      // Their looks, five minutes apart, are spread over all that time: more than the queue may be deep are always sent
+      // ahead.
+      await world.advance(5_000);
+    }
+    await world.advance(5 * MINUTE);
+    const { endsAt } = (await world.read("alice", "job-7")).times;
+    const found: unknown[] = [];
+
+    // At moments spread over the three minutes that a sweep sends ahead: were it off while those are there, some would
+    // wait for it.
+    for (const id of ["job-7", "job-16", "job-25", "job-34", "job-43", "job-52"]) {
+      const { phase, dueAt = 0 } = await world.read("alice", id);
+      await world.advance(dueAt - world.clock.now() - 1_000);
+      world.clock.advance(1_000);
+      const { delayed } = await world.queue.depth("work");
+      const lost = loseMessages(world, keyText(await world.read("alice", id)));
+      await world.advance(2 * MINUTE);
+      const later = await world.read("alice", id);
+      found.push([id, phase, lost, delayed > 3, (later.dueAt ?? 0) > dueAt + MINUTE]);
+    }
+    await world.advance(HOUR);
+
+    expect(found).toEqual(found.map((one) => [(one as string[])[0], "active", 1, true, true]));
+    const { phase, end } = await world.read("alice", "job-7");
+    expect(phase).toBe("expired");
+    expect((end.at ?? 0) - (endsAt ?? 0)).toBeLessThan(MINUTE);
+  });
+});
+
+describe("with 10,000 living environments", () => {
+  const COUNT = 10_000;
+  const EVERY = 5 * MINUTE;
+
+  // Only counts: on a busy machine the hundred thousand index entries take their time.
+  it("each moment is sent once, a lost message again within 90 s, and a run reads what is due alone", async () => {
+    const world = await sweptWorld();
+    const start = world.clock.now();
+    const records = Array.from({ length: COUNT }, (_, n) => due(world, n, start + MINUTE + ((n * 7_919) % EVERY)));
+    for (const record of records) await world.table.put(record);
+    const recordOf = new Map(records.map((record) => [keyText(record), record]));
+    const [lost = ""] = recordOf.keys();
+    const sends = new Map<string, number[]>();
+    let arriving: Sent[] = [];
+
+    for (let run = 0; run < 11; run++) {
+      await sweep(world.ctx);
+      world.clock.advance(MINUTE);
+      arriving.push(...world.sent.splice(0));
+      const now = world.clock.now();
+      for (const { look, at } of arriving.filter((sent) => sent.at <= now)) {
+        const times = sends.get(look) ?? [];
+        sends.set(look, [...times, at]);
+        const record = recordOf.get(look);
+        if (!record || (look === lost && times.length === 0)) continue;
+        const next = { ...record, dueAt: Number(record.dueAt) + EVERY };
+        recordOf.set(look, next);
+        await world.table.put(next);
+      }
+      arriving = arriving.filter((sent) => sent.at > now);
+    }
+
+    const others = [...sends].filter(([look]) => look !== lost);
+    expect(sends.size).toBe(COUNT);
+    expect(
+      others.every(([, times]) => times.every((at, n) => n === 0 || at - (times[n - 1] ?? 0) >= EVERY - 1000)),
+    ).toBe(true);
+    const [first = 0, again = 0] = sends.get(lost) ?? [];
+    expect(again - first).toBeGreaterThan(0);
+    expect(again - first).toBeLessThanOrEqual(90_000);
+    expect(world.queries.length).toBe(11 * 2 * dueShards.length);
+    expect(world.itemsRead()).toBeLessThanOrEqual([...sends.values()].flat().length + arriving.length);
+  });
+});

@@ -1,0 +1,182 @@
+import type { Context } from "../context.ts";
+import { keyOf } from "../environments/record/record.ts";
+import type { QueueName } from "../ports/queue.ts";
+import type { Item } from "../ports/table.ts";
+import { deliveryShards, dueShards } from "../store/due.ts";
+import { sweepKey } from "../store/keys.ts";
+import { mapOf, number, shape, text } from "../store/shape.ts";
+import { writeRecord } from "../store/write-record.ts";
+import { lookAtHidden } from "./hidden.ts";
+import { SWEEP_REACH_MS, sendLook } from "./look.ts";
+
+/** What is overdue by more than this lost its message, or its look failed; half a period where sweeps are closer. */
+const OVERDUE_MS = 30_000;
+/** More visible messages than this: workers are behind, and more messages would not help them. */
+const DEEPEST_QUEUE = 5_000;
+const OVERDUE_WHEN_DEEP_MS = 180_000;
+const MOST_WHEN_DEEP = 1_000;
+/**
+ * One run takes so many records of a shard, of what is overdue and of what falls due. What is left is found as overdue,
+ * in the runs after.
+ */
+const MOST_PER_SHARD = 2_000;
+/** The clocks of hosts differ by less. */
+const CLOCKS_APART_MS = 60_000;
+const AT_ONCE = 25;
+
+/**
+ * Sends a look for everything that falls due within the next minutes, delayed to its second and once for each moment,
+ * and for everything overdue (docs/architecture.md#level-triggering). It costs what is due, not what exists: 32
+ * queries. Answers how many looks it sent. Throws when a query failed, after the looks that the others found were sent.
+ */
+export function sweep(ctx: Context<"table" | "queue">, deepest: number = DEEPEST_QUEUE): Promise<number> {
+  return sweepInto(ctx, "work", dueShards, deepest);
+}
+
+/** The same for deliveries, apart: webhooks that pile up keep nothing else from its look. 8 queries. */
+export function sweepDeliveries(ctx: Context<"table" | "queue">): Promise<number> {
+  return sweepInto(ctx, "webhooks", deliveryShards, DEEPEST_QUEUE);
+}
+
+async function sweepInto(
+  ctx: Context<"table" | "queue">,
+  queue: QueueName,
+  shards: readonly string[],
+  deepest: number,
+): Promise<number> {
+  const { visible, delayed } = await ctx.queue.depth(queue);
+  const isDeep = visible > deepest;
+  const sent = isDeep ? await sendOldest(ctx, queue, shards) : await sendOnce(ctx, queue, shards);
+  await lookAtHidden(ctx, shards);
+  ctx.log[isDeep ? "warn" : "info"]("sweep", { queue, sent, visible, delayed });
+  return sent;
+}
+
+/** Moves the cursor after the sends, so that the next sweep repeats one that died half way. */
+async function sendOnce(ctx: Context<"table" | "queue">, queue: QueueName, shards: readonly string[]): Promise<number> {
+  const now = ctx.clock.now();
+  const cursor = await ctx.table.get(sweepKey(queue));
+  const overdueMs = Math.min(OVERDUE_MS, (ctx.settings.sweepSeconds * 1000) / 2);
+  const overdue = { to: now - overdueMs, most: MOST_PER_SHARD, places: placesOf(cursor, now - overdueMs) };
+  const upTo = now + SWEEP_REACH_MS;
+  const after = Math.max(sentUpTo(cursor, now), overdue.to);
+  const isBehind = after < upTo;
+  const ahead = { from: after + 1, to: upTo, most: MOST_PER_SHARD };
+  const { sent, places } = await sendDue(ctx, shards, isBehind ? [overdue, ahead] : [overdue]);
+  // Another sweep that was faster has sent what it noted.
+  if (isBehind) await note(ctx, queue, cursor, { sentUpTo: upTo, places });
+  return sent;
+}
+
+async function note(
+  ctx: Context<"table">,
+  queue: QueueName,
+  cursor: Item | undefined,
+  noted: { readonly sentUpTo?: number; readonly places: Places },
+): Promise<void> {
+  const before = { ...cursor, ...sweepKey(queue), writers: cursor?.writers ?? [], kind: "sweep" };
+  await writeRecord(ctx, { ...before, ...noted });
+}
+
+/** No cursor, or one noted by a clock that was wrong, says nothing: then some moments are sent twice. */
+function sentUpTo(cursor: Item | undefined, now: number): number {
+  const at = cursor?.sentUpTo;
+  return typeof at === "number" && at <= now + SWEEP_REACH_MS + CLOCKS_APART_MS ? at : Number.NEGATIVE_INFINITY;
+}
+
+/** While workers are behind: only what is long overdue, and no more than they can do meanwhile. */
+async function sendOldest(
+  ctx: Context<"table" | "queue">,
+  queue: QueueName,
+  shards: readonly string[],
+): Promise<number> {
+  const to = ctx.clock.now() - OVERDUE_WHEN_DEEP_MS;
+  const cursor = await ctx.table.get(sweepKey(queue));
+  const overdue = { to, most: Math.floor(MOST_WHEN_DEEP / shards.length), places: placesOf(cursor, to) };
+  const { sent, places } = await sendDue(ctx, shards, [overdue]);
+  await note(ctx, queue, cursor, { places });
+  return sent;
+}
+
+/**
+ * Where this sweep ended in the shards that held more than it sends: the next one goes on there, and begins with the
+ * oldest again at the end of the shard. Records that stay due, as those of a newer format, keep nothing behind them so.
+ */
+type Places = Readonly<Record<string, Place>>;
+
+interface Place {
+  readonly after: string;
+  /** When the last one that was sent was due. */
+  readonly at: number;
+}
+
+const isPlaces = mapOf(shape<Place>({ after: text, at: number }));
+
+/** Only those within the range that is asked for: another one is refused. */
+function placesOf(cursor: Item | undefined, to: number): Places {
+  const noted = isPlaces(cursor?.places) ? cursor.places : {};
+  return Object.fromEntries(Object.entries(noted).filter(([, { at }]) => at <= to));
+}
+
+interface DueRange {
+  readonly from?: number;
+  readonly to: number;
+  /** How many records of each shard are asked for. */
+  readonly most: number;
+  /** Where to go on; absent: what is beyond `most` is not asked for. */
+  readonly places?: Places;
+}
+
+/** The oldest first; answers where it ended. One shard that does not answer keeps the others from nothing. */
+async function sendDue(
+  ctx: Context<"table" | "queue">,
+  shards: readonly string[],
+  ranges: readonly DueRange[],
+): Promise<{ readonly sent: number; readonly places: Places }> {
+  const asked = ranges.flatMap((range) => shards.map((shard) => dueIn(ctx, shard, range)));
+  const answers = await Promise.allSettled(asked);
+  const parts = answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
+  const found = parts.flatMap(({ items }) => items);
+  found.sort((a, b) => Number(a.dueAt) - Number(b.dueAt));
+  for (let at = 0; at < found.length; at += AT_ONCE) {
+    const now = ctx.clock.now();
+    const batch = found.slice(at, at + AT_ONCE);
+    await Promise.all(batch.map((item) => sendLook(ctx, keyOf(item), { delayMs: Number(item.dueAt) - now })));
+  }
+  const failed = answers.find((answer) => answer.status === "rejected");
+  if (failed) throw failed.reason;
+  const places = parts.flatMap(({ shard, place }) => (place ? [[shard, place] as const] : []));
+  return { sent: found.length, places: Object.fromEntries(places) };
+}
+
+interface DuePart {
+  readonly shard: string;
+  readonly items: readonly Item[];
+  /** Where the next sweep goes on; undefined: nothing is left there. */
+  readonly place: Place | undefined;
+}
+
+async function dueIn(ctx: Context<"table">, shard: string, range: DueRange): Promise<DuePart> {
+  const after = range.places?.[shard]?.after;
+  // A place that somebody edited is refused.
+  const part = after === undefined ? undefined : await dueAfter(ctx, shard, range, after).catch(() => undefined);
+  return part && part.items.length > 0 ? part : dueAfter(ctx, shard, range, undefined);
+}
+
+async function dueAfter(
+  ctx: Context<"table">,
+  shard: string,
+  { most, places, ...range }: DueRange,
+  begin: string | undefined,
+): Promise<DuePart> {
+  const items: Item[] = [];
+  let after = begin;
+  do {
+    const query = { index: "due", partition: shard, ...range, limit: most - items.length } as const;
+    const page = await ctx.table.query(after === undefined ? query : { ...query, after });
+    items.push(...page.items);
+    after = page.next;
+  } while (after !== undefined && items.length < most);
+  const at = Number(items.at(-1)?.dueAt);
+  return { shard, items, place: places && after !== undefined ? { after, at } : undefined };
+}

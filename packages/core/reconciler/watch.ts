@@ -1,0 +1,115 @@
+import type { Context } from "../context.ts";
+import { unlessUnreadable } from "../store/readable.ts";
+import { passOnChanges } from "./changes.ts";
+import { HELD_MS, readWatch, type WatchItem, writeWatch } from "./watch-item.ts";
+
+/** The schedule starts a caller this often: the next one is there before this one ends, and waits for it. */
+export const WATCH_MINUTES = 10;
+/** How long a call takes at most, with its wait. */
+const LONGEST_MS = (WATCH_MINUTES + 1) * 60_000;
+/** Longer than a dead holder blocks the watch, and than two callers overlap. */
+const LONGEST_WAIT_MS = 120_000;
+const ASK_AGAIN_MS = 1_000;
+const RENEWED_EVERY_MS = 30_000;
+const PAUSE_MS = 1_000;
+
+type Ports = Context<"table" | "queue" | "compute">;
+
+/**
+ * Follows the changes of the cluster for eleven minutes, or until the signal: one caller at a time, and the next one goes
+ * on from where this one ends (docs/architecture.md#level-triggering). Returns
+ * without following where another one still holds the watch after two minutes.
+ */
+export async function followChanges(ctx: Ports, signal: AbortSignal): Promise<void> {
+  const endsAt = ctx.clock.monotonic() + LONGEST_MS;
+  const held = await takeWatch(ctx, signal);
+  if (held) await holdWatch(ctx, held, { signal, endsAt });
+}
+
+/**
+ * To be called before anybody follows, where the caller knows that nobody does: the one who did was killed, and is not
+ * waited for. An item that a newer version wrote stays: polling works without a follower.
+ */
+export async function freeWatch(ctx: Context<"table">): Promise<void> {
+  const before = await unlessUnreadable(ctx, () => readWatch(ctx));
+  if (before?.holder) await writeWatch(ctx, before, { holder: null, version: before.version });
+}
+
+/** Waits until the watch is free: released, past its time, or not written for 90 s, which needs no right clock. */
+async function takeWatch(ctx: Ports, signal: AbortSignal): Promise<WatchItem | undefined> {
+  const { clock } = ctx;
+  const givenUpAt = clock.monotonic() + LONGEST_WAIT_MS;
+  let unchangedSince = clock.monotonic();
+  let writer: string | undefined;
+  let lastError: string | undefined;
+  while (!signal.aborted) {
+    try {
+      const item = await readWatch(ctx);
+      if (item?.writers[0] !== writer) [writer, unchangedSince] = [item?.writers[0], clock.monotonic()];
+      const isDead = clock.monotonic() - unchangedSince >= HELD_MS;
+      if (!item?.holder || item.until <= clock.now() || isDead) {
+        const taken = await writeWatch(ctx, item, { holder: ctx.ids.uid(), version: item?.version ?? null });
+        if (taken) return taken;
+      }
+    } catch (error) {
+      // Logged once and not every second, for example while a newer version follows.
+      if (lastError !== String(error)) ctx.log.warn("changes not followed", { error: String(error) });
+      lastError = String(error);
+    }
+    if (clock.monotonic() >= givenUpAt) return undefined;
+    await clock.sleep(ASK_AGAIN_MS, signal);
+  }
+  return undefined;
+}
+
+/** What was passed on is noted now and then, and at the end; a holder that finds another one's note has been replaced. */
+async function holdWatch(
+  ctx: Ports,
+  taken: WatchItem,
+  { signal, endsAt }: { readonly signal: AbortSignal; readonly endsAt: number },
+): Promise<void> {
+  const ending = new AbortController();
+  const both = AbortSignal.any([signal, ending.signal]);
+  const progress = { version: taken.version };
+  const following = followOn(ctx, progress, both);
+  let held: WatchItem | undefined = taken;
+  while (held && !signal.aborted) {
+    const left = endsAt - ctx.clock.monotonic();
+    if (left <= 0) break;
+    await ctx.clock.sleep(Math.min(left, RENEWED_EVERY_MS), signal);
+    if (!signal.aborted) held = await noted(ctx, held, { holder: held.holder, version: progress.version });
+  }
+  ending.abort();
+  await following;
+  if (held) await noted(ctx, held, { holder: null, version: progress.version });
+}
+
+/** Keeps the watch where the table does not answer: only another holder's note ends it. */
+async function noted(
+  ctx: Ports,
+  before: WatchItem,
+  note: Pick<WatchItem, "holder" | "version">,
+): Promise<WatchItem | undefined> {
+  try {
+    return await writeWatch(ctx, before, note);
+  } catch (error) {
+    ctx.log.warn("place in the changes not noted", { error: String(error) });
+    return before;
+  }
+}
+
+/** Goes on through every error: nobody else follows meanwhile. */
+async function followOn(ctx: Ports, progress: { version: string | null }, signal: AbortSignal): Promise<void> {
+  const reached = (version: string) => {
+    progress.version = version;
+  };
+  while (!signal.aborted) {
+    try {
+      await passOnChanges(ctx, { signal, from: progress.version, reached });
+    } catch (error) {
+      ctx.log.warn("changes not followed", { error: String(error) });
+    }
+    // A pause after a stream that ended without an error too: one that ends at once would spin.
+    if (!signal.aborted) await ctx.clock.sleep(PAUSE_MS, signal);
+  }
+}

@@ -1,0 +1,179 @@
+import { expect, test } from "vitest";
+import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import { Problem } from "../problem.ts";
+import { type Begun, beginCreate, keepFailure, keepReply } from "./idempotency.ts";
+
+const refusal = new Problem("conflict", "In use");
+const fault = new Error("no answer");
+const reply = { status: 200, text: "{}" };
+const HOUR = 3_600_000;
+
+async function keyedWorld() {
+  const world = await memoryWorld({ nodes: [] });
+  const ctx = world.as("alice");
+  let asked = 0;
+  const begin = (body = "{}") => {
+    asked += 1;
+    return beginCreate(
+      ctx,
+      { method: "POST", path: "/p", key: "k", body },
+      { id: `id-${asked}`, uid: String(asked).padStart(32, "0") },
+    );
+  };
+  return { world, ctx, begin };
+}
+
+/** The thing that somebody was told to go on with. */
+function going(begun: Begun) {
+  if (begun.kind !== "goOn") throw new Error(`Told to ${begun.kind}`);
+  return begun.create;
+}
+
+test("who comes while the first is at work goes on with its ids", async () => {
+  const { begin } = await keyedWorld();
+
+  const [first, next] = [await begin(), await begin()];
+
+  expect(first).toMatchObject({ kind: "goOn", isRepeat: false, create: { resource: { id: "id-1" } } });
+  expect(next).toMatchObject({ kind: "goOn", isRepeat: true, create: { resource: { id: "id-1" } } });
+  expect(await begin("other")).toEqual({ kind: "otherRequest" });
+});
+
+test("who brings the ids of the first, chosen by the client, goes on with them as a repeat too", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  const request = { method: "POST", path: "/p", key: "k", body: "{}" };
+  const begin = () => beginCreate(world.as("alice"), request, { id: "own", uid: "0".repeat(32) });
+
+  const begun = [await begin(), await begin(), await begin()];
+
+  expect(begun).toMatchObject([{ isRepeat: false }, { isRepeat: true }, { isRepeat: true }]);
+});
+
+test("an answer outlasts a failure of another at work on the same thing, in either order", async () => {
+  for (const failure of [refusal, fault]) {
+    const { ctx, begin } = await keyedWorld();
+    const [one, two] = [going(await begin()), going(await begin())];
+
+    await keepFailure(ctx, one, failure);
+    await keepReply(ctx, two, reply);
+    await keepFailure(ctx, one, failure);
+
+    expect(await begin()).toEqual({ kind: "replay", reply });
+  }
+});
+
+test("a failure that may have made something outlasts a refusal, in either order", async () => {
+  for (const order of [
+    [refusal, fault],
+    [fault, refusal],
+  ]) {
+    const { ctx, begin } = await keyedWorld();
+    const working = [going(await begin()), going(await begin())];
+
+    for (const [n, failure] of order.entries()) await keepFailure(ctx, working[n] ?? going(await begin()), failure);
+
+    expect(await begin()).toMatchObject({ isRepeat: true, create: { resource: { id: "id-1" } } });
+  }
+});
+
+test("a refusal of who went on after a failure that may have made something frees no key for a second thing", async () => {
+  const { ctx, begin } = await keyedWorld();
+  await keepFailure(ctx, going(await begin()), fault);
+
+  await keepFailure(ctx, going(await begin()), refusal);
+
+  expect(await begin()).toMatchObject({ isRepeat: true, create: { resource: { id: "id-1" } } });
+});
+
+test("after a refusal the key is free for any request, with new ids", async () => {
+  for (const body of ["{}", "other"]) {
+    const { ctx, begin } = await keyedWorld();
+    await keepFailure(ctx, going(await begin()), refusal);
+
+    expect(await begin(body)).toMatchObject({ kind: "goOn", isRepeat: false, create: { resource: { id: "id-2" } } });
+  }
+});
+
+test("a refusal of one of two at work on the same thing lets nobody make a second thing", async () => {
+  for (const refused of [0, 1]) {
+    const { ctx, begin } = await keyedWorld();
+    const working = [going(await begin()), going(await begin())];
+
+    await keepFailure(ctx, working[refused] ?? going(await begin()), refusal);
+
+    expect(await begin()).toMatchObject({ isRepeat: true, create: { resource: { id: "id-1" } } });
+  }
+});
+
+test("after two at work on the same thing were both refused, the key is free for another request", async () => {
+  const { ctx, begin } = await keyedWorld();
+  for (const create of [going(await begin()), going(await begin())]) await keepFailure(ctx, create, refusal);
+
+  expect(await begin("other")).toMatchObject({ isRepeat: false, create: { resource: { id: "id-3" } } });
+});
+
+test("after a fault it is free for another request, and the same one goes on with the same ids", async () => {
+  const { ctx, begin } = await keyedWorld();
+  await keepFailure(ctx, going(await begin()), fault);
+
+  expect(await begin()).toMatchObject({ isRepeat: true, create: { resource: { id: "id-1" } } });
+  expect(await begin("other")).toMatchObject({ isRepeat: false, create: { resource: { id: "id-3" } } });
+});
+
+test("what a newer version adds while a request is at work stays beside its answer", async () => {
+  const { world, ctx, begin } = await keyedWorld();
+  const [one, two] = [going(await begin()), going(await begin())];
+  const added = { by: "a newer version" };
+  await world.table.put({ ...two, added } as typeof two);
+
+  await keepReply(ctx, one, reply);
+
+  expect(await world.table.get(two)).toMatchObject({ state: "done", reply, added });
+});
+
+test("the answer of one whose key was given to another request since then is not kept", async () => {
+  const { ctx, begin } = await keyedWorld();
+  const one = going(await begin());
+  await keepFailure(ctx, one, refusal);
+  const two = going(await begin("other"));
+
+  await keepReply(ctx, one, reply);
+
+  expect(await begin("other")).toMatchObject({ kind: "goOn", create: { resource: two.resource } });
+});
+
+test("after a day the key is as good as new, whatever became of it", async () => {
+  const { world, ctx, begin } = await keyedWorld();
+  await keepReply(ctx, going(await begin()), reply);
+
+  world.clock.advance(24 * HOUR);
+
+  expect(await begin("other")).toMatchObject({ kind: "goOn", isRepeat: false });
+});
+
+test("a create whose environment was hidden again is refused to a repeat, not shown as made", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  const uid = world.ctx.ids.uid();
+  const made = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), uid });
+  await world.table.put({
+    ...made,
+    phase: "deleted",
+    waitPool: undefined,
+    waitOrder: undefined,
+    end: { ...made.end, at: 1, outcome: { phase: "deleted", reason: null, at: 1 } },
+  } as typeof made);
+
+  const again = createEnvironment(world.as("alice"), { ...newEnvironment("one"), uid, isRepeat: true });
+
+  await expect(again).rejects.toMatchObject({ kind: "conflict" });
+});
+
+test("an id that another environment has is no repeat of it", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+
+  const other = createEnvironment(world.as("alice"), newEnvironment("one"));
+
+  await expect(other).rejects.toThrow("Changed meanwhile");
+});

@@ -1,0 +1,66 @@
+import { globSync, readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { largestItems } from "#testing/largest/items.ts";
+import { forecastOfDigit } from "#testing/largest/pool-items.ts";
+import { memoryTable } from "#testing/memory-table.ts";
+import { beyondBound, bounds, type ItemKind } from "#testing/simulator/bounds.ts";
+import { parseInbox, parseMessage } from "../chat/record.ts";
+import { parseDirectory } from "../disks/names/directory.ts";
+import { parseDisk } from "../disks/parse.ts";
+import { parseAccess } from "../environments/access/guests.ts";
+import { parseEnvironment } from "../environments/record/parse.ts";
+import { parseSpec } from "../environments/record/spec.ts";
+import { parseMakeable, parseNodeLedger, parsePool } from "../pools/ledger/parse.ts";
+import type { Item } from "../ports/table.ts";
+import { parseApiKey, parseNameClaim, parseUser } from "../users/record.ts";
+import { parseDelivery } from "../webhooks/delivery.ts";
+
+const kinds = Object.keys(bounds) as ItemKind[];
+const itemOf = (kind: ItemKind): Item => largestItems[kind];
+
+test.each(kinds)("the largest %s is one that the table takes, within its bound and not far below it", async (kind) => {
+  const table = memoryTable();
+
+  await table.put(itemOf(kind));
+  const stored = (await table.get(itemOf(kind))) as Item;
+
+  expect(stored.kind).toBe(kind);
+  expect(beyondBound(stored)).toBeUndefined();
+  expect(Buffer.byteLength(JSON.stringify(stored))).toBeGreaterThan(bounds[kind] / 8);
+});
+
+test("the largest records are ones that can be read", () => {
+  const parsers = {
+    environment: parseEnvironment,
+    spec: parseSpec,
+    access: parseAccess,
+    disk: parseDisk,
+    directory: parseDirectory,
+    inbox: parseInbox,
+    message: parseMessage,
+    delivery: parseDelivery,
+    user: parseUser,
+    key: parseApiKey,
+    username: parseNameClaim,
+    pool: parsePool,
+    node: parseNodeLedger,
+    makeable: parseMakeable,
+  } satisfies Partial<Record<ItemKind, unknown>>;
+
+  for (const [kind, parse] of Object.entries(parsers)) expect(parse(itemOf(kind as ItemKind)).kind, kind).toBe(kind);
+});
+
+test("what is said of those who wait with one first digit is no larger than what is said of the pool", () => {
+  expect(beyondBound(forecastOfDigit)).toBeUndefined();
+});
+
+test("every kind of item that the code writes has a bound, and no other", () => {
+  const sources = globSync("packages/{core,local}/**/*.ts").filter((path) => !path.endsWith(".test.ts"));
+  const texts = sources.map((path) => readFileSync(path, "utf8"));
+  const declared = /extends (?:Stored|LedgerEntries)[^{]*\{\s*readonly kind: "([^"]+)"/g;
+  const written = /writers: [^{}]{0,80}?kind: "([^"]+)"/g;
+
+  const found = texts.flatMap((text) => [declared, written].flatMap((form) => [...text.matchAll(form)]));
+
+  expect([...new Set(found.map(([, kind]) => kind))].sort()).toEqual([...kinds].sort());
+});

@@ -1,0 +1,62 @@
+import type { Item, Stored } from "../ports/table.ts";
+import type { Check, Table } from "./shape.ts";
+
+/** The form that this version writes. A higher one means what only a newer version knows. */
+export const FORMAT = 1;
+
+/**
+ * A record that this version cannot read: nobody guesses what it means (docs/architecture.md#unreadable-is-not-gone).
+ */
+export class Unreadable extends Error {
+  readonly kind: string;
+  readonly item: Item;
+  /** Whether its format is higher than this version's: it is left alone. */
+  readonly isNewer: boolean;
+
+  constructor(kind: string, item: Item, why: string) {
+    super(`The ${kind} record ${item.pk}|${item.sk} cannot be read: ${why}`);
+    this.name = "Unreadable";
+    this.kind = kind;
+    this.item = item;
+    this.isNewer = isNewer(item);
+  }
+}
+
+/** What several fields of a record must say together, in words that go on from "cannot be read:". */
+export type Agreements<Record> = Readonly<{ [words: string]: (record: Record) => boolean }>;
+
+/** What every record has beside the fields of its table. */
+export type Common = keyof Stored | "kind";
+
+/**
+ * The parser of one kind of record. It throws `Unreadable` for another kind, a higher format, a field that is not what
+ * the table says, and fields that contradict one another: the rest of the core may rely on all of that. What was put off
+ * and can be read again loses its mark with the next write.
+ */
+export function parserOf<Record extends Stored>(
+  kind: string,
+  table: Table<Omit<Record, Common>>,
+  agreements: Agreements<Record> = {},
+): (item: Item) => Record {
+  const fields = Object.entries(table) as [string, Check<unknown>][];
+  const rules = Object.entries(agreements);
+  return (item) => {
+    if (isNewer(item)) throw new Unreadable(kind, item, `its format is ${item.format}`);
+    if (item.kind !== kind) {
+      // An object may have a toString that is none.
+      const found = typeof item.kind === "string" ? item.kind.slice(0, 40) : "no text";
+      throw new Unreadable(kind, item, `its kind is ${found}`);
+    }
+    for (const [name, check] of fields) {
+      if (!check(item[name])) throw new Unreadable(kind, item, `${name} is not what it should be`);
+    }
+    const record = item as unknown as Record;
+    for (const [words, holds] of rules) if (!holds(record)) throw new Unreadable(kind, item, words);
+    return item.poisoned === undefined ? record : { ...record, poisoned: undefined };
+  };
+}
+
+/** Whether it has a higher format than this version's. */
+export function isNewer({ format }: Item): boolean {
+  return typeof format === "number" && format > FORMAT;
+}

@@ -1,0 +1,74 @@
+import { expect, test } from "vitest";
+import * as z from "zod";
+import { asAlice, fixtureRuntime } from "#testing/fixture-endpoints.ts";
+import { buildApp, fetchPlain } from "../app.ts";
+import { gpuDev } from "../dialects/gpu-dev.ts";
+
+/** An app whose one answer is whatever `answers` holds next. */
+async function taggedApp(answers: object[]) {
+  const reply = z.object({ name: z.string(), age: z.number() });
+  const options = { summary: "Fixture", uses: [], reply, etag: ["age"] } as const;
+  const endpoint = gpuDev.get("/v1/fixture", options, async () => answers.shift() as z.infer<typeof reply>);
+  return buildApp(await fixtureRuntime(), [endpoint]);
+}
+
+const one = { name: "a", age: 1 };
+
+test("an answer that did not change is 304 without a body, and with its tag", async () => {
+  const app = await taggedApp([one, one]);
+  const first = await app.request("/v1/fixture", { headers: asAlice });
+  const tag = first.headers.get("etag") ?? "";
+
+  const again = await app.request("/v1/fixture", { headers: { ...asAlice, "If-None-Match": tag } });
+
+  expect([first.status, await first.json()]).toEqual([200, one]);
+  expect(tag).toMatch(/^W\/"[0-9a-f]{32}"$/);
+  expect([again.status, await again.text(), again.headers.get("etag")]).toEqual([304, "", tag]);
+  expect(again.headers.get("content-type")).toBeNull();
+  expect(again.headers.get("x-request-id")).toEqual(expect.any(String));
+});
+
+test("what changes by itself leaves the tag as it is, and any other change makes another one", async () => {
+  const app = await taggedApp([one, { ...one, age: 2 }, { ...one, name: "b" }]);
+  const tags: (string | null)[] = [];
+  for (let n = 0; n < 3; n++) {
+    tags.push((await app.request("/v1/fixture", { headers: asAlice })).headers.get("etag"));
+  }
+
+  expect(tags[1]).toBe(tags[0]);
+  expect(tags[2]).not.toBe(tags[0]);
+});
+
+test.each([
+  ["in a list", (tag: string) => `"other", ${tag}`, 304],
+  ["in its strong form", (tag: string) => tag.slice(2), 304],
+  ["as any", () => "*", 304],
+  ["without quotes", (tag: string) => tag.slice(3, -1), 200],
+  ["of another answer", () => 'W/"0123"', 200],
+  ["empty", () => "", 200],
+])("an If-None-Match %s", async (_, given, status) => {
+  const app = await taggedApp([one, one]);
+  const tag = (await app.request("/v1/fixture", { headers: asAlice })).headers.get("etag") ?? "";
+
+  const again = await app.request("/v1/fixture", { headers: { ...asAlice, "If-None-Match": given(tag) } });
+
+  expect(again.status).toBe(status);
+});
+
+test("the key comes first: without one a known tag is 401", async () => {
+  const app = await taggedApp([one]);
+
+  const response = await app.request("/v1/fixture", { headers: { "If-None-Match": "*" } });
+
+  expect(response.status).toBe(401);
+});
+
+test("a function on Lambda answers 304 too", async () => {
+  const app = await taggedApp([one]);
+  const headers = new Headers({ ...asAlice, "If-None-Match": "*" });
+  const request = { method: "GET", url: "http://host/v1/fixture", headers, body: null };
+
+  const answered = await fetchPlain(app, { ...request, arrayBuffer: async () => new ArrayBuffer(0) }, {});
+
+  expect([answered.status, answered.body]).toEqual([304, ""]);
+});

@@ -1,0 +1,29 @@
+import { Problem, type ProblemDetails, type ProblemKind } from "#core/problem.ts";
+import type { Situation } from "../dialect.ts";
+
+/** A problem that the machinery found before, or instead of, a verb. Without a text the dialect's own is shown. */
+export class Refusal extends Problem {
+  readonly situation: Situation;
+
+  constructor(situation: Situation, details: ProblemDetails = {}, text = "") {
+    super(kinds[situation], text, details);
+    this.name = "Refusal";
+    this.situation = situation;
+  }
+}
+
+const kinds = {
+  noKey: "unauthenticated",
+  badKey: "unauthenticated",
+  disabledUser: "forbidden",
+  unknownPath: "notFound",
+  wrongMethod: "methodNotAllowed",
+  tooLarge: "tooLarge",
+  encodedBody: "unsupported",
+  badJson: "invalid",
+  badFields: "invalid",
+  otherRequest: "conflict",
+  tooMany: "tooMany",
+  unexpected: "failed",
+  unavailable: "unavailable",
+} as const satisfies Record<Situation, ProblemKind>;

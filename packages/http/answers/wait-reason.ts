@@ -1,0 +1,54 @@
+import type { Environment } from "#core/environments/record/record.ts";
+import { queueHours } from "#core/pools/admission/queue-hours.ts";
+import { groupOf } from "#core/pools/capacity/groups.ts";
+import type { WaitAdvice } from "#core/pools/forecast/advice.ts";
+import { moveText } from "#core/pools/ledger/moves.ts";
+import type { ReasonCode } from "#core/pools/plan/plan.ts";
+import { endsFirst, noMachineText, reasonText, type WaitEnd } from "#core/pools/plan/reasons.ts";
+import type { Settings } from "#core/settings.ts";
+import { wholeSeconds } from "./timestamp.ts";
+
+type Limits = Pick<Settings, "maxQueueHours" | "nodeGroups">;
+
+const HOUR_MS = 3_600_000;
+
+/** Why one that stands in line waits, what may move its start, and when its wait ends by itself where that comes first. */
+export function waitReason(environment: Environment, advice: WaitAdvice | undefined, settings: Limits): string {
+  const ends = advice ? endOf(environment, advice, settings) : [];
+  if (advice?.place) {
+    const { pool } = environment.size;
+    const isHopeless = advice.place.code === "none" && !groupOf({ settings }, pool);
+    const missing = isHopeless ? [noMachineText(queueEndOf(environment, settings, false).when)] : [];
+    return [reasonText(advice.place, pool), ...missing, ...movedBy(advice), ...(isHopeless ? [] : ends)].join("; ");
+  }
+  const where = advice?.farBack
+    ? "Many are waiting before it; its place is far back in the queue"
+    : "Waiting to be placed";
+  return [where, ...ends].join("; ");
+}
+
+/** When a job ends by itself that is not given a machine before; `isFirst`: it has the reserved start. */
+function queueEndOf({ queuedAt }: Environment, settings: Limits, isFirst: boolean): WaitEnd {
+  const at = queuedAt + queueHours(settings, isFirst) * HOUR_MS;
+  return { at, when: `at ${wholeSeconds(at)}`, isFirst };
+}
+
+/** Codes of whose wait nothing ends (core's overdue.ts). */
+const withoutEnd: ReadonlySet<string> = new Set(["drained", "paused", "unreadable"] satisfies ReasonCode[]);
+
+/** When its wait ends by itself, where that is before the start that is expected. */
+function endOf(environment: Environment, { place, start }: WaitAdvice, settings: Limits): string[] {
+  if (place && withoutEnd.has(place.code)) return [];
+  const startsAt = start ? (start.p50 ?? start.later) : place?.startsAt;
+  const isFirst = place?.position === 1 || start?.move.code === "ends";
+  // Both are shown in whole seconds: an end in the same second is not before it.
+  return endsFirst(startsAt && startsAt - (startsAt % 1000), queueEndOf(environment, settings, isFirst));
+}
+
+/** What may move its start, where the forecast says. */
+function movedBy({ start, lateSince }: WaitAdvice): string[] {
+  const late = lateSince === undefined ? [] : [`it was to start by ${wholeSeconds(lateSince)} and is late`];
+  if (!start) return late;
+  if (start.p50 === null && start.later !== null) return [`starts later than ${wholeSeconds(start.later)}`];
+  return [...late, moveText(start.move)].filter(Boolean);
+}

@@ -1,0 +1,128 @@
+import type { Actor } from "#core/context.ts";
+import type { Clock } from "#core/ports/clock.ts";
+import type { Ids } from "#core/ports/ids.ts";
+import type { Table } from "#core/ports/table.ts";
+import type { Settings } from "#core/settings.ts";
+import { apiKeyKey } from "#core/store/keys.ts";
+import { noteUse } from "#core/users/last-use.ts";
+import { type ApiKey, parseApiKey } from "#core/users/record.ts";
+import { Refusal } from "../answers/refusal.ts";
+import type { PlainHeaders } from "../request/plain.ts";
+
+/**
+ * Finds out whose key a request carries, in its headers or in the `further` places, looked at in their order. Throws a
+ * Refusal for a key that is missing, malformed, unknown, expired or revoked, and for a disabled user
+ * (docs/apis/common.md#keys), and `Unreadable` for one that the core could not revoke either.
+ */
+export type KeyCheck = (headers: PlainHeaders, further?: FurtherPlaces) => Promise<Actor>;
+
+/** Keys from the path prefix and from the query of a socket. "" and undefined count as no key. */
+export type FurtherPlaces = readonly (string | undefined)[];
+
+/** The good keys that a process read lately, with their users and times. */
+export interface KeyMemory {
+  find(hash: string): Remembered | undefined;
+  /** `since` is the value of `forgotten` before the key was read. If it has changed, the key is not remembered. */
+  remember(hash: string, one: Remembered, since: number): void;
+  drop(hash: string): void;
+  /** Of all keys: some of them were ended in this process. */
+  forget(): void;
+  /** How often. */
+  forgotten(): number;
+}
+
+interface Remembered {
+  readonly record: HashedRecord;
+  readonly readAt: number;
+}
+
+interface KeyCheckParts {
+  /** Checks that share a memory forget a key together. The default is a new memory. */
+  readonly memory?: KeyMemory | undefined;
+  readonly table: Table;
+  readonly ids: Ids;
+  readonly clock: Clock;
+  readonly settings: Pick<Settings, "adminUsers" | "adminRoles">;
+}
+
+/** A key check with a small memory: a good key is read again after 5 s. */
+export function keyCheck(parts: KeyCheckParts): KeyCheck {
+  const checkHash = hashCheck(parts);
+  return async (headers, further) => {
+    const key = presentedKey(headers, further);
+    if (key === undefined) throw new Refusal("noKey", {}, lacksScheme(headers) ? SCHEME_FORGOTTEN : "");
+    if (!keyForm.test(key)) throw new Refusal("badKey");
+    return checkHash(parts.ids.hash(key));
+  };
+}
+
+/** The same of a key that was presented before, and of which only its hash was kept. */
+export function hashCheck({ table, ids, clock, settings, memory = keyMemory() }: KeyCheckParts) {
+  return async (hash: string): Promise<Actor> => {
+    const now = clock.now();
+    const cached = memory.find(hash);
+    if (cached && now - cached.readAt <= MEMORY_MS && now >= cached.readAt) return admit(cached.record, settings, now);
+    memory.drop(hash);
+    const since = memory.forgotten();
+    const item = await table.get(apiKeyKey(hash));
+    if (!item) throw new Refusal("badKey");
+    const record = { ...parseApiKey(item), hash };
+    const actor = admit(record, settings, now);
+    memory.remember(hash, { record, readAt: now }, since);
+    void noteUse({ table, ids }, item, now);
+    return actor;
+  };
+}
+
+/** The places of docs/apis/common.md#keys; a bad key in one is not rescued by those after it. */
+export function presentedKey(headers: PlainHeaders, further: FurtherPlaces = []): string | undefined {
+  const [, bearer] = /^bearer\s+(\S.*)$/i.exec(headers.get("authorization")?.trim() ?? "") ?? [];
+  return [bearer, headers.get("x-api-key")?.trim(), ...further].find((key) => key);
+}
+
+const SCHEME_FORGOTTEN = "Not authenticated. Did you forget 'Bearer' before the key in Authorization?";
+
+/** Reports whether Authorization holds what may be a key and nothing before it. */
+function lacksScheme(headers: PlainHeaders): boolean {
+  return keyForm.test(headers.get("authorization")?.trim() ?? "");
+}
+
+const keyForm = /^[A-Za-z0-9_-]{16,256}$/;
+
+/** Measured by the time of day, because Lambda stops the monotonic clock of a process between two requests. */
+const MEMORY_MS = 5_000;
+const MEMORY_SIZE = 1_000;
+
+type HashedRecord = ApiKey & { readonly hash: string };
+
+/** Reports revocation or expiry, whichever came first, and disabled users. */
+function admit(record: HashedRecord, { adminUsers, adminRoles }: KeyCheckParts["settings"], now: number): Actor {
+  const { uid, username, number, prefix, expiresAt, revokedAt, disabled, role, hash } = record;
+  if (revokedAt !== null && revokedAt <= now && revokedAt <= expiresAt) {
+    throw new Refusal("badKey", { errorCode: "key_revoked" }, "API key has been revoked");
+  }
+  if (expiresAt <= now) throw new Refusal("badKey", { errorCode: "key_expired" }, "API key has expired");
+  if (disabled) throw new Refusal("disabledUser");
+  const isAdmin = adminUsers.includes(username) || (role !== undefined && adminRoles.includes(role));
+  return { uid, username, number, keyPrefix: prefix, keyHash: hash, isAdmin };
+}
+
+export function keyMemory(): KeyMemory {
+  const known = new Map<string, Remembered>();
+  let forgotten = 0;
+  return {
+    find: (hash) => known.get(hash),
+    remember(hash, one, since) {
+      if (since !== forgotten) return;
+      const [oldest] = known.keys();
+      if (known.size >= MEMORY_SIZE && oldest !== undefined) known.delete(oldest);
+      known.set(hash, one);
+    },
+    drop: (hash) => void known.delete(hash),
+    forget() {
+      forgotten += 1;
+      known.clear();
+    },
+    forgotten: () => forgotten,
+  };
+}

@@ -1,0 +1,110 @@
+import type { FieldProblem } from "#core/problem.ts";
+import { Refusal } from "../answers/refusal.ts";
+import { withoutComments } from "./comments.ts";
+import type { PlainHeaders, PlainRequest } from "./plain.ts";
+import { readPairs } from "./query.ts";
+
+const LIMIT_BYTES = 1_048_576;
+
+/** Refuses what announces itself as more than 1 MiB, before anything is read. */
+export function requireSmallBody(headers: PlainHeaders): void {
+  if (Number(headers.get("content-length")) > LIMIT_BYTES) throw new Refusal("tooLarge");
+}
+
+export interface BodyRules {
+  /** `//` and block comments are taken out. */
+  readonly comments: boolean;
+  /** What does not begin as JSON does may be `name=value` pairs. */
+  readonly form: boolean;
+}
+
+/**
+ * Returns the body as an object and ignores its content type. An empty body is `{}`
+ * (docs/apis/common.md#headers-and-bodies).
+ * Throws a Refusal when it is larger than 1 MiB, encoded, not UTF-8, not JSON, or not an object.
+ */
+export async function readObject(
+  request: PlainRequest,
+  { comments, form }: BodyRules,
+): Promise<Record<string, unknown>> {
+  const text = await readText(request);
+  if (text.trim() === "") return {};
+  if (form && /^[^{["]+=/.test(text.trimStart())) return readPairs(text.trim());
+  const value = parseJson(comments ? withoutComments(text) : text);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw noObject();
+  return value as Record<string, unknown>;
+}
+
+async function readText(request: PlainRequest): Promise<string> {
+  requireSmallBody(request.headers);
+  const bytes = request.headers.has("content-length") ? await wholeBody(request) : await limitedBody(request);
+  if (bytes.byteLength > LIMIT_BYTES) throw new Refusal("tooLarge");
+  if (bytes.byteLength > 0 && isEncoded(request.headers)) throw new Refusal("encodedBody");
+  return decode(bytes);
+}
+
+/** `identity` names the absence of a coding (RFC 9110, section 8.4.1). */
+function isEncoded(headers: PlainHeaders): boolean {
+  const codings = (headers.get("content-encoding") ?? "").split(",").map((coding) => coding.trim().toLowerCase());
+  return codings.some((coding) => coding !== "" && coding !== "identity");
+}
+
+/** The server holds a body to its announced length. One that broke off is as good as malformed. */
+async function wholeBody(request: PlainRequest): Promise<ArrayBuffer> {
+  return request.arrayBuffer().catch((cause: unknown) => {
+    throw badJson(cause);
+  });
+}
+
+/** A chunked body says its length only at its end: reading stops at the limit. */
+async function limitedBody({ body }: PlainRequest): Promise<Uint8Array> {
+  if (body === null) return new Uint8Array();
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  const reader = body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read().catch((cause: unknown) => {
+      throw badJson(cause);
+    });
+    if (done) return Buffer.concat(chunks);
+    bytes += value.byteLength;
+    if (bytes > LIMIT_BYTES) {
+      await reader.cancel();
+      throw new Refusal("tooLarge");
+    }
+    chunks.push(value);
+  }
+}
+
+/** Throws where the bytes are no UTF-8: a lenient decoder puts U+FFFD in their place, and that would be stored. */
+function decode(bytes: ArrayBuffer | Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw badJson(cause, "Request body is not valid UTF-8");
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    // V8 ends most of these messages with the place, but not those that quote the text.
+    const [, place = ""] = /\((line \d+ column \d+)\)$/.exec(String(cause)) ?? [];
+    throw badJson(cause, "", place && ` at ${place}`);
+  }
+}
+
+/** Without a text it is said in the words of the dialect. */
+function badJson(cause?: unknown, text = "", place = ""): Refusal {
+  return new Refusal("badJson", { fields: [badBody(text || `JSON decode error${place}`)], cause }, text);
+}
+
+/** Returns the same refusal with a fixed text. Dialects that describe fields show the field instead. */
+function noObject(): Refusal {
+  return new Refusal("badJson", { fields: [badBody("Request body must be a JSON object")] });
+}
+
+function badBody(message: string): FieldProblem {
+  return { type: "json_invalid", path: ["body"], message, input: {} };
+}

@@ -1,0 +1,21 @@
+import type * as z from "zod";
+import { schemaAt } from "../schema.ts";
+import { HIDDEN, MOST_ENTRIES, shownEntries } from "./redaction.ts";
+
+/**
+ * Returns a copy of the input that hides each value under a name that the schema does not know: the name may be that of
+ * a secret, misspelt. The copy has only as many entries as are shown.
+ */
+export function knownPart(value: unknown, schema: z.core.$ZodType | undefined): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  const at = (part: PropertyKey) => schema && schemaAt(schema, [part]);
+  if (Array.isArray(value)) return value.slice(0, MOST_ENTRIES).map((entry) => known(entry, at(0)));
+  const shown = (name: string, entry: unknown) => (at(name) === undefined ? HIDDEN : known(entry, at(name)));
+  return Object.fromEntries(shownEntries(value).map(([name, entry]) => [name, shown(name, entry)]));
+}
+
+/** Goes no deeper than the schema does. */
+function known(value: unknown, schema: z.core.$ZodType | undefined): unknown {
+  const isDeeper = typeof value === "object" && value !== null && schema === undefined;
+  return isDeeper ? HIDDEN : knownPart(value, schema);
+}

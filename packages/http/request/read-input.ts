@@ -1,0 +1,109 @@
+import { ignoredNames, shownNames } from "../answers/ignored.ts";
+import { Refusal } from "../answers/refusal.ts";
+import type { Endpoint, Schema } from "../endpoint.ts";
+import { fieldNames, schemaAt } from "../schema.ts";
+import { readObject, requireSmallBody } from "./body.ts";
+import { fieldProblems, ownMessagesOnly, type Place } from "./field-problems.ts";
+import { knownPart } from "./known-part.ts";
+import { misspeltFields } from "./misspelt.ts";
+import { withoutNulls } from "./nulls.ts";
+import type { PlainRequest } from "./plain.ts";
+import { readQuery } from "./query.ts";
+import type { Routed } from "./request-handler.ts";
+import { brokenTextIn } from "./well-formed.ts";
+
+export interface Input {
+  readonly query: unknown;
+  readonly body: unknown;
+  readonly params: unknown;
+  /** Names in query and body that mean nothing to the endpoint. */
+  readonly ignored: readonly string[];
+  /** The body as it was sent, before its schema: a repeated create is known by it. */
+  readonly rawBody: unknown;
+}
+
+/** Parses the path last: bad fields are reported before an id that names nothing. */
+export async function readInput(
+  endpoint: Endpoint,
+  schema: Schema | undefined,
+  request: PlainRequest,
+  params: Routed["params"],
+): Promise<Input> {
+  requireSmallBody(request.headers);
+  const query = readQuery(request.url);
+  const body = await readBody(endpoint, request, query);
+  const { form, keyInQuery } = endpoint;
+  const names = form ? [] : ignoredNames(endpoint.query, query);
+  return {
+    ignored: shownNames([
+      ...names.filter((name) => !(keyInQuery && name === "api_key")),
+      ...(readsBody(endpoint) ? ignoredNames(schema, body) : []),
+    ]),
+    query: endpoint.query && parseFields(endpoint, endpoint.query, query, "query"),
+    rawBody: body,
+    body: schema && requireStorableText(endpoint, schema, body, parseFields(endpoint, schema, body, "body")),
+    params: endpoint.params && parseParams(endpoint.params, params),
+  };
+}
+
+async function readBody(
+  endpoint: Endpoint,
+  request: PlainRequest,
+  query: Record<string, string>,
+): Promise<Record<string, unknown>> {
+  if (!readsBody(endpoint)) return {};
+  const { form, dialect } = endpoint;
+  const body = await readObject(request, { comments: dialect.commentsInJson, form });
+  return form ? { ...body, ...query } : body;
+}
+
+/** POST and PUT refuse a body that is not JSON even where they declare none; GET and DELETE then ignore it. */
+function readsBody({ method, body }: Endpoint): boolean {
+  return body !== undefined || method === "post" || method === "put";
+}
+
+/** A malformed id is answered 404, as an unknown one is. One with a NUL names nothing, and is not stored by an audit. */
+function parseParams(schema: Schema, params: Routed["params"]): unknown {
+  const parsed = schema.safeParse(params);
+  if (!parsed.success || brokenTextIn(parsed.data)) throw new Refusal("unknownPath");
+  return parsed.data;
+}
+
+/**
+ * Refuses NUL and unpaired surrogates, which the table cannot store. Only endpoints that run a command take forms: their
+ * input is passed on unchanged.
+ */
+function requireStorableText(
+  { form }: Endpoint,
+  schema: Schema,
+  input: Record<string, unknown>,
+  body: unknown,
+): unknown {
+  const broken = form ? undefined : brokenTextIn(body);
+  if (!broken) return body;
+  const message = `${broken.join(".") || "The body"} must not hold NUL characters or halves of characters`;
+  const field = {
+    type: "value_error",
+    path: ["body", ...broken],
+    message,
+    input: knownPart(input[String(broken[0])], schemaAt(schema, broken.slice(0, 1))),
+    isOwn: true,
+  };
+  throw new Refusal("badFields", { fields: [field] });
+}
+
+function parseFields(
+  { dialect, instead }: Endpoint,
+  schema: Schema,
+  input: Record<string, unknown>,
+  place: Place,
+): unknown {
+  const parsed = schema.safeParse(withoutNulls(schema, input), ownMessagesOnly);
+  // Left alone, it would be as if the client had not said it: a job with `gpus` for `gpu_count` took the whole machine.
+  const own = fieldNames(schema);
+  const { misspelt } = dialect;
+  const refused = misspelt ? misspeltFields(own, input, { misspelt, instead, place }) : [];
+  if (parsed.success && refused.length === 0) return parsed.data;
+  const bad = parsed.success ? [] : fieldProblems(parsed.error.issues, place, schema, input);
+  throw new Refusal("badFields", { fields: [...bad, ...refused] });
+}

@@ -1,0 +1,117 @@
+import type { NewResource } from "#core/store/idempotency.ts";
+import { type AnswerOptions, isAnswer } from "../answers/answer.ts";
+import { entityTag, namesTag } from "../answers/entity-tag.ts";
+import { namingIgnored } from "../answers/ignored.ts";
+import { problemResponse } from "../answers/problem-response.ts";
+import { Refusal } from "../answers/refusal.ts";
+import { newWireId } from "../answers/wire-id.ts";
+import { bodySchema, type Endpoint } from "../endpoint.ts";
+import { type Exchange, headersOf, logExchange, openExchange } from "../exchange.ts";
+import type { KeyCheck } from "../keys/key-check.ts";
+import { allowKeyless } from "../keys/keyless.ts";
+import { boundLog } from "../log.ts";
+import { contextOf, type Runtime } from "../runtime.ts";
+import { answerCreate, readIdempotencyKey } from "./keyed-create.ts";
+import type { PlainRequest, PlainResponse } from "./plain.ts";
+import { readQuery } from "./query.ts";
+import { readInput } from "./read-input.ts";
+import type { RequestFacts } from "./request-facts.ts";
+import { countRequest } from "./request-tally.ts";
+
+/** A request that found its route: its path parameters are decoded. */
+export interface Routed {
+  readonly request: PlainRequest;
+  readonly path: string;
+  readonly params: Readonly<Record<string, string>>;
+  /** The key between `/k/` and the path. */
+  readonly keyInPath?: string | undefined;
+  /** The client's address, where the edge says it. */
+  readonly viewer?: string | undefined;
+}
+
+/**
+ * Answers the requests of one endpoint in the order of docs/apis/common.md#order-of-checks-and-errors: key, size, JSON,
+ * fields, verb. Never throws.
+ */
+export function requestHandler(
+  runtime: Runtime,
+  endpoint: Endpoint,
+  check: KeyCheck,
+): (routed: Routed) => Promise<PlainResponse> {
+  const { dialect, path: route } = endpoint;
+  const base = contextOf(runtime);
+  const schema = bodySchema(endpoint, runtime.settings);
+  const admit = dialect.keylessLocally ? allowKeyless(runtime.localUser, check) : check;
+  const { deployment } = runtime;
+
+  return async ({ request, path, params, keyInPath, viewer }) => {
+    const exchange = openExchange(runtime, request, { path, route, dialect, viewer });
+    const response = await respond().catch((error: unknown) => problemResponse(runtime, exchange, error));
+    logExchange(runtime, exchange, response.status);
+    if (exchange.actor) countRequest(runtime, exchange.actor.uid, response.status);
+    return response;
+
+    async function respond(): Promise<PlainResponse> {
+      const keyInQuery = endpoint.keyInQuery ? readQuery(request.url).api_key : undefined;
+      const checkedKey = () => admit(request.headers, [keyInPath, keyInQuery]);
+      if (!endpoint.public) exchange.actor = await checkedKey();
+      if (endpoint.admin && !exchange.actor?.isAdmin) throw new Refusal("unknownPath");
+      const { rawBody, ignored, ...input } = await readInput(endpoint, schema, request, params);
+      const log = boundLog(runtime.log, { requestId: exchange.requestId });
+      const ctx = { ...base, log, actor: exchange.actor, dialect: dialect.name, noun: dialect.noun };
+      const facts: RequestFacts = {
+        deployment,
+        ignored,
+        viewer,
+        requestId: exchange.requestId,
+        accept: request.headers.get("accept") ?? "",
+        host: request.headers.get("host") ?? "",
+        lastEventId: request.headers.get("last-event-id"),
+        checkKey: async () => void (await checkedKey()),
+      };
+      const make = async (resource: NewResource | undefined) => {
+        try {
+          const result = await endpoint.verb({ ctx, ...input, resource, ...facts });
+          const response = replyResponse(endpoint, exchange, result);
+          return endpoint.etag ? tagged(runtime, endpoint.etag, request, response) : response;
+        } finally {
+          if (endpoint.endsKeys) runtime.keys?.forget();
+        }
+      };
+      if (!endpoint.creates) return namingIgnored(await make(undefined), ignored);
+      const clientId = endpoint.chosenId?.(input.body as never);
+      const id = clientId ?? newWireId(endpoint.creates, ctx);
+      const create = { ctx, exchange, body: rawBody, chosen: { id, uid: ctx.ids.uid() } };
+      const key = readIdempotencyKey(request.headers);
+      const created = await answerCreate(create, { key, clientChoseId: clientId !== undefined }, make);
+      return namingIgnored(created, ignored);
+    }
+  };
+}
+
+function replyResponse({ reply, status }: Endpoint, exchange: Exchange, result: unknown): PlainResponse {
+  const options: AnswerOptions = isAnswer(result) ? result : {};
+  const body = reply.parse(isAnswer(result) ? result.body : result);
+  const headers = { ...headersOf(exchange, options.contentType ?? "application/json"), ...options.headers };
+  const content = options.contentType === undefined ? JSON.stringify(body) : rawContent(body);
+  return { status: options.status ?? status, headers, body: content, stream: options.stream };
+}
+
+/** Adds the entity tag of an answer unless its verb set one, or says that the client has it already. */
+function tagged(
+  { ids }: Pick<Runtime, "ids">,
+  leftOut: readonly string[],
+  request: PlainRequest,
+  { status, headers, body }: PlainResponse,
+): PlainResponse {
+  const tag = headers.ETag ?? entityTag(ids, JSON.parse(String(body)), leftOut);
+  if (!namesTag(request.headers.get("if-none-match"), tag)) return { status, headers: { ...headers, ETag: tag }, body };
+  const { "Content-Type": _, ...others } = headers;
+  return { status: 304, headers: { ...others, ETag: tag }, body: "" };
+}
+
+function rawContent(body: unknown): string | Uint8Array<ArrayBuffer> {
+  if (typeof body === "string") return body;
+  if (body instanceof Uint8Array) return new Uint8Array(body);
+  throw new Error("A reply with a content type of its own must be text or bytes");
+}

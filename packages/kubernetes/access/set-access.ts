@@ -1,0 +1,47 @@
+import type { Access } from "#core/ports/compute.ts";
+import { annotation, type RunId } from "../names.ts";
+import type { RunObjects } from "../runs/bound-nodes.ts";
+import { numberIn, patchAsRead } from "../runs/patch-job.ts";
+import { findJob, isLiving, type Place } from "../runs/read-run.ts";
+import { closeSshService, openSshService, wantsSshPort } from "./ssh-service.ts";
+import { tellSupervisor } from "./tell-supervisor.ts";
+
+/**
+ * Says who may enter (see Compute). The Job says what is wanted, and never a token: its pod is told that. `sshPort`: where
+ * the run's SSH server listens; undefined: it has none.
+ */
+export async function setAccess(place: Place, id: RunId, access: Access, sshPort: number | undefined): Promise<void> {
+  const { jupyter, revision, keys } = access;
+  const job = await findJob(place, id);
+  if (!job || !isLiving(job) || numberIn(job, annotation.access) > revision) return;
+  const isFirst = job.metadata.annotations?.[annotation.access] === undefined;
+  const ssh = sshPort !== undefined && keys.length > 0 ? await openSshService(place, id, job, sshPort) : null;
+  if (sshPort !== undefined && ssh === null && !isFirst) await closeSshService(place, id);
+  const annotations = {
+    [annotation.jupyter]: jupyter ? "wanted" : null,
+    [annotation.access]: String(revision),
+    [annotation.ssh]: ssh,
+  };
+  await patchAsRead(place, job, { metadata: { annotations } });
+  await tellSupervisor(place, id, { job, access, sshPort });
+}
+
+/** With a port for SSH, where one was wanted and there was none: it may be free by now. */
+export async function withSshPort(
+  place: Place,
+  id: RunId,
+  objects: RunObjects,
+  sshPort: number | undefined,
+): Promise<RunObjects> {
+  const [job, ...others] = objects.jobs;
+  if (sshPort === undefined || !job || !wantsSshPort(job) || !isLiving(job)) return objects;
+  try {
+    const ssh = { [annotation.ssh]: await openSshService(place, id, job, sshPort) };
+    const opened = { ...job, metadata: { ...job.metadata, annotations: { ...job.metadata.annotations, ...ssh } } };
+    if (!wantsSshPort(opened)) await patchAsRead(place, job, { metadata: { annotations: ssh } });
+    return { ...objects, jobs: [opened, ...others] };
+  } catch {
+    // What is refused of it keeps no run from being seen.
+    return objects;
+  }
+}

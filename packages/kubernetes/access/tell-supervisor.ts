@@ -1,0 +1,37 @@
+import type { Access } from "#core/ports/compute.ts";
+import { RunGone } from "#core/problem.ts";
+import { askPod } from "../exec/supervised-exec.ts";
+import type { RunId } from "../names.ts";
+import type { Job, Pod } from "../objects.ts";
+import { livingPod, type Place } from "../runs/read-run.ts";
+import { jupyterService } from "./jupyter.ts";
+import { askSupervisor, isSupervised, sshService } from "./tools.ts";
+
+const answerWithinMs = 10_000;
+
+interface Telling {
+  readonly job: Job;
+  readonly access: Access;
+  /** Where its SSH server listens; undefined: it has none. */
+  readonly sshPort: number | undefined;
+}
+
+/** Says it to the supervisor of the run's first machine, which keeps it; nothing happens where there is none. */
+export async function tellSupervisor(place: Place, id: RunId, { job, access, sshPort }: Telling): Promise<void> {
+  const pod = await livingPod(place, id).catch(noneIfGone);
+  if (!pod || !isSupervised(pod)) return;
+  const { revision, login, keys, jupyter } = access;
+  const files = { authorized_keys: keys.map((key) => `${key}\n`).join("") };
+  const services = {
+    ...(jupyter ? { jupyter: jupyterService(job, jupyter.token) } : {}),
+    ...(sshPort !== undefined && keys.length > 0 ? { ssh: sshService(login, sshPort) } : {}),
+  };
+  const stdin = JSON.stringify({ revision, files, services });
+  const { exitCode } = await askPod(place, pod, { words: askSupervisor("access"), stdin, timeoutMs: answerWithinMs });
+  if (exitCode !== 0) throw new Error("The supervisor of this container did not take the access");
+}
+
+function noneIfGone(error: unknown): Pod | undefined {
+  if (error instanceof RunGone) return undefined;
+  throw error;
+}

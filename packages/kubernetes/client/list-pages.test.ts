@@ -1,0 +1,186 @@
+import type { IncomingMessage } from "node:http";
+import { expect, it, onTestFinished } from "vitest";
+import { type Answering, answerJson, type LoopbackServer, loopbackServer } from "../fixtures/loopback-fixture.ts";
+import type { KubeObject } from "../objects.ts";
+import { type ApiClient, apiClient } from "./api-client.ts";
+import { ApiUnreachable, timedOut } from "./api-error.ts";
+import type { ApiAccess } from "./exchange.ts";
+import { type Answer, listPages } from "./list-pages.ts";
+
+const KIB = 1024;
+/** A client of this test reads no longer answer. */
+const MOST = 64 * KIB;
+
+let server: LoopbackServer;
+let client: ApiClient;
+
+/** A server that answers so, and a client of it, until the test is over. */
+async function open(answer: Answering, options: Partial<ApiAccess>): Promise<void> {
+  server = await loopbackServer(answer, options);
+  client = apiClient(server.access);
+  onTestFinished(async () => {
+    client.close();
+    await server.close();
+  });
+}
+
+/** Serves pods of these sizes, as an API server does: whole, or as their metadata alone. */
+async function serve(sizes: readonly number[]): Promise<void> {
+  const part = (request: IncomingMessage) => request.headers.accept?.includes("PartialObjectMetadataList") ?? false;
+  await open(
+    (request, response) => {
+      const { searchParams } = new URL(request.url ?? "", server.access.url);
+      const from = Number(searchParams.get("continue") ?? 0);
+      const to = Math.min(sizes.length, from + Number(searchParams.get("limit")));
+      const metadata = { resourceVersion: "7", ...(to < sizes.length && { continue: String(to) }) };
+      const items = sizes.slice(from, to).map((bytes, at) => ({
+        metadata: { namespace: "team", name: `pod-${from + at}` },
+        ...(part(request) ? {} : { spec: "x".repeat(bytes) }),
+      }));
+      answerJson(response, { metadata, items });
+    },
+    { deadlineMs: 600_000, mostBytes: MOST },
+  );
+}
+
+const nameOf = ({ metadata }: KubeObject): string[] => [metadata.name];
+const limits = () =>
+  server.requests.map(({ url }) => Number(new URL(url, server.access.url).searchParams.get("limit")));
+
+it("a page that is too long is asked for in smaller ones, which grow again behind it", async () => {
+  const pods = Array.from({ length: 900 }, (_, at) => (at < 500 ? 100 : 0));
+  await serve(pods);
+
+  const { items, resourceVersion } = await client.list("/api/v1/pods", nameOf);
+
+  expect(items).toEqual(pods.map((_, at) => `pod-${at}`));
+  expect(resourceVersion).toBe("7");
+  expect(limits()).toEqual([1_000, 250, 500, 1_000]);
+});
+
+interface Pods {
+  readonly count?: number;
+  /** Of each. */
+  readonly bytes?: number;
+}
+
+/** Pods of a server that finds so many of them in time: a page of more is late. */
+function slowPages(inTime: number, { count = 300, bytes = 1 }: Pods = {}) {
+  const asked: number[] = [];
+  const pods = Array.from({ length: count }, (_, at) => ({ metadata: { name: `pod-${at}` } }));
+  const read = async <Body>(path: string): Promise<Answer<Body>> => {
+    const { searchParams } = new URL(path, "https://server");
+    const [from, limit] = [Number(searchParams.get("continue") ?? 0), Number(searchParams.get("limit"))];
+    asked.push(limit);
+    if (limit > inTime) throw new ApiUnreachable("GET /api/v1/pods", timedOut);
+    const to = Math.min(pods.length, from + limit);
+    const metadata = { resourceVersion: "7", ...(to < pods.length && { continue: String(to) }) };
+    return { body: { metadata, items: pods.slice(from, to) } as Body, bytes: (to - from) * bytes };
+  };
+  const list = (answers: () => number) => listPages({ read, peek: read, answers }, "/api/v1/pods", nameOf);
+  return { asked, list };
+}
+
+/** Of a server that answers somebody all the time. */
+function living(): () => number {
+  let answers = 0;
+  return () => ++answers;
+}
+
+it("a page that comes too late is asked for in smaller ones, which stay as small", async () => {
+  const { asked, list } = slowPages(250);
+
+  const { items } = await list(living());
+
+  expect(items).toEqual(Array.from({ length: 300 }, (_, at) => `pod-${at}`));
+  expect(asked).toEqual([1_000, 250, 250]);
+});
+
+it("pages that come too late however small they are end the list soon", async () => {
+  const { asked, list } = slowPages(0);
+
+  await expect(list(living())).rejects.toThrow("GET /api/v1/pods: timed out");
+
+  expect(asked).toEqual([1_000, 250, 63]);
+});
+
+it("a server that accepted nothing since the list began, not even a page of one, is asked for no smaller page", async () => {
+  const { asked, list } = slowPages(0);
+
+  await expect(list(() => 7)).rejects.toThrow("GET /api/v1/pods: timed out");
+
+  expect(asked).toEqual([1_000, 1]);
+});
+
+it("a server that accepted nothing since the list began is asked for smaller pages where one of one item comes", async () => {
+  const { asked, list } = slowPages(250);
+
+  const { items } = await list(() => 7);
+
+  expect(items).toHaveLength(300);
+  expect(asked).toEqual([1_000, 1, 250, 250]);
+});
+
+it.each([
+  ["grow to a bound while they are short", { count: 12_000, bytes: KIB }, [1_000, 2_000, 4_000, 4_000, 4_000]],
+  ["grow to what is read at ease", { count: 6_000, bytes: 8 * KIB }, [1_000, 2_000, 2_048, 2_048]],
+  ["are fewer items where these are large", { count: 2_500, bytes: 32 * KIB }, [1_000, 512, 512, 512]],
+])("pages %s", async (_, pods, limits) => {
+  const { asked, list } = slowPages(Number.POSITIVE_INFINITY, pods);
+
+  expect((await list(living())).items).toHaveLength(pods.count);
+  expect(asked).toEqual(limits);
+});
+
+/** Two pods of a server, which the call of this number, counted from 1, does not come to in time. */
+async function openLate(late: number): Promise<void> {
+  const answer: Answering = (request, response) => {
+    const { searchParams } = new URL(request.url ?? "", server.access.url);
+    const [from, limit] = [Number(searchParams.get("continue") ?? 0), Number(searchParams.get("limit"))];
+    const items = [{ metadata: { name: `pod-${from}` } }];
+    answerJson(response, { metadata: { resourceVersion: "7", continue: from === 0 && limit > 1 ? "1" : "" }, items });
+  };
+  let tokens = 0;
+  const token = () => (++tokens === late ? new Promise<never>(() => undefined) : Promise.resolve("secret-token"));
+  await open(answer, { token, deadlineMs: 3_000 });
+}
+
+it("a page that came shows that the server lives: the one behind it may be late", async () => {
+  await openLate(2);
+
+  const { items } = await client.list("/api/v1/pods", nameOf);
+
+  expect([items, limits()]).toEqual([
+    ["pod-0", "pod-1"],
+    [1_000, 500],
+  ]);
+});
+
+it("the first call of a client may be a page that comes too late", async () => {
+  await openLate(1);
+
+  const { items } = await client.list("/api/v1/pods", nameOf);
+
+  expect([items, limits()]).toEqual([
+    ["pod-0", "pod-1"],
+    [1, 250, 250],
+  ]);
+});
+
+it("an object that is too large by itself is named, and the others are listed", async () => {
+  await serve([1, MOST, 1]);
+  const leftOut: string[] = [];
+
+  const { items } = await client.list("/api/v1/pods", nameOf, { leaveOut: (name) => leftOut.push(name) });
+
+  expect([items, leftOut]).toEqual([["pod-0", "pod-2"], ["team/pod-1"]]);
+});
+
+it("a list that may lack nothing is none then, and its error names the object", async () => {
+  await serve([MOST, 1]);
+
+  await expect(client.list("/api/v1/pods?labelSelector=a", nameOf)).rejects.toMatchObject({
+    name: "ApiUnreachable",
+    message: "GET /api/v1/pods: team/pod-0: too long",
+  });
+});

@@ -1,0 +1,64 @@
+import type { Pod, PodContainer } from "../objects.ts";
+
+const factors: Readonly<Record<string, number>> = {
+  n: 1e-9,
+  u: 1e-6,
+  m: 1e-3,
+  "": 1,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  P: 1e15,
+  E: 1e18,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ti: 2 ** 40,
+  Pi: 2 ** 50,
+  Ei: 2 ** 60,
+};
+
+/** What a quantity says, as a number: `500m` is 0.5, `4Gi` is 4294967296; 0 for one that is none. */
+export function amountOf(quantity: string | undefined): number {
+  const [, number = "", suffix = ""] = /^([0-9.]+(?:e[+-]?[0-9]+)?)([numkMGTPEi]{0,2})$/i.exec(quantity ?? "") ?? [];
+  const amount = Number(number) * (factors[suffix] ?? Number.NaN);
+  return Number.isFinite(amount) ? amount : 0;
+}
+
+export interface Requests {
+  readonly gpus: number;
+  readonly cpus: number;
+  readonly memoryMb: number;
+}
+
+/** What the scheduler reckons for a pod (k8s.io/component-helpers/resource, `PodRequests`). */
+export function requestsOf(pod: Pod): Requests {
+  const most = (resource: string) => ofWhole(pod, resource) + amountOf(pod.spec.overhead?.[resource]);
+  return { gpus: most("nvidia.com/gpu"), cpus: most("cpu"), memoryMb: most("memory") / 1024 ** 2 };
+}
+
+/** A pod may ask for a resource as a whole, whatever its containers ask for. */
+function ofWhole({ spec }: Pod, resource: string): number {
+  const whole = spec.resources?.requests?.[resource];
+  return whole === undefined ? ofContainers(spec, resource) : amountOf(whole);
+}
+
+/**
+ * Its containers with all sidecars beside them, or where that is more the largest init container with those sidecars that
+ * were started before it.
+ */
+function ofContainers({ containers = [], initContainers = [] }: Pod["spec"], resource: string): number {
+  let [sidecars, most] = [0, 0];
+  for (const container of initContainers) {
+    const own = requestOf(container, resource);
+    if (container.restartPolicy === "Always") sidecars += own;
+    else most = Math.max(most, sidecars + own);
+  }
+  const together = containers.reduce((sum, container) => sum + requestOf(container, resource), sidecars);
+  return Math.max(together, most);
+}
+
+function requestOf({ resources }: PodContainer, resource: string): number {
+  return amountOf(resources?.requests?.[resource]);
+}

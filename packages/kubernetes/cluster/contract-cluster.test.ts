@@ -1,0 +1,119 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { runProgram } from "#local/e2e/program.ts";
+import { root } from "#local/e2e/stack-fixture.ts";
+import { must } from "#testing/cluster/objects.ts";
+import { snapshotPath } from "#testing/cluster/snapshot-api.ts";
+import { type ClusterFixture, openClusterFixture } from "../fixtures/cluster-fixture.ts";
+
+/**
+ * The documents' own programs and requests, as they are run against the stack on this machine. Those of session-manager
+ * and Novita want the servers of their images, which the pretend kubelet has not.
+ */
+const files = ["quick-start", "doc-examples", "onmemos", "dev8"];
+
+/** By the reason, the tests of these files that cannot hold here. */
+const leftOut = {
+  "the pretend kubelet mounts no volume, so that nothing is at /workspace": [
+    "make, show, use and delete a session",
+    "make, list, show, use and delete a workspace",
+    "run from a shell as they are printed, and against a session that is there",
+    "runs the printed example and leaves nothing: Basic Usage",
+    "runs the printed example and leaves nothing: Context Manager",
+    "does against the stack what its page says",
+    "answers the printed client in a program of its own",
+    "keeps its directory, and is closed when its workspace is deleted by the other family",
+    "have the documented variables, files that stay, and both names of Python",
+    "end at their time-out with all that they began, and keep what they wrote",
+    "write what they like: bytes that are no text, and more than is kept",
+    "run many at a time, each with its own result",
+  ],
+  "its image's own server answers for a workspace, and the pretend kubelet has no images": [
+    "runs from a shell as it is printed, with a base URL that holds the key",
+    "runs from a shell as it is printed, with a stack that is open to its own machine",
+    "are answered as they are printed, with other times and one address for the page",
+  ],
+  "it looks for volumes and processes in the home of the stack": [
+    "whose container dies is ERROR, and is started again",
+    "finds its files again after a stop, and nothing of it is left when it is deleted",
+  ],
+  "a command is the user of its image there": ["are never root's in a sandbox, nor of any of its groups"],
+  "Jupyter is not started on clusters": ["turn Jupyter on, or leave the reason why not"],
+  "it counts the examples that the tests before it ran, those that are left out too": [
+    "are all among these, and there are 20",
+  ],
+} as const;
+
+/** Those of the stack on a machine of its own. */
+const nodes = {
+  "p5.48xlarge": 2,
+  "p4d.24xlarge": 1,
+  "g5.12xlarge": 1,
+  "g4dn.2xlarge": 1,
+  "c7i.8xlarge": 1,
+  "m7i.8xlarge": 3,
+};
+/** One file after the other, since a stack sees a minute late what another one took; on a machine that does ten other things. */
+const LONGEST_MS = 600_000;
+
+let cluster: ClusterFixture;
+
+beforeAll(async () => {
+  const wanted = Object.entries(nodes).flatMap(([instanceType, count]) =>
+    Array.from({ length: count }, (_, at) => ({ name: `${instanceType}-${at}`, instanceType })),
+  );
+  cluster = await openClusterFixture(wanted, undefined, { snapshots: true });
+  const metadata = { annotations: { "storageclass.kubernetes.io/is-default-class": "true" } };
+  must(await cluster.cluster.admin.patch("/apis/storage.k8s.io/v1/storageclasses/berth-gp3", { metadata }));
+  const kind = { apiVersion: "snapshot.storage.k8s.io/v1", kind: "VolumeSnapshotClass" };
+  const snapshotClass = {
+    ...kind,
+    metadata: { name: "snapshots" },
+    driver: "ebs.csi.aws.com",
+    deletionPolicy: "Delete",
+  };
+  must(await cluster.cluster.admin.post(`${snapshotPath}/volumesnapshotclasses`, snapshotClass));
+});
+
+afterAll(() => cluster.stop());
+
+interface Report {
+  readonly testResults: readonly {
+    readonly assertionResults: readonly {
+      readonly title: string;
+      readonly status: string;
+      readonly failureMessages: readonly string[];
+    }[];
+  }[];
+}
+
+it("holds what the documents print on a cluster too, but for what is listed here", {
+  timeout: LONGEST_MS,
+}, async () => {
+  const titles = Object.values(leftOut).flat();
+  const report = join(cluster.files, "report.json");
+  const paths = files.map((file) => `packages/local/e2e/${file}.test.ts`);
+  const others = `^(?!.* (${titles.map(escaped).join("|")})$)`;
+  const words = ["run", ...paths, "-t", others, "--maxWorkers=1", "--reporter=json", `--outputFile=${report}`];
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("VITEST"));
+  const kubeconfig = join(cluster.cluster.controlPlane.home, "berth.kubeconfig");
+
+  const { code, stderr } = await runProgram("vitest", words, {
+    cwd: root,
+    env: { ...Object.fromEntries(inherited), COMPUTE: "kubernetes", KUBECONFIG: kubeconfig },
+    timeout: LONGEST_MS,
+  });
+
+  const { testResults } = JSON.parse(readFileSync(report, "utf8")) as Report;
+  const results = testResults.flatMap(({ assertionResults }) => assertionResults);
+  const failed = results.filter(({ status }) => status === "failed");
+  expect(failed.map(({ title, failureMessages }) => `${title}: ${failureMessages.join("\n")}`)).toEqual([]);
+  expect([code, stderr]).toEqual([0, ""]);
+  const skipped = results.filter(({ status }) => status !== "passed").map(({ title }) => title);
+  expect(skipped.sort()).toEqual([...titles].sort());
+});
+
+function escaped(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}

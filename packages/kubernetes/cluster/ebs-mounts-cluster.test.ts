@@ -1,0 +1,259 @@
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import type { Observation, Run } from "#core/ports/compute.ts";
+import { RunNotTaken } from "#core/problem.ts";
+import { removed } from "#testing/cluster/cluster.ts";
+import { must } from "#testing/cluster/objects.ts";
+import { logText } from "#testing/log-text.ts";
+import { kubernetesCompute } from "../compute.ts";
+import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
+import type { KubeObject } from "../objects.ts";
+import { pathsOf } from "../paths.ts";
+import type { PersistentVolume } from "../volumes/claim.ts";
+import { kubernetesVolumes } from "../volumes.ts";
+
+const zone = "us-east-1b";
+const paths = pathsOf(namespace);
+const gently = { graceSeconds: 1, force: false };
+let fixture: ClusterFixture;
+let count = 0;
+
+beforeAll(async () => {
+  const nodes = ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge", zone }));
+  const elsewhere = { name: "three", instanceType: "p5.48xlarge", zone: "us-east-1a" };
+  fixture = await openClusterFixture([...nodes, elsewhere]);
+});
+
+afterEach(() => fixture.clear());
+afterAll(() => fixture.stop());
+
+/** A volume of EBS of its own for each test, and where the cluster has its objects. */
+function newVolume() {
+  count += 1;
+  const id = `vol-${count.toString(16).padStart(17, "0")}`;
+  const path = `/api/v1/persistentvolumes/berth-${id}`;
+  return { id, zone, path, claimPath: `${paths.claims}/${id}` };
+}
+
+type Ebs = ReturnType<typeof newVolume>;
+
+function runWith({ id }: Ebs, changes: Partial<Run> = {}): Run {
+  return fixtureRun({ mounts: [{ volume: { id, zone }, path: "/workspace" }], ...changes });
+}
+
+const until = ({ uid }: Run, holds: (seen: Observation | undefined) => boolean) =>
+  fixture.eventually(() => fixture.compute.observe(uid, 1), holds);
+const statuses = ({ path, claimPath }: Ebs) =>
+  Promise.all([path, claimPath].map(async (one) => (await fixture.cluster.admin.get(one)).status));
+
+/** As the core does it: what the run before has left may take longer to go than one try waits. */
+async function applied(run: Run): Promise<void> {
+  const tried = () =>
+    fixture.compute.apply(run).then(
+      () => true,
+      (error: unknown) => {
+        if (!(error instanceof RunNotTaken)) throw error;
+        return false;
+      },
+    );
+  await fixture.eventually(tried, (isTaken) => isTaken);
+}
+
+async function finished(run: Run): Promise<string> {
+  await applied(run);
+  const end = await until(run, (seen) => seen?.state === "ended");
+  const log = await logText(fixture.compute.readLog(run.uid, 1));
+  await fixture.compute.remove(run.uid, 1, gently);
+  await until(run, (seen) => seen === undefined);
+  return `${log}exit ${end?.exitCode}`;
+}
+
+async function gone(ebs: Ebs): Promise<void> {
+  for (const path of [ebs.claimPath, ebs.path]) await removed(fixture.cluster.admin, path);
+}
+
+/** Ends before its Job is made, as a worker that dies: what a pod would mount is there by then. */
+async function interrupted(run: Run): Promise<void> {
+  const create = ((path: string, ...rest: [object]) =>
+    path === paths.jobs ? Promise.reject(new Error("interrupted")) : fixture.client.create(path, ...rest)) as (
+    ...args: unknown[]
+  ) => Promise<never>;
+  const compute = kubernetesCompute({ ...fixture.options, client: { ...fixture.client, create } });
+  await expect(compute.apply(run)).rejects.toThrow("interrupted");
+}
+
+it("keeps what a run wrote for the next one on another machine, and has no objects in between", async () => {
+  const ebs = newVolume();
+
+  const first = await finished(runWith(ebs, { command: 'echo one > "$WORKSPACE/file"' }));
+  await gone(ebs);
+  const shares = [{ node: "two", units: 1 }];
+  const second = await finished(runWith(ebs, { command: 'cat "$WORKSPACE/file"', shares }));
+  await gone(ebs);
+
+  expect([first, second]).toEqual(["exit 0", "one\nexit 0"]);
+  expect(await fixture.cluster.kubelet.disks.handles("volumes")).toContain(ebs.id);
+});
+
+it("is mounted by one pod at a time, where it is, and stays when its claim goes", async () => {
+  const ebs = newVolume();
+  const run = runWith(ebs, { shares: [{ node: null, units: 1 }] });
+
+  await fixture.compute.apply(run);
+  const seen = await until(run, (one) => one?.state === "ready");
+
+  const found = must(await fixture.cluster.admin.get<PersistentVolume>(ebs.path));
+  const expression = { key: "topology.kubernetes.io/zone", operator: "In", values: [zone] };
+  expect(found).toMatchObject({
+    metadata: {
+      labels: { "berth/uid": run.uid, "berth/run": "1", "berth/deployment": "fixture" },
+      annotations: { "berth/key": run.key },
+    },
+    spec: {
+      accessModes: ["ReadWriteOncePod"],
+      persistentVolumeReclaimPolicy: "Retain",
+      csi: { driver: "ebs.csi.aws.com", volumeHandle: ebs.id, fsType: "ext4" },
+      claimRef: { namespace, name: ebs.id },
+      nodeAffinity: { required: { nodeSelectorTerms: [{ matchExpressions: [expression] }] } },
+    },
+  });
+  expect(seen?.nodes[0]?.name).toMatch(/^(one|two)$/);
+  // It is EC2's, and no volume of the cluster.
+  const volumes = kubernetesVolumes({ client: fixture.client, paths, deployment: "fixture" }, { now: Date.now });
+  expect(await volumes.listOwned()).toEqual([]);
+});
+
+it("waits in words on a machine of another zone", async () => {
+  const ebs = newVolume();
+  const run = runWith(ebs, { shares: [{ node: "three", units: 1 }] });
+
+  await fixture.compute.apply(run);
+  const seen = await until(run, (one) => one?.reason?.includes("node affinity") ?? false);
+
+  expect(seen).toMatchObject({ state: "unbound", nodes: [] });
+});
+
+it("is had by one run at a time, also where both are told to have it", async () => {
+  const ebs = newVolume();
+  const [first, second] = [runWith(ebs), runWith(ebs)];
+  await fixture.compute.apply(first);
+  await until(first, (seen) => seen?.state === "ready");
+
+  const taking = fixture.compute.apply(second);
+
+  await expect(taking).rejects.toMatchObject({ name: "RunNotTaken", message: "its volume is in use by another run" });
+  expect(await fixture.compute.observe(second.uid, 1)).toBeUndefined();
+  expect(await fixture.compute.observe(first.uid, 1)).toMatchObject({ state: "ready", terminating: false });
+  expect(await statuses(ebs)).toEqual([200, 200]);
+});
+
+it("goes on to the next run where the one before was interrupted, whose late removal takes nothing away", async () => {
+  const ebs = newVolume();
+  const [first, second] = [runWith(ebs), runWith(ebs)];
+  await interrupted(first);
+  // What the cluster has not removed yet of the tests before is there too.
+  const parts = (await fixture.compute.listParts()).filter(({ uid }) => uid === first.uid);
+
+  await applied(second);
+  await until(second, (seen) => seen?.state === "ready");
+  await fixture.compute.remove(first.uid, 1, gently);
+
+  expect(parts).toEqual([{ uid: first.uid, run: 1, key: first.key }]);
+  const objects = await Promise.all(
+    [ebs.path, ebs.claimPath].map((path) => fixture.cluster.admin.get<KubeObject>(path)),
+  );
+  expect(objects.map((one) => must(one).metadata)).toMatchObject([
+    { labels: { "berth/uid": second.uid } },
+    { labels: { "berth/uid": second.uid } },
+  ]);
+  expect(objects.map((one) => must(one).metadata.deletionTimestamp)).toEqual([undefined, undefined]);
+});
+
+it("is let go with what an interrupted run has left, though no Job says that it had one", async () => {
+  const ebs = newVolume();
+  const run = runWith(ebs);
+  await interrupted(run);
+
+  await fixture.compute.remove(run.uid, 1, gently);
+
+  await gone(ebs);
+  expect(await fixture.compute.listParts()).toEqual([]);
+});
+
+it("is claimed anew where somebody deleted the claim before its run was made", async () => {
+  const ebs = newVolume();
+  const run = runWith(ebs);
+  await interrupted(run);
+  await fixture.eventually(
+    async () => must(await fixture.cluster.admin.get<PersistentVolume>(ebs.path)).spec.claimRef?.uid,
+    (uid) => uid !== undefined,
+  );
+  await fixture.cluster.admin.remove(ebs.claimPath);
+  await removed(fixture.cluster.admin, ebs.claimPath);
+
+  await applied(run);
+
+  expect(await until(run, (seen) => seen?.state === "ready")).toMatchObject({ nodes: [{ name: "one" }] });
+});
+
+const ours = {
+  "app.kubernetes.io/managed-by": "berth",
+  "berth/deployment": "fixture",
+  "berth/uid": "f".repeat(32),
+  "berth/run": "1",
+};
+const csi = (volumeHandle: string, driver = "ebs.csi.aws.com") => ({ driver, volumeHandle });
+
+it.each([
+  ["another volume", ours, ({ id }: Ebs) => ({ csi: csi("vol-0123456789abcdef0"), claimRef: claimOf(id) })],
+  ["another driver's", ours, ({ id }: Ebs) => ({ csi: csi(id, "any.csi.example"), claimRef: claimOf(id) })],
+  ["another namespace's", ours, ({ id }: Ebs) => ({ csi: csi(id), claimRef: claimOf(id, "kube-system") })],
+  ["another claim's", ours, ({ id }: Ebs) => ({ csi: csi(id), claimRef: claimOf("other") })],
+  ["another control plane's", { ...ours, "berth/deployment": "other" }, own],
+  ["somebody's without a label", {}, own],
+  [
+    "one that would take the volume along",
+    ours,
+    (ebs: Ebs) => ({ ...own(ebs), persistentVolumeReclaimPolicy: "Delete" }),
+  ],
+])("is not taken from a PersistentVolume of its name that is %s", async (_, labels, specOf) => {
+  const ebs = newVolume();
+  const size = { capacity: { storage: "1Gi" }, accessModes: ["ReadWriteOncePod"], storageClassName: "" };
+  const spec = { ...size, persistentVolumeReclaimPolicy: "Retain", ...specOf(ebs) };
+  const made = must(
+    await fixture.cluster.admin.post(ebs.path.replace(/\/[^/]+$/, ""), {
+      metadata: { name: `berth-${ebs.id}`, labels },
+      spec,
+    }),
+  );
+  const run = runWith(ebs);
+
+  const applying = fixture.compute.apply(run);
+
+  const message = `The cluster has a PersistentVolume berth-${ebs.id} that is not Berth's`;
+  await expect(applying).rejects.toMatchObject({ name: "RunRefused", message });
+  await fixture.compute.remove(run.uid, 1, gently);
+  const { metadata } = must(await fixture.cluster.admin.get(ebs.path));
+  expect([metadata.uid, metadata.deletionTimestamp]).toEqual([made.metadata.uid, undefined]);
+});
+
+it("is not taken by a claim of its name that somebody else made", async () => {
+  const ebs = newVolume();
+  const spec = { storageClassName: "", accessModes: ["ReadWriteOncePod"], resources: { requests: { storage: "1Gi" } } };
+  const made = must(await fixture.cluster.admin.post(paths.claims, { metadata: { name: ebs.id, labels: ours }, spec }));
+  const run = runWith(ebs);
+
+  const applying = fixture.compute.apply(run);
+
+  await expect(applying).rejects.toMatchObject({ name: "RunRefused", message: expect.stringContaining(ebs.id) });
+  await fixture.compute.remove(run.uid, 1, gently);
+  expect((await fixture.cluster.admin.get(ebs.path)).status).toBe(404);
+  expect(must(await fixture.cluster.admin.get(ebs.claimPath)).metadata.uid).toBe(made.metadata.uid);
+});
+
+function claimOf(name: string, where = namespace): object {
+  return { apiVersion: "v1", kind: "PersistentVolumeClaim", name, namespace: where };
+}
+
+function own({ id }: Ebs) {
+  return { csi: csi(id), claimRef: claimOf(id) };
+}

@@ -1,0 +1,247 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { Observation, Run } from "#core/ports/compute.ts";
+import { removed } from "#testing/cluster/cluster.ts";
+import { must } from "#testing/cluster/objects.ts";
+import { logText } from "#testing/log-text.ts";
+import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
+import type { Pod } from "../objects.ts";
+import { pathsOf } from "../paths.ts";
+import { kubernetesClaims } from "../volumes/claims.ts";
+
+const core = `/api/v1/namespaces/${namespace}`;
+let fixture: ClusterFixture;
+
+beforeAll(async () => {
+  fixture = await openClusterFixture([
+    { name: "one", instanceType: "p5.48xlarge" },
+    { name: "two", instanceType: "p5.48xlarge", zone: "us-east-1b" },
+  ]);
+});
+
+afterEach(() => fixture.clear());
+afterAll(() => fixture.stop());
+
+async function applied(changes: Partial<Run>, holds: (seen: Observation) => boolean) {
+  const run = fixtureRun(changes);
+  await fixture.compute.apply(run);
+  return { run, seen: await until(run, holds) };
+}
+
+async function until({ uid, run }: Run, holds: (seen: Observation) => boolean) {
+  const seen = await fixture.eventually(
+    () => fixture.compute.observe(uid, run),
+    (observed) => observed !== undefined && holds(observed),
+  );
+  return must({ status: 200, body: seen });
+}
+
+async function podOf({ uid }: Run): Promise<Pod> {
+  const { items } = must(
+    await fixture.cluster.admin.get<{ items: Pod[] }>(`${core}/pods?labelSelector=berth/uid=${uid}`),
+  );
+  const [pod] = items;
+  if (!pod) throw new Error("It has no pod");
+  return pod;
+}
+
+describe("a log that its node does not find", () => {
+  const command = "echo one; while :; do sleep 1; done";
+
+  it("is read again", async () => {
+    const { run } = await applied({ command, image: "berth.test/late-log:1" }, ({ state }) => state === "ready");
+
+    const text = await fixture.eventually(
+      () => logText(fixture.compute.readLog(run.uid, 1)),
+      (log) => log !== "",
+    );
+
+    expect(text).toBe("one\n");
+  });
+
+  it("is a reason, and not the node's words as its text", async () => {
+    const { run } = await applied({ command, image: "berth.test/lost-log:1" }, ({ state }) => state === "ready");
+
+    await expect(fixture.compute.readLog(run.uid, 1)).rejects.toThrow(
+      "The node of the container does not find its log",
+    );
+  });
+});
+
+describe("an image", () => {
+  it("that could not be pulled once may come all the same", async () => {
+    const { run, seen } = await applied({ image: "berth.test/late:1" }, ({ reason }) => reason !== null);
+
+    expect(seen).toMatchObject({ state: "image", reason: expect.stringMatching(/^Image not found; it is asked for/) });
+    expect(await until(run, ({ state }) => state === "ready")).toMatchObject({ started: true, reason: null });
+  });
+
+  it("that could not be pulled twice ends the run", async () => {
+    const { seen } = await applied({ image: "berth.test/none:1" }, ({ state }) => state === "ended");
+
+    expect(seen).toMatchObject({ started: false, exitCode: null, reason: "Image not found" });
+  });
+
+  it.each(["Upper-Case:1", "with space/x:1", "registry.test:port/x", "x@sha256:short"])(
+    "whose name is none ends the run, which never starts: %s",
+    async (image) => {
+      const { seen } = await applied({ image }, ({ state }) => state === "ended");
+
+      expect(seen).toMatchObject({ started: false, exitCode: null, reason: "The name of the image is invalid" });
+    },
+  );
+
+  it("without a shell says so", async () => {
+    const { seen } = await applied({ image: "berth.test/shell-less:1" }, ({ state }) => state === "ended");
+
+    expect(seen).toMatchObject({
+      started: false,
+      exitCode: null,
+      reason: "The command could not be started: its image has no /bin/sh",
+    });
+  });
+});
+
+describe("a run that fits nowhere says why", () => {
+  it("of machines that nobody has", async () => {
+    const wanted = { instanceType: "g5.12xlarge", shares: [{ node: null, units: 1 }] };
+
+    const { seen } = await applied(wanted, ({ reason }) => reason !== null);
+
+    expect(seen).toMatchObject({
+      state: "unbound",
+      reason: expect.stringMatching(/^0\/2 nodes are available: 2 node\(s\) didn't match Pod's node affinity/),
+    });
+  });
+
+  it("of a disk in another zone", async () => {
+    const claims = kubernetesClaims({ client: fixture.client, paths: pathsOf(namespace), deployment: "fixture" });
+    const { id } = await claims.createVolume({
+      token: "zones",
+      sizeGb: 1,
+      zone: "us-east-1b",
+      snapshotId: undefined,
+    });
+    const mounts = [{ volume: { id, zone: "us-east-1b" }, path: "/workspace" }];
+    const there = { shares: [{ node: "two", units: 1 }], mounts };
+    const { run } = await applied(there, ({ state }) => state === "ready");
+    await fixture.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
+    await fixture.clear();
+
+    const { seen } = await applied({ mounts }, ({ reason }) => reason !== null);
+
+    expect(seen).toMatchObject({
+      state: "unbound",
+      reason: expect.stringMatching(/^Its disk is in another zone than its machine: 0\/2 nodes are available/),
+    });
+  });
+});
+
+describe("a run whose machine", () => {
+  it("has no memory left for it says so", async () => {
+    const { run } = await applied({}, ({ state }) => state === "ready");
+    const status = { phase: "Failed", reason: "Evicted", message: "The node was low on resource: memory." };
+    const { name } = (await podOf(run)).metadata;
+    must(await fixture.cluster.admin.patch(`${core}/pods/${name}/status`, { status }, "strategic-merge"));
+
+    expect(await until(run, ({ state }) => state === "ended")).toMatchObject({
+      exitCode: null,
+      reason: "evicted by its machine: The node was low on resource: memory.",
+    });
+  });
+
+  it("is a spot machine that is taken back says so", async () => {
+    const { run } = await applied({}, ({ state }) => state === "ready");
+    const taints = [{ key: "aws-node-termination-handler/spot-itn", value: "spot-itn-1", effect: "NoSchedule" }];
+    must(await fixture.cluster.admin.patch("/api/v1/nodes/one", { spec: { taints, unschedulable: true } }));
+    const { name } = (await podOf(run)).metadata;
+    const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name, namespace } };
+    must(await fixture.cluster.admin.post(`${core}/pods/${name}/eviction`, eviction));
+
+    const seen = await until(run, ({ state }) => state === "ended");
+    const offered = (await fixture.compute.listNodes()).find((node) => node.name === "one");
+    must(await fixture.cluster.admin.patch("/api/v1/nodes/one", { spec: { taints: null, unschedulable: null } }));
+
+    expect(seen).toMatchObject({
+      exitCode: null,
+      reason: "its machine was taken back by its provider: a spot interruption",
+    });
+    expect(offered).toMatchObject({ ready: false });
+  });
+});
+
+describe("a machine", () => {
+  const node = async () => (await fixture.compute.listNodes()).find(({ name }) => name === "two");
+  const change = async (spec: object) => must(await fixture.cluster.admin.patch("/api/v1/nodes/two", { spec }));
+  const gpuTaint = { key: "nvidia.com/gpu", value: "true", effect: "NoSchedule" };
+
+  it.each([
+    ["cordoned", { unschedulable: true }, { unschedulable: null }],
+    [
+      "closed to runs by a taint that they do not tolerate",
+      { taints: [gpuTaint, { key: "nvidia.com/gpu", value: "drained", effect: "NoExecute" }] },
+      { taints: [gpuTaint] },
+    ],
+  ])("is not offered while it is %s", async (_, closed, open) => {
+    await change(closed);
+    const during = await node();
+    await change(open);
+
+    expect(during).toMatchObject({ ready: false });
+    expect(await fixture.eventually(node, (seen) => seen?.ready ?? false)).toMatchObject({ units: 8, foreignUnits: 0 });
+  });
+
+  it("whose labels lie is offered as what it has, and a run that went there by them says why it does not begin", async () => {
+    const [typeLabel, zoneLabel] = ["node.kubernetes.io/instance-type", "topology.kubernetes.io/zone"];
+    const types = { "says-gpus": "p5.48xlarge", "says-less": "g5.12xlarge", "says-odd": "constructor" };
+    const liars = await fixture.cluster.addNodes(
+      Object.entries(types).map(([name, type]) => ({
+        name,
+        instanceType: name === "says-gpus" ? "m7i.8xlarge" : "p5.48xlarge",
+        labels: { [typeLabel]: type, [zoneLabel]: "of.nobody_at-all" },
+      })),
+    );
+    const offered = await fixture.eventually(
+      async () => (await fixture.compute.listNodes()).filter(({ name }) => name in types),
+      (nodes) => nodes.every(({ ready }) => ready),
+    );
+
+    const { seen } = await applied({ shares: [{ node: "says-gpus", units: 1 }] }, ({ reason }) => reason !== null);
+    await Promise.all(liars.map((node) => node.remove()));
+
+    expect(Object.fromEntries(offered.map(({ name, units }) => [name, units]))).toEqual({
+      "says-gpus": 0,
+      "says-less": 4,
+    });
+    expect(seen).toMatchObject({ state: "unbound", reason: expect.stringContaining("Insufficient nvidia.com/gpu") });
+  });
+
+  const asked = { resources: { requests: { cpu: "150" } } };
+
+  it.each([
+    ["by its containers", { ofPod: {}, ofContainer: asked }],
+    ["as a whole", { ofPod: asked, ofContainer: {} }],
+  ])(
+    "is offered as far as what another pod asks of its processors %s leaves room, and no further",
+    async (_, theirs) => {
+      const spec = {
+        nodeName: "two",
+        tolerations: [{ operator: "Exists" }],
+        containers: [{ name: "main", image: "berth.test/any:1", ...theirs.ofContainer }],
+        ...theirs.ofPod,
+      };
+      must(await fixture.cluster.admin.post("/api/v1/namespaces/default/pods", { metadata: { name: "theirs" }, spec }));
+      const offered = await node();
+      const fits = { shares: [{ node: "two", units: 1 }] };
+      const tooMuch = { shares: [{ node: "two", units: 2 }], gpusPerMachine: 2 };
+
+      const { seen } = await applied(fits, ({ state }) => state === "ready");
+      const { seen: refused } = await applied(tooMuch, ({ reason }) => reason !== null);
+      must(await fixture.cluster.admin.remove("/api/v1/namespaces/default/pods/theirs", { gracePeriodSeconds: 0 }));
+      await removed(fixture.cluster.admin, "/api/v1/namespaces/default/pods/theirs");
+
+      expect(offered).toMatchObject({ units: 8, foreignUnits: 7 });
+      expect(seen).toMatchObject({ nodes: [{ name: "two" }] });
+      expect(refused).toMatchObject({ state: "unbound", reason: expect.stringContaining("Insufficient cpu") });
+    },
+  );
+});

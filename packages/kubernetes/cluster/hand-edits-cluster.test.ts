@@ -1,0 +1,173 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Environment } from "#core/environments/record/record.ts";
+import { requestCancel } from "#core/environments/verbs/requests.ts";
+import { refreshCapacity } from "#core/pools/capacity/capacity.ts";
+import type { KubeObject, PatchKind } from "#testing/cluster/client.ts";
+import { must } from "#testing/cluster/objects.ts";
+import { type ClusterFixture, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
+import { type CoreFixture, startCore } from "../fixtures/core-fixture.ts";
+import { leftovers } from "../fixtures/soak-leftovers-fixture.ts";
+import { pathsOf } from "../paths.ts";
+
+const LONGEST_MS = 300_000;
+/** Longer than what a run may have started waits until it is given back. */
+const GIVEN_BACK_MS = 60_000;
+/** Longer than until a run that a look did not see is looked for again. */
+const MISSED_AGAIN_MS = 30_000;
+const { pods, jobs } = pathsOf(namespace);
+let fixture: ClusterFixture;
+let core: CoreFixture;
+
+beforeAll(async () => {
+  fixture = await openClusterFixture(["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
+  core = await startCore(fixture.compute);
+});
+
+afterAll(async () => {
+  await core.stop();
+  await fixture.stop();
+});
+
+/** Of a job of one GPU with variables, which is active. */
+interface Objects {
+  readonly job: string;
+  readonly pod: string;
+  readonly node: string;
+}
+
+const patch = async (path: string, body: object, kind?: PatchKind) =>
+  must(await fixture.cluster.admin.patch(path, body, kind));
+const remove = async (path: string, options = {}) => must(await fixture.cluster.admin.remove(path, options));
+
+/** Only the pod tells that it was evicted. A pretend one is gone after 20 ms, one in earnest after up to 30 s. */
+const keepVisible = (pod: string) => patch(pod, { metadata: { finalizers: [finalizer] } }, "strategic-merge");
+const letGo = (pod: string) =>
+  patch(pod, { metadata: { "$deleteFromPrimitiveList/finalizers": [finalizer] } }, "strategic-merge");
+const finalizer = "berth.test/visible";
+
+const podDeleted = "the environment's pod was deleted from outside";
+const jobDeleted = "the environment's Job was deleted from outside";
+
+/** What a person does with kubectl, and what the owner of the job then sees. */
+const deeds: readonly {
+  readonly title: string;
+  readonly does: (objects: Objects) => Promise<unknown>;
+  readonly phase: Environment["phase"];
+  readonly reason: string | RegExp;
+}[] = [
+  {
+    title: "parallelism-0",
+    does: ({ job }) => patch(job, { spec: { parallelism: 0 } }),
+    phase: "failed",
+    reason: podDeleted,
+  },
+  {
+    title: "suspended",
+    does: ({ job }) => patch(job, { spec: { suspend: true } }),
+    phase: "failed",
+    reason: podDeleted,
+  },
+  {
+    title: "a-deadline",
+    does: ({ job }) => patch(job, { spec: { activeDeadlineSeconds: 1 } }),
+    phase: "expired",
+    reason: "Its time was over",
+  },
+  {
+    title: "job-deleted",
+    does: ({ job }) => remove(job, { propagationPolicy: "Background" }),
+    phase: "failed",
+    // As it is seen first: its pod alone, then its command's end, then nothing.
+    reason: /Job was deleted from outside|killed by signal SIGTERM|deleted in the cluster, and not by Berth/,
+  },
+  {
+    title: "job-deleted-alone",
+    does: ({ job }) => remove(job, { propagationPolicy: "Orphan" }),
+    phase: "failed",
+    reason: jobDeleted,
+  },
+  { title: "pod-deleted", does: ({ pod }) => remove(pod), phase: "failed", reason: podDeleted },
+  {
+    title: "drained",
+    async does({ pod, node }) {
+      await patch(`/api/v1/nodes/${node}`, { spec: { unschedulable: true } });
+      await keepVisible(pod);
+      const name = pod.split("/").at(-1);
+      const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name, namespace } };
+      must(await fixture.cluster.admin.post(`${pod}/eviction`, eviction));
+    },
+    phase: "failed",
+    reason: "it was evicted from its machine",
+  },
+];
+
+async function active(id: string): Promise<Objects> {
+  await core.create(id, { command: "while :; do sleep 1; done", env: { A: "b" }, gpus: 1 });
+  const { uid, run } = await core.until(id, ({ phase }) => phase === "active");
+  const path = `${pods}?labelSelector=berth/uid=${uid}`;
+  const { items } = must(await fixture.cluster.admin.get<{ readonly items: readonly KubeObject[] }>(path));
+  const node = run.machines[0]?.name ?? "";
+  return { job: `${jobs}/${uid}-r1`, pod: `${pods}/${items[0]?.metadata.name}`, node };
+}
+
+it("says of each job that a hand on the cluster has ended how it ended, and leaves nothing of any", {
+  timeout: LONGEST_MS,
+  retry: 0,
+}, async () => {
+  const nodes = await Promise.all(
+    deeds.map(async ({ title, does }) => {
+      const objects = await active(title);
+      await does(objects);
+      // What is seen at once is seen now; what is missing is looked for again, which the clock need not wait for.
+      await core.until(title, ({ phase, run }) => phase !== "active" || run.missedAt !== null);
+      if (title === "drained") await letGo(objects.pod);
+      return objects.node;
+    }),
+  );
+  core.skip(MISSED_AGAIN_MS);
+  await Promise.all(deeds.map(({ title }) => core.until(title, ({ phase }) => phase !== "active")));
+  core.skip(GIVEN_BACK_MS);
+  const ended = await Promise.all(
+    deeds.map(({ title, phase }) => core.until(title, (one) => one.phase === phase || one.phase === "failed")),
+  );
+  await refreshCapacity(core.ctx);
+  const next = await active("next");
+  await requestCancel(core.as, "next");
+  await core.until("next", ({ phase }) => phase === "stopping");
+  core.skip(GIVEN_BACK_MS);
+  await core.until("next", ({ phase }) => phase === "cancelled");
+
+  expect(ended.map(({ phase, reason }, at) => [deeds[at]?.title, phase, reason])).toEqual(
+    deeds.map(({ title, phase, reason }) => [
+      title,
+      phase,
+      reason instanceof RegExp ? expect.stringMatching(reason) : expect.stringContaining(reason),
+    ]),
+  );
+  // Nobody is sent to a machine that was cordoned to be drained.
+  expect(next.node).not.toBe(nodes[deeds.findIndex(({ title }) => title === "drained")]);
+  expect(await leftovers(fixture.cluster.admin, namespace)).toEqual([]);
+});
+
+it("goes on with a job whose labels a hand took away, and removes it like any other", {
+  timeout: LONGEST_MS,
+  retry: 0,
+}, async () => {
+  const { job, pod } = await active("labels");
+  const labels = { "berth/uid": null, "berth/run": null, "berth/deployment": null };
+  await patch(job, { metadata: { labels } });
+  const image = { spec: { template: { spec: { containers: [{ name: "main", image: "other" }] } } } };
+  const refused = await fixture.cluster.admin.patch(job, image, "strategic-merge");
+
+  await core.until("labels", ({ phase }) => phase === "active");
+  const { metadata } = must(await fixture.cluster.admin.get(pod));
+  await requestCancel(core.as, "labels");
+  await core.until("labels", ({ phase }) => phase !== "active");
+  core.skip(GIVEN_BACK_MS);
+  const end = await core.until("labels", ({ phase }) => phase === "cancelled");
+
+  expect(refused.status).toBe(422);
+  expect(metadata.deletionTimestamp).toBeUndefined();
+  expect(end.reason).toBe("Cancelled by its owner");
+  expect(await leftovers(fixture.cluster.admin, namespace)).toEqual([]);
+});

@@ -1,0 +1,146 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { compareOrphans, readOrphans } from "#core/admin/orphans.ts";
+import type { KubeObject } from "#testing/cluster/client.ts";
+import { removed } from "#testing/cluster/cluster.ts";
+import { must } from "#testing/cluster/objects.ts";
+import { type MemoryWorld, memoryWorld } from "#testing/memory-world.ts";
+import { openSshService } from "../access/ssh-service.ts";
+import { kubernetesCompute } from "../compute.ts";
+import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
+import { pathsOf } from "../paths.ts";
+import { findJob } from "../runs/read-run.ts";
+import { partsOf } from "../runs/run-parts.ts";
+import type { PersistentVolume } from "../volumes/claim.ts";
+import { makeEbsMounts } from "../volumes/ebs-mounts.ts";
+
+const FIVE_MINUTES = 300_000;
+const paths = pathsOf(namespace);
+let fixture: ClusterFixture;
+
+beforeAll(async () => {
+  fixture = await openClusterFixture(["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
+});
+
+afterAll(() => fixture.stop());
+
+/** A control plane that has no record of anything, on this cluster. */
+async function strangerTo(deployment: string): Promise<MemoryWorld["ctx"]> {
+  const { ctx } = await memoryWorld();
+  return { ...ctx, compute: kubernetesCompute({ ...fixture.options, deployment }) };
+}
+
+/** Compares four times, five minutes apart: what is useless is gone then. */
+async function compareOften(ctx: MemoryWorld["ctx"]): Promise<void> {
+  for (let times = 0; times < 4; times += 1) {
+    await compareOrphans(ctx);
+    await ctx.clock.sleep(FIVE_MINUTES);
+  }
+}
+
+async function partsThere(): Promise<string[]> {
+  const kinds = [paths.secrets, paths.services, paths.networkPolicies];
+  const lists = await Promise.all(kinds.map((path) => fixture.cluster.admin.get<{ items: KubeObject[] }>(path)));
+  const names = lists.flatMap((list) => must(list).items.map(({ metadata }) => metadata.name));
+  // The policy of deploy/kubernetes is no run's.
+  return names.filter((name) => name !== "environments").sort();
+}
+
+const twoMachines = { env: { TOKEN: "secret" }, shares: ["one", "two"].map((node) => ({ node, units: 1 })) };
+
+it("finds what a worker that slept wrote after everybody had removed it, and removes it as other orphans", {
+  retry: 0,
+}, async () => {
+  const ctx = await strangerTo("fixture");
+  const run = fixtureRun(twoMachines);
+  for (const { path, body } of partsOf(run, { paths, deployment: "fixture" })) await fixture.client.apply(path, body);
+  const written = await partsThere();
+  await compareOrphans(ctx);
+  const report = await readOrphans(ctx);
+
+  await compareOften(ctx);
+
+  expect(written).toEqual([`${run.uid}-r1`, `run-${run.uid}-r1`, `run-${run.uid}-r1`]);
+  expect(report?.runs).toMatchObject([{ uid: run.uid, gpus: 0, why: "only parts of it are left: it has no record" }]);
+  expect(await partsThere()).toEqual([]);
+  expect(await readOrphans(ctx)).toMatchObject({ runCount: 0, removedCount: 1, gpuHours: 0 });
+});
+
+it("lets go of a volume of EBS that such a worker took for a run that nobody will start, and leaves the volume", {
+  retry: 0,
+}, async () => {
+  const ctx = await strangerTo("fixture");
+  const volume = { id: "vol-0123456789abcdef0", zone: "us-east-1a" };
+  const run = fixtureRun({ mounts: [{ volume, path: "/workspace" }] });
+  const place = { client: fixture.client, paths, deployment: "fixture" };
+  await makeEbsMounts(place, run, fixture.client.deadline());
+  const claim = `${paths.claims}/${volume.id}`;
+  const held = [claim, `/api/v1/persistentvolumes/berth-${volume.id}`];
+  const made = must(await fixture.cluster.admin.get<PersistentVolume>(held[1] ?? ""));
+
+  await compareOften(ctx);
+
+  await Promise.all(held.map((path) => removed(fixture.cluster.admin, path)));
+  await compareOrphans(ctx);
+  const report = await readOrphans(ctx);
+  expect(made.spec.persistentVolumeReclaimPolicy).toBe("Retain");
+  expect(report?.runCount).toBe(0);
+  expect(report?.removed).toContainEqual(expect.objectContaining({ uid: run.uid, key: run.key }));
+});
+
+it("leaves no port of the nodes open whose Job a hand deleted without what it owns", { retry: 0 }, async () => {
+  const run = fixtureRun();
+  const place = { client: fixture.client, paths, deployment: "fixture" };
+  await fixture.compute.apply(run);
+  const job = await findJob(place, run);
+  if (!job) throw new Error("It has no Job");
+  await openSshService(place, run, job, 2222);
+  must(await fixture.cluster.admin.remove(`${paths.jobs}/${job.metadata.name}`, { propagationPolicy: "Orphan" }));
+  await fixture.eventually(
+    () => findJob(place, run),
+    (found) => found === undefined,
+  );
+  const [open, listed] = [await partsThere(), await fixture.compute.listParts()];
+
+  await fixture.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
+  await fixture.eventually(
+    () => fixture.compute.observe(run.uid, 1),
+    (seen) => seen === undefined,
+  );
+
+  expect(open).toEqual([`ssh-${run.uid}-r1`]);
+  expect(listed).toEqual([{ uid: run.uid, run: 1, key: run.key }]);
+  expect(await partsThere()).toEqual([]);
+});
+
+it("leaves the runs and the leftovers of another control plane alone, and removes its own by their GPUs", {
+  retry: 0,
+}, async () => {
+  const [ours, theirs] = [await strangerTo("fixture"), kubernetesCompute({ ...fixture.options, deployment: "other" })];
+  const [own, living, left] = [fixtureRun(twoMachines), fixtureRun(twoMachines), fixtureRun(twoMachines)];
+  await fixture.compute.apply(own);
+  await theirs.apply(living);
+  for (const { path, body } of partsOf(left, { paths, deployment: "other" })) await fixture.client.apply(path, body);
+  await Promise.all(
+    ([fixture.compute, theirs] as const).map((compute, at) =>
+      fixture.eventually(
+        () => compute.observe((at === 0 ? own : living).uid, 1),
+        (seen) => seen?.state === "ready",
+      ),
+    ),
+  );
+  const before = await partsThere();
+  await compareOrphans(ours);
+  const report = await readOrphans(ours);
+
+  await compareOften(ours);
+  await fixture.eventually(
+    () => fixture.compute.observe(own.uid, 1),
+    (seen) => seen === undefined,
+  );
+
+  expect(report?.runs).toMatchObject([{ uid: own.uid, gpus: 2, why: "it has no record" }]);
+  expect(await partsThere()).toEqual(before.filter((name) => !name.includes(own.uid)));
+  expect(await theirs.observe(living.uid, 1)).toMatchObject({ state: "ready", terminating: false });
+  expect((await readOrphans(ours))?.gpuHours).toBeGreaterThan(0);
+  await theirs.remove(living.uid, 1, { graceSeconds: 0, force: false });
+});

@@ -1,0 +1,104 @@
+import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, expect, it } from "vitest";
+import type { Run } from "#core/ports/compute.ts";
+import { must } from "#testing/cluster/objects.ts";
+import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
+import { pathsOf } from "../paths.ts";
+
+const RUNS = 12;
+/** Three restarts of a control plane, on a machine that does ten other things. */
+const LONGEST_MS = 400_000;
+let fixture: ClusterFixture;
+
+afterEach(() => fixture.stop());
+
+it("loses and doubles nothing while the API server and its store are killed", {
+  timeout: LONGEST_MS,
+  retry: 0,
+}, async () => {
+  fixture = await openClusterFixture(["one", "two", "three"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
+  const runs = Array.from({ length: RUNS }, (_, at) => runOf(at));
+
+  let areAllOver = false;
+  const kill = async () => {
+    for (let times = 0; !areAllOver && times < 3; times += 1) {
+      await fixture.cluster.controlPlane.restart(times === 1 ? "etcd" : "apiserver");
+      await sleep(500);
+    }
+  };
+  const lives = Promise.all(runs.map(live)).finally(() => {
+    areAllOver = true;
+  });
+  await Promise.all([lives, kill()]);
+
+  const begun = await Promise.all(runs.map(({ uid }) => readFile(join(fixture.files, uid), "utf8")));
+  expect(begun).toEqual(runs.map(() => "begun\n"));
+  expect(await fixture.compute.listRuns()).toEqual([]);
+  for (const path of [
+    `/apis/batch/v1/namespaces/${namespace}/jobs`,
+    `/api/v1/namespaces/${namespace}/pods`,
+    `/api/v1/namespaces/${namespace}/secrets`,
+  ]) {
+    expect(must(await fixture.cluster.admin.get<{ items: unknown[] }>(path)).items, path).toEqual([]);
+  }
+  const nodes = await fixture.compute.listNodes();
+  expect(nodes.map(({ runs: left }) => left)).toEqual([[], [], []]);
+});
+
+it("removes a run whose pod the Job controller keeps although its Job is gone", async () => {
+  fixture = await openClusterFixture([{ name: "one", instanceType: "p5.48xlarge" }]);
+  const { controlPlane } = fixture.cluster;
+  const run = runOf(0);
+  const observe = () => fixture.compute.observe(run.uid, 1);
+  await fixture.compute.apply(run);
+  await fixture.eventually(observe, (seen) => seen?.state === "ready");
+
+  controlPlane.pause("controller-manager");
+  const seen = await fixture.eventually(
+    async () => {
+      await fixture.compute.remove(run.uid, 1, { graceSeconds: 1, force: false });
+      return observe();
+    },
+    (left) => left === undefined,
+  );
+  const { items } = must(await fixture.cluster.admin.get<{ items: unknown[] }>(pathsOf(namespace).pods));
+  controlPlane.resume("controller-manager");
+
+  expect([seen, items]).toEqual([undefined, []]);
+});
+
+function runOf(at: number): Run {
+  const uid = randomBytes(16).toString("hex");
+  return fixtureRun({
+    uid,
+    command: `echo begun >>${join(fixture.files, uid)}; while :; do sleep 1; done`,
+    env: { TOKEN: "secret" },
+    shares: [{ node: ["one", "two", "three"][at % 3] ?? null, units: 1 }],
+  });
+}
+
+/** As the core would have it: each call again until it was answered, and applied only while nothing is seen. */
+async function live(run: Run): Promise<void> {
+  const { compute } = fixture;
+  const observe = () => again(() => compute.observe(run.uid, 1));
+  while ((await observe()) === undefined) await compute.apply(run).catch(() => sleep(50));
+  while ((await observe())?.state !== "ready") await sleep(50);
+  while ((await readFile(join(fixture.files, run.uid), "utf8").catch(() => "")) === "") await sleep(20);
+  do {
+    await again(() => compute.remove(run.uid, 1, { graceSeconds: 1, force: false }));
+    await sleep(50);
+  } while ((await observe()) !== undefined);
+}
+
+async function again<Value>(call: () => Promise<Value>): Promise<Value> {
+  for (;;) {
+    try {
+      return await call();
+    } catch {
+      await sleep(50);
+    }
+  }
+}

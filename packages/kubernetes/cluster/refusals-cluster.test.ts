@@ -1,0 +1,368 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { Environment } from "#core/environments/record/record.ts";
+import type { Run } from "#core/ports/compute.ts";
+import { must } from "#testing/cluster/objects.ts";
+import { apiClient } from "../client/api-client.ts";
+import { kubernetesCompute } from "../compute.ts";
+import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
+import { startCore } from "../fixtures/core-fixture.ts";
+import { type AdmissionRequest, type Denial, openAdmissionWebhook } from "../fixtures/webhook-fixture.ts";
+
+const admission = "/apis/admissionregistration.k8s.io/v1";
+let fixture: ClusterFixture;
+let webhook: Awaited<ReturnType<typeof openAdmissionWebhook>>;
+/** What the webhook says of a run of this name. */
+const denials = new Map<string, (kind: string) => Denial | undefined>();
+
+beforeAll(async () => {
+  fixture = await openClusterFixture([{ name: "one", instanceType: "p5.48xlarge" }]);
+  webhook = await openAdmissionWebhook(fixture.cluster.controlPlane, ({ kind, object }: AdmissionRequest) =>
+    denials.get(object.metadata.annotations?.["berth/name"] ?? "")?.(kind.kind),
+  );
+  must(
+    await fixture.cluster.admin.post(
+      `${admission}/validatingwebhookconfigurations`,
+      webhook.configuration("runs", namespace),
+    ),
+  );
+  // A configuration holds some time after it was made.
+  denials.set("probe", () => ({ message: "it holds" }));
+  const probe = { metadata: { name: "probe", annotations: { "berth/name": "probe" } }, spec: podSpec };
+  await fixture.eventually(
+    () => fixture.cluster.admin.post(`/api/v1/namespaces/${namespace}/pods?dryRun=All`, probe),
+    ({ status }) => status >= 400,
+  );
+});
+
+afterEach(() => fixture.clear());
+afterAll(async () => {
+  await fixture.stop();
+  await webhook.close();
+});
+
+const anyPod = { metadata: { name: "any" }, spec: { containers: [{ name: "main", image: "berth.test/any:1" }] } };
+const podSpec = { containers: [{ name: "main", image: "berth.test/any:1" }] };
+const refusalOf = (run: Run) =>
+  fixture.compute.apply(run).then(
+    () => "taken",
+    (error: unknown) => error as Error,
+  );
+const until = ({ uid, run }: Run, state: string) =>
+  fixture.eventually(
+    () => fixture.compute.observe(uid, run),
+    (seen) => seen?.state === state,
+  );
+
+describe("a run that the cluster's admission refuses", () => {
+  it("by a webhook is refused for good, in the webhook's words", async () => {
+    denials.set("unwanted", (kind) => (kind === "Job" ? { code: 403, message: "no jobs on Sundays" } : undefined));
+
+    const refusal = await refusalOf(fixtureRun({ name: "unwanted", env: { TOKEN: "s3cret-value" } }));
+
+    expect(refusal).toMatchObject({
+      name: "RunRefused",
+      message: "Refused by the cluster's policy runs.berth.test: no jobs on Sundays",
+    });
+  });
+
+  it("by a policy is refused for good, without its variables and its command", async () => {
+    const expression = "object.metadata.annotations['berth/name'] != 'secretive'";
+    const policy = {
+      metadata: { name: "images" },
+      spec: {
+        matchConstraints: {
+          resourceRules: [{ apiGroups: ["batch"], apiVersions: ["v1"], resources: ["jobs"], operations: ["CREATE"] }],
+        },
+        validations: [
+          { expression, messageExpression: "'not ' + object.spec.template.spec.containers[0].args[0] + ' here'" },
+        ],
+      },
+    };
+    must(await fixture.cluster.admin.post(`${admission}/validatingadmissionpolicies`, policy));
+    const binding = { metadata: { name: "images" }, spec: { policyName: "images", validationActions: ["Deny"] } };
+    must(await fixture.cluster.admin.post(`${admission}/validatingadmissionpolicybindings`, binding));
+    const run = fixtureRun({ name: "secretive", command: "train --key s3cret-value" });
+
+    const refusal = await fixture.eventually(
+      async () => {
+        const found = await refusalOf(run);
+        await fixture.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
+        return found;
+      },
+      (found) => found !== "taken",
+    );
+
+    expect(refusal).toMatchObject({
+      name: "RunRefused",
+      message: "Refused by the cluster's policy images: not … here",
+    });
+  });
+
+  it("is not refused where it was taken before", async () => {
+    const run = fixtureRun({ name: "taken" });
+    await fixture.compute.apply(run);
+    denials.set("taken", (kind) => (kind === "Job" ? { message: "not any more" } : undefined));
+
+    expect(await refusalOf(run)).toBe("taken");
+    expect(await until(run, "ready")).toMatchObject({ state: "ready" });
+  });
+
+  it("as its pod ends before it began, in words that only an event has", async () => {
+    denials.set("podless", (kind) => (kind === "Pod" ? { message: "no such team" } : undefined));
+    const run = fixtureRun({ name: "podless" });
+
+    await fixture.compute.apply(run);
+
+    expect(await until(run, "ended")).toMatchObject({
+      started: false,
+      exitCode: null,
+      reason: "Refused by the cluster's policy runs.berth.test: no such team",
+    });
+  });
+
+  it("for what no object may hold is refused for good, in the API server's words", async () => {
+    const refusal = await refusalOf(fixtureRun({ env: { "no name": "s3cret-value" } }));
+
+    expect(refusal).toMatchObject({
+      name: "RunRefused",
+      message: expect.stringMatching(/^The cluster refuses the run: data\[no name\]: Invalid value/),
+    });
+  });
+
+  it("for what no pod may be ends before it began, in the API server's words", async () => {
+    const run = fixtureRun({ image: " berth.test/any:1" });
+
+    await fixture.compute.apply(run);
+
+    expect(await until(run, "ended")).toMatchObject({
+      started: false,
+      reason: expect.stringMatching(/^The cluster refuses the run: .*image: .*whitespace/),
+    });
+  });
+});
+
+describe("a run that is refused for now", () => {
+  it("by a webhook with 429 is taken a moment later by the same call", async () => {
+    let asked = 0;
+    denials.set("hurried", (kind) => {
+      if (kind !== "Job") return undefined;
+      asked += 1;
+      return asked === 1 ? { code: 429, message: "not so fast" } : undefined;
+    });
+    const run = fixtureRun({ name: "hurried" });
+
+    expect(await refusalOf(run)).toBe("taken");
+    expect(asked).toBe(2);
+    expect(await until(run, "ready")).toMatchObject({ state: "ready" });
+  });
+
+  it("by a quota of Jobs says so, and is taken once there is room", async () => {
+    const quotas = `/api/v1/namespaces/${namespace}/resourcequotas`;
+    const run = fixtureRun();
+    must(
+      await fixture.cluster.admin.post(quotas, {
+        metadata: { name: "jobs" },
+        spec: { hard: { "count/jobs.batch": "0" } },
+      }),
+    );
+    await fixture.eventually(
+      () => fixture.cluster.admin.get<{ status?: { hard?: object } }>(`${quotas}/jobs`),
+      ({ body }) => body.status?.hard !== undefined,
+    );
+
+    const refusal = await refusalOf(run);
+    must(await fixture.cluster.admin.remove(`${quotas}/jobs`));
+    await fixture.eventually(
+      () => refusalOf(run),
+      (found) => found === "taken",
+    );
+
+    expect(refusal).toMatchObject({ name: "RunNotTaken", message: "the quota jobs of the cluster is used up" });
+    expect(await until(run, "ready")).toMatchObject({ state: "ready" });
+  });
+
+  it("as the count of a quota that was written at the same moment (409) is taken by the same call", async () => {
+    let asked = 0;
+    denials.set("crowded", (kind) => {
+      if (kind !== "Job") return undefined;
+      asked += 1;
+      const message = "Operation cannot be fulfilled on resourcequotas";
+      return asked < 3 ? { code: 409, reason: "Conflict", message } : undefined;
+    });
+    const run = fixtureRun({ name: "crowded" });
+
+    expect(await refusalOf(run)).toBe("taken");
+    expect(asked).toBe(3);
+    expect(await until(run, "ready")).toMatchObject({ state: "ready" });
+  });
+
+  it("by a webhook that does not answer says so", async () => {
+    const other = await openAdmissionWebhook(fixture.cluster.controlPlane, () => undefined);
+    const path = `${admission}/validatingwebhookconfigurations`;
+    must(await fixture.cluster.admin.post(path, other.configuration("away", namespace)));
+    await other.close();
+    const run = fixtureRun();
+
+    const refusal = await fixture.eventually(
+      async () => {
+        const found = await refusalOf(run);
+        await fixture.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
+        return found;
+      },
+      (found) => found !== "taken",
+    );
+    must(await fixture.cluster.admin.remove(`${path}/away`));
+
+    expect(refusal).toMatchObject({
+      name: "RunNotTaken",
+      message: "the cluster's webhook away.berth.test does not answer",
+    });
+    // Whoever comes next waits until it is gone for everybody.
+    await fixture.eventually(
+      () => refusalOf(run),
+      (found) => found === "taken",
+    );
+  });
+});
+
+describe("a pod that is refused for now", () => {
+  const quotas = `/api/v1/namespaces/${namespace}/resourcequotas`;
+  const fillQuota = async () => {
+    must(
+      await fixture.cluster.admin.post(quotas, {
+        metadata: { name: "gpus" },
+        spec: { hard: { "requests.nvidia.com/gpu": "0" } },
+      }),
+    );
+    await fixture.eventually(
+      () => fixture.cluster.admin.get<{ status?: { hard?: object } }>(`${quotas}/gpus`),
+      ({ body }) => body.status?.hard !== undefined,
+    );
+  };
+  const emptyQuota = async () => must(await fixture.cluster.admin.remove(`${quotas}/gpus`));
+
+  it("by a full quota is unbound through no fault of a machine, and says which quota", async () => {
+    await fillQuota();
+    const run = fixtureRun();
+    await fixture.compute.apply(run);
+
+    const seen = await fixture.eventually(
+      () => fixture.compute.observe(run.uid, 1),
+      (found) => found?.reason != null,
+    );
+    await emptyQuota();
+
+    expect(seen).toMatchObject({
+      state: "unbound",
+      refusedForNow: true,
+      reason: "The quota gpus of the cluster is used up",
+      nodes: [],
+    });
+  });
+
+  it("by a webhook that does not answer is unbound through no fault of a machine, without the webhook's address", async () => {
+    const other = await openAdmissionWebhook(fixture.cluster.controlPlane, () => undefined);
+    const path = `${admission}/validatingwebhookconfigurations`;
+    const { webhooks, ...configuration } = other.configuration("podless", namespace);
+    const ofPods = webhooks.map((one) => ({
+      ...one,
+      rules: one.rules.filter(({ resources }) => resources[0] === "pods"),
+    }));
+    must(await fixture.cluster.admin.post(path, { ...configuration, webhooks: ofPods }));
+    await other.close();
+    await fixture.eventually(
+      () => fixture.cluster.admin.post(`/api/v1/namespaces/${namespace}/pods?dryRun=All`, anyPod),
+      ({ status }) => status >= 500,
+    );
+    const run = fixtureRun();
+    await fixture.compute.apply(run);
+
+    const seen = await fixture.eventually(
+      () => fixture.compute.observe(run.uid, 1),
+      (found) => found?.reason != null,
+    );
+    must(await fixture.cluster.admin.remove(`${path}/podless`));
+
+    expect(seen).toMatchObject({
+      state: "unbound",
+      refusedForNow: true,
+      reason: "The cluster's webhook podless.berth.test does not answer",
+    });
+    await fixture.eventually(
+      () => fixture.cluster.admin.post(`/api/v1/namespaces/${namespace}/pods?dryRun=All`, anyPod),
+      ({ status }) => status < 400,
+    );
+  });
+
+  it("lets its job wait in the queue, counts no try, and starts the job once there is room", async () => {
+    await fillQuota();
+    const core = await startCore(fixture.compute);
+    const isRefused = ({ reason }: Environment) => reason === "The quota gpus of the cluster is used up";
+    // A second at a time: a longer one would be left out as an outage.
+    const pass = (holds: (environment: Environment) => boolean) =>
+      core.until("one", (environment) => {
+        if (holds(environment)) return true;
+        core.skip(1_000);
+        return false;
+      });
+    await core.create("one", { gpus: 8 });
+
+    let waiting: Environment | undefined;
+    for (const tries of [1, 2, 3]) {
+      await core.until("one", (environment) => environment.phase === "preparing" && isRefused(environment));
+      waiting = await pass(({ phase, placement }) => phase === "queued" && placement.refusals?.count === tries);
+      if (tries === 3) await emptyQuota();
+      await pass(({ phase }) => phase === "preparing");
+    }
+    const active = await core.until("one", ({ phase }) => phase === "active");
+    await core.stop();
+
+    expect(waiting).toMatchObject({
+      phase: "queued",
+      reason: "The quota gpus of the cluster is used up",
+      placement: { withdrawals: 0, withdrawn: { nodes: [] } },
+    });
+    expect(active.placement).toMatchObject({ withdrawals: 0 });
+  }, 240_000);
+});
+
+describe("who asks", () => {
+  it("with a token that has run out asks with a new one, and nothing is lost or doubled", async () => {
+    const { url, ca, token } = fixture.cluster.controlPlane.accessOf("berth");
+    const refused: (string | undefined)[] = [];
+    const client = apiClient({
+      url,
+      ca,
+      token: async (stale) => {
+        if (stale !== undefined) refused.push(stale);
+        return stale === undefined ? "expired" : token;
+      },
+    });
+    const compute = kubernetesCompute({ ...fixture.options, client });
+    const run = fixtureRun({ env: { A: "b" } });
+
+    await compute.apply(run);
+    const seen = await fixture.eventually(
+      () => compute.observe(run.uid, 1),
+      (found) => found?.state === "ready",
+    );
+    client.close();
+
+    expect(seen).toMatchObject({ nodes: [{ name: "one" }] });
+    expect(refused.length).toBeGreaterThan(2);
+    expect((await fixture.compute.listRuns()).length).toBe(1);
+  });
+
+  it("five times at once makes one run of it", async () => {
+    const run = fixtureRun({ env: { A: "b" } });
+
+    const answers = await Promise.all(Array.from({ length: 5 }, () => refusalOf(run)));
+    await until(run, "ready");
+    await sleep(100);
+
+    expect(answers).toEqual(["taken", "taken", "taken", "taken", "taken"]);
+    const path = `/apis/batch/v1/namespaces/${namespace}/jobs`;
+    expect(must(await fixture.cluster.admin.get<{ items: unknown[] }>(path)).items.length).toBe(1);
+  });
+});

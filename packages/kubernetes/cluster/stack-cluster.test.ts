@@ -1,0 +1,144 @@
+import { cpSync, lstatSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { networkWords } from "#local/cluster/cluster-network.ts";
+import { isOver, jobClient } from "#local/e2e/job-client.ts";
+import { openStackFixture, type StackFixture, type StackProcess } from "#local/e2e/stack-fixture.ts";
+import { must } from "#testing/cluster/objects.ts";
+import { type ClusterFixture, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
+import type { KubeObject } from "../objects.ts";
+
+let cluster: ClusterFixture;
+let fixture: StackFixture;
+
+beforeAll(async () => {
+  cluster = await openClusterFixture([{ name: "one", instanceType: "p5.48xlarge" }]);
+});
+
+afterAll(() => cluster.stop());
+
+beforeEach(() => {
+  fixture = openStackFixture("berth-on-cluster-");
+});
+
+afterEach(() => fixture.close());
+
+const kubeconfigOf = (user: string) => join(cluster.cluster.controlPlane.home, `${user}.kubeconfig`);
+const start = (user = "berth") =>
+  fixture.start({ COMPUTE: "kubernetes", KUBECONFIG: kubeconfigOf(user), SWEEP_SECONDS: "1" });
+
+async function clientOf(stack: StackProcess) {
+  return jobClient(stack.url, (await stack.env()).API_KEY ?? "");
+}
+
+/** The names of the environments of all Jobs but tombstones, which have no label of a run. */
+async function jobsThere(): Promise<string[]> {
+  const path = `/apis/batch/v1/namespaces/${namespace}/jobs?labelSelector=berth/uid`;
+  const { items } = must(await cluster.cluster.admin.get<{ items: KubeObject[] }>(path));
+  return items.map(({ metadata }) => metadata.annotations?.["berth/name"] ?? "");
+}
+
+async function claimPhases() {
+  const path = `/api/v1/namespaces/${namespace}/persistentvolumeclaims`;
+  const { items } = must(await cluster.cluster.admin.get<{ items: { status: { phase: string } }[] }>(path));
+  return items.map(({ status }) => status.phase);
+}
+
+/** A node that was not ready at one moment, on a busy machine, is listed again after a minute. */
+const PATIENCE_MS = 180_000;
+
+const lives = "echo in a pod; while :; do sleep 1; done";
+const wanted = { instance_type: "p5.48xlarge", gpu_count: 2, name: "train", command: lives };
+
+describe("the embedded stack on a cluster", { timeout: 3 * PATIENCE_MS }, () => {
+  it("runs a job there, shows its log, and leaves nothing of it when it is cancelled", async () => {
+    const stack = await start();
+    const { API_KEY = "" } = await stack.env();
+    const client = jobClient(stack.url, API_KEY);
+    const logOf = async (id: string) => {
+      const headers = { authorization: `Bearer ${API_KEY}`, accept: "text/plain" };
+      return (await fetch(`${stack.url}/v1/jobs/${id}/logs`, { headers })).text();
+    };
+
+    const id = await client.submit(wanted);
+    const active = await client.until(id, ({ status }) => ["active", "failed"].includes(status), PATIENCE_MS);
+    const during = await jobsThere();
+    const log = await cluster.eventually(
+      () => logOf(id),
+      (text) => text.includes("in a pod"),
+    );
+    await client.cancel(id);
+    const over = await client.until(id, isOver, PATIENCE_MS);
+
+    expect(active).toMatchObject({ status: "active", status_reason: null, isolation: "pod" });
+    expect(during).toEqual(["train"]);
+    expect(log).toBe("in a pod\n");
+    expect(over.status).toBe("cancelled");
+    expect(await jobsThere()).toEqual([]);
+    expect((await client.availability()).h100).toMatchObject({ total: 8, in_use: 0 });
+    expect(stack.output()).toContain("nodes        p5.48xlarge=1");
+    expect(stack.output()).toContain("lacking      disks: the cluster has no default storage class");
+    expect(stack.output()).toContain("Ctrl-C ends it; environments go on");
+  });
+
+  it("leaves environments to the cluster when it is stopped, finds them again, and keeps their disks", async () => {
+    const metadata = { annotations: { "storageclass.kubernetes.io/is-default-class": "true" } };
+    must(await cluster.cluster.admin.patch("/apis/storage.k8s.io/v1/storageclasses/berth-gp3", { metadata }));
+    const first = await start();
+    const before = await clientOf(first);
+    const id = await before.submit({ ...wanted, disk_name: "data" });
+    await before.until(id, ({ status }) => status === "active", PATIENCE_MS);
+
+    const code = await first.kill("SIGTERM");
+    const between = await jobsThere();
+    const after = await clientOf(await start());
+    const found = await after.get(id);
+    await after.cancel(id);
+    await after.until(id, isOver, PATIENCE_MS);
+
+    expect([code, between, found.status]).toEqual([0, ["train"], "active"]);
+    expect(await jobsThere()).toEqual([]);
+    expect(first.output()).not.toContain("storage class");
+    expect(first.output()).toContain("backups: no VolumeSnapshotClass is for ebs.csi.aws.com; a disk keeps its volume");
+    expect([(await after.findDisk("data"))?.disk_name, await claimPhases()]).toEqual(["data", ["Bound"]]);
+  });
+
+  it("drives the environments of a home once: a copy of it is refused until the first one has stopped", async () => {
+    const first = await start();
+    const copy = openStackFixture("berth-copy-");
+    cpSync(fixture.home, copy.home, { recursive: true, filter: (file) => !lstatSync(file).isSocket() });
+    const settings = { COMPUTE: "kubernetes", KUBECONFIG: kubeconfigOf("berth") };
+
+    const refused = await copy.start(settings).catch((error: Error) => error.message);
+    await first.kill("SIGKILL");
+    const again = await start();
+    await again.kill("SIGTERM");
+    const second = await copy.start(settings);
+    await second.kill("SIGTERM");
+    await copy.close();
+
+    expect(refused).toMatch(
+      /Another stack \(.*:\S+berth-on-cluster-\w+\) drives the environments of \S+berth-copy-\w+/,
+    );
+    expect(refused).toContain("set BERTH_HOME to an empty directory");
+  });
+
+  it("says what no policy of the namespace limits, once there is none", async () => {
+    const policy = `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies/environments`;
+    const before = await networkWords(cluster.client, namespace);
+    must(await cluster.cluster.admin.remove(policy));
+
+    const stack = await start();
+
+    expect(before).toEqual([]);
+    expect(stack.output()).toContain("network: no policy limits what reaches environments: run `kubectl apply -k");
+    expect(stack.output()).toContain("network: no policy limits what environments reach, each other and the cluster");
+  });
+
+  it("starts neither as somebody without rights nor without a kubeconfig, and says why", async () => {
+    await expect(start("nobody")).rejects.toThrow(/may not get namespaces in berth-environments, .*kubectl apply -k/s);
+    await expect(fixture.start({ COMPUTE: "kubernetes", KUBECONFIG: "" })).rejects.toThrow(
+      "KUBECONFIG must name a file",
+    );
+  });
+});

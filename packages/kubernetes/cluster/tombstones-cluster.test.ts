@@ -1,0 +1,212 @@
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { requestCancel } from "#core/environments/verbs/requests.ts";
+import type { Run } from "#core/ports/compute.ts";
+import { must } from "#testing/cluster/objects.ts";
+import type { ApiClient } from "../client/api-client.ts";
+import { ApiRefused } from "../client/api-error.ts";
+import { type KubernetesComputeOptions, kubernetesCompute } from "../compute.ts";
+import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
+import { startCore } from "../fixtures/core-fixture.ts";
+import { jobNameOf } from "../names.ts";
+import { holds, type Job } from "../objects.ts";
+import { pathsOf } from "../paths.ts";
+import { isTombstone, tombstoneOf } from "../runs/tombstone.ts";
+
+const paths = pathsOf(namespace);
+const removal = { graceSeconds: 1, force: false, tombstones: 1 };
+let fixture: ClusterFixture;
+
+beforeAll(async () => {
+  fixture = await openClusterFixture(["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
+});
+afterEach(() => fixture.clear());
+afterAll(() => fixture.stop());
+
+const whole = (changes: Partial<Run> = {}) =>
+  fixtureRun({ shares: [{ node: "one", units: 8 }], gpusPerMachine: 8, ...changes });
+const jobOf = (run: Run, machine = 0) => fixture.client.find<Job>(`${paths.jobs}/${jobNameOf(run, machine)}`);
+const untilReady = ({ uid, run }: Run) =>
+  fixture.eventually(
+    () => fixture.compute.observe(uid, run),
+    (seen) => seen?.state === "ready",
+  );
+const untilGone = ({ uid, run }: Run) =>
+  fixture.eventually(
+    () => fixture.compute.observe(uid, run),
+    (seen) => seen === undefined,
+  );
+const podsOf = async ({ uid }: Run) => {
+  const { items } = await fixture.client.list(`${paths.pods}?labelSelector=berth/uid=${uid}`, (pod: object) => [pod]);
+  return items.length;
+};
+
+it("a job that ended young gives its GPUs to the next one without a wait, and a late start of it is refused", {
+  timeout: 300_000,
+}, async () => {
+  const applied: Run[] = [];
+  const apply = async (run: Run) => {
+    applied.push(run);
+    return fixture.compute.apply(run);
+  };
+  const core = await startCore({ ...fixture.compute, apply });
+  const waits = new Set<string | null>();
+  const { put } = core.ctx.table;
+  core.ctx.table.put = async (item, options) => {
+    if ("phase" in item) waits.add((item as unknown as { end: { waitsFor: string | null } }).end.waitsFor);
+    await put(item, options);
+  };
+  // One takes both machines.
+  await core.create("first", { command: "while :; do sleep 1; done", gpus: 16 });
+  const first = await core.until("first", ({ phase }) => phase === "active");
+  await core.create("second", { command: "while :; do sleep 1; done", gpus: 16 });
+  await core.until("second", ({ phase }) => phase === "queued");
+
+  await requestCancel(core.as, "first");
+  const ended = await core.until("first", ({ phase }) => phase === "cancelled");
+  const second = await core.until("second", ({ phase }) => phase === "active");
+  const [late] = applied;
+  const refused = await Promise.allSettled(late ? [fixture.compute.apply(late)] : []);
+  await core.stop();
+
+  expect(ended.run).toMatchObject({ startsRefused: true, grant: null });
+  expect([...waits]).not.toContain("Waits until nobody can start it any more");
+  expect(refused).toMatchObject([{ reason: { message: "The run was removed" } }]);
+  expect(late).toMatchObject({ uid: first.uid, run: 1 });
+  expect(await fixture.compute.listRuns()).toMatchObject([{ uid: second.uid }]);
+  expect(second.run.machines.map(({ name }) => name).toSorted()).toEqual(["one", "two"]);
+});
+
+it("a tombstone has no pods, is no run, takes no room, and is deleted by the cluster", async () => {
+  const run = whole();
+  const before = await fixture.compute.listNodes();
+  expect(await fixture.compute.remove(run.uid, run.run, removal)).toBe(true);
+  const kept = await fixture.eventually(
+    () => jobOf(run),
+    (job) => job !== undefined && holds(job, "Complete"),
+  );
+  const fleeting = whole();
+  must(
+    await fixture.cluster.admin.post(
+      paths.jobs,
+      tombstoneOf(fleeting, 0, { deployment: "fixture", image: undefined, keptSeconds: 0 }),
+    ),
+  );
+  await fixture.eventually(
+    () => jobOf(fleeting),
+    (job) => job === undefined,
+  );
+
+  expect(kept?.spec).toMatchObject({ completions: 0, parallelism: 0, ttlSecondsAfterFinished: 77 });
+  expect(await podsOf(run)).toBe(0);
+  expect(await fixture.compute.observe(run.uid, 1)).toBeUndefined();
+  expect(await fixture.compute.listRuns()).toEqual([]);
+  expect(await fixture.compute.listParts()).toEqual([]);
+  expect(await fixture.compute.listNodes()).toEqual(before);
+});
+
+it("a Job that a late worker makes between the removal and the tombstone goes, and the tombstone comes", async () => {
+  const run = whole();
+  await fixture.compute.apply(run);
+  await untilReady(run);
+  let lateUid: string | undefined;
+  const between = computeWith({
+    create: async (path, body, deadline) => {
+      if (lateUid === undefined) {
+        await fixture.compute.apply(run);
+        lateUid = (await jobOf(run))?.metadata.uid;
+      }
+      return fixture.client.create(path, body, deadline);
+    },
+  });
+
+  expect(await between.remove(run.uid, 1, removal)).toBe(true);
+  await untilGone(run);
+
+  const job = await jobOf(run);
+  expect(job && isTombstone(job)).toBe(true);
+  expect(lateUid).toEqual(expect.any(String));
+  expect(job?.metadata.uid).not.toBe(lateUid);
+  expect(await podsOf(run)).toBe(0);
+});
+
+it("a run whose Job stays, because somebody else's finalizer holds it, gets no tombstone, and its removal says so", async () => {
+  const run = whole();
+  await fixture.compute.apply(run);
+  const path = `${paths.jobs}/${jobNameOf(run, 0)}`;
+  await fixture.client.patch(path, { metadata: { finalizers: ["berth.test/stays"] } });
+
+  const early = await fixture.compute.remove(run.uid, 1, removal);
+  await fixture.client.patch(path, { metadata: { finalizers: null } });
+  await untilGone(run);
+
+  expect(early).toBe(false);
+  expect(await fixture.compute.remove(run.uid, 1, removal)).toBe(true);
+});
+
+it("a run is removed all the same where a quota refuses its tombstone", async () => {
+  const quotas = `/api/v1/namespaces/${namespace}/resourcequotas`;
+  const run = whole();
+  await fixture.compute.apply(run);
+  await untilReady(run);
+  must(
+    await fixture.cluster.admin.post(quotas, {
+      metadata: { name: "none" },
+      spec: { hard: { "count/jobs.batch": "0" } },
+    }),
+  );
+  await fixture.eventually(
+    () => fixture.cluster.admin.get<{ status?: { hard?: object } }>(`${quotas}/none`),
+    ({ body }) => body.status?.hard !== undefined,
+  );
+
+  const hasTombstones = await fixture.compute.remove(run.uid, 1, removal);
+  await untilGone(run);
+  must(await fixture.cluster.admin.remove(`${quotas}/none`));
+
+  expect(hasTombstones).toBe(false);
+  expect(await jobOf(run)).toBeUndefined();
+});
+
+it.each([403, 409, 422, 429, 500])(
+  "a run is removed all the same where the API server answers %i to its tombstone",
+  async (status) => {
+    const run = whole();
+    await fixture.compute.apply(run);
+    const refusing = computeWith({ create: () => Promise.reject(new ApiRefused("POST jobs", status)) });
+
+    expect(await refusing.remove(run.uid, 1, removal)).toBe(false);
+    await untilGone(run);
+  },
+);
+
+it("tells no watch of runs that a tombstone came or went", async () => {
+  const run = whole();
+  const ending = new AbortController();
+  const seen: string[] = [];
+  const following = (async () => {
+    for await (const change of fixture.compute.changes(ending.signal)) {
+      if ("uid" in change) seen.push(change.uid);
+    }
+  })();
+  await fixture.compute.remove(run.uid, 1, removal);
+  await fixture.eventually(
+    () => jobOf(run),
+    (job) => job !== undefined && holds(job, "Complete"),
+  );
+  const other = fixtureRun();
+  await fixture.compute.apply(other);
+  await fixture.eventually(
+    async () => seen,
+    (uids) => uids.includes(other.uid),
+  );
+  ending.abort();
+  await following;
+
+  expect(seen).not.toContain(run.uid);
+});
+
+/** The fixture's driver with some calls of its client replaced. */
+function computeWith(calls: Partial<ApiClient>) {
+  const options: KubernetesComputeOptions = { ...fixture.options, client: { ...fixture.client, ...calls } };
+  return kubernetesCompute(options);
+}

@@ -1,0 +1,94 @@
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import type { Run } from "#core/ports/compute.ts";
+import { type ClusterFixture, fixtureRun, openClusterFixture } from "../fixtures/cluster-fixture.ts";
+
+let fixture: ClusterFixture;
+
+beforeAll(async () => {
+  fixture = await openClusterFixture([{ name: "one", instanceType: "p5.48xlarge" }]);
+});
+
+afterEach(() => fixture.clear());
+
+afterAll(() => fixture.stop());
+
+/** Applies a run and waits until the Job, too, counts its pod as ready: then nothing more is written to either. */
+async function rested(run: Run = fixtureRun()): Promise<Run> {
+  await fixture.compute.apply(run);
+  const job = `/apis/batch/v1/namespaces/berth-environments/jobs/${run.uid}-r1`;
+  await fixture.eventually(
+    () => fixture.client.get<{ readonly status?: { readonly ready?: number } }>(job),
+    ({ status }) => status?.ready === 1,
+  );
+  return run;
+}
+
+async function removed({ uid }: Run): Promise<void> {
+  await fixture.compute.remove(uid, 1, { graceSeconds: 0, force: false });
+  await fixture.eventually(
+    () => fixture.compute.observe(uid, 1),
+    (seen) => seen === undefined,
+  );
+}
+
+/** Whoever follows, until they were told of all of these runs and of a place after that. */
+async function following(from: string | undefined, wanted: readonly Run[], meanwhile = async () => {}) {
+  const ending = new AbortController();
+  const received: string[] = [];
+  let upTo: string | undefined;
+  const isAll = () => wanted.every(({ uid }) => received.includes(uid));
+  const work = (async () => {
+    for await (const change of fixture.compute.changes(ending.signal, from)) {
+      if ("uid" in change) received.push(change.uid);
+      else upTo = isAll() ? change.upTo : undefined;
+      if (upTo !== undefined) return;
+    }
+  })();
+  await meanwhile();
+  await work;
+  ending.abort();
+  return { received: [...new Set(received)].sort(), upTo };
+}
+
+const uidsOf = (...runs: readonly Run[]) => runs.map(({ uid }) => uid).sort();
+
+it("hands the watch over: what changes while nobody follows is told once, and nothing else", async () => {
+  const [kept, gone] = await Promise.all([rested(), rested()]);
+  const first = await following(undefined, [kept, gone]);
+
+  await removed(gone);
+  const made = await rested();
+  const next = await following(first.upTo, [gone, made]);
+  const later = fixtureRun();
+  const last = await following(next.upTo, [later], () => fixture.compute.apply(later));
+
+  expect(first.received).toEqual(uidsOf(kept, gone));
+  expect(next.received).toEqual(uidsOf(gone, made));
+  // A pod's end may be told after its Job's, to the next one then.
+  expect(last.received).toContain(later.uid);
+  expect(last.received).not.toContain(kept.uid);
+});
+
+it("goes on from a place in front of a restart of the API server", async () => {
+  const kept = await rested();
+  const { upTo } = await following(undefined, [kept]);
+  const made = await rested();
+
+  await fixture.cluster.controlPlane.restart("apiserver");
+  const next = await following(upTo, [made]);
+
+  expect(next.received).toContain(made.uid);
+});
+
+it.each([
+  // A server that has just started knows nothing from before.
+  ["the server has forgotten", "1.1"],
+  ["is still to come, as after a backup of the store was put back", "999999999.999999999"],
+  ["never was any", "nowhere"],
+])("tells of every living run to whoever goes on from what %s", async (_, from) => {
+  const [one, other] = await Promise.all([rested(), rested()]);
+
+  const { received } = await following(from, [one, other]);
+
+  expect(received).toEqual(uidsOf(one, other));
+});

@@ -1,0 +1,134 @@
+import type { Exec, ExecStatus } from "#core/ports/exec.ts";
+import { RunGone } from "#core/problem.ts";
+import { isJupyterWanted } from "../access/jupyter.ts";
+import { isSupervised } from "../access/tools.ts";
+import { nameOfRun, type RunId } from "../names.ts";
+import type { Pod } from "../objects.ts";
+import { findJob, isLiving, livingPod, type Place } from "../runs/read-run.ts";
+import { MAIN } from "../runs/run-job.ts";
+import { answerBytes, type ExecAnswer, machineStatusOf } from "./exec-answer.ts";
+import { countScript, readScript, refusal, startScript } from "./exec-script.ts";
+import { execInPod, type PodCommandResult } from "./pod-exec.ts";
+import { countSupervised, countSupervisedWork, readSupervised, startSupervised } from "./supervised-exec.ts";
+
+/** On a machine with far too much to do. */
+const startedWithinMs = 20_000;
+const answeredWithinMs = 5_000;
+const longestWaitMs = 4_000;
+
+/** Starts a command in the run's first machine (see Compute). */
+export async function startExec(place: Place, id: RunId, exec: Exec): Promise<void> {
+  if (!isExecId(exec.id)) throw new Error("The id of the exec is not valid");
+  const { input, sizes } = inputOf(exec);
+  const pod = await livingPod(place, id);
+  if (isSupervised(pod)) return startSupervised(place, pod, exec, startedWithinMs);
+  const args = [baseOf(id), exec.id, String(exec.timeoutMs / 1000), String(input.length), ...sizes];
+  const result = await runScript(place, pod, { script: startScript, args, stdin: input, timeoutMs: startedWithinMs });
+  if (result.exitCode === 0) return;
+  if (result.exitCode === refusal.noPlace) throw new Error("Nothing can be written to /tmp in this container");
+  if (result.exitCode === refusal.cutOff) throw new Error("The command did not arrive whole");
+  throw new Error("This image lacks what commands need: a shell, coreutils and util-linux, or busybox");
+}
+
+/** What became of a command, after waiting for its end (see Compute). */
+export async function readExec(
+  place: Place,
+  id: RunId,
+  execId: string,
+  waitMs: number,
+): Promise<ExecStatus | undefined> {
+  if (!isExecId(execId)) return undefined;
+  const pod = await livingPod(place, id).catch((error: unknown) => {
+    if (error instanceof RunGone) return undefined;
+    throw error;
+  });
+  if (!pod) return undefined;
+  const wait = Math.min(Math.max(waitMs, 0), longestWaitMs);
+  const timeoutMs = answeredWithinMs + wait;
+  if (isSupervised(pod)) return readSupervised(place, pod, { id: execId, waitMs: wait, timeoutMs });
+  const args = [baseOf(id), execId, String(Math.ceil(wait / 100))];
+  const result = await runScript(place, pod, { script: readScript, args, stdin: Buffer.alloc(0), timeoutMs });
+  if (result.exitCode === refusal.unknown) return undefined;
+  if (result.exitCode !== 0) throw new Error("Nobody can say what became of the command");
+  return machineStatusOf(answerIn(result));
+}
+
+/** How many commands run; null: nobody can tell. */
+export async function countExecs(place: Place, id: RunId): Promise<number | null> {
+  const asked = { script: countScript, args: [baseOf(id)], stdin: Buffer.alloc(0), timeoutMs: answeredWithinMs };
+  try {
+    const pod = await livingPod(place, id);
+    if (isSupervised(pod)) return await countSupervised(place, pod, answeredWithinMs);
+    const { exitCode, stdout } = await runScript(place, pod, asked);
+    return exitCode === 0 ? Number(stdout.toString()) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Counts what works in a run without a connection (see Compute). Only a supervisor can tell. */
+export async function countWork(place: Place, id: RunId): Promise<number | null> {
+  const job = await findJob(place, id);
+  if (!job || !isLiving(job)) return 0;
+  const pod = await livingPod(place, id);
+  const asked = { hasJupyter: isJupyterWanted(job), timeoutMs: answeredWithinMs };
+  return isSupervised(pod) ? countSupervisedWork(place, pod, asked) : 0;
+}
+
+/** Checked before it becomes part of a path. */
+function isExecId(id: string): boolean {
+  return /^[a-z0-9][a-z0-9-]{0,99}$/.test(id);
+}
+
+/** Where the commands of a run are kept, inside. */
+function baseOf(id: RunId): string {
+  return `/tmp/.berth-${nameOfRun(id)}`;
+}
+
+interface Script {
+  readonly script: string;
+  readonly args: readonly string[];
+  readonly stdin: Buffer;
+  readonly timeoutMs: number;
+}
+
+async function runScript(
+  place: Place,
+  pod: Pod,
+  { script, args, stdin, timeoutMs }: Script,
+): Promise<PodCommandResult> {
+  return execInPod(place.client, {
+    pod: `${place.paths.pods}/${pod.metadata.name}`,
+    container: MAIN,
+    words: ["/bin/sh", "-c", script, "berth", ...args],
+    stdin,
+    timeoutMs,
+    mostBytes: answerBytes,
+  });
+}
+
+/** What the start script reads, and the sizes by which it tells one part from the next. */
+function inputOf({ words, env, directory = "", stdin }: Exec): { input: Buffer; sizes: string[] } {
+  const variables = Object.entries(env);
+  if (variables.some(([name]) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))) throw new Error("Not a name of a variable");
+  const pairs = variables.map(([name, value]) => `${name}=${value}`);
+  const parts = [directory, ...pairs, ...words].map((text) => Buffer.from(text));
+  if (parts.some((part) => part.includes(0))) throw new Error("The command holds a NUL character");
+  const [first = 0, ...others] = parts.map(({ length }) => length);
+  const sizes = [first, pairs.length, ...others].map(String);
+  return { input: Buffer.concat([...parts, Buffer.from(stdin)]), sizes };
+}
+
+function answerIn({ stdout: output, stderr }: PodCommandResult): ExecAnswer {
+  const line = output.subarray(0, output.indexOf("\n")).toString();
+  const [code = "-", late, size] = line.split(" ");
+  const from = line.length + 1 + Number(size);
+  const directory = output.subarray(line.length + 1, from).toString();
+  return {
+    exitCode: code === "-" ? null : Number(code),
+    timedOut: late === "1" && code !== "-",
+    directory: directory.replace(/\n$/, ""),
+    stdout: output.subarray(from),
+    stderr,
+  };
+}

@@ -1,0 +1,95 @@
+import type { IncomingMessage } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { LogEnd, RunLog } from "#core/ports/run-log.ts";
+import { ApiRefused, ApiUnreachable, isNotFound } from "../client/api-error.ts";
+import { inTime } from "../client/exchange.ts";
+import { machineOf, type RunId } from "../names.ts";
+import type { Pod } from "../objects.ts";
+import { listPods, type Place } from "../runs/read-run.ts";
+import { MAIN } from "../runs/run-job.ts";
+import type { RecentRuns } from "../watch/recent-runs.ts";
+import { type StampedLog, stampedLog } from "./stamped-log.ts";
+
+const MOST_LINES = 1024 * 1024;
+const GIVEN_UP_MS = 3_000;
+
+/** Between two tries, in ms: a node that was just restarted finds its containers a moment later. */
+const PAUSE_MS = 200;
+const TRIES = 2;
+
+/**
+ * Returns the newest MiB of what the first machine's command wrote. The kubelet counts lines and no bytes: so many lines
+ * are no less, and what comes before the newest MiB is dropped as it comes. Throws where the node does not find the log.
+ */
+export async function readLog(place: Place, id: RunId, { recent, known }: ReadLogOptions): Promise<RunLog> {
+  const signal = AbortSignal.timeout(GIVEN_UP_MS);
+  // A run that has a pod for a machine has no other one for it later.
+  const first = firstPod(recent.find(id)?.pods ?? []) ?? firstPod(await inTime(listPods(place, id), "GET log", signal));
+  if (!first) return noLog;
+  const query = `container=${MAIN}&tailLines=${MOST_LINES}&timestamps=true`;
+  const path = `${place.paths.pods}/${first.metadata.name}/log?${query}`;
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    if (tries > 0) await sleep(PAUSE_MS);
+    const { log, isUnstamped } = await readOnce(place, path, stampedLog(known), signal);
+    if (!isUnstamped || !isNodeError(log)) return log;
+  }
+  throw new Error("The node of the container does not find its log");
+}
+
+interface ReadLogOptions {
+  readonly recent: RecentRuns;
+  readonly known: LogEnd | undefined;
+}
+
+const noLog: RunLog = { start: 0, bytes: new Uint8Array() };
+
+type ReadLog = ReturnType<StampedLog["end"]>;
+
+async function readOnce({ client }: Place, path: string, into: StampedLog, signal: AbortSignal): Promise<ReadLog> {
+  try {
+    return await readInto(into, await client.open(path, signal));
+  } catch (error) {
+    if (isNotFound(error) || isTooEarly(error)) return { log: noLog, isUnstamped: false };
+    throw error;
+  }
+}
+
+/**
+ * Reports whether this is a kubelet's error and no log. It answers 200 before it looks for the log, and then writes its error as
+ * text without a newline (kubelet/kuberuntime, GetContainerLogs; cri-client, ReadLogs).
+ */
+function isNodeError({ bytes }: RunLog): boolean {
+  const text = new TextDecoder().decode(bytes.subarray(0, MOST_ERROR_BYTES));
+  return nodeErrors.some((pattern) => pattern.test(text));
+}
+
+const MOST_ERROR_BYTES = 4_096;
+const nodeErrors = [
+  /^unable to retrieve container logs for [a-z0-9.-]+:\/\/[0-9a-f]+$/,
+  /^failed to (try resolving symlinks in path|open log file) "\/var\/log\/pods\/[^"\n]*": [^\n]*[^\n]$/,
+];
+
+function firstPod(pods: readonly Pod[]): Pod | undefined {
+  return pods
+    .filter((pod) => machineOf(pod) === 0)
+    .toSorted(byAge)
+    .at(-1);
+}
+
+/** `container "main" in pod … is waiting to start`. */
+function isTooEarly(error: unknown): boolean {
+  return error instanceof ApiRefused && error.status === 400 && error.code === "BadRequest";
+}
+
+function byAge(a: Pod, b: Pod): number {
+  return a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp);
+}
+
+async function readInto(log: StampedLog, response: IncomingMessage): Promise<ReadLog> {
+  try {
+    for await (const part of response as AsyncIterable<Buffer>) log.add(part);
+  } catch {
+    throw new ApiUnreachable("GET log", "cut off");
+  }
+  return log.end();
+}

@@ -1,0 +1,94 @@
+import type { Exec, ExecStatus } from "#core/ports/exec.ts";
+import { askSupervisor } from "../access/tools.ts";
+import type { Pod } from "../objects.ts";
+import type { Place } from "../runs/read-run.ts";
+import { MAIN } from "../runs/run-job.ts";
+import { answerBytes, type ExecAnswer, machineStatusOf } from "./exec-answer.ts";
+import { execInPod, type PodCommandResult } from "./pod-exec.ts";
+
+/** As images/tools/shared/shared.go names them. */
+const refusal = { unknown: 66, noPlace: 70, closed: 71, malformed: 72 } as const;
+
+/** Starts a command by the supervisor of the container. What a user wrote comes by standard input alone. */
+export async function startSupervised(place: Place, pod: Pod, exec: Exec, timeoutMs: number): Promise<void> {
+  const { id, words, env, directory = "", stdin } = exec;
+  const order = { id, words, env, directory, stdin: Buffer.from(stdin).toString("base64"), timeoutMs: exec.timeoutMs };
+  const asked = { words: askSupervisor("exec"), stdin: JSON.stringify(order), timeoutMs };
+  const { exitCode } = await askPod(place, pod, asked);
+  if (exitCode === 0) return;
+  if (exitCode === refusal.noPlace) throw new Error("Nothing can be written beside the supervisor of this container");
+  if (exitCode === refusal.malformed) throw new Error("The command did not arrive whole");
+  if (exitCode === refusal.closed) throw new Error("The container is being ended");
+  throw new Error("The supervisor of this container did not take the command");
+}
+
+/** undefined: no such command. */
+export async function readSupervised(
+  place: Place,
+  pod: Pod,
+  { id, waitMs, timeoutMs }: { readonly id: string; readonly waitMs: number; readonly timeoutMs: number },
+): Promise<ExecStatus | undefined> {
+  const asked = { words: askSupervisor("read", id, String(Math.ceil(waitMs))), timeoutMs };
+  const { exitCode, stdout } = await askPod(place, pod, asked);
+  if (exitCode === refusal.unknown) return undefined;
+  if (exitCode !== 0) throw new Error("Nobody can say what became of the command");
+  return machineStatusOf(answerIn(stdout));
+}
+
+/** How many commands and terminals there are. Throws where nobody can tell. */
+export async function countSupervised(place: Place, pod: Pod, timeoutMs: number): Promise<number> {
+  const { exitCode, stdout } = await askPod(place, pod, { words: askSupervisor("count"), timeoutMs });
+  if (exitCode !== 0) throw new Error("The supervisor does not answer");
+  return Number(stdout.toString());
+}
+
+/** As images/tools/shared/shared.go names it: tools of an older image do not know the question. */
+const wrongUse = 64;
+
+/**
+ * Counts what works without a connection. Returns null if that is unknown, as with older tools and a wanted Jupyter.
+ * Throws if the pod does not answer.
+ */
+export async function countSupervisedWork(
+  place: Place,
+  pod: Pod,
+  { hasJupyter, timeoutMs }: { readonly hasJupyter: boolean; readonly timeoutMs: number },
+): Promise<number | null> {
+  const { exitCode, stdout } = await askPod(place, pod, { words: askSupervisor("work"), timeoutMs });
+  if (exitCode === wrongUse && !hasJupyter) return 0;
+  const [, count] = /^(\d{1,9})\n$/.exec(stdout.toString()) ?? [];
+  return exitCode === 0 && count !== undefined ? Number(count) : null;
+}
+
+interface Asked {
+  readonly words: readonly string[];
+  readonly stdin?: string;
+  readonly timeoutMs: number;
+}
+
+export async function askPod(
+  place: Place,
+  { metadata }: Pick<Pod, "metadata">,
+  { words, stdin = "", timeoutMs }: Asked,
+): Promise<PodCommandResult> {
+  const pod = `${place.paths.pods}/${metadata.name}`;
+  const input = Buffer.from(stdin);
+  return execInPod(place.client, { pod, container: MAIN, words, stdin: input, timeoutMs, mostBytes: answerBytes });
+}
+
+interface First {
+  readonly end: { readonly state: ExecStatus["state"]; readonly exitCode: number; readonly timedOut: boolean };
+  readonly directory: string;
+  readonly stdout: number;
+  readonly stderr: number;
+}
+
+/** A first line, of what follows how many bytes are of each stream. */
+function answerIn(output: Buffer): ExecAnswer {
+  const from = output.indexOf("\n") + 1;
+  const { end, directory, ...lengths } = JSON.parse(output.subarray(0, from).toString()) as First;
+  const stdout = output.subarray(from, from + lengths.stdout);
+  const stderr = output.subarray(from + lengths.stdout, from + lengths.stdout + lengths.stderr);
+  const hasEnded = end.state === "ended";
+  return { exitCode: hasEnded ? end.exitCode : null, timedOut: hasEnded && end.timedOut, directory, stdout, stderr };
+}

@@ -1,0 +1,175 @@
+import type { InstanceType } from "#core/fleet.ts";
+import type { BoundRun, ComputeNode, Unready } from "#core/ports/compute.ts";
+import { isTooLong } from "../client/api-error.ts";
+import { type Requests, requestsOf } from "../client/quantities.ts";
+import { label, runOf } from "../names.ts";
+import { holds, type Node, type Pod, type Quantities } from "../objects.ts";
+import type { Place } from "../runs/read-run.ts";
+import { markOfNode, markOfPod } from "../runs/run-mark.ts";
+import { type NodeSlices, nodeSlices } from "./node-slices.ts";
+import { type NodeTypeRule, typeOfNode, zoneOfNode } from "./node-type.ts";
+import { foreignUnits, unitsOf, unitsTaken } from "./node-units.ts";
+
+export interface ListingOptions {
+  readonly nodeTypes?: readonly NodeTypeRule[] | undefined;
+  /** Is told of a pod that is too large to be read. It counts nothing, so that it keeps no other run from being started. */
+  readonly leaveOut?: (name: string) => void;
+  readonly slices?: NodeSlices;
+  readonly mostNodesAtOnce?: number;
+  /** Aborted when no further list of one node's pods is to be begun; the default is after `LIST_PODS_MS`. */
+  readonly enough?: AbortSignal;
+}
+
+/**
+ * One list of all pods of so many nodes ends in time. In a larger cluster the pods of each node of a known type are listed
+ * by themselves, which the API server answers from an index.
+ */
+const MOST_NODES_AT_ONCE = 1_000;
+/** A listing takes at most this and one deadline more. The refresh of capacity drops one of more than 40 s. */
+const LIST_PODS_MS = 25_000;
+
+/** Lists the nodes of known types, each with what pods take of it. */
+export async function listNodes(place: Place, options: ListingOptions = {}): Promise<ComputeNode[]> {
+  const { nodeTypes = [], mostNodesAtOnce = MOST_NODES_AT_ONCE, enough = AbortSignal.timeout(LIST_PODS_MS) } = options;
+  const nodes = await place.client.list<Node, Offer | null>("/api/v1/nodes", (node) => [offerOf(node, nodeTypes)]);
+  const offers = nodes.items.flatMap((offer) => offer ?? []);
+  if (nodes.items.length > mostNodesAtOnce)
+    return listSliced(place, offers, nodes.resourceVersion, { ...options, enough });
+  const { items } = await listTaken(place, unfinished, options);
+  const byNode = Map.groupBy(items, ({ node }) => node);
+  return offers.map((offer) => computeNode(offer, byNode.get(offer.node.name) ?? []));
+}
+
+async function listSliced(
+  place: Place,
+  offers: readonly Offer[],
+  resourceVersion: string,
+  options: ListingOptions & { readonly enough: AbortSignal },
+): Promise<ComputeNode[]> {
+  const { slices = nodeSlices(), enough } = options;
+  const byName = new Map(offers.map((offer) => [offer.node.name, offer]));
+  const readNode = async (name: string) => {
+    const offer = byName.get(name);
+    return offer && computeNode(offer, await readTaken(place, name, resourceVersion, options));
+  };
+  const read = await slices.read([...byName.keys()], readNode, enough);
+  return offers.map(({ node }) => read.get(node.name) ?? { ...node, foreignUnits: node.units, unread: true as const });
+}
+
+/**
+ * Reads the pods of one node, no older than its own listing. Without a limit an API server of any version answers that
+ * from its cache, by the index of `spec.nodeName`; with one, versions up to 1.32 read all pods from the store.
+ */
+async function readTaken(
+  place: Place,
+  node: string,
+  resourceVersion: string,
+  options: ListingOptions,
+): Promise<readonly Taken[]> {
+  const selector = `spec.nodeName=${node},${notEnded}`;
+  const query = new URLSearchParams({
+    fieldSelector: selector,
+    resourceVersion,
+    resourceVersionMatch: "NotOlderThan",
+  });
+  try {
+    const { items } = await place.client.get<{ readonly items: readonly Pod[] | null }>(`/api/v1/pods?${query}`);
+    return (items ?? []).flatMap((pod) => takenBy(pod, place));
+  } catch (error) {
+    if (!isTooLong(error)) throw error;
+    return (await listTaken(place, selector, options)).items;
+  }
+}
+
+async function listTaken(place: Place, selector: string, { leaveOut = () => undefined }: ListingOptions) {
+  const path = `/api/v1/pods?fieldSelector=${encodeURIComponent(selector)}`;
+  return place.client.list<Pod, Taken>(path, (pod) => takenBy(pod, place), { leaveOut, merge: mergeForeign });
+}
+
+const notEnded = "status.phase!=Succeeded,status.phase!=Failed";
+const unfinished = `spec.nodeName!=,${notEnded}`;
+
+/** What a pod of a run takes of its node, or all pods together that are not of our runs. */
+interface Taken extends Requests {
+  readonly node: string;
+  /** The run that it is of; undefined: not one of ours, also where another deployment or namespace has it. */
+  readonly of: Pick<BoundRun, "uid" | "run" | "mark"> | undefined;
+}
+
+/** Whoever may make pods in another namespace may give them any labels. */
+function takenBy(pod: Pod, { deployment, paths }: Place): Taken[] {
+  const requests = requestsOf(pod);
+  const node = pod.spec.nodeName;
+  const { namespace, labels } = pod.metadata;
+  const isOurs = namespace === paths.namespace && labels?.[label.deployment] === deployment;
+  const run = isOurs ? runOf(pod, "Pod") : undefined;
+  const of = run && { uid: run.uid, run: run.run, mark: markOfPod(pod) };
+  return node === undefined ? [] : [{ node, of, ...requests }];
+}
+
+/** Keeps the pods of our runs as they are, and one sum for each node of what the others take. */
+function mergeForeign(taken: readonly Taken[]): Taken[] {
+  const sums = new Map<string, Taken>();
+  for (const { of, node, gpus, cpus, memoryMb } of taken) {
+    if (of) continue;
+    const sum = sums.get(node) ?? { gpus: 0, cpus: 0, memoryMb: 0 };
+    const merged = { gpus: sum.gpus + gpus, cpus: sum.cpus + cpus, memoryMb: sum.memoryMb + memoryMb };
+    sums.set(node, { node, of, ...merged });
+  }
+  return [...taken.filter(({ of }) => of), ...sums.values()];
+}
+
+/** Of a node what is read of it: the rest, above all the images that it has, is tens of kB. */
+interface Offer {
+  readonly type: InstanceType;
+  readonly node: Omit<ComputeNode, "foreignUnits" | "runs">;
+  readonly allocatable: Quantities;
+  readonly mark: string;
+}
+
+/** Returns null for a node of no type that Berth knows. */
+function offerOf(node: Node, nodeTypes: readonly NodeTypeRule[]): Offer | null {
+  const type = typeOfNode(node, nodeTypes);
+  if (!type) return null;
+  const allocatable = node.status?.allocatable ?? {};
+  const offered = {
+    name: node.metadata.name,
+    uid: node.metadata.uid,
+    providerId: node.spec.providerID ?? null,
+    instanceType: type.name,
+    zone: zoneOfNode(node),
+    ...readinessOf(node),
+    units: unitsOf(allocatable, type),
+  };
+  return { type, node: offered, allocatable, mark: markOfNode(node) };
+}
+
+function computeNode({ type, node, allocatable, mark }: Offer, taken: readonly Taken[]): ComputeNode {
+  const foreign = taken.filter(({ of }) => of === undefined);
+  return {
+    ...node,
+    foreignUnits: foreignUnits(type, allocatable, foreign),
+    runs: taken.flatMap(({ of, ...pod }) =>
+      of ? [{ ...of, units: unitsTaken(type, pod), mark: `${of.mark} ${mark}` }] : [],
+    ),
+  };
+}
+
+function readinessOf(node: Node): Pick<ComputeNode, "ready" | "unready"> {
+  const unready = whyUnready(node);
+  return unready ? { ready: false, unready } : { ready: true };
+}
+
+/** The cluster itself taints a node that is not ready, and one that is cordoned. */
+function whyUnready(node: Node): Unready | undefined {
+  if (!holds(node, "Ready")) return "notReady";
+  if (node.spec.unschedulable === true) return "cordoned";
+  return isKeptForOthers(node) ? "tainted" : undefined;
+}
+
+/** Pods of runs tolerate one taint alone. */
+function isKeptForOthers({ spec }: Node): boolean {
+  return (spec.taints ?? []).some(
+    ({ key, effect }) => effect !== "PreferNoSchedule" && !(key === "nvidia.com/gpu" && effect === "NoSchedule"),
+  );
+}

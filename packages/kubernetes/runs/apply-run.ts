@@ -1,0 +1,71 @@
+import type { Run } from "#core/ports/compute.ts";
+import { webPartsOf } from "../access/web-parts.ts";
+import { alreadyExists, isForGood } from "../client/api-error.ts";
+import { isEbsVolume, runOf } from "../names.ts";
+import { makeEbsMounts, removeEbsMounts } from "../volumes/ebs-mounts.ts";
+import type { ReadNodes } from "../watch/recent-nodes.ts";
+import { findJob, type Place } from "./read-run.ts";
+import { type JobSurroundings, jobOfRun } from "./run-job.ts";
+import { partsOf, type RunPart } from "./run-parts.ts";
+
+/**
+ * Makes a run. The first Job is made last: a run that is seen lacks nothing. All calls share one deadline: a later one could
+ * start a run that was given up meanwhile (docs/architecture.md, "A worker that slept is dangerous"). Where a tombstone
+ * refuses the run, its parts are removed again, since no later look at the run shows them.
+ */
+export async function applyRun(
+  place: Place,
+  run: Run,
+  { nodesOf, ...surroundings }: Omit<JobSurroundings, "nodes"> & { readonly nodesOf: ReadNodes },
+): Promise<void> {
+  const { client } = place;
+  const deadline = client.deadline();
+  const names = [...new Set(run.shares.flatMap(({ node }) => node ?? []))];
+  const nodes = await nodesOf(names, deadline);
+  const [first, ...others] = run.shares.map((_, machine) => jobOfRun(run, machine, { ...surroundings, nodes }));
+  if (!first) throw new Error("A run has at least one machine");
+  const parts = [...partsOf(run, place), ...webPartsOf(run, place, surroundings.web)];
+  await Promise.all([
+    makeEbsMounts(place, run, deadline),
+    ...parts.map(({ path, body }) => client.apply(path, body, deadline)),
+  ]);
+  try {
+    await Promise.all(others.map((job, at) => makeJob(place, run, { job, machine: at + 1 }, deadline)));
+    await makeJob(place, run, { job: first, machine: 0 }, deadline);
+  } catch (error) {
+    if (error instanceof RunRemoved) await removeParts(place, run, parts);
+    throw error;
+  }
+}
+
+/** A tombstone has the name of a Job: a worker that slept applies a run that was removed meanwhile. */
+class RunRemoved extends Error {
+  constructor() {
+    super("The run was removed");
+    this.name = "RunRemoved";
+  }
+}
+
+async function removeParts(place: Place, run: Run, parts: readonly RunPart[]): Promise<void> {
+  await Promise.all(parts.map(({ path }) => place.client.remove(path, { uid: undefined })));
+  if (run.mounts.some(({ volume }) => isEbsVolume(volume.id))) await removeEbsMounts(place, run);
+}
+
+/** Leaves an existing Job unchanged: its deadline may have been extended. Throws where a tombstone has its name. */
+async function makeJob(
+  place: Place,
+  run: Run,
+  { job, machine }: { readonly job: object; readonly machine: number },
+  deadline: AbortSignal,
+): Promise<void> {
+  await place.client.create(place.paths.jobs, job, deadline).catch(async (error: unknown) => {
+    const found = mayBeThere(error) ? await findJob(place, run, machine) : undefined;
+    if (!found && alreadyExists(error)) throw new RunRemoved();
+    if (!found || found.metadata.deletionTimestamp !== undefined || !runOf(found, "Job")) throw error;
+  });
+}
+
+/** A policy that came after a Job refuses its second creation before anybody looks whether it is there. */
+function mayBeThere(error: unknown): boolean {
+  return alreadyExists(error) || isForGood(error);
+}

@@ -1,0 +1,46 @@
+import type { Resources } from "#core/ports/compute.ts";
+import { annotation, type RunId } from "../names.ts";
+import { timeOf } from "../status/end-reason.ts";
+import { quantities } from "../status/machine-share.ts";
+import { numberIn, patchAsRead } from "./patch-job.ts";
+import { isLiving, type Place, readRun } from "./read-run.ts";
+import { MAIN, secondsUntil } from "./run-job.ts";
+
+/**
+ * Moves the deadline of what lives. A change of what has ended is accepted and does nothing: the conditions tell. One that comes late must not undo a newer
+ * one, so it is made to what was read alone.
+ */
+export async function extendRun(place: Place, id: RunId, until: number, now: number): Promise<void> {
+  const { jobs } = await readRun(place, id);
+  const living = jobs.flatMap((job) => (job && isLiving(job) ? [job] : []));
+  await Promise.all(
+    living.map(async (job) => {
+      const activeDeadlineSeconds = secondsUntil(until, timeOf(job.status?.startTime) ?? now);
+      if (activeDeadlineSeconds <= (job.spec?.activeDeadlineSeconds ?? 0)) return;
+      await patchAsRead(place, job, { spec: { activeDeadlineSeconds } });
+    }),
+  );
+}
+
+/** Resizes pods in place: the Job keeps what it was made with, and says which change was the last before that is made to its pods. */
+export async function resizeRun(place: Place, id: RunId, resources: Resources, revision: number): Promise<void> {
+  const {
+    jobs: [job],
+    pods,
+  } = await readRun(place, id);
+  const known = job ? numberIn(job, annotation.resized) : 0;
+  if (known > revision) return;
+  if (job && known < revision) {
+    await patchAsRead(place, job, { metadata: { annotations: { [annotation.resized]: String(revision) } } });
+  }
+  const amounts = quantities(resources);
+  const spec = { containers: [{ name: MAIN, resources: { limits: amounts, requests: amounts } }] };
+  const living = pods.filter(({ status }) => status?.phase === "Running");
+  await Promise.all(
+    living.map(({ metadata: { name, uid, resourceVersion } }) => {
+      // As read: a patch that comes late must not undo one of a higher revision.
+      const body = { metadata: { uid, resourceVersion }, spec };
+      return place.client.patch(`${place.paths.pods}/${name}/resize`, body, "strategic-merge");
+    }),
+  );
+}

@@ -1,0 +1,359 @@
+import { describe, expect, it } from "vitest";
+import type { Run } from "#core/ports/compute.ts";
+import type { Job, Node, Pod } from "../objects.ts";
+import { pathsOf } from "../paths.ts";
+import { jobOfRun, secondsUntil } from "./run-job.ts";
+import { partPathsOf, partsOf } from "./run-parts.ts";
+
+const uid = "a".repeat(32);
+const now = Date.UTC(2026, 0, 1);
+const claim = (digit: string) => `volume-${digit.repeat(40)}`;
+const volumeOf = (digit: string, zone = "z") => ({ id: `${claim(digit)}.01234567-89ab-cdef-0123-456789abcdef`, zone });
+
+const runOf = (changes: Partial<Run> = {}): Run => ({
+  uid,
+  run: 1,
+  key: "owner#o#env#gpu-dev|j",
+  name: "my training",
+  pool: "h100",
+  instanceType: "p5.48xlarge",
+  image: "docker.io/library/busybox",
+  command: "train",
+  env: {},
+  shares: [{ node: "one", units: 4 }],
+  gpusPerMachine: 4,
+  mounts: [],
+  ports: [],
+  resources: null,
+  until: now + 3_600_000,
+  ...changes,
+});
+
+interface Made {
+  readonly spec: {
+    readonly completions: number;
+    readonly parallelism: number;
+    readonly template: { readonly metadata: object; readonly spec: Record<string, unknown> };
+  };
+}
+
+const made = (changes: Partial<Run> = {}, machine = 0) =>
+  jobOfRun(runOf(changes), machine, { deployment: "one", now }) as Made;
+const podOf = (changes: Partial<Run> = {}, machine = 0) => made(changes, machine).spec.template.spec;
+const mainOf = (changes: Partial<Run> = {}, machine = 0) =>
+  (podOf(changes, machine).containers as [Record<string, unknown>])[0];
+const nodesOf = (changes: Partial<Run>, machine = 0) => {
+  const { nodeAffinity } = podOf(changes, machine).affinity as {
+    nodeAffinity: Record<string, { nodeSelectorTerms: unknown }>;
+  };
+  return nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
+};
+const name = (node: string) => ({ matchFields: [{ key: "metadata.name", operator: "In", values: [node] }] });
+
+const nodeWith = (storage: string) =>
+  ({ metadata: { name: "one" }, status: { allocatable: { "ephemeral-storage": storage } } }) as unknown as Node;
+
+describe("the disk that a node keeps containers on", () => {
+  const resourcesOn = (nodes: readonly Node[], changes: Partial<Run> = {}) => {
+    const { spec } = (jobOfRun(runOf(changes), 0, { deployment: "fixture", now, nodes }) as Made).spec.template;
+    const [main] = spec.containers as { resources: Record<"limits" | "requests", Record<string, string>> }[];
+    return [main?.resources.limits["ephemeral-storage"], main?.resources.requests["ephemeral-storage"]];
+  };
+
+  it("is shared as its GPUs are, and a whole machine has nine tenths of it", () => {
+    const shared = { instanceType: "m7i.8xlarge", gpusPerMachine: 0, shares: [{ node: "one", units: 8 }] };
+    const whole = { instanceType: "c7i.8xlarge", gpusPerMachine: 0, shares: [{ node: "one", units: 1 }] };
+
+    expect(resourcesOn([nodeWith("1000Gi")])).toEqual(["460800Mi", "460800Mi"]);
+    expect(resourcesOn([nodeWith("1000Gi")], shared)).toEqual(["230400Mi", "230400Mi"]);
+    expect(resourcesOn([nodeWith("1000Gi")], whole)).toEqual(["921600Mi", "921600Mi"]);
+  });
+
+  it("is not shared where nobody knows how large it is", () => {
+    expect(resourcesOn([])).toEqual([undefined, undefined]);
+    expect(resourcesOn([nodeWith("none")])).toEqual([undefined, undefined]);
+    expect(resourcesOn([nodeWith("1Ti")], { shares: [{ node: null, units: 4 }] })).toEqual([undefined, undefined]);
+  });
+});
+
+describe("a disk", () => {
+  it("can be written to by an image that has a user of its own, and is not walked through at each start", () => {
+    const mounts = [{ volume: volumeOf("1"), path: "/workspace" }];
+
+    expect(podOf({ mounts }).securityContext).toMatchObject({ fsGroup: 1000, fsGroupChangePolicy: "OnRootMismatch" });
+    expect(podOf().securityContext).toEqual({ seccompProfile: { type: "RuntimeDefault" } });
+  });
+});
+
+describe("the Job of a run", () => {
+  it("names the port of its SSH server, in its first machine, once", () => {
+    const shares = [
+      { node: "one", units: 8 },
+      { node: "two", units: 8 },
+    ];
+    const run = runOf({
+      shares,
+      ports: [
+        { port: 22, kind: "ssh" },
+        { port: 8080, kind: "http" },
+      ],
+    });
+    const portsOf = (machine: number, sshPort?: number) => {
+      const { spec } = (jobOfRun(run, machine, { deployment: "one", now, sshPort }) as Made).spec.template;
+      return (spec.containers as [{ ports: object[] }])[0].ports;
+    };
+
+    expect(portsOf(0, 22)).toEqual([{ name: "ssh", containerPort: 22 }, { containerPort: 8080 }]);
+    expect(portsOf(0)).toEqual([{ containerPort: 22 }, { containerPort: 8080 }]);
+    expect(portsOf(1, 22)).toEqual([]);
+  });
+
+  it("is never run again or moved by the cluster", () => {
+    expect(made()).toMatchObject({
+      metadata: { name: `${uid}-r1` },
+      spec: { backoffLimit: 0, podReplacementPolicy: "Failed", completions: 1, activeDeadlineSeconds: 3600 },
+    });
+    expect(podOf()).toMatchObject({ restartPolicy: "Never" });
+  });
+
+  it("is one of several where it has several machines, each of one pod, and only the first has its disk", () => {
+    const shares = ["two", "one"].map((node) => ({ node, units: 8 }));
+    const ports = [{ port: 8080, kind: "http" }] as const;
+    const changes: Partial<Run> = { shares, gpusPerMachine: 8, ports, mounts: [{ volume: volumeOf("a"), path: "/w" }] };
+
+    const [first, second] = [0, 1].map((machine) => {
+      const { metadata, spec } = made(changes, machine) as Made & { readonly metadata: { readonly name: string } };
+      const { hostname, subdomain, volumes } = spec.template.spec as Record<string, unknown[]>;
+      const { readinessProbe, env } = mainOf(changes, machine) as { readinessProbe: unknown; env: { name: string }[] };
+      const rank = env.find((variable) => variable.name === "NODE_RANK");
+      const nodes = nodesOf(changes, machine);
+      return {
+        name: metadata.name,
+        hostname,
+        subdomain,
+        volumes: volumes?.length,
+        isAsked: !!readinessProbe,
+        rank,
+        nodes,
+      };
+    });
+
+    const subdomain = `run-${uid}-r1`;
+    const rank = (value: string) => ({ name: "NODE_RANK", value });
+    expect(first).toEqual({
+      name: `${uid}-r1`,
+      hostname: "machine-0",
+      subdomain,
+      volumes: 2,
+      isAsked: true,
+      rank: rank("0"),
+      nodes: [name("two")],
+    });
+    expect(second).toEqual({
+      name: `${uid}-r1-m1`,
+      hostname: "machine-1",
+      subdomain,
+      volumes: 1,
+      isAsked: false,
+      rank: rank("1"),
+      nodes: [name("one")],
+    });
+  });
+
+  it("says on itself and on its pods whose it is", () => {
+    const { metadata, spec } = made() as unknown as Made & { metadata: { labels: object; annotations: object } };
+
+    expect(spec.template.metadata).toMatchObject({ labels: metadata.labels, annotations: metadata.annotations });
+    expect(metadata).toMatchObject({
+      labels: { "berth/uid": uid, "berth/run": "1", "berth/pool": "h100", "berth/name": "my_training" },
+      annotations: { "berth/key": "owner#o#env#gpu-dev|j", "berth/name": "my training" },
+    });
+  });
+
+  it("gives nobody inside what belongs to the cluster", () => {
+    expect(podOf()).toMatchObject({
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      priorityClassName: "berth-environment",
+      securityContext: { seccompProfile: { type: "RuntimeDefault" } },
+    });
+    expect(mainOf()).toMatchObject({ securityContext: { allowPrivilegeEscalation: false } });
+  });
+
+  it("stays on a node that does not answer", () => {
+    expect(podOf().tolerations).toEqual(
+      expect.arrayContaining(
+        ["not-ready", "unreachable"].map((what) => ({
+          key: `node.kubernetes.io/${what}`,
+          operator: "Exists",
+          effect: "NoExecute",
+        })),
+      ),
+    );
+  });
+
+  it("goes to the granted node, and where it is still to be made to any of the type", () => {
+    const ofType = { key: "node.kubernetes.io/instance-type", operator: "In", values: ["p5.48xlarge"] };
+    const mounts = [{ volume: volumeOf("a", "us-east-1b"), path: "/workspace" }];
+    const zone = { key: "topology.kubernetes.io/zone", operator: "In", values: ["us-east-1b"] };
+
+    expect(nodesOf({ shares: [{ node: null, units: 4 }] })).toEqual([{ matchExpressions: [ofType] }]);
+    expect(nodesOf({ shares: [{ node: null, units: 4 }], mounts })).toEqual([{ matchExpressions: [ofType, zone] }]);
+    expect(nodesOf({ mounts })).toEqual([name("one")]);
+  });
+
+  it("hands a command to the shell as it was written, whatever Kubernetes would make of it", () => {
+    const command = "echo $HOME $(date) $$ '$(HOSTNAME)'\nexit 3";
+
+    const { command: shell, args } = mainOf({ command });
+
+    expect(shell).toEqual(["/bin/sh", "-c"]);
+    expect(args).toEqual(["echo $$HOME $$(date) $$$$ '$$(HOSTNAME)'\nexit 3"]);
+  });
+
+  it("lives on without a command, or runs what the image does where that serves a port", () => {
+    const ports = [
+      { port: 22, kind: "ssh" },
+      { port: 8080, kind: "http" },
+    ] as const;
+
+    expect(mainOf({ command: undefined })).toMatchObject({ args: [expect.stringContaining("sleep")] });
+    expect(mainOf({ command: undefined, ports: [ports[0]] })).toMatchObject({ command: ["/bin/sh", "-c"] });
+    expect(mainOf({ command: undefined, ports }).command).toBeUndefined();
+    expect(mainOf({ command: "serve", ports })).toMatchObject({ args: ["serve"] });
+  });
+
+  it("is ready once the first two ports answer that it serves itself", () => {
+    const ports = [
+      { port: 22, kind: "ssh" },
+      { port: 5432, kind: "tcp" },
+      { port: 8080, kind: "http" },
+    ] as const;
+
+    expect(mainOf({ ports })).toMatchObject({
+      readinessProbe: { tcpSocket: { port: 5432 } },
+      startupProbe: { tcpSocket: { port: 8080 } },
+    });
+    expect(mainOf({ ports: [ports[0]] })).not.toHaveProperty("readinessProbe");
+    expect(mainOf({ ports: [ports[1]] })).not.toHaveProperty("startupProbe");
+  });
+
+  it("holds no value of the environment, which is in a Secret", () => {
+    const env = { TOKEN: 'a "b"\n$(c)' };
+
+    expect(JSON.stringify(made({ env }))).not.toContain("TOKEN");
+    expect(mainOf({ env }).envFrom).toEqual([{ secretRef: { name: `${uid}-r1` } }]);
+    expect(mainOf().envFrom).toBeUndefined();
+  });
+
+  it("has no variable by which it would see the GPUs of others", () => {
+    const gpus = { NVIDIA_VISIBLE_DEVICES: "all", NVIDIA_MIG_CONFIG_DEVICES: "all" };
+    const place = { paths: pathsOf("jobs"), deployment: "one" };
+
+    expect(mainOf({ env: gpus }).envFrom).toBeUndefined();
+    expect(partsOf(runOf({ env: { ...gpus, NVIDIA_TF32_OVERRIDE: "0" } }), place)).toMatchObject([
+      { body: { kind: "Secret", stringData: { NVIDIA_TF32_OVERRIDE: "0" } } },
+    ]);
+    expect(JSON.stringify(partsOf(runOf({ env: { ...gpus, A: "1" } }), place))).not.toContain("NVIDIA");
+  });
+
+  it("is told what it has, in values that it cannot be given others for", () => {
+    const mounts = [{ volume: volumeOf("a"), path: "/workspace" }];
+    const ports = [
+      { port: 22, kind: "ssh" },
+      { port: 8080, kind: "http" },
+    ] as const;
+
+    const { env } = mainOf({ mounts, ports }) as { env: { name: string; value: string }[] };
+
+    expect(Object.fromEntries(env.map(({ name: variable, value }) => [variable, value]))).toEqual({
+      BERTH_GPUS: "4",
+      BERTH_RUN: `${uid}-r1`,
+      WORKSPACE: "/workspace",
+      BERTH_VOLUME_1: "/workspace",
+      PORT_22: "22",
+      PORT_8080: "8080",
+      PORT: "8080",
+    });
+  });
+
+  it("mounts each volume where it is wanted, by the name of its claim", () => {
+    const mounts = ["a", "b"].map((id) => ({ volume: volumeOf(id), path: `/${id}` }));
+
+    expect(podOf({ mounts }).volumes).toEqual([
+      { name: "shm", emptyDir: { medium: "Memory" } },
+      { name: "volume-0", persistentVolumeClaim: { claimName: claim("a") } },
+      { name: "volume-1", persistentVolumeClaim: { claimName: claim("b") } },
+    ]);
+    expect(made({ mounts }).spec.template.metadata).toMatchObject({
+      labels: { [`mounts.berth/${claim("a")}`]: "", [`mounts.berth/${claim("b")}`]: "" },
+    });
+    expect(mainOf({ mounts }).volumeMounts).toEqual([
+      { name: "shm", mountPath: "/dev/shm" },
+      { name: "volume-0", mountPath: "/a" },
+      { name: "volume-1", mountPath: "/b" },
+    ]);
+  });
+
+  it("is refused where a volume is no claim", () => {
+    const mounts = [{ volume: { id: "../secrets", zone: "z" }, path: "/a" }];
+
+    expect(() => made({ mounts })).toThrow("no volume of this cluster");
+  });
+
+  it.each([
+    [1, 1],
+    [1_000, 1],
+    [1_001, 2],
+    [-5_000, 1],
+  ])("that may run for %d ms more has a deadline of %d s, never none", (ms, seconds) => {
+    expect(secondsUntil(now + ms, now)).toBe(seconds);
+  });
+});
+
+describe("what a run has beside its Job", () => {
+  const paths = pathsOf("environments");
+  const place = { paths, deployment: "one" };
+  const core = "/api/v1/namespaces/environments";
+  const secret = `${core}/secrets/${uid}-r1`;
+  const network = [
+    `${core}/services/run-${uid}-r1`,
+    `/apis/networking.k8s.io/v1/namespaces/environments/networkpolicies/run-${uid}-r1`,
+  ];
+  const shares = ["one", "two"].map((node) => ({ node, units: 8 }));
+
+  it("is a Secret where it has an environment, and a network where it has several machines", () => {
+    const pathsFor = (changes: Partial<Run>) => partsOf(runOf(changes), place).map(({ path }) => path);
+
+    expect(pathsFor({})).toEqual([]);
+    expect(pathsFor({ env: { A: "b" } })).toEqual([secret]);
+    expect(pathsFor({ shares })).toEqual(network);
+    expect(partsOf(runOf({ env: { A: "b" } }), place)[0]?.body).toMatchObject({ stringData: { A: "b" } });
+  });
+
+  const ssh = `${paths.services}/ssh-${uid}-r1`;
+  const jobOf = (changes: Partial<Run>) => made(changes) as unknown as Job;
+  /** As the cluster makes it of its Job. */
+  const madePod = (changes: Partial<Run>) => {
+    const { template } = jobOf(changes).spec as unknown as { template: Pick<Pod, "metadata" | "spec"> };
+    const owner = { kind: "Job", name: `${uid}-r1`, uid: "job" };
+    return { ...template, metadata: { ...template.metadata, name: `${uid}-r1-x`, ownerReferences: [owner] } };
+  };
+
+  it.each([
+    ["Job says that it was made", (changes: Partial<Run>) => ({ jobs: [jobOf(changes)], pods: [] }), []],
+    // A hand may have deleted the Job and left what it owns.
+    ["pod says where its Job is gone", (changes: Partial<Run>) => ({ jobs: [], pods: [madePod(changes)] }), [ssh]],
+  ])("is removed as its %s", (_, objectsOf, owned) => {
+    const removed = (changes: Partial<Run>) => partPathsOf({ uid, run: 1 }, objectsOf(changes), paths);
+
+    expect(removed({})).toEqual(owned);
+    expect(removed({ env: { A: "b" } })).toEqual([secret, ...owned]);
+    expect(removed({ shares, gpusPerMachine: 8 })).toEqual([...network, ...owned]);
+  });
+
+  it("is removed with all that it may have had where both are gone", () => {
+    const page = [`${paths.services}/web-${uid}-r1`, `${paths.ingresses}/web-${uid}-r1`];
+    expect(partPathsOf({ uid, run: 1 }, { jobs: [], pods: [] }, paths)).toEqual([secret, ...network, ...page, ssh]);
+  });
+});

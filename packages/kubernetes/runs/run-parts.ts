@@ -1,0 +1,124 @@
+import type { Run } from "#core/ports/compute.ts";
+import { webPaths } from "../access/web-parts.ts";
+import {
+  annotation,
+  isEbsVolume,
+  label,
+  type Marks,
+  machineOf,
+  marksOf,
+  nameOfRun,
+  networkNameOf,
+  type RunId,
+  sharesOf,
+  sshServiceOf,
+} from "../names.ts";
+import type { Paths } from "../paths.ts";
+import type { RunObjects } from "./bound-nodes.ts";
+import type { Place } from "./read-run.ts";
+
+/** What a run has beside its Job. */
+export interface RunPart {
+  readonly path: string;
+  readonly body: object;
+}
+
+/** To be made before its Job: a Job that is seen lacks nothing. */
+export function partsOf(run: Run, { paths, deployment }: Pick<Place, "paths" | "deployment">): RunPart[] {
+  const marks = marksOf(run, deployment);
+  const { secret, service, policy } = partPaths(run, paths);
+  return [
+    ...(hasEnv(run) ? [{ path: secret, body: secretOf(run, marks) }] : []),
+    ...(run.shares.length > 1
+      ? [
+          { path: service, body: serviceOf(run, marks) },
+          { path: policy, body: policyOf(run, marks) },
+        ]
+      : []),
+  ];
+}
+
+/**
+ * To be removed after its Job; what is made before a Job cannot be owned by it. The Job says what it had, and so does the
+ * pod that it made. Without both nobody knows: whoever applied or removed it may have been interrupted.
+ */
+export function partPathsOf(id: RunId, { jobs: [job], pods }: RunObjects, paths: Paths): string[] {
+  const { secret, service, policy } = partPaths(id, paths);
+  const web = webPaths(id, paths);
+  const pod = pods.find((one) => machineOf(one) === 0);
+  const of = job ?? pod;
+  // It goes with its Job, unless a hand deleted that without what it owns.
+  const ssh = job ? [] : [`${paths.services}/${sshServiceOf(id)}`];
+  if (!of) return [secret, service, policy, ...web, ...ssh];
+  const { containers = [] } = (job ? job.spec?.template?.spec : pod?.spec) ?? {};
+  const hasSecret = containers.some(({ envFrom = [] }) => envFrom.length > 0);
+  const hasPage = of.metadata.annotations?.[annotation.host] !== undefined;
+  return [
+    ...(hasSecret ? [secret] : []),
+    ...(sharesOf(of).length > 1 ? [service, policy] : []),
+    ...(hasPage ? web : []),
+    ...ssh,
+  ];
+}
+
+/** Whether it had volumes of EBS: nobody knows where neither Job nor pod is left to say. */
+export function mayHaveEbs({ jobs: [job], pods }: RunObjects): boolean {
+  const pod = pods.find((one) => machineOf(one) === 0);
+  if (!job && !pod) return true;
+  const { volumes = [] } = (job ? job.spec?.template?.spec : pod?.spec) ?? {};
+  return volumes.some((one) => isEbsVolume(one.persistentVolumeClaim?.claimName ?? ""));
+}
+
+export function hasEnv(run: Pick<Run, "env">): boolean {
+  return Object.keys(userVariablesOf(run)).length > 0;
+}
+
+/** Which GPUs a container sees is the device plugin's to say: with these somebody would see those of the whole node. */
+const ofDevicePlugin = /^NVIDIA_(?:VISIBLE_DEVICES|IMEX_CHANNELS|MIG_.*)$/;
+
+function userVariablesOf({ env }: Pick<Run, "env">): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !ofDevicePlugin.test(name)));
+}
+
+function partPaths(id: RunId, paths: Paths) {
+  return {
+    secret: `${paths.secrets}/${nameOfRun(id)}`,
+    service: `${paths.services}/${networkNameOf(id)}`,
+    policy: `${paths.networkPolicies}/${networkNameOf(id)}`,
+  };
+}
+
+function secretOf(run: Run, marks: Marks): object {
+  const metadata = { name: nameOfRun(run), ...marks };
+  return { apiVersion: "v1", kind: "Secret", metadata, stringData: userVariablesOf(run) };
+}
+
+/** By it the machines of a run find each other, from their start on. */
+function serviceOf(run: Run, marks: Marks): object {
+  return {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: networkNameOf(run), ...marks },
+    spec: { clusterIP: "None", selector: selectorOf(run), publishNotReadyAddresses: true },
+  };
+}
+
+/** Environments reach nobody else in the cluster (deploy/kubernetes/network-policy.yaml): the machines of one do. */
+function policyOf(run: Run, marks: Marks): object {
+  const each = [{ podSelector: { matchLabels: selectorOf(run) } }];
+  return {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "NetworkPolicy",
+    metadata: { name: networkNameOf(run), ...marks },
+    spec: {
+      podSelector: { matchLabels: selectorOf(run) },
+      policyTypes: ["Ingress", "Egress"],
+      ingress: [{ from: each }],
+      egress: [{ to: each }],
+    },
+  };
+}
+
+function selectorOf({ uid, run }: RunId): Record<string, string> {
+  return { [label.uid]: uid, [label.run]: String(run) };
+}

@@ -1,0 +1,49 @@
+import type { Blobs } from "#core/ports/blobs.ts";
+import { isAnother, isNotFound } from "../client/api-error.ts";
+import { unlessForbidden } from "../client/forbidden.ts";
+import { machineOf, type RunId } from "../names.ts";
+import type { Pod } from "../objects.ts";
+import { isTerminated, machineStatusOf } from "../status/machine-status.ts";
+import { keepListing } from "../volumes/listing.ts";
+import type { RecentRuns } from "../watch/recent-runs.ts";
+import { type Place, readRun } from "./read-run.ts";
+
+/**
+ * Ends a run's commands and keeps its pods, so that their logs can still be read: deleting or suspending a Job deletes
+ * both. A pod that is past its `activeDeadlineSeconds` gets SIGTERM, then SIGKILL after its own grace period, and stays
+ * as `Failed` (Kubernetes API, PodSpec v1). Signals sent by exec would not do: a shell that is process 1 ignores them
+ * (pid_namespaces(7)). False where the cluster forbids the patch.
+ */
+export async function terminateRun(place: Place, id: RunId, { recent, blobs }: Terminating): Promise<boolean> {
+  const { pods } = recent.find(id) ?? (await readRun(place, id));
+  recent.forget(id);
+  const running = pods.filter(isRunning);
+  const first = running.find((pod) => machineOf(pod) === 0);
+  if (blobs) await keepListing(place, blobs, id, first);
+  const answers = await Promise.all(running.map((pod) => terminatePod(place, pod)));
+  return answers.every(Boolean);
+}
+
+interface Terminating {
+  readonly recent: RecentRuns;
+  /** Where the list of a disk's files is left; undefined: nowhere. */
+  readonly blobs: Blobs | undefined;
+}
+
+function isRunning(pod: Pod): boolean {
+  const { started, end, deleted } = machineStatusOf(pod);
+  return started && end === undefined && !deleted && !isTerminated(pod);
+}
+
+async function terminatePod(place: Place, { metadata: { name, uid } }: Pod): Promise<boolean> {
+  const { client, paths } = place;
+  const patch = client.patch(`${paths.pods}/${name}`, { metadata: { uid }, spec: { activeDeadlineSeconds: 1 } });
+  const asked = patch.then(
+    () => true,
+    (error: unknown) => {
+      if (isNotFound(error) || isAnother(error)) return true;
+      throw error;
+    },
+  );
+  return unlessForbidden(place, `PATCH ${paths.pods}`, asked, false);
+}

@@ -1,0 +1,102 @@
+import { ApiRefused, alreadyExists } from "../client/api-error.ts";
+import { deploymentLabels, jobNameOf, type RunId, runOf } from "../names.ts";
+import type { Job, Metadata } from "../objects.ts";
+import type { Place } from "./read-run.ts";
+
+/** The label of a tombstone. It carries no run's labels, so no list and no watch of runs shows it. */
+const tombstoneLabel = "berth/tombstone";
+/** The port promises a minute. A controller whose clock is 17 s ahead takes the tombstone away after that minute. */
+const KEPT_SECONDS = 77;
+/** How often a Job that a late worker made meanwhile is deleted before the tombstone is given up. */
+const TRIES = 3;
+
+/**
+ * Gives the name of each of a run's Jobs to a tombstone, so that the API server refuses a late creation of that Job.
+ * Returns false where the cluster refuses a tombstone or another Job keeps the name.
+ */
+export async function leaveTombstones(
+  place: Place,
+  id: RunId,
+  { machines, image }: { readonly machines: number; readonly image: string | undefined },
+): Promise<boolean> {
+  const all = Array.from({ length: machines }, (_, machine) => tombstoneOf(id, machine, { ...place, image }));
+  const left = await Promise.all(all.map((tombstone) => leaveTombstone(place, tombstone)));
+  return left.every(Boolean);
+}
+
+export function isTombstone({ metadata }: { readonly metadata: Pick<Metadata, "labels"> }): boolean {
+  return metadata.labels?.[tombstoneLabel] !== undefined;
+}
+
+async function leaveTombstone({ client, paths, log }: Place, tombstone: Tombstone): Promise<boolean> {
+  const path = `${paths.jobs}/${tombstone.metadata.name}`;
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    try {
+      await client.create(paths.jobs, tombstone);
+      return true;
+    } catch (error) {
+      if (!(error instanceof ApiRefused)) throw error;
+      if (!alreadyExists(error)) {
+        log?.warn("the cluster refuses a tombstone, so the GPUs of the job are free later", { refused: error.message });
+        return false;
+      }
+    }
+    const found = await client.find<Job>(path);
+    if (found && isTombstone(found)) return true;
+    if (found && runOf(found, "Job")) await client.remove(path, { uid: found.metadata.uid });
+  }
+  return false;
+}
+
+interface Tombstone {
+  readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> };
+  readonly spec: object;
+}
+
+interface Burial {
+  readonly deployment: string;
+  /** That of the run, which the cluster's policies allow; undefined: nothing of the run was there. */
+  readonly image: string | undefined;
+  readonly keptSeconds?: number;
+}
+
+/**
+ * A Job that is complete as soon as its controller sees it, because it wants no pods. The cluster deletes it afterwards
+ * (Kubernetes, "Automatic Cleanup for Finished Jobs"). No pod is ever made of its template, which only has to be valid.
+ */
+export function tombstoneOf(
+  id: RunId,
+  machine: number,
+  { deployment, image = "tombstone", keptSeconds = KEPT_SECONDS }: Burial,
+): Tombstone & { readonly kind: "Job"; readonly apiVersion: "batch/v1" } {
+  const nothing = { cpu: "1m", memory: "1Mi" };
+  return {
+    apiVersion: "batch/v1",
+    kind: "Job",
+    metadata: {
+      name: jobNameOf(id, machine),
+      labels: { ...deploymentLabels(deployment), [tombstoneLabel]: "" },
+    },
+    spec: {
+      completions: 0,
+      parallelism: 0,
+      backoffLimit: 0,
+      ttlSecondsAfterFinished: keptSeconds,
+      template: {
+        spec: {
+          restartPolicy: "Never",
+          automountServiceAccountToken: false,
+          securityContext: { runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } },
+          containers: [
+            {
+              name: "none",
+              image,
+              resources: { limits: nothing, requests: nothing },
+              securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
+            },
+          ],
+        },
+      },
+    },
+  };
+}

@@ -1,0 +1,124 @@
+import { lastWordsOf } from "../access/tools.ts";
+import { inWords, textOfUser } from "../client/in-words.ts";
+import { conditionOf, type Node, type Pod, type Terminated } from "../objects.ts";
+
+/** How a machine's command ended, as the port tells it. */
+export interface MachineEnd {
+  /** Whether the command began at all. */
+  readonly started: boolean;
+  readonly exitCode: number | null;
+  readonly reason: string | null;
+  /** ms; null where nobody saw it end. */
+  readonly endedAt: number | null;
+}
+
+export const deadlineExceeded = "DeadlineExceeded: the time limit of the environment was reached";
+
+/** Linux numbers them so on every machine that Kubernetes runs on (signal(7)). */
+const signals: Readonly<Record<number, string>> = {
+  1: "SIGHUP",
+  2: "SIGINT",
+  3: "SIGQUIT",
+  4: "SIGILL",
+  6: "SIGABRT",
+  7: "SIGBUS",
+  8: "SIGFPE",
+  9: "SIGKILL",
+  11: "SIGSEGV",
+  13: "SIGPIPE",
+  14: "SIGALRM",
+  15: "SIGTERM",
+};
+
+/** What containerd and Docker call a command that could not be begun. */
+const neverBegan = ["StartError", "ContainerCannotRun"];
+
+/** Of a pod that is over. */
+export function endOfPod(pod: Pod, terminated: Terminated | undefined): MachineEnd {
+  const { status = {} } = pod;
+  const evicted = status.reason === undefined ? undefined : endedByCluster(status.reason, status.message);
+  if (!terminated) return { started: false, exitCode: null, endedAt: null, reason: evicted ?? lostWords };
+  const { exitCode, reason = "", message } = terminated;
+  const words = lastWordsOf(pod, message);
+  const endedAt = timeOf(terminated.finishedAt);
+  if (neverBegan.includes(reason) || words?.started === false) {
+    const why = `The command could not be started: ${whyNotStarted(pod, words?.problem ?? message)}`;
+    return { started: false, exitCode: null, endedAt, reason: evicted ?? why };
+  }
+  const started = true;
+  if (evicted !== undefined) return { started, exitCode: null, endedAt, reason: evicted };
+  // Without the supervisor nobody tells a signal from the exit code that a shell gives for it.
+  const signal = words === undefined || words.signal !== undefined ? signals[exitCode - 128] : undefined;
+  if (reason === "OOMKilled") return { started, exitCode: null, endedAt, reason: outOfMemory };
+  if (signal === undefined) return { started, exitCode, endedAt, reason: null };
+  return { started, exitCode: null, endedAt, reason: `command was killed by signal ${signal}` };
+}
+
+/** A runtime puts what it was doing, from the outside in, before what went wrong. */
+function whyNotStarted(pod: Pod, message: string | undefined): string {
+  const [, program] = /exec: "([^"]+)": (?:stat .*no such file|executable file not found)/.exec(message ?? "") ?? [];
+  if (program !== undefined) return `its image has no ${inWords(program, program)}`;
+  const problem = message?.split(/unable to start container process: (?:error during container init: )?/).at(-1);
+  return inWords(problem, textOfUser(pod));
+}
+
+/** Of a pod that somebody deleted while its Job lives. */
+export function endOfDeleted(pod: Pod | undefined, end: MachineEnd): MachineEnd {
+  const disruption = pod && conditionOf(pod, "DisruptionTarget");
+  const why = disruption?.status === "True" ? disruptions[disruption.reason ?? ""] : undefined;
+  return { ...end, exitCode: null, reason: why ?? deletedWords };
+}
+
+const deletedWords = "the environment's pod was deleted from outside";
+const shutDownWords = "its machine was shut down";
+const lostWords = "the environment's pod was ended from outside";
+
+/** https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions */
+const disruptions: Readonly<Record<string, string>> = {
+  PreemptionByScheduler: "it had to give way to a pod of higher priority",
+  DeletionByTaintManager: "its machine was closed to it",
+  EvictionByEvictionAPI: "it was evicted from its machine",
+  DeletionByPodGC: "its machine is gone",
+  TerminationByKubelet: "its machine ended it",
+};
+
+/** What is said of a run whose machine was taken from under it. */
+const takenWords: readonly string[] = [
+  ...["DeletionByTaintManager", "EvictionByEvictionAPI", "DeletionByPodGC", "TerminationByKubelet"].flatMap(
+    (reason) => disruptions[reason] ?? [],
+  ),
+  shutDownWords,
+];
+
+/** What those that watch a provider's notices put on a node before it goes, and say with it. */
+const notices: readonly (readonly [RegExp, string])[] = [
+  [/^aws-node-termination-handler\/spot-itn/, "its machine was taken back by its provider: a spot interruption"],
+  [/^aws-node-termination-handler\/|^karpenter\.sh\/disrupt(ed|ion)$/, "its machine was taken out of service"],
+  [
+    /^ToBeDeletedByClusterAutoscaler$|^cloud\.google\.com\/impending-node-termination$/,
+    "its machine was taken out of service",
+  ],
+];
+
+/** Why its machine was taken, where its node still says so. */
+export function withNotice(reason: string | null, nodes: readonly Node[]): string | null {
+  if (reason === null || !takenWords.includes(reason)) return reason;
+  const keys = nodes.flatMap(({ spec }) => spec.taints ?? []).map(({ key }) => key);
+  return notices.find(([pattern]) => keys.some((key) => pattern.test(key)))?.[1] ?? reason;
+}
+
+const outOfMemory = "command was killed by signal SIGKILL: it used more memory than it may";
+
+/** Why the kubelet or the cluster ended a pod, in words. */
+function endedByCluster(reason: string, message: string | undefined): string {
+  if (reason === "DeadlineExceeded") return deadlineExceeded;
+  if (reason === "Evicted") return `evicted by its machine: ${inWords(message)}`;
+  if (/^(Terminated|NodeShutdown|Shutdown)$/.test(reason)) return shutDownWords;
+  return `ended by the cluster: ${inWords(message ?? reason)}`;
+}
+
+/** ms of a time as Kubernetes writes it; null where there is none. */
+export function timeOf(text: string | null | undefined): number | null {
+  const at = Date.parse(text ?? "");
+  return Number.isNaN(at) ? null : at;
+}

@@ -1,0 +1,50 @@
+import { isForGood } from "../client/api-error.ts";
+import type { KubeObject } from "../objects.ts";
+import type { Place } from "../runs/read-run.ts";
+
+export interface KubeEvent extends KubeObject {
+  readonly involvedObject: { readonly name?: string; readonly uid?: string };
+  readonly reason?: string;
+  readonly message?: string;
+  readonly lastTimestamp?: string | null;
+  /** How often it happened: the same words are written down once. */
+  readonly count?: number | null;
+}
+
+export interface EventListing<Kept> {
+  /** By their fields: `reason=FailedCreate`. */
+  readonly selector: string;
+  readonly keptMs: number;
+  keep(event: KubeEvent): readonly Kept[];
+}
+
+/**
+ * Events of one kind, listed at most so long ago; none where they may not be read. The API server reads all events of the namespace
+ * to find some of them: it is asked once for everybody who wants to know.
+ */
+export function eventListing<Kept>(
+  { client, paths }: Place,
+  now: () => number,
+  { selector, keptMs, keep }: EventListing<Kept>,
+): () => Promise<readonly Kept[]> {
+  const path = `${paths.events}?fieldSelector=${encodeURIComponent(selector)}`;
+  let newest: { readonly at: number; readonly answer: Promise<readonly Kept[]> } | undefined;
+  const list = async () => {
+    try {
+      return (await client.list<KubeEvent, Kept>(path, keep)).items;
+    } catch (error) {
+      if (isForGood(error)) return [];
+      throw error;
+    }
+  };
+  return async () => {
+    if (!newest || now() >= newest.at + keptMs) newest = { at: now(), answer: list() };
+    const asked = newest;
+    try {
+      return await asked.answer;
+    } catch (error) {
+      if (newest === asked) newest = undefined;
+      throw error;
+    }
+  };
+}

@@ -1,0 +1,170 @@
+import { describe, expect, it } from "vitest";
+import type { Pod } from "../objects.ts";
+import { machineStatusOf } from "./machine-status.ts";
+
+const podOf = (status: object, nodeName: string | undefined = "one", metadata: object = {}): Pod =>
+  ({ metadata, spec: nodeName === undefined ? {} : { nodeName }, status }) as unknown as Pod;
+const main = (state: object) => ({ containerStatuses: [{ name: "helper" }, { name: "main", state }] });
+const waiting = (reason: string, message = "") =>
+  podOf({ phase: "Pending", ...main({ waiting: { reason, message } }) });
+const ready = (status: string) => ({ conditions: [{ type: "Ready", status }] });
+const running = main({ running: { startedAt: "2026-01-01T00:00:00Z" } });
+const over = (terminated: object, more: object = {}) =>
+  podOf({
+    phase: "Failed",
+    ...main({
+      terminated: { startedAt: "2026-01-01T00:00:00Z", finishedAt: "2026-01-01T00:00:09Z", ...terminated },
+    }),
+    ...more,
+  });
+
+describe("a machine that lives", () => {
+  it("is unbound while it has no pod, or its pod no node", () => {
+    expect(machineStatusOf(undefined)).toMatchObject({ state: "unbound", reason: null, started: false });
+    expect(machineStatusOf(podOf({ phase: "Pending" }, ""))).toMatchObject({ state: "image" });
+    expect(machineStatusOf({ ...podOf({ phase: "Pending" }), spec: {} })).toMatchObject({
+      state: "unbound",
+      reason: null,
+    });
+  });
+
+  it("says why it fits nowhere, in the scheduler's words and without what it tried for others", () => {
+    const message =
+      "0/3 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 2 Insufficient nvidia.com/gpu. " +
+      "no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.";
+    const conditions = [{ type: "PodScheduled", status: "False", reason: "Unschedulable", message }];
+
+    expect(machineStatusOf({ ...podOf({ phase: "Pending", conditions }), spec: {} })).toMatchObject({
+      state: "unbound",
+      reason:
+        "0/3 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 2 Insufficient nvidia.com/gpu",
+    });
+  });
+
+  it.each([
+    [waiting("ContainerCreating"), "image", false],
+    [waiting("PodInitializing"), "container", false],
+    [podOf({ phase: "Running", ...running, ...ready("False") }), "probe", true],
+    [podOf({ phase: "Running", ...running, ...ready("True") }), "ready", true],
+  ])("is as far as its container: %#", (pod, state, started) => {
+    expect(machineStatusOf(pod)).toMatchObject({ state, started, reason: null, end: undefined });
+  });
+
+  it("says what its container waits for, and that an image may still come", () => {
+    expect(machineStatusOf(waiting("CreateContainerConfigError", 'secret "x" not found'))).toMatchObject({
+      state: "container",
+      reason: 'secret "x" not found',
+    });
+    expect(machineStatusOf(waiting("ErrImagePull", "dial tcp: i/o\n  timeout"))).toMatchObject({
+      state: "image",
+      reason: "The image could not be pulled yet: dial tcp: i/o timeout",
+    });
+  });
+
+  it("says nothing that moves a terminal's cursor, whatever a registry or a runtime says", () => {
+    const [unpulled, unstarted] = [
+      waiting("ErrImagePull", "try\u001b[2J again\u202e\u0085later"),
+      over({ exitCode: 128, reason: "StartError", message: 'exec: "a\u001b[2Jb": executable file not found' }),
+    ];
+
+    expect(machineStatusOf(unpulled).reason).toBe("The image could not be pulled yet: try [2J again later");
+    expect(machineStatusOf(unstarted).reason).toBe("The command could not be started: its image has no a [2Jb");
+  });
+});
+
+describe("a machine that never starts", () => {
+  it("ends for a name that is none", () => {
+    expect(machineStatusOf(waiting("InvalidImageName"))).toMatchObject({
+      state: "ended",
+      started: false,
+      reason: "The name of the image is invalid",
+      end: { exitCode: null },
+    });
+  });
+
+  it.each([
+    ["ErrImagePull", 'failed to resolve reference "x:1": x:1: not found', "Image not found"],
+    ["ImagePullBackOff", 'Back-off pulling image "x": ErrImagePull: manifest unknown', "Image not found"],
+    ["ErrImagePull", "pull access denied", "Image not found, or not to be pulled without a password"],
+    ["ErrImagePull", "401 Unauthorized", "Image not found, or not to be pulled without a password"],
+    ["ErrImagePull", "no basic auth credentials", "Image not found, or not to be pulled without a password"],
+  ])("may end for %s %s, and says that it is tried again", (reason, message, words) => {
+    expect(machineStatusOf(waiting(reason, message))).toMatchObject({
+      state: "image",
+      end: undefined,
+      unpulled: words,
+      reason: expect.stringContaining(`${words}; it is asked for again`),
+    });
+  });
+
+  it("has no shell, which is no exit code of its command", () => {
+    const message = 'exec: "/bin/sh": stat /bin/sh: no such file or directory: unknown';
+
+    expect(machineStatusOf(over({ exitCode: 128, reason: "StartError", message }))).toMatchObject({
+      state: "ended",
+      started: false,
+      end: { exitCode: null },
+      reason: "The command could not be started: its image has no /bin/sh",
+    });
+  });
+
+  it("says what the runtime says last of another reason", () => {
+    const message =
+      "failed to create containerd task: OCI runtime create failed: runc create failed: " +
+      'unable to start container process: error during container init: exec: "/x": permission denied';
+
+    expect(machineStatusOf(over({ exitCode: 126, reason: "StartError", message }))).toMatchObject({
+      reason: 'The command could not be started: exec: "/x": permission denied',
+    });
+  });
+});
+
+describe("a machine that has ended", () => {
+  const endedAt = Date.UTC(2026, 0, 1, 0, 0, 9);
+
+  it.each([
+    [{ exitCode: 0, reason: "Completed" }, 0, null],
+    [{ exitCode: 3, reason: "Error" }, 3, null],
+    [{ exitCode: 128, reason: "Error" }, 128, null],
+    [{ exitCode: 255, reason: "Error" }, 255, null],
+    [{ exitCode: 137, reason: "Error" }, null, "command was killed by signal SIGKILL"],
+    [{ exitCode: 143, reason: "Error" }, null, "command was killed by signal SIGTERM"],
+    [
+      { exitCode: 137, reason: "OOMKilled" },
+      null,
+      "command was killed by signal SIGKILL: it used more memory than it may",
+    ],
+  ])("tells how: %o", (terminated, exitCode, reason) => {
+    expect(machineStatusOf(over(terminated))).toMatchObject({
+      state: "ended",
+      started: true,
+      end: { exitCode, reason, endedAt },
+    });
+  });
+
+  it.each([
+    [
+      "Evicted",
+      "The node was low on resource: memory.",
+      "evicted by its machine: The node was low on resource: memory.",
+    ],
+    ["DeadlineExceeded", "too long", "DeadlineExceeded: the time limit of the environment was reached"],
+    ["Terminated", "Pod was terminated in response to imminent node shutdown.", "its machine was shut down"],
+    ["UnexpectedAdmissionError", "no GPUs", "ended by the cluster: no GPUs"],
+  ])("tells that the cluster ended it: %s", (reason, message, words) => {
+    expect(machineStatusOf(over({ exitCode: 137 }, { reason, message }))).toMatchObject({
+      reason: words,
+      end: { exitCode: null },
+    });
+    expect(machineStatusOf(podOf({ phase: "Failed", reason, message }))).toMatchObject({
+      reason: words,
+      started: false,
+    });
+  });
+
+  it("has ended although a helper beside it has not", () => {
+    const pod = podOf({ phase: "Running", ...main({ terminated: { exitCode: 0 } }) });
+
+    expect(machineStatusOf(pod)).toMatchObject({ state: "ended", end: { exitCode: 0, endedAt: null } });
+  });
+});

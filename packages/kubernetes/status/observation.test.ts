@@ -1,0 +1,82 @@
+import { expect, it } from "vitest";
+import type { Job, Node, Pod } from "../objects.ts";
+import { observationOf } from "./observation.ts";
+
+const name = `${"a".repeat(32)}-r1`;
+const marks = { resourceVersion: "1", creationTimestamp: "2026-01-01T12:00:00Z" };
+const job: Job = { metadata: { name, uid: "u-job", ...marks, annotations: { "berth/ssh": "30022" } } };
+const pod: Pod = {
+  metadata: { name: `${name}-x`, uid: "u-pod", ...marks, ownerReferences: [{ kind: "Job", name, uid: "u-job" }] },
+  spec: { nodeName: "one" },
+  status: {
+    phase: "Running",
+    containerStatuses: [{ name: "main", state: { running: { startedAt: "2026-01-01T12:00:00Z" } } }],
+  },
+};
+
+it.each([
+  [
+    "the one for the world",
+    [
+      ["InternalIP", "10.0.0.1"],
+      ["ExternalIP", "52.0.0.1"],
+    ],
+    "52.0.0.1",
+  ],
+  ["one of IPv6", [["ExternalIP", "2001:db8::1"]], "2001:db8::1"],
+  [
+    "what is one, whatever else its node says",
+    [
+      ["ExternalIP", "x; $(id)"],
+      ["InternalIP", "10.0.0.1"],
+    ],
+    "10.0.0.1",
+  ],
+  [
+    "none that is no address",
+    [
+      ["ExternalIP", "x; $(id)"],
+      ["InternalIP", "one.example"],
+    ],
+    undefined,
+  ],
+])("of a node's addresses people are told %s", (_, said, ip) => {
+  const addresses = said.map(([type = "", address = ""]) => ({ type, address }));
+  const node: Node = { metadata: { name: "one", uid: "u-one", ...marks }, spec: {}, status: { addresses } };
+
+  const seen = observationOf(
+    { jobs: [job], pods: [pod] },
+    { now: 0, nodes: [node], podRefusal: null, missingVolume: null, failedPulls: 0 },
+  );
+
+  expect(seen?.address).toEqual(ip === undefined ? null : { ip, port: 30_022 });
+});
+
+it.each<[string, string | null, string | null, true | undefined]>([
+  ["its volume could not be made", null, "Its volume could not be made: no more", true],
+  ["its claim is gone", 'persistentvolumeclaim "volume-a" not found', null, true],
+  ["its disk is elsewhere", "0/1 nodes are available: 1 node(s) had volume node affinity conflict", null, true],
+  ["its node is full", "0/1 nodes are available: 1 Insufficient nvidia.com/gpu", null, undefined],
+  [
+    "its node is full, and another try had no volume",
+    "0/1 nodes are available: 1 Insufficient cpu",
+    "No volume",
+    undefined,
+  ],
+  ["its node has too many volumes", "0/1 nodes are available: 1 node(s) exceed max volume count", null, undefined],
+  ["nobody says why", null, null, undefined],
+])("an unbound run tells whether that is for want of a volume: %s", (_, message, missingVolume, lacksVolume) => {
+  const conditions = message === null ? [] : [{ type: "PodScheduled", status: "False", message }];
+  const waiting: Pod = { ...pod, spec: {}, status: { phase: "Pending", conditions } };
+  const around = { now: 0, nodes: [], podRefusal: null, failedPulls: 0 };
+
+  const seen = observationOf({ jobs: [job], pods: [waiting] }, { ...around, missingVolume });
+
+  expect(seen?.lacksVolume).toBe(lacksVolume);
+});
+
+it("claims no limit of processes and no version of control groups, which only the node knows", () => {
+  const surroundings = { now: 0, nodes: [], podRefusal: null, missingVolume: null, failedPulls: 0 };
+
+  expect(observationOf({ jobs: [job], pods: [pod] }, surroundings)?.limits).toBe("container (memory, cpu)");
+});

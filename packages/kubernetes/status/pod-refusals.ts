@@ -1,0 +1,42 @@
+import type { Job } from "../objects.ts";
+import type { Place } from "../runs/read-run.ts";
+import { timeOf } from "./end-reason.ts";
+import { eventListing, type KubeEvent } from "./event-listing.ts";
+import { podRefusalIn, type Refusal } from "./refusal.ts";
+
+/** A Job has its first pod long before. */
+const youngMs = 5_000;
+
+interface Said {
+  readonly of: string;
+  readonly at: string;
+  readonly refusal: Refusal;
+}
+
+/** Why the cluster makes no pod for a Job (a quota, an admission webhook), which only an event says; null: it does not. */
+export function podRefusals(place: Place, now: () => number): (job: Job) => Promise<Refusal | null> {
+  const list = eventListing(place, now, { selector: "reason=FailedCreate", keptMs: 10_000, keep: saidIn });
+  return async ({ metadata }) => {
+    const age = now() - (timeOf(metadata.creationTimestamp) ?? 0);
+    if (age >= 0 && age < youngMs) return null;
+    const said = (await list()).filter(({ of }) => of === metadata.uid);
+    return said.toSorted((a, b) => a.at.localeCompare(b.at)).at(-1)?.refusal ?? null;
+  };
+}
+
+function asSentence(words: string): string {
+  return `${words.slice(0, 1).toUpperCase()}${words.slice(1)}`;
+}
+
+function saidIn({ involvedObject: { uid }, message = "", lastTimestamp }: KubeEvent): Said[] {
+  if (uid === undefined) return [];
+  const said = message.replace(/^Error creating: (pods "[^"]*" is forbidden: )?/, "");
+  const refusal = podRefusalIn(said);
+  return [
+    {
+      of: uid,
+      at: lastTimestamp ?? "",
+      refusal: refusal.passes ? { ...refusal, words: asSentence(refusal.words) } : refusal,
+    },
+  ];
+}

@@ -1,0 +1,102 @@
+import type { Run } from "#core/ports/compute.ts";
+import { RunNotTaken, RunRefused } from "#core/problem.ts";
+import { ApiRefused } from "../client/api-error.ts";
+import { inWords } from "../client/in-words.ts";
+
+/** What a cluster said of an object that it did not take. */
+export interface Refusal {
+  /** In words that may be shown. */
+  readonly words: string;
+  /** It will say so again: trying again is of no use. */
+  readonly isForGood: boolean;
+  /** It ends once the cluster has room or is healthy again. Neither the run nor a machine is at fault. */
+  readonly passes: boolean;
+}
+
+/**
+ * Errors of an API server that is overloaded or cannot be reached, even by its own controllers (k8s.io/apimachinery:
+ * pkg/api/errors, for 429, 500, 503 and 504; etcd: api/v3rpc/rpctypes/error.go; net/http of Go).
+ */
+const overloaded =
+  /too many requests|please try again later|unable to handle the request|unable to return a response in the time allotted|etcdserver: |evaluation timed out|Internal error occurred|context deadline exceeded|request timed out|i\/o timeout|TLS handshake timeout|connection (?:refused|reset)|http2: /i;
+
+/**
+ * As the API server phrases them (k8s.io/apiserver: plugin/webhook/errors/statuserror.go and
+ * plugin/policy/validating; k8s.io/pod-security-admission; plugin/pkg/admission/limitranger). A request that waits for
+ * room in a quota, or for a webhook that does not answer, is taken once there is some.
+ */
+const phrases: readonly (readonly [RegExp, (found: RegExpExecArray) => Refusal])[] = [
+  [/admission webhook "([^"]+)" denied the request(?: without explanation|: (.*))?/s, byPolicy],
+  [/Validating\w*Policy '([^']+)' with binding '[^']*' denied request: (.*)/s, byPolicy],
+  [/violates PodSecurity "[^"]*": (.*)/s, ([, why]) => forGood(`Refused by the cluster's pod security: ${why}`)],
+  [
+    /((?:minimum|maximum) \S+ usage per (?:Container|Pod|PersistentVolumeClaim) is .*)/s,
+    ([, why]) => forGood(`Refused by the cluster's limits: ${why}`),
+  ],
+  [/\bPod "[^"]*" is invalid: (.*)/s, ([, why]) => forGood(`The cluster refuses the run: ${why}`)],
+  [/exceeded quota: ([^,]+)/, ([, quota]) => passing(`the quota ${quota} of the cluster is used up`)],
+  [/status unknown for quota: ([^,]+)/, ([, quota]) => passing(`the quota ${quota} of the cluster is not counted yet`)],
+  [/insufficient quota to match these scopes/, () => passing("no quota of the cluster allows its priority class")],
+  [/no PriorityClass with name (\S+) was found/, ([, name]) => passing(`the cluster has no priority class ${name}`)],
+  [/failed calling webhook "([^"]+)"/, ([, name]) => passing(`the cluster's webhook ${name} does not answer`)],
+];
+
+function byPolicy([, name = "", why]: RegExpExecArray): Refusal {
+  return forGood(`Refused by the cluster's policy ${name}${why ? `: ${why}` : ""}`);
+}
+
+function forGood(words: string): Refusal {
+  return { words: inWords(words), isForGood: true, passes: false };
+}
+
+function passing(words: string): Refusal {
+  return { words: inWords(words), isForGood: false, passes: true };
+}
+
+/** Returns why the cluster refused its own controller a pod, from the text of an event. */
+export function podRefusalIn(said: string): Refusal {
+  const known = refusalIn(said);
+  if (known) return known;
+  if (overloaded.test(said)) return passing("the cluster's API server is overloaded or cannot be reached");
+  return { words: inWords(said), isForGood: false, passes: false };
+}
+
+/** What these words of the cluster say; undefined: nothing that is known. */
+export function refusalIn(said: string): Refusal | undefined {
+  for (const [pattern, read] of phrases) {
+    const found = pattern.exec(said);
+    if (found) return read(found);
+  }
+  return undefined;
+}
+
+/** Of these the core decides what becomes of the run; any other error stays as it is. */
+export function asRefused(error: unknown, run: Pick<Run, "env" | "command">): unknown {
+  if (!(error instanceof ApiRefused)) return error;
+  const said = withoutSecrets(error.said, run);
+  const known = refusalIn(said);
+  const refusal = isOfTheObject(error) ? (known ?? invalid(error.status, said)) : known?.isForGood ? undefined : known;
+  if (!refusal) return error;
+  return refusal.isForGood ? new RunRefused(refusal.words) : new RunNotTaken(refusal.words);
+}
+
+/** Who asks, and how often, is no matter of what was asked for. */
+function isOfTheObject({ status }: ApiRefused): boolean {
+  return status >= 400 && status < 500 && ![401, 404, 408, 409, 429].includes(status);
+}
+
+function invalid(status: number, said: string): Refusal | undefined {
+  if (status === 413) return forGood("Its environment variables are too large for the cluster");
+  if (status !== 422) return undefined;
+  return forGood(`The cluster refuses the run: ${said.replace(/^\S+ "[^"]*" is invalid: /, "")}`);
+}
+
+/** A shorter one is part of many a word, and hides nothing. */
+const shortestSecret = 6;
+
+/** Whoever refuses may repeat what they were asked for, as it is or quoted. */
+function withoutSecrets(said: string, { env, command }: Pick<Run, "env" | "command">): string {
+  const texts = [...Object.values(env), command ?? ""].filter(({ length }) => length >= shortestSecret);
+  const quoted = texts.map((text) => JSON.stringify(text).slice(1, -1));
+  return [...texts, ...quoted].reduce((left, text) => left.replaceAll(text, "…"), said);
+}

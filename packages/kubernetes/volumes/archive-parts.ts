@@ -1,0 +1,31 @@
+import type { RunRef } from "#core/ports/compute.ts";
+import { everyRunOf, type RunId } from "../names.ts";
+import type { KubeObject, Metadata } from "../objects.ts";
+import type { Place } from "../runs/read-run.ts";
+import { archiveLabel, archiveOwnerOf, isArchiveRun } from "./archive-job.ts";
+
+/** The Jobs of archives, each as a part of its owner's run of them: one that nobody ended is found by it. */
+export async function listArchives(place: Place): Promise<RunRef[]> {
+  return (await listJobs(place)).map(({ ref }) => ref);
+}
+
+/** Takes away what makes the archives of this run, if it is one of archives. */
+export async function removeArchives(place: Place, id: RunId): Promise<void> {
+  if (!isArchiveRun(id)) return;
+  const { client, paths } = place;
+  const jobs = await listJobs(place, id.uid);
+  await Promise.all(jobs.map(({ job: { name, uid } }) => client.remove(`${paths.jobs}/${name}`, { uid })));
+}
+
+/** Of one uid, where that is given. */
+async function listJobs(
+  { client, paths, deployment }: Place,
+  uid?: string,
+): Promise<readonly { readonly ref: RunRef; readonly job: Metadata }[]> {
+  const selector = `${everyRunOf(deployment, uid)}${encodeURIComponent(`,${archiveLabel}`)}`;
+  const keep = (job: KubeObject) => {
+    const ref = archiveOwnerOf(job, deployment);
+    return ref ? [{ ref, job: job.metadata }] : [];
+  };
+  return (await client.list(`${paths.jobs}?${selector}`, keep, { part: "metadata" })).items;
+}

@@ -1,0 +1,115 @@
+import type { Blobs } from "#core/ports/blobs.ts";
+import type { Compute, NodeRef } from "#core/ports/compute.ts";
+import type { Archive, ArchiveOwner, Volumes } from "#core/ports/volumes.ts";
+import { isBlobName } from "#core/store/blob-name.ts";
+import { ApiRefused } from "../client/api-error.ts";
+import { machineStates } from "../nodes/machine-state.ts";
+import type { Job } from "../objects.ts";
+import { isLiving, type Place } from "../runs/read-run.ts";
+import { archiveJob, archiveName, archiveSecret } from "./archive-job.ts";
+import { releaseFromLostMachine } from "./release-from-lost-machine.ts";
+
+export type Archives = Pick<Volumes, "startArchive" | "findArchive" | "endArchive">;
+
+export interface ArchiveOptions {
+  /** The image of images/tools. */
+  readonly image: string;
+  /** Where a zip goes: a store that has addresses. */
+  readonly blobs: Pick<Blobs, "urlToPut" | "sizeOf">;
+  /** The name of the claim by which a pod mounts this volume; throws where there is no such volume. */
+  claimOf(volume: string, owner: ArchiveOwner): Promise<string>;
+  /** Takes away what `claimOf` made, which may be nothing, or gone already. */
+  release?(owner: ArchiveOwner): Promise<void>;
+  /** What the provider says of the machine of a pod that does not end. */
+  readonly machineOf: Compute["machineOf"];
+}
+
+/**
+ * Zips of volumes by Jobs, each of which mounts one, may read it and sends the zip to an address of Blobs
+ * (docs/architecture.md#runs-on-a-cluster). A Job has a minute; whether there is a zip is for Blobs to say.
+ */
+export function kubernetesArchives(place: Place, options: ArchiveOptions): Archives {
+  return {
+    startArchive: (volume, blob, owner) => startArchive(place, options, { volume, blob, owner }),
+    findArchive: (blob) => findArchive(place, options, blob),
+    endArchive: (blob, owner) => endArchive(place, options, { blob, owner }),
+  };
+}
+
+interface Wanted {
+  readonly volume: string;
+  readonly blob: string;
+  readonly owner: ArchiveOwner;
+}
+
+/**
+ * The Job is made before its address, which it owns and takes along, and begins once that is there. Each step may be
+ * repeated, also at the same moment: what an interrupted call left is finished by the next one.
+ */
+async function startArchive(
+  place: Place,
+  { image, blobs, claimOf }: ArchiveOptions,
+  { volume, blob, owner }: Wanted,
+): Promise<void> {
+  const { client, paths } = place;
+  const deadline = client.deadline();
+  const found = await findJob(place, blob);
+  if (found && !isSuspended(found)) return;
+  if (!found && (await blobs.sizeOf(blob)) !== undefined) return;
+  const upload = await blobs.urlToPut(blob);
+  if (!upload) throw new Error("These blobs have no addresses to send a zip to");
+  const job =
+    found ?? (await makeJob(place, { image, volume, blob, owner, claim: await claimOf(volume, owner) }, deadline));
+  if (!isSuspended(job)) return;
+  await client.apply(`${paths.secrets}/${job.metadata.name}`, archiveSecret(place, job, upload), deadline);
+  const { name, uid } = job.metadata;
+  await client.patch(`${paths.jobs}/${name}`, { metadata: { uid }, spec: { suspend: false } });
+}
+
+async function makeJob(place: Place, wanted: Parameters<typeof archiveJob>[1], deadline: AbortSignal): Promise<Job> {
+  try {
+    return await place.client.create<Job>(place.paths.jobs, archiveJob(place, wanted), deadline);
+  } catch (error) {
+    const isThere = error instanceof ApiRefused && error.code === "AlreadyExists";
+    const found = isThere ? await findJob(place, wanted.blob) : undefined;
+    if (!found) throw error;
+    return found;
+  }
+}
+
+function findJob({ client, paths, deployment }: Place, blob: string): Promise<Job | undefined> {
+  return client.find<Job>(`${paths.jobs}/${archiveName(deployment, blob)}`);
+}
+
+function isSuspended({ spec }: Job): boolean {
+  return spec?.suspend === true;
+}
+
+/** The Job before the blob: one that was seen to be complete has sent all that it ever will. */
+async function findArchive(
+  place: Place,
+  { blobs }: Pick<ArchiveOptions, "blobs">,
+  blob: string,
+): Promise<Archive | undefined> {
+  if (!isBlobName(blob)) return undefined;
+  const job = await findJob(place, blob);
+  const bytes = await blobs.sizeOf(blob);
+  if (bytes !== undefined) return { state: "completed", bytes };
+  return job && { state: hasEnded(job) ? "failed" : "pending", bytes: 0 };
+}
+
+function hasEnded(job: Job): boolean {
+  return job.metadata.deletionTimestamp !== undefined || !isLiving(job);
+}
+
+async function endArchive(
+  place: Place,
+  { release, machineOf }: Pick<ArchiveOptions, "release" | "machineOf">,
+  { blob, owner }: Pick<Wanted, "blob" | "owner">,
+): Promise<NodeRef | undefined> {
+  const { client, paths, deployment } = place;
+  const name = archiveName(deployment, blob);
+  await client.remove(`${paths.jobs}/${name}`, { uid: undefined });
+  await release?.(owner);
+  return await releaseFromLostMachine(place, name, machineStates(machineOf));
+}

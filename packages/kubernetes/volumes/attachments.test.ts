@@ -1,0 +1,126 @@
+import { expect, it } from "vitest";
+import type { ApiClient } from "../client/api-client.ts";
+import { pathsOf } from "../paths.ts";
+import { kubernetesVolumes } from "../volumes.ts";
+import { sharedLists } from "../watch/shared-lists.ts";
+import { detachFromLost } from "./attachments.ts";
+
+const DISKS = 16;
+const machine = { name: "one", uid: "node-one", providerId: null };
+const claims = Array.from({ length: DISKS }, (_, n) => {
+  const uid = `11111111-2222-3333-4444-${String(n).padStart(12, "0")}`;
+  return { metadata: { name: `volume-${n.toString(16).padStart(40, "0")}`, uid }, spec: { volumeName: `pv-${n}` } };
+});
+const ids = claims.map(({ metadata: { name, uid } }) => `${name}.${uid}`);
+const volumes = claims.map(({ spec }, n) => ({
+  metadata: { name: spec.volumeName, uid: `uid-${n}`, labels: { "berth/claim": claims[n]?.metadata.uid } },
+  spec: { csi: { driver: "csi.example", volumeHandle: `handle-${n}` }, persistentVolumeReclaimPolicy: "Retain" },
+}));
+const attachmentOf = (volume: string, nodeName = "one") => ({
+  metadata: { name: `attached-${volume}`, uid: `uid-attached-${volume}` },
+  spec: { nodeName, source: { persistentVolumeName: volume } },
+});
+const nodeNamed = (name: string, status: object = {}) => ({
+  metadata: { name, uid: `node-${name}` },
+  spec: {},
+  status,
+});
+
+/** An API server with a volume for each disk, that answers the lists of a kind from what is there when it is asked. */
+function clusterWith({ attachments, nodes }: { attachments: object[]; nodes: object[] }) {
+  const [lists, removed]: [string[], string[]] = [[], []];
+  const objects = [...claims, ...volumes, ...(nodes as typeof volumes)];
+  const there: Readonly<Record<string, readonly object[]>> = { volumeattachments: attachments, nodes };
+  const list = async (path: string, keep: (item: object) => readonly object[]) => {
+    const kind = path.split("?")[0]?.split("/").at(-1) ?? "";
+    lists.push(kind);
+    const items = [...(there[kind] ?? [])];
+    // As an answer that comes from elsewhere: never within the turn of the loop in which it was asked for.
+    await new Promise((resolve) => setImmediate(resolve));
+    return { items: items.flatMap(keep), resourceVersion: "1" };
+  };
+  const client = {
+    list,
+    find: async (path: string) => objects.find(({ metadata }) => path.endsWith(`/${metadata.name}`)),
+    get: async () => ({ groups: [] }),
+    patch: async () => ({}),
+    remove: async (path: string) => void removed.push(path.split("/").at(-1) ?? ""),
+  } as unknown as ApiClient;
+  const paths = pathsOf("environments");
+  const place = { client, paths, deployment: "one", lists: sharedLists(client, paths) };
+  return {
+    place,
+    // As whoever opens the stores of a cluster gives it: without lists of its own.
+    volumes: kubernetesVolumes({ client, paths, deployment: "one" }, { now: () => 0 }),
+    removed,
+    countOf: (kind: string) => lists.filter((one) => one === kind).length,
+  };
+}
+
+const attachedOf = async (of: ReturnType<typeof clusterWith>, asked: readonly string[]) =>
+  Promise.all(asked.map(async (id) => (await of.volumes.findVolume(id))?.attached));
+
+it("16 disks at once cost two lists of attachments and three of nodes, and each is told of its own volume", async () => {
+  const name = (n: number) => `kubernetes.io/csi/csi.example^handle-${n}`;
+  const cluster = clusterWith({
+    attachments: [attachmentOf("pv-5"), attachmentOf("pv-of-somebody")],
+    nodes: [nodeNamed("one", { volumesInUse: [name(7)] }), nodeNamed("two", { volumesAttached: [{ name: name(11) }] })],
+  });
+
+  const attached = await attachedOf(cluster, ids);
+
+  expect(attached).toEqual(ids.map((_, n) => [5, 7, 11].includes(n)));
+  expect([cluster.countOf("volumeattachments"), cluster.countOf("nodes")]).toEqual([2, 3]);
+});
+
+it("what was attached after a list of attachments began is seen by whoever asks then", async () => {
+  const attachments: object[] = [];
+  const cluster = clusterWith({ attachments, nodes: [] });
+  const { lists } = cluster.place;
+  const before = lists.attachments(["pv-1"]);
+
+  attachments.push(attachmentOf("pv-1"));
+  const after = lists.attachments(["pv-1"]);
+
+  expect([await before, (await after).map(({ volume }) => volume)]).toEqual([[], ["pv-1"]]);
+});
+
+it("what came into use after a list of nodes began is seen by whoever asks then", async () => {
+  const nodes: object[] = [];
+  const { place } = clusterWith({ attachments: [], nodes });
+  const before = place.lists.isOnNode("kubernetes.io/csi/csi.example^handle-1");
+
+  nodes.push(nodeNamed("one", { volumesInUse: ["kubernetes.io/csi/csi.example^handle-1"] }));
+  const after = place.lists.isOnNode("kubernetes.io/csi/csi.example^handle-1");
+
+  expect([await before, await after]).toEqual([false, true]);
+});
+
+it("16 disks are taken off one machine by two lists of attachments, and those on another one stay", async () => {
+  const attachments = volumes.map(({ metadata }, n) => attachmentOf(metadata.name, n === 5 ? "two" : "one"));
+  const cluster = clusterWith({ attachments, nodes: [nodeNamed("one"), nodeNamed("two")] });
+
+  await Promise.all(ids.map((id) => cluster.volumes.detachVolume(id, machine)));
+
+  const names = volumes.flatMap(({ metadata }, n) => (n === 5 ? [] : [`attached-${metadata.name}`]));
+  expect(cluster.removed.toSorted()).toEqual(names.toSorted());
+  expect(cluster.countOf("volumeattachments")).toBe(2);
+});
+
+it("all volumes of a run are taken off lost machines by one list of attachments", async () => {
+  const ready = { conditions: [{ type: "Ready", status: "True" }] };
+  const cluster = clusterWith({
+    attachments: [
+      attachmentOf("pv-1"),
+      attachmentOf("pv-2", "two"),
+      attachmentOf("pv-3"),
+      attachmentOf("pv-4", "held"),
+    ],
+    nodes: [nodeNamed("one"), nodeNamed("two", ready), nodeNamed("held")],
+  });
+
+  await detachFromLost(cluster.place, ["pv-1", "pv-2", "pv-4"], ["held"]);
+
+  expect(cluster.removed).toEqual(["attached-pv-1"]);
+  expect(cluster.countOf("volumeattachments")).toBe(1);
+});

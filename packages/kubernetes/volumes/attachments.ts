@@ -1,0 +1,55 @@
+import type { NodeRef } from "#core/ports/compute.ts";
+import { readNodes } from "../nodes/read-nodes.ts";
+import { holds, type Node } from "../objects.ts";
+import { listsOf, type Place } from "../runs/read-run.ts";
+import { type Attachment, attachmentsPath } from "./attachment-lists.ts";
+import { type PersistentVolume, readClaim, readVolume } from "./claim.ts";
+
+/**
+ * After its pod is over, or its pod's object gone, a volume stays on the node until the kubelet has written and unmounted
+ * it and the cluster has taken it off: until then a snapshot may lack the last of what was written. Of a node whose
+ * object is gone the attachment alone says so.
+ */
+export async function isAttached(place: Place, volume: PersistentVolume): Promise<boolean> {
+  const { csi } = volume.spec;
+  if (!csi) return false;
+  const lists = listsOf(place);
+  if ((await lists.attachments([volume.metadata.name])).length > 0) return true;
+  // As the kubelet and the attach/detach controller name it (Kubernetes, NodeStatus of the API reference).
+  return lists.isOnNode(`kubernetes.io/csi/${csi.driver}^${csi.volumeHandle}`);
+}
+
+/**
+ * What the cluster itself does to a node that does not answer, after six minutes: its attachment is given up, and the
+ * driver takes the volume off. A node of that name with another uid is another machine.
+ */
+export async function detach(place: Place, id: string, { name, uid }: NodeRef): Promise<void> {
+  const claim = await readClaim(place, id);
+  const volume = claim && (await readVolume(place, claim));
+  if (!volume) return;
+  const attached = await listsOf(place).attachments([volume.metadata.name]);
+  const there = attached.filter(({ nodeName }) => nodeName === name);
+  const node =
+    there.length > 0 ? await place.client.find<Node>(`/api/v1/nodes/${encodeURIComponent(name)}`) : undefined;
+  if (node && node.metadata.uid !== uid) return;
+  await removeAttachments(place, there);
+}
+
+/**
+ * The same for volumes whose pods were taken by force from machines that do not answer. From `held` ones nothing is
+ * taken, nor where the node object is gone: its machine may run on, and the cluster waits for it.
+ */
+export async function detachFromLost(place: Place, volumes: readonly string[], held: readonly string[]): Promise<void> {
+  const found = (await listsOf(place).attachments(volumes)).filter(({ nodeName }) => !held.includes(nodeName));
+  const names = [...new Set(found.map(({ nodeName }) => nodeName))];
+  const silent = (await readNodes(place.client, names)).filter((node) => !holds(node, "Ready"));
+  const lost = silent.map(({ metadata }) => metadata.name);
+  await removeAttachments(
+    place,
+    found.filter(({ nodeName }) => lost.includes(nodeName)),
+  );
+}
+
+async function removeAttachments({ client }: Place, found: readonly Attachment[]): Promise<void> {
+  await Promise.all(found.map(({ name, uid }) => client.remove(`${attachmentsPath}/${name}`, { uid })));
+}

@@ -1,0 +1,70 @@
+import { type ClaimId, claimOf, volumeId } from "../names.ts";
+import type { KubeObject, Metadata } from "../objects.ts";
+import type { Place } from "../runs/read-run.ts";
+
+/** What the driver reads of a claim, which is a disk's volume to everybody but the cluster. */
+export interface Claim extends KubeObject {
+  readonly spec: {
+    readonly volumeName?: string;
+    readonly resources?: { readonly requests?: { readonly storage?: string } };
+  };
+}
+
+/** What a claim is bound to. */
+export interface PersistentVolume extends KubeObject {
+  readonly spec: {
+    readonly claimRef?: { readonly uid?: string; readonly name?: string; readonly namespace?: string };
+    readonly csi?: { readonly driver: string; readonly volumeHandle: string };
+    readonly persistentVolumeReclaimPolicy?: string;
+    readonly storageClassName?: string;
+    readonly accessModes?: readonly string[];
+    readonly capacity?: { readonly storage?: string };
+    readonly nodeAffinity?: {
+      readonly required?: {
+        readonly nodeSelectorTerms: readonly {
+          readonly matchExpressions?: readonly { readonly key: string; readonly values?: readonly string[] }[];
+        }[];
+      };
+    };
+  };
+}
+
+export const claimAnnotation = {
+  zone: "berth/zone",
+  token: "berth/token",
+  /** The snapshot that it is made of. */
+  snapshot: "berth/snapshot",
+  /** The id of its volume, where another claim had that first. */
+  volume: "berth/volume",
+} as const;
+
+export function claimPath({ paths }: Place, { name }: Pick<ClaimId, "name">): string {
+  return `${paths.claims}/${name}`;
+}
+
+export const volumesPath = "/api/v1/persistentvolumes";
+
+export function volumePath(name: string): string {
+  return `${volumesPath}/${encodeURIComponent(name)}`;
+}
+
+/** Of the volume that this id names alone: another one may have the name by now. */
+export async function readClaim(place: Place, id: string): Promise<Claim | undefined> {
+  const named = claimOf(id);
+  const claim = named && (await place.client.find<Claim>(claimPath(place, named)));
+  return claim && idOf(claim) === id ? claim : undefined;
+}
+
+/** Of its volume. */
+export function idOf({ metadata }: Claim): string {
+  return metadata.annotations?.[claimAnnotation.volume] ?? volumeId(metadata);
+}
+
+/** What a claim is bound to; undefined: to nothing yet. */
+export async function readVolume({ client }: Place, { spec }: Claim): Promise<PersistentVolume | undefined> {
+  return spec.volumeName ? client.find<PersistentVolume>(volumePath(spec.volumeName)) : undefined;
+}
+
+export function zoneOf({ metadata }: { readonly metadata: Metadata }): string {
+  return metadata.annotations?.[claimAnnotation.zone] ?? "";
+}

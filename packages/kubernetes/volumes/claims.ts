@@ -1,0 +1,180 @@
+import { createHash } from "node:crypto";
+import type { OwnedVolume, Volume, VolumeRef, Volumes } from "#core/ports/volumes.ts";
+import { VolumeRefused } from "#core/problem.ts";
+import { ApiRefused } from "../client/api-error.ts";
+import { lookWithin, usuallyGoneMs } from "../client/look-within.ts";
+import { amountOf } from "../client/quantities.ts";
+import { annotation, claimOf, deploymentLabels, label, mountLabel } from "../names.ts";
+import type { Pod } from "../objects.ts";
+import type { Place } from "../runs/read-run.ts";
+import { refusalIn } from "../status/refusal.ts";
+import { isAttached } from "./attachments.ts";
+import { type Claim, claimAnnotation, claimPath, idOf, readClaim, readVolume, zoneOf } from "./claim.ts";
+import { letGo, removeLeft } from "./left-volume.ts";
+import { readyNameOf } from "./snapshots.ts";
+import { checkStorageClass, type StorageClass } from "./storage-class.ts";
+
+/** Volumes as claims of a namespace. */
+export type Claims = Pick<Volumes, "createVolume" | "listVolumes" | "listOwned" | "removeVolume">;
+
+type Wanted = Parameters<Volumes["createVolume"]>[0];
+
+const snapshotGroup = "snapshot.storage.k8s.io";
+
+export interface ClaimOptions {
+  readonly storageClass?: StorageClass | undefined;
+  /** How long a claim whose name is still being removed is waited for; two seconds unless said. */
+  readonly goneWithinMs?: number | undefined;
+}
+
+export function kubernetesClaims(place: Place, options: ClaimOptions = {}): Claims {
+  const { storageClass = "berth-gp3", goneWithinMs = usuallyGoneMs } = options;
+  return {
+    createVolume: (wanted) => createClaim({ ...place, storageClass, goneWithinMs }, wanted),
+    async listVolumes(token) {
+      const claim = await findOf(place, { token });
+      const found = claim && (await volumeOf(place, claim));
+      return found ? [found] : [];
+    },
+    listOwned: () => listOwned(place),
+    removeVolume: (id) => removeClaim(place, id),
+  };
+}
+
+interface ClassedPlace extends Place {
+  readonly storageClass: StorageClass;
+  readonly goneWithinMs: number;
+}
+
+/**
+ * Its name comes from the token, so that the API server itself refuses a second one. The volume is made in the zone of
+ * the first pod that wants it, where the plan puts it (docs/architecture.md#admission).
+ */
+async function createClaim(place: ClassedPlace, wanted: Wanted): Promise<VolumeRef> {
+  await checkStorageClass(place, place.storageClass);
+  const deadline = place.client.deadline();
+  const { snapshotId } = wanted;
+  const source = snapshotId === undefined ? undefined : await readyNameOf(place, snapshotId);
+  const isGone = snapshotId !== undefined && source === undefined;
+  const claim = await lookWithin(place.goneWithinMs, async () => {
+    const found = await (isGone ? findOf(place, wanted, deadline) : makeOrFind(place, { wanted, source }, deadline));
+    if (isGone && !found) throw new Error(`No completed snapshot ${snapshotId}`);
+    return found?.metadata.deletionTimestamp === undefined ? found : undefined;
+  });
+  if (!claim) throw new Error("A volume of that token is still being removed");
+  return refOf(requireSame(claim, wanted));
+}
+
+interface Making {
+  readonly wanted: Wanted;
+  /** The object of the snapshot that it is made of. */
+  readonly source: string | undefined;
+}
+
+async function makeOrFind(place: ClassedPlace, making: Making, deadline: AbortSignal): Promise<Claim | undefined> {
+  const { client, paths } = place;
+  try {
+    return await client.create<Claim>(paths.claims, claimObject(making, place), deadline);
+  } catch (error) {
+    if (!(error instanceof ApiRefused)) throw error;
+    if (error.code === "AlreadyExists") return findOf(place, making.wanted, deadline);
+    const refusal = refusalIn(error.said);
+    throw refusal ? new VolumeRefused(asSentence(refusal.words)) : error;
+  }
+}
+
+function asSentence(words: string): string {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}`;
+}
+
+/** A claim that was made again for its volume does not say whose it is, but only a record asks for that. */
+async function listOwned({ client, paths, deployment }: Place): Promise<OwnedVolume[]> {
+  const selector = encodeURIComponent(`${label.deployment}=${deployment}`);
+  const { items } = await client.list<Claim, OwnedVolume>(
+    `${paths.claims}?labelSelector=${selector}`,
+    (claim) => {
+      const { annotations = {}, deletionTimestamp } = claim.metadata;
+      // That of a volume of EBS is a run's, and goes with it.
+      if (!claimOf(idOf(claim))) return [];
+      const key = annotations[annotation.key] ?? null;
+      const isOld = key === null && annotations[claimAnnotation.volume] !== undefined;
+      return isOld || deletionTimestamp !== undefined ? [] : [{ id: idOf(claim), key }];
+    },
+    { part: "metadata" },
+  );
+  return [...items];
+}
+
+function findOf(place: Place, { token }: Pick<Wanted, "token">, deadline?: AbortSignal): Promise<Claim | undefined> {
+  return place.client.find<Claim>(claimPath(place, { name: nameOfToken(token) }), deadline);
+}
+
+function claimObject({ wanted, source }: Making, { deployment, storageClass }: ClassedPlace): object {
+  const { token, sizeGb, zone, snapshotId, key } = wanted;
+  return {
+    apiVersion: "v1",
+    kind: "PersistentVolumeClaim",
+    metadata: {
+      name: nameOfToken(token),
+      labels: deploymentLabels(deployment),
+      annotations: {
+        [claimAnnotation.zone]: zone,
+        [claimAnnotation.token]: token,
+        ...(snapshotId === undefined ? {} : { [claimAnnotation.snapshot]: snapshotId }),
+        ...(key === undefined ? {} : { [annotation.key]: key }),
+      },
+    },
+    spec: {
+      ...(storageClass === null ? {} : { storageClassName: storageClass }),
+      // Two pods that write to one volume would destroy it.
+      accessModes: ["ReadWriteOncePod"],
+      resources: { requests: { storage: `${sizeGb}Gi` } },
+      ...(source === undefined
+        ? {}
+        : { dataSource: { apiGroup: snapshotGroup, kind: "VolumeSnapshot", name: source } }),
+    },
+  };
+}
+
+/** Whatever a token is: it reaches names as its hash. */
+function nameOfToken(token: string): string {
+  return `volume-${createHash("sha256").update(token).digest("hex").slice(0, 40)}`;
+}
+
+function requireSame(claim: Claim, { sizeGb, zone, snapshotId }: Wanted): Claim {
+  const gb = amountOf(claim.spec.resources?.requests?.storage) / 2 ** 30;
+  const source = claim.metadata.annotations?.[claimAnnotation.snapshot];
+  if (gb === sizeGb && zoneOf(claim) === zone && source === snapshotId) return claim;
+  throw new Error("That token was used for a volume of another size or zone, or of another snapshot");
+}
+
+/** A claim that is being removed is gone once nobody has it, and one whose volume somebody removed is gone now. */
+export async function volumeOf(place: Place, claim: Claim): Promise<Volume | undefined> {
+  const volume = await readVolume(place, claim);
+  if (!volume && claim.spec.volumeName) return undefined;
+  const attached = (await isMounted(place, claim)) || (volume !== undefined && (await isAttached(place, volume)));
+  if (claim.metadata.deletionTimestamp !== undefined && !attached) return undefined;
+  return { ...refOf(claim), attached };
+}
+
+async function isMounted({ client, paths }: Place, { metadata }: Claim): Promise<boolean> {
+  const path = `${paths.pods}?labelSelector=${encodeURIComponent(mountLabel(metadata))}`;
+  const { items } = await client.list<Pod, Pod>(path, (pod) => (isOver(pod) ? [] : [pod]));
+  return items.length > 0;
+}
+
+function isOver({ status }: Pod): boolean {
+  return status?.phase === "Succeeded" || status?.phase === "Failed";
+}
+
+/** Its volume goes too, which nobody else's removal of the claim takes along. */
+async function removeClaim(place: Place, id: string): Promise<void> {
+  const claim = await readClaim(place, id);
+  if (!claim) return removeLeft(place, id);
+  await letGo(place, claim);
+  await place.client.remove(claimPath(place, claim.metadata), { uid: claim.metadata.uid });
+}
+
+function refOf(claim: Claim): VolumeRef {
+  return { id: idOf(claim), zone: zoneOf(claim) };
+}

@@ -1,0 +1,33 @@
+import type { ArchiveOwner, Volume, VolumeRef } from "#core/ports/volumes.ts";
+import type { Place } from "../runs/read-run.ts";
+import { archiveRunOf } from "./archive-job.ts";
+import { type ArchiveOptions, type Archives, kubernetesArchives } from "./archives.ts";
+import { type EbsMountOwner, makeEbsMounts, removeEbsMounts } from "./ebs-mounts.ts";
+
+export interface EbsArchiveOptions extends Pick<ArchiveOptions, "image" | "blobs" | "machineOf"> {
+  /** What EC2 says of a volume; undefined: there is none. */
+  findVolume(id: string): Promise<Volume | undefined>;
+}
+
+/**
+ * Zips of volumes of EBS: each gets what lets a pod mount it from before its Job is made until the archive is ended. What
+ * nobody ended is taken away with what runs have left.
+ */
+export function ebsArchives(place: Place, { findVolume, ...options }: EbsArchiveOptions): Archives {
+  return kubernetesArchives(place, {
+    ...options,
+    async claimOf(id, owner) {
+      const volume = await findVolume(id);
+      if (!volume) throw new Error("That volume does not exist");
+      await makeEbsMounts(place, mounting(volume, owner), place.client.deadline());
+      return id;
+    },
+    async release(owner) {
+      await removeEbsMounts(place, archiveRunOf(owner));
+    },
+  });
+}
+
+function mounting(volume: VolumeRef, owner: ArchiveOwner): EbsMountOwner {
+  return { ...archiveRunOf(owner), name: "archive", pool: "", mounts: [{ volume, path: "/workspace" }] };
+}

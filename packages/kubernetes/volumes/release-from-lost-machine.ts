@@ -1,0 +1,52 @@
+import type { Compute, NodeRef } from "#core/ports/compute.ts";
+import { readNodes } from "../nodes/read-nodes.ts";
+import { holds, type Pod } from "../objects.ts";
+import type { Place } from "../runs/read-run.ts";
+import { archiveLabel } from "./archive-job.ts";
+import { detachFromLost } from "./attachments.ts";
+import type { Claim } from "./claim.ts";
+
+/**
+ * The pods of an archive's Job that is deleted go when their kubelet says so, and one whose machine is lost never does. No
+ * run is bound to that machine, so nobody else asks: where its node does not answer and its provider says that it is gone,
+ * the pod goes by force, and its volume is taken off. Answers a machine of which it is not known that it is gone.
+ */
+export async function releaseFromLostMachine(
+  place: Place,
+  name: string,
+  machineOf: Compute["machineOf"],
+): Promise<NodeRef | undefined> {
+  const { client, paths } = place;
+  const path = `${paths.pods}?labelSelector=${encodeURIComponent(`${archiveLabel}=${name}`)}`;
+  let waits: NodeRef | undefined;
+  const { items: pods } = await client.list<Pod, Pod>(path, (pod) => (isOver(pod) ? [] : [pod]));
+  for (const node of await readNodes(client, [...new Set(pods.flatMap(({ spec }) => spec.nodeName ?? []))])) {
+    const { name: nodeName, uid } = node.metadata;
+    if (holds(node, "Ready")) continue;
+    const machine = { name: nodeName, uid, providerId: node.spec.providerID ?? null };
+    if ((await machineOf(machine)) !== "gone") {
+      waits = machine;
+      continue;
+    }
+    const lost = pods.filter(({ spec }) => spec.nodeName === nodeName);
+    // Read before the pods go: with the last of them goes a claim that is to be removed.
+    const volumes = await volumesOf(place, lost);
+    await Promise.all(
+      lost.map(({ metadata }) =>
+        client.remove(`${paths.pods}/${metadata.name}`, { uid: metadata.uid, graceSeconds: 0 }),
+      ),
+    );
+    await detachFromLost(place, volumes, []);
+  }
+  return waits;
+}
+
+function isOver({ status, spec }: Pod): boolean {
+  return spec.nodeName === undefined || status?.phase === "Succeeded" || status?.phase === "Failed";
+}
+
+async function volumesOf({ client, paths }: Place, pods: readonly Pod[]): Promise<string[]> {
+  const names = pods.flatMap(({ spec }) => (spec.volumes ?? []).flatMap((one) => one.persistentVolumeClaim ?? []));
+  const claims = await Promise.all(names.map(({ claimName }) => client.find<Claim>(`${paths.claims}/${claimName}`)));
+  return claims.flatMap((claim) => claim?.spec.volumeName ?? []);
+}

@@ -1,0 +1,208 @@
+import { createHash } from "node:crypto";
+import type { Owned, SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
+import { VolumeRefused } from "#core/problem.ts";
+import { ApiRefused, isAnother, isForGood, isNotFound } from "../client/api-error.ts";
+import { inWords } from "../client/in-words.ts";
+import { lookWithin, usuallyGoneMs } from "../client/look-within.ts";
+import { annotation, claimOf, deploymentLabels, label, labelValue } from "../names.ts";
+import type { KubeObject } from "../objects.ts";
+import type { Place } from "../runs/read-run.ts";
+import { timeOf } from "../status/end-reason.ts";
+import { readClaim, readVolume } from "./claim.ts";
+import { snapshotApi, snapshotClassOf } from "./snapshot-class.ts";
+
+export type Snapshots = Pick<
+  Volumes,
+  "createSnapshot" | "listSnapshots" | "listOwnedSnapshots" | "findSnapshot" | "removeSnapshot" | "tagSnapshot"
+>;
+
+export interface SnapshotOptions {
+  now(): number;
+  /** How long its controller may fail to make one: it tries again and again. */
+  readonly patienceMs?: number;
+  /** How long a removal is waited for, whoever began it; two seconds unless said. */
+  readonly goneWithinMs?: number;
+}
+
+interface Snapshot extends KubeObject {
+  readonly status?: { readonly readyToUse?: boolean; readonly error?: { readonly message?: string } | null };
+}
+
+/** On each, besides those of a run (names.ts). */
+const mark = { volume: "berth/volume", disk: "berth/disk", attempt: "berth/attempt" } as const;
+
+/** Backups of claims as VolumeSnapshots of their namespace (docs/architecture.md#runs-on-a-cluster). */
+export function kubernetesSnapshots(place: Place, options: SnapshotOptions): Snapshots {
+  const { now, patienceMs = 600_000, goneWithinMs = usuallyGoneMs } = options;
+  const shown = (snapshot: Snapshot) => snapshotOf(snapshot, now(), patienceMs);
+  return {
+    createSnapshot: async (volumeId, tags) => shown(await createSnapshot(place, volumeId, tags)),
+    listSnapshots: async (volumeId) => (await listSnapshots(place, volumeId)).map(shown),
+    listOwnedSnapshots: () => listOwnedSnapshots(place),
+    async findSnapshot(id) {
+      const snapshot = await readSnapshot(place, id);
+      return snapshot && snapshot.metadata.deletionTimestamp === undefined ? shown(snapshot) : undefined;
+    },
+    removeSnapshot: (id) => removeSnapshot(place, id, goneWithinMs),
+    tagSnapshot: (id, tags) => tagSnapshot(place, id, tags),
+  };
+}
+
+/**
+ * Shows the creation of the object as the point in time. Nothing writes to the volume of a backup until that is ready. The
+ * controller cuts a snapshot on demand a moment later (`status.creationTime`), and holds what was written until then.
+ */
+function snapshotOf({ metadata, status }: Snapshot, now: number, patienceMs: number): VolumeSnapshot {
+  const at = timeOf(metadata.creationTimestamp) ?? now;
+  const hasFailed = status?.error != null && now - at >= patienceMs;
+  const open = hasFailed ? "failed" : "pending";
+  const { [annotation.name]: name, [mark.disk]: disk, [mark.attempt]: attempt } = metadata.annotations ?? {};
+  const key = metadata.annotations?.[annotation.key];
+  const tags = {
+    ...(name !== undefined && { name }),
+    ...(disk !== undefined && { disk }),
+    ...(key !== undefined && { key }),
+  };
+  return {
+    id: idOf(metadata),
+    state: status?.readyToUse === true ? "completed" : open,
+    at,
+    tags: { ...tags, ...(attempt !== undefined && { attempt }) },
+  };
+}
+
+/** Its name comes from volume and attempt, so that the API server itself refuses a second one of the same claim. */
+async function createSnapshot(place: Place, volumeId: string, tags: SnapshotTags): Promise<Snapshot> {
+  const claim = await readClaim(place, volumeId);
+  if (!claim) throw new Error(`No volume ${volumeId}`);
+  const driver = (await readVolume(place, claim))?.spec.csi?.driver;
+  const name = nameOf(volumeId, tags.attempt);
+  const deadline = place.client.deadline();
+  try {
+    const className = driver && (await snapshotClassOf(place.client, driver));
+    if (!className) throw new VolumeRefused("The cluster makes no snapshots of this volume");
+    const { labels, annotations } = tagged(tags);
+    const metadata = {
+      name,
+      labels: { ...deploymentLabels(place.deployment), [mark.volume]: uidOf(volumeId), ...labels },
+      annotations: { ...annotations, [mark.attempt]: tags.attempt },
+    };
+    const spec = { volumeSnapshotClassName: className, source: { persistentVolumeClaimName: claim.metadata.name } };
+    const body = { apiVersion: snapshotApi, kind: "VolumeSnapshot", metadata, spec };
+    return await place.client.create<Snapshot>(place.paths.snapshots, body, deadline);
+  } catch (error) {
+    if (isForGood(error)) throw new VolumeRefused(`The cluster refused it: ${inWords((error as ApiRefused).said)}`);
+    if (!(error instanceof ApiRefused) || error.code !== "AlreadyExists") throw error;
+    const found = await place.client.find<Snapshot>(`${place.paths.snapshots}/${name}`, deadline);
+    if (!found || found.metadata.deletionTimestamp !== undefined) throw error;
+    return found;
+  }
+}
+
+/** Every one that is not being removed. */
+async function listSnapshots(place: Place, volumeId: string): Promise<readonly Snapshot[]> {
+  if (!claimOf(volumeId)) return [];
+  const labels = { ...deploymentLabels(place.deployment), [mark.volume]: uidOf(volumeId) };
+  const selector = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
+  const path = `${place.paths.snapshots}?labelSelector=${encodeURIComponent(selector.join(","))}`;
+  try {
+    const keep = (one: Snapshot) => (one.metadata.deletionTimestamp === undefined ? [one] : []);
+    return (await place.client.list<Snapshot, Snapshot>(path, keep)).items;
+  } catch (error) {
+    if (await isWithoutApi(place, error)) return [];
+    throw error;
+  }
+}
+
+/** The label of a volume tells them from a VolumeSnapshot that somebody else marked as of this deployment. */
+async function listOwnedSnapshots(place: Place): Promise<Owned[]> {
+  const labels = Object.entries(deploymentLabels(place.deployment)).map(([name, value]) => `${name}=${value}`);
+  const selector = encodeURIComponent([...labels, mark.volume].join(","));
+  const keep = ({ metadata }: Snapshot): Owned[] => {
+    if (metadata.deletionTimestamp !== undefined) return [];
+    return [{ id: idOf(metadata), key: metadata.annotations?.[annotation.key] ?? null }];
+  };
+  try {
+    const path = `${place.paths.snapshots}?labelSelector=${selector}`;
+    return [...(await place.client.list<Snapshot, Owned>(path, keep, { part: "metadata" })).items];
+  } catch (error) {
+    if (await isWithoutApi(place, error)) return [];
+    throw error;
+  }
+}
+
+/** A cluster without the API has none; a 404 alone may be a proxy's. */
+async function isWithoutApi({ client }: Place, error: unknown): Promise<boolean> {
+  if (!(error instanceof ApiRefused) || error.status !== 404) return false;
+  const { groups } = await client.get<{ groups: readonly { readonly name: string }[] }>("/apis");
+  return !groups.some(({ name }) => snapshotApi.startsWith(`${name}/`));
+}
+
+async function readSnapshot(place: Place, id: string): Promise<Snapshot | undefined> {
+  const [, name, uid] = /^(backup-[0-9a-f]{40})\.([0-9a-f-]{36})$/.exec(id) ?? [];
+  if (name === undefined) return undefined;
+  try {
+    const snapshot = await place.client.find<Snapshot>(`${place.paths.snapshots}/${name}`);
+    return snapshot?.metadata.uid === uid ? snapshot : undefined;
+  } catch (error) {
+    if (await isWithoutApi(place, error)) return undefined;
+    throw error;
+  }
+}
+
+/** Of one that is there and complete: the object's name, for a claim that is made of it. */
+export async function readyNameOf(place: Place, id: string): Promise<string | undefined> {
+  const snapshot = await readSnapshot(place, id);
+  const isReady = snapshot?.status?.readyToUse === true && snapshot.metadata.deletionTimestamp === undefined;
+  return isReady ? snapshot.metadata.name : undefined;
+}
+
+/** Its object stays while a claim waits to be made of it, and until its driver has removed what it holds. */
+async function removeSnapshot(place: Place, id: string, goneWithinMs: number): Promise<void> {
+  const found = await readSnapshot(place, id);
+  if (!found) return;
+  const { name, uid } = found.metadata;
+  await place.client.remove(`${place.paths.snapshots}/${name}`, { uid });
+  const isGone = await lookWithin(goneWithinMs, async () => (await readSnapshot(place, id)) === undefined || undefined);
+  if (!isGone) throw new VolumeRefused("The cluster has not removed it yet");
+}
+
+async function tagSnapshot(place: Place, id: string, tags: Pick<SnapshotTags, "name" | "disk" | "key">): Promise<void> {
+  const found = await readSnapshot(place, id);
+  if (!found) throw gone();
+  const { name, uid } = found.metadata;
+  try {
+    await place.client.patch(`${place.paths.snapshots}/${name}`, { metadata: { uid, ...tagged(tags) } });
+  } catch (error) {
+    if (isNotFound(error) || isAnother(error)) throw gone();
+    throw error;
+  }
+}
+
+function gone(): VolumeRefused {
+  return new VolumeRefused("The snapshot does not exist");
+}
+
+/** Labels are for `kubectl get -l`; annotations hold the words as they are. */
+function tagged({ name, disk, key }: Pick<SnapshotTags, "name" | "disk" | "key">) {
+  return {
+    labels: { [label.name]: labelValue(name), [mark.disk]: labelValue(disk) },
+    annotations: {
+      [annotation.name]: name,
+      [mark.disk]: disk,
+      ...(key !== undefined && { [annotation.key]: key }),
+    },
+  };
+}
+
+function nameOf(volumeId: string, attempt: string): string {
+  return `backup-${createHash("sha256").update(`${volumeId}\n${attempt}`).digest("hex").slice(0, 40)}`;
+}
+
+function idOf({ name, uid }: Snapshot["metadata"]): string {
+  return `${name}.${uid}`;
+}
+
+function uidOf(volumeId: string): string {
+  return claimOf(volumeId)?.uid ?? "";
+}

@@ -1,0 +1,347 @@
+import type { ServerResponse } from "node:http";
+import { afterEach, describe, expect, it } from "vitest";
+import type { RunRef, SignalledUpTo } from "#core/ports/compute.ts";
+import { type ApiClient, apiClient } from "../client/api-client.ts";
+import { answerJson, type LoopbackServer, loopbackServer, refuse } from "../fixtures/loopback-fixture.ts";
+import { pathsOf } from "../paths.ts";
+import { followRuns } from "./changes.ts";
+import { knownPods } from "./known-pods.ts";
+
+const digits = (digit: string) => digit.repeat(32);
+let server: LoopbackServer;
+let client: ApiClient;
+
+afterEach(closeAll);
+
+async function closeAll(): Promise<void> {
+  client.close();
+  await server.close();
+}
+
+async function* runsAmong(changes: AsyncIterable<RunRef | SignalledUpTo>): AsyncGenerator<RunRef> {
+  for await (const change of changes) if ("uid" in change) yield change;
+}
+
+/** A server with these pods and no Jobs, that tells of pods what it is given. */
+async function opened(pods: readonly object[], { from, version = "1" }: { from?: string; version?: string } = {}) {
+  const [watch, jobWatch] = [Promise.withResolvers<ServerResponse>(), Promise.withResolvers<ServerResponse>()];
+  const nodeWatch = Promise.withResolvers<ServerResponse>();
+  server = await loopbackServer((request, response) => {
+    const isPods = request.url?.includes("/pods?") ?? false;
+    const isNodes = request.url?.includes("/nodes?") ?? false;
+    if (!request.url?.includes("watch=1")) {
+      return answerJson(response, { metadata: { resourceVersion: version }, items: isPods ? pods : [] });
+    }
+    response.writeHead(200).flushHeaders();
+    (isPods ? watch : isNodes ? nodeWatch : jobWatch).resolve(response);
+  });
+  client = apiClient(server.access);
+  const ending = new AbortController();
+  const known = knownPods();
+  const place = { client, paths: pathsOf("environments"), deployment: "one", known };
+  const changes = followRuns(place, ending.signal, from);
+  const seen: string[] = [];
+  const reached: string[] = [];
+  return {
+    seen,
+    known,
+    ending,
+    /** Until all up to there was told. */
+    async upTo(wanted: string) {
+      while (!reached.includes(wanted)) await new Promise((resolve) => setTimeout(resolve, 5));
+    },
+    ended: (async () => {
+      for await (const change of changes) {
+        if ("uid" in change) seen.push(change.uid[0] ?? "");
+        else reached.push(change.upTo);
+      }
+    })(),
+    tell: async (...events: Events) => void (await watch.promise).write(linesOf(events)),
+    tellNodes: async (...events: Events) => void (await nodeWatch.promise).write(linesOf(events)),
+    tellJobs: async (...events: Events) => void (await jobWatch.promise).write(linesOf(events)),
+    async until(count: number) {
+      while (seen.length < count) await new Promise((resolve) => setTimeout(resolve, 5));
+    },
+  };
+}
+
+type Events = readonly (readonly [string, object])[];
+
+function linesOf(events: Events): string {
+  return events.map(([type, object]) => `${JSON.stringify({ type, object })}\n`).join("");
+}
+
+const mark = (resourceVersion: string) => ({ metadata: { resourceVersion } });
+const main = [{ name: "main", state: { running: { startedAt: "2026-01-01T00:00:00Z" } } }];
+const conditions = (...types: readonly string[]) => ({
+  phase: "Running",
+  containerStatuses: main,
+  conditions: types.map((type) => ({ type, status: "True" })),
+});
+
+const podOf = (digit: string, status: object = conditions(), metadata: object = {}) => ({
+  metadata: {
+    name: `${digits(digit)}-r1-0`,
+    uid: `pod-${digit}`,
+    resourceVersion: "5",
+    labels: { "berth/uid": digits(digit), "berth/run": "1" },
+    annotations: { "berth/key": "k" },
+    ownerReferences: [{ kind: "Job", name: `${digits(digit)}-r1`, uid: "job" }],
+    ...metadata,
+  },
+  spec: { nodeName: "one" },
+  status,
+});
+
+describe("the changes of runs", () => {
+  it("begin with all that there are, then tell what can change an observation, and nothing else", async () => {
+    const { seen, tell, until, ending, ended } = await opened([podOf("a"), podOf("b")]);
+    const ready = conditions("Initialized", "Ready");
+
+    await tell(
+      ["MODIFIED", podOf("a", conditions("Initialized"), { resourceVersion: "6" })],
+      ["MODIFIED", podOf("b", ready, { resourceVersion: "7" })],
+      ["MODIFIED", podOf("b", ready, { resourceVersion: "8", annotations: { "berth/key": "k", other: "1" } })],
+      ["MODIFIED", podOf("b", ready, { resourceVersion: "9", deletionTimestamp: "2026-01-01T00:00:00Z" })],
+      ["DELETED", podOf("b", ready, { resourceVersion: "10", deletionTimestamp: "2026-01-01T00:00:00Z" })],
+      ["ADDED", podOf("c", conditions(), { resourceVersion: "11" })],
+    );
+    await until(6);
+    ending.abort();
+    await ended;
+
+    expect(seen.join("")).toBe("abbbbc");
+  });
+
+  it("show by which names pods are there, and are not any more", async () => {
+    const { known, tell, until, ending, ended } = await opened([podOf("a"), podOf("b")]);
+    const nameOf = (digit: string) => known.onlyOf({ uid: digits(digit), run: 1 });
+
+    await until(2);
+    const listed = ["a", "b", "c"].map(nameOf);
+    const gone = { resourceVersion: "7", deletionTimestamp: "2026-01-01T00:00:00Z" };
+    await tell(["ADDED", podOf("c", conditions(), { resourceVersion: "6" })], ["DELETED", podOf("b", {}, gone)]);
+    await until(4);
+    ending.abort();
+    await ended;
+
+    const [a, b, c] = ["a", "b", "c"].map((digit) => `${digits(digit)}-r1-0`);
+    expect(listed).toEqual([a, b, undefined]);
+    expect(["a", "b", "c"].map(nameOf)).toEqual([a, undefined, c]);
+  });
+
+  it("tell once that a pod fits nowhere, however often the scheduler words it anew", async () => {
+    const unbound = (message: string) => {
+      const why = { type: "PodScheduled", status: "False", message };
+      return { ...podOf("a", { phase: "Pending", conditions: [why] }), spec: {} };
+    };
+    const { seen, tell, until, ending, ended } = await opened([{ ...podOf("a", { phase: "Pending" }), spec: {} }]);
+
+    await tell(
+      ["MODIFIED", unbound("0/3 nodes are available")],
+      ["MODIFIED", unbound("0/4 nodes are available")],
+      ["ADDED", podOf("b")],
+    );
+    await until(3);
+    ending.abort();
+    await ended;
+
+    expect(seen.join("")).toBe("aab");
+  });
+
+  it("tell that the container of a pod runs, whose command waits for the other machines of its run", async () => {
+    const spec = { nodeName: "one", containers: [{ command: ["/.berth/supervisor", "run", "--gated"] }] };
+    const gated = (state: object) => {
+      const containerStatuses = [{ name: "main", state, started: false }];
+      return { ...podOf("a", { phase: "Pending", containerStatuses, conditions: [] }), spec };
+    };
+    const waiting = gated({ waiting: { reason: "PodInitializing" } });
+    const { seen, tell, until, ending, ended } = await opened([waiting]);
+
+    await tell(["MODIFIED", gated({ running: {} })], ["ADDED", podOf("b")]);
+    await until(3);
+    ending.abort();
+    await ended;
+
+    expect(seen.join("")).toBe("aab");
+  });
+
+  it("tell nothing of a pod that was only just made, nor that one goes whose command is over, but that it is gone", async () => {
+    const { seen, tell, until, ending, ended } = await opened([]);
+    const over = { phase: "Succeeded", containerStatuses: [{ name: "main", state: { terminated: { exitCode: 0 } } }] };
+    const going = { deletionTimestamp: "2026-01-01T00:00:00Z" };
+
+    await tell(["ADDED", { ...podOf("a", { phase: "Pending" }), spec: {} }], ["ADDED", podOf("b")]);
+    await until(1);
+    await tell(["MODIFIED", podOf("a", over)]);
+    await until(2);
+    await tell(["MODIFIED", podOf("a", over, going)], ["MODIFIED", podOf("b", conditions(), going)]);
+    await until(3);
+    await tell(["DELETED", podOf("a", over, going)]);
+    await until(4);
+    ending.abort();
+    await ended;
+
+    expect(seen.join("")).toBe("baba");
+  });
+
+  it("tell that a Job is gone only where no pod of it is there, that will be told of itself", async () => {
+    const job = (digit: string, status: object = {}) => ({
+      ...podOf(digit, status, { name: `${digits(digit)}-r1`, uid: `job-${digit}`, ownerReferences: [] }),
+      spec: {},
+    });
+    const { seen, tell, tellJobs, upTo, until, ending, ended } = await opened([podOf("a")]);
+    await until(1);
+
+    const version = (object: ReturnType<typeof job>, resourceVersion: string) => ({
+      ...object,
+      metadata: { ...object.metadata, resourceVersion },
+    });
+    await tellJobs(["ADDED", version(job("a"), "5")], ["ADDED", version(job("b"), "6")]);
+    await tellJobs(["DELETED", version(job("a"), "7")], ["DELETED", version(job("b"), "8")]);
+    await until(2);
+    await tell([
+      "MODIFIED",
+      podOf("a", conditions(), { resourceVersion: "9", ownerReferences: [], generateName: `${digits("a")}-r1-` }),
+    ]);
+    await until(3);
+    await tell(["DELETED", podOf("a", conditions(), { resourceVersion: "10" })], ["BOOKMARK", mark("11")]);
+    await upTo("8.11");
+    ending.abort();
+    await ended;
+
+    expect(seen.join("")).toBe("abaa");
+  });
+
+  it("tell of the runs on a node whose object is deleted, and of no other change of a node", async () => {
+    const { seen, tellNodes, until, ending, ended } = await opened([podOf("a")]);
+    const node = (name: string, resourceVersion: string) => ({ metadata: { name, uid: name, resourceVersion } });
+    await until(1);
+
+    await tellNodes(["ADDED", node("two", "5")], ["MODIFIED", node("one", "6")], ["DELETED", node("one", "7")]);
+    await until(2);
+    ending.abort();
+    await ended;
+    const [listed] = server.requests.filter(({ url }) => url.includes("fieldSelector"));
+
+    expect(seen.join("")).toBe("aa");
+    expect(decodeURIComponent(listed?.url ?? "")).toContain("fieldSelector=spec.nodeName=one");
+    expect(server.requests.filter(({ url }) => url.includes("fieldSelector"))).toHaveLength(1);
+  });
+
+  it("go on with a warning where nodes may not be watched", async () => {
+    const watch = Promise.withResolvers<ServerResponse>();
+    const refused = Promise.withResolvers<string>();
+    server = await loopbackServer((request, response) => {
+      if (request.url?.includes("/nodes?")) return refuse(response, 403, "Forbidden");
+      if (!request.url?.includes("watch=1")) {
+        return answerJson(response, { metadata: { resourceVersion: "1" }, items: [] });
+      }
+      response.writeHead(200).flushHeaders();
+      if (request.url?.includes("/pods?")) watch.resolve(response);
+    });
+    client = apiClient(server.access);
+    const ending = new AbortController();
+    const log = { warn: (event: string) => refused.resolve(event) };
+    const place = { client, paths: pathsOf("environments"), deployment: "one", log };
+    const changes = runsAmong(followRuns(place, ending.signal));
+    const next = changes.next();
+
+    const event = await refused.promise;
+    (await watch.promise).write(linesOf([["ADDED", podOf("a")]]));
+    const { value } = await next;
+    ending.abort();
+
+    expect(event).toBe("the cluster refuses a call");
+    expect(value).toMatchObject({ uid: digits("a") });
+  });
+
+  it("tell of nothing that only carries the labels of a run", async () => {
+    const { seen, tell, until, ending, ended } = await opened([podOf("a", {}, { ownerReferences: [] })]);
+
+    await tell(["ADDED", podOf("d", {}, { labels: { "berth/uid": "x" } })], ["ADDED", podOf("e")]);
+    await until(1);
+    ending.abort();
+    await ended;
+
+    expect(seen.join("")).toBe("e");
+  });
+
+  it("wait once for each run while nobody takes them, however often it changes", async () => {
+    const watched = Array.from({ length: 2 }, () => Promise.withResolvers<ServerResponse>());
+    let watches = 0;
+    server = await loopbackServer((request, response) => {
+      const isPods = request.url?.includes("/pods?") ?? false;
+      if (!request.url?.includes("watch=1")) {
+        return answerJson(response, {
+          metadata: { resourceVersion: "1" },
+          items: isPods ? [podOf("a"), podOf("b")] : [],
+        });
+      }
+      response.writeHead(200).flushHeaders();
+      if (isPods) watched[watches++]?.resolve(response);
+    });
+    client = apiClient(server.access);
+    const ending = new AbortController();
+    const place = { client, paths: pathsOf("environments"), deployment: "one" };
+    const changes = runsAmong(followRuns(place, ending.signal));
+    const first = await changes.next();
+    const seen = Array.from({ length: 20 }, (_, at) => {
+      const status = at % 2 === 0 ? conditions("Ready") : conditions();
+      const version = { resourceVersion: String(10 + at) };
+      return ["a", "b"].map((digit) => JSON.stringify({ type: "MODIFIED", object: podOf(digit, status, version) }));
+    });
+
+    (await watched[0]?.promise)?.end(`${seen.flat().join("\n")}\n`);
+    // It watches again once it has read all of that.
+    await watched[1]?.promise;
+    const waiting = [await changes.next(), await changes.next()];
+    const next = changes.next();
+    ending.abort();
+
+    expect([first, ...waiting].map(({ value }) => value?.uid[0])).toEqual(["a", "b", "a"]);
+    expect(await next).toMatchObject({ done: true });
+  });
+
+  it("say up to where all was told, and go on from there without a list, or with all where that is forgotten", async () => {
+    const { seen, upTo, tell, until, ending, ended } = await opened([podOf("a")]);
+    await until(1);
+    await tell(["MODIFIED", podOf("a", conditions("Initialized"), { resourceVersion: "6" })], ["BOOKMARK", mark("9")]);
+    await upTo("1.9");
+    ending.abort();
+    await ended;
+    await closeAll();
+    const next = await opened([podOf("a"), podOf("b")], { from: "1.9", version: "20" });
+    await next.tell(["ADDED", podOf("c", conditions(), { resourceVersion: "21" })]);
+    await next.upTo("1.21");
+    next.ending.abort();
+    await next.ended;
+    const lists = server.requests.filter(({ url = "" }) => !/watch=1|limit=1$/.test(url));
+    await closeAll();
+    const restored = await opened([podOf("a"), podOf("b")], { from: "9.21", version: "20" });
+    await restored.upTo("9.20");
+    restored.ending.abort();
+    await restored.ended;
+
+    expect(seen.join("")).toBe("a");
+    expect(next.seen.join("")).toBe("c");
+    expect(lists).toEqual([]);
+    expect(restored.seen.join("")).toBe("ab");
+  });
+
+  it("end with an error where the cluster may not be watched", async () => {
+    server = await loopbackServer((_, response) => refuse(response, 403, "Forbidden"));
+    client = apiClient(server.access);
+    const seen: RunRef[] = [];
+    const following = async () => {
+      const changes = followRuns(
+        { client, paths: pathsOf("environments"), deployment: "one" },
+        new AbortController().signal,
+      );
+      for await (const ref of runsAmong(changes)) seen.push(ref);
+    };
+
+    await expect(following()).rejects.toMatchObject({ status: 403 });
+    expect(seen).toEqual([]);
+  });
+});

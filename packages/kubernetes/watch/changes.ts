@@ -1,0 +1,203 @@
+import type { RunRef, SignalledUpTo } from "#core/ports/compute.ts";
+import { isRunning } from "../access/gate.ts";
+import { everyRunOf, nameOfRun, runOf } from "../names.ts";
+import { holds, type Job, type KubeObject, type Pod } from "../objects.ts";
+import type { Place } from "../runs/read-run.ts";
+import { verdictOf } from "../runs/run-end.ts";
+import { machineStatusOf } from "../status/machine-status.ts";
+import { followDeletedNodes } from "./deleted-nodes.ts";
+import type { KnownPods } from "./known-pods.ts";
+import { type Follower, follow } from "./watch.ts";
+
+/**
+ * Yields each run that changed, until `signal` aborts: first every run, or with `from` only what changed since. It
+ * remembers a mark of each object, which holds what an observation would say of it, and emits the run only when the mark
+ * changes: each emit costs a look of two or three API calls. Throws where watching is forbidden.
+ */
+export async function* followRuns(
+  place: Place,
+  signal: AbortSignal,
+  from?: string,
+): AsyncGenerator<RunRef | SignalledUpTo> {
+  const { client, paths, deployment, known } = place;
+  const everyRun = everyRunOf(deployment);
+  const changed = changedRuns(signal);
+  const ending = new AbortController();
+  const both = AbortSignal.any([signal, ending.signal]);
+  const [jobs, pods] = versionsOf(from);
+  const podFollower = runFollower<Pod>("Pod", { markOf: podMark, isFresh: isJustMade, known }, changed);
+  // The pods of a deleted Job are deleted too or become orphans, and either is emitted.
+  const isCoveredByPods = ({ ref }: Marked) => ref !== undefined && podFollower.hasAny(ref);
+  const jobFollower = runFollower<Job>(
+    "Job",
+    { markOf: jobMark, isFresh: hasNoVerdict, isCovered: isCoveredByPods },
+    changed,
+  );
+  const watching = [
+    follow(client, `${paths.jobs}?${everyRun}`, jobFollower, { signal: both, ...(jobs && { from: jobs }) }),
+    follow(client, `${paths.pods}?${everyRun}`, podFollower, { signal: both, ...(pods && { from: pods }) }),
+    followDeletedNodes(place, both, changed.emit),
+  ].map((one) => one.then(() => undefined, changed.fail));
+  try {
+    yield* changed.each();
+  } finally {
+    ending.abort();
+    await Promise.all(watching);
+  }
+}
+
+/** Splits `from` into the versions of Jobs and of pods, which are watched separately; empty where it is not of this form. */
+function versionsOf(from: string | undefined): readonly [jobs?: string, pods?: string] {
+  const [, jobs, pods] = /^(\d+)\.(\d+)$/.exec(from ?? "") ?? [];
+  return jobs && pods ? [jobs, pods] : [];
+}
+
+interface Marked {
+  readonly uid: string;
+  readonly name: string;
+  readonly ref: RunRef | undefined;
+  readonly mark: string;
+  /** It was just created: its creator learns nothing from it. */
+  readonly isFresh: boolean;
+}
+
+interface Marking<Item> {
+  markOf(item: Item): string;
+  isFresh(item: Item): boolean;
+  /** Whether its deletion is not emitted, since that of something else of its run is. */
+  isCovered?(item: Marked): boolean;
+  /** Is told by which names these are there. */
+  readonly known?: KnownPods | undefined;
+}
+
+function runFollower<Item extends KubeObject>(
+  kind: "Job" | "Pod",
+  { markOf, isFresh, isCovered = () => false, known: names }: Marking<Item>,
+  { emit, reached }: Pick<ReturnType<typeof changedRuns>, "emit" | "reached">,
+): Follower<Item, Marked> & { hasAny(ref: RunRef): boolean } {
+  const known = new Map<string, Marked>();
+  const counts = new Map<string, number>();
+  const count = ({ ref }: Marked, more: number) => {
+    if (!ref) return;
+    const left = (counts.get(nameOfRun(ref)) ?? 0) + more;
+    if (left > 0) counts.set(nameOfRun(ref), left);
+    else counts.delete(nameOfRun(ref));
+  };
+  const remember = (item: Marked) => {
+    const before = known.get(item.uid);
+    if (before) count(before, -1);
+    known.set(item.uid, item);
+    count(item, 1);
+    if (item.ref) names?.add(item.ref, item.name);
+    return before;
+  };
+  const update = (item: Marked) => {
+    const isNews = remember(item)?.mark !== item.mark;
+    if (item.ref && isNews) emit(item.ref);
+  };
+  const forget = (item: Marked) => {
+    const before = known.get(item.uid);
+    if (before) count(before, -1);
+    known.delete(item.uid);
+    if (item.ref) names?.remove(item.ref, item.name);
+    if (item.ref && !isCovered(item)) emit(item.ref);
+  };
+  return {
+    keep: (item) => ({
+      uid: item.metadata.uid,
+      name: item.metadata.name,
+      ref: runOf(item, kind),
+      mark: markOf(item),
+      isFresh: isFresh(item),
+    }),
+    listed(items) {
+      const there = new Set(items.map(({ uid }) => uid));
+      for (const item of [...known.values()]) if (!there.has(item.uid)) forget(item);
+      for (const item of items) update(item);
+    },
+    changed(type, item) {
+      if (type === "DELETED") forget(item);
+      else if (type === "ADDED" && item.isFresh) remember(item);
+      else update(item);
+    },
+    reached: (version) => reached(kind, version),
+    hasAny: (ref) => counts.has(nameOfRun(ref)),
+  };
+}
+
+function jobMark(job: Job): string {
+  const verdict = verdictOf(job)?.type;
+  // SuccessCriteriaMet precedes Complete, which adds nothing.
+  return JSON.stringify([isDeleted(job), verdict === "SuccessCriteriaMet" ? "Complete" : verdict]);
+}
+
+function hasNoVerdict(job: Job): boolean {
+  return !isDeleted(job) && verdictOf(job) === undefined;
+}
+
+/**
+ * The scheduler rewrites its message at every retry, so an unschedulable pod is emitted once. The deletion of a pod whose
+ * command has ended is not emitted.
+ */
+function podMark(pod: Pod): string {
+  const { state, reason, end, deleted } = machineStatusOf(pod);
+  const why = state === "unbound" ? reason !== null : reason;
+  const { nodeName } = pod.spec;
+  const isOrphan = (pod.metadata.ownerReferences ?? []).length === 0;
+  const isGoing = deleted && end === undefined;
+  const isInterrupted = holds(pod, "DisruptionTarget");
+  // A run of several machines waits to begin until all of its containers run, which is no state of its own.
+  return JSON.stringify([isGoing, isOrphan, nodeName, state, why, end?.exitCode, isInterrupted, isRunning(pod)]);
+}
+
+function isJustMade(pod: Pod): boolean {
+  const { state, reason } = machineStatusOf(pod);
+  return state === "unbound" && reason === null && !isDeleted(pod);
+}
+
+function isDeleted({ metadata }: KubeObject): boolean {
+  return metadata.deletionTimestamp !== undefined;
+}
+
+function changedRuns(signal: AbortSignal) {
+  // Each run is queued once: a cluster in trouble may emit faster than the caller reads.
+  const waiting = new Map<string, RunRef>();
+  const versions: { Job?: string; Pod?: string } = {};
+  let yieldedUpTo: string | undefined;
+  const upTo = () => (versions.Job && versions.Pod ? `${versions.Job}.${versions.Pod}` : undefined);
+  let failure: unknown;
+  let wake = (): void => undefined;
+  const abort = (): void => wake();
+  return {
+    emit: (ref: RunRef): void => {
+      waiting.set(`${ref.uid} ${ref.run}`, ref);
+      wake();
+    },
+    reached: (kind: "Job" | "Pod", version: string): void => {
+      versions[kind] = version;
+      wake();
+    },
+    fail: (error: unknown): void => {
+      failure = error;
+      wake();
+    },
+    async *each(): AsyncGenerator<RunRef | SignalledUpTo> {
+      signal.addEventListener("abort", abort);
+      try {
+        while (!signal.aborted) {
+          if (failure !== undefined) throw failure;
+          const [next] = waiting;
+          if (next) {
+            waiting.delete(next[0]);
+            yield next[1];
+          } else if (upTo() !== yieldedUpTo) {
+            yieldedUpTo = upTo();
+            if (yieldedUpTo !== undefined) yield { upTo: yieldedUpTo };
+          } else await new Promise<void>((resolve) => (wake = resolve));
+        }
+      } finally {
+        signal.removeEventListener("abort", abort);
+      }
+    },
+  };
+}

@@ -1,0 +1,66 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { RunRef } from "#core/ports/compute.ts";
+import { unlessForbidden } from "../client/forbidden.ts";
+import { everyRunOf, runOf } from "../names.ts";
+import type { Pod } from "../objects.ts";
+import type { Place } from "../runs/read-run.ts";
+import { nodeKeptMs } from "./recent-nodes.ts";
+import { follow, type Versioned } from "./watch.ts";
+
+const nodesPath = "/api/v1/nodes";
+
+/**
+ * Emits the runs on each node whose object is deleted, until `signal` aborts. Nothing is written to their pods for 40 s: then
+ * the pod garbage collector deletes them (kube-controller-manager, `podgc`). A deletion between two watches is not emitted.
+ */
+export async function followDeletedNodes(
+  place: Place,
+  signal: AbortSignal,
+  emit: (ref: RunRef) => void,
+): Promise<void> {
+  const { client } = place;
+  const follower = {
+    keep: ({ metadata }: NodeMetadata) => metadata.name,
+    listed: () => undefined,
+    changed: (type: string, name: string) => {
+      if (type === "DELETED") void emitRuns(place, name, signal, emit);
+    },
+    reached: () => undefined,
+  };
+  const from = await client.get<Versioned>(`${nodesPath}?limit=1`).then(
+    ({ metadata }) => metadata.resourceVersion,
+    () => undefined,
+  );
+  const following = follow<NodeMetadata, string>(client, nodesPath, follower, {
+    signal,
+    metadataOnly: true,
+    ...(from !== undefined && { from }),
+  });
+  await unlessForbidden(place, `WATCH ${nodesPath}`, following, "");
+}
+
+interface NodeMetadata {
+  readonly metadata: { readonly name: string; readonly resourceVersion: string };
+}
+
+/**
+ * Waits until no process takes the node from what it has kept, since such a look would still see the node. A failure costs
+ * only the early look: the deletion of the pods is emitted later.
+ */
+async function emitRuns(
+  { client, paths, deployment, log }: Place,
+  node: string,
+  signal: AbortSignal,
+  emit: (ref: RunRef) => void,
+): Promise<void> {
+  await sleep(nodeKeptMs, undefined, { signal }).catch(() => undefined);
+  if (signal.aborted) return;
+  const selector = `fieldSelector=${encodeURIComponent(`spec.nodeName=${node}`)}`;
+  try {
+    const path = `${paths.pods}?${everyRunOf(deployment)}&${selector}`;
+    const { items } = await client.list(path, (pod: Pod) => [runOf(pod, "Pod")], { part: "metadata" });
+    for (const ref of items) if (ref) emit(ref);
+  } catch (error) {
+    log?.warn("cannot list the runs on a deleted node", { node, error: String(error) });
+  }
+}

@@ -1,0 +1,49 @@
+import { expect, it } from "vitest";
+import type { Observation } from "#core/ports/compute.ts";
+import type { RunObjects } from "../runs/bound-nodes.ts";
+import { recentRuns } from "./recent-runs.ts";
+
+const run = { uid: "a".repeat(32), run: 1 };
+const objects: RunObjects = { jobs: [], pods: [] };
+const seen = { state: "ended", exitCode: 0 } as Observation;
+
+function opened() {
+  let now = 1_000_000;
+  const pass = (ms: number) => {
+    now += ms;
+  };
+  return { recent: recentRuns(() => now), pass };
+}
+
+it("keeps an end for less than a second, and what was read of the run for 20 s", () => {
+  const { recent, pass } = opened();
+  recent.keep(run, objects);
+  recent.keepEnd(run, objects, seen);
+
+  pass(999);
+  const early = [recent.find(run), recent.findEnd(run)];
+  pass(1);
+
+  expect(early).toEqual([objects, seen]);
+  expect([recent.find(run), recent.findEnd(run)]).toEqual([objects, undefined]);
+});
+
+it("keeps no end that was seen in other objects than those read last", () => {
+  const { recent } = opened();
+  recent.keep(run, objects);
+  recent.keep(run, { jobs: [], pods: [] });
+
+  recent.keepEnd(run, objects, seen);
+
+  expect(recent.findEnd(run)).toBeUndefined();
+});
+
+it("keeps no end of a run whose removal was accepted while it was looked at", () => {
+  const { recent } = opened();
+  recent.markRemoved(run);
+  recent.keep(run, objects);
+
+  recent.keepEnd(run, objects, seen);
+
+  expect(recent.findEnd(run)).toBeUndefined();
+});

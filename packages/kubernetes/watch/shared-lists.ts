@@ -1,0 +1,62 @@
+import type { ApiClient } from "../client/api-client.ts";
+import { askTogether, type WhenSlow } from "../client/ask-together.ts";
+import { nameOfRun, type RunId, runOf, selectorOf, selectorOfUids } from "../names.ts";
+import type { Job, KubeObject, Pod } from "../objects.ts";
+import type { Paths } from "../paths.ts";
+import { type AttachmentLists, attachmentLists } from "../volumes/attachment-lists.ts";
+
+/** What is there of a run or a volume, each by a list of its kind that begins after the question. */
+export interface SharedLists extends AttachmentLists {
+  jobs(id: RunId): Promise<readonly Job[]>;
+  pods(id: RunId): Promise<readonly Pod[]>;
+}
+
+/**
+ * Lists for many looks at once. An API server compares a selector with every object of the namespace, so the list of one
+ * run costs it as much as that of a hundred.
+ */
+export function sharedLists(client: ApiClient, paths: Paths, whenSlow?: WhenSlow): SharedLists {
+  return {
+    jobs: sharedList<Job>("Job", (selector, keep) => client.list(`${paths.jobs}?${selector}`, keep), whenSlow),
+    pods: sharedList<Pod>("Pod", (selector, keep) => client.list(`${paths.pods}?${selector}`, keep), whenSlow),
+    ...attachmentLists(client, whenSlow),
+  };
+}
+
+/** The uids of so many runs make an address of 4 kB, which every proxy takes. */
+const mostRuns = 100;
+
+type ListBy<Item> = (
+  selector: string,
+  keep: (item: Item) => readonly Item[],
+) => Promise<{ readonly items: readonly Item[] }>;
+
+function sharedList<Item extends KubeObject>(
+  kind: "Job" | "Pod",
+  listBy: ListBy<Item>,
+  whenSlow: WhenSlow | undefined,
+): (id: RunId) => Promise<readonly Item[]> {
+  const listOf = askTogether<RunId, readonly Item[]>(
+    async (ids) => {
+      const { items } = await listBy(selectorOfAll(ids), (item) => (runOf(item, kind) ? [item] : []));
+      const found = Map.groupBy(items, (item) => nameIn(item, kind));
+      return (id) => found.get(nameOfRun(id)) ?? [];
+    },
+    { mostQuestions: mostRuns, whenSlow },
+  );
+  return async (id) => {
+    // Throws for what is no run, before anybody else would be refused with it.
+    nameOfRun(id);
+    return listOf(id);
+  };
+}
+
+function selectorOfAll(ids: readonly RunId[]): string {
+  const [only, ...others] = ids;
+  return only && others.length === 0 ? selectorOf(only) : selectorOfUids([...new Set(ids.map(({ uid }) => uid))]);
+}
+
+function nameIn(item: KubeObject, kind: "Job" | "Pod"): string {
+  const ref = runOf(item, kind);
+  return ref ? nameOfRun(ref) : "";
+}

@@ -1,0 +1,58 @@
+import { expect, it } from "vitest";
+import { stackOutput } from "../stack-output.ts";
+import type { News } from "./environment-news.ts";
+
+const news: News = { at: 0, name: "developer/train", id: "", words: "failed", tone: "bad" };
+
+function outputOf(settings: Readonly<Record<string, string>>, isTTY = true) {
+  const written = { lines: "", notes: "" };
+  const writer = (name: keyof typeof written) => ({
+    write(text: string | Uint8Array) {
+      written[name] += String(text);
+      return true;
+    },
+  });
+  const lines = { ...writer("lines"), isTTY, columns: 80 };
+  return { written, output: stackOutput(settings, { lines, notes: writer("notes") }) };
+}
+
+it.each([
+  ["debug", true],
+  ["info", true],
+  ["warn", false],
+  ["error", false],
+])("shows at %s what happens to environments: %s", (level, isShown) => {
+  const { written, output } = outputOf({ LOG_LEVEL: level });
+
+  output.onNews?.(news);
+
+  expect(written.lines.includes("developer/train")).toBe(isShown);
+});
+
+it.each([
+  [{}, true, "text"],
+  [{}, false, "json"],
+  [{ LOG_FORMAT: "json" }, true, "json"],
+  [{ LOG_FORMAT: "text" }, false, "text"],
+] as const)("with %j and a terminal (%s) writes %s", (settings, isTTY, format) => {
+  const { written, output } = outputOf(settings, isTTY);
+
+  output.log.error("look failed", { error: "x" });
+  output.stopping([]);
+
+  expect(written.lines.startsWith("{")).toBe(format === "json");
+  expect(written.notes).toBe(format === "json" ? "\nStopping. No environment runs.\n" : "");
+  expect(output.onNews === undefined).toBe(format === "json");
+});
+
+it.each([
+  [{}, true, true],
+  [{ NO_COLOR: "1" }, true, false],
+  [{ LOG_FORMAT: "text" }, false, false],
+])("with %j and a terminal (%s) uses colors: %s", (settings, isTTY, hasColors) => {
+  const { written, output } = outputOf(settings, isTTY);
+
+  output.onNews?.(news);
+
+  expect(written.lines.includes("\u001b[31m")).toBe(hasColors);
+});

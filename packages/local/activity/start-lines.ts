@@ -1,0 +1,90 @@
+import { printableText } from "#core/text/printable-text.ts";
+import type { ClusterWords } from "../environments.ts";
+import { quoted } from "../shell-lines.ts";
+import type { Stack } from "../stack.ts";
+
+type Started = Pick<
+  Stack,
+  "url" | "home" | "isolation" | "limits" | "sharedNetwork" | "sshPort" | "usersDirectory" | "cluster"
+>;
+
+/** What a person reads who started the stack. `usualHome` is where `npm run env` looks when no home is set. */
+export function startLines(stack: Started, usualHome: string): string {
+  const { url, home, isolation, limits, sharedNetwork, sshPort, usersDirectory, cluster } = stack;
+  const setsHome = home === usualHome ? "" : `BERTH_HOME=${shellWord(home)} `;
+  const rows = [
+    ["docs", `${url}/docs`],
+    ["API key", `eval "$(${setsHome}npm run --silent env)"   (in a second shell)`],
+    ...(sshPort === undefined ? [] : [["SSH", `port ${sshPort}; each job's ssh_command has the rest`]]),
+    ...(usersDirectory === undefined ? [] : [["users", `credentials in ${usersDirectory}`]]),
+    ["first steps", "npx berth up, or docs/embedded-stack.md"],
+    ["isolation", isolation],
+    ...(sharedNetwork === undefined ? [] : [["", `Shared network: ${sharedNetwork}.`]]),
+    ...(meanings[isolation] ?? []).map((line) => ["", line]),
+    ["limits", limits],
+    ...(cluster === undefined ? [] : clusterRows(cluster)),
+    [
+      "data",
+      `${home} (${cluster === undefined ? "disks and records stay" : "records stay; disks are on the cluster"})`,
+    ],
+  ];
+  const lines = rows.map(([label = "", text = ""]) => `  ${label.padEnd(11)}  ${printableText(text)}`);
+  const end = cluster === undefined ? "Ctrl-C ends it, and its environments" : "Ctrl-C ends it; environments go on";
+  return [`\nBerth listens on ${printableText(url)} (${end})\n`, ...lines, ""].join("\n");
+}
+
+function clusterRows({ name, nodes, lacks }: ClusterWords): string[][] {
+  return [["cluster", name], ["nodes", nodes], ...lacks.map((line, at) => [at === 0 ? "lacking" : "", line])];
+}
+
+/** What a person has to know of each, on lines that fit a terminal of 80 columns. */
+const meanings: Readonly<Record<string, readonly string[]>> = {
+  none: [
+    "Environments can read and change all that you can: let nobody in",
+    "whom you do not trust. What changes that: docs/isolation.md",
+  ],
+  "bubblewrap, shared network": [
+    "Environments see files of their own alone, and reach all that",
+    "listens on this machine. What changes that: docs/isolation.md",
+  ],
+  "bubblewrap, own network": [
+    "Environments see files of their own alone, and nothing that",
+    "listens on this machine's loopback.",
+  ],
+};
+
+/** What becomes of environments when their stack stops. Those on a cluster always go on. */
+export type Fate = "end" | "go on" | "go on on the cluster";
+
+/** Says what a stop ends. `names` are the running environments; undefined if they could not be listed in time. */
+export function stopLine(names: readonly string[] | undefined, fate: Fate = "end"): string {
+  if (names === undefined) return "Stopping.";
+  if (names.length === 0) return "Stopping. No environment runs.";
+  if (fate === "go on on the cluster") {
+    return `Stopping. On the cluster ${names.length} of its environments go on, until they end or expire.`;
+  }
+  return `Stopping${fate === "end" ? "" : ", and leaving"} ${countWords(names)}: ${nameWords(names)}`;
+}
+
+/** Asks after the first Ctrl-C: a second one loses no work. */
+export function choiceLine(names: readonly string[] | undefined, seconds: number): string {
+  if (names === undefined) return `Environments end in ${seconds} s. Press Ctrl-C again to leave them running.`;
+  const [verb, them] = names.length === 1 ? ["ends", "it"] : ["end", "them"];
+  return `${countWords(names)} ${verb} in ${seconds} s: ${nameWords(names)}\nPress Ctrl-C again to leave ${them} running.`;
+}
+
+function countWords(names: readonly string[]): string {
+  return names.length === 1 ? "1 environment" : `${names.length} environments`;
+}
+
+function nameWords(names: readonly string[]): string {
+  const more = names.length > mostNamed ? ` and ${names.length - mostNamed} more` : "";
+  return `${names.slice(0, mostNamed).map(printableText).join(", ")}${more}`;
+}
+
+const mostNamed = 5;
+
+/** As it is where it holds plain characters alone. */
+export function shellWord(path: string): string {
+  return /^[\w./@%+:,-]+$/.test(path) ? path : quoted(path);
+}

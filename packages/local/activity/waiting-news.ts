@@ -1,0 +1,133 @@
+import type { Context } from "#core/context.ts";
+import { type Environment, isWaiting } from "#core/environments/record/record.ts";
+import { poolTypes } from "#core/fleet.ts";
+import { readAdvice, type WaitAdvice } from "#core/pools/forecast/advice.ts";
+import type { ReasonCode } from "#core/pools/plan/plan.ts";
+import type { Key } from "#core/ports/table.ts";
+import type { Settings } from "#core/settings.ts";
+import { forecastKey } from "#core/store/keys.ts";
+import { waitReason } from "#http/answers/wait-reason.ts";
+import { clockTime } from "./clock-time.ts";
+
+/** What somebody who waits is to be told now. */
+export interface WaitingNews {
+  readonly environment: Environment;
+  readonly at: number;
+  readonly words: string;
+}
+
+/** Follows who waits, and finds what is news to them. */
+export interface Waits {
+  /** Takes a record as it was written. */
+  saw(environment: Environment): void;
+  /** Those with news once this was written; undefined unless it is what a forecast writes last. Never rejects. */
+  newsAfter(written: Key): Promise<readonly WaitingNews[]> | undefined;
+}
+
+export type WaitSettings = Pick<Settings, "maxQueueHours" | "nodeGroups">;
+
+/** More than this at once, and the rest is not followed: nobody reads so many lines. */
+const MOST_FOLLOWED = 1_000;
+const LEAST_PAUSE_MS = 60_000;
+
+/**
+ * Follows whose record was written: who waited before comes with its next look, which is within minutes.
+ *
+ * One that waits has news when a forecast first knows of it, some seconds after it came at most, and once a minute at
+ * most where that is another kind of reason, another start, or another place: a plan comes far more often than either.
+ */
+export function waitsOf(ctx: Pick<Context<"table">, "table" | "clock">, settings: WaitSettings): Waits {
+  const followed = new Map<string, { environment: Environment; last?: Snapshot }>();
+
+  function saw(environment: Environment): void {
+    const { uid } = environment;
+    if (!isWaiting(environment)) followed.delete(uid);
+    else if (followed.has(uid) || followed.size < MOST_FOLLOWED)
+      followed.set(uid, { ...followed.get(uid), environment });
+  }
+
+  async function newsOf(pool: string): Promise<WaitingNews[]> {
+    const waiting = [...followed.values()]
+      .map(({ environment }) => environment)
+      .filter(({ size }) => size.pool === pool);
+    const advice = await readAdvice(ctx, waiting);
+    const now = ctx.clock.now();
+    return waiting.flatMap((environment) => {
+      const known = followed.get(environment.uid);
+      const said = advice.get(environment.uid);
+      if (!known || !said || !(said.place || said.farBack)) return [];
+      const snapshot = snapshotOf(said, now);
+      if (known.last && !isNews(known.last, snapshot)) return [];
+      known.last = snapshot;
+      return [{ environment, at: now, words: wordsOf(environment, said, settings) }];
+    });
+  }
+
+  return {
+    saw,
+    newsAfter({ pk }) {
+      const pool = poolTypes.find((type) => forecastKey(type, null).pk === pk);
+      // Nothing hangs on it, and the next forecast comes within a minute.
+      return pool === undefined ? undefined : newsOf(pool).catch(() => []);
+    },
+  };
+}
+
+/** What was said of one that waits, as far as a change of it is news. */
+interface Snapshot {
+  readonly at: number;
+  readonly kind: string;
+  /** 0: far back in the queue. */
+  readonly position: number;
+  readonly startsAt: number | null;
+}
+
+/** Reasons that come and go with each job of others are one: it waits for its turn. */
+const kinds: Readonly<Partial<Record<ReasonCode, string>>> = {
+  short: "turn",
+  split: "turn",
+  behind: "turn",
+  making: "turn",
+  elsewhere: "turn",
+};
+
+function snapshotOf({ place, start, lateSince }: WaitAdvice, at: number): Snapshot {
+  const kind = place ? (kinds[place.code] ?? place.code) : "turn";
+  const isLate = lateSince !== undefined;
+  return {
+    at,
+    kind: `${kind}${isLate ? ", late" : ""}`,
+    position: place?.position ?? 0,
+    startsAt: startOf({ place, start }),
+  };
+}
+
+function startOf({ place, start }: Pick<WaitAdvice, "place" | "start">): number | null {
+  return (start ? start.p50 : place?.startsAt) ?? null;
+}
+
+function isNews(last: Snapshot, now: Snapshot): boolean {
+  if (now.at - last.at < LEAST_PAUSE_MS) return false;
+  return now.kind !== last.kind || hasMoved(last, now) || isOtherPlace(last.position, now.position);
+}
+
+/** By five minutes and a quarter of what it was to wait, or from or to no estimate. */
+function hasMoved(last: Snapshot, now: Snapshot): boolean {
+  if (last.startsAt === null || now.startsAt === null) return last.startsAt !== now.startsAt;
+  // What was to start already is always said to start now.
+  const expected = Math.max(last.startsAt, now.at);
+  return Math.abs(now.startsAt - expected) > Math.max(5 * 60_000, (last.startsAt - last.at) / 4);
+}
+
+/** Half or twice of what it was. */
+function isOtherPlace(last: number, now: number): boolean {
+  return now !== last && (now * 2 <= last || now >= last * 2);
+}
+
+function wordsOf(environment: Environment, advice: WaitAdvice, settings: WaitSettings): string {
+  const startsAt = startOf(advice);
+  const latest = advice.start?.p90 ?? null;
+  const start = startsAt === null ? "" : `, expected to start at ${clockTime(startsAt)}`;
+  const end = startsAt === null || latest === null ? "" : `, at the latest at ${clockTime(latest)}`;
+  return `waiting${start}${end}: ${waitReason(environment, advice, settings)}`;
+}

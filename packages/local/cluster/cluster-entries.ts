@@ -1,0 +1,87 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Access, Notice, RunRef } from "#core/ports/compute.ts";
+import type { PodSession } from "#kubernetes/exec/pod-session.ts";
+import { nameOfRun, type RunId } from "#kubernetes/names.ts";
+import { type EndedLogin, findEndedLogin, noteEndedLogin } from "#process/notices.ts";
+import { replaceFile } from "../home/secret-file.ts";
+
+/** What this home keeps of the ways into one run on a cluster: the cluster itself knows of none. */
+interface KeptEntry {
+  /** Who may enter. */
+  readonly access: Pick<Access, "revision" | "login" | "keys"> | null;
+  /** By the port of the run, the one of this machine that leads there. */
+  readonly ports: Readonly<Record<string, number>>;
+  readonly hasNoDisk?: boolean | undefined;
+}
+
+export interface Entry {
+  readonly id: RunId;
+  kept: KeptEntry;
+  /** Whether it was over when it was last looked at. */
+  isOver: boolean;
+  readonly sessions: Set<PodSession>;
+  /** The newest notice for the people in it. */
+  notice?: Notice;
+}
+
+/** The ways into the runs of this home, by the names of the runs. They are kept from one start to the next. */
+export interface ClusterEntries {
+  find(name: string): Entry | undefined;
+  all(): readonly Entry[];
+  /** The one of a run, which is made when there is none. */
+  of(id: RunId): Entry;
+  keep(entry: Entry, changes: Partial<KeptEntry>): void;
+  /** Remembers the keys that were let in, so that their owners can read why the run ended. */
+  noteEnd(entry: Entry, end: Notice): void;
+  findEnded(login: string): EndedLogin | undefined;
+  forget(id: RunId): void;
+  /** Forgets all but these. */
+  keepOnly(runs: readonly RunRef[]): void;
+}
+
+const nothing: KeptEntry = { access: null, ports: {} };
+
+export function clusterEntries(home: string): ClusterEntries {
+  const directory = join(home, "cluster-runs");
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const fileOf = (id: RunId) => join(directory, `${nameOfRun(id)}.json`);
+  const known = new Map<string, Entry>();
+  const add = (id: RunId, kept: KeptEntry): Entry => {
+    const entry: Entry = { id, kept, isOver: false, sessions: new Set() };
+    known.set(nameOfRun(id), entry);
+    return entry;
+  };
+  for (const id of namesIn(directory)) add(id, readKept(fileOf(id)));
+  const forget = (id: RunId) => {
+    known.delete(nameOfRun(id));
+    rmSync(fileOf(id), { force: true });
+  };
+  return {
+    find: (name) => known.get(name),
+    all: () => [...known.values()],
+    of: (id) => known.get(nameOfRun(id)) ?? add(id, nothing),
+    keep: (entry, changes) => {
+      entry.kept = { ...entry.kept, ...changes };
+      replaceFile(fileOf(entry.id), JSON.stringify(entry.kept));
+    },
+    noteEnd: ({ kept: { access } }, end) => void (access && noteEndedLogin(home, access, end)),
+    findEnded: (login) => findEndedLogin(home, login, Date.now()),
+    forget,
+    keepOnly: (runs) => {
+      const there = new Set(runs.map(nameOfRun));
+      for (const { id } of [...known.values()]) if (!there.has(nameOfRun(id))) forget(id);
+    },
+  };
+}
+
+function namesIn(directory: string): RunId[] {
+  return readdirSync(directory).flatMap((file) => {
+    const [, uid, run] = /^([0-9a-f]{32})-r([1-9]\d{0,5})\.json$/.exec(file) ?? [];
+    return uid === undefined ? [] : [{ uid, run: Number(run) }];
+  });
+}
+
+function readKept(path: string): KeptEntry {
+  return JSON.parse(readFileSync(path, "utf8")) as KeptEntry;
+}

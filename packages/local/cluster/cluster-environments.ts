@@ -1,0 +1,182 @@
+import type { Duplex } from "node:stream";
+import { systemClock } from "#aws/clock.ts";
+import type { Blobs } from "#core/ports/blobs.ts";
+import type { Compute } from "#core/ports/compute.ts";
+import type { Log } from "#core/ports/log.ts";
+import { RunGone } from "#core/problem.ts";
+import { type RunEntry, runEntry } from "#kubernetes/access/run-entry.ts";
+import { type ApiClient, apiClient } from "#kubernetes/client/api-client.ts";
+import type { ApiAccess } from "#kubernetes/client/exchange.ts";
+import { readKubeconfig } from "#kubernetes/client/kubeconfig.ts";
+import { kubernetesCompute } from "#kubernetes/compute.ts";
+import type { NodeTypeRule } from "#kubernetes/nodes/node-type.ts";
+import { pathsOf } from "#kubernetes/paths.ts";
+import { podLimits } from "#kubernetes/status/observation.ts";
+import { snapshotClassOf } from "#kubernetes/volumes/snapshot-class.ts";
+import { kubernetesVolumes } from "#kubernetes/volumes.ts";
+import type { Environments } from "../environments.ts";
+import type { SshServer } from "../ssh/ssh.ts";
+import type { SshRuns } from "../ssh/ssh-runs.ts";
+import { checkCluster, inWords } from "./cluster-check.ts";
+import { reopen, withAccess } from "./cluster-compute.ts";
+import { type ClusterEntries, clusterEntries } from "./cluster-entries.ts";
+import type { Exposure } from "./cluster-exposure.ts";
+import { deploymentOn } from "./cluster-home.ts";
+import { type ClusterLease, takeLease } from "./cluster-lease.ts";
+import { networkWords } from "./cluster-network.ts";
+import { localPorts } from "./cluster-ports.ts";
+import { clusterSshRuns } from "./cluster-ssh.ts";
+import { clusterWords, defaultClassOf, type SeenCluster, type StorageClass } from "./cluster-words.ts";
+
+export interface ClusterOptions {
+  readonly home: string;
+  /** A stack ran in this home before. */
+  readonly isUsed: boolean;
+  readonly kubeconfig: string | undefined;
+  readonly context: string | undefined;
+  /** Of images/tools; undefined: runs have what their images have. */
+  readonly toolsImage: string | undefined;
+  /** How the cluster itself lets people in. */
+  readonly exposure: Exposure;
+  /** Where the files of backups are listed. */
+  readonly blobs: Blobs;
+  /** What leaves its GPUs idle is ended. */
+  readonly watchesGpus: boolean;
+  /** What a credential plugin of the kubeconfig is started with. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly nodeTypes: readonly NodeTypeRule[];
+  readonly log: Log;
+  /** Ends the start where that waits for another stack. */
+  readonly signal: AbortSignal;
+  /** Lets people into these runs. */
+  startSsh(runs: SshRuns): Promise<SshServer>;
+  /** To be called once everything else that asks the cluster has stopped, also where the start failed. */
+  whenStopped(release: () => Promise<void>): void;
+}
+
+/** Of deploy/kubernetes. */
+const namespace = "berth-environments";
+
+/**
+ * Environments as Jobs of the cluster that a kubeconfig names; they outlive the stack. Throws in words, with what to do,
+ * where the cluster cannot be used.
+ */
+export async function clusterEnvironments(options: ClusterOptions): Promise<Environments> {
+  const { home, isUsed, kubeconfig, context: wanted, environment, log, signal, whenStopped } = options;
+  if (kubeconfig === undefined) {
+    throw new Error("Bad settings:\n  KUBECONFIG must name a file where COMPUTE is kubernetes, as ~/.kube/config");
+  }
+  const { access, context } = await readKubeconfig({ file: kubeconfig, context: wanted, environment });
+  const unheld = apiClient(access);
+  const server = { url: access.url, context, namespace };
+  try {
+    // What gives out tokens may take longer, the first time, than a call may.
+    await access.token();
+    const id = await checkCluster({ client: unheld, ...server });
+    const deployment = deploymentOn(home, { id, server: access.url }, isUsed);
+    const lease = await takeLease({ client: unheld, namespace, deployment, home, clock: systemClock(), log, signal });
+    whenStopped(() => lease.release().finally(unheld.close));
+    const client = apiClient(heldAccess(access, lease));
+    return await environmentsOn({ client, ...server }, deployment, options).catch((error: unknown) => {
+      client.close();
+      throw error;
+    });
+  } catch (error) {
+    unheld.close();
+    throw inWords(error, server);
+  }
+}
+
+/** Each call asks for a token first: without the lease there is none, and nothing reaches the cluster. */
+function heldAccess(access: ApiAccess, lease: ClusterLease): ApiAccess {
+  return {
+    ...access,
+    async token(refused) {
+      await lease.confirm();
+      return access.token(refused);
+    },
+  };
+}
+
+interface Server {
+  readonly client: ApiClient;
+  readonly url: string;
+  readonly context: string;
+  readonly namespace: string;
+}
+
+async function environmentsOn(
+  { client, url, context }: Server,
+  deployment: string,
+  { home, nodeTypes, log, startSsh, toolsImage, blobs, watchesGpus, exposure }: ClusterOptions,
+): Promise<Environments> {
+  const { now } = systemClock();
+  // Without a provider to ask nobody knows what became of a machine.
+  const machineOf = async () => "unknown" as const;
+  const compute = kubernetesCompute({
+    client,
+    namespace,
+    deployment,
+    now,
+    machineOf,
+    nodeTypes,
+    log,
+    toolsImage,
+    blobs,
+    watchesGpus,
+    ...exposure,
+  });
+  const place = { client, paths: pathsOf(namespace), deployment };
+  const runs = runEntry({ client, namespace, deployment });
+  const entries = clusterEntries(home);
+  const ports = localPorts((run, port) => dial(entries, runs, run, port));
+  const ssh = exposure.sshPort === undefined ? await startSsh(clusterSshRuns(entries, runs)) : undefined;
+  const access = { entries, ports, ssh };
+  const close = async () => {
+    const sessions = entries.all().flatMap((entry) => [...entry.sessions]);
+    await Promise.all(sessions.map((session) => session.close()));
+    ports.stop();
+    client.close();
+  };
+  return {
+    compute: withAccess(compute, access),
+    volumes: kubernetesVolumes(place, { storageClass: null, now, blobs }),
+    // As the driver says them of each run.
+    isolation: "pod",
+    limits: podLimits,
+    sharedNetwork: undefined,
+    sshPort: ssh?.port,
+    cluster: {
+      name: `${context} (${url}), namespace ${namespace}`,
+      ...clusterWords(await seenCluster(client, compute, toolsImage)),
+    },
+    // Runs go on while no stack looks, and their records are looked at as everywhere.
+    adopt: () => reopen(access, compute),
+    shutdown: close,
+    leave: close,
+  };
+}
+
+async function dial(entries: ClusterEntries, runs: RunEntry, name: string, port: number): Promise<Duplex> {
+  const entry = entries.find(name);
+  if (!entry) throw new RunGone();
+  return runs.dial(entry.id, port);
+}
+
+async function seenCluster(client: ApiClient, compute: Compute, toolsImage: string | undefined): Promise<SeenCluster> {
+  const [known, nodes, classes, network] = await Promise.all([
+    compute.listNodes(),
+    client.list<object, true>("/api/v1/nodes", () => [true]),
+    client.list<StorageClass, StorageClass>("/apis/storage.k8s.io/v1/storageclasses", (one) => [one]),
+    networkWords(client, namespace),
+  ]);
+  const used = defaultClassOf(classes.items);
+  return {
+    known,
+    nodeCount: nodes.items.length,
+    storageClass: used,
+    toolsImage,
+    network,
+    snapshotClass: used && (await snapshotClassOf(client, used.provisioner)),
+  };
+}

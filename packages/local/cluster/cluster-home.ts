@@ -1,0 +1,50 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { writeOnce } from "../home/secret-file.ts";
+
+interface ClusterRecord {
+  /** For people: it may change. */
+  readonly server: string;
+  readonly id: string;
+  readonly deployment: string;
+}
+
+/**
+ * The records of a home name runs and disks of one place: on another they would be taken for gone, and what still runs
+ * would be nobody's. Throws where they are on a cluster.
+ */
+export function requireMachine(home: string): void {
+  const kept = readCluster(home);
+  if (kept) throw refusal(home, `on ${kept.server}`, ", or set COMPUTE=kubernetes");
+}
+
+/**
+ * The name of this home's control plane on a cluster, no other's. Throws where its records are of another place.
+ * `isUsed`: a stack ran in this home before. `id`: what no other cluster has, at whichever address it is.
+ */
+export function deploymentOn(home: string, cluster: Pick<ClusterRecord, "id" | "server">, isUsed: boolean): string {
+  const before = readCluster(home);
+  if (!before && isUsed) throw refusal(home, "on this machine", ", or leave COMPUTE away");
+  const { id, server } = cluster;
+  const deployment = `local-${randomBytes(6).toString("hex")}`;
+  writeOnce(recordPath(home), () => JSON.stringify({ server, id, deployment } satisfies ClusterRecord));
+  const kept = before ?? { server, id, deployment };
+  if (kept.id === id) return kept.deployment;
+  throw refusal(home, `on another cluster, or in a namespace that was made anew since (${kept.server})`, "");
+}
+
+function recordPath(home: string): string {
+  return join(home, "cluster.json");
+}
+
+function readCluster(home: string): ClusterRecord | undefined {
+  const path = recordPath(home);
+  return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as ClusterRecord) : undefined;
+}
+
+function refusal(home: string, where: string, otherwise: string): Error {
+  return new Error(
+    `The environments and disks in ${home} are ${where}.\nSet BERTH_HOME to another directory${otherwise}.`,
+  );
+}

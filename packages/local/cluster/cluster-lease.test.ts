@@ -1,0 +1,215 @@
+import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { type ApiClient, apiClient } from "#kubernetes/client/api-client.ts";
+import { answerJson, type LoopbackServer, loopbackServer, refuse } from "#kubernetes/fixtures/loopback-fixture.ts";
+import { recordingLog } from "#testing/log.ts";
+import { takeLease } from "./cluster-lease.ts";
+
+const minuteMs = 60_000;
+let directory: string;
+let server: LoopbackServer;
+let client: ApiClient;
+/** The object on the server; its version is a precondition of each change, as of a real one. */
+let stored: { metadata: Record<string, unknown>; spec: Record<string, unknown> } | undefined;
+let now: number;
+let log: ReturnType<typeof recordingLog>;
+/** What happens while a start waits. */
+let meanwhile: () => Promise<unknown>;
+/** So many of the next readings fail. */
+let failures: number;
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), "berth-lease-"));
+  mkdirSync(join(directory, "first"));
+  cpSync(join(directory, "first"), join(directory, "copy"), { recursive: true });
+  [stored, now, log, failures] = [undefined, Date.UTC(2026, 0, 1), recordingLog(), 0];
+  meanwhile = async () => undefined;
+  server = await loopbackServer((request, response) => {
+    const parts: Buffer[] = [];
+    request.on("data", (part: Buffer) => parts.push(part));
+    request.on("end", () => {
+      if (request.method === "GET" && failures > 0) {
+        failures -= 1;
+        return refuse(response, 503, "ServiceUnavailable");
+      }
+      if (request.method === "GET") return stored ? answerJson(response, stored) : refuse(response, 404, "NotFound");
+      const { metadata, spec } = JSON.parse(Buffer.concat(parts).toString());
+      const version = Number(stored?.metadata.resourceVersion ?? 0);
+      if (request.method === "POST" && stored) return refuse(response, 409, "AlreadyExists");
+      if (request.method === "PATCH" && metadata.resourceVersion !== String(version))
+        return refuse(response, 409, "Conflict");
+      stored = { metadata: { ...metadata, uid: "uid", resourceVersion: String(version + 1) }, spec };
+      answerJson(response, stored);
+    });
+  });
+  client = apiClient(server.access);
+});
+
+afterEach(async () => {
+  client.close();
+  await server.close();
+  rmSync(directory, { recursive: true });
+});
+
+/** `behindMs`: of the clock of its machine. */
+const take = (home: string, { behindMs = 0, signal = new AbortController().signal } = {}) =>
+  takeLease({
+    client,
+    namespace: "environments",
+    deployment: "local-one",
+    home: join(directory, home),
+    clock: {
+      now: () => now - behindMs,
+      monotonic: () => now,
+      async sleep(ms) {
+        now += ms;
+        await meanwhile();
+      },
+    },
+    log,
+    signal,
+  });
+
+test("a home has its lease at each start, also at one right after it was killed", async () => {
+  await take("first");
+  const again = await take("first");
+
+  await expect(again.confirm()).resolves.toBeUndefined();
+  expect(stored?.spec).toMatchObject({
+    holderIdentity: expect.stringContaining(`${hostname()}:${realpathSync(directory)}/first#`),
+    renewTime: "2026-01-01T00:00:00.000000Z",
+  });
+});
+
+test("the copy of a home is refused while the first one lives, and is told what to do", async () => {
+  const first = await take("first");
+  for (let minute = 0; minute < 5; minute += 1) {
+    now += minuteMs;
+    await first.confirm();
+  }
+
+  const refused = await take("copy").catch((error: Error) => error.message);
+
+  expect(refused).toContain(`Another stack (${hostname()}:${realpathSync(directory)}/first) drives the environments`);
+  expect(refused).toContain("set BERTH_HOME to an empty directory");
+});
+
+test("the copy of one that was stopped, or is silent for minutes, has it, and the first one does nothing from then on", async () => {
+  const first = await take("first");
+  await first.release();
+  const copy = await take("copy");
+  now += 4 * minuteMs;
+  const firstAgain = await take("first");
+
+  await expect(first.confirm()).rejects.toThrow("This stack has stopped");
+  await expect(copy.confirm()).rejects.toThrow(
+    /Another stack \(.*\/first\) has taken over the environments of .*\/copy\./,
+  );
+  await expect(copy.confirm()).rejects.toThrow("Stop this one");
+  await copy.release();
+  await expect(firstAgain.confirm()).resolves.toBeUndefined();
+  await expect(take("copy")).rejects.toThrow("and only one may");
+});
+
+test("a home is not taken over while it lives, however wrong the clock of its machine is", async () => {
+  const first = await take("first", { behindMs: 10 * minuteMs });
+  meanwhile = () => first.confirm();
+
+  await expect(take("copy")).rejects.toThrow("and only one may");
+  await expect(first.confirm()).resolves.toBeUndefined();
+});
+
+test("a home that lives is not taken over after minutes in which the API server answered nobody", async () => {
+  const first = await take("first", { behindMs: 10 * minuteMs });
+  const before = now;
+  const isAway = () => now - before >= 20_000 && now - before < 175_000;
+  meanwhile = async () => {
+    failures = isAway() ? 1 : 0;
+    // It lists its machines once a minute.
+    if ((now - before) % minuteMs === 10_000 && !isAway()) await first.confirm();
+  };
+
+  await expect(take("copy")).rejects.toThrow("and only one may");
+  await expect(first.confirm()).resolves.toBeUndefined();
+});
+
+test("a reading that fails does not end the wait for a silent home, also the last one", async () => {
+  await take("first", { behindMs: 10 * minuteMs });
+  let sleeps = 0;
+  meanwhile = async () => {
+    sleeps += 1;
+    failures = sleeps === 3 || sleeps === 18 ? 1 : 0;
+  };
+
+  const copy = await take("copy");
+
+  await expect(copy.confirm()).resolves.toBeUndefined();
+  expect([sleeps, failures]).toEqual([30, 0]);
+});
+
+test("an API server that does not answer for three minutes ends the wait", async () => {
+  await take("first", { behindMs: 10 * minuteMs });
+  meanwhile = async () => {
+    failures = 1;
+  };
+
+  await expect(take("copy")).rejects.toThrow("503");
+});
+
+test("a home that is silent is taken over after three minutes of it, which the start says", async () => {
+  await take("first", { behindMs: 10 * minuteMs });
+  const before = now;
+
+  await expect(take("copy")).resolves.toBeDefined();
+
+  expect(now - before).toBeGreaterThanOrEqual(3 * minuteMs);
+  expect(log.lines).toMatchObject([{ level: "warn", event: expect.stringContaining("silent for 3 minutes") }]);
+});
+
+test("a home that stops meanwhile, or whose lease a hand deleted, is waited for no longer", async () => {
+  const first = await take("first", { behindMs: 10 * minuteMs });
+  const before = now;
+  meanwhile = () => first.release();
+  const copy = await take("copy");
+  await expect(copy.confirm()).resolves.toBeUndefined();
+  meanwhile = async () => (stored = undefined);
+  await take("first", { behindMs: 10 * minuteMs });
+
+  expect(now - before).toBeLessThan(minuteMs);
+});
+
+test("a start that waits ends when it is told to", async () => {
+  await take("first", { behindMs: 10 * minuteMs });
+  const ending = new AbortController();
+  meanwhile = async () => ending.abort();
+
+  await expect(take("copy", { signal: ending.signal })).rejects.toThrow("may still drive the environments");
+});
+
+test("it is renewed by what is asked, in one request for all that ask within half a minute", async () => {
+  const lease = await take("first");
+  const before = server.requests.length;
+  await Promise.all([lease.confirm(), lease.confirm()]);
+  const early = server.requests.length;
+  now += minuteMs;
+
+  await Promise.all([lease.confirm(), lease.confirm()]);
+
+  expect([early, server.requests.length]).toEqual([before, before + 1]);
+});
+
+test("one that a hand deleted is made again, and what another has written into it reaches no terminal", async () => {
+  const lease = await take("first");
+  stored = undefined;
+  now += minuteMs;
+  await lease.confirm();
+  expect(stored).toBeDefined();
+  now += minuteMs;
+  const renewTime = new Date(now).toISOString();
+  stored = { metadata: { uid: "uid", resourceVersion: "7" }, spec: { holderIdentity: "\u001b[2Jevil\n", renewTime } };
+
+  await expect(lease.confirm()).rejects.toThrow("Another stack (?[2Jevil?) has taken over");
+  await expect(take("copy")).rejects.toThrow("Another stack (?[2Jevil?) drives");
+});

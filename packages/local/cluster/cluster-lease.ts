@@ -1,0 +1,221 @@
+import { realpathSync, statSync } from "node:fs";
+import { hostname } from "node:os";
+import type { Clock } from "#core/ports/clock.ts";
+import type { Log } from "#core/ports/log.ts";
+import type { ApiClient } from "#kubernetes/client/api-client.ts";
+import { ApiRefused, ApiUnreachable, isAnother, isNotFound } from "#kubernetes/client/api-error.ts";
+import { deploymentLabels } from "#kubernetes/names.ts";
+import type { KubeObject } from "#kubernetes/objects.ts";
+
+/**
+ * A Lease that says which home directory drives the runs of a deployment: a copy of the home would drive the same ones.
+ */
+export interface ClusterLease {
+  /** Throws in words once another home has it, and after it was released. Renews it where that is due. */
+  confirm(): Promise<void>;
+  /** Frees the lease for the next stack at once. Never throws: a lease that is not released expires. */
+  release(): Promise<void>;
+}
+
+export interface LeaseOptions {
+  readonly client: ApiClient;
+  readonly namespace: string;
+  readonly deployment: string;
+  readonly home: string;
+  readonly clock: Clock;
+  readonly log: Pick<Log, "warn">;
+  /** Ends the wait for a lease that another home has. */
+  readonly signal: AbortSignal;
+}
+
+/** A stack confirms its lease whenever it lists the machines. */
+const confirmedEveryMs = 60_000;
+const heldForMs = 3 * confirmedEveryMs;
+/** Who could not renew while the API server was away does so within this once it answers, though a first try hangs. */
+const renewsWithinMs = 2 * confirmedEveryMs;
+const heldForMinutes = heldForMs / 60_000;
+const renewedEveryMs = 30_000;
+/** A lease that is being waited for is read this often. */
+const readEveryMs = 10_000;
+/** How often in a row another writer may be faster. */
+const mostTries = 5;
+
+/**
+ * Throws, in words for the user, where another home holds it. The holder is a directory and not a process: a killed stack
+ * restarts at once, and a lock keeps two out of one directory (home.ts). What looks expired is taken only after nobody has
+ * written it for as long as it is held, by the clock of this process alone: that of the holder's machine may be wrong.
+ */
+export async function takeLease(options: LeaseOptions): Promise<ClusterLease> {
+  const { home, clock } = options;
+  const own = ownHolder(home);
+  let renewing: Promise<void> | undefined;
+  let ended: Error | undefined;
+  const requireOwn = (found: Lease) => {
+    if (holderIn(found) === own) return;
+    ended = new Error(`${nameOther(found)} has taken over the environments of ${home}.\nStop this one.`);
+    throw ended;
+  };
+  const expired = await waitForOther(options, own);
+  let written = await write(options, own, (found) => {
+    if (isOthers(found, own) && !isSame(found, expired)) throw inUseError(found, home);
+  });
+  let renewedAt = clock.now();
+  // Without a lease nothing is sent: its 404 or 409 must not read as the answer to the call that waited for it.
+  const notAsked = (error: unknown): never => {
+    throw error instanceof ApiRefused ? new ApiUnreachable("lease", String(error.status)) : error;
+  };
+  const renew = async () => {
+    const at = clock.now();
+    written = await write(options, own, requireOwn, written);
+    renewedAt = at;
+  };
+  return {
+    async confirm() {
+      if (!ended && Math.abs(clock.now() - renewedAt) >= renewedEveryMs) {
+        renewing ??= renew()
+          .catch(notAsked)
+          .finally(() => {
+            renewing = undefined;
+          });
+        await renewing;
+      }
+      if (ended) throw ended;
+    },
+    async release() {
+      if (!ended) await write(options, "", requireOwn, written).catch(() => undefined);
+      ended ??= new Error("This stack has stopped");
+    },
+  };
+}
+
+interface Lease extends KubeObject {
+  readonly spec?: { readonly holderIdentity?: string; readonly renewTime?: string };
+}
+
+/** A copy is another directory, or is on another machine. */
+function ownHolder(home: string): string {
+  const path = realpathSync(home);
+  return `${hostname()}:${path}#${statSync(path).ino}`;
+}
+
+function holderIn({ spec }: Lease): string {
+  return spec?.holderIdentity ?? "";
+}
+
+function isOthers(lease: Lease, own: string): boolean {
+  return holderIn(lease) !== "" && holderIn(lease) !== own;
+}
+
+function isSame({ metadata }: Lease, other: Lease | undefined): boolean {
+  return metadata.uid === other?.metadata.uid && metadata.resourceVersion === other.metadata.resourceVersion;
+}
+
+/** The lease of another home that nobody has written for as long as it is held; undefined: nobody else has it. */
+async function waitForOther(options: LeaseOptions, own: string): Promise<Lease | undefined> {
+  const { client, clock, home, log, signal } = options;
+  const { path } = placeOf(options);
+  const found = await client.find<Lease>(path);
+  if (!found || !isOthers(found, own)) return undefined;
+  if (wasJustRenewed(found, clock.now())) throw inUseError(found, home);
+  const other = nameOther(found);
+  log.warn(`${other} drove these environments: they are taken over once it is silent for ${heldForMinutes} minutes`);
+  let answeredAt = clock.monotonic();
+  let watchedUntil = answeredAt + heldForMs;
+  // Its version tells of every write since, also of those between two readings. But a time in which nobody was answered is
+  // no silence of the other one: it could not write either.
+  while (answeredAt < watchedUntil) {
+    await clock.sleep(readEveryMs, signal);
+    if (signal.aborted) throw new Error(`${other} may still drive the environments of ${home}.`);
+    const isSilent = clock.monotonic() - answeredAt >= heldForMs;
+    const answer = await readLease(options, isSilent);
+    if (!answer) {
+      watchedUntil = Math.max(watchedUntil, clock.monotonic() + renewsWithinMs);
+      continue;
+    }
+    const seen = answer.lease;
+    if (!seen || !isOthers(seen, own)) return undefined;
+    if (!isSame(seen, found)) throw inUseError(seen, home);
+    answeredAt = clock.monotonic();
+  }
+  return found;
+}
+
+/** undefined: the API server did not answer, or is in trouble, which passes; throws where it `isSilent` for too long. */
+async function readLease(
+  options: LeaseOptions,
+  isSilent: boolean,
+): Promise<{ readonly lease: Lease | undefined } | undefined> {
+  try {
+    return { lease: await options.client.find<Lease>(placeOf(options).path) };
+  } catch (error) {
+    const passes = error instanceof ApiUnreachable || (error instanceof ApiRefused && error.status >= 500);
+    if (isSilent || !passes) throw error;
+    options.log.warn("lease not read: it is watched on", { error: error.message });
+    return undefined;
+  }
+}
+
+/** Only for an answer without a wait: it compares the clocks of two machines, of which either may be ahead. */
+function wasJustRenewed({ spec }: Lease, now: number): boolean {
+  return Math.abs(now - Date.parse(spec?.renewTime ?? "")) < heldForMs;
+}
+
+/** Whoever may write in the namespace may write anything into it: only printable ASCII is shown. */
+function nameOther(lease: Lease): string {
+  const place = holderIn(lease).replace(/#\d+$/, "");
+  return place === "" ? "Another stack" : `Another stack (${place.replaceAll(/[^ -~]/g, "?").slice(0, 200)})`;
+}
+
+function inUseError(lease: Lease, home: string): Error {
+  return new Error(
+    `${nameOther(lease)} drives the environments of ${home}, and only one may.\n` +
+      `Stop that one; where it was killed, or its directory was moved, wait ${heldForMinutes} minutes. ` +
+      "To run both, set BERTH_HOME to an empty directory for this one: a copy has the same environments.",
+  );
+}
+
+/**
+ * Writes the lease unless `refuse` throws for the one that is there. Starts from `written`, our last version, and reads
+ * again only where somebody else wrote since. Makes a deleted lease again.
+ */
+async function write(
+  options: LeaseOptions,
+  holderIdentity: string,
+  refuse: (found: Lease) => void,
+  written?: Lease,
+): Promise<Lease> {
+  const { client, clock, deployment } = options;
+  const { leases, path } = placeOf(options);
+  let found = written ?? (await client.find<Lease>(path));
+  for (let tries = 1; ; tries += 1) {
+    if (found) refuse(found);
+    // A MicroTime of Kubernetes has six decimals.
+    const renewTime = new Date(clock.now()).toISOString().replace("Z", "000Z");
+    const spec = { holderIdentity, leaseDurationSeconds: heldForMs / 1000, renewTime };
+    try {
+      if (found) return await client.patch<Lease>(path, { metadata: versionOf(found), spec });
+      return await client.create<Lease>(leases, leaseObject(deployment, spec));
+    } catch (error) {
+      if (!isOvertaken(error) || tries === mostTries) throw error;
+    }
+    found = await client.find<Lease>(path);
+  }
+}
+
+function placeOf({ namespace, deployment }: LeaseOptions) {
+  const leases = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
+  return { leases, path: `${leases}/${deployment}` };
+}
+
+function versionOf({ metadata: { uid, resourceVersion } }: Lease) {
+  return { uid, resourceVersion };
+}
+
+function leaseObject(deployment: string, spec: object): object {
+  const metadata = { name: deployment, labels: deploymentLabels(deployment) };
+  return { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata, spec };
+}
+
+function isOvertaken(error: unknown): boolean {
+  return isAnother(error) || isNotFound(error) || (error instanceof ApiRefused && error.code === "AlreadyExists");
+}

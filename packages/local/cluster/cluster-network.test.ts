@@ -1,0 +1,44 @@
+import { afterEach, expect, test } from "vitest";
+import { type ApiClient, apiClient } from "#kubernetes/client/api-client.ts";
+import { answerJson, type LoopbackServer, loopbackServer } from "#kubernetes/fixtures/loopback-fixture.ts";
+import { networkWords } from "./cluster-network.ts";
+
+let server: LoopbackServer;
+let client: ApiClient;
+
+afterEach(async () => {
+  client.close();
+  await server.close();
+});
+
+const policy = (spec: object, labels: object = {}) => ({ metadata: { name: "any", labels }, spec });
+const closed = policy({ podSelector: {}, policyTypes: ["Ingress", "Egress"], ingress: [{ ports: [{ port: "ssh" }] }] });
+const [both, into, out] = [
+  ["reaches environments", "environments reach"],
+  ["reaches environments"],
+  ["environments reach"],
+];
+
+test.each<[title: string, policies: readonly object[], open: readonly string[]]>([
+  ["nothing of one with a policy for every pod and both directions", [closed], []],
+  ["both directions of one without any", [], both],
+  ["what goes out where only what comes in is limited", [policy({ podSelector: {}, policyTypes: ["Ingress"] })], out],
+  [
+    "both where only some pods are meant",
+    [policy({ podSelector: { matchLabels: { app: "web" } }, policyTypes: ["Ingress", "Egress"] })],
+    both,
+  ],
+  ["what another policy lets in from everywhere", [closed, policy({ podSelector: {}, ingress: [{}] })], into],
+  [
+    "nothing where the machines of a run are joined",
+    [closed, policy({ podSelector: {}, egress: [{}] }, { "berth/uid": "a" })],
+    [],
+  ],
+])("says of a namespace %s", async (_, policies, open) => {
+  server = await loopbackServer((__, response) => answerJson(response, { metadata: {}, items: policies }));
+  client = apiClient(server.access);
+
+  const words = await networkWords(client, "environments");
+
+  expect(words).toEqual(open.map((one) => expect.stringContaining(`network: no policy limits what ${one}`)));
+});

@@ -1,0 +1,60 @@
+import type { ApiClient } from "#kubernetes/client/api-client.ts";
+import { label } from "#kubernetes/names.ts";
+import type { KubeObject } from "#kubernetes/objects.ts";
+import { pathsOf } from "#kubernetes/paths.ts";
+
+/** What is read of one; whoever made it by hand may have left out anything (Kubernetes, NetworkPolicySpec). */
+interface NetworkPolicy extends KubeObject {
+  readonly spec?: {
+    readonly podSelector?: { readonly matchLabels?: object; readonly matchExpressions?: readonly unknown[] };
+    readonly policyTypes?: readonly string[];
+    readonly ingress?: readonly Rule[];
+    readonly egress?: readonly Rule[];
+  };
+}
+
+interface Rule {
+  readonly from?: readonly unknown[];
+  readonly to?: readonly unknown[];
+  readonly ports?: readonly unknown[];
+}
+
+const directions = [
+  { type: "Ingress", rules: "ingress", words: "what reaches environments" },
+  { type: "Egress", rules: "egress", words: "what environments reach, each other and the cluster too" },
+] as const;
+
+/**
+ * What nothing in the namespace limits, in words: without a policy every pod reaches every other. Whether the cluster's
+ * network does what policies say, no object tells.
+ */
+export async function networkWords(client: ApiClient, namespace: string): Promise<string[]> {
+  const { items } = await client.list<NetworkPolicy, NetworkPolicy>(pathsOf(namespace).networkPolicies, (policy) =>
+    isOfRun(policy) ? [] : [policy],
+  );
+  const open = directions.filter(({ type, rules }) => {
+    const isClosed = items.some((policy) => isOfEveryPod(policy) && hasType(policy, type));
+    // Policies add up: one that lets everything through makes the others useless.
+    return !isClosed || items.some(({ spec }) => spec?.[rules]?.some(isEverything));
+  });
+  return open.map(({ words }) => `network: no policy limits ${words}: run \`kubectl apply -k deploy/kubernetes\``);
+}
+
+/** A run of several machines has one that joins these. */
+function isOfRun({ metadata }: NetworkPolicy): boolean {
+  return metadata.labels?.[label.uid] !== undefined;
+}
+
+function isOfEveryPod({ spec }: NetworkPolicy): boolean {
+  const { matchLabels = {}, matchExpressions = [] } = spec?.podSelector ?? {};
+  return Object.keys(matchLabels).length === 0 && matchExpressions.length === 0;
+}
+
+/** As the API server fills it in: one that names none limits what comes in, and what goes out where it has such a rule. */
+function hasType({ spec }: NetworkPolicy, type: "Ingress" | "Egress"): boolean {
+  return spec?.policyTypes?.includes(type) ?? false;
+}
+
+function isEverything({ from = [], to = [], ports = [] }: Rule): boolean {
+  return [from, to, ports].every((part) => part.length === 0);
+}

@@ -1,0 +1,101 @@
+import { findInstanceType } from "#core/fleet.ts";
+import type { ComputeNode } from "#core/ports/compute.ts";
+import type { ClusterWords } from "../environments.ts";
+
+export interface SeenCluster {
+  /** Those with a type of Berth. */
+  readonly known: readonly ComputeNode[];
+  /** Of all nodes. */
+  readonly nodeCount: number;
+  /** The default one, which disks are made of. */
+  readonly storageClass: StorageClass | undefined;
+  /** By which disks of that class are backed up. */
+  readonly snapshotClass: string | undefined;
+  /** Of images/tools. */
+  readonly toolsImage: string | undefined;
+  /** What its network does not keep apart (cluster-network.ts). */
+  readonly network: readonly string[];
+}
+
+export interface StorageClass {
+  readonly metadata: { readonly name: string; readonly annotations?: Readonly<Record<string, string>> };
+  readonly provisioner: string;
+  readonly volumeBindingMode?: string;
+}
+
+const defaultClass = "storageclass.kubernetes.io/is-default-class";
+
+export function defaultClassOf(classes: readonly StorageClass[]): StorageClass | undefined {
+  return classes.find(({ metadata }) => metadata.annotations?.[defaultClass] === "true");
+}
+
+/** What of a cluster a person has to know at the start, and what to do about what is missing. */
+export function clusterWords(seen: SeenCluster): Omit<ClusterWords, "name"> {
+  const { known, nodeCount } = seen;
+  const counts = [...Map.groupBy(known, ({ instanceType }) => instanceType)];
+  const lacks = [
+    gpuWords(known),
+    ...nodeWords(known),
+    typeWords(nodeCount - known.length),
+    ...diskWords(seen),
+    ...seen.network,
+    toolsWords(seen),
+  ];
+  return {
+    nodes: counts.map(([type, nodes]) => `${type}=${nodes.length}`).join(",") || "none",
+    lacks: [...lacks.flatMap((words) => words ?? []), ...always],
+  };
+}
+
+const always = ["zips of sessions: not there yet"];
+
+function toolsWords({ toolsImage }: SeenCluster): string | undefined {
+  if (toolsImage) return undefined;
+  return "Jupyter, and commands in images without a shell: set TOOLS_IMAGE (docs/operate.md)";
+}
+
+function gpuWords(known: readonly ComputeNode[]): string | undefined {
+  const made = known.filter(({ instanceType }) => (findInstanceType(instanceType)?.gpus ?? 0) > 0);
+  if (made.length === 0) return "GPUs: no node has any";
+  const silent = made.filter(({ units }) => units === 0);
+  if (silent.length === 0) return undefined;
+  const verb = silent.length === 1 ? "offers" : "offer";
+  return `GPUs: ${namesOf(silent)} ${verb} none: see whether the device plugin runs there, and how many processors and how much memory there are`;
+}
+
+function nodeWords(known: readonly ComputeNode[]): string[] {
+  const closed = known.filter(({ ready }) => !ready);
+  if (closed.length === 0) return [];
+  return [`nodes that are not used now: ${namesOf(closed)} ${isOrAre(closed)} not ready, cordoned or kept for others`];
+}
+
+function typeWords(others: number): string | undefined {
+  if (others <= 0) return undefined;
+  return `nodes that are not used: ${others} ${others > 1 ? "have" : "has"} no type of docs/apis/gpu-dev.md: set NODE_TYPES`;
+}
+
+function diskWords({ known, storageClass, snapshotClass }: SeenCluster): string[] {
+  if (!storageClass) {
+    return ["disks: the cluster has no default storage class; what asks for a disk waits until it has one"];
+  }
+  const { metadata, provisioner, volumeBindingMode } = storageClass;
+  const zones = new Set(known.map(({ zone }) => zone));
+  const anyZone = `disks: class ${metadata.name} makes them in any zone; a job may not reach its own: use one with WaitForFirstConsumer`;
+  return [
+    ...(volumeBindingMode !== "WaitForFirstConsumer" && zones.size > 1 ? [anyZone] : []),
+    ...(snapshotClass === undefined
+      ? [`backups: no VolumeSnapshotClass is for ${provisioner}; a disk keeps its volume, which is its only copy`]
+      : []),
+  ];
+}
+
+function isOrAre(nodes: readonly unknown[]): string {
+  return nodes.length > 1 ? "are" : "is";
+}
+
+const mostNamed = 5;
+
+function namesOf(nodes: readonly ComputeNode[]): string {
+  const names = nodes.slice(0, mostNamed).map(({ name }) => name);
+  return `${names.join(", ")}${nodes.length > mostNamed ? ` and ${nodes.length - mostNamed} more` : ""}`;
+}

@@ -1,0 +1,153 @@
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { findLocking, lockFile, takeLock } from "#process/lock.ts";
+import { findProcess, isAlive, type ProcessIdentity } from "#process/process-identity.ts";
+import { shellWord } from "../activity/start-lines.ts";
+import { makeDirectory, reasonOf } from "./make-directory.ts";
+import { replaceFile, writeOnce } from "./secret-file.ts";
+
+/** What a running stack tells other processes, in `stack.json`. */
+export interface StackRecord {
+  readonly url: string;
+  readonly stsUrl: string;
+  readonly process: ProcessIdentity;
+  /** It was stopped in good order, so what it stored is whole. */
+  readonly stopped: boolean;
+}
+
+export interface Home {
+  readonly path: string;
+  /** What the stack before this one left. */
+  readonly earlier: StackRecord | undefined;
+  writeRecord(record: Omit<StackRecord, "process">): void;
+  release(): void;
+}
+
+/**
+ * Takes a directory for one local stack, for as long as this process lives. Throws when another one has it, or when
+ * what lies there is of a form that this version does not read.
+ */
+export function openHome(directory: string): Home {
+  const path = resolve(directory);
+  prepare(path);
+  const lock = takeLock(path, findLocking());
+  if (lock === "busy" || lock === "gone") {
+    const running = readRecord(path);
+    const where = running ? ` It listens on ${running.url}, pid ${running.process.pid}.` : "";
+    throw new Error(`Another local stack is using ${path}.${where}\nStop it, or set BERTH_HOME to another directory.`);
+  }
+  const own = findProcess(process.pid);
+  if (!own) throw new Error("This process cannot find itself");
+  const { pid, startedAt, boot } = own;
+  return {
+    path,
+    earlier: readRecord(path),
+    writeRecord(record) {
+      try {
+        replaceFile(recordPath(path), JSON.stringify({ ...record, process: { pid, startedAt, boot } }));
+      } catch (error) {
+        throw withAdvice(path, error);
+      }
+    },
+    release: lock.release,
+  };
+}
+
+function prepare(path: string): void {
+  try {
+    makeDirectory(path);
+    refuseOtherFiles(path);
+    chmodSync(path, 0o700);
+    refuseOtherFormat(path);
+    writeFileSync(join(path, lockFile), "", { flag: "a" });
+  } catch (error) {
+    throw withAdvice(path, error);
+  }
+}
+
+/** What a file system refuses, with what to do; what is no refusal of a file system, as it is. */
+function withAdvice(path: string, error: unknown): unknown {
+  const { cause, message } = error as Error;
+  const reason = reasonOf(error);
+  const sentence = reason === undefined ? message : `The directory ${path} cannot be used: ${reason}`;
+  if (reason === undefined && reasonOf(cause ?? {}) === undefined) return error;
+  return new Error(`${sentence}.\nSet BERTH_HOME to a directory of your own, on a disk with free space.`, {
+    cause: error,
+  });
+}
+
+/** A home is closed to other users, and what else lies in one may be somebody's. */
+function refuseOtherFiles(path: string): void {
+  const names = readdirSync(path).filter((name) => name !== "lost+found" && !isOfStart(name));
+  if (names.length === 0 || names.some((name) => signsOfHome.includes(name))) return;
+  throw new Error(
+    `${path} holds other files (${names.slice(0, 3).join(", ")}), and a stack needs a directory of its own.\n` +
+      "Set BERTH_HOME to one that is empty, or that does not exist.",
+  );
+}
+
+const signsOfHome = ["format", "stack.json", "db"];
+
+/** Of what a home holds: grows with each change that makes older records unreadable. */
+const HOME_FORMAT = "5";
+
+/** A home says its format from its first start on; those of before there was one do not. */
+function refuseOtherFormat(path: string): void {
+  const file = join(path, "format");
+  if (isNew(path)) {
+    rmSync(file, { force: true });
+    writeOnce(file, () => `${HOME_FORMAT}\n`);
+  }
+  const format = readFormat(file) ?? "1";
+  if (format === HOME_FORMAT) return;
+  if (!/^\d+$/.test(format)) throw damagedFormat(path, file, format);
+  const age = Number(format) > Number(HOME_FORMAT) ? "a later" : "an earlier";
+  throw new Error(
+    `${path} was written by ${age} version of Berth (format ${format}, this one reads ${HOME_FORMAT}).\n` +
+      "Move it away, or set BERTH_HOME to another directory. Environments, disks and keys in it are not carried over.",
+  );
+}
+
+/** Whether nothing is in it, or only what a first start made that a power cut interrupted. */
+function isNew(path: string): boolean {
+  const names = readdirSync(path).filter(
+    (name) => !["format", lockFile, "lost+found"].includes(name) && !isOfStart(name),
+  );
+  return names.length === 0 && !readFormat(join(path, "format"));
+}
+
+/** Matches drafts that a killed first start leaves (secret-file.ts), and what the command line writes before a start. */
+function isOfStart(name: string): boolean {
+  return /^(?:(?:format|lock|start)\.\d+(?:\.[\da-f]+)?|stack\.log(?:\.1)?)$/.test(name);
+}
+
+function readFormat(file: string): string | undefined {
+  return existsSync(file) ? readFileSync(file, "utf8").trim() : undefined;
+}
+
+function damagedFormat(path: string, file: string, format: string): Error {
+  const what = format === "" ? "empty" : "no number";
+  return new Error(
+    `${file} is damaged: it is ${what}, and should say which version of Berth wrote the directory.\n` +
+      `Put it back from a copy. Where it was this version: echo ${HOME_FORMAT} > ${shellWord(file)}\n` +
+      `Or move ${path} away: the next start makes a new one, without environments, disks and keys.`,
+  );
+}
+
+/** The stack that runs in this home now, or undefined. */
+export function findRunningStack(directory: string): StackRecord | undefined {
+  const record = readRecord(resolve(directory));
+  return record && !record.stopped && isAlive(record.process) ? record : undefined;
+}
+
+function recordPath(path: string): string {
+  return join(path, "stack.json");
+}
+
+function readRecord(path: string): StackRecord | undefined {
+  try {
+    return JSON.parse(readFileSync(recordPath(path), "utf8")) as StackRecord;
+  } catch {
+    return undefined;
+  }
+}

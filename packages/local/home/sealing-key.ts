@@ -1,0 +1,38 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { keyIdOf, newKeyText } from "#aws/kms/key-file-sealer.ts";
+import type { Stored } from "#core/ports/table.ts";
+import { sealingKeyKey } from "#core/store/keys.ts";
+import { type Writing, writeRecord } from "#core/store/write-record.ts";
+import { writeOnce } from "./secret-file.ts";
+
+interface SealingKey extends Stored {
+  readonly kind: "sealing-key";
+  readonly id: string;
+}
+
+/**
+ * The file with the key of this home, made where nothing was sealed yet. Throws, with what to do, where the records were
+ * sealed with another key: with a new one no job of before could be started, and none would say why.
+ */
+export async function sealingKey(ctx: Writing, home: string): Promise<string> {
+  const file = join(home, "sealer.key");
+  const known = await ctx.table.get(sealingKeyKey);
+  if (known && !existsSync(file)) throw refusal(home, `The key ${file} is gone, which`);
+  writeOnce(file, newKeyText);
+  const id = keyIdOf(file);
+  if (known && known.id !== id) throw refusal(home, `The key in ${file} is not the one that`);
+  const record: SealingKey = { ...sealingKeyKey, writers: [], kind: "sealing-key", id };
+  if (!known) await writeRecord(ctx, record);
+  return file;
+}
+
+function refusal(home: string, what: string): Error {
+  const { pk } = sealingKeyKey;
+  const database = join(home, "records.db");
+  return new Error(
+    `${what} the records in ${database} were sealed with.\n` +
+      "Put it back from a copy: without it no command, variable and token of a job can be opened.\n" +
+      `To give these up and keep everything else: sqlite3 ${database} "DELETE FROM items WHERE pk = '${pk}'"`,
+  );
+}

@@ -1,0 +1,81 @@
+import { randomBytes, randomInt } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { CallerIdentity } from "#core/ports/identity.ts";
+import { replaceFile, writeOnce } from "../home/secret-file.ts";
+import type { SigningKey } from "./sigv4.ts";
+
+/** Somebody whom the local STS knows. */
+export interface LocalIdentity extends SigningKey, CallerIdentity {
+  readonly session: string;
+  readonly userId: string;
+}
+
+export const localAccount = "000000000000";
+const role = "SSOCloudDevGpuReservation";
+const sessions = ["developer", "second"] as const;
+
+/** Developer and second, then those of LOCAL_USERS. */
+export type LocalIdentities = readonly [LocalIdentity, LocalIdentity, ...LocalIdentity[]];
+
+/**
+ * The identities of this home, made on its first start and kept in `identities.json`, mode 600. Whoever `others` names
+ * for the first time is added. Who is named no more is kept there and not answered: they log in no longer, and have the
+ * same credentials once they are named again.
+ */
+export function localIdentities(home: string, others: readonly string[] = []): LocalIdentities {
+  const path = join(home, "identities.json");
+  writeOnce(path, () => JSON.stringify(sessions.map(newIdentity), null, 2));
+  const kept = keptIdentities(home);
+  const named = [...new Set(others)].filter((name) => !isFirst(name));
+  const added = named.filter((name) => !kept.some(({ session }) => session === name)).map(newIdentity);
+  if (added.length > 0) replaceFile(path, JSON.stringify([...kept, ...added], null, 2));
+  const [developer, second] = kept;
+  const known = [...kept, ...added];
+  return [developer, second, ...named.flatMap((name) => known.filter(({ session }) => session === name))];
+}
+
+/** Everybody whom this home ever knew. Throws where its file does not hold the first two. */
+export function keptIdentities(home: string): LocalIdentities {
+  const path = join(home, "identities.json");
+  const [developer, second, ...others] = readIdentities(path);
+  if (!developer || !second) throw new Error(`${path} does not hold two identities; remove it to make new ones`);
+  return [developer, second, ...others];
+}
+
+function isFirst(name: string): boolean {
+  return (sessions as readonly string[]).includes(name);
+}
+
+function readIdentities(path: string): readonly LocalIdentity[] {
+  try {
+    const found: unknown = JSON.parse(readFileSync(path, "utf8"));
+    return Array.isArray(found) ? found.filter(isIdentity) : [];
+  } catch (cause) {
+    throw new Error(`${path} cannot be read; remove it to make new identities`, { cause });
+  }
+}
+
+function isIdentity(found: unknown): found is LocalIdentity {
+  const fields = ["session", "account", "arn", "userId", "accessKeyId", "secretAccessKey", "sessionToken"] as const;
+  const known = (found ?? {}) as Readonly<Record<string, unknown>>;
+  return fields.every((field) => typeof known[field] === "string");
+}
+
+function newIdentity(session: string): LocalIdentity {
+  return {
+    session,
+    account: localAccount,
+    arn: `arn:aws:sts::${localAccount}:assumed-role/${role}/${session}`,
+    userId: `AROA${randomText(17)}:${session}`,
+    accessKeyId: `ASIA${randomText(16)}`,
+    secretAccessKey: randomBytes(30).toString("base64"),
+    sessionToken: randomBytes(150).toString("base64"),
+  };
+}
+
+/** In the alphabet of AWS's own ids. */
+function randomText(length: number): string {
+  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+  return Array.from({ length }, () => alphabet[randomInt(alphabet.length)]).join("");
+}

@@ -1,0 +1,20 @@
+import type { Actor, Context } from "#core/context.ts";
+import { findUser } from "#core/users/record.ts";
+import { findOrCreateUser } from "#core/users/register.ts";
+import { assumedRoleOf } from "#core/users/username.ts";
+import { Refusal } from "#http/answers/refusal.ts";
+import type { LocalIdentity } from "./identities.ts";
+
+/**
+ * Who asks where BERTH_OPEN lets a request in without a key: the user of this identity, registered now as by a login.
+ * What is answered throws a Refusal when that user is disabled at the time of the request.
+ */
+export async function localUser(ctx: Context<"table">, identity: LocalIdentity): Promise<() => Promise<Actor>> {
+  const role = assumedRoleOf(identity);
+  if (!role) throw new Error(`${identity.arn} is no assumed role`);
+  const { uid, username, number } = await findOrCreateUser(ctx, role);
+  return async () => {
+    if ((await findUser(ctx, uid))?.disabled !== false) throw new Refusal("disabledUser");
+    return { uid, username, number, keyPrefix: "", keyHash: "", isAdmin: false };
+  };
+}

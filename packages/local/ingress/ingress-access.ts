@@ -1,0 +1,96 @@
+import type { IncomingMessage } from "node:http";
+import type { Actor } from "#core/context.ts";
+import { findAddressed, findPageWithLogin } from "#core/environments/record/address-label.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import { isOutage } from "#http/answers/outage.ts";
+import { Refusal } from "#http/answers/refusal.ts";
+import { type KeyCheck, keyCheck } from "#http/keys/key-check.ts";
+import { withoutKeys } from "#http/request/redaction.ts";
+import { contextOf, type Runtime } from "#http/runtime.ts";
+import { type IngressHost, isLabel } from "./ingress-host.ts";
+import { disabledUser, noKey, notRunning, otherSite, outage, type Page, unknown } from "./ingress-page.ts";
+
+/** Where a request goes. */
+export interface Target {
+  /** The owner of the key. Absent if the page asks for its own password. */
+  readonly actor?: Actor;
+  /** Of the environment. */
+  readonly uid: string;
+  readonly port: number;
+}
+
+export type Authorize = (incoming: IncomingMessage, host: IngressHost) => Promise<Target | Page>;
+
+/**
+ * Decides who may see what: a key of the environment's owner opens its first HTTP port while it is running. A page with
+ * its own password is open to every visitor who knows its name. It never throws.
+ */
+export function ingressAccess(runtime: Runtime): Authorize {
+  const { ids, clock, settings, log, keys } = runtime;
+  const check = keyCheck({ table: runtime.ports.table, ids, clock, settings, memory: keys });
+  return async (incoming, host) => {
+    try {
+      // A key first: it is checked from memory most of the time, and two reads find the page of its owner.
+      const actor = await actorOf(check, incoming).catch(asRefusal);
+      const isOther = isOtherSite(incoming, host);
+      const own = actor instanceof Refusal || isOther ? undefined : await findOwn(runtime, actor, host);
+      if (own) return own;
+      const open = isLabel(host.label) ? await findPageWithLogin(contextOf(runtime), host.label) : undefined;
+      if (open) return targetIn(open);
+      if (actor instanceof Refusal) return actor.situation === "disabledUser" ? disabledUser : noKey;
+      return isOther ? otherSite : unknown;
+    } catch (error) {
+      const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      log.error("page failed", { outage: isOutage(error), error: withoutKeys(words) });
+      return outage;
+    }
+  };
+}
+
+/** In the places of every request, or as the password that a browser asks for. */
+function actorOf(check: KeyCheck, incoming: IncomingMessage): Promise<Actor> {
+  const { authorization, "x-api-key": apiKey } = incoming.headers;
+  const presented = Object.entries({ authorization, "x-api-key": [apiKey].flat()[0] });
+  const headers = new Headers(presented.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+  return check(headers, [basicPassword(authorization)]);
+}
+
+/** RFC 7617: what stands behind the first colon. */
+function basicPassword(authorization: string | undefined): string | undefined {
+  const [, credentials] = /^basic +([A-Za-z0-9+/=_-]+) *$/i.exec(authorization ?? "") ?? [];
+  const text = Buffer.from(credentials ?? "", "base64").toString("utf8");
+  return text.includes(":") ? text.slice(text.indexOf(":") + 1) : undefined;
+}
+
+/** A browser sends a password that it knows whoever asks it to, and says then who did. */
+function isOtherSite({ headers }: IncomingMessage, { host }: IngressHost): boolean {
+  const { origin, authorization = "" } = headers;
+  if (origin === undefined || !/^basic /i.test(authorization)) return false;
+  return ![`http://${host}`, `https://${host}`].includes(origin.toLowerCase());
+}
+
+/** Returns a refusal, which an open page does not mind. Throws any other error. */
+function asRefusal(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
+  throw error;
+}
+
+async function findOwn(runtime: Runtime, actor: Actor, { label }: IngressHost): Promise<Target | Page | undefined> {
+  const environment = isLabel(label) ? await findAddressed(contextOf(runtime), actor.uid, label) : undefined;
+  if (!environment) return undefined;
+  const target = targetIn(environment);
+  return "port" in target ? { ...target, actor } : target;
+}
+
+function targetIn(environment: Environment): Target | Page {
+  const {
+    phase,
+    end: { outcome },
+    run: { ports },
+    uid,
+  } = environment;
+  const page = ports.find(({ kind, address }) => kind === "http" && address !== null);
+  const [, port] = /^127\.0\.0\.1:(\d+)$/.exec(page?.address ?? "") ?? [];
+  if (phase !== "active" || outcome || port === undefined) return notRunning(environment);
+  return { uid, port: Number(port) };
+}

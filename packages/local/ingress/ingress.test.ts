@@ -1,0 +1,500 @@
+import { once } from "node:events";
+import { type IncomingMessage, request, type ServerResponse } from "node:http";
+import { connect } from "node:net";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { WebSocket, WebSocketServer } from "ws";
+import { reservation } from "#core/environments/record/policy.ts";
+import { requestStop } from "#core/environments/verbs/stop.ts";
+import { apiKeyKey, hostKey } from "#core/store/keys.ts";
+import { eventually } from "#process/fixture.ts";
+import { upgrade } from "../server/socket-fixture.ts";
+import { basic, type IngressFixture, openIngressFixture } from "./ingress-fixture.ts";
+
+const LABEL = "vs-code-abc12345";
+const HOST = `${LABEL}.preview.localhost:8080`;
+
+let fixture: IngressFixture;
+let bearer: { readonly authorization: string };
+/** Times as short as a test needs: those of a running stack are of minutes. */
+async function begin(times: Parameters<typeof openIngressFixture>[0] = {}): Promise<void> {
+  fixture = await openIngressFixture({ lookMs: 50, ...times });
+  await fixture.environment(LABEL);
+  bearer = { authorization: `Bearer ${fixture.key}` };
+}
+beforeEach(() => begin());
+afterEach(() => fixture.close());
+
+async function beginAnew(times: Parameters<typeof openIngressFixture>[0]): Promise<void> {
+  await fixture.close();
+  await begin(times);
+}
+
+const get = (headers: Record<string, string> = bearer, host = HOST) => fixture.ask(host, { headers });
+
+describe("who sees a page", () => {
+  it("is whoever has a key of its owner, in each of its places", async () => {
+    const { key } = fixture;
+    const ways = [bearer, { "x-api-key": key }, { authorization: basic(key) }, { authorization: basic(key, "") }];
+
+    const answers = await Promise.all(ways.map((headers) => get(headers)));
+
+    expect(answers.map(({ status, body }) => [status, body])).toEqual(ways.map(() => [200, "the page"]));
+  });
+
+  it("is nobody else: a browser is told to ask for a key, whether or not there is such a page", async () => {
+    const expired = await fixture.keyOf("alice", { expiresAt: 1 });
+    const bad = ["x".repeat(40), expired, "", `${fixture.key}x`].flatMap((key) => [
+      ...[{ authorization: basic(key) }, { authorization: `Bearer ${key}` }],
+    ]);
+    const ways = [{}, ...bad, { authorization: `Basic ${fixture.key}` }, { authorization: basic("", fixture.key) }];
+
+    const answers = await Promise.all([...ways.map((headers) => get(headers)), get({}, "nobody.preview.localhost")]);
+
+    const texts = new Set(answers.map(({ body }) => body));
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 401));
+    expect(answers.map(({ headers }) => headers["www-authenticate"])).toEqual(answers.map(() => 'Basic realm="Berth"'));
+    expect([...texts].join()).toMatch(/^<!doctype html>.*API key as the password.*<\/html>\n$/s);
+    expect(texts.size).toBe(1);
+    expect((await get({ authorization: basic(await fixture.keyOf("alice", { disabled: true })) })).status).toBe(403);
+  });
+
+  it("is every visitor of a page with its own password, and the page does not receive Berth's key", async () => {
+    await fixture.environment("ide", { hasLogin: true });
+    fixture.serve((incoming, outgoing) => outgoing.end(JSON.stringify(incoming.headers)));
+    const host = "ide.preview.localhost:8080";
+    const ways = [{}, bearer, { authorization: basic("wrong") }, { authorization: basic(await fixture.keyOf("bob")) }];
+
+    const answers = await Promise.all(ways.map((headers) => get(headers, host)));
+
+    expect(answers.map(({ status }) => status)).toEqual(ways.map(() => 200));
+    expect(answers.map(({ body }) => body).join()).not.toContain("authorization");
+    expect((await get({})).status).toBe(401);
+  });
+
+  it("costs two reads with a key that is remembered, one where the label is free, and none without a name and key", async () => {
+    await get();
+    const readsOf = async (...request: Parameters<typeof get>) => {
+      fixture.reads.length = 0;
+      await get(...request);
+      return fixture.reads.length;
+    };
+
+    expect(await readsOf()).toBe(2);
+    expect(await readsOf({}, "nobody.preview.localhost:8080")).toBe(1);
+    expect(await readsOf({}, "..preview.localhost:8080")).toBe(0);
+  });
+
+  it("is every holder of its owner's key, once an environment whose page had a password is not active", async () => {
+    await fixture.environment("ide", { hasLogin: true, policy: { ...reservation, restarts: true } });
+    await requestStop(fixture.world.as("alice"), "ide");
+    const host = "ide.preview.localhost:8080";
+
+    expect([(await get({}, host)).status, (await get(bearer, host)).status]).toEqual([401, 503]);
+  });
+
+  it("finds another owner's page as little as one that is not there", async () => {
+    const theirs = { authorization: basic(await fixture.keyOf("bob")) };
+    const odd = ["nobody", "a..b", `${LABEL}.more`, "%2e", "x".repeat(250), "host#x", `${LABEL}|-`];
+
+    const [other, ...missing] = await Promise.all([
+      get(theirs),
+      ...odd.map((label) => get(bearer, `${label}.preview.localhost:8080`)),
+    ]);
+
+    expect([other.status, ...missing.map(({ status }) => status)]).toEqual([404, ...odd.map(() => 404)]);
+    expect(new Set([other, ...missing].map(({ body }) => body)).size).toBe(1);
+  });
+
+  it("finds nothing where the label is claimed for a life that is over", async () => {
+    const claim = await fixture.world.table.get(hostKey(LABEL));
+    const left = claim && { ...claim, uid: "0".repeat(32) };
+    if (left) await fixture.world.table.put(left);
+
+    expect((await get()).status).toBe(404);
+  });
+
+  it("is no other site by the hand of a browser that knows the key", async () => {
+    const from = (origin: string, authorization = basic(fixture.key)) => get({ authorization, origin });
+
+    const answers = await Promise.all([
+      ...["https://evil.example", "http://other.preview.localhost:8080", "null", ""].map((origin) => from(origin)),
+      ...[`http://${HOST}`, `https://${HOST}`].map((origin) => from(origin)),
+      from("https://evil.example", bearer.authorization),
+    ]);
+
+    expect(answers.map(({ status }) => status)).toEqual([403, 403, 403, 403, 200, 200, 200]);
+  });
+});
+
+describe("a host name", () => {
+  it("leads to the API or to a page, and never to both", async () => {
+    const api = [
+      "localhost:8080",
+      "127.0.0.1",
+      "preview.localhost:8080",
+      "evilpreview.localhost",
+      `${HOST}.example`,
+      "",
+    ];
+    const pages = [HOST, `${LABEL}.preview.localhost`, `${HOST.toUpperCase()}`, `${LABEL}.preview.localhost.:8080`];
+
+    const answers = await Promise.all([...api, ...pages].map((host) => get(bearer, host)));
+    const absolute = await fixture.ask("localhost", { path: `http://${HOST}/v1/me`, headers: bearer });
+
+    expect(answers.map(({ status }) => status)).toEqual([...api.map(() => 418), ...pages.map(() => 200)]);
+    expect(absolute.body).toBe("the page");
+  });
+
+  it("may have several parts before the domain", async () => {
+    await fixture.environment("ws-one.centralindia");
+
+    expect((await get(bearer, "ws-one.centralindia.preview.localhost:8080")).body).toBe("the page");
+  });
+});
+
+describe("what is not running", () => {
+  it("says so in words", async () => {
+    await fixture.environment("silent", { at: null });
+    await fixture.environment("sleeps", { policy: { ...reservation, restarts: true } });
+    await requestStop(fixture.world.as("alice"), "sleeps");
+    const stopping = await get(bearer, "sleeps.preview.localhost");
+    await fixture.world.advance(5_000);
+    await fixture.environment("waits", { size: huge });
+
+    const answers = [
+      ...[await get(bearer, "waits.preview.localhost"), stopping],
+      ...[await get(bearer, "sleeps.preview.localhost"), await get(bearer, "silent.preview.localhost")],
+    ];
+
+    expect(answers.map(({ status, body }) => [status, /<p>(.*)<\/p>/.exec(body)?.[1]])).toEqual([
+      [503, "It waits for its place."],
+      [503, "It is being stopped."],
+      [503, "It is stopped. Start it to see its page."],
+      [503, "It is running, and has no page to show."],
+    ]);
+  });
+
+  const huge = { pool: "h100", instanceType: "p5.48xlarge", machines: 2, units: 8, gpus: 16, wantedMs: 3_600_000 };
+
+  it("is 502 where nothing listens", async () => {
+    await fixture.environment("closed", { at: 1 });
+
+    const closed = await get(bearer, "closed.preview.localhost");
+    const posted = await fixture.ask("closed.preview.localhost", {
+      method: "POST",
+      body: "x".repeat(2_000_000),
+      headers: bearer,
+    });
+
+    expect([closed.status, posted.status]).toEqual([502, 502]);
+  });
+
+  it("is 504 where nothing comes", async () => {
+    await beginAnew({ answerMs: 400 });
+    fixture.serve(() => undefined);
+
+    expect((await get()).status).toBe(504);
+  });
+});
+
+describe("a request", () => {
+  const seen = () => {
+    const { promise, resolve } = Promise.withResolvers<IncomingMessage & { readonly text: string }>();
+    fixture.serve(async (incoming, outgoing) => {
+      const text = (await incoming.setEncoding("utf8").toArray()).join("");
+      resolve(Object.assign(incoming, { text }));
+      outgoing.end();
+    });
+    return promise;
+  };
+
+  it("arrives as it was, without what let the request in, what is of one connection, and what others could make up", async () => {
+    const arrived = seen();
+    await fixture.ask(HOST, {
+      method: "PUT",
+      path: "//a%20b/../c?x=%2f&y",
+      body: "text",
+      headers: {
+        ...bearer,
+        "X-API-Key": "second",
+        "Proxy-Authorization": "Basic eA==",
+        TE: "trailers",
+        "Keep-Alive": "5",
+        Connection: "close, X-Mine",
+        "X-Mine": "1",
+        Upgrade: "h2c",
+        "HTTP2-Settings": "x",
+        Cookie: "a=b",
+        "X-Forwarded-For": "8.8.8.8",
+        "X-Forwarded-Prefix": "/x",
+        Forwarded: "for=1",
+        "X-Real-IP": "8.8.8.8",
+        "X-Forwarded-Host": "evil.example",
+        "Content-Length": "4",
+        "X-Twice": ["1", "2"],
+      },
+    });
+
+    const { method, url, text, rawHeaders } = await arrived;
+
+    const names = rawHeaders.filter((_, n) => n % 2 === 0).map((name) => name.toLowerCase());
+    const headers = Object.fromEntries(names.map((name, n) => [name, rawHeaders[2 * n + 1]]));
+    expect({ method, url, text }).toEqual({ method: "PUT", url: "//a%20b/../c?x=%2f&y", text: "text" });
+    expect(headers).toEqual({
+      host: HOST,
+      cookie: "a=b",
+      "content-length": "4",
+      connection: "keep-alive",
+      "x-twice": "2",
+      "x-forwarded-for": "127.0.0.1",
+      "x-forwarded-host": HOST,
+      "x-forwarded-proto": "http",
+    });
+    expect(names.filter((name) => name === "x-twice")).toHaveLength(2);
+  });
+
+  it("keeps its end, in chunks and where its own header would hide its length", async () => {
+    const begun = (head: string, body: string) => {
+      const socket = connect(fixture.port, "127.0.0.1");
+      socket.end(`${head} / HTTP/1.1\r\nHost: ${HOST}\r\nAuthorization: ${bearer.authorization}\r\n${body}`);
+      return once(socket.resume(), "close");
+    };
+    const bodies = [
+      await Promise.all([seen(), begun("DELETE", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")]),
+      await Promise.all([seen(), begun("DELETE", "Connection: content-length\r\nContent-Length: 5\r\n\r\nhello")]),
+    ];
+
+    expect(bodies.map(([{ text }]) => text)).toEqual(["hello", "hello"]);
+  });
+
+  it("whose host is written oddly carries a plain one on", async () => {
+    const arrived = seen();
+
+    await get(bearer, `${LABEL.toUpperCase()}.Preview.LOCALHOST.:99`);
+
+    expect((await arrived).headers.host).toBe(`${LABEL}.preview.localhost:99`);
+  });
+
+  it("leaves neither key nor path in the log", async () => {
+    await get({ authorization: basic(fixture.key) });
+    await fixture.ask(HOST, { path: `/?token=hunter2&k=${fixture.key}` });
+    const pages = () => fixture.log.lines.filter(({ event }) => event === "page");
+    await expect.poll(() => pages().length).toBe(2);
+
+    const lines = pages();
+    expect(lines).toMatchObject([{ fields: { status: 200, user: "alice" } }, { fields: { status: 401 } }]);
+    expect(JSON.stringify(fixture.log.lines)).not.toMatch(new RegExp(`${fixture.key}|hunter2|${basic(fixture.key)}`));
+  });
+});
+
+describe("an answer", () => {
+  it("comes back as it is, without what is of one connection", async () => {
+    fixture.serve((_, outgoing) => {
+      outgoing.writeHead(302, { Location: "/x", "Set-Cookie": ["a=1", "b=2"], "Keep-Alive": "timeout=9" });
+      outgoing.end("moved");
+    });
+
+    const { status, headers, body } = await get();
+
+    expect([status, body]).toEqual([302, "moved"]);
+    expect(headers).toMatchObject({ location: "/x", "set-cookie": ["a=1", "b=2"] });
+    expect(headers["keep-alive"]).toBeUndefined();
+  });
+
+  it("is streamed, headers before the first byte, and ends with whichever side goes", async () => {
+    const pages: ServerResponse[] = [];
+    fixture.serve((_, outgoing) => {
+      pages.push(outgoing);
+      outgoing.writeHead(200).flushHeaders();
+    });
+    const [one, two] = [await ask(), await ask()];
+
+    pages[0]?.write("first");
+    const [part] = await once(one, "data");
+    const left = closed(pages[0]);
+    const other = closed(two);
+    one.destroy();
+    await left;
+    pages[1]?.destroy();
+    await other;
+
+    expect(String(part)).toBe("first");
+    expect(two.complete).toBe(false);
+  });
+
+  it("ends where its page says nothing for too long", async () => {
+    await beginAnew({ idleMs: 400 });
+    fixture.serve((_, outgoing) => void outgoing.writeHead(200).flushHeaders());
+
+    const quiet = await ask();
+    await closed(quiet);
+
+    expect(quiet.complete).toBe(false);
+  });
+
+  const ask = async () => {
+    const options = { host: "127.0.0.1", port: fixture.port, agent: false, headers: { host: HOST, ...bearer } };
+    const asked = request(options).end();
+    const [answer] = (await once(asked, "response")) as [IncomingMessage];
+    return answer.on("error", () => undefined);
+  };
+  const closed = (stream: IncomingMessage | ServerResponse | undefined) =>
+    new Promise<void>((resolve) => stream?.once("close", resolve));
+
+  it.each([
+    ["that comes before the request was read", HOST, 413],
+    ["that is our own", "closed.preview.localhost", 502],
+  ])("%s is given, and the connection is good for another", async (_, host, status) => {
+    await fixture.environment("closed", { at: 1 });
+    fixture.serve((incoming, outgoing) => {
+      if (incoming.method === "GET") return outgoing.end("next");
+      outgoing.writeHead(413, { Connection: "close" }).end("too much");
+    });
+    const socket = connect(fixture.port, "127.0.0.1");
+    let text = "";
+    socket.on("data", (part) => {
+      text += String(part);
+    });
+    const head = (at: string) => `HTTP/1.1\r\nHost: ${at}\r\nAuthorization: ${bearer.authorization}\r\n`;
+
+    socket.write(`POST / ${head(host)}Content-Length: 3000000\r\n\r\n${"x".repeat(30_000)}`);
+    await eventually(
+      () => text,
+      (seen) => seen.includes("</html>") || seen.includes("too much"),
+    );
+    socket.write("x".repeat(2_970_000));
+    socket.write(`GET / ${head(HOST)}Connection: close\r\n\r\n`);
+    await once(socket, "close");
+
+    expect(text.match(/^HTTP\/1\.1 (\d+)/gm)).toEqual([`HTTP/1.1 ${status}`, "HTTP/1.1 200"]);
+    expect(text).toContain("next");
+  });
+
+  it("that no server may give ends that request alone", async () => {
+    fixture.page.removeAllListeners("request");
+    fixture.page.on("request", ({ socket }: IncomingMessage) => socket.end("HTTP/1.1 099 Odd\r\n\r\n"));
+    const odd = await get();
+    fixture.page.removeAllListeners("request");
+    fixture.page.on("request", ({ socket }: IncomingMessage) => socket.end("nonsense\r\n\r\n"));
+    const nonsense = await get();
+    fixture.page.removeAllListeners("request");
+    const switching = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: other\r\n\r\n";
+    fixture.page.on("request", ({ socket }: IncomingMessage) => socket.write(switching));
+    const switched = await get();
+
+    expect([odd.status, nonsense.status, switched.status]).toEqual([502, 502, 502]);
+    expect((await get({})).status).toBe(401);
+  });
+});
+
+describe("a WebSocket", () => {
+  const open = (headers: Record<string, string> = bearer) =>
+    new WebSocket(`ws://127.0.0.1:${fixture.port}/socket?x=1`, ["echo"], { headers: { host: HOST, ...headers } });
+  const refused = async (headers: Record<string, string>) => {
+    const [, answer] = (await once(
+      open(headers).on("error", () => undefined),
+      "unexpected-response",
+    )) as [...[unknown, IncomingMessage]];
+    return answer.statusCode;
+  };
+  let server: WebSocketServer;
+  const urls: (string | undefined)[] = [];
+  beforeEach(() => {
+    urls.length = 0;
+    server = new WebSocketServer({ server: fixture.page });
+    server.on("connection", (ws, { url, headers }) => {
+      urls.push(url, headers.authorization, headers.host);
+      ws.on("message", (data, isBinary) => ws.send(data, { binary: isBinary }));
+    });
+  });
+  afterEach(() => void server.close());
+
+  it("is passed on with its protocol, and echoes small and large", async () => {
+    const ws = open();
+    await once(ws, "open");
+
+    const said: unknown[] = [];
+    for (const text of ["hello", "x".repeat(1_000_000)]) {
+      ws.send(text);
+      said.push(String((await once(ws, "message"))[0]) === text);
+    }
+    ws.close(1000);
+
+    expect([...said, ws.protocol]).toEqual([true, true, "echo"]);
+    expect((await once(ws, "close"))[0]).toBe(1000);
+    expect(urls).toEqual(["/socket?x=1", undefined, HOST]);
+  });
+
+  it("loses nothing that is said before it was agreed to", async () => {
+    const socket = connect(fixture.port, "127.0.0.1");
+    const asked = { ...upgrade, Host: HOST, Authorization: bearer.authorization };
+    const head = Object.entries(asked).map(([name, value]) => `${name}: ${value}\r\n`);
+    // A masked frame of the text "hi" (RFC 6455, 5.2).
+    const frame = Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0x68, 0x69]);
+    socket.write(Buffer.concat([Buffer.from(`GET / HTTP/1.1\r\n${head.join("")}\r\n`), frame]));
+    let text = "";
+    socket.on("data", (part) => {
+      text += String(part);
+    });
+
+    await eventually(
+      () => text,
+      (seen) => seen.endsWith("hi"),
+    );
+    socket.destroy();
+
+    expect(text).toMatch(/^HTTP\/1\.1 101 Switching Protocols\r\n/);
+  });
+
+  it("is refused before the upgrade as a page is, and where the environment says no", async () => {
+    const bob = await fixture.keyOf("bob");
+    const statuses = [
+      await refused({}),
+      await refused({ authorization: basic(bob) }),
+      await refused({ authorization: basic(fixture.key), origin: "https://evil.example" }),
+    ];
+    await fixture.environment("closed", { at: 1 });
+    server.close();
+    fixture.page.removeAllListeners("upgrade");
+
+    expect([...statuses, await refused({ ...bearer, host: "closed.preview.localhost" })]).toEqual([401, 404, 403, 502]);
+    expect(await refused(bearer)).toBe(200);
+  });
+
+  /** Comes once the stack has closed it. */
+  const closing = (ws: WebSocket) =>
+    once(
+      ws.on("error", () => undefined),
+      "close",
+    );
+
+  it("ends with its key, and no other does", async () => {
+    const [one, other] = [open(), open({ "x-api-key": await fixture.keyOf("alice") })];
+    await Promise.all([one, other].map((ws) => once(ws, "open")));
+    const closed = closing(one);
+
+    const item = await fixture.world.table.get(apiKeyKey(fixture.world.ctx.ids.hash(fixture.key)));
+    const revoked = item && { ...item, revokedAt: fixture.world.clock.now() };
+    if (revoked) await fixture.world.table.put(revoked);
+    fixture.world.clock.advance(5_001);
+    await closed;
+
+    expect(other.readyState).toBe(other.OPEN);
+    const otherClosed = closing(other);
+    other.close();
+    await otherClosed;
+    const lines = () => fixture.log.lines.filter(({ fields }) => fields?.status === 101);
+    await eventually(lines, ({ length }) => length === 2);
+  });
+
+  it("ends when nobody says anything", async () => {
+    await beginAnew({ idleMs: 400 });
+    const echoes = new WebSocketServer({ server: fixture.page });
+    const ws = open();
+    await once(ws, "open");
+
+    await closing(ws);
+
+    echoes.close();
+  });
+});

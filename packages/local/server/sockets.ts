@@ -1,0 +1,186 @@
+import { type IncomingMessage, type Server, STATUS_CODES } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { type WebSocket, WebSocketServer } from "ws";
+import type { Catalog } from "#http/catalog.ts";
+import { type Admitted, handshakes } from "#http/handshake.ts";
+import { toResponse } from "#http/request/plain.ts";
+import type { Runtime } from "#http/runtime.ts";
+import type { Channel, LookResult, SocketSession } from "#http/socket.ts";
+import { connectionCounts } from "./connection-counts.ts";
+
+export interface SocketTimes {
+  /** Every connection is pinged. */
+  readonly pingMs: number;
+  /** The keys of all connections are looked at again. */
+  readonly keyMs: number;
+  /** What connections are about is looked at. */
+  readonly lookMs: number;
+}
+
+export interface Sockets {
+  /** How many connections are open. */
+  count(): number;
+  stop(): void;
+}
+
+interface SocketSurroundings {
+  plain(request: Request): Response | Promise<Response>;
+  /** Answers what is for somebody else, who then has the connection. */
+  isTaken?(incoming: IncomingMessage, socket: Duplex, head: Buffer): boolean;
+}
+
+interface Connection {
+  readonly ws: WebSocket;
+  readonly admitted: Admitted;
+  readonly session: SocketSession;
+  isAlive: boolean;
+  /** Frames that are not dealt with yet. */
+  pending: number;
+}
+
+const times: SocketTimes = { pingMs: 30_000, keyMs: 1_000, lookMs: 2_000 };
+/** docs/apis/onmemos.md#web-shell. */
+const frameBytes = 1024 * 1024;
+/** A client that does not read what it is sent is let go. */
+const mostBufferedBytes = 8 * 1024 * 1024;
+/** With so many frames waiting no more are read. */
+const mostPending = 32;
+
+/**
+ * Serves the WebSockets of this runtime on a server. What asks for one and has none is answered by `plain`, as any
+ * other request would be.
+ */
+export function serveSockets(
+  server: Server,
+  runtime: Runtime,
+  entries: Catalog["sockets"],
+  { plain, isTaken = () => false, pingMs, keyMs, lookMs }: Partial<SocketTimes> & SocketSurroundings,
+): Sockets {
+  const authorize = handshakes(
+    runtime,
+    entries.map(({ declaration }) => declaration),
+  );
+  const wss = new WebSocketServer({ noServer: true, maxPayload: frameBytes, clientTracking: false });
+  const connections = new Set<Connection>();
+  const count = connectionCounts();
+  server.on("upgrade", (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (isTaken(incoming, socket, head)) return;
+    socket.on("error", () => socket.destroy());
+    void (async () => {
+      const request = requestOf(incoming);
+      const verdict = await authorize(request, ({ actor }) => count(actor.uid, socket));
+      if (!verdict) return answer(incoming.socket, await plain(request));
+      if ("status" in verdict) return answer(incoming.socket, toResponse(verdict));
+      wss.handleUpgrade(incoming, socket, head, (ws) => serve(connections, ws, verdict));
+    })().catch(() => socket.destroy());
+  });
+  const timers = [
+    setInterval(() => ping(connections), pingMs ?? times.pingMs),
+    setInterval(() => void dismissStrangers(connections).catch(() => undefined), keyMs ?? times.keyMs),
+    setInterval(() => void look(connections), lookMs ?? times.lookMs),
+  ];
+  return {
+    count: () => connections.size,
+    stop: () => {
+      for (const timer of timers) clearInterval(timer);
+      for (const { ws } of connections) {
+        ws.close(1001, "The server is stopping");
+        setTimeout(() => ws.terminate(), 200).unref();
+      }
+    },
+  };
+}
+
+function serve(connections: Set<Connection>, ws: WebSocket, admitted: Admitted): void {
+  const channel: Channel = {
+    send: (frame) => {
+      if (ws.readyState !== ws.OPEN) return;
+      if (ws.bufferedAmount <= mostBufferedBytes) return ws.send(JSON.stringify(frame));
+      ws.terminate();
+      // What waits would run before the event of its end has its turn.
+      connection.session.end();
+    },
+    close: ({ code, reason }) => ws.close(code, reason),
+  };
+  const connection: Connection = { ws, admitted, session: admitted.open(channel), isAlive: true, pending: 0 };
+  connections.add(connection);
+  ws.on("error", () => undefined);
+  ws.on("pong", () => {
+    connection.isAlive = true;
+  });
+  ws.on("message", (data, isBinary) => void take(connection, isBinary ? "" : String(data)));
+  ws.once("close", () => {
+    connections.delete(connection);
+    connection.session.end();
+  });
+}
+
+async function take(connection: Connection, text: string): Promise<void> {
+  const { ws, admitted, session } = connection;
+  connection.pending += 1;
+  if (connection.pending >= mostPending) ws.pause();
+  try {
+    if (await admitted.isStillAdmitted()) await session.receive(text);
+    else dismiss(ws);
+  } catch {
+    ws.close(1011, "Internal server error");
+  }
+  connection.pending -= 1;
+  if (connection.pending < mostPending && ws.isPaused) ws.resume();
+}
+
+/** Who has not answered the ping before is gone; one whose frames are not read cannot be heard answering. */
+function ping(connections: ReadonlySet<Connection>): void {
+  for (const connection of connections) {
+    const { ws } = connection;
+    if (!connection.isAlive && !ws.isPaused) {
+      ws.terminate();
+      continue;
+    }
+    connection.isAlive = false;
+    if (ws.readyState === ws.OPEN) ws.ping();
+  }
+}
+
+/** One after another: the first look at a key serves all that have it. */
+async function dismissStrangers(connections: ReadonlySet<Connection>): Promise<void> {
+  for (const { ws, admitted } of connections) {
+    if (!(await admitted.isStillAdmitted())) dismiss(ws);
+  }
+}
+
+function dismiss(ws: WebSocket): void {
+  ws.close(1008, "The key is not valid any more");
+}
+
+/** One look for all that are about the same. A look that fails says nothing. */
+async function look(connections: ReadonlySet<Connection>): Promise<void> {
+  const looks = new Map<string, Promise<LookResult | undefined>>();
+  for (const { ws, session } of connections) {
+    const overdue = session.overdue();
+    if (overdue) ws.close(overdue.code, overdue.reason);
+    const looked = looks.get(session.about) ?? session.look().catch(() => undefined);
+    looks.set(session.about, looked);
+    void looked.then((found) => found && session.show(found));
+  }
+  await Promise.all(looks.values());
+}
+
+/** The host plays no part: routing knows paths alone. */
+function requestOf({ url = "/", headers }: IncomingMessage): Request {
+  const sent = Object.entries(headers).flatMap(([name, value]) => {
+    return [value ?? []].flat().map((one): [string, string] => [name, one]);
+  });
+  return new Request(`http://localhost${url.startsWith("/") ? url : "/"}`, { headers: new Headers(sent) });
+}
+
+async function answer(socket: Socket, response: Response): Promise<void> {
+  const body = Buffer.from(await response.arrayBuffer());
+  const headers = { ...Object.fromEntries(response.headers), "content-length": body.length, connection: "close" };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  const status = `HTTP/1.1 ${response.status} ${STATUS_CODES[response.status] ?? "Unknown"}\r\n`;
+  socket.write(Buffer.concat([Buffer.from(`${status}${lines.join("")}\r\n`, "latin1"), body]));
+  // What its client sends on is to be read, or the connection would stay.
+  socket.destroySoon();
+}

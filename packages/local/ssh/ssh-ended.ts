@@ -1,0 +1,30 @@
+import type { Connection, ServerChannel } from "ssh2";
+import { utcText } from "#core/text/utc.ts";
+import type { EndedLogin } from "#process/notices.ts";
+import { lineOf } from "./ssh-notices.ts";
+
+/** Long enough for a client to ask for its shell and read the answer. */
+const READ_WITHIN_MS = 10_000;
+
+/** As many as a connection into a living environment may have. A client that asks for more is cut off. */
+const MOST_SESSIONS = 10;
+
+/** Answers the sessions of a client whose environment has ended with the reason, and opens nothing else. */
+export function serveEnded(connection: Connection, { words, at }: Pick<EndedLogin, "words" | "at">, end: () => void) {
+  setTimeout(end, READ_WITHIN_MS).unref();
+  const answer = (channel: ServerChannel | undefined) => {
+    channel?.stderr.write(`${lineOf(words)} (${utcText(at)})\r\n`);
+    channel?.exit(255);
+    channel?.end();
+  };
+  let sessions = 0;
+  connection.on("session", (accept) => {
+    sessions += 1;
+    if (sessions > MOST_SESSIONS) return end();
+    const session = accept();
+    session.on("pty", (agree) => agree?.());
+    session.on("shell", (open) => answer(open()));
+    session.on("exec", (open) => answer(open()));
+    session.on("subsystem", (open) => answer(open()));
+  });
+}

@@ -1,0 +1,82 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ServerChannel } from "ssh2";
+import { noDiskWords } from "#core/environments/record/disk/disk-words.ts";
+import type { Notice } from "#core/ports/compute.ts";
+import { durationText } from "#core/text/duration-text.ts";
+import { printableText } from "#core/text/printable-text.ts";
+import type { SshRuns } from "./ssh-runs.ts";
+
+/** Shows the notices of runs at the terminals that are open in them. */
+export interface SshNotices {
+  /**
+   * Shows the warning that holds now, and every later notice until the channel closes. A login is told that its files are
+   * lost without a disk.
+   */
+  attach(entered: EnteredRun, channel: ServerChannel, options: { readonly isLogin: boolean }): void;
+  /** Shows new notices. Call it often. */
+  look(): void;
+  /** Shows the last notice at the terminals of this run. If the run may have ended, waits up to two seconds for it. */
+  sayGoodbye(run: string, isCut: boolean): Promise<void>;
+}
+
+/** The run that a client entered, and the SSH user name by which it came. */
+export interface EnteredRun {
+  readonly run: string;
+  readonly login: string;
+}
+
+interface Shown extends EnteredRun {
+  readonly openedAt: number;
+  /** The moment of the newest notice that was shown there. */
+  at: number;
+}
+
+const GOODBYE_TRIES = 20;
+const GOODBYE_EVERY_MS = 100;
+
+export function sshNotices(
+  { noticeOf, hasNoDisk, findEnded }: Pick<SshRuns, "noticeOf" | "hasNoDisk" | "findEnded">,
+  now: () => number,
+): SshNotices {
+  const terminals = new Map<ServerChannel, Shown>();
+  // The files of a run may be removed before its terminals are cut. Its last words are then kept with its login.
+  const newestNotice = ({ run, login, openedAt }: Omit<Shown, "at">): Notice | undefined => {
+    const notice = noticeOf(run);
+    const ended = notice ? undefined : findEnded(login);
+    // An earlier environment may have had this login.
+    return ended && ended.at >= openedAt ? { kind: "end", words: ended.words, at: ended.at } : notice;
+  };
+  const show = (channel: ServerChannel, shown: Shown): void => {
+    const notice = newestNotice(shown);
+    if (!notice || notice.at <= shown.at) return;
+    shown.at = notice.at;
+    channel.write(`\r\n${lineOf(notice.words)}\r\n`);
+  };
+  return {
+    attach: ({ run, login }, channel, { isLogin }) => {
+      const notice = noticeOf(run);
+      if (notice?.kind === "warning") channel.write(`${lineOf(wordsAtLogin(notice, now()))}\r\n`);
+      if (isLogin && hasNoDisk(run)) channel.write(`${lineOf(noDiskWords("environment"))}\r\n`);
+      terminals.set(channel, { run, login, openedAt: now(), at: notice?.at ?? 0 });
+      channel.once("close", () => terminals.delete(channel));
+    },
+    look: () => {
+      for (const [channel, shown] of terminals) show(channel, shown);
+    },
+    sayGoodbye: async (run, isCut) => {
+      const open = () => [...terminals].filter(([, shown]) => shown.run === run);
+      const isTold = () => open().every(([, shown]) => newestNotice(shown)?.kind === "end");
+      for (let tries = 0; isCut && tries < GOODBYE_TRIES && !isTold(); tries += 1) await sleep(GOODBYE_EVERY_MS);
+      for (const [channel, shown] of open()) show(channel, shown);
+    },
+  };
+}
+
+/** Returns a warning with the time that is left now. */
+function wordsAtLogin({ words, endsAt }: Notice, now: number): string {
+  return endsAt === undefined ? words : `Expires in ${durationText(Math.max(0, endsAt - now))}`;
+}
+
+export function lineOf(words: string): string {
+  return `[berth] ${printableText(words)}`;
+}

@@ -1,0 +1,451 @@
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { type AddressInfo, connect as dial } from "node:net";
+import { join } from "node:path";
+import ssh2, {
+  type BaseAgent,
+  type ClientChannel,
+  type IdentityCallback,
+  type ParsedKey,
+  type SignCallback,
+} from "ssh2";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { eventually, lacks, pidsOf, processesOf } from "#process/fixture.ts";
+import { findFreePorts } from "#process/free-port.ts";
+import { canSandbox } from "#process/sandbox-probe.ts";
+import { silentLog } from "#testing/log.ts";
+import { machineSshRuns } from "../machine-ssh.ts";
+import { startSsh } from "./ssh.ts";
+import { exec, openSshFixture, type SshFixture, said } from "./ssh-fixture.ts";
+import { newSshKey } from "./ssh-host-key.ts";
+
+/** What ssh2 has and does not offer: a client that does not keep to the protocol. */
+interface RawClient {
+  readonly _protocol: { channelWindowAdjust(channel: number, bytes: number): void };
+  readonly _sock: { pause(): void };
+}
+
+interface RawChannel {
+  readonly outgoing: { readonly id: number };
+}
+
+describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (isolation) => {
+  if (isolation === "bubblewrap" && !canSandbox()) {
+    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    return;
+  }
+
+  let fixture: SshFixture;
+  const served = () => ({ home: fixture.home, runs: machineSshRuns(fixture.home) });
+  beforeEach(async () => {
+    fixture = await openSshFixture(isolation);
+  });
+  afterEach(async () => {
+    await fixture.close();
+  });
+
+  it("runs a command with its exit code, its two streams apart, and what it is given to read", async () => {
+    await fixture.begin();
+
+    const answer = await fixture.say("cat; echo bad >&2; exit 7", "good");
+
+    expect(answer).toEqual({ code: 7, signal: undefined, out: "good", err: "bad\n" });
+  });
+
+  it("is where the run's own command is: its directory, its variables, its files, its processes", async () => {
+    const env = { TOKEN: "it's $HOME\n`x`", GREETING: "hello" };
+    await fixture.begin({ command: "echo here > file; exec sleep 3613", env });
+
+    const { out } = await fixture.say(
+      'cat "$HOME/file"; pwd; printf "%s|" "$TOKEN" "$GREETING" "$BERTH_RUN"; env | grep -c __berth_',
+    );
+
+    const run = `${fixture.uid}-r1`;
+    const work = `${fixture.directory}/0/work`;
+    expect(out).toBe(`here\n${work}\n${env.TOKEN}|hello|${run}|0\n`);
+    if (isolation === "bubblewrap") {
+      expect((await fixture.say("tr '\\0' ' ' < /proc/2/cmdline")).out).toContain("sleep 3613");
+    }
+  });
+
+  if (isolation === "bubblewrap") {
+    it("has no more rights than the run: no capability, nothing of the home", async () => {
+      await fixture.begin();
+
+      const { out } = await fixture.say(
+        `grep -h -E "^(CapEff|CapBnd|NoNewPrivs)" /proc/self/status; umount /tmp || echo kept; ls ${fixture.home}/runs; ls ${fixture.home}`,
+      );
+
+      const none = "0".repeat(16);
+      expect(out).toContain(`CapEff:\t${none}`);
+      expect(out).toContain("NoNewPrivs:\t1");
+      expect(out).toContain("kept");
+      expect(out).toContain(`${fixture.uid}-r1\n`);
+      expect(out).not.toContain("ssh-host-key");
+      expect(out).not.toContain("access.json");
+    });
+  }
+
+  it("gives a shell in a terminal of the wanted size, which can be changed", async () => {
+    await fixture.begin();
+    const client = await fixture.connect();
+    const shell = await new Promise<ClientChannel>((resolve, reject) => {
+      client.shell({ term: "vt100", cols: 91, rows: 17 }, (error, channel) =>
+        error ? reject(error) : resolve(channel),
+      );
+    });
+    let seen = "";
+    shell.on("data", (part: Buffer) => {
+      seen += part.toString();
+    });
+
+    shell.write("stty size; test -t 0 && echo is-a-$TERM\n");
+    await eventually(
+      () => seen,
+      (text) => text.includes("is-a-vt100\r"),
+    );
+    shell.setWindow(33, 120, 0, 0);
+    shell.write("stty size; exit 3\n");
+    const [code] = await once(shell, "exit");
+
+    expect(seen).toContain("17 91\r");
+    expect(seen).toContain("33 120\r");
+    expect(code).toBe(3);
+  });
+
+  const terminalOf = async (command: string) => {
+    const client = await fixture.connect();
+    const channel = await new Promise<ClientChannel>((resolve, reject) => {
+      client.exec(command, { pty: { term: "vt100" } }, (error, opened) => (error ? reject(error) : resolve(opened)));
+    });
+    let seen = "";
+    channel.on("data", (part: Buffer) => {
+      seen += part.toString();
+    });
+    const shown = (text: string) =>
+      eventually(
+        () => seen,
+        (all) => all.includes(text),
+      );
+    return { client, channel, shown };
+  };
+
+  it("serves others while nobody reads what a client types into a terminal, and gives it to who reads at last", async () => {
+    await fixture.begin();
+    const { channel, shown } = await terminalOf(
+      "stty raw -echo; echo ready; until [ -e go ]; do sleep 0.05; done; head -c 300000 | sha256sum",
+    );
+    await shown("ready");
+
+    const typed = randomBytes(300_000);
+    channel.write(typed);
+    const other = await fixture.say("echo served; touch go");
+    await shown(createHash("sha256").update(typed).digest("hex"));
+
+    expect(other.out).toBe("served\n");
+  });
+
+  it("hangs up a terminal whose client goes while nobody has read what it typed", async () => {
+    await fixture.begin();
+    const { client, channel, shown } = await terminalOf("stty raw -echo; echo ready; sleep 3627");
+    await shown("ready");
+    channel.write(randomBytes(300_000));
+    await fixture.say("true");
+
+    client.end();
+
+    await eventually(
+      () => pidsOf(fixture, "sleep 3627"),
+      ({ length }) => length === 0,
+    );
+  });
+
+  it("cuts off a client that has room for everything by its own word, and reads nothing", async () => {
+    await fixture.begin();
+    const client = await fixture.connect();
+    const channel = await exec(client, "echo ready; exec cat /dev/zero");
+    await once(channel, "data");
+    const { _protocol: protocol, _sock: socket } = client as unknown as RawClient;
+
+    protocol.channelWindowAdjust((channel as unknown as RawChannel).outgoing.id, 2 ** 31);
+    socket.pause();
+
+    await eventually(
+      () => pidsOf(fixture, "cat /dev/zero"),
+      ({ length }) => length === 0,
+    );
+  });
+
+  it("leaves nobody's terminal open to what others start", async () => {
+    await fixture.begin();
+    const { shown } = await terminalOf("echo ready; sleep 3628");
+    await shown("ready");
+
+    const files = "for file in /proc/self/fd/*; do readlink $file; done";
+    const command = await fixture.say(files);
+    const { shown: shownToo } = await terminalOf(`${files}; echo all of them`);
+    const terminal = await shownToo("all of them");
+
+    expect(`${command.out}${terminal}`).not.toContain("ptmx");
+  });
+
+  it("gives that terminal a name, passes interrupts on, and hangs up what runs in it", async () => {
+    await fixture.begin({ env: { SHELL: "/no/such/shell" } });
+    const client = await fixture.connect();
+    const shell = await new Promise<ClientChannel>((resolve, reject) => {
+      client.shell({ term: "vt100" }, (error, channel) => (error ? reject(error) : resolve(channel)));
+    });
+    let seen = "";
+    shell.on("data", (part: Buffer) => {
+      seen += part.toString();
+    });
+    const shown = (text: string) =>
+      eventually(
+        () => seen,
+        (all) => all.includes(text),
+      );
+
+    shell.write('echo "begun $SHELL"\n');
+    await shown("begun /no/such/shell\r");
+    shell.write('echo "at $(tty)"; echo said >/dev/tty; echo "interrupt $((1 + 1))"; sleep 3625\n');
+    await shown("interrupt 2\r");
+    await eventually(
+      () => pidsOf(fixture, "sleep 3625"),
+      ({ length }) => length === 1,
+    );
+    shell.write("\x03");
+    shell.write('echo "ended $?"; sleep 3626\n');
+    await shown("ended 130\r");
+    await eventually(
+      () => pidsOf(fixture, "sleep 3626"),
+      ({ length }) => length === 1,
+    );
+    client.destroy();
+    await eventually(
+      () => [...pidsOf(fixture, "sleep 3626"), ...pidsOf(fixture, "bash"), ...pidsOf(fixture, "-bash")],
+      ({ length }) => length === 0,
+    );
+
+    expect(seen).toMatch(/at \/dev\/pts\/\d+\r/);
+    expect(seen).toContain("said\r");
+  });
+
+  it("refuses other keys, other names, passwords and none at all", async () => {
+    await fixture.begin();
+
+    await expect(fixture.connect({ privateKey: newSshKey().private })).rejects.toThrow("authentication methods failed");
+    await expect(fixture.connect({ username: "gpu-dev-00000000" })).rejects.toThrow("authentication methods failed");
+    await expect(fixture.connect({ username: "../.." })).rejects.toThrow("authentication methods failed");
+    await expect(fixture.connect({ privateKey: "", password: "x" })).rejects.toThrow("authentication methods failed");
+    await expect(fixture.connect({ privateKey: "" })).rejects.toThrow("authentication methods failed");
+  });
+
+  it("believes nobody who shows a key and signs with another", async () => {
+    await fixture.begin();
+    const agent = forger(fixture.key.public, newSshKey().private);
+
+    await expect(fixture.connect({ privateKey: "", agent })).rejects.toThrow("authentication methods failed");
+
+    expect(agent.signed()).toBe(1);
+    const honest = forger(fixture.key.public, fixture.key.private);
+    await fixture.connect({ privateKey: "", agent: honest });
+    expect(honest.signed()).toBe(1);
+  });
+
+  it("is still there when the server was started anew", async () => {
+    await fixture.begin({ command: "echo kept > file; exec sleep 3623" });
+    const later = await startSsh({ ...served(), port: 0, log: silentLog() });
+
+    const answer = await said(await exec(await fixture.connect({ port: later.port }), "cat file"));
+    await later.stop();
+
+    expect(answer.out).toBe("kept\n");
+  });
+
+  it("is stopped though a client never closes its end", async () => {
+    const other = await startSsh({ ...served(), port: 0, log: silentLog() });
+    const suspended = dial({ port: other.port, host: "127.0.0.1", allowHalfOpen: true });
+    await once(suspended, "data");
+    suspended.pause();
+
+    await other.stop();
+
+    suspended.destroy();
+    await expect(
+      startSsh({ ...served(), port: other.port, log: silentLog() }).then((again) => again.stop()),
+    ).resolves.toBeUndefined();
+  });
+
+  it("says that its port is in use when that was asked for, and takes another when it was not", async () => {
+    const { port } = fixture.server;
+    const options = { ...served(), log: silentLog() };
+
+    await expect(startSsh({ ...options, port })).rejects.toThrow(`Port ${port} is in use`);
+    writeFileSync(join(fixture.home, "ssh-port"), String(port));
+    const other = await startSsh({ ...options, port: undefined });
+    await other.stop();
+
+    expect(other.port).not.toBe(port);
+    expect(readFileSync(join(fixture.home, "ssh-port"), "utf8")).toBe(String(other.port));
+  });
+
+  it("keeps the keys of two jobs apart", async () => {
+    await fixture.begin();
+    const other = { login: "gpu-dev-0badcafe", keys: [newSshKey()] };
+    await fixture.compute.apply(fixture.runOf({ run: 2, command: undefined }));
+    const [key] = other.keys;
+    const access = { revision: 1, login: other.login, keys: [key?.public ?? ""], jupyter: null };
+    await eventually(
+      () => fixture.compute.observe(fixture.uid, 2),
+      (seen) => seen?.state === "ready",
+    );
+    await fixture.compute.setAccess(fixture.uid, 2, access);
+
+    await expect(fixture.connect({ username: other.login })).rejects.toThrow("authentication methods failed");
+    await expect(fixture.connect({ privateKey: key?.private ?? "" })).rejects.toThrow("authentication methods failed");
+    const client = await fixture.connect({ username: other.login, privateKey: key?.private ?? "" });
+    expect((await said(await exec(client, "echo $BERTH_RUN"))).out).toBe(`${fixture.uid}-r2\n`);
+  });
+
+  it("forwards ports to the environment's loopback and nowhere else", async () => {
+    const node = isolation === "none" ? process.execPath : join(fixture.home, "tools/node");
+    const [port = 0, sixth = 0] = await findFreePorts(2);
+    writeFileSync(join(fixture.shown, "serve.cjs"), greeting);
+    await fixture.begin({ command: `exec ${node} ${join(fixture.shown, "serve.cjs")} ${port} ${sixth}` });
+    const client = await fixture.connect();
+    const forward = (host: string, to: number) =>
+      new Promise<ClientChannel>((resolve, reject) => {
+        client.forwardOut("127.0.0.1", 1, host, to, (error, channel) => (error ? reject(error) : resolve(channel)));
+      });
+
+    const first = await eventually(
+      () => forward("localhost", port).catch(() => undefined),
+      (channel) => channel !== undefined,
+    );
+    const answers = [first, await forward("127.0.0.1", port), await forward("::1", sixth)];
+    const heard = await Promise.all(answers.map((channel) => channel && said(channel, "and you")));
+
+    expect(heard.map((answer) => answer?.out)).toEqual(answers.map(() => "who is there? and you"));
+    for (const host of ["example.com", "169.254.169.254", "0.0.0.0", ""]) {
+      await expect(forward(host, port)).rejects.toThrow("Channel open failure");
+    }
+    await expect(forward("127.0.0.1", 1)).rejects.toThrow("Channel open failure");
+  });
+
+  if (isolation === "bubblewrap") {
+    it("forwards to nothing of the machine where the environment has a network of its own", async ({ skip }) => {
+      const lacking = lacks("own");
+      if (lacking) return skip(lacking);
+      await fixture.begin();
+      const server = createServer((_, response) => response.end("outside")).listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const { port } = server.address() as AddressInfo;
+      const client = await fixture.connect();
+
+      const attempts = [port, fixture.server.port].map(
+        (to) => new Promise((resolve) => client.forwardOut("127.0.0.1", 1, "127.0.0.1", to, resolve)),
+      );
+      const refusals = await Promise.all(attempts);
+      server.close();
+
+      expect(refusals.map(String)).toEqual(refusals.map(() => expect.stringContaining("Channel open failure")));
+    });
+  }
+
+  it("ends its sessions with the run, and lets nobody in afterwards", async () => {
+    await fixture.begin();
+    const client = await fixture.connect();
+    const closed = once(client, "close");
+    const channel = await exec(client, "setsid sleep 3617 & sleep 3617");
+    const over = said(channel);
+    await eventually(
+      () => processesOf(fixture.home, fixture.uid).length,
+      (count) => count >= 4,
+    );
+
+    await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 1, force: false });
+
+    await over;
+    await closed;
+    await eventually(
+      () => processesOf(fixture.home, fixture.uid),
+      (pids) => pids.length === 0,
+    );
+    await expect(fixture.connect()).rejects.toThrow("authentication methods failed");
+  });
+
+  it("ends a connection whose key is taken away", async () => {
+    await fixture.begin();
+    const client = await fixture.connect();
+    const closed = once(client, "close");
+
+    await fixture.compute.setAccess(fixture.uid, 1, { revision: 1, login: fixture.login, keys: [], jupyter: null });
+
+    await closed;
+    await expect(fixture.connect()).rejects.toThrow("authentication methods failed");
+  });
+
+  it("hangs up on what a client leaves behind", async () => {
+    await fixture.begin();
+    const client = await fixture.connect();
+    const before = processesOf(fixture.home, fixture.uid).length;
+    await exec(client, "sleep 3619");
+    await eventually(
+      () => processesOf(fixture.home, fixture.uid).length,
+      (count) => count > before,
+    );
+
+    client.destroy();
+
+    await eventually(
+      () => processesOf(fixture.home, fixture.uid).length,
+      (count) => count <= before,
+    );
+  });
+
+  it("carries a hundred sessions at once", async () => {
+    await fixture.begin();
+
+    const clients = await Promise.all(Array.from({ length: 100 }, () => fixture.connect()));
+    const channels = await Promise.all(clients.map((client, n) => exec(client, `read line; echo $line ${n}`)));
+    const answers = await Promise.all(channels.map((channel) => said(channel, "hello\n")));
+
+    expect(answers.map(({ out }) => out)).toEqual(answers.map((_, n) => `hello ${n}\n`));
+  });
+
+  it("listens on the loopback address alone", async () => {
+    const socket = dial(fixture.server.port, "127.0.0.2");
+
+    const [error] = (await once(socket, "error")) as [NodeJS.ErrnoException];
+
+    expect(error.code).toBe("ECONNREFUSED");
+  });
+});
+
+/** Speaks first, and says at the end all that it was told; on 127.0.0.1 at the one port, on ::1 at the other. */
+const greeting = `
+  const { createServer } = require("node:net");
+  for (const [n, host] of ["127.0.0.1", "::1"].entries()) {
+    createServer({ allowHalfOpen: true }, async (socket) => {
+      socket.write("who is there? ");
+      for await (const part of socket) socket.write(part);
+      socket.end();
+    }).listen(Number(process.argv[2 + n]), host);
+  }
+`;
+
+/** An agent that shows one key and signs with another; ssh2 knows agents by their prototype. */
+function forger(shown: string, own: string) {
+  const [identity, signer] = [shown, own].map((text) => ssh2.utils.parseKey(text) as ParsedKey);
+  let signed = 0;
+  return Object.assign(Object.create(ssh2.BaseAgent.prototype) as BaseAgent, {
+    getIdentities: (done: IdentityCallback<ParsedKey>) => done(undefined, identity ? [identity] : []),
+    sign: (_key: unknown, data: Buffer, _options: unknown, done: SignCallback) => {
+      signed += 1;
+      done(undefined, signer?.sign(data));
+    },
+    signed: () => signed,
+  });
+}
