@@ -50,7 +50,7 @@ export function newTestRunner(directory: string): TestRunner {
 async function startVitest(directory: string): Promise<Vitest> {
   const { createVitest } = await import("vitest/node");
   const project = { root: directory, config: join(directory, "vitest.config.ts"), project: ["memory", "cli"] };
-  const vitest = await createVitest("test", { ...project, watch: false, isolate: true, reporters: [{}] });
+  const vitest = await createVitest("test", { ...project, watch: false, isolate: true, retry: 0, reporters: [{}] });
   await vitest.standalone();
   return vitest;
 }
