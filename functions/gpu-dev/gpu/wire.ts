@@ -14,7 +14,7 @@ export const GpuCapacity = z
   })
   .meta({ id: "GpuCapacity" });
 
-/** What a client asks before it submits. The cluster's status has the six documented keys alone. */
+/** Adds what a client needs before it submits. The status of the cluster has only the six documented keys. */
 export const GpuAvailability = GpuCapacity.extend({
   open: z.boolean().describe("Whether jobs of this type start now. They may be submitted in any case."),
   closed_reason: z.string().nullable().describe("Why no job of this type starts now. Null while they do."),

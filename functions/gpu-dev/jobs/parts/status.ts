@@ -70,7 +70,7 @@ function accessProblem(environment: Environment): string | null {
   return sshProblem(environment) ?? retryReason(retriedGuests(access)) ?? guestProblem;
 }
 
-/** Of nobody's concern where no key would get in. */
+/** Returns why nobody can enter by SSH. Null if the job lets no key in anyway. */
 function sshProblem({ phase, run, access }: Environment): string | null {
   return phase === "active" && letsSomebodyIn(access, run.n) ? (run.address?.problem ?? null) : null;
 }
@@ -78,7 +78,7 @@ function sshProblem({ phase, run, access }: Environment): string | null {
 /** As a rule its compute and its disk are let go sooner. */
 const LONG_END_MS = 60_000;
 
-/** What an end waits for that takes long, to be read after its reason. */
+/** Returns what a slow end waits for, as text to follow its reason. */
 function endWaitsFor(environment: Environment, since: number, now: number): string | null {
   const {
     attempts,
@@ -89,7 +89,7 @@ function endWaitsFor(environment: Environment, since: number, now: number): stri
   return waitsFor && `${waitsFor.slice(0, 1).toLowerCase()}${waitsFor.slice(1)}`;
 }
 
-/** Why the keys of these GitHub users are not there yet; null where nobody waits for any. */
+/** Returns why the keys of these GitHub users are still missing. Null if there are no such users. */
 export function retryReason(users: readonly string[]): string | null {
   return users.length === 0 ? null : `GitHub does not answer; asking again for the SSH keys of ${users.join(", ")}`;
 }

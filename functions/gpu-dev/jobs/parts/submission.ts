@@ -142,7 +142,7 @@ export function Submission(settings: Settings) {
     .meta({ id: "SubmitJob" });
 }
 
-/** While these have their form, what they say together is checked, whatever is wrong with the rest. */
+/** If these fields are well-formed, they are checked against each other, even if other fields are wrong. */
 const sizeFields: ReadonlySet<unknown> = new Set([
   "instance_type",
   "env_vars",
@@ -169,7 +169,7 @@ export function reservationIdOf({ env_vars }: Submission): string | undefined {
   return env_vars?.RESERVATION_ID?.toLowerCase();
 }
 
-/** A blank one, of a variable that was empty, is none: a shell would end with it at once. */
+/** Ignores a blank command, as an empty variable gives it: a shell would exit at once. */
 export function commandOf({ command }: Submission): string | undefined {
   return command?.trim() ? command : undefined;
 }
@@ -179,7 +179,7 @@ export function nameOf(body: Submission): string | undefined {
   return body.name ?? oldNameOf(body);
 }
 
-/** A blank variable is none. */
+/** Ignores a blank variable. */
 function oldNameOf({ env_vars }: Submission): string | undefined {
   return env_vars?.POD_NAME?.trim() || undefined;
 }
@@ -195,12 +195,12 @@ const truths = new Map([
   ...["false", "0", "no", "off", ""].map((word) => [word, false] as const),
 ]);
 
-/** As people write it in variables: `True` of Python, `1` of a shell. Undefined: it is no truth. */
+/** Reads a boolean as people write it in variables, such as Python's `True` or `1`. Undefined for other text. */
 function truthOf(text: string): boolean | undefined {
   return truths.get(text.trim().toLowerCase());
 }
 
-/** What is asked for: a body field wins, then what old clients put into `env_vars`, then the table. */
+/** Returns the requested size. Body fields win over `env_vars` of old clients, and these over the table of machines. */
 export function sizeOf(body: Submission): Size {
   const type = typeOf(body.instance_type);
   const gpus = body.gpu_count ?? numberIn(body.env_vars?.GPU_COUNT) ?? type.gpus;
@@ -229,7 +229,7 @@ interface Contradiction {
   readonly message: string;
 }
 
-/** What contradicts the table of machines, in the body or in the variables of old clients. */
+/** Returns fields and variables that contradict the table of machines. */
 function contradictions(body: Submission): Contradiction[] {
   const type = typeOf(body.instance_type);
   const { GPU_TYPE: oldType, GPU_COUNT: oldCount, GITHUB_USER: oldUser } = body.env_vars ?? {};
