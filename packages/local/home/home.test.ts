@@ -5,14 +5,16 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { findRunningStack, openHome } from "./home.ts";
 
+let root: string;
 let directory: string;
 
 beforeEach(() => {
-  directory = join(mkdtempSync(join(tmpdir(), "berth-home-")), "inner", "home");
+  root = mkdtempSync(join(tmpdir(), "berth-home-"));
+  directory = join(root, "inner", "home");
 });
 
 afterEach(() => {
-  rmSync(join(directory, "../.."), { recursive: true });
+  rmSync(root, { recursive: true });
 });
 
 const record = { url: "http://127.0.0.1:1234", stsUrl: "http://127.0.0.1:1235" };
@@ -74,7 +76,7 @@ describe("a home", () => {
   });
 
   it("is refused below a directory that its user may not enter, in words", () => {
-    const closed = join(directory, "../..");
+    const closed = root;
     chmodSync(closed, 0o000);
     const { stderr } = openAsPlainUser(join(closed, "home"));
     chmodSync(closed, 0o700);
@@ -86,7 +88,7 @@ describe("a home", () => {
 
   it("is refused in a directory that its user may not list, in words", () => {
     mkdirSync(directory, { recursive: true });
-    chmodSync(join(directory, "../.."), 0o755);
+    chmodSync(root, 0o755);
     chmodSync(directory, 0o000);
     const { stderr } = openAsPlainUser(directory);
 
