@@ -1,5 +1,7 @@
 import { SignatureV4 } from "@smithy/signature-v4";
+import { isLoopback } from "./address.ts";
 import { Berth } from "./berth.ts";
+import { errorFor } from "./errors.ts";
 import type { components } from "./schema.ts";
 import type { CallOptions } from "./transport.ts";
 
@@ -15,8 +17,8 @@ export interface AwsLoginOptions extends CallOptions {
   /** Address of the deployment. */
   readonly url: string;
   /**
-   * Name of the deployment, which the signature covers. By default it is the one that `/.well-known/berth` claims. Give it
-   * unless you trust the address: a fake deployment can claim the name of a real one, and log in there as you.
+   * The deployment's `LOGIN_SERVER_ID`, which the signature covers. The default is the id that the deployment claims, if this
+   * is the host of `url` or `url` is on this machine. A fake deployment could claim another one's id, and log in there as you.
    */
   readonly serverId?: string | undefined;
   readonly credentials: AwsCredentials | (() => Promise<AwsCredentials>);
@@ -32,14 +34,26 @@ const question = "Action=GetCallerIdentity&Version=2011-06-15";
  * Logs in with a signed GetCallerIdentity request. The deployment sends it to STS. No AWS secret leaves this process.
  *
  * @example
- * const { api_key } = await awsLogin({ url, credentials: fromNodeProviderChain() });
+ * const { api_key } = await awsLogin({ url, serverId: "berth.example", credentials: fromNodeProviderChain() });
  */
 export async function awsLogin({ url, fetch, signal, ...options }: AwsLoginOptions): Promise<LoggedIn> {
   const berth = new Berth({ url, fetch, signal });
   const { login } = await berth.discover();
-  const { serverId = login.server_id, stsUrl = login.sts_origins[0], region = login.region ?? undefined } = options;
+  const { serverId = trustedServerId(berth.url, login.server_id) } = options;
+  const { stsUrl = login.sts_origins[0], region = login.region ?? undefined } = options;
   const body = await signedRequest({ serverId, stsUrl, region, credentials: options.credentials });
   return (await berth.call("POST", login.path, { body })) as LoggedIn;
+}
+
+/** Returns the id that a deployment claims. Throws if it may be the id of another deployment. */
+function trustedServerId(url: string, claimed: string): string {
+  const address = new URL(url);
+  if (isLoopback(address) || claimed === address.hostname || claimed === address.host) return claimed;
+  throw errorFor(`${url} claims the server id ${JSON.stringify(claimed)}, so nothing is signed for it`, {
+    status: 0,
+    code: "invalid",
+    hint: "Ask the operators for the id, and give it as serverId.",
+  });
 }
 
 interface SignOptions {

@@ -1,3 +1,4 @@
+import { baseUrl } from "./address.ts";
 import { answerError, BerthError, errorFor } from "./errors.ts";
 import { mergeSignals, retryDelay, sleep } from "./retry.ts";
 
@@ -194,14 +195,4 @@ function abortable<Value>(promise: Promise<Value>, signal: AbortSignal | undefin
     signal.addEventListener("abort", abort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
   });
-}
-
-/** A key goes over TLS, or to this machine. */
-function baseUrl(text: string): string {
-  const url = new URL(text);
-  const isLoopback = /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(url.hostname);
-  if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback)) {
-    throw errorFor(`${url.origin} is not https, so no key is sent there`, { status: 0, code: "invalid" });
-  }
-  return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
 }
