@@ -12,7 +12,7 @@ const choiceSeconds = 5;
 const signals = followStopSignals();
 const isCompileOnly = process.argv.includes("--compile-only");
 // Other processes try it, for nearly as long as it takes to load all the rest.
-const { findIsolation } = await import("#process/isolation-probe.ts");
+const { findIsolation } = await import("#process/sandbox/isolation-probe.ts");
 const isElsewhere = process.env.COMPUTE === "kubernetes";
 const isolation = isCompileOnly || isElsewhere ? undefined : findIsolation();
 const [{ startStack }, { stackOutput }, { loadCatalog }] = await Promise.all([

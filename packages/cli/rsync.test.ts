@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { findOnPath } from "../process/local-path.ts";
+import { findOnPath } from "../process/sandbox/local-path.ts";
 import { type CliFixture, openCliFixture } from "./cli-fixture.ts";
 
 const hasRsync = findOnPath("rsync", process.env.PATH ?? "") !== undefined;

@@ -1,9 +1,9 @@
 import { processCompute } from "#process/compute.ts";
-import type { ProcessComputeOptions } from "#process/host.ts";
-import { processLiveLogs } from "#process/live-logs.ts";
-import { isolationWords } from "#process/network.ts";
-import { whyNetworkIsShared } from "#process/shared-network.ts";
-import type { processVolumes } from "#process/volumes.ts";
+import { processLiveLogs } from "#process/logs/live-logs.ts";
+import { isolationWords } from "#process/network/network.ts";
+import { whyNetworkIsShared } from "#process/network/shared-network.ts";
+import type { ProcessComputeOptions } from "#process/runs/host.ts";
+import type { processVolumes } from "#process/volumes/volumes.ts";
 import { adoptRuns } from "./adoption.ts";
 import type { Environments } from "./environments.ts";
 

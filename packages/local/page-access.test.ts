@@ -4,7 +4,7 @@ import ssh2 from "ssh2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { eventually } from "#process/fixture.ts";
-import { writeIdeStub } from "#process/ide-stub.ts";
+import { writeIdeStub } from "#process/pages/ide-stub.ts";
 import { recordingLog } from "#testing/log.ts";
 import { localIdentities } from "./identity/identities.ts";
 import { ask, basic } from "./ingress/ingress-fixture.ts";

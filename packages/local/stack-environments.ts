@@ -1,9 +1,9 @@
 import { directoryBlobs } from "#aws/s3/directory-blobs.ts";
-import { findControlGroups } from "#process/control-groups.ts";
-import { findIsolation } from "#process/isolation-probe.ts";
-import { findLimits } from "#process/limits.ts";
-import { findLocking } from "#process/lock.ts";
-import { processVolumes } from "#process/volumes.ts";
+import { findControlGroups } from "#process/sandbox/control-groups.ts";
+import { findIsolation } from "#process/sandbox/isolation-probe.ts";
+import { findLimits } from "#process/sandbox/limits.ts";
+import { findLocking } from "#process/supervisor/lock.ts";
+import { processVolumes } from "#process/volumes/volumes.ts";
 import { exposureOf } from "./cluster/cluster-exposure.ts";
 import { requireMachine } from "./cluster/cluster-home.ts";
 import type { Environments } from "./environments.ts";

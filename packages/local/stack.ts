@@ -7,7 +7,7 @@ import { readSettings } from "#aws/settings/settings.ts";
 import { freeWatch } from "#core/reconciler/watch.ts";
 import { type Catalog, loadCatalog } from "#http/catalog.ts";
 import { contextOf, type Runtime } from "#http/runtime.ts";
-import { programsOf } from "#process/local-path.ts";
+import { programsOf } from "#process/sandbox/local-path.ts";
 import { tableWithNews } from "./activity/environment-news.ts";
 import { waitsOf } from "./activity/waiting-news.ts";
 import type { ClusterWords } from "./environments.ts";

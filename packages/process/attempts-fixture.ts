@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { systemPath } from "./environment.ts";
 import { PATIENCE_MS } from "./patience-fixture.ts";
+import { systemPath } from "./sandbox/environment.ts";
 
 /** What a command tries in order to get what it should not: a line of the shell that succeeds only if it gets it. */
 export interface Attempt {

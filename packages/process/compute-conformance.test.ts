@@ -2,9 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, it } from "vitest";
 import { computeConformance } from "#testing/conformance/compute.ts";
 import { openFixture, printing } from "./fixture.ts";
-import type { Locking } from "./lock.ts";
-import type { Isolation } from "./records.ts";
-import { canSandbox } from "./sandbox-probe.ts";
+import type { Isolation } from "./runs/records.ts";
+import { canSandbox } from "./sandbox/sandbox-probe.ts";
+import type { Locking } from "./supervisor/lock.ts";
 
 const ways: readonly (readonly [Isolation, Locking])[] = [
   ["bubblewrap", "flock"],

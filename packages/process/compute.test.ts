@@ -7,11 +7,11 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { logText } from "#testing/log-text.ts";
 import { processCompute } from "./compute.ts";
 import { eventually, type Fixture, fixtureNodes, openFixture, pidsOf, processesOf } from "./fixture.ts";
-import type { Locking } from "./lock.ts";
-import { isolationWords } from "./network.ts";
-import { isAlive } from "./process-identity.ts";
-import { type Isolation, readProcesses } from "./records.ts";
-import { canSandbox } from "./sandbox-probe.ts";
+import { isolationWords } from "./network/network.ts";
+import { type Isolation, readProcesses } from "./runs/records.ts";
+import { canSandbox } from "./sandbox/sandbox-probe.ts";
+import type { Locking } from "./supervisor/lock.ts";
+import { isAlive } from "./supervisor/process-identity.ts";
 
 const ways: readonly (readonly [Isolation, Locking])[] = [
   ["bubblewrap", "flock"],

@@ -2,23 +2,20 @@ import { mkdirSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Compute, Observation } from "#core/ports/compute.ts";
 import { RunBound } from "#core/problem.ts";
-import { readAccess, writeAccess } from "./access-record.ts";
-import { adoptRuns, endRuns, leaveRuns } from "./adopt-runs.ts";
-import { applyRun } from "./apply-run.ts";
-import { type FollowedRuns, followChanges } from "./changes.ts";
-import { systemPath } from "./environment.ts";
-import { readExec, startExec } from "./exec.ts";
-import { type Host, type ProcessComputeOptions, placeOf, refOf } from "./host.ts";
-import { findLimits, moveLimits, wayInWords } from "./limits.ts";
-import { findLocking } from "./lock.ts";
-import { findNetwork } from "./network-probe.ts";
-import { noteEndedLogin, writeNotice } from "./notices.ts";
-import { isAnswered, lookAt, observationOf, treeOf } from "./observation.ts";
-import { readOutput } from "./output-files.ts";
-import { postToPort } from "./port-post.ts";
-import { computeNode } from "./pretend-node.ts";
-import { killTree } from "./process-tree.ts";
-import { type Isolation, type Network, readMark, readRun, writeEnd, writeMark } from "./records.ts";
+import { readExec, startExec } from "./exec/exec.ts";
+import { noteEndedLogin, writeNotice } from "./exec/notices.ts";
+import { readOutput } from "./logs/output-files.ts";
+import { findNetwork } from "./network/network-probe.ts";
+import { postToPort } from "./pages/port-post.ts";
+import { countWork } from "./pages/work.ts";
+import { readAccess, writeAccess } from "./runs/access-record.ts";
+import { adoptRuns, endRuns, leaveRuns } from "./runs/adopt-runs.ts";
+import { applyRun } from "./runs/apply-run.ts";
+import { type FollowedRuns, followChanges } from "./runs/changes.ts";
+import { type Host, type ProcessComputeOptions, placeOf, refOf } from "./runs/host.ts";
+import { isAnswered, lookAt, observationOf, treeOf } from "./runs/observation.ts";
+import { computeNode } from "./runs/pretend-node.ts";
+import { type Isolation, type Network, readMark, readRun, writeEnd, writeMark } from "./runs/records.ts";
 import {
   carryOn,
   endNow,
@@ -28,10 +25,13 @@ import {
   type RunPlace,
   requestRemoval,
   requestTermination,
-} from "./removal.ts";
-import { isDirectory, listRunNames, madeAt, markRemoved, runName } from "./run-directory.ts";
-import { canSandbox } from "./sandbox-probe.ts";
-import { countWork } from "./work.ts";
+} from "./runs/removal.ts";
+import { isDirectory, listRunNames, madeAt, markRemoved, runName } from "./runs/run-directory.ts";
+import { systemPath } from "./sandbox/environment.ts";
+import { findLimits, moveLimits, wayInWords } from "./sandbox/limits.ts";
+import { canSandbox } from "./sandbox/sandbox-probe.ts";
+import { findLocking } from "./supervisor/lock.ts";
+import { killTree } from "./supervisor/process-tree.ts";
 
 export interface ProcessCompute extends Compute {
   readonly isolation: Isolation;

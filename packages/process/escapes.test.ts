@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Attempts, type Got, gotBy, inside, outside, printGot, scriptOf, seenAtEnd } from "./attempts-fixture.ts";
 import { eventually, type Fixture, lacks, openFixture } from "./fixture.ts";
-import { findLimits, type LimitWay } from "./limits.ts";
-import { findRlimits } from "./rlimits.ts";
+import { findLimits, type LimitWay } from "./sandbox/limits.ts";
+import { findRlimits } from "./sandbox/rlimits.ts";
 
 const secret = "the key of the stack";
 /** Two scripts of 70 attempts, ms: each attempt may take as long as a test waits, and all of them take 10 s here. */

@@ -14,14 +14,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ComputeNode, Observation, Run } from "#core/ports/compute.ts";
 import { type SeenScript, seenAtEnd } from "./attempts-fixture.ts";
 import { type ProcessCompute, processCompute } from "./compute.ts";
-import { systemPath } from "./environment.ts";
-import type { ProcessComputeOptions } from "./host.ts";
-import { programsOf } from "./local-path.ts";
-import { findNetwork } from "./network-probe.ts";
+import { findNetwork } from "./network/network-probe.ts";
 import { PATIENCE_MS } from "./patience-fixture.ts";
-import { computeNode } from "./pretend-node.ts";
-import { type Network, readProcesses } from "./records.ts";
-import { canSandbox } from "./sandbox-probe.ts";
+import type { ProcessComputeOptions } from "./runs/host.ts";
+import { computeNode } from "./runs/pretend-node.ts";
+import { type Network, readProcesses } from "./runs/records.ts";
+import { systemPath } from "./sandbox/environment.ts";
+import { programsOf } from "./sandbox/local-path.ts";
+import { canSandbox } from "./sandbox/sandbox-probe.ts";
 
 export const fixtureNodes = ["one", "two"].map((name) => {
   return { name, instanceType: "p5.48xlarge", zone: "local", ready: true };

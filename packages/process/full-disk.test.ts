@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, it } from "vitest";
 import { PATIENCE_MS } from "./patience-fixture.ts";
-import { canSandbox } from "./sandbox-probe.ts";
+import { canSandbox } from "./sandbox/sandbox-probe.ts";
 
 const MIB = 1024 * 1024;
 /** Room for the volume and for less than half of a copy. */
@@ -15,8 +15,8 @@ const moduleOf = (name: string) => JSON.stringify(fileURLToPath(new URL(name, im
 const program = `
   import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
   import { setTimeout as sleep } from "node:timers/promises";
-  const { processVolumes } = await import(${moduleOf("./volumes.ts")});
-  const { volumeData } = await import(${moduleOf("./volume-directory.ts")});
+  const { processVolumes } = await import(${moduleOf("./volumes/volumes.ts")});
+  const { volumeData } = await import(${moduleOf("./volumes/volume-directory.ts")});
 
   const received = [];
   const log = { info() {}, error() {}, warn: (event, { error }) => received.push(event + ": " + error) };

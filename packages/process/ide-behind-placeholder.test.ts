@@ -4,9 +4,9 @@ import { request } from "node:http";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { systemPath } from "./environment.ts";
 import { eventually, type Fixture, lacks, openFixture, pidsOf, processesOf } from "./fixture.ts";
-import { writeIdeStub } from "./ide-stub.ts";
+import { writeIdeStub } from "./pages/ide-stub.ts";
+import { systemPath } from "./sandbox/environment.ts";
 
 describe.each([
   ["bubblewrap", "own"],

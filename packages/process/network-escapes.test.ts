@@ -18,8 +18,8 @@ import {
   scriptOf,
   TOO_SLOW,
 } from "./attempts-fixture.ts";
-import { systemPath } from "./environment.ts";
 import { eventually, type Fixture, lacks, openFixture } from "./fixture.ts";
+import { systemPath } from "./sandbox/environment.ts";
 
 const outer = Object.values(networkInterfaces())
   .flat()

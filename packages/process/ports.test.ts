@@ -9,10 +9,10 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Run, RunPort } from "#core/ports/compute.ts";
 import { processCompute } from "./compute.ts";
 import { eventually, type Fixture, lacks, openFixture, pidsOf, processesOf } from "./fixture.ts";
-import { jupyterStub } from "./jupyter-stub.ts";
+import { lacksTcpEnds, tcpEnds } from "./network/tcp-end-fixture.ts";
+import { jupyterStub } from "./pages/jupyter-stub.ts";
+import { postToLocal } from "./pages/port-post.ts";
 import { PATIENCE_MS } from "./patience-fixture.ts";
-import { postToLocal } from "./port-post.ts";
-import { lacksTcpEnds, tcpEnds } from "./tcp-end-fixture.ts";
 
 const http: RunPort = { port: 8080, kind: "http" };
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually, type Fixture, openFixture, pidsOf } from "./fixture.ts";
-import { runName } from "./run-directory.ts";
-import { canSandbox } from "./sandbox-probe.ts";
+import { runName } from "./runs/run-directory.ts";
+import { canSandbox } from "./sandbox/sandbox-probe.ts";
 
 describe("a sandbox whose processes claim to be of another run", () => {
   if (!canSandbox()) {

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { logText } from "#testing/log-text.ts";
 import { processCompute } from "./compute.ts";
-import { systemPath } from "./environment.ts";
 import { type Fixture, lacks, openFixture } from "./fixture.ts";
+import { systemPath } from "./sandbox/environment.ts";
 
 const has = (program: string) => systemPath.split(":").some((directory) => existsSync(`${directory}/${program}`));
 

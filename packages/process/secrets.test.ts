@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import { logText } from "#testing/log-text.ts";
 import { type Fixture, openFixture, processesOf } from "./fixture.ts";
-import { canSandbox } from "./sandbox-probe.ts";
+import { canSandbox } from "./sandbox/sandbox-probe.ts";
 
 const secret = "open-sesame-7f3a";
 

@@ -3,13 +3,13 @@ import { getPriority } from "node:os";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { logText } from "#testing/log-text.ts";
 import { eventually, type Fixture, lacks, openFixture } from "./fixture.ts";
-import { noLimits } from "./limits.ts";
-import { isAlive } from "./process-identity.ts";
-import { killTree } from "./process-tree.ts";
-import { readProcesses } from "./records.ts";
-import { findUserLimits } from "./rlimits.ts";
-import { canSandbox } from "./sandbox-probe.ts";
-import { mostTerminals } from "./terminal-limit.ts";
+import { readProcesses } from "./runs/records.ts";
+import { noLimits } from "./sandbox/limits.ts";
+import { findUserLimits } from "./sandbox/rlimits.ts";
+import { canSandbox } from "./sandbox/sandbox-probe.ts";
+import { mostTerminals } from "./sandbox/terminal-limit.ts";
+import { isAlive } from "./supervisor/process-identity.ts";
+import { killTree } from "./supervisor/process-tree.ts";
 
 const isolations = ["bubblewrap", "none"] as const;
 

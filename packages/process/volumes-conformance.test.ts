@@ -5,9 +5,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe } from "vitest";
 import { archivesConformance } from "#testing/conformance/archives.ts";
 import { volumesConformance } from "#testing/conformance/volumes.ts";
-import { copyByNode, findCopy } from "./copy.ts";
-import { volumeData } from "./volume-directory.ts";
-import { processVolumes } from "./volumes.ts";
+import { copyByNode, findCopy } from "./volumes/copy.ts";
+import { volumeData } from "./volumes/volume-directory.ts";
+import { processVolumes } from "./volumes/volumes.ts";
 
 describe.each([
   ["this machine's best way", findCopy()],

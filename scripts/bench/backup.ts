@@ -1,6 +1,6 @@
 import { statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { listSnapshotIds, snapshotData } from "#process/snapshot-directory.ts";
+import { listSnapshotIds, snapshotData } from "#process/volumes/snapshot-directory.ts";
 import { cancelJob, lookThat, submitJob, timeOf, untilActive, untilOver, wholeNode } from "./jobs.ts";
 import { type LocalStack, until, withStack } from "./local-stack.ts";
 import { type Measure, median, percentileRows } from "./measure.ts";

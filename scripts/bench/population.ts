@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { findProcess } from "#process/process-identity.ts";
+import { findProcess } from "#process/supervisor/process-identity.ts";
 import { type LocalStack, until, withStack } from "./local-stack.ts";
 import type { Measure, Row } from "./measure.ts";
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Client, ClientChannel, SFTPWrapper } from "ssh2";
 import { newSshKey } from "#local/ssh/ssh-host-key.ts";
-import { findFreePort } from "#process/free-port.ts";
+import { findFreePort } from "#process/network/free-port.ts";
 import { until } from "./local-stack.ts";
 import { type Measure, median, type Row } from "./measure.ts";
 import { enter, type SshTarget, withTarget } from "./ssh.ts";

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// namesInZip are names as a zip may hold them, as packages/process/zip.ts writes them: text, so that bytes which are none
+// namesInZip are names as a zip may hold them, as packages/process/volumes/zip.ts writes them: text, so that bytes which are none
 // (UTF-8) are written as in an address (RFC 3986 section 2.1); programs that unpack on Windows take a backslash for a
 // folder and `C:` for a disk, so those are written that way too. Each has another one, and what may stay as it is does.
 func namesInZip(names []string) []string {

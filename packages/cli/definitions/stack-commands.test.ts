@@ -18,7 +18,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { canListProcesses, eventually, processesOfHome, processesOfRun } from "../../local/e2e/processes.ts";
 import { runProgram } from "../../local/e2e/program.ts";
-import { findProcess } from "../../process/process-identity.ts";
+import { findProcess } from "../../process/supervisor/process-identity.ts";
 import { freePort } from "../../testing/free-port.ts";
 import { type CliAnswer, cleanEnvironment } from "../cli-fixture.ts";
 

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { findOnPath } from "../../process/local-path.ts";
+import { findOnPath } from "../../process/sandbox/local-path.ts";
 import { type CliFixture, openCliFixture } from "../cli-fixture.ts";
 import { collect } from "../terminal/collect.ts";
 

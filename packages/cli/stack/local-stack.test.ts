@@ -2,7 +2,7 @@ import { chownSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { findProcess } from "../../process/process-identity.ts";
+import { findProcess } from "../../process/supervisor/process-identity.ts";
 import { runningStack } from "./local-stack.ts";
 
 const own = findProcess(process.pid);

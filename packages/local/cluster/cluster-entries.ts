@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Access, Notice, RunRef } from "#core/ports/compute.ts";
 import type { PodSession } from "#kubernetes/exec/pod-session.ts";
 import { nameOfRun, type RunId } from "#kubernetes/names.ts";
-import { type EndedLogin, findEndedLogin, noteEndedLogin } from "#process/notices.ts";
+import { type EndedLogin, findEndedLogin, noteEndedLogin } from "#process/exec/notices.ts";
 import { replaceFile } from "../home/secret-file.ts";
 
 /** What this home keeps of the ways into one run on a cluster: the cluster itself knows of none. */

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { type Duplex, pipeline } from "node:stream";
-import { isOwnPeer } from "#process/own-peer.ts";
+import { isOwnPeer } from "#process/network/own-peer.ts";
 
 /** Ports of this machine, on 127.0.0.1, that lead to ports of runs elsewhere. */
 export interface LocalPorts {

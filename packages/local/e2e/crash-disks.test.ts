@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
-import { isAlive, type ProcessIdentity, signalProcess } from "#process/process-identity.ts";
+import { isAlive, type ProcessIdentity, signalProcess } from "#process/supervisor/process-identity.ts";
 import { type JobClient, jobClient } from "./job-client.ts";
 import { canListProcesses, eventually, listProcesses } from "./processes.ts";
 import { openStackFixture, type StackFixture } from "./stack-fixture.ts";

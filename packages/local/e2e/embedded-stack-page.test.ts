@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { canSandbox } from "#process/sandbox-probe.ts";
+import { canSandbox } from "#process/sandbox/sandbox-probe.ts";
 import { blocksOf } from "./doc-blocks.ts";
 import { jobClient } from "./job-client.ts";
 import { missingPrograms, runProgram } from "./program.ts";

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { canSandbox } from "#process/sandbox-probe.ts";
+import { canSandbox } from "#process/sandbox/sandbox-probe.ts";
 import { ApiError, type JobClient, jobClient } from "./job-client.ts";
 import { eventually } from "./processes.ts";
 import { openStackFixture, type StackFixture, type StackProcess } from "./stack-fixture.ts";

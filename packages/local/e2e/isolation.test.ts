@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { findNetwork } from "#process/network-probe.ts";
-import { canSandbox } from "#process/sandbox-probe.ts";
+import { findNetwork } from "#process/network/network-probe.ts";
+import { canSandbox } from "#process/sandbox/sandbox-probe.ts";
 import { jobClient } from "./job-client.ts";
 import { openStackFixture, type StackFixture } from "./stack-fixture.ts";
 import { withoutProgram } from "./without-program.ts";

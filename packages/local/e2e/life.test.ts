@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { signalProcess } from "#process/process-identity.ts";
+import { signalProcess } from "#process/supervisor/process-identity.ts";
 import { isOver, type Job, type JobClient, jobClient } from "./job-client.ts";
 import { canListProcesses, eventually, listProcesses } from "./processes.ts";
 import { openStackFixture, type StackProcess } from "./stack-fixture.ts";

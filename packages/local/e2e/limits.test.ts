@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { findLimits, wayInWords } from "#process/limits.ts";
-import { canSandbox } from "#process/sandbox-probe.ts";
+import { findLimits, wayInWords } from "#process/sandbox/limits.ts";
+import { canSandbox } from "#process/sandbox/sandbox-probe.ts";
 import { jobClient } from "./job-client.ts";
 import { eventually } from "./processes.ts";
 import { openStackFixture, type StackFixture } from "./stack-fixture.ts";

@@ -1,9 +1,9 @@
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { findFreePorts } from "#process/free-port.ts";
-import { jupyterStub } from "#process/jupyter-stub.ts";
-import { canSandbox } from "#process/sandbox-probe.ts";
+import { findFreePorts } from "#process/network/free-port.ts";
+import { jupyterStub } from "#process/pages/jupyter-stub.ts";
+import { canSandbox } from "#process/sandbox/sandbox-probe.ts";
 import { type AskOptions, ask } from "../ingress/ingress-fixture.ts";
 import { callApi, jobClient } from "./job-client.ts";
 import { canListProcesses, eventually } from "./processes.ts";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { canSandbox } from "#process/sandbox-probe.ts";
+import { canSandbox } from "#process/sandbox/sandbox-probe.ts";
 import { isOver, jobClient } from "./job-client.ts";
 import { openStackFixture, type StackFixture } from "./stack-fixture.ts";
 import { withoutProgram } from "./without-program.ts";

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
-import { findProcess, type ProcessIdentity } from "#process/process-identity.ts";
+import { findProcess, type ProcessIdentity } from "#process/supervisor/process-identity.ts";
 
 /** A process as /proc shows it. */
 export interface SeenProcess extends ProcessIdentity {

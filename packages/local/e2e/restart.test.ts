@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { signalProcess } from "#process/process-identity.ts";
+import { signalProcess } from "#process/supervisor/process-identity.ts";
 import { isOver, jobClient } from "./job-client.ts";
 import { canListProcesses, eventually, processesOfRun } from "./processes.ts";
 import { openStackFixture, type StackFixture, type StackProcess } from "./stack-fixture.ts";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { isAlive } from "#process/process-identity.ts";
+import { isAlive } from "#process/supervisor/process-identity.ts";
 import { listProcesses, type SeenProcess } from "./processes.ts";
 
 /** What was wrong with who lived where, in words. */

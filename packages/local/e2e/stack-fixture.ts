@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type ProcessIdentity, signalProcess } from "#process/process-identity.ts";
+import { type ProcessIdentity, signalProcess } from "#process/supervisor/process-identity.ts";
 import { canListProcesses, eventually, processesOfHome, type SeenProcess } from "./processes.ts";
 import { runProgram } from "./program.ts";
 

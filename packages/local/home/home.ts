@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { findLocking, lockFile, takeLock } from "#process/lock.ts";
-import { findProcess, isAlive, type ProcessIdentity } from "#process/process-identity.ts";
+import { findLocking, lockFile, takeLock } from "#process/supervisor/lock.ts";
+import { findProcess, isAlive, type ProcessIdentity } from "#process/supervisor/process-identity.ts";
 import { shellWord } from "../activity/start-lines.ts";
 import { makeDirectory, reasonOf } from "./make-directory.ts";
 import { replaceFile, writeOnce } from "./secret-file.ts";

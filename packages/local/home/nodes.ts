@@ -1,5 +1,5 @@
 import { findInstanceType, instanceTypes, sharedType } from "#core/fleet.ts";
-import type { PretendNode } from "#process/pretend-node.ts";
+import type { PretendNode } from "#process/runs/pretend-node.ts";
 
 // As many as a pool's ledger is made for.
 const maxNodes = 1_000;

@@ -1,6 +1,6 @@
 import { existsSync, linkSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { syncNow } from "#process/durable.ts";
+import { syncNow } from "#process/volumes/durable.ts";
 
 /**
  * Writes a file with mode 600 unless it is there. Whoever comes second reads what the first has written. The file is

@@ -2,8 +2,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { findControlGroups } from "#process/control-groups.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
+import { findControlGroups } from "#process/sandbox/control-groups.ts";
 import { silentLog } from "#testing/log.ts";
 import { exportedIn } from "../e2e/stack-fixture.ts";
 import { shellEnvironment } from "../shell-environment.ts";

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import type { VolumeRef } from "#core/ports/volumes.ts";
 import { eventually } from "#process/fixture.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
-import type { Isolation } from "#process/records.ts";
-import { canSandbox } from "#process/sandbox-probe.ts";
-import { processVolumes } from "#process/volumes.ts";
+import type { Isolation } from "#process/runs/records.ts";
+import { canSandbox } from "#process/sandbox/sandbox-probe.ts";
+import { processVolumes } from "#process/volumes/volumes.ts";
 import { keyFile, openSshFixture, type SshFixture } from "./ssh-fixture.ts";
 
 /** What a program said until it ended. */

@@ -1,4 +1,4 @@
-import type { LimitWay } from "#process/limits.ts";
+import type { LimitWay } from "#process/sandbox/limits.ts";
 
 const refusal =
   `LOCAL_USERS names users, and this machine cannot limit the memory of an environment as a whole. One user's job could take all

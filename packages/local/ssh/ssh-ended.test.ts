@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { noteEndedLogin } from "#process/notices.ts";
+import { noteEndedLogin } from "#process/exec/notices.ts";
 import { exec, openSshFixture, type SshFixture, said } from "./ssh-fixture.ts";
 
 let fixture: SshFixture;

@@ -1,6 +1,6 @@
 import type { Connection, ServerChannel } from "ssh2";
 import { utcText } from "#core/text/utc.ts";
-import type { EndedLogin } from "#process/notices.ts";
+import type { EndedLogin } from "#process/exec/notices.ts";
 import { lineOf } from "./ssh-notices.ts";
 
 /** Long enough for a client to ask for its shell and read the answer. */

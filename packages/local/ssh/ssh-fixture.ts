@@ -6,7 +6,7 @@ import ssh2, { type Client, type ClientChannel, type ConnectConfig } from "ssh2"
 import type { Run } from "#core/ports/compute.ts";
 import { eventually, type Fixture, openFixture } from "#process/fixture.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
-import type { Isolation } from "#process/records.ts";
+import type { Isolation } from "#process/runs/records.ts";
 import { silentLog } from "#testing/log.ts";
 import { machineSshRuns } from "../machine-ssh.ts";
 import { type SshServer, startSsh } from "./ssh.ts";

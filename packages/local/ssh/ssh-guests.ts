@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
-import { findProcess, type ProcessStatus } from "#process/process-identity.ts";
+import { findProcess, type ProcessStatus } from "#process/supervisor/process-identity.ts";
 
 /** Programs that wait for their child inside. A signal that the child handles would end them. */
 const wrappers: ReadonlySet<string> = new Set(["nsenter", "bwrap"]);

@@ -1,6 +1,6 @@
 import ssh2, { type AuthContext, type ParsedKey, type PublicKeyAuthContext } from "ssh2";
 import { tooWeak, weakRsaBits } from "#core/environments/access/whole-key.ts";
-import type { EndedLogin } from "#process/notices.ts";
+import type { EndedLogin } from "#process/exec/notices.ts";
 import type { SshRuns } from "./ssh-runs.ts";
 import { isSecurityKey, isSignedBySecurityKey } from "./ssh-security-key.ts";
 

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import type { ClientChannel } from "ssh2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "#process/fixture.ts";
-import { canSandbox } from "#process/sandbox-probe.ts";
-import { processVolumes } from "#process/volumes.ts";
+import { canSandbox } from "#process/sandbox/sandbox-probe.ts";
+import { processVolumes } from "#process/volumes/volumes.ts";
 import { openSshFixture, type SshFixture } from "./ssh-fixture.ts";
 import { newSshKey } from "./ssh-host-key.ts";
 

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, statfsSync, statSync, symlinkSync, writeFileSy
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
-import { canSandbox } from "#process/sandbox-probe.ts";
+import { canSandbox } from "#process/sandbox/sandbox-probe.ts";
 import { keyFile, openSshFixture, type SshFixture } from "./ssh-fixture.ts";
 
 const hasOpenSsh = ["ssh", "sftp", "scp"].every((name) => !spawnSync(name, [], { stdio: "ignore" }).error);

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { ServerChannel } from "ssh2";
-import { commandInside, type Inside } from "#process/inside.ts";
-import { signalProcess } from "#process/process-identity.ts";
+import { commandInside, type Inside } from "#process/runs/inside.ts";
+import { signalProcess } from "#process/supervisor/process-identity.ts";
 import { findGuests } from "./ssh-guests.ts";
 import type { Started } from "./ssh-runs.ts";
 

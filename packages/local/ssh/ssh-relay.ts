@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { AcceptConnection, Connection, ServerChannel } from "ssh2";
-import { openRelay, type Relay, type RelayPlace } from "#process/relay.ts";
-import { enterRun } from "#process/ssh-runs.ts";
+import { enterRun } from "#process/exec/ssh-runs.ts";
+import { openRelay, type Relay, type RelayPlace } from "#process/network/relay.ts";
 import { type OpenedChannel, openAgent } from "./ssh-agent.ts";
 import { joinChannel } from "./ssh-forward.ts";
 

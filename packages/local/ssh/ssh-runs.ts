@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { Connection, PseudoTtyInfo, ServerChannel } from "ssh2";
 import type { Notice } from "#core/ports/compute.ts";
-import type { EndedLogin } from "#process/notices.ts";
+import type { EndedLogin } from "#process/exec/notices.ts";
 import type { ClientRelays } from "./ssh-relay.ts";
 
 /** What the SSH server asks of whatever runs environments. */

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import type { ServerChannel } from "ssh2";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { enterRun } from "#process/exec/ssh-runs.ts";
 import { eventually, type Fixture, openFixture } from "#process/fixture.ts";
-import { enterRun } from "#process/ssh-runs.ts";
 import { startTerminal } from "./ssh-terminal.ts";
 
 let fixture: Fixture;

@@ -4,11 +4,11 @@ import { getCompileCacheDir } from "node:module";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ServerChannel } from "ssh2";
-import { systemPath } from "#process/environment.ts";
-import { signalGroup } from "#process/exec-session.ts";
-import { commandInside, type Inside } from "#process/inside.ts";
-import { namedTerminal } from "#process/named-terminal.ts";
-import { findProcess, type ProcessIdentity } from "#process/process-identity.ts";
+import { signalGroup } from "#process/exec/exec-session.ts";
+import { namedTerminal } from "#process/exec/named-terminal.ts";
+import { commandInside, type Inside } from "#process/runs/inside.ts";
+import { systemPath } from "#process/sandbox/environment.ts";
+import { findProcess, type ProcessIdentity } from "#process/supervisor/process-identity.ts";
 import { cells, mayBeCut, type Started, type TerminalInfo, termOf } from "./ssh-runs.ts";
 import type { TerminalNews, TerminalSize, WantedTerminal } from "./terminal-host.ts";
 

@@ -13,8 +13,8 @@ import ssh2, {
 } from "ssh2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually, lacks, pidsOf, processesOf } from "#process/fixture.ts";
-import { findFreePorts } from "#process/free-port.ts";
-import { canSandbox } from "#process/sandbox-probe.ts";
+import { findFreePorts } from "#process/network/free-port.ts";
+import { canSandbox } from "#process/sandbox/sandbox-probe.ts";
 import { silentLog } from "#testing/log.ts";
 import { machineSshRuns } from "../machine-ssh.ts";
 import { startSsh } from "./ssh.ts";

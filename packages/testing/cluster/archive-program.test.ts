@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { s3Blobs } from "#aws/s3/s3-blobs.ts";
 import { fakeKey } from "#aws/test-servers/fake-service.ts";
 import { type FakeS3, refusal, startS3 } from "#aws/test-servers/s3.ts";
-import { zipDirectory } from "#process/zip.ts";
+import { zipDirectory } from "#process/volumes/zip.ts";
 import { toolsPath } from "./tools-binaries.ts";
 
 const hasUnpacker = spawnSync("unzip", ["-v"]).status === 0;

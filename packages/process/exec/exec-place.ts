@@ -1,0 +1,49 @@
+import { realpathSync } from "node:fs";
+import type { Inside } from "../runs/inside.ts";
+import { workspace } from "../sandbox/sandbox.ts";
+
+/** The longest path that Linux takes (limits.h, PATH_MAX). */
+const longestPath = 4096;
+
+/** Where a directory that is named as seen inside really is: without a sandbox /workspace is somewhere else. */
+export function realDirectory(inside: Inside, directory: string): string {
+  return moved(directory, placesOf(inside));
+}
+
+/** The other way round, from what a command wrote of itself; null for what is no path. */
+export function seenDirectory(inside: Inside, written: string): string | null {
+  const path = written.replace(/\n$/, "");
+  if (!path.startsWith("/") || path.includes("\0") || path.length > longestPath) return null;
+  const back = placesOf(inside).flatMap(({ from, to }) => [
+    { from: to, to: from },
+    { from: realPath(to), to: from },
+  ]);
+  return moved(path, back);
+}
+
+interface Place {
+  readonly from: string;
+  readonly to: string;
+}
+
+function placesOf({ isolation, mounts, env }: Inside): Place[] {
+  if (isolation !== "none") return [];
+  const volumes = mounts.map(({ path, seen }) => ({ from: path, to: seen }));
+  const isMounted = volumes.some(({ from }) => from === workspace);
+  return env.WORKSPACE === undefined || isMounted ? volumes : [...volumes, { from: workspace, to: env.WORKSPACE }];
+}
+
+/** By the longest that fits: one volume may be mounted in another. */
+function moved(path: string, places: readonly Place[]): string {
+  const fitting = places.filter(({ from }) => path === from || path.startsWith(`${from}/`));
+  const [longest] = fitting.toSorted((one, other) => other.from.length - one.from.length);
+  return longest ? `${longest.to}${path.slice(longest.from.length)}` : path;
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}

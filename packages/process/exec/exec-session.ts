@@ -1,0 +1,46 @@
+import { readdirSync } from "node:fs";
+import { findProcess, type ProcessIdentity, signalProcess } from "../supervisor/process-identity.ts";
+
+/**
+ * Signals everything in the sessions that these processes lead or led; false when nothing was there. Without /proc
+ * (macOS) only their groups are reached. A pid that was given to another process since is nobody's leader.
+ */
+export function signalSessions(leaders: readonly ProcessIdentity[], signal: NodeJS.Signals): boolean {
+  if (process.platform !== "linux") return leaders.map((leader) => signalGroup(leader, signal)).includes(true);
+  const ours = new Map(leaders.filter(isStillTheirs).map((leader) => [leader.pid, leader]));
+  if (ours.size === 0) return false;
+  let found = false;
+  for (const entry of readdirSync("/proc")) {
+    const pid = Number(entry);
+    const status = Number.isInteger(pid) ? findProcess(pid) : undefined;
+    const leader = status && ours.get(status.session);
+    if (!status || !leader || Number(status.startedAt) < Number(leader.startedAt)) continue;
+    found = signalProcess(status, signal) || found;
+  }
+  return found;
+}
+
+const mostRounds = 20;
+
+/** Kills all that is in these sessions, again and again while it forks. */
+export function killSessions(leaders: readonly ProcessIdentity[]): void {
+  for (let round = 0; round < mostRounds && signalSessions(leaders, "SIGKILL"); round += 1);
+}
+
+function isStillTheirs(leader: ProcessIdentity): boolean {
+  const now = findProcess(leader.pid);
+  return !now || now.startedAt === leader.startedAt;
+}
+
+/**
+ * Signals the group that this process leads or led, as its session where nothing has left that; false when nothing was
+ * there. No other process is looked at for it.
+ */
+export function signalGroup(leader: ProcessIdentity, signal: NodeJS.Signals): boolean {
+  if (!isStillTheirs(leader)) return false;
+  try {
+    return process.kill(-leader.pid, signal);
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,75 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { forgetAccess, noteAccess, writeAccess } from "../runs/access-record.ts";
+import { writeEnd, writeProcesses } from "../runs/records.ts";
+import { findProcess } from "../supervisor/process-identity.ts";
+import { findSshRuns } from "./ssh-runs.ts";
+
+describe("the runs of an SSH user name", () => {
+  let home: string;
+  beforeEach(() => {
+    home = mkdtempSync("/var/tmp/berth-logins-");
+  });
+  afterEach(() => {
+    rmSync(home, { recursive: true });
+  });
+
+  const nameOf = (run: number) => `${randomBytes(16).toString("hex")}-r${run}`;
+  const directoryOf = (name: string) => join(home, "runs", name);
+  const access = (login: string) => ({ revision: 1, login, keys: [`ssh-ed25519 ${login}`], jupyter: null });
+  /** A run that lives as long as this process. */
+  const begin = (login: string): string => {
+    const name = nameOf(1);
+    mkdirSync(directoryOf(name), { recursive: true });
+    const self = findProcess(process.pid);
+    if (!self) throw new Error("This process was not found");
+    writeProcesses(directoryOf(name), { supervisor: self, started: true, machines: [] });
+    writeAccess(directoryOf(name), access(login));
+    return name;
+  };
+  const found = (login: string) => findSshRuns(home, login).map(({ name }) => name);
+
+  it("are found among many of which nothing is read", () => {
+    const [first, second] = [begin("both"), begin("both")];
+    const other = begin("other");
+    for (let n = 0; n < 100; n += 1) {
+      // Whoever reads one of these fails.
+      for (const file of ["access.json", "processes.json", "end.json"]) {
+        mkdirSync(join(directoryOf(nameOf(2)), file), { recursive: true });
+      }
+    }
+
+    expect(found("both").toSorted()).toEqual([first, second].toSorted());
+    expect(found("other")).toEqual([other]);
+    expect(["", ".", "..", "../..", `${first}`, "\0", "x".repeat(100_000)].flatMap(found)).toEqual([]);
+  });
+
+  it("are those that live", () => {
+    const name = begin("one");
+    writeEnd(directoryOf(name), { started: true, exitCode: 0, reason: null });
+
+    expect(found("one")).toEqual([]);
+  });
+
+  it("leave nothing behind, also where their end was cut short", () => {
+    const [first, second] = [begin("one"), begin("two")];
+
+    forgetAccess(directoryOf(first));
+    for (const name of [first, second]) rmSync(directoryOf(name), { recursive: true });
+    found("two");
+
+    expect(readdirSync(join(home, "runs", ".logins"))).toEqual([]);
+  });
+
+  it("are found again in a home of earlier code once it was looked through", () => {
+    const name = begin("one");
+    rmSync(join(home, "runs", ".logins"), { recursive: true });
+    const before = found("one");
+
+    noteAccess(directoryOf(name));
+
+    expect([before, found("one")]).toEqual([[], [name]]);
+  });
+});

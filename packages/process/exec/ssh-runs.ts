@@ -1,0 +1,41 @@
+import { join } from "node:path";
+import { readAccess } from "../runs/access-record.ts";
+import type { Inside } from "../runs/inside.ts";
+import { lookAt } from "../runs/observation.ts";
+import { askInside } from "../supervisor/control-socket.ts";
+import { isAlive } from "../supervisor/process-identity.ts";
+import { runsOfLogin } from "./ssh-logins.ts";
+
+/** A run that somebody may enter by SSH. */
+export interface SshRun {
+  /** The run's name. */
+  readonly name: string;
+  readonly keys: readonly string[];
+}
+
+/** The living runs of this SSH user name; two jobs may by chance have the same. */
+export function findSshRuns(home: string, login: string): SshRun[] {
+  const runs = join(home, "runs");
+  return runsOfLogin(runs, login).flatMap((name) => {
+    const access = readAccess(join(runs, name));
+    return access?.login === login && isOpen(home, name) ? [{ name, keys: access.keys }] : [];
+  });
+}
+
+/** Whether the run lives, and still lets this key in. */
+export function admits(home: string, name: string, key: string): boolean {
+  return (readAccess(join(home, "runs", name))?.keys.includes(key) ?? false) && isOpen(home, name);
+}
+
+/** How to start a process inside; throws when the run has ended. */
+export async function enterRun(home: string, name: string): Promise<Inside> {
+  if (!isOpen(home, name)) throw new Error("The environment has ended");
+  const inside = await askInside(join(home, "runs", name));
+  if (inside.sandbox && !isAlive(inside.sandbox)) throw new Error("The environment has ended");
+  return inside;
+}
+
+function isOpen(home: string, name: string): boolean {
+  const { processes, supervisorLives, end, removal } = lookAt(join(home, "runs", name));
+  return supervisorLives && processes?.started === true && !end && removal === undefined;
+}

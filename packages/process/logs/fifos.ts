@@ -1,0 +1,39 @@
+import { execFile } from "node:child_process";
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { randomName } from "../runs/random-name.ts";
+import { systemPath } from "../sandbox/environment.ts";
+
+/** Made at once, since each making is a process of its own. */
+const made = 32;
+
+/**
+ * Hands out paths of FIFOs that nobody else has, made ahead in this folder; whoever takes one removes its name. Node's
+ * own pipes are sockets, which a command cannot open again as /dev/stdout. Throws when none can be made.
+ */
+export function fifosIn(folder: string): () => Promise<string> {
+  const ready: string[] = [];
+  let making: Promise<void> | undefined;
+
+  const make = async (): Promise<void> => {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const paths = Array.from({ length: made }, () => join(folder, randomName()));
+    await promisify(execFile)("mkfifo", ["-m", "600", ...paths], { env: { PATH: systemPath } });
+    ready.push(...paths);
+  };
+  const ensure = (): Promise<void> => {
+    making ??= make().finally(() => {
+      making = undefined;
+    });
+    return making;
+  };
+  rmSync(folder, { recursive: true, force: true });
+  return async () => {
+    while (ready.length === 0) await ensure();
+    const path = ready.shift() ?? "";
+    // A failure shows to whoever finds none left.
+    if (ready.length < made / 2) void ensure().catch(() => undefined);
+    return path;
+  };
+}

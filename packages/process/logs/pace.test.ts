@@ -1,0 +1,25 @@
+import { PassThrough } from "node:stream";
+import { expect, it } from "vitest";
+import { frame } from "../sftp/frames.ts";
+import { multiplexer } from "../sftp/multiplexer.ts";
+import { paceOf } from "./pace.ts";
+
+it("a pipe of small frames is held back, as one of many bytes is, and goes on after that", async () => {
+  const pipe = new PassThrough();
+  const streams = multiplexer({ send: () => undefined, onOpen: (stream) => void stream.destroy() });
+  const pace = paceOf(pipe);
+  let taken = 0;
+  pipe.on("data", (part: Buffer) => {
+    taken += 1;
+    pace(streams.take(part));
+  });
+  const opens = (from: number) =>
+    Buffer.concat(Array.from({ length: 100 }, (_, n) => [frame("open", from + n), frame("close", from + n)]).flat());
+
+  pipe.write(opens(1));
+  const wasHeldBack = pipe.isPaused();
+  pipe.write(opens(1001));
+
+  expect([wasHeldBack, taken]).toEqual([true, 1]);
+  await expect.poll(() => taken).toBe(2);
+});

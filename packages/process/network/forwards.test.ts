@@ -1,0 +1,91 @@
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { eventually } from "../fixture.ts";
+import { dialSocket } from "../supervisor/control-socket.ts";
+import { type Forwards, forwardsOf, portsSocket } from "./forwards.ts";
+import { findFreePort } from "./free-port.ts";
+
+describe("what passes connections on into a network of its own", () => {
+  let directory: string;
+  let forwards: Forwards;
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "berth-forwards-"));
+    forwards = forwardsOf(directory, { home: directory, network: "own" }, () => undefined);
+  });
+  afterEach(() => {
+    forwards.close();
+    rmSync(directory, { recursive: true });
+  });
+
+  it("refuses a port that somebody else has taken, whose visitors would be led to them", async () => {
+    const other = createServer().listen(0, "127.0.0.1");
+    await once(other, "listening");
+    const { port } = other.address() as { readonly port: number };
+
+    const opening = forwards.open(port);
+
+    await expect(opening).rejects.toMatchObject({ code: "EADDRINUSE" });
+    other.close();
+    await once(other, "close");
+    await forwards.open(port);
+  });
+
+  it("keeps a port that it has already", async () => {
+    const port = await findFreePort();
+    await forwards.open(port);
+
+    await expect(forwards.open(port)).resolves.toBeUndefined();
+  });
+
+  it("leaves a port that is shut to whoever takes it", async () => {
+    const port = await findFreePort();
+    await forwards.open(port);
+
+    forwards.shut(port);
+
+    const other = createServer();
+    await eventually(
+      () => tryToListen(other, port),
+      (isListening) => isListening,
+    );
+    other.close();
+  });
+
+  it("holds so many connections of one run and no more, whoever is let in", async () => {
+    forwards.begin();
+    const guests: Socket[] = [];
+    const open = () => guests.filter(({ closed, readableEnded }) => !closed && !readableEnded).length;
+    const dial = async () => {
+      const guest = dialSocket(directory, portsSocket).on("error", () => undefined);
+      guests.push(guest.resume());
+      await once(guest, "connect");
+    };
+
+    for (let n = 0; n < 300; n += 1) await dial();
+
+    await eventually(open, (count) => count === 256);
+    for (const guest of guests) guest.destroy();
+    await eventually(open, (count) => count === 0);
+    await eventually(
+      async () => {
+        await dial();
+        return open();
+      },
+      (count) => count > 10,
+    );
+    for (const guest of guests) guest.destroy();
+  });
+});
+
+async function tryToListen(server: Server, port: number): Promise<boolean> {
+  const listening = once(server.listen(port, "127.0.0.1"), "listening");
+  return listening.then(
+    () => true,
+    () => false,
+  );
+}

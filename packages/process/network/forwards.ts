@@ -1,0 +1,132 @@
+import { once } from "node:events";
+import { createServer, type Server, type Socket } from "node:net";
+import { pipeline } from "node:stream";
+import type { Inside } from "../runs/inside.ts";
+import type { LaunchPlan } from "../runs/plan.ts";
+import { type ListeningSocket, openSocket } from "../supervisor/control-socket.ts";
+import { connectionsOf } from "./connections.ts";
+import { isOwnPeer } from "./own-peer.ts";
+
+/** What passes connections on into the network of a run, where it has one of its own. */
+export interface Forwards {
+  /** Begins to listen at the socket in the run's directory. */
+  begin(): void;
+  /**
+   * From this port of the machine's loopback to the same one of the run's, from now on, for our own user alone, or
+   * open to all: only where what is there asks for a token itself. Throws where it is taken.
+   */
+  open(port: number, isOpenToAll?: boolean): Promise<void>;
+  /** Listens at this port no more; what is connected goes on. */
+  shut(port: number): void;
+  close(): void;
+}
+
+/** Of one port, as of a placeholder, and of the socket: visitors of one run leave descriptors for the others. */
+const mostConnections = 256;
+
+/** Passes on, in the supervisor, what comes to the run's ports and what comes to its socket for them. */
+export function forwardsOf(
+  directory: string,
+  { home, network }: Pick<LaunchPlan, "home" | "network">,
+  inside: () => Inside | undefined,
+): Forwards {
+  if (network === "shared") return nothing;
+  const { connect, close } = connectionsOf(home, inside);
+  const servers = new Map<number, Server>();
+  const sockets = new Set<Socket>();
+  const keep = (socket: Socket) => {
+    socket.on("error", () => socket.destroy()).once("close", () => sockets.delete(socket));
+    sockets.add(socket);
+  };
+  const pass = async (outer: Socket, { host, port }: Destination, hello = ""): Promise<void> => {
+    const inner = await connect(host, port);
+    if (!inner || outer.destroyed) {
+      inner?.destroy();
+      outer.destroy();
+      return;
+    }
+    inner.allowHalfOpen = true;
+    keep(inner);
+    if (hello !== "") outer.write(hello);
+    join(outer, inner);
+  };
+  const guests = new Set<Socket>();
+  let listening: ListeningSocket | undefined;
+  return {
+    begin: () => {
+      listening = openSocket(directory, portsSocket, (outer) => {
+        keep(outer);
+        if (guests.size >= mostConnections) return void outer.destroy();
+        guests.add(outer);
+        outer.once("close", () => guests.delete(outer));
+        // Who says nothing before they go would else be waited for.
+        const leave = () => outer.destroy();
+        outer.once("end", leave).once("data", (line) => {
+          outer.off("end", leave);
+          const destination = destinationIn(String(line));
+          if (destination) void pass(outer.pause(), destination, connected);
+          else outer.destroy();
+        });
+      });
+    },
+    open: async (port, isOpenToAll = false) => {
+      if (servers.has(port)) return;
+      const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, async (outer) => {
+        keep(outer);
+        if (isOpenToAll || (await isOwnPeer(outer))) await pass(outer, { host: "127.0.0.1", port });
+        else outer.destroy();
+      });
+      server.maxConnections = mostConnections;
+      await once(server.listen(port, "127.0.0.1"), "listening");
+      servers.set(port, server);
+    },
+    shut: (port) => {
+      servers.get(port)?.close();
+      servers.delete(port);
+    },
+    close: () => {
+      close();
+      listening?.close();
+      for (const server of servers.values()) server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+/** Its ports are the machine's own. */
+const nothing: Forwards = {
+  begin: () => undefined,
+  open: async () => undefined,
+  shut: () => undefined,
+  close: () => undefined,
+};
+
+/** What a client of the run's socket says first, in one line. */
+export interface Destination {
+  readonly host: "127.0.0.1" | "::1";
+  readonly port: number;
+}
+
+/** In the run's directory: who may enter that reaches the run's ports, and nobody else. */
+export const portsSocket = "ports";
+/** What it answers once it has been connected; all that follows is the port's. */
+export const connected = "+";
+
+function destinationIn(line: string): Destination | undefined {
+  try {
+    const { host, port } = JSON.parse(line) as Partial<Record<keyof Destination, unknown>>;
+    const isPort = typeof port === "number" && Number.isInteger(port) && port > 0 && port < 65_536;
+    return isPort && (host === "127.0.0.1" || host === "::1") ? { host, port } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Each direction ends by itself, as in a TCP connection. */
+function join(one: Socket, other: Socket): void {
+  const end = (error: unknown) => {
+    if (error) for (const socket of [one, other]) socket.destroy();
+  };
+  pipeline(one, other, end);
+  pipeline(other, one, end);
+}

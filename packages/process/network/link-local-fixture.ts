@@ -1,0 +1,46 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { type Got, gotBy, inside, scriptOf } from "../attempts-fixture.ts";
+import { openFixture } from "../fixture.ts";
+
+/** Where clouds hand out a machine's credentials, and an address that a command may reach (RFC 5737). */
+export const [linkLocal, allowed] = ["169.254.169.254", "198.51.100.1"] as const;
+
+export interface LinkLocalOutcome {
+  readonly got: Readonly<Record<string, Got>>;
+  /** Which of the addresses somebody came to: by the attempts, and after them from outside the sandbox. */
+  readonly came: readonly string[];
+}
+
+const ways = { "by its routes": "", "past its routes": "--interface 'if!tap0'" };
+
+/**
+ * The program of link-local.test.ts, for a network namespace in which both addresses are the machine's: has a command in a
+ * sandbox try to reach the first one, and prints the outcome.
+ */
+async function main(): Promise<void> {
+  const came: string[] = [];
+  const server = createServer((socket) => {
+    came.push(String(socket.localAddress));
+    socket.on("error", () => undefined).end("HTTP/1.0 200 OK\r\n\r\nhello");
+  });
+  await once(server.listen(0, "0.0.0.0"), "listening");
+  const { port } = server.address() as { port: number };
+  const fixture = openFixture({ isolation: "bubblewrap", network: "own" });
+  try {
+    // Silence is how an attempt is kept out: one that came through late is seen by the listener.
+    const ask = (way: string, host: string, seconds: number) => `curl -sS -m ${seconds} ${way} http://${host}:${port}/`;
+    const attempts = Object.fromEntries(
+      Object.entries(ways).map(([name, way]) => [name, inside(ask(way, linkLocal, 1), ask(way, allowed, 30))]),
+    );
+    await fixture.compute.apply(fixture.runOf({ command: scriptOf(attempts) }));
+    const got = Object.fromEntries(gotBy(await fixture.seenScript(), attempts, {}));
+    await (await fetch(`http://${linkLocal}:${port}/`)).text();
+    process.stdout.write(JSON.stringify({ got, came } satisfies LinkLocalOutcome));
+  } finally {
+    server.close();
+    await fixture.close();
+  }
+}
+
+if (process.argv[1] === import.meta.filename) await main();

@@ -1,0 +1,306 @@
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { networkInterfaces } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { metadataAddresses } from "#core/metadata-addresses.ts";
+import { logText } from "#testing/log-text.ts";
+import { eventually, type Fixture, lacks, openFixture, pidsOf, processesOf } from "../fixture.ts";
+import { PATIENCE_MS } from "../patience-fixture.ts";
+import { readProcesses, writeMark } from "../runs/records.ts";
+import { isAlive } from "../supervisor/process-identity.ts";
+import { closedRoutes, enteringNetwork, joinPatiently, type joinToMachine } from "./network.ts";
+
+/** Any address of this machine that is not its loopback's, if it has one. */
+const outer = Object.values(networkInterfaces())
+  .flatMap((addresses) => addresses ?? [])
+  .find(({ family, internal }) => family === "IPv4" && !internal)?.address;
+
+const lacking = lacks("own");
+
+describe("a network of its own", { retry: 0 }, () => {
+  if (lacking) {
+    it("needs slirp4netns", ({ skip }) => skip(lacking));
+    return;
+  }
+
+  let fixture: Fixture;
+  let server: Server;
+  let port: number;
+  const seen: (string | undefined)[] = [];
+  /** The kernel takes a connection before the server hears of it. */
+  const heard = () =>
+    eventually(
+      () => seen,
+      ({ length }) => length > 0,
+    );
+
+  beforeEach(async () => {
+    fixture = openFixture({ isolation: "bubblewrap" });
+    seen.length = 0;
+    server = createServer((socket) => {
+      seen.push(socket.localAddress);
+      socket.end();
+    });
+    port = await portOf(server, "0.0.0.0");
+    writeFileSync(join(fixture.shown, "reach.cjs"), reaching);
+  });
+  afterEach(async () => {
+    server.close();
+    await fixture.close();
+  });
+
+  const node = (file: string) => `${join(fixture.home, "tools/node")} ${join(fixture.shown, file)}`;
+  const outputOf = async (command: string) => {
+    await fixture.compute.apply(fixture.runOf({ command }));
+    await fixture.ended();
+    return logText(fixture.compute.readLog(fixture.uid, 1));
+  };
+  const laterOutputOf = async (command: string) => {
+    const exec = { id: "later", words: ["/bin/sh", "-c", command], env: {}, stdin: "", directory: undefined };
+    await fixture.compute.startExec(fixture.uid, 1, { ...exec, timeoutMs: PATIENCE_MS });
+    const ended = await eventually(
+      () => fixture.compute.readExec(fixture.uid, 1, "later", 1_000),
+      (status) => status?.state === "ended",
+    );
+    return ended?.stdout ?? "";
+  };
+  const cables = () => processesOf(fixture.home, fixture.uid).filter((pid) => nameOf(pid) === "slirp4netns");
+
+  it("is said of the run, and has an interface, a way out and a name server that is not the loopback's", async () => {
+    const output = await outputOf("cat /proc/net/dev /etc/resolv.conf");
+
+    expect(await fixture.observe()).toMatchObject({ isolation: "bubblewrap, own network" });
+    expect(output).toContain("tap0:");
+    expect(output).not.toMatch(/^nameserver 127\./m);
+  });
+
+  it("reaches what listens on another address of the machine, and nothing on its loopback", async ({ skip }) => {
+    if (outer === undefined) return skip("this machine has no address but the loopback's");
+    const places = [`127.0.0.1:${port}`, `10.0.2.2:${port}`, `${outer}:${port}`].join(" ");
+
+    const output = await outputOf(`${node("reach.cjs")} ${places}`);
+
+    expect(output).toBe(`${outer}:${port}\n`);
+    expect(await heard()).toEqual([outer]);
+  });
+
+  it("is one for the machines of a job", async () => {
+    writeFileSync(join(fixture.shown, "meet.cjs"), meeting);
+    const shares = ["one", "two"].map((name) => ({ node: name, units: 8 }));
+
+    await fixture.compute.apply(fixture.runOf({ command: node("meet.cjs"), shares }));
+
+    expect(await fixture.ended()).toMatchObject({ exitCode: 0 });
+    expect(await logText(fixture.compute.readLog(fixture.uid, 1))).toContain("met 1");
+  });
+
+  it("stays for what a command has still to do when it is asked to end, and goes with it", async () => {
+    const command = "trap 'grep -c tap0 /proc/net/dev; exit 3' TERM; echo on; while :; do sleep 0.1; done";
+    await fixture.compute.apply(fixture.runOf({ command }));
+    await eventually(
+      () => logText(fixture.compute.readLog(fixture.uid, 1)),
+      (log) => log.includes("on"),
+    );
+
+    writeMark(fixture.directory, "until", Date.now());
+    await fixture.ended();
+
+    expect(await logText(fixture.compute.readLog(fixture.uid, 1))).toMatch(/^1$/m);
+    await eventually(cables, (pids) => pids.length === 0);
+  });
+
+  it("goes with its sandbox, also when the supervisor was killed", async () => {
+    await fixture.compute.apply(fixture.runOf());
+    const before = cables();
+
+    process.kill(fixture.supervisorPid(), "SIGKILL");
+
+    expect(before).toHaveLength(1);
+    await eventually(cables, (pids) => pids.length === 0);
+  });
+
+  it("is joined again when what joins it was killed, and reaches no more than before", async ({ skip }) => {
+    if (outer === undefined) return skip("this machine has no address but the loopback's");
+    const places = [`127.0.0.1:${port}`, `10.0.2.2:${port}`, `${outer}:${port}`].join(" ");
+    await fixture.compute.apply(fixture.runOf());
+    const [killed = 0] = cables();
+
+    process.kill(killed, "SIGKILL");
+    await eventually(cables, (pids) => pids.length === 1 && pids[0] !== killed);
+    const again = await eventually(fixture.observe, (observed) => observed?.isolation === "bubblewrap, own network");
+    const output = await laterOutputOf(`${node("reach.cjs")} ${places}; ip route`);
+
+    expect(again?.state).toBe("ready");
+    expect(output).toContain(`${outer}:${port}\n`);
+    expect(await heard()).toEqual([outer]);
+    expect(output).toMatch(/^unreachable 127\.0\.0\.0\/8/m);
+  });
+
+  it("says that it is cut off for as long as it cannot be joined again", async () => {
+    await fixture.compute.apply(fixture.runOf());
+    const inNetwork = (...words: readonly string[]) => {
+      const pid = String(readProcesses(fixture.directory)?.machines[0]?.sandbox?.pid);
+      const [file = "", ...args] = [...enteringNetwork(pid), "ip", ...words];
+      execFileSync(file, args, { stdio: "pipe" });
+    };
+    inNetwork("link", "set", "tap0", "down");
+    inNetwork("link", "set", "tap0", "name", "old0");
+    inNetwork("tuntap", "add", "dev", "tap0", "mode", "tun");
+
+    for (const pid of cables()) process.kill(pid, "SIGKILL");
+    const cutOff = await eventually(fixture.observe, (observed) => observed?.isolation.includes("cut off") === true);
+    inNetwork("tuntap", "del", "dev", "tap0", "mode", "tun");
+    const again = await eventually(fixture.observe, (observed) => observed?.isolation.includes("cut off") === false);
+
+    expect(cutOff).toMatchObject({ state: "ready", isolation: "bubblewrap, own network (cut off)" });
+    expect(again).toMatchObject({ state: "ready", isolation: "bubblewrap, own network" });
+    expect(cables()).toHaveLength(1);
+  });
+
+  it("reaches a name server at a link-local address by its port alone, also when it is joined again", async () => {
+    const server = "169.254.169.254";
+    await fixture.compute.apply(fixture.runOf());
+    const pid = String(readProcesses(fixture.directory)?.machines[0]?.sandbox?.pid);
+    const [file = "", ...args] = [...enteringNetwork(pid), "ip", "-batch", "-"];
+    for (let n = 0; n < 2; n += 1) execFileSync(file, args, { input: closedRoutes([server]), stdio: "pipe" });
+    writeFileSync(join(fixture.shown, "ways.cjs"), findingWays);
+
+    const ways = `${node("ways.cjs")} ${server}:53 ${server}:80 169.254.1.1:53 192.0.2.1:80`;
+    const past = `curl -sm 2 -w '%{http_code}' --interface 'if!tap0' http://${server}/`;
+    const output = await laterOutputOf(`${ways}; ${past}`);
+
+    expect(output).toBe(`${server}:53 udp\n${server}:53 tcp\n192.0.2.1:80 udp\n192.0.2.1:80 tcp\n000`);
+  });
+
+  it("does not reach the addresses at which clouds hand out credentials", async () => {
+    writeFileSync(join(fixture.shown, "ways.cjs"), findingWays);
+    const asked = [...metadataAddresses, "192.0.2.1"].map((address) => `${address}:80`);
+
+    const output = await outputOf(`${node("ways.cjs")} ${asked.join(" ")}`);
+
+    expect(output).toBe("192.0.2.1:80 udp\n192.0.2.1:80 tcp\n");
+  });
+
+  it("is entered for connections that are wanted, many at once, by a process that does not stay", async () => {
+    writeFileSync(join(fixture.shown, "serve.cjs"), serving);
+    const ports = [{ port: 8080, kind: "http" }] as const;
+    await fixture.compute.apply(fixture.runOf({ command: node("serve.cjs"), ports }));
+    const ready = await eventually(fixture.observe, (observed) => observed?.state === "ready");
+    const before = connectors(fixture);
+
+    const url = `http://${ready?.ports[0]?.address}/`;
+    // Looked at all the while: on a busy machine it may be gone before the last answer is read.
+    let most = 0;
+    const looking = setInterval(() => {
+      most = Math.max(most, connectors(fixture).length);
+    }, 50);
+    const texts = await Promise.all(
+      Array.from({ length: 40 }, async (_, n) => (await fetch(url, { method: "POST", body: `${n}` })).text()),
+    );
+
+    expect(before).toEqual([]);
+    expect(texts).toEqual(texts.map((_, n) => `${n}`));
+    await eventually(
+      () => most > 0 && connectors(fixture).length === 0,
+      (isGone) => isGone,
+    );
+    clearInterval(looking);
+    expect(most).toBe(1);
+    const sandbox = readProcesses(fixture.directory)?.machines[0]?.sandbox;
+    expect(sandbox && isAlive(sandbox)).toBe(true);
+  });
+});
+
+function connectors(fixture: Fixture): number[] {
+  return pidsOf(fixture, process.execPath).filter((pid) => commandOf(pid).includes("connector.ts"));
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1");
+  } catch {
+    return "";
+  }
+}
+
+function nameOf(pid: number): string {
+  return commandOf(pid).split("\0")[0] ?? "";
+}
+
+function portOf(server: Server, host: string): Promise<number> {
+  return new Promise((resolve) => {
+    server.listen(0, host, () => {
+      const address = server.address();
+      resolve(typeof address === "object" && address ? address.port : 0);
+    });
+  });
+}
+
+describe("a network that cannot be joined", () => {
+  const joining = (join: typeof joinToMachine) => joinPatiently("1", "berth", AbortSignal.timeout(PATIENCE_MS), join);
+
+  it("is given up at once where a program is missing", async () => {
+    let tries = 0;
+    const joined = joining(async () => {
+      tries += 1;
+      await once(spawn("/nonexistent/slirp4netns"), "spawn");
+      return { lost: Promise.resolve() };
+    });
+
+    await expect(joined).rejects.toThrow("ENOENT");
+    expect(tries).toBe(1);
+  });
+
+  it("is tried again where the machine refuses", async () => {
+    let tries = 0;
+    await joining(async () => {
+      tries += 1;
+      if (tries < 3) throw Object.assign(new Error("spawn EAGAIN"), { code: "EAGAIN" });
+      return { lost: Promise.resolve() };
+    });
+
+    expect(tries).toBe(3);
+  });
+});
+
+/** Prints which of its arguments, each `<host>:<port>`, it could connect to. */
+const reaching = `
+  const { connect } = require("node:net");
+  for (const place of process.argv.slice(2)) {
+    const [host, port] = place.split(":");
+    const socket = connect({ host, port: Number(port) });
+    socket.setTimeout(30_000, () => socket.destroy());
+    socket.once("connect", () => { console.log(place); socket.destroy(); }).once("error", () => {});
+  }
+`;
+
+/** Prints where its arguments, each `<address>:<port>`, there is a way to, whoever is there. */
+const findingWays = `
+  const { execFileSync } = require("node:child_process");
+  for (const place of process.argv.slice(2)) {
+    const [address, port] = place.split(":");
+    for (const protocol of ["udp", "tcp"]) {
+      const words = ["-MSocket", "-e", 'socket(S, PF_INET, ($ARGV[2] eq "tcp" ? SOCK_STREAM : SOCK_DGRAM) | 2048, 0) or die;'
+        + 'connect(S, sockaddr_in($ARGV[1], inet_aton($ARGV[0]))) or $!{EINPROGRESS} or exit 1', address, port, protocol];
+      try { execFileSync("perl", words); console.log(place + " " + protocol); } catch {}
+    }
+  }
+`;
+
+/** The first machine waits for the second one, at the address that both are told. */
+const meeting = `
+  const { connect, createServer } = require("node:net");
+  const { NODE_RANK, MASTER_ADDR, MASTER_PORT } = process.env;
+  const place = { host: MASTER_ADDR, port: Number(MASTER_PORT) };
+  const dial = () => connect(place).once("connect", function () { this.end(NODE_RANK); }).once("error", () => setTimeout(dial, 50));
+  if (NODE_RANK === "1") dial();
+  else createServer((socket) => socket.once("data", (rank) => { console.log("met " + rank); process.exit(0); })).listen(place);
+`;
+
+/** Says back what it is told. */
+const serving = `
+  require("node:http").createServer((request, response) => request.pipe(response)).listen(Number(process.env.PORT), "127.0.0.1");
+`;

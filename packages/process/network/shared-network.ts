@@ -1,0 +1,25 @@
+import { accessSync, constants } from "node:fs";
+import { join } from "node:path";
+import { systemPath } from "../sandbox/environment.ts";
+import { resolverSettings } from "./name-servers.ts";
+
+/** The programs that a run's own network needs, with their packages. */
+const programs = { slirp4netns: "slirp4netns", ip: "iproute2", nsenter: "util-linux" } as const;
+
+/** Returns why environments share the network of this machine, for its operator. */
+export function whyNetworkIsShared(path = systemPath, hasResolver = resolverSettings() !== undefined): string {
+  const missing = Object.entries(programs).filter(([program]) => !isInstalled(program, path));
+  if (missing.length > 0) return `missing here: ${missing.map(([, name]) => name).join(", ")}`;
+  return hasResolver ? "the attempt to make one of their own failed" : "no name server of this machine is reached";
+}
+
+function isInstalled(program: string, path: string): boolean {
+  return path.split(":").some((directory) => {
+    try {
+      accessSync(join(directory, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}

@@ -1,0 +1,32 @@
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import type { Isolation } from "../runs/records.ts";
+import { systemPath } from "../sandbox/environment.ts";
+
+interface Place {
+  /** A directory that runs are shown. */
+  readonly shown: string;
+  readonly home: string;
+  readonly compute: { readonly isolation: Isolation };
+}
+
+/** A fake Jupyter on the PATH of a run, for tests: it takes the options that are given to the real one. */
+export function jupyterStub({ shown, home, compute }: Place, source = serving): Readonly<Record<string, string>> {
+  const bin = join(shown, "bin");
+  mkdirSync(bin, { recursive: true });
+  writeFileSync(join(bin, "jupyter.cjs"), source);
+  writeFileSync(join(bin, "jupyter"), `#!/bin/sh\nexec "$STUB_NODE" ${join(bin, "jupyter.cjs")} "$@"\n`);
+  chmodSync(join(bin, "jupyter"), 0o755);
+  const node = compute.isolation === "none" ? process.execPath : join(home, "tools/node");
+  return { STUB_NODE: node, PATH: [bin, systemPath].join(delimiter) };
+}
+
+/** Answers `/api` to everybody and `/lab` to who has the token, as Jupyter Server does. */
+export const serving = `
+const option = (name) => process.argv.find((word) => word.startsWith(name + "="))?.slice(name.length + 1);
+require("node:http").createServer((request, response) => {
+  const { pathname, searchParams } = new URL(request.url, "http://localhost");
+  const isOpen = pathname === "/api" || searchParams.get("token") === process.env.JUPYTER_TOKEN;
+  response.writeHead(isOpen ? 200 : 403).end(process.cwd());
+}).listen(Number(option("--port")), option("--ip"));
+`;

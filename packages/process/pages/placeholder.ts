@@ -1,0 +1,155 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import type { LocalPort } from "../network/local-ports.ts";
+import { isOwnPeer } from "../network/own-peer.ts";
+import { type PageProgram, passOn, passUpgrade } from "./page-proxy.ts";
+
+/** What is answered on the ports of one run that nothing of its own serves. */
+export interface Placeholders {
+  /** Throws where a port is taken: its visitors would be led to whoever has it. */
+  open(ports: readonly LocalPort[]): Promise<void>;
+  /** Passes all but chats at a port with `hasIde` on to this program. undefined: a page says that it is starting. */
+  lead(port: LocalPort, program: PageProgram | undefined): void;
+  /** Serves a page at a port whose own program was given up, and says why. */
+  replace(port: LocalPort, why: string): Promise<void>;
+  close(): void;
+}
+
+/** Of one port: visitors of one run leave descriptors for the others. */
+const mostConnections = 256;
+
+/** What is shown at one port. */
+interface Shown {
+  readonly status: number;
+  readonly page: string;
+  readonly program?: PageProgram | undefined;
+}
+
+/**
+ * Serves what a run's image would, from this process and to our own user alone: images are recorded and not pulled here,
+ * and without a command nothing else would ever answer.
+ */
+export function placeholdersOf(image: string, advice = ""): Placeholders {
+  const servers = new Set<Server>();
+  const shownAt = new Map<number, Shown>();
+  const serveAt = async ({ local, hasIde = false }: LocalPort, shown: Shown): Promise<void> => {
+    if (shownAt.has(local)) return void shownAt.set(local, shown);
+    const server = serverOf(() => shownAt.get(local) ?? shown, hasIde);
+    await once(server.listen(local, "127.0.0.1"), "listening");
+    shownAt.set(local, shown);
+    servers.add(server);
+  };
+  const plain = ({ port }: LocalPort, more: string) => ({ status: 200, page: pageOf(image, String(port), more) });
+  return {
+    open: async (ports) => {
+      for (const port of ports) {
+        if (!port.hasPlaceholder) continue;
+        await serveAt(port, port.hasIde ? starting : plain(port, port.kind === "http" ? advice : ""));
+      }
+    },
+    lead: ({ local }, program) => shownAt.set(local, { ...starting, program }),
+    replace: (port, why) => serveAt(port, plain(port, why)),
+    close: () => {
+      for (const server of servers) {
+        server.close();
+        server.closeAllConnections();
+      }
+      servers.clear();
+    },
+  };
+}
+
+function serverOf(shown: () => Shown, hasIde: boolean): Server {
+  const peers = new WeakMap<Duplex, Promise<boolean>>();
+  const server = createServer(async (asked, reply) => {
+    if (!(await peers.get(asked.socket))) return void asked.socket.destroy();
+    serve(shown(), asked, reply).catch(() => reply.destroy());
+  });
+  server.on("connection", (socket) => {
+    const isOwn = isOwnPeer(socket);
+    peers.set(socket, isOwn);
+    void isOwn.then((isIn) => isIn || socket.destroy());
+  });
+  const upgrade = async (asked: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
+    socket.on("error", () => socket.destroy());
+    if (!(await peers.get(socket))) return void socket.destroy();
+    const { program } = shown();
+    if (program) passUpgrade(asked, socket, head, program);
+    else socket.end(noUpgrade);
+  };
+  // Without a listener Node answers such a request like any other.
+  if (hasIde) server.on("upgrade", (...given) => void upgrade(...given).catch(() => given[1].destroy()));
+  server.maxConnections = mostConnections;
+  return server;
+}
+
+const mostBytes = 1024 * 1024;
+const noUpgrade = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+async function serve(shown: Shown, asked: IncomingMessage, reply: ServerResponse): Promise<void> {
+  const path = asked.url?.split("?")[0];
+  if (path === "/chat") return chat(asked, reply);
+  if (shown.program) return passOn(asked, reply, shown.program, () => show(starting, asked, reply));
+  show(shown, asked, reply);
+}
+
+function show({ status, page }: Shown, { method = "" }: IncomingMessage, reply: ServerResponse): void {
+  const isWrong = status === 200 && !["GET", "HEAD"].includes(method);
+  if (isWrong) sayJson(reply, 405, { error: "Method not allowed" });
+  else reply.writeHead(status, { "content-type": "text/html; charset=utf-8" }).end(method === "HEAD" ? "" : page);
+}
+
+/** Says back what it was told. */
+async function chat(asked: IncomingMessage, reply: ServerResponse): Promise<void> {
+  if (asked.method !== "POST") return sayJson(reply, 405, { error: "Method not allowed" });
+  const text = await textOf(asked);
+  if (text === undefined) return sayJson(reply, 413, { error: "A message has at most 1 MiB" });
+  const message = messageIn(text);
+  if (message === undefined) return sayJson(reply, 400, { error: "message must be a string" });
+  sayJson(reply, 200, { reply: message });
+}
+
+/** undefined for more than is taken, which is read to its end all the same so that the answer is seen. */
+async function textOf(asked: IncomingMessage): Promise<string | undefined> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of asked as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes <= mostBytes) parts.push(part);
+  }
+  return bytes > mostBytes ? undefined : Buffer.concat(parts).toString("utf8");
+}
+
+function messageIn(text: string): string | undefined {
+  try {
+    const { message } = JSON.parse(text) as { readonly message?: unknown };
+    return typeof message === "string" ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function sayJson(reply: ServerResponse, status: number, body: unknown): void {
+  reply.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+}
+
+const starting: Shown = {
+  status: 503,
+  page: `<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="2"><title>Starting</title>
+<h1>VS Code is starting</h1>
+<p>This page loads again by itself.</p>
+</html>\n`,
+};
+
+function pageOf(image: string, port: string, more: string): string {
+  const what = `port ${escaped(port)} of <code>${escaped(image)}</code>`;
+  return `<!doctype html><html lang="en"><meta charset="utf-8"><title>Placeholder</title>
+<h1>A placeholder</h1>
+<p>This page stands for ${what}: images are recorded here and not pulled, so nothing of it runs.</p>${more === "" ? "" : `\n<p>${escaped(more)}</p>`}
+</html>\n`;
+}
+
+function escaped(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}

@@ -1,0 +1,29 @@
+import { readAccess, seeJupyter } from "../runs/access-record.ts";
+import { lookAt, treeOf } from "../runs/observation.ts";
+import type { RunPlace } from "../runs/removal.ts";
+import { findProcess, type ProcessStatus } from "../supervisor/process-identity.ts";
+import { membersOf, type ProcessTree } from "../supervisor/process-tree.ts";
+import { countKernels } from "./kernels.ts";
+
+/** Counts what works in a run without a connection (see Compute). */
+export async function countWork({ directory, name }: RunPlace): Promise<number | null> {
+  const status = lookAt(directory);
+  if (!status.supervisorLives) return 0;
+  const terminals = await countBusyTerminals(treeOf(name, directory, status.processes));
+  const origin = seeJupyter(directory)?.origin;
+  const token = readAccess(directory)?.jupyter?.token;
+  if (terminals > 0 || !origin || token === undefined) return terminals;
+  return countKernels(origin, token, Date.now());
+}
+
+/** Counts the terminals with a program in the foreground. Returns 0 if the machine has no /proc. */
+async function countBusyTerminals(tree: ProcessTree): Promise<number> {
+  if (process.platform !== "linux") return 0;
+  const statuses = (await membersOf(tree)).flatMap(({ identity }) => findProcess(identity.pid) ?? []);
+  return statuses.filter(isAtWork).length;
+}
+
+/** At its prompt a shell, which leads the session, is itself the foreground group (tcgetpgrp(3)). */
+function isAtWork({ pid, session, group, hasTerminal, foreground }: ProcessStatus): boolean {
+  return pid === session && hasTerminal && foreground > 0 && foreground !== group;
+}

@@ -1,0 +1,72 @@
+import { createHash } from "node:crypto";
+import { rmSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import type { Access, JupyterStatus } from "#core/ports/compute.ts";
+import { forgetLogin, noteLogin } from "../exec/ssh-logins.ts";
+import { readObject } from "./records.ts";
+import { writeWhole } from "./run-directory.ts";
+
+const accessFile = "access.json";
+const jupyterFile = "jupyter.json";
+
+/** `access.json`: what the run was told last. With the token of Jupyter in it, readable to the owner alone. */
+export function readAccess(directory: string): Access | undefined {
+  const { revision, login, keys, jupyter } = readObject(directory, accessFile) ?? {};
+  if (typeof login !== "string" || !Array.isArray(keys)) return undefined;
+  const token = (jupyter as { readonly token?: unknown } | null | undefined)?.token;
+  return {
+    revision: typeof revision === "number" ? revision : 0,
+    login,
+    keys: keys.filter((key) => typeof key === "string"),
+    jupyter: typeof token === "string" ? { token } : null,
+  };
+}
+
+/** False when that is what was said before, or older than that, or when the run's directory is gone. */
+export function writeAccess(directory: string, access: Access): boolean {
+  const known = readAccess(directory);
+  if ((known?.revision ?? 0) > access.revision || JSON.stringify(known) === JSON.stringify(access)) return false;
+  noteLogin(dirname(directory), access.login, basename(directory));
+  return writeWhole(directory, accessFile, JSON.stringify(access));
+}
+
+/** Lets the run be found by its SSH user name: a home of earlier code has living runs that are not. */
+export function noteAccess(directory: string): void {
+  const access = readAccess(directory);
+  if (access) noteLogin(dirname(directory), access.login, basename(directory));
+}
+
+/** To be called when the directory of the run goes. */
+export function forgetAccess(directory: string): void {
+  const access = readAccess(directory);
+  if (access) forgetLogin(dirname(directory), access.login, basename(directory));
+}
+
+/** Writes what became of the Jupyter of this token to `jupyter.json`. */
+export function writeJupyter(directory: string, token: string, status: JupyterStatus): void {
+  writeWhole(directory, jupyterFile, JSON.stringify({ token: hashOf(token), ...status }));
+}
+
+/** Nothing of Jupyter is left. */
+export function forgetJupyter(directory: string): void {
+  rmSync(join(directory, jupyterFile), { force: true });
+}
+
+/** Jupyter as it is: what was written for another token counts as not yet dealt with. */
+export function seeJupyter(directory: string): JupyterStatus | null {
+  const token = readAccess(directory)?.jupyter?.token;
+  const record = readObject(directory, jupyterFile);
+  if (token === undefined && !record) return null;
+  const { state, origin, reason } = record ?? {};
+  const isIts = token !== undefined && record?.token === hashOf(token);
+  if (!isIts || (state !== "on" && state !== "failed")) return { state: "starting", origin: null, reason: null };
+  return {
+    state,
+    origin: typeof origin === "string" ? origin : null,
+    reason: typeof reason === "string" ? reason : null,
+  };
+}
+
+function hashOf(token: string): string {
+  return createHash("sha256").update(token).digest("hex");
+}

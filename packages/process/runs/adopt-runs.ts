@@ -1,0 +1,50 @@
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { removeLimits } from "../sandbox/limits.ts";
+import { endSupervisors, forgetSupervisors } from "../supervisor/supervisor-place.ts";
+import { noteAccess } from "./access-record.ts";
+import { type Host, placeOf } from "./host.ts";
+import { lookAt } from "./observation.ts";
+import { readRun, writeMark } from "./records.ts";
+import { carryOn, endNow, forgetDraft, isDraft, nudge, type RunPlace } from "./removal.ts";
+import { discardLeftovers, listRunNames } from "./run-directory.ts";
+
+/** Finishes what an earlier process left half made or half removed. */
+export async function adoptRuns({ runs, options }: Host): Promise<void> {
+  await discardLeftovers(runs, Date.now());
+  forgetSupervisors(options.home);
+  for (const name of listRunNames(runs)) {
+    const place = { name, directory: join(runs, name), locking: options.locking };
+    const [status, record] = [lookAt(place.directory), readRun(place.directory)];
+    await carryOn(place, status);
+    if (isDraft(status)) await forgetDraft(place);
+    if (status.supervisorLives) noteAccess(place.directory);
+    if (record && !status.supervisorLives) await removeLimits(record.limits, 0);
+  }
+}
+
+/** Starts no more runs, and leaves those that run. */
+export async function leaveRuns(host: Host): Promise<void> {
+  host.closing = true;
+  await Promise.allSettled(host.applying);
+}
+
+/** Ends every run within 1.5 s and leaves word that the stack was stopped. */
+export async function endRuns(host: Host): Promise<void> {
+  await leaveRuns(host);
+  const places = listRunNames(host.runs).map((name) => placeOf(host, name));
+  const living = places.filter(({ directory }) => !lookAt(directory).end);
+  for (const { directory } of living) {
+    try {
+      writeMark(directory, "stopped", Date.now());
+    } catch {
+      // On a full disk: it is ended all the same, and nobody is told why.
+    }
+    nudge(directory);
+  }
+  const end = performance.now() + 900;
+  const lives = ({ directory }: RunPlace) => lookAt(directory).supervisorLives;
+  while (performance.now() < end && living.some(lives)) await sleep(10);
+  await Promise.all(living.filter(lives).map((place) => endNow(place, 200)));
+  await endSupervisors(host.options.home, 200);
+}

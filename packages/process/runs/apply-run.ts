@@ -1,0 +1,101 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Run } from "#core/ports/compute.ts";
+import { hasSparePython } from "../sandbox/tools.ts";
+import { lockFile } from "../supervisor/lock.ts";
+import { volumeData } from "../volumes/volume-directory.ts";
+import { type Host, placeOf } from "./host.ts";
+import { launch } from "./launch.ts";
+import { runsMounting } from "./mounts.ts";
+import { lookAt, observationOf } from "./observation.ts";
+import { type LaunchPlan, planOf } from "./plan.ts";
+import type { RunRecord } from "./records.ts";
+import { forgetDraft, isDraft, type RunPlace } from "./removal.ts";
+import { isDirectory, makeRunDirectory, runName, wasRemoved } from "./run-directory.ts";
+
+const answeringWithinMs = 800;
+
+/**
+ * Starts a run, and answers once it has begun or has shown why not. Throws where it was removed meanwhile, or where its
+ * volumes are not there for it alone.
+ */
+export async function applyRun(host: Host, run: Run): Promise<void> {
+  if (host.closing) throw new Error("The local stack is being stopped");
+  const { directory, name } = placeOf(host, runName(run.uid, run.run));
+  const plan = planOf(run, name, host.options);
+  if (!isDirectory(directory)) {
+    const nodes = run.shares.map(({ node }) => node ?? pretendNodeFor(host, run.instanceType));
+    const record: RunRecord = {
+      key: run.key,
+      image: run.image,
+      nodes,
+      isolation: plan.isolation,
+      network: plan.network,
+      ports: plan.ports,
+      volumes: plan.mounts.map(({ volume }) => volume),
+      limits: plan.limits,
+      hasSparePython: hasSparePython(plan),
+    };
+    const files = { "run.json": JSON.stringify(record), until: String(run.until), [lockFile]: "" };
+    makeRunDirectory(directory, plan.machines, files);
+  }
+  if (!isDraft(lookAt(directory))) return;
+  const place = { name, directory, locking: plan.locking };
+  // Only now that a removal finds the directory: one that did not find it has left its mark before.
+  if (wasRemoved(host.runs, name)) {
+    await forgetDraft(place);
+    throw new Error("The run was removed and is not started again");
+  }
+  await requireVolumes(host, place, plan);
+  const reply = await launch(plan, host.options.startedWithinMs).catch(async (error: unknown) => {
+    await forgetDraft(place);
+    throw error;
+  });
+  if (reply === "gone") throw new Error("The run was removed while it was being started");
+  if (reply === "busy") await waitUntilStarted(host, directory);
+  await requireBegun(host, directory);
+  if (run.ports.length > 0) await waitUntilAnswering(host, directory);
+}
+
+/**
+ * Two runs never mount one volume. Looked at when this one can be seen by any other that looks, so that of two at the
+ * same moment at least one gives way.
+ */
+async function requireVolumes(host: Host, place: RunPlace, { mounts }: LaunchPlan): Promise<void> {
+  const { home } = host.options;
+  for (const { volume } of mounts) {
+    const isThere = isDirectory(volumeData(home, volume));
+    if (isThere && runsMounting(home, volume).every((name) => name === place.name)) continue;
+    await forgetDraft(place);
+    throw new Error(isThere ? "The volume is in use by another run" : "The volume does not exist");
+  }
+}
+
+/** No group makes machines here, so a share that names none goes to any that there is of its type. */
+function pretendNodeFor({ options }: Host, instanceType: string): string {
+  return options.nodes.find((node) => node.ready && node.instanceType === instanceType)?.name ?? "local";
+}
+
+async function waitUntilStarted(host: Host, directory: string): Promise<void> {
+  const end = performance.now() + host.options.startedWithinMs;
+  while (performance.now() < end && !host.closing && !lookAt(directory).processes?.started && !lookAt(directory).end)
+    await sleep(4);
+}
+
+/** Its supervisor may have the plan and still lose it: the run is made once the first line of it is written. */
+async function requireBegun(host: Host, directory: string): Promise<void> {
+  const end = performance.now() + host.options.startedWithinMs;
+  for (let seen = lookAt(directory); !seen.processes && !seen.end; seen = lookAt(directory)) {
+    if (performance.now() >= end || host.closing || !isDirectory(directory)) throw new Error("The run has not begun");
+    await sleep(4);
+  }
+}
+
+/** What answers soon need not be looked for again: a next look is a second away. */
+async function waitUntilAnswering(host: Host, directory: string): Promise<void> {
+  const end = performance.now() + answeringWithinMs;
+  while (performance.now() < end && !host.closing) {
+    const { state } = await observationOf(directory, lookAt(directory), host.options);
+    if (state !== "probe") return;
+    await sleep(10);
+  }
+}

@@ -1,0 +1,183 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { dirname, join } from "node:path";
+import type { Readable, Writable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { LocalPort } from "../network/local-ports.ts";
+import { enteringNetwork, joinPatiently } from "../network/network.ts";
+import { stayJoined } from "../network/stay-joined.ts";
+import { accountOf } from "../sandbox/account.ts";
+import { systemPath } from "../sandbox/environment.ts";
+import { gitConfigFor } from "../sandbox/git-identity.ts";
+import { hostsInside, machineHostName } from "../sandbox/host-name.ts";
+import { handedOn, limited } from "../sandbox/limits.ts";
+import { sandboxOptions } from "../sandbox/sandbox.ts";
+import { giveUpRights } from "../sandbox/sandbox-user.ts";
+import { refusedCalls, refusing, withRefused } from "../sandbox/system-calls.ts";
+import { limitTerminals } from "../sandbox/terminal-limit.ts";
+import type { Exit } from "../supervisor/exit.ts";
+import { findChild, findProcess } from "../supervisor/process-identity.ts";
+import { carried, type Inside } from "./inside.ts";
+import type { LaunchPlan } from "./plan.ts";
+import type { MachineRecord } from "./records.ts";
+import { workDirectory } from "./run-directory.ts";
+import { environmentOf } from "./run-environment.ts";
+import { openWorkspace } from "./workspace.ts";
+
+/** One started machine of a run. */
+export interface Machine {
+  readonly record: MachineRecord;
+  readonly exit: Promise<Exit>;
+  /** How to start something else in it. */
+  readonly inside: Inside;
+  /** Lets its command begin, if that waits for the other machines: they begin in the network of the first one. */
+  begin(): void;
+}
+
+export interface MachineRequest {
+  readonly plan: LaunchPlan;
+  readonly directory: string;
+  readonly rank: number;
+  /** Of the first machine; only where there are several. */
+  readonly masterPort: number | undefined;
+  /** What it serves; nothing but in the first machine. */
+  readonly ports: readonly LocalPort[];
+  /** Of the run's first machine, whose network this one is to have as well. */
+  readonly first: Inside | undefined;
+  /** Inherited as stdout and stderr. */
+  readonly output: number;
+  /** Once aborted nothing is started any more. */
+  readonly signal: AbortSignal;
+  /** Told when the network that the machine has to itself was cut off from the others, or is joined again. */
+  readonly sayJoined: (isJoined: boolean) => void;
+}
+
+/** Starts the process tree of one machine, in a group and session of its own. Throws when it could not begin. */
+export async function startMachine(request: MachineRequest): Promise<Machine> {
+  return request.plan.isolation === "bubblewrap" ? startSandboxed(request) : startBare(request);
+}
+
+/** Lives until it is removed, on every system. */
+const idle = "exec tail -f /dev/null";
+/** What a sandbox said before it ended has been read by then. */
+const deafMs = 300;
+/**
+ * Hands the command to the shell in $0 as an argument. bubblewrap's own arguments, which every user can list, never hold
+ * it. Writes to descriptor 5 once a SIGTERM would reach this shell. The command begins at the end of descriptor 6, when
+ * the sandbox has its network and its limits.
+ */
+const handOn = `command=$BERTH_COMMAND; unset BERTH_COMMAND; echo >&5; exec 5>&-; read _ <&6; exec 6<&-; exec "$0" -c -- "$command"`;
+
+async function startBare(request: MachineRequest): Promise<Machine> {
+  const { plan, directory, rank, output, signal } = request;
+  const { path: workspace, start, home, mounts } = await openWorkspace(plan, directory, rank);
+  const account = accountOf(plan, home);
+  const env = environmentOf(request, { account, workspace, volumes: mounts.map(({ seen }) => seen) });
+  const { limits } = plan;
+  const command = [...handedOn(limits), account.shell, "-c", "--", plan.command ?? idle];
+  const [file = "", ...args] = limited(limits, command);
+  signal.throwIfAborted();
+  const child = spawn(file, args, {
+    cwd: start,
+    env,
+    detached: true,
+    stdio: ["ignore", output, output],
+  });
+  const exit = exitOf(child);
+  const apart = { isolation: "none", network: "shared", sandbox: null } as const;
+  const inside: Inside = { name: plan.name, ...apart, work: start, account, mounts, limits, env };
+  return { record: { leader: await leaderOf(child), sandbox: null }, exit, inside, begin: () => undefined };
+}
+
+async function startSandboxed(request: MachineRequest): Promise<Machine> {
+  const { plan, directory, rank, output, signal } = request;
+  const { path: workspace, start, home, mounts, binds } = await openWorkspace(plan, directory, rank);
+  const { limits } = plan;
+  const work = workDirectory(directory, rank);
+  const account = accountOf(plan, home);
+  const env = environmentOf(request, { account, workspace, volumes: mounts.map(({ seen }) => seen) });
+  const { env: variables, unpack } = carried({ ...env, BERTH_COMMAND: plan.command ?? idle });
+  const { before, options: more, joins } = networkWords(request);
+  const begins = ["/bin/sh", "-c", `${unpack}; ${handOn}`, account.shell];
+  const refused = refusedCalls(plan.home, { isCounted: limits.group?.places.memory !== undefined });
+  const sandboxed = ["bwrap", "--args", "3", "--info-fd", "4", ...refusing, ...more, "--", ...handedOn(limits)];
+  const words = withRefused(refused, [...before, ...sandboxed, ...giveUpRights(), ...begins]);
+  const [file = "", ...args] = limited(limits, words);
+  signal.throwIfAborted();
+  const child = spawn(file, args, {
+    cwd: "/",
+    env: { PATH: systemPath, BERTH_RUN: plan.name },
+    detached: true,
+    stdio: ["ignore", output, output, ...Array<"pipe">(5).fill("pipe")],
+  });
+  const exit = exitOf(child);
+  // Listened to from now on: once a process has ended, Node lets go of what it said to nobody.
+  const begun = child.pid === undefined ? undefined : firstByte(extraOutput(child, 5));
+  const leader = await leaderOf(child);
+  const shown = { home: plan.home, work, start, binds, programs: plan.programs.shown, network: plan.network };
+  const options = sandboxOptions({
+    ...shown,
+    account,
+    gitConfig: 7,
+    host: { name: machineHostName(plan.hostName, rank), hosts: hostsInside(plan.hostName, plan.machines) },
+    ownFiles: join(dirname(work), "etc"),
+    memoryMb: limits.bounds.memoryMb,
+    group: limits.group,
+    env: { ...variables, PATH: systemPath },
+  });
+  const info = child.stdio[4] as Readable;
+  tell(child, 3, options.map((word) => `${word}\0`).join(""));
+  tell(child, 7, gitConfigFor(plan.env));
+  const failure = exit.then(() => sleep(deafMs)).then(() => Promise.reject(new Error("the sandbox could not be made")));
+  const [, pid = ""] = /"child-pid"\s*:\s*(\d+)/.exec(await Promise.race([wholeText(info), failure])) ?? [];
+  await Promise.race([begun, failure]);
+  await limitTerminals(pid);
+  const joined = joins ? await Promise.race([joinPatiently(pid, plan.name, signal), failure]) : undefined;
+  const sandbox = findProcess(Number(pid)) ?? null;
+  if (joined && sandbox) void stayJoined({ sandbox, name: plan.name, signal, say: request.sayJoined }, joined.lost);
+  const isolation = "bubblewrap";
+  const apart = { isolation, network: plan.network, sandbox, refusedCalls: refused } as const;
+  const inside: Inside = { name: plan.name, ...apart, work: start, account, mounts, limits, env };
+  const begin = () => void extraOutput(child, 6).destroy();
+  return { record: { leader, sandbox }, exit, inside, begin };
+}
+
+/** The first machine of a run makes its network, and the others begin in it. */
+function networkWords({ plan, first }: MachineRequest) {
+  const shared = { before: [], options: [], joins: false };
+  if (plan.network === "shared") return shared;
+  if (first?.sandbox) return { ...shared, before: enteringNetwork(String(first.sandbox.pid)) };
+  return { ...shared, options: ["--unshare-net"], joins: true };
+}
+
+function exitOf(child: ChildProcess): Promise<Exit> {
+  return new Promise((resolve) => child.once("exit", (code, signal) => resolve({ code, signal })));
+}
+
+async function leaderOf(child: ChildProcess): Promise<MachineRecord["leader"]> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  child.once("spawn", resolve).once("error", reject);
+  await promise;
+  const pid = child.pid ?? 0;
+  return findChild(pid) ?? { pid, startedAt: "", boot: "" };
+}
+
+/** Node knows the first five streams of a child by type. */
+function extraOutput(child: ChildProcess, descriptor: number): Readable {
+  return (child.stdio as readonly unknown[])[descriptor] as Readable;
+}
+
+function tell(child: ChildProcess, descriptor: number, text: string): void {
+  ((child.stdio as readonly unknown[])[descriptor] as Writable).on("error", () => undefined).end(text);
+}
+
+/** bubblewrap writes its information in several parts, and dies of SIGPIPE when it is not read to the end. */
+async function wholeText(stream: Readable): Promise<string> {
+  let text = "";
+  for await (const part of stream) text += String(part);
+  return text;
+}
+
+/** The other end stays open in bubblewrap, so there is no end to wait for. */
+function firstByte(stream: Readable): Promise<void> {
+  return new Promise((resolve) => stream.once("data", () => resolve(void stream.destroy())));
+}

@@ -1,0 +1,121 @@
+import { existsSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { removeLimits } from "../sandbox/limits.ts";
+import { isSilent } from "../supervisor/control-socket.ts";
+import { type Locking, takeLock } from "../supervisor/lock.ts";
+import { signalProcess } from "../supervisor/process-identity.ts";
+import { killTree } from "../supervisor/process-tree.ts";
+import { forgetAccess } from "./access-record.ts";
+import { lookAt, type RunStatus, treeOf } from "./observation.ts";
+import { forgetMark, readMark, writeMark } from "./records.ts";
+import { deleteRunDirectory, isDirectory } from "./run-directory.ts";
+
+/** One run as removal needs it. */
+export interface RunPlace {
+  readonly name: string;
+  readonly directory: string;
+  readonly locking: Locking;
+}
+
+/** How long after `killAt` the supervisor is left to end the run by itself. */
+const supervisorLateMs = 1_000;
+/** A supervisor that has not answered for so long hangs. */
+const silentMs = 10_000;
+/** Only whether the supervisor answers counts. */
+const anyQuestion = { ask: "inside" } as const;
+/** How long a supervisor has for one answer. */
+const answerWithinMs = 2_000;
+
+/**
+ * Asks for a run to be killed at `killAt` (ms since the epoch; an earlier time that was asked for stays) and removed,
+ * and waits for that for at most `withinMs`.
+ */
+export async function requestRemoval(place: RunPlace, killAt: number, withinMs: number): Promise<void> {
+  const { directory } = place;
+  const known = readMark(directory, "removal");
+  if (known === undefined || killAt < known) writeMark(directory, "removal", killAt);
+  if (nudge(directory)) await waitUntilGone(directory, withinMs);
+  await carryOn(place, lookAt(directory));
+}
+
+/** Asks for the command to be ended by `killAt` (ms since the epoch; an earlier time that was asked for stays). */
+export function requestTermination({ directory }: RunPlace, killAt: number): void {
+  const known = readMark(directory, "termination");
+  if (known === undefined || killAt < known) writeMark(directory, "termination", killAt);
+  nudge(directory);
+}
+
+/** Takes the next step of a removal that was asked for. Each look at the run calls this, so no removal is forgotten. */
+export async function carryOn(place: RunPlace, { removal, supervisorLives }: RunStatus): Promise<void> {
+  if (removal === undefined) return;
+  if (!supervisorLives) return deleteDeadRun(place);
+  if (Date.now() <= removal + supervisorLateMs) return;
+  await endNow(place);
+  if (isDirectory(place.directory)) await endIfSilent(place.directory);
+}
+
+/**
+ * Kills every process of the run now. False where some were still there after `withinMs`; its supervisor, if it lives,
+ * ends them.
+ */
+export async function endNow({ name, directory }: RunPlace, withinMs = 1_000): Promise<boolean> {
+  const tree = treeOf(name, directory, lookAt(directory).processes);
+  const isGone = await killTree(tree, withinMs);
+  if (isGone) await removeLimits(tree.limits);
+  return isGone;
+}
+
+/**
+ * Kills a supervisor that did not answer again and again, and with it all of its runs, since nobody else could end
+ * them. The next look at each of them finds a supervisor that was killed.
+ */
+async function endIfSilent(directory: string): Promise<void> {
+  const { processes, supervisorLives } = lookAt(directory);
+  if (!processes || !supervisorLives) return;
+  if (!(await isSilent(directory, anyQuestion, answerWithinMs))) return forgetMark(directory, "silent");
+  const since = readMark(directory, "silent");
+  if (since === undefined) writeMark(directory, "silent", Date.now());
+  else if (Date.now() > since + silentMs) signalProcess(processes.supervisor, "SIGKILL");
+}
+
+/** Makes the supervisor of a run look at its marks; false when it does not live. */
+export function nudge(directory: string): boolean {
+  const { processes, supervisorLives } = lookAt(directory);
+  return supervisorLives && processes !== undefined && signalProcess(processes.supervisor, "SIGUSR2");
+}
+
+/**
+ * Deletes the directory of a run that never began and that no supervisor has, so that it can be applied from scratch.
+ */
+export async function forgetDraft({ directory, locking }: RunPlace): Promise<void> {
+  const lock = takeLock(directory, locking);
+  if (typeof lock === "string") return;
+  try {
+    if (isDraft(lookAt(directory))) await deleteRunDirectory(directory);
+  } finally {
+    lock.release();
+  }
+}
+
+/** Neither begun nor ended, and nobody asked for its removal. */
+export function isDraft({ processes, end, removal }: RunStatus): boolean {
+  return !processes && !end && removal === undefined;
+}
+
+/** Deletes the directory, under its lock, so that no supervisor can begin in it, and only once nothing lives. */
+async function deleteDeadRun(place: RunPlace): Promise<void> {
+  const lock = takeLock(place.directory, place.locking);
+  if (typeof lock === "string") return;
+  try {
+    if (!(await endNow(place, 200))) return;
+    forgetAccess(place.directory);
+    await deleteRunDirectory(place.directory);
+  } finally {
+    lock.release();
+  }
+}
+
+async function waitUntilGone(directory: string, withinMs: number): Promise<void> {
+  const end = performance.now() + withinMs;
+  while (performance.now() < end && existsSync(directory)) await sleep(4);
+}

@@ -1,0 +1,30 @@
+import { once } from "node:events";
+import { createConnection, type Socket } from "node:net";
+import { join } from "node:path";
+import { connected, type Destination, portsSocket } from "../network/forwards.ts";
+import { dialSocket } from "../supervisor/control-socket.ts";
+import { readRun } from "./records.ts";
+
+/** Connects to a port of a run's own loopback, which without a network of its own is the machine's. Throws for silence. */
+export async function connectToRun(home: string, name: string, destination: Destination): Promise<Socket> {
+  const directory = join(home, "runs", name);
+  const isInside = readRun(directory)?.network === "own";
+  const socket = isInside ? dialSocket(directory, portsSocket) : createConnection({ ...destination, noDelay: true });
+  await once(socket, "connect");
+  if (!isInside) return socket;
+  socket.write(`${JSON.stringify(destination)}\n`);
+  if (await isConnected(socket)) return socket;
+  socket.destroy();
+  throw new Error("Nothing answers there");
+}
+
+/** What comes behind the first byte is left to be read. */
+async function isConnected(socket: Socket): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const look = () => resolve(socket.read(1)?.toString() === connected);
+  const end = () => resolve(false);
+  socket.once("readable", look).once("close", end).once("end", end).on("error", end);
+  const answer = await promise;
+  socket.off("readable", look).off("close", end).off("end", end).off("error", end);
+  return answer;
+}

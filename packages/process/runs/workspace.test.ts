@@ -1,0 +1,218 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Run } from "#core/ports/compute.ts";
+import type { VolumeRef } from "#core/ports/volumes.ts";
+import { logText } from "#testing/log-text.ts";
+import { processCompute } from "../compute.ts";
+import { eventually, type Fixture, fixtureNodes, openFixture } from "../fixture.ts";
+import { canSandbox } from "../sandbox/sandbox-probe.ts";
+import type { Locking } from "../supervisor/lock.ts";
+import { volumeData } from "../volumes/volume-directory.ts";
+import { type ProcessVolumes, processVolumes } from "../volumes/volumes.ts";
+import type { Isolation } from "./records.ts";
+
+const ways: readonly (readonly [Isolation, Locking])[] = [
+  ["bubblewrap", "flock"],
+  ["none", "file"],
+];
+const tags = { name: "data", disk: "d", attempt: "a-r1-1" };
+
+describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isolation, locking) => {
+  if (isolation === "bubblewrap" && !canSandbox()) {
+    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    return;
+  }
+
+  let fixture: Fixture;
+  let volumes: ProcessVolumes;
+  let volume: VolumeRef;
+
+  beforeEach(async () => {
+    fixture = openFixture({ isolation, locking });
+    volumes = processVolumes({ home: fixture.home });
+    volume = await volumes.createVolume({ token: "t", sizeGb: 10, zone: "z", snapshotId: undefined });
+  });
+  afterEach(async () => {
+    await volumes.shutdown();
+    await fixture.close();
+  });
+
+  const onVolume = () => [{ volume, path: "/workspace" }];
+  const onDisk = (name: string, id = volume.id) => join(volumeData(fixture.home, id), name);
+  const run = async (changes: Partial<Run>) => {
+    const { uid, run: n } = fixture.runOf(changes);
+    await fixture.compute.apply(fixture.runOf(changes));
+    await eventually(
+      () => fixture.compute.observe(uid, n),
+      (seen) => seen?.state === "ended",
+    );
+    return logText(fixture.compute.readLog(uid, n));
+  };
+  /** An apply answers after half a second at the latest, which on a busy machine is before the run is there. */
+  const ready = (uid = fixture.uid) =>
+    eventually(
+      () => fixture.compute.observe(uid, 1),
+      (seen) => seen?.state === "ready",
+    );
+  const attached = async () => (await volumes.findVolume(volume.id))?.attached;
+  const gone = async (uid = fixture.uid) => {
+    await fixture.compute.remove(uid, 1, { graceSeconds: 0, force: true });
+    await eventually(
+      () => fixture.compute.observe(uid, 1),
+      (seen) => seen === undefined,
+    );
+  };
+
+  it("is its disk, which outlives it and is what the next run sees", async () => {
+    const named = await run({
+      mounts: onVolume(),
+      command: 'echo one > $WORKSPACE/file; echo two >> ~/file; echo "$WORKSPACE"',
+    });
+    await gone();
+    const seen = await run({ run: 2, mounts: onVolume(), command: "cat $WORKSPACE/file" });
+
+    expect(named.trim()).toBe(isolation === "bubblewrap" ? "/workspace" : join(fixture.directory, "0/work/workspace"));
+    expect(readFileSync(onDisk("file"), "utf8")).toBe("one\ntwo\n");
+    expect(seen).toBe("one\ntwo\n");
+  });
+
+  it("is the home of a run that has a disk, so that settings and histories are there in the next run", async () => {
+    const asked = 'mkdir -p ~/.local/bin; echo text > "$HOME/.local/bin/file"; echo text > .bash_history; pwd';
+    const place = (await run({ mounts: onVolume(), command: asked })).trim();
+    await gone();
+    const seen = await run({ run: 2, mounts: onVolume(), command: "cat ~/.local/bin/file ~/.bash_history" });
+
+    expect(place).toBe(isolation === "bubblewrap" ? "/workspace" : volumeData(fixture.home, volume.id));
+    expect(seen).toBe("text\ntext\n");
+    expect(readdirSync(onDisk("")).toSorted()).toEqual([".bash_history", ".local"]);
+  });
+
+  it("keeps what an older run left on the disk beside its home", async () => {
+    writeFileSync(onDisk("model.bin"), "weights");
+    writeFileSync(onDisk(".profile"), "exit 9");
+
+    const seen = await run({ mounts: onVolume(), command: "ls -A; cat model.bin" });
+
+    expect(seen).toBe(".profile\nmodel.bin\nweights");
+    expect((await fixture.observe())?.exitCode).toBe(0);
+  });
+
+  it("is a directory that ends with the run where it has no disk", async () => {
+    const seen = await run({ command: "echo x > $WORKSPACE/file && cat workspace/file" });
+    const scratch = join(fixture.directory, "0/work/workspace/file");
+
+    expect(seen).toBe("x\n");
+    expect(existsSync(scratch)).toBe(true);
+    await gone();
+    expect(existsSync(scratch)).toBe(false);
+    expect(existsSync(onDisk("file"))).toBe(false);
+  });
+
+  it("is the disk in the first machine alone", async () => {
+    const shares = fixtureNodes.map(({ name }) => ({ node: name, units: 8 }));
+
+    await run({
+      mounts: onVolume(),
+      shares,
+      gpusPerMachine: 8,
+      command: "echo $NODE_RANK > $WORKSPACE/rank; sleep 0.3",
+    });
+
+    expect(readFileSync(onDisk("rank"), "utf8")).toBe("0\n");
+  });
+
+  it("is told by WORKSPACE whatever the job says, and the timeline tells that no size is enforced", async () => {
+    const seen = await run({ mounts: onVolume(), env: { WORKSPACE: "/elsewhere" }, command: "echo $WORKSPACE" });
+
+    expect(seen).not.toContain("elsewhere");
+    const { notes } = (await fixture.observe()) ?? {};
+    expect(notes).toContain("disk at $WORKSPACE, its size not enforced");
+    expect(notes?.filter((note) => note.startsWith("no disk"))).toEqual([]);
+  });
+
+  it("makes its volume attached while anything of the run lives: no backup and no removal then", async () => {
+    const before = await attached();
+    await fixture.compute.apply(fixture.runOf({ mounts: onVolume() }));
+
+    const during = await attached();
+    const snapshot = volumes.createSnapshot(volume.id, tags);
+    const removal = volumes.removeVolume(volume.id);
+
+    expect([before, during]).toEqual([false, true]);
+    await expect(snapshot).rejects.toThrow("The volume is still in use");
+    await expect(removal).rejects.toThrow("The volume is still in use");
+    await gone();
+    expect(await attached()).toBe(false);
+    expect((await volumes.createSnapshot(volume.id, tags)).state).toBe("pending");
+  });
+
+  it("stays attached when its supervisor was killed, until nothing of the run lives", async () => {
+    await fixture.compute.apply(fixture.runOf({ mounts: onVolume() }));
+    await ready();
+
+    process.kill(fixture.supervisorPid(), "SIGKILL");
+    const justKilled = await attached();
+    await fixture.ended();
+
+    expect(justKilled).toBe(true);
+    // The first look tells the end. It kills what still lives only within 200 ms; later looks kill the rest.
+    const attachedAfterLook = () => fixture.observe().then(attached);
+    await eventually(attachedAfterLook, (is) => is === false);
+  });
+
+  it("is never one volume for two runs, also when both are applied at the same moment", async () => {
+    const uids = [1, 2, 3].map(() => randomBytes(16).toString("hex"));
+    const computes = uids.map(() => processCompute(fixture.options));
+
+    const applied = await Promise.allSettled(
+      uids.map((uid, at) => computes[at]?.apply(fixture.runOf({ uid, mounts: onVolume() }))),
+    );
+
+    const refused = applied.filter((one) => one.status === "rejected").map((one) => String(one.reason));
+    expect(refused.length).toBeGreaterThanOrEqual(2);
+    expect(new Set(refused)).toEqual(new Set(["Error: The volume is in use by another run"]));
+    expect((await fixture.compute.listRuns()).length).toBe(3 - refused.length);
+  });
+
+  it("is given to the next run once the first is gone", async () => {
+    await fixture.compute.apply(fixture.runOf({ mounts: onVolume() }));
+    const uid = randomBytes(16).toString("hex");
+    await expect(fixture.compute.apply(fixture.runOf({ uid, mounts: onVolume() }))).rejects.toThrow(
+      "in use by another run",
+    );
+    await gone();
+
+    await fixture.compute.apply(fixture.runOf({ uid, mounts: onVolume() }));
+
+    expect(await ready(uid)).toMatchObject({ state: "ready" });
+  });
+
+  it("is refused for a volume that is not there, or whose id would be a path", async () => {
+    for (const id of ["vol-0123456789abcdef", "..", "../../runs", "vol-\0", ""]) {
+      const applying = fixture.compute.apply(
+        fixture.runOf({ mounts: [{ volume: { id, zone: "z" }, path: "/workspace" }] }),
+      );
+
+      await expect(applying, id).rejects.toThrow(/volume/);
+    }
+    expect(await fixture.compute.listRuns()).toEqual([]);
+  });
+
+  // Without a sandbox a run sees what its user sees: there is nothing to hold it to.
+  if (isolation === "none") return;
+
+  it("shows no other volume and no snapshot", async () => {
+    const other = await volumes.createVolume({ token: "o", sizeGb: 10, zone: "z", snapshotId: undefined });
+    writeFileSync(onDisk("secret", other.id), "of another disk");
+
+    const seen = await run({
+      mounts: onVolume(),
+      command: `cat ${onDisk("secret", other.id)}; ls -A ${fixture.home}; ls -A /workspace`,
+    });
+
+    expect(seen).not.toContain("of another disk");
+    expect(seen).not.toContain("snapshots");
+  });
+});

@@ -1,0 +1,59 @@
+import { mkdirSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { clearPlaces } from "../sandbox/nested-places.ts";
+import { type Bind, workspace } from "../sandbox/sandbox.ts";
+import { giveAllToRun, giveToRun } from "../sandbox/sandbox-user.ts";
+import { volumeData } from "../volumes/volume-directory.ts";
+import type { LaunchPlan } from "./plan.ts";
+import { workDirectory } from "./run-directory.ts";
+
+/** The volumes of a machine as its processes see them. */
+export interface Workspace {
+  /** The first of them, or a directory that ends with the run. */
+  readonly path: string;
+  /** Where command and execs begin. */
+  readonly start: string;
+  /** Home of the run's user: on a volume wherever the machine has one, so that it outlives the run. */
+  readonly home: string;
+  readonly mounts: readonly { readonly path: string; readonly seen: string }[];
+  /** What a sandbox shows of them. */
+  readonly binds: readonly Bind[];
+}
+
+/**
+ * Makes `workspace` in the work directory of a machine: the first volume in the first machine of a run that has any,
+ * else a directory that ends with the run. Without a sandbox no volume can be seen at its own path.
+ */
+export async function openWorkspace(plan: LaunchPlan, directory: string, rank: number): Promise<Workspace> {
+  const work = workDirectory(directory, rank);
+  const link = join(work, "workspace");
+  const isBare = plan.isolation === "none";
+  const binds = rank > 0 ? [] : plan.mounts.map(({ volume, path }) => ({ from: volumeData(plan.home, volume), path }));
+  const [first] = binds;
+  if (first) symlinkSync(isBare ? first.from : first.path, link);
+  else mkdirSync(link, { mode: 0o700 });
+  for (const own of first ? [work] : [work, link]) giveToRun(own, plan.isolation);
+  for (const { from } of binds) await giveAllToRun(from, plan.isolation);
+  if (!isBare) clearPlaces(binds, [...binds.map(({ path }) => path), plan.home]);
+  const path = isBare ? link : (first?.path ?? workspace);
+  const mounts = binds.map((bind, n) => ({ path: bind.path, seen: seenAt(bind, isBare, n === 0 ? link : bind.from) }));
+  const ending = plan.startsIn === "workspace" ? path : work;
+  const home = findHomeVolume(mounts) ?? (first ? path : ending);
+  return {
+    path,
+    start: plan.startsIn === "workspace" ? path : home,
+    home,
+    mounts,
+    binds: first ? binds : [{ from: link, path: workspace }],
+  };
+}
+
+/** Returns where the outermost volume below /home is seen. */
+function findHomeVolume(mounts: Workspace["mounts"]): string | undefined {
+  const homes = mounts.filter(({ path }) => path.startsWith("/home/"));
+  return homes.toSorted((one, other) => one.path.length - other.path.length)[0]?.seen;
+}
+
+function seenAt({ path }: Bind, isBare: boolean, place: string): string {
+  return isBare ? place : path;
+}

@@ -1,0 +1,319 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Run } from "#core/ports/compute.ts";
+import { logText } from "#testing/log-text.ts";
+import { eventually, type Fixture, openFixture, processesOf } from "../fixture.ts";
+import { PATIENCE_MS } from "../patience-fixture.ts";
+import { endOf } from "../supervisor/exit.ts";
+import { findControlGroups } from "./control-groups.ts";
+import { findLimits, type LimitWay, limitsInWords, limitsOf, wayInWords } from "./limits.ts";
+import { findRlimits, rlimitWords } from "./rlimits.ts";
+import { canSandbox } from "./sandbox-probe.ts";
+
+const resources = { cpus: 0.5, memoryMb: 96 };
+const read = (...parts: readonly string[]) => readFileSync(join(...parts), "utf8");
+const processes = 64;
+const noWay: LimitWay = { processes, groups: null, rlimits: null };
+
+describe("what a run may use", () => {
+  const run = (changes: Partial<Run>): Run => ({
+    uid: "0".repeat(32),
+    run: 1,
+    key: "k",
+    name: "n",
+    pool: "p",
+    instanceType: "m7i.8xlarge",
+    image: "i",
+    command: undefined,
+    env: {},
+    shares: [{ node: "one", units: 1 }],
+    gpusPerMachine: 0,
+    mounts: [],
+    ports: [],
+    resources: null,
+    until: 0,
+    ...changes,
+  });
+  const boundsOf = (changes: Partial<Run>) => limitsOf(run(changes), "run", noWay).bounds;
+
+  it("is what it asked for, never more than this machine has, and a number of processes", () => {
+    const small = boundsOf({ resources });
+    const large = boundsOf({ resources: { cpus: 100_000, memoryMb: 1e9 } });
+
+    expect(small).toEqual({ cpus: 0.5, memoryMb: 96, processes: 64 });
+    expect(large).toEqual({ cpus: null, memoryMb: null, processes: 64 });
+  });
+
+  it("is else its part of its machines", () => {
+    const part = (changes: Partial<Run>) => boundsOf({ instanceType: "g4dn.2xlarge", pool: "t4-small", ...changes });
+
+    const whole = part({ gpusPerMachine: 1, shares: [{ node: "one", units: 1 }] });
+    const none = part({ gpusPerMachine: 0.001, shares: [{ node: "one", units: 1 }] });
+    const two = part({ gpusPerMachine: 0.001, shares: ["one", "two"].map((node) => ({ node, units: 1 })) });
+
+    expect(whole.memoryMb === null || whole.memoryMb === 32 * 1024).toBe(true);
+    expect(none).toEqual({ cpus: 0.008, memoryMb: 32, processes: 64 });
+    expect(two).toEqual({ cpus: 0.016, memoryMb: 65, processes: 128 });
+  });
+
+  it("is of each process what its share has, whatever it is resized to", () => {
+    const way = { processes, groups: null, rlimits: { memory: true, processes: true } };
+
+    const { rlimits } = limitsOf(run({ resources }), "run", way);
+    const without = limitsOf(run({}), "run", { ...way, rlimits: { memory: false, processes: false } }).rlimits;
+
+    expect(rlimits?.memoryMb === null || rlimits?.memoryMb === 4_096).toBe(true);
+    expect(without).toEqual({ memoryMb: null, processes: null });
+  });
+
+  it("is said in words, and only what holds", () => {
+    const places = { memory: "/m", cpu: "/c", pids: "/p" };
+    const ways: Omit<LimitWay, "processes">[] = [
+      { groups: { version: 2, places }, rlimits: null },
+      { groups: { version: 1, places: { pids: "/p" } }, rlimits: null },
+      { groups: null, rlimits: { memory: true, processes: true } },
+      { groups: null, rlimits: { memory: true, processes: false } },
+      { groups: null, rlimits: { memory: false, processes: false } },
+      noWay,
+    ];
+    const bounds = { cpus: null, memoryMb: null, processes: 1 };
+    const each = { group: null, rlimits: { memoryMb: 1, processes: 1 }, bounds };
+    const gone = { group: { version: 1 as const, places }, rlimits: null, bounds };
+
+    expect(ways.map(wayInWords)).toEqual([
+      "cgroup-v2 (memory, cpu, processes)",
+      "cgroup-v1 (processes)",
+      "rlimit (memory of each process, processes)",
+      "rlimit (memory of each process)",
+      "none",
+      "none",
+    ]);
+    expect([each, gone].map(limitsInWords)).toEqual(["rlimit (memory of each process, processes)", "none"]);
+  });
+
+  it("is named in the end of a command that used too much", () => {
+    const options = { hasCommand: true, oomKills: 1, isOverLimit: true };
+
+    const ends = [137, 143].map((code) => endOf({ code, signal: null }, options).reason);
+
+    expect(ends).toEqual([
+      "command was killed by signal SIGKILL: it used more memory than it may",
+      "command was killed by signal SIGTERM",
+    ]);
+  });
+});
+
+describe("limits that a process hands on", () => {
+  const under = (memoryMb: number, words: readonly string[]) => {
+    const [file = "", ...args] = [...rlimitWords({ memoryMb, processes: null }), ...words];
+    return spawnSync(file, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  };
+
+  it("refuse memory beyond them, and not what is only reserved", ({ skip }) => {
+    if (!findRlimits("none").memory) skip("this machine has no prlimit, or no such limits");
+    const most = "new WebAssembly.Memory({ initial: 1, maximum: 65536 }).grow(16)";
+
+    const hog = under(64, ["tail", "/dev/zero"]);
+    const reserving = under(2_048, [process.execPath, "-e", `process.stdout.write(String(${most}))`]);
+
+    expect([hog.status, hog.stderr]).toEqual([1, expect.stringContaining("memory exhausted")]);
+    expect([reserving.status, reserving.stdout]).toEqual([0, "1"]);
+  });
+
+  it("count no processes where those of others would count too", () => {
+    expect(findRlimits("none").processes).toBe(false);
+    expect(findRlimits("bubblewrap").processes && process.getuid?.() === 0).toBe(false);
+  });
+});
+
+/** One process takes all memory that there is, by remembering a line without an end. */
+const hog = "exec tail /dev/zero";
+/** By memfd_create, which has no program that every machine has. */
+const memoryFile = (megabytes: number) => {
+  const script = `$name = "file"; open(F, "+<&=", syscall(${process.arch === "arm64" ? 279 : 319}, $name, 0)) or die $!;
+    print F "x" x 1_000_000 for 1 .. ${megabytes}; close(F) or die $!; print "${megabytes} MB\\n"`;
+  return `perl -e '${script}'`;
+};
+/** Starts more than it may, and no more than a machine can take where nothing holds it. What cannot be started says so. */
+const bomb = "sleep 3600 & (n=0; while [ $n -lt 300 ]; do sleep 3600 & n=$((n + 1)); done; echo unheld); wait";
+const isolations = ["bubblewrap", "none"] as const;
+const versionHere = findControlGroups()?.version;
+/** What this machine has not, by form: each has a title of its own, since not all of them may be skipped everywhere. */
+const missing = {
+  "cgroup-v2": versionHere === 2 ? undefined : "control groups of version 2 that are handed on",
+  "cgroup-v1": versionHere === 1 ? undefined : "control groups of version 1 that can be written to",
+  rlimit: findRlimits("none").memory ? undefined : "prlimit, and limits of memory",
+} as const;
+const combinations = (["cgroup-v2", "cgroup-v1", "rlimit"] as const).flatMap((form) =>
+  isolations.map((isolation) => [form, isolation] as const),
+);
+
+describe.each(combinations)("a run limited by %s, isolation %s", (form, isolation) => {
+  const need = isolation === "bubblewrap" && !canSandbox() ? "bubblewrap that works" : missing[form];
+  if (need !== undefined) {
+    it(`needs ${need}`, ({ skip }) => skip("this machine has none"));
+    return;
+  }
+
+  let fixture: Fixture;
+  const found = form === "rlimit" ? { groups: null, rlimits: findRlimits(isolation) } : findLimits(isolation);
+  const way: LimitWay = { ...found, processes };
+  // What a form does not do has no test in it.
+  const none = () => undefined;
+  const [inGroups, ofEach] = form === "rlimit" ? [none, it] : [it, none];
+  const counting = way.groups?.places.pids !== undefined || way.rlimits?.processes === true ? it : none;
+  beforeEach(() => {
+    fixture = openFixture({ isolation, limits: way });
+  });
+  afterEach(() => fixture.close());
+  const ready = () => eventually(fixture.observe, (seen) => seen?.state === "ready");
+  const shared = { instanceType: "m7i.8xlarge", shares: [{ node: "one", units: 1 }], gpusPerMachine: 0 };
+  const groups = () => Object.values(way.groups?.places ?? {}).flatMap((place) => readdirSync(place));
+  const ownGroups = () => groups().filter((name) => name.includes(fixture.uid));
+
+  inGroups(
+    "says what holds, is moved while it lives, never to what was wanted earlier, and leaves nothing",
+    async () => {
+      await fixture.compute.apply(fixture.runOf({ ...shared, resources }));
+      const seen = await ready();
+      const made = ownGroups().length;
+
+      await fixture.compute.resize(fixture.uid, 1, { cpus: 1e6, memoryMb: 1e9 }, 2);
+      await fixture.compute.resize(fixture.uid, 1, resources, 1);
+      const raised = await fixture.observe();
+      await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });
+      await eventually(fixture.observe, (now) => now === undefined);
+
+      expect(seen?.limits).toBe(`${form} (memory, cpu, processes)`);
+      expect(raised?.limits).toBe(`${form} (processes; memory and cpu: all that this machine has)`);
+      expect([made > 0, ownGroups()]).toEqual([true, []]);
+    },
+  );
+
+  inGroups("is killed when it takes more memory than it may, and says so", async () => {
+    await fixture.compute.apply(fixture.runOf({ ...shared, resources, command: hog }));
+
+    const seen = await fixture.ended();
+
+    expect(seen?.reason).toBe("command was killed by signal SIGKILL: it used more memory than it may");
+  });
+
+  inGroups("may have files in memory, and is killed when they take more than it may have", async () => {
+    const command = `${memoryFile(1)} && exec ${memoryFile(200)}`;
+    await fixture.compute.apply(fixture.runOf({ ...shared, resources, command }));
+
+    const seen = await fixture.ended();
+
+    expect(await logText(fixture.compute.readLog(fixture.uid, 1))).toBe("1 MB\n");
+    expect(seen?.reason).toBe("command was killed by signal SIGKILL: it used more memory than it may");
+  });
+
+  inGroups("may take more once it may have more", async () => {
+    const command =
+      'until [ -e "$WORKSPACE/more" ]; do sleep 0.05; done; head -c 150000000 /dev/zero | tail -c 149000000 | wc -c';
+    await fixture.compute.apply(fixture.runOf({ ...shared, resources, command }));
+    await ready();
+
+    await fixture.compute.resize(fixture.uid, 1, { cpus: 1, memoryMb: 512 }, 1);
+    const exec = { id: "more", words: ["/bin/sh", "-c", 'touch "$WORKSPACE/more"'], stdin: "", env: {} };
+    await fixture.compute.startExec(fixture.uid, 1, { ...exec, directory: undefined, timeoutMs: PATIENCE_MS });
+    const seen = await fixture.ended();
+
+    expect([seen?.exitCode, await logText(fixture.compute.readLog(fixture.uid, 1))]).toEqual([0, "149000000\n"]);
+  });
+
+  inGroups("leaves no group of a supervisor that was killed, once the stack starts again", async () => {
+    await fixture.compute.apply(fixture.runOf({ ...shared, resources }));
+    await ready();
+    process.kill(fixture.supervisorPid(), "SIGKILL");
+    await fixture.ended();
+
+    await eventually(
+      () => fixture.compute.adopt(),
+      () => ownGroups().length === 0,
+    );
+
+    expect(ownGroups()).toEqual([]);
+  });
+
+  ofEach("says what holds of each of its processes, which have it", async () => {
+    const asked = "prlimit --noheadings --output RESOURCE,HARD --data --nproc; sleep 3600";
+    await fixture.compute.apply(fixture.runOf({ ...shared, resources, command: asked }));
+    const seen = await ready();
+    const lines = await eventually(
+      () => logText(fixture.compute.readLog(fixture.uid, 1)),
+      (log) => log.includes("NPROC"),
+    );
+
+    const [, data = ""] = /DATA\s+(\S+)/.exec(lines) ?? [];
+    const [, nproc = ""] = /NPROC\s+(\S+)/.exec(lines) ?? [];
+    expect(seen?.limits).toBe(wayInWords(way));
+    expect([data, nproc === "64"]).toEqual([String(4_096 * 1024 * 1024), way.rlimits?.processes]);
+  });
+
+  counting("that starts processes without end is held, and is still seen and ended", async () => {
+    await fixture.compute.apply(fixture.runOf({ ...shared, resources, command: bomb }));
+    await eventually(
+      () => logText(fixture.compute.readLog(fixture.uid, 1)),
+      (log) => /fork|unheld/i.test(log),
+    );
+
+    const seen = await fixture.observe();
+    const running = processesOf(fixture.home, fixture.uid).length;
+    await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 0, force: true });
+    await eventually(fixture.observe, (now) => now === undefined);
+
+    expect(seen).toMatchObject({ state: "ready", limits: expect.stringContaining("processes") });
+    // A few of ours are not in it: who made the sandbox, and who keeps it.
+    expect(running).toBeLessThan(processes + 16);
+    expect(running).toBeGreaterThan(processes / 2);
+  });
+});
+
+describe.each(isolations)("a run whose groups are plain directories, isolation %s", (isolation) => {
+  if (isolation === "bubblewrap" && !canSandbox()) {
+    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    return;
+  }
+
+  let fixture: Fixture;
+  let root: string;
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), "berth-groups-"));
+    const places = { memory: join(root, "memory"), cpu: join(root, "cpu"), pids: join(root, "pids") };
+    fixture = openFixture({ isolation, limits: { processes, groups: { version: 1, places }, rlimits: null } });
+  });
+  afterEach(async () => {
+    await fixture.close();
+    rmSync(root, { recursive: true });
+  });
+  const ready = () => eventually(fixture.observe, (seen) => seen?.state === "ready");
+  const place = (controller: string) => join(root, controller, `berth-${fixture.uid}-r1`);
+
+  it("joins each of them before it runs", async () => {
+    await fixture.compute.apply(fixture.runOf({ resources }));
+    const seen = await ready();
+
+    // Whoever writes 0 is moved himself (cgroups(7)); in a directory like this one that is all that happens.
+    await eventually(
+      () => existsSync(join(place("pids"), "cgroup.procs")) && read(place("pids"), "cgroup.procs"),
+      (text) => text === "0\n",
+    );
+    const joined = ["memory", "cpu", "pids"].map((controller) => read(place(controller), "cgroup.procs"));
+    expect(joined).toEqual(["0\n", "0\n", "0\n"]);
+    expect(seen?.limits).toBe("cgroup-v1 (memory, cpu, processes)");
+  });
+
+  it("runs with what limits can be written, and says those", async () => {
+    mkdirSync(join(place("cpu"), "cpu.cfs_period_us"), { recursive: true });
+
+    await fixture.compute.apply(fixture.runOf({ resources }));
+    const seen = await ready();
+
+    expect(seen?.limits).toBe("cgroup-v1 (memory, processes)");
+    expect(existsSync(join(place("cpu"), "cgroup.procs"))).toBe(false);
+  });
+});

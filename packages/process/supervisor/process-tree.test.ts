@@ -1,0 +1,79 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { existsSync, readFileSync, readlinkSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { eventually, type Fixture, openFixture } from "../fixture.ts";
+import { readProcesses } from "../runs/records.ts";
+import { runName } from "../runs/run-directory.ts";
+import { noLimits } from "../sandbox/limits.ts";
+import { canSandbox } from "../sandbox/sandbox-probe.ts";
+import { findProcess } from "./process-identity.ts";
+import { killTree } from "./process-tree.ts";
+
+describe("a sandbox in which somebody outside started something", () => {
+  if (!canSandbox()) {
+    it("needs bubblewrap", ({ skip }) => skip("this machine has none that works"));
+    return;
+  }
+
+  let fixture: Fixture;
+  let outside: ChildProcess | undefined;
+  beforeEach(() => {
+    fixture = openFixture({ isolation: "bubblewrap" });
+  });
+  afterEach(async () => {
+    outside?.kill("SIGKILL");
+    await fixture.close();
+  });
+
+  it("is at its end although that is never reaped, and nothing in it lives", async () => {
+    await fixture.compute.apply(fixture.runOf());
+    await eventually(fixture.observe, (seen) => seen?.state === "ready");
+    const sandbox = readProcesses(fixture.directory)?.machines[0]?.sandbox?.pid ?? 0;
+    outside = startWithin(sandbox);
+    const inside = await childOf(outside.pid ?? 0);
+
+    await fixture.compute.remove(fixture.uid, 1, { graceSeconds: 10, force: false });
+    await eventually(fixture.observe, (seen) => seen === undefined);
+
+    expect(stateOf(inside)).toBe("Z");
+    expect(existsSync(`/proc/${sandbox}`)).toBe(true);
+    expect(findProcess(sandbox)).toMatchObject({ isSpent: true });
+  });
+});
+
+describe("a tree that is killed by somebody who has no time", () => {
+  it("is killed all the same", async () => {
+    const name = runName(randomBytes(16).toString("hex"), 1);
+    const child = spawn("sleep", ["3666"], { env: { BERTH_RUN: name }, stdio: "ignore" });
+    const ended = once(child, "exit");
+    const none = { volumes: [], leaders: [], sandboxes: [], limits: noLimits };
+    const tree = { name, directory: "/no/such/directory", ...none };
+
+    const isGone = await killTree(tree, -1);
+
+    expect(isGone).toBe(false);
+    expect(await ended).toEqual([null, "SIGKILL"]);
+    expect(await killTree(tree, -1)).toBe(true);
+  });
+});
+
+/** A process outside whose child is inside: once that has ended, it is one of those that never ask about theirs. */
+function startWithin(sandbox: number): ChildProcess {
+  const isOwn = readlinkSync(`/proc/${sandbox}/ns/user`) !== readlinkSync("/proc/self/ns/user");
+  const user = isOwn ? ["-U", "--preserve-credentials"] : [];
+  const script = "sleep 3633 & exec sleep 3644";
+  return spawn("nsenter", ["-t", String(sandbox), ...user, "-p", "--no-fork", "--", "/bin/sh", "-c", script]);
+}
+
+function childOf(pid: number): Promise<number> {
+  return eventually(
+    () => Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim()),
+    (child) => child > 0 && readFileSync(`/proc/${child}/cmdline`, "utf8").includes("3633"),
+  );
+}
+
+function stateOf(pid: number): string | undefined {
+  return /\) (\S)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1];
+}

@@ -1,0 +1,218 @@
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { networkVariable } from "../network/network.ts";
+import { closeLimits, type RunLimits } from "../sandbox/limits.ts";
+import { findProcess, isAlive, type ProcessIdentity, type ProcessStatus, signalProcess } from "./process-identity.ts";
+
+/** How the processes of one run are known. */
+export interface ProcessTree {
+  /** The value of BERTH_RUN. */
+  readonly name: string;
+  /** The run's directory: whoever works in it, and is in no sandbox, belongs to the run. */
+  readonly directory: string;
+  /** Its volumes, while no other run can have them: the same holds for these. */
+  readonly volumes: readonly string[];
+  /** First processes of the machines; each leads a group and a session. */
+  readonly leaders: readonly ProcessIdentity[];
+  /** First processes of the sandboxes' own pid namespaces. */
+  readonly sandboxes: readonly ProcessIdentity[];
+  readonly limits: RunLimits;
+}
+
+/** A process of the run. Its network is asked to end with nothing else: it may still be needed. */
+export interface Member {
+  readonly identity: ProcessIdentity;
+  readonly isNetwork: boolean;
+}
+
+/**
+ * Finds everything of the run that lives: by group, session and pid namespace, and by environment and working directory
+ * where these are not for an environment to choose. Without /proc (macOS) only the groups whose leader lives are seen,
+ * and each by its leader alone.
+ */
+export async function membersOf(tree: ProcessTree): Promise<Member[]> {
+  if (process.platform !== "linux") {
+    const leading = [...tree.leaders, ...tree.sandboxes].filter(isAlive);
+    return leading.map((identity) => ({ identity, isNetwork: false }));
+  }
+  const seen = await nextLook();
+  const recorded = tree.sandboxes.filter(isAlive).map(({ pid }) => link(pid, "ns/pid"));
+  // A sandbox that has just begun is in no record yet.
+  const begun = seen.filter((one) => !one.isOutside() && one.runs().includes(tree.name));
+  const namespaces = new Set([...recorded, ...begun.map(({ namespace }) => namespace())]);
+  return seen.flatMap((one) => {
+    const identity = belongs(one, tree, namespaces) ? one.status() : undefined;
+    return identity ? [{ identity, isNetwork: one.isNetwork() }] : [];
+  });
+}
+
+/**
+ * Asks everything of the run to end, but for the processes that hold its sandboxes: ending these is SIGKILL inside. And
+ * but for its network, which may still be needed.
+ */
+export async function terminateTree(tree: ProcessTree): Promise<void> {
+  const holders = new Set(
+    (tree.sandboxes.length > 0 ? [...tree.leaders, ...tree.sandboxes] : []).map(({ pid }) => pid),
+  );
+  for (const { identity, isNetwork } of await membersOf(tree)) {
+    if (!holders.has(identity.pid) && !isNetwork) signal(identity, "SIGTERM");
+  }
+}
+
+const mostPauseMs = 100;
+
+/** Kills everything of the run, again and again while it forks; false when some of it still lived after `withinMs`. */
+export async function killTree(tree: ProcessTree, withinMs: number): Promise<boolean> {
+  const end = performance.now() + withinMs;
+  closeLimits(tree.limits);
+  // Linux kills all of a pid namespace with its first process. Reading /proc while thousands fork takes too long.
+  for (const sandbox of tree.sandboxes) signal(sandbox, "SIGKILL");
+  for (let round = 0; ; round += 1) {
+    const members = await membersOf(tree);
+    if (members.length === 0) return true;
+    // Before anybody looks at the time: on a busy machine one look may have taken all of it, every time.
+    for (const { identity } of members) signal(identity, "SIGKILL");
+    if (performance.now() > end) return false;
+    if (round > 3) await sleep(Math.min(5 * round, mostPauseMs));
+  }
+}
+
+/** A process as one look at all of them finds it. What few ask for is read when the first one does. */
+interface Seen {
+  /** It is in no sandbox: nothing of an environment with a sandbox is. */
+  readonly isOutside: () => boolean;
+  /** The runs that its environment names, as far as that is to be believed. */
+  readonly runs: () => readonly string[];
+  readonly isNetwork: () => boolean;
+  readonly status: () => ProcessStatus | undefined;
+  readonly namespace: () => string | undefined;
+  readonly place: () => string | undefined;
+}
+
+let looking: Promise<readonly Seen[]> | undefined;
+
+/** A look that begins after this call; hundreds of runs that end at one moment share it. */
+function nextLook(): Promise<readonly Seen[]> {
+  looking ??= new Promise((resolve, reject) => {
+    setImmediate(() => {
+      looking = undefined;
+      try {
+        resolve(lookAtAll());
+      } catch (error) {
+        reject(error);
+      }
+    });
+  });
+  return looking;
+}
+
+function lookAtAll(): Seen[] {
+  const own = link(process.pid, "ns/pid");
+  const pids = readdirSync("/proc").map(Number).filter(Number.isInteger);
+  return pids.filter((pid) => pid !== process.pid).map((pid) => seenProcess(pid, own));
+}
+
+const named = new RegExp(`\\0(BERTH_RUN|${networkVariable})=([^\\0]*)(?=\\0)`, "g");
+
+/**
+ * An environment writes the variables of its processes itself, and could name another's run there: to have it ended with
+ * its own, or never. So they count outside of sandboxes, and of a sandbox's first process, which is bubblewrap's.
+ */
+function seenProcess(pid: number, own: string | undefined): Seen {
+  const namespace = once(() => link(pid, "ns/pid"));
+  const isOutside = () => own !== undefined && namespace() === own;
+  const names = once(() => {
+    const isOurs = isOutside() || isFirstInNamespace(pid);
+    return isOurs ? Array.from(environment(pid).matchAll(named), ([, name, run = ""]) => ({ name, run })) : [];
+  });
+  const status = once(() => {
+    const found = findProcess(pid);
+    return found?.isSpent ? undefined : found;
+  });
+  return {
+    isOutside,
+    runs: () => names().map(({ run }) => run),
+    isNetwork: () => names().some(({ name }) => name === networkVariable),
+    status,
+    namespace,
+    place: once(() => link(pid, "cwd")),
+  };
+}
+
+function once<Value>(read: () => Value): () => Value {
+  let known: { readonly value: Value } | undefined;
+  return () => {
+    known ??= { value: read() };
+    return known.value;
+  };
+}
+
+/** Where processes cannot be listed, a group's leader stands for all of the group. */
+function signal(member: ProcessIdentity, name: NodeJS.Signals): void {
+  if (process.platform === "linux") {
+    signalProcess(member, name);
+    return;
+  }
+  if (isAlive(member)) process.kill(-member.pid, name);
+}
+
+function belongs(seen: Seen, tree: ProcessTree, namespaces: ReadonlySet<string | undefined>): boolean {
+  const namespace = namespaces.size > 0 ? seen.namespace() : undefined;
+  if (namespace !== undefined && namespaces.has(namespace)) return true;
+  if (seen.isOutside() && seen.runs().includes(tree.name)) return true;
+  const status = seen.status();
+  if (!status) return false;
+  if (tree.leaders.some((leader) => isLedBy(status, leader))) return true;
+  // Somebody who looks around in the directory has a terminal, and a run has none.
+  if (!seen.isOutside() || status.hasTerminal) return false;
+  return [tree.directory, ...tree.volumes].some((directory) => isWithin(seen.place(), directory));
+}
+
+function isWithin(path: string | undefined, directory: string): boolean {
+  return path === directory || (path?.startsWith(`${directory}/`) ?? false);
+}
+
+/** In its group or session, unless the leader's pid has been given to another process since. */
+function isLedBy(status: ProcessStatus, leader: ProcessIdentity): boolean {
+  if (status.boot !== leader.boot) return false;
+  if (status.group !== leader.pid && status.session !== leader.pid) return false;
+  const now = findProcess(leader.pid);
+  return (!now || now.startedAt === leader.startedAt) && Number(status.startedAt) >= Number(leader.startedAt);
+}
+
+/** The second number of NSpid (proc(5)) is its pid in the namespace below this one. */
+function isFirstInNamespace(pid: number): boolean {
+  try {
+    return /^NSpid:\t\d+\t1$/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+/** Of an environment, whose size is its owner's choice, that is the beginning: each look reads those of all processes. */
+const environmentBytes = Buffer.alloc(128 * 1024);
+
+function environment(pid: number): string {
+  try {
+    const file = openSync(`/proc/${pid}/environ`, "r");
+    try {
+      let length = 0;
+      for (let part = -1; part !== 0 && length < environmentBytes.length; length += part) {
+        part = readSync(file, environmentBytes, length, environmentBytes.length - length, null);
+      }
+      return `\0${environmentBytes.toString("latin1", 0, length)}\0`;
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return "";
+  }
+}
+
+function link(pid: number, name: "cwd" | "ns/pid"): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/${name}`);
+  } catch {
+    return undefined;
+  }
+}

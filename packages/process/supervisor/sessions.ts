@@ -1,0 +1,60 @@
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { randomName } from "../runs/random-name.ts";
+import { parseIdentity, readObject } from "../runs/records.ts";
+import { writeWhole } from "../runs/run-directory.ts";
+import { findProcess, isAlive, type ProcessIdentity } from "./process-identity.ts";
+
+const folder = "sessions";
+
+/**
+ * Marks a terminal or an exec as a session of this run. Answers what takes the mark away; should nobody call that, the
+ * mark ends with the process that is named.
+ */
+export function openSession(directory: string, pid: number | undefined): () => void {
+  const found = pid === undefined ? undefined : findProcess(pid);
+  if (!found) return () => undefined;
+  const { startedAt, boot } = found;
+  const mark: ProcessIdentity = { pid: found.pid, startedAt, boot };
+  const name = randomName();
+  const place = join(directory, folder);
+  try {
+    if (!makePlace(place)) return () => undefined;
+    writeWhole(place, name, JSON.stringify(mark));
+  } catch {
+    // On a full disk nobody is told of the session, which goes on.
+    return () => undefined;
+  }
+  return () => rmSync(join(place, name), { force: true });
+}
+
+/** How many sessions are open in this run; marks of dead processes are taken away. */
+export function countSessions(directory: string): number {
+  const place = join(directory, folder);
+  const open = namesIn(place).filter((name) => {
+    const process = parseIdentity(readObject(place, name));
+    if (process && isAlive(process)) return true;
+    rmSync(join(place, name), { force: true });
+    return false;
+  });
+  return open.length;
+}
+
+/** False when the run's own directory is gone. */
+function makePlace(place: string): boolean {
+  try {
+    mkdirSync(place, { mode: 0o700 });
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EEXIST";
+  }
+}
+
+/** Drafts of marks, which begin with a point, are none yet. */
+function namesIn(place: string): string[] {
+  try {
+    return readdirSync(place).filter((name) => !name.startsWith("."));
+  } catch {
+    return [];
+  }
+}

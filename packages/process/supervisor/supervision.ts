@@ -1,0 +1,109 @@
+import { statSync } from "node:fs";
+import { type Mark, readMark } from "../runs/records.ts";
+import { askedToStop, deadlineExceeded, type End, killedFromOutside, stackStopped } from "./exit.ts";
+import { killTree, type ProcessTree, terminateTree } from "./process-tree.ts";
+
+/** Watches over a run on behalf of those who cannot be there: the marks in its directory, and its own end. */
+export interface Supervision {
+  begin(tree: ProcessTree): void;
+  /** Does what is due; to be called every `lookEveryMs`, and when a mark was set. Nothing happens before it has begun. */
+  look(): void;
+  /** One machine failed: the others cannot go on. */
+  machineFailed(end: End): void;
+  /** Ends the run as one that was killed from outside, also if it only begins later. */
+  kill(): void;
+  /** The run is over: nothing is begun in it any more. */
+  close(): void;
+  /** How the run ended, where something other than its first machine's command decided that. */
+  decidedEnd(): End | undefined;
+}
+
+/** What goes on beside the commands of a run. */
+interface Besides {
+  /** Reads what is wanted now. */
+  look(): void;
+  close(): void;
+}
+
+export const lookEveryMs = 1_000;
+const graceMs = { deadline: 5_000, stopped: 500, killed: 500, sibling: 2_000 } as const;
+
+export function supervise(directory: string, besides: Besides): Supervision {
+  const mayHaveChanged = changesIn(directory);
+  const marks = new Map<Mark, number | undefined>();
+  let tree: ProcessTree | undefined;
+  let decided: End | undefined;
+  let killAt = Number.POSITIVE_INFINITY;
+  let wasKilled = false;
+
+  const end = (why: End, at: number): void => {
+    if (!tree) return;
+    if (!decided) {
+      decided = why;
+      besides.close();
+      // What is not reached now is when it is killed.
+      void terminateTree(tree).catch(() => undefined);
+    }
+    killAt = Math.min(killAt, at);
+    killWhenDue();
+  };
+  const killWhenDue = (): void => {
+    const restMs = killAt - Date.now();
+    if (restMs <= 0 && tree) void killTree(tree, 1_000).catch(() => undefined);
+    else if (restMs < lookEveryMs) setTimeout(killWhenDue, restMs).unref();
+  };
+  const look = (): void => {
+    if (!tree) return;
+    if (mayHaveChanged()) {
+      for (const mark of ["removal", "termination", "stopped", "until"] as const)
+        marks.set(mark, readMark(directory, mark));
+      besides.look();
+    }
+    const now = Date.now();
+    const [removal, termination] = [marks.get("removal"), marks.get("termination")];
+    const [stopped, until] = [marks.get("stopped"), marks.get("until")];
+    if (removal !== undefined) end(because(askedToStop), removal);
+    if (termination !== undefined) end(because(askedToStop), termination);
+    if (stopped !== undefined) end(because(stackStopped), stopped + graceMs.stopped);
+    if (until !== undefined && until <= now) end(because(deadlineExceeded), now + graceMs.deadline);
+    if (wasKilled) end(because(killedFromOutside), now + graceMs.killed);
+    killWhenDue();
+  };
+  return {
+    begin: (begun) => {
+      tree = begun;
+      look();
+    },
+    look,
+    machineFailed: (failure) => {
+      if (!decided) end(failure, Date.now() + graceMs.sibling);
+    },
+    kill: () => {
+      wasKilled = true;
+      look();
+    },
+    close: besides.close,
+    decidedEnd: () => decided,
+  };
+}
+
+/** As coarse as file systems and clocks may be. */
+const settledMs = 2_000;
+
+/**
+ * Whether anything was put into the directory, as marks are, since the last call: one look at it in the place of one at
+ * every file, since this is asked every second for every run.
+ */
+function changesIn(directory: string): () => boolean {
+  let seenAt: number | undefined;
+  return () => {
+    const at = statSync(directory, { throwIfNoEntry: false })?.mtimeMs;
+    const isNew = at !== seenAt || at === undefined || Math.abs(Date.now() - at) < settledMs;
+    seenAt = at;
+    return isNew;
+  };
+}
+
+function because(reason: string): End {
+  return { exitCode: null, reason };
+}

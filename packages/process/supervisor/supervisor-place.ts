@@ -1,0 +1,91 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseIdentity, readObject } from "../runs/records.ts";
+import { writeWhole } from "../runs/run-directory.ts";
+import { lockFile } from "./lock.ts";
+import { isAlive, type ProcessIdentity, signalProcess } from "./process-identity.ts";
+
+/**
+ * The directory of the supervisor that this code starts in a home. One of other code has another: it goes on with the
+ * runs that it has, and is never asked for one by code that it may not understand.
+ */
+export function openSupervisorPlace(home: string): string {
+  const place = join(home, folder, codeVersion());
+  mkdirSync(place, { recursive: true, mode: 0o700 });
+  writeFileSync(join(place, lockFile), "", { flag: "a", mode: 0o600 });
+  return place;
+}
+
+/** Written by the supervisor, once it has the lock of its place. */
+export function writeSupervisor(place: string, { pid, startedAt, boot }: ProcessIdentity): void {
+  writeWhole(place, record, JSON.stringify({ pid, startedAt, boot }));
+}
+
+/** Ends all supervisors of a home, which takes their runs along: asked first, then by force. */
+export async function endSupervisors(home: string, withinMs: number): Promise<void> {
+  const living = livingSupervisors(home);
+  for (const process of living) signalProcess(process, "SIGTERM");
+  const end = performance.now() + withinMs;
+  while (performance.now() < end && living.some(isAlive)) await sleep(5);
+  for (const process of living) signalProcess(process, "SIGKILL");
+  while (performance.now() < end + withinMs && living.some(isAlive)) await sleep(5);
+}
+
+/** Every supervisor of a home that runs, whatever code it is of. */
+export function livingSupervisors(home: string): ProcessIdentity[] {
+  return findSupervisors(home).flatMap(({ process }) => (process && isAlive(process) ? [process] : []));
+}
+
+/** Ends the supervisor of this place by force, which takes its runs along. */
+export function killSupervisor(place: string): void {
+  const process = parseIdentity(readObject(place, record));
+  if (process) signalProcess(process, "SIGKILL");
+}
+
+/** What a supervisor is asked, in the place of a plan, to say that it is there. */
+export const ping = { ask: "ping" } as const;
+
+/** Deletes what supervisors of other code have left. */
+export function forgetSupervisors(home: string): void {
+  for (const { place, process } of findSupervisors(home)) {
+    const isOurs = place === join(home, folder, codeVersion());
+    if (!isOurs && !(process && isAlive(process))) rmSync(place, { recursive: true, force: true });
+  }
+}
+
+const folder = "supervisors";
+const record = "process.json";
+
+function findSupervisors(home: string): { readonly place: string; readonly process: ProcessIdentity | undefined }[] {
+  return namesIn(join(home, folder)).map((name) => {
+    const place = join(home, folder, name);
+    return { place, process: parseIdentity(readObject(place, record)) };
+  });
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
+
+let version: string | undefined;
+
+/** Of all that this directory holds and of Node, so that nobody has to remember to count it up. */
+function codeVersion(): string {
+  version ??= readVersion(join(import.meta.dirname, ".."));
+  return version;
+}
+
+function readVersion(directory: string): string {
+  const hash = createHash("sha256").update(process.version);
+  const files = readdirSync(directory, { recursive: true, encoding: "utf8" }).filter(
+    (name) => name.endsWith(".ts") && !name.endsWith(".test.ts"),
+  );
+  for (const name of files.toSorted()) hash.update(name).update(readFileSync(join(directory, name)));
+  return hash.digest("hex").slice(0, 16);
+}

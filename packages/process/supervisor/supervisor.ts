@@ -1,0 +1,123 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { appendFileSync, rmSync, statSync, writeSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fifosIn } from "../logs/fifos.ts";
+import type { LaunchPlan, LaunchReply } from "../runs/plan.ts";
+import { runOfName } from "../runs/run-directory.ts";
+import { controlSocketFile, openControlSocket } from "./control-socket.ts";
+import { type Locking, takeLock } from "./lock.ts";
+import { findProcess } from "./process-identity.ts";
+import { reapLeftovers } from "./reaper.ts";
+import { type SupervisedRun, type SupervisorTools, superviseRun } from "./supervised-run.ts";
+import { lookEveryMs } from "./supervision.ts";
+import { type ping, writeSupervisor } from "./supervisor-place.ts";
+
+/**
+ * The program that starts the runs of a home and stays with each to its end: `supervisor.ts <place> <locking>`. Plans
+ * come through the control socket of its place. It outlives whoever started it, and ends when it has had no run for a
+ * while. Says on descriptor 3 that it is ready, or that another one has the place.
+ */
+async function main(): Promise<void> {
+  const [, , place = "", locking = "flock"] = process.argv;
+  const home = dirname(dirname(place));
+  const runs = new Set<SupervisedRun>();
+  const current = new AsyncLocalStorage<{ run?: SupervisedRun }>();
+  const failed = (error: unknown): void => {
+    noteError(place, error);
+    current.getStore()?.run?.fail(error);
+  };
+  process.on("uncaughtException", failed).on("unhandledRejection", failed);
+  let isDue = false;
+  process.on("SIGUSR2", () => {
+    if (isDue) return;
+    // One look serves all who ask before it begins: whoever stops hundreds of runs asks hundreds of times.
+    isDue = true;
+    setImmediate(() => {
+      isDue = false;
+      lookAt(runs);
+    });
+  });
+  const lock = takeLock(place, locking as Locking);
+  const self = findProcess(process.pid);
+  if (typeof lock === "string" || !self) return say("busy");
+
+  const takeFifo = fifosIn(join(place, "fifos"));
+  const report = (error: unknown) => noteError(place, error);
+  const tools: SupervisorTools = { self, takeFifo, reaper: reapLeftovers(), report };
+  let leaving = setTimeout(() => leave(), idleMs);
+  let isLeaving = false;
+  const start = (plan: LaunchPlan): Promise<LaunchReply> => {
+    if (isLeaving) throw new Error("It is ending");
+    if (plan.home !== home || !runOfName(plan.name)) throw new Error("Not a run of this home");
+    clearTimeout(leaving);
+    const context: { run?: SupervisedRun } = {};
+    const run = current.run(context, () => superviseRun(plan, tools));
+    context.run = run;
+    runs.add(run);
+    void run.over.then(() => {
+      runs.delete(run);
+      clearTimeout(leaving);
+      if (runs.size === 0) leaving = setTimeout(leave, idleMs);
+    });
+    return run.reply;
+  };
+  // Of one that was killed.
+  rmSync(join(place, controlSocketFile), { force: true });
+  const socket = openControlSocket(place, (asked: LaunchPlan | typeof ping) => ("ask" in asked ? true : start(asked)));
+  const leave = (): void => {
+    socket.close();
+    lock.release();
+    process.exit(0);
+  };
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+    process.on(signal, () => {
+      isLeaving = true;
+      socket.close();
+      lookAt(runs);
+      for (const run of runs) run.kill();
+      void Promise.all([...runs].map(({ over }) => over)).then(leave);
+    });
+  }
+  writeSupervisor(place, self);
+  setInterval(() => lookAt(runs), lookEveryMs);
+  say("ready");
+}
+
+/** Longer than it takes to end one environment and start the next. */
+const idleMs = 2_000;
+const mostNotedBytes = 1024 * 1024;
+
+function lookAt(runs: ReadonlySet<SupervisedRun>): void {
+  for (const run of runs) {
+    try {
+      run.look();
+    } catch (error) {
+      run.fail(error);
+    }
+  }
+}
+
+/** Where it happened and not its text, which may quote what is secret. */
+function noteError(place: string, error: unknown): void {
+  const file = join(place, "errors");
+  const { name, stack = "" } = error instanceof Error ? error : new Error("Not an error");
+  const lines = stack.split("\n").filter((line) => line.startsWith("    at "));
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  try {
+    if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) > mostNotedBytes) return;
+    appendFileSync(file, [`${new Date().toISOString()} ${name} ${code}`, ...lines, ""].join("\n"), { mode: 0o600 });
+  } catch {
+    return;
+  }
+}
+
+/** Whoever started it may be gone, which changes nothing. */
+function say(word: "ready" | "busy"): void {
+  try {
+    writeSync(3, word);
+  } catch {
+    return;
+  }
+}
+
+await main();

@@ -1,0 +1,52 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { randomName } from "../runs/random-name.ts";
+import { syncNow } from "./durable.ts";
+
+const places = ["volumes", "snapshots"] as const;
+/** In each of the places, and in the home: the same word, which says that they belong together. */
+const MARK = "mark";
+
+/**
+ * Sees to it that volumes and snapshots are where this home has had them. Throws, with what to do, where one of the two
+ * directories is another one, as where a mount is missing: in an empty one every disk would be taken for gone.
+ */
+export function keepPlaces(home: string): void {
+  const own = join(home, MARK);
+  const word = existsSync(own) ? readFileSync(own, "utf8") : undefined;
+  if (word !== undefined) {
+    requirePlaces(home, word);
+    return;
+  }
+  const made = randomName();
+  for (const place of places) {
+    const directory = join(home, place);
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    writeMark(directory, made);
+  }
+  // Last: from here on they have to be there.
+  writeMark(home, made);
+}
+
+/** Throws while one of them is another directory: what is not found there is not gone. */
+export function requirePlaces(home: string, word = readFileSync(join(home, MARK), "utf8")): void {
+  const lost = places.map((place) => join(home, place)).find((directory) => markOf(directory) !== word);
+  if (lost === undefined) return;
+  throw new Error(
+    `${lost} is not the directory in which this stack has kept its disks: ${join(lost, MARK)} is missing or another's.\n` +
+      "Mount it, or put it back, and start again. If what was in it is given up for good: " +
+      `rm ${join(home, MARK)}; jobs whose disks are gone then say so.`,
+  );
+}
+
+function markOf(directory: string): string | undefined {
+  const file = join(directory, MARK);
+  return existsSync(file) ? readFileSync(file, "utf8") : undefined;
+}
+
+function writeMark(directory: string, word: string): void {
+  const file = join(directory, MARK);
+  writeFileSync(file, word, { mode: 0o600 });
+  syncNow(file);
+  syncNow(directory);
+}

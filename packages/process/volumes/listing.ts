@@ -1,0 +1,88 @@
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { opendir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { listingBlob, MOST_LISTING_BYTES } from "#core/disks/backups/content.ts";
+import { printedName } from "../runs/printed-name.ts";
+import { type ArchivePlaces, archiveFile } from "./archive-directory.ts";
+
+/** Leaves the list of these files where Blobs finds it. */
+export async function keepListing(places: ArchivePlaces, snapshot: string, directory: string): Promise<void> {
+  const listing = await listFiles(directory);
+  const file = archiveFile(places, listingBlob(snapshot));
+  const draft = join(places.blobs, `.listing-${snapshot}`);
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  writeFileSync(draft, listing, { mode: 0o600 });
+  renameSync(draft, file);
+}
+
+export function forgetListing(places: ArchivePlaces, snapshot: string): void {
+  rmSync(archiveFile(places, listingBlob(snapshot)), { force: true });
+}
+
+const CUT = "The rest is left out: at most 1 MiB is listed\n";
+const MOST_NAMES_BYTES = MOST_LISTING_BYTES - Buffer.byteLength(CUT);
+
+/**
+ * Every file below a directory as `ls -R` prints it, a link as itself. Of a tree that is larger than the list no more is
+ * read than the list holds. A directory below that cannot be read stands there with the reason, and the rest is listed.
+ * Throws when the directory itself cannot be read.
+ */
+export async function listFiles(directory: string): Promise<string> {
+  const parts: string[] = [];
+  let left = MOST_NAMES_BYTES;
+  const add = (text: string) => {
+    left -= Buffer.byteLength(text);
+    if (left >= 0) parts.push(text);
+  };
+  const waiting = ["."];
+  for (let path = waiting.pop(); path !== undefined && left >= 0; path = waiting.pop()) {
+    const { entries, problem } = await entriesOf(Buffer.concat([Buffer.from(`${directory}/`), bytesOf(path)]), left);
+    if (problem && path === ".") throw problem;
+    add(`${parts.length > 0 ? "\n" : ""}${printed(path)}:\n`);
+    for (const { name } of entries) if (left >= 0) add(`${printed(name)}\n`);
+    if (problem) add(`(could not be read: ${problem.code ?? problem.name})\n`);
+    const below = entries.filter(({ isDirectory }) => isDirectory).map(({ name }) => `${path}/${name}`);
+    waiting.push(...below.reverse());
+  }
+  return left < 0 ? `${parts.join("")}${CUT}` : parts.join("");
+}
+
+interface Entry {
+  /** A character for each byte: names need not be UTF-8, and only their own bytes open them. */
+  readonly name: string;
+  readonly isDirectory: boolean;
+}
+
+/** In their order, hidden ones left out as `ls` does; no more than could be printed. */
+async function entriesOf(directory: Buffer, most: number): Promise<Entries> {
+  const entries: Entry[] = [];
+  let problem: NodeJS.ErrnoException | undefined;
+  let bytes = 0;
+  try {
+    for await (const entry of await opendir(directory, { encoding: "latin1" })) {
+      if (entry.name.startsWith(".")) continue;
+      entries.push({ name: entry.name, isDirectory: entry.isDirectory() });
+      bytes += entry.name.length + 1;
+      if (bytes > most) break;
+    }
+  } catch (error) {
+    problem = error as NodeJS.ErrnoException;
+  }
+  entries.sort((one, other) => (one.name < other.name ? -1 : 1));
+  return { entries, problem };
+}
+
+interface Entries {
+  readonly entries: readonly Entry[];
+  /** Why there may be more of them. */
+  readonly problem: NodeJS.ErrnoException | undefined;
+}
+
+function bytesOf(name: string): Buffer {
+  return Buffer.from(name, "latin1");
+}
+
+/** What is not UTF-8 in a name is shown as `?` too. */
+function printed(name: string): string {
+  return printedName(bytesOf(name).toString("utf8")).replaceAll("\uFFFD", "?");
+}

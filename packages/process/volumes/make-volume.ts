@@ -1,0 +1,81 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Volume, VolumeRef, Volumes } from "#core/ports/volumes.ts";
+import { VolumeRefused } from "#core/problem.ts";
+import { runsMounting } from "../runs/mounts.ts";
+import { type Copy, inWords } from "./copy.ts";
+import { discard } from "./discard.ts";
+import { sync, syncTree } from "./durable.ts";
+import { snapshotData } from "./snapshot-directory.ts";
+import {
+  listVolumeIds,
+  makeDraft,
+  publish,
+  readVolume,
+  type VolumeRecord,
+  volumeDirectory,
+  volumeIdOf,
+} from "./volume-directory.ts";
+
+/** What volumes are made with. */
+export interface Maker {
+  readonly home: string;
+  readonly copy: Copy;
+  /** Volumes that are being made, by token. */
+  readonly making: Map<string, Promise<VolumeRef>>;
+  readonly closing: AbortController;
+}
+
+type NewVolume = Parameters<Volumes["createVolume"]>[0];
+
+/** Whoever repeats a call waits for the same copy; throws when the token was used for another volume. */
+export function makeOnce(host: Maker, wanted: NewVolume): Promise<VolumeRef> {
+  const { making } = host;
+  const known = making.get(wanted.token);
+  if (known !== undefined) return known.then(() => makeOnce(host, wanted));
+  const made = inWords(() => makeVolume(host, wanted)).finally(() => making.delete(wanted.token));
+  making.set(wanted.token, made);
+  return made;
+}
+
+/** Appears by one rename, with everything that was restored in it. */
+async function makeVolume(host: Maker, { token, sizeGb, zone, snapshotId, key }: NewVolume): Promise<VolumeRef> {
+  const { home, copy, closing } = host;
+  const id = await volumeIdOf(home, token);
+  const record: VolumeRecord = { token, zone, sizeGb, snapshot: snapshotId ?? null, key };
+  const known = readVolume(home, id);
+  if (known && !isSame(known, record)) throw new Error("The token was used for another volume");
+  if (known) return { id, zone };
+  const source = snapshotId === undefined ? undefined : snapshotData(home, snapshotId);
+  if (snapshotId !== undefined && source === undefined) throw new VolumeRefused("There is no such completed snapshot");
+  const draft = makeDraft(join(home, "volumes"), "data");
+  try {
+    if (source !== undefined) await copy(source, join(draft, "data"), closing.signal);
+    writeFileSync(join(draft, "volume.json"), JSON.stringify(record), { mode: 0o600 });
+    if (source !== undefined) await syncTree(draft);
+    else await sync(join(draft, "volume.json"), draft);
+    closing.signal.throwIfAborted();
+    publish(draft, volumeDirectory(home, id));
+    await sync(join(home, "volumes"));
+  } finally {
+    await discard(draft);
+  }
+  return { id, zone };
+}
+
+function isSame(one: VolumeRecord, other: VolumeRecord): boolean {
+  return one.zone === other.zone && one.sizeGb === other.sizeGb && one.snapshot === other.snapshot;
+}
+
+/** A copy that is under way is waited for: "none" would be no answer while one is about to appear. */
+export async function listVolumes({ home, making }: Maker, token: string): Promise<Volume[]> {
+  await making.get(token)?.catch(() => undefined);
+  return listVolumeIds(home).flatMap((id) => {
+    const record = readVolume(home, id);
+    return record?.token === token ? [volumeSeen(home, id, record)] : [];
+  });
+}
+
+export function volumeSeen(home: string, id: string, { zone }: VolumeRecord): Volume {
+  return { id, zone, attached: runsMounting(home, id).length > 0 };
+}
