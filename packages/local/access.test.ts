@@ -9,8 +9,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { silentLog } from "#testing/log.ts";
 import { shellEnvironment } from "./shell-environment.ts";
+import { newSshKey } from "./ssh/login/ssh-host-key.ts";
 import { exec, said } from "./ssh/ssh-fixture.ts";
-import { newSshKey } from "./ssh/ssh-host-key.ts";
 import { type Stack, startStack } from "./stack.ts";
 
 const key = newSshKey();

@@ -7,10 +7,10 @@ import { readRun } from "#process/runs/records.ts";
 import { connectToRun } from "#process/runs/run-port.ts";
 import { sftpWords } from "#process/sandbox/tools.ts";
 import { openSession } from "#process/supervisor/sessions.ts";
-import { startProcess } from "./ssh/ssh-process.ts";
-import { clientRelays } from "./ssh/ssh-relay.ts";
-import type { SshRuns, WantedSession } from "./ssh/ssh-runs.ts";
-import { startTerminal } from "./ssh/ssh-terminal.ts";
+import { startProcess } from "./ssh/channels/ssh-process.ts";
+import { clientRelays } from "./ssh/channels/ssh-relay.ts";
+import type { SshRuns, WantedSession } from "./ssh/channels/ssh-runs.ts";
+import { startTerminal } from "./ssh/channels/ssh-terminal.ts";
 
 /** The runs of the process driver in this home. */
 export function machineSshRuns(given: string): SshRuns {

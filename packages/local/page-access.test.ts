@@ -9,8 +9,8 @@ import { recordingLog } from "#testing/log.ts";
 import { localIdentities } from "./identity/identities.ts";
 import { ask, basic } from "./ingress/ingress-fixture.ts";
 import { shellEnvironment } from "./shell-environment.ts";
+import { newSshKey } from "./ssh/login/ssh-host-key.ts";
 import { exec, said } from "./ssh/ssh-fixture.ts";
-import { newSshKey } from "./ssh/ssh-host-key.ts";
 import { type Stack, startStack } from "./stack.ts";
 
 const log = recordingLog();

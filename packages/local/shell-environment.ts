@@ -5,7 +5,7 @@ import { findRunningStack, type StackRecord } from "./home/home.ts";
 import { replaceFile } from "./home/secret-file.ts";
 import { keptIdentities, type LocalIdentities, type LocalIdentity } from "./identity/identities.ts";
 import { exportLines } from "./shell-lines.ts";
-import { userVariables } from "./ssh/user-files.ts";
+import { userVariables } from "./ssh/login/user-files.ts";
 
 export interface ShellOptions {
   readonly home: string;

@@ -9,9 +9,9 @@ import { requireMachine } from "./cluster/cluster-home.ts";
 import type { Environments } from "./environments.ts";
 import { machineEnvironments } from "./machine-environments.ts";
 import { machineSshRuns } from "./machine-ssh.ts";
-import { requireMemoryLimit } from "./ssh/sharing.ts";
+import type { SshRuns } from "./ssh/channels/ssh-runs.ts";
+import { requireMemoryLimit } from "./ssh/login/sharing.ts";
 import { type SshServer, startSsh } from "./ssh/ssh.ts";
-import type { SshRuns } from "./ssh/ssh-runs.ts";
 import type { StackStart } from "./stack-start.ts";
 
 /** Opens environments on the cluster of the kubeconfig. Its driver is loaded here, since only such a start needs it. */

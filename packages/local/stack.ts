@@ -23,7 +23,7 @@ import { type Sts, startSts } from "./identity/sts.ts";
 import { batchesAtOnce, type Loop, startLoop } from "./loops.ts";
 import { startMetrics } from "./metrics.ts";
 import { startServer } from "./server/server.ts";
-import { writeUserFiles } from "./ssh/user-files.ts";
+import { writeUserFiles } from "./ssh/login/user-files.ts";
 import { environmentsOnCluster, environmentsOnMachine } from "./stack-environments.ts";
 import { stackRuntime } from "./stack-runtime.ts";
 import type { StackOptions, StackStart } from "./stack-start.ts";

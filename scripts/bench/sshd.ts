@@ -6,7 +6,7 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Client, ClientChannel, SFTPWrapper } from "ssh2";
-import { newSshKey } from "#local/ssh/ssh-host-key.ts";
+import { newSshKey } from "#local/ssh/login/ssh-host-key.ts";
 import { findFreePort } from "#process/network/free-port.ts";
 import { until } from "./local-stack.ts";
 import { type Measure, median, type Row } from "./measure.ts";

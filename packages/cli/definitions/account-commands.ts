@@ -2,7 +2,7 @@ import { buildCommand } from "@stricli/core";
 import { flag, json, optionalWord, text, words } from "./parameters.ts";
 
 /** Definitions only: what a command runs is loaded once it is called. */
-const load = () => import("../commands/account.ts");
+const load = () => import("../commands/account/account.ts");
 
 export const login = buildCommand({
   loader: async () => (await load()).login,
@@ -52,7 +52,7 @@ export const api = buildCommand({
 });
 
 export const version = buildCommand({
-  loader: async () => (await import("../commands/version.ts")).showVersion,
+  loader: async () => (await import("../commands/stack/version.ts")).showVersion,
   parameters: { flags: { json } },
   docs: { brief: "Print the version" },
 });

@@ -1,7 +1,7 @@
 import { buildCommand, buildRouteMap } from "@stricli/core";
 import { json, text, wholeNumber, yes } from "./parameters.ts";
 
-const load = () => import("../commands/admin.ts");
+const load = () => import("../commands/account/admin.ts");
 
 /** Returns one word that a command needs. */
 function oneWord(placeholder: string, brief: string) {

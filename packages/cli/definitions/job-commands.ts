@@ -45,7 +45,7 @@ export const settingsFlags = {
 export const settingsAliases = { f: "file", t: "type", g: "gpus", i: "image", e: "env" } as const;
 
 export const up = buildCommand({
-  loader: async () => (await import("../commands/up.ts")).up,
+  loader: async () => (await import("../commands/jobs/up.ts")).up,
   parameters: {
     flags: {
       ...settingsFlags,
@@ -65,13 +65,13 @@ export const up = buildCommand({
 });
 
 export const attach = buildCommand({
-  loader: async () => (await import("../commands/wait.ts")).attach,
+  loader: async () => (await import("../commands/jobs/wait.ts")).attach,
   parameters: { flags: { json }, positional: job },
   docs: { brief: "Watch a job until it is active" },
 });
 
 export const wait = buildCommand({
-  loader: async () => (await import("../commands/wait.ts")).wait,
+  loader: async () => (await import("../commands/jobs/wait.ts")).wait,
   parameters: {
     flags: {
       until: { kind: "enum", values: ["active", "ended"], default: "active", brief: "State to wait for" },
@@ -94,7 +94,7 @@ export const wait = buildCommand({
 });
 
 export const ls = buildCommand({
-  loader: async () => (await import("../commands/list.ts")).list,
+  loader: async () => (await import("../commands/jobs/list.ts")).list,
   parameters: {
     flags: {
       all: flag("Jobs that ended too"),
@@ -108,13 +108,13 @@ export const ls = buildCommand({
 });
 
 export const show = buildCommand({
-  loader: async () => (await import("../commands/show.ts")).show,
+  loader: async () => (await import("../commands/jobs/show.ts")).show,
   parameters: { flags: { watch, json }, aliases: { w: "watch" }, positional: job },
   docs: { brief: "Show a job: state, machine, actions, timeline" },
 });
 
 export const logs = buildCommand({
-  loader: async () => (await import("../commands/logs.ts")).logs,
+  loader: async () => (await import("../commands/jobs/logs.ts")).logs,
   parameters: {
     flags: {
       follow: flag("Go on until the job ended"),
@@ -128,7 +128,7 @@ export const logs = buildCommand({
   docs: { brief: "Print what a job's command printed" },
 });
 
-const change = () => import("../commands/change.ts");
+const change = () => import("../commands/jobs/change.ts");
 
 export const extend = buildCommand({
   loader: async () => (await change()).extend,
@@ -150,7 +150,7 @@ export const end = buildCommand({
 });
 
 export const ssh = buildCommand({
-  loader: async () => (await import("../commands/ssh.ts")).ssh,
+  loader: async () => (await import("../commands/access/ssh.ts")).ssh,
   parameters: {
     flags: { agent: flag("Forward your SSH agent"), acceptNewHostKey },
     aliases: { A: "agent" },
@@ -165,7 +165,7 @@ export const ssh = buildCommand({
 });
 
 export const avail = buildCommand({
-  loader: async () => (await import("../commands/availability.ts")).availability,
+  loader: async () => (await import("../commands/jobs/availability.ts")).availability,
   parameters: { flags: { watch, json }, aliases: { w: "watch" } },
   docs: { brief: "Show which GPUs are free" },
 });

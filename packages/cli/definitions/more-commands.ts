@@ -1,7 +1,7 @@
 import { buildCommand, buildRouteMap } from "@stricli/core";
 import { acceptNewHostKey, flag, job, json, words } from "./parameters.ts";
 
-const keyCommands = () => import("../commands/keys.ts");
+const keyCommands = () => import("../commands/account/keys.ts");
 
 export const keys = buildRouteMap({
   routes: {
@@ -26,7 +26,7 @@ export const keys = buildRouteMap({
   docs: { brief: "Your API keys" },
 });
 
-const jupyterCommands = () => import("../commands/jupyter.ts");
+const jupyterCommands = () => import("../commands/jobs/jupyter.ts");
 
 export const jupyter = buildRouteMap({
   routes: {
@@ -63,7 +63,7 @@ export const share = buildCommand({
   docs: { brief: "Let the SSH keys of a GitHub user into a job", customUsage: ["[job] octocat"] },
 });
 
-const fileCommands = () => import("../commands/files.ts");
+const fileCommands = () => import("../commands/access/files.ts");
 
 export const cp = buildCommand({
   loader: async () => (await fileCommands()).copy,
@@ -94,7 +94,7 @@ export const forward = buildCommand({
 });
 
 export const doctor = buildCommand({
-  loader: async () => (await import("../commands/doctor.ts")).doctor,
+  loader: async () => (await import("../commands/stack/doctor.ts")).doctor,
   parameters: { flags: { json } },
   docs: { brief: "Check the deployment, the key, the clock and SSH, and say what to do" },
 });

@@ -1,7 +1,7 @@
 import { buildCommand, buildRouteMap } from "@stricli/core";
 import { flag, json, wholeNumber } from "./parameters.ts";
 
-const load = () => import("../commands/stack.ts");
+const load = () => import("../commands/stack/stack.ts");
 
 export const stack = buildRouteMap({
   routes: {
@@ -21,7 +21,7 @@ export const stack = buildRouteMap({
       docs: { brief: "Say whether it runs and where" },
     }),
     logs: buildCommand({
-      loader: async () => (await import("../commands/stack-logs.ts")).logs,
+      loader: async () => (await import("../commands/stack/stack-logs.ts")).logs,
       parameters: {
         flags: {
           follow: flag("Go on with new lines"),

@@ -3,7 +3,7 @@ import { settingsAliases, settingsFlags } from "./job-commands.ts";
 import { acceptNewHostKey, flag, job, optionalWord } from "./parameters.ts";
 
 export const run = buildCommand({
-  loader: async () => (await import("../commands/run.ts")).run,
+  loader: async () => (await import("../commands/jobs/run.ts")).run,
   parameters: {
     flags: {
       ...settingsFlags,
@@ -32,7 +32,7 @@ export const run = buildCommand({
 });
 
 export const rsync = buildCommand({
-  loader: async () => (await import("../commands/rsync.ts")).rsync,
+  loader: async () => (await import("../commands/access/rsync.ts")).rsync,
   parameters: { flags: {} },
   docs: {
     brief: "Run rsync between this machine and a job",
@@ -46,7 +46,7 @@ export const rsync = buildCommand({
   },
 });
 
-const sshConfigCommands = () => import("../commands/ssh-config.ts");
+const sshConfigCommands = () => import("../commands/access/ssh-config.ts");
 
 export const sshConfig = buildRouteMap({
   routes: {
@@ -68,7 +68,7 @@ export const sshConfig = buildRouteMap({
   docs: { brief: "Jobs in ~/.ssh/config" },
 });
 
-const editorCommands = () => import("../commands/editor.ts");
+const editorCommands = () => import("../commands/access/editor.ts");
 
 const editorParameters = {
   flags: { print: flag("Print the link and open nothing"), acceptNewHostKey },

@@ -17,8 +17,8 @@ import {
   type StackProcess,
 } from "#local/e2e/stack-fixture.ts";
 import { ask } from "#local/ingress/ingress-fixture.ts";
+import { newSshKey } from "#local/ssh/login/ssh-host-key.ts";
 import { exec, keyFile, said } from "#local/ssh/ssh-fixture.ts";
-import { newSshKey } from "#local/ssh/ssh-host-key.ts";
 import { must } from "#testing/cluster/objects.ts";
 import { type ClusterFixture, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 

@@ -5,8 +5,15 @@ import { printableText } from "#core/text/printable-text.ts";
 import type { RunEntry } from "#kubernetes/access/run-entry.ts";
 import type { PodSession, PodSessionRequest } from "#kubernetes/exec/pod-session.ts";
 import { nameOfRun } from "#kubernetes/names.ts";
-import type { ClientRelays } from "../ssh/ssh-relay.ts";
-import { cells, mayBeCut, type SshRuns, type TerminalInfo, termOf, type WantedSession } from "../ssh/ssh-runs.ts";
+import type { ClientRelays } from "../ssh/channels/ssh-relay.ts";
+import {
+  cells,
+  mayBeCut,
+  type SshRuns,
+  type TerminalInfo,
+  termOf,
+  type WantedSession,
+} from "../ssh/channels/ssh-runs.ts";
 import type { ClusterEntries, Entry } from "./cluster-entries.ts";
 
 /** The runs of this home on a cluster: each session is a command of the pod, through the API server. */

@@ -6,8 +6,8 @@ import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import { text as textOf } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { newSshKey } from "../ssh/login/ssh-host-key.ts";
 import { keyFile } from "../ssh/ssh-fixture.ts";
-import { newSshKey } from "../ssh/ssh-host-key.ts";
 import {
   blocksIn,
   blockWith,

@@ -8,10 +8,10 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "#process/fixture.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { silentLog } from "#testing/log.ts";
+import type { SshRuns, WantedSession } from "./channels/ssh-runs.ts";
+import { newSshKey, type SshKeyPair } from "./login/ssh-host-key.ts";
 import { type SshServer, startSsh } from "./ssh.ts";
 import { exec } from "./ssh-fixture.ts";
-import { newSshKey, type SshKeyPair } from "./ssh-host-key.ts";
-import type { SshRuns, WantedSession } from "./ssh-runs.ts";
 
 /** A connection into a run at which nobody reads what comes, or says anything. */
 const deaf = () => new Duplex({ read: () => undefined, write: () => undefined });

@@ -9,8 +9,8 @@ import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import type { Isolation } from "#process/runs/records.ts";
 import { silentLog } from "#testing/log.ts";
 import { machineSshRuns } from "../machine-ssh.ts";
+import { newSshKey, type SshKeyPair } from "./login/ssh-host-key.ts";
 import { type SshServer, startSsh } from "./ssh.ts";
-import { newSshKey, type SshKeyPair } from "./ssh-host-key.ts";
 
 export interface Said {
   readonly code: number | undefined;

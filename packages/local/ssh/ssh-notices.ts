@@ -4,7 +4,7 @@ import { noDiskWords } from "#core/environments/record/disk/disk-words.ts";
 import type { Notice } from "#core/ports/compute.ts";
 import { durationText } from "#core/text/duration-text.ts";
 import { printableText } from "#core/text/printable-text.ts";
-import type { SshRuns } from "./ssh-runs.ts";
+import type { SshRuns } from "./channels/ssh-runs.ts";
 
 /** Shows the notices of runs at the terminals that are open in them. */
 export interface SshNotices {

@@ -17,9 +17,9 @@ import { findFreePorts } from "#process/network/free-port.ts";
 import { canSandbox } from "#process/sandbox/sandbox-probe.ts";
 import { silentLog } from "#testing/log.ts";
 import { machineSshRuns } from "../machine-ssh.ts";
+import { newSshKey } from "./login/ssh-host-key.ts";
 import { startSsh } from "./ssh.ts";
 import { exec, openSshFixture, type SshFixture, said } from "./ssh-fixture.ts";
-import { newSshKey } from "./ssh-host-key.ts";
 
 /** What ssh2 has and does not offer: a client that does not keep to the protocol. */
 interface RawClient {

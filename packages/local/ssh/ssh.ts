@@ -4,17 +4,17 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import type { Connection } from "ssh2";
 import type { Log } from "#core/ports/log.ts";
 import { refusedPort } from "../server/refused-port.ts";
+import { serveChannels } from "./channels/ssh-channels.ts";
+import { boundOutput } from "./channels/ssh-output.ts";
+import type { ClientAddress, SshRuns } from "./channels/ssh-runs.ts";
+import { publicKeyOf, sshHostKey } from "./login/ssh-host-key.ts";
+import { type Guest, logIn } from "./login/ssh-login.ts";
 import { algorithms } from "./ssh-algorithms.ts";
 import { type SshBounds, sshBounds } from "./ssh-bounds.ts";
-import { serveChannels } from "./ssh-channels.ts";
 import { serveEnded } from "./ssh-ended.ts";
-import { publicKeyOf, sshHostKey } from "./ssh-host-key.ts";
 import { boundPackets, Ssh2Server, sendBanner } from "./ssh-library.ts";
-import { type Guest, logIn } from "./ssh-login.ts";
 import { type SshNotices, sshNotices } from "./ssh-notices.ts";
-import { boundOutput } from "./ssh-output.ts";
 import { keepSshPort, keptSshPort } from "./ssh-port.ts";
-import type { ClientAddress, SshRuns } from "./ssh-runs.ts";
 import { MOST_STARTUPS, sshStartups } from "./ssh-startups.ts";
 
 export interface SshOptions {

@@ -1,0 +1,112 @@
+import { Berth } from "../../../sdk/berth.ts";
+import { CliError, exitCodes } from "../../failure.ts";
+import { readAddress, readKey, readTypedAddress } from "../../login/addresses.ts";
+import { connect, learnRole } from "../../login/connect.ts";
+import { logIn, sourceFor } from "../../login/log-in.ts";
+import { findLocalStack } from "../../stack/local-stack.ts";
+import { lookAtDeployment, refuseOldVersion } from "../../state/deployment-version.ts";
+import { withLock } from "../../state/lock.ts";
+import {
+  type KeySource,
+  type Profile,
+  readProfiles,
+  rememberOperator,
+  removeProfile,
+  saveProfile,
+} from "../../state/profiles.ts";
+import { trustedServerId } from "../../state/server-id.ts";
+import { table } from "../../terminal/layout.ts";
+import { out, outJson, readInput, say } from "../../terminal/terminal.ts";
+import { printable, shellWord, timeSpan, told } from "../../terminal/text.ts";
+
+interface LoginFlags {
+  readonly keyStdin: boolean;
+  readonly user?: string;
+  readonly awsProfile?: string;
+  readonly serverId?: string;
+  readonly json: boolean;
+}
+
+/** Logs in and keeps the key. */
+export async function login({ keyStdin, json, serverId, ...flags }: LoginFlags, given?: string): Promise<void> {
+  const url = loginUrl(given);
+  const profile = keyStdin ? await keepGiven(url) : await logInAndKeep(url, sourceFor(url, flags), serverId);
+  await learnRole(url, profile.key);
+  await lookAtDeployment(url).catch(() => undefined);
+  await refuseOldVersion(url);
+  const { username, expiresAt } = profile;
+  if (json) return outJson({ url, username, expires_at: expiresAt });
+  const life = timeSpan(Date.parse(expiresAt) - Date.now());
+  out(told`Logged in to ${url} as ${username}. The key lives for ${life}.\n`);
+}
+
+function loginUrl(given: string | undefined): string {
+  if (given !== undefined) return readTypedAddress(given);
+  const { BERTH_URL } = process.env;
+  const url = BERTH_URL ? readAddress(BERTH_URL, "BERTH_URL") : (findLocalStack()?.url ?? readProfiles().current);
+  if (url !== undefined) return url;
+  throw new CliError("Say where to log in", exitCodes.usage, "For example: berth login https://berth.example");
+}
+
+/** The question is asked outside of the lock, so no other process waits for the answer. */
+async function logInAndKeep(url: string, source: KeySource, serverId: string | undefined): Promise<Profile> {
+  const trusted = source.kind === "aws" ? await trustedServerId(url, serverId) : undefined;
+  return withLock("login", async () => {
+    const profile = await logIn(url, source, trusted);
+    saveProfile(url, profile);
+    return profile;
+  });
+}
+
+async function keepGiven(url: string): Promise<Profile> {
+  const key = readKey(await readInput(), "Standard input");
+  const { username, key: own } = await new Berth({ url, key }).me();
+  const profile: Profile = { key, expiresAt: own.expires_at, username, source: { kind: "given" } };
+  await withLock("login", async () => saveProfile(url, profile));
+  return profile;
+}
+
+/** Revokes the key and forgets it. */
+export async function logout(_flags: object, given?: string): Promise<void> {
+  const { current, profiles } = readProfiles();
+  const url = given === undefined ? current : readTypedAddress(given);
+  const profile = url === undefined ? undefined : profiles[url];
+  if (url === undefined || !profile) return say("You are not logged in.");
+  try {
+    await new Berth({ url, key: profile.key }).keys.revoke(profile.key.slice(0, 8));
+  } catch (error) {
+    say(`The key was not revoked: ${printable((error as Error).message)}`);
+  }
+  await withLock("login", async () => removeProfile(url));
+  out(`Logged out of ${url}.\n`);
+}
+
+/** Prints whose key is in use, and the limits. */
+export async function me({ json }: { readonly json: boolean }): Promise<void> {
+  const berth = await connect();
+  const found = await berth.me();
+  rememberOperator(berth.url, found.is_operator);
+  if (json) return outJson(found);
+  const { username, user_id, is_operator, key, limits } = found;
+  const rows = [
+    ["Deployment", berth.url],
+    ["User", told`${username} (${user_id}${is_operator ? ", operator" : ""})`],
+    ...Object.entries({ ...key, ...limits }).map(([name, value]) => [
+      name.replaceAll("_", " "),
+      told`${value ?? "none"}`,
+    ]),
+  ];
+  out(table(rows));
+}
+
+/** Prints what a shell needs to call the API. */
+export async function env({ json }: { readonly json: boolean }): Promise<void> {
+  const berth = await connect();
+  const variables = { API_URL: berth.url, API_KEY: (await berth.key()) ?? "" };
+  if (json) return outJson(variables);
+  out(
+    Object.entries(variables)
+      .map(([name, value]) => `export ${name}=${shellWord(value)}\n`)
+      .join(""),
+  );
+}

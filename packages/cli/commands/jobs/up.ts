@@ -1,0 +1,79 @@
+import type { Berth } from "../../../sdk/berth.ts";
+import { isEnded } from "../../../sdk/job-state.ts";
+import type { Job, SubmitJob } from "../../../sdk/jobs.ts";
+import { exitCodes, QuietExit } from "../../failure.ts";
+import { gatherSettings, type SettingsFlags } from "../../jobs/gather-settings.ts";
+import { planLines } from "../../jobs/job-plan.ts";
+import { calledJob, jobWord, machineOf, type NamedJob } from "../../jobs/job-words.ts";
+import { beforeSubmit, submitJob } from "../../jobs/submit-job.ts";
+import { type JobSettings, submitRequest } from "../../jobs/submit-request.ts";
+import type { WizardOptions } from "../../jobs/up-wizard.ts";
+import { detached, watchJob } from "../../jobs/watch-job.ts";
+import { connect } from "../../login/connect.ts";
+import { updateHosts } from "../../ssh/ssh-config.ts";
+import { interruptSignal, isInteractive, out, outJson, outWords, say } from "../../terminal/terminal.ts";
+import { printable, told } from "../../terminal/text.ts";
+import { describeJob } from "./show.ts";
+
+interface UpFlags extends SettingsFlags {
+  readonly detach: boolean;
+  readonly dryRun: boolean;
+  readonly json: boolean;
+}
+
+/** Submits a job and waits until it is active. */
+export async function up(flags: UpFlags, name?: string): Promise<void> {
+  const given = await gatherSettings(flags, name);
+  const signal = interruptSignal();
+  const berth = await beforeSubmit(signal, connectWithKey);
+  const request = submitRequest(await withAnswers(berth, given, { signal, isDryRun: flags.dryRun }));
+  if (flags.dryRun) return beforeSubmit(signal, () => estimate(berth, request, flags.json));
+  const { job_id, warning } = await submitJob(berth, request, signal);
+  if (warning !== undefined) say(`note: ${printable(warning)}`);
+  const job = await untilDetached(signal, { job_id, name: request.name ?? "" }, () =>
+    berth.jobs.get(job_id, { signal }),
+  );
+  if (!flags.json) say(told`Submitted ${calledJob(job)}: ${machineOf(job)} for ${job.duration_hours} h.`);
+  if (flags.detach) return showStart(job, flags.json);
+  const started = await watchJob(berth, job, { until: "active", json: flags.json, signal });
+  if (started.status === "active") await untilDetached(signal, job, () => updateHosts(berth, signal));
+  if (!flags.json) out(describeJob(started));
+  if (isEnded(started.status) && started.status !== "completed") throw new QuietExit(exitCodes.failed);
+}
+
+/** A login takes place here, so that an interrupt of it is none of the submit. */
+async function connectWithKey(): Promise<Berth> {
+  const berth = await connect();
+  await berth.key();
+  return berth;
+}
+
+/** Runs a step after the submit. If it fails, the user learns how to come back to the job. */
+async function untilDetached<Value>(signal: AbortSignal, job: NamedJob, run: () => Promise<Value>): Promise<Value> {
+  try {
+    return await run();
+  } catch (error) {
+    if (signal.aborted) throw detached(job);
+    say(`The job was submitted. Come back with: berth attach ${jobWord(job)}. End it with: berth end ${jobWord(job)}`);
+    throw error;
+  }
+}
+
+/** On a terminal, settings without a type are completed by questions. */
+async function withAnswers(berth: Berth, given: JobSettings, options: WizardOptions): Promise<JobSettings> {
+  if (given.type !== undefined || !isInteractive()) return given;
+  const { completeSettings } = await import("../../jobs/up-wizard.ts");
+  return completeSettings(berth, given, options);
+}
+
+function showStart(job: Job, json: boolean): void {
+  if (json) outJson(job);
+  if (!json) out(told`${job.job_id}\n`);
+  say(`Watch it with: berth attach ${jobWord(job)}. End it with: berth end ${jobWord(job)}`);
+}
+
+async function estimate(berth: Berth, request: SubmitJob, json: boolean): Promise<void> {
+  const found = await berth.jobs.estimate(request);
+  if (json) return outJson(found);
+  outWords(`${planLines(request, found).join("\n")}\n`);
+}

@@ -1,0 +1,85 @@
+import type { Connection, ServerChannel } from "ssh2";
+import { type Places, refuseChannel, type SshBounds } from "../ssh-bounds.ts";
+import type { SshNotices } from "../ssh-notices.ts";
+import { dialPort, joinChannel } from "./ssh-forward.ts";
+import { answerRequests } from "./ssh-requests.ts";
+import type { ClientAddress, SshRuns } from "./ssh-runs.ts";
+import { letGo, serveSession } from "./ssh-session.ts";
+
+interface ConnectionPlace {
+  /** The SSH user name of the client. */
+  readonly login: string;
+  readonly bounds: SshBounds;
+  readonly from: ClientAddress;
+  readonly notices: SshNotices;
+}
+
+/**
+ * Serves what a client opens once it is let in: sessions, and forwards to its run and back. All end with its
+ * connection.
+ */
+export function serveChannels(
+  connection: Connection,
+  runs: SshRuns,
+  run: string,
+  { login, bounds, from, notices }: ConnectionPlace,
+): void {
+  answerRequests(connection);
+  const relays = runs.relaysOf(run, connection);
+  const channels = new Set<ServerChannel>();
+  const taken = new Set<() => void>();
+  let isGone = false;
+  connection.once("close", () => {
+    isGone = true;
+    relays.close();
+    for (const channel of channels) letGo(channel);
+    for (const giveBack of taken) giveBack();
+    bounds.close();
+  });
+  const keep = (channel: ServerChannel): ServerChannel => {
+    channels.add(channel);
+    return channel.once("close", () => channels.delete(channel));
+  };
+  /** Undefined, and the client is told why, where there is no place left. */
+  const take = (places: Places, reject: () => void): (() => void) | undefined => {
+    try {
+      const giveBackPlace = places.take();
+      const giveBack = () => {
+        taken.delete(giveBack);
+        giveBackPlace();
+      };
+      taken.add(giveBack);
+      return giveBack;
+    } catch (error) {
+      refuseChannel(connection, reject, error instanceof Error ? error.message : "");
+      return undefined;
+    }
+  };
+  connection.on("session", (accept, reject) => {
+    const giveBack = take(bounds.sessions, reject);
+    if (giveBack) serveSession(accept(), runs, run, { login, relays, from, notices, keep, giveBack });
+  });
+  connection.on("tcpip", (accept, reject, info) => {
+    const giveBack = take(bounds.forwards, reject);
+    if (!giveBack) return;
+    void dialPort(runs, run, info).then((socket) => {
+      if (!socket) {
+        giveBack();
+        return reject();
+      }
+      socket.once("close", giveBack);
+      if (isGone) socket.destroy();
+      else joinChannel(socket, keep(accept()));
+    });
+  });
+  connection.on("openssh.streamlocal", (accept, reject, { socketPath }) => {
+    const giveBack = take(bounds.forwards, reject);
+    if (!giveBack) return;
+    const over = () => {
+      giveBack();
+      reject();
+    };
+    void relays.dial(socketPath, () => keep(accept()), over);
+  });
+  connection.on("request", (accept, reject, name, info) => void relays.answer({ accept, reject, name, info }));
+}

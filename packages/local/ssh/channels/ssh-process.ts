@@ -1,0 +1,67 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import type { ServerChannel } from "ssh2";
+import { commandInside, type Inside } from "#process/runs/inside.ts";
+import { signalProcess } from "#process/supervisor/process-identity.ts";
+import { findGuests } from "../login/ssh-guests.ts";
+import type { Started } from "./ssh-runs.ts";
+
+/** Runs a command without a terminal: its three streams, and how it ended. It is hung up on when its client goes. */
+export function startProcess(
+  channel: ServerChannel,
+  inside: Inside,
+  words: readonly string[],
+  mark: (pid: number | undefined) => void,
+): Started {
+  const { file, args, env, cwd } = commandInside(inside, words);
+  const child = spawn(file, args, { env, cwd, detached: true, stdio: "pipe" });
+  child.stdout.pipe(channel, { end: false });
+  child.stderr.pipe(channel.stderr, { end: false });
+  channel.pipe(child.stdin);
+  for (const stream of [child.stdin, child.stdout, child.stderr, channel]) stream.on("error", () => undefined);
+  child.once("error", () => finish(channel, 255, null));
+  child.once("close", (code, signal) => finish(channel, code, signal));
+  channel.once("close", () => {
+    hangUp(child);
+    // As with sshd, a program that ignores SIGHUP finds its pipes closed; otherwise it would wait in a write for ever.
+    for (const stream of [child.stdout, child.stderr]) stream.destroy();
+  });
+  // The client reads no more: the next write of the program fails, as to a closed pipe.
+  channel.once("eow", () => child.stdout.destroy());
+  mark(child.pid);
+  return { resize: () => undefined, signal: (name) => signalGroup(child, inside, name) };
+}
+
+function finish(channel: ServerChannel, code: number | null, signal: NodeJS.Signals | null): void {
+  if (code === null && signal !== null) channel.exit(signal.slice("SIG".length));
+  else channel.exit(code ?? 255);
+  // The end of the channel would cut off what waits on the second output.
+  channel.stderr.end(() => channel.end());
+}
+
+function hangUp(child: ChildProcess): void {
+  if (child.pid !== undefined && !hasEnded(child)) kill(-child.pid, "SIGHUP");
+}
+
+/** Signals the process group of a command, as sshd does. Leaves out the programs that lead into a sandbox. */
+function signalGroup(child: ChildProcess, { sandbox }: Inside, name: NodeJS.Signals): void {
+  const { pid } = child;
+  if (pid === undefined || hasEnded(child)) return;
+  if (sandbox) void signalGuests(pid, name).catch(() => undefined);
+  else kill(-pid, name);
+}
+
+async function signalGuests(group: number, name: NodeJS.Signals): Promise<void> {
+  for (const guest of await findGuests(group)) signalProcess(guest, name);
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
+function kill(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    return;
+  }
+}

@@ -1,0 +1,172 @@
+import type { Duplex } from "node:stream";
+import type { AcceptConnection, Connection, ServerChannel } from "ssh2";
+import { enterRun } from "#process/exec/ssh-runs.ts";
+import { openRelay, type Relay, type RelayPlace } from "#process/network/relay.ts";
+import { type OpenedChannel, openAgent } from "../login/ssh-agent.ts";
+import { joinChannel } from "./ssh-forward.ts";
+
+/** What leads from inside a run to one client, and to sockets of the run, as long as that client is connected. */
+export interface ClientRelays {
+  /** `ssh -R`: a port or a path of the run leads to the client from now on, or no more (RFC 4254, 7.1). */
+  answer(request: ForwardRequest): Promise<void>;
+  /** All that was asked for is answered: a session that comes after it finds it there, as with OpenSSH's server. */
+  answered(): Promise<unknown>;
+  /** Where the client's agent is inside, for SSH_AUTH_SOCK; undefined where nothing can listen. */
+  agent(): Promise<string | undefined>;
+  /** Connects the client to a socket of the run by its path. */
+  dial(path: string, accept: AcceptConnection<ServerChannel>, reject: () => void): Promise<void>;
+  close(): void;
+}
+
+export interface ForwardRequest {
+  readonly accept: ((port?: number) => void) | undefined;
+  readonly reject: (() => void) | undefined;
+  readonly name: string;
+  readonly info: { readonly bindAddr?: string; readonly bindPort?: number; readonly socketPath?: string };
+}
+
+/** As the client asked for it. */
+type Forward =
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
+
+/** Of one client, connections to sockets and its agent included: each is a process of the run. */
+const MOST_RELAYS = 16;
+
+/** Channels that a client was asked to open and has not answered yet. */
+const MOST_ASKED = 128;
+
+/** Names of the loopback, and those of all addresses, which is no more than that here, as with `GatewayPorts no`. */
+const loopback: ReadonlySet<string> = new Set(["", "*", "0.0.0.0", "::", "localhost", "127.0.0.1"]);
+
+export function clientRelays(connection: Connection, home: string, run: string): ClientRelays {
+  const { open, close } = countedRelays(home, run);
+  const forwards = new Map<string, Relay>();
+  const asked = new Set<Promise<void>>();
+  let agent: Promise<string | undefined> | undefined;
+  let waiting = 0;
+  /** Asks the client to open a channel for this visitor. Inside, and at the client, they may come without end. */
+  const lead = (visitor: Duplex, ask: (then: OpenedChannel) => void): void => {
+    if (waiting >= MOST_ASKED) return void visitor.destroy();
+    waiting += 1;
+    ask((error, channel) => {
+      waiting -= 1;
+      if (error) visitor.destroy();
+      // It went before the client answered.
+      else if (visitor.destroyed) channel.end();
+      else joinChannel(visitor, channel);
+    });
+  };
+  const listen = async (forward: Forward): Promise<number> => {
+    let bound = forward.kind === "tcp" ? forward.port : 0;
+    const relay = await open(placeOf(forward), (visitor) => {
+      lead(visitor, (then) => {
+        if (forward.kind === "unix") connection.openssh_forwardOutStreamLocal(forward.path, then);
+        else connection.forwardOut(forward.host, bound, "127.0.0.1", 0, then);
+      });
+    });
+    const address = await relay.address;
+    if (forward.kind === "tcp") bound = Number(address);
+    const name = nameOf(forward.kind === "tcp" ? { ...forward, port: bound } : forward);
+    forwards.set(name, relay);
+    void relay.ended.then(() => forwards.get(name) === relay && forwards.delete(name));
+    return bound;
+  };
+  const cancel = (forward: Forward): void => {
+    const relay = forwards.get(nameOf(forward));
+    if (!relay) throw new Error("Nothing was forwarded there");
+    relay.close();
+    forwards.delete(nameOf(forward));
+  };
+  const listenForAgent = async (): Promise<string | undefined> => {
+    try {
+      const relay = await open(["agent"], (visitor) => lead(visitor, (then) => openAgent(connection, then)));
+      void relay.ended.then(() => {
+        agent = undefined;
+      });
+      return await relay.address;
+    } catch {
+      return undefined;
+    }
+  };
+  const answer = async ({ accept, reject, name, info }: ForwardRequest): Promise<void> => {
+    try {
+      if (name.startsWith("cancel-")) cancel(forwardIn(info));
+      accept?.(name.startsWith("cancel-") ? undefined : await listen(forwardIn(info)));
+    } catch {
+      reject?.();
+    }
+  };
+  return {
+    async answer(request) {
+      const answering = answer(request);
+      asked.add(answering);
+      await answering;
+      asked.delete(answering);
+    },
+    answered: () => Promise.all(asked),
+    agent: () => {
+      agent ??= listenForAgent();
+      return agent;
+    },
+    async dial(path, accept, reject) {
+      try {
+        const relay = await open(["dial", path], (stream) => {
+          joinChannel(stream, accept());
+          stream.once("close", () => relay.close());
+        });
+        void relay.ended.then(reject);
+      } catch {
+        reject();
+      }
+    },
+    close,
+  };
+}
+
+/** Those of one client: no more than there may be, and none once it is gone. */
+function countedRelays(home: string, run: string) {
+  const relays = new Set<Relay>();
+  let begun = 0;
+  let isClosed = false;
+  const begin = async (place: RelayPlace, onVisitor: (visitor: Duplex) => void): Promise<Relay> => {
+    const inside = await enterRun(home, run);
+    if (isClosed) throw new Error("The client is gone");
+    const relay = openRelay(home, inside, place, onVisitor);
+    relays.add(relay);
+    void relay.ended.then(() => {
+      begun -= 1;
+      relays.delete(relay);
+    });
+    return relay;
+  };
+  return {
+    open: (place: RelayPlace, onVisitor: (visitor: Duplex) => void): Promise<Relay> => {
+      if (begun >= MOST_RELAYS) return Promise.reject(new Error("Too many forwards"));
+      // Counted before anything is awaited: a client may ask for many at once.
+      begun += 1;
+      return begin(place, onVisitor).catch((error: unknown) => {
+        begun -= 1;
+        throw error;
+      });
+    },
+    close: () => {
+      isClosed = true;
+      for (const relay of relays) relay.close();
+    },
+  };
+}
+
+function forwardIn({ bindAddr: host = "", bindPort: port = 0, socketPath: path }: ForwardRequest["info"]): Forward {
+  return path === undefined ? { kind: "tcp", host, port } : { kind: "unix", path };
+}
+
+function placeOf(forward: Forward): RelayPlace {
+  if (forward.kind === "unix") return ["unix", forward.path];
+  if (!loopback.has(forward.host)) throw new Error("Not an address of the environment");
+  return ["tcp", String(forward.port)];
+}
+
+function nameOf(forward: Forward): string {
+  return forward.kind === "unix" ? `unix ${forward.path}` : `tcp ${forward.host} ${forward.port}`;
+}

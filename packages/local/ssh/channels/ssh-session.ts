@@ -1,0 +1,132 @@
+import { constants } from "node:os";
+import type { ServerChannel, Session } from "ssh2";
+import { printableText } from "#core/text/printable-text.ts";
+import type { SshNotices } from "../ssh-notices.ts";
+import type { ClientRelays } from "./ssh-relay.ts";
+import type { ClientAddress, SshRuns, Started, TerminalInfo, WantedSession } from "./ssh-runs.ts";
+
+/** What a client has said of a session before it starts something in it. */
+interface Wishes {
+  pty: TerminalInfo | undefined;
+  started: Started | undefined;
+  readonly env: Record<string, string>;
+  /** Where the client's agent is inside, once it asked for that. */
+  agent: Promise<string | undefined> | undefined;
+}
+
+/** What a session has of its connection. */
+interface SessionPlace {
+  readonly relays: ClientRelays;
+  readonly login: string;
+  readonly from: ClientAddress;
+  readonly notices: SshNotices;
+  /** Remembers a channel until it is closed. */
+  readonly keep: (channel: ServerChannel) => void;
+  /** To be called once nothing of the session is left. */
+  readonly giveBack: () => void;
+}
+
+/** Of one session, in all; the name of a language is short. */
+const MOST_VARIABLES = 32;
+const MOST_VALUE_CHARACTERS = 256;
+
+/** A shell, a command or SFTP inside the run; variables only for the language, as OpenSSH's own default is in Debian. */
+export function serveSession(
+  session: Session,
+  runs: SshRuns,
+  run: string,
+  { login, relays, from, notices, keep, giveBack }: SessionPlace,
+): void {
+  const wishes: Wishes = { pty: undefined, started: undefined, env: {}, agent: undefined };
+  const start = async (channel: ServerChannel, program: WantedSession["program"]) => {
+    if (typeof program === "object") checkCommand(program.command);
+    await relays.answered();
+    const agent = await wishes.agent;
+    const env = { ...wishes.env, ...connectionVariables(from), ...(agent !== undefined && { SSH_AUTH_SOCK: agent }) };
+    if (wishes.pty) notices.attach({ run, login }, channel, { isLogin: program === "shell" });
+    const sayGoodbye = (isCut: boolean) => notices.sayGoodbye(run, isCut);
+    wishes.started = await runs.start(run, channel, { program, env, pty: () => wishes.pty, sayGoodbye });
+    // Its window may have changed while it was being started.
+    if (wishes.pty) wishes.started?.resize(wishes.pty.cols, wishes.pty.rows);
+  };
+  let begun: ServerChannel | undefined;
+  session.once("close", () => (begun ? letGo(begun) : giveBack()));
+  // ssh2 accepts one program in a session, and hands out nothing for the others that a client asks for.
+  const begin = (channel: ServerChannel | undefined, program: WantedSession["program"]) => {
+    if (!channel) return;
+    begun = channel;
+    keep(channel);
+    // ssh2 ends this stream when the client closes the channel. A later write fails, and no stack may end by that.
+    channel.stderr.on("error", () => undefined);
+    let isClosed = false;
+    channel.once("close", () => {
+      isClosed = true;
+      giveBack();
+    });
+    void start(channel, program)
+      // Whoever listens for its end since the program was started missed it if it came before.
+      .then(() => isClosed && channel.emit("close"))
+      .catch((error: unknown) => refuse(channel, error));
+  };
+  session.on("pty", (accept, _, info) => {
+    wishes.pty = info;
+    accept?.();
+  });
+  session.on("window-change", (accept, _, { cols, rows }) => {
+    if (wishes.pty) wishes.pty = { ...wishes.pty, cols, rows };
+    wishes.started?.resize(cols, rows);
+    accept?.();
+  });
+  session.on("env", (accept, reject, { key, val }) => {
+    const isKnown = key in wishes.env || Object.keys(wishes.env).length < MOST_VARIABLES;
+    if (!/^(?:LANG|LC_[A-Z]{1,32})$/.test(key) || !isKnown || val.length > MOST_VALUE_CHARACTERS) {
+      reject?.();
+      return;
+    }
+    wishes.env[key] = val;
+    accept?.();
+  });
+  session.on("auth-agent", (accept) => {
+    wishes.agent = relays.agent();
+    accept?.();
+  });
+  session.on("shell", (accept) => begin(accept(), "shell"));
+  session.on("exec", (accept, _, { command }) => begin(accept(), { command }));
+  session.on("signal", (_, __, { name }) => {
+    if (Object.hasOwn(constants.signals, `SIG${name}`)) wishes.started?.signal?.(`SIG${name}` as NodeJS.Signals);
+  });
+  session.on("subsystem", (accept, reject, { name }) => {
+    if (name === "sftp") begin(accept(), "sftp");
+    else reject?.();
+  });
+}
+
+/** Returns the variables by which sshd says where a client comes from (ssh(1), ENVIRONMENT). */
+function connectionVariables({ ip, port, serverPort }: ClientAddress): Record<string, string> {
+  return { SSH_CLIENT: `${ip} ${port} ${serverPort}`, SSH_CONNECTION: `${ip} ${port} 127.0.0.1 ${serverPort}` };
+}
+
+/** Linux's MAX_ARG_STRLEN (execve(2)), in which the closing 0 is counted: a command is one argument of its shell. */
+const MOST_COMMAND_BYTES = 128 * 1024 - 1;
+
+/** Throws, in words for the user, where Linux cannot run this command. */
+function checkCommand(command: string): void {
+  const bytes = Buffer.byteLength(command);
+  const most = `Linux takes at most ${MOST_COMMAND_BYTES}: send it on standard input (ssh ... bash < file)`;
+  if (bytes > MOST_COMMAND_BYTES) throw new Error(`The command has ${bytes} bytes, and ${most}`);
+  if (command.includes("\0")) throw new Error("The command contains a byte 0, which no command of Linux can have");
+}
+
+/** A channel says that it is closed once all that came was read, and who is to read it may never do so. */
+export function letGo(channel: ServerChannel): void {
+  channel.unpipe();
+  channel.resume();
+}
+
+function refuse(channel: ServerChannel, error: unknown): void {
+  channel.stderr.write(
+    `${printableText(error instanceof Error ? error.message : "The environment cannot be entered")}\r\n`,
+  );
+  channel.exit(255);
+  channel.end();
+}

@@ -1,0 +1,54 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import ssh2 from "ssh2";
+import { tooWeak, weakRsaBits } from "#core/environments/access/whole-key.ts";
+import { writeOnce } from "../../home/secret-file.ts";
+
+/**
+ * The key by which clients know this stack again: made on its first start, kept in `ssh-host-key`, mode 600. Throws, with
+ * what to do, where that file is damaged.
+ */
+export function sshHostKey(home: string): string {
+  const path = join(home, "ssh-host-key");
+  writeOnce(path, () => newSshKey().private);
+  const key = readFileSync(path, "utf8");
+  const parsed = ssh2.utils.parseKey(key);
+  if (!(parsed instanceof Error)) {
+    const weakness = weaknessOf(`${parsed.type} ${parsed.getPublicSSH().toString("base64")}`);
+    if (weakness === undefined) return key;
+    throw new Error(`${path} is too weak. ${weakness}, or ${remedy}`);
+  }
+  throw new Error(`${path} is damaged: it holds no private key.\nPut it back from a copy, or ${remedy}`);
+}
+
+const remedy =
+  "remove the file: the next start makes a new one, which clients that know this stack refuse until their known_hosts " +
+  "forgets it.";
+
+function weaknessOf(publicKey: string): string | undefined {
+  if (publicKey.startsWith("ssh-dss ")) return "DSA keys are refused: make another one with ssh-keygen -t ed25519";
+  const bits = weakRsaBits(publicKey);
+  return bits === undefined ? undefined : tooWeak(bits);
+}
+
+/** What clients know of it, `<type> <base64>`. */
+export function publicKeyOf(privateKey: string): string {
+  const parsed = ssh2.utils.parseKey(privateKey);
+  if (parsed instanceof Error) throw parsed;
+  return `${parsed.type} ${parsed.getPublicSSH().toString("base64")}`;
+}
+
+export interface SshKeyPair {
+  readonly private: string;
+  /** `<type> <base64>`. */
+  readonly public: string;
+}
+
+/** ssh2 1.17 cuts the first byte off a public key that begins with 0, one in 256, and cannot read that key itself. */
+export function newSshKey(): SshKeyPair {
+  for (;;) {
+    const made = ssh2.utils.generateKeyPairSync("ed25519");
+    const parsed = ssh2.utils.parseKey(made.private);
+    if (!(parsed instanceof Error)) return { private: made.private, public: made.public.trim() };
+  }
+}

@@ -1,0 +1,39 @@
+import { generateKeyPairSync } from "node:crypto";
+import ssh2, { type AuthContext } from "ssh2";
+import { expect, it } from "vitest";
+import type { SshRuns } from "../channels/ssh-runs.ts";
+import { type Guest, logIn } from "./ssh-login.ts";
+
+const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2_048 });
+const parsed = ssh2.utils.parseKey(privateKey.export({ type: "pkcs1", format: "pem" }) as string);
+if (parsed instanceof Error) throw parsed;
+const data = parsed.getPublicSSH();
+const key = `ssh-rsa ${data.toString("base64")}`;
+const runs = { find: () => [{ name: "run", keys: [key] }] } as Partial<SshRuns> as SshRuns;
+
+it.each([
+  ["SHA-1, as old clients do without being asked", undefined, "sha1", false],
+  ["SHA-256", "sha256", "sha256", true],
+  ["SHA-512", "sha512", "sha512", true],
+] as const)("decides of a client that signs with %s", (_, hashAlgo, hash, isLetIn) => {
+  const blob = Buffer.from("what is signed");
+  const guests: Guest[] = [];
+  const shown: string[] = [];
+  const answers: string[] = [];
+  const context = {
+    method: "publickey",
+    username: "gpu-dev-00000000",
+    key: { algo: "ssh-rsa", data },
+    hashAlgo,
+    blob,
+    signature: parsed.sign(blob, hash),
+    accept: () => answers.push("accepted"),
+    reject: () => answers.push("refused"),
+  } as unknown as AuthContext;
+
+  logIn(context, runs, { onGuest: (guest) => guests.push(guest), show: (text) => shown.push(text) });
+
+  expect(answers).toEqual([isLetIn ? "accepted" : "refused"]);
+  expect(guests.length).toBe(isLetIn ? 1 : 0);
+  expect(shown.join()).toMatch(isLetIn ? /^$/ : /^This client signs with SHA-1/);
+});

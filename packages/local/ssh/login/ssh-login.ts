@@ -1,0 +1,78 @@
+import ssh2, { type AuthContext, type ParsedKey, type PublicKeyAuthContext } from "ssh2";
+import { tooWeak, weakRsaBits } from "#core/environments/access/whole-key.ts";
+import type { EndedLogin } from "#process/exec/notices.ts";
+import type { SshRuns } from "../channels/ssh-runs.ts";
+import { isSecurityKey, isSignedBySecurityKey } from "./ssh-security-key.ts";
+
+/** Who came in: into which run, by which of its keys. */
+export interface Guest {
+  readonly run: string;
+  /** The SSH user name of the client. */
+  readonly login: string;
+  /** As the run's access names it: `<type> <base64>`. */
+  readonly key: string;
+  /** Why the environment has ended. Such a guest only reads the reason. */
+  readonly ended?: EndedLogin;
+}
+
+/** The effects of a login. */
+export interface LoginNews {
+  onGuest(guest: Guest): void;
+  /** Shows the client a text before it is let in or refused. */
+  show(text: string): void;
+}
+
+/** Lets in who holds one of the keys of the run that the user name names, and nobody else in any other way. */
+export function logIn(context: AuthContext, runs: SshRuns, { onGuest, show }: LoginNews): void {
+  const guest = context.method === "publickey" ? guestOf(runs, context) : undefined;
+  const weakness = guest && context.method === "publickey" ? weaknessOf(guest.key, context) : undefined;
+  if (weakness !== undefined) show(`${weakness}\r\n`);
+  if (!guest || context.method !== "publickey" || weakness !== undefined) {
+    context.reject(["publickey"]);
+    return;
+  }
+  // Without a signature the client only asks whether this key would do.
+  if (!context.signature || !context.blob) {
+    context.accept();
+    return;
+  }
+  if (!isSigned(guest.key, context.blob, context.signature, context.hashAlgo)) {
+    context.reject(["publickey"]);
+    return;
+  }
+  onGuest(guest);
+  context.accept();
+}
+
+function guestOf(runs: SshRuns, { username, key: shown }: PublicKeyAuthContext): Guest | undefined {
+  const blob = shown.data.toString("base64");
+  const living = runs.find(username);
+  for (const { name, keys } of living) {
+    const key = keys.find((one) => one.split(" ")[1] === blob);
+    if (key) return { run: name, login: username, key };
+  }
+  // An environment that was started again under its name has not ended: it no longer takes this key.
+  const ended = living.length > 0 ? undefined : runs.findEnded(username);
+  const key = ended?.keys.find((one) => one.split(" ")[1] === blob);
+  return ended && key !== undefined ? { run: "", login: username, key, ended } : undefined;
+}
+
+/** Returns why a known key, or its signature algorithm, is refused. Earlier versions may have accepted both. */
+function weaknessOf(key: string, { key: shown, hashAlgo }: PublicKeyAuthContext): string | undefined {
+  const bits = weakRsaBits(key);
+  if (bits !== undefined) return tooWeak(bits);
+  const isSha1 = shown.algo === "ssh-rsa" && hashAlgo === undefined;
+  return isSha1
+    ? "This client signs with SHA-1 (ssh-rsa), which is refused: update it, or use an ed25519 key"
+    : undefined;
+}
+
+function isSigned(key: string, bytes: Buffer, signature: Buffer, algorithm: string | undefined): boolean {
+  if (isSecurityKey(key)) return isSignedBySecurityKey(key, bytes, signature);
+  return parsedKey(key)?.verify(bytes, signature, algorithm) === true;
+}
+
+function parsedKey(text: string): ParsedKey | undefined {
+  const parsed = ssh2.utils.parseKey(text);
+  return parsed instanceof Error ? undefined : parsed;
+}
