@@ -3,9 +3,17 @@ import type { Schedule } from "#http/cron.ts";
 import type { Endpoint } from "#http/endpoint.ts";
 import type { Socket } from "#http/socket.ts";
 import type { Consumer } from "#http/work.ts";
+import { functionSettings } from "./function-settings.ts";
 
 /** functions.json: what stacks/ need to know of every function, sorted by name. Throws for what no edge could serve. */
-export function functionList({ endpoints, consumers, schedules, fallbacks, sockets }: Catalog): object[] {
+export async function functionList(catalog: Catalog): Promise<object[]> {
+  const rows = functionRows(catalog);
+  const settings = await functionSettings(rows);
+  return rows.map((row) => ({ ...row, settings: settings.get(row.name) }));
+}
+
+/** Returns the entries without their settings, which need a build of every function. */
+export function functionRows({ endpoints, consumers, schedules, fallbacks, sockets }: Catalog) {
   requireServable(endpoints.map(({ declaration }) => declaration));
   const rows = [
     ...endpoints.map((entry) => ({ ...common(entry), ...endpointPart(entry.declaration) })),

@@ -8,7 +8,7 @@ import { novita } from "#http/dialects/novita.ts";
 import { wholeNumber } from "#http/request/query.ts";
 import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { pools } from "#http/work.ts";
-import { functionList } from "./function-list.ts";
+import { functionRows } from "./function-list.ts";
 import { openApiDocument } from "./openapi-document.ts";
 
 const params = z.object({ id: z.string().describe("Its id.") });
@@ -73,7 +73,7 @@ const catalog: Catalog = {
 };
 
 test("functions.json has a row for each function, by name", () => {
-  expect(functionList(catalog)).toEqual([
+  expect(functionRows(catalog)).toEqual([
     {
       name: "cron/capacity",
       file: "functions/cron/capacity.ts",
@@ -229,7 +229,7 @@ const slow = { summary: "Run", uses: [], params, reply, pace: "execs" } as const
 const exec = gpuDev.post("/v1/x/{id}/run", slow, async () => ({ id: "1" }));
 
 test("an endpoint that stays for a command has an address of its own, on a path that no other method has", () => {
-  const rows = functionList({ ...catalog, endpoints: [entry("gpu-dev/x/run", exec)] });
+  const rows = functionRows({ ...catalog, endpoints: [entry("gpu-dev/x/run", exec)] });
   const beside = gpuDev.get("/v1/x/{id}/run", { summary: "Show", uses: [], params, reply }, async () => ({ id: "1" }));
   const long = gpuDev.get("/v1/y", { summary: "Slow", uses: [], reply, timeoutSeconds: 30 }, async () => ({ id: "1" }));
 
@@ -237,7 +237,7 @@ test("an endpoint that stays for a command has an address of its own, on a path 
     expect.objectContaining({ name: "gpu-dev/x/run", timeoutSeconds: 175, functionUrl: true }),
   );
   const listed = (...things: (typeof exec | typeof beside | typeof long)[]) =>
-    functionList({ ...catalog, endpoints: things.map((declaration, at) => entry(`gpu-dev/x/y${at}`, declaration)) });
+    functionRows({ ...catalog, endpoints: things.map((declaration, at) => entry(`gpu-dev/x/y${at}`, declaration)) });
   expect(() => listed(exec, beside)).toThrow("POST /v1/x/{id}/run cannot take 175 s where it is");
   expect(() => listed(long)).toThrow("GET /v1/y cannot take 30 s where it is");
 });

@@ -14,7 +14,7 @@ const catalog = await loadCatalog();
 const document = openApiDocument(catalog);
 const files = {
   "openapi.json": textOf(document),
-  "functions.json": textOf(functionList(catalog)),
+  "functions.json": textOf(await functionList(catalog)),
   "docs/cli.md": cliPage(),
   "packages/cli/berth.schema.json": textOf(jobFileSchema()),
   "packages/sdk/schema.ts": await sdkTypes(document),

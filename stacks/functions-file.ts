@@ -13,6 +13,8 @@ interface Entry<Kind extends string> {
   readonly uses: readonly PortName[];
   readonly timeoutSeconds: number;
   readonly memoryMb: number;
+  /** The settings that its code reads, by their names in .env.example: it gets no other (scripts/function-settings.ts). */
+  readonly settings: readonly string[];
 }
 
 export type PortName =

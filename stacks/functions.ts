@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { FunctionEntry } from "./functions-file.ts";
-import type { Settings, Stage } from "./stage.ts";
+import type { Stage } from "./stage.ts";
 
 type Text = $util.Input<string>;
 
@@ -13,7 +13,6 @@ export interface Surroundings {
   /** `dist`, where `npm run bundle` writes. */
   readonly bundles: string;
   readonly queueUrls: Readonly<Record<"WORK_QUEUE_URL" | "POOLS_QUEUE_URL" | "WEBHOOKS_QUEUE_URL", Text>>;
-  /** Only the web shell gets it. */
   readonly shellQueueUrl: Text;
   readonly socketApiUrl: Text;
   readonly bucketName: Text;
@@ -67,27 +66,34 @@ export function metricsNamespace({ name }: Stage): string {
   return `berth/${name}`;
 }
 
-/** What a function needs and no more: a secret is only where it is used. */
-function environmentOf(entry: FunctionEntry, around: Surroundings): Record<string, Text> {
+/**
+ * Returns the settings that the function's code reads and that have a value. `SETTINGS` lists all that it reads: any
+ * other one is refused when it is read (packages/aws/settings/settings.ts). So a changed setting changes only the
+ * functions that read it, and a secret is only where it is used.
+ */
+export function environmentOf(entry: FunctionEntry, around: Surroundings): Record<string, Text> {
   const { stage } = around;
-  const uses = (...ports: FunctionEntry["uses"]) => ports.some((port) => entry.uses.includes(port));
-  const parts: readonly (false | Readonly<Record<string, Text>> | Settings)[] = [
-    stage.settings,
-    uses("table", "volumes", "compute") && { TABLE_NAME: stage.tableName },
-    // Of the one that says how long Berth has been up: in all, each deployment would change every function.
-    entry.name === "shared/health" && { DEPLOYED_AT: around.deployedAt },
-    uses("queue") && around.queueUrls,
-    uses("blobs") && { BLOBS_BUCKET: around.bucketName },
-    uses("sealer") && { SEALER_KEY_ID: around.sealerKeyId },
-    uses("compute") && stage.clusterSettings,
-    uses("volumes") && stage.volumeSettings,
-    uses("githubKeys") && stage.keysSettings,
-    uses("fetch") && stage.receiverSettings,
-    entry.kind === "socket" && { SHELL_QUEUE_URL: around.shellQueueUrl, SOCKET_API_URL: around.socketApiUrl },
-    servesRequests(entry) && { ORIGIN_SECRETS: around.originSecrets },
-    entry.kind === "consumer" && uses("fetch") && { WEBHOOK_SECRET: around.webhookSecret },
-  ];
-  return Object.assign({}, ...parts);
+  const values: Readonly<Record<string, Text | undefined>> = {
+    ...stage.settings,
+    ...around.queueUrls,
+    TABLE_NAME: stage.tableName,
+    SHELL_QUEUE_URL: around.shellQueueUrl,
+    SOCKET_API_URL: around.socketApiUrl,
+    BLOBS_BUCKET: around.bucketName,
+    SEALER_KEY_ID: around.sealerKeyId,
+    ORIGIN_SECRETS: around.originSecrets,
+    WEBHOOK_SECRET: around.webhookSecret,
+  };
+  const given = entry.settings.flatMap((name) => {
+    const value = values[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return {
+    ...Object.fromEntries(given),
+    SETTINGS: entry.settings.join(),
+    // Only this function says how long Berth has been up. In all of them, each deployment would change every function.
+    ...(entry.name === "shared/health" && { DEPLOYED_AT: around.deployedAt }),
+  };
 }
 
 /** Whether it stands behind the edge, whose secret it asks for. */

@@ -1,4 +1,6 @@
+import functionsFile from "../functions.json" with { type: "json" };
 import { problemsOnLambda } from "../packages/aws/settings/config.ts";
+import type { FunctionsFile } from "./functions-file.ts";
 
 /** What one stage is deployed with. */
 export interface Stage {
@@ -22,21 +24,16 @@ export interface Stage {
   readonly monthlyBudgetUsd: number | undefined;
   /** The ARN of the key that encrypts disks: EBS_KMS_KEY_ID. undefined: the account's default key for EBS. */
   readonly ebsKey: string | undefined;
-  /**
-   * By the names of .env.example: for every function, for those that reach the cluster, the keys of GitHub, receivers.
-   */
-  readonly settings: Settings;
-  readonly clusterSettings: Settings;
-  readonly keysSettings: Settings;
-  readonly volumeSettings: Settings;
-  readonly receiverSettings: Settings;
+  /** By the names of .env.example. Each function gets those that it reads (functions.ts). */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
-export type Settings = Readonly<Record<string, string>>;
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Of every function: what packages/aws/settings/settings.ts reads for verbs, but for secrets. */
-const forAll = [
+const functions = functionsFile as FunctionsFile;
+
+/** The settings of .env.example that functions read, without secrets and what the stage makes. */
+const passedOn = [
   "DOMAIN",
   "SCHEME",
   "ALLOWED_ACCOUNTS",
@@ -64,16 +61,15 @@ const forAll = [
   "IDLE_GPU_MINUTES",
   "AUTO_STOP_DRY_RUN",
   "ORPHANS_DRY_RUN",
+  "EKS_CLUSTER",
+  "EKS_ENDPOINT",
+  "EKS_CA",
+  "NODE_TYPES",
+  "TOOLS_IMAGE",
+  "GITHUB_KEYS_URL",
+  "EBS_KMS_KEY_ID",
+  "WEBHOOK_ALLOW",
 ] as const;
-const cluster = ["EKS_CLUSTER", "EKS_ENDPOINT", "EKS_CA", "NODE_TYPES", "TOOLS_IMAGE"] as const;
-const keys = ["GITHUB_KEYS_URL"] as const;
-const volumes = ["EBS_KMS_KEY_ID"] as const;
-const receiver = ["WEBHOOK_ALLOW"] as const;
-/** The largest sets that one function gets: looks drive the cluster, and creates dial receivers. */
-const together: readonly (readonly string[])[] = [
-  [...forAll, ...cluster, ...keys, ...volumes],
-  [...forAll, ...keys, ...receiver],
-];
 /** Settings of a deployment itself. */
 const place = ["AWS_REGION"] as const;
 
@@ -82,7 +78,7 @@ const place = ["AWS_REGION"] as const;
  * everything that is missing, and what a function would refuse at its init: with that the whole API would answer 5xx.
  */
 export function readStage(name: string, environment: Environment): Stage {
-  const problems = problemsOnLambda([...forAll, ...cluster, ...keys, ...volumes, ...receiver, ...place], environment);
+  const problems = problemsOnLambda([...passedOn, ...place], environment);
   // It is part of the names of all that is made, and the end of a label on the cluster.
   if (!/^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$/.test(name)) {
     problems.push("  the stage must be 1 to 20 of a-z, 0-9 and -, a letter first and no - at its end");
@@ -92,8 +88,6 @@ export function readStage(name: string, environment: Environment): Stage {
   problems.push(...alarmProblems(name, environment), ...networkProblems(environment));
   problems.push(...sizeProblems(environment));
   if (problems.length > 0) throw new Error(`Stage ${name} cannot be deployed:\n${problems.join("\n")}`);
-  const pick = (names: readonly string[]) =>
-    Object.fromEntries(names.flatMap((each) => (environment[each] ? [[each, environment[each]]] : []))) as Settings;
   return {
     name,
     isProduction: name === "production",
@@ -104,23 +98,25 @@ export function readStage(name: string, environment: Environment): Stage {
     ebsKey: environment.EBS_KMS_KEY_ID || undefined,
     alarmEmail: environment.ALARM_EMAIL || undefined,
     monthlyBudgetUsd: environment.MONTHLY_BUDGET_USD ? Number(environment.MONTHLY_BUDGET_USD) : undefined,
-    settings: pick(forAll),
-    clusterSettings: pick(cluster),
-    keysSettings: pick(keys),
-    volumeSettings: pick(volumes),
-    receiverSettings: pick(receiver),
+    settings: Object.fromEntries(passedOn.flatMap((each) => (environment[each] ? [[each, environment[each]]] : []))),
   };
 }
 
 /** Lambda takes 4 KB of variables ("Lambda quotas"), and values of the deployment itself take up to 1 KB. */
 const MOST_OF_SETTINGS = 3_000;
 
+/** Names the longest setting of the function with the largest ones. */
 function sizeProblems(environment: Environment): string[] {
-  const sizeOf = (names: readonly string[]) => names.reduce((sum, each) => sum + sizeIn(environment, each), 0);
-  const [names = []] = together.toSorted((a, b) => sizeOf(b) - sizeOf(a));
+  const sizes = functions.map(({ settings }) => {
+    const names = passedOn.filter((each) => settings.includes(each));
+    const list = Buffer.byteLength(`SETTINGS${settings.join()}`);
+    return { names, bytes: names.reduce((sum, each) => sum + sizeIn(environment, each), list) };
+  });
+  const [largest] = sizes.toSorted((a, b) => b.bytes - a.bytes);
+  const { names, bytes } = largest ?? { names: [], bytes: 0 };
   const [longest] = names.toSorted((a, b) => sizeIn(environment, b) - sizeIn(environment, a));
-  const words = `settings of one function take ${sizeOf(names)} bytes, and Lambda has room for ${MOST_OF_SETTINGS}`;
-  return sizeOf(names) <= MOST_OF_SETTINGS ? [] : [`  ${words}: shorten ${longest}`];
+  const words = `settings of one function take ${bytes} bytes, and Lambda has room for ${MOST_OF_SETTINGS}`;
+  return bytes <= MOST_OF_SETTINGS ? [] : [`  ${words}: shorten ${longest}`];
 }
 
 function sizeIn(environment: Environment, name: string): number {

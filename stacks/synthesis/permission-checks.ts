@@ -142,9 +142,12 @@ export const permissionChecks = {
   },
 
   environments(resources, functions) {
-    return ofType(resources, "aws:lambda/function:Function").flatMap((resource) => {
+    const made = ofType(resources, "aws:lambda/function:Function");
+    const known = new Set(made.flatMap(({ inputs }) => Object.keys(inputs.environment?.variables ?? {})));
+    return made.flatMap((resource) => {
       const entry = entryOf(resource, functions);
-      return entry ? environmentProblems(resource, entry) : [`${resource.name} is in no list`];
+      if (!entry) return [`${resource.name} is in no list`];
+      return [...environmentProblems(resource, entry), ...settingsProblems(resource, entry, known)];
     });
   },
 } as const satisfies Record<string, Check>;
@@ -192,7 +195,7 @@ function statementsIn({ Statement }: Resource["inputs"]): { actions: string[]; r
 const settingsOfPort: Readonly<Record<PortName, readonly ConfigName[]>> = {
   table: ["TABLE_NAME"],
   queue: ["WORK_QUEUE_URL", "POOLS_QUEUE_URL", "WEBHOOKS_QUEUE_URL"],
-  compute: ["TABLE_NAME", "EKS_CLUSTER", "EKS_ENDPOINT", "EKS_CA", "NODE_TYPES", "TOOLS_IMAGE"],
+  compute: ["TABLE_NAME", "EKS_CLUSTER", "EKS_ENDPOINT", "EKS_CA"],
   volumes: ["TABLE_NAME", "EBS_KMS_KEY_ID"],
   blobs: ["BLOBS_BUCKET"],
   sealer: ["SEALER_KEY_ID"],
@@ -201,8 +204,21 @@ const settingsOfPort: Readonly<Record<PortName, readonly ConfigName[]>> = {
   fetch: ["WEBHOOK_ALLOW"],
 };
 
-/** The size that stage.ts keeps free for values of the deployment, plus the settings of this stage. */
+/** The size that stage.ts keeps free for values of the deployment, plus the settings of this stage without their list. */
 const MOST_OF_AN_ENVIRONMENT = 1_000;
+
+/**
+ * Finds settings that a function reads and does not get, and those that it gets without reading them: a change of one
+ * would deploy the function for nothing.
+ */
+function settingsProblems({ name, inputs }: Resource, entry: FunctionEntry, known: ReadonlySet<string>): string[] {
+  const { SETTINGS, DEPLOYED_AT, ...given } = inputs.environment?.variables ?? {};
+  const wanted = entry.settings.filter((each) => known.has(each));
+  return [
+    ...(SETTINGS === entry.settings.join() ? [] : [`${name} is told to read ${SETTINGS}`]),
+    ...different(`settings of ${name}`, Object.keys(given), wanted),
+  ];
+}
 
 /** Finds settings that would end an init, and secrets that a function does not use. */
 function environmentProblems({ name, inputs }: Resource, entry: FunctionEntry): string[] {
@@ -211,13 +227,15 @@ function environmentProblems({ name, inputs }: Resource, entry: FunctionEntry): 
   const names = [
     ...entry.uses.flatMap((port) => settingsOfPort[port]),
     ...(serves ? (["ORIGIN_SECRETS"] as const) : []),
+    ...(entry.uses.includes("compute") && !serves ? (["NODE_TYPES", "TOOLS_IMAGE"] as const) : []),
     ...(entry.kind === "socket" ? (["SHELL_QUEUE_URL", "SOCKET_API_URL"] as const) : []),
   ];
   const secrets = [
     ...(serves ? ["ORIGIN_SECRETS"] : []),
     ...(name === "WorkDeliverFunction" ? ["WEBHOOK_SECRET"] : []),
   ];
-  const size = Object.entries(given).reduce((sum, [key, value]) => sum + key.length + value.length, 0);
+  const counted = Object.entries(given).filter(([key]) => key !== "SETTINGS");
+  const size = counted.reduce((sum, [key, value]) => sum + key.length + value.length, 0);
   if (size > MOST_OF_AN_ENVIRONMENT) return [`${name} is told ${size} bytes`];
   const environment = { ...given, AWS_LAMBDA_FUNCTION_NAME: name, AWS_REGION: "us-east-1" };
   const saysUptime = name === "SharedHealthFunction";

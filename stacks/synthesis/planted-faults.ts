@@ -302,6 +302,21 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
       return inputs;
     }),
   ],
+  "a setting that does not reach the function that reads it": [
+    "environments",
+    change(lambda, /^GpuDevAuthAwsLoginFunction$/, (inputs) => {
+      delete inputs.environment.variables.ALLOWED_ROLES;
+      inputs.environment.variables.SETTINGS = inputs.environment.variables.SETTINGS.replace("ALLOWED_ROLES,", "");
+      return inputs;
+    }),
+  ],
+  "a setting in a function that never reads it": [
+    "environments",
+    change(lambda, /^GpuDevJobsGetFunction$/, (inputs) => {
+      inputs.environment.variables.ALLOWED_ROLES = "Dev";
+      return inputs;
+    }),
+  ],
   "a secret where nobody uses it": [
     "environments",
     change(lambda, /^SharedLiveFunction$/, (inputs) => {

@@ -91,6 +91,26 @@ describe("the configuration", () => {
     expect(readConfig(["TABLE_NAME"], { ...deployed, TABLE_NAME: "stage" })).toEqual({ TABLE_NAME: "stage" });
   });
 
+  it("refuses a setting that a function on Lambda does not get, when it is read", () => {
+    const deployed = { AWS_LAMBDA_FUNCTION_NAME: "berth-me", SETTINGS: "NODE_GROUPS,MAX_QUEUE_HOURS" };
+
+    const settings = readSettings({ ...deployed, MAX_QUEUE_HOURS: "7" });
+
+    expect([settings.nodeGroups, settings.maxQueueHours, settings.messagePath]).toEqual([[], 7, "/chat"]);
+    expect(() => settings.allowedRoles).toThrow("ALLOWED_ROLES is not passed to this function");
+    expect(() => readConfig(["TOOLS_IMAGE"], deployed)).toThrow("TOOLS_IMAGE is not passed to this function");
+  });
+
+  it("still names what must be set on Lambda among the settings that a function gets", () => {
+    const deployed = { AWS_LAMBDA_FUNCTION_NAME: "berth-me", SETTINGS: "DOMAIN,NODE_GROUPS" };
+
+    expect(() => readSettings(deployed)).toThrow("Bad settings:\n  DOMAIN must be set");
+  });
+
+  it("takes no notice of a variable called SETTINGS outside of Lambda", () => {
+    expect(readSettings({ SETTINGS: "DOMAIN" }).maxQueueHours).toBe(48);
+  });
+
   it("refuses on Lambda a command that outlasts the edge", () => {
     const lambda = { AWS_LAMBDA_FUNCTION_NAME: "berth-me" };
     const read = (seconds: string, more = {}) =>

@@ -20,13 +20,24 @@ export function problemsOnLambda(names: readonly ConfigName[], environment: Envi
   return parsed(names, { ...environment, AWS_LAMBDA_FUNCTION_NAME: "any" }).lines;
 }
 
+/**
+ * Returns the settings that a function on Lambda gets, whether they have a value or not: the deployment lists them in
+ * `SETTINGS` (stacks/functions.ts). Returns undefined where every setting may be read.
+ */
+export function givenSettings(environment: Environment): readonly string[] | undefined {
+  return environment.AWS_LAMBDA_FUNCTION_NAME === undefined ? undefined : environment.SETTINGS?.split(",");
+}
+
 function parsed(names: readonly ConfigName[], environment: Environment) {
   const given = names.map((name) => [name, environment[name] || undefined]);
   const schema = z.object(Object.fromEntries(names.map((name) => [name, settingSchemas[name]()])));
   // zod would compile a schema that parses once: a millisecond of a function's init.
   const result = schema.safeParse(Object.fromEntries(given), { jitless: true });
   const onLambda = environment.AWS_LAMBDA_FUNCTION_NAME === undefined ? [] : badOnLambda(names, environment);
-  return { result, lines: [...onLambda, ...(result.error?.issues.map(lineOf) ?? [])] };
+  const known = givenSettings(environment);
+  const notGiven = known ? names.filter((name) => !known.includes(name)) : [];
+  const refused = notGiven.map((name) => `  ${name} is not passed to this function`);
+  return { result, lines: [...refused, ...onLambda, ...(result.error?.issues.map(lineOf) ?? [])] };
 }
 
 /**

@@ -16,6 +16,10 @@ export function text(pattern: RegExp, rule: string) {
   return z.string(rule).regex(pattern, rule);
 }
 
+export function flag() {
+  return z.enum(["0", "1"], { error: "must be 0 or 1" }).transform((value) => value === "1");
+}
+
 /** The name of an image. Every image that `filled` makes of it must have a name that a registry can have. */
 export function image(filled: (name: string) => string = (name) => name) {
   return z
