@@ -6,27 +6,28 @@ if (Number(process.versions.node.split(".")[0]) < 22) {
   throw new Error(`Start it as \`npx vitest …\`: that takes the Node of this project, and this is ${process.version}.`);
 }
 
-const schedules = ["packages/testing/simulator/schedules-*.test.ts"];
+const schedules = ["tests/simulator/schedules-*.test.ts"];
 /**
  * The sandbox, and the real stack from end to end, by the documents' own programs, and crash after crash: minutes, so not
  * in `npm test`, which has the first hours of a stack. Beside them two that compute as long.
  */
 const stack = [
   "packages/process/**/*.test.ts",
-  "packages/local/e2e/!(life|quick-start|sts).test.ts",
+  "tests/e2e/!(life|quick-start|sts).test.ts",
   "packages/local/{access,disks,interrupted-start,identity/local-users,logs,page-access,session-run,server/sockets,stack}.test.ts",
   "packages/local/ssh/{ssh,ssh-bounds,ssh-openssh,ssh-openssh-*}.test.ts",
   "scripts/{dev,start,start-bundle,start-terminal}.test.ts",
   "packages/kubernetes/idle-requests.test.ts",
-  "packages/testing/simulator/tools.test.ts",
+  "tests/simulator/tools.test.ts",
 ];
 /** They start processes, or change what their own process holds: each file has one to itself. */
 const processes = [
   "packages/local/**/*.test.ts",
+  "tests/e2e/**/*.test.ts",
   "packages/lambda/{lambda,socket}.test.ts",
   "packages/aws/socket-gateway.test.ts",
   "packages/http/request/comments.test.ts",
-  "packages/testing/simulator/{population-figures,simulator}.test.ts",
+  "tests/simulator/{population-figures,simulator}.test.ts",
   "functions/work/plan-stack.test.ts",
   "scripts/**/*.test.ts",
   "stacks/plan/plan.test.ts",
@@ -42,14 +43,14 @@ const cli = ["packages/{cli,sdk}/**/*.test.ts"];
 const aws = ["packages/aws/{java,moto*}.test.ts", "functions/**/*-aws.test.ts"];
 
 /** They need a Kubernetes control plane, which `npm run test:cluster` builds: each file starts one of 500 MB. */
-const cluster = ["packages/testing/cluster/**/*.test.ts", "packages/kubernetes/cluster/*.test.ts"];
+const cluster = ["tests/cluster/**/*.test.ts", "packages/kubernetes/cluster/*.test.ts"];
 
 /** The real components of SST, and what they deploy run as on Lambda, which `npm run test:infra` installs: 400 MB. */
-const infra = ["stacks/synthesis.test.ts", "stacks/lambda/*.test.ts", "stacks/audit/policies.test.ts"];
+const infra = ["tests/synthesis/synthesis.test.ts", "tests/lambda/**/*.test.ts", "tests/audit/policies.test.ts"];
 
 /**
  * These wait for real processes, or a control plane, beside others: in CI one that missed a limit is run once more, and
- * said so (packages/testing/skip-reporter.ts). What must never happen even once, a loss or an escape, has no second try.
+ * said so (tests/fixtures/skip-reporter.ts). What must never happen even once, a loss or an escape, has no second try.
  */
 const retry = process.env.CI ? 1 : 0;
 
@@ -73,7 +74,7 @@ export default defineConfig({
   test: {
     // Two for the schedules, which stand back (they lower their priority), and two for tests that mostly wait.
     maxWorkers: 4,
-    reporters: ["default", "./packages/testing/skip-reporter.ts"],
+    reporters: ["default", "./tests/fixtures/skip-reporter.ts"],
     // Hundreds of supervisors and stacks are started, each in a home of its own: compiled once, they cost a third.
     env: { NODE_COMPILE_CACHE: fileURLToPath(new URL("node_modules/.cache/compiled", import.meta.url)) },
     // Long enough for a machine that does twenty other things, where a test that computes for ten seconds takes three
@@ -96,7 +97,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "memory",
-          include: ["{packages,functions,stacks}/**/*.test.ts"],
+          include: ["{packages,functions,stacks,tests}/**/*.test.ts"],
           exclude: [...schedules, ...processes, ...stack, ...cli, ...aws, ...cluster, ...infra],
           isolate: false,
         },

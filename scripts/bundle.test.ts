@@ -222,7 +222,7 @@ test("a function without a handler is not bundled for a deployment", async () =>
 
 test("what only tests are made of is never bundled", async () => {
   const catalog = { name: "fixture", file: "packages/local/fixture-catalog.ts" };
-  const world = "packages/testing/http-world.ts";
+  const world = "tests/worlds/http-world.ts";
 
   const bundling = bundleFunctions([catalog], {
     outdir: join(outdir, "fixture"),

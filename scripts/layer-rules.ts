@@ -11,12 +11,11 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   lambda: ["core", "http", "aws", "kubernetes"],
   // It finds the functions through the catalog.
   local: ["core", "http", "aws", "sqlite", "process", "kubernetes"],
-  testing: ["core", "http"],
   // Users install these two without the rest of Berth.
   sdk: [],
   cli: ["sdk"],
   functions: ["core", "http", "aws", "lambda"],
-  scripts: ["core", "http", "aws", "sqlite", "process", "local", "testing", "cli", "sdk"],
+  scripts: ["core", "http", "aws", "sqlite", "process", "local", "cli", "sdk", "tests"],
 };
 
 /** The folders of an environment: each may import itself and those before it. */
@@ -29,16 +28,17 @@ const withoutPackages: readonly string[] = ["core", "sdk"];
 const peerPackages: Readonly<Record<string, string>> = { "packages/sdk/aws.ts": "@smithy/signature-v4" };
 
 /** Files that tests are made of, wherever they stand: tests, fixtures, cases, stubs, and folders that hold nothing else. */
-const ofTests = /(\.test|-cases|-stub)\.ts$|(^|[/-])fixture[.-]|(^|\/)(e2e|test-servers)\//;
+const ofTests = /(\.test|-cases|-stub)\.ts$|(^|[/-])fixture[.-]/;
 
 /** Whether a file (its path from the root) is for tests alone: nothing that is shipped may import or hold it. */
 export function isForTests(file: string): boolean {
-  return ofTests.test(file) || file.startsWith("packages/testing/");
+  return ofTests.test(file) || file.startsWith("tests/");
 }
 
 /** Which imports of a file (its path from the root, and its text) its room may not have, in words. */
 export function wrongImports(file: string, text: string): string[] {
   const room = roomOf(file) ?? "";
+  if (room === "tests") return [];
   const allowed = rooms[room];
   if (!allowed) throw new Error(`packages/${room} is not in the table of rooms`);
   if (/(\.test|-fixture)\.ts$/.test(file)) return [];
@@ -89,7 +89,7 @@ function targetRoom(file: string, source: string): string | undefined {
 
 /** Where a file's import leads, from the root; of a package, its name. */
 function pathOf(file: string, source: string): string {
-  if (source.startsWith("#functions/")) return source.slice(1);
+  if (/^#(functions|tests)\//.test(source)) return source.slice(1);
   if (source.startsWith("#")) return source.replace("#", "packages/");
   return source.startsWith(".") ? join(dirname(file), source) : source;
 }

@@ -9,7 +9,7 @@ const linesOf = (pattern: string | string[], rule: (file: string, text: string) 
   globSync(pattern)
     .toSorted()
     .flatMap((file) => rule(file.replaceAll("\\", "/"), readFileSync(file, "utf8")));
-const code = "{packages,functions,scripts}/**/*.ts";
+const code = "{packages,functions,scripts,tests}/**/*.ts";
 const words = [code, "stacks/**/*.ts", "{docs,packages,deploy}/**/*.{md,py,sh,yaml}", "*.md"];
 const wrong = [
   ...linesOf(code, wrongImports),

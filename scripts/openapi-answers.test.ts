@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { loadCatalog } from "#http/catalog.ts";
 import type { Endpoint } from "#http/endpoint.ts";
-import { catalogWorld, goodRequest } from "#testing/catalog-requests.ts";
+import { catalogWorld, goodRequest } from "#tests/fixtures/catalog-requests.ts";
 import { openApiDocument } from "./openapi-document.ts";
 import { operationsOf, readDocument, validatorOf } from "./openapi-reading.ts";
 

@@ -36,8 +36,8 @@ const asCurl =
 const answerFiles: Readonly<Record<string, DialectName>> = {
   "printed-answers/gpu-dev.http": "gpu-dev",
   "printed-answers/session-manager.http": "session-manager",
-  "../packages/local/e2e/onmemos-examples.md": "onmemos",
-  "../packages/local/e2e/dev8.http": "dev8",
+  "../tests/e2e/onmemos-examples.md": "onmemos",
+  "../tests/e2e/dev8.http": "dev8",
 };
 
 /** Printed, and no example: by words that each alone has, why. */
@@ -63,7 +63,7 @@ function answersOf([file, dialect]: [string, DialectName]): PrintedAnswer[] {
 }
 
 function requestsOf(file: string): Printed[] {
-  const text = readFileSync(new URL(`../packages/local/e2e/${file}`, import.meta.url), "utf8");
+  const text = readFileSync(new URL(`../tests/e2e/${file}`, import.meta.url), "utf8");
   return [...text.matchAll(asHttp), ...text.matchAll(asCurl)].map(({ groups = {} }) => {
     const { method = "", path = "", body = "" } = groups;
     return { file, method, path, body };

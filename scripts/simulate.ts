@@ -1,15 +1,15 @@
 import { parseArgs } from "node:util";
-import { type CampaignResult, runSchedules, unreached } from "#testing/simulator/campaign.ts";
-import { runInJobs } from "#testing/simulator/jobs.ts";
-import { type Catch, copyCore, type PlantedBug } from "#testing/simulator/plant.ts";
-import { plantedBugs } from "#testing/simulator/planted.ts";
-import { readSeeds, writeSeeds } from "#testing/simulator/planted-seeds.ts";
-import { simulatePopulation } from "#testing/simulator/population.ts";
-import { tableOf, tooFew } from "#testing/simulator/population-figures.ts";
-import { type Omitted, simulate } from "#testing/simulator/schedule.ts";
-import type { FaultRates } from "#testing/simulator/scheduler.ts";
-import { type Shrunk, shrink } from "#testing/simulator/shrink.ts";
-import { appendSlice, cleanCommit, SLICE_SECONDS } from "#testing/simulator/slices.ts";
+import { type CampaignResult, runSchedules, unreached } from "#tests/simulator/campaign.ts";
+import { runInJobs } from "#tests/simulator/jobs.ts";
+import { type Catch, copyCore, type PlantedBug } from "#tests/simulator/planted/plant.ts";
+import { plantedBugs } from "#tests/simulator/planted/planted.ts";
+import { readSeeds, writeSeeds } from "#tests/simulator/planted/planted-seeds.ts";
+import { simulatePopulation } from "#tests/simulator/population/population.ts";
+import { tableOf, tooFew } from "#tests/simulator/population/population-figures.ts";
+import { type Omitted, simulate } from "#tests/simulator/schedule.ts";
+import type { FaultRates } from "#tests/simulator/scheduler.ts";
+import { type Shrunk, shrink } from "#tests/simulator/shrink.ts";
+import { appendSlice, cleanCommit, SLICE_SECONDS } from "#tests/simulator/slices.ts";
 
 const { values } = parseArgs({
   options: {

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
-import { binaryPath, buildBinary, KUBERNETES_VERSION, whyNotBuilt } from "#testing/cluster/binary.ts";
-import { buildTools } from "#testing/cluster/tools-binaries.ts";
+import { binaryPath, buildBinary, KUBERNETES_VERSION, whyNotBuilt } from "#tests/cluster/binary.ts";
+import { buildTools } from "#tests/cluster/container/tools-binaries.ts";
 
 /**
  * `npm run test:cluster`: builds the control plane and the programs of images/tools once, then runs what is tested on

@@ -36,7 +36,7 @@ run("node", ["scripts/bundle-all.ts"]);
 say("Checking the types of stacks/");
 run("tsc", ["-p", "stacks"]);
 if (wanted === "--plan") run("node", ["stacks/plan/plan.ts", ...rest]);
-else if (wanted === "--audit") run("node", ["stacks/audit/audit.ts", ...rest]);
+else if (wanted === "--audit") run("node", ["tests/audit/audit.ts", ...rest]);
 else run("vitest", ["run", "--project", "infra", ...process.argv.slice(2)]);
 
 /** Tells what takes its time now. To standard error: a plan is what standard output holds. */

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { dynamoClient, dynamoTable } from "#aws/dynamodb/table.ts";
-import { ensureTable, startDynamoDb } from "#aws/test-servers/dynamodb.ts";
-import type { TestServer } from "#aws/test-servers/test-server.ts";
 import type { Item, Page, Table } from "#core/ports/table.ts";
 import { dueShardOf } from "#core/store/due.ts";
-import { countedPort } from "#testing/counted-ports.ts";
-import { memoryWorld } from "#testing/memory-world.ts";
+import { ensureTable, startDynamoDb } from "#tests/aws/dynamodb.ts";
+import type { TestServer } from "#tests/aws/test-server.ts";
+import { countedPort } from "#tests/faults/counted-ports.ts";
+import { memoryWorld } from "#tests/worlds/memory-world.ts";
 import { schedule } from "./sweep.ts";
 
 const DUE = 20;

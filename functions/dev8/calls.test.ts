@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { workspaceOf } from "#testing/catalog-requests.ts";
-import { countedPort } from "#testing/counted-ports.ts";
-import { workspaceId, workspaceWorld } from "#testing/workspace-world.ts";
+import { countedPort } from "#tests/faults/counted-ports.ts";
+import { workspaceOf } from "#tests/fixtures/catalog-requests.ts";
+import { workspaceId, workspaceWorld } from "#tests/worlds/workspace-world.ts";
 
 const path = "/api/v1/environments";
 const body = workspaceOf(workspaceId);

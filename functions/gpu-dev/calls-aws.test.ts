@@ -3,17 +3,17 @@ import type { SQSClient } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { dynamoClient, dynamoTable } from "#aws/dynamodb/table.ts";
 import { sqsClient, sqsQueue } from "#aws/sqs/queue.ts";
-import { ensureTable, startDynamoDb } from "#aws/test-servers/dynamodb.ts";
-import { createQueues, startSqs } from "#aws/test-servers/sqs.ts";
-import type { TestServer } from "#aws/test-servers/test-server.ts";
 import { keyOf } from "#core/environments/record/record.ts";
 import { planPools } from "#core/pools/plan/planner.ts";
 import type { Item, Stored, Table } from "#core/ports/table.ts";
 import { reconcile } from "#core/reconciler/reconcile.ts";
 import { keyText, poolKey } from "#core/store/keys.ts";
-import { submitJob } from "#testing/catalog-requests.ts";
-import { httpWorld } from "#testing/http-world.ts";
-import { putCopies } from "#testing/weighed-table.ts";
+import { ensureTable, startDynamoDb } from "#tests/aws/dynamodb.ts";
+import { createQueues, startSqs } from "#tests/aws/sqs.ts";
+import type { TestServer } from "#tests/aws/test-server.ts";
+import { putCopies } from "#tests/faults/weighed-table.ts";
+import { submitJob } from "#tests/fixtures/catalog-requests.ts";
+import { httpWorld } from "#tests/worlds/http-world.ts";
 
 const address = (emulator: TestServer) => ({
   endpoint: emulator.endpoint,

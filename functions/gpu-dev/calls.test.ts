@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { submitJob } from "#testing/catalog-requests.ts";
-import { countedPort } from "#testing/counted-ports.ts";
-import { httpWorld } from "#testing/http-world.ts";
+import { countedPort } from "#tests/faults/counted-ports.ts";
+import { submitJob } from "#tests/fixtures/catalog-requests.ts";
+import { httpWorld } from "#tests/worlds/http-world.ts";
 
 /** A world that notes each call that an endpoint makes to the table and the queue. */
 async function countedWorld() {

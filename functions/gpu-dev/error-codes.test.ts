@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { errorCodes } from "#core/problem.ts";
-import { submitJob } from "#testing/catalog-requests.ts";
-import { callerNamed, type HttpWorld, httpWorld, loginBody, type Sent } from "#testing/http-world.ts";
+import { submitJob } from "#tests/fixtures/catalog-requests.ts";
+import { callerNamed, type HttpWorld, httpWorld, loginBody, type Sent } from "#tests/worlds/http-world.ts";
 
 async function codeOf(world: HttpWorld, method: string, path: string, sent: Sent = {}): Promise<string> {
   const response = await world.request(method, path, sent);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Table } from "#core/ports/table.ts";
-import { plainJob } from "#testing/catalog-requests.ts";
-import { type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
+import { plainJob } from "#tests/fixtures/catalog-requests.ts";
+import { type HttpWorld, httpWorld, second } from "#tests/worlds/http-world.ts";
 
 const HOUR = 3_600_000;
 const creates = [

@@ -1,11 +1,11 @@
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { afterAll, beforeAll } from "vitest";
 import { dynamoClient, dynamoTable } from "#aws/dynamodb/table.ts";
-import { ensureTable, startDynamoDb } from "#aws/test-servers/dynamodb.ts";
-import type { TestServer } from "#aws/test-servers/test-server.ts";
 import { refreshCapacity } from "#core/pools/capacity/capacity.ts";
-import { httpWorld } from "#testing/http-world.ts";
-import { predecessorCases } from "#testing/predecessor-cases.ts";
+import { ensureTable, startDynamoDb } from "#tests/aws/dynamodb.ts";
+import type { TestServer } from "#tests/aws/test-server.ts";
+import { predecessorCases } from "#tests/fixtures/predecessor-cases.ts";
+import { httpWorld } from "#tests/worlds/http-world.ts";
 
 let emulator: TestServer;
 let dynamo: DynamoDBClient;

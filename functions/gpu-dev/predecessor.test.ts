@@ -1,4 +1,4 @@
-import { httpWorld } from "#testing/http-world.ts";
-import { predecessorCases } from "#testing/predecessor-cases.ts";
+import { predecessorCases } from "#tests/fixtures/predecessor-cases.ts";
+import { httpWorld } from "#tests/worlds/http-world.ts";
 
 predecessorCases(() => httpWorld({ access: { sshPort: 2222 } }));

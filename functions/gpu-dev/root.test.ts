@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { buildApp } from "#http/app.ts";
-import { fixtureRuntime } from "#testing/fixture-endpoints.ts";
+import { fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
 import { endpoint } from "./root.ts";
 
 const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";

@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, describe, expect, it } from "vitest";
 import { dynamoClient, dynamoTable } from "#aws/dynamodb/table.ts";
-import { ensureTable } from "#aws/test-servers/dynamodb.ts";
-import { MOTO_MISSING, startMoto } from "#aws/test-servers/moto.ts";
-import { patient } from "#aws/test-servers/patient.ts";
-import { submitJob } from "#testing/catalog-requests.ts";
-import { twoMachineCases } from "#testing/conformance/two-machines.ts";
-import { httpWorld } from "#testing/http-world.ts";
+import { ensureTable } from "#tests/aws/dynamodb.ts";
+import { MOTO_MISSING, startMoto } from "#tests/aws/moto.ts";
+import { patient } from "#tests/aws/patient.ts";
+import { twoMachineCases } from "#tests/conformance/two-machines.ts";
+import { submitJob } from "#tests/fixtures/catalog-requests.ts";
+import { httpWorld } from "#tests/worlds/http-world.ts";
 
 // Transactions of dynalite, on which the other calls run (calls-aws.test.ts), are made of its single puts by Berth's own hand.
 const moto = await startMoto();

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { afterEach, describe } from "vitest";
 import { openDatabase } from "#sqlite/database.ts";
 import { sqliteTable } from "#sqlite/table.ts";
-import { twoMachineCases } from "#testing/conformance/two-machines.ts";
-import { memoryTable } from "#testing/memory-table.ts";
+import { twoMachineCases } from "#tests/conformance/two-machines.ts";
+import { memoryTable } from "#tests/fakes/memory-table.ts";
 
 describe("on the table in memory", () => twoMachineCases(async () => memoryTable()));
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { plainInstance } from "#testing/catalog-requests.ts";
-import { countedPort } from "#testing/counted-ports.ts";
-import { instanceWorld } from "#testing/instance-world.ts";
+import { countedPort } from "#tests/faults/counted-ports.ts";
+import { plainInstance } from "#tests/fixtures/catalog-requests.ts";
+import { instanceWorld } from "#tests/worlds/instance-world.ts";
 
 /** An instance that is ready, and the calls that a request makes to the table and the queue. */
 async function countedWorld(options: Parameters<typeof instanceWorld>[0] = {}) {

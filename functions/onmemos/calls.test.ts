@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { plainSession as plain } from "#testing/catalog-requests.ts";
-import { countedPort } from "#testing/counted-ports.ts";
-import { onmemosWorld } from "#testing/onmemos-world.ts";
+import { countedPort } from "#tests/faults/counted-ports.ts";
+import { plainSession as plain } from "#tests/fixtures/catalog-requests.ts";
+import { onmemosWorld } from "#tests/worlds/onmemos-world.ts";
 
 const id = "ws-my-project-developer-1768932000";
 

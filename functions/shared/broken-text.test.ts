@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { bodySchema, type Endpoint } from "#http/endpoint.ts";
 import { brokenTextIn } from "#http/request/well-formed.ts";
 import { fieldNames } from "#http/schema.ts";
-import { catalogWorld, goodRequest, pathOf, thingsOf } from "#testing/catalog-requests.ts";
+import { catalogWorld, goodRequest, pathOf, thingsOf } from "#tests/fixtures/catalog-requests.ts";
 
 const world = await catalogWorld();
 const key = await world.login();

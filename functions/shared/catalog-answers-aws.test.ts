@@ -1,10 +1,10 @@
 import { afterAll } from "vitest";
-import { startDynamoDb } from "#aws/test-servers/dynamodb.ts";
-import { startSqs } from "#aws/test-servers/sqs.ts";
-import { awsStores } from "#aws/test-servers/stores.ts";
-import { catalogCases } from "#testing/catalog-cases.ts";
-import { catalogWorld } from "#testing/catalog-requests.ts";
-import { nodesOf } from "#testing/memory-world.ts";
+import { startDynamoDb } from "#tests/aws/dynamodb.ts";
+import { startSqs } from "#tests/aws/sqs.ts";
+import { awsStores } from "#tests/aws/stores.ts";
+import { catalogCases } from "#tests/fixtures/catalog-cases.ts";
+import { catalogWorld } from "#tests/fixtures/catalog-requests.ts";
+import { nodesOf } from "#tests/worlds/memory-world.ts";
 
 const stores = awsStores(await startDynamoDb(), await startSqs());
 

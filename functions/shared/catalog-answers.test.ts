@@ -3,10 +3,10 @@ import type { Situation } from "#http/dialect.ts";
 import { bodySchema, type Endpoint } from "#http/endpoint.ts";
 import { methodsOf } from "#http/routes.ts";
 import { fieldNames, fieldSchema, isRequired } from "#http/schema.ts";
-import { catalogCases, catalogRows, expectWellFormed, huge, sendTo } from "#testing/catalog-cases.ts";
-import { catalogWorld, type GoodRequest, goodRequest } from "#testing/catalog-requests.ts";
-import { problemText, situationText } from "#testing/problem-text.ts";
-import { testSettings } from "#testing/settings.ts";
+import { catalogCases, catalogRows, expectWellFormed, huge, sendTo } from "#tests/fixtures/catalog-cases.ts";
+import { catalogWorld, type GoodRequest, goodRequest } from "#tests/fixtures/catalog-requests.ts";
+import { problemText, situationText } from "#tests/fixtures/problem-text.ts";
+import { testSettings } from "#tests/fixtures/settings.ts";
 
 const world = await catalogWorld();
 const key = await world.login();

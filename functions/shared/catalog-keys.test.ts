@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Endpoint } from "#http/endpoint.ts";
-import { catalogWorld, goodRequest } from "#testing/catalog-requests.ts";
-import { problemText, situationText } from "#testing/problem-text.ts";
+import { catalogWorld, goodRequest } from "#tests/fixtures/catalog-requests.ts";
+import { problemText, situationText } from "#tests/fixtures/problem-text.ts";
 
 const world = await catalogWorld();
 const good = await world.login();

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { buildApp } from "#http/app.ts";
 import type { CliPackage } from "#http/cli-package.ts";
-import { testCliPackage } from "#testing/cli-package.ts";
-import { fixtureRuntime } from "#testing/fixture-endpoints.ts";
+import { testCliPackage } from "#tests/fixtures/cli-package.ts";
+import { fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
 import { endpoint } from "./cli.ts";
 
 type FindPackage = () => CliPackage | undefined;

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { buildApp } from "#http/app.ts";
 import { version } from "#http/version.ts";
-import { testCliPackage } from "#testing/cli-package.ts";
-import { fixtureRuntime } from "#testing/fixture-endpoints.ts";
-import { httpWorld } from "#testing/http-world.ts";
+import { testCliPackage } from "#tests/fixtures/cli-package.ts";
+import { fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
+import { httpWorld } from "#tests/worlds/http-world.ts";
 import { endpoint } from "./discovery.ts";
 
 test("a client learns how to log in and where SSH listens, without a key", async () => {

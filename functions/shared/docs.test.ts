@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { buildApp } from "#http/app.ts";
-import { fixtureRuntime } from "#testing/fixture-endpoints.ts";
+import { fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
 import { endpoint as docs } from "./docs.ts";
 import { endpoint as asset } from "./docs-asset.ts";
 import { endpoint as openapi } from "./openapi.ts";

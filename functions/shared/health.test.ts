@@ -5,7 +5,7 @@ import type { Queue } from "#core/ports/queue.ts";
 import type { Table } from "#core/ports/table.ts";
 import { buildApp } from "#http/app.ts";
 import type { Deployment } from "#http/runtime.ts";
-import { fixtureRuntime } from "#testing/fixture-endpoints.ts";
+import { fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
 import { endpoint as health } from "./health.ts";
 import { endpoint as ready } from "./ready.ts";
 

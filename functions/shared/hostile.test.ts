@@ -12,8 +12,8 @@ import {
   submitJob,
   type Things,
   thingsOf,
-} from "#testing/catalog-requests.ts";
-import { developer, loginBody } from "#testing/http-world.ts";
+} from "#tests/fixtures/catalog-requests.ts";
+import { developer, loginBody } from "#tests/worlds/http-world.ts";
 
 /** What waits moves the time: a key that was rotated is to last all the same. */
 const world = await catalogWorld({ settings: { keyTtlHours: 168, keyOverlapSeconds: 168 * 3600 } });

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import type { Item } from "#core/ports/table.ts";
-import { operator, plainInstance, plainSession, smallJob, workspaceOf } from "#testing/catalog-requests.ts";
-import { developer, httpWorld } from "#testing/http-world.ts";
-import { nodesOf } from "#testing/memory-world.ts";
-import { putCopies, weighedTable } from "#testing/weighed-table.ts";
+import { putCopies, weighedTable } from "#tests/faults/weighed-table.ts";
+import { operator, plainInstance, plainSession, smallJob, workspaceOf } from "#tests/fixtures/catalog-requests.ts";
+import { developer, httpWorld } from "#tests/worlds/http-world.ts";
+import { nodesOf } from "#tests/worlds/memory-world.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { buildApp } from "#http/app.ts";
-import { fixtureRuntime } from "#testing/fixture-endpoints.ts";
+import { fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
 import { endpoint } from "./live.ts";
 
 test("alive, whatever the stores do", async () => {

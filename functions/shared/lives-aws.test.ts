@@ -1,8 +1,8 @@
 import { afterAll } from "vitest";
-import { startDynamoDb } from "#aws/test-servers/dynamodb.ts";
-import { startSqs } from "#aws/test-servers/sqs.ts";
-import { awsStores } from "#aws/test-servers/stores.ts";
-import { lifeCases } from "#testing/life-cases.ts";
+import { startDynamoDb } from "#tests/aws/dynamodb.ts";
+import { startSqs } from "#tests/aws/sqs.ts";
+import { awsStores } from "#tests/aws/stores.ts";
+import { lifeCases } from "#tests/fixtures/life-cases.ts";
 
 const stores = awsStores(await startDynamoDb(), await startSqs());
 

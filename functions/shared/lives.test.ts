@@ -1,3 +1,3 @@
-import { lifeCases } from "#testing/life-cases.ts";
+import { lifeCases } from "#tests/fixtures/life-cases.ts";
 
 lifeCases(async () => ({}));

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { bodySchema } from "#http/endpoint.ts";
 import { ownMessagesOnly } from "#http/request/field-problems.ts";
 import { fieldNames } from "#http/schema.ts";
-import { httpWorld } from "#testing/http-world.ts";
+import { httpWorld } from "#tests/worlds/http-world.ts";
 
 const world = await httpWorld();
 const bodies = world.endpoints.flatMap((endpoint) => {

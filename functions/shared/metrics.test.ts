@@ -7,11 +7,11 @@ import type { Item } from "#core/ports/table.ts";
 import { forecastStartsKey, poolKey } from "#core/store/keys.ts";
 import { buildApp } from "#http/app.ts";
 import { loadCatalog } from "#http/catalog.ts";
-import { countedPort } from "#testing/counted-ports.ts";
-import { leftoverRun } from "#testing/leftover-run.ts";
-import { recordingLog } from "#testing/log.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import { viewPool } from "#testing/pool-view.ts";
+import { countedPort } from "#tests/faults/counted-ports.ts";
+import { leftoverRun } from "#tests/faults/leftover-run.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { viewPool } from "#tests/worlds/pool-view.ts";
 import { internal } from "./metrics.ts";
 
 const deployment = { version: "1.0.0", startedAt: 0, isolation: "none", limits: "none" };

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { catalogWorld, goodRequest, operator, smallJob, submitJob } from "#testing/catalog-requests.ts";
+import { signedBy } from "#tests/fakes/memory-identity.ts";
+import { catalogWorld, goodRequest, operator, smallJob, submitJob } from "#tests/fixtures/catalog-requests.ts";
 import {
   type Caller,
   callerNamed,
@@ -8,8 +9,7 @@ import {
   httpWorld,
   loginBody,
   type Sent,
-} from "#testing/http-world.ts";
-import { signedBy } from "#testing/memory-identity.ts";
+} from "#tests/worlds/http-world.ts";
 
 const value = "hunter2-of-the-environment";
 const command = "run-my-secret-command --token=abc";

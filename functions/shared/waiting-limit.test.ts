@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { pauseAdmission } from "#core/pools/admission/admission.ts";
-import { plainInstance, plainJob, plainSession, workspaceOf } from "#testing/catalog-requests.ts";
-import { httpWorld, second } from "#testing/http-world.ts";
-import { nodesOf } from "#testing/memory-world.ts";
+import { plainInstance, plainJob, plainSession, workspaceOf } from "#tests/fixtures/catalog-requests.ts";
+import { httpWorld, second } from "#tests/worlds/http-world.ts";
+import { nodesOf } from "#tests/worlds/memory-world.ts";
 
 const text = (noun: string) => `You have 2 ${noun}s waiting, at most 2 may wait`;
 

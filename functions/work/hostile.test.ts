@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import type { Item } from "#core/ports/table.ts";
 import { consume } from "#http/work.ts";
-import { recordingLog } from "#testing/log.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { consumer as look } from "./look.ts";
 import { consumer as plan } from "./plan.ts";
 

@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { removeHome } from "#local/e2e/stack-fixture.ts";
 import { shellEnvironment } from "#local/shell-environment.ts";
 import { type Stack, startStack } from "#local/stack.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
-import { silentLog } from "#testing/log.ts";
+import { removeHome } from "#tests/e2e/stack-fixture.ts";
+import { silentLog } from "#tests/fixtures/log.ts";
 
 const SUBMITS = 500;
 const CONNECTIONS = 25;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { consume } from "#http/work.ts";
-import { submitJob } from "#testing/catalog-requests.ts";
-import { callerNamed, httpWorld } from "#testing/http-world.ts";
+import { submitJob } from "#tests/fixtures/catalog-requests.ts";
+import { callerNamed, httpWorld } from "#tests/worlds/http-world.ts";
 import { consumer as look } from "./look.ts";
 import { consumer as plan } from "./plan.ts";
 

@@ -5,8 +5,8 @@ import { requestCancel } from "#core/environments/verbs/requests.ts";
 import type { Key } from "#core/ports/table.ts";
 import { reconcile } from "#core/reconciler/reconcile.ts";
 import { keyText } from "#core/store/keys.ts";
-import { countedPort } from "#testing/counted-ports.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, type WorldOptions } from "#testing/memory-world.ts";
+import { countedPort } from "#tests/faults/counted-ports.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, type WorldOptions } from "#tests/worlds/memory-world.ts";
 
 const SECOND = 1_000;
 const MANY = 2_000;

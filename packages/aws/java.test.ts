@@ -1,15 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, it } from "vitest";
-import { queueConformance } from "#testing/conformance/queue.ts";
-import { tableConformance } from "#testing/conformance/table.ts";
+import { ensureTable } from "#tests/aws/dynamodb.ts";
+import { startJava } from "#tests/aws/java.ts";
+import { dynamoDbLocal, ELASTICMQ_ACCOUNT, elasticMq } from "#tests/aws/java-servers.ts";
+import { patient } from "#tests/aws/patient.ts";
+import { createQueues, receiveAll } from "#tests/aws/sqs.ts";
+import { queueConformance } from "#tests/conformance/queue.ts";
+import { tableConformance } from "#tests/conformance/table.ts";
 import { dynamoClient, dynamoTable } from "./dynamodb/table.ts";
 import { sqsClient, sqsQueue } from "./sqs/queue.ts";
-import { ensureTable } from "./test-servers/dynamodb.ts";
-import { startJava } from "./test-servers/java.ts";
-import { dynamoDbLocal, ELASTICMQ_ACCOUNT, elasticMq } from "./test-servers/java-servers.ts";
-import { patient } from "./test-servers/patient.ts";
-import { createQueues, receiveAll } from "./test-servers/sqs.ts";
 
 const credentials = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
 // One after the other: they share Maven's own cache.

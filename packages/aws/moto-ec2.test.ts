@@ -7,13 +7,13 @@ import {
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2";
 import { afterAll, describe, expect, it } from "vitest";
-import { volumesConformance } from "#testing/conformance/volumes.ts";
+import { MOTO_MISSING, startMoto } from "#tests/aws/moto.ts";
+import { honourTokens } from "#tests/aws/moto-tokens.ts";
+import { patient } from "#tests/aws/patient.ts";
+import { volumesConformance } from "#tests/conformance/volumes.ts";
 import { ebsVolumes } from "./ec2/ebs-volumes.ts";
 import { ec2Clients } from "./ec2/ec2-client.ts";
 import { ec2Machines } from "./ec2/ec2-machines.ts";
-import { MOTO_MISSING, startMoto } from "./test-servers/moto.ts";
-import { honourTokens } from "./test-servers/moto-tokens.ts";
-import { patient } from "./test-servers/patient.ts";
 
 const moto = await startMoto();
 /** Those of the suite, for which moto wants ones of a region. */

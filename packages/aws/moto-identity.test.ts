@@ -1,14 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { AwsCredentials } from "#core/ports/identity.ts";
-import { identityConformance } from "#testing/conformance/identity.ts";
+import { MOTO_ACCOUNT, MOTO_MISSING, startMoto } from "#tests/aws/moto.ts";
+import { patientCalls } from "#tests/aws/patient.ts";
+import { identityConformance } from "#tests/conformance/identity.ts";
 import { systemClock } from "./clock.ts";
 import { eksAccess } from "./eks/eks-access.ts";
 import { type AwsService, callService } from "./service-call.ts";
 import { stsIdentity } from "./sts/identity.ts";
 import { signIdentityRequest } from "./sts/identity-signature.ts";
-import { MOTO_ACCOUNT, MOTO_MISSING, startMoto } from "./test-servers/moto.ts";
-import { patientCalls } from "./test-servers/patient.ts";
 
 const region = "us-east-1";
 // Made fresh: a server that runs already may have had these tests before.

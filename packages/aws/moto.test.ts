@@ -1,20 +1,20 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { blobsConformance } from "#testing/conformance/blobs.ts";
-import { queueConformance } from "#testing/conformance/queue.ts";
-import { sealerConformance } from "#testing/conformance/sealer.ts";
-import { tableConformance } from "#testing/conformance/table.ts";
+import { ensureTable } from "#tests/aws/dynamodb.ts";
+import { MOTO_ACCOUNT, MOTO_MISSING, startMoto } from "#tests/aws/moto.ts";
+import { patient, patientCalls } from "#tests/aws/patient.ts";
+import { createQueues, receiveAll } from "#tests/aws/sqs.ts";
+import { blobsConformance } from "#tests/conformance/blobs.ts";
+import { queueConformance } from "#tests/conformance/queue.ts";
+import { sealerConformance } from "#tests/conformance/sealer.ts";
+import { tableConformance } from "#tests/conformance/table.ts";
 import { dynamoClient, dynamoTable } from "./dynamodb/table.ts";
 import { kmsOf } from "./kms/kms.ts";
 import { kmsSealer } from "./kms/kms-sealer.ts";
 import { s3Blobs } from "./s3/s3-blobs.ts";
 import { type AwsService, callService } from "./service-call.ts";
 import { sqsClient, sqsQueue } from "./sqs/queue.ts";
-import { ensureTable } from "./test-servers/dynamodb.ts";
-import { MOTO_ACCOUNT, MOTO_MISSING, startMoto } from "./test-servers/moto.ts";
-import { patient, patientCalls } from "./test-servers/patient.ts";
-import { createQueues, receiveAll } from "./test-servers/sqs.ts";
 
 const moto = await startMoto();
 

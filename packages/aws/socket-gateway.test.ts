@@ -1,10 +1,10 @@
 import { CreateQueueCommand, ReceiveMessageCommand } from "@aws-sdk/client-sqs";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { type FakeService, fakeKey, startFakeService } from "#tests/aws/fake-service.ts";
+import { startSqs } from "#tests/aws/sqs.ts";
+import type { TestServer } from "#tests/aws/test-server.ts";
 import { type SocketGateway, socketGateway } from "./socket-gateway.ts";
 import { sqsClient } from "./sqs/queue.ts";
-import { type FakeService, fakeKey, startFakeService } from "./test-servers/fake-service.ts";
-import { startSqs } from "./test-servers/sqs.ts";
-import type { TestServer } from "./test-servers/test-server.ts";
 
 const before = { ...process.env };
 /** Ids of API Gateway hold what a path does not. */

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { missingPrograms } from "../local/e2e/program.ts";
+import { missingPrograms } from "../../tests/e2e/program.ts";
 import { openServer, type ServerFixture } from "../sdk/server-fixture.ts";
 import { type CliFixture, openCliFixture } from "./cli-fixture.ts";
 

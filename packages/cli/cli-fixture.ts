@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openStackFixture, type StackFixture, type StackProcess } from "../local/e2e/stack-fixture.ts";
+import { openStackFixture, type StackFixture, type StackProcess } from "../../tests/e2e/stack-fixture.ts";
 import { Berth } from "../sdk/berth.ts";
 
 export interface CliAnswer {

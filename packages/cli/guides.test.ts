@@ -1,7 +1,7 @@
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { missingPrograms } from "../local/e2e/program.ts";
+import { missingPrograms } from "../../tests/e2e/program.ts";
 import { type CliFixture, openCliFixture } from "./cli-fixture.ts";
 import {
   comparable,

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { spawn as spawnOnTerminal } from "@lydell/node-pty";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { eventually } from "../local/e2e/processes.ts";
+import { eventually } from "../../tests/e2e/processes.ts";
 import { openServer, type ServerFixture } from "../sdk/server-fixture.ts";
 import { cleanEnvironment, startCli } from "./cli-fixture.ts";
 

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { freePort } from "../testing/free-port.ts";
+import { freePort } from "../../tests/fixtures/free-port.ts";
 import { type CliFixture, openCliFixture } from "./cli-fixture.ts";
 
 let cli: CliFixture;

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { eventually } from "../local/e2e/processes.ts";
+import { eventually } from "../../tests/e2e/processes.ts";
 import { openServer, type ServerFixture } from "../sdk/server-fixture.ts";
 import { type CliFixture, openCliFixture, type RunningCli } from "./cli-fixture.ts";
 import { closeScreens, keys, openScreen, type Screen } from "./screen-fixture.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { eventually } from "../local/e2e/processes.ts";
+import { eventually } from "../../tests/e2e/processes.ts";
 import type { SubmitJob } from "../sdk/jobs.ts";
 import { type CliFixture, openCliFixture } from "./cli-fixture.ts";
 import { closeScreens, keys, openScreen, type Screen, withoutVolatile } from "./screen-fixture.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { Conflict, Problem } from "#core/problem.ts";
-import { asAlice, fixtureRuntime, key, things } from "#testing/fixture-endpoints.ts";
+import { asAlice, fixtureRuntime, key, things } from "#tests/worlds/fixture-endpoints.ts";
 import { buildApp } from "./app.ts";
 import { gpuDev } from "./dialects/gpu-dev.ts";
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { fixtureRuntime } from "#testing/fixture-endpoints.ts";
+import { fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
 import { buildApp } from "./app.ts";
 import { loadCatalog } from "./catalog.ts";
 import type { Endpoint } from "./endpoint.ts";

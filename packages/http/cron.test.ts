@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { fixtureRuntime } from "#testing/fixture-endpoints.ts";
+import { fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
 import { cron, runSchedule } from "./cron.ts";
 import { contextOf } from "./runtime.ts";
 

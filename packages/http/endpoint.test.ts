@@ -1,7 +1,7 @@
 import { expect, expectTypeOf, test } from "vitest";
 import * as z from "zod";
 import type { UserContext } from "#core/context.ts";
-import { fixtureRuntime } from "#testing/fixture-endpoints.ts";
+import { fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
 import { answer } from "./answers/answer.ts";
 import { buildApp } from "./app.ts";
 import { gpuDev } from "./dialects/gpu-dev.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { asAlice, fixtureRuntime, things } from "#testing/fixture-endpoints.ts";
+import { asAlice, fixtureRuntime, things } from "#tests/worlds/fixture-endpoints.ts";
 import { buildApp } from "./app.ts";
 
 const app = buildApp(await fixtureRuntime(), Object.values(things));

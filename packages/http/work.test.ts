@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Look } from "#core/ports/queue.ts";
-import { fixtureRuntime } from "#testing/fixture-endpoints.ts";
+import { fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
 import { contextOf } from "./runtime.ts";
 import { consume, eachLook, pools, work } from "./work.ts";
 

@@ -6,11 +6,11 @@ import { reconcile } from "#core/reconciler/reconcile.ts";
 import { cron } from "#http/cron.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { eachLook, work } from "#http/work.ts";
-import { manualClock } from "#testing/clock.ts";
-import { asAlice, fixtureRuntime } from "#testing/fixture-endpoints.ts";
-import { recordingLog } from "#testing/log.ts";
-import { memoryTable } from "#testing/memory-table.ts";
-import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { memoryTable } from "#tests/fakes/memory-table.ts";
+import { manualClock } from "#tests/fixtures/clock.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
+import { asAlice, fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
+import { memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { ClockWrong, guardClock } from "./clock-guard.ts";
 import { consumerLambda, lambda, scheduleLambda } from "./lambda.ts";
 

@@ -4,7 +4,7 @@ import { buildApp } from "#http/app.ts";
 import { cron } from "#http/cron.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { eachLook, pools, work } from "#http/work.ts";
-import { asAlice, fixtureRuntime, key } from "#testing/fixture-endpoints.ts";
+import { asAlice, fixtureRuntime, key } from "#tests/worlds/fixture-endpoints.ts";
 import { consumerLambda, fallbackLambda, lambda, scheduleLambda } from "./lambda.ts";
 
 const before = { ...process.env };

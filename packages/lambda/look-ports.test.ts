@@ -1,9 +1,9 @@
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { startEc2 } from "#aws/test-servers/ec2.ts";
-import { fakeKey } from "#aws/test-servers/fake-service.ts";
-import { startS3 } from "#aws/test-servers/s3.ts";
 import { answerJson, type LoopbackServer, loopbackServer, refuse } from "#kubernetes/fixtures/loopback-fixture.ts";
+import { startEc2 } from "#tests/aws/ec2.ts";
+import { fakeKey } from "#tests/aws/fake-service.ts";
+import { startS3 } from "#tests/aws/s3.ts";
 import { compute } from "./look-compute.ts";
 import { volumes } from "./look-volumes.ts";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { alarmedErrorEvents } from "#core/ports/error-events.ts";
-import { recordingLog } from "#testing/log.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
 import { countingLog, namespaceOf, writtenMetrics } from "./metrics.ts";
 
 test("lines of counted events are metrics of their stage, and other lines stay as they were", () => {

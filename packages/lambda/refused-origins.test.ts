@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { recordingLog } from "#testing/log.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
 import { refusedOrigins } from "./refused-origins.ts";
 
 test("a flood without the origin secret writes one line a minute, and every request is counted", () => {

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { connectionsOf } from "#aws/socket-gateway.ts";
-import { type FakeService, fakeKey, startFakeService } from "#aws/test-servers/fake-service.ts";
 import { socket } from "#functions/socket/shell.ts";
-import type { MemoryWorld } from "#testing/memory-world.ts";
+import { type FakeService, fakeKey, startFakeService } from "#tests/aws/fake-service.ts";
+import type { MemoryWorld } from "#tests/worlds/memory-world.ts";
 import { type SocketHandler, socketLambda } from "./socket.ts";
 
 /** The web shell as on AWS: its handler on memory ports, a queue, and a fake of the Management API behind HTTP. */

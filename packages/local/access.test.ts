@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import ssh2 from "ssh2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
-import { silentLog } from "#testing/log.ts";
+import { silentLog } from "#tests/fixtures/log.ts";
 import { shellEnvironment } from "./shell-environment.ts";
 import { newSshKey } from "./ssh/login/ssh-host-key.ts";
 import { exec, said } from "./ssh/ssh-fixture.ts";

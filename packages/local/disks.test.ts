@@ -7,7 +7,7 @@ import { parseDisk } from "#core/disks/parse.ts";
 import type { Disk } from "#core/disks/record.ts";
 import { apiKeyKey, disksOf } from "#core/store/keys.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
-import { silentLog } from "#testing/log.ts";
+import { silentLog } from "#tests/fixtures/log.ts";
 import { shellEnvironment } from "./shell-environment.ts";
 import { type Stack, startStack } from "./stack.ts";
 

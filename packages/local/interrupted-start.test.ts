@@ -10,8 +10,8 @@ import { processCompute } from "#process/compute.ts";
 import { eventually, type Fixture, openFixture } from "#process/fixture.ts";
 import type { ProcessComputeOptions } from "#process/runs/host.ts";
 import { listRunNames } from "#process/runs/run-directory.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
-import { takeAway } from "#testing/take-away.ts";
+import { takeAway } from "#tests/faults/take-away.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { adoptRuns } from "./adoption.ts";
 
 /** The world's clock stands in some year, and the run's own limit is by the machine's. */

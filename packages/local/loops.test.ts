@@ -11,7 +11,7 @@ import { pools, work } from "#http/work.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { type Database, openDatabase } from "#sqlite/database.ts";
 import { type Receiver, sqliteQueue } from "#sqlite/queue.ts";
-import { silentLog } from "#testing/log.ts";
+import { silentLog } from "#tests/fixtures/log.ts";
 import { type Loop, startLoop } from "./loops.ts";
 import { startTimer } from "./timers.ts";
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { internal } from "#functions/shared/metrics.ts";
-import { silentLog } from "#testing/log.ts";
+import { silentLog } from "#tests/fixtures/log.ts";
 import { fixtureCatalog } from "./fixture-catalog.ts";
 import { type Stack, startStack } from "./stack.ts";
 

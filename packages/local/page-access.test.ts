@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { eventually } from "#process/fixture.ts";
 import { writeIdeStub } from "#process/pages/ide-stub.ts";
-import { recordingLog } from "#testing/log.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
 import { localIdentities } from "./identity/identities.ts";
 import { ask, basic } from "./ingress/ingress-fixture.ts";
 import { shellEnvironment } from "./shell-environment.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
-import { silentLog } from "#testing/log.ts";
+import { silentLog } from "#tests/fixtures/log.ts";
 import { fixtureCatalog } from "./fixture-catalog.ts";
 import { type Stack, startStack } from "./stack.ts";
 

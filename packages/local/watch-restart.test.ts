@@ -5,7 +5,7 @@ import { expect, it } from "vitest";
 import { systemClock } from "#aws/clock.ts";
 import type { WatchItem } from "#core/reconciler/watch-item.ts";
 import { watchKey } from "#core/store/keys.ts";
-import { silentLog } from "#testing/log.ts";
+import { silentLog } from "#tests/fixtures/log.ts";
 import { fixtureCatalog } from "./fixture-catalog.ts";
 import { openStores } from "./home/stores.ts";
 import { startStack } from "./stack.ts";

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, it } from "vitest";
-import { computeConformance } from "#testing/conformance/compute.ts";
+import { computeConformance } from "#tests/conformance/compute.ts";
 import { openFixture, printing } from "./fixture.ts";
 import type { Isolation } from "./runs/records.ts";
 import { canSandbox } from "./sandbox/sandbox-probe.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { logText } from "#testing/log-text.ts";
+import { logText } from "#tests/fixtures/log-text.ts";
 import { processCompute } from "./compute.ts";
 import { eventually, type Fixture, fixtureNodes, openFixture, pidsOf, processesOf } from "./fixture.ts";
 import { isolationWords } from "./network/network.ts";

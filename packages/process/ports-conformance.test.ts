@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, it } from "vitest";
-import { portsConformance } from "#testing/conformance/ports.ts";
+import { portsConformance } from "#tests/conformance/ports.ts";
 import { openFixture } from "./fixture.ts";
 import type { Isolation } from "./runs/records.ts";
 import { canSandbox } from "./sandbox/sandbox-probe.ts";

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { logText } from "#testing/log-text.ts";
+import { logText } from "#tests/fixtures/log-text.ts";
 import { processCompute } from "./compute.ts";
 import { type Fixture, lacks, openFixture } from "./fixture.ts";
 import { systemPath } from "./sandbox/environment.ts";

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
-import { logText } from "#testing/log-text.ts";
+import { logText } from "#tests/fixtures/log-text.ts";
 import { type Fixture, openFixture, processesOf } from "./fixture.ts";
 import { canSandbox } from "./sandbox/sandbox-probe.ts";
 

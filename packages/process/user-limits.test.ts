@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { getPriority } from "node:os";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { logText } from "#testing/log-text.ts";
+import { logText } from "#tests/fixtures/log-text.ts";
 import { eventually, type Fixture, lacks, openFixture } from "./fixture.ts";
 import { readProcesses } from "./runs/records.ts";
 import { noLimits } from "./sandbox/limits.ts";

@@ -1,8 +1,8 @@
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { expect, test } from "vitest";
-import { chromium, openPage } from "../local/e2e/browser-fixture.ts";
-import { openStackFixture } from "../local/e2e/stack-fixture.ts";
+import { chromium, openPage } from "../../tests/e2e/browser-fixture.ts";
+import { openStackFixture } from "../../tests/e2e/stack-fixture.ts";
 
 /** Returns the SDK as a bundler puts it into a page, as one global. */
 async function bundleForBrowser(): Promise<string> {

@@ -2,7 +2,7 @@ import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { runProgram } from "../local/e2e/program.ts";
+import { runProgram } from "../../tests/e2e/program.ts";
 
 /** What the comment above a public method or exported function says. */
 interface Documented {

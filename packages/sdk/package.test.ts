@@ -4,8 +4,8 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { packPackages } from "../../scripts/pack.ts";
-import { runProgram } from "../local/e2e/program.ts";
-import { openStackFixture, type StackFixture } from "../local/e2e/stack-fixture.ts";
+import { runProgram } from "../../tests/e2e/program.ts";
+import { openStackFixture, type StackFixture } from "../../tests/e2e/stack-fixture.ts";
 
 /** The tarballs of SDK and command line, installed into an empty directory and run by each Node that is promised. */
 const cache = process.env.BERTH_CACHE ?? join(homedir(), ".cache/berth");

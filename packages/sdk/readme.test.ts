@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openStackFixture, type StackFixture } from "../local/e2e/stack-fixture.ts";
+import { openStackFixture, type StackFixture } from "../../tests/e2e/stack-fixture.ts";
 import { awsLogin } from "./aws.ts";
 import * as sdk from "./index.ts";
 

@@ -15,7 +15,7 @@ import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Stored } from "#core/ports/table.ts";
 import { Conflict, Problem } from "#core/problem.ts";
-import { manualClock } from "#testing/clock.ts";
+import { manualClock } from "#tests/fixtures/clock.ts";
 import { openDatabase } from "./database.ts";
 import { sqliteQueue } from "./queue.ts";
 import { sqliteTable } from "./table.ts";

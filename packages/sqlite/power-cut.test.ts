@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Stored } from "#core/ports/table.ts";
-import { manualClock } from "#testing/clock.ts";
+import { manualClock } from "#tests/fixtures/clock.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { sqliteQueue } from "./queue.ts";
 import { sqliteTable } from "./table.ts";

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { QueueName } from "#core/ports/queue.ts";
-import { manualClock } from "#testing/clock.ts";
-import { queueConformance } from "#testing/conformance/queue.ts";
+import { queueConformance } from "#tests/conformance/queue.ts";
+import { manualClock } from "#tests/fixtures/clock.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { type Receiver, sqliteQueue } from "./queue.ts";
 

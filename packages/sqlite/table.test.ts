@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Table } from "#core/ports/table.ts";
-import { tableConformance } from "#testing/conformance/table.ts";
+import { tableConformance } from "#tests/conformance/table.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { sqliteTable } from "./table.ts";
 

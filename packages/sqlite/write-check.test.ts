@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type ManualClock, manualClock } from "#testing/clock.ts";
+import { type ManualClock, manualClock } from "#tests/fixtures/clock.ts";
 import { type Database, openDatabase } from "./database.ts";
 import type { SyncFile } from "./sync.ts";
 import { writeCheck } from "./write-check.ts";

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parseArgs, parseEnv } from "node:util";
+import { synthesize } from "#tests/synthesis/synthesize.ts";
 import type { FunctionsFile } from "../functions-file.ts";
 import { readStage } from "../stage.ts";
-import { synthesize } from "../synthesis/synthesize.ts";
 import { alarmMetricsOf, costsOf, type Load, type Prices } from "./costs.ts";
 import { quotaLines } from "./quota.ts";
 

@@ -1,4 +1,4 @@
-import type { Resource } from "../synthesis/synthesize.ts";
+import type { Resource } from "#tests/synthesis/synthesize.ts";
 
 /**
  * Lambda refuses a reservation that leaves an account less than this for all other functions (Lambda Developer Guide,

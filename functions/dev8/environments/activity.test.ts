@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { workspaceId, workspaceWorld } from "#testing/workspace-world.ts";
+import { workspaceId, workspaceWorld } from "#tests/worlds/workspace-world.ts";
 
 const at = `/api/v1/environments/${workspaceId}/activity`;
 const now = "2026-01-20T19:00:00Z";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
-import { workspaceOf } from "#testing/catalog-requests.ts";
-import { type WorkspaceWorld, workspaceId, workspaceWorld } from "#testing/workspace-world.ts";
+import { workspaceOf } from "#tests/fixtures/catalog-requests.ts";
+import { type WorkspaceWorld, workspaceId, workspaceWorld } from "#tests/worlds/workspace-world.ts";
 
 const secrets = {
   githubToken: "ghp_hunter2-of-github",

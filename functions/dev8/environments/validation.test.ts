@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { workspaceOf } from "#testing/catalog-requests.ts";
-import { workspaceWorld } from "#testing/workspace-world.ts";
+import { workspaceOf } from "#tests/fixtures/catalog-requests.ts";
+import { workspaceWorld } from "#tests/worlds/workspace-world.ts";
 
 const path = "/api/v1/environments";
 const good = workspaceOf("test-workspace-001");

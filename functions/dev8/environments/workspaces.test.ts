@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { parseEnvironment } from "#core/environments/record/parse.ts";
 import type { Item } from "#core/ports/table.ts";
-import { workspaceOf } from "#testing/catalog-requests.ts";
-import { second } from "#testing/http-world.ts";
-import { nodesOf } from "#testing/memory-world.ts";
-import { type PutFaults, withPutFaults } from "#testing/put-faults.ts";
-import { type Answered, type WorkspaceWorld, workspaceId, workspaceWorld } from "#testing/workspace-world.ts";
+import { type PutFaults, withPutFaults } from "#tests/faults/put-faults.ts";
+import { workspaceOf } from "#tests/fixtures/catalog-requests.ts";
+import { second } from "#tests/worlds/http-world.ts";
+import { nodesOf } from "#tests/worlds/memory-world.ts";
+import { type Answered, type WorkspaceWorld, workspaceId, workspaceWorld } from "#tests/worlds/workspace-world.ts";
 
 const path = "/api/v1/environments";
 const broken = { kind: "imageFails", reason: "Image not found" } as const;

@@ -2,10 +2,10 @@ import { expect, test } from "vitest";
 import { compareOrphans } from "#core/admin/orphans.ts";
 import { refreshCapacity } from "#core/pools/capacity/capacity.ts";
 import { diskKey, environmentKey, keyText } from "#core/store/keys.ts";
-import { submitJob } from "#testing/catalog-requests.ts";
-import { callerNamed, developer, type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
-import { leftoverRun } from "#testing/leftover-run.ts";
-import { nodesOf } from "#testing/memory-world.ts";
+import { leftoverRun } from "#tests/faults/leftover-run.ts";
+import { submitJob } from "#tests/fixtures/catalog-requests.ts";
+import { callerNamed, developer, type HttpWorld, httpWorld, second } from "#tests/worlds/http-world.ts";
+import { nodesOf } from "#tests/worlds/memory-world.ts";
 
 const nobody = "019bdcc3-5b00-7000-8000-0123456789ab";
 const operations = [

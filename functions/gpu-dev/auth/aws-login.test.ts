@@ -8,7 +8,7 @@ import {
   httpWorld,
   loginBody,
   second,
-} from "#testing/http-world.ts";
+} from "#tests/worlds/http-world.ts";
 
 const path = "/v1/auth/aws-login";
 const sts = "arn:aws:sts::000000000000:assumed-role";

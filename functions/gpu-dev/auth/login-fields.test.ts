@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { developer, httpWorld, loginBody } from "#testing/http-world.ts";
+import { developer, httpWorld, loginBody } from "#tests/worlds/http-world.ts";
 
 const world = await httpWorld();
 const good = loginBody(developer);

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { forecastStartsKey } from "#core/store/keys.ts";
-import { submitJob } from "#testing/catalog-requests.ts";
-import { type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
-import { nodesOf } from "#testing/memory-world.ts";
+import { submitJob } from "#tests/fixtures/catalog-requests.ts";
+import { type HttpWorld, httpWorld, second } from "#tests/worlds/http-world.ts";
+import { nodesOf } from "#tests/worlds/memory-world.ts";
 
 async function textOf(world: HttpWorld, key: string, path: string): Promise<string> {
   const response = await world.request("GET", path, { key });

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Ports } from "#core/context.ts";
-import { countedPort } from "#testing/counted-ports.ts";
-import { type HttpWorld, type HttpWorldOptions, httpWorld, second } from "#testing/http-world.ts";
+import { countedPort } from "#tests/faults/counted-ports.ts";
+import { type HttpWorld, type HttpWorldOptions, httpWorld, second } from "#tests/worlds/http-world.ts";
 
 const DAY = 24 * 3_600_000;
 const nameRule = "Disk name must contain only letters, numbers, hyphens, and underscores";

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Item } from "#core/ports/table.ts";
-import { type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
+import { type HttpWorld, httpWorld, second } from "#tests/worlds/http-world.ts";
 
 let world: HttpWorld;
 let key: string;

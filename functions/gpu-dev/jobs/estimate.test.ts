@@ -5,9 +5,9 @@ import { refreshForecast } from "#core/pools/forecast/forecast-items.ts";
 import { type Occupied, type PlanInput, plan } from "#core/pools/plan/plan.ts";
 import type { Item } from "#core/ports/table.ts";
 import { forecastKey } from "#core/store/keys.ts";
-import { plainJob, submitJob } from "#testing/catalog-requests.ts";
-import { type HttpWorld, httpWorld } from "#testing/http-world.ts";
-import { nodesOf } from "#testing/memory-world.ts";
+import { plainJob, submitJob } from "#tests/fixtures/catalog-requests.ts";
+import { type HttpWorld, httpWorld } from "#tests/worlds/http-world.ts";
+import { nodesOf } from "#tests/worlds/memory-world.ts";
 
 const HOUR = 3_600_000;
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { submitJob } from "#testing/catalog-requests.ts";
-import { httpWorld, second } from "#testing/http-world.ts";
-import { nodesOf } from "#testing/memory-world.ts";
+import { submitJob } from "#tests/fixtures/catalog-requests.ts";
+import { httpWorld, second } from "#tests/worlds/http-world.ts";
+import { nodesOf } from "#tests/worlds/memory-world.ts";
 
 test("a job that waits because another deployment's pods hold the GPUs says so, until those pods are gone", async () => {
   const [node] = nodesOf({ h100: 1 });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { submitJob } from "#testing/catalog-requests.ts";
-import { type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
-import { nodesOf } from "#testing/memory-world.ts";
+import { submitJob } from "#tests/fixtures/catalog-requests.ts";
+import { type HttpWorld, httpWorld, second } from "#tests/worlds/http-world.ts";
+import { nodesOf } from "#tests/worlds/memory-world.ts";
 
 type Shown = Readonly<Record<string, unknown>>;
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { submitJob } from "#testing/catalog-requests.ts";
-import { second as anotherCaller, httpWorld } from "#testing/http-world.ts";
+import { submitJob } from "#tests/fixtures/catalog-requests.ts";
+import { second as anotherCaller, httpWorld } from "#tests/worlds/http-world.ts";
 
 interface LogEvent {
   readonly id?: string;

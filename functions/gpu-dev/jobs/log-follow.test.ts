@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { submitJob } from "#testing/catalog-requests.ts";
-import { httpWorld } from "#testing/http-world.ts";
+import { submitJob } from "#tests/fixtures/catalog-requests.ts";
+import { httpWorld } from "#tests/worlds/http-world.ts";
 
 const MIB = 1024 * 1024;
 

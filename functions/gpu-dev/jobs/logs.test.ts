@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { submitJob } from "#testing/catalog-requests.ts";
-import { type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
+import { submitJob } from "#tests/fixtures/catalog-requests.ts";
+import { type HttpWorld, httpWorld, second } from "#tests/worlds/http-world.ts";
 
 /** A job that runs and has printed this. */
 async function logWorld(printed: string, outcome: Parameters<HttpWorld["compute"]["program"]>[1] = { kind: "lives" }) {

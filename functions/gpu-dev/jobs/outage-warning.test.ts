@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { refreshCapacity } from "#core/pools/capacity/capacity.ts";
-import { submitJob } from "#testing/catalog-requests.ts";
-import { httpWorld, second } from "#testing/http-world.ts";
-import { nodesOf } from "#testing/memory-world.ts";
+import { submitJob } from "#tests/fixtures/catalog-requests.ts";
+import { httpWorld, second } from "#tests/worlds/http-world.ts";
+import { nodesOf } from "#tests/worlds/memory-world.ts";
 
 test("active jobs warn of a cluster that has not answered for a minute, and health says since when", async () => {
   const world = await httpWorld({ nodes: nodesOf({ h100: 2 }) });

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { plainJob, submitJob } from "#testing/catalog-requests.ts";
-import { type HttpWorld, httpWorld } from "#testing/http-world.ts";
+import { plainJob, submitJob } from "#tests/fixtures/catalog-requests.ts";
+import { type HttpWorld, httpWorld } from "#tests/worlds/http-world.ts";
 
 const uuid4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { disableUser, enableUser } from "#core/users/disable.ts";
 import { type KeyCheck, keyCheck } from "#http/keys/key-check.ts";
-import { type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
+import { type HttpWorld, httpWorld, second } from "#tests/worlds/http-world.ts";
 
 const SECOND = 1000;
 const HOUR = 3_600_000;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { callerNamed, type HttpWorld, httpWorld } from "#testing/http-world.ts";
+import { callerNamed, type HttpWorld, httpWorld } from "#tests/worlds/http-world.ts";
 
 async function me(world: HttpWorld, key: string) {
   const response = await world.request("GET", "/v1/me", { key });

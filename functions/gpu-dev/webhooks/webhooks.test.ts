@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { smallJob } from "#testing/catalog-requests.ts";
-import { type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
-import { nodesOf } from "#testing/memory-world.ts";
-import { type PutFaults, withPutFaults } from "#testing/put-faults.ts";
+import { type PutFaults, withPutFaults } from "#tests/faults/put-faults.ts";
+import { smallJob } from "#tests/fixtures/catalog-requests.ts";
+import { type HttpWorld, httpWorld, second } from "#tests/worlds/http-world.ts";
+import { nodesOf } from "#tests/worlds/memory-world.ts";
 import { toJobEvent } from "./wire.ts";
 
 const url = "https://hooks.example/jobs?token=secret-of-the-receiver";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { instanceWorld } from "#testing/instance-world.ts";
+import { instanceWorld } from "#tests/worlds/instance-world.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60_000;

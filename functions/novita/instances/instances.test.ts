@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import type { Item } from "#core/ports/table.ts";
 import { asSealed } from "#core/store/sealed.ts";
-import { plainInstance } from "#testing/catalog-requests.ts";
-import { instanceWorld } from "#testing/instance-world.ts";
-import { nodesOf } from "#testing/memory-world.ts";
+import { plainInstance } from "#tests/fixtures/catalog-requests.ts";
+import { instanceWorld } from "#tests/worlds/instance-world.ts";
+import { nodesOf } from "#tests/worlds/memory-world.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60_000;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { instanceWorld } from "#testing/instance-world.ts";
-import { nodesOf } from "#testing/memory-world.ts";
+import { instanceWorld } from "#tests/worlds/instance-world.ts";
+import { nodesOf } from "#tests/worlds/memory-world.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60_000;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { DeliveryEvent } from "#core/webhooks/event.ts";
-import { instanceWorld } from "#testing/instance-world.ts";
+import { instanceWorld } from "#tests/worlds/instance-world.ts";
 import { toInstanceEvent } from "./parts/webhook.ts";
 import { statusOf } from "./wire.ts";
 

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { plainInstance } from "#testing/catalog-requests.ts";
-import { httpWorld } from "#testing/http-world.ts";
+import { plainInstance } from "#tests/fixtures/catalog-requests.ts";
+import { httpWorld } from "#tests/worlds/http-world.ts";
 import { catalogueOf } from "./catalogue.ts";
 
 let directory: string;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { httpWorld } from "#testing/http-world.ts";
-import { instanceWorld } from "#testing/instance-world.ts";
+import { httpWorld } from "#tests/worlds/http-world.ts";
+import { instanceWorld } from "#tests/worlds/instance-world.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60_000;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { plainSession as plain } from "#testing/catalog-requests.ts";
-import { nodesOf } from "#testing/memory-world.ts";
-import { type OnmemosWorld, onmemosWorld } from "#testing/onmemos-world.ts";
+import { plainSession as plain } from "#tests/fixtures/catalog-requests.ts";
+import { nodesOf } from "#tests/worlds/memory-world.ts";
+import { type OnmemosWorld, onmemosWorld } from "#tests/worlds/onmemos-world.ts";
 
 const id = "ws-my-project-developer-1768932000";
 const session = `/v1/sessions/${id}/execute`;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { plainSession as plain } from "#testing/catalog-requests.ts";
-import { second } from "#testing/http-world.ts";
-import { onmemosWorld } from "#testing/onmemos-world.ts";
+import { plainSession as plain } from "#tests/fixtures/catalog-requests.ts";
+import { second } from "#tests/worlds/http-world.ts";
+import { onmemosWorld } from "#tests/worlds/onmemos-world.ts";
 
 const BEGIN = 1_768_932_000;
 const id = `ws-my-project-developer-${BEGIN}`;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parseEnvironment } from "#core/environments/record/parse.ts";
-import { type HttpWorld, httpWorld, second } from "#testing/http-world.ts";
-import { nodesOf } from "#testing/memory-world.ts";
+import { type HttpWorld, httpWorld, second } from "#tests/worlds/http-world.ts";
+import { nodesOf } from "#tests/worlds/memory-world.ts";
 
 type Body = ReturnType<typeof JSON.parse>;
 

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
-import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { shellSession } from "./shell-session.ts";
 import { beginShell } from "./shell-step.ts";
 

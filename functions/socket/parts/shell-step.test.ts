@@ -3,7 +3,7 @@ import type { Environment } from "#core/environments/record/record.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import type { ExecResult } from "#core/environments/verbs/exec.ts";
 import { Problem } from "#core/problem.ts";
-import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { beginShell, isPing, overdue, type ShellState, takeFailure, takeFrame, takeResult } from "./shell-step.ts";
 
 const result: ExecResult = {

@@ -3,10 +3,10 @@ import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Clock } from "#core/ports/clock.ts";
 import type { Table } from "#core/ports/table.ts";
-import { manualClock } from "#testing/clock.ts";
+import { ensureTable, startDynamoDb } from "#tests/aws/dynamodb.ts";
+import { patient } from "#tests/aws/patient.ts";
+import { manualClock } from "#tests/fixtures/clock.ts";
 import { systemClock } from "../clock.ts";
-import { ensureTable, startDynamoDb } from "../test-servers/dynamodb.ts";
-import { patient } from "../test-servers/patient.ts";
 import { leastAheadMs } from "./store-clock.ts";
 import { dynamoClient, dynamoTable } from "./table.ts";
 

@@ -1,9 +1,9 @@
 import { DynamoDBDocumentClient, GetCommand } from "@aws-sdk/lib-dynamodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { tableConformance } from "#testing/conformance/table.ts";
-import { ensureTable, startDynamoDb } from "../test-servers/dynamodb.ts";
-import { patient } from "../test-servers/patient.ts";
-import type { TestServer } from "../test-servers/test-server.ts";
+import { ensureTable, startDynamoDb } from "#tests/aws/dynamodb.ts";
+import { patient } from "#tests/aws/patient.ts";
+import type { TestServer } from "#tests/aws/test-server.ts";
+import { tableConformance } from "#tests/conformance/table.ts";
 import { dynamoClient, dynamoTable } from "./table.ts";
 
 const tableName = "berth-test";

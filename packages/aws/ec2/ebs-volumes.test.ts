@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Volumes } from "#core/ports/volumes.ts";
-import { volumesConformance } from "#testing/conformance/volumes.ts";
-import { type FakeEc2, startEc2 } from "../test-servers/ec2.ts";
-import { patient } from "../test-servers/patient.ts";
+import { type FakeEc2, startEc2 } from "#tests/aws/ec2.ts";
+import { patient } from "#tests/aws/patient.ts";
+import { volumesConformance } from "#tests/conformance/volumes.ts";
 import { ebsVolumes } from "./ebs-volumes.ts";
 import { ec2Clients } from "./ec2-client.ts";
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { MachineState } from "#core/ports/compute.ts";
-import { type FakeEc2, startEc2 } from "../test-servers/ec2.ts";
-import { patient } from "../test-servers/patient.ts";
+import { type FakeEc2, startEc2 } from "#tests/aws/ec2.ts";
+import { patient } from "#tests/aws/patient.ts";
 import { ec2Clients } from "./ec2-client.ts";
 import { ec2Machines } from "./ec2-machines.ts";
 

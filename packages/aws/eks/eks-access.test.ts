@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
+import { type FakeAnswer, type FakeService, fakeKey, startFakeService } from "#tests/aws/fake-service.ts";
+import { patientCalls } from "#tests/aws/patient.ts";
 import type { AwsService } from "../service-call.ts";
-import { type FakeAnswer, type FakeService, fakeKey, startFakeService } from "../test-servers/fake-service.ts";
-import { patientCalls } from "../test-servers/patient.ts";
 import { eksAccess } from "./eks-access.ts";
 import { makeEksToken } from "./eks-token.ts";
 

@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { sealerConformance } from "#testing/conformance/sealer.ts";
+import { sealerConformance } from "#tests/conformance/sealer.ts";
 import { keyFileSealer, newKeyText } from "./key-file-sealer.ts";
 
 const writeKey = (file: string) => writeFileSync(file, newKeyText(), { mode: 0o600 });

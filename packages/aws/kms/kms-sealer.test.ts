@@ -3,11 +3,11 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { asSealed, WrongSeal } from "#core/store/sealed.ts";
 import { isOutage } from "#http/answers/outage.ts";
-import { sealerConformance } from "#testing/conformance/sealer.ts";
-import { recordingLog } from "#testing/log.ts";
-import { fakeKey } from "../test-servers/fake-service.ts";
-import { type FakeKms, startKms } from "../test-servers/kms.ts";
-import { patientCalls } from "../test-servers/patient.ts";
+import { fakeKey } from "#tests/aws/fake-service.ts";
+import { type FakeKms, startKms } from "#tests/aws/kms.ts";
+import { patientCalls } from "#tests/aws/patient.ts";
+import { sealerConformance } from "#tests/conformance/sealer.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
 import { type Kms, kmsOf } from "./kms.ts";
 import { kmsSealer } from "./kms-sealer.ts";
 

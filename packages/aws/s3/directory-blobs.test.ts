@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { blobsConformance } from "#testing/conformance/blobs.ts";
+import { blobsConformance } from "#tests/conformance/blobs.ts";
 import { directoryBlobs } from "./directory-blobs.ts";
 
 let root: string;

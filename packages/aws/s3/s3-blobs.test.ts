@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { isOutage } from "#http/answers/outage.ts";
-import { blobsConformance } from "#testing/conformance/blobs.ts";
-import { recordingLog } from "#testing/log.ts";
+import { fakeKey } from "#tests/aws/fake-service.ts";
+import { patientCalls } from "#tests/aws/patient.ts";
+import { type FakeS3, refusal, startS3 } from "#tests/aws/s3.ts";
+import { blobsConformance } from "#tests/conformance/blobs.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
 import { presignCall } from "../service-call.ts";
-import { fakeKey } from "../test-servers/fake-service.ts";
-import { patientCalls } from "../test-servers/patient.ts";
-import { type FakeS3, refusal, startS3 } from "../test-servers/s3.ts";
 import { s3Blobs } from "./s3-blobs.ts";
 
 const zip = { contentType: "application/zip", fileName: "workspace-abc12345-20260120-180000.zip" };

@@ -5,10 +5,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { PurgeQueueCommand } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { QueueName } from "#core/ports/queue.ts";
-import { queueConformance } from "#testing/conformance/queue.ts";
-import { patient } from "../test-servers/patient.ts";
-import { createQueues, receiveAll, startSqs } from "../test-servers/sqs.ts";
-import type { TestServer } from "../test-servers/test-server.ts";
+import { patient } from "#tests/aws/patient.ts";
+import { createQueues, receiveAll, startSqs } from "#tests/aws/sqs.ts";
+import type { TestServer } from "#tests/aws/test-server.ts";
+import { queueConformance } from "#tests/conformance/queue.ts";
 import { sqsClient, sqsQueue } from "./queue.ts";
 
 let emulator: TestServer;

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { IdentityRefused } from "#core/problem.ts";
 import { type LocalIdentity, localIdentities } from "#local/identity/identities.ts";
 import { type Sts, startSts } from "#local/identity/sts.ts";
-import { identityConformance } from "#testing/conformance/identity.ts";
+import { identityConformance } from "#tests/conformance/identity.ts";
 import { stsIdentity } from "./identity.ts";
 import { signIdentityRequest } from "./identity-signature.ts";
 

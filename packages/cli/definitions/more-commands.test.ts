@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { freePort } from "../../../tests/fixtures/free-port.ts";
 import { openServer } from "../../sdk/server-fixture.ts";
-import { freePort } from "../../testing/free-port.ts";
 import { type CliFixture, openCliFixture } from "../cli-fixture.ts";
 
 let cli: CliFixture;

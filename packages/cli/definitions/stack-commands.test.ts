@@ -16,10 +16,10 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { canListProcesses, eventually, processesOfHome, processesOfRun } from "../../local/e2e/processes.ts";
-import { runProgram } from "../../local/e2e/program.ts";
+import { canListProcesses, eventually, processesOfHome, processesOfRun } from "../../../tests/e2e/processes.ts";
+import { runProgram } from "../../../tests/e2e/program.ts";
+import { freePort } from "../../../tests/fixtures/free-port.ts";
 import { findProcess } from "../../process/supervisor/process-identity.ts";
-import { freePort } from "../../testing/free-port.ts";
 import { type CliAnswer, cleanEnvironment } from "../cli-fixture.ts";
 
 let place: string;

@@ -13,8 +13,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { freePort } from "../../../tests/fixtures/free-port.ts";
 import type { JobSummary } from "../../sdk/jobs.ts";
-import { freePort } from "../../testing/free-port.ts";
 import { type CliFixture, cleanEnvironment, openCliFixture } from "../cli-fixture.ts";
 import { hostNames } from "./ssh-config.ts";
 

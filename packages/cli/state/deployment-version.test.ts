@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { spawn } from "@lydell/node-pty";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { runProgram } from "../../local/e2e/program.ts";
+import { runProgram } from "../../../tests/e2e/program.ts";
 import { openServer, type ServerFixture } from "../../sdk/server-fixture.ts";
 import { cleanEnvironment } from "../cli-fixture.ts";
 

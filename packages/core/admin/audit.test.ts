@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld } from "#testing/memory-world.ts";
+import { memoryWorld } from "#tests/worlds/memory-world.ts";
 import type { Table } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
 import { audited, type Deed, listAudit, operatorActions } from "./audit.ts";

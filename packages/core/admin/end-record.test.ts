@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import { viewPool } from "#testing/pool-view.ts";
-import { takeAway } from "#testing/take-away.ts";
+import { takeAway } from "#tests/faults/take-away.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { viewPool } from "#tests/worlds/pool-view.ts";
 import { listDisks } from "../disks/view.ts";
 import { reservation } from "../environments/record/policy.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { leftoverRun } from "#testing/leftover-run.ts";
-import { recordingLog } from "#testing/log.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { leftoverRun } from "#tests/faults/leftover-run.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import type { Disk } from "../disks/record.ts";
 import { deleteDisk } from "../disks/requests.ts";
 import { getDisk } from "../disks/view.ts";

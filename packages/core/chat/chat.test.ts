@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { recordingLog } from "#testing/log.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { type Policy, reservation } from "../environments/record/policy.ts";
 import { createEnvironment, type NewEnvironment } from "../environments/verbs/create.ts";
 import { requestDelete } from "../environments/verbs/delete.ts";

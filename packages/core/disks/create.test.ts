@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld } from "#testing/memory-world.ts";
+import { memoryWorld } from "#tests/worlds/memory-world.ts";
 import { createDisk } from "./create.ts";
 import { renameDisk } from "./names/rename.ts";
 import { getDisk } from "./view.ts";

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { memoryBlobs } from "#testing/memory-blobs.ts";
-import { memoryVolumes } from "#testing/memory-volumes.ts";
+import { memoryBlobs } from "#tests/fakes/memory-blobs.ts";
+import { memoryVolumes } from "#tests/fakes/memory-volumes.ts";
 import { listingBlob } from "./backups/content.ts";
 import { listedOf, withListings } from "./listing.ts";
 

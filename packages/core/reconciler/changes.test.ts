@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { recordingLog } from "#testing/log.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import type { RunRef } from "../ports/compute.ts";
 import type { Look, SendOptions } from "../ports/queue.ts";

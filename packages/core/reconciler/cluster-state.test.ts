@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { recordingLog } from "#testing/log.ts";
-import { type MemoryWorld, memoryWorld, nodesOf } from "#testing/memory-world.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
+import { type MemoryWorld, memoryWorld, nodesOf } from "#tests/worlds/memory-world.ts";
 import { refreshCapacity } from "../pools/capacity/capacity.ts";
 import { clusterKey } from "../store/keys.ts";
 import { readClusterState } from "./cluster-state.ts";

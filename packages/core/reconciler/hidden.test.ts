@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { recordingLog } from "#testing/log.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { deleteDisk } from "../disks/requests.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import type { Item, Key } from "../ports/table.ts";

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { manualClock } from "#testing/clock.ts";
-import { seededIds } from "#testing/ids.ts";
-import { silentLog } from "#testing/log.ts";
-import { testSettings } from "#testing/settings.ts";
+import { manualClock } from "#tests/fixtures/clock.ts";
+import { seededIds } from "#tests/fixtures/ids.ts";
+import { silentLog } from "#tests/fixtures/log.ts";
+import { testSettings } from "#tests/fixtures/settings.ts";
 import { LISTED_MS, listMaking, settlesAt, volumeMaking } from "./making.ts";
 
 const wanted = { zone: "zone-a", sizeGb: 10, from: null };

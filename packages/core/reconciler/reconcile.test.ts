@@ -1,7 +1,7 @@
 import { expect, test, vi } from "vitest";
-import { recordingLog } from "#testing/log.ts";
-import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
-import { viewPool } from "#testing/pool-view.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
+import { memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
+import { viewPool } from "#tests/worlds/pool-view.ts";
 import type { Environment } from "../environments/record/record.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { requestCancel, requestExtension } from "../environments/verbs/requests.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import type { Look, Queue } from "../ports/queue.ts";
 import type { IndexQuery, Item, Page, PartitionQuery } from "../ports/table.ts";

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import { type ManualClock, manualClock } from "#testing/clock.ts";
-import { seededIds } from "#testing/ids.ts";
-import { recordingLog } from "#testing/log.ts";
-import { memoryQueue } from "#testing/memory-queue.ts";
-import { memoryTable } from "#testing/memory-table.ts";
-import { testSettings } from "#testing/settings.ts";
+import { memoryQueue } from "#tests/fakes/memory-queue.ts";
+import { memoryTable } from "#tests/fakes/memory-table.ts";
+import { type ManualClock, manualClock } from "#tests/fixtures/clock.ts";
+import { seededIds } from "#tests/fixtures/ids.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
+import { testSettings } from "#tests/fixtures/settings.ts";
 import type { Context } from "../context.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Compute, RunRef, SignalledUpTo } from "../ports/compute.ts";

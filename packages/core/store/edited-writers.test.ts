@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { postMessage } from "../chat/post.ts";
 import { deleteDisk } from "../disks/requests.ts";
 import { listDisks } from "../disks/view.ts";

@@ -1,9 +1,9 @@
 import { globSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { largestItems } from "#testing/largest/items.ts";
-import { forecastOfDigit } from "#testing/largest/pool-items.ts";
-import { memoryTable } from "#testing/memory-table.ts";
-import { beyondBound, bounds, type ItemKind } from "#testing/simulator/bounds.ts";
+import { memoryTable } from "#tests/fakes/memory-table.ts";
+import { largestItems } from "#tests/largest/items.ts";
+import { forecastOfDigit } from "#tests/largest/pool-items.ts";
+import { beyondBound, bounds, type ItemKind } from "#tests/simulator/invariants/bounds.ts";
 import { parseInbox, parseMessage } from "../chat/record.ts";
 import { parseDirectory } from "../disks/names/directory.ts";
 import { parseDisk } from "../disks/parse.ts";

@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { audited, listAudit } from "../admin/audit.ts";
 import { compareOrphans, readOrphans } from "../admin/orphans.ts";
 import { parseInbox, parseMessage } from "../chat/record.ts";

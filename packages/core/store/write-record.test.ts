@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { postMessage } from "../chat/post.ts";
 import type { Context } from "../context.ts";
 import { createDisk } from "../disks/create.ts";

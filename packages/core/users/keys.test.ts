@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld } from "#testing/memory-world.ts";
+import { type MemoryWorld, memoryWorld } from "#tests/worlds/memory-world.ts";
 import type { UserContext } from "../context.ts";
 import type { Table } from "../ports/table.ts";
 import { Problem } from "../problem.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld } from "#testing/memory-world.ts";
+import { memoryWorld } from "#tests/worlds/memory-world.ts";
 import { countLogin, MOST_LOGINS } from "./login-count.ts";
 
 const refusal = expect.objectContaining({ kind: "tooMany", message: "Too many requests" });

@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
-import { manualClock } from "#testing/clock.ts";
-import { seededIds } from "#testing/ids.ts";
-import { silentLog } from "#testing/log.ts";
-import { memoryQueue } from "#testing/memory-queue.ts";
-import { memoryTable } from "#testing/memory-table.ts";
-import { actorOf, memoryWorld } from "#testing/memory-world.ts";
-import { testSettings } from "#testing/settings.ts";
+import { memoryQueue } from "#tests/fakes/memory-queue.ts";
+import { memoryTable } from "#tests/fakes/memory-table.ts";
+import { manualClock } from "#tests/fixtures/clock.ts";
+import { seededIds } from "#tests/fixtures/ids.ts";
+import { silentLog } from "#tests/fixtures/log.ts";
+import { testSettings } from "#tests/fixtures/settings.ts";
+import { actorOf, memoryWorld } from "#tests/worlds/memory-world.ts";
 import type { Identity } from "../ports/identity.ts";
 import type { Item, Table } from "../ports/table.ts";
 import { Problem } from "../problem.ts";

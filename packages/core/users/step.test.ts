@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { actorOf, memoryWorld } from "#testing/memory-world.ts";
+import { actorOf, memoryWorld } from "#tests/worlds/memory-world.ts";
 import { apiKeyKey } from "../store/keys.ts";
 import { writeRecord } from "../store/write-record.ts";
 import { disableUser } from "./disable.ts";

@@ -1,7 +1,13 @@
 import { createHmac } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
-import { actorOf, type MemoryWorld, memoryWorld, newEnvironment, type WorldOptions } from "#testing/memory-world.ts";
+import {
+  actorOf,
+  type MemoryWorld,
+  memoryWorld,
+  newEnvironment,
+  type WorldOptions,
+} from "#tests/worlds/memory-world.ts";
 import type { FetchAnswer } from "../ports/fetch.ts";
 import { AddressRefused, NoAnswer } from "../problem.ts";
 import { deliveriesOf, keyText, ownersReceiversKey } from "../store/keys.ts";

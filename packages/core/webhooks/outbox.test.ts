@@ -6,7 +6,7 @@ import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { requestStart } from "#core/environments/verbs/start.ts";
 import { requestStop } from "#core/environments/verbs/stop.ts";
 import { reconcile } from "#core/reconciler/reconcile.ts";
-import { actorOf, type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { actorOf, type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import type { Item } from "../ports/table.ts";
 import { deliveriesOf, environmentKey, keyText } from "../store/keys.ts";
 import { parseDelivery } from "./delivery.ts";

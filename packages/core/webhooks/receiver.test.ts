@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { memoryFetch } from "#testing/memory-fetch.ts";
-import { memoryWorld } from "#testing/memory-world.ts";
+import { memoryFetch } from "#tests/fakes/memory-fetch.ts";
+import { memoryWorld } from "#tests/worlds/memory-world.ts";
 import { Problem } from "../problem.ts";
 import { checkReceiver, isReceiverUrl, openReceiver, sealReceiver } from "./receiver.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld } from "#testing/memory-world.ts";
+import { memoryWorld } from "#tests/worlds/memory-world.ts";
 import type { Item } from "../ports/table.ts";
 import { ownersReceiversKey } from "../store/keys.ts";
 import { chargeReceiverTime, reserveReceiverTime } from "./share.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
-import { asAlice, fixtureRuntime } from "#testing/fixture-endpoints.ts";
+import { asAlice, fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
 import { buildApp, fetchPlain } from "../app.ts";
 import { gpuDev } from "../dialects/gpu-dev.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
-import { asAlice, fixtureRuntime } from "#testing/fixture-endpoints.ts";
+import { asAlice, fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
 import { buildApp } from "../app.ts";
 import { dev8 } from "../dialects/dev8.ts";
 import { gpuDev } from "../dialects/gpu-dev.ts";

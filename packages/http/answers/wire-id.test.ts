@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { manualClock } from "#testing/clock.ts";
-import { seededIds } from "#testing/ids.ts";
+import { manualClock } from "#tests/fixtures/clock.ts";
+import { seededIds } from "#tests/fixtures/ids.ts";
 import { type IdForm, newWireId, shortRandom } from "./wire-id.ts";
 
 const ids = seededIds();

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
-import { asAlice, fixtureRuntime } from "#testing/fixture-endpoints.ts";
+import { asAlice, fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
 import { Refusal } from "../answers/refusal.ts";
 import { buildApp } from "../app.ts";
 import { type DialectName, dialectNames, type Situation } from "../dialect.ts";

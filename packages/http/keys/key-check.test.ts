@@ -3,7 +3,7 @@ import type { Table } from "#core/ports/table.ts";
 import type { Settings } from "#core/settings.ts";
 import { apiKeyKey } from "#core/store/keys.ts";
 import { FORMAT, Unreadable } from "#core/store/unreadable.ts";
-import { aliceUid, fixtureRuntime, key } from "#testing/fixture-endpoints.ts";
+import { aliceUid, fixtureRuntime, key } from "#tests/worlds/fixture-endpoints.ts";
 import { keyCheck } from "./key-check.ts";
 
 /** A key check, its clock, and how often it read the table. */

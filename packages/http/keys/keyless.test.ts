@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
 import type { Actor } from "#core/context.ts";
-import { asAlice, fixtureRuntime, key } from "#testing/fixture-endpoints.ts";
+import { asAlice, fixtureRuntime, key } from "#tests/worlds/fixture-endpoints.ts";
 import { Refusal } from "../answers/refusal.ts";
 import { buildApp } from "../app.ts";
 import { dev8 } from "../dialects/dev8.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { testSettings } from "#testing/settings.ts";
+import { testSettings } from "#tests/fixtures/settings.ts";
 import { Submission } from "../../../functions/gpu-dev/jobs/parts/submission.ts";
 import { gpuDevDialect } from "../dialects/gpu-dev.ts";
 import { fieldNames } from "../schema.ts";

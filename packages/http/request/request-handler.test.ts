@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { Problem } from "#core/problem.ts";
-import { asAlice, fixtureRuntime } from "#testing/fixture-endpoints.ts";
+import { asAlice, fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
 import { buildApp } from "../app.ts";
 import { dev8 } from "../dialects/dev8.ts";
 import { novita } from "../dialects/novita.ts";

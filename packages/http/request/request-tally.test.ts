@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { manualClock } from "#testing/clock.ts";
-import { testSettings } from "#testing/settings.ts";
+import { manualClock } from "#tests/fixtures/clock.ts";
+import { testSettings } from "#tests/fixtures/settings.ts";
 import { countRequest, requestTally } from "./request-tally.ts";
 
 function place() {

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import type { Volumes } from "#core/ports/volumes.ts";
-import { removed } from "#testing/cluster/cluster.ts";
-import { must } from "#testing/cluster/objects.ts";
-import { emptyVolumesConformance } from "#testing/conformance/volumes.ts";
+import { removed } from "#tests/cluster/cluster.ts";
+import { must } from "#tests/cluster/objects.ts";
+import { emptyVolumesConformance } from "#tests/conformance/volumes.ts";
 import type { ApiClient } from "../client/api-client.ts";
 import {
   type ClusterFixture,

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { runProgram } from "#local/e2e/program.ts";
-import { root } from "#local/e2e/stack-fixture.ts";
-import { must } from "#testing/cluster/objects.ts";
-import { snapshotPath } from "#testing/cluster/snapshot-api.ts";
+import { snapshotPath } from "#tests/cluster/disks/snapshot-api.ts";
+import { must } from "#tests/cluster/objects.ts";
+import { runProgram } from "#tests/e2e/program.ts";
+import { root } from "#tests/e2e/stack-fixture.ts";
 import { type ClusterFixture, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 
 /**
@@ -93,7 +93,7 @@ it("holds what the documents print on a cluster too, but for what is listed here
 }, async () => {
   const titles = Object.values(leftOut).flat();
   const report = join(cluster.files, "report.json");
-  const paths = files.map((file) => `packages/local/e2e/${file}.test.ts`);
+  const paths = files.map((file) => `tests/e2e/${file}.test.ts`);
   const others = `^(?!.* (${titles.map(escaped).join("|")})$)`;
   const words = ["run", ...paths, "-t", others, "--maxWorkers=1", "--reporter=json", `--outputFile=${report}`];
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("VITEST"));

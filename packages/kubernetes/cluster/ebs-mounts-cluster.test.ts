@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { Observation, Run } from "#core/ports/compute.ts";
 import { RunNotTaken } from "#core/problem.ts";
-import { removed } from "#testing/cluster/cluster.ts";
-import { must } from "#testing/cluster/objects.ts";
-import { logText } from "#testing/log-text.ts";
+import { removed } from "#tests/cluster/cluster.ts";
+import { must } from "#tests/cluster/objects.ts";
+import { logText } from "#tests/fixtures/log-text.ts";
 import { kubernetesCompute } from "../compute.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 import type { KubeObject } from "../objects.ts";

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { compareOrphans, readOrphans } from "#core/admin/orphans.ts";
-import type { KubeObject } from "#testing/cluster/client.ts";
-import { removed } from "#testing/cluster/cluster.ts";
-import { must } from "#testing/cluster/objects.ts";
-import { type MemoryWorld, memoryWorld } from "#testing/memory-world.ts";
+import type { KubeObject } from "#tests/cluster/client.ts";
+import { removed } from "#tests/cluster/cluster.ts";
+import { must } from "#tests/cluster/objects.ts";
+import { type MemoryWorld, memoryWorld } from "#tests/worlds/memory-world.ts";
 import { openSshService } from "../access/ssh-service.ts";
 import { kubernetesCompute } from "../compute.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";

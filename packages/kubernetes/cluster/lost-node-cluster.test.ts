@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { Observation } from "#core/ports/compute.ts";
-import { must } from "#testing/cluster/objects.ts";
+import { must } from "#tests/cluster/objects.ts";
 import type { ApiClient } from "../client/api-client.ts";
 import { kubernetesCompute } from "../compute.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
-import { removed } from "#testing/cluster/cluster.ts";
-import { must } from "#testing/cluster/objects.ts";
+import { removed } from "#tests/cluster/cluster.ts";
+import { must } from "#tests/cluster/objects.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 import { type CoreFixture, startCore } from "../fixtures/core-fixture.ts";
 import { pathsOf } from "../paths.ts";

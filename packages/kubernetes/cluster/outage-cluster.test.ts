@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
-import { must } from "#testing/cluster/objects.ts";
+import { must } from "#tests/cluster/objects.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 import { pathsOf } from "../paths.ts";
 

@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe } from "vitest";
-import { portsConformance } from "#testing/conformance/ports.ts";
+import { portsConformance } from "#tests/conformance/ports.ts";
 import { type ClusterFixture, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 
 /** Longer than any test waits. */

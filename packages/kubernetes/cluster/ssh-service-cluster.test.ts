@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { Compute, Run } from "#core/ports/compute.ts";
-import { must } from "#testing/cluster/objects.ts";
+import { must } from "#tests/cluster/objects.ts";
 import { kubernetesCompute } from "../compute.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 import type { KubeObject } from "../objects.ts";

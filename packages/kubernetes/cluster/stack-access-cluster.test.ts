@@ -6,20 +6,20 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import ssh2, { type Client, type ClientChannel } from "ssh2";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { blocksOf } from "#local/e2e/doc-blocks.ts";
-import { isOver, type Job, jobClient } from "#local/e2e/job-client.ts";
-import { missingPrograms, runProgram } from "#local/e2e/program.ts";
+import { ask } from "#local/ingress/ingress-fixture.ts";
+import { newSshKey } from "#local/ssh/login/ssh-host-key.ts";
+import { exec, keyFile, said } from "#local/ssh/ssh-fixture.ts";
+import { must } from "#tests/cluster/objects.ts";
+import { blocksOf } from "#tests/e2e/doc-blocks.ts";
+import { isOver, type Job, jobClient } from "#tests/e2e/job-client.ts";
+import { missingPrograms, runProgram } from "#tests/e2e/program.ts";
 import {
   environmentFor,
   openStackFixture,
   root,
   type StackFixture,
   type StackProcess,
-} from "#local/e2e/stack-fixture.ts";
-import { ask } from "#local/ingress/ingress-fixture.ts";
-import { newSshKey } from "#local/ssh/login/ssh-host-key.ts";
-import { exec, keyFile, said } from "#local/ssh/ssh-fixture.ts";
-import { must } from "#testing/cluster/objects.ts";
+} from "#tests/e2e/stack-fixture.ts";
 import { type ClusterFixture, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 
 /** What every pod serves at its port 8080. */

@@ -2,9 +2,9 @@ import { cpSync, lstatSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { networkWords } from "#local/cluster/cluster-network.ts";
-import { isOver, jobClient } from "#local/e2e/job-client.ts";
-import { openStackFixture, type StackFixture, type StackProcess } from "#local/e2e/stack-fixture.ts";
-import { must } from "#testing/cluster/objects.ts";
+import { must } from "#tests/cluster/objects.ts";
+import { isOver, jobClient } from "#tests/e2e/job-client.ts";
+import { openStackFixture, type StackFixture, type StackProcess } from "#tests/e2e/stack-fixture.ts";
 import { type ClusterFixture, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 import type { KubeObject } from "../objects.ts";
 

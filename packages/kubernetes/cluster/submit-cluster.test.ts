@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { isOver, type Job, type JobClient, jobClient } from "#local/e2e/job-client.ts";
-import { openStackFixture, type StackFixture, type StackProcess } from "#local/e2e/stack-fixture.ts";
-import { must } from "#testing/cluster/objects.ts";
+import { must } from "#tests/cluster/objects.ts";
+import { isOver, type Job, type JobClient, jobClient } from "#tests/e2e/job-client.ts";
+import { openStackFixture, type StackFixture, type StackProcess } from "#tests/e2e/stack-fixture.ts";
 import { type ClusterFixture, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 import { conditionOf, type Pod } from "../objects.ts";
 

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { requestCancel } from "#core/environments/verbs/requests.ts";
 import type { Run } from "#core/ports/compute.ts";
-import { must } from "#testing/cluster/objects.ts";
+import { must } from "#tests/cluster/objects.ts";
 import type { ApiClient } from "../client/api-client.ts";
 import { ApiRefused } from "../client/api-error.ts";
 import { type KubernetesComputeOptions, kubernetesCompute } from "../compute.ts";

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import type { Exec } from "#core/ports/exec.ts";
-import { execConformance } from "#testing/conformance/exec.ts";
+import { execConformance } from "#tests/conformance/exec.ts";
 import { behavioursIn } from "../fixtures/behaviours-fixture.ts";
 import { openToolsFixture, type ToolsFixture } from "../fixtures/tools-fixture.ts";
 

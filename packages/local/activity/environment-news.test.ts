@@ -3,8 +3,8 @@ import type { Environment } from "#core/environments/record/record.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { requestCancel, requestExtension, requestGuest, requestKey } from "#core/environments/verbs/requests.ts";
 import { userKey } from "#core/store/keys.ts";
-import { memoryTable } from "#testing/memory-table.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { memoryTable } from "#tests/fakes/memory-table.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { type News, tableWithNews } from "./environment-news.ts";
 import type { Waits } from "./waiting-news.ts";
 

@@ -3,9 +3,9 @@ import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { requestCancel, requestExtension } from "#core/environments/verbs/requests.ts";
 import { drainPool } from "#core/pools/admission/admission.ts";
 import type { Clock } from "#core/ports/clock.ts";
-import { memoryTable } from "#testing/memory-table.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import { testSettings } from "#testing/settings.ts";
+import { memoryTable } from "#tests/fakes/memory-table.ts";
+import { testSettings } from "#tests/fixtures/settings.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { type News, tableWithNews } from "./environment-news.ts";
 import { waitsOf } from "./waiting-news.ts";
 

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { answerJson, type LoopbackServer, loopbackServer, refuse } from "#kubernetes/fixtures/loopback-fixture.ts";
-import { silentLog } from "#testing/log.ts";
-import { memoryBlobs } from "#testing/memory-blobs.ts";
+import { memoryBlobs } from "#tests/fakes/memory-blobs.ts";
+import { silentLog } from "#tests/fixtures/log.ts";
 import { clusterEnvironments } from "./cluster-environments.ts";
 import type { Exposure } from "./cluster-exposure.ts";
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type ApiClient, apiClient } from "#kubernetes/client/api-client.ts";
 import { answerJson, type LoopbackServer, loopbackServer, refuse } from "#kubernetes/fixtures/loopback-fixture.ts";
-import { recordingLog } from "#testing/log.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
 import { takeLease } from "./cluster-lease.ts";
 
 const minuteMs = 60_000;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { disableUser } from "#core/users/disable.ts";
 import { findOrCreateUser } from "#core/users/register.ts";
-import { memoryWorld } from "#testing/memory-world.ts";
+import { memoryWorld } from "#tests/worlds/memory-world.ts";
 import { localIdentities } from "./identities.ts";
 import { localUser } from "./local-user.ts";
 

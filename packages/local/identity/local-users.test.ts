@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { findControlGroups } from "#process/sandbox/control-groups.ts";
-import { silentLog } from "#testing/log.ts";
-import { exportedIn } from "../e2e/stack-fixture.ts";
+import { exportedIn } from "#tests/e2e/stack-fixture.ts";
+import { silentLog } from "#tests/fixtures/log.ts";
 import { shellEnvironment } from "../shell-environment.ts";
 import { type Stack, startStack } from "../stack.ts";
 

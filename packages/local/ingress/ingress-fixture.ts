@@ -5,10 +5,10 @@ import { createEnvironment, type NewEnvironment } from "#core/environments/verbs
 import { apiKeyKey, environmentKey } from "#core/store/keys.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { version } from "#http/version.ts";
-import { countedPort } from "#testing/counted-ports.ts";
-import { recordingLog } from "#testing/log.ts";
-import { memoryIdentity } from "#testing/memory-identity.ts";
-import { actorOf, type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { memoryIdentity } from "#tests/fakes/memory-identity.ts";
+import { countedPort } from "#tests/faults/counted-ports.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
+import { actorOf, type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { type IngressTimes, startIngress } from "./ingress.ts";
 
 export interface Answer {

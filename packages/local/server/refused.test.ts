@@ -3,8 +3,8 @@ import { createServer, type Server, type ServerOptions } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterEach, expect, test } from "vitest";
-import { seededIds } from "#testing/ids.ts";
-import { recordingLog } from "#testing/log.ts";
+import { seededIds } from "#tests/fixtures/ids.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
 import { isUpgradeRefused, refuseInWords, unreadableRequest } from "./refused.ts";
 
 let server: Server;

@@ -6,8 +6,8 @@ import * as z from "zod";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import type { Runtime } from "#http/runtime.ts";
-import { fixtureRuntime, key } from "#testing/fixture-endpoints.ts";
-import { testSettings } from "#testing/settings.ts";
+import { testSettings } from "#tests/fixtures/settings.ts";
+import { fixtureRuntime, key } from "#tests/worlds/fixture-endpoints.ts";
 import { type RunningServer, startServer } from "./server.ts";
 
 const servers: RunningServer[] = [];

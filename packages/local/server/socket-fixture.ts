@@ -8,9 +8,15 @@ import { buildApp } from "#http/app.ts";
 import { loadCatalog } from "#http/catalog.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { version } from "#http/version.ts";
-import { recordingLog } from "#testing/log.ts";
-import { memoryIdentity } from "#testing/memory-identity.ts";
-import { actorOf, type MemoryWorld, memoryWorld, newEnvironment, type WorldOptions } from "#testing/memory-world.ts";
+import { memoryIdentity } from "#tests/fakes/memory-identity.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
+import {
+  actorOf,
+  type MemoryWorld,
+  memoryWorld,
+  newEnvironment,
+  type WorldOptions,
+} from "#tests/worlds/memory-world.ts";
 import { type Sockets, type SocketTimes, serveSockets } from "./sockets.ts";
 
 /** The web shell over real connections and the core on memory ports. */

@@ -5,7 +5,7 @@ import * as z from "zod";
 import { streamed } from "#http/answers/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import type { Runtime } from "#http/runtime.ts";
-import { fixtureRuntime, key } from "#testing/fixture-endpoints.ts";
+import { fixtureRuntime, key } from "#tests/worlds/fixture-endpoints.ts";
 import { type RunningServer, startServer } from "./server.ts";
 
 let server: RunningServer | undefined;

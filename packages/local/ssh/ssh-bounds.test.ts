@@ -7,7 +7,7 @@ import ssh2, { type Client, type ClientChannel, type ServerChannel } from "ssh2"
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "#process/fixture.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
-import { silentLog } from "#testing/log.ts";
+import { silentLog } from "#tests/fixtures/log.ts";
 import type { SshRuns, WantedSession } from "./channels/ssh-runs.ts";
 import { newSshKey, type SshKeyPair } from "./login/ssh-host-key.ts";
 import { type SshServer, startSsh } from "./ssh.ts";

@@ -7,7 +7,7 @@ import type { Run } from "#core/ports/compute.ts";
 import { eventually, type Fixture, openFixture } from "#process/fixture.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import type { Isolation } from "#process/runs/records.ts";
-import { silentLog } from "#testing/log.ts";
+import { silentLog } from "#tests/fixtures/log.ts";
 import { machineSshRuns } from "../machine-ssh.ts";
 import { newSshKey, type SshKeyPair } from "./login/ssh-host-key.ts";
 import { type SshServer, startSsh } from "./ssh.ts";

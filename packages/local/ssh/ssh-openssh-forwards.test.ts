@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually, processesOf } from "#process/fixture.ts";
-import { freePort } from "#testing/free-port.ts";
+import { freePort } from "#tests/fixtures/free-port.ts";
 import { type OpenSshFixture, openOpenSshFixture, openSshLacks } from "./openssh-fixture.ts";
 
 describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, isolation %s", (isolation) => {

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "#process/fixture.ts";
-import { logText } from "#testing/log-text.ts";
+import { logText } from "#tests/fixtures/log-text.ts";
 import { type OpenSshFixture, openOpenSshFixture, openSshLacks } from "./openssh-fixture.ts";
 
 describe.each(["bubblewrap", "none"] as const)("the login shell of a run, isolation %s", (isolation) => {

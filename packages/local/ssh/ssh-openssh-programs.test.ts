@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { freePort } from "#testing/free-port.ts";
+import { freePort } from "#tests/fixtures/free-port.ts";
 import { type OpenSshFixture, openOpenSshFixture, openSshLacks } from "./openssh-fixture.ts";
 
 const programs = ["rsync", "git", "screen"];

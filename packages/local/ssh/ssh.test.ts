@@ -15,7 +15,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually, lacks, pidsOf, processesOf } from "#process/fixture.ts";
 import { findFreePorts } from "#process/network/free-port.ts";
 import { canSandbox } from "#process/sandbox/sandbox-probe.ts";
-import { silentLog } from "#testing/log.ts";
+import { silentLog } from "#tests/fixtures/log.ts";
 import { machineSshRuns } from "../machine-ssh.ts";
 import { newSshKey } from "./login/ssh-host-key.ts";
 import { startSsh } from "./ssh.ts";

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, it } from "vitest";
-import { execConformance } from "#testing/conformance/exec.ts";
+import { execConformance } from "#tests/conformance/exec.ts";
 import { eventually, openFixture } from "../fixture.ts";
 import type { Isolation } from "../runs/records.ts";
 import { canSandbox } from "../sandbox/sandbox-probe.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { shellWords } from "#core/environments/record/shell-words.ts";
 import type { Exec, ExecStatus } from "#core/ports/exec.ts";
-import { logText } from "#testing/log-text.ts";
+import { logText } from "#tests/fixtures/log-text.ts";
 import { processCompute } from "../compute.ts";
 import { eventually, type Fixture, openFixture, pidsOf } from "../fixture.ts";
 import { PATIENCE_MS } from "../patience-fixture.ts";

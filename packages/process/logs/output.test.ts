@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, statSync, writeFileSync, writeSync } from "node
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { logText } from "#testing/log-text.ts";
+import { logText } from "#tests/fixtures/log-text.ts";
 import { eventually, type Fixture, openFixture } from "../fixture.ts";
 import { openOutput } from "./output.ts";
 import { keepNewest, outputEnd, readOutput } from "./output-files.ts";

@@ -6,7 +6,7 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { metadataAddresses } from "#core/metadata-addresses.ts";
-import { logText } from "#testing/log-text.ts";
+import { logText } from "#tests/fixtures/log-text.ts";
 import { eventually, type Fixture, lacks, openFixture, pidsOf, processesOf } from "../fixture.ts";
 import { PATIENCE_MS } from "../patience-fixture.ts";
 import { readProcesses, writeMark } from "../runs/records.ts";

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFil
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Mount, Run } from "#core/ports/compute.ts";
-import { logText } from "#testing/log-text.ts";
+import { logText } from "#tests/fixtures/log-text.ts";
 import { eventually, type Fixture, openFixture, pidsOf } from "../fixture.ts";
 import { PATIENCE_MS } from "../patience-fixture.ts";
 import { sandboxOptions } from "../sandbox/sandbox.ts";

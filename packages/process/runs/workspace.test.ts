@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import type { VolumeRef } from "#core/ports/volumes.ts";
-import { logText } from "#testing/log-text.ts";
+import { logText } from "#tests/fixtures/log-text.ts";
 import { processCompute } from "../compute.ts";
 import { eventually, type Fixture, fixtureNodes, openFixture } from "../fixture.ts";
 import { canSandbox } from "../sandbox/sandbox-probe.ts";

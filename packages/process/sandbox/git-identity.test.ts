@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { logText } from "#testing/log-text.ts";
+import { logText } from "#tests/fixtures/log-text.ts";
 import { type Fixture, lacks, openFixture } from "../fixture.ts";
 
 const lacking = spawnSync("git", ["--version"]).error ? "this machine has no git" : lacks("shared");

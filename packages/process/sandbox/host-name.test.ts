@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { logText } from "#testing/log-text.ts";
+import { logText } from "#tests/fixtures/log-text.ts";
 import { type Fixture, fixtureNodes, lacks, openFixture } from "../fixture.ts";
 import { hostNameFor, machineHostName } from "./host-name.ts";
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
-import { logText } from "#testing/log-text.ts";
+import { logText } from "#tests/fixtures/log-text.ts";
 import { eventually, type Fixture, openFixture, processesOf } from "../fixture.ts";
 import { PATIENCE_MS } from "../patience-fixture.ts";
 import { endOf } from "../supervisor/exit.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld } from "#testing/memory-world.ts";
+import { memoryWorld } from "#tests/worlds/memory-world.ts";
 import { hostLabelsOf } from "./host-label.ts";
 
 const world = await memoryWorld();

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { SignedIdentityRequest } from "#core/ports/identity.ts";
-import { callerNamed, developer, httpWorld } from "#testing/http-world.ts";
-import { signedBy } from "#testing/memory-identity.ts";
+import { signedBy } from "#tests/fakes/memory-identity.ts";
+import { callerNamed, developer, httpWorld } from "#tests/worlds/http-world.ts";
 
 const action = "Action=GetCallerIdentity&Version=2011-06-15";
 const url = "https://sts.amazonaws.com/";

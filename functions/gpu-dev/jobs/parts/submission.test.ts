@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { plainJob } from "#testing/catalog-requests.ts";
-import { httpWorld } from "#testing/http-world.ts";
+import { plainJob } from "#tests/fixtures/catalog-requests.ts";
+import { httpWorld } from "#tests/worlds/http-world.ts";
 
 const world = await httpWorld();
 const key = await world.login();

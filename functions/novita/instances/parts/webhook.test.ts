@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { instanceWorld } from "#testing/instance-world.ts";
+import { instanceWorld } from "#tests/worlds/instance-world.ts";
 import { toInstanceEvent } from "./webhook.ts";
 
 const SECOND = 1_000;

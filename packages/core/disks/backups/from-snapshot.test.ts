@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { requestCancel } from "../../environments/verbs/requests.ts";
 import type { Item, Key } from "../../ports/table.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { recordingLog } from "#testing/log.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { requestCancel } from "../../environments/verbs/requests.ts";
 import { reconcile } from "../../reconciler/reconcile.ts";

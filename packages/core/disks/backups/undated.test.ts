@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { compareOrphans } from "../../admin/orphans.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { requestCancel } from "../../environments/verbs/requests.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import { takeAway } from "#testing/take-away.ts";
+import { takeAway } from "#tests/faults/take-away.ts";
+import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { parseEnvironment } from "../../environments/record/parse.ts";
 import { reservation } from "../../environments/record/policy.ts";
 import { decideEnd } from "../../environments/record/transitions.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
-import { takeAway } from "#testing/take-away.ts";
+import { takeAway } from "#tests/faults/take-away.ts";
+import { memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import type { Item } from "../../ports/table.ts";
 import { reconcile } from "../../reconciler/reconcile.ts";
 import { keyText } from "../../store/keys.ts";

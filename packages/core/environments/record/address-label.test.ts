@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import type { Table } from "../../ports/table.ts";
 import { environmentKey, hostKey } from "../../store/keys.ts";
 import { createEnvironment } from "../verbs/create.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../verbs/create.ts";
 import { requestDelete } from "../verbs/delete.ts";
 import { labelEnvironment } from "./label.ts";

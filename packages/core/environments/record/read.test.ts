@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import type { Item, Table } from "../../ports/table.ts";
 import { createEnvironment } from "../verbs/create.ts";
 import { requestCancel } from "../verbs/requests.ts";

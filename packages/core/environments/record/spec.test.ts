@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { specKey } from "../../store/keys.ts";
 import { WrongSeal } from "../../store/sealed.ts";
 import { createEnvironment } from "../verbs/create.ts";

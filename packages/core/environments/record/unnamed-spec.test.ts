@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import type { Item, Table } from "../../ports/table.ts";
 import { specKey } from "../../store/keys.ts";
 import { createEnvironment } from "../verbs/create.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { reconcile } from "../../reconciler/reconcile.ts";
 import { keyText } from "../../store/keys.ts";
 import { reservation } from "../record/policy.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
+import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#tests/worlds/memory-world.ts";
 import { postMessage } from "../../chat/post.ts";
 import { readMessage } from "../../chat/read.ts";
 import { parseInbox } from "../../chat/record.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import type { Look } from "../../ports/queue.ts";
 import { reconcile } from "../../reconciler/reconcile.ts";
 import { environmentKey, keyText } from "../../store/keys.ts";

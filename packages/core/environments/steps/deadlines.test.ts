@@ -1,8 +1,14 @@
 import { describe, expect, test } from "vitest";
-import { recordingLog } from "#testing/log.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
-import { viewPool } from "#testing/pool-view.ts";
-import { takeAway } from "#testing/take-away.ts";
+import { takeAway } from "#tests/faults/take-away.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
+import {
+  type MemoryWorld,
+  memoryWorld,
+  newEnvironment,
+  nodesOf,
+  type WorldOptions,
+} from "#tests/worlds/memory-world.ts";
+import { viewPool } from "#tests/worlds/pool-view.ts";
 import { pauseAdmission } from "../../pools/admission/admission.ts";
 import { createEnvironment } from "../verbs/create.ts";
 import { requestCancel } from "../verbs/requests.ts";

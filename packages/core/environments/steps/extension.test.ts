@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
-import { takeAway } from "#testing/take-away.ts";
+import { takeAway } from "#tests/faults/take-away.ts";
+import { memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { hiddenMs } from "../record/changes/extensions.ts";
 import { createEnvironment } from "../verbs/create.ts";
 import { requestCancel, requestExtension } from "../verbs/requests.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { reservation } from "../record/policy.ts";
 import { createEnvironment } from "../verbs/create.ts";
 import { requestStart } from "../verbs/start.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { applyLate } from "#testing/late-apply.ts";
-import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import { takeAway } from "#testing/take-away.ts";
+import { applyLate } from "#tests/faults/late-apply.ts";
+import { takeAway } from "#tests/faults/take-away.ts";
+import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { RunNotTaken } from "../../problem.ts";
 import { createEnvironment } from "../verbs/create.ts";
 import { requestCancel, requestExtension } from "../verbs/requests.ts";

@@ -1,6 +1,12 @@
 import { expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
-import { viewPool } from "#testing/pool-view.ts";
+import {
+  type MemoryWorld,
+  memoryWorld,
+  newEnvironment,
+  nodesOf,
+  type WorldOptions,
+} from "#tests/worlds/memory-world.ts";
+import { viewPool } from "#tests/worlds/pool-view.ts";
 import { declareNodeGone } from "../../pools/capacity/node-gone.ts";
 import type { NodeRef } from "../../ports/compute.ts";
 import type { Item } from "../../ports/table.ts";

@@ -1,6 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
-import { takeAway } from "#testing/take-away.ts";
+import { takeAway } from "#tests/faults/take-away.ts";
+import {
+  type MemoryWorld,
+  memoryWorld,
+  newEnvironment,
+  nodesOf,
+  type WorldOptions,
+} from "#tests/worlds/memory-world.ts";
 import type { Observation, Run } from "../../ports/compute.ts";
 import { clusterKey } from "../../store/keys.ts";
 import { reservation } from "../record/policy.ts";

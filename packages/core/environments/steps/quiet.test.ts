@@ -1,5 +1,11 @@
 import { expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
+import {
+  type MemoryWorld,
+  memoryWorld,
+  newEnvironment,
+  nodesOf,
+  type WorldOptions,
+} from "#tests/worlds/memory-world.ts";
 import { refreshCapacity } from "../../pools/capacity/capacity.ts";
 import { declareNodeGone } from "../../pools/capacity/node-gone.ts";
 import type { Compute } from "../../ports/compute.ts";

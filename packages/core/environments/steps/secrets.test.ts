@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import type { Table } from "../../ports/table.ts";
 import { reconcile } from "../../reconciler/reconcile.ts";
 import { keyText, specKey } from "../../store/keys.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
+import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#tests/worlds/memory-world.ts";
 import { declareNodeGone, heedingWords } from "../../pools/capacity/node-gone.ts";
 import type { Item, Stored } from "../../ports/table.ts";
 import { hostKey, keyText } from "../../store/keys.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ExecStatus } from "#core/ports/exec.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, type WorldOptions } from "#testing/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, type WorldOptions } from "#tests/worlds/memory-world.ts";
 import { shellWords } from "../record/shell-words.ts";
 import { createEnvironment } from "./create.ts";
 import { type ExecRequest, executeIn } from "./exec.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
+import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#tests/worlds/memory-world.ts";
 import { specKey } from "../../store/keys.ts";
 import { type Policy, reservation } from "../record/policy.ts";
 import { keyOf } from "../record/record.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import { viewPool } from "#testing/pool-view.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { viewPool } from "#tests/worlds/pool-view.ts";
 import type { UserContext } from "../../context.ts";
 import { planPools } from "../../pools/plan/planner.ts";
 import { Conflict } from "../../problem.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { hostKey } from "../../store/keys.ts";
 import { type Policy, reservation } from "../record/policy.ts";
 import { createEnvironment } from "./create.ts";

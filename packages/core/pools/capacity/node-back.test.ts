@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { refreshCapacity } from "./capacity.ts";
 import { listNodes } from "./list-nodes.ts";

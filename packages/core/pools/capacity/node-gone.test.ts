@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld, nodesOf } from "#testing/memory-world.ts";
+import { memoryWorld, nodesOf } from "#tests/worlds/memory-world.ts";
 import { declareNodeGone, heedingWords, WORD_MS } from "./node-gone.ts";
 
 test("a machine that the operator called gone is gone whatever its provider says, for a day", async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { seededRandom } from "#testing/random.ts";
+import { seededRandom } from "#tests/fixtures/random.ts";
 import { type Arrival, addArrivals, drawArrivals, readArrivals, toStored } from "./arrivals.ts";
 
 const NOW = Date.UTC(2026, 0, 20, 18);

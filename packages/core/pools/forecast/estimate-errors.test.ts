@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { recordingLog } from "#testing/log.ts";
-import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import { weighedTable } from "#testing/weighed-table.ts";
+import { weighedTable } from "#tests/faults/weighed-table.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
+import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import type { Item } from "../../ports/table.ts";
 import { forecastKey } from "../../store/keys.ts";

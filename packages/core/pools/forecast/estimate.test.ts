@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import { seededRandom } from "#testing/random.ts";
+import { seededRandom } from "#tests/fixtures/random.ts";
+import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import type { Item } from "../../ports/table.ts";
 import { forecastKey, poolKey } from "../../store/keys.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import { viewForecast } from "#testing/pool-view.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { viewForecast } from "#tests/worlds/pool-view.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import type { Item } from "../../ports/table.ts";
 import { forecastKey, planKey } from "../../store/keys.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { actorOf, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { actorOf, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { keyText, poolKey, usedKey } from "../../store/keys.ts";
 import { planPools } from "../plan/planner.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import type { Look } from "../../ports/queue.ts";
 import type { Item, Table } from "../../ports/table.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { memoryIndex } from "#testing/memory-index.ts";
-import { actorOf, type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import { viewPool } from "#testing/pool-view.ts";
+import { memoryIndex } from "#tests/fakes/memory-index.ts";
+import { actorOf, type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { viewPool } from "#tests/worlds/pool-view.ts";
 import { postMessage } from "../../chat/post.ts";
 import { readMessage } from "../../chat/read.ts";
 import { reservation } from "../../environments/record/policy.ts";

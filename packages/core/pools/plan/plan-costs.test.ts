@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { keyText, poolKey } from "../../store/keys.ts";
 import { findPool } from "../ledger/record.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { seededRandom } from "#testing/random.ts";
+import { seededRandom } from "#tests/fixtures/random.ts";
 import { type Occupied, type PlanInput, plan, type Waiting } from "./plan.ts";
 import { reasonText } from "./reasons.ts";
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { recordingLog } from "#testing/log.ts";
-import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import { viewForecast, viewPool } from "#testing/pool-view.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
+import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { viewForecast, viewPool } from "#tests/worlds/pool-view.ts";
 import { reservation } from "../../environments/record/policy.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { requestDelete } from "../../environments/verbs/delete.ts";

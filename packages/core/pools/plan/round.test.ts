@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { countedPort } from "#testing/counted-ports.ts";
-import { memoryTable } from "#testing/memory-table.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { memoryTable } from "#tests/fakes/memory-table.ts";
+import { countedPort } from "#tests/faults/counted-ports.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { type Environment, waitingFields } from "../../environments/record/record.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { requestCancel } from "../../environments/verbs/requests.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { memoryIndex } from "#testing/memory-index.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import { viewPool } from "#testing/pool-view.ts";
+import { memoryIndex } from "#tests/fakes/memory-index.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { viewPool } from "#tests/worlds/pool-view.ts";
 import { waitingFields } from "../../environments/record/record.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { requestCancel } from "../../environments/verbs/requests.ts";

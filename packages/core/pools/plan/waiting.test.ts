@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import type { Context } from "#core/context.ts";
 import type { IndexQuery, Item } from "#core/ports/table.ts";
-import { memoryIndex } from "#testing/memory-index.ts";
-import { memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { memoryIndex } from "#tests/fakes/memory-index.ts";
+import { memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { waitOrderOf } from "../../environments/record/wait-order.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { environmentKey } from "../../store/keys.ts";

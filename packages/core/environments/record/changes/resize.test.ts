@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { applyLate } from "#testing/late-apply.ts";
-import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { applyLate } from "#tests/faults/late-apply.ts";
+import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { reconcile } from "../../../reconciler/reconcile.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 import { requestStart } from "../../verbs/start.ts";

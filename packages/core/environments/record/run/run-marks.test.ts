@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { memoryTable } from "#testing/memory-table.ts";
-import { memoryWorld } from "#testing/memory-world.ts";
-import { beyondBound } from "#testing/simulator/bounds.ts";
+import { memoryTable } from "#tests/fakes/memory-table.ts";
+import { beyondBound } from "#tests/simulator/invariants/bounds.ts";
+import { memoryWorld } from "#tests/worlds/memory-world.ts";
 import type { ComputeNode } from "../../../ports/compute.ts";
 import { runMarksKey } from "../../../store/keys.ts";
 import { isAsObserved, markOf, writeRunMarks } from "./run-marks.ts";

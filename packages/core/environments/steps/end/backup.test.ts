@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { recordingLog } from "#testing/log.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
-import { takeAway } from "#testing/take-away.ts";
+import { takeAway } from "#tests/faults/take-away.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { getDisk } from "../../../disks/view.ts";
 import type { SnapshotTags } from "../../../ports/volumes.ts";
 import { VolumeRefused } from "../../../problem.ts";

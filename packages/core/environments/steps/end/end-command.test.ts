@@ -1,6 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { recordingLog } from "#testing/log.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
+import {
+  type MemoryWorld,
+  memoryWorld,
+  newEnvironment,
+  nodesOf,
+  type WorldOptions,
+} from "#tests/worlds/memory-world.ts";
 import type { Compute } from "../../../ports/compute.ts";
 import type { Look } from "../../../ports/queue.ts";
 import type { Key } from "../../../ports/table.ts";

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { recordingLog } from "#testing/log.ts";
-import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
+import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { reservation } from "../../record/policy.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 import { requestCancel } from "../../verbs/requests.ts";

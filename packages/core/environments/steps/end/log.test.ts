@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment } from "#testing/memory-world.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import type { Compute } from "../../../ports/compute.ts";
 import type { Item } from "../../../ports/table.ts";
 import { reconcile } from "../../../reconciler/reconcile.ts";

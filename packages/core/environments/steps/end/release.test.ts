@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#testing/memory-world.ts";
-import { viewPool } from "#testing/pool-view.ts";
-import { takeAway } from "#testing/take-away.ts";
+import { takeAway } from "#tests/faults/take-away.ts";
+import { memoryWorld, newEnvironment, nodesOf, type WorldOptions } from "#tests/worlds/memory-world.ts";
+import { viewPool } from "#tests/worlds/pool-view.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 import { requestCancel } from "../../verbs/requests.ts";
 

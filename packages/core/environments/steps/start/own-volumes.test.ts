@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { recordingLog } from "#testing/log.ts";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { recordingLog } from "#tests/fixtures/log.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { type Policy, reservation } from "../../record/policy.ts";
 import type { Environment } from "../../record/record.ts";
 import { createEnvironment, type NewEnvironment } from "../../verbs/create.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { pauseAdmission } from "../../../pools/admission/admission.ts";
 import { refreshCapacity } from "../../../pools/capacity/capacity.ts";
 import type { Stored } from "../../../ports/table.ts";

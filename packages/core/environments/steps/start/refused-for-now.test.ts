@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
-import { viewPool } from "#testing/pool-view.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
+import { viewPool } from "#tests/worlds/pool-view.ts";
 import { RunNotTaken } from "../../../problem.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 import { requestCancel } from "../../verbs/requests.ts";

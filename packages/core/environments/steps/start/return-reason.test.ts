@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memoryWorld, newEnvironment, nodesOf } from "#testing/memory-world.ts";
+import { memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import type { ComputeNode } from "../../../ports/compute.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 

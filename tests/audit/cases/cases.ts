@@ -1,0 +1,22 @@
+import { loadCatalog } from "#http/catalog.ts";
+import type { FunctionEntry } from "../../../stacks/functions-file.ts";
+import type { AuditPlace } from "../audit-place.ts";
+import type { Case } from "./case.ts";
+import { endpointCases, fallbackCase } from "./endpoint-cases.ts";
+import { consumerCases } from "./look-cases.ts";
+import { scheduleCases } from "./schedule-cases.ts";
+import { socketCases } from "./socket-cases.ts";
+
+/** The contract cases of these functions, in their order. */
+export async function casesOf(place: AuditPlace, functions: readonly FunctionEntry[]): Promise<Case[]> {
+  const endpoints = (await loadCatalog()).endpoints.map(({ declaration }) => declaration);
+  return functions.flatMap((entry): Case[] => {
+    if (entry.kind === "consumer") return consumerCases(place, entry);
+    if (entry.kind === "schedule") return scheduleCases(place, entry);
+    if (entry.kind === "socket") return socketCases(place, entry);
+    if (entry.kind === "fallback") return [fallbackCase(place, entry)];
+    const endpoint = endpoints.find(({ path, method }) => path === entry.path && method === entry.method);
+    if (!endpoint) throw new Error(`The catalog has no ${entry.route}`);
+    return endpointCases(place, entry, endpoint);
+  });
+}

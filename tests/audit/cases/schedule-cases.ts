@@ -1,0 +1,36 @@
+import type { Context } from "#core/context.ts";
+import { readWatch } from "#core/reconciler/watch-item.ts";
+import type { FunctionEntry } from "../../../stacks/functions-file.ts";
+import { smallJob, submitJob } from "../../fixtures/catalog-requests.ts";
+import type { AuditPlace } from "../audit-place.ts";
+import type { Case, Left } from "./case.ts";
+import { openCaseWorld } from "./case-world.ts";
+
+/** A run of the schedule beside a job that waits and one that runs, both overdue. */
+export function scheduleCases(place: AuditPlace, entry: FunctionEntry): Case[] {
+  return [
+    {
+      name: "some records are overdue",
+      entry,
+      async arrange() {
+        const { world, key, scene } = await openCaseWorld(place);
+        await submitJob(world, key, { ...smallJob, disk_name: "data", webhook_url: "https://127.0.0.1:1/jobs" });
+        await world.advance(60_000);
+        await submitJob(world, key, smallJob);
+        world.clock.advance(3_600_000);
+        return { ...(await scene([{}])), volumes: world.volumes.volumeIds() };
+      },
+      problems: entry.name === WATCH ? unlessWatched : () => [],
+      // A volume of which no record is left is reported.
+      mayLog: ["orphans"],
+    },
+  ];
+}
+
+const WATCH = "cron/watch";
+
+/** It follows the cluster to the end of its eleven minutes, and says then up to where. */
+async function unlessWatched(_: unknown, { table }: Left): Promise<string[]> {
+  const watch = await readWatch({ table } as Context<"table">);
+  return watch?.holder === null && watch.version !== null ? [] : [`left the watch as ${JSON.stringify(watch)}`];
+}

@@ -1,0 +1,47 @@
+import { readFileSync } from "node:fs";
+import type { FunctionEntry } from "../../stacks/functions-file.ts";
+import { roleOf } from "../../stacks/roles.ts";
+import type { AuditPlace } from "./audit-place.ts";
+import type { AuditedRole } from "./audited-stage.ts";
+import { reasonToKeep } from "./kept-actions.ts";
+import { type Failure, takeActionsAway } from "./take-away.ts";
+
+/** What each action of each role is for. */
+export type PolicyTable = Readonly<Record<string, RoleRow>>;
+
+export interface RoleRow {
+  /** The digest of its policies at the audit. */
+  readonly policy: string;
+  readonly actions: Readonly<Record<string, Failure | { readonly kept: string }>>;
+}
+
+export interface Audited {
+  readonly row: RoleRow;
+  /** Actions without which nothing fails, and which nothing says why to keep. */
+  readonly needless: readonly string[];
+}
+
+export const tableFile = new URL("policy-audit.json", import.meta.url);
+
+export function readPolicyTable(): PolicyTable {
+  return JSON.parse(readFileSync(tableFile, "utf8"));
+}
+
+/** Audits one role by the cases of its functions. */
+export async function auditRole(
+  place: AuditPlace,
+  role: AuditedRole,
+  functions: readonly FunctionEntry[],
+): Promise<Audited> {
+  const own = functions.filter((entry) => roleOf(entry).name === role.name);
+  const failures = await takeActionsAway(place, role, own);
+  const row: Record<string, Failure | { readonly kept: string }> = {};
+  const needless: string[] = [];
+  for (const action of role.actions) {
+    const [failure, kept] = [failures[action], reasonToKeep(role.name, action)];
+    if (failure) row[action] = failure;
+    else if (kept !== undefined) row[action] = { kept };
+    else needless.push(action);
+  }
+  return { row: { policy: role.digest, actions: row }, needless };
+}

@@ -1,0 +1,90 @@
+import type { FunctionEntry } from "../../stacks/functions-file.ts";
+import type { AuditPlace } from "./audit-place.ts";
+import type { AuditedRole } from "./audited-stage.ts";
+import { type Case, runCase, type Scene } from "./cases/case.ts";
+import { casesOf } from "./cases/cases.ts";
+
+/** What fails without an action; undefined: nothing does. */
+export type Failures = Readonly<Record<string, Failure | undefined>>;
+
+export interface Failure {
+  /** The case of a function. */
+  readonly case: string;
+  /** The fault in a few words, which are the same in each run. */
+  readonly fails: string;
+}
+
+/**
+ * Runs the cases of the functions of one role, and again without each of its actions in turn. Of one action those cases
+ * are run that take it, until one fails. Throws where a case fails although its role may do all of it.
+ */
+export async function takeActionsAway(
+  place: AuditPlace,
+  { name, actions, statements }: Pick<AuditedRole, "name" | "actions" | "statements">,
+  functions: readonly FunctionEntry[],
+): Promise<Failures> {
+  const allow = async (allowed: readonly string[]) => {
+    await place.account.allow(name, allowed);
+    place.front.allowConnections(allowed.includes("execute-api:ManageConnections"));
+  };
+  await allow(actions);
+  place.front.allowSends(queuesOf(statements));
+  place.front.allowIndexes(statements.some(isOnIndexes));
+  const tried: Tried[] = [];
+  for (const one of await casesOf(place, functions)) tried.push(await tryCase(place, name, one));
+  // The fastest first: most actions are taken by several cases.
+  tried.sort((one, other) => one.ms - other.ms);
+  const failures: Record<string, Failure | undefined> = {};
+  for (const action of actions) {
+    await allow(actions.filter((other) => other !== action));
+    failures[action] = await failureOf(
+      place,
+      name,
+      tried.filter((one) => one.actions.includes(action)),
+    );
+  }
+  return failures;
+}
+
+/** Those that messages may be sent to: `work` of `…:berth-audit-WorkQueue-abcdefgh`. */
+function queuesOf(statements: AuditedRole["statements"]): string[] {
+  return statements
+    .filter(({ Action }) => Action.includes("sqs:SendMessage"))
+    .flatMap(({ Resource }) => Resource.map((arn) => /-([A-Za-z]+)Queue-/.exec(arn)?.[1]?.toLowerCase() ?? ""));
+}
+
+function isOnIndexes({ Action, Resource }: AuditedRole["statements"][number]): boolean {
+  return Action.includes("dynamodb:Query") && Resource.some((arn) => arn.endsWith("/index/*"));
+}
+
+interface Tried {
+  readonly one: Case;
+  readonly scene: Scene;
+  readonly actions: readonly string[];
+  readonly ms: number;
+}
+
+async function tryCase(place: AuditPlace, role: string, one: Case): Promise<Tried> {
+  const scene = await one.arrange();
+  const begunAt = performance.now();
+  const { problems, actions } = await runCase(place, role, one, scene);
+  if (problems.length > 0) throw new Error(`${role}, ${nameOf(one)}: ${problems.join("\n")}`);
+  return { one, scene, actions, ms: performance.now() - begunAt };
+}
+
+async function failureOf(place: AuditPlace, role: string, tried: readonly Tried[]): Promise<Failure | undefined> {
+  for (const { one, scene } of tried) {
+    const { problems } = await runCase(place, role, one, scene);
+    const [problem] = problems;
+    if (problem !== undefined) return { case: nameOf(one), fails: inFewWords(problem) };
+  }
+  return undefined;
+}
+
+function nameOf({ entry, name }: Case): string {
+  return `${entry.name}: ${name}`;
+}
+
+function inFewWords(problem: string): string {
+  return /^(answered \d+|answered|threw|(error|warn) "[^"]+")/.exec(problem)?.[0] ?? problem.slice(0, 60);
+}

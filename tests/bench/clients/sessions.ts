@@ -1,0 +1,156 @@
+import { lookThat, timeOf } from "../core/jobs.ts";
+import { type Measure, median, percentileRows, type Row } from "../measure.ts";
+import { type LocalStack, until, withStack } from "../server/local-stack.ts";
+
+const rounds = 10;
+const warmUps = 1;
+const nodes = "m7i.8xlarge=2";
+/** Two that are told at once, one each for its capacity and its final word; what is over is waiting. */
+const mostLooks = 6;
+
+/** The life of a session, one after the other on a stack where nothing else happens. */
+export const sessions: Measure = {
+  name: "sessions",
+  run: () =>
+    withStack(nodes, async (stack) => {
+      const times = await timesOf(() => sessionLife(stack));
+      return [
+        ...rowsOf("session create answers", times.create, 100, "the document: under 1 s"),
+        ...rowsOf("session create → replicas 1", times.replica, 2_000, "the document: 30–45 s until ready"),
+        ...rowsOf("session create → running", times.running, undefined, "its page answers"),
+        ...rowsOf("session scale → limits moved", times.scale, 1_000, "the document: 10–20 s"),
+        ...rowsOf("session sleep → replicas 0", times.sleep, 1_000, "the document: 5–10 s"),
+        looksRow("session sleep: looks", times.looks),
+        ...rowsOf("session wake → replicas 1, running", times.wake, 2_000, "the document: 30–45 s"),
+        ...rowsOf("session delete, with its backup", times.delete, undefined, "an empty volume"),
+      ];
+    }),
+};
+
+/** The life of a dev8 workspace; each call answers when it is done. */
+export const workspaces: Measure = {
+  name: "workspaces",
+  run: () =>
+    withStack(nodes, async (stack) => {
+      const times = await timesOf((n) => workspaceLife(stack, `bench-workspace-${n}`));
+      return [
+        ...rowsOf("dev8 create", times.create, 3_000, "the document: 2 min 15 s"),
+        ...rowsOf("dev8 stop", times.stop, 1_000, "the document: 2 s"),
+        looksRow("dev8 stop: looks", times.looks),
+        ...rowsOf("dev8 start", times.start, 2_000, "the document: 15–20 s"),
+        ...rowsOf("dev8 delete by force, running", times.delete, 2_000, "the document: 5 s"),
+      ];
+    }),
+};
+
+async function sessionLife(stack: LocalStack) {
+  const begun = performance.now();
+  const { uuid } = await stack.call<{ uuid: string }>("POST", "/session/create", { user_id: "bench" });
+  const create = performance.now() - begun;
+  const session = `/session/${uuid}`;
+  const isSo = (replicas: number, word: string | undefined) => until(() => stateOf(stack, session, replicas, word));
+  await isSo(1, undefined);
+  const replica = performance.now() - begun;
+  await isSo(1, "running");
+  const running = performance.now() - begun;
+  const scale = await timeToLook(stack, "resized", () => stack.call("POST", `${session}/scale`, { scale: "up" }));
+  const from = stack.lines.length;
+  const sleep = await timed(async () => {
+    await stack.call("POST", `${session}/sleep`);
+    await isSo(0, "sleeping");
+  });
+  const looks = await looksUntil(stack, "stopped", from);
+  const wake = await timed(async () => {
+    await stack.call("POST", `${session}/wake`);
+    await isSo(1, "running");
+  });
+  return {
+    create,
+    replica,
+    running,
+    scale,
+    sleep,
+    looks,
+    wake,
+    delete: await timed(() => stack.call("DELETE", session)),
+  };
+}
+
+async function stateOf(stack: LocalStack, session: string, replicas: number, word: string | undefined) {
+  const state = await stack.call<{ replicas: number; session: { status: string } }>("GET", `${session}/status`);
+  return state.replicas === replicas && (word === undefined || state.session.status === word) ? state : undefined;
+}
+
+async function workspaceLife(stack: LocalStack, workspaceId: string) {
+  const path = "/api/v1/environments";
+  const named = { workspaceId, cloudRegion: "centralindia" };
+  const asked = {
+    ...named,
+    userId: "bench",
+    name: "bench",
+    cpuCores: 2,
+    memoryGB: 4,
+    storageGB: 20,
+    baseImage: "node",
+  };
+  const create = await timed(() => stack.call("POST", path, asked));
+  const from = stack.lines.length;
+  const stop = await timed(() => stack.call("POST", `${path}/stop`, named));
+  const looks = await looksUntil(stack, "stopped", from);
+  const start = await timed(() => stack.call("POST", `${path}/start`, asked));
+  return {
+    create,
+    stop,
+    looks,
+    start,
+    delete: await timed(() => stack.call("DELETE", path, { ...named, force: true })),
+  };
+}
+
+/** By the time of the stack's own log line, written after the record. */
+async function timeToLook(stack: LocalStack, did: string, ask: () => Promise<unknown>): Promise<number> {
+  const from = stack.lines.length;
+  const askedAt = Date.now();
+  await ask();
+  return timeOf(await lookThat(stack, did, from)) - askedAt;
+}
+
+/** How many looks at the only environment it took, the one that did this included. */
+async function looksUntil(stack: LocalStack, did: string, from: number): Promise<number> {
+  const last = await lookThat(stack, did, from);
+  return stack.lines.slice(from, stack.lines.indexOf(last) + 1).filter(({ event, uid }) => {
+    return event === "look" && uid === last.uid;
+  }).length;
+}
+
+async function timed(task: () => Promise<unknown>): Promise<number> {
+  const begun = performance.now();
+  await task();
+  return performance.now() - begun;
+}
+
+/** Of every life but the first, in which the stack does everything for the first time. */
+async function timesOf<Name extends string>(
+  live: (n: number) => Promise<Readonly<Record<Name, number>>>,
+): Promise<Readonly<Record<Name, readonly number[]>>> {
+  const lives: Readonly<Record<Name, number>>[] = [];
+  for (let n = 0; n < warmUps + rounds; n += 1) lives.push(await live(n));
+  const counted = lives.slice(warmUps);
+  const names = Object.keys(counted[0] ?? {}) as Name[];
+  const all = names.map((name) => [name, counted.map((one) => one[name])] as const);
+  return Object.fromEntries(all) as Record<Name, number[]>;
+}
+
+function rowsOf(name: string, values: readonly number[], limit: number | undefined, note: string): Row[] {
+  return percentileRows(name, values, limit === undefined ? { note } : { p50: limit, note });
+}
+
+function looksRow(name: string, values: readonly number[]): Row {
+  return {
+    name,
+    value: Math.max(...values),
+    unit: "",
+    limit: mostLooks,
+    note: `the most of ${rounds}; p50 ${median(values)}`,
+  };
+}

@@ -1,0 +1,91 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import ssh2, { type Client } from "ssh2";
+import { newSshKey, type SshKeyPair } from "#local/ssh/login/ssh-host-key.ts";
+import { submitJob, untilActive, wholeNode } from "../core/jobs.ts";
+import type { Measure } from "../measure.ts";
+import { type LocalStack, until, withStack } from "../server/local-stack.ts";
+
+const sessions = 100;
+
+export interface SshTarget {
+  readonly port: number;
+  readonly username: string;
+  readonly key: SshKeyPair;
+}
+
+/** So many clients in one environment at the same time: nobody begins `true` before all of them are in. */
+export const ssh: Measure = {
+  name: "ssh",
+  run: () => withTarget(enterAll),
+};
+
+/** Runs `use` while a stack has a job that its key opens. */
+export async function withTarget<Result>(use: (target: SshTarget) => Promise<Result>): Promise<Result> {
+  const key = newSshKey();
+  const keys = createServer((_, response) => response.end(`${key.public}\n`)).listen(0, "127.0.0.1");
+  await once(keys, "listening");
+  const GITHUB_KEYS_URL = `http://127.0.0.1:${(keys.address() as AddressInfo).port}/<user>.keys`;
+  const begin = async (stack: LocalStack) => use({ ...(await openTarget(stack)), key });
+  try {
+    return await withStack(`${wholeNode.type}=1`, begin, { GITHUB_KEYS_URL });
+  } finally {
+    keys.close();
+  }
+}
+
+async function enterAll(target: SshTarget) {
+  const begun = performance.now();
+  const entered = await Promise.allSettled(Array.from({ length: sessions }, () => enter(target)));
+  const enteredMs = performance.now() - begun;
+  const clients = entered.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  const ran = await Promise.allSettled(clients.map(runTrue));
+  const seconds = (performance.now() - begun) / 1000;
+  for (const client of clients) client.destroy();
+  const failures = [...entered, ...ran].filter((one) => one.status === "rejected");
+  const note = `all logged in after ${(enteredMs / 1000).toFixed(2)} s, then \`true\` in each; clients on the same machine`;
+  const name = `${sessions} concurrent SSH sessions`;
+  const failed = { name: `${name}: failures`, value: failures.length, unit: "", limit: 0 };
+  return [
+    { name: `${name}: total`, value: seconds, unit: "s", note },
+    failures[0] ? { ...failed, note: `the first: ${failures[0].reason}` } : failed,
+  ];
+}
+
+/** A job that a GitHub user may enter, by its printed command. */
+async function openTarget(stack: LocalStack): Promise<Omit<SshTarget, "key">> {
+  const id = await submitJob(stack, 1);
+  await untilActive(stack, id);
+  await stack.call("POST", `/v1/jobs/${id}/users`, { github_username: "octocat" });
+  return until(async () => {
+    const job = await stack.call<{ ssh_command: string; actions: { status: string }[] }>("GET", `/v1/jobs/${id}`);
+    const [, port, username] = /^ssh -p (\d+) (\S+)@/.exec(job.ssh_command) ?? [];
+    return job.actions[0]?.status === "done" && username ? { port: Number(port), username } : undefined;
+  });
+}
+
+export async function enter({ port, username, key }: SshTarget): Promise<Client> {
+  const client = new ssh2.Client();
+  const ready = once(client, "ready");
+  client.connect({ host: "127.0.0.1", port, username, privateKey: key.private });
+  await ready;
+  client.on("error", () => undefined);
+  return client;
+}
+
+/** Listens from within the callback: the exit may come in the same packet as the answer, before a promise goes on. */
+function runTrue(client: Client): Promise<void> {
+  return new Promise((resolve, reject) => {
+    client.exec("true", (error, channel) => {
+      if (error) return reject(error);
+      let ended: unknown = "nothing said";
+      channel.on("exit", (code: number | null, signal?: string) => {
+        ended = code ?? signal;
+      });
+      channel.once("close", () => (ended === 0 ? resolve() : reject(new Error(`true ended with ${ended}`))));
+      channel.resume().stderr.resume();
+      channel.end();
+    });
+  });
+}

@@ -1,0 +1,82 @@
+import { fileURLToPath } from "node:url";
+import type { KubeObject } from "../cluster/client.ts";
+import { type Cluster, startCluster } from "../cluster/cluster.ts";
+import type { Pod } from "../cluster/kubelet/pod.ts";
+import { applyManifests, readManifests } from "../cluster/manifests.ts";
+import { jobsOf, podsOf } from "../cluster/objects.ts";
+import { follow } from "../cluster/watch.ts";
+
+/** Of deploy/kubernetes. */
+export const namespace = "berth-environments";
+
+/** A control plane with as many pretend nodes of each type, whose pods do nothing on this machine. */
+export async function startBenchCluster(nodes: Readonly<Record<string, number>>): Promise<Cluster> {
+  const cluster = await startCluster({
+    // As on a real cluster: a thousand nodes that beat each second would be what is measured.
+    nodeGraceSeconds: 40,
+    scriptOf: (pod) => ({ main: { ...lifeOf(pod.spec.containers[0]?.image ?? "") } }),
+  });
+  const manifests = fileURLToPath(new URL("../../deploy/kubernetes", import.meta.url));
+  await applyManifests(cluster.admin, await readManifests(manifests));
+  for (const [instanceType, count] of Object.entries(nodes)) {
+    const named = Array.from({ length: count }, (_, at) => ({ name: `${instanceType}-${at}`, instanceType }));
+    await cluster.addNodes(named);
+  }
+  return cluster;
+}
+
+/** Ends by itself after so long. */
+export const imageThatEnds = (afterMs: number) => `berth.test/ends:${afterMs}`;
+export const imageThatLives = "berth.test/lives:1";
+
+function lifeOf(image: string): { readonly exitCode?: number; readonly afterMs?: number } {
+  const [, afterMs] = /^berth\.test\/ends:(\d+)$/.exec(image) ?? [];
+  return afterMs === undefined ? {} : { exitCode: 0, afterMs: Number(afterMs) };
+}
+
+/** When the bench was told of it, ms since the epoch, by the uid of the environment, else by the name of the Job. */
+export interface WatchedRuns {
+  readonly created: ReadonlyMap<string, number>;
+  readonly removed: ReadonlyMap<string, number>;
+  /** When the kubelet had said that the command is over. */
+  readonly ended: ReadonlyMap<string, number>;
+  stop(): Promise<void>;
+}
+
+export function watchRuns({ admin }: Cluster, place = namespace): WatchedRuns {
+  const [created, removed, ended] = [1, 2, 3].map(() => new Map<string, number>()) as [Times, Times, Times];
+  const ending = new AbortController();
+  const note = (times: Times, key: string) => times.has(key) || times.set(key, Date.now());
+  const following = Promise.all([
+    follow<KubeObject>(
+      admin,
+      jobsOf(place),
+      (type, { metadata }) => note(type === "DELETED" ? removed : created, uidOf(metadata, metadata.name)),
+      ending.signal,
+    ),
+    follow<Pod>(
+      admin,
+      podsOf(place),
+      (_, { metadata, status }) => {
+        const isOver = status.containerStatuses?.some(({ state }) => state.terminated !== undefined) ?? false;
+        if (isOver) note(ended, uidOf(metadata, metadata.labels?.["batch.kubernetes.io/job-name"] ?? ""));
+      },
+      ending.signal,
+    ),
+  ]);
+  return {
+    created,
+    removed,
+    ended,
+    async stop() {
+      ending.abort();
+      await following;
+    },
+  };
+}
+
+type Times = Map<string, number>;
+
+function uidOf({ labels }: KubeObject["metadata"], otherwise: string): string {
+  return labels?.["berth/uid"] ?? otherwise;
+}

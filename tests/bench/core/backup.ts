@@ -1,0 +1,86 @@
+import { statfsSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { listSnapshotIds, snapshotData } from "#process/volumes/snapshot-directory.ts";
+import { type Measure, median, percentileRows } from "../measure.ts";
+import { type LocalStack, until, withStack } from "../server/local-stack.ts";
+import { cancelJob, lookThat, submitJob, timeOf, untilActive, untilOver, wholeNode } from "./jobs.ts";
+
+const rounds = 3;
+const wantedBytes = Number(process.env.BERTH_BENCH_DISK_GB ?? 1) * 1e9;
+/** The volume, the snapshots that are kept, one more that is being made, and half as much again for others. */
+const copiesThatFit = 7.5;
+/** How slowly a disk may be filled or copied before the bench gives up. */
+const leastBytesPerMs = 20_000;
+const disk = "large";
+const mostMs = 1_000;
+
+/**
+ * Whether the backup of a large disk keeps its GPUs from the next job: hand-overs with and without one, in turns. Its
+ * size is BERTH_BENCH_DISK_GB, or what the machine has room for.
+ */
+export const backup: Measure = {
+  name: "backup",
+  run: () =>
+    withStack(`${wholeNode.type}=1`, async (stack) => {
+      const { bavail, bsize } = statfsSync(tmpdir());
+      const bytes = Math.min(wantedBytes, Math.floor((bavail * bsize) / copiesThatFit));
+      await fillDisk(stack, bytes);
+      const [withDisk, without, whole]: [number[], number[], number[]] = [[], [], []];
+      for (let round = 0; round < rounds; round++) {
+        const times = await handOver(stack, { disk_name: disk }, patienceFor(bytes));
+        withDisk.push(times.ms);
+        whole.push((await times.backedUp()) / 1000);
+        without.push((await handOver(stack, {})).ms);
+      }
+      const size = `${(bytes / 1e9).toFixed(1)} GB`;
+      const note = "from the log line after the GPUs were let go to the one after the grant was taken";
+      const ratio = {
+        value: median(withDisk) / median(without),
+        unit: "×",
+        note: "of the medians; the copy and the stack share one machine",
+      };
+      return [
+        ...percentileRows(`GPUs freed → next preparing, ${size} disk`, withDisk, { p99: mostMs, note }),
+        ...percentileRows("GPUs freed → next preparing, no disk", without, { p99: mostMs }),
+        { name: `GPUs freed → next preparing, ${size} disk over none`, ...ratio },
+        { name: `GPUs freed → backup of ${size} whole`, value: median(whole), unit: "s", note: `median of ${rounds}` },
+      ];
+    }),
+};
+
+/** One file of real blocks: a copy has to write all of it, where the file system does not share blocks. */
+async function fillDisk(stack: LocalStack, bytes: number): Promise<void> {
+  const command = `head -c ${bytes} /dev/zero > "$WORKSPACE/file"`;
+  const status = await untilOver(
+    stack,
+    await submitJob(stack, wholeNode.gpus, { command, disk_name: disk }),
+    patienceFor(bytes),
+  );
+  if (status !== "completed") throw new Error(`The job that fills the disk is ${status}`);
+}
+
+/** In ms. */
+function patienceFor(bytes: number): number {
+  return 15_000 + bytes / leastBytesPerMs;
+}
+
+/** The holder of all GPUs is cancelled while another job waits for them; that one is ended afterwards. */
+async function handOver(stack: LocalStack, holds: { readonly disk_name?: string }, patienceMs?: number) {
+  const holder = await submitJob(stack, wholeNode.gpus, holds);
+  // Its disk may still be backed up after the job before.
+  await untilActive(stack, holder, patienceMs);
+  const next = await submitJob(stack, wholeNode.gpus);
+  const from = stack.lines.length;
+  const known = new Set(listSnapshotIds(stack.home));
+  await cancelJob(stack, holder);
+  const [free, preparing] = await Promise.all([
+    lookThat(stack, "released", from),
+    lookThat(stack, "took its grant", from),
+  ]);
+  const backedUp = () => {
+    const isWhole = (id: string) => !known.has(id) && snapshotData(stack.home, id) !== undefined;
+    return until(() => (listSnapshotIds(stack.home).some(isWhole) ? Date.now() - timeOf(free) : undefined), patienceMs);
+  };
+  await cancelJob(stack, next);
+  return { ms: timeOf(preparing) - timeOf(free), backedUp };
+}

@@ -1,0 +1,23 @@
+import { type Measure, percentileRows } from "../measure.ts";
+import { withStack } from "../server/local-stack.ts";
+import { lookThat, submitJob, timeOf, untilOver, wholeNode } from "./jobs.ts";
+
+const jobs = 20;
+
+/** How long a command that is over keeps its GPUs: it prints the time as its last act. */
+export const ended: Measure = {
+  name: "ended",
+  run: () =>
+    withStack(`${wholeNode.type}=1`, async (stack) => {
+      const times: number[] = [];
+      for (let n = 0; n < jobs; n++) {
+        const from = stack.lines.length;
+        const id = await submitJob(stack, wholeNode.gpus, { command: "sleep 1; date +%s%3N" });
+        await untilOver(stack, id);
+        const freedAt = timeOf(await lookThat(stack, "released", from));
+        const { logs } = await stack.call<{ logs: string }>("GET", `/v1/jobs/${id}/logs`);
+        times.push(freedAt - Number(logs.trim()));
+      }
+      return percentileRows("end of a command → GPUs free", times, { p99: 500, note: `${jobs} jobs` });
+    }),
+};

@@ -1,0 +1,125 @@
+import { type Environment, waitingFields } from "#core/environments/record/record.ts";
+import { createEnvironment } from "#core/environments/verbs/create.ts";
+import { requestCancel } from "#core/environments/verbs/requests.ts";
+import { findLedger } from "#core/pools/ledger/ledger.ts";
+import type { NodeLedger } from "#core/pools/ledger/record.ts";
+import { planPools } from "#core/pools/plan/planner.ts";
+import { environmentKey, keyText, poolKey } from "#core/store/keys.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "../../worlds/memory-world.ts";
+import { type Measure, percentileRows, type Row } from "../measure.ts";
+
+const pool = "h100";
+const look = keyText(poolKey(pool));
+const handovers = 50;
+const waiting = 2_000;
+const owners = 100;
+/** Later than the bench goes: nothing looks at the copies. */
+const NEVER = 8_640_000_000_000_000;
+/** DynamoDB counts a write by the KB. */
+const UNIT_BYTES = 1024;
+
+/**
+ * A full pool of which one machine after the other is given back while 2,000 wait: from the record that lets it go to
+ * the write of the next grant, by the planner alone, on memory ports. The forecast comes after that and is not in it.
+ */
+export const ledger: Measure = {
+  name: "ledger",
+  async run() {
+    return [...(await handedOver(1_000, 1_000)), ...(await handedOver(10_000, 3_000))];
+  },
+};
+
+async function handedOver(nodes: number, limitMs: number): Promise<Row[]> {
+  const { world, holders, ended } = await fullPool(nodes);
+  const times: number[] = [];
+  const items: number[] = [];
+  const units: number[] = [];
+  for (const holder of holders.slice(0, handovers)) {
+    world.clock.advance(1_000);
+    const { pk, sk, id, uid, placement } = holder;
+    const run = { ...ended.run, machines: holder.run.machines };
+    const given: Environment = { ...ended, pk, sk, id, uid, placement, run, dueAt: NEVER };
+    await world.table.put(given);
+    const begun = performance.now();
+    let grantedMs: number | undefined;
+    let [count, written] = [0, 0];
+    const put: typeof world.table.put = async (item, options) => {
+      await world.table.put(item, options);
+      if (!item.pk.startsWith(`pool#${pool}`)) return;
+      count += 1;
+      written += Math.ceil(Buffer.byteLength(JSON.stringify(item)) / UNIT_BYTES);
+      if ((item as NodeLedger).granted?.length) grantedMs ??= performance.now() - begun;
+    };
+    await planPools({ ...world.ctx, table: { ...world.table, put } }, [{ look, for: [keyText(holder)] }]);
+    if (grantedMs === undefined) throw new Error(`Nobody was granted what ${holder.id} gave back`);
+    times.push(grantedMs);
+    items.push(count);
+    units.push(written);
+  }
+  const bytes = (await findLedger(world.ctx, pool))?.nodes.map((node) => JSON.stringify(node).length) ?? [];
+  const name = `${nodes} nodes, ${waiting} waiting`;
+  const most = (values: readonly number[]) => Math.max(...values);
+  return [
+    ...percentileRows(`freed → granted, ${name}`, times, { p99: limitMs, note: "memory ports" }),
+    { name: `items written per plan, ${name}, most`, value: most(items), unit: "" },
+    { name: `write units per plan, ${name}, most`, value: most(units), unit: "" },
+    { name: `largest ledger item of a node, ${name}`, value: most(bytes), unit: "B" },
+  ];
+}
+
+/** Every machine is held whole by a record of its own. `ended`: what such a record is once it gave its machine back. */
+async function fullPool(nodes: number) {
+  const world = await memoryWorld({ nodes: nodesOf({ [pool]: nodes }), settings: { maxWaitingPerUser: 0 } });
+  const alice = world.as("alice");
+  await createEnvironment(alice, newEnvironment("ends", { hours: 24 }));
+  await world.advance(5_000);
+  await requestCancel(alice, "ends");
+  await world.advance(60_000);
+  const ended = await world.read("alice", "ends");
+  await createEnvironment(alice, newEnvironment("template", { hours: 24 }));
+  await world.advance(5_000);
+  const template = await world.read("alice", "template");
+  const holders = await holdAll(world, template);
+  await fillLines(world);
+  await world.advance(1_000);
+  return { world, holders, ended };
+}
+
+async function holdAll(world: MemoryWorld, template: Environment): Promise<Environment[]> {
+  const machines = (await findLedger(world.ctx, pool))?.nodes ?? [];
+  const held = machines.flatMap((node) => node.held)[0];
+  const [machine] = template.run.machines;
+  if (!held || !machine) throw new Error(`The first is ${template.phase}`);
+  const holders: Environment[] = [];
+  for (const [n, node] of machines.entries()) {
+    if (node.held.length > 0) continue;
+    const id = `held-${n}`;
+    const uid = uidOf(n);
+    const grant = { id: uid, shares: [{ node: node.name, units: node.units }], at: held.at };
+    const placement = { ...template.placement, ledgers: [keyText(node)] };
+    const { name, uid: nodeUid, providerId } = node;
+    const run = { ...template.run, grant, machines: [{ ...machine, name, uid: nodeUid, providerId }] };
+    const key = environmentKey(template.owner, "gpu-dev", id);
+    const record = { ...template, ...key, id, uid, run, placement, dueAt: NEVER };
+    holders.push(record);
+    await world.table.put(record);
+    const item: NodeLedger = { ...node, held: [{ ...held, key: keyText(key), uid, grant: uid }] };
+    await world.table.put(item);
+  }
+  return holders;
+}
+
+async function fillLines(world: MemoryWorld): Promise<void> {
+  const template = await createEnvironment(world.as("bob"), newEnvironment("waits"));
+  for (let n = 1; n < waiting; n++) {
+    const owner = uidOf(n % owners);
+    const [uid, queuedAt] = [uidOf(1_000_000 + n), template.queuedAt + n];
+    const key = environmentKey(owner, "gpu-dev", `waits-${n}`);
+    const record = { ...template, ...key, owner, uid, queuedAt, createdAt: queuedAt, dueAt: NEVER };
+    await world.table.put({ ...record, ...waitingFields(record) });
+  }
+}
+
+function uidOf(n: number): string {
+  return n.toString(16).padStart(32, "0");
+}

@@ -1,0 +1,57 @@
+import type { IndexQuery, PartitionQuery, Table } from "#core/ports/table.ts";
+import { sweep } from "#core/reconciler/sweep.ts";
+import { dueShardOf } from "#core/store/due.ts";
+import { memoryQueue } from "../../fakes/memory-queue.ts";
+import { memoryTable } from "../../fakes/memory-table.ts";
+import { manualClock } from "../../fixtures/clock.ts";
+import { seededIds } from "../../fixtures/ids.ts";
+import { silentLog } from "../../fixtures/log.ts";
+import { testSettings } from "../../fixtures/settings.ts";
+import type { Measure } from "../measure.ts";
+
+const recordCount = 100_000;
+const dueCount = 20;
+/** What is overdue and what falls due, of 16 shards. */
+const queryCount = 32;
+const hourMs = 3_600_000;
+
+/** What a sweep asks of the table when nearly nothing of it is due. On DynamoDB an index query scans what it returns. */
+export const sweepCost: Measure = {
+  name: "sweep",
+  async run() {
+    const clock = manualClock();
+    const ids = seededIds(1, clock);
+    const table = memoryTable();
+    for (let n = 0; n < recordCount; n++) {
+      const key = { pk: `owner#${n % 500}#env#gpu-dev`, sk: `job-${n}` };
+      const dueAt = clock.now() + (n < dueCount ? n * 1_000 : hourMs + n);
+      await table.put({ ...key, writers: ["w1"], dueShard: dueShardOf(ids, key), dueAt } as Parameters<
+        Table["put"]
+      >[0]);
+    }
+    const asked = countedQueries(table);
+    const queue = memoryQueue({ clock });
+    await sweep({ table: asked.table, queue, clock, ids, log: silentLog(), settings: testSettings() });
+    const { visible, delayed } = await queue.depth("work");
+    const sent = visible + delayed;
+    if (sent !== dueCount) throw new Error(`The sweep sent ${sent} looks, not ${dueCount}`);
+    return [
+      { name: "sweep over 100,000 records, 20 due: queries", value: asked.queries(), unit: "", limit: queryCount },
+      { name: "sweep over 100,000 records, 20 due: items", value: asked.items(), unit: "", limit: dueCount },
+    ];
+  },
+};
+
+function countedQueries(table: Table) {
+  let [queries, items] = [0, 0];
+  const counted: Table = {
+    ...table,
+    async query(query: PartitionQuery | IndexQuery) {
+      const page = await table.query(query);
+      queries += 1;
+      items += page.items.length;
+      return page;
+    },
+  };
+  return { table: counted, queries: () => queries, items: () => items };
+}

@@ -1,0 +1,238 @@
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { buildBinary, whyNotBuilt } from "../cluster/binary.ts";
+import type { KubeClient } from "../cluster/client.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+import { jobNamed, jobsOf, must, podsOf } from "../cluster/objects.ts";
+import { imageThatEnds, imageThatLives, namespace, startBenchCluster, type WatchedRuns, watchRuns } from "./cluster.ts";
+import { cancelJob, submitJob, timeOf, untilActive } from "./core/jobs.ts";
+import { type Measure, percentileRows, type Row } from "./measure.ts";
+import { cpuOf, type LocalStack, until, withStack } from "./server/local-stack.ts";
+import { requestsOf } from "./server/server-requests.ts";
+
+const nodes = Number(process.env.BERTH_BENCH_NODES ?? 50);
+const jobs = Number(process.env.BERTH_BENCH_JOBS ?? nodes * 8);
+const single = 30;
+/** All of them fill one node, and as many wait. */
+const handed = 8;
+const atOnce = 16;
+/** The most that one person may have waiting (docs/operate.md): of more jobs the others are submitted as these begin. */
+const mostWaiting = 2_000;
+const big = "p5.48xlarge";
+const one = "p5e.48xlarge";
+/**
+ * What ends sooner is given back when nobody can start it any more: 43 s after it became active
+ * (docs/architecture.md#claims).
+ */
+const longRunMs = 45_000;
+/** A machine that does ten other things, and ten thousand jobs. */
+const patienceMs = 120_000 + jobs * 100;
+const leastRatio = 0.5;
+
+/**
+ * The embedded stack on a real control plane with pretend nodes; BERTH_BENCH_NODES=1000 BERTH_BENCH_JOBS=10000 is its
+ * full size.
+ */
+export const kubernetes: Measure = {
+  name: "kubernetes",
+  async run() {
+    const missing = await whyNotBuilt(process.env);
+    if (missing !== undefined) throw new Error(`A control plane needs Go to build it: ${missing}`);
+    await buildBinary(process.env);
+    const cluster = await startBenchCluster({ [big]: nodes, [one]: 1 });
+    try {
+      const bare = await bareRate(cluster);
+      const runs = watchRuns(cluster);
+      const settings = {
+        COMPUTE: "kubernetes",
+        KUBECONFIG: join(cluster.controlPlane.home, "berth.kubeconfig"),
+        MAX_WAITING_PER_USER: String(mostWaiting),
+      };
+      const rows = await withStack(
+        "",
+        async (stack) => [
+          ...(await oneByOne(stack, runs)),
+          ...(await handOver(stack, runs)),
+          ...(await rate(stack, cluster, runs, bare)),
+        ],
+        settings,
+      );
+      await runs.stop();
+      return rows;
+    } finally {
+      await cluster.stop();
+    }
+  },
+};
+
+/** Jobs a second, and what each of them costs the processors of the control plane, ms. */
+interface Rate {
+  readonly perSecond: number;
+  readonly serverMs: number;
+}
+
+/**
+ * From the first request until the last Job is deleted, without Berth: each is deleted once its command is over. They are
+ * in the namespace of Berth's runs, whose quota counts them as well.
+ */
+async function bareRate(cluster: Cluster): Promise<Rate> {
+  const { admin } = cluster;
+  const place = namespace;
+  const runs = watchRuns(cluster);
+  const [begun, cpuBefore] = [Date.now(), cpuOfServers(cluster)];
+  const container = { image: imageThatEnds(0) };
+  const options = { propagationPolicy: "Background" };
+  const removing = inParallel(jobs, async (n) => {
+    await until(() => runs.ended.get(`job-${n}`), patienceMs);
+    must(await admin.remove(`${jobsOf(place)}/job-${n}`, options));
+  });
+  await Promise.all([
+    removing,
+    inParallel(jobs, (n) => makeBare(admin, place, jobNamed(`job-${n}`, { gpus: 1, container }))),
+  ]);
+  await until(() => (runs.removed.size >= jobs ? true : undefined), patienceMs);
+  const perSecond = (jobs * 1000) / (Math.max(...runs.removed.values()) - begun);
+  const serverMs = (cpuOfServers(cluster) - cpuBefore) / jobs;
+  await runs.stop();
+  await until(async () => {
+    const { body } = await admin.get<{ items: readonly object[] }>(`${podsOf(place)}?limit=1`);
+    return body.items.length === 0 ? true : undefined;
+  }, patienceMs);
+  return { perSecond, serverMs };
+}
+
+/** Of creations at the same moment the quota lets one through: the others are told to try again, as Berth does. */
+async function makeBare(admin: KubeClient, place: string, job: object): Promise<void> {
+  for (;;) {
+    const answer = await admin.post(jobsOf(place), job);
+    if (answer.status !== 409) return void must(answer);
+  }
+}
+
+function cpuOfServers({ controlPlane }: Cluster): number {
+  return controlPlane.processIds.reduce((sum, pid) => sum + cpuOf(pid), 0);
+}
+
+/** Nothing else happens; then all of them are cancelled, one after the other too. */
+async function oneByOne(stack: LocalStack, runs: WatchedRuns): Promise<Row[]> {
+  const [toActive, toRemoved]: [number[], number[]] = [[], []];
+  const ids: string[] = [];
+  for (let n = 0; n < single; n++) {
+    const begun = performance.now();
+    const id = await submitJob(stack, 1, { image: imageThatLives });
+    await untilActive(stack, id, patienceMs);
+    toActive.push(performance.now() - begun);
+    ids.push(id);
+  }
+  for (const id of ids) {
+    const uid = uidOf(stack, id);
+    const begun = Date.now();
+    await cancelJob(stack, id);
+    toRemoved.push((await until(() => runs.removed.get(uid), patienceMs)) - begun);
+  }
+  return [
+    ...percentileRows("cluster: submit → active, no disk", toActive, { p50: 500, p99: 2_000 }),
+    ...percentileRows("cluster: cancel → its Job is deleted", toRemoved, { p99: 1_000 }),
+  ];
+}
+
+/** The jobs on one node end by themselves, and as many others wait for their GPUs. */
+async function handOver(stack: LocalStack, runs: WatchedRuns): Promise<Row[]> {
+  const from = stack.lines.length;
+  const submit = (image: string) => submitJob(stack, 1, { instance_type: one, image });
+  const first: string[] = [];
+  for (let n = 0; n < handed; n++) first.push(await submit(imageThatEnds(longRunMs)));
+  const next: string[] = [];
+  for (let n = 0; n < handed; n++) next.push(await submit(imageThatLives));
+  for (const id of next) await untilActive(stack, id, patienceMs);
+
+  const freed = first.map((id) => {
+    const uid = uidOf(stack, id);
+    const line = stack.lines.slice(from).find(({ uid: of, did }) => of === uid && did === "released");
+    return { at: line ? timeOf(line) : Number.NaN, endedAt: runs.ended.get(uid) ?? Number.NaN };
+  });
+  const freedAt = freed.map(({ at }) => at).sort((a, b) => a - b);
+  const createdAt = next.map((id) => runs.created.get(uidOf(stack, id)) ?? Number.NaN).sort((a, b) => a - b);
+  for (const id of next) await cancelJob(stack, id);
+  const note = `active for ${longRunMs / 1000} s; from what the kubelet said to the log line`;
+  return [
+    ...percentileRows(
+      "cluster: capacity freed → next Job is there",
+      createdAt.map((at, n) => at - (freedAt[n] ?? 0)),
+      {
+        p99: 1_000,
+        note: "all that one node held, at once",
+      },
+    ),
+    ...percentileRows(
+      "cluster: end of a command → GPUs free",
+      freed.map(({ at, endedAt }) => at - endedAt),
+      {
+        p99: 2_000,
+        note,
+      },
+    ),
+  ];
+}
+
+/** All of them at once, until the last Job is deleted; requests are counted until the last word of each. */
+async function rate(stack: LocalStack, cluster: Cluster, runs: WatchedRuns, bare: Rate): Promise<Row[]> {
+  await until(() => (runs.removed.size >= runs.created.size ? true : undefined), patienceMs);
+  const from = stack.lines.length;
+  const before = { made: runs.created.size, requests: await requestsOf(cluster) };
+  const begun = Date.now();
+  const cpuBefore = { servers: cpuOfServers(cluster), stack: cpuOf(stack.pid) };
+  await inParallel(jobs, async (n) => {
+    const hasRoom = () => n - (runs.created.size - before.made) < mostWaiting - atOnce;
+    await until(() => (hasRoom() ? true : undefined), patienceMs);
+    await submitJob(stack, 1, { image: imageThatEnds(0) });
+  });
+  await until(() => (runs.removed.size - before.made >= jobs ? true : undefined), patienceMs);
+  const perSecond = (jobs * 1000) / (Math.max(...runs.removed.values()) - begun);
+  const serverMs = (cpuOfServers(cluster) - cpuBefore.servers) / jobs;
+  const stackMs = (cpuOf(stack.pid) - cpuBefore.stack) / jobs;
+  const linesOf = (did: string) => stack.lines.slice(from).filter((line) => line.did === did).length;
+  await until(async () => {
+    // Each time it reads the whole log, on the processors that are measured.
+    await sleep(500);
+    return linesOf("completed") >= jobs ? true : undefined;
+  }, patienceMs);
+  const requests = await requestsOf(cluster);
+  const asked = (kind: string) => ((requests.get(kind) ?? 0) - (before.requests.get(kind) ?? 0)) / jobs;
+  const note = `${jobs} jobs through ${nodes} nodes of 8 GPUs`;
+  const toDeletion = `${note}, each created, run to its end and deleted`;
+  return [
+    { name: "bare Jobs to their deletion", value: bare.perSecond, unit: "/s", note: toDeletion },
+    { name: "cluster: jobs to their deletion", value: perSecond, unit: "/s", note: toDeletion },
+    { name: "cluster: bare over it", value: bare.perSecond / perSecond, unit: "×", limit: 1 / leastRatio, note },
+    { name: "bare: CPU of the control plane per Job", value: bare.serverMs, unit: "ms" },
+    { name: "cluster: CPU of the control plane per job", value: serverMs, unit: "ms" },
+    { name: "cluster: CPU of the stack per job", value: stackMs, unit: "ms" },
+    { name: "cluster: Jobs made per job", value: (runs.created.size - before.made) / jobs, unit: "", limit: 1 },
+    {
+      name: "cluster: grants that nothing could be bound with",
+      value: linesOf("withdraws its grant"),
+      unit: "",
+      limit: 0,
+    },
+    ...["GET jobs", "LIST jobs", "LIST pods", "GET nodes", "PATCH jobs"].map((kind) => ({
+      name: `cluster: ${kind} per job`,
+      value: asked(kind),
+      unit: "",
+      note: "by all clients, until its last word",
+    })),
+  ];
+}
+
+function uidOf(stack: LocalStack, id: string): string {
+  const line = stack.lines.find(({ event, look }) => event === "look" && String(look).endsWith(`|${id}`));
+  return String(line?.uid);
+}
+
+async function inParallel(count: number, act: (n: number) => Promise<unknown>): Promise<void> {
+  let next = 0;
+  const each = async () => {
+    while (next < count) await act(next++);
+  };
+  await Promise.all(Array.from({ length: atOnce }, each));
+}

@@ -1,0 +1,88 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadCatalog } from "#http/catalog.ts";
+import { bundleFunction } from "../../../scripts/bundle.ts";
+import { type Measure, median, type Row } from "../measure.ts";
+import { importMs, onLambda, writeBareHandler } from "./bare-handler.ts";
+
+const mostBytes = 450_000;
+const mostRatio = 1;
+const rounds = 11;
+
+/** Has every port that a request path uses but STS. */
+const submit = "functions/gpu-dev/jobs/submit.ts";
+
+/** The largest bundle on the request path, and what its import costs beside a bare handler with the same AWS clients. */
+export const bundles: Measure = {
+  name: "bundles",
+  async run() {
+    const directory = await mkdtemp(join(tmpdir(), "berth-bench-"));
+    try {
+      const largest = await largestBundle(directory);
+      const { file } = await bundleFunction(submit, join(directory, "submit"));
+      const [bare, bareAtInit] = [join(directory, "bare-later.mjs"), join(directory, "bare-init.mjs")];
+      await writeBareHandler({ outfile: bare, uses: ["dynamoDb", "sqs"], made: "later" });
+      await writeBareHandler({ outfile: bareAtInit, uses: ["dynamoDb", "sqs"], made: "at init" });
+      const times = await importTimes({ file, bare, bareAtInit });
+      const size = { name: "largest request-path bundle", value: largest.bytes, unit: "B", limit: mostBytes };
+      return [{ ...size, note: largest.file }, ...ratioRows(times)];
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  },
+};
+
+/** Like is held against like: two imports that make nothing, then two inits as on Lambda that make their clients. */
+function ratioRows(times: readonly Times[]): Row[] {
+  const against = (ours: (one: Times) => number, bare: (one: Times) => number) => ({
+    value: median(times.map((one) => ours(one) / bare(one))),
+    unit: "×",
+    note: `median of ${times.length}; ${median(times.map(ours)).toFixed(0)} ms against ${median(times.map(bare)).toFixed(0)} ms`,
+  });
+  const imported = against(
+    (one) => one.ours,
+    (one) => one.bare,
+  );
+  const init = against(
+    (one) => one.oursOnLambda,
+    (one) => one.bareOnLambda,
+  );
+  return [
+    { name: "import of submit over a bare handler", ...imported, limit: mostRatio },
+    { name: "init on Lambda: clients made, and by us the first Request", ...init },
+  ];
+}
+
+async function largestBundle(directory: string): Promise<{ readonly file: string; readonly bytes: number }> {
+  const { endpoints } = await loadCatalog();
+  const sizes = await Promise.all(
+    endpoints.map(async ({ name, file }) => ({
+      file,
+      bytes: (await bundleFunction(file, join(directory, name))).bytes,
+    })),
+  );
+  return sizes.reduce((one, other) => (other.bytes > one.bytes ? other : one));
+}
+
+/** Import times in ms, measured one after the other. */
+interface Times {
+  readonly ours: number;
+  readonly bare: number;
+  readonly oursOnLambda: number;
+  readonly bareOnLambda: number;
+}
+
+/** In turns, so that whatever else the machine does slows down all of them. */
+async function importTimes(files: { file: string; bare: string; bareAtInit: string }): Promise<Times[]> {
+  const times: Times[] = [];
+  for (let round = 0; round < rounds; round++) {
+    times.push({
+      ours: await importMs(files.file, {}),
+      bare: await importMs(files.bare, {}),
+      oursOnLambda: await importMs(files.file, onLambda),
+      bareOnLambda: await importMs(files.bareAtInit, onLambda),
+    });
+  }
+  return times;
+}

@@ -1,0 +1,86 @@
+import { execFile, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { access, mkdir, readFile, rename, rm } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+/** Of Kubernetes; tools/cluster/go.mod requires the same. */
+export const KUBERNETES_VERSION = "v1.35.4";
+
+const sources = fileURLToPath(new URL("../../tools/cluster", import.meta.url));
+
+/** Why nothing can be built here, in one line; undefined where it can. */
+export async function whyNotBuilt(env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  try {
+    // In that folder, since go.mod there names the version of Go, which an older one downloads.
+    await promisify(execFile)("go", ["version"], { cwd: sources, env });
+    return undefined;
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    return missing ? "Go is not on the PATH (https://go.dev/dl)" : `Go is not usable: ${(error as Error).message}`;
+  }
+}
+
+/** Where the binary of these sources is, once it is built: in `BERTH_CACHE`, else in the cache of this user. */
+export async function binaryPath(env: NodeJS.ProcessEnv): Promise<string> {
+  const cache = env.BERTH_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "berth");
+  const hash = createHash("sha256");
+  for (const file of ["main.go", "go.mod", "go.sum"]) hash.update(await readFile(join(sources, file)));
+  return join(cache, "cluster", `${KUBERNETES_VERSION}-${hash.digest("hex").slice(0, 12)}`, "cluster");
+}
+
+/** Builds the binary if it is not there yet: about 12 minutes of a processor the first time. */
+export async function buildBinary(env: NodeJS.ProcessEnv): Promise<string> {
+  const path = await binaryPath(env);
+  if (await isThere(path)) return path;
+  const building = `${path}.${process.pid}`;
+  await mkdir(join(path, ".."), { recursive: true });
+  try {
+    await run("go", ["build", "-trimpath", "-ldflags", linkerFlags(), "-o", building, "."], {
+      ...env,
+      CGO_ENABLED: "0",
+      GOFLAGS: "-mod=readonly",
+    });
+    // Two that build at once end with the same file.
+    await rename(building, path);
+  } finally {
+    await rm(building, { force: true });
+  }
+  return path;
+}
+
+/** Without them the server says that it is v0.0.0, and clients go by its version. */
+function linkerFlags(): string {
+  const [, major, minor] = /^v(\d+)\.(\d+)\./.exec(KUBERNETES_VERSION) ?? [];
+  const version = {
+    gitVersion: KUBERNETES_VERSION,
+    gitMajor: major,
+    gitMinor: minor,
+    gitTreeState: "clean",
+    gitCommit: "none",
+    buildDate: "2026-01-01T00:00:00Z",
+  };
+  const set = Object.entries(version).map(([name, value]) => `-X k8s.io/component-base/version.${name}=${value}`);
+  return ["-s", "-w", ...set].join(" ");
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** It stands back behind whatever else this machine does. */
+function run(command: string, args: string[], env: NodeJS.ProcessEnv): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn("nice", ["-n", "10", command, ...args], { cwd: sources, env, stdio: ["ignore", 2, 2] });
+    child.on("error", reject);
+    child.on("exit", (code, signal) => {
+      if (code === 0) return resolve();
+      reject(new Error(`${command} ${args[0]} ended with ${code ?? signal}`));
+    });
+  });
+}

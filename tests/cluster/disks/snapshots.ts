@@ -1,0 +1,176 @@
+import type { KubeClient, KubeObject } from "../client.ts";
+import { now } from "../container/container.ts";
+import { controllerWork } from "../controller-work.ts";
+import { found, must } from "../objects.ts";
+import { follow } from "../watch.ts";
+import { handleOf, type PretendDisks } from "./pretend-disks.ts";
+import { snapshotPath } from "./snapshot-api.ts";
+
+interface Snapshot extends KubeObject {
+  readonly spec: { readonly volumeSnapshotClassName?: string; readonly source: { persistentVolumeClaimName?: string } };
+  readonly status?: { readonly boundVolumeSnapshotContentName?: string; readonly readyToUse?: boolean };
+}
+
+/** A class says by its parameters what becomes of its snapshots. */
+interface SnapshotClass extends KubeObject {
+  readonly driver: string;
+  readonly deletionPolicy: string;
+  readonly parameters?: {
+    /** Every try fails with these words. */
+    readonly fails?: string;
+    /** They are begun and not completed. */
+    readonly pends?: string;
+    /** They are not removed. */
+    readonly stays?: string;
+  };
+}
+
+interface Content extends KubeObject {
+  readonly spec: { readonly deletionPolicy: string };
+  readonly status?: { readonly snapshotHandle?: string };
+}
+
+interface PendingClaim extends KubeObject {
+  readonly spec: { readonly dataSource?: { readonly kind: string; readonly name: string } };
+  readonly status: { readonly phase: string };
+}
+
+const boundProtection = "snapshot.storage.kubernetes.io/volumesnapshot-bound-protection";
+const contents = `${snapshotPath}/volumesnapshotcontents`;
+
+/**
+ * What the snapshot controller and the driver's sidecar do: a snapshot of a bound claim is cut, and ready a moment later;
+ * what cannot be done is noted and tried again; one that is deleted goes once nothing is being restored from it.
+ */
+export function provideSnapshots(client: KubeClient, disks: PretendDisks, signal: AbortSignal): Promise<void> {
+  const work = controllerWork(signal);
+  const look = (_type: string, snapshot: Snapshot) =>
+    work(snapshot.metadata.uid, () => provide({ client, disks }, snapshot));
+  return follow<Snapshot>(client, `${snapshotPath}/volumesnapshots`, look, signal);
+}
+
+interface Place {
+  readonly client: KubeClient;
+  readonly disks: PretendDisks;
+}
+
+/** True: there is nothing left to do about it. */
+async function provide(place: Place, { metadata }: Snapshot): Promise<boolean> {
+  const snapshot = found(await place.client.get<Snapshot>(pathOf(metadata)));
+  if (snapshot?.metadata.uid !== metadata.uid) {
+    // An API server removes an object although a finalizer came to it between the read and the write of its removal.
+    await removeContent(place, metadata.uid);
+    return true;
+  }
+  if (snapshot.metadata.deletionTimestamp !== undefined) return removeSnapshot(place, snapshot);
+  return snapshot.status?.readyToUse === true || makeSnapshot(place, snapshot);
+}
+
+async function makeSnapshot(place: Place, snapshot: Snapshot): Promise<boolean> {
+  const { client } = place;
+  const { metadata, spec, status } = snapshot;
+  const path = pathOf(metadata);
+  const say = async (now: object) => must(await client.patch(`${path}/status`, { status: now }));
+  const used = await classOf(client, snapshot);
+  const volume = await handleOf(client, metadata.namespace, spec.source.persistentVolumeClaimName ?? "");
+  const problem = whyNot(used, volume);
+  if (problem !== undefined || !used || !volume) {
+    await say({ readyToUse: false, error: { time: now(), message: problem } });
+    return false;
+  }
+  // From now on it stays until what is made for it is removed.
+  must(await client.patch(path, { metadata: { uid: metadata.uid, finalizers: [boundProtection] } }));
+  const content = status?.boundVolumeSnapshotContentName ?? (await cut(place, snapshot, used, volume));
+  const isReady = used.parameters?.pends === undefined;
+  await say({
+    boundVolumeSnapshotContentName: content,
+    creationTime: now(),
+    readyToUse: isReady,
+    restoreSize: "10Gi",
+    error: null,
+  });
+  return isReady;
+}
+
+function whyNot(used: SnapshotClass | undefined, volume: string | undefined): string | undefined {
+  if (!used) return "Failed to get snapshot class";
+  if (!volume) return "Failed to create snapshot content with error the PVC is not yet bound to a PV";
+  return used.parameters?.fails;
+}
+
+async function cut({ client, disks }: Place, snapshot: Snapshot, used: SnapshotClass, volume: string): Promise<string> {
+  const { namespace, uid } = snapshot.metadata;
+  const name = `snapcontent-${uid}`;
+  const content = found(await client.get<Content>(`${contents}/${name}`));
+  if (!content) {
+    must(
+      await client.post(contents, {
+        apiVersion: "snapshot.storage.k8s.io/v1",
+        kind: "VolumeSnapshotContent",
+        metadata: { name },
+        spec: {
+          driver: used.driver,
+          deletionPolicy: used.deletionPolicy,
+          volumeSnapshotClassName: used.metadata.name,
+          source: { volumeHandle: volume },
+          volumeSnapshotRef: { namespace, name: snapshot.metadata.name, uid },
+        },
+      }),
+    );
+  }
+  if (content?.status?.snapshotHandle !== undefined) return name;
+  const snapshotHandle = await disks.cut(volume, uid);
+  must(await client.patch(`${contents}/${name}/status`, { status: { snapshotHandle, readyToUse: true } }));
+  return name;
+}
+
+/** Never done: the next step finds it gone. */
+async function removeSnapshot(place: Place, snapshot: Snapshot): Promise<boolean> {
+  const { client } = place;
+  const { uid } = snapshot.metadata;
+  const used = await classOf(client, snapshot);
+  if (used?.parameters?.stays !== undefined || (await isSource(client, snapshot))) return false;
+  await removeContent(place, uid);
+  found(await client.patch(pathOf(snapshot.metadata), { metadata: { uid, finalizers: null } }));
+  return false;
+}
+
+async function removeContent({ client, disks }: Place, uid: string): Promise<void> {
+  const path = `${contents}/snapcontent-${uid}`;
+  const content = found(await client.get<Content>(path));
+  if (content?.spec.deletionPolicy !== "Delete") return;
+  // By the uid: the handle is not written down where that failed after the cut.
+  await disks.removeSnapshot(uid);
+  found(await client.remove(path));
+}
+
+/** Whether a claim waits for its volume to be made of it. */
+async function isSource(client: KubeClient, { metadata }: Snapshot): Promise<boolean> {
+  const path = `/api/v1/namespaces/${metadata.namespace}/persistentvolumeclaims`;
+  const { items } = must(await client.get<{ items: readonly PendingClaim[] }>(path));
+  return items.some(
+    ({ spec: { dataSource }, status }) =>
+      status.phase === "Pending" && dataSource?.kind === "VolumeSnapshot" && dataSource.name === metadata.name,
+  );
+}
+
+async function classOf(client: KubeClient, { spec }: Snapshot): Promise<SnapshotClass | undefined> {
+  const path = `${snapshotPath}/volumesnapshotclasses/${spec.volumeSnapshotClassName}`;
+  return found(await client.get<SnapshotClass>(path));
+}
+
+/** The handle of what a snapshot holds; undefined while it is not ready. */
+export async function snapshotHandleOf(
+  client: KubeClient,
+  namespace: string,
+  name: string,
+): Promise<string | undefined> {
+  const snapshot = found(await client.get<Snapshot>(pathOf({ namespace, name })));
+  if (snapshot?.status?.readyToUse !== true) return undefined;
+  const content = await client.get<Content>(`${contents}/${snapshot.status.boundVolumeSnapshotContentName}`);
+  return found(content)?.status?.snapshotHandle;
+}
+
+function pathOf({ namespace, name }: { readonly namespace: string; readonly name: string }): string {
+  return `${snapshotPath}/namespaces/${namespace}/volumesnapshots/${name}`;
+}

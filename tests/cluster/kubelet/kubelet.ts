@@ -1,0 +1,177 @@
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { kubeClient } from "../client.ts";
+import { pretendContainer } from "../container/container.ts";
+import { containerEnv } from "../container/container-env.ts";
+import { containerFiles } from "../container/container-files.ts";
+import { annotatedScript, type PodScript, scriptOfContainer } from "../container/script.ts";
+import type { ControlPlane } from "../control-plane.ts";
+import { provisionGp3 } from "../disks/gp3.ts";
+import { disksOf, type PretendDisks, pretendDisks } from "../disks/pretend-disks.ts";
+import { provideSnapshots } from "../disks/snapshots.ts";
+import { follow } from "../watch.ts";
+import { startKubeletServer } from "./kubelet-server.ts";
+import type { Container, Pod } from "./pod.ts";
+import { eventTeller } from "./pod-events.ts";
+import { type PodRun, podRun } from "./pod-run.ts";
+import { addPretendNode, type NodeObject, type NodeOptions, type PretendNode } from "./pretend-node.ts";
+
+/**
+ * Plays the kubelets of any number of nodes, and the provisioner of gp3, towards a real control plane.
+ *
+ * As on a real node: nodes with capacity, labels, taints and leases; init containers in their order, sidecars, container
+ * states, exit codes, conditions, deletion with its grace and by uid, deadlines of pods, resized requests, a lost node
+ * that tells later what happened; logs, exec (SPDY and WebSocket v4) and port-forward (WebSocket v4) as the API server
+ * asks for them; environments from values, fields and Secrets; disks bound in the zone of the pod that first wants them.
+ *
+ * Pretended: what a container does is said by its script (script.ts); images, pulls, memory limits and probes are only
+ * told, never tried, but for a command as the startup probe of a process; no container is ever started again; a command,
+ * in a script with `process` or through exec, runs on this machine with its user, files and network; a disk is a directory, and only mounted where that is asked for:
+ * elsewhere variables of a container that hold its path hold the directory's; a pod's address carries no traffic, and there are no services, network policies or
+ * attachments of disks.
+ */
+export interface Kubelet {
+  readonly disks: PretendDisks;
+  addNode(options: NodeOptions): Promise<PretendNode>;
+  /** Ends what runs on its nodes; the nodes stay as objects, silent. */
+  stop(): Promise<void>;
+}
+
+export interface KubeletOptions {
+  /** What the containers of a pod do; from its annotation where this is left out. */
+  scriptOf?(pod: Pod): PodScript;
+  /** A directory with the programs of the tools image, which every init container with a process finds at `/tools`. */
+  readonly tools?: string;
+  /** Commands find disks at their paths, by bubblewrap; else variables that hold such a path hold the directory's. */
+  readonly mountsDisks?: boolean;
+  /** The cluster has the API of snapshots, and a controller for them. */
+  readonly snapshots?: boolean;
+}
+
+export async function startKubelet(controlPlane: ControlPlane, options: KubeletOptions = {}): Promise<Kubelet> {
+  const client = kubeClient(controlPlane.accessOf("kubelet"));
+  const tell = eventTeller(client);
+  const ending = new AbortController();
+  const nodes = new Map<string, PretendNode>();
+  const runs = new Map<string, PodRun>();
+  /** Every pod of its nodes as the API server has it, those of lost nodes too. */
+  const pods = new Map<string, Pod>();
+  const home = join(controlPlane.home, "pods");
+  const disks = pretendDisks(join(controlPlane.home, "disks"));
+  const isAlive = (node: string | undefined) => nodes.get(node ?? "")?.isAlive ?? false;
+  const server = await startKubeletServer(
+    controlPlane.serving,
+    { home, guard: controlPlane.guard },
+    (namespace, name) => {
+      const run = [...runs.values()].find(
+        ({ pod: { metadata } }) => metadata.namespace === namespace && metadata.name === name,
+      );
+      return run && !isAlive(run.pod.spec.nodeName) ? "lost" : run;
+    },
+  );
+
+  const begin = (pod: Pod) => {
+    const script = (options.scriptOf ?? annotatedScript)(pod);
+    const ip = nextIp();
+    const cwd = join(home, pod.metadata.uid);
+    const make = (isInit: boolean) => (container: Container) => {
+      const files = containerFiles(pod, container, { cwd, tools: options.tools });
+      return pretendContainer(container, scriptOfContainer(script, container, isInit), {
+        cwd,
+        files,
+        guard: controlPlane.guard,
+        async readEnv() {
+          await mkdir(cwd, { recursive: true });
+          await files.make();
+          const env = await containerEnv(client, pod, container, ip);
+          const places = await disksOf(client, disks, { pod, container });
+          if (options.mountsDisks) files.mount(places);
+          return options.mountsDisks ? env : withPlaces(env, places);
+        },
+        tell: (reason, message) => tell(pod, reason, message),
+        changed: () => runs.get(pod.metadata.uid)?.report(),
+      });
+    };
+    const run = podRun(pod, {
+      client,
+      ip,
+      inits: (pod.spec.initContainers ?? []).map(make(true)),
+      mains: pod.spec.containers.map(make(false)),
+      isNodeAlive: () => isAlive(pod.spec.nodeName),
+    });
+    runs.set(pod.metadata.uid, run);
+    run.start();
+    return run;
+  };
+  const look = (pod: Pod) => {
+    if (!isAlive(pod.spec.nodeName)) return;
+    const isOver = pod.status.phase === "Succeeded" || pod.status.phase === "Failed";
+    const known = runs.get(pod.metadata.uid);
+    if (!known && isOver && pod.metadata.deletionTimestamp === undefined) return;
+    (known ?? begin(pod)).changed(pod);
+  };
+  const onPod = (type: "ADDED" | "MODIFIED" | "DELETED", pod: Pod) => {
+    const { uid } = pod.metadata;
+    if (type !== "DELETED") {
+      pods.set(uid, pod);
+      return look(pod);
+    }
+    pods.delete(uid);
+    runs.get(uid)?.gone();
+    runs.delete(uid);
+  };
+  const recovered = (name: string) => {
+    for (const pod of pods.values()) {
+      if (pod.spec.nodeName !== name) continue;
+      runs.get(pod.metadata.uid)?.report();
+      look(pod);
+    }
+  };
+
+  const following = Promise.all([
+    follow<NodeObject>(
+      client,
+      "/api/v1/nodes",
+      (type, node) => {
+        if (type !== "DELETED") nodes.get(node.metadata.name)?.seen(node);
+      },
+      ending.signal,
+    ),
+    follow<Pod>(client, "/api/v1/pods?fieldSelector=spec.nodeName!=", onPod, ending.signal),
+    provisionGp3(client, disks, ending.signal),
+    ...(options.snapshots ? [provideSnapshots(client, disks, ending.signal)] : []),
+  ]);
+  return {
+    disks,
+    async addNode(node) {
+      const added = await addPretendNode(node, {
+        client,
+        kubeletPort: server.port,
+        graceSeconds: controlPlane.nodeGraceSeconds,
+        recovered: () => recovered(node.name),
+      });
+      nodes.set(node.name, added);
+      return added;
+    },
+    async stop() {
+      for (const node of nodes.values()) node.stopBeating();
+      for (const run of runs.values()) run.gone();
+      ending.abort();
+      await following;
+      await server.close();
+      client.close();
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
+
+function withPlaces(env: Record<string, string>, places: ReadonlyMap<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, places.get(value) ?? value]));
+}
+
+let given = 0;
+
+function nextIp(): string {
+  given += 1;
+  return `10.${1 + ((given >> 16) & 127)}.${(given >> 8) & 255}.${given & 255}`;
+}

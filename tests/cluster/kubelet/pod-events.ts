@@ -1,0 +1,31 @@
+import type { KubeClient } from "../client.ts";
+import { now } from "../container/container.ts";
+import type { Pod } from "./pod.ts";
+
+/** Writes events of pods as a kubelet does: what is said again in the same words is counted. Nobody waits for it. */
+export function eventTeller(client: KubeClient): (pod: Pod, reason: string, message: string) => void {
+  const written = new Map<string, { readonly event: string; count: number }>();
+  const write = async ({ metadata: { name, namespace = "", uid } }: Pod, reason: string, message: string) => {
+    const said = `${uid} ${reason} ${message}`;
+    const known = written.get(said) ?? { event: `${name}.${written.size.toString(16)}`, count: 0 };
+    written.set(said, known);
+    const { event } = known;
+    known.count += 1;
+    const { count } = known;
+    const events = `/api/v1/namespaces/${namespace}/events`;
+    if (count > 1) return client.patch(`${events}/${event}`, { count, lastTimestamp: now() });
+    return client.post(events, {
+      metadata: { name: event },
+      involvedObject: { apiVersion: "v1", kind: "Pod", name, namespace, uid },
+      type: "Warning",
+      source: { component: "kubelet" },
+      reason,
+      message,
+      count,
+      firstTimestamp: now(),
+      lastTimestamp: now(),
+    });
+  };
+  // Events are written where that is possible, as those of a real one.
+  return (pod, reason, message) => void write(pod, reason, message).catch(() => undefined);
+}

@@ -1,0 +1,120 @@
+import type { KubeClient } from "../client.ts";
+import { now, type RunningContainer } from "../container/container.ts";
+import type { Pod } from "./pod.ts";
+import { exitCodeOf, isSidecar, type PodState } from "./pod-status.ts";
+import { removePod, statusWriter } from "./status-writer.ts";
+
+/** The life of one pod on a pretend node. */
+export interface PodRun {
+  readonly pod: Pod;
+  readonly containers: readonly RunningContainer[];
+  /** Begins with the init containers, one after the other. */
+  start(): void;
+  /** The pod as the API server has it now: resized, or to be stopped. */
+  changed(pod: Pod): void;
+  /** The API server has it no more: nothing is written any longer. */
+  gone(): void;
+  /** Writes its status, what was held back while its node was lost too. */
+  report(): void;
+}
+
+export interface PodRunOptions {
+  readonly client: KubeClient;
+  readonly ip: string;
+  readonly inits: readonly RunningContainer[];
+  readonly mains: readonly RunningContainer[];
+  /** Whether its node still speaks with the API server. */
+  isNodeAlive(): boolean;
+}
+
+export function podRun(first: Pod, { client, ip, inits, mains, isNodeAlive }: PodRunOptions): PodRun {
+  const state: { -readonly [Key in keyof PodState]: PodState[Key] } = {
+    pod: first,
+    ip,
+    startTime: now(),
+    inits,
+    mains,
+    ending: undefined,
+    conditionTimes: new Map(),
+  };
+  const containers = [...inits, ...mains];
+  let isGone = false;
+  let isStopping = false;
+  /** Who deletes a pod again may give it less, and never more. */
+  let graceMs = 0;
+  let deadline: NodeJS.Timeout | undefined;
+  const mayWrite = () => !isGone && isNodeAlive();
+  const writer = statusWriter(client, state, mayWrite);
+
+  const stopContainers = async (withinMs: number) => {
+    for (const main of mains) main.stop(withinMs);
+    await Promise.all(mains.map(({ ended }) => ended));
+    for (const init of inits) init.stop(withinMs);
+    await Promise.all(inits.map(({ ended }) => ended));
+    writer.report();
+  };
+  const stop = async () => {
+    isStopping = true;
+    await stopContainers(graceMs);
+    await writer.written();
+    // A node that is lost meanwhile tries again when it is back.
+    isStopping = await removePod(client, state.pod, mayWrite);
+  };
+  const passDeadline = () => {
+    if (isStopping || state.ending) return;
+    const message = "Pod was active on the node longer than the specified deadline";
+    state.ending = { reason: "DeadlineExceeded", message };
+    void stopContainers((state.pod.spec.terminationGracePeriodSeconds ?? 30) * 1000);
+  };
+  /** A deadline may be set or brought forward while the pod runs. */
+  const watchDeadline = () => {
+    clearTimeout(deadline);
+    const seconds = state.pod.spec.activeDeadlineSeconds;
+    const isOver = mains.every((main) => exitCodeOf(main) !== undefined);
+    if (seconds === undefined || isOver) return;
+    deadline = setTimeout(passDeadline, Math.max(0, Date.parse(state.startTime) + seconds * 1000 - Date.now()));
+  };
+
+  return {
+    get pod() {
+      return state.pod;
+    },
+    containers,
+    start() {
+      watchDeadline();
+      void runContainers(inits, mains).then(() => clearTimeout(deadline));
+    },
+    changed(pod) {
+      const isResized = JSON.stringify(pod.spec.containers) !== JSON.stringify(state.pod.spec.containers);
+      state.pod = pod;
+      watchDeadline();
+      if (pod.metadata.deletionTimestamp === undefined) return isResized ? writer.report() : undefined;
+      const givenMs = (pod.metadata.deletionGracePeriodSeconds ?? 0) * 1000;
+      if (isStopping && givenMs < graceMs) for (const main of mains) main.stop(givenMs);
+      graceMs = givenMs;
+      if (!isStopping) void stop();
+    },
+    gone() {
+      isGone = true;
+      clearTimeout(deadline);
+      for (const container of containers) container.end(137);
+    },
+    report: () => writer.report(),
+  };
+}
+
+/** Until the last has ended; when an init container fails the others never start. */
+async function runContainers(inits: readonly RunningContainer[], mains: readonly RunningContainer[]): Promise<void> {
+  const sidecars = inits.filter(isSidecar);
+  for (const init of inits) {
+    await init.start();
+    if (isSidecar(init)) continue;
+    await init.ended;
+    if (exitCodeOf(init) === 0) continue;
+    for (const sidecar of sidecars) if ("running" in sidecar.state) sidecar.end(0);
+    return;
+  }
+  await Promise.all(mains.map((main) => main.start()));
+  await Promise.all(mains.map(({ ended }) => ended));
+  for (const sidecar of sidecars) sidecar.end(0);
+}

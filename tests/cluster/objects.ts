@@ -1,0 +1,81 @@
+import type { Answer, KubeClient, KubeObject } from "./client.ts";
+import { type PodScript, scripted } from "./container/script.ts";
+
+/** What the tests read of a Job. */
+export interface Job extends KubeObject {
+  readonly status: {
+    readonly active?: number;
+    readonly succeeded?: number;
+    readonly failed?: number;
+    readonly conditions?: readonly { readonly type: string; readonly reason?: string; readonly message?: string }[];
+  };
+}
+
+/** Makes a namespace of this name, for the tests of one file. */
+export async function makeNamespace(client: KubeClient, name: string): Promise<string> {
+  must(await client.post("/api/v1/namespaces", { metadata: { name } }));
+  return name;
+}
+
+export const jobsOf = (namespace: string): string => `/apis/batch/v1/namespaces/${namespace}/jobs`;
+export const podsOf = (namespace: string): string => `/api/v1/namespaces/${namespace}/pods`;
+export const claimsOf = (namespace: string): string => `/api/v1/namespaces/${namespace}/persistentvolumeclaims`;
+/** Lists the pods of a Job. */
+export const podsOfJob = (namespace: string, job: string): string =>
+  `${podsOf(namespace)}?labelSelector=batch.kubernetes.io/job-name=${job}`;
+
+export interface JobOptions {
+  readonly script?: PodScript;
+  readonly gpus?: number;
+  /** More of the Job's spec, the pod's and the container's. */
+  readonly spec?: object;
+  readonly pod?: object;
+  readonly container?: object;
+}
+
+/** A Job of one pod with a container `main`, as far as the bench needs one; throws when it is refused. */
+export async function makeJob(
+  client: KubeClient,
+  namespace: string,
+  name: string,
+  options: JobOptions = {},
+): Promise<KubeObject> {
+  return must(await client.apply(`${jobsOf(namespace)}/${name}`, jobNamed(name, options)));
+}
+
+/** The object that makes such a Job. */
+export function jobNamed(name: string, { script = {}, gpus = 0, spec = {}, pod = {}, container = {} }: JobOptions) {
+  const limits = { cpu: "1", memory: "1Gi", ...(gpus === 0 ? {} : { "nvidia.com/gpu": String(gpus) }) };
+  const template = {
+    metadata: { annotations: scripted(script) },
+    spec: {
+      restartPolicy: "Never",
+      terminationGracePeriodSeconds: 2,
+      tolerations: [{ key: "nvidia.com/gpu", operator: "Exists" }],
+      containers: [{ name: "main", image: "berth.test/main:1", resources: { limits }, ...container }],
+      ...pod,
+    },
+  };
+  return {
+    apiVersion: "batch/v1",
+    kind: "Job",
+    metadata: { name },
+    spec: { backoffLimit: 0, podReplacementPolicy: "Failed", template, ...spec },
+  };
+}
+
+/** A command that ends with this code once the file is there: what a test waits for happens when it says so. */
+export function endsWith(exitCode: number, file: string): { readonly command: readonly string[] } {
+  return { command: ["sh", "-c", `until [ -e '${file}' ]; do sleep 0.02; done; exit ${exitCode}`] };
+}
+
+/** What there is; undefined: nothing of that name. */
+export function found<Body>(answer: Answer<Body>): Body | undefined {
+  return answer.status === 404 ? undefined : must(answer);
+}
+
+/** The body of an answer that is none of a refusal. */
+export function must<Body>({ status, body }: Answer<Body>): Body {
+  if (status >= 300) throw new Error(`${status} ${JSON.stringify(body)}`);
+  return body;
+}

@@ -1,0 +1,333 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { KubeObject } from "./client.ts";
+import { type Cluster, seen, startCluster } from "./cluster.ts";
+import { scripted } from "./container/script.ts";
+import { isAlive } from "./container/supervisor-fixture.ts";
+import type { Pod } from "./kubelet/pod.ts";
+import {
+  endsWith,
+  type Job,
+  type JobOptions,
+  jobsOf,
+  makeJob,
+  makeNamespace,
+  must,
+  podsOf,
+  podsOfJob,
+} from "./objects.ts";
+import { type WatchEvent, watchOnce } from "./watch.ts";
+
+let cluster: Cluster;
+let namespace: string;
+
+beforeAll(async () => {
+  cluster = await startCluster();
+  namespace = await makeNamespace(cluster.admin, "pods");
+  await cluster.addNodes([
+    { name: "gpu-a", instanceType: "p5.48xlarge", zone: "us-east-1a" },
+    { name: "gpu-b", instanceType: "p5.48xlarge", zone: "us-east-1b", labels: { "test/row": "7" } },
+    { name: "shared", instanceType: "m7i.8xlarge" },
+  ]);
+});
+
+afterAll(() => cluster.stop());
+
+/** Makes a Job and waits until its pod is as `test` wants it. */
+async function podOf(name: string, options: JobOptions, test: (pod: Pod) => boolean): Promise<Pod> {
+  await makeJob(cluster.admin, namespace, name, options);
+  return seen<Pod>(cluster.admin, podsOfJob(namespace, name), test);
+}
+
+const isRunning = ({ status }: Pod) => status.phase === "Running";
+const isOver = ({ status }: Pod) => status.phase === "Succeeded" || status.phase === "Failed";
+const conditionOf = ({ status }: Pod, type: string) => status.conditions?.find((condition) => condition.type === type);
+
+describe("scheduling", () => {
+  it("runs a pinned pod on its node", async () => {
+    const pod = { nodeSelector: { "kubernetes.io/hostname": "gpu-b", "test/row": "7" } };
+
+    const { spec, metadata } = await podOf("pinned", { gpus: 1, pod }, isRunning);
+
+    expect(spec.nodeName).toBe("gpu-b");
+    expect(metadata.labels).toMatchObject({ "topology.kubernetes.io/zone": "us-east-1b" });
+  });
+
+  it("says why a pod fits nowhere", async () => {
+    const { status } = await podOf("too-large", { gpus: 16 }, (pod) => conditionOf(pod, "PodScheduled") !== undefined);
+
+    expect(status.conditions).toContainEqual(
+      expect.objectContaining({
+        type: "PodScheduled",
+        status: "False",
+        reason: "Unschedulable",
+        message: expect.stringContaining("Insufficient nvidia.com/gpu"),
+      }),
+    );
+  });
+
+  it("keeps pods without a toleration off nodes with GPUs", async () => {
+    const { spec } = await podOf("no-toleration", { pod: { tolerations: [] } }, isRunning);
+
+    expect(spec.nodeName).toBe("shared");
+  });
+
+  it("runs the two pods of an Indexed Job on two nodes, each knowing its index", async () => {
+    const field = "metadata.annotations['batch.kubernetes.io/job-completion-index']";
+    await makeJob(cluster.admin, namespace, "two", {
+      gpus: 7,
+      script: { main: { process: true } },
+      spec: { completionMode: "Indexed", completions: 2, parallelism: 2 },
+      container: {
+        command: ["sh", "-c", 'echo "I am $JOB_COMPLETION_INDEX = $RANK"'],
+        env: [{ name: "RANK", valueFrom: { fieldRef: { fieldPath: field } } }],
+      },
+    });
+
+    await seen<Job>(
+      cluster.admin,
+      jobsOf(namespace),
+      ({ metadata, status }) => metadata.name === "two" && status.succeeded === 2,
+    );
+
+    const { body } = await cluster.admin.get<{ items: Pod[] }>(podsOfJob(namespace, "two"));
+    const logs = await Promise.all(
+      body.items.map(({ metadata }) => cluster.admin.get<string>(`${podsOf(namespace)}/${metadata.name}/log`)),
+    );
+    expect(body.items.map(({ spec }) => spec.nodeName).sort()).toEqual(["gpu-a", "gpu-b"]);
+    expect(logs.map((log) => log.body).sort()).toEqual(["I am 0 = 0\n", "I am 1 = 1\n"]);
+  });
+});
+
+describe("containers", () => {
+  const init = (name: string, more: object = {}) => ({ name, image: "berth.test/init:1", ...more });
+
+  it("wait for the init containers, which run one after the other", async () => {
+    const fileOf = (name: string) => join(cluster.controlPlane.home, name);
+    const inits = ["first", "second"].map((name) => init(name, endsWith(0, fileOf(name))));
+    const script = { first: { process: true }, second: { process: true } } as const;
+    await makeJob(cluster.admin, namespace, "inits", { pod: { initContainers: inits }, script });
+    const become = (...order: readonly string[]) =>
+      seen<Pod>(cluster.admin, podsOfJob(namespace, "inits"), (pod) => String(states(pod)) === String(order));
+
+    const first = await become("running", "waiting", "waiting");
+    await writeFile(fileOf("first"), "");
+    const second = await become("terminated", "running", "waiting");
+    await writeFile(fileOf("second"), "");
+    const main = await become("terminated", "terminated", "running");
+
+    const initialized = [first, second, main].map((pod) => conditionOf(pod, "Initialized")?.status);
+    expect(initialized).toEqual(["False", "False", "True"]);
+  });
+
+  it("never start when an init container fails", async () => {
+    const pod = { initContainers: [init("first")] };
+
+    const { status } = await podOf("init-fails", { pod, script: { first: { exitCode: 3 } } }, isOver);
+
+    expect(status).toMatchObject({
+      phase: "Failed",
+      initContainerStatuses: [{ state: { terminated: { exitCode: 3 } } }],
+      containerStatuses: [{ state: { waiting: { reason: "PodInitializing" } } }],
+    });
+  });
+
+  it("are not kept by a sidecar", async () => {
+    const pod = { initContainers: [init("proxy", { restartPolicy: "Always" })] };
+
+    const { status } = await podOf("sidecar", { pod, script: { main: { exitCode: 0, afterMs: 50 } } }, isOver);
+
+    expect(status).toMatchObject({
+      phase: "Succeeded",
+      initContainerStatuses: [{ state: { terminated: { exitCode: 0 } } }],
+    });
+  });
+
+  it("wait for ever for an image that cannot be pulled, and the Job says nothing of it", async () => {
+    const waiting = (reason: string) => (pod: Pod) => JSON.stringify(pod.status).includes(`"reason":"${reason}"`);
+    const options = { script: { main: { pull: "fails" } }, container: { image: "berth.test/none:1" } } as const;
+
+    const { status } = await podOf("no-image", options, waiting("ImagePullBackOff"));
+    const job = must(await cluster.admin.get<Job>(`${jobsOf(namespace)}/no-image`));
+
+    expect(status).toMatchObject({
+      phase: "Pending",
+      containerStatuses: [{ state: { waiting: { message: expect.stringContaining("berth.test/none:1") } } }],
+    });
+    expect(job.status).toMatchObject({ active: 1 });
+    expect(job.status.conditions).toBeUndefined();
+  });
+
+  it("are killed when they use too much memory", async () => {
+    const { status } = await podOf("oom", { script: { main: { oom: true, afterMs: 50 } } }, isOver);
+
+    expect(status).toMatchObject({
+      phase: "Failed",
+      containerStatuses: [{ state: { terminated: { exitCode: 137, reason: "OOMKilled" } } }],
+    });
+  });
+
+  it("run before they are ready", async () => {
+    const unready = await podOf("late", { script: { main: { readyMs: 1500 } } }, isRunning);
+    const ready = await seen<Pod>(
+      cluster.admin,
+      podsOfJob(namespace, "late"),
+      (pod) => conditionOf(pod, "Ready")?.status === "True",
+    );
+
+    expect(conditionOf(unready, "Ready")).toMatchObject({ status: "False", reason: "ContainersNotReady" });
+    expect(ready.status.containerStatuses).toMatchObject([{ ready: true }]);
+  });
+
+  it("have their environment from Secrets, and wait for one that is missing", async () => {
+    const secrets = `/api/v1/namespaces/${namespace}/secrets`;
+    must(await cluster.admin.post(secrets, { metadata: { name: "keys" }, stringData: { CODE: "17" } }));
+    const container = { command: ["sh", "-c", "exit $CODE"], envFrom: [{ secretRef: { name: "keys" } }] };
+    const missing = { envFrom: [{ secretRef: { name: "none" } }] };
+
+    const late = { command: ["true"], envFrom: [{ secretRef: { name: "late" } }] };
+
+    const known = await podOf("secret", { script: { main: { process: true } }, container }, isOver);
+    const waits = await podOf("no-secret", { container: missing }, (pod) =>
+      JSON.stringify(pod.status).includes("CreateContainerConfigError"),
+    );
+    await podOf("late-secret", { script: { main: { process: true } }, container: late }, (pod) =>
+      JSON.stringify(pod.status).includes("CreateContainerConfigError"),
+    );
+    must(await cluster.admin.post(secrets, { metadata: { name: "late" } }));
+    await seen<Pod>(cluster.admin, podsOfJob(namespace, "late-secret"), isOver);
+
+    expect(known.status).toMatchObject({ containerStatuses: [{ state: { terminated: { exitCode: 17 } } }] });
+    expect(waits.status).toMatchObject({
+      containerStatuses: [{ state: { waiting: { message: 'secret "none" not found' } } }],
+    });
+  });
+});
+
+describe("the words of a command", () => {
+  it("have the variables of the container in them, and only one dollar of two", async () => {
+    const command = ["sh", "-c", `test '$(CODE) $(NONE) $$(CODE) $$$$ $HOME' = '17 $(NONE) $'"(CODE) $"'$ $HOME'`];
+    const container = { command, env: [{ name: "CODE", value: "17" }] };
+
+    const { status } = await podOf("words", { script: { main: { process: true } }, container }, isOver);
+
+    expect(status.phase).toBe("Succeeded");
+  });
+});
+
+describe("a pod that is deleted", () => {
+  it.each([
+    { name: "obeys", stopMs: 50, exitCode: 143 },
+    { name: "disobeys", stopMs: 60_000, exitCode: 137 },
+  ])("$name, tells its exit code $exitCode, and goes", async ({ name, stopMs, exitCode }) => {
+    const pod = await podOf(
+      name,
+      { script: { main: { stopMs } }, pod: { terminationGracePeriodSeconds: 1 } },
+      isRunning,
+    );
+
+    const last = await lastOf(pod);
+
+    expect(last.status).toMatchObject({
+      phase: "Failed",
+      containerStatuses: [{ state: { terminated: { exitCode } } }],
+    });
+  });
+
+  it("goes sooner when it is deleted again with less grace", async () => {
+    const script = { main: { stopMs: 600_000 } };
+    const pod = await podOf("hurried", { script, pod: { terminationGracePeriodSeconds: 600 } }, isRunning);
+    const path = `${podsOf(namespace)}/${pod.metadata.name}`;
+    const gone = lastOf(pod, "watched");
+
+    must(await cluster.admin.remove(path));
+    must(await cluster.admin.remove(path, { gracePeriodSeconds: 1 }));
+
+    expect((await gone).status).toMatchObject({ containerStatuses: [{ state: { terminated: { exitCode: 137 } } }] });
+  });
+
+  it("takes its processes along, also one that ignores the signal", async () => {
+    const command = ["sh", "-c", "trap '' TERM; echo $$$$; while :; do sleep 0.05; done"];
+    const script = { main: { process: true } } as const;
+    const pod = await podOf(
+      "stubborn",
+      { script, container: { command }, pod: { terminationGracePeriodSeconds: 1 } },
+      isRunning,
+    );
+    const response = await cluster.admin.open(`${podsOf(namespace)}/${pod.metadata.name}/log?follow=true`);
+    const parts = response[Symbol.asyncIterator]();
+    const { value } = await parts.next();
+    const processId = Number(String(value));
+    expect(isAlive(processId)).toBe(true);
+
+    const last = await lastOf(pod);
+
+    expect(last.status).toMatchObject({ containerStatuses: [{ state: { terminated: { exitCode: 137 } } }] });
+    while (isAlive(processId)) await sleep(20);
+  });
+
+  it("is gone with its Job, and with the Job its pods", async () => {
+    const pod = await podOf("removed", {}, isRunning);
+    const gone = lastOf(pod, "watched");
+
+    await cluster.admin.remove(`${jobsOf(namespace)}/removed`, { propagationPolicy: "Background" });
+    await gone;
+
+    expect((await cluster.admin.get(`${jobsOf(namespace)}/removed`)).status).toBe(404);
+  });
+});
+
+describe("a pod by itself", () => {
+  it("is ended by its deadline", async () => {
+    const container = { name: "main", image: "berth.test/main:1" };
+    const spec = { activeDeadlineSeconds: 1, restartPolicy: "Never", containers: [container] };
+    must(await cluster.admin.post(podsOf(namespace), { metadata: { name: "deadline" }, spec }));
+
+    const { status } = await seen<Pod>(
+      cluster.admin,
+      podsOf(namespace),
+      (pod) => pod.metadata.name === "deadline" && isOver(pod),
+    );
+
+    expect(status).toMatchObject({ phase: "Failed", reason: "DeadlineExceeded" });
+  });
+
+  it("is ended by a deadline that is set while it runs, and keeps what it printed after SIGTERM", async () => {
+    const command = ["sh", "-c", "trap 'echo saved; exit 0' TERM; echo begun; while :; do sleep 0.02; done"];
+    const container = { name: "main", image: "berth.test/main:1", command };
+    const annotations = scripted({ main: { process: true } });
+    const spec = { restartPolicy: "Never", containers: [container] };
+    must(await cluster.admin.post(podsOf(namespace), { metadata: { name: "told", annotations }, spec }));
+    const path = `${podsOf(namespace)}/told`;
+    await expect.poll(async () => (await cluster.admin.get(`${path}/log`)).body).toBe("begun\n");
+
+    must(await cluster.admin.patch(path, { spec: { activeDeadlineSeconds: 1 } }, "merge"));
+
+    const { status } = await seen<Pod>(
+      cluster.admin,
+      podsOf(namespace),
+      (pod) => pod.metadata.name === "told" && isOver(pod),
+    );
+    expect(status).toMatchObject({ phase: "Failed", reason: "DeadlineExceeded" });
+    expect((await cluster.admin.get(`${path}/log`)).body).toMatch(/^begun\n(Terminated\n)?saved\n$/);
+  });
+});
+
+/** Deletes a pod, unless its end is only watched, and returns it as it was before it went. */
+async function lastOf({ metadata }: Pod, how: "deleted" | "watched" = "deleted"): Promise<Pod> {
+  const path = `${podsOf(namespace)}?fieldSelector=metadata.name=${metadata.name}`;
+  const { body } = await cluster.admin.get<KubeObject>(path);
+  const events: AsyncIterable<WatchEvent<Pod>> = watchOnce<Pod>(cluster.admin, path, {
+    from: body.metadata.resourceVersion,
+  });
+  if (how === "deleted") await cluster.admin.remove(`${podsOf(namespace)}/${metadata.name}`);
+  for await (const { type, object } of events) if (type === "DELETED") return object;
+  throw new Error("The watch ended before the pod was gone");
+}
+
+function states({ status }: Pod): string[] {
+  const all = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
+  return all.map(({ state }) => Object.keys(state).join());
+}

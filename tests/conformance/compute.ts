@@ -1,0 +1,586 @@
+import { randomBytes } from "node:crypto";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { BoundNode, Compute, ComputeNode, Observation, Run, RunRef } from "#core/ports/compute.ts";
+import { RunBound, RunRefused } from "#core/problem.ts";
+import { logText } from "../fixtures/log-text.ts";
+import { changesConformance } from "./changes.ts";
+
+/** What a command does, for every kind of Compute to act out in its own way. */
+export interface Behaviour {
+  /** Printed at first, a line each. */
+  readonly prints: readonly string[];
+  /** Its exit code; undefined: it goes on until it is ended. */
+  readonly exits: number | undefined;
+  readonly ignoresTerm?: boolean;
+  /** A line that it prints after SIGTERM, before it ends. */
+  readonly lastWords?: string;
+}
+
+/** A Compute under test, with at least the nodes `one` and `two`, and a way to let its time pass. */
+export interface ComputeUnderTest {
+  readonly compute: Compute;
+  readonly nodes: readonly ComputeNode[];
+  now(): number;
+  pass(ms: number): Promise<void>;
+  /** The command that makes runs of this uid behave so. */
+  command(uid: string, behaviour: Behaviour): string;
+  close(): Promise<void>;
+}
+
+/** An adapter may find what belongs to a run by its name alone, anywhere on the machine. */
+const freshUid = () => randomBytes(16).toString("hex");
+const uid = freshUid();
+const lives = { prints: [], exits: undefined };
+const gently = { graceSeconds: 10, force: false };
+
+/** What every Compute must do. */
+export function computeConformance(open: () => Promise<ComputeUnderTest>): void {
+  changesConformance(open);
+
+  let test: ComputeUnderTest;
+  let compute: Compute;
+
+  beforeEach(async () => {
+    test = await open();
+    compute = test.compute;
+  });
+  afterEach(async () => {
+    await test.close();
+  });
+
+  const runOf = (changes: Partial<Run> = {}): Run => ({
+    uid,
+    run: 1,
+    key: "owner#o#env#gpu-dev|j",
+    name: "training",
+    pool: "h100",
+    instanceType: "p5.48xlarge",
+    image: "docker.io/library/busybox",
+    command: "command" in changes ? undefined : test.command(uid, lives),
+    env: {},
+    shares: [{ node: "one", units: 4 }],
+    gpusPerMachine: 4,
+    mounts: [],
+    ports: [],
+    resources: null,
+    until: test.now() + 3_600_000,
+    ...changes,
+  });
+  const eventually = async <Value>(read: () => Promise<Value>, holds: (value: Value) => boolean): Promise<Value> => {
+    let value = await read();
+    for (let tries = 0; tries < 6_000 && !holds(value); tries += 1) {
+      await test.pass(20);
+      value = await read();
+    }
+    if (!holds(value)) throw new Error(`It did not come about: ${holds}, but ${JSON.stringify(value)}`);
+    return value;
+  };
+  const bound = (wanted: string): BoundNode => {
+    const node = test.nodes.find(({ name }) => name === wanted);
+    if (!node) throw new Error(`No node ${wanted}`);
+    return { name: node.name, uid: node.uid, providerId: node.providerId, silent: null };
+  };
+  const observe = (run = 1) => compute.observe(uid, run);
+  const ended = () => eventually(observe, (seen) => seen?.state === "ended");
+  const ready = (run = 1) =>
+    eventually(
+      () => observe(run),
+      (seen) => seen?.state === "ready",
+    );
+  const gone = (run = 1) => goneOf(uid, run);
+  const goneOf = (own: string, run = 1) =>
+    eventually(
+      () => compute.observe(own, run),
+      (seen) => seen === undefined,
+    );
+  const runUntilPrinted = async (behaviour: Behaviour) => {
+    await compute.apply(runOf({ command: test.command(uid, behaviour) }));
+    await eventually(
+      () => logText(compute.readLog(uid, 1)),
+      (log) => log !== "",
+    );
+  };
+  const stubborn = { prints: ["deaf"], exits: undefined, ignoresTerm: true };
+
+  it("knows nothing of a run that was never applied, and does nothing to it", async () => {
+    await compute.remove(uid, 1, gently);
+    await compute.extend(uid, 1, test.now() + 1_000);
+
+    expect(await observe()).toBeUndefined();
+    expect(await logText(compute.readLog(uid, 1))).toBe("");
+    expect(await compute.listRuns()).toEqual([]);
+  });
+
+  it("refuses in words what can never be run, and can remove what is left of it", async () => {
+    const refusal = await compute.apply(runOf({ env: { "no name": "s3cret-value" } })).catch((error: unknown) => error);
+    await compute.remove(uid, 1, gently);
+
+    expect(refusal).toBeInstanceOf(RunRefused);
+    expect((refusal as RunRefused).message).toMatch(/\w+ \w+/);
+    expect((refusal as RunRefused).message).not.toContain("s3cret-value");
+    expect(await gone()).toBeUndefined();
+  });
+
+  it("lists its nodes", async () => {
+    expect(await compute.listNodes()).toEqual(test.nodes);
+  });
+
+  it("gives every node a uid of its own, and the same one in each listing", async () => {
+    const uids = (await compute.listNodes()).map((node) => node.uid);
+
+    expect(new Set(uids).size).toBe(test.nodes.length);
+    expect((await compute.listNodes()).map((node) => node.uid)).toEqual(uids);
+  });
+
+  it("says of the machine behind a node in use that it runs", async () => {
+    const [node] = test.nodes;
+    if (!node) throw new Error("There is no node");
+
+    expect(await compute.machineOf(node)).toBe("running");
+  });
+
+  it("says of the node object of a uid that it is ready, and of one whose machine is another now that it is not there", async () => {
+    const [node] = test.nodes;
+    if (!node) throw new Error("There is no node");
+
+    const said = await Promise.all([compute.silenceOf(node), compute.silenceOf({ ...node, uid: "no-such-uid" })]);
+
+    expect(said).toEqual([null, "missing"]);
+  });
+
+  it("says of a run in a listing of nodes what it says in an observation, as long as neither changes", async () => {
+    const listed = async () => {
+      const nodes = await compute.listNodes();
+      return nodes.flatMap(({ runs = [] }) => runs).find((one) => one.uid === uid);
+    };
+    await compute.apply(runOf());
+    const seen = await ready();
+    // Where listings show no runs there is nothing to compare.
+    const mark = seen?.nodes[0]?.mark;
+
+    expect((await eventually(listed, (one) => one?.mark === mark))?.mark).toBe(mark);
+    await compute.remove(uid, 1, gently);
+    expect((await eventually(listed, (one) => one === undefined || one.mark !== mark))?.mark).not.toBe(mark ?? null);
+  });
+
+  it("lists the runs of one uid alone", async () => {
+    const other = freshUid();
+    await compute.apply(runOf());
+    await compute.apply(runOf({ uid: other, shares: [{ node: "two", units: 4 }] }));
+
+    const listed = await Promise.all([uid, "f".repeat(32)].map((one) => compute.listRuns(one)));
+    await compute.remove(other, 1, gently);
+    await eventually(
+      () => compute.observe(other, 1),
+      (seen) => seen === undefined,
+    );
+
+    expect(listed).toEqual([[{ uid, run: 1, key: "owner#o#env#gpu-dev|j" }], []]);
+  });
+
+  it("brings a run to ready, on the nodes of its shares", async () => {
+    await compute.apply(runOf());
+
+    expect(await ready()).toMatchObject({
+      state: "ready",
+      started: true,
+      exitCode: null,
+      reason: null,
+      nodes: [bound("one")],
+      terminating: false,
+      address: { ip: "127.0.0.1", port: null },
+    } satisfies Partial<Observation>);
+    expect(await compute.listRuns()).toEqual([{ uid, run: 1, key: "owner#o#env#gpu-dev|j" }]);
+  });
+
+  it("runs a command once however often it is applied, also at the same time", async () => {
+    const run = runOf({ command: test.command(uid, { prints: ["once"], exits: undefined }) });
+
+    await Promise.all([compute.apply(run), compute.apply(run), compute.apply(run)]);
+    await ready();
+    await compute.apply(run);
+    await test.pass(200);
+
+    expect(
+      await eventually(
+        () => logText(compute.readLog(uid, 1)),
+        (log) => log !== "",
+      ),
+    ).toBe("once\n");
+    expect(await compute.listRuns()).toHaveLength(1);
+  });
+
+  it.each([0, 3, 128])("tells exit code %i", async (code) => {
+    await compute.apply(runOf({ command: test.command(uid, { prints: ["bye"], exits: code }) }));
+
+    expect(await ended()).toMatchObject({ started: true, exitCode: code, reason: null, terminating: false });
+    expect(await logText(compute.readLog(uid, 1))).toBe("bye\n");
+  });
+
+  it("signals that a run changed once it has begun, has ended and is gone", async () => {
+    const aborted = new AbortController();
+    const received: RunRef[] = [];
+    const following = (async () => {
+      for await (const change of compute.changes(aborted.signal)) if ("uid" in change) received.push(change);
+    })();
+    const count = (run: number) => received.filter((ref) => ref.run === run).length;
+    const signalled = (run: number, more: number) =>
+      eventually(
+        async () => count(run),
+        (found) => found > more,
+      );
+
+    await compute.apply(runOf({ command: test.command(uid, { prints: ["bye"], exits: 0 }) }));
+    await signalled(1, 0);
+    await ended();
+    await signalled(1, 0);
+    await compute.apply(runOf({ run: 2 }));
+    await signalled(2, 0);
+    await ready(2);
+    await test.pass(300);
+    const before = count(2);
+    await compute.remove(uid, 2, gently);
+    await gone(2);
+    await signalled(2, before);
+
+    expect(received.every((ref) => ref.uid === uid && ref.key === "owner#o#env#gpu-dev|j")).toBe(true);
+    aborted.abort();
+    await following;
+  });
+
+  it("names what a living run has beside it as that run's, and leaves none of it behind", async () => {
+    await compute.apply(runOf({ env: { TOKEN: "secret" } }));
+    await ready();
+    const living = await compute.listParts();
+    await compute.remove(uid, 1, gently);
+    await gone();
+
+    expect(living).toEqual(living.map(() => ({ uid, run: 1, key: "owner#o#env#gpu-dev|j" })));
+    expect(await compute.listParts()).toEqual([]);
+  });
+
+  it("ends its signals when it is told to", async () => {
+    const aborted = new AbortController();
+    const following = (async () => {
+      for await (const _ of compute.changes(aborted.signal));
+    })();
+    await test.pass(20);
+
+    aborted.abort();
+
+    await expect(following).resolves.toBeUndefined();
+  });
+
+  it("does not start again what has ended", async () => {
+    const run = runOf({ command: test.command(uid, { prints: ["once"], exits: 0 }) });
+    await compute.apply(run);
+    await ended();
+
+    await compute.apply(run);
+    await test.pass(300);
+
+    expect(await observe()).toMatchObject({ state: "ended", exitCode: 0 });
+    expect(await logText(compute.readLog(uid, 1))).toBe("once\n");
+  });
+
+  it("lets a run without a command live until it is removed", async () => {
+    await compute.apply(runOf({ command: undefined }));
+    await ready();
+    await test.pass(200);
+
+    expect(await observe()).toMatchObject({ state: "ready" });
+  });
+
+  it("removes a living run, and its log with it", async () => {
+    await compute.apply(runOf({ command: test.command(uid, { prints: ["hello"], exits: undefined }) }));
+    await ready();
+
+    await compute.remove(uid, 1, gently);
+    await gone();
+
+    expect(await compute.listRuns()).toEqual([]);
+    expect(await logText(compute.readLog(uid, 1))).toBe("");
+  });
+
+  it("starts nothing of a removed run whose tombstones are there, whether it ever began or not", async () => {
+    const own = freshUid();
+    const runs = [1, 2].map((run) => runOf({ uid: own, run, command: test.command(own, lives) }));
+    await compute.apply(runOf({ uid: own }));
+    await eventually(
+      () => compute.observe(own, 1),
+      (seen) => seen?.state === "ready",
+    );
+    const removal = { ...gently, tombstones: 1 };
+    const answers = [await compute.remove(own, 1, removal), await compute.remove(own, 2, removal)];
+    // Some clusters leave none, and say so.
+    expect(new Set(answers).size).toBe(1);
+    if (!answers[0]) return;
+
+    const late = await Promise.allSettled(runs.map((run) => compute.apply(run)));
+    await goneOf(own);
+
+    expect(late).toMatchObject(late.map(() => ({ reason: { message: expect.stringContaining("removed") } })));
+    await expect(compute.apply(runOf({ uid: own }))).rejects.toThrow("removed");
+    expect([await compute.observe(own, 1), await compute.observe(own, 2)]).toEqual([undefined, undefined]);
+    expect(await compute.listRuns(own)).toEqual([]);
+  });
+
+  it("leaves tombstones of every machine, as often as it is asked to", async () => {
+    const own = freshUid();
+    const shares = ["one", "two"].map((node) => ({ node, units: 8 }));
+    const run = runOf({ uid: own, shares, gpusPerMachine: 8 });
+    await compute.apply(run);
+    const removal = { ...gently, tombstones: 2 };
+    const hasTombstones = await compute.remove(own, 1, removal);
+
+    expect(await compute.remove(own, 1, removal)).toBe(hasTombstones);
+    await goneOf(own);
+
+    if (!hasTombstones) return;
+    await expect(compute.apply(run)).rejects.toThrow("removed");
+    expect(await compute.observe(own, 1)).toBeUndefined();
+    expect(await compute.listRuns(own)).toEqual([]);
+    expect(await compute.listParts()).toEqual([]);
+  });
+
+  it("leaves a run that is bound alone where it is to be removed only unless it is", async () => {
+    await compute.apply(runOf());
+    await ready();
+
+    await expect(compute.remove(uid, 1, { ...gently, unlessBound: true })).rejects.toThrow(RunBound);
+    await test.pass(1_000);
+
+    expect(await observe()).toMatchObject({ state: "ready", terminating: false });
+  });
+
+  it("takes a run that has ended for a bound one", async () => {
+    await compute.apply(runOf({ command: test.command(uid, { prints: [], exits: 0 }) }));
+    await ended();
+
+    await expect(compute.remove(uid, 1, { ...gently, unlessBound: true })).rejects.toThrow(RunBound);
+
+    expect(await observe()).toMatchObject({ state: "ended", exitCode: 0 });
+  });
+
+  it("has removed what was never there, bound or not", async () => {
+    const own = freshUid();
+    const hasTombstones = await compute.remove(own, 1, { ...gently, unlessBound: true, tombstones: 1 });
+
+    expect(await compute.observe(own, 1)).toBeUndefined();
+    if (hasTombstones) await expect(compute.apply(runOf({ uid: own }))).rejects.toThrow("removed");
+  });
+
+  it("says when a run ended", async () => {
+    await compute.apply(runOf({ command: test.command(uid, { prints: [], exits: 0 }) }));
+    const begun = test.now();
+    const seen = await ended();
+
+    expect(seen?.endedAt).toBeGreaterThanOrEqual(begun - 5_000);
+    expect(seen?.endedAt).toBeLessThanOrEqual(test.now());
+  });
+
+  it("removes a run that has ended", async () => {
+    await compute.apply(runOf({ command: test.command(uid, { prints: [], exits: 1 }) }));
+    await ended();
+
+    await compute.remove(uid, 1, gently);
+
+    expect(await gone()).toBeUndefined();
+  });
+
+  it("gives a command that ignores SIGTERM its grace, shown as terminating, and then kills it", async () => {
+    await runUntilPrinted(stubborn);
+    const askedAt = test.now();
+
+    await compute.remove(uid, 1, { graceSeconds: 4, force: false });
+    await compute.remove(uid, 1, { graceSeconds: 60, force: false });
+
+    expect(await observe()).toMatchObject({ terminating: true });
+    await gone();
+    expect(test.now() - askedAt).toBeGreaterThanOrEqual(4_000);
+    expect(test.now() - askedAt).toBeLessThan(60_000);
+  });
+
+  it("waits for no grace when forced", async () => {
+    await runUntilPrinted(stubborn);
+    const askedAt = test.now();
+
+    await compute.remove(uid, 1, { graceSeconds: 60, force: false });
+    await compute.remove(uid, 1, { graceSeconds: 60, force: true });
+
+    await gone();
+    expect(test.now() - askedAt).toBeLessThan(60_000);
+  });
+
+  it("ends a command that it is asked to end, and keeps what that printed after SIGTERM", async () => {
+    const saves = { prints: ["begun"], exits: undefined, lastWords: "checkpoint saved" };
+    await runUntilPrinted(saves);
+
+    const answers = [await compute.terminate(uid, 1, 10), await compute.terminate(uid, 1, 10)];
+
+    expect(answers).toEqual([true, true]);
+    expect(await ended()).toMatchObject({ started: true, exitCode: null, terminating: false });
+    // A shell may tell of the child that was ended with it.
+    expect(await logText(compute.readLog(uid, 1))).toMatch(/^begun\n(Terminated\n)?checkpoint saved\n$/);
+    await compute.remove(uid, 1, gently);
+    expect(await gone()).toBeUndefined();
+  });
+
+  it("kills a command that ignores being asked to end, after its grace", async () => {
+    await runUntilPrinted(stubborn);
+    const askedAt = test.now();
+
+    await compute.terminate(uid, 1, 4);
+
+    expect(await ended()).toMatchObject({ exitCode: null });
+    expect(test.now() - askedAt).toBeGreaterThanOrEqual(4_000);
+    expect(await logText(compute.readLog(uid, 1))).toMatch(/^deaf\n/);
+  });
+
+  it("does nothing to a run that has ended or never was", async () => {
+    expect(await compute.terminate(uid, 1, 10)).toBe(true);
+    await compute.apply(runOf({ command: test.command(uid, { prints: [], exits: 3 }) }));
+    await ended();
+
+    expect(await compute.terminate(uid, 1, 10)).toBe(true);
+
+    expect(await observe()).toMatchObject({ state: "ended", exitCode: 3 });
+  });
+
+  it("may be asked to remove again at any time", async () => {
+    await compute.apply(runOf());
+    await Promise.all([1, 2, 3].map(() => compute.remove(uid, 1, gently)));
+    await gone();
+
+    await compute.remove(uid, 1, gently);
+
+    expect(await observe()).toBeUndefined();
+  });
+
+  it("ends a run at its limit by itself", async () => {
+    await compute.apply(runOf({ until: test.now() + 700 }));
+
+    expect(await ended()).toMatchObject({ exitCode: null, reason: expect.stringMatching(/^DeadlineExceeded/) });
+  });
+
+  it("moves the limit when it is extended", async () => {
+    const until = test.now() + 5_000;
+    await compute.apply(runOf({ until }));
+    await ready();
+
+    await compute.extend(uid, 1, test.now() + 60_000);
+    await test.pass(until + 1_000 - test.now());
+
+    expect(await observe()).toMatchObject({ state: "ready" });
+  });
+
+  it("never moves the limit back: of two who extend it, the one who knows less may come last", async () => {
+    await compute.apply(runOf());
+    await ready();
+
+    await compute.extend(uid, 1, test.now() + 500);
+    await test.pass(4_000);
+
+    expect(await observe()).toMatchObject({ state: "ready" });
+  });
+
+  it("keeps the runs of one environment apart", async () => {
+    await compute.apply(runOf());
+    await compute.apply(runOf({ run: 2, shares: [{ node: "two", units: 4 }] }));
+    await Promise.all([ready(1), ready(2)]);
+
+    await compute.remove(uid, 1, gently);
+    await gone(1);
+
+    expect(await observe(2)).toMatchObject({ state: "ready", nodes: [bound("two")] });
+    expect(await compute.listRuns()).toEqual([{ uid, run: 2, key: "owner#o#env#gpu-dev|j" }]);
+  });
+
+  it("says where Jupyter is once it is wanted, or why it is not, and nothing once it is not wanted", async () => {
+    const access = {
+      revision: 1,
+      login: "gpu-dev-12345678",
+      keys: ["ssh-ed25519 AAAA"],
+      jupyter: { token: "t".repeat(43) },
+    };
+    await compute.apply(runOf());
+    expect(await ready()).toMatchObject({ jupyter: null });
+
+    await compute.setAccess(uid, 1, access);
+    await compute.setAccess(uid, 1, access);
+    const received = await eventually(observe, (seen) => !["starting", undefined].includes(seen?.jupyter?.state));
+    await compute.setAccess(uid, 1, { ...access, jupyter: null });
+    const off = await eventually(observe, (seen) => seen?.jupyter === null);
+
+    const { state, origin, reason } = received?.jupyter ?? {};
+    expect(state === "on" ? origin : reason).toMatch(state === "on" ? /^http:\/\/\d+(\.\d+){3}:\d+$/ : /Jupyter/);
+    expect(state === "on" ? reason : origin).toBeNull();
+    expect(off).toMatchObject({ state: "ready" });
+  });
+
+  it("goes by the newest access that it was told of, whichever comes last", async () => {
+    const access = { revision: 8, login: "gpu-dev-12345678", keys: ["ssh-ed25519 AAAA"], jupyter: null };
+    await compute.apply(runOf());
+    await ready();
+
+    await compute.setAccess(uid, 1, access);
+    await compute.setAccess(uid, 1, { ...access, revision: 7, jupyter: { token: "t".repeat(43) } });
+
+    expect(await observe()).toMatchObject({ state: "ready", jupyter: null });
+  });
+
+  it("lets nobody into what is gone", async () => {
+    await compute.setAccess(uid, 1, { revision: 1, login: "gpu-dev-12345678", keys: [], jupyter: null });
+
+    expect(await observe()).toBeUndefined();
+    expect(await compute.listRuns()).toEqual([]);
+  });
+
+  it("runs on several machines, in the order of the shares", async () => {
+    const shares = [
+      { node: "two", units: 8 },
+      { node: "one", units: 8 },
+    ];
+
+    await compute.apply(runOf({ shares, gpusPerMachine: 8, mounts: [], ports: [], resources: null }));
+    // As the step of preparing: what waits for all of its machines begins once they are there, and not before.
+    const begun = async () => {
+      const seen = await observe();
+      if (seen?.waitsToBegin) await compute.begin(uid, 1);
+      return seen;
+    };
+
+    expect(await eventually(begun, (seen) => seen?.state === "ready")).toMatchObject({
+      nodes: [bound("two"), bound("one")],
+    });
+  });
+
+  it("keeps the newest MiB of the output", async () => {
+    const lines = Array.from({ length: 40_000 }, (_, index) => `line ${index} of some that are all rather long`);
+    const text = lines.map((line) => `${line}\n`).join("");
+    await compute.apply(runOf({ command: test.command(uid, { prints: lines, exits: 0 }) }));
+    await ended();
+
+    const log = await compute.readLog(uid, 1);
+
+    expect(new TextDecoder().decode(log.bytes)).toBe(text.slice(-1024 * 1024));
+    expect(log.start).toBe(text.length - 1024 * 1024);
+  });
+
+  it("names the position of output that repeats itself for more than a MiB", async () => {
+    const lines = Array.from({ length: 30_000 }, () => "the same line again and again, for longer than a MiB");
+    const text = lines.map((line) => `${line}\n`).join("");
+    await compute.apply(runOf({ command: test.command(uid, { prints: lines, exits: 0 }) }));
+    const early = await eventually(
+      () => compute.readLog(uid, 1),
+      ({ bytes }) => bytes.length > 0,
+    );
+    await ended();
+    const known = { position: early.start + early.bytes.length, mark: early.mark };
+
+    const [late, again] = [await compute.readLog(uid, 1, known), await compute.readLog(uid, 1)];
+
+    expect([late.start, late.bytes.length]).toEqual([text.length - 1024 * 1024, 1024 * 1024]);
+    expect(again.start).toBe(late.start);
+  });
+}

@@ -1,0 +1,249 @@
+import { describe, expect, it } from "vitest";
+import type { LedgerItem } from "#core/pools/ledger/record.ts";
+import type { ConditionalPut, Item, Table } from "#core/ports/table.ts";
+import { Conflict } from "#core/problem.ts";
+import type { NodeGroup } from "#core/settings.ts";
+import { submitJob } from "../fixtures/catalog-requests.ts";
+import { type HttpWorld, type HttpWorldOptions, httpWorld } from "../worlds/http-world.ts";
+import { nodesOf } from "../worlds/memory-world.ts";
+import { viewPool } from "../worlds/pool-view.ts";
+
+const MINUTE = 60_000;
+const names = ["h100-1", "h100-2"];
+
+/** What a job of 16 GPUs, which is one of two machines, sees of any Table that has transactions; each has a new one. */
+export function twoMachineCases(open: () => Promise<Table>): void {
+  const start: Start = async ({ wrapTable = (table: Table) => table, ...options } = {}) =>
+    startedOn(wrapTable(await open()), options);
+
+  describe("a job of 16 GPUs", () => {
+    itsLife(start);
+    itsLine(start);
+    allOrNothing(start);
+  });
+}
+
+type Start = (
+  options?: HttpWorldOptions & { readonly wrapTable?: (table: Table) => Table },
+) => ReturnType<typeof startedOn>;
+
+function itsLife(start: Start): void {
+  it("is active on both machines, says how to enter it, and gives both back at its end", async () => {
+    const { world, uidOf, submit, job, free } = await start({ access: { sshPort: 2222 } });
+    world.githubKeys.publish("octocat", `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${"A".repeat(43)}`);
+    const id = await submit({ command: "train", duration_hours: 1, github_user: "octocat" });
+    const uid = uidOf(id);
+    world.compute.program(uid, { kind: "exits", code: 0, afterMs: 30_000 });
+
+    await world.advance(5_000);
+    const active = await job(id);
+    const [during, held] = [await free(), await holdingsOf(world)];
+    await world.advance(MINUTE);
+
+    const pod = `gpu-dev-${id.slice(0, 8)}`;
+    const access = {
+      pod_name: pod,
+      node_ip: "127.0.0.1",
+      node_port: 2222,
+      ssh_command: `ssh -p 2222 ${pod}-${uid.slice(0, 8)}@127.0.0.1`,
+    };
+    expect(active).toMatchObject({ status: "active", gpu_count: 16, status_reason: null, ...access });
+    expect(reasonsOf(active)).toContain("Capacity granted on h100-1, h100-2");
+    expect(during).toEqual({ total: 16, available: 0, in_use: 16 });
+    expect(held).toEqual({ "h100-1": [`${uid} held`], "h100-2": [`${uid} held`] });
+    expect(await job(id)).toMatchObject({ status: "completed", node_ip: null, ssh_command: null });
+    expect(await free()).toEqual({ total: 16, available: 16, in_use: 0 });
+    expect(await holdingsOf(world)).toEqual({ "h100-1": [], "h100-2": [] });
+    expect(startsOf(world, uid)).toEqual({ starts: 1, peaks: [8, 8] });
+  });
+
+  it("is cancelled while it runs, and both machines go to the one behind it", async () => {
+    const { world, uidOf, submit, cancel, job } = await start();
+    const first = await submit();
+    await world.advance(5_000);
+    const behind = await submit();
+    await world.advance(5_000);
+    const waiting = await job(behind);
+
+    await cancel(first);
+    await world.advance(20_000);
+
+    expect(waiting).toMatchObject({ status: "queued", queue_position: 1 });
+    expect(await job(first)).toMatchObject({ status: "cancelled", actions: [{ status: "done" }] });
+    expect(await job(behind)).toMatchObject({ status: "active", queue_position: null });
+    const uid = uidOf(behind);
+    expect(await holdingsOf(world)).toEqual({ "h100-1": [`${uid} held`], "h100-2": [`${uid} held`] });
+    expect(startsOf(world, uid)).toEqual({ starts: 1, peaks: [8, 8] });
+  });
+
+  it("is lost when one of its machines is, and gives back the other alone", async () => {
+    const { world, uidOf, submit, job, free } = await start();
+    const id = await submit();
+    await world.advance(5_000);
+
+    world.compute.removeNode("h100-2");
+    world.compute.setMachine("node-h100-2", "gone");
+    await world.advance(3 * MINUTE);
+
+    expect(await job(id)).toMatchObject({ status: "failed", node_ip: null });
+    expect(await free()).toEqual({ total: 8, available: 8, in_use: 0 });
+    expect(await holdingsOf(world)).toEqual({ "h100-1": [] });
+    expect(startsOf(world, uidOf(id))).toEqual({ starts: 1, peaks: [8, 8] });
+  });
+}
+
+function itsLine(start: Start): void {
+  it("waits while one machine is not free, holds nothing of the other, and leaves no trace when cancelled", async () => {
+    const { world, uidOf, submit, cancel, job, free } = await start();
+    const small = await submit({ gpu_count: 8 });
+    await world.advance(5_000);
+    const large = await submit();
+    await world.advance(5_000);
+    const [waiting, before] = [await job(large), await holdingsOf(world)];
+
+    await cancel(large);
+    await world.advance(20_000);
+
+    expect(waiting).toMatchObject({ status: "queued", queue_position: 1, node_ip: null, ssh_command: null });
+    const ofSmall = [`${uidOf(small)} held`];
+    expect(Object.values(before).sort()).toEqual([[], ofSmall]);
+    expect(await job(large)).toMatchObject({ status: "cancelled", queue_position: null });
+    expect(Object.values(await holdingsOf(world)).sort()).toEqual([[], ofSmall]);
+    expect(await free()).toEqual({ total: 16, available: 8, in_use: 8 });
+    expect(world.compute.starts(uidOf(large), 1)).toBe(0);
+  });
+}
+
+function allOrNothing(start: Start): void {
+  it.each([
+    ["first", 0],
+    ["second", 1],
+  ])(
+    "has no half of a grant when the %s machine's ledger was written meanwhile, and both soon after",
+    async (_, at) => {
+      const halves: string[][] = [];
+      const wrapTable = (table: Table) =>
+        hurried(table, at, async (puts) => halves.push(...(await heldIn(table, puts))));
+      const { world, uidOf, submit, job } = await start({ wrapTable });
+      const id = await submit();
+
+      await world.advance(10_000);
+
+      expect(halves).toEqual([[], []]);
+      expect(await job(id)).toMatchObject({ status: "active" });
+      const uid = uidOf(id);
+      expect(await holdingsOf(world)).toEqual({ "h100-1": [`${uid} held`], "h100-2": [`${uid} held`] });
+      expect(startsOf(world, uid)).toEqual({ starts: 1, peaks: [8, 8] });
+    },
+  );
+
+  it("moves from machines that its group had still to make to the two that came, all at once or not yet", async () => {
+    const nodeGroups: NodeGroup[] = [{ pool: "h100", mostNodes: 2, startupMs: 2 * MINUTE, zones: [] }];
+    const left: string[][] = [];
+    const wrapTable = (table: Table) => hurried(table, 1, async (puts) => left.push(...(await heldIn(table, puts))));
+    const { world, uidOf, submit, job } = await start({ nodes: [], settings: { nodeGroups }, wrapTable });
+    const id = await submit();
+    await world.advance(30_000);
+    const early = await job(id);
+    const uid = uidOf(id);
+    const unpinned = await unpinnedOf(world);
+
+    for (const node of nodesOf({ h100: 2 })) world.compute.setNode(node);
+    await world.advance(2 * MINUTE);
+
+    expect(reasonsOf(early)).toContain("Capacity granted on a node still to be made, a node still to be made");
+    expect(unpinned).toEqual([uid]);
+    expect(left.sort((a, b) => a.length - b.length)).toEqual([[], [], [uid]]);
+    expect(await job(id)).toMatchObject({ status: "active" });
+    expect(await unpinnedOf(world)).toEqual([]);
+    expect(await holdingsOf(world)).toEqual({ "h100-1": [`${uid} held`], "h100-2": [`${uid} held`] });
+  });
+}
+
+/** The whole catalog over this table and two machines, and what the cases ask of it. */
+async function startedOn(table: Table, options: HttpWorldOptions) {
+  const uids = new Map<unknown, string>();
+  const put: Table["put"] = async (item, condition) => {
+    const { kind, id, uid } = item as Item;
+    if (kind === "environment") uids.set(id, String(uid));
+    await table.put(item, condition);
+  };
+  const world = await httpWorld({ nodes: nodesOf({ h100: 2 }), ...options, table: { ...table, put } });
+  const key = await world.login();
+  const ask = async (method: string, path: string) => {
+    const response = await world.request(method, path, { key });
+    expect(response.status).toBe(200);
+    return (await response.json()) as Shown;
+  };
+  return {
+    world,
+    uidOf: (id: string) => uids.get(id) ?? "",
+    submit: (fields: object = {}) => submitJob(world, key, { gpu_count: 16, ...fields }),
+    cancel: (id: string) => ask("POST", `/v1/jobs/${id}/cancel`),
+    job: (id: string) => ask("GET", `/v1/jobs/${id}`),
+    free: async () => {
+      const { availability } = (await ask("GET", "/v1/gpu/availability")) as { readonly availability: Shown };
+      const { total, available, in_use } = availability.h100 as Shown;
+      return { total, available, in_use };
+    },
+  };
+}
+
+type Shown = Readonly<Record<string, unknown>>;
+
+function reasonsOf({ timeline }: Shown): unknown[] {
+  return (timeline as readonly Shown[]).map(({ reason }) => reason);
+}
+
+/** Who is in the ledger item of each machine, by its name. */
+async function holdingsOf({ ctx }: HttpWorld): Promise<Record<string, string[]>> {
+  const nodes = (await viewPool(ctx, "h100"))?.nodes ?? [];
+  return Object.fromEntries(
+    nodes.map(({ name, granted, held }) => [
+      name,
+      [...granted.map(({ uid }) => `${uid} granted`), ...held.map(({ uid }) => `${uid} held`)],
+    ]),
+  );
+}
+
+/** Who is granted or holds machines that are still to be made. */
+async function unpinnedOf({ ctx }: HttpWorld): Promise<string[]> {
+  const { granted = [], held = [] } = (await viewPool(ctx, "h100")) ?? {};
+  return [...granted, ...held].filter(({ shares }) => shares.some(({ node }) => node === null)).map(({ uid }) => uid);
+}
+
+/** How often its command began, and the most units that were ever in use on each machine. */
+function startsOf({ compute }: HttpWorld, uid: string): { starts: number; peaks: number[] } {
+  return { starts: compute.starts(uid, 1), peaks: names.map(compute.peakUnits) };
+}
+
+/** The same table, but somebody else writes one item of the first `putAll` of several that are there before it does. */
+function hurried(table: Table, at: number, refused: (puts: readonly ConditionalPut[]) => Promise<unknown>): Table {
+  let isDone = false;
+  return {
+    ...table,
+    async putAll(puts) {
+      const item = puts[at]?.item;
+      if (isDone || puts.length < 2 || !item) return table.putAll(puts);
+      const present = await Promise.all(puts.map((one) => table.get(one.item)));
+      const hit = present[at];
+      // Machines that come are written with those still to be made: these two are not in anybody's way yet.
+      if (!hit || present.includes(undefined)) return table.putAll(puts);
+      isDone = true;
+      await table.put({ ...hit, writers: ["somebody else", ...hit.writers] });
+      await table.putAll(puts).catch(async (error: unknown) => {
+        if (error instanceof Conflict) await refused(puts);
+        throw error;
+      });
+    },
+  };
+}
+
+/** Who has capacity, or is granted it, in each of these ledger items now. */
+async function heldIn(table: Table, puts: readonly ConditionalPut[]): Promise<string[][]> {
+  const items = await Promise.all(puts.map(({ item }) => table.get(item)));
+  return items.map((item) => {
+    const { granted, held } = item as unknown as LedgerItem;
+    return [...granted, ...held].map(({ uid }) => uid);
+  });
+}

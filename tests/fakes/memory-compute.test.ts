@@ -1,0 +1,320 @@
+import { describe, expect, it } from "vitest";
+import type { ComputeNode, Run } from "#core/ports/compute.ts";
+import { type Behaviour, computeConformance } from "../conformance/compute.ts";
+import { portsConformance } from "../conformance/ports.ts";
+import { manualClock } from "../fixtures/clock.ts";
+import { nodesOf } from "../worlds/memory-world.ts";
+import { memoryCompute } from "./memory-compute.ts";
+
+const [first, second] = nodesOf({ h100: 2 });
+if (!first || !second) throw new Error("There are no nodes");
+const one: ComputeNode = { ...first, name: "one" };
+const two: ComputeNode = { ...second, name: "two" };
+const nodes = [one, two];
+const gently = { graceSeconds: 10, force: false };
+
+describe.each([true, false])("memory compute as every Compute, leaves tombstones: %s", (leavesTombstones) => {
+  computeConformance(async () => {
+    const clock = manualClock();
+    const compute = memoryCompute({ clock, nodes, leavesTombstones });
+    const command = (uid: string, { prints, exits, ignoresTerm = false, lastWords }: Behaviour) => {
+      const outcome =
+        exits === undefined ? { kind: "lives" as const } : { kind: "exits" as const, code: exits, afterMs: 0 };
+      const log = prints.map((line) => `${line}\n`).join("");
+      compute.program(uid, outcome, { ignoresTerm, log, lastWords: lastWords ? `${lastWords}\n` : "" });
+      return "acted out by the fake";
+    };
+    const pass = async (ms: number) => clock.advance(ms);
+    return { compute, nodes, now: clock.now, pass, command, close: async () => undefined };
+  });
+});
+
+describe("memory compute", () => {
+  portsConformance(async () => {
+    const clock = manualClock();
+    const compute = memoryCompute({ clock, nodes });
+    const pass = async (ms: number) => clock.advance(ms);
+    const silence = (uid: string, port: number) => compute.setSilent(uid, port, true);
+    return { compute, nodes, now: clock.now, pass, silence, close: async () => undefined, command: () => "acted out" };
+  });
+
+  it("becomes ready once the port answers that was silent, and holds what it may use", async () => {
+    const clock = manualClock();
+    const compute = memoryCompute({ clock, nodes, probeMs: 10 });
+    const uid = "d".repeat(32);
+    compute.setSilent(uid, 8080, true);
+    await compute.apply(runOf(uid, { ports: [{ port: 8080, kind: "http" }], resources: { cpus: 1, memoryMb: 512 } }));
+    clock.advance(60_000);
+    const before = await compute.observe(uid, 1);
+
+    compute.setSilent(uid, 8080, false);
+    await compute.resize(uid, 1, { cpus: 2, memoryMb: 1_024 }, 2);
+    await compute.resize(uid, 1, { cpus: 1, memoryMb: 1_024 }, 1);
+    const after = await compute.observe(uid, 1);
+
+    expect([before?.state, after?.state]).toEqual(["probe", "ready"]);
+    expect(compute.resources(uid, 1)).toEqual({ cpus: 2, memoryMb: 1_024 });
+  });
+
+  it("begins a run on the machines that are bound while another one has none, and removes it as an unbound one", async () => {
+    const clock = manualClock();
+    const compute = memoryCompute({ clock, nodes, bindMs: 100, imageMs: 1_000, removeMs: 2_000 });
+    const [uid, other] = ["e".repeat(32), "f".repeat(32)];
+    const shares = ["one", "two"].map((node) => ({ node, units: 8 }));
+    compute.loseNode("two");
+    await compute.apply(runOf(uid, { shares }));
+    clock.advance(500);
+    const early = await compute.observe(uid, 1);
+    clock.advance(1_500);
+    const begun = await compute.observe(uid, 1);
+    const units = ["one", "two"].map((node) => compute.liveUnits(node));
+
+    await compute.remove(uid, 1, { ...gently, unlessBound: true });
+    clock.advance(2_000);
+    await compute.apply(runOf(other, { shares }));
+    clock.advance(500);
+    compute.returnNode("two");
+    clock.advance(5_000);
+
+    expect(early).toMatchObject({ state: "unbound", started: false, nodes: [{ name: "one" }] });
+    expect(begun).toMatchObject({ state: "unbound", started: true, nodes: [{ name: "one" }] });
+    expect(units).toEqual([8, 0]);
+    expect(await compute.observe(uid, 1)).toBeUndefined();
+    expect(await compute.observe(other, 1)).toMatchObject({
+      state: "ready",
+      nodes: [{ name: "one" }, { name: "two" }],
+    });
+    expect([compute.starts(uid, 1), compute.starts(other, 1)]).toEqual([0, 1]);
+  });
+
+  it("removes a run that is unbound, and binds it no more", async () => {
+    const clock = manualClock();
+    const compute = memoryCompute({ clock, nodes, bindMs: 1_000, removeMs: 2_000 });
+    const uid = "e".repeat(32);
+    await compute.apply(runOf(uid));
+
+    await compute.remove(uid, 1, { ...gently, unlessBound: true });
+    clock.advance(1_500);
+    await compute.remove(uid, 1, { ...gently, unlessBound: true });
+    clock.advance(1_500);
+
+    expect(await compute.observe(uid, 1)).toBeUndefined();
+    expect(compute.history().map(({ kind }) => kind)).toEqual(["applied", "gone"]);
+  });
+
+  const runOf = (uid: string, changes: Partial<Run> = {}): Run => ({
+    uid,
+    run: 1,
+    key: "k",
+    name: "n",
+    pool: "h100",
+    instanceType: "p5.48xlarge",
+    image: "i",
+    command: "c",
+    env: {},
+    shares: [{ node: "one", units: 4 }],
+    gpusPerMachine: 4,
+    mounts: [],
+    ports: [],
+    resources: null,
+    until: Number.MAX_SAFE_INTEGER,
+    ...changes,
+  });
+
+  it("passes through every step in the time it was given", async () => {
+    const clock = manualClock();
+    const delays = { bindMs: 10, imageMs: 20, containerMs: 30, probeMs: 40 };
+    const compute = memoryCompute({ clock, nodes, ...delays });
+    const seen: unknown[] = [];
+
+    await compute.apply(runOf("a"));
+    for (const ms of [0, 10, 20, 30, 40]) {
+      clock.advance(ms);
+      const observation = await compute.observe("a", 1);
+      seen.push([observation?.state, observation?.started]);
+    }
+
+    expect(seen).toEqual([
+      ["unbound", false],
+      ["image", false],
+      ["container", false],
+      ["probe", true],
+      ["ready", true],
+    ]);
+  });
+
+  it("tells an image that cannot be pulled as an end without a start", async () => {
+    const compute = memoryCompute({ clock: manualClock(), nodes });
+    compute.program("a", { kind: "imageFails", reason: "Image not found" });
+
+    await compute.apply(runOf("a"));
+
+    expect(await compute.observe("a", 1)).toMatchObject({ state: "ended", started: false, reason: "Image not found" });
+    expect(compute.starts("a", 1)).toBe(0);
+  });
+
+  it("leaves a run unbound whose node is not there, until it is", async () => {
+    const compute = memoryCompute({ clock: manualClock(), nodes });
+    await compute.apply(runOf("a", { shares: [{ node: "three", units: 8 }] }));
+    const before = await compute.observe("a", 1);
+
+    compute.setNode({ ...one, name: "three", uid: "third" });
+
+    expect(before).toMatchObject({ state: "unbound", nodes: [] });
+    expect(await compute.observe("a", 1)).toMatchObject({ state: "ready", nodes: [{ name: "three", uid: "third" }] });
+  });
+
+  it("finds a node with room for a share that names none", async () => {
+    const compute = memoryCompute({ clock: manualClock(), nodes });
+    await compute.apply(runOf("a"));
+
+    await compute.apply(runOf("b", { shares: [{ node: null, units: 8 }] }));
+    await compute.apply(runOf("c", { shares: [{ node: null, units: 8 }] }));
+
+    expect(await compute.observe("b", 1)).toMatchObject({ nodes: [{ name: "two" }] });
+    expect(await compute.observe("c", 1)).toMatchObject({ state: "unbound" });
+  });
+
+  it("shows a slot that is held twice, and counts units until the run is gone", async () => {
+    const clock = manualClock();
+    const compute = memoryCompute({ clock, nodes, removeMs: 50 });
+    await compute.apply(runOf("a", { shares: [{ node: "one", units: 8 }] }));
+
+    await compute.remove("a", 1, gently);
+    await compute.apply(runOf("b", { shares: [{ node: "one", units: 1 }] }));
+    const meanwhile = compute.liveUnits("one");
+    clock.advance(50);
+
+    expect(meanwhile).toBe(9);
+    expect(compute.liveUnits("one")).toBe(1);
+    expect(compute.peakUnits("one")).toBe(9);
+  });
+
+  it("frees the units of what ended at a moment before those of that moment are taken", async () => {
+    const clock = manualClock();
+    const compute = memoryCompute({ clock, nodes, bindMs: 100 });
+    compute.program("a", { kind: "exits", code: 0, afterMs: 100 });
+    await compute.apply(runOf("a", { shares: [{ node: "one", units: 8 }] }));
+    clock.advance(100);
+    await compute.apply(runOf("b", { shares: [{ node: "one", units: 8 }] }));
+
+    clock.advance(1_000);
+
+    expect(compute.peakUnits("one")).toBe(8);
+  });
+
+  it("counts starts, so that a command that ran twice is seen", async () => {
+    const compute = memoryCompute({ clock: manualClock(), nodes });
+    await compute.apply(runOf("a"));
+    await compute.apply(runOf("a"));
+    const once = compute.starts("a", 1);
+
+    await compute.remove("a", 1, gently);
+    await compute.apply(runOf("a"));
+
+    expect([once, compute.starts("a", 1)]).toEqual([1, 2]);
+  });
+
+  it("never starts what is being removed", async () => {
+    const clock = manualClock();
+    const compute = memoryCompute({ clock, nodes, imageMs: 10, removeMs: 100 });
+    await compute.apply(runOf("a"));
+
+    await compute.remove("a", 1, gently);
+    clock.advance(50);
+
+    expect(await compute.observe("a", 1)).toMatchObject({ state: "image", terminating: true });
+    clock.advance(50);
+    expect(await compute.observe("a", 1)).toBeUndefined();
+    expect(compute.starts("a", 1)).toBe(0);
+  });
+
+  it("lets go of a run on a node that does not answer only by force, and it runs on there", async () => {
+    const compute = memoryCompute({ clock: manualClock(), nodes });
+    await compute.apply(runOf("a"));
+    compute.loseNode("one");
+
+    await compute.remove("a", 1, gently);
+    const asked = await compute.observe("a", 1);
+    await compute.remove("a", 1, { graceSeconds: 0, force: true });
+    const live = [compute.isLive("a", 1), compute.liveUnits("one")];
+    compute.setMachine(one.uid, "gone");
+
+    expect(asked).toMatchObject({ state: "ready", terminating: true, nodes: [{ uid: one.uid, silent: "notReady" }] });
+    expect(await compute.observe("a", 1)).toBeUndefined();
+    expect((await compute.listNodes())[0]?.ready).toBe(false);
+    expect([live, compute.isLive("a", 1), compute.liveUnits("one")]).toEqual([[true, 4], false, 0]);
+  });
+
+  it("goes on with a run, or with its removal, once its node is back with the same uid", async () => {
+    const clock = manualClock();
+    const compute = memoryCompute({ clock, nodes });
+    compute.program("a", { kind: "exits", code: 0, afterMs: 1_000 });
+    await compute.apply(runOf("a"));
+    await compute.apply(runOf("b"));
+    compute.removeNode("one");
+    await compute.remove("b", 1, gently);
+    clock.advance(60_000);
+    const meanwhile = [await compute.observe("a", 1), await compute.observe("b", 1)];
+
+    compute.returnNode("one");
+    clock.advance(1_000);
+
+    expect(meanwhile).toMatchObject([{ state: "ready", nodes: [{ silent: "missing" }] }, { terminating: true }]);
+    expect(await compute.observe("a", 1)).toMatchObject({ state: "ended", exitCode: 0, nodes: [{ silent: null }] });
+    expect(await compute.observe("b", 1)).toBeUndefined();
+  });
+
+  it("takes a node of the same name with another uid for another machine", async () => {
+    const compute = memoryCompute({ clock: manualClock(), nodes });
+    await compute.apply(runOf("a"));
+
+    compute.setNode({ ...one, uid: "other" });
+
+    expect(await compute.observe("a", 1)).toMatchObject({ nodes: [{ name: "one", uid: one.uid, silent: "missing" }] });
+    expect(compute.liveUnits("one")).toBe(0);
+  });
+
+  it("keeps the volume of a run that was removed by force attached until it is taken off or its node is back", async () => {
+    const compute = memoryCompute({ clock: manualClock(), nodes });
+    const mounts = ["v1", "v2"].map((id) => ({ volume: { id, zone: "a" }, path: `/${id}` }));
+    await compute.apply(runOf("a", { mounts }));
+    compute.loseNode("one");
+    await compute.remove("a", 1, { graceSeconds: 0, force: true });
+    await compute.apply(runOf("b", { mounts, shares: [{ node: "two", units: 4 }] }));
+    const before = ["v1", "v2"].map((id) => compute.mounting(id));
+
+    compute.detach("v1", two);
+    const elsewhere = compute.mounting("v1");
+    compute.detach("v1", one);
+    const between = compute.mounting("v1");
+    compute.returnNode("one");
+
+    expect(before).toEqual([[{ uid: "a", run: 1 }], [{ uid: "a", run: 1 }]]);
+    expect(elsewhere).toEqual([{ uid: "a", run: 1 }]);
+    expect(between).toEqual([]);
+    expect(await compute.observe("b", 1)).toMatchObject({ state: "ready" });
+  });
+
+  it("says what the provider says of a machine, and nothing where there is none", async () => {
+    const compute = memoryCompute({ clock: manualClock(), nodes });
+    const before = await compute.machineOf(one);
+
+    compute.setMachine(one.uid, "gone");
+
+    const alone = { ...one, providerId: null };
+    const others = [one, { ...one, uid: "never-seen" }, alone].map((node) => compute.machineOf(node));
+    expect([before, ...(await Promise.all(others))]).toEqual(["running", "gone", "gone", "unknown"]);
+  });
+
+  it("names the signal of a command that was killed", async () => {
+    const compute = memoryCompute({ clock: manualClock(), nodes });
+    await compute.apply(runOf("a"));
+
+    compute.kill("a", 1);
+
+    const reason = "command was killed by signal SIGKILL";
+    expect(await compute.observe("a", 1)).toMatchObject({ state: "ended", exitCode: null, reason });
+    expect(compute.history().map(({ kind }) => kind)).toEqual(["applied", "bound", "started", "ended"]);
+  });
+});

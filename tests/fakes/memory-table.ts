@@ -1,0 +1,176 @@
+import type { Clock } from "#core/ports/clock.ts";
+import {
+  briefOf,
+  type ConditionalPut,
+  type Item,
+  type Key,
+  MOST_PUT_AT_ONCE,
+  type Page,
+  type PartitionQuery,
+  type Stored,
+  type Table,
+} from "#core/ports/table.ts";
+import { Conflict } from "#core/problem.ts";
+import { NO_WRITER, newestWriterOf, withNewestWriter } from "#core/store/writers.ts";
+import { copyOfData, frozenData, mostBytesOf } from "../fixtures/plain-data.ts";
+import { MOST_PAGE_BYTES, memoryIndex } from "./memory-index.ts";
+
+export interface MemoryTableOptions {
+  readonly clock?: Pick<Clock, "now">;
+  readonly random?: () => number;
+  /** Each indexed item is served as of a random instant of the last so many milliseconds; 0: never late. */
+  readonly indexLatenessMs?: number;
+  /**
+   * Hands out what is stored, where a copy would cost the caller too much: `frozen`, so that whoever changes it fails,
+   * or `trusting`, as it came, to callers who were seen to change nothing.
+   */
+  readonly sharesItems?: "frozen" | "trusting";
+}
+
+export interface MemoryTable extends Table {
+  /** Everything that is stored, for invariants. */
+  all(): Item[];
+}
+
+/**
+ * The Table in memory: nothing that is handed in or out is shared with the store. As DynamoDB, it refuses items above
+ * 400 KB and ends pages at 1 MB.
+ */
+export function memoryTable({
+  clock,
+  random = Math.random,
+  indexLatenessMs = 0,
+  sharesItems,
+}: MemoryTableOptions = {}): MemoryTable {
+  const partitions = new Map<string, Map<string, Item>>();
+  const indexOptions = { clock, random, latenessMs: indexLatenessMs };
+  const indexes = { due: memoryIndex("due", indexOptions), waiting: memoryIndex("waiting", indexOptions) };
+  const copy = sharesItems ? (item: Item) => item : copyOfData<Item>;
+  const handOut = (item: Item) => withNewestWriter(copy(item));
+  const find = ({ pk, sk }: Key) => partitions.get(pk)?.get(sk);
+  const record = (key: Key, item: Item | undefined) => {
+    for (const index of Object.values(indexes)) index.record(`${key.pk}|${key.sk}`, item);
+  };
+
+  const require = (item: Item, ifWriter: string | null | undefined) => {
+    // Weighing costs a tenth of a schedule: who is trusted to change nothing is trusted in this too.
+    if (sharesItems !== "trusting") requireRoom(item);
+    requireWriter(find(item), ifWriter, item);
+  };
+  const own = (item: Stored) => (sharesItems === "trusting" ? (item as Item) : frozenData(item as Item));
+  const store = (stored: Item) => {
+    const partition = partitions.get(stored.pk) ?? new Map<string, Item>();
+    if (!partition.has(stored.sk)) orders.delete(partition);
+    partitions.set(stored.pk, partition.set(stored.sk, stored));
+    record(stored, stored);
+  };
+
+  return {
+    async get(key) {
+      const item = find(key);
+      return item && handOut(item);
+    },
+    async getMany(keys) {
+      const distinct = new Map(keys.map((key) => [`${key.pk}|${key.sk}`, find(key)]));
+      return [...distinct.values()].filter((item) => item !== undefined).map(handOut);
+    },
+    async put(item, options) {
+      const owned = own(item);
+      require(owned, options?.ifWriter);
+      store(owned);
+    },
+    async putAll(puts) {
+      requireFew(puts);
+      const owned = puts.map(({ item, ifWriter }) => ({ item: own(item), ifWriter }));
+      for (const { item, ifWriter } of owned) require(item, ifWriter);
+      for (const { item } of owned) store(item);
+    },
+    async remove(key, { ifWriter }) {
+      requireWriter(find(key), ifWriter, key);
+      const partition = partitions.get(key.pk);
+      if (partition?.delete(key.sk)) orders.delete(partition);
+      record(key, undefined);
+    },
+    query: async (query) =>
+      "index" in query
+        ? indexes[query.index].query(query)
+        : pageOf(partitions.get(query.pk), query, query.brief ? briefItem : handOut),
+    count: async (range) => indexes[range.index].count(range),
+    all: () => [...partitions.values()].flatMap((partition) => [...partition.values()].map(copy)),
+  };
+}
+
+function briefItem(item: Item): Item {
+  return { pk: item.pk, sk: item.sk, writers: [], ...(copyOfData(briefOf(item)) as object) };
+}
+
+function requireWriter(found: Item | undefined, ifWriter: string | null | undefined, { pk, sk }: Key): void {
+  if (ifWriter === undefined) return;
+  const newest = found && (newestWriterOf(found) ?? NO_WRITER);
+  const holds = ifWriter === null ? found === undefined : newest === ifWriter;
+  if (!holds) throw new Conflict(`${pk}|${sk}`);
+}
+
+function requireFew(puts: readonly ConditionalPut[]): void {
+  const keys = new Set(puts.map(({ item: { pk, sk } }) => `${pk}|${sk}`));
+  if (keys.size === puts.length && keys.size <= MOST_PUT_AT_ONCE) return;
+  throw new Error(
+    `${puts.length} items in one transaction; DynamoDB takes each once, and we at most ${MOST_PUT_AT_ONCE}`,
+  );
+}
+
+// DynamoDB refuses more than this, names of attributes included.
+const MOST_ITEM_BYTES = 400 * 1024;
+
+/** Nearly all items have far fewer bytes than that, and this is seen without a text. */
+function requireRoom(item: Item): void {
+  if (mostBytesOf(item) <= MOST_ITEM_BYTES) return;
+  const bytes = bytesOf(item);
+  if (bytes <= MOST_ITEM_BYTES) return;
+  const size = Math.round(bytes / 1024);
+  throw new Error(`The item ${item.pk}|${item.sk} has ${size} KB; DynamoDB keeps at most 400 KB`);
+}
+
+/** The bytes of stored items, which never change: a large pool is read again and again. */
+const weights = new WeakMap<Item, number>();
+
+function bytesOf(item: Item): number {
+  const known = weights.get(item);
+  if (known !== undefined) return known;
+  const bytes = Buffer.byteLength(JSON.stringify(item));
+  weights.set(item, bytes);
+  return bytes;
+}
+
+/** The sort keys of partitions in their order, until one comes or goes. */
+const orders = new WeakMap<Map<string, Item>, readonly string[]>();
+
+function orderOf(partition: Map<string, Item>): readonly string[] {
+  const known = orders.get(partition);
+  if (known) return known;
+  const order = [...partition.keys()].sort();
+  orders.set(partition, order);
+  return order;
+}
+
+function pageOf(partition: Map<string, Item> | undefined, query: PartitionQuery, handOut: (item: Item) => Item): Page {
+  const { prefix = "", after, limit = Number.POSITIVE_INFINITY, newestFirst = false } = query;
+  // A plan asks all partitions of its pool, of which few hold anything.
+  if (!partition || partition.size === 0) return { items: [] };
+  const order = orderOf(partition).filter((sk) => sk.startsWith(prefix));
+  if (newestFirst) order.reverse();
+  const rest = order.filter((sk) => after === undefined || (newestFirst ? sk < after : sk > after));
+  const items: Item[] = [];
+  // Weighed only where there are enough of them to come to a page.
+  const mayFill = rest.length * MOST_ITEM_BYTES >= MOST_PAGE_BYTES;
+  let bytes = 0;
+  for (const sk of rest) {
+    const item = partition.get(sk);
+    if (!item) continue;
+    items.push(handOut(item));
+    if (mayFill) bytes += bytesOf(item);
+    if (items.length >= limit || bytes >= MOST_PAGE_BYTES) break;
+  }
+  const last = items.at(-1);
+  return last && items.length < rest.length ? { items, next: last.sk } : { items };
+}

@@ -1,0 +1,112 @@
+import { isDeepStrictEqual } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { loadCatalog } from "#http/catalog.ts";
+import { type GoodRequest, goodRequest } from "../fixtures/catalog-requests.ts";
+import { type Compared, comparedOf } from "./compared.ts";
+import { type ContractWorld, openContractWorld } from "./contract-world.ts";
+import { UNZIP_MISSING } from "./deployed.ts";
+import { differences } from "./differences.ts";
+import type { ViewerRequest } from "./edge.ts";
+import { unchangingRequests, viewerRequest } from "./endpoint-requests.ts";
+import { oddRequests } from "./odd-requests.ts";
+import { LONG_MS } from "./stage.ts";
+
+const { endpoints } = await loadCatalog();
+const rows = endpoints.map(({ name, declaration }) => ({ name, endpoint: declaration }));
+let world: ContractWorld | undefined;
+let key = "";
+/** Listed differences whose request was compared. */
+const compared = new Set<string>();
+
+beforeAll(async () => {
+  if (UNZIP_MISSING !== undefined) return;
+  world = await openContractWorld();
+  key = await world.world.login();
+}, LONG_MS);
+
+afterAll(() => world?.stop(), LONG_MS);
+
+/** It changes nothing, and what it answers is another once the planner has gone on. */
+const ASKS_BY_POST = "gpu-dev/jobs/estimate";
+
+/** Equal answers, unless the list says why they are not. */
+function expectAlike(name: string, local: Compared, zips: Compared): void {
+  if (name in differences) {
+    compared.add(name);
+    expect(zips).not.toEqual(local);
+    return;
+  }
+  expect({ name, ...zips }).toEqual({ name, ...local });
+}
+
+/** Work goes on in the stores, and counts of requests never stand still: then the last of so many pairs is compared. */
+const MOST_PAIRS = 5;
+
+/** What both ways answer to a request that changes nothing, at a time when the stores stood still. */
+async function pairOf(
+  open: ContractWorld,
+  request: ViewerRequest,
+): Promise<readonly [local: Compared, zips: Compared]> {
+  let before = comparedOf(await open.working(open.local(request)));
+  for (let pairs = 1; ; pairs++) {
+    const zips = comparedOf(await open.working(open.zips(request)));
+    const after = comparedOf(await open.working(open.local(request)));
+    if (isDeepStrictEqual(before, after) || pairs === MOST_PAIRS) return [before, zips];
+    before = after;
+  }
+}
+
+async function compareOne(open: ContractWorld, name: string, request: ViewerRequest): Promise<void> {
+  expectAlike(name, ...(await pairOf(open, request)));
+}
+
+/** The segments of a path that another one has not. */
+function namesIn({ path }: GoodRequest, other: GoodRequest): string[] {
+  const others = other.path.split("/");
+  return path.split("/").filter((segment, n) => segment !== others[n]);
+}
+
+describe.each(rows)("$name, from the edge to its zip", ({ name, endpoint }) => {
+  test("answers as the local server does", async ({ skip }) => {
+    if (!world) return skip(UNZIP_MISSING);
+    const open = world;
+
+    const one = await goodRequest(open.world, endpoint, key);
+    if (endpoint.method === "get" || name === ASKS_BY_POST) {
+      const [local, zips] = await pairOf(open, viewerRequest(one));
+      expectAlike(`${name}: its success`, local, zips);
+      return expect(local.status).toBe(endpoint.status);
+    }
+    const atLocal = await open.working(open.local(viewerRequest(one)));
+    // What changes something has a thing of its own for each way.
+    const other = await goodRequest(open.world, endpoint, key);
+    const atZips = await open.working(open.zips(viewerRequest(other)));
+    const [local, zips] = [comparedOf(atLocal, namesIn(one, other)), comparedOf(atZips, namesIn(other, one))];
+
+    expectAlike(`${name}: its success`, local, zips);
+    expect(local.status).toBe(endpoint.status);
+  });
+
+  test("refuses, and reads, as the local server does", async ({ skip }) => {
+    if (!world) return skip(UNZIP_MISSING);
+    const good = await goodRequest(world.world, endpoint, key);
+
+    for (const [what, request] of Object.entries(unchangingRequests(endpoint, good))) {
+      await compareOne(world, `${name}: ${what}`, request);
+    }
+    // A hundred that stand still take a hundred times their memory.
+    await world.deployed.named(name).stop();
+  });
+});
+
+test("odd requests are answered as by the local server", { timeout: LONG_MS }, async ({ skip }) => {
+  if (!world) return skip(UNZIP_MISSING);
+
+  for (const [name, request] of Object.entries(oddRequests(key))) await compareOne(world, name, request);
+});
+
+test("each difference that is listed is one", ({ skip }) => {
+  if (!world) return skip(UNZIP_MISSING);
+
+  expect([...compared].toSorted()).toEqual(Object.keys(differences).toSorted());
+});

@@ -1,0 +1,56 @@
+import type { Resource } from "../synthesis/synthesize.ts";
+import { type DeployedFunctions, deployFunctions } from "./deployed.ts";
+import type { OriginAnswer, ViewerRequest } from "./edge.ts";
+import { type Delivered, eventSources } from "./runtime/event-sources.ts";
+import { scheduleEvent } from "./runtime/events.ts";
+import { gatewayOf } from "./runtime/gateway.ts";
+import type { Answered } from "./runtime/runtime-api.ts";
+import { type Services, startServices } from "./runtime/services.ts";
+import { type ClientSocket, socketGatewayOf } from "./runtime/socket-client.ts";
+import { functions, synthesizeStage } from "./stage.ts";
+
+/** A whole stage: the zips, what brings them their events, and what they find of AWS. */
+export interface DeployedStage {
+  readonly resources: readonly Resource[];
+  readonly services: Services;
+  readonly deployed: DeployedFunctions;
+  /** Sends a request through the edge, as a client does. */
+  request(request: ViewerRequest): Promise<OriginAnswer>;
+  /** Opens a WebSocket through the edge, as a client does. */
+  connect(request: ViewerRequest): Promise<ClientSocket | OriginAnswer>;
+  /** Invokes a schedule's function, by its name in functions.json, as EventBridge does. */
+  runSchedule(name: string): Promise<Answered>;
+  /** Hands what waits in the queues to their consumers, and what comes of it, until nothing waits. */
+  deliver(): Promise<Delivered[]>;
+  stop(): Promise<void>;
+}
+
+export async function openStage(): Promise<DeployedStage> {
+  const resources = await synthesizeStage();
+  const services = await startServices(resources);
+  const deployed = await deployFunctions(resources, functions, services.variables);
+  return {
+    resources,
+    services,
+    deployed,
+    request: gatewayOf(resources, deployed),
+    connect: socketGatewayOf(resources, deployed, services),
+    runSchedule: scheduleRunner(resources, deployed),
+    deliver: eventSources(resources, deployed, services),
+    async stop() {
+      await deployed.stop();
+      await services.stop();
+    },
+  };
+}
+
+function scheduleRunner(resources: readonly Resource[], deployed: DeployedFunctions): DeployedStage["runSchedule"] {
+  const targets = resources
+    .filter(({ type }) => type === "aws:scheduler/schedule:Schedule")
+    .map(({ inputs }) => inputs.target as { readonly arn: string; readonly input: string });
+  return async (name) => {
+    const target = targets.find(({ arn }) => deployed.entryOf(arn).name === name);
+    if (!target) throw new Error(`Nothing calls ${name}`);
+    return deployed.named(target.arn).invoke(scheduleEvent(target.input));
+  };
+}

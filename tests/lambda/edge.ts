@@ -1,0 +1,122 @@
+import { runInNewContext } from "node:vm";
+import type { Resource } from "../synthesis/synthesize.ts";
+import type { OriginRequest } from "./runtime/events.ts";
+
+/** A request as a client sends it; the names of its headers are in lower case. */
+export interface ViewerRequest {
+  readonly method: string;
+  /** The target of the request line: `/v1/jobs?limit=1`. */
+  readonly target: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | undefined;
+}
+
+export interface OriginAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+/** Where a request goes on, and how it is then. */
+export interface EdgeResult {
+  /** Of the origin: `api.execute-api.us-east-1.amazonaws.com`. */
+  readonly host: string;
+  readonly request: OriginRequest;
+}
+
+/** The distribution that was synthesized: what it refuses by itself, and what it makes of everything else. */
+export function edgeOf(resources: readonly Resource[]): (request: ViewerRequest) => EdgeResult | OriginAnswer {
+  const { inputs } = only(resources, "aws:cloudfront/distribution:Distribution");
+  const { code } = only(resources, "aws:cloudfront/function:Function").inputs;
+  const origins = new Map<string, Origin>(inputs.origins.map((origin: Origin) => [origin.originId, origin]));
+  const behaviours: readonly Behaviour[] = [...inputs.orderedCacheBehaviors, inputs.defaultCacheBehavior];
+  return (viewer) => {
+    const [path = "", query = ""] = splitAt(viewer.target, "?");
+    // The viewer's path decides, before the function changes it. The function has it as it came.
+    const asCompared = normalized(path);
+    const behaviour = behaviours.find(({ pathPattern }) => matches(pathPattern, asCompared));
+    const origin = origins.get(behaviour?.targetOriginId ?? "");
+    if (!behaviour || !origin) throw new Error(`No behaviour takes ${path}`);
+    if (!behaviour.allowedMethods.includes(viewer.method)) return refused;
+    // CloudFront Developer Guide, "GET requests that include a body".
+    if (viewer.method === "GET" && viewer.body !== undefined && viewer.body.byteLength > 0) return refused;
+    const { uri, headers } = runFunction(code, viewer, path);
+    return {
+      host: origin.domainName,
+      request: { method: viewer.method, path: `${origin.originPath ?? ""}${uri}`, query, headers, body: viewer.body },
+    };
+  };
+}
+
+interface Origin {
+  readonly originId: string;
+  readonly domainName: string;
+  readonly originPath?: string;
+}
+
+interface Behaviour {
+  readonly pathPattern?: string;
+  readonly targetOriginId: string;
+  readonly allowedMethods: readonly string[];
+}
+
+const refused: OriginAnswer = {
+  status: 403,
+  headers: { "content-type": "text/html" },
+  body: Buffer.from("<H1>403 ERROR</H1>"),
+};
+
+/**
+ * As CloudFront compares a path with patterns (CloudFront Developer Guide, "Path normalization", which is RFC 3986's):
+ * escapes of what need not be escaped are undone, and dot segments taken out.
+ */
+function normalized(path: string): string {
+  const decoded = path.replaceAll(/%[0-9a-f]{2}/gi, (escaped) => {
+    const character = String.fromCharCode(Number.parseInt(escaped.slice(1), 16));
+    return /[\w.~-]/.test(character) ? character : escaped;
+  });
+  // For an unknown scheme, URL removes only dot segments.
+  return new URL(`edge://edge${decoded}`).pathname;
+}
+
+/** `*` stands for any characters, `?` for one ("Path pattern"). */
+function matches(pattern: string | undefined, path: string): boolean {
+  if (pattern === undefined) return true;
+  const parts = pattern.split("*").map((part) => part.replaceAll(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("?", "."));
+  return new RegExp(`^${parts.join(".*")}$`).test(path);
+}
+
+/** Runs the edge function without the globals of Node, which the edge lacks. Drops headers of one connection. */
+function runFunction(code: string, { method, headers, target }: ViewerRequest, uri: string) {
+  const [, query = ""] = splitAt(target, "?");
+  const sent = Object.entries(headers).filter(([name]) => !ofTheConnection.includes(name));
+  const event = {
+    version: "1.0",
+    context: { eventType: "viewer-request" },
+    viewer: { ip: "198.51.100.11" },
+    request: {
+      method,
+      uri,
+      cookies: {},
+      querystring: Object.fromEntries([...new URLSearchParams(query)].map(([name, value]) => [name, { value }])),
+      headers: Object.fromEntries(sent.map(([name, value]) => [name, { value }])),
+    },
+  };
+  const made = runInNewContext(`${code}\nhandler(event)`, { event }) as typeof event.request;
+  const after = Object.entries(made.headers).map(([name, { value }]) => [name, value]);
+  return { uri: made.uri, headers: Object.fromEntries(after) as Record<string, string> };
+}
+
+const ofTheConnection = ["host", "connection", "keep-alive", "transfer-encoding", "upgrade", "expect"];
+
+/** Splits a text at the first mark. The rest is undefined without a mark. */
+function splitAt(text: string, mark: string): [string, string?] {
+  const at = text.indexOf(mark);
+  return at === -1 ? [text] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+function only(resources: readonly Resource[], type: string): Resource {
+  const [one, ...others] = resources.filter((resource) => resource.type === type && !resource.read);
+  if (!one || others.length > 0) throw new Error(`There is not one ${type}`);
+  return one;
+}

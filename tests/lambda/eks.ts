@@ -1,0 +1,86 @@
+import { once } from "node:events";
+import { createServer, request } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
+import { type FakeAnswer, type FakeService, startFakeService } from "../aws/fake-service.ts";
+import { ACCOUNT } from "../synthesis/cloud.ts";
+import type { Resource } from "../synthesis/synthesize.ts";
+
+/** EKS, with the cluster of the stage once there is one. */
+export interface Eks extends Pick<FakeService, "endpoint" | "knowKeys" | "stop"> {
+  /** Where the API server of the cluster asks whose a token is. */
+  readonly tokenReviews: string;
+  /** From now on the cluster is described: its API server, and its authority as PEM. */
+  open(cluster: Cluster): void;
+}
+
+export interface Cluster {
+  readonly url: string;
+  readonly ca: string;
+}
+
+/**
+ * Describes the cluster of `name`, and lets the roles of the stage's access entries into it, each as the groups of its
+ * entry (EKS User Guide, "Grant IAM users access to Kubernetes with EKS access entries"). Who a token is of, STS says.
+ */
+export async function startEks(resources: readonly Resource[], name: string, sts: string): Promise<Eks> {
+  let cluster: Cluster | undefined;
+  const service = await startFakeService("eks", refusal, ({ path }) => {
+    return cluster && path === `/clusters/${name}` ? described(name, cluster) : refusal("ResourceNotFoundException");
+  });
+  const entries = resources
+    .filter(({ type, inputs }) => type === "aws:eks/accessEntry:AccessEntry" && inputs.clusterName === name)
+    .map(({ inputs }) => [String(inputs.principalArn), inputs.kubernetesGroups] as const);
+  const groups: ReadonlyMap<string, readonly string[]> = new Map(entries);
+  const reviews = createServer(async (asked, response) => {
+    const { spec } = JSON.parse(await text(asked)) as { readonly spec: { readonly token: string } };
+    const arn = await callerOf(spec.token, name, sts).catch(() => undefined);
+    const known = groups.get(roleOf(arn ?? ""));
+    const status = known ? { authenticated: true, user: { username: arn, groups: known } } : { authenticated: false };
+    response.setHeader("content-type", "application/json");
+    response.end(JSON.stringify({ apiVersion: "authentication.k8s.io/v1", kind: "TokenReview", status }));
+  });
+  reviews.listen(0, "127.0.0.1");
+  await once(reviews, "listening");
+  return {
+    ...service,
+    tokenReviews: `http://127.0.0.1:${(reviews.address() as AddressInfo).port}`,
+    open(found) {
+      cluster = found;
+    },
+    async stop() {
+      reviews.close();
+      reviews.closeAllConnections();
+      await service.stop();
+    },
+  };
+}
+
+function described(name: string, { url, ca }: Cluster): FakeAnswer {
+  const data = Buffer.from(ca).toString("base64");
+  const cluster = { name, status: "ACTIVE", endpoint: url, certificateAuthority: { data } };
+  return { status: 200, body: JSON.stringify({ cluster }) };
+}
+
+function refusal(code: string): FakeAnswer {
+  return { status: 404, body: JSON.stringify({ __type: code, message: code }) };
+}
+
+const PREFIX = "k8s-aws-v1.";
+
+/** Asks STS what the token is a signed question for, with the name of the cluster that has to be signed (aws-iam-authenticator). */
+async function callerOf(token: string, cluster: string, sts: string): Promise<string | undefined> {
+  const signed = new URL(Buffer.from(token.slice(PREFIX.length), "base64url").toString());
+  const isFor = signed.searchParams.get("X-Amz-SignedHeaders")?.split(";").includes("x-k8s-aws-id");
+  if (!token.startsWith(PREFIX) || !isFor || !/^sts\.[\w-]+\.amazonaws\.com$/.test(signed.host)) return undefined;
+  const headers = { host: signed.host, "x-k8s-aws-id": cluster };
+  const sent = request(`${sts}/${signed.search}`, { headers, agent: false }).end();
+  const [answer] = await once(sent, "response");
+  return /<Arn>(.+)<\/Arn>/.exec(await text(answer))?.[1];
+}
+
+/** The role that a session has taken on. */
+function roleOf(arn: string): string {
+  const [, name] = /:assumed-role\/([^/]+)\//.exec(arn) ?? [];
+  return `arn:aws:iam::${ACCOUNT}:role/${name}`;
+}

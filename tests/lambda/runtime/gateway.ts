@@ -1,0 +1,143 @@
+import type { Resource } from "../../synthesis/synthesize.ts";
+import type { DeployedFunctions } from "../deployed.ts";
+import { edgeOf, type OriginAnswer, type ViewerRequest } from "../edge.ts";
+import { decodedPath, functionUrlEvent, httpApiEvent, type MatchedRoute, type OriginRequest } from "./events.ts";
+import type { Answered } from "./runtime-api.ts";
+
+/** The stage from the edge to the zips: answers a request as a client would get it. */
+export function gatewayOf(
+  resources: readonly Resource[],
+  functions: DeployedFunctions,
+): (request: ViewerRequest) => Promise<OriginAnswer> {
+  const edge = edgeOf(resources);
+  const routeOf = httpApiRoutes(resources);
+  const urls = functionUrls(resources);
+  return async (viewer) => {
+    const result = edge(viewer);
+    if ("status" in result) return result;
+    const { host, request } = result;
+    const url = urls.get(host);
+    if (url) {
+      const answered = await functions.named(url.functionName).invoke(functionUrlEvent(request, url.id));
+      return withoutBody(request, answerOf(answered, 502));
+    }
+    if (host.startsWith("socket.")) return noUpgrade;
+    if (sizeOf(request) > MOST_OF_A_REQUEST) return tooLarge;
+    const { functionArn, ...matched } = routeOf(request);
+    const answered = await functions.named(functionArn).invoke(httpApiEvent(request, matched));
+    return withoutBody(request, answerOf(answered, 500));
+  };
+}
+
+/**
+ * Bytes of the request line and of the headers' values ("Quotas for configuring and running an HTTP API"). AWS does not say
+ * which status refuses more.
+ */
+const MOST_OF_A_REQUEST = 10_240;
+
+function sizeOf({ method, path, query, headers }: OriginRequest): number {
+  const line = `${method} ${path}${query === "" ? "" : `?${query}`} HTTP/1.1`;
+  return [line, ...Object.values(headers)].reduce((sum, part) => sum + Buffer.byteLength(part), 0);
+}
+
+interface Route extends MatchedRoute {
+  readonly functionArn: string;
+}
+
+/**
+ * Finds the route of a request (API Gateway Developer Guide, "Create routes for HTTP APIs"): of those that match the one
+ * with a fixed segment where others have a parameter, and `$default` where none does.
+ */
+function httpApiRoutes(resources: readonly Resource[]): (request: OriginRequest) => Route {
+  const uris = new Map(
+    ofType(resources, "aws:apigatewayv2/integration:Integration").map(({ name, inputs }) => [
+      `integrations/${name}-id`,
+      String(inputs.integrationUri),
+    ]),
+  );
+  const routes = ofType(resources, "aws:apigatewayv2/route:Route")
+    .filter(({ inputs }) => inputs.apiId === "ApiApi-id")
+    .map(({ inputs }) => ({ routeKey: String(inputs.routeKey), functionArn: uris.get(inputs.target) ?? "" }))
+    .toSorted((one, other) => (orderOf(one.routeKey) < orderOf(other.routeKey) ? -1 : 1));
+  return ({ method, path }) => {
+    const segments = decodedPath(path).split("/");
+    for (const { routeKey, functionArn } of routes) {
+      const pathParameters = parametersOf(routeKey, method, segments);
+      if (pathParameters) return { routeKey, functionArn, pathParameters };
+    }
+    const fallback = routes.find(({ routeKey }) => routeKey === "$default");
+    if (!fallback) throw new Error("The API has no default route");
+    return { ...fallback, pathParameters: {} };
+  };
+}
+
+/** Fixed segments come before parameters, from left to right. */
+function orderOf(routeKey: string): string {
+  return routeKey.replaceAll(/\{\w+\}/g, "\uffff");
+}
+
+function parametersOf(
+  routeKey: string,
+  method: string,
+  segments: readonly string[],
+): Record<string, string> | undefined {
+  const [wanted, path = ""] = routeKey.split(" ");
+  const parts = path.split("/");
+  if (wanted !== method || parts.length !== segments.length) return undefined;
+  const parameters: Record<string, string> = {};
+  for (const [n, part] of parts.entries()) {
+    const [given = "", name] = [segments[n], /^\{(\w+)\}$/.exec(part)?.[1]];
+    if (name === undefined ? given !== part : given === "") return undefined;
+    if (name !== undefined) parameters[name] = given;
+  }
+  return parameters;
+}
+
+interface FunctionUrl {
+  readonly id: string;
+  readonly functionName: string;
+}
+
+/** Returns the function URLs by their hosts in the synthesis. */
+function functionUrls(resources: readonly Resource[]): ReadonlyMap<string, FunctionUrl> {
+  return new Map(
+    ofType(resources, "aws:lambda/functionUrl:FunctionUrl").map(({ name, inputs }) => {
+      const id = name.toLowerCase();
+      return [`${id}.lambda-url.us-east-1.on.aws`, { id, functionName: String(inputs.functionName) }];
+    }),
+  );
+}
+
+function ofType(resources: readonly Resource[], type: string): Resource[] {
+  return resources.filter((resource) => resource.type === type && !resource.read);
+}
+
+/** A function that fails has an answer of API Gateway's, or of the function URL's. */
+function answerOf(answered: Answered, failed: number): OriginAnswer {
+  const given = "value" in answered ? (answered.value as Partial<Result> | null) : undefined;
+  if (typeof given?.statusCode !== "number") return gatewayAnswer(failed, "Internal Server Error");
+  const { statusCode: status, headers = {}, body = "", isBase64Encoded = false } = given;
+  return { status, headers, body: Buffer.from(body, isBase64Encoded ? "base64" : "utf8") };
+}
+
+interface Result {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  readonly isBase64Encoded: boolean;
+}
+
+function gatewayAnswer(status: number, message: string): OriginAnswer {
+  const body = Buffer.from(JSON.stringify({ message }));
+  return { status, headers: { "content-type": "application/json" }, body };
+}
+
+/** A WebSocket API takes upgrades alone. */
+const noUpgrade = gatewayAnswer(403, "Forbidden");
+
+const tooLarge = gatewayAnswer(431, "Request Header Fields Too Large");
+
+/** Removes the body from an answer to HEAD. */
+function withoutBody({ method }: OriginRequest, answer: OriginAnswer): OriginAnswer {
+  return method === "HEAD" ? { ...answer, body: Buffer.alloc(0) } : answer;
+}

@@ -1,0 +1,121 @@
+import { randomUUID } from "node:crypto";
+import type { Resource } from "../../synthesis/synthesize.ts";
+import type { DeployedFunctions } from "../deployed.ts";
+import { edgeOf, type OriginAnswer, type ViewerRequest } from "../edge.ts";
+import { connectEvent, disconnectEvent, type OriginRequest } from "./events.ts";
+import type { Answered } from "./runtime-api.ts";
+import type { Services } from "./services.ts";
+
+/** A WebSocket of a client's. */
+export interface ClientSocket {
+  /** What it was sent, in order. */
+  readonly frames: readonly object[];
+  isClosed(): boolean;
+  /** Sends a text, or an object as JSON. Answers once it is on its way, of API Gateway once it is in the queue. */
+  send(frame: object | string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * The routes of the WebSocket API as synthesized (API Gateway Developer Guide, "Working with routes for WebSocket APIs"):
+ * `$connect` and `$disconnect` are handed to the function, each frame becomes the request that the template of `$default`
+ * makes of it. A refused upgrade answers as its function did.
+ */
+export function socketGatewayOf(
+  resources: readonly Resource[],
+  functions: DeployedFunctions,
+  services: Services,
+): (request: ViewerRequest) => Promise<ClientSocket | OriginAnswer> {
+  const edge = edgeOf(resources);
+  const connects = integrationOf(resources, "$connect");
+  const disconnects = integrationOf(resources, "$disconnect");
+  const frames = integrationOf(resources, "$default");
+  const invoke = (uri: string, event: object) => functions.named(functionIn(uri)).invoke(event);
+
+  async function open(id: string, request: OriginRequest): Promise<ClientSocket> {
+    const received: object[] = [];
+    let isClosed = false;
+    const end = async () => {
+      if (isClosed) return;
+      isClosed = true;
+      services.connections.remove(id);
+      await invoke(disconnects.integrationUri, disconnectEvent(request, id));
+    };
+    services.connections.add(id, {
+      receive: (frame) => void received.push(JSON.parse(frame)),
+      closed: () => void end(),
+    });
+    return {
+      frames: received,
+      isClosed: () => isClosed,
+      close: end,
+      async send(frame) {
+        const body = textOf(frame);
+        if (Buffer.byteLength(body) > MOST_BYTES) return end();
+        const form = filledIn(frames.requestTemplates.$default ?? "", {
+          "$context.connectionId": id,
+          "$context.requestId": randomUUID(),
+          "$input.body": body,
+        });
+        await services.sendForm("shell", form);
+      },
+    };
+  }
+
+  return async (viewer) => {
+    const result = edge(viewer);
+    if ("status" in result) return result;
+    const id = Buffer.from(randomUUID().slice(0, 11)).toString("base64");
+    const answered = await invoke(connects.integrationUri, connectEvent(result.request, id));
+    const refused = refusalIn(answered);
+    return refused ?? open(id, result.request);
+  };
+}
+
+/** The longest message. A longer one ends its connection ("Quotas for configuring and running a WebSocket API"). */
+const MOST_BYTES = 128 * 1024;
+
+export function textOf(frame: object | string): string {
+  return typeof frame === "string" ? frame : JSON.stringify(frame);
+}
+
+interface Integration {
+  readonly integrationUri: string;
+  readonly requestTemplates: Readonly<Record<string, string>>;
+}
+
+function integrationOf(resources: readonly Resource[], routeKey: string): Integration {
+  const route = resources.find(
+    ({ type, inputs }) =>
+      type === "aws:apigatewayv2/route:Route" && inputs.routeKey === routeKey && inputs.apiId === "Socket-id",
+  );
+  const found = resources.find(
+    ({ type, name }) =>
+      type === "aws:apigatewayv2/integration:Integration" && `integrations/${name}-id` === route?.inputs.target,
+  );
+  if (!found) throw new Error(`The WebSocket API has no ${routeKey}`);
+  return found.inputs as Integration;
+}
+
+/** The ARN of the function in the address of its invocations. */
+function functionIn(uri: string): string {
+  return /functions\/(arn:.+)\/invocations$/.exec(uri)?.[1] ?? uri;
+}
+
+/** What the template language is asked for here: the encoded value of a name. */
+function filledIn(template: string, values: Readonly<Record<string, string>>): string {
+  return template.replaceAll(/\$util\.urlEncode\((\$[\w.]+)\)/g, (_, name: string) => {
+    const value = values[name];
+    if (value === undefined) throw new Error(`The template asks for ${name}`);
+    return encodeURIComponent(value);
+  });
+}
+
+/** Undefined where the function lets the connection be opened. */
+function refusalIn(answered: Answered): OriginAnswer | undefined {
+  const { statusCode = 500, body = "" } = ("value" in answered ? answered.value : {}) as {
+    readonly statusCode?: number;
+    readonly body?: string;
+  };
+  return statusCode < 300 ? undefined : { status: statusCode, headers: {}, body: Buffer.from(body) };
+}

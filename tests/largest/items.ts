@@ -1,0 +1,48 @@
+import type { Stored } from "#core/ports/table.ts";
+import type { ItemKind } from "../simulator/invariants/bounds.ts";
+import * as environments from "./environment-items.ts";
+import * as messages from "./message-items.ts";
+import * as operators from "./operator-items.ts";
+import * as owners from "./owner-items.ts";
+import * as pools from "./pool-items.ts";
+
+/** An item of each kind with all that it can hold: as many of everything as the code lets be written. */
+export const largestItems = {
+  environment: environments.environment,
+  spec: environments.spec,
+  access: environments.access,
+  ended: environments.ended,
+  archive: environments.archive,
+  host: environments.host,
+  disk: owners.disk,
+  directory: owners.directory,
+  "ended-disk": owners.endedDisk,
+  operation: owners.operation,
+  inbox: messages.inbox,
+  message: messages.message,
+  delivery: messages.delivery,
+  receiver: owners.receiver,
+  share: owners.share,
+  user: owners.user,
+  key: owners.key,
+  username: owners.nameClaim,
+  identity: owners.identity,
+  logins: owners.logins,
+  counter: owners.counter,
+  idempotency: owners.idempotency,
+  pool: pools.pool,
+  node: pools.node,
+  makeable: pools.makeable,
+  "node-gone": pools.nodeGone,
+  "run-marks": pools.runMarks,
+  plan: pools.plan,
+  forecast: pools.forecast,
+  used: pools.used,
+  admission: pools.admission,
+  audit: operators.audit,
+  orphans: operators.orphans,
+  sweep: operators.sweep,
+  watch: operators.watch,
+  cluster: operators.cluster,
+  "sealing-key": operators.sealingKey,
+} satisfies Readonly<Record<ItemKind, Stored>>;

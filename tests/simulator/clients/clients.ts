@@ -1,0 +1,283 @@
+import { createDisk } from "#core/disks/create.ts";
+import { renameDisk } from "#core/disks/names/rename.ts";
+import { deleteDisk, undeleteDisk } from "#core/disks/requests.ts";
+import { getDisk, listDisks } from "#core/disks/view.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import { createEnvironment } from "#core/environments/verbs/create.ts";
+import { requestCancel, requestExtension, requestGuest, requestJupyter } from "#core/environments/verbs/requests.ts";
+import { actorOf, newEnvironment } from "../../worlds/memory-world.ts";
+import { type Asked, asUser } from "../planted/as-user.ts";
+import type { Scheduler } from "../scheduler.ts";
+import type { SimulatedWorld } from "../world.ts";
+import { chatActions } from "./chat-clients.ts";
+import { keyActions } from "./key-clients.ts";
+import { keyedActions } from "./keyed-clients.ts";
+import { lifeActions } from "./life-clients.ts";
+import { compareNow, operatorActions } from "./operator-clients.ts";
+import { restoreActions } from "./restore-clients.ts";
+import { webhookActions } from "./webhook-clients.ts";
+import { wornDiskActions } from "./worn-disk-clients.ts";
+
+export interface ClientAction {
+  readonly at: number;
+  /** It undoes another one: no schedule goes without it. */
+  readonly isNeeded?: boolean;
+  run(): void;
+}
+
+const MINUTE = 60_000;
+const OWNERS = ["alice", "bob", "carol"];
+
+/** What one seed exercises: how many environments of each kind, and what else its users do. */
+interface Cast {
+  readonly jobs: number;
+  /** Started again and again; of so many owners. */
+  readonly lives: number;
+  /** How many have receivers of their events. */
+  readonly receivers: number;
+  readonly talks: boolean;
+  readonly handsOver: boolean;
+  readonly disks: boolean;
+  readonly keys: boolean;
+  readonly worn: boolean;
+  readonly keyed: boolean;
+  readonly operator: boolean;
+  readonly restores: boolean;
+}
+
+/** What the users do. The ids of jobs are equal across their 3 owners. */
+export function clientActions(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
+  const cast = castOf(sim, world);
+  const actions = jobActions(sim, world, cast.jobs);
+  const start = sim.time();
+  if (cast.handsOver) actions.push(...handover(sim, world, start));
+  if (cast.disks) actions.push(...diskActions(sim, world, start));
+  if (cast.keys) actions.push(...keyActions(sim, world));
+  if (cast.talks) actions.push(...chatActions(sim, world));
+  if (cast.restores) actions.push(...restoreActions(sim, world));
+  if (cast.worn) actions.push(...wornDiskActions(sim, world));
+  if (cast.keyed) actions.push(...keyedActions(sim, world));
+  if (cast.operator) actions.push(...operatorActions(sim, world));
+  if (cast.lives > 0) actions.push(...lifeActions(sim, world, cast.lives));
+  if (cast.receivers > 0) actions.push(...webhookActions(sim, world, cast.receivers));
+  return actions.sort((a, b) => a.at - b.at);
+}
+
+const OFTEN = 0.2;
+
+const nobody: Cast = {
+  jobs: 0,
+  lives: 0,
+  receivers: 0,
+  talks: false,
+  handsOver: false,
+  disks: false,
+  keys: false,
+  worn: false,
+  keyed: false,
+  operator: false,
+  restores: false,
+};
+
+/** Up to 6 environments: those of every other kind take the places of jobs, so that a seed costs what it did without. */
+function castOf(sim: Scheduler, { isLong, isRestoring }: Pick<SimulatedWorld, "isLong" | "isRestoring">): Cast {
+  const places = 1 + Math.floor(sim.random() * 6);
+  // Who sleeps before he makes something is whom a disk that was passed on must be safe from.
+  const handsOver = sim.random() < (sim.rates().sleepBeforeMaking >= OFTEN ? 0.5 : 0.15);
+  const talks = sim.random() < 0.15;
+  const lives = sim.random() < 0.35 ? (sim.random() < 0.3 ? 2 : 1) : 0;
+  const receivers = sim.random() < 0.35 ? 1 + Math.floor(sim.random() * 2) : 0;
+  const worn = sim.random() < 0.04;
+  const keyed = sim.random() < 0.06;
+  const others = (handsOver ? 2 : 0) + (talks ? 1 : 0) + (worn ? 4 : 0) + (keyed ? 1 : 0) + lives + receivers;
+  const jobs = Math.max(others === 0 ? 1 : 0, places - others);
+  const disks = jobs > 0 && sim.random() < 0.6;
+  const also = { keys: sim.random() < 0.3, worn, keyed, operator: sim.random() < 0.1 };
+  // All others ask for their end when faults are over elsewhere.
+  if (isLong) return { ...nobody, worn: true };
+  if (isRestoring) return { ...nobody, restores: true };
+  return { ...nobody, jobs, lives, receivers, talks, handsOver, disks, ...also };
+}
+
+/** Jobs of 3 owners or of one alone, some with a disk. */
+function jobActions(sim: Scheduler, world: SimulatedWorld, count: number): ClientAction[] {
+  const actions: ClientAction[] = [];
+  const start = sim.time();
+  const oneOwner = sim.random() < 0.3;
+  for (let n = 0; n < count; n++) {
+    const owner = OWNERS[oneOwner ? 0 : n % OWNERS.length] as string;
+    const id = `job-${oneOwner ? n + 1 : Math.floor(n / OWNERS.length) + 1}`;
+    actions.push(...environmentActions(sim, world, owner, id, start + sim.random() * (oneOwner ? 5 : 2) * MINUTE));
+  }
+  return actions;
+}
+
+function environmentActions(
+  sim: Scheduler,
+  world: SimulatedWorld,
+  owner: string,
+  id: string,
+  at: number,
+): ClientAction[] {
+  const gpus = sim.pick([1, 2, 4, 8, 8, 16]);
+  const hours = Math.ceil((1 + sim.random() * 4) * 60) / 3600;
+  const disk = sim.random() < 0.6 ? "data" : undefined;
+  const actions = [
+    {
+      at,
+      run: () =>
+        submit(
+          sim,
+          world,
+          owner,
+          newEnvironment(id, { gpus, hours, disk, ...(sim.random() < 0.35 && { command: "train" }) }),
+        ),
+    },
+  ];
+  if (sim.random() < 0.5) {
+    const soon = sim.random() < 0.3 ? 20_000 : sim.random() * 4 * MINUTE;
+    actions.push({ at: at + sim.random() * soon, run: () => cancel(sim, world, owner, id) });
+  }
+  for (let asks = sim.random() < 0.3 ? 3 : 0; asks > 0; asks--) {
+    actions.push({ at: at + sim.random() * 3 * MINUTE, run: () => askForAccess(sim, world, owner, id) });
+  }
+  if (sim.random() < (world.isSlow ? 0.6 : 0.08)) {
+    const later = world.isSlow ? SLEPT_MS + sim.random() * 30_000 : sim.random() * 3 * MINUTE;
+    actions.push({ at: at + later, run: () => vanish(sim, world, owner, id) });
+  }
+  if (sim.random() < 0.4) {
+    const extraMs = Math.round(MINUTE * (1 + sim.random()));
+    actions.push({ at: at + sim.random() * 4 * MINUTE, run: () => extend(sim, world, owner, id, extraMs) });
+  }
+  return actions;
+}
+
+/** One disk goes quickly from a job that is cancelled as it begins to the next: who slept meanwhile must not mount it. */
+function handover(sim: Scheduler, world: SimulatedWorld, start: number): ClientAction[] {
+  const at = start + sim.random() * MINUTE;
+  const job = (id: string) => newEnvironment(id, { gpus: sim.pick([1, 8]), hours: 0.05, disk: "passed-on" });
+  const cancelled = { at: at + sim.random() * 5_000, run: () => cancel(sim, world, "erin", "first") };
+  const isAsItBegins = sim.random() < 0.7;
+  if (isAsItBegins) world.watch.life.whenLookedAt(asItsRunIsMade(cancelled));
+  return [
+    { at, run: () => submit(sim, world, "erin", job("first")) },
+    ...(isAsItBegins ? [] : [cancelled]),
+    { at: at + 1_000 + sim.random() * 9_000, run: () => submit(sim, world, "erin", job("second")) },
+  ];
+}
+
+function asItsRunIsMade(cancelled: ClientAction): (environment: Environment) => void {
+  let isAsked = false;
+  return ({ id, phase, run: { appliedAt } }) => {
+    if (isAsked || id !== "first" || phase !== "preparing" || appliedAt !== null) return;
+    isAsked = true;
+    cancelled.run();
+  };
+}
+
+/** Disks made, deleted, made anew under the same name, undeleted about when the purge begins, and renamed. */
+function diskActions(sim: Scheduler, world: SimulatedWorld, start: number): ClientAction[] {
+  const owner = sim.pick(OWNERS);
+  const at = (least: number, most: number) => start + (least + sim.random() * (most - least)) * MINUTE;
+  const ask = (when: number, label: string, request: (ctx: Asked) => Promise<unknown>): ClientAction => ({
+    at: when,
+    run: () => asUser(sim, world, owner, label, request),
+  });
+  const deleted = at(0.5, 6);
+  const actions = [
+    ask(at(0, 1), "create disk", (ctx) => createDisk(ctx, { name: "data", sizeGb: 10 })),
+    ask(deleted, "delete disk", (ctx) => deleteDisk(ctx, "data")),
+  ];
+  const undeleted = deleted + (sim.random() < 0.5 ? 172_300 + sim.random() * 3_000 : sim.random() * 3 * MINUTE);
+  if (sim.random() < 0.8) {
+    actions.push(
+      ask(undeleted, "undelete disk", async (ctx) => {
+        const { disk } = await undeleteDisk(ctx, "data");
+        world.answered.undeletes.push({ uid: disk.uid, at: sim.time() });
+      }),
+    );
+  }
+  // Chosen without another call of `random`: all other schedules stay as they were.
+  if (Math.floor(deleted) % 3 === 2) {
+    const anew = deleted + (undeleted - deleted) * (deleted % 1);
+    actions.push(
+      ask(anew, "create disk anew", (ctx) => createDisk(ctx, { name: "data", sizeGb: 10 })),
+      ask(anew + MINUTE, "undelete the disk before", (ctx) => undeleteSetAside(ctx)),
+    );
+  }
+  if (sim.random() < 0.3) {
+    actions.push(
+      ask(at(1, 6), "rename disk", async (ctx) => renameDisk(ctx, (await getDisk(ctx, "data")).name, "other")),
+    );
+  }
+  return actions;
+}
+
+/** Undeletes the first disk that gave its name up, as its owner finds it in the list. */
+async function undeleteSetAside(ctx: Asked): Promise<void> {
+  const found = (await listDisks(ctx, { deleted: true })).find(({ name }) => name !== "data");
+  if (!found) throw new Error("No disk was set aside");
+  await undeleteDisk(ctx, found.name);
+}
+
+export function submit(
+  sim: Scheduler,
+  world: SimulatedWorld,
+  owner: string,
+  input: ReturnType<typeof newEnvironment>,
+): void {
+  asUser(sim, world, owner, `submit ${input.id}`, async (ctx) => {
+    const environment = await createEnvironment(ctx, input);
+    world.answered.submits.push(environment.uid);
+  });
+}
+
+export function cancel(sim: Scheduler, world: SimulatedWorld, owner: string, id: string): void {
+  asUser(sim, world, owner, `cancel ${id}`, async (ctx) => {
+    await requestCancel(ctx, id);
+    const uid = uidOf(world, owner, id);
+    if (uid) world.answered.cancels.push({ uid, at: sim.time() });
+  });
+}
+
+export function extend(sim: Scheduler, world: SimulatedWorld, owner: string, id: string, extraMs: number): void {
+  asUser(sim, world, owner, `extend ${id}`, async (ctx) => {
+    const extension = { owner: actorOf(owner).uid, id, extraMs, isAnswered: false };
+    world.answered.extensions.push(extension);
+    await requestExtension(ctx, id, extraMs);
+    extension.isAnswered = true;
+  });
+}
+
+/** Jupyter on or off, or a guest whom GitHub does not know: each request has to be closed, whatever else goes on. */
+function askForAccess(sim: Scheduler, world: SimulatedWorld, owner: string, id: string): void {
+  const wanted = sim.pick(["on", "off", "guest"] as const);
+  asUser(sim, world, owner, `access ${wanted} ${id}`, async (ctx) => {
+    if (wanted === "guest") await requestGuest(ctx, id, "octocat", ({ phase }) => phase);
+    else await requestJupyter(ctx, id, wanted === "on", ({ phase }) => phase);
+  });
+}
+
+/** Longer than a worker may have slept that still makes what it has read about. */
+const SLEPT_MS = 30_000;
+
+/** How often somebody looks at once whether cluster and records agree. */
+const COMPARED = 0.2;
+
+/**
+ * Somebody with access to the cluster deletes a run behind Berth's back. Berth knows already that it was made, and no
+ * worker that slept within its budget can make it again: against that there is no rule.
+ */
+function vanish(sim: Scheduler, world: SimulatedWorld, owner: string, id: string): void {
+  const environment = world.watch.environments().get(uidOf(world, owner, id) ?? "");
+  if (!environment?.run.appliedAt || environment.run.withdrawing || sim.time() - environment.run.appliedAt < SLEPT_MS)
+    return;
+  // Not by force: what runs on a machine that does not answer would run on there, and nobody could know of it.
+  void world.compute.remove(environment.uid, environment.run.n, { graceSeconds: 0, force: false });
+  if (sim.random() < COMPARED) compareNow(sim, world);
+}
+
+function uidOf(world: SimulatedWorld, owner: string, id: string): string | undefined {
+  const all = [...world.watch.environments().values()];
+  return all.find((one) => one.owner === actorOf(owner).uid && one.id === id)?.uid;
+}

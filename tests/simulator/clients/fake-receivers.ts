@@ -1,0 +1,142 @@
+import type { Environment } from "#core/environments/record/record.ts";
+import type { Fetch, FetchAnswer, FetchRequest } from "#core/ports/fetch.ts";
+import type { Item } from "#core/ports/table.ts";
+import { type Delivery, parseDelivery } from "#core/webhooks/delivery.ts";
+import { eventIdOf } from "#core/webhooks/event.ts";
+import type { MemoryTable } from "../../fakes/memory-table.ts";
+import type { Host, Scheduler } from "../scheduler.ts";
+
+/** The receivers of a schedule, what reached them, and what may not have happened there. */
+export interface FakeReceivers {
+  /** How this host reaches them: a post is under way from its first call to its second. */
+  calledBy(host: Host): Fetch;
+  readonly violations: string[];
+  /** Once all is quiet: nothing that happened was not told. */
+  final(table: MemoryTable, environments: Iterable<Environment>): string[];
+}
+
+/** What a receiver is like, by its host name. */
+export const receivers = {
+  /** Takes everything. */
+  good: "https://good.example/",
+  /** Fails, hangs or breaks off for a while. */
+  shaky: "https://shaky.example/",
+  /** Nobody wants it any more. */
+  gone: "https://gone.example/",
+  /** Never recovers. */
+  dead: "https://dead.example/",
+} as const;
+
+type Kind = keyof typeof receivers;
+
+const LONGEST_MS = 10_000;
+const RECOVERS_MS = 180_000;
+
+interface Received {
+  readonly body: string;
+  posts: number;
+  taken: number;
+  /** Until when one of its posts is under way. */
+  busyUntil: number;
+}
+
+export function fakeReceivers(sim: Scheduler): FakeReceivers {
+  const events = new Map<string, Received>();
+  const violations: string[] = [];
+  const recoversAt = sim.time() + sim.random() * RECOVERS_MS;
+
+  function begin({ headers, body }: FetchRequest, tookMs: number): Received {
+    const id = headers["webhook-id"] ?? "";
+    const event = events.get(id) ?? { body, posts: 0, taken: 0, busyUntil: 0 };
+    if (event.busyUntil > sim.time()) violations.push(`${id} was posted twice at the same time`);
+    if (event.body !== body) violations.push(`${id} was posted with other bytes than before`);
+    event.posts += 1;
+    event.busyUntil = sim.time() + tookMs;
+    events.set(id, event);
+    return event;
+  }
+
+  return {
+    violations,
+    calledBy: (host) => ({
+      authorize: async () => "allowed",
+      async post(request) {
+        const answer = answerOf(sim, kindOf(request.url), sim.time() >= recoversAt);
+        const tookMs = sim.random() * sim.random() * (answer ? LONGEST_MS / 2 : LONGEST_MS);
+        let event: Received | undefined;
+        try {
+          const label = `post ${request.headers["webhook-id"]}`;
+          await sim.call(host, label, async () => {
+            event = begin(request, tookMs);
+            if (answer && answer.status < 300) event.taken += 1;
+          });
+          await sim.call(host, `answer ${answer?.status ?? "none"}`, async () => undefined, tookMs);
+        } finally {
+          // Who hears of a failure has closed the connection.
+          if (event) event.busyUntil = 0;
+        }
+        if (!answer) throw new Error("injected: nothing answered");
+        return answer;
+      },
+    }),
+    final: (table, environments) => [
+      ...violations,
+      ...[...environments].flatMap((environment) => unsentEvents(table, environment)),
+      ...deliveriesIn(table).flatMap((delivery) => wronglyTold(delivery, events.get(eventIdOf(delivery)), sim.time())),
+    ],
+  };
+}
+
+/** A delivery for a receiver that never recovers waits for a day: nobody waits for that here. */
+export function isHopeless(item: Item): boolean {
+  return item.kind === "delivery" && parseDelivery(item).environment.labels.receiver === "dead";
+}
+
+function kindOf(url: string): Kind {
+  return new URL(url).hostname.split(".")[0] as Kind;
+}
+
+/** undefined: it hangs or breaks off. */
+function answerOf(sim: Scheduler, kind: Kind, isOver: boolean): FetchAnswer | undefined {
+  const ok = { status: 200, retryAfterMs: null };
+  if (kind === "gone") return { status: 404, retryAfterMs: null };
+  if (kind === "dead") return sim.random() < 0.5 ? { status: 500, retryAfterMs: null } : undefined;
+  if (kind === "good" || isOver) return ok;
+  return sim.pick([ok, undefined, { status: 500, retryAfterMs: null }, { status: 429, retryAfterMs: 20_000 }]);
+}
+
+function deliveriesIn(table: MemoryTable): Delivery[] {
+  return table
+    .all()
+    .filter(({ kind }) => kind === "delivery")
+    .map(parseDelivery);
+}
+
+/** Every entry of a timeline that has a receiver is a delivery, with its number. */
+function unsentEvents(
+  table: MemoryTable,
+  { uid, id, labels, events: { count: timelineCount } }: Environment,
+): string[] {
+  if (labels.receiver === undefined) return [];
+  const numbers = deliveriesIn(table)
+    .filter(({ environment }) => environment.uid === uid)
+    .map(({ entry }) => entry.n);
+  const all = Array.from({ length: timelineCount }, (_, index) => index + 1);
+  return all.filter((n) => !numbers.includes(n)).map((n) => `event ${n} of ${id} was never told`);
+}
+
+/** With so many failures the next attempt is half an hour away or more: nobody waits for it here. */
+const FAR_TRIES = 4;
+
+function wronglyTold(delivery: Delivery, received: Received | undefined, now: number): string[] {
+  const { state, environment, entry, attemptCount, tries, dueAt = 0 } = delivery;
+  const kind = environment.labels.receiver as Kind;
+  const name = `event ${entry.n} of ${environment.id} for ${kind}`;
+  const ends = { good: "delivered", shaky: "delivered", gone: "given_up", dead: "waiting" } as const;
+  const wrong: string[] = [];
+  const isFar = state === "waiting" && tries >= FAR_TRIES && dueAt > now;
+  if (state !== ends[kind] && !isFar) wrong.push(`${name} is ${state}`);
+  if (state === "delivered" && (received?.taken ?? 0) === 0) wrong.push(`${name} was never taken`);
+  if ((received?.posts ?? 0) > attemptCount) wrong.push(`${name} was posted more often than was written down`);
+  return wrong;
+}

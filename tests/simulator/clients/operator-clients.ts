@@ -1,0 +1,80 @@
+import { endRecord } from "#core/admin/end-record.ts";
+import { compareOrphans } from "#core/admin/orphans.ts";
+import type { Context } from "#core/context.ts";
+import { drainPool, pauseAdmission } from "#core/pools/admission/admission.ts";
+import type { Key } from "#core/ports/table.ts";
+import { keyText } from "#core/store/keys.ts";
+import type { Scheduler } from "../scheduler.ts";
+import type { SimulatedWorld } from "../world.ts";
+import type { ClientAction } from "./clients.ts";
+
+const MINUTE = 60_000;
+const POOL = "h100";
+/** Faults are over after 8 minutes (schedule.ts); whoever froze before that is back after 12 more. */
+const OPENED_MS = [9 * MINUTE, 10 * MINUTE, 21 * MINUTE];
+
+type Ask = (
+  when: number,
+  label: string,
+  request: (ctx: Context<"table" | "queue" | "compute" | "volumes">) => Promise<unknown>,
+) => ClientAction;
+
+/** An operator closes the pool for a while, in one way or both, and has cluster and records compared. */
+export function operatorActions(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
+  const start = sim.time();
+  const at = (most: number) => start + sim.random() * most * MINUTE;
+  const ask = askOf(sim, world);
+  let asks = 0;
+  const close = sim.random() < 0.5 ? "drain" : "pause";
+  // While another wish is under way nobody knows; once closing was answered nothing new is granted.
+  const set = (when: number, isClosed: boolean) =>
+    ask(when, isClosed ? close : `undo ${close}`, async (ctx) => {
+      world.watch.setClosed(false);
+      const asked = ++asks;
+      if (close === "drain") await drainPool(ctx, POOL, isClosed);
+      else await pauseAdmission(ctx, isClosed);
+      if (isClosed && asked === asks) world.watch.setClosed(true);
+      world.watch.reached.note(isClosed ? "pool closed" : "pool opened again");
+    });
+  const closed = at(4);
+  const actions = [
+    set(closed, true),
+    set(closed + sim.random() * 3 * MINUTE, false),
+    // The end, asked for until somebody has heard it.
+    ...OPENED_MS.map((late) => set(start + late, false)),
+  ];
+  for (let n = Math.floor(sim.random() * 9); n > 0; n--) actions.push(ask(at(9), "compare orphans", compareOrphans));
+  return actions;
+}
+
+/** Ends a record that nobody can read. */
+export function endByForce(sim: Scheduler, world: SimulatedWorld, record: Key): void {
+  const end = async (ctx: Context<"table" | "queue">) => {
+    await endRecord(ctx, keyText(record));
+    world.watch.reached.note("an unreadable record ended by force");
+  };
+  askOf(sim, world)(sim.time(), `records/end ${keyText(record)}`, end).run();
+}
+
+/** Has cluster and records compared now. */
+export function compareNow(sim: Scheduler, world: SimulatedWorld): void {
+  askOf(sim, world)(sim.time(), "compare orphans", compareOrphans).run();
+}
+
+function askOf(sim: Scheduler, world: SimulatedWorld): Ask {
+  return (when, label, request) => ({
+    at: when,
+    run() {
+      const host = sim.pick(world.hosts);
+      const ctx = world.contexts.get(host);
+      if (!ctx) return;
+      sim.tell("operator", `asks: ${label}`);
+      sim.start(
+        host,
+        `operator: ${label}`,
+        async () => void (await request(ctx)),
+        () => undefined,
+      );
+    },
+  });
+}

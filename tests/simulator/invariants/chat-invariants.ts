@@ -1,0 +1,128 @@
+import type { Environment } from "#core/environments/record/record.ts";
+import type { Compute, PortRequest } from "#core/ports/compute.ts";
+import type { Item, Key } from "#core/ports/table.ts";
+import { chatOf } from "#core/store/keys.ts";
+import { unsealed } from "../../fakes/memory-sealer.ts";
+import type { Host } from "../scheduler.ts";
+
+/** The part of the watch that knows chat messages: in order, one at a time, none after it was settled. */
+export interface ChatWatch {
+  wroteMessage(item: Item): void;
+  /** Something of this key is not there any more. */
+  removed(key: Key): void;
+  watching(compute: Compute): Pick<Compute, "postToPort">;
+  /** Around everything that may refuse a post: what has come so far is not under way any more, however it is answered. */
+  arriving(compute: Compute): Pick<Compute, "postToPort">;
+  /** The port as this host calls it: a post is under way from the call until it has happened. */
+  calledBy(host: Host, compute: Compute): Pick<Compute, "postToPort">;
+  /** Messages of this life that wait, by number. */
+  waiting(uid: string): ReadonlyMap<number, string>;
+}
+
+/** What is known of the messages of one environment. Their texts differ, so that a post tells which one it is. */
+interface Chat {
+  readonly states: Map<number, string>;
+  readonly numbers: Map<string, number>;
+  /** Numbers of messages that are not kept any more: whoever slept while he said something may put it under one. */
+  readonly removed: Set<number>;
+  latest: number;
+}
+
+const CHAT = chatOf("");
+
+export function chatWatch(options: {
+  readonly environments: ReadonlyMap<string, Environment>;
+  readonly violated: (text: string) => void;
+}): ChatWatch {
+  const { environments, violated } = options;
+  const all = new Map<string, Chat>();
+  const underWay = new Map<PortRequest, { readonly uid: string; readonly host: Host; readonly life: number }>();
+
+  function chatOf(uid: string): Chat {
+    const chat = all.get(uid) ?? { states: new Map(), numbers: new Map(), removed: new Set(), latest: 0 };
+    all.set(uid, chat);
+    return chat;
+  }
+
+  function wroteMessage({ uid, n, state, text: sealed }: Item): void {
+    const text = typeof sealed === "string" ? unsealed(sealed) : undefined;
+    const { states, numbers, removed } = chatOf(String(uid));
+    const number = Number(n);
+    const isAnew = removed.delete(number);
+    if (isAnew && state !== "waiting") violated(`message ${number} was settled after it had been removed`);
+    const before = isAnew ? "waiting" : states.get(number);
+    if (before === undefined && number > 1 && !states.has(number - 1)) violated(`message ${number} leaves a gap`);
+    if (before !== undefined && before !== "waiting") violated(`message ${number} was settled twice`);
+    states.set(number, String(state));
+    const known = text === undefined ? undefined : numbers.get(text);
+    if (known !== undefined && known !== number) violated(`message ${known} was stored again as ${number}`);
+    if (text !== undefined) numbers.set(text, number);
+  }
+
+  /** Nothing of what was said is kept once its environment ends, and all of it before. */
+  function removed({ pk, sk }: Key): void {
+    if (!pk.startsWith(CHAT)) return;
+    const uid = pk.slice(CHAT.length);
+    chatOf(uid).removed.add(Number(sk));
+    const environment = environments.get(uid);
+    if (environment && !environment.end.outcome) violated(`message ${Number(sk)} of ${environment.id} was removed`);
+  }
+
+  function numberOf(uid: string, body: string): number {
+    const { message } = JSON.parse(body) as { readonly message: string };
+    return chatOf(uid).numbers.get(message) ?? 0;
+  }
+
+  /** Asked as the call is made: one that slept while he posted it may write it down while this one is under way. */
+  function checkUndelivered(uid: string, body: string): void {
+    const n = numberOf(uid, body);
+    const state = chatOf(uid).states.get(n);
+    if (state === "waiting" || state === "dropped") return;
+    violated(`message ${n} of ${environments.get(uid)?.id} was posted again after it had been delivered`);
+  }
+
+  function posted(uid: string, body: string): void {
+    const chat = chatOf(uid);
+    const n = numberOf(uid, body);
+    const id = environments.get(uid)?.id;
+    if (n < chat.latest) violated(`message ${n} of ${id} was posted after message ${chat.latest}`);
+    const passed = [...chat.states].filter(([other, state]) => other < n && state === "waiting");
+    if (passed.length > 0) violated(`message ${n} of ${id} was posted before message ${passed[0]?.[0]}`);
+    chat.latest = Math.max(chat.latest, n);
+  }
+
+  return {
+    wroteMessage,
+    removed,
+    watching: (compute) => ({
+      async postToPort(uid, run, request) {
+        posted(uid, request.body);
+        return compute.postToPort(uid, run, request);
+      },
+    }),
+    arriving: (compute) => ({
+      async postToPort(uid, run, request) {
+        underWay.delete(request);
+        return compute.postToPort(uid, run, request);
+      },
+    }),
+    calledBy: (host, compute) => ({
+      async postToPort(uid, run, request) {
+        checkUndelivered(uid, request.body);
+        // What a host was about to do when it crashed is not done any more.
+        const others = [...underWay.values()].filter((one) => one.uid === uid && one.host.life === one.life);
+        if (others.length > 0) violated(`two messages of ${environments.get(uid)?.id} were posted at a time`);
+        underWay.set(request, { uid, host, life: host.life });
+        try {
+          return await compute.postToPort(uid, run, request);
+        } finally {
+          underWay.delete(request);
+        }
+      },
+    }),
+    waiting: (uid) => {
+      const { states, numbers } = chatOf(uid);
+      return new Map([...numbers].filter(([, n]) => states.get(n) === "waiting").map(([text, n]) => [n, text]));
+    },
+  };
+}

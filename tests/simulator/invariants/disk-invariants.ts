@@ -1,0 +1,240 @@
+import type { Disk } from "#core/disks/record.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import type { VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
+import type { MemoryCompute } from "../../fakes/memory-compute.ts";
+import type { MemoryVolumes } from "../../fakes/memory-volumes.ts";
+import { follows } from "./follows.ts";
+
+/** The part of the watch that knows disks, volumes and backups. */
+export interface DiskWatch {
+  all(): ReadonlyMap<string, Disk>;
+  wroteDisk(disk: Disk): void;
+  wroteEnvironment(before: Environment | undefined, next: Environment): void;
+  watching(volumes: Volumes): Volumes;
+  /** No volume is mounted by two runs, whoever of them lives: that would write into one file system twice. */
+  checkMounts(): void;
+  /** Whether a run has written to its present volume. */
+  hasWork(disk: Disk): boolean;
+  /** Whether one may have: somebody was about to make a run with it. */
+  mayHaveWork(disk: Disk): boolean;
+}
+
+const allowed: Readonly<Record<Disk["phase"], readonly Disk["phase"][]>> = {
+  creating: ["creating", "available", "deleted", "purged"],
+  available: ["available", "deleted", "purged"],
+  deleted: ["deleted", "available", "purging"],
+  purging: ["purging", "purged"],
+  purged: ["purged"],
+};
+
+const NOT_BACKED_UP = /could not be backed up/;
+
+const terminal: readonly string[] = ["completed", "expired", "cancelled", "failed", "deleted"];
+
+export function diskWatch(options: {
+  readonly compute: MemoryCompute;
+  readonly volumes: MemoryVolumes;
+  readonly environments: ReadonlyMap<string, Environment>;
+  readonly violated: (text: string) => void;
+}): DiskWatch {
+  const { compute, volumes, environments, violated } = options;
+  const { existing, snapshotState } = volumes;
+  const unnamed = new Set<string>();
+  const disks = new Map<string, Disk>();
+  /** The snapshots that were made of each end. */
+  const backups = new Map<string, string[]>();
+  const openedVolumes = new Map<string, string>();
+  /** Runs, as those of `openedVolumes`, that somebody was about to make. */
+  const applied = new Set<string>();
+  /** Disks that had a volume at any time: there is nothing to be backed up of another. */
+  const used = new Set<string>();
+  /** Of what was listed before that: a call that was begun then may take effect after it, and what it makes is removed. */
+  const tokensOfUnused = new Set<string>();
+  /** Environments whose end was judged: one that is edited by hand after it and ended by force opens nothing again. */
+  const ended = new Set<string>();
+  const volumesByToken = new Set<string>();
+
+  /** Every volume and snapshot is named by a record at every moment: by its id, or as something that may be made. */
+  function checkNamed(): void {
+    const all = existing().filter(({ id }) => !unnamed.has(id));
+    if (all.length === 0) return;
+    const named = new Set<string | undefined>();
+    for (const disk of disks.values()) for (const name of namesOfDisk(disk)) named.add(name);
+    for (const environment of environments.values()) {
+      for (const name of namesOfEnvironment(environment)) named.add(name);
+    }
+    for (const { id, token } of all) {
+      if (named.has(id) || named.has(token)) continue;
+      unnamed.add(id);
+      violated(`no record names ${id}, made under ${token}`);
+    }
+  }
+
+  function wroteDisk(next: Disk): void {
+    const before = disks.get(next.uid);
+    disks.set(next.uid, next);
+    if (!used.has(next.uid)) for (const { token } of next.making) tokensOfUnused.add(token);
+    if (next.volume) used.add(next.uid);
+    const sharing = [...disks.values()].find(({ uid, volume }) => uid !== next.uid && isSame(volume, next.volume));
+    if (sharing) violated(`disks ${sharing.name} and ${next.name} have one volume`);
+    if (!before) return;
+    if (drops(namesOfDisk(before), namesOfDisk(next))) checkNamed();
+    if (!allowed[before.phase].includes(next.phase)) {
+      violated(`disk ${next.name} went from ${before.phase} to ${next.phase}`);
+    }
+    if (!follows(before, next)) violated(`disk ${next.name} was replaced by what is not its successor`);
+    const forgets = before.volume && next.volume?.id !== before.volume.id && next.phase !== "purged";
+    if (forgets && isThere(before.volume)) violated(`disk ${next.name} forgot its volume`);
+    const letGo = before.heldBy && before.heldBy.uid !== next.heldBy?.uid ? before.heldBy : undefined;
+    const last = letGo && environments.get(letGo.uid)?.events.timeline.at(-1)?.reason;
+    if (NOT_BACKED_UP.test(last ?? "") && !next.lost?.gaveUp)
+      violated(`disk ${next.name} was let go without a backup and does not say so`);
+  }
+
+  /** Nobody opens a disk that is not its own, and no disk is open twice. */
+  function wroteEnvironment(before: Environment | undefined, next: Environment): void {
+    const names = namesOfEnvironment(before ?? next);
+    if (drops(names, environments.has(next.uid) ? namesOfEnvironment(next) : [])) checkNamed();
+    const { disk } = next;
+    if (!disk) return;
+    const opens = disk.attached && !before?.disk?.attached;
+    if (opens && disks.get(disk.uid)?.heldBy?.uid !== next.uid)
+      violated(`${next.id} opened a disk that is not its own`);
+    const volume = disks.get(disk.uid)?.volume;
+    if (opens && volume) openedVolumes.set(`${next.uid}-r${next.run.n}`, volume.id);
+    if (disk.attached && next.run.applyingAt !== null) applied.add(`${next.uid}-r${next.run.n}`);
+    // Who has let it go and died before it wrote so has no compute any more.
+    const open = [...environments.values()].filter(
+      (one) => one.disk?.uid === disk.uid && one.disk.attached && !one.disk.released && mayWrite(one),
+    );
+    if (open.length > 1) violated(`${open.length} environments have disk ${disk.name} open`);
+    const ends = terminal.includes(next.phase) && before !== undefined && !terminal.includes(before.phase);
+    if (!ends || ended.has(next.uid)) return;
+    ended.add(next.uid);
+    if ((disk.attached || compute.hasBegun(next.uid)) && used.has(disk.uid)) checkBackedUp(next);
+  }
+
+  function runsWith({ volume }: Disk): string[] {
+    return [...openedVolumes].flatMap(([run, id]) => (id === volume?.id ? [run] : []));
+  }
+
+  function hasWork(disk: Disk): boolean {
+    return runsWith(disk).some((run) => compute.hasBegun(run.replace(/-r\d+$/, "")));
+  }
+
+  /** A worker that slept may make a volume that nobody waits for any more. */
+  function isOpening({ heldBy }: Disk): boolean {
+    return environments.get(heldBy?.uid ?? "")?.phase === "preparing";
+  }
+
+  function isThere(volume: Disk["volume"]): boolean {
+    return volume !== null && volumes.volumeIds().includes(volume.id);
+  }
+
+  /** Those that are really completed, whatever the record says of them. */
+  async function completedOf(snapshots: Disk["snapshots"]): Promise<VolumeSnapshot[]> {
+    const found = await Promise.all(snapshots.map(({ id }) => volumes.findSnapshot(id)));
+    return found.filter((snapshot) => snapshot?.state === "completed") as VolumeSnapshot[];
+  }
+
+  function mayWrite(environment: Environment): boolean {
+    return compute.isLive(environment.uid, environment.run.n) || environment.end.outcome === null;
+  }
+
+  /** Everything that could write to a disk leaves a backup, unless it was said that there is none. */
+  function checkBackedUp(environment: Environment): void {
+    // A volume that was lost meanwhile cannot be backed up any more.
+    const opened = openedVolumes.get(`${environment.uid}-r${environment.run.n}`);
+    if (opened && !volumes.volumeIds().includes(opened)) return;
+    const said = (words: RegExp) => environment.events.timeline.some(({ reason }) => words.test(reason ?? ""));
+    const made = backups.get(`${environment.uid}-r${environment.run.n}`)?.length ?? 0;
+    const isGivenUp = said(NOT_BACKED_UP);
+    if (made === 0 && !isGivenUp && !said(/volume is gone/))
+      violated(`${environment.id} ended without a backup of its disk`);
+    // Three attempts of two hours are longer than any schedule: only snapshots that failed use them up.
+    if (isGivenUp && made < 3) violated(`${environment.id} let its disk go after ${made} failed backups`);
+  }
+
+  return {
+    all: () => disks,
+    wroteDisk,
+    wroteEnvironment,
+    hasWork,
+    mayHaveWork: (disk) => runsWith(disk).some((run) => applied.has(run)),
+    checkMounts() {
+      for (const { name, volume } of disks.values()) {
+        const runs = volume ? compute.mounting(volume.id).length : 0;
+        if (runs > 1) violated(`the volume of disk ${name} is mounted by ${runs} runs`);
+      }
+    },
+    watching: (volumes) => ({
+      ...volumes,
+      async createVolume(wanted) {
+        // A token of before makes nothing new: who slept hears of the volume that is there.
+        const disk = [...disks.values()].find(({ making }) => making.some(({ token }) => token === wanted.token));
+        const isMade = volumesByToken.has(wanted.token) || tokensOfUnused.has(wanted.token);
+        volumesByToken.add(wanted.token);
+        const newest = (await completedOf(disk?.snapshots ?? [])).sort((a, b) => b.at - a.at)[0];
+        if (disk && !isMade && wanted.snapshotId === undefined && used.has(disk.uid))
+          violated(`disk ${disk.name} was replaced by an empty one`);
+        const volume = await volumes.createVolume(wanted);
+        const origin = newest?.id ?? (disk && !hasWork(disk) ? disk.source?.id : undefined);
+        if (disk && !isMade && isOpening(disk) && wanted.snapshotId !== origin) {
+          violated(`disk ${disk.name} was restored from ${wanted.snapshotId}, and ${origin} is the newest`);
+        }
+        checkNamed();
+        return volume;
+      },
+      async createSnapshot(volumeId, tags) {
+        const mounted = compute.mounting(volumeId).filter(({ uid }) => isLiving(environments.get(uid)));
+        const isOnDemand = tags.attempt.startsWith("op-");
+        if (mounted.length > 0 && !isOnDemand) violated(`a backup was made of volume ${volumeId} while it was in use`);
+        const end = tags.attempt.replace(/-\d+$/, "");
+        const snapshot = await volumes.createSnapshot(volumeId, tags);
+        const earlier = (backups.get(end) ?? []).map((id) => snapshotState(id));
+        if (earlier.some((state) => state && state !== "failed")) violated(`the end of ${end} was backed up twice`);
+        backups.set(end, [...(backups.get(end) ?? []), snapshot.id]);
+        checkNamed();
+        return snapshot;
+      },
+      async removeVolume(id) {
+        const disk = [...disks.values()].find((one) => one.volume?.id === id);
+        if (disk && disk.phase !== "purging") violated(`volume of disk ${disk.name} was removed while ${disk.phase}`);
+        return volumes.removeVolume(id);
+      },
+      async removeSnapshot(id) {
+        const disk = [...disks.values()].find((one) => one.snapshots.some((snapshot) => snapshot.id === id));
+        const { at = 0, onDemand } = disk?.snapshots.find((snapshot) => snapshot.id === id) ?? {};
+        const isKeptWith = (one: Disk["snapshots"][number]) => one.onDemand === onDemand && one.at >= at;
+        const others = disk?.snapshots.filter((snapshot) => snapshot.id !== id && isKeptWith(snapshot)) ?? [];
+        const left = others.filter((one) => snapshotState(one.id) === "completed").length;
+        // Of one that failed, or that is there no more, nothing is lost.
+        const state = (await volumes.findSnapshot(id))?.state ?? "failed";
+        if (disk && disk.phase !== "purging" && state !== "failed" && left < (onDemand ? 5 : 3))
+          violated(`a backup of disk ${disk.name} was removed too soon`);
+        return volumes.removeSnapshot(id);
+      },
+    }),
+  };
+}
+
+function isSame(one: Disk["volume"], other: Disk["volume"]): boolean {
+  return one !== null && one.id === other?.id;
+}
+
+function namesOfDisk({ volume, supersededVolumes = [], snapshots, making }: Disk): (string | undefined)[] {
+  return [volume?.id, ...supersededVolumes, ...snapshots.map(({ id }) => id), ...making.map(({ token }) => token)];
+}
+
+function namesOfEnvironment({ volumes, making }: Environment): (string | undefined)[] {
+  return [...volumes.map(({ volume }) => volume?.id), ...making.map(({ token }) => token)];
+}
+
+/** Only where a name went can something be named no more. */
+function drops(before: readonly (string | undefined)[], after: readonly (string | undefined)[]): boolean {
+  return before.some((name) => name !== undefined && !after.includes(name));
+}
+
+function isLiving(environment: Environment | undefined): boolean {
+  return environment !== undefined && !terminal.includes(environment.phase) && environment.end.outcome === null;
+}

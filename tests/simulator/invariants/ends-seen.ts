@@ -1,0 +1,44 @@
+import { parseEnvironment } from "#core/environments/record/parse.ts";
+import type { Item } from "#core/ports/table.ts";
+import type { Scheduler } from "../scheduler.ts";
+import type { SimulatedWorld } from "../world.ts";
+
+/** The looks that nothing signals, as old a listing as they may believe, and a sweep that comes late. */
+const SEEN_WITHIN_MS = 300_000 + 75_000 + 240_000;
+
+/**
+ * What ends by itself is seen by some look, whether that was signalled or not: a listing that is believed for too long
+ * would keep its machines from everybody. Answers what is to be called at each moment.
+ */
+export function endsSeen(sim: Scheduler, world: Pick<SimulatedWorld, "compute" | "table" | "watch">): () => void {
+  /** Since when it is over, as `awake` counts, by uid and run. */
+  const unseen = new Map<string, { readonly uid: string; readonly run: number; readonly since: number }>();
+  let known = 0;
+  return () => {
+    const history = world.compute.history();
+    for (const { kind, uid, run } of history.slice(known)) {
+      if (kind === "ended") unseen.set(`${uid} ${run}`, { uid, run, since: sim.awake() });
+    }
+    known = history.length;
+    for (const [name, { uid, run, since }] of unseen) {
+      const environment = world.watch.environments().get(uid);
+      const isUnseen = environment?.run.n === run && environment.phase === "active" && environment.end.outcome === null;
+      const ms = sim.awake() - Math.max(since, sim.calmSince());
+      if (isUnseen && ms <= SEEN_WITHIN_MS) continue;
+      unseen.delete(name);
+      if (isUnseen && isReadable(world.table.all(), uid)) {
+        world.watch.violations.push(`${environment.id} was over for ${Math.round(ms)} ms, and no look saw it`);
+      }
+    }
+  };
+}
+
+/** What nobody can read nobody looks at. */
+function isReadable(items: readonly Item[], uid: string): boolean {
+  const item = items.find((one) => one.kind === "environment" && one.uid === uid);
+  try {
+    return item !== undefined && parseEnvironment(item).phase === "active";
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,480 @@
+import type { Disk } from "#core/disks/record.ts";
+import { type Environment, isEnded } from "#core/environments/record/record.ts";
+import { instanceTypeOfPool, unitsPerNode } from "#core/fleet.ts";
+import type { Grant, LedgerItem, Pool } from "#core/pools/ledger/record.ts";
+import type { Compute } from "#core/ports/compute.ts";
+import type { Item, Stored, Table } from "#core/ports/table.ts";
+import type { Volumes } from "#core/ports/volumes.ts";
+import type { MemoryCompute } from "../../fakes/memory-compute.ts";
+import type { MemoryTable } from "../../fakes/memory-table.ts";
+import type { MemoryVolumes } from "../../fakes/memory-volumes.ts";
+import type { PoolView } from "../../worlds/pool-view.ts";
+import { newReached, type Reached } from "../reached.ts";
+import { UNKNOWN_PHASE } from "../weather/weather.ts";
+import { beyondBound } from "./bounds.ts";
+import { type ChatWatch, chatWatch } from "./chat-invariants.ts";
+import { diskWatch } from "./disk-invariants.ts";
+import { failureWatch } from "./failure-invariants.ts";
+import { follows as followsIt } from "./follows.ts";
+import { type Calmness, type LatencyWatch, latencyWatch } from "./latency-invariants.ts";
+import { ledgerWatch } from "./ledger-watch.ts";
+import { type LifeWatch, lifeWatch } from "./life-invariants.ts";
+import { machineWatch } from "./machine-invariants.ts";
+import { nameWatch } from "./name-invariants.ts";
+import { type RestoreWatch, restoreWatch } from "./restore-invariants.ts";
+
+/** What a large world wants of the watch. */
+export interface WatchOptions {
+  /** Weighing every item costs a tenth of a schedule. */
+  readonly measures?: boolean;
+  /** Thousands have ended there: what is compared at every write leaves out those of whom nothing is left to do. */
+  readonly isLarge?: boolean;
+  /** How many machines each pool may have that a group makes machines for, by type. */
+  readonly mostNodes?: ReadonlyMap<string, number>;
+  /** Is told of everything that was written, before the watch itself judges it. */
+  readonly also?: WatchedWrites;
+}
+
+export interface WatchedWrites {
+  wroteEnvironment(before: Environment | undefined, next: Environment): void;
+  /** The pool as it is once a plan is written, and as it was after the one before. */
+  wrotePool(before: PoolView | undefined, next: PoolView): void;
+  wroteItem(item: Item): void;
+}
+
+/** What must hold at every write and every call to the cluster, whatever went wrong before. */
+export interface Watch {
+  /** The ports with the watch built in: it sees what really happened. */
+  readonly table: Table;
+  readonly compute: Compute;
+  readonly volumes: Volumes;
+  readonly violations: string[];
+  violated(text: string): void;
+  environments(): ReadonlyMap<string, Environment>;
+  /** Those of whom something is left to do. */
+  living(): ReadonlyMap<string, Environment>;
+  disks(): ReadonlyMap<string, Disk>;
+  /** The ledgers, by type. */
+  pools(): ReadonlyMap<string, PoolView>;
+  /** The units of each machine that a ledger ever knew, by name. */
+  nodes(): ReadonlyMap<string, number>;
+  /** No volume is mounted by two runs: seen at every look, unless there are many. */
+  checkMounts(): void;
+  readonly life: LifeWatch;
+  readonly chat: ChatWatch;
+  readonly reached: Reached;
+  /** The clocks of hosts differ by less than this, ms. */
+  clocksMs(): number;
+  readonly latency: LatencyWatch;
+  /** How long each was wanted when it was made, ms. */
+  wantedFirst(uid: string): number | undefined;
+  /** Whether the operator ended it by force, as nobody could read it. */
+  isForced(uid: string): boolean;
+  /** Has this called with every record of an environment as it was and as it is written. */
+  whenWritten(call: (before: Environment | undefined, next: Environment) => void): void;
+  /** The same of disks, as they are written. */
+  whenDiskWritten(call: (disk: Disk) => void): void;
+  readonly restores: RestoreWatch;
+  /** Somebody edited a record by hand so that nobody can read it. */
+  damaged(uid: string): void;
+  /** Somebody mended a record by hand. */
+  mended(item: Item): void;
+  /** From now on nothing new is granted: an operator was told so. */
+  setClosed(isClosed: boolean): void;
+}
+
+const terminal: readonly string[] = ["completed", "expired", "cancelled", "failed", "deleted"];
+/** Written down again on purpose: a mistake in the core's own table must show. */
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  queued: ["queued", "preparing", "stopping", "stopped", "cancelled", "deleted"],
+  preparing: ["preparing", "queued", "active", "stopping"],
+  active: ["active", "stopping"],
+  stopping: ["stopping", "stopped", "completed", "expired", "cancelled", "failed", "deleted"],
+  stopped: ["stopped", "queued", "deleted"],
+};
+/** No call may change the cluster for a life that ended so long ago: the step's budget, a call's time-out, the clocks. */
+const LATEST_CALL_MS = 20_000 + 5_000 + 4_000;
+/** Nobody who slept starts a run later than this after its record left `preparing`: the step's budget, a call's time-out. */
+const LATEST_START_MS = 26_000;
+/** The clocks of hosts differ by less than this. */
+const CLOCKS_MS = 2_000;
+/** Weighing every item costs a tenth of a schedule: so many are, and all that are left in the end (final.ts). */
+const MEASURED_EVERY = 8;
+/** And by less than this once the weather has set one of them (weather.ts). */
+const STEPPED_CLOCKS_MS = CLOCKS_MS + 15_000;
+
+export function watch(
+  { table, compute, volumes }: { table: MemoryTable; compute: MemoryCompute; volumes: MemoryVolumes },
+  now: () => number,
+  onNew: (environment: Environment) => void,
+  tell: (who: string, what: string) => void,
+  calmness: Calmness,
+  { measures = false, isLarge = false, also, mostNodes = new Map() }: WatchOptions = {},
+): Watch {
+  const environments = new Map<string, Environment>();
+  const wantedFirst = new Map<string, number>();
+  const endedAt = new Map<string, number>();
+  /** When a run left `preparing`, or its grant began to be withdrawn. */
+  const leftAt = new Map<string, number>();
+  /** When the commands of runs were seen to have exited, by run. */
+  const exits = new Map<string, number>();
+  const ledgers = ledgerWatch();
+  /** As they were when their head was written last. */
+  const planned = new Map<string, PoolView>();
+  /** Grants that were written while an operator had closed the pool. */
+  const grantedClosed = new Set<string>();
+  const nodes = new Map<string, number>();
+  /** Those that hold capacity, and those that are followed at every write. */
+  const holding = new Map<string, Environment>();
+  const living = new Map<string, Environment>();
+  let puts = 0;
+  /** Environments whose records the operator ended by force, as nobody could read them. */
+  const endedByForce = new Set<string>();
+  /** Runs whose records once named a grant and then none: what they held went back. */
+  const gaveBack = new Set<string>();
+  const callers: ((before: Environment | undefined, next: Environment) => void)[] = [];
+  let isClosed = false;
+  const reached = newReached();
+  const violations: string[] = [];
+  const violated = (text: string) => void violations.push(`${text} (at ${Math.round(now())})`);
+
+  function wroteEnvironment(next: Environment): void {
+    const known = environments.get(next.uid);
+    // The record of one that was deleted goes on under another key when a new one takes its id.
+    const before = known?.sk === next.sk ? known : undefined;
+    environments.set(next.uid, next);
+    // What it was is lost: what the operator ended by force is judged from there on.
+    const isLost = before !== undefined && isForced(next) && !isForced(before);
+    if (isLost) endedByForce.add(next.uid);
+    if (before?.run.grant && !next.run.grant) gaveBack.add(`${before.uid}-r${before.run.n}`);
+    // Force takes what a ledger still names for the worse. A planner that had read that it was given back drops it.
+    const mayBeDropped = endedByForce.has(next.uid) && gaveBack.has(`${next.uid}-r${next.run.n}`);
+    const mustBeInLedger = next.run.grant !== null && !mayBeDropped;
+    keep(holding, next, mustBeInLedger);
+    keep(living, next, !isEnded(next) || next.dueAt !== undefined);
+    also?.wroteEnvironment(before, next);
+    if (!known) {
+      onNew(next);
+      wantedFirst.set(next.uid, next.size.wantedMs);
+    }
+    if (before && next.placement.withdrawals > before.placement.withdrawals) onNew(next);
+    if (before?.phase !== next.phase || before.run.n !== next.run.n) tell(`${next.owner}/${next.id}`, phaseText(next));
+    if (before && !isLost) {
+      checkChange(before, next);
+      failures.wroteEnvironment(before, next);
+      machines.wroteEnvironment(before, next);
+    }
+    latency.wroteEnvironment(before, next);
+    const isLeaving = next.phase !== "preparing" || next.run.withdrawing;
+    if (before?.phase === "preparing" && !before.run.withdrawing && isLeaving) {
+      leftAt.set(`${before.uid}-r${before.run.n}`, now());
+    }
+    if (before?.run.grant && !next.run.grant && !isLost) checkReleased(before);
+    if (!before?.run.grant && mustBeInLedger) checkTaken(next);
+    reached.wroteEnvironment(before, next);
+    disks.wroteEnvironment(before, next);
+    // Of a record that lost its run nobody knows which one it was at, unless a ledger does.
+    life.wroteEnvironment(isLost ? undefined : before, next);
+    if (terminal.includes(next.phase) && !endedAt.has(next.uid)) endedAt.set(next.uid, now());
+    if (next.phase === "expired" && before?.phase === "stopping") checkExpired(next);
+    for (const call of callers) call(before, next);
+  }
+
+  const followed = isLarge ? living : environments;
+  const disks = diskWatch({ compute, volumes, environments: followed, violated });
+  const names = nameWatch({ disks: disks.all, violated });
+  const restores = restoreWatch({ disks, volumes, violated, now });
+  const diskCallers: ((disk: Disk) => void)[] = [];
+  const failures = failureWatch({
+    compute,
+    volumes,
+    environments,
+    disks: disks.all(),
+    violated,
+    now,
+    isSourceSeen: restores.isSourceSeen,
+  });
+  const machines = machineWatch({ compute, environments, violated, reached });
+  const latency = latencyWatch({ environments, violated, now, calmness });
+  const clocksMs = () => (reached.all().includes("wall clock stepped") ? STEPPED_CLOCKS_MS : CLOCKS_MS);
+  const life = lifeWatch({ compute, environments, violated, now, clocksMs });
+  const chat = chatWatch({ environments, violated });
+
+  function checkChange(before: Environment, next: Environment): void {
+    const follows = terminal.includes(before.phase) ? [before.phase] : (allowed[before.phase] ?? []);
+    if (!follows.includes(next.phase)) violated(`${next.id} went from ${before.phase} to ${next.phase}`);
+    if (!followsIt(before, next)) violated(`${next.id} was replaced by what is not its successor`);
+    if (next.events.count < before.events.count) violated(`${next.id} lost timeline entries`);
+    if (next.requests.count < before.requests.count) violated(`${next.id} lost a request`);
+    // A deadline says only that it ends: how, says its command, if that was over by then.
+    const isOwnEnd = before.end.outcome?.isLimit && before.phase === "stopping" && !next.end.outcome?.isLimit;
+    if (before.end.outcome && next.end.outcome?.phase !== before.end.outcome.phase && !isOwnEnd) {
+      violated(`${next.id} changed its outcome`);
+    }
+    const numbers = next.events.timeline.map((entry) => entry.n);
+    if (numbers.some((n, index) => index > 0 && n !== (numbers[index - 1] ?? 0) + 1)) {
+      violated(`${next.id} has a gap in its timeline`);
+    }
+  }
+
+  /** The order of the end: nothing is given back while its compute is there, or while a worker that slept may make it again. */
+  function checkReleased({ id, uid, run: { n: run, applyingAt } }: Environment): void {
+    if (compute.isLive(uid, run)) violated(`${id} gave back capacity that is in use`);
+    const since = now() - (leftAt.get(`${uid}-r${run}`) ?? 0);
+    const isSafe = applyingAt === null || compute.hasTombstone(uid, run) || since >= LATEST_START_MS;
+    if (!isSafe) violated(`${id} gave back capacity ${Math.round(since)} ms after it could be started`);
+  }
+
+  /** A command that had exited by the end of its time ended in its own way. */
+  function checkExpired({ id, uid, run: { n: run }, times: { endsAt } }: Environment): void {
+    const exitedAt = exits.get(`${uid}-r${run}`) ?? Number.POSITIVE_INFINITY;
+    if (exitedAt < (endsAt ?? 0) - clocksMs()) violated(`${id} expired although its command had exited`);
+  }
+
+  /** Nobody takes what the ledger does not say, and no node is given twice. */
+  function checkTaken(next: Environment): void {
+    const pool = ledgers.pools().get(next.size.pool);
+    const id = next.run.grant?.id;
+    const entry = [...(pool?.granted ?? []), ...(pool?.held ?? [])].find((one) => one.id === id);
+    if (entry?.uid !== next.uid || entry.run !== next.run.n) {
+      violated(`${next.id} took capacity that the ledger does not give it`);
+    }
+    const { machines, units: wanted } = next.size;
+    const shares = next.run.grant?.shares ?? [];
+    if (shares.length !== machines || shares.some(({ units }) => units !== wanted)) {
+      violated(`${next.id} took other capacity than it asks for`);
+    }
+    // A record that is ended by force takes what the ledger says it has, to give that back.
+    const isUsed = next.phase !== "stopping";
+    if (isUsed && isClosed && grantedClosed.has(id ?? ""))
+      violated(`${next.id} took capacity that a closed pool granted`);
+    const used = new Map<string, number>();
+    for (const one of holding.values()) {
+      for (const share of one.run.grant?.shares ?? []) {
+        if (share.node !== null) used.set(share.node, (used.get(share.node) ?? 0) + share.units);
+      }
+    }
+    const most = unitsPerNode(instanceTypeOfPool(next.size.pool));
+    for (const { node } of shares) {
+      const units = used.get(node ?? "") ?? 0;
+      if (units > most) violated(`${units} units of ${node} are held`);
+    }
+  }
+
+  /** What was put together is judged together. */
+  function wroteLedger(written: readonly (Pool | LedgerItem)[]): void {
+    for (const next of written) {
+      const known = ledgers.find(next);
+      if (known && !followsIt(known, next)) violated("a ledger item was replaced by what is not its successor");
+    }
+    const [first] = written;
+    if (!first) return;
+    const { type } = first;
+    changedLedger(type, () => {
+      for (const next of written) ledgers.wrote(next);
+    });
+    const view = ledgers.pools().get(type);
+    if (first.kind !== "pool" || !view) return;
+    also?.wrotePool(planned.get(type), view);
+    planned.set(type, view);
+  }
+
+  function changedLedger(type: string, change: () => void): void {
+    const before = ledgers.pools().get(type);
+    change();
+    const next = ledgers.pools().get(type);
+    if (!next) return;
+    const known = new Set([...(before?.granted ?? []), ...(before?.held ?? [])].map(({ id }) => id));
+    const fresh = next.granted.filter(({ id }) => !known.has(id));
+    if (isClosed) for (const { id } of fresh) grantedClosed.add(id);
+    const most = mostNodes.get(type);
+    // What was too much before, as with a machine that comes back, is not this write's.
+    if (
+      most !== undefined &&
+      before &&
+      fresh.length > 0 &&
+      spareUnits(before, most, { uses, isUnpinned }) >= 0 &&
+      spareUnits(next, most, { uses, isUnpinned }) < 0
+    ) {
+      violated(`more of ${type} is given than its machines have, with those still to be made`);
+    }
+    latency.wrotePool(before, next);
+    for (const { name, units } of next.nodes) nodes.set(name, units);
+    for (const environment of holding.values()) {
+      const { grant } = environment.run;
+      if (environment.size.pool === type && grant && !ledgers.isWhole(type, grant.id)) {
+        violated(`the ledger forgot ${environment.id}, which holds capacity`);
+      }
+    }
+  }
+
+  /** Whoever gave back may be named until its item is written: what one plan drops and gives lies in several items. */
+  function uses({ uid, run: n }: Pick<Grant, "uid" | "run">): boolean {
+    const environment = environments.get(uid);
+    if (environment?.run.n !== n) return false;
+    return environment.run.grant !== null || environment.phase === "queued";
+  }
+
+  /** What is bound to a machine may be named as unpinned until the items of both are written. */
+  function isUnpinned(entry: Pick<Grant, "uid" | "run">): boolean {
+    return uses(entry) && environments.get(entry.uid)?.run.machines.length === 0;
+  }
+
+  function wroteDisk(next: Disk): void {
+    reached.wroteDisk(disks.all().get(next.uid), next);
+    restores.wroteDisk(next);
+    disks.wroteDisk(next);
+    for (const call of diskCallers) call(next);
+  }
+
+  function applied(uid: string, run: number, existed: boolean, startedBefore: boolean): void {
+    const since = endedAt.get(uid);
+    if (since !== undefined && now() - since > LATEST_CALL_MS) {
+      violated(`compute was made for ${uid}, ${Math.round(now() - since)} ms after its end`);
+    }
+    const environment = environments.get(uid);
+    if (!environment) return void violated(`compute was made for ${uid}, which is no environment`);
+    const isLiving = environment.phase === "preparing" || environment.phase === "active";
+    const living = isLiving && environment.run.n === run && !environment.end.outcome;
+    if (!existed && living && startedBefore) violated(`${environment.id} was started twice`);
+  }
+
+  function wrote(written: Item, isJudged = false): void {
+    const beyond = measures || puts++ % MEASURED_EVERY === 0 ? beyondBound(written) : undefined;
+    if (beyond) violated(beyond);
+    // Put off as unreadable: it is what it was.
+    if (written.phase === UNKNOWN_PHASE) return;
+    if (written.kind === "environment") wroteEnvironment(written as unknown as Environment);
+    if (written.kind === "message") chat.wroteMessage(written);
+    if (isLedger(written) && !isJudged) wroteLedger([written]);
+    if (written.kind === "disk") wroteDisk(written as unknown as Disk);
+    names.wrote(written);
+    reached.wroteItem(written);
+    also?.wroteItem(written);
+  }
+
+  const watchedVolumes = restores.watching(disks.watching(volumes));
+
+  return {
+    violations,
+    violated,
+    environments: () => environments,
+    living: () => living,
+    disks: disks.all,
+    volumes: { ...watchedVolumes, ...life.watching(watchedVolumes), ...machines.watchingVolumes(watchedVolumes) },
+    life,
+    reached,
+    clocksMs,
+    latency,
+    wantedFirst: (uid) => wantedFirst.get(uid),
+    isForced: (uid) => endedByForce.has(uid),
+    whenWritten: (call) => void callers.push(call),
+    whenDiskWritten: (call) => void diskCallers.push(call),
+    restores,
+    damaged: latency.unreadable,
+    mended: (item) => {
+      const environment = item as unknown as Environment;
+      environments.set(environment.uid, environment);
+      latency.readable(environment);
+    },
+    setClosed: (is) => {
+      latency.excuse();
+      isClosed = is;
+      if (!is) grantedClosed.clear();
+    },
+    pools: ledgers.pools,
+    nodes: () => nodes,
+    checkMounts: disks.checkMounts,
+    chat,
+    table: {
+      ...table,
+      async put(item: Stored, options) {
+        await table.put(item, options);
+        wrote(item as Item);
+      },
+      async putAll(puts) {
+        await table.putAll(puts);
+        const items = puts.map(({ item }) => item as Item);
+        wroteLedger(items.flatMap((item) => (isLedger(item) ? [item] : [])));
+        for (const item of items) wrote(item, true);
+      },
+      async remove(key, options) {
+        await table.remove(key, options);
+        const type = ledgers.typeOf(key);
+        if (type !== undefined) changedLedger(type, () => ledgers.removed(key));
+        chat.removed(key);
+      },
+    },
+    compute: {
+      ...compute,
+      ...chat.watching(compute),
+      ...failures.watching(machines.watching(compute)),
+      async apply(run) {
+        const existed = (await compute.observe(run.uid, run.run)) !== undefined;
+        // One that may be started again may have run before, but never twice in one run.
+        const first = environments.get(run.uid)?.policy.restarts ? run.run : 1;
+        const startedBefore = startsOf(compute, run.uid, first, run.run) > 0;
+        await compute.apply(run);
+        applied(run.uid, run.run, existed, startedBefore);
+      },
+      async observe(uid, run) {
+        const seen = await compute.observe(uid, run);
+        if (!isLarge) disks.checkMounts();
+        life.lookedAt(uid);
+        const name = `${uid}-r${run}`;
+        if (seen?.endedAt && seen.exitCode !== null) exits.set(name, seen.endedAt);
+        // Somebody else removed it, and whoever had seen it end may not have heard the answer.
+        if (!seen && environments.get(uid)?.run.removedAt === null) exits.delete(name);
+        return seen;
+      },
+    },
+  };
+}
+
+/** What the machines of a pool have together, with those that its group may still make, less what is given of them. */
+function spareUnits(
+  { type, nodes, granted, held }: PoolView,
+  mostNodes: number,
+  { uses, isUnpinned }: Readonly<Record<"uses" | "isUnpinned", (entry: Pick<Grant, "uid" | "run">) => boolean>>,
+): number {
+  const present = nodes.filter(({ gone }) => !gone);
+  const toMake = Math.max(0, mostNodes - present.length) * unitsPerNode(instanceTypeOfPool(type));
+  // Two planners may have granted the same run, which takes one of the grants: what lies on machines counts there anyway.
+  const entries = [...granted, ...held].filter(isUnpinned).toSorted((a, b) => unpinnedUnits(b) - unpinnedUnits(a));
+  const users = new Map(entries.map((entry) => [entry.uid, entry] as const));
+  const unpinned = [...users.values()].map(unpinnedUnits);
+  // Somebody whom the cluster put where another was granted something: they do not run there both.
+  const free = present.map((node) => Math.max(0, node.units - unitsIn([...node.granted, ...node.held].filter(uses))));
+  return toMake + free.reduce((sum, units) => sum + units, 0) - unpinned.reduce((sum, units) => sum + units, 0);
+}
+
+function unpinnedUnits({ shares }: Pick<Grant, "shares">): number {
+  return unitsIn(shares.filter(({ node }) => node === null));
+}
+
+function unitsIn(shares: readonly { readonly units: number }[]): number {
+  return shares.reduce((sum, { units }) => sum + units, 0);
+}
+
+function isLedger(item: unknown): item is Pool | LedgerItem {
+  return ["pool", "node", "makeable"].includes(String((item as Item).kind));
+}
+
+function keep<Kept extends { readonly uid: string }>(map: Map<string, Kept>, one: Kept, isKept: boolean): void {
+  if (isKept) map.set(one.uid, one);
+  else map.delete(one.uid);
+}
+
+function phaseText({ phase, run: { n: run }, reason, end: { outcome } }: Environment): string {
+  return `is ${phase}, run ${run}${outcome ? `, ends as ${outcome.phase}` : ""}${reason ? `: ${reason}` : ""}`;
+}
+
+function isForced({ phase, reason }: Environment): boolean {
+  return phase === "stopping" && reason?.startsWith("Ended by the operator") === true;
+}
+
+function startsOf(compute: MemoryCompute, uid: string, first: number, last: number): number {
+  let starts = 0;
+  for (let one = first; one <= last; one++) starts += compute.starts(uid, one);
+  return starts;
+}

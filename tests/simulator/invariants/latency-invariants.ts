@@ -1,0 +1,153 @@
+import type { Environment } from "#core/environments/record/record.ts";
+import type { Grant } from "#core/pools/ledger/record.ts";
+import { sameData } from "#core/store/same-data.ts";
+import type { PoolView } from "../../worlds/pool-view.ts";
+import type { Scheduler } from "../scheduler.ts";
+
+/** The part of the watch that knows how long capacity is on its way. */
+export interface LatencyWatch {
+  wroteEnvironment(before: Environment | undefined, next: Environment): void;
+  wrotePool(before: PoolView | undefined, next: PoolView): void;
+  /**
+   * Nobody can read its record: the ledger keeps all that it names of it (docs/architecture.md#unreadable-is-not-gone).
+   */
+  unreadable(uid: string): void;
+  /** It can be read again: it was mended, or the operator ended it by force with what the ledger names. */
+  readable(environment: Environment): void;
+  /** The index is late, or an operator closes the pool, which is carried into the ledger in its own time. */
+  excuse(): void;
+  /** What took longer than it may where nothing is faulted. */
+  late(): string[];
+}
+
+/** Where nothing is faulted: from what was freed to the grant, and from the grant to who takes it. */
+const PROMPT_MS = 5_000;
+/**
+ * How long the ledger may name somebody who has given everything back, once the faults are over. A freeze may outlast
+ * them: time in which every host sleeps does not count.
+ */
+const LONGEST_NAMED_MS = 120_000;
+
+/** The part of the scheduler that knows for how long nothing has gone wrong. */
+export type Calmness = Pick<Scheduler, "awake" | "calmSince">;
+
+export function latencyWatch(options: {
+  readonly environments: ReadonlyMap<string, Environment>;
+  readonly violated: (text: string) => void;
+  readonly now: () => number;
+  readonly calmness: Calmness;
+}): LatencyWatch {
+  const { environments, violated, now, calmness } = options;
+  const grantedAt = new Map<string, number>();
+  /** As `awake` counts. */
+  const releasedAt = new Map<string, number>();
+  const unreadable = new Set<string>();
+  const late: string[] = [];
+  let isExcused = false;
+  /** The latest moment at which something happened that may let somebody start. */
+  let movedAt = now();
+
+  function readable({ uid, run }: Environment): void {
+    if (!unreadable.delete(uid)) return;
+    for (const name of releasedAt.keys()) if (name.startsWith(`${uid}-r`)) releasedAt.set(name, calmness.awake());
+    if (run.grant) releasedAt.delete(nameOf({ uid, run: run.n }));
+  }
+
+  /** Since when somebody was granted twice, as `awake` counts. */
+  const doubled = new Map<string, number>();
+
+  /**
+   * Two planners may grant the same one; it takes one of the grants, and the other is dropped. While an operator has closed
+   * the pool nobody takes any.
+   */
+  function checkDoubled({ type, granted, held, closed }: PoolView): void {
+    const times = new Map<string, number>();
+    for (const { uid } of [...granted, ...held]) times.set(uid, (times.get(uid) ?? 0) + 1);
+    for (const uid of doubled.keys()) if ((times.get(uid) ?? 0) < 2 && ofPool(uid) === type) doubled.delete(uid);
+    for (const [uid, count] of times) {
+      if (count < 2 || unreadable.has(uid)) continue;
+      const since = closed ? calmness.awake() : (doubled.get(uid) ?? calmness.awake());
+      doubled.set(uid, since);
+      const doubledMs = calmness.awake() - Math.max(since, calmness.calmSince());
+      if (doubledMs > LONGEST_NAMED_MS) {
+        violated(`the ledger names ${environments.get(uid)?.id} twice for ${Math.round(doubledMs)} ms`);
+      }
+    }
+  }
+
+  function ofPool(uid: string): string | undefined {
+    return environments.get(uid)?.size.pool;
+  }
+
+  function checkNamed({ held }: PoolView): void {
+    for (const { uid, run } of held) {
+      const released = releasedAt.get(nameOf({ uid, run }));
+      if (released === undefined || unreadable.has(uid)) continue;
+      const namedMs = calmness.awake() - Math.max(released, calmness.calmSince());
+      if (namedMs <= LONGEST_NAMED_MS) continue;
+      violated(`the ledger names ${environments.get(uid)?.id} ${Math.round(namedMs)} ms after it gave back`);
+    }
+  }
+
+  /**
+   * It may pass who is first in line, since whoever holds capacity without an end has stayed so long that it is
+   * expected to stay longer: that is so from some moment on, at which nothing happens.
+   */
+  function mayPass(before: PoolView | undefined, { uid }: Pick<Grant, "uid">): boolean {
+    if (!before?.head || before.head.uid === uid) return false;
+    return before.held.some(({ endsAt }) => endsAt === null || endsAt <= now());
+  }
+
+  return {
+    wroteEnvironment(before, next) {
+      readable(next);
+      const took = !before?.run.grant && next.run.grant ? grantedAt.get(runOf(next)) : undefined;
+      if (took !== undefined && now() - took > PROMPT_MS) {
+        late.push(`${next.id} took its grant after ${Math.round(now() - took)} ms`);
+      }
+      if (before?.run.grant && !next.run.grant) releasedAt.set(runOf(before), calmness.awake());
+      const moves =
+        before?.phase !== next.phase ||
+        before.waitPool !== next.waitPool ||
+        before.times.endsAt !== next.times.endsAt ||
+        // Bound to a machine that is there, it leaves room on those that its pool may still make.
+        !sameData(before.run.machines, next.run.machines) ||
+        !next.run.grant;
+      if (moves) movedAt = now();
+    },
+    wrotePool(before, next) {
+      const known = new Set((before?.granted ?? []).map(nameOf));
+      const fresh = next.granted.filter((grant) => !known.has(nameOf(grant)));
+      for (const grant of fresh) {
+        grantedAt.set(nameOf(grant), now());
+        // A machine that bound nothing is set aside: that ends by itself.
+        const isHindered = next.setAside.some(({ until }) => until > now() - PROMPT_MS);
+        if (isHindered || mayPass(before, grant) || now() - movedAt <= PROMPT_MS) continue;
+        late.push(`${environments.get(grant.uid)?.id} was granted ${Math.round(now() - movedAt)} ms after it could be`);
+      }
+      // What others take of a machine is seen when it is listed.
+      const isListedAnew = before?.nodes.length !== next.nodes.length || takenByOthers(before) !== takenByOthers(next);
+      if (isListedAnew || fresh.length > 0) movedAt = now();
+      checkNamed(next);
+      checkDoubled(next);
+    },
+    unreadable: (uid) => void unreadable.add(uid),
+    readable,
+    excuse: () => {
+      isExcused = true;
+    },
+    late: () => (isExcused ? [] : late),
+  };
+}
+
+function takenByOthers({ nodes }: PoolView): number {
+  return nodes.reduce((sum, { foreignUnits, leftoverUnits }) => sum + foreignUnits + leftoverUnits, 0);
+}
+
+function runOf({ uid, run }: Pick<Environment, "uid" | "run">): string {
+  return nameOf({ uid, run: run.n });
+}
+
+function nameOf({ uid, run }: { readonly uid: string; readonly run: number }): string {
+  return `${uid}-r${run}`;
+}

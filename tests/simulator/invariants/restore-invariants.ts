@@ -1,0 +1,105 @@
+import { GONE_MS } from "#core/disks/absence.ts";
+import type { Disk } from "#core/disks/record.ts";
+import type { Volumes } from "#core/ports/volumes.ts";
+import type { MemoryVolumes } from "../../fakes/memory-volumes.ts";
+import type { DiskWatch } from "./disk-invariants.ts";
+
+/** The part of the watch that knows disks which are made of other disks' snapshots. */
+export interface RestoreWatch {
+  /** Before the disk is among those that were written. */
+  wroteDisk(next: Disk): void;
+  watching(volumes: Volumes): Volumes;
+  /** Whether what a disk is made of is there, and was not out of sight for long just now. */
+  isSourceSeen(disk: Disk): boolean;
+  /** What is wrong in the end with disks that somebody was told of. */
+  final(answered: readonly string[]): string[];
+}
+
+/** Between a look and the write of what it saw. */
+const LOOK_MS = 60_000;
+/** Nobody is told that it is gone sooner, by clocks that differ. */
+const LEAST_GONE_MS = GONE_MS - 30_000;
+
+export function restoreWatch(options: {
+  readonly disks: Pick<DiskWatch, "all" | "hasWork" | "mayHaveWork">;
+  readonly volumes: Pick<MemoryVolumes, "snapshotState" | "hidingOf" | "history">;
+  readonly violated: (text: string) => void;
+  readonly now: () => number;
+}): RestoreWatch {
+  const { volumes, violated, now } = options;
+  const disks = options.disks.all();
+  const { mayHaveWork } = options.disks;
+
+  /** One that comes back after a long time is gone until somebody looks again. */
+  function isSourceSeen({ source }: Disk): boolean {
+    if (source === undefined || volumes.snapshotState(source.id) !== "completed") return false;
+    const { from, until } = volumes.hidingOf(source.id) ?? { from: 0, until: 0 };
+    const isLong = Math.min(now(), until) - from >= LEAST_GONE_MS;
+    return !isLong || now() >= until + LOOK_MS;
+  }
+
+  /** Of what is there, it could still be made. */
+  function couldBeMade(disk: Disk): boolean {
+    return mayNeed(disk) && !mayHaveWork(disk) && isSourceSeen(disk);
+  }
+
+  /** Those who are made of it, hold nothing else, and whose owner has used them. */
+  function dependents(id: string): Disk[] {
+    const isUsed = ({ volume, heldBy, lastUsedAt }: Disk) => volume !== null || heldBy !== null || lastUsedAt !== null;
+    return [...disks.values()].filter((disk) => disk.source?.id === id && mayNeed(disk) && isUsed(disk));
+  }
+
+  /** Whether the disk that this is a backup of is being purged: that removes all of it. */
+  function isPurging(id: string): boolean {
+    const disk = [...disks.values()].find(({ snapshots }) => snapshots.some((one) => one.id === id));
+    return disk?.phase === "purging";
+  }
+
+  return {
+    isSourceSeen,
+    wroteDisk(next) {
+      const before = disks.get(next.uid);
+      const isLost = before && before.lostAt === undefined && next.lostAt !== undefined;
+      if (isLost && couldBeMade(next)) violated(`disk ${next.name} was called lost, and its snapshot is there`);
+    },
+    watching: (ports) => ({
+      ...ports,
+      async createVolume(wanted) {
+        const disk = [...disks.values()].find(({ making }) => making.some(({ token }) => token === wanted.token));
+        const isFirst = disk?.volume === null && disk.source && disk.snapshots.length === 0;
+        if (isFirst && wanted.snapshotId !== disk.source?.id)
+          violated(`disk ${disk.name} begins with ${wanted.snapshotId}, and was to begin with ${disk.source?.id}`);
+        return ports.createVolume(wanted);
+      },
+      async removeSnapshot(id) {
+        const promised = [...disks.values()].flatMap(({ restores = [] }) => restores);
+        const needs = promised.some(({ snapshot, disk }) => snapshot === id && mayNeed(disks.get(disk)));
+        const isDepended = needs || dependents(id).length > 0;
+        if (isDepended && volumes.snapshotState(id) !== undefined && !isPurging(id))
+          violated(`snapshot ${id} was removed, and a disk is to be made of it`);
+        return ports.removeSnapshot(id);
+      },
+    }),
+    final(answered) {
+      const removed = new Set(volumes.history().map(({ kind, snapshot }) => kind === "snapshotRemoved" && snapshot));
+      const promised = new Set([...disks.values()].flatMap(({ restores = [] }) => restores.map(({ disk }) => disk)));
+      return answered.flatMap((uid) => {
+        const disk = disks.get(uid);
+        if (!disk) return [`a disk that was made of a snapshot has no record: ${uid}`];
+        if (!mayNeed(disk) || disk.source === undefined) return [];
+        const { name, source, lostAt } = disk;
+        if (removed.has(source.id)) return [`disk ${name} is made of ${source.id}, which was removed`];
+        const isThere = volumes.snapshotState(source.id) === "completed";
+        if (isThere && !promised.has(uid)) return [`disk ${name} is made of ${source.id}, which is not kept for it`];
+        return lostAt !== undefined && couldBeMade(disk) ? [`disk ${name} stays lost, and its snapshot is there`] : [];
+      });
+    },
+  };
+}
+
+/** Whether it has no backup of its own yet; one that is not written yet may come. */
+function mayNeed(disk: Disk | undefined): boolean {
+  if (!disk) return true;
+  const isOver = disk.phase === "purging" || disk.phase === "purged";
+  return !isOver && !disk.snapshots.some(({ completed }) => completed);
+}

@@ -1,0 +1,11 @@
+import { type Environment, isEnded } from "#core/environments/record/record.ts";
+import type { MemoryTable } from "../../fakes/memory-table.ts";
+
+/** Once everything is over, nothing that was sealed for an environment, or opens it, outlives it. */
+export function keptSecrets(table: MemoryTable, environments: ReadonlyMap<string, Environment>): string[] {
+  return table.all().flatMap(({ kind, uid }) => {
+    const environment = environments.get(String(uid));
+    if (!environment || !isEnded(environment) || (kind !== "spec" && kind !== "access")) return [];
+    return [`${environment.id} ended and its ${kind} is kept`];
+  });
+}

@@ -1,0 +1,36 @@
+import type { UserContext } from "#core/context.ts";
+import { actorOf } from "../../worlds/memory-world.ts";
+import type { Scheduler } from "../scheduler.ts";
+import type { SimulatedWorld } from "../world.ts";
+
+/** What a client's request is given. */
+export type Asked = UserContext<"table" | "queue" | "sealer" | "volumes" | "compute">;
+
+/** Begins a request of this user on any of the hosts; how it ends is nobody's concern but its own. */
+export function asUser(
+  sim: Scheduler,
+  world: SimulatedWorld,
+  owner: string,
+  label: string,
+  request: (ctx: Asked) => Promise<unknown>,
+): void {
+  const host = sim.pick(world.hosts);
+  const ctx = world.contexts.get(host);
+  if (!ctx) return;
+  const asked = { ...ctx, actor: actorOf(owner), dialect: "gpu-dev", noun: "job" };
+  sim.start(host, `${owner}: ${label}`, () => logAnswer(sim, owner, label, request(asked)), ignored);
+}
+
+/** The answer, in the story of the schedule. */
+async function logAnswer(sim: Scheduler, owner: string, label: string, answer: Promise<unknown>): Promise<void> {
+  sim.tell(owner, `asks: ${label}`);
+  try {
+    await answer;
+    sim.tell(owner, `is answered: ${label}`);
+  } catch (error) {
+    sim.tell(owner, `is refused: ${label}: ${error instanceof Error ? error.message : String(error)}`);
+    throw error;
+  }
+}
+
+function ignored(): void {}

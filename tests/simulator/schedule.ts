@@ -1,0 +1,278 @@
+import { refreshCapacity } from "#core/pools/capacity/capacity.ts";
+import { planPools } from "#core/pools/plan/planner.ts";
+import type { Look } from "#core/ports/queue.ts";
+import type { Item } from "#core/ports/table.ts";
+import { reconcile } from "#core/reconciler/reconcile.ts";
+import { sweep, sweepDeliveries } from "#core/reconciler/sweep.ts";
+import type { WorkerContext } from "#core/reconciler/worker.ts";
+import { keyOfText, kindOfKey, poolKey } from "#core/store/keys.ts";
+import { type DelivererContext, deliver } from "#core/webhooks/deliver.ts";
+import { seededRandom } from "../fixtures/random.ts";
+import { plainBody } from "../worlds/memory-world.ts";
+import { type ClientAction, clientActions } from "./clients/clients.ts";
+import { isHopeless } from "./clients/fake-receivers.ts";
+import { endsSeen } from "./invariants/ends-seen.ts";
+import { finalViolations } from "./invariants/final.ts";
+import { taskRules } from "./invariants/task-rules.ts";
+import { calm, type FaultRates, type Host, type Scheduler, scheduler } from "./scheduler.ts";
+import { autoscale } from "./weather/node-group.ts";
+import { passOnSignals } from "./weather/signals.ts";
+import { weatherActions } from "./weather/weather.ts";
+import { newWorld, type SimulatedWorld } from "./world.ts";
+
+export interface Report {
+  readonly seed: number;
+  readonly violations: readonly string[];
+  readonly calls: number;
+  readonly environments: number;
+  /** Virtual milliseconds. */
+  readonly lasted: number;
+  /** How many things its users did. */
+  readonly drawn: number;
+  /** Interesting states that it came to. */
+  readonly reached: readonly string[];
+}
+
+/** What a schedule goes without: how a failing one is made smaller. */
+export interface Omitted {
+  /** By their place in the list that the seed draws. */
+  readonly actions: readonly number[];
+  readonly faults: readonly (keyof FaultRates)[];
+}
+
+export interface ScheduleOptions {
+  /** Told every call and fault. */
+  readonly trace?: (line: string) => void;
+  /** Told who did what, when, and how it ended. */
+  readonly story?: (line: string) => void;
+  readonly without?: Omitted;
+  /** In place of what honest schedules need at most. */
+  readonly mostCalls?: number;
+  /** Handlers and workers lose every message they send; only the sweep's arrive. */
+  readonly onlySweeps?: boolean;
+}
+
+const START = Date.UTC(2026, 0, 20, 18);
+const MINUTE = 60_000;
+/** The longest honest schedule known, seed 7370991 at c4feb88, needed 5,104: clients and doubled early looks while faults last. */
+const MOST_CALLS = 7_000;
+const LONGEST_MS = 3 * 60 * MINUTE;
+/** Disks with backups are due once a day for their tags: that is no unfinished work. */
+const SOON_MS = 20 * MINUTE;
+
+/** Runs the core through one seeded schedule of faults until they stop and nothing is due, and checks everything. */
+export async function simulate(seed: number, options: ScheduleOptions = {}): Promise<Report> {
+  const { mostCalls = MOST_CALLS } = options;
+  const random = seededRandom(seed);
+  const sim = tracedScheduler(random, options);
+  const world = newWorld(sim, seed);
+  const rates = without(ratesOf(sim, options), options.without?.faults ?? []);
+  sim.setRates(rates);
+  const faultsUntil = START + ((world.isLong ? 16 : 2) + random() * 6) * MINUTE;
+  const weather = rates === calm || options.onlySweeps || world.isLong ? [] : weatherActions(sim, world, faultsUntil);
+  const drawn = [...clientActions(sim, world), ...weather].sort((a, b) => a.at - b.at);
+  const clients = drawn.filter(({ isNeeded }, place) => isNeeded || !options.without?.actions.includes(place));
+
+  const checkEnds = endsSeen(sim, world);
+  while (sim.calls() < mostCalls && sim.time() - START < LONGEST_MS && world.watch.violations.length === 0) {
+    if (sim.time() >= faultsUntil && sim.rates() !== calm) sim.setRates(options.onlySweeps ? rates : calm);
+    const isLater = () => !options.onlySweeps && isSettled(sim, faultsUntil, clients[0]) && !namesWhoGaveBack(world);
+    runSchedules(sim, world, rates, isLater);
+    while (clients[0] && clients[0].at <= sim.time()) clients.shift()?.run();
+    autoscale(sim, world);
+    passOnSignals(sim, world);
+    checkEnds();
+    const messages = receivable(sim, world);
+    const ready = sim.ready();
+    if (messages && random() * (ready + 1) < 1) {
+      messages();
+      continue;
+    }
+    if (ready > 0) {
+      await sim.step();
+      continue;
+    }
+    if (sim.time() >= faultsUntil && (await goesOn(sim))) continue;
+    if (clients.length === 0 && sim.time() >= faultsUntil && isQuiet(sim, world)) break;
+    const next = Math.max(nextMoment(sim, world, clients[0]?.at, faultsUntil), sim.time() + 1);
+    sim.advanceTo(next, !world.hosts.some(hasRoom));
+  }
+  const violations = [...world.watch.violations];
+  const runs = await world.compute.listRuns();
+  // What a schedule that was cut short had no calls left for is unfinished, and tells nothing.
+  if (violations.length === 0 && sim.calls() >= mostCalls) violations.push(`not over after ${mostCalls} calls`);
+  if (violations.length === 0) violations.push(...finalViolations(world, sim, rates === calm, runs));
+  for (const violation of violations) sim.tell("VIOLATED", violation);
+  const environments = world.watch.environments().size;
+  const lasted = Math.round(sim.time() - START);
+  const reached = world.watch.reached.all();
+  return { seed, violations, calls: sim.calls(), environments, lasted, drawn: drawn.length, reached };
+}
+
+function tracedScheduler(random: () => number, { trace, story }: ScheduleOptions): Scheduler {
+  const at = () => ((sim.time() - START) / 1000).toFixed(3);
+  const sim: Scheduler = scheduler(random, START, {
+    note: trace ? (line) => trace(`${at()} ${line}`) : silent,
+    tell: story ? (who, what) => story(`${at().padStart(9)} s  ${named(who).padEnd(14)}  ${named(what)}`) : silent,
+  });
+  return sim;
+}
+
+/** Names in place of the uids of users, which are their letters in hex (memory-world.ts). */
+export function named(text: string): string {
+  return text.replace(/(?:owner#)?\b((?:6[1-9a-f]|7[0-9a])+)(?:00)+\b/g, (_, hex) =>
+    Buffer.from(hex, "hex").toString(),
+  );
+}
+
+function without(rates: FaultRates, faults: readonly (keyof FaultRates)[]): FaultRates {
+  return faults.length === 0 ? rates : { ...rates, ...Object.fromEntries(faults.map((fault) => [fault, 0])) };
+}
+
+/** What was begun makes its first call some awaits later. While faults last, a stall there is one more; then it is none. */
+export async function goesOn(sim: Scheduler): Promise<boolean> {
+  await sim.settled();
+  return sim.ready() > 0;
+}
+
+export function silent(): void {}
+
+function ratesOf(sim: Scheduler, { onlySweeps }: ScheduleOptions): FaultRates {
+  if (onlySweeps) return { ...calm, dropSend: 1, loseSignal: 1 };
+  const kind = sim.random();
+  if (kind < 0.12) return calm;
+  if (kind < 0.28) return { ...calm, freeze: 0.01, sleepBeforeMaking: 0.2, doubleSend: 0.4 };
+  const rate = (most: number) => (sim.random() < 0.4 ? 0 : sim.random() * most);
+  return {
+    crash: rate(0.02),
+    freeze: rate(0.04),
+    sleepBeforeMaking: rate(0.1),
+    late: rate(0.1),
+    errorBefore: rate(0.04),
+    errorAfter: rate(0.04),
+    dropSend: rate(0.3),
+    doubleSend: rate(0.3),
+    ownRepeated: rate(0.04),
+    blind: rate(0.03),
+    throttle: rate(0.03),
+    loseSignal: rate(0.5),
+    doubleSignal: rate(0.3),
+    delaySignal: rate(0.3),
+  };
+}
+
+/** Schedules are late and skip: once nothing goes wrong any more and nobody asks for anything, so do these. */
+const LATER_SWEEPS_MS = 3 * MINUTE;
+/** The machines stay the same: once the pool knows them, comparing them is reading alone. */
+const CAPACITY_AGAIN = 0.15;
+
+function isSettled(sim: Scheduler, faultsUntil: number, next: ClientAction | undefined): boolean {
+  return sim.time() >= faultsUntil && (next?.at ?? Number.POSITIVE_INFINITY) > sim.time() + LATER_SWEEPS_MS;
+}
+
+/** How soon the ledger forgets somebody is promised with a sweep each minute: both who told it so may have been lost. */
+function namesWhoGaveBack(world: SimulatedWorld): boolean {
+  const environments = world.watch.environments();
+  const gaveBack = ({ uid, run }: { readonly uid: string; readonly run: number }) => {
+    const now = environments.get(uid)?.run;
+    return now === undefined || now.n !== run || now.grant === null;
+  };
+  return [...world.watch.pools().values()].some(({ held }) => held.some(gaveBack));
+}
+
+function runSchedules(sim: Scheduler, world: SimulatedWorld, rates: FaultRates, isLater: () => boolean): void {
+  if (sim.time() < world.nextSweep) return;
+  world.nextSweep += isLater() ? LATER_SWEEPS_MS : MINUTE;
+  const faulty = rates !== calm && sim.rates() !== calm;
+  if (faulty && sim.random() < 0.2) return;
+  const host = sim.pick(world.hosts);
+  const ctx = world.contexts.get(host);
+  if (!ctx) return;
+  const arriving = { ...ctx, queue: rates.dropSend === 1 ? world.queue : ctx.queue };
+  const swept = world.sweeps.portsOf(arriving);
+  sim.start(host, "sweep", () => Promise.all([sweep(swept), sweepDeliveries(swept)]).then(silent), silent);
+  const hasMachines = [...world.watch.pools().values()].some(({ nodes }) => nodes.length > 0);
+  const knowsMachines = hasMachines && !world.machines.areChanging;
+  if (knowsMachines && sim.random() >= CAPACITY_AGAIN) return;
+  sim.start(host, "capacity", () => refreshCapacity(ctx), silent);
+}
+
+const TASKS_PER_HOST = 2;
+/** After so many receives a message goes to the dead letters: only the sweep looks there again. */
+const MOST_RECEIVES = 5;
+export const queueNames = ["work", "pools", "webhooks"] as const;
+
+export function hasRoom(host: Host): boolean {
+  return host.tasks < TASKS_PER_HOST;
+}
+
+/** Hands a message that is visible to a host that has room; undefined when there is none of either. */
+export function receivable(sim: Scheduler, world: SimulatedWorld): (() => void) | undefined {
+  if (!world.hosts.some(hasRoom)) return undefined;
+  const names = queueNames.filter((name) => (world.queue.nextAt(name) ?? Number.POSITIVE_INFINITY) <= sim.time());
+  if (names.length === 0) return undefined;
+  return () => {
+    const free = world.hosts.filter(hasRoom);
+    const host = sim.pick(free);
+    const name = sim.pick(names);
+    const ctx = world.contexts.get(host);
+    const messages = world.queue.receive(name, name === "pools" ? 10 : 1);
+    for (const { id, look } of messages.filter(({ receives }) => receives > MOST_RECEIVES)) {
+      sim.tell("queue", `gives up a look at ${look.look}`);
+      world.queue.acknowledge(name, id);
+      world.watch.reached.note("message given up after its last receive");
+    }
+    if (!ctx || messages.length === 0) return;
+    const looks = messages.map((message) => message.look);
+    let left: readonly Look[] = [];
+    const plan = () =>
+      planPools(ctx, looks).then((answered) => {
+        left = answered;
+      });
+    const work = () => (name === "pools" ? plan() : look(world, ctx, looks));
+    sim.start(host, `look at ${looks.map((look) => look.look).join(", ")}`, work, (failed) => {
+      for (const message of messages) {
+        if (!failed && !left.includes(message.look)) world.queue.acknowledge(name, message.id);
+      }
+    });
+  };
+}
+
+async function look(
+  world: SimulatedWorld,
+  host: WorkerContext & DelivererContext,
+  looks: readonly Look[],
+): Promise<void> {
+  const rules = taskRules(host, looks[0] ?? { look: "" });
+  const ctx = { ...host, ...rules.ports };
+  for (const one of looks) {
+    if (kindOfKey(keyOfText(one.look) ?? poolKey("")) === "delivery") await deliver(ctx, one, plainBody);
+    else await reconcile(ctx, one);
+  }
+  world.watch.violations.push(...rules.broken());
+}
+
+/** Kinds of records that the watch does not follow; what is due much later is no unfinished work. */
+const looked = ["user", "inbox", "delivery"];
+
+function isQuiet(sim: Scheduler, world: SimulatedWorld): boolean {
+  if (sim.nextAt() !== undefined) return false;
+  const environments = [...world.watch.environments().values()];
+  const disks = [...world.watch.disks().values()];
+  const soon = sim.time() + SOON_MS;
+  if (environments.some(({ dueAt }) => dueAt !== undefined)) return false;
+  // A planner that slept may still grant to who ended meanwhile: the next plan drops it.
+  if ([...world.watch.pools().values()].some(({ granted, held }) => granted.length + held.length > 0)) return false;
+  if (disks.some(({ dueAt }) => (dueAt ?? soon) < soon)) return false;
+  const isDue = (item: Item) =>
+    looked.includes(String(item.kind)) && !isHopeless(item) && Number(item.dueAt ?? soon) < soon;
+  return !world.table.all().some(isDue);
+}
+
+function nextMoment(sim: Scheduler, world: SimulatedWorld, client: number | undefined, faultsUntil: number): number {
+  // While every host is taken, by calls that sleep, what waits in the queues is no reason to wake up.
+  const messages = world.hosts.some(hasRoom) ? queueNames.map(world.queue.nextAt) : [];
+  const moments = [sim.nextAt(), ...messages, client, world.nextSweep, world.compute.nextChangeAt()];
+  if (sim.time() < faultsUntil) moments.push(faultsUntil);
+  return Math.min(...moments.filter((moment) => moment !== undefined));
+}

@@ -1,0 +1,19 @@
+import { constants, setPriority } from "node:os";
+import { expect, test } from "vitest";
+import { simulatePopulation } from "./population/population.ts";
+
+// It only computes: whoever beside it measures time shall have the processor first.
+setPriority(constants.priority.PRIORITY_LOW);
+
+// `.ci/run` goes through 120 people for two days, and is red where there was too little to judge.
+test("12 people for half a virtual day: nothing is lost, late or kept, and it replays to the call", {
+  timeout: 600_000,
+}, async () => {
+  const [one, two] = await Promise.all([1, 2].map(() => simulatePopulation(1, { people: 12, days: 0.5 })));
+
+  expect(one?.violations).toEqual([]);
+  expect(one?.bad.length).toBeGreaterThan(0);
+  expect(one?.figures.environments).toBeGreaterThan(150);
+  expect(one?.figures.mostWaiting).toBeGreaterThan(100);
+  expect(two?.calls).toBe(one?.calls);
+});

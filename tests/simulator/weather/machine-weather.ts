@@ -1,0 +1,141 @@
+import { declareNodeGone } from "#core/pools/capacity/node-gone.ts";
+import type { Compute, MachineState, NodeRef } from "#core/ports/compute.ts";
+import type { ClientAction } from "../clients/clients.ts";
+import { asUser } from "../planted/as-user.ts";
+import type { Scheduler } from "../scheduler.ts";
+import type { SimulatedWorld } from "../world.ts";
+
+/** What the provider says of machines where it is not what is so, by the uid of the node, until when. */
+export type Hearsay = Map<string, { readonly says: MachineState; readonly until: number }>;
+
+const MINUTE = 60_000;
+/** What replaces one that died, where that has another name. */
+const REPLACEMENT = "h100-4";
+/** A machine that is NotReady counts as lost after five minutes: whoever waits for that is replaced later. */
+const NOT_READY_MS = 6 * MINUTE;
+const LONGEST_HEARSAY_MS = 4 * MINUTE;
+/** Faults are over after 8 minutes (schedule.ts); whoever froze before that is back after 12 more. */
+const SAID_MS = [9 * MINUTE, 10 * MINUTE, 21 * MINUTE];
+
+/** The provider's answer: the truth, but where there is hearsay. */
+export function provider(
+  { machineOf }: Pick<Compute, "machineOf">,
+  hearsay: Hearsay,
+  now: () => number,
+): Compute["machineOf"] {
+  return async (node: NodeRef) => {
+    const heard = hearsay.get(node.uid);
+    return heard && heard.until > now() ? heard.says : machineOf(node);
+  };
+}
+
+type Weather = (sim: Scheduler, world: SimulatedWorld, until: number, name: string) => ClientAction[];
+
+/** A machine is silent and comes back, dies and is replaced, or is dead and only the operator knows. */
+export function machineWeather(sim: Scheduler, world: SimulatedWorld, until: number): ClientAction[] {
+  const name = sim.pick(["h100-1", "h100-2"]);
+  const weather: Weather = sim.pick([notReady, notReady, vanishes, dies, dies, dies, diesUnheard]);
+  if (weather !== notReady) world.machines.areChanging = true;
+  return weather(sim, world, until, name);
+}
+
+/** A machine that does not answer for a while, and then does: nothing happened. */
+function notReady(sim: Scheduler, world: SimulatedWorld, until: number, name: string): ClientAction[] {
+  const at = between(sim, sim.time(), until);
+  const lost = () => {
+    sim.tell("weather", `${name} is NotReady`);
+    world.compute.loseNode(name);
+    world.watch.reached.note("node back after it was NotReady");
+  };
+  const back = () => {
+    sim.tell("weather", `${name} is back`);
+    world.compute.returnNode(name);
+  };
+  // What is made smaller may leave the loss out, and never the return.
+  return [
+    { at, run: lost },
+    ...[between(sim, at, until), until].map((when) => ({ at: when, run: back, isNeeded: true })),
+  ];
+}
+
+/** Its node object goes while the machine runs on: nothing is forced, and it may come back with the same uid. */
+function vanishes(sim: Scheduler, world: SimulatedWorld, until: number, name: string): ClientAction[] {
+  const at = between(sim, sim.time(), until);
+  const gone = () => {
+    sim.tell("weather", `${name} is no node any more, and its machine runs`);
+    world.compute.removeNode(name);
+  };
+  const back = () => {
+    sim.tell("weather", `${name} is a node again, with its uid`);
+    world.compute.returnNode(name);
+  };
+  const soon = Math.min(until, at + sim.random() * MINUTE);
+  return [{ at, run: gone }, ...[soon, until].map((when) => ({ at: when, run: back, isNeeded: true }))];
+}
+
+/** It is dead, and sooner or later its provider says so. What replaces it has its name and another uid, or another name. */
+function dies(sim: Scheduler, world: SimulatedWorld, until: number, name: string): ClientAction[] {
+  const at = between(sim, sim.time(), until);
+  const keepsNode = sim.random() < 0.3;
+  const heardAt = sim.random() < 0.4 ? at : at + sim.random() * LONGEST_HEARSAY_MS;
+  const joinsAs = sim.random() < 0.6 ? name : REPLACEMENT;
+  const isQuick = sim.random() < 0.4;
+  const joinsAt = isQuick ? at + sim.random() * 20_000 : Math.max(until, at + (keepsNode ? NOT_READY_MS : 0));
+  const die = () => {
+    kill(sim, world, name);
+    hear(world, uidOf(name), "running", heardAt);
+    if (!keepsNode) world.compute.removeNode(name);
+  };
+  return [{ at, run: die }, joins(sim, world, joinsAs, joinsAt)];
+}
+
+/** It is dead and its provider never says so: the operator looks for himself, and says it until he is heard. */
+function diesUnheard(sim: Scheduler, world: SimulatedWorld, until: number, name: string): ClientAction[] {
+  const at = between(sim, sim.time(), until);
+  const says = sim.pick(["running", "unknown"] as const);
+  const die = () => {
+    kill(sim, world, name);
+    hear(world, uidOf(name), says, Number.POSITIVE_INFINITY);
+    if (sim.random() < 0.5) world.compute.removeNode(name);
+  };
+  const say = () =>
+    asUser(sim, world, "operator", `nodes/${name}/gone`, async (ctx) => {
+      // Only ever the truth: what has the name is the dead one, as the replacement has another name.
+      if (!world.compute.isMachineGone(uidOf(name))) return;
+      await declareNodeGone(ctx, name);
+      world.watch.reached.note("the operator said that a machine is gone");
+    });
+  const start = sim.time();
+  const saidAt = [at + sim.random() * 2 * MINUTE, ...SAID_MS.map((later) => start + later)];
+  return [{ at, run: die }, ...saidAt.map((when) => ({ at: when, run: say })), joins(sim, world, REPLACEMENT, until)];
+}
+
+function kill(sim: Scheduler, world: SimulatedWorld, name: string): void {
+  sim.tell("weather", `${name} dies`);
+  world.compute.loseNode(name);
+  world.compute.setMachine(uidOf(name), "gone");
+}
+
+function hear({ machines: { hearsay } }: SimulatedWorld, uid: string, says: MachineState, until: number): void {
+  hearsay.set(uid, { says, until });
+}
+
+/** A new machine, under a name that may have belonged to another. */
+function joins(sim: Scheduler, world: SimulatedWorld, name: string, at: number): ClientAction {
+  const uid = `node-uid-${name}-again`;
+  const join = () => {
+    sim.tell("weather", `${name} joins, as a new machine`);
+    world.compute.setNode({ ...world.firstNode, name, uid, providerId: `aws:///zone-a/${uid}` });
+    world.watch.reached.note(name === REPLACEMENT ? "a lost machine replaced" : "a machine replaced under its name");
+  };
+  return { at, run: join, isNeeded: true };
+}
+
+/** Of one of the machines that are there from the beginning (memory-world.ts). */
+function uidOf(name: string): string {
+  return `node-${name}`;
+}
+
+function between(sim: Scheduler, from: number, to: number): number {
+  return from + sim.random() * Math.max(0, to - from);
+}

@@ -1,0 +1,111 @@
+import { isEnded } from "#core/environments/record/record.ts";
+import type { ClientAction } from "../clients/clients.ts";
+import type { Scheduler } from "../scheduler.ts";
+import type { SimulatedWorld } from "../world.ts";
+
+const losses = { "a disk's volume": diskVolume, "an environment's own volume": ownVolume, "a backup": backup } as const;
+
+/** EC2 lists late what was just made: in few worlds snapshots far later than a claim lasts. */
+const LATEST_LISTED_MS = { volume: 30_000, snapshot: 300_000 };
+const VERY_LATE = 0.85;
+/** In few a snapshot is pending for ten times as long. */
+const MOST_PENDING_MS = 100_000;
+const VERY_LONG = 0.75;
+/** Longer than a deletion waits for one. */
+const MOST_ARCHIVE_MS = 120_000;
+/** Beyond this share one never ends by itself: its machine is lost, and it has the volume until somebody ends it. */
+const ENDLESS = 0.7;
+
+/** What volumes take in a world, ms. */
+export interface VolumeTimes {
+  readonly snapshotMs: number;
+  readonly archiveMs: number;
+  readonly listedAfterMs: number;
+  /** As volumes, unless said. */
+  readonly snapshotListedAfterMs?: number;
+}
+
+export function drawnVolumes(sim: Scheduler): VolumeTimes {
+  const share = sim.random() * sim.random();
+  const listedLate = sim.random() < 0.3 ? sim.random() : 0;
+  const listedAfterMs = listedLate * LATEST_LISTED_MS.volume;
+  return {
+    snapshotMs: sim.random() < 0.5 ? sim.random() * 2_000 : share * MOST_PENDING_MS * (share > VERY_LONG ? 10 : 1),
+    archiveMs: sim.random() < 0.7 ? 0 : drawnArchive(sim.random()),
+    listedAfterMs,
+    snapshotListedAfterMs: listedLate > VERY_LATE ? sim.random() * LATEST_LISTED_MS.snapshot : listedAfterMs,
+  };
+}
+
+function drawnArchive(share: number): number {
+  return share > ENDLESS ? Number.POSITIVE_INFINITY : share * MOST_ARCHIVE_MS;
+}
+
+/** Volumes and backups that fail for good, in use or not, or that somebody with a console deletes. */
+export function volumeWeather(sim: Scheduler, world: SimulatedWorld, until: number): ClientAction[] {
+  const count = sim.random() < 0.7 ? 1 : 2;
+  return Array.from({ length: count }, () => {
+    const what = sim.pick(Object.keys(losses) as (keyof typeof losses)[]);
+    const at = sim.time() + sim.random() * (until - sim.time());
+    return { at, run: () => losses[what](sim, world) };
+  });
+}
+
+const LONGEST_REFUSAL_MS = 6 * 60_000;
+
+/** An account's limit of snapshots, or throttling, for minutes: each is refused. It may outlast all other faults. */
+export function refusedSnapshots(sim: Scheduler, world: SimulatedWorld, until: number): ClientAction[] {
+  const at = sim.time() + sim.random() * (until - sim.time());
+  const end = at + sim.random() * LONGEST_REFUSAL_MS;
+  const refuse = (count: number, word: string) => () => {
+    sim.tell("weather", `snapshots are ${word}`);
+    world.volumes.failSnapshots(count);
+  };
+  return [
+    { at, run: refuse(Number.POSITIVE_INFINITY, "refused") },
+    { at: end, run: refuse(0, "made again"), isNeeded: true },
+  ];
+}
+
+function diskVolume(sim: Scheduler, world: SimulatedWorld): void {
+  loseOne(
+    sim,
+    world,
+    [...world.watch.disks().values()].flatMap(({ volume }) => volume?.id ?? []),
+  );
+}
+
+function ownVolume(sim: Scheduler, world: SimulatedWorld): void {
+  const living = [...world.watch.environments().values()].filter((environment) => !isEnded(environment));
+  loseOne(
+    sim,
+    world,
+    living.flatMap(({ volumes }) => volumes.flatMap(({ volume }) => volume?.id ?? [])),
+  );
+}
+
+/** Any of them, the newest or one that a restore is being made from as well. */
+function backup(sim: Scheduler, world: SimulatedWorld): void {
+  const snapshots = [...world.watch.disks().values()].flatMap((disk) => disk.snapshots);
+  if (snapshots.length === 0) return;
+  loseBackup(sim, world, sim.pick(snapshots).id);
+}
+
+function loseOne(sim: Scheduler, world: SimulatedWorld, ids: readonly string[]): void {
+  const there = ids.filter((id) => world.volumes.contentOf(id) !== undefined);
+  if (there.length > 0) loseVolume(sim, world, sim.pick(there));
+}
+
+export function loseBackup(sim: Scheduler, world: SimulatedWorld, id: string): void {
+  sim.tell("weather", `snapshot ${id} is lost`);
+  world.volumes.loseSnapshot(id);
+  world.watch.reached.note("a backup lost");
+}
+
+/** From one moment to the next, whoever has it mounted. */
+export function loseVolume(sim: Scheduler, world: SimulatedWorld, id: string): void {
+  sim.tell("weather", `volume ${id} is lost`);
+  const isMounted = world.compute.mounting(id).length > 0;
+  world.volumes.loseVolume(id);
+  world.watch.reached.note(isMounted ? "a volume lost while it was mounted" : "a volume lost while nobody had it");
+}

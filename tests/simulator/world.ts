@@ -1,0 +1,271 @@
+import type { Environment } from "#core/environments/record/record.ts";
+import type { Compute, ComputeNode } from "#core/ports/compute.ts";
+import type { Look, Queue } from "#core/ports/queue.ts";
+import type { WorkerContext } from "#core/reconciler/worker.ts";
+import type { Settings } from "#core/settings.ts";
+import type { DelivererContext } from "#core/webhooks/deliver.ts";
+import { keyCheck } from "#http/keys/key-check.ts";
+import { memoryBlobs } from "../fakes/memory-blobs.ts";
+import { type MemoryCompute, memoryCompute } from "../fakes/memory-compute.ts";
+import { memoryGithubKeys } from "../fakes/memory-github-keys.ts";
+import { memoryQueue } from "../fakes/memory-queue.ts";
+import type { Outcome, StepDelays } from "../fakes/memory-run.ts";
+import { memorySealer } from "../fakes/memory-sealer.ts";
+import { type MemoryTable, memoryTable } from "../fakes/memory-table.ts";
+import { memoryVolumes } from "../fakes/memory-volumes.ts";
+import { manualClock } from "../fixtures/clock.ts";
+import { seededIds } from "../fixtures/ids.ts";
+import { silentLog } from "../fixtures/log.ts";
+import { testSettings } from "../fixtures/settings.ts";
+import { nodesOf } from "../worlds/memory-world.ts";
+import { TALKING } from "./clients/chat-clients.ts";
+import { fakeReceivers } from "./clients/fake-receivers.ts";
+import type { Answered } from "./invariants/final.ts";
+import { type WatchOptions, watch } from "./invariants/invariants.ts";
+import { sweepRules } from "./invariants/sweep-rules.ts";
+import type { Host, Scheduler } from "./scheduler.ts";
+import { faultyPorts, type TruePorts } from "./weather/faulty-ports.ts";
+import { type Hearsay, provider } from "./weather/machine-weather.ts";
+import { nodeGroup, simulatedGroup } from "./weather/node-group.ts";
+import { readByNewer, type Versions, versionedTable } from "./weather/version-weather.ts";
+import { drawnVolumes, type VolumeTimes } from "./weather/volume-weather.ts";
+import { type Away, type Part, whileThere } from "./weather/weather.ts";
+
+/** In some worlds what has started is not ready for long: only there can it be lost in between. */
+const SLOW = 0.11;
+const DEAF = 0.1;
+/** In some a group makes machines for who waits. */
+const GROUP = 0.1;
+const SLOW_PROBE_MS = 50_000;
+/** In few others faults last for long: only there are volumes old enough that one which is not seen is believed to be gone. */
+const LONG = 0.02;
+
+export type SimulatedWorld = ReturnType<typeof newWorld>;
+
+const MINUTE = 60_000;
+/** Freezing and weighing cost a fifth: every so many seeds see to it that nobody changes what was read, nor grows. */
+const THOROUGH_EVERY = 8;
+/** By the seed alone, so that all others draw what they drew without. */
+const RESTORING_EVERY = 15;
+/** The same for an outage that is longer than a run may take to get ready. */
+const OUTAGE_EVERY = 14;
+/** In every third world the cluster refuses tombstones, as a quota on Jobs does. */
+const TOMBSTONES_REFUSED_EVERY = 3;
+/** Where they differ, hosts' clocks do by less than what counts as a little early (packages/core/reconciler/reconcile.ts). */
+const MOST_APART_MS = 1_800;
+/** A deleted disk is purged after three minutes, so that a schedule sees it. */
+const RETENTION_DAYS = 0.002;
+
+/** What a world is made of, beside its seed. */
+export interface Surroundings extends VolumeTimes {
+  readonly nodes: readonly ComputeNode[];
+  /** How late the indexes are, ms. */
+  readonly late: number;
+  readonly isSlow: boolean;
+  readonly isLong: boolean;
+  /** Its users do nothing but have disks made of snapshots. */
+  readonly isRestoring?: boolean;
+  /** What is away for longer than a run may take to get ready. */
+  readonly outage?: Part | undefined;
+  /** Nobody follows what the cluster signals. */
+  readonly isDeaf: boolean;
+  readonly taken: Partial<StepDelays>;
+  readonly apartMs: number;
+  readonly hostCount: number;
+  /** Machines may be made by a group, beside those that are there. */
+  readonly hasGroup?: boolean;
+  readonly settings: Partial<Settings>;
+  /** What becomes of an environment's run; drawn among everything unless said. */
+  readonly decide?: (compute: MemoryCompute, environment: Environment) => void;
+  readonly watch: WatchOptions;
+  /** Is told of every message that is sent. */
+  readonly sent?: (message: Look) => void;
+}
+
+/** Two machines of 8 units, four hosts that differ, and what clients were told so far. */
+export function newWorld(sim: Scheduler, seed: number) {
+  return worldOf(sim, seed, drawn(sim, seed));
+}
+
+function drawn(sim: Scheduler, seed: number): Surroundings {
+  const late = sim.random() < 0.5 ? 90_000 * sim.random() : 0;
+  const delays = { bindMs: 2000, imageMs: 3000, probeMs: 1000, removeMs: 1500 };
+  const isSlow = sim.random() < SLOW;
+  const isLong = sim.random() < LONG;
+  const taken = isSlow ? { ...delays, probeMs: SLOW_PROBE_MS } : sim.random() < 0.7 ? delays : {};
+  const volumes = drawnVolumes(sim);
+  const hasGroup = sim.random() < GROUP;
+  return {
+    nodes: nodesOf({ h100: 2 }),
+    late,
+    isSlow,
+    isLong,
+    taken,
+    ...volumes,
+    apartMs: sim.random() < 0.5 ? MOST_APART_MS : 0,
+    hostCount: 4,
+    isDeaf: sim.random() < DEAF,
+    hasGroup,
+    isRestoring: seed % RESTORING_EVERY === 0,
+    outage: longOutageOf(seed),
+    settings: { preparingMinutes: 3, diskRetentionDays: RETENTION_DAYS, nodeGroups: hasGroup ? [simulatedGroup] : [] },
+    watch: { measures: isThorough(seed) },
+  };
+}
+
+function longOutageOf(seed: number): Part | undefined {
+  if (seed % OUTAGE_EVERY !== 0) return undefined;
+  return seed % (2 * OUTAGE_EVERY) === 0 ? "table" : "cluster";
+}
+
+function isThorough(seed: number): boolean {
+  return seed % THOROUGH_EVERY === 0;
+}
+
+/** A world of these machines and hosts, nobody in it yet. */
+export function worldOf(sim: Scheduler, seed: number, around: Surroundings) {
+  const { nodes, late, isSlow, isLong, taken, snapshotMs, archiveMs, listedAfterMs, apartMs } = around;
+  const clock = { ...manualClock(), now: () => Math.round(sim.time()), monotonic: () => Math.round(sim.time()) };
+  const memory = memoryTable({
+    clock,
+    random: sim.random,
+    indexLatenessMs: late,
+    sharesItems: isThorough(seed) && !around.watch.isLarge ? "frozen" : "trusting",
+  });
+  const versions: Versions = { kinds: new Set(), newer: new Set(), writers: new Map() };
+  const table: MemoryTable = {
+    ...memory,
+    all: () => (versions.kinds.size > 0 ? memory.all().map(readByNewer) : memory.all()),
+  };
+  const queue = memoryQueue({ clock, visibilitySeconds: 60 });
+  const hasVolume = (id: string): boolean => volumes.contentOf(id) !== undefined;
+  const leavesTombstones = seed % TOMBSTONES_REFUSED_EVERY !== 0;
+  const compute = memoryCompute({ clock, nodes, hasVolume, leavesTombstones, ...taken });
+  const isMounted = (id: string) => compute.mounting(id).length > 0;
+  const { detach } = compute;
+  const listed = { listedAfterMs, snapshotListedAfterMs: around.snapshotListedAfterMs };
+  const volumes = memoryVolumes({ clock, isMounted, detach, snapshotMs, archiveMs, ...listed });
+  const decideOne = around.decide ?? ((_, environment) => decideFate(sim, compute, environment));
+  const decide = (environment: Environment) => decideOne(compute, environment);
+  const mostNodes = new Map((around.settings?.nodeGroups ?? []).map(({ pool, mostNodes: most }) => [pool, most]));
+  const judged = { mostNodes, ...around.watch };
+  const watched = watch({ table: memory, compute, volumes }, sim.time, decide, sim.tell, sim, judged);
+  // Who waits is found late then, and granted late.
+  if (late > 0) watched.latency.excuse();
+  const settings = testSettings(around.settings);
+  const ids = seededIds(seed, clock);
+  const numbers = Array.from({ length: around.hostCount }, (_, n) => n + 1);
+  const hosts = numbers.map((n) => sim.newHost(`host-${n}`, (sim.random() - 0.5) * apartMs));
+  const webhooks = fakeReceivers(sim);
+  const away: Away = new Map();
+  const there = <Port extends object>(port: Port, part: Part) => whileThere(port, part, away, sim.time);
+  const others = {
+    blobs: there(memoryBlobs(), "blobs"),
+    sealer: there(memorySealer(), "sealer"),
+    githubKeys: there(memoryGithubKeys(), "githubKeys"),
+  };
+  /** Not seen is not gone: one look at a run that shall go on may miss it. */
+  const seldomBlind =
+    ({ compute: { observe } }: Pick<TruePorts, "compute">): Compute["observe"] =>
+    async (uid, run) => {
+      const seen = await observe(uid, run);
+      const { blind } = sim.rates();
+      if (!seen || blind === 0 || !goesOn(watched.environments().get(uid)) || sim.random() >= blind) return seen;
+      sim.tell("cluster", `does not show ${uid}-r${run} to ${watched.environments().get(uid)?.id}`);
+      watched.reached.note("run missed by one look");
+      return undefined;
+    };
+  /** `areChanging`: machines die and join, so that the pool does not know them once and for all. */
+  const machines = { hearsay: new Map() as Hearsay, areChanging: around.hasGroup === true };
+  const machineOf = provider(watched.compute, machines.hearsay, sim.time);
+  const cluster = there({ ...watched.compute, machineOf }, "cluster");
+  const contexts = new Map<Host, WorkerContext & DelivererContext>(
+    hosts.map((host) => {
+      const ports = faultyPorts(sim, host, {
+        queue: there(announcing(queue, around.sent), "queue"),
+        table: there(versionedTable(watched.table, memory, host, versions, watched), "table"),
+        compute: { ...cluster, ...watched.chat.arriving(cluster) },
+        volumes: there(watched.volumes, "volumes"),
+      });
+      const compute = { ...ports.compute, ...watched.chat.calledBy(host, ports.compute), observe: seldomBlind(ports) };
+      return [
+        host,
+        {
+          ...ports,
+          compute,
+          ...others,
+          fetch: webhooks.calledBy(host),
+          clock: host.clock,
+          ids,
+          log: silentLog(),
+          settings,
+        },
+      ];
+    }),
+  );
+  const checks = new Map(
+    hosts.map((host) => {
+      const { table: seen = table } = contexts.get(host) ?? {};
+      return [host, keyCheck({ table: seen, ids, clock: host.clock, settings })];
+    }),
+  );
+  const answered: Answered = { submits: [], cancels: [], extensions: [], undeletes: [], restores: [] };
+  const sweeps = sweepRules(sim.time, watched.violations);
+  const parts = { checks, answered, webhooks, sweeps, away, machines, versions, firstNode: nodes[0] as ComputeNode };
+  return {
+    watch: watched,
+    table,
+    queue,
+    compute,
+    volumes,
+    hosts,
+    contexts,
+    isSlow,
+    isLong,
+    isDeaf: around.isDeaf,
+    isRestoring: around.isRestoring === true,
+    outage: around.outage,
+    group: around.hasGroup ? nodeGroup() : undefined,
+    ...parts,
+    /** Runs that the cluster made again, as `<uid>-r<run>`. */
+    leftovers: new Set<string>(),
+    nextSweep: sim.time(),
+  };
+}
+
+function announcing(queue: Queue, sent: Surroundings["sent"]): Queue {
+  if (!sent) return queue;
+  return {
+    ...queue,
+    send(name, message, options) {
+      sent(message);
+      return queue.send(name, message, options);
+    },
+  };
+}
+
+/** Active, and nothing ends it: of what is being removed or withdrawn every look decides. */
+function goesOn(environment: Environment | undefined): boolean {
+  return environment?.phase === "active" && environment.end.outcome === null && environment.goal.desired === "active";
+}
+
+/** What becomes of an environment's run, and whether its command ignores SIGTERM. */
+function decideFate(sim: Scheduler, compute: ReturnType<typeof memoryCompute>, { uid, id, owner }: Environment): void {
+  if (id === TALKING) return;
+  const ignoresTerm = sim.random() < 0.2;
+  const afterMs = sim.random() * 3 * MINUTE;
+  const fates: Outcome[] = [
+    { kind: "lives" },
+    { kind: "lives" },
+    { kind: "lives" },
+    { kind: "exits", code: 0, afterMs },
+    { kind: "exits", code: 2, afterMs },
+    { kind: "killed", signal: "SIGKILL", afterMs },
+    { kind: "imageFails", reason: "Image not found" },
+    { kind: "neverBinds", reason: "0/2 nodes are available", first: 1 },
+  ];
+  const fate = sim.pick(fates);
+  const after = "afterMs" in fate ? ` ${Math.round(fate.afterMs)} ms after it began` : "";
+  sim.tell(`${owner}/${id}`, `will be one that ${fate.kind}${after}`);
+  compute.program(uid, fate, { ignoresTerm });
+}

@@ -1,0 +1,35 @@
+import { logicalName } from "../../stacks/functions.ts";
+import type { FunctionEntry } from "../../stacks/functions-file.ts";
+import { type Check, different, functionIn, ofType } from "./checks.ts";
+import type { Resource } from "./synthesize.ts";
+
+const gateway = (api: string) =>
+  `lambda:InvokeFunction apigateway.amazonaws.com arn:aws:execute-api:us-east-1:123456789012:${api}/*`;
+
+export const callerChecks = {
+  /**
+   * Checks the callers that the functions' policies allow. A route without its line answers 500. With one line too
+   * many, any AWS account can call a function with any event.
+   */
+  callers(resources, functions) {
+    const made = ofType(resources, "aws:lambda/permission:Permission").map(callerOf);
+    // HEAD needs another permission.
+    return different("callers", [...new Set(made)], functions.flatMap(callersOf));
+  },
+} as const satisfies Record<string, Check>;
+
+function callerOf({ inputs }: Resource): string {
+  const { action, principal, sourceArn, functionUrlAuthType, invokedViaFunctionUrl } = inputs;
+  const how = sourceArn ?? functionUrlAuthType ?? (invokedViaFunctionUrl ? "by its URL" : "in any way");
+  return `${functionIn(inputs.function)}: ${action} ${principal} ${how}`;
+}
+
+/** Schedules are called, and queues received from, by roles. A function URL takes both (Lambda Developer Guide). */
+function callersOf(entry: FunctionEntry): string[] {
+  const by = (...callers: readonly string[]) => callers.map((caller) => `${logicalName(entry)}: ${caller}`);
+  if (entry.kind === "socket") return by(gateway("socket/socket"));
+  if (entry.kind === "fallback") return by(gateway("api"));
+  if (entry.kind !== "endpoint") return [];
+  if (!entry.functionUrl) return by(gateway("api"));
+  return by("lambda:InvokeFunctionUrl * NONE", "lambda:InvokeFunction * by its URL");
+}

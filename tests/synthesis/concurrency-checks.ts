@@ -1,0 +1,66 @@
+import { logicalName } from "../../stacks/functions.ts";
+import { type Check, different, entryOf, functionIn, ofType } from "./checks.ts";
+import type { Resource } from "./synthesize.ts";
+
+/** The quota that docs/deploy.md asks for, and the part of it that must stay for unbounded functions. */
+const OF_AN_ACCOUNT = 1_000;
+const LEFT = 300;
+const mappingType = "aws:lambda/eventSourceMapping:EventSourceMapping";
+
+export const concurrencyChecks = {
+  /** Long calls and consumers of queues leave room for requests. */
+  concurrency(resources, functions) {
+    const made = ofType(resources, "aws:lambda/function:Function");
+    const unbounded = made.filter((resource) => {
+      const entry = entryOf(resource, functions);
+      return entry?.kind === "endpoint" && entry.functionUrl && !(reservedOf(resource) > 0);
+    });
+    const taken = made.reduce((sum, each) => sum + Math.max(reservedOf(each), receivedBy(each, resources)), 0);
+    return [
+      ...unbounded.map(({ name }) => `${name} may take all that the account has`),
+      ...(taken <= OF_AN_ACCOUNT - LEFT ? [] : [`${OF_AN_ACCOUNT - taken} calls at a time are left for all others`]),
+    ];
+  },
+
+  /** Looks, plans and schedules, which end jobs, keep their share in a flood of requests. */
+  reservations(resources, functions) {
+    const made = ofType(resources, "aws:lambda/function:Function");
+    const ends = functions.filter(({ name, kind }) => kind === "schedule" || /^work\/(look|plan)$/.test(name));
+    const reserved = made.filter(
+      (each) => reservedOf(each) > 0 && !/endpoint/.test(entryOf(each, functions)?.kind ?? ""),
+    );
+    return [
+      ...different(
+        "functions with a share of their own",
+        reserved.map(({ inputs }) => functionIn(inputs.name)),
+        ends.map(logicalName),
+      ),
+      // Lambda throttles the calls of a mapping beyond the reservation ("Configuring maximum concurrency for Amazon SQS
+      // event sources").
+      ...reserved
+        .filter((each) => reservedOf(each) < receivedBy(each, resources))
+        .map(({ name }) => `${name} receives more than it may run`),
+    ];
+  },
+
+  /** Requests of all clients together take a part of the account's concurrency, and of API Gateway's own limits. */
+  throttles(resources) {
+    const stages = ofType(resources, "aws:apigatewayv2/stage:Stage");
+    return stages.flatMap(({ name, inputs }) => {
+      const { throttlingRateLimit: rate, throttlingBurstLimit: burst } = inputs.defaultRouteSettings ?? {};
+      return rate > 0 && rate <= 1_000 && burst > 0 && burst <= 1_000 ? [] : [`${name} takes any number of requests`];
+    });
+  },
+} as const satisfies Record<string, Check>;
+
+function reservedOf({ inputs }: Resource): number {
+  return Math.max(0, inputs.reservedConcurrentExecutions ?? 0);
+}
+
+/** How many batches of its queue a function is called with at the same time; 0: it has no queue. */
+function receivedBy({ inputs }: Resource, resources: readonly Resource[]): number {
+  const mapping = ofType(resources, mappingType).find(
+    (each) => functionIn(each.inputs.functionName) === functionIn(inputs.name),
+  );
+  return mapping ? (mapping.inputs.scalingConfig?.maximumConcurrency ?? OF_AN_ACCOUNT) : 0;
+}

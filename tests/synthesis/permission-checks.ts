@@ -1,0 +1,251 @@
+import { type ConfigName, readConfig } from "#aws/settings/config.ts";
+import { readSettings } from "#aws/settings/settings.ts";
+import type { FunctionEntry, PortName } from "../../stacks/functions-file.ts";
+import { roleOf } from "../../stacks/roles.ts";
+import { type Check, different, entryOf, ofType } from "./checks.ts";
+import { rolePolicies, trustPolicies } from "./policies.ts";
+import type { Resource } from "./synthesize.ts";
+
+/** Resources that may end with a star (`Arns` of roles.ts says why each may). */
+const starred = [
+  /^\*$/,
+  /:table\/[a-z0-9-]+\/index\/\*$/,
+  /^arn:aws:s3:::[^*/]+\/\*$/,
+  /:log-group:\/berth\/[a-z0-9-]+\/\*:\*$/,
+  /^arn:aws:ec2:[^*]*:(volume|snapshot|instance)\/\*$/,
+  // API Gateway chooses the ids of connections.
+  /^arn:aws:execute-api:[^*]*\/\*\/@connections\/\*$/,
+];
+/** Actions that EC2 knows no resource for, and those by which Lambda gets into a network. */
+const onAnything = /^ec2:(Describe[A-Z][A-Za-z]+|(Create|Delete)NetworkInterface|(Una|A)ssignPrivateIpAddresses)$/;
+
+/** All actions that a role may have. A new one needs a reason in roles.ts. */
+const known = {
+  dynamodb: ["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query"],
+  ec2: [
+    ...["CreateSnapshot", "CreateTags", "CreateVolume", "DeleteSnapshot", "DeleteVolume", "DetachVolume"],
+    ...["DescribeInstances", "DescribeSnapshots", "DescribeVolumes"],
+    ...["CreateNetworkInterface", "DeleteNetworkInterface", "DescribeNetworkInterfaces", "DescribeSubnets"],
+    ...["AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"],
+  ],
+  eks: ["DescribeCluster"],
+  "execute-api": ["ManageConnections"],
+  kms: [
+    ...["Decrypt", "GenerateDataKey"],
+    // Only EBS_KMS_KEY_ID needs these.
+    ...["CreateGrant", "DescribeKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo"],
+  ],
+  lambda: ["InvokeFunction"],
+  logs: ["CreateLogStream", "PutLogEvents"],
+  s3: ["DeleteObject", "GetObject", "ListBucket", "PutObject"],
+  sqs: ["ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage"],
+} as const;
+const knownActions = Object.entries(known).flatMap(([service, names]) => names.map((name) => `${service}:${name}`));
+
+export const permissionChecks = {
+  /** A policy that AWS keeps, or one apart, would say more than the texts that the other checks read. */
+  actions(resources) {
+    const attached = ofType(resources, "aws:iam/role:Role").filter(
+      ({ inputs }) => inputs.managedPolicyArns?.length > 0,
+    );
+    const apart = resources.filter(({ type }) => /^aws:iam\/.*[aA]ttachment/.test(type));
+    return [
+      ...[...attached, ...apart].map(({ name }) => `${name} has a policy that no check reads`),
+      ...rolePolicies(resources).flatMap(({ of, document }) =>
+        statementsIn(JSON.parse(document)).flatMap(({ actions }) =>
+          [actions].flat().flatMap((action) => (knownActions.includes(action) ? [] : [`${of} may ${action}`])),
+        ),
+      ),
+    ];
+  },
+
+  roles(resources, functions) {
+    const roles = ofType(resources, "aws:iam/role:Role");
+    const ours = roles.filter(({ inputs }) => inputs.inlinePolicies?.[0]?.name === "ports");
+    return [
+      ...different(
+        "roles",
+        ours.map(({ name }) => name),
+        [...new Set(functions.map((entry) => roleOf(entry).name))],
+      ),
+      ...roles.flatMap(trustedOf).filter((line) => !/: (lambda|scheduler|apigateway)\.amazonaws\.com$/.test(line)),
+      ...roles.flatMap(wideOf),
+    ];
+  },
+
+  /**
+   * `inlinePolicies` removes every other inline policy of its role once the state is refreshed (Pulumi Registry,
+   * "aws.iam.Role", inlinePolicies), so no role has both.
+   */
+  onePlaceOfPolicies(resources) {
+    const apart = resources.filter(({ type, read }) => /^aws:iam\/role(Policy|Policies)/.test(type) && !read);
+    return ofType(resources, "aws:iam/role:Role")
+      .filter(({ inputs }) => inputs.inlinePolicies || inputs.managedPolicyArns)
+      .flatMap(({ name, inputs }) =>
+        apart
+          .filter((each) => [name, inputs.name].includes(each.inputs.role))
+          .map((each) => `${each.name} is beside the policies of ${name}`),
+      );
+  },
+
+  /**
+   * The role that makes volumes may use the key of EBS_KMS_KEY_ID through EC2 only. No role names a key without that
+   * setting.
+   */
+  keyOfVolumes(resources, functions) {
+    const made = ofType(resources, "aws:lambda/function:Function");
+    const keys = new Set(made.flatMap(({ inputs }) => inputs.environment?.variables?.EBS_KMS_KEY_ID ?? []));
+    const [key, ...others] = keys;
+    const told = made.filter(({ inputs }) => inputs.environment?.variables?.EBS_KMS_KEY_ID !== undefined);
+    const wanted = functions.filter(({ uses }) => uses.includes("volumes")).map(({ name }) => name);
+    const byEc2 = { "kms:ViaService": "ec2.us-east-1.amazonaws.com" };
+    const use = ["DescribeKey", "GenerateDataKeyWithoutPlaintext", "Decrypt", "ReEncryptFrom", "ReEncryptTo"];
+    const lines = rolePolicies(resources).flatMap(({ of, document }) =>
+      JSON.parse(document)
+        .Statement.filter(({ Sid }: Resource["inputs"]) => /^(EncryptVolumes|GrantToVolumes)$/.test(Sid))
+        .map((each: Resource["inputs"]) => JSON.stringify([of, each.Action, each.Resource, each.Condition])),
+    );
+    const statement = (actions: readonly string[], condition: object) =>
+      JSON.stringify(["ConsumerWork", actions.map((action) => `kms:${action}`), [key], condition]);
+    return [
+      ...different(
+        "functions that know the key of volumes",
+        told.map((resource) => entryOf(resource, functions)?.name),
+        key === undefined ? [] : wanted,
+      ),
+      ...(others.length > 0 ? ["volumes have several keys"] : []),
+      ...different(
+        "who may use the key of volumes",
+        lines,
+        key === undefined
+          ? []
+          : [
+              statement(use, { StringEquals: byEc2 }),
+              statement(["CreateGrant"], { StringEquals: byEc2, Bool: { "kms:GrantIsForAWSResource": "true" } }),
+            ],
+      ),
+    ];
+  },
+
+  policySizes(resources) {
+    const sizes = new Map<string, number>();
+    for (const { of, document } of rolePolicies(resources)) sizes.set(of, (sizes.get(of) ?? 0) + sizeOf(document));
+    return [
+      ...[...sizes].filter(([, size]) => size > MOST_OF_A_ROLE).map(([of, size]) => `${of} may what ${size} bytes say`),
+      ...trustPolicies(resources)
+        .filter(({ document }) => sizeOf(document) > MOST_OF_A_TRUST)
+        .map(({ of, document }) => `${of} trusts what ${sizeOf(document)} bytes say`),
+      ...ofType(resources, "aws:iam/policy:Policy").map(
+        ({ name }) => `${name} has a size of its own that nobody checks`,
+      ),
+    ];
+  },
+
+  environments(resources, functions) {
+    const made = ofType(resources, "aws:lambda/function:Function");
+    const known = new Set(made.flatMap(({ inputs }) => Object.keys(inputs.environment?.variables ?? {})));
+    return made.flatMap((resource) => {
+      const entry = entryOf(resource, functions);
+      if (!entry) return [`${resource.name} is in no list`];
+      return [...environmentProblems(resource, entry), ...settingsProblems(resource, entry, known)];
+    });
+  },
+} as const satisfies Record<string, Check>;
+
+/**
+ * IAM takes 10,240 and 2,048 characters without white space ("IAM and AWS STS quotas"). The names of some regions are
+ * five longer than the one of these resources, and of some partitions six, in each of their ARNs.
+ */
+const MOST_OF_A_ROLE = 9_000;
+const MOST_OF_A_TRUST = 1_900;
+
+function sizeOf(policy: string): number {
+  return policy.replaceAll(/\s/g, "").length;
+}
+
+/** Who may take on a role, a line each. */
+function trustedOf({ name, inputs }: Resource): string[] {
+  const { assumeRolePolicy: policy } = inputs;
+  const { Statement = [] } = typeof policy === "string" ? JSON.parse(policy) : policy;
+  return Statement.flatMap(({ Principal = {} }: Resource["inputs"]) =>
+    Object.values(Principal)
+      .flat()
+      .map((who) => `${name} trusts: ${who}`),
+  );
+}
+
+function wideOf({ name, inputs }: Resource): string[] {
+  const policies: readonly { readonly policy: string }[] = inputs.inlinePolicies ?? [];
+  return policies
+    .flatMap(({ policy }) => statementsIn(JSON.parse(policy)))
+    .flatMap(({ actions, resources }) => {
+      const wide = resources.filter((arn) => arn.includes("*") && !starred.some((form) => form.test(arn)));
+      const all = resources.includes("*") ? actions.filter((action) => !onAnything.test(action)) : [];
+      return [...actions.filter((action) => action.includes("*")), ...wide, ...all].map(
+        (each) => `${name} may ${each}`,
+      );
+    });
+}
+
+function statementsIn({ Statement }: Resource["inputs"]): { actions: string[]; resources: string[] }[] {
+  return Statement.map(({ Action, Resource }: Resource["inputs"]) => ({ actions: Action, resources: Resource }));
+}
+
+/** The settings that the adapter of each port reads at init. */
+const settingsOfPort: Readonly<Record<PortName, readonly ConfigName[]>> = {
+  table: ["TABLE_NAME"],
+  queue: ["WORK_QUEUE_URL", "POOLS_QUEUE_URL", "WEBHOOKS_QUEUE_URL"],
+  compute: ["TABLE_NAME", "EKS_CLUSTER", "EKS_ENDPOINT", "EKS_CA"],
+  volumes: ["TABLE_NAME", "EBS_KMS_KEY_ID"],
+  blobs: ["BLOBS_BUCKET"],
+  sealer: ["SEALER_KEY_ID"],
+  identity: ["AWS_REGION"],
+  githubKeys: ["GITHUB_KEYS_URL"],
+  fetch: ["WEBHOOK_ALLOW"],
+};
+
+/** The size that stage.ts keeps free for values of the deployment, plus the settings of this stage without their list. */
+const MOST_OF_AN_ENVIRONMENT = 1_000;
+
+/**
+ * Finds settings that a function reads and does not get, and those that it gets without reading them: a change of one
+ * would deploy the function for nothing.
+ */
+function settingsProblems({ name, inputs }: Resource, entry: FunctionEntry, known: ReadonlySet<string>): string[] {
+  const { SETTINGS, DEPLOYED_AT, ...given } = inputs.environment?.variables ?? {};
+  const wanted = entry.settings.filter((each) => known.has(each));
+  return [
+    ...(SETTINGS === entry.settings.join() ? [] : [`${name} is told to read ${SETTINGS}`]),
+    ...different(`settings of ${name}`, Object.keys(given), wanted),
+  ];
+}
+
+/** Finds settings that would end an init, and secrets that a function does not use. */
+function environmentProblems({ name, inputs }: Resource, entry: FunctionEntry): string[] {
+  const given: Readonly<Record<string, string>> = inputs.environment?.variables ?? {};
+  const serves = ["endpoint", "fallback", "socket"].includes(entry.kind);
+  const names = [
+    ...entry.uses.flatMap((port) => settingsOfPort[port]),
+    ...(serves ? (["ORIGIN_SECRETS"] as const) : []),
+    ...(entry.uses.includes("compute") && !serves ? (["NODE_TYPES", "TOOLS_IMAGE"] as const) : []),
+    ...(entry.kind === "socket" ? (["SHELL_QUEUE_URL", "SOCKET_API_URL"] as const) : []),
+  ];
+  const secrets = [
+    ...(serves ? ["ORIGIN_SECRETS"] : []),
+    ...(name === "WorkDeliverFunction" ? ["WEBHOOK_SECRET"] : []),
+  ];
+  const counted = Object.entries(given).filter(([key]) => key !== "SETTINGS");
+  const size = counted.reduce((sum, [key, value]) => sum + key.length + value.length, 0);
+  if (size > MOST_OF_AN_ENVIRONMENT) return [`${name} is told ${size} bytes`];
+  const environment = { ...given, AWS_LAMBDA_FUNCTION_NAME: name, AWS_REGION: "us-east-1" };
+  const saysUptime = name === "SharedHealthFunction";
+  if (saysUptime !== Number.isFinite(Date.parse(given.DEPLOYED_AT ?? ""))) return [`${name}: DEPLOYED_AT`];
+  const has = Object.keys(given).filter((each) => each.includes("SECRET"));
+  try {
+    readSettings(environment);
+    readConfig(names, environment);
+    return different(`secrets of ${name}`, has, secrets);
+  } catch (error) {
+    return [`${name}: ${String(error)}`];
+  }
+}

@@ -1,0 +1,225 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { MOTO_MISSING, startMoto } from "#tests/aws/moto.ts";
+import { alarmChecks } from "#tests/synthesis/alarm-checks.ts";
+import { callerChecks } from "#tests/synthesis/caller-checks.ts";
+import { type Check, checks, ofType } from "#tests/synthesis/checks.ts";
+import { concurrencyChecks } from "#tests/synthesis/concurrency-checks.ts";
+import { edgeChecks } from "#tests/synthesis/edge-checks.ts";
+import { refusalOfIam } from "#tests/synthesis/iam.ts";
+import { permissionChecks } from "#tests/synthesis/permission-checks.ts";
+import {
+  domainFaults,
+  type Fault,
+  faults,
+  networkFaults,
+  stage,
+  volumeKeyFaults,
+} from "#tests/synthesis/planted-faults.ts";
+import { type MadePolicy, rolePolicies, trustPolicies } from "#tests/synthesis/policies.ts";
+import { recursionChecks } from "#tests/synthesis/recursion-checks.ts";
+import { roleChecks } from "#tests/synthesis/role-checks.ts";
+import { socketChecks } from "#tests/synthesis/socket-checks.ts";
+import { stageSettings as settings } from "#tests/synthesis/stage-settings.ts";
+import { type Resource, synthesize } from "#tests/synthesis/synthesize.ts";
+import functionsFile from "../../functions.json" with { type: "json" };
+import deployerPolicy from "../../stacks/deployer-policy.json" with { type: "json" };
+import type { FunctionsFile } from "../../stacks/functions-file.ts";
+
+const functions = functionsFile as FunctionsFile;
+const all: Readonly<Record<string, Check>> = {
+  ...alarmChecks,
+  ...callerChecks,
+  ...checks,
+  ...concurrencyChecks,
+  ...edgeChecks,
+  ...permissionChecks,
+  ...recursionChecks,
+  ...roleChecks,
+  ...socketChecks,
+};
+/** A minute where nothing else runs. */
+const LONG_MS = 600_000;
+let resources: readonly Resource[];
+/** Of a stage that is kept, with a private cluster. */
+let production: readonly Resource[];
+const moto = await startMoto();
+
+beforeAll(async () => {
+  const network = { EKS_ACCESS: "private", VPC_SUBNETS: "subnet-1,subnet-2", VPC_SECURITY_GROUPS: "sg-1" };
+  resources = await synthesize(stage, settings);
+  const key = { EBS_KMS_KEY_ID: "arn:aws:kms:us-east-1:111111111111:key/0a1b2c3d-1111-2222-3333-444455556666" };
+  const certificate = "arn:aws:acm:us-east-1:111111111111:certificate/0a1b2c3d-1111-2222-3333-444455556666";
+  const domain = { API_DOMAIN: "api.berth.dev", API_CERTIFICATE_ARN: certificate };
+  const more = { ...network, ...key, ...domain, MONTHLY_BUDGET_USD: "500" };
+  production = await synthesize("production", { ...settings, ...more });
+}, LONG_MS);
+
+test.each(Object.keys(all))("%s are as they should be", (name) => {
+  expect(all[name]?.(resources, functions)).toEqual([]);
+});
+
+test("a secret that functions would refuse at their init ends the deployment", { timeout: LONG_MS }, async () => {
+  const half = { SST_SECRET_OriginSecrets: `${"s".repeat(32)},old` };
+
+  await expect(synthesize(stage, { ...settings, ...half })).rejects.toThrow(
+    "The secret OriginSecrets cannot be deployed",
+  );
+});
+
+test("every bundle is a module and what it reads, without a source map", () => {
+  const files = functions.flatMap(({ name }) => readdirSync(new URL(`../../dist/${name}`, import.meta.url)));
+
+  expect([...new Set(files)].toSorted()).toEqual(["assets", "index.mjs"]);
+});
+
+test("every bundle that a request waits for is at most 450 kB", () => {
+  const awaited = functions.filter(({ kind }) => kind !== "consumer" && kind !== "schedule");
+  const sizes = awaited.map(({ name }) => {
+    const { size } = statSync(new URL(`../../dist/${name}/index.mjs`, import.meta.url));
+    return { name, size };
+  });
+
+  expect(sizes.filter(({ size }) => size > 450_000)).toEqual([]);
+});
+
+test("whoever deploys is allowed each service that a stage is made of, and passes roles to no other", () => {
+  const { Statement } = deployerPolicy;
+  const allowed = new Set(Statement.flatMap(({ Action }) => Action).map((action) => action.split(":")[0]));
+  const made = [...resources, ...production].filter(({ type, read }) => type.startsWith("aws:") && !read);
+  const passed = Statement.flatMap(({ Condition }) => Condition?.StringEquals?.["iam:PassedToService"] ?? []);
+  const trusted = trustPolicies([...resources, ...production]).flatMap(({ document }) =>
+    JSON.parse(document).Statement.map(({ Principal }: { Principal: { Service: string } }) => Principal.Service),
+  );
+
+  expect([...new Set(made.map(serviceOf))].filter((service) => !allowed.has(service))).toEqual([]);
+  expect([...new Set(trusted)].toSorted()).toEqual(passed);
+  expect(ofType(made, "aws:iam/role:Role").flatMap(({ inputs }) => inputs.managedPolicyArns ?? [])).toEqual([]);
+});
+
+/** As actions of IAM name the service of a resource: the provider of AWS has another name for two. */
+function serviceOf({ type }: Resource): string {
+  if (type.startsWith("aws:cloudwatch/log")) return "logs";
+  const [, service = ""] = /^aws:([a-z0-9]+)/.exec(type) ?? [];
+  return service === "apigatewayv2" ? "apigateway" : service;
+}
+
+test("the provider of AWS is the one that this SST was made with", () => {
+  const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+  const { dependencies } = JSON.parse(read(".sst/platform/package.json"));
+
+  const [, pinned] = /version: "([0-9.]+)"/.exec(read("sst.config.ts")) ?? [];
+
+  expect(pinned).toBe(dependencies["@pulumi/aws"]);
+});
+
+describe("a production stage with a private cluster", () => {
+  test("keeps its table, and says when it costs too much", () => {
+    const [table] = ofType(production, "aws:dynamodb/table:Table");
+    const [budget] = ofType(production, "aws:budgets/budget:Budget");
+
+    expect(table?.inputs).toMatchObject({ name: "berth-production", deletionProtectionEnabled: true });
+    expect(budget?.inputs).toMatchObject({ limitAmount: "500", limitUnit: "USD", timeUnit: "MONTHLY" });
+  });
+
+  test("has in its network what reaches the cluster, and nothing else", () => {
+    const inside = ofType(production, "aws:lambda/function:Function").filter(({ inputs }) => inputs.vpcConfig);
+
+    expect(inside.map(({ inputs }) => inputs.vpcConfig)).toContainEqual({
+      subnetIds: ["subnet-1", "subnet-2"],
+      securityGroupIds: ["sg-1"],
+    });
+    expect(all.network?.(production, functions)).toEqual([]);
+    expect(all.roles?.(production, functions)).toEqual([]);
+    expect(all.policySizes?.(production, functions)).toEqual([]);
+  });
+
+  test("encrypts volumes with the key that it names, which only EC2 may use for the role of looks", () => {
+    expect(all.keyOfVolumes?.(production, functions)).toEqual([]);
+    expect(all.actions?.(production, functions)).toEqual([]);
+    expect(all.environments?.(production, functions)).toEqual([]);
+  });
+
+  test("takes TLS 1.2 alone at its host name, where the canary asks too", () => {
+    expect(all.transport?.(production, functions)).toEqual([]);
+    expect(all.canary?.(production, functions)).toEqual([]);
+  });
+
+  test.each(Object.entries(domainFaults))("%s is caught", (_, fault) => {
+    expectCaught("transport", fault, production);
+  });
+
+  test.each(Object.entries(volumeKeyFaults))("%s is caught", (_, fault) => {
+    expectCaught("keyOfVolumes", fault, production);
+  });
+
+  test.each(Object.entries(networkFaults))("%s is caught", (_, fault) => {
+    expectCaught("network", fault, production);
+  });
+});
+
+describe("IAM as moto plays it, which reads the grammar of policies", () => {
+  if (!moto) {
+    test("needs moto", ({ skip }) => skip(MOTO_MISSING));
+    return;
+  }
+  const { endpoint, stop } = moto;
+  afterAll(stop);
+  const make = ({ of, document }: MadePolicy) =>
+    refusalOfIam(endpoint, { Action: "CreateRole", RoleName: of, AssumeRolePolicyDocument: document });
+  const allow = ({ of, document }: MadePolicy) =>
+    refusalOfIam(endpoint, { Action: "PutRolePolicy", RoleName: of, PolicyName: "ports", PolicyDocument: document });
+
+  test("takes every role, and what it may do", async () => {
+    for (const [n, made] of [resources, production].entries()) {
+      const named = ({ of, document }: MadePolicy) => ({ of: `${of}${n}`, document });
+      const [roles, policies] = [trustPolicies(made), rolePolicies(made)];
+      expect(policies.length).toBeGreaterThanOrEqual(roles.length);
+      for (const role of roles) expect([role.of, await make(named(role))]).toEqual([role.of, undefined]);
+      for (const policy of policies) expect([policy.of, await allow(named(policy))]).toEqual([policy.of, undefined]);
+    }
+  });
+
+  test("takes the policy of whoever deploys", async () => {
+    await make({ of: "Deployer", document: trustPolicies(resources)[0]?.document ?? "" });
+
+    expect(await allow({ of: "Deployer", document: JSON.stringify(deployerPolicy) })).toBeUndefined();
+  });
+
+  test.each([
+    ["an operator that there is not", '"StringEquals"', '"StringEqual"'],
+    ["a resource that is no ARN", '"arn:aws:sqs:', '"aws:sqs:'],
+    ["an effect of another name", '"Allow"', '"Permit"'],
+    ["an action without its service", '"sqs:SendMessage"', '"SendMessage"'],
+  ])("refuses %s", async (_, from, to) => {
+    const sender = rolePolicies(resources).find(({ of }) => of === "SocketSender");
+    const { document = "" } = sender ?? {};
+    await make({ of: "Sender", document: trustPolicies(resources)[0]?.document ?? "" });
+
+    expect(await allow({ of: "Sender", document })).toBeUndefined();
+    expect(document.replace(from, to)).not.toBe(document);
+    expect(await allow({ of: "Sender", document: document.replace(from, to) })).toBeDefined();
+  });
+});
+
+test(
+  "a stage without its settings is not made",
+  async () => {
+    await expect(synthesize(stage, {})).rejects.toThrow("ALLOWED_ACCOUNTS must be set");
+  },
+  LONG_MS,
+);
+
+describe("a planted fault is caught", () => {
+  test.each(Object.entries(faults))("%s", (_, [check, fault]) => {
+    expectCaught(check, fault, resources);
+  });
+});
+
+function expectCaught(check: string, fault: Fault, made: readonly Resource[]): void {
+  const faulty = made.flatMap((resource) => fault(resource) ?? []);
+
+  expect(JSON.stringify(faulty)).not.toBe(JSON.stringify(made));
+  expect(all[check]?.(made, functions)).toEqual([]);
+  expect(all[check]?.(faulty, functions)).not.toEqual([]);
+}

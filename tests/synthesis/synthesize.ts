@@ -1,0 +1,73 @@
+import { execFile } from "node:child_process";
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { build } from "esbuild";
+
+/** A resource that a deployment would make. */
+export interface Resource {
+  readonly type: string;
+  readonly name: string;
+  /** Only looked up. */
+  readonly read: boolean;
+  // biome-ignore lint/suspicious/noExplicitAny: each type of resource has inputs of its own
+  readonly inputs: Record<string, any>;
+  /** The resources that must exist first, as `<type> <name>`. */
+  readonly after: readonly string[];
+}
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const platform = join(root, ".sst/platform");
+
+/**
+ * All resources of a stage, in the order of their types and names: sst.config.ts is built and run as SST does it, with
+ * SST's own components, and with a cloud that answers what AWS would. Throws what a deployment would fail with.
+ */
+export async function synthesize(stage: string, settings: Readonly<Record<string, string>>): Promise<Resource[]> {
+  // Node finds the packages of SST there.
+  const program = join(platform, `synthesis-${stage}.mjs`);
+  const found = join(platform, `synthesis-${stage}.json`);
+  const isProduction = stage === "production";
+  const app = {
+    name: "berth",
+    stage,
+    removal: isProduction ? "retain" : "remove",
+    protect: isProduction,
+    providers: {},
+  };
+  const paths = { home: join(root, ".sst"), root, work: join(root, ".sst"), platform };
+  await build({
+    entryPoints: [join(root, "tests/synthesis/program.ts")],
+    outfile: program,
+    bundle: true,
+    packages: "external",
+    platform: "node",
+    format: "esm",
+    target: "node24",
+    define: {
+      $app: JSON.stringify(app),
+      $cli: JSON.stringify({ command: "deploy", dev: false, paths, state: { version: {} } }),
+      $dev: "false",
+    },
+    inject: [join(platform, "src/shim/run.js")],
+    banner: { js: 'import{createRequire as _cr}from"node:module";const require=_cr(import.meta.url);' },
+    logLevel: "silent",
+  });
+  const { PATH = "" } = process.env;
+  const secrets = { SST_SECRET_OriginSecrets: "s".repeat(32), SST_SECRET_WebhookSecret: "webhook-secret" };
+  try {
+    await promisify(execFile)(process.execPath, [program, found], {
+      env: { PATH, ...secrets, ...settings },
+      cwd: root,
+    });
+    const resources = JSON.parse(await readFile(found, "utf8")) as Resource[];
+    return resources.toSorted((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
+  } finally {
+    await Promise.all([rm(program, { force: true }), rm(found, { force: true })]);
+  }
+}
+
+function keyOf({ type, name }: Resource): string {
+  return `${type} ${name}`;
+}

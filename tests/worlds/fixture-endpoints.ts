@@ -1,0 +1,100 @@
+import * as z from "zod";
+import { answer } from "#http/answers/answer.ts";
+import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { wholeNumber } from "#http/request/query.ts";
+import { memoryQueue } from "../fakes/memory-queue.ts";
+import { memoryTable } from "../fakes/memory-table.ts";
+import { testCliPackage } from "../fixtures/cli-package.ts";
+import { manualClock } from "../fixtures/clock.ts";
+import { seededIds } from "../fixtures/ids.ts";
+import { recordingLog } from "../fixtures/log.ts";
+import { testSettings } from "../fixtures/settings.ts";
+
+/** Small endpoints with a runtime, for tests of the endpoint machinery. */
+export const things = {
+  show: gpuDev.get(
+    "/v1/things/{thing_id}",
+    { summary: "Show a thing", uses: [], params: z.object({ thing_id: z.string() }), reply: Thing() },
+    async ({ ctx, params }) => ({ id: params.thing_id, user: ctx.actor.username, hidden: "never shown" }),
+  ),
+  make: gpuDev.post(
+    "/v1/things/make",
+    { summary: "Make a thing", uses: ["queue"], body: ThingRequest(), reply: z.object({ name: z.string() }) },
+    async ({ body }) => ({ name: body.name }),
+  ),
+  list: gpuDev.get(
+    "/v1/things",
+    {
+      summary: "List things",
+      uses: ["table"],
+      query: z.object({ limit: wholeNumber(1, 500).default(50), status: z.string().optional() }),
+      reply: z.object({ limit: z.number(), status: z.string().nullable() }),
+    },
+    async ({ query }) => ({ limit: query.limit, status: query.status ?? null }),
+  ),
+  page: gpuDev.get("/v1/page", { summary: "A page", uses: [], public: true, reply: z.string() }, async () =>
+    answer("<p>ok</p>", { contentType: "text/html; charset=utf-8", headers: { "X-Page": "1" } }),
+  ),
+};
+
+export const key = "good-key_0123456789";
+export const aliceUid = "a1".repeat(16);
+const start = Date.UTC(2026, 0, 20, 18);
+
+/** A memory runtime in which `key` belongs to alice for two hours. */
+export async function fixtureRuntime(record: Readonly<Record<string, unknown>> = {}) {
+  const clock = manualClock(start);
+  const ids = seededIds(1, clock);
+  const log = recordingLog();
+  const ports = { table: memoryTable(), queue: memoryQueue({ clock }) };
+  const item = {
+    pk: `key#${ids.hash(key)}`,
+    sk: "-",
+    writers: ["w1"],
+    kind: "key",
+    uid: aliceUid,
+    username: "alice",
+    number: 42,
+    prefix: "good-key",
+    createdAt: start,
+    expiresAt: start + 7_200_000,
+    revokedAt: null,
+    disabled: false,
+    loginAt: start,
+    ttl: start / 1000 + 8 * 24 * 3600,
+  };
+  await ports.table.put({ ...item, ...record });
+  const deployment = { version: "1.0.0", startedAt: start, isolation: "none", limits: "none", cli: testCliPackage };
+  return { ports, clock, ids, log, settings: testSettings(), deployment };
+}
+
+export const asAlice = { Authorization: `Bearer ${key}` };
+
+function Thing() {
+  return z.object({ id: z.string(), user: z.string() });
+}
+
+function ThingRequest() {
+  return z.object({
+    name: z.string().min(2).max(8),
+    kind: z.enum(["a", "b"]).default("a"),
+    hours: z.number().min(0.5).max(72).default(1),
+    size: z.int().min(10).max(100).default(10),
+    label: z
+      .string()
+      .regex(/^[a-z]+$/)
+      .optional(),
+    disk: z
+      .string()
+      .regex(/^[a-z]+$/, "Disk name must be plain")
+      .optional(),
+    env_vars: z
+      .record(z.string().regex(/^[A-Z]+$/, "Bad name"), z.union([z.string(), z.number()]), "Env must be flat")
+      .default({}),
+    api_key: z.string().min(16).optional(),
+    pair: z
+      .string()
+      .refine((text) => text.includes("="), "Must hold a pair")
+      .optional(),
+  });
+}
