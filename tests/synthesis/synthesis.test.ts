@@ -1,30 +1,23 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MOTO_MISSING, startMoto } from "#tests/aws/moto.ts";
-import { alarmChecks } from "#tests/synthesis/alarm-checks.ts";
-import { callerChecks } from "#tests/synthesis/caller-checks.ts";
-import { type Check, checks, ofType } from "#tests/synthesis/checks.ts";
-import { concurrencyChecks } from "#tests/synthesis/concurrency-checks.ts";
-import { edgeChecks } from "#tests/synthesis/edge-checks.ts";
-import { refusalOfIam } from "#tests/synthesis/iam.ts";
-import { permissionChecks } from "#tests/synthesis/permission-checks.ts";
-import {
-  domainFaults,
-  type Fault,
-  faults,
-  networkFaults,
-  stage,
-  volumeKeyFaults,
-} from "#tests/synthesis/planted-faults.ts";
-import { type MadePolicy, rolePolicies, trustPolicies } from "#tests/synthesis/policies.ts";
-import { recursionChecks } from "#tests/synthesis/recursion-checks.ts";
-import { roleChecks } from "#tests/synthesis/role-checks.ts";
-import { socketChecks } from "#tests/synthesis/socket-checks.ts";
-import { stageSettings as settings } from "#tests/synthesis/stage-settings.ts";
-import { type Resource, synthesize } from "#tests/synthesis/synthesize.ts";
 import functionsFile from "../../functions.json" with { type: "json" };
 import deployerPolicy from "../../stacks/deployer-policy.json" with { type: "json" };
 import type { FunctionsFile } from "../../stacks/functions-file.ts";
+import { alarmChecks } from "./alarm-checks.ts";
+import { callerChecks } from "./caller-checks.ts";
+import { type Check, checks, ofType } from "./checks.ts";
+import { concurrencyChecks } from "./concurrency-checks.ts";
+import { edgeChecks } from "./edge-checks.ts";
+import { refusalOfIam } from "./iam.ts";
+import { permissionChecks } from "./permission-checks.ts";
+import { domainFaults, type Fault, faults, networkFaults, stage, volumeKeyFaults } from "./planted-faults.ts";
+import { type MadePolicy, rolePolicies, trustPolicies } from "./policies.ts";
+import { recursionChecks } from "./recursion-checks.ts";
+import { roleChecks } from "./role-checks.ts";
+import { socketChecks } from "./socket-checks.ts";
+import { stageSettings as settings } from "./stage-settings.ts";
+import { type Resource, synthesize } from "./synthesize.ts";
 
 const functions = functionsFile as FunctionsFile;
 const all: Readonly<Record<string, Check>> = {
