@@ -1,6 +1,6 @@
 import { readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { bundleFunctions } from "./bundle.ts";
+import { bundleFunctions } from "./bundling/bundle.ts";
 
 /** Writes the bundle of every function into dist/, as deployments take it, and the source maps into dist-maps/. */
 const pathOf = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));

@@ -8,8 +8,8 @@ import { novita } from "#http/dialects/novita.ts";
 import { wholeNumber } from "#http/request/query.ts";
 import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { pools } from "#http/work.ts";
-import { functionRows } from "./function-list.ts";
-import { openApiDocument } from "./openapi-document.ts";
+import { functionRows } from "./bundling/function-list.ts";
+import { openApiDocument } from "./openapi/openapi-document.ts";
 
 const params = z.object({ id: z.string().describe("Its id.") });
 const reply = z.object({ id: z.string().describe("Its id.") });
@@ -180,7 +180,7 @@ test("an endpoint without a route is refused, and a route with a tag that is not
     openApiDocument({ endpoints: [entry("gpu-dev/x/show", endpoint)] });
 
   expect(() => generate(bare)).toThrow("functions/gpu-dev/x/show.ts has no createRoute");
-  expect(() => generate(unknown)).toThrow('"Things" of get /v1/x/{id} is no tag of scripts/openapi-tags.ts');
+  expect(() => generate(unknown)).toThrow('"Things" of get /v1/x/{id} is no tag of scripts/openapi/openapi-tags.ts');
 });
 
 test("a hidden route is not published, and one that its tag does not list comes after those that it lists", () => {

@@ -3,9 +3,9 @@ import { parseArgs } from "node:util";
 import { loadCatalog } from "#http/catalog.ts";
 import { cliPage } from "../packages/cli/cli-page.ts";
 import { jobFileSchema } from "../packages/cli/jobs/job-file-schema.ts";
-import { functionList } from "./function-list.ts";
-import { openApiDocument } from "./openapi-document.ts";
-import { sdkTypes } from "./sdk-types.ts";
+import { functionList } from "./bundling/function-list.ts";
+import { openApiDocument } from "./openapi/openapi-document.ts";
+import { sdkTypes } from "./openapi/sdk-types.ts";
 
 /** Writes the generated files. With --check it only compares them, and fails if one is stale. */
 const { values } = parseArgs({ options: { check: { type: "boolean", default: false } } });

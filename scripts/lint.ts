@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { goneWords } from "./gone-words.ts";
-import { wrongImports } from "./layer-rules.ts";
+import { goneWords } from "./linting/gone-words.ts";
+import { wrongImports } from "./linting/layer-rules.ts";
 
 /** What `npm run lint` asks besides biome: which room imports which, and that no word comes back that is gone. */
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
@@ -13,7 +13,7 @@ const code = "{packages,functions,scripts,tests}/**/*.ts";
 const words = [code, "stacks/**/*.ts", "{docs,packages,deploy}/**/*.{md,py,sh,yaml}", "*.md"];
 const wrong = [
   ...linesOf(code, wrongImports),
-  ...linesOf(words, goneWords).filter((line) => !line.startsWith("scripts/gone-words")),
+  ...linesOf(words, goneWords).filter((line) => !line.startsWith("scripts/linting/gone-words")),
 ];
 for (const line of wrong) console.error(line);
 process.exitCode = wrong.length > 0 ? 1 : 0;

@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { loadCatalog } from "#http/catalog.ts";
 import type { Endpoint } from "#http/endpoint.ts";
 import { catalogWorld, goodRequest } from "#tests/fixtures/catalog-requests.ts";
-import { openApiDocument } from "./openapi-document.ts";
-import { operationsOf, readDocument, validatorOf } from "./openapi-reading.ts";
+import { openApiDocument } from "./openapi/openapi-document.ts";
+import { operationsOf, readDocument, validatorOf } from "./openapi/openapi-reading.ts";
 
 const catalog = await loadCatalog();
 const document = readDocument(openApiDocument(catalog));

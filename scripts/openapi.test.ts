@@ -1,9 +1,9 @@
 import { RE2JS } from "re2js";
 import { expect, test } from "vitest";
 import { loadCatalog } from "#http/catalog.ts";
-import { openApiDocument } from "./openapi-document.ts";
-import { operationsOf, readDocument, validatorOf } from "./openapi-reading.ts";
-import type { JsonSchema } from "./openapi-schemas.ts";
+import { openApiDocument } from "./openapi/openapi-document.ts";
+import { operationsOf, readDocument, validatorOf } from "./openapi/openapi-reading.ts";
+import type { JsonSchema } from "./openapi/openapi-schemas.ts";
 
 const catalog = await loadCatalog();
 const document = readDocument(openApiDocument(catalog));

@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { openCliFixture } from "../packages/cli/cli-fixture.ts";
 import { Berth } from "../packages/sdk/berth.ts";
-import { openTerminalRecording, type TerminalRecording } from "./terminal-recording.ts";
-import { terminalSvg } from "./terminal-svg.ts";
+import { openTerminalRecording, type TerminalRecording } from "./recording/terminal-recording.ts";
+import { terminalSvg } from "./recording/terminal-svg.ts";
 
 /**
  * `npm run picture` records a session with the command line on an embedded stack of its own, and writes it as

@@ -1,6 +1,6 @@
 import { registerHooks } from "node:module";
 import { fileURLToPath } from "node:url";
-import { leftOut } from "./left-out.ts";
+import { leftOut } from "./bundling/left-out.ts";
 
 /** Runs start.ts without a bundle: where a change starts the stack again (`npm run dev`), and where none can be kept. */
 leaveOut();

@@ -42,7 +42,7 @@ function makeBundle() {
   const directory = bundleDirectory();
   if (!isWritable(directory)) return undefined;
   if (process.stderr.isTTY) console.error("Bundling Berth, as at the first start and after an update …");
-  const words = [...process.execArgv, join(import.meta.dirname, "bundle-stack.ts"), directory];
+  const words = [...process.execArgv, join(import.meta.dirname, "bundling/bundle-stack.ts"), directory];
   const cache = getCompileCacheDir();
   // The directory inside it is for one version of Node.
   const env = { ...process.env, ...(cache && { NODE_COMPILE_CACHE: dirname(cache) }) };

@@ -1,4 +1,4 @@
-import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
+import type { FunctionEntry, FunctionsFile } from "./compute/functions-file.ts";
 
 /** What an access log line holds: neither path nor query nor user agent, in which keys and names could be. */
 const accessLog = {

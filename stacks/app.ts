@@ -1,24 +1,30 @@
 import { join } from "node:path";
 import functionsFile from "../functions.json" with { type: "json" };
-import { makeAlarms } from "./alarms.ts";
+import { makeAlarms } from "./alarms/alarms.ts";
+import { makeCanary } from "./alarms/canary.ts";
+import { makeDashboard } from "./alarms/dashboard.ts";
+import { allowLoops } from "./alarms/recursion.ts";
 import { makeApi } from "./api.ts";
-import { makeBlobs, makeSealerKey } from "./blobs.ts";
-import { makeCanary } from "./canary.ts";
-import { reservedConcurrency } from "./concurrency.ts";
-import { subscribeConsumers } from "./consumers.ts";
-import { makeDashboard } from "./dashboard.ts";
-import { makeEdge } from "./edge.ts";
-import { makeFirewall } from "./firewall.ts";
-import { functionArguments, logicalName, makeLogGroup, type Surroundings, servesRequests } from "./functions.ts";
-import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
+import { reservedConcurrency } from "./compute/concurrency.ts";
+import { subscribeConsumers } from "./compute/consumers.ts";
+import {
+  functionArguments,
+  logicalName,
+  makeLogGroup,
+  type Surroundings,
+  servesRequests,
+} from "./compute/functions.ts";
+import type { FunctionEntry, FunctionsFile } from "./compute/functions-file.ts";
+import { makeSchedules, OLDEST_CALL_SECONDS } from "./compute/schedules.ts";
+import { makeSocketApi, makeSockets, socketPolicy } from "./compute/sockets.ts";
+import { makeEdge } from "./edge/edge.ts";
+import { makeFirewall } from "./edge/firewall.ts";
 import { arnsOf, makeRoles } from "./identities.ts";
-import { makeQueues } from "./queues.ts";
-import { allowLoops } from "./recursion.ts";
-import { makeSchedules, OLDEST_CALL_SECONDS } from "./schedules.ts";
-import { readSecret } from "./secrets.ts";
-import { makeSocketApi, makeSockets, socketPolicy } from "./sockets.ts";
 import type { Stage } from "./stage.ts";
-import { makeTable } from "./storage.ts";
+import { makeBlobs, makeSealerKey } from "./storage/blobs.ts";
+import { makeQueues } from "./storage/queues.ts";
+import { readSecret } from "./storage/secrets.ts";
+import { makeTable } from "./storage/storage.ts";
 
 /** All of one stage, from the stores outwards. `root` is the project. */
 export function makeApp(stage: Stage, root: string): { readonly url: $util.Output<string> } {

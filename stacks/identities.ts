@@ -1,5 +1,5 @@
-import type { FunctionEntry } from "./functions-file.ts";
-import { type Arns, onlyRunsCommands, type RoleKind, roleOf, statementsOf } from "./roles.ts";
+import type { FunctionEntry } from "./compute/functions-file.ts";
+import { type Arns, onlyRunsCommands, type RoleKind, roleOf, statementsOf } from "./compute/roles.ts";
 
 /** Only Lambda takes on a role of ours: in SST's own the whole account is trusted too, for its live functions. */
 const trust = {

@@ -1,6 +1,6 @@
 import functionsFile from "../functions.json" with { type: "json" };
 import { problemsOnLambda } from "../packages/aws/settings/config.ts";
-import type { FunctionsFile } from "./functions-file.ts";
+import type { FunctionsFile } from "./compute/functions-file.ts";
 
 /** What one stage is deployed with. */
 export interface Stage {

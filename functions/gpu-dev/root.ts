@@ -4,9 +4,9 @@ import { findCliPackage } from "#http/cli-package.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { rootExamples } from "./parts/examples.ts";
-import { frontPage } from "./parts/front-page.ts";
-import { Root } from "./wire.ts";
+import { rootExamples } from "./internal/examples.ts";
+import { frontPage } from "./internal/front-page.ts";
+import { Root } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",

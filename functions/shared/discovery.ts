@@ -4,8 +4,8 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { minClientVersion } from "#http/version.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { discoveryExamples } from "./parts/examples.ts";
-import { Discovery } from "./wire.ts";
+import { discoveryExamples } from "./internal/examples.ts";
+import { Discovery } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",

@@ -7,9 +7,9 @@ import { goDuration, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { checkDependencies } from "./parts/dependencies.ts";
-import { healthExamples } from "./parts/examples.ts";
-import { Health } from "./wire.ts";
+import { checkDependencies } from "./internal/dependencies.ts";
+import { healthExamples } from "./internal/examples.ts";
+import { Health } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { liveExamples } from "./parts/examples.ts";
+import { liveExamples } from "./internal/examples.ts";
 
 const route = createRoute({
   method: "get",

@@ -3,7 +3,7 @@ import { readOperation } from "#core/admin/operation.ts";
 import { answer } from "#http/answers/answer.ts";
 import { prometheusText, prometheusType } from "#http/answers/prometheus.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { metricFamilies } from "./parts/metric-families.ts";
+import { metricFamilies } from "./internal/metric-families.ts";
 
 /**
  * Needs no key, so a server must never serve it at the public address. The numbers come from the stores, so they include

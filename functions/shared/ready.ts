@@ -6,8 +6,8 @@ import { answer } from "#http/answers/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { checkDependencies } from "./parts/dependencies.ts";
-import { readyExamples } from "./parts/examples.ts";
+import { checkDependencies } from "./internal/dependencies.ts";
+import { readyExamples } from "./internal/examples.ts";
 
 const Readiness = z
   .object({ status: z.enum(["ready", "not ready"]).describe("The state in one word.") })

@@ -3,15 +3,15 @@ import { table } from "#aws/dynamodb/table.ts";
 import { socketGateway } from "#aws/socket-gateway.ts";
 import { queue } from "#aws/sqs/queue.ts";
 import { Problem } from "#core/problem.ts";
-import { isSessionId } from "#functions/onmemos/sessions/wire.ts";
 import { onmemosDialect } from "#http/dialects/onmemos.ts";
 import { socketIn } from "#http/socket.ts";
 import { compute } from "#lambda/request-compute.ts";
 import { socketLambda } from "#lambda/socket.ts";
-import { findUsable } from "./parts/shell-command.ts";
-import { answerMessage } from "./parts/shell-message.ts";
-import { shellSession } from "./parts/shell-session.ts";
-import { beginShell } from "./parts/shell-step.ts";
+import { isSessionId } from "../onmemos/sessions/schemas.ts";
+import { findUsable } from "./internal/shell-command.ts";
+import { answerMessage } from "./internal/shell-message.ts";
+import { shellSession } from "./internal/shell-session.ts";
+import { beginShell } from "./internal/shell-step.ts";
 
 /** A shell in the browser: request and answer, no terminal (docs/apis/onmemos.md#web-shell). */
 export const socket = socketIn(onmemosDialect)(

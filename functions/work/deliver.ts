@@ -7,9 +7,9 @@ import type { BodyOf } from "#core/webhooks/event.ts";
 import { type DialectName, isDialectName } from "#http/dialect.ts";
 import { eachLook, webhooks } from "#http/work.ts";
 import { consumerLambda } from "#lambda/lambda.ts";
-import { toJobEvent } from "../gpu-dev/webhooks/wire.ts";
-import { toInstanceEvent } from "../novita/instances/parts/webhook.ts";
-import { toEnvironmentEvent } from "./parts/environment-event.ts";
+import { toJobEvent } from "../gpu-dev/webhooks/schemas.ts";
+import { toInstanceEvent } from "../novita/instances/internal/webhook.ts";
+import { toEnvironmentEvent } from "./internal/environment-event.ts";
 
 /** The functions that make event bodies, by the dialect of the environment. */
 const bodies: Readonly<Record<DialectName, BodyOf>> = {

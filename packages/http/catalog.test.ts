@@ -43,7 +43,7 @@ test("no two endpoints share a route, and static ones come first", async () => {
   expect(paths).toEqual(paths.toSorted((one, other) => (one < other ? -1 : one > other ? 1 : 0)));
 });
 
-test("endpoints, consumers and schedules are found in folders; tests, wire tables and parts are not even imported", async () => {
+test("finds endpoints, consumers and schedules in folders, and does not import tests, schemas and internal files", async () => {
   const root = await mkdtemp(join(tmpdir(), "berth-catalog-"));
   const declare = (name: string, kind: string, more = "") =>
     writeFile(join(root, name), `export const ${kind} = { kind: "${kind}", method: "get", ${more} };\n`);
@@ -52,8 +52,8 @@ test("endpoints, consumers and schedules are found in folders; tests, wire table
   await declare("d/things/list.ts", "endpoint", 'path: "/things/all"');
   await declare("look.ts", "consumer");
   await declare("sweep.ts", "schedule");
-  await mkdir(join(root, "d/parts"));
-  for (const name of ["d/wire.ts", "d/x.test.ts", "d/parts/fields.ts"])
+  await mkdir(join(root, "d/internal"));
+  for (const name of ["d/schemas.ts", "d/x.test.ts", "d/internal/fields.ts"])
     await writeFile(join(root, name), 'throw new Error("imported");\n');
 
   const catalog = await loadCatalog(pathToFileURL(`${root}/`));
@@ -66,10 +66,10 @@ test("endpoints, consumers and schedules are found in folders; tests, wire table
 });
 
 test.each([
-  ["export const endpoint = 1;", "functions/d/things/plain.ts declares no function: it belongs in d/things/parts/"],
+  ["export const endpoint = 1;", "functions/d/things/plain.ts declares no function: it belongs in d/things/internal/"],
   [
     'export const consumer = { kind: "consumer" }, helper = 1;',
-    "functions/d/things/plain.ts exports helper: it belongs in d/things/parts/",
+    "functions/d/things/plain.ts exports helper: it belongs in d/things/internal/",
   ],
 ])("a helper among the functions is refused with the place where it belongs: %s", async (text, reason) => {
   const root = await mkdtemp(join(tmpdir(), "berth-catalog-"));

@@ -49,10 +49,10 @@ const declarations: readonly string[] = ["endpoint", "internal", "consumer", "sc
 function requireFunctions(modules: readonly FunctionModule[], entries: readonly Pick<Entry<unknown>, "file">[]): void {
   const declaring = new Set(entries.map(({ file }) => file));
   for (const { file, exported } of modules) {
-    const parts = `it belongs in ${file.slice(0, file.lastIndexOf("/") + 1)}parts/`;
-    if (!declaring.has(`functions/${file}`)) throw new Error(`functions/${file} declares no function: ${parts}`);
+    const advice = `it belongs in ${file.slice(0, file.lastIndexOf("/") + 1)}internal/`;
+    if (!declaring.has(`functions/${file}`)) throw new Error(`functions/${file} declares no function: ${advice}`);
     const other = Object.keys(exported).find((name) => name !== "handler" && !declarations.includes(name));
-    if (other !== undefined) throw new Error(`functions/${file} exports ${other}: ${parts}`);
+    if (other !== undefined) throw new Error(`functions/${file} exports ${other}: ${advice}`);
   }
 }
 

@@ -8,7 +8,7 @@ export interface FunctionModule {
 
 /**
  * Imports every function file: the file system is the list. `root` ends with a slash. The bundle of the local stack has
- * another module in place of this one, which holds them (scripts/bundle-stack.ts).
+ * another module in place of this one, which holds them (scripts/bundling/bundle-stack.ts).
  */
 export async function importFunctions(root: URL): Promise<FunctionModule[]> {
   const importOne = async (file: string) => ({ file, exported: await import(new URL(file, root).href) });
@@ -24,7 +24,7 @@ export async function functionFiles(root: URL): Promise<string[]> {
     .sort();
 }
 
-/** Tests, wire tables and what lies in a folder `parts` live among the functions and are none. */
+/** Reports whether a file declares a function. Tests, `schemas.ts` and the files of `internal/` do not. */
 function isFunctionFile(file: string): boolean {
-  return file.endsWith(".ts") && !file.endsWith(".test.ts") && !/(^|[\\/])(wire\.ts$|parts[\\/])/.test(file);
+  return file.endsWith(".ts") && !file.endsWith(".test.ts") && !/(^|[\\/])(schemas\.ts$|internal[\\/])/.test(file);
 }

@@ -57,7 +57,7 @@ function ownValue<Value>(record: Readonly<Record<string, Value>>, name: string):
 
 /**
  * The namespace of a stage, of the name of a function's log group: `/berth/dev/cron/sweep` counts in `berth/dev`
- * (stacks/functions.ts).
+ * (stacks/compute/functions.ts).
  */
 export function namespaceOf(logGroup: string | undefined): string | undefined {
   return /^\/(berth\/[a-z0-9-]+)\//.exec(logGroup ?? "")?.[1];

@@ -116,7 +116,7 @@ async function takeAll(serving: Serving, frames: readonly SocketFrame[]): Promis
 
 /**
  * After so many receives of one frame its connection is closed. It is one less than the queue's own limit
- * (stacks/queues.ts), so that no frame is moved to the dead-letter queue.
+ * (stacks/storage/queues.ts), so that no frame is moved to the dead-letter queue.
  */
 const MOST_RECEIVES = 4;
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import type { FunctionsFile } from "../functions-file.ts";
+import type { FunctionsFile } from "../compute/functions-file.ts";
 import { alarmMetricsOf, costsOf, type Load, type Prices } from "./costs.ts";
 
 const prices = JSON.parse(readFileSync(new URL("prices.json", import.meta.url), "utf8")) as Prices;

@@ -1,4 +1,4 @@
-import type { FunctionEntry, FunctionsFile } from "../functions-file.ts";
+import type { FunctionEntry, FunctionsFile } from "../compute/functions-file.ts";
 
 /** What each thing costs, in US dollars, by its name in prices.json. */
 export type PriceName =

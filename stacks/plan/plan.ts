@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parseArgs, parseEnv } from "node:util";
 import { synthesize } from "#tests/synthesis/synthesize.ts";
-import type { FunctionsFile } from "../functions-file.ts";
+import type { FunctionsFile } from "../compute/functions-file.ts";
 import { readStage } from "../stage.ts";
 import { alarmMetricsOf, costsOf, type Load, type Prices } from "./costs.ts";
 import { quotaLines } from "./quota.ts";

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import functionsFile from "../../functions.json" with { type: "json" };
-import type { FunctionsFile } from "../../stacks/functions-file.ts";
+import type { FunctionsFile } from "../../stacks/compute/functions-file.ts";
 import { MOTO_MISSING } from "../aws/moto.ts";
 import { openAuditPlace } from "./audit-place.ts";
 import { auditedRoles, synthesizeAudited } from "./audited-stage.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import functionsFile from "../../functions.json" with { type: "json" };
-import type { FunctionsFile } from "../../stacks/functions-file.ts";
+import type { FunctionsFile } from "../../stacks/compute/functions-file.ts";
 import { MOTO_MISSING } from "../aws/moto.ts";
 import { rolePolicies } from "../synthesis/policies.ts";
 import type { Resource } from "../synthesis/synthesize.ts";

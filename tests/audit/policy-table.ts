@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import type { FunctionEntry } from "../../stacks/functions-file.ts";
-import { roleOf } from "../../stacks/roles.ts";
+import type { FunctionEntry } from "../../stacks/compute/functions-file.ts";
+import { roleOf } from "../../stacks/compute/roles.ts";
 import type { AuditPlace } from "./audit-place.ts";
 import type { AuditedRole } from "./audited-stage.ts";
 import { reasonToKeep } from "./kept-actions.ts";

@@ -1,4 +1,4 @@
-import type { FunctionEntry } from "../../stacks/functions-file.ts";
+import type { FunctionEntry } from "../../stacks/compute/functions-file.ts";
 import type { AuditPlace } from "./audit-place.ts";
 import type { AuditedRole } from "./audited-stage.ts";
 import { type Case, runCase, type Scene } from "./cases/case.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import type { FunctionEntry, FunctionsFile } from "../../stacks/functions-file.ts";
+import type { FunctionEntry, FunctionsFile } from "../../stacks/compute/functions-file.ts";
 import { ACCOUNT, REGION } from "../synthesis/cloud.ts";
 import type { Resource } from "../synthesis/synthesize.ts";
 import { keyOfRole } from "./role-keys.ts";

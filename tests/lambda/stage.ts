@@ -1,5 +1,5 @@
 import functionsFile from "../../functions.json" with { type: "json" };
-import type { FunctionsFile } from "../../stacks/functions-file.ts";
+import type { FunctionsFile } from "../../stacks/compute/functions-file.ts";
 import { type Resource, synthesize } from "../synthesis/synthesize.ts";
 
 export const functions = functionsFile as FunctionsFile;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { FunctionEntry } from "../../stacks/functions-file.ts";
+import type { FunctionEntry } from "../../stacks/compute/functions-file.ts";
 import { type DeployedFunctions, deployFunctions, UNZIP_MISSING } from "./deployed.ts";
 import { callsOf } from "./runtime/zip-calls.ts";
 import { functions, LONG_MS, synthesizeStage } from "./stage.ts";

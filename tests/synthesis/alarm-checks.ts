@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { namespaceOf, writtenMetrics } from "#lambda/metrics.ts";
-import { logicalName } from "../../stacks/functions.ts";
-import type { ScheduleEntry } from "../../stacks/functions-file.ts";
+import { logicalName } from "../../stacks/compute/functions.ts";
+import type { ScheduleEntry } from "../../stacks/compute/functions-file.ts";
 import { type Check, different, differentInOrder, functionIn, ofType } from "./checks.ts";
 import type { Resource } from "./synthesize.ts";
 

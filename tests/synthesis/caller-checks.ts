@@ -1,5 +1,5 @@
-import { logicalName } from "../../stacks/functions.ts";
-import type { FunctionEntry } from "../../stacks/functions-file.ts";
+import { logicalName } from "../../stacks/compute/functions.ts";
+import type { FunctionEntry } from "../../stacks/compute/functions-file.ts";
 import { type Check, different, functionIn, ofType } from "./checks.ts";
 import type { Resource } from "./synthesize.ts";
 

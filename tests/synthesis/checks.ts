@@ -1,6 +1,6 @@
 import { tableDefinition } from "#aws/dynamodb/table-definition.ts";
-import { logicalName } from "../../stacks/functions.ts";
-import type { FunctionEntry, FunctionsFile } from "../../stacks/functions-file.ts";
+import { logicalName } from "../../stacks/compute/functions.ts";
+import type { FunctionEntry, FunctionsFile } from "../../stacks/compute/functions-file.ts";
 import type { Resource } from "./synthesize.ts";
 
 /** Returns the faults of the resources of a stage as texts. An empty array means that they are right. */

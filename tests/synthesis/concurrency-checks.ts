@@ -1,4 +1,4 @@
-import { logicalName } from "../../stacks/functions.ts";
+import { logicalName } from "../../stacks/compute/functions.ts";
 import { type Check, different, entryOf, functionIn, ofType } from "./checks.ts";
 import type { Resource } from "./synthesize.ts";
 

@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { runInNewContext } from "node:vm";
 import { type Shown, sharedTexts } from "#http/dialect.ts";
 import { gpuDevDialect } from "#http/dialects/gpu-dev.ts";
-import { logicalName } from "../../stacks/functions.ts";
-import type { EndpointEntry, FunctionsFile } from "../../stacks/functions-file.ts";
+import { logicalName } from "../../stacks/compute/functions.ts";
+import type { EndpointEntry, FunctionsFile } from "../../stacks/compute/functions-file.ts";
 import { type Check, different, differentInOrder, functionIn, ofType } from "./checks.ts";
 import type { Resource } from "./synthesize.ts";
 

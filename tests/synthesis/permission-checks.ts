@@ -1,7 +1,7 @@
 import { type ConfigName, readConfig } from "#aws/settings/config.ts";
 import { readSettings } from "#aws/settings/settings.ts";
-import type { FunctionEntry, PortName } from "../../stacks/functions-file.ts";
-import { roleOf } from "../../stacks/roles.ts";
+import type { FunctionEntry, PortName } from "../../stacks/compute/functions-file.ts";
+import { roleOf } from "../../stacks/compute/roles.ts";
 import { type Check, different, entryOf, ofType } from "./checks.ts";
 import { rolePolicies, trustPolicies } from "./policies.ts";
 import type { Resource } from "./synthesize.ts";

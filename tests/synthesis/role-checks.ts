@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { tableDefinition } from "#aws/dynamodb/table-definition.ts";
-import type { FunctionEntry, PortName } from "../../stacks/functions-file.ts";
+import type { FunctionEntry, PortName } from "../../stacks/compute/functions-file.ts";
+import { onlyRunsCommands } from "../../stacks/compute/roles.ts";
 import { capitalize } from "../../stacks/names.ts";
-import { onlyRunsCommands } from "../../stacks/roles.ts";
 import { type Check, different, differentInOrder, entryOf, ofType } from "./checks.ts";
 import { ACCOUNT, REGION } from "./cloud.ts";
 import type { Resource } from "./synthesize.ts";

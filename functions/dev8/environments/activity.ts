@@ -7,10 +7,10 @@ import { Timestamp } from "#http/answers/timestamp.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { ActivityReport, Snapshot, toReport } from "./parts/activity-report.ts";
-import { activityExamples } from "./parts/examples.ts";
-import { refusedAs, unknownWorkspace, workspaceOf } from "./parts/workspace.ts";
-import { success, WorkspaceRef } from "./wire.ts";
+import { ActivityReport, Snapshot, toReport } from "./internal/activity-report.ts";
+import { activityExamples } from "./internal/examples.ts";
+import { refusedAs, unknownWorkspace, workspaceOf } from "./internal/workspace.ts";
+import { success, WorkspaceRef } from "./schemas.ts";
 
 const Recorded = success(
   "Activity recorded successfully",

@@ -6,11 +6,11 @@ import { queue } from "#aws/sqs/queue.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { createExamples } from "./parts/examples.ts";
-import { CreateWorkspace } from "./parts/fields.ts";
-import { makeWorkspace } from "./parts/make-workspace.ts";
-import { isToRun } from "./parts/workspace.ts";
-import { statusOf, success, toWorkspace, Workspace } from "./wire.ts";
+import { createExamples } from "./internal/examples.ts";
+import { CreateWorkspace } from "./internal/fields.ts";
+import { makeWorkspace } from "./internal/make-workspace.ts";
+import { isToRun } from "./internal/workspace.ts";
+import { statusOf, success, toWorkspace, Workspace } from "./schemas.ts";
 
 const Created = success(
   "Workspace created successfully",

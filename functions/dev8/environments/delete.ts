@@ -8,10 +8,10 @@ import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { deleteExamples } from "./parts/examples.ts";
-import { DeleteWorkspace } from "./parts/fields.ts";
-import { findWorkspace, hasContainer, refusedAs, unknownWorkspace } from "./parts/workspace.ts";
-import { statusOf, success } from "./wire.ts";
+import { deleteExamples } from "./internal/examples.ts";
+import { DeleteWorkspace } from "./internal/fields.ts";
+import { findWorkspace, hasContainer, refusedAs, unknownWorkspace } from "./internal/workspace.ts";
+import { statusOf, success } from "./schemas.ts";
 
 const removed = "All data and resources have been permanently removed";
 const Deleted = success(

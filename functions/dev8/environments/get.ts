@@ -4,9 +4,9 @@ import { table } from "#aws/dynamodb/table.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { getExamples } from "./parts/examples.ts";
-import { workspaceOf } from "./parts/workspace.ts";
-import { success, toWorkspace, Workspace, WorkspaceRef } from "./wire.ts";
+import { getExamples } from "./internal/examples.ts";
+import { workspaceOf } from "./internal/workspace.ts";
+import { success, toWorkspace, Workspace, WorkspaceRef } from "./schemas.ts";
 
 const Retrieved = success(
   "Environment retrieved successfully",

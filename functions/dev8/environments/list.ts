@@ -5,8 +5,8 @@ import { listEnvironments } from "#core/environments/record/read.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listExamples } from "./parts/examples.ts";
-import { success, toWorkspace, Workspace } from "./wire.ts";
+import { listExamples } from "./internal/examples.ts";
+import { success, toWorkspace, Workspace } from "./schemas.ts";
 
 const Retrieved = success(
   "Environments retrieved successfully",

@@ -8,11 +8,11 @@ import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { startExamples } from "./parts/examples.ts";
-import { checkLines, StartWorkspace } from "./parts/fields.ts";
-import { newRun } from "./parts/new-workspace.ts";
-import { containerExists, findWorkspace, isToRun, refusedAs, waitUntilRunning } from "./parts/workspace.ts";
-import { statusOf, success, toWorkspace, Workspace } from "./wire.ts";
+import { startExamples } from "./internal/examples.ts";
+import { checkLines, StartWorkspace } from "./internal/fields.ts";
+import { newRun } from "./internal/new-workspace.ts";
+import { containerExists, findWorkspace, isToRun, refusedAs, waitUntilRunning } from "./internal/workspace.ts";
+import { statusOf, success, toWorkspace, Workspace } from "./schemas.ts";
 
 const Started = success(
   "Workspace started successfully",

@@ -10,10 +10,10 @@ import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { stopExamples } from "./parts/examples.ts";
-import { NamedWorkspace } from "./parts/fields.ts";
-import { findWorkspace, hasContainer, isToRun, refusedAs } from "./parts/workspace.ts";
-import { statusOf, success } from "./wire.ts";
+import { stopExamples } from "./internal/examples.ts";
+import { NamedWorkspace } from "./internal/fields.ts";
+import { findWorkspace, hasContainer, isToRun, refusedAs } from "./internal/workspace.ts";
+import { statusOf, success } from "./schemas.ts";
 
 const preserved = "Container deleted, volumes preserved. Restart anytime to resume work.";
 const Stopped = success(

@@ -7,9 +7,9 @@ import { cancelAnybodys, findAnybodysIds } from "#core/admin/jobs.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { findJobId } from "../jobs/parts/job-id.ts";
-import { ActionRequested, JobRef, toActionRequested } from "../jobs/wire.ts";
-import { cancelJobExamples } from "./parts/examples.ts";
+import { findJobId } from "../jobs/internal/job-id.ts";
+import { ActionRequested, JobRef, toActionRequested } from "../jobs/schemas.ts";
+import { cancelJobExamples } from "./internal/examples.ts";
 
 /** The user need not be named; who names him reaches a job that was submitted this very second. */
 const CancelJob = z

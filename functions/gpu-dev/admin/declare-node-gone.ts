@@ -6,8 +6,8 @@ import { declareNodeGone } from "#core/pools/capacity/node-gone.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { declareNodeGoneExamples } from "./parts/examples.ts";
-import { NodeGone, NodePath, OperatorReason } from "./wire.ts";
+import { declareNodeGoneExamples } from "./internal/examples.ts";
+import { NodeGone, NodePath, OperatorReason } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",

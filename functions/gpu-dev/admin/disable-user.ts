@@ -7,8 +7,8 @@ import { disableUser } from "#core/users/disable.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { disableUserExamples } from "./parts/examples.ts";
-import { UserRef, UserState } from "./wire.ts";
+import { disableUserExamples } from "./internal/examples.ts";
+import { UserRef, UserState } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",

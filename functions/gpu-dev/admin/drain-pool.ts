@@ -6,8 +6,8 @@ import { drainPool } from "#core/pools/admission/admission.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { drainPoolExamples } from "./parts/examples.ts";
-import { AdmissionState, gpuTypeOf, noteOf, OperatorReason, PoolRef, toAdmissionState } from "./wire.ts";
+import { drainPoolExamples } from "./internal/examples.ts";
+import { AdmissionState, gpuTypeOf, noteOf, OperatorReason, PoolRef, toAdmissionState } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",

@@ -6,8 +6,8 @@ import { enableUser } from "#core/users/disable.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { enableUserExamples } from "./parts/examples.ts";
-import { UserRef, UserState } from "./wire.ts";
+import { enableUserExamples } from "./internal/examples.ts";
+import { UserRef, UserState } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",

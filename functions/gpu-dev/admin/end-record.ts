@@ -7,7 +7,7 @@ import { endRecord } from "#core/admin/end-record.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { endRecordExamples } from "./parts/examples.ts";
+import { endRecordExamples } from "./internal/examples.ts";
 
 /** The key of a record in the form of the alarm: partition key, a bar, sort key. */
 const EndRecord = z

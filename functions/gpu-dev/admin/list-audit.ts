@@ -6,8 +6,8 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/request/query.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listAuditExamples } from "./parts/examples.ts";
-import { AuditEntry, toAuditEntry } from "./wire.ts";
+import { listAuditExamples } from "./internal/examples.ts";
+import { AuditEntry, toAuditEntry } from "./schemas.ts";
 
 const ListAudit = z.object({
   limit: wholeNumber(1, 500).default(50).describe("Maximum number of entries to return, 1 to 500."),

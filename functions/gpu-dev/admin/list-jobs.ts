@@ -9,10 +9,10 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/request/query.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { jobStatuses, statusOf } from "../jobs/parts/status.ts";
-import { toJobSummary } from "../jobs/wire.ts";
-import { listJobsExamples } from "./parts/examples.ts";
-import { AdminJob } from "./wire.ts";
+import { jobStatuses, statusOf } from "../jobs/internal/status.ts";
+import { toJobSummary } from "../jobs/schemas.ts";
+import { listJobsExamples } from "./internal/examples.ts";
+import { AdminJob } from "./schemas.ts";
 
 const ListJobs = z.object({
   status: z.enum(jobStatuses).optional().describe("Only jobs in this state."),

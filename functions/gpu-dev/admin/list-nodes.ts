@@ -7,8 +7,8 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/request/query.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listNodesExamples } from "./parts/examples.ts";
-import { AdminNode, toAdminNode } from "./wire.ts";
+import { listNodesExamples } from "./internal/examples.ts";
+import { AdminNode, toAdminNode } from "./schemas.ts";
 
 const ListNodes = z.object({
   limit: wholeNumber(1, 500).default(50).describe("Maximum number of entries to return, 1 to 500."),

@@ -5,8 +5,8 @@ import { readOrphans } from "#core/admin/orphans.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listOrphansExamples } from "./parts/examples.ts";
-import { Orphans, toOrphans } from "./wire.ts";
+import { listOrphansExamples } from "./internal/examples.ts";
+import { Orphans, toOrphans } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",

@@ -6,8 +6,8 @@ import { pauseAdmission } from "#core/pools/admission/admission.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { pauseAdmissionExamples } from "./parts/examples.ts";
-import { AdmissionState, noteOf, OperatorReason, toAdmissionState } from "./wire.ts";
+import { pauseAdmissionExamples } from "./internal/examples.ts";
+import { AdmissionState, noteOf, OperatorReason, toAdmissionState } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",

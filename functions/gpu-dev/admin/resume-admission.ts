@@ -6,8 +6,8 @@ import { pauseAdmission } from "#core/pools/admission/admission.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { resumeAdmissionExamples } from "./parts/examples.ts";
-import { AdmissionState, toAdmissionState } from "./wire.ts";
+import { resumeAdmissionExamples } from "./internal/examples.ts";
+import { AdmissionState, toAdmissionState } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",

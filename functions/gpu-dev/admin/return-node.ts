@@ -6,8 +6,8 @@ import { returnNode } from "#core/pools/capacity/node-back.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { returnNodeExamples } from "./parts/examples.ts";
-import { NodeBack, NodePath } from "./wire.ts";
+import { returnNodeExamples } from "./internal/examples.ts";
+import { NodeBack, NodePath } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",

@@ -5,8 +5,8 @@ import { readOperatorState } from "#core/admin/state.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { stateExamples } from "./parts/examples.ts";
-import { AdminState, toAdminState } from "./wire.ts";
+import { stateExamples } from "./internal/examples.ts";
+import { AdminState, toAdminState } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",

@@ -6,8 +6,8 @@ import { drainPool } from "#core/pools/admission/admission.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { undrainPoolExamples } from "./parts/examples.ts";
-import { AdmissionState, gpuTypeOf, PoolRef, toAdmissionState } from "./wire.ts";
+import { undrainPoolExamples } from "./internal/examples.ts";
+import { AdmissionState, gpuTypeOf, PoolRef, toAdmissionState } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",

@@ -9,9 +9,9 @@ import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { credentialsOf, hasRequest, LoginBody } from "./parts/credentials.ts";
-import { awsLoginExamples } from "./parts/examples.ts";
-import { signedRequestOf } from "./parts/signed-request.ts";
+import { credentialsOf, hasRequest, LoginBody } from "./internal/credentials.ts";
+import { awsLoginExamples } from "./internal/examples.ts";
+import { signedRequestOf } from "./internal/signed-request.ts";
 
 const LoggedIn = z
   .object({

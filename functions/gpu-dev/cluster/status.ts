@@ -6,9 +6,9 @@ import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { GpuCapacity, toGpuCapacities } from "../gpu/wire.ts";
-import { statusExamples } from "./parts/examples.ts";
-import { EstimateErrorsByType, toEstimateErrors } from "./wire.ts";
+import { GpuCapacity, toGpuCapacities } from "../gpu/schemas.ts";
+import { statusExamples } from "./internal/examples.ts";
+import { EstimateErrorsByType, toEstimateErrors } from "./schemas.ts";
 
 const ClusterStatus = z
   .object({

@@ -7,8 +7,8 @@ import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { contentExamples } from "./parts/examples.ts";
-import { DiskRef, diskNameOf } from "./wire.ts";
+import { contentExamples } from "./internal/examples.ts";
+import { DiskRef, diskNameOf } from "./schemas.ts";
 
 const Content = z
   .object({

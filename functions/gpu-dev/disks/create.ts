@@ -6,8 +6,8 @@ import { createDisk } from "#core/disks/create.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { createExamples } from "./parts/examples.ts";
-import { DEFAULT_SIZE_GB, DiskName, DiskRequested, DiskSizeGb, toDiskRequested } from "./wire.ts";
+import { createExamples } from "./internal/examples.ts";
+import { DEFAULT_SIZE_GB, DiskName, DiskRequested, DiskSizeGb, toDiskRequested } from "./schemas.ts";
 
 const CreateDisk = z
   .object({

@@ -5,8 +5,8 @@ import { deleteDisk } from "#core/disks/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { deleteExamples } from "./parts/examples.ts";
-import { DiskRef, DiskRequested, diskNameOf, toDiskRequested } from "./wire.ts";
+import { deleteExamples } from "./internal/examples.ts";
+import { DiskRef, DiskRequested, diskNameOf, toDiskRequested } from "./schemas.ts";
 
 const route = createRoute({
   method: "delete",

@@ -4,8 +4,8 @@ import { getDisk } from "#core/disks/view.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { getExamples } from "./parts/examples.ts";
-import { Disk, DiskRef, diskNameOf, toDisk } from "./wire.ts";
+import { getExamples } from "./internal/examples.ts";
+import { Disk, DiskRef, diskNameOf, toDisk } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",

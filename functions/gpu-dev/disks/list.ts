@@ -5,8 +5,8 @@ import { listDisks } from "#core/disks/view.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listExamples } from "./parts/examples.ts";
-import { Disk, toDisk } from "./wire.ts";
+import { listExamples } from "./internal/examples.ts";
+import { Disk, toDisk } from "./schemas.ts";
 
 const ListDisks = z.object({
   deleted: z

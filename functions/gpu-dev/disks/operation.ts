@@ -4,8 +4,8 @@ import { getOperation } from "#core/disks/operations.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { operationExamples } from "./parts/examples.ts";
-import { DiskOperation, OperationRef, operationOf, toDiskOperation } from "./wire.ts";
+import { operationExamples } from "./internal/examples.ts";
+import { DiskOperation, OperationRef, operationOf, toDiskOperation } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",

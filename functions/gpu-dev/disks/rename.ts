@@ -7,8 +7,8 @@ import { renameDisk } from "#core/disks/names/rename.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { renameExamples } from "./parts/examples.ts";
-import { DiskName, DiskRef, DiskRenamed, diskNameOf, toDiskRenamed } from "./wire.ts";
+import { renameExamples } from "./internal/examples.ts";
+import { DiskName, DiskRef, DiskRenamed, diskNameOf, toDiskRenamed } from "./schemas.ts";
 
 const RenameDisk = z.object({ new_name: DiskName.describe("The disk's new name.") }).meta({ id: "RenameDisk" });
 const RENAME_SECONDS = 15;

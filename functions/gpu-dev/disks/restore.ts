@@ -6,8 +6,8 @@ import { restoreDisk } from "#core/disks/backups/from-snapshot.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { restoreExamples } from "./parts/examples.ts";
-import { DiskName, DiskRef, DiskRestored, diskNameOf, toDiskRestored } from "./wire.ts";
+import { restoreExamples } from "./internal/examples.ts";
+import { DiskName, DiskRef, DiskRestored, diskNameOf, toDiskRestored } from "./schemas.ts";
 
 const RestoreDisk = z
   .object({

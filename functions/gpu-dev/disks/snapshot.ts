@@ -5,8 +5,8 @@ import { requestSnapshot } from "#core/disks/backups/on-demand.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { snapshotExamples } from "./parts/examples.ts";
-import { DiskRef, DiskSnapshotRequested, diskNameOf, toSnapshotRequested } from "./wire.ts";
+import { snapshotExamples } from "./internal/examples.ts";
+import { DiskRef, DiskSnapshotRequested, diskNameOf, toSnapshotRequested } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",

@@ -5,8 +5,8 @@ import { getDisk } from "#core/disks/view.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { snapshotsExamples } from "./parts/examples.ts";
-import { DiskRef, diskNameOf, Snapshot, toSnapshot } from "./wire.ts";
+import { snapshotsExamples } from "./internal/examples.ts";
+import { DiskRef, diskNameOf, Snapshot, toSnapshot } from "./schemas.ts";
 
 const Snapshots = z
   .object({

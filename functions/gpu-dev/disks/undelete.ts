@@ -5,8 +5,8 @@ import { undeleteDisk } from "#core/disks/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { undeleteExamples } from "./parts/examples.ts";
-import { DiskRef, DiskRequested, diskNameOf, toDiskRequested } from "./wire.ts";
+import { undeleteExamples } from "./internal/examples.ts";
+import { DiskRef, DiskRequested, diskNameOf, toDiskRequested } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",

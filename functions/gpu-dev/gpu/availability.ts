@@ -6,8 +6,8 @@ import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { availabilityExamples } from "./parts/examples.ts";
-import { GpuAvailability, toGpuAvailability } from "./wire.ts";
+import { availabilityExamples } from "./internal/examples.ts";
+import { GpuAvailability, toGpuAvailability } from "./schemas.ts";
 
 const Availability = z
   .object({

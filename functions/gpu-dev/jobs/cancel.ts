@@ -5,9 +5,9 @@ import { requestCancel } from "#core/environments/verbs/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { cancelExamples } from "./parts/examples.ts";
-import { findJobId } from "./parts/job-id.ts";
-import { ActionRequested, JobRef, toActionRequested } from "./wire.ts";
+import { cancelExamples } from "./internal/examples.ts";
+import { findJobId } from "./internal/job-id.ts";
+import { ActionRequested, JobRef, toActionRequested } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",

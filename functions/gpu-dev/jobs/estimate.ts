@@ -14,10 +14,10 @@ import { wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { estimateExamples } from "./parts/examples.ts";
-import { otherJobWords } from "./parts/other-ways.ts";
-import { Submission, sizeOf, smallerSizesOf } from "./parts/submission.ts";
-import { Estimated, type EstimatedTimes, gpuHours } from "./wire.ts";
+import { estimateExamples } from "./internal/examples.ts";
+import { otherJobWords } from "./internal/other-ways.ts";
+import { Submission, sizeOf, smallerSizesOf } from "./internal/submission.ts";
+import { Estimated, type EstimatedTimes, gpuHours } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",

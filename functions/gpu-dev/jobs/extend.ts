@@ -7,10 +7,10 @@ import type { Settings } from "#core/settings.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { extendExamples } from "./parts/examples.ts";
-import { findJobId } from "./parts/job-id.ts";
-import { durationHours } from "./parts/submission.ts";
-import { ActionRequested, JobRef, toActionRequested } from "./wire.ts";
+import { extendExamples } from "./internal/examples.ts";
+import { findJobId } from "./internal/job-id.ts";
+import { durationHours } from "./internal/submission.ts";
+import { ActionRequested, JobRef, toActionRequested } from "./schemas.ts";
 
 const ExtendJob = (settings: Settings) =>
   z.object({ extension_hours: durationHours(settings).describe("Number of hours to add.") }).meta({ id: "ExtendJob" });

@@ -9,9 +9,9 @@ import { readAdvice } from "#core/pools/forecast/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { getExamples } from "./parts/examples.ts";
-import { findJobId } from "./parts/job-id.ts";
-import { Job, JobRef, ownPace, toJob } from "./wire.ts";
+import { getExamples } from "./internal/examples.ts";
+import { findJobId } from "./internal/job-id.ts";
+import { Job, JobRef, ownPace, toJob } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",

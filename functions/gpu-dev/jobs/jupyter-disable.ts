@@ -6,10 +6,10 @@ import { requestJupyter } from "#core/environments/verbs/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { jupyterDisableExamples } from "./parts/examples.ts";
-import { findJobId } from "./parts/job-id.ts";
-import { statusOf } from "./parts/status.ts";
-import { ActionRequested, JobRef, toActionRequested } from "./wire.ts";
+import { jupyterDisableExamples } from "./internal/examples.ts";
+import { findJobId } from "./internal/job-id.ts";
+import { statusOf } from "./internal/status.ts";
+import { ActionRequested, JobRef, toActionRequested } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",

@@ -10,9 +10,9 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/request/query.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listExamples } from "./parts/examples.ts";
-import { jobStatuses, statusOf } from "./parts/status.ts";
-import { JobSummary, ownPace, toJobSummary } from "./wire.ts";
+import { listExamples } from "./internal/examples.ts";
+import { jobStatuses, statusOf } from "./internal/status.ts";
+import { JobSummary, ownPace, toJobSummary } from "./schemas.ts";
 
 const words: readonly string[] = [...jobStatuses, "pending"];
 

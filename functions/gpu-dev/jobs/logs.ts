@@ -10,13 +10,13 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/request/query.ts";
 import { jsonBody, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { logsExamples } from "./parts/examples.ts";
-import { heldRequests } from "./parts/held-requests.ts";
-import { findJobId } from "./parts/job-id.ts";
-import { logEvents } from "./parts/log-events.ts";
-import { newestLines } from "./parts/log-lines.ts";
-import { otherLogWords } from "./parts/other-ways.ts";
-import { JobRef, Logs } from "./wire.ts";
+import { logsExamples } from "./internal/examples.ts";
+import { heldRequests } from "./internal/held-requests.ts";
+import { findJobId } from "./internal/job-id.ts";
+import { logEvents } from "./internal/log-events.ts";
+import { newestLines } from "./internal/log-lines.ts";
+import { otherLogWords } from "./internal/other-ways.ts";
+import { JobRef, Logs } from "./schemas.ts";
 
 const ReadLogs = z.object({
   tail: wholeNumber(1, 10_000).default(200).describe("Number of lines to return, counted from the end."),

@@ -16,11 +16,11 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { idTaken } from "#http/request/keyed-create.ts";
 import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { checkGithubUser } from "../../shared/parts/github-user.ts";
-import { submitExamples } from "./parts/examples.ts";
-import { otherJobWords } from "./parts/other-ways.ts";
-import { commandOf, diskOf, nameOf, reservationIdOf, Submission, sizeOf, wantsJupyter } from "./parts/submission.ts";
-import { loginOf, podNameOf } from "./wire.ts";
+import { checkGithubUser } from "../../shared/internal/github-user.ts";
+import { submitExamples } from "./internal/examples.ts";
+import { otherJobWords } from "./internal/other-ways.ts";
+import { commandOf, diskOf, nameOf, reservationIdOf, Submission, sizeOf, wantsJupyter } from "./internal/submission.ts";
+import { loginOf, podNameOf } from "./schemas.ts";
 
 const Submitted = z
   .object({

@@ -7,12 +7,12 @@ import { requestGuest, requestKey } from "#core/environments/verbs/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { checkGithubUser } from "../../shared/parts/github-user.ts";
-import { usersExamples } from "./parts/examples.ts";
-import { findJobId } from "./parts/job-id.ts";
-import { statusOf } from "./parts/status.ts";
-import { GithubName, PublicKey } from "./parts/submission.ts";
-import { ActionRequested, JobRef, toActionRequested } from "./wire.ts";
+import { checkGithubUser } from "../../shared/internal/github-user.ts";
+import { usersExamples } from "./internal/examples.ts";
+import { findJobId } from "./internal/job-id.ts";
+import { statusOf } from "./internal/status.ts";
+import { GithubName, PublicKey } from "./internal/submission.ts";
+import { ActionRequested, JobRef, toActionRequested } from "./schemas.ts";
 
 const NewUser = z
   .object({

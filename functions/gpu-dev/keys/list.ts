@@ -5,8 +5,8 @@ import { wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listExamples } from "./parts/examples.ts";
-import { Keys } from "./wire.ts";
+import { listExamples } from "./internal/examples.ts";
+import { Keys } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",

@@ -5,7 +5,7 @@ import { revokeKey } from "#core/users/keys.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { revokeExamples } from "./parts/examples.ts";
+import { revokeExamples } from "./internal/examples.ts";
 
 const KeyRef = z.object({ prefix: z.string().describe("The first 8 characters of the API key.") });
 const Revoked = z

@@ -7,7 +7,7 @@ import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { rotateExamples } from "./parts/examples.ts";
+import { rotateExamples } from "./internal/examples.ts";
 
 const Rotated = z
   .object({

@@ -6,8 +6,8 @@ import { wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { getExamples } from "./parts/examples.ts";
-import { Me } from "./wire.ts";
+import { getExamples } from "./internal/examples.ts";
+import { Me } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",

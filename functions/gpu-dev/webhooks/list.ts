@@ -6,8 +6,8 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/request/query.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listExamples } from "./parts/examples.ts";
-import { toWebhookDelivery, WebhookDelivery } from "./wire.ts";
+import { listExamples } from "./internal/examples.ts";
+import { toWebhookDelivery, WebhookDelivery } from "./schemas.ts";
 
 const ListDeliveries = z.object({
   limit: wholeNumber(1, 100).default(50).describe("Maximum number of entries to return."),

@@ -5,8 +5,8 @@ import { requestResend } from "#core/webhooks/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { resendExamples } from "./parts/examples.ts";
-import { DeliveryRef, toWebhookDelivery, WebhookDelivery } from "./wire.ts";
+import { resendExamples } from "./internal/examples.ts";
+import { DeliveryRef, toWebhookDelivery, WebhookDelivery } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",

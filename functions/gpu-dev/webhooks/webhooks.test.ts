@@ -3,7 +3,7 @@ import { type PutFaults, withPutFaults } from "#tests/faults/put-faults.ts";
 import { smallJob } from "#tests/fixtures/catalog-requests.ts";
 import { type HttpWorld, httpWorld, second } from "#tests/worlds/http-world.ts";
 import { nodesOf } from "#tests/worlds/memory-world.ts";
-import { toJobEvent } from "./wire.ts";
+import { toJobEvent } from "./schemas.ts";
 
 const url = "https://hooks.example/jobs?token=secret-of-the-receiver";
 

@@ -8,9 +8,9 @@ import { milliseconds } from "#http/answers/timestamp.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { autoStopStatsExamples } from "./parts/examples.ts";
-import { idlePolicy } from "./parts/new-instance.ts";
-import { Timestamp } from "./wire.ts";
+import { autoStopStatsExamples } from "./internal/examples.ts";
+import { idlePolicy } from "./internal/new-instance.ts";
+import { Timestamp } from "./schemas.ts";
 
 const AutoStopStats = z
   .object({

@@ -9,13 +9,13 @@ import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonBody, jsonReply, perDeployment } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { checkGithubUser } from "../../shared/parts/github-user.ts";
-import { catalogueOf } from "../parts/catalogue.ts";
-import { createExamples } from "./parts/examples.ts";
-import { InstanceBody, newInstance } from "./parts/new-instance.ts";
-import { withReadyTime } from "./parts/operation.ts";
-import { refuseBadReceiver } from "./parts/receiver.ts";
-import { Timestamp } from "./wire.ts";
+import { checkGithubUser } from "../../shared/internal/github-user.ts";
+import { catalogueOf } from "../internal/catalogue.ts";
+import { createExamples } from "./internal/examples.ts";
+import { InstanceBody, newInstance } from "./internal/new-instance.ts";
+import { withReadyTime } from "./internal/operation.ts";
+import { refuseBadReceiver } from "./internal/receiver.ts";
+import { Timestamp } from "./schemas.ts";
 
 const Created = z
   .object({

@@ -7,9 +7,9 @@ import { requestDelete } from "#core/environments/verbs/delete.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { deleteExamples } from "./parts/examples.ts";
-import { instanceOf } from "./parts/named.ts";
-import { InstanceRef } from "./wire.ts";
+import { deleteExamples } from "./internal/examples.ts";
+import { instanceOf } from "./internal/named.ts";
+import { InstanceRef } from "./schemas.ts";
 
 const Deleted = z
   .object({

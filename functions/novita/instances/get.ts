@@ -4,10 +4,10 @@ import { sealer } from "#aws/kms/kms-sealer.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { getExamples } from "./parts/examples.ts";
-import { instanceOf } from "./parts/named.ts";
-import { showInstance } from "./parts/show.ts";
-import { Instance, InstanceRef } from "./wire.ts";
+import { getExamples } from "./internal/examples.ts";
+import { instanceOf } from "./internal/named.ts";
+import { showInstance } from "./internal/show.ts";
+import { Instance, InstanceRef } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",

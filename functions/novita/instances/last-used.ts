@@ -6,9 +6,9 @@ import { milliseconds } from "#http/answers/timestamp.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { lastUsedExamples } from "./parts/examples.ts";
-import { instanceOf } from "./parts/named.ts";
-import { InstanceRef, Timestamp } from "./wire.ts";
+import { lastUsedExamples } from "./internal/examples.ts";
+import { instanceOf } from "./internal/named.ts";
+import { InstanceRef, Timestamp } from "./schemas.ts";
 
 const LastUsed = z
   .object({

@@ -7,9 +7,9 @@ import { novita } from "#http/dialects/novita.ts";
 import { wholeNumber } from "#http/request/query.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listExamples } from "./parts/examples.ts";
-import { showInstances } from "./parts/show.ts";
-import { Instance } from "./wire.ts";
+import { listExamples } from "./internal/examples.ts";
+import { showInstances } from "./internal/show.ts";
+import { Instance } from "./schemas.ts";
 
 const ListInstances = z.object({
   limit: wholeNumber(1, 500).default(500).describe("Maximum number of entries to return."),

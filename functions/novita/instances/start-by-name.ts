@@ -6,11 +6,11 @@ import { queue } from "#aws/sqs/queue.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { startByNameExamples } from "./parts/examples.ts";
-import { instanceNamed } from "./parts/named.ts";
-import { required } from "./parts/new-instance.ts";
-import { StartOperation } from "./parts/operation.ts";
-import { StartInstance, startInstance } from "./parts/start-instance.ts";
+import { startByNameExamples } from "./internal/examples.ts";
+import { instanceNamed } from "./internal/named.ts";
+import { required } from "./internal/new-instance.ts";
+import { StartOperation } from "./internal/operation.ts";
+import { StartInstance, startInstance } from "./internal/start-instance.ts";
 
 const StartNamed = StartInstance.extend({
   instanceName: required("Instance name is required for name-based starting").describe(

@@ -6,11 +6,11 @@ import { queue } from "#aws/sqs/queue.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { startExamples } from "./parts/examples.ts";
-import { instanceOf } from "./parts/named.ts";
-import { StartOperation } from "./parts/operation.ts";
-import { StartInstance, startInstance } from "./parts/start-instance.ts";
-import { InstanceRef } from "./wire.ts";
+import { startExamples } from "./internal/examples.ts";
+import { instanceOf } from "./internal/named.ts";
+import { StartOperation } from "./internal/operation.ts";
+import { StartInstance, startInstance } from "./internal/start-instance.ts";
+import { InstanceRef } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",

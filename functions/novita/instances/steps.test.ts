@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import type { DeliveryEvent } from "#core/webhooks/event.ts";
 import { instanceWorld } from "#tests/worlds/instance-world.ts";
-import { toInstanceEvent } from "./parts/webhook.ts";
-import { statusOf } from "./wire.ts";
+import { toInstanceEvent } from "./internal/webhook.ts";
+import { statusOf } from "./schemas.ts";
 
 const first = { run: { n: 1, error: null }, end: { outcome: null }, goal: { desired: "active" } } as const;
 const again = { ...first, run: { n: 2 } };

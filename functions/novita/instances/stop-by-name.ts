@@ -6,11 +6,11 @@ import { queue } from "#aws/sqs/queue.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { stopByNameExamples } from "./parts/examples.ts";
-import { instanceNamed } from "./parts/named.ts";
-import { required } from "./parts/new-instance.ts";
-import { StopOperation } from "./parts/operation.ts";
-import { StopInstance, stopInstance } from "./parts/stop-instance.ts";
+import { stopByNameExamples } from "./internal/examples.ts";
+import { instanceNamed } from "./internal/named.ts";
+import { required } from "./internal/new-instance.ts";
+import { StopOperation } from "./internal/operation.ts";
+import { StopInstance, stopInstance } from "./internal/stop-instance.ts";
 
 const StopNamed = StopInstance.extend({
   instanceName: required("Instance name is required for name-based stopping").describe(

@@ -6,11 +6,11 @@ import { queue } from "#aws/sqs/queue.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { stopExamples } from "./parts/examples.ts";
-import { instanceOf } from "./parts/named.ts";
-import { StopOperation } from "./parts/operation.ts";
-import { StopInstance, stopInstance } from "./parts/stop-instance.ts";
-import { InstanceRef } from "./wire.ts";
+import { stopExamples } from "./internal/examples.ts";
+import { instanceOf } from "./internal/named.ts";
+import { StopOperation } from "./internal/operation.ts";
+import { StopInstance, stopInstance } from "./internal/stop-instance.ts";
+import { InstanceRef } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",

@@ -4,9 +4,9 @@ import { milliseconds } from "#http/answers/timestamp.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { hitRatioOf, readCaches, totalOf } from "../parts/cache-numbers.ts";
-import { cacheExamples } from "./parts/examples.ts";
-import { CacheStats } from "./wire.ts";
+import { hitRatioOf, readCaches, totalOf } from "../internal/cache-numbers.ts";
+import { cacheExamples } from "./internal/examples.ts";
+import { CacheStats } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",

@@ -6,10 +6,10 @@ import { novita } from "#http/dialects/novita.ts";
 import { requestTally } from "#http/request/request-tally.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { readCaches, totalOf } from "../parts/cache-numbers.ts";
-import { metricsExamples } from "./parts/examples.ts";
-import { countJobs } from "./parts/job-counts.ts";
-import { Metrics } from "./wire.ts";
+import { readCaches, totalOf } from "../internal/cache-numbers.ts";
+import { metricsExamples } from "./internal/examples.ts";
+import { countJobs } from "./internal/job-counts.ts";
+import { Metrics } from "./schemas.ts";
 
 const statusFamilies = { "2xx": 0, "4xx": 0, "5xx": 0 };
 

@@ -3,8 +3,8 @@ import { table } from "#aws/dynamodb/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { connectExamples } from "./parts/examples.ts";
-import { Connection, SessionRef, sessionOf, toConnection } from "./wire.ts";
+import { connectExamples } from "./internal/examples.ts";
+import { Connection, SessionRef, sessionOf, toConnection } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",

@@ -5,10 +5,10 @@ import { queue } from "#aws/sqs/queue.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { createSession } from "./parts/create-session.ts";
-import { createExamples } from "./parts/examples.ts";
-import { CreateSession, wantedSession } from "./parts/new-session.ts";
-import { Session, toSession } from "./wire.ts";
+import { createSession } from "./internal/create-session.ts";
+import { createExamples } from "./internal/examples.ts";
+import { CreateSession, wantedSession } from "./internal/new-session.ts";
+import { Session, toSession } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",

@@ -5,9 +5,9 @@ import { queue } from "#aws/sqs/queue.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { deleteSession } from "./parts/delete-session.ts";
-import { deleteExamples } from "./parts/examples.ts";
-import { SessionRef } from "./wire.ts";
+import { deleteSession } from "./internal/delete-session.ts";
+import { deleteExamples } from "./internal/examples.ts";
+import { SessionRef } from "./schemas.ts";
 
 const route = createRoute({
   method: "delete",

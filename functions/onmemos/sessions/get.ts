@@ -3,8 +3,8 @@ import { table } from "#aws/dynamodb/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { getExamples } from "./parts/examples.ts";
-import { Session, SessionRef, sessionOf, toSession } from "./wire.ts";
+import { getExamples } from "./internal/examples.ts";
+import { Session, SessionRef, sessionOf, toSession } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",

@@ -4,9 +4,9 @@ import { table } from "#aws/dynamodb/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listExamples } from "./parts/examples.ts";
-import { listSessions } from "./parts/list-sessions.ts";
-import { ListQuery, Session, toSession } from "./wire.ts";
+import { listExamples } from "./internal/examples.ts";
+import { listSessions } from "./internal/list-sessions.ts";
+import { ListQuery, Session, toSession } from "./schemas.ts";
 
 const Sessions = z
   .object({

@@ -5,10 +5,10 @@ import { queue } from "#aws/sqs/queue.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { createSession } from "../sessions/parts/create-session.ts";
-import { CreateWorkspace, wantedWorkspace } from "../sessions/parts/new-session.ts";
-import { createExamples } from "./parts/examples.ts";
-import { toWorkspace, Workspace } from "./wire.ts";
+import { createSession } from "../sessions/internal/create-session.ts";
+import { CreateWorkspace, wantedWorkspace } from "../sessions/internal/new-session.ts";
+import { createExamples } from "./internal/examples.ts";
+import { toWorkspace, Workspace } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",

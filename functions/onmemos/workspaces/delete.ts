@@ -5,9 +5,9 @@ import { queue } from "#aws/sqs/queue.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { deleteSession } from "../sessions/parts/delete-session.ts";
-import { deleteExamples } from "./parts/examples.ts";
-import { WorkspaceRef } from "./wire.ts";
+import { deleteSession } from "../sessions/internal/delete-session.ts";
+import { deleteExamples } from "./internal/examples.ts";
+import { WorkspaceRef } from "./schemas.ts";
 
 const Deleted = z
   .object({ message: z.literal("Workspace deleted successfully").describe("What happened, in words.") })

@@ -3,9 +3,9 @@ import { table } from "#aws/dynamodb/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { sessionOf } from "../sessions/wire.ts";
-import { getExamples } from "./parts/examples.ts";
-import { toWorkspace, Workspace, WorkspaceRef } from "./wire.ts";
+import { sessionOf } from "../sessions/schemas.ts";
+import { getExamples } from "./internal/examples.ts";
+import { toWorkspace, Workspace, WorkspaceRef } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",

@@ -4,10 +4,10 @@ import { table } from "#aws/dynamodb/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listSessions } from "../sessions/parts/list-sessions.ts";
-import { ListQuery } from "../sessions/wire.ts";
-import { listExamples } from "./parts/examples.ts";
-import { toWorkspace, Workspace } from "./wire.ts";
+import { listSessions } from "../sessions/internal/list-sessions.ts";
+import { ListQuery } from "../sessions/schemas.ts";
+import { listExamples } from "./internal/examples.ts";
+import { toWorkspace, Workspace } from "./schemas.ts";
 
 const Workspaces = z
   .object({

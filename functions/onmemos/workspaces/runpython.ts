@@ -5,10 +5,10 @@ import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { compute } from "#lambda/request-compute.ts";
-import { pythonProgram, runIn } from "../commands/parts/run.ts";
-import { RunPython, toCommandResult, WorkspaceResult } from "../commands/wire.ts";
-import { runpythonExamples } from "./parts/examples.ts";
-import { WorkspaceRef } from "./wire.ts";
+import { pythonProgram, runIn } from "../commands/internal/run.ts";
+import { RunPython, toCommandResult, WorkspaceResult } from "../commands/schemas.ts";
+import { runpythonExamples } from "./internal/examples.ts";
+import { WorkspaceRef } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",

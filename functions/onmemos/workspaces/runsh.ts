@@ -5,10 +5,10 @@ import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { compute } from "#lambda/request-compute.ts";
-import { runIn, shellCommand } from "../commands/parts/run.ts";
-import { ExecuteWorkspace, toCommandResult, WorkspaceResult } from "../commands/wire.ts";
-import { runshExamples } from "./parts/examples.ts";
-import { WorkspaceRef } from "./wire.ts";
+import { runIn, shellCommand } from "../commands/internal/run.ts";
+import { ExecuteWorkspace, toCommandResult, WorkspaceResult } from "../commands/schemas.ts";
+import { runshExamples } from "./internal/examples.ts";
+import { WorkspaceRef } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",

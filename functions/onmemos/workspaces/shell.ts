@@ -4,7 +4,7 @@ import { table } from "#aws/dynamodb/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { shellExamples } from "./parts/examples.ts";
+import { shellExamples } from "./internal/examples.ts";
 
 const route = createRoute({
   method: "get",

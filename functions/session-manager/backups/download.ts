@@ -6,7 +6,7 @@ import { Problem } from "#core/problem.ts";
 import { answer } from "#http/answers/answer.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { BackupRef, isBackupName, Zip } from "./wire.ts";
+import { BackupRef, isBackupName, Zip } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",

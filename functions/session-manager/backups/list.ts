@@ -5,8 +5,8 @@ import { listArchives } from "#core/environments/record/disk/archives.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listExamples } from "./parts/examples.ts";
-import { Backup, isBackupName, toBackup } from "./wire.ts";
+import { listExamples } from "./internal/examples.ts";
+import { Backup, isBackupName, toBackup } from "./schemas.ts";
 
 const Backups = z
   .object({

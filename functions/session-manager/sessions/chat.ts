@@ -10,8 +10,8 @@ import { answer } from "#http/answers/answer.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { chatExamples } from "./parts/examples.ts";
-import { Processed, Queued, SessionRef, sessionOf } from "./wire.ts";
+import { chatExamples } from "./internal/examples.ts";
+import { Processed, Queued, SessionRef, sessionOf } from "./schemas.ts";
 
 const LONGEST_BYTES = 64 * 1024;
 const isShort = (text: string) => new TextEncoder().encode(text).length <= LONGEST_BYTES;

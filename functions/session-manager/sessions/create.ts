@@ -9,10 +9,10 @@ import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { createExamples } from "./parts/examples.ts";
-import { withFreeId } from "./parts/free-id.ts";
-import { newSession } from "./parts/new-session.ts";
-import { workspaceUrl } from "./wire.ts";
+import { createExamples } from "./internal/examples.ts";
+import { withFreeId } from "./internal/free-id.ts";
+import { newSession } from "./internal/new-session.ts";
+import { workspaceUrl } from "./schemas.ts";
 
 /** It is shown in lists, lines and pages: a line break in it would pass for another line. */
 const UserId = z

@@ -8,8 +8,8 @@ import { requestDelete } from "#core/environments/verbs/delete.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { deleteExamples } from "./parts/examples.ts";
-import { SessionRef, sessionOf } from "./wire.ts";
+import { deleteExamples } from "./internal/examples.ts";
+import { SessionRef, sessionOf } from "./schemas.ts";
 
 const Terminated = z
   .object({

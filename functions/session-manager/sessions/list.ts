@@ -5,8 +5,8 @@ import { listEnvironments } from "#core/environments/record/read.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listExamples } from "./parts/examples.ts";
-import { isLeaving, SessionSummary, toSessionSummary } from "./wire.ts";
+import { listExamples } from "./internal/examples.ts";
+import { isLeaving, SessionSummary, toSessionSummary } from "./schemas.ts";
 
 const Sessions = z
   .object({

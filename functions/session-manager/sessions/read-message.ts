@@ -7,8 +7,8 @@ import { Problem } from "#core/problem.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { readMessageExamples } from "./parts/examples.ts";
-import { ChatMessage, MessageRef, sessionOf } from "./wire.ts";
+import { readMessageExamples } from "./internal/examples.ts";
+import { ChatMessage, MessageRef, sessionOf } from "./schemas.ts";
 
 type Outcome = Pick<z.infer<typeof ChatMessage>, "status" | "error">;
 

@@ -6,8 +6,8 @@ import { requestResize } from "#core/environments/record/changes/resize.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { scaleExamples } from "./parts/examples.ts";
-import { resourcesOf, SessionRef, sessionOf } from "./wire.ts";
+import { scaleExamples } from "./internal/examples.ts";
+import { resourcesOf, SessionRef, sessionOf } from "./schemas.ts";
 
 const Scale = z
   .object({

@@ -8,8 +8,8 @@ import { requestStop } from "#core/environments/verbs/stop.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { sleepExamples } from "./parts/examples.ts";
-import { SessionRef, sessionOf } from "./wire.ts";
+import { sleepExamples } from "./internal/examples.ts";
+import { SessionRef, sessionOf } from "./schemas.ts";
 
 const Asleep = z
   .object({

@@ -3,9 +3,9 @@ import { table } from "#aws/dynamodb/table.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { statusExamples } from "./parts/examples.ts";
-import { readSession } from "./parts/state.ts";
-import { SessionRef, SessionState } from "./wire.ts";
+import { statusExamples } from "./internal/examples.ts";
+import { readSession } from "./internal/state.ts";
+import { SessionRef, SessionState } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",

@@ -8,8 +8,8 @@ import { requestStart } from "#core/environments/verbs/start.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { wakeExamples } from "./parts/examples.ts";
-import { SessionRef, sessionOf } from "./wire.ts";
+import { wakeExamples } from "./internal/examples.ts";
+import { SessionRef, sessionOf } from "./schemas.ts";
 
 const Waking = z
   .object({

@@ -83,7 +83,7 @@ async function createVolume(options: EbsOptions, wanted: Wanted): Promise<Volume
 }
 
 /**
- * A role may make volumes only of snapshots with the deployment's tag (stacks/roles.ts). If EC2 refuses one of this
+ * A role may make volumes only of snapshots with the deployment's tag (stacks/compute/roles.ts). If EC2 refuses one of this
  * deployment's snapshots that lost the tag, puts the tag back and asks once more.
  */
 async function sendCreate(options: EbsOptions, command: CreateVolumeCommand, limit: Limit) {

@@ -22,7 +22,7 @@ export function problemsOnLambda(names: readonly ConfigName[], environment: Envi
 
 /**
  * Returns the settings that a function on Lambda gets, whether they have a value or not: the deployment lists them in
- * `SETTINGS` (stacks/functions.ts). Returns undefined where every setting may be read.
+ * `SETTINGS` (stacks/compute/functions.ts). Returns undefined where every setting may be read.
  */
 export function givenSettings(environment: Environment): readonly string[] | undefined {
   return environment.AWS_LAMBDA_FUNCTION_NAME === undefined ? undefined : environment.SETTINGS?.split(",");
@@ -51,7 +51,7 @@ function badOnLambda(names: readonly ConfigName[], environment: Environment): st
   return [...missing.map((name) => `  ${name} must be set`), ...(isTooLong ? [tooLong] : [])];
 }
 
-/** Five less than the origin read timeout of CloudFront, 120 unless AWS raises it for an account (stacks/edge.ts). */
+/** Five less than the origin read timeout of CloudFront, 120 unless AWS raises it for an account (stacks/edge/edge.ts). */
 const LONGEST_EXEC_SECONDS = 115;
 
 const givenOnLambda: readonly ConfigName[] = [

@@ -10,7 +10,7 @@ export interface ErrorEventAlarm {
 
 /**
  * Lists every event that is logged as an error. `Log.error` accepts no other event, so each one gets a metric
- * (packages/lambda/metrics.ts), an alarm (stacks/alarms.ts) and a row in docs/operate.md#a-job-that-hangs.
+ * (packages/lambda/metrics.ts), an alarm (stacks/alarms/alarms.ts) and a row in docs/operate.md#a-job-that-hangs.
  */
 export const errorEvents = {
   "a backup is gone": { metric: "BackupsGone" },

@@ -2,7 +2,7 @@ import { Problem } from "#core/problem.ts";
 
 /**
  * Open connections of one user, over all keys and workspaces. On AWS each one occupies a function while its command
- * runs, and all users share 200 of these (stacks/sockets.ts).
+ * runs, and all users share 200 of these (stacks/compute/sockets.ts).
  */
 export const MOST_CONNECTIONS = 32;
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import { Submission } from "#functions/gpu-dev/jobs/internal/submission.ts";
 import { testSettings } from "#tests/fixtures/settings.ts";
-import { Submission } from "../../../functions/gpu-dev/jobs/parts/submission.ts";
 import { gpuDevDialect } from "../dialects/gpu-dev.ts";
 import { fieldNames } from "../schema.ts";
 import * as misspelt from "./misspelt.ts";

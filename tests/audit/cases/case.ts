@@ -8,7 +8,7 @@ import {
 import { ebsVolumes } from "#aws/ec2/ebs-volumes.ts";
 import { ec2Clients } from "#aws/ec2/ec2-client.ts";
 import type { Item, Table } from "#core/ports/table.ts";
-import type { FunctionEntry } from "../../../stacks/functions-file.ts";
+import type { FunctionEntry } from "../../../stacks/compute/functions-file.ts";
 import { patient } from "../../aws/patient.ts";
 import type { AuditPlace } from "../audit-place.ts";
 import { type Call, type Called, callFunction } from "../function-process.ts";

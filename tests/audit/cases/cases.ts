@@ -1,5 +1,5 @@
 import { loadCatalog } from "#http/catalog.ts";
-import type { FunctionEntry } from "../../../stacks/functions-file.ts";
+import type { FunctionEntry } from "../../../stacks/compute/functions-file.ts";
 import type { AuditPlace } from "../audit-place.ts";
 import type { Case } from "./case.ts";
 import { endpointCases, fallbackCase } from "./endpoint-cases.ts";

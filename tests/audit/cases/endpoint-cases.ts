@@ -1,5 +1,5 @@
 import type { Endpoint } from "#http/endpoint.ts";
-import type { EndpointEntry, FallbackEntry } from "../../../stacks/functions-file.ts";
+import type { EndpointEntry, FallbackEntry } from "../../../stacks/compute/functions-file.ts";
 import { goodRequest } from "../../fixtures/catalog-requests.ts";
 import { loginBody } from "../../worlds/http-world.ts";
 import { type AuditPlace, loginRole } from "../audit-place.ts";

@@ -2,7 +2,7 @@ import { listingBlob } from "#core/disks/backups/content.ts";
 import { listedOf } from "#core/disks/listing.ts";
 import { planPools } from "#core/pools/plan/planner.ts";
 import type { Item } from "#core/ports/table.ts";
-import type { FunctionEntry } from "../../../stacks/functions-file.ts";
+import type { FunctionEntry } from "../../../stacks/compute/functions-file.ts";
 import { plainInstance, smallJob, submitJob } from "../../fixtures/catalog-requests.ts";
 import type { AuditPlace } from "../audit-place.ts";
 import type { Called } from "../function-process.ts";

@@ -1,6 +1,6 @@
 import type { Context } from "#core/context.ts";
 import { readWatch } from "#core/reconciler/watch-item.ts";
-import type { FunctionEntry } from "../../../stacks/functions-file.ts";
+import type { FunctionEntry } from "../../../stacks/compute/functions-file.ts";
 import { smallJob, submitJob } from "../../fixtures/catalog-requests.ts";
 import type { AuditPlace } from "../audit-place.ts";
 import type { Case, Left } from "./case.ts";

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { ReceiveMessageCommand, SendMessageCommand } from "@aws-sdk/client-sqs";
 import { connectionKey } from "#core/store/keys.ts";
 import type { SqsResult } from "#lambda/sqs.ts";
-import type { SocketEntry } from "../../../stacks/functions-file.ts";
+import type { SocketEntry } from "../../../stacks/compute/functions-file.ts";
 import { plainSession } from "../../fixtures/catalog-requests.ts";
 import { type AuditPlace, originSecret } from "../audit-place.ts";
 import type { Called } from "../function-process.ts";

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadCatalog } from "#http/catalog.ts";
-import { bundleFunction } from "../../../scripts/bundle.ts";
+import { bundleFunction } from "../../../scripts/bundling/bundle.ts";
 import { type Measure, median, type Row } from "../measure.ts";
 import { importMs, onLambda, writeBareHandler } from "./bare-handler.ts";
 

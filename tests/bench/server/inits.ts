@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { deflateRawSync } from "node:zlib";
 import type { PortName } from "#core/context.ts";
 import { type Entry, loadCatalog } from "#http/catalog.ts";
-import { bundleFunctions } from "../../../scripts/bundle.ts";
+import { bundleFunctions } from "../../../scripts/bundling/bundle.ts";
 import { type Measure, median, type Row } from "../measure.ts";
 import { importMs, onLambda, type StockClient, writeBareHandler } from "./bare-handler.ts";
 

@@ -1,4 +1,4 @@
-import type { FunctionEntry } from "../../../stacks/functions-file.ts";
+import type { FunctionEntry } from "../../../stacks/compute/functions-file.ts";
 import { connectEvent, httpApiEvent, type OriginRequest, sqsEvent } from "./events.ts";
 import type { Answered } from "./runtime-api.ts";
 

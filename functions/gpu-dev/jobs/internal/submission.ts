@@ -1,0 +1,282 @@
+import * as z from "zod";
+import type { NewDisk } from "#core/disks/create.ts";
+import { publicKeyOf } from "#core/environments/access/ssh-keys.ts";
+import { tooWeak, weakRsaBits } from "#core/environments/access/whole-key.ts";
+import type { Size } from "#core/environments/record/record.ts";
+import { countOptions, findInstanceType, type InstanceType, instanceTypes, unitsPerNode } from "#core/fleet.ts";
+import type { Settings } from "#core/settings.ts";
+import { imageFault, imagePattern, LONGEST_IMAGE } from "#core/text/image-reference.ts";
+import { isReceiverUrl } from "#core/webhooks/receiver.ts";
+import { shownText } from "#http/answers/shown-text.ts";
+import { publishedGithubName, withoutControls } from "#http/published-patterns.ts";
+import { EnvVars } from "../../../shared/internal/env-vars.ts";
+import { DEFAULT_SIZE_GB, DiskName, DiskSizeGb } from "../../disks/schemas.ts";
+
+const typeNames = instanceTypes.map((type) => type.name) as [string, ...string[]];
+const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const LONGEST_NAME = 128;
+const MOST_COMMAND_BYTES = 16 * 1024;
+const HOUR_MS = 3_600_000;
+
+/** GitHub's own rule for names (docs/apis/gpu-dev.md#job-actions). */
+const githubName = /^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$/;
+
+const githubNameRule =
+  "A GitHub name has 1 to 39 letters, numbers, and single hyphens, and begins and ends with a letter or number";
+
+export const GithubName = z.string().regex(githubName, githubNameRule).meta(publishedGithubName);
+
+const MOST_KEYS = 10;
+/** An RSA key of 16,384 bits and a comment. */
+const LONGEST_KEY = 4096;
+
+/** A public SSH key in one line; what comes out has no comment. */
+export const PublicKey = z
+  .string()
+  .max(LONGEST_KEY)
+  .transform((text, ctx) => {
+    const key = publicKeyOf(text);
+    if (key === undefined) {
+      const bits = weakRsaBits(text);
+      const message =
+        bits === undefined ? "Input should be one public SSH key in one line, without options" : tooWeak(bits);
+      ctx.addIssue({ code: "custom", message });
+      return z.NEVER;
+    }
+    return key;
+  })
+  .meta({ example: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKyIfIKesG74ewOtTC3tBQqxMFN0b59wd+tI//HxmJ0E me@laptop" });
+
+/** Checked against the grammar here: a wrong name would fail only after the wait for GPUs. */
+const Image = z
+  .string()
+  .min(1, { abort: true })
+  .max(LONGEST_IMAGE, { abort: true })
+  .superRefine((text, ctx) => {
+    const message = imageFault(text);
+    if (message !== undefined) ctx.addIssue({ code: "custom", params: { type: "string_pattern_mismatch" }, message });
+  })
+  .meta({ pattern: imagePattern });
+
+/** Hours of a duration or an extension, between the deployment's bounds. */
+export function durationHours(settings: Settings) {
+  return z.number().min(settings.minDurationHours).max(settings.maxDurationHours);
+}
+
+/** The body of a submit, in the order of docs/apis/gpu-dev.md#submit-a-job. `null` counts as absent. */
+export function Submission(settings: Settings) {
+  return z
+    .object({
+      image: Image.describe(
+        "The container image. The local stack records it and runs commands with the machine's own tools.",
+      ),
+      instance_type: z.enum(typeNames).describe("The machine, by its AWS name."),
+      duration_hours: durationHours(settings)
+        .default(1)
+        .describe("Duration in hours. A shown job's duration includes its extensions."),
+      disk_name: DiskName.nullish().describe(
+        "The named disk, mounted at `$WORKSPACE`. A submit creates the disk if there is none of this name.",
+      ),
+      disk_size_gb: DiskSizeGb.nullish().describe(
+        "Size in GB of a disk that this submit creates; ignored for an existing disk.",
+      ),
+      env_vars: EnvVars.nullish().describe(
+        "Variables of the job's processes: at most 100, 32 KiB in all. Numbers and booleans become texts. `PATH`, `LD_*`, `KUBERNETES_*`, `AWS_*` and `__proto__` are refused.",
+      ),
+      command: z
+        .string()
+        .refine((text) => Buffer.byteLength(text) <= MOST_COMMAND_BYTES, "At most 16 KiB are allowed")
+        .refine((text) => !text.includes("\0"), "Must not contain NUL")
+        .nullish()
+        .describe(
+          "Run by a shell inside the job, at most 16 KiB. When it ends the job ends; without one it lives until its time is over.",
+        ),
+      gpu_type: z
+        .string()
+        .nullish()
+        .describe("The type of GPU, for example `h100`. A submit may leave it out; it must match the instance type."),
+      gpu_count: z
+        .int()
+        .nullish()
+        .describe("Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8."),
+      name: z
+        .string()
+        .min(1)
+        .max(LONGEST_NAME)
+        .regex(shownText, "Name must be printable")
+        .refine((text) => text.trim() !== "", "Name must not be blank")
+        .meta({ pattern: withoutControls })
+        .nullish()
+        .describe("The job's name, for people: 1 to 128 printable characters. Defaults to the pod's name."),
+      github_user: GithubName.nullish().describe("The GitHub user whose SSH keys open the job once it is active."),
+      ssh_public_keys: z
+        .array(PublicKey)
+        .max(MOST_KEYS)
+        .nullish()
+        .describe(
+          "At most 10 public SSH keys that open the job once it is active, each in one line of at most 4,096 characters, without options.",
+        ),
+      webhook_url: z
+        .string()
+        .refine(isReceiverUrl, "webhook_url must be a valid http or https URL")
+        .nullish()
+        .describe(
+          "The URL that receives each change of the job's phase, in the order of `sequence`. No answer ever shows it.",
+        ),
+      jupyter_enabled: z
+        .boolean()
+        .nullish()
+        .describe(
+          "Whether Jupyter answers; in a submit, whether it is wanted. What was asked for later is in `actions`.",
+        ),
+    })
+    .superRefine(
+      (body, ctx) => {
+        for (const { type, path, message } of contradictions(body)) {
+          ctx.addIssue({ code: "custom", params: { type }, path, message });
+        }
+      },
+      // An issue without a path: the whole is no object.
+      { when: ({ issues }) => !issues.some(({ path = [] }) => path.length === 0 || sizeFields.has(path[0])) },
+    )
+    .meta({ id: "SubmitJob" });
+}
+
+/** If these fields are well-formed, they are checked against each other, even if other fields are wrong. */
+const sizeFields: ReadonlySet<unknown> = new Set([
+  "instance_type",
+  "env_vars",
+  "gpu_type",
+  "gpu_count",
+  "name",
+  "github_user",
+]);
+
+export type Submission = z.output<ReturnType<typeof Submission>>;
+
+function isAbsent(value: unknown): boolean {
+  return value === undefined || value === null;
+}
+
+/** The named disk that is asked for; its size counts only where it is made. */
+export function diskOf({ disk_name: name, disk_size_gb }: Submission): NewDisk | undefined {
+  if (name === undefined || name === null) return undefined;
+  return { name, sizeGb: disk_size_gb ?? DEFAULT_SIZE_GB };
+}
+
+/** The id that the predecessor's client makes for its job, and then asks for. */
+export function reservationIdOf({ env_vars }: Submission): string | undefined {
+  return env_vars?.RESERVATION_ID?.toLowerCase();
+}
+
+/** Ignores a blank command, as an empty variable gives it: a shell would exit at once. */
+export function commandOf({ command }: Submission): string | undefined {
+  return command?.trim() ? command : undefined;
+}
+
+/** What the job is to be called, if anybody says. */
+export function nameOf(body: Submission): string | undefined {
+  return body.name ?? oldNameOf(body);
+}
+
+/** Ignores a blank variable. */
+function oldNameOf({ env_vars }: Submission): string | undefined {
+  return env_vars?.POD_NAME?.trim() || undefined;
+}
+
+/** Whether Jupyter is asked for. The variable wins: a job sent back as it was read says false until Jupyter answers. */
+export function wantsJupyter({ env_vars, jupyter_enabled }: Submission): boolean {
+  const variable = env_vars?.JUPYTER_ENABLED;
+  return variable === undefined ? jupyter_enabled === true : truthOf(variable) === true;
+}
+
+const truths = new Map([
+  ...["true", "1", "yes", "on"].map((word) => [word, true] as const),
+  ...["false", "0", "no", "off", ""].map((word) => [word, false] as const),
+]);
+
+/** Reads a boolean as people write it in variables, such as Python's `True` or `1`. Undefined for other text. */
+function truthOf(text: string): boolean | undefined {
+  return truths.get(text.trim().toLowerCase());
+}
+
+/** Returns the requested size. Body fields win over `env_vars` of old clients, and these over the table of machines. */
+export function sizeOf(body: Submission): Size {
+  const type = typeOf(body.instance_type);
+  const gpus = body.gpu_count ?? numberIn(body.env_vars?.GPU_COUNT) ?? type.gpus;
+  const machines = Math.max(1, Math.ceil(gpus / unitsPerNode(type)));
+  return {
+    pool: type.pool,
+    instanceType: type.name,
+    machines,
+    units: type.gpus === 0 ? 1 : gpus / machines,
+    gpus,
+    wantedMs: Math.round(body.duration_hours * HOUR_MS),
+  };
+}
+
+/** The same with fewer GPUs, as the type offers them. */
+export function smallerSizesOf(body: Submission): Size[] {
+  const { gpus } = sizeOf(body);
+  const smaller = countOptions(typeOf(body.instance_type)).filter((count) => count < gpus);
+  return smaller.map((count) => sizeOf({ ...body, gpu_count: count }));
+}
+
+interface Contradiction {
+  /** `value_error` when not given. */
+  readonly type?: string;
+  readonly path: string[];
+  readonly message: string;
+}
+
+/** Returns fields and variables that contradict the table of machines. */
+function contradictions(body: Submission): Contradiction[] {
+  const type = typeOf(body.instance_type);
+  const { GPU_TYPE: oldType, GPU_COUNT: oldCount, GITHUB_USER: oldUser } = body.env_vars ?? {};
+  const { RESERVATION_ID: oldId, JUPYTER_ENABLED: oldJupyter } = body.env_vars ?? {};
+  const found: Contradiction[] = [];
+  if (!isAbsent(body.gpu_type) && body.gpu_type !== type.pool) {
+    found.push({ path: ["gpu_type"], message: `${type.name} has GPUs of type ${type.pool}` });
+  }
+  if (!isAbsent(body.gpu_count) && !fits(type, body.gpu_count ?? 0)) {
+    found.push({ path: ["gpu_count"], message: countsOf(type) });
+  }
+  if (oldType !== undefined && isAbsent(body.gpu_type) && oldType.toLowerCase() !== type.pool) {
+    found.push({ path: ["env_vars", "GPU_TYPE"], message: `${type.name} has GPUs of type ${type.pool}` });
+  }
+  if (oldCount !== undefined && isAbsent(body.gpu_count) && !fits(type, numberIn(oldCount) ?? -1)) {
+    found.push({ path: ["env_vars", "GPU_COUNT"], message: countsOf(type) });
+  }
+  const oldName = oldNameOf(body);
+  if (oldName && isAbsent(body.name) && !(oldName.length <= LONGEST_NAME && shownText.test(oldName))) {
+    found.push({ path: ["env_vars", "POD_NAME"], message: "Name must be printable and at most 128 characters" });
+  }
+  if (oldId !== undefined && !uuid.test(oldId)) {
+    found.push({ path: ["env_vars", "RESERVATION_ID"], message: "RESERVATION_ID must be a UUID" });
+  }
+  if (oldJupyter !== undefined && truthOf(oldJupyter) === undefined) {
+    found.push({ path: ["env_vars", "JUPYTER_ENABLED"], message: "JUPYTER_ENABLED must be true or false" });
+  }
+  if (oldUser && isAbsent(body.github_user) && !githubName.test(oldUser)) {
+    found.push({ type: "string_pattern_mismatch", path: ["env_vars", "GITHUB_USER"], message: githubNameRule });
+  }
+  return found;
+}
+
+function fits(type: InstanceType, count: number): boolean {
+  return countOptions(type).includes(count);
+}
+
+function countsOf(type: InstanceType): string {
+  return `${type.name} offers ${countOptions(type).join(", ")} GPUs`;
+}
+
+function numberIn(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,3}$/.test(text) ? Number(text) : undefined;
+}
+
+function typeOf(name: string): InstanceType {
+  const type = findInstanceType(name);
+  if (!type) throw new Error(`The schema admitted instance type ${name}, which is in no table`);
+  return type;
+}

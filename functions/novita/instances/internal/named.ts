@@ -1,0 +1,25 @@
+import type * as z from "zod";
+import type { UserContext } from "#core/context.ts";
+import { findEnvironment, listEnvironments } from "#core/environments/record/read.ts";
+import type { Environment } from "#core/environments/record/record.ts";
+import { Problem } from "#core/problem.ts";
+import type { InstanceRef } from "../schemas.ts";
+
+/** Returns the instance of a path. Throws `notFound` for an unknown id and for a text that is no id. */
+export async function instanceOf(
+  ctx: UserContext<"table">,
+  { instanceId }: z.infer<typeof InstanceRef>,
+): Promise<Environment> {
+  const found = /^inst_[a-z0-9]{12}$/.test(instanceId) ? await findEnvironment(ctx, instanceId) : undefined;
+  return found ?? unknown(instanceId);
+}
+
+/** Names are not unique: the newest of this name that is not on its way out (docs/apis/novita.md#start-and-stop). */
+export async function instanceNamed(ctx: UserContext<"table">, name: string): Promise<Environment> {
+  const { shown } = await listEnvironments(ctx, { matches: ({ end }) => end.outcome === null });
+  return shown.find((instance) => instance.name === name) ?? unknown(name);
+}
+
+function unknown(what: string): never {
+  throw new Problem("notFound", `Instance ${what.slice(0, 100)} not found`, { code: "INSTANCE_NOT_FOUND" });
+}

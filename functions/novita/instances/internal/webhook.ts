@@ -1,0 +1,34 @@
+import type { DeliveryEvent } from "#core/webhooks/event.ts";
+import { milliseconds } from "#http/answers/timestamp.ts";
+import { connectionOf, type InstanceStatus, statusOf } from "../schemas.ts";
+
+/** The statuses that a receiver is sent: `creating` is the answer of the create, and a stop is sent when it is done. */
+const sent: readonly InstanceStatus[] = ["starting", "running", "health_checking", "ready", "failed", "stopped"];
+
+/** Returns the reason of a status, for the statuses that have one. */
+const reasons: Partial<Record<InstanceStatus, (said: string | null, broken: string | null) => string | null>> = {
+  failed: (said, broken) => broken ?? said,
+  stopped: (said) => said,
+};
+
+/** The body that an instance's receiver is sent (docs/apis/novita.md#webhooks): once for each step of a run. */
+export function toInstanceEvent(event: DeliveryEvent): object | undefined {
+  const { entry, previous, environment, username, jupyter } = event;
+  const {
+    id,
+    name,
+    run: { n: run, error: broken },
+  } = environment;
+  const status = statusOf({ ...entry, run: { n: run, error: broken } });
+  const before = previous && statusOf({ ...previous, run: { n: run, error: broken } });
+  if (!sent.includes(status) || status === before) return undefined;
+  const connection = connectionOf(environment, status, jupyter);
+  return {
+    instanceId: id,
+    userId: username,
+    status,
+    timestamp: milliseconds(entry.at),
+    sequence: entry.n,
+    data: { id, name, status, ...connection, reason: reasons[status]?.(entry.reason, broken) ?? null },
+  };
+}

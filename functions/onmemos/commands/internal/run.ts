@@ -1,0 +1,34 @@
+import type { UserContext } from "#core/context.ts";
+import { type ExecRequest, type ExecResult, executeIn } from "#core/environments/verbs/exec.ts";
+import { Problem } from "#core/problem.ts";
+import { HOME } from "../../../socket/schemas.ts";
+import { type Called, notFound, sessionOf, statusOf } from "../../sessions/schemas.ts";
+
+type Command = Pick<ExecRequest, "words" | "stdin" | "timeoutSeconds">;
+
+/** Returns a command that runs a text in a shell. The text is one argument, even if it begins with `-`. */
+export function shellCommand(text: string, timeoutSeconds: number): Command {
+  return { words: ["/bin/sh", "-c", "--", text], timeoutSeconds };
+}
+
+/** A Python program, which is handed over on stdin: it may hold anything, and no list of processes shows it. */
+export function pythonProgram(code: string, timeoutSeconds: number): Command {
+  return { words: ["python", "-"], stdin: code, timeoutSeconds };
+}
+
+/** Runs a command in a session that runs, or will soon, with the texts of docs/apis/onmemos.md#errors. */
+export async function runIn(
+  ctx: UserContext<"table" | "queue" | "compute">,
+  { id, called }: { readonly id: string; readonly called: Called },
+  command: Command,
+): Promise<ExecResult> {
+  const session = await sessionOf(ctx, id, called);
+  if (statusOf(session) === "failed") {
+    throw new Problem("failed", `Session failed to start: ${session.end.outcome?.reason ?? "no reason was given"}`);
+  }
+  try {
+    return await executeIn({ ...ctx, noun: "session" }, id, { ...command, directory: HOME });
+  } catch (error) {
+    throw error instanceof Problem && error.kind === "notFound" ? notFound(called, error) : error;
+  }
+}

@@ -1,0 +1,55 @@
+import type { Policy } from "#core/environments/record/policy.ts";
+import type { Size } from "#core/environments/record/record.ts";
+import type { NewEnvironment } from "#core/environments/verbs/create.ts";
+import { sharedType, sharedUnits } from "#core/fleet.ts";
+import type { NewResource } from "#core/store/idempotency.ts";
+import type { ServedSettings } from "#http/dialects/settings.ts";
+import { hostLabelOf, resourcesOf } from "../schemas.ts";
+
+/** A guess for the plan, because a session has no end. */
+const USUAL_MS = 8 * 3_600_000;
+const WORKSPACE_GB = 5;
+/** The IDE, and `POST /chat`. */
+const PORT = 8080;
+
+/** It takes the room of a session that was scaled up, so that to scale never waits for capacity. */
+const size: Size = {
+  pool: sharedType.pool,
+  instanceType: sharedType.name,
+  machines: 1,
+  units: sharedUnits(resourcesOf.up),
+  gpus: 0,
+  wantedMs: USUAL_MS,
+};
+
+/**
+ * docs/apis/session-manager.md#effects-and-times: no sleep and no end unless asked for, a zip of the volume when it is
+ * deleted.
+ */
+const policy: Policy = {
+  time: "none",
+  restarts: true,
+  idle: null,
+  archives: "workspace",
+  readyWithinMs: null,
+  firstFailure: "keeps",
+  forgetsSpec: false,
+};
+
+/** What a session is in the words of the core. The user is a label: never an identity, never part of a name. */
+export function newSession(settings: ServedSettings, resource: NewResource, userId: string): NewEnvironment {
+  return {
+    ...resource,
+    name: hostLabelOf(resource.id),
+    labels: { user_id: userId },
+    size,
+    image: settings.sessionImage,
+    command: undefined,
+    env: {},
+    policy: settings.sessionBackup ? policy : { ...policy, archives: null },
+    volumes: [{ name: "workspace", path: "/workspace", sizeGb: WORKSPACE_GB }],
+    ports: [{ port: PORT, kind: "http" }],
+    resources: resourcesOf.down,
+    addressLabel: hostLabelOf(resource.id),
+  };
+}

@@ -1,0 +1,34 @@
+import type { SocketMessage } from "#http/socket.ts";
+import { resultFrames, toError } from "../schemas.ts";
+import { lookAt, runCommand, type ShellContext } from "./shell-command.ts";
+import { overdue, type ShellState, type ShellStep, takeFrame, takeLook } from "./shell-step.ts";
+
+/** API Gateway meters and splits messages in units of this size ("API Gateway quotas"). */
+const FRAME_BYTES = 32_768;
+/** A result repeats its command, and API Gateway passes on 128 KB at most. */
+const MESSAGE_BYTES = 98_304;
+/** Of the 900 that a Lambda may take. */
+const MOST_COMMAND_SECONDS = 840;
+
+/** Deals with a frame of a connection that a gateway keeps, from start to end; of a command under the message's id. */
+export async function answerMessage(ctx: ShellContext, state: ShellState, message: SocketMessage): Promise<ShellStep> {
+  const closing = overdue(state, message.sentAt);
+  if (closing) return { state, frames: [], closing };
+  const seen = takeLook(state, await lookAt(ctx, state));
+  if (seen.closing) return seen;
+  const step = await answerFrame(ctx, seen.state, message);
+  return { ...step, frames: [...seen.frames, ...step.frames] };
+}
+
+async function answerFrame(ctx: ShellContext, state: ShellState, { text, id }: SocketMessage): Promise<ShellStep> {
+  const now = () => ctx.clock.now();
+  if (new TextEncoder().encode(text).length > MESSAGE_BYTES) {
+    return { state: { ...state, usedAt: now() }, frames: [toError(`The frame is over ${MESSAGE_BYTES} bytes`)] };
+  }
+  const step = takeFrame(state, text, now());
+  const { command } = step;
+  if (!command) return step;
+  const execId = id.toLowerCase();
+  const after = await runCommand(ctx, step.state, command, { execId, now, mostSeconds: MOST_COMMAND_SECONDS });
+  return { ...after, frames: after.frames.flatMap((frame) => resultFrames(frame, FRAME_BYTES)) };
+}

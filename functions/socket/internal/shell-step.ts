@@ -1,0 +1,116 @@
+import type { Environment } from "#core/environments/record/record.ts";
+import { endWarning } from "#core/environments/steps/warnings.ts";
+import type { ExecResult } from "#core/environments/verbs/exec.ts";
+import { Problem } from "#core/problem.ts";
+import { keyText } from "#core/store/keys.ts";
+import type { Closing, LookResult } from "#http/socket.ts";
+import {
+  type ClientFrame,
+  fromFrame,
+  goodbye,
+  HOME,
+  pong,
+  toError,
+  toNotice,
+  toResult,
+  toWelcome,
+} from "../schemas.ts";
+
+/** All that is known of a connection between two frames: plain data, in memory or in a record. */
+export type ShellState = Readonly<{
+  /** The id of the workspace, and the uid of its life. */
+  id: string;
+  uid: string;
+  /** Connections whose text is the same are about the same life. */
+  about: string;
+  /** The directory of the next command. */
+  directory: string;
+  /** When it was last used, ms of the clock that all steps of the connection are given. */
+  usedAt: number;
+  /** The timeline's entries up to this number are known to its client. */
+  told: number;
+}>;
+
+export type ShellCommand = ClientFrame & { readonly type: "command" };
+
+/** The result of one event: the new state of the connection, and the frames for the client. */
+export interface ShellStep {
+  readonly state: ShellState;
+  readonly frames: readonly object[];
+  /** To be run; what became of it is the next step. */
+  readonly command?: ShellCommand;
+  /** Closes the connection after the frames. */
+  readonly closing?: Closing;
+}
+
+const IDLE_MS = 600_000;
+
+export const gone: Closing = { code: 1001, reason: "The workspace has ended" };
+const left: Closing = { code: 1000, reason: "Goodbye" };
+const idle: Closing = { code: 1000, reason: "No command for 10 minutes" };
+
+/** A connection that is opened to a workspace. */
+export function beginShell(environment: Environment, now: number): ShellStep {
+  const { id, uid, events } = environment;
+  const about = `${keyText(environment)}#${uid}`;
+  const state = { id, uid, about, directory: HOME, usedAt: now, told: events.count };
+  const warning = endWarning(environment, now);
+  return { state, frames: [toWelcome(id), ...(warning === null ? [] : [toNotice(warning)])] };
+}
+
+/** Handles a look at the workspace: sends the client each notice once. */
+export function takeLook(state: ShellState, { notice, closing }: LookResult): ShellStep {
+  const isNew = notice !== undefined && notice.n > state.told;
+  return {
+    state: isNew ? { ...state, told: notice.n } : state,
+    frames: isNew ? [toNotice(notice.words)] : [],
+    ...(closing && { closing }),
+  };
+}
+
+/** The client sent a frame, "" for one that is no text. A ping does not count as use. */
+export function takeFrame(state: ShellState, text: string, now: number): ShellStep {
+  try {
+    const frame = fromFrame(text);
+    if (frame.type === "ping") return { state, frames: [pong] };
+    const used = { ...state, usedAt: now };
+    if (frame.type === "command") return { state: used, frames: [], command: frame };
+    return { state: used, frames: [goodbye], closing: left };
+  } catch (error) {
+    return takeFailure(state, error, now);
+  }
+}
+
+/** Reports whether this frame is answered at once, even while a command runs. */
+export function isPing(text: string): boolean {
+  try {
+    return fromFrame(text).type === "ping";
+  } catch {
+    return false;
+  }
+}
+
+/** A command ended: the next one begins where it was left. */
+export function takeResult(state: ShellState, command: string, result: ExecResult, now: number): ShellStep {
+  const directory = placeAfter(result, state.directory);
+  return { state: { ...state, directory, usedAt: now }, frames: toResult(command, result, directory) };
+}
+
+/** A frame or its command could not be dealt with. Only a `Problem` says to the client why. */
+export function takeFailure(state: ShellState, error: unknown, now: number): ShellStep {
+  const problem = error instanceof Problem ? error : undefined;
+  const used = { ...state, usedAt: now };
+  if (problem?.kind === "notFound") return { state: used, frames: [], closing: gone };
+  return { state: used, frames: [toError(problem?.message ?? "Internal server error")] };
+}
+
+/** Whether a connection of which no command runs has been quiet for too long. */
+export function overdue({ usedAt }: ShellState, now: number): Closing | undefined {
+  return now - usedAt > IDLE_MS ? idle : undefined;
+}
+
+/** Returns the next directory. A shell whose directory was removed begins at home again. */
+function placeAfter({ directory, timedOut, returncode }: ExecResult, before: string): string {
+  const neverBegan = directory === null && !timedOut && returncode > 0 && returncode < 124;
+  return directory ?? (neverBegan ? HOME : before);
+}

@@ -1,0 +1,14 @@
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { assetSources } from "#http/asset.ts";
+import { cliTarball } from "../../packages/cli/tarball.ts";
+
+/** Writes the packed command line where the functions that serve it read it. Replaces it in one step. */
+export async function keepCliPackage(): Promise<void> {
+  const path = fileURLToPath(assetSources["berth.tgz"]());
+  mkdirSync(dirname(path), { recursive: true });
+  const draft = `${path}.${process.pid}`;
+  writeFileSync(draft, await cliTarball());
+  renameSync(draft, path);
+}

@@ -1,0 +1,69 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { functionSettings } from "./function-settings.ts";
+
+let folder: string;
+
+beforeEach(async () => {
+  // The imports `#aws/…` are resolved from a place in the project.
+  folder = await mkdtemp(fileURLToPath(new URL(".settings-", import.meta.url)));
+});
+
+afterEach(() => rm(folder, { recursive: true }));
+
+async function settingsOf(files: Readonly<Record<string, string>>): Promise<readonly string[] | undefined> {
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeFile(join(folder, name), text);
+  }
+  const found = await functionSettings([{ name: "one", file: join(folder, "one.ts") }]);
+  return found.get("one");
+}
+
+test.each([
+  ["a property", "export const handler = (ctx) => ctx.settings.nodeGroups;", ["NODE_GROUPS"]],
+  [
+    "a destructured property",
+    "export const handler = ({ settings: { idleDryRun } }) => idleDryRun;",
+    ["AUTO_STOP_DRY_RUN"],
+  ],
+  ["a renamed property", "export const handler = ({ settings: { adminUsers: users } }) => users;", ["ADMIN_USERS"]],
+  [
+    "a name in the environment",
+    'import { readConfig } from "#aws/settings/config.ts";\nexport const handler = () => readConfig(["TOOLS_IMAGE"]);',
+    ["TOOLS_IMAGE"],
+  ],
+  ["a comment", "/** Of nodeGroups. */\nexport const handler = () => 1;", []],
+  ["a type", 'type Some = { nodeGroups: "NODE_GROUPS" };\nexport const handler = (some: Some) => some;', []],
+  [
+    "a function that is not used",
+    "const unused = (settings) => settings.nodeGroups;\nexport const handler = () => 1;",
+    [],
+  ],
+  ["a longer word", "export const handler = (their) => their.nodeGroupsOfAll;", []],
+])("%s counts as what it is", async (_, text, settings) => {
+  expect(await settingsOf({ "one.ts": text })).toEqual(settings);
+});
+
+test("a setting counts that a used function of another file reads, and not one that an unused function reads", async () => {
+  const other =
+    "export const used = ({ settings }) => settings.maxQueueHours;\nexport const unused = ({ settings }) => settings.domain;";
+  const one = 'import { used } from "./internal/other.ts";\nexport const handler = used;';
+
+  expect(await settingsOf({ "internal/other.ts": other, "one.ts": one })).toEqual(["MAX_QUEUE_HOURS"]);
+});
+
+test("the readers of settings name each of them and count for none", async () => {
+  const one = 'import { readSettings } from "#aws/settings/settings.ts";\nexport const handler = () => readSettings();';
+
+  expect(await settingsOf({ "one.ts": one })).toEqual([]);
+});
+
+test.each([
+  "export const handler = ({ settings }) => ({ ...settings });",
+  "export const handler = (ctx, name) => ctx.settings[name];",
+])("code that reads settings without their names is refused: %s", async (text) => {
+  await expect(settingsOf({ "one.ts": text })).rejects.toThrow("one reads settings without their names");
+});

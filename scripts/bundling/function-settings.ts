@@ -1,0 +1,63 @@
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build, type Plugin } from "esbuild";
+import { settingSchemas } from "#aws/settings/setting-schemas.ts";
+import { settingNames } from "#aws/settings/settings.ts";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+/**
+ * Returns the settings that the code of each function reads, by the name of the function. It builds every function
+ * without packages and without the readers of settings. A setting is read by code that is left and that names its
+ * property in `context.settings`, or its name in the environment. A property of the same name elsewhere counts too:
+ * then the function gets a setting more than it needs. Throws for code that reads settings without their names.
+ */
+export async function functionSettings(
+  functions: readonly { readonly name: string; readonly file: string }[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const outdir = join(root, "dist-settings");
+  const { outputFiles } = await build({
+    absWorkingDir: root,
+    entryPoints: functions.map(({ name, file }) => ({ in: file, out: name })),
+    outdir,
+    write: false,
+    bundle: true,
+    packages: "external",
+    platform: "node",
+    format: "esm",
+    target: "node24",
+    // It leaves out comments too.
+    minifyWhitespace: true,
+    legalComments: "none",
+    plugins: [withoutReaders],
+    logLevel: "silent",
+  });
+  const texts = new Map(outputFiles.map(({ path, text }) => [path, text]));
+  return new Map(
+    functions.map(({ name }) => [name, settingsIn(texts.get(join(outdir, `${name}.js`)) ?? "", name)] as const),
+  );
+}
+
+/** These modules name every setting. */
+const withoutReaders: Plugin = {
+  name: "without-readers",
+  setup({ onLoad }) {
+    onLoad({ filter: /\/packages\/aws\/settings\/(settings|config)\.ts$/ }, () => ({
+      contents: "export const { readSettings, readConfig } = globalThis;",
+      loader: "js",
+    }));
+  },
+};
+
+const readers: readonly (readonly [setting: string, reads: RegExp])[] = [
+  ...Object.entries(settingNames).map(
+    ([property, name]) => [name, new RegExp(`(?<![\\w$])${property}(?![\\w$])`)] as const,
+  ),
+  ...Object.keys(settingSchemas).map((name) => [name, new RegExp(`(["'\`])${name}\\1`)] as const),
+];
+
+function settingsIn(text: string, name: string): string[] {
+  const [unnamed] = /\.\.\.([\w$]+\.)*settings\b(?!\.)|\bsettings\[/.exec(text) ?? [];
+  if (unnamed) throw new Error(`${name} reads settings without their names: ${unnamed}`);
+  return [...new Set(readers.flatMap(([setting, reads]) => (reads.test(text) ? [setting] : [])))].toSorted();
+}

@@ -1,0 +1,111 @@
+import { dirname, join } from "node:path/posix";
+
+/** What each room may import besides itself and packages. Tests may import anything, and nothing imports scripts. */
+const rooms: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  http: ["core"],
+  aws: ["core"],
+  sqlite: ["core"],
+  process: ["core"],
+  kubernetes: ["core"],
+  lambda: ["core", "http", "aws", "kubernetes"],
+  // It finds the functions through the catalog.
+  local: ["core", "http", "aws", "sqlite", "process", "kubernetes"],
+  // Users install these two without the rest of Berth.
+  sdk: [],
+  cli: ["sdk"],
+  functions: ["core", "http", "aws", "lambda"],
+  scripts: ["core", "http", "aws", "sqlite", "process", "local", "cli", "sdk", "tests"],
+};
+
+/** The folders of an environment: each may import itself and those before it. */
+const environmentFolders = ["record", "access", "verbs", "steps"];
+
+/** The domain does without packages too, those of Node among them, and the SDK runs in browsers. */
+const withoutPackages: readonly string[] = ["core", "sdk"];
+
+/** Optional peer dependencies, each in the one file that its users import. */
+const peerPackages: Readonly<Record<string, string>> = { "packages/sdk/aws.ts": "@smithy/signature-v4" };
+
+/** Files that tests are made of, wherever they stand: tests, fixtures, cases, stubs, and folders that hold nothing else. */
+const ofTests = /(\.test|-cases|-stub)\.ts$|(^|[/-])fixture[.-]/;
+
+/** Whether a file (its path from the root) is for tests alone: nothing that is shipped may import or hold it. */
+export function isForTests(file: string): boolean {
+  return ofTests.test(file) || file.startsWith("tests/");
+}
+
+/** Which imports of a file (its path from the root, and its text) its room may not have, in words. */
+export function wrongImports(file: string, text: string): string[] {
+  const room = roomOf(file) ?? "";
+  if (room === "tests") return [];
+  const allowed = rooms[room];
+  if (!allowed) throw new Error(`packages/${room} is not in the table of rooms`);
+  if (/(\.test|-fixture)\.ts$/.test(file)) return [];
+  const mayImport = (source: string) => {
+    const target = targetRoom(file, source);
+    if (target === undefined) return !withoutPackages.includes(room) || peerPackages[file] === source;
+    return target === room || allowed.includes(target);
+  };
+  const isAhead = (source: string) => {
+    const own = environmentFolders.indexOf(environmentFolderOf(file));
+    return own >= 0 && environmentFolders.indexOf(environmentFolderOf(pathOf(file, source))) > own;
+  };
+  const may = allowed.length > 0 ? `${allowed.join(", ")} and itself` : "itself";
+  const sources = importsIn(text);
+  return [
+    ...sources
+      .filter((source) => !mayImport(source))
+      .map((source) => `${file} imports ${source}: ${room} may import ${may}`),
+    ...sources
+      .filter(isAhead)
+      .map(
+        (source) => `${file} imports ${source}: environments/ may import in the order ${environmentFolders.join(", ")}`,
+      ),
+    ...(isShipped(file) ? sources : [])
+      .filter((source) => mayImport(source) && isForTests(pathOf(file, source)))
+      .map((source) => `${file} imports ${source}, which is for tests alone`),
+  ];
+}
+
+/** What measures, simulates or writes documents may drive what tests drive; of the scripts these alone run Berth. */
+const runningScripts: readonly string[] = [
+  "start",
+  "env",
+  "record",
+  "bundling/bundle",
+  "bundle-all",
+  "bundling/function-list",
+];
+
+function isShipped(file: string): boolean {
+  if (!file.startsWith("scripts/")) return !isForTests(file);
+  return runningScripts.some((name) => file === `scripts/${name}.ts`);
+}
+
+function importsIn(text: string): string[] {
+  const found = text.matchAll(/^(?:import |(?:import|export|\}).* from )"([^"]+)"|\bimport\("([^"]+)"\)/gm);
+  return [...found].map(([, fixed, dynamic]) => fixed ?? dynamic ?? "");
+}
+
+/** Undefined for a package. */
+function targetRoom(file: string, source: string): string | undefined {
+  if (source.startsWith("#")) return source.slice(1, source.indexOf("/"));
+  return source.startsWith(".") ? roomOf(join(dirname(file), source)) : undefined;
+}
+
+/** Where a file's import leads, from the root; of a package, its name. */
+function pathOf(file: string, source: string): string {
+  if (/^#(functions|tests)\//.test(source)) return source.slice(1);
+  if (source.startsWith("#")) return source.replace("#", "packages/");
+  return source.startsWith(".") ? join(dirname(file), source) : source;
+}
+
+function environmentFolderOf(path: string): string {
+  return /^packages\/core\/environments\/([^/]+)\//.exec(path)?.[1] ?? "";
+}
+
+function roomOf(path: string): string | undefined {
+  const [top, next] = path.split("/");
+  return top === "packages" ? next : top;
+}

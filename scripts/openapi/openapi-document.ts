@@ -1,0 +1,92 @@
+import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
+import { errorCodes } from "#core/problem.ts";
+import { ERROR_HEADER } from "#http/answers/error-code.ts";
+import type { Catalog } from "#http/catalog.ts";
+import type { Endpoint } from "#http/endpoint.ts";
+import { version } from "#http/version.ts";
+import { introduction } from "./openapi-introduction.ts";
+import { problemName, problemSchemas } from "./openapi-problems.ts";
+import { publishedRoute } from "./openapi-route.ts";
+import { schemaBook } from "./openapi-schemas.ts";
+import { type Tag, tags } from "./openapi-tags.ts";
+
+/** Returns openapi.json: the routes of all endpoints that are not hidden, in the reading order of their tags. */
+export function openApiDocument({ endpoints }: Pick<Catalog, "endpoints">): object {
+  const calls = endpoints.flatMap(({ file, declaration }) => callOf(file, declaration)).sort(byPlace);
+  const app = new OpenAPIHono();
+  const book = schemaBook();
+  for (const { endpoint, route } of calls) {
+    app.openAPIRegistry.registerPath(publishedRoute(endpoint, route, book) as RouteConfig);
+  }
+  const dialects = [...new Set(calls.map(({ endpoint }) => endpoint.dialect.name))].sort();
+  const problems = dialects.flatMap((dialect) => Object.entries(problemSchemas[dialect](problemName(dialect))));
+  const used = new Set(calls.map(({ route }) => route.tags?.[0]));
+  const { openapi, servers, paths } = app.getOpenAPI31Document({
+    openapi: "3.1.0",
+    info,
+    servers: [{ url: "/", description: "Where this document comes from" }],
+  });
+  return {
+    openapi,
+    info,
+    servers,
+    tags: Object.entries(tags).flatMap(([name, { description }]) => (used.has(name) ? [{ name, description }] : [])),
+    paths,
+    components: {
+      headers: { [ERROR_HEADER]: errorHeader },
+      schemas: { ...book.components(), ...Object.fromEntries(problems) },
+      securitySchemes,
+    },
+  };
+}
+
+/** A variable, since zod-to-openapi's type is of OpenAPI 3.0, which has neither summary nor identifier. */
+const info = {
+  title: "Berth",
+  version,
+  summary: "GPU and CPU development environments on AWS.",
+  description: introduction,
+  license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+};
+
+/** docs/apis/common.md#error-codes. */
+const errorHeader = {
+  description: "What kind of problem it is: one word, the same in every API. New words may come.",
+  schema: { type: "string", examples: errorCodes },
+};
+
+const securitySchemes = {
+  bearer: {
+    type: "http",
+    scheme: "bearer",
+    description: "An API key, as `Authorization: Bearer <key>`. This field alone is enough.",
+  },
+  apiKey: { type: "apiKey", in: "header", name: "X-API-Key", description: "The same key in a header of its own." },
+};
+
+interface Call {
+  readonly endpoint: Endpoint;
+  readonly route: RouteConfig;
+  readonly place: readonly (number | string)[];
+}
+
+/** Returns nothing for a page, whose route is hidden. */
+function callOf(file: string, endpoint: Endpoint): Call[] {
+  const { route } = endpoint;
+  if (!route) throw new Error(`${file} has no createRoute, so openapi.json cannot say how it is called`);
+  return route.hide ? [] : [{ endpoint, route, place: placeOf(route) }];
+}
+
+function byPlace({ place: a }: Call, { place: b }: Call): number {
+  const at = a.findIndex((part, index) => part !== b[index]);
+  return at === -1 ? 0 : (a[at] ?? 0) < (b[at] ?? 0) ? -1 : 1;
+}
+
+/** An operation that its tag does not list comes after those that it lists. */
+function placeOf({ tags: [name = ""] = [], operationId = "", path, method }: RouteConfig): (number | string)[] {
+  const tag = tags[name as Tag] as (typeof tags)[Tag] | undefined;
+  if (!tag) throw new Error(`"${name}" of ${method} ${path} is no tag of scripts/openapi/openapi-tags.ts`);
+  const listed: readonly string[] = tag.operations;
+  const at = listed.indexOf(operationId);
+  return [Object.keys(tags).indexOf(name), at === -1 ? listed.length : at, path, method];
+}

@@ -1,0 +1,126 @@
+import { readFileSync } from "node:fs";
+import { isDeepStrictEqual } from "node:util";
+import { expect, test } from "vitest";
+import { loadCatalog } from "#http/catalog.ts";
+import type { DialectName } from "#http/dialect.ts";
+import { openApiDocument } from "./openapi-document.ts";
+import { operationsOf, readDocument } from "./openapi-reading.ts";
+
+const catalog = await loadCatalog();
+const operations = operationsOf(readDocument(openApiDocument(catalog)));
+const dialects = new Map(
+  catalog.endpoints.map(({ declaration }) => [
+    `${declaration.method.toUpperCase()} ${declaration.path}`,
+    declaration.dialect.name,
+  ]),
+);
+
+// The requests that the dialects' documents print, as e2e tests send them.
+const files = [
+  ...["dev8.http", "dev8.sh", "doc-examples.sh", "novita-examples.md"],
+  ...["onmemos-examples.md", "session-manager.sh"],
+];
+
+interface Printed {
+  readonly file: string;
+  readonly method: string;
+  readonly path: string;
+  readonly body: string;
+}
+
+const asHttp = /^(?<method>[A-Z]+) (?<path>\/\S*).*\n(?:[\w-]+:.*\n)*\n(?<body>\{[\s\S]*?^\})/gm;
+const asCurl =
+  /curl -X (?<method>[A-Z]+) "?(?:http:\/\/[^/"\s]+|\$\w+)(?<path>[^"\s?]*)[^\n]*\n(?:\s+-H .*\n)*\s+-d '(?<body>\{[\s\S]*?\})'/g;
+
+/** The answers that they print: novita's prints none. */
+const answerFiles: Readonly<Record<string, DialectName>> = {
+  "../printed-answers/gpu-dev.http": "gpu-dev",
+  "../printed-answers/session-manager.http": "session-manager",
+  "../../tests/e2e/onmemos-examples.md": "onmemos",
+  "../../tests/e2e/dev8.http": "dev8",
+};
+
+/** Printed, and no example: by words that each alone has, why. */
+const noExamples: Readonly<Record<string, string>> = {
+  '"Error Category"': "The form of all errors, as docs/apis/dev8.md#errors describes it: nothing is answered with it.",
+  '"workspaceId": "short"': "A request that is to be refused. Its answer is printed behind it.",
+};
+
+interface PrintedAnswer {
+  /** Where the document prints a call right before. */
+  readonly route: string | undefined;
+  readonly dialect: DialectName;
+  readonly body: string;
+}
+
+function answersOf([file, dialect]: [string, DialectName]): PrintedAnswer[] {
+  const text = readFileSync(new URL(file, import.meta.url), "utf8");
+  const blocks = file.endsWith(".md") ? text.split(/^```(?:json)?\n/m) : text.split("###\n");
+  return blocks.flatMap((body, at) => {
+    const route = /^[A-Z]+ \/\S*/.exec(blocks[at - 1] ?? "")?.[0];
+    return /^\{$/m.test(body.split("\n")[0] ?? "") ? [{ route, dialect, body }] : [];
+  });
+}
+
+function requestsOf(file: string): Printed[] {
+  const text = readFileSync(new URL(`../../tests/e2e/${file}`, import.meta.url), "utf8");
+  return [...text.matchAll(asHttp), ...text.matchAll(asCurl)].map(({ groups = {} }) => {
+    const { method = "", path = "", body = "" } = groups;
+    return { file, method, path, body };
+  });
+}
+
+/** Some are printed with comments, or with dots in the place of further keys. */
+function parsed(body: string): unknown {
+  const whole = body.replaceAll(/(^|\s)(\/\/|#) .*$/gm, "");
+  return JSON.parse(whole.replaceAll(/,\s*\.\.\.(?=\s*\})/g, "").replaceAll("{...}", "{}"));
+}
+
+function isCallOf(route: string, call: string): boolean {
+  return new RegExp(`^${route.replaceAll(/\{\w+\}/g, "[^/]+")}$`).test(call);
+}
+
+/** Whether all that is printed is there, with its values. Berth may have further keys. */
+function isContained(printed: unknown, shown: unknown): boolean {
+  if (typeof printed !== "object" || printed === null) return printed === shown;
+  if (typeof shown !== "object" || shown === null) return false;
+  if (Array.isArray(printed) && (!Array.isArray(shown) || shown.length !== printed.length)) return false;
+  return Object.entries(printed).every(([key, value]) => isContained(value, Reflect.get(shown, key)));
+}
+
+test("every body that a document prints is an example of its operation", async () => {
+  const printed = files.flatMap(requestsOf);
+  const isShown = ({ method, path, body }: Printed) =>
+    operations.some(({ route, requestBody }) => {
+      const examples = Object.values(requestBody?.content["application/json"]?.examples ?? {});
+      return (
+        isCallOf(route, `${method} ${path}`) && examples.some(({ value }) => isDeepStrictEqual(value, parsed(body)))
+      );
+    });
+
+  const missing = printed.filter((one) => !isShown(one)).map(({ file, path }) => `${file} ${path}`);
+
+  expect(printed.length).toBeGreaterThan(20);
+  expect([...new Set(printed.map(({ file }) => file))]).toEqual(files);
+  // Its credentials are dots, which no schema of credentials lets through.
+  expect(missing).toEqual(["doc-examples.sh /v1/auth/aws-login"]);
+});
+
+test("every answer that a document prints is an example of its operation, or one with keys that are Berth's besides", () => {
+  const printed = Object.entries(answerFiles).flatMap(answersOf);
+  const isShown = ({ route: call, dialect, body }: PrintedAnswer) =>
+    operations.some(({ route, responses }) => {
+      const isIts = call === undefined ? dialects.get(route) === dialect : isCallOf(route, call);
+      const examples = Object.values(responses).flatMap(({ content }) =>
+        Object.values(content["application/json"]?.examples ?? {}),
+      );
+      return isIts && examples.some(({ value }) => isContained(parsed(body), value));
+    });
+
+  const missing = printed.filter((one) => !isShown(one)).map(({ body }) => body);
+
+  expect(printed.length).toBe(44);
+  expect(missing.map((body) => Object.keys(noExamples).find((words) => body.includes(words)) ?? body)).toEqual(
+    Object.keys(noExamples),
+  );
+});

@@ -1,0 +1,43 @@
+import { logicalName } from "../compute/functions.ts";
+import type { FunctionEntry, FunctionsFile } from "../compute/functions-file.ts";
+import { queuesSentTo } from "../compute/roles.ts";
+
+/**
+ * Lets functions start themselves over and over through their queues. A look sends the next look of its record, and a
+ * plan the next plan of its pool. By default Lambda takes this for a mistake: after about 16 invocations in one chain it
+ * moves the message to the dead-letter queue (Lambda Developer Guide, "Use Lambda recursive loop detection to prevent
+ * infinite loops", https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html).
+ */
+export function allowLoops(functions: FunctionsFile, functionOf: (entry: FunctionEntry) => sst.aws.Function): void {
+  for (const entry of functionsInLoops(functions)) {
+    new aws.lambda.FunctionRecursionConfig(`${logicalName(entry)}Recursion`, {
+      functionName: functionOf(entry).name,
+      recursiveLoop: "Allow",
+    });
+  }
+}
+
+/** Returns the functions that send to a queue which invokes them, directly or by way of other functions. */
+function functionsInLoops(functions: FunctionsFile): FunctionEntry[] {
+  return functions.filter((entry) => {
+    const queue = queueOf(entry);
+    return queue !== undefined && reachableQueues(entry, functions).has(queue);
+  });
+}
+
+/** Returns the queue that invokes a function. */
+function queueOf(entry: FunctionEntry): string | undefined {
+  if (entry.kind === "socket") return "shell";
+  return entry.kind === "consumer" ? entry.queue : undefined;
+}
+
+function reachableQueues(start: FunctionEntry, functions: FunctionsFile): ReadonlySet<string> {
+  const reached = new Set<string>(queuesSentTo(start));
+  // Iterating over a set includes the queues that this loop adds.
+  for (const queue of reached) {
+    for (const entry of functions) {
+      if (queueOf(entry) === queue) for (const next of queuesSentTo(entry)) reached.add(next);
+    }
+  }
+  return reached;
+}

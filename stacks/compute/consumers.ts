@@ -1,0 +1,28 @@
+import type { Queues } from "../storage/queues.ts";
+import { mostBatches } from "./concurrency.ts";
+import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
+
+/**
+ * How many messages come in one batch. They share the timeout of the consumer. Ten messages of one pool are one plan; a
+ * planner hands back the pools that it had no time for (core/pools/planner.ts).
+ */
+const BATCH = 10;
+
+/** Each consumer receives from its queue, and only what failed comes again. */
+export function subscribeConsumers(
+  functions: FunctionsFile,
+  queues: Queues,
+  functionOf: (entry: FunctionEntry) => sst.aws.Function,
+): void {
+  for (const entry of functions) {
+    if (entry.kind !== "consumer") continue;
+    queues[entry.queue].subscribe(functionOf(entry).arn, {
+      batch: { size: BATCH, partialResponses: true },
+      transform: {
+        eventSourceMapping: (mapping) => {
+          mapping.scalingConfig = { maximumConcurrency: mostBatches[entry.queue] };
+        },
+      },
+    });
+  }
+}

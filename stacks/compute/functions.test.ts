@@ -1,0 +1,166 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { permissionChecks } from "#tests/synthesis/permission-checks.ts";
+import functionsFile from "../../functions.json" with { type: "json" };
+import { readStage } from "../stage.ts";
+import { environmentOf, functionArguments, logicalName, type Surroundings } from "./functions.ts";
+import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
+
+const functions = functionsFile as FunctionsFile;
+const entry = functions.find(({ name }) => name === "shared/health") as FunctionEntry;
+const stage = readStage("dev", {
+  DOMAIN: "berth.dev",
+  ALLOWED_ACCOUNTS: "111111111111",
+  ALLOWED_ROLES: "Dev",
+  EKS_CLUSTER: "gpus",
+  LOGIN_SERVER_ID: "berth.dev",
+});
+let around: Surroundings;
+
+beforeEach(async () => {
+  around = {
+    stage,
+    deployedAt: "2026-01-01T00:00:00Z",
+    bundles: await mkdtemp(join(tmpdir(), "berth-bundles-")),
+    queueUrls: { WORK_QUEUE_URL: "", POOLS_QUEUE_URL: "", WEBHOOKS_QUEUE_URL: "" },
+    shellQueueUrl: "",
+    socketApiUrl: "",
+    bucketName: "",
+    sealerKeyId: "",
+    originSecrets: "",
+    webhookSecret: "",
+  };
+});
+
+afterEach(() => rm(around.bundles, { recursive: true }));
+
+const make = () => functionArguments(entry, around, { role: "role", logGroup: "log" });
+
+test("a function whose bundle is missing ends the deployment, which says what to do", () => {
+  expect(make).toThrow("shared/health has no index.mjs: run `npm run bundle` before a deployment");
+});
+
+test("a bundle without the file of its handler ends it too, and one that has it is what is deployed", async () => {
+  const bundle = join(around.bundles, "shared/health");
+  await mkdir(bundle, { recursive: true });
+  expect(make).toThrow("has no index.mjs");
+
+  await writeFile(join(bundle, "index.mjs"), "");
+
+  expect(make()).toMatchObject({ bundle, handler: "index.handler" });
+});
+
+const filled: Omit<Surroundings, "bundles" | "stage"> = {
+  deployedAt: "2026-01-01T00:00:00Z",
+  queueUrls: {
+    WORK_QUEUE_URL: "https://sqs.test/work",
+    POOLS_QUEUE_URL: "https://sqs.test/pools.fifo",
+    WEBHOOKS_QUEUE_URL: "https://sqs.test/webhooks",
+  },
+  shellQueueUrl: "https://sqs.test/shell.fifo",
+  socketApiUrl: "https://socket.test/socket",
+  bucketName: "berth-blobs",
+  sealerKeyId: "key",
+  originSecrets: "s".repeat(32),
+  webhookSecret: "webhook-secret",
+};
+
+/** Another value of each setting than the one of `stage`. */
+const changes: Readonly<Record<string, string>> = {
+  DOMAIN: "other.dev",
+  SCHEME: "http",
+  ALLOWED_ACCOUNTS: "222222222222",
+  ALLOWED_ROLES: "Dev,Research",
+  ADMIN_USERS: "ada",
+  ADMIN_ROLES: "Admin",
+  LOGIN_SERVER_ID: "other.dev",
+  STS_ORIGINS: "https://sts.amazonaws.com",
+  KEY_TTL_HOURS: "3",
+  KEY_CHAIN_HOURS: "13",
+  KEY_OVERLAP_SECONDS: "61",
+  MIN_DURATION_HOURS: "1",
+  MAX_DURATION_HOURS: "71",
+  MAX_TOTAL_HOURS: "167",
+  MAX_QUEUE_HOURS: "47",
+  MAX_WAITING_PER_USER: "9",
+  PREPARING_MINUTES: "31",
+  NODE_GROUPS: "p5.48xlarge=1",
+  DISK_RETENTION_DAYS: "31",
+  SESSION_IMAGE: "session",
+  SESSION_BACKUP: "0",
+  DEV8_REGIONS: "eastus",
+  DEV8_IMAGE: "dev8",
+  EXEC_CAP_SECONDS: "100",
+  IDLE_GPU_MINUTES: "30",
+  AUTO_STOP_DRY_RUN: "1",
+  ORPHANS_DRY_RUN: "1",
+  EKS_CLUSTER: "others",
+  EKS_ENDPOINT: "https://eks.example",
+  EKS_CA: "YQ==",
+  NODE_TYPES: "a=p5.48xlarge",
+  TOOLS_IMAGE: "tools",
+  GITHUB_KEYS_URL: "https://github.test/<user>.keys",
+  EBS_KMS_KEY_ID: "arn:aws:kms:us-east-1:111111111111:key/0a1b2c3d",
+  WEBHOOK_ALLOW: "10.0.0.0/8",
+};
+
+function variablesWith(settings: Readonly<Record<string, string>>) {
+  const around = { ...filled, bundles: "", stage: readStage("dev", { ...stage.settings, ...settings }) };
+  return functions.map((each) => [each.name, environmentOf(each, around)] as const);
+}
+
+function changedBy(name: string): string[] {
+  const before = new Map(variablesWith({}));
+  return variablesWith({ [name]: changes[name] ?? "" }).flatMap(([each, variables]) =>
+    JSON.stringify(variables) === JSON.stringify(before.get(each)) ? [] : [each],
+  );
+}
+
+test("every setting that a stage passes on has another value in this test", () => {
+  expect(Object.keys(readStage("dev", { ...stage.settings, ...changes }).settings).toSorted()).toEqual(
+    Object.keys(changes).toSorted(),
+  );
+});
+
+test.each(Object.keys(changes))("a change of %s changes the functions that read it and no other", (name) => {
+  const readers = functions.filter(({ settings }) => settings.includes(name));
+
+  expect(readers).not.toEqual([]);
+  expect(changedBy(name)).toEqual(readers.map((each) => each.name));
+});
+
+test("new node groups change what plans and estimates, and new allow-lists the login alone", () => {
+  expect(changedBy("NODE_GROUPS")).toEqual([
+    "cron/capacity",
+    "gpu-dev/admin/list-jobs",
+    "gpu-dev/cluster/status",
+    "gpu-dev/gpu/availability",
+    "gpu-dev/jobs/estimate",
+    "gpu-dev/jobs/get",
+    "gpu-dev/jobs/list",
+    "work/look",
+    "work/plan",
+  ]);
+  expect(["ALLOWED_ROLES", "ALLOWED_ACCOUNTS"].map(changedBy)).toEqual([
+    ["gpu-dev/auth/aws-login"],
+    ["gpu-dev/auth/aws-login"],
+  ]);
+});
+
+test("every function gets what its init reads, with each setting and with none but those that must be", () => {
+  for (const settings of [{}, changes]) {
+    const resources = variablesWith(settings).map(([name, variables]) => ({
+      type: "aws:lambda/function:Function",
+      name: `${logicalName({ name })}Function`,
+      read: false,
+      inputs: { environment: { variables } },
+      after: [],
+    }));
+
+    expect(
+      permissionChecks.environments(resources, functions).filter((problem) => !/ is told \d+ bytes$/.test(problem)),
+    ).toEqual([]);
+  }
+});

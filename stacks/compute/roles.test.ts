@@ -1,0 +1,202 @@
+import { expect, test } from "vitest";
+import functionsFile from "../../functions.json" with { type: "json" };
+import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
+import { type Arns, roleOf, statementsOf } from "./roles.ts";
+import { withheldActions } from "./withheld-actions.ts";
+
+const functions = functionsFile as FunctionsFile;
+const arns: Arns<string> = {
+  table: "arn:table",
+  tableIndexes: "arn:table/index/*",
+  queues: { work: "arn:work", pools: "arn:pools", webhooks: "arn:webhooks" },
+  bucket: "arn:bucket",
+  bucketObjects: "arn:bucket/*",
+  sealerKey: "arn:key",
+  cluster: "arn:cluster",
+  logGroups: "arn:log-group:/berth/dev/*:*",
+  volumes: "arn:volume/*",
+  snapshots: "arn:snapshot/*",
+  instances: "arn:instance/*",
+  ebsKey: undefined,
+  ec2Service: "ec2.us-east-1.amazonaws.com",
+  deployment: "berth-dev",
+  inNetwork: false,
+};
+
+function entryNamed(name: string): FunctionEntry {
+  const found = functions.find((entry) => entry.name === name);
+  if (!found) throw new Error(`functions.json has no ${name}`);
+  return found;
+}
+
+function actionsOf(name: string): string[] {
+  return statementsOf(roleOf(entryNamed(name)), arns)
+    .flatMap(({ Action }) => Action)
+    .filter((action) => !action.startsWith("logs:"));
+}
+
+test("a function that uses nothing may write its own log, and do nothing else", () => {
+  expect(statementsOf(roleOf(entryNamed("shared/live")), arns)).toEqual([
+    {
+      Sid: "OwnLogs",
+      Effect: "Allow",
+      Action: ["logs:CreateLogStream", "logs:PutLogEvents"],
+      Resource: ["arn:log-group:/berth/dev/*:*"],
+    },
+  ]);
+});
+
+test("an endpoint that sends looks cannot receive any; the consumer of a queue receives from it alone", () => {
+  expect(actionsOf("gpu-dev/jobs/cancel").filter((action) => action.startsWith("sqs:"))).toEqual([
+    "sqs:SendMessage",
+    "sqs:GetQueueAttributes",
+  ]);
+  expect(actionsOf("gpu-dev/jobs/submit").filter((action) => action.startsWith("sqs:"))).toEqual(["sqs:SendMessage"]);
+  const [, received] = statementsOf(roleOf(entryNamed("work/plan")), arns);
+  expect(received).toMatchObject({ Sid: "Receive", Resource: ["arn:pools"] });
+});
+
+test.each(["onmemos/sessions/execute", "socket/shell", "cron/watch"])(
+  "%s, which ends no run, asks EC2 nothing",
+  (name) => {
+    expect(actionsOf(name).filter((action) => action.startsWith("ec2:"))).toEqual([]);
+  },
+);
+
+test("no action of its ports is left to a role that nobody takes", () => {
+  for (const [name, actions] of Object.entries(withheldActions)) {
+    const entry = functions.find((each) => roleOf(each).name === name);
+    const left = entry ? actionsOf(entry.name) : actions;
+    const received = entry?.kind === "consumer" ? ["sqs:GetQueueAttributes"] : [];
+
+    expect(
+      left.filter((action) => actions.includes(action) && !received.includes(action)),
+      name,
+    ).toEqual([]);
+  }
+});
+
+test("a request that renames a disk only changes tags", () => {
+  expect(new Set(actionsOf("gpu-dev/disks/rename").filter((action) => action.startsWith("ec2:")))).toEqual(
+    new Set(["ec2:CreateTags"]),
+  );
+});
+
+test("only looks may use the key of volumes, and only where one is set", () => {
+  const ebsKey = "arn:ebs-key";
+  const users = (set: string | undefined) =>
+    functions
+      .filter((entry) =>
+        statementsOf(roleOf(entry), { ...arns, ebsKey: set }).some(({ Resource }) => Resource.includes(ebsKey)),
+      )
+      .map(({ name }) => name);
+
+  expect(users(ebsKey)).toEqual(["work/look"]);
+  expect(users(undefined)).toEqual([]);
+});
+
+test("changes of EC2 require the deployment's tag, except for the machine that a volume is detached from", () => {
+  const changing = statementsOf(roleOf(entryNamed("work/look")), arns).filter(
+    ({ Action }) => Action.some((action) => action.startsWith("ec2:")) && !Action.join().includes("Describe"),
+  );
+
+  const free = changing.filter(({ Condition }) => Condition === undefined).map(({ Sid }) => Sid);
+
+  expect(changing.length).toBeGreaterThan(5);
+  expect(free).toEqual(["OffMachine"]);
+});
+
+test("looks make volumes of the deployment's own snapshots, and of no other's", () => {
+  const mayRestore = (has: Tags) => may("work/look", "ec2:CreateVolume", has);
+
+  expect(mayRestore({ "berth:deployment": "berth-dev" })).toBe(true);
+  expect(mayRestore({ "berth:deployment": "berth-prod" })).toBe(false);
+  expect(mayRestore({ Name: "somebody's" })).toBe(false);
+  expect(mayRestore({})).toBe(false);
+});
+
+test("who reads blobs or compares volumes changes none of them", () => {
+  const blobs = (name: string) => actionsOf(name).filter((action) => action.startsWith("s3:"));
+  const volumes = actionsOf("cron/orphans").filter((action) => action.startsWith("ec2:"));
+
+  const readers = functions.filter(({ kind, uses }) => kind === "endpoint" && uses.includes("blobs"));
+  expect(readers).not.toEqual([]);
+  for (const { name } of readers) expect(blobs(name), name).toEqual(["s3:GetObject", "s3:ListBucket"]);
+  expect(volumes).toEqual(expect.arrayContaining(["ec2:DescribeVolumes", "ec2:DescribeSnapshots"]));
+  expect(volumes.filter((action) => !action.startsWith("ec2:Describe"))).toEqual([]);
+  expect(blobs("work/look")).toContain("s3:PutObject");
+});
+
+type Tags = Record<string, string>;
+
+function mayTag(name: string, has: Tags, writes: Tags): boolean {
+  return may(name, "ec2:CreateTags", has, writes);
+}
+
+/** What IAM says to an action on a snapshot with these tags, for a call that writes those. */
+function may(name: string, action: string, has: Tags, writes: Tags = {}): boolean {
+  const values: Record<string, string> = {
+    ...Object.fromEntries(Object.entries(has).map(([key, value]) => [`aws:ResourceTag/${key}`, value])),
+    ...Object.fromEntries(Object.entries(writes).map(([key, value]) => [`aws:RequestTag/${key}`, value])),
+  };
+  const holds: Record<string, (key: string, wanted: readonly string[]) => boolean> = {
+    StringEquals: (key, wanted) => wanted.includes(values[key] ?? ""),
+    Null: (key, [wanted]) => String(values[key] === undefined) === wanted,
+    "ForAllValues:StringEquals": (_, wanted) => Object.keys(writes).every((key) => wanted.includes(key)),
+  };
+  return statementsOf(roleOf(entryNamed(name)), arns)
+    .filter(({ Action, Resource }) => Action.includes(action) && Resource.includes("arn:snapshot/*"))
+    .some(({ Condition = {} }) =>
+      Object.entries(Condition).every(([operator, keys]) =>
+        Object.entries(keys).every(([key, wanted]) => holds[operator]?.(key, [wanted].flat())),
+      ),
+    );
+}
+
+test.each(["gpu-dev/disks/rename", "work/look"])(
+  "%s puts tags back that somebody took off, and takes no snapshot of others",
+  (name) => {
+    // As packages/aws/ec2/ebs-snapshots.ts writes them.
+    const tags = { "berth:deployment": "berth-dev", "berth:disk": "d", "berth:record": "k", Name: "data" };
+
+    expect(mayTag(name, { "berth:deployment": "berth-dev" }, tags)).toBe(true);
+    expect(mayTag(name, {}, tags)).toBe(true);
+    expect(mayTag(name, { "berth:deployment": "berth-prod" }, tags)).toBe(false);
+    expect(mayTag(name, {}, { ...tags, "berth:deployment": "berth-prod" })).toBe(false);
+    expect(mayTag(name, {}, { ...tags, owner: "mallory" })).toBe(false);
+  },
+);
+
+test("a role can make no snapshot of others one that it may remove, whatever it writes to it", () => {
+  const written = { "berth:deployment": "berth-dev", "berth:disk": "d", Name: "data" };
+  const made = { ...written, "berth:attempt": "a-r1-1" };
+
+  expect(may("work/look", "ec2:DeleteSnapshot", made)).toBe(true);
+  expect(may("work/look", "ec2:DeleteSnapshot", { ...made, "berth:deployment": "berth-prod" })).toBe(false);
+  expect(may("work/look", "ec2:DeleteSnapshot", written)).toBe(false);
+  for (const has of [{}, written, made]) expect(mayTag("work/look", has, made)).toBe(false);
+});
+
+test("in a network Lambda makes the interfaces of a function, and the code of the function cannot", () => {
+  const statements = statementsOf(roleOf(entryNamed("work/look")), { ...arns, inNetwork: true });
+  const interfaces = /NetworkInterface|PrivateIpAddresses|DescribeSubnets/;
+  const actionsWith = (effect: string) =>
+    statements
+      .filter(({ Effect }) => Effect === effect)
+      .flatMap(({ Action }) => Action.filter((action) => interfaces.test(action)));
+  const denied = statements.filter(({ Effect }) => Effect === "Deny");
+
+  expect(actionsWith("Allow").length).toBeGreaterThan(0);
+  expect(actionsWith("Deny")).toEqual(actionsWith("Allow"));
+  // The key is there only where a function's own code calls.
+  expect(denied.map(({ Condition }) => Condition)).toEqual([{ Null: { "lambda:SourceFunctionArn": "false" } }]);
+});
+
+test("no action has a star, and a name of a role leaves AWS room for its own end", () => {
+  const roles = functions.map(roleOf);
+
+  const actions = roles.flatMap((role) => statementsOf(role, arns)).flatMap(({ Action }) => Action);
+
+  expect(actions.filter((action) => !/^[a-z0-9]+:[A-Za-z]+$/.test(action))).toEqual([]);
+  expect(Math.max(...roles.map(({ name }) => name.length))).toBeLessThan(50);
+});

@@ -1,0 +1,196 @@
+import { readFileSync } from "node:fs";
+import { runInNewContext } from "node:vm";
+import { transform } from "esbuild";
+import { expect, test } from "vitest";
+import functionsFile from "../../functions.json" with { type: "json" };
+import { edgeCode } from "./edge-code.ts";
+
+const secret = "s".repeat(32);
+const source = readFileSync(new URL("edge-function.js", import.meta.url), "utf8");
+
+interface Sent {
+  readonly uri: string;
+  readonly headers: Readonly<Record<string, { readonly value: string }>>;
+}
+
+/** What the function makes of a viewer request (CloudFront Developer Guide, "CloudFront Functions event structure"). */
+function requestAfter(uri: string, headers: Sent["headers"] = {}): Sent {
+  const event = {
+    version: "1.0",
+    context: { distributionDomainName: "d111111abcdef8.cloudfront.net", eventType: "viewer-request" },
+    viewer: { ip: "198.51.100.11" },
+    request: { method: "GET", uri, querystring: { q: { value: "/k/x" } }, headers: { ...headers }, cookies: {} },
+  };
+  // Without a global of Node: at the edge there is none.
+  return runInNewContext(`${edgeCode(source, `${secret},${"o".repeat(32)}`)}\nhandler(event)`, { event });
+}
+
+test("it says who asks and that the request came this way, and nobody else can", () => {
+  const host = { value: "berth.dev" };
+  const forged = { value: "forged" };
+
+  const { uri, headers } = requestAfter("/v1/jobs", {
+    host,
+    "x-berth-viewer": forged,
+    "x-berth-origin": forged,
+    "x-berth-key": forged,
+    "x-berth-other": forged,
+  });
+
+  expect(uri).toBe("/v1/jobs");
+  expect(headers).toEqual({
+    host,
+    "x-berth-viewer": { value: "198.51.100.11" },
+    "x-berth-origin": { value: secret },
+  });
+});
+
+test.each(["/", "/k/abc/"])("it says the host of %s, which the page there shows", (uri) => {
+  const { headers } = requestAfter(uri, { host: { value: "berth.dev" }, "x-berth-host": { value: "forged" } });
+
+  expect(headers["x-berth-host"]).toEqual({ value: "berth.dev" });
+  expect(requestAfter("/v1/jobs", { host: { value: "berth.dev" } }).headers["x-berth-host"]).toBeUndefined();
+});
+
+test.each([
+  ["/k/abc/v1/jobs", "/v1/jobs", "abc"],
+  ["/k/abc", "/", "abc"],
+  ["/k/abc/", "/", "abc"],
+  ["/k//v1/jobs", "/v1/jobs", "/"],
+  ["/k/", "/", "/"],
+  ["/k/a%2Fb/k/c", "/k/c", "a%2Fb"],
+])("the key of %s leaves the path", (sent, uri, key) => {
+  const request = requestAfter(sent);
+
+  expect([request.uri, request.headers["x-berth-key"]]).toEqual([uri, { value: key }]);
+});
+
+test.each([
+  ["/K/abc/v1/jobs", "/K/***/v1/jobs"],
+  ["//k/abc/v1/jobs", "//k/***/v1/jobs"],
+  ["///K/abc", "///K/***"],
+  ["/%6B/abc/v1/jobs", "/%6B/***/v1/jobs"],
+  ["/%4b/a%2Fb/v1/jobs", "/%4b/***/v1/jobs"],
+  ["/k%5Cabc/v1/jobs", "/k%5C***/v1/jobs"],
+  ["/./k/abc/v1/jobs", "/./k/***/v1/jobs"],
+])("the key behind the misspelt prefix of %s reaches no origin", (sent, uri) => {
+  const request = requestAfter(sent);
+
+  expect([request.uri, request.headers["x-berth-key"]]).toEqual([uri, undefined]);
+  expect(request.headers["x-berth-path"]?.value ?? uri).toBe(uri);
+});
+
+test.each([
+  "/%6b%2fabc",
+  "/k%2fabc/v1/jobs",
+  "/k%2Fabc%2Fv1/jobs",
+  "/%2Fk/abc",
+  "/%2e/%6B%2fabc",
+  "/%252fk%252fabc",
+  "/%25256b/abc",
+  "/\\k\\abc",
+])("neither the path nor a header of %s holds the key", (sent) => {
+  expect(JSON.stringify(requestAfter(sent))).not.toContain("abc");
+});
+
+test.each(["/", "/k", "/keys", "/v1/k/abc", "/.k", "/keys/abc"])("%s has no key in front", (sent) => {
+  const { uri, headers } = requestAfter(sent);
+
+  expect([uri, headers["x-berth-key"]]).toEqual([sent, undefined]);
+});
+
+test.each([
+  ["/v1/disks/a%2Fb", "/v1/disks/a%252Fb", "/v1/disks/a%2Fb"],
+  ["/v1/disks/a%2fb%3Fc", "/v1/disks/a%252fb%3Fc", "/v1/disks/a%2fb%3Fc"],
+  ["/k/a%2Fb/v1/%2541", "/v1/%2541", "/v1/%2541"],
+  ["/v1/jobs", "/v1/jobs", undefined],
+])("of %s, an escaped slash divides no path, and a header says what was sent", (sent, uri, path) => {
+  const request = requestAfter(sent, { "x-berth-path": { value: "/forged" } });
+
+  expect([request.uri, request.headers["x-berth-path"]?.value]).toEqual([uri, path]);
+});
+
+test("of a long path with a percent sign, the gateway is told what it finds the route by, and the header has the rest", () => {
+  const disk = `${"x".repeat(7_000)}%`;
+  const deep = "/a%20b".repeat(1_000);
+
+  const [long, many, escaped] = [`/v1/disks/${disk}/content`, deep, everyLetterOf("/v1/environments")].map((sent) => {
+    const { uri, headers } = requestAfter(sent);
+    return [uri, headers["x-berth-path"]?.value === sent];
+  });
+
+  expect(long).toEqual(["/v1/disks/-/content", true]);
+  expect(many).toEqual(["/a%20b".repeat(10), true]);
+  expect(requestAfter("/a%20b".repeat(10)).uri).toBe("/a%20b".repeat(10));
+  expect(escaped).toEqual([everyLetterOf("/v1/environments"), true]);
+});
+
+/** Every path that is a route's comes to it, also where each letter of it is escaped. */
+test("no route has a part or a number of parts that the edge leaves out", () => {
+  const routes = functionsFile.flatMap(({ path }) => path ?? []);
+  const longest = routes.map((route) => everyLetterOf(route.replaceAll(/\{\w+\}/g, "x")));
+
+  expect(longest.length).toBeGreaterThan(50);
+  expect(longest.map((sent) => requestAfter(sent)).map(({ uri }) => uri)).toEqual(longest);
+});
+
+function everyLetterOf(path: string): string {
+  return path.replaceAll(/[^/]/g, (letter) => `%${letter.charCodeAt(0).toString(16)}`);
+}
+
+test.each([
+  ["/v1/cloudrun/workspaces/ws-1/shell", "/", "/v1/cloudrun/workspaces/ws-1/shell"],
+  ["/k/abc/v1/cloudrun/workspaces/a%2Fb/shell", "/", "/v1/cloudrun/workspaces/a%2Fb/shell"],
+  ["/v1/cloudrun/workspaces/a/b/shell", "/v1/cloudrun/workspaces/a/b/shell", undefined],
+  ["/v1/cloudrun/workspaces/shell", "/v1/cloudrun/workspaces/shell", undefined],
+])("of %s, a WebSocket API without paths is told what was asked for", (sent, uri, path) => {
+  const request = requestAfter(sent, { "x-berth-path": { value: "/forged" } });
+
+  expect([request.uri, request.headers["x-berth-path"]?.value]).toEqual([uri, path]);
+});
+
+/** What the edge knows beyond ES 5.1 (CloudFront Developer Guide, "JavaScript runtime 2.0 features"). */
+const syntax = {
+  arrow: true,
+  "async-await": true,
+  "const-and-let": true,
+  "exponent-operator": true,
+  "rest-argument": true,
+  "template-literal": true,
+};
+
+test("it is written in the syntax that the edge knows", async () => {
+  const atTheEdge = await transform(source, { target: "es5", supported: syntax });
+
+  // What the edge does not know would be written anew, or refused.
+  expect(atTheEdge.code).toBe((await transform(source, { target: "esnext" })).code);
+});
+
+test("it asks for globals and methods that the edge has, and no others", () => {
+  const asked = new Set<string>();
+  const scope = new Proxy({}, { has: (_, name) => !asked.add(String(name)) });
+  const paths = ["/k/abc/v1/jobs", "/v1/cloudrun/workspaces/ws-1/shell", "/v1/disks/a%2Fb"];
+
+  for (const uri of paths) {
+    const request = { uri, headers: { "x-berth-key": { value: "forged" } } };
+    const event = { viewer: { ip: "198.51.100.11" }, request };
+    runInNewContext(`with (scope) { ${source}; handler(event); }`, { scope, event });
+  }
+
+  const methods = new Set([...source.matchAll(/\.(\w+)\(/g)].map(([, name]) => name));
+  expect([...asked].sort()).toEqual(["Object", "event"]);
+  expect([...methods].sort()).toEqual([
+    ...["exec", "filter", "forEach", "includes", "keys", "replace", "slice", "startsWith", "test"],
+  ]);
+});
+
+test("it is smaller than the 10 KB that CloudFront takes", () => {
+  expect(edgeCode(source, "s".repeat(128)).length).toBeLessThan(10_000);
+});
+
+test.each(["", "short", `"${"s".repeat(40)}`, `${"s".repeat(40)}"};`])(
+  "the secret %s does not get into code",
+  (bad) => {
+    expect(() => edgeCode(source, bad)).toThrow("OriginSecrets must be");
+  },
+);

@@ -1,0 +1,122 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { logicalName } from "../compute/functions.ts";
+import type { EndpointEntry, FunctionsFile, SocketEntry } from "../compute/functions-file.ts";
+import { SOCKET_STAGE } from "../compute/sockets.ts";
+import { edgeCode } from "./edge-code.ts";
+
+/** Managed policies of CloudFront, by the ids that AWS gives them everywhere (CloudFront Developer Guide). */
+const CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad";
+const ALL_VIEWER_EXCEPT_HOST_HEADER = "b689b0a8-53d0-40ab-baf2-68738e2966ac";
+
+/** A call that runs a command may take EXEC_CAP_SECONDS, 110 unless it is set; an HTTP API ends at 30. */
+const SLOW_SECONDS = 120;
+const FAST_SECONDS = 35;
+
+export interface EdgeOptions {
+  readonly functions: FunctionsFile;
+  /** The functions that check the secret. They get it before the edge sends it, or they would answer 403. */
+  readonly served: readonly sst.aws.Function[];
+  readonly apiUrl: $util.Input<string>;
+  /** With its stage, as the path. */
+  readonly socketUrl: $util.Input<string>;
+  readonly urlOf: (entry: EndpointEntry) => $util.Input<string>;
+  /** With a comma between them while they are exchanged; the first is the one to add. */
+  readonly originSecrets: $util.Input<string>;
+  /** A host name with its certificate in us-east-1; without it CloudFront chooses the name. */
+  readonly domain: { readonly name: string; readonly certificateArn: string } | undefined;
+  readonly firewallArn: $util.Input<string>;
+  /** The project, where edge-function.js is. */
+  readonly root: string;
+}
+
+/**
+ * The one distribution in front of all that serves requests. Nothing is cached, and each behaviour has the function.
+ */
+export function makeEdge(options: EdgeOptions) {
+  const { functions, served, apiUrl, socketUrl, urlOf, originSecrets, domain, firewallArn, root } = options;
+  const sockets = functions.filter((entry) => entry.kind === "socket");
+  const slow = slowEndpoints(functions);
+  const code = readFileSync(join(root, "stacks/edge/edge-function.js"), "utf8");
+  const edgeFunction = new aws.cloudfront.Function(
+    "Edge",
+    {
+      runtime: "cloudfront-js-2.0",
+      comment: "Berth: the key off the path, the origin secret on",
+      code: $util.output(originSecrets).apply((secrets) => edgeCode(code, secrets)),
+    },
+    { dependsOn: served.map(({ nodes }) => nodes.function) },
+  );
+  // A browser that was here once asks over HTTPS alone for a year (RFC 6797). Host names below it are not Berth's to
+  // bind.
+  const headers = new aws.cloudfront.ResponseHeadersPolicy("Edge", {
+    securityHeadersConfig: {
+      strictTransportSecurity: { accessControlMaxAgeSec: 31_536_000, override: true },
+    },
+  });
+  const behaviour = (targetOriginId: string) => ({
+    targetOriginId,
+    viewerProtocolPolicy: "https-only",
+    allowedMethods: ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"],
+    cachedMethods: ["GET", "HEAD"],
+    cachePolicyId: CACHING_DISABLED,
+    originRequestPolicyId: ALL_VIEWER_EXCEPT_HOST_HEADER,
+    responseHeadersPolicyId: headers.id,
+    functionAssociations: [{ eventType: "viewer-request", functionArn: edgeFunction.arn }],
+    compress: false,
+  });
+  return new aws.cloudfront.Distribution("Edge", {
+    enabled: true,
+    webAclId: firewallArn,
+    comment: "Berth",
+    httpVersion: "http2and3",
+    isIpv6Enabled: true,
+    ...(domain && { aliases: [domain.name] }),
+    origins: [
+      origin("api", apiUrl, FAST_SECONDS),
+      ...slow.map((entry) => origin(logicalName(entry), urlOf(entry), SLOW_SECONDS)),
+      ...sockets.map((entry) => ({
+        ...origin(logicalName(entry), socketUrl, FAST_SECONDS),
+        originPath: `/${SOCKET_STAGE}`,
+      })),
+    ],
+    defaultCacheBehavior: behaviour("api"),
+    orderedCacheBehaviors: [...slow, ...sockets].map((entry) => ({
+      pathPattern: patternOf(entry),
+      ...behaviour(logicalName(entry)),
+    })),
+    restrictions: { geoRestriction: { restrictionType: "none" } },
+    // CloudFront's own name always takes TLS 1.0 too (CloudFront Developer Guide, "Supported protocols and
+    // ciphers between viewers and CloudFront"): TLS 1.2 needs API_DOMAIN.
+    viewerCertificate: domain
+      ? {
+          acmCertificateArn: domain.certificateArn,
+          sslSupportMethod: "sni-only",
+          minimumProtocolVersion: "TLSv1.2_2021",
+        }
+      : { cloudfrontDefaultCertificate: true },
+  });
+}
+
+function slowEndpoints(functions: FunctionsFile): EndpointEntry[] {
+  return functions.filter((entry) => entry.kind === "endpoint").filter((entry) => entry.functionUrl === true);
+}
+
+/** The viewer's path decides, before the function runs: so a key may stand in front of it. */
+function patternOf({ path }: EndpointEntry | SocketEntry): string {
+  return `*${path.replaceAll(/\{\w+\}/g, "*")}`;
+}
+
+function origin(originId: string, url: $util.Input<string>, readSeconds: number) {
+  return {
+    originId,
+    domainName: $util.output(url).apply((text) => new URL(text).hostname),
+    customOriginConfig: {
+      httpPort: 80,
+      httpsPort: 443,
+      originProtocolPolicy: "https-only",
+      originSslProtocols: ["TLSv1.2"],
+      originReadTimeout: readSeconds,
+    },
+  };
+}

@@ -1,0 +1,94 @@
+import { MOST_LOGINS } from "#core/users/login-count.ts";
+import type { FunctionsFile } from "../compute/functions-file.ts";
+import type { Stage } from "../stage.ts";
+
+const WINDOW_SECONDS = 60;
+
+/**
+ * How many requests one address may make in a minute: 50 a second. An office that shares an address polls some times a
+ * second. Ten such addresses make what the API takes of all clients (api.ts).
+ */
+const MOST_REQUESTS = 3_000;
+
+/** Limits how often one address may log in, which asks STS, and how often it may ask at all. */
+export function makeFirewall(stage: Stage, functions: FunctionsFile): aws.wafv2.WebAcl {
+  const login = functions.find(({ name }) => name === "gpu-dev/auth/aws-login");
+  if (login?.kind !== "endpoint") throw new Error("functions.json has no log-in");
+  return new aws.wafv2.WebAcl("Firewall", {
+    // CloudFront takes web ACLs of this region only.
+    region: "us-east-1",
+    scope: "CLOUDFRONT",
+    defaultAction: { allow: {} },
+    visibilityConfig: seen(stage.tableName),
+    // The login of gpu-dev answers in this form.
+    customResponseBodies: [
+      { key: "too-many", contentType: "APPLICATION_JSON", content: JSON.stringify({ detail: "Too many requests" }) },
+    ],
+    rules: [
+      rateRule(stage, { name: "logins", priority: 0, limit: MOST_LOGINS, scope: pathsEndingWith(login.path) }),
+      rateRule(stage, { name: "requests", priority: 1, limit: MOST_REQUESTS }),
+    ],
+  });
+}
+
+interface RateRule {
+  readonly name: string;
+  readonly priority: number;
+  /** Requests of one address in a minute. */
+  readonly limit: number;
+  /** Which requests it counts: all if absent. */
+  readonly scope?: aws.types.input.wafv2.WebAclRuleStatementRateBasedStatementScopeDownStatement;
+}
+
+function rateRule({ tableName }: Stage, { name, priority, limit, scope }: RateRule) {
+  return {
+    name,
+    priority,
+    visibilityConfig: seen(`${tableName}-${name}`),
+    statement: {
+      rateBasedStatement: {
+        limit,
+        evaluationWindowSec: WINDOW_SECONDS,
+        aggregateKeyType: "IP",
+        ...(scope && { scopeDownStatement: scope }),
+      },
+    },
+    action: {
+      block: {
+        customResponse: {
+          responseCode: 429,
+          customResponseBodyKey: "too-many",
+          responseHeaders: [
+            { name: "retry-after", value: String(WINDOW_SECONDS) },
+            { name: "berth-error", value: "rate" },
+          ],
+        },
+      },
+    },
+  };
+}
+
+function pathsEndingWith(path: string) {
+  return {
+    byteMatchStatement: {
+      // A key may stand in front of the path, and any of its characters may be escaped.
+      searchString: path,
+      positionalConstraint: "ENDS_WITH",
+      fieldToMatch: { uriPath: {} },
+      // Dot segments and doubled slashes count too, as in /v1/./auth/aws-login.
+      textTransformations: [
+        { priority: 0, type: "URL_DECODE" },
+        { priority: 1, type: "NORMALIZE_PATH" },
+      ],
+    },
+  };
+}
+
+function seen(metricName: string) {
+  return {
+    cloudwatchMetricsEnabled: true,
+    metricName,
+    // The sample that an operator can look at holds paths, and so keys.
+    sampledRequestsEnabled: false,
+  };
+}

@@ -1,0 +1,84 @@
+import type { FunctionsFile, QueueName } from "../compute/functions-file.ts";
+import { capitalize } from "../names.ts";
+
+export type Queues = Readonly<Record<QueueName, sst.aws.Queue>>;
+
+export interface MadeQueues {
+  readonly queues: Queues;
+  /** They hold messages whose consumer failed too often. */
+  readonly deadLetterQueues: Queues;
+}
+
+const fifo: Readonly<Record<QueueName, boolean>> = { work: false, pools: true, webhooks: false, shell: true };
+
+/**
+ * After so many receives a message goes to the dead-letter queue: one that ends the process of its consumer each time would
+ * do so for ever.
+ */
+const MOST_RECEIVES = 5;
+const DAY_SECONDS = 86_400;
+const TWO_WEEKS_SECONDS = 14 * DAY_SECONDS;
+/** AWS asks for six times the timeout (Lambda Developer Guide, "Using Lambda with Amazon SQS"). */
+const TIMES_THE_TIMEOUT = 6;
+/** What may pass between the receive of a message and the start of the function that deals with it. */
+const FIFO_MARGIN_SECONDS = 15;
+
+/** API Gateway ends a connection after two hours ("API Gateway quotas"). Its last command may take a quarter more. */
+const CONNECTION_SECONDS = 3 * 3600;
+
+/**
+ * The queues, each with a dead-letter queue, which keeps messages for two weeks. Those of the web shell are commands, which
+ * are sealed elsewhere: they lie under the same key, and for a day at most.
+ */
+export function makeQueues(functions: FunctionsFile, key: aws.kms.Key): MadeQueues {
+  const make = (name: QueueName) => makeQueue(name, functions, key);
+  const [work, pools, webhooks, shell] = [make("work"), make("pools"), make("webhooks"), make("shell")];
+  return {
+    queues: { work: work.queue, pools: pools.queue, webhooks: webhooks.queue, shell: shell.queue },
+    deadLetterQueues: { work: work.dead, pools: pools.dead, webhooks: webhooks.dead, shell: shell.dead },
+  };
+}
+
+function makeQueue(
+  name: QueueName,
+  functions: FunctionsFile,
+  key: aws.kms.Key,
+): Record<"queue" | "dead", sst.aws.Queue> {
+  const sealed = { kmsMasterKeyId: key.arn };
+  const dead = new sst.aws.Queue(`${capitalize(name)}Dead`, {
+    fifo: fifo[name],
+    transform: {
+      queue:
+        name === "shell"
+          ? { ...sealed, messageRetentionSeconds: DAY_SECONDS }
+          : { messageRetentionSeconds: TWO_WEEKS_SECONDS },
+    },
+  });
+  const queue = new sst.aws.Queue(capitalize(name), {
+    fifo: fifo[name],
+    ...(name === "shell" && { transform: { queue: { ...perConnection, ...sealed } } }),
+    visibilityTimeout: `${visibilitySeconds(name, functions)} seconds`,
+    dlq: { queue: dead.arn, retry: MOST_RECEIVES },
+  });
+  return { queue, dead };
+}
+
+/** A connection that sends without end takes none of the others' throughput, and its commands are not kept for days. */
+const perConnection = {
+  deduplicationScope: "messageGroup",
+  fifoThroughputLimit: "perMessageGroupId",
+  messageRetentionSeconds: CONNECTION_SECONDS,
+};
+
+/**
+ * How long a message that was received is hidden. All of a FIFO queue's group waits as long behind one that was handed
+ * back, or whose process died: there it is just above the timeout, which Lambda does not allow to be longer.
+ */
+function visibilitySeconds(name: QueueName, functions: FunctionsFile): number {
+  const receiver = functions.find((entry) =>
+    entry.kind === "consumer" ? entry.queue === name : entry.kind === "socket" && name === "shell",
+  );
+  if (!receiver) throw new Error(`Nothing receives from the queue ${name}`);
+  const { timeoutSeconds } = receiver;
+  return fifo[name] ? timeoutSeconds + FIFO_MARGIN_SECONDS : TIMES_THE_TIMEOUT * timeoutSeconds;
+}

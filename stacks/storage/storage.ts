@@ -1,0 +1,41 @@
+import { tableDefinition } from "#aws/dynamodb/table-definition.ts";
+import type { Stage } from "../stage.ts";
+
+/** The one table, as the tests' own is defined. Production protects it from deletion. */
+export function makeTable({ tableName, isProduction }: Stage): sst.aws.Dynamo {
+  const { KeySchema = [], AttributeDefinitions = [], GlobalSecondaryIndexes = [] } = tableDefinition(tableName);
+  const fields = AttributeDefinitions.map(({ AttributeName = "", AttributeType = "" }) => [
+    AttributeName,
+    fieldType(AttributeType),
+  ]);
+  const globalIndexes = GlobalSecondaryIndexes.map(({ IndexName = "", KeySchema: keys = [], Projection }) => [
+    IndexName,
+    { ...keysOf(keys), projection: Projection?.NonKeyAttributes ?? "keys-only" },
+  ]);
+  return new sst.aws.Dynamo("Records", {
+    fields: Object.fromEntries(fields),
+    primaryIndex: keysOf(KeySchema),
+    globalIndexes: Object.fromEntries(globalIndexes),
+    ttl: "ttl",
+    transform: {
+      table: (table) => {
+        table.name = tableName;
+        table.deletionProtectionEnabled = isProduction;
+      },
+    },
+  });
+}
+
+interface KeyPart {
+  readonly AttributeName?: string | undefined;
+  readonly KeyType?: string | undefined;
+}
+
+function keysOf(parts: readonly KeyPart[]): { hashKey: string; rangeKey: string } {
+  const nameOf = (type: string) => parts.find(({ KeyType }) => KeyType === type)?.AttributeName ?? "";
+  return { hashKey: nameOf("HASH"), rangeKey: nameOf("RANGE") };
+}
+
+function fieldType(type: string): "string" | "number" {
+  return type === "N" ? "number" : "string";
+}
