@@ -216,7 +216,12 @@ function settingsProblems({ name, inputs }: Resource, entry: FunctionEntry, know
   const wanted = entry.settings.filter((each) => known.has(each));
   return [
     ...(SETTINGS === entry.settings.join() ? [] : [`${name} is told to read ${SETTINGS}`]),
-    ...different(`settings of ${name}`, Object.keys(given), wanted),
+    // SST adds two of its own.
+    ...different(
+      `settings of ${name}`,
+      Object.keys(given).filter((each) => !each.startsWith("SST_")),
+      wanted,
+    ),
   ];
 }
 
