@@ -232,7 +232,9 @@ describe("an estimate for a job not yet submitted", () => {
     const world = await httpWorld({ nodes: [], settings: { nodeGroups: [group] } });
     const key = await world.login();
 
-    expect((await ask(world, key)).body).toMatchObject({ queue_position: null, reason: "No estimate was made yet" });
+    const { body } = await ask(world, key);
+    expect(body).toMatchObject({ estimated_start_time: "2026-01-20T18:05:00Z", queue_position: 1 });
+    expect(body.reason).not.toContain("ends by itself");
     await submitJob(world, key);
     await world.advance(12_000);
     expect((await ask(world, key)).body).toMatchObject({ estimated_start_time: expect.any(String) });

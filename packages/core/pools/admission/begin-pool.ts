@@ -1,7 +1,10 @@
 import type { Context } from "../../context.ts";
+import type { Key } from "../../ports/table.ts";
+import { keyText, poolKey } from "../../store/keys.ts";
 import { unlessUnreadable } from "../../store/readable.ts";
 import { writeRecord } from "../../store/write-record.ts";
 import { emptyPool, findPool, type Pool } from "../ledger/record.ts";
+import { planSoon } from "../plan/plan-soon.ts";
 import { carryAdmission } from "./admission.ts";
 
 /**
@@ -13,4 +16,19 @@ export async function beginPool(ctx: Context<"table" | "queue">, type: string): 
   if (!begun) return undefined;
   await unlessUnreadable(ctx, () => carryAdmission(ctx, type));
   return findPool(ctx, type);
+}
+
+/**
+ * Creates and plans the pools of node groups that have no item among these. The counts of a type whose group is at zero
+ * are known then before a job asks for it.
+ */
+export async function beginGroupPools(ctx: Context<"table" | "queue">, items: readonly Key[]): Promise<void> {
+  const there = new Set(items.map(keyText));
+  const types = new Set(ctx.settings.nodeGroups.map(({ pool }) => pool));
+  const missing = [...types].filter((type) => !there.has(keyText(poolKey(type))));
+  await Promise.all(
+    missing.map(async (type) => {
+      if (await beginPool(ctx, type)) await planSoon(ctx, type);
+    }),
+  );
 }

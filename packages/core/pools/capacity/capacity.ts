@@ -10,7 +10,7 @@ import { sameData } from "../../store/same-data.ts";
 import { Unreadable } from "../../store/unreadable.ts";
 import { removeRecord, writeRecord, writeRecords } from "../../store/write-record.ts";
 import { carryAdmission, closureOf, readAdmission } from "../admission/admission.ts";
-import { beginPool } from "../admission/begin-pool.ts";
+import { beginGroupPools, beginPool } from "../admission/begin-pool.ts";
 import { type HeldByRecords, nothingHeld, readHeldByRecords, stillHeldNowhere } from "../ledger/held-by-records.ts";
 import { nodeLedgerKey, readLedger, readMakeable } from "../ledger/ledger.ts";
 import { parsePool } from "../ledger/parse.ts";
@@ -23,8 +23,9 @@ import { type Listing, poolNodes } from "./pool-nodes.ts";
 /**
  * Compares the machines that the cluster has, one listing for all types, with the ledger items, and has those pools
  * planned whose machines changed. The ledger is read before the cluster: what came or went between the two was written by
- * somebody else, and is left to the next run. A pool comes into being with its first machine, closed until it was carried
- * what the operator wants: a wish that found no pool is seen then. Into the others it carries what was left undone.
+ * somebody else, and is left to the next run. A pool is created for its node group or its first machine. It is closed until
+ * the operator's wish was carried into it, because a wish that found no pool is seen then. Into the others it carries what
+ * was left undone.
  */
 export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute">): Promise<void> {
   const items = await ctx.table.getMany([...poolTypes.map(poolKey), clusterKey]);
@@ -59,7 +60,7 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
       const added = found.filter((node) => !isKnown(type, node));
       return added.length === 0 || heads.unreadable.has(keyText(poolKey(type))) ? [] : [[type, added]];
     });
-  if (newIn(nodes).length === 0) return;
+  if (newIn(nodes).length === 0) return beginGroupPools(ctx, pools);
   // After the others: so much is read for these that it may fail. Not judged by how long it takes: where very many live,
   // no machine that comes would ever be taken.
   const taken = await readHeldByRecords(ctx, ledgers);
@@ -67,6 +68,7 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
   const words = await readGoneNodes(ctx, newIn(nodes).flatMap(uidsIn), ctx.clock.now());
   const added = newIn(poolNodes(listed, ledgers, new Map([...words, ...said])).nodes);
   await Promise.all(added.map(([type, found]) => addToPool(ctx, ledgers, type, found, taken)));
+  await beginGroupPools(ctx, pools);
 }
 
 /** Lists the machines, and notes whether the cluster answered. */

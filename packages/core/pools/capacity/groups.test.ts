@@ -7,9 +7,11 @@ import type { Item } from "../../ports/table.ts";
 import type { NodeGroup } from "../../settings.ts";
 import { keyText, makeableKey, poolKey } from "../../store/keys.ts";
 import { pauseAdmission } from "../admission/admission.ts";
+import { readCapacity } from "../admission/availability.ts";
 import { readAdvice } from "../forecast/advice.ts";
 import { planPools } from "../plan/planner.ts";
 import { reasonText } from "../plan/reasons.ts";
+import { refreshCapacity } from "./capacity.ts";
 
 const MINUTE = 60_000;
 const group: NodeGroup = { pool: "h100", mostNodes: 1, startupMs: 5 * MINUTE, zones: [] };
@@ -46,6 +48,42 @@ test("a pool scaled to zero starts who waits on a machine that comes for it, and
   await world.advance(15 * MINUTE);
   expect((await world.read("alice", "one")).dueAt).toBeUndefined();
   expect(await viewPool(world.ctx, "h100")).toMatchObject({ held: [], granted: [], summary: { total: 8, free: 8 } });
+});
+
+test("a pool whose group has made no machine yet is counted before a job asks for it", async () => {
+  const world = await scaledToZero(3);
+
+  const { pools } = await readCapacity(world.ctx);
+
+  expect(pools).toMatchObject([
+    { pool: "h100", hasMachines: true, total: 24, available: 24, largestFree: 8, makeable: 3, closed: null },
+  ]);
+});
+
+test("a pool of a group is created once, and closed where the operator paused admission before it", async () => {
+  const world = await memoryWorld({ nodes: [], settings: {} });
+  await pauseAdmission(world.ctx, true);
+  const ctx = { ...world.ctx, settings: { ...world.ctx.settings, nodeGroups: [group] } };
+
+  await Promise.all([refreshCapacity(ctx), refreshCapacity(ctx)]);
+  await refreshCapacity(ctx);
+  await planPools(ctx, [{ look }]);
+
+  expect((await readCapacity(ctx)).pools).toMatchObject([
+    { pool: "h100", closed: "paused", available: 0, makeable: 1 },
+  ]);
+});
+
+test("a pool item of a newer format is not begun again for its group", async () => {
+  const world = await memoryWorld({ nodes: [], settings: {} });
+  const ctx = { ...world.ctx, settings: { ...world.ctx.settings, nodeGroups: [group] } };
+  const newer: Item = { ...poolKey("h100"), kind: "pool", format: 1_000_000, writers: [] };
+  await world.table.put(newer);
+  const before = await world.table.get(poolKey("h100"));
+
+  await refreshCapacity(ctx);
+
+  expect(await world.table.get(poolKey("h100"))).toEqual(before);
 });
 
 test("a machine that comes is not given to somebody else before who waits for it is bound", async () => {

@@ -54,7 +54,7 @@ export async function estimateStart(
   const offer = offerOf(ctx, items);
   const [standing, passing] = [standingIn(item, now), passingIn(item)];
   if (!standing) {
-    // A pool comes into being with its first machine, or with who waits for one.
+    // A pool is created for its node group, for its first machine or for the first job that waits for one.
     const isKnownPool = items.some((one) => kindOfKey(one) === "pool");
     return { kind: isKnownPool || groupOf(ctx, pool) ? "noForecast" : "noMachine" };
   }
