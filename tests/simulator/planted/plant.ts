@@ -42,6 +42,7 @@ const copied = [
   "functions",
   "packages",
   "scripts",
+  "tests",
 ];
 
 /** A bundle of the command line would be run in place of its source. */
