@@ -1382,6 +1382,8 @@ export interface components {
              * @description Estimated start: half of such jobs start no later. Null where there is no estimate.
              */
             estimated_start_time: string | null;
+            /** @description GPUs times the hours that the job asks for: what it uses if it runs to its end. */
+            gpu_hours: number;
             /** @description What becomes of files, for a job without a disk; left out for a job with one. */
             warning?: string;
         };

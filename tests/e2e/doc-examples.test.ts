@@ -85,6 +85,7 @@ describe("the document's examples", () => {
       status: "queued",
       message: "Job submitted successfully to queue (message ID: 1)",
       estimated_start_time: null,
+      gpu_hours: 32,
       warning: "No disk: files in $WORKSPACE and the home are lost when the job ends",
     });
     expect(Object.keys(job)).toEqual([...documentedJobKeys, ...furtherJobKeys, "command", "actions", "timeline"]);

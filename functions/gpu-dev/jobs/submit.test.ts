@@ -12,13 +12,13 @@ async function submitted(world: HttpWorld, key: string, fields: Readonly<Record<
 
 const noDisk = "No disk: files in $WORKSPACE and the home are lost when the job ends";
 
-test("a submit of a job with a disk answers the four documented keys and no other", async () => {
+test("a submit of a job with a disk answers the four documented keys and its GPU-hours", async () => {
   const world = await httpWorld();
   const body = { ...plainJob, disk_name: "my-training-data" };
 
   const response = await world.request("POST", "/v1/jobs/submit", { key: await world.login(), body });
 
-  const keys = ["job_id", "status", "message", "estimated_start_time"];
+  const keys = ["job_id", "status", "message", "estimated_start_time", "gpu_hours"];
   expect(Object.keys((await response.json()) as object)).toEqual(keys);
 });
 
@@ -52,6 +52,23 @@ test.each([
   expect(active.timeline.map((entry) => entry.reason).filter((text) => text === noDisk)).toHaveLength(reason ? 1 : 0);
 });
 
+test.each([
+  [{ gpu_count: 1, duration_hours: 0.5 }, 0.5],
+  [{ gpu_count: 16, duration_hours: 2 }, 32],
+  [{ instance_type: "g4dn.2xlarge", duration_hours: 1 / 3 }, 0.333],
+  [{ instance_type: "c7i.8xlarge" }, 0],
+])("a submit of %j says how many GPU-hours it would use, as the estimate does", async (fields, gpu_hours) => {
+  const world = await httpWorld();
+  const key = await world.login();
+  const body = { ...plainJob, ...fields };
+
+  const response = await world.request("POST", "/v1/jobs/submit", { key, body });
+  const estimate = await world.request("POST", "/v1/jobs/estimate", { key, body });
+
+  expect([response.status, await response.json()]).toMatchObject([200, { gpu_hours }]);
+  expect(await estimate.json()).toMatchObject({ gpu_hours });
+});
+
 test("a submit answers the documented keys and a warning, and a GET right after it shows the defaults", async () => {
   const world = await httpWorld();
   const key = await world.login();
@@ -64,7 +81,14 @@ test("a submit answers the documented keys and a warning, and a GET right after 
   expect(response.status).toBe(200);
   expect(id).toMatch(uuid4);
   expect(text).toBe(
-    JSON.stringify({ job_id: id, status: "queued", message, estimated_start_time: null, warning: noDisk }),
+    JSON.stringify({
+      job_id: id,
+      status: "queued",
+      message,
+      estimated_start_time: null,
+      gpu_hours: 8,
+      warning: noDisk,
+    }),
   );
   expect(await (await world.request("GET", `/v1/jobs/${id}`, { key })).json()).toMatchObject({
     status: "queued",

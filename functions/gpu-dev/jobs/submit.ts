@@ -20,7 +20,7 @@ import { checkGithubUser } from "../../shared/internal/github-user.ts";
 import { submitExamples } from "./internal/examples.ts";
 import { otherJobWords } from "./internal/other-ways.ts";
 import { commandOf, diskOf, nameOf, reservationIdOf, Submission, sizeOf, wantsJupyter } from "./internal/submission.ts";
-import { loginOf, podNameOf } from "./schemas.ts";
+import { gpuHours, loginOf, podNameOf } from "./schemas.ts";
 
 const Submitted = z
   .object({
@@ -34,6 +34,7 @@ const Submitted = z
     estimated_start_time: Timestamp.nullable().describe(
       "Estimated start: half of such jobs start no later. Null where there is no estimate.",
     ),
+    gpu_hours: z.number().describe("GPUs times the hours that the job asks for: what it uses if it runs to its end."),
     warning: z
       .string()
       .optional()
@@ -99,7 +100,13 @@ export const endpoint = gpuDev.endpoint(
       throw isTaken ? idTaken(ctx.noun, id) : error;
     });
     const message = `Job submitted successfully to queue (message ID: ${CREATION})`;
-    const answer = { job_id: job.id, status: "queued" as const, message, estimated_start_time: null };
+    const answer = {
+      job_id: job.id,
+      status: "queued" as const,
+      message,
+      estimated_start_time: null,
+      gpu_hours: gpuHours(asked.size, asked.size.wantedMs),
+    };
     return warning === undefined ? answer : { ...answer, warning };
   },
 );

@@ -87,6 +87,7 @@ const submitted = {
   status: "queued",
   message: "Job submitted successfully to queue (message ID: 42)",
   estimated_start_time: null,
+  gpu_hours: 1,
 };
 
 /** Returns the examples of an answer to a requested action. An operator who cancels gets the same answer. */
