@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import {
   chownSync,
+  existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -12,11 +13,12 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { freePort } from "../../../tests/fixtures/free-port.ts";
 import type { JobSummary } from "../../sdk/jobs.ts";
+import { openServer } from "../../sdk/server-fixture.ts";
 import { type CliFixture, cleanEnvironment, openCliFixture } from "../cli-fixture.ts";
-import { hostNames } from "./ssh-config.ts";
+import { hostNames } from "./ssh-hosts.ts";
 
 let cli: CliFixture;
 let home: string;
@@ -28,6 +30,11 @@ beforeAll(async () => {
 afterAll(async () => {
   await cli.close();
   rmSync(home, { recursive: true });
+});
+
+const opened: { close(): void }[] = [];
+afterEach(() => {
+  for (const { close } of opened.splice(0)) close();
 });
 
 const run = (...words: string[]) => cli.runWith({ env: { HOME: home } }, ...words);
@@ -60,6 +67,74 @@ test("ssh reaches jobs by their names, as an editor does, until they end", async
   await run("end", "--all", "--yes");
   expect(readFileSync(join(cli.state, "berth/ssh_config"), "utf8")).not.toContain("Host");
 });
+
+const hosts = () => readFileSync(join(cli.state, "berth/ssh_config"), "utf8").match(/^Host \S+/gm) ?? [];
+
+test("the entries of any number of jobs take one list of the jobs", async () => {
+  const counted = await openCounted();
+  for (const name of ["one", "two", "three"]) await counted.run("up", "-t", "cpu", name);
+
+  expect(await counted.requestsOf("ssh-config", "on")).toEqual(["GET /v1/jobs"]);
+  expect(hosts()).toEqual(["Host berth-three", "Host berth-two", "Host berth-one"]);
+
+  await counted.run("end", "--all", "--yes");
+  await run("ssh-config", "off");
+});
+
+test.each([["ls"], ["ls --all"], ["ls --json --status active,queued"]])(
+  "berth %s removes the entries of ended jobs and adds those of new ones, without another request",
+  async (words) => {
+    const counted = await openCounted();
+    const withoutEntries = await counted.requestsOf(...words.split(" "));
+    for (const name of ["stays", "goes"]) await counted.run("up", "-t", "cpu", name);
+    await counted.run("ssh-config", "on");
+    keepEntryOfAnotherDeployment();
+    const { stdout } = await counted.run("up", "-d", "-t", "cpu", "comes");
+    await cli.berth.jobs.wait(stdout.trim(), { until: "active" });
+    for await (const { job_id, name } of cli.berth.jobs.list({ status: ["active"] })) {
+      if (name === "goes") await cli.berth.jobs.act(job_id, { action: "cancel" });
+    }
+    expect((await counted.run("ls", "--status", "queued")).code).toBe(0);
+    expect(hosts()).toEqual(["Host berth-goes", "Host berth-stays"]);
+
+    expect(await counted.requestsOf(...words.split(" "))).toEqual(withoutEntries);
+
+    expect(hosts()).toEqual(["Host berth-comes", "Host berth-stays", "Host berth-other"]);
+    expect(ssh(["berth-comes", "echo in"])).toMatchObject({ status: 0, stdout: "in\n" });
+    await run("ssh-config", "off");
+    expect((await counted.run(...words.split(" "))).code).toBe(0);
+    expect(existsSync(join(cli.state, "berth/ssh_config"))).toBe(false);
+    await counted.run("end", "--all", "--yes");
+  },
+);
+
+function keepEntryOfAnotherDeployment(): void {
+  const path = join(cli.state, "berth/ssh-hosts.json");
+  const other = { url: "https://other.example", text: "Host berth-other\n" };
+  writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, "utf8")), other }));
+}
+
+/** The same deployment at another address, which counts the requests of commands. */
+async function openCounted() {
+  const { url, seen, close } = await openServer(async ({ method, path, body, headers: { authorization = "" } }) => {
+    const sent = { method, headers: { authorization }, ...(method === "POST" && { body }) };
+    const response = await fetch(cli.running.url + path, sent);
+    return { status: response.status, body: await response.json() };
+  });
+  opened.push({ close });
+  const key = /API_KEY='([^']+)'/.exec((await cli.run("env")).stdout)?.[1] ?? "";
+  const env = { HOME: home, BERTH_URL: url, BERTH_API_KEY: key };
+  const runCounted = (...words: string[]) => cli.runWith({ env }, ...words);
+  return {
+    run: runCounted,
+    async requestsOf(...words: string[]) {
+      seen.length = 0;
+      const { code, stderr } = await runCounted(...words);
+      expect([code, stderr.replace(/^You have no .*\n/, "")]).toEqual([0, ""]);
+      return seen.map(({ method, path }) => `${method} ${path.replace(/\?.*/, "")}`);
+    },
+  };
+}
 
 test("on is idempotent, off leaves the user's own lines, a link stays a link, and a host of the user is said", async () => {
   const dotfile = join(home, "dotfiles-config");
@@ -135,7 +210,9 @@ test("entries that cannot be written hide neither the start nor the end of a job
 
   expect(up).toMatchObject({ code: 0, stdout: expect.stringContaining("berth ssh blocked") });
   expect(end).toMatchObject({ code: 0, stdout: expect.stringContaining("Ended blocked") });
-  for (const { stderr } of [up, end]) expect(stderr).toMatch(/^note: .*ssh-hosts\.json cannot be read/m);
+  const list = await run("ls");
+  expect(list).toMatchObject({ code: 0, stdout: expect.stringContaining("blocked") });
+  for (const { stderr } of [up, end, list]) expect(stderr).toMatch(/^note: .*ssh-hosts\.json cannot be read/m);
   rmSync(entries, { recursive: true });
   await run("ssh-config", "off");
 });

@@ -10,90 +10,11 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
-import type { Berth } from "../../sdk/berth.ts";
 import type { JobSummary } from "../../sdk/jobs.ts";
 import { CliError, exitCodes } from "../failure.ts";
-import { shortId } from "../jobs/find-job.ts";
-import { calledJob, jobWord } from "../jobs/job-words.ts";
 import { withLock } from "../state/lock.ts";
-import { readState, statePath, writePrivate } from "../state/state.ts";
-import { collect } from "../terminal/collect.ts";
-import { say } from "../terminal/terminal.ts";
 import { printable } from "../terminal/text.ts";
-import { sshTarget } from "./ssh-session.ts";
-import type { SshTarget } from "./ssh-target.ts";
-
-/** The entry of a job: what ssh reads, and the deployment that the job belongs to. */
-interface HostEntry {
-  readonly url: string;
-  readonly text: string;
-}
-
-type HostEntries = Readonly<Record<string, HostEntry>>;
-
-const ownFile = () => statePath("ssh_config");
-const entriesFile = () => statePath("ssh-hosts.json");
-
-/** Updates the entries after `berth ssh-config on`. The caller has started or ended a job, so a failure is only a note. */
-export async function updateHosts(berth: Berth, signal: AbortSignal, without: readonly string[] = []): Promise<void> {
-  if (!existsSync(ownFile())) return;
-  try {
-    await writeHosts(berth, signal, without);
-  } catch (error) {
-    if (signal.aborted) throw error;
-    say(`note: the entries for ssh were not updated: ${printable((error as Error).message)}`);
-  }
-}
-
-/** Returns the host of a job for ssh. Its charset is that of file names, so it is no pattern. */
-export function hostAlias(job: JobSummary): string {
-  return `berth-${jobWord(job)}`.toLowerCase();
-}
-
-/** Returns all hosts of a job. Throws if the server sent an id that would be more than one word of the file. */
-export function hostNames(job: JobSummary): string[] {
-  if (!/^[\w-]+$/.test(job.job_id)) throw new CliError("The server sent an invalid job id", exitCodes.failed);
-  return [...new Set([hostAlias(job), `berth-${shortId(job)}`])];
-}
-
-/** Returns the host of a job when the file has these jobs. If several jobs share a name, the host `berth-<name>` is the newest one. */
-export function hostAmong(jobs: readonly JobSummary[], job: JobSummary): string {
-  const [alias = "", aliasById = alias] = hostNames(job);
-  const newest = jobs.find((candidate) => hostAlias(candidate) === alias);
-  return newest?.job_id === job.job_id ? alias : aliasById;
-}
-
-/** Writes one entry for each active job of this deployment. Entries of jobs that are not active go. */
-export function writeHosts(berth: Berth, signal: AbortSignal, without: readonly string[] = []): Promise<JobSummary[]> {
-  return withLock("ssh-config", async () => {
-    const listed = await collect(berth.jobs.list({ status: ["active"], signal }));
-    const jobs = listed.filter(({ job_id }) => !without.includes(job_id));
-    const stored = (readState(entriesFile()) ?? {}) as HostEntries;
-    const entries: Record<string, HostEntry> = {};
-    // The newest job of a name comes first, and ssh takes the first.
-    for (const job of jobs) {
-      try {
-        const target = await sshTarget(berth, job.job_id, signal);
-        entries[job.job_id] = { url: berth.url, text: hostText(job, target) };
-      } catch (error) {
-        if (signal.aborted) throw error;
-        say(`note: ssh gets no entry for ${calledJob(job)}: ${printable((error as Error).message)}`);
-      }
-    }
-    for (const [id, entry] of Object.entries(stored)) if (entry.url !== berth.url) entries[id] = entry;
-    writePrivate(entriesFile(), JSON.stringify(entries));
-    const texts = Object.values(entries).map(({ text }) => text);
-    writePrivate(ownFile(), ["# Written by berth. Changes are lost.\n", ...texts].join("\n"));
-    return jobs;
-  });
-}
-
-function hostText(job: JobSummary, target: SshTarget): string {
-  const settings = target.options.filter((word) => word.includes("=")).map((word) => word.replace("=", " "));
-  const names = hostNames(job);
-  const lines = [`HostName ${target.host}`, `Port ${target.port}`, `User ${target.user}`, ...settings];
-  return `Host ${names.join(" ")}\n${lines.map((line) => `  ${line}\n`).join("")}`;
-}
+import { entriesFile, hostAlias, ownFile } from "./ssh-hosts.ts";
 
 /** Reports whether the user's own file has the line. */
 export function isIncluded(): boolean {

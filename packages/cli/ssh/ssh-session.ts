@@ -1,7 +1,7 @@
 import { type SpawnOptions, spawn, spawnSync } from "node:child_process";
 import { constants } from "node:os";
 import type { Berth } from "../../sdk/berth.ts";
-import type { Job } from "../../sdk/jobs.ts";
+import type { Job, JobSummary } from "../../sdk/jobs.ts";
 import { CliError, exitCodes } from "../failure.ts";
 import { calledJob } from "../jobs/job-words.ts";
 import { watchJob } from "../jobs/watch-job.ts";
@@ -18,8 +18,17 @@ export async function sshTarget(
   signal: AbortSignal,
   options: SshTargetOptions = {},
 ): Promise<SshTarget> {
+  return activeTarget(berth, await activeJob(berth, id, signal), signal, options);
+}
+
+/** Returns where the SSH of a job is that was active a moment ago. Asks for nothing if the CLI's own key is in already. */
+export async function activeTarget(
+  berth: Berth,
+  job: JobSummary,
+  signal: AbortSignal,
+  options: SshTargetOptions = {},
+): Promise<SshTarget> {
   const key = ownSshKey();
-  const job = await activeJob(berth, id, signal);
   if (!isLetIn(job, key.publicKey)) {
     await berth.jobs.act(job.job_id, { action: "add_user", public_key: key.publicKey }, { signal });
     rememberKey(job, key.publicKey);
@@ -39,14 +48,14 @@ async function activeJob(berth: Berth, id: string, signal: AbortSignal): Promise
   throw endedError(job);
 }
 
-function endedError(job: Job): CliError {
+function endedError(job: JobSummary): CliError {
   forgetJob(job);
   const reason = job.status_reason === null ? "" : `: ${printable(job.status_reason)}`;
   return new CliError(`${calledJob(job)} is ${job.status}${reason}`, exitCodes.failed, "Start another with: berth up");
 }
 
 /** Waits for the SSH command. The server shows it once its next look has installed the key. */
-async function sshCommandOf(berth: Berth, job: Job, signal: AbortSignal): Promise<Job> {
+async function sshCommandOf(berth: Berth, job: JobSummary, signal: AbortSignal): Promise<JobSummary> {
   let latest = job;
   for (let attempt = 0; latest.ssh_command === null && attempt < 60; attempt++) {
     await new Promise((resolve) => setTimeout(resolve, 500));

@@ -1,5 +1,6 @@
 import { connect } from "../../login/connect.ts";
-import { hostAlias, includeHosts, ownHosts, removeHosts, writeHosts } from "../../ssh/ssh-config.ts";
+import { includeHosts, ownHosts, removeHosts } from "../../ssh/ssh-config.ts";
+import { hostAlias, writeHosts } from "../../ssh/ssh-hosts.ts";
 import { interruptSignal, out, say } from "../../terminal/terminal.ts";
 
 /** Makes ssh and editors know the active jobs as `berth-NAME`. A second call rewrites the entries. */

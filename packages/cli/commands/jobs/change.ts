@@ -4,7 +4,7 @@ import { CliError, exitCodes } from "../../failure.ts";
 import { findJob, liveStatuses } from "../../jobs/find-job.ts";
 import { calledJob } from "../../jobs/job-words.ts";
 import { connect } from "../../login/connect.ts";
-import { updateHosts } from "../../ssh/ssh-config.ts";
+import { updateHosts } from "../../ssh/ssh-hosts.ts";
 import { forgetJob } from "../../state/job-entries.ts";
 import { collect } from "../../terminal/collect.ts";
 import { confirm, interruptSignal, isInteractive, out, outJson, say } from "../../terminal/terminal.ts";

@@ -1,8 +1,10 @@
+import { existsSync } from "node:fs";
 import type { Berth } from "../../../sdk/berth.ts";
 import type { JobStatus, JobSummary } from "../../../sdk/jobs.ts";
 import { CliError, exitCodes } from "../../failure.ts";
 import { liveStatuses, shortId } from "../../jobs/find-job.ts";
 import { shortMachine, timeLeft } from "../../jobs/job-words.ts";
+import { statePath } from "../../state/state.ts";
 import { collect } from "../../terminal/collect.ts";
 import { table, withoutEmptyColumns } from "../../terminal/layout.ts";
 import { outputColumns } from "../../terminal/terminal.ts";
@@ -19,13 +21,25 @@ export async function list({ all, status, ...flags }: ListFlags): Promise<void> 
   const isWhole = all || status === "all";
   const wanted = status === undefined ? undefined : statusesIn(status);
   await showView(flags, (berth) => ({
-    read: () =>
-      isWhole || wanted
-        ? collect(berth.jobs.list({ status: isWhole ? undefined : wanted, pageSize: 500 }))
-        : usualJobs(berth),
+    read: () => {
+      const read = () => (isWhole || wanted ? jobsOf(berth, isWhole ? undefined : wanted) : usualJobs(berth));
+      const hasActive = isWhole || !wanted || wanted.includes("active");
+      return hasActive && !flags.watch ? withHosts(berth, read) : read();
+    },
     describe: describeJobs,
     emptyWords: isWhole ? "You have no jobs." : "You have no live jobs. See all with: berth ls --all",
   }));
+}
+
+/** After `berth ssh-config on`, the entries for ssh go with their jobs. */
+async function withHosts(berth: Berth, read: () => Promise<JobSummary[]>): Promise<JobSummary[]> {
+  if (!existsSync(statePath("ssh_config"))) return read();
+  const { readAndRefresh } = await import("../../ssh/ssh-hosts.ts");
+  return readAndRefresh(berth, read);
+}
+
+function jobsOf(berth: Berth, status: readonly JobStatus[] | undefined): Promise<JobSummary[]> {
+  return collect(berth.jobs.list({ status, pageSize: 500 }));
 }
 
 function describeJobs(jobs: readonly JobSummary[]): string {
@@ -42,7 +56,7 @@ function describeJobs(jobs: readonly JobSummary[]): string {
 async function usualJobs(berth: Berth): Promise<JobSummary[]> {
   // A watch asks for whole minutes, so that its answers can be 304.
   const endedAfter = new Date(Math.floor(Date.now() / 60_000 - 60) * 60_000);
-  const live = await collect(berth.jobs.list({ status: liveStatuses, pageSize: 500 }));
+  const live = await jobsOf(berth, liveStatuses);
   const lost = await collect(berth.jobs.list({ status: ["failed", "cancelled"], endedAfter }));
   return [...live, ...lost];
 }

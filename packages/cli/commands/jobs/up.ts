@@ -10,7 +10,7 @@ import { type JobSettings, submitRequest } from "../../jobs/submit-request.ts";
 import type { WizardOptions } from "../../jobs/up-wizard.ts";
 import { detached, watchJob } from "../../jobs/watch-job.ts";
 import { connect } from "../../login/connect.ts";
-import { updateHosts } from "../../ssh/ssh-config.ts";
+import { updateHosts } from "../../ssh/ssh-hosts.ts";
 import { interruptSignal, isInteractive, out, outJson, outWords, say } from "../../terminal/terminal.ts";
 import { printable, told } from "../../terminal/text.ts";
 import { describeJob } from "./show.ts";
