@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { dynamoClient, dynamoTable } from "#aws/dynamodb/table.ts";
 import type { Item, Page, Table } from "#core/ports/table.ts";
 import { dueShardOf } from "#core/store/due.ts";
+import { HOUR_MS } from "#core/units.ts";
 import { ensureTable, startDynamoDb } from "#tests/aws/dynamodb.ts";
 import type { TestServer } from "#tests/aws/test-server.ts";
 import { countedPort } from "#tests/faults/counted-ports.ts";
@@ -9,7 +10,6 @@ import { memoryWorld } from "#tests/worlds/memory-world.ts";
 import { schedule } from "./sweep.ts";
 
 const DUE = 20;
-const HOUR_MS = 3_600_000;
 const unaborted = new AbortController().signal;
 const world = await memoryWorld({ nodes: [] });
 const { clock, ctx, queue } = world;

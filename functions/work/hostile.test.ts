@@ -2,13 +2,12 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import type { Item } from "#core/ports/table.ts";
+import { HOUR_MS } from "#core/units.ts";
 import { consume } from "#http/work.ts";
 import { recordingLog } from "#tests/fixtures/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { consumer as look } from "./look.ts";
 import { consumer as plan } from "./plan.ts";
-
-const HOUR_MS = 3_600_000;
 
 /** One job that is active, one that is granted nothing yet, and what their keys are. */
 async function busyWorld() {

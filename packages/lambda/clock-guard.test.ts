@@ -3,6 +3,7 @@ import * as z from "zod";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import type { Table } from "#core/ports/table.ts";
 import { reconcile } from "#core/reconciler/reconcile.ts";
+import { MINUTE_MS } from "#core/units.ts";
 import { cron } from "#http/cron.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { eachLook, work } from "#http/work.ts";
@@ -14,7 +15,6 @@ import { memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { ClockWrong, guardClock } from "./clock-guard.ts";
 import { consumerLambda, lambda, scheduleLambda } from "./lambda.ts";
 
-const MINUTE_MS = 60_000;
 const before = { ...process.env };
 const secret = "s".repeat(32);
 const key = { pk: "owner#a", sk: "-" };

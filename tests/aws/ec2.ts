@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { HOUR_MS } from "#core/units.ts";
 import { Ec2Refusal, listed, type Parameters, paged, parametersOf, tagsOf, xmlOf } from "./ec2-query.ts";
 import type { TestServer } from "./test-server.ts";
 
@@ -68,7 +69,6 @@ export interface FakeSnapshot {
 }
 
 const OWN = "123456789012";
-const HOUR_MS = 3_600_000;
 
 export async function startEc2(): Promise<FakeEc2> {
   let now = Date.parse("2026-01-20T18:30:00Z");

@@ -9,6 +9,7 @@ import { groupOf } from "#core/pools/capacity/groups.ts";
 import { estimateStart } from "#core/pools/forecast/estimate.ts";
 import type { Answer } from "#core/pools/forecast/one-more.ts";
 import { endsFirst, noMachineText, reasonText, takenText, type WaitEnd } from "#core/pools/plan/reasons.ts";
+import { HOUR_MS } from "#core/units.ts";
 import { checkReceiver } from "#core/webhooks/receiver.ts";
 import { wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
@@ -68,8 +69,6 @@ export const endpoint = gpuDev.endpoint(
 );
 
 export const handler = lambda(endpoint, { table, fetch });
-
-const HOUR_MS = 3_600_000;
 
 const noTimes = { estimated_start_time: null, estimated_start_latest: null };
 

@@ -4,6 +4,7 @@ import { table } from "#aws/dynamodb/table.ts";
 import { queue } from "#aws/sqs/queue.ts";
 import { requestExtension } from "#core/environments/verbs/requests.ts";
 import type { Settings } from "#core/settings.ts";
+import { HOUR_MS } from "#core/units.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
@@ -14,7 +15,6 @@ import { ActionRequested, JobRef, toActionRequested } from "./schemas.ts";
 
 const ExtendJob = (settings: Settings) =>
   z.object({ extension_hours: durationHours(settings).describe("Number of hours to add.") }).meta({ id: "ExtendJob" });
-const HOUR_MS = 3_600_000;
 
 const route = createRoute({
   method: "post",

@@ -13,6 +13,7 @@ import type { TimelineEntry } from "#core/environments/record/timeline.ts";
 import type { WaitAdvice } from "#core/pools/forecast/advice.ts";
 import type { Settings } from "#core/settings.ts";
 import type { ChosenIds } from "#core/store/idempotency.ts";
+import { HOUR_MS, MINUTE_MS } from "#core/units.ts";
 import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { actionWords, JobAction, type JobActionKind, toJobAction } from "./internal/action.ts";
 import { jobStatuses, statusOf, statusReason } from "./internal/status.ts";
@@ -234,9 +235,6 @@ export function loginOf({ id, uid }: ChosenIds): string {
 
 /** How much of a command its owner is shown. */
 const SHOWN_COMMAND = 200;
-
-const HOUR_MS = 3_600_000;
-const MINUTE_MS = 60_000;
 
 /** What a job is shown with that its record does not say. */
 interface Beside {

@@ -4,6 +4,7 @@ import { table } from "#aws/dynamodb/table.ts";
 import { listEnvironments } from "#core/environments/record/read.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { nextUseLookAt } from "#core/environments/steps/auto-stop.ts";
+import { MINUTE_MS } from "#core/units.ts";
 import { milliseconds } from "#http/answers/timestamp.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonReply } from "#http/route.ts";
@@ -24,8 +25,6 @@ const AutoStopStats = z
     instancesStopped: z.int().describe("Number of those that were stopped."),
   })
   .meta({ id: "AutoStopStats" });
-
-const MINUTE_MS = 60_000;
 
 const route = createRoute({
   method: "get",

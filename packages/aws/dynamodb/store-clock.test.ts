@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Clock } from "#core/ports/clock.ts";
 import type { Table } from "#core/ports/table.ts";
+import { MINUTE_MS } from "#core/units.ts";
 import { ensureTable, startDynamoDb } from "#tests/aws/dynamodb.ts";
 import { patient } from "#tests/aws/patient.ts";
 import { manualClock } from "#tests/fixtures/clock.ts";
@@ -10,7 +11,6 @@ import { systemClock } from "../clock.ts";
 import { leastAheadMs } from "./store-clock.ts";
 import { dynamoClient, dynamoTable } from "./table.ts";
 
-const MINUTE_MS = 60_000;
 const key = { pk: "any", sk: "-" };
 const credentials = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
 const closers: (() => unknown)[] = [];

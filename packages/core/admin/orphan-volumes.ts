@@ -1,6 +1,7 @@
 import type { Context } from "../context.ts";
 import type { OwnedVolume } from "../ports/volumes.ts";
 import { count, listOf, number, optional, orNull, shape, type Table, text } from "../store/shape.ts";
+import { HOUR_MS } from "../units.ts";
 import { firstThatFit } from "./listed.ts";
 import { findUnowned, UNOWNED_LISTED, type Unowned } from "./unowned.ts";
 
@@ -34,8 +35,6 @@ export const volumesReport: Table<VolumesReport> = {
   volumesListedAt: optional(number),
   gbHours: optional(number),
 };
-
-const HOUR_MS = 3_600_000;
 
 /** A report before, and when it was made. */
 type Before = (VolumesReport & { readonly checkedAt: number }) | undefined;

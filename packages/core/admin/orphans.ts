@@ -8,6 +8,7 @@ import { readable, unlessUnreadable } from "../store/readable.ts";
 import { count, listOf, number, orNull, shape, type Table, text } from "../store/shape.ts";
 import { parserOf } from "../store/unreadable.ts";
 import { writeRecord } from "../store/write-record.ts";
+import { HOUR_MS } from "../units.ts";
 import { firstThatFit } from "./listed.ts";
 import { listLivingKeys } from "./living.ts";
 import { type Found, type OrphanRun, orphanRuns, type Sighting, withGpus } from "./orphan-runs.ts";
@@ -38,7 +39,6 @@ const RECORDS_LISTED = { most: 500, bytes: 142_500 };
 const REMOVED_LISTED = { most: 50, bytes: 13_900 };
 /** A run that was just made is missing in a listing from before. */
 const SETTLED_MS = 60_000;
-const HOUR_MS = 3_600_000;
 
 /**
  * Compares runs, volumes and snapshots with the records, both ways, notes what does not match, and removes runs that have

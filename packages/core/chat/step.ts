@@ -5,6 +5,7 @@ import { requestStart } from "../environments/verbs/start.ts";
 import type { Item } from "../ports/table.ts";
 import type { Step, WorkerContext } from "../reconciler/worker.ts";
 import { chatKey, keyOfText } from "../store/keys.ts";
+import { DAY_MS } from "../units.ts";
 import { claimDelivery } from "./deliver.ts";
 import { dropWaiting, forget } from "./forget.ts";
 import { newestNumber, stillWaits } from "./inbox.ts";
@@ -15,7 +16,7 @@ const COMING_MS = 3_000;
 /** While it sleeps and nothing wakes it: somebody else may. */
 const ASLEEP_MS = 300_000;
 /** A handler that slept may have put a message after this look: it is not answered for, and yet not to be left behind. */
-const DRAINED_MS = [60_000, 24 * 3_600_000];
+const DRAINED_MS = [60_000, DAY_MS];
 
 /** The one next step of an inbox: the first waiting message claimed, its environment woken, or nothing left to do. */
 export async function stepInbox(ctx: WorkerContext, item: Item, now: number): Promise<Step<Inbox>> {

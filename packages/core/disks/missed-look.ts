@@ -1,8 +1,9 @@
+import { DAY_MS } from "../units.ts";
 import { type Absence, isGone, MISSED_LOOK_MS } from "./absence.ts";
 import { originOf } from "./backups/source.ts";
 import { type Disk, volumeAbsence } from "./record.ts";
 
-const LONGEST_MISSED_LOOK_MS = 24 * 3_600_000;
+const LONGEST_MISSED_LOOK_MS = DAY_MS;
 
 /** Returns when to look again for what was missed, less and less often once all of it is gone; null: nothing was. */
 export function missedLookAt(disk: Disk, now: number): number | null {

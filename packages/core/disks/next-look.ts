@@ -1,5 +1,6 @@
 import { firstSettles } from "../reconciler/making.ts";
 import { patienceMs } from "../reconciler/patience.ts";
+import { DAY_MS } from "../units.ts";
 import { isBackupWanted } from "./backups/lost-backup.ts";
 import { hasOnlyVolume } from "./backups/source.ts";
 import { requestLookAt } from "./backups/take-snapshot.ts";
@@ -12,7 +13,7 @@ import { removalAgainAt } from "./removal.ts";
 export const HELD_MS = 60_000;
 const PENDING_MS = 5_000;
 /** How often tags that somebody removed are put back. */
-const TAGS_MS = 24 * 3_600_000;
+const TAGS_MS = DAY_MS;
 const TAGS_AGAIN_MS = 600_000;
 
 /** When a disk is looked at next, ms; undefined: nothing of it changes by itself. */

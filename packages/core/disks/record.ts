@@ -3,6 +3,7 @@ import type { Stored } from "../ports/table.ts";
 import type { SnapshotTags, VolumeRef } from "../ports/volumes.ts";
 import { firstSettles, type Making } from "../reconciler/making.ts";
 import { diskKey, keyText } from "../store/keys.ts";
+import { DAY_MS } from "../units.ts";
 import { type Absence, isGone, MISSED_LOOK_MS, missedAgain, NOT_MISSED } from "./absence.ts";
 import { parseDisk } from "./parse.ts";
 
@@ -78,7 +79,7 @@ export const NO_BACKUPS = "No backups are made where it runs; the volume itself 
  * A snapshot of many terabytes takes hours. One that is pending for longer than a day counts as failed and is made again,
  * or its disk would be held for ever (docs/architecture.md#end-of-life).
  */
-export const LONGEST_PENDING_MS = 24 * 3_600_000;
+export const LONGEST_PENDING_MS = DAY_MS;
 const PENDING_TOLD_MS = 15 * 60_000;
 
 /** The backup of another disk that this one was made of. */

@@ -1,11 +1,12 @@
 import { Conflict } from "../problem.ts";
 import { StepTooOld } from "../reconciler/budget.ts";
 import type { WorkerContext } from "../reconciler/worker.ts";
+import { HOUR_MS } from "../units.ts";
 import type { Disk, DiskSnapshot, Unremoved } from "./record.ts";
 
 const LONGEST_REASON = 120;
 const FIRST_PAUSE_MS = 30_000;
-const LONGEST_PAUSE_MS = 3_600_000;
+const LONGEST_PAUSE_MS = HOUR_MS;
 /** So many tries take a quarter of an hour: what is refused until then wants somebody to look at it. */
 const TRIES_BEFORE_ALARM = 5;
 /** A bound for the record: so many only where nothing can be removed, or somebody else removes them all. */

@@ -4,6 +4,7 @@ import { sendLook } from "../reconciler/look.ts";
 import type { NewResource } from "../store/idempotency.ts";
 import { changeRecord } from "../store/write-record.ts";
 import { utcText } from "../text/utc.ts";
+import { DAY_MS } from "../units.ts";
 import { changeDirectory, without } from "./names/directory.ts";
 import { findSetAside } from "./names/set-aside.ts";
 import { closeOperation, findOperation, isClosed, type Operation, putOperation } from "./operations.ts";
@@ -22,8 +23,6 @@ interface Requested {
   readonly operation: Operation;
   readonly disk: Disk;
 }
-
-const DAY_MS = 24 * 3_600_000;
 
 /** The request that it is asked by; a repeat is answered with what became of it. */
 export type Asked = Pick<NewResource, "id" | "isRepeat">;

@@ -4,6 +4,7 @@ import { firstSettles } from "../reconciler/making.ts";
 import type { Step, WorkerContext } from "../reconciler/worker.ts";
 import { diskKey, keyOfText, keyText } from "../store/keys.ts";
 import { sameData } from "../store/same-data.ts";
+import { HOUR_MS } from "../units.ts";
 import { isGone } from "./absence.ts";
 import { settleRestores } from "./backups/from-snapshot.ts";
 import { followSnapshots, makeAgain, warningOf } from "./backups/lost-backup.ts";
@@ -32,7 +33,7 @@ import {
 import { removalPauseMs, reportUnremoved, sourcesOf, whyNot } from "./removal.ts";
 
 /** How often a purge that may not begin asks again: another disk is made of its backup, or the operator keeps it. */
-const KEPT_MS = 3_600_000;
+const KEPT_MS = HOUR_MS;
 const KEPT_SECONDS = 30 * 24 * 3600;
 /** Records that were restored from a backup have deletions again that were undone since. */
 const KEPT_BY_OPERATOR = "It is not purged while ORPHANS_DRY_RUN is set";

@@ -3,10 +3,9 @@ import { keyOf } from "../environments/record/record.ts";
 import type { Item, Key } from "../ports/table.ts";
 import { deliveryShardOf, dueShardOf, dueShards } from "../store/due.ts";
 import { keyText, kindOfKey } from "../store/keys.ts";
+import { DAY_MS, MINUTE_MS } from "../units.ts";
 import { sendLook } from "./look.ts";
 
-const MINUTE_MS = 60_000;
-const DAY_MS = 24 * 60 * MINUTE_MS;
 /** The minute of each hour in which a sweep asks for what lies too far ahead. */
 const HIDDEN_MINUTE = 30;
 /** Deleted disks alone rightly lie there. */

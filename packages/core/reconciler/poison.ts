@@ -2,8 +2,9 @@ import type { Context } from "../context.ts";
 import type { Item } from "../ports/table.ts";
 import { keyText } from "../store/keys.ts";
 import type { Unreadable } from "../store/unreadable.ts";
+import { HOUR_MS } from "../units.ts";
 
-const PUT_OFF_MS = 3_600_000;
+const PUT_OFF_MS = HOUR_MS;
 
 /**
  * A record that cannot be read, as it is put off: nobody touches it for an hour, and the log line is an alarm. Undefined:

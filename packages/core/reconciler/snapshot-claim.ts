@@ -1,11 +1,12 @@
 import { VolumeRefused } from "../problem.ts";
+import { HOUR_MS } from "../units.ts";
 import { StepTooOld } from "./budget.ts";
 
 /** Longer than a worker that has claimed may still act: the step's budget and a call's time-out, twice over. */
 export const CLAIM_MS = 60_000;
 export const MOST_ATTEMPTS = 3;
 /** How long one attempt to back a disk up may take, however often it is tried meanwhile. */
-export const ATTEMPT_MS = 2 * 3_600_000;
+export const ATTEMPT_MS = 2 * HOUR_MS;
 const LONGEST_REASON = 120;
 const LEAST_PAUSE_MS = 10_000;
 const LONGEST_PAUSE_MS = 300_000;

@@ -1,6 +1,7 @@
 import type { Context, UserContext } from "../context.ts";
 import type { Item, Stored } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
+import { DAY_MS } from "../units.ts";
 import { idempotencyKey } from "./keys.ts";
 import { mark, number, oneOf, ordinal, orNull, shape, text, uid } from "./shape.ts";
 import { parserOf } from "./unreadable.ts";
@@ -62,7 +63,7 @@ export type Begun =
   | { readonly kind: "replay"; readonly reply: KeptReply }
   | { readonly kind: "otherRequest" };
 
-const KEPT_MS = 24 * 3_600_000;
+const KEPT_MS = DAY_MS;
 
 /**
  * Writes down which ids this request will use, before anything is made. Where an earlier request used the key, the

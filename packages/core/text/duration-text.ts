@@ -1,4 +1,4 @@
-const MINUTE_MS = 60_000;
+import { MINUTE_MS } from "../units.ts";
 
 /** A duration in words, rounded up: `5 minutes`, `1 minute`, `48 seconds`. */
 export function durationText(ms: number): string {

@@ -1,4 +1,5 @@
-const SECOND_MS = 1000;
+import { SECOND_MS } from "../units.ts";
+
 const DAY_SECONDS = 24 * 3600;
 
 /** A moment in words for a timeline: `2026-01-20 18:30 UTC`. */

@@ -3,6 +3,7 @@ import { Conflict, Problem } from "../problem.ts";
 import { sendLook } from "../reconciler/look.ts";
 import { apiKeyKey } from "../store/keys.ts";
 import { changeRecord, writeRecord } from "../store/write-record.ts";
+import { HOUR_MS } from "../units.ts";
 import { type ApiKey, findUser, keyOfUser, type User, type UserKey } from "./record.ts";
 
 /** A key as it is shown once, to the one who asked for it. */
@@ -26,7 +27,6 @@ const SECRET_BYTES = 64;
 const PREFIX_LENGTH = 8;
 /** docs/apis/common.md#limits. */
 export const MOST_LIVE_KEYS = 10;
-const HOUR_MS = 3_600_000;
 /** Kept past its end, so that expired is not unknown (docs/apis/common.md#keys). */
 const KEPT_MS = 7 * 24 * HOUR_MS;
 /** The user's record is looked at so much later: nobody still writes the key then, and a rotated one is over. */

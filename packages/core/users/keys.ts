@@ -3,6 +3,7 @@ import { Problem } from "../problem.ts";
 import { apiKeyKey } from "../store/keys.ts";
 import { readable } from "../store/readable.ts";
 import { changeRecord } from "../store/write-record.ts";
+import { HOUR_MS } from "../units.ts";
 import { type ApiKey, findApiKey, findUser, parseApiKey, type User } from "./record.ts";
 
 /** A key as its owner sees it. Times are ms. */
@@ -46,8 +47,6 @@ export async function getOwnKey(ctx: UserContext<"table">): Promise<OwnKey> {
   const chainEndsAt = Math.max(key.expiresAt, key.loginAt + ctx.settings.keyChainHours * HOUR_MS);
   return { prefix, kind, worksUntil, chainEndsAt };
 }
-
-const HOUR_MS = 3_600_000;
 
 function viewOf(key: ApiKey, presentedHash: string): KeyView {
   const { prefix, createdAt, expiresAt, revokedAt, lastUsedAt = createdAt } = key;

@@ -1,7 +1,6 @@
 import type { Item } from "../ports/table.ts";
 import { type Writing, writeRecord } from "../store/write-record.ts";
-
-const HOUR_MS = 3_600_000;
+import { HOUR_MS } from "../units.ts";
 
 /**
  * Notes that a key is in use, at most once an hour. Meant to go on beside the answer: whatever stops it, the next read

@@ -3,10 +3,10 @@ import type { Item, Stored } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
 import { loginsKey } from "../store/keys.ts";
 import { writeRecord } from "../store/write-record.ts";
+import { MINUTE_MS } from "../units.ts";
 
 /** Of one network in a minute; an office may have one address. The firewall lets as many pass (stacks/edge/firewall.ts). */
 export const MOST_LOGINS = 60;
-const MINUTE_MS = 60_000;
 /** The record is of no use once its minute is over. */
 const KEPT_SECONDS = 120;
 

@@ -1,10 +1,9 @@
 import type { UserContext } from "../context.ts";
 import { Problem } from "../problem.ts";
+import { HOUR_MS } from "../units.ts";
 import { type IssuedKey, issueKey } from "./issue.ts";
 import { endKey, isLive } from "./keys.ts";
 import { type ApiKey, findApiKey, findUser, type User } from "./record.ts";
-
-const HOUR_MS = 3_600_000;
 
 /**
  * Exchanges the caller's key for a new one (docs/apis/gpu-dev.md#api-keys): a fresh TTL, but never beyond the chain

@@ -8,6 +8,7 @@ import { deliveryKey } from "../store/keys.ts";
 import type { Sealed } from "../store/sealed.ts";
 import { branded, count, listOf, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../store/shape.ts";
 import { parserOf } from "../store/unreadable.ts";
+import { DAY_MS } from "../units.ts";
 import { type EventSubject, subjectOf } from "./event.ts";
 
 export interface DeliveryAttempt {
@@ -91,7 +92,7 @@ export function withAttempt(delivery: Delivery, attempt: DeliveryAttempt): Deliv
 }
 
 /** How long a delivery can be read and sent again after its end; then a look removes it, with its receiver. */
-const KEPT_MS = 7 * 24 * 3_600_000;
+const KEPT_MS = 7 * DAY_MS;
 
 export function ended(delivery: Delivery, state: "delivered" | "given_up", now: number): Delivery {
   const dueAt = now + KEPT_MS;

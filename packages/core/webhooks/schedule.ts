@@ -1,14 +1,11 @@
+import { HOUR_MS, MINUTE_MS, SECOND_MS } from "../units.ts";
 import { type Delivery, type DeliveryAttempt, ended, withAttempt } from "./delivery.ts";
 
-const SECOND = 1_000;
-const MINUTE = 60 * SECOND;
-const HOUR = 60 * MINUTE;
-
 /** Between the end of an attempt and the next one (docs/apis/novita.md#webhooks): 8 attempts in all. */
-const WAITS_MS = [SECOND, 2 * SECOND, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR];
-const LONGEST_RETRY_AFTER_MS = HOUR;
+const WAITS_MS = [SECOND_MS, 2 * SECOND_MS, 5 * MINUTE_MS, 30 * MINUTE_MS, 2 * HOUR_MS, 5 * HOUR_MS, 10 * HOUR_MS];
+const LONGEST_RETRY_AFTER_MS = HOUR_MS;
 /** However often its receiver could not even be dialled: over it all, a series is given up after this. */
-export const SERIES_MS = 24 * HOUR;
+export const SERIES_MS = 24 * HOUR_MS;
 
 /** What became of an attempt. */
 export interface Result {

@@ -6,11 +6,10 @@ import { moveText } from "#core/pools/ledger/moves.ts";
 import type { ReasonCode } from "#core/pools/plan/plan.ts";
 import { endsFirst, noMachineText, reasonText, type WaitEnd } from "#core/pools/plan/reasons.ts";
 import type { Settings } from "#core/settings.ts";
+import { HOUR_MS } from "#core/units.ts";
 import { wholeSeconds } from "./timestamp.ts";
 
 type Limits = Pick<Settings, "maxQueueHours" | "nodeGroups">;
-
-const HOUR_MS = 3_600_000;
 
 /** Why one that stands in line waits, what may move its start, and when its wait ends by itself where that comes first. */
 export function waitReason(environment: Environment, advice: WaitAdvice | undefined, settings: Limits): string {

@@ -3,6 +3,7 @@ import type { Table } from "#core/ports/table.ts";
 import type { Settings } from "#core/settings.ts";
 import { apiKeyKey } from "#core/store/keys.ts";
 import { FORMAT, Unreadable } from "#core/store/unreadable.ts";
+import { HOUR_MS } from "#core/units.ts";
 import { aliceUid, fixtureRuntime, key } from "#tests/worlds/fixture-endpoints.ts";
 import { keyCheck } from "./key-check.ts";
 
@@ -25,8 +26,6 @@ async function fixtureCheck(
     check(new Headers(headers), further);
   return { present, present1: () => present({ "X-API-Key": key }), clock, reads, table, hash: ids.hash(key) };
 }
-
-const HOUR_MS = 3_600_000;
 
 test("a key is found in either place, whatever the case of Bearer", async () => {
   const { present, hash } = await fixtureCheck();

@@ -3,6 +3,7 @@ import type { Environment } from "#core/environments/record/record.ts";
 import { decideEnd, enter } from "#core/environments/record/transitions.ts";
 import { stopNow } from "#core/environments/verbs/stop.ts";
 import type { Item } from "#core/ports/table.ts";
+import { HOUR_MS } from "#core/units.ts";
 import { operator, plainJob, smallJob, submitJob, workspaceOf } from "../../fixtures/catalog-requests.ts";
 import type { AuditPlace } from "../audit-place.ts";
 import type { Left, Scene } from "./case.ts";
@@ -26,8 +27,6 @@ export interface Arrangement {
   /** Returns the faults of the stored state. */
   problems?(left: Left): Promise<readonly string[]>;
 }
-
-const HOUR_MS = 3_600_000;
 
 /** Its use is noted beside the answer, which does not wait for that. */
 const withIdleKey: Arrangement = {

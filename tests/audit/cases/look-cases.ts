@@ -2,6 +2,7 @@ import { listingBlob } from "#core/disks/backups/content.ts";
 import { listedOf } from "#core/disks/listing.ts";
 import { planPools } from "#core/pools/plan/planner.ts";
 import type { Item } from "#core/ports/table.ts";
+import { DAY_MS, MINUTE_MS } from "#core/units.ts";
 import type { FunctionEntry } from "../../../stacks/compute/functions-file.ts";
 import { plainInstance, smallJob, submitJob } from "../../fixtures/catalog-requests.ts";
 import type { AuditPlace } from "../audit-place.ts";
@@ -11,8 +12,6 @@ import { type CaseWorld, openCaseWorld } from "./case-world.ts";
 
 /** No receiver may be on the machine itself: nothing is sent there. */
 const receiver = "https://127.0.0.1:1/jobs";
-const MINUTE_MS = 60_000;
-const DAY_MS = 24 * 60 * MINUTE_MS;
 
 /** Messages of the queues, each with what a life of a job with a disk leaves to its consumer. */
 export function consumerCases(place: AuditPlace, entry: FunctionEntry): Case[] {

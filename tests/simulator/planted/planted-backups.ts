@@ -136,7 +136,7 @@ export const backupBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "disks/record.ts",
-        find: "const LONGEST_PENDING_MS = 24 * 3_600_000;",
+        find: "const LONGEST_PENDING_MS = DAY_MS;",
         replace: "const LONGEST_PENDING_MS = Number.POSITIVE_INFINITY;",
       },
     ],

@@ -68,9 +68,7 @@ export const machineBugs: readonly PlantedBug[] = [
       file: "environments/steps/lost-node.test.ts",
       title: "the operator's word counts for one node object, for 24 h, also where the machine seems to answer",
     },
-    edits: [
-      { file: "pools/capacity/node-gone.ts", find: "WORD_MS = 24 * 3_600_000", replace: "WORD_MS = 2_400 * 3_600_000" },
-    ],
+    edits: [{ file: "pools/capacity/node-gone.ts", find: "WORD_MS = DAY_MS", replace: "WORD_MS = 100 * DAY_MS" }],
   },
   {
     name: "a node's name reused",

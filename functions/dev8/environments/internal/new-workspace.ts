@@ -6,12 +6,13 @@ import type { StartChanges } from "#core/environments/verbs/start.ts";
 import { sharedType, sharedUnits } from "#core/fleet.ts";
 import type { Resources } from "#core/ports/compute.ts";
 import type { NewResource } from "#core/store/idempotency.ts";
+import { HOUR_MS } from "#core/units.ts";
 import type { Served } from "#http/runtime.ts";
 import type { WorkspaceLabels } from "../schemas.ts";
 import { type StartWorkspace, variableOf } from "./fields.ts";
 
 /** A guess for the plan, because a workspace has no end. */
-const USUAL_MS = 8 * 3_600_000;
+const USUAL_MS = 8 * HOUR_MS;
 /** The size in the log of the published document. */
 const HOME_GB = 5;
 const HOME = "/home/dev8";

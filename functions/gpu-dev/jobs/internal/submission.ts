@@ -6,6 +6,7 @@ import type { Size } from "#core/environments/record/record.ts";
 import { countOptions, findInstanceType, type InstanceType, instanceTypes, unitsPerNode } from "#core/fleet.ts";
 import type { Settings } from "#core/settings.ts";
 import { imageFault, imagePattern, LONGEST_IMAGE } from "#core/text/image-reference.ts";
+import { HOUR_MS } from "#core/units.ts";
 import { isReceiverUrl } from "#core/webhooks/receiver.ts";
 import { shownText } from "#http/answers/shown-text.ts";
 import { publishedGithubName, withoutControls } from "#http/published-patterns.ts";
@@ -16,7 +17,6 @@ const typeNames = instanceTypes.map((type) => type.name) as [string, ...string[]
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const LONGEST_NAME = 128;
 const MOST_COMMAND_BYTES = 16 * 1024;
-const HOUR_MS = 3_600_000;
 
 /** GitHub's own rule for names (docs/apis/gpu-dev.md#job-actions). */
 const githubName = /^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$/;

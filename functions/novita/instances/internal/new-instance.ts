@@ -5,11 +5,11 @@ import type { NewEnvironment } from "#core/environments/verbs/create.ts";
 import { findInstanceType, unitsPerNode } from "#core/fleet.ts";
 import type { RunPort } from "#core/ports/compute.ts";
 import type { NewResource } from "#core/store/idempotency.ts";
+import { MINUTE_MS } from "#core/units.ts";
 import { isReceiverUrl } from "#core/webhooks/receiver.ts";
 import { publishedGithubName } from "#http/published-patterns.ts";
 import type { Catalogue, Product } from "../../internal/catalogue.ts";
 
-const MINUTE_MS = 60_000;
 /** A guess for the plan, because an instance has no end. */
 const USUAL_MS = 8 * 60 * MINUTE_MS;
 const READY_WITHIN_MS = 10 * MINUTE_MS;

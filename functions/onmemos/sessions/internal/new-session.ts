@@ -4,10 +4,10 @@ import type { NewEnvironment } from "#core/environments/verbs/create.ts";
 import { sharedType, sharedUnits } from "#core/fleet.ts";
 import type { Ids } from "#core/ports/ids.ts";
 import type { NewResource } from "#core/store/idempotency.ts";
+import { MINUTE_MS } from "#core/units.ts";
 import { EnvVars } from "../../../shared/internal/env-vars.ts";
 import { bucketName, MOST_TTL_MINUTES, serviceName } from "../schemas.ts";
 
-const MINUTE_MS = 60_000;
 const WORKSPACE_GB = 10;
 const resources = { cpus: 1, memoryMb: 2048 };
 /** The longest part of a host name (RFC 1035, section 2.3.4). */

@@ -3,11 +3,12 @@ import type { Size } from "#core/environments/record/record.ts";
 import type { NewEnvironment } from "#core/environments/verbs/create.ts";
 import { sharedType, sharedUnits } from "#core/fleet.ts";
 import type { NewResource } from "#core/store/idempotency.ts";
+import { HOUR_MS } from "#core/units.ts";
 import type { ServedSettings } from "#http/dialects/settings.ts";
 import { hostLabelOf, resourcesOf } from "../schemas.ts";
 
 /** A guess for the plan, because a session has no end. */
-const USUAL_MS = 8 * 3_600_000;
+const USUAL_MS = 8 * HOUR_MS;
 const WORKSPACE_GB = 5;
 /** The IDE, and `POST /chat`. */
 const PORT = 8080;

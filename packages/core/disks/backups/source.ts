@@ -1,9 +1,10 @@
 import type { Context } from "../../context.ts";
+import { DAY_MS } from "../../units.ts";
 import { missedAgain, NOT_MISSED } from "../absence.ts";
 import { type Disk, type DiskSource, mayHold } from "../record.ts";
 
 /** How long the snapshot is kept of a disk that was written to and is lost: its owner has to hear of that first. */
-const KEPT_LOST_MS = 30 * 24 * 3_600_000;
+const KEPT_LOST_MS = 30 * DAY_MS;
 
 /**
  * The disk after a look for what its volume is to be made of: one whose snapshot is seen is not lost. As it was where

@@ -9,6 +9,7 @@ import { type Sealed, WrongSeal } from "../../store/sealed.ts";
 import { branded, number, optional, text, uid } from "../../store/shape.ts";
 import { parserOf } from "../../store/unreadable.ts";
 import { removeRecord, writeRecord } from "../../store/write-record.ts";
+import { HOUR_MS } from "../../units.ts";
 import type { About, Environment, EnvironmentSpec } from "./record.ts";
 
 export interface OpenSpec {
@@ -49,7 +50,7 @@ export const parseSpec: (item: Item) => EnvironmentSpec = parserOf("spec", {
 });
 
 /** Longer than a create may be repeated under an Idempotency-Key, and than whoever writes it may sleep before the head. */
-const UNNAMED_MS = 25 * 3_600_000;
+const UNNAMED_MS = 25 * HOUR_MS;
 
 /** What an environment runs; undefined when it is not there. */
 export async function readSpec(

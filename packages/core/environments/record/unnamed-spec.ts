@@ -4,12 +4,13 @@ import type { Step, WorkerContext } from "../../reconciler/worker.ts";
 import { keyOfText, keyText, specKey, supersededKey } from "../../store/keys.ts";
 import { readEach } from "../../store/readable.ts";
 import { removeRecord } from "../../store/write-record.ts";
+import { HOUR_MS } from "../../units.ts";
 import { parseEnvironment } from "./parse.ts";
 import { type EnvironmentSpec, isEnded } from "./record.ts";
 import { parseSpec } from "./spec.ts";
 
 /** A record that cannot be read is put off for this long, too. */
-const UNREADABLE_MS = 3_600_000;
+const UNREADABLE_MS = HOUR_MS;
 
 /**
  * A specification whose writer is no longer on its way to the head: it stays where a living head names it. Otherwise the

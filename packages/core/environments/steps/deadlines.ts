@@ -1,14 +1,13 @@
 import { firstSettles } from "../../reconciler/making.ts";
 import { ATTEMPT_MS } from "../../reconciler/snapshot-claim.ts";
 import type { Settings } from "../../settings.ts";
+import { HOUR_MS, MINUTE_MS } from "../../units.ts";
 import { mayHaveWritten } from "../record/disk/disk-use.ts";
 import type { EndPhase, Phase } from "../record/phases.ts";
 import type { Environment } from "../record/record.ts";
 import { nextUseLookAt } from "./auto-stop.ts";
 import { nextGpuLookAt } from "./gpu-idle.ts";
 
-const MINUTE_MS = 60_000;
-const HOUR_MS = 60 * MINUTE_MS;
 /** The most unseen time that a limit leaves out. Without it a run would wait forever for a cluster that never answers. */
 const MOST_UNSEEN_MS = 24 * HOUR_MS;
 /** An environment that stops for longer than this alarms. */

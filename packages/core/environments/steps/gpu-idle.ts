@@ -2,13 +2,13 @@ import type { Context } from "../../context.ts";
 import type { Observation } from "../../ports/compute.ts";
 import type { Settings } from "../../settings.ts";
 import { durationText } from "../../text/duration-text.ts";
+import { MINUTE_MS } from "../../units.ts";
 import { decideGpuIdle, idleWarningMs } from "../record/changes/idle.ts";
 import type { Environment } from "../record/record.ts";
 import { addEntry } from "../record/timeline.ts";
 import { decideEnd, enter } from "../record/transitions.ts";
 import { stopNow } from "../verbs/stop.ts";
 
-const MINUTE_MS = 60_000;
 /** How the warning of idle GPUs begins. */
 export const GPU_WARNING = "Its GPUs are idle:";
 

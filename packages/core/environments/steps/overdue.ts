@@ -4,6 +4,7 @@ import { findPool, type Pool } from "../../pools/ledger/record.ts";
 import type { Step, WorkerContext } from "../../reconciler/worker.ts";
 import { unlessUnreadable } from "../../store/readable.ts";
 import { Unreadable } from "../../store/unreadable.ts";
+import { HOUR_MS } from "../../units.ts";
 import type { EndPhase } from "../record/phases.ts";
 import type { Environment } from "../record/record.ts";
 import { changed } from "../record/step-result.ts";
@@ -12,8 +13,6 @@ import { ALARM_MS, type Deadline, deadlineOf, type Limits } from "./deadlines.ts
 import { endAttempt } from "./end/backup.ts";
 import { endByLimit } from "./end/end-run.ts";
 import { endInQueue, giveUp } from "./start/queued.ts";
-
-const HOUR_MS = 3_600_000;
 
 /**
  * What is to be done because a limit has passed; undefined: none has. Asked before any call to the world, so that

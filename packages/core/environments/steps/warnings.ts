@@ -1,10 +1,10 @@
 import { durationText } from "../../text/duration-text.ts";
 import { utcText } from "../../text/utc.ts";
+import { MINUTE_MS } from "../../units.ts";
 import { hiddenMs } from "../record/changes/extensions.ts";
 import type { Environment } from "../record/record.ts";
 import { addEntry } from "../record/timeline.ts";
 
-const MINUTE_MS = 60_000;
 /** How the warning of an end begins, and what takes it back. */
 export const END_WARNING = "Expires in";
 export const EXTENDED = "Extended:";

@@ -2,6 +2,7 @@ import type { UserContext } from "../../context.ts";
 import { Problem } from "../../problem.ts";
 import { sendLook } from "../../reconciler/look.ts";
 import { changeRecord } from "../../store/write-record.ts";
+import { HOUR_MS } from "../../units.ts";
 import { keepKeys } from "../access/guests.ts";
 import { newGuest, sealToken } from "../record/changes/access.ts";
 import { type Action, type ActionKind, addAction, closeActions } from "../record/changes/actions.ts";
@@ -161,8 +162,6 @@ function refuseUnlessActive(ctx: RequestContext, environment: Environment, words
   if (environment.phase === "active" && !environment.end.outcome) return;
   throw new Problem("conflict", `${words} ${ctx.noun} ${environment.id} in status ${wordOf(environment)}`);
 }
-
-const HOUR_MS = 3_600_000;
 
 /**
  * Reads, decides, writes if nobody else did, and sends one look, at once or for `delayMs` later. A decision that is an

@@ -8,13 +8,14 @@ import { Problem } from "../../problem.ts";
 import { sendLook } from "../../reconciler/look.ts";
 import { keyOfText, keyText, nodeGoneKey, nodeNameOf } from "../../store/keys.ts";
 import { changeRecord } from "../../store/write-record.ts";
+import { DAY_MS } from "../../units.ts";
 import { readLedger, readLedgerItems } from "../ledger/ledger.ts";
 import { readNamed } from "../ledger/named.ts";
 import { emptyPool, type Ledger, type NodeLedger } from "../ledger/record.ts";
 import { planSoon } from "../plan/plan-soon.ts";
 
 /** How long the operator's word that a machine is dead counts. */
-export const WORD_MS = 24 * 3_600_000;
+export const WORD_MS = DAY_MS;
 
 /** One item, written without a condition: the newest word counts. */
 interface GoneNode extends Stored {

@@ -1,3 +1,5 @@
+import { HOUR_MS } from "../../units.ts";
+
 /**
  * How much of the time that they asked for jobs really took: counts by share of it, in steps of a twentieth below the
  * whole, then those that took the whole. A list is halved when it is full, so that the past fades.
@@ -13,7 +15,7 @@ export interface Durations {
 const STEPS = 20;
 const FULL = 400;
 const MOST_OWNERS = 64;
-const MOST_OVER_MS = 3_600_000;
+const MOST_OVER_MS = HOUR_MS;
 /** Fewer runs than these say too little of an owner; of a pool, the missing ones count as having taken the whole. */
 const LEAST_RUNS = 20;
 

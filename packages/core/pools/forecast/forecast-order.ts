@@ -1,3 +1,4 @@
+import { HOUR_MS } from "../../units.ts";
 import type { ForecastPool, Line } from "./forecast-pool.ts";
 
 /** Those who wait in a run forward, in the order of fair-order.ts. */
@@ -18,7 +19,6 @@ export interface WaitingOwners {
   started(): number;
 }
 
-const HOUR_MS = 3_600_000;
 /** The half-life in used.ts. */
 const HALF_LIFE_MS = 24 * HOUR_MS;
 

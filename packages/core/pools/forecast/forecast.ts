@@ -1,4 +1,5 @@
 import type { Clock } from "../../ports/clock.ts";
+import { DAY_MS } from "../../units.ts";
 import type { Need } from "../plan/free-units.ts";
 import type { AllNodes, PlanInput } from "../plan/plan.ts";
 import { type Arrivals, drawArrivals } from "./arrivals.ts";
@@ -56,7 +57,7 @@ const MOST_STARTS = 2_000;
 const BUDGET_MS = 500;
 /** So far the runs go in which nobody comes, however slow the machine is at the moment. */
 const LEAST_ENDS = 256;
-const REACH_MS = 7 * 24 * 3_600_000;
+const REACH_MS = 7 * DAY_MS;
 /** A zone that has no machine, where they may be made in any. */
 export const ELSEWHERE = "";
 /** Zones whose room is looked for separately. */

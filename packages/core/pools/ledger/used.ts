@@ -2,6 +2,7 @@ import type { Context } from "../../context.ts";
 import type { Environment } from "../../environments/record/record.ts";
 import type { Item, Stored } from "../../ports/table.ts";
 import { usedKey } from "../../store/keys.ts";
+import { HOUR_MS } from "../../units.ts";
 import { addDurations, addRun, type Durations, readDurations } from "../forecast/durations.ts";
 import { leftBetween } from "./left-between.ts";
 import type { Holding, Ledger } from "./record.ts";
@@ -24,7 +25,6 @@ export interface Used {
   readonly changed: readonly UsedItem[];
 }
 
-const HOUR_MS = 3_600_000;
 const HALF_LIFE_MS = 24 * HOUR_MS;
 /** An item has the owners who used most; the rest is as good as nothing. */
 const MOST_OWNERS = 512;

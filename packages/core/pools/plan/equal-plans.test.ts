@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { MINUTE_MS } from "../../units.ts";
 import { type Arrival, type Arrivals, drawArrivals } from "../forecast/arrivals.ts";
 import { drawnFrom } from "../forecast/drawn.ts";
 import { addRun, type Durations, drawShare, noDurations, oddsFor } from "../forecast/durations.ts";
@@ -12,7 +13,6 @@ import { plainRun } from "./plain-run-fixture.ts";
 import { halts, type Occupied, type PlanInput, plan, reasonCodes } from "./plan.ts";
 
 const NOW = Date.UTC(2026, 0, 20, 18);
-const MINUTE_MS = 60_000;
 /** The pools of a failure are large as it is, and smaller ones would take minutes to find. */
 const whole = { endOnFailure: true };
 const RUNS = 3;

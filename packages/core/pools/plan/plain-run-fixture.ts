@@ -1,3 +1,4 @@
+import { HOUR_MS } from "../../units.ts";
 import { endOf, goneAt, REMOVAL_MS } from "../forecast/future.ts";
 import { type FoundGap, isLonger } from "../forecast/gaps.ts";
 import type { Need } from "./free-units.ts";
@@ -15,8 +16,6 @@ import {
   plainReserve,
 } from "./plain-pool-fixture.ts";
 import { canEverFit, type PlanInput } from "./plan.ts";
-
-const HOUR_MS = 3_600_000;
 
 interface PlainRunning {
   readonly owner: string;

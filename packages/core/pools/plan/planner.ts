@@ -11,6 +11,7 @@ import type { PlannerContext } from "../../reconciler/worker.ts";
 import { keyOfText, keyText, kindOfKey, poolKey } from "../../store/keys.ts";
 import { Unreadable } from "../../store/unreadable.ts";
 import { writeRecord } from "../../store/write-record.ts";
+import { MINUTE_MS } from "../../units.ts";
 import { beginPool } from "../admission/begin-pool.ts";
 import { type Decision, decideGrants } from "../admission/decide.ts";
 import { writeAdvice } from "../forecast/advice.ts";
@@ -245,7 +246,6 @@ function grantsToAnnounce(
  * those plans announces a grant whose message was lost.
  */
 const ANNOUNCED_AGAIN_MS = 4_000;
-const MINUTE_MS = 60_000;
 
 /**
  * How often a grant of this age, in ms, has been announced again: after 4 s, each time that its age had doubled, and then

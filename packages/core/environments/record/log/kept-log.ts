@@ -1,8 +1,8 @@
+import { DAY_MS } from "../../../units.ts";
 import type { Environment } from "../record.ts";
 
 /** How often it is copied while somebody reads it. */
 export const COPIED_EVERY_MS = 2_000;
-const DAY_MS = 24 * 3_600_000;
 /** docs/apis/gpu-dev.md#read-jobs. */
 const KEPT_AFTER_END_MS = 7 * DAY_MS;
 

@@ -1,4 +1,5 @@
 import type { Item } from "../../../ports/table.ts";
+import { HOUR_MS } from "../../../units.ts";
 import type { Environment } from "../record.ts";
 
 /** Time in which no look could tell how far a run is. Limits leave it out (docs/architecture.md#one-deadline). */
@@ -16,7 +17,7 @@ export interface Unseen {
 /** Lateness that counts as waiting: messages get lost, and queues are deep. */
 const LATE_MS = 30_000;
 /** The same during a backup, whose attempts take hours. */
-const LATE_BACKUP_MS = 3_600_000;
+const LATE_BACKUP_MS = HOUR_MS;
 
 /** Leaves out the time in which no worker looked, although a look was due. */
 export function noteLateLook(environment: Environment, now: number): Environment {

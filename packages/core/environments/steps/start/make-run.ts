@@ -6,6 +6,7 @@ import { StepTooOld } from "../../../reconciler/budget.ts";
 import type { Step, WorkerContext } from "../../../reconciler/worker.ts";
 import { keyText, specKey } from "../../../store/keys.ts";
 import { WrongSeal } from "../../../store/sealed.ts";
+import { MINUTE_MS } from "../../../units.ts";
 import { hasOpenAction } from "../../record/changes/actions.ts";
 import { nextExtensionAt, noteRefusedExtensions, showExtensions } from "../../record/changes/extensions.ts";
 import type { DiskUse } from "../../record/disk/disk-use.ts";
@@ -18,7 +19,6 @@ import { endRun } from "../end/end-run.ts";
 import { takeBackWarning } from "../warnings.ts";
 import { bindMs } from "./withdraw.ts";
 
-const MINUTE_MS = 60_000;
 /** Where its disk is seen. */
 const WORKSPACE = "/workspace";
 /** How far beyond the wanted time the cluster's own deadline lies (a net for a dead control plane, never the timer). */

@@ -1,6 +1,5 @@
 import type { Excuse } from "../../../pools/plan/uncounted-try.ts";
-
-const MINUTE_MS = 60_000;
+import { MINUTE_MS } from "../../../units.ts";
 
 /** Why a run goes back to the queue, in words; `nodes`: those that it was granted, `withinMs`: how long they had. */
 export function reasonOfReturn(excuse: Excuse | undefined, nodes: readonly string[], withinMs: number): string {
