@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import * as z from "zod";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const written = ["*.md", ".ci/*", "{docs,functions,packages,scripts,stacks}/**/*.{ts,mjs,md,py,sh}"];
+const written = ["*.md", ".ci/*", "{docs,functions,images,packages,scripts,stacks,tests}/**/*.{ts,mjs,md,py,sh}"];
 const files = globSync(written, { cwd: root }).toSorted();
 
 interface Reference {

@@ -55,7 +55,7 @@ export interface Endpoint<Needs extends PortName = PortName> {
   readonly chosenId: ((body: never) => string | undefined) | undefined;
   /** It may revoke API keys: this process forgets what it remembers of keys after each call. */
   readonly endsKeys: boolean;
-  /** Whether it has a function URL, and so may take longer than 30 s (docs/architecture.md#slow-calls). */
+  /** Whether it has a function URL, and so may take longer than 30 s (docs/architecture/edge.md#slow-calls). */
   readonly functionUrl: boolean;
   readonly timeoutSeconds: number;
   readonly memoryMb: number;

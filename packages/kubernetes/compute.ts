@@ -68,7 +68,7 @@ export interface KubernetesComputeOptions {
   machineOf(node: NodeRef): Promise<MachineState>;
 }
 
-/** Runs environments as Jobs of a Kubernetes cluster (docs/architecture.md#runs-on-a-cluster). */
+/** Runs environments as Jobs of a Kubernetes cluster (docs/architecture/kubernetes.md). */
 export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   const { client, deployment, now, sshPort, watchesGpus = false } = options;
   const machineStateOf = machineStates(options.machineOf);

@@ -82,7 +82,7 @@ const endOfPath = /[?#\\\t\n\r]/g;
 
 /**
  * A function URL hands over the path of its request, an HTTP API decodes it once: there it is encoded again. Where
- * something was escaped that cannot be told any more, and the edge says it (docs/architecture.md#at-the-edge).
+ * something was escaped that cannot be told any more, and the edge says it (docs/architecture/edge.md).
  */
 function sentPath({ rawPath, headers, requestContext }: GatewayEvent): string {
   const sent = headers[PATH_HEADER];

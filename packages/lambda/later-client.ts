@@ -7,7 +7,8 @@ const deadlineMs = 5_000;
 /**
  * A client that is made by the first call that needs it, and by the next one where that failed: a factory answers at
  * once, and where the API server is may first have to be asked. Who waited for that as long as a call may take makes no
- * call any more, which would be later than it was decided (docs/architecture.md#claims); the next one finds it made.
+ * call any more, which would be later than it was decided (docs/architecture/consistency.md#paused-workers); the next
+ * one finds it made.
  */
 export function laterClient(
   make: () => Promise<ApiClient>,

@@ -1,6 +1,6 @@
 import { hash, timingSafeEqual } from "node:crypto";
 
-/** In it the edge says that a request came through it (docs/architecture.md#at-the-edge). */
+/** In it the edge says that a request came through it (docs/architecture/edge.md). */
 export const ORIGIN_HEADER = "x-berth-origin";
 
 /**

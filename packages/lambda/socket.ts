@@ -20,7 +20,7 @@ export type SocketHandler = (event: unknown, invocation?: Invocation) => Promise
 
 /**
  * The Lambda handler of a WebSocket whose connections API Gateway keeps. It takes `$connect` and `$disconnect`, and the
- * frames that `$default` puts into a FIFO queue, one group for each connection (docs/architecture.md#the-web-shell).
+ * frames that `$default` puts into a FIFO queue, one group for each connection (docs/architecture/web-shell.md).
  */
 export function socketLambda<Needs extends PortName>(
   socket: Socket<Needs>,

@@ -8,7 +8,7 @@ import type { ProcessCompute } from "#process/compute.ts";
 /**
  * To be called before the first message. A run whose record still holds capacity for it goes on; what became of it
  * meanwhile is signalled as soon as changes are followed. Any other is ended, because nobody would ever look at it
- * again (docs/architecture.md#the-embedded-stack).
+ * again (docs/architecture/embedded-stack.md).
  */
 export async function adoptRuns(ctx: Context<"table">, compute: ProcessCompute): Promise<void> {
   await compute.adopt();

@@ -55,7 +55,7 @@ export interface Stack {
 }
 
 /**
- * The whole system in this process (docs/architecture.md#the-embedded-stack). Throws when its home or its port is
+ * The whole system in this process (docs/architecture/embedded-stack.md). Throws when its home or its port is
  * taken.
  */
 export async function startStack(options: StackOptions): Promise<Stack> {

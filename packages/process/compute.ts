@@ -57,7 +57,7 @@ const removedWithinMs = 400;
 const draftMs = 60_000;
 
 /**
- * Runs environments as processes of this machine (docs/architecture.md#the-embedded-stack). All that it knows is in the
+ * Runs environments as processes of this machine (docs/architecture/embedded-stack.md). All that it knows is in the
  * runs' directories and the process table, so any number of these, also after a restart, see and remove the same runs.
  * On macOS `isolation` is none, and a process that leaves its group outlives its run.
  */

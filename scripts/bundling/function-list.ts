@@ -47,7 +47,7 @@ const EDGE_SECONDS = 30;
 
 /**
  * What the edge could not serve: a slow endpoint without an address of its own, or one on a path that another method
- * has too, since the edge tells behaviours apart by path alone (docs/architecture.md#slow-calls).
+ * has too, since the edge tells behaviours apart by path alone (docs/architecture/edge.md#slow-calls).
  */
 function requireServable(endpoints: readonly Endpoint[]): void {
   for (const { functionUrl, timeoutSeconds, method, path } of endpoints) {

@@ -31,7 +31,7 @@ export interface EndpointEntry extends Entry<"endpoint"> {
   readonly public: boolean;
   /**
    * Whether it is behind a function URL, because it may take longer than the HTTP API waits. Its path then has no other
-   * method (docs/architecture.md#slow-calls).
+   * method (docs/architecture/edge.md#slow-calls).
    */
   readonly functionUrl?: true;
 }

@@ -43,7 +43,7 @@ export function makeSocketApi(): SocketApi {
 }
 
 /**
- * The routes of the web shell (docs/architecture.md#the-web-shell): `$connect` and `$disconnect` to its function, every
+ * The routes of the web shell (docs/architecture/web-shell.md): `$connect` and `$disconnect` to its function, every
  * frame into its queue by API Gateway itself, and the queue to the same function.
  */
 export function makeSockets({ api }: SocketApi, { made, queue, key }: SocketParts): void {

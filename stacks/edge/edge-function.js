@@ -1,6 +1,6 @@
 /**
  * Runs at the edge before each request (CloudFront Functions, cloudfront-js-2.0): takes the key off the path, and says
- * what the path was, who asks and that the request came this way (docs/architecture.md#at-the-edge).
+ * what the path was, who asks and that the request came this way (docs/architecture/edge.md).
  */
 // biome-ignore lint/correctness/noUnusedVariables: CloudFront calls it by this name
 function handler(event) {

@@ -22,7 +22,7 @@ const big = "p5.48xlarge";
 const one = "p5e.48xlarge";
 /**
  * What ends sooner is given back when nobody can start it any more: 43 s after it became active
- * (docs/architecture.md#claims).
+ * (docs/architecture/consistency.md#paused-workers).
  */
 const longRunMs = 45_000;
 /** A machine that does ten other things, and ten thousand jobs. */

@@ -172,7 +172,10 @@ function isTaken(world: World, { name, units: all }: ComputeNode, units: number)
   return isChosen && all - unitsOn(world, name) < units;
 }
 
-/** Volume claims are ReadWriteOncePod: a second pod with the volume waits (docs/architecture.md#claims). */
+/**
+ * Volume claims are ReadWriteOncePod: a second pod with the volume waits
+ * (docs/architecture/consistency.md#paused-workers).
+ */
 function isMountedElsewhere(world: World, it: MemoryRun): boolean {
   const mine = new Set(it.run.mounts.map(({ volume }) => volume.id));
   if ([...mine].some((volume) => world.stuck.has(volume))) return true;

@@ -34,7 +34,7 @@ export function dynamoClient(address?: ServiceAddress, patience?: ServicePatienc
   return new DynamoDBClient(clientOptions(address, patience));
 }
 
-/** The Table on DynamoDB (docs/architecture.md#the-table); items over 8 KB are compressed. */
+/** The Table on DynamoDB (docs/architecture/table.md); items over 8 KB are compressed. */
 export function dynamoTable({ client, tableName, clock = systemClock() }: DynamoTableOptions): Table {
   const documents = DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } });
   return {

@@ -31,7 +31,7 @@ export function ebsSnapshots(options: EbsOptions): EbsSnapshots {
 
 /**
  * Sent once and never repeated: EC2 takes no token for it, and the first call may have had its effect
- * (docs/architecture.md#claims).
+ * (docs/architecture/consistency.md#claims).
  */
 async function createSnapshot(
   { once, deployment, changing }: EbsOptions,

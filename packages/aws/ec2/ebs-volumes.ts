@@ -24,7 +24,7 @@ export const volumes = (): Volumes => {
   return ebsVolumes({ ...ec2Clients(), deployment: TABLE_NAME, kmsKeyId: EBS_KMS_KEY_ID });
 };
 
-/** Disks as volumes of EBS, their backups as its snapshots (docs/architecture.md#disks-on-ebs). */
+/** Disks as volumes of EBS, their backups as its snapshots (docs/architecture/disks-on-ebs.md). */
 export function ebsVolumes(options: EbsOptions): Volumes {
   return {
     ...ebsSnapshots(options),

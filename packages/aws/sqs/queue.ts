@@ -23,7 +23,7 @@ export function sqsClient(address?: ServiceAddress, patience?: ServicePatience):
 
 /**
  * The Queue on SQS: `work` and `webhooks` are standard queues, `pools` a FIFO queue whose groups are pools
- * (docs/architecture.md#level-triggering).
+ * (docs/architecture/reconciliation.md).
  */
 export function sqsQueue({ client, urls }: SqsQueueOptions): Queue {
   return {

@@ -41,12 +41,12 @@ const REMOVED_LISTED = { most: 50, bytes: 13_900 };
 const SETTLED_MS = 60_000;
 
 /**
- * Compares runs, volumes and snapshots with the records, both ways, notes what does not match, and removes runs that have
- * been useless for ten minutes (docs/architecture.md#not-seen-is-not-gone). Removes no volume and no snapshot. What is seen
- * once may be on its way: `sightings` and `firstSeenAt` tell what stays. Throws when the cluster or the table did not
- * answer the comparison of runs: then nothing is noted or removed. Nor is anything where the report cannot be read, since
- * what was read before would count again. Volumes and snapshots are compared after the runs: their lists are long, and one
- * that hangs loses nothing that is noted by then.
+ * Compares runs, volumes and snapshots with the records, both ways, notes what does not match, and removes runs that
+ * have been useless for ten minutes (docs/architecture/failures.md#orphans). Removes no volume and no snapshot. What is
+ * seen once may be on its way: `sightings` and `firstSeenAt` tell what stays. Throws when the cluster or the table did
+ * not answer the comparison of runs: then nothing is noted or removed. Nor is anything where the report cannot be read,
+ * since what was read before would count again. Volumes and snapshots are compared after the runs: their lists are
+ * long, and one that hangs loses nothing that is noted by then.
  */
 export async function compareOrphans(ctx: Context<"table" | "compute" | "volumes">): Promise<void> {
   const item = await ctx.table.get(orphansKey);

@@ -17,7 +17,7 @@ export interface Inbox extends Stored {
   readonly settled: number;
   /** Messages up to this number are not to be delivered any more. */
   readonly dropTo: number;
-  /** Somebody posts message `n`; nobody else does before `until` (docs/architecture.md#claims). */
+  /** Somebody posts message `n`; nobody else does before `until` (docs/architecture/consistency.md#claims). */
   readonly claim: { readonly n: number; readonly attempt: number; readonly until: number } | null;
   /** How many claims there were: it tells one from the next. */
   readonly claims: number;

@@ -37,7 +37,10 @@ export function withListings(
   };
 }
 
-/** Gives a snapshot the list that its run left, if it did: `attempt` names the run (docs/architecture.md#claims). */
+/**
+ * Gives a snapshot the list that its run left, if it did: `attempt` names the run
+ * (docs/architecture/consistency.md#claims).
+ */
 async function passListing(blobs: Blobs, volume: string, snapshot: string, attempt: string): Promise<void> {
   const bytes = await blobs.get(listedOf(volume));
   const text = bytes ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : "";

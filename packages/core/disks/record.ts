@@ -12,7 +12,7 @@ export type DiskPhase = "creating" | "available" | "deleted" | "purging" | "purg
 
 export type OperationKind = "create" | "delete" | "undelete" | "snapshot";
 
-/** The environment that has the disk, valid only while that lives (docs/architecture.md#the-table). */
+/** The environment that has the disk, valid only while that lives (docs/architecture/table.md). */
 export interface Holder {
   readonly uid: string;
   /** The key of its record, as a message carries it. */
@@ -76,8 +76,8 @@ export const VOLUME_GONE_TOO = "Its latest backup failed, and its volume is gone
 export const NO_BACKUPS = "No backups are made where it runs; the volume itself is kept";
 
 /**
- * A snapshot of many terabytes takes hours. One that is pending for longer than a day counts as failed and is made again,
- * or its disk would be held for ever (docs/architecture.md#end-of-life).
+ * A snapshot of many terabytes takes hours. One that is pending for longer than a day counts as failed and is made
+ * again, or its disk would be held for ever (docs/architecture/end-of-life.md).
  */
 export const LONGEST_PENDING_MS = DAY_MS;
 const PENDING_TOLD_MS = 15 * 60_000;

@@ -7,7 +7,7 @@ export interface Look {
   readonly for?: readonly string[];
   /**
    * The world signalled a change: the record is looked at although it is not due
-   * (docs/architecture.md#level-triggering).
+   * (docs/architecture/reconciliation.md).
    */
   readonly hint?: true;
   /** A look at such a hint found this one due at once. A queue may hand both out before what waits longer. */

@@ -92,7 +92,7 @@ export interface Page {
 
 /**
  * The records. Reads by key and by partition are consistent; the two indexes may be late
- * (docs/architecture.md#the-table). `put` replaces the whole item: `ifWriter` null means that it must be absent, a
+ * (docs/architecture/table.md). `put` replaces the whole item: `ifWriter` null means that it must be absent, a
  * token that its newest writer must still be that one (or nobody's), none that it is written whatever was there. Throws
  * `Conflict` when the condition does not hold, which may be the effect of the very same put, repeated below
  * (write-record.ts).

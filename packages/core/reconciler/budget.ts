@@ -33,7 +33,10 @@ export function isTooOld(clock: Clock, { now, monotonic }: ReadAt, mostMs = STEP
   return Math.max(clock.monotonic() - monotonic, clock.now() - now) > mostMs;
 }
 
-/** Ports whose changing calls refuse once the read that began the step is 20 s old (docs/architecture.md#claims). */
+/**
+ * Ports whose changing calls refuse once the read that began the step is 20 s old
+ * (docs/architecture/consistency.md#paused-workers).
+ */
 export function budgeted({ compute, volumes }: Changing, clock: Clock, readAt: ReadAt): Changing {
   function inTime<Input extends unknown[], Output>(call: (...input: Input) => Promise<Output>) {
     return async (...input: Input): Promise<Output> => {

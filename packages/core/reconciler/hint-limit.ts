@@ -16,7 +16,7 @@ type DelayOf = (key: string) => number | undefined;
 
 /**
  * Holds hints to a pace, so that nothing in the world causes looks without a bound
- * (docs/architecture.md#level-triggering).
+ * (docs/architecture/reconciliation.md).
  */
 export function hintLimit({ clock, log }: Context): DelayOf {
   /** When all signals of a record may be passed on at once again; the record that had none for longest is first. */

@@ -22,7 +22,7 @@ const MOST = 40;
 
 /**
  * A volume that may exist under this token, written down before it is made
- * (docs/architecture.md#the-item-that-decides).
+ * (docs/architecture/consistency.md#conditional-writes).
  */
 export interface VolumeMaking {
   readonly kind: "volume";

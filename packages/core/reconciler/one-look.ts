@@ -12,8 +12,8 @@ const MOST_READINGS = 3;
 export const EARLY_MS = 2000;
 
 /**
- * What one message asks for (docs/architecture.md#level-triggering): up to three readings of the record, the last of which
- * must not be `again` for its own sake. Where each met another writer the message is sent again.
+ * What one message asks for (docs/architecture/reconciliation.md): up to three readings of the record, the last of
+ * which must not be `again` for its own sake. Where each met another writer the message is sent again.
  */
 export async function lookUntilOver(
   ctx: Context<"queue">,

@@ -19,7 +19,7 @@ import type { Step, WorkerContext } from "./worker.ts";
 
 /**
  * One look: reads the record, observes the world, takes the one next step, writes what it saw
- * (docs/architecture.md#level-triggering). Whatever goes wrong inside is written into the record or logged; it throws
+ * (docs/architecture/reconciliation.md). Whatever goes wrong inside is written into the record or logged; it throws
  * only when the table cannot be reached.
  */
 export async function reconcile(ctx: WorkerContext, message: Look): Promise<void> {

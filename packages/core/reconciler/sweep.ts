@@ -26,7 +26,7 @@ const AT_ONCE = 25;
 
 /**
  * Sends a look for everything that falls due within the next minutes, delayed to its second and once for each moment,
- * and for everything overdue (docs/architecture.md#level-triggering). It costs what is due, not what exists: 32
+ * and for everything overdue (docs/architecture/reconciliation.md). It costs what is due, not what exists: 32
  * queries. Answers how many looks it sent. Throws when a query failed, after the looks that the others found were sent.
  */
 export function sweep(ctx: Context<"table" | "queue">, deepest: number = DEEPEST_QUEUE): Promise<number> {

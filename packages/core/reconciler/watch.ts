@@ -16,9 +16,9 @@ const PAUSE_MS = 1_000;
 type Ports = Context<"table" | "queue" | "compute">;
 
 /**
- * Follows the changes of the cluster for eleven minutes, or until the signal: one caller at a time, and the next one goes
- * on from where this one ends (docs/architecture.md#level-triggering). Returns
- * without following where another one still holds the watch after two minutes.
+ * Follows the changes of the cluster for eleven minutes, or until the signal: one caller at a time, and the next one
+ * goes on from where this one ends (docs/architecture/reconciliation.md). Returns without following where another one
+ * still holds the watch after two minutes.
  */
 export async function followChanges(ctx: Ports, signal: AbortSignal): Promise<void> {
   const endsAt = ctx.clock.monotonic() + LONGEST_MS;

@@ -5,7 +5,8 @@ import type { Check, Table } from "./shape.ts";
 export const FORMAT = 1;
 
 /**
- * A record that this version cannot read: nobody guesses what it means (docs/architecture.md#unreadable-is-not-gone).
+ * A record that this version cannot read: nobody guesses what it means
+ * (docs/architecture/failures.md#unreadable-records).
  */
 export class Unreadable extends Error {
   readonly kind: string;

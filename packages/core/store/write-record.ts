@@ -23,7 +23,8 @@ function writersOf({ writers }: Stored): readonly string[] {
 /**
  * Writes a record where it is still as it was read, or absent where `writers` is empty. Answers the record as stored;
  * undefined: somebody else was faster. An SDK repeats a put whose answer was lost, and the repeat meets the put's own
- * effect: a conflict whose item holds this put's token is a success (docs/architecture.md#the-item-that-decides).
+ * effect: a conflict whose item holds this put's token is a success
+ * (docs/architecture/consistency.md#conditional-writes).
  */
 export async function writeRecord<Record extends Stored>(
   ctx: Writing,

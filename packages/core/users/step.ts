@@ -13,7 +13,7 @@ const WRITTEN_WITHIN_MS = 60_000;
 
 /**
  * Brings the keys in line with their user: ends those that shall end, the key first, then its line in the record;
- * passes `disabled` on; strikes out lines of keys that are over or were never written (docs/architecture.md#the-table).
+ * passes `disabled` on; strikes out lines of keys that are over or were never written (docs/architecture/table.md).
  * Throws `Conflict` when a key changed meanwhile: the step is tried again.
  */
 export async function stepUser(ctx: WorkerContext, item: Item, now: number): Promise<Step<User>> {

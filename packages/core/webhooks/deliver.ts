@@ -23,9 +23,9 @@ export type DelivererContext = Context<"table" | "queue" | "sealer" | "fetch">;
 
 /**
  * One look at a delivery: at most one attempt, claimed first, since a post cannot be taken back
- * (docs/architecture.md#claims). Throws only when the table cannot be reached. When a write loses to another one, the
- * look begins again, as in reconcile.ts: whether to post is decided from what was just read, which `changeRecord`
- * cannot do.
+ * (docs/architecture/consistency.md#claims). Throws only when the table cannot be reached. When a write loses to
+ * another one, the look begins again, as in reconcile.ts: whether to post is decided from what was just read, which
+ * `changeRecord` cannot do.
  */
 export async function deliver(ctx: DelivererContext, message: Look, bodyOf: BodyOf): Promise<void> {
   const key = keyOfText(message.look);

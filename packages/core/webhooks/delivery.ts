@@ -20,7 +20,7 @@ export interface DeliveryAttempt {
   readonly error: string | null;
 }
 
-/** One event for one receiver (docs/architecture.md#the-table). Times are ms. */
+/** One event for one receiver (docs/architecture/table.md). Times are ms. */
 export interface Delivery extends Stored {
   readonly kind: "delivery";
   readonly owner: string;

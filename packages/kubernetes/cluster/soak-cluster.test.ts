@@ -18,8 +18,8 @@ const seed = Number(process.env.SOAK_SEED ?? randomInt(1_000_000));
 const minutes = Number(process.env.SOAK_MINUTES ?? 1);
 const soakMs = minutes * 60_000;
 /**
- * What a job had is given back only 43 s after it began (docs/architecture.md#claims): no job begins so late that it would
- * have to be waited for after the last kill.
+ * What a job had is given back only 43 s after it began (docs/architecture/consistency.md#paused-workers): no job
+ * begins so late that it would have to be waited for after the last kill.
  */
 const submittingMs = Math.max(soakMs / 4, soakMs - 60_000);
 /** In a short soak as many as have room at once: nobody waits for what another one had. */

@@ -9,8 +9,8 @@ import { type JobSurroundings, jobOfRun } from "./run-job.ts";
 import { partsOf, type RunPart } from "./run-parts.ts";
 
 /**
- * Makes a run. The first Job is made last: a run that is seen lacks nothing. All calls share one deadline: a later one could
- * start a run that was given up meanwhile (docs/architecture.md, "A worker that slept is dangerous"). Where a tombstone
+ * Makes a run. The first Job is made last: a run that is seen lacks nothing. All calls share one deadline: a later one
+ * could start a run that was given up meanwhile (docs/architecture/consistency.md#paused-workers). Where a tombstone
  * refuses the run, its parts are removed again, since no later look at the run shows them.
  */
 export async function applyRun(

@@ -111,7 +111,7 @@ function forcedSeconds(pod: Pod, held: readonly Pod[]): number {
 /**
  * The pods that are not taken from their machine at once: those of nodes that answer, and of a run of several machines
  * those whose machine runs, as its provider says. One lost machine ends the run, and another may be out of reach for a
- * moment and still at work (docs/architecture.md#not-seen-is-not-gone).
+ * moment and still at work (docs/architecture/failures.md#missing-runs).
  */
 async function heldPods(objects: RunObjects, nodes: readonly Node[], stateOf: Compute["machineOf"]): Promise<Pod[]> {
   const bound = boundNodes(objects, nodes);

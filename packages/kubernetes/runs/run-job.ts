@@ -137,8 +137,8 @@ function podOf(run: Run, machine: number, surroundings: JobSurroundings): object
 const writable = { fsGroup: 1000, fsGroupChangePolicy: "OnRootMismatch" };
 
 /**
- * A node that does not answer keeps its pods: whether its machine is lost is not the cluster's to say, and one that comes
- * back has lost nothing (docs/architecture.md#not-seen-is-not-gone).
+ * A node that does not answer keeps its pods: whether its machine is lost is not the cluster's to say, and one that
+ * comes back has lost nothing (docs/architecture/failures.md#lost-nodes).
  */
 const tolerations = [
   { key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" },

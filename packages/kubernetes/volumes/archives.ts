@@ -26,7 +26,7 @@ export interface ArchiveOptions {
 
 /**
  * Zips of volumes by Jobs, each of which mounts one, may read it and sends the zip to an address of Blobs
- * (docs/architecture.md#runs-on-a-cluster). A Job has a minute; whether there is a zip is for Blobs to say.
+ * (docs/architecture/kubernetes.md). A Job has a minute; whether there is a zip is for Blobs to say.
  */
 export function kubernetesArchives(place: Place, options: ArchiveOptions): Archives {
   return {

@@ -48,7 +48,7 @@ interface ClassedPlace extends Place {
 
 /**
  * Its name comes from the token, so that the API server itself refuses a second one. The volume is made in the zone of
- * the first pod that wants it, where the plan puts it (docs/architecture.md#admission).
+ * the first pod that wants it, where the plan puts it (docs/architecture/admission.md).
  */
 async function createClaim(place: ClassedPlace, wanted: Wanted): Promise<VolumeRef> {
   await checkStorageClass(place, place.storageClass);

@@ -31,7 +31,7 @@ interface Snapshot extends KubeObject {
 /** On each, besides those of a run (names.ts). */
 const mark = { volume: "berth/volume", disk: "berth/disk", attempt: "berth/attempt" } as const;
 
-/** Backups of claims as VolumeSnapshots of their namespace (docs/architecture.md#runs-on-a-cluster). */
+/** Backups of claims as VolumeSnapshots of their namespace (docs/architecture/kubernetes.md). */
 export function kubernetesSnapshots(place: Place, options: SnapshotOptions): Snapshots {
   const { now, patienceMs = 600_000, goneWithinMs = usuallyGoneMs } = options;
   const shown = (snapshot: Snapshot) => snapshotOf(snapshot, now(), patienceMs);

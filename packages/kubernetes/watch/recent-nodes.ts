@@ -5,7 +5,7 @@ import { holds, type Node } from "../objects.ts";
 
 /**
  * What is kept says only that a node answered then: its silence is seen 2 s later at most, and what is decided by that,
- * after 10 s of it at least, comes so much later and never sooner (docs/architecture.md#not-seen-is-not-gone).
+ * after 10 s of it at least, comes so much later and never sooner (docs/architecture/failures.md#lost-nodes).
  */
 export const nodeKeptMs = 2_000;
 

@@ -2,7 +2,7 @@ import type { Observation } from "#core/ports/compute.ts";
 import { nameOfRun, type RunId } from "../names.ts";
 import type { RunObjects } from "../runs/bound-nodes.ts";
 
-/** The longest time between a look's first read and its last call (docs/architecture.md#claims). */
+/** The longest time between a look's first read and its last call (docs/architecture/consistency.md#paused-workers). */
 const keptMs = 20_000;
 /** The look that removes a run follows at once. Another process may remove it meanwhile, and nobody tells this one. */
 const endKeptMs = 1_000;

@@ -58,7 +58,7 @@ interface Host extends Maker {
 /**
  * Volumes as directories of this machine and snapshots as real copies of them, by reflink where the file system can.
  * A volume's size is recorded and not enforced. A snapshot is its point in time because a volume that is mounted is
- * refused, and because nobody mounts one before its snapshot is completed (docs/architecture.md#end-of-life).
+ * refused, and because nobody mounts one before its snapshot is completed (docs/architecture/end-of-life.md).
  */
 export function processVolumes(options: ProcessVolumesOptions): ProcessVolumes {
   const { home: given, copy = findCopy(), log } = options;

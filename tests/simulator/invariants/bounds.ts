@@ -3,7 +3,7 @@ import type { Item } from "#core/ports/table.ts";
 const KB = 1024;
 
 /**
- * The largest that an item of each kind may get (docs/architecture.md#the-table), in bytes of its JSON. What is kept by
+ * The largest that an item of each kind may get (docs/architecture/table.md), in bytes of its JSON. What is kept by
  * the first digit of a uid has room for twice its share: uids are random.
  */
 export const bounds = {

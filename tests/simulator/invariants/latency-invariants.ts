@@ -9,7 +9,8 @@ export interface LatencyWatch {
   wroteEnvironment(before: Environment | undefined, next: Environment): void;
   wrotePool(before: PoolView | undefined, next: PoolView): void;
   /**
-   * Nobody can read its record: the ledger keeps all that it names of it (docs/architecture.md#unreadable-is-not-gone).
+   * Nobody can read its record: the ledger keeps all that it names of it
+   * (docs/architecture/failures.md#unreadable-records).
    */
   unreadable(uid: string): void;
   /** It can be read again: it was mended, or the operator ended it by force with what the ledger names. */

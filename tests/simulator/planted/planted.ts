@@ -14,7 +14,7 @@ import { restoreBugs } from "./planted-restores.ts";
 import { weatherBugs } from "./planted-weather.ts";
 
 /**
- * The mistakes of docs/architecture.md#how-the-rules-are-held that can be made in what exists so far, and one for each
+ * The mistakes of docs/architecture/verification.md that can be made in what exists so far, and one for each
  * invariant and fault of the simulator. Each must be caught.
  */
 export const plantedBugs: readonly PlantedBug[] = [

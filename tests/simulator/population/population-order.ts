@@ -20,12 +20,12 @@ export interface Planned {
 }
 
 /**
- * Where a plan did not keep the order of docs/architecture.md#fairness. Whoever has less is considered before whoever
- * has more, and the first who does not fit has the reserved start. So of one with less that was given nothing it is
- * certain that
- *  - nobody with more came to the reserved start before it,
- *  - it would not have fitted, had those with more been given nothing, unless somebody before it has the reserved start,
- *  - nobody with more was given a place in which it would have fitted and ended no later: such a place delays nobody.
+ * Where a plan did not keep the order of docs/architecture/admission.md#fairness. Whoever has less is considered before
+ * whoever has more, and the first who does not fit has the reserved start. So of one with less that was given nothing
+ * it is certain that
+ * - nobody with more came to the reserved start before it,
+ * - it would not have fitted, had those with more been given nothing, unless somebody before it has the reserved start,
+ * - nobody with more was given a place in which it would have fitted and ended no later: such a place delays nobody.
  */
 export function outOfOrder(plan: Planned, pool: PoolView): string[] {
   const { base, given, fresh, waiting, head } = plan;

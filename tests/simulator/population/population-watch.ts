@@ -35,7 +35,7 @@ const CONSIDERED = 40;
 /** So much of what is written often is weighed. */
 const WEIGHED_EVERY = 8;
 const ALWAYS_WEIGHED = 100;
-/** The newest of each owner and kind, and what one look removes of the others (docs/architecture.md#the-table). */
+/** The newest of each owner and kind, and what one look removes of the others (docs/architecture/table.md). */
 const MOST_KEPT = 1_000 + 25;
 const ALLOWED = { writes: 60, writesAnHour: 130, sends: 80, sendsAnHour: 190, eachRequest: 4 };
 const HEX = [..."0123456789abcdef"];
@@ -137,7 +137,7 @@ export function populationWatch(
   }
 
   /**
-   * What one life costs (docs/architecture.md#level-triggering), as long as looks are as close as they are now; a
+   * What one life costs (docs/architecture/reconciliation.md), as long as looks are as close as they are now; a
    * command makes them closer.
    */
   function judgeCounts({ id, uid, createdAt, requests }: Environment, counted: Counts): void {

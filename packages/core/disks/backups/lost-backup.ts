@@ -178,7 +178,7 @@ async function isHeld(ctx: WorkerContext, disk: Disk): Promise<boolean> {
   return current !== undefined || following !== undefined;
 }
 
-/** Whoever comes after a claim looks for what it left on that very volume (docs/architecture.md#claims). */
+/** Whoever comes after a claim looks for what it left on that very volume (docs/architecture/consistency.md#claims). */
 async function resolveClaim(
   ctx: WorkerContext,
   disk: Disk,

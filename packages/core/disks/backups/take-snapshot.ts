@@ -31,7 +31,7 @@ const DISK_DELETED = "The disk was marked for deletion";
 
 /**
  * The next step of a snapshot that the owner requested. It is claimed, made and recorded as a backup is
- * (docs/architecture.md#claims), whether or not a job has the disk. Undefined: there is nothing to do now.
+ * (docs/architecture/consistency.md#claims), whether or not a job has the disk. Undefined: there is nothing to do now.
  */
 export async function takeSnapshot(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk> | undefined> {
   const { snapshotRequest: request } = disk;

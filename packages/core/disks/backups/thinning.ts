@@ -18,8 +18,9 @@ interface Thinned {
 /**
  * Keeps the newest three backups and the newest five snapshots on demand, and every source of a running restore. Only
  * snapshots that the provider still has count. A look first claims the older snapshots in the record and then removes
- * them, so the record decides between a removal and a restore (docs/architecture.md#claims). The same look does both,
- * because the next one may come after the claim has expired. A snapshot that is kept again loses its failed removal.
+ * them, so the record decides between a removal and a restore (docs/architecture/consistency.md#claims). The same look
+ * does both, because the next one may come after the claim has expired. A snapshot that is kept again loses its failed
+ * removal.
  */
 export async function thinOut(ctx: WorkerContext, disk: Disk, now: number): Promise<Thinned> {
   const old = await superseded(ctx, disk);

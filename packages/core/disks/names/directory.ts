@@ -8,7 +8,8 @@ import { changeRecord } from "../../store/write-record.ts";
 import { makeDirectoryAgain } from "./lost-directory.ts";
 
 /**
- * The owner's disks by name: the one item that decides which names exist (docs/architecture.md#the-item-that-decides).
+ * The owner's disks by name: the one item that decides which names exist
+ * (docs/architecture/consistency.md#the-directory-of-disk-names).
  */
 export interface Directory extends Stored {
   readonly kind: "directory";

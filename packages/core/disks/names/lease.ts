@@ -28,7 +28,7 @@ export type Lease =
   | { readonly kind: "gone" }
   | { readonly kind: "inUse"; readonly by: string };
 
-/** Reads who holds a disk: a lease is valid only while its environment lives (docs/architecture.md#the-table). */
+/** Reads who holds a disk: a lease is valid only while its environment lives (docs/architecture/table.md). */
 export async function readHolders(
   ctx: Context<"table">,
   disks: readonly Pick<Disk, "uid" | "heldBy" | "next">[],

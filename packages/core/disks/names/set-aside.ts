@@ -12,7 +12,7 @@ const TRIES = 5;
  * Frees the name of this disk by giving the disk that has it a name made of its id, where that disk is in one of these
  * phases. Reports whether the name is free. Throws `conflict` where the owner may have no further disk. Directory and
  * record are written together, so an undelete at the same moment either keeps the name or finds it gone
- * (docs/architecture.md#the-item-that-decides).
+ * (docs/architecture/consistency.md#the-directory-of-disk-names).
  */
 export async function setAside(
   ctx: Context<"table">,

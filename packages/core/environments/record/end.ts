@@ -54,7 +54,10 @@ export interface End {
   readonly waitsFor: string | null;
   /** When it alarmed because it stops for too long. */
   readonly alarmedAt: number | null;
-  /** Since when nothing of it was seen in the cluster, and how many looks said so (docs/architecture.md#claims). */
+  /**
+   * Since when nothing of it was seen in the cluster, and how many looks said so
+   * (docs/architecture/consistency.md#paused-workers).
+   */
   readonly cleanSince: number | null;
   readonly cleanLooks: number;
 }

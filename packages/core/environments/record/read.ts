@@ -32,7 +32,7 @@ function isShown({ phase, ttl }: Pick<Environment, "phase" | "ttl">, now: number
   return phase !== "deleted" && (ttl === undefined || ttl * 1000 > now);
 }
 
-/** How many ended environments of one owner and kind are kept (docs/architecture.md#the-table). */
+/** How many ended environments of one owner and kind are kept (docs/architecture/table.md). */
 export const MOST_KEPT = 1_000;
 
 /** What lists sort and filter by, of a head that nobody has parsed. */

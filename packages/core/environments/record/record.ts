@@ -106,7 +106,7 @@ export interface Requests {
 }
 
 /**
- * The head of an environment: one item, small, written at every step (docs/architecture.md#the-table). Times are ms.
+ * The head of an environment: one item, small, written at every step (docs/architecture/table.md). Times are ms.
  */
 export interface Environment extends Stored {
   readonly kind: "environment";

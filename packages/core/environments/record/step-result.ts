@@ -10,7 +10,7 @@ export function changed(environment: Environment, now: number, log: string): Ste
 
 const WAITS_MS = [1000, 2000, 5000];
 
-/** How long to wait after a look that saw no change: 1, 2, then always 5 s (docs/architecture.md#level-triggering). */
+/** How long to wait after a look that saw no change: 1, 2, then always 5 s (docs/architecture/reconciliation.md). */
 export function waitMs({ looks }: Pick<Environment, "looks">): number {
   return WAITS_MS[Math.min(looks, WAITS_MS.length - 1)] ?? 5000;
 }
@@ -19,7 +19,7 @@ const PREPARING_WAITS_MS = [2_000, 5_000, 10_000, 30_000];
 
 /**
  * The next look at one that is prepared, should no change of its run be signalled
- * (docs/architecture.md#level-triggering).
+ * (docs/architecture/reconciliation.md).
  */
 export function waitedForStart(environment: Environment, now: number, log: string): Step<Environment> {
   const waitMs = PREPARING_WAITS_MS[Math.min(environment.looks, PREPARING_WAITS_MS.length - 1)] ?? 0;

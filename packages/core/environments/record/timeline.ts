@@ -16,7 +16,7 @@ const LONGEST_REASON = 120;
 
 /**
  * Adds an entry. The timeline is the record's outbox: entries above `emitted` are never dropped
- * (docs/architecture.md#events-and-requests). Without a receiver the cursor moves in the same write.
+ * (docs/architecture/events.md). Without a receiver the cursor moves in the same write.
  */
 export function addEntry(environment: Environment, at: number, reason: string | null): Environment {
   const n = environment.events.count + 1;

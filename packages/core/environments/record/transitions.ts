@@ -3,7 +3,7 @@ import type { Phase } from "./phases.ts";
 import { type Environment, waitingFields } from "./record.ts";
 import { addEntry, shorten } from "./timeline.ts";
 
-/** What may follow what. Terminal phases absorb (docs/architecture.md#the-item-that-decides). */
+/** What may follow what. Terminal phases absorb (docs/architecture/consistency.md). */
 const transitions = {
   queued: ["preparing", "stopping", "stopped", "expired", "cancelled", "failed", "deleted"],
   preparing: ["queued", "active", "stopping"],

@@ -23,7 +23,7 @@ import { nextWarningAt, warn } from "./warnings.ts";
 
 /** Interval between looks at a run that is being deleted, should its end not be signalled. */
 const GOING_MS = 30_000;
-/** How often a run is looked at of which nothing is signalled (docs/architecture.md#level-triggering). */
+/** How often a run is looked at of which nothing is signalled (docs/architecture/reconciliation.md). */
 const EVERY_MS = 300_000;
 const NEVER = Number.POSITIVE_INFINITY;
 

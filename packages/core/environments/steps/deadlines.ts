@@ -38,7 +38,7 @@ const limits = {
 } as const satisfies Record<Phase, readonly LimitOf[]>;
 
 /**
- * The earliest limit of its present phase (docs/architecture.md#one-deadline); undefined: it has none, or its end is
+ * The earliest limit of its present phase (docs/architecture/deadlines.md); undefined: it has none, or its end is
  * decided. `keepsPlace`: it may wait for capacity for longer than others.
  */
 export function deadlineOf(environment: Environment, settings: Limits, keepsPlace = false): Deadline | undefined {

@@ -15,8 +15,8 @@ export const GPU_WARNING = "Its GPUs are idle:";
 type Limit = Pick<Settings, "idleGpuMinutes">;
 
 /**
- * Where the deployment says so, an environment whose GPUs do nothing is warned and then stopped, or ended where it cannot
- * be started again: whoever is inside does not keep it (docs/architecture.md#idle).
+ * Where the deployment says so, an environment whose GPUs do nothing is warned and then stopped, or ended where it
+ * cannot be started again: whoever is inside does not keep it (docs/architecture/idle.md).
  */
 export function lookAtGpus(ctx: Context, environment: Environment, observed: Observation, now: number): Environment {
   const afterMs = limitOf(environment, ctx.settings);

@@ -17,7 +17,7 @@ export interface MachineLook {
 }
 
 /**
- * How long a machine must be silent before its provider is asked for it (docs/architecture.md#not-seen-is-not-gone).
+ * How long a machine must be silent before its provider is asked for it (docs/architecture/failures.md#lost-nodes).
  */
 const SILENT_MS = { missing: 10_000, notReady: 300_000 } as const;
 /** A machine that is silent for less leaves no entry in the timeline. */

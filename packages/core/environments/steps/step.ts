@@ -117,9 +117,9 @@ export function afterFailure(
 
 /**
  * A planner that granted something names the ledger items: such a look at a queued environment reads them although the
- * record is not due, as a look at a pool that names an environment does (docs/architecture.md#admission). So does a disk
- * that is free, for who waits for it, the operator's word on a node, for those who hold capacity, and the signal that a
- * run changed.
+ * record is not due, as a look at a pool that names an environment does (docs/architecture/admission.md). So does a
+ * disk that is free, for who waits for it, the operator's word on a node, for those who hold capacity, and the signal
+ * that a run changed.
  */
 export function wantsLook(item: Item, message: Look): boolean {
   if (message.hint) return item.kind === "environment" && hasRun(item);

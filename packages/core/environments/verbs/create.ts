@@ -62,7 +62,7 @@ export interface NewEnvironment {
 
 /**
  * Writes spec, then head, in place of a deleted one of this id, then the lease of its disk, and sends one look at the
- * pool that names it (docs/architecture.md#the-item-that-decides). Throws `Conflict` when the id or its host label is
+ * pool that names it (docs/architecture/consistency.md). Throws `Conflict` when the id or its host label is
  * taken, `conflict` when its disk is in use, `gone` when that is marked for deletion, `quota` when too many of the
  * caller's wait for its pool.
  */

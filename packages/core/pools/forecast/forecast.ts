@@ -64,7 +64,7 @@ export const ELSEWHERE = "";
 const MOST_ZONES = 6;
 
 /**
- * The honest estimate (docs/architecture.md#estimates): the plan run forward, 16 times, each job taking as much of its
+ * The honest estimate (docs/architecture/estimates.md): the plan run forward, 16 times, each job taking as much of its
  * wanted time as such jobs really took, and others coming as they came lately: with fair shares, who comes later often
  * starts sooner. Nothing starts while the pool is closed.
  */

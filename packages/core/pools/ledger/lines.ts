@@ -31,7 +31,7 @@ export interface Lines {
 }
 
 /**
- * What one plan considers (docs/architecture.md#admission), and how many entries it reads before it passes over the
+ * What one plan considers (docs/architecture/admission.md), and how many entries it reads before it passes over the
  * rest of a line.
  */
 const PLANNED_FOR = 2_000;

@@ -19,7 +19,7 @@ import {
 
 /**
  * Whether what this record says is news to the pool or to the ledger items that it names
- * (docs/architecture.md#admission).
+ * (docs/architecture/admission.md).
  */
 export function concerns(pool: Pool, items: readonly LedgerItem[], record: Environment): boolean {
   if (isWaiting(record) !== knowsOf(pool, record) || isSeenAsBefore(pool, record)) return true;
@@ -62,8 +62,8 @@ export interface Settled {
 /**
  * The ledger after a look at the records: grants that were taken are held, those that can no longer be taken and
  * holdings that were returned are dropped, and what was bound to a machine that has come is held there. No grant ends
- * by time, only by its record (docs/architecture.md#admission). A record frees capacity when it is absent, is of another
- * life or run, waits no longer, or holds another grant or none; one that cannot be read frees nothing.
+ * by time, only by its record (docs/architecture/admission.md). A record frees capacity when it is absent, is of
+ * another life or run, waits no longer, or holds another grant or none; one that cannot be read frees nothing.
  */
 export async function settleLedger(
   ctx: PlannerContext,

@@ -144,7 +144,7 @@ describe("a plan that is written", () => {
   });
 });
 
-describe("the largest items (docs/architecture.md says how large)", () => {
+describe("the largest items (docs/architecture/table.md says how large)", () => {
   const name = `ip-10-0-101-213.${"us-gov-west-1".padEnd(14, "x")}.compute.internal`;
   const uid = "0f8fad5b-d9cb-469f-a165-70867728950e";
   const KB = 1024;

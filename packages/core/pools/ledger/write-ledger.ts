@@ -21,7 +21,7 @@ const MOST_LOGGED = 200;
 /**
  * Writes the items that the plan changed, each on the condition that it is as it was read; those of a grant of several
  * machines, or of a holding that moves to its machine, all or none. An item that somebody else wrote meanwhile costs
- * what was granted there and nothing else (docs/architecture.md#admission).
+ * what was granted there and nothing else (docs/architecture/admission.md).
  */
 export async function writeLedger(
   ctx: Writing & Pick<Context, "log">,

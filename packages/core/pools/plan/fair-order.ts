@@ -29,8 +29,8 @@ export interface WaitingLine<T extends Ordered> {
 
 /**
  * Yields those who wait in admission's order: the head, then owners with the fewest units, then those who used least
- * lately, then the oldest, then uid (docs/architecture.md#fairness). The consumer adds to `usage` what it gives before
- * it asks for the next one.
+ * lately, then the oldest, then uid (docs/architecture/admission.md#fairness). The consumer adds to `usage` what it
+ * gives before it asks for the next one.
  */
 export function* fairOrder<T extends Ordered>(
   { waiting, head, used = new Map() }: WaitingLine<T>,

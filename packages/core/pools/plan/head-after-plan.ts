@@ -53,7 +53,7 @@ export function headAfterPlan(
   const others = offeredUnread(pool, ledger).filter(([uid]) => given.every(([one]) => one !== uid));
   const offered = Object.fromEntries(withRoom([...given, ...others], ([, items]) => items.length));
   const summary = summarize(ctx, ledger, waiting, planned, now);
-  // A first in line whose record cannot be read stays first (docs/architecture.md#fairness).
+  // A first in line whose record cannot be read stays first (docs/architecture/admission.md#fairness).
   const head = pool.head && unread.has(pool.head.key) ? pool.head : firstInLine(waiting.candidates, planned);
   const isChanged = planned.grants.length > 0 || mayAdmitOthers(pool, { summary, head });
   const round = pool.closed ? undefined : nextRound(pool.round, waiting.reach, isChanged, now);

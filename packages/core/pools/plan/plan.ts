@@ -107,10 +107,10 @@ export interface Plan {
 const MOST_MACHINES = 8;
 
 /**
- * Admission, pure (docs/architecture.md#admission): who is given what now, and for the rest position, earliest start
+ * Admission, pure (docs/architecture/admission.md): who is given what now, and for the rest position, earliest start
  * and reason. The first that does not fit is the head: it gets a reserved start, and others pass only where they do not
- * delay it. A head that lacks nothing but machines whose ledger items cannot be read stays the head, and nothing is kept
- * for it meanwhile.
+ * delay it. A head that lacks nothing but machines whose ledger items cannot be read stays the head, and nothing is
+ * kept for it meanwhile.
  */
 export function plan(input: PlanInput): Plan {
   const { nodes, unpinned } = allNodes(input);

@@ -38,7 +38,7 @@ export interface RecordedIdle extends IdleDecision {
   readonly warnedAt?: number | undefined;
 }
 
-/** Whether somebody uses it. Pure; a signal that is missing counts as use (docs/architecture.md#idle). */
+/** Whether somebody uses it. Pure; a signal that is missing counts as use (docs/architecture/idle.md). */
 export function decideIdle(signals: IdleSignals, { afterMs, everyMs }: IdlePolicy, now: number): IdleDecision {
   const { startedAt, lastUsedAt, busyUntil, sessions, seenAt, decidedAt } = signals;
   const isHeartbeat = lastUsedAt !== null && lastUsedAt >= startedAt;

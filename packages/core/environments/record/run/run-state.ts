@@ -12,7 +12,10 @@ export interface RunState {
   readonly error: string | null;
   readonly preparingAt: number | null;
   readonly startedAt: number | null;
-  /** When, in a later run, the cluster is looked at for something of an earlier one (docs/architecture.md#claims). */
+  /**
+   * When, in a later run, the cluster is looked at for something of an earlier one
+   * (docs/architecture/consistency.md#paused-workers).
+   */
   readonly leftoversAt: number | null;
   /** The capacity it took, from preparing until its compute was seen gone. */
   readonly grant: { readonly id: string; readonly shares: readonly Share[]; readonly at: number } | null;

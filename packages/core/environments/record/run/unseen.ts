@@ -2,7 +2,7 @@ import type { Item } from "../../../ports/table.ts";
 import { HOUR_MS } from "../../../units.ts";
 import type { Environment } from "../record.ts";
 
-/** Time in which no look could tell how far a run is. Limits leave it out (docs/architecture.md#one-deadline). */
+/** Time in which no look could tell how far a run is. Limits leave it out (docs/architecture/deadlines.md). */
 export interface Unseen {
   /** Since the run was asked for, ms. */
   readonly ms: number;

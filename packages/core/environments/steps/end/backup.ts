@@ -26,7 +26,7 @@ const LAST_WORDS = [NOT_BACKED_UP, NO_BACKUPS, VOLUME_GONE, NONE_SEEN, ALL_GONE]
 /**
  * Backs a disk up at the end of an environment that used it: one snapshot, its id recorded as the lease is given back.
  * CreateSnapshot cannot be repeated, so each try is claimed first, and whoever comes later looks for what an earlier
- * claim left on that very volume (docs/architecture.md#claims).
+ * claim left on that very volume (docs/architecture/consistency.md#claims).
  */
 export async function backUp(
   ctx: WorkerContext,

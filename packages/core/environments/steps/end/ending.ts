@@ -28,7 +28,7 @@ import { copyLastLog, removeCopies } from "./log.ts";
 import { noStartFrom, noteRemoval, releasableAt, tombstonesFor } from "./release.ts";
 
 /**
- * The order of the end (docs/architecture.md#end-of-life): command ended, log kept, compute removed and seen gone, GPUs
+ * The order of the end (docs/architecture/end-of-life.md): command ended, log kept, compute removed and seen gone, GPUs
  * free, disk backed up and let go, final.
  */
 export async function stepStopping(
@@ -134,7 +134,7 @@ function release(environment: Environment, now: number): Step<Environment> {
 }
 
 /**
- * A deadline says that it ends; how, says its command, if that was over by then (docs/architecture.md#one-deadline).
+ * A deadline says that it ends; how, says its command, if that was over by then (docs/architecture/deadlines.md).
  * Written before the run is removed, since nobody can read it after that.
  */
 function endedByItself(environment: Environment, { exitCode, endedAt }: Observation): Environment | undefined {

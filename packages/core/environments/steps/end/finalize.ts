@@ -14,7 +14,7 @@ import { keepArchive } from "./keep-archive.ts";
 
 /**
  * When, after the end, the cluster is looked at for something that a sleeping worker made
- * (docs/architecture.md#claims).
+ * (docs/architecture/consistency.md#paused-workers).
  */
 export const LOOKS_AFTER_END_MS = [60_000, 600_000];
 const ACCESS_ACTIONS = ["enable_jupyter", "disable_jupyter", "add_user"] as const;

@@ -10,7 +10,7 @@ import { type Environment, isEnded } from "../../record/record.ts";
 import { LOOKS_AFTER_END_MS } from "./finalize.ts";
 import { removeCopies } from "./log.ts";
 
-/** How long an ended environment is kept (docs/architecture.md#the-table). */
+/** How long an ended environment is kept (docs/architecture/table.md). */
 const KEPT_SECONDS = 90 * 24 * 3600;
 /** One look removes so many. As a rule one ends and one goes; more are left only after a change of the number. */
 const MOST_REMOVED = 25;

@@ -2,7 +2,7 @@ import type { Removal } from "../../../ports/compute.ts";
 import type { Environment } from "../../record/record.ts";
 import type { RunState } from "../../record/run/run-state.ts";
 
-/** The step's budget, a call's time-out and a second more (docs/architecture.md#claims). */
+/** The step's budget, a call's time-out and a second more (docs/architecture/consistency.md#paused-workers). */
 const LATE_START_MS = 26_000;
 /** How far the clocks of two hosts may be apart: one writes when the run left `preparing`, another one releases it. */
 const CLOCKS_MS = 17_000;

@@ -42,7 +42,7 @@ export type DiskReadiness =
 
 /**
  * Repairs a lease that was never written, or says that the disk is somebody else's
- * (docs/architecture.md#the-item-that-decides). Throws `Unreadable` where a newer version wrote the disk: the job keeps
+ * (docs/architecture/consistency.md). Throws `Unreadable` where a newer version wrote the disk: the job keeps
  * its place.
  */
 export async function readyDisk(ctx: Context<"table">, environment: Environment): Promise<DiskReadiness> {
@@ -76,8 +76,8 @@ export type Opened =
 /**
  * The disk with its volume. That is made empty only where there never was one; one that is gone is made again from the
  * newest backup, and while none of those that the record names is seen the disk waits: nobody knows that they are gone
- * (docs/architecture.md#not-seen-is-not-gone). Undefined when the disk is not this environment's. Throws `Conflict` when
- * somebody else wrote it meanwhile.
+ * (docs/architecture/failures.md#missing-disks). Undefined when the disk is not this environment's. Throws `Conflict`
+ * when somebody else wrote it meanwhile.
  */
 export async function openDisk(
   ctx: WorkerContext,

@@ -8,10 +8,11 @@ import { endRun } from "../end/end-run.ts";
 const AGAIN_MS = 27_000;
 
 /**
- * Not seen is not gone (docs/architecture.md#not-seen-is-not-gone): a run that one look misses is marked, and lost only
- * when a later one finds it neither by its name nor in the list of runs, which is that of its uid alone: thousands that
- * are missed at once would list all for each of them. It is marked as of the answer, which may have come long after the
- * look's read. A run that an earlier look saw being deleted needs no second miss: a deletion cannot be undone.
+ * Not seen is not gone (docs/architecture/failures.md#missing-runs): a run that one look misses is marked, and lost
+ * only when a later one finds it neither by its name nor in the list of runs, which is that of its uid alone: thousands
+ * that are missed at once would list all for each of them. It is marked as of the answer, which may have come long
+ * after the look's read. A run that an earlier look saw being deleted needs no second miss: a deletion cannot be
+ * undone.
  */
 export async function missRun(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const {

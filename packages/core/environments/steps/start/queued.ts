@@ -148,7 +148,7 @@ export function giveUp(environment: Environment, now: number, reason: string): S
   return tellingPool(endRun(environment, now, reason));
 }
 
-/** The environment takes its grant itself, in one conditional write that names it (docs/architecture.md#admission). */
+/** The environment takes its grant itself, in one conditional write that names it (docs/architecture/admission.md). */
 function takeGrant(environment: Environment, offer: Offer, now: number): Environment {
   const {
     grant: { id, shares, items },
