@@ -28,7 +28,7 @@ const processes = [
   "packages/aws/socket-gateway.test.ts",
   "packages/http/request/comments.test.ts",
   "tests/simulator/{population-figures,simulator}.test.ts",
-  "functions/work/plan-stack.test.ts",
+  "functions/consumers/plan-stack.test.ts",
   "scripts/**/*.test.ts",
   "stacks/plan/plan.test.ts",
 ];

@@ -58,13 +58,13 @@ const catalog: Catalog = {
   endpoints: [entry("novita/x/make-one", make), entry("gpu-dev/x/show", show)],
   consumers: [
     entry(
-      "work/pools",
+      "consumers/pools",
       pools.consume({ uses: ["table"] }, async () => {}),
     ),
   ],
   schedules: [
     entry(
-      "cron/capacity",
+      "schedules/capacity",
       cron.every({ minutes: 1, atStart: true, uses: ["table"] }, async () => {}),
     ),
   ],
@@ -75,14 +75,13 @@ const catalog: Catalog = {
 test("functions.json has a row for each function, by name", () => {
   expect(functionRows(catalog)).toEqual([
     {
-      name: "cron/capacity",
-      file: "functions/cron/capacity.ts",
-      kind: "schedule",
+      name: "consumers/pools",
+      file: "functions/consumers/pools.ts",
+      kind: "consumer",
       uses: ["table"],
-      timeoutSeconds: 50,
+      timeoutSeconds: 60,
       memoryMb: 512,
-      minutes: 1,
-      atStart: true,
+      queue: "pools",
     },
     {
       name: "gpu-dev/x/show",
@@ -111,13 +110,14 @@ test("functions.json has a row for each function, by name", () => {
       public: true,
     },
     {
-      name: "work/pools",
-      file: "functions/work/pools.ts",
-      kind: "consumer",
+      name: "schedules/capacity",
+      file: "functions/schedules/capacity.ts",
+      kind: "schedule",
       uses: ["table"],
-      timeoutSeconds: 60,
+      timeoutSeconds: 50,
       memoryMb: 512,
-      queue: "pools",
+      minutes: 1,
+      atStart: true,
     },
   ]);
 });

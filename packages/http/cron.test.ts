@@ -23,7 +23,7 @@ test("a schedule that fails is logged, and the next time comes anyway", async ()
     throw new Error("no cluster");
   });
 
-  expect(await runSchedule(schedule, contextOf(runtime), "cron/sweep")).toBe(false);
+  expect(await runSchedule(schedule, contextOf(runtime), "schedules/auto-stop")).toBe(false);
 
-  expect(runtime.log.lines).toMatchObject([{ event: "schedule failed", fields: { schedule: "cron/sweep" } }]);
+  expect(runtime.log.lines).toMatchObject([{ event: "schedule failed", fields: { schedule: "schedules/auto-stop" } }]);
 });

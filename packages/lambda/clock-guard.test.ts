@@ -23,7 +23,7 @@ const item = { ...key, writers: ["w1"] };
 beforeEach(() => {
   delete process.env.AWS_LAMBDA_FUNCTION_NAME;
   process.env.ORIGIN_SECRETS = secret;
-  process.env.AWS_LAMBDA_LOG_GROUP_NAME = "/berth/dev/work/look";
+  process.env.AWS_LAMBDA_LOG_GROUP_NAME = "/berth/dev/consumers/reconcile";
 });
 
 afterEach(() => {

@@ -273,7 +273,7 @@ test("a consumer reports the messages that failed, and no others", async () => {
 });
 
 test("how long a look at a pool has waited is counted, and of no queue whose messages may be delayed", async () => {
-  process.env.AWS_LAMBDA_LOG_GROUP_NAME = "/berth/dev/work/plan";
+  process.env.AWS_LAMBDA_LOG_GROUP_NAME = "/berth/dev/consumers/plan";
   const { table } = await fixture();
   const lines: string[] = [];
   const write = vi.spyOn(process.stdout, "write").mockImplementation((line) => lines.push(String(line)) > 0);

@@ -56,7 +56,7 @@ function ownValue<Value>(record: Readonly<Record<string, Value>>, name: string):
 }
 
 /**
- * The namespace of a stage, of the name of a function's log group: `/berth/dev/cron/sweep` counts in `berth/dev`
+ * The namespace of a stage, of the name of a function's log group: `/berth/dev/schedules/auto-stop` counts in `berth/dev`
  * (stacks/compute/functions.ts).
  */
 export function namespaceOf(logGroup: string | undefined): string | undefined {

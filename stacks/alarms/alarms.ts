@@ -45,7 +45,7 @@ export function makeAlarms(stage: Stage, monitored: Monitored): void {
     new aws.cloudwatch.MetricAlarm(`${name}Alarm`, { ...argumentsOf(alarm), ...told });
   }
   for (const [entry, { name }] of monitored.schedules) {
-    if (entry.name !== "cron/sweep") continue;
+    if (entry.name !== "schedules/auto-stop") continue;
     // It also fires without any data, as in a new stage's first minutes. The edge takes CloudFront longer than that.
     const options = { dependsOn: [monitored.edge] };
     new aws.cloudwatch.MetricAlarm("SweepAlarm", { ...missedSweepArguments(name), ...actions }, options);

@@ -133,15 +133,15 @@ test.each(Object.keys(changes))("a change of %s changes the functions that read 
 
 test("new node groups change what plans and estimates, and new allow-lists the login alone", () => {
   expect(changedBy("NODE_GROUPS")).toEqual([
-    "cron/capacity",
+    "consumers/plan",
+    "consumers/reconcile",
     "gpu-dev/admin/list-jobs",
     "gpu-dev/cluster/status",
     "gpu-dev/gpu/availability",
     "gpu-dev/jobs/estimate",
     "gpu-dev/jobs/get",
     "gpu-dev/jobs/list",
-    "work/look",
-    "work/plan",
+    "schedules/capacity",
   ]);
   expect(["ALLOWED_ROLES", "ALLOWED_ACCOUNTS"].map(changedBy)).toEqual([
     ["gpu-dev/auth/aws-login"],

@@ -52,11 +52,11 @@ test("an endpoint that sends looks cannot receive any; the consumer of a queue r
     "sqs:GetQueueAttributes",
   ]);
   expect(actionsOf("gpu-dev/jobs/submit").filter((action) => action.startsWith("sqs:"))).toEqual(["sqs:SendMessage"]);
-  const [, received] = statementsOf(roleOf(entryNamed("work/plan")), arns);
+  const [, received] = statementsOf(roleOf(entryNamed("consumers/plan")), arns);
   expect(received).toMatchObject({ Sid: "Receive", Resource: ["arn:pools"] });
 });
 
-test.each(["onmemos/sessions/execute", "socket/shell", "cron/watch"])(
+test.each(["onmemos/sessions/execute", "socket/shell", "schedules/watch"])(
   "%s, which ends no run, asks EC2 nothing",
   (name) => {
     expect(actionsOf(name).filter((action) => action.startsWith("ec2:"))).toEqual([]);
@@ -91,12 +91,12 @@ test("only looks may use the key of volumes, and only where one is set", () => {
       )
       .map(({ name }) => name);
 
-  expect(users(ebsKey)).toEqual(["work/look"]);
+  expect(users(ebsKey)).toEqual(["consumers/reconcile"]);
   expect(users(undefined)).toEqual([]);
 });
 
 test("changes of EC2 require the deployment's tag, except for the machine that a volume is detached from", () => {
-  const changing = statementsOf(roleOf(entryNamed("work/look")), arns).filter(
+  const changing = statementsOf(roleOf(entryNamed("consumers/reconcile")), arns).filter(
     ({ Action }) => Action.some((action) => action.startsWith("ec2:")) && !Action.join().includes("Describe"),
   );
 
@@ -107,7 +107,7 @@ test("changes of EC2 require the deployment's tag, except for the machine that a
 });
 
 test("looks make volumes of the deployment's own snapshots, and of no other's", () => {
-  const mayRestore = (has: Tags) => may("work/look", "ec2:CreateVolume", has);
+  const mayRestore = (has: Tags) => may("consumers/reconcile", "ec2:CreateVolume", has);
 
   expect(mayRestore({ "berth:deployment": "berth-dev" })).toBe(true);
   expect(mayRestore({ "berth:deployment": "berth-prod" })).toBe(false);
@@ -117,14 +117,14 @@ test("looks make volumes of the deployment's own snapshots, and of no other's", 
 
 test("who reads blobs or compares volumes changes none of them", () => {
   const blobs = (name: string) => actionsOf(name).filter((action) => action.startsWith("s3:"));
-  const volumes = actionsOf("cron/orphans").filter((action) => action.startsWith("ec2:"));
+  const volumes = actionsOf("schedules/orphans").filter((action) => action.startsWith("ec2:"));
 
   const readers = functions.filter(({ kind, uses }) => kind === "endpoint" && uses.includes("blobs"));
   expect(readers).not.toEqual([]);
   for (const { name } of readers) expect(blobs(name), name).toEqual(["s3:GetObject", "s3:ListBucket"]);
   expect(volumes).toEqual(expect.arrayContaining(["ec2:DescribeVolumes", "ec2:DescribeSnapshots"]));
   expect(volumes.filter((action) => !action.startsWith("ec2:Describe"))).toEqual([]);
-  expect(blobs("work/look")).toContain("s3:PutObject");
+  expect(blobs("consumers/reconcile")).toContain("s3:PutObject");
 });
 
 type Tags = Record<string, string>;
@@ -153,7 +153,7 @@ function may(name: string, action: string, has: Tags, writes: Tags = {}): boolea
     );
 }
 
-test.each(["gpu-dev/disks/rename", "work/look"])(
+test.each(["gpu-dev/disks/rename", "consumers/reconcile"])(
   "%s puts tags back that somebody took off, and takes no snapshot of others",
   (name) => {
     // As packages/aws/ec2/ebs-snapshots.ts writes them.
@@ -171,14 +171,14 @@ test("a role can make no snapshot of others one that it may remove, whatever it 
   const written = { "berth:deployment": "berth-dev", "berth:disk": "d", Name: "data" };
   const made = { ...written, "berth:attempt": "a-r1-1" };
 
-  expect(may("work/look", "ec2:DeleteSnapshot", made)).toBe(true);
-  expect(may("work/look", "ec2:DeleteSnapshot", { ...made, "berth:deployment": "berth-prod" })).toBe(false);
-  expect(may("work/look", "ec2:DeleteSnapshot", written)).toBe(false);
-  for (const has of [{}, written, made]) expect(mayTag("work/look", has, made)).toBe(false);
+  expect(may("consumers/reconcile", "ec2:DeleteSnapshot", made)).toBe(true);
+  expect(may("consumers/reconcile", "ec2:DeleteSnapshot", { ...made, "berth:deployment": "berth-prod" })).toBe(false);
+  expect(may("consumers/reconcile", "ec2:DeleteSnapshot", written)).toBe(false);
+  for (const has of [{}, written, made]) expect(mayTag("consumers/reconcile", has, made)).toBe(false);
 });
 
 test("in a network Lambda makes the interfaces of a function, and the code of the function cannot", () => {
-  const statements = statementsOf(roleOf(entryNamed("work/look")), { ...arns, inNetwork: true });
+  const statements = statementsOf(roleOf(entryNamed("consumers/reconcile")), { ...arns, inNetwork: true });
   const interfaces = /NetworkInterface|PrivateIpAddresses|DescribeSubnets/;
   const actionsWith = (effect: string) =>
     statements

@@ -32,7 +32,7 @@ test("an alarm that reads two metrics counts as two", () => {
 test("the watch of the cluster runs all the time, and costs so", () => {
   const lines = costsOf({ requestsPerDay: 0, activeEnvironments: 0 }, functions, made, prices);
   const amountOf = (name: string) => lines.find(({ what }) => what === name)?.amount;
-  const others = functions.filter(({ kind, name }) => kind === "schedule" && name !== "cron/watch");
+  const others = functions.filter(({ kind, name }) => kind === "schedule" && name !== "schedules/watch");
 
   // 30.4 days of 144 runs, each 720 s with half a GB.
   expect(amountOf("the watch of the cluster, its time")).toBeCloseTo(30.4 * 144 * 720 * 0.5);
@@ -42,7 +42,7 @@ test("the watch of the cluster runs all the time, and costs so", () => {
 
 test("looks and plans cost the memory that their functions have", () => {
   const larger = functions.map((entry) =>
-    entry.name === "work/plan" ? { ...entry, memoryMb: 2 * entry.memoryMb } : entry,
+    entry.name === "consumers/plan" ? { ...entry, memoryMb: 2 * entry.memoryMb } : entry,
   );
   const timeOf = (all: FunctionsFile, name: string) =>
     costsOf({ requestsPerDay: 0, activeEnvironments: 100 }, all, made, prices).find(({ what }) => what === name)

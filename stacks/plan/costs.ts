@@ -144,7 +144,7 @@ export function costsOf(
     line(
       "looks, their time",
       "lambdaGbSecond",
-      looks * assumed.lookSeconds * gbOf(functions, ({ name }) => name === "work/look"),
+      looks * assumed.lookSeconds * gbOf(functions, ({ name }) => name === "consumers/reconcile"),
     ),
     line("plans, their time", "lambdaGbSecond", plans * assumed.planSeconds * gbOf(functions, isPlan)),
     line(
@@ -185,7 +185,7 @@ function gbOf(functions: FunctionsFile, isMeant: (entry: FunctionEntry) => boole
 }
 
 function isPlan({ name }: FunctionEntry): boolean {
-  return name === "work/plan";
+  return name === "consumers/plan";
 }
 
 /** One whose time is longer than its interval runs all the time, twice at the changes: it uses what it may. */

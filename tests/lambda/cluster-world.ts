@@ -47,9 +47,9 @@ export async function openClusterWorld(): Promise<ClusterWorld> {
   const compute = kubernetesCompute({ ...cluster.options, deployment });
   const { volumes, githubKeys, fetch, log } = await httpWorld();
   const local = await startLocal(stage, { compute, volumes, githubKeys, fetch }, log);
-  await stage.runSchedule("cron/capacity");
+  await stage.runSchedule("schedules/capacity");
   // It follows the cluster for minutes, and ends with the stage.
-  const watch = stage.runSchedule("cron/watch");
+  const watch = stage.runSchedule("schedules/watch");
   const key = await logIn(stage);
   return {
     stage,

@@ -44,7 +44,7 @@ test("a disk is made, deleted and undeleted by its requests and looks", async ({
   const looks = await deliver();
   const after = await ask("GET", `/v1/disks/my-disk/operations/${made.body.operation_id}`);
 
-  expect(looks).toContainEqual({ consumer: "work/look", messages: expect.any(Number), failed: 0 });
+  expect(looks).toContainEqual({ consumer: "consumers/reconcile", messages: expect.any(Number), failed: 0 });
   expect([before.body.status, after.body.status]).toEqual(["pending", "completed"]);
   await ask("DELETE", "/v1/disks/my-disk");
   await deliver();
@@ -66,8 +66,8 @@ test("a job is submitted, planned and cancelled", async ({ skip }) => {
   const looks = await deliver();
   const cancelled = await ask("GET", `/v1/jobs/${body.job_id}`);
 
-  expect(plans).toContainEqual({ consumer: "work/plan", messages: expect.any(Number), failed: 0 });
-  expect(looks).toContainEqual({ consumer: "work/look", messages: expect.any(Number), failed: 0 });
+  expect(plans).toContainEqual({ consumer: "consumers/plan", messages: expect.any(Number), failed: 0 });
+  expect(looks).toContainEqual({ consumer: "consumers/reconcile", messages: expect.any(Number), failed: 0 });
   expect([queued.body.status, cancelled.body.status]).toEqual(["queued", "cancelled"]);
 });
 
@@ -80,7 +80,7 @@ test("what a lost message would have done is done after the next sweep", async (
   await services.remove("work", await services.receive("work", 10));
   expect(await deliver()).toEqual([]);
 
-  const swept = await runSchedule("cron/sweep");
+  const swept = await runSchedule("schedules/auto-stop");
   await deliver();
 
   expect(swept).toEqual({ value: null });
@@ -92,7 +92,7 @@ test("a receiver hears of a job until it takes the event, and again when its own
 }) => {
   if (!stage) return skip(UNZIP_MISSING);
   const { deliver, deployed } = stage;
-  const { WEBHOOK_SECRET = "" } = deployed.variablesOf("work/deliver");
+  const { WEBHOOK_SECRET = "" } = deployed.variablesOf("consumers/deliver");
   const ask = clientOf(stage, await logIn(stage));
   const { url, seen, stop } = await startReceiver([503, 204]);
   onTestFinished(stop);
@@ -106,7 +106,7 @@ test("a receiver hears of a job until it takes the event, and again when its own
   await ask("POST", `/v1/webhooks/deliveries/${delivery.delivery_id}/resend`);
   await deliver();
 
-  expect(delivered).toContainEqual({ consumer: "work/deliver", messages: 1, failed: 0 });
+  expect(delivered).toContainEqual({ consumer: "consumers/deliver", messages: 1, failed: 0 });
   expect(listed.body.deliveries).toMatchObject([{ state: "delivered", attempts: [{ status: 503 }, { status: 204 }] }]);
   expect(seen.map((post) => [post.headers["webhook-id"], JSON.parse(post.body)])).toEqual(
     Array.from({ length: 3 }, () => [

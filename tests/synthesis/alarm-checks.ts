@@ -127,8 +127,8 @@ function sweepProblems(alarms: readonly Resource[]): string[] {
   );
   const wanted = [
     ["done", "calls - failed", true],
-    ["calls", "Invocations", "CronSweep"],
-    ["failed", "Errors", "CronSweep"],
+    ["calls", "Invocations", "SchedulesAutoStop"],
+    ["failed", "Errors", "SchedulesAutoStop"],
   ];
   return [
     // The alarm fires without data. CloudFront takes minutes for the edge, and a new stage's sweeps are counted by

@@ -237,7 +237,7 @@ function environmentProblems({ name, inputs }: Resource, entry: FunctionEntry): 
   ];
   const secrets = [
     ...(serves ? ["ORIGIN_SECRETS"] : []),
-    ...(name === "WorkDeliverFunction" ? ["WEBHOOK_SECRET"] : []),
+    ...(name === "ConsumersDeliverFunction" ? ["WEBHOOK_SECRET"] : []),
   ];
   const counted = Object.entries(given).filter(([key]) => key !== "SETTINGS");
   const size = counted.reduce((sum, [key, value]) => sum + key.length + value.length, 0);

@@ -55,17 +55,17 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
     change(lambda, /^OnmemosSessionsExecuteFunction$/, (inputs) => ({ ...inputs, reservedConcurrentExecutions: 500 })),
   ],
   ...Object.fromEntries(
-    ["WorkLook", "WorkPlan", "WorkDeliver", "SocketShell"].map((name) => [
+    ["ConsumersReconcile", "ConsumersPlan", "ConsumersDeliver", "SocketShell"].map((name) => [
       `a chain of ${name} that Lambda ends`,
       ["loops", change(recursion, new RegExp(`^${name}Recursion$`), () => undefined)],
     ]),
   ),
   "a chain that Lambda is told to end": [
     "loops",
-    change(recursion, /^WorkLook/, (inputs) => ({ ...inputs, recursiveLoop: "Terminate" })),
+    change(recursion, /^ConsumersReconcile/, (inputs) => ({ ...inputs, recursiveLoop: "Terminate" })),
   ],
   ...Object.fromEntries(
-    ["CronSweep", "WorkLook", "WorkPlan"].map((name) => [
+    ["SchedulesAutoStop", "ConsumersReconcile", "ConsumersPlan"].map((name) => [
       `a flood that stops ${name}`,
       [
         "reservations",
@@ -75,7 +75,7 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
   ),
   "looks that are throttled": [
     "reservations",
-    change(lambda, /^WorkLookFunction$/, (inputs) => ({ ...inputs, reservedConcurrentExecutions: 10 })),
+    change(lambda, /^ConsumersReconcileFunction$/, (inputs) => ({ ...inputs, reservedConcurrentExecutions: 10 })),
   ],
   "an API that takes any number of requests": [
     "throttles",
@@ -83,14 +83,14 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
   ],
   "a call of a schedule that is repeated for a day": [
     "schedules",
-    change("aws:scheduler/schedule:Schedule", /^CronCapacityStart$/, ({ target, ...inputs }) => ({
+    change("aws:scheduler/schedule:Schedule", /^SchedulesCapacityStart$/, ({ target, ...inputs }) => ({
       ...inputs,
       target: { ...target, retryPolicy: { maximumRetryAttempts: 2 } },
     })),
   ],
   "a throttled call that Lambda repeats for hours": [
     "schedules",
-    change(invokeConfig, /^CronSweep/, ({ maximumEventAgeInSeconds, ...inputs }) => inputs),
+    change(invokeConfig, /^SchedulesAutoStop/, ({ maximumEventAgeInSeconds, ...inputs }) => inputs),
   ],
   "a firewall that lets one address flood": [
     "firewall",
@@ -228,7 +228,7 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
   ],
   "a consumer of another queue": [
     "rolesOfFunctions",
-    change(lambda, /^WorkDeliverFunction$/, (inputs) => ({
+    change(lambda, /^ConsumersDeliverFunction$/, (inputs) => ({
       ...inputs,
       role: inputs.role.replace("Webhooks", "Work"),
     })),
@@ -353,7 +353,7 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
   ],
   "a schedule that waits after a deployment": [
     "schedules",
-    change("aws:scheduler/schedule:Schedule", /^CronSweepStart$/, () => undefined),
+    change("aws:scheduler/schedule:Schedule", /^SchedulesAutoStopStart$/, () => undefined),
   ],
   "an uptime since the last cold start": [
     "environments",
@@ -571,16 +571,20 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
       return inputs;
     }),
   ],
-  "a schedule that fails unseen": ["alarms", change(alarm, /^CronOrphansErrorsAlarm$/, () => undefined)],
+  "a schedule that fails unseen": ["alarms", change(alarm, /^SchedulesOrphansErrorsAlarm$/, () => undefined)],
   "a function URL that fails unseen": ["alarms", change(alarm, /^OnmemosWorkspacesRunsh5xxAlarm$/, () => undefined)],
   "a web shell that fails unseen": ["alarms", change(alarm, /^SocketShellErrorsAlarm$/, () => undefined)],
   "an alarm that cannot fire": [
     "alarms",
-    change(alarm, /^CronWatchErrorsAlarm$/, (inputs) => ({ ...inputs, threshold: 5 })),
+    change(alarm, /^SchedulesWatchErrorsAlarm$/, (inputs) => ({ ...inputs, threshold: 5 })),
   ],
   "a call that fails three times": [
     "alarms",
-    change("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig", /^CronSweepEvent/, () => undefined),
+    change(
+      "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig",
+      /^SchedulesAutoStopEvent/,
+      () => undefined,
+    ),
   ],
   "an error event without an alarm": ["errorEvents", change(alarm, /^DisksLostAlarm$/, () => undefined)],
   "an alarm that a lost disk does not reach": [
@@ -669,7 +673,7 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
 
 /** Mistakes of a stage with EBS_KMS_KEY_ID. The check `keyOfVolumes` finds them. */
 export const volumeKeyFaults: Readonly<Record<string, Fault>> = {
-  "volumes under the account's default key": change(lambda, /^WorkLookFunction$/, (inputs) => {
+  "volumes under the account's default key": change(lambda, /^ConsumersReconcileFunction$/, (inputs) => {
     delete inputs.environment.variables.EBS_KMS_KEY_ID;
     return inputs;
   }),
@@ -703,7 +707,7 @@ export const networkFaults: Readonly<Record<string, Fault>> = {
   })),
   "a function that cannot reach the cluster": change(
     lambda,
-    /^WorkLookFunction$/,
+    /^ConsumersReconcileFunction$/,
     ({ vpcConfig, ...inputs }) => inputs,
   ),
   "code that may do what Lambda does for it": change(role, /^ConsumerWork$/, (inputs) =>

@@ -218,7 +218,7 @@ const fewerQueues: Readonly<Record<string, readonly string[]>> = {
   "gpu-dev/auth/aws-login": ["work"],
   "gpu-dev/disks/rename": ["work"],
   "gpu-dev/jobs/logs": ["work"],
-  "work/deliver": ["webhooks"],
+  "consumers/deliver": ["webhooks"],
 };
 
 function serviceOf(action: string): string | undefined {

@@ -27,7 +27,7 @@ export function scheduleCases(place: AuditPlace, entry: FunctionEntry): Case[] {
   ];
 }
 
-const WATCH = "cron/watch";
+const WATCH = "schedules/watch";
 
 /** It follows the cluster to the end of its eleven minutes, and says then up to where. */
 async function unlessWatched(_: unknown, { table }: Left): Promise<string[]> {

@@ -146,7 +146,7 @@ function saidInItems(ctx: Context, ledgers: readonly Ledger[]): ReadonlyMap<stri
 const MOST_LOGGED = 20;
 /**
  * A refresh begins each minute. One that may still write when the next one has begun could undo what that wrote, so an
- * older listing is dropped. On AWS the function has 50 s (functions/cron/capacity.ts): the rest is for the writes.
+ * older listing is dropped. On AWS the function has 50 s (functions/schedules/capacity.ts): the rest is for the writes.
  */
 const TOO_OLD_MS = 40_000;
 /** So many items are written at once. */

@@ -6,7 +6,7 @@ import type { Item, Table } from "../../ports/table.ts";
 import { keyText, poolKey } from "../../store/keys.ts";
 import { planPools } from "./planner.ts";
 
-/** `timeoutSeconds` of functions/work/plan.ts. */
+/** `timeoutSeconds` of functions/consumers/plan.ts. */
 const BATCH_MS = 15_000;
 const CALL_MS = 10;
 const pools = ["h100", "a100", "t4", "l4"];

@@ -57,7 +57,7 @@ export async function planPools(ctx: PlannerContext, looks: readonly Look[]): Pr
   return looks.filter(({ look }) => failed.has(look) || left.has(look));
 }
 
-/** A third of the time that a batch has (functions/work/plan.ts): the pool begun last keeps the rest for itself. */
+/** A third of the time that a batch has (functions/consumers/plan.ts): the pool begun last keeps the rest for itself. */
 const BEGUN_WITHIN_MS = 5_000;
 /** No forecast is begun later than this in a batch. */
 const FORECAST_WITHIN_MS = 10_000;

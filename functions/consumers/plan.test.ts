@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { consume } from "#http/work.ts";
 import { submitJob } from "#tests/fixtures/catalog-requests.ts";
 import { callerNamed, httpWorld } from "#tests/worlds/http-world.ts";
-import { consumer as look } from "./look.ts";
 import { consumer as plan } from "./plan.ts";
+import { consumer as look } from "./reconcile.ts";
 
 const owners = Array.from({ length: 10 }, (_, n) => callerNamed(`owner-${n}`));
 const SUBMITS = 500;

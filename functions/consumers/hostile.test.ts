@@ -6,8 +6,8 @@ import { HOUR_MS } from "#core/units.ts";
 import { consume } from "#http/work.ts";
 import { recordingLog } from "#tests/fixtures/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
-import { consumer as look } from "./look.ts";
 import { consumer as plan } from "./plan.ts";
+import { consumer as look } from "./reconcile.ts";
 
 /** One job that is active, one that is granted nothing yet, and what their keys are. */
 async function busyWorld() {

@@ -7,7 +7,7 @@ import { ensureTable, startDynamoDb } from "#tests/aws/dynamodb.ts";
 import type { TestServer } from "#tests/aws/test-server.ts";
 import { countedPort } from "#tests/faults/counted-ports.ts";
 import { memoryWorld } from "#tests/worlds/memory-world.ts";
-import { schedule } from "./sweep.ts";
+import { schedule } from "./auto-stop.ts";
 
 const DUE = 20;
 const unaborted = new AbortController().signal;
