@@ -8,13 +8,23 @@ import { ownSshKey } from "../ssh/ssh-key.ts";
 import { rememberKey } from "../state/job-entries.ts";
 import { noteSubmit } from "../state/pending-submits.ts";
 import { say, startLine } from "../terminal/terminal.ts";
+import { printable } from "../terminal/text.ts";
 
 /** Submits a job that this machine's own SSH key may enter. */
 export async function submitJob(berth: Berth, request: SubmitJob, signal?: AbortSignal) {
   const { publicKey } = await beforeSubmit(signal, async () => ownSshKey());
   const submitted = await submitOnce(berth, { ...request, ssh_public_keys: [publicKey] }, signal);
-  rememberKey(submitted, publicKey);
+  noteKey(submitted, publicKey);
   return submitted;
+}
+
+/** The job is there, so a failure is only a note. A later session then lets the key in once more. */
+function noteKey(job: SubmittedJob, publicKey: string): void {
+  try {
+    rememberKey(job, publicKey);
+  } catch (error) {
+    say(`note: ${printable((error as Error).message)}`);
+  }
 }
 
 /** Runs a step before a submit. An interrupt ends the process at once, since there is no job yet. */

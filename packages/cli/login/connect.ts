@@ -40,10 +40,10 @@ export async function connect(options: ConnectOptions = {}): Promise<Berth> {
 
 async function clientOf(options: ConnectOptions): Promise<Berth> {
   const { BERTH_URL, API_URL, BERTH_API_KEY, API_KEY } = process.env;
-  const { current } = readProfiles();
-  if (BERTH_API_KEY) return givenClient("BERTH", BERTH_URL || current, BERTH_API_KEY, options);
+  // A container may have a key and no home directory.
+  if (BERTH_API_KEY) return givenClient("BERTH", BERTH_URL || readProfiles().current, BERTH_API_KEY, options);
   if (!BERTH_URL && API_URL && API_KEY) return givenClient("API", API_URL, API_KEY, options);
-  const url = BERTH_URL ? readAddress(BERTH_URL, "BERTH_URL") : current;
+  const url = BERTH_URL ? readAddress(BERTH_URL, "BERTH_URL") : readProfiles().current;
   if (url !== undefined) return profileClient(url, options);
   return localClient(options);
 }

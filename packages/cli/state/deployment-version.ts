@@ -47,11 +47,20 @@ export async function lookAtDeployment(url: string): Promise<Remembered> {
 
 /** Throws if the deployment serves only newer command lines. Asks it again before that. */
 export async function refuseOldVersion(url: string): Promise<void> {
-  if (!isTooOld(readRemembered()[url])) return;
+  if (!isTooOld(readIfReadable(url))) return;
   const found = await lookAtDeployment(url).catch(() => readRemembered()[url]);
   if (!isTooOld(found)) return;
   const words = `${url} serves berth from ${found?.minVersion} on, and this is ${version}`;
   throw new CliError(words, exitCodes.failed, `Install the newer one with: ${installLine(url)}`);
+}
+
+/** A state that cannot be read refuses nothing: the command itself says so if it needs the state. */
+function readIfReadable(url: string): Remembered | undefined {
+  try {
+    return readRemembered()[url];
+  } catch {
+    return undefined;
+  }
 }
 
 function isTooOld(found: Remembered | undefined): boolean {

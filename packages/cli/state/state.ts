@@ -26,6 +26,15 @@ export function statePath(...names: string[]): string {
   return join(root, ...names);
 }
 
+/** Reports whether a file of the state is there and may be read. */
+export function hasState(name: string): boolean {
+  try {
+    return existsSync(statePath(name));
+  } catch {
+    return false;
+  }
+}
+
 /** The XDG base directory specification ignores relative paths. */
 function configHome(): string {
   const { XDG_CONFIG_HOME = "", HOME } = process.env;

@@ -81,11 +81,20 @@ export async function logout(_flags: object, given?: string): Promise<void> {
   out(`Logged out of ${url}.\n`);
 }
 
+/** Help shows commands of operators by the role. The answer matters more than a state that cannot be written. */
+function noteRole(url: string, isOperator: boolean): void {
+  try {
+    rememberOperator(url, isOperator);
+  } catch {
+    // The commands that need the state say so.
+  }
+}
+
 /** Prints whose key is in use, and the limits. */
 export async function me({ json }: { readonly json: boolean }): Promise<void> {
   const berth = await connect();
   const found = await berth.me();
-  rememberOperator(berth.url, found.is_operator);
+  noteRole(berth.url, found.is_operator);
   if (json) return outJson(found);
   const { username, user_id, is_operator, key, limits } = found;
   const rows = [

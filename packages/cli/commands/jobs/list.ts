@@ -1,10 +1,9 @@
-import { existsSync } from "node:fs";
 import type { Berth } from "../../../sdk/berth.ts";
 import type { JobStatus, JobSummary } from "../../../sdk/jobs.ts";
 import { CliError, exitCodes } from "../../failure.ts";
 import { liveStatuses, shortId } from "../../jobs/find-job.ts";
 import { shortMachine, timeLeft } from "../../jobs/job-words.ts";
-import { statePath } from "../../state/state.ts";
+import { hasState } from "../../state/state.ts";
 import { collect } from "../../terminal/collect.ts";
 import { table, withoutEmptyColumns } from "../../terminal/layout.ts";
 import { outputColumns } from "../../terminal/terminal.ts";
@@ -33,7 +32,7 @@ export async function list({ all, status, ...flags }: ListFlags): Promise<void> 
 
 /** After `berth ssh-config on`, the entries for ssh go with their jobs. */
 async function withHosts(berth: Berth, read: () => Promise<JobSummary[]>): Promise<JobSummary[]> {
-  if (!existsSync(statePath("ssh_config"))) return read();
+  if (!hasState("ssh_config")) return read();
   const { readAndRefresh } = await import("../../ssh/ssh-hosts.ts");
   return readAndRefresh(berth, read);
 }
