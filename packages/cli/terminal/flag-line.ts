@@ -1,10 +1,10 @@
 import { usualImage } from "../jobs/defaults.ts";
 import type { JobSettings } from "../jobs/submit-request.ts";
-import { shellWord } from "./text.ts";
+import { printable, shellWord } from "./text.ts";
 
 /**
  * Returns the command line with the flags that name these settings, broken for a terminal as a shell allows. Values of
- * variables may be secrets, so it leaves them out.
+ * variables may be secrets, so it leaves them out. The server chose the name of the disk, so no line break of it is kept.
  */
 export function flagLine({ name, command = [], env = {}, ...settings }: JobSettings, columns: number): string {
   const { type, gpus, hours, disk, diskSize, github, jupyter } = settings;
@@ -13,7 +13,7 @@ export function flagLine({ name, command = [], env = {}, ...settings }: JobSetti
   const quoted = (word: string) => (/^[\w@%+=:,./…-]+$/.test(word) ? word : shellWord(word));
   const parts = [
     `berth up${name === undefined ? "" : ` ${quoted(name)}`}`,
-    ...flags.flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag} ${quoted(String(value))}`])),
+    ...flags.flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag} ${quoted(printable(String(value)))}`])),
     ...(jupyter ? ["--jupyter"] : []),
     ...Object.keys(env).map((variable) => `--env ${variable}=…`),
     ...(command.length > 0 ? [`-- ${command.map(quoted).join(" ")}`] : []),
