@@ -571,7 +571,7 @@ export const poolBugs: readonly PlantedBug[] = [
       },
       {
         file: "pools/capacity/capacity.ts",
-        find: "would ever be taken.\n  const taken = await readHeldByRecords(ctx, ledgers);",
+        find: "would ever be added.\n  const taken = await readHeldByRecords(ctx, ledgers);",
         replace: "",
       },
     ],

@@ -12,19 +12,19 @@ import { findPool, type Pool } from "../ledger/record.ts";
 import type { Closure } from "../plan/plan.ts";
 
 /**
- * What the operator wants of admission: the one item that decides. Each ledger carries what it says for its pool, so
- * that a planner that read the ledger before can write nothing after; the capacity schedule repairs what was left undone.
+ * The operator's admission setting, the source of truth. Each ledger carries a copy for its pool, so a planner that
+ * read the ledger earlier loses its conditional write. The capacity schedule retries copies that failed.
  */
 export interface Admission extends Stored {
   readonly kind: "admission";
   readonly paused: boolean;
-  /** Pools, sorted. */
+  /** Sorted pool names. */
   readonly drained: readonly string[];
-  /** Who closed what; missing: an older version wrote the record. `type` is a pool; null stands for all of them. */
+  /** The operators' notes. Absent in records of earlier versions. `type` is a pool, or null for all pools. */
   readonly closures?: readonly AdmissionClosure[] | undefined;
 }
 
-/** Who did something to a pool or node, and why. */
+/** The operator who changed a pool or node, and the reason. */
 export interface OperatorNote {
   readonly by: string;
   readonly reason: string | null;
@@ -35,7 +35,7 @@ export interface AdmissionClosure extends OperatorNote {
   readonly at: number;
 }
 
-/** Closes a pool for new grants, or opens it; from the answer on nothing new is granted. Throws `unavailable`. */
+/** Closes or reopens a pool for new grants. No grant is made after it returns. Throws `unavailable`. */
 export async function drainPool(
   ctx: Context<"table" | "queue">,
   type: string,
@@ -51,7 +51,7 @@ export async function drainPool(
   return admission;
 }
 
-/** Closes every pool for new grants, or opens those that are not drained. Throws `unavailable`. */
+/** Closes all pools for new grants, or reopens those that are not drained. Throws `unavailable`. */
 export async function pauseAdmission(
   ctx: Context<"table" | "queue">,
   isPaused: boolean,
@@ -65,7 +65,7 @@ export async function pauseAdmission(
   return admission;
 }
 
-/** Returns the record with the note of the first call that closed a pool. It goes when the pool is opened. */
+/** Returns the record with the note of the first call that closed a pool. Reopening removes the note. */
 function withClosure(
   before: Admission,
   type: string | null,
@@ -81,13 +81,13 @@ function withClosure(
   return { ...before, closures: isClosed && made ? [...others, made] : others };
 }
 
-/** What the operator wants: pools are open until one says otherwise. */
+/** Returns the operator's setting. Without a record, all pools are open. */
 export async function readAdmission(ctx: Context<"table">): Promise<Admission> {
   const item = await ctx.table.get(admissionKey);
   return item ? parseAdmission(item) : { ...admissionKey, writers: [], kind: "admission", paused: false, drained: [] };
 }
 
-/** Throws `Unreadable`: taken for none, it would open what the operator closed. */
+/** Throws `Unreadable`: a default would reopen pools that the operator closed. */
 const parseAdmission: (item: Item) => Admission = parserOf("admission", {
   paused: flag,
   drained: listOf(text),
@@ -113,7 +113,10 @@ async function change(ctx: Context<"table">, decide: (before: Admission) => Admi
   return record ?? read;
 }
 
-/** Workers of a newer version read a ledger of their format, and go on granting: only they can write this into it. */
+/**
+ * Throws `unavailable` for a ledger of a newer format. Newer workers still grant from it, and only they can write to
+ * it.
+ */
 async function findKnownPool(ctx: Context<"table">, type: string): Promise<Pool | undefined> {
   try {
     return await findPool(ctx, type);
@@ -125,12 +128,13 @@ async function findKnownPool(ctx: Context<"table">, type: string): Promise<Pool 
 }
 
 /**
- * Into the ledger. It is read before what it has to carry, so that a later wish is never overwritten by an older one. It
- * is written also where it carries that already: whoever read it before and has an older wish to write meets a conflict.
+ * Copies the admission setting into the pool's ledger. It reads the ledger before the setting, so an older setting
+ * never overwrites a newer one. It writes even an unchanged copy, so that a concurrent writer with an older setting
+ * conflicts.
  */
 export async function carryAdmission(ctx: Context<"table" | "queue">, type: string): Promise<void> {
   const { record } = await changeRecord(ctx, {
-    // A ledger that cannot be read grants nothing anyway.
+    // An unreadable ledger grants nothing anyway.
     read: () => unlessUnreadable(ctx, () => findKnownPool(ctx, type)),
     async decide(pool): Promise<Pool | undefined> {
       if (!pool) return undefined;

@@ -13,20 +13,20 @@ import type { Closure } from "../plan/plan.ts";
 export interface Capacity {
   readonly pool: string;
   readonly gpusPerMachine: number;
-  /** GPUs; 0 throughout for a pool of CPU machines. */
+  /** GPUs, always 0 for pools of CPU machines. */
   readonly total: number;
   readonly available: number;
   readonly inUse: number;
   readonly queued: number;
-  /** GPUs that are free on one machine, at most. */
+  /** The most free GPUs on one machine. */
   readonly largestFree: number;
-  /** Machines that its node group may still make. */
+  /** Machines that the node group may still create. */
   readonly makeable: number;
-  /** Why it starts nothing new; null: it does. */
+  /** Why the pool starts nothing new, or null if it is open. */
   readonly closed: Closure | null;
-  /** Environments, of all owners. */
+  /** Environments of all owners. */
   readonly activeCount: number;
-  /** Whether there are machines of this type, or a node group makes some. */
+  /** True if machines of this type exist or a node group creates them. */
   readonly hasMachines: boolean;
   readonly preparingCount: number;
   readonly queuedCount: number;
@@ -35,26 +35,26 @@ export interface Capacity {
 export interface CapacityReport {
   /** Pools with machines first, then those whose node group makes some, then the rest; each part sorted by pool. */
   readonly pools: readonly Capacity[];
-  /** When the oldest of the counts was made, ms. */
+  /** Time of the oldest count, ms. */
   readonly countedAt: number;
 }
 
 export interface ClusterStatus extends CapacityReport {
-  /** Sorted by type; of those that had starts. */
+  /** Sorted by type. Types without starts are left out. */
   readonly estimateErrors: readonly EstimateErrors[];
 }
 
 const types = instanceTypes.map(({ pool }) => pool);
 
 /**
- * What there is and who uses it, over all owners and naming nobody: one batch read of the ledgers' summaries. Throws
- * `Unreadable` for one of a newer format: its type would look as if there were none of it.
+ * Returns the capacity of all pools, for all owners and without names, in one batch read. Throws `Unreadable` for a
+ * ledger of a newer format, because its type would look as if it had no machines.
  */
 export async function readCapacity(ctx: Context<"table">): Promise<CapacityReport> {
   return capacityOf(ctx, await ctx.table.getMany(types.map(poolKey)));
 }
 
-/** That, and how wrong the last estimates were: still one batch read. */
+/** Returns the capacity with the errors of recent estimates, in one batch read. */
 export async function readClusterStatus(ctx: Context<"table">): Promise<ClusterStatus> {
   const items = await ctx.table.getMany([...types.map(poolKey), ...types.map(estimateErrorsKey)]);
   const heads = items.filter((item) => kindOfKey(item) === "pool");
@@ -75,9 +75,9 @@ function capacityOf(ctx: Context, items: readonly Item[]): CapacityReport {
       hasMachines: total > 0 || inUse > 0 || groupOf(ctx, pool.type) !== undefined,
       gpusPerMachine,
       total: gpus(total),
-      // Counted as by the plan: what still runs on a node that is gone is in use, but takes nothing from the others.
+      // As in the plan: a job on a lost node is in use, but its node's units are not free for others.
       available: pool.closed ? 0 : gpus(free),
-      // An earlier version wrote no list of what is free on single machines.
+      // Earlier versions did not store the free units per machine.
       largestFree: pool.closed ? 0 : gpus(mostFree ? (mostFree[0] ?? 0) : Math.min(free, gpusPerMachine)),
       makeable,
       closed: pool.closed,
@@ -93,7 +93,7 @@ function capacityOf(ctx: Context, items: readonly Item[]): CapacityReport {
 }
 
 function rankOf(ctx: Context, { type, summary: { total, makeable = 0 } }: Pool): number {
-  // The total counts machines that can still be made.
+  // The total includes machines that can still be created.
   if (total > makeable * unitsPerNode(instanceTypeOfPool(type))) return 0;
   return groupOf(ctx, type) ? 1 : 2;
 }

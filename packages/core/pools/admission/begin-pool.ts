@@ -8,8 +8,8 @@ import { planSoon } from "../plan/plan-soon.ts";
 import { carryAdmission } from "./admission.ts";
 
 /**
- * A new pool, closed until it was carried what the operator wants: a wish that found no pool is seen then. Undefined:
- * somebody else made it meanwhile.
+ * Creates a pool that stays closed until the operator's setting is copied into it. A setting changed before the pool
+ * existed takes effect then. Returns undefined if another process created the pool first.
  */
 export async function beginPool(ctx: Context<"table" | "queue">, type: string): Promise<Pool | undefined> {
   const begun = await writeRecord<Pool>(ctx, { ...emptyPool(ctx, type), closed: "paused" });
@@ -19,8 +19,8 @@ export async function beginPool(ctx: Context<"table" | "queue">, type: string): 
 }
 
 /**
- * Creates and plans the pools of node groups that have no item among these. The counts of a type whose group is at zero
- * are known then before a job asks for it.
+ * Creates and plans the pools of node groups that are missing from `items`. Types whose group has no machine yet get
+ * counts before the first job asks for them.
  */
 export async function beginGroupPools(ctx: Context<"table" | "queue">, items: readonly Key[]): Promise<void> {
   const there = new Set(items.map(keyText));

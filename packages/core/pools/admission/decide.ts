@@ -11,24 +11,22 @@ import { type Plan, type PlanInput, plan } from "../plan/plan.ts";
 import { inputOf, type PlanSources, usableNodes } from "../plan/plan-input.ts";
 import { candidateOf, readWaiting, type WaitingList } from "../plan/waiting.ts";
 
-/**
- * The grants of one plan, and what the plan was made of. The ledger was compared with the environments' records first.
- */
+/** The grants of one plan and its inputs. The ledger was reconciled with the environments' records first. */
 export interface Decision {
   /** The ledger with the new grants. */
   readonly ledger: Ledger;
-  /** What the plan was made of. */
+  /** The input of the plan. */
   readonly input: PlanInput;
   readonly planned: Plan;
   readonly waiting: WaitingList;
   readonly used: Used;
-  /** Keys of environments that were checked (chosen, first in line, or read ahead) and whose records cannot be read. */
+  /** Keys of checked environments (chosen, first in line, or read ahead) whose records cannot be read. */
   readonly unread: ReadonlySet<string>;
 }
 
 /**
- * Plans who is given what now, over a ledger that was compared with the records. `namedRecords` are those that messages
- * named, `returnedHoldings` what was given back meanwhile. Writes nothing.
+ * Plans new grants over a reconciled ledger. `namedRecords` are the records that messages named, `returnedHoldings` the
+ * holdings returned since. Writes nothing.
  */
 export async function decideGrants(
   ctx: PlannerContext,
@@ -45,20 +43,20 @@ export async function decideGrants(
 }
 
 /**
- * At most so many plans consider every candidate. Each further one is made because a record that was read differs from
- * the index: it waits no longer, asks for something else, or cannot be read.
+ * Plans that consider every candidate. A further plan is made when a record differs from the index: it no longer waits,
+ * asks for another size, or cannot be read.
  */
 const MOST_FULL_PLANS = 4;
 /**
- * After the first plan that a record contradicted, so many of the next in line are read too. Otherwise each unreadable
- * record would cost one more plan, and such records can stay for long.
+ * Number of next candidates to read once a record has contradicted a plan. Otherwise each unreadable record would cost
+ * another plan, and such records can stay for long.
  */
 const READ_AHEAD = 100;
 
 /**
- * The index only proposes: whoever is chosen is read, consistently, before it is granted anything. If a record still
- * differed after each full plan, the last plan considers only environments whose records were read. The first in line is
- * one of them, so its reserved start stays reserved.
+ * Reads the record of every chosen environment, consistently, before granting: the index may be stale. If records still
+ * differ after all full plans, the last plan considers only environments whose records were read. The first in line is
+ * among them, so its reserved start is kept.
  */
 async function planVerified(
   ctx: PlannerContext,
@@ -97,17 +95,16 @@ async function planVerified(
   }
 }
 
-/** The key of the ledger item of each machine that can be given. The key null stands for machines still to be made. */
+/** Returns the ledger item key of each usable machine. The key null stands for machines still to be created. */
 function itemsByNode(ledger: Ledger, now: number): ReadonlyMap<string | null, string> {
   const nodes = usableNodes(ledger, now).map((node) => [node.name, keyText(node)] as const);
   return new Map<string | null, string>([...nodes, [null, keyText(ledger.makeable)]]);
 }
 
 /**
- * For each candidate whose record differs from the index: the candidate as the record says it, or undefined where the
- * record no longer waits in this pool. An environment that was stopped and started with another size must not get the
- * size that it asked for before the stop. A late index may also name an environment that ended and whose id a newer
- * environment uses now.
+ * Returns the corrected candidate for each record that differs from the index, or undefined if it no longer waits here.
+ * An environment restarted with another size must not get its old size. A stale index may also name an ended
+ * environment whose id a newer one uses.
  */
 function correctionsOf(
   checked: readonly Candidate[],

@@ -3,8 +3,8 @@ import { lineOf } from "../../environments/record/wait-order.ts";
 import { Problem } from "../../problem.ts";
 
 /**
- * Throws `quota` when as many environments of the caller wait for this pool as one may have. It counts over the index, so
- * what the last seconds brought may go over.
+ * Throws `quota` when the caller has reached the limit of waiting environments in this pool. It counts over an
+ * eventually consistent index, so a burst of requests may exceed the limit.
  */
 export async function refuseFullLine(ctx: UserContext<"table">, pool: string): Promise<void> {
   const most = ctx.settings.maxWaitingPerUser;

@@ -21,11 +21,9 @@ import { readGoneNodes, WORD_MS } from "./node-gone.ts";
 import { type Listing, poolNodes } from "./pool-nodes.ts";
 
 /**
- * Compares the machines that the cluster has, one listing for all types, with the ledger items, and has those pools
- * planned whose machines changed. The ledger is read before the cluster: what came or went between the two was written by
- * somebody else, and is left to the next run. A pool is created for its node group or its first machine. It is closed until
- * the operator's wish was carried into it, because a wish that found no pool is seen then. Into the others it carries what
- * was left undone.
+ * Reconciles the ledger items with the machines that the cluster lists, and plans the pools whose machines changed. It
+ * reads the ledgers before the cluster, so a change between the two reads is left to the next run. It creates missing
+ * pools, and copies the operator's setting into pools that lack it.
  */
 export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute">): Promise<void> {
   const items = await ctx.table.getMany([...poolTypes.map(poolKey), clusterKey]);
@@ -41,7 +39,7 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
     ctx.log.warn("nodes left out", { count: leftOut.length, nodes: leftOut.slice(0, MOST_LOGGED) });
   const unread = listed.filter((node) => node.unread).length;
   if (unread > 0) ctx.log.warn("capacity listed in part", { nodes: listed.length, unread });
-  // An old listing does not matter here: marks have their own time, and the operator's wishes do not depend on it.
+  // A slow listing does not matter here: marks carry their own time, and the operator's setting does not depend on it.
   await Promise.all([carryClosures(ctx, ledgers), writeRunMarks(ctx, listed, listedAt)]);
   const tookMs = ctx.clock.monotonic() - startedAt;
   if (tookMs > TOO_OLD_MS) {
@@ -61,17 +59,18 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
       return added.length === 0 || heads.unreadable.has(keyText(poolKey(type))) ? [] : [[type, added]];
     });
   if (newIn(nodes).length === 0) return beginGroupPools(ctx, pools);
-  // After the others: so much is read for these that it may fail. Not judged by how long it takes: where very many live,
-  // no machine that comes would ever be taken.
+  // After the known machines, because these larger reads may fail. The time limit does not apply: with very many living
+  // environments, no new machine would ever be added.
   const taken = await readHeldByRecords(ctx, ledgers);
-  // Last: what the operator says of a machine that has no item is in no item, and is not read again once it has one.
+  // Read last. A declaration about a machine without an item is stored only on its own, and is not read again once the
+  // item exists.
   const words = await readGoneNodes(ctx, newIn(nodes).flatMap(uidsIn), ctx.clock.now());
   const added = newIn(poolNodes(listed, ledgers, new Map([...words, ...said])).nodes);
   await Promise.all(added.map(([type, found]) => addToPool(ctx, ledgers, type, found, taken)));
   await beginGroupPools(ctx, pools);
 }
 
-/** Lists the machines, and notes whether the cluster answered. */
+/** Lists the machines and records whether the cluster answered. */
 async function listNodes(
   ctx: Context<"table" | "queue" | "compute">,
   cluster: Item | undefined,
@@ -86,7 +85,7 @@ async function listNodes(
   }
 }
 
-/** Writes what changed in one pool, and has it planned. */
+/** Writes the changes of one pool and plans it. */
 async function writePool(
   ctx: Context<"table" | "queue">,
   ledger: Pick<Ledger, "type" | "nodes">,
@@ -96,7 +95,7 @@ async function writePool(
   if (await writeNodes(ctx, ledger, found, taken)) await planSoon(ctx, ledger.type);
 }
 
-/** Machines that have no ledger item. */
+/** Adds machines that have no ledger item. */
 async function addToPool(
   ctx: Context<"table" | "queue">,
   ledgers: readonly Ledger[],
@@ -109,7 +108,7 @@ async function addToPool(
   if (ledger) await writePool(ctx, ledger, found, taken);
 }
 
-/** Whether a machine has a ledger item. */
+/** Returns a function that reports whether a machine has a ledger item. */
 function knownIn(ctx: Context, ledgers: readonly Ledger[]): (type: string, node: PoolNode) => boolean {
   const items = new Set(ledgers.flatMap(({ nodes }) => nodes.map((node) => keyText(node))));
   return (type, node) => items.has(keyText(nodeLedgerKey(ctx, type, node)));
@@ -119,7 +118,7 @@ function uidsIn([, nodes]: readonly [type: string, nodes: readonly PoolNode[]]):
   return nodes.map(({ uid }) => uid);
 }
 
-/** A pool whose ledger is not read: what is there by now came after the cluster was listed. */
+/** Creates a pool without reading its ledger: items that exist by now are newer than the listing. */
 async function begin(
   ctx: Context<"table" | "queue">,
   type: string,
@@ -127,14 +126,16 @@ async function begin(
   return (await beginPool(ctx, type)) && { type, nodes: [] };
 }
 
-/** Nobody knows what the operator wants where that cannot be read: what is closed stays closed. */
+/**
+ * Copies the operator's setting into the ledgers that differ. If the setting cannot be read, closed pools stay closed.
+ */
 async function carryClosures(ctx: Context<"table" | "queue">, ledgers: readonly Ledger[]): Promise<void> {
   const admission = await unlessUnreadable(ctx, () => readAdmission(ctx));
   const other = ledgers.filter(({ type, pool: { closed } }) => admission && closureOf(admission, type) !== closed);
   await Promise.all(other.map(({ type }) => carryAdmission(ctx, type)));
 }
 
-/** What the operator said of the machines that have ledger items, by uid. */
+/** Returns when the operator declared machines gone, by uid, from the ledger items. */
 function saidInItems(ctx: Context, ledgers: readonly Ledger[]): ReadonlyMap<string, number> {
   const now = ctx.clock.now();
   const known = ledgers.flatMap(({ nodes }) => nodes.map(({ uid, saidAt }) => [uid, saidAt] as const));
@@ -145,16 +146,15 @@ function saidInItems(ctx: Context, ledgers: readonly Ledger[]): ReadonlyMap<stri
 
 const MOST_LOGGED = 20;
 /**
- * A refresh begins each minute. One that may still write when the next one has begun could undo what that wrote, so an
- * older listing is dropped. On AWS the function has 50 s (functions/schedules/capacity.ts): the rest is for the writes.
+ * A refresh starts every minute. A slow one could undo the writes of the next, so older listings are dropped. On AWS
+ * the function has 50 s (functions/schedules/capacity.ts); the rest is for the writes.
  */
 const TOO_OLD_MS = 40_000;
-/** So many items are written at once. */
+/** Items written at once. */
 const AT_ONCE = 50;
 
 /**
- * Writes what changed, item by item. A lost race is left to the next run, a minute later: the winner may know better.
- * Answers whether anything was written.
+ * Writes the changed items. A lost race is left to the next run, a minute later. Reports whether anything was written.
  */
 async function writeNodes(
   ctx: Context<"table">,
@@ -166,7 +166,7 @@ async function writeNodes(
   const before = new Map(ledger.nodes.map((node) => [nodeIdentity(node), node]));
   const gone = ledger.nodes.filter((node) => !wanted.has(nodeIdentity(node)));
   const changed = found.flatMap((node) => changedItem(ctx, ledger.type, node, before.get(nodeIdentity(node)), taken));
-  // Each of these leaves one machine less for the group to make.
+  // Each new machine lowers the number that the group may still create.
   const isThere = (node: NodeLedger | undefined) => node !== undefined && !node.gone;
   const came = new Set(
     groupOf(ctx, ledger.type) ? changed.filter((node) => isThere(node) && !isThere(before.get(node.sk))) : [],
@@ -188,9 +188,8 @@ async function writeNodes(
 }
 
 /**
- * Writes machines that came together with `makeable`, of which as a rule nothing but its writer changes: a planner that
- * has not seen them would give somebody else a machine in their place, of which the group makes one less now, and loses
- * that write. Answers how many were written.
+ * Writes new machines together with `makeable`. A planner that has not seen them would grant a machine that the group
+ * no longer creates; this write makes its own write conflict. Returns the number of machines written.
  */
 async function writeCame(
   ctx: Context<"table">,
@@ -202,7 +201,7 @@ async function writeCame(
   for (let first = 0; first < nodes.length; first += MOST_PUT_AT_ONCE - 1) {
     const some = nodes.slice(first, first + MOST_PUT_AT_ONCE - 1);
     const makeable = await makeableFor(ctx, type, taken);
-    // Left to the next run.
+    // The next run adds them.
     if (!makeable) continue;
     if (await writeRecords(ctx, [...makeable, ...some])) written += some.length;
   }
@@ -210,9 +209,8 @@ async function writeCame(
 }
 
 /**
- * What is written with a machine that came: nothing where `makeable` is damaged, since nobody is given anything in it
- * then. Undefined: it cannot be written now. In one of a newer format newer workers go on giving, so the machine is
- * theirs to add.
+ * Returns the item to write with a new machine. If `makeable` is damaged, the list is empty, because nothing is granted
+ * from it then. Returns undefined if it has a newer format: newer workers still grant from it and add the machine.
  */
 async function makeableFor(
   ctx: Context<"table">,
@@ -228,7 +226,7 @@ async function makeableFor(
   }
 }
 
-/** Who waits for a machine may be who this one came for, and be in no item since that one was lost. */
+/** Adds lost holdings to `makeable`: a waiting job that this machine was created for may be in no item any more. */
 async function withTaken(
   ctx: Context<"table">,
   makeable: MakeableLedger,
@@ -240,7 +238,7 @@ async function withTaken(
   return held && (held.length === 0 ? makeable : { ...makeable, held: [...makeable.held, ...held] });
 }
 
-/** The ledger item as the cluster shows its machine now; nothing where it says that already. */
+/** Returns the changed ledger item of a machine, or an empty list if nothing changed. */
 function changedItem(
   ctx: Context,
   type: string,
@@ -251,7 +249,7 @@ function changedItem(
   if (!before) {
     const key = nodeLedgerKey(ctx, type, node);
     const since = ctx.clock.now();
-    // Given to nobody until that record can be read.
+    // Grant nothing on the machine until that record can be read.
     if (taken.isUnsure(keyText(key))) {
       ctx.log.error("ledger item lost", { item: keyText(key), why: "a record that cannot be read may hold it" });
       return [];

@@ -2,7 +2,7 @@ import type { Context } from "../../context.ts";
 import type { Share } from "../../ports/compute.ts";
 import type { NodeGroup, Settings } from "../../settings.ts";
 
-/** What makes machines for this pool; undefined: nothing does. */
+/** Returns the node group that creates machines for this pool, if there is one. */
 export function groupOf(
   { settings }: { readonly settings: Pick<Settings, "nodeGroups"> },
   type: string,
@@ -10,7 +10,7 @@ export function groupOf(
   return settings.nodeGroups.find(({ pool }) => pool === type);
 }
 
-/** The zone for the volumes of a run on a machine still to be made; null: nobody knows where it will be. */
+/** Returns the zone for the volumes of a run on a machine still to be created, or null if it is unknown. */
 export function zoneOfNewMachine(ctx: Pick<Context, "settings">, type: string): string | null {
   return groupOf(ctx, type)?.zones[0] ?? null;
 }
@@ -18,8 +18,8 @@ export function zoneOfNewMachine(ctx: Pick<Context, "settings">, type: string): 
 const BIND_MS = 60_000;
 
 /**
- * How long a run may go without being bound until its grant is withdrawn: a minute, or twice what a machine that has
- * still to be made takes.
+ * Returns how long a run may stay unbound before its grant is withdrawn: a minute, or twice the start-up time of a
+ * machine that must be created first.
  */
 export function longestToBindMs(ctx: Pick<Context, "settings">, type: string, shares: readonly Share[]): number {
   const startupMs = shares.some(({ node }) => node === null) ? (groupOf(ctx, type)?.startupMs ?? 0) : 0;

@@ -4,7 +4,7 @@ import { readLedger } from "../ledger/ledger.ts";
 import { emptyPool, type NodeLedger } from "../ledger/record.ts";
 import { WORD_MS } from "./node-gone.ts";
 
-/** A machine as its ledger item has it. */
+/** A machine, from its ledger item. */
 export interface ListedNode {
   readonly name: string;
   readonly uid: string;
@@ -12,13 +12,13 @@ export interface ListedNode {
   readonly zone: string;
   readonly state: "ready" | "not_ready" | "cordoned" | "tainted" | "gone";
   readonly units: number;
-  /** Granted and held by environments. */
+  /** Units that environments were granted or hold. */
   readonly unitsInUse: number;
-  /** The end of the operator's word that it is dead, ms. null if there is no such word. */
+  /** When the operator's declaration that the machine is dead expires, ms. null without a declaration. */
   readonly goneUntil: number | null;
 }
 
-/** The machines of all pools, those that are gone first, then by name. Leaves out items that cannot be read. */
+/** Lists the machines of all pools, gone machines first, then by name. Leaves out unreadable items. */
 export async function listNodes(ctx: Context<"table">): Promise<ListedNode[]> {
   const now = ctx.clock.now();
   const ledgers = await Promise.all(poolTypes.map((type) => readLedger(ctx, emptyPool(ctx, type))));

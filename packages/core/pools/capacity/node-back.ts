@@ -8,26 +8,27 @@ import { planSoon } from "../plan/plan-soon.ts";
 import { findDeclared, takeWordBack, unknownNode } from "./node-gone.ts";
 
 /**
- * Takes back the operator's word that a machine is dead. Lost runs stay lost, and hold their units until they are seen
- * gone. The machine counts again after the next listing of the cluster. Throws as `declareNodeGone` does. Repeatable, and
- * harmless for a machine that was never called dead.
+ * Withdraws the operator's declaration that a machine is dead. Lost runs stay lost and hold their units until they are
+ * confirmed gone. The machine counts again after the next listing. Idempotent. Throws the same errors as
+ * `declareNodeGone`.
  */
 export async function returnNode(ctx: UserContext<"table" | "queue">, name: string): Promise<NodeRef> {
   const { machine, node } = await findDeclared(ctx, name, newestWord);
-  // Looks read the word, so it goes first. If this process dies here, the next call finds the item still marked.
+  // Reconciles read the declaration, so withdraw it first. If this process dies here, the next call still finds the
+  // marked item.
   await takeWordBack(ctx, machine);
   if (node) await unmark(ctx, node);
   if (node) await planSoon(ctx, node.type);
   return machine;
 }
 
-/** Returns the machine that was called dead last, else the one that is there. */
+/** Returns the machine that was declared dead last, or else the one that exists. */
 function newestWord(nodes: readonly NodeLedger[]): NodeLedger | undefined {
   const said = nodes.filter(({ saidAt }) => saidAt !== undefined).toSorted((a, b) => (b.saidAt ?? 0) - (a.saidAt ?? 0));
   return said[0] ?? nodes.find(({ gone }) => !gone) ?? nodes[0];
 }
 
-/** Removes only the word: the machine counts once a listing has seen it. */
+/** Removes the declaration only. The machine counts once a listing has shown it. */
 async function unmark(ctx: Context<"table">, { pk, sk, name }: NodeLedger): Promise<void> {
   await changeRecord(ctx, {
     async read() {

@@ -14,10 +14,10 @@ import { readNamed } from "../ledger/named.ts";
 import { emptyPool, type Ledger, type NodeLedger } from "../ledger/record.ts";
 import { planSoon } from "../plan/plan-soon.ts";
 
-/** How long the operator's word that a machine is dead counts. */
+/** How long the operator's declaration that a machine is dead holds. */
 export const WORD_MS = DAY_MS;
 
-/** One item, written without a condition: the newest word counts. */
+/** Written without a condition, because the newest declaration wins. */
 interface GoneNode extends Stored {
   readonly kind: "node-gone";
   readonly node: string;
@@ -28,17 +28,16 @@ interface GoneNode extends Stored {
 }
 
 /**
- * The operator's word that the machine behind a node is dead, whatever cluster and provider say: what runs there is lost
- * and nothing is granted there for 24 h. It is the word on that node object: one that has its name later is another.
- * Throws `notFound` for a node that no pool has and nobody waits for, or `conflict` when a record that cannot be read
- * may have it.
+ * Declares the machine behind a node dead, and overrides the cluster and the provider. Its runs are lost, and nothing
+ * is granted there for 24 h. The declaration names the node object by uid, so a later node of the same name is not
+ * affected. Throws `notFound` for an unknown node, or `conflict` when an unreadable record may name it.
  */
 export async function declareNodeGone(
   ctx: UserContext<"table" | "queue">,
   name: string,
   reason: string | null = null,
 ): Promise<NodeRef> {
-  // The one that is there, where a machine that is gone had its name before.
+  // Prefers an existing machine over a gone one of the same name.
   const found = await findDeclared(ctx, name, (nodes) => nodes.find(({ gone }) => !gone) ?? nodes[0]);
   const { node } = found;
   const now = ctx.clock.now();
@@ -54,7 +53,6 @@ export async function declareNodeGone(
     reason,
     ttl,
   };
-  // Needs no condition: the operator's newest word holds, and all that it says is the time.
   await ctx.table.put(word);
   if (node) await markGone(ctx, node, now);
   const runs = found.runs.flatMap((text) => keyOfText(text) ?? []);
@@ -65,7 +63,7 @@ export async function declareNodeGone(
   return found.machine;
 }
 
-/** Replaces the word on this machine by one that is over. */
+/** Replaces the declaration by an expired one. */
 export async function takeWordBack(ctx: Context<"table">, { name, uid }: NodeRef): Promise<void> {
   const ttl = Math.ceil(ctx.clock.now() / 1000);
   const word: GoneNode = { ...nodeGoneKey(uid), writers: [], kind: "node-gone", node: name, at: 0, ttl };
@@ -76,7 +74,7 @@ interface Declared {
   readonly machine: NodeRef;
   /** Its ledger item, if it has one. */
   readonly node: NodeLedger | undefined;
-  /** The keys of the environments on it, as in a message. */
+  /** Keys of the environments on it, in the form that messages use. */
   readonly runs: readonly string[];
 }
 
@@ -90,7 +88,8 @@ export async function findDeclared(
   const nodes = ledgers.flatMap((ledger) => ledger.nodes.filter((one) => one.name === name));
   const unreadable = ledgers.flatMap((ledger) => [...ledger.unreadable]);
   const ofThatName = unreadable.filter((item) => nodeNameOf(item) === name);
-  // Words are read for machines without an item only: one that cannot be marked would be given again once it can be read.
+  // Declarations are read only for machines without an item. An unreadable item cannot be marked, so its machine would
+  // receive grants again once it is readable.
   if (ofThatName.length > 0 && nodes.every(({ gone }) => gone)) throw unknownNode(name, ofThatName);
   const node = pick(nodes);
   if (node) return { machine: node, node, runs: [...node.granted, ...node.held].map((entry) => entry.key) };
@@ -99,14 +98,13 @@ export async function findDeclared(
   return { ...found, node: undefined };
 }
 
-/** Whoever waits for a machine is looked at more often (environments/steps/lost-node.ts). */
+/** Environments that wait for a machine are reconciled at least this often (environments/steps/lost-node.ts). */
 const LOOKED_AT_WITHIN_MS = 60_000;
 
 /**
- * A machine made for a run may die before a listing has shown it, and one that holds nothing any more is forgotten
- * although it still has a volume; no pool may have one that zips a volume. None has a ledger item: only the records that
- * wait for it know it. `runs`: those environments, as in a message. `unreadable`: no record that can be read knows it,
- * but one of these may.
+ * Finds a machine that no ledger item names, through the environments that wait for it. Such a machine died before its
+ * first listing, still has a volume after its last job, or runs only archive jobs. `runs` are those environments, in
+ * the form that messages use. `unreadable` are records that may name the machine when no readable record does.
  */
 async function machineWithoutItem(
   ctx: Context<"table" | "queue">,
@@ -133,7 +131,7 @@ export function unknownNode(name: string, unreadable: readonly string[]): Proble
   return new Problem("conflict", `${text}, but it may be in a record that cannot be read: ${records}`);
 }
 
-/** Which of these nodes, by uid, the operator called gone within the last 24 h, and when. */
+/** Returns which of these nodes, by uid, the operator declared gone within the last 24 h, and when. */
 export async function readGoneNodes(
   ctx: Pick<Context<"table">, "table">,
   uids: readonly string[],
@@ -149,7 +147,7 @@ export async function readGoneNodes(
   return new Map(said);
 }
 
-/** What becomes of machines as the operator says, and the provider of those of whom nothing was said. */
+/** Wraps `machineOf`: the operator's declaration comes first, then the provider's answer. */
 export function heedingWords(
   ctx: Pick<Context<"table">, "table" | "clock">,
   machineOf: Compute["machineOf"],
@@ -160,7 +158,7 @@ export function heedingWords(
   };
 }
 
-/** Marks its ledger item, so that nothing is granted there until a listing comes. */
+/** Marks the machine's ledger item, so that nothing is granted there before the next listing. */
 async function markGone(ctx: UserContext<"table">, { pk, sk, name }: NodeLedger, now: number): Promise<void> {
   await changeRecord(ctx, {
     async read() {

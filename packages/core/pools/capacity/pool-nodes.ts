@@ -3,7 +3,7 @@ import type { ComputeNode } from "../../ports/compute.ts";
 import { nodeIdentity } from "../../store/keys.ts";
 import type { Ledger, NodeLedger, PoolNode } from "../ledger/record.ts";
 
-/** A machine that is given to nobody, and why: it says something of itself that cannot be. */
+/** A machine that receives no grants because its data is invalid, and the reason. */
 export interface LeftOut {
   readonly name: string;
   readonly why: string;
@@ -15,13 +15,13 @@ export interface Listing {
   readonly leftOut: readonly LeftOut[];
 }
 
-/** What is known of a pool's machines: its ledger items, and the keys of those that cannot be read. */
+/** The ledger items of a pool's machines, and the keys of unreadable items. */
 export type Known = Pick<Ledger, "type" | "nodes" | "unreadable">;
 
 /**
- * The machines of every pool: those that the cluster lists, and those on which a ledger item holds something, which keep
- * their entry until their records let go. Name, uid and provider id of an entry belong to it alone: who runs on a machine
- * that was renamed, relabelled or replaced under its name shares it with nobody.
+ * Returns the machines of every pool: those that the cluster lists, and those whose ledger item still holds something.
+ * Name, uid and provider id of an entry are unique, so a renamed, relabelled or replaced machine is never granted
+ * twice.
  */
 export function poolNodes(
   listed: readonly ComputeNode[],
@@ -46,7 +46,7 @@ export function poolNodes(
       leftOut.push({ name: node.name, why });
       continue;
     }
-    // What others have of a new machine is not known yet, so it is added by a later listing.
+    // The records that hold units on a new machine are not known yet, so a later listing adds it.
     if (node.unread && !known.has(node.uid)) continue;
     claim(owners, { pool: type.pool, node });
     const ofPool = taken.get(type.pool) ?? new Map<string, PoolNode>();
@@ -57,14 +57,14 @@ export function poolNodes(
   return { nodes: new Map(nodes), leftOut };
 }
 
-/** `saidAt`: when the operator called it gone, whatever the list says of it. */
+/** `saidAt` is when the operator declared it gone. It overrides the listing. */
 function entryOf(node: ComputeNode, ledger: NodeLedger | undefined, saidAt: number | undefined): PoolNode {
   const { name, uid, providerId, zone, ready, unready, units } = node;
   const entry = { name, uid, providerId, zone, ready, unready, units, ...unitsNotFree(node, ledger) };
   return saidAt === undefined ? entry : { ...entry, ready: false, gone: true, saidAt };
 }
 
-/** A machine whose pods were not read keeps what the last listing of them found. */
+/** Returns the units that are not free. If its pods were not read, the machine keeps the values of the last listing. */
 function unitsNotFree(
   node: ComputeNode,
   ledger: NodeLedger | undefined,
@@ -74,9 +74,8 @@ function unitsNotFree(
 }
 
 /**
- * Counts the units of our runs that are bound there and that the ledger does not name: the cluster placed them, or they
- * were made again too late. They are counted by uid, since an earlier run of an environment may be there beside the one
- * that the ledger names.
+ * Counts units of our runs on this machine that the ledger does not name, because the cluster placed them or they were
+ * recreated too late. It counts by uid, since an earlier run of an environment may be there beside the named one.
  */
 function leftoverUnitsOn({ runs = [] }: ComputeNode, ledger: NodeLedger | undefined): number {
   const bound = unitsByUid(runs);
@@ -90,7 +89,7 @@ function unitsByUid(entries: readonly { readonly uid: string; readonly units: nu
   return found;
 }
 
-/** The node object of a ledger item that cannot be read, as its key says it. */
+/** Returns the node that the key of an unreadable ledger item names. */
 function namedBy(item: string): Pick<ComputeNode, "name" | "uid" | "providerId">[] {
   const identity = item.slice(item.lastIndexOf("|") + 1);
   const at = identity.lastIndexOf("~");
@@ -111,7 +110,7 @@ function claim(owners: Map<string, Owner>, owner: Owner): void {
   for (const identity of identitiesOf(owner)) owners.set(identity, owner);
 }
 
-/** Names who clashes. Another type is another owner: a node that changes its pool is in neither for one refresh. */
+/** Returns why the machine clashes with another. A node that changes its pool is in neither pool for one refresh. */
 function clashOf(owners: ReadonlyMap<string, Owner>, mine: Owner): string | undefined {
   const others = identitiesOf(mine).flatMap((identity) => owners.get(identity) ?? []);
   const other = others.find(
@@ -124,7 +123,7 @@ function identitiesOf({ node: { name, uid, providerId } }: Owner): string[] {
   return [`name ${name}`, `uid ${uid}`, ...(providerId === null ? [] : [`machine ${providerId}`])];
 }
 
-/** Why nothing that it says of itself can be counted with. */
+/** Returns why the machine's data is invalid, if it is. */
 function faultOf({ name, uid, zone, units, foreignUnits }: ComputeNode, type: InstanceType): string | undefined {
   if (!isName(name) || !isName(uid)) return "its name or uid is no name";
   if (!zone) return "its zone is no text";
@@ -134,7 +133,7 @@ function faultOf({ name, uid, zone, units, foreignUnits }: ComputeNode, type: In
   return isPart ? undefined : "its units in other hands are no part of what it has";
 }
 
-/** As Kubernetes has them; what divides the parts of a key is in none. */
+/** Reports whether this is a Kubernetes name. It excludes the separators of keys. */
 function isName(value: unknown): boolean {
   return typeof value === "string" && /^[\w.:-]{1,253}$/.test(value);
 }

@@ -9,23 +9,23 @@ import type { Advice } from "../plan/head-after-plan.ts";
 import { type Place, type ReasonCode, reasonCodes } from "../plan/plan.ts";
 import { type StartForecast, startForecastIn } from "./stored-forecast.ts";
 
-/** What plan and forecast say to one that waits. `place` undefined: the plan does not reach it. */
+/** The plan's and the forecast's answer for a waiting job. `place` is undefined if the plan does not reach it. */
 export interface WaitAdvice {
   readonly place: Omit<Place, "uid"> | undefined;
-  /** Whether there are more waiting than the plan reaches. */
+  /** True if more jobs wait than the plan reaches. */
   readonly farBack: boolean;
-  /** What the last forecast says; undefined while there is none of it. */
+  /** The last forecast of its start, or undefined if the forecast does not contain it. */
   readonly start: StartForecast | undefined;
-  /** By when it was to start, ms, where that is over for long: the planner does not come, or what was expected did not. */
+  /** The forecast start, ms, if it passed long ago: the planner has not run, or a forecast end did not come. */
   readonly lateSince: number | undefined;
 }
 
-/** A planner makes a forecast every minute at least. */
+/** The planner makes a forecast at least once a minute. */
 const LATE_MS = 60_000;
 
 /**
- * Writes the plan for those who wait, as 16 items by the first digit of the uid, without a condition: it is advice,
- * the next plan replaces it. Only items that have or had somebody in them are written.
+ * Writes the plan for waiting jobs in 16 items, one per first digit of the uid. Writes only items that have or had
+ * entries. The write is unconditional: advice decides nothing, and the next plan replaces it.
  */
 export async function writeAdvice(
   ctx: PlannerContext,
@@ -49,13 +49,12 @@ export async function writeAdvice(
         complete: advice.namesAll,
         entries,
       };
-      // Without a condition: advice decides nothing, and the next plan writes it again.
       await ctx.table.put(item);
     }),
   );
 }
 
-/** What plan and forecast say to each of these that waits: one batch read for all of them. Keyed by uid. */
+/** Reads the advice for these environments in one batch. Keyed by uid; only waiting environments have advice. */
 export async function readAdvice(
   ctx: Pick<Context<"table">, "table" | "clock">,
   environments: readonly Environment[],
@@ -69,13 +68,13 @@ export async function readAdvice(
   return new Map(waiting.map((one) => [one.uid, adviceIn(stored, one, now)]));
 }
 
-/** Where plan and forecast say something to one that waits. */
+/** Returns the keys of the items that hold a waiting job's plan and forecast. */
 export function adviceKeysOf({ size, uid }: Environment): [plan: Key, forecast: Key] {
   const digit = uid.slice(0, 1);
   return [planKey(size.pool, digit), forecastKey(size.pool, digit)];
 }
 
-/** What they say, in the items as they were read, by `pk`. Nothing is said to start before now. */
+/** Returns the advice in items already read, by `pk`. Starts in the past are moved to now. */
 export function adviceIn(stored: ReadonlyMap<string, Item>, one: Environment, now: number): WaitAdvice {
   const [plan, forecast] = adviceKeysOf(one);
   const { place, farBack } = placeIn(stored.get(plan.pk), one.uid);
@@ -94,7 +93,6 @@ export function adviceIn(stored: ReadonlyMap<string, Item>, one: Environment, no
   };
 }
 
-/** What was to be some seconds ago is to be now. */
 export function notBefore(now: number, time: number | null): number | null {
   return time === null ? null : Math.max(time, now);
 }
@@ -112,7 +110,7 @@ type Entry = readonly [position: number, startsAt: number | null, code: ReasonCo
 
 const isCode = oneOf(...reasonCodes);
 
-/** Advice that cannot be read is none: nothing but words hangs on it. */
+/** Unreadable advice counts as absent, because it only changes texts. */
 function isEntry(value: unknown): value is Entry {
   if (!Array.isArray(value)) return false;
   const [position, startsAt, code, needed, available] = value;

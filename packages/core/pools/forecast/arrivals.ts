@@ -1,7 +1,7 @@
 import type { Size } from "../../environments/record/record.ts";
 import { count, number, ordinal, orNull, text } from "../../store/shape.ts";
 
-/** Somebody who asked for capacity of a pool. `at` is ms. */
+/** A request for capacity of a pool. `at` is ms. */
 export interface Arrival {
   readonly at: number;
   readonly owner: string;
@@ -9,20 +9,20 @@ export interface Arrival {
   readonly zone: string | null;
 }
 
-/** The last who came to a pool, oldest first: those who come next are expected to be like them, and as many. */
+/** The latest requests to a pool, oldest first. The forecast expects similar requests at the same rate. */
 export type Arrivals = readonly Arrival[];
 
 const MOST = 100;
-/** Fewer than these say too little. */
+/** With fewer arrivals, no rate is estimated. */
 const LEAST = 5;
-/** So many are expected at most in one run. */
+/** The most arrivals drawn for one run. */
 const MOST_EXPECTED = 500;
 
 export function addArrivals(before: Arrivals, came: readonly Arrival[]): Arrivals {
   return [...before, ...[...came].sort((a, b) => a.at - b.at)].slice(-MOST);
 }
 
-/** Who may come from now on, drawn from who came lately, at the rate at which they came. */
+/** Draws future arrivals from the latest ones, at their rate. */
 export function drawArrivals(arrivals: Arrivals, now: number, drawn: () => number): Arrival[] {
   const windowMs = now - (arrivals[0]?.at ?? now);
   if (arrivals.length < LEAST || windowMs <= 0) return [];
@@ -36,12 +36,12 @@ export function drawArrivals(arrivals: Arrivals, now: number, drawn: () => numbe
   return expected;
 }
 
-/** The form in which arrivals are stored: without names of fields. */
+/** Returns the stored form, arrays without field names. */
 export function toStored(arrivals: Arrivals): unknown[][] {
   return arrivals.map(({ at, owner, zone, size }) => [at, owner, zone, size.machines, size.units, size.wantedMs]);
 }
 
-/** What was stored, or nobody where it cannot be read: only estimates hang on it. */
+/** Parses stored arrivals. Unreadable entries are dropped, because only estimates use them. */
 export function readArrivals(value: unknown): Arrivals {
   if (!Array.isArray(value)) return [];
   return value.slice(-MOST).flatMap((one: unknown): Arrival[] => {

@@ -1,4 +1,4 @@
-/** What somebody who waits was first told, before any widening, and when. Times are ms. */
+/** The first estimate given to a waiting job, before widening. Times are ms. */
 export interface Promised {
   readonly at: number;
   readonly p50: number;
@@ -7,27 +7,27 @@ export interface Promised {
   readonly latest: number;
 }
 
-/** One start: the waits that were promised, and the real one, in seconds. */
+/** One start, in seconds: the estimated waits and the actual wait. */
 type Start = readonly [p50: number, p90: number, latest: number, real: number];
 
-/** The last starts of a pool that had been promised a time, oldest first. */
+/** The latest starts of a pool that had an estimate, oldest first. */
 export interface Calibration {
   readonly starts: readonly Start[];
 }
 
-/** How good the promises of the last starts were. */
+/** The accuracy of the latest estimates. */
 export interface PromiseErrors {
   readonly starts: number;
-  /** Part of them that had started by what was shown as the latest. */
+  /** Fraction that started no later than the latest time shown. */
   readonly covered: number;
-  /** The median of how far the promised middle was off, as part of the real wait. */
+  /** Median error of the estimated p50, as a fraction of the actual wait. */
   readonly medianError: number;
 }
 
 const MOST_STARTS = 200;
 const LEAST_STARTS = 20;
 const COVERED = 0.9;
-/** Nobody minds how often a few seconds go into a few more. */
+/** Errors below this do not matter to users. */
 const LEAST_SECONDS = 60;
 const MOST_WIDENED = 10;
 const MOST_SECONDS = 400 * 24 * 3_600;
@@ -41,9 +41,9 @@ export function addStart({ starts }: Calibration, promised: Promised, startedAt:
 }
 
 /**
- * The factor by which the wait until p90 is widened, so that nine of ten of the last starts would have been covered:
- * nobody knows who comes later. Who still waits past what was promised counts as if it started now: else those who wait
- * longest would count last. 1 while too few are known.
+ * Returns the factor that widens the wait until p90 so that it covers nine of ten of the latest starts: later requests
+ * are unpredictable. A job that waits past its estimate counts as if it started now. Otherwise the longest waits would
+ * count last. Returns 1 while there are too few starts.
  */
 export function widening({ starts }: Calibration, waiting: readonly Promised[], now: number): number {
   const late = waiting.filter(({ p90 }) => p90 < now).map(({ at, p90 }) => [seconds(p90 - at), seconds(now - at)]);
@@ -54,7 +54,7 @@ export function widening({ starts }: Calibration, waiting: readonly Promised[], 
   return Math.min(MOST_WIDENED, Math.max(1, factor));
 }
 
-/** The latest start that is shown. */
+/** Returns the latest start to show. */
 export function latestOf({ at, p90 }: Pick<Promised, "at" | "p90">, factor: number): number {
   if (factor === 1) return p90;
   return Math.round(at + Math.max(p90 - at, LEAST_SECONDS * 1_000) * factor);
@@ -71,7 +71,7 @@ export function promiseErrors({ starts }: Calibration): PromiseErrors {
   };
 }
 
-/** What was stored, or nothing where it cannot be read: only estimates hang on it. */
+/** Parses a stored calibration. Unreadable starts are dropped, because only estimates use them. */
 export function readCalibration(value: unknown): Calibration {
   if (!Array.isArray(value)) return noCalibration;
   return { starts: value.filter(isStart).slice(-MOST_STARTS) };

@@ -1,4 +1,4 @@
-/** Numbers in [0, 1) that depend on the two seeds alone (xorshift32, G. Marsaglia 2003). */
+/** Returns a generator of numbers in [0, 1) that depend only on the two seeds (xorshift32, G. Marsaglia 2003). */
 export function drawnFrom(seed: number, run: number): () => number {
   let state = Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(run + 1, 0x85ebca6b) || 1;
   const next = () => {
@@ -7,7 +7,7 @@ export function drawnFrom(seed: number, run: number): () => number {
     state ^= state << 5;
     return (state >>> 0) / 2 ** 32;
   };
-  // Seeds that are alike begin alike.
+  // Similar seeds begin with similar numbers.
   for (let n = 0; n < 8; n++) next();
   return next;
 }

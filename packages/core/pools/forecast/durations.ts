@@ -1,14 +1,14 @@
 import { HOUR_MS } from "../../units.ts";
 
 /**
- * How much of the time that they asked for jobs really took: counts by share of it, in steps of a twentieth below the
- * whole, then those that took the whole. A list is halved when it is full, so that the past fades.
+ * A histogram of the fraction of the requested time that jobs used, in steps of 5 %. The last step is the full time. A
+ * full list is halved, so that old runs fade.
  */
 export interface Durations {
   readonly all: readonly number[];
-  /** How long those that took the whole of it kept their capacity beyond that, on average: made ready, removed. */
+  /** Mean time beyond the requested time for which full-time jobs kept capacity, ms: preparation and removal. */
   readonly overMs: number;
-  /** The durations of the owners with the most runs. */
+  /** The histograms of the owners with the most runs. */
   readonly owners: Readonly<Record<string, readonly number[]>>;
 }
 
@@ -16,12 +16,12 @@ const STEPS = 20;
 const FULL = 400;
 const MOST_OWNERS = 64;
 const MOST_OVER_MS = HOUR_MS;
-/** Fewer runs than these say too little of an owner; of a pool, the missing ones count as having taken the whole. */
+/** With fewer runs, an owner's histogram is not used. A pool's missing runs count as full-time. */
 const LEAST_RUNS = 20;
 
 export const noDurations: Durations = { all: [], overMs: 0, owners: {} };
 
-/** The record once a run is known that kept its capacity for `tookMs` and had asked for `wantedMs`. */
+/** Adds a run that kept its capacity for `tookMs` and had requested `wantedMs`. */
 export function addRun(
   before: Durations,
   { owner, tookMs, wantedMs }: { readonly owner: string; readonly tookMs: number; readonly wantedMs: number },
@@ -40,7 +40,7 @@ export function addRun(
   };
 }
 
-/** What several records say together; each owner is in one of them. */
+/** Merges records. Each owner is in only one of them. */
 export function addDurations(records: readonly Durations[]): Durations {
   const runs = records.map(({ all }) => sum(all));
   const weighted = records.map(({ overMs }, index) => overMs * (runs[index] ?? 0));
@@ -51,13 +51,13 @@ export function addDurations(records: readonly Durations[]): Durations {
   };
 }
 
-/** Counts to draw from: by share, in the same steps. `atLeast[step]` is the sum of the counts from this step on. */
+/** The counts to draw from, per step. `atLeast[step]` is the sum of the counts from this step on. */
 export interface Odds {
   readonly counts: readonly number[];
   readonly atLeast: readonly number[];
 }
 
-/** Returns what to draw an owner's jobs from. */
+/** Returns the odds for an owner's jobs. */
 export function oddsFor({ all, owners }: Durations, owner: string): Odds {
   const own = Object.hasOwn(owners, owner) ? owners[owner] : undefined;
   const isKnown = own !== undefined && sum(own) >= LEAST_RUNS;
@@ -68,18 +68,18 @@ export function oddsFor({ all, owners }: Durations, owner: string): Odds {
 }
 
 /**
- * Draws which share of its wanted time a job takes, 1 for the whole, by a number in [0, 1). A job that has run for
- * `spent` of it already takes more than that. A forecast of a large pool draws a million shares.
+ * Draws the fraction of its requested time that a job uses, from a number in [0, 1). A job that has already used the
+ * fraction `spent` gets a larger one. A forecast of a large pool draws a million fractions.
  */
 export function drawShare({ counts, atLeast }: Odds, drawn: number, spent = 0): number {
   const first = Math.min(STEPS, Math.max(0, Math.floor(spent * STEPS)));
-  // Only this part of the first step is still to come.
+  // The part of the first step that is still ahead.
   const part = first < STEPS ? Math.min(1, 1 - (spent * STEPS - first)) : 1;
   const weight = (counts[first] ?? 0) * part;
   const longer = atLeast[first + 1] ?? 0;
   const rest = drawn * (weight + longer);
   if (first < STEPS && rest < weight) return (first + 1 - part + (rest / weight) * part) / STEPS;
-  // The step in which the draw lies is the last one that at least so many runs reach.
+  // The draw lies in the last step that at least this many runs reach.
   const reaching = longer - (rest - weight);
   if ((atLeast[STEPS] ?? 0) >= reaching) return 1;
   let step = first + 1;
@@ -87,7 +87,7 @@ export function drawShare({ counts, atLeast }: Odds, drawn: number, spent = 0): 
   return (step + ((atLeast[step] ?? 0) - reaching) / (counts[step] ?? 1)) / STEPS;
 }
 
-/** What was stored, or nothing where it cannot be read: only estimates hang on it. */
+/** Parses stored durations. Unreadable ones count as empty, because only estimates use them. */
 export function readDurations(value: unknown): Durations {
   if (typeof value !== "object" || value === null) return noDurations;
   const { all, overMs, owners } = value as Partial<Record<keyof Durations, unknown>>;

@@ -1,18 +1,18 @@
 import { heapify, popHeap, pushHeap } from "../../heap.ts";
 
-/** Numbers by when what they stand for ends. */
+/** Numbers ordered by the end time of the occupants that they stand for. */
 export interface EndHeap {
   push(index: number, endsAt: number): void;
-  /** Infinity: nothing ends any more. */
+  /** Returns Infinity if nothing else ends. */
   nextAt(): number;
-  /** The one that ends next; -1: none. */
+  /** Removes and returns the number that ends next, or -1. */
   pop(): number;
 }
 
-/** A run ends after a few of them as a rule, so only those of the present span are kept in order. */
+/** A forecast run usually stops after a few spans, so only the current span is sorted. */
 const SPANS = 64;
 
-/** Begins with the numbers of the first `count` ends, and keeps in `ends` what is pushed. Infinity never ends. */
+/** Creates a heap of the first `count` ends and stores pushed ends in `ends`. An end of Infinity never comes. */
 export function endHeap(ends: Float64Array, count: number): EndHeap {
   let [begin, end] = [Infinity, -Infinity];
   for (let index = 0; index < count; index++) {

@@ -2,20 +2,16 @@ import type { Item, Key } from "../../ports/table.ts";
 import { forecastStartsKey } from "../../store/keys.ts";
 import { type PromiseErrors, promiseErrors, readCalibration } from "./calibration.ts";
 
-/** How good the estimates of a type's last starts were: its last 200 that had been told a time before. */
+/** The accuracy of a type's estimates, over its last 200 starts that had one. */
 export interface EstimateErrors extends PromiseErrors {
   readonly type: string;
 }
 
-/** The key that they are stored under, to be read in one batch with the ledgers. */
 export function estimateErrorsKey(type: string): Key {
   return forecastStartsKey(type);
 }
 
-/**
- * The errors of these types, sorted by type. A type is absent while it had no start, and where its item cannot be read:
- * nothing but advice hangs on it.
- */
+/** Returns the errors of these types, sorted by type. Types without starts or with an unreadable item are left out. */
 export function estimateErrorsOf(items: readonly Item[], types: readonly string[]): EstimateErrors[] {
   const starts = new Map(items.map((item) => [item.pk, item.starts]));
   return [...types].sort().flatMap((type) => {

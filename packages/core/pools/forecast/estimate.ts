@@ -18,10 +18,10 @@ export type Estimate =
   | {
       readonly kind: "estimate";
       readonly answer: Answer;
-      /** Smaller ones that would start earlier, soonest first. */
+      /** Smaller sizes that would start earlier, soonest first. */
       readonly alternatives: readonly Alternative[];
     }
-  /** There was never a machine of its type, and no node group would make one. */
+  /** The type never had a machine, and no node group creates one. */
   | { readonly kind: "noMachine" }
   | { readonly kind: "noForecast" };
 
@@ -30,13 +30,13 @@ interface Alternative {
   readonly answer: Answer;
 }
 
-/** What availability answers from: every plan writes it, and only one in 10 s makes a forecast. */
+/** The data that availability shows. Every plan writes it, while a forecast is made only every 10 s. */
 type Offer = Pick<Pool, "closed"> & Pick<PoolSummary, "free" | "mostFree">;
 
 /**
- * When one of this size would start that the caller has not submitted, and which of the smaller ones would start
- * earlier. It reads the last forecast and the pool's head, and writes nothing. Throws `quota`, and of the disk `conflict`
- * and `gone`, where a submit would.
+ * Estimates when a job of this size would start if the caller submitted it now, and which smaller sizes would start
+ * earlier. It reads the last forecast and the pool's head, and writes nothing. Throws `quota`, and `conflict` or `gone`
+ * for the disk, as a submit would.
  */
 export async function estimateStart(
   ctx: UserContext<"table">,
@@ -54,7 +54,6 @@ export async function estimateStart(
   const offer = offerOf(ctx, items);
   const [standing, passing] = [standingIn(item, now), passingIn(item)];
   if (!standing) {
-    // A pool is created for its node group, for its first machine or for the first job that waits for one.
     const isKnownPool = items.some((one) => kindOfKey(one) === "pool");
     return { kind: isKnownPool || groupOf(ctx, pool) ? "noForecast" : "noMachine" };
   }
@@ -88,14 +87,14 @@ export async function estimateStart(
   };
 }
 
-/** Those that start later than the largest that starts now are of use only where they are larger than that. */
+/** Adds the largest size that starts now. A size that starts later is useful only if it is larger than that. */
 function withNow(later: readonly Alternative[], all: readonly Alternative[]): readonly Alternative[] {
   const [soonest] = all.filter(({ answer }) => isNow(answer)).sort((a, b) => b.size.gpus - a.size.gpus);
   if (!soonest) return later;
   return [soonest, ...later.filter(({ size }) => size.gpus > soonest.size.gpus)].slice(0, MOST_ALTERNATIVES);
 }
 
-/** Undefined before the first plan, and where it cannot be read: then the forecast is all there is. */
+/** Returns undefined before the first plan or if the pool is unreadable. The estimate then uses the forecast alone. */
 function offerOf(ctx: Context, items: readonly Item[]): Offer | undefined {
   const heads = items.filter((item) => kindOfKey(item) === "pool");
   const [head] = readable(ctx, heads, parsePool);
@@ -103,17 +102,16 @@ function offerOf(ctx: Context, items: readonly Item[]): Offer | undefined {
 }
 
 /**
- * An answer that promises a start now is corrected where the last plan, which is newer than the forecast, has closed the
- * pool or has not as much free on as many machines. In which zone that is the plan does not say: who is bound to one is
- * promised nothing once less is free than the forecast had. No other start is told in its place: the next forecast finds
- * that.
+ * Corrects a promise to start now with the last plan, which is newer than the forecast. The promise is dropped if the
+ * pool closed or too little is free. The plan does not say in which zone units are free, so a zone-bound job loses the
+ * promise as soon as less is free than in the forecast. The next forecast finds a new start.
  */
 function asOffered(answer: Answer, { machines, units, zone }: Need, offer: Offer | undefined, before: number): Answer {
   const asked = machines * units;
   if (!isNow(answer) || !offer) return answer;
   const { closed, free, mostFree } = offer;
   if (closed) return { ...answer, p50: null, p90: null, code: closed, needed: asked, available: 0 };
-  // An earlier version wrote no such list, which does not say that nothing is free.
+  // Earlier versions did not write this list.
   if (!mostFree) return answer;
   const isThere = (mostFree[machines - 1] ?? 0) >= units && (zone === null || free >= before);
   return isThere ? answer : { ...answer, p50: null, p90: null, code: "taken", needed: asked, available: free };

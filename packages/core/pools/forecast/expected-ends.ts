@@ -2,22 +2,19 @@ import type { FreeUnits, Need } from "../plan/free-units.ts";
 import { type NodeOrder, nodeOrder } from "../plan/node-order.ts";
 import { REMOVAL_MS, type Reservation } from "./future.ts";
 
-/**
- * Units in use and when they are expected back, by node, kept as things start and end: what a reserved start is made
- * of.
- */
+/** Units in use and their expected ends, by node. Updated as jobs start and end, and used to reserve a start. */
 export interface ExpectedEnds {
-  /** Returns the number of the share, for `giveBack`: the numbers count up from 0. */
+  /** Returns the number of the share, for `giveBack`. Numbers count up from 0. */
   add(node: number, units: number, endsAt: number): number;
-  /** Ends a share: its units are free. Returns how many. */
+  /** Ends a share and returns the number of units that it frees. */
   giveBack(share: number): number;
-  /** The same as future.ts's `reserve`, for one that does not fit now. */
+  /** Like `reserve` in future.ts, for a need that does not fit now. */
   reserve(uid: string, need: Need, now: number): Reservation | undefined;
-  /** To be called once all shares of the original are added. */
+  /** Call it only after all shares of the original are added. */
   copy(free: FreeUnits): ExpectedEnds;
 }
 
-/** The shares, which never change. Copies use the same shares and add their own after them. */
+/** Immutable shares. Copies reuse them and append their own. */
 interface Shares {
   readonly node: readonly number[];
   readonly units: readonly number[];
@@ -26,24 +23,24 @@ interface Shares {
 
 /** The order in which the shares of each node end. */
 interface Order {
-  /** The share on the same node that ends next; -1: none. */
+  /** The next share to end on the same node, or -1. */
   readonly next: number[];
-  /** By node: the share that ends first. */
+  /** The first share to end, by node. */
   readonly first: number[];
 }
 
 const noShares: Shares = { node: [], units: [], endsAt: [] };
 
-/** The expected time at which each node of a zone has this many free units, and the nodes in the order of that time. */
+/** When each node of a zone is expected to have this many free units, and the nodes ordered by that time. */
 interface Times {
   readonly units: number;
   readonly zone: string | null;
-  /** -Infinity: they are free. Infinity: so many never will be. */
+  /** -Infinity if the units are free now, Infinity if they never will be. */
   readonly at: Float64Array;
-  /** The share that frees the last of them: of two at the same time the one that started earlier counts first. */
+  /** The share that frees the last of the units. Of two at the same time, the one that started earlier counts first. */
   readonly share: Int32Array;
   readonly order: NodeOrder;
-  /** Up to where the changes are counted in. */
+  /** The number of changes already applied. */
   seen: number;
 }
 
@@ -104,7 +101,7 @@ function endsOf(
     at[index] = sum < wanted ? Infinity : last < 0 ? -Infinity : endOf(last);
   }
 
-  /** Units of a node that come free until then, in the order of the ends. */
+  /** Sums the units that a node frees until then. */
   function releasedOn(index: number, until: Moment, now: number): number {
     let sum = 0;
     for (let one = first[index] ?? -1; one >= 0; one = next[one] ?? -1) {

@@ -6,8 +6,9 @@ import { placeOneMore } from "./one-more.ts";
 import { standingIn } from "./stored-forecast.ts";
 
 /**
- * When one that waits starts, ms: as forecast or plan say of it, and while they say nothing as one more in the last
- * forecast. Where the forecast does not reach it is the earliest moment; null: nobody knows. One batch read.
+ * Returns when a waiting environment should start, ms: from the forecast, else from the plan, else as one more job in
+ * the last forecast. Beyond the reach of the forecast it is the earliest possible time. null if unknown. One batch
+ * read.
  */
 export async function readExpectedStart(ctx: Context<"table">, waiting: Environment): Promise<number | null> {
   const { owner, size, zone } = waiting;

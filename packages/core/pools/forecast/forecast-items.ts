@@ -13,18 +13,17 @@ import { type Forecast, forecast } from "./forecast.ts";
 import { type Standing, standingOf } from "./one-more.ts";
 import { entriesOf, isStanding, nonePasses, type Passing, promisesOf } from "./stored-forecast.ts";
 
-/** What a plan hands over, as it came, once the ledger is written. */
+/** The input of a forecast, handed over by a plan once the ledger is written. */
 export interface ForecastOutset {
   readonly type: string;
   readonly plan: PlanInput;
   readonly planned: Plan;
-  /** The number of the plan. */
   readonly number: number;
-  /** Asked for only when a forecast is made. */
+  /** Read only when a forecast is made. */
   readonly durations: () => Promise<Durations>;
-  /** Set where only some of those who wait were read: the next plan reads others. */
+  /** Set if only some of the waiting jobs were read. The next plan reads others. */
   readonly isPartial?: boolean;
-  /** Everybody who has capacity, and since when. */
+  /** All jobs with capacity, and since when they have it. */
   readonly started: readonly (Omit<Arrival, "zone"> & { readonly uid: string })[];
 }
 
@@ -33,10 +32,9 @@ const STILL_EVERY_MS = 5 * 60_000;
 const DIGITS = [..."0123456789abcdef"];
 
 /**
- * Makes the forecast of a pool and stores it, at most every 10 s: 17 items, and one more when somebody started who had
- * been told when; without a condition, since it is advice. To be called apart from granting: it takes up to half a second
- * of CPU. Answers when the next one is to be made (ms) where the last one is too fresh, although it does not know of what
- * changed since.
+ * Forecasts a pool and stores the result, at most every 10 s. Returns when to make the next one (ms) if the last one is
+ * too recent but outdated. It writes 17 items, and one more when a job with an estimate started. Call it apart from
+ * granting: it takes up to 0.5 s of CPU.
  */
 export async function refreshForecast(ctx: Context<"table">, outset: ForecastOutset): Promise<number | undefined> {
   const { type, planned } = outset;
@@ -75,12 +73,12 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
   const passing = passingOf(plan, nodes, planned, found);
   const whole = { ...base, ...forecastKey(type, null), standing, passing, arrivals: toStored(arrivals) };
   const apart = { ...base, ...forecastStartsKey(type), starts: known.starts };
-  // Without a condition: a forecast decides nothing, and the next one is 10 s away.
+  // Unconditional: a forecast decides nothing, and the next one follows in 10 s.
   await Promise.all([...written, whole, ...(known === starts ? [] : [apart])].map((item) => ctx.table.put(item)));
   return undefined;
 }
 
-/** What those who wait were told last, and how good that was of those who started. */
+/** Reads the last estimates of waiting jobs, and the accuracy for jobs that started. */
 async function readLast(ctx: Context<"table">, type: string): Promise<{ items: Item[]; starts: Calibration }> {
   const startsKey = forecastStartsKey(type);
   const items = await ctx.table.getMany([...DIGITS.map((digit) => forecastKey(type, digit)), startsKey]);
@@ -89,8 +87,8 @@ async function readLast(ctx: Context<"table">, type: string): Promise<{ items: I
 }
 
 /**
- * Returns how long the last forecast serves. One that knew no machine denies that there are any, so the first machine
- * replaces it at once. Where nobody waits and nobody came or went, it must only not grow old.
+ * Returns how long the last forecast stays valid. The first machine of a pool replaces it at once, since the forecast
+ * denies that there are machines. In an idle pool it is only renewed before it expires.
  */
 function shortestPauseMs({ standing, at }: Item, outset: ForecastOutset): number {
   const knewNone = isStanding(standing) && standing.machines.length === 0;
@@ -101,14 +99,14 @@ function shortestPauseMs({ standing, at }: Item, outset: ForecastOutset): number
   return isStill ? STILL_EVERY_MS : EVERY_MS;
 }
 
-/** Whether the pool is as open as it was then, and has as much room on the same machines. */
+/** Reports whether the pool is as open, and has as much room on the same machines. */
 function offersTheSame(standing: Standing, { plan, planned }: Pick<ForecastOutset, "plan" | "planned">): boolean {
   if (standing.freeUnits !== planned.freeUnits || standing.closed !== (plan.closed ?? null)) return false;
   const nothing: Forecast = { at: plan.now, waiting: [], room: [], later: null };
   return sameData(standing.machines, standingOf(plan, planned, nothing, 1).machines);
 }
 
-/** Whether somebody came or left, or room did. Which of those who wait were read says nothing of who there is. */
+/** Reports whether jobs came or left, or room changed. A partial read does not say which jobs wait. */
 function hasChanged({ standing, at }: Item, { plan, planned, started, isPartial }: ForecastOutset): boolean {
   const { places, grants } = planned;
   if (grants.length > 0 || started.some((one) => one.at > Number(at))) return true;
@@ -116,7 +114,7 @@ function hasChanged({ standing, at }: Item, { plan, planned, started, isPartial 
   return !isPartial && (standing.waiting !== places.length || plan.waiting.some((one) => one.queuedAt > Number(at)));
 }
 
-/** Machines that are still to be made are room for nobody now. */
+/** Returns the room for jobs that end before the reserved start. Machines still to be created offer no room yet. */
 function passingOf(plan: PlanInput, { nodes }: AllNodes, { places }: Plan, { room }: Forecast): Passing {
   const until = places.find(({ uid }) => uid === plan.head)?.startsAt ?? null;
   if (until === null || plan.closed) return nonePasses;
@@ -126,8 +124,8 @@ function passingOf(plan: PlanInput, { nodes }: AllNodes, { places }: Plan, { roo
 }
 
 /**
- * p50, the latest that is shown, what moves it, and what was told first and when: at, p50, p90, latest. "kept": nothing is
- * told at the moment, and what was told first still counts.
+ * p50, latest time shown, what moves it, its count, and the first estimate: at, p50, p90, latest. "kept": nothing can
+ * be estimated now, and the first estimate still counts.
  */
 type Entry = readonly [number | null, number | null, Move["code"] | "kept", number, ...number[]];
 
@@ -136,7 +134,7 @@ function entriesFor(
   known: {
     readonly promised: ReadonlyMap<string, Promised>;
     readonly factor: number;
-    /** Who still waits, whether or not anything can be told. */
+    /** Jobs that still wait, with or without an estimate. */
     readonly kept: readonly string[];
     readonly moves: ReadonlyMap<string, Move>;
   },
@@ -161,7 +159,7 @@ function stored({ at, p50, p90, latest }: Promised): number[] {
   return [at, p50, p90, latest].map(Math.round);
 }
 
-/** The head's start is known without any forecast, however far that went. */
+/** Fills in the head's reserved start, which is known even beyond the reach of the forecast. */
 function withReserved(found: Forecast, { head, places }: Plan): Forecast {
   const reserved = places.find(({ uid }) => uid === head)?.startsAt ?? null;
   if (reserved === null) return found;
@@ -172,18 +170,24 @@ function withReserved(found: Forecast, { head, places }: Plan): Forecast {
   return { ...found, waiting };
 }
 
-/** What was told before the operator closed a pool is over: nobody forecasts how long that takes. */
+/**
+ * Reports whether the operator closed the pool. Earlier estimates are void then, because the end of the pause is
+ * unknown.
+ */
 function isClosed({ closed }: PlanInput): boolean {
   return closed === "drained" || closed === "paused";
 }
 
-/** The head's start is reserved: nobody is placed before it, however much its owner holds. */
+/** Sets the head's units to 0, so that no question is placed before its reserved start. */
 function headFirst(standing: Standing, head: string | null): Standing {
   if (head === null) return standing;
   return { ...standing, turns: standing.turns.map((turn) => (turn.position === 1 ? { ...turn, units: 0 } : turn)) };
 }
 
-/** Who asked for capacity since the last forecast, those included who got it at once. Before the first: who waits. */
+/**
+ * Returns the requests since the last forecast, including those granted at once. Before the first forecast, returns the
+ * waiting jobs.
+ */
 function cameSince(
   since: number | null,
   { plan, started }: ForecastOutset,
@@ -198,7 +202,7 @@ function cameSince(
   ];
 }
 
-/** The pool as it stands once the plan's grants are made. */
+/** Returns the plan input with the plan's grants applied. */
 function afterGrants(plan: PlanInput, { grants, head }: Plan): PlanInput {
   const entries = new Map(plan.waiting.map((entry) => [entry.uid, entry]));
   const given = new Set(grants.map(({ uid }) => uid));
@@ -207,7 +211,7 @@ function afterGrants(plan: PlanInput, { grants, head }: Plan): PlanInput {
     return entry ? [{ owner: entry.owner, size: entry.size, shares, endsAt: null, at: plan.now }] : [];
   });
   const waiting = plan.waiting.filter(({ uid }) => !given.has(uid));
-  // Without grants it stays the same list, whose sums are known.
+  // Without grants, keep the same list: its sums are cached.
   return { ...plan, occupied: occupied.length > 0 ? [...plan.occupied, ...occupied] : plan.occupied, waiting, head };
 }
 

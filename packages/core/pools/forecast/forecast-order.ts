@@ -1,20 +1,20 @@
 import { HOUR_MS } from "../../units.ts";
 import type { ForecastPool, Line } from "./forecast-pool.ts";
 
-/** Those who wait in a run forward, in the order of fair-order.ts. */
+/** The waiting jobs of a forecast run, in the order of fair-order.ts. */
 export interface WaitingOwners {
   /**
-   * The first in order of those who are there now that wants at most the time that its need has as limit, negative for
-   * none at all; -1: nobody.
+   * Returns the first present job whose wanted time is within the limit of its need, or -1. A negative limit excludes a
+   * need.
    */
   next(limits: readonly number[], now: number): number;
-  /** It has got what it waits for, and its owner is charged. */
+  /** Marks the job as started and charges its owner. */
   start(waiter: number): void;
-  /** Capacity that its owner had since `at`. */
+  /** Credits the owner with capacity used since `at`. */
   gaveBack(owner: number, units: number, at: number, now: number): void;
-  /** How many wait for a need. */
+  /** Returns how many jobs wait for a need. */
   wanting(need: number): number;
-  /** How many of those who were there from the beginning wait still, and how many have started. */
+  /** Return how many of the jobs present at the beginning still wait, and how many have started. */
   left(): number;
   started(): number;
 }
@@ -25,19 +25,19 @@ const HALF_LIFE_MS = 24 * HOUR_MS;
 export function waitingOwners(pool: ForecastPool, begin: number): WaitingOwners {
   const { waiters, lines, needs } = pool;
   const units = Float64Array.from(pool.units);
-  // All of it fades alike, so instead of that what is added later weighs more.
+  // Past use decays. Instead of decaying every owner's sum, later additions get a larger weight.
   const used = Float64Array.from(pool.used);
   const left = Int32Array.from(lines, (ofOwner) => ofOwner.reduce((sum, line) => sum + line.waiters.length, 0));
   const wanting = needs.map(() => 0);
   for (const { need } of waiters) wanting[need] = (wanting[need] ?? 0) + 1;
   const isStarted = new Uint8Array(waiters.length);
-  /** How many at the beginning of each line have started. */
+  /** The number of started jobs at the beginning of each line. */
   const passed = new Int32Array(lines.reduce((sum, ofOwner) => sum + ofOwner.length, 0));
   const present = waiters.filter(({ comesAt }) => comesAt === undefined).length;
   let started = 0;
   let [weighedAt, weight] = [begin, 1];
 
-  /** The oldest of an owner that the limits allow. */
+  /** Returns the owner's oldest job within the limits. */
   function firstOf(ofOwner: readonly Line[], limits: readonly number[], now: number): number {
     let first = Infinity;
     for (const line of ofOwner) {
@@ -90,7 +90,7 @@ export function waitingOwners(pool: ForecastPool, begin: number): WaitingOwners 
     started: () => started,
   };
 
-  /** Who holds less comes first, then who used less lately. */
+  /** Orders owners by held units, then by recent use. */
   function compare(a: number, b: number): number {
     return (units[a] ?? 0) - (units[b] ?? 0) || (used[a] ?? 0) - (used[b] ?? 0);
   }

@@ -7,46 +7,46 @@ import type { Arrivals } from "./arrivals.ts";
 import { type ExpectedEnds, expectedEnds } from "./expected-ends.ts";
 import { endOf, goneAt } from "./future.ts";
 
-/** Capacity in use as a run starts with it, each list by occupant: each run goes through a hundred thousand of them. */
+/** Capacity in use at the start of a run, as arrays indexed by occupant. Each run visits up to 100,000 of them. */
 export interface Occupants {
   readonly owners: Int32Array;
-  /** Since when it has its capacity. */
+  /** Since when it holds its capacity, ms. */
   readonly at: Float64Array;
   readonly wantedMs: Float64Array;
-  /** What the planner counts with. Infinity: it has no machine of this pool. */
+  /** The end that the planner assumes. Infinity if it has no machine of this pool. */
   readonly endsAt: Float64Array;
-  /** The number of its first share. Its shares end before the first one of the next occupant. */
+  /** The number of its first share. Its last share precedes the first share of the next occupant. */
   readonly shares: Int32Array;
 }
 
-/** Somebody who waits and could fit. */
+/** A waiting job that could fit. */
 export interface Waiter {
   readonly uid: string;
   readonly owner: number;
   readonly need: number;
   readonly wantedMs: number;
-  /** Set for those who do not wait yet. */
+  /** When it arrives, for jobs that do not wait yet. */
   readonly comesAt?: number;
 }
 
-/** The pool as all runs start with it, in numbers: owners, needs, nodes and those who wait are indexes. */
+/** The pool at the start of every run. Owners, needs, nodes and waiting jobs are indexes. */
 export interface ForecastPool {
   readonly owners: readonly string[];
-  /** What is asked for, each once. */
+  /** The distinct needs. */
   readonly needs: readonly Need[];
-  /** The least time that somebody wants each need for. */
+  /** The shortest time wanted for each need. */
   readonly leastMs: readonly number[];
-  /** Oldest first, then those who will come. */
+  /** Oldest first, then expected arrivals. */
   readonly waiters: readonly Waiter[];
-  /** By owner, by need: who waits, oldest first. */
+  /** Waiting jobs by owner and need, oldest first. */
   readonly lines: readonly (readonly Line[])[];
   readonly free: FreeUnits;
-  /** By node; null for those that can be made anywhere. */
+  /** Existing nodes, then nodes that can still be created. */
   readonly nodes: readonly FreeNode[];
-  /** By node: when it is there. NaN while nobody has asked for it to be made. */
+  /** When each node is ready. NaN until its creation is requested. */
   readonly readyAt: readonly number[];
   readonly occupants: Occupants;
-  /** When their shares are expected back. */
+  /** The expected ends of the occupants' shares. */
   readonly ends: ExpectedEnds;
   readonly units: readonly number[];
   readonly used: readonly number[];
@@ -56,7 +56,7 @@ export interface ForecastPool {
 export interface Line {
   readonly need: number;
   readonly waiters: readonly number[];
-  /** Its place among all lines. */
+  /** Index among all lines. */
   readonly index: number;
 }
 
@@ -98,7 +98,7 @@ export function poolOf(input: PlanInput, { nodes, unpinned }: AllNodes = allNode
   };
 }
 
-/** The pool with those who will come, as far as they could fit. */
+/** Returns the pool with expected arrivals added, as far as they can fit. */
 export function withArrivals(pool: ForecastPool, arrivals: Arrivals, plan: PlanInput): ForecastPool {
   if (arrivals.length === 0) return pool;
   const owners = numbering<string>();
@@ -130,7 +130,7 @@ function keyOf({ machines, units, zone }: Need): string {
   return `${machines} ${units} ${zone ?? ""}`;
 }
 
-/** Adds the shares of all who have capacity to `ends`. */
+/** Lists the occupants and adds their shares to `ends`. */
 function occupantsOf(
   input: PlanInput,
   known: {
@@ -177,7 +177,7 @@ function readyAtOf(
   return readyAt;
 }
 
-/** By owner, then by need. */
+/** Groups waiting jobs by owner, then by need. */
 function linesOf(waiters: readonly Waiter[], owners: number): readonly (readonly Line[])[] {
   const lines: { need: number; waiters: number[]; index: number }[][] = Array.from({ length: owners }, () => []);
   let count = 0;
@@ -197,7 +197,7 @@ function leastByNeed(waiters: readonly Waiter[], needs: number): readonly number
 
 interface Numbering<T> {
   readonly all: readonly T[];
-  /** The number of what goes by this key: a new one for a new key. */
+  /** Returns the number of this key, a new one for a new key. */
   numberOf(key: string, value: T): number;
 }
 

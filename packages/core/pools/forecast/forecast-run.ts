@@ -10,31 +10,34 @@ import { type FoundGap, isLonger } from "./gaps.ts";
 export interface RunOptions {
   readonly now: number;
   readonly startupMs: number;
-  /** How long one of this owner keeps what it gets, of the time it wants, of which so much is spent. */
+  /** Returns how long a job keeps its capacity, given its owner, wanted time and the time already spent. */
   tookMs(owner: number, wantedMs: number, spentMs: number): number;
   readonly mostStarts: number;
   readonly until: number;
-  /** Whether the time for this run is over: asked only after so many ends, which a loaded machine takes nobody. */
+  /**
+   * Reports whether the time for this run is over. Called only after `leastEnds` ends, so a slow machine gets results
+   * too.
+   */
   isOver(): boolean;
   readonly leastEnds: number;
-  /** What is asked after besides: when would there be room for it behind all who wait? */
+  /** Needs to find room for, behind all waiting jobs. */
   readonly asked: readonly Need[];
 }
 
 export interface Run {
-  /** When each waiter starts; Infinity: not as far as the run went. */
+  /** When each waiting job starts. Infinity if not within the run. */
   readonly startsAt: Float64Array;
   /** When there is room for each of `asked`. */
   readonly roomAt: Float64Array;
-  /** The gaps before that in which each of `asked` has room for a short time. */
+  /** Earlier gaps in which each of `asked` has room for a limited time. */
   readonly gaps: readonly (readonly FoundGap[])[];
-  /** Infinity: to the end, what has not started then never will. */
+  /** How far the run went. Infinity: to the end, so jobs without a start never start. */
   readonly wentTo: number;
-  /** Whether its work was over before that. */
+  /** True if the time budget ended the run. */
   readonly isCut: boolean;
 }
 
-/** A job that began in this run, with the numbers of its shares. */
+/** A job that started in this run, with the numbers of its shares. */
 interface Begun {
   readonly owner: number;
   readonly at: number;
@@ -48,7 +51,7 @@ interface State {
   readonly ends: ExpectedEnds;
   readonly owners: WaitingOwners;
   readonly readyAt: number[];
-  /** In `ending` they come after those of the pool. */
+  /** Jobs that started in this run. In `ending` they are numbered after the pool's occupants. */
   readonly began: Begun[];
   readonly ending: EndHeap;
   readonly startsAt: Float64Array;
@@ -58,13 +61,10 @@ interface State {
   head: number;
 }
 
-/** So many ends between two looks at the clock. */
+/** Ends between two checks of the clock. */
 const ENDS_PER_LOOK = 16;
 
-/**
- * One run forward from the present plan, one end or arrival after another: after each is granted what `plan` would
- * grant.
- */
+/** Simulates the pool from the present, one end or arrival after another. After each, it grants as `plan` would. */
 export function runForward(pool: ForecastPool, options: RunOptions): Run {
   const state = begun(pool, options);
   const { ending, owners, startsAt, roomAt, gaps } = state;
@@ -104,7 +104,7 @@ function begun(pool: ForecastPool, options: RunOptions): State {
   };
 }
 
-/** Draws when those who have capacity end in this run. Leaves room for those who will begin in it. */
+/** Draws when the occupants end in this run. Leaves room in the array for jobs that start in the run. */
 function drawnEnds({ occupants, waiters }: ForecastPool, { now, tookMs }: RunOptions): Float64Array {
   const count = occupants.owners.length;
   const drawn = new Float64Array(count + waiters.length);
@@ -130,7 +130,7 @@ function giveBack({ pool: { occupants }, began, ends, owners, now }: State, inde
     owners.gaveBack(owner, ends.giveBack(share), at, now);
 }
 
-/** What `plan` does at this moment: starts in the fair order until one does not fit, then those that do not delay it. */
+/** Grants as `plan` does: in fair order until a job does not fit, then jobs that do not delay it. */
 function admit(state: State): void {
   const { pool, owners } = state;
   const limits = pool.needs.map(() => Infinity);
@@ -154,7 +154,7 @@ function admit(state: State): void {
   lookForRoom(state, reserved);
 }
 
-/** Others start, in the fair order, where they do not delay the one with the reserved start. */
+/** Backfills: starts other jobs in fair order if they do not delay the reserved start. */
 function letPass(state: State, reserved: Reservation, limits: number[]): void {
   const { pool, free, owners, now } = state;
   for (;;) {
@@ -174,7 +174,7 @@ function letPass(state: State, reserved: Reservation, limits: number[]): void {
   }
 }
 
-/** The most time that one of this need may want to be let pass now; negative: none is. */
+/** Returns the longest time that a job of this need may want in order to be backfilled now. Negative: none may. */
 function longestFor({ pool, free, now }: State, reserved: Reservation, index: number): number {
   const need = pool.needs[index];
   if (!need) return -1;
@@ -189,7 +189,7 @@ function needOf({ pool }: State, waiter: number): Need {
   return need;
 }
 
-/** Whether it fits. */
+/** Starts a job. Reports whether it fits. */
 function start(state: State, index: number, allowed?: (node: number) => boolean): boolean {
   const { pool, options, free, ends, now } = state;
   const waiter = pool.waiters[index];
@@ -208,7 +208,7 @@ function start(state: State, index: number, allowed?: (node: number) => boolean)
   return true;
 }
 
-/** When the last of these nodes is there, from now on. */
+/** Returns when the last of these nodes is ready. */
 function readyOn({ readyAt, now, options }: State, nodes: readonly number[]): number {
   const times = nodes.map((node) => readyAt[node] ?? now);
   return Math.max(now, ...times.map((time) => (Number.isNaN(time) ? now + options.startupMs : time)));
@@ -225,7 +225,7 @@ function lookForRoom(state: State, reserved: Reservation | undefined): void {
   }
 }
 
-/** Room for those who end before the reserved start, as `letPass` would let them. */
+/** Records room for jobs that end before the reserved start, as `letPass` would allow. */
 function lookForGap(state: State, need: Need, reserved: Reservation, known: FoundGap[]): void {
   const lastsMs = reserved.startsAt - state.now;
   if (!isLonger(known, lastsMs)) return;

@@ -11,14 +11,13 @@ import { type Gap, gapsOf } from "./gaps.ts";
 import { expectedOf } from "./rank.ts";
 
 export interface ForecastInput {
-  /** The input that `plan` gets. */
   readonly plan: PlanInput;
-  /** The answer of `allNodes` for it, where the caller has it. */
+  /** The result of `allNodes` for the plan, if the caller has it. */
   readonly nodes?: AllNodes;
   readonly durations: Durations;
-  /** Who came lately: in each run others like them come, as many. */
+  /** Recent arrivals. Each run expects similar ones at the same rate. */
   readonly arrivals?: Arrivals;
-  /** The number of the plan: the same number draws the same. */
+  /** The number of the plan. The same seed gives the same draws. */
   readonly seed: number;
   readonly clock: Pick<Clock, "monotonic">;
   readonly budgetMs?: number;
@@ -26,47 +25,47 @@ export interface ForecastInput {
   readonly mostStarts?: number;
 }
 
-/** When something is to be expected. Times are ms. */
+/** An expected time, ms. */
 export interface Expected {
-  /** When it has come in half of the runs, and in nine of ten; null: in fewer of them, as far as they went. */
+  /** The times by which it happens in half and in nine of ten runs. null if fewer runs reach it. */
   readonly p50: number | null;
   readonly p90: number | null;
 }
 
-/** When there is room for good, and before that for those who want it for a short time. */
+/** When there is room for good, and earlier gaps for short jobs. */
 export interface Room extends Expected, Need {
   readonly gaps?: readonly Gap[] | undefined;
 }
 
 export interface Forecast {
   readonly at: number;
-  /** Who waits, the oldest first, without those who fit nowhere whatever comes free. */
+  /** Waiting jobs, oldest first, without those that can never fit. */
   readonly waiting: readonly (Expected & { readonly uid: string })[];
-  /** When there is room behind all who wait, for what is usually asked for. */
+  /** When there is room behind all waiting jobs, for common sizes. */
   readonly room: readonly Room[];
-  /** How far all runs went: what is null comes later than this. null: to the end, what is null then never comes. */
+  /** How far all runs went: a time of null is later than this. If it is null, a time of null means never. */
   readonly later: number | null;
 }
 
 const RUNS = 16;
-/** Further ones in which nobody comes, and that look for room. */
+/** Additional runs without arrivals. They also look for room. */
 const ROOM_RUNS = 4;
-/** So that no two draws are of the same seed. */
+/** Offset that keeps the seeds of arrivals and durations distinct. */
 const MOST_RUNS = 1_000;
 const MOST_STARTS = 2_000;
 const BUDGET_MS = 500;
-/** So far the runs go in which nobody comes, however slow the machine is at the moment. */
+/** Runs without arrivals process this many ends even on a slow machine. */
 const LEAST_ENDS = 256;
 const REACH_MS = 7 * DAY_MS;
-/** A zone that has no machine, where they may be made in any. */
+/** Stands for a zone without machines, where machines can be created in any zone. */
 export const ELSEWHERE = "";
-/** Zones whose room is looked for separately. */
+/** Zones whose room is searched separately. */
 const MOST_ZONES = 6;
 
 /**
- * The honest estimate (docs/architecture/estimates.md): the plan run forward, 16 times, each job taking as much of its
- * wanted time as such jobs really took, and others coming as they came lately: with fair shares, who comes later often
- * starts sooner. Nothing starts while the pool is closed.
+ * Estimates starts by simulating the plan 16 times (docs/architecture/estimates.md). Each job uses as much of its
+ * wanted time as similar jobs did, and new jobs arrive as they did lately: under fair shares, a later job often starts
+ * sooner. Nothing starts while the pool is closed.
  */
 export function forecast(input: ForecastInput): Forecast {
   const { plan, clock, budgetMs = BUDGET_MS, runs = RUNS } = input;
@@ -79,8 +78,8 @@ export function forecast(input: ForecastInput): Forecast {
     const crowded = withArrivals(pool, coming, plan);
     return runForward(crowded, { ...optionsOf(input, crowded, run), ...rest });
   };
-  // Whoever asks stands before those who come later. These runs come first: they alone give everybody a time, and who
-  // comes in the others makes those so much longer that none of them may get anywhere.
+  // A question is placed before later arrivals, so room is searched without them. These runs go first: they alone give
+  // every job a time, while arrivals can make the others too slow to reach any.
   const asked = usualNeeds(plan);
   const isSpent = isOverAt(1);
   const finding: Run[] = [];
@@ -88,12 +87,12 @@ export function forecast(input: ForecastInput): Forecast {
     const isOver = isOverAt((run + 1) / ROOM_RUNS);
     finding.push(runOf(runs + run, [], { asked, isOver, leastEnds: LEAST_ENDS }));
   }
-  // Nobody starts where nobody waits: most plans are of such a pool.
+  // Without waiting jobs there are no starts to simulate. Most plans are of such a pool.
   const starting = pool.waiters.length === 0 ? 0 : runs;
   const spent = (clock.monotonic() - begun) / budgetMs;
   const starts = Array.from({ length: starting }, (_, run) => {
     const alone = finding[run % finding.length];
-    // The beginning of a run alone visits all that is held, so none begins once the budget is spent.
+    // A run begins by visiting all occupants, so none begins once the budget is spent.
     if (alone && isSpent()) return alone;
     const isOver = isOverAt(spent + ((1 - spent) * (run + 1)) / runs);
     return goneOn(runOf(run, input.arrivals ?? [], { asked: [], isOver, leastEnds: 0 }), alone);
@@ -111,7 +110,7 @@ export function forecast(input: ForecastInput): Forecast {
   };
 }
 
-/** What a run that was cut short does not reach, as the one says in which nobody comes: but not before it was cut. */
+/** Completes a run that was cut short from the run without arrivals, with no start before the cut. */
 function goneOn(run: Run, alone: Run | undefined): Run {
   if (!run.isCut || !alone || alone.wentTo <= run.wentTo) return run;
   const startsAt = run.startsAt.map((at, index) =>
@@ -140,7 +139,10 @@ function optionsOf(
   };
 }
 
-/** Parts of a machine by powers of two and several whole ones, anywhere and in each zone. */
+/**
+ * Returns the common sizes, anywhere and in each zone: parts of a machine in powers of two, and 1, 2 or 4 whole
+ * machines.
+ */
 function usualNeeds({ nodes, makeable, makeableZone, unitsPerNode }: PlanInput): Need[] {
   const sizes: Omit<Need, "zone">[] = [];
   for (let units = 1; units < unitsPerNode; units *= 2) sizes.push({ machines: 1, units });

@@ -3,7 +3,7 @@ import type { Share } from "../../ports/compute.ts";
 import type { FreeNode, FreeUnits, Need } from "../plan/free-units.ts";
 import type { Occupied, PlanInput, Waiting } from "../plan/plan.ts";
 
-/** Units that come free on one node. */
+/** Units that one node frees. */
 export interface Release {
   readonly at: number;
   /** Index of the node. */
@@ -11,33 +11,33 @@ export interface Release {
   readonly units: number;
 }
 
-/** The start that the head keeps: when, and how many units it then needs on which node. */
+/** The head's reserved start, and the units that it needs on each node then. */
 export interface Reservation {
   readonly uid: string;
   readonly startsAt: number;
   readonly needs: ReadonlyMap<number, number>;
-  /** Units that come free on those nodes until then. */
+  /** Units that those nodes free until then. */
   readonly released: ReadonlyMap<number, number>;
 }
 
-/** Somebody whose time is over is being removed: assume half a minute. */
+/** Assumed time to remove an expired job. */
 export const REMOVAL_MS = 30_000;
 
 /**
- * When somebody is believed to be gone whose time ends then. What is removed for longer than usual, as on a machine that
- * does not answer, is believed to take as long again: an estimate would promise the next half a minute for hours.
+ * Returns when an expired job is assumed to be gone. A removal that takes longer than usual, such as on an unresponsive
+ * machine, is assumed to take as long again. Otherwise an estimate would promise the next 30 s for hours.
  */
 export function goneAt(endsAt: number, now: number): number {
   return Math.max(endsAt, now + Math.max(REMOVAL_MS, now - endsAt));
 }
 
-/** When its time is over. One that waits for a machine has not begun. */
+/** Returns when its time is over. A job that waits for a new machine has not started yet. */
 export function endOf({ shares, endsAt, at, size }: Occupied, { startupMs }: Pick<PlanInput, "startupMs">): number {
   const starting = shares.some((share) => share.node === null) ? startupMs : 0;
   return endsAt ?? at + size.wantedMs + starting;
 }
 
-/** Returns when occupied units come free, the earliest first. `earlier` adds releases that are sorted already. */
+/** Returns the releases of occupied units, earliest first. `earlier` adds releases that are already sorted. */
 export function releasesOf(
   occupied: readonly Occupied[],
   nodes: readonly FreeNode[],
@@ -55,11 +55,11 @@ export function releasesOf(
       if (index !== undefined) releases.push({ at, node: index, units: share.units });
     }
   }
-  // The sorted part costs one pass, and stays first among equal times.
+  // Sorting the sorted part takes one pass, and it stays first among equal times.
   return releases.sort((a, b) => a.at - b.at);
 }
 
-/** The earliest start of one that does not fit now, if nobody delays it; undefined when nothing that is known frees it. */
+/** Returns the earliest start of a job that does not fit now, or undefined if the known releases never free enough. */
 export function reserve(
   entry: Waiting,
   need: Need,
@@ -84,8 +84,8 @@ export function reserve(
 }
 
 /**
- * Earliest starts of those who wait, in their order: everybody starts when those before have started and enough is
- * free. Later ones may pass, so this errs to the late side. Absent: nothing that is known would free enough.
+ * Returns the earliest starts of waiting jobs in order: a job starts once those before it have started and enough is
+ * free. Jobs may be backfilled, so this errs on the late side. Jobs that never fit are left out.
  */
 export function startTimes(
   waiting: readonly Waiting[],

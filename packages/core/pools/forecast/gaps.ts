@@ -1,26 +1,29 @@
 import type { Expected } from "./forecast.ts";
 import { expectedOf } from "./rank.ts";
 
-/** Room before the reserved start, as one run found it: for whoever wants it for no longer than it lasts. Times are ms. */
+/** Room before the reserved start, found by one run, for jobs that want it no longer than it lasts. Times are ms. */
 export interface FoundGap {
   readonly startsAt: number;
   readonly lastsMs: number;
 }
 
-/** Who wants it for no longer than this may start then. */
+/** A job that wants no more than `lastsMs` may start at this time. */
 export type Gap = readonly [lastsMs: number, p50: number, p90: number | null];
 
-/** So many are kept of each size: who wants it for a time between two of them is told the later start. */
+/** Gaps kept per size. A job between two of them gets the later start. */
 const MOST_GAPS = 4;
-/** So many gaps of one run are kept. */
+/** Gaps kept per run. */
 const MOST_FOUND = 8;
 
-/** Whether room that lasts so long is news, where each one found later lasts longer. */
+/** Reports whether a gap is worth keeping. Each later gap must last longer. */
 export function isLonger(found: readonly FoundGap[], lastsMs: number): boolean {
   return found.length < MOST_FOUND && lastsMs > (found.at(-1)?.lastsMs ?? 0);
 }
 
-/** Merges what all runs found: the shortest first, each later than the last, and all before there is room for good. */
+/**
+ * Merges the gaps of all runs, shortest first. Each is later than the one before it, and all are before there is room
+ * for good.
+ */
 export function gapsOf(
   runs: readonly { readonly found: readonly FoundGap[]; readonly roomAt: number }[],
   room: Expected,
@@ -40,7 +43,7 @@ export function gapsOf(
   return gaps.filter((_, index) => (gaps.length - 1 - index) % step === 0);
 }
 
-/** The first that lasts for as long as is wanted. One that has begun is shorter by the time since then. */
+/** Returns the first gap that lasts long enough. A gap that has begun is shorter by the elapsed time. */
 export function gapFor(gaps: readonly Gap[], wantedMs: number, now: number): Expected | undefined {
   const found = gaps.find(([lastsMs, p50]) => Math.max(0, now - p50) + wantedMs <= lastsMs);
   return found && { p50: found[1], p90: found[2] };

@@ -5,30 +5,30 @@ import { latestOf } from "./calibration.ts";
 import type { Expected, Forecast, Room } from "./forecast.ts";
 import { type Gap, gapFor } from "./gaps.ts";
 
-/** Somebody who waits, in the order of the turns. */
+/** A waiting job, in queue order. */
 export interface Turn extends Expected {
   readonly position: number;
-  /** Units that its owner holds or is before in line for. */
+  /** Units that its owner holds or has waiting before it. */
   readonly units: number;
   readonly need: Pick<Need, "machines" | "units">;
 }
 
-/** What a question about a job not yet submitted is answered from: the last forecast, without those who wait by name. */
+/** The last forecast without users' names. It answers questions about jobs not yet submitted. */
 export interface Standing {
   readonly at: number;
   readonly later: number | null;
   readonly closed: Halt | null;
   readonly freeUnits: number;
-  /** How many wait. */
+  /** The number of waiting jobs. */
   readonly waiting: number;
   readonly room: readonly Room[];
-  /** The turns that are kept: every second, third, … where there are too many. */
+  /** Every nth turn if there are too many. */
   readonly turns: readonly Turn[];
-  /** Units that each owner holds or waits for; who is not in it has none. */
+  /** Units that each owner holds or waits for. Owners without units are left out. */
   readonly owners: Readonly<Record<string, number>>;
-  /** Machines by zone and size, so that what never fits is known. Zone null: to be made in any. */
+  /** Machines by zone and size, to tell what never fits. Zone null: can be created in any zone. */
   readonly machines: Machines;
-  /** The same without the pods of others, and how many units those hold; absent: they hold none. */
+  /** The machines without the pods of others, and the units that those pods hold. Absent if they hold none. */
   readonly withoutForeign?: { readonly machines: Machines; readonly units: number } | undefined;
 }
 
@@ -40,15 +40,15 @@ export interface Question extends Need {
 }
 
 /**
- * `code`, `needed` and `available` as in a place of the plan; "now" when it would start at once, "later" than `after`,
- * "taken" where that went to others since the forecast and `available` is left.
+ * `code`, `needed` and `available` have the same meaning as in a plan. "now": starts at once. "later": after `after`.
+ * "taken": other jobs took the room since the forecast, and `available` is left.
  */
 export interface Answer extends Expected {
   readonly position: number;
   readonly code: ReasonCode | "now" | "later" | "taken";
   readonly needed: number;
   readonly available: number;
-  /** It starts no sooner than this, ms: the moment of the forecast, or, where the code is "later", how far that reaches. */
+  /** Lower bound of the start, ms: the time of the forecast, or how far it reaches if `code` is "later". */
   readonly after: number;
 }
 
@@ -56,7 +56,7 @@ const MOST_TURNS = 400;
 const MOST_OWNERS = 400;
 export const MOST_ALTERNATIVES = 3;
 
-/** Places one more that comes now behind those of its owner, in the last result: no plan is run. */
+/** Places a new job behind its owner's others in the last forecast, without running a plan. */
 export function placeOneMore(standing: Standing, question: Question, now = standing.at): Answer {
   const { at, later, closed, freeUnits, waiting, turns } = standing;
   const held = Object.hasOwn(standing.owners, question.owner) ? (standing.owners[question.owner] ?? 0) : 0;
@@ -72,18 +72,21 @@ export function placeOneMore(standing: Standing, question: Question, now = stand
     const count = standing.machines.reduce((sum, [, , machines]) => sum + machines, 0);
     return { ...base, p50: null, p90: null, code: count === 0 ? "none" : "never", available: count };
   }
-  // Who comes later in order and wants as much cannot start before this one.
+  // A later job in the order that wants as much cannot start before this one.
   const taken = turns.find((turn) => turn.units > held && includes(turn.need, question));
   const room = roomFor(standing, question, now);
   const found = { p50: earlier(taken?.p50, room?.p50), p90: earlier(taken?.p90, room?.p90) };
   if (found.p50 === null) return { ...base, ...found, code: "later", available: 0, after: later ?? at };
   if (found.p50 <= at) return { ...base, p50: at, p90: at, code: "now" };
   if (freeUnits < needed) return { ...base, ...found, code: "short" };
-  // Nobody is before it: parts of machines are free, others than those of its zone, or ones that are still to be made.
+  // First in line, but the free units are on partly used machines, in another zone, or on machines still to be created.
   return { ...base, ...found, code: position === 1 ? "elsewhere" : "behind" };
 }
 
-/** Which of these smaller ones would start earlier, soonest first: of those that start at once the largest. */
+/**
+ * Returns the smaller sizes that would start earlier, soonest first. Of those that start at once, only the largest is
+ * kept.
+ */
 export function alternativesTo<T extends Question>(
   standing: Standing,
   question: Question,
@@ -104,7 +107,7 @@ export function alternativesTo<T extends Question>(
   return found.slice(0, MOST_ALTERNATIVES);
 }
 
-/** What is kept of a forecast for questions; `factor`: by how much the latest starts are widened. */
+/** Returns the part of a forecast that is stored for questions. `factor` widens the latest starts. */
 export function standingOf(
   plan: PlanInput,
   { places, freeUnits }: { readonly places: readonly Place[]; readonly freeUnits: number },
@@ -182,7 +185,7 @@ function everFits({ machines }: Pick<Standing, "machines">, need: Need): boolean
 }
 
 /**
- * The least room that includes it, where room was looked for, or a gap before that which lasts for as long as it wants.
+ * Returns the times of the smallest searched room that includes the need, or of an earlier gap that lasts long enough.
  */
 function roomFor({ room }: Standing, need: Question, now: number): Expected | undefined {
   const sizes = room.filter((one) => one.zone === need.zone && includes(one, need));

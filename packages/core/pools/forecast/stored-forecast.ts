@@ -8,17 +8,17 @@ import type { Expected } from "./forecast.ts";
 import type { Gap } from "./gaps.ts";
 import type { Standing } from "./one-more.ts";
 
-/** What the forecast says of the start of somebody who waits. */
+/** The forecast of a waiting job's start. */
 export interface StartForecast extends Expected {
   readonly move: Move;
-  /** What is null comes later than this; null: never, as far as is known. */
+  /** A lower bound where a time is null. null means never, as far as is known. */
   readonly later: number | null;
 }
 
-/** A planner makes a forecast every minute at least: this old, it says nothing of now. */
+/** The planner makes a forecast at least once a minute, so an older one is stale. */
 const OLDEST_MS = 10 * 60_000;
 
-/** What the stored forecast says to one of this uid. One that cannot be read, or is old, says nothing. */
+/** Returns the stored forecast for this uid, or undefined if it is unreadable or stale. */
 export function startForecastIn(item: Item | undefined, uid: string, now: number): StartForecast | undefined {
   if (!item || !number(item.at) || now - item.at > OLDEST_MS) return undefined;
   const [p50, p90, code, many] = new Map(entriesOf(item)).get(uid) ?? [];
@@ -27,40 +27,40 @@ export function startForecastIn(item: Item | undefined, uid: string, now: number
   return { p50, p90, later, move: { code, count: many } };
 }
 
-/** What a question about a job of this pool is answered from; undefined without a forecast, or with an old one. */
+/** Returns the forecast data that answers questions about new jobs, or undefined if it is missing or stale. */
 export function standingIn(item: Item | undefined, now: number): Standing | undefined {
   if (!item || !isStanding(item.standing)) return undefined;
   return now - item.standing.at > OLDEST_MS ? undefined : item.standing;
 }
 
-/** What there is room for now, for whoever ends before the reserved start: the least that is asked for and fits. */
+/** The room available now for jobs that end before the reserved start: the smallest needs that fit. */
 export interface Passing {
   readonly until: number;
   readonly fits: readonly Need[];
 }
 
-/** Whether one of this size that comes at that moment starts at once, since it ends before the reserved start. */
+/** Reports whether a job of this size starts at once because it ends before the reserved start. */
 export function passesAt({ until, fits }: Passing, need: Need & { readonly wantedMs: number }, now: number): boolean {
   const { machines, units, zone, wantedMs } = need;
   const isRoom = fits.some((one) => one.machines >= machines && one.units >= units && one.zone === zone);
   return isRoom && now + wantedMs <= until;
 }
 
-/** Nobody may pass: there is no head, or nobody knows when it starts. */
+/** No backfill: there is no head, or its start is unknown. */
 export const nonePasses: Passing = { until: 0, fits: [] };
 
-/** Who may pass the head, in the forecast that was read. */
+/** Returns the backfill room in a stored forecast. */
 export function passingIn(item: Item | undefined): Passing {
   return isPassing(item?.passing) ? item.passing : nonePasses;
 }
 
-/** The entries of those who waited, as they are stored, by uid. */
+/** Returns the stored entries of waiting jobs, by uid. */
 export function entriesOf({ entries }: Item): [string, readonly unknown[]][] {
   if (typeof entries !== "object" || entries === null) return [];
   return Object.entries(entries).filter((entry): entry is [string, unknown[]] => Array.isArray(entry[1]));
 }
 
-/** What each of them was told first. */
+/** Returns the first estimate given to each waiting job. */
 export function promisesOf(item: Item): [string, Promised][] {
   return entriesOf(item).flatMap(([uid, [, , , , at, p50, p90, latest]]): [string, Promised][] =>
     number(at) && number(p50) && number(p90) && number(latest) ? [[uid, { at, p50, p90, latest }]] : [],

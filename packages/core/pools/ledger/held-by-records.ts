@@ -7,24 +7,24 @@ import { readNamed } from "./named.ts";
 import type { HeldEntry, Ledger } from "./record.ts";
 import { phaseOf } from "./settle.ts";
 
-/** What is known of ledger items from records alone. */
+/** Holdings of ledger items, known from records alone. */
 export interface HeldByRecords {
-  /** What is held in an item of this key. */
+  /** Returns the holdings in an item of this key. */
   of(item: string): readonly HeldEntry[];
-  /** Whether a record that cannot be read names it: then nobody knows. */
+  /** Reports whether an unreadable record names the item, so that its holdings are unknown. */
   isUnsure(item: string): boolean;
 }
 
-/** What records hold where no item was lost. */
+/** The holdings if no item was lost. */
 export const nothingHeld: HeldByRecords = { of: () => [], isUnsure: () => false };
 
-/** So many records are in memory at once, and asked of the table at once. */
+/** Records read at once and kept in memory. */
 const READ_AT_ONCE = 300;
 
 /**
- * What records hold in ledger items of which the ledger knows nothing: an item that was lost is made anew with it, or its
- * machine would be given a second time. What the ledger names anywhere is left as it is there. Reads the record of
- * everybody who is not done, so it is asked only where a machine has no item.
+ * Finds holdings that records have and the ledger does not. A lost ledger item is recreated with them, or its machine
+ * would be granted a second time. Holdings that the ledger names anywhere are left out. It reads the record of every
+ * living environment, so call it only for a machine without an item.
  */
 export async function readHeldByRecords(
   ctx: Context<"table">,
@@ -46,7 +46,7 @@ export async function readHeldByRecords(
       for (const item of new Set(items)) found.set(item, [...(found.get(item) ?? []), entry]);
     }
   }
-  // Looks for the uid as well: a run that was granted no machine names only the node object that it is bound to.
+  // Also search for the uid: a run that was granted no machine names only the node object that it is bound to.
   const isUnsure = (item: string) => texts.some((text) => text.includes(item) || text.includes(quotedUid(item)));
   return { of: (item) => found.get(item) ?? [], isUnsure };
 }
@@ -56,9 +56,8 @@ function quotedUid(item: string): string {
 }
 
 /**
- * Those of the entries whose records hold that still and no ledger item says so: since they were read, one may have moved
- * from the machines still to be made to its own. Undefined: one of them, or of their ledger items, cannot be read, so
- * nobody knows which its own is, or whether it is held there already.
+ * Returns the entries that a record still holds and no ledger item names. After they were read, a holding may have
+ * moved from `makeable` to its machine. Returns undefined if one of the records or ledger items cannot be read.
  */
 export async function stillHeldNowhere(
   ctx: Context<"table">,
@@ -80,7 +79,9 @@ export async function stillHeldNowhere(
 
 type Taken = NonNullable<Environment["run"]["grant"]>;
 
-/** The item of each share: as its grant named it, or that of the machine on which a run was put that was granted none. */
+/**
+ * Returns the item of each share: the item that its grant named, or that of the machine on which the run was placed.
+ */
 function itemsOf(ctx: Context, { placement, run, size }: Environment, shares: Taken["shares"]): string[] {
   const ledgers = placement.ledgers.filter((item) => isLedgerOf(size.pool, item));
   return shares.map(({ node }, rank) => {

@@ -30,13 +30,13 @@ import {
   type Pool,
 } from "./record.ts";
 
-/** The key of the ledger item of this node object. */
+/** Returns the key of the ledger item of this node object. */
 export function nodeLedgerKey(ctx: Context, type: string, node: { readonly name: string; readonly uid: string }): Key {
   const identity = nodeIdentity(node);
   return nodeKey(type, ctx.ids.hash(identity).slice(0, 1), identity);
 }
 
-/** A pool and its ledger items. Those that changed while it was read do no harm: each is written on its own condition. */
+/** Reads a pool and its ledger items. The read is not a snapshot: each item is written on its own condition. */
 export async function readLedger(ctx: Context<"table">, pool: Pool): Promise<Ledger> {
   const { type } = pool;
   const [makeable, ...partitions] = await Promise.all([
@@ -50,10 +50,9 @@ export async function readLedger(ctx: Context<"table">, pool: Pool): Promise<Led
 }
 
 /**
- * The same for a plan. Where a group makes machines, what is left for it to make is known only from all items together:
- * each machine that comes has `makeable` written with it (capacity.ts), so that an unpinned grant is written only where
- * no machine came since these were read, and no machine is taken for free that one came for meanwhile. Throws `Conflict`
- * where `makeable` was written while they were read.
+ * Reads the ledger for a plan. With a node group, the machines still to be created depend on all items together. Each
+ * new machine is written together with `makeable` (capacity.ts), so a grant on a machine still to be created conflicts
+ * if a machine arrived since. Throws `Conflict` if `makeable` changed during the read.
  */
 export async function readLedgerForPlan(ctx: Context<"table">, pool: Pool): Promise<Ledger> {
   if (!groupOf(ctx, pool.type)) return readLedger(ctx, pool);
@@ -65,19 +64,19 @@ export async function readLedgerForPlan(ctx: Context<"table">, pool: Pool): Prom
   return ledger;
 }
 
-/** The ledger item of the machines still to be made. Throws `Unreadable`. */
+/** Reads the ledger item of the machines still to be created. Throws `Unreadable`. */
 export async function readMakeable(ctx: Context<"table">, type: string): Promise<MakeableLedger> {
   const item = await ctx.table.get(makeableKey(type));
   return item ? parseMakeable(item) : emptyMakeable(type);
 }
 
-/** The ledger of this type; undefined while nobody has asked for it. */
+/** Returns the ledger of this type, or undefined if no job has asked for it yet. */
 export async function findLedger(ctx: Context<"table">, type: string): Promise<Ledger | undefined> {
   const pool = await findPool(ctx, type);
   return pool && readLedger(ctx, pool);
 }
 
-/** What ledger items say together. */
+/** Combines ledger items. */
 export function ledgerOf(
   pool: Pool,
   nodes: readonly NodeLedger[],
@@ -88,7 +87,7 @@ export function ledgerOf(
   const granted = new Map<string, Grant>();
   const held = new Map<string, Holding>();
   const torn = new Set<string>();
-  /** Adds what one item says. Marks all items of a grant of which two items, or one item twice, say something else. */
+  /** Adds an entry of one item. Marks all items of a grant as torn if its entries differ. */
   const add = <One extends Grant>(found: Map<string, One>, one: One, key: string) => {
     const known = found.get(one.id);
     if ((known && !sameData(known, one)) || !one.items.includes(key))
@@ -110,16 +109,19 @@ export function ledgerOf(
   return { pool, type: pool.type, nodes: sorted, makeable, ...entries, unreadable, torn };
 }
 
-/** No writers: the first write must find it absent. One that cannot be read is present, so nothing is granted in it. */
+/**
+ * Has no writers, so the first write succeeds only if the item is absent. An unreadable item exists, so nothing is
+ * granted in it.
+ */
 function emptyMakeable(type: string): MakeableLedger {
   return { ...makeableKey(type), writers: [], kind: "makeable", type, granted: [], held: [] };
 }
 
-/** Returns how the entries of one item are read. A large pool has a hundred thousand entries: they share what they can. */
+/** Returns functions that convert the entries of one item. A large pool has 100,000 entries, so they share objects. */
 function readerOf(item: LedgerItem, itemKey: string) {
   const { type } = item;
   const own = [itemKey];
-  // Plans look machines up by this name, which is faster with the very same text.
+  // Plans look machines up by this name. Comparing the same string object is faster.
   const node = item.kind === "node" ? item.name : null;
   const { name: instanceType, gpus } = instanceTypeOfPool(type);
   let last: Size | undefined;
@@ -131,7 +133,7 @@ function readerOf(item: LedgerItem, itemKey: string) {
   };
   const sharesOf = ({ items, units }: Entry): readonly Share[] => {
     if (items) return items.map((key) => ({ node: nodeNameOf(key), units }));
-    // A plan tells shares of machines still to be made apart (plan.ts, `allNodes`).
+    // A plan must tell the shares of machines still to be created apart (plan.ts, `allNodes`).
     if (node === null) return [{ node, units }];
     if (lastShares?.[0]?.units !== units) lastShares = [{ node, units }];
     return lastShares;
@@ -142,7 +144,7 @@ function readerOf(item: LedgerItem, itemKey: string) {
       const grant = { id, key, uid, run, owner, size: sizeOf(entry), shares: sharesOf(entry), items, at };
       return unreadableSince === undefined ? grant : { ...grant, unreadableSince };
     },
-    /** A literal of its own, and no copy of the grant: these are most of what a plan allocates. */
+    /** Builds a literal instead of copying the grant: holdings are most of what a plan allocates. */
     holdingIn(entry: HeldEntry): Holding {
       const { grant: id, key, uid, run, owner, items = own, at, phase, endsAt, unreadableSince } = entry;
       const [size, shares] = [sizeOf(entry), sharesOf(entry)];
@@ -152,7 +154,7 @@ function readerOf(item: LedgerItem, itemKey: string) {
   };
 }
 
-/** A grant as each of its ledger items has it. */
+/** Returns a grant's entry in each of its ledger items. */
 export function entryOf({ id, key, uid, run, owner, size, items, shares, at, unreadableSince }: Grant): Entry {
   const { machines, wantedMs } = size;
   const units = shares[0]?.units ?? size.units;
@@ -161,7 +163,7 @@ export function entryOf({ id, key, uid, run, owner, size, items, shares, at, unr
   return { key, uid, run, grant: id, owner, units, machines, ...several, wantedMs, at, ...since };
 }
 
-/** The ledger items of these keys, as a message or a record names them. */
+/** Reads the ledger items of these keys, in the form that messages and records use. */
 export async function readLedgerItems(ctx: Context<"table">, named: readonly string[]): Promise<Read<LedgerItem>> {
   const keys = [...new Set(named)].flatMap((text) => keyOfText(text) ?? []);
   if (keys.length === 0) return { records: [], unreadable: new Set() };
@@ -172,13 +174,16 @@ function parseLedgerItem(item: Item): LedgerItem {
   return item.kind === "makeable" ? parseMakeable(item) : parseNodeLedger(item);
 }
 
-/** The ledger items that may name this environment: those of its grants, and of the machines that its run was bound to. */
+/**
+ * Returns the ledger items that may name this environment: those of its grants and of the machines that its run was
+ * bound to.
+ */
 export function ledgerItemsOf(ctx: Context, { placement, run, size }: Environment): readonly string[] {
   const bound = run.machines.map((machine) => keyText(nodeLedgerKey(ctx, size.pool, machine)));
   return [...new Set([...placement.ledgers, ...bound])];
 }
 
-/** What is granted in one of these items, as far as all items that it names are among them. */
+/** Returns the grants of which all items are among these. */
 export function wholeGrants(items: readonly LedgerItem[]): Grant[] {
   const byKey = new Map(items.map((item) => [keyText(item), item]));
   const grants = items.flatMap((item) => item.granted.map(readerOf(item, keyText(item)).grantIn));

@@ -1,6 +1,6 @@
 /**
- * Returns what of `before` is not in `after`, by id. What stayed has the same order in both as a rule, so that only what
- * comes after the first difference needs a lookup: a large pool has a hundred thousand entries, and a plan changes a few.
+ * Returns the entries of `before` that are not in `after`, by id. Both usually have the same order, so only entries
+ * after the first difference need a lookup. A large pool has 100,000 entries, and a plan changes a few.
  */
 export function leftBetween<One extends { readonly id: string }>(
   before: readonly One[],

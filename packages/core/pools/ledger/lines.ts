@@ -6,50 +6,50 @@ import type { IndexQuery, Item } from "../../ports/table.ts";
 import { keyText } from "../../store/keys.ts";
 import type { Waiting } from "../plan/plan.ts";
 
-/** Somebody who is proposed for a grant. */
+/** A waiting job that may be granted capacity. */
 export interface Candidate extends Waiting {
-  /** The key of its record, as a message carries it. */
+  /** The key of its record, in the form that messages use. */
   readonly key: string;
   readonly size: Size;
 }
 
-/** How far a plan read the lines of the owners: who stands behind that waits for a later one. */
+/** How far a plan read the owners' lines. Later plans read the rest. */
 export interface Reach {
-  /** It began behind this owner's line; null: with the first one. */
+  /** The owner after whose line it began, or null for the first line. */
   readonly begin: string | null;
-  /** The owner whose line it read last, where more owners wait than one plan reads; null: it read them all. */
+  /** The owner whose line it read last, or null if it read all lines. */
   readonly last: string | null;
-  /** Since when the first that was not read waits, by its owner, whose line is longer than what was read. */
+  /** For each owner whose line was cut: when the first job that was not read began to wait. */
   readonly cut: Readonly<Record<string, number>>;
 }
 
 export interface Lines {
   readonly candidates: readonly Candidate[];
   readonly reach: Reach;
-  /** Those who were read and are not proposed, for the counts that people are shown. */
+  /** Jobs that were read but not proposed, for the counts shown to users. */
   readonly behind: { readonly count: number; readonly units: number };
 }
 
 /**
- * What one plan considers (docs/architecture/admission.md), and how many entries it reads before it passes over the
- * rest of a line.
+ * The most jobs, jobs per owner, and owners that one plan considers (docs/architecture/admission.md). `PLANNED_FOR`
+ * also limits the entries read before the rest of a line is skipped.
  */
 const PLANNED_FOR = 2_000;
 const MOST_OF_ONE = 50;
 const MOST_OWNERS = 200;
-/** What is read of each owner from then on, in one query that leads to the next. */
+/** Page size once `PLANNED_FOR` entries are read. Each further query reads one owner. */
 const LEAST_PAGE = 100;
 
 interface Line {
   readonly entries: Candidate[];
-  /** Those after them: since when the first waits, how many they are and what they ask for. */
+  /** The jobs after `entries`: since when the first waits, their number, and their units. */
   rest: { readonly since: number; count: number; units: number } | undefined;
 }
 
 /**
- * Who waits, as the index proposes it, read owner by owner: of each the oldest few, so that no line, however long, hides
- * another. Those who have capacity already are passed over. Where more owners wait than one plan reads, it begins after
- * the owner with which the one before ended, so that everybody's turn comes.
+ * Reads the waiting jobs from the index, the oldest few of each owner, so that no long line hides another. Jobs that
+ * already have capacity are skipped. If more owners wait than one plan reads, it begins after the last owner of the
+ * plan before, so that every owner gets a turn.
  */
 export async function readLines(
   ctx: Context<"table">,
@@ -80,7 +80,7 @@ export async function readLines(
   };
 }
 
-/** Whether somebody who stands there is known to wait for a later plan. */
+/** Reports whether a job with this wait order is known to wait for a later plan. */
 export function isBehind(reach: Reach, waitOrder: string | undefined): boolean {
   const standing = readWaitOrder(waitOrder);
   if (!standing) return false;
@@ -103,7 +103,7 @@ type Range = Pick<IndexQuery, "from" | "to">;
 interface Reading {
   readonly lines: Map<string, Line>;
   readonly occupied: ReadonlySet<string>;
-  /** How many were read so far. */
+  /** The number of entries read so far. */
   entries: number;
 }
 

@@ -4,7 +4,7 @@ import { keyText } from "../../store/keys.ts";
 import { nodeLedgerKey } from "./ledger.ts";
 import type { Grant, Holding, Ledger, NodeLedger } from "./record.ts";
 
-/** Moves holdings from machines still to be made to the machines of their runs, once the pool has all of them. */
+/** Moves holdings from machines still to be created to the machines of their runs, once the pool has all of them. */
 export function onTheirMachines(
   ctx: Context,
   { type, nodes }: Ledger,

@@ -1,18 +1,19 @@
 import type { Place, PlanInput } from "../plan/plan.ts";
 import { unitsByOwner } from "./units-by-owner.ts";
 
-/** What moves a start: the ends that it waits for, new jobs of owners who hold less, or nothing. */
+/** What can move an estimated start: the ends that it waits for, new jobs of owners who hold less, or nothing. */
 export const moveCodes = ["ends", "owners", "none"] as const;
 
-/** What may move the start of somebody who waits: a code and a number, put into words by `moveText`. */
+/** A cause that may move the start of a waiting job, and a count. `moveText` puts it into words. */
 export interface Move {
   readonly code: (typeof moveCodes)[number];
   readonly count: number;
 }
 
 /**
- * The reserved start of the head moves with the ends it waits for; everybody else's also with new jobs of the owners who
- * hold less than its owner will at its turn. By uid, of a plan whose grants are among what is occupied.
+ * Returns what may move each start, by uid. The head's reserved start moves only with the ends it waits for. Other
+ * starts also move with new jobs of owners who hold less than their owner will at that turn. The plan's grants must be
+ * applied.
  */
 export function movesOf({ occupied, waiting, head }: PlanInput, places: readonly Place[]): Map<string, Move> {
   const units = new Map(unitsByOwner(occupied));
@@ -34,7 +35,7 @@ export function movesOf({ occupied, waiting, head }: PlanInput, places: readonly
   );
 }
 
-/** In words, as a part of why somebody waits; empty where there is nothing to say. */
+/** Returns the text for a waiting job's reason, or an empty string. */
 export function moveText({ code, count }: Move): string {
   if (code === "ends") return "its start is reserved and moves only with the jobs it waits for";
   if (code === "none") return "";

@@ -6,8 +6,8 @@ import { keyOfText, kindOfKey } from "../../store/keys.ts";
 import { type Read, readEach } from "../../store/readable.ts";
 
 /**
- * The environments that a look names, or that hold capacity or a disk, consistently read. Only what is in neither list is
- * absent: a text that is no key says nothing about any record, so it is unreadable and not gone.
+ * Reads the environments that these keys name, consistently. An environment in neither list is absent. A text that is
+ * not a key counts as unreadable, because it does not prove that a record is gone.
  */
 export async function readNamed(ctx: Context<"table">, named: readonly string[]): Promise<Read<Environment>> {
   const keys = new Map(named.map((text) => [text, environmentKeyOf(text)]));

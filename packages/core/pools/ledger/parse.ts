@@ -72,7 +72,7 @@ const allNamed: Agreements<LedgerItem> = {
   "an entry does not name all its machines": ({ granted, held }) => granted.every(namesAll) && held.every(namesAll),
 };
 
-/** The ledger item of a node. Throws `Unreadable` for anything that this version did not write. */
+/** Parses the ledger item of a node. Throws `Unreadable` for anything that this version did not write. */
 export const parseNodeLedger: (item: Item) => NodeLedger = parserOf(
   "node",
   { ...entries, ...node, since: number, asideUntil: optional(number) },
@@ -83,7 +83,7 @@ export const parseNodeLedger: (item: Item) => NodeLedger = parserOf(
   },
 );
 
-/** That of the machines still to be made. Throws `Unreadable` as well. */
+/** Parses the ledger item of the machines still to be created. Throws `Unreadable`. */
 export const parseMakeable: (item: Item) => MakeableLedger = parserOf("makeable", entries, {
   "its key is another's": ({ pk, type }) => pk === makeableKey(type).pk,
   ...allNamed,
@@ -108,7 +108,7 @@ const summary = shape<PoolSummary>({
   plannedAt: number,
 });
 
-/** The head of a pool. Throws `Unreadable` for anything that this version did not write. */
+/** Parses the head of a pool. Throws `Unreadable` for anything that this version did not write. */
 export const parsePool: (item: Item) => Pool = parserOf(
   "pool",
   {

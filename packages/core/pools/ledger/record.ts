@@ -10,52 +10,52 @@ import { isBehind, type Reach } from "./lines.ts";
 import { parsePool } from "./parse.ts";
 import type { Tally } from "./tally.ts";
 
-/** A machine of the pool as the cluster last showed it. */
+/** A machine of the pool as the cluster last listed it. */
 export interface PoolNode extends NodeRef {
   readonly zone: string;
   readonly ready: boolean;
-  /** Why it is not ready, while it is not; absent where nobody can tell, and in what an earlier version wrote. */
+  /** Why it is not ready. Absent if unknown, and in items of earlier versions. */
   readonly unready?: Unready | undefined;
   readonly units: number;
   readonly foreignUnits: number;
-  /** Units of runs of ours that the cluster shows there and its ledger does not name. */
+  /** Units of our runs that the cluster listed there and that its ledger item does not name. */
   readonly leftoverUnits: number;
   /**
-   * Its node object is not there any more and somebody holds some of it, or the operator said so: it counts for nothing
-   * else.
+   * Set if its node object is gone but an environment still holds units, or if the operator declared it gone. Such a
+   * machine counts for nothing else.
    */
   readonly gone?: true;
-  /** When the operator said so. */
+  /** When the operator declared it gone. */
   readonly saidAt?: number | undefined;
 }
 
-/** What a ledger item says of a run that was given some of it, and has not taken it yet. */
+/** The ledger entry of a grant that its run has not taken yet. */
 export interface Entry {
-  /** The key of the environment, as a message carries it. */
+  /** The key of the environment, in the form that messages use. */
   readonly key: string;
   readonly uid: string;
   readonly run: number;
-  /** The id of the grant: a run may be granted twice by two planners, and takes one of them. */
+  /** The id of the grant. Two planners may grant the same run, which takes only one of them. */
   readonly grant: string;
   readonly owner: string;
   /** Per machine. */
   readonly units: number;
-  /** How many it has in all; `items` then names the ledger item of each, in the order of their ranks. */
+  /** The number of machines. If more than one, `items` names the ledger item of each, by rank. */
   readonly machines: number;
   readonly items?: readonly string[] | undefined;
   readonly wantedMs: number;
   readonly at: number;
-  /** Since when its record cannot be read, ms: until it can be, nothing is known about it and it stays as it is. */
+  /** Since when its record cannot be read, ms. The entry stays unchanged until it is readable. */
   readonly unreadableSince?: number | undefined;
 }
 
-/** What it says of one that has taken it, with what its record last said. */
+/** The ledger entry of a grant that its run has taken, with the last state of its record. */
 export interface HeldEntry extends Entry {
   readonly phase: "preparing" | "active" | "stopping";
   readonly endsAt: number | null;
 }
 
-/** What every item has that decides who has capacity: nothing else does. */
+/** The entries of a ledger item. They alone decide who has capacity. */
 interface LedgerEntries extends Stored {
   /** Pool. */
   readonly type: string;
@@ -63,101 +63,98 @@ interface LedgerEntries extends Stored {
   readonly held: readonly HeldEntry[];
 }
 
-/** The ledger item of one machine, by its name and the uid of its node object. */
+/** The ledger item of one machine, keyed by its name and the uid of its node object. */
 export interface NodeLedger extends LedgerEntries, PoolNode {
   readonly kind: "node";
   /** When the pool first saw it, ms. */
   readonly since: number;
-  /** Nothing is granted there until then: a run could not start on it. */
+  /** Nothing is granted there until this time, because a run could not start on it. */
   readonly asideUntil?: number | undefined;
 }
 
-/** That of the machines which a pool's group has still to make. */
+/** The ledger item of the machines that a pool's group has still to create. */
 export interface MakeableLedger extends LedgerEntries {
   readonly kind: "makeable";
 }
 
 export type LedgerItem = NodeLedger | MakeableLedger;
 
-/** Capacity decided for a run that has not taken it yet: what its ledger items say together. */
+/** Capacity granted to a run that has not taken it yet, combined from its ledger items. */
 export interface Grant {
   readonly id: string;
-  /** Key of the environment in a message. */
+  /** The key of the environment, in the form that messages use. */
   readonly key: string;
   readonly uid: string;
   readonly run: number;
   readonly owner: string;
   readonly size: Size;
   readonly shares: readonly Share[];
-  /** The ledger item of each share, in a message. */
+  /** The ledger item of each share, in the form that messages use. */
   readonly items: readonly string[];
   readonly at: number;
   readonly unreadableSince?: number | undefined;
 }
 
-/** Capacity that a run has taken, with what its record last said. */
+/** Capacity that a run has taken, with the last state of its record. */
 export interface Holding extends Grant {
   readonly phase: "preparing" | "active" | "stopping";
   readonly endsAt: number | null;
 }
 
-/** What availability and status answer from. Units are GPUs, or machines in a CPU pool. */
+/** The data behind availability and status. Units are GPUs, or machines in a CPU pool. */
 export interface PoolSummary {
   readonly total: number;
   readonly free: number;
-  /** See `Plan`; absent in what an earlier version wrote. */
+  /** See `Plan`. Absent in items of earlier versions. */
   readonly mostFree?: readonly number[] | undefined;
-  /** Machines that its node group may still make; absent in what an earlier version wrote. */
+  /** Machines that its node group may still create. Absent in items of earlier versions. */
   readonly makeable?: number | undefined;
   readonly inUse: number;
   readonly waiting: number;
   readonly waitingUnits: number;
-  /** Those of the waiting that have not taken their grant yet. */
+  /** Waiting environments that have not taken their grant yet. */
   readonly granted: number;
   readonly preparing: number;
   readonly active: number;
   readonly stopping: number;
-  /** Units granted or held by records that cannot be read. */
+  /** Units granted to or held by records that cannot be read. */
   readonly unreadable: number;
-  /** Ledger items that cannot be read. */
+  /** The number of unreadable ledger items. */
   readonly unreadableItems: number;
   readonly plannedAt: number;
 }
 
-/** The head of a pool: what the last plan saw. Who has capacity is said by its ledger items alone. */
+/** The head of a pool: the result of the last plan. It does not decide who has capacity; the ledger items do. */
 export interface Pool extends Stored {
   readonly kind: "pool";
   readonly type: string;
   /** Environments that the last plan considered and did not grant. */
   readonly seen: readonly string[];
-  /**
-   * By the uid of who had not taken its grant yet when it was made: the ledger items of that, for those to whom no look
-   * came.
-   */
+  /** Ledger items of the grants not yet taken, by uid. Environments that received no message find them here. */
   readonly offered: Readonly<Record<string, readonly string[]>>;
-  /** How far the last plan read those who wait. */
+  /** How far the last plan read the waiting jobs. */
   readonly reach: Reach;
   readonly round?: Round | undefined;
-  /** Who keeps a reserved start until it is granted; `key` as in a grant. */
+  /** The environment with a reserved start, until it is granted. `key` as in a grant. */
   readonly head: Pick<Grant, "uid" | "key"> | null;
   readonly summary: PoolSummary;
-  /** How far what is held was compared with its records in turn: the last of these ledger items, and when. */
+  /** How far holdings were compared with their records in turn: the last ledger item, and when. */
   readonly compared: { readonly item: string | null; readonly at: number };
-  /** When the plan was last written out for those who wait, and to which of its 16 items. */
+  /** When the plan was last stored as advice, and the first digits of the items written. */
   readonly advisedAt: number;
   readonly advised: string;
   readonly plans: number;
-  /** Why nothing new is granted or taken, as the operator wants it. */
+  /** Why nothing new is granted or taken, as set by the operator. */
   readonly closed: Closure | null;
-  /** When it was last opened; absent where it never was closed. */
+  /** When it was last reopened. Absent if it was never closed. */
   readonly openedAt?: number | undefined;
-  /** Absent until something came or went. */
+  /** Absent until a job started or ended. */
   readonly tally?: Tally | undefined;
   readonly dueShard: string;
   readonly dueAt?: number | undefined;
 }
 
-/** A pool with all its ledger items, as they were read or as they shall be. */
+/** A pool with all its ledger items, as read or as planned. */
 export interface Ledger {
   readonly pool: Pool;
   readonly type: string;
@@ -165,13 +162,13 @@ export interface Ledger {
   readonly makeable: MakeableLedger;
   readonly granted: readonly Grant[];
   readonly held: readonly Holding[];
-  /** Keys of ledger items that cannot be read: nobody is given anything there. */
+  /** Keys of unreadable ledger items. Nothing is granted there. */
   readonly unreadable: ReadonlySet<string>;
-  /** Keys of ledger items of which the entries contradict each other: the next write makes them agree. */
+  /** Keys of ledger items whose entries contradict each other. The next write repairs them. */
   readonly torn: ReadonlySet<string>;
 }
 
-/** A pool nobody has seen yet. No writers: the first write must find it absent. */
+/** Returns a new pool. It has no writers, so the first write succeeds only if the pool is absent. */
 export function emptyPool(ctx: Context, type: string): Pool {
   const key = poolKey(type);
   const inUse = { inUse: 0, granted: 0, preparing: 0, active: 0, stopping: 0, unreadable: 0, unreadableItems: 0 };
@@ -196,20 +193,20 @@ export function emptyPool(ctx: Context, type: string): Pool {
   };
 }
 
-/** The head as it stands, consistently read; undefined while nobody has asked for this type. */
+/** Reads the head of a pool, consistently. Returns undefined if no job has asked for this type yet. */
 export async function findPool(ctx: Context<"table">, type: string): Promise<Pool | undefined> {
   const item = await ctx.table.get(poolKey(type));
   return item && parsePool(item);
 }
 
-/** Whether the pool knows that this one waits, or knows only that it stands behind all that the last plan read. */
+/** Reports whether the last plan saw this waiting job, or left it to a later plan. */
 export function knowsOf(pool: Pool, waiting: Pick<Environment, "uid" | "waitOrder">): boolean {
   const { uid, waitOrder } = waiting;
   if (pool.seen.includes(uid) || Object.hasOwn(pool.offered, uid)) return true;
   return isBehind(pool.reach, waitOrder) && !(pool.summary.free > 0 && isNewcomer(pool, pool.reach, waitOrder));
 }
 
-/** The type of pool that a key names. */
+/** Returns the pool type of a key. */
 export function poolTypeOf(key: Key): string {
   return key.pk.slice("pool#".length);
 }

@@ -18,8 +18,7 @@ import {
 } from "./record.ts";
 
 /**
- * Whether what this record says is news to the pool or to the ledger items that it names
- * (docs/architecture/admission.md).
+ * Reports whether this record differs from what the pool or these ledger items say (docs/architecture/admission.md).
  */
 export function concerns(pool: Pool, items: readonly LedgerItem[], record: Environment): boolean {
   if (isWaiting(record) !== knowsOf(pool, record) || isSeenAsBefore(pool, record)) return true;
@@ -35,35 +34,35 @@ export function concerns(pool: Pool, items: readonly LedgerItem[], record: Envir
   );
 }
 
-/** It was stopped and started again since the pool saw it, and may ask for something else. */
+/** Reports whether it was restarted since the pool saw it. It may ask for another size now. */
 function isSeenAsBefore({ seen, summary }: Pool, record: Environment): boolean {
   const isAgain = record.run.n > 1 && record.queuedAt > summary.plannedAt;
   return isAgain && isWaiting(record) && seen.includes(record.uid);
 }
 
-/** How often a part of what is held is compared with its records: a sixteenth of it, or as many as cost little. */
+/** How often a part of the holdings is compared with their records: a sixteenth, or at least `COMPARED_AT_LEAST`. */
 const COMPARE_MS = 50_000;
 const COMPARED_PARTS = 16;
 const COMPARED_AT_LEAST = 500;
-/** An open grant is compared with its record when it is this old, or when somebody names it. */
+/** An open grant is compared with its record once it is this old, or when a message names it. */
 const OPEN_MS = 5_000;
 const SET_ASIDE_MS = 300_000;
-/** Units that unreadable records hold for longer than this are an alarm. */
+/** An alarm is raised if unreadable records hold units for longer than this. */
 const LONGEST_UNREADABLE_MS = 600_000;
 
-/** A ledger that was compared with records. */
+/** A ledger reconciled with records. */
 export interface Settled {
   readonly ledger: Ledger;
-  /** The records that were read, by their keys. */
+  /** The records that were read, by key. */
   readonly known: ReadonlyMap<string, Environment>;
   readonly compared: Pool["compared"];
 }
 
 /**
- * The ledger after a look at the records: grants that were taken are held, those that can no longer be taken and
- * holdings that were returned are dropped, and what was bound to a machine that has come is held there. No grant ends
- * by time, only by its record (docs/architecture/admission.md). A record frees capacity when it is absent, is of
- * another life or run, waits no longer, or holds another grant or none; one that cannot be read frees nothing.
+ * Reconciles the ledger with records. Taken grants become holdings, void grants and returned holdings are dropped, and
+ * holdings move to their machine once it exists. No grant expires by time, only by its record
+ * (docs/architecture/admission.md). A record frees capacity if it is absent, has another uid or run, no longer waits,
+ * or holds another grant or none. An unreadable record frees nothing.
  */
 export async function settleLedger(
   ctx: PlannerContext,
@@ -103,7 +102,7 @@ export async function settleLedger(
   return { ledger, known, compared: turn.compared };
 }
 
-/** What is held in the ledger items whose turn it is, the next ones after those that were compared last. */
+/** Returns the holdings of the next ledger items in the rotation. */
 function inTurn({ pool: { compared }, nodes, makeable, held }: Ledger, now: number) {
   if (now - compared.at < COMPARE_MS && now >= compared.at) return { held: [], compared };
   const most = Math.max(COMPARED_AT_LEAST, Math.ceil(held.length / COMPARED_PARTS));
@@ -124,7 +123,7 @@ function inTurn({ pool: { compared }, nodes, makeable, held }: Ledger, now: numb
   };
 }
 
-/** Returns the machines. Those on which nothing started are set aside or not ready. */
+/** Returns the machines. Machines on which nothing started are set aside or not ready. */
 function afterWithdrawals(
   { nodes, granted }: Ledger,
   compared: readonly Holding[],
@@ -147,7 +146,7 @@ function afterWithdrawals(
   });
 }
 
-/** Who holds capacity is compared with its record in any case: nobody else may meet one that a hand put out of reach. */
+/** Queues a reconcile for holders that the sweep does not reach, for example after a record was edited by hand. */
 async function lookWhereNoSweepDoes(
   ctx: PlannerContext,
   compared: readonly Grant[],
@@ -159,7 +158,7 @@ async function lookWhereNoSweepDoes(
   await Promise.all(hidden.map((record) => sendLook(ctx, keyOf(record))));
 }
 
-/** Units that records hold which cannot be read. */
+/** Sums the units that unreadable records hold. */
 export function unreadableUnits({ granted, held }: Pick<Ledger, "granted" | "held">): number {
   const isUnreadable = ({ unreadableSince }: Grant) => unreadableSince !== undefined;
   const unreadable = [...granted.filter(isUnreadable), ...held.filter(isUnreadable)];
@@ -184,17 +183,17 @@ function readAgain(grant: Grant): Grant {
   return grant.unreadableSince === undefined ? grant : { ...grant, unreadableSince: undefined };
 }
 
-/** The record still waits with this very run: it may take the grant at any moment. */
+/** Reports whether the record still waits with this run and so may take the grant at any moment. */
 function mayStillTake(grant: Pick<Grant, "uid" | "run">, record: Environment | undefined): boolean {
   return record?.uid === grant.uid && record.run.n === grant.run && isWaiting(record);
 }
 
-/** The record took this very grant: not only a grant of this run, of which there may be two. */
+/** Reports whether the record took this grant. A run may have been granted twice. */
 function holds(record: Environment, { uid, grant }: Pick<Entry, "uid" | "grant">): boolean {
   return record.uid === uid && record.run.grant?.id === grant;
 }
 
-/** What the ledger says of who has taken capacity. */
+/** Returns the phase that the ledger stores for a record that has taken capacity. */
 export function phaseOf({ phase }: Environment): Holding["phase"] {
   return phase === "preparing" || phase === "active" ? phase : "stopping";
 }
@@ -205,7 +204,7 @@ function holding(entry: Grant, record: Environment | undefined): Holding[] {
   return [{ ...rest, size: record.size, phase: phaseOf(record), endsAt: record.times.endsAt }];
 }
 
-/** Returns the holding as its record says it, and the same object where the record says nothing new. */
+/** Returns the updated holding, or the same object if the record has not changed. */
 function stillHeld(old: Holding, record: Environment | undefined): Holding[] {
   const [held] = holding(old, record);
   if (!held) return [];
@@ -213,7 +212,10 @@ function stillHeld(old: Holding, record: Environment | undefined): Holding[] {
   return [isSame && sameData(old.size, held.size) ? old : held];
 }
 
-/** Nodes, by uid, that were given back while they did not answer: not ready, until a listing shows them ready. */
+/**
+ * Returns the uids of nodes that did not respond when the run gave them back. They are not ready until a listing shows
+ * them ready.
+ */
 function silentNodes(old: Holding, record: Environment | undefined): string[] {
   if (record?.uid !== old.uid || holds(record, { uid: old.uid, grant: old.id })) return [];
   return record.run.machines.flatMap(({ uid, silent }) => (silent ? [uid] : []));

@@ -3,25 +3,24 @@ import type { Environment } from "../../environments/record/record.ts";
 import { leftBetween } from "./left-between.ts";
 import type { Grant, Ledger } from "./record.ts";
 
-/** Upper bounds in seconds of the waits that are told apart. */
+/** Upper bounds of the wait histogram, in seconds. */
 export const waitBounds = [1, 5, 15, 60, 300, 900, 3600, 14_400, 43_200] as const;
 
 /**
- * What came and went since the pool began: counters that only grow. A planner counts what left the ledger items by its own
- * writes, so that each life is counted once, whoever plans and how often; one that dies before it wrote the head counts
- * nothing.
+ * Counters of starts and ends since the pool was created; they only grow. A planner counts what its own writes removed
+ * from the ledger items, so each life counts once. A planner that dies before it writes the head counts nothing.
  */
 export interface Tally {
-  /** How many of those who took a grant waited at most each bound and longer than the one before; then the rest. */
+  /** The wait histogram: the number of taken grants per bound, then the rest. */
   readonly waits: readonly number[];
   readonly waitedSeconds: number;
-  /** Lives that gave their capacity back, by their last word, failures by cause: `failed:image`. */
+  /** Lives that returned their capacity, by end state. Failures are keyed by cause: `failed:image`. */
   readonly ends: Readonly<Record<string, number>>;
 }
 
 export const emptyTally: Tally = { waits: [...waitBounds, 0].map(() => 0), waitedSeconds: 0, ends: {} };
 
-/** The tally once `left` have taken their grants out of the ledger and `returned` their capacity. */
+/** Returns the tally after `took` have taken their grants and `returned` have returned their capacity. */
 function tallied(before: Tally, took: readonly Environment[], returned: readonly Environment[]): Tally {
   const waited = took.map((one) => Math.max(0, (one.run.preparingAt ?? one.queuedAt) - one.queuedAt) / 1000);
   const waits = [...before.waits];
@@ -35,7 +34,7 @@ function tallied(before: Tally, took: readonly Environment[], returned: readonly
   return { waits, waitedSeconds: before.waitedSeconds + waited.reduce((sum, one) => sum + one, 0), ends };
 }
 
-/** The tally once this planner has written `after` where `before` was; the records are those that it read. */
+/** Returns the tally after this planner replaced `before` by `after`. `known` are the records that it read. */
 export function talliedBetween(
   tally: Tally | undefined,
   before: Pick<Ledger, "granted" | "held">,
@@ -51,7 +50,7 @@ export function talliedBetween(
   return took.length + over.length > 0 ? tallied(tally ?? emptyTally, took, over) : tally;
 }
 
-/** Those of the records that took these grants. A clock of another machine may lag a little. */
+/** Returns the records that took these grants, with tolerance for clock skew. */
 function thoseThatTook(grants: readonly Grant[], known: ReadonlyMap<string, Environment>): Environment[] {
   return ofTheirRecords(grants, known).flatMap(({ entry, record: { run }, record }) => {
     const isOther = run.grant !== null && run.grant.id !== entry.id;
@@ -59,7 +58,7 @@ function thoseThatTook(grants: readonly Grant[], known: ReadonlyMap<string, Envi
   });
 }
 
-/** Those of the records that have ended, and given back what they held. */
+/** Returns the records that ended and returned their capacity. */
 function thoseThatReturned(entries: readonly Grant[], known: ReadonlyMap<string, Environment>): Environment[] {
   return ofTheirRecords(entries, known)
     .map(({ record }) => record)

@@ -1,10 +1,10 @@
 import type { Occupied } from "../plan/plan.ts";
 
-/** The owners of a list of those who have capacity. */
+/** The owners of a list of occupants. */
 export interface Owners {
-  /** Each owner once. Their places here are their numbers. */
+  /** Distinct owners. The index is the owner's number. */
   readonly names: readonly string[];
-  /** The number of the owner of each entry of the list. */
+  /** The owner's number of each entry of the list. */
   readonly numbers: Int32Array;
   readonly units: ReadonlyMap<string, number>;
 }
@@ -12,8 +12,8 @@ export interface Owners {
 const known = new WeakMap<readonly Occupied[], Owners>();
 
 /**
- * Returns who owns the entries of a list. A plan and its forecast ask five times for the same list, which in a large pool
- * has a hundred thousand entries, so the answer for a list is kept as long as the list.
+ * Returns the owners of a list, cached per list. A plan and its forecast ask five times for the same list, which has
+ * 100,000 entries in a large pool.
  */
 export function ownersOf(occupied: readonly Occupied[]): Owners {
   const found = known.get(occupied) ?? findOwners(occupied);

@@ -7,32 +7,32 @@ import { addDurations, addRun, type Durations, readDurations } from "../forecast
 import { leftBetween } from "./left-between.ts";
 import type { Holding, Ledger } from "./record.ts";
 
-/** What owners used of a pool lately: one of 16 items, by the hash of the owner. */
+/** Recent use of a pool per owner, in one of 16 items by the hash of the owner. */
 export interface UsedItem extends Stored {
   readonly kind: "used";
-  /** Up to when the numbers have decayed, ms. */
+  /** The time to which the numbers have decayed, ms. */
   readonly at: number;
   /** Unit-hours by owner. */
   readonly owners: Readonly<Record<string, number>>;
-  /** How much of the time that they asked for their jobs really took. */
+  /** The fraction of the requested time that jobs used. */
   readonly runs: Durations;
 }
 
 export interface Used {
   /** Unit-hours by owner, as of now. */
   readonly owners: ReadonlyMap<string, number>;
-  /** Those of the items that are to be written. */
+  /** The items to write. */
   readonly changed: readonly UsedItem[];
 }
 
 const HALF_LIFE_MS = 24 * HOUR_MS;
-/** An item has the owners who used most; the rest is as good as nothing. */
+/** An item keeps the owners with the most use; the rest is negligible. */
 const MOST_OWNERS = 512;
 const LEAST_HOURS = 0.01;
 
 /**
- * What these owners used lately, with what was just given back: at most one batch read, and none where nothing has to be
- * decided or added. It breaks ties, so a lost or a doubled addition does no harm.
+ * Returns the recent use of these owners, including the returned holdings, in at most one batch read. Use only breaks
+ * ties, so a lost or repeated addition does no harm.
  */
 export async function readUsed(
   ctx: Context<"table">,
@@ -65,23 +65,23 @@ export async function readUsed(
   };
 }
 
-/** What all owners' jobs of this pool really took: one batch read. */
+/** Returns the durations of all owners' jobs in this pool, in one batch read. */
 export async function readRuns(ctx: Context<"table">, type: string): Promise<Durations> {
   const items = await ctx.table.getMany([..."0123456789abcdef"].map((digit) => usedKey(type, digit)));
   return addDurations(items.map((item) => readDurations(item.runs)));
 }
 
 /**
- * Without a condition, once the ledger is written that lets the holdings go: it only breaks ties, so a lost or a doubled
- * addition does no harm.
+ * Writes the use, after the ledger no longer has the holdings. Unconditional: use only breaks ties, so a lost or
+ * repeated addition does no harm.
  */
 export async function writeUsed(ctx: Context<"table">, { changed }: Used): Promise<void> {
   await Promise.all(changed.map((item) => ctx.table.put(item)));
 }
 
 /**
- * Those whose capacity came back between the two, but for what was only tried: nobody is charged for a machine on which
- * nothing could be started, and such a wait says nothing of how long jobs take. `known`: records by their keys.
+ * Returns the holdings that were returned between the two ledgers, without uncounted tries. An owner is not charged for
+ * a machine on which nothing could start, and such a wait says nothing about durations. `known` are records by key.
  */
 export function returnedBetween(
   before: Pick<Ledger, "held">,

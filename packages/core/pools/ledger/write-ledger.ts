@@ -6,22 +6,22 @@ import { type Writing, writeRecord, writeRecords } from "../../store/write-recor
 import { entryOf, ledgerOf } from "./ledger.ts";
 import type { Grant, HeldEntry, Holding, Ledger, LedgerItem, MakeableLedger, NodeLedger } from "./record.ts";
 
-/** What became of a plan once it was written. */
+/** The result of writing a plan. */
 export interface Written {
-  /** The ledger as it stands now: items whose write was refused are as they were read. */
+  /** The resulting ledger. Items whose write was refused are as they were read. */
   readonly ledger: Ledger;
-  /** Whether some item was not as it was read, or too much belonged together: the next plan is wanted soon. */
+  /** True if an item had changed or a group exceeded one transaction. Plan again soon. */
   readonly isPart: boolean;
 }
 
-/** So many items are written at once. */
+/** Items written at once. */
 const AT_ONCE = 50;
 const MOST_LOGGED = 200;
 
 /**
- * Writes the items that the plan changed, each on the condition that it is as it was read; those of a grant of several
- * machines, or of a holding that moves to its machine, all or none. An item that somebody else wrote meanwhile costs
- * what was granted there and nothing else (docs/architecture/admission.md).
+ * Writes the items that the plan changed, each on the condition that it is unchanged. The items of a grant on several
+ * machines, or of a holding that moves to its machine, are written in one transaction. A conflict loses only the grants
+ * of that item (docs/architecture/admission.md).
  */
 export async function writeLedger(
   ctx: Writing & Pick<Context, "log">,
@@ -49,7 +49,7 @@ export async function writeLedger(
   return { ledger: { ...after, pool: before.pool, nodes, makeable }, isPart };
 }
 
-/** What the table refuses for any other reason costs its own grants as well, and no other's. */
+/** Writes a batch. Any other error of the table also loses only this batch's grants. */
 async function isWritten(ctx: Writing & Pick<Context, "log">, batch: readonly LedgerItem[]): Promise<boolean> {
   try {
     return await writeBatch(ctx, batch);
@@ -69,7 +69,7 @@ function itemsByKey({ nodes, makeable }: Ledger): Map<string, LedgerItem> {
   return new Map([...nodes, makeable].map((item) => [keyText(item), item]));
 }
 
-/** The grants and holdings that are not the same object before and after a plan. */
+/** The grants and holdings that are different objects before and after a plan. */
 interface Changes {
   /** By id, as they were. */
   readonly earlier: ReadonlyMap<string, Grant>;
@@ -77,8 +77,8 @@ interface Changes {
 }
 
 /**
- * Compares the grants, and then the holdings, in their order, which a plan mostly keeps: a large pool has a hundred
- * thousand entries, and a plan changes a few. Entries in another order count as changed.
+ * Compares grants and holdings in their order, which a plan mostly keeps. A large pool has 100,000 entries, and a plan
+ * changes a few. Moved entries count as changed.
  */
 function changesBetween(before: Ledger, after: Ledger): Changes {
   const [granted, held] = [changesInOrder(before.granted, after.granted), changesInOrder(before.held, after.held)];
@@ -101,10 +101,7 @@ function changesInOrder(before: readonly Grant[], after: readonly Grant[]): Chan
   return { earlier, later: [...later, ...after.slice(at)] };
 }
 
-/**
- * Returns the items that the plan changed, by their keys: those whose machine or entries are other ones, and those of
- * which the entries contradict each other.
- */
+/** Returns the items that the plan changed, by key: items whose machine or entries differ, and torn items. */
 function changedItems(before: Ledger, after: Ledger, changes: Changes): ReadonlyMap<string, LedgerItem> {
   const touched = new Set([...before.torn, ...itemsIn(changes)]);
   if (touched.size === 0 && after.nodes === before.nodes && after.makeable === before.makeable) return new Map();
@@ -120,14 +117,14 @@ function changedItems(before: Ledger, after: Ledger, changes: Changes): Readonly
   return new Map(all.filter(([key, next]) => !sameData(next, read.get(key))));
 }
 
-/** Returns the keys of the items of each grant that came, went, or says something else now. */
+/** Returns the keys of the items of each grant that was added, removed or changed. */
 function itemsIn({ earlier, later }: Changes): string[] {
   const isSame = (one: Grant) => sameData(earlier.get(one.id), one);
   const same = new Set(later.filter(isSame).map(({ id }) => id));
   return [...earlier.values(), ...later].flatMap(({ id, items }) => (same.has(id) ? [] : items));
 }
 
-/** Items with what the plan leaves there and adds: what another item of the same grant lost already is not put back. */
+/** Returns the items with the plan's entries. An entry that another writer removed is not restored. */
 function itemsAfter(
   after: Ledger,
   { earlier, later }: Changes,
@@ -140,7 +137,8 @@ function itemsAfter(
   return (item) => {
     const key = keyText(item);
     const here = new Set([...item.granted, ...item.held].map(({ grant }) => grant));
-    // It was read here, or comes here now. One that its items named here and that was not, another writer has dropped.
+    // It was read here, or is new here. If its items named this one before but it was not here, another writer removed
+    // it.
     const isRightHere = (grant: Grant) => here.has(grant.id) || !itemsBefore(grant).includes(key);
     return {
       ...item,
@@ -150,7 +148,7 @@ function itemsAfter(
   };
 }
 
-/** The grants in each of the wanted items, sorted, so that an item in which nothing changed is the same as before. */
+/** Groups the grants by wanted item, sorted by id, so that an unchanged item compares equal. */
 function byItem<One extends Grant>(
   grants: readonly One[],
   wanted: ReadonlyMap<string, LedgerItem>,
@@ -171,7 +169,7 @@ function heldEntryOf(holding: Holding): HeldEntry {
   return { ...entryOf(holding), phase: holding.phase, endsAt: holding.endsAt };
 }
 
-/** The plan without what would make more than one transaction can hold. `groups`: which items are written together. */
+/** Leaves out changes that would exceed one transaction. `groups` maps each item to the items written with it. */
 function fitting(
   { earlier, later }: Changes,
   wanted: Ledger,
@@ -189,7 +187,9 @@ function fitting(
   return { after: { ...wanted, granted, held }, groups, isPart: true };
 }
 
-/** Has these written together, with what each of them is written with already; false where that is too much. */
+/**
+ * Groups these items with all items that they are already grouped with. Returns false if that exceeds one transaction.
+ */
 function join(groups: Map<string, Set<string>>, items: ReadonlySet<string>): boolean {
   const together = new Set([...items].flatMap((item) => [item, ...(groups.get(item) ?? [])]));
   if (together.size > MOST_PUT_AT_ONCE) return false;

@@ -1,6 +1,6 @@
 import { popHeap, pushHeap } from "../../heap.ts";
 
-/** Somebody who waits, as far as the order is concerned. */
+/** The fields of a waiting job that decide the order. */
 export interface Ordered {
   readonly uid: string;
   readonly owner: string;
@@ -9,28 +9,28 @@ export interface Ordered {
 
 interface Line<T> {
   readonly entries: readonly T[];
-  /** The first of it, and where it stands. */
+  /** The first entry that is left, and its index. */
   first: T;
   at: number;
-  /** What its owner held when the line was put in. */
+  /** Units that its owner held when the line was queued. */
   units: number;
-  /** What its owner used lately. */
+  /** Recent use of its owner. */
   readonly used: number;
 }
 
-/** Those who wait, and what decides between them besides what their owners hold. */
+/** The waiting jobs and what orders them, apart from the units that their owners hold. */
 export interface WaitingLine<T extends Ordered> {
   readonly waiting: readonly T[];
-  /** Who keeps its place before everybody until it is granted. */
+  /** The job that stays first until it is granted. */
   readonly head: string | null;
-  /** What owners used lately. */
+  /** Recent use by owner. */
   readonly used?: ReadonlyMap<string, number> | undefined;
 }
 
 /**
- * Yields those who wait in admission's order: the head, then owners with the fewest units, then those who used least
- * lately, then the oldest, then uid (docs/architecture/admission.md#fairness). The consumer adds to `usage` what it
- * gives before it asks for the next one.
+ * Yields waiting jobs in admission order: the head, then owners with the fewest units, then the least recent use, then
+ * the oldest, then uid (docs/architecture/admission.md#fairness). The caller must add each grant to `usage` before it
+ * asks for the next job.
  */
 export function* fairOrder<T extends Ordered>(
   { waiting, head, used = new Map() }: WaitingLine<T>,
@@ -55,7 +55,7 @@ export function* fairOrder<T extends Ordered>(
   }
 }
 
-/** Oldest first, ties by uid: the order within one owner. */
+/** Orders jobs of one owner: oldest first, ties by uid. */
 export function byAge(a: Ordered, b: Ordered): number {
   return a.queuedAt - b.queuedAt || (a.uid < b.uid ? -1 : 1);
 }

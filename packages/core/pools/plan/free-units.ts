@@ -1,10 +1,10 @@
 import { popHeap, pushHeap } from "../../heap.ts";
 import type { Share } from "../../ports/compute.ts";
 
-/** A machine that can be given, and how much of it is free. Name null: one that its group would still make. */
+/** A machine that can be granted and its free units. Name null: a machine that its group can still create. */
 export interface FreeNode {
   readonly name: string | null;
-  /** null: it could be made in any zone. */
+  /** null if it can be created in any zone. */
   readonly zone: string | null;
   readonly free: number;
 }
@@ -13,39 +13,38 @@ export interface Need {
   readonly machines: number;
   /** Per machine. */
   readonly units: number;
-  /** null: anywhere. */
+  /** null for any zone. */
   readonly zone: string | null;
 }
 
 export interface Placement {
-  /** Indexes into the nodes given. */
+  /** Indexes into the nodes. */
   readonly nodes: readonly number[];
   readonly shares: readonly Share[];
 }
 
-/** Free capacity of a pool, kept per node for best fit: 8 free on one node are not 4 + 4. */
+/** Free capacity of a pool, kept per node for best fit: 8 free units on one node differ from 4 + 4. */
 export interface FreeUnits {
   /**
-   * Takes each machine from a node of its own: the fullest that fits, of those the first, existing nodes before those
-   * still to be made. Takes nothing and answers undefined when it does not fit.
+   * Takes each machine from a different node: the fullest that fits, then the first, and existing nodes before nodes
+   * still to be created. Takes nothing and returns undefined if the need does not fit.
    */
   take(need: Need, allowed?: (node: number) => boolean): Placement | undefined;
-  /** What `take` would take, taking nothing. */
+  /** Returns what `take` would take. */
   find(need: Need, allowed?: (node: number) => boolean): readonly number[] | undefined;
   give(node: number, units: number): void;
   freeOn(node: number): number;
   total(): number;
-  /** The most that is free on one node. */
+  /** Returns the most free units on one node. */
   largest(): number;
-  /** What is free on those nodes that have most of it, at most so many, most first; the full ones are left out. */
+  /** Returns the free units of the emptiest nodes, most first. Full nodes are left out. */
   most(count: number): readonly number[];
-  /** The same once more, to go on from here separately. */
   copy(): FreeUnits;
 }
 
 /**
- * Nodes of one zone that exist, or that may be made: by how much of them is free, a heap of their indexes. A node stays
- * in the heaps of what it had free before, until it comes to the front there.
+ * Existing or creatable nodes of one zone: per number of free units, a heap of node indexes. A node stays in its former
+ * heaps until it reaches the top there.
  */
 interface Group {
   readonly zone: string | null;
@@ -67,10 +66,10 @@ export function freeUnits(nodes: readonly FreeNode[]): FreeUnits {
   );
 }
 
-/** `groups` hold no node yet. */
+/** Requires groups without nodes. */
 function freeAs(nodes: readonly FreeNode[], free: number[], { groups, groupOf }: Groups): FreeUnits {
   const byZone = new Map<string | null, readonly (readonly Group[])[]>();
-  /** How many nodes have so many units free. */
+  /** The number of nodes with each count of free units. */
   const counts: number[] = [];
   let total = 0;
   for (let index = 0; index < free.length; index++) enter(index, free[index] ?? 0);
@@ -80,7 +79,7 @@ function freeAs(nodes: readonly FreeNode[], free: number[], { groups, groupOf }:
     total += units;
     while (counts.length <= units) counts.push(0);
     counts[units] = (counts[units] ?? 0) + 1;
-    // Nobody asks for nothing, so the full ones are in no heap.
+    // Every need has at least one unit, so full nodes are in no heap.
     if (units > 0) pushHeap(levelOf(groups[groupOf[index] ?? 0], units), index, isLess);
   }
 
@@ -91,7 +90,7 @@ function freeAs(nodes: readonly FreeNode[], free: number[], { groups, groupOf }:
     enter(index, units);
   }
 
-  /** Existing nodes, then those still to be made. */
+  /** Returns the groups of existing nodes, then those of nodes still to be created. */
   function groupsFor(zone: string | null): readonly (readonly Group[])[] {
     const known = byZone.get(zone);
     if (known) return known;
@@ -101,7 +100,7 @@ function freeAs(nodes: readonly FreeNode[], free: number[], { groups, groupOf }:
     return kinds;
   }
 
-  /** The first of these groups' nodes with just so many units free, taken out of its heap. */
+  /** Removes and returns the first node of these groups with exactly this many free units. */
   function popFirst(among: readonly Group[], units: number): { index: number; heap: number[] } | undefined {
     let first: number[] | undefined;
     for (const { byFree } of among) {

@@ -10,35 +10,30 @@ import { summarize } from "./summary.ts";
 
 export interface Advice {
   readonly places: readonly Place[];
-  /** Whether it names everybody who waits; otherwise more wait than one plan reads. */
+  /** False if more jobs wait than one plan reads. */
   readonly namesAll: boolean;
 }
 
-/** How soon to plan again while a grant is open. */
+/** Interval between plans while a grant is open. */
 const OPEN_GRANTS_MS = 5_000;
-/** How soon to plan again after a change. */
+/** Interval after a change. */
 const CHANGED_MS = 2_000;
-/**
- * How soon to plan again where part of a plan was not written, because another writer was faster or the plan was too
- * large for one write.
- */
+/** Interval after a partial write: another writer was faster, or the plan exceeded one transaction. */
 const PART_MS = 1_000;
-/** How soon to plan again otherwise. */
+/** Interval otherwise. */
 const IDLE_MS = 60_000;
 /**
- * The head names at most so many ledger items of open grants. An environment whose items it does not name hears of its
- * grant only by a message.
+ * The most ledger items of open grants that the head names. Other environments learn of their grant only by a message.
  */
 const MOST_OFFERED_ITEMS = 1_000;
-/** At most so many environments whose grants wait for the pool to open are told their place. */
+/** The most environments to which a place is shown while their grants wait for the pool to reopen. */
 const MOST_SHOWN = 1_000;
-/** Advice is written at most this often. */
+/** The shortest interval between two writes of advice. */
 const ADVICE_MS = 2_000;
 
 /**
- * Makes the head of the pool after a plan, once the ledger items of the plan are written: who was seen, the summary, and
- * when to plan again. What it says is advice, so it replaces whatever another planner has written of the same; what an
- * operator wrote there stays.
+ * Returns the head of the pool after a plan whose ledger items are written: seen jobs, the summary, and when to plan
+ * again. It replaces what another planner wrote, because it is advice. Fields set by an operator are kept.
  */
 export function headAfterPlan(
   ctx: PlannerContext,
@@ -80,19 +75,19 @@ export function headAfterPlan(
     plans: pool.plans + 1,
     advisedAt: givesAdvice && hasAdvice ? now : pool.advisedAt,
     advised: givesAdvice ? digits : pool.advised,
-    // Where no advice was due yet, the next plan comes when it will be: what people are shown must not stay old.
+    // If no advice was due yet, plan again once it is, so that users do not see an old place.
     dueAt: givesAdvice || isPart ? now + wait : pool.advisedAt + ADVICE_MS,
   };
 }
 
-/** Gives what those who wait are told; undefined while the last advice is too fresh. */
+/** Returns the advice for waiting jobs, or undefined while the last advice is too recent. */
 export function adviceOf(pool: Pool, { ledger, planned, waiting }: Decision, now: number): Advice | undefined {
   return isAdviceDue(pool, now) ? { places: placesOf(ledger, planned), namesAll: isWhole(waiting.reach) } : undefined;
 }
 
 /**
- * The places to show. While the pool is closed, environments with a grant cannot take it: they are shown as waiting,
- * before all others.
+ * Returns the places to show. While the pool is closed, environments cannot take their grants, so they are shown as
+ * waiting, before all others.
  */
 function placesOf({ pool: { closed }, granted }: Ledger, { places }: Plan): readonly Place[] {
   if (!closed || granted.length === 0) return places;
@@ -111,7 +106,7 @@ function oldestOf(granted: readonly Grant[]): Grant[] {
   );
 }
 
-/** The first of them, as far as all of their ledger items have room in the head. */
+/** Returns the first entries whose ledger items fit into the head. */
 function withRoom<T>(entries: readonly T[], countOf: (entry: T) => number): T[] {
   let count = 0;
   return entries.filter((entry) => {
@@ -120,22 +115,22 @@ function withRoom<T>(entries: readonly T[], countOf: (entry: T) => number): T[] 
   });
 }
 
-/** Whether advice is due. A last advice in the future was written by a host whose clock is ahead, and is ignored. */
+/** Reports whether advice is due. It ignores a last advice in the future, written by a host whose clock is ahead. */
 function isAdviceDue({ advisedAt }: Pool, now: number): boolean {
   return now - advisedAt >= ADVICE_MS || advisedAt > now;
 }
 
-/** How long until the first machine that is set aside may be given again. */
+/** Returns the time until the first machine that is set aside may be granted again. */
 function asideMs({ nodes }: Ledger, now: number): number {
   return Math.min(...nodes.flatMap(({ asideUntil = 0 }) => (asideUntil > now ? [asideUntil - now] : [])));
 }
 
-/** Offers in ledger items that cannot be read. This plan knows nothing of those grants, but they still stand. */
+/** Returns the offers in unreadable ledger items. This plan does not see those grants, but they still stand. */
 function offeredUnread({ offered }: Pool, { unreadable }: Ledger): (readonly [string, readonly string[]])[] {
   return Object.entries(offered).filter(([, items]) => items.some((item) => unreadable.has(item)));
 }
 
-/** The environment whose start this plan reserves. */
+/** Returns the environment whose start this plan reserves. */
 function firstInLine(candidates: readonly Candidate[], { head }: Plan): Pool["head"] {
   const found = candidates.find(({ uid }) => uid === head);
   return found ? { uid: found.uid, key: found.key } : null;
@@ -145,22 +140,22 @@ function isWhole({ last, cut }: Reach): boolean {
   return last === null && Object.keys(cut).length === 0;
 }
 
-/** Reports whether a job may fit now that did not fit before: other units are free, or are kept for another job. */
+/** Reports whether a job may fit now that did not fit before: other units are free, or are reserved for another job. */
 function mayAdmitOthers(before: Pool, { summary, head }: Pick<Pool, "summary" | "head">): boolean {
   const { free, mostFree } = before.summary;
   return free !== summary.free || !sameData(mostFree, summary.mostFree) || before.head?.uid !== head?.uid;
 }
 
 /**
- * Whether the next plan is needed soon. Where a plan reads only a part of the owners, who was seen differs each time and
- * is no news: then the reason is free capacity, until a whole round found no job that fits into it.
+ * Reports whether to plan again soon. A plan that reads only some owners sees different jobs each time, which is no
+ * change. It is repeated while capacity is free, until a whole round found no job that fits.
  */
 function hasNews(
   before: Pool,
   { seen, summary, reach, round }: Pick<Pool, "seen" | "summary" | "reach" | "round">,
 ): boolean {
   if (reach.last !== null) return summary.free > 0 && round?.settledAt === null;
-  // An environment behind what the plan reads is not seen: its arrival shows in the count alone.
+  // An arrival behind the cut is not seen, but it changes the count.
   return !sameMembers(seen, before.seen) || (!isWhole(reach) && summary.waiting !== before.summary.waiting);
 }
 
@@ -169,7 +164,7 @@ function sameMembers(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((one) => known.has(one));
 }
 
-/** The first digits of the uids, sorted: which of the 16 items of advice have somebody in them. */
+/** Returns the sorted first digits of the uids, which name the items of advice that have entries. */
 function digitsOf(places: readonly Place[]): string {
   return [...new Set(places.map((place) => place.uid.slice(0, 1)))].sort().join("");
 }

@@ -1,12 +1,12 @@
-/** Nodes by their order, which changes one node at a time: a heap that knows the place of each node. */
+/** A priority queue of nodes that supports updates: a heap with the position of each node. */
 export interface NodeOrder {
-  /** Finds the place of a node whose order has changed. */
+  /** Moves a node whose order has changed. */
   update(node: number): void;
-  /** Returns the first nodes in order, at most so many. */
+  /** Returns the first `count` nodes in order. */
   first(count: number): number[];
 }
 
-/** `nodes` count up. `isBefore` has to tell any two of them apart. */
+/** Requires `nodes` in ascending order, and an `isBefore` without ties. */
 export function nodeOrder(nodes: readonly number[], isBefore: (a: number, b: number) => boolean): NodeOrder {
   const heap = Int32Array.from(nodes);
   const places = new Int32Array((nodes.at(-1) ?? -1) + 1).fill(-1);
@@ -45,7 +45,7 @@ export function nodeOrder(nodes: readonly number[], isBefore: (a: number, b: num
     },
     first(count) {
       const found: number[] = [];
-      // The next in order is the top, or below one that was found.
+      // The next node is the top or a child of a node already found.
       const open = heap.length > 0 ? [0] : [];
       while (found.length < count && open.length > 0) {
         const next = open.reduce((a, b) => (isBefore(heap[b] ?? 0, heap[a] ?? 0) ? b : a));

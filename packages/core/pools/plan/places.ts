@@ -3,27 +3,30 @@ import { byAge, fairOrder } from "./fair-order.ts";
 import type { FreeNode, FreeUnits, Need } from "./free-units.ts";
 import type { Place, PlanInput, Waiting } from "./plan.ts";
 
-/** Where a plan stands once it has given what it could. */
+/** The state of a plan after its grants. */
 export interface Planned {
   readonly nodes: readonly FreeNode[];
   readonly free: FreeUnits;
-  /** Who got nothing. */
+  /** Jobs without a grant. */
   readonly left: readonly Waiting[];
-  /** Those of them who do not fit whatever comes free. */
+  /** Jobs in `left` that do not fit even on empty machines. */
   readonly hopeless: ReadonlySet<string>;
-  /** Those of them who may fit once those machines are counted whose ledger items cannot be read. */
+  /** Jobs in `left` that may fit on machines whose ledger items cannot be read. */
   readonly unread: ReadonlySet<string>;
-  /** Whether one that does not fit would, if no foreign pods were there. */
+  /** Reports whether a need that does not fit would fit without foreign pods. */
   isForeign(need: Need): boolean;
-  /** What comes free of all that was occupied before and is given now, the earliest first. */
+  /** Returns the releases of all occupied and granted units, earliest first. */
   releases(): readonly Release[];
   /** Units by owner. */
   readonly usage: Map<string, number>;
-  /** How many machines more may be granted that are still to be made. */
+  /** How many more machines still to be created may be granted. */
   readonly unpinnedLeft: number;
 }
 
-/** Position, earliest start and reason of everybody who got nothing: those who fit in the order of their starts first. */
+/**
+ * Returns position, earliest start and reason of each job without a grant. Jobs that can fit come first, in order of
+ * start.
+ */
 export function placesOf(input: PlanInput, planned: Planned): Place[] {
   const { nodes, free, left, hopeless, unread, usage } = planned;
   const [total, largest] = [free.total(), free.largest()];
@@ -53,7 +56,7 @@ function foreignUnits({ nodes }: PlanInput): number {
   return nodes.reduce((sum, { foreign = 0 }) => sum + foreign, 0);
 }
 
-/** Why somebody got nothing although as much is free, some of it on one machine: asked of each need once. */
+/** Returns why a job got nothing although enough units are free, cached by need. */
 function whyNotOn({ nodes, free, unpinnedLeft }: Planned): (need: Need) => "elsewhere" | "making" | "behind" {
   const known = new Map<string, "elsewhere" | "making" | "behind">();
   const find = (need: Need) => {
@@ -69,12 +72,12 @@ function whyNotOn({ nodes, free, unpinnedLeft }: Planned): (need: Need) => "else
   };
 }
 
-/** Counts what was given to one for its owner. */
+/** Adds a job's units to its owner's. */
 export function charge(usage: Map<string, number>, { owner, size }: Waiting): void {
   usage.set(owner, (usage.get(owner) ?? 0) + size.machines * size.units);
 }
 
-/** Each start counts for its owner's next one. */
+/** Orders jobs, with each start counted for its owner. */
 function inTurn(input: PlanInput, usage: Map<string, number>): Waiting[] {
   const order: Waiting[] = [];
   for (const entry of fairOrder(input, usage)) {

@@ -3,7 +3,7 @@ import { freeUnits, type Need } from "./free-units.ts";
 import { addTo, type PlainJob, type PlainNode, type PlainShare, plainFind, plainFirst } from "./plain-pool-fixture.ts";
 import { canEverFit, type Plan, type PlanInput, type Waiting, withoutForeign } from "./plan.ts";
 
-/** Where everybody stands who got nothing. */
+/** Returns the places of jobs without a grant. */
 export function plainPlaces(
   input: PlanInput,
   found: {

@@ -15,7 +15,7 @@ import {
 } from "./plain-pool-fixture.ts";
 import { canEverFit, type Plan, type PlanInput } from "./plan.ts";
 
-/** Plans a pool without any shortcut. Returns what `plan` has to return. */
+/** Plans a pool without shortcuts. Must return the same as `plan`. */
 export function plainPlan(input: PlanInput): Plan {
   const { nodes, unpinned } = plainNodes(input);
   const { now, closed, used = new Map() } = input;

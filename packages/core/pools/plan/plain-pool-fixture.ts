@@ -2,8 +2,8 @@ import type { Need } from "./free-units.ts";
 import { allNodes, type PlanInput, type Waiting } from "./plan.ts";
 
 /*
- * Planner and forecast without any shortcut: each step goes through all machines and all jobs again. Tests compare the
- * results of plan.ts and forecast.ts with these.
+ * Planner and forecast without shortcuts: each step visits all machines and all jobs again. Tests compare the results
+ * of plan.ts and forecast.ts with these.
  */
 
 export interface PlainNode {
@@ -13,7 +13,7 @@ export interface PlainNode {
 }
 
 export interface PlainShare {
-  /** Of two that end at the same time, the one that began earlier counts first. */
+  /** Of two shares with the same end, the one with the lower number counts first. */
   readonly number: number;
   readonly node: number;
   readonly units: number;
@@ -24,7 +24,7 @@ export interface PlainReservation {
   readonly startsAt: number;
   readonly nodes: readonly number[];
   readonly needed: number;
-  /** Units by node that come free until then. */
+  /** Units freed by then, by node. */
   readonly released: ReadonlyMap<number, number>;
 }
 
@@ -35,7 +35,7 @@ export function plainNodes(input: PlanInput) {
   return { nodes: nodes.map((node): PlainNode => ({ ...node, free: Math.max(0, node.free) })), unpinned };
 }
 
-/** The fullest machines that fit, those that are there before those still to be made, then the first ones. */
+/** Finds the fullest machines that fit: existing machines first, then in their order. */
 export function plainFind(nodes: readonly PlainNode[], need: Need, isAllowed: (node: number) => boolean = () => true) {
   const isInZone = ({ zone }: PlainNode) => need.zone === null || zone === null || zone === need.zone;
   const kind = ({ name }: PlainNode) => (name === null ? 1 : 0);
@@ -46,7 +46,7 @@ export function plainFind(nodes: readonly PlainNode[], need: Need, isAllowed: (n
   return fitting.length < need.machines ? undefined : fitting.slice(0, need.machines).map(([index]) => index);
 }
 
-/** The head, then the owner with the fewest units, then the one who used less, then the oldest. */
+/** Returns the head, else the job of the owner with the fewest units, then the least use, then the oldest. */
 export function plainFirst<T extends Ordered>(
   jobs: readonly T[],
   head: T | undefined,
@@ -58,7 +58,7 @@ export function plainFirst<T extends Ordered>(
   return jobs.toSorted((a, b) => of(units, a) - of(units, b) || of(used, a) - of(used, b) || a.rank - b.rank)[0];
 }
 
-/** `notBefore`: no share is counted on before this. */
+/** Reserves the earliest start. No share ends before `notBefore`. */
 export function plainReserve(
   nodes: readonly PlainNode[],
   shares: readonly PlainShare[],
@@ -84,7 +84,9 @@ export function plainReserve(
   return { startsAt: last ? timeOf(last) : now, nodes: found, needed: need.units, released };
 }
 
-/** A job may pass on other machines, until the reserved start, or beside what that needs. */
+/**
+ * Reports where a job may be backfilled: on other machines, before the reserved start, or beside the reserved units.
+ */
 export function plainPasses(
   reserved: PlainReservation | undefined,
   nodes: readonly PlainNode[],

@@ -32,7 +32,7 @@ export interface PlainRunOptions {
   tookMs(owner: string, wantedMs: number, spentMs: number): number;
 }
 
-/** One run forward: after each end or arrival all who wait are tried again, in order. */
+/** Simulates one run. After each end or arrival, it tries all waiting jobs again in order. */
 export function plainRun(input: PlanInput, { coming, zones, asked, until, tookMs }: PlainRunOptions) {
   const { nodes, unpinned } = plainNodes(input);
   let now = input.now;

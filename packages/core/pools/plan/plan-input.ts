@@ -6,14 +6,14 @@ import type { Occupied, PlanInput } from "./plan.ts";
 import { isBlind, makeable, unreadableNodes } from "./summary.ts";
 import type { WaitingList } from "./waiting.ts";
 
-/** What a plan is made of besides who is named. */
+/** The inputs of a plan besides the named records. */
 export interface PlanSources {
   readonly ledger: Ledger;
   readonly waiting: WaitingList;
   readonly used: ReadonlyMap<string, number>;
 }
 
-/** Gives the planner its numbers: machines that can be given, who occupies them, who waits, what can still be made. */
+/** Builds the input of a plan: usable machines, occupants, waiting jobs and machines that can be created. */
 export function inputOf(
   ctx: PlannerContext,
   { ledger, used }: PlanSources,
@@ -45,7 +45,7 @@ export function inputOf(
   };
 }
 
-/** All that was granted on machines still to be made lies in one item, which no table takes above 400 KB. */
+/** All grants on machines still to be created are in one item. DynamoDB limits items to 400 KB. */
 const MOST_UNPINNED = 500;
 
 function machinesIn({ granted, held }: MakeableLedger): number {
@@ -53,9 +53,9 @@ function machinesIn({ granted, held }: MakeableLedger): number {
 }
 
 /**
- * Who occupies what, for the plan alone: the ledger keeps its shares as they are. What was granted on machines still to
- * be made counts on the newest machine that has room for it, since the cluster may have put it there or may do so next;
- * only where none has room, on one still to be made.
+ * Returns the occupants for the plan; the ledger keeps its shares. A share on a machine still to be created counts on
+ * the newest machine with room, because the cluster may place it there. If no machine has room, it counts on one still
+ * to be created.
  */
 function occupiedOn({ held, granted }: Ledger, usable: readonly NodeLedger[]): Occupied[] {
   const all: Occupied[] = [
@@ -82,8 +82,8 @@ function occupiedOn({ held, granted }: Ledger, usable: readonly NodeLedger[]): O
 }
 
 /**
- * Machines that can be given. Of two items of one name, which a ledger that is read while a machine is replaced may
- * have, nobody knows which is there: a plan names machines by name and would take both for one.
+ * Returns the machines that can be granted. While a machine is replaced, a ledger may have two items of one name. Both
+ * are left out, because a plan identifies machines by name.
  */
 export function usableNodes({ nodes }: Ledger, now: number): NodeLedger[] {
   const usable = nodes.filter(({ ready, gone, asideUntil = 0 }) => ready && !gone && asideUntil <= now);

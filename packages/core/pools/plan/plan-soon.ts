@@ -4,7 +4,7 @@ import { poolKey } from "../../store/keys.ts";
 import { changeRecord } from "../../store/write-record.ts";
 import { findPool } from "../ledger/record.ts";
 
-/** Has a pool planned although nobody's record is news to it: its machines are other ones than its last plan saw. */
+/** Makes a pool due and queues a plan after its machines changed. */
 export async function planSoon(ctx: Context<"table" | "queue">, type: string): Promise<void> {
   await changeRecord(ctx, {
     read: () => findPool(ctx, type),

@@ -6,7 +6,7 @@ import { fairOrder } from "./fair-order.ts";
 import { type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-units.ts";
 import { charge, placesOf } from "./places.ts";
 
-/** Somebody who waits for capacity. Times are ms. */
+/** A job that waits for capacity. Times are ms. */
 export interface Waiting {
   readonly uid: string;
   readonly owner: string;
@@ -15,7 +15,7 @@ export interface Waiting {
   readonly queuedAt: number;
 }
 
-/** Somebody who was granted or holds capacity; `endsAt` null: not active yet. */
+/** A job that was granted or holds capacity. `endsAt` is null until it is active. */
 export interface Occupied {
   readonly owner: string;
   readonly shares: readonly Share[];
@@ -27,9 +27,9 @@ export interface Occupied {
 export interface PlanNode {
   readonly name: string;
   readonly zone: string;
-  /** What it offers us: its units less those of foreign pods. */
+  /** Units left by foreign pods. */
   readonly units: number;
-  /** What foreign pods hold on it; absent: nothing. */
+  /** Units that foreign pods hold. Absent if none. */
   readonly foreign?: number;
 }
 
@@ -37,34 +37,36 @@ export interface PlanInput {
   readonly nodes: readonly PlanNode[];
   readonly occupied: readonly Occupied[];
   readonly waiting: readonly Waiting[];
-  /** Nodes that the group may still make, what each offers, and how long that takes. */
+  /** The number of nodes that the group can still create. */
   readonly makeable: number;
-  /** Where they are made; null or absent: anywhere. */
+  /** The zone in which they are created. null or absent: any zone. */
   readonly makeableZone?: string | null;
-  /** Machines that are there and whose ledger items cannot be read: nothing is given on them. */
+  /** Machines whose ledger items cannot be read. Nothing is granted on them. */
   readonly unreadable?: number;
   readonly unitsPerNode: number;
   readonly startupMs: number;
-  /** How many machines more may be granted that are still to be made; absent: any number. */
+  /** How many more machines still to be created may be granted. Absent: unlimited. */
   readonly mostUnpinned?: number;
-  /** Who had the reserved start in the plan before. */
+  /** The job with the reserved start in the last plan. */
   readonly head: string | null;
-  /** What owners used lately, in unit-hours (used.ts): it decides between those who hold the same. */
+  /** Recent use by owner, in unit-hours (used.ts). It breaks ties between owners who hold the same. */
   readonly used?: ReadonlyMap<string, number> | undefined;
-  /** Set while nothing may be granted: everybody keeps the place that they would have. */
+  /** Set while nothing may be granted. Jobs keep their places. */
   readonly closed?: Halt | null | undefined;
   readonly now: number;
 }
 
-/** How the operator closed a pool: it grants nothing new. What was granted or is held already stays. */
+/** How the operator closed a pool. Existing grants and holdings are kept. */
 export const closures = ["drained", "paused"] as const;
 export type Closure = (typeof closures)[number];
 
-/** Why nothing may be granted: the operator closed the pool, or what waits for its new machines cannot be read. */
+/**
+ * Why nothing may be granted: the operator closed the pool, or the item of machines still to be created is unreadable.
+ */
 export const halts = [...closures, "unreadable"] as const;
 export type Halt = (typeof halts)[number];
 
-/** Why somebody waits; put into words by reasons.ts, with what is needed and available. */
+/** Why a job waits. reasons.ts turns the code into text, with the needed and available units. */
 export const reasonCodes = [
   "none",
   "never",
@@ -80,37 +82,36 @@ export type ReasonCode = (typeof reasonCodes)[number];
 
 export interface Place {
   readonly uid: string;
-  /** 1-based, of those still waiting. */
+  /** 1-based, among the jobs that still wait. */
   readonly position: number;
   readonly startsAt: number | null;
   readonly code: ReasonCode;
-  /** Units that it asks for: on each machine where the code is "split", else in all. */
+  /** Units that it asks for: per machine if the code is "split", otherwise in total. */
   readonly needed: number;
   /**
-   * Units that are free for it; where the code is "never" or "unreadable", the machines that there are; where it is
-   * "foreign", the units that foreign pods hold.
+   * Free units. For "never" and "unreadable" the number of machines, for "foreign" the units that foreign pods hold.
    */
   readonly available: number;
 }
 
 export interface Plan {
   readonly grants: readonly { readonly uid: string; readonly shares: readonly Share[] }[];
-  /** Everybody who is not granted, in order. */
+  /** All jobs without a grant, in order. */
   readonly places: readonly Place[];
   readonly head: string | null;
   readonly freeUnits: number;
-  /** What is free on those machines that have most of it, most first: as many as a job may have. */
+  /** The free units of the emptiest machines, most first, up to the most machines of a job. */
   readonly mostFree: readonly number[];
 }
 
-/** No size is on more. */
+/** The most machines of any size. */
 const MOST_MACHINES = 8;
 
 /**
- * Admission, pure (docs/architecture/admission.md): who is given what now, and for the rest position, earliest start
- * and reason. The first that does not fit is the head: it gets a reserved start, and others pass only where they do not
- * delay it. A head that lacks nothing but machines whose ledger items cannot be read stays the head, and nothing is
- * kept for it meanwhile.
+ * Plans admission without side effects (docs/architecture/admission.md): grants, and for other jobs position, earliest
+ * start and reason. The first job that does not fit is the head and gets a reserved start. Others are backfilled only
+ * where they do not delay it. A head that needs machines with unreadable ledger items stays the head without a
+ * reservation.
  */
 export function plan(input: PlanInput): Plan {
   const { nodes, unpinned } = allNodes(input);
@@ -123,15 +124,13 @@ export function plan(input: PlanInput): Plan {
   const tried = new Map<string, Tried>();
   let reserved: Reservation | undefined;
   let sorted: readonly Release[] | undefined;
-  /** Sorted for the first that asks: the largest part of a plan where ten thousand machines are held. */
+  /** Sorted on first use. Sorting dominates a plan of a pool with 10,000 occupied machines. */
   const releases = () => {
     sorted ??= releasesOf(input.occupied, nodes, unpinned, input);
     return releasesOf(given, nodes, unpinned, input, sorted);
   };
   let unpinnedLeft = input.mostUnpinned ?? Number.POSITIVE_INFINITY;
-  /**
-   * For the head, where it would fit but for that limit: it never comes to its turn while others take what is returned.
-   */
+  /** Machines kept for a head that only that limit stops. Without this, others would take each one that is returned. */
   let keptUnpinned = 0;
   const mayTake = (need: Need, endsAt: number) => {
     const beside = reserved && passes(reserved, free, need, endsAt);
@@ -183,10 +182,10 @@ function needOf(entry: Waiting): Need {
   return { machines: entry.size.machines, units: entry.size.units, zone: entry.zone };
 }
 
-/** What a plan knows of all who ask for the same: within one plan less and less is free. */
+/** The result of earlier tries of a need. Free capacity only shrinks within a plan. */
 interface Tried {
   readonly canFit: boolean;
-  /** Who would end then or later does not get it any more. */
+  /** Jobs that would end at or after this time were already refused. */
   refusedFrom: number;
 }
 
@@ -198,13 +197,13 @@ function triedBefore(tried: Map<string, Tried>, need: Need, canFit: () => boolea
 }
 
 export interface AllNodes {
-  /** Existing nodes less what is occupied, then those still to be made less what was granted on them unpinned. */
+  /** Existing nodes less occupied units, then nodes still to be created less unpinned shares. */
   readonly nodes: readonly FreeNode[];
   /** The node on which each unpinned share is counted. */
   readonly unpinned: Map<Share, number>;
 }
 
-/** Returns what is free on each node, before any grant of this plan. */
+/** Returns the free units of each node before any grant of this plan. */
 export function allNodes(
   input: Pick<PlanInput, "nodes" | "occupied" | "makeable" | "makeableZone" | "unitsPerNode">,
 ): AllNodes {
@@ -235,7 +234,7 @@ export function allNodes(
   return { nodes: [...existing, ...made.map((free) => ({ name: null, zone, free }))], unpinned };
 }
 
-/** Whether it fits once nothing else is there. */
+/** Reports whether a need fits on empty machines. */
 export function canEverFit(nodes: readonly FreeNode[], input: PlanInput, need: Need): boolean {
   const { makeableZone = null } = input;
   const isElsewhere = need.zone !== null && makeableZone !== null && need.zone !== makeableZone;
@@ -248,12 +247,12 @@ export function canEverFit(nodes: readonly FreeNode[], input: PlanInput, need: N
   return nodes.length > 0 && fitting >= need.machines;
 }
 
-/** Returns the node as it would be without the pods of others. */
+/** Returns the node as it would be without foreign pods. */
 export function withoutForeign(node: PlanNode): PlanNode {
   return node.foreign ? { ...node, units: node.units + node.foreign, foreign: 0 } : node;
 }
 
-/** Whether it may fit once those machines are counted whose ledger items cannot be read now. */
+/** Reports whether a need may fit once the machines with unreadable ledger items count. */
 function mayFitUnread(nodes: readonly FreeNode[], input: PlanInput, need: Need): boolean {
   const { unreadable = 0 } = input;
   if (unreadable === 0) return false;
@@ -262,7 +261,7 @@ function mayFitUnread(nodes: readonly FreeNode[], input: PlanInput, need: Need):
   return canEverFit([...nodes, { name, zone, free: 0 }], { ...input, nodes: [...input.nodes, ...any] }, need);
 }
 
-/** Where somebody may pass the head: on other nodes, until the head starts, or beside what it needs. */
+/** Returns where a job may be backfilled: on other nodes, before the reserved start, or beside the reserved units. */
 export function passes(reserved: Reservation, free: FreeUnits, need: Need, endsAt: number): (node: number) => boolean {
   return (node) => {
     const wanted = reserved.needs.get(node);

@@ -26,9 +26,9 @@ import { writeLedger } from "../ledger/write-ledger.ts";
 import { adviceOf, headAfterPlan } from "./head-after-plan.ts";
 
 /**
- * Handles one batch of messages of the pools queue. Messages for the same pool are merged into one look with all their
- * environments. If a pool fails, the others are still planned, and its error is logged. Answers the messages that have to
- * come again: those of pools that failed, and of pools that it did not begin, because those before them took too long.
+ * Handles one batch of messages of the pools queue. Messages for one pool are merged. If a pool fails, its error is
+ * logged and the others are still planned. Returns the messages to retry: those of pools that failed, and of pools that
+ * were not started in time.
  */
 export async function planPools(ctx: PlannerContext, looks: readonly Look[]): Promise<Look[]> {
   const startedAt = ctx.clock.monotonic();
@@ -37,7 +37,7 @@ export async function planPools(ctx: PlannerContext, looks: readonly Look[]): Pr
   const left = new Set(pools.keys());
   const forecasts: (() => Promise<void>)[] = [];
   for (const [look, merged] of pools) {
-    // The first pool is begun whatever the clock says, or a batch could come again for ever.
+    // Always plan the first pool, or a batch could be retried forever.
     if (left.size < pools.size && ctx.clock.monotonic() - startedAt > BEGUN_WITHIN_MS) break;
     left.delete(look);
     const key = keyOfText(look);
@@ -48,8 +48,8 @@ export async function planPools(ctx: PlannerContext, looks: readonly Look[]): Pr
       });
     } else ctx.log.error("unknown key in message", { look: look.slice(0, 200) });
   }
-  // The batch makes its forecasts after all plans, so no grant of it waits for one. A message of its own would have to
-  // read and parse the whole ledger again. The next plan makes a forecast that is left out.
+  // Forecast after all plans, so that no grant waits for a forecast. A separate message would have to read and parse
+  // the whole ledger again. The next plan makes up for a forecast that is left out.
   for (const makeForecast of forecasts) {
     if (ctx.clock.monotonic() - startedAt > FORECAST_WITHIN_MS) break;
     await makeForecast();
@@ -57,21 +57,21 @@ export async function planPools(ctx: PlannerContext, looks: readonly Look[]): Pr
   return looks.filter(({ look }) => failed.has(look) || left.has(look));
 }
 
-/** A third of the time that a batch has (functions/consumers/plan.ts): the pool begun last keeps the rest for itself. */
+/** A third of the time that a batch has (functions/consumers/plan.ts). The pool started last keeps the rest. */
 const BEGUN_WITHIN_MS = 5_000;
-/** No forecast is begun later than this in a batch. */
+/** No forecast starts later than this in a batch. */
 const FORECAST_WITHIN_MS = 10_000;
 
-/** There is one pool for each type of machine. A message that names anything else is refused. */
+/** Reports whether the key names the pool of a known machine type. */
 function isPool(key: Key): boolean {
   return kindOfKey(key) === "pool" && poolTypes.includes(poolTypeOf(key));
 }
 
-/** What the messages of one pool ask for together. */
+/** The merged messages of one pool. */
 interface Asked {
   /** The environments that they name. */
   readonly named: readonly string[];
-  /** Whether one of them names nobody: it was sent for the moment at which the pool is due. */
+  /** True if a message names no environment: it was sent for the time at which the pool is due. */
   readonly isTimed: boolean;
 }
 
@@ -99,7 +99,7 @@ async function planWithRetries(
   });
 }
 
-/** Postpones a ledger item that cannot be read, unless another planner has postponed it already. */
+/** Postpones an unreadable item, unless another planner already did. */
 async function putOff(ctx: PlannerContext, error: Unreadable): Promise<void> {
   const now = ctx.clock.now();
   if (typeof error.item.dueAt === "number" && error.item.dueAt > now) return;
@@ -108,8 +108,8 @@ async function putOff(ctx: PlannerContext, error: Unreadable): Promise<void> {
 }
 
 /**
- * Plans if the pool is due, or if a named environment changed since the last plan. Otherwise it only reads. Returns what
- * makes the forecast of the plan.
+ * Plans if the pool is due, or if a named environment changed since the last plan. Otherwise it only reads. Returns a
+ * function that makes the forecast of the plan.
  */
 async function planOnce(
   ctx: PlannerContext,
@@ -128,7 +128,7 @@ async function planOnce(
     return undefined;
   }
   const before = await readLedgerForPlan(ctx, pool);
-  // Read again, after the ledger: an environment that hasChanges() read may have taken its grant since.
+  // Read again after the ledger: an environment that hasChanges() read may have taken its grant since.
   const { records } = await readNamed(ctx, named);
   const now = ctx.clock.now();
   const { ledger, known, compared } = await settleLedger(ctx, before, records, now);
@@ -154,9 +154,8 @@ async function planOnce(
 }
 
 /**
- * Computes when the waiting environments will start. It runs after all grants of the batch are announced, at most every
- * 10 s, and takes at most half a second of CPU. If the stored forecast is too fresh to replace but lacks a change, the pool is made
- * due when the next forecast is allowed. A failure is logged only: the forecast is advice.
+ * Forecasts the starts of waiting environments. If the stored forecast is outdated but too recent to replace, the pool
+ * becomes due once the next forecast is allowed. A failure is only logged, because the forecast is advice.
  */
 async function updateForecast(
   ctx: PlannerContext,
@@ -176,7 +175,7 @@ async function updateForecast(
   }
 }
 
-/** No later than it was due already. */
+/** Makes the pool due at `at` unless it is due earlier. */
 function dueBy(head: Pool, at = head.dueAt): Pool {
   return at === undefined || isDueBy(head, at) ? head : { ...head, dueAt: at };
 }
@@ -191,23 +190,21 @@ async function planAgain(ctx: PlannerContext, head: Pool, dueAt: number): Promis
 }
 
 /**
- * Whether one of these environments waits and no plan has seen it, or took, moved or returned capacity that the ledger
- * still shows otherwise.
+ * Reports whether one of these environments waits unseen, or took, moved or returned capacity that the ledger does not
+ * show yet.
  */
 async function hasChanges(ctx: PlannerContext, pool: Pool, named: readonly string[]): Promise<boolean> {
   const { records } = await readNamed(ctx, named);
-  // What was offered to one that was started again before it took that is of its former run.
+  // The offer of a restarted environment belongs to its former run.
   const itemsOf = (record: Environment) => [...ledgerItemsOf(ctx, record), ...(pool.offered[record.uid] ?? [])];
   const { records: items } = await readLedgerItems(ctx, records.flatMap(itemsOf));
   return records.some((record) => concerns(pool, items, record));
 }
 
 /**
- * The head is written over what another planner says of the same moment: it is advice. What an operator, or a listing of
- * the machines, has written there meanwhile stays, and makes the pool due no later than they said: this plan knows
- * nothing of it, and their look names nobody. This does not use `changeRecord`, for two reasons: the first write has to
- * start from the head that this plan read, and a failure has to be a `Conflict` (the look is tried again), not a
- * `Problem` (an answer to a client).
+ * Writes the head over another planner's, because it is advice. Changes by an operator or a listing are kept, and the
+ * pool stays due as early as they set, because this plan did not see them. `changeRecord` does not fit: the first write
+ * must start from the head that this plan read, and a failure must be a `Conflict`, so that the message is retried.
  */
 async function writeHead(ctx: PlannerContext, read: Pool, decide: (newest: Pool) => Pool): Promise<Pool> {
   let head = decide(read);
@@ -223,8 +220,8 @@ async function writeHead(ctx: PlannerContext, read: Pool, decide: (newest: Pool)
 const MOST_WRITES = 3;
 
 /**
- * New grants, and those open for so long that their message must have been lost. None while the pool is closed, when
- * none could be taken, and all once it was opened.
+ * Returns new grants, and open grants whose message was probably lost. While the pool is closed there are none, because
+ * no grant can be taken. After it reopens, it returns all.
  */
 function grantsToAnnounce(
   { closed, openedAt = 0 }: Pool,
@@ -242,22 +239,22 @@ function grantsToAnnounce(
 }
 
 /**
- * A little shorter than the interval at which a pool with open grants plans (head-after-plan.ts), so that the first of
- * those plans announces a grant whose message was lost.
+ * Shorter than the interval at which a pool with open grants plans (head-after-plan.ts), so the first of those plans
+ * announces a lost grant.
  */
 const ANNOUNCED_AGAIN_MS = 4_000;
 
 /**
- * How often a grant of this age, in ms, has been announced again: after 4 s, each time that its age had doubled, and then
- * each minute. Many plans are made a second where thousands of grants are open: one announcement in each of them would
- * be more messages than anybody can receive, so that the grants stay open.
+ * Returns how often a grant of this age (ms) was announced again: after 4 s, at each doubling of its age, then each
+ * minute. With thousands of open grants there are many plans a second. Announcing each grant in every plan would flood
+ * the queue.
  */
 function timesAnnounced(age: number): number {
   if (age >= MINUTE_MS) return timesAnnounced(MINUTE_MS - 1) + Math.floor(age / MINUTE_MS);
   return age < ANNOUNCED_AGAIN_MS ? 0 : 1 + Math.floor(Math.log2(age / ANNOUNCED_AGAIN_MS));
 }
 
-/** Sends the environment a message with the keys of its ledger items, which it then reads although it is not due. */
+/** Sends the environment the keys of its ledger items, so that it reads them before it is due. */
 async function announceGrant(ctx: PlannerContext, { key: environment, items }: Grant): Promise<void> {
   const key = keyOfText(environment);
   if (key) await sendLook(ctx, key, { for: [...new Set(items)] });

@@ -26,43 +26,43 @@ const words = {
       : `No new ${kind} jobs are started at the moment: a record of who has ${kind} capacity cannot be read - position #${position}`,
 } satisfies Record<ReasonCode, Words>;
 
-/** Says that the operator closed a type. */
+/** Returns the text for a pool that the operator closed. */
 export function closedText(closed: Closure, pool: string): string {
   return `No new ${pool.toUpperCase()} jobs are started at the moment: ${closed} by the operator`;
 }
 
-/** Why somebody waits, in words: `Need 8 H100 GPUs, only 3 available - position #1`. */
+/** Returns why a job waits: `Need 8 H100 GPUs, only 3 available - position #1`. */
 export function reasonText(place: Pick<Place, "position" | "code" | "needed" | "available">, pool: string): string {
   const unit = unitOf(pool);
   return words[place.code](place, pool.toUpperCase(), unit);
 }
 
 /**
- * What follows for who waits for a type of which there is no machine and no node group would make one; `when` it ends:
- * `at <time>`, `after <n> hours`.
+ * Returns the text for a job of a type without machines and without a node group. `when` is the end of the wait: `at
+ * <time>`, `after <n> hours`.
  */
 export function noMachineText(when: string): string {
   return `this deployment has no such machine now: unless one comes, it ends by itself ${when}`;
 }
 
-/** When a wait ends by itself. */
+/** The time at which a wait ends by itself. */
 export interface WaitEnd {
   /** ms. */
   readonly at: number;
-  /** The same in words. */
+  /** The same time as text. */
   readonly when: string;
-  /** It is the first in line, and so its wait ends later than others'. */
+  /** True for the first in line, which may wait longer. */
   readonly isFirst: boolean;
 }
 
-/** What follows where the start that is told, ms, lies behind the end of the wait: one text, or none. */
+/** Returns a text if the estimated start, ms, is after the end of the wait. */
 export function endsFirst(startsAt: number | null | undefined, { at, when, isFirst }: WaitEnd): string[] {
   if (startsAt === null || startsAt === undefined || startsAt <= at) return [];
   const unless = isFirst ? "" : ", unless it is the first in line by then";
   return [`it ends by itself ${when}, before it would start${unless}`];
 }
 
-/** Why somebody who asks would not start now although the last forecast had room. */
+/** Returns why a job would not start now although the last forecast had room. */
 export function takenText({ needed, available }: Pick<Place, "needed" | "available">, pool: string): string {
   const need = `Need ${needed} ${pool.toUpperCase()} ${unitOf(pool)}`;
   const left =

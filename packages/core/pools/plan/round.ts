@@ -3,19 +3,19 @@ import { type Reach, readsOwner } from "../ledger/lines.ts";
 import type { Pool } from "../ledger/record.ts";
 
 /**
- * How far the plans have come round the owners without a grant, where more owners wait than one plan reads. Absent
- * while one plan reads all of them, and while the pool is closed.
+ * Progress of plans through the waiting owners, if more owners wait than one plan reads. Absent while one plan reads
+ * all of them, and while the pool is closed.
  */
 export interface Round {
-  /** The first plan of the round began behind this owner; null: with the first owner. */
+  /** The owner after which the round's first plan began, or null for the first owner. */
   readonly begin: string | null;
   /** When that plan was made, ms. */
   readonly begunAt: number;
-  /** When the last whole round began in which no job fitted, ms; null before such a round is complete. */
+  /** When the last complete round without a fitting job began, ms. null before such a round is complete. */
   readonly settledAt: number | null;
 }
 
-/** Returns the round after a plan that read so far. `isChanged`: a job may fit now that did not fit before. */
+/** Returns the round after a plan. `isChanged`: a job may fit now that did not fit before. */
 export function nextRound(before: Round | undefined, reach: Reach, isChanged: boolean, now: number): Round | undefined {
   if (reach.last === null) return undefined;
   if (!before || isChanged) return { begin: reach.begin, begunAt: now, settledAt: null };
@@ -24,8 +24,8 @@ export function nextRound(before: Round | undefined, reach: Reach, isChanged: bo
 }
 
 /**
- * Reports whether a job came after the last whole round began and its owner is not among those of this plan. No plan of
- * that round saw such a job, and the next round takes minutes.
+ * Reports whether a job arrived after the last complete round began and this plan does not read its owner. No plan of
+ * that round saw the job, and the next round takes minutes.
  */
 export function isNewcomer({ round }: Pick<Pool, "round">, reach: Reach, waitOrder: string | undefined): boolean {
   const standing = readWaitOrder(waitOrder);

@@ -7,7 +7,7 @@ import type { Grant, Ledger, PoolNode, PoolSummary } from "../ledger/record.ts";
 import { unreadableUnits } from "../ledger/settle.ts";
 import type { Plan } from "./plan.ts";
 
-/** The counts of a pool after a plan: those who wait as far as it read their lines, whether it considered them or not. */
+/** Returns the counts of a pool after a plan. Waiting jobs are counted as far as the plan read their lines. */
 export function summarize(ctx: Context, ledger: Ledger, list: Lines, planned: Plan, now: number): PoolSummary {
   const { granted, held } = ledger;
   const units = unitsPerNode(instanceTypeOfPool(ledger.type));
@@ -37,14 +37,14 @@ export function summarize(ctx: Context, ledger: Ledger, list: Lines, planned: Pl
 }
 
 /**
- * Whether it cannot be read what waits for machines still to be made: the cluster may have put any of that on any machine,
- * so nobody knows what is free.
+ * Reports whether `makeable` is unreadable. The cluster may have placed its jobs on any machine, so free units are
+ * unknown.
  */
 export function isBlind({ unreadable, makeable: { pk, sk } }: Pick<Ledger, "unreadable" | "makeable">): boolean {
   return unreadable.has(keyText({ pk, sk }));
 }
 
-/** How many machines may be there whose ledger items cannot be read. */
+/** Returns the number of machines whose ledger items cannot be read. */
 export function unreadableNodes(ledger: Pick<Ledger, "unreadable" | "makeable">): number {
   return ledger.unreadable.size - (isBlind(ledger) ? 1 : 0);
 }
@@ -53,17 +53,17 @@ function presentNodes({ nodes }: Pick<Ledger, "nodes">): readonly PoolNode[] {
   return nodes.filter((node) => !node.gone);
 }
 
-/** What may still be made of a pool. */
+/** The machines that a pool's group can still create. */
 export interface Makeable {
   readonly nodes: number;
   readonly startupMs: number;
-  /** Where; null: in any zone. In which of several zones a group makes a machine is for it to say. */
+  /** The zone, or null for any. A group with several zones chooses one itself. */
   readonly zone: string | null;
 }
 
 /**
- * Machines that its group may still make, beside those that the cluster lists. One whose ledger item cannot be read may
- * be there, so it is not made a second time.
+ * Returns the machines that the group can still create beside the listed ones. A machine with an unreadable ledger item
+ * counts as existing.
  */
 export function makeable(ctx: Context, ledger: Pick<Ledger, "type" | "nodes" | "makeable" | "unreadable">): Makeable {
   const group = groupOf(ctx, ledger.type);

@@ -6,9 +6,9 @@ import { readLedgerItems } from "../ledger/ledger.ts";
 import type { NodeLedger } from "../ledger/record.ts";
 
 /**
- * Why a run that nothing bound is not to blame: others fill the machine that it was granted (`full`), or may fill it
- * (`unreadable`: its ledger item is), or nothing new comes to that machine, for what is known of it (`closed`: nothing),
- * or the cluster was away or too slow to say anything of the run (`unseen`), or takes no such run now (`refused`).
+ * Why an unbound run is not to blame. Its machine is full (`full`), may be full (`unreadable`: its ledger item is), or
+ * accepts no new runs, with the reason if known (`closed`: unknown). Or the cluster gave no information about the run
+ * in time (`unseen`), or refuses such runs for now (`refused`).
  */
 export type Excuse =
   | { readonly why: "full" | "unreadable" | "gone" | Unready | "closed"; readonly name: string }
@@ -16,14 +16,14 @@ export type Excuse =
   | { readonly why: "refused" };
 
 /**
- * Each takes a minute and more. A cluster whose scheduler is away is back by then, or takes nobody else's run either; but
- * what the cluster never says a word of may be the job's own fault, and it holds its machine against others at each try.
+ * Each try takes a minute or more. A cluster without a scheduler recovers by then or starts no other run either. If the
+ * cluster still says nothing, the job itself may be at fault, and each try blocks its machine.
  */
 const MOST_UNSEEN = 10;
 
 /**
- * Why a try whose grant is withdrawn does not count. Undefined: it asks for what the cluster does not have, so each try
- * counts.
+ * Returns why a withdrawn try does not count. Returns undefined if the run asks for something that the cluster lacks,
+ * so the try counts.
  */
 export async function whyUncounted(
   ctx: Context<"table">,
@@ -45,14 +45,14 @@ export async function whyUncounted(
   if (unread) return { why: "unreadable", name: unread };
   const closed = granted.find(({ node }) => !node.ready || node.gone)?.node;
   if (closed) return { why: closed.gone ? "gone" : (closed.unready ?? "closed"), name: closed.name };
-  // Whoever waits for a machine that is still to be made waits for longer than for the cluster's word.
+  // A job that waits for a new machine waits longer than the cluster takes to answer.
   const isPinned = shares.every(({ node }) => node !== null) && (placement.unseen ?? 0) < MOST_UNSEEN;
   return isPinned && reason === null ? { why: "unseen" } : undefined;
 }
 
 /**
- * The cluster puts a run that waits for a new machine wherever there is room, also where the plan did not expect it: then
- * neither the run that was granted the machine nor the machine is at fault.
+ * Returns the units that others have on the machine. The cluster may place a run that waits for a new machine on any
+ * machine with room. Then neither the run that was granted the machine nor the machine is at fault.
  */
 function othersOn({ granted, held, foreignUnits, leftoverUnits }: NodeLedger, uid: string): number {
   const others = [...granted, ...held].filter((entry) => entry.uid !== uid);

@@ -6,15 +6,15 @@ import { readNamed } from "../ledger/named.ts";
 import type { Ledger } from "../ledger/record.ts";
 import { isNewcomer } from "./round.ts";
 
-/** Who waits for a pool, as far as one plan considers them. */
+/** The waiting jobs of a pool that one plan considers. */
 export interface WaitingList extends Lines {
-  /** The key of the first in line, where its record cannot be read. */
+  /** The key of the first in line, if its record cannot be read. */
   readonly unread: ReadonlySet<string>;
 }
 
 /**
- * Who waits for this pool: what the index proposes, which may be late both ways, corrected by the records that were
- * read, without those who have capacity already.
+ * Reads the waiting jobs of this pool without those that already have capacity. The records that were read correct the
+ * index, which may lag.
  */
 export async function readWaiting(
   ctx: PlannerContext,
@@ -27,7 +27,7 @@ export async function readWaiting(
   const { candidates: proposed, ...rest } = await readLines(ctx, pool.type, pool.reach.last, occupied);
   const candidates = new Map(proposed.map((candidate) => [candidate.uid, candidate]));
   const isUnknown = ({ uid }: { uid: string }) => !candidates.has(uid) && !named.some((record) => record.uid === uid);
-  // Whoever is first keeps the reserved start, whether or not it is its owner's turn to be read.
+  // The first in line keeps its reserved start even if this plan does not read its owner.
   const { records, unreadable } = await readNamed(ctx, pool.head && isUnknown(pool.head) ? [pool.head.key] : []);
   for (const record of [...named, ...records]) {
     const { uid, waitOrder } = record;
@@ -39,7 +39,7 @@ export async function readWaiting(
   return { ...rest, candidates: [...candidates.values()], unread: unreadable };
 }
 
-/** What the record says of who waits now. */
+/** Returns the candidate that the record describes. */
 export function candidateOf(record: Environment): Candidate {
   const { uid, owner, size, zone, queuedAt } = record;
   return { uid, owner, size, zone, queuedAt, key: keyText(keyOf(record)) };
