@@ -61,6 +61,23 @@ test.each([
   if (code !== 0) expect(stdout + stderr).toContain("An answer of the deployment is not understood");
 });
 
+test.each([
+  ["disabled", "admin user enable developer"],
+  ["paused", "admin resume"],
+  ["is_operator", "me"],
+  ["in_use", "disks"],
+  ["is_backing_up", "disks"],
+  ["is_deleted", "disks"],
+])("a missing field %s of an answer is not read as a no by berth %s", async (field, words) => {
+  missing = field;
+  const env = { BERTH_URL: odd.url, BERTH_API_KEY: key };
+
+  const { code, stdout, stderr } = await cli.runWith({ env }, ...words.split(" "));
+
+  expect([code, stdout]).toEqual([1, ""]);
+  expect(stderr).toContain("An answer of the deployment is not understood: a field is missing");
+});
+
 test("a sentence takes each field as printable text, and none that is missing", () => {
   expect(told`${"a\u001B[31m"}, ${0} and ${false}`).toBe("a\uFFFD[31m, 0 and false");
   for (const field of [undefined, null, {}]) expect(() => told`${field as unknown as string}`).toThrow(TypeError);

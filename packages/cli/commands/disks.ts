@@ -1,11 +1,12 @@
 import type { Berth } from "../../sdk/berth.ts";
 import type { Disk, DiskRequested } from "../../sdk/disks.ts";
+import { NotFoundError } from "../../sdk/errors.ts";
 import { CliError, exitCodes } from "../failure.ts";
 import { connect } from "../login/connect.ts";
 import { collect } from "../terminal/collect.ts";
 import { table } from "../terminal/layout.ts";
 import { ask, isInteractive, out, outJson, outputColumns, say, shownTime } from "../terminal/terminal.ts";
-import { printable, printableLog, told } from "../terminal/text.ts";
+import { booleanField, printable, printableLog, told } from "../terminal/text.ts";
 import { showView, type ViewFlags } from "../terminal/view.ts";
 
 interface JsonFlags {
@@ -24,9 +25,11 @@ export function list({ deleted, ...flags }: ViewFlags & { readonly deleted: bool
 function describeDisks(disks: readonly Disk[]): string {
   if (disks.length === 0) return "";
   const rows = disks.map(({ disk_name, size_gb, snapshot_count, last_used, ...disk }) => {
-    const busy = disk.is_backing_up ? "backing up" : "free";
-    const state = disk.in_use ? told`used by ${disk.reservation_id?.slice(0, 8) ?? "a job"}` : busy;
-    const shown = disk.is_deleted ? told`deleted, gone on ${disk.delete_date ?? "an unknown day"}` : state;
+    const busy = booleanField(disk.is_backing_up) ? "backing up" : "free";
+    const state = booleanField(disk.in_use) ? told`used by ${disk.reservation_id?.slice(0, 8) ?? "a job"}` : busy;
+    const shown = booleanField(disk.is_deleted)
+      ? told`deleted, gone on ${disk.delete_date ?? "an unknown day"}`
+      : state;
     return [
       disk_name,
       told`${size_gb} GB`,
@@ -71,7 +74,16 @@ async function confirmName(name: string, snapshots: number): Promise<void> {
 /** Brings a deleted disk back. */
 export async function undelete({ json }: JsonFlags, name: string): Promise<void> {
   const berth = await connect();
-  await settle(berth, await berth.disks.undelete(name), json, `Disk ${printable(name)} is back.`);
+  const requested = await berth.disks.undelete(name).catch((error: unknown) => {
+    throw error instanceof NotFoundError
+      ? withHint(error, "List your deleted disks with: berth disks ls --deleted")
+      : error;
+  });
+  await settle(berth, requested, json, `Disk ${printable(name)} is back.`);
+}
+
+function withHint({ message, ...details }: NotFoundError, hint: string): NotFoundError {
+  return new NotFoundError(message, { ...details, hint });
 }
 
 /** Gives a disk another name. */

@@ -59,6 +59,11 @@ test("a disk is made, renamed, deleted and brought back", async () => {
   expect(JSON.parse((await cli.run("disks", "ls", "--json")).stdout)).toEqual([]);
   expect((await cli.run("disks", "ls", "--deleted")).stdout).toMatch(/\ntwo +20 GB +deleted, gone on /);
   expect(await cli.run("disks", "undelete", "two")).toMatchObject({ code: 0, stdout: "Disk two is back.\n" });
+  const unknown = await cli.run("disks", "undelete", "nothing");
+  expect(unknown).toMatchObject({ code: 3, stdout: "" });
+  expect(unknown.stderr).toMatch(
+    /^error: Disk 'nothing' not found\nhint: List your deleted disks with: berth disks ls --deleted\nrequest id: /,
+  );
   expect(await cli.run("disks", "restore", "two", "three")).toMatchObject({ code: 3, stdout: "" });
 });
 

@@ -18,6 +18,12 @@ export function told(texts: TemplateStringsArray, ...fields: readonly (string | 
   return String.raw({ raw: texts }, ...shown);
 }
 
+/** Returns a yes-or-no field of an answer. Throws like `told` if the deployment left it out, which would read as a no. */
+export function booleanField(field: boolean): boolean {
+  if (typeof field === "boolean") return field;
+  throw new TypeError("a field is missing");
+}
+
 /** Returns JSON that a terminal may show: hostile characters are escaped, so the value stays the same. */
 export function jsonText(value: unknown, indent = 0): string {
   return JSON.stringify(value, null, indent).replace(hostileInJson, (found) =>

@@ -17,7 +17,7 @@ import {
 import { trustedServerId } from "../../state/server-id.ts";
 import { table } from "../../terminal/layout.ts";
 import { out, outJson, readInput, say } from "../../terminal/terminal.ts";
-import { printable, shellWord, timeSpan, told } from "../../terminal/text.ts";
+import { booleanField, printable, shellWord, timeSpan, told } from "../../terminal/text.ts";
 
 interface LoginFlags {
   readonly keyStdin: boolean;
@@ -99,7 +99,7 @@ export async function me({ json }: { readonly json: boolean }): Promise<void> {
   const { username, user_id, is_operator, key, limits } = found;
   const rows = [
     ["Deployment", berth.url],
-    ["User", told`${username} (${user_id}${is_operator ? ", operator" : ""})`],
+    ["User", told`${username} (${user_id}${booleanField(is_operator) ? ", operator" : ""})`],
     ...Object.entries({ ...key, ...limits }).map(([name, value]) => [
       name.replaceAll("_", " "),
       told`${value ?? "none"}`,

@@ -6,7 +6,7 @@ import { connect } from "../../login/connect.ts";
 import { collect } from "../../terminal/collect.ts";
 import { table } from "../../terminal/layout.ts";
 import { confirm, isInteractive, out, outJson, outputColumns, say } from "../../terminal/terminal.ts";
-import { printable, told } from "../../terminal/text.ts";
+import { booleanField, printable, told } from "../../terminal/text.ts";
 import { statusesIn } from "../jobs/list.ts";
 
 interface JsonFlags {
@@ -76,7 +76,7 @@ function printAdmission(state: Admission, json: boolean): void {
   const drained = state.drained_gpu_types.length === 0 ? "none" : state.drained_gpu_types.join(", ");
   out(
     table([
-      ["Paused", state.paused ? "yes" : "no"],
+      ["Paused", booleanField(state.paused) ? "yes" : "no"],
       ["Drained", drained],
     ]),
   );
@@ -96,7 +96,7 @@ export async function enableUser({ json }: JsonFlags, name: string): Promise<voi
 async function setDisabled(name: string, isDisabled: boolean, json: boolean): Promise<void> {
   const state = await (await operator()).setDisabled(name, isDisabled);
   if (json) return outJson(state);
-  out(told`${state.username} is ${state.disabled ? "disabled" : "enabled"}.\n`);
+  out(told`${state.username} is ${booleanField(state.disabled) ? "disabled" : "enabled"}.\n`);
 }
 
 /** Prints the machines. */
