@@ -12,7 +12,7 @@ import type { Table } from "./ports/table.ts";
 import type { Volumes } from "./ports/volumes.ts";
 import type { Settings } from "./settings.ts";
 
-/** What outside systems are reached by. An endpoint or consumer names those it uses. */
+/** The outside systems. An endpoint or consumer names the ones it uses. */
 export interface Ports {
   readonly table: Table;
   readonly queue: Queue;
@@ -27,7 +27,7 @@ export interface Ports {
 
 export type PortName = keyof Ports;
 
-/** What every verb is given: clock, ids, log and settings always, of the ports those it asks for. */
+/** The context of every verb: clock, ids, log and settings, plus the ports that it uses. */
 export type Context<Uses extends PortName = never> = Pick<Ports, Uses> & {
   readonly clock: Clock;
   readonly ids: Ids;
@@ -39,19 +39,19 @@ export type Context<Uses extends PortName = never> = Pick<Ports, Uses> & {
 export interface Actor {
   readonly uid: string;
   readonly username: string;
-  /** The integer id that login answers with. */
+  /** The numeric id that login returns. */
   readonly number: number;
   readonly keyPrefix: string;
-  /** SHA-256 of the key that was presented. */
+  /** SHA-256 of the presented key. */
   readonly keyHash: string;
-  /** An operator: decided by the settings at each request, never stored. */
+  /** An operator. Derived from the settings at each request, never stored. */
   readonly isAdmin: boolean;
 }
 
-/** The context of a request: who asks, and through which dialect. */
+/** The context of a request: its user and dialect. */
 export type UserContext<Uses extends PortName = never> = Context<Uses> & {
   readonly actor: Actor;
   readonly dialect: string;
-  /** What the dialect calls an environment in its texts. */
+  /** The dialect's word for an environment in texts. */
   readonly noun: string;
 };

@@ -1,14 +1,17 @@
 import type { Resources } from "./ports/compute.ts";
 
-/** One kind of machine that can be asked for (docs/apis/gpu-dev.md#instance-types). */
+/** A machine type that users can request (docs/apis/gpu-dev.md#instance-types). */
 export interface InstanceType {
   readonly name: string;
-  /** The pool it belongs to; whoever asks for a machine names the pool. */
+  /** The pool of the type. Requests name the pool. */
   readonly pool: string;
   readonly gpus: number;
   readonly vcpus: number;
   readonly memoryGb: number;
-  /** Environments share it by vCPU, each with 4 GB of memory; else they take whole GPUs, or the whole machine. */
+  /**
+   * Environments share the machine by vCPU, each vCPU with 4 GB of memory. Otherwise they take whole GPUs or the whole
+   * machine.
+   */
   readonly shared?: true;
 }
 
@@ -25,7 +28,7 @@ export const instanceTypes = [
   { name: "c7g.8xlarge", pool: "cpu-arm", gpus: 0, vcpus: 32, memoryGb: 64 },
 ] as const satisfies readonly InstanceType[];
 
-/** The machine that environments share by vCPU: nobody may reserve a whole one. */
+/** The machine that environments share by vCPU. A job cannot reserve a whole one. */
 export const sharedType = {
   name: "m7i.8xlarge",
   pool: "cpu-shared",
@@ -39,42 +42,40 @@ const allTypes: readonly InstanceType[] = [...instanceTypes, sharedType];
 
 const gpuCounts = [1, 2, 4, 8, 16];
 
-/** Returns the numbers of GPUs that a job may have of a type: a part of a machine, all of it, or two machines of 8. */
+/** Returns the numbers of GPUs that a job may request of a type: part of a machine, all of it, or two machines of 8. */
 export function countOptions({ gpus }: InstanceType): number[] {
   if (gpus === 0) return [0];
   return gpuCounts.filter((count) => count <= gpus || (count === 16 && gpus === 8));
 }
 
-/** Every pool there may be. */
 export const poolTypes: readonly string[] = allTypes.map(({ pool }) => pool);
 
 export const instanceTypeNames: readonly string[] = allTypes.map(({ name }) => name);
 
-/** The machine of this name, or undefined. */
 export function findInstanceType(name: string): InstanceType | undefined {
   return allTypes.find((type) => type.name === name);
 }
 
-/** The machine behind a pool; throws for a pool that the table does not know. */
+/** Returns the machine type of a pool. Throws for an unknown pool. */
 export function instanceTypeOfPool(pool: string): InstanceType {
   const found = allTypes.find((type) => type.pool === pool);
   if (!found) throw new Error(`No instance type belongs to pool ${pool}`);
   return found;
 }
 
-/** What one machine offers: its GPUs, its vCPUs where it is shared, else itself as one. */
+/** Returns the units of one machine: its GPUs, the vCPUs of a shared machine, or 1. */
 export function unitsPerNode(type: InstanceType): number {
   return type.shared ? type.vcpus : type.gpus || 1;
 }
 
 const MB_PER_UNIT = 4096;
 
-/** How much of a shared machine this is. */
+/** Returns the units of a shared machine that these resources take. */
 export function sharedUnits({ cpus, memoryMb }: Resources): number {
   return Math.max(1, Math.ceil(cpus), Math.ceil(memoryMb / MB_PER_UNIT));
 }
 
-/** Caps resources at what so many units of a shared machine are. */
+/** Caps resources at the size of these units of a shared machine. */
 export function withinUnits({ cpus, memoryMb }: Resources, units: number): Resources {
   return { cpus: Math.min(cpus, units), memoryMb: Math.min(memoryMb, units * MB_PER_UNIT) };
 }

@@ -1,6 +1,6 @@
 /**
- * A binary heap in an array: the item that comes before all others is at its front. It is written by hand: the core
- * imports no package, and the platform has no heap.
+ * A binary heap in an array, with the first item in front. Hand-written, because the core imports no package and
+ * JavaScript has no heap.
  */
 export function pushHeap<T>(heap: T[], item: T, before: (a: T, b: T) => boolean): void {
   let at = heap.push(item) - 1;
@@ -11,7 +11,7 @@ export function pushHeap<T>(heap: T[], item: T, before: (a: T, b: T) => boolean)
   }
 }
 
-/** Takes the front; undefined when it is empty. */
+/** Removes and returns the first item, or undefined if the heap is empty. */
 export function popHeap<T>(heap: T[], before: (a: T, b: T) => boolean): T | undefined {
   const top = heap[0];
   const last = heap.pop();
@@ -21,7 +21,6 @@ export function popHeap<T>(heap: T[], before: (a: T, b: T) => boolean): T | unde
   return top;
 }
 
-/** Makes a heap of items in any order. */
 export function heapify<T>(items: T[], before: (a: T, b: T) => boolean): void {
   for (let at = (items.length >> 1) - 1; at >= 0; at--) sink(items, at, before);
 }
@@ -37,7 +36,7 @@ function sink<T>(heap: T[], from: number, before: (a: T, b: T) => boolean): void
   }
 }
 
-/** Both indexes are inside the array: the callers have checked. */
+/** Requires that both indexes are inside the array. */
 function swapIfBefore<T>(heap: T[], child: number, parent: number, before: (a: T, b: T) => boolean): boolean {
   const [a, b] = [heap[child] as T, heap[parent] as T];
   if (!before(a, b)) return false;

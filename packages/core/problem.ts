@@ -1,4 +1,4 @@
-/** What can be wrong with a request, in the core's words. A dialect's table gives each its status. */
+/** The kinds of failures of a request. Each dialect maps them to status codes. */
 export type ProblemKind =
   | "invalid"
   | "unauthenticated"
@@ -6,17 +6,17 @@ export type ProblemKind =
   | "notFound"
   | "methodNotAllowed"
   | "conflict"
-  /** The caller has as many of a thing as one may have. */
+  /** The caller has reached a limit. */
   | "quota"
   | "gone"
   | "tooLarge"
-  /** The body is in a coding that the server does not read. */
+  /** The body has an unsupported content coding. */
   | "unsupported"
   | "tooMany"
   | "failed"
   | "unavailable";
 
-/** What clients tell problems apart by: the same words in every dialect (docs/apis/common.md#error-codes). */
+/** The error codes by which clients tell problems apart, equal in every dialect (docs/apis/common.md#error-codes). */
 export const errorCodes = [
   "key_missing",
   "key_invalid",
@@ -36,37 +36,37 @@ export const errorCodes = [
 
 export type ErrorCode = (typeof errorCodes)[number];
 
-/** One bad field of a request; `path` starts with where it was: body, query or path. */
+/** An invalid field of a request. `path` starts with its place: body, query or path. */
 export interface FieldProblem {
   readonly type: string;
   readonly path: readonly (string | number)[];
   readonly message: string;
   readonly input: unknown;
-  /** The message is its schema's own words, and not those of its type. */
+  /** The message comes from the field's schema, not from its type. */
   readonly isOwn?: boolean;
   /** Required, and missing, null or empty. */
   readonly isAbsent?: boolean;
-  /** The bounds that it left, both ends included. */
+  /** The bounds that the value exceeds, inclusive. */
   readonly range?: readonly [lowest: number, highest: number];
 }
 
 export interface ProblemDetails {
-  /** All bad fields, in the order of the documented table. */
+  /** All invalid fields, in the order of the documented table. */
   readonly fields?: readonly FieldProblem[];
-  /** Told with whatever passes: always with `tooMany` and `unavailable`. */
+  /** Always set with `tooMany` and `unavailable`. */
   readonly retryAfterSeconds?: number;
   /** For `methodNotAllowed`. */
   readonly allow?: readonly string[];
-  /** A word of its own for dialects that have one: `INSTANCE_NOT_FOUND`. */
+  /** A code for dialects that have one: `INSTANCE_NOT_FOUND`. */
   readonly code?: string;
   /** Replaces the error code of its kind. */
   readonly errorCode?: ErrorCode;
-  /** What an earlier try of the same request made has come to nothing: it may be asked for anew, under another id. */
+  /** The result of an earlier try of the same request was undone. The request may be sent again under another id. */
   readonly isUndone?: true;
   readonly cause?: unknown;
 }
 
-/** A failure that may be shown to the caller: the message names fact and subject and no internals. */
+/** A failure that the caller may see. The message names the fact and the subject, and no internals. */
 export class Problem extends Error {
   readonly kind: ProblemKind;
   readonly details: ProblemDetails;
@@ -79,7 +79,7 @@ export class Problem extends Error {
   }
 }
 
-/** The condition of a write did not hold: somebody else was faster. Read again and decide again. */
+/** The condition of a write failed, because another writer was faster. Read and decide again. */
 export class Conflict extends Error {
   constructor(what: string) {
     super(`Changed meanwhile: ${what}`);
@@ -87,9 +87,9 @@ export class Conflict extends Error {
   }
 }
 
-/** The volume service said no to one thing, in words that may be shown: `Access denied`. */
+/** The volume service refused a request. The message may be shown: `Access denied`. */
 export class VolumeRefused extends Error {
-  /** A retry fails too, until an operator changes something, and would only hold a machine. */
+  /** True if retries fail until an operator changes something, so waiting would only block a machine. */
   readonly isForGood: boolean;
 
   constructor(text: string, { isForGood = false }: { readonly isForGood?: boolean } = {}) {
@@ -99,7 +99,7 @@ export class VolumeRefused extends Error {
   }
 }
 
-/** The address of a receiver is one that is not dialled. Nothing was sent. */
+/** The receiver's address must not be dialled. Nothing was sent. */
 export class AddressRefused extends Error {
   constructor() {
     super("The address is private");
@@ -107,7 +107,7 @@ export class AddressRefused extends Error {
   }
 }
 
-/** Nothing answered at an address. The message is a word or two that may be shown: `timed out`, `connection refused`. */
+/** An address did not answer. The message may be shown: `timed out`, `connection refused`. */
 export class NoAnswer extends Error {
   constructor(why: string) {
     super(why);
@@ -115,7 +115,7 @@ export class NoAnswer extends Error {
   }
 }
 
-/** There is no living run to do this in. */
+/** The run is not alive. */
 export class RunGone extends Error {
   constructor() {
     super("The run is gone");
@@ -123,7 +123,7 @@ export class RunGone extends Error {
   }
 }
 
-/** The run will never be taken, however often it is applied; why, in words that may be shown to its owner. */
+/** The cluster will never accept the run. The message may be shown to its owner. */
 export class RunRefused extends Error {
   constructor(words: string) {
     super(words);
@@ -131,7 +131,7 @@ export class RunRefused extends Error {
   }
 }
 
-/** The run was not taken now and may be later; why, in words that may be shown to its owner. */
+/** The cluster did not accept the run now, but may later. The message may be shown to its owner. */
 export class RunNotTaken extends Error {
   constructor(words: string) {
     super(words);
@@ -147,7 +147,7 @@ export class ClusterAway extends Error {
   }
 }
 
-/** The run was to be removed only while nothing of it had begun. */
+/** A removal that requires an unbound run found a bound one. */
 export class RunBound extends Error {
   constructor() {
     super("The run is bound");
@@ -155,7 +155,7 @@ export class RunBound extends Error {
   }
 }
 
-/** STS said no, with its own error code (`InvalidClientTokenId`, `ExpiredToken` …). */
+/** STS refused the request. `code` is its error code (`InvalidClientTokenId`, `ExpiredToken` …). */
 export class IdentityRefused extends Error {
   readonly code: string;
 

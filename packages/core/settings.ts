@@ -1,26 +1,28 @@
-/** What makes machines of one type when somebody waits for them: an autoscaled group. */
+/** An autoscaled group that creates machines of one type on demand. */
 export interface NodeGroup {
-  /** The pool that its machines belong to. */
+  /** The pool of its machines. */
   readonly pool: string;
-  /** Machines that it may have in all. */
+  /** The highest total number of its machines. */
   readonly mostNodes: number;
-  /** How long a machine takes to be ready, from the moment somebody waits for it. */
+  /** The time from the first job that waits for a machine until it is ready. */
   readonly startupMs: number;
-  /** The zones that it makes machines in; an empty list: any zone. */
+  /** The zones in which it creates machines. An empty list means any zone. */
   readonly zones: readonly string[];
 }
 
 /**
- * Numbers and lists a deployment sets; parsed once, in packages/aws/settings/settings.ts. The core carries no setting of a dialect:
- * those are in packages/http/dialects/settings.ts.
+ * The settings of a deployment, parsed in packages/aws/settings/settings.ts. Settings of a dialect are in
+ * packages/http/dialects/settings.ts.
  */
 export interface Settings {
   readonly allowedRoles: readonly string[];
   readonly allowedAccounts: readonly string[];
   readonly keyTtlHours: number;
-  /** How long after the AWS login a key can still be rotated, and how far the last one of the chain reaches. */
+  /**
+   * How long after the AWS login a key can be rotated. The last key of the chain expires at this time at the latest.
+   */
   readonly keyChainHours: number;
-  /** How much longer a key works that was rotated. */
+  /** How long a rotated key still works. */
   readonly keyOverlapSeconds: number;
   readonly loginServerId: string;
   readonly stsOrigins: readonly string[];
@@ -28,37 +30,37 @@ export interface Settings {
   readonly maxDurationHours: number;
   readonly maxTotalHours: number;
   readonly maxQueueHours: number;
-  /** How many environments of one owner may wait in one pool; 0: any number. */
+  /** The most environments of one owner that may wait in one pool. 0: unlimited. */
   readonly maxWaitingPerUser: number;
   readonly preparingMinutes: number;
-  /** Those that can make machines; a pool without one has what the cluster lists. */
+  /** Groups that can create machines. A pool without a group has only the machines that the cluster lists. */
   readonly nodeGroups: readonly NodeGroup[];
   readonly sweepSeconds: number;
-  /** How long a deleted disk can still be undeleted. */
+  /** How long a deleted disk can be undeleted. */
   readonly diskRetentionDays: number;
-  /** Users who are operators, by name. */
+  /** Names of users who are operators. */
   readonly adminUsers: readonly string[];
-  /** AWS roles that may log in and whose keys are those of an operator. */
+  /** AWS roles whose logins get operator keys. */
   readonly adminRoles: readonly string[];
-  /** The domain below which environments are served: `preview.localhost:8080`. */
+  /** The domain under which environments are served: `preview.localhost:8080`. */
   readonly domain: string;
   /** `http` on a laptop. */
   readonly scheme: "http" | "https";
-  /** Signs webhooks; undefined: they are not signed. */
+  /** The key that signs webhooks. If undefined, they are not signed. */
   readonly webhookSecret: string | undefined;
-  /** The path of an environment's first HTTP port at which its program takes messages. */
+  /** The path at which a program takes messages, on the environment's first HTTP port. */
   readonly messagePath: string;
-  /** How long an exec call may wait and run, seconds. */
+  /** The longest time that an exec call may wait and run, seconds. */
   readonly execCapSeconds: number;
-  /** What leaves its GPUs idle for so long is ended; undefined: nothing is. */
+  /** An environment whose GPUs are idle for this long is ended. If undefined, none is. */
   readonly idleGpuMinutes: number | undefined;
-  /** An idle environment is told so and not stopped. */
+  /** Idle environments are only notified, not stopped. */
   readonly idleDryRun: boolean;
   /**
-   * A run whose record is missing or over is reported and not removed, and no purge of a disk begins: after records were
-   * restored from a backup.
+   * Runs without a living record are reported instead of removed, and no purge of a disk begins. For use after records
+   * were restored from a backup.
    */
   readonly orphansDryRun: boolean;
-  /** A local stack serves the dialects without a slot for a key to its own machine without one. */
+  /** Requests from the local machine need no key in dialects that have no place for one. */
   readonly open: boolean;
 }

@@ -1,33 +1,33 @@
 /**
- * Files by name, at most some MiB each: logs, backups. A name is lower-case words, digits and `-`, in folders divided by
- * `/`. A call that hangs is given up: after 2 s where it is a disk, after 5 s where it is a service.
+ * Files by name, up to a few MiB each: logs, backups. A name has lower-case words, digits and `-`, in folders separated
+ * by `/`. A hanging call fails after 2 s on a disk and after 5 s on a service.
  */
 export interface Blobs {
-  /** Replaces what was there. */
+  /** Replaces an existing blob. */
   put(name: string, bytes: Uint8Array): Promise<void>;
   get(name: string): Promise<Uint8Array | undefined>;
-  /** Its size in bytes; undefined: there is none. */
+  /** Returns the size in bytes, or undefined if there is no such blob. */
   sizeOf(name: string): Promise<number | undefined>;
-  /** Nothing happens when it is gone. */
+  /** Does nothing if the blob does not exist. */
   remove(name: string): Promise<void>;
-  /** Removes all whose names begin with this one and a `/`. */
+  /** Removes all blobs whose names begin with this name and a `/`. */
   removeUnder(name: string): Promise<void>;
   /**
-   * An address from which anybody may read it for 15 minutes, whether or not it is there; undefined where this store has
-   * none to give. Throws for a content type or file name that is more than one.
+   * Returns a URL from which anyone can read the blob for 15 minutes, even if it does not exist yet. Returns undefined
+   * if this store has no URLs. Throws for an invalid content type or file name.
    */
   urlToGet(name: string, as: BlobKind): Promise<string | undefined>;
   /**
-   * The same to write it: an address and the headers that must be sent to it. Whoever has it may write as many bytes as
-   * one upload takes, as often as they like.
+   * Returns a URL for uploads and the headers to send. Its holder may upload any number of times, up to the size of one
+   * upload.
    */
   urlToPut(name: string): Promise<BlobUpload | undefined>;
 }
 
-/** What a browser is told of a blob that it gets. */
+/** Response headers for a browser that downloads a blob. */
 export interface BlobKind {
   readonly contentType: string;
-  /** It is saved under this name and not shown. */
+  /** The browser saves the blob under this name instead of showing it. */
   readonly fileName: string;
 }
 

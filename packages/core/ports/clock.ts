@@ -1,8 +1,8 @@
 export interface Clock {
-  /** Milliseconds since the epoch. */
+  /** Returns milliseconds since the epoch. */
   now(): number;
-  /** Milliseconds since some fixed moment; never jumps. */
+  /** Returns milliseconds since a fixed time. Never jumps. */
   monotonic(): number;
-  /** Resolves after this many ms, or sooner where the signal comes. */
+  /** Resolves after this many ms, or earlier if the signal aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }

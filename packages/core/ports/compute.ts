@@ -2,39 +2,39 @@ import type { Exec, ExecStatus } from "./exec.ts";
 import type { LogEnd, RunLog } from "./run-log.ts";
 import type { VolumeRef } from "./volumes.ts";
 
-/** A part of one machine: `node` is null where the node is still to be made by its group. */
+/** A part of one machine. `node` is null if the node group has yet to create it. */
 export interface Share {
   readonly node: string | null;
   /** GPUs, or whole machines in a pool of CPU machines. */
   readonly units: number;
 }
 
-/** One life of an environment's compute, as the cluster is asked to run it. */
+/** One life of an environment's compute, as requested from the cluster. */
 export interface Run {
   readonly uid: string;
   readonly run: number;
-  /** The record's key in a message, carried by every object that is made. */
+  /** The record's key in the form that messages use. Every created object carries it. */
   readonly key: string;
   readonly name: string;
   readonly pool: string;
   readonly instanceType: string;
   readonly image: string;
-  /** Run by a shell inside; undefined: it lives until it is removed. */
+  /** Run by a shell. If undefined, the run lives until it is removed. */
   readonly command: string | undefined;
   readonly env: Readonly<Record<string, string>>;
   /** One per machine. */
   readonly shares: readonly Share[];
-  /** GPUs per machine; 0 on CPU machines. */
+  /** GPUs per machine, 0 on CPU machines. */
   readonly gpusPerMachine: number;
-  /** Volumes in its first machine: that of its disk, or those of its own. */
+  /** Volumes in the first machine: its disk's volume, or its own volumes. */
   readonly mounts: readonly Mount[];
-  /** Where it listens; it is ready when every one of these answers. */
+  /** The ports that it serves. It is ready once all of them answer. */
   readonly ports: readonly RunPort[];
-  /** What a part of a shared machine may use; null: all of its share. */
+  /** Limits for a part of a shared machine, or null for the whole share. */
   readonly resources: Resources | null;
-  /** Its part of the name of a host, below the deployment's domain; undefined: it has none. */
+  /** Its part of the host name below the deployment's domain, if it has one. */
   readonly addressLabel?: string | undefined;
-  /** Milliseconds since the epoch at which the cluster may end it by itself: a net, never the timer. */
+  /** When the cluster may end the run by itself, ms since the epoch. A safety net, not the deadline. */
   readonly until: number;
 }
 
@@ -47,7 +47,7 @@ export interface Mount {
 /** A port that an environment serves. */
 export interface RunPort {
   readonly port: number;
-  /** `ssh` and `jupyter` are access that every run has; `http` and `tcp` are served by what runs inside. */
+  /** Every run has `ssh` and `jupyter`. Programs inside it serve `http` and `tcp`. */
   readonly kind: "ssh" | "jupyter" | "http" | "tcp";
 }
 
@@ -56,89 +56,89 @@ export interface Resources {
   readonly memoryMb: number;
 }
 
-/** How far a run has come. `ended` covers every way of ending; `reason` then says which. */
+/** Progress of a run. `ended` covers every way to end; see `reason`. */
 export type RunState = "unbound" | "image" | "container" | "probe" | "ready" | "ended";
 
-/** Where a run is reached by SSH. */
+/** The SSH address of a run. */
 export interface RunAddress {
   readonly ip: string;
   readonly port: number | null;
-  /** The public key by which its SSH server is known, `<type> <base64>`. */
+  /** The public key of its SSH server, `<type> <base64>`. */
   readonly hostKey?: string | undefined;
-  /** Why there is no port though a key would get in, in words for the user. */
+  /** A text for the user that explains why there is no port although a key is installed. */
   readonly problem?: string | undefined;
 }
 
 export interface Observation {
   readonly state: RunState;
-  /** Whether the command began at all: an image that cannot be pulled ended without having started. */
+  /** True once the command has started. A run whose image cannot be pulled ends without having started. */
   readonly started: boolean;
   readonly exitCode: number | null;
-  /** When it ended, ms; null while it lives, and where nobody saw it end. */
+  /** When it ended, ms. null while it runs, or if the end was not observed. */
   readonly endedAt: number | null;
-  /** The reason in words, for the user: `command was killed by signal SIGKILL`, `Image not found`. */
+  /** The reason as text for the user: `command was killed by signal SIGKILL`, `Image not found`. */
   readonly reason: string | null;
-  /** Where it listens, of the first machine. */
+  /** The SSH address of the first machine. */
   readonly address: RunAddress | null;
-  /** Nodes it was really bound to, in the order of its shares; empty while unbound. */
+  /** The nodes that it was bound to, in the order of its shares. Empty while unbound. */
   readonly nodes: readonly BoundNode[];
   readonly isolation: string;
-  /** Jupyter as the run serves it; null when it was not asked for, or is off again. */
+  /** Jupyter's status, or null if it is off. */
   readonly jupyter: JupyterStatus | null;
-  /** Where its ports are reached from outside, as far as that is known. */
+  /** The known external addresses of its ports. */
   readonly ports: readonly PortStatus[];
-  /** In words, how CPU, memory and processes are limited; `none` where nothing can. */
+  /** A text that says how CPU, memory and processes are limited, or `none`. */
   readonly limits: string;
-  /** Open terminals and running execs; null: nobody can tell, which counts as somebody at work. */
+  /** Open terminals and running execs. null if unknown, which counts as use. */
   readonly sessions: number | null;
-  /** Since when no GPU of any of its machines was used, ms; absent: nobody can tell, which counts as use. */
+  /** Since when no GPU of its machines was used, ms. Absent if unknown, which counts as use. */
   readonly gpuIdleSince?: number | undefined;
-  /** Being removed: some of it is still there. */
+  /** The run is being removed, and some of it still exists. */
   readonly terminating: boolean;
-  /** Things worth a line in the timeline, for example that an image is recorded and not pulled. */
+  /** Texts for the timeline, for example that an image is recorded and not pulled. */
   readonly notes: readonly string[];
-  /** It is unbound because it has no volume, as `reason` says: no machine is at fault, and another would not help. */
+  /** It is unbound because it has no volume (see `reason`). No machine is at fault, and another one would not help. */
   readonly lacksVolume?: true | undefined;
   /**
-   * The cluster makes no pod for it now, as `reason` says, and will once that is over: a quota, a webhook that is away. No
-   * machine is at fault, and neither is the run.
+   * The cluster creates no pod for now, because of a quota or an unavailable webhook (see `reason`). Neither a machine
+   * nor the run is at fault.
    */
   readonly refusedForNow?: true | undefined;
   /**
-   * The cluster did not take the part that `apply` creates last, and no part has ended. Unless a run was deleted by hand
-   * down to this, it can be applied again.
+   * The cluster did not take the object that `apply` creates last, and no machine has ended. The run can be applied
+   * again, unless it was deleted by hand to this state.
    */
   readonly halfMade?: true | undefined;
-  /** All of its machines are there, and its command waits for `begin`. */
+  /** All of its machines exist, and its command waits for `begin`. */
   readonly waitsToBegin?: true | undefined;
 }
 
 export interface PortStatus extends RunPort {
-  /** `127.0.0.1:40123`; null until it is known. */
+  /** `127.0.0.1:40123`, or null until known. */
   readonly address: string | null;
-  /** Whether it answered when last asked. */
+  /** True if it answered the last probe. */
   readonly answers: boolean;
-  /** Whether its page asks for its own password. Such a page is shown without a key of Berth. */
+  /** Set if its page asks for its own password. Such a page is shown without a key of Berth. */
   readonly hasLogin?: true | undefined;
 }
 
 export interface JupyterStatus {
   readonly state: "starting" | "on" | "failed";
-  /** Where it answers, without a path: `http://127.0.0.1:40123`; null until it is on. */
+  /** Its URL without a path, `http://127.0.0.1:40123`. null until it is on. */
   readonly origin: string | null;
-  /** Why it failed, in words for the user. */
+  /** The reason of a failure, as text for the user. */
   readonly reason: string | null;
 }
 
-/** Who may enter a run and what it serves: always the whole of it. */
+/** The keys that may enter a run and what it serves. Always complete. */
 export interface Access {
-  /** Never lower for what was wanted later. */
+  /** Increases with each change. */
   readonly revision: number;
-  /** The user name by which SSH finds it: `gpu-dev-9e41c7d3`. */
+  /** The user name for SSH: `gpu-dev-9e41c7d3`. */
   readonly login: string;
   /** Public keys, each `<type> <base64>`. */
   readonly keys: readonly string[];
-  /** null: off. The token is asked of everybody who opens it. */
+  /** null if off. Every visitor needs the token. */
   readonly jupyter: { readonly token: string } | null;
 }
 
@@ -148,18 +148,18 @@ export interface RunRef {
   readonly key: string;
 }
 
-/** Every change up to there was signalled before this; a compute that cannot go on from anywhere never says it. */
+/** Marks that all changes up to this position have been reported. Computes that cannot resume never send it. */
 export interface SignalledUpTo {
-  /** Text of at most 1,000 characters that nobody else understands. */
+  /** Opaque text of at most 1,000 characters. */
   readonly upTo: string;
 }
 
-/** A machine as the cluster and its provider name it. */
+/** A machine as named by the cluster and its provider. */
 export interface NodeRef {
   readonly name: string;
-  /** The uid of the node object: a name may come back with another machine, a uid never does. */
+  /** The uid of the node object. A name may return with another machine, a uid never does. */
   readonly uid: string;
-  /** `aws:///us-east-2a/i-0123456789abcdef0`; null: no provider knows it. */
+  /** `aws:///us-east-2a/i-0123456789abcdef0`, or null if no provider knows it. */
   readonly providerId: string | null;
 }
 
@@ -167,54 +167,57 @@ export interface ComputeNode extends NodeRef {
   readonly instanceType: string;
   readonly zone: string;
   readonly ready: boolean;
-  /** Why it is not ready; absent where it is, and where nobody can tell. */
+  /** Why it is not ready. Absent if it is ready, or if the reason is unknown. */
   readonly unready?: Unready | undefined;
-  /** What it offers: GPUs, vCPUs of a shared machine, 1 for another CPU machine. */
+  /** Its units: GPUs, vCPUs of a shared machine, or 1 for another CPU machine. */
   readonly units: number;
-  /** Those of them that are in use by pods that are not ours. */
+  /** Units in use by pods of others. */
   readonly foreignUnits: number;
   /**
-   * Its pods were not read this time: `foreignUnits` are all of its units, and `runs` is absent. The next listing begins
-   * with such nodes.
+   * Its pods were not read this time: `foreignUnits` equals `units`, and `runs` is absent. The next listing begins with
+   * such nodes.
    */
   readonly unread?: true | undefined;
-  /** Our runs that are bound there and have not ended; absent where every run is on the nodes of its shares. */
+  /** Our runs that are bound there and have not ended. Absent if every run is on the nodes of its shares. */
   readonly runs?: readonly BoundRun[];
 }
 
 /**
- * Why nothing new comes to a node. One that is cordoned or tainted answers: somebody closed it, or keeps it for others.
- * `notReady`: its machine does not answer, or says itself that it is not ready.
+ * Why a node accepts no new runs. A cordoned or tainted node responds, but it is closed or kept for others. `notReady`:
+ * its machine does not respond, or reports that it is not ready.
  */
 export const unreadies = ["notReady", "cordoned", "tainted"] as const;
 export type Unready = (typeof unreadies)[number];
 
-/** A run, or one machine of it, as the node that it is bound to is listed. */
+/** A run, or one machine of it, in a listing of nodes. */
 export interface BoundRun {
   readonly uid: string;
   readonly run: number;
   readonly units: number;
   /**
-   * Changes whenever the cluster changes by itself what `observe` answers of this run and node, but for `sessions`; as
-   * `observe` says it of a node. Absent where a listing cannot tell.
+   * Changes whenever the cluster changes what `observe` returns for this run and node, except `sessions`. Absent if a
+   * listing cannot tell.
    */
   readonly mark?: string | undefined;
 }
 
-/** A node that a run is bound to; its uid stays that of the node object at the time of binding. */
+/** A node that a run is bound to. Its uid is that of the node object at the time of binding. */
 export interface BoundNode extends NodeRef {
-  /** null: it answers. */
+  /** null if it responds. */
   readonly silent: Silence | null;
-  /** The mark that a listing shows of this run while nothing changes. */
+  /** The run's mark in a listing. It stays the same while nothing changes. */
   readonly mark?: string | undefined;
 }
 
-/** How a node object says that its machine does not answer, which may be lost or come back; `missing`: it is not there. */
+/**
+ * How a node object shows that its machine does not respond. The machine may be lost or come back. `missing`: the node
+ * object does not exist.
+ */
 export type Silence = "notReady" | "missing";
 
 /**
- * What the provider says of a machine. `gone`: terminated, stopped or not known to it. `unknown`: it did not answer, or
- * there is none; then only the operator's word counts.
+ * The provider's answer about a machine. `gone`: terminated, stopped or unknown to the provider. `unknown`: there is no
+ * answer or no provider, so only the operator can declare it gone.
  */
 export type MachineState = "running" | "gone" | "unknown";
 
@@ -223,113 +226,110 @@ export interface Removal {
   readonly graceSeconds: number;
   readonly force: boolean;
   /**
-   * Only while `observe` would show it as unbound, which is decided where the run is: else it throws `RunBound`, and the
-   * run goes on. Of several machines one that is unbound is enough, whatever began on the others. Done where nothing of
-   * it is there.
+   * Removes the run only while `observe` would show it as unbound, checked where the run is. Otherwise it throws
+   * `RunBound`, and the run goes on. One unbound machine is enough. Succeeds if nothing of the run exists.
    */
   readonly unlessBound?: true;
   /**
-   * Only what `listParts` shows of it is left. Nothing else waits for that: where a right to delete some of it is missing,
-   * the rest goes, and it throws.
+   * Only the leftovers that `listParts` shows exist. If one cannot be deleted for lack of a permission, the others are
+   * deleted, and it throws.
    */
   readonly leftovers?: true;
   /**
-   * How many machines the run has. A tombstone takes the place of each for at least a minute, so that a late `apply` of
-   * this run number throws and starts nothing. Absent: no tombstones.
+   * The number of machines. Each is replaced by a tombstone for at least a minute, so that a late `apply` of this run
+   * number throws. Absent: no tombstones.
    */
   readonly tombstones?: number;
 }
 
-/** A line for the people at the terminals of a run. */
+/** A line for users at the terminals of a run. */
 export interface Notice {
   /**
-   * `warning`: the run ends, and who logs in later reads it too; `news`: takes the warning back; `end`: the run ends now,
-   * and who logs in later reads why.
+   * `warning`: the run will end. `news`: the warning is withdrawn. `end`: the run ends now. Users who log in later read
+   * warnings and ends too.
    */
   readonly kind: "warning" | "news" | "end";
   /** One line without control characters. */
   readonly words: string;
-  /** When it was decided, ms. Told twice, a notice of one moment is shown once. */
+  /** When it was decided, ms. A notice sent twice with the same time is shown once. */
   readonly at: number;
-  /** When the run ends, where a warning knows it, ms. */
+  /** When the run ends, if a warning knows it, ms. */
   readonly endsAt?: number | undefined;
 }
 
 /**
- * What runs environments. Every call may be repeated: names derive from uid and run.
- * `observe` answers undefined exactly when nothing of the run is left, so `remove` is done when it does.
+ * Runs environments. Every call may be repeated, because names derive from uid and run. `observe` returns undefined
+ * exactly when nothing of the run exists, so `remove` is finished then.
  */
 export interface Compute {
   /**
-   * Throws `RunRefused` where nothing will ever come of it, `RunNotTaken` where it knows why this time nothing did; some
-   * of the run may be there all the same.
+   * Throws `RunRefused` if the run will never be accepted, and `RunNotTaken` if it was not accepted for a known reason.
+   * Some of the run may exist in either case.
    */
   apply(run: Run): Promise<void>;
-  /** undefined: nothing of it is there, or only what the end of whoever applies it would undo. */
+  /** Returns undefined if nothing of the run exists, or only what is undone when its caller dies. */
   observe(uid: string, run: number): Promise<Observation | undefined>;
   /**
-   * Lets the command of a run begin that `waitsToBegin`; nothing happens to any other. Where one of its machines could not
-   * be asked, the run goes on waiting.
+   * Starts the command of a run that `waitsToBegin`. Does nothing to any other run. If one of its machines did not
+   * respond, the run keeps waiting.
    */
   begin(uid: string, run: number): Promise<void>;
   /**
-   * Sends SIGTERM to the command, and SIGKILL after the grace. `observe` then answers `ended`, and `readLog` answers until
-   * `remove`. Nothing happens to a run that is gone, has ended or has not begun. False: only `remove` ends this run.
+   * Sends SIGTERM to the command, and SIGKILL after the grace period. `observe` then returns `ended`, and `readLog`
+   * works until `remove`. Does nothing if the run is gone, has ended or has not begun. Returns false if only `remove`
+   * can end it.
    */
   terminate(uid: string, run: number, graceSeconds: number): Promise<boolean>;
-  /** Returns whether the tombstones that `removal` asked for are there; false: a late `apply` may start the run again. */
+  /** Reports whether the requested tombstones exist. If not, a late `apply` may start the run again. */
   remove(uid: string, run: number, removal: Removal): Promise<boolean>;
-  /** Moves the net, and never back; nothing happens when the run is gone. Throws where somebody else changes the run. */
+  /** Moves the safety net forward. Does nothing if the run is gone. Throws if another process is changing the run. */
   extend(uid: string, run: number, until: number): Promise<void>;
   /**
-   * Says who may enter and what is served, in place of what was said before; nothing happens when the run is gone, or was
-   * told of a higher revision: of two workers the one that knows less may come last.
+   * Replaces the keys that may enter and what is served. Does nothing if the run is gone or already has a higher
+   * revision, because a worker with older data may come last.
    */
   setAccess(uid: string, run: number, access: Access): Promise<void>;
-  /** Moves the limits of a living run; nothing happens when it is gone, or was resized with a higher revision. */
+  /** Changes the limits of a living run. Does nothing if it is gone or already has a higher revision. */
   resize(uid: string, run: number, resources: Resources, revision: number): Promise<void>;
   /**
-   * Counts what works in a living run without a connection: Jupyter kernels, and terminals with a program in the
-   * foreground. Null: unknown, which counts as use. Asked only before a run is stopped as idle.
+   * Counts activity without a connection: Jupyter kernels, and terminals with a program in the foreground. null means
+   * unknown and counts as use. Called only before a run is stopped as idle.
    */
   countWork(uid: string, run: number): Promise<number | null>;
-  /** Tells the people at the terminals of a run. Those that it does not reach have the timeline and the webhook. */
+  /** Shows a notice at the terminals of a run. Users whom it does not reach have the timeline and the webhook. */
   tell(uid: string, run: number, notice: Notice): Promise<void>;
   /**
-   * Starts a command, unless one of this id was started before. Throws `RunGone` when there is no living run. Whatever
-   * leaves the session is ended with the run.
+   * Starts a command, unless one with this id was started before. Throws `RunGone` if no run is alive. Processes that
+   * leave the session end with the run.
    */
   startExec(uid: string, run: number, exec: Exec): Promise<void>;
-  /** Answers when it has ended, or after `waitMs` (at most 4 s); undefined when no such exec is known. */
+  /** Returns when the exec has ended, or after `waitMs` (at most 4 s). Returns undefined for an unknown exec. */
   readExec(uid: string, run: number, id: string, waitMs: number): Promise<ExecStatus | undefined>;
-  /** One POST of JSON to a port of the run, given up after `timeoutMs` (at most 5 s). Throws when nothing answered. */
+  /** Posts JSON to a port of the run. Gives up after `timeoutMs` (at most 5 s). Throws if there is no answer. */
   postToPort(uid: string, run: number, request: PortRequest): Promise<PortAnswer>;
   /**
-   * Returns the newest MiB that the command printed, both streams as one; no bytes before it began. `known` is the end of
-   * the last answer, by which a compute without positions of its own finds the start of this one. Given up after 3 s.
+   * Returns the newest MiB of the command's output, both streams as one, or no bytes before it began. `known` is the
+   * end of the last result, which helps a compute without positions find the start of this one. Gives up after 3 s.
    */
   readLog(uid: string, run: number, known?: LogEnd): Promise<RunLog>;
   /** Lists all runs, or those of one uid. */
   listRuns(uid?: string): Promise<RunRef[]>;
   /**
-   * The runs that have something which neither `observe` nor `listRuns` shows, as the variables of a command that waits to
-   * be started: what is made before a run is seen, and stays where somebody dies before. `remove` takes it away.
+   * Lists the runs with objects that neither `observe` nor `listRuns` shows, such as the variables of a command that
+   * waits to start. They remain if a process dies before the run is visible. `remove` deletes them.
    */
   listParts(): Promise<RunRef[]>;
   /**
-   * Endless until `signal` aborts: a run whose observation may have changed (bound, step, ready, ended, gone). A change
-   * may be signalled late, twice or never. Begins with every run that there is, but for one who goes on `from` where all
-   * was signalled before: then with what has changed since, unless that is known no more.
+   * Yields runs whose observation may have changed (bound, step, ready, ended, gone) until `signal` aborts. A change
+   * may be reported late, twice or never. It begins with every existing run, or with the changes after `from` if those
+   * are still known.
    */
   changes(signal: AbortSignal, from?: string): AsyncIterable<RunRef | SignalledUpTo>;
-  /** Lists every node of all types, or throws. Where time is short, the pods of some stay `unread`. */
+  /** Lists the nodes of all types, or throws. If time is short, the pods of some stay `unread`. */
   listNodes(): Promise<ComputeNode[]>;
-  /**
-   * What `observe` says of a node that a run is bound to, for one that nothing is bound to any more; never from a
-   * cache.
-   */
+  /** Returns what `observe` would say of this node, for a node without bound runs. Never cached. */
   silenceOf(node: NodeRef): Promise<Silence | null>;
-  /** Asks the provider; answers `unknown` where it throws or there is none. */
+  /** Asks the provider. Returns `unknown` if it fails or there is none. */
   machineOf(node: NodeRef): Promise<MachineState>;
 }
 
@@ -343,6 +343,6 @@ export interface PortRequest {
 
 export interface PortAnswer {
   readonly status: number;
-  /** At most 1 MiB of it. */
+  /** At most 1 MiB. */
   readonly body: string;
 }

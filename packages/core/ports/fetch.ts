@@ -1,11 +1,13 @@
-/** Posts to receivers that users name. What they name is never trusted (docs/apis/novita.md#webhooks). */
+/** Posts to receivers that users name. The URLs are untrusted (docs/apis/novita.md#webhooks). */
 export interface Fetch {
   /**
-   * `private`: a literal address, or a name that resolves to one, that is not to be dialled. A name that does not
-   * resolve is `allowed`: it may later, and is looked at again when it is dialled.
+   * Returns `private` for an address, or a name that resolves to one, that must not be dialled. A name that does not
+   * resolve is `allowed`: it is checked again when it is dialled.
    */
   authorize(url: string): Promise<"allowed" | "private">;
-  /** Redirects are not followed. Throws `AddressRefused` before anything is sent, anything else when nothing answered. */
+  /**
+   * Does not follow redirects. Throws `AddressRefused` before anything is sent, and other errors if there is no answer.
+   */
   post(request: FetchRequest): Promise<FetchAnswer>;
 }
 
@@ -19,6 +21,6 @@ export interface FetchRequest {
 
 export interface FetchAnswer {
   readonly status: number;
-  /** What a Retry-After header says, where it can be read. */
+  /** The value of a Retry-After header, if valid. */
   readonly retryAfterMs: number | null;
 }

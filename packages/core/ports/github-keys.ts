@@ -1,8 +1,5 @@
 /** The public SSH keys that GitHub users have published. */
 export interface GithubKeys {
-  /**
-   * Returns one key a line, as GitHub answers, or undefined when there is no such user. Throws when GitHub could not be
-   * asked, or did not answer within the patience.
-   */
+  /** Returns the keys, one per line, or undefined if there is no such user. Throws if GitHub did not answer in time. */
   keysOf(user: string, patienceMs?: number): Promise<string | undefined>;
 }

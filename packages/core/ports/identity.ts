@@ -4,7 +4,7 @@ export interface AwsCredentials {
   readonly sessionToken: string | undefined;
 }
 
-/** A GetCallerIdentity request that the client signed itself, already checked by the login. */
+/** A GetCallerIdentity request signed by the client and validated by the login. */
 export interface SignedIdentityRequest {
   readonly url: string;
   readonly method: "GET" | "POST";
@@ -18,8 +18,8 @@ export interface CallerIdentity {
 }
 
 /**
- * Asks STS who somebody is. Throws `IdentityRefused` with STS's own code when it says no,
- * anything else when STS could not be asked (3 tries of at most 3 s, 10 s together).
+ * Identifies callers through STS. Throws `IdentityRefused` with the error code of STS, or another error if STS could
+ * not be reached (3 tries of at most 3 s, 10 s in total).
  */
 export interface Identity {
   callerOfCredentials(credentials: AwsCredentials): Promise<CallerIdentity>;

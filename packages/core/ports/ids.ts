@@ -1,14 +1,14 @@
 export interface Ids {
-  /** 128 random bits as 32 hex digits. */
+  /** Returns 128 random bits as 32 hex digits. */
   uid(): string;
-  /** A lower-case UUID version 7: sorts by the time it was made. */
+  /** Returns a lower-case UUID version 7, which sorts by creation time. */
   uuid7(): string;
-  /** A lower-case UUID version 4: nothing but random. */
+  /** Returns a lower-case UUID version 4, which is random. */
   uuid4(): string;
-  /** Random bytes as base64url without padding. */
+  /** Returns random bytes as base64url without padding. */
   secret(bytes: number): string;
-  /** SHA-256 as 64 hex digits. */
+  /** Returns the SHA-256 as 64 hex digits. */
   hash(text: string): string;
-  /** HMAC-SHA256 of a text under a key of bytes, as bytes. */
+  /** Returns the HMAC-SHA256 as bytes. */
   hmac(key: Uint8Array, text: string): Uint8Array;
 }

@@ -1,35 +1,35 @@
-/** `webhooks` is apart from `work`, so that a slow receiver delays nobody else. */
+/** `webhooks` is separate from `work`, so that a slow receiver delays no other record. */
 export type QueueName = "work" | "pools" | "webhooks";
 
-/** All that a message says: look at this record. `for` names environments that a look at a pool must consider. */
+/** A message: reconcile this record. `for` names environments that the plan of a pool must consider. */
 export interface Look {
   readonly look: string;
   readonly for?: readonly string[];
   /**
-   * The world signalled a change: the record is looked at although it is not due
+   * Reconcile even if the record is not due, because an outside change was reported
    * (docs/architecture/reconciliation.md).
    */
   readonly hint?: true;
-  /** A look at such a hint found this one due at once. A queue may hand both out before what waits longer. */
+  /** Sent while a hint was handled, because the record is due at once. A queue may deliver both first. */
   readonly fromHint?: true;
 }
 
 export interface SendOptions {
-  /** 0 to 900. Refused on `pools`, which is FIFO and takes no delay per message. */
+  /** 0 to 900. Rejected on `pools`, a FIFO queue without delays per message. */
   readonly delaySeconds?: number;
-  /** The message group; required on `pools`, unknown on `work`. */
+  /** The message group. Required on `pools`, unknown on `work`. */
   readonly group?: string;
 }
 
 export interface QueueDepth {
-  /** Those that a worker could receive now. */
+  /** Messages that a worker could receive now. */
   readonly visible: number;
-  /** Those whose delay is not over. */
+  /** Messages whose delay is not over. */
   readonly delayed: number;
 }
 
 export interface Queue {
   send(queue: QueueName, message: Look, options?: SendOptions): Promise<void>;
-  /** About how many messages wait undelivered. */
+  /** Returns the approximate number of undelivered messages. */
   depth(queue: QueueName): Promise<QueueDepth>;
 }

@@ -1,8 +1,8 @@
 import type { Sealed } from "../store/sealed.ts";
 
-/** Authenticated encryption of short texts; `context` must be equal at both ends (the record's key). */
+/** Authenticated encryption of short texts. `context` is the record's key and must be the same for both calls. */
 export interface Sealer {
   seal(text: string, context: string): Promise<Sealed>;
-  /** Throws `WrongSeal` when it was changed, or sealed for another context or with another key. */
+  /** Throws `WrongSeal` if the text was changed, or sealed for another context or with another key. */
   open(sealed: Sealed, context: string): Promise<string>;
 }

@@ -1,35 +1,35 @@
-/** The key of an item. Both parts are plain text; `answers` of what they hold are in keys.ts. */
+/** The key of an item, two texts. keys.ts builds them. */
 export interface Key {
   readonly pk: string;
   readonly sk: string;
 }
 
 /**
- * What every stored item has: the tokens of the puts that wrote it, the newest first; none in what is not stored yet. A
- * table hands out one that names no newest writer as `NO_WRITER`'s (writers.ts).
+ * The fields of every stored item. `writers` are the tokens of the puts that wrote it, newest first; empty if the item
+ * is not stored yet. A stored item without a newest writer is returned with `NO_WRITER` (writers.ts).
  */
 export interface Stored extends Key {
   readonly writers: readonly string[];
 }
 
-/** An item as read: nothing but its key and writers is known until a parser has looked at it. */
+/** An item as read. Only its key and writers are known before it is parsed. */
 export interface Item extends Stored {
   readonly [field: string]: unknown;
 }
 
 export interface PartitionQuery {
   readonly pk: string;
-  /** Only items whose `sk` begins with this. */
+  /** Returns only items whose `sk` begins with this. */
   readonly prefix?: string;
-  /** The `next` of the page before. */
+  /** The `next` of the previous page. */
   readonly after?: string;
   readonly limit?: number;
   readonly newestFirst?: boolean;
-  /** Answers of each item only its key and `briefOf` it: what a list of many sorts and filters by. */
+  /** Returns only the key and `briefOf` each item, which lists use to sort and filter. */
   readonly brief?: boolean;
 }
 
-/** Small fields, and fields of a field, that every table keeps apart from the rest of an item, whatever its kind. */
+/** Small fields, and fields of fields, that every table stores separately from the rest of an item. */
 export const briefPaths = [
   ["kind"],
   ["uid"],
@@ -38,12 +38,12 @@ export const briefPaths = [
   ["step"],
   ["createdAt"],
   ["ttl"],
-  // A list parses these of everything that its owner ever had, and the rest of `end` is as much again.
+  // A list parses these for everything that its owner ever had. The rest of `end` would double the size.
   ["end", "at"],
   ["end", "outcome"],
 ] as readonly (readonly [field: string, ...inner: string[]])[];
 
-/** Those of them that the item has. */
+/** Returns the brief fields of an item. */
 export function briefOf(item: Stored): Readonly<Record<string, unknown>> {
   const brief: Record<string, unknown> = {};
   for (const [field, inner] of briefPaths) {
@@ -64,52 +64,51 @@ export type IndexName = "due" | "waiting";
 export interface IndexQuery {
   readonly index: IndexName;
   readonly partition: string;
-  /** Only entries whose sort value is at least this: a number for `due`, text for `waiting`. */
+  /** Returns only entries with at least this sort value: a number for `due`, text for `waiting`. */
   readonly from?: number | string;
-  /** Only entries whose sort value is at most this, and so not below `from`. */
+  /** Returns only entries with at most this sort value. */
   readonly to?: number | string;
   readonly after?: string;
   readonly limit?: number;
 }
 
-/** A range of an index, and how many of its entries are counted at most. */
+/** A range of an index, and the highest count. */
 export type IndexRange = Pick<IndexQuery, "index" | "partition" | "from" | "to"> & { readonly limit: number };
 
-/** One of the items of a `putAll`, and on what condition; as in `put`. */
+/** An item of a `putAll` and its condition, as in `put`. */
 export interface ConditionalPut {
   readonly item: Stored;
   readonly ifWriter: string | null;
 }
 
-/** DynamoDB takes 100 in one transaction; no decision of the core needs more than these. */
+/** DynamoDB allows 100 per transaction. The core never needs more than this. */
 export const MOST_PUT_AT_ONCE = 25;
 
 export interface Page {
   readonly items: Item[];
-  /** Present while there is more. Opaque: hand it back as `after`. */
+  /** Opaque. Present if there are more items; pass it as `after`. */
   readonly next?: string;
 }
 
 /**
- * The records. Reads by key and by partition are consistent; the two indexes may be late
- * (docs/architecture/table.md). `put` replaces the whole item: `ifWriter` null means that it must be absent, a
- * token that its newest writer must still be that one (or nobody's), none that it is written whatever was there. Throws
- * `Conflict` when the condition does not hold, which may be the effect of the very same put, repeated below
- * (write-record.ts).
+ * The records. Reads by key and by partition are consistent; the two indexes may lag (docs/architecture/table.md).
+ * `put` replaces the whole item. With `ifWriter` null the item must be absent; with a token, that must be its newest
+ * writer (or it has none); without one, the put is unconditional. Throws `Conflict` if the condition fails, possibly
+ * because a repeat of the same put met its own effect (write-record.ts).
  */
 export interface Table {
   get(key: Key): Promise<Item | undefined>;
-  /** Consistent, in any number; what is absent is left out and the order is not kept. */
+  /** Reads any number of items consistently. Omits absent items; the order is arbitrary. */
   getMany(keys: readonly Key[]): Promise<Item[]>;
   put(item: Stored, options?: { readonly ifWriter?: string | null }): Promise<void>;
   putAll(puts: readonly ConditionalPut[]): Promise<void>;
   remove(key: Key, options: { readonly ifWriter: string }): Promise<void>;
   query(query: PartitionQuery | IndexQuery): Promise<Page>;
-  /** How many entries the range has, counted up to its limit. */
+  /** Counts the entries of the range, up to its limit. */
   count(range: IndexRange): Promise<number>;
   /**
-   * Returns by how many ms the clock of this process is ahead of the store's at least, by the newest answer; negative:
-   * behind. Returns undefined if no recent answer told. Absent if the store has no clock of its own.
+   * Returns by how many ms the clock of this process is ahead of the store's at least, from the last answer. Negative
+   * if behind. Returns undefined without a recent answer. Absent if the store has no clock.
    */
   clockAheadMs?(): number | undefined;
 }

@@ -2,14 +2,17 @@ import type { Ids } from "../ports/ids.ts";
 import type { Key } from "../ports/table.ts";
 import { keyText } from "./keys.ts";
 
-/** The partition of the `due` index that a record with this key belongs to: 16 shards by hash. */
+/** Returns the partition of the `due` index for this key, one of 16 shards by hash. */
 export function dueShardOf(ids: Ids, key: Key): string {
   return ids.hash(keyText(key)).slice(0, 1);
 }
 
 export const dueShards = [..."0123456789abcdef"];
 
-/** Deliveries are apart, so that many that wait for a dead receiver keep no sweep from what else is due. */
+/**
+ * Returns the partition for a delivery. Deliveries are separate, so that many for a dead receiver do not delay the
+ * sweep of other records.
+ */
 export function deliveryShardOf(ids: Ids, key: Key): string {
   return `w${Number.parseInt(dueShardOf(ids, key), 16) % deliveryShards.length}`;
 }

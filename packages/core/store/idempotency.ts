@@ -7,20 +7,20 @@ import { mark, number, oneOf, ordinal, orNull, shape, text, uid } from "./shape.
 import { parserOf } from "./unreadable.ts";
 import { changeRecord, writeRecord } from "./write-record.ts";
 
-/** Chosen before anything is written, so that a repeat makes the same thing. */
+/** Ids chosen before anything is written, so that a repeat creates the same resource. */
 export interface ChosenIds {
   /** The wire id. */
   readonly id: string;
   readonly uid: string;
 }
 
-/** What a create shall make. */
+/** The resource that a create makes. */
 export interface NewResource extends ChosenIds {
-  /** An earlier request may have made it already, wholly or in part. */
+  /** True if an earlier request may have created it, wholly or in part. */
   readonly isRepeat: boolean;
 }
 
-/** A create that came with an Idempotency-Key. */
+/** A create with an Idempotency-Key. */
 export interface KeyedRequest {
   readonly method: string;
   readonly path: string;
@@ -28,27 +28,27 @@ export interface KeyedRequest {
   readonly body: string;
 }
 
-/** The answer of a create, as it is repeated. */
+/** The stored response of a create. */
 export interface KeptReply {
   readonly status: number;
   readonly text: string;
 }
 
-/** `refused`: nothing was made. `unsure`: it failed in a way that does not say whether something was. */
+/** `refused`: nothing was created. `unsure`: the failure does not say whether something was created. */
 type State = "open" | "refused" | "unsure" | "done";
 
 interface KeyedCreate extends Stored {
   readonly kind: "idempotency";
   /**
-   * Hash of owner, Idempotency-Key and body. The key is in it so that nobody who reads the table can test guesses of a
+   * Hash of owner, Idempotency-Key and body. Including the key prevents readers of the table from testing guesses of a
    * secret body.
    */
   readonly request: string;
   readonly resource: ChosenIds;
   readonly state: State;
   /**
-   * A repeat came while the first request was still at work. A refusal of one of them then does not mean that the other
-   * made nothing.
+   * Set if a repeat arrived while the first request was running. A refusal of one then does not prove that the other
+   * created nothing.
    */
   readonly shared?: true | undefined;
   readonly reply: KeptReply | null;
@@ -57,7 +57,7 @@ interface KeyedCreate extends Stored {
   readonly ttl: number;
 }
 
-/** What the key says of a request: do it, answer as before, or refuse it because another body used the key. */
+/** What to do with a request: run it, replay the response, or refuse it because another body used the key. */
 export type Begun =
   | { readonly kind: "goOn"; readonly create: KeyedCreate; readonly isRepeat: boolean }
   | { readonly kind: "replay"; readonly reply: KeptReply }
@@ -66,13 +66,12 @@ export type Begun =
 const KEPT_MS = DAY_MS;
 
 /**
- * Writes down which ids this request will use, before anything is made. Where an earlier request used the key, the
- * repeat goes on with the ids of that request, whether it died, failed or still runs
- * (docs/apis/common.md#idempotency-key).
+ * Stores the ids that this request will use, before anything is created. If an earlier request used the key, the repeat
+ * continues with its ids, whether that request died, failed or is running (docs/apis/common.md#idempotency-key).
  */
 export async function beginCreate(ctx: UserContext<"table">, request: KeyedRequest, chosen: ChosenIds): Promise<Begun> {
   const fresh = newCreate(ctx, request, chosen);
-  // Most keys are new: what is there is read only where something is.
+  // Most keys are new, so write first and read only on a conflict.
   const first = await writeRecord(ctx, fresh);
   if (first) return { kind: "goOn", create: first, isRepeat: false };
   const { record, read } = await changeRecord(ctx, {
@@ -88,21 +87,20 @@ export async function beginCreate(ctx: UserContext<"table">, request: KeyedReque
 }
 
 /**
- * Keeps the answer for repeats. If this write is lost, a repeat runs the create again with the same ids, and finds the
- * thing made.
+ * Stores the response for repeats. If this write is lost, a repeat runs the create again with the same ids and finds
+ * the resource.
  */
 export async function keepReply(ctx: Context<"table">, create: KeyedCreate, reply: KeptReply): Promise<void> {
   await keepOutcome(ctx, { ...create, state: "done", reply });
 }
 
 /**
- * Notes that a create failed. A refusal frees the key, unless another request is or was at work on the same thing. In
- * that case, and after any other failure, the same request goes on with the same ids.
+ * Records that a create failed. A refusal frees the key, unless another request works or worked on the same resource.
+ * Otherwise, a repeat continues with the same ids.
  */
 export async function keepFailure(ctx: Context<"table">, create: KeyedCreate, error: unknown): Promise<void> {
   const isRefusal = error instanceof Problem && error.kind !== "failed" && error.kind !== "unavailable";
-  // A refusal of a repeat does not show that the earlier request made nothing, unless it says that what that one made was
-  // undone.
+  // A repeat's refusal does not prove that the earlier request created nothing, unless that creation was undone.
   const isNothing = isRefusal && (create.state === "open" || error.details.isUndone === true);
   await keepOutcome(ctx, { ...create, state: isNothing ? "refused" : "unsure" });
 }
@@ -124,15 +122,15 @@ function newCreate(ctx: UserContext, { method, path, key, body }: KeyedRequest, 
 }
 
 /**
- * Whether this request may begin as if the key were unused: the key's time is over, its create was refused, or nobody
- * knows what a request with another body made.
+ * Reports whether the key counts as unused: it expired, its create was refused, or a request with another body ended in
+ * an unknown state.
  */
 function mayBegin(known: KeyedCreate, fresh: KeyedCreate): boolean {
   if (fresh.createdAt - known.createdAt >= KEPT_MS || known.state === "refused") return true;
   return known.state === "unsure" && known.request !== fresh.request;
 }
 
-/** Whether this request is the first to join one that may still be at work. It then marks the record as shared first. */
+/** Reports whether this request is the first to join a running one. It must mark the record as shared first. */
 function mustShare(known: KeyedCreate, fresh: KeyedCreate): boolean {
   return known.request === fresh.request && known.state === "open" && !known.shared;
 }
@@ -143,7 +141,7 @@ function follow(known: KeyedCreate, fresh: KeyedCreate): Begun {
   return { kind: "goOn", create: known, isRepeat: true };
 }
 
-/** Several requests may work on one thing: the state of the highest rank stays, whichever comes first. */
+/** Several requests may work on one resource. The state with the highest rank wins. */
 const rank = { open: 0, refused: 1, unsure: 2, done: 3 } as const satisfies Record<State, number>;
 
 async function keepOutcome(ctx: Context<"table">, settled: KeyedCreate): Promise<void> {
@@ -153,14 +151,17 @@ async function keepOutcome(ctx: Context<"table">, settled: KeyedCreate): Promise
     decide(known): KeyedCreate | undefined {
       if (known?.resource.uid !== settled.resource.uid) return undefined;
       const state = keptState(settled.state, known.shared);
-      // Changes the record that was found: others may have written since, among them a newer version that added a field.
+      // Changes the record as found, which may have fields that a newer version added.
       return rank[known.state] >= rank[state] ? undefined : { ...known, state, reply: settled.reply };
     },
     what: "What this Idempotency-Key stands for is",
   });
 }
 
-/** The state to keep. A refusal of a shared create is kept as "unsure": the other request may still make the thing. */
+/**
+ * Returns the state to store. A refusal of a shared create is stored as "unsure", because the other request may still
+ * create the resource.
+ */
 function keptState(wanted: State, shared: true | undefined): State {
   return wanted === "refused" && shared ? "unsure" : wanted;
 }

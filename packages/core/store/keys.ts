@@ -1,52 +1,55 @@
 import type { QueueName } from "../ports/queue.ts";
 import type { Key } from "../ports/table.ts";
 
-/** Every key of the table, in one place. `sk` of a single item is "-". */
+/** Every key of the table is built in this file. `sk` of a single item is "-". */
 export function environmentKey(owner: string, createdBy: string, id: string): Key {
   return { pk: environmentsOf(owner, createdBy), sk: id };
 }
 
-/** The partition that holds all environments of one owner and kind: a list is one query of it. */
+/** Returns the partition with all environments of one owner and kind, so that one query lists them. */
 export function environmentsOf(owner: string, createdBy: string): string {
   return `owner#${owner}#env#${createdBy}`;
 }
 
-/** What an environment runs; `spec` begins with the uid of its life, and each start that changes it has a new one. */
+/**
+ * Returns the key of an environment's spec. `spec` begins with the environment's uid, and changes with each changed
+ * start.
+ */
 export function specKey(environment: Key, spec: string): Key {
   return { pk: `${environment.pk}#spec`, sk: spec };
 }
 
-/** The SSH keys that were fetched for an environment: too big for its head. */
+/** Returns the key of an environment's fetched SSH keys, which are too big for its head. */
 export function accessKey(environment: Key, uid: string): Key {
   return { pk: `${environment.pk}#access`, sk: uid };
 }
 
-/** The partition that names the ended environments of one owner and kind, by the time of their ends. */
+/** Returns the partition that lists the ended environments of one owner and kind by end time. */
 export function endedOf(owner: string, createdBy: string): string {
   return `owner#${owner}#ended#${createdBy}`;
 }
 
-/** The name of one of them, which ended at `at` ms. */
+/** Returns the key of an ended environment's entry. `at` is the end, ms. */
 export function endedKey(owner: string, createdBy: string, at: number, uid: string): Key {
   return { pk: endedOf(owner, createdBy), sk: `${String(at).padStart(13, "0")}#${uid}` };
 }
 
-/** The key that the record of a deleted environment moves to once a new one has its id. */
+/** Returns the key to which the record of a deleted environment moves when its id is reused. */
 export function supersededKey(environment: Key, uid: string): Key {
   return { pk: environment.pk, sk: `${environment.sk}~${uid}` };
 }
 
-/** Who has a part of a host name. */
+/** Returns the key of the item that reserves a host label. */
 export function hostKey(label: string): Key {
   return single(`host#${label}`);
 }
 
-/** The partition that holds what is kept of an owner's deleted environments; `sk` is a file's name. */
+/** Returns the partition of an owner's archives of deleted environments. `sk` is a file name. */
 export function archivesOf(owner: string): string {
   return `owner#${owner}#archive`;
 }
 
-/** The partition that holds all disks of an owner, and before them their directory. */
+/** Returns the partition with an owner's disk directory, followed by the disks. */
 export function disksOf(owner: string): string {
   return `owner#${owner}#disk`;
 }
@@ -55,19 +58,19 @@ export function diskKey(owner: string, uid: string): Key {
   return { pk: disksOf(owner), sk: uid };
 }
 
-/** The key under which the record of a disk is kept that could not be read and that the operator ended. */
+/** Returns the key for an unreadable disk record that the operator ended. */
 export function endedDiskKey(owner: string, uid: string): Key {
   return { pk: `owner#${owner}#ended-disk`, sk: uid };
 }
 
-/** Answers the owner that the key of a disk names. */
+/** Returns the owner in the key of a disk. */
 export function ownerOfDisk({ pk }: Key): string {
   return pk.slice("owner#".length, -"#disk".length);
 }
 
 /**
- * The one item that decides which disk names of an owner exist. It sorts before every uid, so that one query of the
- * partition reads names and disks.
+ * Returns the key of the item that decides which disk names an owner has. It sorts before every uid, so one query reads
+ * names and disks.
  */
 export function directoryKey(owner: string): Key {
   return { pk: disksOf(owner), sk: "-" };
@@ -81,88 +84,93 @@ export function poolKey(type: string): Key {
   return single(`pool#${type}`);
 }
 
-/** The partitions that hold the ledger items of a pool's nodes. */
+/** Returns the partitions of the ledger items of a pool's nodes. */
 export function nodePartitions(type: string): readonly string[] {
   return [..."0123456789abcdef"].map((digit) => `pool#${type}#${digit}`);
 }
 
-/** The ledger item of the node object of this name and uid; `digit` is the first hex digit of the hash of `sk`. */
+/** Returns the key of a node's ledger item. `digit` is the first hex digit of the hash of `sk`. */
 export function nodeKey(type: string, digit: string, sk: string): Key {
   return { pk: `pool#${type}#${digit}`, sk };
 }
 
-/** A node object as the sort key of its ledger item: its name may come back with another machine, its uid never does. */
+/** Returns the sort key of a node's ledger item. A node name may return with another machine, a uid never does. */
 export function nodeIdentity({ name, uid }: { readonly name: string; readonly uid: string }): string {
   return `${name}~${uid}`;
 }
 
-/** The ledger item of what was granted on machines that a pool's group has still to make. */
+/** Returns the key of the ledger item for grants on machines still to be created. */
 export function makeableKey(type: string): Key {
   return single(`pool#${type}#makeable`);
 }
 
-/** The name of the node whose ledger item this is, by its key in a message; null: of machines still to be made. */
+/** Returns the node name in the key of a ledger item, or null for machines still to be created. */
 export function nodeNameOf(item: string): string | null {
   const sk = item.slice(item.lastIndexOf("|") + 1);
   return sk === "-" ? null : sk.slice(0, sk.lastIndexOf("~"));
 }
 
-/** Whether this is the key of a ledger item of that pool, in a message. */
+/** Reports whether this is the key of a ledger item of the pool. */
 export function isLedgerOf(type: string, item: string): boolean {
   return item.startsWith(`pool#${type}#`);
 }
 
-/** Which key the sealed texts of this table were sealed with, by its id. */
+/** The id of the key that sealed the texts in this table. */
 export const sealingKeyKey: Key = single("sealing-key");
 
-/** What the operator wants of admission, over all pools. */
+/** The operator's admission setting for all pools. */
 export const admissionKey: Key = single("admission");
 
-/** What the latest comparison of cluster and records found. */
+/** The findings of the last comparison of cluster and records. */
 export const orphansKey: Key = single("orphans");
 
-/** Whether the cluster answers. */
+/** Records whether the cluster answers. */
 export const clusterKey: Key = single("cluster");
 
-/** Who follows the changes of the cluster, and up to where they were passed on. */
+/** The process that follows the cluster's changes, and its position. */
 export const watchKey: Key = single("watch");
 
-/** The moment up to which the sweep into this queue has sent. */
+/** Returns the key of the sweep's position for this queue. */
 export function sweepKey(queue: QueueName): Key {
   return single(queue === "work" ? "sweep" : `sweep#${queue}`);
 }
 
-/** The partition that holds what operators did in one month, `2026-01`. */
+/** Returns the partition of the operators' audit records of one month, `2026-01`. */
 export function auditOf(month: string): string {
   return `audit#${month}`;
 }
 
-/** The operator's word that the machine behind the node object of this uid is dead. */
+/** Returns the key of the operator's declaration that a machine is dead, by the uid of its node object. */
 export function nodeGoneKey(uid: string): Key {
   return single(`node-gone#${uid}`);
 }
 
-/** What the latest listing of the machines showed of runs; `digits` are the first one or two of the environment's uid. */
+/** Returns the key of the run marks in the last listing of machines. `digits` are the first one or two of the uid. */
 export function runMarksKey(digits: string): Key {
   return single(`run-marks#${digits}`);
 }
 
-/** Advice of one pool's plan; `digit` is the first hex digit of the environment's uid. */
+/** Returns the key of a plan's advice. `digit` is the first hex digit of the environment's uid. */
 export function planKey(type: string, digit: string): Key {
   return single(`plan#${type}#${digit}`);
 }
 
-/** The forecast of one pool: of the waiting with this first hex digit of their uid, or what it says of the pool. */
+/**
+ * Returns the key of a pool's forecast: for waiting environments by the first hex digit of their uid, or for the pool.
+ */
 export function forecastKey(type: string, digit: string | null): Key {
   return single(digit === null ? `forecast#${type}` : `forecast#${type}#${digit}`);
 }
 
-/** The last starts of one pool beside what they had been promised: apart, since who asks for them wants nothing else. */
+/**
+ * Returns the key of a pool's last starts and their estimates. They are separate, because their reader needs nothing
+ * else.
+ */
 export function forecastStartsKey(type: string): Key {
   return single(`forecast#${type}#starts`);
 }
 
-/** What owners used of a pool lately; `digit` is the first hex digit of the hash of the owner. */
+/** Returns the key of the recent use of a pool. `digit` is the first hex digit of the hash of the owner. */
 export function usedKey(type: string, digit: string): Key {
   return single(`used#${type}#${digit}`);
 }
@@ -171,22 +179,22 @@ export function apiKeyKey(hash: string): Key {
   return single(`key#${hash}`);
 }
 
-/** What became of a create under an Idempotency-Key; `hash` covers owner, method, path and that key. */
+/** Returns the key of a create's outcome. `hash` covers owner, method, path and Idempotency-Key. */
 export function idempotencyKey(hash: string): Key {
   return single(`idem#${hash}`);
 }
 
-/** What is known of one WebSocket that a gateway keeps, by the gateway's own id of it. */
+/** Returns the key of a WebSocket, by the gateway's connection id. */
 export function connectionKey(id: string): Key {
   return single(`connection#${id}`);
 }
 
-/** The one item that decides whether a user may open another of these. */
+/** Returns the key of the item that limits a user's open connections. */
 export function openConnectionsKey(owner: string): Key {
   return single(`connections#${owner}`);
 }
 
-/** How often somebody tried to log in from one network in one minute, which is counted from 1970. */
+/** Returns the key of the count of login attempts from a network in one minute since 1970. */
 export function loginsKey(network: string, minute: number): Key {
   return single(`logins#${network}#${minute}`);
 }
@@ -205,47 +213,47 @@ export function identityKey(hash: string): Key {
 
 export const userCounterKey: Key = single("counter#user");
 
-/** The one item that decides which chat message of an environment is delivered next, by the environment's uid. */
+/** Returns the key of the item that decides which chat message is delivered next, by the environment's uid. */
 export function inboxKey(uid: string): Key {
   return single(`inbox#${uid}`);
 }
 
-/** The partition that holds all chat messages of an environment. */
+/** Returns the partition of an environment's chat messages. */
 export function chatOf(uid: string): string {
   return `chat#${uid}`;
 }
 
-/** Chat message number `n` of an environment: 12 digits, so that they sort. */
+/** Returns the key of chat message `n`, padded to 12 digits so that keys sort. */
 export function chatKey(uid: string, n: number): Key {
   return { pk: chatOf(uid), sk: String(n).padStart(12, "0") };
 }
 
-/** The partition that holds all webhook deliveries of an owner, by the time of their events. */
+/** Returns the partition of an owner's webhook deliveries, sorted by event time. */
 export function deliveriesOf(owner: string): string {
   return `owner#${owner}#delivery`;
 }
 
-/** The delivery of entry `n` of an environment's timeline, which was made at `at` ms. */
+/** Returns the key of the delivery for timeline entry `n`. `at` is the time of the entry, ms. */
 export function deliveryKey(owner: string, at: number, uid: string, n: number): Key {
   return { pk: deliveriesOf(owner), sk: `${String(at).padStart(13, "0")}#${uid}#${n}` };
 }
 
-/** What is known of one of an owner's receivers; `hash` is that of its origin. */
+/** Returns the key of one of an owner's receivers. `hash` is the hash of its origin. */
 export function receiverKey(owner: string, hash: string): Key {
   return { pk: `owner#${owner}#receiver`, sk: hash };
 }
 
-/** What is known of all receivers of an owner together. */
+/** Returns the key of the state shared by an owner's receivers. */
 export function ownersReceiversKey(owner: string): Key {
   return receiverKey(owner, "-");
 }
 
-/** A key as a message carries it. */
+/** Returns a key in the form that messages use. */
 export function keyText({ pk, sk }: Key): string {
   return `${pk}|${sk}`;
 }
 
-/** The key that a message names, or undefined for text that is none. */
+/** Parses the key of a message, or returns undefined for invalid text. */
 export function keyOfText(text: string): Key | undefined {
   const bar = text.lastIndexOf("|");
   if (bar < 1 || bar === text.length - 1) return undefined;
@@ -254,7 +262,7 @@ export function keyOfText(text: string): Key | undefined {
 
 export type RecordKind = "environment" | "spec" | "pool" | "disk" | "user" | "inbox" | "delivery";
 
-/** Which reconcile looks at a record with this key; undefined for items that are never looked at. */
+/** Returns which reconciler handles a record with this key, or undefined if none does. */
 export function kindOfKey({ pk }: Key): RecordKind | undefined {
   if (/^owner#[^#]+#env#[^#]+$/.test(pk)) return "environment";
   if (/^owner#[^#]+#env#[^#]+#spec$/.test(pk)) return "spec";

@@ -3,14 +3,14 @@ import type { Item } from "../ports/table.ts";
 import { keyText } from "./keys.ts";
 import { Unreadable } from "./unreadable.ts";
 
-/** What reading several items found. An item that is there and cannot be read is neither a record nor absent. */
+/** The result of reading several items. An unreadable item is neither a record nor absent. */
 export interface Read<Record> {
   readonly records: readonly Record[];
-  /** The keys of those that cannot be read, as a message carries them. */
+  /** Keys of unreadable items, in the form that messages use. */
   readonly unreadable: ReadonlySet<string>;
 }
 
-/** Reads each of the items; those that cannot be read are logged and named. */
+/** Parses each item. Unreadable ones are logged and listed. */
 export function readEach<Record>(ctx: Context, items: readonly Item[], parse: (item: Item) => Record): Read<Record> {
   const unreadable = new Set<string>();
   const records = items.flatMap((item) => {
@@ -26,7 +26,7 @@ export function readEach<Record>(ctx: Context, items: readonly Item[], parse: (i
   return { records, unreadable };
 }
 
-/** What was read; undefined where it is there and cannot be read, which is logged. */
+/** Returns what `read` returns, or undefined if the item is unreadable, which is logged. */
 export async function unlessUnreadable<Found>(ctx: Context, read: () => Promise<Found>): Promise<Found | undefined> {
   try {
     return await read();
@@ -37,7 +37,7 @@ export async function unlessUnreadable<Found>(ctx: Context, read: () => Promise<
   }
 }
 
-/** The same, but what a newer version wrote is thrown: only that version knows what follows from it. */
+/** Like `unlessUnreadable`, but throws for a newer format, which only a newer version can interpret. */
 export async function unlessPoisoned<Found>(ctx: Context, read: () => Promise<Found>): Promise<Found | undefined> {
   try {
     return await read();
@@ -54,8 +54,8 @@ function note(ctx: Context, { item, isNewer, message }: Unreadable): void {
 }
 
 /**
- * Those of the items that can be read, so that one broken record hides nothing else. Only for lists: whoever frees what
- * a record holds has to tell unreadable from absent (`readEach`).
+ * Parses the readable items, so that one broken record hides no others. Only for lists: code that frees what a record
+ * holds must tell unreadable from absent (`readEach`).
  */
 export function readable<Record>(ctx: Context, items: readonly Item[], parse: (item: Item) => Record): Record[] {
   return [...readEach(ctx, items, parse).records];

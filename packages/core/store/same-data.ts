@@ -1,4 +1,4 @@
-/** Whether two values of JSON are the same, whatever the order of their fields; what is undefined is absent. */
+/** Reports whether two JSON values are equal. Field order does not matter, and undefined counts as absent. */
 export function sameData(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;

@@ -1,7 +1,7 @@
-/** Text that only a Sealer can open again. The brand keeps clear text from being stored in its place. */
+/** Text that only a Sealer can open. The brand prevents storing clear text in its place. */
 export type Sealed = string & { readonly __sealed: true };
 
-/** A sealed text that this sealer never opens: it was changed, or sealed with another key or for another record. */
+/** The sealer can never open this text: it was changed, or sealed with another key or for another record. */
 export class WrongSeal extends Error {
   constructor() {
     super("A sealed text was changed, or sealed with another key or for another record");
@@ -9,7 +9,7 @@ export class WrongSeal extends Error {
   }
 }
 
-/** Names a text that was read back from a record as sealed; only record parsers call this. */
+/** Brands a text read from a record as sealed. Only record parsers may call this. */
 export function asSealed(text: string): Sealed {
   return text as Sealed;
 }

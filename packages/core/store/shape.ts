@@ -1,24 +1,24 @@
 /**
- * Whether a stored value has this form. Tables of them say what a record must hold to be believed. `exactly`, which no
- * check has, lets no check of fewer words stand for one of more: a phase that a list forgets would poison living records.
+ * A type guard for a stored value. `exactly` never exists; it prevents the compiler from accepting a check with fewer
+ * words, because a phase missing in a list would poison living records.
  */
 export type Check<T> = ((value: unknown) => value is T) & { readonly exactly?: (value: T) => T };
 
-/** One check for each field of a record, optional ones too: the compiler refuses a table that forgets one. */
+/** One check per field of a record, including optional fields. The compiler rejects a table without one. */
 export type Table<T> = { readonly [Field in keyof T]-?: Check<T[Field]> };
 
 export const text: Check<string> = (value) => typeof value === "string";
 export const flag: Check<boolean> = (value) => typeof value === "boolean";
-/** A mark that is there or not. */
+/** A flag that is true or absent. */
 export const mark: Check<true | undefined> = (value): value is true | undefined =>
   value === true || value === undefined;
-/** Checks milliseconds, and whatever may be a fraction; NaN and infinities are no numbers. */
+/** Checks for a finite number, such as milliseconds. */
 export const number: Check<number> = (value): value is number => Number.isFinite(value);
-/** How many: whole and not negative. */
+/** Checks for a whole number, 0 or more. */
 export const count: Check<number> = (value): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
-/** A number that counts from 1. */
+/** Checks for a whole number, 1 or more. */
 export const ordinal: Check<number> = (value): value is number => Number.isSafeInteger(value) && (value as number) >= 1;
-/** Checks 32 hex digits. A plan of a large pool checks a hundred thousand, which costs a regular expression 0.1 s. */
+/** Checks 32 hex digits. A plan of a large pool checks 100,000, which takes 0.1 s with a regular expression. */
 export const uid: Check<string> = (value): value is string => {
   if (typeof value !== "string" || value.length !== 32) return false;
   for (let at = 0; at < 32; at++) {
@@ -30,13 +30,13 @@ export const uid: Check<string> = (value): value is string => {
 
 const [DIGIT_0, DIGIT_9, LETTER_A, LETTER_F] = [48, 57, 97, 102];
 
-/** A word of a closed list. */
+/** Checks for a word of a closed list. */
 export function oneOf<Word extends string>(...words: readonly Word[]): Check<Word> {
   const known: ReadonlySet<unknown> = new Set(words);
   return (value): value is Word => known.has(value);
 }
 
-/** Text under a name of its own, as `Sealed` is. */
+/** Checks for a text and brands it, like `Sealed`. */
 export function branded<Brand extends string>(): Check<Brand> {
   return (value): value is Brand => typeof value === "string";
 }
@@ -58,12 +58,12 @@ export function pairOf<One, Other>(one: Check<One>, other: Check<Other>): Check<
     Array.isArray(value) && value.length === 2 && one(value[0]) && other(value[1]);
 }
 
-/** Names that are nobody's to choose, each with such a value. */
+/** Checks for an object with arbitrary names and values of one type. */
 export function mapOf<T>(check: Check<T>): Check<Readonly<Record<string, T>>> {
   return (value): value is Readonly<Record<string, T>> => isObject(value) && Object.values(value).every(check);
 }
 
-/** An object with these fields, whatever else it holds. */
+/** Checks for an object with these fields. Further fields are allowed. */
 export function shape<T>(table: Table<T>): Check<T> {
   const names = Object.keys(table);
   const checks = Object.values(table) as Check<unknown>[];

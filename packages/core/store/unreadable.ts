@@ -1,17 +1,16 @@
 import type { Item, Stored } from "../ports/table.ts";
 import type { Check, Table } from "./shape.ts";
 
-/** The form that this version writes. A higher one means what only a newer version knows. */
+/** The record format of this version. Only a newer version can interpret a higher format. */
 export const FORMAT = 1;
 
 /**
- * A record that this version cannot read: nobody guesses what it means
- * (docs/architecture/failures.md#unreadable-records).
+ * A record that this version cannot read. Never guess its meaning (docs/architecture/failures.md#unreadable-records).
  */
 export class Unreadable extends Error {
   readonly kind: string;
   readonly item: Item;
-  /** Whether its format is higher than this version's: it is left alone. */
+  /** True if its format is higher than this version's. Such a record is left alone. */
   readonly isNewer: boolean;
 
   constructor(kind: string, item: Item, why: string) {
@@ -23,16 +22,16 @@ export class Unreadable extends Error {
   }
 }
 
-/** What several fields of a record must say together, in words that go on from "cannot be read:". */
+/** Rules across fields of a record. Each name completes the sentence "cannot be read:". */
 export type Agreements<Record> = Readonly<{ [words: string]: (record: Record) => boolean }>;
 
-/** What every record has beside the fields of its table. */
+/** The fields that every record has beside those of its table. */
 export type Common = keyof Stored | "kind";
 
 /**
- * The parser of one kind of record. It throws `Unreadable` for another kind, a higher format, a field that is not what
- * the table says, and fields that contradict one another: the rest of the core may rely on all of that. What was put off
- * and can be read again loses its mark with the next write.
+ * Returns the parser for one kind of record. It throws `Unreadable` for another kind, a higher format, an invalid
+ * field, or contradicting fields, so the core may rely on all of that. A postponed record that is readable again loses
+ * its mark with the next write.
  */
 export function parserOf<Record extends Stored>(
   kind: string,
@@ -44,7 +43,7 @@ export function parserOf<Record extends Stored>(
   return (item) => {
     if (isNewer(item)) throw new Unreadable(kind, item, `its format is ${item.format}`);
     if (item.kind !== kind) {
-      // An object may have a toString that is none.
+      // An object may have a `toString` that is not a function.
       const found = typeof item.kind === "string" ? item.kind.slice(0, 40) : "no text";
       throw new Unreadable(kind, item, `its kind is ${found}`);
     }
@@ -57,7 +56,7 @@ export function parserOf<Record extends Stored>(
   };
 }
 
-/** Whether it has a higher format than this version's. */
+/** Reports whether the item has a higher format than this version's. */
 export function isNewer({ format }: Item): boolean {
   return typeof format === "number" && format > FORMAT;
 }

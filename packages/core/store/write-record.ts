@@ -4,27 +4,26 @@ import { Conflict, Problem } from "../problem.ts";
 import { FORMAT } from "./unreadable.ts";
 import { NO_WRITER } from "./writers.ts";
 
-/** What writing takes. */
+/** The ports that a write needs. */
 export type Writing = Pick<Context<"table">, "table" | "ids">;
 
-/** More than the puts that other writers can make while an SDK repeats one whose answer was lost. */
+/** More than the puts that other writers can make while an SDK repeats a put whose response was lost. */
 const KEPT_WRITERS = 8;
 
-/** The record as it is stored by the put of this token. */
+/** Returns the record as stored by the put with this token. */
 function writtenBy<Record extends Stored>(record: Record, token: string): Record {
   return { ...record, format: FORMAT, writers: [token, ...writersOf(record)].slice(0, KEPT_WRITERS) };
 }
 
-/** Who wrote an item, the newest first: no more than that is known of one that somebody edited by hand. */
+/** Returns the item's writers, newest first. Writers that were edited by hand may be invalid. */
 function writersOf({ writers }: Stored): readonly string[] {
   return writers.filter((writer: unknown) => typeof writer === "string");
 }
 
 /**
- * Writes a record where it is still as it was read, or absent where `writers` is empty. Answers the record as stored;
- * undefined: somebody else was faster. An SDK repeats a put whose answer was lost, and the repeat meets the put's own
- * effect: a conflict whose item holds this put's token is a success
- * (docs/architecture/consistency.md#conditional-writes).
+ * Writes a record if it is unchanged since it was read, or absent if `writers` is empty. Returns the stored record, or
+ * undefined on a conflict. An SDK repeats a put whose response was lost, and the repeat meets the put's own effect. So
+ * a conflict whose item has this put's token is a success (docs/architecture/consistency.md#conditional-writes).
  */
 export async function writeRecord<Record extends Stored>(
   ctx: Writing,
@@ -38,8 +37,8 @@ export async function writeRecord<Record extends Stored>(
 }
 
 /**
- * Writes several records, all or none, each where it is still as it was read. True as well where a repeat of this very
- * write met its own effect. Throws where they are more than 25.
+ * Writes several records in one transaction, each if it is unchanged. Also returns true if a repeat met its own effect.
+ * Throws for more than 25 records.
  */
 export async function writeRecords(ctx: Writing, records: readonly Stored[]): Promise<boolean> {
   const token = ctx.ids.uid();
@@ -49,13 +48,13 @@ export async function writeRecords(ctx: Writing, records: readonly Stored[]): Pr
     return true;
   } catch (error) {
     if (!(error instanceof Conflict)) throw error;
-    // What one of them says holds for all: no other write has this token.
+    // One of them is enough: only this transaction has the token.
     const present = await ctx.table.getMany(records.map(keyOnly));
     return present.some((item) => writersOf(item).includes(token));
   }
 }
 
-/** Removes a record that is still as it was read. True as well when it is gone, or another life has its key. */
+/** Removes a record if it is unchanged. Also returns true if it is gone, or another life uses its key. */
 export async function removeRecord(ctx: Writing, record: Stored & { readonly uid?: unknown }): Promise<boolean> {
   try {
     await ctx.table.remove(keyOnly(record), { ifWriter: record.writers[0] ?? NO_WRITER });
@@ -68,32 +67,33 @@ export async function removeRecord(ctx: Writing, record: Stored & { readonly uid
 }
 
 interface Change<Record extends Stored, Read> {
-  /** Reads the record, consistently; for a new one answers what is to be decided on. May throw `notFound`. */
+  /** Reads the record consistently, or returns the basis for a new one. May throw `notFound`. */
   readonly read: () => Promise<Read>;
   /**
-   * The record as it shall be; undefined: nothing is to be written. What adds something keeps the token in it: whoever
-   * finds it there on another read has added it already.
+   * Returns the changed record, or undefined to write nothing. A change that adds something must store the token with
+   * it, so that a repeat finds that it was added.
    */
   readonly decide: (read: Read, token: string) => Record | undefined | Promise<Record | undefined>;
-  /** What is changing too fast, as the subject of a sentence: `Disk 'data' is`. */
+  /** The subject and verb of the error text: `Disk 'data' is`. */
   readonly what: string;
   readonly tries?: number;
-  /** The token of this change, where an earlier request may have made it already. */
+  /** The token of this change, if an earlier request may have made it already. */
   readonly token?: string | undefined;
 }
 
 export interface Changed<Record, Read> {
-  /** The record that this change stored; undefined: `decide` had nothing to write. */
+  /** The record that this change stored, or undefined if `decide` returned nothing. */
   readonly record: Record | undefined;
-  /** What that decision was made on. */
+  /** What the decision was based on. */
   readonly read: Read;
 }
 
 const TRIES = 5;
 
 /**
- * The only way a record is changed: reads, decides, writes if nobody else did meanwhile, and begins again otherwise.
- * `decide` that throws `Conflict` is asked again on a new read. Throws `unavailable` when others are always faster.
+ * Changes a record: reads, decides, writes with a condition, and starts over on a conflict. All changes of records use
+ * this. If `decide` throws `Conflict`, it is called again with a new read. Throws `unavailable` after too many
+ * conflicts.
  */
 export async function changeRecord<Record extends Stored, Read>(
   ctx: Writing,

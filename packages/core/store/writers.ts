@@ -1,17 +1,17 @@
 import type { Item } from "../ports/table.ts";
 
 /**
- * The newest writer of a stored item that names none, since somebody edited its writers by hand. As a condition it holds
- * until the item is written again, and never for an absent one.
+ * The newest writer of a stored item without one, after its writers were edited by hand. As a condition it holds until
+ * the item is written again, and never for an absent item.
  */
 export const NO_WRITER = "";
 
-/** A stored item as a table hands it out: an empty list of writers means that an item is not stored yet. */
+/** Returns an item as tables must return it. An empty list of writers would mean that the item is not stored yet. */
 export function withNewestWriter(item: Item): Item {
   return newestWriterOf(item) === undefined ? { ...item, writers: [NO_WRITER] } : item;
 }
 
-/** Undefined: it names none. */
+/** Returns undefined if the item has no writer. */
 export function newestWriterOf({ writers }: { readonly writers?: unknown }): string | undefined {
   const newest: unknown = Array.isArray(writers) ? writers[0] : undefined;
   return typeof newest === "string" ? newest : undefined;
