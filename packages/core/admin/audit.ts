@@ -31,8 +31,8 @@ export type OperatorAction = (typeof operatorActions)[number];
 const reads: ReadonlySet<OperatorAction> = new Set(["list_jobs", "list_orphans", "list_nodes", "show_state"]);
 
 /**
- * What an operator did: who, with which key, when, what, on what, in which request, and what became of it. Repeated
- * reads share a record: `at` and `requestId` are those of the first, `result` and `reason` of the last that finished.
+ * An operator's call and its result. Repeated reads share a record: `at` and `requestId` are those of the first call,
+ * `result` and `reason` those of the last that finished.
  */
 export interface AuditRecord extends Stored {
   readonly kind: "audit";
@@ -40,13 +40,13 @@ export interface AuditRecord extends Stored {
   readonly operator: string;
   readonly keyPrefix: string;
   readonly action: OperatorAction;
-  /** A job, a user, a pool, a node; null where it is everything. */
+  /** A job, user, pool or node. null if the action concerns everything. */
   readonly target: string | null;
   readonly requestId: string;
-  /** `started` is the last word of a process that died in between: it may have been done. */
+  /** `started` remains if the process died before the end. The action may have been done. */
   readonly result: "started" | "done" | "failed";
   readonly reason: string | null;
-  /** How many calls the record stands for. Absent in records of older versions, which never merged. */
+  /** The number of calls that share the record. Absent in records of earlier versions. */
   readonly count?: number;
   readonly ttl: number;
 }
@@ -62,13 +62,13 @@ const KEPT_SECONDS = 400 * 24 * 3600;
 const LONGEST_TEXT = 200;
 /** Divides a day, so no window spans two months. */
 const WINDOW_MS = 10 * 60_000;
-/** Each try loses only to another call that was counted, so this is more than the calls that one operator has open. */
+/** Each lost try means that another call was counted, so allow more tries than one operator has open calls. */
 const COUNT_TRIES = 100;
 const LEAST_PAGE = 50;
 
 /**
- * Does what an operator asks for. It writes a record first, and does nothing if that fails. Repeated reads within ten
- * minutes are counted in one record. `note` says what came of the call.
+ * Runs an operator's action. It writes an audit record first, and does nothing if that fails. Repeated reads within ten
+ * minutes share a record. `note` returns the text to record for the result.
  */
 export async function audited<Result>(
   ctx: UserContext<"table">,
@@ -91,7 +91,7 @@ export async function audited<Result>(
   }
 }
 
-/** What operators did, newest first, of the last 13 months. */
+/** Lists the audit records of the last 13 months, newest first. */
 export async function listAudit(ctx: Context<"table">, most: number): Promise<AuditRecord[]> {
   const found: AuditRecord[] = [];
   let month = monthOf(ctx.clock.now());
@@ -124,14 +124,14 @@ function recordOf(ctx: UserContext<"table">, { action, target, requestId }: Deed
   };
 }
 
-/** Returns the same UUID for the same read of a window. It sorts as if it were made when the window began. */
+/** Returns the same UUID for the same read within a window. It sorts by the start of the window. */
 function windowId(ctx: Context, at: number, read: readonly (string | null)[]): string {
   const time = (at - (at % WINDOW_MS)).toString(16).padStart(12, "0");
   const hash = ctx.ids.hash(JSON.stringify(read));
   return `${time.slice(0, 8)}-${time.slice(8)}-7${hash.slice(0, 3)}-8${hash.slice(3, 6)}-${hash.slice(6, 18)}`;
 }
 
-/** Writes the record, or counts one more call in the record that is there. */
+/** Writes the record, or counts the call in the existing record. */
 async function countCall(ctx: UserContext<"table">, call: AuditRecord): Promise<AuditRecord> {
   const { record } = await changeRecord(ctx, {
     read: () => findAudit(ctx, call),
@@ -142,7 +142,7 @@ async function countCall(ctx: UserContext<"table">, call: AuditRecord): Promise<
   return record ?? call;
 }
 
-/** Notes how a call ended. A failure is only logged, because the call itself is over. */
+/** Records how a call ended. A failure is only logged, because the call itself is over. */
 async function complete(ctx: UserContext<"table">, { result, reason, ...call }: AuditRecord): Promise<void> {
   try {
     await changeRecord(ctx, {
@@ -162,7 +162,7 @@ async function findAudit(ctx: Context<"table">, { pk, sk }: Key): Promise<AuditR
   return item && parseAudit(item);
 }
 
-/** Adds entries of a month until there are `most`, and all that may be newer than the oldest of these. */
+/** Adds records of a month until there are `most`, and all that may be newer than the oldest of these. */
 async function readMonth(ctx: Context<"table">, month: string, most: number, into: AuditRecord[]): Promise<void> {
   let after: string | undefined;
   do {
@@ -173,7 +173,10 @@ async function readMonth(ctx: Context<"table">, month: string, most: number, int
   } while (after !== undefined && (into.length < most || isSameWindow(into.at(-1), into[most - 1])));
 }
 
-/** Reports whether a shared record, whose id is that of its window's start, may belong before the other one. */
+/**
+ * Reports whether both records are of one window. The id of a shared record sorts by the window's start, not by its
+ * time.
+ */
 function isSameWindow(last: AuditRecord | undefined, other: AuditRecord | undefined): boolean {
   if (!last || !other) return false;
   return Math.floor(last.at / WINDOW_MS) === Math.floor(other.at / WINDOW_MS);

@@ -10,13 +10,13 @@ import { readEach } from "../store/readable.ts";
 import { removeRecord, writeRecord } from "../store/write-record.ts";
 import { listLivingKeys } from "./living.ts";
 
-/** What an ended disk leaves in the cloud, as far as its record names it: nothing of it is removed. */
+/** The volume and snapshots of an ended disk, as named in its record. They are not removed. */
 export interface Kept {
   readonly volume: string | null;
   readonly snapshots: readonly string[];
 }
 
-/** The unreadable record of a disk as it was when it was ended: it goes on naming the volume and the snapshots. */
+/** The unreadable record of an ended disk, unchanged, so that it still names the volume and the snapshots. */
 interface EndedDisk extends Stored {
   readonly kind: "ended-disk";
   readonly endedAt: number;
@@ -24,10 +24,9 @@ interface EndedDisk extends Stored {
 }
 
 /**
- * Frees the name of a disk whose record cannot be read. The record is kept under another key, volume and snapshots stay
- * as they are, and jobs that wait for the disk end as if it had been deleted. The name of a record that is missing is
- * freed as well. A repeat answers the same. Throws `notFound`, or `conflict` when the record can be read or a job still
- * uses the disk.
+ * Frees the name of a disk whose record is unreadable or missing. The record is kept under another key, the volume and
+ * the snapshots remain, and jobs that wait for the disk end as if it had been deleted. Idempotent. Throws `notFound`,
+ * or `conflict` if the record is readable or a job still uses the disk.
  */
 export async function endDisk(ctx: Context<"table">, key: Key): Promise<Kept> {
   const owner = ownerOfDisk(key);
@@ -51,8 +50,8 @@ export async function endDisk(ctx: Context<"table">, key: Key): Promise<Kept> {
     endedAt: ctx.clock.now(),
     record: item,
   };
-  // In this order, a repeat of one that died half way finds everything that is left to do, and a record that somebody
-  // mended meanwhile keeps its name.
+  // In this order, a repeat after a crash finds everything that is left to do, and a record repaired in the meantime
+  // keeps its name.
   if (!(await writeRecord(ctx, ended))) throw new Conflict(keyText(key));
   if (!(await removeRecord(ctx, item))) throw new Conflict(keyText(key));
   await changeDirectory(ctx, owner, ({ names }) => without(names, key.sk));
@@ -69,7 +68,7 @@ async function refuseInUse(ctx: Context<"table">, item: Item): Promise<void> {
   throw inUse("is", holders.current.id);
 }
 
-/** The record does not say who has the disk, so each living job of its owner is asked whether it began with it. */
+/** Reads the owner's living jobs to find one that uses the disk, because the record does not name its holder. */
 async function refuseUsed(ctx: Context<"table">, item: Item): Promise<void> {
   const ofOwner = environmentsOf(ownerOfDisk(item), "");
   const keys = (await listLivingKeys(ctx)).filter(({ pk }) => pk.startsWith(ofOwner));

@@ -15,8 +15,8 @@ import { changeRecord } from "../store/write-record.ts";
 import { endDisk, type Kept } from "./end-disk.ts";
 
 /**
- * Ends an environment or a disk whose record cannot be read; of a disk it answers what is kept. A repeat right after a
- * success is one too. Throws `invalid` for the key of anything else, and `conflict` for that of a ledger.
+ * Ends an environment or a disk whose record is unreadable. For a disk, returns what is kept. Idempotent shortly after
+ * a success. Throws `invalid` for the key of another record, and `conflict` for the key of a ledger.
  */
 export async function endRecord(ctx: Context<"table" | "queue">, text: string): Promise<Kept | undefined> {
   const key = keyOfText(text);
@@ -33,9 +33,9 @@ const LEDGER =
   "A ledger cannot be ended, since it says who holds capacity: repair the field that the log names, or put the item back from a backup of the table";
 
 /**
- * Ends an environment whose record cannot be read, one of a newer format too: it becomes a record that stops, with what
- * could be made out of it, and reconcile removes what it has in the order of every end. Throws
- * `notFound`, or `conflict` when the record can be read or its pool's ledger cannot.
+ * Ends an environment whose record is unreadable or of a newer format. The record becomes a stopping one with all
+ * fields that can be salvaged, and the reconciler then ends it as usual. Throws `notFound`, or `conflict` if the record
+ * is readable or its pool's ledger is not.
  */
 async function endEnvironment(ctx: Context<"table" | "queue">, key: Key): Promise<undefined> {
   await changeRecord(ctx, {
@@ -58,7 +58,7 @@ async function endEnvironment(ctx: Context<"table" | "queue">, key: Key): Promis
   await sendLook(ctx, key);
 }
 
-/** What the ledgers say that it was granted or holds: they name its life and its run even where the record does not. */
+/** Returns the record's entry in the ledgers. It names the uid and the run even if the record does not. */
 async function findEntry(ctx: Context<"table">, item: Item): Promise<Grant | undefined> {
   const ledgers = await Promise.all(poolTypes.map((type) => readLedger(ctx, emptyPool(ctx, type))));
   const mayName = isSize(item.size) ? ledgers.filter(({ type }) => type === (item.size as Size).pool) : ledgers;
@@ -66,6 +66,6 @@ async function findEntry(ctx: Context<"table">, item: Item): Promise<Grant | und
     throw new Problem("conflict", "A ledger item of its pool cannot be read, so nobody knows what the record holds");
   }
   const entries = ledgers.flatMap(({ granted, held }) => [...held, ...granted]);
-  // Another life may have had this key.
+  // Another environment may have used this key.
   return entries.find((entry) => entry.key === keyText(item) && (!isUid(item.uid) || entry.uid === item.uid));
 }

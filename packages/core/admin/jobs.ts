@@ -12,8 +12,8 @@ import { getUserByName, parseUser } from "../users/record.ts";
 import { listLivingKeys } from "./living.ts";
 
 /**
- * Environments of this dialect, newest first: all that one user ever had, consistently, or those of all owners that
- * are not done (see `listLivingKeys`). Throws `notFound` for a user who does not exist.
+ * Lists environments of this dialect, newest first: all of one user, consistently, or the living ones of all owners
+ * (see `listLivingKeys`). Throws `notFound` for an unknown user.
  */
 export async function listAnybodys(
   ctx: UserContext<"table">,
@@ -23,14 +23,14 @@ export async function listAnybodys(
   if (username !== undefined) return listEnvironments(inNameOf(ctx, (await getUserByName(ctx, username)).uid), asked);
   const keys = (await listLivingKeys(ctx)).filter((key) => ownerOf(ctx, key) !== undefined);
   const found = readable(ctx, await ctx.table.getMany(keys), parseEnvironment);
-  // Who ended is still looked at for ten minutes: what it had was given back before.
+  // Ended environments stay in the index for ten minutes, but their capacity is already free.
   const going = found.filter((environment) => !isEnded(environment));
   return partOf(going, asked);
 }
 
 /**
- * Asks for the end of anybody's environment, as its owner could. Who names the user reaches what the index does not
- * show yet, and what is done. Throws `notFound`, or `conflict` when it ended in another way or its owner is not clear.
+ * Cancels an environment on behalf of its owner. With a username it also reaches ended environments and ones missing in
+ * the index. Throws `notFound`, or `conflict` if it ended otherwise or its owner is ambiguous.
  */
 export async function cancelAnybodys(
   ctx: UserContext<"table" | "queue">,
@@ -42,8 +42,8 @@ export async function cancelAnybodys(
 }
 
 /**
- * The ids of environments that begin like this, at most two: enough to know whether it is one. Of one user, or of all
- * that are not done. Throws `notFound` for a user who does not exist.
+ * Returns at most two ids with this prefix, enough to tell whether it is unique: of one user, or of all living
+ * environments. Throws `notFound` for an unknown user.
  */
 export async function findAnybodysIds(
   ctx: UserContext<"table">,
@@ -56,7 +56,7 @@ export async function findAnybodysIds(
   return [...new Set(ids)].slice(0, 2);
 }
 
-/** The usernames of these owners; who cannot be read is left out. */
+/** Returns the usernames of these owners. Unreadable users are left out. */
 export async function readUsernames(
   ctx: Context<"table">,
   owners: readonly string[],
@@ -67,7 +67,7 @@ export async function readUsernames(
   return new Map(users.map(({ uid, username }) => [uid, username]));
 }
 
-/** Ids are unique per owner only, so that nothing keeps two owners from having the same. */
+/** Finds the owner of an id. Ids are unique per owner only, so several owners may have the same. */
 async function findOwner(ctx: UserContext<"table">, id: string): Promise<string> {
   const keys = (await listLivingKeys(ctx)).filter((key) => key.sk === id);
   const [owner, other] = keys.flatMap((key) => ownerOf(ctx, key) ?? []);
@@ -75,7 +75,7 @@ async function findOwner(ctx: UserContext<"table">, id: string): Promise<string>
     const text = `Several users have a ${ctx.noun} ${id}: name the user`;
     throw new Problem("conflict", text, { errorCode: "ambiguous" });
   }
-  // A uid that nobody has: the answer is then that of an id that does not exist.
+  // A uid that does not exist, so the answer is that of an unknown id.
   return owner ?? "-";
 }
 

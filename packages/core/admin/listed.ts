@@ -1,10 +1,10 @@
 interface Room {
   readonly most: number;
-  /** What all entries may take as JSON, which is longer than what DynamoDB counts. */
+  /** The most bytes of all entries as JSON, which is longer than the size that DynamoDB counts. */
   readonly bytes: number;
 }
 
-/** The first of them that fit. One that is too long is left out, and hides none behind it. */
+/** Returns the first entries that fit. An entry that is too long is skipped. */
 export function firstThatFit<One>(all: readonly One[], { most, bytes }: Room): One[] {
   const listed: One[] = [];
   let left = bytes;
@@ -18,7 +18,6 @@ export function firstThatFit<One>(all: readonly One[], { most, bytes }: Room): O
   return listed;
 }
 
-/** Counts the comma behind the value too. */
 function bytesOf(value: unknown): number {
   return new TextEncoder().encode(JSON.stringify(value)).length + 1;
 }

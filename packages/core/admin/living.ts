@@ -5,9 +5,9 @@ import { dueShards } from "../store/due.ts";
 import { keyText, kindOfKey } from "../store/keys.ts";
 
 /**
- * The keys of every environment that is not done, of all owners: what the `due` index holds, without a scan. That is
- * whoever waits, prepares, is active or stops, and who ended, until its last look; the index may be some seconds late.
- * `dueUntil`: only those that are looked at by then.
+ * Lists the keys of all living environments from the `due` index, without a scan: waiting, preparing, active and
+ * stopping ones, and ended ones until their last reconcile. The index may lag by seconds. `dueUntil` limits the list to
+ * those due by then.
  */
 export async function listLivingKeys(ctx: Context<"table">, dueUntil?: number): Promise<Key[]> {
   const found = (await Promise.all(dueShards.map((shard) => keysIn(ctx, shard, dueUntil)))).flat();

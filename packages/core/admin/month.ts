@@ -3,8 +3,7 @@ import { DAY_MS } from "../units.ts";
 const lengths = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const;
 
 /**
- * The month of a moment (ms since the epoch), in UTC: `2026-01`. It is counted by hand since the core has no `Date`, by
- * which a clock of its own could come in.
+ * Returns the UTC month of a time (ms since the epoch): `2026-01`. Computed by hand, because the core has no `Date`.
  */
 export function monthOf(ms: number): string {
   let days = Math.floor(ms / DAY_MS);
@@ -15,7 +14,7 @@ export function monthOf(ms: number): string {
   return text(year, month);
 }
 
-/** The month before one: `2025-12` for `2026-01`. */
+/** Returns the month before: `2025-12` for `2026-01`. */
 export function monthBefore(of: string): string {
   const [year = 0, month = 0] = of.split("-").map(Number);
   return month > 1 ? text(year, month - 1) : text(year - 1, 12);

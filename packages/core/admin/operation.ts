@@ -10,23 +10,23 @@ import { clusterKey, keyText, kindOfKey, poolKey } from "../store/keys.ts";
 import { readEach, unlessUnreadable } from "../store/readable.ts";
 import { type OrphanReport, readOrphans } from "./orphans.ts";
 
-/** What the operator watches, read from the stores: the same whichever process answers. */
+/** The state that operators monitor. It is read from the stores, so every process returns the same. */
 export interface Operation {
   readonly depths: Readonly<Record<QueueName, QueueDepth>>;
-  /** Ledgers that were planned at least once, sorted by type. */
+  /** Pools that were planned at least once, sorted by type. */
   readonly pools: readonly Pool[];
-  /** The types whose ledger is there and cannot be read: nothing else is known of them. */
+  /** Types whose pool record is unreadable. */
   readonly unreadable: readonly string[];
-  /** How long the record that is due for the longest has been waiting for its look; 0: none is overdue. */
+  /** How long the oldest due record has been waiting for its reconcile, ms. 0 if none is overdue. */
   readonly lagMs: number;
   readonly orphans: OrphanReport | undefined;
-  /** How wrong the last estimates were, sorted by type; of those that had starts. */
+  /** Errors of recent estimates, sorted by type. Types without starts are left out. */
   readonly estimateErrors: readonly EstimateErrors[];
-  /** Whether the cluster answered when its machines were listed last. */
+  /** True if the cluster answered the last listing of machines. */
   readonly isClusterReachable: boolean;
 }
 
-/** One batch read of ledgers and forecasts, one item, three depths, and of each shard of `due` the first entry. */
+/** Reads one batch of pools and forecasts, one item, three queue depths, and the first entry of each shard of `due`. */
 export async function readOperation(ctx: Context<"table" | "queue">): Promise<Operation> {
   const [items, orphans, work, pools, webhooks, lags] = await Promise.all([
     ctx.table.getMany([...poolTypes.map(poolKey), ...poolTypes.map(estimateErrorsKey), clusterKey]),
@@ -51,7 +51,7 @@ export async function readOperation(ctx: Context<"table" | "queue">): Promise<Op
   };
 }
 
-/** What a newer version wrote says nothing here. */
+/** Returns true for an item of a newer version. */
 function isReachable(items: readonly Item[]): boolean {
   return items.find(({ pk }) => pk === clusterKey.pk)?.reachable !== false;
 }

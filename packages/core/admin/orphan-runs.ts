@@ -10,29 +10,31 @@ import { readEach } from "../store/readable.ts";
 export interface Sighting {
   readonly uid: string;
   readonly run: number;
-  /** The record's key in a message. */
+  /** The record's key in the form that messages use. */
   readonly key: string;
   readonly why: string;
   readonly firstSeenAt: number;
-  /** Comparisons in a row that found it. */
+  /** The number of consecutive comparisons that found it. */
   readonly sightings: number;
 }
 
-/** Compute that no record holds capacity for; `gpus` null: no record says how many. */
+/** A run for which no record holds capacity. `gpus` is null if unknown. */
 export interface OrphanRun extends Sighting {
   readonly pool: string | null;
   readonly gpus: number | null;
-  /** Since when every comparison read its record, and found it beyond that run or missing; null: this one did not. */
+  /**
+   * Since when every comparison read its record and found it past that run or missing. null if the last one did not.
+   */
   readonly uselessSince: number | null;
 }
 
-/** Keys of environments are shorter; what a cluster answers as the key of a run may have 256 KB. */
+/** Keys of environments are shorter. The key of a run in a cluster may have 256 KB. */
 const LONGEST_KEY = 200;
 
-/** `isUseless`: its record was read, and is beyond that run or not there. */
+/** `isUseless`: its record was read and is past that run or missing. */
 export type Found = Omit<OrphanRun, "firstSeenAt" | "sightings" | "uselessSince"> & { readonly isUseless: boolean };
 
-/** The record decides, as everywhere: its run is wanted while it holds capacity for it. */
+/** Returns the runs for which no record holds capacity. */
 export async function orphanRuns(
   ctx: Context<"table">,
   runs: readonly RunRef[],
@@ -54,7 +56,7 @@ export async function orphanRuns(
     const { pool, gpus } = record.size;
     return [{ ...unknown, why: whyNot(record, uid, run), pool, gpus, isUseless: isOwn && isOver(record, run) }];
   };
-  // The parts of an archive are those of a run above every other one, which no record holds.
+  // The objects of an archive carry a run number above that of the record.
   const isOfArchive = ({ uid, run, key }: RunRef) => {
     const record = records.get(key);
     return record?.uid === uid && run > record.run.n && isArchiving(record);
@@ -63,12 +65,12 @@ export async function orphanRuns(
   return [...runs.flatMap(compare), ...unwanted.flatMap(compare).map(leftover)];
 }
 
-/** Nothing starts this run again: what was stopped, or given back to the queue, is started under a higher number. */
+/** Reports whether this run never starts again. A restart, or a return to the queue, uses a higher number. */
 function isOver(record: Environment, run: number): boolean {
   return isEnded(record) || run < record.run.n || (record.phase === "stopped" && run === record.run.n);
 }
 
-/** Asks the listed machines how many GPUs a run has where no record says it; null: they do not say it either. */
+/** Adds GPU counts from the listed machines where no record has them. They stay null if unknown. */
 export async function withGpus(ctx: Context<"compute">, found: readonly Found[]): Promise<readonly Found[]> {
   if (!found.some(({ gpus }) => gpus === null)) return found;
   const nodes = await ctx.compute.listNodes().catch(() => []);
@@ -76,7 +78,7 @@ export async function withGpus(ctx: Context<"compute">, found: readonly Found[])
 }
 
 function gpusOn(nodes: readonly ComputeNode[], found: Found): number | null {
-  // Other machines of the run may be among those whose pods were not read.
+  // Other machines of the run may be among the nodes whose pods were not read.
   if (nodes.some(({ unread }) => unread)) return null;
   const gpus = nodes.flatMap(({ instanceType, runs = [] }) => {
     const hasGpus = (findInstanceType(instanceType)?.gpus ?? 0) > 0;
@@ -86,7 +88,9 @@ function gpusOn(nodes: readonly ComputeNode[], found: Found): number | null {
   return gpus.length === 0 ? null : gpus.reduce((sum, one) => sum + one, 0);
 }
 
-/** Nothing of it runs: it holds no GPUs, and somebody's variables and addresses for nobody. */
+/**
+ * Returns the orphan of a run of which only parts are left. They hold no GPUs, but may hold variables and addresses.
+ */
 function leftover(found: Found): Found {
   return { ...found, gpus: 0, why: `only parts of it are left: ${found.why}` };
 }

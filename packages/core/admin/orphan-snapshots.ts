@@ -4,15 +4,15 @@ import { count, listOf, number, optional, orNull, shape, type Table, text } from
 import { firstThatFit } from "./listed.ts";
 import { findUnowned, UNOWNED_LISTED, type Unowned } from "./unowned.ts";
 
-/** A snapshot whose tags name a record that is not there, or does not name it. */
+/** A snapshot whose tags name a record that is missing or does not name the snapshot. */
 export interface OrphanSnapshot extends Omit<Unowned, "id"> {
   readonly snapshot: string;
 }
 
-/** Absent in a report from before snapshots were compared. */
+/** The snapshots of a report. Absent in reports of earlier versions. */
 export interface SnapshotsReport {
   readonly snapshots?: readonly OrphanSnapshot[] | undefined;
-  /** How many there were before the list was cut. */
+  /** The number before the list was cut. */
   readonly snapshotCount?: number | undefined;
 }
 
@@ -25,15 +25,15 @@ export const snapshotsReport: Table<SnapshotsReport> = {
   snapshotCount: optional(count),
 };
 
-/** What the report before says, for one in which the snapshots are not listed yet. */
+/** Returns the snapshots of the previous report, for use until they are listed. */
 export function snapshotsBefore(before: SnapshotsReport | undefined): Required<SnapshotsReport> {
   const { snapshots = [], snapshotCount = 0 } = before ?? {};
   return { snapshots, snapshotCount };
 }
 
 /**
- * Compares the snapshots that there are with the records. One that names none is no orphan: its disk's next look may not
- * have tagged it yet, or somebody took its tags off. Those of the report before where they are not listed.
+ * Compares the existing snapshots with the records. A snapshot without a key is no orphan: its disk's next reconcile
+ * may tag it, or its tags were removed. If the listing fails, returns the previous findings.
  */
 export async function reportSnapshots(
   ctx: Context<"table" | "volumes">,
@@ -57,7 +57,7 @@ export async function reportSnapshots(
   };
 }
 
-/** A right to list them that is missing keeps nothing else from being compared. */
+/** Returns undefined if the listing fails, for example for lack of a permission. Other comparisons go on. */
 async function listOwned(ctx: Context<"volumes">): Promise<readonly OwnedSnapshot[] | undefined> {
   try {
     return await ctx.volumes.listOwnedSnapshots();

@@ -10,18 +10,18 @@ export interface OrphanVolume extends Omit<Unowned, "id"> {
   readonly volume: string;
 }
 
-/** Absent in a report from before volumes were compared. */
+/** The volumes of a report. Absent in reports of earlier versions. */
 export interface VolumesReport {
   readonly volumes?: readonly OrphanVolume[] | undefined;
-  /** How many there were before the list was cut. */
+  /** The number before the list was cut. */
   readonly volumeCount?: number | undefined;
-  /** The sizes of all of them together, as far as they are known. */
+  /** The total of the known sizes. */
   readonly volumeGb?: number | undefined;
-  /** When they were listed last; absent: with this report. */
+  /** When they were last listed. Absent if with this report. */
   readonly volumesListedAt?: number | undefined;
   /**
-   * What volumes without a record have taken since they were first counted, as far as their sizes are known: between two
-   * comparisons as much as both of them found.
+   * Gigabyte-hours of volumes without a record since the first count, from known sizes. Between two comparisons, the
+   * smaller of both totals counts.
    */
   readonly gbHours?: number | undefined;
 }
@@ -36,18 +36,18 @@ export const volumesReport: Table<VolumesReport> = {
   gbHours: optional(number),
 };
 
-/** A report before, and when it was made. */
+/** A previous report and its time. */
 type Before = (VolumesReport & { readonly checkedAt: number }) | undefined;
 
-/** What the report before says, for one in which the volumes are not listed yet. */
+/** Returns the volumes of the previous report, for use until they are listed. */
 export function volumesBefore(before: Before, now: number): Required<VolumesReport> {
   const { volumes = [], volumeCount = 0, volumeGb = 0, gbHours = 0, checkedAt = now } = before ?? {};
   return { volumes, volumeCount, volumeGb, gbHours, volumesListedAt: before?.volumesListedAt ?? checkedAt };
 }
 
 /**
- * Compares the volumes that there are with the records. Those of the report before where they are not listed, which the
- * log says: none of them is gone by that.
+ * Compares the existing volumes with the records. If the listing fails, logs it and returns the previous findings: a
+ * failed listing does not prove that a volume is gone.
  */
 export async function reportVolumes(
   ctx: Context<"table" | "volumes">,
@@ -74,7 +74,7 @@ export async function reportVolumes(
   };
 }
 
-/** A right to list them that is missing keeps no run from being compared. */
+/** Returns undefined if the listing fails, for example for lack of a permission. Runs are compared anyway. */
 async function listOwned(ctx: Context<"volumes">): Promise<readonly OwnedVolume[] | undefined> {
   try {
     return await ctx.volumes.listOwned();

@@ -16,37 +16,36 @@ import { reportSnapshots, type SnapshotsReport, snapshotsBefore, snapshotsReport
 import { reportVolumes, type VolumesReport, volumesBefore, volumesReport } from "./orphan-volumes.ts";
 import { type RemovedRun, removeOrphans } from "./remove-orphans.ts";
 
-/** What the latest comparison of cluster and records found, both ways, and what was removed. */
+/** The result of the last comparison of cluster and records, and the runs that were removed. */
 export interface OrphanReport extends Stored, VolumesReport, SnapshotsReport {
   readonly kind: "orphans";
   readonly checkedAt: number;
   readonly runs: readonly OrphanRun[];
-  /** Records whose compute is not there. */
+  /** Records whose run does not exist. */
   readonly records: readonly Sighting[];
-  /** How many there were before the lists were cut. */
+  /** The numbers before the lists were cut. */
   readonly runCount: number;
   readonly recordCount: number;
-  /** The runs removed last, the newest first, and how many there ever were. */
+  /** The last removed runs, newest first, and the total number. */
   readonly removed: readonly RemovedRun[];
   readonly removedCount: number;
-  /** What orphans are known to have used since the first comparison. */
+  /** GPU-hours used by orphans since the first comparison. */
   readonly gpuHours: number;
 }
 
-/** What fits an item, which has 400 kB, with 50 volumes and as many snapshots. */
+/** Limits that keep the report below DynamoDB's 400 KB per item, with 50 volumes and 50 snapshots. */
 const RUNS_LISTED = { most: 500, bytes: 183_000 };
 const RECORDS_LISTED = { most: 500, bytes: 142_500 };
 const REMOVED_LISTED = { most: 50, bytes: 13_900 };
-/** A run that was just made is missing in a listing from before. */
+/** A listing may miss a run that was just created. */
 const SETTLED_MS = 60_000;
 
 /**
- * Compares runs, volumes and snapshots with the records, both ways, notes what does not match, and removes runs that
- * have been useless for ten minutes (docs/architecture/failures.md#orphans). Removes no volume and no snapshot. What is
- * seen once may be on its way: `sightings` and `firstSeenAt` tell what stays. Throws when the cluster or the table did
- * not answer the comparison of runs: then nothing is noted or removed. Nor is anything where the report cannot be read,
- * since what was read before would count again. Volumes and snapshots are compared after the runs: their lists are
- * long, and one that hangs loses nothing that is noted by then.
+ * Compares runs, volumes and snapshots with the records, reports mismatches, and removes runs that have been useless
+ * for ten minutes (docs/architecture/failures.md#orphans). It never removes volumes or snapshots. A single sighting
+ * may be in transit; `sightings` and `firstSeenAt` show what stays. Throws if the cluster or the table does not answer
+ * for the runs, and then reports and removes nothing. It also does nothing if the previous report is unreadable,
+ * because its counts would start over. Volumes and snapshots follow the runs, because their long listings may hang.
  */
 export async function compareOrphans(ctx: Context<"table" | "compute" | "volumes">): Promise<void> {
   const item = await ctx.table.get(orphansKey);
@@ -54,7 +53,7 @@ export async function compareOrphans(ctx: Context<"table" | "compute" | "volumes
   if (item && !before) return;
   const now = ctx.clock.now();
   const ofRuns = await writeRecord(ctx, await reportRuns(ctx, before, now));
-  // Another comparison that was faster lists them too.
+  // Another comparison was faster and lists them.
   if (!ofRuns) return;
   const withVolumes = await writeRecord(ctx, { ...ofRuns, ...(await reportVolumes(ctx, before, now)) });
   if (!withVolumes) return;
@@ -63,7 +62,7 @@ export async function compareOrphans(ctx: Context<"table" | "compute" | "volumes
   await writeRecord(ctx, report);
 }
 
-/** The latest report; undefined before the first comparison. */
+/** Returns the latest report, or undefined before the first comparison. */
 export async function readOrphans(ctx: Context<"table">): Promise<OrphanReport | undefined> {
   const item = await ctx.table.get(orphansKey);
   return item && parseOrphans(item);
@@ -93,7 +92,7 @@ const parseOrphans: (item: Item) => OrphanReport = parserOf("orphans", {
   gpuHours: number,
 });
 
-/** Those that were removed just now are told with the others, and how many the report does not list. */
+/** Logs the findings, including the runs just removed and the number that the report leaves out. */
 function logFound(ctx: Context, report: OrphanReport, removed: number): void {
   const { runCount, recordCount, volumeCount = 0, snapshotCount = 0 } = report;
   const counts = { runs: runCount + removed, records: recordCount, volumes: volumeCount, snapshots: snapshotCount };
@@ -104,18 +103,18 @@ function logFound(ctx: Context, report: OrphanReport, removed: number): void {
   ctx.log.warn("orphans", { ...counts, ...(unlisted > 0 && { unlisted }) });
 }
 
-/** What there is of runs now, with the volumes and snapshots of the report before. */
+/** Compares the runs, and copies volumes and snapshots from the previous report. */
 async function reportRuns(
   ctx: Context<"table" | "compute">,
   before: OrphanReport | undefined,
   now: number,
 ): Promise<OrphanReport> {
-  // Listed before the runs: the parts of one that is just being made are no longer alone then.
+  // List parts before runs, so that the parts of a run that is being created are not taken for leftovers.
   const parts = await listParts(ctx);
   const runs = await ctx.compute.listRuns();
   const lost = await lostRecords(ctx, runs, now);
   const leftovers = parts.filter((part) => !runs.some(({ uid, run }) => uid === part.uid && run === part.run));
-  // Read last, since what is removed is decided on it.
+  // Read last, because removals are decided on it.
   const readAt = ctx.clock.monotonic();
   const orphans = await withGpus(ctx, await orphanRuns(ctx, runs, leftovers));
   const seen = orphans.map((one) => sightedRun(before?.runs, one, now));
@@ -141,7 +140,7 @@ async function reportRuns(
   };
 }
 
-/** A right to list them that is missing keeps no run from being compared. */
+/** Returns no parts if the listing fails, for example for lack of a permission. Runs are compared anyway. */
 async function listParts(ctx: Context<"compute">): Promise<readonly RunRef[]> {
   try {
     return await ctx.compute.listParts();

@@ -2,22 +2,22 @@ import type { Context } from "../context.ts";
 import type { RunRef } from "../ports/compute.ts";
 import type { OrphanRun } from "./orphan-runs.ts";
 
-/** A run that was removed because its record was beyond it or missing, twice. */
+/** A run that was removed after its record was found past it or missing, twice. */
 export interface RemovedRun extends Pick<OrphanRun, "uid" | "run" | "key" | "why"> {
   readonly at: number;
 }
 
 const USELESS_MS = 600_000;
-/** More than this many at once is no leak but a table that lost its records: their work is left alone. */
+/** More useless runs at once mean that the table lost records, not a leak, so their work is kept. */
 const MOST_REMOVED = 20;
-/** What was read longer ago than this is too old to act on, as for every step. */
+/** Reads older than this are too old to act on. */
 const BUDGET_MS = 20_000;
 
 /**
- * Removes the runs whose records were read as beyond them or missing twice, ten minutes apart, now for the second time.
- * Removes none with `orphansDryRun`, where there are more than 20, or once the read, at `readAt` of the monotonic clock,
- * is older than 20 s. Of leftovers, with which nothing runs, 20 are tried at a time however many there are, others each
- * ten minutes: those that cannot go keep none from going. Answers those whose removal the cluster accepted.
+ * Removes runs whose records were found past them or missing for ten minutes. Removes none with `orphansDryRun`, if
+ * there are more than 20, or once the read (at `readAt` of the monotonic clock) is older than 20 s. Leftovers hold no
+ * running command, so 20 of them are tried per ten minutes in rotation, and stuck ones do not block others. Returns the
+ * runs whose removal the cluster accepted.
  */
 export async function removeOrphans(
   ctx: Context<"compute">,

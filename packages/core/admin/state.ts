@@ -4,15 +4,15 @@ import { type ListedNode, listNodes } from "../pools/capacity/list-nodes.ts";
 import { WORD_MS } from "../pools/capacity/node-gone.ts";
 import { nodeGoneKey } from "../store/keys.ts";
 
-/** A bound for the answer and its reads. */
+/** Limits the response and its reads. */
 const MOST_NODES = 100;
 
-/** What operators closed or declared gone, and what still holds. */
+/** The closures and declarations by operators that are in force. */
 export interface OperatorState {
   readonly paused: Partial<AdmissionClosure> | null;
   readonly drained: readonly (Partial<AdmissionClosure> & { readonly type: string })[];
   readonly goneNodes: readonly GoneNode[];
-  /** How many there are; `goneNodes` may have fewer. */
+  /** The total number. `goneNodes` may have fewer. */
   readonly goneNodeCount: number;
 }
 
@@ -22,7 +22,7 @@ export interface GoneNode extends Partial<OperatorNote>, Pick<ListedNode, "name"
   readonly until: number;
 }
 
-/** Returns what operators closed or declared gone. A closure that an older version wrote says neither time nor name. */
+/** Returns the operators' closures and declarations. Closures stored by earlier versions have neither time nor name. */
 export async function readOperatorState(ctx: Context<"table">): Promise<OperatorState> {
   const [{ paused, drained, closures = [] }, nodes] = await Promise.all([readAdmission(ctx), listNodes(ctx)]);
   const noteOf = (type: string | null) => closures.find((closure) => closure.type === type) ?? {};

@@ -7,26 +7,29 @@ import type { Owned } from "../ports/volumes.ts";
 import { endedDiskKey, keyOfText, keyText, kindOfKey, ownerOfDisk } from "../store/keys.ts";
 import { Unreadable } from "../store/unreadable.ts";
 
-/** What exists and no record names. It is reported and never removed: a table restored from a backup costs nobody their work. */
+/**
+ * An outside resource that no record names. It is reported and never removed, so a restore of the table cannot destroy
+ * data.
+ */
 export interface Unowned extends Owned {
   readonly why: string;
   readonly firstSeenAt: number;
-  /** Comparisons in a row that found it. */
+  /** The number of consecutive comparisons that found it. */
   readonly sightings: number;
 }
 
-/** What the report before says of one. */
+/** The sighting in the previous report. */
 export type SeenBefore = Pick<Unowned, "id" | "firstSeenAt" | "sightings">;
 
-/** A report has the first ones. */
+/** A report lists only the first ones. */
 export const UNOWNED_LISTED = { most: 50, bytes: 26_200 };
 
-/** What a cluster answers may be longer; keys of records are shorter. */
+/** Keys of records are shorter. Values from a cluster may be longer. */
 const LONGEST = 200;
 
 /**
- * Those whose records are not there or do not name them, of the report before first. `owned` was listed before: a record
- * is there, and says so, before anything is made for it. The disks that it reads are dated where they have no next look.
+ * Finds resources whose records are missing or do not name them, earlier findings first. `owned` must be listed before:
+ * records name a resource before it is created. Disks without a next reconcile that it reads get one.
  */
 export async function findUnowned(
   ctx: Context<"table">,
@@ -50,7 +53,7 @@ export async function findUnowned(
     const { firstSeenAt = now, sightings = 0 } = known.get(id) ?? {};
     return [{ id, key: one.key?.slice(0, LONGEST) ?? null, why, firstSeenAt, sightings: sightings + 1 }];
   });
-  // What the report did not have before is behind what it had, however they come.
+  // Keep earlier findings first, so that the cut does not replace them.
   return unowned.toSorted((one, other) => rank(one) - rank(other));
 }
 
@@ -58,7 +61,7 @@ function rank({ sightings }: Unowned): number {
   return sightings > 1 ? 0 : 1;
 }
 
-/** The keys of those disks whose records the operator ended. */
+/** Returns the keys of the disks whose records the operator ended. */
 async function endedDisks(ctx: Context<"table">, missing: readonly Key[]): Promise<ReadonlySet<string>> {
   const keys = missing
     .filter((key) => kindOfKey(key) === "disk")
@@ -68,13 +71,16 @@ async function endedDisks(ctx: Context<"table">, missing: readonly Key[]): Promi
   return new Set(keys.flatMap(({ key, ended }) => (there.has(keyText(ended)) ? [key] : [])));
 }
 
-/** The ids that a record names. Undefined: it may name any, since it cannot be read, or something is being made for it. */
+/**
+ * Returns the ids that a record names. Undefined if it may name any: it is unreadable, or a resource is being created
+ * for it.
+ */
 function namesOf(item: Item): ReadonlySet<string> | undefined {
   try {
     const { making, ids } = kindOfKey(item) === "disk" ? namesOfDisk(item) : namesOfEnvironment(item);
     return making.length > 0 ? undefined : new Set(ids);
   } catch (error) {
-    // Whoever looks at the record says so.
+    // The reconciler logs unreadable records.
     if (error instanceof Unreadable) return undefined;
     throw error;
   }

@@ -8,14 +8,14 @@ const pathComponent = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
 const tag = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}";
 const digest = "(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})";
 
-/** The grammar in what ECMAScript, RE2 and Python share. */
+/** The grammar as a regular expression that ECMAScript, RE2 and Python share. */
 export const imagePattern = `^(?:${host}(?::[0-9]{1,5})?/)?${pathComponent}(?:/${pathComponent})*(?::${tag})?(?:@${digest})?$`;
 
 export const LONGEST_IMAGE = 512;
 const LONGEST_REPOSITORY = 255;
 const HIGHEST_PORT = 65_535;
 
-/** Returns the fault of an image reference as a sentence, or undefined for a valid one. */
+/** Returns why an image reference is invalid, or undefined for a valid one. */
 export function imageFault(text: string): string | undefined {
   if (/[\s\p{C}\p{Default_Ignorable_Code_Point}\u2800]/u.test(text)) {
     return "Image must not contain white space or control characters";
@@ -38,7 +38,7 @@ interface ImageParts {
   readonly tagged: string | undefined;
 }
 
-/** A first part with a dot, a colon or a capital letter names a registry, and so does `localhost`. */
+/** Splits a reference. A first part with a dot, a colon or a capital letter, or `localhost`, names a registry. */
 function partsOf(named: string): ImageParts {
   const slash = named.indexOf("/");
   const first = slash < 0 ? "" : named.slice(0, slash);
@@ -57,7 +57,7 @@ function registryFault(registry: string | undefined): string | undefined {
   if (registry.startsWith("[")) return "Image must not name its registry by an address in brackets";
   const colon = registry.indexOf(":");
   const [name, port] = colon < 0 ? [registry, undefined] : [registry.slice(0, colon), registry.slice(colon + 1)];
-  // The grammar takes `a_b.test/x` for a path alone.
+  // The grammar reads `a_b.test/x` as a path.
   if (!matches(host, name) && !(port === undefined && matches(pathComponent, name))) {
     return "Image has a bad registry: a host name has letters, digits and '-', with single dots between its parts";
   }
@@ -72,7 +72,7 @@ function repositoryFault(repository: string, hasRegistry: boolean): string | und
   if (!repository.split("/").every((part) => matches(pathComponent, part))) {
     return "Image has a bad repository: its parts have letters and digits, with '.', '_', '__' or '-' between them";
   }
-  // distribution/reference, normalize.go: such a name would be taken for the id of an image.
+  // Such a name would be read as an image id (distribution/reference, normalize.go).
   if (!hasRegistry && /^[a-f0-9]{64}$/.test(repository)) return "Image must not be the id of an image";
   return undefined;
 }

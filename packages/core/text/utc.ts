@@ -2,20 +2,20 @@ import { SECOND_MS } from "../units.ts";
 
 const DAY_SECONDS = 24 * 3600;
 
-/** A moment in words for a timeline: `2026-01-20 18:30 UTC`. */
+/** Returns a time as text for a timeline: `2026-01-20 18:30 UTC`. */
 export function utcText(ms: number): string {
   const { year, month, day, hour, minute } = utcParts(ms);
   return `${year}-${two(month)}-${two(day)} ${two(hour)}:${two(minute)} UTC`;
 }
 
-/** A moment as part of a file's name: `20260120-183000`. */
+/** Returns a time for a file name: `20260120-183000`. */
 export function utcStamp(ms: number): string {
   const { year, month, day, hour, minute, second } = utcParts(ms);
   return `${year}${two(month)}${two(day)}-${two(hour)}${two(minute)}${two(second)}`;
 }
 
 /**
- * By arithmetic, since the core knows no Date: days are counted from 1 March of year 0 so that a leap day is the last
+ * Computes the UTC date, because the core has no Date. Days count from 1 March of year 0, so a leap day is the last day
  * of its year (Howard Hinnant, "chrono-compatible low-level date algorithms").
  */
 function utcParts(ms: number) {
