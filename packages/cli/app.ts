@@ -49,6 +49,8 @@ const routes = {
 
 export const commandNames: readonly string[] = Object.keys(routes);
 
+const usageHint = "hint: See what a command takes with: berth help COMMAND";
+
 const settings = {
   name: "berth",
   scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },
@@ -58,9 +60,10 @@ const settings = {
     loadText: (): ApplicationText => ({
       ...text_en,
       exceptionWhileRunningCommand: (error) => describeError(error),
-      noCommandRegisteredForInput: (given) => `error: ${text_en.noCommandRegisteredForInput(given)}`,
+      noCommandRegisteredForInput: (given) =>
+        `error: ${text_en.noCommandRegisteredForInput(given)}\nhint: See the commands with: berth help`,
       exceptionWhileParsingArguments: (error, ansiColor) =>
-        `error: ${text_en.exceptionWhileParsingArguments.call(undefined as never, error, ansiColor)}`,
+        `error: ${text_en.exceptionWhileParsingArguments.call(undefined as never, error, ansiColor)}\n${usageHint}`,
     }),
   },
 } as const;

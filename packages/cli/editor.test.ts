@@ -186,7 +186,7 @@ test("hostile names and paths of a job are words of the program and parts of the
     await nameWorkspace(bad);
     const refused = await run("code", job_id, "--print");
     expect(refused, bad).toMatchObject({ code: 1, stdout: "" });
-    expect(refused.stderr).toMatch(/^error: The job reported an invalid workspace path: [-\w/\uFFFD[]*\n$/);
+    expect(refused.stderr).toMatch(/^error: The job reported an invalid workspace path: [-\w/\uFFFD[]*\nhint: .*\n$/);
   }
   await cli.run("end", job_id);
 });

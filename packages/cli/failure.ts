@@ -17,9 +17,9 @@ export const exitCodes = {
 /** A failure that a command words itself. */
 export class CliError extends Error {
   readonly exitCode: number;
-  readonly hint: string | undefined;
+  readonly hint: string;
 
-  constructor(message: string, exitCode: number, hint?: string) {
+  constructor(message: string, exitCode: number, hint: string) {
     super(message);
     this.exitCode = exitCode;
     this.hint = hint;
@@ -55,7 +55,20 @@ const codesByError: Partial<Record<BerthError["code"], number>> = {
 };
 
 let loginHint = "Log in with: berth login";
-const unreachableHint = "Check the address and the network. On this machine start a stack with: npm start";
+
+/** What a user of the command line can do. The hints of the SDK are for programs. */
+const hintsByError: Partial<Record<BerthError["code"], string>> = {
+  not_found: "List what you have with: berth ls --all, berth disks or berth keys",
+  conflict: "See its state with: berth show or berth disks, and try again",
+  invalid: "See what a command takes with: berth help COMMAND, and your limits with: berth me",
+  capacity: "See what is free with: berth avail",
+  action_failed: "See the state with: berth show or berth disks",
+  timeout: "It may still happen. See the state with: berth show or berth disks",
+  unreachable: "Check the address and the network. On this machine start a stack with: npm start",
+};
+
+/** The hint of a failure that no command expects: an answer that Berth does not send, or a fault of this machine. */
+export const doctorHint = "Check this machine and the deployment with: berth doctor";
 
 /** Sets what people read when their key is refused. It depends on where the key came from. */
 export function setLoginHint(hint: string): void {
@@ -76,15 +89,15 @@ export function describeError(error: unknown): string {
   const isOdd = error instanceof TypeError || error instanceof RangeError;
   const lines = [`error: ${printable(isOdd ? `An answer of the deployment is not understood: ${message}` : message)}`];
   const hint = isOdd ? "It may be of another version: see berth doctor" : hintOf(error);
-  if (hint !== undefined) lines.push(`hint: ${printable(hint)}`);
+  lines.push(`hint: ${printable(hint)}`);
   if (error instanceof BerthError && error.requestId !== undefined)
     lines.push(`request id: ${printable(error.requestId)}`);
   return lines.join("\n");
 }
 
-function hintOf(error: unknown): string | undefined {
+function hintOf(error: unknown): string {
   if (error instanceof CliError) return error.hint;
-  if (!(error instanceof BerthError)) return undefined;
+  if (!(error instanceof BerthError)) return doctorHint;
   if (exitCodeOf(error) === exitCodes.loginNeeded) return loginHint;
-  return error.code === "unreachable" ? unreachableHint : error.hint;
+  return hintsByError[error.code] ?? error.hint ?? doctorHint;
 }

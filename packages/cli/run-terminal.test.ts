@@ -21,9 +21,19 @@ const ctrlC = "\u0003";
 const question = "End the job, detach from it, or continue? [e/d/C]";
 
 /** Starts a run whose command prints at every line that a file gets, as a person at a terminal. */
-function startRun(name: string) {
+function startRun(name: string, ...flags: string[]) {
   const env = { ...cleanEnvironment(), BERTH_HOME: cli.stack.home, XDG_CONFIG_HOME: cli.state };
-  const words = ["run", "-t", "cpu", "--dir", place, name, "--", "touch lines; tail -f lines & echo begun; wait"];
+  const words = [
+    "run",
+    "-t",
+    "cpu",
+    "--dir",
+    place,
+    ...flags,
+    name,
+    "--",
+    "touch lines; tail -f lines & echo begun; wait",
+  ];
   const pty = spawn(process.execPath, [join(import.meta.dirname, "berth.mjs"), ...words], { cols: 120, rows: 30, env });
   let shown = "";
   let look: () => void = () => undefined;
@@ -67,11 +77,11 @@ test("Ctrl-C at a terminal asks: continue goes on, and end ends the job", async 
 });
 
 test.each([
-  ["the answer d", "d\r"],
-  ["a second Ctrl-C", ctrlC],
-])("%s detaches and leaves the job alone", async (_, answer) => {
+  ["the answer d", "d\r", []],
+  ["a second Ctrl-C", ctrlC, ["--pull", "lines"]],
+])("%s detaches, leaves the job alone and says what paths to copy back cost", async (_, answer, flags) => {
   const name = `detached-${answer.charCodeAt(0)}`;
-  const run = startRun(name);
+  const run = startRun(name, ...flags);
   await run.shows("begun");
   run.pty.write(ctrlC);
   await run.shows(question);
@@ -79,6 +89,7 @@ test.each([
 
   expect(await run.ended).toBe(130);
   expect(run.shown()).toContain(`Come back with: berth run --attach ${name}.`);
+  expect(run.shown().includes("keeps its machine until you come back or its time is over.")).toBe(flags.length > 0);
   expect(await statusOf(name)).toBe("active");
   await cli.run("end", name);
 });

@@ -101,13 +101,16 @@ const classes: Readonly<Record<ErrorCode, typeof BerthError>> = {
   action_failed: ActionFailedError,
 };
 
-const hints: Partial<Record<ErrorCode, string>> = {
+const hints: Readonly<Record<ErrorCode, string>> = {
   key_missing: "Log in and pass the key.",
   key_invalid: "Log in again, as an identity that is allowed.",
   key_expired: "Log in again.",
   key_revoked: "Log in again.",
   user_disabled: "Ask an operator to enable the user.",
+  not_found: "Check the name or id. Lists leave out what is gone or belongs to another user.",
   ambiguous: "Give more characters of the id.",
+  conflict: "Read its state again, and repeat the call once nothing else changes it.",
+  invalid: "Correct the request. The limits of a user are in the answer of me().",
   capacity: "Try again later.",
   limit: "End or delete something, or ask for less.",
   rate: "Wait a minute and try again.",
@@ -115,6 +118,8 @@ const hints: Partial<Record<ErrorCode, string>> = {
   internal: "Report the request id to the operators.",
   unreachable: "Check the address, the network and the proxy settings.",
   unreadable: "Check that the address is that of a Berth deployment.",
+  timeout: "Wait again, or give a longer timeoutMs.",
+  action_failed: "Read the job or disk again. Its state says whether another attempt can work.",
 };
 
 /** Returns an error of the class that belongs to its code. */

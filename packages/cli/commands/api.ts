@@ -23,6 +23,6 @@ function readBody(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new CliError("--data is no JSON", exitCodes.usage);
+    throw new CliError("--data is no JSON", exitCodes.usage, `For example: --data '{"hours": 1}'`);
   }
 }

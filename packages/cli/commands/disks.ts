@@ -68,7 +68,8 @@ export async function remove({ yes, json }: RemoveFlags, name: string): Promise<
 async function confirmName(name: string, snapshots: number): Promise<void> {
   if (!isInteractive()) throw new CliError("Nobody can be asked here", exitCodes.usage, "Give --yes");
   say(told`Disk ${name} and its ${snapshots} snapshots go for good after 30 days.`);
-  if ((await ask("Type its name to delete it: ")) !== name) throw new CliError("Nothing was deleted", exitCodes.failed);
+  if ((await ask("Type its name to delete it: ")) !== name)
+    throw new CliError("Nothing was deleted", exitCodes.failed, "Type the whole name, or give --yes");
 }
 
 /** Brings a deleted disk back. */
@@ -136,7 +137,8 @@ async function newestSnapshot(berth: Berth, name: string): Promise<string> {
   const found = await collect(berth.disks.snapshots(name));
   const newest = found.find(({ status }) => status === "completed");
   if (newest) return newest.snapshot_id;
-  throw new CliError(`Disk '${printable(name)}' has no completed snapshot`, exitCodes.notFound);
+  const hint = told`Make one with: berth disks snapshot ${name}`;
+  throw new CliError(`Disk '${printable(name)}' has no completed snapshot`, exitCodes.notFound, hint);
 }
 
 /** Prints which files the last backup saw. */

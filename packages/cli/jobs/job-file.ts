@@ -9,6 +9,7 @@ import { JobFile } from "./job-file-schema.ts";
 import type { JobSettings } from "./submit-request.ts";
 
 const mostBytes = 64 * 1024;
+const fileHint = "Name another file with --file";
 
 /** Reads the settings of a job from a YAML file. Errors name the line and the column. */
 export function readJobFile(path: string): JobSettings {
@@ -22,12 +23,12 @@ function readBounded(path: string): string {
     // A named pipe without a writer would block the open.
     file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    throw new CliError(`${name} cannot be read: ${(error as NodeJS.ErrnoException).code}`, exitCodes.usage);
+    throw new CliError(`${name} cannot be read: ${(error as NodeJS.ErrnoException).code}`, exitCodes.usage, fileHint);
   }
   try {
     const { size } = fstatSync(file);
-    if (!fstatSync(file).isFile()) throw new CliError(`${name} is not a file`, exitCodes.usage);
-    if (size > mostBytes) throw new CliError(`${name} is larger than 64 KiB`, exitCodes.usage);
+    if (!fstatSync(file).isFile()) throw new CliError(`${name} is not a file`, exitCodes.usage, fileHint);
+    if (size > mostBytes) throw new CliError(`${name} is larger than 64 KiB`, exitCodes.usage, fileHint);
     return readFileSync(file, "utf8");
   } finally {
     closeSync(file);

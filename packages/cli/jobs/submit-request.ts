@@ -52,7 +52,12 @@ export function readVariables(pairs: readonly string[]): Record<string, string> 
   const variables = pairs.map((pair) => {
     const at = pair.indexOf("=");
     // A value may be a secret, so the message leaves it out.
-    if (at < 1) throw new CliError("--env takes NAME=VALUE, with a name before the =", exitCodes.usage);
+    if (at < 1)
+      throw new CliError(
+        "--env takes NAME=VALUE, with a name before the =",
+        exitCodes.usage,
+        "For example: --env SEED=1",
+      );
     return [pair.slice(0, at), pair.slice(at + 1)];
   });
   return Object.fromEntries(variables);

@@ -30,7 +30,7 @@ export async function completeSettings(
     say("Nothing was submitted.");
     throw cancelled();
   }
-  throw new CliError("Nothing was submitted", exitCodes.failed);
+  throw new CliError("Nothing was submitted", exitCodes.failed, "Start again with: berth up");
 }
 
 async function showPlan(berth: Berth, settings: JobSettings, signal: AbortSignal): Promise<void> {

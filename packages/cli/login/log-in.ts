@@ -23,13 +23,15 @@ export async function logIn(url: string, source: KeySource, serverId?: string): 
   return { key: api_key, expiresAt: expires_at, username, source, serverId };
 }
 
+const userHint = "Name one of its LOCAL_USERS, for example: berth login --user developer";
+
 function localIdentity(home: string, name: string) {
   const stack = runningStack(home);
   const user = localUser(home, name);
   if (!stack) {
     throw new CliError(`No local stack runs in ${home}`, exitCodes.unreachable, "Start one with: npm start");
   }
-  if (!user) throw new CliError(`The local stack knows no user '${name}'`, exitCodes.loginNeeded);
+  if (!user) throw new CliError(`The local stack knows no user '${name}'`, exitCodes.loginNeeded, userHint);
   const { accessKeyId, secretAccessKey, sessionToken } = user;
   return { stsUrl: stack.stsUrl, credentials: { accessKeyId, secretAccessKey, sessionToken } };
 }

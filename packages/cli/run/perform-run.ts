@@ -51,11 +51,14 @@ async function begin(active: ActiveRun, target: SshTarget, connected: () => void
   await askScript(target, { script: startScript(run.id, input), input, signal });
 }
 
+const shellHint = "Use an image whose login shell is a POSIX shell, such as bash";
+
 async function probe({ run, interrupts }: ActiveRun, target: SshTarget): Promise<CopyPlace & { isStarted: boolean }> {
   const { signal } = interrupts;
   const script = probeScript(run.id, run.name);
   const [root = "", started, program] = await askScript(target, { script, signal }, startMark(run.id));
-  if (!root.startsWith("/")) throw new CliError("The job's shell did not answer as a POSIX shell", exitCodes.failed);
+  if (!root.startsWith("/"))
+    throw new CliError("The job's shell did not answer as a POSIX shell", exitCodes.failed, shellHint);
   const withRsync = program === "rsync" && hasSafeRsync();
   return { target, local: run.local, name: run.name, root, withRsync, signal, isStarted: started === "started" };
 }

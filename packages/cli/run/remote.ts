@@ -57,7 +57,7 @@ export async function ended(child: ChildProcess, program: string, signal: AbortS
   const { code, words } = await end(child, program, signal);
   if (code === 0 || (program === "rsync" && code === vanished)) return;
   if (lostCodes.has(code)) throw new ConnectionLost(words);
-  throw new CliError(words, exitCodes.failed);
+  throw new CliError(words, exitCodes.failed, "Look at the job with: berth ssh");
 }
 
 interface End {
@@ -78,7 +78,9 @@ export function end(child: ChildProcess, program: string, signal: AbortSignal): 
     const stop = () => void child.kill("SIGTERM");
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) stop();
-    child.once("error", () => reject(new CliError(`There is no ${program} on the PATH`, exitCodes.failed)));
+    child.once("error", () =>
+      reject(new CliError(`There is no ${program} on the PATH`, exitCodes.failed, "Install it")),
+    );
     child.once("close", (code) => {
       signal.removeEventListener("abort", stop);
       const words = printed.trim().replace(/\s*\n\s*/g, "; ");

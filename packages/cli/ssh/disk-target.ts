@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import type { Berth } from "../../sdk/berth.ts";
 import type { Disk } from "../../sdk/disks.ts";
 import type { Job, JobEstimate, SubmitJob } from "../../sdk/jobs.ts";
-import { CliError, exitCodes, QuietExit } from "../failure.ts";
+import { CliError, doctorHint, exitCodes, QuietExit } from "../failure.ts";
 import { calledJob, statusLine } from "../jobs/job-words.ts";
 import { machineOfType } from "../jobs/machines.ts";
 import { submitJob } from "../jobs/submit-job.ts";
@@ -55,7 +55,8 @@ export function readDiskPath(text: string): DiskPath {
   if (disk === "") {
     throw new CliError("A disk is named as disk:NAME/path", exitCodes.usage, "List yours with: berth disks");
   }
-  if (segments.includes("..")) throw new CliError("A path on a disk has no '..'", exitCodes.usage);
+  if (segments.includes(".."))
+    throw new CliError("A path on a disk has no '..'", exitCodes.usage, "For example: disk:NAME/src");
   return { disk, path: segments.join("/") };
 }
 
@@ -110,7 +111,12 @@ async function startCopyJob(berth: Berth, disk: Disk, signal: AbortSignal): Prom
 }
 
 function notStarted(job: Job): CliError {
-  return new CliError(`${calledJob(job)} is ${job.status}: ${printable(job.status_reason ?? "")}`, exitCodes.failed);
+  const hint = `See why with: berth show ${job.job_id}`;
+  return new CliError(
+    `${calledJob(job)} is ${job.status}: ${printable(job.status_reason ?? "")}`,
+    exitCodes.failed,
+    hint,
+  );
 }
 
 /** Returns the request for the machine that starts first; among those that start at the same time, the cheapest. */
@@ -158,7 +164,7 @@ async function holdDisk(target: SshTarget, name: string): Promise<OpenDisk> {
     return { target, locate: (path) => `${workspace}/${path}`, close };
   }
   await close();
-  throw new CliError("The environment does not say where the disk is", exitCodes.failed);
+  throw new CliError("The environment does not say where the disk is", exitCodes.failed, doctorHint);
 }
 
 function copyName(disk: string): string {

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import type { Berth } from "../../sdk/berth.ts";
 import type { JobSummary } from "../../sdk/jobs.ts";
-import { CliError, exitCodes } from "../failure.ts";
+import { CliError, doctorHint, exitCodes } from "../failure.ts";
 import { shortId } from "../jobs/find-job.ts";
 import { calledJob, jobWord } from "../jobs/job-words.ts";
 import { isLetIn } from "../state/job-entries.ts";
@@ -48,7 +48,8 @@ export function hostAlias(job: JobSummary): string {
 
 /** Returns all hosts of a job. Throws if the server sent an id that would be more than one word of the file. */
 export function hostNames(job: JobSummary): string[] {
-  if (!/^[\w-]+$/.test(job.job_id)) throw new CliError("The server sent an invalid job id", exitCodes.failed);
+  if (!/^[\w-]+$/.test(job.job_id))
+    throw new CliError("The server sent an invalid job id", exitCodes.failed, doctorHint);
   return [...new Set([hostAlias(job), `berth-${shortId(job)}`])];
 }
 

@@ -3,7 +3,7 @@ import { constants } from "node:os";
 import type { Berth } from "../../sdk/berth.ts";
 import type { Job, JobSummary } from "../../sdk/jobs.ts";
 import { CliError, exitCodes } from "../failure.ts";
-import { calledJob } from "../jobs/job-words.ts";
+import { calledJob, jobWord } from "../jobs/job-words.ts";
 import { watchJob } from "../jobs/watch-job.ts";
 import { forgetJob, isLetIn, rememberKey } from "../state/job-entries.ts";
 import { say } from "../terminal/terminal.ts";
@@ -66,6 +66,7 @@ async function sshCommandOf(berth: Berth, job: JobSummary, signal: AbortSignal):
   throw new CliError(
     `${calledJob(job)} has no SSH: ${printable(latest.status_reason ?? "no reason is known")}`,
     exitCodes.failed,
+    `See its timeline with: berth show ${jobWord(job)}`,
   );
 }
 

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import type { JobSummary } from "../../sdk/jobs.ts";
-import { CliError, exitCodes } from "../failure.ts";
+import { CliError, doctorHint, exitCodes } from "../failure.ts";
 import { calledJob, jobWord } from "../jobs/job-words.ts";
 import { pinHostKey } from "../state/job-entries.ts";
 import { makePrivateDirectory, statePath } from "../state/state.ts";
@@ -35,7 +35,7 @@ function readCommand(command: string): { readonly user: string; readonly host: s
   const [, port = "22", user, host] =
     /^ssh (?:-p (\d{1,5}) )?(\w[\w.-]*)@(\w[\w.-]*|\[?[0-9a-fA-F:]+\]?)$/.exec(command) ?? [];
   if (user !== undefined && host !== undefined) return { user, host: host.replace(/[[\]]/g, ""), port };
-  throw new CliError(`The server sent an invalid SSH command: ${printable(command)}`, exitCodes.failed);
+  throw new CliError(`The server sent an invalid SSH command: ${printable(command)}`, exitCodes.failed, doctorHint);
 }
 
 /** Port 22 is written without brackets in known_hosts, unless the alias names it. */

@@ -1,5 +1,5 @@
 import { rmSync } from "node:fs";
-import { CliError, exitCodes } from "../failure.ts";
+import { CliError, doctorHint, exitCodes } from "../failure.ts";
 import { printable } from "../terminal/text.ts";
 import { readState, removeOldState, statePath, writePrivate } from "./state.ts";
 
@@ -26,7 +26,7 @@ export function isLetIn({ job_id }: JobEntry, publicKey: string): boolean {
 /** Stores the host key that the API names. Returns the path of the known_hosts file of the job. */
 export function pinHostKey({ job_id }: JobEntry, address: string, hostKey: string): string {
   if (!/^[\w@.-]+ [A-Za-z0-9+/]+=*$/.test(hostKey)) {
-    throw new CliError(`The server sent an invalid host key: ${printable(hostKey)}`, exitCodes.failed);
+    throw new CliError(`The server sent an invalid host key: ${printable(hostKey)}`, exitCodes.failed, doctorHint);
   }
   return write("known_hosts", job_id, `${address} ${hostKey}\n`);
 }

@@ -1,5 +1,5 @@
 import { Berth } from "../../sdk/berth.ts";
-import { CliError, exitCodes } from "../failure.ts";
+import { CliError, doctorHint, exitCodes } from "../failure.ts";
 import { isLoopback } from "../stack/local-stack.ts";
 import { confirm, isInteractive, say } from "../terminal/terminal.ts";
 import { printable } from "../terminal/text.ts";
@@ -13,7 +13,7 @@ export async function trustedServerId(url: string, given?: string): Promise<stri
   const { login } = await new Berth({ url }).discover();
   const claimed = login.server_id;
   if (!/^[\w.:-]{1,128}$/.test(claimed)) {
-    throw new CliError(`${url} sent an invalid server id: ${printable(claimed)}`, exitCodes.failed);
+    throw new CliError(`${url} sent an invalid server id: ${printable(claimed)}`, exitCodes.failed, doctorHint);
   }
   refuseBorrowed(url, claimed);
   const known = given ?? readProfiles().profiles[url]?.serverId;
@@ -56,5 +56,5 @@ async function confirmFirst(url: string, claimed: string): Promise<void> {
   }
   say(`You log in to ${url} for the first time. It says that it is the deployment '${claimed}'.`);
   if (!(await confirm("Is that what its operators told you?")))
-    throw new CliError("Nothing was sent", exitCodes.failed);
+    throw new CliError("Nothing was sent", exitCodes.failed, "Ask the operators for the id, and give --server-id");
 }

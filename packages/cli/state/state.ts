@@ -12,14 +12,15 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
-import { CliError, exitCodes } from "../failure.ts";
+import { CliError, doctorHint, exitCodes } from "../failure.ts";
 import { printable } from "../terminal/text.ts";
 
 /** Returns the path of a file in the CLI's own directory. Throws if another user owns the directory. */
 export function statePath(...names: string[]): string {
   // Some names are job ids, which the server chooses.
   const wrong = names.find((name) => !/^\w[\w.-]*$/.test(name));
-  if (wrong !== undefined) throw new CliError(`'${printable(wrong)}' is no name of a file`, exitCodes.failed);
+  if (wrong !== undefined)
+    throw new CliError(`'${printable(wrong)}' is no name of a file`, exitCodes.failed, doctorHint);
   const root = join(configHome(), "berth");
   refuseForeign(root);
   if (names.length > 1) refuseForeign(join(root, names[0] ?? ""));

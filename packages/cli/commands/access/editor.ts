@@ -67,7 +67,8 @@ async function workspacePath(target: SshTarget, signal: AbortSignal): Promise<st
   const script = `printf '\\n${mark}\\n%s\\n' "\${WORKSPACE:-$HOME}"`;
   const [path = ""] = await askScript(target, { script, signal }, mark);
   if (path.startsWith("/") && printable(path) === path) return path;
-  throw new CliError(`The job reported an invalid workspace path: ${printable(path)}`, exitCodes.failed);
+  const hint = "Enter the job with: berth ssh";
+  throw new CliError(`The job reported an invalid workspace path: ${printable(path)}`, exitCodes.failed, hint);
 }
 
 function editorLink({ scheme }: Editor, host: string, path: string): string {

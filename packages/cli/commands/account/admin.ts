@@ -164,9 +164,11 @@ export async function listAudit({ limit = 50, json }: JsonFlags & { readonly lim
 
 type Entry = ReturnType<Admin["audit"]> extends AsyncGenerator<infer Item> ? Item : never;
 
+const agreeHint = "Answer y, or give --yes";
+
 /** Asks before users are disturbed. */
 async function agree(yes: boolean, question: string): Promise<void> {
   if (yes) return;
   if (!isInteractive()) throw new CliError("Nobody can be asked here", exitCodes.usage, "Give --yes");
-  if (!(await confirm(question))) throw new CliError("Nothing was changed", exitCodes.failed);
+  if (!(await confirm(question))) throw new CliError("Nothing was changed", exitCodes.failed, agreeHint);
 }

@@ -1,5 +1,5 @@
 import type { Berth } from "../../../sdk/berth.ts";
-import { CliError, exitCodes } from "../../failure.ts";
+import { CliError, doctorHint, exitCodes } from "../../failure.ts";
 import { findJob } from "../../jobs/find-job.ts";
 import { calledJob, jobWord } from "../../jobs/job-words.ts";
 import { connect } from "../../login/connect.ts";
@@ -42,7 +42,11 @@ export async function openUrl({ json }: JsonFlags, word?: string): Promise<void>
 /** A desktop would open files and programs too, and the address comes from the server. */
 function webAddress({ jupyter_url }: Job): string {
   if (jupyter_url !== null && /^https?:\/\/[!-~]+$/.test(jupyter_url)) return jupyter_url;
-  throw new CliError("The server sent an invalid address of Jupyter, so it was not opened", exitCodes.failed);
+  throw new CliError(
+    "The server sent an invalid address of Jupyter, so it was not opened",
+    exitCodes.failed,
+    doctorHint,
+  );
 }
 
 async function change(word: string | undefined, action: "enable_jupyter" | "disable_jupyter", json: boolean) {

@@ -58,6 +58,8 @@ async function perform(flags: RunFlags, name: string | undefined): Promise<numbe
   }
 }
 
+const pullHint = "hint: --pull takes paths as the command leaves them, seen from the directory that was copied in";
+
 /** The job ends after the command, unless it is kept or files could not be fetched. */
 async function follow(active: ActiveRun): Promise<number> {
   const { berth, job, run, interrupts } = active;
@@ -68,7 +70,7 @@ async function follow(active: ActiveRun): Promise<number> {
   if (isEnded(started.status)) throw new JobEnded(started);
   const code = await runCommand(active);
   const missing = await pull(active);
-  for (const path of missing) sayError(`error: The command left no '${printable(path)}' to copy back.`);
+  for (const path of missing) sayError(`error: The command left no '${printable(path)}' to copy back.\n${pullHint}`);
   if (run.keep)
     say(`Kept ${calledJob(job)}. Enter it with: berth ssh ${jobWord(job)}. End it with: berth end ${jobWord(job)}`);
   if (!run.keep) await release(active);
@@ -107,7 +109,7 @@ function prepareRun({ dir, keep, yes, ...flags }: RunFlags, settings: JobSetting
 
 function localDirectory(dir: string): string {
   if (statSync(dir, { throwIfNoEntry: false })?.isDirectory()) return realpathSync(dir);
-  throw new CliError(`There is no directory '${printable(dir)}'`, exitCodes.usage);
+  throw new CliError(`There is no directory '${printable(dir)}'`, exitCodes.usage, "Name the directory with --dir");
 }
 
 /** A path comes back to where it has been in the directory, so it lies in it. */
@@ -115,7 +117,8 @@ function pullPath(path: string): string {
   const clean = path.replace(/^(\.\/+)+/, "").replace(/\/+$/, "");
   const isInside = clean !== "" && !clean.startsWith("/") && !clean.split("/").includes("..");
   if (isInside && !clean.includes("\0")) return clean;
-  throw new CliError(`--pull takes a path inside of the directory, not '${printable(path)}'`, exitCodes.usage);
+  const hint = "For example: --pull results";
+  throw new CliError(`--pull takes a path inside of the directory, not '${printable(path)}'`, exitCodes.usage, hint);
 }
 
 async function submit(berth: Berth, settings: JobSettings, run: StoredRun): Promise<Job> {
@@ -138,7 +141,7 @@ async function findRun(berth: Berth, word: string | undefined): Promise<{ job: J
 }
 
 /** Ends the job or leaves it alone, as the user chose. */
-async function leave({ berth, job, interrupts, isStarted }: ActiveRun): Promise<number> {
+async function leave({ berth, job, run, interrupts, isStarted }: ActiveRun): Promise<number> {
   const word = jobWord(job);
   if (interrupts.wantsEnd()) {
     await berth.jobs.cancel(job.job_id);
@@ -147,6 +150,7 @@ async function leave({ berth, job, interrupts, isStarted }: ActiveRun): Promise<
   } else {
     if (!isStarted) say("The command is not started before you come back.");
     say(`Detached. The job goes on. Come back with: berth run --attach ${word}. End it with: berth end ${word}`);
+    if (run.pull.length > 0) say("After its command it keeps its machine until you come back or its time is over.");
   }
   return exitCodes.detached;
 }

@@ -14,6 +14,7 @@ interface JsonFlags {
   readonly json: boolean;
 }
 
+const startHint = "Start it again with: berth stack start";
 const lookEveryMs = 100;
 /** A first start also bundles the stack, which takes longer on a busy machine. */
 const startWithinMs = 180_000;
@@ -43,7 +44,7 @@ async function untilReady(
   const end = performance.now() + startWithinMs;
   let isOthers = false;
   while (performance.now() < end && !signal.aborted) {
-    if (child.wasStopped()) throw new CliError("Another command stopped the start", exitCodes.failed);
+    if (child.wasStopped()) throw new CliError("Another command stopped the start", exitCodes.failed, startHint);
     const hasEnded = child.hasEnded();
     const found = findStackProcess(home);
     if (found && (hasEnded || found.process.pid === child.pid)) return found;
