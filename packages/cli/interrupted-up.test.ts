@@ -153,6 +153,28 @@ test.each([
   },
 );
 
+test("an up after a submit whose job has ended meanwhile starts another job, and says so", async () => {
+  const { directory, env } = await openMachine();
+  const held = hold("POST", /submit$/);
+  const words = ["up", "-t", "cpu", "ended-meanwhile"];
+  const screen = openScreen(cli, { env }, ...words);
+  await held.reached;
+  screen.kill("SIGKILL");
+  await screen.ended;
+  held.release();
+  const [left] = await jobsNamed("ended-meanwhile");
+  await cli.berth.jobs.cancel(left?.job_id ?? "");
+
+  const again = await cli.runWith({ env }, ...words);
+
+  expect(again).toMatchObject({ code: 0, stdout: expect.stringMatching(/State +active/) });
+  expect(again.stderr).toContain("That job has ended, so another one is submitted.");
+  const jobs = await jobsNamed("ended-meanwhile");
+  expect(jobs.map(({ status }) => status).toSorted()).toEqual(["active", "cancelled"]);
+  expect(readdirSync(join(directory, "berth/submits"))).toEqual([]);
+  await cli.run("end", "ended-meanwhile");
+});
+
 test("two equal submits at the same time make two jobs", async () => {
   const { env } = await openMachine();
   intercept = (_, forward) => forward();

@@ -56,7 +56,9 @@ async function submitOnce(berth: Berth, request: SubmitJob, signal: AbortSignal 
     const submitted = await untilAnswered(signal, () => berth.jobs.submit(request, { idempotencyKey }));
     settle();
     const isOver = isRepeat && isEnded((await berth.jobs.get(submitted.job_id)).status);
-    return isOver ? await submitOnce(berth, request, signal) : submitted;
+    if (!isOver) return submitted;
+    say("That job has ended, so another one is submitted.");
+    return await submitOnce(berth, request, signal);
   } catch (error) {
     const isOpen = error instanceof BerthError && openOutcomes.includes(error.code);
     if (!isOpen) settle();
