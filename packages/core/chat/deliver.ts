@@ -11,20 +11,18 @@ import { portOf } from "./port.ts";
 import { type Inbox, type Message, settledAs } from "./record.ts";
 import { openPart, sealPart } from "./seal.ts";
 
-/** Longer than whoever has claimed may still post: the step's budget, the post itself, the clocks of two hosts. */
+/** Longer than a worker with a claim can still post: step budget, post time-out and clock skew of two hosts. */
 const CLAIM_MS = 45_000;
 /** docs/apis/session-manager.md#effects-and-times. */
 const POST_MS = 5_000;
 const LONGEST_WAIT_MS = 60_000;
 /**
- * Bytes before they are sealed, which adds a third; the item has 400 kB
+ * Maximum bytes of a reply before sealing, which adds a third. An item holds 400 kB
  * (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html).
  */
 const LONGEST_REPLY = 256 * 1024;
 
-/**
- * Claims a message in the inbox; whoever wrote that posts it. A post cannot be repeated unseen, so it is claimed first.
- */
+/** Claims a message in the inbox before posting it: a repeated post would be visible to the environment. */
 export function claimDelivery(environment: Environment, inbox: Inbox, message: Message, now: number): Step<Inbox> {
   const attempt = inbox.claims + 1;
   const claim = { n: message.n, attempt, until: now + CLAIM_MS };
@@ -49,7 +47,7 @@ async function deliver(ctx: WorkerContext, environment: Environment, inbox: Inbo
   await release(ctx, inbox, { settled: message.n, attempts: 0, fault: null, dueAt: ctx.clock.now() });
 }
 
-/** Returns undefined, and logs it, where no reader opens the text any more: nothing waits for such a message. */
+/** Returns undefined and logs an error if the seal does not open. The caller then drops the message. */
 async function openText(ctx: WorkerContext, message: Message): Promise<string | undefined> {
   if (message.text === null) return undefined;
   try {
@@ -74,7 +72,7 @@ async function postText(
   return settledAs(message, "delivered", ctx.clock.now(), sealed);
 }
 
-/** JSON of a success, as it is kept: one too long to be written would be asked for again and again. */
+/** Returns the JSON of a successful answer; null for other answers and for JSON that is too long to store. */
 function replyOf({ status, body }: PortAnswer): string | null {
   if (status < 200 || status > 299) return null;
   try {
@@ -85,7 +83,7 @@ function replyOf({ status, body }: PortAnswer): string | null {
   }
 }
 
-/** Gives this very claim back, so that the next look need not wait for its end; what fails here only costs that time. */
+/** Gives the claim back, so that the next look need not wait for its end. A failure costs only that time. */
 async function release(ctx: WorkerContext, claimed: Inbox, changes: Partial<Inbox>): Promise<void> {
   const { record } = await changeRecord(ctx, {
     read: () => findInbox(ctx, claimed.uid),

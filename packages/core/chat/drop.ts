@@ -7,9 +7,8 @@ import { changeInbox, findInbox, isNew, newestNumber } from "./inbox.ts";
 import type { Inbox } from "./record.ts";
 
 /**
- * Gives up what waits to be delivered. Called before the environment is stopped: what waits for one that is stopped
- * wakes it. A list that nobody can read wakes nothing, and keeps nobody from stopping; throws `Unreadable` for one of a
- * newer version, which would.
+ * Drops waiting messages. The caller runs it before stopping the environment, because a waiting message would wake it.
+ * Ignores an unreadable inbox, which wakes nothing. Throws `Unreadable` for an inbox of a newer version, which would.
  */
 export async function dropMessages(
   ctx: Context<"table" | "queue">,
@@ -33,8 +32,8 @@ async function findUnlessPoisoned(ctx: Context<"table">, uid: string): Promise<I
 }
 
 /**
- * Has the inbox looked at now, where there is one: the environment was started, or is to be forgotten. That was carried
- * out by then: one that cannot be read is left to its own look.
+ * Makes the inbox due now, if there is one: the environment was started or has ended. The caller has already done its
+ * part, so an unreadable inbox is left to its own look.
  */
 export async function callInbox(
   ctx: Context<"table" | "queue">,

@@ -4,11 +4,11 @@ import { chatKey, chatOf } from "../store/keys.ts";
 import { removeRecord, writeRecord } from "../store/write-record.ts";
 import { type Inbox, parseUnlessPoisoned, settledAs } from "./record.ts";
 
-/** Messages settled or removed in one step. */
+/** Messages that one step settles or removes. */
 const AT_ONCE = 25;
 const KEPT_SECONDS = 24 * 3600;
 
-/** Settles the messages that are not to be delivered any more; one that was delivered meanwhile stays delivered. */
+/** Settles messages up to `dropTo` as dropped. Messages that were delivered in between stay delivered. */
 export async function dropWaiting(ctx: WorkerContext, inbox: Inbox, now: number): Promise<Step<Inbox>> {
   const settled = Math.min(inbox.settled + AT_ONCE, inbox.dropTo);
   const keys = Array.from({ length: settled - inbox.settled }, (_, at) => chatKey(inbox.uid, settled - at));
@@ -22,7 +22,7 @@ export async function dropWaiting(ctx: WorkerContext, inbox: Inbox, now: number)
   return { record, notify: [], log: "dropped" };
 }
 
-/** Its environment has ended: nothing of what was said is kept. */
+/** Removes all messages, because the environment has ended. */
 export async function forget(ctx: WorkerContext, inbox: Inbox, now: number): Promise<Step<Inbox>> {
   const { items } = await ctx.table.query({ pk: chatOf(inbox.uid), limit: AT_ONCE });
   const removed = await Promise.all(items.map((item) => removeRecord(ctx, item)));

@@ -11,17 +11,17 @@ export async function findInbox(ctx: Context<"table">, uid: string): Promise<Inb
   return item && parseInbox(item);
 }
 
-/** The number of the newest message, which nobody needs to be able to read; 0 where none was ever posted. */
+/** Returns the number of the newest message, which may be unreadable; 0 if no message was ever posted. */
 export async function newestNumber(ctx: Context<"table">, uid: string, inbox: Inbox | undefined): Promise<number> {
   const { items } = await ctx.table.query({ pk: chatOf(uid), newestFirst: true, limit: 1 });
   const newest = Number(items[0]?.sk ?? 0);
-  // What was settled long ago is not kept.
+  // Settled messages expire, but their numbers stay in use.
   return Math.max(newest, inbox?.settled ?? 0);
 }
 
 /**
- * Whether this message is still to be delivered. Sleep drops what waits before it stops: a wake asks this after its
- * read.
+ * Reports whether this message still waits for delivery. Stopping drops messages first, so a wake-up checks this after
+ * it has read the environment.
  */
 export async function stillWaits(
   ctx: Context<"table">,
@@ -35,8 +35,8 @@ export async function stillWaits(
 const TRIES = 8;
 
 /**
- * Changes an inbox, which is made when there is none, in one write that makes it due now, and sends a look at it.
- * A change that answers undefined writes nothing.
+ * Changes the inbox, or creates it, and makes it due now in the same write; then sends a look. Writes nothing if
+ * `change` returns undefined.
  */
 export async function changeInbox(
   ctx: Context<"table" | "queue">,
@@ -55,7 +55,6 @@ export async function changeInbox(
   if (record) await sendLook(ctx, record);
 }
 
-/** Nothing was ever posted there. */
 export function isNew(inbox: Inbox): boolean {
   return inbox.writers.length === 0;
 }

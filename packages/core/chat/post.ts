@@ -16,8 +16,8 @@ export interface Posted {
 }
 
 /**
- * Keeps a message for an environment, which is woken when it sleeps: from the answer on it is delivered at least once,
- * after those before it, unless it is dropped. Throws `notFound`, or `conflict` when nothing there takes messages.
+ * Stores a message for an environment and wakes it if it is stopped. From the answer on, the message is delivered at
+ * least once and in order, unless it is dropped. Throws `notFound`, or `conflict` if no port takes messages.
  */
 export async function postMessage(
   ctx: UserContext<"table" | "queue" | "sealer">,
@@ -31,13 +31,13 @@ export async function postMessage(
   await changeInbox(ctx, environment, (inbox) => inbox);
   if (environment.goal.desired === "stopped") {
     await wake(ctx, environment, n);
-    // A look between the two found it asleep, and would come back in minutes.
+    // An inbox look in between found the environment asleep and would return only in minutes.
     await changeInbox(ctx, environment, (inbox) => inbox);
   }
   return { uid: environment.uid, n };
 }
 
-/** What was said is kept by now: where too many of the caller's wait, the inbox wakes it once there is room (step.ts). */
+/** Starts the environment. If too many of the caller's environments wait, the inbox retries later (step.ts). */
 async function wake(
   ctx: UserContext<"table" | "queue" | "sealer">,
   { id, uid }: Environment,
@@ -52,7 +52,7 @@ async function wake(
 
 const TRIES = 20;
 
-/** Put under the first number that is free: so there are no gaps. */
+/** Writes the message under the first free number, so that numbers have no gaps. */
 async function putMessage(
   ctx: Context<"table" | "sealer">,
   { uid, run: { n: run } }: Environment,

@@ -6,23 +6,23 @@ import { findInbox, newestNumber } from "./inbox.ts";
 import { findMessage, type Message } from "./record.ts";
 import { openPart } from "./seal.ts";
 
-/** What became of a message. */
+/** The state of a message and the environment's reply. */
 export interface MessageStatus {
   readonly state: Message["state"];
-  /** Whether the environment answered with JSON, and not with something else or an error. */
+  /** Whether the environment answered with JSON and a success status. */
   readonly isAnswered: boolean;
-  /** That JSON; null where there is none. */
+  /** The JSON of the reply, or null. */
   readonly reply: unknown;
 }
 
-/** Returns what became of a message that was posted; undefined when that is not known any more. */
+/** Returns the status of a message; undefined once it has expired. */
 export async function readMessage(
   ctx: Context<"table" | "sealer">,
   uid: string,
   n: number,
 ): Promise<MessageStatus | undefined> {
   const message = await findMessage(ctx, uid, n);
-  // A store removes late what it need not keep any more.
+  // DynamoDB removes expired items late.
   const isOver = message?.ttl !== undefined && message.ttl * 1000 <= ctx.clock.now();
   if (!message || isOver) return undefined;
   const reply = message.reply === null ? undefined : await openReply(ctx, message, message.reply);
@@ -33,12 +33,12 @@ export async function readMessage(
   };
 }
 
-/** Reports whether a message of this number was ever posted. */
+/** Reports whether a message with this number was ever posted. */
 export async function wasPosted(ctx: Context<"table">, uid: string, n: number): Promise<boolean> {
   return n <= (await newestNumber(ctx, uid, await findInbox(ctx, uid)));
 }
 
-/** Returns undefined where no reader opens it any more: it was changed, or sealed with another key. */
+/** Returns undefined if the seal does not open: the reply was changed, or sealed with another key. */
 async function openReply(ctx: Context<"sealer">, message: Message, reply: Sealed): Promise<string | undefined> {
   try {
     return await openPart(ctx, message, "reply", reply);
@@ -48,7 +48,7 @@ async function openReply(ctx: Context<"sealer">, message: Message, reply: Sealed
   }
 }
 
-/** How many messages wait to be delivered: 0 where nobody can read that, which is logged. */
+/** Counts the messages that wait for delivery. Logs an unreadable inbox and returns 0. */
 export async function countWaiting(ctx: Context<"table">, { uid }: Pick<Environment, "uid">): Promise<number> {
   const inbox = await unlessUnreadable(ctx, () => findInbox(ctx, uid));
   if (!inbox) return 0;

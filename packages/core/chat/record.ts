@@ -5,25 +5,25 @@ import type { Sealed } from "../store/sealed.ts";
 import { branded, count, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../store/shape.ts";
 import { parserOf, Unreadable } from "../store/unreadable.ts";
 
-/** Which chat message of an environment is delivered next: the one item that decides it. Times are ms. */
+/** The item that decides which chat message of an environment is delivered next. Times are ms. */
 export interface Inbox extends Stored {
   readonly kind: "inbox";
   /** The uid of the environment. */
   readonly uid: string;
   readonly owner: string;
-  /** The key of the environment's record in a message. */
+  /** Key text of the environment's record. */
   readonly environment: string;
   /** Messages up to this number were delivered or dropped. */
   readonly settled: number;
-  /** Messages up to this number are not to be delivered any more. */
+  /** Waiting messages up to this number are to be dropped. */
   readonly dropTo: number;
-  /** Somebody posts message `n`; nobody else does before `until` (docs/architecture/consistency.md#claims). */
+  /** A worker posts message `n`; no other worker posts before `until` (docs/architecture/consistency.md#paused-workers). */
   readonly claim: { readonly n: number; readonly attempt: number; readonly until: number } | null;
-  /** How many claims there were: it tells one from the next. */
+  /** Number of claims so far; identifies the present one. */
   readonly claims: number;
-  /** Looks since something was last delivered, dropped or posted. */
+  /** Looks since a message was last delivered, dropped or posted. */
   readonly looks: number;
-  /** Failures in a row. */
+  /** Consecutive failures. */
   readonly attempts: number;
   readonly fault: string | null;
   readonly dueShard: string;
@@ -37,24 +37,24 @@ export interface Message extends Stored {
   readonly kind: "message";
   /** The uid of the environment. */
   readonly uid: string;
-  /** Without gaps from 1. */
+  /** Number from 1, without gaps. */
   readonly n: number;
   readonly at: number;
-  /** The latest run that its environment had been asked for. */
+  /** Latest requested run of the environment when the message was posted. */
   readonly run: number;
   readonly state: "waiting" | "delivered" | "dropped";
-  /** null once it is settled: nobody needs it any more. */
+  /** null once settled. */
   readonly text: Sealed | null;
-  /** What the environment answered, as JSON; null when that was no JSON, or an error. */
+  /** The JSON that the environment answered; null for an error or any other content. */
   readonly reply: Sealed | null;
   /** Seconds since the epoch; set once it is settled. */
   readonly ttl?: number | undefined;
 }
 
-/** How long a settled message can still be asked for. */
+/** How long a settled message can still be read. */
 const KEPT_SECONDS = 24 * 3600;
 
-/** The message as it stays once nothing will be done with it; its text is forgotten. */
+/** Returns the settled message without its text. */
 export function settledAs(
   message: Message,
   state: "delivered" | "dropped",
@@ -65,7 +65,7 @@ export function settledAs(
   return { ...message, state, text: null, reply, ttl };
 }
 
-/** Throws `Unreadable` for anything that this version did not write. */
+/** Throws `Unreadable` for any item that this version did not write. */
 export const parseInbox: (item: Item) => Inbox = parserOf(
   "inbox",
   {
@@ -92,7 +92,7 @@ export const parseInbox: (item: Item) => Inbox = parserOf(
   },
 );
 
-/** Throws `Unreadable` for anything that this version did not write. */
+/** Throws `Unreadable` for any item that this version did not write. */
 export const parseMessage: (item: Item) => Message = parserOf(
   "message",
   {
@@ -112,8 +112,8 @@ export const parseMessage: (item: Item) => Message = parserOf(
 );
 
 /**
- * The message, or undefined where nobody can read it, which is logged: nothing waits for that one. Throws `Unreadable`
- * for one of a newer version, which waits for a newer worker.
+ * Returns the message; logs an unreadable one and returns undefined. Throws `Unreadable` for a message of a newer
+ * version, which a newer worker will deliver.
  */
 export function parseUnlessPoisoned({ log }: Context, item: Item): Message | undefined {
   try {
@@ -125,7 +125,7 @@ export function parseUnlessPoisoned({ log }: Context, item: Item): Message | und
   }
 }
 
-/** The message of this number, or undefined when none was posted yet. */
+/** Returns the message with this number, or undefined. */
 export async function findMessage(ctx: Context<"table">, uid: string, n: number): Promise<Message | undefined> {
   const item = await ctx.table.get(chatKey(uid, n));
   return item && parseMessage(item);

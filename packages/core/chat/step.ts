@@ -11,14 +11,14 @@ import { dropWaiting, forget } from "./forget.ts";
 import { newestNumber, stillWaits } from "./inbox.ts";
 import { type Inbox, parseInbox, parseUnlessPoisoned } from "./record.ts";
 
-/** While it is on its way to be active. More than a little early (reconcile.ts), or doubled looks would never die out. */
+/** Delay while the environment starts. Must exceed the early tolerance (reconcile.ts), or duplicate looks never end. */
 const COMING_MS = 3_000;
-/** While it sleeps and nothing wakes it: somebody else may. */
+/** Delay while the environment sleeps and must not be woken again; another request may start it. */
 const ASLEEP_MS = 300_000;
-/** A handler that slept may have put a message after this look: it is not answered for, and yet not to be left behind. */
+/** Delays after the inbox is empty: a handler that was suspended may have written an unanswered message since. */
 const DRAINED_MS = [60_000, DAY_MS];
 
-/** The one next step of an inbox: the first waiting message claimed, its environment woken, or nothing left to do. */
+/** Takes the next step of an inbox: claims the first waiting message, wakes the environment, or waits. */
 export async function stepInbox(ctx: WorkerContext, item: Item, now: number): Promise<Step<Inbox>> {
   const inbox = parseInbox(item);
   const environment = await findHead(ctx, inbox);
@@ -31,7 +31,7 @@ export async function stepInbox(ctx: WorkerContext, item: Item, now: number): Pr
   const message = parseUnlessPoisoned(ctx, next);
   if (message?.state !== "waiting") return passOver(inbox, now, message?.state ?? "passed over, unreadable");
   if (environment.goal.desired === "stopped") {
-    // Woken once for each message, or what cannot start would be started for ever.
+    // Wake once per message. Otherwise an environment that cannot start would be started for ever.
     if (environment.run.n > message.run) return lookAgainAt(inbox, now + ASLEEP_MS, "waits, asleep");
     const isWanted = async (known: Environment) =>
       known.uid === inbox.uid && known.run.n <= message.run && (await stillWaits(ctx, known, message.n));
@@ -42,13 +42,13 @@ export async function stepInbox(ctx: WorkerContext, item: Item, now: number): Pr
   return claimDelivery(environment, inbox, message, now);
 }
 
-/** `removed`: it was settled unknown to the inbox, so long ago that the store no longer keeps it. */
+/** Returns `removed` if the message was settled without the inbox and has expired since. */
 async function findNext(ctx: WorkerContext, inbox: Inbox): Promise<Item | "removed" | undefined> {
   const key = chatKey(inbox.uid, inbox.settled + 1);
   const first = await ctx.table.get(key);
   if (first) return first;
   if ((await newestNumber(ctx, inbox.uid, inbox)) <= inbox.settled) return undefined;
-  // Numbers have no gaps: where there is a later one, this one was put before that was read, and perhaps after `first`.
+  // Numbers have no gaps, so this message was written before the newest, but perhaps after the first read.
   return (await ctx.table.get(key)) ?? "removed";
 }
 
@@ -74,7 +74,7 @@ function lookAgainAt(inbox: Inbox, dueAt: number, log: string): Step<Inbox> {
   return { record: { ...inbox, looks: inbox.looks + 1, dueAt }, notify: [], log };
 }
 
-/** Its owner asked for the delivery: what follows from that is done in his name. */
+/** Returns a context that acts for the owner, who asked for the delivery. */
 function asOwner(ctx: WorkerContext, { owner, createdBy }: Environment) {
   const actor: Actor = { uid: owner, username: "", number: 0, keyPrefix: "", keyHash: "", isAdmin: false };
   return { ...ctx, actor, dialect: createdBy, noun: "environment" };

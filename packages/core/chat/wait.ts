@@ -5,7 +5,7 @@ import { type MessageStatus, readMessage } from "./read.ts";
 const FIRST_LOOK_MS = 25;
 const SLOWEST_LOOK_MS = 250;
 
-/** Watches a message until it is settled, or for so long; answers what is known of it then. */
+/** Polls a message until it is settled or the budget is used up, and returns its last known status. */
 export async function waitForDelivery(
   ctx: Context<"table" | "sealer">,
   { uid, n }: Posted,

@@ -6,14 +6,14 @@ import { getUserByName, keyOfUser, type User } from "./record.ts";
 type DisableContext = Context<"table" | "queue">;
 
 /**
- * Shuts a user out: no new key from the answer on; the keys there are follow when reconcile has looked, which no
- * request survives for more than 5 s. What runs goes on. Throws `notFound`.
+ * Disables a user: no new key is issued from the answer on. Existing keys follow at the user's next look, and cached
+ * keys stop working within 5 s. Running environments go on. Throws `notFound`.
  */
 export async function disableUser(ctx: DisableContext, username: string): Promise<User> {
   return setDisabled(ctx, username, true);
 }
 
-/** Lets a user in again, with the keys that have not ended meanwhile. Throws `notFound`. */
+/** Enables a user again, with the keys that have not expired or been revoked. Throws `notFound`. */
 export async function enableUser(ctx: DisableContext, username: string): Promise<User> {
   return setDisabled(ctx, username, false);
 }

@@ -6,7 +6,7 @@ import { changeRecord, writeRecord } from "../store/write-record.ts";
 import { HOUR_MS } from "../units.ts";
 import { type ApiKey, findUser, keyOfUser, type User, type UserKey } from "./record.ts";
 
-/** A key as it is shown once, to the one who asked for it. */
+/** A new key with its secret, which is shown once and never stored. */
 export interface IssuedKey {
   readonly secret: string;
   readonly prefix: string;
@@ -15,7 +15,7 @@ export interface IssuedKey {
   readonly ttlHours: number;
 }
 
-/** What a new key goes on with: the login before it, and the key that it takes the place of. */
+/** The login and the key that a rotated key continues. */
 export interface KeyChain {
   readonly loginAt: number;
   /** No key of the chain lives longer. */
@@ -27,18 +27,18 @@ const SECRET_BYTES = 64;
 const PREFIX_LENGTH = 8;
 /** docs/apis/common.md#limits. */
 export const MOST_LIVE_KEYS = 10;
-/** Kept past its end, so that expired is not unknown (docs/apis/common.md#keys). */
+/** Expired keys are kept this long, so that "expired" differs from "unknown" (docs/apis/common.md#keys). */
 const KEPT_MS = 7 * 24 * HOUR_MS;
-/** The user's record is looked at so much later: nobody still writes the key then, and a rotated one is over. */
+/** Delay of the user's next look: by then the new key is written, and the overlap of a rotated key is over. */
 const SETTLED_MS = 60_000;
 const TRIES = 10;
 /** A key is not rotated twice within this time. Later, the caller may have lost the first answer. */
 const ROTATION_MS = 15_000;
 
 /**
- * Makes a key: first into its user's record, where the oldest of more than 10 is set to end, then the key itself.
- * `role` is the AWS role of the login. Without a chain it begins one. Throws `forbidden` for a disabled user, and
- * `conflict` where another request replaced the same key just now.
+ * Issues a key. The user's record lists it first and marks the oldest of more than 10 for revocation; then the key is
+ * written. `role` is the AWS role of the login. A missing `chain` begins a new one. Throws `forbidden` for a disabled
+ * user, and `conflict` if another request has just rotated the same key.
  */
 export async function issueKey(
   ctx: Context<"table" | "queue">,
@@ -59,7 +59,7 @@ export async function issueKey(
   return { secret, prefix, hash: listed.hash, expiresAt, ttlHours: keyTtlHours };
 }
 
-/** The key's own item as its user's record, which was written first, wants it. */
+/** Returns the item of a key that the user's record already lists. */
 export function keyOf(user: User, { hash, prefix, createdAt, expiresAt }: UserKey): ApiKey {
   return {
     ...apiKeyKey(hash),

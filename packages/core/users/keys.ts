@@ -6,18 +6,18 @@ import { changeRecord } from "../store/write-record.ts";
 import { HOUR_MS } from "../units.ts";
 import { type ApiKey, findApiKey, findUser, parseApiKey, type User } from "./record.ts";
 
-/** A key as its owner sees it. Times are ms. */
+/** A key as shown to its owner. Times are ms. */
 export interface KeyView {
   readonly prefix: string;
   readonly createdAt: number;
-  /** Its end, or the end of its overlap once it was rotated. */
+  /** End of the key, or of its overlap after a rotation. */
   readonly worksUntil: number;
   readonly lastUsedAt: number;
-  /** The key that this request came with. */
+  /** Whether this request used the key. */
   readonly current: boolean;
 }
 
-/** The caller's keys that work now, the oldest first. */
+/** Returns the caller's live keys, oldest first. */
 export async function listKeys(ctx: UserContext<"table">): Promise<KeyView[]> {
   const user = await findUser(ctx, ctx.actor.uid);
   const items = await ctx.table.getMany((user?.keys ?? []).map(({ hash }) => apiKeyKey(hash)));
@@ -26,18 +26,17 @@ export async function listKeys(ctx: UserContext<"table">): Promise<KeyView[]> {
   return live.sort((one, other) => one.createdAt - other.createdAt).map((key) => viewOf(key, ctx.actor.keyHash));
 }
 
-/** The key that a request came with. Times are ms. */
+/** The key that authenticated the request. Times are ms. */
 export interface OwnKey {
   readonly prefix: string;
-  /** How it was made. */
   readonly kind: "login" | "rotation";
-  /** Its end, or the end of its overlap once it was rotated. */
+  /** End of the key, or of its overlap after a rotation. */
   readonly worksUntil: number;
-  /** No key of its chain of rotations works longer. */
+  /** Latest end of any key of this chain of rotations. */
   readonly chainEndsAt: number;
 }
 
-/** Returns the key that the request came with. Throws `unauthenticated` once the table has dropped it. */
+/** Returns the key that authenticated the request. Throws `unauthenticated` once the table has dropped it. */
 export async function getOwnKey(ctx: UserContext<"table">): Promise<OwnKey> {
   const { keyHash } = ctx.actor;
   const key = await findApiKey(ctx, keyHash);
@@ -54,7 +53,7 @@ function viewOf(key: ApiKey, presentedHash: string): KeyView {
   return { prefix, createdAt, worksUntil, lastUsedAt, current: key.pk === apiKeyKey(presentedHash).pk };
 }
 
-/** Ends a key of the caller, which may be the one in use: the key first, then its user. Throws `notFound`. */
+/** Revokes a key of the caller, possibly the one in use: the key first, then its line. Throws `notFound`. */
 export async function revokeKey(ctx: UserContext<"table">, prefix: string): Promise<void> {
   const user = await findUser(ctx, ctx.actor.uid);
   const hashes = (user?.keys ?? []).filter((line) => line.prefix === prefix).map(({ hash }) => hash);
@@ -69,7 +68,7 @@ export function isLive(key: ApiKey, now: number): boolean {
 
 const TRIES = 10;
 
-/** Lets a key end at this moment, if it does not sooner; `over` when it has ended already or was never there. */
+/** Ends a key at `at` unless it ends sooner. Returns `over` if it had already ended or does not exist. */
 export async function endKey(ctx: Context<"table">, hash: string, at: number): Promise<"ended" | "over"> {
   const { record } = await changeRecord(ctx, {
     read: () => findApiKey(ctx, hash),
@@ -83,7 +82,7 @@ export async function endKey(ctx: Context<"table">, hash: string, at: number): P
   return record ? "ended" : "over";
 }
 
-/** If this is lost, the user's next look strikes them out; until then no list shows them. */
+/** If this write is lost, the user's next look removes the lines; until then, no list shows them. */
 async function strikeOut(ctx: Context<"table">, first: User | undefined, hashes: readonly string[]): Promise<void> {
   let known = first;
   await changeRecord(ctx, {

@@ -3,8 +3,8 @@ import { type Writing, writeRecord } from "../store/write-record.ts";
 import { HOUR_MS } from "../units.ts";
 
 /**
- * Notes that a key is in use, at most once an hour. Meant to go on beside the answer: whatever stops it, the next read
- * of the key tries again.
+ * Records that a key is in use, at most once an hour. It runs beside the answer and ignores failures: the next request
+ * tries again.
  */
 export async function noteUse(ctx: Writing, key: Item, now: number): Promise<void> {
   const known = typeof key.lastUsedAt === "number" ? key.lastUsedAt : key.createdAt;

@@ -5,9 +5,8 @@ import { loginsKey } from "../store/keys.ts";
 import { writeRecord } from "../store/write-record.ts";
 import { MINUTE_MS } from "../units.ts";
 
-/** Of one network in a minute; an office may have one address. The firewall lets as many pass (stacks/edge/firewall.ts). */
+/** Per network and minute; an office may share one address. Same limit as the firewall (stacks/edge/firewall.ts). */
 export const MOST_LOGINS = 60;
-/** The record is of no use once its minute is over. */
 const KEPT_SECONDS = 120;
 
 interface Logins extends Stored {
@@ -17,8 +16,8 @@ interface Logins extends Stored {
 }
 
 /**
- * Counts an attempt to log in from this address. Throws `tooMany` where this minute has had enough of them from there. Of
- * attempts at the same instant it may count one alone, so that counting holds nobody up.
+ * Counts a login attempt from this address. Throws `tooMany` above the limit of this minute. Simultaneous attempts may
+ * count as one, so that counting never blocks a login.
  */
 export async function countLogin(ctx: Context<"table">, address: string): Promise<void> {
   const now = ctx.clock.now();
@@ -39,17 +38,17 @@ function countOf(item: Item | undefined): number {
   return typeof item?.count === "number" ? item.count : 0;
 }
 
-/** Whoever has one address of IPv6 has the other 2^64 of its network too (RFC 4291, 2.5.4). */
+/** Returns the /64 of an IPv6 address, since one host has all of it (RFC 4291, 2.5.4); other addresses unchanged. */
 function networkOf(address: string): string {
   const url = `http://[${address.split("%")[0]}]`;
   if (!URL.canParse(url)) return address;
-  // As a host one of IPv6 is written in hexadecimal groups, without leading zeros and in small letters (WHATWG URL Standard).
+  // The URL parser writes IPv6 as lower-case hexadecimal groups without leading zeros (WHATWG URL Standard).
   const [head = "", tail] = new URL(url).hostname.slice(1, -1).split("::");
   const [first, last] = [head, tail ?? ""].map((part) => (part === "" ? [] : part.split(":")));
   const left = 8 - (first?.length ?? 0) - (last?.length ?? 0);
   const zeros = Array<string>(tail === undefined ? 0 : left).fill("0");
   const groups = [...(first ?? []), ...zeros, ...(last ?? [])];
-  // One of IPv4 that is written so is nobody's neighbour (RFC 4291, 2.5.5.2).
+  // An IPv4-mapped address stands for a single host (RFC 4291, 2.5.5.2).
   const isMapped = groups.slice(0, 6).join(":") === "0:0:0:0:0:ffff";
   return groups.slice(0, isMapped ? 8 : 4).join(":");
 }

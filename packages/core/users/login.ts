@@ -18,7 +18,7 @@ export interface Login {
 }
 
 /**
- * Logs in whom STS vouches for: role and account are checked, the user is made at the first login, a key is issued
+ * Logs in the caller that STS confirms. Checks role and account, creates the user at the first login, and issues a key
  * (docs/apis/gpu-dev.md#log-in). Throws `unauthenticated`, `forbidden` or `failed` with the documented texts.
  */
 export async function login(ctx: Context<"table" | "queue" | "identity">, proof: LoginProof): Promise<Login> {

@@ -5,35 +5,35 @@ import { apiKeyKey, userKey, usernameKey } from "../store/keys.ts";
 import { count, flag, listOf, number, optional, ordinal, orNull, shape, text, uid } from "../store/shape.ts";
 import { parserOf } from "../store/unreadable.ts";
 
-/** A live key as its user's record knows it; the clear key is nowhere. Times are ms. */
+/** A live key in its user's record. The secret is not stored. Times are ms. */
 export interface UserKey {
   readonly hash: string;
   readonly prefix: string;
   readonly createdAt: number;
   readonly expiresAt: number;
-  /** The hash of the key that it took the place of. */
+  /** The hash of the key that this one replaced. */
   readonly replaces?: string | undefined;
 }
 
 export interface User extends Stored {
   readonly kind: "user";
   readonly uid: string;
-  /** The integer that login answers with. */
+  /** The integer in the answer to a login. */
   readonly number: number;
   readonly username: string;
   readonly disabled: boolean;
-  /** How often it was disabled or enabled: a key follows the higher number, so that a late worker changes nothing. */
+  /** Number of changes of `disabled`. A key ignores a lower number, so a late worker changes nothing. */
   readonly accessChanges?: number | undefined;
-  /** At most 10, the oldest first, and besides them those that work on for a minute after a rotation. */
+  /** At most 10, oldest first, plus rotated keys during their overlap. */
   readonly keys: readonly UserKey[];
-  /** Hashes of keys that shall end; reconcile ends them. */
+  /** Hashes of keys that the next look revokes. */
   readonly revoking: readonly string[];
   readonly attempts: number;
   readonly dueShard: string;
   readonly dueAt?: number | undefined;
 }
 
-/** `key#<sha256>`: the only item that a request reads to know who asks. Times are ms. */
+/** `key#<sha256>`: the only item that authentication reads. Times are ms. */
 export interface ApiKey extends Stored {
   readonly kind: "key";
   readonly uid: string;
@@ -42,28 +42,28 @@ export interface ApiKey extends Stored {
   readonly prefix: string;
   readonly createdAt: number;
   readonly expiresAt: number;
-  /** May lie in the future while a rotated key still works. */
+  /** Lies in the future while a rotated key still works. */
   readonly revokedAt: number | null;
   readonly disabled: boolean;
-  /** Up to which change of its user `disabled` is right. */
+  /** The `accessChanges` of the user that `disabled` reflects. */
   readonly accessChanges?: number | undefined;
-  /** When it was used last, to the hour; the login that issued it counts. */
+  /** Time of the last use, to the hour, starting with the login. */
   readonly lastUsedAt?: number | undefined;
-  /** When the AWS login was that this chain of keys began with. */
+  /** Time of the AWS login that began this chain of keys. */
   readonly loginAt: number;
-  /** The AWS role of that login; absent in keys from before it was noted. */
+  /** The AWS role of that login; absent in keys of earlier versions. */
   readonly role?: string | undefined;
   readonly ttl: number;
 }
 
-/** Who has a username. */
+/** The claim of a user on a username. */
 export interface NameClaim extends Stored {
   readonly kind: "username";
   readonly uid: string;
   readonly identity: string;
 }
 
-/** Throws `Unreadable`: a name that cannot be read is somebody's. */
+/** Throws `Unreadable`, because an unreadable name still belongs to a user. */
 export const parseNameClaim: (item: Item) => NameClaim = parserOf("username", { uid, identity: text });
 
 export async function findUser(ctx: Context<"table">, uid: string): Promise<User | undefined> {
@@ -71,7 +71,7 @@ export async function findUser(ctx: Context<"table">, uid: string): Promise<User
   return item && parseUser(item);
 }
 
-/** Throws `notFound`. */
+/** Returns the user with this name. Throws `notFound`. */
 export async function getUserByName(ctx: Context<"table">, username: string): Promise<User> {
   const claim = await ctx.table.get(usernameKey(username));
   const user = claim && (await findUser(ctx, parseNameClaim(claim).uid));
@@ -84,7 +84,7 @@ export async function findApiKey(ctx: Context<"table">, hash: string): Promise<A
   return item && parseApiKey(item);
 }
 
-/** Throws `Unreadable` for anything that this version did not write. */
+/** Throws `Unreadable` for any item that this version did not write. */
 export const parseUser: (item: Item) => User = parserOf(
   "user",
   {
@@ -104,7 +104,7 @@ export const parseUser: (item: Item) => User = parserOf(
   { "its key is another's": ({ pk, uid: own }) => pk === userKey(own).pk },
 );
 
-/** Throws `Unreadable` for anything that this version did not write. */
+/** Throws `Unreadable` for any item that this version did not write. */
 export const parseApiKey: (item: Item) => ApiKey = parserOf("key", {
   uid,
   username: text,
@@ -121,7 +121,6 @@ export const parseApiKey: (item: Item) => ApiKey = parserOf("key", {
   ttl: number,
 });
 
-/** Part of `Key` so that callers need not know how a user's key is made. */
 export function keyOfUser(user: Pick<User, "uid">): Key {
   return userKey(user.uid);
 }

@@ -19,8 +19,8 @@ interface Counter extends Stored {
 }
 
 /**
- * The user of an AWS identity, made at its first login without a transaction: name, number, user, identity, each put
- * if absent, the identity last; a login that died in between is finished by the next (docs/apis/common.md#keys).
+ * Returns the user of an AWS identity and creates it at the first login. Writes name, number, user and identity in this
+ * order, each only if absent. The next login completes an interrupted one (docs/apis/common.md#keys).
  */
 export async function findOrCreateUser(ctx: Context<"table">, { account, session }: AssumedRole): Promise<User> {
   const identity = ctx.ids.hash(JSON.stringify([account, session]));
@@ -34,10 +34,10 @@ export async function findOrCreateUser(ctx: Context<"table">, { account, session
   return made;
 }
 
-/** Taken for none, it would make a second user of the same person. */
+/** Throws `Unreadable`: treating an unreadable identity as absent would create a second user for one person. */
 const parseIdentityClaim: (item: Item) => IdentityClaim = parserOf("identity", { uid: isUid });
 
-/** More identities than this that are spelled alike are somebody's experiment. */
+/** Suffixes tried by number before the hash is used; more identities with the same spelling are not expected. */
 const SPELLED_ALIKE = 100;
 
 async function claimUsername(
@@ -57,8 +57,8 @@ async function claimUsername(
 }
 
 /**
- * The last one is nobody else's, whoever chooses session names: those have at most 64 characters
- * (https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html), and the hash alone is as long.
+ * Yields the suffixes to try. The last one is unique: session names have at most 64 characters
+ * (https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html), and the hash alone is that long.
  */
 function* suffixesFor(identity: string): Generator<string> {
   yield "";
@@ -88,10 +88,10 @@ async function putUser(ctx: Context<"table">, uid: string, username: string): Pr
 
 const COUNTER_TRIES = 50;
 
-/** Taken for none, it would give numbers out again. */
+/** Throws `Unreadable`: treating an unreadable counter as absent would issue numbers twice. */
 const parseCounter: (item: Item) => Counter = parserOf("counter", { last: ordinal });
 
-/** Gaps are fine: a login that dies after this leaves one. */
+/** Returns the next user number. A login that dies afterwards leaves a gap, which is harmless. */
 async function nextNumber(ctx: Context<"table">): Promise<number> {
   const { record } = await changeRecord(ctx, {
     read: () => ctx.table.get(userCounterKey),

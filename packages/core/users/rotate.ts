@@ -6,9 +6,9 @@ import { endKey, isLive } from "./keys.ts";
 import { type ApiKey, findApiKey, findUser, type User } from "./record.ts";
 
 /**
- * Exchanges the caller's key for a new one (docs/apis/gpu-dev.md#api-keys): a fresh TTL, but never beyond the chain
- * that the AWS login began. User first, then the new key, the old one last: whoever dies in between leaves the caller
- * with a key that works. Throws `unauthenticated` when the chain or the key is over, `forbidden` for a disabled user.
+ * Exchanges the caller's key for a new one (docs/apis/gpu-dev.md#api-keys). The new TTL never exceeds the chain of the
+ * AWS login. Writes the user, then the new key, then the old one, so the caller always has a working key. Throws
+ * `unauthenticated` when the chain or the key is over, `forbidden` for a disabled user.
  */
 export async function rotateKey(ctx: UserContext<"table" | "queue">): Promise<{ user: User; key: IssuedKey }> {
   const { keyHash, uid } = ctx.actor;
@@ -23,17 +23,17 @@ export async function rotateKey(ctx: UserContext<"table" | "queue">): Promise<{ 
     });
   }
   const key = await issueKey(ctx, user, old.role, { loginAt: old.loginAt, endsAt, replaces: keyHash });
-  // The overlap begins now, however long that took: other processes of the user still work with the old key.
+  // Start the overlap after the new key is written: other processes of the user still use the old key.
   const overlapEndsAt = ctx.clock.now() + ctx.settings.keyOverlapSeconds * 1000;
   if ((await endKey(ctx, keyHash, overlapEndsAt)) === "over") {
-    // Revoked while it was being rotated: what nobody was shown must not outlive it.
+    // The old key was revoked during the rotation. End the new key, which no caller has seen.
     await endKey(ctx, key.hash, now);
     throw new Problem("unauthenticated", "API key has been revoked", { errorCode: "key_revoked" });
   }
   return { user, key };
 }
 
-/** The caller got in on what was read up to 5 s ago; a new key is given on what holds now. */
+/** Rechecks the key, because authentication may have used a copy up to 5 s old. */
 function requireLive(key: ApiKey, now: number): void {
   if (isLive(key, now)) return;
   const isExpired = key.expiresAt <= now;

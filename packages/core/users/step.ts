@@ -8,13 +8,13 @@ import { writeRecord } from "../store/write-record.ts";
 import { keyOf } from "./issue.ts";
 import { type ApiKey, parseApiKey, parseUser, type User, type UserKey } from "./record.ts";
 
-/** A key that was listed this long ago and is not there was never written: its login died. */
+/** A listed key without an item is treated as never written after this time: its login died. */
 const WRITTEN_WITHIN_MS = 60_000;
 
 /**
- * Brings the keys in line with their user: ends those that shall end, the key first, then its line in the record;
- * passes `disabled` on; strikes out lines of keys that are over or were never written (docs/architecture/table.md).
- * Throws `Conflict` when a key changed meanwhile: the step is tried again.
+ * Applies the user's record to its keys: revokes keys, then removes their lines; copies `disabled`; removes lines of
+ * keys that are over or were never written (docs/architecture/table.md). Throws `Conflict` when a key changed since
+ * it was read; the step is then retried.
  */
 export async function stepUser(ctx: WorkerContext, item: Item, now: number): Promise<Step<User>> {
   const user = parseUser(item);
@@ -24,7 +24,7 @@ export async function stepUser(ctx: WorkerContext, item: Item, now: number): Pro
   await Promise.all(revoking.map((hash) => revoke(ctx, user, hash, keyOfHash(hash), now)));
   const mine = user.keys.filter(({ hash }) => whole(hash));
   const lines = await Promise.all(mine.map((line) => settleLine(ctx, user, line, keyOfHash(line.hash), now)));
-  // Only now, so that one that cannot be read lets no other live on; the step is tried again.
+  // Fail after the others are settled, so that an unreadable key does not keep another one alive. The step is retried.
   if (revoking.length + mine.length < user.revoking.length + user.keys.length) {
     throw new Error("One of the user's API keys cannot be read");
   }
@@ -50,10 +50,7 @@ async function readKeys(ctx: WorkerContext, user: User) {
   };
 }
 
-/**
- * A key that is not there yet is put as one that has ended: whoever is still about to write it, after its user's
- * record, then finds it taken and answers nobody.
- */
+/** Revokes a key. A missing key is written as revoked, so that a login that still tries to write it fails. */
 async function revoke(
   ctx: Context<"table">,
   user: User,
@@ -68,11 +65,10 @@ async function revoke(
 
 interface SettledLine {
   readonly line: UserKey;
-  /** When it has to be looked at again. */
   readonly dueAt: number | undefined;
 }
 
-/** Undefined: the line goes. */
+/** Returns undefined to remove the line. */
 async function settleLine(
   ctx: Context<"table">,
   user: User,

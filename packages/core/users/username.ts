@@ -1,13 +1,13 @@
 import type { CallerIdentity } from "../ports/identity.ts";
 
-/** What an assumed-role ARN says: `arn:aws:sts::<account>:assumed-role/<role>/<session>`. */
+/** The parts of an ARN `arn:aws:sts::<account>:assumed-role/<role>/<session>`. */
 export interface AssumedRole {
   readonly account: string;
   readonly role: string;
   readonly session: string;
 }
 
-/** Undefined for every other kind of ARN: users, roots and federated users have no role. */
+/** Returns undefined for any other kind of ARN: users, roots and federated users have no role. */
 export function assumedRoleOf({ account, arn }: CallerIdentity): AssumedRole | undefined {
   const match = /^arn:aws[a-z-]*:sts::\d{12}:assumed-role\/([^/]+)\/([^/]+)$/.exec(arn);
   const [, role, session] = match ?? [];
@@ -16,7 +16,7 @@ export function assumedRoleOf({ account, arn }: CallerIdentity): AssumedRole | u
 
 const LONGEST = 255;
 
-/** A name to try for a session: characters outside `a-zA-Z0-9._-` become `-`, and it ends in the suffix. */
+/** Returns a username for a session: characters outside `a-zA-Z0-9._-` become `-`, and the suffix is appended. */
 export function usernameFor(session: string, suffix: string): string {
   return session.replace(/[^a-zA-Z0-9._-]/g, "-").slice(0, LONGEST - suffix.length) + suffix;
 }

@@ -3,7 +3,7 @@ import { AddressRefused, NoAnswer } from "../problem.ts";
 import { isFinalStatus, type Result } from "./schedule.ts";
 import { webhookHeaders } from "./signature.ts";
 
-/** For the whole exchange (docs/apis/novita.md#webhooks). */
+/** Time-out of a whole post (docs/apis/novita.md#webhooks). */
 export const PATIENCE_MS = 10_000;
 
 interface Post {
@@ -12,7 +12,7 @@ interface Post {
   readonly body: string;
 }
 
-/** One post, never thrown: an answer, or in a word why there was none. */
+/** Posts once and never throws: the result holds the status, or a word for the failure. */
 export async function postAttempt(ctx: Context<"fetch">, { id, url, body }: Post): Promise<Result> {
   try {
     const headers = webhookHeaders(ctx, id, body, ctx.clock.now());

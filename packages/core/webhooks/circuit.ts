@@ -6,45 +6,45 @@ import { count, number, orNull } from "../store/shape.ts";
 import { parserOf } from "../store/unreadable.ts";
 import { changeRecord, writeRecord } from "../store/write-record.ts";
 
-/** What is known of one receiver of one owner. There is no such item while it answers. */
+/** Circuit breaker state of one receiver of one owner. The item exists only after failures. */
 interface ReceiverState extends Stored {
   readonly kind: "receiver";
-  /** Failures since it last answered; one that took long counts for several. */
+  /** Failures since the last answer; a slow failure counts several times. */
   readonly failures: number;
-  /** Nothing is dialled there before this, ms. */
+  /** No post before this time, ms. */
   readonly openUntil: number | null;
-  /** How often it was tried in vain since then. */
+  /** Failed probes since the circuit opened. */
   readonly probes: number;
   /** Seconds since the epoch. */
   readonly ttl: number;
 }
 
-/** Whether one may dial: `probe` for the one who is to find out whether it answers again. */
+/** Whether to post now: `probe` for the one post that tests whether the receiver answers again. */
 type Verdict = { readonly may: "dial" | "probe" } | Wait;
 type Wait = { readonly may: "wait"; readonly until: number };
 
-/** The same before it is settled who that one is. */
+/** A verdict before the probe is claimed. */
 type CircuitCheck = { readonly may: "dial" } | Wait | { readonly may: "probe"; claim(): Promise<Verdict> };
 
 const MOST_FAILURES = 20;
-/** A receiver that keeps a worker waiting is left alone sooner. */
+/** A slow failure keeps a worker busy, so it counts more. */
 const SLOW_MS = 5_000;
 const SLOW_COUNTS = 5;
-/** Doubled with each probe that failed. */
+/** Doubles with each failed probe. */
 const OPEN_MS = 120_000;
 const LONGEST_OPEN_MS = 600_000;
-/** Longer than an attempt may take, on any clock (deliver.ts). */
+/** Longer than an attempt takes on any clock (deliver.ts). */
 const PROBE_MS = 45_000;
 const KEPT_SECONDS = 7 * 24 * 3600;
 
-/** The item of the receiver that this URL belongs to: all that an owner has at one origin. */
+/** Returns the key of the circuit for this URL's origin. */
 export function receiverStateKey({ ids }: Context, owner: string, url: string): Key {
   return receiverKey(owner, ids.hash(new URL(url).origin));
 }
 
 /**
- * Once the time of one that fails is over, one caller is let through, the first that claims it, and the others wait for
- * what it finds. Nothing is written before that.
+ * Reports whether the receiver may be called. After the open time, the first caller that claims the probe may post, and
+ * all others wait for its result. Writes nothing before the claim.
  */
 export async function checkCircuit(ctx: Context<"table">, key: Key, now: number): Promise<CircuitCheck> {
   const state = await readState(ctx, key);
@@ -58,7 +58,7 @@ export async function checkCircuit(ctx: Context<"table">, key: Key, now: number)
   return { may: "probe", claim };
 }
 
-/** It answered: nothing waits any more. Lost to another writer, it is told by the next answer. */
+/** Closes the circuit after an answer. If another write wins, the next answer closes it. */
 export async function tellAnswered(ctx: Context<"table">, key: Key, now: number): Promise<void> {
   const state = await readState(ctx, key);
   if (!state || state === "unreadable" || state.failures === 0) return;
@@ -67,8 +67,8 @@ export async function tellAnswered(ctx: Context<"table">, key: Key, now: number)
 }
 
 /**
- * It failed after so long: at twenty in a row it is left alone, for longer with every probe that fails. Of those that
- * fail together no more are written than that takes.
+ * Records a failed post. Twenty in a row open the circuit, for longer with every failed probe. Failures that were
+ * already under way when the circuit opened are not counted.
  */
 export async function tellFailed(
   ctx: Context<"table">,
@@ -78,7 +78,6 @@ export async function tellFailed(
 ): Promise<void> {
   const decide = (state: ReceiverState | "unreadable" | undefined): ReceiverState | undefined => {
     if (state === "unreadable") return undefined;
-    // Begun before it was left alone: that is known already.
     if (state && state.openUntil !== null && !wasProbe) return undefined;
     const failures = (state?.failures ?? 0) + (tookMs >= SLOW_MS ? SLOW_COUNTS : 1);
     const probes = (state?.probes ?? 0) + (wasProbe ? 1 : 0);
@@ -90,7 +89,7 @@ export async function tellFailed(
   await changeRecord(ctx, { read: () => readState(ctx, key), decide, what: "The receiver's state is", tries });
 }
 
-/** What cannot be read stays until its own time is over; until then that receiver is dialled whenever it is due. */
+/** Returns `unreadable` for a bad record: it stays until its TTL, and until then the receiver is called when due. */
 async function readState(ctx: Context<"table">, key: Key): Promise<ReceiverState | "unreadable" | undefined> {
   const item = await ctx.table.get(key);
   return item && ((await unlessUnreadable(ctx, async () => parseState(item))) ?? "unreadable");

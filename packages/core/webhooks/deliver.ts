@@ -22,10 +22,9 @@ import { chargeReceiverTime, reserveReceiverTime } from "./share.ts";
 export type DelivererContext = Context<"table" | "queue" | "sealer" | "fetch">;
 
 /**
- * One look at a delivery: at most one attempt, claimed first, since a post cannot be taken back
- * (docs/architecture/consistency.md#claims). Throws only when the table cannot be reached. When a write loses to
- * another one, the look begins again, as in reconcile.ts: whether to post is decided from what was just read, which
- * `changeRecord` cannot do.
+ * Looks at a delivery and makes at most one attempt, claimed first, since a post cannot be undone
+ * (docs/architecture/consistency.md#paused-workers). If a write loses, the look starts over, since the decision to post depends on its read.
+ * Throws only when the table cannot be reached.
  */
 export async function deliver(ctx: DelivererContext, message: Look, bodyOf: BodyOf): Promise<void> {
   const key = keyOfText(message.look);
@@ -71,7 +70,7 @@ interface ReadTimes {
   readonly readAt: number;
 }
 
-/** False: somebody else wrote meanwhile. */
+/** Returns false if another worker wrote the delivery in between. */
 async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, at: ReadTimes): Promise<boolean> {
   const { now } = at;
   if (delivery.state !== "waiting") return drop(ctx, delivery);
@@ -83,7 +82,7 @@ async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, a
   const receiver = receiverStateKey(ctx, delivery.owner, opened.url);
   const check = await checkCircuit(ctx, receiver, now);
   if (check.may === "wait") return write(ctx, { ...delivery, dueAt: afterOthers(ctx, delivery, check.until) }, now);
-  // Taken before a probe is claimed, so that a probe never waits for the owner's share.
+  // Reserve before claiming the probe, so that a claimed probe never waits for the owner's share.
   const share = await reserveReceiverTime(ctx, delivery.owner, now);
   if (share.may === "wait") return write(ctx, { ...delivery, dueAt: afterOthers(ctx, delivery, share.until) }, now);
   const verdict = check.may === "probe" ? await check.claim() : check;
@@ -96,7 +95,7 @@ async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, a
   if (ctx.clock.monotonic() - at.readAt > LATEST_POST_MS) return true;
   const begun = ctx.clock.monotonic();
   const result = await postAttempt(ctx, { id: eventIdOf(delivery), url: opened.url, body: opened.body });
-  // A worker may have been suspended meanwhile: a receiver is charged its time-out at most.
+  // The worker may have been suspended, so charge at most the time-out.
   const tookMs = Math.min(ctx.clock.monotonic() - begun, PATIENCE_MS);
   await keepResult(ctx, claimed, result);
   if (ctx.clock.monotonic() - begun <= REPORT_WITHIN_MS) {
@@ -107,7 +106,7 @@ async function step(ctx: DelivererContext, delivery: Delivery, bodyOf: BodyOf, a
   return true;
 }
 
-/** Spreads them, after the probe has its result, and late enough not to count as early. */
+/** Returns a time after the probe has its result, spread by key and late enough not to count as early. */
 function afterOthers(ctx: DelivererContext, { sk }: Delivery, until: number): number {
   return until + 2 * EARLY_MS + (Number.parseInt(ctx.ids.hash(sk).slice(0, 8), 16) % SPREAD_MS);
 }
@@ -123,7 +122,7 @@ interface Opened {
   readonly body: string;
 }
 
-/** Answers the URL and the body, which is rendered once, for the first attempt, and then kept byte for byte. */
+/** Returns URL and body. The first attempt renders the body; later attempts send the same bytes. */
 async function open(
   ctx: DelivererContext,
   delivery: Delivery,
@@ -143,7 +142,7 @@ async function open(
   }
 }
 
-/** Removes a delivery whose dialect has no event for it, or one that ended and whose retention is over. */
+/** Removes a delivery that its dialect does not report, or whose retention is over. */
 function drop(ctx: DelivererContext, delivery: Delivery): Promise<boolean> {
   return removeRecord(ctx, delivery);
 }
@@ -166,7 +165,7 @@ async function claim(
   return writeRecord(ctx, claimed);
 }
 
-/** Writes the result down, even where a resend was asked for meanwhile; not where the claim is another's by now. */
+/** Records the result, even if a resend was requested in between, but only while the claim is still ours. */
 async function keepResult(ctx: DelivererContext, claimed: Delivery, result: Result): Promise<void> {
   const { claim: own } = claimed;
   let first: Delivery | undefined = claimed;
@@ -187,7 +186,7 @@ async function keepResult(ctx: DelivererContext, claimed: Delivery, result: Resu
   if (record) await sendNext(ctx, record, ctx.clock.now());
 }
 
-/** Writes what was decided and sends the next look. False: somebody else was faster. */
+/** Writes the delivery and sends the next look. Returns false if another write won. */
 async function write(ctx: DelivererContext, delivery: Delivery, now: number): Promise<boolean> {
   if (!(await writeRecord(ctx, delivery))) return false;
   await sendNext(ctx, delivery, now);

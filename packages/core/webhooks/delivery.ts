@@ -15,7 +15,7 @@ export interface DeliveryAttempt {
   readonly n: number;
   /** When it began, ms. */
   readonly at: number;
-  /** What the receiver answered; null: nothing, and `error` says why. */
+  /** HTTP status of the answer; null if there was none, and `error` says why. */
   readonly status: number | null;
   readonly error: string | null;
 }
@@ -25,33 +25,33 @@ export interface Delivery extends Stored {
   readonly kind: "delivery";
   readonly owner: string;
   readonly entry: TimelineEntry;
-  /** Phase and step of the entry before: what is no change to its receiver is not told twice. */
+  /** Phase and step of the previous entry; a dialect sends no event if both are the same in its own words. */
   readonly previous?: Pick<TimelineEntry, "phase" | "step"> | undefined;
   readonly environment: EventSubject;
-  /** Sealed for the environment's record, from which it was copied, under the key that this had then. */
+  /** Copied from the environment and sealed for the key that its record had then. */
   readonly receiver: Sealed;
-  /** The bytes that every attempt sends, sealed for this record; null before the first. */
+  /** The bytes of every attempt, sealed for this record; null before the first attempt. */
   readonly body: Sealed | null;
   readonly state: "waiting" | "delivered" | "given_up";
   /** The newest 40. */
   readonly attempts: readonly DeliveryAttempt[];
   readonly attemptCount: number;
-  /** Attempts of the present series, and when that began. */
+  /** Attempts in the present series, and the start of that series. */
   readonly tries: number;
   readonly seriesAt: number;
-  /** The token of the request that began it, where that may be repeated. */
+  /** The token of the repeatable request that began the series. */
   readonly seriesBy?: string | undefined;
-  /** An attempt is being made; nobody else makes one before `until`. */
+  /** The attempt under way; no other worker makes one before `until`. */
   readonly claim: { readonly attempt: number; readonly at: number; readonly until: number } | null;
   readonly endedAt: number | null;
   readonly dueShard: string;
-  /** When it is looked at again: for its next attempt, or to be removed. */
+  /** Time of the next attempt, or of the removal. */
   readonly dueAt?: number | undefined;
   /** Seconds since the epoch. */
   readonly ttl?: number | undefined;
 }
 
-/** The delivery that an entry becomes, due now. Its key follows from the entry: it can only be put once. */
+/** Returns the delivery for a timeline entry, due now. The entry determines the key, so it is written only once. */
 export function newDelivery(
   { ids }: { readonly ids: Ids },
   environment: Environment,
@@ -85,13 +85,13 @@ export function newDelivery(
 
 const KEPT_ATTEMPTS = 40;
 
-/** The delivery with this attempt written down and its claim gone. */
+/** Returns the delivery with this attempt recorded and the claim released. */
 export function withAttempt(delivery: Delivery, attempt: DeliveryAttempt): Delivery {
   const attempts = [...delivery.attempts, attempt].slice(-KEPT_ATTEMPTS);
   return { ...delivery, attempts, tries: delivery.tries + 1, claim: null };
 }
 
-/** How long a delivery can be read and sent again after its end; then a look removes it, with its receiver. */
+/** Retention after the end, for reading and resending. Then a look removes the delivery and its receiver. */
 const KEPT_MS = 7 * DAY_MS;
 
 export function ended(delivery: Delivery, state: "delivered" | "given_up", now: number): Delivery {
@@ -99,7 +99,7 @@ export function ended(delivery: Delivery, state: "delivered" | "given_up", now: 
   return { ...delivery, state, claim: null, endedAt: now, dueAt, ttl: Math.floor(dueAt / 1000) };
 }
 
-/** What its environment was is checked as far as every body needs it; a dialect takes the rest as it was written. */
+/** Checks only the fields that every body needs; dialects read the others unchecked. */
 const subject = (value: unknown): value is EventSubject => isSubject(value);
 const isSubject = shape<Pick<EventSubject, "pk" | "sk" | "uid" | "owner" | "id" | "createdBy" | "phase" | "size">>({
   pk: text,
@@ -112,7 +112,7 @@ const isSubject = shape<Pick<EventSubject, "pk" | "sk" | "uid" | "owner" | "id" 
   size: isSize,
 });
 
-/** Throws `Unreadable` for anything that this version did not write. */
+/** Throws `Unreadable` for any item that this version did not write. */
 export const parseDelivery: (item: Item) => Delivery = parserOf(
   "delivery",
   {
@@ -139,7 +139,7 @@ export const parseDelivery: (item: Item) => Delivery = parserOf(
   { "nobody will look at it": ({ state, dueAt }) => state !== "waiting" || dueAt !== undefined },
 );
 
-/** The key of a delivery's record, apart from the rest of it. */
+/** Returns only the key of a delivery. */
 export function recordKeyOf({ pk, sk }: Key): Key {
   return { pk, sk };
 }

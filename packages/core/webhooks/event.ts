@@ -3,28 +3,27 @@ import type { Environment } from "../environments/record/record.ts";
 import type { TimelineEntry } from "../environments/record/timeline.ts";
 import type { Key } from "../ports/table.ts";
 
-/** An environment as it was when an event was told: what a body may be made of. */
+/** The environment at the time of the event, as far as a body may show it. */
 export type EventSubject = Pick<Environment, (typeof subjectFields)[number]>;
 
-/** One entry of a timeline on its way to a receiver. */
+/** A timeline entry on its way to a receiver. */
 export interface DeliveryEvent {
-  /** One per event, the same in every attempt: receivers drop repeats by it. */
+  /** Unique per event and the same in every attempt, so that receivers can drop repeats. */
   readonly id: string;
   readonly entry: TimelineEntry;
-  /** The entry before it; undefined: it is the first. */
+  /** The previous entry; undefined for the first one. */
   readonly previous: Pick<TimelineEntry, "phase" | "step"> | undefined;
   readonly environment: EventSubject;
   /**
-   * The name of its owner. Ids that a client chose are its owner's own: a receiver knows by this name alone whose event
-   * it is.
-   * Null where the owner has no record: a receiver takes that for nobody's.
+   * The owner's name; null if the owner has no record. Clients choose environment ids, so only this name tells a
+   * receiver whose event it is.
    */
   readonly username: string | null;
-  /** Where Jupyter answers and the token that opens it, where the event found it on. */
+  /** URL and token of Jupyter, if it was on at the time of the event. */
   readonly jupyter: OpenJupyter | undefined;
 }
 
-/** What a receiver is sent for an event; undefined: this event is none of its dialect's. */
+/** Returns the body for an event; undefined if the dialect does not report it. */
 export type BodyOf = (event: DeliveryEvent) => object | undefined;
 
 export function subjectOf(environment: Environment): EventSubject {
@@ -52,7 +51,7 @@ const subjectFields = [
   "access",
 ] as const satisfies readonly (keyof Environment)[];
 
-/** `evt_<at>_<uid>_<n>`: leads back to the delivery's key, for its owner alone. */
+/** Returns `evt_<at>_<uid>_<n>`, which leads back to the delivery's key for its owner alone. */
 export function eventIdOf({ sk }: Key): string {
   return `evt_${sk.replaceAll("#", "_")}`;
 }

@@ -6,12 +6,12 @@ import type { Step } from "../reconciler/worker.ts";
 import { writeRecord } from "../store/write-record.ts";
 import { newDelivery, recordKeyOf } from "./delivery.ts";
 
-/** Whether some of its entries have not become deliveries yet. */
+/** Reports whether some entries have not become deliveries yet. */
 export function hasEventsToEmit({ events: { emitted, count: timelineCount } }: Pick<Environment, "events">): boolean {
   return emitted < timelineCount;
 }
 
-/** The step that comes before every other: each entry above the cursor is a delivery, then the cursor moves. */
+/** Creates the deliveries above the cursor and moves the cursor. This step precedes every other step. */
 export async function tellReceiver(
   ctx: Context<"table">,
   environment: Environment,
@@ -22,9 +22,9 @@ export async function tellReceiver(
 }
 
 /**
- * Puts the delivery of each entry above the cursor, if absent, and answers the record with the cursor moved, still to
- * be written, and the deliveries to look at then. Whoever changes the receiver of a record does this first: what
- * happened before goes to whom it was meant for.
+ * Writes the missing deliveries of entries above the cursor. Returns the record with the cursor moved, still to be
+ * written, and the deliveries to look at afterwards. Call it before changing a record's receiver: earlier events belong
+ * to the earlier receiver.
  */
 export async function emitEvents(
   ctx: Context<"table">,
@@ -42,7 +42,7 @@ export async function emitEvents(
   };
 }
 
-/** The record is due while there are entries above its cursor. */
+/** Makes the record due now while there are entries above its cursor. */
 export function dueWhileEventsWait(step: Step<Environment>, now: number): Step<Environment> {
   return hasEventsToEmit(step.record) ? { ...step, record: { ...step.record, dueAt: now } } : step;
 }

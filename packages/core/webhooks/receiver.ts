@@ -7,35 +7,35 @@ import type { Sealed } from "../store/sealed.ts";
 const LONGEST_URL = 2048;
 
 /**
- * Refuses a receiver that is no plain http(s) URL or points to an address that is not dialled
- * (docs/apis/novita.md#webhooks). Throws `invalid` with one bad field of the body, which the caller names.
+ * Refuses a URL that is not plain http(s) or points to a private address (docs/apis/novita.md#webhooks). Throws
+ * `invalid` for the body field that the caller names.
  */
 export async function checkReceiver(ctx: Context<"fetch">, url: string, field: string): Promise<void> {
   if (!isReceiverUrl(url)) throw refused(field, url, "must be a valid http or https URL");
   if ((await ctx.fetch.authorize(url)) === "private") throw refused(field, url, "must not point to a private address");
 }
 
-/** Whether it has the form of one: http or https, a host, no userinfo, at most 2048 characters. */
+/** Reports whether the text is an http(s) URL with a host, without user info, of at most 2048 characters. */
 export function isReceiverUrl(text: string): boolean {
   if (text.length > LONGEST_URL || !form.test(text) || !URL.canParse(text)) return false;
   const { username, password, hostname } = new URL(text);
   return username === "" && password === "" && hostname !== "";
 }
 
-/** Slashes, white space and backslashes that a parser would mend are refused: what was checked is what is dialled. */
+/** Rejects slashes, white space and backslashes that URL parsers repair, so that the checked URL is the one called. */
 const form = /^https?:\/\/[^/?#\\@\s\p{Cc}]+(?:[/?#][^\s\p{Cc}]*)?$/iu;
 
-/** Seals a receiver for the record with this key: an address may hold a token. */
+/** Seals a receiver URL for the record with this key: a URL may contain a token. */
 export async function sealReceiver({ sealer }: Context<"sealer">, record: Key, url: string): Promise<Sealed> {
   return sealer.seal(url, receiverContext(record));
 }
 
-/** Throws when it was changed, or sealed for another record. */
+/** Throws if the sealed URL was changed or belongs to another record. */
 export async function openReceiver({ sealer }: Context<"sealer">, record: Key, receiver: Sealed): Promise<string> {
   return sealer.open(receiver, receiverContext(record));
 }
 
-/** Not the context of anything else that the same record seals. */
+/** Differs from every other seal context of the same record. */
 function receiverContext(record: Key): string {
   return `${keyText(record)}#receiver`;
 }

@@ -10,26 +10,23 @@ import { eventIdOf } from "./event.ts";
 
 export interface DeliveryFilter {
   readonly limit: number;
-  /** The id of the last one of the page before. */
+  /** The id of the last delivery on the previous page. */
   readonly after?: string | undefined;
-  /** The wire id of the environment whose deliveries alone are asked for. */
+  /** Wire id of an environment; lists only its deliveries. */
   readonly environment?: string | undefined;
 }
 
 export interface DeliveryPage {
   readonly deliveries: readonly Delivery[];
-  /** The `after` of the page that follows; null: there are no older ones. */
+  /** The `after` of the next page; null on the last page. */
   readonly next: string | null;
 }
 
-/**
- * One page reads so many, so with a filter it may be shorter than asked for. What the pages before it held is not
- * counted.
- */
+/** Items read per page at most, so a filtered page may be shorter than its limit. Skipped newer items do not count. */
 const MOST_READ = 1000;
 const QUERY_SIZE = 200;
 
-/** The deliveries of whoever asks, through every dialect, newest event first. Throws `invalid` for a bad `after`. */
+/** Lists the caller's deliveries across all dialects, newest event first. Throws `invalid` for a bad `after`. */
 export async function listDeliveries(
   ctx: UserContext<"table">,
   { limit, after, environment }: DeliveryFilter,
@@ -56,9 +53,9 @@ export async function listDeliveries(
 }
 
 /**
- * A new series of attempts from now on, with the same id and the same bytes, whatever became of the one before. Throws
- * `notFound`, `unavailable` when it changes too fast. A repeat under the same `chosen` token begins no other one, unless
- * another request has begun one since.
+ * Starts a new series of attempts with the same id and bytes, even after a delivered one. A repeat with
+ * the same `chosen` token starts no further series, unless another request has started one since. Throws `notFound`, or
+ * `unavailable` if the record changes too fast.
  */
 export async function requestResend(
   ctx: UserContext<"table" | "queue">,
@@ -82,7 +79,7 @@ export async function requestResend(
 }
 
 function inNewSeries(delivery: Delivery, chosen: string | undefined, now: number): Delivery {
-  // An attempt that is under way is the first of the new series: nobody makes two at once.
+  // An attempt under way is the first of the new series, so wait for the end of its claim.
   const dueAt = delivery.claim ? delivery.claim.until : now;
   return {
     ...delivery,
@@ -98,7 +95,7 @@ function inNewSeries(delivery: Delivery, chosen: string | undefined, now: number
 
 const idForm = /^evt_(\d{13})_([0-9a-f]{32})_(\d{1,9})$/;
 
-/** The way back from `eventIdOf`. */
+/** Inverts `eventIdOf`. */
 function sortKeyOf(id: string): string | undefined {
   const parts = idForm.exec(id)?.slice(1);
   if (!parts) return undefined;

@@ -1,29 +1,29 @@
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from "../units.ts";
 import { type Delivery, type DeliveryAttempt, ended, withAttempt } from "./delivery.ts";
 
-/** Between the end of an attempt and the next one (docs/apis/novita.md#webhooks): 8 attempts in all. */
+/** Delays between the end of an attempt and the next one (docs/apis/novita.md#webhooks): 8 attempts in all. */
 const WAITS_MS = [SECOND_MS, 2 * SECOND_MS, 5 * MINUTE_MS, 30 * MINUTE_MS, 2 * HOUR_MS, 5 * HOUR_MS, 10 * HOUR_MS];
 const LONGEST_RETRY_AFTER_MS = HOUR_MS;
-/** However often its receiver could not even be dialled: over it all, a series is given up after this. */
+/** A series is given up after this, even if the circuit allowed few or no attempts. */
 export const SERIES_MS = 24 * HOUR_MS;
 
-/** What became of an attempt. */
+/** The outcome of an attempt. */
 export interface Result {
   readonly status: number | null;
   readonly error: string | null;
   readonly retryAfterMs: number | null;
-  /** It is not tried again, whatever is left of the schedule. */
+  /** Whether retrying is pointless, even if the schedule has attempts left. */
   readonly isFinal: boolean;
 }
 
 const WORTH_ANOTHER_TRY = [408, 429];
 
-/** An answer that is final, whether good or bad: redirects are not followed, and what was refused stays so. */
+/** Reports whether an answer, good or bad, is final. Redirects are not followed. */
 export function isFinalStatus(status: number): boolean {
   return status < 500 && !WORTH_ANOTHER_TRY.includes(status);
 }
 
-/** The delivery after an attempt that ended now: delivered, due again, or given up. */
+/** Returns the delivery after an attempt that ended now: delivered, due again, or given up. */
 export function afterAttempt(delivery: Delivery, attempt: DeliveryAttempt, result: Result, now: number): Delivery {
   const tried = withAttempt(delivery, attempt);
   if (result.status !== null && result.status >= 200 && result.status < 300) return ended(tried, "delivered", now);

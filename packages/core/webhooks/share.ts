@@ -8,12 +8,12 @@ import { changeRecord, writeRecord } from "../store/write-record.ts";
 import { PATIENCE_MS } from "./attempt.ts";
 
 /**
- * How long receivers of one owner kept workers waiting, whatever they answered and however many host names they have.
- * There is no such item while they answer at once.
+ * Worker time that the receivers of one owner used, regardless of answers and host names. The item exists only after
+ * slow posts.
  */
 interface Share extends Stored {
   readonly kind: "share";
-  /** What it was at `at`, in ms; it wears off. */
+  /** Value at time `at`, in ms; it decays. */
   readonly heldMs: number;
   readonly at: number;
   /** Seconds since the epoch. */
@@ -22,19 +22,19 @@ interface Share extends Stored {
 
 type Taken = { readonly may: "dial"; readonly reservedMs: number } | { readonly may: "wait"; readonly until: number };
 
-/** Below this a post is free. */
+/** Shorter posts are free. */
 const SLOW_MS = 1_000;
 const MOST_MS = 60_000;
-/** On average an owner's receivers keep half a worker. */
+/** Decay per ms: on average, an owner's receivers may occupy half a worker. */
 const WEARS_OFF = 0.5;
 const LEAST_WAIT_MS = 60_000;
 const KEPT_SECONDS = 24 * 3600;
-/** As many posts as workers make at once, 64 in one process, may end together: one of them is written at each try. */
+/** One process makes 64 posts at once, and one of them succeeds per try if they end together. */
 const TRIES = 80;
 
 /**
- * Whether a receiver of this owner may be dialled now. While they were slow lately, each post takes its longest time
- * beforehand: those that begin together know nothing of one another yet. What nobody gives back wears off.
+ * Reports whether a receiver of this owner may be called now. After slow posts, each post reserves its time-out in
+ * advance, because concurrent posts do not see each other. Reservations that are never returned decay.
  */
 export async function reserveReceiverTime(ctx: Context<"table">, owner: string, now: number): Promise<Taken> {
   const share = await readShare(ctx, ownersReceiversKey(owner));
@@ -46,7 +46,7 @@ export async function reserveReceiverTime(ctx: Context<"table">, owner: string, 
   return isOurs ? { may: "dial", reservedMs: PATIENCE_MS } : { may: "wait", until: now + LEAST_WAIT_MS };
 }
 
-/** The post is over: what it really took counts in place of what was taken for it. */
+/** Replaces the reservation of a finished post by the time it took. */
 export async function chargeReceiverTime(
   ctx: Context<"table">,
   owner: string,
@@ -71,13 +71,13 @@ function heldAt({ heldMs, at }: Share, now: number): number {
   return Math.max(0, heldMs - Math.max(0, now - at) * WEARS_OFF);
 }
 
-/** Never earlier than it was known: by a clock that is behind, or after a sleep, the same time would wear off twice. */
+/** `at` never moves back, or a slow clock or a suspended worker would let the same time decay twice. */
 function kept(heldMs: number, now: number, known: Share | undefined): Pick<Share, "heldMs" | "at" | "ttl"> {
   const at = Math.max(now, known?.at ?? 0);
   return { heldMs, at, ttl: Math.floor(at / 1000) + KEPT_SECONDS };
 }
 
-/** What cannot be read stays until its own time is over; until then nothing is counted. */
+/** Returns `unreadable` for a bad record: it stays until its TTL, and nothing is counted until then. */
 async function readShare(ctx: Context<"table">, key: Key): Promise<Share | "unreadable" | undefined> {
   const item = await ctx.table.get(key);
   return item && ((await unlessUnreadable(ctx, async () => parseShare(item))) ?? "unreadable");
