@@ -2,9 +2,9 @@ import { LISTED_MS } from "../reconciler/making.ts";
 
 /** A volume or a snapshot that the latest answered look did not see. Times are ms. */
 export interface Absence {
-  /** Since when it is missed, moved on by the time that does not count; missing: the latest look saw it. */
+  /** Start of the absence, moved forward by the time that does not count; absent if the latest look saw it. */
   readonly missedAt?: number | undefined;
-  /** The latest answered look that is noted and missed it too. */
+  /** The latest recorded look that was answered and missed it again. */
   readonly missedAgainAt?: number | undefined;
 }
 
@@ -12,14 +12,16 @@ export interface Absence {
 export const MISSED_LOOK_MS = 60_000;
 /** Absence after which a volume or a completed backup counts as gone. EC2 may list it that late. */
 export const GONE_MS = LISTED_MS;
-/** The most that counts between two answered looks: in a longer gap no worker looked, or the provider was away. */
+/**
+ * Maximum that counts between two answered looks: in a longer gap no worker looked, or the provider was unreachable.
+ */
 export const MOST_COUNTED_MS = 2 * MISSED_LOOK_MS;
-/** A look that follows the noted one more closely is not noted, which saves a write. */
+/** A look sooner than this after the recorded one is not recorded, which saves a write. */
 const NOTED_MS = MISSED_LOOK_MS / 2;
 
 export const NOT_MISSED: Absence = { missedAt: undefined, missedAgainAt: undefined };
 
-/** Returns the absence after a look that the provider answered at `now`, and that missed it. */
+/** Returns the absence after a look at `now` that the provider answered without it. */
 export function missedAgain(absence: Absence, now: number): Absence {
   const { missedAt, missedAgainAt } = absence;
   if (missedAt === undefined) return { missedAt: now, missedAgainAt: undefined };
@@ -30,12 +32,12 @@ export function missedAgain(absence: Absence, now: number): Absence {
   return noted;
 }
 
-/** Reports whether answered looks missed it for so long that it counts as gone. */
+/** Reports whether answered looks missed it long enough for it to count as gone. */
 export function isGone({ missedAt, missedAgainAt }: Absence): boolean {
   return missedAt !== undefined && missedAgainAt !== undefined && missedAgainAt - missedAt >= GONE_MS;
 }
 
-/** Reports whether it is missed, and may still be seen again. */
+/** Reports whether it is missed but may still appear again. */
 export function isLate(absence: Absence): boolean {
   return absence.missedAt !== undefined && !isGone(absence);
 }

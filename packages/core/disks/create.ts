@@ -13,14 +13,14 @@ import { whyTaken } from "./view.ts";
 export interface NewDisk {
   readonly name: string;
   readonly sizeGb: number;
-  /** Another disk's backup that it begins with; missing: it begins empty. */
+  /** Backup of another disk to start from; absent for an empty disk. */
   readonly source?: DiskSource;
 }
 
 /**
- * Makes a disk: its request and record first, which nobody can see, then its name, in the one write that decides.
- * Repeated with the same ids it makes the same disk. A deleted disk gives its name up and is kept under another one.
- * Throws `conflict` when a living disk has the name.
+ * Makes a disk: first its request and its record, which are invisible, then its name, in the write that decides.
+ * Idempotent for the same ids. A deleted disk with the name gets another one. Throws `conflict` if a live disk has the
+ * name.
  */
 export async function createDisk(
   ctx: UserContext<"table" | "queue">,
@@ -35,12 +35,12 @@ export async function createDisk(
   return operation;
 }
 
-/** A disk in one of these phases gives its name up to a new one. */
+/** Phases in which a disk gives up its name to a new one. */
 export const givingUp: readonly DiskPhase[] = ["deleted", "purging"];
 
 /**
- * Makes the disk that comes with an environment; undefined when another disk has the name. A deleted disk keeps its
- * name: the environment would begin with an empty disk without a word.
+ * Makes the disk of an environment. Returns undefined if another disk has the name, even a deleted one: the environment
+ * would silently start with an empty disk.
  */
 export async function createDiskFor(ctx: UserContext<"table">, input: NewDisk): Promise<Disk | undefined> {
   const disk: Disk = { ...newDisk(ctx, ctx.actor.uid, input), phase: "available", dueAt: undefined };
@@ -49,20 +49,22 @@ export async function createDiskFor(ctx: UserContext<"table">, input: NewDisk): 
 
 const DAY_SECONDS = 24 * 3600;
 
-/** False when the name was taken; the record that nobody can see then goes by itself. */
+/** Returns false if the name is taken. The record, still invisible, then expires. */
 async function nameDisk(ctx: Context<"table">, disk: Disk, phases: readonly DiskPhase[]): Promise<boolean> {
   const written = (await writeRecord(ctx, disk)) ?? (await findDisk(ctx, disk.owner, disk.uid));
   if (!written || written.phase === "purged") return false;
   if (await addName(ctx, disk)) return true;
   if ((await setAside(ctx, disk, phases)) && (await addName(ctx, disk))) return true;
-  // A disk that was named and deleted since may have contents: its purge alone ends it.
+  // The disk may have been named and deleted since. It may hold data, so only its purge may end it.
   if (written.deletedAt !== null) return false;
   const ttl = Math.floor(ctx.clock.now() / 1000) + DAY_SECONDS;
   await writeRecord<Disk>(ctx, { ...written, phase: "purged", operations: [], dueAt: undefined, ttl });
   return false;
 }
 
-/** False when another disk has the name. A repeat finds the disk named, maybe by another name since. */
+/**
+ * Returns false if another disk has the name. A repeat accepts the disk under any name, since it may have been renamed.
+ */
 async function addName(ctx: Context<"table">, { owner, uid, name }: Disk): Promise<boolean> {
   let isTaken = false;
   await changeDirectory(ctx, owner, (directory) => {

@@ -2,14 +2,17 @@ import type { Blobs } from "../ports/blobs.ts";
 import type { Volumes } from "../ports/volumes.ts";
 import { listingBlob } from "./backups/content.ts";
 
-/** Names the blob in which a run that ends leaves the list of a volume's files: UTF-8 text, its first line the run. */
+/**
+ * Returns the blob in which an ending run leaves its list of a volume's files: UTF-8 text, with the run in the first
+ * line.
+ */
 export function listedOf(volume: string): string {
   return `listings/${volume}`;
 }
 
 /**
- * Volumes of which runs leave lists of their files in Blobs: the backup after a run gets that run's list, and a list goes
- * with what it is of. `nameOf` says under which name runs know a volume; undefined: none can have it.
+ * Adds file lists to Volumes: the backup after a run gets that run's list, and a list is removed with its snapshot or
+ * volume. `nameOf` returns the name by which runs know a volume; undefined if no run can use it.
  */
 export function withListings(
   volumes: Volumes,
@@ -21,7 +24,7 @@ export function withListings(
     async createSnapshot(volumeId, tags) {
       const made = await volumes.createSnapshot(volumeId, tags);
       const volume = nameOf(volumeId);
-      // A backup without the list is a backup all the same.
+      // A missing list must not fail the backup.
       if (volume !== undefined) await passListing(blobs, volume, made.id, tags.attempt).catch(() => undefined);
       return made;
     },
@@ -37,10 +40,7 @@ export function withListings(
   };
 }
 
-/**
- * Gives a snapshot the list that its run left, if it did: `attempt` names the run
- * (docs/architecture/consistency.md#claims).
- */
+/** Copies the list to a snapshot if the same run left it; `attempt` names the run (docs/architecture/consistency.md#paused-workers). */
 async function passListing(blobs: Blobs, volume: string, snapshot: string, attempt: string): Promise<void> {
   const bytes = await blobs.get(listedOf(volume));
   const text = bytes ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : "";

@@ -5,9 +5,9 @@ import { readHolders } from "./names/lease.ts";
 import { type Disk, onDemandMark, withSnapshot } from "./record.ts";
 
 /**
- * Looks for what was made and never recorded. A snapshot becomes one of the disk's; a volume becomes the disk's where it
- * has none, else it goes, as everything does of a disk that is purged. An entry is forgotten once its time has come;
- * what fails is put off and holds up nothing else.
+ * Searches for volumes and snapshots that were made but not recorded. A snapshot joins the disk. A volume becomes the
+ * disk's if it has none; otherwise it is removed, like everything of a disk being purged. Entries are dropped once
+ * their time has come. A failure is postponed and delays nothing else.
  */
 export async function settleMaking(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
   let settled = disk;
@@ -23,7 +23,7 @@ export async function settleMaking(ctx: WorkerContext, disk: Disk, now: number):
   return settled;
 }
 
-/** undefined: not now. */
+/** Returns undefined to retry later. */
 async function settleEntry(ctx: WorkerContext, disk: Disk, entry: Making): Promise<Disk | undefined> {
   try {
     return await (entry.kind === "volume" ? settleVolume(ctx, disk, entry) : settleSnapshot(ctx, disk, entry));
@@ -35,13 +35,13 @@ async function settleEntry(ctx: WorkerContext, disk: Disk, entry: Making): Promi
 }
 
 async function settleVolume(ctx: WorkerContext, disk: Disk, entry: VolumeMaking): Promise<Disk | undefined> {
-  // One of before is named until the purge, and was only hidden where it is seen.
+  // Earlier volumes stay in the record until the purge; one that appears again was only hidden.
   const named = [disk.volume?.id, ...(disk.supersededVolumes ?? [])];
   const found = (await ctx.volumes.listVolumes(entry.token)).filter(({ id }) => !named.includes(id));
   const [first] = found;
   if (!first) return disk;
   if (disk.volume || disk.phase === "purging") return (await removeUnused(ctx, entry, found)) ? disk : undefined;
-  // Whoever has the disk is about to make a volume, perhaps in another zone.
+  // The holder is about to make a volume, perhaps in another zone.
   const { current } = (await readHolders(ctx, [disk])).get(disk.uid) ?? {};
   return current ? undefined : { ...disk, volume: { id: first.id, zone: first.zone } };
 }
@@ -58,7 +58,7 @@ async function settleSnapshot(ctx: WorkerContext, disk: Disk, { from, token }: S
       settled = withSnapshot(settled, { id, at, completed: state === "completed", ...onDemand }, undefined);
     else await ctx.volumes.removeSnapshot(id);
   }
-  // The very backup that was given up, or is to be made again, was there and listed late.
+  // The backup that was given up, or is being made again, existed and was listed late.
   const isFound = found.some(({ state }) => state === "completed") && token.startsWith(`${disk.lost?.of}-`);
   return isFound ? { ...settled, lost: undefined } : settled;
 }

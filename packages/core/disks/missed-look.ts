@@ -5,13 +5,16 @@ import { type Disk, volumeAbsence } from "./record.ts";
 
 const LONGEST_MISSED_LOOK_MS = DAY_MS;
 
-/** Returns when to look again for what was missed, less and less often once all of it is gone; null: nothing was. */
+/** Returns when to look for missing items again, less often once all count as gone; null if none is missing. */
 export function missedLookAt(disk: Disk, now: number): number | null {
   const backups = disk.snapshots.filter(({ completed }) => completed);
   return lookAgainAt([volumeAbsence(disk), originOf(disk) ?? {}, ...backups], now);
 }
 
-/** Returns the same for these alone. Each look must look for all of them, or they would be looked for each minute. */
+/**
+ * Returns the next look for these absences. Each look must search for all of them, or they would cause one every
+ * minute.
+ */
 export function lookAgainAt(absences: readonly Absence[], now: number): number | null {
   const missed = absences.filter(({ missedAt }) => missedAt !== undefined);
   if (missed.length === 0) return null;

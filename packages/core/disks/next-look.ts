@@ -9,14 +9,14 @@ import { missedLookAt } from "./missed-look.ts";
 import { type Disk, isClaimed, isPending } from "./record.ts";
 import { removalAgainAt } from "./removal.ts";
 
-/** How often a disk is looked at that somebody has to let go of first. */
+/** Interval of looks at a disk that waits for its holder. */
 export const HELD_MS = 60_000;
 const PENDING_MS = 5_000;
-/** How often tags that somebody removed are put back. */
+/** Interval at which missing tags are restored. */
 const TAGS_MS = DAY_MS;
 const TAGS_AGAIN_MS = 600_000;
 
-/** When a disk is looked at next, ms; undefined: nothing of it changes by itself. */
+/** Returns when a disk is looked at next, ms; undefined if nothing will change without a request. */
 export function nextLook(disk: Disk, now: number): number | undefined {
   if (disk.snapshots.some((snapshot) => snapshot.failed && isPending(snapshot))) return now;
   if (isClaimed(disk) || disk.snapshots.some(isPending)) {

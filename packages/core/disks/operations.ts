@@ -10,18 +10,18 @@ import { readDirectory, uidOf } from "./names/directory.ts";
 import { operationKind } from "./parse.ts";
 import type { Disk, OperationKind } from "./record.ts";
 
-/** A request on a disk that can be asked about for 30 days. Times are ms. */
+/** A request on a disk, kept for 30 days. Times are ms. */
 export interface Operation extends Stored {
   readonly kind: "operation";
   readonly id: string;
   readonly owner: string;
   readonly disk: string;
-  /** The disk's name when it was requested. */
+  /** Name of the disk at the time of the request. */
   readonly name: string;
   readonly action: OperationKind;
   readonly status: "pending" | "in_progress" | "completed" | "failed";
   readonly error: string | null;
-  /** The snapshot that it made. */
+  /** The snapshot that the request made. */
   readonly snapshot?: string | undefined;
   readonly deletesAt: number | null;
   readonly createdAt: number;
@@ -31,7 +31,7 @@ export interface Operation extends Stored {
 
 const KEPT_SECONDS = 30 * 24 * 3600;
 
-/** Writes a new request's record, unless it is there; it can be read from the moment of the answer. */
+/** Writes the record of a new request if it is missing, so that it can be read once the caller has its answer. */
 export async function putOperation(
   ctx: Context<"table">,
   disk: Pick<Disk, "uid" | "owner" | "name" | "purgeAt">,
@@ -63,7 +63,7 @@ export async function putOperation(
   return parseOperation(known);
 }
 
-/** The request that `putOperation` wrote for this uuid. */
+/** Returns the request that `putOperation` wrote for this uuid. */
 export async function findOperation(
   ctx: Context<"table">,
   owner: string,
@@ -77,7 +77,7 @@ export function isClosed({ status }: Operation): boolean {
   return status === "completed" || status === "failed";
 }
 
-/** Closes a request; one that is closed already, or whose record cannot be read, stays as it is. */
+/** Closes a request, unless it is already closed or unreadable. */
 export async function closeOperation(
   ctx: Context<"table">,
   owner: string,
@@ -99,7 +99,7 @@ export async function closeOperation(
   if (!(await writeRecord(ctx, closed))) throw new Conflict(`operation ${id}`);
 }
 
-/** The request of this id on the disk of this name, as it was named then or is named now; throws `notFound`. */
+/** Returns a request by id and by the disk's name, then or now. Throws `notFound`. */
 export async function getOperation(ctx: Context<"table">, owner: string, name: string, id: string): Promise<Operation> {
   const item = await ctx.table.get(operationKey(owner, id));
   const known = item && parseOperation(item);

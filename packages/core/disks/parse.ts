@@ -64,7 +64,7 @@ const lostBackup = shape<LostBackup>({
   gaveUp: orNull(text),
 });
 
-/** Throws `Unreadable` for anything that this version did not write. */
+/** Throws `Unreadable` for any item that this version did not write. */
 export const parseDisk: (item: Item) => Disk = parserOf(
   "disk",
   {

@@ -7,48 +7,45 @@ import { DAY_MS } from "../units.ts";
 import { type Absence, isGone, MISSED_LOOK_MS, missedAgain, NOT_MISSED } from "./absence.ts";
 import { parseDisk } from "./parse.ts";
 
-/** Purged disks stay as records for a while, under no name. */
+/** A purged disk stays as a record for a while, without a name. */
 export type DiskPhase = "creating" | "available" | "deleted" | "purging" | "purged";
 
 export type OperationKind = "create" | "delete" | "undelete" | "snapshot";
 
-/** The environment that has the disk, valid only while that lives (docs/architecture/table.md). */
+/** The environment that has the disk, valid only while it lives (docs/architecture/table.md). */
 export interface Holder {
   readonly uid: string;
-  /** The key of its record, as a message carries it. */
+  /** Key text of its record. */
   readonly key: string;
-  /** What its dialect calls it. */
+  /** The dialect's id. */
   readonly id: string;
 }
 
 export interface DiskSnapshot extends Absence {
   readonly id: string;
-  /** The point in time it holds, ms. */
+  /** The time of its content, ms. */
   readonly at: number;
   readonly completed: boolean;
-  /** It was seen to have failed: from then on "not found" means that it was removed. */
+  /** Whether it was seen as failed. From then on, "not found" means that it was removed. */
   readonly failed?: boolean | undefined;
-  /** It is to go, and its removal was refused; missing: that was not tried. Nobody waits for it. */
+  /** The refused removal of a snapshot that is to go; absent before the first try. No job waits for it. */
   readonly unremoved?: Unremoved | undefined;
-  /**
-   * Its removal is claimed: whoever read that may remove it until then, ms, and nothing is made of it. Missing: nobody
-   * removes it.
-   */
+  /** End of the claim on its removal, ms. Until then the claiming worker may remove it, and no disk is made from it. */
   readonly removingUntil?: number | undefined;
-  /** The owner requested it. Retention counts it apart from backups. */
+  /** Whether the owner requested it. Retention counts it apart from backups. */
   readonly onDemand?: true | undefined;
-  /** Jobs may write to the volume while it is pending, because its provider has fixed what it holds. */
+  /** Whether jobs may write to the volume while it is pending, because the provider has fixed its content. */
   readonly isFixed?: true | undefined;
 }
 
-/** A snapshot that the owner requested, until it is completed or given up. Times are ms. */
+/** A snapshot requested by the owner, until it is completed or given up. Times are ms. */
 export interface SnapshotRequest {
   /** The id of its operation, which begins the tag of each attempt. */
   readonly operation: string;
   readonly at: number;
-  /** The number of the latest attempt; 0: none has begun. */
+  /** Number of the latest attempt; 0 before the first. */
   readonly attempt: number;
-  /** The end of the claim on the present attempt; null: no attempt is claimed. */
+  /** End of the claim on the present attempt; null without a claim. */
   readonly until: number | null;
   readonly notBefore?: number | undefined;
   /** The refusal of the latest attempt, which therefore made nothing. */
@@ -61,36 +58,36 @@ export interface SnapshotRequest {
 export interface Unremoved {
   /** The reason, in at most 120 characters. */
   readonly why: string;
-  /** How often it was tried, and when last, ms. */
+  /** Number of tries, and the time of the latest, ms. */
   readonly tries: number;
   readonly at: number;
 }
 
-/** Least time between the two looks that miss a pending snapshot, after which it counts as gone. */
+/** Minimum time between the two looks that miss a pending snapshot before it counts as gone. */
 export const MISSED_MS = 10_000;
 
-/** Why a backup is not made again whose volume was taken for gone; no more once that is seen again. */
+/** Why a backup without a volume was given up. Cleared if the volume appears again. */
 export const VOLUME_GONE_TOO = "Its latest backup failed, and its volume is gone";
 
-/** Why none is made where the provider of the volume makes no snapshots. */
+/** Notice for a provider that cannot make snapshots. */
 export const NO_BACKUPS = "No backups are made where it runs; the volume itself is kept";
 
 /**
- * A snapshot of many terabytes takes hours. One that is pending for longer than a day counts as failed and is made
- * again, or its disk would be held for ever (docs/architecture/end-of-life.md).
+ * A snapshot of many terabytes takes hours. After a day it counts as failed and is made again, or its disk would be
+ * held for ever (docs/architecture/end-of-life.md).
  */
 export const LONGEST_PENDING_MS = DAY_MS;
 const PENDING_TOLD_MS = 15 * 60_000;
 
-/** The backup of another disk that this one was made of. */
+/** The backup of another disk from which this one was made. */
 export interface DiskSource extends Absence {
-  /** The snapshot. */
+  /** The id of the snapshot. */
   readonly id: string;
-  /** The point in time it holds, ms. */
+  /** The time of its content, ms. */
   readonly at: number;
 }
 
-/** A snapshot that another disk begins with. It stays until that disk has a backup of its own, or will never need one. */
+/** A snapshot from which another disk starts. It is kept until that disk has its own backup or will never need one. */
 export interface Restore {
   readonly snapshot: string;
   /** The uid of the other disk. */
@@ -98,70 +95,62 @@ export interface Restore {
   readonly at: number;
 }
 
-/** The newest backup, which failed after it was recorded, until it was made again. */
+/** The newest backup, which failed after it was recorded, until it is made again. */
 export interface LostBackup {
-  /**
-   * What the attempts to make it again are named after: the snapshot that failed first, or the run whose end made none.
-   */
+  /** Prefix of the attempts' tags: the snapshot that failed first, or the run whose end made none. */
   readonly of: string;
-  /** The present attempt, that one included. */
+  /** Number of the present attempt; the failed backup was the first. */
   readonly attempt: number;
-  /** What the latest try's tag ends with, as of an environment's end. Missing: `attempt`. */
+  /** Suffix of the latest try's tag, as at an environment's end. Absent: `attempt`. */
   readonly tried?: number | undefined;
-  /** When the present attempt to make it again began, moved on by the time that does not count; missing: it has not. */
+  /** Start of the present attempt, moved forward by the time that does not count; absent before it begins. */
   readonly since?: number | undefined;
-  /** The latest look in which the provider answered and the attempt could go on. */
+  /** The latest answered look in which the attempt could continue. */
   readonly answeredAt?: number | undefined;
-  /** A try is claimed: nobody else acts before, and a job with this disk waits. */
+  /** End of the claim on a try. Until then no other worker acts, and a job with this disk waits. */
   readonly until: number | null;
-  /** Not tried again before: the latest try was refused, or what it made may not be listed yet. */
+  /** Earliest next try, after a refusal or while a snapshot may be listed late. */
   readonly notBefore?: number | undefined;
   /** Why the latest try certainly made nothing. */
   readonly refused?: string | undefined;
-  /** Why it is not tried any more, in words. */
+  /** Why it is no longer tried. */
   readonly gaveUp: string | null;
 }
 
-/** A named volume of a user that outlives environments. Its name is the directory's to decide. Times are ms. */
+/** A named volume of a user that outlives environments. The directory decides its name. Times are ms. */
 export interface Disk extends Stored {
   readonly kind: "disk";
   readonly uid: string;
   readonly owner: string;
-  /** The name it was last known to have: what its snapshots are to be tagged with. */
+  /** The last known name, for the tags of its snapshots. */
   readonly name: string;
   readonly sizeGb: number;
   readonly phase: DiskPhase;
-  /** While it exists it is used; a restore happens only where there is none. */
+  /** The volume in use. A restore happens only without one. */
   readonly volume: VolumeRef | null;
   /** The absence of the volume. */
   readonly volumeMissedAt?: Absence["missedAt"];
   readonly volumeMissedAgainAt?: Absence["missedAgainAt"];
-  /**
-   * Since when it is known to have neither its volume nor any backup, nor what that can be made of; missing: it is not
-   * lost.
-   */
+  /** When the disk was found to have neither volume nor backup, nor a source for a new volume; absent unless lost. */
   readonly lostAt?: number | undefined;
-  /**
-   * Volumes that were not seen for so long that a backup took their place, the newest first. Nobody removes them before
-   * the purge.
-   */
+  /** Missing volumes that a backup replaced, newest first. They are removed only by the purge. */
   readonly supersededVolumes?: readonly string[] | undefined;
-  /** What may exist of it outside without standing here: each volume and snapshot is listed before it is made. */
+  /** Volumes and snapshots that may exist without being recorded above; each is listed here before it is made. */
   readonly making: readonly Making[];
-  /** The environment for which its lost volume was made again, and from which point in time. */
+  /** The environment for which its lost volume was made again, with the time of the content. */
   readonly restored?: { readonly by: string; readonly at: number | null } | undefined;
-  /** What its first volume is made of, where that is another disk's backup. */
+  /** The other disk's backup from which its first volume is made. */
   readonly source?: DiskSource | undefined;
-  /** A run may have written to a volume that was made of `source`. */
+  /** Whether a run may have written to a volume made from `source`. */
   readonly written?: true | undefined;
-  /** Other disks that are made of its backups. */
+  /** Other disks made from its backups. */
   readonly restores?: readonly Restore[] | undefined;
-  /** Oldest first. Which snapshots belong to it is decided here; tags are for people. */
+  /** Snapshots, oldest first. This list decides what belongs to the disk; tags are for people. */
   readonly snapshots: readonly DiskSnapshot[];
   readonly lost?: LostBackup | undefined;
   readonly snapshotRequest?: SnapshotRequest | undefined;
   readonly heldBy: Holder | null;
-  /** Who has it next, once the holder, which is ending, has let it go. */
+  /** The next holder, once the present one, which is ending, has released the disk. */
   readonly next: Holder | null;
   readonly createdAt: number;
   readonly lastUsedAt: number | null;
@@ -169,7 +158,7 @@ export interface Disk extends Stored {
   readonly purgeAt: number | null;
   /** The name that all snapshots are known to be tagged with. */
   readonly taggedAs: string | null;
-  /** Operations that nobody has closed yet. */
+  /** Operations that are still open. */
   readonly operations: readonly { readonly id: string; readonly kind: OperationKind }[];
   readonly attempts: number;
   readonly fault: string | null;
@@ -184,61 +173,61 @@ export async function findDisk(ctx: Context<"table">, owner: string, uid: string
   return item && parseDisk(item);
 }
 
-/** A snapshot of it is being made, or claimed to be: a job with this disk waits until that is done. */
+/** Reports whether a snapshot is being made or claimed, so that a job with this disk must wait. */
 export function hasPendingSnapshot(disk: Disk): boolean {
   return isClaimed(disk) || disk.snapshots.some((snapshot) => isPending(snapshot) && !snapshot.isFixed);
 }
 
-/** One that failed is pending until it is removed, or cannot be. */
+/** Reports whether it is pending. A failed snapshot stays pending until it is removed or its removal is refused. */
 export function isPending({ completed, unremoved }: DiskSnapshot): boolean {
   return !(completed || unremoved);
 }
 
-/** One that is pending for so long that somebody should hear of it; undefined: none is. */
+/** Returns a snapshot that is pending long enough to report; undefined otherwise. */
 export function longPending(snapshots: readonly DiskSnapshot[], now: number): DiskSnapshot | undefined {
   return snapshots.find((snapshot) => isPending(snapshot) && now - snapshot.at >= PENDING_TOLD_MS);
 }
 
-/** The disk with a snapshot that was made by this attempt, which is not looked for any more. */
+/** Adds a snapshot that this attempt made, and drops the attempt from `making`. */
 export function withSnapshot(disk: Disk, snapshot: DiskSnapshot, attempt: string | undefined): Disk {
   const others = disk.snapshots.filter(({ id }) => id !== snapshot.id);
   const snapshots = [...others, snapshot].sort((one, other) => one.at - other.at);
   return { ...disk, snapshots, making: disk.making.filter(({ token }) => token !== attempt) };
 }
 
-/** The disk with what is to be made listed, due when that is to be looked for. */
+/** Sets the attempts in progress; the disk is due when the first of them settles. */
 export function withMaking(disk: Disk, making: readonly Making[]): Disk {
   return { ...disk, making, dueAt: Math.min(disk.dueAt ?? Number.POSITIVE_INFINITY, firstSettles(making)) };
 }
 
-/** What its snapshots are tagged with while it has this name, but for the attempt that made each. */
+/** Returns the tags of its snapshots under this name, except for the attempt. */
 export function tagsOf({ owner, uid }: Disk, name: string): Required<Omit<SnapshotTags, "attempt">> {
   return { name, disk: uid, key: keyText(diskKey(owner, uid)) };
 }
 
-/** Somebody may be making a snapshot of it that no record names yet. */
+/** Reports whether a snapshot that no record names yet may be under way. */
 export function isClaimed({ lost, snapshotRequest }: Disk): boolean {
   return [lost, snapshotRequest].some((making) => making !== undefined && making.until !== null);
 }
 
-/** Whether it holds something, or may yet: not what failed and only cannot be removed. */
+/** Reports whether it has content, or may get some. A failed snapshot that cannot be removed has none. */
 export function mayHold(snapshot: DiskSnapshot): boolean {
   return snapshot.completed || isPending(snapshot);
 }
 
-/** Those that can be counted on: completed, and seen by the latest look. */
+/** Returns the usable backups: completed, and seen by the latest look. */
 export function seenBackups({ snapshots }: Pick<Disk, "snapshots">): readonly DiskSnapshot[] {
   return snapshots.filter(({ completed, missedAt }) => completed && missedAt === undefined);
 }
 
-/** A completed snapshot after a look for it. */
+/** Returns a completed snapshot after a look for it. */
 export function sighted(snapshot: DiskSnapshot, isSeen: boolean, now: number): DiskSnapshot {
   return { ...snapshot, ...(isSeen ? NOT_MISSED : missedAgain(snapshot, now)) };
 }
 
 /**
- * The disk after a look for its volume: one that is seen is not lost, one that is not is looked for again in a minute,
- * so that two looks that missed it, days apart, are never taken for one long absence.
+ * Returns the disk after a look for its volume. A seen volume ends a loss. A missed one is looked for again in a
+ * minute, so that two misses days apart never count as one long absence.
  */
 export function withVolumeSeen(disk: Disk, isSeen: boolean, now: number): Disk {
   if (isSeen)
@@ -253,14 +242,14 @@ export function withVolumeSeen(disk: Disk, isSeen: boolean, now: number): Disk {
   return { ...withVolumeMissed(disk, now), dueAt };
 }
 
-/** Returns the disk after a look that the provider answered at `now`, and that missed its volume, if it has one. */
+/** Returns the disk after a look at `now` that the provider answered without its volume, if it has one. */
 export function withVolumeMissed(disk: Disk, now: number): Disk {
   if (!disk.volume) return disk;
   const { missedAt, missedAgainAt } = missedAgain(volumeAbsence(disk), now);
   return { ...disk, volumeMissedAt: missedAt, volumeMissedAgainAt: missedAgainAt };
 }
 
-/** Reports whether answered looks missed its volume for so long that it counts as gone. */
+/** Reports whether answered looks missed the volume long enough for it to count as gone. */
 export function isVolumeGone(disk: Disk): boolean {
   return isGone(volumeAbsence(disk));
 }
@@ -269,33 +258,30 @@ export function volumeAbsence({ volumeMissedAt, volumeMissedAgainAt }: Disk): Ab
   return { missedAt: volumeMissedAt, missedAgainAt: volumeMissedAgainAt };
 }
 
-/** Takes the mark off: a disk with a volume is not looked for in its snapshot, and the mark would count as an absence. */
+/** Clears the source's absence: while a disk has a volume, its source is not looked for, so the mark would go stale. */
 function unmissedSource({ source }: Disk): Pick<Disk, "source"> | undefined {
   return source && { source: { ...source, ...NOT_MISSED } };
 }
 
-/** Its latest backup was given up since there was nothing to make it of. */
+/** Resumes a backup that was given up because the volume was missing. */
 function withVolume(disk: Disk, now: number): Disk {
   const { lost } = disk;
   if (lost?.gaveUp !== VOLUME_GONE_TOO) return disk;
   return withAttemptAnew({ ...disk, lost: { ...lost, gaveUp: null } }, now);
 }
 
-/**
- * The disk with the time of the present attempt to make its latest backup again begun anew: nobody could try it until
- * now.
- */
+/** Restarts the time of the present attempt to make the latest backup again, because no try was possible until now. */
 export function withAttemptAnew(disk: Disk, now: number): Disk {
   const { lost } = disk;
   return lost?.since === undefined ? disk : { ...disk, lost: { ...lost, since: now } };
 }
 
-/** The zone that whatever uses this volume has to run in; null: any, since there is no volume yet or its zone is unknown. */
+/** Returns the zone in which a user of this volume must run; null for any, without a volume or a known zone. */
 export function zonePinnedBy(volume: VolumeRef | null | undefined): string | null {
   return volume?.zone || null;
 }
 
-/** Marks a snapshot that was made under this token, if its owner requested it. Only operations have such ids. */
+/** Marks a snapshot made under this token as requested by the owner: only operations have such ids. */
 export function onDemandMark(
   ctx: Context<"volumes">,
   token: string,

@@ -7,17 +7,17 @@ import type { Disk, DiskSnapshot, Unremoved } from "./record.ts";
 const LONGEST_REASON = 120;
 const FIRST_PAUSE_MS = 30_000;
 const LONGEST_PAUSE_MS = HOUR_MS;
-/** So many tries take a quarter of an hour: what is refused until then wants somebody to look at it. */
+/** After this many tries, about a quarter of an hour, an operator should look at the cause. */
 const TRIES_BEFORE_ALARM = 5;
-/** A bound for the record: so many only where nothing can be removed, or somebody else removes them all. */
+/** Limit for the record, reached only if no snapshot can be removed, or another party removes them all. */
 const MOST_LEFT = 40;
 
-/** A removal that was refused is tried again after 1, 2, 4 … 60 minutes. */
+/** Returns the pause before a refused removal is retried: 1, 2, 4 … 60 minutes. */
 export function removalPauseMs(tries: number): number {
   return Math.min(FIRST_PAUSE_MS * 2 ** Math.min(tries, 9), LONGEST_PAUSE_MS);
 }
 
-/** Whether its removal was refused and is not tried again yet. */
+/** Reports whether its removal was refused and is not retried yet. */
 export function isPutOff({ unremoved }: DiskSnapshot, now: number): boolean {
   return unremoved !== undefined && now < removalAgainAt(unremoved);
 }
@@ -26,7 +26,7 @@ export function removalAgainAt({ tries, at }: Unremoved): number {
   return at + removalPauseMs(tries);
 }
 
-/** Removes a snapshot. One that cannot be is answered with the reason: it must keep neither disk nor others waiting. */
+/** Removes a snapshot, or returns it with the reason, so that it delays neither the disk nor other snapshots. */
 export async function removeSnapshot(
   ctx: WorkerContext,
   disk: Disk,
@@ -41,8 +41,8 @@ export async function removeSnapshot(
 }
 
 /**
- * Leaves out the oldest snapshots that cannot be removed or are gone, where there are too many of them. Those that exist
- * all the same are found by their volume when the disk is purged.
+ * Drops the oldest snapshots that cannot be removed or are gone, if there are too many. The purge finds any that still
+ * exist by their volume.
  */
 export function withoutOldest(ctx: WorkerContext, disk: Disk, snapshots: readonly DiskSnapshot[]): DiskSnapshot[] {
   const sources = sourcesOf(disk);
@@ -55,12 +55,12 @@ export function withoutOldest(ctx: WorkerContext, disk: Disk, snapshots: readonl
   return snapshots.filter((one) => !forgotten.has(one));
 }
 
-/** What a volume, of this disk or of another one, is being made from. */
+/** Returns the snapshots from which a volume of this or another disk is being made. */
 export function sourcesOf({ making, restores = [] }: Disk): ReadonlySet<string | null> {
   return new Set([...making.map(({ from }) => from), ...restores.map(({ snapshot }) => snapshot)]);
 }
 
-/** What a call throws, in at most 120 characters; undefined: it did what it was to do. */
+/** Returns the message of a thrown error, in at most 120 characters; undefined on success. */
 export async function whyNot(call: () => Promise<unknown>): Promise<string | undefined> {
   try {
     await call();
@@ -71,7 +71,7 @@ export async function whyNot(call: () => Promise<unknown>): Promise<string | und
   }
 }
 
-/** An alarm once it has been tried for a quarter of an hour. */
+/** Logs a failed removal; as an error after a quarter of an hour. */
 export function reportUnremoved(
   ctx: WorkerContext,
   event: "snapshot not removed" | "disk not purged",

@@ -13,7 +13,7 @@ import { type DiskView, findMissing, getDisk } from "./view.ts";
 
 type RequestContext = UserContext<"table" | "queue">;
 
-/** The name led to no record. */
+/** The result for a name without a record. */
 interface Freed {
   readonly operation: Operation;
   readonly disk: undefined;
@@ -24,7 +24,7 @@ interface Requested {
   readonly disk: Disk;
 }
 
-/** The request that it is asked by; a repeat is answered with what became of it. */
+/** The request id; a repeat returns the result of the first request. */
 export type Asked = Pick<NewResource, "id" | "isRepeat">;
 
 /** Marks a disk for deletion; it can be undeleted until `purgeAt`. Throws `notFound`, `gone` or `conflict`. */
@@ -47,7 +47,7 @@ function markDeleted(ctx: RequestContext, name: string, asked: Asked | undefined
   });
 }
 
-/** A name that leads to no record goes at once: nobody knows what it had. Undefined: it leads to one. */
+/** Frees a name without a record at once, since its disk is unknown. Returns undefined if there is a record. */
 async function freeName(ctx: RequestContext, name: string, asked: Asked | undefined): Promise<Operation | undefined> {
   const owner = ctx.actor.uid;
   const uid = await findMissing(ctx, owner, name);
@@ -58,7 +58,9 @@ async function freeName(ctx: RequestContext, name: string, asked: Asked | undefi
   return operation;
 }
 
-/** Takes the mark off again. Throws `notFound`, or `conflict` when it bears none. A purge that has begun is final. */
+/**
+ * Undeletes a disk. Throws `notFound`, or `conflict` if it is not marked for deletion. A purge that has begun is final.
+ */
 export async function undeleteDisk(ctx: RequestContext, name: string, asked?: Asked): Promise<Requested> {
   return changeDisk(ctx, { name, action: "undelete", asked }, async ({ disk }) => {
     if (disk.phase !== "deleted") throw await whyNotDeleted(ctx, name);
@@ -67,7 +69,7 @@ export async function undeleteDisk(ctx: RequestContext, name: string, asked?: As
   });
 }
 
-/** What to say of a disk that is not deleted: also how to have back an earlier one that had its name. */
+/** Returns the refusal for a disk that is not deleted, with a hint if an earlier disk of that name can be undeleted. */
 async function whyNotDeleted(ctx: RequestContext, name: string): Promise<Problem> {
   const earlier = await findSetAside(ctx, name);
   const hint =
@@ -81,7 +83,7 @@ interface Wanted {
   readonly asked: Asked | undefined;
 }
 
-/** What an earlier request under the same key wrote first: whether it went on from there is said by the disk. */
+/** Finds the operation of an earlier identical request. The disk says whether that request got any further. */
 async function findAsked(ctx: RequestContext, asked: Asked | undefined): Promise<Operation | undefined> {
   return asked?.isRepeat ? findOperation(ctx, ctx.actor.uid, asked.id) : undefined;
 }
@@ -90,19 +92,19 @@ function names({ operations, snapshotRequest }: Disk, { id }: Operation): boolea
   return snapshotRequest?.operation === id || operations.some((operation) => operation.id === id);
 }
 
-/** The next look closes a request that holds from the answer on. A snapshot has yet to be made. */
+/** Adds the operation. The next look closes a request that is already in effect; a snapshot has yet to be made. */
 function withOperation(disk: Disk, { id, action: kind }: Operation, now: number): Disk {
   if (kind !== "snapshot") return { ...disk, operations: [...disk.operations, { id, kind }], dueAt: now };
   return { ...disk, snapshotRequest: { operation: id, at: now, attempt: 0, until: null }, dueAt: now };
 }
 
-/** The name may have been given to another disk since an earlier request under the same key wrote what it asks for. */
+/** Refuses a repeat if the name now belongs to another disk than at the first request. */
 function refuseOther({ disk, name }: DiskView, operation: Operation | undefined): void {
   if (!operation || operation.disk === disk.uid) return;
   throw new Problem("conflict", `Disk '${name}' is another one than when this was first asked for`);
 }
 
-/** The disk's own record decides between a delete, a lease, an undelete, a snapshot and a purge. */
+/** Changes a disk by one conditional write, which decides between delete, lease, undelete, snapshot and purge. */
 export async function changeDisk(
   ctx: RequestContext,
   { name, action, asked }: Wanted,
@@ -112,8 +114,8 @@ export async function changeDisk(
   const { record, read } = await changeRecord(ctx, {
     read: () => getDisk(ctx, name),
     async decide(view): Promise<Disk | undefined> {
-      // Read after the disk: an earlier request that changed the disk has written its operation before. The one that was
-      // faster may have been a repeat of this one, and may be closed by now.
+      // Read after the disk, because a request writes its operation before it changes the disk. The
+      // winner of a conflict may be a repeat of this request, closed by now.
       operation = (await findAsked(ctx, operation && asked ? { ...asked, isRepeat: true } : asked)) ?? operation;
       if (operation && (isClosed(operation) || names(view.disk, operation))) return undefined;
       refuseOther(view, operation);

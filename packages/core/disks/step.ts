@@ -32,13 +32,13 @@ import {
 } from "./record.ts";
 import { removalPauseMs, reportUnremoved, sourcesOf, whyNot } from "./removal.ts";
 
-/** How often a purge that may not begin asks again: another disk is made of its backup, or the operator keeps it. */
+/** Interval of a purge that may not begin, because of a restore or the operator. */
 const KEPT_MS = HOUR_MS;
 const KEPT_SECONDS = 30 * 24 * 3600;
-/** Records that were restored from a backup have deletions again that were undone since. */
+/** A table restored from a backup may contain deletions that were undone later. */
 const KEPT_BY_OPERATOR = "It is not purged while ORPHANS_DRY_RUN is set";
 
-/** The one next step of a disk: requests closed, snapshots followed, thinned out and tagged, or all of it purged. */
+/** Takes the next step of a disk: closes requests; follows, thins out and tags snapshots; or purges all of it. */
 export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Promise<Step<Disk>> {
   const disk = parseDisk(item);
   if (disk.phase === "purged") return over({ ...disk, dueAt: undefined }, "purged");
@@ -46,18 +46,18 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   if (disk.phase === "purging") return purge(ctx, disk, now);
   const awaited = await settleRestores(ctx, disk, now);
   if (!sameData(awaited, disk)) return noted(awaited, now, "looked after those that are made of it");
-  // Before its purge, which would leave the request open.
+  // The purge would leave the request open.
   const ended = disk.phase === "deleted" ? await takeSnapshot(ctx, disk, now) : undefined;
   if (ended) return ended;
   if (disk.phase === "deleted" && now >= (disk.purgeAt ?? Number.POSITIVE_INFINITY) && !isClaimed(disk)) {
     const holders = (await readHolders(ctx, [disk])).get(disk.uid);
-    // Deleted while its job was ending: that still has to be backed up and to let it go.
+    // The disk was deleted while its job was ending, which must still back it up and release it.
     if (holders?.current) return over({ ...disk, dueAt: now + HELD_MS }, "is still held");
     if (ctx.settings.orphansDryRun) return over({ ...disk, dueAt: now + KEPT_MS }, "is kept", KEPT_BY_OPERATOR);
     if (disk.restores?.length) return stillRestoredFrom(ctx, disk, now);
     return over({ ...disk, phase: "purging", dueAt: now }, "begins its purge");
   }
-  // What each of these found is written before the next can fail: jobs wait for it.
+  // Write each result before the next call can fail, because jobs wait for it.
   const followed = await followSnapshots(ctx, disk, now);
   if (!sameData(followed, disk)) return tellingHolder(noted(followed, now, "followed its backups"));
   const sought = await seekContents(ctx, disk, now);
@@ -75,10 +75,7 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   return tellingHolder(over({ ...tagged, dueAt: nextLook(tagged, now) }, "looked after", warningOf(tagged, now)));
 }
 
-/**
- * Looks whether there still is what others are to be made of. Its purge begins where this look missed all of that and
- * the first one that did was long ago: what is gone keeps nobody.
- */
+/** Looks for the sources of restores from this disk. Begins the purge once all of them count as gone. */
 async function stillRestoredFrom(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk>> {
   const sources = sourcesOf(disk);
   const look = async (one: DiskSnapshot) => {
@@ -93,7 +90,7 @@ async function stillRestoredFrom(ctx: WorkerContext, disk: Disk, now: number): P
   return over({ ...looked, dueAt }, "is still restored from");
 }
 
-/** Who was given the disk stood in no line while it was another's or being backed up. */
+/** Notifies the holder, which stood in no line while the disk was held or being backed up. */
 function tellingHolder(step: Step<Disk>): Step<Disk> {
   const { heldBy } = step.record;
   const holder = heldBy && !hasPendingSnapshot(step.record) ? keyOfText(heldBy.key) : undefined;
@@ -110,7 +107,7 @@ function noted(disk: Disk, now: number, log: string): Step<Disk> {
   return over({ ...disk, dueAt: now }, log, warningOf(disk, now));
 }
 
-/** Looks for what was missed of its contents: no other look may come before the next job. */
+/** Looks for missing contents, because no other look may come before the next job. */
 async function seekContents(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
   const { volume, volumeMissedAt, lostAt } = disk;
   const isLost = lostAt !== undefined;
@@ -129,21 +126,21 @@ async function seekMissedSource(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   return seekSource(ctx, disk);
 }
 
-/** Nobody may ever open it: the time for which its snapshot is kept begins here too. */
+/** Declares the disk lost here, since no job may ever open it. The time for which its source is kept begins now. */
 function missOnlyVolume(ctx: WorkerContext, disk: Disk): Disk {
   if (!isVolumeGone(disk)) return disk;
   ctx.log.error("disk lost", { disk: disk.uid, volume: disk.volume?.id });
   return { ...disk, lostAt: ctx.clock.now() };
 }
 
-/** What was asked for is so from the answer on; the requests say it once this record has been looked at. */
+/** Closes requests, which were in effect from their answers on. */
 async function closeOperations(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk>> {
   await Promise.all(disk.operations.map(({ id }) => closeOperation(ctx, disk.owner, id)));
   const phase = disk.phase === "creating" ? "available" : disk.phase;
   return over({ ...disk, phase, operations: [], dueAt: now }, "closed requests");
 }
 
-/** The directory says what it is called now; tags that are missing or old are written again. */
+/** Updates the name from the directory, and repairs missing or old tags. */
 async function retag(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   const directory = await readDirectory(ctx, disk.owner);
   const name = nameOf(directory, disk.uid) ?? disk.name;
@@ -163,8 +160,8 @@ async function retag(ctx: WorkerContext, disk: Disk): Promise<Disk> {
 }
 
 /**
- * Everything goes, the name last, once nothing more of it can appear: until then nobody can take it. Each call may be
- * repeated. What cannot be removed holds up neither the rest nor the name; the record stays until it is gone.
+ * Removes everything, the name last, once nothing more of the disk can appear. Each call is idempotent. A failed
+ * removal delays neither the rest nor the name; the record stays until it succeeds.
  */
 async function purge(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk>> {
   const refused = await removeAll(ctx, disk);
@@ -183,7 +180,7 @@ async function purge(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<
   );
 }
 
-/** Its snapshots, recorded or not, and its volumes, each by itself; answers what could not be removed, and why. */
+/** Removes its volumes and all their snapshots, recorded or not, each on its own. Returns the failures with reasons. */
 async function removeAll(ctx: WorkerContext, { snapshots, volume, supersededVolumes = [] }: Disk): Promise<string[]> {
   const ids = new Set(snapshots.map(({ id }) => id));
   const list = async (id: string) => {

@@ -8,43 +8,43 @@ import { type Holders, readHolders } from "./names/lease.ts";
 import { parseDisk } from "./parse.ts";
 import { type Disk, findDisk, hasPendingSnapshot } from "./record.ts";
 
-/** A disk as its owner sees it. */
+/** A disk as shown to its owner. */
 export interface DiskView {
   readonly disk: Disk;
   readonly name: string;
   readonly inUse: boolean;
-  /** The environment that has it, as its dialect calls it. */
+  /** The dialect's id of the environment that has it. */
   readonly holder: string | null;
   readonly backingUp: boolean;
 }
 
-/** The caller's disk of this name, a soft-deleted one too; throws `notFound`. */
+/** Returns the caller's disk with this name, even a deleted one. Throws `notFound`. */
 export async function getDisk(ctx: UserContext<"table">, name: string): Promise<DiskView> {
   const view = await findDiskIn(ctx, await readDirectory(ctx, ctx.actor.uid), name);
   if (view) return view;
   throw await whyNotFound(ctx, name);
 }
 
-/** What to say of a name that leads to no disk of the caller's. */
+/** Returns the refusal for a name without a disk of the caller. */
 export async function whyNotFound(ctx: UserContext<"table">, name: string): Promise<Problem> {
   const isMissing = (await findMissing(ctx, ctx.actor.uid, name)) !== undefined;
   return new Problem("notFound", isMissing ? recordMissing(name) : `Disk '${name}' not found`);
 }
 
-/** What to say of a name that is taken. */
+/** Returns the refusal for a name that is taken. */
 export async function whyTaken(ctx: UserContext<"table">, name: string): Promise<Problem> {
   const isMissing = (await findMissing(ctx, ctx.actor.uid, name)) !== undefined;
   return new Problem("conflict", isMissing ? recordMissing(name) : `Disk '${name}' already exists`);
 }
 
-/** What is said of a name that leads to no record. */
+/** Returns the text for a name without a record. */
 export function recordMissing(name: string): string {
   return `The record of disk '${name}' is missing: delete the disk to free its name`;
 }
 
 /**
- * The uid behind a name whose record is missing: no create leaves such a one, which writes the record first, and an
- * operator's end only where it died half way. Undefined: there is no such name, or it has its record.
+ * Returns the uid behind a name whose record is missing; undefined if there is no such name or its record exists. A
+ * create writes the record first, so only a removal by an operator that died half way leaves such a name.
  */
 export async function findMissing(ctx: Context<"table">, owner: string, name: string): Promise<string | undefined> {
   const uid = uidOf(await readDirectory(ctx, owner), name);
@@ -54,7 +54,7 @@ export async function findMissing(ctx: Context<"table">, owner: string, name: st
   return uid;
 }
 
-/** The same from a directory that was read before. */
+/** Finds a disk in a directory that was read before. */
 export async function findDiskIn(
   ctx: Context<"table">,
   directory: Directory,
@@ -64,7 +64,7 @@ export async function findDiskIn(
   return viewWithHolder(ctx, uid === undefined ? undefined : await findDisk(ctx, ownerOf(directory), uid), name);
 }
 
-/** The directory and, as `findDiskIn` would, the disk of this name in it: by one query, for whoever changes both. */
+/** Reads the directory and the disk in one query, for a caller that changes both. */
 export async function findDiskWithDirectory(
   ctx: Context<"table">,
   owner: string,
@@ -73,14 +73,14 @@ export async function findDiskWithDirectory(
   const { items } = await ctx.table.query({ pk: disksOf(owner) });
   const directory = await directoryAmong(ctx, owner, items);
   const item = items.find(({ sk }) => sk === uidOf(directory, name));
-  // An owner may have more disks than a page holds, and this one on another page.
+  // The disk may be on another page of the owner's disks.
   if (!item) return { directory, view: await findDiskIn(ctx, directory, name) };
   return { directory, view: await viewWithHolder(ctx, parseDisk(item), name) };
 }
 
 /**
- * The caller's disks, the newest first, without soft-deleted ones, or those alone (`deleted`): one query, and one read of
- * all holders.
+ * Lists the caller's disks, newest first, without deleted ones, or only those (`deleted`). Makes one query and one read
+ * of all holders.
  */
 export async function listDisks(ctx: UserContext<"table">, { deleted = false } = {}): Promise<DiskView[]> {
   const owner = ctx.actor.uid;
@@ -103,7 +103,7 @@ export async function listDisks(ctx: UserContext<"table">, { deleted = false } =
   return views.sort((a, b) => b.disk.createdAt - a.disk.createdAt || (a.name < b.name ? -1 : 1));
 }
 
-/** It sorts before all disks: of a page without it, it is missing. */
+/** Finds the directory, which sorts before all disks, so a first page without it means that it is missing. */
 async function directoryAmong(ctx: Context<"table">, owner: string, items: readonly Item[]): Promise<Directory> {
   const item = items.find(isDirectory);
   return item ? parseDirectory(item) : readDirectory(ctx, owner);

@@ -319,7 +319,7 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/start/disk.ts",
-        find: "  // The absence counts from the answer: a time in which nobody looked is none.\n  const now = ctx.clock.now();\n",
+        find: "  // Count absence from the answer, because time without a look does not count.\n  const now = ctx.clock.now();\n",
         replace: "",
       },
       {

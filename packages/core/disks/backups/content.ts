@@ -2,28 +2,25 @@ import type { UserContext } from "../../context.ts";
 import type { Disk } from "../record.ts";
 import { getDisk } from "../view.ts";
 
-/** What a disk held when it was backed up last. */
+/** The files of a disk at its latest backup. */
 export interface DiskContent {
-  /** Its files as `ls -R` prints them; null: nobody listed them. */
+  /** Its files as printed by `ls -R`; null if there is no list. */
   readonly listing: string | null;
-  /** When that backup was made, ms; null: there is none. */
+  /** Time of that backup in ms, or null. */
   readonly at: number | null;
-  /** Why its latest backup was not made, though it may be tried again; null: it was, or nothing has refused it yet. */
+  /** Why its latest backup was not made so far, even if it is retried; null otherwise. */
   readonly problem: string | null;
 }
 
-/** Longer ones are cut, with a last line that says so. */
+/** A longer list is cut, and its last line says so. */
 export const MOST_LISTING_BYTES = 1024 * 1024;
 
-/**
- * Names the blob in which the maker of a snapshot may leave the list of its files: UTF-8 text. Names of blobs have no
- * points.
- */
+/** Returns the blob for the list of a snapshot's files, as UTF-8 text. Blob names contain no dots. */
 export function listingBlob(snapshotId: string): string {
   return `listings/${snapshotId.replaceAll(".", "-")}`;
 }
 
-/** The files of the caller's disk as of its newest completed backup. Throws `notFound`. */
+/** Returns the files of the caller's disk at its newest completed backup. Throws `notFound`. */
 export async function readContent(ctx: UserContext<"table" | "blobs">, name: string): Promise<DiskContent> {
   const { disk } = await getDisk(ctx, name);
   const { newest, bytes } = await readNewest(ctx, disk);
@@ -36,7 +33,7 @@ export async function readContent(ctx: UserContext<"table" | "blobs">, name: str
   };
 }
 
-/** Reads the newest list. A snapshot on demand of a disk in use has none on a cluster. */
+/** Reads the newest list. On a cluster, an on-demand snapshot of a disk in use has none. */
 async function readNewest(ctx: UserContext<"blobs">, { snapshots }: Disk) {
   const newest = snapshots.findLast(({ completed }) => completed);
   const bytes = newest && (await ctx.blobs.get(listingBlob(newest.id)));

@@ -11,9 +11,9 @@ import { getDisk } from "../view.ts";
 import { sourceKeptUntil } from "./source.ts";
 
 const MOST_RESTORES = 10;
-/** Counts restores that came to nothing too: this bounds the size of the disk's record. */
+/** Counts finished restores too, because the limit bounds the size of the disk's record. */
 const MOST_NOTED = 40;
-/** A restore that has no new disk after this, or one without a name, is abandoned: its request died on the way. */
+/** A restore without a new disk, or with an unnamed one, is abandoned after this time: its request died. */
 const ABANDONED_MS = 15 * 60_000;
 
 export interface Restoring {
@@ -22,9 +22,9 @@ export interface Restoring {
 }
 
 /**
- * Makes a new disk from a completed backup of another disk. The other disk's record notes the restore first, so that the
- * snapshot is kept until the new disk has a backup of its own: a volume that was asked for may never be made. Repeated
- * with the same ids it makes the same disk. Throws `notFound` or `conflict`.
+ * Makes a new disk from a completed backup of another disk. The other disk's record notes the restore first, which
+ * keeps the snapshot until the new disk has its own backup, since its volume may be made much later. Idempotent for the
+ * same ids. Throws `notFound` or `conflict`.
  */
 export async function restoreDisk(
   ctx: UserContext<"table" | "queue">,
@@ -42,19 +42,19 @@ export async function restoreDisk(
     what: `Disk '${name}' is`,
   });
   const disk = record ?? read.disk;
-  // A repeat finds the disk that it made under the name that the other disk has given up to it.
+  // In a repeat, the name may already lead to the new disk, to which the other disk gave it up.
   const source = (disk.uid === ids.uid ? disk.source : undefined) ?? sourceOf(disk, name, snapshotId);
   return { operation: await createDisk(ctx, { name: newName, sizeGb: disk.sizeGb, source }, ids), source };
 }
 
 interface Settled {
-  /** Without the restores that are over. */
+  /** The disk without finished restores. */
   readonly disk: Disk;
-  /** The uids of the new disks that have nothing to make for now. */
+  /** Uids of new disks that need no work for now. */
   readonly idle: ReadonlySet<string>;
 }
 
-/** The disk as a restore needs it: its own looks find only once a day which restores are over. */
+/** Returns the disk with its finished restores settled, since its own looks do that only once a day. */
 async function readSettled(ctx: UserContext<"table">, name: string): Promise<Settled> {
   const { disk } = await getDisk(ctx, name);
   return findSettled(ctx, disk, ctx.clock.now());
@@ -71,8 +71,8 @@ function sourceOf({ snapshots }: Disk, name: string, id: string): DiskSource {
 }
 
 /**
- * The disk with this restore noted; undefined: it is noted already, and not about to be abandoned while this request
- * names its disk.
+ * Returns the disk with this restore noted; undefined if it is noted already and will not count as abandoned during
+ * this request.
  */
 function withRestore(disk: Disk, restore: Restore, idle: ReadonlySet<string>): Disk | undefined {
   const { restores: noted = [] } = disk;
@@ -90,8 +90,8 @@ function tooMany(most: number): Problem {
 }
 
 /**
- * Drops the restores whose new disk has a backup of its own or will never need one. That their snapshot is not seen ends
- * none of them: it may be seen again, and would be thinned out before its new disk hears of that.
+ * Drops the restores whose new disk has its own backup or will never need one. A missing snapshot ends no restore: it
+ * may appear again and would be thinned out too early.
  */
 export async function settleRestores(ctx: Context<"table">, disk: Disk, now: number): Promise<Disk> {
   return (await findSettled(ctx, disk, now)).disk;
@@ -120,15 +120,15 @@ async function findNewDisk(ctx: Context<"table">, owner: string, { disk }: Resto
 }
 
 /**
- * Whether the new disk is deleted, or lost with its snapshot out of sight: that may last for weeks, and blocks no
- * other.
+ * Reports whether the new disk is deleted, or lost with its snapshot missing. Such a state may last for weeks and must
+ * not block other restores.
  */
 function hasNothingToMake(found: NewDisk): boolean {
   if (found === "missing" || found === "unreadable") return false;
   return found.phase === "deleted" || (found.lostAt !== undefined && found.source?.missedAt !== undefined);
 }
 
-/** Whether the new disk may still need the snapshot; one that cannot be read may. */
+/** Reports whether the new disk may still need the snapshot. An unreadable disk may. */
 async function mayNeedSnapshot(ctx: Context<"table">, found: NewDisk, { at }: Restore, now: number): Promise<boolean> {
   if (found === "unreadable") return true;
   const isAbandoned = now - at >= ABANDONED_MS;
@@ -139,13 +139,13 @@ async function mayNeedSnapshot(ctx: Context<"table">, found: NewDisk, { at }: Re
   return !isAbandoned || (await hasName(ctx, found));
 }
 
-/** Its first volume is gone with what was written to it, and its owner had time to begin again with the snapshot. */
+/** Reports whether the first volume is gone with its data, and the owner had time to start again from the snapshot. */
 function isLostForLong(disk: Disk, now: number): boolean {
   const until = sourceKeptUntil(disk);
   return until !== undefined && now >= until;
 }
 
-/** Nobody can have a disk whose name was never written. */
+/** Reports whether the new disk has a name. Without one, no owner can ever use it. */
 async function hasName(ctx: Context<"table">, { owner, uid }: Disk): Promise<boolean> {
   const directory = await unlessUnreadable(ctx, () => readDirectory(ctx, owner));
   return !directory || nameOf(directory, uid) !== undefined;

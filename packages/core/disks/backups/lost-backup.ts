@@ -34,12 +34,13 @@ import { isPutOff, removeSnapshot } from "../removal.ts";
 import { lossOf } from "./source.ts";
 
 const CLAIMED_LOOK_MS = 5_000;
-/** The most that counts of an attempt between two answered looks. Pauses after a refusal or a claim are shorter. */
+/** Maximum time of an attempt that counts between two answered looks. Pauses after a refusal or a claim are shorter. */
 const MOST_BETWEEN_TRIES_MS = 30 * 60_000;
 
 /**
- * Asks what became of pending snapshots. Those that failed, or are pending for a day, are noted, and go at the next look:
- * who removed one and died would leave a snapshot that may just not be listed yet. The newest of all is to be made again.
+ * Follows pending snapshots. A snapshot that failed, or is pending for a day, is marked now and removed at the next
+ * look: after a direct removal, a crash would leave one that may just be listed late. The newest backup is then made
+ * again.
  */
 export async function followSnapshots(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
   const isSettled = (snapshot: DiskSnapshot) => snapshot.completed || isPutOff(snapshot, now);
@@ -61,12 +62,12 @@ export async function followSnapshots(ctx: WorkerContext, disk: Disk, now: numbe
     }),
   );
   const snapshots = followed.filter((snapshot) => snapshot !== undefined);
-  // A snapshot on demand that failed is made again for its request alone (take-snapshot.ts).
+  // Only its own request makes a failed on-demand snapshot again (take-snapshot.ts).
   const last = disk.snapshots.findLastIndex(({ onDemand }) => !onDemand);
   const [before, newest] = [disk.snapshots[last], followed[last]];
   if (!before || before.unremoved) return { ...disk, snapshots };
   if (newest && !newest.unremoved) {
-    // One that was whole before says nothing of a later one that was lost.
+    // An older completed snapshot does not replace a later one that was lost.
     const isMade = newest.completed && !before.completed;
     return { ...disk, snapshots, lost: isMade ? undefined : disk.lost };
   }
@@ -75,29 +76,29 @@ export async function followSnapshots(ctx: WorkerContext, disk: Disk, now: numbe
 }
 
 /**
- * Reports whether a pending snapshot that was not found is gone: it would be listed by now, and a look not long before
- * missed it too. An older miss counts only once the snapshot could not be pending any more.
+ * Reports whether a missing pending snapshot is gone: it would be listed by now, and a recent look missed it too. An
+ * older miss counts only after the time in which it could be pending.
  */
 function isGone({ at, missedAt }: DiskSnapshot, now: number): boolean {
   if (missedAt === undefined || now - at < LISTED_MS || now - missedAt < MISSED_MS) return false;
   return now - missedAt <= MOST_COUNTED_MS || now - at >= LONGEST_PENDING_MS;
 }
 
-/** Returns since when a pending snapshot is missed. A miss before a gap between looks does not count. */
+/** Returns the start of a pending snapshot's absence. A miss before a gap between looks does not count. */
 function missedSince({ missedAt }: DiskSnapshot, now: number): number {
   return missedAt === undefined || now - missedAt > MOST_COUNTED_MS ? now : missedAt;
 }
 
 /**
- * The next step of a backup that failed after it was recorded: claimed, made and recorded as at an environment's end
- * (environments/steps/backup.ts), three attempts in all, and only while nobody holds the disk: whoever has it backs it up at
- * his own end. Undefined when there is nothing to do now.
+ * Takes the next step of a backup that failed after it was recorded: claim, make and record, as at an environment's end
+ * (environments/steps/backup.ts). There are three attempts, made only while no environment holds the disk, because each
+ * holder makes a backup at its end. Returns undefined if there is nothing to do now.
  */
 export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk> | undefined> {
   const { volume } = disk;
   if (!disk.lost) return undefined;
   if (disk.lost.until !== null) return resolveClaim(ctx, disk, disk.lost, disk.lost.until, now);
-  // Whoever has it backs it up at its own end.
+  // A holder backs up the disk at its own end.
   if (!isBackupWanted(disk) || now < (disk.lost.notBefore ?? 0) || (await isHeld(ctx, disk))) return undefined;
   const left = await lookForLeft(ctx, disk, disk.lost);
   const lost = leavingGapOut(disk.lost, now);
@@ -108,7 +109,7 @@ export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Pr
   if (!found) return missVolume(ctx, disk, lost, now);
   const seen = withVolumeSeen(disk, true, now);
   if (found.attached) return later(seen, now + CLAIMED_LOOK_MS, now, "waits until it is detached");
-  // Made again from an older backup, and nothing written since.
+  // The volume was restored from an older backup and is unchanged since.
   if (found.noBackup === "unneeded") return later({ ...seen, lost: undefined }, now, now, "has nothing to back up");
   const { attempt, since = now } = isOver ? { attempt: lost.attempt + 1 } : lost;
   const open = { of: lost.of, attempt, tried: nextTry(lost), since, answeredAt: now, gaveUp: null };
@@ -121,8 +122,8 @@ export async function makeAgain(ctx: WorkerContext, disk: Disk, now: number): Pr
 }
 
 /**
- * Returns the backup after a look that the provider answered. Its present attempt leaves out the rest of a long gap, in
- * which no worker looked, the provider was away, or a job had the disk.
+ * Returns the backup after an answered look. The attempt excludes the rest of a long gap, in which no worker looked,
+ * the provider was unreachable, or a job had the disk.
  */
 function leavingGapOut(lost: LostBackup, now: number): LostBackup {
   const { since, answeredAt } = lost;
@@ -131,19 +132,19 @@ function leavingGapOut(lost: LostBackup, now: number): LostBackup {
   return { ...lost, since: since + Math.max(0, gapMs - MOST_BETWEEN_TRIES_MS), answeredAt: now };
 }
 
-/** Says that no backup was possible, where that held to the last: it says more than the number of attempts. */
+/** Returns the reason. If backups were impossible to the end, that says more than the number of attempts. */
 function whyGivenUp({ refused }: LostBackup): string {
   return refused === NO_BACKUPS ? NO_BACKUPS : `Its latest backup failed ${MOST_ATTEMPTS} times; ${KEPT}`;
 }
 
-/** Whether a backup that failed is still to be made again, once nobody holds the disk. */
+/** Reports whether a failed backup is to be made again, once no environment holds the disk. */
 export function isBackupWanted(disk: Disk): boolean {
   return (
     disk.lost !== undefined && disk.lost.gaveUp === null && disk.phase === "available" && !hasPendingSnapshot(disk)
   );
 }
 
-/** Why its latest backup is not made any more, or not yet, for whoever reads the record. */
+/** Returns a warning for readers of the record: why the latest backup is not made, or not yet. */
 export function warningOf(disk: Disk, now: number): string | null {
   const { lost, lostAt, snapshots } = disk;
   if (lostAt !== undefined) return lossWarning(disk, now);
@@ -163,7 +164,7 @@ function lossWarning(disk: Disk, now: number): string {
   return `Its volume is gone; restore its snapshot ${loss.snapshot} under another name until ${utcText(loss.until)}`;
 }
 
-/** Gives the backup up once there is no volume to make it of, and looks for the volume again until then. */
+/** Looks for a missing volume again, and gives the backup up once the volume counts as gone. */
 function missVolume(ctx: WorkerContext, disk: Disk, lost: LostBackup, now: number): Step<Disk> {
   const answeredAt = ctx.clock.now();
   const missed = withVolumeSeen(disk, false, answeredAt);
@@ -178,7 +179,7 @@ async function isHeld(ctx: WorkerContext, disk: Disk): Promise<boolean> {
   return current !== undefined || following !== undefined;
 }
 
-/** Whoever comes after a claim looks for what it left on that very volume (docs/architecture/consistency.md#claims). */
+/** Resolves a claim by searching the volume for its snapshot (docs/architecture/consistency.md#paused-workers). */
 async function resolveClaim(
   ctx: WorkerContext,
   disk: Disk,
@@ -191,12 +192,12 @@ async function resolveClaim(
   if (left === "failed")
     return later({ ...disk, lost: { ...lost, until: null } }, now, now, "has a backup that failed");
   if (now < until) return later(disk, now + CLAIMED_LOOK_MS, now, "waits for its backup");
-  // Nobody makes it any more, so a job may have the disk; but one that was made may be listed late.
+  // The claim is over, so a job may use the disk, but a snapshot that was made may still be listed late.
   const notBefore = until + ctx.volumes.listedWithinMs;
   return later({ ...disk, lost: { ...lost, until: null, notBefore } }, now, now, "has no backup of this try yet");
 }
 
-/** What earlier tries left: a snapshot, one of the present attempt that failed, or nothing that is listed. */
+/** Finds the result of earlier tries: a snapshot, a failure of the present attempt, or nothing listed yet. */
 async function lookForLeft(
   ctx: WorkerContext,
   { volume, snapshots }: Disk,
@@ -210,7 +211,10 @@ async function lookForLeft(
   return left.some(({ tags }) => tags.attempt === tagOf(lost)) ? "failed" : "nothing";
 }
 
-/** Found whole, nothing is lost any more; found pending, it may still fail: then the next attempt begins. */
+/**
+ * Records a snapshot that was found. A completed one ends the loss; a pending one may fail, and the next attempt
+ * follows.
+ */
 function recorded(disk: Disk, lost: LostBackup, { id, at, state, tags }: VolumeSnapshot, now: number): Step<Disk> {
   const completed = state === "completed";
   const found = withSnapshot(disk, { id, at, completed }, tags.attempt);
@@ -236,7 +240,7 @@ function claim(disk: Disk, lost: LostBackup, volumeId: string, now: number): Ste
   };
 }
 
-/** Written by whoever was refused, and only under his own claim. */
+/** Records the refusal, only under this worker's own claim. */
 async function noteRefusal(ctx: WorkerContext, { owner, uid }: Disk, claimed: LostBackup, refused: string) {
   await changeRecord(ctx, {
     read: () => findDisk(ctx, owner, uid),
@@ -260,7 +264,7 @@ function giveUp(ctx: WorkerContext, disk: Disk, lost: LostBackup, now: number, g
   return later({ ...disk, lost: { ...lost, gaveUp } }, now, now, "gave its backup up");
 }
 
-/** Ends a look with this record, due at `dueAt`. */
+/** Returns a step that writes this record, due at `dueAt`. */
 export function later(disk: Disk, dueAt: number, now: number, log: string): Step<Disk> {
   return { record: { ...disk, attempts: 0, fault: warningOf(disk, now), dueAt }, notify: [], log };
 }

@@ -6,7 +6,7 @@ import { type Asked, changeDisk } from "../requests.ts";
 import { listDisks } from "../view.ts";
 import { KEPT_ON_DEMAND } from "./thinning.ts";
 
-/** Limits what one user asks of the provider at once. Requests in the same moment may exceed it. */
+/** Limits the snapshots that one user requests at once. Simultaneous requests may exceed it. */
 const MOST_REQUESTED = 20;
 
 export interface SnapshotRequested {
@@ -41,7 +41,7 @@ async function refuseTooMany(ctx: UserContext<"table">): Promise<void> {
   throw new Problem("conflict", text, { errorCode: "limit" });
 }
 
-/** Returns the oldest snapshot on demand, if the disk has as many as it keeps. */
+/** Returns the oldest on-demand snapshot if the disk has as many as it keeps. */
 function replacedBy({ snapshots }: Disk): DiskSnapshot | undefined {
   const kept = snapshots.filter(({ completed, onDemand }) => completed && onDemand);
   return kept.length >= KEPT_ON_DEMAND ? kept.at(-KEPT_ON_DEMAND) : undefined;

@@ -3,25 +3,25 @@ import { DAY_MS } from "../../units.ts";
 import { missedAgain, NOT_MISSED } from "../absence.ts";
 import { type Disk, type DiskSource, mayHold } from "../record.ts";
 
-/** How long the snapshot is kept of a disk that was written to and is lost: its owner has to hear of that first. */
+/** How long the source snapshot of a lost disk with data is kept: its owner must learn of the loss first. */
 const KEPT_LOST_MS = 30 * DAY_MS;
 
 /**
- * The disk after a look for what its volume is to be made of: one whose snapshot is seen is not lost. As it was where
- * nothing is made of that any more.
+ * Returns the disk after a look for its source. A disk whose source is seen is not lost. Returns the same disk if it no
+ * longer depends on a source.
  */
 export async function seekSource(ctx: Context<"volumes">, disk: Disk): Promise<Disk> {
   const source = originOf(disk);
   if (!source) return disk;
   const found = await ctx.volumes.findSnapshot(source.id);
   if (found?.state === "completed") return { ...disk, source: { ...source, ...NOT_MISSED }, lostAt: undefined };
-  // The absence counts from the answer: a time in which nobody looked is none.
+  // Count absence from the answer, because time without a look does not count.
   return { ...disk, source: { ...source, ...missedAgain(source, ctx.clock.now()) } };
 }
 
 /**
- * What its next volume is made of where it has no backup: another disk's, while it has no volume that is seen, and no run
- * may have written to one. What was written is not replaced in silence by what it began with.
+ * Returns the source of the next volume: another disk's backup, unless the disk has a volume, a backup, or data from a
+ * run. Data must never be replaced silently by the original content.
  */
 export function originOf(disk: Disk): DiskSource | undefined {
   const { volume, volumeMissedAt, source, written, lost, snapshots } = disk;
@@ -30,23 +30,23 @@ export function originOf(disk: Disk): DiskSource | undefined {
 }
 
 /**
- * Until when the snapshot that a disk was made of is kept, ms, where its first volume is gone with what was written to it:
- * its owner has that time to begin again with the snapshot. Undefined: the disk is not lost, or never had a volume.
+ * Returns until when (ms) the source snapshot of a lost disk is kept, so that its owner can start again from it.
+ * Returns undefined if the disk is not lost or never had a volume.
  */
 export function sourceKeptUntil({ volume, lostAt }: Pick<Disk, "volume" | "lostAt">): number | undefined {
   return volume === null || lostAt === undefined ? undefined : lostAt + KEPT_LOST_MS;
 }
 
-/** What a disk that is lost has lost. Times are ms. */
+/** What a lost disk has lost. Times are ms. */
 export type Loss =
-  /** The snapshot that its volume was to be made of. */
+  /** The snapshot for its first volume. */
   | { readonly kind: "origin" }
-  /** Its volume, of which there is no backup. */
+  /** The volume, and there is no backup. */
   | { readonly kind: "volume" }
-  /** The same, but until then its owner may begin again with the snapshot that it was made of. */
+  /** Its volume, but its owner may start again from the source snapshot until this time. */
   | { readonly kind: "work"; readonly snapshot: string; readonly until: number };
 
-/** What a disk has lost that was found to be lost, now or before. */
+/** Returns the loss of a disk, found now or earlier. */
 export function lossOf(disk: Disk, now: number): Loss {
   if (originOf(disk)) return { kind: "origin" };
   const { source, volume, lostAt = now } = disk;
@@ -56,15 +56,15 @@ export function lossOf(disk: Disk, now: number): Loss {
 }
 
 /**
- * Whether its volume is all that there is of what was written to a disk that was made of a snapshot. That snapshot is kept
- * meanwhile, so somebody has to look whether the volume is there, though no job comes.
+ * Reports whether only the volume holds the data of a disk made from a snapshot. The snapshot is kept as long, so looks
+ * must check the volume even if no job comes.
  */
 export function hasOnlyVolume({ source, written, lost, volume, snapshots, making }: Disk): boolean {
   const mayHaveMore = snapshots.some(mayHold) || making.some(({ kind }) => kind === "snapshot");
   return source !== undefined && volume !== null && (written === true || lost !== undefined) && !mayHaveMore;
 }
 
-/** The disk after a run that may have written to it. */
+/** Returns the disk after a run that may have written to it. */
 export function withWork(disk: Disk): Disk {
   return disk.source ? { ...disk, written: true } : disk;
 }

@@ -19,7 +19,7 @@ import {
 } from "../record.ts";
 import { later } from "./lost-backup.ts";
 
-/** A request fails if its provider takes no attempt for so long: its owner waits for the outcome. */
+/** A request fails if the provider refuses all attempts for this long, because its owner waits for the result. */
 const LONGEST_REFUSED_MS = 30 * 60_000;
 const CLAIMED_LOOK_MS = 5_000;
 
@@ -30,8 +30,8 @@ const FAILED = `It failed ${MOST_ATTEMPTS} times`;
 const DISK_DELETED = "The disk was marked for deletion";
 
 /**
- * The next step of a snapshot that the owner requested. It is claimed, made and recorded as a backup is
- * (docs/architecture/consistency.md#claims), whether or not a job has the disk. Undefined: there is nothing to do now.
+ * Takes the next step of a requested snapshot, which is claimed, made and recorded like a backup
+ * (docs/architecture/consistency.md#paused-workers), even while a job has the disk. Returns undefined if there is nothing to do now.
  */
 export async function takeSnapshot(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk> | undefined> {
   const { snapshotRequest: request } = disk;
@@ -50,7 +50,7 @@ export async function takeSnapshot(ctx: WorkerContext, disk: Disk, now: number):
   return attempt(ctx, disk, request, now);
 }
 
-/** When a request is looked at next, ms; null: its pending snapshot says when. */
+/** Returns when a request is looked at next, ms; null if its pending snapshot decides that. */
 export function requestLookAt({ snapshotRequest: request }: Disk, now: number): number | null {
   return request && request.snapshot === undefined ? (request.notBefore ?? now) : null;
 }
@@ -72,7 +72,7 @@ async function followRequested(
   return later({ ...disk, snapshotRequest: again }, now, now, "has a snapshot that failed");
 }
 
-/** Finds what earlier attempts left on the volume. */
+/** Finds the results of earlier attempts on the volume. */
 async function lookForLeft(
   ctx: WorkerContext,
   { volume, snapshots }: Disk,
@@ -99,7 +99,7 @@ function recorded(
   return later({ ...found, snapshotRequest: followed }, now, now, "recorded the snapshot that was requested");
 }
 
-/** Waits for the worker that claimed. A snapshot that it made may be listed late. */
+/** Waits for the worker that claimed. Its snapshot may be listed late. */
 function resolveClaim(
   ctx: WorkerContext,
   disk: Disk,
@@ -132,14 +132,15 @@ async function attempt(
   if (!ctx.volumes.snapshotsInUse) {
     const { current, following } = (await readHolders(ctx, [disk])).get(disk.uid) ?? {};
     if ([current, following].some((holder) => holder && !holder.isEnding)) return fail(ctx, seen, request, IN_USE, now);
-    // A job that ends lets the disk go soon.
+    // An ending job releases the disk soon.
     if (current || following) return later(disk, now + CLAIMED_LOOK_MS, now, "waits until its job has ended");
   }
   return claim(seen, request, found.id, now);
 }
 
 function claim(disk: Disk, request: SnapshotRequest, volumeId: string, now: number): Step<Disk> {
-  // A refused attempt keeps its number. The first claim has one too, or the next look would not search for its snapshot.
+  // A refused attempt keeps its number. The first claim also needs one, or the next look would not search for its
+  // snapshot.
   const number = Math.max(1, request.attempt + (request.refused === undefined ? 1 : 0));
   const claimed = { ...request, attempt: number, until: now + CLAIM_MS, notBefore: undefined, refused: undefined };
   const tags = { ...tagsOf(disk, disk.name), attempt: tagOf(claimed) };
@@ -158,7 +159,7 @@ function claim(disk: Disk, request: SnapshotRequest, volumeId: string, now: numb
   };
 }
 
-/** Notes the refusal, but only under the claim of the worker that was refused. */
+/** Records the refusal, only under this worker's own claim. */
 async function noteRefusal(
   ctx: WorkerContext,
   { owner, uid }: Disk,
@@ -180,7 +181,7 @@ function putOff(request: SnapshotRequest, refused: string, now: number): Snapsho
   return { ...request, until: null, notBefore: now + pauseMs(now - request.at), refused };
 }
 
-/** Gives the request up. What a late call makes all the same is found by its token (making.ts). */
+/** Gives the request up. A snapshot of a late call is found by its token (making.ts). */
 async function fail(
   ctx: WorkerContext,
   disk: Disk,

@@ -4,23 +4,22 @@ import { changeRecord } from "../../store/write-record.ts";
 import { type Disk, type DiskSnapshot, findDisk } from "../record.ts";
 import { isPutOff, removeSnapshot, sourcesOf, withoutOldest } from "../removal.ts";
 
-/** Completed backups that are kept; the last is never removed. */
+/** Number of completed backups that are kept; the last one is never removed. */
 const KEPT_SNAPSHOTS = 3;
-/** Completed snapshots on demand that are kept apart from backups. */
+/** Number of completed on-demand snapshots that are kept apart from backups. */
 export const KEPT_ON_DEMAND = 5;
 
-/** A disk with what is to be removed of it claimed, and how that is removed once the claim is written. */
+/** A disk with its removals claimed, and the function that makes them after the write. */
 interface Thinned {
   readonly disk: Disk;
   readonly after?: (ctx: WorkerContext) => Promise<void>;
 }
 
 /**
- * Keeps the newest three backups and the newest five snapshots on demand, and every source of a running restore. Only
- * snapshots that the provider still has count. A look first claims the older snapshots in the record and then removes
- * them, so the record decides between a removal and a restore (docs/architecture/consistency.md#claims). The same look
- * does both, because the next one may come after the claim has expired. A snapshot that is kept again loses its failed
- * removal.
+ * Keeps the newest three backups, the newest five on-demand snapshots, and every source of a running restore. Counts
+ * only snapshots that the provider still has. Claims the older ones in the record and removes them afterwards, so the
+ * record decides between removal and restore (docs/architecture/consistency.md#paused-workers). One look does both, because the claim may
+ * expire before the next look. A snapshot that is kept again loses its failed removal.
  */
 export async function thinOut(ctx: WorkerContext, disk: Disk, now: number): Promise<Thinned> {
   const old = await superseded(ctx, disk);
@@ -30,14 +29,16 @@ export async function thinOut(ctx: WorkerContext, disk: Disk, now: number): Prom
     if (going.has(one.id)) return { ...one, removingUntil: until };
     return old.has(one) ? one : kept(one, now);
   });
-  // Not told by the moment: what was refused in the same one has it as well.
+  // Select by id, not by time: a snapshot refused at the same time has the same `removingUntil`.
   const claimed = snapshots.filter(({ id }) => going.has(id));
   const thinned = { ...disk, snapshots: withoutOldest(ctx, disk, snapshots) };
   if (claimed.length === 0) return { disk: thinned };
   return { disk: thinned, after: (guarded) => removeClaimed(guarded, thinned, claimed, until, now) };
 }
 
-/** Says in the record what became of them; where nobody gets to that, the next look claims and removes them again. */
+/**
+ * Removes claimed snapshots and records the results. If the worker dies, the next look claims and removes them again.
+ */
 async function removeClaimed(
   ctx: WorkerContext,
   disk: Disk,
@@ -45,7 +46,7 @@ async function removeClaimed(
   until: number,
   now: number,
 ): Promise<void> {
-  // A newer one may be gone since the look that claimed them.
+  // A newer snapshot may have disappeared since the claim.
   const old = await superseded(ctx, disk);
   const going = claimed.filter((one) => old.has(one));
   const tried = await Promise.all(going.map((one) => removeSnapshot(ctx, disk, one, now)));
@@ -62,20 +63,20 @@ async function removeClaimed(
   });
 }
 
-/** When a claim that was not used is to be taken back; null: there is none. */
+/** Returns when the first unused claim expires, or null. */
 export function unclaimAt({ snapshots }: Disk): number | null {
   const claims = snapshots.flatMap(({ removingUntil, unremoved }) => (unremoved ? [] : (removingUntil ?? [])));
   return claims.length > 0 ? Math.min(...claims) : null;
 }
 
-/** Somebody who wrote its claim may remove it before that is over. */
+/** Keeps a snapshot. Its claim stays until it expires, because its worker may still remove the snapshot. */
 function kept(one: DiskSnapshot, now: number): DiskSnapshot {
   if (!one.completed) return one;
   const { removingUntil = now } = one;
   return { ...one, unremoved: undefined, removingUntil: now < removingUntil ? removingUntil : undefined };
 }
 
-/** Backups and snapshots on demand do not push each other out. */
+/** Finds the snapshots to remove, separately for backups and on-demand snapshots. */
 async function superseded(ctx: WorkerContext, disk: Disk): Promise<ReadonlySet<DiskSnapshot>> {
   const completed = disk.snapshots.filter((snapshot) => snapshot.completed);
   const backups = completed.filter(({ onDemand }) => !onDemand);
@@ -84,7 +85,7 @@ async function superseded(ctx: WorkerContext, disk: Disk): Promise<ReadonlySet<D
   return new Set((await Promise.all(old)).flat());
 }
 
-/** Returns which of these snapshots are older than those that are kept. */
+/** Returns the snapshots that are older than the kept ones. */
 async function findOld(
   ctx: WorkerContext,
   disk: Disk,
@@ -99,7 +100,7 @@ async function findOld(
   const oldestKept = there.at(-kept);
   if (!oldestKept) return [];
   const sources = sourcesOf(disk);
-  // One that is claimed may have been removed by somebody who died before it was written.
+  // A claimed snapshot may already be removed, if the worker died before recording that.
   const isLeft = (one: DiskSnapshot) =>
     there.includes(one) || one.unremoved !== undefined || one.removingUntil !== undefined;
   return completed

@@ -6,12 +6,12 @@ import { writeRecord } from "../../store/write-record.ts";
 import { nextLook } from "../next-look.ts";
 import { parseDisk } from "../parse.ts";
 
-/** The comparison after this one writes the others. */
+/** Limit per comparison; the next one dates the others. */
 const MOST_DATED = 100;
 
 /**
- * Writes the time of the next look into each disk among these items that lacks one and needs one: records from before an
- * upgrade may, and no sweep finds them. Whoever changed a disk meanwhile has decided on its next look too.
+ * Sets the next look of each disk that needs one but lacks it: no sweep finds such records of earlier versions. If
+ * another write wins, it has set the next look as well.
  */
 export async function dateDisks(ctx: Context<"table">, items: readonly Item[], now: number): Promise<void> {
   const undated = items.filter((item) => item.dueAt === undefined && kindOfKey(item) === "disk");

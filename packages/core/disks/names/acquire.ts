@@ -10,19 +10,19 @@ import { findDiskIn, findMissing, recordMissing } from "../view.ts";
 import { readDirectory, refuseTooMany } from "./directory.ts";
 import { decideLease, type Holders, type Lease, readHolders } from "./lease.ts";
 
-/** What a submit may write once its environment is there. */
+/** A lease to be written once the environment exists. */
 export interface ProposedLease {
   readonly disk: Disk;
   readonly holder: Holder;
-  /** The disk is still being backed up: the environment stands in no line yet. */
+  /** Whether the environment must wait outside the line, because the disk is held or being backed up. */
   readonly waits: boolean;
-  /** Who has it until then, and is ending: the id that its dialect gave it. */
+  /** Dialect's id of the ending environment that holds the disk. */
   readonly after: string | undefined;
 }
 
 /**
- * Finds the disk of this name, or makes it, and looks whether this environment may have it. Writes no lease.
- * Throws `gone` for a soft-deleted disk, `conflict` for one that is in use.
+ * Finds the disk with this name, or makes it, and checks whether this environment may have it. Writes no lease. Throws
+ * `gone` for a deleted disk, `conflict` for a disk in use.
  */
 export async function proposeLease(ctx: UserContext<"table">, input: NewDisk, holder: Holder): Promise<ProposedLease> {
   const disk =
@@ -36,8 +36,8 @@ export async function proposeLease(ctx: UserContext<"table">, input: NewDisk, ho
 }
 
 /**
- * The zone that an environment with the disk of this name would have to run in; null: any, also where there is no such disk.
- * Writes nothing. Throws what a submit would.
+ * Returns the zone required by the disk with this name; null for any zone or a missing disk. Writes nothing. Throws the
+ * same errors as a submit.
  */
 export async function zoneWith(ctx: UserContext<"table">, name: string): Promise<string | null> {
   const directory = await readDirectory(ctx, ctx.actor.uid);
@@ -53,7 +53,7 @@ export async function zoneWith(ctx: UserContext<"table">, name: string): Promise
 }
 
 const nobody: Holders = { current: undefined, following: undefined };
-/** One that has no disk yet. */
+/** A holder without a disk. */
 const newcomer: Holder = { uid: "", key: "", id: "" };
 
 async function whyNoDisk(ctx: UserContext<"table">, name: string): Promise<Problem> {
@@ -69,8 +69,8 @@ async function diskNamed(ctx: UserContext<"table">, name: string): Promise<Disk 
 const TRIES = 3;
 
 /**
- * The lease of a submit. Lost to another one, the environment becomes invisible and the answer is a conflict. Not by
- * `changeRecord`: the first write goes on from the disk that was proposed, and what it decides may be another record's.
+ * Writes the lease of a submit. If another environment has it, hides this one and throws `conflict`. Does not use
+ * `changeRecord`, because it starts from the proposed disk and may change another record.
  */
 export async function writeLease(
   ctx: Context<"table">,
@@ -101,8 +101,8 @@ export async function writeLease(
 }
 
 /**
- * The last write of a submit with a disk: a worker that saw the disk held by another, before the lease was written,
- * would call this environment lost. After this write it cannot. Throws `conflict` where it was faster.
+ * Makes the last write of a submit with a disk. A worker that read the disk without this lease could otherwise declare
+ * the environment's disk lost. Throws `conflict` if that happened.
  */
 export async function confirmLease(ctx: Context<"table">, written: Environment): Promise<void> {
   const confirm = (head: Environment | undefined): Environment | undefined => {
@@ -110,7 +110,7 @@ export async function confirmLease(ctx: Context<"table">, written: Environment):
     return { ...head, disk: { ...head.disk, leased: true } };
   };
   const confirmed = confirm(written);
-  // Nobody has touched it yet, as a rule: what was just written is read again only where somebody was faster.
+  // Usually no other write came in between, so the record is read again only after a conflict.
   if (confirmed && (await writeRecord(ctx, confirmed))) return;
   const { record } = await changeRecord(ctx, {
     read: async () => {
@@ -124,7 +124,7 @@ export async function confirmLease(ctx: Context<"table">, written: Environment):
   throw new Problem("conflict", `Disk '${written.disk?.name}' is currently in use`);
 }
 
-/** Takes the lease if that may be; `changed` when somebody else wrote the disk meanwhile. */
+/** Takes the lease if the holder may have it. Returns `changed` if another writer changed the disk. */
 export async function acquire(ctx: Context<"table">, disk: Disk, holder: Holder): Promise<Lease | "changed"> {
   const holders = (await readHolders(ctx, [disk])).get(disk.uid) ?? nobody;
   const lease = decideLease(disk, holder, holders);

@@ -7,20 +7,18 @@ import { parserOf } from "../../store/unreadable.ts";
 import { changeRecord } from "../../store/write-record.ts";
 import { makeDirectoryAgain } from "./lost-directory.ts";
 
-/**
- * The owner's disks by name: the one item that decides which names exist
- * (docs/architecture/consistency.md#the-directory-of-disk-names).
- */
+/** The owner's disks by name: the item that decides which names exist (docs/architecture/consistency.md). */
 export interface Directory extends Stored {
   readonly kind: "directory";
-  /** Name and uid of each disk. Pairs, since `__proto__` is a name too. */
+  /** Name and uid of each disk. Pairs, because `__proto__` is a valid name. */
   readonly names: readonly (readonly [name: string, uid: string])[];
 }
 
 const MOST_DISKS = 500;
 
 /**
- * Answers one without writers where the owner never had a disk. Throws `Unreadable`: a name that cannot be read is taken.
+ * Returns the directory, with empty `writers` if the owner never had a disk. Throws `Unreadable`, because the names in
+ * an unreadable directory are taken.
  */
 export async function readDirectory(ctx: Context<"table">, owner: string): Promise<Directory> {
   const item = await ctx.table.get(directoryKey(owner));
@@ -30,20 +28,18 @@ export async function readDirectory(ctx: Context<"table">, owner: string): Promi
 
 export const parseDirectory: (item: Item) => Directory = parserOf("directory", { names: listOf(pairOf(text, uid)) });
 
-/** The uid behind a name. */
 export function uidOf({ names }: Pick<Directory, "names">, name: string): string | undefined {
   return names.find(([one]) => one === name)?.[1];
 }
 
-/** The name of a disk, or undefined when no name leads to it. */
 export function nameOf(directory: Directory, uid: string): string | undefined {
   return directory.names.find(([, one]) => one === uid)?.[0];
 }
 
 /**
- * One conditional write that changes the names, as they were read before (`known`) or are read now. `change` is asked
- * again when somebody else was faster, and may throw; undefined leaves everything as it is. Throws `conflict` for more
- * than 500 disks. `token` is that of the change, where an earlier request may have made it already.
+ * Changes the names in one conditional write, starting from `known` if given. Calls `change` again after a conflict; it
+ * may throw, or return undefined to write nothing. `token` identifies a change that an earlier request may have made.
+ * Throws `conflict` for more than 500 disks.
  */
 export async function changeDirectory(
   ctx: Context<"table">,
@@ -77,7 +73,6 @@ export function refuseTooMany(names: Directory["names"]): void {
   });
 }
 
-/** The names without this disk's. */
 export function without(names: Directory["names"], uid: string): Directory["names"] {
   return names.filter(([, one]) => one !== uid);
 }

@@ -5,30 +5,30 @@ import { readNamed } from "../../pools/ledger/named.ts";
 import { keyText } from "../../store/keys.ts";
 import type { Disk, Holder } from "../record.ts";
 
-/** A holder that lives. One whose record cannot be read holds on: nobody knows that it ends. */
+/** A live holder. A holder with an unreadable record counts as live, since its end is unknown. */
 export interface LivingHolder {
-  /** What its dialect calls it. */
+  /** The dialect's id. */
   readonly id: string;
-  /** It lets the disk go as soon as it can. */
+  /** Whether it will release the disk as soon as possible. */
   readonly isEnding: boolean;
-  /** Its end leaves a backup. */
+  /** Whether its end makes a backup. */
   readonly isAttached: boolean;
 }
 
-/** The environments behind a disk's holder and the one after it, as far as they still live. */
+/** The live environments among a disk's holder and the next one. */
 export interface Holders {
   readonly current: LivingHolder | undefined;
   readonly following: LivingHolder | undefined;
 }
 
-/** What a lease may come to: it has the disk or is next, it may write this, or it must not have it. */
+/** The decision on a lease: the holder has it or is next, may write it, or must not have it. */
 export type Lease =
   | { readonly kind: "has" }
   | { readonly kind: "takes"; readonly disk: Disk }
   | { readonly kind: "gone" }
   | { readonly kind: "inUse"; readonly by: string };
 
-/** Reads who holds a disk: a lease is valid only while its environment lives (docs/architecture/table.md). */
+/** Reads the holders of disks: a lease is valid only while its environment lives (docs/architecture/table.md). */
 export async function readHolders(
   ctx: Context<"table">,
   disks: readonly Pick<Disk, "uid" | "heldBy" | "next">[],
@@ -49,7 +49,7 @@ function livingHolder({ id, end: { outcome }, disk }: Environment): LivingHolder
   return { id, isEnding: outcome !== null, isAttached: disk !== null && mayHaveWritten(disk) };
 }
 
-/** Decides whether this environment may have the disk: at once, or after one that is ending. */
+/** Decides whether this environment may have the disk, at once or after one that is ending. */
 export function decideLease(disk: Disk, holder: Holder, { current, following }: Holders): Lease {
   if (disk.heldBy?.uid === holder.uid) return { kind: "has" };
   if (disk.next?.uid === holder.uid && current) return { kind: "has" };
@@ -61,7 +61,7 @@ export function decideLease(disk: Disk, holder: Holder, { current, following }: 
   return { kind: "takes", disk: { ...disk, heldBy: holder, next: null } };
 }
 
-/** The disk once its holder has let it go: whoever is next has it. */
+/** Returns the disk after its holder has released it to the next one. */
 export function handOver(disk: Disk): Disk {
   return { ...disk, heldBy: disk.next, next: null };
 }

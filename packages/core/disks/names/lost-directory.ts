@@ -11,10 +11,10 @@ import type { Directory } from "./directory.ts";
 import { namedById } from "./named-by-id.ts";
 
 /**
- * The directory of an owner who has none: that of one who never had a disk, or made again from the disks that had a name,
- * as far as their records say it. Of two with one name the living disk keeps it, then the disk with contents.
- * Undefined where somebody else wrote one meanwhile, as with an owner's very first disk. Throws `Unreadable` where a
- * record does not say its name, or only a newer version knows it: the directory decides, and would leave that disk out.
+ * Restores a missing directory from the owner's disk records, or returns an empty one if the owner never had a disk. If
+ * two disks had one name, the live disk keeps it, then the disk with data. Returns undefined if another writer created
+ * one, as with an owner's very first disk. Throws `Unreadable` if a record lacks its name or needs a newer version,
+ * because the directory would omit that disk.
  */
 export async function makeDirectoryAgain(ctx: Context<"table">, owner: string): Promise<Directory | undefined> {
   const none: Directory = { ...directoryKey(owner), writers: [], kind: "directory", names: [] };
@@ -41,20 +41,20 @@ async function disksIn(ctx: Context<"table">, owner: string): Promise<Item[]> {
   return found.filter(({ sk }) => isUid(sk));
 }
 
-/** One that was just written has none yet, and gets its own by the next write. */
+/** Reports whether the disk had a name. A disk that was just written gets its name with the next write. */
 function hadName({ phase, volume, snapshots, lastUsedAt, taggedAs }: Disk): boolean {
   if (phase === "purged") return false;
   return volume !== null || snapshots.length > 0 || lastUsedAt !== null || taggedAs !== null;
 }
 
-/** What a record says of its disk that a name hangs on. */
+/** The fields of a disk record that decide about its name. */
 interface Said {
   readonly uid: string;
   readonly name: string;
   readonly createdAt: number;
-  /** A deleted disk may have given its name away already. */
+  /** A deleted disk may have given up its name already. */
   readonly isLiving: boolean;
-  /** False for a disk that is being purged. */
+  /** False while the disk is being purged. */
   readonly hasContents: boolean;
 }
 
@@ -63,7 +63,7 @@ function whatIsSaid({ uid, name, createdAt, phase, volume, snapshots }: Disk): S
   return { uid, name, createdAt, isLiving: isLiving(phase), hasContents };
 }
 
-/** Answers what a record that cannot be read still says; it counts as full: nobody knows that its disk is empty. */
+/** Returns the readable part of an unreadable record. The disk counts as having data, since that is unknown. */
 function whatMayBeSaid(item: Item): Said[] {
   const { sk: uid, name, createdAt, phase } = item;
   const unreadable = new Unreadable("disk", item, "its name is wanted for the directory of its owner's disks");

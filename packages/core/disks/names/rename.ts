@@ -11,16 +11,15 @@ import { setAside } from "./set-aside.ts";
 export interface Renamed {
   readonly snapshots: number;
   readonly updated: number;
-  /** `<snapshot id>: <text>` for each that could not be tagged: nothing is lost by it, the tag is repaired later. */
+  /** `<snapshot id>: <text>` for each snapshot that could not be tagged; a later look repairs the tag. */
   readonly errors: readonly string[];
 }
 
 /**
- * Gives a disk another name in one conditional write of the directory, then tags its snapshots. A deleted
- * disk gives the new name up. Throws `notFound`, `gone`, or `conflict` when it is in use or a living disk has the new
- * name (docs/apis/gpu-dev.md#disks). `giveUpTags` is asked
- * when the tags' turn has come: what is not tagged by its abort counts as failed. A repeat under the same `token` goes on
- * where the first one died.
+ * Renames a disk in one conditional write of the directory, then tags its snapshots. A deleted disk gives up the new
+ * name. `giveUpTags` is called before tagging; tags not written when it aborts count as failed. A repeat with the same
+ * `token` continues the first request. Throws `notFound`, `gone`, or `conflict` if the disk is in use or a live disk
+ * has the new name (docs/apis/gpu-dev.md#disks).
  */
 export async function renameDisk(
   ctx: UserContext<"table" | "queue" | "volumes">,
@@ -65,7 +64,7 @@ async function tagRenamed(
     taggedAs: errors.length === 0 ? newName : null,
     dueAt: ctx.clock.now(),
   };
-  // Lost to somebody else, its own next look finds the name in the directory.
+  // If another write wins, the disk's next look reads the name from the directory.
   if (await writeRecord(ctx, named)) await sendLook(ctx, disk);
   const { length } = disk.snapshots;
   return { snapshots: length, updated: length - errors.length, errors };
@@ -78,7 +77,7 @@ function requireRenamable({ disk, inUse, holder }: DiskView, name: string): void
   }
 }
 
-/** Tags all snapshots of a disk, as far as that is done before `giveUp`; answers what went wrong, in words for the user. */
+/** Tags all snapshots until `giveUp` aborts. Returns the failures as texts for the user. */
 export async function tagSnapshots(
   ctx: Context<"volumes">,
   disk: Disk,

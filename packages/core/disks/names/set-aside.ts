@@ -9,10 +9,9 @@ import { namedById } from "./named-by-id.ts";
 const TRIES = 5;
 
 /**
- * Frees the name of this disk by giving the disk that has it a name made of its id, where that disk is in one of these
- * phases. Reports whether the name is free. Throws `conflict` where the owner may have no further disk. Directory and
- * record are written together, so an undelete at the same moment either keeps the name or finds it gone
- * (docs/architecture/consistency.md#the-directory-of-disk-names).
+ * Frees the name of this disk: another disk that has it, in one of these phases, gets a name made from its id. Reports
+ * whether the name is free. Throws `conflict` if the owner has too many disks. Writes directory and record together, so
+ * a simultaneous undelete either keeps the name or finds it gone (docs/architecture/consistency.md).
  */
 export async function setAside(
   ctx: Context<"table">,
@@ -35,17 +34,17 @@ export async function setAside(
   throw new Problem("unavailable", "Your disks are changing too fast, try again", { retryAfterSeconds: 1 });
 }
 
-/** The next look at the disk writes the new name on its snapshots. A purge keeps its own time: it removes them. */
+/** Returns the renamed disk. Its next look tags the snapshots; a purge keeps its time, since it removes them. */
 function renamed(ctx: Context, disk: Disk, name: string): Disk {
   return { ...disk, name, ...(disk.phase === "deleted" && { taggedAs: null, dueAt: ctx.clock.now() }) };
 }
 
-/** Returns the first of the two names made of the id that is free; undefined: the owner has disks of both names. */
+/** Returns the first free name made from the id; undefined if both are taken. */
 function nameAside(directory: Directory, name: string, uid: string): string | undefined {
   return [namedById(name, uid), uid].find((one) => uidOf(directory, one) === undefined);
 }
 
-/** Returns the deleted disk that lost this name last, and the name it has instead. */
+/** Returns the deleted disk that gave up this name last, with its present name. */
 export async function findSetAside(
   ctx: UserContext<"table">,
   name: string,

@@ -30,10 +30,10 @@ import { utcText } from "../../../text/utc.ts";
 import { refusedVolume, unreadableDisk, waitsForDisk } from "../../record/disk/disk-words.ts";
 import { type Environment, keyOf } from "../../record/record.ts";
 
-/** A bound for the record: so many only where the volume service loses one after the other. */
+/** Limit of kept volume ids, reached only if the volume service loses one volume after another. */
 const MOST_SUPERSEDED = 10;
 
-/** Whether an environment that waits may stand in line: its disk is its own and not being backed up. */
+/** Whether an environment may wait in line: it holds its disk, and no backup of the disk is pending. */
 export type DiskReadiness =
   | { readonly kind: "ready"; readonly zone: string | null }
   | { readonly kind: "waits"; readonly reason: string }
@@ -41,15 +41,15 @@ export type DiskReadiness =
   | { readonly kind: "missing"; readonly reason: string };
 
 /**
- * Repairs a lease that was never written, or says that the disk is somebody else's
- * (docs/architecture/consistency.md). Throws `Unreadable` where a newer version wrote the disk: the job keeps
- * its place.
+ * Repairs a lease that was never written, or reports that another environment has the disk
+ * (docs/architecture/consistency.md). Throws `Unreadable` if a newer version wrote the disk; the environment
+ * then keeps its place.
  */
 export async function readyDisk(ctx: Context<"table">, environment: Environment): Promise<DiskReadiness> {
   if (!environment.disk) return { kind: "ready", zone: null };
   const { uid, name } = environment.disk;
   const disk = await unlessPoisoned(ctx, async () => (await findDisk(ctx, environment.owner, uid)) ?? "missing");
-  // Nobody knows whose it is. In line it would be granted what it cannot take, for as long as that lasts.
+  // The disk's holder is unknown. In line, the environment would be granted capacity that it cannot use.
   if (!disk) return { kind: "waits", reason: unreadableDisk(name) };
   if (disk === "missing") return { kind: "missing", reason: `Disk '${name}' does not exist any more` };
   const holder = { uid: environment.uid, key: keyText(keyOf(environment)), id: environment.id };
@@ -66,7 +66,7 @@ export async function readyDisk(ctx: Context<"table">, environment: Environment)
   return { kind: "ready", zone: zonePinnedBy(held.volume) };
 }
 
-/** What became of opening a disk, and in words why it was not. */
+/** The result of opening a disk, with the reason if it is not open. */
 export type Opened =
   | { readonly kind: "open"; readonly disk: Disk }
   | { readonly kind: "waits"; readonly reason: string }
@@ -74,10 +74,10 @@ export type Opened =
   | { readonly kind: "lost"; readonly reason: string };
 
 /**
- * The disk with its volume. That is made empty only where there never was one; one that is gone is made again from the
- * newest backup, and while none of those that the record names is seen the disk waits: nobody knows that they are gone
- * (docs/architecture/failures.md#missing-disks). Undefined when the disk is not this environment's. Throws `Conflict`
- * when somebody else wrote it meanwhile.
+ * Opens the disk with its volume. An empty volume is made only if there never was one. A missing volume is restored
+ * from the newest backup. If no backup is visible either, the disk waits, since backups may appear later
+ * (docs/architecture/failures.md#lost-nodes). Returns undefined if the environment does not hold the disk. Throws
+ * `Conflict` if the record changed in between.
  */
 export async function openDisk(
   ctx: WorkerContext,
@@ -88,7 +88,7 @@ export async function openDisk(
   const read = use ? await findDisk(ctx, environment.owner, use.uid) : undefined;
   if (!use || read?.heldBy?.uid !== environment.uid) return undefined;
   const now = ctx.clock.now();
-  // The first machine of a withdrawn run may have written to it: what that began is not made anew.
+  // The first machine of a withdrawn run may have written to the disk, which then no longer depends on its source.
   const isNews = use.written === true && read.source !== undefined && !read.written;
   const disk = await lookAround(ctx, isNews ? await written(ctx, withWork(read)) : read);
   if (disk.volume && disk.volumeMissedAt === undefined) return { kind: "open", disk };
@@ -98,14 +98,14 @@ export async function openDisk(
     .filter(({ at, missedAt }) => missedAt !== undefined && at > (backup?.at ?? 0));
   const waits = whyItWaits(disk, backup, missed);
   if (waits !== undefined) return { kind: "waits", reason: waits(`disk '${use.name}'`) };
-  // What another disk's backup began is used up with the first run: later volumes are made of its own.
+  // The source is another disk's backup. After the first run, later volumes are made from the disk's own backups.
   const source = originOf(disk);
   if (disk.volume && !backup && !source) return loseDisk(ctx, disk, use.name, now);
   if (!backup && source?.missedAt !== undefined) return missSource(ctx, disk, source, use.name, now);
   for (const { id } of missed) ctx.log.error("a backup is gone", { disk: disk.uid, snapshot: id });
   const origin = backup ?? source;
   const wanted = { zone, sizeGb: disk.sizeGb, from: origin?.id ?? null };
-  // Not under the token of the volume that is gone: whoever knows that may answer the same one.
+  // Use a new token: with the old one, the volume service may return the missing volume again.
   const { volumeMissedAt = 0 } = disk;
   const usable = disk.making.filter(({ at }) => at >= volumeMissedAt);
   const { entry, isListed } = volumeMaking(ctx, usable, disk.uid, wanted);
@@ -119,10 +119,10 @@ export async function openDisk(
   return { kind: "open", disk: await written(ctx, { ...replaced(ctx, named), volume, restored }) };
 }
 
-/** The disk as a look for its volume leaves it, and for its backups where that is not seen: all are missed from now on. */
+/** Looks for the volume and, if it is missing, for all backups; writes what it sees. */
 async function lookAround(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   const isSeen = disk.volume !== null && (await ctx.volumes.findVolume(disk.volume.id)) !== undefined;
-  // The absence counts from the answer: a time in which nobody looked is none.
+  // Count absence from the answer, because time without a look does not count.
   const now = ctx.clock.now();
   if (isSeen && disk.volumeMissedAt === undefined && disk.lostAt === undefined) return disk;
   if (isSeen) return written(ctx, withVolumeSeen(disk, true, now));
@@ -133,7 +133,7 @@ async function lookAround(ctx: WorkerContext, disk: Disk): Promise<Disk> {
   return sameData({ ...looked, dueAt: disk.dueAt }, disk) ? disk : written(ctx, looked);
 }
 
-/** Why the volume is neither used nor made again yet; undefined: nothing that the record names is out of sight. */
+/** Returns why the volume is neither used nor replaced yet; undefined if nothing in the record is missing. */
 function whyItWaits(
   record: Disk,
   backup: DiskSnapshot | undefined,
@@ -142,7 +142,7 @@ function whyItWaits(
   const { volume, snapshots, making } = record;
   if (volume && isLate(volumeAbsence(record)))
     return (disk) => `The volume of ${disk} is not to be seen; it is looked for again`;
-  // An older one in its place would cost the work in between.
+  // An older backup in its place would lose the work in between.
   const isNewerLate = missed.some(isLate);
   if (backup && isNewerLate) return (disk) => `The backup of ${disk} is not to be seen; it is looked for again`;
   const mayHaveOne = snapshots.some(mayHold) || (volume && making.some(({ kind }) => kind === "snapshot"));
@@ -151,7 +151,10 @@ function whyItWaits(
     volume ? `Neither volume nor backups of ${disk} are to be seen` : `The backups of ${disk} are not to be seen`;
 }
 
-/** What its first volume is to be made of may only be out of sight, as a volume may, or that volume may be listed late. */
+/**
+ * Waits for a missing source, which may appear later, or for a first volume that is listed late; otherwise loses the
+ * disk.
+ */
 async function missSource(ctx: WorkerContext, disk: Disk, source: Absence, name: string, now: number): Promise<Opened> {
   const mayCome = isLate(source) || disk.making.some(({ kind }) => kind === "volume");
   if (!mayCome) return loseDisk(ctx, disk, name, now);
@@ -159,7 +162,9 @@ async function missSource(ctx: WorkerContext, disk: Disk, source: Absence, name:
   return { kind: "waits", reason };
 }
 
-/** An empty one in its place would be taken for it. Should its contents be seen again it is lost no more. */
+/**
+ * Declares the disk lost, since an empty volume would pass for its content. It recovers if its content is seen again.
+ */
 async function loseDisk(ctx: WorkerContext, disk: Disk, name: string, now: number): Promise<Opened> {
   const { uid, volume, source } = disk;
   if (disk.lostAt === undefined) {
@@ -176,7 +181,7 @@ function lossText(disk: Disk, now: number): string {
   return `its volume is gone; restore its snapshot under another name until ${utcText(loss.until)}`;
 }
 
-/** The disk without the volume that is gone, which stays named: it may only have been out of sight. */
+/** Returns the disk without its missing volume, whose id is kept because it may appear again. */
 function replaced(ctx: WorkerContext, disk: Disk): Disk {
   const { uid, volume, supersededVolumes = [] } = disk;
   const seen = withVolumeSeen(disk, true, ctx.clock.now());
@@ -185,7 +190,7 @@ function replaced(ctx: WorkerContext, disk: Disk): Disk {
   return { ...seen, lost: disk.lost, supersededVolumes: [volume.id, ...supersededVolumes].slice(0, MOST_SUPERSEDED) };
 }
 
-/** Not seen is not gone: it is asked for again, and no earlier believed than what was just made is surely listed. */
+/** Looks for the volume. It counts as gone only after the time in which a new volume is certain to be listed. */
 export async function lookForVolume(
   ctx: WorkerContext,
   disk: Disk,
@@ -198,7 +203,7 @@ export async function lookForVolume(
   return volume ?? "missed";
 }
 
-/** Lists the attempt to make a snapshot, so that it is named before it exists. */
+/** Records the attempt to make a snapshot before the snapshot exists. */
 export async function listSnapshotMaking(
   ctx: WorkerContext,
   disk: Disk,
@@ -216,14 +221,14 @@ async function written(ctx: Writing, disk: Disk): Promise<Disk> {
 }
 
 /**
- * Gives back the lease on a disk that no run was made with. On a disk whose record cannot be read it stays written: it
- * is valid only while its environment lives.
+ * Gives back the lease on a disk without a run. If the disk's record is unreadable, the lease stays; it is valid only
+ * while its environment lives.
  */
 export async function releaseUnused(ctx: Context<"table">, environment: Environment): Promise<void> {
   await unlessUnreadable(ctx, () => releaseDisk(ctx, environment));
 }
 
-/** Gives the lease back, with what the end left, in one write; nothing happens when it is not held. */
+/** Gives the lease back together with the results of the end, in one write. Does nothing if it is not held. */
 export async function releaseDisk(
   ctx: Context<"table">,
   environment: Environment,
