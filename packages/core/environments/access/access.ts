@@ -13,7 +13,7 @@ import { changed, lookAgainAt, noLaterThan, waited } from "../record/step-result
 import { addEntry, shorten } from "../record/timeline.ts";
 import { fetchKeys, parseAccess } from "./guests.ts";
 
-/** Quickly tried as often; after that only with the looks at a run that nothing is signalled of. */
+/** Fast retries; later ones follow only with the looks at a run without hints. */
 const MOST_TRIES = 5;
 const LATER_MS = 300_000;
 const REFUSED = "Its SSH keys and Jupyter could not be set yet; this is tried again every 5 minutes";
@@ -21,8 +21,8 @@ const WRONG_SEAL = "Its SSH keys or Jupyter's token cannot be opened: they were 
 const ACTIONS = ["add_user", "enable_jupyter", "disable_jupyter"] as const;
 
 /**
- * The one next step towards the access that is wanted; undefined when the world agrees, or is asked again later. What
- * fails in it costs nothing else of the look: what was asked for fails after five tries, and stays wanted.
+ * Takes the next step towards the wanted access. Returns undefined if the run has it, or the next try is later. A
+ * failure never fails the look: after five tries the requests fail, but the access stays wanted.
  */
 export async function stepAccess(
   ctx: WorkerContext,
@@ -36,15 +36,15 @@ export async function stepAccess(
   } catch (error) {
     if (error instanceof StepTooOld || error instanceof Conflict) throw error;
     const { uid, run } = environment;
-    // Its message may repeat what the run was told, the token included.
+    // The message may repeat what the run was told, including the token.
     ctx.log.warn("access not set", { uid, run: run.n, error: kindOfError(error) });
     return putOff(environment, now, error instanceof WrongSeal ? WRONG_SEAL : REFUSED);
   }
 }
 
 /**
- * The same for a run that is ready and not active yet: it waits for its keys, whatever is signalled meanwhile, until they
- * were refused five times.
+ * Takes the same step for a run that is ready but not active: the run waits for its keys, regardless of hints, until
+ * they were refused five times.
  */
 export async function awaitAccess(
   ctx: WorkerContext,
@@ -73,7 +73,7 @@ async function giveAccess(
   const toDo = () =>
     isApplied(environment) ? settleJupyter(environment, observed, now) : applyAccess(ctx, environment, now);
   if (guests.some(({ state, tries }) => state === "wanted" && tries > 0)) {
-    // GitHub does not answer: what needs nobody else waits for no other question.
+    // GitHub does not answer, so take the steps that do not depend on it first.
     const step = await toDo();
     if (step && isNews(step.record, environment)) return step;
   }
@@ -82,24 +82,24 @@ async function giveAccess(
   return toDo();
 }
 
-/** Not where it only waits, as for Jupyter. */
+/** Reports whether a step changed access or requests, and does not only wait, as for Jupyter. */
 function isNews({ access, requests }: Environment, before: Environment): boolean {
   return access !== before.access || requests !== before.requests;
 }
 
-/** Whether its run knows who may enter it and what it serves. */
+/** Reports whether the run has the wanted access. */
 export function isApplied({ access: { applied, revision }, run: { n: run } }: Environment): boolean {
   return (applied?.run === run ? applied.revision : 0) === revision;
 }
 
-/** When something is due for its access of which no signal comes. */
+/** Returns when the next step of its access is due without a hint. */
 export function nextAccessAt(environment: Environment): number {
   const wanted = environment.access.guests.filter(({ state }) => state === "wanted").map(({ nextAt }) => nextAt);
   const at = Math.min(...wanted, isApplied(environment) ? Number.POSITIVE_INFINITY : 0);
   return Math.max(at, refusalOf(environment)?.nextAt ?? 0);
 }
 
-/** A new run, and whatever is asked for meanwhile, is tried at once. */
+/** Returns the refusals of this run and its newest request; a new run or request is tried at once. */
 function refusalOf({ access: { refused }, run, requests }: Environment): Refusal | undefined {
   return refused?.run === run.n && refused.request === requests.count ? refused : undefined;
 }
@@ -113,13 +113,13 @@ function putOff(environment: Environment, now: number, why: string): Step<Enviro
   return lookAgainAt(tries === MOST_TRIES ? sayRefused(later, now, why) : later, nextAt, "could not set its access");
 }
 
-/** What nobody asked for by an action stands in the timeline. */
+/** Closes the open actions as failed, or else notes the failure in the timeline. */
 function sayRefused(environment: Environment, now: number, why: string): Environment {
   const isAsked = ACTIONS.some((kind) => hasOpenAction(environment, kind));
   return isAsked ? closeActions(environment, ACTIONS, now, why) : addEntry(environment, now, why);
 }
 
-/** Says it all to the run: the keys that came with it, those that were fetched, and Jupyter. */
+/** Sends all access to the run: the keys of its specification, the fetched keys, and Jupyter. */
 async function applyAccess(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const {
     access,
@@ -135,7 +135,7 @@ async function applyAccess(ctx: WorkerContext, environment: Environment, now: nu
   const applied = {
     ...environment,
     access: { ...access, guests, applied: { run, revision: access.revision }, refused: undefined },
-    // Its addresses may have changed with the people who are let in: the next look asks.
+    // The new access may change its addresses, so the next look observes.
     run: { ...environment.run, mark: undefined },
   };
   const entered = new Set(guests.filter(({ state }) => state === "in").map(({ name }) => name));
@@ -143,7 +143,7 @@ async function applyAccess(ctx: WorkerContext, environment: Environment, now: nu
   return changed(closed, now, "set its access");
 }
 
-/** None once its specification was removed, as at a stop. */
+/** Returns the keys of the specification; none after its removal, as at a stop. */
 async function sentKeys(ctx: WorkerContext, environment: Environment): Promise<readonly string[]> {
   const { access, spec } = environment;
   if (!access.keyed || spec === null) return [];
@@ -156,7 +156,7 @@ function keysIn(guests: Readonly<Record<string, readonly string[]>> | undefined,
 
 const JUPYTER_ACTIONS = ["enable_jupyter", "disable_jupyter"] as const;
 
-/** Closes what was asked of Jupyter once the run shows it; a failure puts it back to off. */
+/** Closes the Jupyter requests once the run shows the result; a failure switches Jupyter off. */
 function settleJupyter(environment: Environment, observed: Observation, now: number): Step<Environment> | undefined {
   const { access } = environment;
   const asked = JUPYTER_ACTIONS.some((kind) => hasOpenAction(environment, kind));

@@ -1,8 +1,8 @@
 interface Curve {
-  /** The prime of its field, and the `b` of y² = x³ - 3x + b (FIPS 186-4, D.1.2). */
+  /** Prime of the field, and `b` of y² = x³ - 3x + b (FIPS 186-4, D.1.2). */
   readonly prime: bigint;
   readonly b: bigint;
-  /** How many a coordinate has, with the zeros before it (SEC 1, 2.3.5). */
+  /** Length of a coordinate, including leading zeros (SEC 1, 2.3.5). */
   readonly bytes: number;
 }
 
@@ -24,7 +24,10 @@ const curves: Readonly<Record<string, Curve>> = {
   },
 };
 
-/** Whether these bytes are a point of the curve, not compressed (SEC 1, 2.3.4): with any other no signature is good. */
+/**
+ * Reports whether these bytes are an uncompressed point of the curve (SEC 1, 2.3.4). No signature verifies with any
+ * other.
+ */
 export function isPoint(curveName: string, bytes: Uint8Array): boolean {
   const curve = curves[curveName];
   if (!curve || bytes[0] !== 4 || bytes.length !== 1 + 2 * curve.bytes) return false;
@@ -37,8 +40,8 @@ const ED25519_PRIME = 2n ** 255n - 19n;
 const ED25519_D = 37095705934669439343138083508754565189542113879843219016388785533085940283555n;
 
 /**
- * Whether these bytes are a point of edwards25519 (RFC 8032, 5.1.3), little end first: there is an x with
- * x² = (y² - 1) / (d·y² + 1), which by Euler's criterion has to be a square.
+ * Reports whether these little-endian bytes are a point of edwards25519 (RFC 8032, 5.1.3): there is an x with x² = (y²
+ * - 1) / (d·y² + 1), which must be a square by Euler's criterion.
  */
 export function isEd25519Point(bytes: Uint8Array): boolean {
   const y = numberOf(bytes.toReversed()) & (2n ** 255n - 1n);
@@ -47,7 +50,7 @@ export function isEd25519Point(bytes: Uint8Array): boolean {
   return power(square % ED25519_PRIME, (ED25519_PRIME - 1n) / 2n, ED25519_PRIME) <= 1n;
 }
 
-/** Reads bytes as a number, the most significant byte first. */
+/** Reads big-endian bytes as a number. */
 export function numberOf(bytes: Uint8Array): bigint {
   return BigInt(`0x0${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`);
 }

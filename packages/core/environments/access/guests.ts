@@ -13,13 +13,13 @@ import { changed } from "../record/step-result.ts";
 import { addEntry } from "../record/timeline.ts";
 import { usableKeys } from "./ssh-keys.ts";
 
-/** The keys of one environment have at most so many bytes in all: they are one item. */
+/** Limit of bytes of all keys of an environment, because they share one item. */
 const MOST_KEY_BYTES = 128 * 1024;
 const MOST_TRIES = 5;
 
 /**
- * Asks GitHub for the keys of a guest and keeps them in the environment's access item. What GitHub does not know is a
- * failed action; that it does not answer is one after five tries.
+ * Fetches the keys of a guest from GitHub and stores them in the environment's access item. The action fails if GitHub
+ * does not know the user, or does not answer five times.
  */
 export async function fetchKeys(
   ctx: WorkerContext,
@@ -27,7 +27,7 @@ export async function fetchKeys(
   guest: Guest,
   now: number,
 ): Promise<Step<Environment>> {
-  // Read before it is asked: whoever keeps newer keys meanwhile has the last word.
+  // Read before asking, so that the write fails if another worker stores newer keys in between.
   const item = await ctx.table.get(accessKey(environment, environment.uid));
   const answer = await ask(ctx, guest.name);
   if (answer === "no answer") return tryLater(environment, guest, ctx.clock.now());
@@ -55,7 +55,7 @@ async function ask(ctx: WorkerContext, user: string): Promise<string | undefined
   }
 }
 
-/** Later, and never as a failed step: the environment's own time goes on meanwhile. */
+/** Schedules a retry. It is not a failed step, because the environment's own time goes on. */
 function tryLater(environment: Environment, guest: Guest, now: number): Step<Environment> {
   const tries = guest.tries + 1;
   if (tries >= MOST_TRIES) return dismiss(environment, guest, "GitHub could not be asked for the SSH keys", now);
@@ -64,8 +64,8 @@ function tryLater(environment: Environment, guest: Guest, now: number): Step<Env
 }
 
 /**
- * Leaves the guest out, or as before. An action tells the reason of the guest that it asked for. For the guest of a
- * submit, the timeline tells it and the record keeps it.
+ * Removes the guest, or restores its previous state. The open action shows the reason. For the guest of a submit, the
+ * timeline shows it and the record keeps it.
  */
 function dismiss(environment: Environment, guest: Guest, reason: string, now: number): Step<Environment> {
   const { access } = environment;
@@ -85,14 +85,14 @@ function withGuest({ access }: Environment, changedGuest: Guest): Guest[] {
 interface FetchedKeys extends Stored {
   readonly kind: "access";
   readonly uid: string;
-  /** By GitHub user. */
+  /** Keys by GitHub user. */
   readonly guests: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Throws `Unreadable`: taken for none, it would shut out whoever is in. */
+/** Throws `Unreadable`: treating an unreadable item as empty would shut out all guests. */
 export const parseAccess: (item: Item) => FetchedKeys = parserOf("access", { uid, guests: mapOf(listOf(text)) });
 
-/** False when they would be too many. Written before the head says that they are here, and once more changes nothing. */
+/** Stores the keys before the head refers to them; idempotent. Returns false if the limit would be exceeded. */
 export async function keepKeys(
   ctx: Context<"table">,
   environment: Environment,

@@ -1,6 +1,6 @@
 import { isWholeKey, weakRsaBits } from "./whole-key.ts";
 
-/** What docs/apis/gpu-dev.md#job-actions lets in; security keys have types of their own that begin with `sk-`. */
+/** The key types of docs/apis/gpu-dev.md#job-actions. Types of security keys begin with `sk-`. */
 const types = [
   "ssh-rsa",
   "ssh-ed25519",
@@ -15,20 +15,20 @@ const MOST_KEYS = 64;
 const LONGEST_KEY = 4096;
 
 /**
- * The public keys in a text of one key a line, as `<type> <base64>`: comments are dropped. A line that begins with
- * anything but a known type is none, so authorized_keys options cannot come in (sshd(8), AUTHORIZED_KEYS FILE FORMAT).
+ * Returns the public keys in a text, one per line, as `<type> <base64>` without comments. A line must begin with a
+ * known type, which excludes authorized_keys options (sshd(8), AUTHORIZED_KEYS FILE FORMAT).
  */
 export function usableKeys(text: string): string[] {
   const keys = text.split("\n").flatMap((line) => keyOf(line.replace(/\r$/, "")));
   return [...new Set(keys)].slice(0, MOST_KEYS);
 }
 
-/** Said once in the timeline, whatever was wrong: a key is in no text that people see. */
+/** Timeline entry for any rejected key. It never repeats the key. */
 export const KEY_REFUSED = "An SSH key was not let in: it is no public key of a known type in one line, or too weak";
 
 /**
- * Picks the texts that are one key each: a line break at the end is no part of a key, one inside makes the text more
- * than one key.
+ * Picks the texts that hold exactly one key. A trailing line break is ignored; one inside makes the text more than one
+ * key.
  */
 export function ownKeys(texts: readonly string[] = []): { readonly keys: string[]; readonly areAllUsable: boolean } {
   const lines = texts.map((text) => text.replace(/\s+$/, ""));
@@ -37,7 +37,10 @@ export function ownKeys(texts: readonly string[] = []): { readonly keys: string[
   return { keys, areAllUsable: usable.every((found) => found.length > 0) };
 }
 
-/** The key that a text is: one line, its end may be there. Undefined for anything else, options before a key too. */
+/**
+ * Returns the key in a text of one line. Returns undefined for any other text, including one with options before the
+ * key.
+ */
 export function publicKeyOf(text: string): string | undefined {
   return keyOf(text.replace(/\r?\n$/, "")).find(isWholeKey);
 }
@@ -54,7 +57,10 @@ function keyOf(line: string): string[] {
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/** A key's bytes begin with its type again, after the length in four bytes (RFC 4253, 6.6): here the whole sextets. */
+/**
+ * Returns the base64 prefix of a key of this type: its bytes begin with the type after a length of four bytes (RFC
+ * 4253, 6.6).
+ */
 function headOf(type: string): string {
   const bytes = [0, 0, 0, type.length, ...[...type].map((character) => character.charCodeAt(0))];
   const bits = bytes.map((byte) => byte.toString(2).padStart(8, "0")).join("");

@@ -1,9 +1,9 @@
 import { isEd25519Point, isPoint, numberOf } from "./curve-point.ts";
 
-/** What the parts of a key have to be, after its type. */
+/** Checks the parts of a key after its type. */
 type KeyCheck = (parts: readonly Uint8Array[]) => boolean;
 
-/** What a security key is for: `ssh:`, or a name of its owner's. */
+/** Checks the application of a security key: `ssh:`, or a name that its owner chose. */
 const isApplication = ({ length }: Uint8Array) => length >= 1 && length <= 256;
 
 const ecdsa = (wanted: string, applications = 0): KeyCheck => {
@@ -17,7 +17,7 @@ const ed25519 = (applications = 0): KeyCheck => {
 };
 
 /**
- * The check of each type of key: RFC 4253, 6.6; RFC 8709, 4; RFC 5656, 3.1, of points that are not compressed; OpenSSH's
+ * The check for each type of key: RFC 4253, 6.6; RFC 8709, 4; RFC 5656, 3.1, with uncompressed points; OpenSSH's
  * PROTOCOL.u2f.
  */
 const checks: Readonly<Record<string, KeyCheck>> = {
@@ -31,12 +31,12 @@ const checks: Readonly<Record<string, KeyCheck>> = {
 };
 
 const none = new Uint8Array();
-/** Fewer bits can be factored (NIST SP 800-131A), and a key of more is too long a line. */
+/** Shorter moduli can be factored (NIST SP 800-131A); a longer key exceeds the line limit. */
 const RSA_BITS = { least: 2_048, most: 16_384 };
 
 /**
- * Whether `<type> <base64>` has all parts of such a key and nothing behind them, and these can be one: a cut one, a point
- * beside its curve and an RSA exponent that is even would open nothing.
+ * Reports whether `<type> <base64>` has exactly the parts of such a key with valid values. A cut key, a point off its
+ * curve or an even RSA exponent would let no client in.
  */
 export function isWholeKey(key: string): boolean {
   const [type = "", blob = ""] = key.split(" ");
@@ -45,7 +45,7 @@ export function isWholeKey(key: string): boolean {
   return textOf(name) === type && checks[type]?.(parts) === true;
 }
 
-/** Returns the bits of an RSA key, `<type> <base64>`, that has too few to be safe; undefined for any other text. */
+/** Returns the bits of an RSA key, `<type> <base64>`, that is too short to be safe; undefined for any other text. */
 export function weakRsaBits(key: string): number | undefined {
   const [type, blob = ""] = key.split(" ");
   const bytes = type === "ssh-rsa" ? bytesOf(blob) : undefined;
@@ -55,7 +55,7 @@ export function weakRsaBits(key: string): number | undefined {
   return bits < RSA_BITS.least ? bits : undefined;
 }
 
-/** Says in words for the user why a key of so few bits is refused. */
+/** Returns the refusal of a weak key for the user. */
 export function tooWeak(bits: number): string {
   return `The RSA key has ${bits} bits, and at least ${RSA_BITS.least} are needed: make another one with ssh-keygen -t ed25519`;
 }
@@ -64,7 +64,7 @@ function bitsOf(number: Uint8Array): number {
   return numberOf(number).toString(2).length;
 }
 
-/** The exponent and the modulus are odd. Numbers are written as RFC 4251, 5 has it: positive, and no byte too many. */
+/** Requires an odd exponent and modulus, written as positive numbers without excess bytes (RFC 4251, 5). */
 function isRsa([exponent = none, modulus = none, ...more]: readonly Uint8Array[]): boolean {
   if (more.length > 0 || exponent.length > 8 || ![exponent, modulus].every(isPositive)) return false;
   const [e, n] = [numberOf(exponent), numberOf(modulus)];
@@ -76,7 +76,7 @@ function isPositive([first = 0, second = 0]: Uint8Array): boolean {
   return first === 0 ? second >= 128 : first < 128;
 }
 
-/** Only of text that is written as servers write it: they compare the text. */
+/** Decodes only canonical base64, because servers compare the text. */
 function bytesOf(base64: string): Uint8Array | undefined {
   try {
     const text = atob(base64);
@@ -86,7 +86,10 @@ function bytesOf(base64: string): Uint8Array | undefined {
   }
 }
 
-/** Each part stands behind its length in four bytes; undefined where they do not end where the bytes do. */
+/**
+ * Splits bytes into parts, each after a length of four bytes. Returns undefined if the last part does not end with the
+ * bytes.
+ */
 function partsIn(bytes: Uint8Array): Uint8Array[] | undefined {
   const view = new DataView(bytes.buffer);
   const parts: Uint8Array[] = [];

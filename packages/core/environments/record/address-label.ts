@@ -9,11 +9,11 @@ import { removeRecord, writeRecord } from "../../store/write-record.ts";
 import { parseEnvironment } from "./parse.ts";
 import type { Environment } from "./record.ts";
 
-/** Who has a part of a host name: global, since host names are. */
+/** A global claim on a label in a host name. */
 interface HostClaim extends Stored {
   readonly kind: "host";
   readonly uid: string;
-  /** The key of the environment's record, as a message carries it. */
+  /** Key text of the environment's record. */
   readonly key: string;
   readonly at: number;
 }
@@ -21,14 +21,14 @@ interface HostClaim extends Stored {
 /** Longer than a create takes between its claim and its head. */
 const CREATING_MS = 60_000;
 
-/** And than it takes where nobody can have taken the claim over yet, on any clock. */
+/** A create that reaches its head within this time still has its claim, despite clock skew. */
 const IN_TIME_MS = 30_000;
 
 const TRIES = 3;
 
 /**
- * Claims it before the head is written; a create that is repeated claims it anew, or its time would be over before its
- * head is there. Throws `Conflict` when another environment has it, or nobody can read who has.
+ * Claims the label before the head is written. A repeated create renews the claim, which could otherwise expire before
+ * its head exists. Throws `Conflict` if another environment has the label or the claim is unreadable.
  */
 export async function claimLabel(ctx: Context<"table">, label: string, uid: string, environment: Key): Promise<void> {
   const at = ctx.clock.now();
@@ -43,8 +43,8 @@ export async function claimLabel(ctx: Context<"table">, label: string, uid: stri
 }
 
 /**
- * To be called once the head is written: a create that slept may have lost its claim, and nobody takes it over after this.
- * Throws `Conflict` when another environment has it.
+ * Renews the claim of a slow create after its head is written; with a head, no other create can take it over. Throws
+ * `Conflict` if another environment has the label.
  */
 export async function confirmLabel(
   ctx: Context<"table">,
@@ -55,15 +55,15 @@ export async function confirmLabel(
   if (ctx.clock.now() - claimedAt > IN_TIME_MS) await claimLabel(ctx, label, uid, key);
 }
 
-/** Gives it back at the end of the environment that has it; nothing happens when another has it. */
+/** Releases the label at the end of its environment. Does nothing if another environment has it. */
 export async function releaseLabel(ctx: Context<"table">, label: string, uid: string): Promise<void> {
   const item = await ctx.table.get(hostKey(label));
   if (item?.uid === uid && !(await removeRecord(ctx, item))) throw new Conflict("host label");
 }
 
 /**
- * This owner's environment under a part of a host name. Another owner's is simply not there, by the same one read: the
- * key in a claim says whose it is.
+ * Returns this owner's environment under a label. Another owner's environment takes the same single read as a missing
+ * one, since the claim's key names the owner.
  */
 export async function findAddressed(
   ctx: Context<"table">,
@@ -74,8 +74,8 @@ export async function findAddressed(
 }
 
 /**
- * Returns the active environment of any owner under a label whose page asks for its own password. Such a page is open to
- * every visitor who knows its name.
+ * Returns the active environment of any owner under a label if its page has a login. Every visitor who knows the name
+ * may open such a page.
  */
 export async function findPageWithLogin(ctx: Context<"table">, label: string): Promise<Environment | undefined> {
   const environment = await findClaimed(ctx, label, "owner#");
@@ -83,7 +83,7 @@ export async function findPageWithLogin(ctx: Context<"table">, label: string): P
   return environment?.phase === "active" && page?.hasLogin ? environment : undefined;
 }
 
-/** Returns the environment under a label if its record is in a partition that begins so. */
+/** Returns the environment under a label if its partition key has this prefix. */
 async function findClaimed(ctx: Context<"table">, label: string, partition: string): Promise<Environment | undefined> {
   const claim = await ctx.table.get(hostKey(label));
   const key = keyOfText(String(claim?.key));
@@ -105,8 +105,8 @@ const parseClaim: (item: Item) => HostClaim = parserOf(
 );
 
 /**
- * A create that died between the two writes left a claim for a head that never came. A head that cannot be read lives:
- * only one that is absent or of another life does not.
+ * Reports whether a create died before writing its head. An unreadable head still counts as alive; only a missing head
+ * or one with another uid does not.
  */
 async function isLeft(ctx: Context<"table">, claim: HostClaim, now: number): Promise<boolean> {
   const key = keyOfText(claim.key);

@@ -5,59 +5,58 @@ export interface Outcome {
   readonly phase: EndPhase;
   readonly reason: string | null;
   readonly at: number;
-  /** Decided by a deadline: a run that is found to have ended by itself before that ends in its own way. */
+  /** Set if a deadline decided the end. A run that had already ended by itself then ends in its own way. */
   readonly isLimit?: true | undefined;
-  /** The exit code of the command that ended it. */
+  /** Exit code of the command that ended the environment. */
   readonly exitCode?: number | undefined;
 }
 
-/** The zip of one of its volumes. */
+/** The zip of one volume. */
 export interface ArchiveUse {
   readonly blob: string;
-  /** What it is called towards its owner. */
+  /** File name shown to the owner. */
   readonly file: string;
-  /** Written before it is begun: from then on it may have its volume, whoever dies. */
+  /** Written before the archive begins: from then on it may use the volume, even if the worker dies. */
   readonly named?: true | undefined;
-  /** When its minute began, after it did; null: not before its compute is gone. */
+  /**
+   * Time of the actual begin, from which its minute counts; null until then, and at least until the compute is gone.
+   */
   readonly startedAt: number | null;
-  /** It was to end there, and the machine does not answer: no run may be bound to that. */
+  /** The unresponsive node where the archive was to end; no run may be bound to it. */
   readonly silent?: NodeRef | undefined;
   readonly settled: boolean;
 }
 
-/** One of three attempts to back a disk up, and the latest try of it. */
+/** One of three attempts to back up a disk, with its latest try. */
 export interface BackupClaim {
   readonly attempt: number;
-  /** What the latest try's tag ends with: one of its own after each that may have made something. Missing: `attempt`. */
+  /** Suffix of the latest try's tag. It changes after each try that may have made a snapshot. Absent: `attempt`. */
   readonly tried?: number | undefined;
-  /** When the attempt began. */
+  /** Start of the attempt. */
   readonly since: number;
-  /** Nobody else acts before. */
+  /** No other worker acts before this time. */
   readonly until: number;
-  /** Why the latest try certainly made nothing; missing: it may have made a snapshot. */
+  /** Why the latest try certainly made nothing; absent if it may have made a snapshot. */
   readonly refused?: string | undefined;
 }
 
-/** How it ends, or was stopped, and what of that is done. */
+/** The progress of an end or a stop. */
 export interface End {
-  /** Set from the moment the end is decided: the final word while it is stopping. */
+  /** Set once the end is decided; becomes the phase after `stopping`. */
   readonly outcome: Outcome | null;
-  /** The zip of its volume that is made before it is deleted; `settled`: made, given up, or not wanted. */
+  /** The zip made before the deletion. `settled`: made, given up, or not wanted. */
   readonly archive: ArchiveUse | null;
-  /** The claim under which its disk's snapshot is being made. */
+  /** The claim under which the disk's snapshot is made. */
   readonly backup: BackupClaim | null;
-  /** When it ended, or was stopped. */
+  /** Time of the end or the stop. */
   readonly at: number | null;
-  /** When it began to stop, the latest time. */
+  /** Start of the latest stop. */
   readonly stoppingAt: number | null;
-  /** What it waits for while it stops. */
+  /** The present obstacle, while stopping. */
   readonly waitsFor: string | null;
-  /** When it alarmed because it stops for too long. */
+  /** Time of the alarm that stopping takes too long. */
   readonly alarmedAt: number | null;
-  /**
-   * Since when nothing of it was seen in the cluster, and how many looks said so
-   * (docs/architecture/consistency.md#paused-workers).
-   */
+  /** First look that saw nothing in the cluster, and the number of such looks (docs/architecture/consistency.md#paused-workers). */
   readonly cleanSince: number | null;
   readonly cleanLooks: number;
 }

@@ -1,4 +1,4 @@
-/** A failure's reason as one of a few words, for counting: reasons are free text that may hold names and numbers. */
+/** A failure's reason as one of a few words, for metrics: reasons are free text with names and numbers. */
 export type FailureCause =
   | "command"
   | "killed"
@@ -11,12 +11,12 @@ export type FailureCause =
   | "stack"
   | "other";
 
-/** The cause behind the reason that a failed environment shows. */
+/** Returns the cause for the reason of a failed environment. */
 export function failureCause(reason: string | null): FailureCause {
   return causes.find(([pattern]) => pattern.test(reason ?? ""))?.[1] ?? "other";
 }
 
-/** The first that fits. */
+/** Patterns in order; the first match decides. */
 const causes: readonly (readonly [RegExp, FailureCause])[] = [
   [/^Refused by the cluster|^The cluster refuses/, "refused"],
   [/^command exited|^(The )?command could not be started/, "command"],

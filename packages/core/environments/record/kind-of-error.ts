@@ -1,4 +1,4 @@
-/** Name and code of an error whose message may repeat what was sent, secrets included. */
+/** Returns name and code of an error. Its message may repeat the request, secrets included. */
 export function kindOfError(error: unknown): string {
   const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown };
   const kind = [name, code].filter((part) => /^[\w.-]{1,40}$/.test(String(part ?? "")));

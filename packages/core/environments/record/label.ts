@@ -3,10 +3,7 @@ import { changeRecord } from "../../store/write-record.ts";
 import { getEnvironment } from "./read.ts";
 import type { Environment } from "./record.ts";
 
-/**
- * Adds to what a dialect wants to show again, also where everything else is final. Nothing follows from it, and when it
- * is looked at next stays as it is. Throws `notFound`.
- */
+/** Adds labels, even to an ended environment. Changes neither its state nor when it is due. Throws `notFound`. */
 export async function labelEnvironment(
   ctx: UserContext<"table">,
   id: string,

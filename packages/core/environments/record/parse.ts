@@ -54,7 +54,7 @@ const end = oneOf(...endPhases);
 const phase = oneOf(...phases);
 const step = oneOf("disk", "pod", "image", "container", "probe");
 
-/** How much is asked for, in numbers that a plan can count with. */
+/** Checks a size, whose numbers a plan calculates with. */
 export const isSize = shape<Size>({
   pool: text,
   instanceType: text,
@@ -305,7 +305,7 @@ export const environmentTable: Table<Omit<Environment, Common>> = {
 
 const runs: ReadonlySet<string> = new Set(["preparing", "active"]);
 
-/** Throws `Unreadable` for anything that this version did not write. */
+/** Throws `Unreadable` for any item that this version did not write. */
 export const parseEnvironment: (item: Item) => Environment = parserOf("environment", environmentTable, {
   "its key is another's": ({ pk, owner, createdBy }) => pk === environmentsOf(owner, createdBy),
   "it runs on nothing": ({ phase, run: { grant, preparingAt } }) =>

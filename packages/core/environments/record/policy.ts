@@ -1,32 +1,35 @@
-/** How an environment lives: chosen by its dialect when it is made, and never branched on by name. */
+/**
+ * The lifecycle rules of an environment. The dialect chooses them at creation; code never branches on the dialect's
+ * name.
+ */
 export interface Policy {
-  /**
-   * Its time: `run` counts `size.wantedMs` from the moment it is active, `creation` from the moment it was asked for;
-   * `none`: it has no end of its own.
-   */
+  /** Start of its time: `run` counts `size.wantedMs` from active, `creation` from the request, `none` has no limit. */
   readonly time: "run" | "creation" | "none";
-  /** It may be stopped and started again: what ends a run by itself leaves it `stopped` with a reason in `run.error`. */
+  /**
+   * Whether it can be stopped and started. A run that ends by itself then leaves it `stopped`, with the reason in
+   * `run.error`.
+   */
   readonly restarts: boolean;
-  /** Stopped when nobody used it; null: never. */
+  /** Rule for stopping an unused environment; null: never. */
   readonly idle: IdlePolicy | null;
-  /** A zip of this volume of its own is kept when it is deleted. */
+  /** Name of the volume whose zip is kept after a deletion; null: none. */
   readonly archives: string | null;
-  /** A run that is not active so long after it was asked for is given up, ms; null: the deployment's own limits. */
+  /** A run that is not active this long after its request is given up, ms; null: limits of the deployment. */
   readonly readyWithinMs: number | null;
-  /** Whether one that was never active keeps its own volumes when its first run ends by itself. */
+  /** Whether its volumes are kept or removed if its first run ends by itself before it was active. */
   readonly firstFailure: "keeps" | "clears";
-  /** Its specification, secrets included, goes when it is stopped: a start brings a new one. */
+  /** Whether a stop removes the specification with its secrets, so that a start brings a new one. */
   readonly forgetsSpec: boolean;
 }
 
 export interface IdlePolicy {
-  /** Unused for longer than this: it is stopped. */
+  /** Idle time after which the environment is stopped. */
   readonly afterMs: number;
-  /** How often that is looked at. */
+  /** Interval of the check. */
   readonly everyMs: number;
 }
 
-/** A reservation: so many hours from the moment it is ready, and over for good. */
+/** A reservation lasts for a number of hours from active and cannot be restarted. */
 export const reservation: Policy = {
   time: "run",
   restarts: false,

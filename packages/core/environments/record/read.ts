@@ -6,14 +6,14 @@ import { readable } from "../../store/readable.ts";
 import { parseEnvironment } from "./parse.ts";
 import { type Environment, isEnded } from "./record.ts";
 
-/** The caller's environment of this id; throws `notFound`. */
+/** Returns the caller's environment with this id. Throws `notFound`. */
 export async function getEnvironment(ctx: UserContext<"table">, id: string): Promise<Environment> {
   const found = await findEnvironment(ctx, id);
   if (!found) throw new Problem("notFound", `${capitalized(ctx.noun)} ${id} not found`);
   return found;
 }
 
-/** The caller's environment of this id, or undefined. Another owner's is simply not there. */
+/** Returns the caller's environment with this id, or undefined. Another owner's environment is treated as missing. */
 export async function findEnvironment(ctx: UserContext<"table">, id: string): Promise<Environment | undefined> {
   const item = await ctx.table.get(environmentKey(ctx.actor.uid, ctx.dialect, id));
   if (!item) return undefined;
@@ -21,7 +21,7 @@ export async function findEnvironment(ctx: UserContext<"table">, id: string): Pr
   return isShown(environment, ctx.clock.now()) ? environment : undefined;
 }
 
-/** The ids of the caller's environments that begin like this, at most two: enough to know whether it is one. */
+/** Returns at most two ids of the caller with this prefix, which is enough to tell whether it is unambiguous. */
 export async function findIds(ctx: UserContext<"table">, beginning: string): Promise<string[]> {
   const briefs = await readBriefs(ctx, beginning);
   const shown = briefs.filter((item) => isBrief(item) && isShown(item, ctx.clock.now()));
@@ -32,17 +32,17 @@ function isShown({ phase, ttl }: Pick<Environment, "phase" | "ttl">, now: number
   return phase !== "deleted" && (ttl === undefined || ttl * 1000 > now);
 }
 
-/** How many ended environments of one owner and kind are kept (docs/architecture/table.md). */
+/** Ended environments listed per owner and dialect (docs/architecture/table.md). */
 export const MOST_KEPT = 1_000;
 
-/** What lists sort and filter by, of a head that nobody has parsed. */
+/** The unparsed fields of a head that lists sort and filter by. */
 export interface Brief extends Key, Pick<Environment, "uid" | "phase" | "step" | "createdAt" | "ttl"> {
-  /** Absent where earlier code wrote the record last. */
+  /** Absent if an earlier version wrote the record last. */
   readonly name?: string | undefined;
   readonly end: Pick<Environment["end"], "at" | "outcome">;
 }
 
-/** Without a limit all that match. */
+/** A filter and a page; no limit means all matches. */
 export interface Asked {
   readonly matches?: (brief: Brief) => boolean;
   readonly offset?: number;
@@ -51,25 +51,25 @@ export interface Asked {
 
 export interface Listed<Head = Environment> {
   readonly shown: Head[];
-  /** How many match in all. */
+  /** Number of all matches. */
   readonly total: number;
 }
 
 /**
- * The caller's environments that match, or a part of them, the newest first. It costs the reading of every one in
- * brief, and of the heads only those that are shown. What cannot be read is not shown, and counts.
+ * Lists the caller's matching environments, newest first. Reads all of them in brief, and full heads only for the page.
+ * Unreadable heads are counted but not shown.
  */
 export async function listEnvironments(ctx: UserContext<"table">, asked: Asked = {}): Promise<Listed> {
   const briefs = kept((await readBriefs(ctx)).filter(isBrief), ctx.clock.now());
   const { shown: keys, total } = partOf(briefs, asked);
   const heads = keys.length === 0 ? [] : await ctx.table.getMany(keys);
   const found = new Map(readable(ctx, heads, parseEnvironment).map((environment) => [environment.sk, environment]));
-  // It may have moved on since its brief was read.
+  // The head may have changed since its brief was read.
   const isShownStill = (head: Environment) => isShown(head, ctx.clock.now()) && (asked.matches?.(head) ?? true);
   return { shown: keys.flatMap(({ sk }) => found.get(sk) ?? []).filter(isShownStill), total };
 }
 
-/** Answers the part of all heads that was asked for, the newest first. */
+/** Returns the requested page of the matching heads, newest first. */
 export function partOf<Head extends Brief>(
   all: readonly Head[],
   { matches = () => true, offset = 0, limit = all.length }: Asked,
@@ -78,7 +78,7 @@ export function partOf<Head extends Brief>(
   return { shown: matching.slice(offset, offset + limit), total: matching.length };
 }
 
-/** One query for each started MB. */
+/** Makes one query per MB. */
 async function readBriefs(ctx: UserContext<"table">, prefix?: string): Promise<Item[]> {
   const found: Item[] = [];
   let after: string | undefined;
@@ -92,7 +92,7 @@ async function readBriefs(ctx: UserContext<"table">, prefix?: string): Promise<I
   return found;
 }
 
-/** Those that are shown, of the ended ones the newest 1,000. */
+/** Returns the visible heads, with only the newest 1,000 ended ones. */
 function kept<Head extends Pick<Brief, "phase" | "ttl" | "end">>(heads: readonly Head[], now: number): Head[] {
   const shown = heads.filter((head) => isShown(head, now));
   const ends = shown.filter(isEnded).map(({ end }) => end.at ?? 0);
@@ -104,7 +104,7 @@ function newestFirst(one: Brief, other: Brief): number {
   return other.createdAt - one.createdAt || (one.sk < other.sk ? 1 : -1);
 }
 
-/** Enough to count it: whether the head can be read is seen when it is shown. */
+/** Checks only what counting needs; the head itself is parsed when it is shown. */
 function isBrief(item: Item): item is Item & Brief {
   const { kind, uid, phase, createdAt, end } = item;
   const isHead = kind === "environment" && typeof uid === "string" && typeof phase === "string";

@@ -19,11 +19,11 @@ export interface Size {
   readonly pool: string;
   readonly instanceType: string;
   readonly machines: number;
-  /** What it takes of each machine, in units of the pool: GPUs, or 1 for a CPU machine. */
+  /** Units of the pool per machine: GPUs, or 1 on a CPU machine. */
   readonly units: number;
-  /** GPUs in all; 0 on CPU machines. */
+  /** GPUs over all machines; 0 on CPU machines. */
   readonly gpus: number;
-  /** How long it is wanted in all, in ms; extensions grow it. */
+  /** Wanted time in ms, including extensions. */
   readonly wantedMs: number;
 }
 
@@ -32,91 +32,89 @@ export interface RememberedStart {
   readonly receiver: Sealed | null;
 }
 
-/** What its owner wants of it. */
+/** The state that the owner wants. */
 export interface Goal {
   readonly desired: "active" | "stopped" | "deleted";
-  /** What a start that came while it was being stopped wants, taken when it is stopped. */
+  /** A start requested while stopping; it takes effect once stopped. */
   readonly start: RememberedStart | null;
-  /** The token of the latest start, where its request may be repeated. */
+  /** The token of the latest start, if its request may be repeated. */
   readonly startedBy?: string | undefined;
-  /** The token of the latest stop whose request may be repeated. */
+  /** The token of the latest stop, if its request may be repeated. */
   readonly stoppedBy?: string | undefined;
 }
 
-/** The parts of a specification that are no secret. */
+/** The public parts of a specification. */
 export interface About {
   readonly image: string;
   /** Names of environment variables, without their values. At most 4,096 characters in all. */
   readonly envNames: readonly string[];
 }
 
-/** Moments of its whole life. */
+/** Times over all runs. */
 export interface Times {
   readonly firstActiveAt: number | null;
   readonly endsAt: number | null;
   /** When the present end was set, by the start of the run or an extension. */
   readonly endSetAt?: number | undefined;
-  /** The latest warning that was given, in minutes before the end. */
+  /** The latest warning, in minutes before the end. */
   readonly warnedMinutes: number | null;
-  /** The end that this warning named; absent in records of earlier code: the present one. */
+  /** The end that this warning named; absent in records of earlier versions, where it is the present one. */
   readonly warnedOf?: number | undefined;
 }
 
-/** Its timeline, which is also the outbox of its events. */
+/** The timeline, which is also the outbox of events. */
 export interface Events {
-  /** Where its events go, sealed with `receiverContext`; `run`: for the present run instead. */
+  /** Receivers of events, sealed with `receiverContext`; `run` overrides `always` for the present run. */
   readonly receiver: { readonly always: Sealed | null; readonly run: Sealed | null };
   readonly timeline: readonly TimelineEntry[];
   readonly count: number;
-  /** Timeline entries up to this number have reached every receiver. */
+  /** Timeline entries up to this number have become deliveries. */
   readonly emitted: number;
 }
 
-/** Signs of somebody at work. */
+/** Signals of use. */
 export interface Use {
-  /** The latest sign of use that was told, ms; moved only by more than 60 s. */
+  /** Latest reported use, ms. Moves only by more than 60 s. */
   readonly lastUsedAt: number | null;
-  /** An exec or a shell may run until then, ms. */
+  /** An exec or a shell may run until this time, ms. */
   readonly busyUntil: number | null;
-  /** What was last decided about its idleness, and by which signal. */
+  /** The latest decision on idleness and its signal. */
   readonly idle: RecordedIdle | null;
-  /** The use of its GPUs in its present run, where the deployment ends what leaves them idle. */
+  /** GPU use of the present run, if the deployment stops environments with idle GPUs. */
   readonly gpus?: GpuUse | undefined;
 }
 
-/** What became of grants that nothing could start with. */
+/** The history of grants that led to no start. */
 export interface Placement {
-  /** The latest grant that was given back, so that its nodes can be set aside. */
+  /** The latest withdrawn grant, whose nodes can be avoided. */
   readonly withdrawn: { readonly run: number; readonly nodes: readonly string[]; readonly at: number } | null;
-  /** How many grants were given back and nothing else was the cause (uncounted-try.ts); the third fails the environment. */
+  /** Grants withdrawn without another cause (uncounted-try.ts). The third fails the environment. */
   readonly withdrawals: number;
-  /** How many of the others the cluster said nothing of; absent: none. */
+  /** Other withdrawn grants about which the cluster reported nothing; absent: none. */
   readonly unseen?: number | undefined;
-  /** How often in a row the cluster took its run no more for now, and until when it stays out of the line. */
+  /** Consecutive temporary refusals by the cluster, and when the environment waits in line again. */
   readonly refusals?: { readonly count: number; readonly until: number } | undefined;
-  /** The ledger items in which it was granted capacity, in a message: until they let it go it is not done. */
+  /** Ledger items that granted it capacity, as key texts. It is done only after all have released it. */
   readonly ledgers: readonly string[];
 }
 
-/** What was asked of it, the newest 20. */
+/** The newest 20 requests. */
 export interface Requests {
   readonly list: readonly Action[];
-  /** The number of the newest request on it; its creation is 1. */
+  /** Number of the newest request; the create is 1. */
   readonly count: number;
 }
 
-/**
- * The head of an environment: one item, small, written at every step (docs/architecture/table.md). Times are ms.
- */
+/** The head of an environment: one small item, written at every step (docs/architecture/table.md). Times are ms. */
 export interface Environment extends Stored {
   readonly kind: "environment";
   readonly uid: string;
   readonly owner: string;
-  /** What its dialect calls it; unique per owner and dialect only. */
+  /** The dialect's id, unique only per owner and dialect. */
   readonly id: string;
   readonly createdBy: string;
   readonly name: string;
-  /** What a dialect wants to show again; the core never reads it. */
+  /** Values that a dialect stores for its own use; the core never reads them. */
   readonly labels: Readonly<Record<string, string>>;
   readonly goal: Goal;
   readonly end: End;
@@ -125,37 +123,37 @@ export interface Environment extends Stored {
   readonly reason: string | null;
   readonly run: RunState;
   readonly size: Size;
-  /** The zone its disk pins it to. */
+  /** The zone that its disk requires. */
   readonly zone: string | null;
   readonly hasCommand: boolean;
-  /** What of its specification may be shown, also once that is removed. Absent in records of earlier code. */
+  /** Public parts of the specification, kept after its removal. Absent in records of earlier versions. */
   readonly about?: About | undefined;
-  /** Which specification its runs are made by (keys.ts, `specKey`); null: it was removed, a start brings a new one. */
+  /** The specification of its runs (keys.ts, `specKey`); null after its removal, until a start brings a new one. */
   readonly spec: string | null;
   readonly policy: Policy;
   readonly ports: readonly RunPort[];
   readonly resources: Resources | null;
   readonly disk: DiskUse | null;
   readonly volumes: readonly OwnVolume[];
-  /** Volumes of its own that may exist without standing above: each is listed before it is made. */
+  /** Own volumes that may exist but are not in `volumes` yet: each is listed here before it is made. */
   readonly making: readonly VolumeMaking[];
-  /** Its part of a host name, claimed for it (docs/apis/common.md#ids-and-times). */
+  /** Its claimed label in a host name (docs/apis/common.md#ids-and-times). */
   readonly addressLabel: string | null;
-  /** How often it was started again; 0: it is in its first life. */
+  /** Number of restarts; 0 during the first run. */
   readonly starts: number;
   readonly times: Times;
   readonly events: Events;
   readonly use: Use;
   readonly createdAt: number;
-  /** When its present run was asked for. */
+  /** Time of the request for the present run. */
   readonly queuedAt: number;
   readonly placement: Placement;
   readonly access: AccessState;
   readonly requests: Requests;
   readonly log?: KeptLog | undefined;
-  /** Until then somebody reads its log, ms. */
+  /** A client reads its log until this time, ms. */
   readonly logWantedUntil?: number | undefined;
-  /** Time in which no look could tell how far its runs were; absent: none. */
+  /** Time in which no look could observe its runs; absent: none. */
   readonly unseen?: Unseen | undefined;
   /** Looks since the last change. */
   readonly looks: number;
@@ -169,19 +167,17 @@ export interface Environment extends Stored {
   readonly ttl?: number | undefined;
 }
 
-/** What is to be run: written once, before the head. */
+/** The specification of runs, written once, before the head. */
 export interface EnvironmentSpec extends Stored {
   readonly kind: "spec";
   readonly uid: string;
   readonly image: string;
   /** JSON of `{ command, env }`, sealed with the item's own key. */
   readonly sealed: Sealed;
-  /**
-   * The key of the head that shall name it, in a message; absent, with what follows, in those from before it was noted.
-   */
+  /** Key text of the head that shall name it. Absent, like the following fields, in records of earlier versions. */
   readonly head?: string | undefined;
   readonly dueShard?: string | undefined;
-  /** When it is removed unless a head names it; absent once one was seen to. */
+  /** Time of the check that removes it unless a head names it; absent after a successful check. */
   readonly dueAt?: number | undefined;
 }
 
@@ -189,12 +185,15 @@ export function isEnded({ phase }: Pick<Environment, "phase">): boolean {
   return endPhases.some((end) => end === phase);
 }
 
-/** Deleted, or about to be without having run: it lost its disk to another, or was deleted while it waited. */
+/**
+ * Reports whether it is deleted, or will be without having run: another environment got its disk, or it was deleted
+ * while queued.
+ */
 export function isUndone({ phase, end: { outcome } }: Pick<Environment, "phase" | "end">): boolean {
   return phase === "deleted" || (phase === "queued" && outcome?.phase === "deleted");
 }
 
-/** Waits for capacity and may still take a grant. One whose disk is not ready stands in no line. */
+/** Reports whether it may take a grant. An environment whose disk is not ready is in no line. */
 export function isWaiting(environment: Environment): boolean {
   const {
     phase,
@@ -205,12 +204,12 @@ export function isWaiting(environment: Environment): boolean {
   return phase === "queued" && desired === "active" && outcome === null && waitPool !== undefined;
 }
 
-/** Whether this run of it occupies what it was granted. The record decides this, never the ledger or an index. */
+/** Reports whether this run occupies its grant. The record decides this, never the ledger or an index. */
 export function holdsCapacity(environment: Environment, run: number): boolean {
   return environment.run.n === run && environment.run.grant !== null;
 }
 
-/** The fields that put a record into the `waiting` index. */
+/** Returns the fields that put a record into the `waiting` index. */
 export function waitingFields(environment: Pick<Environment, "size" | keyof Standing>): {
   waitPool: string;
   waitOrder: string;
@@ -218,7 +217,7 @@ export function waitingFields(environment: Pick<Environment, "size" | keyof Stan
   return { waitPool: environment.size.pool, waitOrder: waitOrderOf(environment) };
 }
 
-/** The key of an environment's record, apart from the rest of it. */
+/** Returns only the key of an environment's record. */
 export function keyOf({ pk, sk }: Key): Key {
   return { pk, sk };
 }

@@ -1,11 +1,14 @@
 const TELL = `{ pwd >"\${BERTH_DIRECTORY_FILE:-/dev/null}"; } 2>/dev/null`;
-/** A variable that is unset and set again is the shell's alone (POSIX, 2.14, unset): what the text starts has none. */
+/**
+ * Unset and set again, a variable is no longer exported (POSIX, 2.14, unset), so the text's processes do not inherit
+ * it.
+ */
 const KEEP = 'set -- "$BERTH_DIRECTORY_FILE" "$@"; unset BERTH_DIRECTORY_FILE; BERTH_DIRECTORY_FILE=$1; shift';
 const WRAPPER = `${KEEP}; ${TELL}; trap '${TELL}' EXIT; eval "shift;$1"`;
 
 /**
- * The words that run a user's text by /bin/sh, as `sh -c` would, and tell where it left its shell (`directory` of an
- * exec). The text is an argument and never part of a script; the wrapper writes nothing and changes no exit code.
+ * Returns the words that run a user's text with /bin/sh, as `sh -c` does, and record its final directory (`directory`
+ * of an exec). The text is an argument, never part of a script. The wrapper prints nothing and keeps the exit code.
  */
 export function shellWords(text: string): string[] {
   return ["/bin/sh", "-c", WRAPPER, "sh", text];

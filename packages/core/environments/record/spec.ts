@@ -16,13 +16,13 @@ export interface OpenSpec {
   readonly image: string;
   readonly command: string | undefined;
   readonly env: Readonly<Record<string, string>>;
-  /** Public SSH keys that open its runs, each `<type> <base64>`. Here since they come and go with what else is sent. */
+  /** Public SSH keys of its runs, each `<type> <base64>`. Stored here because a start replaces them with the rest. */
   readonly sshKeys?: readonly string[] | undefined;
 }
 
 const MOST_NAMED = 4_096;
 
-/** Returns what of a specification may be shown. It leaves out the variables that come after 4,096 characters of names. */
+/** Returns the public parts of a specification. Omits variables after 4,096 characters of names. */
 export function aboutOf({ image, env }: Pick<OpenSpec, "image" | "env">): About {
   let length = 0;
   const envNames = Object.keys(env).filter((name) => {
@@ -32,14 +32,14 @@ export function aboutOf({ image, env }: Pick<OpenSpec, "image" | "env">): About 
   return { image, envNames };
 }
 
-/** Opens what is to be run; throws when the record was changed or belongs to another key. */
+/** Opens a specification. Throws if the record was changed or belongs to another key. */
 export async function decryptSpec(sealer: Sealer, item: Item): Promise<OpenSpec> {
   const { image, sealed } = parseSpec(item);
   const { command, env, sshKeys } = JSON.parse(await sealer.open(sealed, keyText(item))) as Omit<OpenSpec, "image">;
   return { image, command, env, sshKeys };
 }
 
-/** What is sealed in it is what was sealed: only the outside can have been changed. */
+/** Checks only the outside; the seal protects the content. */
 export const parseSpec: (item: Item) => EnvironmentSpec = parserOf("spec", {
   uid,
   image: text,
@@ -49,10 +49,12 @@ export const parseSpec: (item: Item) => EnvironmentSpec = parserOf("spec", {
   dueAt: optional(number),
 });
 
-/** Longer than a create may be repeated under an Idempotency-Key, and than whoever writes it may sleep before the head. */
+/**
+ * Longer than a create may be repeated with an Idempotency-Key, and than its writer may be suspended before the head.
+ */
 const UNNAMED_MS = 25 * HOUR_MS;
 
-/** What an environment runs; undefined when it is not there. */
+/** Returns the specification, or undefined if it is missing. */
 export async function readSpec(
   ctx: Context<"table" | "sealer">,
   environment: Key,
@@ -62,7 +64,7 @@ export async function readSpec(
   return item && decryptSpec(ctx.sealer, item);
 }
 
-/** Returns the command of an environment. Undefined once it ended, and where its specification cannot be opened or read. */
+/** Returns the command of an environment; undefined once it has ended, or if the specification cannot be read. */
 export async function findCommand(
   ctx: Context<"table" | "sealer">,
   { hasCommand, spec, ...key }: Environment,
@@ -77,8 +79,8 @@ export async function findCommand(
 }
 
 /**
- * Writes what is to be run, before the head that names it; one that is there already stays as it is. It is due, since
- * whoever writes it may die before the head (unnamed-spec.ts).
+ * Writes the specification before the head that names it; keeps an existing one. It is due later, because the writer
+ * may die before the head (unnamed-spec.ts).
  */
 export async function writeSpec(
   ctx: Context<"table" | "sealer">,
@@ -95,7 +97,7 @@ export async function writeSpec(
   await writeRecord(ctx, written);
 }
 
-/** Removes it with the secrets in it; nothing happens when it is gone. */
+/** Removes the specification with its secrets, if it exists. */
 export async function forgetSpec(ctx: Context<"table">, environment: Key, spec: string): Promise<void> {
   for (let isLeft = true; isLeft; ) {
     const item = await ctx.table.get(specKey(environment, spec));
@@ -104,9 +106,9 @@ export async function forgetSpec(ctx: Context<"table">, environment: Key, spec: 
 }
 
 /**
- * Removes every specification of an ended life, also those of starts that came to nothing, and the keys of its guests.
- * Answers the record without its sealed token. Repeatable, so it comes before the write that names none of them. Throws
- * `Conflict` when one of them changed meanwhile.
+ * Removes all specifications of an ended environment, including those of abandoned starts, and the keys of its guests.
+ * Returns the record without its sealed token. Idempotent, so it precedes the write of that record. Throws `Conflict`
+ * if an item changed since it was read.
  */
 export async function forgetSecrets(ctx: Context<"table">, environment: Environment): Promise<Environment> {
   const { uid, access } = environment;

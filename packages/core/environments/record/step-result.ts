@@ -3,14 +3,14 @@ import type { Step, WorkerContext } from "../../reconciler/worker.ts";
 import { diskKey, keyText, poolKey } from "../../store/keys.ts";
 import { type Environment, keyOf } from "./record.ts";
 
-/** The step changed something: look again at once. */
+/** Returns a step that changed something, so the next look follows at once. */
 export function changed(environment: Environment, now: number, log: string): Step<Environment> {
   return { record: { ...environment, dueAt: now, looks: 0 }, notify: [], log };
 }
 
 const WAITS_MS = [1000, 2000, 5000];
 
-/** How long to wait after a look that saw no change: 1, 2, then always 5 s (docs/architecture/reconciliation.md). */
+/** Returns the wait after a look without a change: 1, 2, then always 5 s (docs/architecture/reconciliation.md). */
 export function waitMs({ looks }: Pick<Environment, "looks">): number {
   return WAITS_MS[Math.min(looks, WAITS_MS.length - 1)] ?? 5000;
 }
@@ -18,7 +18,7 @@ export function waitMs({ looks }: Pick<Environment, "looks">): number {
 const PREPARING_WAITS_MS = [2_000, 5_000, 10_000, 30_000];
 
 /**
- * The next look at one that is prepared, should no change of its run be signalled
+ * Returns a step that waits for the run to start. A change of the run sends a hint earlier
  * (docs/architecture/reconciliation.md).
  */
 export function waitedForStart(environment: Environment, now: number, log: string): Step<Environment> {
@@ -26,18 +26,18 @@ export function waitedForStart(environment: Environment, now: number, log: strin
   return lookAgainAt(environment, now + waitMs, log);
 }
 
-/** Nothing moved: look again after 1, 2, then every 5 s. */
+/** Returns a step without a change, with the next look after 1, 2, then every 5 s. */
 export function waited(environment: Environment, now: number, log: string): Step<Environment> {
   return lookAgainAt(environment, now + waitMs(environment), log);
 }
 
-/** The same while it stops, saying what it waits for, which may take hours. */
+/** Returns a waiting step while stopping, which may take hours, and records the obstacle. */
 export function waitedFor(environment: Environment, now: number, what: string): Step<Environment> {
   const waits = { ...environment, end: { ...environment.end, waitsFor: what } };
   return waitedSince(waits, environment.end.stoppingAt, now, what);
 }
 
-/** The same for what may take long: more and more patiently the longer it has taken, up to every 30 s. */
+/** Returns a waiting step whose interval grows with the time since `since`, up to 30 s. */
 export function waitedSince(
   environment: Environment,
   since: number | null,
@@ -47,12 +47,12 @@ export function waitedSince(
   return lookAgainAt(environment, now + Math.max(waitMs(environment), patienceMs(now - (since ?? now))), log);
 }
 
-/** Nothing to do before this moment. */
+/** Returns a step with nothing to do before this time. */
 export function lookAgainAt(environment: Environment, dueAt: number, log: string): Step<Environment> {
   return { record: { ...environment, dueAt, looks: environment.looks + 1 }, notify: [], log };
 }
 
-/** Returns the same step, which also calls `more` after its write, even if an earlier `after` throws. */
+/** Adds a call after the step's write, made even if an earlier `after` throws. */
 export function alsoAfter(step: Step<Environment>, more: (ctx: WorkerContext) => Promise<unknown>): Step<Environment> {
   const { after } = step;
   if (!after) return { ...step, after: more };
@@ -68,19 +68,19 @@ export function alsoAfter(step: Step<Environment>, more: (ctx: WorkerContext) =>
   };
 }
 
-/** The same step, with the next look at this moment where it would come later. */
+/** Returns the step with the next look at this time at the latest. */
 export function noLaterThan(step: Step<Environment>, at: number): Step<Environment> {
   return { ...step, record: { ...step.record, dueAt: Math.min(step.record.dueAt ?? at, at) } };
 }
 
-/** The same step, telling the pool that this environment took, changed or returned capacity, or still waits. */
+/** Adds a look at the pool: the environment took, changed or returned capacity, or still waits. */
 export function tellingPool(step: Step<Environment>): Step<Environment> {
   const { record } = step;
   const send = { key: poolKey(record.size.pool), for: [keyText(keyOf(record))] };
   return { ...step, notify: [...step.notify, send] };
 }
 
-/** The same step, telling its disk, whose record was written with it, that it is due. */
+/** Adds a look at the disk, whose record was written with this step. */
 export function tellingDisk(step: Step<Environment>): Step<Environment> {
   const { owner, disk } = step.record;
   return disk ? { ...step, notify: [...step.notify, { key: diskKey(owner, disk.uid) }] } : step;

@@ -3,7 +3,7 @@ import type { Phase, PreparingStep } from "./phases.ts";
 import type { Environment } from "./record.ts";
 
 export interface TimelineEntry {
-  /** Without gaps from 1: also the number of the event it becomes. */
+  /** Number from 1 without gaps; also the number of its event. */
   readonly n: number;
   readonly at: number;
   readonly phase: Phase;
@@ -16,7 +16,7 @@ const LONGEST_REASON = 120;
 
 /**
  * Adds an entry. The timeline is the record's outbox: entries above `emitted` are never dropped
- * (docs/architecture/events.md). Without a receiver the cursor moves in the same write.
+ * (docs/architecture/events.md). If there is no receiver, the cursor moves in the same write.
  */
 export function addEntry(environment: Environment, at: number, reason: string | null): Environment {
   const n = environment.events.count + 1;
@@ -29,12 +29,12 @@ export function addEntry(environment: Environment, at: number, reason: string | 
   return { ...environment, events: { ...environment.events, timeline: [...kept, entry], count: n, emitted } };
 }
 
-/** Who is told of its events now: whom its present run names, or else whom it was made with. */
+/** Returns the receiver of events: that of the present run, or else that of the environment. */
 export function receiverOf({ events: { receiver } }: Pick<Environment, "events">): Sealed | null {
   return receiver.run ?? receiver.always;
 }
 
-/** Cuts a reason to the length a head can afford. */
+/** Cuts a reason to its maximum length in a head. */
 export function shorten(reason: string | null): string | null {
   if (reason === null || reason.length <= LONGEST_REASON) return reason;
   return `${reason.slice(0, LONGEST_REASON - 1)}…`;

@@ -3,7 +3,7 @@ import type { Phase } from "./phases.ts";
 import { type Environment, waitingFields } from "./record.ts";
 import { addEntry, shorten } from "./timeline.ts";
 
-/** What may follow what. Terminal phases absorb (docs/architecture/consistency.md). */
+/** Allowed transitions. Terminal phases have none (docs/architecture/consistency.md). */
 const transitions = {
   queued: ["preparing", "stopping", "stopped", "expired", "cancelled", "failed", "deleted"],
   preparing: ["queued", "active", "stopping"],
@@ -17,7 +17,7 @@ const transitions = {
   deleted: [],
 } as const satisfies Record<Phase, readonly Phase[]>;
 
-/** Moves an environment on and writes its timeline; throws for a move that the table does not have. */
+/** Moves an environment to a phase and adds a timeline entry. Throws if the table does not allow the transition. */
 export function enter(environment: Environment, phase: Phase, at: number, reason: string | null): Environment {
   const allowed: readonly Phase[] = transitions[environment.phase];
   if (!allowed.includes(phase)) throw new Error(`No transition from ${environment.phase} to ${phase}`);
@@ -33,7 +33,7 @@ export function enter(environment: Environment, phase: Phase, at: number, reason
   return addEntry(moved, at, reason);
 }
 
-/** Decides the end; the first decision stays, whoever comes second. */
+/** Decides the end unless it is already decided. */
 export function decideEnd(environment: Environment, outcome: Outcome): Environment {
   if (environment.end.outcome) return environment;
   const desired = "deleted";

@@ -9,12 +9,12 @@ import { parseEnvironment } from "./parse.ts";
 import { type EnvironmentSpec, isEnded } from "./record.ts";
 import { parseSpec } from "./spec.ts";
 
-/** A record that cannot be read is put off for this long, too. */
+/** Delay of the next check while a record is unreadable. */
 const UNREADABLE_MS = HOUR_MS;
 
 /**
- * A specification whose writer is no longer on its way to the head: it stays where a living head names it. Otherwise the
- * create or the start died between its two writes, or slept over the end, and it goes with the secrets in it.
+ * Checks a specification after its writer has finished. Keeps it if a live head names it. Otherwise the create or start
+ * died in between, or was suspended past the end, and the specification is removed with its secrets.
  */
 export async function stepSpec(
   ctx: WorkerContext,
@@ -29,7 +29,7 @@ export async function stepSpec(
   return undefined;
 }
 
-/** `unknown`: a head that may name it cannot be read, or nobody knows which one that is. */
+/** Returns `unknown` if the head that may name it is unreadable or not recorded. */
 async function isNamed(ctx: WorkerContext, { uid, pk, sk, head = "" }: EnvironmentSpec): Promise<boolean | "unknown"> {
   const key = keyOfText(head);
   if (!key || specKey(key, sk).pk !== pk) return "unknown";

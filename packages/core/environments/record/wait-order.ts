@@ -5,12 +5,12 @@ export interface Standing {
   readonly uid: string;
 }
 
-/** Owner, then time, then uid: the line of one owner is one range of the index. */
+/** Orders by owner, time and uid, so that one owner's line is one range of the index. */
 export function waitOrderOf({ owner, queuedAt, uid }: Standing): string {
   return `${owner}#${String(queuedAt).padStart(13, "0")}#${uid}`;
 }
 
-/** What such an order says; undefined for text that is none. */
+/** Parses such an order; undefined for any other text. */
 export function readWaitOrder(order: unknown): Standing | undefined {
   if (typeof order !== "string") return undefined;
   const [owner = "", time = "", uid = "", ...rest] = order.split("#");
@@ -18,12 +18,12 @@ export function readWaitOrder(order: unknown): Standing | undefined {
   return { owner, queuedAt: Number(time), uid };
 }
 
-/** Between these lies everybody of this owner, and nobody else. */
+/** Returns the range of the index with exactly this owner's environments. */
 export function lineOf(owner: string): { readonly from: string; readonly to: string } {
   return { from: `${owner}#`, to: endOfLine(owner) };
 }
 
-/** Sorts behind everybody of this owner and before everybody of the next one: `$` is the character after `#`. */
+/** Sorts after this owner and before the next: `$` is the character after `#`. */
 export function endOfLine(owner: string): string {
   return `${owner}$`;
 }

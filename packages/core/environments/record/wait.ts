@@ -2,14 +2,14 @@ import type { UserContext } from "../../context.ts";
 import { findEnvironment } from "./read.ts";
 import type { Environment } from "./record.ts";
 
-/** An HTTP API ends a call at 30 s (docs/apis/common.md#calls-that-wait). */
+/** API Gateway ends a call at 30 s (docs/apis/common.md#calls-that-wait). */
 export const WAIT_BUDGET_MS = 25_000;
 const FIRST_MS = 100;
 const LONGEST_MS = 250;
 
 /**
- * Watches the caller's own record until it is so, or until the budget is spent, and answers its present state;
- * undefined: it is gone. The work goes on whoever waits.
+ * Polls the caller's environment until `until` holds or the budget is spent. Returns its present state; undefined if it
+ * is gone. The work continues if the caller stops waiting.
  */
 export async function waitForEnvironment(
   ctx: UserContext<"table">,

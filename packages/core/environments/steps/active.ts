@@ -21,13 +21,13 @@ import { extendRun, nextExtendAt } from "./start/make-run.ts";
 import { missRun, noteGoing, seesAgain } from "./start/missing.ts";
 import { nextWarningAt, warn } from "./warnings.ts";
 
-/** Interval between looks at a run that is being deleted, should its end not be signalled. */
+/** Interval of looks at a run that is being deleted, in case its end sends no hint. */
 const GOING_MS = 30_000;
-/** How often a run is looked at of which nothing is signalled (docs/architecture/reconciliation.md). */
+/** Interval of looks at a run without hints (docs/architecture/reconciliation.md). */
 const EVERY_MS = 300_000;
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** Ends it when its time or its command is over, warns before, closes extensions, gives access. */
+/** Ends an active environment when its time or command is over; warns before, closes extensions, applies access. */
 export async function stepActive(
   ctx: WorkerContext,
   read: Environment,
@@ -50,7 +50,7 @@ async function lookAtActive(
   if (known.end.outcome) return stopping(known, now);
   const isSignal = message.hint === true || message.for !== undefined;
   if (!isSignal && (await needsNoLook(ctx, known, now))) return goOn(await keepUp(ctx, known, now), now);
-  // Wherever this look ends before all is done about what it sees, the next one observes.
+  // Until this look has handled all that it sees, the next one must observe.
   const unmarked = { ...known, run: { ...known.run, mark: undefined } };
   const observed = await observeRun(ctx, unmarked);
   const answered = noteAnswer(unmarked, now);
@@ -58,7 +58,7 @@ async function lookAtActive(
   if (observed.state === "ended") return endItself(answered, observed, now);
   const environment = noteGoing(answered, observed);
   if (environment.run.missedAt !== null) return seesAgain(environment, now);
-  // Before its machine is waited for: the cluster's own deadline does not wait.
+  // Extend before waiting for a silent machine: the cluster's own deadline does not wait.
   const extended = await extendRun(ctx, environment, now);
   const isTaken = extended !== environment && nextExtensionAt(extended) > now;
   if (isTaken) return tellingPool(changed(extended, now, "extended"));
@@ -74,7 +74,7 @@ async function lookAtActive(
   return toDo ? noLaterThan(toDo, nextLookAt(kept, now)) : goOn(kept, now);
 }
 
-/** What needs no look at its run. */
+/** Updates warnings and log, which need no look at the run. */
 function keepUp(ctx: WorkerContext, environment: Environment, now: number): Promise<Environment> {
   return followLog(ctx, warn(environment, now), now);
 }
@@ -83,7 +83,7 @@ function goOn(environment: Environment, now: number): Step<Environment> {
   return lookAgainAt(environment, Math.min(nextLookAt(environment, now), nextAccessAt(environment)), "active");
 }
 
-/** Beside what is due for its access. */
+/** Returns when the next look is due for anything but access. */
 function nextLookAt(environment: Environment, now: number): number {
   const { run } = environment;
   const goneAt = run.going ? now + GOING_MS : NEVER;
@@ -94,7 +94,7 @@ function nextLookAt(environment: Environment, now: number): number {
 function withObservation(ctx: WorkerContext, environment: Environment, observed: Observation): Environment {
   const { run } = environment;
   const { address, ports, limits, isolation, nodes } = observed;
-  // What is about to go is looked at, whatever a listing shows: its last change may not be signalled.
+  // A terminating run gets no mark, so that each look observes it: its last change may send no hint.
   const mark = observed.terminating ? undefined : markOf(ctx, run.n, nodes);
   return { ...environment, run: { ...run, address: address ?? run.address, ports, limits, isolation, mark } };
 }

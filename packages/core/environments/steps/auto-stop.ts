@@ -8,12 +8,12 @@ import type { Environment } from "../record/record.ts";
 import { addEntry } from "../record/timeline.ts";
 import { stopNow } from "../verbs/stop.ts";
 
-/** How the warning of an auto-stop begins. */
+/** Beginning of the auto-stop warning. */
 export const IDLE_WARNING = "Nobody uses it:";
 
 /**
- * Checks whether the environment is used, as often as its policy says, and stops it if not. The decision uses the record
- * of this step, whose write is conditional. A heartbeat or an exec that comes meanwhile causes a new decision.
+ * Checks at the policy's interval whether the environment is used, and stops it if not. The step's write is
+ * conditional, so a heartbeat or an exec in between causes a new decision.
  */
 export async function lookForUse(
   ctx: WorkerContext,
@@ -48,13 +48,13 @@ export async function lookForUse(
   return addEntry(warned, now, `${IDLE_WARNING} it stops in ${durationText(warningMs)} unless it is used`);
 }
 
-/** A warning counts until the next sign of use. Unknown use is no such sign. */
+/** Returns when the present idle time was warned of. A sign of use ends that warning; unknown use does not. */
 function warnedSince(idle: RecordedIdle | null, { signal, since }: IdleDecision): number | undefined {
   const warnedAt = idle?.warnedAt;
   return warnedAt !== undefined && (signal === "unknown sessions" || warnedAt > since) ? warnedAt : undefined;
 }
 
-/** Counts sessions or, if there are none, work without a connection. A failed question counts as use. */
+/** Counts sessions or, if there are none, work without a connection. Returns null on a failure, which counts as use. */
 async function countSessions(
   ctx: WorkerContext,
   { uid, run }: Environment,
@@ -70,7 +70,7 @@ async function countSessions(
   }
 }
 
-/** When that is looked at next; never for one that is not stopped by itself. */
+/** Returns when use is checked next; Infinity without an idle policy. */
 export function nextUseLookAt({ policy, run: { startedAt }, use: { idle } }: Environment): number {
   if (!policy.idle || startedAt === null) return Number.POSITIVE_INFINITY;
   return lastUseLookAt(startedAt, idle) + policy.idle.everyMs;

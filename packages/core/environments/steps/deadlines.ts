@@ -8,14 +8,16 @@ import type { Environment } from "../record/record.ts";
 import { nextUseLookAt } from "./auto-stop.ts";
 import { nextGpuLookAt } from "./gpu-idle.ts";
 
-/** The most unseen time that a limit leaves out. Without it a run would wait forever for a cluster that never answers. */
+/**
+ * Limit of the unseen time that a limit excludes. Otherwise a run would wait forever for a cluster that never answers.
+ */
 const MOST_UNSEEN_MS = 24 * HOUR_MS;
-/** An environment that stops for longer than this alarms. */
+/** Stopping for longer than this raises an alarm. */
 export const ALARM_MS = 15 * MINUTE_MS;
 
 export interface Deadline {
   readonly at: number;
-  /** How it ends; `alarm`: it only says what it waits for; `attempt`: one attempt to back its disk up is over. */
+  /** The phase at the end; `alarm` only reports the obstacle, `attempt` ends one attempt of a backup. */
   readonly outcome: EndPhase | "alarm" | "attempt";
   readonly reason: string;
 }
@@ -38,8 +40,8 @@ const limits = {
 } as const satisfies Record<Phase, readonly LimitOf[]>;
 
 /**
- * The earliest limit of its present phase (docs/architecture/deadlines.md); undefined: it has none, or its end is
- * decided. `keepsPlace`: it may wait for capacity for longer than others.
+ * Returns the earliest limit of the present phase (docs/architecture/deadlines.md); undefined if it has no
+ * limit or its end is decided. `keepsPlace` exempts it from the queue limit.
  */
 export function deadlineOf(environment: Environment, settings: Limits, keepsPlace = false): Deadline | undefined {
   const {
@@ -67,7 +69,7 @@ function earliest(deadlines: readonly (Deadline | undefined)[]): Deadline | unde
     .reduce<Deadline | undefined>((first, one) => (first && first.at <= one.at ? first : one), undefined);
 }
 
-/** The latest moment at which it must be looked at again, whatever it waits for; infinite: none. */
+/** Returns when the next look is due at the latest; Infinity if there is no such time. */
 export function latestLook(environment: Environment, settings: Limits, now: number): number {
   const {
     phase,
@@ -93,7 +95,7 @@ function readyBy(environment: Environment): Deadline | undefined {
 }
 
 function queueLimit({ queuedAt, waitPool, reason: why }: Environment, { maxQueueHours }: Limits): Deadline {
-  // Outside of the line it is its disk that it waits for.
+  // Outside of the line, an environment waits for its disk, and `reason` says why.
   const waits = waitPool === undefined && why !== null ? `: ${why}` : "";
   const reason = `Waited in the queue for ${maxQueueHours} hours${waits}`;
   return { at: queuedAt + maxQueueHours * HOUR_MS, outcome: "cancelled", reason };
@@ -146,16 +148,16 @@ function alarm(environment: Environment): Deadline | undefined {
   return { at: stoppingAt + ALARM_MS, outcome: "alarm", reason: whatItWaitsFor(environment) };
 }
 
-/** Once its compute is gone it is not the cluster that a failing step asks. */
+/** Returns the obstacle. After the compute is gone, a failing step did not ask the cluster. */
 function whatItWaitsFor({ end: { waitsFor }, attempts, run: { grant } }: Environment): string {
   if (attempts > 0 && !grant) return "A step of its end fails and is tried again";
   return attempts > 0 || waitsFor === null ? "Waits for the cluster to answer" : waitsFor;
 }
 
-/** Only while its volume is known to be detached: that is seen before the first attempt is claimed. */
+/** Limits an attempt only once its volume is detached, which is seen before the first attempt is claimed. */
 function attemptLimit({ run: { grant }, disk, end: { backup } }: Environment): Deadline | undefined {
   if (grant || !backup || !disk || !mayHaveWritten(disk) || disk.released) return undefined;
-  // Whoever has claimed may still act until then, and the disk is not given on before.
+  // The claiming worker may act until then, so the disk is not released before.
   return {
     at: Math.max(backup.since + ATTEMPT_MS, backup.until),
     outcome: "attempt",

@@ -9,14 +9,14 @@ import { addEntry } from "../record/timeline.ts";
 import { decideEnd, enter } from "../record/transitions.ts";
 import { stopNow } from "../verbs/stop.ts";
 
-/** How the warning of idle GPUs begins. */
+/** Beginning of the warning of idle GPUs. */
 export const GPU_WARNING = "Its GPUs are idle:";
 
 type Limit = Pick<Settings, "idleGpuMinutes">;
 
 /**
- * Where the deployment says so, an environment whose GPUs do nothing is warned and then stopped, or ended where it
- * cannot be started again: whoever is inside does not keep it (docs/architecture/idle.md).
+ * Warns and then stops (or ends, without restarts) an environment with idle GPUs, if the deployment says so. Open
+ * sessions do not prevent this (docs/architecture/idle.md).
  */
 export function lookAtGpus(ctx: Context, environment: Environment, observed: Observation, now: number): Environment {
   const afterMs = limitOf(environment, ctx.settings);
@@ -33,7 +33,10 @@ export function lookAtGpus(ctx: Context, environment: Environment, observed: Obs
   return dryRun ? decided : end(decided, afterMs, now);
 }
 
-/** When that is looked at next; never where nothing is ended for it. What was used last is not idle long enough before. */
+/**
+ * Returns when GPU use is checked next; Infinity if the limit does not apply. GPUs in use recently cannot be idle for
+ * long enough earlier.
+ */
 export function nextGpuLookAt(environment: Environment, settings: Limit): number {
   const afterMs = limitOf(environment, settings);
   const { startedAt } = environment.run;
@@ -41,7 +44,7 @@ export function nextGpuLookAt(environment: Environment, settings: Limit): number
   const { since, at, warnedAt } = environment.use.gpus ?? { since: startedAt, at: startedAt, warnedAt: null };
   const warningMs = idleWarningMs(afterMs);
   const next = warnedAt === null ? since + afterMs - warningMs : Math.max(since + afterMs, warnedAt + warningMs);
-  // A dry run goes on looking, at every warning's distance.
+  // A dry run continues to check, at the interval of the warning.
   return next > at ? next : at + warningMs;
 }
 

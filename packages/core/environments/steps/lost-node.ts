@@ -7,24 +7,26 @@ import { changed, lookAgainAt, waitedFor } from "../record/step-result.ts";
 import { addEntry } from "../record/timeline.ts";
 import { endRun } from "./end/end-run.ts";
 
-/** What a look at the machines of a run found. */
+/** The result of a look at the machines of a run. */
 export interface MachineLook {
   readonly machines: readonly Machine[];
-  /** A machine that is certainly gone: what is left on it is removed by force. One lost machine ends the whole run. */
+  /**
+   * A machine that is certainly gone, so that its objects are removed by force. One lost machine ends the whole run.
+   */
   readonly lost: Machine | undefined;
-  /** The reason to show while that is not certain yet. Null where all machines answer, or one is lost. */
+  /** The reason to show while that is uncertain; null if all machines answer, or one is lost. */
   readonly waitsFor: string | null;
 }
 
 /**
- * How long a machine must be silent before its provider is asked for it (docs/architecture/failures.md#lost-nodes).
+ * How long a machine must be silent before the provider is asked about it (docs/architecture/failures.md#lost-nodes).
  */
 const SILENT_MS = { missing: 10_000, notReady: 300_000 } as const;
-/** A machine that is silent for less leaves no entry in the timeline. */
+/** A shorter silence is not noted in the timeline. */
 const NOTED_MS = { missing: SILENT_MS.missing, notReady: 60_000 } as const;
 const NEXT_LOOK_MS = { missing: 10_000, notReady: 30_000 } as const;
 
-/** Whether the machines of a run answer, and whether one that does not is lost. */
+/** Checks whether the machines of a run answer, and whether a silent one is lost. */
 export async function lookAtMachines(
   ctx: WorkerContext,
   { run: { machines: previous } }: Pick<Environment, "run">,
@@ -39,7 +41,7 @@ export async function lookAtMachines(
   const machines = bound.map((node) => withSilence(node, previous, now));
   const known = machines.find(({ uid }) => gone.has(uid));
   if (known) return { machines, lost: known, waitsFor: null };
-  // In parallel: one after the other could take longer than a step may.
+  // Ask in parallel: one call after another could exceed the step's budget.
   const states = await Promise.all(
     machines.flatMap((machine) => (machine.silent ? [providerStateOf(ctx, machine, machine.silent, now)] : [])),
   );
@@ -54,7 +56,7 @@ export async function lookAtMachines(
   };
 }
 
-/** Waits while a machine does not answer, and ends the run once it is lost; undefined: there is nothing to wait for. */
+/** Waits while a machine is silent, and ends the run once it is lost. Returns undefined if all machines answer. */
 export async function stepLostMachine(
   ctx: WorkerContext,
   environment: Environment,
@@ -80,14 +82,14 @@ export async function stepLostMachine(
   return changed(noted, now, "its machine is back");
 }
 
-/** Whether the timeline says last that a machine does not answer: once for each outage. */
+/** Reports whether the latest timeline entry already notes this outage. */
 function isNoted({ events: { timeline } }: Environment): boolean {
   return /^Its machine .* does not answer/.test(timeline.at(-1)?.reason ?? "");
 }
 
 /**
- * Waits until these volumes of a run that is gone are detached. A machine that answers detaches its volumes itself;
- * from a lost machine they are detached by force. Undefined: none of them is attached.
+ * Waits until these volumes of a removed run are detached. A live machine detaches them itself; from a lost machine
+ * they are detached by force. Returns undefined once no volume is attached.
  */
 export async function detachVolumes(
   ctx: WorkerContext,
@@ -99,16 +101,16 @@ export async function detachVolumes(
   const attached = found.flatMap((volume) => (volume?.attached ? [volume.id] : []));
   if (attached.length === 0) return undefined;
   const [first, ...others] = environment.run.machines;
-  // The objects of the run are gone, so the cluster is asked whether the machine answers.
+  // The run's objects are gone, so ask the cluster whether the machine answers.
   const bound = first ? [{ ...first, silent: await ctx.compute.silenceOf(first) }] : [];
   const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, bound, now);
-  // The call names the lost machine: another worker may have detached a volume already, and the next run may use it.
+  // Name the lost machine: another worker may have detached a volume already, and the next run may use it.
   if (lost) await Promise.all(attached.map((id) => ctx.volumes.detachVolume(id, lost)));
   const waiting = { ...environment, run: { ...environment.run, machines: [...machines, ...others] } };
   return waitedFor(waiting, now, waitsFor ?? "Waits until its volumes are detached");
 }
 
-/** The machines of a run, each taken to answer. */
+/** Returns the machines of a run, assuming that they answer. */
 export function machinesOf({ nodes }: { readonly nodes: readonly NodeRef[] }): readonly Machine[] {
   return nodes.map(({ name, uid, providerId }) => ({ name, uid, providerId, silent: null }));
 }
@@ -141,7 +143,7 @@ async function providerStateOf(
   }
 }
 
-/** A reason has room in 120 characters where the node's name has up to 50. */
+/** Reasons have 120 characters, with room for a node name of 50. */
 const reasonOf = {
   early: (name) => `Its machine ${name} does not answer; waiting until it is back or certainly gone`,
   running: (name) => `Its machine ${name} does not answer; waiting until EC2 says that it is gone`,
@@ -154,7 +156,7 @@ export function nextLookAt(machines: readonly Machine[], now: number): number {
   return now + Math.min(...pauses);
 }
 
-/** After that time only the provider's answer is still missing. */
+/** Returns the pause until the next look. Past `SILENT_MS`, only the provider's answer is missing. */
 function pauseOf({ how, since }: NonNullable<Machine["silent"]>, now: number): number {
   const left = since + SILENT_MS[how] - now;
   return left > 0 ? Math.min(left, NEXT_LOOK_MS[how]) : NEXT_LOOK_MS.notReady;

@@ -8,7 +8,7 @@ import { IDLE_WARNING } from "./auto-stop.ts";
 import { GPU_WARNING } from "./gpu-idle.ts";
 import { END_WARNING, EXTENDED, isWarned } from "./warnings.ts";
 
-/** Returns the notice that follows from a look at an active run: a warning that it gave, or took back. */
+/** Returns the notice that follows from a look at an active run: a warning, or its withdrawal. */
 export function noticeBetween(before: Environment, after: Environment, now: number): Notice | undefined {
   const said = (...begins: readonly string[]) => findReason(before, after, begins);
   if (isWarned(after) && !isSameWarning(before, after)) {
@@ -25,7 +25,7 @@ export function noticeBetween(before: Environment, after: Environment, now: numb
   return undefined;
 }
 
-/** Finds what a look wrote into the timeline. */
+/** Finds the reason that a look added to the timeline. */
 function findReason(before: Environment, { events }: Environment, begins: readonly string[]): string {
   const news = events.timeline.filter(({ n }) => n > before.events.count);
   const reasons = news.flatMap(({ reason }) => reason ?? []);
@@ -36,13 +36,13 @@ function isSameWarning({ times: before }: Environment, { times: after }: Environ
   return before.warnedMinutes === after.warnedMinutes && before.warnedOf === after.warnedOf;
 }
 
-/** Returns when people were last warned that the environment or its GPUs are idle. */
+/** Returns the latest warning about an idle environment or idle GPUs. */
 function warnedAtOf({ use: { gpus, idle } }: Environment): number | null {
   const times = [gpus?.warnedAt, idle?.warnedAt].filter((at) => typeof at === "number");
   return times.length > 0 ? Math.max(...times) : null;
 }
 
-/** How the entries begin that people at terminals are told of. */
+/** Beginnings of the timeline entries that terminals show. */
 const NOTICES = [END_WARNING, EXTENDED, GPU_WARNING, IDLE_WARNING];
 
 /** Returns the newest notice in the timeline, with the number of its entry. */
@@ -51,7 +51,7 @@ export function findNewestNotice({ events }: Pick<Environment, "events">): { n: 
   return entry && { n: entry.n, words: printableText(entry.reason ?? "") };
 }
 
-/** Tells the terminals why a run ends, before it is removed. A failure does not delay the end. */
+/** Tells the terminals why a run ends, before its removal. A failure does not delay the end. */
 export async function tellEnd(ctx: WorkerContext, environment: Environment, now: number): Promise<void> {
   const { uid, run, end } = environment;
   try {
@@ -70,7 +70,7 @@ const verbs = {
   deleted: "was deleted",
 } as const satisfies Record<EndPhase, string>;
 
-/** Says how an environment ended, or that it was stopped. */
+/** Returns a sentence on how an environment ended, or that it was stopped. */
 export function endWords({ end: { outcome }, run, reason }: Environment, noun = "environment"): string {
   const verb = outcome ? verbs[outcome.phase] : run.error === null ? "was stopped" : "has failed";
   const why = outcome ? outcome.reason : (run.error ?? reason);

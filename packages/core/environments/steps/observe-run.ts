@@ -3,7 +3,7 @@ import { ClusterAway } from "../../problem.ts";
 import type { WorkerContext } from "../../reconciler/worker.ts";
 import type { Environment } from "../record/record.ts";
 
-/** Observes the present run. Throws `ClusterAway` where the cluster does not answer. */
+/** Observes the present run. Throws `ClusterAway` if the cluster does not answer. */
 export async function observeRun(
   ctx: WorkerContext,
   { uid, run }: Pick<Environment, "uid" | "run">,

@@ -15,8 +15,8 @@ import { endByLimit } from "./end/end-run.ts";
 import { endInQueue, giveUp } from "./start/queued.ts";
 
 /**
- * What is to be done because a limit has passed; undefined: none has. Asked before any call to the world, so that
- * nothing that fails there can put an end off.
+ * Returns the step for a limit that has passed, if any. Runs before any call to the world, so that no failure can delay
+ * an end.
  */
 export async function stepOverdue(
   ctx: WorkerContext,
@@ -48,9 +48,9 @@ async function passedDeadline(
 }
 
 /**
- * Nobody leaves the queue while the operator has closed the pool, or while it gives nothing since its ledger cannot be
- * read. Who has its reserved start or was granted is about to get what it waits for, and may wait as long again: that
- * start may move for ever.
+ * Returns why an environment may stay in the queue past its limit: `closed` while the operator has closed the pool or
+ * its ledger is unreadable, `first` for a reserved or granted start. The first in line has a separate, later limit,
+ * because its start may move for ever.
  */
 async function keptPlace(ctx: WorkerContext, { size, uid }: Environment): Promise<"closed" | "first" | undefined> {
   try {
@@ -58,13 +58,13 @@ async function keptPlace(ctx: WorkerContext, { size, uid }: Environment): Promis
     if (pool && (pool.closed || (await isHalted(ctx, pool)))) return "closed";
     return pool && (pool.head?.uid === uid || Object.hasOwn(pool.offered, uid)) ? "first" : undefined;
   } catch (error) {
-    // Only a newer version can read the ledger that it wrote, so the end of this wait is left to that version.
+    // A newer version wrote the ledger, and only that version can decide the end of this wait.
     if (error instanceof Unreadable) return error.isNewer ? "closed" : undefined;
     throw error;
   }
 }
 
-/** Whether a plan gives nothing to anybody: it cannot read who waits for machines still to be made. */
+/** Reports whether the pool plans nothing, because the waiters for machines still to be made are unreadable. */
 async function isHalted(ctx: WorkerContext, { type, summary }: Pool): Promise<boolean> {
   if (summary.unreadableItems === 0) return false;
   return (await unlessUnreadable(ctx, () => readMakeable(ctx, type))) === undefined;

@@ -8,14 +8,14 @@ import { nextUseLookAt } from "./auto-stop.ts";
 import { nextGpuLookAt } from "./gpu-idle.ts";
 
 /**
- * Whether an active environment may go on without a look at its run, which asks the cluster: nothing is wanted of it that
- * is not done, and a fresh listing of all machines shows its run unchanged. A look because of a signal never may.
+ * Reports whether a look at an active environment can skip the cluster: no request is open, and a fresh listing shows
+ * the run unchanged. Looks for a hint always observe.
  */
 export async function needsNoLook(ctx: WorkerContext, environment: Environment, now: number): Promise<boolean> {
   const useLookAt = Math.min(nextUseLookAt(environment), nextGpuLookAt(environment, ctx.settings));
   if (!isSettled(environment) || now >= useLookAt) return false;
   if (!(await isAsObserved(ctx, environment, now))) return false;
-  // The message that told it of the operator's word may be lost.
+  // The message about a node that the operator declared gone may be lost.
   const uids = environment.run.machines.map(({ uid }) => uid);
   return (await readGoneNodes(ctx, uids, now)).size === 0;
 }
@@ -26,7 +26,7 @@ function isSettled(environment: Environment): boolean {
   const isAllDone = requests.list.every(({ status }) => status !== "requested");
   const isSeen = run.missedAt === null && run.machines.every(({ silent }) => silent === null);
   const isOpen = isApplied(environment) && guests.every(({ state }) => state === "in") && jupyter?.origin !== null;
-  // What could not be opened is tried again by a look.
+  // A look retries an address that could not be opened.
   const isReached = run.address?.problem === undefined;
   const isSized = resources === null || sameResources(resources, run.resized);
   return attempts === 0 && isAllDone && isSeen && isOpen && isReached && isSized;

@@ -42,7 +42,7 @@ const steps = {
   deleted: stepEnded,
 } satisfies Record<Phase, StepOf>;
 
-/** The one next step of an environment; undefined: there was nothing to do and nothing is written. */
+/** Takes the next step of an environment. Returns undefined if there is nothing to do or to write. */
 export async function stepEnvironment(
   ctx: WorkerContext,
   item: Item,
@@ -58,7 +58,7 @@ export async function stepEnvironment(
   return dueWhileEventsWait(droppingOldCopy(environment, over), now);
 }
 
-/** Passes the end of an outage on, after the first look that the cluster answers again. */
+/** Reports the end of an outage after the first look that the cluster answers again. */
 function withOutageEnd(before: Environment, step: EnvironmentStep): EnvironmentStep {
   if (!isClusterSilent(before) || isClusterSilent(step.record)) return step;
   return {
@@ -89,7 +89,7 @@ function isUnderWay({ phase }: Environment): boolean {
   return phase === "queued" || phase === "preparing" || phase === "active";
 }
 
-/** Whether a run may say something new: one that waits or is over has none. */
+/** Reports whether a run may have news. A queued or ended environment has no run. */
 function hasRun({ phase, dueAt }: Item): boolean {
   return dueAt !== undefined && (phase === "preparing" || phase === "active" || phase === "stopping");
 }
@@ -116,10 +116,9 @@ export function afterFailure(
 }
 
 /**
- * A planner that granted something names the ledger items: such a look at a queued environment reads them although the
- * record is not due, as a look at a pool that names an environment does (docs/architecture/admission.md). So does a
- * disk that is free, for who waits for it, the operator's word on a node, for those who hold capacity, and the signal
- * that a run changed.
+ * Reports whether a message justifies a look before the record is due: a hint for a live run; an operator's word on a
+ * node, for environments with capacity; a grant or a free disk, for queued environments
+ * (docs/architecture/admission.md).
  */
 export function wantsLook(item: Item, message: Look): boolean {
   if (message.hint) return item.kind === "environment" && hasRun(item);

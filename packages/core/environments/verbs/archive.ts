@@ -2,7 +2,7 @@ import { utcStamp } from "../../text/utc.ts";
 import type { ArchiveUse } from "../record/end.ts";
 import type { Environment } from "../record/record.ts";
 
-/** The zip that its deletion is to leave; null: its policy keeps none, or there is nothing to be kept. */
+/** Returns the zip that a deletion shall leave; null if the policy keeps none or the volume does not exist yet. */
 export function archiveOf(environment: Environment, now: number): ArchiveUse | null {
   const { id, owner, policy, volumes } = environment;
   if (!volumes.some((own) => own.name === policy.archives && own.volume)) return null;

@@ -23,11 +23,11 @@ import { NET_MS, newHead } from "./new-head.ts";
 import { replaceSuperseded } from "./superseded.ts";
 
 export interface NewEnvironment {
-  /** The wire id, chosen by the dialect; unique for this owner and dialect. */
+  /** The wire id, chosen by the dialect. Unique per owner and dialect. */
   readonly id: string;
-  /** Chosen with the id where a create may be repeated. */
+  /** Set, like the id, by a caller that may repeat the create. */
   readonly uid?: string | undefined;
-  /** It may be there already, under this id and uid: then it is left as it is. */
+  /** Whether an environment with this id and uid may exist already; it is then left unchanged. */
   readonly isRepeat?: boolean | undefined;
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -35,36 +35,36 @@ export interface NewEnvironment {
   readonly image: string;
   readonly command: string | undefined;
   readonly env: Readonly<Record<string, string>>;
-  /** The user name by which SSH finds it; its id unless said. */
+  /** The SSH user name; defaults to the id. */
   readonly login?: string | undefined;
-  /** The GitHub user whose SSH keys open it once it is active. */
+  /** The GitHub user whose SSH keys are let in once the environment is active. */
   readonly guest?: string | undefined;
-  /** Public SSH keys that open its runs, one each; what is none is left out, and its timeline says so. */
+  /** Public SSH keys for its runs. Invalid keys are dropped and noted in the timeline. */
   readonly sshKeys?: readonly string[] | undefined;
-  /** Whether Jupyter is wanted from the start. */
+  /** Whether Jupyter starts with the environment. */
   readonly jupyter?: boolean | undefined;
-  /** A named disk; made with the environment when there is none of that name. */
+  /** A named disk, created with the environment if it does not exist. */
   readonly disk?: NewDisk | undefined;
-  /** How it lives: a reservation unless said. */
+  /** Defaults to a reservation. */
   readonly policy?: Policy | undefined;
-  /** Volumes of its own, made with its first run and removed with it. */
+  /** The environment's own volumes, created with its first run and removed with it. */
   readonly volumes?: readonly Omit<OwnVolume, "volume">[] | undefined;
   readonly ports?: readonly RunPort[] | undefined;
-  /** Its part of a shared machine, at most what its size says. */
+  /** Share of a shared machine, at most the size. */
   readonly resources?: Resources | undefined;
-  /** Where its events go: a URL that was checked. */
+  /** A checked URL for its events. */
   readonly receiver?: string | undefined;
-  /** The reason of the first entry of its timeline. */
+  /** Reason in the first timeline entry. */
   readonly note?: string | undefined;
-  /** Its part of a host name, which nobody else may have at the same time. */
+  /** Label in its host name, which no other environment has at the same time. */
   readonly addressLabel?: string | undefined;
 }
 
 /**
- * Writes spec, then head, in place of a deleted one of this id, then the lease of its disk, and sends one look at the
- * pool that names it (docs/architecture/consistency.md). Throws `Conflict` when the id or its host label is
- * taken, `conflict` when its disk is in use, `gone` when that is marked for deletion, `quota` when too many of the
- * caller's wait for its pool.
+ * Writes the specification, then the head (or replaces a deleted one with this id), then the lease of the disk, and
+ * sends a look to the pool (docs/architecture/consistency.md). Throws `Conflict` if the id or host label is
+ * taken, `conflict` if the disk is in use, `gone` if it is marked for deletion, and `quota` if too many of the caller's
+ * environments wait for the pool.
  */
 export async function createEnvironment(
   ctx: UserContext<"table" | "queue" | "sealer">,
@@ -96,9 +96,9 @@ export async function createEnvironment(
 }
 
 /**
- * What its receiver hears first goes out with the create: while it waits for capacity, nobody else looks at it before
- * the sweep. The cursor is moved by its next look, which finds the delivery there, or makes it where this failed: the
- * environment is there, and who heard an error would ask for a second one.
+ * Sends the first events with the create, because no look may follow before the sweep. The next look moves the cursor
+ * and finds these deliveries, or makes them after a failure here. A failure is only logged: the environment exists, and
+ * an error would make the caller create a second one.
  */
 async function tellFirst(ctx: UserContext<"table" | "queue">, head: Environment): Promise<void> {
   try {
@@ -109,10 +109,7 @@ async function tellFirst(ctx: UserContext<"table" | "queue">, head: Environment)
   }
 }
 
-/**
- * Throws `Conflict` where another environment has its host label by now: then it becomes invisible, and is cleared
- * away.
- */
+/** Throws `Conflict` if another environment has the host label. The head is then hidden and later removed. */
 async function keepLabel(
   ctx: UserContext<"table">,
   label: string,
@@ -132,8 +129,8 @@ async function keepLabel(
 }
 
 /**
- * Throws `Conflict` when what is there is another environment, `Unreadable` when nobody knows; nothing of this one is
- * left then.
+ * Returns the item if it is this environment. Otherwise removes the label and the specification of the create, and
+ * throws `Conflict` for another environment or `Unreadable` for an unreadable one.
  */
 async function requireOwn(
   ctx: UserContext<"table">,
@@ -149,7 +146,7 @@ async function requireOwn(
   throw new Conflict(keyText(key));
 }
 
-/** A create that is repeated finds what it made, however far that has come; a lease not yet written is reconcile's. */
+/** Returns the environment of an earlier identical create. If its lease is still missing, reconcile writes it. */
 async function madeBefore(
   ctx: UserContext<"table" | "queue">,
   key: Key,
@@ -157,11 +154,11 @@ async function madeBefore(
   uid: string,
 ): Promise<Environment> {
   const made = parseEnvironment(await requireOwn(ctx, key, input, uid));
-  // Written again by one that slept until its environment was over, or had been started with another one.
+  // A suspended request wrote the specification again, after the environment had ended or started with another one.
   if (made.spec !== uid) await forgetSpec(ctx, key, uid);
   if (isUndone(made)) {
     if (!made.disk) throw new Problem("conflict", `The ${ctx.noun} was deleted meanwhile`);
-    // It never ran: somebody else had its disk.
+    // It never ran, because another environment had its disk.
     throw new Problem("conflict", `Disk '${made.disk.name}' is currently in use`, { isUndone: true });
   }
   await sendLook(ctx, poolKey(input.size.pool), { for: [keyText(key)] });

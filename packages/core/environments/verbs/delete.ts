@@ -5,13 +5,13 @@ import { decideEnd } from "../record/transitions.ts";
 import { archiveOf } from "./archive.ts";
 
 interface Deletion {
-  /** Asked of the record that is about to be written: nothing is deleted where it says no. */
+  /** Checked against the record that is about to be changed; nothing is deleted if it returns false. */
   readonly onlyIf?: (environment: Environment) => boolean;
 }
 
 /**
- * Wants it gone: compute, then its own volumes (with a zip of one of them kept where its policy says so), then the
- * record. From its stop too. Asked again, or when it ended already, it answers the record. Throws `notFound`.
+ * Requests the deletion of compute, own volumes (with a zip of one if its policy says so) and the record. Works on
+ * stopped environments too. Returns an ended environment unchanged. Throws `notFound`.
  */
 export async function requestDelete(
   ctx: UserContext<"table" | "queue">,

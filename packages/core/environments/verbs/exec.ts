@@ -7,17 +7,17 @@ import { waitForEnvironment } from "../record/wait.ts";
 import { markBusy } from "./touch.ts";
 
 export interface ExecRequest {
-  /** Run as they are; `shellWords` makes them of a shell's text. */
+  /** Passed to the process without a shell; `shellWords` converts a shell command. */
   readonly words: readonly string[];
   readonly stdin?: string;
-  /** As seen inside; where the run works when not given. */
+  /** Path inside the environment; defaults to the working directory of the run. */
   readonly directory?: string | undefined;
   readonly timeoutSeconds: number;
-  /** The same one twice is run once, and both get its result. */
+  /** Requests with the same id run the command once and share its result. */
   readonly execId?: string;
-  /** How long it may all take; the deployment's exec cap when not given. */
+  /** Limit of the whole call; defaults to the exec cap of the deployment. */
   readonly capSeconds?: number;
-  /** How long an environment that is not ready is waited for; as long as the cap allows when not given. */
+  /** How long to wait for an environment that is not ready; defaults to what the cap allows. */
   readonly readyWithinMs?: number;
 }
 
@@ -26,28 +26,27 @@ export interface ExecResult {
   readonly stderr: string;
   readonly returncode: number;
   readonly timedOut: boolean;
-  /** The time-out that was really used. */
+  /** The time-out that was applied. */
   readonly timeoutSeconds: number;
-  /** Where its shell was left, as seen inside; null: it did not say. */
+  /** Final working directory of the shell, as a path inside; null if unknown. */
   readonly directory: string | null;
 }
 
 type ExecContext = UserContext<"table" | "queue" | "compute">;
 
-/** An exec may be late by this, and so may the idle decision that must see its mark. */
+/** Allowed delay of a command, and of the idle check that must see its mark. */
 const BUSY_MARGIN_MS = 60_000;
-/** How long one question may wait for the end of a command. */
+/** How long one read may wait for the end of a command. */
 const READ_MS = 4_000;
-/** Beyond its time-out nothing of a command is waited for longer than this. */
+/** How long to wait for a result after the time-out of a command. */
 const LATE_MS = 10_000;
 const PAUSE_MS = 50;
 const RETRY_SECONDS = 5;
 
 /**
- * Runs a command in the caller's environment and answers how it ended. Waits until the environment is active; its
- * time-out is cut to what is left of the cap (docs/apis/common.md#calls-that-wait). Throws `notFound` when the
- * environment is over, `failed` when it did not start or is not ready in time, `invalid` for text that no process can
- * be given.
+ * Waits until the caller's environment is active, runs a command and returns its result. The time-out is cut to the
+ * rest of the cap (docs/apis/common.md#calls-that-wait). Throws `notFound` if the environment is over, `failed` if it
+ * did not start or is not ready in time, and `invalid` for text with a NUL character.
  */
 export async function executeIn(ctx: ExecContext, id: string, request: ExecRequest): Promise<ExecResult> {
   refuseNul(request);
@@ -71,7 +70,7 @@ async function waitUntilActive(ctx: ExecContext, id: string, budgetMs: number): 
   else refuseUnlessActive(ctx, environment);
 }
 
-/** Throws unless it can be used now, with the reason in the words of its dialect. */
+/** Throws, in the words of the dialect, unless the environment is active. */
 function refuseUnlessActive(ctx: ExecContext, environment: Environment): Environment {
   if (isUsable(environment)) return environment;
   const noun = `${ctx.noun.slice(0, 1).toUpperCase()}${ctx.noun.slice(1)}`;
@@ -93,7 +92,7 @@ function isUsable({ phase, goal: { desired }, end: { outcome } }: Environment): 
   return phase === "active" && desired === "active" && outcome === null;
 }
 
-/** It does not become active by itself. */
+/** Reports whether the environment cannot become active by itself. */
 function isOver(environment: Environment): boolean {
   return environment.end.outcome !== null || environment.goal.desired !== "active" || isEnded(environment);
 }
@@ -110,12 +109,12 @@ async function start(
     await ctx.compute.startExec(uid, run, exec);
   } catch (error) {
     if (!(error instanceof RunGone)) throw error;
-    // Its record may say so only later: it ends now, and is not ready for this any more.
+    // The record may lag behind: the run is gone, so treat the environment as stopping.
     refuseUnlessActive(ctx, { ...(await getEnvironment(ctx, id)), phase: "stopping" });
   }
 }
 
-/** undefined: its run is gone, and what it wrote with it. */
+/** Returns undefined if the run is gone, and its output with it. */
 async function readUntilEnded(
   ctx: ExecContext,
   { uid, run: { n: run } }: Environment,
@@ -125,7 +124,7 @@ async function readUntilEnded(
   const deadline = ctx.clock.monotonic() + timeoutSeconds * 1000 + LATE_MS;
   for (;;) {
     const askedAt = ctx.clock.monotonic();
-    // Asked once more past the deadline: who slept until then knows nothing of how it ended.
+    // Read once more past the deadline: a suspended caller has not yet seen how the command ended.
     const isLast = askedAt > deadline;
     const status = await ctx.compute.readExec(uid, run, execId, isLast ? 0 : READ_MS);
     if (status?.state !== "running") return status;
@@ -134,7 +133,7 @@ async function readUntilEnded(
   }
 }
 
-/** Killed with its environment, or by somebody else: only the record tells. */
+/** Returns a message if the environment ended first. A signal's sender is unknown, so the record decides. */
 async function wordsOfEnd(
   ctx: ExecContext,
   { uid, run: { n: run }, id }: Environment,
@@ -147,7 +146,7 @@ async function wordsOfEnd(
   return now?.uid === uid && now.run.n === run && isUsable(now) ? undefined : words;
 }
 
-/** A higher exit code is 128 + the number of a signal (POSIX, Shell Command Language, 2.8.2). */
+/** Exit codes above this are 128 plus a signal number (POSIX, Shell Command Language, 2.8.2). */
 const SIGNALLED = 128;
 const KILLED = 137;
 const TIMED_OUT = 124;
@@ -173,7 +172,7 @@ function resultOf(status: ExecStatus | undefined, timeoutSeconds: number, end: s
   };
 }
 
-/** Each in a line of its own, after whatever was written. */
+/** Appends lines to the text, each on a separate line. */
 function withLines(text: string, lines: readonly string[]): string {
   return lines.reduce((all, line) => `${all}${all === "" || all.endsWith("\n") ? "" : "\n"}${line}`, text);
 }

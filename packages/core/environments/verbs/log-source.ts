@@ -6,13 +6,13 @@ import type { Environment } from "../record/record.ts";
 
 const TRIES = 3;
 
-/** A part of the output of an environment. */
+/** A part of an environment's output. */
 export interface Window extends LogPart {
-  /** Whether nothing follows it any more. */
+  /** Whether the output is complete up to here. */
   readonly isComplete: boolean;
 }
 
-/** Reads what a run has printed by now, if it is there and its last copy is not made. */
+/** Reads the present output of a run whose last copy is not made yet. */
 export async function readLive(
   environment: Environment,
   live: LiveLogs | undefined,
@@ -24,11 +24,11 @@ export async function readLive(
   const part = await live.read(uid, run.n, Math.max(0, after - base));
   if (!part) return undefined;
   const window = { start: base + part.start, bytes: part.bytes, isComplete: false };
-  // A run that printed nothing yet shows none of what earlier ones printed.
+  // A run without output yet would hide the output of earlier runs.
   return log?.blob && endOf(window) < endOfCopy(log) ? undefined : window;
 }
 
-/** Reads the bytes of the latest copy, if they are wanted: the record says where they begin and end. */
+/** Reads the latest copy if `isWanted`; the record says where it begins and ends. */
 export async function readCopy(
   ctx: UserContext<"table" | "blobs">,
   id: string,
@@ -43,13 +43,13 @@ export async function readCopy(
     if (!log?.blob || isOver) break;
     if (!isWanted(log)) return { start: endOfCopy(log), bytes: new Uint8Array(), isCut: log.cut, isComplete };
     const bytes = await ctx.blobs.get(log.blob);
-    // A missing copy was replaced by a newer one.
+    // A newer copy has replaced a missing one, so read the record again.
     if (bytes) return { start: log.start ?? 0, bytes, isCut: log.cut, isComplete };
   }
   return { start: 0, bytes: new Uint8Array(), isCut: false, isComplete };
 }
 
-/** Records of earlier code do not say how many bytes a copy has. */
+/** Returns the end of a copy, or Infinity for records of earlier versions, which lack its length. */
 export function endOfCopy(log: KeptLog): number {
   return log.bytes === undefined ? Number.POSITIVE_INFINITY : endOfLog(log);
 }

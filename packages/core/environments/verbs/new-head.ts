@@ -13,16 +13,16 @@ import { aboutOf } from "../record/spec.ts";
 import { addEntry } from "../record/timeline.ts";
 import type { NewEnvironment } from "./create.ts";
 
-/** If the message is lost, this record asks its pool by itself when the sweep finds it due. */
+/** If the message to the pool is lost, the sweep finds the record due after this time. */
 export const NET_MS = 5_000;
 
 type HeadParts = Pick<Environment, "uid" | "access"> & {
   readonly receiver: Sealed | null;
-  /** For the first line of its timeline. */
+  /** Reason in the first timeline entry. */
   readonly note: string | null;
 };
 
-/** The record of a new environment: queued, or waiting for its disk. */
+/** Returns the record of a new environment that waits for its pool or its disk. */
 export function newHead(
   ctx: UserContext,
   key: Key,

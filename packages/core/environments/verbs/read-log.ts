@@ -9,7 +9,7 @@ import type { Environment } from "../record/record.ts";
 import { waitForEnvironment } from "../record/wait.ts";
 import { endOf, endOfCopy, readCopy, readLive, type Window } from "./log-source.ts";
 
-/** For how long one who reads a log has it copied, and how much of that is left when the next one says so again. */
+/** How long copies continue after a read, and the remainder below which a read extends that time. */
 const WANTED_MS = 120_000;
 const WANTED_AGAIN_MS = 60_000;
 
@@ -17,11 +17,11 @@ type LogContext = UserContext<"table" | "queue" | "blobs">;
 
 export interface LogText {
   readonly text: string;
-  /** There was more before it. */
+  /** Whether earlier output is missing. */
   readonly cut: boolean;
-  /** The position behind it, from which a reader goes on. */
+  /** Position after the text, where the next read continues. */
   readonly next: number;
-  /** Nothing follows any more. */
+  /** Whether the output is complete. */
   readonly ended: boolean;
 }
 
@@ -29,15 +29,15 @@ export interface LogRequest {
   readonly after: number;
   readonly mostBytes: number;
   readonly waitMs: number;
-  /** Whether to wait up to 2 s for a fresh copy, where the log is read from copies. */
+  /** Whether to wait up to 2 s for a fresh copy if the log is read from copies. */
   readonly wantsFresh: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Returns the output of the caller's environment; "" before it began and 7 days after its end. Where it is read from a
- * copy, a running environment is copied for the next two minutes, and this waits up to 2 s for a fresh copy; after an
- * end, for the last one. Throws `notFound`.
+ * Returns the output of the caller's environment; "" before it began and 7 days after its end. Reading from copies
+ * keeps a running environment copied for two minutes. Waits up to 2 s for a fresh copy, or for the last copy after an
+ * end. Throws `notFound`.
  */
 export async function readLog(ctx: LogContext, id: string, live?: LiveLogs): Promise<LogText> {
   const environment = await getEnvironment(ctx, id);
@@ -47,14 +47,14 @@ export async function readLog(ctx: LogContext, id: string, live?: LiveLogs): Pro
   return readKeptLog(ctx, id);
 }
 
-/** How often the record is looked at by a request that waits. */
+/** How often a waiting request reads the record. */
 const LOOK_MS = 1_000;
-/** For how long a request collects what is printed, so that each line of many is no answer of its own. */
+/** How long a request collects output, so that many lines come in one answer. */
 const COLLECT_MS = 50;
 
 /**
- * Returns the output of the caller's environment from a position on, in whole characters. It waits until there is some,
- * the log is complete, or the time is over. `cut`: what stood at the position is not kept any more. Throws `notFound`.
+ * Returns output from a position on, in whole characters. Waits until there is some, the log is complete, or the time
+ * is over. `cut` reports that output at the position is no longer kept. Throws `notFound`.
  */
 export async function followLog(ctx: LogContext, id: string, request: LogRequest, live?: LiveLogs): Promise<LogText> {
   const { after, waitMs, wantsFresh, signal } = request;
@@ -81,7 +81,7 @@ export async function followLog(ctx: LogContext, id: string, request: LogRequest
 }
 
 interface Pause {
-  /** Undefined where a copy was read. */
+  /** undefined if the output was read from a copy. */
   readonly live: LiveLogs | undefined;
   readonly end: number;
   readonly pauseMs: number;
@@ -106,19 +106,19 @@ async function waitForCopy(ctx: UserContext<"table" | "queue">, id: string, envi
   }
 }
 
-/** Has the log of an environment that prints copied for the next two minutes. */
+/** Requests copies of a printing environment's log for the next two minutes. */
 async function wantCopies(ctx: UserContext<"table" | "queue">, id: string, environment: Environment): Promise<void> {
   const now = ctx.clock.now();
   if (!isPrinting(environment) || isLogWanted(environment, now + WANTED_AGAIN_MS)) return;
   await changeEnvironment(ctx, id, (before) => ({ ...before, logWantedUntil: now + WANTED_MS }));
 }
 
-/** Other writers were always faster: then the log is read as it was copied last. */
+/** Ignores `unavailable`: other writers always won, so the latest copy has to do. */
 function unlessBusy(error: unknown): void {
   if (!(error instanceof Problem && error.kind === "unavailable")) throw error;
 }
 
-/** Since then while it prints; whole once it has ended, as long as its run is there to be copied from. */
+/** Reports whether the copy is newer than `since`, or complete once the environment has ended. */
 function isCopied(environment: Environment, since: number): boolean {
   if (isPrinting(environment)) return (environment.log?.at ?? 0) >= since;
   const { phase, end, run } = environment;
@@ -130,7 +130,7 @@ function isPrinting({ phase, hasCommand, end: { outcome } }: Environment): boole
   return hasCommand && phase === "active" && outcome === null;
 }
 
-/** Returns the output as it was copied last. Throws `notFound`. */
+/** Returns the output of the latest copy. Throws `notFound`. */
 export async function readKeptLog(ctx: UserContext<"table" | "blobs">, id: string): Promise<LogText> {
   const copy = await readCopy(ctx, id, () => true);
   return textOf(copy, { after: 0, mostBytes: Number.POSITIVE_INFINITY }, copy.isCut);

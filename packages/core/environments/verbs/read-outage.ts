@@ -3,10 +3,10 @@ import { readClusterState } from "../../reconciler/cluster-state.ts";
 import { unlessUnreadable } from "../../store/readable.ts";
 import type { Environment } from "../record/record.ts";
 
-/** So long an outage is nobody's concern: most are over by then. */
+/** Shorter outages are not reported: most are over by then. */
 const QUIET_MS = 60_000;
 
-/** Since when the cluster does not answer, ms, if one of these runs and that has lasted for a minute. Else undefined. */
+/** Returns when (ms) the cluster stopped answering, if that was a minute ago and one of the environments is active. */
 export async function readOutage(
   ctx: Context<"table">,
   environments: readonly Pick<Environment, "phase">[],

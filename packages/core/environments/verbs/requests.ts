@@ -14,9 +14,8 @@ import { decideEnd } from "../record/transitions.ts";
 type RequestContext = UserContext<"table" | "queue">;
 
 /**
- * Asks for the end of an environment: decided in one write, done by reconcile. Asking again changes nothing and
- * answers with the first request. Throws `notFound`, or `conflict` when it ended in another way, or is stopped: then
- * there is nothing to cancel, and it can be deleted.
+ * Requests the end of an environment; reconcile carries it out. A repeat changes nothing and returns the first request.
+ * Throws `notFound`, or `conflict` if it is stopped (delete it instead) or ended in another way.
  */
 export async function requestCancel(
   ctx: RequestContext,
@@ -37,9 +36,9 @@ export async function requestCancel(
 }
 
 /**
- * Asks for `extraMs` more: the new end holds from the answer on, and shows a little later. Throws `notFound`,
- * `invalid` when the total would be over the limit, `conflict` when it is over already. A repeat under the same `chosen`
- * token adds nothing.
+ * Extends the environment by `extraMs`. The new end is valid from the answer on and shown a little later. A repeat with
+ * the same `chosen` token adds nothing. Throws `notFound`, `invalid` above the limit of total time, or `conflict` if
+ * the environment is over.
  */
 export async function requestExtension(
   ctx: RequestContext,
@@ -68,13 +67,12 @@ export async function requestExtension(
   return requestAction(ctx, id, decide, { delayMs: SHOWN_AFTER_MS, token: chosen });
 }
 
-/** How the dialect calls the state of an environment, for a refusal. */
+/** Returns the dialect's word for the state of an environment, for a refusal. */
 type WordOf = (environment: Environment) => string;
 
 /**
- * Wants Jupyter, with a token of its own, or wants it no more. What is so already is answered as a request that is
- * done; an open request for the opposite has failed: what it asked for does not come. Throws `notFound`, or `conflict`
- * when it is not active.
+ * Requests Jupyter with a fresh token, or its end. A request for the present state is done at once; an open request for
+ * the opposite fails as superseded. Throws `notFound`, or `conflict` if the environment is not active.
  */
 export async function requestJupyter(
   ctx: RequestContext & UserContext<"sealer">,
@@ -106,8 +104,8 @@ export async function requestJupyter(
 const MOST_GUESTS = 50;
 
 /**
- * Wants the SSH keys of a GitHub user let in; asked again, they are fetched again. Throws `notFound`, or `conflict`
- * when it is not active or when 50 are let in already. A repeat under the same `chosen` token adds nothing.
+ * Lets in the SSH keys of a GitHub user, fetching them again for a known user. A repeat with the same `chosen` token
+ * adds nothing. Throws `notFound`, or `conflict` if the environment is not active or has 50 users already.
  */
 export async function requestGuest(
   ctx: RequestContext,
@@ -133,8 +131,8 @@ export async function requestGuest(
 }
 
 /**
- * Wants this public key, `<type> <base64>`, let in. Throws `notFound`, or `conflict` when it is not active or when too
- * many are let in already. A repeat under the same `chosen` token adds nothing.
+ * Lets in a public key, `<type> <base64>`. A repeat with the same `chosen` token adds nothing. Throws `notFound`, or
+ * `conflict` if the environment is not active or has too many users already.
  */
 export async function requestKey(
   ctx: RequestContext,
@@ -143,7 +141,7 @@ export async function requestKey(
   wordOf: WordOf,
   chosen?: string,
 ): Promise<Action> {
-  // No GitHub name has a colon.
+  // A colon cannot occur in a GitHub name.
   const name = `key:${ctx.ids.hash(key).slice(0, 16)}`;
   const decide = async (environment: Environment, now: number, token: string) => {
     refuseUnlessActive(ctx, environment, "Cannot add a user to", wordOf);
@@ -164,8 +162,8 @@ function refuseUnlessActive(ctx: RequestContext, environment: Environment, words
 }
 
 /**
- * Reads, decides, writes if nobody else did, and sends one look, at once or for `delayMs` later. A decision that is an
- * action only answers.
+ * Decides on the current record, writes it conditionally and sends one look, now or after `delayMs`. A decision that is
+ * an `Action` is returned without a write.
  */
 async function requestAction(
   ctx: RequestContext,
@@ -194,7 +192,7 @@ async function requestAction(
   return asked;
 }
 
-/** A cancelled environment whose cancel action is not there was ended by Berth: its creation stands for it. */
+/** Returns a stand-in for the cancel action of an environment that Berth itself cancelled. */
 function firstOf(environment: Environment): Action {
   const { createdAt } = environment;
   return {

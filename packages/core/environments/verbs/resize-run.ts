@@ -5,10 +5,10 @@ import { sameResources } from "../record/changes/resize.ts";
 import type { Environment } from "../record/record.ts";
 import { changed, lookAgainAt } from "../record/step-result.ts";
 
-/** Counted apart from what else fails: neither that nor a signal may bring the end of these tries forward. */
+/** Counted apart from other failures, so that neither those nor a hint exhaust these tries early. */
 const MOST_TRIES = 4;
 
-/** Gives a living run the limits that are wanted for it; undefined: it has them, or they are tried again later. */
+/** Applies the wanted limits to a live run. Returns undefined if it has them, or until the next try. */
 export async function resizeRun(
   ctx: WorkerContext,
   environment: Environment,

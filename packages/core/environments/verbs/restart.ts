@@ -6,26 +6,26 @@ import { noRun } from "../record/run/run-state.ts";
 import { enter } from "../record/transitions.ts";
 
 /**
- * How long after a start the cluster is searched for what a slept worker made of an earlier run. The first search comes
- * as soon as such a run can be there, since it would hold the volumes; the second comes as late as that after an end.
+ * Delays after a start before the cluster is searched for objects that a suspended worker made for an earlier run. The
+ * first search is early, since such a run would hold the volumes; the second is as late as the one after an end.
  */
 export const LEFTOVERS_MS = { first: 30_000, second: 600_000 } as const;
 
-/** What a start may change beside the specification. */
+/** Changes of a start that are not part of the specification. */
 export interface NewRun {
   readonly size: Size | null;
-  /** Where the events of this run go instead, sealed; null: as always. */
+  /** Sealed receiver for the events of this run; null for the usual one. */
   readonly receiver: Sealed | null;
 }
 
-/** Wants it to run: at once when it is stopped, as soon as it is stopped when it is stopping, else it is so already. */
+/** Starts a stopped environment, or remembers the start while it stops. Other phases run already. */
 export function requestRestart(environment: Environment, now: number, run: NewRun): Environment {
   const { phase } = environment;
   if (phase === "stopping") return { ...environment, goal: { ...environment.goal, desired: "active", start: run } };
   return phase === "stopped" ? restart(environment, now, run) : environment;
 }
 
-/** A new run of a stopped environment: nothing is left in it of the one before, which was seen gone. */
+/** Returns a stopped environment queued for a new run, without any trace of the previous run, which was seen gone. */
 export function restart(environment: Environment, now: number, run: NewRun): Environment {
   const { access, resources } = environment;
   const size = run.size ?? environment.size;
@@ -48,7 +48,7 @@ export function restart(environment: Environment, now: number, run: NewRun): Env
     },
     starts: environment.starts + 1,
     size,
-    // Limits may have been asked for beside a start that was forgotten since.
+    // Limits may come from a resize for a start that was dropped since, so fit them to this size.
     resources: resources && withinUnits(resources, size.units),
     events: { ...environment.events, receiver: { ...environment.events.receiver, run: run.receiver } },
     zone: zonePinnedBy(environment.volumes.find(({ volume }) => volume)?.volume),

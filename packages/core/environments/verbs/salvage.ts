@@ -19,9 +19,8 @@ import { newHead } from "./new-head.ts";
 export const ENDED_UNREADABLE = "Ended by the operator: its record could not be read";
 
 /**
- * A record that stops, made of what can still be read of one that cannot: every field that is whole stays, every other
- * one is that of a new record. `named` is what a ledger says of it. What nobody knows is taken for the worse: that
- * something runs, that its disk was written to.
+ * Rebuilds a stopping record from an unreadable one: keeps each valid field and takes the others from a new record.
+ * `named` is the ledger's entry. Assumes the worst where it cannot know: that a run exists and wrote to its disk.
  */
 export async function salvage(ctx: Context<"table">, item: Item, named: Grant | undefined): Promise<Environment> {
   const now = ctx.clock.now();
@@ -37,7 +36,7 @@ export async function salvage(ctx: Context<"table">, item: Item, named: Grant | 
     ...Object.fromEntries(inGroups),
   };
   const { uid, owner, createdBy, id } = blank;
-  // A ledger may still name the run before: what the record itself says of a later one stands.
+  // Ignore a ledger entry for an earlier run than the one in the record.
   const entry = named && named.run >= kept.run.n ? named : undefined;
   const run = { ...kept.run, n: entry?.run ?? kept.run.n };
   const known: Environment = { ...kept, uid, owner, createdBy, id, run, writers: item.writers };
@@ -51,7 +50,7 @@ export async function salvage(ctx: Context<"table">, item: Item, named: Grant | 
   return parseEnvironment(addEntry(stopping, now, ENDED_UNREADABLE) as unknown as Item);
 }
 
-/** Picks those of the fields that a table knows that are whole. */
+/** Picks the valid ones of the fields in the table. */
 function wholeIn(table: object, value: unknown): Readonly<Record<string, unknown>> {
   const fields = (typeof value === "object" && value !== null ? value : {}) as Readonly<Record<string, unknown>>;
   const checks = Object.entries(table) as [string, Check<unknown>][];
@@ -89,12 +88,12 @@ function stopped(held: Environment, entry: Grant | undefined, now: number): Envi
   return { ...stopping, end: { ...end, outcome, archive, at: null, stoppingAt: now, cleanSince: null, cleanLooks: 0 } };
 }
 
-/** A new record under this key: what a field says that cannot be read. */
+/** Returns a new record for this key, as the source of the unreadable fields. */
 function blankOf(ctx: Context, item: Item, entry: Grant | undefined): Environment {
   const [, owner = "", , createdBy = ""] = item.pk.split("#");
   const [id = "", supersededUid] = item.sk.split("~");
   const actor = { uid: owner, username: "", number: 0, keyPrefix: "", keyHash: "", isAdmin: false };
-  // Its specification is named after its uid: without that its secrets would stay.
+  // The specification is named after its uid; a wrong uid would leave its secrets behind.
   const specUid = typeof item.spec === "string" ? item.spec.slice(0, 32) : "";
   const uid = [item.uid, entry?.uid, supersededUid, specUid].find(isUid) ?? ctx.ids.uid();
   const asOwner: UserContext = { ...ctx, actor, dialect: createdBy, noun: "environment" };
@@ -104,10 +103,10 @@ function blankOf(ctx: Context, item: Item, entry: Grant | undefined): Environmen
   return newHead(asOwner, key, input, { uid, access, receiver: null, note: null }, undefined);
 }
 
-/** The size of what holds nothing in any ledger. */
+/** Placeholder size of an environment without a ledger entry. */
 const unknownSize: Size = { pool: "cpu-x86", instanceType: "c7i.8xlarge", machines: 1, units: 1, gpus: 0, wantedMs: 0 };
 
-/** The disk whose lease names this life. */
+/** Finds the disk whose lease names this environment. */
 async function findDiskOf(ctx: Context<"table">, environment: Environment): Promise<DiskUse | null> {
   let after: string | undefined;
   do {

@@ -15,7 +15,7 @@ import { aboutOf, forgetSpec, type OpenSpec, readSpec, writeSpec } from "../reco
 import { addEntry } from "../record/timeline.ts";
 import { requestRestart } from "./restart.ts";
 
-/** What a start may change; what is not said stays as it was. */
+/** The values that a start may change; missing ones stay. */
 export interface StartChanges {
   readonly name?: string | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
@@ -26,23 +26,23 @@ export interface StartChanges {
   readonly image?: string | undefined;
   readonly command?: string | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
-  /** These replace the keys that it had. What is no key is left out, and the timeline says so. */
+  /** Replaces all keys. Invalid keys are dropped and noted in the timeline. */
   readonly sshKeys?: readonly string[] | undefined;
-  /** The URL that gets the events of this run in place of the usual one. */
+  /** URL that receives the events of this run instead of the usual one. */
   readonly receiver?: string | undefined;
 }
 
 interface Start {
-  /** What a repeat finds in the record where the one before it started it (`isStartedBy`). */
+  /** Stored in the record, so that a repeat recognizes its own start (`isStartedBy`). */
   readonly token?: string | undefined;
-  /** Asked of the record that is about to be written: nothing is started where it says no. */
+  /** Checked against the record that is about to be changed; nothing is started if it returns false. */
   readonly onlyIf?: (environment: Environment) => boolean | Promise<boolean>;
 }
 
 /**
- * Wants it to run again, on its own volumes; while it is being stopped that is remembered. What runs already, or is on
- * its way, is left as it is, whatever shall change. Throws `notFound`, `conflict` when there is nothing to start, or
- * `quota` when too many of the caller's wait for its pool.
+ * Starts the environment again on its own volumes; remembers the start while it stops. Ignores all changes if it
+ * already runs or is starting. Throws `notFound`, `conflict` if there is nothing to start, or `quota` if too many of
+ * the caller's environments wait for the pool.
  */
 export async function requestStart(
   ctx: UserContext<"table" | "queue" | "sealer">,
@@ -50,7 +50,7 @@ export async function requestStart(
   changes: StartChanges = {},
   { token, onlyIf = () => true }: Start = {},
 ): Promise<Environment> {
-  // Others may be faster: then what was written for a decision that did not hold goes again, with the secrets in it.
+  // A decision may lose to another write. Its specification, which holds secrets, is then removed again.
   const written = new Set<string>();
   const replaced = new Set<string>();
   const started = await changeEnvironment(ctx, id, async (environment, now) => {
@@ -58,7 +58,7 @@ export async function requestStart(
     refuseUnlessRestartable(ctx, environment, "start");
     const isUnderWay = environment.phase !== "stopping" && environment.phase !== "stopped";
     if (isUnderWay || (environment.goal.desired === "active" && !saysAnything(changes))) return environment;
-    // Decided with the failure: its volumes and its host label go, however soon this comes.
+    // The first run failed: its volumes and host label are already being removed.
     if (isCleared(environment)) throw new Problem("conflict", `${ctx.noun} ${id} has nothing to start from`);
     await refuseFullLine(ctx, (changes.size ?? environment.size).pool);
     const specified = noted(await withSpec(ctx, environment, changes), changes, now);
@@ -70,7 +70,7 @@ export async function requestStart(
     const again = requestRestart(changed, now, { size, receiver: sealed });
     return { ...again, goal: { ...again.goal, startedBy: token } };
   }).catch(async (error) => {
-    // Any other failure leaves unknown whether a head names the specification (unnamed-spec.ts).
+    // After any other failure, a head may name the specification (unnamed-spec.ts).
     if (error instanceof Problem) await forgetSpecs(ctx, id, written);
     throw error;
   });
@@ -83,12 +83,12 @@ async function forgetSpecs(ctx: UserContext<"table">, id: string, specs: Readonl
   await Promise.all([...specs].map((spec) => forgetSpec(ctx, key, spec)));
 }
 
-/** Whether the start of this token was the latest: it may have been stopped since, which a repeat does not undo. */
+/** Reports whether this token's start was the latest. A later stop does not matter, so a repeat does not undo it. */
 export function isStartedBy({ goal: { startedBy } }: Environment, token: string): boolean {
   return startedBy === token;
 }
 
-/** Its first run failed, and what was made for it was removed again: it can only be deleted, or made anew. */
+/** Reports whether the first run failed and its volumes are removed, so that it can only be deleted or replaced. */
 export function holdsNothing(environment: Environment): boolean {
   const { phase, volumes } = environment;
   return isCleared(environment) && volumes.every(({ volume }) => volume === null) && phase === "stopped";
@@ -98,7 +98,7 @@ function saysAnything(changes: StartChanges): boolean {
   return Object.values(changes).some((change) => change !== undefined);
 }
 
-/** What the head itself holds of it. */
+/** Returns the changes that the head itself stores. */
 function plainOf(changes: StartChanges, before: Environment): Partial<Environment> {
   const { name = before.name, labels = before.labels, resources = before.resources } = changes;
   const { policy = before.policy, ports = before.ports } = changes;
@@ -109,7 +109,7 @@ function noted(environment: Environment, { sshKeys }: StartChanges, now: number)
   return ownKeys(sshKeys).areAllUsable ? environment : addEntry(environment, now, KEY_REFUSED);
 }
 
-/** The new specification is written before the head that names it. */
+/** Writes the new specification before the head that names it. */
 async function withSpec(
   ctx: UserContext<"table" | "sealer">,
   environment: Environment,
@@ -135,7 +135,7 @@ async function withSpec(
   };
 }
 
-/** Throws `conflict` when nobody opens it any more: what the start does not name would be lost without a word. */
+/** Throws `conflict` if the seal does not open: parts that the start keeps would be lost silently. */
 async function knownSpec(
   ctx: UserContext<"table" | "sealer">,
   environment: Environment,
@@ -150,7 +150,7 @@ async function knownSpec(
   }
 }
 
-/** The next run is told all that is wanted, which may be nothing yet. */
+/** Raises the revision, so that the next run applies all keys. */
 function withKeys(access: AccessState, { sshKeys = [] }: OpenSpec): AccessState {
   const keyed = sshKeys.length > 0;
   return { ...access, keyed, revision: keyed ? access.revision + 1 : access.revision };

@@ -8,13 +8,13 @@ import { enter } from "../record/transitions.ts";
 interface Stop {
   readonly reason?: string | undefined;
   readonly receiver?: string | undefined;
-  /** What a repeat finds in the record where the one before it stopped it (`isStoppedBy`). */
+  /** Stored in the record, so that a repeat recognizes its own stop (`isStoppedBy`). */
   readonly token?: string | undefined;
 }
 
 /**
- * Wants it stopped: its compute goes, its own volumes stay. Asked again it changes nothing; a start that was remembered
- * is forgotten. Throws `notFound`, or `conflict` for what cannot be started again.
+ * Stops the environment: its compute goes, its own volumes stay. Drops a remembered start; a repeat changes nothing.
+ * Throws `notFound`, or `conflict` if the environment could not be started again.
  */
 export async function requestStop(
   ctx: UserContext<"table" | "queue" | "sealer">,
@@ -26,7 +26,7 @@ export async function requestStop(
     if (environment.goal.desired === "stopped") return environment;
     const named = { ...environment, goal: { ...environment.goal, stoppedBy: token ?? environment.goal.stoppedBy } };
     if (receiver === undefined) return stopNow(named, now, reason ?? null);
-    // Before the stop is written down: its own entries are for this receiver already.
+    // Set the receiver first, because it also gets the entries of this stop.
     const run = await sealReceiver(ctx, keyOf(environment), receiver);
     return stopNow(
       { ...named, events: { ...named.events, receiver: { ...named.events.receiver, run } } },
@@ -36,12 +36,12 @@ export async function requestStop(
   });
 }
 
-/** Whether the stop of this token was the latest: it may have been started since, which a repeat does not undo. */
+/** Reports whether this token's stop was the latest. A later start does not matter, so a repeat does not undo it. */
 export function isStoppedBy({ goal: { stoppedBy } }: Environment, token: string): boolean {
   return stoppedBy === token;
 }
 
-/** The record as it is from the moment on at which it is to be stopped; the same one where it is so already. */
+/** Returns the environment with its stop decided at `now`, or the same record if it was already decided. */
 export function stopNow(environment: Environment, now: number, reason: string | null): Environment {
   const {
     goal: { desired },
@@ -53,7 +53,7 @@ export function stopNow(environment: Environment, now: number, reason: string | 
   return phase === "queued" ? asStopped(wanted, now, reason) : wanted;
 }
 
-/** Answers the record of an environment whose compute was seen gone, or never made. */
+/** Returns the stopped record of an environment whose compute is gone or was never made. */
 export function asStopped(environment: Environment, now: number, reason: string | null): Environment {
   const stopped = closeActions(enter(environment, "stopped", now, reason), ["resize"], now);
   return {

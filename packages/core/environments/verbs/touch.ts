@@ -3,12 +3,12 @@ import { changeRecord } from "../../store/write-record.ts";
 import { getEnvironment } from "../record/read.ts";
 import { type Environment, isEnded } from "../record/record.ts";
 
-/** A sign of use is written only when it moves by more than this: heartbeats are many. */
+/** A smaller change is not written, because heartbeats are frequent. */
 const MOVES_MS = 60_000;
 
 /**
- * Says that it was used at this moment (ms); the future counts as now, and what is older than the stored one changes
- * nothing. Answers what is stored then. Throws `notFound`.
+ * Records use at this time (ms), but never a future or an earlier time than stored. Returns the stored record. Throws
+ * `notFound`.
  */
 export async function touchEnvironment(ctx: UserContext<"table">, id: string, at: number): Promise<Environment> {
   return mark(ctx, id, (environment, now) => {
@@ -19,7 +19,7 @@ export async function touchEnvironment(ctx: UserContext<"table">, id: string, at
   });
 }
 
-/** Says that something may run in it until then (ms): it is not stopped as idle before. Throws `notFound`. */
+/** Protects the environment from the idle stop until this time (ms). Throws `notFound`. */
 export async function markBusy(ctx: UserContext<"table">, id: string, until: number): Promise<Environment> {
   return mark(ctx, id, (environment) =>
     until - (environment.use.busyUntil ?? Number.NEGATIVE_INFINITY) > MOVES_MS
@@ -28,7 +28,7 @@ export async function markBusy(ctx: UserContext<"table">, id: string, until: num
   );
 }
 
-/** When it is looked at next stays as it is. */
+/** Changes the record without changing when it is due. */
 async function mark(
   ctx: UserContext<"table">,
   id: string,

@@ -4,38 +4,38 @@ import { keyText } from "../../../store/keys.ts";
 import { asSealed, type Sealed, WrongSeal } from "../../../store/sealed.ts";
 import type { Environment } from "../record.ts";
 
-/** Somebody whose SSH keys open an environment: wanted until they were fetched, then let in with the next telling. */
+/** A user whose SSH keys open an environment: `wanted` until the keys are fetched, `in` once the run has them. */
 export interface Guest {
-  /** At GitHub. */
+  /** GitHub user name. */
   readonly name: string;
   readonly state: "wanted" | "fetched" | "in";
-  /** Keys of an earlier request are here: they stay, whatever becomes of this one. */
+  /** Whether keys of an earlier request are stored. They stay even if this request fails. */
   readonly known: boolean;
-  /** Asked for by an action, not only by the submit. */
+  /** Set if an action asked for the user, not only the submit. */
   readonly asked?: true | undefined;
-  /** How often GitHub could not be asked for them, and when it is asked again. */
+  /** Failed requests to GitHub, and the time of the next one. */
   readonly tries: number;
   readonly nextAt: number;
 }
 
-/** Who is to reach an environment, and how, and what its run was told of that. */
+/** The access that users shall have to an environment, and what its run was last given. */
 export interface AccessState {
-  /** The user name by which SSH finds it. */
+  /** SSH user name of the environment. */
   readonly login: string;
   readonly guests: readonly Guest[];
-  /** Wanted, while not null. The origin is where it answers, once it does. */
+  /** null unless Jupyter is wanted. `origin` is its address once it answers. */
   readonly jupyter: { readonly token: Sealed; readonly origin: string | null } | null;
-  /** Why it is not, where it was wanted and could not be: until it is wanted anew, or no more. */
+  /** Why Jupyter failed; kept until it is requested or disabled again. */
   readonly jupyterFault?: string | undefined;
   /** The reason why the GitHub user of the submit was refused. A new request for that user clears it. */
   readonly guestFault?: { readonly name: string; readonly reason: string } | undefined;
-  /** Keys came with its specification: they open it beside those of its guests. */
+  /** Whether the specification has SSH keys, which work beside those of the guests. */
   readonly keyed: boolean;
-  /** Grows whenever keys or Jupyter are wanted otherwise; 0: nothing was ever wanted. */
+  /** Grows with each change of keys or Jupyter; 0 if there was never one. */
   readonly revision: number;
-  /** Which of it a run was given last. */
+  /** The run and revision that were last applied. */
   readonly applied: { readonly run: number; readonly revision: number } | null;
-  /** That failed since: how often for this run and its newest request, and when it is tried again. */
+  /** Failures since then, for this run and its newest request. */
   readonly refused?: Refusal | undefined;
 }
 
@@ -53,7 +53,7 @@ export interface NewAccess {
   readonly keyed: boolean;
 }
 
-/** The access that a new environment is to have as soon as it is active. */
+/** Returns the initial access of a new environment. */
 export async function newAccess(
   ctx: Context<"sealer">,
   environment: Key,
@@ -69,17 +69,17 @@ export async function newAccess(
   };
 }
 
-/** Who is in because an action asked for them. */
+/** Returns the guests that an action let in. */
 export function secondaryGuests({ guests }: AccessState): string[] {
   return guests.filter((guest) => guest.asked && isIn(guest)).map(({ name }) => name);
 }
 
-/** Whether the run of this number was told of a key that gets in. */
+/** Reports whether this run was given any SSH key. */
 export function letsSomebodyIn({ guests, keyed, applied }: AccessState, run: number): boolean {
   return applied?.run === run && (keyed || guests.some(isIn));
 }
 
-/** Whose keys GitHub was asked for in vain, and is asked for again. */
+/** Returns the guests whose keys will be requested from GitHub again after a failure. */
 export function retriedGuests({ guests }: AccessState): string[] {
   return guests.filter(({ state, tries }) => state === "wanted" && tries > 0).map(({ name }) => name);
 }
@@ -94,7 +94,7 @@ export function newGuest(name: string, nextAt: number): Guest {
 
 const TOKEN_BYTES = 32;
 
-/** A new token for a Jupyter that is wanted; it opens for this record only. */
+/** Creates a Jupyter token, sealed for this record only. */
 export async function sealToken({ sealer, ids }: Context<"sealer">, environment: Key): Promise<Sealed> {
   return sealer.seal(ids.secret(TOKEN_BYTES), tokenContext(environment));
 }
@@ -103,31 +103,31 @@ export async function openToken({ sealer }: Context<"sealer">, environment: Key,
   return sealer.open(asSealed(token), tokenContext(environment));
 }
 
-/** The same environment with a new token, which its run has still to be told. */
+/** Returns the environment with a new token, which its run has yet to get. */
 export async function wantJupyter(ctx: Context<"sealer">, environment: Environment): Promise<Environment> {
   const { access } = environment;
   const jupyter = { token: await sealToken(ctx, environment), origin: null };
   return { ...environment, access: { ...access, jupyter, jupyterFault: undefined, revision: access.revision + 1 } };
 }
 
-/** Where Jupyter answers, and the token that opens it. Null: that cannot be opened any more, as `LOST_TOKEN` says. */
+/** Address and token of Jupyter. The token is null if its seal does not open, as `LOST_TOKEN` says. */
 export interface OpenJupyter {
   readonly origin: string;
   readonly token: string | null;
 }
 
-/** What is shown in place of a token that no reader opens any more. */
+/** Text shown in place of a token whose seal does not open. */
 export const LOST_TOKEN =
   "Jupyter's token cannot be opened: it was sealed with another key, or changed. Disable Jupyter and enable it for a new one";
 
-/** Leaves the token out where it cannot be opened: the page then asks for one. */
+/** Returns the URL of the Jupyter page, without a token that cannot be opened: the page then asks for one. */
 export function jupyterUrl({ origin, token }: OpenJupyter): string {
   return token === null ? `${origin}/lab` : `${origin}/lab?token=${token}`;
 }
 
 /**
- * Address and token of Jupyter, while the environment is active, wants it and it answers. A token with a wrong seal is
- * left out, since whoever lists environments is to see the others; a sealer that does not answer throws.
+ * Returns address and token of Jupyter while the environment is active and Jupyter answers. A token with a wrong seal
+ * becomes null, so that a list still shows the other environments. Throws if the sealer fails.
  */
 export async function openJupyter(
   ctx: Context<"sealer">,
@@ -148,7 +148,7 @@ export async function openJupyter(
   }
 }
 
-/** Not the context of the specification, which the same key seals. */
+/** Differs from the context of the specification, which is sealed for the same key. */
 function tokenContext(environment: Key): string {
   return `${keyText(environment)}#jupyter`;
 }

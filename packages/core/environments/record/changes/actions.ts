@@ -8,11 +8,11 @@ export type ActionKind = "cancel" | "extend" | "enable_jupyter" | "disable_jupyt
 export interface Action {
   readonly id: number;
   readonly kind: ActionKind;
-  /** The token of the change that added it: who finds it added it already (write-record.ts). */
+  /** The token of the change that added the action; a retry finds its own action by it (write-record.ts). */
   readonly writer: string;
-  /** Whom it is about, where it is about somebody: the GitHub user of `add_user`. */
+  /** The GitHub user of `add_user`. */
   readonly subject?: string | undefined;
-  /** How much time an `extend` adds, ms. */
+  /** Time that an `extend` adds, ms. */
   readonly extraMs?: number | undefined;
   readonly status: "requested" | "done" | "failed";
   readonly reason: string | null;
@@ -20,20 +20,20 @@ export interface Action {
   readonly completedAt: number | null;
 }
 
-/** The number of the request that made an environment; those on it go on from there. */
+/** The number of the create request; later requests count on from it. */
 export const CREATION = 1;
 
 const KEPT_ACTIONS = 20;
 
 interface NewAction extends Pick<Action, "kind" | "writer" | "subject" | "extraMs"> {
   readonly at: number;
-  /** What the dialect calls an environment. */
+  /** The dialect's noun for an environment. */
   readonly noun: string;
 }
 
 /**
- * Adds a request as `requested`; throws `conflict` when 20 are open already. A cancel, of which there is one, is taken
- * all the same: what is open may stay so for as long as the cluster is away.
+ * Adds a request as `requested`. Throws `conflict` if 20 are open, except for a cancel: requests may stay open as long
+ * as the cluster is unreachable.
  */
 export function addAction(
   environment: Environment,
@@ -71,7 +71,7 @@ export function hasOpenAction(
   );
 }
 
-/** Closes every open request of these kinds, or those of them that are meant: as done, or as failed with the reason. */
+/** Closes the open requests of these kinds that match `which`, as done, or as failed with the reason. */
 export function closeActions(
   environment: Environment,
   kinds: readonly ActionKind[],

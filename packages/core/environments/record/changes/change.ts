@@ -8,12 +8,12 @@ import { emitEvents } from "../../../webhooks/outbox.ts";
 import { getEnvironment } from "../read.ts";
 import { type Environment, isWaiting, keyOf } from "../record.ts";
 
-/** What an environment shall be; the very record that was read: it is so already, and nothing is written. */
+/** Returns the environment as it shall be, or the same object to write nothing. */
 type Decide = (environment: Environment, now: number, token: string) => Environment | Promise<Environment>;
 
 /**
- * Reads, decides, writes if nobody else did, makes it due and sends one look; also to its pool where it begins or
- * ceases to wait. Answers what is stored then. Throws `notFound`, and `unavailable` when others are always faster.
+ * Changes the caller's environment in one conditional write, makes it due and sends a look; also one to its pool if it
+ * starts or stops waiting. Returns the stored record. Throws `notFound`, or `unavailable` if other writers always win.
  */
 export async function changeEnvironment(
   ctx: UserContext<"table" | "queue">,
@@ -23,7 +23,7 @@ export async function changeEnvironment(
   const { record, read } = await changeRecord(ctx, {
     read: async () => {
       const now = ctx.clock.now();
-      // Before the receiver may become another: what happened so far goes to whom it was meant for.
+      // Emit first, because `decide` may change the receiver: earlier events belong to the earlier receiver.
       return { now, ...(await emitEvents(ctx, await getEnvironment(ctx, id), now)) };
     },
     decide: async ({ emitted, now }, token) => {
@@ -40,7 +40,7 @@ export async function changeEnvironment(
   return record;
 }
 
-/** Throws `notFound` for what is on its way to be deleted, `conflict` for what lives once only. */
+/** Throws `notFound` if the environment is being deleted, and `conflict` if its policy has no restarts. */
 export function refuseUnlessRestartable(ctx: UserContext, environment: Environment, verb: string): void {
   const {
     id,

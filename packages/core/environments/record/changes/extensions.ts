@@ -3,8 +3,8 @@ import { shorten } from "../timeline.ts";
 import { type Action, closeActions } from "./actions.ts";
 
 /**
- * An extension counts for the end at once and shows only so long after it was asked for: old clients read what was
- * there before it after their request (docs/apis/gpu-dev.md#job-actions).
+ * An extension is effective at once but shown only after this time: old clients expect to read the earlier state right
+ * after their request (docs/apis/gpu-dev.md#job-actions).
  */
 export const SHOWN_AFTER_MS = 2_000;
 
@@ -14,17 +14,17 @@ function openExtensions({ requests }: Requested): Action[] {
   return requests.list.filter(isOpenExtension);
 }
 
-/** When the next one is to show; infinity without any. */
+/** Returns when the next extension is to be shown; Infinity without any. */
 export function nextExtensionAt(environment: Requested): number {
   return Math.min(...openExtensions(environment).map(({ requestedAt }) => requestedAt + SHOWN_AFTER_MS));
 }
 
-/** Closes those that may show by now. */
+/** Closes the extensions that may be shown by now. */
 export function showExtensions(environment: Environment, now: number): Environment {
   return closeActions(environment, ["extend"], now, null, (action) => isShown(action, now));
 }
 
-/** Says of those that the cluster should have taken by now why it did not; they stay open. */
+/** Records why the cluster has not accepted the extensions that may be shown by now. They stay open. */
 export function noteRefusedExtensions(environment: Environment, why: string, now: number): Environment {
   const reason = shorten(`The cluster did not take it and is asked again: ${why}`);
   const isNews = (action: Action) => isOpenExtension(action) && isShown(action, now) && action.reason !== reason;
@@ -34,12 +34,12 @@ export function noteRefusedExtensions(environment: Environment, why: string, now
   return { ...environment, requests: { ...requests, list } };
 }
 
-/** Whether an extension is open that the cluster refused the last time. */
+/** Reports whether the cluster last refused an open extension. */
 export function hasRefusedExtension({ requests }: Requested): boolean {
   return requests.list.some(isRefused);
 }
 
-/** Closes all of them at the end: those that the cluster never took have failed, unless it lived to see their time. */
+/** Closes all extensions at the end. One that the cluster never accepted fails, unless the end time has come. */
 export function endExtensions(environment: Environment, now: number): Environment {
   const { endsAt } = environment.times;
   const hadItsTime = endsAt !== null && now >= endsAt;
@@ -60,7 +60,7 @@ function isShown({ requestedAt }: Action, now: number): boolean {
   return requestedAt + SHOWN_AFTER_MS <= now;
 }
 
-/** How much of its time does not show, ms: not yet, or no more since the cluster never took it. */
+/** Returns the ms of extensions that are not shown: not yet, or never because the cluster did not accept them. */
 export function hiddenMs(environment: Requested): number {
   const hidden = environment.requests.list.filter(({ kind, status }) => kind === "extend" && status !== "done");
   return hidden.reduce((sum, { extraMs = 0 }) => sum + extraMs, 0);

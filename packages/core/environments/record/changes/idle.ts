@@ -1,44 +1,43 @@
 import type { IdlePolicy } from "../policy.ts";
 
-/** The signals that say whether an environment is used. Times are ms. */
+/** The signals of use of an environment. Times are ms. */
 export interface IdleSignals {
   readonly startedAt: number;
   readonly lastUsedAt: number | null;
-  /** A running exec counts as use until then. */
+  /** A running exec counts as use until this time. */
   readonly busyUntil: number | null;
-  /** Open terminals, running execs, busy Jupyter kernels and programs in terminals; null: unknown. */
+  /** Open terminals, running execs, busy Jupyter kernels and programs in terminals; null if unknown. */
   readonly sessions: number | null;
-  /** When a look last saw sessions; null: none in this run. */
+  /** Last look that saw sessions; null if none in this run. */
   readonly seenAt: number | null;
-  /** When idleness was last decided, or when the run started. */
+  /** Time of the last decision, or the start of the run. */
   readonly decidedAt: number;
 }
 
-/**
- * What decided, in the words of the signals; `unknown sessions`: nobody could tell whether it is used, or nobody
- * looked.
- */
+/** The signal behind a decision. `unknown sessions`: the look failed, or there was none for too long. */
 export type IdleSignal = "start" | "heartbeat" | "exec" | "sessions" | "unknown sessions" | "gpus";
 
 export interface IdleDecision {
   readonly verdict: "keep" | "stop";
   readonly signal: IdleSignal;
-  /** Unused since then. */
+  /** Start of the idle time. */
   readonly since: number;
 }
 
-/** A decision as the record shows it. */
+/** A decision as stored in the record. */
 export interface RecordedIdle extends IdleDecision {
   readonly at: number;
-  /** It would have been stopped, were this no dry run. */
+  /** Whether only a dry run kept the environment from being stopped. */
   readonly dryRun: boolean;
-  /** When a look last saw sessions; absent: none in this run. */
+  /** Last look that saw sessions; absent if none in this run. */
   readonly seenAt?: number | undefined;
-  /** When its people were warned of the stop, in this time of idleness; absent: not yet. */
+  /** Time of the warning in this idle time; absent before it. */
   readonly warnedAt?: number | undefined;
 }
 
-/** Whether somebody uses it. Pure; a signal that is missing counts as use (docs/architecture/idle.md). */
+/**
+ * Decides whether an unused environment is stopped. Pure; a missing signal counts as use (docs/architecture/idle.md).
+ */
 export function decideIdle(signals: IdleSignals, { afterMs, everyMs }: IdlePolicy, now: number): IdleDecision {
   const { startedAt, lastUsedAt, busyUntil, sessions, seenAt, decidedAt } = signals;
   const isHeartbeat = lastUsedAt !== null && lastUsedAt >= startedAt;
@@ -46,19 +45,19 @@ export function decideIdle(signals: IdleSignals, { afterMs, everyMs }: IdlePolic
   if (sessions === null) return { verdict: "keep", signal: "unknown sessions", since: now };
   if (sessions > 0) return { verdict: "keep", signal: "sessions", since: now };
   if (busyUntil !== null && busyUntil > now) return { verdict: "keep", signal: "exec", since: now };
-  // Nobody looked for two intervals: a heartbeat may have been lost, and users need a moment to send one.
+  // No look for two intervals: heartbeats may have been lost, so give users time to send one.
   if (now - decidedAt > 2 * everyMs) return { verdict: "keep", signal: "unknown sessions", since: now };
   const used = Math.max(since, busyUntil ?? 0, seenAt ?? 0);
   const signal = used === since ? (isHeartbeat ? "heartbeat" : "start") : used === seenAt ? "sessions" : "exec";
   return { verdict: now - used > afterMs ? "stop" : "keep", signal, since: used };
 }
 
-/** The use of a run's GPUs, as of one look. Times are ms. */
+/** GPU use of a run at one look. Times are ms. */
 export interface GpuUse {
-  /** Idle since then; the moment of the look where they were used, or nobody could tell. */
+  /** Start of the idle time; the time of the look itself if the GPUs were used or their use is unknown. */
   readonly since: number;
   readonly at: number;
-  /** When its people were warned, in this time of idleness; null: not yet. */
+  /** Time of the warning in this idle time; null before it. */
   readonly warnedAt: number | null;
 }
 
@@ -70,14 +69,14 @@ export interface GpuDecision {
 
 const WARNING_MS = 10 * 60_000;
 
-/** From the warning to the stop: 10 minutes, or half of `afterMs` where that is under 20 minutes. */
+/** Returns the time from warning to stop: 10 minutes, or half of `afterMs` if that is shorter. */
 export function idleWarningMs(afterMs: number): number {
   return Math.min(WARNING_MS, afterMs / 2);
 }
 
 /**
- * Keeps, warns or stops an environment whose GPUs are idle since `idleSince`. It never stops before the full time of the
- * warning is over. Pure; null means unknown and counts as use.
+ * Keeps, warns or stops an environment whose GPUs are idle since `idleSince`. Never stops before the full warning time
+ * has passed. Pure; null means unknown and counts as use.
  */
 export function decideGpuIdle(
   { idleSince, warnedAt }: { readonly idleSince: number | null; readonly warnedAt: number | null },
@@ -87,7 +86,7 @@ export function decideGpuIdle(
   const since = idleSince ?? now;
   const warningMs = idleWarningMs(afterMs);
   if (now - since < afterMs - warningMs) return { verdict: "keep", since, warnedAt: null };
-  // Use after a warning cancels it: the next idle time is warned of anew.
+  // Use after a warning cancels it, so the next idle time gets its own warning.
   if (warnedAt === null || warnedAt < since) return { verdict: "warn", since, warnedAt: now };
   const isOver = now - since >= afterMs && now - warnedAt >= warningMs;
   return { verdict: isOver ? "stop" : "keep", since, warnedAt };

@@ -7,8 +7,8 @@ import { addAction, closeActions } from "./actions.ts";
 import { changeEnvironment, refuseUnlessRestartable } from "./change.ts";
 
 /**
- * Wants other limits for it, within what it was granted: a living run gets them in place, else the next one does.
- * Throws `notFound`, `invalid` for more than its share of the machine.
+ * Changes the limits of an environment within its grant. A live run gets them in place, otherwise the next run does.
+ * Throws `notFound`, or `invalid` for more than its share of the machine.
  */
 export async function requestResize(
   ctx: UserContext<"table" | "queue">,
@@ -17,7 +17,7 @@ export async function requestResize(
 ): Promise<Environment> {
   return changeEnvironment(ctx, id, (environment, now, token) => {
     refuseUnlessRestartable(ctx, environment, "resize");
-    // What a remembered start will be granted, not what the run that is being stopped had.
+    // Use the size of a remembered start, not of the run that is being stopped.
     const { units } = environment.goal.start?.size ?? environment.size;
     if (sharedUnits(resources) > units) {
       throw new Problem("invalid", `${ctx.noun} ${id} cannot have more than its share of the machine`, {
@@ -35,7 +35,7 @@ export function sameResources(one: Resources | null, other: Resources | null): b
   return one?.cpus === other?.cpus && one?.memoryMb === other?.memoryMb;
 }
 
-/** A run of it may have been made with what it was to have before. */
+/** Reports whether a run may exist with the earlier limits. */
 function isMade({ phase }: Environment): boolean {
   return phase === "preparing" || phase === "active";
 }

@@ -1,14 +1,12 @@
 import type { ArchiveUse } from "../end.ts";
 import type { Environment } from "../record.ts";
 
-/**
- * Whether an archive has a volume of it: until that is settled nobody may take the volume away (steps/keep-archive.ts).
- */
+/** Reports whether an archive uses a volume, which must not be removed until it is settled (steps/keep-archive.ts). */
 export function isArchiving({ end: { archive } }: Environment): boolean {
   return archive !== null && mayBeBegun(archive) && !archive.settled;
 }
 
-/** Whether somebody may have begun it. One that an earlier version began has no name. */
+/** Reports whether the archive may have begun. An earlier version did not set `named`. */
 export function mayBeBegun({ named, startedAt }: ArchiveUse): boolean {
   return named === true || startedAt !== null;
 }

@@ -6,21 +6,21 @@ import { readable } from "../../../store/readable.ts";
 import { number, oneOf, text, uid } from "../../../store/shape.ts";
 import { parserOf } from "../../../store/unreadable.ts";
 
-/** What was kept of an environment that was deleted; `sk` is the file's name. */
+/** The archive of a deleted environment; `sk` is the file name. */
 export interface StoredArchive extends Stored {
   readonly kind: "archive";
   readonly uid: string;
-  /** The wire id that it had. */
+  /** The former wire id. */
   readonly environment: string;
   readonly blob: string;
-  /** `late`: not finished when its volume had to go. */
+  /** `late`: unfinished when its volume had to go. */
   readonly state: "completed" | "failed" | "late";
   readonly bytes: number;
   /** ms. */
   readonly at: number;
 }
 
-/** All that is kept of the caller's environments, newest first, failures included. */
+/** Lists the archives of the caller's environments, newest first, including failed ones. */
 export async function listArchives(ctx: UserContext<"table">): Promise<StoredArchive[]> {
   const found: StoredArchive[] = [];
   let after: string | undefined;
@@ -33,12 +33,12 @@ export async function listArchives(ctx: UserContext<"table">): Promise<StoredArc
   return found.sort((a, b) => b.at - a.at || (a.sk < b.sk ? -1 : 1));
 }
 
-/** A Lambda answers with 6 MB at most, and bytes go into an answer as base64: 4.5 MB, less what else is in it. */
+/** Lambda limits an answer to 6 MB. Base64 makes that 4.5 MB, less the rest of the answer. */
 const MOST_ANSWERED_BYTES = 4_400_000;
 
 /**
- * The caller's zip of this name: its bytes, or the address of one that an answer may not be able to carry. Throws
- * `notFound`, also for one that was never completed.
+ * Returns the bytes of the caller's zip with this name, or a URL if it is too large for an answer. Throws `notFound`,
+ * also for an archive that was not completed.
  */
 export async function readArchive(
   ctx: UserContext<"table" | "blobs">,
@@ -55,7 +55,7 @@ export async function readArchive(
   return { bytes };
 }
 
-/** What is kept under this key, or undefined. */
+/** Returns the archive under this key, or undefined. */
 export async function findStored(ctx: Context<"table">, { pk, sk }: Key): Promise<StoredArchive | undefined> {
   const item = await ctx.table.get({ pk, sk });
   return item && parseArchive(item);

@@ -3,28 +3,31 @@ import type { VolumeRef } from "../../../ports/volumes.ts";
 /** The named disk of an environment. */
 export interface DiskUse {
   readonly uid: string;
-  /** What it was called when the environment was made. */
+  /** Name of the disk at the time of the create. */
   readonly name: string;
-  /** The submit itself wrote the lease and then this: nobody who read the disk before can call it lost any more. */
+  /**
+   * Set after the submit has written the lease. From then on, no reader of an older disk record may call the lease
+   * lost.
+   */
   readonly leased: boolean;
-  /** Set before a run is made with its volume: from then on its end is backed up. */
+  /** Set before a run is made with the volume. From then on, the end is backed up. */
   readonly attached: boolean;
-  /** The lease was given back. */
+  /** Whether the lease was given back. */
   readonly released: boolean;
-  /** A run that was given back before this one may have written to it: its end is backed up whatever this one does. */
+  /** Set if a withdrawn earlier run may have written to the disk, so that the end is backed up in any case. */
   readonly written?: true | undefined;
 }
 
-/** Whether a run of it may have written to its disk, which is let go only with a backup of that. */
+/** Reports whether a run may have written to the disk. Such a disk is released only after a backup. */
 export function mayHaveWritten(use: DiskUse): boolean {
   return use.attached || use.written === true;
 }
 
-/** A volume of an environment's own: it lives until the environment is deleted. */
+/** A volume that lives as long as its environment. */
 export interface OwnVolume {
-  /** Unique in its environment: `workspace`, `home`. */
+  /** Name within the environment: `workspace`, `home`. */
   readonly name: string;
-  /** Where it is seen: `/workspace`. */
+  /** Mount path: `/workspace`. */
   readonly path: string;
   readonly sizeGb: number;
   readonly volume: VolumeRef | null;

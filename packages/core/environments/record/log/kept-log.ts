@@ -1,59 +1,59 @@
 import { DAY_MS } from "../../../units.ts";
 import type { Environment } from "../record.ts";
 
-/** How often it is copied while somebody reads it. */
+/** Interval of copies while a client reads the log. */
 export const COPIED_EVERY_MS = 2_000;
 /** docs/apis/gpu-dev.md#read-jobs. */
 const KEPT_AFTER_END_MS = 7 * DAY_MS;
 
-/** What the blobs hold of the output of an environment's command. */
+/** The stored copy of a command's output. */
 export interface KeptLog {
-  /** Each copy has a name of its own, so that a worker that slept overwrites nothing; null: none was made yet. */
+  /** Unique per copy, so that a suspended worker overwrites nothing; null before the first copy. */
   readonly blob: string | null;
-  /** Read by earlier versions alone. */
+  /** Only earlier versions read it. */
   readonly hash: string;
-  /** Older output was cut away. */
+  /** Whether older output was cut away. */
   readonly cut: boolean;
-  /** Where in the whole output its first byte stands; absent: 0. */
+  /** Position of the first byte in the whole output; absent: 0. */
   readonly start?: number | undefined;
-  /** How many bytes it has; absent in records of earlier code. */
+  /** Length in bytes; absent in records of earlier versions. */
   readonly bytes?: number | undefined;
-  /** When it was compared with what the run printed, ms. */
+  /** Time of the latest comparison with the run's output, ms. */
   readonly at: number;
-  /** The latest attempt failed. */
+  /** Whether the latest attempt failed. */
   readonly failed: boolean;
-  /** The run at whose end it was copied, if it was. */
+  /** The run whose final output this is, if any. */
   readonly lastOf?: number | undefined;
-  /** The run that printed it; absent in records of earlier code. */
+  /** The run that printed it; absent in records of earlier versions. */
   readonly run?: number | undefined;
-  /** Where the output of that run begins, behind those of earlier runs; absent: 0. */
+  /** Position where the run's output begins, after that of earlier runs; absent: 0. */
   readonly base?: number | undefined;
-  /** As its compute marked its end. */
+  /** The compute's mark for the end of the copied output. */
   readonly mark?: string | undefined;
 }
 
-/** Returns the position behind the last byte of a copy. */
+/** Returns the position after the last byte of a copy. */
 export function endOfLog({ start = 0, bytes = 0 }: Pick<KeptLog, "start" | "bytes">): number {
   return start + bytes;
 }
 
-/** Returns where the output of the present run begins in the whole output of its environment. */
+/** Returns where the output of the present run begins in the whole output. */
 export function baseOfRun({ log, run }: Pick<Environment, "log" | "run">): number {
   if (!log?.blob) return 0;
   return (log.run ?? run.n) === run.n ? (log.base ?? 0) : endOfLog(log);
 }
 
-/** Whether somebody has read it lately. */
+/** Reports whether a client has read the log recently. */
 export function isLogWanted({ logWantedUntil }: Environment, now: number): boolean {
   return (logWantedUntil ?? 0) > now;
 }
 
-/** Whether a run that is being ended has not been copied since; a copy that failed counts. */
+/** Reports whether the final output of this run is still to be copied. A failed copy counts as done. */
 export function lacksLastLog({ hasCommand, run, log }: Environment): boolean {
   return hasCommand && run.appliedAt !== null && log?.lastOf !== run.n;
 }
 
-/** Whether nothing will be added to the log any more. */
+/** Reports whether the log is final. */
 export function isLogComplete(environment: Environment): boolean {
   const { phase, end, run } = environment;
   if (end.outcome === null) return false;
@@ -61,7 +61,7 @@ export function isLogComplete(environment: Environment): boolean {
   return !isLooking || run.removedAt !== null || run.appliedAt === null || !lacksLastLog(environment);
 }
 
-/** When the log of an ended environment goes; undefined where there is none. */
+/** Returns when the log of an ended environment is removed; undefined without a log. */
 export function logEndsAt({ log, end: { at: endedAt } }: Environment): number | undefined {
   return log?.blob && endedAt !== null ? endedAt + KEPT_AFTER_END_MS : undefined;
 }

@@ -1,7 +1,7 @@
 import type { NodeRef, Silence } from "../../../ports/compute.ts";
 
-/** A machine that its run was granted, or is or was bound to. */
+/** A machine of the run's grant, or one to which the run is or was bound. */
 export interface Machine extends NodeRef {
-  /** Since when its node object is not ready, or not there; null: it answers. */
+  /** How and since when its node is not ready or missing; null if it answers. */
   readonly silent: { readonly how: Silence; readonly since: number } | null;
 }

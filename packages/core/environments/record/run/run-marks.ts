@@ -7,33 +7,31 @@ import type { Environment } from "../record.ts";
 
 /**
  * Marks that the latest listing showed, in one of 16 items by the first hex digit of the environment's uid. An item that
- * would exceed `MOST_MARKS` is written empty, and 16 items by the first two digits hold its marks. Each write is
- * unconditional, because an item is true as of its own `at`.
+ * would exceed `MOST_MARKS` is written empty, and 16 items by the first two digits hold its marks. Writes are
+ * unconditional, because `at` says when an item was true.
  */
 export interface RunMarks extends Stored {
   readonly kind: "run-marks";
-  /** Only a newer version knows what an item of a higher format says. */
+  /** A higher format is readable only by a newer version. */
   readonly format: number;
-  /** When the listing began, ms: what changed since is not in it. */
+  /** Start of the listing, ms. Later changes are not in it. */
   readonly at: number;
-  /** The mark of each run, by its uid and number, both shortened. */
+  /** Mark by run, named by its shortened uid and its number. */
   readonly marks: Readonly<Record<string, string>>;
 }
 
 type RunId = { readonly uid: string; readonly run: number };
 
-/**
- * Machines are listed each minute, which takes some seconds. What is older comes from a listing after which one failed.
- */
+/** Listings run each minute and take some seconds. An older one means that a later listing failed. */
 const MOST_OLD_MS = 75_000;
-/** How far the clocks of two hosts may be apart: what is said to come from later is not believed. */
+/** Maximum clock skew of two hosts. Marks from further in the future are ignored. */
 const CLOCKS_MS = 17_000;
-/** Marks per item: each look reads a whole item. With two digits this is room for 512,000 runs; the rest are observed. */
+/** Marks per item, which each look reads as a whole. Two digits make room for 512,000 runs; the rest are observed. */
 const MOST_MARKS = 2_000;
 
 /**
- * A text that stays the same while nothing changes that `observe` would show of a run, and is that of no other run.
- * Undefined: the compute says of one of its machines that only `observe` tells.
+ * Returns a text that changes whenever `observe` would show a change of the run, and differs from that of any other
+ * run. Returns undefined if the compute marks one of its machines as observable only by `observe`.
  */
 export function markOf(
   { ids }: Context,
@@ -47,20 +45,20 @@ export function markOf(
 
 const MARK_LENGTH = 12;
 
-/** Writes the marks of a listing that began at `at`. Logs a failure: looks then observe. */
+/** Writes the marks of a listing that began at `at`. Only logs a failure: looks then observe. */
 export async function writeRunMarks(ctx: Context<"table">, listed: readonly ComputeNode[], at: number): Promise<void> {
   const runs = Map.groupBy(marksIn(ctx, listed), ([{ uid }]) => uid.slice(0, 1));
   try {
     const before = await ctx.table.getMany(digits.map(runMarksKey));
-    // An item is also written when its last run is gone, or its old marks would be believed for a minute. Items of a newer
-    // version are that version's to write.
+    // Write an item even after its last run is gone, or its old marks stay valid for a minute. Skip items of a newer
+    // version.
     const present = (digit: string) => before.find(({ pk }) => pk === runMarksKey(digit).pk);
     const wanted = digits.filter((digit) => {
       const item = present(digit);
       return item ? !isNewer(item) : runs.has(digit);
     });
     const marked = wanted.map((digit) => [digit, runs.get(digit) ?? []] as const);
-    // First the marks, then the empty items: a look in between would find no mark, and observe.
+    // Write the split items before the empty ones: a look in between finds no mark, and observes.
     await writeEach(
       ctx,
       marked.flatMap(([, some]) => splitItems(some, at)),
@@ -75,7 +73,7 @@ export async function writeRunMarks(ctx: Context<"table">, listed: readonly Comp
 }
 
 const digits = [..."0123456789abcdef"];
-/** Writes in flight. */
+/** Concurrent writes. */
 const AT_ONCE = 50;
 
 type MarkedRun = readonly [RunId, string];
@@ -89,7 +87,7 @@ function isSplit(runs: readonly MarkedRun[]): boolean {
   return runs.length > MOST_MARKS;
 }
 
-/** Returns the items of two digits; none where one item of one digit holds all marks. */
+/** Returns the items by two digits; none if a single item holds all marks. */
 function splitItems(runs: readonly MarkedRun[], at: number): RunMarks[] {
   if (!isSplit(runs)) return [];
   return [...Map.groupBy(runs, ([{ uid }]) => uid.slice(0, 2))].map(([twoDigits, some]) => itemOf(twoDigits, some, at));
@@ -109,7 +107,7 @@ export async function isAsObserved(
   if (mark === undefined) return false;
   const name = nameOf({ uid, run });
   const first = await readMarks(ctx, uid.slice(0, 1));
-  // The item of two digits may be left over from a listing with more runs: it counts only if it is not the older one.
+  // The item by two digits may be left over from a larger listing, so it counts only if it is not older.
   if (!first) return false;
   const second = first.marks[name] === undefined ? await readMarks(ctx, uid.slice(0, 2)) : undefined;
   const seen = second && second.at >= first.at ? second : first;
@@ -122,14 +120,14 @@ async function readMarks(ctx: Context<"table">, digits: string): Promise<Pick<Ru
   return item && seenIn(item);
 }
 
-/** What is something else, or of a newer version, says nothing. */
+/** Returns undefined for an item of another kind or of a newer version. */
 function seenIn(item: Item): Pick<RunMarks, "at" | "marks"> | undefined {
   const { kind, at, marks } = item;
   const isReadable = kind === "run-marks" && !isNewer(item) && typeof at === "number";
   return isReadable && typeof marks === "object" && marks !== null ? { at, marks: { ...marks } } : undefined;
 }
 
-/** Each run once, with the marks of all its machines that are listed. */
+/** Returns each run once, with the marks of all its listed machines. */
 function marksIn(ctx: Context, listed: readonly ComputeNode[]): [RunId, string][] {
   const parts = listed.flatMap((node) => (node.runs ?? []).map((part) => ({ ...part, node: node.uid })));
   const runs = Map.groupBy(parts, nameOf);
@@ -144,7 +142,7 @@ function marksIn(ctx: Context, listed: readonly ComputeNode[]): [RunId, string][
   });
 }
 
-/** Names a run by 64 random bits, which no two of so many runs share. */
+/** Names a run by 64 random bits of its uid, which makes collisions negligible. */
 function nameOf({ uid, run }: RunId): string {
   return `${uid.slice(0, 16)}.${run}`;
 }

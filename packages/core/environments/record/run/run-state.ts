@@ -1,53 +1,58 @@
 import type { PortStatus, Resources, RunAddress, Share } from "../../../ports/compute.ts";
 import type { Machine } from "./machine.ts";
 
-/** Its present run: from the moment it was asked for until it is stopped, ended or asked for again. */
+/** The present run, from its request until it is stopped, ended or requested again. */
 export interface RunState {
   readonly n: number;
-  /** What its latest run was given. */
+  /** The limits that the latest run has. */
   readonly resized: Resources | null;
-  /** How often the limits that are wanted now were refused, and when they are tried again. */
+  /** Refusals of the limits that are wanted now, and the time of the next try. */
   readonly resizing?: { readonly tries: number; readonly nextAt: number } | undefined;
-  /** Why its latest run ended by itself, where it may be started again (docs/apis/common.md#phases-and-words). */
+  /** Why the latest run ended by itself, if it can be started again (docs/apis/common.md#phases-and-words). */
   readonly error: string | null;
   readonly preparingAt: number | null;
   readonly startedAt: number | null;
-  /**
-   * When, in a later run, the cluster is looked at for something of an earlier one
-   * (docs/architecture/consistency.md#paused-workers).
-   */
+  /** When a later run searches the cluster for leftovers of earlier ones (docs/architecture/consistency.md#paused-workers). */
   readonly leftoversAt: number | null;
-  /** The capacity it took, from preparing until its compute was seen gone. */
+  /** The capacity it holds, from preparing until its compute is gone. */
   readonly grant: { readonly id: string; readonly shares: readonly Share[]; readonly at: number } | null;
-  /** Written before the first call that can start this run: while it is null there is nothing of it anywhere. */
+  /** Written before the first call that can start this run. While it is null, the run has no objects anywhere. */
   readonly applyingAt: number | null;
-  /** The first look after which nobody starts this run: who read its record before may do so for some seconds more. */
+  /**
+   * First look after which no new worker starts this run. Workers that read the record earlier may do so for some
+   * seconds.
+   */
   readonly noStartSince: number | null;
-  /** When its command was first asked to end, before the removal. */
+  /** When the command was first asked to end, before the removal. */
   readonly terminatedAt?: number | undefined;
-  /** When the cluster accepted that this run goes. */
+  /** When the cluster accepted the removal of this run. */
   readonly removedAt: number | null;
-  /** Tombstones keep workers from starting this run again. Absent: the cluster left none, or an older version removed it. */
+  /**
+   * Tombstones keep workers from starting this run again. Absent if the cluster left none, or an older version removed
+   * the run.
+   */
   readonly startsRefused?: true | undefined;
-  /** The number of the latest run whose capacity was given back: it was seen gone when nobody could start it any more. */
+  /**
+   * Number of the latest run whose capacity was given back: it was seen gone when no worker could start it any more.
+   */
   readonly released?: number | undefined;
-  /** When the latest look did not see this run, of which nobody knows yet that it is gone. */
+  /** Latest look that did not see this run, before it is known to be gone. */
   readonly missedAt: number | null;
-  /** The latest look that saw this run saw it being deleted, which cannot be undone. */
+  /** Set if the latest look that saw this run saw it being deleted, which cannot be undone. */
   readonly going?: true | undefined;
-  /** What its run is bound to, also once it is gone; until it is, those of its grant where all are there. */
+  /** The machines to which the run is or was bound; before that, those of its grant if all exist. */
   readonly machines: readonly Machine[];
-  /** When this run's compute was made: if it is missing now, it is lost and not to be made again. */
+  /** When this run's compute was made. If it is missing later, it is lost and must not be made again. */
   readonly appliedAt: number | null;
-  /** When this run was first seen ready, where it then waited for Jupyter. */
+  /** When this run was first ready, if it then waited for Jupyter. */
   readonly readyAt?: number | undefined;
-  /** The grant of this run is being given back because nothing bound it in time. */
+  /** Whether the grant is being withdrawn because the run was not bound in time. */
   readonly withdrawing: boolean;
-  /** It is given back because the run has no volume, which is no machine's fault. */
+  /** Set if the reason is a missing volume, for which no machine is to blame. */
   readonly lacksVolume?: true | undefined;
-  /** It is given back because the cluster takes no such run now, which passes. */
+  /** Set if the reason is a temporary refusal by the cluster. */
   readonly refusedForNow?: true | undefined;
-  /** What listings say of this run (run-marks.ts) while it is as a look saw it that had nothing left to do. */
+  /** The run's mark in listings (run-marks.ts) as of the last look that found nothing to do. */
   readonly mark?: string | undefined;
   readonly address: RunAddress | null;
   readonly ports: readonly PortStatus[];
@@ -55,7 +60,7 @@ export interface RunState {
   readonly limits: string | null;
 }
 
-/** What the record of an environment says of a run that nobody has begun to make. */
+/** The fields of a run whose making has not begun. */
 export const noRun = {
   applyingAt: null,
   appliedAt: null,

@@ -20,13 +20,13 @@ const LATEST_NOT_MADE = "Its latest backup could not be made; the volume itself 
 const VOLUME_GONE = "Its disk's volume is gone; its latest backup remains";
 const NONE_SEEN = "Its disk's volume is gone, and no backup of it is to be seen";
 const ALL_GONE = "Its disk's volume is gone, and there is no backup";
-/** What is said before the disk is let go without a backup. */
+/** Notices written before the disk is released without a backup. */
 const LAST_WORDS = [NOT_BACKED_UP, NO_BACKUPS, VOLUME_GONE, NONE_SEEN, ALL_GONE];
 
 /**
- * Backs a disk up at the end of an environment that used it: one snapshot, its id recorded as the lease is given back.
- * CreateSnapshot cannot be repeated, so each try is claimed first, and whoever comes later looks for what an earlier
- * claim left on that very volume (docs/architecture/consistency.md#claims).
+ * Backs up the disk of an ended environment with one snapshot, recorded as the lease is given back. CreateSnapshot is
+ * not idempotent, so each try is claimed first, and later looks search the volume for its snapshot
+ * (docs/architecture/consistency.md#paused-workers).
  */
 export async function backUp(
   ctx: WorkerContext,
@@ -40,7 +40,7 @@ export async function backUp(
   if (disk.heldBy?.uid !== environment.uid)
     return released(sayNotOwn(environment, use, now), use, now, "its disk is not its own");
   const claim = environment.end.backup;
-  // Before the volume is looked for: a snapshot outlives it.
+  // Search before the volume is checked, because a snapshot outlives its volume.
   const left = claim ? await resolveClaim(ctx, environment, use, disk, claim, now) : "nothing";
   if (typeof left !== "string") return left;
   const volume = disk.volume ? await lookForVolume(ctx, disk, disk.volume) : "gone";
@@ -48,7 +48,7 @@ export async function backUp(
   if (volume === "gone") {
     return release(ctx, environment, use, now, whatIsLeft(disk));
   }
-  // A worker that slept may have made the run again, which has the volume: nobody else looks for it before the end.
+  // A suspended worker may have made the run again, which then uses the volume; no other step searches for it.
   if (volume.attached) await removeLeftoverRuns(ctx, environment, "all");
   const held = volume.attached ? await detachVolumes(ctx, environment, [volume.id], now) : undefined;
   if (held) return held;
@@ -64,7 +64,7 @@ export async function backUp(
   return claimSnapshot(ctx, environment, disk, volume.id, next, now);
 }
 
-/** Says what is left of a disk whose volume is gone. */
+/** Returns a notice about the backups of a disk whose volume is gone. */
 function whatIsLeft(disk: Disk): string {
   if (seenBackups(disk).length > 0) return VOLUME_GONE;
   return disk.snapshots.some(({ completed }) => completed) ? NONE_SEEN : ALL_GONE;
@@ -74,7 +74,9 @@ function missing({ name }: DiskUse): string {
   return `The record of disk '${name}' is missing: it was not backed up`;
 }
 
-/** Unless this end itself gave it on, and whoever wrote that died before the record of the environment said so. */
+/**
+ * Notes that the disk was not backed up, unless this end itself released it and the worker died before recording that.
+ */
 function sayNotOwn(environment: Environment, { name }: DiskUse, now: number): Environment {
   const { end, events } = environment;
   const isGivenOn = end.backup !== null || LAST_WORDS.some((word) => word === events.timeline.at(-1)?.reason);
@@ -84,8 +86,8 @@ function sayNotOwn(environment: Environment, { name }: DiskUse, now: number): En
 }
 
 /**
- * The time of an attempt is over: the next begins, and after the last one the volume itself is kept. While the disk's
- * record cannot be read nothing is tried, so that time is not an attempt's.
+ * Ends an attempt whose time is over: begins the next one, or after the last one keeps the volume itself. An attempt's
+ * time stands still while the disk's record is unreadable.
  */
 export async function endAttempt(
   ctx: WorkerContext,
@@ -103,7 +105,7 @@ export async function endAttempt(
   return changed(withAttempt(environment, now, backup.attempt + 1), now, "its backup took too long");
 }
 
-/** Begins the time of an attempt now: of the present one where no number is given. */
+/** Restarts the time of an attempt: of the present one if no number is given. */
 function withAttempt(environment: Environment, now: number, attempt?: number): Environment {
   const { end } = environment;
   if (!end.backup) return environment;
@@ -113,14 +115,14 @@ function withAttempt(environment: Environment, now: number, attempt?: number): E
   };
 }
 
-/** Undefined: it is there and cannot be read. */
+/** Returns undefined if the record is unreadable. */
 function readDisk(ctx: WorkerContext, { owner }: Environment, { uid }: DiskUse): Promise<Disk | "missing" | undefined> {
   return unlessUnreadable(ctx, async () => (await findDisk(ctx, owner, uid)) ?? "missing");
 }
 
 /**
- * Records what an earlier claim left, or waits for who claimed; a word: nobody is to be waited for any more. A call that
- * was not refused may have made a snapshot that is listed late.
+ * Records the snapshot of an earlier claim, or waits for it, since a call that was not refused may appear in listings
+ * late. Returns a word once there is nothing to wait for.
  */
 async function resolveClaim(
   ctx: WorkerContext,
@@ -142,12 +144,12 @@ async function resolveClaim(
     );
     return released(environment, use, now, "backed up its disk");
   }
-  // A snapshot of this very claim that failed: whoever claimed has acted, so there is nobody to wait for.
+  // A failed snapshot with this claim's tag: the worker has acted, so there is nothing to wait for.
   if (left.some(({ tags }) => tags.attempt === tagOf(environment, claim))) return "failed";
   const { refused, until } = claim;
   if (now >= (refused === undefined ? until + ctx.volumes.listedWithinMs : until)) return "nothing";
   if (refused === undefined) return waitedFor(environment, now, "Waits for the backup of its disk");
-  // Nothing can come of it before.
+  // The refusal is retried at `until`; nothing happens before.
   const step = waitedFor(environment, now, refusedNote(refused));
   return { ...step, record: { ...step.record, dueAt: until } };
 }
@@ -181,7 +183,7 @@ async function claimSnapshot(
   };
 }
 
-/** Written by whoever was refused, and only under his own claim: nobody has to wait for what may be listed late. */
+/** Records a refusal, only under this worker's own claim: then no look waits for a snapshot that may be listed late. */
 async function noteRefusal(
   ctx: WorkerContext,
   environment: Environment,
@@ -211,13 +213,14 @@ function tagOf(environment: Environment, claim: BackupClaim): string {
   return `${prefix(environment)}-${triedOf(claim)}`;
 }
 
-/** What all tries of this run's end have in common. */
+/** Returns the common tag prefix of all tries at the end of this run. */
 function prefix({ uid, run: { n: run } }: Environment): string {
   return `${uid}-r${run}`;
 }
 
 /**
- * Lets the disk go: its own looks ask for as long as three attempts take whether a backup is possible (lost-backup.ts).
+ * Releases the disk, whose own looks keep checking whether a backup is possible, for the time of three attempts
+ * (lost-backup.ts).
  */
 async function leaveToDisk(
   ctx: WorkerContext,
@@ -242,9 +245,9 @@ async function release(
   now: number,
   note: string,
 ): Promise<Step<Environment>> {
-  // Said before the disk is let go: whoever finds it let go does not know why.
+  // Write the notice before releasing the disk: a look that finds it released does not know why.
   if (!isSaid(environment, note)) return changed(addEntry(environment, now, note), now, note);
-  // What the disk's record says of its latest backup until a later end makes one.
+  // The disk's record shows this until a later end makes a backup.
   const gaveUp = note === NOT_BACKED_UP ? LATEST_NOT_MADE : undefined;
   ctx.log.error("disk not backed up", { disk: use.uid, reason: gaveUp ?? note });
   const lost = gaveUp && { of: prefix(environment), attempt: MOST_ATTEMPTS, until: null, gaveUp };

@@ -6,9 +6,8 @@ import { mayBeBegun } from "../../record/disk/archive-use.ts";
 import { type Environment, keyOf } from "../../record/record.ts";
 
 /**
- * Ends what an archive still has in the world: a worker that slept may have begun it once more, and its machine may be
- * lost. Throws while nobody answers: the volume stays until it is known that nothing holds it. Answers the machine that
- * holds it and is silent.
+ * Ends an archive, which a suspended worker may have begun again. Returns the silent machine that holds the volume, if
+ * any. Throws if the archive's state is unknown, so that the volume stays.
  */
 export async function endArchive(ctx: WorkerContext, environment: Environment): Promise<NodeRef | undefined> {
   const { archive } = environment.end;
@@ -17,7 +16,7 @@ export async function endArchive(ctx: WorkerContext, environment: Environment): 
     : undefined;
 }
 
-/** What an archive of the environment is found again by. */
+/** Returns the owner under which the archive can be found again. */
 export function archiveOwnerOf(environment: Environment): ArchiveOwner {
   return { uid: environment.uid, key: keyText(keyOf(environment)) };
 }

@@ -6,14 +6,14 @@ import type { Environment } from "../../record/record.ts";
 import { changed, lookAgainAt, waitMs } from "../../record/step-result.ts";
 import { copyLastLog } from "./log.ts";
 
-/** What a command has from SIGTERM to SIGKILL. */
+/** Time from SIGTERM to SIGKILL for a command. */
 export const GRACE_SECONDS = 10;
-/** What a cluster may take beyond the grace until it says that the command is over. */
+/** Time that a cluster may take after the grace period to report the end of the command. */
 const SEEN_WITHIN_MS = 5_000;
 
 /**
- * Ends the command and then keeps its log, which `remove` deletes: what a command prints after SIGTERM ("checkpoint
- * saved") is often what matters most. Undefined: there is no command, or its log is kept already.
+ * Ends the command and then copies its log, before `remove` deletes it: output after SIGTERM ("checkpoint saved") often
+ * matters most. Returns undefined if there is no command or the log is already copied.
  */
 export async function keepLastLog(
   ctx: WorkerContext,
@@ -27,8 +27,8 @@ export async function keepLastLog(
 }
 
 /**
- * Asks for the end at each look until it is seen. A call that fails is not fatal: the next look repeats it, and after
- * the grace the run is removed anyway. Undefined: there is no end to wait for.
+ * Asks the command to end, at each look until the end is seen; a failed call is repeated. After the grace period the
+ * run is removed anyway. Returns undefined if there is nothing to wait for.
  */
 async function endCommand(
   ctx: WorkerContext,

@@ -7,24 +7,24 @@ import { changed } from "../../record/step-result.ts";
 import { shorten } from "../../record/timeline.ts";
 import { decideEnd, enter } from "../../record/transitions.ts";
 
-/** Ends a life that was decided to end; the reason is the outcome's. */
+/** Ends an environment whose end is decided, with the reason of its outcome. */
 export function stopping(environment: Environment, now: number): Step<Environment> {
   return changed(enter(environment, "stopping", now, environment.end.outcome?.reason ?? null), now, "stopping");
 }
 
-/** Ends what has reached its limit, whatever the world would have said. */
+/** Ends an environment at its limit, regardless of its run's state. */
 export function endByLimit(environment: Environment, outcome: Outcome, now: number): Step<Environment> {
   const { phase, reason } = outcome;
   if (phase !== "expired" && environment.policy.restarts) return endRun(environment, now, reason ?? "");
   return stopping(decideEnd(environment, { ...outcome, isLimit: true }), now);
 }
 
-/** The end of a run whose command has exited with this code. */
+/** Returns the outcome for the exit code of a command. */
 export function endOf(exitCode: number): Pick<Outcome, "phase" | "reason" | "exitCode"> {
   return { phase: exitCode === 0 ? "completed" : "failed", reason: `command exited with code ${exitCode}`, exitCode };
 }
 
-/** Ends a run that is over by itself: its command exited, it was killed, or it never began. */
+/** Ends a run that ended by itself: its command exited, it was killed, or it never began. */
 export function endItself(environment: Environment, observed: Observation, now: number): Step<Environment> {
   const { policy } = environment;
   const { exitCode, reason, started } = observed;
@@ -44,12 +44,12 @@ export function endItself(environment: Environment, observed: Observation, now: 
   );
 }
 
-/** Whether the cluster's own deadline ended it: a net that lies behind every limit of the record. */
+/** Reports whether the cluster's own deadline ended the run. It is a safety net behind every limit of the record. */
 export function isNet({ exitCode, reason }: Observation): boolean {
   return exitCode === null && (reason?.startsWith("DeadlineExceeded") ?? false);
 }
 
-/** Ends a run for this reason: for good, or `stopped` where it may be started again. */
+/** Ends a run for this reason: as `stopped` if the policy restarts, otherwise for good. */
 export function endRun(environment: Environment, now: number, reason: string, exitCode?: number): Step<Environment> {
   if (environment.policy.restarts) {
     const broken: Environment = {

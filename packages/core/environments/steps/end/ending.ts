@@ -28,8 +28,8 @@ import { copyLastLog, removeCopies } from "./log.ts";
 import { noStartFrom, noteRemoval, releasableAt, tombstonesFor } from "./release.ts";
 
 /**
- * The order of the end (docs/architecture/end-of-life.md): command ended, log kept, compute removed and seen gone, GPUs
- * free, disk backed up and let go, final.
+ * Takes the next step of the end, in this order (docs/architecture/end-of-life.md): end the command, keep the log,
+ * remove the compute and see it gone, free the GPUs, back up and release the disk, finish.
  */
 export async function stepStopping(
   ctx: WorkerContext,
@@ -42,7 +42,7 @@ export async function stepStopping(
   const removal = mayBeThere(environment) ? await removeRun(ctx, environment, now) : undefined;
   if (removal) return removal;
   if (environment.run.grant) return release(environment, now);
-  // What is made of a volume has it until it is settled.
+  // An archive uses its volume until it is settled.
   const held = isArchiving(environment) ? undefined : await detachOwn(ctx, environment, now);
   if (held) return held;
   const { disk } = environment;
@@ -52,23 +52,23 @@ export async function stepStopping(
     return tellingDisk(changed({ ...environment, disk: { ...disk, released: true } }, now, "let its disk go"));
   }
   const step = await finalize(ctx, environment, now);
-  // Whoever wrote the release may have died before the pool was told, and the next look is a minute away.
+  // The worker that released the capacity may have died before telling the pool, and the next look is a minute away.
   return step.record.phase !== "stopping" && (await mayBeNamed(ctx, environment)) ? tellingPool(step) : step;
 }
 
-/** Whether a look has to show that its run is gone. What comes back later is found by the looks after the end. */
+/** Reports whether the run is not yet known to be gone. Looks after the end find a run that comes back later. */
 function mayBeThere({ run: { n: run, applyingAt, released } }: Environment): boolean {
   return applyingAt !== null && released !== run;
 }
 
-/** Whether a look has decided that there is nothing to see of a removed run before its capacity may be given back. */
+/** Reports whether an earlier look decided to wait until the capacity of a removed run may be released. */
 function isPutOff(environment: Environment, now: number): boolean {
   const { run, dueAt = 0 } = environment;
   const freeAt = releasableAt(environment, now);
   return run.removedAt !== null && mayBeThere(environment) && now < freeAt && freeAt <= dueAt;
 }
 
-/** Undefined: nothing of it is left, and nobody can start it any more. */
+/** Removes the run. Returns undefined once it is gone and no worker can start it any more. */
 async function removeRun(ctx: WorkerContext, read: Environment, now: number): Promise<Step<Environment> | undefined> {
   const {
     uid,
@@ -81,11 +81,11 @@ async function removeRun(ctx: WorkerContext, read: Environment, now: number): Pr
     const own = left && endedByItself(environment, left);
     if (own) return changed(own, now, "had ended by itself");
     if (left && removedAt === null && environment.run.terminatedAt === undefined) await tellEnd(ctx, environment, now);
-    // Written before anything is removed: another look may find the run gone before this one has written.
+    // Keep the log before any removal: a concurrent look may find the run gone before this one has written.
     const kept = left && (await keepLastLog(ctx, environment, left, now));
     if (kept) return kept;
     const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, left?.nodes ?? [], now);
-    // A run whose pods are gone names no machine any more: those that it had may have its volumes still.
+    // A run without pods names no machines, but its last ones may still hold its volumes.
     const seen = machines.length > 0 ? { ...environment, run: { ...environment.run, machines } } : environment;
     const known = left && seen.log?.failed ? await copyLastLog(ctx, seen, now) : seen;
     const hasTombstones = await ctx.compute.remove(uid, run, {
@@ -99,8 +99,8 @@ async function removeRun(ctx: WorkerContext, read: Environment, now: number): Pr
       end: { ...known.end, waitsFor: waitsFor ?? "Waits until its compute is gone" },
     };
     const freeAt = releasableAt(asked, now);
-    // What was there when it was removed goes by itself, and nobody gains from a look while its units stay held in any
-    // case. What was not seen may be on its way, by whoever applied it just before its end.
+    // A run that was seen goes by itself, and its units stay held until `freeAt`, so wait. A run that was not seen may
+    // still be on its way from a worker that applied it just before the end.
     if (left && !lost && now < freeAt && waitsFor === null) return waitsUntilFree(asked, freeAt, "removes its compute");
     const isAtOnce = looks === 0 && now >= freeAt;
     const takenMs = now - (removedAt ?? now);
@@ -117,7 +117,7 @@ function waitsUntilFree(environment: Environment, freeAt: number, log: string): 
   return lookAgainAt(waits, freeAt, log);
 }
 
-/** Capacity goes back; a disk that no run was begun with is as it was, and needs no backup. */
+/** Releases the capacity. A disk without a started run is unchanged and needs no backup. */
 function release(environment: Environment, now: number): Step<Environment> {
   const {
     run: { applyingAt },
@@ -134,8 +134,8 @@ function release(environment: Environment, now: number): Step<Environment> {
 }
 
 /**
- * A deadline says that it ends; how, says its command, if that was over by then (docs/architecture/deadlines.md).
- * Written before the run is removed, since nobody can read it after that.
+ * Replaces a limit's outcome by that of the command if it had exited before the limit
+ * (docs/architecture/deadlines.md). Runs before the removal, after which the exit code is lost.
  */
 function endedByItself(environment: Environment, { exitCode, endedAt }: Observation): Environment | undefined {
   const {
@@ -145,12 +145,12 @@ function endedByItself(environment: Environment, { exitCode, endedAt }: Observat
   return { ...environment, end: { ...environment.end, outcome: { ...endOf(exitCode), at: endedAt } } };
 }
 
-/** Whether the run may be removed by force: those of its machines that are not lost have their grace first. */
+/** Reports whether to force the removal. Machines that are not lost first have their grace period. */
 function mayForce({ run: { removedAt } }: Environment, lost: Machine | undefined, now: number): boolean {
   return lost !== undefined && now - (removedAt ?? now) >= GRACE_SECONDS * 1000;
 }
 
-/** Terminal is not done: looks twice whether anything of it came back, and whether the pool let it go. */
+/** Searches twice for objects that came back after the end, and waits until the pool has released it. */
 export async function stepEnded(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const {
     spec,
@@ -161,7 +161,7 @@ export async function stepEnded(ctx: WorkerContext, environment: Environment, no
   const look = await lookAfterEnd(ctx, bare, now);
   if (look !== "done") return look;
   if (cleanLooks >= LOOKS_AFTER_END_MS.length) return forget(ctx, bare, now);
-  // Once more, for what a start that slept has written since; and nobody is told anything of it any more.
+  // A suspended start may have written another specification since. No receiver needs it any more.
   const forgotten = await forgetSecrets(ctx, bare);
   const clean = { ...forgotten, events: { ...forgotten.events, receiver: { always: null, run: null } } };
   const over: Environment = {
@@ -173,7 +173,7 @@ export async function stepEnded(ctx: WorkerContext, environment: Environment, no
   return forget(ctx, over, now);
 }
 
-/** One of the looks after an end or a stop; `done`: they are all over. */
+/** Takes one of the looks after an end or a stop. Returns `done` after the last one. */
 export async function lookAfterEnd(
   ctx: WorkerContext,
   environment: Environment,
@@ -203,7 +203,7 @@ export async function lookAfterEnd(
   return lookAgainAt({ ...environment, end: { ...environment.end, cleanLooks } }, since + following, "clean");
 }
 
-/** Whether a ledger item still says that it has capacity. */
+/** Reports whether a ledger item still lists it. */
 async function isNamed(ctx: WorkerContext, environment: Environment): Promise<boolean> {
   const { records, unreadable } = await readLedgerItems(ctx, ledgerItemsOf(ctx, environment));
   const [first] = unreadable;
@@ -220,7 +220,7 @@ function namesIt(items: readonly LedgerItem[], { uid: own }: Environment): boole
   return items.some(({ granted, held }) => [...granted, ...held].some(({ uid }) => uid === own));
 }
 
-/** The last that goes is its log: until then the record stays due, far ahead. */
+/** Removes the log, last of all. Until its time the record stays due, far ahead. */
 async function forget(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const goesAt = logEndsAt(environment);
   if (goesAt !== undefined && now < goesAt) return lookAgainAt(environment, goesAt, "keeps its log");

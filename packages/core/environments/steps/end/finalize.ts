@@ -12,15 +12,12 @@ import { asStopped } from "../../verbs/stop.ts";
 import { removeVolumes } from "../start/own-volumes.ts";
 import { keepArchive } from "./keep-archive.ts";
 
-/**
- * When, after the end, the cluster is looked at for something that a sleeping worker made
- * (docs/architecture/consistency.md#paused-workers).
- */
+/** Delays after the end of looks for objects that a suspended worker made (docs/architecture/consistency.md#paused-workers). */
 export const LOOKS_AFTER_END_MS = [60_000, 600_000];
 const ACCESS_ACTIONS = ["enable_jupyter", "disable_jupyter", "add_user"] as const;
 const TOO_LATE = "It ended before this was done";
 
-/** What is left to do once its compute is gone and its disk let go: to its final word, or to `stopped`. */
+/** Takes the last steps after the compute is gone and the disk released: to the final phase, or to `stopped`. */
 export async function finalize(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const {
     end: { outcome },
@@ -43,7 +40,7 @@ export async function finalize(ctx: WorkerContext, environment: Environment, now
     : lookAgainAt(stopped, now + (LOOKS_AFTER_END_MS[0] ?? 0), "stopped");
 }
 
-/** The archive first, then the volumes it is made of; host name and secrets go although a volume cannot be removed. */
+/** Keeps the archive before removing its volumes. Host name and secrets go even if a volume cannot be removed. */
 async function leaveNothing(
   ctx: WorkerContext,
   environment: Environment,
@@ -66,7 +63,7 @@ function end(bare: Environment, { phase, reason }: Outcome, now: number): Step<E
   return lookAgainAt(closeOwn(closed, now), now + (LOOKS_AFTER_END_MS[0] ?? 0), phase);
 }
 
-/** Drops the secrets where the policy says so. A start that came meanwhile has brought a new specification already. */
+/** Removes the specification if the policy says so. A start in the meantime has already written a new one. */
 export async function withoutSecrets(ctx: WorkerContext, environment: Environment): Promise<Environment> {
   const {
     policy,

@@ -12,10 +12,10 @@ import { addEntry } from "../../record/timeline.ts";
 import { areAttached, detachOwn } from "../start/own-volumes.ts";
 import { archiveOwnerOf, endArchive } from "./end-archive.ts";
 
-/** docs/apis/session-manager.md#effects-and-times: a backup that is late does not hold up a deletion. */
+/** A late backup does not delay a deletion (docs/apis/session-manager.md#effects-and-times). */
 const LONGEST_MS = 60_000;
 
-/** Has the zip made, for a minute at most; undefined once that is settled, whatever became of it. */
+/** Makes the zip, for a minute at most. Returns undefined once it is settled, with or without a zip. */
 export async function keepArchive(
   ctx: WorkerContext,
   environment: Environment,
@@ -30,23 +30,24 @@ export async function keepArchive(
   if (!archive || archive.settled || !own?.volume) return undefined;
   const noting = (use: ArchiveUse) => ({ ...environment, end: { ...environment.end, archive: use } });
   if (archive.startedAt === null) {
-    // Whoever begins it may die, and its machine be lost: nobody else would know what has the volume.
+    // Name the archive first: if the worker dies, or its machine is lost, the record still says that it may use the
+    // volume.
     if (!archive.named) return changed(noting({ ...archive, named: true }), now, "names its archive");
-    // Begun before its minute: the next look may come later than that, and must not find that nobody has tried.
+    // Begin before the minute starts, so that a late next look does not find that no try was made.
     await begin(ctx, environment, own.volume.id, archive.blob);
     return changed(noting({ ...archive, startedAt: now }), now, "keeps an archive");
   }
   const isLate = now - archive.startedAt >= LONGEST_MS;
-  // One that is late is not begun again: by now nobody may know that it ever was.
+  // Do not begin a late archive again: it may have been forgotten by now.
   const status = isLate ? undefined : await begin(ctx, environment, own.volume.id, archive.blob);
   if (!isLate && (await isUnderWay(ctx, own.volume.id, status))) {
     return waited(environment, now, "waits for its archive");
   }
   await endArchive(ctx, environment);
-  // Told to end it may still send the last of a zip that is whole: until nothing has the volume.
+  // An archive that was told to end may still send the last of a complete zip, until the volume is detached.
   const held = isLate ? await detachOwn(ctx, environment, now) : undefined;
   if (held) return held;
-  // No answer is no word that it is not there.
+  // A missing answer is not proof that the archive is missing.
   const found = await ctx.volumes.findArchive(archive.blob);
   const isWhole = found?.state === "completed";
   const state = isWhole ? "completed" : status ? "failed" : "late";
@@ -58,13 +59,13 @@ export async function keepArchive(
   return changed(noted, now, `archive ${state}`);
 }
 
-/** One that has failed is, until nothing has its volume. */
+/** Reports whether the archive is unfinished. A failed archive is, until its volume is detached. */
 async function isUnderWay(ctx: WorkerContext, volume: string, status: Archive | undefined): Promise<boolean> {
   if (status?.state === "failed") return await areAttached(ctx, [volume]);
   return status?.state !== "completed";
 }
 
-/** What fails is tried again until it is late; both calls may be repeated. */
+/** Begins the archive; both calls are idempotent. Returns undefined on a failure, which is retried until it is late. */
 async function begin(
   ctx: WorkerContext,
   environment: Environment,
@@ -81,7 +82,7 @@ async function begin(
   }
 }
 
-/** What is there stays, but for a zip that was late and is whole after all: an earlier look may have got no further. */
+/** Writes the archive's record. Only a complete zip replaces an earlier record, of a look that saw it unfinished. */
 async function record(
   ctx: WorkerContext,
   { id, uid, owner }: Environment,

@@ -10,19 +10,19 @@ import { type Environment, isEnded } from "../../record/record.ts";
 import { LOOKS_AFTER_END_MS } from "./finalize.ts";
 import { removeCopies } from "./log.ts";
 
-/** How long an ended environment is kept (docs/architecture/table.md). */
+/** Retention of an ended environment (docs/architecture/table.md). */
 const KEPT_SECONDS = 90 * 24 * 3600;
-/** One look removes so many. As a rule one ends and one goes; more are left only after a change of the number. */
+/** Removals per look. Usually one environment ends and one is removed; more remain only after the limit was lowered. */
 const MOST_REMOVED = 25;
 
-/** When an ended record goes, in seconds since the epoch. */
+/** Returns when an ended record expires, in seconds since the epoch. */
 export function keptUntil({ end: { at: endedAt }, createdAt }: Environment): number {
   return Math.floor((endedAt ?? createdAt) / 1000) + KEPT_SECONDS;
 }
 
 /**
- * Lists an environment among the ended ones of its owner and kind, in the order of their ends, and removes those that
- * ended before the newest 1,000: ids have no order in time. Repeatable.
+ * Adds an environment to its owner's and dialect's ended ones, ordered by end, since ids are not ordered by time.
+ * Removes those older than the newest 1,000. Idempotent.
  */
 export async function keepNewest(ctx: Context<"table" | "blobs">, environment: Environment): Promise<void> {
   const {
@@ -42,7 +42,7 @@ export async function keepNewest(ctx: Context<"table" | "blobs">, environment: E
   for (const one of older.items) await removeEnded(ctx, environment.pk, one);
 }
 
-/** What cannot be read, or is not over, stays; so does its place in the list. */
+/** Removes an ended environment and its place in the list, unless it is unreadable or not done. */
 async function removeEnded(ctx: Context<"table" | "blobs">, pk: string, listed: Item): Promise<void> {
   const head: Key = { pk, sk: String(listed.head) };
   const items = await ctx.table.getMany([head, supersededKey(head, String(listed.uid))]);

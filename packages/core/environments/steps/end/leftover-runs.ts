@@ -6,13 +6,13 @@ import { changed } from "../../record/step-result.ts";
 import { LEFTOVERS_MS } from "../../verbs/restart.ts";
 import type { EnvironmentStep } from "../step.ts";
 
-/** How far back it looks: where the newest run has number n, the oldest that is looked for is n - 9. */
+/** Number of earlier runs to search: from the newest run n back to n - 9. */
 const RUNS_BACK = 9;
 const AGAIN_MS = 5_000;
 
 /**
- * Removes runs of this environment that a slept worker made late. "earlier": those before its present run. "all": its
- * newest run as well, for an environment that shall have none. Answers whether the cluster had any.
+ * Removes runs that a suspended worker made late: "earlier" ones than the present run, or "all" for an environment that
+ * shall have none. Reports whether the cluster had any.
  */
 export async function removeLeftoverRuns(
   ctx: WorkerContext,
@@ -29,9 +29,8 @@ export async function removeLeftoverRuns(
 }
 
 /**
- * Takes the looks that a start cut off: after a stop two looks search for what a slept worker made, and a start ends
- * them. So a started environment is searched for earlier runs beside its new one. An earlier run that cannot be removed
- * is tried again, and the new run does not wait for it.
+ * Searches for leftover runs after a start. A stop schedules two such searches, and a start replaces them. A failed
+ * removal is retried, and the new run does not wait for it.
  */
 export async function lookForLeftoverRuns(
   ctx: WorkerContext,
@@ -47,7 +46,7 @@ export async function lookForLeftoverRuns(
   return { ...step, record: { ...step.record, looks: environment.looks } };
 }
 
-/** What a search for earlier runs came to. */
+/** The result of a search for earlier runs. */
 type Search = "none" | "removed" | "failed";
 
 const searchWords = {

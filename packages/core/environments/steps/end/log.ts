@@ -8,7 +8,7 @@ import { addEntry } from "../../record/timeline.ts";
 
 type LogContext = Context<"compute" | "blobs">;
 
-/** Copies the log of a run that lives, at most every 2 s. While nobody reads the log only what is new is noted. */
+/** Copies the log of a live run, at most every 2 s. The record changes only for a reader or a new copy. */
 export async function followLog(ctx: LogContext, environment: Environment, now: number): Promise<Environment> {
   const { hasCommand, log = none } = environment;
   if (!hasCommand || now - log.at < COPIED_EVERY_MS) return environment;
@@ -17,15 +17,14 @@ export async function followLog(ctx: LogContext, environment: Environment, now: 
   return isNews || isLogWanted(environment, now) ? copied : environment;
 }
 
-/** When it is copied again because somebody reads it. */
+/** Returns when the log is copied next for a reader. */
 export function nextCopyAt(environment: Environment, now: number): number {
   return environment.hasCommand && isLogWanted(environment, now) ? now + COPIED_EVERY_MS : Number.POSITIVE_INFINITY;
 }
 
 /**
- * Copies the log of a run that is being removed, as long as the run is seen: neither a deleted pod nor a removed run
- * directory has a log left to read. The copy costs the GPUs at most one read and one write, 5 s together, however they
- * fail; the timeline says what failed.
+ * Copies the log of a run that is being removed, while the run is seen: the log goes with its pod or run directory.
+ * Delays the release of GPUs by at most one read and one write, 5 s together. A failure is noted in the timeline.
  */
 export async function copyLastLog(ctx: LogContext, environment: Environment, now: number): Promise<Environment> {
   if (!environment.hasCommand || environment.run.appliedAt === null) return environment;
@@ -72,7 +71,7 @@ async function copyLog(
   }
 }
 
-/** Returns the end of the last copy as the present run counts it; undefined where that is of another run. */
+/** Returns the end of the last copy as the present run counts it; undefined for a copy of another run. */
 function knownEnd(environment: Environment): LogEnd | undefined {
   const { log, run } = environment;
   if (!log?.blob || log.run !== run.n) return undefined;
@@ -83,14 +82,14 @@ function copiesOf({ uid }: Environment): string {
   return `logs/${uid}`;
 }
 
-/** All copies, also those of writes that were lost, which no record names. */
+/** Removes all copies, including those of lost writes, which no record names. */
 export async function removeCopies(ctx: Context<"blobs">, environment: Environment): Promise<void> {
   if (environment.hasCommand) await ctx.blobs.removeUnder(copiesOf(environment));
 }
 
 const none: KeptLog = { blob: null, hash: "", cut: false, at: 0, failed: false };
 
-/** The same step, which removes the copy that its record no longer names once that is written. */
+/** Adds the removal of the old copy after the write of a record that names a new one. */
 export function droppingOldCopy(environment: Environment, step: Step<Environment>): Step<Environment> {
   const [old, next] = [environment.log?.blob, step.record.log?.blob];
   if (!old || !next || old === next) return step;

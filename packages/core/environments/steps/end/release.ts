@@ -2,12 +2,14 @@ import type { Removal } from "../../../ports/compute.ts";
 import type { Environment } from "../../record/record.ts";
 import type { RunState } from "../../record/run/run-state.ts";
 
-/** The step's budget, a call's time-out and a second more (docs/architecture/consistency.md#paused-workers). */
+/** Step budget, time-out of a call and one second (docs/architecture/consistency.md#paused-workers). */
 const LATE_START_MS = 26_000;
-/** How far the clocks of two hosts may be apart: one writes when the run left `preparing`, another one releases it. */
+/** Maximum clock skew of two hosts: one records when the run left `preparing`, another releases it. */
 const CLOCKS_MS = 17_000;
 
-/** Notes when a run left `preparing`, or gave its grant back: who reads the record from now on does not start it. */
+/**
+ * Notes when a run left `preparing` or gave its grant back. Workers that read the record from now on do not start it.
+ */
 export function noStartFrom(environment: Environment, now: number): Environment {
   return environment.run.noStartSince === null
     ? { ...environment, run: { ...environment.run, noStartSince: now } }
@@ -15,14 +17,14 @@ export function noStartFrom(environment: Environment, now: number): Environment 
 }
 
 /**
- * Returns when units and disk of a run that was seen gone may be given back. A worker that slept since it prepared the run
- * may start it again until then, unless the cluster has tombstones that refuse it.
+ * Returns when units and disk of a run that is gone may be given back. Until then a suspended worker may start the run
+ * again, unless the cluster has tombstones that refuse it.
  */
 export function releasableAt(environment: Environment, now: number): number {
   return environment.run.startsRefused ? now : lastStartAt(environment, now);
 }
 
-/** Asks for the tombstones that a removal still needs: none where no worker can start the run any more. */
+/** Returns the tombstones that a removal still needs; none once no worker can start the run any more. */
 export function tombstonesFor(environment: Environment, now: number): Pick<Removal, "tombstones"> {
   const isNeeded = releasableAt(environment, now) > now;
   return isNeeded ? { tombstones: environment.size.machines } : {};

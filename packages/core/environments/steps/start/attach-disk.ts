@@ -8,7 +8,9 @@ import { addEntry } from "../../record/timeline.ts";
 import { endRun } from "../end/end-run.ts";
 import { openDisk } from "./disk.ts";
 
-/** Marked as attached before anything can be written to it: whatever happens from here on, its end is backed up. */
+/**
+ * Opens the disk and marks it as attached before a run can write to it. From then on, its end is backed up in any case.
+ */
 export async function attachDisk(
   ctx: WorkerContext,
   environment: Environment,
@@ -31,7 +33,7 @@ export async function attachDisk(
   return changed(note ? addEntry(attached, now, note) : attached, now, "opened its disk");
 }
 
-/** Says from when the latest backup is, where the last end left none. */
+/** Returns a note with the time of the latest backup if the last end made none. */
 function olderNote(name: string, { lost, snapshots }: Disk): string | undefined {
   if (!lost?.gaveUp && lost?.refused === undefined) return undefined;
   const latest = snapshots.findLast(({ completed }) => completed);

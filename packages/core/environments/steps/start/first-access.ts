@@ -7,8 +7,8 @@ import { changed, noLaterThan } from "../../record/step-result.ts";
 import { endRun } from "../end/end-run.ts";
 
 /**
- * Gives a run its access before it is ready, because a port that Jupyter serves answers only after that. If Jupyter
- * cannot run and has no placeholder, the port never answers. Each run tries again, even if an earlier run failed.
+ * Applies access before the run is ready, because a port that Jupyter serves answers only afterwards. Ends the run if
+ * Jupyter fails and has no placeholder: the port would never answer. Each run tries again, even after a failed one.
  */
 export async function openJupyterPort(
   ctx: WorkerContext,
@@ -25,12 +25,12 @@ export async function openJupyterPort(
   return endRun(environment, now, observed.jupyter.reason ?? "Jupyter could not be started");
 }
 
-/** The longest that a ready run waits for Jupyter. */
+/** Maximum wait of a ready run for Jupyter. */
 const JUPYTER_PATIENCE_MS = 60_000;
 
 /**
- * Gives a ready run its access before it is shown as active, because clients connect as soon as they see that. GitHub is
- * asked once before, and again afterwards.
+ * Applies access before the run is shown as active, because clients connect at once. Asks GitHub once before; retries
+ * follow afterwards.
  */
 export async function giveAccess(
   ctx: WorkerContext,
@@ -45,7 +45,7 @@ export async function giveAccess(
   return awaitJupyter(ctx, environment, observed, now);
 }
 
-/** Waits until the Jupyter of the submit answers or has failed. The predecessor's client reads its URL only once. */
+/** Waits until the Jupyter of the submit answers or has failed: the predecessor's client reads its URL only once. */
 async function awaitJupyter(
   ctx: WorkerContext,
   environment: Environment,
@@ -54,7 +54,7 @@ async function awaitJupyter(
 ): Promise<Step<Environment> | undefined> {
   const { access, run, ports } = environment;
   if (!access.jupyter || access.jupyter.origin !== null) return undefined;
-  // Such a port has answered before the run was ready.
+  // A Jupyter port has already answered, or the run would not be ready.
   if (ports.some(({ kind }) => kind === "jupyter")) return undefined;
   if (run.readyAt === undefined) return changed({ ...environment, run: { ...run, readyAt: now } }, now, "is ready");
   const until = run.readyAt + JUPYTER_PATIENCE_MS;

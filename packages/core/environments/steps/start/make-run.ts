@@ -19,16 +19,16 @@ import { endRun } from "../end/end-run.ts";
 import { takeBackWarning } from "../warnings.ts";
 import { bindMs } from "./withdraw.ts";
 
-/** Where its disk is seen. */
+/** Mount path of the disk. */
 const WORKSPACE = "/workspace";
-/** How far beyond the wanted time the cluster's own deadline lies (a net for a dead control plane, never the timer). */
+/** Margin of the cluster's own deadline, a safety net for a dead control plane and never the timer. */
 const NET_MS = 15 * MINUTE_MS;
-/** Well within that net. */
+/** Retry interval of an extension, well within that margin. */
 const EXTENDED_AGAIN_MS = 30_000;
-/** The cluster's deadline of what has no end of its own. */
+/** The cluster's deadline for an environment without an end. */
 const FAR_MS = 365 * 24 * 60 * MINUTE_MS;
 
-/** Makes the run of an environment whose volumes are there; repeated, it is the same one. */
+/** Makes the run of an environment whose volumes exist. Idempotent. */
 export async function makeRun(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const key = keyOf(environment);
   const item = await ctx.table.get(specKey(key, environment.spec ?? environment.uid));
@@ -58,15 +58,14 @@ export async function makeRun(ctx: WorkerContext, environment: Environment, now:
   });
   if (refusal instanceof RunRefused) return endRun(environment, now, refusal.message);
   if (refusal) return notTaken(ctx, environment, now, refusal.message);
-  // Another apply may have made it with what was wanted before: what was asked for meanwhile stays open, and is done to
-  // it.
+  // Another worker may have made the run with earlier limits. An open resize stays open and is applied to the run.
   const resized = hasOpenAction(environment, "resize") ? null : environment.resources;
   return changed({ ...environment, run: { ...environment.run, appliedAt: now, resized } }, now, "made its compute");
 }
 
 const WRONG_SEAL = "What it runs cannot be opened: it was sealed with another key, or changed";
 
-/** Undefined: nobody opens it any more. A sealer that does not answer is asked again. */
+/** Returns undefined for a wrong seal. A failed sealer throws, so the step is retried. */
 async function unlessWronglySealed(open: () => Promise<OpenSpec>): Promise<OpenSpec | undefined> {
   try {
     return await open();
@@ -80,15 +79,15 @@ function ownMounts({ volumes }: Environment): Mount[] {
   return volumes.flatMap(({ volume, path }) => (volume ? [{ volume, path }] : []));
 }
 
-/** Only while the disk is this environment's. */
+/** Returns the volume if the environment holds the disk. */
 async function volumeOf(ctx: WorkerContext, environment: Environment, use: DiskUse): Promise<VolumeRef | undefined> {
   const disk = await findDisk(ctx, environment.owner, use.uid);
   return disk?.heldBy?.uid === environment.uid ? (disk.volume ?? undefined) : undefined;
 }
 
 /**
- * Answers why the run was not taken, where that may be said; undefined: it was. What else the cluster says of a run may
- * repeat the run, secrets included: only the kind of the error goes on.
+ * Applies the run. Returns a refusal whose text may be shown; undefined on success. Other errors may repeat the run,
+ * secrets included, so only their kind is passed on.
  */
 async function applyRun(ctx: WorkerContext, run: Run): Promise<RunRefused | RunNotTaken | undefined> {
   try {
@@ -101,7 +100,7 @@ async function applyRun(ctx: WorkerContext, run: Run): Promise<RunRefused | RunN
   }
 }
 
-/** Applies the run again until the cluster takes it, for at most the time in which a run must be bound. */
+/** Applies the run again until the cluster accepts it, for at most the time in which a run must be bound. */
 function notTaken(ctx: WorkerContext, environment: Environment, now: number, why: string): Step<Environment> {
   const reason = shorten(`The cluster did not take the run: ${why}`);
   const said = environment.reason === reason ? environment : addEntry({ ...environment, reason }, now, reason);
@@ -114,8 +113,8 @@ function notTaken(ctx: WorkerContext, environment: Environment, now: number, why
 }
 
 /**
- * Moves the cluster's own deadline if somebody asked for more time, and closes the requests. Where the cluster does not
- * take it they stay open and say why, and the rest of the step goes on: the record's own end is moved already.
+ * Moves the cluster's own deadline after an extension and closes the request. If the cluster fails, the request stays
+ * open with the reason and the step continues: the record's own end has already moved.
  */
 export async function extendRun(ctx: WorkerContext, environment: Environment, now: number): Promise<Environment> {
   if (nextExtensionAt(environment) > now) return environment;
@@ -131,8 +130,8 @@ export async function extendRun(ctx: WorkerContext, environment: Environment, no
 }
 
 /**
- * Moves the cluster's own deadline of a run that became ready after an outage, because the run gets its whole time from
- * now on. If the cluster refuses, that deadline may end the run early.
+ * Moves the cluster's own deadline of a run that became ready after an outage, since its time starts now. If the
+ * cluster refuses, that deadline may end the run early.
  */
 export async function keepNetBehind(ctx: WorkerContext, environment: Environment, now: number): Promise<void> {
   if (!environment.unseen?.runMs) return;
@@ -145,13 +144,15 @@ export async function keepNetBehind(ctx: WorkerContext, environment: Environment
   }
 }
 
-/** When the next one is due, or tried again. */
+/** Returns when the next extension is due or retried. */
 export function nextExtendAt(environment: Environment, now: number): number {
   const at = nextExtensionAt(environment);
   return at > now ? at : now + EXTENDED_AGAIN_MS;
 }
 
-/** When the cluster may end this run by itself: a net for a dead control plane, never the timer. */
+/**
+ * Returns the deadline at which the cluster ends the run by itself: a net for a dead control plane, never the timer.
+ */
 function clusterDeadline(ctx: WorkerContext, environment: Environment, now: number): number {
   if (environment.policy.time === "none") return now + FAR_MS;
   const end = environment.times.endsAt ?? now + ctx.settings.preparingMinutes * MINUTE_MS + environment.size.wantedMs;

@@ -4,15 +4,13 @@ import type { Environment } from "../../record/record.ts";
 import { changed, lookAgainAt } from "../../record/step-result.ts";
 import { endRun } from "../end/end-run.ts";
 
-/** A run that one look did not see is looked for again no earlier than this, ten seconds by clocks 17 s apart. */
+/** Time before the second look for a missed run: ten seconds on clocks that are 17 s apart. */
 const AGAIN_MS = 27_000;
 
 /**
- * Not seen is not gone (docs/architecture/failures.md#missing-runs): a run that one look misses is marked, and lost
- * only when a later one finds it neither by its name nor in the list of runs, which is that of its uid alone: thousands
- * that are missed at once would list all for each of them. It is marked as of the answer, which may have come long
- * after the look's read. A run that an earlier look saw being deleted needs no second miss: a deletion cannot be
- * undone.
+ * Handles a run that a look missed (docs/architecture/failures.md#lost-nodes). The first miss marks the run as of the
+ * answer, which may come long after the look's read. A second miss ends it, unless the list of this uid's runs shows
+ * it; listing all runs for each of thousands would cost too much. A run seen being deleted needs no second miss.
  */
 export async function missRun(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const {
@@ -37,13 +35,13 @@ async function endUnlessListed(ctx: WorkerContext, environment: Environment, now
   return endRun(environment, now, "Its compute was deleted in the cluster, and not by Berth");
 }
 
-/** Notes whether the run is being deleted, and not by Berth: this is for runs that are wanted. */
+/** Notes whether a wanted run is being deleted, which is then not Berth's doing. */
 export function noteGoing(environment: Environment, { terminating }: Observation): Environment {
   const going = terminating || undefined;
   return environment.run.going === going ? environment : { ...environment, run: { ...environment.run, going } };
 }
 
-/** The mark goes at once, in a write of its own: whatever fails after it, the next miss is a first one. */
+/** Clears the mark in a separate write, so that the next miss counts as the first even if a later call fails. */
 export function seesAgain(environment: Environment, now: number): Step<Environment> {
   return changed(
     { ...environment, run: { ...environment.run, missedAt: null, going: undefined } },

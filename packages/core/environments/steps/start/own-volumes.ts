@@ -23,14 +23,14 @@ import { endRun } from "../end/end-run.ts";
 import { removeLeftoverRuns } from "../end/leftover-runs.ts";
 import { detachVolumes } from "../lost-node.ts";
 
-/** Whether a volume of its own is still to be made before a run can be. */
+/** Reports whether an own volume must be made before the run. */
 export function lacksVolumes({ volumes }: Environment): boolean {
   return volumes.some(({ volume }) => volume === null);
 }
 
 /**
- * Makes those that are not there, all at once, each listed before and written down before a run is made with them. Of one
- * that is refused it says why, and asks for all of them again less and less often.
+ * Makes all missing volumes; each attempt is recorded before, and each volume before a run uses it. A refusal is
+ * shown as the reason and retried for all of them with growing pauses.
  */
 export async function makeVolumes(
   ctx: WorkerContext,
@@ -72,8 +72,8 @@ function plan(ctx: WorkerContext, { uid, zone, making }: Environment, { name, si
 }
 
 /**
- * Looks, once nothing more can come of them, for volumes that were made and not written down, and removes them: no run
- * ever had them. Undefined: there is nothing to look for yet. What fails is put off and holds up nothing else.
+ * Removes volumes that were made but not recorded, once no call can make more of them: no run ever used them. Returns
+ * undefined if it is too early. A failure is postponed and delays nothing else.
  */
 export async function settleVolumes(
   ctx: WorkerContext,
@@ -109,8 +109,8 @@ async function removeLate(
 }
 
 /**
- * Removes those that are known, each by itself, once no machine has them; undefined when none is. One that cannot be
- * removed stays named, and is tried again less and less often.
+ * Removes the known volumes, each on its own, once they are detached. Returns undefined if there are none. A volume
+ * that cannot be removed stays in the record and is retried with growing pauses.
  */
 export async function removeVolumes(
   ctx: WorkerContext,
@@ -126,7 +126,7 @@ export async function removeVolumes(
   const refused = tried.flatMap(({ refusal }) => refusal ?? []);
   if (refused.length === 0)
     return changed({ ...environment, volumes, end: { ...end, waitsFor: null } }, now, "removed its volumes");
-  // One that was stopped before stops no more: nothing else would alarm of it.
+  // A stopped environment does not enter `stopping` again, so no other alarm would report this.
   const takenMs = now - (end.outcome?.at ?? end.stoppingAt ?? now);
   ctx.log[takenMs >= ALARM_MS ? "error" : "warn"]("volumes not removed", { uid, left: refused });
   const waitsFor = shorten(`Its volume ${refused[0]}`);
@@ -143,8 +143,8 @@ async function removeOwn(ctx: WorkerContext, own: OwnVolume): Promise<{ own: Own
 }
 
 /**
- * Waits until no machine has the volumes of an environment whose run is gone, however well the machine was when it was
- * last looked at. The next run could not start with them anywhere. Undefined: no machine has them.
+ * Waits until the volumes of a removed run are detached, even if the machine looked healthy. Otherwise the next run
+ * could not start anywhere. Returns undefined once no volume is attached.
  */
 export async function detachOwn(
   ctx: WorkerContext,
@@ -153,14 +153,14 @@ export async function detachOwn(
 ): Promise<Step<Environment> | undefined> {
   const ids = idsOf(environment);
   if (!(await areAttached(ctx, ids))) return undefined;
-  // A worker that slept may have made a run again that has them: nobody else looks for it before the end.
+  // A suspended worker may have made a run again that uses them; no other step searches for it.
   await removeLeftoverRuns(ctx, environment, "all");
   const silent = await endArchive(ctx, environment);
   const step = await detachVolumes(ctx, environment, ids, now);
   if (!step) return changed(environment, now, "its volumes are detached");
   const { end } = step.record;
   if (!end.archive) return step;
-  // At most 120 characters with a node's name of 50.
+  // At most 120 characters, with a node name of 50.
   const words = silent && `${silent.name} has its archive and is silent; waits for it or the operator's word`;
   const waitsFor = words ? shorten(words) : end.waitsFor;
   return { ...step, record: { ...step.record, end: { ...end, archive: { ...end.archive, silent }, waitsFor } } };
@@ -170,7 +170,7 @@ function idsOf({ volumes }: Environment): string[] {
   return volumes.flatMap(({ volume }) => volume?.id ?? []);
 }
 
-/** Whether something has one of these volumes. */
+/** Reports whether one of these volumes is attached. */
 export async function areAttached(ctx: WorkerContext, ids: readonly string[]): Promise<boolean> {
   const found = await Promise.all(ids.map((id) => ctx.volumes.findVolume(id)));
   return found.some((volume) => volume?.attached);

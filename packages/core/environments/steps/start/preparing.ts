@@ -17,7 +17,7 @@ import { missRun, noteGoing, seesAgain } from "./missing.ts";
 import { lacksVolumes, makeVolumes } from "./own-volumes.ts";
 import { bindMs, withdraw } from "./withdraw.ts";
 
-/** Makes the run, follows it until it is ready, gives the grant back when nothing binds it. */
+/** Makes the run, follows it until it is ready, and gives the grant back if the run is not bound in time. */
 export async function stepPreparing(
   ctx: WorkerContext,
   environment: Environment,
@@ -33,12 +33,13 @@ export async function stepPreparing(
       "is about to make its compute",
     );
   }
-  // Needs no look at the cluster first: if another worker made the run meanwhile, it made the same one.
+  // Skip the observation: if another worker has made the run in between, it is the same run.
   if (isFirstTry(environment)) return makeRun(ctx, environment, now);
   const observed = await observeRun(ctx, environment);
   const seen = isHalfMade(environment, observed) ? undefined : observed;
   const looked = noteLook(environment, seen, now);
-  // In a write of its own: a call that fails after it would leave the outage open. An end may be invisible to the next look.
+  // Close the outage in a separate write, or a failing call would leave it open. Not for an end, which the next look
+  // may not see.
   if (isOutageOver(environment, looked) && seen?.state !== "ended") return changed(looked, now, "is answered again");
   return stepObserved(ctx, looked, seen, now);
 }
@@ -57,7 +58,7 @@ async function stepObserved(
   if (environment.run.withdrawing) return withdraw(ctx, environment, observed, now);
   if (!observed)
     return environment.run.appliedAt === null ? makeRun(ctx, environment, now) : missRun(ctx, environment, now);
-  // Before any other write: an end that is seen now may be invisible to the next look.
+  // Handle an end before any other write, because the next look may not see it.
   if (observed.state === "ended") return endItself(begun(environment, observed, now), observed, now);
   if (environment.run.missedAt !== null) return seesAgain(environment, now);
   if (observed.state === "ready") {
@@ -72,12 +73,12 @@ async function stepObserved(
   return follow(ctx, { ...known, run: { ...known.run, appliedAt } }, observed, now);
 }
 
-/** Whether nobody has tried to make its run yet, or whoever did died before anything of that was written. */
+/** Reports whether there was no attempt to make the run, or its worker died before writing anything. */
 function isFirstTry({ run: { appliedAt, withdrawing }, looks, attempts }: Environment): boolean {
   return appliedAt === null && !withdrawing && looks === 0 && attempts === 0;
 }
 
-/** Notes the answer of the cluster. While a machine of the run is silent, that answer tells nothing of how far it is. */
+/** Notes the answer of the cluster. It says nothing about the run's progress while a machine of the run is silent. */
 function noteLook(environment: Environment, observed: Observation | undefined, now: number): Environment {
   const isDecided = observed?.state === "ready" || observed?.state === "ended";
   const silent = isDecided ? undefined : observed?.nodes.find((node) => node.silent !== null);
@@ -85,14 +86,14 @@ function noteLook(environment: Environment, observed: Observation | undefined, n
 }
 
 /**
- * Reports whether an outage interrupted the creation of the run, which is then applied again. A withdrawal removes what
- * is there instead.
+ * Reports whether an outage interrupted the creation of the run, which is then applied again. A withdrawal removes the
+ * half-made run instead.
  */
 function isHalfMade({ run }: Environment, observed: Observation | undefined): boolean {
   return observed?.halfMade === true && run.appliedAt === null && !run.withdrawing;
 }
 
-/** A run that began and ended between two looks was active all the same. */
+/** Records a run that began and ended between two looks as active. */
 function begun(environment: Environment, observed: Observation, now: number): Environment {
   return observed.started && !isNet(observed) ? activated(environment, observed, now) : environment;
 }
@@ -158,7 +159,7 @@ async function follow(
   const extended = await extendRun(ctx, environment, now);
   const silent = await stepLostMachine(ctx, extended, observed.nodes, now);
   if (silent) return noLaterThan(silent, nextExtendAt(silent.record, now));
-  // Only on this path: a look at an end, or at what an earlier run left, must not start the command.
+  // Begin only here: looks at an end, or at leftovers of an earlier run, must not start the command.
   if (observed.waitsToBegin) await ctx.compute.begin(environment.uid, environment.run.n);
   const step = stepOfState[observed.state as keyof typeof stepOfState];
   if (step === environment.step && saysTheSame(observed.reason, environment.reason)) {
@@ -171,12 +172,12 @@ async function follow(
   return isUnpinned(environment) && observed.state !== "unbound" ? tellingPool(waits) : waits;
 }
 
-/** Ignores numbers: the scheduler counts the machines again at every retry. */
+/** Compares two reasons without their numbers, because the scheduler counts the machines again at every retry. */
 function saysTheSame(one: string | null, other: string | null): boolean {
   return one?.replaceAll(/\d+/g, "0") === other?.replaceAll(/\d+/g, "0");
 }
 
-/** Records where the cluster put a run that was granted no named machine: its units count there from now on. */
+/** Records the machines of a run whose grant named none. From now on, its units count there. */
 function onItsMachines(environment: Environment, observed: Observation): Environment {
   if (observed.state === "unbound" || !isUnpinned(environment)) return environment;
   return { ...environment, run: { ...environment.run, machines: machinesOf(observed) } };

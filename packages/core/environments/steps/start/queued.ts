@@ -19,20 +19,22 @@ import { machinesOf } from "../lost-node.ts";
 import { readyDisk, releaseUnused } from "./disk.ts";
 import { lacksVolumes } from "./own-volumes.ts";
 
-/** The pool looks at itself every minute, finds in the index who waits, and repeats what it granted. */
+/**
+ * Interval for an environment that the pool knows: each minute, the pool reads its waiters and repeats their grants.
+ */
 const KNOWN_MS = 300_000;
 /**
- * The least while its disk is being backed up. More than a little early (reconcile.ts), or doubled looks would never
- * die out.
+ * Minimum interval during a backup of the disk. Must exceed the early tolerance (reconcile.ts), or duplicate looks
+ * never end.
  */
 const DISK_MS = 5_000;
-/** It says so late a second time that it waits: the first message may be lost, and the index late. */
+/** Delay of the second message to the pool: the first one may be lost, and the index may lag. */
 const UNKNOWN_MS = 5_000;
 const FIRST_LOOKS = 0;
-/** More than the machines of several runs: an item that named it longer ago has let it go since. */
+/** More than the machines of several runs. An older item has released the environment since. */
 const MOST_LEDGERS = 40;
 
-/** Takes its grant if there is one, says to the pool that it waits if not, ends if it shall. */
+/** Takes the grant if there is one, otherwise tells the pool that it waits; ends if its end is decided. */
 export async function stepQueued(
   ctx: WorkerContext,
   environment: Environment,
@@ -42,7 +44,8 @@ export async function stepQueued(
   if (environment.end.outcome) return endInQueue(ctx, environment, environment.end.outcome, now);
   const ready = await readyDisk(ctx, environment);
   if (ready.kind === "lost" || ready.kind === "missing") {
-    // Who lost the disk to another was refused by the request itself; who has waited for it sees what became of that.
+    // The submit itself refuses a disk that another environment holds; a later loss is shown to the environment that
+    // waited.
     const phase = ready.kind === "lost" ? "deleted" : "failed";
     return endInQueue(ctx, environment, { phase, reason: ready.reason, at: now }, now);
   }
@@ -55,7 +58,7 @@ export async function stepQueued(
       Math.min(now + wait, extensionAt),
       "waits for its disk",
     );
-    // What was kept for it or given to it is another's now.
+    // Its reservation or grant is free for other environments now.
     return environment.waitPool === undefined ? step : tellingPool(step);
   }
   const pausesUntil = environment.placement.refusals?.until ?? 0;
@@ -73,7 +76,7 @@ export async function stepQueued(
   return tellingPool(lookAgainAt(extended, Math.min(now + wait, extensionAt), "waits"));
 }
 
-/** What it was granted, its machines where all of them are there already, and the zone of the first one. */
+/** A grant with its machines, if all of them exist already, and the zone of the first one. */
 interface Offer {
   readonly grant: Grant;
   readonly machines: readonly Machine[];
@@ -81,9 +84,8 @@ interface Offer {
 }
 
 /**
- * The grant that the ledger items hold which the look names, or the head where nobody named any for so long that it is
- * due. An operator who closed the pool since the grant was written finds that it is not taken: the head is read after the
- * items.
+ * Returns the grant from the ledger items in the message, or from the pool's head if the record is due without any.
+ * Reads the head after the items, so that a grant is not taken once the operator has closed the pool.
  */
 async function findGrant(
   ctx: WorkerContext,
@@ -100,15 +102,15 @@ async function findGrant(
   if (!grant || (await findPool(ctx, size.pool))?.closed) return undefined;
   const granted = grant.items.map((key) => items.find((item) => keyText(item) === key));
   const pinned = granted.filter((item) => item?.kind === "node");
-  // What was granted otherwise moves to its machines once all of them are known.
+  // An unpinned grant moves to its machines once all of them are known.
   const nodes = pinned.length === granted.length ? pinned : [];
   const zone = granted[0]?.kind === "node" ? granted[0].zone : zoneOfNewMachine(ctx, size.pool);
   return { grant, machines: machinesOf({ nodes }), zone };
 }
 
 /**
- * Ends what waits for capacity and so holds none. With a disk the end is written first, by itself: who decided it may
- * have slept over a grant, and only that write shows it, before a running job's disk is given away.
+ * Ends a queued environment, which holds no capacity. With a disk, the end is written first: the deciding worker may
+ * have missed a grant, and only a conditional write prevents giving away the disk of a running job.
  */
 export async function endInQueue(
   ctx: WorkerContext,
@@ -129,26 +131,25 @@ export async function endInQueue(
 }
 
 /**
- * Its disk is still being backed up after the environment before it, or cannot be read: it is granted nothing until
- * then. Who leaves the line comes back to it under another number: a planner that saw it outside may drop its grant at
- * any later moment, so that grant must not be taken any more.
+ * Leaves the line while its disk is being backed up or unreadable. It comes back with another run number: a planner
+ * that saw it outside may drop its grant at any time, so that grant must not be taken any more.
  */
 function outOfLine(environment: Environment, reason: string): Environment {
   const run = environment.waitPool === undefined ? environment.run.n : environment.run.n + 1;
   return { ...environment, run: { ...environment.run, n: run }, waitPool: undefined, waitOrder: undefined, reason };
 }
 
-/** Its end is that of one that ran: something of its own is to be archived, backed up, removed or given back. */
+/** Reports whether it has anything to archive, back up, remove or give back, so that it ends like a run. */
 function endsAsOneThatRan({ volumes, addressLabel, policy, disk }: Environment): boolean {
   return volumes.length > 0 || addressLabel !== null || policy.restarts || (disk !== null && mayHaveWritten(disk));
 }
 
-/** It may be started again: it is stopped with the reason. */
+/** Stops an environment that may be started again, with the reason. */
 export function giveUp(environment: Environment, now: number, reason: string): Step<Environment> {
   return tellingPool(endRun(environment, now, reason));
 }
 
-/** The environment takes its grant itself, in one conditional write that names it (docs/architecture/admission.md). */
+/** Takes the grant in one conditional write that names it (docs/architecture/admission.md). */
 function takeGrant(environment: Environment, offer: Offer, now: number): Environment {
   const {
     grant: { id, shares, items },
@@ -165,6 +166,6 @@ function takeGrant(environment: Environment, offer: Offer, now: number): Environ
     zone: environment.disk || environment.volumes.length > 0 ? (zone ?? environment.zone) : environment.zone,
   };
   const step = environment.disk || lacksVolumes(environment) ? "disk" : "pod";
-  // The grant is said in the timeline; the record's reason is what holds it up from here on.
+  // The timeline notes the grant. From here on, the record's reason is its present obstacle.
   return { ...enter(taken, "preparing", now, `Capacity granted on ${nodes.join(", ")}`), step, reason: null };
 }

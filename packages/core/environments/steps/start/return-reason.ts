@@ -1,7 +1,9 @@
 import type { Excuse } from "../../../pools/plan/uncounted-try.ts";
 import { MINUTE_MS } from "../../../units.ts";
 
-/** Why a run goes back to the queue, in words; `nodes`: those that it was granted, `withinMs`: how long they had. */
+/**
+ * Returns why a run goes back to the queue. `nodes` are those of its grant, and `withinMs` is the time that they had.
+ */
 export function reasonOfReturn(excuse: Excuse | undefined, nodes: readonly string[], withinMs: number): string {
   return `${whatFailed(excuse, nodes, withinMs)}; waiting again`;
 }
@@ -26,7 +28,7 @@ const words = {
   closed: (name) => `Nothing could start on ${name}, which takes nothing new now`,
 } satisfies Record<Named, (name: string) => string>;
 
-/** Whether another run could start on that machine at once: it is not set aside. */
+/** Reports whether another run could start on that machine at once, so that it is not set aside. */
 export function isUsable({ why }: Excuse): boolean {
   return why === "full" || why === "unseen" || why === "refused";
 }

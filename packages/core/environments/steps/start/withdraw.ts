@@ -14,19 +14,19 @@ import { lookAtMachines, nextLookAt } from "../lost-node.ts";
 import { isUsable, reasonOfReturn } from "./return-reason.ts";
 
 /**
- * After so many counted withdrawals the next one ends the run: one that never binds would block one machine after the
- * other.
+ * Counted withdrawals after which the next one ends the run. Otherwise a run that never binds would block one machine
+ * after another.
  */
 const MOST_WITHDRAWALS = 2;
 const REMOVAL_GRACE_SECONDS = 10;
-/** How long a run that the cluster takes no more for now stays out of the line. */
+/** How long a temporarily refused run stays out of the line. */
 const LEAST_PAUSE_MS = 60_000;
 const LONGEST_PAUSE_MS = 600_000;
 
 /**
- * Takes the next step of a withdrawal: removes the unbound run, waits until nobody can start it any more, then returns
- * the environment to its old place in the queue. Ends the run after too many tries, and stops withdrawing where it was
- * bound meanwhile. The next run gets a number only once nothing of this one is left.
+ * Takes the next step of a withdrawal: removes the unbound run, waits until no worker can start it any more, then
+ * returns the environment to its old place in the queue. Ends the run after too many tries, and stops withdrawing if it
+ * was bound in between. The next run gets a number only after all of this one is gone.
  */
 export async function withdraw(
   ctx: WorkerContext,
@@ -60,7 +60,7 @@ export async function withdraw(
   }
   const noStart = noStartFrom(environment, now);
   if (observed || environment.run.removedAt === null) {
-    // One of several machines may be bound already, and lost. The end of the run frees the pod and the disk on it.
+    // One of several machines may already be bound and lost. The end of the run frees the pod and the disk on it.
     const { machines, lost, waitsFor } = await lookAtMachines(ctx, environment, observed?.nodes ?? [], now);
     const seen = machines.length > 0 ? { ...noStart, run: { ...noStart.run, machines } } : noStart;
     if (lost) return endRun(seen, now, `Its machine was lost: ${lost.name}`);
@@ -71,13 +71,13 @@ export async function withdraw(
   }
   const freeAt = releasableAt(noStart, now);
   if (now < freeAt) return lookAgainAt(noStart, freeAt, "waits until nobody can start it any more");
-  // Undefined: this try counts.
+  // undefined: this try counts.
   const uncountedBecause = await whyUncounted(ctx, environment);
   if (!uncountedBecause && environment.placement.withdrawals >= MOST_WITHDRAWALS) {
     return endRun(environment, now, unplaceable(environment));
   }
   const nodes = (environment.run.grant?.shares ?? []).flatMap((share) => share.node ?? []);
-  // Machines are not set aside where the run had no volume, where others fill them, or where the cluster said nothing:
+  // Do not set nodes aside if the run lacked a volume, if other runs fill them, or if the cluster reported nothing:
   // another run could start there.
   const setsNodesAside = environment.run.lacksVolume === undefined && !(uncountedBecause && isUsable(uncountedBecause));
   const back: Environment = {
@@ -97,7 +97,7 @@ export async function withdraw(
   return tellingPool(changed(enter(back, "queued", now, reason), now, "queued again"));
 }
 
-/** Leaves the line for a while, longer each time: what the cluster refuses now, it refuses a moment later, too. */
+/** Leaves the line for a while, longer each time, because the cluster would refuse the next try, too. */
 function pause(environment: Environment, now: number): Step<Environment> {
   const { placement, reason } = environment;
   const count = (placement.refusals?.count ?? 0) + 1;
@@ -111,27 +111,27 @@ function pause(environment: Environment, now: number): Step<Environment> {
   return lookAgainAt({ ...back, waitPool: undefined, waitOrder: undefined }, until, "pauses");
 }
 
-/** How long a run may take to be bound to machines, ms. */
+/** Returns the time in which a run must be bound to machines, ms. */
 export function bindMs(ctx: WorkerContext, { size, run }: Environment): number {
   return longestToBindMs(ctx, size.pool, run.grant?.shares ?? []);
 }
 
 /**
- * The disk as it is given back. A withdrawn run on one machine wrote nothing. On several machines the first may have
- * started alone; it mounts the disk, so the disk counts as written.
+ * Returns the disk without this run. A withdrawn run on one machine wrote nothing. Of several machines, the first may
+ * have started alone with the disk mounted, so the disk counts as written.
  */
 function withoutRun(use: DiskUse, machines: number): DiskUse {
   return { ...use, attached: false, ...(machines > 1 && { written: true }) };
 }
 
-/** Whether all its machines are there: a run on only some of them does not count as begun. */
+/** Reports whether all machines of the run exist. A run on only some of them does not count as begun. */
 function isWhole({ run: { grant } }: Environment, { nodes }: Observation): boolean {
   return nodes.length >= (grant?.shares.length ?? 1);
 }
 
 /**
- * Removes the run unless it is bound, and returns the record with that. Undefined: it was bound after the observation. Its
- * command may run already, and must not be run a second time.
+ * Removes the run unless it is bound, and returns the record with that. Returns undefined if it was bound after the
+ * observation: its command may be running and must not run twice.
  */
 async function removeUnbound(
   ctx: WorkerContext,
