@@ -17,7 +17,7 @@ export interface Inbox extends Stored {
   readonly settled: number;
   /** Waiting messages up to this number are to be dropped. */
   readonly dropTo: number;
-  /** A worker posts message `n`; no other worker posts before `until` (docs/architecture/consistency.md#paused-workers). */
+  /** A worker posts message `n`; no other worker posts before `until` (docs/architecture/consistency.md#claims). */
   readonly claim: { readonly n: number; readonly attempt: number; readonly until: number } | null;
   /** Number of claims so far; identifies the present one. */
   readonly claims: number;

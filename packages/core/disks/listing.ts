@@ -40,7 +40,10 @@ export function withListings(
   };
 }
 
-/** Copies the list to a snapshot if the same run left it; `attempt` names the run (docs/architecture/consistency.md#paused-workers). */
+/**
+ * Copies the list to a snapshot if the same run left it; `attempt` names the run
+ * (docs/architecture/consistency.md#claims).
+ */
 async function passListing(blobs: Blobs, volume: string, snapshot: string, attempt: string): Promise<void> {
   const bytes = await blobs.get(listedOf(volume));
   const text = bytes ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : "";

@@ -23,8 +23,8 @@ export type DelivererContext = Context<"table" | "queue" | "sealer" | "fetch">;
 
 /**
  * Looks at a delivery and makes at most one attempt, claimed first, since a post cannot be undone
- * (docs/architecture/consistency.md#paused-workers). If a write loses, the look starts over, since the decision to post depends on its read.
- * Throws only when the table cannot be reached.
+ * (docs/architecture/consistency.md#claims). If a write loses, the look starts over, since the decision to post depends
+ * on its read. Throws only when the table cannot be reached.
  */
 export async function deliver(ctx: DelivererContext, message: Look, bodyOf: BodyOf): Promise<void> {
   const key = keyOfText(message.look);

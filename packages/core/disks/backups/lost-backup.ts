@@ -179,7 +179,7 @@ async function isHeld(ctx: WorkerContext, disk: Disk): Promise<boolean> {
   return current !== undefined || following !== undefined;
 }
 
-/** Resolves a claim by searching the volume for its snapshot (docs/architecture/consistency.md#paused-workers). */
+/** Resolves a claim by searching the volume for its snapshot (docs/architecture/consistency.md#claims). */
 async function resolveClaim(
   ctx: WorkerContext,
   disk: Disk,

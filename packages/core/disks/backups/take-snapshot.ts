@@ -31,7 +31,8 @@ const DISK_DELETED = "The disk was marked for deletion";
 
 /**
  * Takes the next step of a requested snapshot, which is claimed, made and recorded like a backup
- * (docs/architecture/consistency.md#paused-workers), even while a job has the disk. Returns undefined if there is nothing to do now.
+ * (docs/architecture/consistency.md#claims), even while a job has the disk. Returns undefined if there is nothing to do
+ * now.
  */
 export async function takeSnapshot(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<Disk> | undefined> {
   const { snapshotRequest: request } = disk;

@@ -18,8 +18,8 @@ interface Thinned {
 /**
  * Keeps the newest three backups, the newest five on-demand snapshots, and every source of a running restore. Counts
  * only snapshots that the provider still has. Claims the older ones in the record and removes them afterwards, so the
- * record decides between removal and restore (docs/architecture/consistency.md#paused-workers). One look does both, because the claim may
- * expire before the next look. A snapshot that is kept again loses its failed removal.
+ * record decides between removal and restore (docs/architecture/consistency.md#claims). One look does both, because the
+ * claim may expire before the next look. A snapshot that is kept again loses its failed removal.
  */
 export async function thinOut(ctx: WorkerContext, disk: Disk, now: number): Promise<Thinned> {
   const old = await superseded(ctx, disk);

@@ -7,7 +7,10 @@ import { parserOf } from "../../store/unreadable.ts";
 import { changeRecord } from "../../store/write-record.ts";
 import { makeDirectoryAgain } from "./lost-directory.ts";
 
-/** The owner's disks by name: the item that decides which names exist (docs/architecture/consistency.md). */
+/**
+ * The owner's disks by name: the item that decides which names exist
+ * (docs/architecture/consistency.md#the-directory-of-disk-names).
+ */
 export interface Directory extends Stored {
   readonly kind: "directory";
   /** Name and uid of each disk. Pairs, because `__proto__` is a valid name. */

@@ -11,7 +11,8 @@ const TRIES = 5;
 /**
  * Frees the name of this disk: another disk that has it, in one of these phases, gets a name made from its id. Reports
  * whether the name is free. Throws `conflict` if the owner has too many disks. Writes directory and record together, so
- * a simultaneous undelete either keeps the name or finds it gone (docs/architecture/consistency.md).
+ * a simultaneous undelete either keeps the name or finds it gone
+ * (docs/architecture/consistency.md#the-directory-of-disk-names).
  */
 export async function setAside(
   ctx: Context<"table">,

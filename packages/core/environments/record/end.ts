@@ -56,7 +56,10 @@ export interface End {
   readonly waitsFor: string | null;
   /** Time of the alarm that stopping takes too long. */
   readonly alarmedAt: number | null;
-  /** First look that saw nothing in the cluster, and the number of such looks (docs/architecture/consistency.md#paused-workers). */
+  /**
+   * First look that saw nothing in the cluster, and the number of such looks
+   * (docs/architecture/consistency.md#paused-workers).
+   */
   readonly cleanSince: number | null;
   readonly cleanLooks: number;
 }

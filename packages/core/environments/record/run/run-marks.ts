@@ -6,8 +6,8 @@ import { FORMAT, isNewer } from "../../../store/unreadable.ts";
 import type { Environment } from "../record.ts";
 
 /**
- * Marks that the latest listing showed, in one of 16 items by the first hex digit of the environment's uid. An item that
- * would exceed `MOST_MARKS` is written empty, and 16 items by the first two digits hold its marks. Writes are
+ * Marks that the latest listing showed, in one of 16 items by the first hex digit of the environment's uid. An item
+ * that would exceed `MOST_MARKS` is written empty, and 16 items by the first two digits hold its marks. Writes are
  * unconditional, because `at` says when an item was true.
  */
 export interface RunMarks extends Stored {

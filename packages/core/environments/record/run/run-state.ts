@@ -12,7 +12,10 @@ export interface RunState {
   readonly error: string | null;
   readonly preparingAt: number | null;
   readonly startedAt: number | null;
-  /** When a later run searches the cluster for leftovers of earlier ones (docs/architecture/consistency.md#paused-workers). */
+  /**
+   * When a later run searches the cluster for leftovers of earlier ones
+   * (docs/architecture/consistency.md#paused-workers).
+   */
   readonly leftoversAt: number | null;
   /** The capacity it holds, from preparing until its compute is gone. */
   readonly grant: { readonly id: string; readonly shares: readonly Share[]; readonly at: number } | null;

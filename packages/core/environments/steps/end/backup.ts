@@ -26,7 +26,7 @@ const LAST_WORDS = [NOT_BACKED_UP, NO_BACKUPS, VOLUME_GONE, NONE_SEEN, ALL_GONE]
 /**
  * Backs up the disk of an ended environment with one snapshot, recorded as the lease is given back. CreateSnapshot is
  * not idempotent, so each try is claimed first, and later looks search the volume for its snapshot
- * (docs/architecture/consistency.md#paused-workers).
+ * (docs/architecture/consistency.md#claims).
  */
 export async function backUp(
   ctx: WorkerContext,

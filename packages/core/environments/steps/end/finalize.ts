@@ -12,7 +12,10 @@ import { asStopped } from "../../verbs/stop.ts";
 import { removeVolumes } from "../start/own-volumes.ts";
 import { keepArchive } from "./keep-archive.ts";
 
-/** Delays after the end of looks for objects that a suspended worker made (docs/architecture/consistency.md#paused-workers). */
+/**
+ * Delays after the end of looks for objects that a suspended worker made
+ * (docs/architecture/consistency.md#paused-workers).
+ */
 export const LOOKS_AFTER_END_MS = [60_000, 600_000];
 const ACCESS_ACTIONS = ["enable_jupyter", "disable_jupyter", "add_user"] as const;
 const TOO_LATE = "It ended before this was done";

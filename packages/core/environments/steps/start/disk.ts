@@ -76,7 +76,7 @@ export type Opened =
 /**
  * Opens the disk with its volume. An empty volume is made only if there never was one. A missing volume is restored
  * from the newest backup. If no backup is visible either, the disk waits, since backups may appear later
- * (docs/architecture/failures.md#lost-nodes). Returns undefined if the environment does not hold the disk. Throws
+ * (docs/architecture/failures.md#missing-disks). Returns undefined if the environment does not hold the disk. Throws
  * `Conflict` if the record changed in between.
  */
 export async function openDisk(

@@ -8,7 +8,7 @@ import { endRun } from "../end/end-run.ts";
 const AGAIN_MS = 27_000;
 
 /**
- * Handles a run that a look missed (docs/architecture/failures.md#lost-nodes). The first miss marks the run as of the
+ * Handles a run that a look missed (docs/architecture/failures.md#missing-runs). The first miss marks the run as of the
  * answer, which may come long after the look's read. A second miss ends it, unless the list of this uid's runs shows
  * it; listing all runs for each of thousands would cost too much. A run seen being deleted needs no second miss.
  */
