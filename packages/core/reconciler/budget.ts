@@ -2,10 +2,13 @@ import type { Clock } from "../ports/clock.ts";
 import type { Compute } from "../ports/compute.ts";
 import type { Volumes } from "../ports/volumes.ts";
 
-/** No changing call later than this after the step's read: a worker that slept must not act on what it read. */
+/**
+ * No changing call is made later than this after the step's read, because a suspended worker must not act on stale
+ * data.
+ */
 const STEP_BUDGET_MS = 20_000;
 
-/** The step's read is too old to act on: read again and decide again. */
+/** The step's read is too old to act on. Read and decide again. */
 export class StepTooOld extends Error {
   constructor() {
     super("The step's read is too old to act on");
@@ -26,15 +29,15 @@ export function readAtNow(clock: Clock): ReadAt {
 }
 
 /**
- * Whether a read is too old to act on. The time of day counts too: the monotonic clock stands still while its machine is
- * suspended.
+ * Reports whether a read is too old to act on. It also checks the time of day, because the monotonic clock stops while
+ * a machine is suspended.
  */
 export function isTooOld(clock: Clock, { now, monotonic }: ReadAt, mostMs = STEP_BUDGET_MS): boolean {
   return Math.max(clock.monotonic() - monotonic, clock.now() - now) > mostMs;
 }
 
 /**
- * Ports whose changing calls refuse once the read that began the step is 20 s old
+ * Wraps the ports so that changing calls throw once the step's read is 20 s old
  * (docs/architecture/consistency.md#paused-workers).
  */
 export function budgeted({ compute, volumes }: Changing, clock: Clock, readAt: ReadAt): Changing {

@@ -5,15 +5,15 @@ import { sendLook } from "./look.ts";
 
 interface Following {
   readonly signal: AbortSignal;
-  /** The version up to which somebody followed before; null: nobody did. */
+  /** The version that an earlier follower reached, or null. */
   readonly from: string | null;
-  /** Is told up to where every change has been passed on. */
+  /** Called with each version up to which all changes were passed on. */
   readonly reached: (version: string) => void;
 }
 
 /**
- * Sends hints for the changes that the compute signals, until `signal` aborts; for a flood of them fewer
- * (hint-limit.ts). Throws what the compute throws.
+ * Sends hints for changes that the compute reports, until `signal` aborts, and fewer during a flood (hint-limit.ts).
+ * Throws the errors of the compute.
  */
 export async function passOnChanges(
   ctx: Context<"queue" | "compute">,
@@ -28,7 +28,7 @@ export async function passOnChanges(
 
 async function sendHint(ctx: Context<"queue">, text: string, delayOf: ReturnType<typeof hintLimit>): Promise<void> {
   const key = keyOfText(text);
-  // Its record's key was read from the world: nothing else than an environment is looked at because of it.
+  // The key comes from the cluster, so hint only for environments.
   if (!key || kindOfKey(key) !== "environment") return;
   const delayMs = delayOf(text);
   if (delayMs !== undefined) await sendLook(ctx, key, { isHint: true, delayMs });

@@ -5,21 +5,21 @@ import { isNewer, Unreadable } from "../store/unreadable.ts";
 import { writeRecord } from "../store/write-record.ts";
 import { hintAfterOutage } from "./outage-end.ts";
 
-/** Whether the cluster answers. Written on changes only. */
+/** Whether the cluster answers. Written only on changes. */
 export interface ClusterState extends Stored {
   readonly kind: "cluster";
-  /** Whether it answered the latest listing of its machines, or a look after that. */
+  /** True if it answered the last listing of its machines, or a later reconcile. */
   readonly reachable: boolean;
-  /** When that changed last, ms. */
+  /** Time of the last change, ms. */
   readonly since: number;
-  /** When the end of an outage was last passed on, ms. */
+  /** When hints for the end of an outage were last sent, ms. */
   readonly hintedAt?: number | undefined;
 }
 
-/** A look that ends an outage sooner after the last hints passes nothing on. */
+/** A reconcile that ends an outage within this time after the last hints sends none. */
 const AGAIN_MS = 60_000;
 
-/** Undefined: the cluster has always answered. Throws `Unreadable` for what a newer version wrote. */
+/** Returns undefined if the cluster has always answered. Throws `Unreadable` for a newer format. */
 export async function readClusterState(ctx: Pick<Context<"table">, "table">): Promise<ClusterState | undefined> {
   return clusterStateOf(await ctx.table.get(clusterKey));
 }
@@ -33,8 +33,8 @@ export function clusterStateOf(item: Item | undefined): ClusterState | undefined
 }
 
 /**
- * Notes whether the cluster answered a listing of its machines. `item`: its state as it was read before. The first answer
- * after an outage sends hints to the environments that the outage put off.
+ * Records whether the cluster answered a listing. `item` is the state as read before. The first answer after an outage
+ * sends hints to the environments that the outage delayed.
  */
 export async function noteListing(
   ctx: Context<"table" | "queue">,
@@ -49,7 +49,7 @@ export async function noteListing(
   });
 }
 
-/** Passes the end of an outage on that a look at an environment saw. One look does this for all. */
+/** Records that a reconcile saw the end of an outage. One reconcile sends the hints for all. */
 export async function noteAnsweredLook(ctx: Context<"table" | "queue">): Promise<void> {
   await unlessItFails(ctx, async () => {
     const item = await ctx.table.get(clusterKey);
@@ -58,7 +58,7 @@ export async function noteAnsweredLook(ctx: Context<"table" | "queue">): Promise
   });
 }
 
-/** Only the caller whose conditional write succeeds sends the hints. */
+/** Writes the new state. Only the caller whose conditional write succeeds sends the hints. */
 async function change(
   ctx: Context<"table" | "queue">,
   item: Item | undefined,
@@ -78,7 +78,7 @@ async function change(
   if (written && reachable) await hintAfterOutage(ctx);
 }
 
-/** A note that fails is left to the next listing: it must cost neither this one nor a look. */
+/** Logs a failure. The next listing tries again, and the caller goes on. */
 async function unlessItFails(ctx: Context, work: () => Promise<void>): Promise<void> {
   try {
     await work();

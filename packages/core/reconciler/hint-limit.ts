@@ -1,25 +1,27 @@
 import type { Context } from "../context.ts";
 
-/** So many signals of one record are passed on at once, where an ordinary life has about five; then one in a pause. */
+/** The burst of signals per record, then one per pause. An ordinary life has about five. */
 const MOST_OF_ONE = 10;
 const PAUSE_MS = 2_000;
-/** So many signals of all records: a cluster that forgot where a watch was signals each living run. Then one a ms. */
+/**
+ * The burst of signals of all records, then one per ms. A cluster that lost a watch position signals every living run.
+ */
 const MOST_AT_ONCE = 10_000;
 const PACE_MS = 1;
 const SAID_EVERY_MS = 60_000;
 
 /**
- * How long the hint for a change of this record waits, ms. Undefined: there is none, since another one is on its way
- * that is looked at later than this change, or since there are too many of all, and the next look finds what changed.
+ * Returns how long the hint for this record waits, ms. Returns undefined to send none: another hint is queued for later
+ * than this change, or there are too many in total and the next regular reconcile finds the change.
  */
 type DelayOf = (key: string) => number | undefined;
 
 /**
- * Holds hints to a pace, so that nothing in the world causes looks without a bound
+ * Limits the rate of hints, so that outside events cannot cause unlimited reconciles
  * (docs/architecture/reconciliation.md).
  */
 export function hintLimit({ clock, log }: Context): DelayOf {
-  /** When all signals of a record may be passed on at once again; the record that had none for longest is first. */
+  /** When the full burst of a record is available again. The record without signals for the longest comes first. */
   const restedAt = new Map<string, number>();
   let allRestedAt = 0;
   let saidAt = Number.NEGATIVE_INFINITY;
@@ -43,7 +45,7 @@ export function hintLimit({ clock, log }: Context): DelayOf {
   };
 }
 
-/** A record that is forgotten may have all its signals at once again, which `MOST_AT_ONCE` bounds as well. */
+/** Removes the oldest entry. Its record may send a full burst again, which `MOST_AT_ONCE` limits too. */
 function forgetOldest(restedAt: Map<string, number>): void {
   if (restedAt.size <= MOST_AT_ONCE) return;
   for (const oldest of restedAt.keys()) {

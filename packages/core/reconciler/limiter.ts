@@ -1,4 +1,4 @@
-/** Lets so many of these tasks go on at a time, in the order in which they came. */
+/** Runs at most this many tasks at a time, in order of arrival. */
 export function limiter(atOnce: number): <Result>(task: () => Promise<Result>) => Promise<Result> {
   const waiting: (() => void)[] = [];
   let going = 0;

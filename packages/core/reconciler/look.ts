@@ -3,7 +3,7 @@ import type { Look } from "../ports/queue.ts";
 import type { Key } from "../ports/table.ts";
 import { keyText, kindOfKey } from "../store/keys.ts";
 
-/** The sweep finds everything that is due later than this, so nobody else sends a look for it. */
+/** The sweep sends messages for records due later than this. */
 export const SWEEP_REACH_MS = 180_000;
 
 export interface LookOptions {
@@ -14,10 +14,10 @@ export interface LookOptions {
 }
 
 /**
- * Sends "look at this record", at once or after a delay in ms (rounded up to seconds). A look at a pool goes to the
- * pool's own queue, but a delayed one to `work`, whose consumer passes it on: a FIFO queue takes no delay. A look at a
- * delivery goes to `webhooks`.
- * A failed send is logged and forgotten: the record is due, and the sweep will find it.
+ * Sends a message to reconcile this record, at once or after a delay in ms (rounded up to seconds). Messages for pools
+ * go to the pools queue; delayed ones go to `work`, whose consumer forwards them, because a FIFO queue has no delay per
+ * message. Messages for deliveries go to `webhooks`. A failed send is only logged: the record is due, and the sweep
+ * finds it.
  */
 export async function sendLook(ctx: Context<"queue">, key: Key, options: LookOptions = {}): Promise<void> {
   const look = keyText(key);

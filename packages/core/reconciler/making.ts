@@ -5,23 +5,24 @@ import { Problem, VolumeRefused } from "../problem.ts";
 import { keyText } from "../store/keys.ts";
 import { type Check, number, oneOf, orNull, shape, text } from "../store/shape.ts";
 
-/** Every call under a token is decided this soon after the entry was written. */
+/** Calls with a token start no later than this after the entry was written. */
 const CALLS_MS = 120_000;
-/** And is over by then: the step's budget, a call's time-out and the clocks of two hosts. */
+/** They have ended by then: the step's budget, a call's time-out and the clock difference of two hosts. */
 const LAST_CALL_MS = CALLS_MS + 45_000;
-/** EC2 lists late: what is not seen does not exist only so long after the last call that could have made it. */
+/** EC2 listings lag. Treat a resource as absent only this long after the last call that could have created it. */
 export const LISTED_MS = 10 * 60_000;
 /**
- * Whoever removes what an entry left may have read it so long before: its step's budget, a call's time-out, the clocks.
+ * A worker may have read the entry this long before it removes leftovers: the step's budget, a call's time-out and the
+ * clock difference.
  */
 const REMOVING_MS = 45_000;
-/** Hex digits that make a token another one; EC2 takes 64 characters in all. */
+/** Random hex digits of a token. EC2 allows 64 characters in total. */
 const SUFFIX = 12;
-/** A bound for the record: so many are listed only where something goes wrong again and again. */
+/** The most entries of a record. It is reached only after repeated failures. */
 const MOST = 40;
 
 /**
- * A volume that may exist under this token, written down before it is made
+ * A volume that may exist under this token, recorded before it is created
  * (docs/architecture/consistency.md#conditional-writes).
  */
 export interface VolumeMaking {
@@ -29,23 +30,22 @@ export interface VolumeMaking {
   readonly token: string;
   readonly zone: string;
   readonly sizeGb: number;
-  /** The snapshot it is restored from; null: it is empty. */
+  /** The snapshot that it is restored from, or null for an empty volume. */
   readonly from: string | null;
   readonly at: number;
 }
 
-/** A snapshot that may exist with this tag of its attempt. */
+/** A snapshot that may exist with this attempt tag. */
 export interface SnapshotMaking {
   readonly kind: "snapshot";
   readonly token: string;
-  /** The volume it is made of. */
+  /** The source volume. */
   readonly from: string;
   readonly at: number;
 }
 
 export type Making = VolumeMaking | SnapshotMaking;
 
-/** Whether a record that is read holds the making of a volume. */
 export const isVolumeMaking: Check<VolumeMaking> = shape<VolumeMaking>({
   kind: oneOf("volume"),
   token: text,
@@ -57,17 +57,17 @@ export const isVolumeMaking: Check<VolumeMaking> = shape<VolumeMaking>({
 const isSnapshotMaking = shape<SnapshotMaking>({ kind: oneOf("snapshot"), token: text, from: text, at: number });
 export const isMaking: Check<Making> = (value): value is Making => isVolumeMaking(value) || isSnapshotMaking(value);
 
-/** When it is looked for, and only then believed not to exist. */
+/** Returns when the resource is searched for. Only then can it be treated as absent. */
 export function settlesAt({ at }: Making): number {
   return at + LAST_CALL_MS + LISTED_MS;
 }
 
-/** The first of these moments; infinite when nothing is listed. */
+/** Returns the earliest of these times, or infinity for an empty list. */
 export function firstSettles(making: readonly Making[]): number {
   return Math.min(Number.POSITIVE_INFINITY, ...making.map(settlesAt));
 }
 
-/** The list with the entry renewed, or added. Throws while there are too many. */
+/** Returns the list with the entry added or renewed. Throws if there are too many. */
 export function listMaking<Entry extends Making>(making: readonly Entry[], entry: Entry): readonly Entry[] {
   const others = making.filter(({ token }) => token !== entry.token);
   if (others.length >= MOST) throw new Problem("unavailable", "Too much that may have been made is still looked for");
@@ -75,9 +75,9 @@ export function listMaking<Entry extends Making>(making: readonly Entry[], entry
 }
 
 /**
- * The entry under which a volume is to be made. Another zone, size or snapshot is another token, since EC2 refuses the
- * same one; and so is one made about when the last is looked for, or a worker that slept would take it for that and
- * remove it. `isListed`: it may be called under at once; else the record that lists it is written first.
+ * Returns the entry to create a volume under. Another zone, size or snapshot needs a new token, because EC2 rejects a
+ * reused one. So does an entry that is about to be searched for, or a suspended worker could take the new volume for a
+ * leftover and remove it. If `isListed` is false, write the record with the entry before the call.
  */
 export function volumeMaking(
   ctx: Context,
@@ -101,13 +101,13 @@ export function volumeMaking(
   return { entry: { kind: "volume", token, zone, sizeGb, from, at: now }, isListed: false };
 }
 
-/** Makes the volume that an entry of this record names, or finds it made. */
+/** Creates the volume of an entry. Idempotent. */
 function makeVolume(ctx: Context<"volumes">, record: Key, entry: VolumeMaking): Promise<VolumeRef> {
   const { token, zone, sizeGb, from } = entry;
   return ctx.volumes.createVolume({ token, zone, sizeGb, snapshotId: from ?? undefined, key: keyText(record) });
 }
 
-/** Makes the volume, or answers why it is refused. */
+/** Creates the volume, or returns the refusal. */
 export async function tryToMakeVolume(
   ctx: Context<"volumes">,
   record: Key,
@@ -123,8 +123,8 @@ export async function tryToMakeVolume(
 }
 
 /**
- * Removes what is listed under an entry and was never used: no run is made with a volume that no record holds. Answers
- * whether the entry may be forgotten; one that some machine has all the same is reported and stays.
+ * Removes volumes created under an entry and never used; no run uses a volume that no record names. Returns whether the
+ * entry can be forgotten. An attached volume is logged as an error and stays.
  */
 export async function removeUnused(
   ctx: Context<"volumes">,

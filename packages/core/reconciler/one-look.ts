@@ -2,18 +2,19 @@ import type { Context } from "../context.ts";
 import type { Item, Key } from "../ports/table.ts";
 import { type LookOptions, sendLook } from "./look.ts";
 
-/** What a reading of a record came to: `again` where somebody else wrote meanwhile, so that it decided nothing. */
+/** The result of reading a record and acting on it. `again`: another writer was faster, so nothing was decided. */
 export type Reading = "over" | "again";
 
 const MOST_READINGS = 3;
 /**
- * A message that is at most this early comes back, since hosts' clocks differ; one that is earlier is of another chain.
+ * A message up to this early is sent again, because the clocks of hosts differ. An earlier one belongs to an older
+ * chain.
  */
 export const EARLY_MS = 2000;
 
 /**
- * What one message asks for (docs/architecture/reconciliation.md): up to three readings of the record, the last of
- * which must not be `again` for its own sake. Where each met another writer the message is sent again.
+ * Handles one message (docs/architecture/reconciliation.md). It reads the record up to three times, and sends the
+ * message again if each try conflicted with another writer. The last try may return `again` only for that reason.
  */
 export async function lookUntilOver(
   ctx: Context<"queue">,
@@ -27,12 +28,14 @@ export async function lookUntilOver(
   await sendLook(ctx, key, { ...message, delayMs: 1000 });
 }
 
-/** How long it is until a record is due, ms; at most 0 where it is. What is never due is so for ever. */
+/**
+ * Returns the time until a record is due, ms, 0 or less if it is due. Returns Infinity if the record has no `dueAt`.
+ */
 export function earlyBy({ dueAt }: Pick<Item, string>, now: number): number {
   return (typeof dueAt === "number" ? dueAt : Number.POSITIVE_INFINITY) - now;
 }
 
-/** Ends a look at what is not due, and has the message come back where it was only a little early. */
+/** Ends a reconcile of a record that is not due. Sends the message again if it was only slightly early. */
 export async function endEarly(ctx: Context<"queue">, key: Key, early: number): Promise<Reading> {
   if (early <= EARLY_MS) await sendLook(ctx, key, { delayMs: 1000 });
   return "over";

@@ -6,18 +6,21 @@ import { dueShards } from "../store/due.ts";
 import { kindOfKey } from "../store/keys.ts";
 import { sendLook } from "./look.ts";
 
-/** The longest wait after a step that failed (reconcile.ts). */
+/** The longest wait after a failed step (reconcile.ts). */
 const REACH_MS = 300_000;
-/** So many records of a shard are read. */
+/** Records read per shard. */
 const MOST_PER_SHARD = 200;
-/** The most hints of one outage's end. Later looks pass it on again, and each record is due in five minutes at most. */
+/**
+ * The most hints for the end of one outage. Later reconciles send more, and each record is due within five minutes
+ * anyway.
+ */
 const MOST_HINTS = 200;
-/** Interval between hints, so that a cluster that is just back is not asked for everything at once. */
+/** Interval between hints, so that a recovering cluster does not receive all requests at once. */
 const PACE_MS = 100;
-/** Number of hints that are sent in parallel. */
+/** Hints sent in parallel. */
 const SENT_AT_ONCE = 20;
 
-/** Sends a hint to environments whose last look the cluster did not answer: the cluster answers again. */
+/** Sends hints to environments whose last reconcile failed because the cluster did not answer. */
 export async function hintAfterOutage(ctx: Context<"table" | "queue">): Promise<void> {
   const found = await Promise.all(dueShards.map((shard) => listUnanswered(ctx, shard)));
   const waiting = found.flat();

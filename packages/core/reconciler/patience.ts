@@ -1,6 +1,9 @@
 const LONGEST_MS = 30_000;
 
-/** How many ms to wait until the next look at what has taken this long already: a quarter of that, at most 30 s. */
+/**
+ * Returns how many ms to wait before the next check of something that has taken this long: a quarter of it, at most 30
+ * s.
+ */
 export function patienceMs(takenMs: number): number {
   return Math.min(takenMs / 4, LONGEST_MS);
 }

@@ -7,9 +7,9 @@ import { HOUR_MS } from "../units.ts";
 const PUT_OFF_MS = HOUR_MS;
 
 /**
- * A record that cannot be read, as it is put off: nobody touches it for an hour, and the log line is an alarm. Undefined:
- * a newer version wrote it, and it is left as it is. Nothing is sent for that one either: it stays due, so that the sweep
- * sends one look a minute until a newer worker takes it, where looks that resend themselves would multiply.
+ * Returns the unreadable record postponed by an hour, and raises an alarm. Returns undefined for a record of a newer
+ * version, which is left alone and stays due: the sweep sends one message a minute until a newer worker handles it.
+ * Messages that resend themselves would multiply.
  */
 export function poisoned(
   ctx: Context,

@@ -18,9 +18,9 @@ import { poisoned } from "./poison.ts";
 import type { Step, WorkerContext } from "./worker.ts";
 
 /**
- * One look: reads the record, observes the world, takes the one next step, writes what it saw
- * (docs/architecture/reconciliation.md). Whatever goes wrong inside is written into the record or logged; it throws
- * only when the table cannot be reached.
+ * Reconciles one record: reads it, observes the world, takes one step and writes the result
+ * (docs/architecture/reconciliation.md). Failures are written into the record or logged. It throws only if the table
+ * is unreachable.
  */
 export async function reconcile(ctx: WorkerContext, message: Look): Promise<void> {
   const key = keyOfText(message.look);
@@ -33,15 +33,15 @@ export async function reconcile(ctx: WorkerContext, message: Look): Promise<void
     await sendLook(ctx, key, message.for ? { for: message.for } : {});
     return;
   }
-  // Sent again as it came: what nobody is due to look at is looked at only because it is a hint.
+  // Resend with the same flags: a record that is not due is only reconciled for a hint.
   const again = { ...(message.for && { for: message.for }), ...(message.hint && { isHint: true }) };
   await lookUntilOver(ctx, key, again, (isLast) => lookOnce(ctx, key, message, isLast));
 }
 
-/** Longer than any step takes that did not sleep: 20 s until its last call begins, and 15 s for that. */
+/** Longer than any step of a running worker: 20 s until its last call starts, and 15 s for that call. */
 const STEP_AGE_MS = 40_000;
 
-/** `again` also where the step took too long to act. */
+/** Also returns `again` if the step took too long to act. */
 async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boolean): Promise<Reading> {
   const readAt = readAtNow(ctx.clock);
   const read = await ctx.table.get(key);
@@ -54,9 +54,9 @@ async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boo
   const step = await takeStep(guarded, item, message, now, isLast);
   if (step === "again") return "again";
   if (!step) return "over";
-  // What it saw is as old as that: nobody may have been there since who would have noticed.
+  // The observation is as old as the step. After a suspension it may be wrong.
   if (!isLast && isTooOld(ctx.clock, readAt, STEP_AGE_MS)) return "again";
-  // What it was asked for ahead of time was nothing: the chain of looks goes on beside it.
+  // The hint changed nothing. The regular requeue still follows.
   if (early > 0 && message.hint && sawNothing(item, step.record)) return "over";
   const record = await writeRecord(ctx, step.record);
   if (!record) return "again";
@@ -67,18 +67,18 @@ async function lookOnce(ctx: WorkerContext, key: Key, message: Look, isLast: boo
   return "over";
 }
 
-/** Whether a step left everything as it was, but for when it is looked at again; or failed, as the one before it did. */
+/** Reports whether a step changed nothing except when the record is due, or failed like the step before it. */
 function sawNothing(before: Item, after: Due): boolean {
   const { dueAt, looks } = before;
   const attempts = attemptsOf(before);
-  // A signal is no reason to wait longer for what is away, or to give up sooner what takes only so many tries.
+  // A hint must not lengthen the backoff, or use up tries of a step that gives up after a few.
   return (attempts > 0 && attemptsOf(after) > attempts) || sameData({ ...after, dueAt, looks }, before);
 }
 
-/** No sooner is the next look sent after what a step did was refused: it may be due at once, and come to the same. */
+/** The shortest wait after a refused action. The record may be due at once, and the action may be refused again. */
 const ACT_PAUSE_MS = 5000;
 
-/** Whether it did what it was to do. */
+/** Runs the action of a step. Reports whether it succeeded. */
 async function act(ctx: WorkerContext, key: Key, step: Step<Due>): Promise<boolean> {
   try {
     await step.after?.(ctx);
@@ -91,10 +91,7 @@ async function act(ctx: WorkerContext, key: Key, step: Step<Due>): Promise<boole
 
 type StepOf = (ctx: WorkerContext, item: Item, now: number, message: Look) => Promise<Step<Due> | undefined>;
 
-/**
- * A kind of record that is missing here does not compile. Pools are planned, and deliveries made, by consumers of their
- * own.
- */
+/** The compiler rejects a missing kind. Pools and deliveries have separate consumers. */
 const steps = {
   environment: stepEnvironment,
   spec: stepSpec,
@@ -107,7 +104,7 @@ function isStepped(kind: RecordKind | undefined): kind is keyof typeof steps {
   return kind !== undefined && kind in steps;
 }
 
-/** Any record that reconcile writes. */
+/** A record that the reconciler writes. */
 interface Due extends Stored {
   readonly dueAt?: number | undefined;
 }
@@ -124,9 +121,9 @@ async function takeStep(
   try {
     return await steps[kind](ctx, item, now, message);
   } catch (error) {
-    // What is always too slow for a step, or changed meanwhile, is a failure like any other, or looks would multiply.
+    // On the last try, slowness and conflicts count as failures, or messages would multiply.
     if ((error instanceof Conflict || error instanceof StepTooOld) && !isLast) return "again";
-    // What any record of a newer version means for this one is left to that version: no try of this one counts.
+    // A record of a newer version may affect this one, so leave it to that version without counting a try.
     if (error instanceof Unreadable && (error.isNewer || keyText(error.item) === keyText(item))) {
       const record = poisoned(ctx, error, now);
       return record && { record, notify: [], log: "poisoned" };
@@ -135,10 +132,13 @@ async function takeStep(
   }
 }
 
-/** So many failures in a row take 13 minutes, and so many more an hour: what lasts as long does not mend itself. */
+/**
+ * An alarm is raised after this many consecutive failures (13 minutes), and again after as many more (an hour): such a
+ * failure does not resolve itself.
+ */
 const STUCK = { first: 10, again: 12 } as const;
 
-/** A step that failed is tried again after 2, 4, 8 … 300 s; the reason stands in the record meanwhile. */
+/** Returns the record with a retry after 2, 4, 8 … 300 s and the reason of the failure. */
 function failed(ctx: WorkerContext, item: Item, now: number, error: unknown): Step<Due> {
   const attempts = attemptsOf(item) + 1;
   const wait = Math.min(2 ** Math.min(attempts, 9) * 1000, 300_000);
@@ -153,7 +153,7 @@ function failed(ctx: WorkerContext, item: Item, now: number, error: unknown): St
   return { record, notify: [], log: "failed" };
 }
 
-/** How many steps of a record have failed since the last one that did not. */
+/** Returns the number of consecutive failed steps. */
 function attemptsOf({ attempts }: Stored & { readonly attempts?: unknown }): number {
   return typeof attempts === "number" ? attempts : 0;
 }
@@ -164,9 +164,9 @@ interface Next {
 }
 
 /**
- * Only here, behind a write that won, is the next look at the same record sent: chains merge and never multiply. What a
- * hint leads to at once says so, and a queue may hand it out before what was submitted meanwhile. It is no hint itself:
- * one that sees nothing new ahead of its time is over for good, and this one has to come back.
+ * Sends the next message for the record. Only a successful write sends it, so chains merge and never multiply. An
+ * immediate message after a hint is marked, so that a queue may deliver it first. It is not a hint itself: a hint that
+ * changes nothing ends its chain, while this one must continue.
  */
 async function sendAfter(ctx: WorkerContext, key: Key, record: Due, step: Step<Due>, next: Next): Promise<void> {
   const others = step.notify.map((send) => sendLook(ctx, send.key, send.for ? { for: send.for } : {}));

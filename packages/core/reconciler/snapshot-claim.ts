@@ -2,25 +2,25 @@ import { VolumeRefused } from "../problem.ts";
 import { HOUR_MS } from "../units.ts";
 import { StepTooOld } from "./budget.ts";
 
-/** Longer than a worker that has claimed may still act: the step's budget and a call's time-out, twice over. */
+/** Longer than a worker may still act after its claim: twice the step's budget and a call's time-out. */
 export const CLAIM_MS = 60_000;
 export const MOST_ATTEMPTS = 3;
-/** How long one attempt to back a disk up may take, however often it is tried meanwhile. */
+/** The longest time of one attempt to back up a disk, including all its tries. */
 export const ATTEMPT_MS = 2 * HOUR_MS;
 const LONGEST_REASON = 120;
 const LEAST_PAUSE_MS = 10_000;
 const LONGEST_PAUSE_MS = 300_000;
 
 /**
- * Why a call of CreateSnapshot certainly made nothing, in at most 120 characters; undefined: it may have had its effect,
- * as with whatever else is thrown.
+ * Returns why CreateSnapshot certainly created nothing, in at most 120 characters. Returns undefined if it may have
+ * succeeded, as after any other error.
  */
 export function refusalOf(error: unknown): string | undefined {
   if (error instanceof StepTooOld) return "the worker was too slow";
   return error instanceof VolumeRefused ? error.message.slice(0, LONGEST_REASON) : undefined;
 }
 
-/** How many ms nobody tries again after a refusal: about twice as long each time, by how long the attempt has taken. */
+/** Returns how long to wait after a refusal, ms: as long as the attempt has taken, so pauses about double. */
 export function pauseMs(takenMs: number): number {
   return Math.min(Math.max(takenMs, LEAST_PAUSE_MS), LONGEST_PAUSE_MS);
 }
@@ -31,10 +31,7 @@ interface Tried {
   readonly refused?: string | undefined;
 }
 
-/**
- * The number of the next try, for its tag: what may have been made under the one before can still be listed, and is told
- * apart from what the next one makes.
- */
+/** Returns the number of the next try, for its tag. A late snapshot of an earlier try can thus be told apart. */
 export function nextTry(latest: Tried | null): number {
   return latest === null ? 1 : triedOf(latest) + (latest.refused === undefined ? 1 : 0);
 }

@@ -4,24 +4,24 @@ import { watchKey } from "../store/keys.ts";
 import { isNewer, Unreadable } from "../store/unreadable.ts";
 import { writeRecord } from "../store/write-record.ts";
 
-/** Who follows the changes of the cluster, and where the next one goes on. */
+/** The process that follows the cluster's changes, and the position from which the next one continues. */
 export interface WatchItem extends Stored {
   readonly kind: "watch";
-  /** null: nobody. */
+  /** null if no process follows. */
   readonly holder: string | null;
-  /** Somebody else may follow from then on, ms, or once the holder has not written for as long. */
+  /** Another process may take over after this time, ms, or if the holder has not written for `HELD_MS`. */
   readonly until: number;
-  /** Up to there every change was passed on; null: the next holder begins with every run that there is. */
+  /** All changes up to this version were passed on. null: the next holder begins with all existing runs. */
   readonly version: string | null;
 }
 
-/** A holder that has not written for so long is dead. */
+/** A holder that has not written for this long is dead. */
 export const HELD_MS = 90_000;
 const LONGEST_VERSION = 1_000;
 
 /**
- * undefined: nobody ever followed. Where a hand or a bug wrote something else, nobody holds it. Throws
- * `Unreadable` for what a newer version wrote: that version follows.
+ * Returns the watch item, or undefined if no process ever followed. Invalid fields count as no holder. Throws
+ * `Unreadable` for a newer format: that version follows.
  */
 export async function readWatch(ctx: Context<"table">): Promise<WatchItem | undefined> {
   const item = await ctx.table.get(watchKey);
@@ -29,7 +29,7 @@ export async function readWatch(ctx: Context<"table">): Promise<WatchItem | unde
   return item && watchOf(item);
 }
 
-/** Throws where the table does not answer; undefined: somebody else was faster. */
+/** Writes the watch item. Returns undefined on a conflict. Throws if the table does not answer. */
 export function writeWatch(
   ctx: Context<"table">,
   before: WatchItem | undefined,

@@ -3,9 +3,9 @@ import { unlessUnreadable } from "../store/readable.ts";
 import { passOnChanges } from "./changes.ts";
 import { HELD_MS, readWatch, type WatchItem, writeWatch } from "./watch-item.ts";
 
-/** The schedule starts a caller this often: the next one is there before this one ends, and waits for it. */
+/** The schedule starts a caller this often. Each waits for the one before it to end. */
 export const WATCH_MINUTES = 10;
-/** How long a call takes at most, with its wait. */
+/** The longest duration of a call, including its wait. */
 const LONGEST_MS = (WATCH_MINUTES + 1) * 60_000;
 /** Longer than a dead holder blocks the watch, and than two callers overlap. */
 const LONGEST_WAIT_MS = 120_000;
@@ -16,8 +16,8 @@ const PAUSE_MS = 1_000;
 type Ports = Context<"table" | "queue" | "compute">;
 
 /**
- * Follows the changes of the cluster for eleven minutes, or until the signal: one caller at a time, and the next one
- * goes on from where this one ends (docs/architecture/reconciliation.md). Returns without following where another one
+ * Follows the cluster's changes for eleven minutes, or until the signal aborts. One caller follows at a time, and the
+ * next continues from its position (docs/architecture/reconciliation.md). Returns without following if another caller
  * still holds the watch after two minutes.
  */
 export async function followChanges(ctx: Ports, signal: AbortSignal): Promise<void> {
@@ -27,15 +27,18 @@ export async function followChanges(ctx: Ports, signal: AbortSignal): Promise<vo
 }
 
 /**
- * To be called before anybody follows, where the caller knows that nobody does: the one who did was killed, and is not
- * waited for. An item that a newer version wrote stays: polling works without a follower.
+ * Frees the watch, so that the next follower does not wait for a killed one. Call it only when no follower runs. An
+ * item of a newer version stays: polling works without a follower.
  */
 export async function freeWatch(ctx: Context<"table">): Promise<void> {
   const before = await unlessUnreadable(ctx, () => readWatch(ctx));
   if (before?.holder) await writeWatch(ctx, before, { holder: null, version: before.version });
 }
 
-/** Waits until the watch is free: released, past its time, or not written for 90 s, which needs no right clock. */
+/**
+ * Waits until the watch is free: released, expired, or not written for 90 s, which does not depend on synchronized
+ * clocks.
+ */
 async function takeWatch(ctx: Ports, signal: AbortSignal): Promise<WatchItem | undefined> {
   const { clock } = ctx;
   const givenUpAt = clock.monotonic() + LONGEST_WAIT_MS;
@@ -52,7 +55,7 @@ async function takeWatch(ctx: Ports, signal: AbortSignal): Promise<WatchItem | u
         if (taken) return taken;
       }
     } catch (error) {
-      // Logged once and not every second, for example while a newer version follows.
+      // Log an error once instead of every second, for example while a newer version follows.
       if (lastError !== String(error)) ctx.log.warn("changes not followed", { error: String(error) });
       lastError = String(error);
     }
@@ -62,7 +65,7 @@ async function takeWatch(ctx: Ports, signal: AbortSignal): Promise<WatchItem | u
   return undefined;
 }
 
-/** What was passed on is noted now and then, and at the end; a holder that finds another one's note has been replaced. */
+/** Follows the changes and writes the position regularly and at the end. Stops if another holder has taken over. */
 async function holdWatch(
   ctx: Ports,
   taken: WatchItem,
@@ -84,7 +87,7 @@ async function holdWatch(
   if (held) await noted(ctx, held, { holder: null, version: progress.version });
 }
 
-/** Keeps the watch where the table does not answer: only another holder's note ends it. */
+/** Writes the position. Keeps the watch if the table does not answer; only another holder ends it. */
 async function noted(
   ctx: Ports,
   before: WatchItem,
@@ -98,7 +101,7 @@ async function noted(
   }
 }
 
-/** Goes on through every error: nobody else follows meanwhile. */
+/** Follows through all errors, because no other process follows in the meantime. */
 async function followOn(ctx: Ports, progress: { version: string | null }, signal: AbortSignal): Promise<void> {
   const reached = (version: string) => {
     progress.version = version;
@@ -109,7 +112,7 @@ async function followOn(ctx: Ports, progress: { version: string | null }, signal
     } catch (error) {
       ctx.log.warn("changes not followed", { error: String(error) });
     }
-    // A pause after a stream that ended without an error too: one that ends at once would spin.
+    // Also pause after a stream without an error, or one that ends at once would spin.
     if (!signal.aborted) await ctx.clock.sleep(PAUSE_MS, signal);
   }
 }

@@ -1,21 +1,21 @@
 import type { Context } from "../context.ts";
 import type { Look } from "../ports/queue.ts";
 
-/** What reconcile works with. */
+/** The context of the reconciler. */
 export type WorkerContext = Context<"table" | "queue" | "compute" | "volumes" | "blobs" | "sealer" | "githubKeys">;
 
-/** What planning works with: it never touches the cluster. */
+/** The context of the planner, which never touches the cluster. */
 export type PlannerContext = Context<"table" | "queue">;
 
-/** What a step decided: the record as it shall be, and whom to tell once it is written. */
+/** The decision of a step: the new record, and the messages to send once it is written. */
 export interface Step<Record> {
   readonly record: Record;
   readonly notify: readonly StepSend[];
-  /** What was done, for the log line. */
+  /** The action, for the log. */
   readonly log: string;
   /**
-   * What cannot be repeated: done once the record that claims it is written, by whoever wrote it. What it throws is
-   * logged; the next look finds out what became of it.
+   * An action that cannot be repeated. The worker that wrote the claiming record runs it. Its errors are logged, and
+   * the next reconcile finds the outcome.
    */
   readonly after?: (ctx: WorkerContext) => Promise<unknown>;
 }
