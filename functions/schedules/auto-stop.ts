@@ -4,7 +4,10 @@ import { sweep } from "#core/reconciler/sweep.ts";
 import { cron } from "#http/cron.ts";
 import { scheduleLambda } from "#lambda/lambda.ts";
 
-/** Sends a look for each record that is due. */
+/**
+ * Requests a reconcile of each environment, user and pool that is due. The step of an environment decides its automatic
+ * stop: packages/core/environments/steps/auto-stop.ts.
+ */
 export const schedule = cron.every({ minutes: 1, atStart: true, uses: ["table", "queue"] }, (ctx) => sweep(ctx));
 
 export const handler = scheduleLambda(schedule, { table, queue });

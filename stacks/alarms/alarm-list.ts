@@ -27,7 +27,7 @@ const MOST_PENDING_SNAPSHOTS = 50;
 const MOST_REFUSED_ORIGINS = 20;
 
 /**
- * Returns the alarms of a stage by their names, but for those of the sweep and the canary, which are of another form.
+ * Returns the alarms of a stage by their names, but for those of missed sweeps and the canary, which are of another form.
  */
 export function alarmsOf(
   stage: Stage,

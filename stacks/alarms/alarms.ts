@@ -1,3 +1,4 @@
+import { logicalName } from "../compute/functions.ts";
 import type { EndpointEntry, ScheduleEntry, SocketEntry } from "../compute/functions-file.ts";
 import type { Stage } from "../stage.ts";
 import type { Queues } from "../storage/queues.ts";
@@ -45,10 +46,12 @@ export function makeAlarms(stage: Stage, monitored: Monitored): void {
     new aws.cloudwatch.MetricAlarm(`${name}Alarm`, { ...argumentsOf(alarm), ...told });
   }
   for (const [entry, { name }] of monitored.schedules) {
-    if (entry.name !== "schedules/auto-stop") continue;
+    const description = missedSweeps[entry.name];
+    if (description === undefined) continue;
     // It also fires without any data, as in a new stage's first minutes. The edge takes CloudFront longer than that.
     const options = { dependsOn: [monitored.edge] };
-    new aws.cloudwatch.MetricAlarm("SweepAlarm", { ...missedSweepArguments(name), ...actions }, options);
+    const missed = missedSweepArguments(name, description);
+    new aws.cloudwatch.MetricAlarm(`${logicalName(entry)}MissedAlarm`, { ...missed, ...actions }, options);
   }
   const { alarmEmail, monthlyBudgetUsd } = stage;
   if (monthlyBudgetUsd !== undefined && alarmEmail !== undefined) makeBudget(monthlyBudgetUsd, alarmEmail);
@@ -84,18 +87,26 @@ function argumentsOf(alarm: Alarm): aws.cloudwatch.MetricAlarmArgs {
   };
 }
 
+/** The sweeps whose absence raises an alarm, and its description. */
+const missedSweeps: Readonly<Record<string, string>> = {
+  "schedules/auto-stop":
+    "auto-stop was not done for two minutes: environments, users and pools that fell due without a message wait.",
+  "schedules/disk-retention":
+    "disk-retention was not done for two minutes: disks that fell due without a message wait, and are not purged.",
+};
+
 /**
  * Counts calls less those that failed. The alarm also fires without data, because a sweep that is never called has no
  * metric.
  */
-function missedSweepArguments(FunctionName: Text): aws.cloudwatch.MetricAlarmArgs {
+function missedSweepArguments(FunctionName: Text, alarmDescription: string): aws.cloudwatch.MetricAlarmArgs {
   const sum = (id: string, metricName: string) => ({
     id,
     metric: { namespace: "AWS/Lambda", metricName, dimensions: { FunctionName }, stat: "Sum", period: 60 },
   });
   const done = { id: "done", expression: "calls - failed", label: "Sweeps that were done", returnData: true };
   return {
-    alarmDescription: "No sweep was done for two minutes: what fell due without a message is not looked at.",
+    alarmDescription,
     metricQueries: [done, sum("calls", "Invocations"), sum("failed", "Errors")],
     threshold: 1,
     evaluationPeriods: 2,

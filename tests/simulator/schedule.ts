@@ -3,7 +3,7 @@ import { planPools } from "#core/pools/plan/planner.ts";
 import type { Look } from "#core/ports/queue.ts";
 import type { Item } from "#core/ports/table.ts";
 import { reconcile } from "#core/reconciler/reconcile.ts";
-import { sweep, sweepDeliveries } from "#core/reconciler/sweep.ts";
+import { sweep, sweepDeliveries, sweepDisks } from "#core/reconciler/sweep.ts";
 import type { WorkerContext } from "#core/reconciler/worker.ts";
 import { keyOfText, kindOfKey, poolKey } from "#core/store/keys.ts";
 import { type DelivererContext, deliver } from "#core/webhooks/deliver.ts";
@@ -190,7 +190,12 @@ function runSchedules(sim: Scheduler, world: SimulatedWorld, rates: FaultRates, 
   if (!ctx) return;
   const arriving = { ...ctx, queue: rates.dropSend === 1 ? world.queue : ctx.queue };
   const swept = world.sweeps.portsOf(arriving);
-  sim.start(host, "sweep", () => Promise.all([sweep(swept), sweepDeliveries(swept)]).then(silent), silent);
+  sim.start(
+    host,
+    "sweep",
+    () => Promise.all([sweep(swept), sweepDisks(swept), sweepDeliveries(swept)]).then(silent),
+    silent,
+  );
   const hasMachines = [...world.watch.pools().values()].some(({ nodes }) => nodes.length > 0);
   const knowsMachines = hasMachines && !world.machines.areChanging;
   if (knowsMachines && sim.random() >= CAPACITY_AGAIN) return;

@@ -49,7 +49,7 @@ export const alarmChecks = {
       ...topics
         .filter(({ name }) => !mails.some(({ inputs }) => inputs.endpoint && inputs.topic?.endsWith(`:${name}`)))
         .map(({ name }) => `the alarms of ${name} reach nobody`),
-      ...sweepProblems(alarms),
+      ...["SchedulesAutoStop", "SchedulesDiskRetention"].flatMap((name) => sweepProblems(name, alarms)),
       ...functions.flatMap((entry) => (entry.kind === "schedule" ? scheduleProblems(entry, resources) : [])),
       ...alarms.flatMap(({ inputs }) => metricsOf(inputs).flatMap((each) => unknownMetric(each, resources))),
     ];
@@ -113,8 +113,8 @@ function reaches({ alarmActions, region }: Resource["inputs"], topic: Resource):
 }
 
 /** A sweep that failed was not done, and one that is not called has no metric at all. */
-function sweepProblems(alarms: readonly Resource[]): string[] {
-  const sweep = alarms.find(({ name }) => name === "SweepAlarm");
+function sweepProblems(name: string, alarms: readonly Resource[]): string[] {
+  const sweep = alarms.find((alarm) => alarm.name === `${name}MissedAlarm`);
   const {
     metricQueries = [],
     treatMissingData,
@@ -127,18 +127,18 @@ function sweepProblems(alarms: readonly Resource[]): string[] {
   );
   const wanted = [
     ["done", "calls - failed", true],
-    ["calls", "Invocations", "SchedulesAutoStop"],
-    ["failed", "Errors", "SchedulesAutoStop"],
+    ["calls", "Invocations", name],
+    ["failed", "Errors", name],
   ];
   return [
     // The alarm fires without data. CloudFront takes minutes for the edge, and a new stage's sweeps are counted by
     // then.
     ...(sweep?.after.includes("aws:cloudfront/distribution:Distribution Edge")
       ? []
-      : ["the first mail of a new stage says that no sweep was done"]),
-    ...differentInOrder("what the alarm of the sweep counts", found, wanted),
+      : [`the first mail of a new stage says that ${name} was not done`]),
+    ...differentInOrder(`what the alarm of ${name} counts`, found, wanted),
     ...differentInOrder(
-      "the alarm of the sweep",
+      `the alarm of ${name}`,
       [treatMissingData, comparisonOperator, threshold, evaluationPeriods],
       ["breaching", "LessThanThreshold", 1, 2],
     ),

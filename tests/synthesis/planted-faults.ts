@@ -346,7 +346,7 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
   ],
   "a schedule that is lost": [
     "schedules",
-    change("aws:scheduler/schedule:Schedule", /Sweep/, ({ target, ...inputs }) => ({
+    change("aws:scheduler/schedule:Schedule", /AutoStop/, ({ target, ...inputs }) => ({
       ...inputs,
       target: { ...target, deadLetterConfig: undefined },
     })),
@@ -526,7 +526,7 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
   ],
   "a sweep that is missed before there could be one": [
     "alarms",
-    (resource) => (resource.name === "SweepAlarm" ? { ...resource, after: [] } : resource),
+    (resource) => (resource.name === "SchedulesAutoStopMissedAlarm" ? { ...resource, after: [] } : resource),
   ],
   "a canary that asks behind the edge": [
     "canary",
@@ -562,11 +562,11 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
   "snapshots that pile up unseen": ["errorEvents", change(alarm, /^SnapshotsPendingAlarm$/, () => undefined)],
   "a sweep that is not missed": [
     "alarms",
-    change(alarm, /^SweepAlarm$/, (inputs) => ({ ...inputs, treatMissingData: "notBreaching" })),
+    change(alarm, /^SchedulesDiskRetentionMissedAlarm$/, (inputs) => ({ ...inputs, treatMissingData: "notBreaching" })),
   ],
   "a sweep that fails and counts": [
     "alarms",
-    change(alarm, /^SweepAlarm$/, (inputs) => {
+    change(alarm, /^SchedulesAutoStopMissedAlarm$/, (inputs) => {
       inputs.metricQueries[0].expression = "calls";
       return inputs;
     }),

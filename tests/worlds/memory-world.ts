@@ -10,7 +10,7 @@ import type { Log } from "#core/ports/log.ts";
 import type { QueueName } from "#core/ports/queue.ts";
 import type { Table } from "#core/ports/table.ts";
 import { reconcile } from "#core/reconciler/reconcile.ts";
-import { sweep, sweepDeliveries } from "#core/reconciler/sweep.ts";
+import { sweep, sweepDeliveries, sweepDisks } from "#core/reconciler/sweep.ts";
 import type { WorkerContext } from "#core/reconciler/worker.ts";
 import { environmentKey } from "#core/store/keys.ts";
 import { deliver as deliverWebhook } from "#core/webhooks/deliver.ts";
@@ -146,6 +146,7 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
         nextSweep += (isFar ? 3600 : settings.sweepSeconds) * 1000;
         await refreshCapacity(ctx);
         await sweep(ctx, options.deepestQueue);
+        await sweepDisks(ctx, options.deepestQueue);
         await sweepDeliveries(ctx);
       }
       await deliver();

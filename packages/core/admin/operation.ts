@@ -5,7 +5,7 @@ import { parsePool } from "../pools/ledger/parse.ts";
 import type { Pool } from "../pools/ledger/record.ts";
 import type { QueueDepth, QueueName } from "../ports/queue.ts";
 import type { Item } from "../ports/table.ts";
-import { dueShards } from "../store/due.ts";
+import { diskShards, dueShards } from "../store/due.ts";
 import { clusterKey, keyText, kindOfKey, poolKey } from "../store/keys.ts";
 import { readEach, unlessUnreadable } from "../store/readable.ts";
 import { type OrphanReport, readOrphans } from "./orphans.ts";
@@ -34,7 +34,7 @@ export async function readOperation(ctx: Context<"table" | "queue">): Promise<Op
     ctx.queue.depth("work"),
     ctx.queue.depth("pools"),
     ctx.queue.depth("webhooks"),
-    Promise.all(dueShards.map((shard) => lagIn(ctx, shard))),
+    Promise.all([...dueShards, ...diskShards].map((shard) => lagIn(ctx, shard))),
   ]);
   const heads = items.filter((item) => kindOfKey(item) === "pool");
   const { records, unreadable } = readEach(ctx, heads, parsePool);

@@ -4,8 +4,8 @@ import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/w
 import { deleteDisk } from "../disks/requests.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import type { Item, Key } from "../ports/table.ts";
-import { dueShardOf } from "../store/due.ts";
-import { deliveriesOf, disksOf, poolKey } from "../store/keys.ts";
+import { diskShards, dueShardOf, isFormerShard } from "../store/due.ts";
+import { deliveriesOf, disksOf, keyText, poolKey } from "../store/keys.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -16,6 +16,7 @@ const receiver = "https://hooks.example.com/a";
 const edits: readonly [string, Record<string, unknown>][] = [
   ["in a shard that there is not", { dueShard: "zz" }],
   ["in a shard of deliveries", { dueShard: "w0" }],
+  ["in a shard of disks", { dueShard: "d0" }],
   ["in no shard", { dueShard: "" }],
   ["in the year 2300", { dueAt: IN_2300 }],
 ];
@@ -62,6 +63,42 @@ test.each(edits)(
     }
   },
 );
+
+test("a disk in the shard of an earlier version moves to its own with its next step, without an alarm", async () => {
+  const { world, alarms } = await activeWorld();
+  await world.advance(HOUR + MINUTE);
+  await deleteDisk(world.as("alice"), "data");
+  await world.advance(MINUTE);
+  const { items } = await world.table.query({ pk: disksOf(world.as("alice").actor.uid) });
+  const disk = items.find(({ kind }) => kind === "disk") as Item;
+  const formerShard = world.ctx.ids.hash(keyText(disk)).slice(0, 1);
+  await edit(world, disk, { dueShard: formerShard });
+
+  const before = await world.table.get(disk);
+  await world.advance(2 * DAY);
+  const after = await world.table.get(disk);
+
+  expect(isFormerShard(world.ctx.ids, disk, formerShard)).toBe(true);
+  expect(before).toMatchObject({ phase: "deleted", dueShard: formerShard });
+  expect(diskShards).toContain(after?.dueShard);
+  expect(after?.dueShard).toBe(dueShardOf(world.ctx.ids, disk));
+  expect(alarms()).toEqual([]);
+});
+
+test("a disk in the shard of an earlier version whose message was lost is purged after its retention", async () => {
+  const { world, alarms } = await activeWorld();
+  await world.advance(HOUR + MINUTE);
+  await deleteDisk(world.as("alice"), "data");
+  await world.advance(MINUTE);
+  const { items } = await world.table.query({ pk: disksOf(world.as("alice").actor.uid) });
+  const disk = items.find(({ kind }) => kind === "disk") as Item;
+  await edit(world, disk, { dueShard: world.ctx.ids.hash(keyText(disk)).slice(0, 1), dueAt: disk.purgeAt });
+
+  await world.advance(Number(disk.purgeAt) - world.clock.now() + HOUR);
+
+  expect((await world.table.get(disk))?.phase).toBe("purged");
+  expect(alarms()).toEqual([]);
+});
 
 test("a disk and a delivery that are due in the year 2300 are found within the hour, and what is rightly far ahead is not", async () => {
   const { world, alarms } = await activeWorld();

@@ -1,7 +1,7 @@
 import type { Context } from "../context.ts";
 import { keyOf } from "../environments/record/record.ts";
 import type { Item, Key } from "../ports/table.ts";
-import { deliveryShardOf, dueShardOf, dueShards } from "../store/due.ts";
+import { diskShards, dueShardOf, dueShards, isFormerShard } from "../store/due.ts";
 import { keyText, kindOfKey } from "../store/keys.ts";
 import { DAY_MS, MINUTE_MS } from "../units.ts";
 import { sendLook } from "./look.ts";
@@ -17,27 +17,29 @@ interface Due extends Key {
 }
 
 /**
- * The record as it is unless a hand has edited when or where it is due. What is due in another shard than its own, or
- * later than anything of its kind ever is, is found by no sweep: it is due now, in its own shard, and an alarm.
+ * Returns the record, in its own shard. If the record is due in a shard that no sweep would find it in, or later than any
+ * record of its kind, it was edited by hand: it becomes due now, and the error raises an alarm. A disk that an earlier
+ * version wrote moves to its new shard without one, with the next write of its step.
  */
 export function withinReach<Record extends Due>(ctx: Context, record: Record, now: number): Record {
   const { pk, sk, dueAt } = record;
   if (typeof dueAt !== "number") return record;
   const key = { pk, sk };
-  const dueShard = (kindOfKey(key) === "delivery" ? deliveryShardOf : dueShardOf)(ctx.ids, key);
-  if (record.dueShard === dueShard && dueAt <= now + longestWait(ctx, key)) return record;
+  const dueShard = dueShardOf(ctx.ids, key);
+  const isInTime = dueAt <= now + longestWait(ctx, key);
+  if (isInTime && record.dueShard === dueShard) return record;
+  if (isInTime && isFormerShard(ctx.ids, key, record.dueShard)) return { ...record, dueShard };
   ctx.log.error("due where no sweep looks", { look: keyText(key), dueShard: String(record.dueShard), dueAt });
   return { ...record, dueShard, dueAt: now };
 }
 
-/**
- * Reports whether a sweep finds the record once it is due: in any shard, also in another than its own. `withinReach` asks
- * for its own, which takes a hash.
- */
+/** Reports whether a sweep finds the record once it is due. Any shard of the work queue's sweeps will do. */
 export function isSwept(ctx: Context, { pk, sk, dueAt, dueShard }: Due, now: number): boolean {
   if (typeof dueAt !== "number") return true;
-  return dueShards.some((shard) => shard === dueShard) && dueAt <= now + longestWait(ctx, { pk, sk });
+  return workShards.some((shard) => shard === dueShard) && dueAt <= now + longestWait(ctx, { pk, sk });
 }
+
+const workShards = [...dueShards, ...diskShards];
 
 /** Nothing but a deleted disk is due later than this: keys end, and logs and deliveries are kept, within a week. */
 const LONGEST_MS = 8 * DAY_MS;

@@ -2,10 +2,10 @@ import { describe, expect, it } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, nodesOf } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import type { Look, Queue } from "../ports/queue.ts";
-import type { IndexQuery, Item, Page, PartitionQuery } from "../ports/table.ts";
+import type { IndexQuery, Item, Key, Page, PartitionQuery } from "../ports/table.ts";
 import { dueShardOf, dueShards } from "../store/due.ts";
 import { keyText, sweepKey } from "../store/keys.ts";
-import { sweep } from "./sweep.ts";
+import { sweep, sweepDeliveries, sweepDisks } from "./sweep.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -42,6 +42,10 @@ async function sweptWorld(visible = 0) {
 function due(world: MemoryWorld, n: number, dueAt: number): Item {
   const key = { pk: "owner#a#env#gpu-dev", sk: `job-${n}` };
   return { ...key, writers: [], dueShard: dueShardOf(world.ctx.ids, key), dueAt };
+}
+
+async function putAt(world: MemoryWorld, key: Key, dueShard: string, dueAt: number): Promise<void> {
+  await world.table.put({ ...key, writers: [], dueShard, dueAt } as Item);
 }
 
 async function putDue(world: MemoryWorld, dueAts: readonly number[]): Promise<string[]> {
@@ -108,7 +112,7 @@ describe("what a sweep sends", () => {
   it("does not believe a cursor from a clock that was a day ahead, and one from a clock a second ahead it does", async () => {
     const world = await sweptWorld();
     const start = world.clock.now();
-    const cursor = { ...sweepKey("work"), writers: ["other"], kind: "sweep" };
+    const cursor = { ...sweepKey("environments"), writers: ["other"], kind: "sweep" };
     await putDue(world, [start + MINUTE]);
 
     await world.table.put({ ...cursor, sentUpTo: start + 3 * MINUTE + 1000 } as Item);
@@ -118,7 +122,7 @@ describe("what a sweep sends", () => {
     await sweep(world.ctx);
 
     expect([believed, world.sent.length]).toEqual([0, 1]);
-    expect(await world.table.get(sweepKey("work"))).toMatchObject({ sentUpTo: start + 3 * MINUTE });
+    expect(await world.table.get(sweepKey("environments"))).toMatchObject({ sentUpTo: start + 3 * MINUTE });
   });
 
   it("sends what the other shards hold when one does not answer, and repeats it", async () => {
@@ -138,6 +142,66 @@ describe("what a sweep sends", () => {
     expect(due(world, 0, 0).dueShard).not.toBe(shard);
     expect(first).toEqual([kept]);
     expect(world.sent.map(({ look }) => look).toSorted()).toEqual([kept, broken].toSorted());
+  });
+});
+
+describe("each kind of record has a sweep of its own", () => {
+  const kinds = [
+    ["environment", "owner#a#env#gpu-dev", sweep],
+    ["user", "user#u1", sweep],
+    ["pool", "pool#h100", sweep],
+    ["disk", "owner#a#disk", sweepDisks],
+    ["delivery", "owner#a#delivery", sweepDeliveries],
+  ] as const;
+
+  it.each(kinds)("sends a due record of the kind %s with its sweep alone", async (_, pk, own) => {
+    const world = await sweptWorld();
+    const key = { pk, sk: "one" };
+    await putAt(world, key, dueShardOf(world.ctx.ids, key), world.clock.now());
+
+    const sent: string[][] = [];
+    for (const each of [sweep, sweepDisks, sweepDeliveries]) {
+      await each(world.ctx);
+      sent.push(world.sent.splice(0).map(({ look }) => look));
+    }
+
+    expect(sent).toEqual([sweep, sweepDisks, sweepDeliveries].map((each) => (each === own ? [keyText(key)] : [])));
+  });
+
+  it("sends a disk that an earlier version put into a shard of environments", async () => {
+    const world = await sweptWorld();
+    const key = { pk: "owner#a#disk", sk: "one" };
+    await putAt(world, key, "7", world.clock.now());
+
+    await sweep(world.ctx);
+
+    expect(world.sent.map(({ look }) => look)).toEqual([keyText(key)]);
+  });
+
+  it("asks two queries for each shard, and keeps a cursor for each sweep", async () => {
+    const world = await sweptWorld();
+    const queries: number[] = [];
+    for (const each of [sweep, sweepDisks, sweepDeliveries]) {
+      await each(world.ctx);
+      queries.push(world.queries.splice(0).length);
+    }
+
+    expect(queries).toEqual([32, 8, 8]);
+    for (const name of ["environments", "disks", "webhooks"] as const) {
+      expect(await world.table.get(sweepKey(name))).toMatchObject({ sentUpTo: world.clock.now() + 3 * MINUTE });
+    }
+  });
+
+  it("sends at most 250 disks while the queue is deep", async () => {
+    const world = await sweptWorld(5_001);
+    const keys = Array.from({ length: 1_000 }, (_, n) => ({ pk: "owner#a#disk", sk: `disk-${n}` }));
+    const dueAt = world.clock.now() - HOUR;
+    for (const key of keys) await putAt(world, key, dueShardOf(world.ctx.ids, key), dueAt);
+
+    const sent = await sweepDisks(world.ctx);
+
+    expect(sent).toBeGreaterThan(200);
+    expect(sent).toBeLessThanOrEqual(250);
   });
 });
 
@@ -190,7 +254,7 @@ describe("while more than 5,000 messages are visible", () => {
     const world = await sweptWorld(5_001);
     const [look] = await putDue(world, [world.clock.now() - HOUR]);
     const note = async (places: unknown) =>
-      world.table.put({ ...sweepKey("work"), writers: ["other"], kind: "sweep", places } as unknown as Item);
+      world.table.put({ ...sweepKey("environments"), writers: ["other"], kind: "sweep", places } as unknown as Item);
     const shard = due(world, 0, 0).dueShard as string;
     const { next } = await world.table.query({ index: "due", partition: shard, limit: 1 });
 

@@ -2,8 +2,8 @@ import type { Context } from "../context.ts";
 import { keyOf } from "../environments/record/record.ts";
 import type { QueueName } from "../ports/queue.ts";
 import type { Item } from "../ports/table.ts";
-import { deliveryShards, dueShards } from "../store/due.ts";
-import { sweepKey } from "../store/keys.ts";
+import { deliveryShards, diskShards, dueShards } from "../store/due.ts";
+import { type SweepName, sweepKey } from "../store/keys.ts";
 import { mapOf, number, shape, text } from "../store/shape.ts";
 import { writeRecord } from "../store/write-record.ts";
 import { lookAtHidden } from "./hidden.ts";
@@ -14,7 +14,6 @@ const OVERDUE_MS = 30_000;
 /** More visible messages than this: workers are behind, and more messages would not help them. */
 const DEEPEST_QUEUE = 5_000;
 const OVERDUE_WHEN_DEEP_MS = 180_000;
-const MOST_WHEN_DEEP = 1_000;
 /**
  * One run takes so many records of a shard, of what is overdue and of what falls due. What is left is found as overdue,
  * in the runs after.
@@ -24,38 +23,51 @@ const MOST_PER_SHARD = 2_000;
 const CLOCKS_APART_MS = 60_000;
 const AT_ONCE = 25;
 
+interface Sweep {
+  readonly name: SweepName;
+  readonly queue: QueueName;
+  readonly shards: readonly string[];
+  /** The most messages of one run while the queue is deep. */
+  readonly mostWhenDeep: number;
+}
+
+const environments: Sweep = { name: "environments", queue: "work", shards: dueShards, mostWhenDeep: 1_000 };
+const disks: Sweep = { name: "disks", queue: "work", shards: diskShards, mostWhenDeep: 250 };
+const deliveries: Sweep = { name: "webhooks", queue: "webhooks", shards: deliveryShards, mostWhenDeep: 1_000 };
+
 /**
- * Sends a look for everything that falls due within the next minutes, delayed to its second and once for each moment,
- * and for everything overdue (docs/architecture/reconciliation.md). It costs what is due, not what exists: 32
- * queries. Answers how many looks it sent. Throws when a query failed, after the looks that the others found were sent.
+ * Sends a reconcile request for each environment, user and pool that falls due within the next minutes, delayed to its
+ * second and once for each moment, and for each that is overdue (docs/architecture.md#level-triggering). Returns how many
+ * it sent. The cost follows what is due, not what exists: 32 queries. If a query fails, the function sends what the
+ * other queries found and then throws.
  */
 export function sweep(ctx: Context<"table" | "queue">, deepest: number = DEEPEST_QUEUE): Promise<number> {
-  return sweepInto(ctx, "work", dueShards, deepest);
+  return runSweep(ctx, environments, deepest);
 }
 
-/** The same for deliveries, apart: webhooks that pile up keep nothing else from its look. 8 queries. */
+/** Does the same for disks: steps of disks, and the purge of a deleted disk after its retention. 8 queries. */
+export function sweepDisks(ctx: Context<"table" | "queue">, deepest: number = DEEPEST_QUEUE): Promise<number> {
+  return runSweep(ctx, disks, deepest);
+}
+
+/** Does the same for deliveries of webhooks, into their own queue. 8 queries. */
 export function sweepDeliveries(ctx: Context<"table" | "queue">): Promise<number> {
-  return sweepInto(ctx, "webhooks", deliveryShards, DEEPEST_QUEUE);
+  return runSweep(ctx, deliveries, DEEPEST_QUEUE);
 }
 
-async function sweepInto(
-  ctx: Context<"table" | "queue">,
-  queue: QueueName,
-  shards: readonly string[],
-  deepest: number,
-): Promise<number> {
-  const { visible, delayed } = await ctx.queue.depth(queue);
+async function runSweep(ctx: Context<"table" | "queue">, sweep: Sweep, deepest: number): Promise<number> {
+  const { visible, delayed } = await ctx.queue.depth(sweep.queue);
   const isDeep = visible > deepest;
-  const sent = isDeep ? await sendOldest(ctx, queue, shards) : await sendOnce(ctx, queue, shards);
-  await lookAtHidden(ctx, shards);
-  ctx.log[isDeep ? "warn" : "info"]("sweep", { queue, sent, visible, delayed });
+  const sent = isDeep ? await sendOldest(ctx, sweep) : await sendOnce(ctx, sweep);
+  await lookAtHidden(ctx, sweep.shards);
+  ctx.log[isDeep ? "warn" : "info"]("sweep", { queue: sweep.queue, of: sweep.name, sent, visible, delayed });
   return sent;
 }
 
 /** Moves the cursor after the sends, so that the next sweep repeats one that died half way. */
-async function sendOnce(ctx: Context<"table" | "queue">, queue: QueueName, shards: readonly string[]): Promise<number> {
+async function sendOnce(ctx: Context<"table" | "queue">, { name, shards }: Sweep): Promise<number> {
   const now = ctx.clock.now();
-  const cursor = await ctx.table.get(sweepKey(queue));
+  const cursor = await ctx.table.get(sweepKey(name));
   const overdueMs = Math.min(OVERDUE_MS, (ctx.settings.sweepSeconds * 1000) / 2);
   const overdue = { to: now - overdueMs, most: MOST_PER_SHARD, places: placesOf(cursor, now - overdueMs) };
   const upTo = now + SWEEP_REACH_MS;
@@ -64,17 +76,17 @@ async function sendOnce(ctx: Context<"table" | "queue">, queue: QueueName, shard
   const ahead = { from: after + 1, to: upTo, most: MOST_PER_SHARD };
   const { sent, places } = await sendDue(ctx, shards, isBehind ? [overdue, ahead] : [overdue]);
   // Another sweep that was faster has sent what it noted.
-  if (isBehind) await note(ctx, queue, cursor, { sentUpTo: upTo, places });
+  if (isBehind) await note(ctx, name, cursor, { sentUpTo: upTo, places });
   return sent;
 }
 
 async function note(
   ctx: Context<"table">,
-  queue: QueueName,
+  name: SweepName,
   cursor: Item | undefined,
   noted: { readonly sentUpTo?: number; readonly places: Places },
 ): Promise<void> {
-  const before = { ...cursor, ...sweepKey(queue), writers: cursor?.writers ?? [], kind: "sweep" };
+  const before = { ...cursor, ...sweepKey(name), writers: cursor?.writers ?? [], kind: "sweep" };
   await writeRecord(ctx, { ...before, ...noted });
 }
 
@@ -84,17 +96,13 @@ function sentUpTo(cursor: Item | undefined, now: number): number {
   return typeof at === "number" && at <= now + SWEEP_REACH_MS + CLOCKS_APART_MS ? at : Number.NEGATIVE_INFINITY;
 }
 
-/** While workers are behind: only what is long overdue, and no more than they can do meanwhile. */
-async function sendOldest(
-  ctx: Context<"table" | "queue">,
-  queue: QueueName,
-  shards: readonly string[],
-): Promise<number> {
+/** Sends only what is long overdue while workers are behind, and no more than they can do meanwhile. */
+async function sendOldest(ctx: Context<"table" | "queue">, { name, shards, mostWhenDeep }: Sweep): Promise<number> {
   const to = ctx.clock.now() - OVERDUE_WHEN_DEEP_MS;
-  const cursor = await ctx.table.get(sweepKey(queue));
-  const overdue = { to, most: Math.floor(MOST_WHEN_DEEP / shards.length), places: placesOf(cursor, to) };
+  const cursor = await ctx.table.get(sweepKey(name));
+  const overdue = { to, most: Math.floor(mostWhenDeep / shards.length), places: placesOf(cursor, to) };
   const { sent, places } = await sendDue(ctx, shards, [overdue]);
-  await note(ctx, queue, cursor, { places });
+  await note(ctx, name, cursor, { places });
   return sent;
 }
 

@@ -1,4 +1,3 @@
-import type { QueueName } from "../ports/queue.ts";
 import type { Key } from "../ports/table.ts";
 
 /** Every key of the table is built in this file. `sk` of a single item is "-". */
@@ -130,9 +129,12 @@ export const clusterKey: Key = single("cluster");
 /** The process that follows the cluster's changes, and its position. */
 export const watchKey: Key = single("watch");
 
-/** Returns the key of the sweep's position for this queue. */
-export function sweepKey(queue: QueueName): Key {
-  return single(queue === "work" ? "sweep" : `sweep#${queue}`);
+/** The records that have a sweep of their own. The key of a sweep's position holds its name. */
+export type SweepName = "environments" | "disks" | "webhooks";
+
+/** Returns the key of a sweep's position. */
+export function sweepKey(name: SweepName): Key {
+  return single(name === "environments" ? "sweep" : `sweep#${name}`);
 }
 
 /** Returns the partition of the operators' audit records of one month, `2026-01`. */

@@ -3,7 +3,7 @@ import type { Environment } from "../environments/record/record.ts";
 import type { TimelineEntry } from "../environments/record/timeline.ts";
 import type { Ids } from "../ports/ids.ts";
 import type { Item, Key, Stored } from "../ports/table.ts";
-import { deliveryShardOf } from "../store/due.ts";
+import { dueShardOf } from "../store/due.ts";
 import { deliveryKey } from "../store/keys.ts";
 import type { Sealed } from "../store/sealed.ts";
 import { branded, count, listOf, number, oneOf, optional, ordinal, orNull, shape, text, uid } from "../store/shape.ts";
@@ -78,7 +78,7 @@ export function newDelivery(
     seriesAt: now,
     claim: null,
     endedAt: null,
-    dueShard: deliveryShardOf(ids, key),
+    dueShard: dueShardOf(ids, key),
     dueAt: now,
   };
 }

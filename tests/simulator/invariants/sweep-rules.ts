@@ -1,8 +1,8 @@
 import type { Clock } from "#core/ports/clock.ts";
-import type { Queue, QueueName } from "#core/ports/queue.ts";
+import type { Look, Queue, QueueName } from "#core/ports/queue.ts";
 import type { Table } from "#core/ports/table.ts";
 import { SWEEP_REACH_MS } from "#core/reconciler/look.ts";
-import { sweepKey } from "#core/store/keys.ts";
+import { keyOfText, kindOfKey, type SweepName, sweepKey } from "#core/store/keys.ts";
 
 interface SweepPorts {
   readonly table: Table;
@@ -35,7 +35,7 @@ export function sweepRules(time: () => number, violations: string[]) {
           const delayMs = (options?.delaySeconds ?? 0) * 1000;
           const isRight = Math.abs(ports.clock.now() - time()) < INEXACT_MS;
           const at = time() + delayMs;
-          if (isRight && delayMs > 0 && at < sentUpTo(before, name) - INEXACT_MS) {
+          if (isRight && delayMs > 0 && at < sentUpTo(before, name, message) - INEXACT_MS) {
             violations.push(`a sweep sent again that ${message.look} falls due`);
           }
           return ports.queue.send(name, message, options);
@@ -46,6 +46,12 @@ export function sweepRules(time: () => number, violations: string[]) {
   };
 }
 
-function sentUpTo(noted: ReadonlyMap<string, number>, queue: QueueName): number {
-  return noted.get(sweepKey(queue === "webhooks" ? "webhooks" : "work").pk) ?? Number.NEGATIVE_INFINITY;
+function sentUpTo(noted: ReadonlyMap<string, number>, queue: QueueName, message: Look): number {
+  return noted.get(sweepKey(sweepOf(queue, message)).pk) ?? Number.NEGATIVE_INFINITY;
+}
+
+function sweepOf(queue: QueueName, { look }: Look): SweepName {
+  if (queue === "webhooks") return "webhooks";
+  const key = keyOfText(look);
+  return key && kindOfKey(key) === "disk" ? "disks" : "environments";
 }

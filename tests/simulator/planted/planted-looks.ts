@@ -331,7 +331,7 @@ export const lookBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "reconciler/sweep.ts",
-        find: "const sent = isDeep ? await sendOldest(ctx, queue, shards) :",
+        find: "const sent = isDeep ? await sendOldest(ctx, sweep) :",
         replace: "const sent = isDeep ? 0 :",
       },
     ],

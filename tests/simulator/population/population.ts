@@ -1,5 +1,5 @@
 import { refreshCapacity } from "#core/pools/capacity/capacity.ts";
-import { sweep, sweepDeliveries } from "#core/reconciler/sweep.ts";
+import { sweep, sweepDeliveries, sweepDisks } from "#core/reconciler/sweep.ts";
 import { seededRandom } from "../../fixtures/random.ts";
 import { nodesOf } from "../../worlds/memory-world.ts";
 import { type Agenda, newAgenda } from "../agenda.ts";
@@ -160,7 +160,12 @@ function schedule(sim: Scheduler, world: SimulatedWorld, agenda: Agenda, hours: 
   const ctx = world.contexts.get(host);
   if (!ctx) return;
   const swept = world.sweeps.portsOf(ctx);
-  sim.start(host, "sweep", () => Promise.all([sweep(swept), sweepDeliveries(swept)]).then(silent), silent);
+  sim.start(
+    host,
+    "sweep",
+    () => Promise.all([sweep(swept), sweepDisks(swept), sweepDeliveries(swept)]).then(silent),
+    silent,
+  );
   sim.start(host, "capacity", () => refreshCapacity(ctx), silent);
 }
 
