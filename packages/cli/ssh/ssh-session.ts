@@ -123,7 +123,13 @@ export function runOpenSsh(
       child.kill(name);
     };
     for (const name of passedOn) process.on(name, pass);
+    let isInterrupted = false;
+    const noteInterrupt = () => {
+      isInterrupted = true;
+    };
+    process.on("SIGINT", noteInterrupt);
     const stopPassing = () => {
+      process.off("SIGINT", noteInterrupt);
       for (const name of passedOn) process.off(name, pass);
     };
     child.once("error", () => {
@@ -133,6 +139,8 @@ export function runOpenSsh(
     });
     child.once("close", (code, signal) => {
       stopPassing();
+      // After Ctrl-C ssh ends by the signal or with 255, as it happens to be waiting.
+      if (isInterrupted && code === exitCodes.ownFailure) return resolve(exitCodes.detached);
       // ssh itself ends with 255 after SIGTERM.
       const name = ending ?? signal;
       resolve(name === null || name === undefined ? (code ?? exitCodes.failed) : 128 + constants.signals[name]);

@@ -1,0 +1,295 @@
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { missingPrograms } from "../../tests/e2e/program.ts";
+import type { StackProcess } from "../../tests/e2e/stack-fixture.ts";
+import { freePort } from "../../tests/fixtures/free-port.ts";
+import { systemClock } from "../aws/clock.ts";
+import type { Item } from "../core/ports/table.ts";
+import { apiKeyKey } from "../core/store/keys.ts";
+import { openStores } from "../local/home/stores.ts";
+import { openServer, type ServerFixture } from "../sdk/server-fixture.ts";
+import { berthApp } from "./app.ts";
+import { type CliAnswer, type CliFixture, openCliFixture } from "./cli-fixture.ts";
+import { type CommandCase, commandCases, type Room } from "./command-cases.ts";
+import { closeScreens, keys, openScreen } from "./screen-fixture.ts";
+
+const missing = missingPrograms("jupyter", "rsync");
+const runningRooms = ["terminal", "pipe", "json"];
+
+let cli: CliFixture;
+let running: StackProcess;
+let github: ServerFixture;
+let place: string;
+let url: string;
+let expiredKey: string;
+const rooms: Record<string, Room> = {};
+
+beforeAll(async () => {
+  place = mkdtempSync(join(tmpdir(), "berth-every-"));
+  spawnSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(place, "octocat")]);
+  github = await openServer(() => ({ body: readFileSync(join(place, "octocat.pub"), "utf8") }));
+  const settings = {
+    ADMIN_USERS: "developer",
+    LOCAL_NODES: "c7i.8xlarge=12,g4dn.2xlarge=3",
+    GITHUB_KEYS_URL: `${github.url}/<user>.keys`,
+  };
+  cli = await openCliFixture(settings);
+  expiredKey = (await cli.running.env()).API_KEY ?? "";
+  await cli.running.kill("SIGTERM");
+  await expireKey(expiredKey);
+  running = await cli.stack.start(settings);
+  ({ url } = running);
+  await Promise.all([...runningRooms, ...conditions].map(openRoom));
+  await Promise.all([...runningRooms.map((name) => furnish(name)), run("down", {}, "login")]);
+  await run("without", { XDG_CONFIG_HOME: join(place, "second") }, "login", "--user", "second");
+});
+afterAll(async () => {
+  closeScreens();
+  await cli.close();
+  github.close();
+  rmSync(place, { recursive: true });
+});
+
+/** Moves the end of a key into the past while the stack is stopped. */
+async function expireKey(key: string): Promise<void> {
+  const { table, stop } = openStores(cli.stack.home, systemClock());
+  const item = await table.get(apiKeyKey(createHash("sha256").update(key).digest("hex")));
+  if (!item) throw new Error("The key has no record");
+  const expired: Item = { ...item, expiresAt: Date.now() - 1 };
+  await table.put(expired);
+  await stop();
+}
+
+async function openRoom(name: string): Promise<void> {
+  const home = join(place, name);
+  for (const path of ["data", "none"]) mkdirSync(join(home, path), { recursive: true });
+  writeFileSync(join(home, "data/file"), "content\n");
+  rooms[name] = { name, url, lab: `lab-${name}`, home, port: await freePort(), ownKey: "00000000", node: "no-node" };
+}
+
+/** Makes what the commands of a room find. */
+async function furnish(name: string): Promise<void> {
+  await run(name, {}, "login");
+  const { lab } = rooms[name] as Room;
+  const { API_KEY } = JSON.parse((await run(name, {}, "env", "--json")).stdout) as { API_KEY: string };
+  const nodes = JSON.parse((await run(name, {}, "admin", "node", "--json")).stdout) as {
+    node: string;
+    gpu_type: string;
+  }[];
+  const { node = "" } = nodes.filter(({ gpu_type }) => gpu_type.startsWith("t4"))[runningRooms.indexOf(name)] ?? {};
+  rooms[name] = { ...(rooms[name] as Room), ownKey: API_KEY.slice(0, 8), node };
+  await run(name, {}, "up", "-t", "cpu", lab, "--", "echo in the lab; sleep 3600");
+}
+
+type Variables = Readonly<Record<string, string>>;
+
+function environment(room: Room, env: Variables): Variables {
+  return {
+    HOME: room.home,
+    XDG_CONFIG_HOME: join(room.home, "config"),
+    BERTH_HOME: cli.stack.home,
+    ...noDesktop,
+    ...env,
+  };
+}
+
+const noDesktop = { DISPLAY: "", WAYLAND_DISPLAY: "", WSL_DISTRO_NAME: "" };
+
+function run(name: string, env: Variables, ...words: string[]): Promise<CliAnswer> {
+  return start(rooms[name] as Room, env, words).ended;
+}
+
+function start(room: Room, env: Variables, words: readonly string[]) {
+  return cli.start({ env: environment(room, env), cwd: join(room.home, "none") }, ...words);
+}
+
+interface Leaf {
+  readonly name: string;
+  readonly hasJson: boolean;
+}
+
+/** Returns every command of the command line that is no group. */
+function leaves(group = berthApp({ showsAdmin: true }).root, path: readonly string[] = []): Leaf[] {
+  if (!("getAllEntries" in group)) {
+    return [{ name: path.join(" "), hasJson: group.usesFlag("json", "allow-kebab-for-camel") }];
+  }
+  return group.getAllEntries().flatMap(({ name, target }) => leaves(target, [...path, name["convert-camel-to-kebab"]]));
+}
+
+const commands = leaves();
+const byPlace = Object.keys(commandCases).map((name) => commands.find((leaf) => leaf.name === name));
+
+/** Commands whose output is that of another program, text for a shell, or JSON anyway. */
+const withoutJson = [
+  ...["run", "ssh", "cp", "rsync", "ssh-config on", "ssh-config off", "code", "cursor", "forward", "logout", "api"],
+  ...["stack logs", "completion", "help"],
+];
+
+test("every command has its row, and all but those that print no object take --json", () => {
+  const names = commands.map(({ name }) => name);
+  expect(Object.keys(commandCases).toSorted()).toEqual(names.toSorted());
+  expect(
+    commands
+      .filter(({ hasJson }) => !hasJson)
+      .map(({ name }) => name)
+      .toSorted(),
+  ).toEqual(withoutJson.toSorted());
+});
+
+function isAbsent({ name }: Leaf): boolean {
+  return missing.some((program) => name.startsWith(program));
+}
+
+/** Every command with its row and the words of one room. */
+function cells(room: Room) {
+  return byPlace
+    .filter((leaf) => leaf !== undefined)
+    .filter((leaf) => !isAbsent(leaf))
+    .map((leaf) => {
+      const row = commandCases[leaf.name] as CommandCase;
+      const own = [...(row.answeredBy ?? []), ...(row.words?.(room) ?? [])];
+      return { ...leaf, row, path: leaf.name.split(" "), own, env: row.env?.(room) ?? {}, code: row.code ?? 0 };
+    });
+}
+
+type Cell = ReturnType<typeof cells>[number];
+
+const escapeCode = "\u001B";
+const spoken = /^(error|hint|note|request id): /m;
+
+/** One sentence, what to do, and nothing but the request id and the code of `run` behind it. */
+const errorWords = /(^|\n)error: [^\n]+\nhint: [^\n]+\n(request id: [^\n]+\n)?(berth failed, [^\n]+\n)?$/;
+
+/** A cell of the table that is not as its row says. */
+interface Fault {
+  readonly command: string;
+  readonly faults: readonly string[];
+  readonly answer: unknown;
+}
+
+/** Runs one command of a room after the other, because each finds what those before it made. */
+async function lookAtEach(room: Room, look: (cell: Cell) => Promise<Fault>): Promise<Fault[]> {
+  const found: Fault[] = [];
+  for (const cell of cells(room)) found.push(await look(cell));
+  return found.filter(({ faults }) => faults.length > 0);
+}
+
+/** Returns the names of the claims that do not hold. */
+function untrue(claims: Readonly<Record<string, boolean>>): string[] {
+  return Object.keys(claims).filter((claim) => !claims[claim]);
+}
+
+test.concurrent("in a pipe stdout is the data alone, and nothing is asked or painted", async ({ expect }) => {
+  const room = rooms.pipe as Room;
+  const found = await lookAtEach(room, async ({ name, path, own, row, env, code }) => {
+    const started = start(room, env, [...path, ...own]);
+    if (row.until !== undefined) {
+      await started.says(row.until);
+      started.child.kill("SIGTERM");
+    }
+    const answer = await started.ended;
+    const faults = untrue({
+      [`code ${row.until === undefined ? code : 143}`]: answer.code === (row.until === undefined ? code : 143),
+      "stdout is the data": row.out.test(answer.stdout),
+      "stdout has no words": !spoken.test(answer.stdout),
+      "no escape codes": !(answer.stdout + answer.stderr).includes(escapeCode),
+    });
+    return { command: name, faults, answer };
+  });
+
+  expect(found).toEqual([]);
+});
+
+test.concurrent("with --json every line of stdout is JSON", async ({ expect }) => {
+  const room = rooms.json as Room;
+  const found = await lookAtEach(room, async ({ name, path, own, env, code, hasJson }) => {
+    // rsync takes every word as its own.
+    if (name === "rsync") return { command: name, faults: [], answer: undefined };
+    const answer = await start(room, env, [...path, "--json", ...own]).ended;
+    const lines = answer.stdout.split("\n").filter((line) => line !== "");
+    const expected = hasJson ? code : 2;
+    const faults = untrue({
+      [`code ${expected}`]: answer.code === expected,
+      "there is data": lines.length > 0 === (expected === 0),
+      "every line is JSON": lines.every(isJson),
+      "no escape codes": !(answer.stdout + answer.stderr).includes(escapeCode),
+    });
+    return { command: name, faults, answer };
+  });
+
+  expect(found).toEqual([]);
+});
+
+function isJson(line: string): boolean {
+  try {
+    return typeof JSON.parse(line) === "object";
+  } catch {
+    return false;
+  }
+}
+
+test.concurrent("on a terminal every command ends with the same code and shows the cursor", async ({ expect }) => {
+  const room = rooms.terminal as Room;
+  const found = await lookAtEach(room, async ({ name, path, own, row, env, code }) => {
+    const screen = openScreen(cli, { env: environment(room, env), cwd: join(room.home, "none") }, ...path, ...own);
+    if (row.until !== undefined) {
+      await screen.shows(row.until);
+      screen.press(keys.interrupt);
+    }
+    const answer = await screen.ended;
+    const expected = row.until === undefined ? code : 130;
+    const faults = untrue({ [`code ${expected}`]: answer === expected, "the cursor is shown": screen.hasCursor() });
+    return { command: name, faults, answer: `${answer}: ${screen.text()}` };
+  });
+
+  expect(found).toEqual([]);
+});
+
+const conditions = ["without", "expired", "down"] as const;
+const usualCodes = [4, 4, 7] as const;
+
+/** Runs every command where it cannot work, some at a time. */
+async function failAll(condition: (typeof conditions)[number], variables: Variables): Promise<Fault[]> {
+  const room = rooms[condition] as Room;
+  const queue = cells(room).filter(({ row }) => row.failing !== "never");
+  const found: Fault[] = [];
+  const work = async () => {
+    for (let cell = queue.shift(); cell; cell = queue.shift()) {
+      const { name, path, own, row, env } = cell;
+      const answer = await start(room, { ...variables, ...env }, [...path, ...own]).ended;
+      const codes = row.failing === undefined || row.failing === "never" ? usualCodes : row.failing;
+      const expected = codes[conditions.indexOf(condition)] ?? 0;
+      found.push({ command: name, faults: failureFaults(answer, expected, row), answer });
+    }
+  };
+  await Promise.all([work(), work(), work(), work()]);
+  return found.filter(({ faults }) => faults.length > 0);
+}
+
+function failureFaults({ code, stdout, stderr }: CliAnswer, expected: number, row: CommandCase): string[] {
+  const claims = {
+    [`code ${expected}`]: code === expected,
+    "no escape codes": !(stdout + stderr).includes(escapeCode),
+  };
+  // A report of what is wrong is data.
+  if (expected === 0 || row.isReport) return untrue(claims);
+  return untrue({ ...claims, "stdout is empty": stdout === "", "error and hint": errorWords.test(stderr) });
+}
+
+test.concurrent("without a key every command that needs one ends with 4 and says how to log in", async ({ expect }) => {
+  expect(await failAll("without", { BERTH_URL: url })).toEqual([]);
+});
+
+test.concurrent("with an expired key every command that needs one ends with 4 and says so", async ({ expect }) => {
+  expect(await failAll("expired", { BERTH_URL: url, BERTH_API_KEY: expiredKey })).toEqual([]);
+});
+
+test("while the stack is down every command that needs it ends with 7 and says how to start one", async () => {
+  await running.kill("SIGTERM");
+
+  expect(await failAll("down", {})).toEqual([]);
+});
