@@ -37,7 +37,7 @@ const deliveries: Sweep = { name: "webhooks", queue: "webhooks", shards: deliver
 
 /**
  * Sends a reconcile request for each environment, user and pool that falls due within the next minutes, delayed to its
- * second and once for each moment, and for each that is overdue (docs/architecture.md#level-triggering). Returns how many
+ * second and once for each moment, and for each that is overdue (docs/architecture/reconciliation.md). Returns how many
  * it sent. The cost follows what is due, not what exists: 32 queries. If a query fails, the function sends what the
  * other queries found and then throws.
  */
