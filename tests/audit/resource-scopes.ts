@@ -31,7 +31,7 @@ const scopes: Readonly<Record<string, readonly RegExp[]>> = {
   "execute-api:ManageConnections": [ownIn("execute-api", "socket/socket/\\*/@connections/\\*")],
   "kms:Decrypt": [key],
   "kms:GenerateDataKey": [key],
-  "lambda:InvokeFunction": [ownIn("lambda", "function:berth-audit-Cron[A-Za-z]+Function-[a-z]{8}")],
+  "lambda:InvokeFunction": [ownIn("lambda", "function:berth-audit-Schedules[A-Za-z]+Function-[a-z]{8}")],
   "logs:CreateLogStream": [logs],
   "logs:PutLogEvents": [logs],
   "s3:DeleteObject": [objects],
