@@ -56,6 +56,23 @@ test("every document and heading that the code or a document names exists", () =
   expect(dangling.map(({ file, text }) => `${file}: ${text}`)).toEqual([]);
 });
 
+test("every file of the repository that a document names exists", () => {
+  const documents = globSync(["*.md", "docs/**/*.md", "packages/*/README.md"], { cwd: root });
+  // Both name files that are gone.
+  const current = documents.filter((file) => !["CHANGELOG.md", "docs/architecture/renamed.md"].includes(file));
+  const named = current.flatMap((document) => {
+    const paths = readFileSync(join(root, document), "utf8").matchAll(
+      /`((?:deploy|functions|images|packages|scripts|stacks|tests|tools)\/[\w./-]+)`/g,
+    );
+    return [...paths].map(([, path = ""]) => ({ document, path }));
+  });
+
+  const missing = named.filter(({ path }) => !existsSync(join(root, path)));
+
+  expect(named.length).toBeGreaterThan(50);
+  expect(missing).toEqual([]);
+});
+
 test("every endpoint is named by a page, with its method and path", () => {
   const functions = Functions.parse(JSON.parse(readFileSync(join(root, "functions.json"), "utf8")));
   const routes = functions.flatMap(({ kind, route }) => (kind === "endpoint" && route !== undefined ? [route] : []));
