@@ -25,7 +25,9 @@ export const concurrencyChecks = {
   /** Looks, plans and schedules, which end jobs, keep their share in a flood of requests. */
   reservations(resources, functions) {
     const made = ofType(resources, "aws:lambda/function:Function");
-    const ends = functions.filter(({ name, kind }) => kind === "schedule" || /^consumers\/(reconcile|plan)$/.test(name));
+    const ends = functions.filter(
+      ({ name, kind }) => kind === "schedule" || /^consumers\/(reconcile|plan)$/.test(name),
+    );
     const reserved = made.filter(
       (each) => reservedOf(each) > 0 && !/endpoint/.test(entryOf(each, functions)?.kind ?? ""),
     );
