@@ -1,6 +1,5 @@
-// Zips a directory and sends the zip to an address that takes it: `archive <file>`, where it leaves its last words. What
-// it is to do is in its environment: ARCHIVE_FROM is the directory, ARCHIVE_TO the address and the headers that are sent
-// there, as JSON. The address lets in whoever has it, and is printed nowhere.
+// Zips a directory and uploads the zip: `archive <file>`, which receives the result. ARCHIVE_FROM is the directory,
+// ARCHIVE_TO the address and the headers of the upload, as JSON. The address works without a key, so it is never printed.
 package main
 
 import (
@@ -9,7 +8,7 @@ import (
 	"os"
 )
 
-// What it leaves at its end.
+// The result.
 type lastWords struct {
 	Bytes   int64  `json:"bytes"`
 	Skipped int    `json:"skipped"`
@@ -32,8 +31,8 @@ func main() {
 	}
 }
 
-// archive makes the zip twice. Whoever takes it is told its length before its first byte (S3 takes no upload without one),
-// and nothing of the directory is to be left on the machine, as a draft would be.
+// archive makes the zip twice. S3 requires the length before the first byte, and a temporary file would leave the directory's
+// data on the machine.
 func archive(from, to string) (lastWords, error) {
 	place, err := placeOf(to)
 	if err != nil {

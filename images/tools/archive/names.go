@@ -8,9 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// namesInZip are names as a zip may hold them, as packages/process/volumes/zip.ts writes them: text, so that bytes which are none
-// (UTF-8) are written as in an address (RFC 3986 section 2.1); programs that unpack on Windows take a backslash for a
-// folder and `C:` for a disk, so those are written that way too. Each has another one, and what may stay as it is does.
+// namesInZip converts names for a zip, as packages/process/volumes/zip.ts does. Bytes that are not UTF-8 are percent-encoded
+// (RFC 3986 section 2.1). So are backslashes and `C:`, which Windows programs read as a folder and a disk. Converted names
+// are unique, and valid names stay unchanged.
 func namesInZip(names []string) []string {
 	written, taken := make([]string, len(names)), map[string]bool{}
 	for n, name := range names {

@@ -20,7 +20,7 @@ type place struct {
 	Headers map[string]string `json:"headers"`
 }
 
-// placeOf says nothing of what it could not read.
+// placeOf parses the address. Its error does not contain the input.
 func placeOf(text string) (place, error) {
 	var read place
 	if json.Unmarshal([]byte(text), &read) != nil || read.URL == "" {
@@ -29,7 +29,7 @@ func placeOf(text string) (place, error) {
 	return read, nil
 }
 
-// refused: it would be refused again.
+// refused reports whether a retry would be refused again.
 type refused int
 
 func (status refused) Error() string {
@@ -58,7 +58,7 @@ func send(to place, from string, length int64) error {
 	if err != nil {
 		return withoutAddress(err)
 	}
-	// A body of another length is no upload: the transport breaks it off.
+	// The transport aborts a body of another length, so it becomes no upload.
 	request.ContentLength = length
 	for name, value := range to.Headers {
 		request.Header.Set(name, value)
@@ -74,10 +74,10 @@ func send(to place, from string, length int64) error {
 	return nil
 }
 
-// The address is for one place alone.
+// The address is valid for one place only.
 var client = http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
-// withoutAddress: errors of requests name what they were sent to.
+// withoutAddress removes the address from errors of requests.
 func withoutAddress(err error) error {
 	var named *url.Error
 	if errors.As(err, &named) {

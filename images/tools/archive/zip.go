@@ -14,27 +14,27 @@ import (
 	"unicode"
 )
 
-// In files with holes, and under further names of a file: an archive of terabytes that nobody wrote would never end.
+// The limit for sparse files and further names of a file. An archive with terabytes of holes would never end.
 const mostUnwritten = 64 << 30
 
-// File systems that compress make less of a file as well, but hardly to a part of so many.
+// File systems with compression also use less space, but hardly by this factor.
 const mostCompressed = 16
 
-// Of `blocks` (stat(3type)), whatever the file system's own have.
+// The unit of `blocks` (stat(3type)), on every file system.
 const blockBytes = 512
 
 // A comment has at most 65,535 bytes (APPNOTE 4.4.12).
 const mostNamed = 60_000
 
-// What a zip says of times has room for no earlier and no later one.
+// The earliest and latest time that a zip can store.
 var earliest, latest = time.Unix(315_619_200, 0), time.Unix(0x7fff_ffff, 0)
 
-// writeZip writes everything below a directory and says how much of it is left out, which the zip's comment names: what
-// could not be read, and sockets, pipes and devices, which mean nothing in a zip. Links are stored and not followed.
-// A file holds what was read of it, at most as much as it had at first. It fails where the zip cannot be written.
+// writeZip writes everything below a directory, and returns the number of omitted files. The zip's comment names them:
+// unreadable files, and sockets, pipes and devices, which have no meaning in a zip. Links are stored and not followed. A file
+// has at most its initial size. writeZip fails only if the zip cannot be written.
 func writeZip(to io.Writer, from string) (int, error) {
 	draft := &draft{zip: zip.NewWriter(to), seen: map[uint64]bool{}, unwrittenLeft: mostUnwritten}
-	// Time is short and what people write compresses well enough at any level.
+	// Time is short, and people's files compress well enough at any level.
 	draft.zip.RegisterCompressor(zip.Deflate, func(to io.Writer) (io.WriteCloser, error) {
 		return flate.NewWriter(to, flate.BestSpeed)
 	})
@@ -53,14 +53,14 @@ func writeZip(to io.Writer, from string) (int, error) {
 
 type draft struct {
 	zip *zip.Writer
-	// By their names, each with the reason.
+	// The reason of each file, by its name.
 	skipped []string
-	// Files that have several names, by their numbers.
+	// Files with several names, by inode number.
 	seen          map[uint64]bool
 	unwrittenLeft int64
 }
 
-// addAll fails only where the zip cannot be written.
+// addAll fails only if the zip cannot be written.
 func (draft *draft) addAll(entries []os.DirEntry, path, name string) error {
 	names := make([]string, len(entries))
 	for n, entry := range entries {
@@ -106,7 +106,7 @@ func (draft *draft) addFolder(info fs.FileInfo, path, name string) error {
 	return draft.addAll(entries, path, name+"/")
 }
 
-// addFile: what it is may have changed since it was listed, so that a link is not followed and a pipe not waited for.
+// addFile adds a file. It may have changed since it was listed, so addFile follows no link and waits for no pipe.
 func (draft *draft) addFile(path, name string) error {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -161,7 +161,7 @@ func (draft *draft) skip(name, why string) error {
 	return nil
 }
 
-// comment has no control characters, four of which end a zip.
+// comment returns the comment without control characters, four of which end a zip.
 func (draft *draft) comment() string {
 	if len(draft.skipped) == 0 {
 		return ""
@@ -201,7 +201,7 @@ func timeInZip(at time.Time) time.Time {
 	return at
 }
 
-// reading ends where nothing more can be read: that is no fault of whoever the zip is written to.
+// reading ends at a read error, which is no fault of the zip's writer.
 type reading struct {
 	file io.Reader
 	err  error

@@ -1,5 +1,5 @@
-// The client in a container: it asks the supervisor, or who attends it, through a Unix socket, and reads what they write
-// into files. It is called as `supervisor <verb>`.
+// The client in a container. It sends requests to the supervisor or the attendant through a Unix socket, and reads their
+// files. It is called as `supervisor <verb>`.
 package main
 
 import (
@@ -19,7 +19,7 @@ import (
 	"tools/shared"
 )
 
-// A container runs, and is asked, from the moment in which its first process begins.
+// The driver may send requests to a container as soon as its first process begins.
 const startTime = 3 * time.Second
 
 const longestWait = 4 * time.Second
@@ -42,12 +42,12 @@ func main() {
 	}
 }
 
-// install copies the programs beside this one to a directory that the container of the run mounts. The supervisor comes
-// last: where it is, all is.
+// install copies the programs beside this one to a directory that the container of the run mounts. It copies the supervisor
+// last, so that its presence proves that all are there.
 func install(to string) error {
 	tools, err := filepath.Glob(shared.Beside("*"))
 	for _, tool := range append(tools, shared.Beside("supervisor")) {
-		// It has a pod of its own.
+		// It runs in a separate pod.
 		if filepath.Base(tool) == "archive" {
 			continue
 		}
@@ -59,8 +59,8 @@ func install(to string) error {
 	return err
 }
 
-// ask sends a word and, where there is one, this program's input: answered by an exit code on a line, and what to write.
-// Its own end changes nothing for a command.
+// ask sends a word and this program's input, if any. The answer is an exit code on a line, and the output. The end of this
+// program does not affect a command.
 func ask(socket, verb string) (int, string) {
 	conn, err := net.Dial("unix", shared.Beside(socket))
 	for end := time.Now().Add(startTime); err != nil && time.Now().Before(end); conn, err = net.Dial("unix", shared.Beside(socket)) {
@@ -89,7 +89,7 @@ func finish(code int, text string) {
 	os.Exit(code)
 }
 
-// count is of those at work: commands and terminals, and whoever is connected by SSH.
+// count counts running commands, terminals and SSH connections.
 func count() {
 	code, text := ask("socket", "count")
 	if code != 0 {
@@ -106,7 +106,7 @@ func count() {
 	fmt.Println(sessions)
 }
 
-// ready: the command has begun, and something listens on each port that it serves.
+// ready reports whether the command has begun and each of its ports is listened on.
 func ready() {
 	code, ports := ask("socket", "ready")
 	for _, port := range strings.FieldsFunc(ports, func(r rune) bool { return r == ',' }) {
@@ -121,7 +121,7 @@ func ready() {
 
 var commandID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,99}$`)
 
-// read tells on a first line what became of a command and how much it wrote, and then what.
+// read prints a command's state and the size of its output on the first line, and then the output.
 func read(id, milliseconds string) {
 	home := shared.Beside("commands", id)
 	if _, err := os.Stat(home); err != nil || !commandID.MatchString(id) {
@@ -137,7 +137,7 @@ func read(id, milliseconds string) {
 	finish(0, string(line)+"\n"+out+err)
 }
 
-// endOf waits for the end of a command, which is written whole.
+// endOf waits for the end file of a command, which appears complete.
 func endOf(home, milliseconds string) shared.End {
 	wait := min(time.Duration(reading.Number(milliseconds))*time.Millisecond, longestWait)
 	for until := time.Now().Add(wait); ; time.Sleep(20 * time.Millisecond) {

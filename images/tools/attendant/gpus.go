@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// gpus is what is known of the use of all GPUs of this container.
+// gpus holds the last known use of all GPUs of this container.
 type gpus struct {
 	every, within time.Duration
 
 	mu     sync.Mutex
 	busyAt time.Time
-	// When the tool answered last: one that hangs in the driver cannot even be killed.
+	// The time of the tool's last answer. A tool that hangs in the driver cannot be killed.
 	askedAt time.Time
 }
 
-// idle: for how long no answer showed any use; false: nobody knows.
+// idle returns how long no answer has shown any use, or false if that is unknown.
 func (g *gpus) idle() (time.Duration, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -27,7 +27,7 @@ func (g *gpus) idle() (time.Duration, bool) {
 	return time.Since(g.busyAt), isKnown
 }
 
-// watch asks the tool that the container runtime puts into every container with GPUs: a percentage on each line.
+// watch runs the tool that the container runtime puts into every container with GPUs. It prints a percentage on each line.
 func (g *gpus) watch() {
 	for ; ; time.Sleep(g.every) {
 		said, err := g.ask()

@@ -1,5 +1,5 @@
-// Keeps what is beside the command of a run: the programs that serve it, what is known of its GPUs, and the files of the
-// commands beside it within bounds. The supervisor starts it, again whenever it ends.
+// Runs the services of a run, watches its GPUs, and limits the files of its further commands. The supervisor restarts it
+// whenever it ends.
 package main
 
 import (
@@ -19,12 +19,12 @@ import (
 	"tools/shared"
 )
 
-// What became of a command is told for so long.
+// How long the result of a command is kept.
 const keptFor = time.Hour
 
 type attendant struct {
 	gpus gpus
-	// Held while what may enter is changed: one change after the other.
+	// Held during a change of access, so that changes run one after another.
 	accessMu sync.Mutex
 
 	mu       sync.Mutex
@@ -41,7 +41,7 @@ func main() {
 	ending := make(chan os.Signal, 1)
 	signal.Notify(ending, syscall.SIGTERM)
 	go func() {
-		// Nobody writes: the supervisor is gone, and the next one has an attendant of its own.
+		// The pipe has no writer, so its end means that the supervisor is gone. The next supervisor starts a new attendant.
 		io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}()
@@ -55,7 +55,7 @@ func main() {
 	shared.Must(shared.Serve("attendant.socket", a.answer))
 	<-ending
 	a.refuse()
-	// The supervisor gives what is served its time, and then kills what is left.
+	// The supervisor grants the services their time, and then kills the rest.
 	select {}
 }
 
@@ -71,7 +71,7 @@ func (a *attendant) answer(asked []string, input *json.Decoder, _ net.Conn) (int
 	return shared.WrongUse, "That is no question\n"
 }
 
-// refuse: what is served is asked to end, and nothing is started any more.
+// refuse asks all services to end, and stops further starts.
 func (a *attendant) refuse() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -81,7 +81,7 @@ func (a *attendant) refuse() {
 	}
 }
 
-// status is what the driver shows of a run beside its pod. Without `gpuIdleSeconds` nobody knows of any use of GPUs.
+// status is a run's state for the driver, beside its pod. Without `gpuIdleSeconds` the use of GPUs is unknown.
 func (a *attendant) status() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -97,8 +97,8 @@ func (a *attendant) status() string {
 	return string(line) + "\n"
 }
 
-// tidy cuts what is written without end, also by what a command left behind, and removes what ended an hour ago: whoever
-// wanted to know has asked.
+// tidy truncates files that grow without end, also those of a command's children. It removes commands that ended an hour ago,
+// whose clients have read the result.
 func tidy() {
 	files, _ := filepath.Glob(shared.Beside("commands", "*", "*"))
 	for _, file := range files {

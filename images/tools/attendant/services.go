@@ -14,22 +14,21 @@ import (
 	"tools/shared"
 )
 
-// A program that ends at once is not started more often than this.
+// The shortest time between two starts of a program that ends at once.
 const servicePause = time.Second
 
-// What does not end by itself within this is killed. Whoever asks waits for it, for at most ten seconds.
+// A program that has not ended after this time is killed. The client waits for it, at most ten seconds.
 const serviceGrace = 5 * time.Second
 
-// An answer waits for SSH no longer than this. With serviceGrace it stays below the ten seconds of the client.
+// The longest wait of an answer for SSH. With serviceGrace it stays below the client's ten seconds.
 const sshStartTime = 3 * time.Second
 
-// What ran for so long could be started: it has failed once, however often it did before.
+// A program that ran for this long has started successfully. Its earlier failures no longer count.
 const steadyTime = time.Minute
 
 var fileName = regexp.MustCompile(`^[a-z_]+$`)
 
-// access is who may enter and what is served: files, such as the keys of SSH, and programs that are to run. A higher
-// revision is of what was wanted later.
+// access holds the files for access, such as SSH keys, and the programs to run. A higher revision is a later request.
 type access struct {
 	Revision int               `json:"revision"`
 	Files    map[string]string `json:"files"`
@@ -42,16 +41,16 @@ type wanted struct {
 	Port  int               `json:"port"`
 }
 
-// service is a program that is started again whenever it ends, until it is wanted no more.
+// service is a program that is restarted whenever it ends, until it is no longer wanted.
 type service struct {
 	wanted             wanted
 	failures, lastCode int
-	// 0 while it does not run.
+	// 0 while the program does not run.
 	pid         int
 	stop, ended chan struct{}
 }
 
-// readAccess goes on with what was wanted before the container was started again.
+// readAccess restores the access from before a container restart.
 func (a *attendant) readAccess() {
 	var kept access
 	if json.Unmarshal([]byte(reading.StartOf(shared.Beside("access.json"), shared.MostAsked)), &kept) == nil {
@@ -71,7 +70,7 @@ func (a *attendant) setAccess(input *json.Decoder) (int, string) {
 	}
 	a.accessMu.Lock()
 	defer a.accessMu.Unlock()
-	// Changed under accessMu alone.
+	// Changed only under accessMu.
 	if next.Revision < a.revision {
 		return 0, ""
 	}
@@ -80,14 +79,14 @@ func (a *attendant) setAccess(input *json.Decoder) (int, string) {
 		return shared.NoPlace, err.Error()
 	}
 	a.apply(next)
-	// Berth shows how to connect as soon as it has the answer.
+	// Berth shows the ssh_command as soon as it has the answer.
 	for end := time.Now().Add(sshStartTime); a.isStarting("ssh") && time.Now().Before(end); {
 		time.Sleep(10 * time.Millisecond)
 	}
 	return 0, ""
 }
 
-// isStarting reports whether a service that has not failed yet does not listen.
+// isStarting reports whether a service that has not failed does not listen yet.
 func (a *attendant) isStarting(name string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -95,8 +94,8 @@ func (a *attendant) isStarting(name string) bool {
 	return one != nil && one.failures == 0 && !one.answers()
 }
 
-// apply: what is wanted as it was goes on. The rest has ended before anything is started in its place: two that listen
-// on one port would keep each other from it, and the one that ends would answer for the one that begins.
+// apply keeps unchanged services running. It waits for the end of the others before it starts their successors. Two programs
+// on one port would block each other, and the ending one would answer for the new one.
 func (a *attendant) apply(next access) {
 	os.Mkdir(shared.Beside("access"), 0o700)
 	for name, text := range next.Files {
@@ -145,7 +144,7 @@ func (a *attendant) awaitEnd(one *service) {
 
 func (a *attendant) keepService(one *service) {
 	defer close(one.ended)
-	// A program dies with the thread that started it, which is this one for as long as the program is wanted.
+	// A program dies with the thread that started it, so this thread lives as long as the program is wanted.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	for a.runService(one) {
@@ -157,7 +156,7 @@ func (a *attendant) keepService(one *service) {
 	}
 }
 
-// runService returns when the program has ended; false: it is wanted no more.
+// runService returns when the program has ended, with false if it is no longer wanted.
 func (a *attendant) runService(one *service) bool {
 	a.mu.Lock()
 	select {
@@ -190,7 +189,7 @@ func (a *attendant) runService(one *service) bool {
 	return true
 }
 
-// start begins a session, which ends with the attendant: the next one would start the same program beside it.
+// start begins a session that ends with the attendant. Otherwise the next attendant would start the program again beside it.
 func (w wanted) start() (*exec.Cmd, error) {
 	path, words, err := shared.FindProgram(w.Words, "")
 	if err != nil {
@@ -201,12 +200,12 @@ func (w wanted) start() (*exec.Cmd, error) {
 	return program, program.Start()
 }
 
-// answers reports whether the program runs and its port is listened on.
+// answers reports whether the program runs and listens on its port.
 func (one *service) answers() bool {
 	return one.pid != 0 && reading.CountSockets(one.wanted.Port, reading.Listening) > 0
 }
 
-// signal reaches the group of the program, if it runs.
+// signal signals the program's group, if the program runs.
 func (one *service) signal(signal syscall.Signal) {
 	if one.pid != 0 {
 		syscall.Kill(-one.pid, signal)

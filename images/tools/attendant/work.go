@@ -13,19 +13,19 @@ import (
 	"tools/reading"
 )
 
-// A kernel that no client ever connected to says `starting` for ever.
+// A kernel without any client so far stays `starting` for ever.
 const kernelStarts = 10 * time.Minute
 
 const mostKernelBytes = 1 << 20
 
-// kernel is what Jupyter lists of each.
+// kernel is an entry of Jupyter's list.
 type kernel struct {
 	State        string    `json:"execution_state"`
 	LastActivity time.Time `json:"last_activity"`
 }
 
-// work counts what works without a connection: terminals with a program in the foreground, and kernels. It says
-// `unknown` where Jupyter listens and does not tell: it may hold a kernel that trains.
+// work counts work without a connection: terminals with a foreground program, and kernels. It returns `unknown` if Jupyter
+// listens but does not answer, because a kernel may be training.
 func (a *attendant) work() string {
 	count := busyTerminals(os.Getppid())
 	if port, token, isOn := a.jupyter(); isOn && count == 0 {
@@ -38,7 +38,7 @@ func (a *attendant) work() string {
 	return fmt.Sprintln(count)
 }
 
-// jupyter is where it listens, if it does. Before that it has no kernel.
+// jupyter returns the address where Jupyter listens, if any. Before that it has no kernel.
 func (a *attendant) jupyter() (port int, token string, isOn bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -81,15 +81,15 @@ func busyKernels(port int, token string) (int, error) {
 	return count, nil
 }
 
-// busyTerminals counts the descendants of a process that lead the session of a terminal whose foreground group is
-// another one (tcgetpgrp(3)): at its prompt a shell is that group itself.
+// busyTerminals counts descendants of a process that lead a terminal's session but are not its foreground group
+// (tcgetpgrp(3)). A shell at its prompt is that group itself.
 func busyTerminals(root int) int {
 	parents, leaders := map[int]int{}, []int{}
 	files, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, file := range files {
 		stat, _ := os.ReadFile(file)
 		pid := reading.Number(filepath.Base(filepath.Dir(file)))
-		// The second field of proc(5) may hold anything.
+		// The second field of proc(5) may hold any characters.
 		fields := strings.Fields(string(stat[strings.LastIndex(string(stat), ")")+1:]))
 		if len(fields) < 6 {
 			continue

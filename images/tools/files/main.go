@@ -1,5 +1,5 @@
-// Lists every file below a directory as `ls -R` prints it, a link as itself: `files <directory>`, or with `--packed` the
-// beginning of that in so few characters that a termination message takes it. No more is read than is listed.
+// Lists every file below a directory in the form of `ls -R`, without following links: `files <directory>`. With `--packed`
+// it prints a compressed beginning that fits into a termination message. It reads no more than it lists.
 package main
 
 import (
@@ -18,10 +18,10 @@ import (
 const mostBytes = 1 << 20
 const mostBeforePacking = 1 << 16
 
-// A container's message has 4,096 bytes (Kubernetes, "Customizing the termination message"), of which others take some.
+// A container's message has 4,096 bytes (Kubernetes, "Customizing the termination message"), and other text needs some.
 const mostPacked = 3_600
 
-// Whoever waits for it has the end of a run to wait for.
+// The end of a run waits for this.
 const within = 800 * time.Millisecond
 
 const cut = "The rest is left out\n"
@@ -38,7 +38,7 @@ func main() {
 	}
 }
 
-// list begins with the directory itself, and each directory's own follow it.
+// list begins with the directory itself; each directory is followed by its subdirectories.
 func list(root string, most int) string {
 	late := time.Now().Add(within)
 	var text strings.Builder
@@ -66,7 +66,7 @@ func list(root string, most int) string {
 	return text.String()
 }
 
-// entriesOf leaves hidden ones out, and reads no more than could be listed.
+// entriesOf omits hidden entries, and reads no more than it can list.
 func entriesOf(directory string, most int) []os.DirEntry {
 	var entries []os.DirEntry
 	file, err := os.Open(directory)
@@ -90,7 +90,7 @@ func entriesOf(directory string, most int) []os.DirEntry {
 	return entries
 }
 
-// printed: a name may hold anything but a slash. What would move a terminal's cursor is shown as `?`.
+// printed returns a printable name. A name may hold any character except a slash; those that move a cursor become `?`.
 func printed(name string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == unicode.ReplacementChar {
@@ -100,7 +100,7 @@ func printed(name string) string {
 	}, name)
 }
 
-// lines is as many whole lines as fit.
+// lines returns as many whole lines as fit.
 func lines(text string, most int) string {
 	text = text[:max(0, min(len(text), most))]
 	return text[:strings.LastIndexByte(text, '\n')+1]

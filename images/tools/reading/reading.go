@@ -1,4 +1,4 @@
-// Package reading reads what commands and the kernel say: for programs beside the supervisor.
+// Package reading reads the output of commands and of the kernel, for the programs beside the supervisor.
 package reading
 
 import (
@@ -10,13 +10,13 @@ import (
 	"syscall"
 )
 
-// KeptBytes of each stream of a command are told, and one byte more where there was more.
+// KeptBytes is the part of each stream that is reported, with one more byte if the stream is longer.
 const KeptBytes = 1 << 20
 
-// MostInPath: Linux takes no longer path.
+// MostInPath is the longest path of Linux.
 const MostInPath = 4096
 
-// StartOf reads the beginning of a file. It may be a command's: a pipe in its place must hold nobody up.
+// StartOf reads the beginning of a file. A command may have replaced it with a pipe, which must not block the reader.
 func StartOf(path string, most int64) string {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -30,13 +30,13 @@ func StartOf(path string, most int64) string {
 	return string(data)
 }
 
-// Of a socket (proc(5)). To dial a port would be a visitor for who serves it.
+// The state of a listening socket (proc(5)). Connecting to the port would show the server a visitor.
 const (
 	Established = "01"
 	Listening   = "0A"
 )
 
-// CountSockets of this machine: the second field of a line is the local address and the fourth the state.
+// CountSockets counts sockets of this machine. The second field of a line is the local address, the fourth the state.
 func CountSockets(port int, state string) int {
 	count := 0
 	table, _ := os.ReadFile("/proc/net/tcp")
@@ -50,7 +50,7 @@ func CountSockets(port int, state string) int {
 	return count
 }
 
-// Number of a word; 0 where it is none.
+// Number returns the number in a word, or 0.
 func Number(word string) int {
 	value, _ := strconv.Atoi(word)
 	return value

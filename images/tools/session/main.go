@@ -1,5 +1,5 @@
-// Starts a session of SSH. ssh.sh makes it the login's shell, so dropbear runs it, with `-c <line>` where the client wants
-// a command. An image needs no SFTP server, no scp and no shell of its own.
+// Starts an SSH session. ssh.sh makes it the login shell, so dropbear runs it, with `-c <line>` for a command. An image
+// needs no SFTP server, scp or shell.
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 	"tools/shared"
 )
 
-// Dropbear puts a PATH of its own in place of the image's, which ssh.sh keeps in this variable.
+// Dropbear replaces the image's PATH, which ssh.sh keeps in this variable.
 const imagePath = "BERTH_IMAGE_PATH"
 
 // The lines that dropbear (SFTPSERVER_PATH) and Debian's build of it run for the subsystem `sftp`.
@@ -32,8 +32,7 @@ func main() {
 	shared.Fail(shared.StartCode(err), err.Error())
 }
 
-// shell returns the path of the best shell of the image. It never becomes a login shell, which would read a profile: many
-// profiles set PATH anew.
+// shell returns the path of the image's best shell. It never becomes a login shell, because many profiles replace PATH.
 func shell() string {
 	for _, name := range []string{"bash", "sh", shared.Beside("sh")} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -54,7 +53,7 @@ func command(shell, line string) []string {
 		line = shared.Beside(line)
 	}
 	if filepath.Base(shell) == "bash" {
-		// For a client of SSH bash reads ~/.bashrc before each command, and that of an image may print.
+		// For SSH clients, bash reads ~/.bashrc before each command, and an image's file may print text.
 		return []string{shell, "--norc", "-c", "--", line}
 	}
 	return []string{shell, "-c", "--", line}

@@ -1,4 +1,4 @@
-// Serves SFTP on its standard streams, as the sftp-server of OpenSSH does: images need none of their own.
+// Serves SFTP on its standard streams, like OpenSSH's sftp-server, so that images need none.
 package main
 
 import (

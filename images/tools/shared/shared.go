@@ -1,4 +1,4 @@
-// Package shared is what the supervisor and the programs beside it have in common.
+// Package shared holds the code that the supervisor and the programs beside it share.
 package shared
 
 import (
@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// How a client ends when what it asked for was not done.
+// Exit codes of a client whose request was not done.
 const (
 	WrongUse  = 64
 	UnknownID = 66
@@ -21,21 +21,21 @@ const (
 	NotReady  = 75
 )
 
-// End is how a command ended, as the file `end` beside its streams says; there is none while it runs.
+// End says how a command ended. It is the file `end` beside the command's streams, which does not exist while it runs.
 type End struct {
 	State    string `json:"state"`
 	ExitCode int    `json:"exitCode"`
 	TimedOut bool   `json:"timedOut"`
 }
 
-// Beside is a path in the directory of the program's own file: there is all that survives a container restart.
+// Beside returns a path in the directory of the program's own file, which survives a container restart.
 func Beside(names ...string) string {
 	file, err := os.Executable()
 	Must(err)
 	return filepath.Join(append([]string{filepath.Dir(file)}, names...)...)
 }
 
-// WriteWhole leaves the whole of it, or what was there before.
+// WriteWhole writes the file completely, or leaves the previous one.
 func WriteWhole(path string, data []byte) error {
 	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
 		return err
@@ -43,7 +43,7 @@ func WriteWhole(path string, data []byte) error {
 	return os.Rename(path+".new", path)
 }
 
-// Environment is that of the container, changed: of two of one name the last one counts.
+// Environment returns the container's environment with changes. The last of two entries with one name counts.
 func Environment(changes map[string]string) []string {
 	all := exec.Cmd{Env: os.Environ()}
 	for name, value := range changes {
@@ -52,7 +52,7 @@ func Environment(changes map[string]string) []string {
 	return all.Environ()
 }
 
-// FindProgram: an image without a shell has the one of busybox.
+// FindProgram returns the path of a program. An image without a shell gets busybox's.
 func FindProgram(words []string, directory string) (string, []string, error) {
 	name := words[0]
 	if strings.Contains(name, "/") && !filepath.IsAbs(name) {
@@ -65,7 +65,7 @@ func FindProgram(words []string, directory string) (string, []string, error) {
 	return path, words, err
 }
 
-// ExitCode is what a shell would answer.
+// ExitCode returns the exit code that a shell would report.
 func ExitCode(status syscall.WaitStatus) int {
 	if status.Signaled() {
 		return 128 + int(status.Signal())
@@ -73,7 +73,7 @@ func ExitCode(status syscall.WaitStatus) int {
 	return status.ExitStatus()
 }
 
-// StartCode is what a shell would answer for a program that could not be started.
+// StartCode returns the exit code that a shell would report for a program that could not be started.
 func StartCode(err error) int {
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
 		return 127

@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// MostAsked of one question: a command's input is part of it.
+// MostAsked is the maximum size of one request, with the input of a command.
 const MostAsked = 32 << 20
 
-// Answering a list of words and the input behind it: an exit code, and what to write.
+// Answering handles a list of words and the input after it. It returns an exit code and the output.
 type Answering func(asked []string, input *json.Decoder, conn net.Conn) (int, string)
 
-// Serve answers at a socket, which nobody but this user may open.
+// Serve answers at a socket that only this user may open.
 func Serve(name string, answer Answering) error {
 	os.Remove(Beside(name))
 	mask := syscall.Umask(0o177)
@@ -29,7 +29,7 @@ func Serve(name string, answer Answering) error {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
-				// Out of files: they come back.
+				// The process has no file descriptors left. They become free again.
 				time.Sleep(100 * time.Millisecond)
 				continue
 			}

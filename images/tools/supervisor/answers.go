@@ -16,7 +16,7 @@ func (s *supervisor) answer(asked []string, input *json.Decoder, conn net.Conn) 
 	case "count":
 		return 0, fmt.Sprintln(s.addSessions(0))
 	case "attend":
-		// A terminal counts for as long as its client is there.
+		// A terminal counts while its client is connected.
 		s.addSessions(1)
 		io.Copy(io.Discard, conn)
 		s.addSessions(-1)
@@ -30,7 +30,7 @@ func (s *supervisor) answer(asked []string, input *json.Decoder, conn net.Conn) 
 	return shared.WrongUse, "That is no question\n"
 }
 
-// ready: the command has begun. Its ports are what the client looks at.
+// ready reports whether the command has begun. The client checks its ports.
 func (s *supervisor) ready() (int, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,7 +40,7 @@ func (s *supervisor) ready() (int, string) {
 	return 0, s.ports
 }
 
-// addSessions counts the commands and terminals that are at work.
+// addSessions counts the running commands and terminals.
 func (s *supervisor) addSessions(more int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

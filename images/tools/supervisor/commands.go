@@ -18,7 +18,7 @@ import (
 var commandID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,99}$`)
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// order is a command to be run beside that of the run.
+// order is a further command, beside the command of the run.
 type order struct {
 	ID        string            `json:"id"`
 	Words     []string          `json:"words"`
@@ -39,7 +39,7 @@ func (o order) isValid() bool {
 	return commandID.MatchString(o.ID) && len(o.Words) > 0 && !strings.Contains(text, "\x00")
 }
 
-// startCommand starts a command unless one of its id was started before: its directory is made once.
+// startCommand starts a command unless one with its id was started before. Its directory is created only once.
 func (s *supervisor) startCommand(input *json.Decoder) (int, string) {
 	var wanted order
 	if input.Decode(&wanted) != nil {
@@ -74,7 +74,7 @@ func (s *supervisor) startCommand(input *json.Decoder) (int, string) {
 	return 0, ""
 }
 
-// settle: what a command of an earlier life of this container did not end, that life's end did.
+// settle marks commands as ended that ended with an earlier life of this container.
 func settle() {
 	homes, _ := filepath.Glob(shared.Beside("commands", "*"))
 	for _, home := range homes {
@@ -84,10 +84,10 @@ func settle() {
 	}
 }
 
-// Longer than any end is. Its place is taken before a command is started: it may fill the disk.
+// Longer than any end file. It is reserved before a command starts, because the command may fill the disk.
 const endBytes = 128
 
-// writeEnd shows it whole, by one rename.
+// writeEnd writes the end in one rename, so that readers see it complete.
 func writeEnd(home string, how shared.End) {
 	line, _ := json.Marshal(how)
 	draft := filepath.Join(home, "ending")
@@ -98,7 +98,7 @@ func writeEnd(home string, how shared.End) {
 	}
 }
 
-// openStreams: a command writes into files, so that nothing holds it up, and what it leaves behind goes on.
+// openStreams opens the files of a command's streams. With files no reader blocks the command or its children.
 func openStreams(home string, input []byte) (files []*os.File, err error) {
 	for _, name := range []string{"stdin", "stdout", "stderr"} {
 		file, openError := os.OpenFile(filepath.Join(home, name), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)

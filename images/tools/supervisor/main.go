@@ -1,6 +1,5 @@
-// The first process of a container whose image need not contain any program of ours: it starts the command of a run and
-// those that are asked for beside it, and waits for whatever ends. What the first process need not do itself is done by
-// programs of their own beside it.
+// The first process of a container, independent of the image's programs. It starts the command of a run and further
+// commands, and reaps every child. Separate programs beside it do the work that the first process need not do itself.
 package main
 
 import (

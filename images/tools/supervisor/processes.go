@@ -10,16 +10,16 @@ import (
 	"tools/shared"
 )
 
-// processes starts programs and waits for every child, those too that were left to the first process of the container.
-// Nothing else may wait for one, so os/exec starts nothing here.
+// processes starts programs and reaps every child, including orphans that the kernel gave to the first process. No other
+// code may wait for a child, so os/exec must not start programs here.
 type processes struct {
 	mu      sync.Mutex
 	waiting map[int]chan syscall.WaitStatus
 	null    *os.File
 }
 
-// start begins a session, whose group has the number of its first process. The end of that comes on the channel. What is
-// given no file reads and writes nothing.
+// start begins a session, whose group has the number of its first process. The channel receives the end of that process. A
+// stream without a file is empty.
 func (p *processes) start(words, env []string, directory string, files ...*os.File) (int, <-chan syscall.WaitStatus, error) {
 	path, words, err := shared.FindProgram(words, directory)
 	if err != nil {
@@ -39,7 +39,7 @@ func (p *processes) start(words, env []string, directory string, files ...*os.Fi
 	return pid, p.waiting[pid], nil
 }
 
-// outputOf is what a program writes, unless it fails or takes longer.
+// outputOf returns a program's output, unless the program fails or exceeds the time limit.
 func (p *processes) outputOf(within time.Duration, words ...string) (string, bool) {
 	path := shared.Beside(filepath.Base(words[0]) + ".out")
 	file, err := os.Create(path)
@@ -58,7 +58,7 @@ func (p *processes) outputOf(within time.Duration, words ...string) (string, boo
 	return string(said), isDone && err == nil
 }
 
-// reap is called at each SIGCHLD, of which several may come as one.
+// reap runs at each SIGCHLD. Several signals may arrive as one.
 func (p *processes) reap() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -75,7 +75,7 @@ func (p *processes) reap() {
 	}
 }
 
-// signal reaches the groups of these processes, or of all. The number of one that was waited for may be another's.
+// signal signals the groups of these processes, or of all. A reaped process's number may belong to another one.
 func (p *processes) signal(signal syscall.Signal, pids ...int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -86,7 +86,7 @@ func (p *processes) signal(signal syscall.Signal, pids ...int) {
 	}
 }
 
-// killAll ends all that is left in the container, and waits a moment for it.
+// killAll kills all remaining processes of the container, and waits a moment for their end.
 func (p *processes) killAll() {
 	p.signal(syscall.SIGKILL)
 	if os.Getpid() == 1 {

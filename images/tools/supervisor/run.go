@@ -14,7 +14,7 @@ import (
 	"tools/shared"
 )
 
-// Of the grace, what is left for the last words once the command had its time.
+// The part of the grace period for the termination message, after the command's own time.
 const lastPart = 2 * time.Second
 
 // supervisor is the first process of a container.
@@ -32,7 +32,7 @@ type supervisor struct {
 	sessions int
 }
 
-// lastWords are for the driver, in the container's termination message.
+// lastWords is the container's termination message, which the driver reads.
 type lastWords struct {
 	Started  bool   `json:"started"`
 	ExitCode *int   `json:"exitCode,omitempty"`
@@ -41,7 +41,7 @@ type lastWords struct {
 	Files    string `json:"files,omitempty"`
 }
 
-// run starts the command and answers with its exit code. Without a command it goes on until it is asked to end.
+// run starts the command and returns its exit code. Without a command it runs until it receives a signal to end.
 func run(args []string) int {
 	s := &supervisor{opened: make(chan struct{})}
 	flags := flag.NewFlagSet("run", flag.ExitOnError)
@@ -65,7 +65,7 @@ func run(args []string) int {
 	children, signals := make(chan os.Signal, 1), make(chan os.Signal, 32)
 	signal.Notify(children, syscall.SIGCHLD)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
-	// Taken and not ignored, which every command would inherit.
+	// Handled and not ignored, because every command would inherit an ignored signal.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	go func() {
 		for range children {
@@ -81,11 +81,11 @@ func run(args []string) int {
 	return s.live(signals)
 }
 
-// A program that ends at once is not started more often than this.
+// The shortest time between two starts of a program that ends at once.
 const attendantPause = time.Second
 
-// keepAttendant starts it again whenever it ends. It has a pipe that nobody writes to, by whose end it knows that of this
-// process.
+// keepAttendant restarts the attendant whenever it ends. The attendant reads from a pipe without a writer, and learns from its
+// end that this process has ended.
 func (s *supervisor) keepAttendant(flags []string) {
 	reader, writer, err := os.Pipe()
 	shared.Must(err)
@@ -104,7 +104,7 @@ func (s *supervisor) hasClosed() bool {
 	return s.isClosed
 }
 
-// open lets the command begin; written down first, so that a container that is started again does not wait.
+// open lets the command begin. It first records that, so that a restarted container does not wait.
 func (s *supervisor) open() {
 	shared.WriteWhole(shared.Beside("opened"), nil)
 	close(s.opened)
@@ -164,14 +164,14 @@ func (s *supervisor) neverStarted(code int, problem string) int {
 	return s.end(code, lastWords{Problem: strings.ToValidUTF8(problem[:min(len(problem), 300)], "?")})
 }
 
-// refuse: nothing is started any more.
+// refuse stops all further starts.
 func (s *supervisor) refuse() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.isClosed = true
 }
 
-// end leaves nobody behind, and writes the last words.
+// end ends every process and writes the termination message.
 func (s *supervisor) end(code int, words lastWords) int {
 	s.refuse()
 	s.processes.killAll()

@@ -1,6 +1,6 @@
-// A command at a terminal of its own: `terminal <columns> <rows> <word> …`. It ends when its input does, which is how it
-// learns that nobody is there any more; a terminal of the container runtime would not tell. The input comes in frames: `i`
-// or `w`, a length in four bytes, and what is typed, or columns and rows in two bytes each.
+// Runs a command at a new terminal: `terminal <columns> <rows> <word> …`. It ends with its input, and so learns that the
+// client left; a terminal of the container runtime would not report that. The input has frames: `i` or `w`, a length in four
+// bytes, and typed bytes, or columns and rows in two bytes each.
 package main
 
 import (
@@ -16,10 +16,10 @@ import (
 	"unsafe"
 )
 
-// From the hang-up to the end of what ignores it.
+// The time between the hang-up and the kill.
 const hangUpGrace = 2 * time.Second
 
-// From the end of the command to the end of its last words: what it left behind may hold the terminal.
+// The time for remaining output after the end of the command. Its children may keep the terminal open.
 const lastWordsGrace = 200 * time.Millisecond
 
 func main() {
@@ -57,7 +57,7 @@ func main() {
 	os.Exit(status.ExitStatus())
 }
 
-// attend makes the supervisor count this terminal for as long as it is there.
+// attend makes the supervisor count this terminal while it exists.
 func attend() io.Closer {
 	attending := exec.Command(beside("supervisor"), "attend")
 	held, _ := attending.StdinPipe()
@@ -65,7 +65,7 @@ func attend() io.Closer {
 	return held
 }
 
-// commandOf: an image without a shell has the one of busybox.
+// commandOf returns the command to run. An image without a shell gets busybox's.
 func commandOf(words []string) *exec.Cmd {
 	command := exec.Command(words[0], words[1:]...)
 	if command.Err != nil && filepath.Base(words[0]) == "sh" {
